@@ -40,7 +40,7 @@ test: setup tools ## Runs all tests: units, then integration on real brokers and
 unit: setup ## Runs the unit tests: no ports, no brokers, seconds
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
 
-integration: setup tools ## Runs the integration tests: real Kafka, NATS, Chromium, nginx and HAProxy, by the ladder of packages/testkit
+integration: setup tools ## Runs the integration tests: real Kafka, NATS, Chromium, nginx and HAProxy, by the broker sources of packages/testkit
 	node --test --test-reporter=spec --test-concurrency=2 $(INTEGRATION)
 
 ok: setup ## The gate: format, types, lint, generated files, unit tests

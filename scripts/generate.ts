@@ -1,7 +1,7 @@
 /**
- * `make generate`: writes every generated file of the repository from its source: proto/, the schemas of the services'
- * settings, the dashboards, the comments of the chart's values. `--check` writes nothing, and fails where a file
- * differs.
+ * `make generate`: writes every generated file of the repository from its source: proto/, the protocol package for k6,
+ * the schemas of the services' settings, the dashboards, the comments of the chart's values. `--check` writes nothing,
+ * and fails where a file differs.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -13,6 +13,7 @@ import { valuesSchema } from './chart/values.ts';
 import { configPage } from './config-page.ts';
 import { dashboardFiles } from './dashboards/dashboards.ts';
 import { jsonText, withGeneratedPart } from './generated-text.ts';
+import { k6BundleFiles } from './k6-bundle.ts';
 import { limitTable } from './limits.ts';
 import { protobufFiles } from './protobuf.ts';
 import { serviceSchemas } from './service-schemas.ts';
@@ -22,6 +23,7 @@ const { values } = parseArgs({ options: { check: { type: 'boolean', default: fal
 const services = await serviceSchemas();
 const files: Readonly<Record<string, string>> = {
   ...protobufFiles(),
+  ...(await k6BundleFiles()),
   ...dashboardFiles(),
   'docs/CONFIG.md': configPage(services),
   'docs/OPERATIONS.md': withGeneratedPart(present('docs/OPERATIONS.md'), 'limits', limitTable(services)),

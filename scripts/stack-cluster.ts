@@ -27,8 +27,8 @@ export interface StackClusterOptions {
 }
 
 /**
- * Real Kafka and NATS by the broker ladder, ingest, and fanout nodes, each as a process of its own. All die with this
- * process.
+ * Real Kafka and NATS by the broker sources of the testkit, ingest, and fanout nodes, each as a process of its own. All
+ * die with this process.
  */
 export class StackCluster {
   readonly fanout: StackService[] = [];

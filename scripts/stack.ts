@@ -1,6 +1,7 @@
 /**
- * `make stack NODES=3`: real Kafka and NATS by the broker ladder, and the services as processes of their own. Logs and
- * endpoints.json in the data folder. Ctrl-C stops all; so does the end of this process, however it comes.
+ * `make stack NODES=3`: real Kafka and NATS by the broker sources of the testkit, and the services as processes of
+ * their own. Logs and endpoints.json in the data folder. Ctrl-C stops all; so does the end of this process, however it
+ * comes.
  */
 import { rm } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
@@ -96,8 +97,8 @@ Tailrace runs as ${options.nodes} fanout nodes on real Kafka and NATS.
   dashboard   ${dashboard.url}
   ingest      ${ingest.url}/v1/ingest
 ${fanout.map((node) => `  ${node.name.padEnd(11)} ${streamUrl(node.port)}`).join('\n')}
-  kafka       ${kafka.brokers.join(',')} (${kafka.rung})
-  nats        ${nats.url} (${nats.rung})
+  kafka       ${kafka.brokers.join(',')} (${kafka.source})
+  nats        ${nats.url} (${nats.source})
   logs, endpoints.json and token in ${options.data}
 
 Metrics:

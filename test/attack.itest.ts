@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { AttackRun, ClientProcesses } from './attack/attack-run.ts';
 import { attacks } from './attack/attacks.ts';
-import { faultsOf, isDisturbed } from './attack/judgement.ts';
+import { disturbanceOf, faultsOf } from './attack/judgement.ts';
 import { unplaced } from './attack/process-placement.ts';
 import { StandaloneTarget } from './attack/standalone-target.ts';
 
@@ -24,14 +24,21 @@ test('honest clients see nothing of an attack, the attacker is refused by name, 
     await target.stop();
     await dir.remove();
   });
-  const run = new AttackRun({ target, firstStartMs: performance.now() - startedAtMs, size: 'small', clients });
+  const run = new AttackRun({
+    target,
+    firstStartMs: performance.now() - startedAtMs,
+    size: 'small',
+    clients,
+    folder: dir.path,
+  });
   await run.start(chosen);
   for (const attack of chosen) {
     await t.test(`${attack.name}: ${attack.words}`, async () => {
       const isLast = attack === chosen.at(-1);
       const figures = await run.run(attack, isLast);
       // Other tests run at the same time: where they took the processor, times say nothing.
-      if (isDisturbed(figures, 'small')) t.diagnostic(`${attack.name}: times are not judged, the machine had no time`);
+      if (disturbanceOf(figures, 'small') !== undefined)
+        t.diagnostic(`${attack.name}: times are not judged, the machine had no time`);
       else {
         assert.deepEqual(
           faultsOf(figures, 'small').map(({ words }) => words),

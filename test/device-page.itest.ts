@@ -150,7 +150,7 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
 
   test(`on a ${name} screen a link to a device that does not exist leads back to the list`, async (t) => {
     const page = await opened(t, viewport, 'plant9.nothing');
-    await page.locator('.empty h2', { hasText: 'Nothing heard yet' }).waitFor();
+    await page.locator('.empty h2', { hasText: 'No reports yet' }).waitFor();
     await shot(page, `unknown-${name}`);
     await page.locator('[data-testid=all-devices]').click();
     const first = page.locator(`[data-testid=device-item][data-device="${devices[0]}"]`);

@@ -35,7 +35,7 @@ const values = [
 
 /** Today's numbers, so that none of them grows unseen. The aim is 12 files to the socket, and 4 more for the relay. */
 const bounds = {
-  toSocket: { files: 34, functions: 204 },
+  toSocket: { files: 31, functions: 204 },
   relay: { files: 12, functions: 24 },
 };
 

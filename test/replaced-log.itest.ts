@@ -134,7 +134,7 @@ test('topics deleted under running services: one that is restarted makes them an
   for (const { said } of others) {
     assert.match(
       said,
-      /"level":"error".*cannot go on, stopping: topic \\"replaced.telemetry\\" was created again: its epoch is \S{12}, that of this process is \S{12}/,
+      /"level":"error".*cannot go on, stopping: topic \\"replaced.telemetry\\" was created again: expected epoch \S{12}, got \S{12}/,
     );
   }
   for (const service of services) await service.ready(60_000);

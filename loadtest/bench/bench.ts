@@ -5,7 +5,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
-import { benchByKey } from './bykey.ts';
+import { benchByKey } from './by-key.ts';
 import { benchConnections } from './connections.ts';
 import { benchDemo } from './demo.ts';
 import { benchDevices } from './devices.ts';
@@ -18,7 +18,7 @@ import { benchRelay } from './relay.ts';
 import type { Row } from './row.ts';
 
 const page = join(import.meta.dirname, '../../docs/PERFORMANCE.md');
-const [begin, end] = ['<!-- generated: make bench -->', '<!-- end -->'];
+const [startTag, endTag] = ['<!-- generated: make bench -->', '<!-- end -->'];
 
 const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   fanout: benchFanout,
@@ -32,17 +32,17 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   observability: benchObservability,
   demo: benchDemo,
 };
-const asked = process.argv.slice(2);
+const requested = process.argv.slice(2);
 const known = Object.keys(benches).join(', ');
-for (const name of asked) {
+for (const name of requested) {
   if (name in benches) continue;
-  process.stderr.write(`there is no bench ${name}; right is one of ${known}\n`);
+  process.stderr.write(`bench: expected one of ${known}, got ${name}\n`);
   process.exit(2);
 }
 
 const rows: Row[] = [];
 for (const [name, bench] of Object.entries(benches)) {
-  if (asked.length > 0 && !asked.includes(name)) continue;
+  if (requested.length > 0 && !requested.includes(name)) continue;
   process.stderr.write(`${name} …\n`);
   rows.push(...(await bench()));
 }
@@ -56,10 +56,13 @@ const table = [
 ].join('\n');
 const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.version}`;
 process.stdout.write(`${table}\n\nOn ${machine}.\n`);
-// A part is looked at; the page holds figures of one run.
-if (asked.length > 0) process.exit(0);
+// Some benches are only printed; the page has the figures of one whole run.
+if (requested.length > 0) process.exit(0);
 const text = await readFile(page, 'utf8');
-const made = `${begin}\n${table}\n\nOn ${machine}.\n${end}`;
-await writeFile(page, text.slice(0, text.indexOf(begin)) + made + text.slice(text.indexOf(end) + end.length));
-// A bench never fails a build: it says what it saw.
+const generated = `${startTag}\n${table}\n\nOn ${machine}.\n${endTag}`;
+await writeFile(
+  page,
+  text.slice(0, text.indexOf(startTag)) + generated + text.slice(text.indexOf(endTag) + endTag.length),
+);
+// A bench never fails a build.
 process.exit(0);

@@ -5,7 +5,7 @@ import { startNats } from '@tailrace/testkit/nats';
 import { type Child, startChild } from './child.ts';
 import { telemetryTopic } from './node-options.ts';
 
-/** Brokers and processes of one bench; all are ended with it. */
+/** Brokers and processes of one bench; all stop with it. */
 export interface Rig {
   readonly broker: string;
   readonly nats: string;

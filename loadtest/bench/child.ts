@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { TailraceError } from '@tailrace/protocol/error';
 
 /**
- * A process of the bench, asked one thing at a time. What is measured runs apart from what loads it, so that its CPU is
- * its own.
+ * A process of the bench, with one request at a time. The measured process is not the one that loads it, so that its
+ * CPU is its own.
  */
 export interface Child {
   ask<T>(question: string, facts?: object): Promise<T>;
@@ -24,12 +24,12 @@ export function startChild(script: string, args: readonly string[] = [], execArg
       child.send({ question, ...facts });
       try {
         const answered = once(child, 'message', options);
-        const ended = once(child, 'exit', options).then(([code]) => {
-          throw new TailraceError('internal', `${script} ended with ${code} when asked to ${question}`);
+        const exited = once(child, 'exit', options).then(([code]) => {
+          throw new TailraceError('internal', `${script} exited with ${code} on ${question}`);
         });
-        // The one that did not come is called off, and rejects unheard.
-        for (const either of [answered, ended]) either.catch(() => undefined);
-        const [answer] = await Promise.race([answered, ended]);
+        // The other one is aborted, and its rejection ignored.
+        for (const either of [answered, exited]) either.catch(() => undefined);
+        const [answer] = await Promise.race([answered, exited]);
         return answer;
       } finally {
         asked.abort();
@@ -43,13 +43,13 @@ export function startChild(script: string, args: readonly string[] = [], execArg
   };
 }
 
-/** The other side: answers questions by name, one at a time. */
+/** The other side: answers requests by name, one at a time. */
 export function answer(answers: Readonly<Record<string, (facts: never) => unknown>>): void {
   process.on('message', async (message: { question: string }) => {
     const made = await answers[message.question]?.(message as never);
     process.send?.(made ?? {});
   });
-  // Whoever asks has gone.
+  // The parent has exited.
   process.on('disconnect', () => process.exit(0));
 }
 

@@ -11,8 +11,8 @@ interface Use {
 }
 
 /**
- * What an idle connection with one subscription costs: memory, and CPU for its heart. Bare: uWebSockets.js with a topic
- * each.
+ * The cost of an idle connection with one subscription: memory, and CPU for its heartbeat. Bare: uWebSockets.js with a
+ * topic each.
  */
 export async function benchConnections(): Promise<Row[]> {
   const ours = await measure('node-server.ts');
@@ -45,7 +45,7 @@ async function measure(script: string): Promise<{ kilobytes: number; microsecond
     const settings = { connectionsMax: count + 100, telemetryPartitions: 4, flushMs: 20 };
     const { port, token } = await server.ask<{ port: number; token: string }>('start', { node: 'bench', settings });
     const facts = { ports: [port], token, each: 1, devices: 100, timedEvery: 0 };
-    // A few, for what is made once.
+    // A few, for one-time costs.
     await watchers[0]!.ask('open', { ...facts, first: 0, count: 100 });
     await sleep(1_000);
     const none = await used(server);

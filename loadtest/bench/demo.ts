@@ -23,7 +23,7 @@ export async function benchDemo(): Promise<Row[]> {
   for (let i = 0; i < starts; i++) {
     const dir = await createTempDir('bench-demo');
     const data = join(dir.path, 'demo');
-    const begun = performance.now();
+    const startedMs = performance.now();
     const demo = await startSupervised({
       command: 'make',
       args: ['--no-print-directory', 'demo', `DATA=${data}`, `PORT_BASE=${await freePort()}`],
@@ -36,7 +36,7 @@ export async function benchDemo(): Promise<Row[]> {
         deadlineMs: 30_000,
       },
     );
-    upMs.push(performance.now() - begun);
+    upMs.push(performance.now() - startedMs);
     if (i === 0) delaysMs = await delays(endpoints);
     await demo.stop({ deadlineMs: 20_000 });
     await rm(dir.path, { recursive: true, force: true });
@@ -63,7 +63,7 @@ export async function benchDemo(): Promise<Row[]> {
   ];
 }
 
-/** Sends and receives in this process, so that one clock measures both ends. */
+/** Sends and receives in this process, so that one clock measures both. */
 async function delays({ ingest, fanout, token }: Endpoints): Promise<number[]> {
   const sentAt = new Map<number, number>();
   const delaysMs: number[] = [];

@@ -19,18 +19,18 @@ const now = () => performance.timeOrigin + performance.now();
 
 answer({
   start: async ({ broker }: { broker: string }) => {
-    eventLog = new KafkaEventLog({ brokers: [broker], prefix: 'bench', logger: logger });
+    eventLog = new KafkaEventLog({ brokers: [broker], prefix: 'bench', logger });
     await eventLog.start();
     return {};
   },
   /** Reports of `devices` devices at `perSecond` for `seconds`; `perSecond` 0: each once, as fast as it goes. */
   run: async ({ devices, perSecond, seconds, readings }: Record<string, number>) => {
     const total = perSecond === 0 ? devices! : perSecond! * seconds!;
-    const begun = performance.now();
+    const startedMs = performance.now();
     let sent = 0;
     const under: Promise<unknown>[] = [];
     while (sent < total) {
-      const due = perSecond === 0 ? total : ((performance.now() - begun) / 1_000) * perSecond!;
+      const due = perSecond === 0 ? total : ((performance.now() - startedMs) / 1_000) * perSecond!;
       const count = Math.min(total, Math.floor(due), sent + 2_000) - sent;
       if (count > 0) {
         const records = Array.from({ length: count }, (_, i) => {

@@ -6,7 +6,7 @@ import type { Row } from './row.ts';
 const count = 100_000;
 const checkpointRecords = 'tailrace_fanout_checkpoint_records_total';
 
-/** What a node keeps of a device that it has heard of: last values, presence, and its newest report in the window. */
+/** The memory of a known device: last values, presence, and its newest report in the window. */
 export async function benchDevices(): Promise<Row[]> {
   return await withRig(12, async (rig) => {
     const { broker, nats } = rig;
@@ -16,7 +16,7 @@ export async function benchDevices(): Promise<Row[]> {
       await server.ask('start', { node: 'bench', broker, nats, settings });
       const sender = rig.child('device-sender.ts');
       await sender.ask('start', { broker });
-      // A few, for what is made once.
+      // A few, for one-time costs.
       await sender.ask('run', { devices: 1_000, perSecond: 0, seconds: 0, readings: 4 });
       await sleep(8_000);
       const before = await server.ask<{ rss: number; heap: number }>('use');
@@ -24,7 +24,7 @@ export async function benchDevices(): Promise<Row[]> {
       for (let known = 0; known < count; await sleep(200)) {
         known = (await server.ask<{ value: number }>('metric', { name: 'tailrace_fanout_devices' })).value;
       }
-      // Until the last values are in the state topic, too, and nothing of that is under way any more.
+      // Until the last values are in the state topic, too, and no write is in flight.
       for (let written = 0; written < count; await sleep(500)) {
         written = (await server.ask<{ value: number }>('metric', { name: checkpointRecords })).value;
       }

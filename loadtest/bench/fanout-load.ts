@@ -1,4 +1,4 @@
-/** What goes out in the fan-out bench, for both servers the same: one device, so many reports a flush. */
+/** The load of the fan-out bench, the same for both servers: one device, with several reports a flush. */
 import { encodeReport } from '@tailrace/protocol/report-proto';
 
 export const load = {
@@ -31,7 +31,8 @@ export function reportsOfFlush(nowMs: number): { key: string; value: Uint8Array 
 }
 
 /**
- * Calls at an even rate for the given time, and says how often it did: late calls are made up for, as a busy log would.
+ * Calls at an even rate for the given time. Resolves with the number of calls. Late calls are caught up, as of a busy
+ * log.
  */
 export function paced(perSecond: number, seconds: number, call: () => void): Promise<number> {
   const total = perSecond * seconds;

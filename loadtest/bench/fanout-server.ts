@@ -43,7 +43,7 @@ async function startOurs(tracingUrl: string | undefined): Promise<Started> {
     tokenSecret,
     node: 'bench',
     flushMs: 0,
-    // Beyond the bench: its sockets only count what comes, and answer no ping.
+    // Longer than the bench: its sockets only count bytes, and answer no ping.
     heartbeatMs: 600_000,
     telemetryPartitions: load.partitions,
     retentionMs: 60_000,
@@ -56,7 +56,7 @@ async function startOurs(tracingUrl: string | undefined): Promise<Started> {
     eventLog,
     bus,
     clock,
-    logger: logger,
+    logger,
     metrics,
     tracing: switched,
     transport: createUwsTransport(config, logger),
@@ -93,7 +93,7 @@ async function startBare(): Promise<Started> {
   let seq = 0;
   const deliveries = () =>
     reportsOfFlush(1_700_000_000_000).map(({ value }) => deliveryJson(decodeReport(value, true), 0, seq++));
-  // Made anew each time, as any server would have to from its source; the reports themselves are ready.
+  // The frame is built each time, as in any server; the texts of its reports are ready.
   const texts = deliveries();
   flush = () => void server.app.publish('all', dataFrameJson(1, texts, noFlags), false);
   return { port: (await server.listen()).port, token: 'none', internalPort: 0 };

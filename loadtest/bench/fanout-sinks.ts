@@ -15,8 +15,8 @@ function open(port: number, token: string): Promise<Socket> {
       );
     });
     socket.once('error', reject);
-    // The answer to the upgrade; what the server says at the beginning comes with it or after it and is counted off
-    // before the run.
+    // The response to the upgrade. The first messages of the server arrive with it or later, and are not counted: the
+    // run starts with a reset.
     socket.once('data', () => {
       socket.on('data', (data) => {
         bytes += data.length;

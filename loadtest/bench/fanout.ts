@@ -3,9 +3,9 @@ import { type Child, median, startChild } from './child.ts';
 import { load } from './fanout-load.ts';
 import type { Row } from './row.ts';
 
-const rounds = 3;
+const iterations = 3;
 
-interface Round {
+interface Iteration {
   /** Server CPU, microseconds a frame a socket. */
   readonly microseconds: number;
   /** Bytes a socket a frame. */
@@ -13,8 +13,8 @@ interface Round {
 }
 
 /**
- * One device to 1,000 sockets: what a delivered frame costs the server, ours against bare `publish` of the same bytes
- * at the same rate.
+ * One device to 1,000 sockets: the cost of a delivered frame for the server, ours against bare `publish` of the same
+ * bytes at the same rate.
  */
 export async function benchFanout(): Promise<Row[]> {
   const children: Child[] = [];
@@ -29,12 +29,12 @@ export async function benchFanout(): Promise<Row[]> {
       await server.ask('run', { seconds: 2 });
       servers.set(kind, { server, sinks });
     }
-    const results = { ours: [] as Round[], bare: [] as Round[] };
-    for (let round = 0; round < rounds; round++) {
-      for (const kind of ['ours', 'bare'] as const) results[kind].push(await runRound(servers.get(kind)!));
+    const results = { ours: [] as Iteration[], bare: [] as Iteration[] };
+    for (let iteration = 0; iteration < iterations; iteration++) {
+      for (const kind of ['ours', 'bare'] as const) results[kind].push(await runIteration(servers.get(kind)!));
     }
-    const ours = median(results.ours.map((round) => round.microseconds));
-    const bare = median(results.bare.map((round) => round.microseconds));
+    const ours = median(results.ours.map((iteration) => iteration.microseconds));
+    const bare = median(results.bare.map((iteration) => iteration.microseconds));
     const row = {
       what: `fan-out: one device to ${load.sockets} sockets, ${load.flushesPerSecond} frames/s of ${load.reportsPerFlush} reports, ${Math.round(results.ours[0]!.bytes)} B`,
       ours: `${ours.toFixed(2)} µs a frame and socket`,
@@ -49,10 +49,10 @@ export async function benchFanout(): Promise<Row[]> {
   }
 }
 
-async function runRound({ server, sinks }: { server: Child; sinks: Child }): Promise<Round> {
+async function runIteration({ server, sinks }: { server: Child; sinks: Child }): Promise<Iteration> {
   await sinks.ask('reset');
   const { cpu, flushes } = await server.ask<{ cpu: number; flushes: number }>('run', { seconds: load.seconds });
-  // What is on the way arrives; the count is checked for whole frames.
+  // Until the bytes in flight have arrived.
   let { bytes } = await sinks.ask<{ bytes: number }>('count');
   for (let before = -1; before !== bytes; ) {
     before = bytes;

@@ -1,9 +1,9 @@
 import { type Rig, withRig } from './brokers.ts';
-import { settled } from './bykey.ts';
+import { settled } from './by-key.ts';
 import { type Child, median } from './child.ts';
 import type { Row } from './row.ts';
 
-const rounds = 3;
+const iterations = 3;
 const seconds = 5;
 const partitions = 12;
 
@@ -15,7 +15,7 @@ interface Load {
   readonly sockets: number;
 }
 
-/** From a load to one that is larger in one way: what a delivery costs must stay the same. */
+/** Pairs of a load and one that is larger in one way. The cost of a delivery must stay the same. */
 const pairs: readonly (readonly [string, Load, Load])[] = [
   [
     'deliveries × 10: from 20 to 200 clients a device',
@@ -42,7 +42,7 @@ export async function benchGrowth(): Promise<Row[]> {
     const rows: Row[] = [];
     for (const [what, small, large] of pairs) {
       const costs: [number[], number[]] = [[], []];
-      for (let round = 0; round < rounds; round++) {
+      for (let iteration = 0; iteration < iterations; iteration++) {
         costs[0].push(await cost(rig, sender, small));
         costs[1].push(await cost(rig, sender, large));
       }

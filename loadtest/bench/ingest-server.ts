@@ -25,7 +25,7 @@ async function startOurs(broker?: string, tracingUrl?: string): Promise<{ port: 
   const eventLog =
     broker === undefined
       ? createMemoryLog({ clock }).connect()
-      : new KafkaEventLog({ brokers: [broker], prefix: 'ours', logger: logger });
+      : new KafkaEventLog({ brokers: [broker], prefix: 'ours', logger });
   await eventLog.start();
   const config = z.object(ingestSettings).parse({
     ...{ host: '127.0.0.1', port: 0, tokenSecret, topicPrefix: 'ours', telemetryPartitions: load.partitions },
@@ -33,8 +33,8 @@ async function startOurs(broker?: string, tracingUrl?: string): Promise<{ port: 
   });
   const metrics = createMetrics({ service: 'ingest', node: 'bench' });
   tracing = await createSwitchedTracing('ingest', tracingUrl);
-  const transport = createHttpTransport({ config, clock, logger: logger });
-  const ingest = createIngest({ eventLog, clock, logger: logger, metrics, tracing, transport, config });
+  const transport = createHttpTransport({ config, clock, logger });
+  const ingest = createIngest({ eventLog, clock, logger, metrics, tracing, transport, config });
   await ingest.start();
   const token = await issueToken({
     secret: tokenSecret,
@@ -73,11 +73,11 @@ let before = 0;
 answer({
   start: ({ broker, tracingUrl }: { broker?: string; tracingUrl?: string }) =>
     process.argv[2] === 'ours' ? startOurs(broker, tracingUrl) : startBare(broker),
-  begin: ({ traced = false }: { traced?: boolean }) => {
+  startRun: ({ traced = false }: { traced?: boolean }) => {
     if (tracing !== undefined) tracing.enabled = traced;
     before = cpuSeconds();
   },
-  end: () => ({ cpu: cpuSeconds() - before }),
+  endRun: () => ({ cpu: cpuSeconds() - before }),
   run: async ({ batches }: { batches: number }) => {
     before = cpuSeconds();
     await run(batches);

@@ -3,7 +3,7 @@ import { type Child, median, startChild } from './child.ts';
 import { load } from './ingest-load.ts';
 import type { Row } from './row.ts';
 
-const rounds = 3;
+const iterations = 3;
 const readings = load.batches * load.reports * load.readings;
 
 /**
@@ -23,14 +23,14 @@ export async function benchIngest(): Promise<Row[]> {
     const broker = kafka.brokers[0];
     const { port, token } = await ours.ask<{ port: number; token: string }>('start', { broker });
     await bare.ask('start', { broker });
-    // Once for the compilers' sake.
+    // A warm-up for the compilers.
     await sender.ask('run', { port, token, batches: load.batches / 4 });
     await bare.ask('run', { batches: load.batches / 4 });
     const results = { ours: [] as number[], bare: [] as number[] };
-    for (let round = 0; round < rounds; round++) {
-      await ours.ask('begin');
+    for (let iteration = 0; iteration < iterations; iteration++) {
+      await ours.ask('startRun');
       await sender.ask('run', { port, token, batches: load.batches });
-      results.ours.push((await ours.ask<{ cpu: number }>('end')).cpu);
+      results.ours.push((await ours.ask<{ cpu: number }>('endRun')).cpu);
       results.bare.push((await bare.ask<{ cpu: number }>('run', { batches: load.batches })).cpu);
     }
     const perSecond = (cpu: readonly number[]) => readings / median(cpu);

@@ -37,7 +37,7 @@ async function start({ node, broker, nats, settings }: Start): Promise<{ port: n
   eventLog =
     broker === undefined
       ? createMemoryLog({ clock }).connect()
-      : new KafkaEventLog({ brokers: [broker], prefix: 'bench', clientId: node, logger: logger });
+      : new KafkaEventLog({ brokers: [broker], prefix: 'bench', clientId: node, logger });
   const bus: Bus =
     nats === undefined
       ? createMemoryNetwork({ clock }).createBus({ node, logger })
@@ -47,7 +47,7 @@ async function start({ node, broker, nats, settings }: Start): Promise<{ port: n
     eventLog,
     bus,
     clock,
-    logger: logger,
+    logger,
     metrics,
     tracing: noTracing,
     transport: createUwsTransport(config, logger),

@@ -3,20 +3,20 @@ import { median, startChild } from './child.ts';
 import { load as fanoutLoad } from './fanout-load.ts';
 import type { Row } from './row.ts';
 
-/** Each has a round without and one with, in turns: the noise of the machine is in both. */
+/** Each pair is an iteration without and one with, alternating, so that the noise of the machine is in both. */
 const pairs = 9;
 const fanoutSeconds = 4;
 const ingestRequests = 12_000;
 const scrapeEveryMs = 1_000;
-/** Rounds of ingest before those that count: the code of what is traced is compiled after some hundreds of spans. */
+/** Iterations of ingest before those that count: code for spans is compiled after some hundreds of them. */
 const warmUps = 5;
 
-/** A round's cost: server CPU for a unit of work, microseconds. */
-type Round = (isOn: boolean) => Promise<number>;
+/** The cost of an iteration: server CPU for a unit of work, microseconds. */
+type Iteration = (isOn: boolean) => Promise<number>;
 
 /**
- * What tracing and metrics cost the hot path: the same process with and without, its own CPU alone, the median of
- * paired rounds.
+ * The cost of tracing and metrics on the hot path: CPU of one process with and without, the median of paired
+ * iterations.
  */
 export async function benchObservability(): Promise<Row[]> {
   const collector = await startOtlpReceiver();
@@ -39,7 +39,7 @@ async function fanoutRows(collector: OtlpReceiver): Promise<Row[]> {
       const { cpu, flushes } = await server.ask<{ cpu: number; flushes: number }>('run', { seconds, traced });
       return (cpu * 1e6) / (flushes * fanoutLoad.sockets);
     };
-    // Once for the compilers' sake, both ways.
+    // A warm-up for the compilers, both ways.
     for (const traced of [false, true]) await run(traced, 2);
     const url = `http://127.0.0.1:${internalPort}/metrics`;
     const what = `fan-out to ${fanoutLoad.sockets} sockets`;
@@ -63,9 +63,9 @@ async function ingestRow(collector: OtlpReceiver): Promise<Row> {
   try {
     const to = await server.ask<{ port: number; token: string }>('start', { tracingUrl: collector.url });
     const run = async (traced: boolean) => {
-      await server.ask('begin', { traced });
+      await server.ask('startRun', { traced });
       await sender.ask('run', { ...to, batches: ingestRequests, reports: 1 });
-      return ((await server.ask<{ cpu: number }>('end')).cpu * 1e6) / ingestRequests;
+      return ((await server.ask<{ cpu: number }>('endRun')).cpu * 1e6) / ingestRequests;
     };
     for (let n = 0; n < warmUps; n++) await run(n > 0);
     const what = 'tracing at 1 %: ingest, one report a request, log in memory';
@@ -84,17 +84,17 @@ interface Measured {
   readonly share: number;
 }
 
-async function measured(round: Round): Promise<Measured> {
+async function measured(iteration: Iteration): Promise<Measured> {
   const offs: number[] = [];
   const ons: number[] = [];
   for (let pair = 0; pair < pairs; pair++) {
-    // The one that comes first takes turns, so that what drifts is in both.
-    for (const isOn of pair % 2 === 0 ? [false, true] : [true, false]) (isOn ? ons : offs).push(await round(isOn));
+    // The order alternates, so that drift is in both.
+    for (const isOn of pair % 2 === 0 ? [false, true] : [true, false]) (isOn ? ons : offs).push(await iteration(isOn));
   }
   return { off: median(offs), on: median(ons), share: median(ons.map((on, pair) => on / offs[pair]!)) - 1 };
 }
 
-/** As Prometheus does it, exemplars included. */
+/** Scrapes as Prometheus does, exemplars included. */
 async function whileScraped<T>(url: string, call: () => Promise<T>): Promise<T> {
   const headers = { accept: 'application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5' };
   const scrape = async () => void (await (await fetch(url, { headers })).text());
@@ -115,7 +115,7 @@ function rowOf(
   return {
     what,
     ours: `${on.toFixed(2)} µs of CPU ${unit}`,
-    against: `without: ${off.toFixed(2)} µs, ${pairs} pairs of rounds in one process`,
+    against: `without: ${off.toFixed(2)} µs, ${pairs} pairs of iterations in one process`,
     result: `${percent < 0 ? '−' : '+'}${Math.abs(percent).toFixed(1)} %`,
     target: `≤ ${(shareMax * 100).toFixed(0)} %`,
     met: share <= shareMax,

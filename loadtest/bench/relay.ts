@@ -1,9 +1,9 @@
 import { type Rig, withRig } from './brokers.ts';
-import { settled } from './bykey.ts';
+import { settled } from './by-key.ts';
 import { type Child, median } from './child.ts';
 import type { Row } from './row.ts';
 
-const rounds = 3;
+const iterations = 3;
 const partitions = 12;
 const loads = [
   { sockets: 50, devices: 40, perSecond: 400 },
@@ -30,7 +30,7 @@ export async function benchRelay(): Promise<Row[]> {
     for (const load of loads) {
       const local: number[] = [];
       const relayed: number[] = [];
-      for (let round = 0; round < rounds; round++) {
+      for (let iteration = 0; iteration < iterations; iteration++) {
         local.push(await runOne(rig, sender, nodes, load, 0));
         relayed.push(await runOne(rig, sender, nodes, load, 1));
       }
@@ -56,7 +56,7 @@ async function startNode(rig: Rig, node: string): Promise<Node> {
   return { server, port, token };
 }
 
-/** Clients on the owner of their device (`shift` 0), or on the other node (1). Answers µs a delivered report. */
+/** Clients on the owner of their device (`shift` 0), or on the other node (1). Resolves with µs a delivered report. */
 async function runOne(
   rig: Rig,
   sender: Child,

@@ -1,5 +1,6 @@
-/** Clients that are cut off again and again, and come back by their position. */
+/** Clients that are disconnected again and again, and resume from their position. */
 import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
+import { DeliveryChecker, MissingRanges } from '../../test/delivery-checker.ts';
 import { answer } from './child.ts';
 import { deviceName } from './node-options.ts';
 import { openWsClient, type WsClient } from './ws-client.ts';
@@ -8,10 +9,9 @@ interface Resumer {
   readonly device: string;
   client: WsClient | undefined;
   positions: Positions | undefined;
-  /** Of the counter that the device's first reading is. */
-  last: number;
-  /** When the connection under way was begun; undefined once what was missed has come. */
-  since: number | undefined;
+  readonly deliveries: DeliveryChecker;
+  /** When the connection in progress was started; undefined once the backlog has arrived. */
+  startedMs: number | undefined;
 }
 
 const resumers: Resumer[] = [];
@@ -31,6 +31,18 @@ interface Message {
   };
 }
 
+function createChecker(device: string): DeliveryChecker {
+  return new DeliveryChecker({
+    onFinding: (finding, count) => {
+      if (finding === 'lost') counted.gaps += count;
+      else counted.repeats += count;
+    },
+    nameOf: () => device,
+    isRepeatAnError: true,
+    counters: { missing: new MissingRanges(), takesBackLost: false },
+  });
+}
+
 function take(resumer: Resumer, message: Message): void {
   if (message.subscribed !== undefined) {
     resumer.positions = positionsFromToken(message.subscribed.position);
@@ -39,20 +51,18 @@ function take(resumer: Resumer, message: Message): void {
   if (message.data === undefined || message.data.snapshot === true) return;
   for (const { partition, seq, readings } of message.data.reports) {
     resumer.positions?.advance(partition, seq);
-    const value = readings[0]!.value;
-    if (value <= resumer.last) counted.repeats++;
-    else if (value > resumer.last + 1) counted.gaps += value - resumer.last - 1;
-    resumer.last = Math.max(resumer.last, value);
+    // The device counts from 0.
+    resumer.deliveries.deliver(0, partition, seq, readings[0]!.value + 1, false);
     counted.reports++;
   }
-  if (resumer.since === undefined) return;
-  replaysMs.push(performance.now() - resumer.since);
-  resumer.since = undefined;
+  if (resumer.startedMs === undefined) return;
+  replaysMs.push(performance.now() - resumer.startedMs);
+  resumer.startedMs = undefined;
 }
 
 async function connect(resumer: Resumer): Promise<void> {
   const back = resumer.positions !== undefined;
-  if (back) resumer.since = performance.now();
+  if (back) resumer.startedMs = performance.now();
   const client = await openWsClient({
     port: at.port,
     path: `/v1/stream?token=${at.token}`,
@@ -65,12 +75,12 @@ async function connect(resumer: Resumer): Promise<void> {
 
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Away for a while every so often, from a moment of its own on, until the time is up. */
+/** Disconnects for a while every so often, from a random time on, for so many seconds. */
 async function churn(resumer: Resumer, awayMs: number, everyMs: number, seconds: number): Promise<void> {
   const end = performance.now() + seconds * 1_000;
   await sleep(Math.random() * (everyMs - awayMs));
   while (performance.now() + awayMs < end) {
-    resumer.client?.cut();
+    resumer.client?.terminate();
     await sleep(awayMs);
     await connect(resumer).catch(async () => {
       counted.failures++;
@@ -89,8 +99,8 @@ answer({
         device: deviceName(first + i + k),
         client: undefined,
         positions: undefined,
-        last: -1,
-        since: undefined,
+        deliveries: createChecker(deviceName(first + i + k)),
+        startedMs: undefined,
       }));
       resumers.push(...made);
       await Promise.all(made.map(connect));

@@ -1,4 +1,4 @@
-/** What was measured, in seconds of one core but where the name says otherwise. */
+/** Measured costs, in seconds of one core unless the name has another unit. */
 export interface Costs {
   /** To take one report from the log and keep its last values. */
   readonly report: number;
@@ -13,8 +13,7 @@ export interface Costs {
 }
 
 /**
- * Of a core, in ordinary times: what is left is for a node that is lost, clients that come back, and the garbage
- * collector.
+ * The part of a core to use. The rest is for the loss of a node, clients that reconnect, and garbage collection.
  */
 export const shareOfCore = 0.6;
 
@@ -67,7 +66,7 @@ function example({ report, frame }: Costs): string {
   return `${cores.toFixed(2)} cores, so N = ${nodes}`;
 }
 
-/** Two digits that mean something. */
+/** Formats two significant digits. */
 function rounded(value: number): string {
   return Number(value.toPrecision(2)).toLocaleString('en', { maximumFractionDigits: 0 });
 }

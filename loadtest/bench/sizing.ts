@@ -1,6 +1,6 @@
 /**
- * `make sizing`: what one node carries, measured, and the rule for how many there have to be. Prints it and writes it
- * into docs/OPERATIONS.md. Wants a machine with nothing else to do; takes some five minutes.
+ * `make sizing`: measures the load that one node carries, prints the rule for the number of nodes, and writes it into
+ * docs/OPERATIONS.md. Needs a machine without other load; takes some five minutes.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { withGeneratedPart } from '../../scripts/generated-text.ts';
 import { type Rig, withRig } from './brokers.ts';
-import { settled } from './bykey.ts';
+import { settled } from './by-key.ts';
 import { type Child, median } from './child.ts';
 import { benchConnections } from './connections.ts';
 import { benchDevices } from './devices.ts';
@@ -17,7 +17,7 @@ import type { Row } from './row.ts';
 import { type Costs, sizingText } from './sizing-text.ts';
 
 const page = join(import.meta.dirname, '../../docs/OPERATIONS.md');
-const rounds = 3;
+const iterations = 3;
 const seconds = 5;
 const partitions = 12;
 const readings = 8;
@@ -29,7 +29,7 @@ interface Load {
   readonly sockets: number;
 }
 
-/** Nobody watches; each device is watched by one; few devices are watched by many. */
+/** No clients; one client for each device; many clients for few devices. */
 const unwatched: Load = { devices: 4_000, perSecond: 8_000, sockets: 0 };
 const single: Load = { devices: 4_000, perSecond: 8_000, sockets: 1 };
 const shared: Load = { devices: 10, perSecond: 200, sockets: 200 };
@@ -66,7 +66,7 @@ async function fanoutCosts(): Promise<Pick<Costs, 'report' | 'frame' | 'delivery
     await sender.ask('start', { broker: rig.broker });
     const used = async (load: Load) => {
       const all: number[] = [];
-      for (let round = 0; round < rounds; round++) all.push(await usedBy(rig, sender, load));
+      for (let iteration = 0; iteration < iterations; iteration++) all.push(await usedBy(rig, sender, load));
       return median(all);
     };
     const report = (await used(unwatched)) / unwatched.perSecond;
@@ -78,18 +78,18 @@ async function fanoutCosts(): Promise<Pick<Costs, 'report' | 'frame' | 'delivery
 
 function measuredIn(rows: readonly Row[]): number {
   const value = rows.find((row) => row.value !== undefined)?.value;
-  if (value === undefined) throw new RangeError('the bench says no value');
+  if (value === undefined) throw new RangeError('bench: expected a row with a value, got none');
   return value;
 }
 
-const say = (what: string) => process.stderr.write(`${what} …\n`);
-say('fan-out');
+const printStep = (what: string) => process.stderr.write(`${what} …\n`);
+printStep('fan-out');
 const fanout = await fanoutCosts();
-say('connections');
+printStep('connections');
 const connectionKilobytes = measuredIn(await benchConnections());
-say('devices');
+printStep('devices');
 const deviceKilobytes = measuredIn(await benchDevices());
-say('ingest');
+printStep('ingest');
 const ingestReadings = measuredIn(await benchIngest());
 const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.version}`;
 const text = sizingText({ ...fanout, connectionKilobytes, deviceKilobytes, ingestReadings }, readings, machine);

@@ -8,14 +8,14 @@ export const sampleRatio = 0.01;
 const warmUpSpans = 5_000;
 
 /**
- * Tracing that the bench turns on and off between rounds of one process, so that nothing else differs: off, services do
- * what they do without it, and test the flag.
+ * Tracing that the bench turns on and off between iterations of one process, so that nothing else differs. While it is
+ * off, services do the same as without it, and check the flag.
  */
 export interface SwitchedTracing extends Tracing {
   enabled: boolean;
 }
 
-/** Off at first. `url`: of a collector; left out: it stays off, and nothing of it is loaded. */
+/** Returns tracing that is off. `url`: of a collector; undefined: it stays off, and no library is loaded. */
 export async function createSwitchedTracing(service: string, url: string | undefined): Promise<SwitchedTracing> {
   if (url === undefined) return { ...noTracing };
   const tracing = await createTracing({ service, node: 'bench', url, sampleRatio, logger: silentLogger });

@@ -10,7 +10,7 @@ let delaysMs: number[] = [];
 let lost = 0;
 
 const timed = /"received":([\d.]+)/g;
-const mark = Buffer.from('"seq":');
+const marker = Buffer.from('"seq":');
 
 interface Open {
   readonly ports: readonly number[];
@@ -20,16 +20,16 @@ interface Open {
   readonly count: number;
   readonly each: number;
   readonly devices: number;
-  /** One client in so many times what it gets; 0: none. */
+  /** One client in so many times its reports; 0: none. */
   readonly timedEvery: number;
 }
 
 function onFrame(payload: Buffer, isTimed: boolean): void {
   // Only data has positions.
-  let at = payload.indexOf(mark);
+  let at = payload.indexOf(marker);
   if (at < 0) return;
   frames++;
-  for (; at >= 0; at = payload.indexOf(mark, at + 6)) reports++;
+  for (; at >= 0; at = payload.indexOf(marker, at + 6)) reports++;
   if (!isTimed) return;
   const nowMs = performance.timeOrigin + performance.now();
   for (const [, received] of payload.toString('latin1').matchAll(timed)) delaysMs.push(nowMs - Number(received));
@@ -85,7 +85,7 @@ answer({
   open,
   openPlaced,
   close: () => {
-    for (const client of clients.splice(0)) client.cut();
+    for (const client of clients.splice(0)) client.terminate();
     return {};
   },
   reset: () => {

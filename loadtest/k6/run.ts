@@ -1,13 +1,14 @@
 /**
- * `make loadtest SCENARIO=average`: runs a scenario by k6 against what the environment says, else against the stack that `make stack` runs here.
- * `rolling-restart` restarts nodes meanwhile: of a cluster of its own, or by ROLL_COMMAND. Ends with k6's exit code.
+ * `make loadtest SCENARIO=average`: runs a scenario by k6 against TARGET and INGEST, by default the stack that `make
+ * stack` runs here. `rolling-restart` restarts nodes meanwhile: of a cluster of its own, or by ROLL_COMMAND. Exits with
+ * k6's exit code.
  */
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Endpoints } from '@tailrace/platform/endpoints';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { findTool } from '@tailrace/testkit/tool';
-import { K6Run } from './k6run.ts';
+import { K6Run } from './k6-run.ts';
 import { rollByCommand, rollOwnCluster } from './rolling.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -23,23 +24,23 @@ try {
 async function main(scenario: string): Promise<number> {
   const scenarios = (await readdir(scenariosDir)).map((file) => file.replace(/\.ts$/, '')).sort();
   if (!scenarios.includes(scenario))
-    throw new TailraceError('invalid_config', `SCENARIO=${scenario}: right is one of ${scenarios.join(', ')}`);
+    throw new TailraceError('invalid_config', `SCENARIO: expected one of ${scenarios.join(', ')}, got ${scenario}`);
   const k6 = await findTool('k6');
   const summary = process.env['SUMMARY'] || join(root, 'data/loadtest');
   await mkdir(summary, { recursive: true });
-  // k6's memory is mostly its interpreter's short-lived values: collecting them seldom saves a third of its processor time.
+  // k6's memory is mostly short-lived values of its interpreter: a rare collection saves a third of its processor time.
   const env = { GOGC: '600', ...process.env, SUMMARY: summary };
-  const run = (place: NodeJS.ProcessEnv) => new K6Run(k6, join(scenariosDir, `${scenario}.ts`), { ...env, ...place });
+  const run = (urls: NodeJS.ProcessEnv) => new K6Run(k6, join(scenariosDir, `${scenario}.ts`), { ...env, ...urls });
   const isRolling = scenario === 'rolling-restart';
   if (isRolling && !process.env['TARGET']) return rollOwnCluster(run, join(root, 'data/loadtest'));
-  const place = process.env['TARGET'] ? {} : await stackPlace();
+  const urls = process.env['TARGET'] ? {} : await stackUrls();
   const command = process.env['ROLL_COMMAND'];
-  if (isRolling && command) return rollByCommand(run(place), command);
-  return run(place).ended;
+  if (isRolling && command) return rollByCommand(run(urls), command);
+  return run(urls).exited;
 }
 
-/** Where the stack of `make stack` is. */
-async function stackPlace(): Promise<NodeJS.ProcessEnv> {
+/** Returns the URLs and the token of the stack of `make stack`. */
+async function stackUrls(): Promise<NodeJS.ProcessEnv> {
   const file = join(root, process.env['DATA'] || 'data/stack', 'endpoints.json');
   let text: string;
   try {
@@ -47,8 +48,8 @@ async function stackPlace(): Promise<NodeJS.ProcessEnv> {
   } catch {
     throw new TailraceError(
       'not_found',
-      `no TARGET is set, and no stack runs here (there is no ${file}). Run \`make stack\` in another terminal, or set ` +
-        'TARGET=ws://host:8081 INGEST=http://host:8082 and TOKEN or TOKEN_SECRET; loadtest/k6/README.md says more',
+      `TARGET is not set, and no stack runs here (${file} does not exist). Run \`make stack\` in another terminal, or set ` +
+        'TARGET=ws://host:8081 INGEST=http://host:8082 and TOKEN or TOKEN_SECRET; see loadtest/k6/README.md',
     );
   }
   const { fanout, ingest, token } = JSON.parse(text) as Endpoints;

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Attack, type AttackSize, attackMsDefault, type ProbedPage } from './attack-definition.ts';
 import type { AttackerHandlers, AttackOutcome, AttackRequest } from './attacker.ts';
+import { DiskSync } from './disk-sync.ts';
 import type { HonestHandlers } from './honest.ts';
 import type { HonestPlan, Measurement } from './honest-clients.ts';
 import { type AttackFigures, type RestartFigures, verdictBetween } from './judgement.ts';
@@ -17,6 +18,7 @@ import type { VisitPlan } from './visit.ts';
 
 interface PhaseTimes {
   readonly quietMs: number;
+  readonly leavingMs: number;
   readonly afterMs: number;
   readonly restartedMs: number;
   readonly settleDeadlineMs: number;
@@ -28,11 +30,11 @@ interface PhaseTimes {
 
 const times: Readonly<Record<AttackSize, PhaseTimes>> = {
   full: {
-    ...{ quietMs: 4_000, afterMs: 2_000, restartedMs: 1_500 },
+    ...{ quietMs: 4_000, leavingMs: 500, afterMs: 2_000, restartedMs: 1_500 },
     ...{ settleDeadlineMs: 30_000, visitIntervalMs: 500, intervalMs: 200, probeDeadlineMs: 1_000 },
   },
   small: {
-    ...{ quietMs: 300, afterMs: 100, restartedMs: 300 },
+    ...{ quietMs: 300, leavingMs: 0, afterMs: 100, restartedMs: 300 },
     ...{ settleDeadlineMs: 10_000, visitIntervalMs: 100, intervalMs: 200, probeDeadlineMs: 5_000 },
   },
 };
@@ -82,13 +84,22 @@ export class AttackRun {
   readonly #clients: ClientProcesses;
   readonly #memory: ProcessMemory;
   readonly #wait: ProcessorWait;
+  readonly #disk: DiskSync;
 
-  constructor(parts: { target: Target; firstStartMs: number; size: AttackSize; clients: ClientProcesses }) {
+  /** `folder`: on the disk of the target's data. */
+  constructor(parts: {
+    target: Target;
+    firstStartMs: number;
+    size: AttackSize;
+    clients: ClientProcesses;
+    folder: string;
+  }) {
     this.#target = parts.target;
     this.#firstStartMs = parts.firstStartMs;
     this.#size = parts.size;
     this.#clients = parts.clients;
     this.#memory = new ProcessMemory(() => this.#target.pids);
+    this.#disk = new DiskSync(parts.folder, () => this.#target.pids);
     this.#wait = new ProcessorWait(() => [...this.#target.pids, this.#clients.honest.pid]);
   }
 
@@ -96,6 +107,7 @@ export class AttackRun {
   async start(attacks: readonly Attack[]): Promise<void> {
     if (this.#size === 'full') this.#clients.prefer();
     this.#memory.start();
+    this.#disk.start();
     await this.#clients.honest.request('start', await this.#plan(attacks));
     await sleep(warmUpMs[this.#size]);
     await this.#measure();
@@ -110,13 +122,17 @@ export class AttackRun {
     const rssQuietMb = await this.#memory.reset();
     await this.#lagMs();
     await this.#wait.taken();
+    await this.#disk.taken();
     const grownBefore = await this.#metrics(attack.grown ?? []);
     const outcome: AttackOutcome = await attacker.request('attack', request, request.attackMs + attackGraceMs);
+    // The end of thousands of connections at once belongs to the attack.
+    await sleep(times[this.#size].leavingMs);
     const under = await this.#measure();
     const lagMs = await this.#lagMs();
     await sleep(times[this.#size].afterMs);
     const after = await this.#measure();
     const waitShare = await this.#wait.taken();
+    const disk = await this.#disk.taken();
     const grown = await this.#metrics(attack.grown ?? []);
     const notGrown = (attack.grown ?? []).filter((name) => !(grown.get(name)! > grownBefore.get(name)!));
     const rssPeakMb = this.#memory.peakMb;
@@ -133,6 +149,7 @@ export class AttackRun {
         control,
         lagMs,
         waitShare,
+        disk,
         notGrown,
         restart,
       },
@@ -161,6 +178,7 @@ export class AttackRun {
 
   async stop(): Promise<void> {
     this.#memory.stop();
+    await this.#disk.stop();
     await this.#clients.honest.request('close', undefined);
   }
 

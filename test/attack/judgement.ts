@@ -1,6 +1,7 @@
 import type { Verdict } from '../chaos/checker.ts';
 import { difference } from '../chaos/figures.ts';
 import { type Attack, type AttackSize, rssGrowthMbMaxDefault } from './attack-definition.ts';
+import type { DiskFigures } from './disk-sync.ts';
 import type { Measurement } from './honest-clients.ts';
 
 /** What was measured around and under one attack. */
@@ -26,6 +27,8 @@ export interface AttackFigures {
    * Of the time of the attack: how long a main thread of the target or of the honest clients waited for a processor.
    */
   readonly waitShare: number;
+  /** Under the attack and after it. */
+  readonly disk: DiskFigures;
   readonly rssQuietMb: number;
   readonly rssPeakMb: number;
   /** Metrics of the attack that did not grow. */
@@ -59,6 +62,12 @@ export const p99FactorMax = 2;
  * long.
  */
 export const waitShareMax = 0.1;
+/**
+ * Nor one in which a write of 4 KB took longer than this until it was on the disk, although the target wrote little: an
+ * honest report of standalone is acknowledged when it is on the disk.
+ */
+const slowestSyncMsMax = 25;
+const writtenMbPerSMax = 10;
 /** Within it 200,000 devices are read back. */
 const startMsFloor = 10_000;
 const visitFloorMs: Readonly<Record<AttackSize, number>> = { full: 500, small: 3_000 };
@@ -68,10 +77,16 @@ export function allowedP99Ms({ quiet, control }: AttackFigures, size: AttackSize
   return Math.max(p99FloorMs[size], p99FactorMax * quiet.p99, p99FactorMax * (control?.p99 ?? 0));
 }
 
-/** Whether nothing can be said: times were too long, nothing else was wrong, and the machine had no time. */
-export function isDisturbed(figures: AttackFigures, size: AttackSize): boolean {
+/**
+ * Why nothing can be said, where times were too long, nothing else was wrong, and the machine had no processor or disk.
+ */
+export function disturbanceOf(figures: AttackFigures, size: AttackSize): string | undefined {
   const faults = faultsOf(figures, size);
-  return faults.length > 0 && figures.waitShare > waitShareMax && faults.every(({ isTiming }) => isTiming);
+  if (faults.length === 0 || !faults.every(({ isTiming }) => isTiming)) return undefined;
+  const { waitShare, disk, target } = figures;
+  if (waitShare > waitShareMax) return `over ${waitShareMax * 100} % of the time was spent waiting for a processor`;
+  const isDiskSlow = disk.slowestSyncMs > slowestSyncMsMax && disk.writtenMbPerS < writtenMbPerSMax;
+  return target === 'standalone' && isDiskSlow ? `a write of 4 KB took ${disk.slowestSyncMs} ms` : undefined;
 }
 
 /** Empty where all was as it has to be. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { StackCluster } from '../../scripts/stack-cluster.ts';
 import { noFaults, type Verdict } from './checker.ts';
 import { screenTimes } from './client.ts';
-import { Crowd, type Reached } from './crowd.ts';
+import { Crowd, type Reached } from './client-processes.ts';
 import type { Fault } from './faults.ts';
 import { difference, type Figures, figuresFrom, isFaulty, judgement, tableOf } from './figures.ts';
 import { Fleet } from './fleet.ts';
@@ -18,7 +18,7 @@ export interface ChaosSettings {
   readonly calmMs: number;
   /** Each device reports this often. */
   readonly intervalMs: number;
-  /** Over which a node that ends lets its clients go. */
+  /** Over which a node that stops closes its connections. */
   readonly drainMs: number;
   /** For logs. */
   readonly data: string;
@@ -27,114 +27,115 @@ export interface ChaosSettings {
 
 const convergeDeadlineMs = 60_000;
 
-/** One run: a cluster, a fleet of devices, a crowd of clients, and faults. */
+/** One run: a cluster, a fleet of devices, clients, and faults. */
 export class ChaosRun {
   readonly #settings: ChaosSettings;
-  readonly #say: (text: string) => void;
+  readonly #print: (text: string) => void;
   readonly #cluster: StackCluster;
-  readonly #crowd: Crowd;
+  readonly #clients: Crowd;
   readonly #rows: Figures[] = [];
   #fleet: Fleet | undefined;
   #before: Verdict = noFaults();
   #failures: string[] = [];
 
-  constructor(settings: ChaosSettings, say: (text: string) => void) {
+  constructor(settings: ChaosSettings, print: (text: string) => void) {
     this.#settings = settings;
-    this.#say = say;
+    this.#print = print;
     const { nodes, data, portBase, drainMs } = settings;
-    this.#cluster = new StackCluster({ nodes, data, portBase, drainMs, keepsData: false, say });
-    this.#crowd = new Crowd(settings.clients);
+    this.#cluster = new StackCluster({ nodes, data, portBase, drainMs, keepsData: false, say: print });
+    this.#clients = new Crowd(settings.clients);
   }
 
-  /** Answers whether all was as promised. */
+  /** Resolves with whether the run met its targets without a loss, repeat or disorder. */
   async run(): Promise<boolean> {
     const { clients, devices, intervalMs, faults, calmMs, drainMs, data, nodes } = this.#settings;
     await this.#cluster.start();
     const fleet = await this.#load();
-    this.#say(
+    this.#print(
       `${clients} clients on ${devices} devices, each reporting every ${intervalMs} ms, ${nodes} nodes. ` +
-        `Clients ping every ${screenTimes.pingMs} ms and give up a silent server after ${screenTimes.deadlineMs} ms; ` +
-        `nodes let them go over ${drainMs} ms. Logs in ${data}.`,
+        `Clients ping every ${screenTimes.pingMs} ms and disconnect from an unresponsive server after ${screenTimes.deadlineMs} ms; ` +
+        `nodes close connections over ${drainMs} ms. Logs in ${data}.`,
     );
     for (const fault of faults) {
       await sleep(calmMs);
       await this.#under(fault, fleet);
     }
     await this.#end(fleet);
-    this.#say(`\n${tableOf(this.#rows)}\n`);
-    for (const failure of this.#failures) this.#say(failure);
-    if (this.#failures.length === 0) this.#say('No loss, no repeat, no disorder.');
+    this.#print(`\n${tableOf(this.#rows)}\n`);
+    for (const failure of this.#failures) this.#print(failure);
+    if (this.#failures.length === 0) this.#print('No loss, no repeat, no disorder.');
     return this.#failures.length === 0;
   }
 
-  /** Ends everything that the run has started. Idempotent. */
+  /** Stops everything that the run has started. Idempotent. */
   async stop(): Promise<void> {
-    this.#crowd.close();
+    this.#clients.close();
     await this.#cluster.stop();
   }
 
-  /** Devices report, and clients watch: resolves when each has been shown something. */
+  /** Starts devices and clients. Resolves when each client has received reports. */
   async #load(): Promise<Fleet> {
     const { ingest, token, fanout } = this.#cluster;
     const { devices, intervalMs, clients } = this.#settings;
-    // Each client knows every node, as behind a headless service. A balancer in user space would be what is measured.
+    // Each client has the URLs of all nodes, as with a headless service: a load balancer in user space would affect the
+    // results.
     const urls = fanout.map(({ url }) => url.replace('http:', 'ws:'));
     const fleet = new Fleet({ devices, intervalMs, ingestUrl: ingest.url, token });
     this.#fleet = fleet;
     fleet.start();
-    this.#say('Connecting the clients …');
-    await this.#crowd.open(
+    this.#print('Connecting the clients …');
+    await this.#clients.open(
       Array.from({ length: clients }, (_, i) => planOf(i, devices)),
       { urls, token },
     );
-    const reached = await this.#crowd.reach({ targets: fleet.next(), deadlineMs: convergeDeadlineMs });
-    if (reached.unreachedCount > 0) throw new Error(`the clients do not come up: ${wordsOf(reached)}`);
+    const reached = await this.#clients.reach({ targets: fleet.next(), deadlineMs: convergeDeadlineMs });
+    if (reached.unreachedCount > 0) throw new Error(`clients: expected reports for all, got ${textOf(reached)}`);
     return fleet;
   }
 
   async #under(fault: Fault, fleet: Fleet): Promise<void> {
     const atMs = Date.now();
-    const say = (step: string) => this.#say(`  ${((Date.now() - atMs) / 1000).toFixed(2)} s: ${step}`);
-    // Pauses are the machine's as well: who reads the table should know what else it had to do.
+    const printStep = (step: string) => this.#print(`  ${((Date.now() - atMs) / 1000).toFixed(2)} s: ${step}`);
+    // Pauses depend on the load of the machine, too.
     const load = `load ${loadavg()[0]!.toFixed(1)} on ${availableParallelism()} cores`;
-    this.#say(`\n${fault.name}: ${fault.words} (${new Date(atMs).toISOString()}, ${load})`);
-    await this.#crowd.begin({ atMs, acknowledged: fleet.acknowledged });
-    await fault.run(this.#cluster, say);
-    say('done; waiting until every client has what comes now');
-    const reached = await this.#crowd.reach({ targets: fleet.next(), deadlineMs: convergeDeadlineMs });
-    say(reached.unreachedCount === 0 ? 'all clients have it' : 'NOT ALL CLIENTS HAVE IT');
+    this.#print(`\n${fault.name}: ${fault.words} (${new Date(atMs).toISOString()}, ${load})`);
+    await this.#clients.begin({ atMs, acknowledged: fleet.acknowledged });
+    await fault.run(this.#cluster, printStep);
+    printStep('done; waiting until every client receives new reports');
+    const reached = await this.#clients.reach({ targets: fleet.next(), deadlineMs: convergeDeadlineMs });
+    printStep(reached.unreachedCount === 0 ? 'all clients received them' : 'NOT ALL CLIENTS RECEIVED THEM');
     const verdict = difference(reached.verdict, this.#before);
     this.#before = reached.verdict;
     const row = figuresFrom(fault, reached.seen, this.#settings.intervalMs, verdict);
     this.#rows.push(row);
-    this.#tell(row, reached);
-    if (reached.unreachedCount > 0) this.#failures.push(`FAILED: after ${fault.name} ${wordsOf(reached)}`);
+    this.#printRow(row, reached);
+    if (reached.unreachedCount > 0) this.#failures.push(`FAILED: after ${fault.name} ${textOf(reached)}`);
     if (isFaulty(verdict)) this.#failures.push(`FAILED: ${fault.name}: ${JSON.stringify(verdict)}`);
     const { words, fails } = judgement(row);
     if (fails) this.#failures.push(`FAILED: ${fault.name}: ${words}`);
   }
 
-  /** The last word: once nothing is sent any more, everybody must have everything. */
+  /** After the last report, every client must have received all that its subscriptions cover. */
   async #end(fleet: Fleet): Promise<void> {
     await fleet.stop();
-    const reached = await this.#crowd.reach({ targets: fleet.acknowledged, deadlineMs: convergeDeadlineMs });
-    const { verdict, findings } = await this.#crowd.end({ acknowledged: fleet.acknowledged, sent: fleet.sent });
+    const reached = await this.#clients.reach({ targets: fleet.acknowledged, deadlineMs: convergeDeadlineMs });
+    const { verdict, findings } = await this.#clients.end({ acknowledged: fleet.acknowledged, sent: fleet.sent });
     const rest = difference(verdict, this.#before);
-    if (reached.unreachedCount > 0) this.#failures.push(`FAILED: at the end ${wordsOf(reached)}`);
+    if (reached.unreachedCount > 0) this.#failures.push(`FAILED: at the end ${textOf(reached)}`);
     if (isFaulty(rest)) this.#failures.push(`FAILED: after the last fault: ${JSON.stringify(rest)}`);
     this.#failures.push(...findings.map((finding) => `  ${finding}`));
   }
 
-  #tell({ liveAgain, pause }: Figures, { losses, dropped }: Reached): void {
-    this.#say(`  longest pause p50 / p95 / p99 / max: ${pause.p50} / ${pause.p95} / ${pause.p99} / ${pause.max} ms`);
+  #printRow({ liveAgain, pause }: Figures, { losses, dropped }: Reached): void {
+    this.#print(`  longest pause p50 / p95 / p99 / max: ${pause.p50} / ${pause.p95} / ${pause.p99} / ${pause.max} ms`);
     if (liveAgain !== undefined) {
-      this.#say(`  live again p50 / p95 / max: ${liveAgain.p50} / ${liveAgain.p95} / ${liveAgain.max} ms`);
+      this.#print(`  live again p50 / p95 / max: ${liveAgain.p50} / ${liveAgain.p95} / ${liveAgain.max} ms`);
     }
-    for (const [why, count] of losses) this.#say(`  ${count} × ${why}`);
-    this.#say(`  repeats kept back by the SDK so far: ${dropped}; requests sent again: ${this.#fleet?.retries ?? 0}`);
+    for (const [why, count] of losses) this.#print(`  ${count} × ${why}`);
+    this.#print(`  repeats dropped by the SDK so far: ${dropped}; requests sent again: ${this.#fleet?.retries ?? 0}`);
   }
 }
 
-function wordsOf({ unreachedCount, unreached }: Reached): string {
+function textOf({ unreachedCount, unreached }: Reached): string {
   return `${unreachedCount} clients are behind:\n  ${unreached.join('\n  ')}`;
 }

@@ -1,7 +1,8 @@
 /**
- * `make chaos CLIENTS=3000 DEVICES=1000`: a stack of real Kafka, NATS, ingest and fanout nodes, SDK clients that know all its nodes, and one fault
- * after the other under load. A checker that knows only what devices sent and what clients were shown looks for loss, repeats and
- * disorder. Prints a table; ends with 1 where anything was not as promised, or a pause was far beyond its target.
+ * `make chaos CLIENTS=3000 DEVICES=1000`: a stack of real Kafka, NATS, ingest and fanout nodes, SDK clients with the
+ * URLs of all nodes, and one fault after the other under load. A checker that knows only what devices sent and clients
+ * received counts loss, repeats and disorder. Prints a table. Exits with 1 on any of them, or if a pause was far above
+ * its target.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -18,14 +19,14 @@ const run = new ChaosRun({ ...settings, portBase: await freePortBase(settings.no
 );
 
 async function finish(code: number): Promise<never> {
-  await run.stop().catch((error: unknown) => process.stderr.write(`cannot clear away: ${String(error)}\n`));
+  await run.stop().catch((error: unknown) => process.stderr.write(`cannot stop the run: ${String(error)}\n`));
   process.exit(code);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void finish(130));
 setTimeout(() => {
-  process.stderr.write(`The run was not over after ${settings.limitSeconds} s; it is ended.\n`);
-  // Should even that hang: what was started dies with this process.
+  process.stderr.write(`The run took longer than ${settings.limitSeconds} s and is stopped.\n`);
+  // If stopping hangs, too: child processes exit with this one.
   setTimeout(() => process.exit(1), stopDeadlineMs).unref();
   void finish(1);
 }, settings.limitSeconds * 1000).unref();
@@ -60,11 +61,11 @@ function settingsFrom(args: readonly string[]): Omit<ChaosSettings, 'portBase'> 
   const number = (name: string, text: string, min: number, max: number): number => {
     const value = Number(text);
     if (Number.isInteger(value) && value >= min && value <= max) return value;
-    return fail(`${name}=${text}: right is a whole number from ${min} to ${max}`);
+    return fail(`${name}: expected an integer from ${min} to ${max}, got ${text}`);
   };
   const names = values.faults.split(',');
   const unknown = names.find((name) => !Object.hasOwn(faultsByName, name));
-  if (unknown !== undefined) fail(`FAULTS has ${unknown}: right are ${Object.keys(faultsByName).join(', ')}`);
+  if (unknown !== undefined) fail(`FAULTS: expected some of ${Object.keys(faultsByName).join(', ')}, got ${unknown}`);
   return {
     nodes: number('NODES', values.nodes, 2, 16),
     clients: number('CLIENTS', values.clients, 1, 30_000),

@@ -35,26 +35,31 @@ function verdictOf(run: Run): Verdict {
   return checker.verdict;
 }
 
-test('everything from the first report on, once, in order, is as it should be', () => {
+test('each report from the first on, once, in order, finds nothing', () => {
   assert.deepEqual(verdictOf({ shown: [at(7, 10), at(8, 14), at(9, 15)] }), noFaults());
 });
 
-test('a report passed over is lost, each one', () => {
+test('a report without a counter is foreign, and those after it are still checked', () => {
+  const shown = [at(1, 10), at(Number.NaN, 11), at(4, 12)];
+  assert.deepEqual(verdictOf({ shown, acknowledged: { [device]: 4 } }), { ...noFaults(), foreign: 1, lost: 2 });
+});
+
+test('each report left out is lost', () => {
   assert.deepEqual(verdictOf({ shown: [at(1, 10), at(4, 14)] }), { ...noFaults(), lost: 2 });
 });
 
-test('what ingest has acknowledged and the client was not shown at the end is lost', () => {
+test('an acknowledged report that the client has not received at the end is lost', () => {
   assert.equal(verdictOf({ shown: [at(1, 10)], acknowledged: { [device]: 3 } }).lost, 2);
-  assert.equal(verdictOf({ shown: [], acknowledged: { [device]: 1 } }).lost, 1, 'also where it was shown nothing');
+  assert.equal(verdictOf({ shown: [], acknowledged: { [device]: 1 } }).lost, 1, 'also without any report');
 });
 
-test('what was sent and not acknowledged may be shown, or not', () => {
+test('a report that was sent and not acknowledged may be delivered, or not', () => {
   const run = { acknowledged: { [device]: 1 }, sent: { [device]: 2 } };
   assert.deepEqual(verdictOf({ shown: [at(1, 10)], ...run }), noFaults());
   assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 11)], ...run }), noFaults());
 });
 
-test('a report shown twice is doubled, at its own position and at another, at once and later', () => {
+test('a report delivered twice is doubled, at its own position and at another, at once and later', () => {
   assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 10)] }), { ...noFaults(), doubled: 1 });
   assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 11), at(1, 12)] }), { ...noFaults(), doubled: 1 });
 });
@@ -72,12 +77,12 @@ test('a report of a device that the subscription does not cover is foreign', () 
   assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 11, other)] }), { ...noFaults(), foreign: 1 });
 });
 
-test('a value that no device ever sent is foreign', () => {
+test('a counter that no device has sent is foreign', () => {
   const shown = [at(1, 10), at(2, 11)];
   assert.equal(verdictOf({ shown, acknowledged: { [device]: 1 }, sent: { [device]: 1 } }).foreign, 1);
 });
 
-test('what the client was told it cannot have is no loss; what lies elsewhere is', () => {
+test('a gap in a missing range is named; one elsewhere is a loss', () => {
   const shown = [at(1, 10), at(4, 20)];
   assert.deepEqual(verdictOf({ shown, missing: { after: 1, from: 11, to: 19 } }), { ...noFaults(), named: 2 });
   assert.equal(verdictOf({ shown, missing: { after: 1, from: 21, to: 30 } }).lost, 2, 'later positions');
@@ -89,7 +94,7 @@ test('what the client was told it cannot have is no loss; what lies elsewhere is
   );
 });
 
-test('devices of a subtree are held apart', () => {
+test('devices of a subtree are checked separately', () => {
   const other = 'chaos.line0.cell0.machine2';
   const channel = 'chaos.line0.cell0.>';
   const verdict = verdictOf({
@@ -101,7 +106,7 @@ test('devices of a subtree are held apart', () => {
   assert.deepEqual(verdict, { ...noFaults(), lost: 1 });
 });
 
-test('the longest pause is the one between two reports of one device since it was asked to measure', () => {
+test('the longest pause is the one between two reports of one device since `measure`', () => {
   const watch = new Checker().watch('client 1', device, [device]);
   watch.shown(at(1, 10), 0);
   watch.shown(at(2, 11), 5_000);

@@ -1,4 +1,5 @@
 import { patternMatches } from '@tailrace/protocol/pattern';
+import { DeliveryChecker, DeviceNumbers, type Finding, type MissingRange, MissingRanges } from '../delivery-checker.ts';
 
 /** One report as a client's listener was called with it. */
 export interface Publication {
@@ -9,23 +10,15 @@ export interface Publication {
   readonly value: number;
 }
 
-/** A range of positions that the client was told it cannot have. */
-export interface Named {
-  readonly partition: number;
-  readonly from: number;
-  /** Inclusive. */
-  readonly to: number;
-}
-
 /** How often something was not as promised. All but `named` must be 0. */
 export interface Verdict {
-  /** Acknowledged by ingest, never shown, and in no range that the client was told of. */
+  /** Acknowledged by ingest, never delivered, and in no range that the client was notified of. */
   lost: number;
-  /** Never shown, and the client was told so. */
+  /** Never delivered, and the client was notified. */
   named: number;
   doubled: number;
   disordered: number;
-  /** Of a device that the subscription does not cover, or never sent. */
+  /** Of a device that the subscription does not cover, never sent, or without a counter. */
   foreign: number;
 }
 
@@ -33,12 +26,21 @@ export function noFaults(): Verdict {
   return { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
 }
 
-/** Faults in words, for who looks closer. */
+const verdictOf: Readonly<Record<Finding, keyof Verdict>> = {
+  lost: 'lost',
+  missing: 'named',
+  duplicate: 'doubled',
+  outOfOrder: 'disordered',
+  invalid: 'foreign',
+};
+
+/** Findings kept as text. */
 const findingsMax = 20;
 
 /**
- * What the clients of a run were shown, held against what devices sent. It knows nothing of Tailrace but its promise: every subscription is
- * shown each value of a device from the first it was shown on, once, in order, at growing positions, or is told which range is missing.
+ * What the clients of a run received, compared with what devices sent. It knows nothing of Tailrace but its promise:
+ * a subscription delivers each report of a device from the first one on, once, in order, at growing positions, or
+ * names the range that is missing.
  */
 export class Checker {
   readonly verdict: Verdict = noFaults();
@@ -47,110 +49,98 @@ export class Checker {
 
   /** A subscription of a client to a channel, which covers these devices. */
   watch(client: string, channel: string, devices: readonly string[]): Watch {
-    const watch = new Watch(client, channel, devices, (kind, count, words) => {
+    const watch = new Watch(client, channel, devices, (kind, count, facts) => {
       this.verdict[kind] += count;
-      if (kind !== 'named' && this.findings.length < findingsMax) this.findings.push(`${client}: ${words}`);
+      if (kind !== 'named' && this.findings.length < findingsMax) this.findings.push(`${client}: ${facts}`);
     });
     this.#watches.push(watch);
     return watch;
   }
 
-  /** Nothing more will be shown: what was acknowledged and not shown is lost. `sent` are the last values that were sent at all. */
+  /**
+   * After the last delivery: what ingest acknowledged and no listener received is lost. `sent` has the last counter
+   * that each device sent, acknowledged or not.
+   */
   end(acknowledged: ReadonlyMap<string, number>, sent: ReadonlyMap<string, number>): void {
     for (const watch of this.#watches) watch.end(acknowledged, sent);
   }
 }
 
-interface Track {
-  last: number;
-  seq: number;
+interface Pause {
   atMs: number;
   longestMs: number;
-  /** Values passed over, with nothing known that would excuse it. */
-  readonly skipped: Set<number>;
 }
 
-type Found = (kind: keyof Verdict, count: number, words: string) => void;
+type FindingListener = (kind: keyof Verdict, count: number, facts: string) => void;
 
-/** What one subscription was shown. */
+/** What one subscription received. */
 export class Watch {
   readonly channel: string;
   readonly devices: readonly string[];
   readonly #client: string;
-  readonly #found: Found;
-  readonly #tracks = new Map<string, Track>();
-  #named: readonly Named[] = [];
+  readonly #onFinding: FindingListener;
+  readonly #missing = new MissingRanges<number>();
+  readonly #numbers = new DeviceNumbers();
+  readonly #deliveries: DeliveryChecker;
+  /** By device number. */
+  readonly #pauses = new Map<number, Pause>();
 
-  constructor(client: string, channel: string, devices: readonly string[], found: Found) {
+  constructor(client: string, channel: string, devices: readonly string[], onFinding: FindingListener) {
     this.#client = client;
     this.channel = channel;
     this.devices = devices;
-    this.#found = found;
+    this.#onFinding = onFinding;
+    this.#deliveries = new DeliveryChecker({
+      onFinding: (finding, count, facts) => onFinding(verdictOf[finding], count, facts),
+      nameOf: (number) => this.#numbers.nameOf(number),
+      isRepeatAnError: true,
+      counters: { missing: this.#missing, takesBackLost: true },
+    });
   }
 
-  /** A listener was called with this report, at this time. */
-  shown(report: Publication, atMs: number): void {
-    const { device, seq, value } = report;
+  /** A listener was called with this report. */
+  shown({ device, partition, seq, value }: Publication, atMs: number): void {
     if (!patternMatches(this.channel, device)) {
-      this.#found('foreign', 1, `${this.channel} was shown ${device}`);
+      this.#onFinding('foreign', 1, `${this.channel}: got ${device}`);
       return;
     }
-    const track = this.#tracks.get(device);
-    if (track === undefined) {
-      this.#tracks.set(device, { last: value, seq, atMs, longestMs: 0, skipped: new Set() });
-      return;
+    const number = this.#numbers.numberOf(device);
+    // Devices report while clients subscribe: a live report may take the place of a last value in the snapshot.
+    this.#deliveries.deliver(number, partition, seq, value, true);
+    const pause = this.#pauses.get(number);
+    if (pause === undefined) this.#pauses.set(number, { atMs, longestMs: 0 });
+    else {
+      pause.longestMs = Math.max(pause.longestMs, atMs - pause.atMs);
+      pause.atMs = atMs;
     }
-    track.longestMs = Math.max(track.longestMs, atMs - track.atMs);
-    track.atMs = atMs;
-    const words = `${device} showed ${value} at ${seq} after ${track.last} at ${track.seq}`;
-    if (track.skipped.delete(value)) {
-      // It was counted as lost, and is only late.
-      this.#found('lost', -1, words);
-      this.#found('disordered', 1, words);
-    } else if (value <= track.last) this.#found('doubled', 1, words);
-    else if (seq <= track.seq) this.#found('disordered', 1, words);
-    else if (value > track.last + 1) this.#passedOver(track, report, words);
-    track.last = Math.max(track.last, value);
-    track.seq = Math.max(track.seq, seq);
   }
 
-  /** The client was told that it cannot have these. */
-  missing(ranges: readonly Named[]): void {
-    this.#named = [...this.#named, ...ranges];
+  /** The client was notified that it does not get these positions, of any device. */
+  missing(ranges: readonly Omit<MissingRange<never>, 'device'>[]): void {
+    this.#missing.add(ranges);
   }
 
-  /** The last value that was shown of a device; 0 before the first. */
+  /** Returns the last counter that was received of a device; 0 before the first. */
   last(device: string): number {
-    return this.#tracks.get(device)?.last ?? 0;
+    return this.#deliveries.lastCounter(this.#numbers.numberOf(device));
   }
 
-  /** The longest time between two reports of one of its devices, since `measure`. */
+  /** The longest time between two reports of one of its devices, since `measure`, ms. */
   get longestMs(): number {
-    return Math.max(0, ...[...this.#tracks.values()].map((track) => track.longestMs));
+    return Math.max(0, ...[...this.#pauses.values()].map(({ longestMs }) => longestMs));
   }
 
-  /** Begins to measure anew. A gap that is under way counts from its beginning. */
+  /** Resets `longestMs`. A pause that lasts counts from its start. */
   measure(): void {
-    for (const track of this.#tracks.values()) track.longestMs = 0;
+    for (const pause of this.#pauses.values()) pause.longestMs = 0;
   }
 
   end(acknowledged: ReadonlyMap<string, number>, sent: ReadonlyMap<string, number>): void {
     for (const device of this.devices) {
       const [last, until, most] = [this.last(device), acknowledged.get(device) ?? 0, sent.get(device) ?? 0];
-      if (last < until) this.#found('lost', until - last, `${device} ends at ${last} of ${until} (${this.channel})`);
-      if (last > most) this.#found('foreign', last - most, `${device} showed ${last}; it never sent more than ${most}`);
+      if (last < until) this.#onFinding('lost', until - last, `${device}: got ${last} of ${until} (${this.channel})`);
+      if (last > most) this.#onFinding('foreign', last - most, `${device}: got ${last}, sent at most ${most}`);
     }
-  }
-
-  /** Positions of what was passed over lie between the two that were shown: it is excused where a range that was named reaches in there. */
-  #passedOver(track: Track, { partition, seq, value }: Publication, words: string): void {
-    const count = value - track.last - 1;
-    const isNamed = this.#named.some(
-      (range) => range.partition === partition && range.from < seq && range.to > track.seq,
-    );
-    this.#found(isNamed ? 'named' : 'lost', count, words);
-    if (isNamed) return;
-    for (let passed = track.last + 1; passed < value; passed++) track.skipped.add(passed);
   }
 
   toString(): string {

@@ -2,18 +2,18 @@ import type { Delivery } from '@tailrace/client/report';
 import { createStream, type Stream } from '@tailrace/client/stream';
 import type { Checker, Watch } from './checker.ts';
 
-/** What one client subscribes to, and the devices that this covers. The first is the device whose pauses are measured. */
+/** The subscriptions of one client, and the devices that they cover. Pauses are measured on the first device. */
 export interface ClientPlan {
   readonly name: string;
   readonly subscriptions: readonly { readonly channel: string; readonly devices: readonly string[] }[];
 }
 
-/** How a monitoring screen would set it. */
+/** Settings of a monitoring screen. */
 export const screenTimes = { pingMs: 1_000, deadlineMs: 3_000 };
 
-/** What one client saw of one fault. */
+/** What one client observed of one fault. */
 export interface Seen {
-  /** The node that served it when the fault began; empty where none did. */
+  /** The node that served it when the fault started; empty: none. */
   readonly node: string;
   /** The node that serves it now. */
   readonly nodeNow: string;
@@ -21,26 +21,29 @@ export interface Seen {
   readonly hit: boolean;
   /** How often it went to another node without losing its connection. */
   readonly moves: number;
-  /** Reports that it was shown, of all its subscriptions. */
+  /** Reports received, of all its subscriptions. */
   readonly reports: number;
-  /** Between two reports of a device, longest, ms. */
+  /** The longest time between two reports of a device, ms. */
   readonly longestMs: number;
-  /** Where it was hit: from the fault until it was live again, and until it had a report that was appended after the fault, ms. */
+  /**
+   * If it was hit: from the fault until it was live again, and until it received a report that was appended after the
+   * fault, ms.
+   */
   readonly liveAfterMs: number | undefined;
   readonly shownAfterMs: number | undefined;
 }
 
-/** One SDK client, as a screen holds it, and what it notes. */
+/** One SDK client, as on a screen, and what it observes. */
 export class ChaosClient {
   /** Why connections were lost, and how often, since `begin`. */
   readonly losses = new Map<string, number>();
   readonly #watches: readonly Watch[];
   readonly #stream: Stream;
   readonly #subscriptions: readonly { readonly dropped: number }[];
-  #beganAtMs = 0;
+  #startedAtMs = 0;
   #node = '';
-  #nodeAtBegin = '';
-  #shownAtBegin = 0;
+  #nodeAtStart = '';
+  #counterAtStart = 0;
   #hit = false;
   #moves = 0;
   #reports = 0;
@@ -79,11 +82,11 @@ export class ChaosClient {
     });
   }
 
-  /** A fault is about to begin. */
+  /** A fault starts. */
   begin(atMs: number, acknowledged: ReadonlyMap<string, number>): void {
-    this.#beganAtMs = atMs;
-    this.#nodeAtBegin = this.#node;
-    this.#shownAtBegin = acknowledged.get(this.#device) ?? 0;
+    this.#startedAtMs = atMs;
+    this.#nodeAtStart = this.#node;
+    this.#counterAtStart = acknowledged.get(this.#device) ?? 0;
     this.#hit = false;
     this.#moves = 0;
     this.#reports = 0;
@@ -93,7 +96,7 @@ export class ChaosClient {
     for (const watch of this.#watches) watch.measure();
   }
 
-  /** Whether it is live and every subscription has come as far as this. */
+  /** Whether it is live, and every subscription has received these counters. */
   hasReached(targets: ReadonlyMap<string, number>): boolean {
     return (
       this.#stream.state.name === 'live' &&
@@ -101,7 +104,7 @@ export class ChaosClient {
     );
   }
 
-  /** For the message where it does not come that far. */
+  /** For the message if it does not reach them. */
   describe(targets: ReadonlyMap<string, number>): string {
     const behind = this.#watches.flatMap((watch) =>
       watch.devices
@@ -112,9 +115,9 @@ export class ChaosClient {
   }
 
   seen(): Seen {
-    const after = (atMs: number | undefined) => (atMs === undefined ? undefined : atMs - this.#beganAtMs);
+    const after = (atMs: number | undefined) => (atMs === undefined ? undefined : atMs - this.#startedAtMs);
     return {
-      node: this.#nodeAtBegin,
+      node: this.#nodeAtStart,
       nodeNow: this.#node,
       hit: this.#hit,
       moves: this.#moves,
@@ -125,7 +128,7 @@ export class ChaosClient {
     };
   }
 
-  /** Reports that the SDK left out because it had given them before. */
+  /** Reports that the SDK dropped as delivered before. */
   get dropped(): number {
     return this.#subscriptions.reduce((sum, { dropped }) => sum + dropped, 0);
   }
@@ -144,7 +147,7 @@ export class ChaosClient {
     for (const { device, partition, seq, readings } of reports) {
       const value = Number(readings[0]?.value);
       watch.shown({ device, partition, seq, value }, nowMs);
-      if (this.#liveAtMs !== undefined && device === this.#device && value > this.#shownAtBegin) {
+      if (this.#liveAtMs !== undefined && device === this.#device && value > this.#counterAtStart) {
         this.#shownAtMs ??= nowMs;
       }
     }

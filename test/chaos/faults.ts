@@ -3,13 +3,13 @@ import type { StackCluster } from '../../scripts/stack-cluster.ts';
 
 const pausedMs = 20_000;
 
-/** What is held against a figure of a fault. */
+/** The target for a figure of a fault. */
 export interface Target {
   readonly what: 'shown again p95' | 'pause p99';
   readonly ms: number;
 }
 
-/** What is done to a running system, whatever that is made of. */
+/** A disruption of a running system. */
 export interface Disruption {
   readonly name: string;
   readonly words: string;
@@ -17,15 +17,15 @@ export interface Disruption {
 }
 
 export interface Fault extends Disruption {
-  /** Does it, and resolves when what was to be started again is ready. `say` gets its steps. */
-  run(cluster: StackCluster, say: (step: string) => void): Promise<void>;
+  /** Resolves when processes that it starts again are ready. `printStep` receives its steps. */
+  run(cluster: StackCluster, printStep: (step: string) => void): Promise<void>;
 }
 
-/** Which one is killed, and which is paused: another, because a node that has come back has no clients yet. */
+/** The nodes that are killed and paused: two, because a node that has started again has no clients yet. */
 const killed = 0;
 const paused = 1;
 
-/** What can be asked for, in the order in which it is best done. A fault may have several acts, each with a row of its own. */
+/** The faults in their usual order. One may have several steps, each with a row of the table. */
 export const faultsByName: Readonly<Record<string, readonly Fault[]>> = {
   kill: [
     {
@@ -56,13 +56,13 @@ export const faultsByName: Readonly<Record<string, readonly Fault[]>> = {
       name: 'roll',
       words: 'rolling restart of all nodes',
       target: { what: 'pause p99', ms: 2_000 },
-      async run(cluster, say) {
+      async run(cluster, printStep) {
         for (const node of cluster.fanout) {
-          say(`${node.name} is asked to end`);
+          printStep(`${node.name} stops`);
           await node.end('SIGTERM');
-          say(`${node.name} has ended`);
+          printStep(`${node.name} has stopped`);
           await node.start();
-          say(`${node.name} is ready`);
+          printStep(`${node.name} is ready`);
         }
       },
     },
@@ -72,11 +72,11 @@ export const faultsByName: Readonly<Record<string, readonly Fault[]>> = {
     {
       name: 'kafka',
       words: 'Kafka stopped and started again on its data',
-      async run(cluster, say) {
+      async run(cluster, printStep) {
         await cluster.kafka.kill('SIGTERM');
-        say('Kafka has ended');
+        printStep('Kafka has stopped');
         await cluster.kafka.restart();
-        say('Kafka serves');
+        printStep('Kafka is ready');
       },
     },
   ],

@@ -10,11 +10,14 @@ export interface Figures {
   readonly hit: number;
   /** Times that a client went to another node without losing its connection. */
   readonly moves: number;
-  /** Shown to all clients together. */
+  /** Received by all clients together. */
   readonly reports: number;
   /** Longest pause of each client beyond its device's own interval. */
   readonly pause: Percentiles;
-  /** Of the clients that were hit: from the fault until live again and shown a report appended after it. Undefined where none was. */
+  /**
+   * Of the clients that were hit: from the fault until they were live again, and received a report appended after it.
+   * Undefined: none was hit.
+   */
   readonly shownAgain: Percentiles | undefined;
   readonly liveAgain: Percentiles | undefined;
   /** In this fault alone. */
@@ -28,7 +31,7 @@ export interface Percentiles {
   readonly max: number;
 }
 
-/** A target that is missed by less than this factor is said; by more, it fails the run: that is no noise of the machine. */
+/** A figure above its target by more than this factor fails the run; below, it may be noise of the machine. */
 export const noiseFactor = 2;
 
 /** Nearest rank; of no values, zeros. */
@@ -55,13 +58,13 @@ export function figuresFrom(fault: Disruption, seen: readonly Seen[], intervalMs
   };
 }
 
-/** How a row does by its target. */
+/** Compares a row with its target. */
 export function judgement({ fault: { target }, pause, shownAgain }: Figures): { words: string; fails: boolean } {
   if (target === undefined) return { words: '–', fails: false };
   const got = target.what === 'pause p99' ? pause.p99 : (shownAgain?.p95 ?? 0);
   const words = `${target.what} ${got} of ${target.ms} ms`;
   if (got <= target.ms) return { words: `${words}: met`, fails: false };
-  if (got <= target.ms * noiseFactor) return { words: `${words}: MISSED`, fails: false };
+  if (got <= target.ms * noiseFactor) return { words: `${words}: NOT MET`, fails: false };
   return { words: `${words}: FAILED`, fails: true };
 }
 

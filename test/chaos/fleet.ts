@@ -38,8 +38,8 @@ interface Pending {
 }
 
 /**
- * Devices that report 1, 2, 3 … behind gateways that send them over ingest. What is not acknowledged is sent again under the same message ID,
- * and nothing newer of that device before.
+ * Devices that report 1, 2, 3 … through gateways to ingest. A report that is not acknowledged is sent again with the
+ * same message ID, before newer ones of that device.
  */
 export class Fleet {
   /** Last values that ingest has acknowledged, by device. */
@@ -47,7 +47,7 @@ export class Fleet {
   /** Last values sent, acknowledged or not. */
   readonly sent = new Map<string, number>();
   retries = 0;
-  /** What ingest answered last that was no success. */
+  /** The last answer of ingest that was an error. */
   lastRefusal = '';
   readonly #options: FleetOptions;
   #running = true;
@@ -68,13 +68,13 @@ export class Fleet {
     }
   }
 
-  /** What every device has not sent yet. */
+  /** Returns the next counter of each device. */
   next(): ReadonlyMap<string, number> {
     const all = Array.from({ length: this.#options.devices }, (_, i) => deviceName(i));
     return new Map(all.map((device) => [device, (this.sent.get(device) ?? 0) + 1]));
   }
 
-  /** Resolves when everything that was sent is acknowledged. */
+  /** Resolves when all sent reports are acknowledged. */
   async stop(): Promise<void> {
     this.#running = false;
     await Promise.all(this.#gateways);
@@ -90,7 +90,7 @@ export class Fleet {
       await this.#deliver(
         devices.map((device) => ({ device, time, id: `${device}-${value}`, readings: [{ tag: 'n', value }] })),
       );
-      // After an outage it goes on at its pace; it does not catch up on moments gone by.
+      // After an outage it continues at its interval, without catching up.
       dueAt = Math.max(dueAt + intervalMs, performance.now());
       await sleep(dueAt - performance.now());
     }
@@ -110,7 +110,7 @@ export class Fleet {
     }
   }
 
-  /** Answers with those that were not taken. */
+  /** Resolves with the reports that were not accepted. */
   async #post(reports: readonly Pending[]): Promise<readonly Pending[]> {
     const { ingestUrl, token } = this.#options;
     try {
@@ -129,7 +129,7 @@ export class Fleet {
       if (rejected?.length) this.lastRefusal = text.slice(0, 300);
       return (rejected ?? []).map(({ index }) => reports[index]!);
     } catch (error) {
-      // fetch says only that it failed; why is its cause.
+      // The reason of a failed fetch is its cause.
       this.lastRefusal = String((error as Error).cause ?? error);
       return reports;
     }

@@ -1,4 +1,4 @@
-import type { Answers, Reached } from '../chaos/crowd.ts';
+import type { Answers, Reached } from '../chaos/client-processes.ts';
 
 /** Loopback of the crowd's pod. */
 export const crowdPort = 7070;

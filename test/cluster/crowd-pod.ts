@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { availableParallelism, loadavg } from 'node:os';
 import { text } from 'node:stream/consumers';
-import { Crowd } from '../chaos/crowd.ts';
+import { Crowd } from '../chaos/client-processes.ts';
 import { Fleet } from '../chaos/fleet.ts';
 import { planOf } from '../chaos/plan.ts';
 import { type CrowdAnswers, type CrowdAsk, type CrowdAsks, crowdPort } from './crowd-asks.ts';

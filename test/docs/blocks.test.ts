@@ -5,51 +5,51 @@ import { test } from 'node:test';
 import { blocksOf, isPrinted } from './blocks.ts';
 import { pages, root } from './pages.ts';
 
-const block = (mark: string, text = 'true') => `${mark}\n\`\`\`sh\n${text}\n\`\`\`\n`;
-const marksOf = (markdown: string) => blocksOf('p.md', markdown).blocks.map(({ mark }) => mark);
-const faultsOf = (markdown: string) => blocksOf('p.md', markdown).faults;
+const block = (directive: string, text = 'true') => `${directive}\n\`\`\`sh\n${text}\n\`\`\`\n`;
+const directivesOf = (markdown: string) => blocksOf('p.md', markdown).blocks.map(({ directive }) => directive);
+const errorsOf = (markdown: string) => blocksOf('p.md', markdown).errors;
 
-test('every block of commands of the pages says where it runs, or why it does not', () => {
+test('every block of commands of the pages has a directive', () => {
   for (const page of pages) {
-    const { blocks, faults } = blocksOf(page, readFileSync(join(root, page), 'utf8'));
-    assert.deepEqual(faults, []);
+    const { blocks, errors } = blocksOf(page, readFileSync(join(root, page), 'utf8'));
+    assert.deepEqual(errors, []);
     assert.ok(blocks.length > 0, `${page} has commands`);
   }
 });
 
-test('marks say setting, time, and what stays', () => {
-  assert.deepEqual(marksOf(block('<!-- run: laptop -->')), [
-    { setting: 'laptop', ready: undefined, ends: false, withinMs: 120_000 },
+test('a directive has the setting, the deadline, and what stays', () => {
+  assert.deepEqual(directivesOf(block('<!-- run: laptop -->')), [
+    { setting: 'laptop', ready: undefined, stopsOthers: false, withinMs: 120_000 },
   ]);
-  assert.deepEqual(marksOf(block('<!-- run: cluster, ends, within 600 s -->')), [
-    { setting: 'cluster', ready: undefined, ends: true, withinMs: 600_000 },
+  assert.deepEqual(directivesOf(block('<!-- run: cluster, stops others, within 600 s -->')), [
+    { setting: 'cluster', ready: undefined, stopsOthers: true, withinMs: 600_000 },
   ]);
-  assert.deepEqual(marksOf(block('<!-- run: compose, stays, ready: Ctrl-C stops, within 30 s -->')), [
-    { setting: 'compose', ready: 'Ctrl-C stops', ends: true, withinMs: 30_000 },
+  assert.deepEqual(directivesOf(block('<!-- run: compose, stays, ready: Ctrl-C stops, within 30 s -->')), [
+    { setting: 'compose', ready: 'Ctrl-C stops', stopsOthers: true, withinMs: 30_000 },
   ]);
-  assert.deepEqual(marksOf(block('<!-- run: laptop, stays too, ready: up -->')), [
-    { setting: 'laptop', ready: 'up', ends: false, withinMs: 120_000 },
+  assert.deepEqual(directivesOf(block('<!-- run: laptop, stays too, ready: up -->')), [
+    { setting: 'laptop', ready: 'up', stopsOthers: false, withinMs: 120_000 },
   ]);
-  assert.deepEqual(marksOf(block('<!-- not run: it needs a domain -->')), [
+  assert.deepEqual(directivesOf(block('<!-- not run: it needs a domain -->')), [
     { setting: 'not run', why: 'it needs a domain' },
   ]);
 });
 
-test('a block without a mark, with a wrong one, or one that cannot be copied, is a fault with its line', () => {
-  assert.match(faultsOf(`text\n${block('')}`).join(), /p\.md:3: the line before/);
-  assert.match(faultsOf(block('<!-- run: moon -->')).join(), /run: moon; right is one of laptop/);
-  assert.match(faultsOf(block('<!-- run: laptop, sometimes -->')).join(), /the line before/);
+test('a block without a directive, with an invalid one, or that cannot be copied, is an error with its line', () => {
+  assert.match(errorsOf(`text\n${block('')}`).join(), /p\.md:3: the line before/);
+  assert.match(errorsOf(block('<!-- run: moon -->')).join(), /run: expected one of laptop, .*, got moon/);
+  assert.match(errorsOf(block('<!-- run: laptop, sometimes -->')).join(), /the line before/);
   assert.match(
-    faultsOf(block('<!-- run: laptop -->', 'helm install --set host=<your-domain>')).join(),
+    errorsOf(block('<!-- run: laptop -->', 'helm install --set host=<your-domain>')).join(),
     /<your-domain>/,
   );
-  assert.match(faultsOf(block('<!-- run: laptop -->', 'curl https://tailrace.example.org')).join(), /only an example/);
-  assert.match(faultsOf('```sh\ntrue\n').join(), /no end/);
-  assert.deepEqual(faultsOf(block('<!-- not run: a domain -->', 'curl https://<your-domain>')), []);
-  assert.deepEqual(faultsOf(`\`\`\`yaml\na: <b>\n\`\`\`\n${block('<!-- run: laptop -->', 'cat <<EOF\nEOF')}`), []);
+  assert.match(errorsOf(block('<!-- run: laptop -->', 'curl https://tailrace.example.org')).join(), /only an example/);
+  assert.match(errorsOf('```sh\ntrue\n').join(), /no end/);
+  assert.deepEqual(errorsOf(block('<!-- not run: a domain -->', 'curl https://<your-domain>')), []);
+  assert.deepEqual(errorsOf(`\`\`\`yaml\na: <b>\n\`\`\`\n${block('<!-- run: laptop -->', 'cat <<EOF\nEOF')}`), []);
 });
 
-test('what a block prints is looked for with … for anything', () => {
+test('expected output of a block may have … for any text', () => {
   const [only] = blocksOf(
     'p.md',
     block('<!-- run: laptop -->', 'a\n# prints: 3 nodes … ready\nb\n  # prints: (done)'),

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { faultsOfLinks } from './links.ts';
+import { linkErrorsOf } from './links.ts';
 import { root } from './pages.ts';
 
 const files = [
@@ -15,9 +15,9 @@ const files = [
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const exists = (file: string) => existsSync(join(root, file));
 
-test('what pages link to is there, heading and all', () => {
+test('links of pages lead to existing files and headings', () => {
   assert.deepEqual(
-    files.flatMap((file) => faultsOfLinks(file, read(file), { read, exists })),
+    files.flatMap((file) => linkErrorsOf(file, read(file), { read, exists })),
     [],
   );
 });
@@ -33,16 +33,16 @@ test('files that SECURITY.md and the operations page name exist', () => {
   }
 });
 
-test('a link to a file or a heading that is not there is found', () => {
+test('a link to a file or a heading that does not exist is an error', () => {
   const pages: Record<string, string> = { 'docs/a.md': '# One thing, `b`\n\n## Twice\n\n## Twice\n' };
   const world = { read: (file: string) => pages[file]!, exists: (file: string) => file in pages };
-  const faults = (text: string) => faultsOfLinks('b.md', text, world);
+  const errors = (text: string) => linkErrorsOf('b.md', text, world);
   assert.deepEqual(
-    faults('[a](docs/a.md#one-thing-b) [b](docs/a.md#twice-1) [c](https://x.org/#y) [d](#here)\n# Here\n'),
+    errors('[a](docs/a.md#one-thing-b) [b](docs/a.md#twice-1) [c](https://x.org/#y) [d](#here)\n# Here\n'),
     [],
   );
-  assert.match(faults('[a](docs/none.md)').join(), /b\.md: docs\/none\.md is not there/);
-  assert.match(faults('[a](docs/a.md#two)').join(), /docs\/a\.md has no heading #two/);
-  assert.match(faults('[a](#two)').join(), /b\.md has no heading #two/);
-  assert.deepEqual(faults('```\n[a](docs/none.md)\n```\n'), []);
+  assert.match(errors('[a](docs/none.md)').join(), /b\.md: docs\/none\.md does not exist/);
+  assert.match(errors('[a](docs/a.md#two)').join(), /docs\/a\.md has no heading #two/);
+  assert.match(errors('[a](#two)').join(), /b\.md has no heading #two/);
+  assert.deepEqual(errors('```\n[a](docs/none.md)\n```\n'), []);
 });

@@ -5,25 +5,25 @@ export interface Files {
   read(file: string): string;
 }
 
-/** Relative links of a Markdown page that lead to no file, or to no heading of one. */
-export function faultsOfLinks(page: string, text: string, files: Files): string[] {
-  const faults: string[] = [];
+/** Returns an error for each relative link of a Markdown page to a file or heading that does not exist. */
+export function linkErrorsOf(page: string, text: string, files: Files): string[] {
+  const errors: string[] = [];
   for (const [, target] of withoutBlocks(text).matchAll(/\]\(([^)\s]+)\)/g)) {
     if (/^[a-z]+:/.test(target!)) continue;
     const [path, heading] = target!.split('#') as [string, string | undefined];
     const file = path === '' ? page : normalize(join(dirname(page), path));
-    if (path !== '' && !files.exists(file)) faults.push(`${page}: ${file} is not there`);
+    if (path !== '' && !files.exists(file)) errors.push(`${page}: ${file} does not exist`);
     else if (heading !== undefined && file.endsWith('.md')) {
       const there = headingsOf(path === '' ? text : files.read(file));
-      if (!there.has(heading)) faults.push(`${page}: ${file} has no heading #${heading}`);
+      if (!there.has(heading)) errors.push(`${page}: ${file} has no heading #${heading}`);
     }
   }
-  return faults;
+  return errors;
 }
 
 /**
- * Names of headings as GitHub makes them: lower case, without punctuation, a dash for each blank, and a number where
- * one comes again.
+ * Names of headings as GitHub makes them: lower case, without punctuation, a dash for each space, and a number where
+ * one occurs again.
  */
 function headingsOf(text: string): ReadonlySet<string> {
   const names = new Set<string>();

@@ -1,21 +1,21 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type Block, blocksOf, type RunMark, type Setting } from './blocks.ts';
+import { type Block, blocksOf, type RunDirective, type Setting } from './blocks.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 
-/** Whose commands are run, in this order. */
+/** The pages whose commands are run, in this order. */
 export const pages = ['README.md', 'docs/OPERATIONS.md'];
 
 /** In the order of the pages. */
-export function blocksFor(setting: Setting): { block: Block; mark: RunMark }[] {
+export function blocksFor(setting: Setting): { block: Block; directive: RunDirective }[] {
   return pages
     .flatMap((page) => blocksOf(page, readFileSync(join(root, page), 'utf8')).blocks)
-    .flatMap((block) => (block.mark.setting === setting ? [{ block, mark: block.mark }] : []));
+    .flatMap((block) => (block.directive.setting === setting ? [{ block, directive: block.directive }] : []));
 }
 
-/** The tree as a clone would have it, with what is not committed yet, and without what is ignored. */
+/** Copies the tree as a clone has it, with uncommitted files, without ignored ones. */
 export function copyOfTheTree(folder: string): void {
   const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '-z'], {
     cwd: root,
@@ -24,7 +24,7 @@ export function copyOfTheTree(folder: string): void {
   for (const file of listed.toString().split('\0')) {
     if (file === '') continue;
     mkdirSync(dirname(join(folder, file)), { recursive: true });
-    // A file that somebody has just deleted is still listed.
+    // A file that was just deleted is still listed.
     try {
       cpSync(join(root, file), join(folder, file), { verbatimSymlinks: true });
     } catch (thrown) {

@@ -9,37 +9,36 @@ import { blocksFor, copyOfTheTree } from './pages.ts';
 import { Terminals } from './terminals.ts';
 
 /**
- * Runs the blocks of a setting in order, in a copy of the tree. Resolves with how many there were, rejects with the
- * `BlockFault` of the first that fails. Takes everything away that they left.
+ * Runs the blocks of a setting in order, in a copy of the tree. Resolves with the number of blocks, rejects with the
+ * `BlockError` of the first that fails. Removes everything that they created.
  */
-export async function runPages(setting: Setting, say: (line: string) => void): Promise<number> {
+export async function runPages(setting: Setting, print: (line: string) => void): Promise<number> {
   const temp = await createTempDir(`docs-${setting}`);
   const tree = join(temp.path, 'tailrace');
   const env = await environments[setting](temp.path);
   const terminals = new Terminals({ cwd: tree, env, scratch: temp.path });
   const blocks = blocksFor(setting);
-  const cutShort = () => void terminals.ctrlC();
-  process.once('SIGINT', cutShort);
+  const interrupt = () => void terminals.ctrlC();
+  process.once('SIGINT', interrupt);
   try {
     copyOfTheTree(tree);
-    for (const { block, mark } of blocks) {
-      const begun = performance.now();
-      await terminals.run(block, mark);
-      const seconds = ((performance.now() - begun) / 1000).toFixed(1);
-      say(`ok  ${block.page}:${block.line}  ${seconds} s  ${block.text.trim().split('\n')[0]}`);
+    for (const { block, directive } of blocks) {
+      const startMs = performance.now();
+      await terminals.run(block, directive);
+      const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
+      print(`ok  ${block.page}:${block.line}  ${seconds} s  ${block.text.trim().split('\n')[0]}`);
     }
     return blocks.length;
   } finally {
-    process.removeListener('SIGINT', cutShort);
+    process.removeListener('SIGINT', interrupt);
     await terminals.ctrlC();
-    await cleanUps[setting]?.(env, tree).catch((thrown: unknown) => say(`cleaning up: ${String(thrown)}`));
+    await cleanUps[setting]?.(env, tree).catch((thrown: unknown) => print(`cleaning up: ${String(thrown)}`));
     await temp.remove();
   }
 }
 
 /**
- * What the commands find in their environment: nothing of ours but where programs and caches are. Ports and names are
- * free ones.
+ * The environment of the commands: only variables for programs and caches are inherited. Ports and names are free ones.
  */
 const environments: Record<Setting, (scratch: string) => Promise<NodeJS.ProcessEnv>> = {
   async laptop() {
@@ -62,10 +61,10 @@ const environments: Record<Setting, (scratch: string) => Promise<NodeJS.ProcessE
     const { KUBECONFIG } = process.env;
     if (KUBECONFIG === undefined || !existsSync(KUBECONFIG)) {
       throw new TypeError(
-        `KUBECONFIG is ${KUBECONFIG ?? 'not set'}; right is the file of a cluster on which to try the commands`,
+        `KUBECONFIG: expected the file of a cluster to run the commands on, got ${KUBECONFIG ?? 'none'}`,
       );
     }
-    // What commands write there, such as a default namespace, is not for the owner of the file.
+    // A copy: commands may change it, such as its default namespace.
     copyFileSync(KUBECONFIG, join(scratch, 'kubeconfig'));
     return {
       ...inherited(),

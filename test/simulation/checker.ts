@@ -1,6 +1,7 @@
 import { idExpiryMs } from '@tailrace/fanout/ownership/recent-ids';
 import { patternMatches } from '@tailrace/protocol/pattern';
 import type { Positions } from '@tailrace/protocol/position';
+import { DeliveryChecker, DeviceNumbers, type MissingRange, MissingRanges } from '../delivery-checker.ts';
 import type { Violations } from './violation.ts';
 
 /** A report as a client is given it. */
@@ -18,15 +19,6 @@ export interface Appended extends Publication {
   readonly effectiveMs?: number;
   /** The log has it, and nobody can read it: it has to be named. Default: it can be read. */
   readonly isUnreadable?: boolean;
-}
-
-/** Positions that a client was told it is not given, `to` included. */
-export interface Named {
-  readonly partition: number;
-  readonly from: number;
-  readonly to: number;
-  /** Undefined: of every device. */
-  readonly device?: string | undefined;
 }
 
 interface Logged {
@@ -95,11 +87,11 @@ export class Checker {
   #compare(watch: Watch, start: Positions, device: string, partition: number, reports: readonly Logged[]): void {
     const from = start.last(partition) ?? -1;
     const shown = watch.seqsOf(device);
-    const until = watch.ended ? (shown?.last ?? -1) : Number.POSITIVE_INFINITY;
+    const until = watch.ended ? watch.lastSeqOf(device) : Number.POSITIVE_INFINITY;
     let base: Logged | undefined;
     let overtaken = false;
     for (const logged of reports) {
-      if (logged.seq > from && logged.seq <= until && !shown?.seqs.has(logged.seq))
+      if (logged.seq > from && logged.seq <= until && !shown?.has(logged.seq))
         this.#missed(watch, device, partition, logged, from);
       if (logged.isUnreadable || !isLastOf(logged, base)) continue;
       if (logged.seq <= from) base = logged;
@@ -107,7 +99,7 @@ export class Checker {
       // left out.
       else if (logged.atMs <= watch.snapshotMs) overtaken = true;
     }
-    if (base === undefined || overtaken || watch.ended || shown?.seqs.has(base.seq)) return;
+    if (base === undefined || overtaken || watch.ended || shown?.has(base.seq)) return;
     this.#missed(watch, device, partition, base, from);
   }
 
@@ -124,12 +116,6 @@ export class Checker {
 /** Whether a report of a later position has the last value, and not the one of before. */
 function isLastOf({ effectiveMs }: Logged, before: Logged | undefined): boolean {
   return before === undefined || effectiveMs >= before.effectiveMs;
-}
-
-interface Track {
-  readonly partition: number;
-  last: number;
-  readonly seqs: Set<number>;
 }
 
 interface LoggedDevice {
@@ -154,8 +140,11 @@ export class Watch {
   readonly #checker: Pick<Checker, 'isRepetition'>;
   readonly #violations: Violations;
   readonly #nowMs: () => number;
-  readonly #tracks = new Map<string, Track>();
-  readonly #named: Named[] = [];
+  readonly #numbers = new DeviceNumbers();
+  readonly #missing = new MissingRanges<string>();
+  /** Positions by device. */
+  readonly #shownSeqs = new Map<string, Set<number>>();
+  readonly #deliveries: DeliveryChecker;
   #answered: { readonly start: Positions; readonly atMs: number } | undefined;
 
   constructor(
@@ -170,12 +159,18 @@ export class Watch {
     this.#checker = checker;
     this.#violations = violations;
     this.#nowMs = nowMs;
+    this.#deliveries = new DeliveryChecker({
+      onFinding: (_finding, _count, facts) => violations.add('I2 order', `${this}: ${facts}`),
+      nameOf: (number) => this.#numbers.nameOf(number),
+      isRepeatAnError: true,
+      counters: undefined,
+    });
   }
 
   /** It was answered, with this position. As long as nothing was shown it may begin anew. */
   began(start: Positions): void {
     this.#answered = { start, atMs: this.#nowMs() };
-    if (this.start === undefined || this.#tracks.size === 0) this.reset();
+    if (this.start === undefined || this.#shownSeqs.size === 0) this.reset();
   }
 
   /** The client was notified that it starts again with its last answer, and that what lies before may be lost. */
@@ -194,7 +189,10 @@ export class Watch {
    * nothing.
    */
   restarted(position: Positions): void {
-    for (const track of this.#tracks.values()) track.last = Math.min(track.last, position.last(track.partition) ?? -1);
+    for (const device of this.#shownSeqs.keys()) {
+      const number = this.#numbers.numberOf(device);
+      this.#deliveries.rewind(number, position.last(this.#deliveries.partitionOf(number)) ?? -1);
+    }
   }
 
   shown(reports: readonly Publication[]): void {
@@ -202,22 +200,20 @@ export class Watch {
   }
 
   /** It was told that it is not given these. */
-  named(ranges: readonly Named[]): void {
-    this.#named.push(...ranges);
+  named(ranges: readonly MissingRange<string>[]): void {
+    this.#missing.add(ranges);
   }
 
   names(device: string, partition: number, seq: number): boolean {
-    return this.#named.some(
-      (range) =>
-        range.partition === partition &&
-        seq >= range.from &&
-        seq <= range.to &&
-        (range.device === undefined || range.device === device),
-    );
+    return this.#missing.includes(device, partition, seq);
   }
 
-  seqsOf(device: string): Track | undefined {
-    return this.#tracks.get(device);
+  seqsOf(device: string): ReadonlySet<number> | undefined {
+    return this.#shownSeqs.get(device);
+  }
+
+  lastSeqOf(device: string): number {
+    return this.#deliveries.lastSeq(this.#numbers.numberOf(device));
   }
 
   toString(): string {
@@ -228,13 +224,12 @@ export class Watch {
     const what = `${this} was shown ${value} of ${device} at ${partition}:${seq}`;
     if (this.ended) this.#violations.add('I2 order', `${what} after it had ended`);
     if (!patternMatches(this.channel, device)) this.#violations.add('I6 isolation', what);
-    const track = this.#tracks.get(device) ?? { partition, last: -1, seqs: new Set() };
-    this.#tracks.set(device, track);
-    if (seq <= track.last) this.#violations.add('I2 order', `${what} after ${track.last}`);
-    else if (this.#checker.isRepetition(device, seq)) {
+    const seqs = this.#shownSeqs.get(device) ?? new Set();
+    this.#shownSeqs.set(device, seqs);
+    const isNewer = this.#deliveries.deliver(this.#numbers.numberOf(device), partition, seq, value, true);
+    if (isNewer && this.#checker.isRepetition(device, seq)) {
       this.#violations.add('I1 once per ID', `${what}, where it was written for the second time`);
     }
-    track.last = Math.max(track.last, seq);
-    track.seqs.add(seq);
+    seqs.add(seq);
   }
 }

@@ -333,13 +333,13 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     weaken: () =>
       replace(
         Progress.prototype,
-        'loopBegins',
+        'loopReachesReply',
         (original) =>
           function (this: Progress) {
             const passed = original.call(this);
             return () => {
               passed();
-              this.loopTook([], [], [], true);
+              this.loopConsumed([], [], [], true);
             };
           },
       ),

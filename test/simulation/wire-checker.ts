@@ -1,5 +1,6 @@
 import { patternMatches } from '@tailrace/protocol/pattern';
-import type { Named, Publication } from './checker.ts';
+import type { MissingRange } from '../delivery-checker.ts';
+import type { Publication } from './checker.ts';
 import type { Violations } from './violation.ts';
 
 interface WireReport {
@@ -41,7 +42,7 @@ export function shownFrom({ device, partition, seq, readings }: WireReport): Pub
   return { device, partition, seq, value: Number(readings[0]?.value) };
 }
 
-export function namedFrom(skipped: readonly WireSkipped[]): Named[] {
+export function namedFrom(skipped: readonly WireSkipped[]): MissingRange<string>[] {
   return skipped.map(({ partition, device, from, to }) => ({
     partition,
     from,

@@ -11,7 +11,7 @@ const spike: Curve = [
   [1, 0.2],
 ];
 
-test('between two points the load is on the line; at a leap it is what is behind it', () => {
+test('between two points the load is on the line; at a jump it is that of the later point', () => {
   assert.deepEqual(
     [0, 0.4, 0.45, 0.5, 0.6, 0.7, 1].map((at) => Number(partAt(spike, at).toFixed(6))),
     [0.1, 0.1, 0.55, 1, 1, 0.2, 0.2],
@@ -25,7 +25,7 @@ test('the mean is the area below the line', () => {
   assert.ok(Math.abs(meanPart(spike, 0.45, 0.6) * 0.15 - (0.775 * 0.05 + 0.1)) < 1e-9);
 });
 
-test('each is there from where the line rises above it to where it falls below', () => {
+test('each is active from where the line rises above it to where it falls below', () => {
   assert.deepEqual(stayOf(flat, 99, 100), { from: 0, to: 1 });
   assert.deepEqual(stayOf(spike, 9, 100), { from: 0, to: 1 });
   const middle = stayOf(spike, 54, 100)!;

@@ -1,4 +1,7 @@
-/** What part of the full load there is over the time of the test: points of (part of the time, part of the load), straight lines between them. */
+/**
+ * The load over the time of the test: points of (part of the time, part of the full load), with straight lines between
+ * them.
+ */
 export type Curve = readonly (readonly [at: number, part: number])[];
 
 export const flat: Curve = [
@@ -6,10 +9,10 @@ export const flat: Curve = [
   [1, 1],
 ];
 
-/** Sums of tenths are not quite themselves. */
+/** Sums of tenths are not exact. */
 const epsilon = 1e-9;
 
-/** Part of the load at a part of the time. Of two points at one time the later counts from there on. */
+/** Returns the part of the load at a part of the time. Of two points at one time the later one applies. */
 export function partAt(curve: Curve, at: number): number {
   let before = curve[0]!;
   for (let index = 1; index < curve.length; index++) {
@@ -20,7 +23,7 @@ export function partAt(curve: Curve, at: number): number {
   return before[1];
 }
 
-/** The mean part between two times: the areas of the trapezoids below the lines. */
+/** Returns the mean part between two times, from the areas of the trapezoids below the lines. */
 export function meanPart(curve: Curve, from: number, to: number): number {
   if (to <= from) return 0;
   let area = 0;
@@ -36,7 +39,10 @@ export function meanPart(curve: Curve, from: number, to: number): number {
   return area / (to - from);
 }
 
-/** When number `index` of `count` is there: from the first time at which the curve is above it until it is below again, or 1. Undefined: never. */
+/**
+ * Returns when number `index` of `count` is active: from the first time at which the curve is above it until it is
+ * below again, or 1. Undefined: never.
+ */
 export function stayOf(
   curve: Curve,
   index: number,

@@ -11,11 +11,11 @@ import { isGeneratorLate, type SummaryData, summaryOf, textOf } from './summary.
 import { tokenFor } from './token.ts';
 import { type Run, watch } from './watch.ts';
 
-/** Until all VUs have started, and between the last socket and the first report. */
-const startMs = 2000;
+/** For all VUs to start, ms; and after the run, for clients to finish. */
+const startupMs = 2000;
 const marginMs = 15_000;
 
-/** What k6 wants a scenario's file to export. */
+/** The exports of a scenario's file that k6 calls. */
 export interface LoadTest {
   readonly options: Options;
   setup(): Promise<Run>;
@@ -36,10 +36,10 @@ export function loadTest(scenario: ScenarioOptions): LoadTest {
       const token = tokenFor(settings, Date.now());
       const { offsetMs } = await probe(plan, root, token);
       measures.clockOffset.add(offsetMs);
-      return { root, token, offsetMs, beginMs: Date.now() + startMs + plan.connectMs };
+      return { root, token, offsetMs, startMs: Date.now() + startupMs + plan.connectMs };
     },
 
-    // Numbers that are unique over all k6 processes of a test, so that each client and each line has one VU.
+    // Unique over all k6 processes of a test, so that each client and each line has one VU.
     watcher: (run) => watch(plan, run, exec.scenario.iterationInTest),
     publisher: (run) => publish(plan, run, exec.scenario.iterationInTest),
     slow: (run) => readSlowly(plan, run, exec.scenario.iterationInTest),
@@ -59,7 +59,7 @@ export function loadTest(scenario: ScenarioOptions): LoadTest {
 }
 
 function optionsOf(plan: Plan): Options {
-  const maxDuration = `${Math.ceil((startMs + plan.connectMs + plan.lastsMs + marginMs) / 1000)}s`;
+  const maxDuration = `${Math.ceil((startupMs + plan.connectMs + plan.lastsMs + marginMs) / 1000)}s`;
   const blocks = (name: string, vus: number) => ({
     executor: 'shared-iterations' as const,
     exec: name,
@@ -76,7 +76,7 @@ function optionsOf(plan: Plan): Options {
       ...(hasSlowClients ? { slow: blocks('slow', plan.settings.slowClients) } : {}),
     },
     thresholds: thresholdsOf(plan) as Options['thresholds'] & object,
-    // Tags that nobody looks at cost time at each frame.
+    // Each further tag takes time for each frame.
     systemTags: ['name', 'status', 'error'],
     summaryTrendStats: ['avg', 'min', 'med', 'p(95)', 'p(99)', 'max', 'count'],
     setupTimeout: '60s',

@@ -1,8 +1,8 @@
 import { Counter, Gauge, Rate, Trend } from 'k6/metrics';
 
-/** What the scenarios measure. Counters are added to once a second by each VU, not at each report: a sample costs k6 more than a report. */
+/** The metrics of the scenarios. Each VU adds to counters once a second: a sample costs k6 more than a report. */
 export const measures = {
-  /** Reports shown to clients, each once. */
+  /** Reports delivered to clients, each once. */
   reports: new Counter('tailrace_reports'),
   frames: new Counter('tailrace_frames'),
   gaps: new Counter('tailrace_gaps'),
@@ -10,14 +10,14 @@ export const measures = {
   foreign: new Counter('tailrace_foreign'),
   named: new Counter('tailrace_named'),
   repeats: new Counter('tailrace_repeats'),
-  /** Devices whose last report a client was not shown. */
+  /** Devices whose last report a client did not receive. */
   undelivered: new Counter('tailrace_undelivered'),
-  /** Of each VU: reports shown (`ingest`: sent), as a part of those that were to be. */
+  /** Of each VU: reports delivered (`ingest`: sent), as a part of those expected. */
   throughput: new Trend('tailrace_throughput'),
   latency: new Trend('tailrace_latency', true),
-  /** Of each client the latest of all its reports: where a connection or a node is gone for x ms, a report is x ms late. */
+  /** Of each client the highest latency: if a connection or a node is down for x ms, a report is x ms late. */
   pause: new Trend('tailrace_pause', true),
-  /** From reading a frame to looking into it: k6's own lateness, which the latencies have in them. */
+  /** From reading a frame to decoding it: k6's own lag, which latencies include. */
   ownLag: new Trend('tailrace_own_lag', true),
   connect: new Trend('tailrace_connect', true),
   refusals: new Counter('tailrace_refusals'),
@@ -28,7 +28,7 @@ export const measures = {
   published: new Counter('tailrace_published'),
   publishFailures: new Rate('tailrace_publish_failures'),
   publishLag: new Trend('tailrace_publish_lag', true),
-  /** Reports to be delivered a second, as the load is now. */
+  /** Reports to deliver a second at the current load. */
   level: new Gauge('tailrace_level'),
   slowNamed: new Counter('tailrace_slow_named'),
   slowReports: new Counter('tailrace_slow_reports'),

@@ -1,14 +1,14 @@
 import { type Curve, flat, meanPart, partAt, stayOf } from './curve.ts';
 import { type Defaults, type Environment, type Settings, settingsFrom } from './settings.ts';
 
-/** One VU per so many sockets: VUs are what k6 spreads over processors, and each costs some megabytes. */
+/** One VU per so many sockets: k6 spreads VUs over processors, and each takes some megabytes. */
 const clientsPerVu = 50;
 const reportsPerPublisher = 4000;
 /** Between the last socket that opens and the first report. */
 const settleMs = 1000;
 const samplesPerSecond = 400;
 
-/** How a scenario is, before the environment has its say. */
+/** A scenario, before settings of the environment. */
 export interface ScenarioOptions {
   readonly name: string;
   readonly what: string;
@@ -16,25 +16,25 @@ export interface ScenarioOptions {
   /** Part of RATE over the time. Default: all of it. */
   readonly load?: Curve;
   /** Part of CLIENTS over the time. Default: all of them. */
-  readonly crowd?: Curve;
-  /** Only devices: nobody watches. */
+  readonly clients?: Curve;
+  /** Only devices, no clients. */
   readonly onlyIngest?: boolean;
-  /** Every client is cut off CUTS times. */
+  /** All clients are disconnected several times. */
   readonly isStorm?: boolean;
   readonly hasSlowClients?: boolean;
-  /** The run ends as soon as it does not hold. */
+  /** The run stops at the first objective that is not met. */
   readonly isBreakpoint?: boolean;
   readonly isRolling?: boolean;
 }
 
-/** What a run does, worked out from scenario and environment. Times are ms from its begin, which is when devices begin to report. */
+/** A run, from scenario and environment. Times are ms from its start, when devices start to report. */
 export class Plan {
   readonly name: string;
   readonly what: string;
   readonly settings: Settings;
   readonly options: ScenarioOptions;
   readonly load: Curve;
-  readonly crowd: Curve;
+  readonly clients: Curve;
   readonly vus: number;
   readonly publishers: number;
   /** Sockets are opened over this time before anything is sent. */
@@ -52,9 +52,9 @@ export class Plan {
     this.options = options;
     this.settings = settings;
     this.load = options.load ?? flat;
-    this.crowd = options.crowd ?? flat;
+    this.clients = options.clients ?? flat;
     this.vus = settings.vus || Math.max(1, Math.ceil(clients / clientsPerVu));
-    const first = Math.ceil(clients * partAt(this.crowd, 0));
+    const first = Math.ceil(clients * partAt(this.clients, 0));
     this.connectMs = options.onlyIngest === true ? 0 : Math.max(500, Math.ceil((first / connectRate) * 1000));
     this.intervalMs = options.onlyIngest === true ? (devices / rate) * 1000 : ((clients * line) / rate) * 1000;
     this.publishers =
@@ -68,7 +68,7 @@ export class Plan {
     return (this.settings.devices / this.intervalMs) * 1000;
   }
 
-  /** From the begin of the run to when even the last is given up. */
+  /** From the start of the run until clients no longer wait for reports. */
   get lastsMs(): number {
     return this.settings.durationMs + this.settings.graceMs;
   }
@@ -77,7 +77,7 @@ export class Plan {
     return partAt(this.load, Math.min(1, Math.max(0, elapsedMs / this.settings.durationMs)));
   }
 
-  /** When as much is due as at full load after this time. In small steps: the load may leap while one waits. */
+  /** Returns when as much is due as after `fullLoadMs` at full load. In small steps: the load may jump meanwhile. */
   dueAfter(elapsedMs: number, fullLoadMs: number): number {
     const stepMs = fullLoadMs / 8;
     let atMs = elapsedMs;
@@ -89,23 +89,26 @@ export class Plan {
     return atMs;
   }
 
-  /** When the client connects and when it leaves for good; it stays to the end where `toMs` is undefined. Undefined: it never comes. */
+  /**
+   * Returns when the client connects and when it disconnects for good; `toMs` undefined: after the run. Undefined: it
+   * never connects.
+   */
   stayOf(client: number): { readonly fromMs: number; readonly toMs: number | undefined } | undefined {
     const { clients, durationMs } = this.settings;
-    const stay = stayOf(this.crowd, client, clients);
+    const stay = stayOf(this.clients, client, clients);
     if (stay === undefined) return undefined;
-    const first = Math.max(1, Math.ceil(clients * partAt(this.crowd, 0)));
+    const first = Math.max(1, Math.ceil(clients * partAt(this.clients, 0)));
     const fromMs = stay.from === 0 ? -settleMs - this.connectMs * (1 - client / first) : stay.from * durationMs;
     return { fromMs, toMs: stay.to === 1 ? undefined : stay.to * durationMs };
   }
 
-  /** Reports that a client that comes and goes then is to be shown. */
+  /** Returns the number of reports that a client has to receive that connects and disconnects at these times. */
   expectedOf(fromMs: number, toMs: number | undefined, devices: number): number {
     const { durationMs } = this.settings;
     const from = Math.max(0, fromMs / durationMs);
     const to = (toMs ?? durationMs) / durationMs;
     const reports = (meanPart(this.load, from, to) * (to - from) * durationMs * devices) / this.intervalMs;
-    // And of each device its last word.
+    // And the last report of each device.
     return toMs === undefined && this.options.onlyIngest !== true ? reports + devices : reports;
   }
 }

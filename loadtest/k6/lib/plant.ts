@@ -1,6 +1,6 @@
 /**
- * The devices of a run: lines of equally many, `loadtest.r7.line2.d23`, numbered through. A client watches a line, as the screen beside it would; the few that
- * watch everything see `loadtest.r7.>`.
+ * The devices of a run, in lines of equal size: `loadtest.r7.line2.d23`. They are numbered across lines. A client
+ * watches a line; the few slow ones watch `loadtest.r7.>`.
  */
 export class Plant {
   readonly root: string;

@@ -1,31 +1,32 @@
 import { sleep } from 'k6';
 import exec from 'k6/execution';
 import http from 'k6/http';
-import { backoffMs } from '../../../packages/protocol/src/backoff.ts';
+import { backoffMs } from '../generated/protocol.js';
 import { measures } from './measures.ts';
 import type { Plan } from './plan.ts';
 import { Plant } from './plant.ts';
 import type { Run } from './watch.ts';
 
-/** Who is further behind goes on from there: after an outage it does not send all that was to be sent meanwhile at once. */
+/** A gateway that is further behind skips the rest: after an outage it does not send its whole backlog at once. */
 const behindMsMax = 1000;
 const requestTimeout = '15s';
-/** Over which few devices are spread within their interval. */
+/** The least number of requests over which devices are spread within their interval. */
 const requestsMin = 8;
-/** What a device says beside its counter, to be of ordinary size. */
+/** Readings beside the counter, for reports of a usual size. */
 const otherReadings =
   '{"tag":"temperature","value":42.5,"unit":"Cel"},{"tag":"pressure","value":101.3,"unit":"bar"},{"tag":"running","value":true}';
 
 /**
- * One VU that is the gateway of every `publishers`th line: its devices count 1, 2, 3 …, and say their last number negative. What ingest does not
- * take is sent again under the same ids, and nothing newer before. Blocks until the run is over.
+ * One VU that is the gateway of every `publishers`th line: its devices count 1, 2, 3 …, and send their last number
+ * negative. Reports that ingest does not accept are sent again with the same message IDs, before newer ones. Blocks
+ * until the end of the run.
  */
 export function publish(plan: Plan, run: Run, vu: number): void {
   const gateway = new Gateway(plan, run, vu);
   if (gateway.isIdle) return;
-  sleepUntil(run.beginMs);
-  // k6run.ts waits for these words.
-  if (vu === 0) console.log('the devices report');
+  sleepUntil(run.startMs);
+  // k6-run.ts waits for this text.
+  if (vu === 0) console.log('devices start to report');
   gateway.run();
 }
 
@@ -66,15 +67,15 @@ class Gateway {
 
   run(): void {
     const { settings, intervalMs, options } = this.#plan;
-    const { beginMs } = this.#run;
+    const { startMs } = this.#run;
     const count = this.#batches.length;
-    let dueMs = beginMs;
-    for (let turn = 0; ; turn++) {
-      const elapsedMs = dueMs - beginMs;
+    let dueMs = startMs;
+    for (let batch = 0; ; batch++) {
+      const elapsedMs = dueMs - startMs;
       if (elapsedMs >= settings.durationMs) break;
-      this.#send(turn % count, false);
+      this.#send(batch % count, false);
       measures.level.add(settings.rate * this.#plan.partAt(elapsedMs));
-      dueMs = beginMs + this.#plan.dueAfter(elapsedMs, intervalMs / count);
+      dueMs = startMs + this.#plan.dueAfter(elapsedMs, intervalMs / count);
       const nowMs = Date.now();
       measures.publishLag.add(Math.max(0, nowMs - dueMs));
       dueMs = Math.max(dueMs, nowMs - behindMsMax);
@@ -90,7 +91,7 @@ class Gateway {
     const n = this.#counts[index]! + 1;
     this.#counts[index] = n;
     const paths = this.#batches[index]!;
-    // By the servers' clock: who reads it may be another process on another machine.
+    // The servers' clock: the reader may be a process on another machine.
     const time = Date.now() + this.#run.offsetMs;
     const rest = `","time":${time},"id":"${n}","readings":[{"tag":"n","value":${isLast ? -n : n}},${otherReadings}]}`;
     let body = '';
@@ -98,7 +99,7 @@ class Gateway {
     this.#post(`${body}]`, paths.length);
   }
 
-  /** Until all of it is in the log. */
+  /** Sends until ingest has accepted all reports. */
   #post(body: string, reports: number): void {
     for (let attempt = 0; ; attempt++) {
       const answer = http.post(`${this.#plan.settings.ingest}/v1/ingest`, body, {
@@ -107,23 +108,23 @@ class Gateway {
         timeout: requestTimeout,
       });
       const accepted = answer.status === 202 ? Number(answer.json('accepted')) : 0;
-      const isTaken = accepted === reports;
-      measures.publishFailures.add(!isTaken);
-      if (isTaken) {
+      const isAccepted = accepted === reports;
+      measures.publishFailures.add(!isAccepted);
+      if (isAccepted) {
         measures.published.add(reports);
         this.#published += reports;
         return;
       }
       if (this.#failures++ === 0)
         console.warn(`ingest answered ${answer.status}: ${answer.error || String(answer.body).slice(0, 300)}`);
-      // What will be refused again is not sent again.
+      // A rejected request is not sent again.
       if (answer.status >= 400 && answer.status < 500 && answer.status !== 429)
         exec.test.abort(
-          `${this.#plan.settings.ingest} refuses reports with ${answer.status}: ${String(answer.body).slice(0, 300)}`,
+          `${this.#plan.settings.ingest} rejects reports with ${answer.status}: ${String(answer.body).slice(0, 300)}`,
         );
-      if (Date.now() - this.#run.beginMs > this.#plan.lastsMs) return;
-      const askedMs = Number(answer.headers['Retry-After'] ?? 0) * 1000;
-      sleep(Math.max(askedMs, backoffMs(attempt, Math.random)) / 1000);
+      if (Date.now() - this.#run.startMs > this.#plan.lastsMs) return;
+      const retryAfterMs = Number(answer.headers['Retry-After'] ?? 0) * 1000;
+      sleep(Math.max(retryAfterMs, backoffMs(attempt, Math.random)) / 1000);
     }
   }
 }

@@ -1,9 +1,9 @@
-/** Round trips remembered. The fastest of them says most: the less time was on the way, the less is not known. */
+/** Round trips kept. The fastest one is the most exact. */
 const tripsMax = 8;
 
 /**
- * The servers' clock, as known here: the offset that halves a round trip, as NTP does (RFC 5905 section 8), of the fastest of the last eight. Off by half
- * that round trip at most.
+ * The servers' clock, estimated as in NTP (RFC 5905 section 8): the offset at half of a round trip, the fastest of the
+ * last eight. The error is half of that round trip at most.
  */
 export class ServerClock {
   readonly #now: () => number;
@@ -19,7 +19,7 @@ export class ServerClock {
     return this.#offsetMs;
   }
 
-  /** Sent at one moment and answered at another by our clock; the server said its own. */
+  /** Adds a round trip: when it was sent and answered by k6's clock, and the server's time in the answer. */
   add(sentMs: number, answeredMs: number, serverMs: number): void {
     const roundTripMs = answeredMs - sentMs;
     this.#trips = [...this.#trips, { offsetMs: serverMs - sentMs - roundTripMs / 2, roundTripMs }].slice(-tripsMax);

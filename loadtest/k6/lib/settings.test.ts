@@ -3,10 +3,10 @@ import { test } from 'node:test';
 import { Plan } from './plan.ts';
 import { type Environment, settingsFrom } from './settings.ts';
 
-const place = { TARGET: 'ws://a:8081, wss://b/', INGEST: 'http://c:8082', TOKEN: 't' };
-const read = (env: Environment) => settingsFrom({ ...place, ...env }, { CLIENTS: 20, duration: '5s' });
+const urls = { TARGET: 'ws://a:8081, wss://b/', INGEST: 'http://c:8082', TOKEN: 't' };
+const read = (env: Environment) => settingsFrom({ ...urls, ...env }, { CLIENTS: 20, duration: '5s' });
 
-test('what the environment does not say comes from the scenario', () => {
+test('variables that are not set have the defaults of the scenario', () => {
   const { targets, clients, durationMs, encoding, rate } = read({});
   assert.deepEqual(
     [targets, clients, durationMs, encoding, rate],
@@ -16,8 +16,8 @@ test('what the environment does not say comes from the scenario', () => {
   assert.deepEqual([set.clients, set.durationMs, set.encoding], [7, 90_000, 'json']);
 });
 
-test('all faults are said at once, each with what would be right', () => {
-  const message = faultsOf({
+test('one error has all invalid variables, each with the expected value', () => {
+  const message = errorOf({
     TARGET: 'http://a',
     INGEST: '',
     TOKEN: '',
@@ -31,34 +31,34 @@ test('all faults are said at once, each with what would be right', () => {
     LINE: '10',
   });
   assert.equal(message.split('\n').length, 10, message);
-  for (const words of [
-    /TARGET=http:\/\/a: right is ws:\/\/ or wss:\/\/ with a host/,
-    /INGEST is not set: right is such as http:\/\/localhost:8082; or run `make loadtest`/,
-    /TOKEN_SECRET has 5 characters: right are at least 32/,
-    /CLIENTS=0: right is a whole number from 1 to 100000/,
-    /RATE=many/,
-    /DURATION=5: right is such as 30s, 5m or 2h/,
-    /ENCODING=xml: right is proto or json/,
-    /PREFIX=a\.b: right is a segment/,
-    /DEVICES=15 is no multiple of LINE=10/,
+  for (const pattern of [
+    /TARGET: expected ws:\/\/ or wss:\/\/ with a host, such as .*, got http:\/\/a/,
+    /INGEST: expected a URL such as http:\/\/localhost:8082, got none; or run `make loadtest`/,
+    /TOKEN_SECRET: expected at least 32 characters, got 5/,
+    /CLIENTS: expected an integer from 1 to 100000, got 0/,
+    /RATE: expected .* got many/,
+    /DURATION: expected a duration such as 30s, 5m or 2h, .* got 5/,
+    /ENCODING: expected proto or json, got xml/,
+    /PREFIX: expected a segment .* got a\.b/,
+    /DEVICES: expected a multiple of LINE=10, got 15/,
   ])
-    assert.match(message, words);
-  assert.match(faultsOf({ TOKEN: '' }), /neither TOKEN nor TOKEN_SECRET/);
+    assert.match(message, pattern);
+  assert.match(errorOf({ TOKEN: '' }), /TOKEN, TOKEN_SECRET: expected .* got neither/);
 });
 
-function faultsOf(env: Environment): string {
+function errorOf(env: Environment): string {
   try {
     read(env);
   } catch (error) {
     return (error as Error).message;
   }
-  return assert.fail('nothing was wrong');
+  return assert.fail('expected an error, got none');
 }
 
-test('a plan: intervals by the rate that is delivered, and what each client is to be shown', () => {
+test('a plan has the interval for the rate of deliveries, and the reports that each client has to receive', () => {
   const plan = new Plan(
     { name: 'x', what: 'y', defaults: { CLIENTS: 2000, DEVICES: 2000, LINE: 10, RATE: 20_000, duration: '60s' } },
-    place,
+    urls,
   );
   assert.equal(plan.intervalMs, 1000);
   assert.equal(plan.published, 2000);
@@ -66,16 +66,16 @@ test('a plan: intervals by the rate that is delivered, and what each client is t
   assert.equal(plan.publishers, 1);
   assert.equal(plan.connectMs, 8000);
   assert.deepEqual(plan.stayOf(0), { fromMs: -9000, toMs: undefined });
-  assert.ok(Math.abs(plan.expectedOf(-4000, undefined, 10) - 610) < 1e-6, 'with the last word of each device');
+  assert.ok(Math.abs(plan.expectedOf(-4000, undefined, 10) - 610) < 1e-6, 'with the last report of each device');
 });
 
-test('a crowd that grows and goes: who comes when, and leaves', () => {
+test('a number of clients that rises and falls: each connects and disconnects at its time', () => {
   const plan = new Plan(
     {
       name: 'x',
       what: 'y',
       defaults: { CLIENTS: 100, DEVICES: 100, RATE: 1000, duration: '100s' },
-      crowd: [
+      clients: [
         [0, 0.1],
         [0.5, 0.1],
         [0.6, 1],
@@ -88,7 +88,7 @@ test('a crowd that grows and goes: who comes when, and leaves', () => {
         [1, 0.5],
       ],
     },
-    place,
+    urls,
   );
   assert.equal(plan.stayOf(9)?.toMs, undefined);
   const last = plan.stayOf(99)!;
@@ -98,7 +98,7 @@ test('a crowd that grows and goes: who comes when, and leaves', () => {
   assert.ok(Math.abs(plan.expectedOf(fromMs, toMs, 10) - ((toMs! - fromMs) / 1000) * 5) < 1e-6);
 });
 
-test('what is sent over time is what the curve has below it, also across a leap', () => {
+test('the number of reports over time is the area below the curve, also across a jump', () => {
   const plan = new Plan(
     {
       name: 'x',
@@ -113,10 +113,10 @@ test('what is sent over time is what the curve has below it, also across a leap'
         [1, 0.1],
       ],
     },
-    place,
+    urls,
   );
-  let turns = 0;
-  for (let atMs = 0; atMs < 100_000; atMs = plan.dueAfter(atMs, 1000)) turns++;
+  let count = 0;
+  for (let atMs = 0; atMs < 100_000; atMs = plan.dueAfter(atMs, 1000)) count++;
   // 40 s at a tenth, 20 s at all, 40 s at a tenth.
-  assert.ok(Math.abs(turns - 28) <= 1, String(turns));
+  assert.ok(Math.abs(count - 28) <= 1, String(count));
 });

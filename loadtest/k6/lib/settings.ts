@@ -1,21 +1,21 @@
-/** What the environment says, checked. All faults are said at once. */
+/** Environment variables. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Settings {
-  /** Addresses of the streams, ws:// or wss://. */
+  /** URLs of fanout, ws:// or wss://. */
   readonly targets: readonly string[];
-  /** Of ingest, http:// or https://. */
+  /** URL of ingest, http:// or https://. */
   readonly ingest: string;
-  /** One that may do everything of the run; empty where it is made of the secret. */
+  /** With all rights that the run needs; empty: the run signs its own with the secret. */
   readonly token: string;
   readonly tokenSecret: string;
   readonly prefix: string;
-  /** Empty: a name by the time. */
+  /** Empty: a name from the time. */
   readonly run: string;
   readonly encoding: 'proto' | 'json';
   readonly clients: number;
   readonly devices: number;
-  /** Devices of a line, which is what a client watches. */
+  /** Devices of a line. A client watches a line. */
   readonly line: number;
   /** Reports delivered a second, all clients together, at full load. For `ingest`: reports sent. */
   readonly rate: number;
@@ -32,18 +32,18 @@ export interface Settings {
   readonly probeMs: number;
   readonly slowClients: number;
   readonly slowMs: number;
-  readonly cuts: number;
+  readonly disconnects: number;
   readonly sloLatencyMs: number;
   readonly sloPauseMs: number;
   readonly sloIngestMs: number;
-  /** Folder of the summaries; empty: none are written. */
+  /** Folder for the summaries; empty: none are written. */
   readonly summary: string;
 }
 
-/** What a scenario says where the environment does not. */
+/** Defaults of a scenario. */
 export type Defaults = Partial<Record<keyof typeof numbers, number>> & { readonly duration: string };
 
-/** Name of the variable, default, least and most. Whole numbers, unless said otherwise. */
+/** Variables that are integers: default, minimum, maximum. */
 const numbers = {
   CLIENTS: [100, 1, 100_000],
   DEVICES: [100, 1, 1_000_000],
@@ -67,30 +67,30 @@ const numbers = {
 
 const durationUnitsMs = { s: 1000, m: 60_000, h: 3_600_000 } as const;
 const durationMsMax = 7 * 24 * 3_600_000;
-const whereElse = 'or run `make loadtest`, which reads data/stack/endpoints.json of `make stack`';
+const alternative = 'or run `make loadtest`, which reads data/stack/endpoints.json of `make stack`';
 
-/** Throws one error with every fault in words. */
+/** Returns the settings of the environment. Throws one error with all invalid variables. */
 export function settingsFrom(env: Environment, defaults: Defaults): Settings {
-  const faults: string[] = [];
+  const errors: string[] = [];
   const text = (name: string) => env[name]?.trim() ?? '';
   const number = (name: keyof typeof numbers): number => {
     const [initial, min, max] = numbers[name];
     if (text(name) === '') return defaults[name] ?? initial;
     const value = Number(text(name));
     if (Number.isInteger(value) && value >= min && value <= max) return value;
-    faults.push(`${name}=${text(name)}: right is a whole number from ${min} to ${max}`);
+    errors.push(`${name}: expected an integer from ${min} to ${max}, got ${text(name)}`);
     return initial;
   };
   const settings: Settings = {
-    targets: addresses('TARGET', text('TARGET'), ['ws', 'wss'], faults),
-    ingest: addresses('INGEST', text('INGEST'), ['http', 'https'], faults)[0] ?? '',
+    targets: addresses('TARGET', text('TARGET'), ['ws', 'wss'], errors),
+    ingest: addresses('INGEST', text('INGEST'), ['http', 'https'], errors)[0] ?? '',
     token: text('TOKEN'),
     tokenSecret: text('TOKEN_SECRET'),
-    prefix: segment('PREFIX', text('PREFIX') || 'loadtest', faults),
-    run: text('RUN') === '' ? '' : segment('RUN', text('RUN'), faults),
-    encoding: choice('ENCODING', text('ENCODING') || 'proto', ['proto', 'json'], faults),
-    follow: choice('FOLLOW', text('FOLLOW') || 'true', ['true', 'false'], faults) === 'true',
-    durationMs: duration(text('DURATION') || defaults.duration, faults),
+    prefix: segment('PREFIX', text('PREFIX') || 'loadtest', errors),
+    run: text('RUN') === '' ? '' : segment('RUN', text('RUN'), errors),
+    encoding: choice('ENCODING', text('ENCODING') || 'proto', ['proto', 'json'], errors),
+    follow: choice('FOLLOW', text('FOLLOW') || 'true', ['true', 'false'], errors) === 'true',
+    durationMs: duration(text('DURATION') || defaults.duration, errors),
     clients: number('CLIENTS'),
     devices: number('DEVICES'),
     line: number('LINE'),
@@ -105,57 +105,57 @@ export function settingsFrom(env: Environment, defaults: Defaults): Settings {
     probeMs: number('PROBE_MS'),
     slowClients: number('SLOW_CLIENTS'),
     slowMs: number('SLOW_MS'),
-    cuts: number('CUTS'),
+    disconnects: number('CUTS'),
     sloLatencyMs: number('SLO_LATENCY_MS'),
     sloPauseMs: number('SLO_PAUSE_MS'),
     sloIngestMs: number('SLO_INGEST_MS'),
     summary: text('SUMMARY').replace(/\/+$/, ''),
   };
-  faults.push(...contradictions(settings));
-  if (faults.length > 0) throw new Error(`the environment of the load test is not right:\n  ${faults.join('\n  ')}`);
+  errors.push(...contradictions(settings));
+  if (errors.length > 0) throw new Error(`invalid environment of the load test:\n  ${errors.join('\n  ')}`);
   return settings;
 }
 
 function contradictions({ token, tokenSecret, devices, line }: Settings): string[] {
-  const faults: string[] = [];
+  const errors: string[] = [];
   if (token === '' && tokenSecret === '')
-    faults.push(
-      `neither TOKEN nor TOKEN_SECRET is set: right is a token that may publish and see the run's devices, or the HS256 secret to make one with; ${whereElse}`,
+    errors.push(
+      `TOKEN, TOKEN_SECRET: expected a token with the rights to publish and to subscribe to the run's devices, or the HS256 secret to sign one, got neither; ${alternative}`,
     );
   if (tokenSecret !== '' && tokenSecret.length < 32)
-    faults.push(`TOKEN_SECRET has ${tokenSecret.length} characters: right are at least 32`);
-  if (devices % line !== 0) faults.push(`DEVICES=${devices} is no multiple of LINE=${line}, the devices of a line`);
-  return faults;
+    errors.push(`TOKEN_SECRET: expected at least 32 characters, got ${tokenSecret.length}`);
+  if (devices % line !== 0) errors.push(`DEVICES: expected a multiple of LINE=${line}, got ${devices}`);
+  return errors;
 }
 
-function addresses(name: string, text: string, schemes: readonly string[], faults: string[]): readonly string[] {
+function addresses(name: string, text: string, schemes: readonly string[], errors: string[]): readonly string[] {
   const example = `${schemes[0]}://localhost:${name === 'TARGET' ? '8081' : '8082'}`;
-  if (text === '') faults.push(`${name} is not set: right is such as ${example}; ${whereElse}`);
+  if (text === '') errors.push(`${name}: expected a URL such as ${example}, got none; ${alternative}`);
   const urls = text.split(',').map((each) => each.trim().replace(/\/+$/, ''));
   for (const url of urls) {
     const scheme = /^([a-z]+):\/\/[^/?#\s]+(\/[^?#\s]*)?$/.exec(url)?.[1];
     if (text !== '' && !schemes.includes(scheme ?? ''))
-      faults.push(`${name}=${url}: right is ${schemes.join(':// or ')}:// with a host, such as ${example}`);
+      errors.push(`${name}: expected ${schemes.join(':// or ')}:// with a host, such as ${example}, got ${url}`);
   }
   return text === '' ? [] : urls;
 }
 
-function segment(name: string, text: string, faults: string[]): string {
+function segment(name: string, text: string, errors: string[]): string {
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(text))
-    faults.push(`${name}=${text}: right is a segment of device paths, 1 to 64 of A-Z a-z 0-9 _ -`);
+    errors.push(`${name}: expected a segment of device paths, 1 to 64 of A-Z a-z 0-9 _ -, got ${text}`);
   return text;
 }
 
-function choice<T extends string>(name: string, text: string, right: readonly T[], faults: string[]): T {
-  const found = right.find((each) => each === text);
-  if (found === undefined) faults.push(`${name}=${text}: right is ${right.join(' or ')}`);
-  return found ?? right[0]!;
+function choice<T extends string>(name: string, text: string, values: readonly T[], errors: string[]): T {
+  const found = values.find((each) => each === text);
+  if (found === undefined) errors.push(`${name}: expected ${values.join(' or ')}, got ${text}`);
+  return found ?? values[0]!;
 }
 
-function duration(text: string, faults: string[]): number {
+function duration(text: string, errors: string[]): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?)(s|m|h)$/.exec(text) ?? [];
   const ms = Number(digits) * (durationUnitsMs[unit as keyof typeof durationUnitsMs] ?? Number.NaN);
   if (ms >= 1000 && ms <= durationMsMax) return Math.round(ms);
-  faults.push(`DURATION=${text}: right is such as 30s, 5m or 2h, from 1s to 168h`);
+  errors.push(`DURATION: expected a duration such as 30s, 5m or 2h, from 1s to 168h, got ${text}`);
   return 1000;
 }

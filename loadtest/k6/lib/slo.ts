@@ -1,15 +1,15 @@
 import type { Plan } from './plan.ts';
 
-/** What is promised, as k6's thresholds. `abortOnFail` only where the end of the run is the result. */
+/** The objectives as k6's thresholds. `abortOnFail` only where the time of the abort is the result. */
 export type Thresholds = Record<
   string,
   (string | { threshold: string; abortOnFail: boolean; delayAbortEval?: string })[]
 >;
 
-/** Part of what was to be delivered that has to be, in good time: the rest is the rounding of VUs that begin and end. */
+/** The least part of the expected reports to deliver in time. The rest is for VUs that start late or stop early. */
 const throughputMin = 0.95;
 
-/** One list for all scenarios: what differs is the load, and the few limits that a scenario is about. */
+/** Returns the objectives of a scenario. Most are those of all scenarios. */
 export function thresholdsOf(plan: Plan): Thresholds {
   const {
     onlyIngest = false,
@@ -30,19 +30,19 @@ export function thresholdsOf(plan: Plan): Thresholds {
   for (const kind of ['gaps', 'duplicates', 'foreign', 'undelivered', 'named'])
     thresholds[`tailrace_${kind}`] = ['count==0'];
   if (isBreakpoint) {
-    const ending = (threshold: string) => [{ threshold, abortOnFail: true, delayAbortEval: '10s' }];
+    const aborting = (threshold: string) => [{ threshold, abortOnFail: true, delayAbortEval: '10s' }];
     return {
-      tailrace_latency: ending(`p(99)<${sloLatencyMs}`),
-      tailrace_publish_lag: ending('p(95)<900'),
-      tailrace_gaps: ending('count==0'),
-      tailrace_duplicates: ending('count==0'),
+      tailrace_latency: aborting(`p(99)<${sloLatencyMs}`),
+      tailrace_publish_lag: aborting('p(95)<900'),
+      tailrace_gaps: aborting('count==0'),
+      tailrace_duplicates: aborting('count==0'),
     };
   }
   thresholds['tailrace_throughput'] = [`avg>=${throughputMin}`];
   if (isStorm) thresholds['tailrace_reconnect'] = [`p(99)<${sloPauseMs}`];
   else if (isRolling) {
     thresholds['tailrace_pause'] = [`max<${sloPauseMs}`];
-    // A node that stops and one that begins are paid for by some reports, once.
+    // A node that stops or starts delays some reports once.
     delete thresholds['http_req_duration{name:ingest}'];
   } else {
     thresholds['tailrace_latency'] = [`p(99)<${sloLatencyMs}`];

@@ -9,8 +9,9 @@ import { Tally } from './tally.ts';
 import type { Run } from './watch.ts';
 
 /**
- * One VU that watches all devices and takes a frame only every SLOW_MS. It is made with k6/ws, whose handlers hold up reading: k6/websockets reads ahead into
- * memory without bound, so that no server would ever notice. A hole that it was not told of counts as everybody's.
+ * One VU that watches all devices and reads a frame only every SLOW_MS. It uses k6/ws, whose handlers block reading:
+ * k6/websockets reads ahead into memory without a bound, so that a server would never see a slow reader. A gap that no
+ * missing range names counts as one of the other clients.
  */
 export function readSlowly(plan: Plan, run: Run, vu: number): void {
   const { targets, encoding, slowMs, devices, line } = plan.settings;
@@ -18,38 +19,36 @@ export function readSlowly(plan: Plan, run: Run, vu: number): void {
   const channel = new Plant(run.root, devices, line).everything();
   const clock = new ServerClock(() => Date.now(), run.offsetMs);
   const tally = new Tally(`slow client ${vu}`, channel.devices, () => clock.now());
-  const endMs = run.beginMs + plan.lastsMs;
-  for (let turn = vu; Date.now() < endMs && !tally.hasEnded; turn++) {
-    const url = `${targets[turn % targets.length]}/v1/stream`;
+  const endMs = run.startMs + plan.lastsMs;
+  for (let attempt = vu; Date.now() < endMs && !tally.isComplete; attempt++) {
+    const url = `${targets[attempt % targets.length]}/v1/stream`;
     const params = { headers: { 'Sec-WebSocket-Protocol': codec.subprotocol }, tags: { name: 'slow' } };
     ws.connect(url, params, (socket) => {
       const send = (frame: string | ArrayBuffer) =>
         typeof frame === 'string' ? socket.send(frame) : socket.sendBinary(frame);
-      const take = (frame: string | ArrayBuffer) => {
-        const word = codec.read(frame, channel, tally);
-        if (word !== undefined && 'subscribed' in word) {
-          tally.missing(word.subscribed.missing);
-          tally.begin(word.subscribed.position);
+      const onFrame = (frame: string | ArrayBuffer) => {
+        const message = codec.decode(frame, channel, tally);
+        if (message !== undefined && 'subscribed' in message) {
+          tally.addMissing(message.subscribed.missing ?? []);
+          tally.start(message.subscribed.position);
         }
         const leftMs = endMs - Date.now();
-        if (tally.hasEnded || leftMs <= 0) socket.close();
-        // What is still under way when the devices have ended is read at once.
-        else if (word === undefined && Date.now() - run.beginMs < plan.settings.durationMs) sleep(slowMs / 1000);
+        if (tally.isComplete || leftMs <= 0) socket.close();
+        // After the last reports the backlog is read without a pause.
+        else if (message === undefined && Date.now() - run.startMs < plan.settings.durationMs) sleep(slowMs / 1000);
       };
       socket.on('open', () => {
         const after = tally.token;
-        send(codec.frameOf({ auth: { token: run.token } }));
+        send(codec.encode({ auth: { token: run.token } }));
         send(
-          codec.frameOf({
-            subscribe: { id: 'a', channel: channel.pattern, ...(after === undefined ? {} : { after }) },
-          }),
+          codec.encode({ subscribe: { id: 'a', channel: channel.pattern, ...(after === undefined ? {} : { after }) } }),
         );
         socket.setTimeout(() => socket.close(), Math.max(1, endMs - Date.now()));
       });
-      socket.on('message', take);
-      socket.on('binaryMessage', take);
+      socket.on('message', onFrame);
+      socket.on('binaryMessage', onFrame);
     });
-    if (!tally.hasEnded && Date.now() < endMs) {
+    if (!tally.isComplete && Date.now() < endMs) {
       measures.losses.add(1, { code: 'slow' });
       sleep(Math.random() / 4);
     }
@@ -59,6 +58,6 @@ export function readSlowly(plan: Plan, run: Run, vu: number): void {
   measures.gaps.add(tally.counts.gaps);
   measures.duplicates.add(tally.counts.duplicates);
   measures.foreign.add(tally.counts.foreign);
-  measures.undelivered.add(tally.devices - tally.counts.ended);
-  if (tally.fault !== '') console.error(tally.fault);
+  measures.undelivered.add(tally.devices - tally.counts.finished);
+  if (tally.firstError !== '') console.error(tally.firstError);
 }

@@ -1,26 +1,26 @@
 import { WebSocket } from 'k6/websockets';
 
-/** What a load test needs of a WebSocket. The one file that knows k6's. */
+/** What a load test needs of a WebSocket. Only this file uses k6's. */
 export interface Socket {
   send(frame: string | ArrayBuffer): void;
-  /** Nothing more comes of it. */
-  leave(): void;
+  /** The listener is not called any more. */
+  close(): void;
 }
 
-/** Of a frame. To ask costs time: not at each. */
-export interface LogReport {
+/** k6's event for a frame. Reading a property takes time: not for each frame. */
+export interface ReceivedFrame {
   /** When k6 read it from the network, epoch ms. */
   readonly timestamp: number;
 }
 
 export interface SocketListener {
   onOpen(): void;
-  onFrame(frame: string | ArrayBuffer, logReport: LogReport): void;
-  /** Once. 1006 where the network or a refused handshake ended it. */
+  onFrame(frame: string | ArrayBuffer, received: ReceivedFrame): void;
+  /** Called once. The code is 1006 after an error of the network or a rejected handshake. */
   onClose(code: number, reason: string): void;
 }
 
-/** As k6 1.8 has it; its published types know neither subprotocols nor the fields of a close. */
+/** As k6 1.8 has it: its published types lack subprotocols and the fields of a close event. */
 type Constructor = new (
   url: string,
   protocols: string,
@@ -28,36 +28,36 @@ type Constructor = new (
 ) => {
   binaryType: string;
   onopen: () => void;
-  onmessage: (event: LogReport & { readonly data: string | ArrayBuffer }) => void;
+  onmessage: (event: ReceivedFrame & { readonly data: string | ArrayBuffer }) => void;
   onerror: (event: { readonly error?: string }) => void;
   onclose: (event: { readonly code?: number; readonly reason?: string }) => void;
   send(frame: string | ArrayBuffer): void;
   close(code?: number): void;
 };
 
-const nothing = () => {};
+const ignore = () => {};
 
 export function openSocket(url: string, subprotocol: string, listener: SocketListener): Socket {
   const socket = new (WebSocket as unknown as Constructor)(url, subprotocol, { tags: { name: 'stream' } });
   socket.binaryType = 'arraybuffer';
-  let fault = '';
+  let lastError = '';
   socket.onopen = () => listener.onOpen();
   socket.onmessage = (event) => listener.onFrame(event.data, event);
-  // A close follows.
+  // A close event follows.
   socket.onerror = ({ error }) => {
-    fault = error ?? '';
+    lastError = error ?? '';
   };
-  socket.onclose = ({ code, reason }) => listener.onClose(code ?? 1006, reason || fault);
+  socket.onclose = ({ code, reason }) => listener.onClose(code ?? 1006, reason || lastError);
   return {
     send: (frame) => socket.send(frame),
-    leave() {
+    close() {
       socket.onopen = () => socket.close(1000);
-      socket.onmessage = nothing;
-      socket.onclose = nothing;
+      socket.onmessage = ignore;
+      socket.onclose = ignore;
       try {
         socket.close(1000);
       } catch {
-        // It is not open yet, or not any more.
+        // It is not open yet, or closed already.
       }
     },
   };

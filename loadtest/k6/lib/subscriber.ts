@@ -1,24 +1,22 @@
-import { backoffMs } from '../../../packages/protocol/src/backoff.ts';
-import { mayReconnect } from '../../../packages/protocol/src/close.ts';
+import { backoffMs, mayReconnect, type ServerMessage } from '../generated/protocol.js';
 import { type Codec, codecs } from './codec.ts';
-import { Link, type LinkListener } from './link.ts';
+import { Connection, type ConnectionListener } from './connection.ts';
 import { measures } from './measures.ts';
-import type { Word } from './messages.ts';
 import type { Channel } from './plant.ts';
 import type { ServerClock } from './server-clock.ts';
-import type { LogReport } from './socket.ts';
+import type { ReceivedFrame } from './socket.ts';
 import { Tally } from './tally.ts';
 
-/** Between two moves at least, and how long until one is tried again, ms. */
+/** Between two moves at least, and until a failed one is tried again, ms. */
 const moveGapMs = 10_000;
 const moveRetryMs = 250;
-/** Before a draining server closes, ms: what a move takes. */
+/** Before a draining server closes, ms: the time for a move. */
 const moveMs = 1000;
 
-export interface Place {
+export interface SubscriberOptions {
   readonly targets: readonly string[];
   readonly encoding: 'proto' | 'json';
-  /** `auth` with the token, made once: it is the longest thing that a client says. */
+  /** `auth` with the token, encoded once: it is the largest message of a client. */
   readonly auth: string | ArrayBuffer;
   readonly pingMs: number;
   readonly follow: boolean;
@@ -27,192 +25,195 @@ export interface Place {
 }
 
 /**
- * One client with one subscription, which it keeps over all its connections as the SDK does: it comes back with its position after exponential backoff with
- * full jitter, and moves to another node where it is asked to (`moved`) or where its node stops (`draining`), the second connection before the first is left.
+ * One client with one subscription, which it keeps over all its connections as the SDK does. It reconnects with its
+ * position after exponential backoff with full jitter. It moves to another node after `moved` and `draining`, and
+ * closes the first connection only when the second one is subscribed.
  */
 export class Subscriber {
   readonly tally: Tally;
-  readonly #place: Place;
+  readonly #options: SubscriberOptions;
   readonly #channel: Channel;
   readonly #codec: Codec;
-  readonly #listener: LinkListener;
-  #state: 'new' | 'on' | 'over' = 'new';
-  #link: Link | undefined;
-  /** Under way to another node. */
-  #second: Link | undefined;
-  #next: number;
+  readonly #listener: ConnectionListener;
+  #state: 'new' | 'started' | 'stopped' = 'new';
+  #connection: Connection | undefined;
+  /** To another node, not yet subscribed. */
+  #second: Connection | undefined;
+  #nextTarget: number;
   #attempt = 0;
   #lostAtMs = 0;
-  #leaveByMs = 0;
+  #moveByMs = 0;
   #movedAtMs = 0;
   #frames = 0;
 
-  constructor(number: number, channel: Channel, place: Place, clock: ServerClock) {
-    this.#place = place;
+  constructor(number: number, channel: Channel, options: SubscriberOptions, clock: ServerClock) {
+    this.#options = options;
     this.#channel = channel;
-    this.#codec = codecs[place.encoding];
-    this.#next = number;
+    this.#codec = codecs[options.encoding];
+    this.#nextTarget = number;
     this.#frames = number;
     this.tally = new Tally(`client ${number} (${channel.pattern})`, channel.devices, () => clock.now());
     this.#listener = {
-      onFrame: (link, frame, logReport) => this.#frame(link, frame, logReport),
+      onFrame: (connection, frame, received) => this.#onFrame(connection, frame, received),
       onPong: (sentMs, serverMs) => clock.add(sentMs, Date.now(), serverMs),
-      onLost: (link, code, reason) => this.#lost(link, code, reason),
+      onLost: (connection, code, reason) => this.#onLost(connection, code, reason),
     };
   }
 
   start(): void {
     if (this.#state !== 'new') return;
-    this.#state = 'on';
-    this.#link = this.#open(this.#target());
+    this.#state = 'started';
+    this.#connection = this.#open(this.#target());
   }
 
-  /** Cuts the connection as a bad network does: what is on its way is lost. */
-  cut(): void {
-    if (this.#state !== 'on' || this.#link === undefined) return;
-    this.#link.leave();
-    this.#second?.leave();
+  /** Disconnects as a bad network does: frames in flight are lost. */
+  disconnect(): void {
+    if (this.#state !== 'started' || this.#connection === undefined) return;
+    this.#connection.close();
+    this.#second?.close();
     this.#second = undefined;
-    this.#comeBack();
+    this.#reconnect();
   }
 
-  /** To be called some times a second. */
+  /** To be called several times a second. */
   tick(nowMs: number): void {
-    this.#link?.tick(nowMs);
+    this.#connection?.tick(nowMs);
     this.#second?.tick(nowMs);
   }
 
-  /** For good. */
-  end(): void {
-    this.#state = 'over';
-    this.#link?.leave();
-    this.#second?.leave();
+  stop(): void {
+    this.#state = 'stopped';
+    this.#connection?.close();
+    this.#second?.close();
   }
 
   #target(): string {
-    const { targets } = this.#place;
-    return targets[this.#next++ % targets.length]!;
+    const { targets } = this.#options;
+    return targets[this.#nextTarget++ % targets.length]!;
   }
 
-  #open(url: string): Link {
+  #open(url: string): Connection {
     const after = this.tally.token;
     const subscribe = { id: 'a', channel: this.#channel.pattern, ...(after === undefined ? {} : { after }) };
-    const first = [this.#place.auth, this.#codec.frameOf({ subscribe })];
-    return new Link(url, this.#codec, first, this.#place.pingMs, this.#listener);
+    const first = [this.#options.auth, this.#codec.encode({ subscribe })];
+    return new Connection(url, this.#codec, first, this.#options.pingMs, this.#listener);
   }
 
-  #frame(link: Link, frame: string | ArrayBuffer, logReport: LogReport): void {
-    const word = this.#codec.read(frame, this.#channel, this.tally);
-    if (word !== undefined) {
-      this.#word(link, word);
+  #onFrame(connection: Connection, frame: string | ArrayBuffer, received: ReceivedFrame): void {
+    const message = this.#codec.decode(frame, this.#channel, this.tally);
+    if (message !== undefined) {
+      this.#onMessage(connection, message);
       return;
     }
-    if (++this.#frames % this.#place.latencySample !== 0 || this.tally.counts.reports === 0) return;
+    if (++this.#frames % this.#options.latencySample !== 0 || this.tally.counts.reports === 0) return;
     measures.latency.add(this.tally.lastLatencyMs);
-    measures.ownLag.add(Math.max(0, Date.now() - logReport.timestamp));
+    measures.ownLag.add(Math.max(0, Date.now() - received.timestamp));
   }
 
-  #word(link: Link, word: Word): void {
-    if ('pong' in word) link.pong(word.pong);
-    else if ('subscribed' in word) this.#subscribed(link, word.subscribed);
-    else if ('error' in word) this.#refused(link, word.error);
-    else if ('draining' in word) this.#draining(link, word.draining.afterMs);
-    else if ('moved' in word && link === this.#link) this.#moved(word.moved.url);
+  #onMessage(connection: Connection, message: ServerMessage): void {
+    if ('pong' in message) connection.pong(message.pong);
+    else if ('subscribed' in message) this.#onSubscribed(connection, message.subscribed);
+    else if ('error' in message) this.#onError(connection, message.error);
+    else if ('draining' in message) this.#onDraining(connection, message.draining.afterMs);
+    else if ('moved' in message && connection === this.#connection) this.#onMoved(message.moved.url);
   }
 
-  #subscribed(
-    link: Link,
-    { position, recovered, missing }: Extract<Word, { subscribed: unknown }>['subscribed'],
+  #onSubscribed(
+    connection: Connection,
+    { position, recovered, missing = [] }: Extract<ServerMessage, { subscribed: unknown }>['subscribed'],
   ): void {
     const nowMs = Date.now();
-    if (link === this.#second) {
-      // There would be a hole that the first connection does not have.
+    if (connection === this.#second) {
+      // A move would lose reports that the first connection delivers.
       if (recovered === false) {
         this.#dropSecond();
         return;
       }
-      this.#link?.leave();
-      this.#link = link;
+      this.#connection?.close();
+      this.#connection = connection;
       this.#second = undefined;
-      this.#leaveByMs = 0;
+      this.#moveByMs = 0;
       this.#movedAtMs = nowMs;
       measures.moves.add(1);
-    } else if (this.#lostAtMs === 0) measures.connect.add(nowMs - link.openedMs);
+    } else if (this.#lostAtMs === 0) measures.connect.add(nowMs - connection.openedMs);
     else measures.reconnect.add(nowMs - this.#lostAtMs);
     this.#lostAtMs = 0;
     this.#attempt = 0;
-    link.serve();
-    this.tally.missing(missing);
-    this.tally.begin(position);
+    connection.setSubscribed();
+    this.tally.addMissing(missing);
+    this.tally.start(position);
   }
 
-  #refused(link: Link, { code, message, retryable }: Extract<Word, { error: unknown }>['error']): void {
-    if (link === this.#second) this.#dropSecond();
+  #onError(
+    connection: Connection,
+    { code, message, retryable }: Extract<ServerMessage, { error: unknown }>['error'],
+  ): void {
+    if (connection === this.#second) this.#dropSecond();
     else if (retryable) {
-      link.leave();
-      this.#comeBack();
+      connection.close();
+      this.#reconnect();
     } else this.#giveUp(`${code}: ${message}`);
   }
 
-  #lost(link: Link, code: number, reason: string): void {
-    if (this.#state !== 'on') return;
-    if (link === this.#second) {
+  #onLost(connection: Connection, code: number, reason: string): void {
+    if (this.#state !== 'started') return;
+    if (connection === this.#second) {
       this.#dropSecond();
       return;
     }
-    if (!link.isServing) measures.refusals.add(1);
+    if (!connection.isSubscribed) measures.refusals.add(1);
     else measures.losses.add(1, { code: String(code) });
     if (!mayReconnect(code)) this.#giveUp(`the server closed with ${code}: ${reason}`);
     else if (this.#second !== undefined) {
-      // It was on its way to another node: that one is to answer now.
+      // A move is in progress: the second connection takes its place.
       this.#lostAtMs = Date.now();
-      this.#link = this.#second;
+      this.#connection = this.#second;
       this.#second = undefined;
-    } else this.#comeBack();
+    } else this.#reconnect();
   }
 
-  #comeBack(): void {
+  #reconnect(): void {
     if (this.#lostAtMs === 0) this.#lostAtMs = Date.now();
-    this.#link = undefined;
-    this.#leaveByMs = 0;
+    this.#connection = undefined;
+    this.#moveByMs = 0;
     setTimeout(
       () => {
-        if (this.#state === 'on') this.#link = this.#open(this.#target());
+        if (this.#state === 'started') this.#connection = this.#open(this.#target());
       },
       backoffMs(this.#attempt++, Math.random),
     );
   }
 
   #giveUp(why: string): void {
-    this.tally.complain(`gave up: ${why}`);
+    this.tally.noteError(`gave up: ${why}`);
     measures.refusals.add(1);
-    this.end();
+    this.stop();
   }
 
-  #moved(url: string): void {
-    const { follow } = this.#place;
-    if (!follow || url === this.#link?.url || Date.now() - this.#movedAtMs < moveGapMs) return;
+  #onMoved(url: string): void {
+    const { follow } = this.#options;
+    if (!follow || url === this.#connection?.url || Date.now() - this.#movedAtMs < moveGapMs) return;
     setTimeout(() => this.#openSecond(url), Math.random() * moveMs);
   }
 
-  /** At a moment by chance, because all clients of the node were told. */
-  #draining(link: Link, afterMs: number): void {
-    if (link === this.#second) this.#dropSecond();
-    if (link !== this.#link || !this.#place.follow) return;
-    this.#leaveByMs = Date.now() + afterMs - moveMs;
+  /** Moves after a random delay, because all clients of the node were notified. */
+  #onDraining(connection: Connection, afterMs: number): void {
+    if (connection === this.#second) this.#dropSecond();
+    if (connection !== this.#connection || !this.#options.follow) return;
+    this.#moveByMs = Date.now() + afterMs - moveMs;
     setTimeout(() => this.#openSecond(this.#target()), Math.random() * Math.max(0, afterMs - moveMs));
   }
 
   #openSecond(url: string): void {
-    if (this.#state !== 'on' || this.#second !== undefined || this.#link?.isServing !== true) return;
-    const isHere = url === this.#link.url && this.#place.targets.length > 1;
-    this.#second = this.#open(isHere ? this.#target() : url);
+    if (this.#state !== 'started' || this.#second !== undefined || this.#connection?.isSubscribed !== true) return;
+    const isSame = url === this.#connection.url && this.#options.targets.length > 1;
+    this.#second = this.#open(isSame ? this.#target() : url);
   }
 
   #dropSecond(): void {
-    this.#second?.leave();
+    this.#second?.close();
     this.#second = undefined;
-    if (Date.now() >= this.#leaveByMs) return;
+    if (Date.now() >= this.#moveByMs) return;
     setTimeout(() => this.#openSecond(this.#target()), moveRetryMs * (1 + Math.random()));
   }
 }

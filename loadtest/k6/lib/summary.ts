@@ -1,4 +1,4 @@
-/** What k6 hands to handleSummary, as far as it is shown. */
+/** The part of handleSummary's argument that is shown. */
 export interface SummaryData {
   readonly state: { readonly testRunDurationMs: number };
   readonly metrics: Readonly<
@@ -16,7 +16,7 @@ export interface SummaryData {
 
 export interface SloRow {
   readonly metric: string;
-  readonly right: string;
+  readonly expected: string;
   readonly got: string;
   readonly isMet: boolean;
 }
@@ -31,29 +31,29 @@ export interface Summary {
   readonly slo: readonly SloRow[];
 }
 
-/** The figures that are read first, in this order. Others are in the JSON that k6 itself writes. */
-const figureNames: readonly (readonly [metric: string, stat: string, words: string])[] = [
-  ['tailrace_reports', 'count', 'reports shown to clients'],
+/** The most important figures, in this order. The JSON file has all metrics. */
+const figureNames: readonly (readonly [metric: string, stat: string, label: string])[] = [
+  ['tailrace_reports', 'count', 'reports delivered to clients'],
   ['tailrace_frames', 'count', 'in frames'],
   ['tailrace_published', 'count', 'reports sent'],
   ['tailrace_latency', 'med', 'device to client, p50'],
   ['tailrace_latency', 'p(99)', 'device to client, p99'],
-  ['tailrace_pause', 'max', 'device to client, the latest of all (pause)'],
+  ['tailrace_pause', 'max', 'device to client, longest (pause)'],
   ['tailrace_connect', 'p(99)', 'connect to subscribed, p99'],
   ['tailrace_losses', 'count', 'connections lost'],
   ['tailrace_moves', 'count', 'moves to another node'],
   ['tailrace_reconnect', 'p(99)', 'lost to subscribed again, p99'],
   ['tailrace_reconnect', 'max', 'lost to subscribed again, longest'],
-  ['tailrace_repeats', 'count', 'repeats left out by position'],
-  ['tailrace_slow_reports', 'count', 'reports shown to slow clients'],
-  ['tailrace_slow_named', 'count', 'left out for slow clients, and told'],
-  ['tailrace_level', 'value', 'reports a second asked for at the end'],
-  ['tailrace_publish_lag', 'p(95)', 'sender behind its times, p95'],
-  ['tailrace_own_lag', 'p(99)', 'k6 itself late, p99'],
-  ['tailrace_clock_offset', 'value', "servers' clock less ours"],
+  ['tailrace_repeats', 'count', 'repeats dropped by position'],
+  ['tailrace_slow_reports', 'count', 'reports delivered to slow clients'],
+  ['tailrace_slow_named', 'count', 'skipped for slow clients, with notice'],
+  ['tailrace_level', 'value', 'reports a second to deliver at the end'],
+  ['tailrace_publish_lag', 'p(95)', 'sender lag, p95'],
+  ['tailrace_own_lag', 'p(99)', "k6's own lag, p99"],
+  ['tailrace_clock_offset', 'value', "servers' clock less k6's"],
 ];
 
-/** k6 that cannot keep up measures itself. */
+/** Above this, k6 cannot keep up, and measures mostly itself. */
 const ownLagMsMax = 100;
 
 export function summaryOf(
@@ -62,15 +62,15 @@ export function summaryOf(
 ): Summary {
   const slo: SloRow[] = [];
   for (const [metric, { values, thresholds, contains }] of Object.entries(data.metrics)) {
-    for (const [right, { ok }] of Object.entries(thresholds ?? {})) {
-      const stat = /^[a-z]+(\([\d.]+\))?/.exec(right)?.[0] ?? '';
-      slo.push({ metric, right, got: shownValue(values[stat], stat, contains), isMet: ok });
+    for (const [expected, { ok }] of Object.entries(thresholds ?? {})) {
+      const stat = /^[a-z]+(\([\d.]+\))?/.exec(expected)?.[0] ?? '';
+      slo.push({ metric, expected, got: shownValue(values[stat], stat, contains), isMet: ok });
     }
   }
   slo.sort((a, b) => a.metric.localeCompare(b.metric));
-  const figures = figureNames.flatMap(([metric, stat, words]) => {
+  const figures = figureNames.flatMap(([metric, stat, label]) => {
     const found = data.metrics[metric];
-    return found === undefined ? [] : [[words, shownValue(found.values[stat], stat, found.contains)] as const];
+    return found === undefined ? [] : [[label, shownValue(found.values[stat], stat, found.contains)] as const];
   });
   return {
     ...about,
@@ -86,7 +86,7 @@ export function isGeneratorLate(data: SummaryData): boolean {
 }
 
 function shownValue(value: number | undefined, stat: string, contains: string): string {
-  if (value === undefined) return 'nothing came';
+  if (value === undefined) return 'no samples';
   if (contains === 'time') return `${value.toFixed(value < 10 ? 1 : 0)} ms`;
   if (stat === 'count' || value >= 1000 || Number.isInteger(value)) return grouped(Math.round(value));
   return value.toPrecision(4);
@@ -97,10 +97,10 @@ function grouped(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
-/** For a terminal and CI's log. */
+/** Returns the summary as text, for a terminal and CI's log. */
 export function textOf(summary: Summary, isLate: boolean): string {
-  const width = Math.max(...summary.figures.map(([words]) => words.length), 1);
-  const sloWidths = (['metric', 'right', 'got'] as const).map((key) =>
+  const width = Math.max(...summary.figures.map(([label]) => label.length), 1);
+  const sloWidths = (['metric', 'expected', 'got'] as const).map((key) =>
     Math.max(key.length, ...summary.slo.map((row) => row[key].length)),
   );
   const row = (cells: readonly string[], end: string) =>
@@ -112,14 +112,14 @@ export function textOf(summary: Summary, isLate: boolean): string {
       .map(([name, value]) => `${name}=${value}`)
       .join(' ')}; ${summary.seconds} s`,
     '',
-    ...summary.figures.map(([words, value]) => `  ${words.padEnd(width)}  ${value}`),
+    ...summary.figures.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`),
     '',
-    row(['metric', 'right', 'got'], ''),
-    ...summary.slo.map(({ metric, right, got, isMet }) => row([metric, right, got], isMet ? 'met' : 'MISSED')),
+    row(['metric', 'expected', 'got'], ''),
+    ...summary.slo.map(({ metric, expected, got, isMet }) => row([metric, expected, got], isMet ? 'met' : 'NOT MET')),
     '',
     ...(isLate
       ? [
-          '  k6 itself could not keep up: the latencies are more its own than Tailrace’s. Give it more processors, or fewer reports.',
+          '  k6 itself could not keep up: latencies are mostly its own, not those of Tailrace. Add processors, or send fewer reports.',
           '',
         ]
       : []),

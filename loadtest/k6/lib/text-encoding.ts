@@ -1,6 +1,6 @@
 /**
- * k6 1.8 lacks TextEncoder, which modules of packages/protocol create when they load: import this file before them. It is the WHATWG one
- * (https://encoding.spec.whatwg.org/#interface-textencoder) as far as they use it.
+ * k6 has neither TextEncoder nor TextDecoder, which packages/protocol and protobufjs create when they load: this file
+ * comes before them in the bundle. They are the WHATWG ones (https://encoding.spec.whatwg.org) as far as they are used.
  */
 class Utf8Encoder {
   encode(text: string): Uint8Array {
@@ -24,5 +24,27 @@ class Utf8Encoder {
   }
 }
 
-const globals = globalThis as { TextEncoder?: unknown };
+/** Keeps a byte order mark, as with `ignoreBOM`. */
+class Utf8Decoder {
+  readonly #isFatal: boolean;
+
+  constructor(_label = 'utf-8', { fatal = false }: { readonly fatal?: boolean } = {}) {
+    this.#isFatal = fatal;
+  }
+
+  decode(bytes: Uint8Array): string {
+    let escaped = '';
+    for (const byte of bytes) escaped += `%${byte.toString(16).padStart(2, '0')}`;
+    try {
+      return decodeURIComponent(escaped);
+    } catch {
+      if (this.#isFatal) throw new TypeError('bytes: expected UTF-8');
+      // The standard writes one U+FFFD for each sequence, and keeps what is valid beside it.
+      return String.fromCharCode(...bytes.map((byte) => (byte < 128 ? byte : 63)));
+    }
+  }
+}
+
+const globals = globalThis as { TextEncoder?: unknown; TextDecoder?: unknown };
 globals.TextEncoder ??= Utf8Encoder;
+globals.TextDecoder ??= Utf8Decoder;

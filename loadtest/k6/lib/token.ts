@@ -2,10 +2,10 @@ import crypto from 'k6/crypto';
 import encoding from 'k6/encoding';
 import type { Settings } from './settings.ts';
 
-/** Beyond the end of the run, so that no clock matters. */
+/** The token expires so long after the run, whatever the clocks. */
 const marginMs = 3_600_000;
 
-/** The token given, or one that may publish and see what is below the prefix, and nothing else, until the run is over. */
+/** Returns the token of the settings, or signs one with the rights to publish and subscribe below the prefix only. */
 export function tokenFor({ token, tokenSecret, prefix, durationMs, graceMs }: Settings, nowMs: number): string {
   if (token !== '') return token;
   const part = (fields: object) => encoding.b64encode(JSON.stringify(fields), 'rawurl');

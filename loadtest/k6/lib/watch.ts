@@ -6,12 +6,12 @@ import { ServerClock } from './server-clock.ts';
 import { Subscriber } from './subscriber.ts';
 import type { Counts } from './tally.ts';
 
-/** How often is looked who is to come; and to every member, and what they count. */
+/** How often clients join, and how often they are ticked and their counts reported, ms. */
 const joinMs = 100;
-const tellMs = 1000;
-/** Faults put in words, a VU. */
-const faultsMax = 3;
-const counted = [
+const reportMs = 1000;
+/** Errors printed, a VU. */
+const errorsMax = 3;
+const reportedCounts = [
   'reports',
   'frames',
   'gaps',
@@ -21,13 +21,13 @@ const counted = [
   'repeats',
 ] as const satisfies (keyof Counts)[];
 
-/** What setup() hands to every VU. */
+/** What setup() passes to every VU. */
 export interface Run {
   readonly root: string;
   readonly token: string;
-  /** When devices begin to report, epoch ms by k6's clock. */
-  readonly beginMs: number;
-  /** The servers' clock less ours, as measured at the start. */
+  /** When devices start to report, epoch ms by k6's clock. */
+  readonly startMs: number;
+  /** The servers' clock less k6's, as measured by setup(). */
   readonly offsetMs: number;
 }
 
@@ -36,10 +36,13 @@ interface Member {
   readonly fromMs: number;
   readonly toMs: number | undefined;
   readonly expected: number;
-  isOver: boolean;
+  isStopped: boolean;
 }
 
-/** One VU: every `vus`th client, all their sockets on one event loop. Resolves when all have been shown everything, or their time is over. */
+/**
+ * One VU: every `vus`th client, with all their sockets on one event loop. Resolves when each client has received all
+ * reports, or its time has passed.
+ */
 export function watch(plan: Plan, run: Run, vu: number): Promise<void> {
   return new Promise((resolve) => new Watcher(plan, run, vu, resolve).start());
 }
@@ -49,16 +52,16 @@ class Watcher {
   readonly #run: Run;
   readonly #clock: ServerClock;
   readonly #members: readonly Member[];
-  readonly #done: () => void;
-  readonly #told = new Map<keyof Counts, number>();
-  #tellAtMs = 0;
-  #cuts = 0;
+  readonly #onDone: () => void;
+  readonly #reported = new Map<keyof Counts, number>();
+  #reportAtMs = 0;
+  #disconnects = 0;
   #joined = 0;
 
-  constructor(plan: Plan, run: Run, vu: number, done: () => void) {
+  constructor(plan: Plan, run: Run, vu: number, onDone: () => void) {
     this.#plan = plan;
     this.#run = run;
-    this.#done = done;
+    this.#onDone = onDone;
     this.#clock = new ServerClock(() => Date.now(), run.offsetMs);
     this.#members = this.#membersOf(vu);
   }
@@ -66,25 +69,25 @@ class Watcher {
   start(): void {
     const timer = setInterval(() => {
       const nowMs = Date.now();
-      const elapsedMs = nowMs - this.#run.beginMs;
+      const elapsedMs = nowMs - this.#run.startMs;
       this.#join(elapsedMs);
-      if (nowMs < this.#tellAtMs) return;
-      this.#tellAtMs = nowMs + tellMs;
+      if (nowMs < this.#reportAtMs) return;
+      this.#reportAtMs = nowMs + reportMs;
       for (const member of this.#members) this.#tick(member, nowMs, elapsedMs);
-      if (this.#plan.options.isStorm === true) this.#cutWhereDue(elapsedMs);
-      this.#tell();
-      if (!this.#members.every(({ isOver }) => isOver)) return;
+      if (this.#plan.options.isStorm === true) this.#disconnectWhenDue(elapsedMs);
+      this.#reportCounts();
+      if (!this.#members.every(({ isStopped }) => isStopped)) return;
       clearInterval(timer);
-      this.#tellLast();
-      this.#done();
+      this.#reportResults();
+      this.#onDone();
     }, joinMs);
   }
 
   #membersOf(vu: number): readonly Member[] {
     const { settings, vus, latencySample } = this.#plan;
     const { targets, encoding, pingMs, follow, clients, devices, line } = settings;
-    const auth = codecs[encoding].frameOf({ auth: { token: this.#run.token } });
-    const place = { targets, auth, encoding, pingMs, follow, latencySample };
+    const auth = codecs[encoding].encode({ auth: { token: this.#run.token } });
+    const options = { targets, auth, encoding, pingMs, follow, latencySample };
     const plant = new Plant(this.#run.root, devices, line);
     const members: Member[] = [];
     for (let client = vu; client < clients; client += vus) {
@@ -92,13 +95,13 @@ class Watcher {
       if (stay === undefined) continue;
       const channel = plant.line(client % plant.lines);
       const expected = this.#plan.expectedOf(stay.fromMs, stay.toMs, channel.devices);
-      const subscriber = new Subscriber(client, channel, place, this.#clock);
-      members.push({ subscriber, ...stay, expected, isOver: false });
+      const subscriber = new Subscriber(client, channel, options, this.#clock);
+      members.push({ subscriber, ...stay, expected, isStopped: false });
     }
     return members.sort((a, b) => a.fromMs - b.fromMs);
   }
 
-  /** Whose time has come. */
+  /** Starts the clients that are due. */
   #join(elapsedMs: number): void {
     for (; this.#joined < this.#members.length; this.#joined++) {
       const { subscriber, fromMs } = this.#members[this.#joined]!;
@@ -108,43 +111,44 @@ class Watcher {
   }
 
   #tick(member: Member, nowMs: number, elapsedMs: number): void {
-    if (member.isOver || elapsedMs < member.fromMs) return;
+    if (member.isStopped || elapsedMs < member.fromMs) return;
     const { subscriber, toMs } = member;
     subscriber.tick(nowMs);
-    if (!subscriber.tally.hasEnded && elapsedMs < (toMs ?? this.#plan.lastsMs)) return;
-    member.isOver = true;
-    subscriber.end();
+    if (!subscriber.tally.isComplete && elapsedMs < (toMs ?? this.#plan.lastsMs)) return;
+    member.isStopped = true;
+    subscriber.stop();
   }
 
-  /** All at once, at even times within the middle of the run. */
-  #cutWhereDue(elapsedMs: number): void {
-    const { cuts, durationMs } = this.#plan.settings;
-    if (this.#cuts === cuts || elapsedMs < (durationMs * (this.#cuts + 1)) / (cuts + 1)) return;
-    this.#cuts++;
-    for (const { subscriber, isOver } of this.#members) if (!isOver) subscriber.cut();
+  /** Disconnects all clients at once, at even intervals of the run. */
+  #disconnectWhenDue(elapsedMs: number): void {
+    const { disconnects, durationMs } = this.#plan.settings;
+    const dueMs = (durationMs * (this.#disconnects + 1)) / (disconnects + 1);
+    if (this.#disconnects === disconnects || elapsedMs < dueMs) return;
+    this.#disconnects++;
+    for (const { subscriber, isStopped } of this.#members) if (!isStopped) subscriber.disconnect();
   }
 
-  #tell(): void {
-    for (const kind of counted) {
+  #reportCounts(): void {
+    for (const kind of reportedCounts) {
       let sum = 0;
       for (const { subscriber } of this.#members) sum += subscriber.tally.counts[kind];
-      measures[kind].add(sum - (this.#told.get(kind) ?? 0));
-      this.#told.set(kind, sum);
+      measures[kind].add(sum - (this.#reported.get(kind) ?? 0));
+      this.#reported.set(kind, sum);
     }
     measures.clockOffset.add(this.#clock.offsetMs);
   }
 
-  #tellLast(): void {
-    let [expected, shown, undelivered, faults] = [0, 0, 0, 0];
+  #reportResults(): void {
+    let [expected, delivered, undelivered, errors] = [0, 0, 0, 0];
     for (const member of this.#members) {
       const { tally } = member.subscriber;
       expected += member.expected;
-      shown += tally.counts.reports;
-      if (member.toMs === undefined) undelivered += tally.devices - tally.counts.ended;
+      delivered += tally.counts.reports;
+      if (member.toMs === undefined) undelivered += tally.devices - tally.counts.finished;
       measures.pause.add(Math.max(0, tally.worstLatencyMs));
-      if (tally.fault !== '' && faults++ < faultsMax) console.error(tally.fault);
+      if (tally.firstError !== '' && errors++ < errorsMax) console.error(tally.firstError);
     }
     measures.undelivered.add(undelivered);
-    if (expected > 0) measures.throughput.add(shown / expected);
+    if (expected > 0) measures.throughput.add(delivered / expected);
   }
 }

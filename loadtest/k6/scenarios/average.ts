@@ -1,9 +1,9 @@
 import { loadTest } from '../lib/loadtest.ts';
 
-/** What one installation has to carry day by day: each device reports once a second, each line of ten is on ten screens. */
+/** The usual load of one installation: each device reports once a second, and ten clients watch each line. */
 const test = loadTest({
   name: 'average',
-  what: 'an ordinary day: 2,000 screens, 20,000 reports a second',
+  what: 'a usual day: 2,000 clients, 20,000 reports a second',
   defaults: { CLIENTS: 2000, DEVICES: 2000, LINE: 10, RATE: 20_000, duration: '60s' },
 });
 

@@ -1,9 +1,9 @@
 import { loadTest } from '../lib/loadtest.ts';
 
-/** RATE is reports sent a second. Nobody watches, so fanout is not in the figures. */
+/** RATE is reports sent a second. Without clients, figures do not include fanout. */
 const test = loadTest({
   name: 'ingest',
-  what: 'devices only: what does ingest take?',
+  what: 'devices only: how much does ingest accept?',
   defaults: { DEVICES: 2000, LINE: 10, RATE: 10_000, BATCH: 200, duration: '30s' },
   onlyIngest: true,
 });

@@ -1,9 +1,9 @@
 import { loadTest } from '../lib/loadtest.ts';
 
-/** As when a proxy is restarted: everybody comes back with a position, after full jitter, and misses nothing. */
+/** As after the restart of a proxy: all clients reconnect with their position, after full jitter, and lose nothing. */
 const test = loadTest({
   name: 'reconnect-storm',
-  what: 'all clients are cut off at the same moment, several times',
+  what: 'all clients are disconnected at the same time, several times',
   defaults: { CLIENTS: 1000, DEVICES: 1000, LINE: 10, RATE: 10_000, CUTS: 3, duration: '60s' },
   isStorm: true,
 });

@@ -1,9 +1,9 @@
 import { loadTest } from '../lib/loadtest.ts';
 
-/** The slow ones watch all devices, so that what waits for them is more than buffers hold. */
+/** The slow clients watch all devices, so that their backlog is larger than buffers. */
 const test = loadTest({
   name: 'slow-consumers',
-  what: 'some clients read far too slowly; the others must not notice, and nobody misses anything without being told',
+  what: 'some clients read far too slowly; the others are not affected, and no client loses reports without notice',
   defaults: {
     CLIENTS: 200,
     DEVICES: 1000,

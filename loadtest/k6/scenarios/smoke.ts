@@ -1,6 +1,6 @@
 import { loadTest } from '../lib/loadtest.ts';
 
-/** Before every other: seconds, on any installation. */
+/** Run it before the others: it takes seconds, on any installation. */
 const test = loadTest({
   name: 'smoke',
   what: 'a few clients for a few seconds: does it work at all?',

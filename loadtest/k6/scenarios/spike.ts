@@ -1,9 +1,9 @@
 import { loadTest } from '../lib/loadtest.ts';
 
-/** Everybody comes within some seconds, and devices that were calm all speak. */
+/** All clients connect within some seconds, and all devices start to report at their full rate. */
 const test = loadTest({
   name: 'spike',
-  what: 'from a tenth to everything within seconds, and back: an alarm that everybody looks at',
+  what: 'from a tenth to the full load within seconds, and back: an alarm that all clients watch',
   defaults: { CLIENTS: 2000, DEVICES: 2000, LINE: 10, RATE: 20_000, SLO_LATENCY_MS: 1000, duration: '2m' },
   load: [
     [0, 0.1],
@@ -13,7 +13,7 @@ const test = loadTest({
     [0.62, 0.1],
     [1, 0.1],
   ],
-  crowd: [
+  clients: [
     [0, 0.1],
     [0.38, 0.1],
     [0.42, 1],

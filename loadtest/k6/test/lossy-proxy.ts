@@ -5,15 +5,15 @@ import { connect, createServer, type Socket } from 'node:net';
 const dataTag = 0x1a;
 const binary = 2;
 
-/** Between k6 and a fanout node. It loses one frame of data, as a broken balancer would: nothing but the counters of the devices can tell. */
+/** A proxy between k6 and a fanout node that loses one data frame: only the counters of the devices show it. */
 export interface LossyProxy {
   readonly port: number;
   readonly lost: number;
   close(): Promise<void>;
 }
 
-/** Loses the data frame with this number, counted over all connections. */
-export async function startLossyProxy(port: number, loses: number): Promise<LossyProxy> {
+/** Starts a proxy that loses the data frame with this number, counted over all connections. */
+export async function startLossyProxy(port: number, lostFrame: number): Promise<LossyProxy> {
   const sockets = new Set<Socket>();
   let seen = 0;
   let lost = 0;
@@ -43,7 +43,7 @@ export async function startLossyProxy(port: number, loses: number): Promise<Loss
       }
       for (let frame = frameOf(rest); frame !== undefined; frame = frameOf(rest)) {
         const isData = frame.opcode === binary && rest[frame.head] === dataTag;
-        if (isData && ++seen === loses) lost++;
+        if (isData && ++seen === lostFrame) lost++;
         else client.write(rest.subarray(0, frame.end));
         rest = rest.subarray(frame.end);
       }
@@ -65,7 +65,7 @@ export async function startLossyProxy(port: number, loses: number): Promise<Loss
   };
 }
 
-/** The first frame, where all of it is there (RFC 6455 section 5.2; a server masks nothing). */
+/** Returns the first frame if it is complete (RFC 6455 section 5.2; frames of a server are not masked). */
 function frameOf(bytes: Buffer): { readonly opcode: number; readonly head: number; readonly end: number } | undefined {
   if (bytes.length < 2) return undefined;
   const short = bytes[1]! & 127;

@@ -1,11 +1,11 @@
 import type { Logger } from '@tailrace/platform/logger';
 
-/** Calls what a stranger gave us: whatever it throws, or rejects with later, is logged with the sentence and goes no further. */
-export function guarded(logger: Logger, call: () => unknown, sentence: string): void {
+/** Calls a callback of the bus's user. Logs what it throws, or rejects with, under `message`; does not pass it on. */
+export function guarded(logger: Logger, call: () => unknown, message: string): void {
   try {
     const result = call();
-    if (result instanceof Promise) result.catch((error: unknown) => logger.error({ error }, sentence));
+    if (result instanceof Promise) result.catch((error: unknown) => logger.error({ error }, message));
   } catch (error) {
-    logger.error({ error }, sentence);
+    logger.error({ error }, message);
   }
 }

@@ -1,23 +1,70 @@
+import type { Clock } from '@tailrace/platform/clock';
+import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { assertAnswer, errorFromFailure, failureFrom } from './answer.ts';
 import type { Bus, BusSubscription } from './bus.ts';
 import { guarded } from './guarded.ts';
 import { assertPayload, busLimits } from './limits.ts';
-import { closedError } from './link.ts';
-import type { MemoryAnswer, MemoryBusOptions, MemoryFabric, MemoryNode, MemoryRoute } from './memory.ts';
+import { closedError } from './reconnector.ts';
+import { assertReply, errorFromReply, errorReplyFrom } from './reply.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
 
-/** One node's handle on a memory network. See `Bus` for what each method promises. */
+export interface MemoryBusOptions {
+  node: string;
+  logger: Logger;
+  pendingBytesMax?: number;
+  payloadBytesMax?: number;
+}
+
+/** A bus as the network sees it. */
+export interface MemoryNode {
+  readonly name: string;
+  /** `idle` before start. */
+  state: 'idle' | 'connected' | 'partitioned' | 'closed';
+  /** Bytes on the way from it. */
+  pendingBytes: number;
+  onPartitioned(): void;
+  onConnected(): void;
+}
+
+/** A subscription to messages or, with `serve`, to requests. */
+export interface MemorySubscription {
+  readonly node: MemoryNode;
+  readonly pattern: string;
+  readonly serve: boolean;
+  isStopped: boolean;
+  /** `reply`: for a request. */
+  receive(payload: Uint8Array, subject: string, reply?: (reply: MemoryReply) => void): void;
+}
+
+/** An error is in the form of the wire, so that the requester gets its own copy, with no more than code and message. */
+export type MemoryReply =
+  | { parts: readonly Uint8Array[]; bytes: number }
+  | { error: ReturnType<typeof errorReplyFrom>; bytes: number };
+
+/** The network as its buses see it. */
+export interface MemoryFabric {
+  readonly clock: Clock;
+  isPartitioned(node: string): boolean;
+  add(subscription: MemorySubscription): void;
+  remove(subscription: MemorySubscription): void;
+  publish(from: MemoryNode, subject: string, payload: Uint8Array): void;
+  /** Sends a request to one responder. Returns false if the subject has none. */
+  request(from: MemoryNode, subject: string, payload: Uint8Array, onReply: (reply: MemoryReply) => void): boolean;
+  removeNode(node: MemoryNode): void;
+}
+
+/** One node's bus on a memory network. See `Bus` for the contract of each method. */
 export function createMemoryBus(
   fabric: MemoryFabric,
   options: Required<MemoryBusOptions>,
 ): { node: MemoryNode; bus: Bus } {
   const { clock } = fabric;
   const { logger, pendingBytesMax, payloadBytesMax } = options;
-  const routes = new Set<MemoryRoute>();
-  const questions = new Set<(error: TailraceError) => void>();
+  const subscriptions = new Set<MemorySubscription>();
+  /** Rejects one pending request each. */
+  const pendingRequests = new Set<(error: TailraceError) => void>();
   let closing: Promise<void> | undefined;
-  const whenConnected: { resolve(): void; reject(error: TailraceError): void }[] = [];
+  const connectWaiters: { resolve(): void; reject(error: TailraceError): void }[] = [];
   let serving = 0;
   let dropped = 0;
   let connections = 0;
@@ -26,16 +73,16 @@ export function createMemoryBus(
     name: options.node,
     state: 'idle',
     pendingBytes: 0,
-    onCut() {
-      failQuestions(new TailraceError('unavailable', 'the connection was lost before the answer came'));
+    onPartitioned() {
+      rejectRequests(new TailraceError('unavailable', 'the connection was lost before the reply came'));
     },
-    onHealed() {
-      for (const waiter of whenConnected.splice(0)) waiter.resolve();
+    onConnected() {
+      for (const waiter of connectWaiters.splice(0)) waiter.resolve();
     },
   };
 
-  function failQuestions(error: TailraceError): void {
-    for (const fail of [...questions]) fail(error);
+  function rejectRequests(error: TailraceError): void {
+    for (const reject of [...pendingRequests]) reject(error);
   }
 
   function assertOpen(): void {
@@ -47,102 +94,110 @@ export function createMemoryBus(
     if (node.state !== 'connected') throw new TailraceError('unavailable', 'the bus is not connected at present');
   }
 
-  function connected(): Promise<void> {
+  function whenConnected(): Promise<void> {
     if (node.state === 'connected') return Promise.resolve();
-    return new Promise((resolve, reject) => whenConnected.push({ resolve, reject }));
+    return new Promise((resolve, reject) => connectWaiters.push({ resolve, reject }));
   }
 
-  async function listen(route: MemoryRoute): Promise<BusSubscription> {
+  async function subscribe(subscription: MemorySubscription): Promise<BusSubscription> {
     assertOpen();
-    assertSubjectPattern(route.pattern);
-    if (routes.size >= busLimits.subscriptionsMax) {
-      throw new TailraceError('limit_reached', `${routes.size} subscriptions are there already`);
+    assertSubjectPattern(subscription.pattern);
+    if (subscriptions.size >= busLimits.subscriptionsMax) {
+      throw new TailraceError(
+        'limit_reached',
+        `subscriptions: expected at most ${busLimits.subscriptionsMax}, got ${subscriptions.size + 1}`,
+      );
     }
-    routes.add(route);
-    fabric.add(route);
-    await connected();
+    subscriptions.add(subscription);
+    fabric.add(subscription);
+    await whenConnected();
     return {
       async stop() {
-        route.stopped = true;
-        routes.delete(route);
-        fabric.remove(route);
+        subscription.isStopped = true;
+        subscriptions.delete(subscription);
+        fabric.remove(subscription);
       },
     };
   }
 
-  async function serveOne(
+  async function respond(
     onRequest: Parameters<Bus['serve']>[1],
     payload: Uint8Array,
     subject: string,
-    answer: (answer: MemoryAnswer) => void,
+    reply: (reply: MemoryReply) => void,
   ): Promise<void> {
     try {
       if (serving >= busLimits.servingMax) {
-        throw new TailraceError('rate_limited', `this node works on ${serving} requests already`);
+        throw new TailraceError(
+          'rate_limited',
+          `requests in progress on this node: expected at most ${busLimits.servingMax}, got ${serving + 1}`,
+        );
       }
       serving++;
       try {
         const parts = await onRequest(payload, subject);
-        assertAnswer(parts, payloadBytesMax);
-        answer({ parts, bytes: parts.reduce((sum, part) => sum + part.length, 0) });
+        assertReply(parts, payloadBytesMax);
+        reply({ parts, bytes: parts.reduce((sum, part) => sum + part.length, 0) });
       } finally {
         serving--;
       }
     } catch (thrown) {
       if (tailraceErrorFrom(thrown).code === 'internal') logger.error({ subject, error: thrown }, 'a request failed');
-      const failure = failureFrom(thrown);
-      answer({ failure, bytes: failure.payload.length });
+      const error = errorReplyFrom(thrown);
+      reply({ error, bytes: error.payload.length });
     }
   }
 
-  function ask(subject: string, payload: Uint8Array, deadlineMs: number): Promise<readonly Uint8Array[]> {
-    if (questions.size >= busLimits.requestsMax) {
-      throw new TailraceError('limit_reached', `${questions.size} requests wait for an answer already`, {
-        retryable: true,
-      });
+  function request(subject: string, payload: Uint8Array, deadlineMs: number): Promise<readonly Uint8Array[]> {
+    if (pendingRequests.size >= busLimits.requestsMax) {
+      throw new TailraceError(
+        'limit_reached',
+        `pending requests: expected at most ${busLimits.requestsMax}, got ${pendingRequests.size + 1}`,
+        { retryable: true },
+      );
     }
     return new Promise((resolve, reject) => {
-      const end = (settle: () => void) => {
-        if (!questions.delete(fail)) return; // Too late: the asker has got something else.
+      const settle = (call: () => void) => {
+        if (!pendingRequests.delete(fail)) return; // Settled before.
         timer.cancel();
-        settle();
+        call();
       };
-      const fail = (error: TailraceError) => end(() => reject(error));
+      const fail = (error: TailraceError) => settle(() => reject(error));
       const timer = clock.after(deadlineMs, () =>
-        fail(new TailraceError('timeout', `no whole answer from ${shown(subject)} within ${deadlineMs} ms`)),
+        fail(new TailraceError('timeout', `no complete reply from ${shown(subject)} within ${deadlineMs} ms`)),
       );
-      questions.add(fail);
-      const isServed = fabric.ask(node, subject, payload, (answer) =>
-        end(() => {
-          if ('parts' in answer) resolve(answer.parts);
-          else reject(errorFromFailure(answer.failure.header, answer.failure.payload));
+      pendingRequests.add(fail);
+      const hasResponder = fabric.request(node, subject, payload, (reply) =>
+        settle(() => {
+          if ('parts' in reply) resolve(reply.parts);
+          else reject(errorFromReply(reply.error.header, reply.error.payload));
         }),
       );
-      if (!isServed) fail(new TailraceError('unavailable', `nobody serves ${shown(subject)} at present`));
+      if (!hasResponder) fail(new TailraceError('unavailable', `no responders for ${shown(subject)} at present`));
     });
   }
 
   async function close(): Promise<void> {
-    for (const route of routes) {
-      route.stopped = true;
-      fabric.remove(route);
+    for (const subscription of subscriptions) {
+      subscription.isStopped = true;
+      fabric.remove(subscription);
     }
-    for (const waiter of whenConnected.splice(0)) waiter.reject(closedError());
-    failQuestions(closedError());
+    for (const waiter of connectWaiters.splice(0)) waiter.reject(closedError());
+    rejectRequests(closedError());
     node.state = 'closed';
-    fabric.forget(node);
+    fabric.removeNode(node);
   }
 
   const bus: Bus = {
     async start() {
       assertOpen();
       if (node.state !== 'idle') return;
-      if (fabric.isCut(node.name)) {
-        throw new TailraceError('unavailable', `the node ${shown(node.name)} is cut off from the network`);
+      if (fabric.isPartitioned(node.name)) {
+        throw new TailraceError('unavailable', `the node ${shown(node.name)} is partitioned from the network`);
       }
       node.state = 'connected';
       connections++;
-      node.onHealed();
+      node.onConnected();
     },
     close: () => (closing ??= close()),
     publish(subject, payload) {
@@ -152,29 +207,30 @@ export function createMemoryBus(
       if (node.state !== 'connected' || node.pendingBytes + payload.length > pendingBytesMax) dropped++;
       else fabric.publish(node, subject, payload);
     },
-    async subscribe(subject, onMessage) {
-      return listen({
+    async subscribe(pattern, onMessage) {
+      return subscribe({
         node,
-        pattern: subject,
+        pattern,
         serve: false,
-        stopped: false,
-        receive: (payload, on) => guarded(logger, () => onMessage(payload, on), 'a subscriber to the bus failed'),
+        isStopped: false,
+        receive: (payload, subject) =>
+          guarded(logger, () => onMessage(payload, subject), 'a subscriber to the bus failed'),
       });
     },
     async request(subject, payload, { deadlineMs }) {
       assertSubject(subject);
       assertConnected();
       assertPayload(payload, payloadBytesMax, subject);
-      return ask(subject, payload, deadlineMs);
+      return request(subject, payload, deadlineMs);
     },
-    async serve(subject, onRequest) {
-      return listen({
+    async serve(pattern, onRequest) {
+      return subscribe({
         node,
-        pattern: subject,
+        pattern,
         serve: true,
-        stopped: false,
-        receive(payload, on, answer) {
-          if (answer !== undefined) void serveOne(onRequest, payload, on, answer);
+        isStopped: false,
+        receive(payload, subject, reply) {
+          if (reply !== undefined) void respond(onRequest, payload, subject, reply);
         },
       });
     },

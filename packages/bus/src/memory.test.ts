@@ -19,11 +19,11 @@ function publishMany(bus: Bus, count: number): void {
   for (let i = 0; i < count; i++) bus.publish('x.a', bytes(i));
 }
 
-const numbers = (seen: readonly string[]) => seen.map((item) => Number(item.split('@')[0]));
+const numbers = (received: readonly string[]) => received.map((item) => Number(item.split('@')[0]));
 const upTo = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 describe('the faults of a memory network', () => {
-  it('a delay holds messages back by the clock and keeps their order', async () => {
+  it('a delay delivers messages later by the clock and keeps their order', async () => {
     const { clock, a, seen } = await createPair({ faults: { delayMs: { min: 10, max: 50 } } });
     publishMany(a, 100);
     await clock.advance(9);
@@ -32,11 +32,11 @@ describe('the faults of a memory network', () => {
     assert.deepEqual(numbers(seen), upTo(100));
   });
 
-  it('loss loses about as many as it says, and keeps the order of the rest', async () => {
+  it('loss drops about the given share, and keeps the order of the rest', async () => {
     const { clock, a, seen } = await createPair({ faults: { loss: 0.3 } });
     publishMany(a, 2000);
     await clock.advance(0);
-    assert.ok(seen.length > 1300 && seen.length < 1500, `${seen.length} came`);
+    assert.ok(seen.length > 1300 && seen.length < 1500, `${seen.length} were received`);
     assert.deepEqual(
       numbers(seen),
       numbers(seen).toSorted((x, y) => x - y),
@@ -52,7 +52,7 @@ describe('the faults of a memory network', () => {
     assert.deepEqual(numbers(seen), [0, 0, 1, 1, 2, 2]);
   });
 
-  it('reordering holds some back, and loses none', async () => {
+  it('reordering delays some, and loses none', async () => {
     const { clock, a, seen } = await createPair({
       faults: { delayMs: { min: 1, max: 1 }, reordering: { probability: 0.2, byMs: 20 } },
     });
@@ -68,23 +68,23 @@ describe('the faults of a memory network', () => {
     );
   });
 
-  it('requests are delayed, but neither lost nor doubled', async () => {
+  it('requests are delayed, but neither lost nor duplicated', async () => {
     const { clock, a, b } = await createPair({ faults: { delayMs: { min: 5, max: 5 }, loss: 1, duplication: 1 } });
     let calls = 0;
-    await b.serve('ask.a', (payload) => {
+    await b.serve('request.a', (payload) => {
       calls++;
       return [payload];
     });
-    const answer = a.request('ask.a', bytes('x'), { deadlineMs: 11 });
+    const reply = a.request('request.a', bytes('x'), { deadlineMs: 11 });
     await clock.advance(10);
-    assert.deepEqual((await answer).map(text), ['x']);
+    assert.deepEqual((await reply).map(text), ['x']);
     assert.equal(calls, 1);
-    const late = assert.rejects(a.request('ask.a', bytes('x'), { deadlineMs: 9 }), failure('timeout', /9 ms/));
+    const late = assert.rejects(a.request('request.a', bytes('x'), { deadlineMs: 9 }), failure('timeout', /9 ms/));
     await clock.advance(10);
     await late;
   });
 
-  it('faults are off from the moment they are taken back', async () => {
+  it('faults end as soon as they are unset', async () => {
     const { clock, network, a, seen } = await createPair({ faults: { loss: 1 } });
     publishMany(a, 5);
     network.setFaults({});
@@ -93,7 +93,7 @@ describe('the faults of a memory network', () => {
     assert.deepEqual(numbers(seen), [7]);
   });
 
-  it('the same seed gives the same run to the millisecond, another seed another', async () => {
+  it('the same seed produces the same run to the millisecond, another seed another', async () => {
     const runs = await Promise.all(
       [5, 5, 6].map(async (seed) => {
         const faults = {
@@ -115,7 +115,7 @@ describe('the faults of a memory network', () => {
     assert.notEqual(runs[0], runs[2]);
   });
 
-  it('beyond pendingBytesMax publish drops and counts, and goes on when there is room', async () => {
+  it('beyond pendingBytesMax publish drops and counts, and continues below it', async () => {
     const { clock, a, seen } = await createPair({ faults: { delayMs: { min: 10, max: 10 } }, pendingBytesMax: 100 });
     publishMany(a, 40);
     const { dropped, pendingBytes } = a.stats();
@@ -130,7 +130,7 @@ describe('the faults of a memory network', () => {
 });
 
 describe('a partition of a memory network', () => {
-  it('its state says so, its messages are dropped and counted, others get through, and it resumes', async () => {
+  it('disconnects the node; its messages are dropped and counted, those of others are delivered, and it resumes', async () => {
     const { clock, network, a, b, seen } = await createPair();
     const c = network.createBus({ node: 'c', logger });
     await c.start();
@@ -151,12 +151,12 @@ describe('a partition of a memory network', () => {
     assert.equal(b.stats().dropped, 0);
   });
 
-  it('what is on the way to the node is lost, and its subscriptions resume', async () => {
+  it('loses what is on the way to the node, and its subscriptions resume', async () => {
     const { clock, network, a, seen } = await createPair({ faults: { delayMs: { min: 10, max: 10 } } });
     a.publish('x.a', bytes('on the way'));
     await clock.advance(5);
     network.partition('b');
-    a.publish('x.a', bytes('to nobody'));
+    a.publish('x.a', bytes('not delivered'));
     await clock.advance(50);
     network.heal('b');
     a.publish('x.a', bytes('again'));
@@ -164,42 +164,42 @@ describe('a partition of a memory network', () => {
     assert.deepEqual(seen, ['again@65']);
   });
 
-  it('an answer on its way when its asker is cut off is lost: the asker hears unavailable at once', async () => {
+  it('of a requester loses a reply on the way: the request rejects with unavailable at once', async () => {
     const { clock, network, a, b } = await createPair({ faults: { delayMs: { min: 10, max: 10 } } });
-    await b.serve('ask.a', (payload) => [payload]);
-    const answer = assert.rejects(
-      a.request('ask.a', bytes('x'), { deadlineMs: 60_000 }),
+    await b.serve('request.a', (payload) => [payload]);
+    const rejected = assert.rejects(
+      a.request('request.a', bytes('x'), { deadlineMs: 60_000 }),
       failure('unavailable', /lost/),
     );
     await clock.advance(15);
     network.partition('a');
-    await answer;
-    await assert.rejects(a.request('ask.a', bytes('x'), { deadlineMs: 100 }), failure('unavailable', /not connected/));
+    await rejected;
+    await assert.rejects(a.request('request.a', bytes('x'), { deadlineMs: 100 }), failure('unavailable', /not connected/));
   });
 
-  it('a server that is cut off is asked no more, and what it was asked is a timeout', async () => {
+  it('of a responder leaves it without further requests, and an earlier request times out', async () => {
     const { clock, network, a, b } = await createPair({ faults: { delayMs: { min: 10, max: 10 } } });
-    await b.serve('ask.a', (payload) => [payload]);
-    const asked = assert.rejects(a.request('ask.a', bytes('x'), { deadlineMs: 100 }), failure('timeout'));
+    await b.serve('request.a', (payload) => [payload]);
+    const timedOut = assert.rejects(a.request('request.a', bytes('x'), { deadlineMs: 100 }), failure('timeout'));
     await clock.advance(5);
     network.partition('b');
-    await assert.rejects(a.request('ask.a', bytes('x'), { deadlineMs: 100 }), failure('unavailable', /nobody serves/));
+    await assert.rejects(a.request('request.a', bytes('x'), { deadlineMs: 100 }), failure('unavailable', /no responders/));
     await clock.advance(95);
-    await asked;
+    await timedOut;
   });
 
-  it('a subscription made meanwhile begins when the partition ends', async () => {
+  it('delays a subscription made meanwhile until it is healed', async () => {
     const { clock, network, a, b } = await createPair();
     network.partition('b');
     const seen: string[] = [];
-    let isKnown = false;
+    let isConfirmed = false;
     const subscribed = b
       .subscribe('y', (payload) => seen.push(text(payload)))
       .then(() => {
-        isKnown = true;
+        isConfirmed = true;
       });
     await clock.advance(10);
-    assert.equal(isKnown, false);
+    assert.equal(isConfirmed, false);
     network.heal('b');
     await subscribed;
     a.publish('y', bytes('x'));
@@ -207,11 +207,11 @@ describe('a partition of a memory network', () => {
     assert.deepEqual(seen, ['x']);
   });
 
-  it('start of a node that is cut off is unavailable, and succeeds after it', async () => {
+  it('makes start of the node reject with unavailable, until it is healed', async () => {
     const { network } = await createPair();
     network.partition('c');
     const c = network.createBus({ node: 'c', logger });
-    await assert.rejects(c.start(), failure('unavailable', /"c" is cut off/));
+    await assert.rejects(c.start(), failure('unavailable', /"c" is partitioned/));
     network.heal('c');
     await c.start();
   });

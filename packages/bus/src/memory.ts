@@ -1,93 +1,63 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { failureFrom } from './answer.ts';
 import type { Bus } from './bus.ts';
 import { busLimits } from './limits.ts';
-import { createMemoryBus } from './memory-bus.ts';
+import {
+  createMemoryBus,
+  type MemoryBusOptions,
+  type MemoryFabric,
+  type MemoryNode,
+  type MemorySubscription,
+} from './memory-bus.ts';
 import { subjectMatches } from './subject.ts';
 
 /**
- * A network inside one process. The whole of it for a standalone installation; for the simulation one whose faults are at hand. All that
- * happens later happens by the clock and all chance comes from `random`, so that with a virtual clock and a seed a run repeats exactly.
+ * A network inside one process: all there is in a standalone installation, and one with injected faults in the
+ * simulation. All delays come from the clock and all chance from `random`. With a virtual clock and a seed, a run
+ * repeats exactly.
  */
 export interface MemoryNetwork {
-  /** A node of the network, `conflict` where one of the name is open. It behaves as one process with its own connection. */
+  /**
+   * Creates a node, which behaves as one process with its own connection. Throws `conflict` if one of the name is open.
+   */
   createBus(options: MemoryBusOptions): Bus;
-  /** From now on. Messages under way are not touched. */
+  /** Applies to messages sent from now on. */
   setFaults(faults: MemoryFaults): void;
-  /** Cuts the node off, as if its connection broke: its state says so, what is on the way to it is lost. Idempotent. */
+  /**
+   * Partitions the node, as if its connection broke: it is disconnected, and messages on the way to it are lost.
+   * Idempotent.
+   */
   partition(node: string): void;
-  /** Ends a partition: subscriptions and serving go on. Idempotent. */
+  /** Heals a partition: subscriptions and serving continue. Idempotent. */
   heal(node: string): void;
 }
 
 export interface MemoryNetworkOptions {
   clock: Clock;
-  /** 0 to 1, exclusive. Picks one of several servers of a subject and draws the faults. Default: Math.random. */
+  /** 0 to 1, exclusive. Selects one of several responders, and draws the faults. Default: Math.random. */
   random?: () => number;
   faults?: MemoryFaults;
 }
 
-export interface MemoryBusOptions {
-  node: string;
-  logger: Logger;
-  pendingBytesMax?: number;
-  payloadBytesMax?: number;
-}
-
-/** Probabilities are for each message and receiver, 0 to 1. The delay is for all messages, the rest only for `publish`. */
+/**
+ * Probabilities are for each message and receiver, 0 to 1. The delay is for all messages, the rest only for `publish`.
+ */
 export interface MemoryFaults {
-  /** Drawn evenly for each message. The order of a pair of nodes stays. */
+  /** Uniformly distributed for each message. Keeps the order of messages between two nodes. */
   delayMs?: { min: number; max: number };
   loss?: number;
   /** Delivered twice, one after the other. */
   duplication?: number;
-  /** Held back by up to `byMs` and overtaken by later ones. */
+  /** Delayed by up to `byMs` more, and overtaken by later messages. */
   reordering?: { probability: number; byMs: number };
 }
 
-/** What a bus is to the network. */
-export interface MemoryNode {
-  readonly name: string;
-  /** `idle` before start; `cut` while partitioned. */
-  state: 'idle' | 'connected' | 'cut' | 'closed';
-  /** Bytes on the way from it. */
-  pendingBytes: number;
-  onCut(): void;
-  onHealed(): void;
-}
-
-/** A subscription or, with `serve`, an answering one. */
-export interface MemoryRoute {
-  readonly node: MemoryNode;
-  readonly pattern: string;
-  readonly serve: boolean;
-  stopped: boolean;
-  /** `answer`: where the message is a request. */
-  receive(payload: Uint8Array, subject: string, answer?: (answer: MemoryAnswer) => void): void;
-}
-
-/** As it would be on a wire, so that an error is the asker's own and carries no more than code and message. */
-export type MemoryAnswer =
-  | { parts: readonly Uint8Array[]; bytes: number }
-  | { failure: ReturnType<typeof failureFrom>; bytes: number };
-
-/** The network as its buses see it. */
-export interface MemoryFabric {
-  readonly clock: Clock;
-  isCut(node: string): boolean;
-  add(route: MemoryRoute): void;
-  remove(route: MemoryRoute): void;
-  publish(from: MemoryNode, subject: string, payload: Uint8Array): void;
-  /** False where nobody serves the subject. */
-  ask(from: MemoryNode, subject: string, payload: Uint8Array, onAnswer: (answer: MemoryAnswer) => void): boolean;
-  forget(node: MemoryNode): void;
-}
-
-/** Messages between two nodes, oldest first; one timer for the first. None overtakes: one that is due waits for those before it. */
-interface Lane {
-  queue: { dueMs: number; deliver(): void }[];
+/**
+ * Messages from one node to another, oldest first, with one timer for the first. A due message waits for those before
+ * it.
+ */
+interface MessageQueue {
+  messages: { dueMs: number; deliver(): void }[];
   timer: Timer | undefined;
 }
 
@@ -97,46 +67,46 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
   const { clock, random = Math.random } = options;
   let faults = options.faults ?? {};
   const nodes = new Map<string, MemoryNode>();
-  const cut = new Set<string>();
-  const routes = new Set<MemoryRoute>();
-  const matches = new Map<string, readonly MemoryRoute[]>();
-  const lanes = new Map<MemoryNode, Map<MemoryNode, Lane>>();
+  const partitioned = new Set<string>();
+  const subscriptions = new Set<MemorySubscription>();
+  const matches = new Map<string, readonly MemorySubscription[]>();
+  const queues = new Map<MemoryNode, Map<MemoryNode, MessageQueue>>();
 
   const happens = (probability: number | undefined) =>
     probability !== undefined && probability > 0 && random() < probability;
   const drawDelayMs = () =>
     faults.delayMs === undefined ? 0 : faults.delayMs.min + random() * (faults.delayMs.max - faults.delayMs.min);
 
-  function routesFor(subject: string): readonly MemoryRoute[] {
+  function subscriptionsTo(subject: string): readonly MemorySubscription[] {
     let found = matches.get(subject);
     if (found === undefined) {
-      found = [...routes].filter((route) => subjectMatches(route.pattern, subject));
+      found = [...subscriptions].filter(({ pattern }) => subjectMatches(pattern, subject));
       if (matches.size >= matchCacheMax) matches.clear();
       matches.set(subject, found);
     }
     return found;
   }
 
-  function laneOf(from: MemoryNode, to: MemoryNode): Lane {
-    const mine = lanes.get(from) ?? new Map<MemoryNode, Lane>();
-    const lane = mine.get(to) ?? { queue: [], timer: undefined };
-    lanes.set(from, mine.set(to, lane));
-    return lane;
+  function queueBetween(from: MemoryNode, to: MemoryNode): MessageQueue {
+    const ofSender = queues.get(from) ?? new Map<MemoryNode, MessageQueue>();
+    const queue = ofSender.get(to) ?? { messages: [], timer: undefined };
+    queues.set(from, ofSender.set(to, queue));
+    return queue;
   }
 
-  function drain(lane: Lane): void {
-    lane.timer = undefined;
+  function deliverDue(queue: MessageQueue): void {
+    queue.timer = undefined;
     const nowMs = clock.monotonic();
     let count = 0;
-    while (count < lane.queue.length && lane.queue[count]!.dueMs <= nowMs) count++;
-    for (const { deliver } of lane.queue.splice(0, count)) deliver();
-    arm(lane);
+    while (count < queue.messages.length && queue.messages[count]!.dueMs <= nowMs) count++;
+    for (const { deliver } of queue.messages.splice(0, count)) deliver();
+    arm(queue);
   }
 
-  function arm(lane: Lane): void {
-    const first = lane.queue[0];
-    if (first === undefined || lane.timer !== undefined) return;
-    lane.timer = clock.after(Math.max(0, first.dueMs - clock.monotonic()), () => drain(lane));
+  function arm(queue: MessageQueue): void {
+    const first = queue.messages[0];
+    if (first === undefined || queue.timer !== undefined) return;
+    queue.timer = clock.after(Math.max(0, first.dueMs - clock.monotonic()), () => deliverDue(queue));
   }
 
   function send(
@@ -145,38 +115,44 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
     bytes: number,
     delayMs: number,
     deliver: () => void,
-    inOrder = true,
+    isOrdered = true,
   ): void {
     from.pendingBytes += bytes;
-    const arrive = () => {
+    const deliverIfConnected = () => {
       from.pendingBytes -= bytes;
       if (to.state === 'connected') deliver();
     };
-    if (!inOrder) {
-      clock.after(delayMs, arrive);
+    if (!isOrdered) {
+      clock.after(delayMs, deliverIfConnected);
       return;
     }
-    const lane = laneOf(from, to);
-    lane.queue.push({ dueMs: clock.monotonic() + delayMs, deliver: arrive });
-    arm(lane);
+    const queue = queueBetween(from, to);
+    queue.messages.push({ dueMs: clock.monotonic() + delayMs, deliver: deliverIfConnected });
+    arm(queue);
   }
 
-  function sendPublished(from: MemoryNode, route: MemoryRoute, subject: string, payload: Uint8Array): void {
+  function sendPublished(
+    from: MemoryNode,
+    subscription: MemorySubscription,
+    subject: string,
+    payload: Uint8Array,
+  ): void {
     if (happens(faults.loss)) return;
     const deliver = () => {
-      if (!route.stopped) route.receive(payload, subject);
+      if (!subscription.isStopped) subscription.receive(payload, subject);
     };
     const copies = happens(faults.duplication) ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      const held = happens(faults.reordering?.probability);
-      const heldMs = held ? random() * (faults.reordering?.byMs ?? 0) : 0;
-      send(from, route.node, payload.length + subject.length, drawDelayMs() + heldMs, deliver, !held);
+      const isReordered = happens(faults.reordering?.probability);
+      const extraMs = isReordered ? random() * (faults.reordering?.byMs ?? 0) : 0;
+      send(from, subscription.node, payload.length + subject.length, drawDelayMs() + extraMs, deliver, !isReordered);
     }
   }
 
   function publish(from: MemoryNode, subject: string, payload: Uint8Array): void {
-    for (const route of routesFor(subject)) {
-      if (!route.serve && route.node.state === 'connected') sendPublished(from, route, subject, payload);
+    for (const subscription of subscriptionsTo(subject)) {
+      if (!subscription.serve && subscription.node.state === 'connected')
+        sendPublished(from, subscription, subject, payload);
     }
   }
 
@@ -186,36 +162,36 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
 
   const fabric: MemoryFabric = {
     clock,
-    isCut: (node) => cut.has(node),
-    add(route) {
-      routes.add(route);
+    isPartitioned: (node) => partitioned.has(node),
+    add(subscription) {
+      subscriptions.add(subscription);
       matches.clear();
     },
-    remove(route) {
-      routes.delete(route);
+    remove(subscription) {
+      subscriptions.delete(subscription);
       matches.clear();
     },
     publish,
-    ask(from, subject, payload, onAnswer) {
-      const servers = routesFor(subject).filter((route) => route.serve && route.node.state === 'connected');
-      if (servers.length === 0) return false;
-      const route = pick(servers);
-      send(from, route.node, payload.length + subject.length, drawDelayMs(), () => {
-        if (route.stopped) return;
-        route.receive(payload, subject, (answer) => {
-          if (route.node.state !== 'connected') return;
-          send(route.node, from, answer.bytes, drawDelayMs(), () => onAnswer(answer));
+    request(from, subject, payload, onReply) {
+      const responders = subscriptionsTo(subject).filter(({ serve, node }) => serve && node.state === 'connected');
+      if (responders.length === 0) return false;
+      const responder = pick(responders);
+      send(from, responder.node, payload.length + subject.length, drawDelayMs(), () => {
+        if (responder.isStopped) return;
+        responder.receive(payload, subject, (reply) => {
+          if (responder.node.state !== 'connected') return;
+          send(responder.node, from, reply.bytes, drawDelayMs(), () => onReply(reply));
         });
       });
       return true;
     },
-    forget(node) {
+    removeNode(node) {
       nodes.delete(node.name);
-      // What it sent is on its way and arrives; what is on the way to it has nowhere to go.
-      lanes.delete(node);
-      for (const mine of lanes.values()) {
-        mine.get(node)?.timer?.cancel();
-        mine.delete(node);
+      // Messages from it are still delivered; messages to it are not.
+      queues.delete(node);
+      for (const ofSender of queues.values()) {
+        ofSender.get(node)?.timer?.cancel();
+        ofSender.delete(node);
       }
     },
   };
@@ -232,19 +208,19 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
       faults = next;
     },
     partition(name) {
-      if (cut.has(name)) return;
-      cut.add(name);
+      if (partitioned.has(name)) return;
+      partitioned.add(name);
       const node = nodes.get(name);
       if (node?.state !== 'connected') return;
-      node.state = 'cut';
-      node.onCut();
+      node.state = 'partitioned';
+      node.onPartitioned();
     },
     heal(name) {
-      cut.delete(name);
+      partitioned.delete(name);
       const node = nodes.get(name);
-      if (node?.state !== 'cut') return;
+      if (node?.state !== 'partitioned') return;
       node.state = 'connected';
-      node.onHealed();
+      node.onConnected();
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Bus } from './bus.ts';
 
-/** What a service shows of the bus: how near its outgoing queue is to its bound, and what was dropped there. */
+/** Registers the pending bytes of the bus and their limit, its connections, and the messages that it dropped. */
 export function registerBusMetrics(metrics: Metrics, bus: Pick<Bus, 'stats'>): void {
   const name = (rest: string) => `tailrace_${metrics.service}_bus_${rest}`;
   const stats = () => bus.stats();

@@ -18,14 +18,17 @@ import type { Logger } from '@tailrace/platform/logger';
 import { tlsFaultOf } from '@tailrace/platform/tls-error';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus } from './bus.ts';
+import type { Connection, ConnectionEvents, Dial, MessageHeaders } from './connection.ts';
+import { createConnectionBus } from './connection-bus.ts';
 import { busLimits } from './limits.ts';
-import type { Dial, Wire, WireEvents, WireHeaders } from './wire.ts';
-import { createWireBus } from './wirebus.ts';
 
 export interface NatsBusOptions {
-  /** `nats://host:port` or `host:port` each, tried in random order; no user or password in them. A name with several addresses is tried on all. */
+  /**
+   * `nats://host:port` or `host:port` each, tried in random order; without user or password. A name with several
+   * addresses is tried on all of them.
+   */
   servers: readonly string[];
-  /** Of this node: as the server lists it, and in answers. */
+  /** Of this node, for the server's list of connections and the logs. */
   name: string;
   credentials?: NatsCredentials;
   /** Absent: TLS where the server offers it, checked against the system's authorities. */
@@ -34,11 +37,11 @@ export interface NatsBusOptions {
   clock?: Clock;
   /** 0 to 1; for the jitter of reconnecting. */
   random?: () => number;
-  /** For each address tried. Default 5,000 ms. */
+  /** For each attempt to connect to an address. Default 5,000 ms. */
   connectTimeoutMs?: number;
-  /** The time before a reconnect is drawn below a bound that doubles from `minMs` (100) to `maxMs` (2,000). */
+  /** The wait before a reconnect is random, below a bound that doubles from `minMs` (100) to `maxMs` (2,000). */
   reconnectWait?: { minMs: number; maxMs: number };
-  /** A connection whose server is silent for three of these is given up. Default 2,000 ms. */
+  /** A connection whose server answers no ping for three intervals is closed. Default 2,000 ms. */
   pingIntervalMs?: number;
   /** Default 64 MiB, see `BusStats`. */
   pendingBytesMax?: number;
@@ -46,16 +49,19 @@ export interface NatsBusOptions {
   closeTimeoutMs?: number;
 }
 
-/** Contents, not paths, except where it says file: files are read at each connect, so that renewed ones are taken. */
+/** Contents, not paths, except `file`: it is read at each connect, so that a renewed one takes effect. */
 export type NatsCredentials =
   | { kind: 'password'; user: string; password: string }
   | { kind: 'token'; token: string }
   /** The seed of a user's nkey, `SU…`. */
   | { kind: 'nkey'; seed: string }
-  /** A file as `nsc` writes it, JWT and seed; or with nothing but the seed of an nkey. */
+  /** A file as `nsc` writes it, with JWT and seed; or with the seed of an nkey alone. */
   | { kind: 'creds'; file: string };
 
-/** PEM texts, or files of them, read at each connect. The server's address must be a name of its certificate: the library cannot check one for a bare IP address. */
+/**
+ * PEM texts, or files of them, read at each connect. The server's address must be a name of its certificate: the
+ * library cannot check one for an IP address.
+ */
 export interface NatsTls {
   ca?: string;
   caFile?: string;
@@ -67,13 +73,11 @@ export interface NatsTls {
   handshakeFirst?: boolean;
 }
 
-/**
- * The Bus over core NATS. Needs a server of 2.9 or newer. Throws `invalid_config` for an address it cannot take.
- */
+/** Returns a Bus over core NATS, for servers of 2.9 or newer. Throws `invalid_config` for an invalid address. */
 export function createNatsBus(options: NatsBusOptions): Bus {
   const { clock = systemClock, random = Math.random, logger, name } = options;
   assertServers(options.servers);
-  return createWireBus({
+  return createConnectionBus({
     name: nuid.next(),
     dial: createDial({ ...options, clock }),
     clock,
@@ -87,18 +91,21 @@ export function createNatsBus(options: NatsBusOptions): Bus {
 
 function assertServers(servers: readonly string[]): void {
   if (servers.length === 0)
-    throw new TailraceError('invalid_config', 'no NATS server is given: name at least one as nats://host:4222');
+    throw new TailraceError('invalid_config', 'NATS servers: expected at least one, as nats://host:4222, got none');
   for (const server of servers) {
-    // The message must not repeat a password.
+    // The message must not contain the password.
     if (server.includes('@'))
-      throw new TailraceError('invalid_config', 'a NATS address has "@" in it: give user and password as credentials');
+      throw new TailraceError('invalid_config', 'NATS server: expected nats://host:port, got an address with "@": set user and password as credentials');
     if (!/^((nats|tls):\/\/)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/.test(server)) {
-      throw new TailraceError('invalid_config', `${shown(server)} is no NATS address: it needs nats://host:port`);
+      throw new TailraceError('invalid_config', `NATS server: expected nats://host:port, got ${shown(server)}`);
     }
   }
 }
 
-/** The library's own, but one that gives up its socket when its time is up: else each try at a silent server would leave one open. */
+/**
+ * The library's own transport, which also closes its socket at the timeout: else each attempt at an idle server would
+ * leave one open.
+ */
 class BoundedTransport extends NodeTransport {
   override async connect(...args: Parameters<NodeTransport['connect']>): Promise<void> {
     const timer = setTimeout(() => this.discard(), args[1].timeout);
@@ -115,7 +122,7 @@ function createDial(options: NatsBusOptions & { clock: Clock }): Dial {
   return async (events) => {
     let connection: NatsConnection;
     try {
-      // Set each time: another user of the library in this process may have set its own.
+      // Set each time: another user of the library in this process may have set another.
       setTransportFactory({ factory: () => new BoundedTransport(), dnsResolveFn: nodeResolveHost });
       connection = await NatsConnectionImpl.connect({
         servers: [...options.servers],
@@ -132,7 +139,7 @@ function createDial(options: NatsBusOptions & { clock: Clock }): Dial {
     } catch (error) {
       throw dialError(addresses, error, options.tls !== undefined);
     }
-    return createWire(connection, events, options);
+    return createConnection(connection, events, options);
   };
 }
 
@@ -164,7 +171,7 @@ async function fileAuthenticator(file: string): Promise<Authenticator> {
   );
 }
 
-/** Inside the library a faulty seed would only show as a connection that fails. */
+/** Checks the seed here: in the library an invalid one is only a connection that fails. */
 function checked(authenticator: Authenticator, what: string): Authenticator {
   try {
     authenticator('nonce');
@@ -185,14 +192,15 @@ function dialError(addresses: string, error: unknown, overTls: boolean): Tailrac
     );
   }
   const noTls = 'it offers no TLS; set natsTls to false, or TLS on the server';
-  // In TLS 1.3 the handshake is over for us when the server looks at our certificate: its hanging up may overtake what it says of that.
-  const hungUp =
+  // In TLS 1.3 the server checks the client's certificate after the client has completed the handshake: the reset of
+  // the connection may overtake the alert.
+  const resetReason =
     overTls && /ECONNRESET|EPIPE/.test(reason)
-      ? `it hung up (${reason}); where it asks for certificates, check natsTlsCertFile and natsTlsKeyFile`
+      ? `it closed the connection (${reason}); if it asks for certificates, check natsTlsCertFile and natsTlsKeyFile`
       : undefined;
-  const tlsFault = reason.includes("does not support 'tls'") ? noTls : (tlsFaultOf(error, 'nats') ?? hungUp);
-  if (tlsFault !== undefined)
-    return new TailraceError('unavailable', `cannot reach NATS at ${addresses} over TLS: ${tlsFault}`, {
+  const tlsReason = reason.includes("does not support 'tls'") ? noTls : (tlsFaultOf(error, 'nats') ?? resetReason);
+  if (tlsReason !== undefined)
+    return new TailraceError('unavailable', `cannot reach NATS at ${addresses} over TLS: ${tlsReason}`, {
       cause: error,
     });
   return new TailraceError(
@@ -202,26 +210,31 @@ function dialError(addresses: string, error: unknown, overTls: boolean): Tailrac
   );
 }
 
-function createWire(connection: NatsConnection, events: WireEvents, options: NatsBusOptions & { clock: Clock }): Wire {
+function createConnection(
+  connection: NatsConnection,
+  events: ConnectionEvents,
+  options: NatsBusOptions & { clock: Clock },
+): Connection {
   const { clock } = options;
-  const waiting = new Set<(reason: Error) => void>();
-  let gone = false;
+  /** Rejects one pending flush each. */
+  const pendingFlushes = new Set<(reason: Error) => void>();
+  let isClosed = false;
 
-  void follow();
+  void watchStatus();
   void connection.closed().then((error) => {
     const reason =
       error instanceof Error ? error : new TailraceError('unavailable', 'the server closed the connection');
-    // The library leaves its unanswered flushes hanging.
-    for (const reject of waiting) reject(reason);
-    waiting.clear();
-    if (gone) return;
-    gone = true;
+    // The library never settles a flush that was not answered.
+    for (const reject of pendingFlushes) reject(reason);
+    pendingFlushes.clear();
+    if (isClosed) return;
+    isClosed = true;
     events.onLost(reason);
   });
 
-  async function follow(): Promise<void> {
+  async function watchStatus(): Promise<void> {
     for await (const status of connection.status()) {
-      // By itself the library would now wait until the socket has taken what is queued, which a server that stands still never lets happen.
+      // The library itself would wait until the socket has taken what is queued, which a stopped server never does.
       if (status.type === 'staleConnection') void connection.close();
       if (
         status.type === 'error' &&
@@ -235,14 +248,14 @@ function createWire(connection: NatsConnection, events: WireEvents, options: Nat
 
   function flush(): Promise<void> {
     return new Promise((resolve, reject) => {
-      waiting.add(reject);
+      pendingFlushes.add(reject);
       connection.flush().then(
         () => {
-          waiting.delete(reject);
+          pendingFlushes.delete(reject);
           resolve();
         },
         (error: Error) => {
-          waiting.delete(reject);
+          pendingFlushes.delete(reject);
           reject(error);
         },
       );
@@ -272,7 +285,7 @@ function createWire(connection: NatsConnection, events: WireEvents, options: Nat
     },
     flush,
     async close(withinMs) {
-      gone = true;
+      isClosed = true;
       await new Promise<void>((resolve) => {
         const timer = clock.after(withinMs, resolve);
         flush()
@@ -287,8 +300,8 @@ function createWire(connection: NatsConnection, events: WireEvents, options: Nat
   };
 }
 
-function headersFrom(fields: WireHeaders) {
-  const made = headers();
-  for (const [name, value] of Object.entries(fields)) made.set(name, value);
-  return made;
+function headersFrom(fields: MessageHeaders) {
+  const messageHeaders = headers();
+  for (const [name, value] of Object.entries(fields)) messageHeaders.set(name, value);
+  return messageHeaders;
 }

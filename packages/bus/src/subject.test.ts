@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { failure } from '../test/contract-bench.ts';
 import { assertSubject, assertSubjectPattern, subjectBytesMax, subjectMatches } from './subject.ts';
 
-// Few letters, so that chance finds matches; and tokens that begin like wildcards or like other tokens.
+// Few letters, so that chance finds matches; and tokens that start like wildcards or like other tokens.
 const token = fc.constantFrom('a', 'b', 'ab', 'aa', '-', 'x:1');
 const subject = fc.array(token, { minLength: 1, maxLength: 5 }).map((tokens) => tokens.join('.'));
 const pattern = fc
@@ -12,17 +12,17 @@ const pattern = fc
   .filter(([tokens, rest]) => rest || tokens.length > 0)
   .map(([tokens, rest]) => [...tokens, ...(rest ? ['>'] : [])].join('.'));
 
-/** The definition, token by token, written for the eye and not for speed. */
-function matchesByDefinition(given: string, text: string): boolean {
+/** The definition, token by token, without regard to speed. */
+function matchesByDefinition(patternText: string, text: string): boolean {
   const tokens = text.split('.');
-  const parts = given.split('.');
+  const parts = patternText.split('.');
   if (parts.at(-1) === '>')
     return tokens.length >= parts.length && parts.slice(0, -1).every((part, i) => part === '*' || part === tokens[i]);
   return tokens.length === parts.length && parts.every((part, i) => part === '*' || part === tokens[i]);
 }
 
 describe('bus subjects', () => {
-  it('a pattern matches what its definition says', () => {
+  it('a pattern matches as its definition does', () => {
     fc.assert(
       fc.property(pattern, subject, (p, s) => subjectMatches(p, s) === matchesByDefinition(p, s)),
       { numRuns: 2000 },
@@ -35,15 +35,15 @@ describe('bus subjects', () => {
 
   it('a pattern made of a subject by wildcards matches the subject', () => {
     fc.assert(
-      fc.property(subject, fc.array(fc.boolean()), fc.nat(5), fc.boolean(), (s, stars, cut, rest) => {
+      fc.property(subject, fc.array(fc.boolean()), fc.nat(5), fc.boolean(), (s, stars, length, rest) => {
         const parts = s.split('.').map((part, i) => (stars[i] ? '*' : part));
-        const at = Math.min(cut, parts.length - 1);
+        const at = Math.min(length, parts.length - 1);
         return subjectMatches((rest ? [...parts.slice(0, at), '>'] : parts).join('.'), s);
       }),
     );
   });
 
-  it('everything that is made of the rules is accepted, subjects as patterns too', () => {
+  it('every valid subject and pattern is accepted, a subject as a pattern too', () => {
     fc.assert(
       fc.property(subject, pattern, (s, p) => {
         assertSubject(s);
@@ -87,7 +87,7 @@ describe('bus subjects', () => {
     }
   });
 
-  it('subjects of the server are refused, and those that only look like them are not', () => {
+  it('subjects of the server are refused, and similar ones are not', () => {
     for (const text of ['$JS.API.STREAM.DELETE.x', '$SYS.REQ', '_INBOX.abc.1'])
       assert.throws(() => assertSubject(text), failure('invalid_path'));
     for (const text of ['a.$JS', '_INBOXES.a', 'x._INBOX.y']) assertSubject(text);

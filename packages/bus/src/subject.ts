@@ -1,9 +1,11 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 
-/** Longest subject or pattern in bytes. NATS itself stops at its control line of 4,096 bytes, which carries more than the subject. */
+/**
+ * Of a subject or pattern. NATS's own limit is its control line of 4,096 bytes, which has more than the subject in it.
+ */
 export const subjectBytesMax = 512;
 
-// Printable ASCII without `.`, `*` and `>`: what every NATS server, log and command line takes without quoting.
+// Printable ASCII without `.`, `*` and `>`: every NATS server, log and command line takes it without quoting.
 const token = '[!-)+\\-/-=?-~]+';
 const subjectShape = new RegExp(`^(?!\\$|_INBOX\\.)${token}(?:\\.${token})*$`);
 const patternShape = new RegExp(`^(?!\\$|_INBOX\\.)(?:>|(?:${token}|\\*)(?:\\.(?:${token}|\\*))*(?:\\.>)?)$`);
@@ -13,35 +15,39 @@ const star = 42;
 const rest = 62;
 
 /**
- * Throws `invalid_path` unless a message can be sent to it: tokens of printable ASCII joined by dots, no wildcard, at most `subjectBytesMax`
- * bytes. Subjects of the server's own (`$SYS`, `$JS`, `_INBOX`) are refused, so that no text from outside can reach them.
+ * Throws `invalid_path` unless a message can be sent to the subject: tokens of printable ASCII joined by dots, without
+ * wildcards, at most `subjectBytesMax` bytes. The server's own subjects (`$SYS`, `$JS`, `_INBOX`) are refused, so that
+ * no text from outside can reach them.
  */
 export function assertSubject(subject: string): void {
   if (subject.length > subjectBytesMax || !subjectShape.test(subject)) {
     throw new TailraceError(
       'invalid_path',
-      `${shown(subject)} is no bus subject: it needs tokens of printable characters joined by dots, no wildcard, at most ${subjectBytesMax} bytes`,
+      `bus subject: expected tokens of printable characters joined by dots, without wildcards, at most ${subjectBytesMax} bytes, got ${shown(subject)}`,
     );
   }
 }
 
-/** Throws `invalid_pattern` unless it can be subscribed to: a subject in which `*` may stand for a token and a last `>` for one token or more. */
+/**
+ * Throws `invalid_pattern` unless the pattern can be subscribed to: a subject in which `*` may stand for a token and a
+ * last `>` for one token or more.
+ */
 export function assertSubjectPattern(pattern: string): void {
   if (pattern.length > subjectBytesMax || !patternShape.test(pattern)) {
     throw new TailraceError(
       'invalid_pattern',
-      `${shown(pattern)} is no bus pattern: it needs tokens joined by dots, "*" for one token, a last ">" for the rest, at most ${subjectBytesMax} bytes`,
+      `bus pattern: expected tokens joined by dots, "*" for one token, a last ">" for the rest, at most ${subjectBytesMax} bytes, got ${shown(pattern)}`,
     );
   }
 }
 
-/** Whether the subject falls under the pattern. Both must be valid. Walks both texts once and allocates nothing. */
+/** Returns whether the pattern matches the subject. Both must be valid. Reads both texts once and allocates nothing. */
 export function subjectMatches(pattern: string, subject: string): boolean {
   let s = 0;
   for (let p = 0; p < pattern.length; p++) {
     const code = pattern.charCodeAt(p);
     const whole = isWholeToken(pattern, p);
-    // The dot before it has been matched, and no subject ends in a dot: there is a token left.
+    // The dot before it is matched, and no subject has a dot as its last character: there is a token left.
     if (code === rest && whole) return true;
     if (code === star && whole) {
       if (s >= subject.length) return false;

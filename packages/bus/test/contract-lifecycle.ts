@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { createInbox } from '@tailrace/testkit/eventually';
 import { bytes, failure, type Promised, text } from './contract-bench.ts';
 
-/** What every Bus keeps of its state and its end. */
+/** The contract of every Bus on its state and `close`. */
 export function lifecycle(promised: Promised): void {
-  promised('what was published before close still arrives', async ({ open }) => {
+  promised('what was published before close is still delivered', async ({ open }) => {
     const [publisher, subscriber] = [await open(), await open()];
     const seen = createInbox<string>();
     await subscriber.subscribe('last.a', (payload) => seen.put(text(payload)));
@@ -13,13 +13,13 @@ export function lifecycle(promised: Promised): void {
     await seen.atLeast(100);
   });
 
-  promised('after close every call says closed, and who waits for an answer is told so', async ({ open }) => {
+  promised('after close every call rejects with closed, and so does a pending request', async ({ open }) => {
     const [bus, server] = [await open(), await open()];
     await server.serve('close.a', () => new Promise(() => {}));
-    const answer = assert.rejects(bus.request('close.a', bytes('x'), { deadlineMs: 60_000 }), failure('closed'));
+    const rejected = assert.rejects(bus.request('close.a', bytes('x'), { deadlineMs: 60_000 }), failure('closed'));
     await bus.close();
     await bus.close();
-    await answer;
+    await rejected;
     assert.throws(() => bus.publish('close.a', bytes('x')), failure('closed'));
     await assert.rejects(bus.start(), failure('closed'));
     await assert.rejects(
@@ -44,7 +44,7 @@ export function lifecycle(promised: Promised): void {
     const isClosed = closing.close();
     publisher.publish('closing.a', bytes('after'));
     await seen.atLeast(2);
-    // One more, so that the first has had its time to go astray.
+    // One more, so that the first had time to be delivered wrongly.
     publisher.publish('closing.a', bytes('after'));
     await seen.atLeast(3);
     await isClosed;

@@ -6,7 +6,7 @@ import { createInbox } from '@tailrace/testkit/eventually';
 import type { Bus } from '../src/bus.ts';
 import { bytes, createComplaintLog, failure, type Promised, text } from './contract-bench.ts';
 import { lifecycle } from './contract-lifecycle.ts';
-import { failedRequests, manyParts, requests } from './contract-requests.ts';
+import { failedRequests, multipartReplies, requests } from './contract-requests.ts';
 
 /** A network to run the suite on: one server, or one memory network. */
 export interface ContractNetwork {
@@ -15,7 +15,7 @@ export interface ContractNetwork {
   close(): Promise<void>;
 }
 
-/** What every Bus keeps. Each test has its own nodes and its own subjects on one network. */
+/** The contract of every Bus. Each test has its own nodes and its own subjects on one network. */
 export function busContract(adapter: string, openNetwork: () => Promise<ContractNetwork>): void {
   describe(`bus contract: ${adapter}`, () => {
     let network: ContractNetwork;
@@ -45,14 +45,14 @@ export function busContract(adapter: string, openNetwork: () => Promise<Contract
     messages(promised);
     subscriptions(promised);
     requests(promised);
-    manyParts(promised);
+    multipartReplies(promised);
     failedRequests(promised);
     lifecycle(promised);
   });
 }
 
 function messages(promised: Promised): void {
-  promised('messages of one publisher on one subject arrive once each and in order', async ({ open }) => {
+  promised('messages of one publisher on one subject are delivered once each and in order', async ({ open }) => {
     const [publisher, subscriber] = [await open(), await open()];
     const seen = createInbox<string>();
     await subscriber.subscribe('order.a', (payload) => seen.put(text(payload)));
@@ -66,7 +66,7 @@ function messages(promised: Promised): void {
   });
 
   promised(
-    'a subscriber gets the payload and the subject as they were published, its own messages too',
+    'a subscriber receives payload and subject as they were published, also of its own bus',
     async ({ open }) => {
       const bus = await open();
       const seen = createInbox<[string, number[]]>();
@@ -93,7 +93,7 @@ function messages(promised: Promised): void {
     },
   );
 
-  promised('a payload over the bound throws too_large and is not sent, one at the bound arrives', async ({ open }) => {
+  promised('a payload over the limit throws too_large and is not sent, one at the limit is delivered', async ({ open }) => {
     const bus = await open();
     const { payloadBytesMax } = bus.stats();
     const seen = createInbox<number>();
@@ -106,7 +106,7 @@ function messages(promised: Promised): void {
     assert.equal(await seen.next(), payloadBytesMax);
   });
 
-  promised('what is no subject or no pattern is refused with the text that was given', async ({ open }) => {
+  promised('an invalid subject or pattern is refused, and the message has its text', async ({ open }) => {
     const bus = await open();
     for (const subject of [
       '',
@@ -122,12 +122,12 @@ function messages(promised: Promised): void {
       'ü',
       'x'.repeat(600),
     ]) {
-      assert.throws(() => bus.publish(subject, bytes('x')), failure('invalid_path', /no bus subject/), subject);
+      assert.throws(() => bus.publish(subject, bytes('x')), failure('invalid_path', /^bus subject: expected/), subject);
     }
     for (const pattern of ['', 'a.>.b', 'a b', '$JS.>', '>.a', 'a..>']) {
       await assert.rejects(
         bus.subscribe(pattern, () => {}),
-        failure('invalid_pattern', /no bus pattern/),
+        failure('invalid_pattern', /^bus pattern: expected/),
         pattern,
       );
     }
@@ -135,7 +135,7 @@ function messages(promised: Promised): void {
 }
 
 function subscriptions(promised: Promised): void {
-  promised('wildcards: * is one token, > is the rest, and neither is none', async ({ open }) => {
+  promised('wildcards: * is one token, > one or more', async ({ open }) => {
     const bus = await open();
     const seen = createInbox<string>();
     for (const pattern of ['wild.*', 'wild.>', 'wild.*.c', '*.b', 'wild.b.>']) {
@@ -162,7 +162,7 @@ function subscriptions(promised: Promised): void {
     );
   });
 
-  promised('after stop no call comes, and other subscriptions go on', async ({ open }) => {
+  promised('after stop the callback is not called, and other subscriptions continue', async ({ open }) => {
     const bus = await open();
     const stopped = createInbox<string>();
     const other = createInbox<string>();
@@ -179,7 +179,7 @@ function subscriptions(promised: Promised): void {
   });
 
   promised(
-    'a subscriber that throws or hangs is logged and keeps nothing from anybody',
+    'a subscriber that throws or hangs is logged and does not affect other subscribers',
     async ({ open, complaints }) => {
       const bus = await open();
       const seen = createInbox<string>();
@@ -193,7 +193,7 @@ function subscriptions(promised: Promised): void {
       await bus.subscribe('faulty.a', (payload) => seen.put(text(payload)));
       for (let i = 0; i < 10; i++) bus.publish('faulty.a', bytes(i));
       await seen.atLeast(10);
-      assert.equal(complaints.filter((sentence) => sentence === 'a subscriber to the bus failed').length, 20);
+      assert.equal(complaints.filter((message) => message === 'a subscriber to the bus failed').length, 20);
     },
   );
 }

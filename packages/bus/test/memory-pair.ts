@@ -1,6 +1,6 @@
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import type { Bus } from '../src/bus.ts';
-import { createMemoryNetwork, type MemoryFaults, type MemoryNetwork } from '../src/memory.ts';
+import { createMemoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from '../src/memory.ts';
 import { createComplaintLog, text } from './contract-bench.ts';
 
 export const logger = createComplaintLog([]);
@@ -21,22 +21,18 @@ export interface Pair {
   network: MemoryNetwork;
   a: Bus;
   b: Bus;
-  /** What b got on `x.>`, with the time. */
+  /** What b received on `x.>`, with the time. */
   seen: string[];
 }
 
 /** Two nodes on a network with a clock that stands still. */
 export async function createPair(
-  options: { faults?: MemoryFaults; seed?: number; pendingBytesMax?: number } = {},
+  options: Omit<MemoryNetworkOptions, 'clock' | 'random'> & { seed?: number; pendingBytesMax?: number } = {},
 ): Promise<Pair> {
   const clock = createFakeClock();
-  const { faults, seed = 1, ...bounds } = options;
-  const network = createMemoryNetwork({
-    clock,
-    random: createRandom(seed),
-    ...(faults === undefined ? {} : { faults }),
-  });
-  const a = network.createBus({ node: 'a', logger, ...bounds });
+  const { seed = 1, pendingBytesMax, ...conditions } = options;
+  const network = createMemoryNetwork({ clock, random: createRandom(seed), ...conditions });
+  const a = network.createBus({ node: 'a', logger, ...(pendingBytesMax === undefined ? {} : { pendingBytesMax }) });
   const b = network.createBus({ node: 'b', logger });
   await Promise.all([a.start(), b.start()]);
   const seen: string[] = [];

@@ -18,13 +18,13 @@ import { createNatsBench } from './nats-bench.ts';
 
 failOnLeaks();
 
-const password = (user: string, given = 'correct horse'): NatsCredentials => ({
+const password = (user: string, text = 'correct horse'): NatsCredentials => ({
   kind: 'password',
   user,
-  password: given,
+  password: text,
 });
 
-describe('who may use the bus on NATS', () => {
+describe('authentication of the bus on NATS', () => {
   let dir: TempDir;
   let server: NatsServer | undefined;
   beforeEach(async () => {
@@ -75,15 +75,15 @@ describe('who may use the bus on NATS', () => {
     const { url } = await serverWith(`authorization { users: [ { nkey: ${publicKey} } ] }`);
     await works(url, { credentials: { kind: 'nkey', seed } });
     await refused(url, { credentials: { kind: 'nkey', seed: createUserNkey().seed } });
-    const faulty = createNatsBench(url).open({ credentials: { kind: 'nkey', seed: 'SUNONSENSE' } });
-    await assert.rejects(faulty, (error) => {
+    const invalid = createNatsBench(url).open({ credentials: { kind: 'nkey', seed: 'SUNONSENSE' } });
+    await assert.rejects(invalid, (error) => {
       failure('invalid_config', /nkey seed does not parse/)(error);
       assert.doesNotMatch((error as Error).message, /NONSENSE/);
       return true;
     });
   });
 
-  it('a creds file that is not there or is none is invalid_config, with its name', async () => {
+  it('a creds file that is missing or invalid is invalid_config, with its name', async () => {
     const { url } = await serverWith('');
     const file = join(dir.path, 'node.creds');
     const open = () => createNatsBench(url).open({ credentials: { kind: 'creds', file } });
@@ -94,7 +94,7 @@ describe('who may use the bus on NATS', () => {
     const banner = (what: string, content: string) =>
       `-----BEGIN ${what}-----\n${content}\n------END ${what}------\n\n`;
     await writeFile(file, banner('NATS USER JWT', 'eyJ0.eyJq.c2ln') + banner('USER NKEY SEED', seed));
-    // A server without operators takes anybody: the file has been parsed, and its key could sign.
+    // A server without operators accepts every user: the file has been parsed, and its key could sign.
     await works(url, { credentials: { kind: 'creds', file } });
   });
 
@@ -114,51 +114,51 @@ describe('who may use the bus on NATS', () => {
     const by = (url: string, settings: Partial<NatsAccessSettings>) =>
       natsAccessFrom({ ...noAccess, natsServers: [url.replace('127.0.0.1', 'localhost')], ...settings }, systemClock);
 
-    async function refusedBy(url: string, settings: Partial<NatsAccessSettings>, code: ErrorCode, sentence: RegExp) {
+    async function refusedBy(url: string, settings: Partial<NatsAccessSettings>, code: ErrorCode, pattern: RegExp) {
       await assert.rejects(createNatsBench(url).open(by(url, settings)), (error) => {
-        failure(code, sentence)(error);
+        failure(code, pattern)(error);
         assert.match((error as Error).message, /localhost:/);
         assert.doesNotMatch((error as Error).message, /\n|correct horse/);
         return true;
       });
     }
 
-    it('TLS with a password; whoever knows neither the authority nor the password is refused, and told which setting is wrong', async () => {
+    it('TLS with a password; a wrong authority or password is refused, and the message names the setting', async () => {
       const [authority, stranger] = [await createAuthority(dir.path), await createAuthority(dir.path, 'stranger')];
       const { certFile, keyFile } = await authority.issue('server');
       const { url } = await serverWith(
         `tls { cert_file: "${certFile}", key_file: "${keyFile}" }\nauthorization { user: node, password: "correct horse" }`,
       );
       const natsTlsCaFile = authority.caFile;
-      const right = { natsTls: true, natsTlsCaFile, natsUsername: 'node', natsPassword: 'correct horse' };
-      await works(url, by(url, right));
-      await refusedBy(url, { ...right, natsPassword: 'wrong' }, 'unauthorized', /natsUsername and natsPassword/);
-      await refusedBy(url, { ...right, natsTlsCaFile: stranger.caFile }, 'unavailable', /natsTlsCaFile/);
-      await refusedBy(url, { ...right, natsTls: false, natsTlsCaFile: '' }, 'unavailable', /natsTlsCaFile/);
+      const valid = { natsTls: true, natsTlsCaFile, natsUsername: 'node', natsPassword: 'correct horse' };
+      await works(url, by(url, valid));
+      await refusedBy(url, { ...valid, natsPassword: 'wrong' }, 'unauthorized', /natsUsername and natsPassword/);
+      await refusedBy(url, { ...valid, natsTlsCaFile: stranger.caFile }, 'unavailable', /natsTlsCaFile/);
+      await refusedBy(url, { ...valid, natsTls: false, natsTlsCaFile: '' }, 'unavailable', /natsTlsCaFile/);
     });
 
-    it('a certificate where the server asks for one; none, or that of an unknown authority, is refused', async () => {
+    it('a certificate where the server asks for one; none, or one of an unknown authority, is refused', async () => {
       const [authority, stranger] = [await createAuthority(dir.path), await createAuthority(dir.path, 'stranger')];
       const server = await authority.issue('server');
       const { url } = await serverWith(
         `tls { cert_file: "${server.certFile}", key_file: "${server.keyFile}", ca_file: "${authority.caFile}", verify: true }`,
       );
-      const asWhom = async (who: typeof authority) => {
-        const { certFile: natsTlsCertFile, keyFile: natsTlsKeyFile } = await who.issue('client');
+      const certificateOf = async (issuer: typeof authority) => {
+        const { certFile: natsTlsCertFile, keyFile: natsTlsKeyFile } = await issuer.issue('client');
         return { natsTls: true, natsTlsCaFile: authority.caFile, natsTlsCertFile, natsTlsKeyFile };
       };
-      await works(url, by(url, await asWhom(authority)));
+      await works(url, by(url, await certificateOf(authority)));
       await refusedBy(url, { natsTls: true, natsTlsCaFile: authority.caFile }, 'unavailable', /natsTlsCertFile/);
-      await refusedBy(url, await asWhom(stranger), 'unavailable', /natsTlsCertFile/);
+      await refusedBy(url, await certificateOf(stranger), 'unavailable', /natsTlsCertFile/);
     });
 
-    it('a server whose certificate is over, and one without TLS where TLS is insisted on, are refused', async () => {
+    it('a server whose certificate has expired, and one without TLS where TLS is required, are refused', async () => {
       const authority = await createAuthority(dir.path);
       const natsTlsCaFile = authority.caFile;
       const { certFile, keyFile } = await authority.issue('server', { days: -1 });
-      const over = await serverWith(`tls { cert_file: "${certFile}", key_file: "${keyFile}" }`);
-      await refusedBy(over.url, { natsTls: true, natsTlsCaFile }, 'unavailable', /certificate has expired/);
-      await over.stop();
+      const expired = await serverWith(`tls { cert_file: "${certFile}", key_file: "${keyFile}" }`);
+      await refusedBy(expired.url, { natsTls: true, natsTlsCaFile }, 'unavailable', /certificate has expired/);
+      await expired.stop();
       const open = await serverWith('');
       await refusedBy(open.url, { natsTls: true, natsTlsCaFile }, 'unavailable', /set natsTls to false/);
     });
@@ -174,7 +174,7 @@ describe('who may use the bus on NATS', () => {
     });
   });
 
-  it('subjects that the user may not use are forbidden, and the rest goes on', async () => {
+  it('subjects that the user may not use are forbidden, and the others still work', async () => {
     const { url } = await serverWith(`authorization { users: [ { user: node, password: "correct horse", permissions: {
       publish: ["free.>", "_INBOX.>"], subscribe: ["free.>", "_INBOX.>"] } } ] }`);
     const bench = createNatsBench(url);
@@ -189,14 +189,14 @@ describe('who may use the bus on NATS', () => {
       bus.request('secret.a', bytes('x'), { deadlineMs: 60_000 }),
       failure('forbidden', /publish to "secret\.a"/),
     );
-    bus.publish('free.a', bytes('heard'));
-    assert.equal(await seen.next(), 'heard');
+    bus.publish('free.a', bytes('received'));
+    assert.equal(await seen.next(), 'received');
     assert.ok(complaints.includes('the NATS user may not publish to this subject'));
     await bench.close();
   });
 });
 
-/** An Ed25519 key pair in NATS's own writing: base32 of prefix, key and CRC-16. https://github.com/nats-io/nkeys */
+/** An Ed25519 key pair in the form of NATS: base32 of prefix, key and CRC-16. https://github.com/nats-io/nkeys */
 function createUserNkey(): { seed: string; publicKey: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   const rawSeed = createPrivateKey(privateKey.export({ type: 'pkcs8', format: 'pem' }))

@@ -6,7 +6,7 @@ import { createNatsBus, type NatsBusOptions } from '../src/nats.ts';
 export type BusState = 'connected' | 'disconnected';
 
 export interface NatsBench {
-  /** A bus on the server, started unless told otherwise, with short waits. */
+  /** Returns a started bus on the server, with short waits. */
   open(options?: Partial<NatsBusOptions>): Promise<{ bus: Bus; states: Inbox<BusState>; complaints: string[] }>;
   close(): Promise<void>;
 }
@@ -20,7 +20,7 @@ export function createNatsBench(url: string): NatsBench {
       const bus = createNatsBus({
         servers: [url],
         name: `node-${buses.length}`,
-        logger: watchingLog(complaints, states),
+        logger: watchingLogger(complaints, states),
         closeTimeoutMs: 300,
         reconnectWait: { minMs: 10, maxMs: 50 },
         ...options,
@@ -36,8 +36,8 @@ export function createNatsBench(url: string): NatsBench {
   };
 }
 
-/** Collects warnings and errors, and what the bus logs of its connection: an operator has nothing else either. */
-function watchingLog(complaints: string[], states: Inbox<BusState>): Logger {
+/** Collects warnings and errors, and the connection states from the log, as an operator reads them. */
+function watchingLogger(complaints: string[], states: Inbox<BusState>): Logger {
   const complain = (_facts: object, message: string) => {
     complaints.push(message);
     if (message === 'lost the connection to NATS, reconnecting') states.put('disconnected');

@@ -11,7 +11,7 @@ failOnLeaks();
 const down = { where: (state: string) => state === 'disconnected' };
 const up = { where: (state: string) => state === 'connected' };
 
-describe('the bus and a NATS server that fails', () => {
+describe('the bus and a NATS server that crashes or stops', () => {
   let server: NatsServer;
   let bench: NatsBench;
   beforeEach(async () => {
@@ -28,7 +28,7 @@ describe('the bus and a NATS server that fails', () => {
     const two = await bench.open();
     const seen = createInbox<string>();
     await one.bus.subscribe('resume.*', (payload) => seen.put(text(payload)));
-    await one.bus.serve('resume.ask', (payload) => [payload]);
+    await one.bus.serve('resume.request', (payload) => [payload]);
     const stopped = await one.bus.subscribe('resume.*', () => assert.fail('stopped before the crash'));
     await stopped.stop();
 
@@ -39,7 +39,7 @@ describe('the bus and a NATS server that fails', () => {
 
     two.bus.publish('resume.a', bytes('again'));
     assert.equal(await seen.next(), 'again');
-    assert.deepEqual((await two.bus.request('resume.ask', bytes('who'), { deadlineMs: 5000 })).map(text), ['who']);
+    assert.deepEqual((await two.bus.request('resume.request', bytes('who'), { deadlineMs: 5000 })).map(text), ['who']);
     assert.deepEqual(one.states.all, ['connected', 'disconnected', 'connected']);
   });
 
@@ -57,7 +57,7 @@ describe('the bus and a NATS server that fails', () => {
     assert.equal(publisher.bus.stats().dropped, 100);
     assert.equal(publisher.bus.stats().pendingBytes, 0);
     assert.deepEqual([publisher.bus.stats().connections, publisher.bus.stats().connected], [1, false]);
-    // Also while it dials, with nobody to dial yet.
+    // Also while it dials and no server listens yet.
     const dropping = setInterval(() => publisher.bus.publish('outage.a', bytes('while dialling')), 1);
     const isUp = publisher.states.next(up).finally(() => clearInterval(dropping));
     await server.restart();
@@ -68,20 +68,20 @@ describe('the bus and a NATS server that fails', () => {
     assert.deepEqual(seen.all, ['before', 'after']);
   });
 
-  it('a request under way when the connection is lost, or asked during the outage, is unavailable at once', async () => {
+  it('a request pending when the connection is lost, or sent during the outage, is unavailable at once', async () => {
     const { bus, states } = await bench.open();
-    const asked = createInbox<string>();
+    const requests = createInbox<string>();
     await bus.serve('lost.a', (payload) => {
-      asked.put(text(payload));
+      requests.put(text(payload));
       return new Promise(() => {});
     });
-    const answer = assert.rejects(
+    const rejected = assert.rejects(
       bus.request('lost.a', bytes('x'), { deadlineMs: 60_000 }),
       failure('unavailable', /lost/),
     );
-    await asked.next();
+    await requests.next();
     await server.kill();
-    await answer;
+    await rejected;
     await states.next(down);
     await assert.rejects(
       bus.request('lost.a', bytes('x'), { deadlineMs: 60_000 }),
@@ -89,19 +89,19 @@ describe('the bus and a NATS server that fails', () => {
     );
   });
 
-  it('a subscription made during an outage begins when it ends', async () => {
+  it('a subscription made during an outage starts after it', async () => {
     const { bus, states } = await bench.open();
     const seen = createInbox<string>();
     await server.kill();
     await states.next(down);
-    const subscribed = bus.subscribe('begin.a', (payload) => seen.put(text(payload)));
+    const subscribed = bus.subscribe('start.a', (payload) => seen.put(text(payload)));
     await server.restart();
     await subscribed;
-    bus.publish('begin.a', bytes('received'));
+    bus.publish('start.a', bytes('received'));
     assert.equal(await seen.next(), 'received');
   });
 
-  it('a server that stands still: publish drops and counts beyond the bound, the connection is given up, and all resumes', async () => {
+  it('a server that is stopped: publish drops and counts beyond the limit, the connection is closed, and all resumes', async () => {
     const bound = { pendingBytesMax: 8 * 1024 * 1024, pingIntervalMs: 150, connectTimeoutMs: 300 };
     const publisher = await bench.open(bound);
     const subscriber = await bench.open(bound);

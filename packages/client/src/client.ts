@@ -1,7 +1,7 @@
-/** All that a program needs of the client; what `import … from '@tailrace/client'` gives. */
+/** The exports of `@tailrace/client`. */
 
 export type { BackoffOptions } from '@tailrace/protocol/backoff';
-export type { Cut } from '@tailrace/protocol/cutjson';
+export type { Cut } from '@tailrace/protocol/cut-json';
 export { type ErrorCode, isTailraceError, TailraceError } from '@tailrace/protocol/error';
 export type { Notice } from '@tailrace/protocol/presence';
 export type { Delivery, Quality, Reading, Report, ReportClock } from '@tailrace/protocol/report';

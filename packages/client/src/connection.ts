@@ -10,16 +10,19 @@ import type { Loss } from './state.ts';
 import { skippedFrom } from './unreadable.ts';
 import { openSocket, type Socket, type WebSocketConstructor } from './websocket.ts';
 
-/** Times a fresh token is asked for while the old one ends. */
+/** Attempts to get a new token for one `expiring`. */
 const renewalsMax = 4;
-/** Between two fresh tokens at least, and at most what a server that says that one ends is waited with, ms. */
+/** Bounds of the interval between two new tokens, ms. */
 const renewalGapMs = { min: 1000, max: 30_000 } as const;
 
-/** A token, or what gets one: asked before every attempt, so that an expired one is not used again, and when it is about to end. */
+/**
+ * A token, or a function that returns one. It is called before every attempt, so that no expired token is used, and
+ * when the token is about to expire.
+ */
 export type TokenSource = string | (() => string | Promise<string>);
 
 export interface ConnectionOptions {
-  /** What finds one is asked at once. */
+  /** A URL, or a function that resolves it, called at once. */
   readonly url: string | (() => Promise<string>);
   readonly token: TokenSource | undefined;
   readonly WebSocket: WebSocketConstructor;
@@ -27,33 +30,33 @@ export interface ConnectionOptions {
   /** In [0, 1). */
   readonly random: () => number;
   readonly roundTrip: RoundTrip;
-  /** A ping is sent this often, ms. */
+  /** Ping interval, ms. */
   readonly pingMs: number;
-  /** Opening, and every answer, may take this long, ms. */
+  /** Timeout of opening and of every pong, ms. */
   readonly deadlineMs: number;
   onWelcome(welcome: Welcome): void;
-  /** `unreadable`: deliveries of the message that are left out because they cannot be read. */
+  /** `unreadable`: deliveries of the message that were left out because they cannot be read. */
   onMessage(message: ServerMessage, unreadable: readonly Skipped[]): void;
   /**
-   * Something of the server cannot be read. `isWhole`: not one delivery but the whole frame; then returns whether to
-   * discard it. If not, the connection is lost.
+   * Called when something from the server cannot be read. `isWhole`: not one delivery but the whole frame; then it
+   * returns whether to discard the frame. If false, the connection is closed as lost.
    */
   onUnreadable(error: TailraceError, isWhole: boolean): boolean;
-  /** Once, at the end, whatever ended it. */
+  /** Called once, when the connection is lost for any reason but `leave`. */
   onLost(loss: Loss): void;
 }
 
 /**
- * One WebSocket from its opening to its end. It authenticates by the first message, because a URL gets into logs, a
- * browser cannot send headers, and a long token does not fit into a request head. It pings, and gives up where the
- * server does not answer: a half-open socket looks open for minutes, and what it last brought would pass for live. A
- * pong proves that the server answers. Whether the server receives from the devices it reports by `interrupted`.
+ * One WebSocket connection. It authenticates by its first message: URLs are logged, browsers cannot send headers, and
+ * a long token exceeds a request head. It pings, and closes when no pong comes: a half-open socket stays open for
+ * minutes, and its last data would pass for live. A pong proves only that the server responds; `interrupted` reports
+ * that the server receives nothing from devices.
  */
 export interface Connection {
-  /** Undefined while it is being found. */
+  /** Undefined until it is resolved. */
   readonly url: string | undefined;
   send(message: ClientMessage): void;
-  /** Leaves without a word to `onLost`. */
+  /** Closes the connection without a call of `onLost`. */
   leave(reason: string): void;
 }
 
@@ -61,38 +64,40 @@ export function openConnection(options: ConnectionOptions): Connection {
   const { clock, roundTrip } = options;
   let url = typeof options.url === 'string' ? options.url : undefined;
   let socket: Socket | undefined;
-  let over = false;
-  let welcome = false;
+  let isClosed = false;
+  let isWelcomed = false;
   let pingAt: { readonly t: number; readonly sentMs: number } | undefined;
   let pings = 0;
-  /** What the server said last about the connection as a whole: it knows better than a close code. */
-  let said: string | undefined;
-  /** Not known before it is asked for. One in the URL counts; a proxy may add one that is not seen here. */
+  /** The server's last error of the connection, which is more specific than a close code. */
+    let errorMessage: string | undefined;
+    /**
+     * Whether the connection has a token, also in the URL. Unknown before the token is resolved; a proxy may add one.
+     */
   let hasToken = true;
   let deadline = clock.after(options.deadlineMs, () =>
-    silent(`${hasToken ? '' : 'no token was given, and '}the server did not answer`),
+    timeOut(`${hasToken ? '' : 'no token was given, and '}the server did not answer`),
   );
   let nextPing: { cancel(): void } | undefined;
-  /** A fresh token is being asked for, or will be. */
+  /** Set while a new token is requested or scheduled. */
   let refresh: { cancel(): void } | undefined;
-  /** When the last one was sent. */
+  /** When the last new token was sent, monotonic ms. */
   let renewedMs = Number.NEGATIVE_INFINITY;
 
-  function end(): void {
-    over = true;
+  function stop(): void {
+      isClosed = true;
     refresh?.cancel();
     deadline.cancel();
     nextPing?.cancel();
   }
 
   function lose(loss: Loss): void {
-    if (over) return;
-    end();
-    socket?.leave(1000, '');
+    if (isClosed) return;
+        stop();
+        socket?.leave(1000, '');
     options.onLost(loss);
   }
 
-  function silent(what: string): void {
+  function timeOut(what: string): void {
     lose({
       code: closeCodes.heartbeatTimeout.code,
       message: `${what} within ${options.deadlineMs / 1000} s`,
@@ -107,13 +112,12 @@ export function openConnection(options: ConnectionOptions): Connection {
   function ping(): void {
     pingAt = { t: ++pings, sentMs: clock.monotonic() };
     send({ ping: { t: pings } });
-    deadline = clock.after(options.deadlineMs, () => silent('the connection was silent: no answer to a ping'));
+    deadline = clock.after(options.deadlineMs, () => timeOut('the server did not answer a ping'));
   }
 
   /**
-   * The token ends in so many milliseconds. Servers say so a minute before, or at once of one that holds for less: its
-   * successor is fetched when half of that has passed, since it would hold for no longer, and be answered in the same
-   * way.
+   * Handles the expiry of the token in `inMs`. Servers send `expiring` a minute before, or at once for a token of
+   * shorter life. The next token is requested after half of `inMs`, since it may be as short-lived.
    */
   function expiring(inMs: number): void {
     if (refresh !== undefined) return;
@@ -123,7 +127,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     else void renew(1);
   }
 
-  /** One that cannot be had now may be had in a moment; if not, the server closes with 4401. */
+  /** Sends a new token. Retries while none is available; in the end, the server closes with 4401. */
   async function renew(tries: number): Promise<void> {
     if (typeof options.token !== 'function') return;
     refresh ??= { cancel() {} };
@@ -131,23 +135,23 @@ export function openConnection(options: ConnectionOptions): Connection {
       const token = (await options.token()).trim();
       refresh = undefined;
       renewedMs = clock.monotonic();
-      if (!over && token !== '') send({ auth: { token } });
+      if (!isClosed && token !== '') send({ auth: { token } });
     } catch {
       refresh = undefined;
-      if (over || tries === renewalsMax) return;
+      if (isClosed || tries === renewalsMax) return;
       const waitMs = 1000 + backoffMs(tries, options.random, { baseMs: 1000 });
       refresh = clock.after(waitMs, () => void renew(tries + 1));
     }
   }
 
-  function take(text: string): void {
+  function onText(text: string): void {
     const skipped: Skipped[] = [];
     try {
       const message = serverMessageFromJson(text, (delivery, error) => {
         skipped.push(...skippedFrom(delivery));
         options.onUnreadable(error, false);
       });
-      // A kind that only a later server knows.
+      // Undefined for a kind of a later server.
       if (message !== undefined) handle(message, skipped);
     } catch (thrown) {
       unreadable(1002, tailraceErrorFrom(thrown));
@@ -156,13 +160,13 @@ export function openConnection(options: ConnectionOptions): Connection {
 
   function unreadable(code: number, error: TailraceError): void {
     if (options.onUnreadable(error, true)) return;
-    lose({ code, message: `the server sent what is not understood: ${error.message}`, mayReconnect: true });
+    lose({ code, message: `invalid message from the server: ${error.message}`, mayReconnect: true });
   }
 
   function handle(message: ServerMessage, skipped: readonly Skipped[]): void {
     if ('welcome' in message) {
-      if (welcome) return;
-      welcome = true;
+      if (isWelcomed) return;
+      isWelcomed = true;
       deadline.cancel();
       roundTrip.restart();
       ping();
@@ -170,7 +174,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       return;
     }
     if ('pong' in message) {
-      // An answer to an older ping says nothing of now.
+      // Not the pong of the last ping.
       if (message.pong.t !== pingAt?.t) return;
       deadline.cancel();
       roundTrip.add(pingAt.sentMs, clock.monotonic(), clock.now(), message.pong.time);
@@ -178,7 +182,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       nextPing = clock.after(options.pingMs, ping);
     }
     if ('expiring' in message) expiring(message.expiring.inMs);
-    if ('error' in message && !message.error.id) said = message.error.message;
+    if ('error' in message && !message.error.id) errorMessage = message.error.message;
     options.onMessage(message, skipped);
   }
 
@@ -188,9 +192,9 @@ export function openConnection(options: ConnectionOptions): Connection {
         if (token) send({ auth: { token } });
         else hasToken = /[?&]token=/.test(to);
       },
-      onText: take,
+      onText,
       onBinary: () => unreadable(1003, new TailraceError('invalid_message', 'expected a text frame, got a binary one')),
-      onClose: (code, reason) => lose(lossFrom(code, said ?? reason, to)),
+      onClose: (code, reason) => lose(lossFrom(code, errorMessage ?? reason, to)),
     });
   }
 
@@ -198,15 +202,15 @@ export function openConnection(options: ConnectionOptions): Connection {
     const to = typeof options.url === 'string' ? options.url : await options.url();
     url = to;
     const token = typeof options.token === 'function' ? await options.token() : options.token;
-    if (!over) open(to, token?.trim());
+    if (!isClosed) open(to, token?.trim());
   }
 
   start().catch((error: unknown) => {
-    // No token to be had, or an address that the browser does not allow from this page.
+    // No token is available, or the browser does not allow the URL on this page.
     const message = error instanceof Error ? error.message : String(error);
     lose({
       code: 1006,
-      message: `cannot connect to ${url ?? 'the address that is asked for'}: ${message}`,
+      message: `cannot connect to ${url ?? 'the server'}: ${message}`,
       mayReconnect: true,
     });
   });
@@ -217,20 +221,20 @@ export function openConnection(options: ConnectionOptions): Connection {
     },
     send,
     leave(reason) {
-      if (over) return;
-      end();
-      socket?.leave(1000, reason);
+      if (isClosed) return;
+            stop();
+            socket?.leave(1000, reason);
     },
   };
 }
 
-function lossFrom(code: number, said: string, url: string): Loss {
-  // The reasons of our close codes speak to the client; a loss is told to people.
-  const message = (said === '' ? meaningOf(code, url) : said).replace(/; (?:come back|after=.*)$/, '');
+function lossFrom(code: number, reason: string, url: string): Loss {
+  // Close reasons address the client program; the message of a loss is for people.
+  const message = (reason === '' ? meaningOf(code, url) : reason).replace(/; (?:come back|after=.*)$/, '');
   return { code, message, mayReconnect: mayReconnect(code) };
 }
 
-/** What a close code without a reason comes to. */
+/** Returns a message for a close code without a reason. */
 function meaningOf(code: number, url: string): string {
   const name = closeNameOf(code);
   if (name !== undefined) return closeCodes[name].reason;

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { delivery } from '../test/fake-socket.ts';
 import { Delivered, devicesRememberedMax } from './delivered.ts';
 
-test('each device has its own order', () => {
+test('each device has its own sequence', () => {
   const delivered = new Delivered();
   delivered.enter('e1');
   const reports = [delivery(5, 'a'), delivery(3, 'b'), delivery(5, 'a'), delivery(4, 'b')];
@@ -14,14 +14,14 @@ test('each device has its own order', () => {
   assert.equal(delivered.dropped, 1);
 });
 
-test('where all are newer nothing is copied', () => {
+test('returns the same array where all reports are newer', () => {
   const reports = [delivery(1), delivery(2)];
   assert.equal(new Delivered().newer(reports), reports);
 });
 
-test('it remembers a bounded number of devices', () => {
+test('remembers a bounded number of devices', () => {
   const delivered = new Delivered();
   for (let device = 0; device <= devicesRememberedMax; device++) delivered.newer([delivery(1, `d${device}`)]);
   assert.equal(delivered.newer([delivery(1, `d${devicesRememberedMax}`)]).length, 0);
-  assert.equal(delivered.newer([delivery(1, 'd0')]).length, 1, 'the first was forgotten');
+  assert.equal(delivered.newer([delivery(1, 'd0')]).length, 1, 'the first was evicted');
 });

@@ -1,24 +1,26 @@
 import type { Delivery } from '@tailrace/protocol/report';
 
-/** Devices remembered by one subscription. Beyond it the one heard of first is forgotten: a repeat of its last report would pass. */
+/**
+ * Devices remembered by one subscription. Above it the oldest is evicted, and a duplicate of its last report passes.
+ */
 export const devicesRememberedMax = 200_000;
 /**
- * Tags of one device of which the last reading is kept; beyond it the one told longest ago is forgotten. Twice what a
- * server remembers, so that no tag is forgotten here that it leaves out.
+ * Tags of one device whose last reading is remembered. Above it the least recently updated is evicted. Twice the
+ * server's limit, so that the client keeps every tag that a server leaves out of a delta.
  */
 export const tagsRememberedMax = 2_000;
 
 /**
- * What a subscription has been given: the last position of each device. Within an epoch a device's positions only grow, whichever node
- * delivers, so anything that is not newer was seen before and is dropped. That is what makes a snapshot after a reconnect, or two nodes that
- * both believe that they own a partition, harmless.
+ * The last delivered position of each device of a subscription. Within an epoch a device's positions only grow, on
+ * every node, so a report that is not newer is a duplicate and is dropped. This makes a snapshot after a reconnect
+ * harmless, and so two nodes that both own a partition.
  */
 export class Delivered {
   #epoch: string | undefined;
   readonly #lastSeq = new Map<string, number>();
   #dropped = 0;
 
-  /** Positions of another epoch cannot be compared: everything is forgotten. Whether it is another. */
+  /** Clears the positions where the epoch is another one, since they are not comparable. Returns whether it is. */
   enter(epoch: string): boolean {
     if (epoch === this.#epoch) return false;
     this.#epoch = epoch;
@@ -26,28 +28,28 @@ export class Delivered {
     return true;
   }
 
-  /** Whether positions of the epoch compare with what was given. */
+  /** Returns whether positions of the epoch are comparable with those delivered. */
   knows(epoch: string): boolean {
     return epoch === this.#epoch;
   }
 
-  /** Reports dropped because they were not newer, since the start. */
+  /** Number of reports dropped because they were not newer. */
   get dropped(): number {
     return this.#dropped;
   }
 
-  /** Those that are newer than what was given before, in their order; the same array where all are. */
+  /** Returns the reports that are newer than those delivered before, in order; the same array where all are. */
   newer(reports: readonly Delivery[]): readonly Delivery[] {
-    let kept: Delivery[] | undefined;
-    for (const [index, report] of reports.entries()) {
-      if (this.#take(report)) kept?.push(report);
-      else kept ??= reports.slice(0, index);
-    }
-    if (kept !== undefined) this.#dropped += reports.length - kept.length;
-    return kept ?? reports;
+    let newer: Delivery[] | undefined;
+        for (const [index, report] of reports.entries()) {
+          if (this.#accept(report)) newer?.push(report);
+          else newer ??= reports.slice(0, index);
+        }
+        if (newer !== undefined) this.#dropped += reports.length - newer.length;
+        return newer ?? reports;
   }
 
-  #take(report: Delivery): boolean {
+  #accept(report: Delivery): boolean {
     const last = this.#lastSeq.get(report.device);
     if (last !== undefined && report.seq <= last) return false;
     if (last === undefined && this.#lastSeq.size === devicesRememberedMax) {

@@ -2,31 +2,34 @@ import type { Delivery } from '@tailrace/protocol/report';
 import { devicesRememberedMax } from './delivered.ts';
 import type { Presence } from './subscription.ts';
 
-/** Which devices of a subscription are not online, so that each change is told once, and those that came back while the connection was away. */
+/**
+ * Tracks the devices of a subscription that are not online, to report each change once, also those that came back
+ * online during a disconnect.
+ */
 export class DevicePresence {
-  readonly #away = new Map<string, Presence>();
+  readonly #notOnline = new Map<string, Presence>();
 
-  /** Whether the news says something new. */
-  isNews(presence: Presence): boolean {
+  /** Records the presence. Returns whether it is a change. */
+  isChange(presence: Presence): boolean {
     const { device, state } = presence;
-    const known = this.#away.get(device);
-    if (state === 'online') return this.#away.delete(device);
+    const known = this.#notOnline.get(device);
+    if (state === 'online') return this.#notOnline.delete(device);
     if (known?.state === state && known.since === presence.since) return false;
-    if (known !== undefined || this.#away.size < devicesRememberedMax) this.#away.set(device, presence);
+    if (known !== undefined || this.#notOnline.size < devicesRememberedMax) this.#notOnline.set(device, presence);
     return true;
   }
 
-  /** Devices that have spoken after what is known of them: who was told only of those silent now would wait for ever. */
-  back(reports: readonly Delivery[]): readonly Presence[] {
-    if (this.#away.size === 0) return none;
-    const back: Presence[] = [];
+  /** Returns devices that reported after they were not online: after a reconnect, servers send no `online` for them. */
+    backOnline(reports: readonly Delivery[]): readonly Presence[] {
+    if (this.#notOnline.size === 0) return none;
+    const changes: Presence[] = [];
     for (const { device, received, time } of reports) {
-      const away = this.#away.get(device);
-      if (away === undefined || (received ?? time) <= (away.since ?? 0)) continue;
-      this.#away.delete(device);
-      back.push({ device, state: 'online' });
-    }
-    return back;
+      const known = this.#notOnline.get(device);
+            if (known === undefined || (received ?? time) <= (known.since ?? 0)) continue;
+      this.#notOnline.delete(device);
+      changes.push({ device, state: 'online' });
+          }
+          return changes;
   }
 }
 

@@ -104,7 +104,7 @@ const messages: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   draining: fc.record({ afterMs: number }),
   error: fc.record({
     id,
-    code: fc.constantFrom('invalid_position', 'unavailable', 'forbidden', 'news'),
+    code: fc.constantFrom('invalid_position', 'unavailable', 'forbidden', 'weather'),
     message: fc.string(),
     retryable: flag,
   }),
@@ -119,7 +119,7 @@ const messages: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   expiring: fc.record({ inMs: number }),
   notice: fc.record({ severity: fc.string(), message: fc.string(), time: number }),
   unsubscribed: fc.record({ id }),
-  news: hostileJson,
+  weather: hostileJson,
 };
 const message = fc.oneof(
   ...Object.entries(messages).map(([kind, fields]) => ({
@@ -137,24 +137,24 @@ const text = fc.oneof(
   { weight: 1, arbitrary: fc.string() },
 );
 
-/** As an honest server begins: hostile messages are to meet a stream that works. */
+/** Replies as an honest server: hostile messages must come to a stream that works. */
 function serve(socket: FakeSocket): void {
   if (socket.sentOf('ping').length === 0) socket.welcome();
   const subscribeReply = tokenFromPositions(createPositions('e1', [[0, 0]]));
-  for (const asked of socket.sentOf('subscribe')) {
-    if (!('subscribe' in asked)) continue;
-    const { id: name, channel, after } = asked.subscribe;
+  for (const message of socket.sentOf('subscribe')) {
+      if (!('subscribe' in message)) continue;
+      const { id: name, channel, after } = message.subscribe;
     const position = after ?? subscribeReply;
-    socket.says({ subscribed: { id: name, view: Number(name.slice(1)), channel, epoch: 'e1', position, snapshot: 0 } });
+    socket.deliver({ subscribed: { id: name, view: Number(name.slice(1)), channel, epoch: 'e1', position, snapshot: 0 } });
   }
 }
 
-type Happening =
+type Event =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'pass'; readonly ms: number }
   | { readonly kind: 'binary' | 'act' | 'welcome' }
   | { readonly kind: 'close'; readonly code: number };
-const happening: fc.Arbitrary<Happening> = fc.oneof(
+const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 12, arbitrary: text.map((each) => ({ kind: 'text' as const, text: each })) },
   { weight: 6, arbitrary: fc.constant({ kind: 'welcome' as const }) },
   { weight: 2, arbitrary: fc.nat({ max: 3000 }).map((ms) => ({ kind: 'pass' as const, ms })) },
@@ -168,9 +168,9 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   },
 );
 
-test('whatever a server sends, nothing is thrown out of the socket, no loop without an end begins, and close leaves nothing', async () => {
+test('any messages of a server cause no exception in the socket and no endless loop, and close leaves nothing', async () => {
   await fc.assert(
-    fc.asyncProperty(fc.array(happening, { minLength: 10, maxLength: 80 }), fc.boolean(), async (happenings, delta) => {
+    fc.asyncProperty(fc.array(event, { minLength: 10, maxLength: 80 }), fc.boolean(), async (events, delta) => {
       const clock = createFakeClock();
       const { WebSocket, sockets, last } = fakeSockets();
       const stream = createStream({
@@ -191,11 +191,11 @@ test('whatever a server sends, nothing is thrown out of the socket, no loop with
       })().catch((error: unknown) => assert.ok(error instanceof TailraceError));
       await clock.advance(0);
       let acts = 0;
-      for (const each of happenings) {
-        // Both of a stream that moves.
+      for (const each of events) {
+        // Two, while the stream moves.
         const open = sockets.filter(({ closedWith }) => closedWith === undefined);
-        if (each.kind === 'text') for (const socket of open) socket.saysText(each.text);
-        else if (each.kind === 'binary') last()?.saysText(new ArrayBuffer(3));
+        if (each.kind === 'text') for (const socket of open) socket.deliverRaw(each.text);
+        else if (each.kind === 'binary') last()?.deliverRaw(new ArrayBuffer(3));
         else if (each.kind === 'welcome') for (const socket of open) serve(socket);
         else if (each.kind === 'close') last()?.end(each.code);
         else if (each.kind === 'pass') await clock.advance(each.ms);
@@ -209,7 +209,7 @@ test('whatever a server sends, nothing is thrown out of the socket, no loop with
       }
       const before = sockets.length;
       await clock.advance(60_000);
-      // By itself it connects no more often than the backoff lets it: 250 ms at first, 15 s at last.
+      // Bounded by the backoff: from 250 ms to 15 s.
       assert.ok(sockets.length - before <= 30, `${sockets.length - before} connections in a minute`);
       stream.close();
       await loop;
@@ -219,7 +219,7 @@ test('whatever a server sends, nothing is thrown out of the socket, no loop with
   );
 });
 
-test('a server that answers everything with nonsense is not asked in a loop, however long', async () => {
+test('a server that sends only invalid messages does not cause a reconnect loop', async () => {
   await fc.assert(
     fc.asyncProperty(text, async (nonsense) => {
       const clock = createFakeClock();
@@ -230,7 +230,7 @@ test('a server that answers everything with nonsense is not asked in a loop, how
         const socket = last();
         if (socket.closedWith === undefined) {
           if (socket.sent.length === 0) socket.welcome();
-          socket.saysText(nonsense);
+          socket.deliverRaw(nonsense);
         }
         await clock.advance(1000);
       }
@@ -242,7 +242,7 @@ test('a server that answers everything with nonsense is not asked in a loop, how
   );
 });
 
-test('whatever answers a publisher, each call ends by giveUpMs with its reports settled or an error, and with few requests', async () => {
+test('with any responses each call of a publisher settles within giveUpMs, and with few requests', async () => {
   const header = fc.constantFrom(
     '',
     '0',
@@ -274,14 +274,14 @@ test('whatever answers a publisher, each call ends by giveUpMs with its reports 
       const clock = createFakeClock();
       let requests = 0;
       const fetch = async (_url: unknown, init?: RequestInit) => {
-        const { status, header: wait, body: said, fails } = answers[requests++ % answers.length]!;
+        const { status, header: wait, body: content, fails } = answers[requests++ % answers.length]!;
         if (fails === 'network') throw new TypeError('fetch failed');
         if (fails === 'hangs')
           return await new Promise<Response>((_resolve, reject) =>
             init?.signal?.addEventListener('abort', () => reject(init.signal?.reason)),
           );
         const isEmpty = status === 204 || status === 205 || status === 304;
-        return new Response(isEmpty ? null : said, { status, headers: { 'retry-after': wait } });
+        return new Response(isEmpty ? null : content, { status, headers: { 'retry-after': wait } });
       };
       const publisher = createPublisher({
         url: 'http://a.test',

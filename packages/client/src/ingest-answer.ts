@@ -2,10 +2,10 @@ import { type ErrorCode, shown, TailraceError } from '@tailrace/protocol/error';
 import { retryAfterMs } from './retry-after.ts';
 
 /**
- * What an answer of ingest means for the batch that was sent.
- * - `settled`: each report is in the log or refused; `refusals` by index.
- * - `retry`: later, not before `afterMs` where the server said so.
- * - `split`: too much at once.
+ * The meaning of a response of ingest for the batch that was sent.
+ * - `settled`: each report is in the log or refused; `refusals` are by index.
+ * - `retry`: to be sent again, not before `afterMs` where the server sent `Retry-After`.
+ * - `split`: to be sent in smaller batches.
  * - `failed`: the whole batch, for good.
  */
 export type IngestAnswer =
@@ -17,10 +17,10 @@ export type IngestAnswer =
   | { readonly kind: 'split'; readonly error: TailraceError }
   | { readonly kind: 'failed'; readonly error: TailraceError };
 
-/** An answer names each refused report; one with more bytes than this, unpacked, is not from ingest. */
+/** A response of ingest names each refused report. One with more decompressed bytes than this is not from ingest. */
 const answerBytesMax = 4 * 1024 * 1024;
 
-/** What a status that ends the matter means; others are `internal`. */
+/** Error codes of final statuses; others are `internal`. */
 const failures: Readonly<Record<number, ErrorCode>> = {
   400: 'invalid_report',
   401: 'unauthorized',
@@ -29,26 +29,26 @@ const failures: Readonly<Record<number, ErrorCode>> = {
 };
 
 /**
- * Whether the same request may succeed later. A proxy answers with any 5xx while the server behind it restarts: 502 to
- * 504, 505 and 507, and those of its maker, such as 520 to 530 of a content delivery network. 501 alone says that it
- * will be so for good (RFC 9110, section 15.6.2). Below 400 something on the way has answered, as a portal that
- * redirects to its page; browsers hide the status of a redirect, 0.
+ * Returns whether the same request may succeed later. Proxies respond with any 5xx while their upstream restarts: 502
+ * to 504, 505 and 507, and vendors' own, such as 520 to 530 of a content delivery network. Only 501 is permanent (RFC
+ * 9110, section 15.6.2). Statuses below 400 come from an intermediary, such as a captive portal that redirects to its
+ * page. Browsers hide the status of a redirect, 0.
  */
 function isRetryable(status: number): boolean {
   return status < 400 || status === 408 || status === 425 || status === 429 || (status >= 500 && status !== 501);
 }
 
 /**
- * Reads a response to `POST /v1/ingest` of `count` reports. Never throws for what the response holds; a broken body
- * rejects as fetch does.
+ * Parses a response to `POST /v1/ingest` of `count` reports. Never throws for the content of the response; a broken
+ * body rejects as fetch does.
  */
 export async function ingestAnswerFrom(response: Response, count: number, nowMs: number): Promise<IngestAnswer> {
   const { status } = response;
   const { text, isWhole } = await textOf(response);
   const body = isWhole ? objectFrom(text) : undefined;
-  // Without a message of ingest's own it was something on the way that answered, in HTML: the beginning of that is
-  // enough to recognize it.
-  const to = response.headers.get('location');
+  // Without an error of ingest the response is from an intermediary, usually in HTML, whose first characters identify
+  // it.
+    const to = response.headers.get('location');
   const reason =
     messageOf(body) ??
     `ingest, or a proxy before it, answered ${status}${to ? `, see ${shown(to)}` : ''}${text && `: ${shown(text)}`}`;
@@ -57,8 +57,8 @@ export async function ingestAnswerFrom(response: Response, count: number, nowMs:
     const refusals = refusalsFrom(body, count);
     if (refusals !== undefined) return { kind: 'settled', refusals };
   }
-  // Where something on the way has answered for ingest it is not known whether the reports are in the log. To send them
-  // again is harmless (their ids).
+  // After a response of an intermediary it is unknown whether the reports are in the log. A retry is harmless, because
+    // they have message IDs.
   if (isTaken || isRetryable(status))
     return {
       kind: 'retry',
@@ -75,9 +75,9 @@ export async function ingestAnswerFrom(response: Response, count: number, nowMs:
   };
 }
 
-/** Of an answer that is too long only the beginning is read: it may have no end, or be unpacked to any size. */
+/** Reads at most `answerBytesMax` bytes: a response may be endless, or decompress to any size. */
 async function textOf(response: Response): Promise<{ readonly text: string; readonly isWhole: boolean }> {
-  // React Native has no streams.
+  // React Native has no response streams.
   if (!response.body) return { text: await response.text(), isWhole: true };
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
@@ -101,7 +101,7 @@ function objectFrom(text: string): Readonly<Record<string, unknown>> | undefined
   }
 }
 
-/** `{"error":{"code","message"}}` or `{"code","message"}`. */
+/** Returns the message of `{"error":{"code","message"}}` or `{"code","message"}`. */
 function messageOf(body: Readonly<Record<string, unknown>> | undefined): string | undefined {
   const error = body?.['error'];
   const holder = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : body;
@@ -109,7 +109,7 @@ function messageOf(body: Readonly<Record<string, unknown>> | undefined): string 
   return typeof message === 'string' && message !== '' ? message.slice(0, 500) : undefined;
 }
 
-/** Undefined where the body is not an IngestResult for this many reports. */
+/** Returns the refusals of an IngestResult for `count` reports; undefined for any other body. */
 function refusalsFrom(body: Readonly<Record<string, unknown>> | undefined, count: number) {
   const accepted = body?.['accepted'] ?? 0;
   const rejected = body?.['rejected'] ?? [];
@@ -127,6 +127,6 @@ function refusalsFrom(body: Readonly<Record<string, unknown>> | undefined, count
     if (!Number.isInteger(index) || (index as number) < 0 || (index as number) >= count) return undefined;
     refusals.set(index as number, { code: String(code), message: String(message) });
   }
-  // One that is named twice stands for another that is not in the log either.
+  // A repeated index stands for another report that is not in the log either.
   return refusals.size === rejected.length ? refusals : undefined;
 }

@@ -1,13 +1,12 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 
-/** Levels of lists and objects. A report has four: a list of reports, a report, its readings, a reading. */
+/** Levels of nested lists and objects. A list of reports has four: the list, a report, its readings, a reading. */
 const levelsMax = 8;
 
 /**
- * Throws `invalid_report` for what JSON.stringify throws at or turns into something else: NaN and infinities (null),
- * bigint, functions and symbols, dates (a text), undefined in a list or as a reading's `value`; and for more than
- * `levelsMax` levels, which is how an object that contains itself is found. The message names the value, as in
- * `readings[0].value`.
+ * Throws `invalid_report` for values that JSON.stringify rejects or converts: NaN and infinities (null), bigint,
+ * functions and symbols, dates (a text), undefined in a list or as a reading's `value`. Also for more than `levelsMax`
+ * levels, which detects cycles. The message has the path, as in `readings[0].value`.
  */
 export function assertJsonData(value: unknown): void {
   const error = errorIn(value, 0);
@@ -15,8 +14,8 @@ export function assertJsonData(value: unknown): void {
 }
 
 /**
- * The path to what is wrong, and what it is. Put together on the way back: reports are checked at the rate at which a
- * device sends them.
+ * Returns the path of the invalid value and the error. The path is built on return, so that valid reports cost no
+ * strings.
  */
 function errorIn(value: unknown, depth: number): string | undefined {
   const kind = typeof value;
@@ -39,7 +38,7 @@ function errorIn(value: unknown, depth: number): string | undefined {
   } else {
     for (const key of Object.keys(value as object)) {
       const each = (value as Record<string, unknown>)[key];
-      // Other keys JSON leaves out, and so may a program.
+      // JSON leaves out other keys that are undefined.
       const error = each === undefined && key !== 'value' ? undefined : errorIn(each, depth + 1);
       if (error !== undefined) return `.${key}${error}`;
     }

@@ -1,19 +1,19 @@
 import { type Connection, type ConnectionOptions, openConnection } from './connection.ts';
 import type { SubscriptionRecord } from './subscription-record.ts';
 
-/** What whoever opens a link hears of it. */
+/** Listeners of a link. */
 export type LinkListener = Pick<ConnectionOptions, 'onWelcome' | 'onMessage' | 'onLost'>;
 
 /**
- * One connection with what it serves. Subscriptions outlive it, and while a stream moves they are on two. Data comes under the number of a view, which
- * means something on its connection only.
+ * One connection with its subscriptions. They outlive it, and are on two links while a stream moves. Data has the
+ * number of a view, which is local to a connection.
  */
 export class Link {
   readonly #connection: Connection;
   readonly #byView = new Map<number, Set<SubscriptionRecord>>();
-  /** What was asked for and not refused, with the view once it is answered. */
-  readonly #asked = new Map<SubscriptionRecord, number | undefined>();
-  /** Welcome. */
+  /** Requested subscriptions that were not refused, with their view once they are subscribed. */
+    readonly #requested = new Map<SubscriptionRecord, number | undefined>();
+    /** Undefined before `welcome`. */
   node: { readonly session: string; readonly node: string } | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -26,46 +26,46 @@ export class Link {
     });
   }
 
-  /** Where it goes to; undefined while that is not known. */
+  /** Undefined until it is resolved. */
   get url(): string | undefined {
     return this.#connection.url;
   }
 
-  /** Whether it serves the subscription. */
+  /** Returns whether the link serves the subscription. */
   serves(record: SubscriptionRecord): boolean {
-    return this.#asked.get(record) !== undefined;
+    return this.#requested.get(record) !== undefined;
   }
 
-  /** Whether it was asked for the subscription, and has not refused it. */
-  isAsked(record: SubscriptionRecord): boolean {
-    return this.#asked.has(record);
+  /** Returns whether the subscription was requested and not refused. */
+  isRequested(record: SubscriptionRecord): boolean {
+    return this.#requested.has(record);
   }
 
-  /** Asks for the subscription, where that is wanted. */
-  ask(record: SubscriptionRecord): void {
-    if (this.node === undefined || !record.isWanted || this.#asked.has(record)) return;
-    this.#asked.set(record, undefined);
-    this.#connection.send({ subscribe: record.wish() });
+  /** Requests the subscription, unless it is stopped or already requested. */
+    subscribe(record: SubscriptionRecord): void {
+    if (this.node === undefined || !record.isWanted || this.#requested.has(record)) return;
+    this.#requested.set(record, undefined);
+    this.#connection.send({ subscribe: record.subscribeRequest() });
   }
 
-  answered(record: SubscriptionRecord, view: number): void {
+  subscribed(record: SubscriptionRecord, view: number): void {
     this.#forgetView(record);
-    this.#asked.set(record, view);
+    this.#requested.set(record, view);
     const sharing = this.#byView.get(view);
     if (sharing === undefined) this.#byView.set(view, new Set([record]));
     else sharing.add(record);
-    // It was stopped while the answer was under way.
-    if (record.stopped) this.#connection.send({ pause: { id: record.id } });
+    // It was stopped before the reply came.
+    if (record.isStopped) this.#connection.send({ pause: { id: record.id } });
   }
 
   refused(record: SubscriptionRecord): void {
     this.#forgetView(record);
-    this.#asked.delete(record);
+    this.#requested.delete(record);
   }
 
-  /** Tells the server to let it go. What still comes is nobody's. */
-  drop(record: SubscriptionRecord): void {
-    if (!this.#asked.has(record)) return;
+  /** Unsubscribes. Data that still comes is ignored. */
+    unsubscribe(record: SubscriptionRecord): void {
+    if (!this.#requested.has(record)) return;
     this.refused(record);
     this.#connection.send({ unsubscribe: { id: record.id } });
   }
@@ -74,19 +74,19 @@ export class Link {
     if (this.serves(record)) this.#connection.send({ pause: { id: record.id } });
   }
 
-  /** Goes on where it was, by whatever way there is. */
+  /** Resumes the subscription, or requests it again at its position. */
   resume(record: SubscriptionRecord, speed?: number): void {
-    if (!this.#asked.has(record)) this.ask(record);
+    if (!this.#requested.has(record)) this.subscribe(record);
     else if (this.serves(record)) {
       this.#connection.send({ resume: { id: record.id, ...(speed === undefined ? {} : { speed }) } });
     }
   }
 
-  /** Those to whom the view's frames go. */
+  /** Returns the subscriptions of the view. */
   of(view: number): Iterable<SubscriptionRecord> {
     const sharing = this.#byView.get(view);
-    // A listener may unsubscribe while they are told.
-    return sharing === undefined ? nobody : sharing.size === 1 ? sharing : [...sharing];
+    // A copy, because a listener may unsubscribe.
+        return sharing === undefined ? none : sharing.size === 1 ? sharing : [...sharing];
   }
 
   leave(reason: string): void {
@@ -94,7 +94,7 @@ export class Link {
   }
 
   #forgetView(record: SubscriptionRecord): void {
-    const view = this.#asked.get(record);
+    const view = this.#requested.get(record);
     if (view === undefined) return;
     const sharing = this.#byView.get(view);
     sharing?.delete(record);
@@ -102,4 +102,4 @@ export class Link {
   }
 }
 
-const nobody: readonly SubscriptionRecord[] = [];
+const none: readonly SubscriptionRecord[] = [];

@@ -1,20 +1,24 @@
 import type { ClientClock } from './clock.ts';
 
-/** Between two moves at least, ms; up to half as much again by chance, so that clients told together do not move together. */
+/** Minimum interval between two moves, ms; with up to 50 % jitter, so that clients do not all move at the same time. */
 const moveGapMs = 10_000;
-/** An address that was left, or where a move failed, is not gone to again for this long, ms: two nodes that each send to the other are not believed. */
+/**
+ * How long a URL is avoided after the stream left it or failed to move there, ms. Two nodes that redirect to each other
+ * cause no loop.
+ */
 const avoidMs = 60_000;
-/** Addresses remembered for that. With more than this many the stream stays where it is. */
+/** Most avoided URLs. At this many the stream does not move. */
 const avoidedMax = 64;
 
-/** What the policy looks at of a subscription. */
+/** The state of a subscription that the policy needs. */
 export interface Placed {
-  readonly home: string | undefined;
+  /** The URL from `moved`. */
+    readonly home: string | undefined;
   readonly isSettled: boolean;
-  readonly refusedForGood: boolean;
+  readonly isRefusedForGood: boolean;
 }
 
-/** When and where to a stream goes that was told where its channels live. To stay is never wrong: any node serves any channel. */
+/** Decides when and where a stream moves after `moved`. Staying is always correct: every node serves every channel. */
 export class MovePolicy {
   readonly #clock: ClientClock;
   readonly #random: () => number;
@@ -26,11 +30,14 @@ export class MovePolicy {
     this.#random = random;
   }
 
-  /** The one address where all subscriptions live, if there is one and it is another than this one; each of them can go there without a gap. */
+  /**
+   * Returns the common home of all subscriptions, where it differs from `url` and each can move there without a gap;
+   * undefined otherwise.
+   */
   target(subscriptions: Iterable<Placed>, url: string | undefined): string | undefined {
     let home: string | undefined;
     for (const subscription of subscriptions) {
-      if (subscription.refusedForGood) continue;
+      if (subscription.isRefusedForGood) continue;
       if (!subscription.isSettled || subscription.home === undefined) return undefined;
       if (home !== undefined && subscription.home !== home) return undefined;
       home = subscription.home;
@@ -38,17 +45,17 @@ export class MovePolicy {
     return home === undefined || home === url || this.#isAvoided(home, url) ? undefined : home;
   }
 
-  /** How long to wait before the next move, ms. */
+  /** Time until the next move is allowed, ms. */
   get waitMs(): number {
     return Math.max(0, this.#notBeforeMs - this.#clock.monotonic());
   }
 
-  /** A move begins. */
-  begin(): void {
+  /** Records the start of a move. */
+    start(): void {
     this.#notBeforeMs = this.#clock.monotonic() + moveGapMs * (1 + this.#random() / 2);
   }
 
-  /** The address was left, or could not be moved to. */
+  /** Records that the stream left the URL, or failed to move there. */
   avoid(url: string): void {
     this.#avoided.set(url, this.#clock.monotonic() + avoidMs);
   }
@@ -56,7 +63,7 @@ export class MovePolicy {
   #isAvoided(home: string, url: string | undefined): boolean {
     const nowMs = this.#clock.monotonic();
     for (const [avoided, untilMs] of this.#avoided) if (untilMs <= nowMs) this.#avoided.delete(avoided);
-    // Nobody who was promised an encrypted connection is sent on to one that is not.
+    // An encrypted connection never moves to an unencrypted one.
     const isDowngrade = url?.startsWith('wss:') === true && !home.startsWith('wss:');
     return isDowngrade || this.#avoided.has(home) || this.#avoided.size >= avoidedMax;
   }

@@ -7,7 +7,7 @@ import { createTestServer } from './testing.ts';
 
 const home = 'ws://fanout-1.test/v1/stream';
 
-/** A stream that is live with one subscription, and what it was given. */
+/** Creates a live stream with one subscription, and collects its reports. */
 async function setUp(options: { follow?: boolean; url?: string | string[] } = {}) {
   const server = createTestServer();
   const stream = server.stream(options);
@@ -25,12 +25,12 @@ async function setUp(options: { follow?: boolean; url?: string | string[] } = {}
   return { server, stream, nodes, seqs, subscription, report };
 }
 
-test('a stream that is told where its only channel lives goes there, and shows no pause, loss or repeat', async () => {
+test('after `moved` a stream moves to the node of its only channel, without a pause, loss or duplicate', async () => {
   const { server, stream, nodes, seqs, subscription, report } = await setUp();
   const states: string[] = [];
   await report();
   server.moved('plant1.a', 'ws://fanout-1.test');
-  // While the second connection is being made.
+  // While the second connection is being opened.
   for (let turn = 0; turn < 30; turn++) {
     server.publish('plant1.a', { n: 1 });
     await Promise.resolve();
@@ -50,25 +50,25 @@ test('a stream that is told where its only channel lives goes there, and shows n
   assert.deepEqual(new Set(states), new Set(['live']));
 });
 
-/** A stream with two subscriptions, whose second connection has answered for the first of them. */
+/** Creates a stream with two subscriptions, whose second connection has replied to the first of them. */
 function inMove<T>(subscribe: (stream: Stream) => T) {
   const { WebSocket, sockets } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
   const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
   const answer = (socket: (typeof sockets)[number], id: string) =>
-    socket.says({ subscribed: { id, view: id === 's1' ? 1 : 2, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
+    socket.deliver({ subscribed: { id, view: id === 's1' ? 1 : 2, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
   const first = subscribe(stream);
   stream.subscribe('p.a');
   sockets[0]!.welcome();
   answer(sockets[0]!, 's1');
   answer(sockets[0]!, 's2');
-  sockets[0]!.says({ moved: { channel: 'p.a', url: 'ws://b' } });
+  sockets[0]!.deliver({ moved: { channel: 'p.a', url: 'ws://b' } });
   sockets[1]!.welcome();
   answer(sockets[1]!, 's1');
   return { stream, sockets, answer, first };
 }
 
-test('the first connection is left only when the second one has answered for every subscription', () => {
+test('the first connection is closed only when the second one has replied to every subscription', () => {
   const got: number[] = [];
   const { stream, sockets, answer } = inMove((each) =>
     each.subscribe('p.a', { onReports: (reports) => got.push(...reports.map(({ seq }) => seq)) }),
@@ -82,7 +82,7 @@ test('the first connection is left only when the second one has answered for eve
   stream.close();
 });
 
-test('a loop whose buffer is full while its stream moves is paused where it is served, before it is resumed there', async () => {
+test('a loop whose buffer is full during a move is paused on its serving connection, before it is resumed there', async () => {
   const {
     stream,
     sockets,
@@ -93,12 +93,12 @@ test('a loop whose buffer is full while its stream moves is paused where it is s
   answer(sockets[1]!, 's2');
   const serving = sockets.find(({ closedWith }) => closedWith === undefined)!;
   for (const seq of [2, 3]) assert.equal((await loop.next()).value?.seq, seq);
-  const asked = serving.sent.map((message) => Object.keys(message)[0]).filter((kind) => /^(pause|resume)$/.test(kind!));
-  assert.deepEqual(asked, ['pause', 'resume']);
+  const kinds = serving.sent.map((message) => Object.keys(message)[0]).filter((kind) => /^(pause|resume)$/.test(kind!));
+  assert.deepEqual(kinds, ['pause', 'resume']);
   stream.close();
 });
 
-test('a stream whose channels live in different places stays, and so does one that is told not to follow', async () => {
+test('a stream whose channels have different owners does not move, nor does one without `follow`', async () => {
   const { server, stream } = await setUp();
   stream.subscribe('plant1.b');
   await server.settled();
@@ -118,7 +118,7 @@ test('a stream whose channels live in different places stays, and so does one th
   assert.deepEqual(still.server.connections, [still.server.url]);
 });
 
-test('a move that fails leaves the stream where it is, and is not tried again for a minute', async () => {
+test('after a failed move the stream stays, and does not retry for a minute', async () => {
   const { server, nodes, report, seqs } = await setUp();
   server.setReachable(false, home);
   server.moved('plant1.a', 'ws://fanout-1.test');
@@ -136,7 +136,7 @@ test('a move that fails leaves the stream where it is, and is not tried again fo
   assert.deepEqual(server.connections, [home]);
 });
 
-test('two nodes that each send to the other are not believed, and moves keep their distance', async () => {
+test('two nodes that redirect to each other cause no loop, and moves have a minimum interval', async () => {
   const { server } = await setUp();
   server.moved('plant1.a', 'ws://fanout-1.test');
   await server.settled();
@@ -153,7 +153,7 @@ test('two nodes that each send to the other are not believed, and moves keep the
   assert.deepEqual(server.connections, ['ws://fanout-3.test/v1/stream']);
 });
 
-test('from a node that is lost after the move the stream falls back to its own address, with its position', async () => {
+test('after the loss of its new node a stream falls back to its own URL, with its position', async () => {
   const { server, seqs, report } = await setUp();
   await report();
   server.moved('plant1.a', 'ws://fanout-1.test');
@@ -167,12 +167,12 @@ test('from a node that is lost after the move the stream falls back to its own a
   assert.deepEqual(seqs, [0, 1, 2]);
 });
 
-test('where the first connection is lost in the middle of a move, the second one takes over', async () => {
+test('when the first connection is lost during a move, the second one takes over', async () => {
   const { server, nodes, seqs, report } = await setUp();
   await report();
   server.moved('plant1.a', 'ws://fanout-1.test');
   while (server.connections.length < 2) await Promise.resolve();
-  // Welcome, but not yet asked for anything.
+  // After `welcome`, before any subscribe request.
   for (let turn = 0; turn < 3; turn++) await Promise.resolve();
   server.drop(1006, server.url);
   await report();
@@ -183,17 +183,17 @@ test('where the first connection is lost in the middle of a move, the second one
   assert.deepEqual(seqs, [0, 1, 2]);
 });
 
-test('a connection with a promise of encryption is not left for one without', async () => {
+test('an encrypted connection does not move to an unencrypted one', async () => {
   const { server } = await setUp({ url: 'wss://plant.test' });
   server.moved('plant1.a', 'ws://fanout-1.test');
   await server.settled();
   assert.deepEqual(server.connections, ['wss://plant.test/v1/stream']);
 });
 
-test('when the server is about to stop the stream has another connection before it does', async () => {
+test('a stream moves to another node before a draining server closes', async () => {
   const { server, nodes, seqs, report } = await setUp({ url: ['ws://a.test', 'ws://b.test'] });
   await report();
-  server.say({ draining: { afterMs: 3000 } });
+  server.send({ draining: { afterMs: 3000 } });
   await server.clock.advance(0);
   assert.deepEqual(server.connections, ['ws://b.test/v1/stream']);
   await report();
@@ -201,10 +201,10 @@ test('when the server is about to stop the stream has another connection before 
   assert.deepEqual(seqs, [0, 1]);
 });
 
-test('where the other node cannot be had yet, the stream tries again before the server stops', async () => {
+test('while the other node is unreachable, the stream retries before the draining server closes', async () => {
   const { server, seqs, report } = await setUp({ url: ['ws://a.test', 'ws://b.test'] });
   server.setReachable(false);
-  server.say({ draining: { afterMs: 3000 } });
+  server.send({ draining: { afterMs: 3000 } });
   await server.clock.advance(500);
   assert.deepEqual(server.connections, ['ws://a.test/v1/stream']);
   server.setReachable(true);
@@ -214,38 +214,38 @@ test('where the other node cannot be had yet, the stream tries again before the 
   assert.deepEqual(seqs, [0]);
 });
 
-test('a position that the other node cannot serve without a gap keeps the stream where there is none', async () => {
+test('a stream does not move where the other node would leave a gap', async () => {
   const { server, seqs, report } = await setUp();
   await report();
-  // Of other devices, in all partitions: that these were nothing for this channel the other node does not know.
+  // Reports of other devices, in all partitions: the other node cannot know that none was in this channel.
   for (let index = 0; index < 20; index++) server.publish(`plant2.d${index}`, { n: 1 });
   server.trim();
   server.moved('plant1.a', 'ws://fanout-1.test');
   await server.settled();
-  assert.ok(server.received.filter((message) => 'subscribe' in message).length === 2, 'it was tried');
+  assert.ok(server.received.filter((message) => 'subscribe' in message).length === 2, 'a move was attempted');
   assert.deepEqual(server.connections, [server.url]);
   await report();
   assert.equal(seqs.length, 2);
 });
 
-test('a subscription that the first server could not hear is live after the move, and one that the second cannot hear is not', () => {
+test('an interrupted subscription is live after a move, and interrupted again where the second server is, too', () => {
   const { WebSocket, sockets } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
   const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
   const answer = (socket: (typeof sockets)[number]) =>
-    socket.says({ subscribed: { id: 's1', view: 1, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
+    socket.deliver({ subscribed: { id: 's1', view: 1, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
   const subscription = stream.subscribe('p.a');
   const state = (): string => subscription.state.name;
   sockets[0]!.welcome();
   answer(sockets[0]!);
-  sockets[0]!.says({ interrupted: { view: 1, since: 1, partitions: [0] } });
+  sockets[0]!.deliver({ interrupted: { view: 1, since: 1, partitions: [0] } });
   assert.equal(state(), 'interrupted');
-  sockets[0]!.says({ moved: { channel: 'p.a', url: 'ws://b' } });
+  sockets[0]!.deliver({ moved: { channel: 'p.a', url: 'ws://b' } });
   sockets[1]!.welcome();
   answer(sockets[1]!);
   assert.equal(sockets[0]!.closedWith, 1000);
   assert.equal(state(), 'live');
-  sockets[1]!.says({ interrupted: { view: 1, since: 2, partitions: [0] } });
+  sockets[1]!.deliver({ interrupted: { view: 1, since: 2, partitions: [0] } });
   assert.equal(state(), 'interrupted');
   stream.close();
 });

@@ -7,48 +7,50 @@ import type { Loss } from './state.ts';
 import type { BoundedStreamOptions } from './stream-options.ts';
 import type { SubscriptionRecord } from './subscription-record.ts';
 
-/** What a move needs of its stream. */
+/** The stream, as a move needs it. */
 interface Mover {
   open(url: string | (() => Promise<string>), listener: LinkListener): Link;
-  /** Of the stream's own addresses, the next one. */
+  /** Returns the next of the stream's own URLs. */
   anotherUrl(): string | (() => Promise<string>);
   isLive(): boolean;
-  /** The connection that serves now. */
+  /** Returns the serving link. */
   current(): Link | undefined;
-  /** A message of a connection that serves, and the end of one. */
-  take(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void;
+  /** Receives a message of a serving link. */
+    onMessage(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void;
+    /** Called when a serving link is lost. */
   lost(link: Link, loss: Loss): void;
-  /** From here on this connection serves. */
+  /** Called when the link becomes the serving one. */
   moved(link: Link): void;
 }
 
-/** A move may take as many deadlines of an answer. */
+/** Timeout of a move, in multiples of `deadlineMs`. */
 const deadlinesMax = 3;
 
-/** What a move may take: of the time that a server still has before it closes, the last of this is too late to begin one, ms. */
+/** Expected duration of a move, ms. None starts in this time before a draining server closes. */
 const moveMs = 1000;
-/** Between a try to leave a server that stops and the next one, ms. */
+/** Minimum interval between attempts to leave a draining server, ms. */
 const retryMsMin = 100;
 
 /**
- * Make before break: a second connection is opened where the stream is to go, every subscription asks there from its position on, and only when each is
- * answered without a gap the first connection is left. Until then both bring reports; both are in order and without gaps, so that leaving out what is
- * not newer gives each report once. Whatever goes wrong, the stream stays where it is.
+ * Make before break: a second connection is opened to the target, and every subscription subscribes there from its
+ * position. When each has its reply without a gap, the first connection is closed. Until then both deliver reports, in
+ * order and without gaps, so dropping those that are not newer delivers each report once. On any error the stream stays
+ * on its first connection.
  *
- * One step at a time: `idle` → (timer) → `opening` (the second link is there) → `idle`.
+ * States: `idle` → (timer) → `opening` (the second link exists) → `idle`.
  */
 export class Move {
   readonly #options: BoundedStreamOptions;
   readonly #subscriptions: ReadonlyMap<string, SubscriptionRecord>;
   readonly #mover: Mover;
   readonly #policy: MovePolicy;
-  /** Where the second connection goes, while there is one. `home`: an address of a `moved`. */
+  /** The second connection, while it exists. `home`: its URL, where it is from a `moved`. */
   #second: { readonly link: Link; readonly home: string | undefined } | undefined;
-  /** Idle: looks again. Opening: gives up. */
+  /** While idle: starts a move. While opening: its timeout. */
   #timer: { cancel(): void } | undefined;
-  /** The server is about to stop: after this moment of the clock's `monotonic` it is too late to move. */
+  /** While the server drains: the last monotonic time at which a move may start, ms. */
   #leaveByMs: number | undefined;
-  #ended = false;
+  #isClosed = false;
 
   constructor(options: BoundedStreamOptions, subscriptions: ReadonlyMap<string, SubscriptionRecord>, mover: Mover) {
     this.#options = options;
@@ -57,52 +59,52 @@ export class Move {
     this.#policy = new MovePolicy(options.clock, options.random);
   }
 
-  /** The server says where a channel lives. */
-  told({ channel, url }: Moved): void {
+  /** Handles `moved`: another node owns the channel's device. */
+    onMoved({ channel, url }: Moved): void {
     let home: string;
     try {
       home = endpointUrl(url, '/v1/stream');
     } catch {
-      // An address that nobody can go to: the stream is served where it is.
+      // An invalid URL: the stream stays.
       return;
     }
     for (const record of this.#subscriptions.values()) if (record.channel === channel) record.home = home;
     this.consider();
   }
 
-  /** The server is about to stop: any other node is better, if one can be had before. At a moment by chance, because all its clients were told. */
-  draining(afterMs: number): void {
+  /** Handles `draining`: moves to any other node before the server closes, at a random time, since all clients move. */
+    onDraining(afterMs: number): void {
     if (!this.#options.follow) return;
     this.#leaveByMs = this.#options.clock.monotonic() + afterMs - moveMs;
     this.#leave(0, Number.POSITIVE_INFINITY);
   }
 
-  /** Moves before it is too late; tries again, soon, where that fails: a balancer may not know yet that the node goes. */
+  /** Moves before the server closes. Retries soon: a load balancer may still route to the draining node. */
   #leave(waitMsMin: number, waitMsMax: number): void {
     const { clock, random } = this.#options;
-    if (this.#ended || this.#leaveByMs === undefined || this.#second !== undefined) return;
+    if (this.#isClosed || this.#leaveByMs === undefined || this.#second !== undefined) return;
     const leftMs = this.#leaveByMs - clock.monotonic();
     if (leftMs < 0) return;
     this.#timer?.cancel();
     const waitMs = Math.max(waitMsMin, random() * Math.min(waitMsMax, leftMs));
     this.#timer = clock.after(waitMs, () => {
-      if (this.#canMove()) this.#begin(this.#mover.anotherUrl(), undefined);
+      if (this.#canMove()) this.#start(this.#mover.anotherUrl(), undefined);
       this.#leave(retryMsMin, moveMs);
     });
   }
 
-  /** Goes where all subscriptions live, if that is due and possible now. */
+  /** Moves to the common home of all subscriptions, where that is due and possible. */
   consider(): void {
     if (!this.#options.follow || this.#leaveByMs !== undefined || !this.#canMove()) return;
     const home = this.#policy.target(this.#subscriptions.values(), this.#mover.current()?.url);
     if (home === undefined) return;
     const { waitMs } = this.#policy;
     this.#timer?.cancel();
-    if (waitMs === 0) this.#begin(home, home);
+    if (waitMs === 0) this.#start(home, home);
     else this.#timer = this.#options.clock.after(waitMs, () => this.consider());
   }
 
-  /** The subscriptions change, or the connection was lost: what was planned on them does not hold any more. */
+  /** Aborts a move, because the subscriptions change or a connection was lost. */
   abandon(): void {
     this.#timer?.cancel();
     this.#second?.link.leave('the client stays where it is');
@@ -110,13 +112,13 @@ export class Move {
     this.#leave(retryMsMin, moveMs);
   }
 
-  end(): void {
-    this.#ended = true;
+  close(): void {
+    this.#isClosed = true;
     this.abandon();
   }
 
-  /** The connection was lost: the second one where it is welcome already. What it has not answered yet waits. */
-  rescue(): Link | undefined {
+  /** The first connection was lost: returns the second one, where it has its `welcome`. */
+    takeOver(): Link | undefined {
     const link = this.#second?.link;
     this.#leaveByMs = undefined;
     if (link?.node === undefined) this.abandon();
@@ -125,21 +127,21 @@ export class Move {
   }
 
   #canMove(): boolean {
-    return !this.#ended && this.#second === undefined && this.#mover.isLive();
+    return !this.#isClosed && this.#second === undefined && this.#mover.isLive();
   }
 
-  #begin(url: string | (() => Promise<string>), home: string | undefined): void {
-    for (const record of this.#subscriptions.values()) if (!record.refusedForGood && !record.isSettled) return;
+  #start(url: string | (() => Promise<string>), home: string | undefined): void {
+    for (const record of this.#subscriptions.values()) if (!record.isRefusedForGood && !record.isSettled) return;
     this.#timer?.cancel();
-    this.#policy.begin();
+    this.#policy.start();
     const link: Link = this.#mover.open(url, {
       onWelcome: () => {
-        for (const record of this.#subscriptions.values()) link.ask(record);
-        this.#arriveIfAll(link);
+        for (const record of this.#subscriptions.values()) link.subscribe(record);
+                this.#moveIfSubscribed(link);
       },
       onMessage: (message, unreadable) => {
-        if (this.#second?.link === link) this.#take(link, message, unreadable);
-        else this.#mover.take(link, message, unreadable);
+        if (this.#second?.link === link) this.#onMessage(link, message, unreadable);
+                else this.#mover.onMessage(link, message, unreadable);
       },
       onLost: (loss) => {
         if (this.#second?.link === link) this.#fail();
@@ -151,25 +153,25 @@ export class Move {
     this.#timer = clock.after(deadlinesMax * deadlineMs, () => this.#fail());
   }
 
-  /** Of the second connection, while the first serves. */
-  #take(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void {
+  /** Handles messages of the second connection, while the first serves. */
+    #onMessage(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void {
     if ('subscribed' in message) {
       const { id, view, epoch, recovered } = message.subscribed;
       const record = this.#subscriptions.get(id);
       if (record === undefined) return;
-      // There would be a gap, which the first connection does not have.
+      // The second connection would have a gap, the first one has none.
       if (recovered === false || !record.delivered.knows(epoch)) this.#fail();
       else {
-        link.answered(record, view);
-        this.#arriveIfAll(link);
+        link.subscribed(record, view);
+                this.#moveIfSubscribed(link);
       }
     } else if ('error' in message || 'interrupted' in message || 'draining' in message) this.#fail();
-    else if (!('moved' in message)) this.#mover.take(link, message, unreadable);
+    else if (!('moved' in message)) this.#mover.onMessage(link, message, unreadable);
   }
 
-  #arriveIfAll(link: Link): void {
+  #moveIfSubscribed(link: Link): void {
     for (const record of this.#subscriptions.values()) {
-      if (!record.refusedForGood && !record.stopped && !link.serves(record)) return;
+      if (!record.isRefusedForGood && !record.isStopped && !link.serves(record)) return;
     }
     const first = this.#mover.current();
     if (this.#second?.home !== undefined && first?.url !== undefined) this.#policy.avoid(first.url);
@@ -185,7 +187,7 @@ export class Move {
     this.#second = undefined;
     for (const record of this.#subscriptions.values()) {
       record.home = undefined;
-      // What the first server did not hear the second one does: else it would have said so, and not been moved to.
+      // The second server receives all partitions: otherwise it would have sent `interrupted`, which aborts a move.
       if (link?.serves(record)) record.restored();
     }
   }

@@ -1,4 +1,4 @@
-/** Calls a listener. What it throws stops nothing here, and goes to the program's handler of uncaught errors. */
+/** Calls a listener. Its exception does not affect the caller, but goes to the program's handler of uncaught errors. */
 export function notify(call: () => void): void {
   try {
     call();

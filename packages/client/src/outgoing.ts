@@ -2,22 +2,22 @@ import type { TailraceError } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
 import { utf8Bytes } from '@tailrace/protocol/text';
 
-/** A report that ingest refused, and why. */
+/** A report that ingest refused, and the reason. */
 export interface RefusedReport {
   readonly report: Report;
   readonly code: string;
-  /** What is wrong with it, with the value, and what would be right. */
+  /** What was expected, and the invalid value. */
   readonly message: string;
 }
 
-/** What became of the reports of one `publish`. */
+/** The result of the reports of one `publish`. */
 export interface PublishResult {
-  /** In the log, for good. */
+  /** Number of reports that are durable in the log. */
   readonly accepted: number;
   readonly refused: readonly RefusedReport[];
 }
 
-/** The reports of one call, waiting for the fate of each. */
+/** The reports of one call of `publish`. Resolves when each has its result. */
 export class Publication {
   readonly promise: Promise<PublishResult>;
   readonly #refused: RefusedReport[] = [];
@@ -41,21 +41,21 @@ export class Publication {
     if (--this.#open === 0) this.#resolve({ accepted: this.#accepted, refused: this.#refused });
   }
 
-  /** The rest of its reports will not be known. */
+  /** Rejects the call, whatever the results of its other reports. */
   fail(error: TailraceError): void {
     this.#reject(error);
   }
 }
 
-/** One report on its way: encoded once, sent as often as need be. */
+/** A report in the queue: encoded once, sent until it has a result. */
 export interface Outgoing {
   readonly report: Report;
   readonly json: string;
   readonly bytes: number;
   readonly publication: Publication;
-  /** When it was given, ms of a clock that never goes back. */
+  /** When it was published, monotonic ms. */
   readonly sinceMs: number;
-  /** When it was sent first, of the same clock; undefined: it was not. */
+  /** When it was first sent, monotonic ms; undefined: not yet. */
   sentMs: number | undefined;
 }
 
@@ -65,7 +65,10 @@ export function outgoingFrom(report: Report, publication: Publication, sinceMs: 
   return { report, json, bytes: utf8Bytes(json), publication, sinceMs, sentMs: undefined };
 }
 
-/** How many of the first reports go into one request: at most `reportsMax`, and `bytesMax` unless the first one alone is larger. */
+/**
+ * Returns the number of reports for the next request: at most `reportsMax`, and `bytesMax` unless the first one alone
+ * is larger.
+ */
 export function batchLength(queue: readonly Outgoing[], reportsMax: number, bytesMax: number): number {
   let bytes = 2;
   let length = 0;
@@ -77,7 +80,7 @@ export function batchLength(queue: readonly Outgoing[], reportsMax: number, byte
   return length;
 }
 
-/** A batch as the JSON array that ingest takes. */
+/** Returns a batch as the JSON array for ingest. */
 export function batchBody(batch: readonly Outgoing[]): string {
   return `[${batch.map((outgoing) => outgoing.json).join(',')}]`;
 }

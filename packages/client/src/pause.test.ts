@@ -26,7 +26,7 @@ async function setUp(options: SubscribeOptions = {}) {
   return { server, stream, subscription, seqs, states, publish };
 }
 
-test('a paused subscription gets nothing, and when it goes on what came meanwhile comes first', async () => {
+test('a paused subscription receives nothing, and after resume the backlog comes first', async () => {
   const { server, subscription, seqs, states, publish } = await setUp();
   await publish(1);
   subscription.pause();
@@ -49,7 +49,7 @@ test('a pause outlives the connection', async () => {
   server.drop();
   await server.clock.advance(0);
   await publish(2);
-  assert.equal(server.received.filter((message) => 'subscribe' in message).length, 1, 'nothing is asked for');
+  assert.equal(server.received.filter((message) => 'subscribe' in message).length, 1, 'no subscribe request');
   assert.deepEqual(states, ['live', 'paused']);
   subscription.resume();
   await server.settled();
@@ -57,7 +57,7 @@ test('a pause outlives the connection', async () => {
   assert.deepEqual(states, ['live', 'paused', 'waiting', 'live']);
 });
 
-test('one that is paused before the answer, or while there is no connection, stays paused', async () => {
+test('a subscription paused before its reply stays paused', async () => {
   const server = createTestServer();
   const stream = server.stream();
   const got: number[] = [];
@@ -75,7 +75,7 @@ test('one that is paused before the answer, or while there is no connection, sta
   assert.deepEqual(got, [1]);
 });
 
-test('what came while it was paused can be replayed at a speed, and the state says so', async () => {
+test('the backlog of a pause can be replayed at a speed, in the state `replaying`', async () => {
   const { server, subscription, states, publish } = await setUp();
   subscription.pause();
   await server.settled();
@@ -86,7 +86,7 @@ test('what came while it was paused can be replayed at a speed, and the state sa
   assert.deepEqual(server.received.at(-1), { resume: { id: 's1', speed: 10 } });
 });
 
-test('a loop that is slower than the reports makes the server pause, and loses none', async () => {
+test('a slow loop pauses the server, and loses no report', async () => {
   const { server, subscription, publish } = await setUp({ bufferReportsMax: 4 });
   const got: number[] = [];
   const loop = (async () => {
@@ -106,7 +106,7 @@ test('a loop that is slower than the reports makes the server pause, and loses n
   assert.equal(subscription.state.name, 'ended');
 });
 
-test('what was on its way when the server was asked to pause does not fill the memory either', async () => {
+test('reports in flight at a pause are bounded, too', async () => {
   const { server, subscription } = await setUp({ bufferReportsMax: 4 });
   const iterator = subscription[Symbol.asyncIterator]();
   for (let index = 0; index < 100; index++) server.publish('plant1.a', { n: index });
@@ -125,7 +125,7 @@ test('what was on its way when the server was asked to pause does not fill the m
   );
 });
 
-test('what came for a loop that had let go of its subscription is asked for again, though the server is live by then', async () => {
+test('reports that came after a loop had unsubscribed are requested again, also after `live`', async () => {
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
   const tokenOf = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
@@ -133,7 +133,7 @@ test('what came for a loop that had let go of its subscription is asked for agai
   const socket = last();
   socket.welcome();
   const answer = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: tokenOf(0), snapshot: 0 };
-  socket.says({ subscribed: answer });
+  socket.deliver({ subscribed: answer });
   socket.data(1, [1]);
   await loop.next();
   socket.data(1, [2, 3, 4]);
@@ -143,7 +143,7 @@ test('what came for a loop that had let go of its subscription is asked for agai
     ['ping', 'subscribe', 'pause', 'resume', 'pause', 'unsubscribe'],
   );
   socket.data(1, [6]);
-  socket.says({ live: { id: 's1', position: tokenOf(6) } });
+  socket.deliver({ live: { id: 's1', position: tokenOf(6) } });
   for (let count = 0; count < 4; count++) await loop.next();
   const again = socket.sent.at(-1);
   assert.ok(again !== undefined && 'subscribe' in again);
@@ -151,12 +151,12 @@ test('what came for a loop that had let go of its subscription is asked for agai
   stream.close();
 });
 
-test('what an answer says is missing is reported, though another answer came before the subscription was live', async () => {
+test('`missing` of a reply is reported, also when another reply came before the subscription was live', async () => {
   const { clock } = createTestServer();
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock, random: () => 0 });
-  const told: SubscriptionState[] = [];
-  const subscription = stream.subscribe('plant1.>', { onState: (state) => void told.push(state) });
+  const states: SubscriptionState[] = [];
+  const subscription = stream.subscribe('plant1.>', { onState: (state) => void states.push(state) });
   const answer = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', snapshot: 0 };
   const tokenOf = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
   const reconnect = async () => {
@@ -165,19 +165,19 @@ test('what an answer says is missing is reported, though another answer came bef
     last().welcome();
   };
   last().welcome();
-  last().says({ subscribed: { ...answer, position: tokenOf(0) } });
+  last().deliver({ subscribed: { ...answer, position: tokenOf(0) } });
   const first = [{ partition: 0, from: 1, to: 4, reason: 'too_far' }] as const;
   const second = [{ partition: 0, from: 7, to: 9, reason: 'retention' }] as const;
-  told.length = 0;
+  states.length = 0;
   await reconnect();
   subscription.pause();
-  last().says({ subscribed: { ...answer, position: tokenOf(4), recovered: false, missing: first } });
+  last().deliver({ subscribed: { ...answer, position: tokenOf(4), recovered: false, missing: first } });
   await reconnect();
   subscription.resume();
-  last().says({ subscribed: { ...answer, position: tokenOf(9), recovered: false, missing: second } });
+  last().deliver({ subscribed: { ...answer, position: tokenOf(9), recovered: false, missing: second } });
   await reconnect();
-  last().says({ subscribed: { ...answer, position: tokenOf(9), recovered: true } });
-  const lives = told.flatMap((state) => (state.name === 'live' ? [state] : []));
+  last().deliver({ subscribed: { ...answer, position: tokenOf(9), recovered: true } });
+  const lives = states.flatMap((state) => (state.name === 'live' ? [state] : []));
   assert.deepEqual(lives, [
     { name: 'live', devices: 0, recovered: false, missing: [...first, ...second] },
     { name: 'live', devices: 0, recovered: true },
@@ -185,7 +185,7 @@ test('what an answer says is missing is reported, though another answer came bef
   stream.close();
 });
 
-test('a pause that crosses a refusal does not make that one for good', async () => {
+test('a pause that crosses a refusal does not make it permanent', async () => {
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
   const subscription = stream.subscribe('plant1.>', { bufferReportsMax: 1 });
@@ -196,8 +196,8 @@ test('a pause that crosses a refusal does not make that one for good', async () 
   socket.data(1, [1]);
   assert.equal(socket.sentOf('pause').length, 1);
   const message = 'expected less';
-  socket.says({ error: { id: 's1', code: 'rate_limited', message, retryable: true } });
-  socket.says({ error: { id: 's1', code: 'not_found', message, retryable: false } });
+  socket.deliver({ error: { id: 's1', code: 'rate_limited', message, retryable: true } });
+  socket.deliver({ error: { id: 's1', code: 'not_found', message, retryable: false } });
   assert.equal(subscription.state.name === 'failed' && subscription.state.error.code, 'rate_limited');
   await loop.next();
   assert.equal(socket.sentOf('subscribe').length, 2);
@@ -207,7 +207,7 @@ test('a pause that crosses a refusal does not make that one for good', async () 
   stream.close();
 });
 
-test('the position of a loop is that of the report in hand, and a later subscription goes on from it', async () => {
+test('the position of a loop is that of the current report, and a later subscription resumes from it', async () => {
   const { server, stream, subscription, publish } = await setUp();
   const iterator = subscription[Symbol.asyncIterator]();
   await publish(5);
@@ -223,7 +223,7 @@ test('the position of a loop is that of the report in hand, and a later subscrip
   await server.settled();
 });
 
-test('a signal keeps nothing of a subscription that has ended, whatever ended it', async () => {
+test('a signal has no listener of a closed subscription', async () => {
   const { signal } = new AbortController();
   const server = createTestServer();
   const stream = server.stream();
@@ -237,7 +237,7 @@ test('a signal keeps nothing of a subscription that has ended, whatever ended it
   assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
-test('in the middle of its last values a loop has the position of before: a later subscription is given all of them', async () => {
+test('until a loop has consumed its snapshot it has the previous position, so that a later subscription receives all of it', async () => {
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
   const tokenOf = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
@@ -246,10 +246,10 @@ test('in the middle of its last values a loop has the position of before: a late
   const socket = last();
   socket.welcome();
   const answer = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: tokenOf(5), snapshot: 3 };
-  socket.says({ subscribed: answer });
-  socket.says({ data: { view: 1, snapshot: true, reports: [delivery(1, 'plant1.a'), delivery(2, 'plant1.b')] } });
-  socket.says({ data: { view: 1, snapshot: true, snapshotComplete: true, reports: [delivery(5, 'plant1.c')] } });
-  socket.says({ data: { view: 1, reports: [delivery(6, 'plant1.a')] } });
+  socket.deliver({ subscribed: answer });
+  socket.deliver({ data: { view: 1, snapshot: true, reports: [delivery(1, 'plant1.a'), delivery(2, 'plant1.b')] } });
+  socket.deliver({ data: { view: 1, snapshot: true, snapshotComplete: true, reports: [delivery(5, 'plant1.c')] } });
+  socket.deliver({ data: { view: 1, reports: [delivery(6, 'plant1.a')] } });
   const positions: (number | undefined)[] = [];
   for (let count = 0; count < 4; count++) {
     await loop.next();
@@ -257,10 +257,10 @@ test('in the middle of its last values a loop has the position of before: a late
     positions.push(position === undefined ? undefined : positionsFromToken(position).last(0));
   }
   assert.deepEqual(positions, [undefined, undefined, 5, 6]);
-  // Another answer with last values, as after a gap: until all are taken the position of before stands.
-  socket.says({ subscribed: { ...answer, position: tokenOf(9), snapshot: 2 } });
-  socket.says({ data: { view: 1, snapshot: true, reports: [delivery(8, 'plant1.a')] } });
-  socket.says({ data: { view: 1, snapshot: true, snapshotComplete: true, reports: [delivery(9, 'plant1.b')] } });
+  // Another reply with last values, as after a gap: the position stays until all are consumed.
+  socket.deliver({ subscribed: { ...answer, position: tokenOf(9), snapshot: 2 } });
+  socket.deliver({ data: { view: 1, snapshot: true, reports: [delivery(8, 'plant1.a')] } });
+  socket.deliver({ data: { view: 1, snapshot: true, snapshotComplete: true, reports: [delivery(9, 'plant1.b')] } });
   await loop.next();
   assert.equal(positionsFromToken(subscription.position).last(0), 6);
   await loop.next();
@@ -268,7 +268,7 @@ test('in the middle of its last values a loop has the position of before: a late
   stream.close();
 });
 
-test('a loop that overflows before all last values have come is told that it starts again', async () => {
+test('a loop that overflows before its snapshot is complete starts again with `recovered: false`', async () => {
   const states: SubscriptionState[] = [];
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
@@ -278,21 +278,21 @@ test('a loop that overflows before all last values have come is told that it sta
   socket.welcome();
   const position = tokenFromPositions(createPositions('e1', [[0, 9]]));
   const answer = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 9 };
-  socket.says({ subscribed: answer });
+  socket.deliver({ subscribed: answer });
   for (const device of ['a', 'b', 'c', 'd'])
-    socket.says({ data: { view: 1, snapshot: true, reports: [delivery(1, `plant1.${device}`)] } });
+    socket.deliver({ data: { view: 1, snapshot: true, reports: [delivery(1, `plant1.${device}`)] } });
   assert.equal(socket.sentOf('unsubscribe').length, 1);
   for (let count = 0; count < 4; count++) await loop.next();
   const again = socket.sent.at(-1);
   assert.ok(again !== undefined && 'subscribe' in again && again.subscribe.after === undefined);
-  socket.says({ subscribed: answer });
+  socket.deliver({ subscribed: answer });
   const state = states.at(-1);
   assert.ok(state?.name === 'live' && state.recovered === false);
   assert.equal(state.error?.code, 'limit_reached');
   stream.close();
 });
 
-test('after it has ended a subscription is not asked for again, by resume or by a loop that takes what waits', async () => {
+test('a closed subscription is not requested again, by resume or by a loop that consumes its buffer', async () => {
   const { server, stream, subscription } = await setUp();
   subscription.pause();
   await server.settled();
@@ -310,7 +310,7 @@ test('after it has ended a subscription is not asked for again, by resume or by 
   assert.deepEqual(server.channels, []);
 });
 
-test('a loop ends with its subscription, its signal or its stream, and throws what refuses it for good', async () => {
+test('a loop completes with its subscription, signal or stream, and throws a permanent refusal', async () => {
   const { server, stream, subscription } = await setUp();
   const next = subscription[Symbol.asyncIterator]().next();
   subscription.unsubscribe();
@@ -333,7 +333,7 @@ test('a loop ends with its subscription, its signal or its stream, and throws wh
   assert.equal((await closing).done, true);
 });
 
-test('a subscription that stands still does not keep the stream from going where its devices live', async () => {
+test('a paused subscription does not prevent a move', async () => {
   const { server, subscription, seqs, publish } = await setUp();
   await publish(1);
   subscription.pause();

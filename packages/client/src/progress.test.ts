@@ -13,7 +13,7 @@ function setUp() {
   return { clock, stream, last };
 }
 
-test('a connection lost before all last values have come begins with last values again, so that a silent device is seen', async () => {
+test('after a connection lost before the snapshot is complete, last values come again, so that no idle device is missing', async () => {
   const { clock, stream, last } = setUp();
   const snapshot: number[] = [];
   const states: SubscriptionState[] = [];
@@ -23,25 +23,25 @@ test('a connection lost before all last values have come begins with last values
   });
   const position = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
   const answer = (seq: number, snapshot: number, fields: object = {}) =>
-    last().says({
+    last().deliver({
       subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: position(seq), snapshot, ...fields },
     });
-  const lose = async () => {
+  const reconnect = async () => {
     last().end(1006);
     await clock.advanceToNext();
     last().welcome();
   };
-  const asked = () => (last().sentOf('subscribe')[0] as { subscribe: { after?: string } }).subscribe.after;
+  const requestedAfter = () => (last().sentOf('subscribe')[0] as { subscribe: { after?: string } }).subscribe.after;
   last().welcome();
   answer(5, 2);
-  await lose();
-  assert.equal(asked(), undefined, 'none has come');
+  await reconnect();
+  assert.equal(requestedAfter(), undefined, 'no last value came');
   answer(6, 2);
   last().data(1, [3], { device: 'plant1.a', snapshot: true });
-  // News of the other connection of a move, say: it takes the place of no last value.
+  // A live report, as of the other connection of a move: it does not count as a last value.
   last().data(1, [7], { device: 'plant1.c' });
-  await lose();
-  assert.equal(asked(), undefined, 'one of two has come');
+  await reconnect();
+  assert.equal(requestedAfter(), undefined, 'one of two came');
   answer(8, 2);
   last().data(1, [3], { device: 'plant1.a', snapshot: true });
   last().data(1, [4], { device: 'plant1.b', snapshot: true });
@@ -49,54 +49,54 @@ test('a connection lost before all last values have come begins with last values
   const state = states.at(-1)!;
   assert.ok(
     state.name === 'live' && state.recovered === false && state.missing === undefined,
-    'what lay between may be lost',
+    'reports may be lost',
   );
   assert.match(state.error?.message ?? '', /lost before all last values/);
-  await lose();
-  assert.equal(asked(), position(8), 'all have come');
+  await reconnect();
+  assert.equal(requestedAfter(), position(8), 'all came');
 });
 
-test('all last values have come when the server says so, however many devices that were', async () => {
+test('the snapshot is complete with `snapshotComplete`, for any number of devices', async () => {
   const { clock, stream, last } = setUp();
   stream.subscribe('plant1.>');
   const position = tokenFromPositions(createPositions('e1', [[0, 8]]));
   last().welcome();
-  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 3 } });
+  last().deliver({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 3 } });
   last().data(1, [3], { device: 'plant1.a', snapshot: true });
-  // Of the others the last value became news meanwhile.
-  last().says({ data: { view: 1, reports: [], snapshot: true, snapshotComplete: true } });
+  // The other last values became live reports meanwhile.
+  last().deliver({ data: { view: 1, reports: [], snapshot: true, snapshotComplete: true } });
   last().end(1006);
   await clock.advanceToNext();
   last().welcome();
   assert.equal((last().sentOf('subscribe')[0] as { subscribe: { after?: string } }).subscribe.after, position);
 });
 
-test('a connection lost before the last values of what was missed have come asks for the same again', async () => {
+test('after a connection lost before the last values of a gap, the same position is requested again', async () => {
   const { clock, stream, last } = setUp();
   stream.subscribe('plant1.>');
   const position = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
   const subscribed = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1' };
-  const asked = () => (last().sentOf('subscribe')[0] as { subscribe: { after?: string } }).subscribe.after;
+  const requestedAfter = () => (last().sentOf('subscribe')[0] as { subscribe: { after?: string } }).subscribe.after;
   last().welcome();
-  last().says({ subscribed: { ...subscribed, position: position(5), snapshot: 0 } });
+  last().deliver({ subscribed: { ...subscribed, position: position(5), snapshot: 0 } });
   last().end(1006);
   await clock.advanceToNext();
   last().welcome();
   const missing = [{ partition: 0, from: 6, to: 20, reason: 'too_far' }];
-  last().says({ subscribed: { ...subscribed, position: position(20), snapshot: 3, recovered: false, missing } });
+  last().deliver({ subscribed: { ...subscribed, position: position(20), snapshot: 3, recovered: false, missing } });
   last().end(1006);
   await clock.advanceToNext();
   last().welcome();
-  assert.equal(asked(), position(5));
+  assert.equal(requestedAfter(), position(5));
 });
 
-test('a replay that a lost connection interrupts is live when its rest is asked for by position: no message says so', async () => {
+test('an interrupted replay that resumes by position is live, since the server sends no `live`', async () => {
   const { clock, stream, last } = setUp();
   const states: string[] = [];
   const subscription = stream.subscribe('plant1.>', { from: 1, onState: ({ name }) => states.push(name) });
   const position = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
   const answer = (seq: number) =>
-    last().says({
+    last().deliver({
       subscribed: {
         ...{ id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: position(seq), snapshot: 0 },
         recovered: true,
@@ -108,8 +108,8 @@ test('a replay that a lost connection interrupts is live when its rest is asked 
   last().end(1006);
   await clock.advanceToNext();
   last().welcome();
-  const [asked] = last().sentOf('subscribe');
-  assert.deepEqual(asked, { subscribe: { id: 's1', channel: 'plant1.>', after: position(2) } });
+  const [request] = last().sentOf('subscribe');
+    assert.deepEqual(request, { subscribe: { id: 's1', channel: 'plant1.>', after: position(2) } });
   answer(2);
   last().data(1, [3]);
   assert.equal(subscription.state.name, 'live');

@@ -42,7 +42,7 @@ const codeOf = (promise: Promise<unknown>) =>
     (error) => (error instanceof TailraceError ? error.code : String(error)),
   );
 
-test('what is published within the linger goes in one request, in order, with the token', async () => {
+test('reports published within the linger are sent in one request, in order, with the token', async () => {
   const { clock, publisher, requests, inits } = setUp([]);
   const results = [publisher.publish(report(1)), publisher.publish([report(2), report(3)])];
   await clock.advance(20);
@@ -54,7 +54,7 @@ test('what is published within the linger goes in one request, in order, with th
   assert.deepEqual(inits[0]?.headers, { 'content-type': 'application/json', authorization: 'Bearer secret' });
 });
 
-test('a report keeps its id, or gets one of its own, and has the same one when it is sent again', async () => {
+test('a report keeps its id or gets a unique one, and has the same one in a retry', async () => {
   const { clock, publisher, requests } = setUp([() => new Response('', { status: 503 })]);
   const result = publisher.publish([report(1, 'mine'), report(2), report(3)]);
   await clock.advance(2000);
@@ -65,7 +65,7 @@ test('a report keeps its id, or gets one of its own, and has the same one when i
   assert.equal(new Set(first).size, 3);
 });
 
-test('reports that ingest refuses are named, with its reason, and the others are in', async () => {
+test('refused reports are returned with their reason, and the others are accepted', async () => {
   const rejected = [{ index: 1, code: 'invalid_report', message: 'the unit is too long' }];
   const { clock, publisher } = setUp([() => Response.json({ accepted: 2, rejected }, { status: 202 })]);
   const result = publisher.publish([report(1, 'a'), report(2, 'b'), report(3, 'c')]);
@@ -76,7 +76,7 @@ test('reports that ingest refuses are named, with its reason, and the others are
   });
 });
 
-test('400 with every report refused is an answer like any other', async () => {
+test('400 with every report refused settles the batch', async () => {
   const rejected = [{ index: 0, code: 'invalid_path', message: 'no' }];
   const { clock, publisher } = setUp([() => Response.json({ accepted: 0, rejected }, { status: 400 })]);
   const result = publisher.publish(report(1));
@@ -84,7 +84,7 @@ test('400 with every report refused is an answer like any other', async () => {
   assert.equal((await result).refused[0]?.code, 'invalid_path');
 });
 
-test('429 and 503 are tried again, not before Retry-After has passed, and order is kept', async () => {
+test('429 and 503 are retried, not before Retry-After, and in order', async () => {
   const waits: number[] = [];
   const { clock, publisher, requests } = setUp(
     [() => new Response('', { status: 429, headers: { 'retry-after': '3' } }), () => new Response('', { status: 503 })],
@@ -103,7 +103,7 @@ test('429 and 503 are tried again, not before Retry-After has passed, and order 
   assert.deepEqual(requests.map(valuesOf), [[1], [1, 2], [1, 2]]);
 });
 
-test('an answer that never comes is given up and the report sent again', async () => {
+test('a request without a response times out and is retried', async () => {
   const hang: Answer = (_reports, init) =>
     new Promise((_resolve, reject) => init.signal?.addEventListener('abort', () => reject(init.signal?.reason)));
   const { clock, publisher, requests } = setUp([hang], { requestTimeoutMs: 2000 });
@@ -113,7 +113,7 @@ test('an answer that never comes is given up and the report sent again', async (
   assert.equal(requests.length, 2);
 });
 
-test('a token that is refused fails what it was for, and what comes after is tried', async () => {
+test('a refused token rejects its batch, and later reports are sent', async () => {
   const refuse: Answer = () =>
     Response.json({ error: { code: 'unauthorized', message: 'token expired' } }, { status: 401 });
   const { clock, publisher } = setUp([refuse]);
@@ -127,7 +127,7 @@ test('a token that is refused fails what it was for, and what comes after is tri
   assert.equal((await later).accepted, 1);
 });
 
-test('a request that is too large is sent in halves; one report that is too large alone is refused', async () => {
+test('a request that is too large is sent in halves; a single report that is too large is rejected', async () => {
   const tooMany: Answer = (reports) => (reports.length > 1 ? new Response('', { status: 413 }) : accept(reports, {}));
   const { clock, publisher, requests } = setUp([tooMany, tooMany, tooMany, tooMany, tooMany]);
   const result = publisher.publish([report(1), report(2), report(3)]);
@@ -150,7 +150,7 @@ test('batches are bounded by count and by bytes', async () => {
   for (const reports of requests) assert.ok(JSON.stringify(reports).length <= 250);
 });
 
-test('a full queue refuses what is new and keeps what it has', async () => {
+test('a full queue rejects new reports and keeps queued ones', async () => {
   const { clock, publisher } = setUp([], { queueReportsMax: 2 });
   const kept = publisher.publish([report(1), report(2)]);
   assert.equal(await codeOf(publisher.publish(report(3))), 'limit_reached');
@@ -171,7 +171,7 @@ test('a full queue refuses what is new and keeps what it has', async () => {
   );
 });
 
-test('what cannot be delivered for too long is given up', async () => {
+test('a report that cannot be delivered within giveUpMs is rejected', async () => {
   const down: Answer = () => Promise.reject(new TypeError('fetch failed'));
   const { clock, publisher } = setUp(
     Array.from({ length: 100 }, () => down),
@@ -183,7 +183,7 @@ test('what cannot be delivered for too long is given up', async () => {
   assert.equal(publisher.stats().queuedReports, 0);
 });
 
-test('an answer of something that is not ingest is not taken for one', async () => {
+test('a response that is not from ingest is retried', async () => {
   const { clock, publisher, requests } = setUp([
     () => new Response('<html>Welcome to the hotel</html>', { status: 200 }),
   ]);
@@ -197,16 +197,16 @@ for (const [what, rejected] of [
   ['twice', [{ index: 0 }, { index: 0 }]],
   ['by no whole number', [{ index: 0.5 }, { index: 1 }]],
 ] as const) {
-  test(`an answer that names a refused report ${what} says of none that it is in the log`, async () => {
+  test(`a response that names a refused report ${what} accepts none`, async () => {
     const { clock, publisher, requests } = setUp([() => Response.json({ accepted: 1, rejected }, { status: 202 })]);
     const result = publisher.publish([report(1), report(2), report(3)]);
     await clock.advance(5000);
     assert.deepEqual(await result, { accepted: 3, refused: [] });
-    assert.equal(requests.length, 2, 'all were sent again');
+    assert.equal(requests.length, 2, 'all were retried');
   });
 }
 
-test('a redirect is not followed but tried again, and the error names where it goes', async () => {
+test('a redirect is not followed but retried, and the error has its location', async () => {
   const headers = { location: 'https://portal.example/' };
   const redirect: Answer = () => new Response(null, { status: 307, headers });
   const { clock, publisher, requests, inits } = setUp([redirect]);
@@ -225,14 +225,14 @@ test('a redirect is not followed but tried again, and the error names where it g
   await failed;
 });
 
-test('of an answer without an end no more is read than ingest may send', async () => {
+test('an endless response is read only up to a bound', async () => {
   let sent = 0;
   let isCancelled = false;
   const endless = () =>
     new ReadableStream<Uint8Array>({
       pull(controller) {
         sent += 1_048_576;
-        // The bound keeps a client that reads all of it from filling the memory.
+        // Bounds the memory of a client that reads all of it.
         if (sent > 64 * 1_048_576) controller.close();
         else controller.enqueue(new Uint8Array(1_048_576).fill(0x20));
       },
@@ -243,7 +243,7 @@ test('of an answer without an end no more is read than ingest may send', async (
   const { clock, publisher, requests } = setUp([() => new Response(endless(), { status: 202 })]);
   const result = publisher.publish(report(1));
   await clock.advance(20);
-  // The stream is none of the clock's.
+  // The response stream does not use the clock.
   while (publisher.stats().retries === 0) await new Promise((resolve) => setImmediate(resolve));
   await clock.advance(5000);
   assert.equal((await result).accepted, 1);
@@ -252,7 +252,7 @@ test('of an answer without an end no more is read than ingest may send', async (
   assert.ok(isCancelled);
 });
 
-test('drain waits for the last answer; close fails what is left and leaves no timer', async () => {
+test('drain waits for the last response; close rejects the queue and leaves no timer', async () => {
   const { clock, publisher } = setUp([]);
   const result = publisher.publish(report(1));
   const drained = publisher.drain();
@@ -270,7 +270,7 @@ const statuses = [
   408, 425, 429, 500, 502, 503, 504, 505, 506, 507, 508, 511, 520, 521, 522, 523, 524, 525, 526, 529, 530, 599,
 ];
 for (const status of statuses) {
-  test(`${status} is tried again`, async () => {
+  test(`${status} is retried`, async () => {
     const { clock, publisher, requests } = setUp([() => new Response('', { status })]);
     const result = publisher.publish(report(1));
     await clock.advance(2000);
@@ -288,7 +288,7 @@ for (const [status, code] of [
   [431, 'too_large'],
   [501, 'internal'],
 ] as const) {
-  test(`${status} is not tried again, and the beginning of a page of HTML is in the error`, async () => {
+  test(`${status} is not retried, and the error has the first characters of an HTML page`, async () => {
     const page = `<html>\r\n<head><title>${status} No</title></head>${'x'.repeat(10_000)}`;
     const { clock, publisher, requests } = setUp([() => new Response(page, { status })]);
     const result = publisher.publish(report(1));
@@ -302,7 +302,7 @@ for (const [status, code] of [
   });
 }
 
-test('an answer that names a limit says which one: of the head, or of the body', async () => {
+test('the error of a size limit states whether it is of the head or the body', async () => {
   for (const [status, what] of [
     [431, /the request head, which carries the token, is too large: .* answered 431/],
     [413, /the request body is too large: .* answered 413/],
@@ -319,7 +319,7 @@ test('an answer that names a limit says which one: of the head, or of the body',
   await result;
 });
 
-test('a server that answers nothing but 505 is given up after giveUpMs with an error that names it', async () => {
+test('a server that always responds 505 is given up after giveUpMs, and the error has its status', async () => {
   const old: Answer = () => new Response('<html>505 HTTP Version Not Supported</html>', { status: 505 });
   const { clock, publisher, requests } = setUp(Array.from({ length: 1000 }, () => old));
   const result = publisher.publish(report(1));
@@ -328,19 +328,19 @@ test('a server that answers nothing but 505 is given up after giveUpMs with an e
   assert.equal(publisher.stats().queuedReports, 1);
   const before = requests.length;
   await clock.advance(1);
-  assert.equal(requests.length, before + 1, 'the last attempt is made when its time is up');
+  assert.equal(requests.length, before + 1, 'the last attempt is at giveUpMs');
   const error = await caught;
   assert.ok(error instanceof TailraceError && error.code === 'unavailable');
   assert.match(error.message, /^given up after 90 s: .* answered 505: "<html>505 HTTP Version Not Supported/);
   assert.ok(requests.length < 30, `${requests.length} requests`);
 });
 
-test('Retry-After in seconds and as a date is waited for, but never beyond giveUpMs', async () => {
+test('Retry-After in seconds and as a date is respected, but not beyond giveUpMs', async () => {
   const epochMs = createFakeClock().now();
   const at = (ms: number) => new Date(ms).toUTCString();
   for (const [header, waitMs] of [
     ['7', 7500],
-    // A date has whole seconds, and the request is answered 20 ms after the start.
+    // A date has whole seconds, and the response comes 20 ms after the start.
     [at(epochMs + 30_000), Date.parse(at(epochMs + 30_000)) - epochMs - 20 + 500],
     [at(epochMs - 30_000), 500],
     ['86400', 90_000 - 20],
@@ -360,7 +360,7 @@ test('Retry-After in seconds and as a date is waited for, but never beyond giveU
   }
 });
 
-test('only what has waited too long is given up; what came later is sent', async () => {
+test('only reports older than giveUpMs are rejected; later ones are sent', async () => {
   let isUp = false;
   const { clock, publisher, requests } = setUp(
     Array.from(
@@ -380,7 +380,7 @@ test('only what has waited too long is given up; what came later is sent', async
   assert.deepEqual(valuesOf(requests.at(-1)), [2]);
 });
 
-test('reports are never sent again when servers may have forgotten their IDs', () => {
+test('options that allow a retry outside of the duplicate window are rejected', () => {
   const options = { url: 'http://ingest:8082', fetch: globalThis.fetch };
   for (const bad of [
     { giveUpMs: 105_001 },
@@ -397,13 +397,13 @@ test('reports are never sent again when servers may have forgotten their IDs', (
     createPublisher({ ...options, ...good });
 });
 
-test('a report is not sent again after a standstill in which servers may have forgotten its ID', async () => {
+test('a report is not retried after a suspension longer than the duplicate window', async () => {
   const clock = createFakeClock();
-  let standstillMs = 0;
+  let suspendedMs = 0;
   const { publisher, requests } = setUp(
     [
       () => {
-        standstillMs = 300_000;
+        suspendedMs = 300_000;
         return new Response('', { status: 503 });
       },
     ],
@@ -411,7 +411,7 @@ test('a report is not sent again after a standstill in which servers may have fo
       clock: {
         now: () => clock.now(),
         monotonic: () => clock.monotonic(),
-        after: (ms, call) => clock.after(ms + standstillMs, call),
+        after: (ms, call) => clock.after(ms + suspendedMs, call),
       },
     },
   );
@@ -424,7 +424,7 @@ test('a report is not sent again after a standstill in which servers may have fo
   assert.deepEqual(requests.map(valuesOf), [[1], [2]]);
 });
 
-test('a requestTimeoutMs beyond its bounds is refused by its own name, whatever giveUpMs is', () => {
+test('requestTimeoutMs out of bounds is rejected by its name, for any giveUpMs', () => {
   const options = { url: 'http://ingest:8082', fetch: globalThis.fetch };
   for (const requestTimeoutMs of [120_001, 200_000, 0, -10_000, Number.NaN, Number.POSITIVE_INFINITY])
     for (const giveUpMs of [undefined, 125_000])
@@ -438,7 +438,7 @@ test('a requestTimeoutMs beyond its bounds is refused by its own name, whatever 
   createPublisher({ ...options, requestTimeoutMs: 120_000 });
 });
 
-test('an attempt without an answer is a timeout in onRetry, and in the error when it is given up', async () => {
+test('an attempt without a response is a timeout in onRetry, and in the last error', async () => {
   const errors: [code: string, message: string][] = [];
   const { clock, publisher } = setUp(
     Array.from({ length: 20 }, () => () => new Promise<Response>(() => {})),
@@ -454,7 +454,7 @@ test('an attempt without an answer is a timeout in onRetry, and in the error whe
   assert.deepEqual(errors[0], ['timeout', message]);
 });
 
-test('an attempt after which every report is given up is no retry', async () => {
+test('onRetry is not called after an attempt that rejects every report', async () => {
   let retries = 0;
   const { clock, publisher, requests } = setUp(
     Array.from({ length: 20 }, () => () => new Response('', { status: 503 })),
@@ -468,7 +468,7 @@ test('an attempt after which every report is given up is no retry', async () => 
   assert.equal(clock.pending(), 0);
 });
 
-test('an onRetry that throws does not stop the publisher', async (t) => {
+test('an exception in onRetry does not stop the publisher', async (t) => {
   const uncaught: unknown[] = [];
   const { queueMicrotask } = globalThis;
   t.mock.method(globalThis, 'queueMicrotask', (call: () => void) =>
@@ -491,7 +491,7 @@ test('an onRetry that throws does not stop the publisher', async (t) => {
   assert.deepEqual(uncaught, [new RangeError('mine')]);
 });
 
-test('a token that never comes is a request without an answer', async () => {
+test('a token function that never resolves is a timeout', async () => {
   let asked = 0;
   const { clock, publisher } = setUp([], { token: () => (++asked === 1 ? new Promise(() => {}) : 'secret') });
   const result = publisher.publish(report(1));
@@ -499,9 +499,9 @@ test('a token that never comes is a request without an answer', async () => {
   assert.equal((await result).accepted, 1);
 });
 
-test('close while the token is not there yet leaves no timer, and nothing is sent when it comes', async () => {
+test('close during a token request leaves no timer, and nothing is sent when it resolves', async () => {
   let resolve: (token: string) => void = () => {};
-  const { clock, publisher, requests } = setUp([], { token: () => new Promise((given) => (resolve = given)) });
+  const { clock, publisher, requests } = setUp([], { token: () => new Promise((resolveToken) => (resolve = resolveToken)) });
   const code = codeOf(publisher.publish(report(1)));
   await clock.advance(20);
   publisher.close();
@@ -513,11 +513,11 @@ test('close while the token is not there yet leaves no timer, and nothing is sen
   assert.equal(requests.length, 0);
 });
 
-test('a token that comes after the timeout of its request is not used for that request', async () => {
+test('a token that resolves after the timeout of its request is not used for it', async () => {
   const resolves: ((token: string) => void)[] = [];
   const { clock, publisher, requests } = setUp([], {
     requestTimeoutMs: 2000,
-    token: () => new Promise((given) => resolves.push(given)),
+    token: () => new Promise((resolve) => resolves.push(resolve)),
   });
   const result = publisher.publish(report(1));
   await clock.advance(3000);
@@ -528,7 +528,7 @@ test('a token that comes after the timeout of its request is not used for that r
   assert.equal(requests.length, 1);
 });
 
-test('a token that no header can hold is refused at once, and is not in the error', async () => {
+test('a token that is invalid in a header is rejected at once, and is not in the error', async () => {
   for (const token of ['sec\nret', 'sécret', 'sec ret', '\u0000secret']) {
     const { clock, publisher, requests } = setUp([], { token });
     const caught = publisher.publish(report(1)).catch((error: unknown) => error);
@@ -542,7 +542,7 @@ test('a token that no header can hold is refused at once, and is not in the erro
 const cyclic: Record<string, unknown> = { device: 'a', time: 1, readings: [] };
 cyclic['self'] = cyclic;
 const reading = (value: unknown) => ({ device: 'a', time: 1, readings: [{ tag: 't', value }] });
-/** Objects in each other, so many. */
+/** Returns an object with so many levels. */
 const nested = (levels: number): object => ({ a: levels === 1 ? 1 : nested(levels - 1) });
 const throwing = {
   device: 'a',
@@ -587,9 +587,9 @@ const unserializable: readonly [what: string, reports: unknown, message: RegExp]
   ['null', null, /^expected reports as plain data: TypeError/],
 ];
 for (const [what, reports, message] of unserializable) {
-  test(`publish rejects ${what}, and names where it is; nothing is thrown, sent or kept`, async () => {
+  test(`publish rejects ${what} with its path, and nothing is thrown, sent or queued`, async () => {
     const { clock, publisher, requests } = setUp([]);
-    // Would throw here.
+    // Must not throw synchronously.
     const result = publisher.publish(reports as Report);
     await assert.rejects(result, { name: 'TailraceError', code: 'invalid_report', message });
     await clock.advance(20);
@@ -597,19 +597,19 @@ for (const [what, reports, message] of unserializable) {
   });
 }
 
-test('eight levels of lists and objects are published as they are', async () => {
+test('eight levels of lists and objects are published unchanged', async () => {
   const { clock, publisher, requests } = setUp([]);
-  const given = { ...report(1, 'a'), site: nested(7) };
-  const result = publisher.publish(given);
+  const deep = { ...report(1, 'a'), site: nested(7) };
+    const result = publisher.publish(deep);
   await clock.advance(20);
   assert.equal((await result).accepted, 1);
-  assert.deepEqual(requests, [[given]]);
+  assert.deepEqual(requests, [[deep]]);
 });
 
-test('undefined where JSON leaves it out is published as if it were not there', async () => {
+test('undefined fields that JSON leaves out count as absent', async () => {
   const { clock, publisher, requests } = setUp([]);
-  const given = { device: 'a', time: 1, readings: [{ tag: 't', value: 1, unit: undefined }], id: undefined };
-  const result = publisher.publish(given as unknown as Report);
+  const sparse = { device: 'a', time: 1, readings: [{ tag: 't', value: 1, unit: undefined }], id: undefined };
+  const result = publisher.publish(sparse as unknown as Report);
   await clock.advance(20);
   assert.equal((await result).accepted, 1);
   assert.deepEqual(requests[0]?.[0]?.readings, [{ tag: 't', value: 1 }]);

@@ -11,35 +11,35 @@ import { notify } from './notify.ts';
 import { batchBody, batchLength, type Outgoing, outgoingFrom, Publication, type PublishResult } from './outgoing.ts';
 
 export interface PublisherOptions {
-  /** Of ingest, as `https://plant.example` or with the whole path `/v1/ingest`. */
+  /** The URL of ingest, as `https://plant.example` or with the path `/v1/ingest`. */
   readonly url: string;
-  /** Sent as `Authorization: Bearer`. A function is asked before every request. */
+  /** Sent as `Authorization: Bearer`. A function is called before every request. */
   readonly token?: TokenSource;
   readonly fetch?: typeof globalThis.fetch;
   readonly clock?: ClientClock;
   /** In [0, 1). Default: Math.random. */
   readonly random?: () => number;
   readonly backoff?: BackoffOptions;
-  /** How long a report may wait for others to share its request, ms. Default 20. */
+  /** How long a report waits for others to share its request, ms. Default 20. */
   readonly lingerMs?: number;
-  /** Reports in one request. Default 500. */
+  /** Most reports in one request. Default 500. */
   readonly batchReportsMax?: number;
-  /** Bytes of one request, unless one report alone is larger. Default 262,144. */
+  /** Most bytes of one request, unless one report alone is larger. Default 262,144. */
   readonly batchBytesMax?: number;
-  /** Reports that wait, those under way included. Default 10,000. */
+  /** Most queued reports, those in flight included. Default 10,000. */
   readonly queueReportsMax?: number;
-  /** Bytes that wait, as JSON. Default 16 MiB. */
+  /** Most queued bytes, as JSON. Default 16 MiB. */
   readonly queueBytesMax?: number;
-  /** The token and the answer of a request may take this long, ms: 1 to 120,000. Default 15,000. */
+  /** Timeout of a request, the token function included, ms: 1 to 120,000. Default 15,000. */
   readonly requestTimeoutMs?: number;
   /**
-   * A report that could not be delivered for this long is given up, ms. Default 90,000. With `requestTimeoutMs` at most
-   * 120,000, for which servers know message IDs: a report sent again later than that could be delivered twice.
+   * Time after which an undelivered report is rejected, ms. Default 90,000. Together with `requestTimeoutMs` at most
+   * 120,000, the duplicate window of servers: a later retry could be delivered twice.
    */
   readonly giveUpMs?: number;
   /**
-   * Called after each failed attempt that is followed by another one, with the wait before that, ms; for a log. An
-   * attempt without an answer has the code `timeout`.
+   * Called after each failed attempt before a retry, with the wait, ms; for logging. An attempt without a response has
+   * the code `timeout`.
    */
   onRetry?(error: TailraceError, waitMs: number): void;
 }
@@ -54,26 +54,26 @@ export interface PublisherStats {
   readonly retries: number;
 }
 
-/** Sends reports to ingest over HTTP, in order, several at a time, as often as it takes. */
+/** Sends reports to ingest over HTTP, in order and in batches, with retries. */
 export interface Publisher {
   /**
-   * Resolves when ingest has answered for each of these reports: they are in the log, or refused one by one, with the
-   * reason. A report without an `id` gets one, so that one which had to be sent twice is delivered once.
+   * Resolves when each of these reports is in the log, or refused with a reason. A report without an `id` gets one, so
+   * that a retry is not delivered twice.
    *
-   * Rejects with `invalid_report` (a value that JSON cannot carry, such as NaN or a bigint; nothing of this call is
-   * sent), `limit_reached` (the queue is full; likewise), `unauthorized`, `forbidden`, `too_large`, `unavailable`
-   * (given up after `giveUpMs`; the message has the last answer), `closed`. Never throws.
+   * Rejects with `invalid_report` (a value that JSON cannot represent, such as NaN or a bigint; no report of the call
+   * is sent), `limit_reached` (the queue is full; likewise), `unauthorized`, `forbidden`, `too_large`, `unavailable`
+   * (no success within `giveUpMs`; the message has the last error), `closed`. Never throws.
    */
   publish(reports: Report | readonly Report[]): Promise<PublishResult>;
-  /** Resolves when nothing is queued any more, however that came about. */
+  /** Resolves when the queue is empty, whether its reports were accepted or not. */
   drain(): Promise<void>;
-  /** What is queued is rejected with `closed`. Idempotent. */
+  /** Rejects queued reports with `closed`. Idempotent. */
   close(): void;
   stats(): PublisherStats;
 }
 
 /**
- * Throws `invalid_config` for an address that is none, and for a `requestTimeoutMs` or `giveUpMs` beyond its bounds.
+ * Throws `invalid_config` for an invalid URL, and for `requestTimeoutMs` or `giveUpMs` out of bounds.
  */
 export function createPublisher(options: PublisherOptions): Publisher {
   return new HttpPublisher(options);
@@ -87,38 +87,38 @@ class HttpPublisher implements Publisher {
   #queue: Outgoing[] = [];
   #queuedBytes = 0;
   #ids = 0;
-  /** Only one request at a time: two could overtake each other, and a device's reports keep their order. */
-  #sending = false;
-  #closed = false;
-  /** Attempts in a row that came to nothing. */
+  /** Whether a request is in flight. Only one at a time, to keep the order of a device's reports. */
+  #isSending = false;
+  #isClosed = false;
+  /** Number of consecutive failed attempts. */
   #attempt = 0;
-  /** What one request may hold now: halved by every 413. */
+  /** Most reports of the next request: halved after each 413. */
   #requestReportsMax: number;
-  /** Starts the next request: the end of the linger, or of a wait after a failure. */
+  /** Starts the next request, after the linger or the backoff. */
   #timer: { cancel(): void } | undefined;
   #abort: AbortController | undefined;
-  readonly #idle: (() => void)[] = [];
+  readonly #drainWaiters: (() => void)[] = [];
 
   constructor(options: PublisherOptions) {
     this.#url = endpointUrl(options.url, '/v1/ingest');
     this.#options = bounded(options);
     this.#requestReportsMax = this.#options.batchReportsMax;
     const { random, clock } = this.#options;
-    // 41 random bits and the time: two publishers of one device do not meet.
+    // 41 random bits and the time: IDs of two publishers do not collide.
     this.#idPrefix = `${Math.floor(random() * 36 ** 8).toString(36)}${Math.floor(clock.now()).toString(36)}-`;
   }
 
-  publish(given: Report | readonly Report[]): Promise<PublishResult> {
-    if (this.#closed) return Promise.reject(new TailraceError('closed', 'the publisher is closed; create another one'));
-    const reports: readonly Report[] = Array.isArray(given) ? given : [given as Report];
+  publish(input: Report | readonly Report[]): Promise<PublishResult> {
+    if (this.#isClosed) return Promise.reject(new TailraceError('closed', 'the publisher is closed; create another one'));
+    const reports: readonly Report[] = Array.isArray(input) ? input : [input as Report];
     const publication = new Publication(reports.length);
     const sinceMs = this.#options.clock.monotonic();
     let added: Outgoing[];
     try {
-      assertJsonData(given);
+      assertJsonData(input);
       added = reports.map((report) => outgoingFrom(this.#withId(report), publication, sinceMs));
     } catch (thrown) {
-      // A getter or toJSON of the program's own may throw anything.
+      // A getter or toJSON of the program may throw anything.
       return Promise.reject(
         isTailraceError(thrown)
           ? thrown
@@ -126,7 +126,7 @@ class HttpPublisher implements Publisher {
       );
     }
     const addedBytes = added.reduce((sum, outgoing) => sum + outgoing.bytes, 0);
-    const full = this.#fullError(added.length, addedBytes);
+    const full = this.#queueFullError(added.length, addedBytes);
     if (full !== undefined) return Promise.reject(full);
     for (const outgoing of added) this.#queue.push(outgoing);
     this.#queuedBytes += addedBytes;
@@ -139,16 +139,16 @@ class HttpPublisher implements Publisher {
   }
 
   drain(): Promise<void> {
-    return this.#queue.length === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+    return this.#queue.length === 0 ? Promise.resolve() : new Promise((resolve) => this.#drainWaiters.push(resolve));
   }
 
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#timer?.cancel();
     this.#abort?.abort();
     this.#fail(this.#queue.length, new TailraceError('closed', 'the publisher was closed before this was delivered'));
-    this.#tellIdle();
+    this.#notifyDrained();
   }
 
   stats(): PublisherStats {
@@ -166,18 +166,18 @@ class HttpPublisher implements Publisher {
     return report.id ? report : { ...report, id: this.#idPrefix + (++this.#ids).toString(36) };
   }
 
-  #fullError(reports: number, bytes: number): TailraceError | undefined {
+  #queueFullError(reports: number, bytes: number): TailraceError | undefined {
     const { queueReportsMax, queueBytesMax } = this.#options;
     if (this.#queue.length + reports <= queueReportsMax && this.#queuedBytes + bytes <= queueBytesMax) return undefined;
     return new TailraceError(
       'limit_reached',
-      `queue: expected at most ${queueReportsMax} reports and ${queueBytesMax} bytes, got ${this.#queue.length + reports} and ${this.#queuedBytes + bytes}: await what is under way`,
+      `queue: expected at most ${queueReportsMax} reports and ${queueBytesMax} bytes, got ${this.#queue.length + reports} and ${this.#queuedBytes + bytes}: await earlier calls`,
       { retryable: true },
     );
   }
 
   #schedule(delayMs: number): void {
-    if (this.#timer !== undefined || this.#sending || this.#closed || this.#queue.length === 0) return;
+    if (this.#timer !== undefined || this.#isSending || this.#isClosed || this.#queue.length === 0) return;
     this.#timer = this.#options.clock.after(delayMs, () => {
       this.#timer = undefined;
       void this.#send();
@@ -189,22 +189,22 @@ class HttpPublisher implements Publisher {
     const count = batchLength(this.#queue, this.#requestReportsMax, this.#options.batchBytesMax);
     const batch = this.#queue.slice(0, count);
     if (count === 0) {
-      this.#tellIdle();
+      this.#notifyDrained();
       return;
     }
-    this.#sending = true;
+    this.#isSending = true;
     const nowMs = this.#options.clock.monotonic();
     for (const outgoing of batch) outgoing.sentMs ??= nowMs;
     const answer = await this.#ask(batch);
-    this.#sending = false;
-    if (this.#closed) return;
+    this.#isSending = false;
+    if (this.#isClosed) return;
     const waitMs = this.#settle(batch, answer);
-    if (this.#queue.length === 0) this.#tellIdle();
+    if (this.#queue.length === 0) this.#notifyDrained();
     else this.#schedule(waitMs);
   }
 
-  /** A timer fires late where the process was suspended. Servers may have forgotten the IDs of what was sent before. */
-  #giveUpExpired(): void {
+  /** Rejects reports first sent before the duplicate window: after a suspension of the process, timers fire late. */
+    #giveUpExpired(): void {
     const expiredMs = this.#options.clock.monotonic() - messageIdWindowMs;
     const kept = this.#queue.findIndex(({ sentMs = Number.POSITIVE_INFINITY }) => sentMs > expiredMs);
     const count = kept < 0 ? this.#queue.length : kept;
@@ -223,7 +223,7 @@ class HttpPublisher implements Publisher {
     const timeout = clock.after(Math.min(requestTimeoutMs, expiresMs), () =>
       abort.abort(new TailraceError('timeout', `expected an answer within ${requestTimeoutMs / 1000} s, got none`)),
     );
-    // fetch stops by itself, a token function does not.
+    // The signal aborts fetch, but not a token function.
     const aborted = new Promise<never>((_resolve, reject) => {
       signal.onabort = () => reject(signal.reason);
     });
@@ -240,24 +240,24 @@ class HttpPublisher implements Publisher {
 
   async #request(batch: readonly Outgoing[], signal: AbortSignal): Promise<IngestAnswer> {
     const { clock, fetch, token: source } = this.#options;
-    // A file ends with a line end.
+    // A token from a file may end with a newline.
     const token = (typeof source === 'function' ? await source() : source)?.trim();
     signal.throwIfAborted();
-    // fetch would refuse such a header with an error that has the whole token in it.
+    // The error of fetch for such a header would have the whole token.
     if (token && !/^[!-~]+$/.test(token))
       return { kind: 'failed', error: new TailraceError('unauthorized', 'token: expected visible ASCII characters') };
     const response = await fetch(this.#url, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...(token ? { authorization: `Bearer ${token}` } : {}) },
       body: batchBody(batch),
-      // To follow one, fetch may send a GET without the reports, or the reports to another host without the token.
+      // After a redirect, fetch may send a GET without the reports, or the reports to another host without the token.
       redirect: 'manual',
       signal,
     });
     return ingestAnswerFrom(response, batch.length, clock.now());
   }
 
-  /** Deals with an answer; tells how long to wait before the next request, ms. */
+  /** Handles a response. Returns the wait before the next request, ms. */
   #settle(batch: readonly Outgoing[], answer: IngestAnswer): number {
     if (answer.kind === 'retry') return this.#retry(answer.error, answer.afterMs);
     this.#attempt = 0;
@@ -272,7 +272,7 @@ class HttpPublisher implements Publisher {
         outgoing.publication.settle(refusal && { report: outgoing.report, ...refusal });
       }
     }
-    // What has gathered meanwhile has lingered enough.
+    // Reports queued during the request have lingered enough.
     return 0;
   }
 
@@ -285,8 +285,8 @@ class HttpPublisher implements Publisher {
     const attempt = this.#attempt++;
     const first = this.#queue[0];
     if (first === undefined) return 0;
-    // The jitter comes on top of what the server asked for, so that its clients do not all come at that moment. The
-    // last attempt is made when the first report that waits is to be given up, however long the server asks to wait.
+    // Jitter is added to `Retry-After`, so that not all clients retry at that time. The last attempt is made when the
+        // first queued report reaches `giveUpMs`, whatever `Retry-After` is.
     const leftMs = first.sinceMs + giveUpMs - nowMs;
     const waitMs = Math.min((afterMs ?? 0) + backoffMs(attempt, random, backoff), leftMs);
     this.#counts.retries++;
@@ -294,17 +294,17 @@ class HttpPublisher implements Publisher {
     return waitMs;
   }
 
-  /** Takes the first reports off the queue. */
+  /** Removes the first reports from the queue. */
   #shift(count: number): Outgoing[] {
-    const taken = this.#queue.splice(0, count);
-    for (const outgoing of taken) this.#queuedBytes -= outgoing.bytes;
-    return taken;
+    const removed = this.#queue.splice(0, count);
+        for (const outgoing of removed) this.#queuedBytes -= outgoing.bytes;
+        return removed;
   }
 
   #fail(count: number, error: TailraceError): void {
     const failed = new Set(this.#shift(count).map((outgoing) => outgoing.publication));
     for (const publication of failed) publication.fail(error);
-    // The rest of a failed call is not sent: nobody would hear what became of it.
+    // The rest of a rejected call is not sent: its results could not be reported.
     this.#queue = this.#queue.filter((outgoing) => {
       if (!failed.has(outgoing.publication)) return true;
       this.#queuedBytes -= outgoing.bytes;
@@ -312,12 +312,14 @@ class HttpPublisher implements Publisher {
     });
   }
 
-  #tellIdle(): void {
-    for (const call of this.#idle.splice(0)) call();
+  #notifyDrained(): void {
+    for (const call of this.#drainWaiters.splice(0)) call();
   }
 }
 
-/** The options with their defaults. Throws `invalid_config` if a report might be sent again after its ID expired. */
+/**
+ * Returns the options with defaults. Throws `invalid_config` where a retry could be outside of the duplicate window.
+ */
 function bounded(options: PublisherOptions) {
   const { requestTimeoutMs = 15_000 } = options;
   const giveUpMsMax = messageIdWindowMs - requestTimeoutMs;
@@ -333,7 +335,7 @@ function bounded(options: PublisherOptions) {
       );
   return {
     token: options.token,
-    // Called without a receiver: browsers insist on that.
+    // Browsers require a call without a receiver.
     fetch: options.fetch ?? ((input: string, init: RequestInit) => globalThis.fetch(input, init)),
     clock: options.clock ?? systemClock,
     random: options.random ?? Math.random,
@@ -351,7 +353,7 @@ function bounded(options: PublisherOptions) {
 
 type Bounded = ReturnType<typeof bounded>;
 
-/** fetch says "fetch failed" and hides why in the cause. */
+/** Returns the reason of a failed fetch, which is in the cause of its error. */
 function reasonOf(thrown: unknown): string {
   const cause = thrown instanceof Error && thrown.cause instanceof Error ? thrown.cause : thrown;
   if (!(cause instanceof Error)) return String(cause);

@@ -11,16 +11,16 @@ import {
   useState,
   useSyncExternalStore,
 } from 'react';
-import { nothingYet, ReadingStore, type ShownReading } from './reading-store.ts';
+import { type LatestReading, noReading, ReadingStore } from './reading-store.ts';
 import type { StreamState, SubscriptionState } from './state.ts';
 import type { Stream } from './stream.ts';
 import type { SubscribeOptions } from './subscription.ts';
 
-export type { ShownReading } from './reading-store.ts';
+export type { LatestReading } from './reading-store.ts';
 
 const StreamContext = createContext<Stream | undefined>(undefined);
 
-/** One for each stream, for as long as the stream is there. */
+/** One store per stream, which lives as long as the stream. */
 const stores = new WeakMap<Stream, ReadingStore>();
 
 function storeOf(stream: Stream): ReadingStore {
@@ -30,29 +30,29 @@ function storeOf(stream: Stream): ReadingStore {
 }
 
 export interface TailraceProviderProps {
-  /** Made once, outside of components, and closed by whoever made it: a connection outlives what is on the screen. */
+  /** Created once, outside of components, and closed by its creator: a connection outlives components. */
   readonly stream: Stream;
   readonly children?: ReactNode;
 }
 
-/** Gives the stream to the components below. */
+/** Provides the stream to the components below. */
 export function TailraceProvider({ stream, children }: TailraceProviderProps): ReactElement {
   return createElement(StreamContext.Provider, { value: stream }, children);
 }
 
-/** The stream of the provider above. Throws `invalid_config` where there is none. */
+/** Returns the stream of the provider above. Throws `invalid_config` where there is none. */
 export function useStream(): Stream {
   const stream = useContext(StreamContext);
   if (stream === undefined) {
     throw new TailraceError(
       'invalid_config',
-      'no <TailraceProvider stream={…}> is above this component; put one around it',
+      'useStream: expected a <TailraceProvider stream={…}> above this component, got none',
     );
   }
   return stream;
 }
 
-/** The state of the connection. Renders at its changes. */
+/** Returns the state of the connection. Renders when it changes. */
 export function useConnection(): StreamState {
   const stream = useStream();
   const subscribe = useCallback((listener: () => void) => stream.onState(listener), [stream]);
@@ -63,8 +63,9 @@ export function useConnection(): StreamState {
 const waiting: SubscriptionState = { name: 'waiting' };
 
 /**
- * Subscribes while the component is there. Renders at changes of the subscription's state, never at reports: those go to the listeners, of which the
- * last ones given count. Another channel or another view subscribes anew; other listeners do not. Undefined for the channel: nothing.
+ * Subscribes while the component is mounted. Renders when the state of the subscription changes, never for reports:
+ * those go to the latest listeners. A new channel or view subscribes again; new listeners do not. An undefined channel
+ * does not subscribe.
  */
 export function useSubscription(channel: string | undefined, options: SubscribeOptions = {}): SubscriptionState {
   const stream = useStream();
@@ -78,7 +79,7 @@ export function useSubscription(channel: string | undefined, options: SubscribeO
   useEffect(() => {
     setState(waiting);
     if (channel === undefined) return undefined;
-    let isHere = true;
+    let isMounted = true;
     const subscription = stream.subscribe(channel, {
       ...(JSON.parse(view) as SubscribeOptions),
       onSnapshot: (reports) => latest.current.onSnapshot?.(reports),
@@ -88,15 +89,15 @@ export function useSubscription(channel: string | undefined, options: SubscribeO
       onCut: (cut) => latest.current.onCut?.(cut),
       onPresence: (presence) => latest.current.onPresence?.(presence),
       onState: (next) => {
-        if (!isHere) return;
+        if (!isMounted) return;
         setState(next);
         latest.current.onState?.(next);
       },
     });
-    // A closed stream notifies of nothing more.
+    // A closed stream does not call listeners.
     if (subscription.state.name !== 'waiting') setState(subscription.state);
     return () => {
-      isHere = false;
+      isMounted = false;
       subscription.unsubscribe();
     };
   }, [stream, channel, view]);
@@ -104,15 +105,15 @@ export function useSubscription(channel: string | undefined, options: SubscribeO
 }
 
 /**
- * The last reading of a tag. Renders when it changes, at most once a frame, however often the device reports; components that look at the same device
- * share one subscription.
+ * Returns the latest reading of a tag. Renders when it changes, at most once per animation frame. Components that use
+ * the same device share one subscription.
  */
-export function useReading(device: string, tag: string): ShownReading {
+export function useReading(device: string, tag: string): LatestReading {
   const store = storeOf(useStream());
   const subscribe = useCallback((listener: () => void) => store.watch(device, listener), [store, device]);
   return useSyncExternalStore(
     subscribe,
     () => store.read(device, tag),
-    () => nothingYet,
+    () => noReading,
   );
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Delivery, Reading } from '@tailrace/protocol/report';
-import { nothingYet, ReadingStore, type ShownReading } from './reading-store.ts';
+import { noReading, ReadingStore, type LatestReading } from './reading-store.ts';
 import { createTestServer } from './testing.ts';
 
-/** A store that watches plant1.a, on a server in memory. */
+/** Creates a store that watches plant1.a, on a test server. */
 async function watched(t: TestContext) {
   const server = createTestServer();
   const stream = server.stream();
@@ -15,24 +15,24 @@ async function watched(t: TestContext) {
   return { server, stream, store };
 }
 
-test('whatever changes of a reading is shown, each alone: value, unit, quality, time; what is the same is the same object', async (t) => {
+test('a change of value, unit, quality or time alone is rendered, and an equal reading is the same object', async (t) => {
   const server = createTestServer();
   const stream = server.stream();
   t.after(() => stream.close());
   const store = new ReadingStore(stream);
-  let told = 0;
-  store.watch('plant1.a', () => told++);
+  let notifications = 0;
+    store.watch('plant1.a', () => notifications++);
   await server.settled();
-  const shownAfter = async (reading: Reading, time: number): Promise<ShownReading> => {
+  const readAfter = async (reading: Reading, time: number): Promise<LatestReading> => {
     server.publish('plant1.a', [reading], time);
     await server.settled();
     return store.read('plant1.a', 't');
   };
 
-  const first = await shownAfter({ tag: 't', value: 20 }, 5);
+  const first = await readAfter({ tag: 't', value: 20 }, 5);
   assert.deepEqual(first, { value: 20, unit: undefined, quality: 'good', time: 5, stale: false });
-  assert.equal(await shownAfter({ tag: 't', value: 20 }, 5), first);
-  const expected: { -readonly [K in keyof ShownReading]: ShownReading[K] } = { ...first };
+  assert.equal(await readAfter({ tag: 't', value: 20 }, 5), first);
+  const expected: { -readonly [K in keyof LatestReading]: LatestReading[K] } = { ...first };
   for (const [change, time] of [
     [{ unit: 'Cel' }, 5],
     [{ unit: '[degF]' }, 5],
@@ -42,34 +42,34 @@ test('whatever changes of a reading is shown, each alone: value, unit, quality, 
   ] as const) {
     Object.assign(expected, change);
     const { value = 0, unit = '', quality = 'good', time: own = 0 } = expected;
-    assert.deepEqual(await shownAfter({ tag: 't', value, unit, quality, time: own }, time), expected);
+    assert.deepEqual(await readAfter({ tag: 't', value, unit, quality, time: own }, time), expected);
   }
-  assert.ok(told >= 6);
+  assert.ok(notifications >= 6);
 });
 
-test('what is shown is the newest reading by its own time, whatever comes last', async (t) => {
+test('the latest reading is chosen by its own time, not by order', async (t) => {
   const { server, stream, store } = await watched(t);
-  const shownAfter = async (time: number, ...readings: Reading[]) => {
+  const readAfter = async (time: number, ...readings: Reading[]) => {
     server.publish('plant1.a', readings, time);
     await server.settled();
     return store.read('plant1.a', 't').value;
   };
-  assert.equal(await shownAfter(100, { tag: 't', value: 1 }), 1);
-  assert.equal(await shownAfter(50, { tag: 't', value: 2 }), 1, 'late');
-  assert.equal(await shownAfter(200, { tag: 't', value: 4, time: 190 }, { tag: 't', value: 3, time: 180 }), 4);
-  // Who comes later is shown the same.
+  assert.equal(await readAfter(100, { tag: 't', value: 1 }), 1);
+  assert.equal(await readAfter(50, { tag: 't', value: 2 }), 1, 'late');
+  assert.equal(await readAfter(200, { tag: 't', value: 4, time: 190 }, { tag: 't', value: 3, time: 180 }), 4);
+  // A later listener reads the same.
   const other = new ReadingStore(stream);
   other.watch('plant1.a', () => {});
   await server.settled();
   assert.equal(other.read('plant1.a', 't').value, 4);
 });
 
-test('a late report does not take the place of a newer reading, and one of a clock that is ahead holds until the next', async (t) => {
+test('a late report does not replace a newer reading, and one of a clock that is ahead lasts until the next', async (t) => {
   const { server, store } = await watched(t);
   const report = async (value: number, time: number, more: Partial<Delivery> = {}) => {
     const readings = [{ tag: 't', value }];
     const log = { device: 'plant1.a', partition: 0, seq: value, time, received: server.clock.now(), readings, ...more };
-    server.say({ data: { view: 1, reports: [log] } });
+    server.send({ data: { view: 1, reports: [log] } });
     await server.settled();
     return store.read('plant1.a', 't').value;
   };
@@ -80,7 +80,7 @@ test('a late report does not take the place of a newer reading, and one of a clo
   assert.equal(await report(4, nowMs), 4);
 });
 
-test('of a device that makes up tags without end the last 2,000 are kept', async (t) => {
+test('for a device that invents tags the last 2,000 are remembered', async (t) => {
   const { server, store } = await watched(t);
   for (let i = 0; i < 25; i++) {
     const made = Array.from({ length: 100 }, (_, n) => ({ tag: `t${i * 100 + n}`, value: n }));
@@ -89,9 +89,9 @@ test('of a device that makes up tags without end the last 2,000 are kept', async
   }
   assert.equal(store.read('plant1.a', 'always').value, 24);
   assert.equal(store.read('plant1.a', 't2499').value, 99);
-  assert.equal(store.read('plant1.a', 't0'), nothingYet);
+  assert.equal(store.read('plant1.a', 't0'), noReading);
   const kept = Array.from({ length: 2_500 }, (_, n) => store.read('plant1.a', `t${n}`)).filter(
-    (each) => each !== nothingYet,
+    (each) => each !== noReading,
   );
   assert.equal(kept.length, 1_999);
 });

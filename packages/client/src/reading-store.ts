@@ -4,19 +4,21 @@ import { tagsRememberedMax } from './delivered.ts';
 import type { Stream } from './stream.ts';
 import type { Presence, Subscription } from './subscription.ts';
 
-/** What a screen shows of one tag of one device. */
-export interface ShownReading {
-  /** Undefined before the first one. */
+/** The latest reading of one tag of one device. */
+export interface LatestReading {
+  /** Undefined before the first reading. */
   readonly value: Reading['value'] | undefined;
   readonly unit: string | undefined;
   readonly quality: Quality | undefined;
-  /** Epoch ms, the device's clock. */
+  /** Epoch ms by the device's clock. */
   readonly time: number | undefined;
-  /** Not to be taken for what is now: the device is silent, or its server cannot be heard, or there was nothing yet. */
+  /**
+   * Whether the value may be out of date: the device is not online, the subscription is not live, or no reading came.
+   */
   readonly stale: boolean;
 }
 
-export const nothingYet: ShownReading = {
+export const noReading: LatestReading = {
   value: undefined,
   unit: undefined,
   quality: undefined,
@@ -24,72 +26,70 @@ export const nothingYet: ShownReading = {
   stale: true,
 };
 
-/** As far as a browser has it. */
+/** Present in browsers. */
 interface Frames {
   requestAnimationFrame?: (call: () => void) => number;
 }
 
-/** Once before the next frame is painted; where nothing is painted, once what runs now is done. A page that is hidden is not painted, and need not be. */
+/** Calls before the next animation frame; in a microtask where there are none. A hidden page has no frames. */
 function beforeNextFrame(call: () => void): void {
   const { requestAnimationFrame } = globalThis as Frames;
   if (requestAnimationFrame === undefined) queueMicrotask(call);
   else requestAnimationFrame(call);
 }
 
-/** One device that something on the screen looks at. All its tags come by one subscription. */
+/** A device that components use. All its tags come by one subscription. */
 class WatchedDevice {
-  /** The newest of each tag, with its effective time; that told longest ago first. */
+  /** The latest reading of each tag with its effective time; the least recently updated first. */
   readonly readings = new Map<string, Reading & { readonly time: number; readonly effectiveMs: number }>();
-  readonly shown = new Map<string, ShownReading>();
+  readonly rendered = new Map<string, LatestReading>();
   readonly listeners = new Set<() => void>();
   subscription: Subscription | undefined;
   presence: Presence['state'] = 'online';
 
-  /** As a server chooses last values: a late report does not take the place of a newer reading. */
-  take(reports: readonly Delivery[]): void {
+  /** Updates the readings as a server updates last values: a late report does not replace a newer reading. */
+    update(reports: readonly Delivery[]): void {
     for (const report of reports) {
       for (const reading of report.readings) {
         const effectiveMs = effectiveTime(report, reading.time);
-        // A late one replaces nothing newer.
         if (effectiveMs < (this.readings.get(reading.tag)?.effectiveMs ?? effectiveMs)) continue;
         this.readings.delete(reading.tag);
-        if (this.readings.size === tagsRememberedMax) this.#forgetFirst();
+        if (this.readings.size === tagsRememberedMax) this.#evictFirst();
         this.readings.set(reading.tag, { ...reading, time: reading.time ?? report.time, effectiveMs });
       }
     }
   }
 
-  /** A device may make up tags without end. */
-  #forgetFirst(): void {
+  /** Bounds the memory for a device that invents tags without end. */
+    #evictFirst(): void {
     for (const tag of this.readings.keys()) {
       this.readings.delete(tag);
-      this.shown.delete(tag);
+      this.rendered.delete(tag);
       return;
     }
   }
 
-  /** The same object as long as it says the same. */
-  of(tag: string): ShownReading {
+  /** Returns the same object as long as its fields are the same. */
+    latest(tag: string): LatestReading {
     const stale = this.presence !== 'online' || this.subscription?.state.name !== 'live';
     const reading = this.readings.get(tag);
-    if (reading === undefined) return nothingYet;
-    const shown = this.shown.get(tag) ?? nothingYet;
+    if (reading === undefined) return noReading;
+    const before = this.rendered.get(tag) ?? noReading;
     const { value, unit, quality = 'good', time } = reading;
-    const next: ShownReading = { value, unit, quality, time, stale };
-    // By its own keys, so that none is forgotten.
-    for (const key of Object.keys(next) as (keyof ShownReading)[]) {
-      if (next[key] === shown[key]) continue;
-      this.shown.set(tag, next);
+    const next: LatestReading = { value, unit, quality, time, stale };
+    for (const key of Object.keys(next) as (keyof LatestReading)[]) {
+      if (next[key] === before[key]) continue;
+      this.rendered.set(tag, next);
       return next;
     }
-    return shown;
+    return before;
   }
 }
 
 /**
- * The last readings of the devices that are on the screen, however many components look at them and however often they report: components are told
- * once a frame. A device is subscribed to while anybody looks at it, and a moment longer, because React's strict mode and a change of page look away
- * and back again.
+ * The latest readings of the devices that components use. Components are notified at most once per animation frame. A
+ * device is subscribed while it has listeners and a microtask longer, because React's strict mode and navigation
+ * remove listeners and add them again.
  */
 export class ReadingStore {
   readonly #stream: Stream;
@@ -100,58 +100,58 @@ export class ReadingStore {
     this.#stream = stream;
   }
 
-  /** What is shown now. It changes only between frames. */
-  read(device: string, tag: string): ShownReading {
-    return this.#devices.get(device)?.shown.get(tag) ?? nothingYet;
+  /** Returns the rendered reading, which changes only between frames. */
+  read(device: string, tag: string): LatestReading {
+    return this.#devices.get(device)?.rendered.get(tag) ?? noReading;
   }
 
-  /** Calls when something of the device has changed. The answer ends it. */
+  /** Calls `listener` after changes of the device. Returns a function that removes it. */
   watch(device: string, listener: () => void): () => void {
-    const watched = this.#devices.get(device) ?? this.#begin(device);
+    const watched = this.#devices.get(device) ?? this.#subscribe(device);
     watched.listeners.add(listener);
     return () => {
       watched.listeners.delete(listener);
       queueMicrotask(() => {
-        if (watched.listeners.size === 0) this.#end(device, watched);
+        if (watched.listeners.size === 0) this.#unsubscribe(device, watched);
       });
     };
   }
 
-  #begin(device: string): WatchedDevice {
+  #subscribe(device: string): WatchedDevice {
     const watched = new WatchedDevice();
     this.#devices.set(device, watched);
-    const take = (reports: readonly Delivery[]) => {
-      watched.take(reports);
-      this.#mark(watched);
-    };
+    const update = (reports: readonly Delivery[]) => {
+          watched.update(reports);
+          this.#schedule(watched);
+        };
     watched.subscription = this.#stream.subscribe(device, {
-      onSnapshot: take,
-      onReports: take,
+      onSnapshot: update,
+            onReports: update,
       onPresence: ({ state }) => {
         watched.presence = state;
-        this.#mark(watched);
+        this.#schedule(watched);
       },
-      onState: () => this.#mark(watched),
+      onState: () => this.#schedule(watched),
     });
     return watched;
   }
 
-  #end(device: string, watched: WatchedDevice): void {
+  #unsubscribe(device: string, watched: WatchedDevice): void {
     if (this.#devices.get(device) !== watched) return;
     this.#devices.delete(device);
     watched.subscription?.unsubscribe();
   }
 
-  #mark(watched: WatchedDevice): void {
+  #schedule(watched: WatchedDevice): void {
     this.#dirty.add(watched);
-    if (this.#dirty.size === 1) beforeNextFrame(() => this.#show());
+    if (this.#dirty.size === 1) beforeNextFrame(() => this.#render());
   }
 
-  #show(): void {
+  #render(): void {
     const dirty = [...this.#dirty];
     this.#dirty.clear();
     for (const watched of dirty) {
-      for (const tag of watched.readings.keys()) watched.of(tag);
+      for (const tag of watched.readings.keys()) watched.latest(tag);
       for (const listener of [...watched.listeners]) listener();
     }
   }

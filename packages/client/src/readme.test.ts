@@ -6,7 +6,9 @@ import { createTestServer, type TestServer } from '@tailrace/client/testing';
 // The example of a test is a test.
 import '../test/examples/testing.ts';
 
-/** The examples are files of their own, so that the compiler sees them; here they are run, and the README must show what was run. */
+/**
+ * The examples are files, so that the compiler checks them. These tests run them, and compare the README with them.
+ */
 const folder = join(import.meta.dirname, '../test/examples');
 const readme = readFileSync(join(import.meta.dirname, '../README.md'), 'utf8');
 const examples = [...readme.matchAll(/<!-- (\S+) -->\n```ts\n(.*?)```/gs)].map(([, name, text]) => ({
@@ -26,7 +28,10 @@ before(() => {
 });
 after(() => Object.assign(globalThis, { WebSocket: original.WebSocket, fetch: original.fetch }));
 
-/** Runs an example against a test server in the place of the network. Resolves with what it printed, once it was given a report. */
+/**
+ * Runs an example against a test server in the place of the network. Resolves with what it printed, once it was given a
+ * report.
+ */
 async function run(name: string): Promise<unknown[][]> {
   server = createTestServer();
   globalThis.WebSocket = server.WebSocket as unknown as typeof globalThis.WebSocket;
@@ -43,18 +48,18 @@ async function run(name: string): Promise<unknown[][]> {
     return lines;
   } finally {
     console.log = original.log;
-    // Ends the streams of the example: a server that says so is not come back to.
+    // Closes the streams of the example: 4403 allows no reconnect.
     server.drop(4403);
     await server.settled();
   }
 }
 
-test('the README shows the examples as they are', () => {
+test('the README has the examples unchanged', () => {
   assert.equal(examples.length, 7);
   for (const { name, text } of examples) assert.equal(text, readFileSync(join(folder, name), 'utf8'), name);
 });
 
-/** What each prints of one report. */
+/** The expected output of each example for one report. */
 const printed: Readonly<Record<string, (lines: string) => void>> = {
   'first.ts': (text) => assert.match(text, /live.*plant1\.line3\.press7.*42\.5/s),
   'loop.ts': (text) => assert.match(text, /plant1\.line3\.press7.*42\.5/s),
@@ -65,5 +70,5 @@ const printed: Readonly<Record<string, (lines: string) => void>> = {
 };
 
 for (const [name, check] of Object.entries(printed)) {
-  test(`the example ${name} does what it says`, async () => check(JSON.stringify(await run(name))));
+  test(`the example ${name} prints the expected output`, async () => check(JSON.stringify(await run(name))));
 }

@@ -1,54 +1,54 @@
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { Delivery } from '@tailrace/protocol/report';
 
-/** What a buffer asks of its subscription. */
+/** The subscription of a buffer. */
 export interface BufferSource {
-  /** As many wait as may: no more, please. */
+  /** Pauses: the buffer is full. */
   hold(): void;
-  /** Four times as many wait: what was on its way is too much, and must not be taken at all. */
+  /** Unsubscribes: the buffer has four times its limit, from reports in flight. */
   shed(): void;
-  /** Half are gone: go on. */
+  /** Resumes: the buffer is half empty. */
   release(): void;
-  /** The loop was left. */
+  /** Called when the program leaves the loop. */
   leave(): void;
 }
 
 interface Batch {
   readonly reports: readonly Delivery[];
-  /** Notes that the program has come past it. */
-  readonly passed: () => void;
+  /** Called when the loop has consumed the batch. */
+    readonly onConsumed: () => void;
 }
 
 type Result = IteratorResult<Delivery, undefined>;
 
 /**
- * Between a subscription and its `for await` loop. It is bounded by asking the server to pause, so that a loop that is too slow loses nothing. What
- * a position says counts by whole frames, because within one the order is by device.
+ * The buffer between a subscription and its `for await` loop. When it is full, the server pauses, so that a slow loop
+ * loses no report. Positions advance by whole frames, because within a frame the order is by device.
  */
 export class ReportBuffer implements AsyncIterableIterator<Delivery, undefined, undefined> {
   readonly #source: BufferSource;
   readonly #reportsMax: number;
   readonly #batches: Batch[] = [];
-  /** Of the first batch, how many are taken. */
-  #taken = 0;
+  /** Number of consumed reports of the first batch. */
+    #consumed = 0;
   #size = 0;
   #level: 'open' | 'held' | 'shed' = 'open';
   #waiters: { resolve: (result: Result) => void; reject: (error: TailraceError) => void }[] = [];
-  #over: { readonly error: TailraceError | undefined } | undefined;
+  #closed: { readonly error: TailraceError | undefined } | undefined;
 
   constructor(source: BufferSource, reportsMax: number) {
     this.#source = source;
     this.#reportsMax = Math.max(1, reportsMax);
   }
 
-  /** Reports that wait. */
+  /** Number of buffered reports. */
   get size(): number {
     return this.#size;
   }
 
-  push(reports: readonly Delivery[], passed: () => void): void {
-    if (this.#over !== undefined) return;
-    this.#batches.push({ reports, passed });
+  push(reports: readonly Delivery[], onConsumed: () => void): void {
+    if (this.#closed !== undefined) return;
+    this.#batches.push({ reports, onConsumed });
     this.#size += reports.length;
     while (this.#waiters.length > 0) {
       const report = this.#shift();
@@ -64,9 +64,9 @@ export class ReportBuffer implements AsyncIterableIterator<Delivery, undefined, 
     }
   }
 
-  /** What waits is still handed out, then the loop ends, or fails. */
-  end(error?: TailraceError): void {
-    this.#over ??= { error };
+  /** Completes the loop, or fails it with the error, after it has consumed the buffered reports. */
+    close(error?: TailraceError): void {
+    this.#closed ??= { error };
     for (const waiter of this.#waiters.splice(0)) {
       if (error === undefined) waiter.resolve({ done: true, value: undefined });
       else waiter.reject(error);
@@ -76,15 +76,15 @@ export class ReportBuffer implements AsyncIterableIterator<Delivery, undefined, 
   next(): Promise<Result> {
     const value = this.#shift();
     if (value !== undefined) return Promise.resolve({ done: false, value });
-    if (this.#over?.error !== undefined) return Promise.reject(this.#over.error);
-    if (this.#over !== undefined) return Promise.resolve({ done: true, value: undefined });
+    if (this.#closed?.error !== undefined) return Promise.reject(this.#closed.error);
+    if (this.#closed !== undefined) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
   }
 
   return(): Promise<Result> {
     this.#batches.length = 0;
     this.#size = 0;
-    this.end();
+    this.close();
     this.#source.leave();
     return Promise.resolve({ done: true, value: undefined });
   }
@@ -95,12 +95,12 @@ export class ReportBuffer implements AsyncIterableIterator<Delivery, undefined, 
 
   #shift(): Delivery | undefined {
     for (let first = this.#batches[0]; first !== undefined; first = this.#batches[0]) {
-      const report = first.reports[this.#taken];
-      if (report !== undefined) this.#taken++;
-      if (this.#taken >= first.reports.length) {
+      const report = first.reports[this.#consumed];
+      if (report !== undefined) this.#consumed++;
+      if (this.#consumed >= first.reports.length) {
         this.#batches.shift();
-        this.#taken = 0;
-        first.passed();
+        this.#consumed = 0;
+        first.onConsumed();
       }
       if (report === undefined) continue;
       this.#size--;

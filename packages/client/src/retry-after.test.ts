@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { retryAfterMs, retryAfterMsMax } from './retry-after.ts';
 
-test('seconds and dates are understood, bounded, and nonsense is no wait', () => {
+test('seconds and dates are parsed and bounded, and an invalid header is ignored', () => {
   const now = Date.parse('2024-05-01T12:00:00Z');
   assert.equal(retryAfterMs('7', now), 7000);
   assert.equal(retryAfterMs('Wed, 01 May 2024 12:00:30 GMT', now), 30_000);

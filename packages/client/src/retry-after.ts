@@ -1,9 +1,9 @@
-/** A server may ask for patience, but not for ever. */
+/** Upper bound of the wait, ms. */
 export const retryAfterMsMax = 300_000;
 
 /**
- * The wait that a `Retry-After` header asks for (RFC 9110, 10.2.3: seconds, or a date), ms, at most `retryAfterMsMax`. Nothing where there is
- * none or it cannot be read.
+ * Returns the wait of a `Retry-After` header (RFC 9110, 10.2.3: seconds, or a date), ms, at most `retryAfterMsMax`.
+ * Undefined where the header is absent or invalid.
  */
 export function retryAfterMs(header: string | null, nowMs: number): number | undefined {
   const text = header?.trim() ?? '';

@@ -1,4 +1,4 @@
-/** The best of the last so many answers counts; older ones know an older route and an older clock. */
+/** Number of samples. Older ones have an older route and clock. */
 const samplesMax = 8;
 
 interface Sample {
@@ -7,33 +7,34 @@ interface Sample {
 }
 
 /**
- * Round trip and the server's clock, from pings and pongs as NTP does it (RFC 5905, section 8): the server's time is taken to be that of the
- * middle of the round trip, and of the last samples the one with the shortest round trip is believed, because it was queued least.
+ * Estimates round trip and the server's clock from pings and pongs, as NTP does (RFC 5905, section 8). The server's
+ * time counts for the middle of the round trip. Of the last samples the one with the shortest round trip is used,
+ * because it was queued least.
  */
 export class RoundTrip {
   #samples: Sample[] = [];
-  #outdated = false;
+  #isOutdated = false;
 
-  /** A pong: when its ping was sent and when it came, ms of a clock that never goes back; the wall clock then; the server's. */
+  /** Adds a pong. `sentMs` and `receivedMs`: monotonic; `wallMs`: wall clock at receipt; `serverMs`: server's clock. */
   add(sentMs: number, receivedMs: number, wallMs: number, serverMs: number): void {
     const roundTripMs = Math.max(0, receivedMs - sentMs);
-    if (this.#outdated) this.#samples = [];
-    this.#outdated = false;
+    if (this.#isOutdated) this.#samples = [];
+    this.#isOutdated = false;
     if (this.#samples.push({ roundTripMs, offsetMs: serverMs - (wallMs - roundTripMs / 2) }) > samplesMax)
       this.#samples.shift();
   }
 
-  /** Another connection, perhaps another server: its first answer takes the place of all before, which serve until then. */
+  /** Starts a new connection: its first pong replaces all samples, which remain in use until then. */
   restart(): void {
-    this.#outdated = true;
+    this.#isOutdated = true;
   }
 
-  /** Of the last answer on this connection, ms; nothing before the first. */
+  /** Round trip of the last pong on this connection, ms; undefined before the first. */
   get lastMs(): number | undefined {
-    return this.#outdated ? undefined : this.#samples.at(-1)?.roundTripMs;
+    return this.#isOutdated ? undefined : this.#samples.at(-1)?.roundTripMs;
   }
 
-  /** How far the server's wall clock is ahead of this one, ms; 0 while nothing is known. */
+  /** Offset of the server's wall clock from this one, ms; 0 before the first pong. */
   get offsetMs(): number {
     let best: Sample | undefined;
     for (const sample of this.#samples) if (best === undefined || sample.roundTripMs <= best.roundTripMs) best = sample;

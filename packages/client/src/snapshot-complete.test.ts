@@ -10,60 +10,60 @@ function setUp(options: SubscribeOptions = {}) {
   const clock = createFakeClock();
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://tailrace', WebSocket, clock, random: () => 0 });
-  const happened: string[] = [];
+  const events: string[] = [];
   stream.subscribe('plant1.>', {
-    onSnapshot: (reports) => happened.push(`snapshot of ${reports.length}`),
-    onSnapshotComplete: () => happened.push('complete'),
-    onReports: (reports) => happened.push(`${reports.length} reports`),
+    onSnapshot: (reports) => events.push(`snapshot of ${reports.length}`),
+    onSnapshotComplete: () => events.push('complete'),
+    onReports: (reports) => events.push(`${reports.length} reports`),
     ...options,
   });
   const answer = (snapshot: number) => {
     last().welcome();
     const position = tokenFromPositions(createPositions('e1', [[0, 9]]));
-    last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot } });
+    last().deliver({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot } });
   };
-  const says = (count: number, more: { snapshot?: boolean; snapshotComplete?: boolean } = {}) => {
+  const deliver = (count: number, more: { snapshot?: boolean; snapshotComplete?: boolean } = {}) => {
     const reports = Array.from({ length: count }, (_, n) =>
-      delivery(happened.length + 1, `plant1.d${happened.length}${n}`),
+      delivery(events.length + 1, `plant1.d${events.length}${n}`),
     );
-    last().says({ data: { view: 1, reports, ...more } });
+    last().deliver({ data: { view: 1, reports, ...more } });
   };
-  return { clock, last, happened, answer, says };
+  return { clock, last, events, answer, deliver };
 }
 
-test('a program is told when all last values have come, after the last of them and before anything live', () => {
-  const { happened, answer, says } = setUp();
+test('onSnapshotComplete is called after the last values and before live reports', () => {
+  const { events, answer, deliver } = setUp();
   answer(5);
-  says(2, { snapshot: true });
-  says(2, { snapshot: true });
-  // The fifth device had news meanwhile.
-  says(0, { snapshot: true, snapshotComplete: true });
-  says(1);
-  assert.deepEqual(happened, ['snapshot of 2', 'snapshot of 2', 'complete', '1 reports']);
+  deliver(2, { snapshot: true });
+  deliver(2, { snapshot: true });
+  // The fifth device had a live report meanwhile.
+  deliver(0, { snapshot: true, snapshotComplete: true });
+  deliver(1);
+  assert.deepEqual(events, ['snapshot of 2', 'snapshot of 2', 'complete', '1 reports']);
 });
 
-test('where there are no last values that is told at once, and again after a reconnect', async () => {
-  const { clock, last, happened, answer, says } = setUp();
+test('without last values onSnapshotComplete is called at once, and again after a reconnect', async () => {
+  const { clock, last, events, answer, deliver } = setUp();
   answer(0);
-  says(1);
+  deliver(1);
   last().end(1006);
   await clock.advanceToNext();
   answer(0);
-  assert.deepEqual(happened, ['complete', '1 reports', 'complete']);
+  assert.deepEqual(events, ['complete', '1 reports', 'complete']);
 });
 
-test('of a server that does not mark the last frame, all devices have come when as many as it said have', () => {
-  const { happened, answer, says } = setUp();
+test('without `snapshotComplete` from the server, the snapshot is complete with its number of devices', () => {
+  const { events, answer, deliver } = setUp();
   answer(3);
-  says(2, { snapshot: true });
-  says(1, { snapshot: true });
-  assert.deepEqual(happened, ['snapshot of 2', 'snapshot of 1', 'complete']);
+  deliver(2, { snapshot: true });
+  deliver(1, { snapshot: true });
+  assert.deepEqual(events, ['snapshot of 2', 'snapshot of 1', 'complete']);
 });
 
-test('cuts are whole by themselves, and a listener that throws hinders nothing', (t) => {
+test('it is not called with `align`, and an exception in it affects nothing else', (t) => {
   const cuts = setUp({ align: 1000 });
   cuts.answer(0);
-  assert.deepEqual(cuts.happened, []);
+  assert.deepEqual(cuts.events, []);
   const later: (() => void)[] = [];
   t.mock.method(globalThis, 'queueMicrotask', (call: () => void) => later.push(call));
   const throwing = setUp({
@@ -72,7 +72,7 @@ test('cuts are whole by themselves, and a listener that throws hinders nothing',
     },
   });
   throwing.answer(0);
-  throwing.says(1);
-  assert.deepEqual(throwing.happened, ['1 reports']);
+  throwing.deliver(1);
+  assert.deepEqual(throwing.events, ['1 reports']);
   assert.equal(later.length, 1);
 });

@@ -1,21 +1,21 @@
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { Missing } from '@tailrace/protocol/server-message-json';
 
-/** Why a connection is no more. */
+/** Why a connection was lost. */
 export interface Loss {
-  /** WebSocket close code: the server's, 4001 where its silence was noticed here, 1006 where there never was a word. */
+  /** WebSocket close code: the server's, 4001 for a heartbeat timeout of this client, 1006 for a failed connection. */
   readonly code: number;
-  /** One sentence for people. */
+  /** A sentence for people. */
   readonly message: string;
-  /** Whether coming back by oneself may help. */
+  /** Whether the client may reconnect. */
   readonly mayReconnect: boolean;
 }
 
 /**
- * - `connecting`: a socket is being opened, or is open and not yet welcome.
- * - `live`: welcome; subscriptions are served. Told again, with another node, where the stream has moved.
- * - `waiting`: lost; the next attempt begins at `retryAt` (epoch ms of this machine's clock).
- * - `closed`: for good; by `close()`, or because the server said that coming back is of no use (44xx).
+ * - `connecting`: a socket is being opened, or waits for `welcome`.
+ * - `live`: after `welcome`; subscriptions are served. Reported again, with another node, after a move.
+ * - `waiting`: disconnected; the next attempt starts at `retryAt` (epoch ms by this machine's clock).
+ * - `closed`: permanently, by `close()` or a close code without reconnect (44xx).
  */
 export type StreamState =
   | { readonly name: 'connecting'; readonly attempt: number }
@@ -23,27 +23,27 @@ export type StreamState =
   | { readonly name: 'waiting'; readonly attempt: number; readonly retryAt: number; readonly loss: Loss }
   | { readonly name: 'closed'; readonly loss: Loss };
 
-/** The server's answer to a subscription. Of the two that say something about the past, each answer is told once. */
+/** The server's reply to a subscription. `recovered`, `missing` and `error` are reported once per reply. */
 export interface Answered {
-  /** In the snapshot that comes first. */
+  /** Number of devices in the snapshot. */
   readonly devices: number;
-  /** After a reconnect, or with `after`: whether everything that was missed follows. */
+  /** After a reconnect, or with `after`: whether the whole backlog follows. */
   readonly recovered?: boolean;
-  /** Where it does not: what cannot be had. */
+  /** Ranges of the backlog that cannot be delivered. */
   readonly missing?: readonly Missing[];
-  /** Where `recovered` is false without `missing`: why. `invalid_position`: the server refused `after`. */
+  /** Why `recovered` is false without `missing`. `invalid_position`: the server refused `after`. */
   readonly error?: TailraceError;
 }
 
 /**
- * - `waiting`: asked for, not yet answered, or the connection is lost. What was shown may be old.
- * - `replaying`: answered; what comes is of the past, as `from` or a `speed` asked for.
- * - `live`: answered; what comes is of now.
- * - `interrupted`: the connection is well, but since `since` (epoch ms, the server's clock) the server itself cannot hear these partitions: that
- *   a device is silent says nothing of it.
+ * - `waiting`: requested without a reply yet, or disconnected. Displayed values may be out of date.
+ * - `replaying`: reports are history, as requested by `from` or `speed`.
+ * - `live`: reports are current.
+ * - `interrupted`: the connection works, but since `since` (epoch ms by the server's clock) the server does not receive
+ *   these partitions. Devices may report without being seen.
  * - `paused`: by `pause()`.
- * - `failed`: refused, or the server closed the stream for good, as with a token that is not valid. It is requested
- *   again where the error is retryable, and after `reconnect` of a closed stream.
+ * - `failed`: refused, or the server closed the stream permanently, as for an invalid token. It is requested again
+ *   where the error is retryable, and after `reconnect` of a closed stream.
  * - `ended`: unsubscribed, or the stream is closed.
  */
 export type SubscriptionState =

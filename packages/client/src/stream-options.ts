@@ -7,36 +7,37 @@ import type { WebSocketConstructor } from './websocket.ts';
 
 export interface StreamOptions {
   /**
-   * Of the streams, as `wss://plant.example` or with the whole path `/v1/stream`. Of several addresses of one installation each gets its turn; a
-   * function is asked before every attempt.
+   * The URL of streams, as `wss://plant.example` or with the path `/v1/stream`. Several URLs of one installation are
+   * used in rotation; a function is called before every attempt.
    */
   readonly url: UrlSource;
   /**
-   * Sent as the first message, never in the URL. A function is asked before every attempt, and when the token is about to end: the fresh one is sent
-   * over the open connection. Left out: none is sent, as where the URL has it (`?token=`) or a proxy adds it.
+   * Sent in the first message, never in the URL. A function is called before every attempt, and when the token is about
+   * to expire: the new one is sent over the open connection. Absent: none is sent, as where the URL has it (`?token=`)
+   * or a proxy adds it.
    */
   readonly token?: TokenSource;
-  /** Default: the one of the browser or of Node 22. Node 20 has none: give that of the package `ws`. */
+  /** Default: the WebSocket of the browser or Node.js 22. Node.js 20 has none: use that of the package `ws`. */
   readonly WebSocket?: WebSocketConstructor;
   readonly clock?: ClientClock;
   /** In [0, 1). Default: Math.random. */
   readonly random?: () => number;
   readonly backoff?: BackoffOptions;
-  /** A ping this often, ms. Default 5,000. */
+  /** Ping interval, ms. Default 5,000. */
   readonly pingMs?: number;
-  /** Opening a connection, and every answer, may take this long, ms. Default 10,000. */
+  /** Timeout of opening a connection and of every pong, ms. Default 10,000. */
   readonly deadlineMs?: number;
-  /** Whether to go to the node where the devices live when the server says so, and to another one when it is about to stop. Default true. */
+  /** Whether to move after `moved`, to the node that owns the devices, and before a server stops. Default true. */
   readonly follow?: boolean;
 }
 
-/** The options with their defaults. Throws `invalid_config` where there is no WebSocket. */
+/** Returns the options with defaults. Throws `invalid_config` where there is no WebSocket. */
 export function bounded(options: StreamOptions) {
   const WebSocket: WebSocketConstructor | undefined = options.WebSocket ?? globalThis.WebSocket;
   if (WebSocket === undefined) {
     throw new TailraceError(
       'invalid_config',
-      'WebSocket: expected the option, such as that of the package ws; this runtime has none (Node has from 22 on)',
+      'WebSocket: expected the option, such as that of the package ws, got none; Node.js has one from version 22 on',
     );
   }
   return {

@@ -7,7 +7,7 @@ const nodes = ['ws://a.test/v1/stream', 'ws://b.test/v1/stream', 'ws://c.test/v1
 const node = fc.integer({ min: 0, max: nodes.length - 1 });
 const which = fc.integer({ min: 0, max: 1 });
 
-/** What happens to two subscriptions and the network below them. */
+/** Events of two subscriptions and their network. */
 const event = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('report' as const), device: fc.integer({ min: 0, max: 4 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.integer({ min: 0, max: 15_000 }) }) },
@@ -23,7 +23,7 @@ const event = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('resume' as const), which }) },
 );
 
-test('through disconnects, moves, drains and pauses each report is handed over once, in order', async () => {
+test('through disconnects, moves, drains and pauses each report is delivered once, in order', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(event, { minLength: 5, maxLength: 60 }),
@@ -62,7 +62,7 @@ test('through disconnects, moves, drains and pauses each report is handed over o
           else if (happens.kind === 'drop')
             server.drop(1006, happens.node === undefined ? undefined : nodes[happens.node]);
           else if (happens.kind === 'move') for (const channel of channels) server.moved(channel, nodes[happens.node]!);
-          else if (happens.kind === 'drain') server.say({ draining: { afterMs: 1000 } });
+          else if (happens.kind === 'drain') server.send({ draining: { afterMs: 1000 } });
           else if (happens.kind === 'reach') server.setReachable(happens.isReachable, nodes[happens.node]);
           else if (happens.kind === 'pause') subscriptions[happens.which]!.pause();
           else subscriptions[happens.which]!.resume();
@@ -77,7 +77,7 @@ test('through disconnects, moves, drains and pauses each report is handed over o
           got[1],
           sent.filter((report) => report.startsWith('plant1.d0 ')),
         );
-        assert.equal(server.connections.length, 1, 'no connection is left over');
+        assert.equal(server.connections.length, 1, 'expected one connection');
         stream.close();
       },
     ),
@@ -85,7 +85,7 @@ test('through disconnects, moves, drains and pauses each report is handed over o
   );
 });
 
-test('through the same, a loop that is slower than its subscription is handed each report once, in order', async () => {
+test('through the same events, a slow loop receives each report once, in order', async () => {
   const take = fc.record({ kind: fc.constant('take' as const), count: fc.integer({ min: 1, max: 6 }) });
   await fc.assert(
     fc.asyncProperty(
@@ -125,7 +125,7 @@ test('through the same, a loop that is slower than its subscription is handed ea
             server.drop(1006, happens.node === undefined ? undefined : nodes[happens.node]);
           else if (happens.kind === 'move')
             for (const { channel } of subscriptions) server.moved(channel, nodes[happens.node]!);
-          else if (happens.kind === 'drain') server.say({ draining: { afterMs: 1000 } });
+          else if (happens.kind === 'drain') server.send({ draining: { afterMs: 1000 } });
           else if (happens.kind === 'reach') server.setReachable(happens.isReachable, nodes[happens.node]);
           else if (happens.kind === 'pause') subscriptions[happens.which]!.pause();
           else if (happens.kind === 'resume') subscriptions[happens.which]!.resume();

@@ -30,7 +30,7 @@ function setUp(options: Partial<StreamOptions> = {}) {
   return { clock, stream, got, listener, ...fake };
 }
 
-test('the token goes into the first message and never into the address', () => {
+test('the token is in the first message and never in the URL', () => {
   const { last } = setUp();
   last().open();
   assert.equal(last().url, 'ws://node:8081/v1/stream');
@@ -38,7 +38,7 @@ test('the token goes into the first message and never into the address', () => {
   assert.deepEqual(last().sent, [{ auth: { token: 'secret' } }]);
 });
 
-test('subscriptions made before the welcome are asked for after it', () => {
+test('subscriptions made before `welcome` are requested after it', () => {
   const { stream, last, listener } = setUp();
   stream.subscribe('plant1.>', listener);
   last().open();
@@ -48,7 +48,7 @@ test('subscriptions made before the welcome are asked for after it', () => {
   assert.equal(stream.state.name, 'live');
 });
 
-test('a snapshot comes first, then news, each report once', () => {
+test('a snapshot comes first, then live reports, each once', () => {
   const { stream, last, listener, got } = setUp();
   stream.subscribe('plant1.>', listener);
   last().welcome();
@@ -58,14 +58,14 @@ test('a snapshot comes first, then news, each report once', () => {
   assert.deepEqual(got, { snapshot: [4, 7], live: [8, 9], states: ['live'] });
 });
 
-test('two subscriptions share a view, and one that is ended hears nothing more', () => {
+test('two subscriptions share a view, and an unsubscribed one receives nothing more', () => {
   const { stream, last, listener, got } = setUp();
   const other: number[] = [];
   const subscription = stream.subscribe('plant1.>', listener);
   stream.subscribe('plant1.>', { onReports: (reports) => other.push(...reports.map((report) => report.seq)) });
   last().welcome();
-  last().says({ subscribed: { id: 's1', view: 3, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
-  last().says({ subscribed: { id: 's2', view: 3, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+  last().deliver({ subscribed: { id: 's1', view: 3, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+  last().deliver({ subscribed: { id: 's2', view: 3, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
   last().data(3, [1]);
   subscription.unsubscribe();
   last().data(3, [2]);
@@ -75,7 +75,7 @@ test('two subscriptions share a view, and one that is ended hears nothing more',
   assert.equal(subscription.state.name, 'ended');
 });
 
-test('after a drop it comes back with full jitter, asks again, and gives nothing twice', async () => {
+test('after a disconnect it reconnects with full jitter, subscribes again, and delivers no duplicates', async () => {
   const { clock, stream, sockets, last, listener, got } = setUp({ backoff: { baseMs: 1000, capMs: 3000 } });
   stream.subscribe('plant1.>', listener);
   last().welcome();
@@ -99,7 +99,7 @@ test('after a drop it comes back with full jitter, asks again, and gives nothing
   assert.deepEqual(got, { snapshot: [3], live: [1, 2, 4], states: ['live', 'waiting', 'live'] });
 });
 
-test('waits grow up to the cap while nobody answers, and start small again after a good connection', async () => {
+test('the backoff grows up to the cap, and is reset by a stable connection', async () => {
   const { clock, stream, last } = setUp({ backoff: { baseMs: 1000, capMs: 3000 } });
   const waits: number[] = [];
   stream.onState((state) => {
@@ -114,17 +114,17 @@ test('waits grow up to the cap while nobody answers, and start small again after
   await clock.advanceToNext();
   assert.deepEqual(waits, [500, 1000, 1500, 1500, 1500]);
   last().welcome();
-  last().says({ pong: { t: 1, time: 0 } });
+  last().deliver({ pong: { t: 1, time: 0 } });
   await clock.advance(5000);
   last().end(1012);
   assert.equal(waits.at(-1), 500);
 });
 
-test('a close code of 44xx ends it, with what the server said, until somebody asks to try again', async () => {
+test('a close code of 44xx closes the stream, with the server's error, until reconnect is called', async () => {
   const { clock, stream, sockets, last, listener, got } = setUp();
   stream.subscribe('plant1.>', listener);
   last().open();
-  last().says({ error: { code: 'unauthorized', message: 'the token expired at 12:00', retryable: false } });
+  last().deliver({ error: { code: 'unauthorized', message: 'the token expired at 12:00', retryable: false } });
   last().end(4401);
   assert.deepEqual(stream.state, {
     name: 'closed',
@@ -138,7 +138,7 @@ test('a close code of 44xx ends it, with what the server said, until somebody as
   assert.deepEqual(got.states, ['failed', 'waiting', 'live']);
 });
 
-test('where the server closes the stream for good, its subscriptions and loops fail with the reason, and new ones at once', async () => {
+test('when the server closes the stream permanently, its subscriptions and loops fail with the reason, and new ones at once', async () => {
   for (const [closeCode, code] of [
     [4401, 'unauthorized'] as const,
     [4403, 'forbidden'] as const,
@@ -151,7 +151,7 @@ test('where the server closes the stream for good, its subscriptions and loops f
     const next = iterator.next();
     last().open();
     paused.pause();
-    last().says({ error: { code: 'unauthorized', message: 'expected a signed token', retryable: false } });
+    last().deliver({ error: { code: 'unauthorized', message: 'expected a signed token', retryable: false } });
     last().end(closeCode);
     await assert.rejects(next, { code, message: 'expected a signed token', retryable: false });
     for (const each of [subscription, paused, stream.subscribe('plant3.>')]) {
@@ -171,7 +171,7 @@ test('where the server closes the stream for good, its subscriptions and loops f
   }
 });
 
-test('a stream without a token that the server does not answer says that none was given', async () => {
+test('the error of a stream without a token that the server does not answer mentions the token', async () => {
   const lossOf = async (options: Partial<StreamOptions>) => {
     const { clock, stream, last } = setUp(options);
     await clock.advance(0);
@@ -186,25 +186,25 @@ test('a stream without a token that the server does not answer says that none wa
   assert.equal(
     await lossOf({ token: '', url: 'ws://node:8081?token=secret' }),
     'the server did not answer within 10 s',
-    'the address has it',
+    'the URL has it',
   );
 });
 
-test('a silent connection is given up, though nobody closed it', async () => {
+test('a connection without pongs is closed as lost', async () => {
   const { clock, stream, sockets, last } = setUp({ pingMs: 5000, deadlineMs: 2000 });
   last().welcome();
-  last().says({ pong: { t: 1, time: clock.now() } });
+  last().deliver({ pong: { t: 1, time: clock.now() } });
   await clock.advance(5000);
   assert.deepEqual(last().sentOf('ping').at(-1), { ping: { t: 2 } });
   await clock.advance(2000);
   assert.equal(stream.state.name, 'waiting');
   assert.equal(sockets[0]?.closedWith, 1000);
-  // What the left socket still brings is not heard.
+  // Messages of the closed socket are ignored.
   sockets[0]?.welcome();
   assert.equal(stream.state.name, 'waiting');
 });
 
-test('a server that never welcomes is given up', async () => {
+test('a connection without `welcome` is closed as lost', async () => {
   const { clock, stream, last } = setUp({ deadlineMs: 2000 });
   last().open();
   await clock.advance(2000);
@@ -216,17 +216,17 @@ test('pings measure the round trip and the server clock', async () => {
   last().welcome();
   assert.equal(stream.roundTripMs, undefined);
   await clock.advance(40);
-  // Half way through those 40 ms the server's clock stood 5 s ahead of ours.
-  last().says({ pong: { t: 1, time: clock.now() - 20 + 5000 } });
+  // In the middle of those 40 ms the server's clock was 5 s ahead.
+  last().deliver({ pong: { t: 1, time: clock.now() - 20 + 5000 } });
   assert.equal(stream.roundTripMs, 40);
   assert.equal(stream.serverNow(), clock.now() + 5000);
 });
 
-test('after a reconnect the old round trip is not told for the new connection, and the server clock goes on', async () => {
+test('after a reconnect the round trip is undefined, and the server clock continues', async () => {
   const { clock, stream, last } = setUp();
   last().welcome();
   await clock.advance(40);
-  last().says({ pong: { t: 1, time: clock.now() - 20 + 5000 } });
+  last().deliver({ pong: { t: 1, time: clock.now() - 20 + 5000 } });
   last().end(1012, 'the server restarts; come back');
   assert.equal(stream.state.name === 'waiting' && stream.state.loss.message, 'the server restarts');
   assert.equal(stream.roundTripMs, undefined);
@@ -236,7 +236,7 @@ test('after a reconnect the old round trip is not told for the new connection, a
   assert.equal(stream.serverNow(), clock.now() + 5000);
 });
 
-test('a refused subscription says why; it is asked for again only where that may help', async () => {
+test('a refused subscription has the error, and is requested again only where that is retryable', async () => {
   const { clock, stream, last } = setUp();
   const states: string[] = [];
   const watch = {
@@ -246,8 +246,8 @@ test('a refused subscription says why; it is asked for again only where that may
   stream.subscribe('secret.>', watch);
   stream.subscribe('plant1.>', watch);
   last().welcome();
-  last().says({ error: { id: 's1', code: 'forbidden', message: 'not yours', retryable: false } });
-  last().says({ error: { id: 's2', code: 'unavailable', message: 'no owner yet', retryable: true } });
+  last().deliver({ error: { id: 's1', code: 'forbidden', message: 'not yours', retryable: false } });
+  last().deliver({ error: { id: 's2', code: 'unavailable', message: 'no owner yet', retryable: true } });
   assert.deepEqual(states, ['failed: not yours', 'failed: no owner yet']);
   await clock.advance(500);
   assert.deepEqual(
@@ -258,7 +258,7 @@ test('a refused subscription says why; it is asked for again only where that may
   );
 });
 
-test('a new epoch forgets the positions of the old one', async () => {
+test('a new epoch clears the positions of the previous one', async () => {
   const { clock, stream, last, listener, got } = setUp();
   stream.subscribe('plant1.>', listener);
   last().welcome();
@@ -272,20 +272,20 @@ test('a new epoch forgets the positions of the old one', async () => {
   assert.deepEqual(got.live, [100, 1]);
 });
 
-test('nonsense from a server costs the connection, not the program', async () => {
-  for (const nonsense of ['{', '[]', '{"data":{"view":1,"reports":5}}', '{"stale":5}', new ArrayBuffer(4)]) {
+test('an invalid message from a server costs the connection, not the program', async () => {
+  for (const invalid of ['{', '[]', '{"data":{"view":1,"reports":5}}', '{"stale":5}', new ArrayBuffer(4)]) {
     const { stream, last } = setUp();
     last().welcome();
-    last().saysText(nonsense);
-    assert.equal(stream.state.name, 'waiting', String(nonsense));
+    last().deliverRaw(invalid);
+    assert.equal(stream.state.name, 'waiting', String(invalid));
   }
   const { stream, last } = setUp();
   last().welcome();
-  last().saysText('{"news":{"of":"a later version"}}');
+  last().deliverRaw('{"weather":{"of":"a later version"}}');
   assert.equal(stream.state.name, 'live');
 });
 
-test('a token that is fetched is fetched for every attempt, and one that cannot be had is waited for', async () => {
+test('a token function is called for every attempt, and its failure is retried', async () => {
   let asked = 0;
   const token = () => {
     asked++;
@@ -300,7 +300,7 @@ test('a token that is fetched is fetched for every attempt, and one that cannot 
   assert.deepEqual(last().sent, [{ auth: { token: 't2' } }]);
 });
 
-test('a closed stream leaves no timer and takes no subscription', () => {
+test('a closed stream leaves no timer and accepts no subscription', () => {
   const { clock, stream, last, listener, got } = setUp();
   stream.subscribe('plant1.>', listener);
   last().welcome();
@@ -312,33 +312,33 @@ test('a closed stream leaves no timer and takes no subscription', () => {
   assert.throws(() => stream.subscribe('plant1.>', {}), { code: 'closed' });
 });
 
-test('a channel that is no pattern is refused at once', () => {
+test('an invalid pattern is rejected at once', () => {
   const { stream } = setUp();
   assert.throws(() => stream.subscribe('plant1.*', {}), { code: 'invalid_pattern' });
 });
 
-test('after a drop it asks from where it is, and takes what it missed as news', async () => {
+test('after a disconnect it resumes from its position, and the backlog comes as live reports', async () => {
   const { clock, stream, last, listener, got } = setUp();
   const states: SubscriptionState[] = [];
   const subscription = stream.subscribe('plant1.>', { ...listener, onState: (state) => states.push(state) });
   const answer = (fields: object) => {
     const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
     const subscribed = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0, ...fields };
-    last().says({ subscribed });
+    last().deliver({ subscribed });
   };
-  const askedAfter = () => {
-    const [asked] = last().sentOf('subscribe').slice(-1) as { subscribe: { after?: string } }[];
-    return asked?.subscribe.after === undefined ? undefined : positionsFromToken(asked.subscribe.after).last(0);
+  const requestedAfter = () => {
+    const [request] = last().sentOf('subscribe').slice(-1) as { subscribe: { after?: string } }[];
+        return request?.subscribe.after === undefined ? undefined : positionsFromToken(request.subscribe.after).last(0);
   };
   last().welcome();
-  assert.equal(askedAfter(), undefined, 'the first time there is nothing to go on from');
+  assert.equal(requestedAfter(), undefined, 'no position before the first reply');
   answer({});
   last().data(1, [1], { snapshot: true });
   last().data(1, [2, 3]);
   last().end(1006);
   await clock.advanceToNext();
   last().welcome();
-  assert.equal(askedAfter(), 3);
+  assert.equal(requestedAfter(), 3);
   answer({ recovered: true });
   last().data(1, [4, 5]);
   assert.deepEqual(got.live, [2, 3, 4, 5]);
@@ -354,16 +354,16 @@ test('after a drop it asks from where it is, and takes what it missed as news', 
   );
 });
 
-test('where the server does not know its position it begins again with last values', async () => {
+test('where the server refuses its position it starts again with last values', async () => {
   const { clock, stream, last, listener } = setUp();
   stream.subscribe('plant1.>', listener);
   last().welcome();
   const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
-  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 } });
+  last().deliver({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 } });
   last().end(1006);
   await clock.advanceToNext();
   last().welcome();
-  last().says({ error: { id: 's1', code: 'invalid_position', message: 'ahead of the log', retryable: false } });
+  last().deliver({ error: { id: 's1', code: 'invalid_position', message: 'ahead of the log', retryable: false } });
   assert.deepEqual(
     last()
       .sentOf('subscribe')
@@ -372,15 +372,15 @@ test('where the server does not know its position it begins again with last valu
   );
 });
 
-test('where the server refuses `after`, the state says so with its error, once', async () => {
+test('where the server refuses `after`, the next state has the error, once', async () => {
   const { clock, stream, last } = setUp();
   const subscription = stream.subscribe('plant1.>', { after: 'garbage' });
   const answer = () => {
     const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
-    last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 } });
+    last().deliver({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 } });
   };
   last().welcome();
-  last().says({ error: { id: 's1', code: 'invalid_position', message: 'no position token', retryable: false } });
+  last().deliver({ error: { id: 's1', code: 'invalid_position', message: 'no position token', retryable: false } });
   answer();
   const { state } = subscription;
   assert.ok(state.name === 'live' && state.recovered === false);
@@ -394,7 +394,7 @@ test('where the server refuses `after`, the state says so with its error, once',
   assert.deepEqual(subscription.state, { name: 'live', devices: 0 });
 });
 
-test('a cut that comes in several frames is handed on when it is whole, and not where frames are missing', () => {
+test('a cut of several frames is delivered when it is complete, and discarded where frames are missing', () => {
   const { WebSocket, last } = fakeSockets();
   const cuts: [at: number, devices: string[], late: readonly string[] | undefined][] = [];
   const stream = createStream({ url: 'ws://node:8081', WebSocket, clock: createFakeClock() });
@@ -403,9 +403,9 @@ test('a cut that comes in several frames is handed on when it is whole, and not 
     onCut: ({ at, reports, late }) => cuts.push([at, reports.map(({ device }) => device), late]),
   });
   last().welcome();
-  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+  last().deliver({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
   const frame = (at: number, device: string, fields: object) =>
-    last().says({
+    last().deliver({
       cut: { view: 1, at, reports: [{ device, partition: 0, seq: 1, time: 1, readings: [] }], ...fields },
     });
   frame(1_000, 'plant1.b', { page: 1, more: true });
@@ -423,20 +423,20 @@ test('a cut that comes in several frames is handed on when it is whole, and not 
   stream.close();
 });
 
-test('a cut of 500 frames is handed over, one of more is discarded, and the next one is handed over', () => {
+test('a cut of 500 frames is delivered, a larger one is discarded, and the next one is delivered', () => {
   const { WebSocket, last } = fakeSockets();
   const cuts: [at: number, reports: number][] = [];
   const stream = createStream({ url: 'ws://node:8081', WebSocket, clock: createFakeClock() });
   stream.subscribe('plant1.>', { align: 1_000, onCut: ({ at, reports }) => cuts.push([at, reports.length]) });
   last().welcome();
-  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
-  const says = (at: number, frames: number) => {
+  last().deliver({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+  const deliver = (at: number, frames: number) => {
     for (let page = 0; page < frames; page++)
-      last().says({ cut: { view: 1, at, reports: [delivery(page)], page, more: page < frames - 1 } });
+      last().deliver({ cut: { view: 1, at, reports: [delivery(page)], page, more: page < frames - 1 } });
   };
-  says(1_000, 500);
-  says(2_000, 501);
-  says(3_000, 1);
+  deliver(1_000, 500);
+  deliver(2_000, 501);
+  deliver(3_000, 1);
   assert.deepEqual(cuts, [
     [1_000, 500],
     [3_000, 1],
@@ -452,15 +452,15 @@ test('a cut whose connection is lost between its frames is discarded', async () 
   stream.subscribe('plant1.>', { align: 1_000, onCut: ({ at }) => cuts.push(at) });
   const accept = () => {
     last().welcome();
-    last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
+    last().deliver({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e', position: '', snapshot: 0 } });
   };
   accept();
-  last().says({ cut: { view: 1, at: 1_000, reports: [delivery(1)], more: true } });
+  last().deliver({ cut: { view: 1, at: 1_000, reports: [delivery(1)], more: true } });
   last().end(1006);
   await clock.advance(1000);
   accept();
-  last().says({ cut: { view: 1, at: 1_000, reports: [delivery(2)], page: 1 } });
-  last().says({ cut: { view: 1, at: 2_000, reports: [delivery(3)] } });
+  last().deliver({ cut: { view: 1, at: 1_000, reports: [delivery(2)], page: 1 } });
+  last().deliver({ cut: { view: 1, at: 2_000, reports: [delivery(3)] } });
   assert.deepEqual(cuts, [2_000]);
   stream.close();
 });

@@ -20,39 +20,40 @@ import { onOnline } from './wakeup.ts';
 
 export type { StreamOptions } from './stream-options.ts';
 
-/** A connection to Tailrace that comes back by itself, with any number of subscriptions on it. */
+/** A connection to Tailrace that reconnects by itself, with any number of subscriptions. */
 export interface Stream {
   readonly state: StreamState;
-  /** Told of every change from now on. The answer ends it. */
+  /** Calls `listener` after every change of the state. Returns a function that removes it. */
   onState(listener: (state: StreamState) => void): () => void;
-  /** Told what the operators say to everybody. The answer ends it. */
+  /** Calls `listener` with notices from the operators. Returns a function that removes it. */
   onNotice(listener: (notice: Notice) => void): () => void;
   /**
-   * Called when something that the server sent cannot be read: one delivery, which is left out (`onSkipped` says which,
-   * reason `unreadable`), or a whole frame. For a log; the stream goes on by itself. Returns what removes the listener.
+   * Calls `listener` when the client cannot read something from the server: one delivery, which is left out and passed
+   * to `onSkipped` with the reason `unreadable`, or a whole frame. For logging; the stream continues. Returns a
+   * function that removes the listener.
    */
   onError(listener: (error: TailraceError) => void): () => void;
   /**
-   * A device path or a pattern. Throws `invalid_pattern`, `invalid_config` for options that cannot be meant,
+   * Subscribes to a device path or a pattern. Throws `invalid_pattern`, `invalid_config` for invalid options,
    * `limit_reached` over `subscriptionsMax`, `closed` after `close`.
    */
   subscribe(channel: string, options?: SubscribeOptions): Subscription;
-  /** Tries now instead of at the end of the wait: the user asks, or the network is back. Also after the server said not to come back. */
+  /** Reconnects at once instead of after the backoff. Also after the server closed the stream permanently. */
   reconnect(): void;
-  /** Of the last ping, ms; undefined before the first answer of a connection. */
+  /** Round trip of the last ping, ms; undefined before the first pong of a connection. */
   readonly roundTripMs: number | undefined;
-  /** The server's clock, epoch ms, as well as it is known: right within half a round trip. */
+  /** Returns the estimate of the server's clock, epoch ms, accurate to half a round trip. */
   serverNow(): number;
-  /** Ends everything, at once. Idempotent. */
+  /** Closes the connection and all subscriptions. Idempotent. */
   close(): void;
 }
 
 export const subscriptionsMax = 1000;
 
-/** A connection that lived this long was a good one: the next wait starts small again. */
-const goodAfterMs = 5000;
+/** After this long a connection resets the backoff, ms. */
+const stableAfterMs = 5000;
 
-/** Starts to connect at once. Throws `invalid_config` for an address that is none, and where there is no WebSocket. */
+/** Connects at once. Throws `invalid_config` for an invalid URL, and where there is no WebSocket. */
 export function createStream(options: StreamOptions): Stream {
   return new ReconnectingStream(options);
 }
@@ -68,14 +69,14 @@ class ReconnectingStream implements Stream {
   readonly #errorListeners = new Set<(error: TailraceError) => void>();
   readonly #unreadableFrames = new UnreadableFrames();
   readonly #move: Move;
-  readonly #forgetOnline: () => void;
+  readonly #removeOnlineListener: () => void;
   #link: Link | undefined;
   #attempt = 0;
   #ids = 0;
-  #ended = false;
-  /** A fresh token was tried since the last good connection. */
-  #renewed = false;
-  /** While live: forgets the failed attempts. While waiting: tries again. */
+  #isClosed = false;
+  /** Whether a new token was tried since the last stable connection. */
+  #hasRenewed = false;
+  /** While live: resets the backoff. While waiting: reconnects. */
   #timer: { cancel(): void } | undefined;
 
   constructor(options: StreamOptions) {
@@ -86,11 +87,11 @@ class ReconnectingStream implements Stream {
       anotherUrl: () => this.#addresses.next(),
       isLive: () => this.#state.name === 'live',
       current: () => this.#link,
-      take: (link, message, unreadable) => this.#take(link, message, unreadable),
+      onMessage: (link, message, unreadable) => this.#onMessage(link, message, unreadable),
       lost: (link, loss) => this.#lost(link, loss),
       moved: (link) => this.#adopt(link),
     });
-    this.#forgetOnline = onOnline(() => {
+    this.#removeOnlineListener = onOnline(() => {
       if (this.#state.name === 'waiting') this.reconnect();
     });
     this.#connect();
@@ -121,13 +122,13 @@ class ReconnectingStream implements Stream {
   }
 
   subscribe(channel: string, options: SubscribeOptions = {}): Subscription {
-    if (this.#ended) throw new TailraceError('closed', 'the stream is closed; create another one');
+    if (this.#isClosed) throw new TailraceError('closed', 'the stream is closed; create another one');
     assertPattern(channel);
     assertViewOptions(options);
     if (this.#subscriptions.size >= subscriptionsMax) {
       throw new TailraceError(
         'limit_reached',
-        `expected at most ${subscriptionsMax} subscriptions; a pattern such as "plant1.>" covers many devices`,
+        `subscriptions: expected at most ${subscriptionsMax}, got more; a pattern such as "plant1.>" matches many devices`,
       );
     }
     const record = new SubscriptionRecord(`s${++this.#ids}`, channel, options);
@@ -144,23 +145,23 @@ class ReconnectingStream implements Stream {
       this.#move.abandon();
       this.#subscriptions.set(record.id, record);
       if (this.#state.name === 'closed') record.state = { name: 'failed', error: errorFrom(this.#state.loss) };
-      this.#link?.ask(record);
-    }
-    return subscription;
+      this.#link?.subscribe(record);
+          }
+          return subscription;
   }
 
   reconnect(): void {
-    if (this.#ended || this.#state.name === 'live' || this.#state.name === 'connecting') return;
+    if (this.#isClosed || this.#state.name === 'live' || this.#state.name === 'connecting') return;
     for (const subscription of [...this.#subscriptions.values()]) subscription.lost();
     this.#connect();
   }
 
   close(): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#timer?.cancel();
-    this.#forgetOnline();
-    this.#move.end();
+    this.#removeOnlineListener();
+    this.#move.close();
     for (const subscription of [...this.#subscriptions.values()]) this.#remove(subscription);
     this.#link?.leave('the client closed the stream');
     this.#link = undefined;
@@ -175,11 +176,11 @@ class ReconnectingStream implements Stream {
   #connect(): void {
     this.#timer?.cancel();
     this.#change({ name: 'connecting', attempt: this.#attempt });
-    // A listener may have ended it.
-    if (this.#ended) return;
+    // A listener may have closed the stream.
+    if (this.#isClosed) return;
     const link: Link = this.#open(this.#addresses.next(), {
       onWelcome: () => this.#welcome(link),
-      onMessage: (message, unreadable) => this.#take(link, message, unreadable),
+      onMessage: (message, unreadable) => this.#onMessage(link, message, unreadable),
       onLost: (loss) => this.#lost(link, loss),
     });
     this.#link = link;
@@ -193,39 +194,39 @@ class ReconnectingStream implements Stream {
   }
 
   #welcome(link: Link): void {
-    this.#isGood(link);
-    for (const subscription of [...this.#subscriptions.values()]) link.ask(subscription);
+    this.#onLive(link);
+    for (const subscription of [...this.#subscriptions.values()]) link.subscribe(subscription);
   }
 
-  #isGood(link: Link): void {
+  #onLive(link: Link): void {
     this.#timer?.cancel();
-    this.#timer = this.#options.clock.after(goodAfterMs, () => {
+    this.#timer = this.#options.clock.after(stableAfterMs, () => {
       this.#attempt = 0;
-      this.#renewed = false;
+      this.#hasRenewed = false;
     });
     if (link.node !== undefined) this.#change({ name: 'live', ...link.node });
   }
 
-  /** The stream has another connection now, on which each subscription goes on where it was. */
+  /** Continues on another connection, on which each subscription resumes at its position. */
   #adopt(link: Link): void {
     this.#link = link;
-    this.#isGood(link);
+    this.#onLive(link);
   }
 
   #lost(link: Link, loss: Loss): void {
     if (link !== this.#link) return;
     this.#timer?.cancel();
     this.#link = undefined;
-    const rescue = this.#move.rescue();
-    if (rescue !== undefined) {
-      this.#adopt(rescue);
-      for (const subscription of [...this.#subscriptions.values()])
-        if (!rescue.serves(subscription)) subscription.lost();
+    const second = this.#move.takeOver();
+        if (second !== undefined) {
+          this.#adopt(second);
+          for (const subscription of [...this.#subscriptions.values()])
+            if (!second.serves(subscription)) subscription.lost();
       return;
     }
     let error: TailraceError | undefined;
-    const mayRenew = loss.code === 4401 && typeof this.#options.token === 'function' && !this.#renewed;
-    if (mayRenew) this.#renewed = true;
+    const mayRenew = loss.code === 4401 && typeof this.#options.token === 'function' && !this.#hasRenewed;
+    if (mayRenew) this.#hasRenewed = true;
     if (loss.mayReconnect || mayRenew) {
       const { clock, random, backoff } = this.#options;
       const waitMs = backoffMs(this.#attempt++, random, backoff);
@@ -238,13 +239,13 @@ class ReconnectingStream implements Stream {
     for (const subscription of [...this.#subscriptions.values()]) subscription.lost(error);
   }
 
-  #take(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void {
+  #onMessage(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void {
     if ('data' in message) {
-      for (const subscription of link.of(message.data.view)) subscription.take(message.data, unreadable);
+      for (const subscription of link.of(message.data.view)) subscription.data(message.data, unreadable);
     } else if ('subscribed' in message) {
       const subscription = this.#subscriptions.get(message.subscribed.id);
       if (subscription === undefined) return;
-      link.answered(subscription, message.subscribed.view);
+      link.subscribed(subscription, message.subscribed.view);
       subscription.subscribed(message.subscribed);
       this.#move.consider();
     } else if ('error' in message) this.#error(link, message.error);
@@ -260,15 +261,15 @@ class ReconnectingStream implements Stream {
     else if ('online' in message) this.#presence({ ...message.online, state: 'online' });
     else if ('paused' in message) {
       const subscription = this.#subscriptions.get(message.paused.id);
-      // What was sent before it to one that was let go meanwhile was not taken.
-      if (subscription?.stopped && link.serves(subscription)) subscription.progress.reached(message.paused.position);
+      // Reports sent before it to a subscription that was shed meanwhile were not received.
+      if (subscription?.isStopped && link.serves(subscription)) subscription.progress.reached(message.paused.position);
     } else if ('live' in message) {
       const subscription = this.#subscriptions.get(message.live.id);
-      // As with `paused`.
+      // As for `paused`.
       if (subscription !== undefined && link.serves(subscription)) subscription.live(message.live.position);
       this.#move.consider();
-    } else if ('moved' in message) this.#move.told(message.moved);
-    else if ('draining' in message) this.#move.draining(message.draining.afterMs);
+    } else if ('moved' in message) this.#move.onMoved(message.moved);
+    else if ('draining' in message) this.#move.onDraining(message.draining.afterMs);
     else if ('notice' in message) notifyAll(this.#noticeListeners, message.notice);
   }
 
@@ -283,24 +284,24 @@ class ReconnectingStream implements Stream {
 
   #error(link: Link, fields: ErrorFields): void {
     const subscription = this.#subscriptions.get(fields.id ?? '');
-    // Of one that was refused or let go: the answer to a message that was under way.
-    if (subscription === undefined || !link.isAsked(subscription)) return;
+    // For a refused or shed subscription this is the reply to an earlier message.
+    if (subscription === undefined || !link.isRequested(subscription)) return;
     link.refused(subscription);
-    // A newer server may know codes that this client does not; the code is only passed on.
+    // Codes of later servers are passed on.
     const error = new TailraceError(fields.code as ErrorCode, fields.message, { retryable: fields.retryable });
     if (error.code === 'invalid_position' && subscription.progress.after !== undefined) {
       subscription.forgetPosition(error);
-      link.ask(subscription);
-      return;
+      link.subscribe(subscription);
+            return;
     }
     subscription.retry?.cancel();
     if (error.retryable) {
       const { clock, random, backoff } = this.#options;
-      // A refusal costs the server more than a connection attempt does, so the waits start longer.
+      // A refusal costs the server more than a connection attempt, so the backoff starts higher.
       const waitMs = backoffMs(2 + subscription.refusals++, random, backoff);
-      subscription.retry = clock.after(waitMs, () => this.#link?.ask(subscription));
+      subscription.retry = clock.after(waitMs, () => this.#link?.subscribe(subscription));
     }
-    subscription.refusedForGood = !error.retryable;
+    subscription.isRefusedForGood = !error.retryable;
     subscription.change({ name: 'failed', error });
   }
 
@@ -308,18 +309,18 @@ class ReconnectingStream implements Stream {
     if (!this.#subscriptions.delete(subscription.id)) return;
     subscription.retry?.cancel();
     this.#move.abandon();
-    this.#link?.drop(subscription);
+    this.#link?.unsubscribe(subscription);
     subscription.change({ name: 'ended' });
     this.#move.consider();
   }
 }
 
-/** Why the subscriptions of a closed stream fail. */
+/** Returns the error of the subscriptions of a closed stream. */
 function errorFrom({ code, message }: Loss): TailraceError {
   return new TailraceError(code === 4401 ? 'unauthorized' : code === 4403 ? 'forbidden' : 'closed', message);
 }
 
-/** A listener may remove itself, or others. */
+/** Calls all listeners. A listener may remove itself, or others. */
 function notifyAll<T>(listeners: ReadonlySet<(value: T) => void>, value: T): void {
   for (const listener of [...listeners]) notify(() => listener(value));
 }

@@ -5,20 +5,20 @@ import { ReportBuffer } from './report-buffer.ts';
 import type { Subscription } from './subscription.ts';
 import type { SubscriptionRecord } from './subscription-record.ts';
 
-/** What a subscription asks of its stream. */
+/** The stream of a subscription. */
 interface Owner {
-  /** Around a change of what is asked of the servers. */
+  /** Runs a change of the requested subscriptions. */
   changing(change: () => void): void;
   end(): void;
 }
 
-/** What the program holds of a subscription. */
+/** Creates the program's handle of a subscription. */
 export function subscriptionOf(record: SubscriptionRecord, link: () => Link | undefined, owner: Owner): Subscription {
   const { signal } = record.options;
   signal?.addEventListener('abort', owner.end, { once: true });
   // The signal may outlive the stream, and many of them.
-  record.onEnded = () => signal?.removeEventListener('abort', owner.end);
-  const resumed = (speed?: number) => {
+  record.onClosed = () => signal?.removeEventListener('abort', owner.end);
+  const resume = (speed?: number) => {
     if (record.isWanted) owner.changing(() => link()?.resume(record, speed));
   };
   return {
@@ -33,48 +33,48 @@ export function subscriptionOf(record: SubscriptionRecord, link: () => Link | un
       return record.progress.position;
     },
     pause() {
-      if (record.paused || record.refusedForGood || record.state.name === 'ended') return;
+      if (record.isPaused || record.isRefusedForGood || record.state.name === 'ended') return;
       owner.changing(() => {
-        if (!record.stopped) link()?.pause(record);
-        record.paused = true;
+        if (!record.isStopped) link()?.pause(record);
+        record.isPaused = true;
         record.change({ name: 'paused' });
       });
     },
     resume({ speed }: { readonly speed?: number } = {}) {
-      if (!record.paused || record.state.name === 'ended') return;
-      record.paused = false;
+      if (!record.isPaused || record.state.name === 'ended') return;
+            record.isPaused = false;
       if (speed !== undefined) record.progress.replay(speed);
-      if (link()?.serves(record)) record.show();
+      if (link()?.serves(record)) record.reportState();
       else record.change({ name: 'waiting' });
-      resumed(speed);
+      resume(speed);
     },
     unsubscribe: () => owner.end(),
     [Symbol.asyncIterator]: (): AsyncIterableIterator<Delivery, undefined, undefined> => {
       if (record.hasLoop) {
-        throw new TailraceError('conflict', `a loop over ${record.channel} runs already; right is one at a time`);
+        throw new TailraceError('conflict', `subscription to ${record.channel}: expected one loop at a time, got two`);
       }
       const buffer = new ReportBuffer(
         {
           hold() {
-            // A second connection may have been asked for it already, and would not be paused.
+            // It may be requested on a second connection, which would not be paused.
             owner.changing(() => {
-              if (!record.stopped) link()?.pause(record);
-              record.held = true;
+              if (!record.isStopped) link()?.pause(record);
+              record.isHeld = true;
             });
           },
           shed() {
-            if (link()?.isAsked(record)) record.shed();
-            link()?.drop(record);
+            if (link()?.isRequested(record)) record.shed();
+            link()?.unsubscribe(record);
           },
           release() {
-            record.held = false;
-            resumed();
+            record.isHeld = false;
+            resume();
           },
           leave: () => owner.end(),
         },
         record.options.bufferReportsMax ?? 1000,
       );
-      record.feed(buffer);
+      record.startLoop(buffer);
       return buffer;
     },
   };

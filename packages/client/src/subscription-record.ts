@@ -1,5 +1,5 @@
 import type { Subscribe } from '@tailrace/protocol/client-message-json';
-import type { Cut } from '@tailrace/protocol/cutjson';
+import type { Cut } from '@tailrace/protocol/cut-json';
 import type { Data } from '@tailrace/protocol/data-frame-json';
 import { type ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import { patternMatches } from '@tailrace/protocol/pattern';
@@ -14,7 +14,7 @@ import type { Answered, SubscriptionState } from './state.ts';
 import { type Presence, type SubscribeOptions, viewFields } from './subscription.ts';
 import { WholeReports } from './whole-reports.ts';
 
-/** What the stream keeps of a subscription, whichever connection serves it: how far it has come, and what it is to be told. */
+/** The state of a subscription that outlives connections: its progress, and its listeners. */
 export class SubscriptionRecord {
   readonly id: string;
   readonly channel: string;
@@ -22,32 +22,30 @@ export class SubscriptionRecord {
   readonly delivered = new Delivered();
   readonly progress: Progress;
   state: SubscriptionState = { name: 'waiting' };
-  /** Asking again on another connection would be of no use. */
-  refusedForGood = false;
-  /** Times in a row it was refused. */
+  /** Whether it was refused with an error that is not retryable. */
+  isRefusedForGood = false;
+  /** Number of consecutive refusals. */
   refusals = 0;
-  /** Asks again after a refusal. */
+  /** Requests it again after a refusal. */
   retry: { cancel(): void } | undefined;
-  /** Where its channel lives, if the server of this connection said so. */
+  /** The URL of the node that owns its channel, from `moved` on this connection. */
   home: string | undefined;
-  /** By the program. */
-  paused = false;
-  /** By the buffer of its loop, which is full. */
-  held = false;
-  /** Called once it has ended, whatever ended it. */
-  onEnded: (() => void) | undefined;
+  /** Paused by the program. */
+    isPaused = false;
+    /** Paused because the buffer of its loop is full. */
+    isHeld = false;
+    /** Called once, after the last state. */
+    onClosed: (() => void) | undefined;
   #buffer: ReportBuffer | undefined;
   readonly #presence = new DevicePresence();
-  readonly #whole: WholeReports | undefined;
-  /**
-   * Why what lies between is lost: the server refused the position, or there is none. Reported with the next answer.
-   */
-  #lostPlace: TailraceError | undefined;
+  readonly #wholeReports: WholeReports | undefined;
+    /** Why the position is lost: the server refused it, or there is none. Reported with the next reply. */
+  #lostPosition: TailraceError | undefined;
   #answered: Answered = { devices: 0 };
   #interruption: { readonly since: number; readonly partitions: readonly number[] } | undefined;
   /** 0: none yet. */
   #lastCutAt = 0;
-  /** Of a cut that comes in several frames: what has come, and which frame is next. */
+  /** The received frames of a cut of several frames, and the next index. */
   #pages: { readonly cut: Cut; readonly unreadable: readonly Skipped[]; readonly next: number } | undefined;
 
   constructor(id: string, channel: string, options: SubscribeOptions) {
@@ -55,22 +53,22 @@ export class SubscriptionRecord {
     this.channel = channel;
     this.options = options;
     this.progress = new Progress({ after: options.after, from: options.from, speed: options.speed });
-    if (options.delta) this.#whole = new WholeReports();
+    if (options.delta) this.#wholeReports = new WholeReports();
   }
 
   change(state: SubscriptionState): void {
-    if (this.state.name === 'ended' || (state.name === this.state.name && toldOnce.has(state.name))) return;
+    if (this.state.name === 'ended' || (state.name === this.state.name && notRepeated.has(state.name))) return;
     this.state = state;
     notify(() => this.options.onState?.(state));
     if (state.name === 'ended') {
-      this.onEnded?.();
-      this.#buffer?.end();
-    } else if (state.name === 'failed' && !state.error.retryable) this.#buffer?.end(state.error);
+      this.onClosed?.();
+            this.#buffer?.close();
+          } else if (state.name === 'failed' && !state.error.retryable) this.#buffer?.close(state.error);
   }
 
-  /** Says how it is, now that a server serves it. */
-  show(): void {
-    if (this.paused) this.change({ name: 'paused' });
+  /** Reports the state of a subscription that a server serves. */
+    reportState(): void {
+      if (this.isPaused) this.change({ name: 'paused' });
     else if (this.#interruption !== undefined) this.change({ name: 'interrupted', ...this.#interruption });
     else {
       const answered = this.#answered;
@@ -79,115 +77,114 @@ export class SubscriptionRecord {
     }
   }
 
-  /** Whether the server is to send nothing now. */
-  get stopped(): boolean {
-    return this.paused || this.held;
+  /** Whether the server must send nothing. */
+  get isStopped(): boolean {
+    return this.isPaused || this.isHeld;
   }
 
-  /** Whether it can change connections without a gap: it is live, or waits at a known place. */
+  /** Whether it can change connections without a gap: it is live, or paused at a known position. */
   get isSettled(): boolean {
     const { name } = this.state;
     if (name !== 'live' && name !== 'interrupted' && name !== 'paused') return false;
     return !this.progress.isReplaying && (this.options.align !== undefined || this.progress.isKnown);
   }
 
-  /** Whether a server may be asked for it: it has not ended, nor been refused for good, and is not to stand still. */
+  /** Whether it may be requested: it is not closed, refused or stopped. */
   get isWanted(): boolean {
-    return !this.refusedForGood && !this.stopped && this.state.name !== 'ended';
+    return !this.isRefusedForGood && !this.isStopped && this.state.name !== 'ended';
   }
 
-  /** What to ask of a server now. */
-  wish(): Subscribe {
-    // With `align` each cut is whole: nothing is missed.
+  subscribeRequest(): Subscribe {
+      // With `align` each cut is complete: no position is needed.
     const start = this.options.align === undefined ? this.progress.start : {};
     return { id: this.id, channel: this.channel, ...viewFields(this.options), ...start };
   }
 
   subscribed({ epoch, position, snapshot: devices, recovered, missing }: Subscribed): void {
     this.refusals = 0;
-    // The server of before said so. One that cannot hear either says it next.
+    // It was the previous server's. This one sends its own.
     this.#interruption = undefined;
-    if (this.delivered.enter(epoch)) this.#whole?.clear();
-    this.progress.begin(position, devices);
-    this.#buffer?.push([], this.progress.loopBegins());
-    this.#answered = withUntold(this.#answered, {
+    if (this.delivered.enter(epoch)) this.#wholeReports?.clear();
+        this.progress.subscribed(position, devices);
+    this.#buffer?.push([], this.progress.loopReachesReply());
+    this.#answered = withUnreported(this.#answered, {
       devices,
-      ...(this.#lostPlace
-        ? { recovered: false, error: this.#lostPlace }
+      ...(this.#lostPosition
+        ? { recovered: false, error: this.#lostPosition }
         : recovered === undefined
           ? {}
           : { recovered }),
       ...(missing === undefined ? {} : { missing }),
     });
-    this.#lostPlace = undefined;
-    this.show();
-    if (devices === 0) this.#snapshotComplete();
+    this.#lostPosition = undefined;
+    this.reportState();
+        if (devices === 0) this.#snapshotComplete();
   }
 
   #snapshotComplete(): void {
-    // With `align` each cut is whole.
+    // With `align` each cut is complete.
     if (this.options.align === undefined) notify(() => this.options.onSnapshotComplete?.());
   }
 
-  /** The server refused the position with this error: starts with last values again. */
+  /** Handles a refused position: the next request starts with last values. */
   forgetPosition(error: TailraceError): void {
     this.progress.forget();
-    this.#lostPlace = error;
+    this.#lostPosition = error;
   }
 
-  /** The connection is gone. `error`: so is the stream, until the program reconnects it. */
+  /** Handles the loss of the connection. `error`: the stream is closed until the program reconnects it. */
   lost(error?: TailraceError): void {
     this.retry?.cancel();
     this.home = undefined;
     this.#interruption = undefined;
-    // Another connection starts with the first frame of a cut.
+    // A new connection starts with the first frame of a cut.
     this.#pages = undefined;
-    this.#startsAgain('closed', 'the connection was lost');
-    if (this.refusedForGood) return;
-    this.change(error === undefined ? { name: this.paused ? 'paused' : 'waiting' } : { name: 'failed', error });
+    this.#noteLostSnapshot('closed', 'the connection was lost');
+    if (this.isRefusedForGood) return;
+    this.change(error === undefined ? { name: this.isPaused ? 'paused' : 'waiting' } : { name: 'failed', error });
   }
 
-  /** The buffer of its loop has no room for what is on its way: that is given up, and asked for again later. */
+  /** Drops reports in flight, which the buffer of the loop cannot hold. They are requested again later. */
   shed(): void {
-    this.#startsAgain('limit_reached', 'more reports came than the buffer of the loop may hold');
+    this.#noteLostSnapshot('limit_reached', 'the buffer of the loop overflowed');
   }
 
-  #startsAgain(code: ErrorCode, why: string): void {
-    if (this.progress.beginsAgain)
-      this.#lostPlace ??= new TailraceError(code, `${why} before all last values had come`);
+  #noteLostSnapshot(code: ErrorCode, reason: string): void {
+    if (this.progress.restartsWithSnapshot)
+      this.#lostPosition ??= new TailraceError(code, `${reason} before all last values had come`);
   }
 
-  /** From here on everything is of now. */
+  /** Handles `live`: the replay or backlog is complete. */
   live(position: string): void {
     this.progress.reached(position);
     this.progress.live();
-    if (this.state.name === 'replaying') this.show();
+    if (this.state.name === 'replaying') this.reportState();
   }
 
   interrupted(since: number, partitions: readonly number[]): void {
     this.#interruption = { since, partitions };
-    this.show();
+        this.reportState();
   }
 
   restored(): void {
     if (this.#interruption === undefined) return;
     this.#interruption = undefined;
-    this.show();
-  }
+        this.reportState();
+      }
 
-  /** `unreadable`: what this client left out of the frame. */
-  take({ reports, snapshot, snapshotComplete = false, skipped = none }: Data, unreadable: readonly Skipped[]): void {
+  /** Handles a frame. `unreadable`: deliveries that this client left out of it. */
+    data({ reports, snapshot, snapshotComplete = false, skipped = none }: Data, unreadable: readonly Skipped[]): void {
     const { options, progress } = this;
-    // Last values lie before the position that the server named.
-    const news = snapshot === true ? none : reports;
-    progress.took(news, skipped, unreadable);
-    const isLast = snapshot === true && progress.tookLastValues(reports, snapshotComplete);
-    for (const { device } of unreadable) this.#whole?.forget(device);
+    // Last values are before the position of the reply.
+        const live = snapshot === true ? none : reports;
+        progress.received(live, skipped, unreadable);
+    const isLast = snapshot === true && progress.receivedSnapshot(reports, snapshotComplete);
+    for (const { device } of unreadable) this.#wholeReports?.forget(device);
     this.#skipped(skipped.concat(unreadable));
     let newer = this.delivered.newer(reports);
-    const whole = this.#whole;
-    if (whole !== undefined && snapshot === true) for (const report of newer) whole.remember(report);
-    else if (whole !== undefined) newer = newer.map((report) => whole.whole(report));
+    const wholeReports = this.#wholeReports;
+        if (wholeReports !== undefined && snapshot === true) for (const report of newer) wholeReports.remember(report);
+        else if (wholeReports !== undefined) newer = newer.map((report) => wholeReports.whole(report));
     if (newer.length > 0) {
       notify(() => {
         if (snapshot === true) options.onSnapshot?.(newer);
@@ -195,14 +192,14 @@ export class SubscriptionRecord {
       });
     }
     if (isLast) this.#snapshotComplete();
-    this.#buffer?.push(newer, () => progress.loopTook(news, skipped, unreadable, isLast));
-    for (const presence of this.#presence.back(news)) notify(() => options.onPresence?.(presence));
+    this.#buffer?.push(newer, () => progress.loopConsumed(live, skipped, unreadable, isLast));
+    for (const presence of this.#presence.backOnline(live)) notify(() => options.onPresence?.(presence));
   }
 
   /**
-   * One that comes in several frames is handed over when it is whole; without its first frame, with more than
-   * `cutPagesMax`, or where two connections send it, not at all: the next one is. A cut at most 10 s before the last
-   * one comes from a slower node, an earlier one from a server whose clock was set back.
+   * Handles a frame of a cut. A cut of several frames is delivered when it is complete. It is discarded without its
+   * first frame, with more than `cutPagesMax`, or where two connections send it. A cut up to 10 s before the last one
+   * is from a slower node and is dropped; an earlier one is from a server whose clock was set back.
    */
   cut({ page = 0, more = false, ...frame }: Cut, inFrame: readonly Skipped[]): void {
     const behindMs = this.#lastCutAt - frame.at;
@@ -227,15 +224,14 @@ export class SubscriptionRecord {
 
   presence(presence: Presence): void {
     if (this.options.onPresence === undefined || !patternMatches(this.channel, presence.device)) return;
-    if (this.#presence.isNews(presence)) notify(() => this.options.onPresence?.(presence));
+    if (this.#presence.isChange(presence)) notify(() => this.options.onPresence?.(presence));
   }
 
-  /** A loop begins. */
-  feed(buffer: ReportBuffer): void {
+  startLoop(buffer: ReportBuffer): void {
     this.#buffer = buffer;
     this.progress.loop();
-    if (this.state.name === 'ended') buffer.end();
-    else if (this.state.name === 'failed' && !this.state.error.retryable) buffer.end(this.state.error);
+    if (this.state.name === 'ended') buffer.close();
+        else if (this.state.name === 'failed' && !this.state.error.retryable) buffer.close(this.state.error);
   }
 
   get hasLoop(): boolean {
@@ -244,9 +240,10 @@ export class SubscriptionRecord {
 }
 
 /**
- * An answer together with what was not reported to the program of the one before, because it was paused or interrupted.
+ * Returns a reply together with the unreported part of the previous one, when the subscription was paused or
+ * interrupted.
  */
-function withUntold(before: Answered, answer: Answered): Answered {
+function withUnreported(before: Answered, answer: Answered): Answered {
   if (before.recovered !== false) return answer;
   const missing = [...(before.missing ?? []), ...(answer.missing ?? [])];
   const error = answer.error ?? before.error;
@@ -260,8 +257,8 @@ function withUntold(before: Answered, answer: Answered): Answered {
 
 const none: readonly never[] = [];
 
-/** Frames of one cut; one of more is discarded. At 2 MiB a frame, more than a page has memory for. */
+/** Most frames of a cut; a cut with more is discarded. At 2 MiB each, they exceed the memory of a browser page. */
 const cutPagesMax = 500;
 
-/** However often they are come to in a row. */
-const toldOnce: ReadonlySet<SubscriptionState['name']> = new Set(['waiting', 'paused', 'ended']);
+/** States that are not reported twice in a row. */
+const notRepeated: ReadonlySet<SubscriptionState['name']> = new Set(['waiting', 'paused', 'ended']);

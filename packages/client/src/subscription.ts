@@ -1,127 +1,130 @@
 import type { Deadband, Subscribe } from '@tailrace/protocol/client-message-json';
-import type { Cut } from '@tailrace/protocol/cutjson';
+import type { Cut } from '@tailrace/protocol/cut-json';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Delivery } from '@tailrace/protocol/report';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import type { SubscriptionState } from './state.ts';
 
-/** Whether a device speaks, as the server sees it. */
+/** The presence of a device, as determined by the server. */
 export interface Presence {
   readonly device: string;
-  /** `stale`: silent for longer than its own rhythm allows. `offline`: gone, or silent for so long that nothing is expected. */
+  /** `stale`: no report for longer than its report interval allows. `offline`: no report is expected any more. */
   readonly state: 'online' | 'stale' | 'offline';
-  /** Where it is not online: its last report, epoch ms by ingest's clock. */
+  /** Unless it is online: its last report, epoch ms by ingest's clock. */
   readonly since?: number;
 }
 
-/** What a subscriber is told. One that throws hinders nobody: the error is thrown again where nothing waits for it. */
+/** Listeners of a subscription. An exception in one is rethrown in a microtask and does not affect the others. */
 export interface SubscriptionListener {
   /**
-   * Last values, before anything live: whole reports, oldest first by device; those already given are left out. In several calls where there are
-   * many. Again after a reconnect only where not all that was missed could be had: the state `live` says so, and what.
+   * Receives last values before live reports, in one or more calls: whole reports, per device the oldest first, without
+   * those already delivered. After a reconnect it is called only where the backlog is incomplete, which the state
+   * `live` reports.
    */
   onSnapshot?(reports: readonly Delivery[]): void;
   /**
-   * Called when all last values of a server's answer have been handed over, also where there are none: from here on
-   * the program has seen every device that the channel had. Again after each reconnect. Not with `align`.
+   * Called when all last values have been delivered, also where there are none: the program has received every device
+   * of the channel. Called again after each reconnect. Not called with `align`.
    */
   onSnapshotComplete?(): void;
-  /** News, in order by device, each once; after a reconnect, first what was missed. */
+  /** Receives live reports, each once and in order per device; after a reconnect, the backlog first. */
   onReports?(reports: readonly Delivery[]): void;
   /**
-   * What is not among the reports that follow: this client is too slow, asked for less, or cannot read it; or the log
-   * does not have it.
+   * Receives a summary of reports that were left out: the client is too slow, requested fewer, or cannot read them; or
+   * the log has deleted them.
    */
   onSkipped?(skipped: readonly Skipped[]): void;
   /**
-   * With `align`: everything of the channel as of one moment. Moments only grow. A cut of more than 500 frames
+   * With `align`: receives consistent cuts of the channel, in ascending order of time. A cut of more than 500 frames
    * (1 GiB) is discarded.
    */
   onCut?(cut: Cut): void;
-  /** Every change of a device from and to `online`, which is what they all are at first. */
+  /** Receives changes of devices' presence. Every device starts as `online`. */
   onPresence?(presence: Presence): void;
-  /** Every change, the first one (`waiting`) excepted. */
+  /** Receives every change of the state, without the initial `waiting`. */
   onState?(state: SubscriptionState): void;
 }
 
-/** How the channel is to be seen. Subscriptions that want the same cost the server one encoding. */
+/** Options of the view of a channel. Subscriptions with equal options share one encoding on the server. */
 export interface ViewOptions {
-  /** Last values first. Default true. */
+  /** Whether last values come first. Default true. */
   readonly snapshot?: boolean | undefined;
-  /** Begin where an earlier subscription to the channel ended: its `position`. What came since comes first, instead of last values. */
+  /**
+   * The `position` of an earlier subscription to the channel: reports since then come first, instead of last values.
+   */
   readonly after?: string | undefined;
-  /** Epoch ms: what came from then on is replayed first, then joined to what comes now. Not with `after`. */
+  /** Epoch ms by ingest's clock: reports since then are replayed before live ones. Not with `after`. */
   readonly from?: number | undefined;
-  /** With `from`: 1 as fast as it happened, 60 an hour in a minute. Left out: as fast as this client reads. */
+  /** With `from`: 1 replays in real time, 60 an hour in a minute. Absent: as fast as the client reads. */
   readonly speed?: number | undefined;
-  /** Frames a second at most; what is left out is told to `onSkipped`. */
+  /** Data frames per second, at most; `onSkipped` receives a summary of what is left out. */
   readonly maxRate?: number | undefined;
-  /** Numbers only when they differ from the last one told by more than this. */
+  /** Sends a number only when it differs from the last one sent by more than this. */
   readonly deadband?: Deadband | undefined;
-  /** Only these readings. */
+  /** Selects readings with these tags. */
   readonly tags?: readonly string[] | undefined;
   /**
-   * Only what has changed goes over the wire. Reports are handed over whole all the same: each with the last value of every tag of its device, so
-   * that nothing else in the program changes.
+   * Sends only changed readings over the wire. Listeners receive whole reports, with the last value of every tag of the
+   * device.
    */
   readonly delta?: boolean | undefined;
-  /** Ms: instead of reports, `onCut` gets everything of the channel as of one moment, this often. */
+  /** Sends consistent cuts to `onCut` instead of reports, at this interval, ms. */
   readonly align?: number | undefined;
 }
 
 export interface SubscribeOptions extends SubscriptionListener, ViewOptions {
-  /** When it aborts, the subscription ends. */
+  /** Unsubscribes when it aborts. */
   readonly signal?: AbortSignal | undefined;
-  /** Reports that may wait for a `for await` loop before the server is asked to pause. Default 1,000. */
+  /** Buffered reports of a `for await` loop at which the server pauses. Default 1,000. */
   readonly bufferReportsMax?: number | undefined;
 }
 
-/** A wish for a channel that outlives connections. */
+/** A subscription to a channel, which outlives connections. */
 export interface Subscription extends AsyncIterable<Delivery> {
   readonly channel: string;
   readonly state: SubscriptionState;
-  /** Reports left out because they were not newer than what was given. */
+  /** Number of reports dropped as duplicates, because they were not newer than those delivered. */
   readonly dropped: number;
   /**
-   * How far the program has come, as a token that may be kept and given as `after` to a later subscription to the channel. Undefined before the
-   * first answer. In a callback it includes what that callback was given; in a loop everything up to and with the report in hand, or a little
-   * less, never more: what comes twice has the same `seq`.
+   * The position of the program as a token, to be stored and used as `after` of a later subscription to the channel.
+   * Undefined before the first reply. In a listener it includes the reports of the call. In a loop it includes reports
+   * up to the current one or a little less, never more: a report that comes twice has the same `seq`.
    */
   readonly position: string | undefined;
-  /** Nothing more until `resume`, over reconnects, too. What is on its way still comes. Idempotent. */
+  /** Pauses delivery until `resume`, also over reconnects. Reports in flight still come. Idempotent. */
   pause(): void;
-  /** Brings what came meanwhile, then what comes now. `speed` as in the options. Idempotent. */
+  /** Resumes delivery with the backlog. `speed` as in the options. Idempotent. */
   resume(options?: { readonly speed?: number }): void;
-  /** Nothing more is told after this. Idempotent. */
+  /** Closes the subscription: no listener is called after its last state. Idempotent. */
   unsubscribe(): void;
   /**
-   * Reports from now on, last values first where there are any. Where the loop is slower than they come and `bufferReportsMax` wait, the server
-   * pauses until half are gone: nothing is lost. Where four times as many come before all last values have, it starts
-   * again with last values, and the next state has `recovered: false`. Leaving the loop unsubscribes; `unsubscribe`,
-   * `signal` and `close` end it; a refusal for good is thrown.
-   * Throws `conflict` for a second loop at a time.
+   * Iterates over reports, last values first. When `bufferReportsMax` reports are buffered, the server pauses until
+   * half of them are consumed, so none is lost. When four times as many come before the snapshot is complete, it starts
+   * again with last values, and the next state has `recovered: false`. Leaving the loop unsubscribes. `unsubscribe`,
+   * `signal` and `close` end the loop; a refusal that is not retryable is thrown. Throws `conflict` for a second
+   * concurrent loop.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Delivery, undefined, undefined>;
 }
 
-/** Throws `invalid_config` for what cannot be meant. Whether the server will do it is the server's to say. */
+/** Throws `invalid_config` for invalid options. The server validates its own limits. */
 export function assertViewOptions(options: ViewOptions): void {
   for (const key of ['from', 'speed', 'maxRate', 'align'] as const) {
     const value: unknown = options[key];
     if (value === undefined || (typeof value === 'number' && value >= 0 && Number.isFinite(value))) continue;
-    throw invalidOption(`${key} is ${shown(value)}; right is a positive number`);
+    throw invalidOption(`${key}: expected a number of 0 or more, got ${shown(value)}`);
   }
   if (options.from !== undefined && options.after !== undefined)
-    throw invalidOption('both `from` and `after` are given; right is one of them');
+    throw invalidOption('options: expected `from` or `after`, got both');
   if (options.speed !== undefined && options.from === undefined)
-    throw invalidOption(`speed is ${options.speed} without \`from\`; right is to say from when`);
+    throw invalidOption(`speed: expected \`from\` with it, got ${options.speed} alone`);
 }
 
 function invalidOption(message: string): TailraceError {
   return new TailraceError('invalid_config', message);
 }
 
-/** What of the options goes over the wire every time. */
+/** Returns the options that are part of every subscribe request. */
 export function viewFields(options: ViewOptions): Omit<Subscribe, 'id' | 'channel' | 'after' | 'from' | 'speed'> {
   const { snapshot, maxRate, deadband, tags, delta, align } = options;
   return {

@@ -1,15 +1,15 @@
 import type { ClientClock } from './clock.ts';
 
-/** A clock that stands still until the test moves it, so that no test waits for a reconnect. */
+/** A virtual clock that only the test advances, so that no test waits for a reconnect. */
 export interface TestClock extends ClientClock {
-  /** Lets `ms` pass: what falls due in between runs in its order, each with all that follows from it at once. */
+  /** Advances by `ms`: due timers run in order, each followed by the microtasks that it causes. */
   advance(ms: number): Promise<void>;
 }
 
-/** Timers that run in one `advance`, so that one which sets itself again with no delay ends the test and not the machine. */
+/** Most timers of one `advance`, so that a timer that restarts itself without delay does not hang the test. */
 const timersMax = 100_000;
 
-/** `settled` resolves when nothing is under way. */
+/** `settled` resolves when no message is in flight. */
 export function createTestClock(settled: () => Promise<void>, startMs = Date.UTC(2024, 0, 1)): TestClock {
   let elapsedMs = 0;
   const timers = new Set<{ readonly dueMs: number; readonly call: () => void }>();

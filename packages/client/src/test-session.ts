@@ -8,140 +8,140 @@ import type { Delivery, Reading } from '@tailrace/protocol/report';
 import { type ServerMessage, serverMessageJson } from '@tailrace/protocol/server-message-json';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 import type { TestSocket } from './test-socket.ts';
-import type { TestLog } from './testlog.ts';
+import type { TestLog } from './test-log.ts';
 
-/** What a session asks of its server. */
+/** The server of a session. */
 export interface TestServerSide {
   readonly log: TestLog;
   readonly node: string;
   now(): number;
   accepts(token: string): boolean;
-  /** Why the channel is not to be had. */
+  /** Returns the error for a refused channel. */
   refusal(channel: string): TailraceError | undefined;
   received(message: ReturnType<typeof clientMessageFromJson>): void;
 }
 
-interface Served {
-  readonly wish: Subscribe;
+interface TestSubscription {
+  readonly request: Subscribe;
   readonly view: number;
-  /** Where it was paused. */
+  /** The position of a pause. */
   pausedAt: Positions | undefined;
-  /** With `delta`: by device and tag, as told last. */
-  readonly told: Map<string, { readonly reading: Reading; readonly timeMs: number }>;
+  /** With `delta`: the last sent reading by device and tag. */
+    readonly lastSent: Map<string, { readonly reading: Reading; readonly timeMs: number }>;
 }
 
-/** The server's end of one connection: it reads and writes the protocol with the product's own codecs. */
+/** The server side of one connection, with the product's codecs. */
 export class TestSession {
   readonly socket: TestSocket;
   readonly #server: TestServerSide;
-  readonly #served = new Map<string, Served>();
+  readonly #served = new Map<string, TestSubscription>();
   #views = 0;
-  #welcome = false;
+  #isWelcomed = false;
 
   constructor(socket: TestSocket, server: TestServerSide, needsToken: boolean) {
     this.socket = socket;
     this.#server = server;
     socket.open();
-    if (!needsToken) this.#authorised();
+    if (!needsToken) this.#authorize();
   }
 
   get channels(): string[] {
-    return [...this.#served.values()].map(({ wish }) => wish.channel);
+    return [...this.#served.values()].map(({ request }) => request.channel);
   }
 
-  say(message: ServerMessage): void {
+  send(message: ServerMessage): void {
     this.socket.deliver(serverMessageJson(message));
   }
 
-  take(text: string): void {
+  onText(text: string): void {
     try {
       const message = clientMessageFromJson(text);
       this.#server.received(message);
       if ('auth' in message) {
-        if (this.#server.accepts(message.auth.token)) this.#authorised();
-        else this.#close('unauthorized', 'unauthorized', 'the test server does not take this token');
-      } else if (!this.#welcome) this.#close('unauthorized', 'unauthorized', 'the first message is not auth');
+        if (this.#server.accepts(message.auth.token)) this.#authorize();
+        else this.#close('unauthorized', 'unauthorized', 'the test server rejects this token');
+      } else if (!this.#isWelcomed) this.#close('unauthorized', 'unauthorized', 'message: expected auth first');
       else if ('subscribe' in message) this.#subscribe(message.subscribe);
       else if ('unsubscribe' in message) {
         this.#served.delete(message.unsubscribe.id);
-        this.say({ unsubscribed: { id: message.unsubscribe.id } });
+        this.send({ unsubscribed: { id: message.unsubscribe.id } });
       } else if ('pause' in message) this.#pause(message.pause.id);
       else if ('resume' in message) this.#resume(message.resume.id);
-      else if ('ping' in message) this.say({ pong: { t: message.ping.t, time: this.#server.now() } });
+      else if ('ping' in message) this.send({ pong: { t: message.ping.t, time: this.#server.now() } });
     } catch (error) {
       const { code, message } = tailraceErrorFrom(error);
       this.#close('protocolError', code, message);
     }
   }
 
-  /** News. */
+  /** Sends a live report to the subscriptions that match. */
   report(delivery: Delivery): void {
-    for (const { wish, view, pausedAt, told } of this.#served.values()) {
-      if (pausedAt === undefined && wish.align === undefined && patternMatches(wish.channel, delivery.device))
-        this.#data({ wish, view, pausedAt, told }, [delivery], {});
+    for (const { request, view, pausedAt, lastSent } of this.#served.values()) {
+      if (pausedAt === undefined && request.align === undefined && patternMatches(request.channel, delivery.device))
+        this.#data({ request, view, pausedAt, lastSent }, [delivery], {});
     }
   }
 
-  cut(at: number): void {
-    for (const { wish, view } of this.#served.values())
-      if (wish.align !== undefined) this.say({ cut: { view, at, reports: this.#server.log.lastValues(wish.channel) } });
+  sendCut(at: number): void {
+    for (const { request, view } of this.#served.values())
+      if (request.align !== undefined) this.send({ cut: { view, at, reports: this.#server.log.lastValues(request.channel) } });
   }
 
-  /** Each view. */
+  /** Returns the views of the channel, or of all. */
   views(channel: string | undefined): number[] {
-    const of = [...this.#served.values()].filter(({ wish }) => channel === undefined || wish.channel === channel);
-    return of.map(({ view }) => view);
+    const subscriptions = [...this.#served.values()].filter(({ request }) => channel === undefined || request.channel === channel);
+    return subscriptions.map(({ view }) => view);
   }
 
-  /** The channel is not to be had any more. */
-  end(channel: string, error: TailraceError): void {
-    for (const [id, { wish }] of this.#served) {
-      if (wish.channel !== channel) continue;
+  /** Closes the subscriptions to the channel with the error. */
+    revoke(channel: string, error: TailraceError): void {
+    for (const [id, { request }] of this.#served) {
+      if (request.channel !== channel) continue;
       this.#served.delete(id);
       this.#refuse(id, error);
     }
   }
 
-  #authorised(): void {
-    this.#welcome = true;
+  #authorize(): void {
+    this.#isWelcomed = true;
     const limits = { messageBytesMax: 16_384, subscriptionsMax: 1000 };
     const { node } = this.#server;
-    this.say({ welcome: { session: 'test', node, version: '0.0.0', heartbeatMs: 30_000, limits } });
+    this.send({ welcome: { session: 'test', node, version: '0.0.0', heartbeatMs: 30_000, limits } });
   }
 
   #close(name: keyof typeof closeCodes, code: string, message: string): void {
-    this.say({ error: { code, message, retryable: false } });
-    this.socket.cut(closeCodes[name].code, closeCodes[name].reason);
+    this.send({ error: { code, message, retryable: false } });
+    this.socket.disconnect(closeCodes[name].code, closeCodes[name].reason);
   }
 
   #refuse(id: string, { code, message, retryable }: TailraceError): void {
-    this.say({ error: { id, code, message, retryable } });
+    this.send({ error: { id, code, message, retryable } });
   }
 
-  #subscribe(wish: Subscribe): void {
-    const { id, channel, after, from, snapshot = true } = wish;
+  #subscribe(request: Subscribe): void {
+    const { id, channel, after, from, snapshot = true } = request;
     try {
       assertPattern(channel);
-      if (this.#served.has(id)) throw new TailraceError('conflict', `the id ${id} is in use`);
+      if (this.#served.has(id)) throw new TailraceError('conflict', `id: expected an unused one, got ${id}`);
       const refusal = this.#server.refusal(channel);
       if (refusal !== undefined) throw refusal;
       const { log } = this.#server;
       const start = after === undefined ? undefined : positionsFromToken(after);
-      const served: Served = { wish, view: ++this.#views, pausedAt: undefined, told: new Map() };
+      const served: TestSubscription = { request, view: ++this.#views, pausedAt: undefined, lastSent: new Map() };
       this.#served.set(id, served);
       const missing = start === undefined ? [] : log.missing(start);
       const recovered = start === undefined ? {} : { recovered: missing.length === 0 };
-      const begin = start ?? (from === undefined ? log.end() : log.positionAt(from));
+      const startAt = start ?? (from === undefined ? log.end() : log.positionAt(from));
       const last =
-        (start === undefined ? from === undefined : missing.length > 0) && snapshot && wish.align === undefined;
+        (start === undefined ? from === undefined : missing.length > 0) && snapshot && request.align === undefined;
       const values = last ? log.lastValues(channel) : [];
       const devices = new Set(values.map(({ device }) => device)).size;
-      const position = tokenFromPositions(begin.epoch === log.epoch ? begin : log.end());
+      const position = tokenFromPositions(startAt.epoch === log.epoch ? startAt : log.end());
       const answer = { id, view: served.view, channel, epoch: log.epoch, position, snapshot: devices };
-      this.say({ subscribed: { ...answer, ...recovered, ...(missing.length === 0 ? {} : { missing }) } });
+      this.send({ subscribed: { ...answer, ...recovered, ...(missing.length === 0 ? {} : { missing }) } });
       this.#data(served, values, { snapshot: true, snapshotComplete: true });
-      if (wish.align === undefined) this.#data(served, log.after(begin, channel), { replay: true });
-      if (from !== undefined) this.say({ live: { id, position: tokenFromPositions(log.end()) } });
+      if (request.align === undefined) this.#data(served, log.after(startAt, channel), { replay: true });
+      if (from !== undefined) this.send({ live: { id, position: tokenFromPositions(log.end()) } });
     } catch (error) {
       this.#refuse(id, tailraceErrorFrom(error));
     }
@@ -153,7 +153,7 @@ export class TestSession {
     else if (served.pausedAt !== undefined) this.#refuse(id, new TailraceError('conflict', `${id} is paused already`));
     else {
       served.pausedAt = this.#server.log.end();
-      this.say({ paused: { id, position: tokenFromPositions(served.pausedAt) } });
+      this.send({ paused: { id, position: tokenFromPositions(served.pausedAt) } });
     }
   }
 
@@ -163,26 +163,26 @@ export class TestSession {
     else if (served.pausedAt === undefined) this.#refuse(id, new TailraceError('conflict', `${id} is not paused`));
     else {
       const { log } = this.#server;
-      const backlog = log.after(served.pausedAt, served.wish.channel);
+      const backlog = log.after(served.pausedAt, served.request.channel);
       served.pausedAt = undefined;
-      if (served.wish.align === undefined) this.#data(served, backlog, { replay: true });
-      this.say({ live: { id, position: tokenFromPositions(log.end()) } });
+      if (served.request.align === undefined) this.#data(served, backlog, { replay: true });
+      this.send({ live: { id, position: tokenFromPositions(log.end()) } });
     }
   }
 
   #data(
-    served: Served,
+    served: TestSubscription,
     reports: readonly Delivery[],
-    marks: Pick<Data, 'snapshot' | 'snapshotComplete' | 'replay'>,
+    flags: Pick<Data, 'snapshot' | 'snapshotComplete' | 'replay'>,
   ): void {
-    const shown = reports.flatMap((report) => this.#shown(served, report));
-    if (shown.length > 0) this.say({ data: { view: served.view, reports: shown, ...marks } });
+    const sent = reports.flatMap((report) => this.#filtered(served, report));
+        if (sent.length > 0) this.send({ data: { view: served.view, reports: sent, ...flags } });
   }
 
-  /** As `tags` and `delta` have it. The other ways of seeing less are the real server's. */
-  #shown({ wish, told }: Served, report: Delivery): Delivery[] {
+  /** Applies `tags` and `delta`. The test server ignores the other view options. */
+    #filtered({ request, lastSent }: TestSubscription, report: Delivery): Delivery[] {
     let { readings } = report;
-    const { tags, delta } = wish;
+    const { tags, delta } = request;
     if (tags !== undefined) readings = readings.filter(({ tag }) => tags.includes(tag));
     if (readings.length === 0) return [];
     if (delta !== true) return [{ ...report, readings }];
@@ -190,10 +190,10 @@ export class TestSession {
     const changed: Reading[] = [];
     for (const reading of readings) {
       const key = `${report.device} ${reading.tag}`;
-      const before = told.get(key);
+      const before = lastSent.get(key);
       const timeMs = effectiveTime(report, reading.time);
       const isLate = before !== undefined && timeMs < before.timeMs;
-      if (!isLate) told.set(key, { reading, timeMs });
+      if (!isLate) lastSent.set(key, { reading, timeMs });
       const isAlone = counts.get(reading.tag)?.length === 1;
       if (isLate || !isAlone || before === undefined || !isSame(before.reading, reading)) changed.push(reading);
     }

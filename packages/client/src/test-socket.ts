@@ -1,32 +1,32 @@
-/** What a server's end of a socket hears. */
+/** The server side of a socket. */
 export interface TestPeer {
-  text(text: string): void;
-  gone(): void;
+  onText(text: string): void;
+    onClose(): void;
 }
 
-/** Where the sockets connect to. */
+/** The network of the sockets. */
 export interface TestNetwork {
-  /** A peer for a connection to the address, or nobody. */
+  /** Returns the peer of a new connection; undefined: it is refused. */
   accept(socket: TestSocket): TestPeer | undefined;
-  /** Runs in a later microtask, in the order of the calls: a network is never quicker than the code that waits for it. */
+  /** Runs in a later microtask, in the order of the calls, since a network is asynchronous. */
   later(call: () => void): void;
 }
 
-/** A WebSocket between a client and a server in one process. */
+/** A WebSocket between a client and a test server in one process. */
 export class TestSocket {
   readonly url: string;
   readonly #network: TestNetwork;
   readonly #listeners = new Map<string, ((event: never) => void)[]>();
   #peer: TestPeer | undefined;
-  #closed = false;
+  #isClosed = false;
 
   constructor(url: string, network: TestNetwork) {
     this.url = url;
     this.#network = network;
     network.later(() => {
-      if (this.#closed) return;
+      if (this.#isClosed) return;
       this.#peer = network.accept(this);
-      if (this.#peer === undefined) this.#end(1006, '');
+      if (this.#peer === undefined) this.#close(1006, '');
     });
   }
 
@@ -36,41 +36,41 @@ export class TestSocket {
 
   send(text: string): void {
     const peer = this.#peer;
-    if (!this.#closed && peer !== undefined) this.#network.later(() => peer.text(text));
+    if (!this.#isClosed && peer !== undefined) this.#network.later(() => peer.onText(text));
   }
 
-  /** By the client. */
+  /** Closes the connection, called by the client. */
   close(code = 1005, reason = ''): void {
     this.#network.later(() => {
-      this.#peer?.gone();
-      this.#end(code, reason);
+      this.#peer?.onClose();
+            this.#close(code, reason);
     });
   }
 
-  /** By the server: the handshake is done. */
+  /** Completes the handshake, called by the server. */
   open(): void {
-    this.#network.later(() => this.#tell('open', {}));
+    this.#network.later(() => this.#emit('open', {}));
   }
 
-  /** By the server. */
+  /** Sends a message to the client, called by the server. */
   deliver(text: string): void {
     this.#network.later(() => {
-      if (!this.#closed) this.#tell('message', { data: text });
+      if (!this.#isClosed) this.#emit('message', { data: text });
     });
   }
 
-  /** By the server, or by whatever is between. */
-  cut(code: number, reason: string): void {
-    this.#network.later(() => this.#end(code, reason));
+  /** Closes the connection, called by the server or the network. */
+    disconnect(code: number, reason: string): void {
+      this.#network.later(() => this.#close(code, reason));
   }
 
-  #end(code: number, reason: string): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#tell('close', { code, reason });
+  #close(code: number, reason: string): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#emit('close', { code, reason });
   }
 
-  #tell(type: string, event: object): void {
+  #emit(type: string, event: object): void {
     for (const listener of this.#listeners.get(type) ?? []) listener(event as never);
   }
 }

@@ -6,7 +6,7 @@ import { createStream, type Stream, type StreamOptions } from './stream.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
 import { TestSession } from './test-session.ts';
 import { TestSocket } from './test-socket.ts';
-import { TestLog } from './testlog.ts';
+import { TestLog } from './test-log.ts';
 import type { WebSocketConstructor } from './websocket.ts';
 
 export type { TestClock } from './test-clock.ts';
@@ -15,62 +15,64 @@ export type { TestClock } from './test-clock.ts';
 export type TestReadings = readonly Reading[] | Readonly<Record<string, Reading['value']>>;
 
 export interface TestServerOptions {
-  /** Which tokens hold. Left out: none is needed. */
+  /** Returns whether a token is valid. Absent: no token is needed. */
   readonly accepts?: (token: string) => boolean;
 }
 
 /**
- * Tailrace in memory, for the tests of what is built on it: the same messages through the same codecs, without a network, a broker or a wait. It
- * serves last values, news, positions, pauses and replays as the real server does, and `tags` and `delta`; it takes `maxRate`, `deadband` and `speed`
- * and sends everything at once. Its answers come in microtasks: `await server.settled()` before looking.
+ * Tailrace in memory, for tests of applications: the same messages and codecs, without network, broker or waits. It
+ * serves last values, live reports, positions, pauses and replays as the real server does, and applies `tags` and
+ * `delta`. It accepts `maxRate`, `deadband` and `speed`, but sends everything at once. It replies in microtasks: await
+ * `server.settled()` before assertions.
  */
 export interface TestServer {
-  /** For `createStream`. Every other address reaches the same server, too, as another node of it. */
+  /** The URL for `createStream`. Every other URL reaches the same server, as another node. */
   readonly url: string;
   readonly WebSocket: WebSocketConstructor;
   readonly clock: TestClock;
-  /** A stream to it, on its clock, whose waits are the shortest. */
+  /** Creates a stream to it, on its clock and without backoff. */
   stream(options?: Partial<StreamOptions>): Stream;
-  /** A device reports. `time` (epoch ms) is the clock's unless given. */
+  /** Publishes a report of a device. `time`: epoch ms; default: the clock's. */
   publish(device: string, readings: TestReadings, time?: number): Delivery;
   stale(device: string): void;
   online(device: string): void;
   offline(device: string): void;
-  /** The server does not hear partitions of these channels any more, or hears them again. Left out: of all. */
+  /** Sends `interrupted` to the subscriptions of the channel; default: to all. */
   interrupt(channel?: string): void;
-  restore(channel?: string): void;
-  /** Sends a consistent cut of now to subscriptions with `align`. */
+  /** Sends `restored` to the subscriptions of the channel; default: to all. */
+    restore(channel?: string): void;
+  /** Sends a consistent cut as of now to subscriptions with `align`. */
   cut(): void;
-  /** Says that the channel lives at that address. */
+  /** Sends `moved`: the node at `url` owns the channel. */
   moved(channel: string, url: string): void;
-  /** Says that the token ends. */
+  /** Sends `expiring`: the token expires in `inMs`. */
   expire(inMs: number): void;
   notice(severity: string, message: string): void;
-  /** Refuses the channel from now on, and ends what is subscribed to it. */
+  /** Refuses the channel from now on, and fails its subscriptions. */
   refuse(channel: string, code?: ErrorCode, message?: string): void;
-  /** Ends connections, all or those to one address. Default code: 1006, as when the network is gone. */
+  /** Closes all connections, or those to one URL. Default code: 1006, as for a network failure. */
   drop(code?: number, url?: string): void;
-  /** Whether connections can be opened at all, or to one address. */
+  /** Sets whether connections can be opened, to all URLs or to one. */
   setReachable(isReachable: boolean, url?: string): void;
-  /** Forgets what was reported: who comes back is told what is missing. */
+  /** Deletes all reports, as after the retention: clients that resume get `missing`. */
   trim(): void;
-  /** Says anything at all, to everybody. */
-  say(message: ServerMessage): void;
-  /** What clients have sent, oldest first. */
+  /** Sends any message to all connections. */
+  send(message: ServerMessage): void;
+  /** Messages of clients, oldest first; at most 10,000. */
   readonly received: readonly ClientMessage[];
-  /** The addresses of the open connections. */
+  /** The URLs of the open connections. */
   readonly connections: readonly string[];
-  /** What is subscribed to now, by all of them. */
+  /** The channels of all subscriptions. */
   readonly channels: readonly string[];
-  /** Resolves when everything that was under way has arrived. */
+  /** Resolves when no message is in flight. */
   settled(): Promise<void>;
 }
 
 const url = 'ws://tailrace.test/v1/stream';
-/** Messages of clients that are remembered. */
+/** Most messages in `received`. */
 const receivedMax = 10_000;
-/** Turns of the microtask queue without a message after which nothing more is expected; a client that asks for its token takes a few. */
-const quietTurns = 16;
+/** Microtasks without a message after which the server is settled; a client that gets a token takes a few. */
+const settledTicks = 16;
 
 export function createTestServer({ accepts }: TestServerOptions = {}): TestServer {
   const log = new TestLog();
@@ -78,17 +80,17 @@ export function createTestServer({ accepts }: TestServerOptions = {}): TestServe
   const refusals = new Map<string, TailraceError>();
   const unreachable = new Set<string>();
   const received: ClientMessage[] = [];
-  let underWay = 0;
+  let inFlight = 0;
 
   const later = (call: () => void) => {
-    underWay++;
+    inFlight++;
     queueMicrotask(() => {
-      underWay--;
+      inFlight--;
       call();
     });
   };
   const settled = async () => {
-    for (let quiet = 0; quiet < quietTurns; quiet = underWay === 0 ? quiet + 1 : 0) await Promise.resolve();
+    for (let idle = 0; idle < settledTicks; idle = inFlight === 0 ? idle + 1 : 0) await Promise.resolve();
   };
   const clock = createTestClock(settled);
   const accept = (socket: TestSocket) => {
@@ -106,15 +108,15 @@ export function createTestServer({ accepts }: TestServerOptions = {}): TestServe
     };
     const session = new TestSession(socket, side, accepts !== undefined);
     sessions.add(session);
-    return { text: (text: string) => session.take(text), gone: () => void sessions.delete(session) };
+    return { onText: (text: string) => session.onText(text), onClose: () => void sessions.delete(session) };
   };
   class WebSocket extends TestSocket {
     constructor(to: string) {
       super(to, { accept, later });
     }
   }
-  const say = (message: ServerMessage) => {
-    for (const session of sessions) session.say(message);
+  const send = (message: ServerMessage) => {
+    for (const session of sessions) session.send(message);
   };
 
   return {
@@ -130,44 +132,44 @@ export function createTestServer({ accepts }: TestServerOptions = {}): TestServe
       for (const session of sessions) session.report(delivery);
       return delivery;
     },
-    stale: (device) => say({ stale: { device, since: clock.now() } }),
-    online: (device) => say({ online: { device } }),
-    offline: (device) => say({ offline: { device, since: clock.now() } }),
+    stale: (device) => send({ stale: { device, since: clock.now() } }),
+    online: (device) => send({ online: { device } }),
+    offline: (device) => send({ offline: { device, since: clock.now() } }),
     interrupt(channel) {
       for (const session of sessions)
         for (const view of session.views(channel))
-          session.say({ interrupted: { view, since: clock.now(), partitions: [0] } });
+          session.send({ interrupted: { view, since: clock.now(), partitions: [0] } });
     },
     restore(channel) {
-      for (const session of sessions) for (const view of session.views(channel)) session.say({ restored: { view } });
+      for (const session of sessions) for (const view of session.views(channel)) session.send({ restored: { view } });
     },
     cut() {
-      for (const session of sessions) session.cut(clock.now());
+      for (const session of sessions) session.sendCut(clock.now());
     },
     moved(channel, to) {
       for (const session of sessions)
-        if (session.channels.includes(channel)) session.say({ moved: { channel, url: to } });
+        if (session.channels.includes(channel)) session.send({ moved: { channel, url: to } });
     },
-    expire: (inMs) => say({ expiring: { inMs } }),
-    notice: (severity, message) => say({ notice: { severity, message, time: clock.now() } }),
+    expire: (inMs) => send({ expiring: { inMs } }),
+    notice: (severity, message) => send({ notice: { severity, message, time: clock.now() } }),
     refuse(channel, code = 'forbidden', message = `the test server refuses ${channel}`) {
       const error = new TailraceError(code, message);
       refusals.set(channel, error);
-      for (const session of sessions) session.end(channel, error);
+      for (const session of sessions) session.revoke(channel, error);
     },
-    drop(code = 1006, of) {
+    drop(code = 1006, only) {
       for (const session of [...sessions]) {
-        if (of !== undefined && session.socket.url !== of) continue;
+        if (only !== undefined && session.socket.url !== only) continue;
         sessions.delete(session);
-        session.socket.cut(code, '');
+        session.socket.disconnect(code, '');
       }
     },
-    setReachable(isReachable, of = '') {
-      if (isReachable) unreachable.delete(of);
-      else unreachable.add(of);
+    setReachable(isReachable, only = '') {
+          if (isReachable) unreachable.delete(only);
+          else unreachable.add(only);
     },
     trim: () => log.trim(),
-    say,
+    send,
     received,
     get connections() {
       return [...sessions].map(({ socket }) => socket.url);

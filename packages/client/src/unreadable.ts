@@ -1,12 +1,12 @@
 import { partitionsMax } from '@tailrace/protocol/partition';
 import type { Skipped } from '@tailrace/protocol/skipped';
 
-/** After a connection was lost over a frame that cannot be read, further ones are discarded for this long, ms. */
+/** After an unreadable frame has cost a connection, further ones are discarded for this long, ms. */
 const discardMs = 60_000;
 
 /**
- * Returns what is left out with a delivery that this client cannot read, as far as that says where it is. `device` is
- * empty where its name cannot be read. Servers send the same reason for ranges of the log that they cannot read.
+ * Returns the `Skipped` of a delivery that this client cannot read; none where its position is unreadable, too.
+ * `device` is empty where it is unreadable. Servers send the same reason for ranges of the log that they cannot decode.
  */
 export function skippedFrom(delivery: unknown): readonly Skipped[] {
   const { device, partition, seq } = Object(delivery) as { device?: unknown; partition?: unknown; seq?: unknown };
@@ -20,15 +20,15 @@ function isBelow(value: unknown, end: number): value is number {
 }
 
 /**
- * Decides what becomes of a frame that cannot be read as a whole. What it held is not known, so the connection is
- * lost on purpose: after a reconnect the server sends what follows the last position once more, in frames of another
- * kind. Where that does not help, because the error is in the server or in what it read, reconnects would never end:
- * for a minute such frames are discarded.
+ * Decides whether to discard a frame that is unreadable as a whole. Its content is unknown, so the connection is closed
+ * as lost: after a reconnect the server sends everything after the last position again, in different frames. Where that
+ * does not help, because the error is in the server or its data, reconnects would never end: for a minute such frames
+ * are discarded.
  */
 export class UnreadableFrames {
   #lostAtMs = Number.NEGATIVE_INFINITY;
 
-  /** Returns whether to discard one that came at monotonic `nowMs`. If not, the connection is to be lost. */
+  /** Returns whether to discard a frame received at monotonic `nowMs`. If not, the connection must be closed. */
   mayDiscard(nowMs: number): boolean {
     if (nowMs - this.#lostAtMs < discardMs) return true;
     this.#lostAtMs = nowMs;

@@ -26,24 +26,24 @@ async function setUp(options: SubscribeOptions = {}) {
   return { server, stream, subscription, values, states };
 }
 
-test('what a subscription is to look like is asked of the server, again after every reconnect', async () => {
+test('the view options are requested, again after every reconnect', async () => {
   const view = { snapshot: false, maxRate: 2, deadband: { percent: 1 }, tags: ['t'], delta: true };
   const { server } = await setUp(view);
   server.drop();
   await server.clock.advance(0);
-  const asked = server.received.flatMap((message) => ('subscribe' in message ? [message.subscribe] : []));
-  assert.equal(asked.length, 2);
-  for (const { id, channel, after, ...rest } of asked) assert.deepEqual(rest, view);
-  assert.notEqual(asked[1]?.after, undefined);
+  const requests = server.received.flatMap((message) => ('subscribe' in message ? [message.subscribe] : []));
+  assert.equal(requests.length, 2);
+  for (const { id, channel, after, ...rest } of requests) assert.deepEqual(rest, view);
+  assert.notEqual(requests[1]?.after, undefined);
 });
 
-test('options that cannot be meant are refused at once', async () => {
+test('invalid options are rejected at once', async () => {
   const { stream } = await setUp();
   for (const options of [{ from: 1, after: 'x' }, { speed: 2 }, { maxRate: -1 }, { align: Number.NaN }])
     assert.throws(() => stream.subscribe('plant1.>', options), { code: 'invalid_config' });
 });
 
-test('with delta only changes travel, and every report handed over is whole', async () => {
+test('with delta only changes are sent, and every delivered report is whole', async () => {
   const { server, values } = await setUp({ delta: true });
   server.publish('plant1.a', { temperature: 1, running: true });
   server.publish('plant1.a', { temperature: 2, running: true });
@@ -63,19 +63,19 @@ test('with delta only changes travel, and every report handed over is whole', as
   ]);
 });
 
-test('with delta a change of unit or quality alone travels, too', async () => {
+test('with delta a change of unit or quality alone is sent, too', async () => {
   const { server, stream } = await setUp();
-  const shown: unknown[] = [];
-  stream.subscribe('plant1.a', { delta: true, onReports: (reports) => shown.push(...reports.map((r) => r.readings)) });
+  const delivered: unknown[] = [];
+  stream.subscribe('plant1.a', { delta: true, onReports: (reports) => delivered.push(...reports.map((r) => r.readings)) });
   await server.settled();
   for (const more of [{}, { unit: 'Cel' }, { unit: 'Cel', quality: 'bad' as const }]) {
     server.publish('plant1.a', [{ tag: 't', value: 1, ...more }]);
     await server.settled();
-    assert.deepEqual(shown.at(-1), [{ tag: 't', value: 1, ...more }]);
+    assert.deepEqual(delivered.at(-1), [{ tag: 't', value: 1, ...more }]);
   }
 });
 
-test('with delta every reading of a tag that has a time of its own is handed over', async () => {
+test('with delta every reading with its own time is delivered', async () => {
   const readings: unknown[] = [];
   const { server } = await setUp({
     delta: true,
@@ -88,7 +88,7 @@ test('with delta every reading of a tag that has a time of its own is handed ove
   assert.deepEqual(readings.flat(), [four(1), four(11)]);
 });
 
-test('with align it is given cuts, each moment once, and they begin anew on every connection', async () => {
+test('with align cuts are delivered once for each time, and start again on every connection', async () => {
   const cuts: [number, number][] = [];
   const { server } = await setUp({ align: 1000, onCut: ({ at, reports }) => cuts.push([at, reports.length]) });
   const startMs = server.clock.now();
@@ -103,11 +103,11 @@ test('with align it is given cuts, each moment once, and they begin anew on ever
     [startMs, 1],
     [startMs + 10, 1],
   ]);
-  const asked = server.received.flatMap((message) => ('subscribe' in message ? [message.subscribe.after] : []));
-  assert.deepEqual(asked, [undefined, undefined]);
+  const requests = server.received.flatMap((message) => ('subscribe' in message ? [message.subscribe.after] : []));
+  assert.deepEqual(requests, [undefined, undefined]);
 });
 
-test('a cut of an earlier moment is left out, but for one of after a clock was set back', async () => {
+test('an older cut is dropped, unless the clock was set back', async () => {
   const cuts: number[] = [];
   const record = new SubscriptionRecord('s', 'plant1.>', { align: 100, onCut: ({ at }) => cuts.push(at) });
   const startMs = 1_700_000_000_000;
@@ -118,7 +118,7 @@ test('a cut of an earlier moment is left out, but for one of after a clock was s
   assert.deepEqual(cuts, [startMs, backMs, backMs + 100]);
 });
 
-test('each change of a device is told once, and who came back unseen is told by its report', async () => {
+test('each change of presence is reported once, and a report makes a device online', async () => {
   const seen: string[] = [];
   const { server } = await setUp({ onPresence: ({ device, state }: Presence) => seen.push(`${device} ${state}`) });
   server.online('plant1.a');
@@ -134,7 +134,7 @@ test('each change of a device is told once, and who came back unseen is told by 
   assert.deepEqual(seen, ['plant1.a stale', 'plant1.a online', 'plant1.b offline', 'plant1.b online']);
 });
 
-test('that the server itself is deaf is a state of its own', async () => {
+test('a server that does not receive partitions is the state `interrupted`', async () => {
   const { server, states, subscription } = await setUp();
   server.interrupt('plant1.>');
   await server.settled();
@@ -147,7 +147,7 @@ test('that the server itself is deaf is a state of its own', async () => {
   assert.deepEqual(states, ['live', 'interrupted', 'live', 'interrupted', 'waiting', 'live']);
 });
 
-test('what the operators say is told to everybody', async () => {
+test('notices from the operators are received', async () => {
   const { server, stream } = await setUp();
   const notices: string[] = [];
   stream.onNotice(({ severity, message }) => notices.push(`${severity}: ${message}`));
@@ -156,7 +156,7 @@ test('what the operators say is told to everybody', async () => {
   assert.deepEqual(notices, ['warning: maintenance at noon']);
 });
 
-test('history comes first and joins what comes now; a replay at a speed goes on where it was', async () => {
+test('history comes first, then live reports', async () => {
   const server = createTestServer();
   const at: number[] = [];
   for (let n = 0; n < 3; n++) {
@@ -180,14 +180,14 @@ test('history comes first and joins what comes now; a replay at a speed goes on 
   assert.deepEqual(states, ['replaying', 'live']);
 });
 
-test('a replay at a speed that is cut off is asked for from where it was', async () => {
+test('an interrupted paced replay resumes from the time of its last report', async () => {
   const { WebSocket, last } = fakeSockets();
   const server = createTestServer();
   const stream = createStream({ url: 'ws://n', WebSocket, clock: server.clock, random: () => 0 });
   stream.subscribe('plant1.a', { from: 500, speed: 60 });
   last().welcome();
   last().subscribed('plant1.a');
-  last().says({ data: { view: 1, replay: true, reports: [{ ...delivery(7), received: 900 }] } });
+  last().deliver({ data: { view: 1, replay: true, reports: [{ ...delivery(7), received: 900 }] } });
   last().end(1006);
   await server.clock.advance(0);
   last().welcome();
@@ -196,7 +196,7 @@ test('a replay at a speed that is cut off is asked for from where it was', async
   ]);
 });
 
-test('a range of a whole partition that was left out is passed; devices told by their sum one by one are not yet', () => {
+test('a skipped range of a whole partition moves the position; skipped ranges of single devices do not', () => {
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://n', WebSocket, clock: createTestServer().clock });
   const skips: string[] = [];
@@ -205,7 +205,7 @@ test('a range of a whole partition that was left out is passed; devices told by 
   });
   last().welcome();
   const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
-  last().says({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 } });
+  last().deliver({ subscribed: { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 } });
   const reached = () => positionsFromToken(subscription.position).last(0);
   const skip = (device: string, to: number, reason: string) => ({
     partition: 0,
@@ -215,16 +215,16 @@ test('a range of a whole partition that was left out is passed; devices told by 
     count: 0,
     reason,
   });
-  last().says({ data: { view: 1, reports: [delivery(50)], skipped: [skip('plant1.line1.press1', 49, 'slow')] } });
+  last().deliver({ data: { view: 1, reports: [delivery(50)], skipped: [skip('plant1.line1.press1', 49, 'slow')] } });
   assert.equal(reached(), 1, 'another device may still be at 2');
-  last().says({ data: { view: 1, reports: [], skipped: [skip('', 60, 'too_far')] } });
+  last().deliver({ data: { view: 1, reports: [], skipped: [skip('', 60, 'too_far')] } });
   assert.equal(reached(), 60);
-  last().says({ data: { view: 1, reports: [delivery(70)], skipped: [skip('plant1.line1.press1', 69, 'rate')] } });
+  last().deliver({ data: { view: 1, reports: [delivery(70)], skipped: [skip('plant1.line1.press1', 69, 'rate')] } });
   assert.equal(reached(), 70);
   assert.deepEqual(skips, ['slow 2-49', 'too_far 2-60', 'rate 2-69']);
 });
 
-test('of several addresses each gets its turn, and one that has to be found is asked for every time', async () => {
+test('several URLs are used in rotation, and a URL function is called for every attempt', async () => {
   const urls: string[] = [];
   class Dead {
     constructor(url: string) {
@@ -242,15 +242,15 @@ test('of several addresses each gets its turn, and one that has to be found is a
   stream.close();
   assert.deepEqual(urls.slice(0, 4), ['b', 'c', 'a', 'b']);
   urls.length = 0;
-  let asked = 0;
-  const found = createStream({ url: () => `ws://n${++asked}`, WebSocket: Dead, clock, random: () => 0.5 });
+  let calls = 0;
+    const resolved = createStream({ url: () => `ws://n${++calls}`, WebSocket: Dead, clock, random: () => 0.5 });
   await clock.advance(500);
-  found.close();
+  resolved.close();
   assert.deepEqual(urls.slice(0, 2), ['n1', 'n2']);
   assert.throws(() => createStream({ url: [], WebSocket: Dead, clock }), { code: 'invalid_config' });
 });
 
-test('a listener that throws costs the other listeners nothing', (t) => {
+test('an exception in a listener does not affect the others', (t) => {
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://n', WebSocket, clock: createTestServer().clock });
   const got: number[] = [];
@@ -262,7 +262,7 @@ test('a listener that throws costs the other listeners nothing', (t) => {
   stream.subscribe('plant1.>', { onReports: (reports) => got.push(reports.length) });
   last().welcome();
   for (const id of ['s1', 's2'])
-    last().says({ subscribed: { id, view: 1, channel: 'plant1.>', epoch: 'e1', position: '', snapshot: 0 } });
+    last().deliver({ subscribed: { id, view: 1, channel: 'plant1.>', epoch: 'e1', position: '', snapshot: 0 } });
   const later: (() => void)[] = [];
   t.mock.method(globalThis, 'queueMicrotask', (call: () => void) => later.push(call));
   last().data(1, [1]);
@@ -271,7 +271,7 @@ test('a listener that throws costs the other listeners nothing', (t) => {
   assert.throws(later[0]!, { message: 'mine' });
 });
 
-test('whom a server that could not hear answered anew is live: what cannot be heard is said again', () => {
+test('a new reply after `interrupted` makes a subscription live, since the server sends `interrupted` again', () => {
   const { WebSocket, last } = fakeSockets();
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
   const subscription = stream.subscribe('p.a');
@@ -279,7 +279,7 @@ test('whom a server that could not hear answered anew is live: what cannot be he
   const answer = () => last().subscribed('p.a');
   last().welcome();
   answer();
-  last().says({ interrupted: { view: 1, since: 1, partitions: [0] } });
+  last().deliver({ interrupted: { view: 1, since: 1, partitions: [0] } });
   assert.equal(state(), 'interrupted');
   answer();
   assert.equal(state(), 'live');

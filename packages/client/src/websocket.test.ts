@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openSocket, type WebSocketConstructor } from './websocket.ts';
 
-/** A WebSocket whose events a test sets off. */
+/** A WebSocket whose events a test emits. */
 class Fake {
   static last: Fake;
   readonly #listeners = new Map<string, (event: never) => void>();
@@ -19,7 +19,7 @@ class Fake {
 
   close(): void {}
 
-  fires(type: string, event: object = {}): void {
+  emit(type: string, event: object = {}): void {
     this.#listeners.get(type)?.(event as never);
   }
 }
@@ -35,24 +35,24 @@ function opened(): { fake: Fake; closes: [number, string][] } {
   return { fake: Fake.last, closes };
 }
 
-test('a handshake that fails is a close, once, whether the implementation says so after its error or not', () => {
+test('a failed handshake is one close, with or without a `close` event after the error', () => {
   const { fake, closes } = opened();
-  fake.fires('error');
-  assert.deepEqual(closes, [[1006, '']], 'as in Node 22, where nothing more comes');
-  fake.fires('close', { code: 1006, reason: '' });
+  fake.emit('error');
+  assert.deepEqual(closes, [[1006, '']], 'as in Node.js 22, which emits no close');
+  fake.emit('close', { code: 1006, reason: '' });
   assert.equal(closes.length, 1, 'as in browsers');
 });
 
-test('an error of an open socket leaves the code to the close after it', () => {
+test('an error of an open socket is ignored until its close', () => {
   const { fake, closes } = opened();
-  fake.fires('open');
-  fake.fires('error');
+  fake.emit('open');
+  fake.emit('error');
   assert.deepEqual(closes, []);
-  fake.fires('close', { code: 4002, reason: 'too slow' });
+  fake.emit('close', { code: 4002, reason: 'too slow' });
   assert.deepEqual(closes, [[4002, 'too slow']]);
 });
 
-test('the WebSocket of the runtime is taken as it is, by the compiler, too', () => {
-  const taken: WebSocketConstructor = globalThis.WebSocket;
-  assert.equal(typeof taken, 'function');
+test('the type of the runtime's WebSocket is assignable', () => {
+  const own: WebSocketConstructor = globalThis.WebSocket;
+    assert.equal(typeof own, 'function');
 });

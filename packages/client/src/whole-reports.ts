@@ -2,43 +2,42 @@ import type { Delivery, Reading } from '@tailrace/protocol/report';
 import { effectiveTime } from '@tailrace/protocol/source-time';
 import { devicesRememberedMax, tagsRememberedMax } from './delivered.ts';
 
-/** The last reading of a tag, and the effective time until which it is known to hold. */
+/** The last reading of a tag, and the effective time up to which it is current. */
 interface LastReading {
   reading: Reading;
   timeMs: number;
 }
 
 /**
- * The last reading of every tag of every device of a `delta` subscription. It survives connections: what comes after a reconnect without a gap
- * builds on what was known before. Within an epoch what holds as of one position is the same whichever node tells it.
+ * The last reading of every tag of every device of a `delta` subscription. It outlives connections: deltas after a
+ * reconnect without a gap build on it. Within an epoch the state as of a position is the same on every node.
  */
 export class WholeReports {
   readonly #devices = new Map<string, Map<string, LastReading>>();
 
-  /** Last values, as the server has them: remembered. */
+  /** Stores the readings of last values. */
   remember(report: Delivery): void {
     let known = this.#devices.get(report.device);
     if (known === undefined) {
-      if (this.#devices.size === devicesRememberedMax) forgetFirst(this.#devices);
+      if (this.#devices.size === devicesRememberedMax) evictFirst(this.#devices);
       known = new Map();
       this.#devices.set(report.device, known);
     }
     for (const reading of report.readings) {
       const timeMs = effectiveTime(report, reading.time);
       const before = known.get(reading.tag);
-      // Of several readings of a tag, in one report or more, the newest is the last.
+      // Of several readings of a tag, in one report or more, the newest is the last value.
       if (before !== undefined && timeMs < before.timeMs) continue;
       known.delete(reading.tag);
-      if (known.size === tagsRememberedMax) forgetFirst(known);
+      if (known.size === tagsRememberedMax) evictFirst(known);
       known.set(reading.tag, { reading, timeMs });
     }
   }
 
   /**
-   * The report with its own readings, all of them and in their order, and behind them those of the device's other tags,
-   * which are as before. They keep what they were told with; one without a `time` of its own counts as read again at
-   * the report's time, which is what a delta means. A late report says nothing of what is newer than it. Where nothing
-   * is known of the device a delta stays marked as one.
+   * Returns the report with all its readings in order, followed by the unchanged readings of the device's other tags.
+   * After a delta, an unchanged reading without its own `time` is current up to the report's time. A late report gets
+   * no readings that are newer than it. Where nothing is known of the device, a delta is returned unchanged.
    */
   whole(report: Delivery): Delivery {
     const known = this.#devices.get(report.device);
@@ -56,12 +55,12 @@ export class WholeReports {
       others.push(each.reading);
     }
     const { delta, ...rest } = report;
-    // Nothing to add: the usual case of a device that reports all its tags each time.
+    // The usual case of a device that reports all its tags each time.
     return others.length === 0 && !delta ? report : { ...rest, readings: [...report.readings, ...others] };
   }
 
   /**
-   * A report of the device is missing: until the next whole one, what is known of it may be old. Empty: of any device.
+   * Removes the readings of a device after a lost report, since they may be out of date. Empty: of all devices.
    */
   forget(device: string): void {
     if (device === '') this.#devices.clear();
@@ -73,7 +72,7 @@ export class WholeReports {
   }
 }
 
-function forgetFirst(map: Map<string, unknown>): void {
+function evictFirst(map: Map<string, unknown>): void {
   for (const key of map.keys()) {
     map.delete(key);
     return;

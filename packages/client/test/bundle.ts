@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import { build, type Rolldown } from 'vite';
 
-/** A bundle of ESM for browsers, minified, as an application's own build makes it. */
+/** A minified ESM bundle for browsers, as an application's build makes it. */
 export interface Bundle {
   readonly code: string;
-  /** Files that something of is in there. */
+  /** Files that contribute code. */
   readonly files: readonly string[];
 }
 
 const root = join(import.meta.dirname, '..');
 
-/** `entry`: a module's text, which may import what an application may. */
+/** Bundles a module. `entry`: its text, with the imports of an application. */
 export async function bundle(
   entry: string,
   external: readonly string[] = [],

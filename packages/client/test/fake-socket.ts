@@ -29,26 +29,26 @@ export class FakeSocket {
   }
 
   open(): void {
-    this.#tell('open', {});
+    this.#emit('open', {});
   }
 
-  /** The server says something. */
-  says(message: ServerMessage): void {
-    this.#tell('message', { data: JSON.stringify(message) });
+  /** Delivers a message of the server. */
+  deliver(message: ServerMessage): void {
+    this.#emit('message', { data: JSON.stringify(message) });
   }
 
-  saysText(data: unknown): void {
-    this.#tell('message', { data });
+  deliverRaw(data: unknown): void {
+    this.#emit('message', { data });
   }
 
-  /** The connection ends, by the server or the network. */
-  end(code: number, reason = ''): void {
-    this.#tell('close', { code, reason });
+  /** Closes the connection, as the server or the network. */
+    end(code: number, reason = ''): void {
+    this.#emit('close', { code, reason });
   }
 
   welcome(): void {
     this.open();
-    this.says({
+    this.deliver({
       welcome: {
         session: 'x',
         node: 'fanout-0',
@@ -59,27 +59,27 @@ export class FakeSocket {
     });
   }
 
-  /** Answers the subscription that was asked for last under this channel. */
+  /** Replies to the last subscribe request for the channel. */
   subscribed(channel: string, view = 1, epoch = 'e1'): void {
-    const asked = this.sent
+    const request = this.sent
       .flatMap((message) =>
         'subscribe' in message && message.subscribe.channel === channel ? [message.subscribe] : [],
       )
       .at(-1);
-    this.says({ subscribed: { id: asked?.id ?? '', view, channel, epoch, position: '', snapshot: 0 } });
+    this.deliver({ subscribed: { id: request?.id ?? '', view, channel, epoch, position: '', snapshot: 0 } });
   }
 
   data(view: number, seqs: readonly number[], options: { device?: string; snapshot?: boolean } = {}): void {
     const reports = seqs.map((seq) => delivery(seq, options.device));
-    this.says({ data: options.snapshot ? { view, reports, snapshot: true } : { view, reports } });
+    this.deliver({ data: options.snapshot ? { view, reports, snapshot: true } : { view, reports } });
   }
 
-  /** What it sent of one kind. */
+  /** Returns the sent messages of one kind. */
   sentOf(kind: string): ClientMessage[] {
     return this.sent.filter((message) => kind in message);
   }
 
-  #tell(type: string, event: object): void {
+  #emit(type: string, event: object): void {
     this.#listeners.get(type)?.(event as never);
   }
 }
@@ -88,7 +88,7 @@ export function delivery(seq: number, device = 'plant1.line1.press1'): Delivery 
   return { device, time: 1000 + seq, readings: [{ tag: 'temperature', value: seq }], partition: 0, seq };
 }
 
-/** A constructor for a stream, and every socket that it made, oldest first. */
+/** Returns a constructor for a stream, and the sockets that it created, oldest first. */
 export function fakeSockets(): {
   readonly WebSocket: WebSocketConstructor;
   readonly sockets: FakeSocket[];

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 
-/** JSON values, small and nested, with keys and numbers that programs trip over. */
+/** Hostile JSON values: nested ones, and ones with special keys and numbers. */
 export const hostileJson: fc.Arbitrary<unknown> = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
   fc.constantFrom(-1, 2 ** 53, 1e300, '\ud800', '\0', '', 'x'.repeat(70_000), [], {}, null),
   fc.constant(JSON.parse('{"__proto__":{"view":1},"constructor":5}')),
 );
 
-/** The value with one part, however deep, replaced by another. */
+/** Returns the value with one part at any depth replaced. */
 export function withOnePartReplaced(value: unknown): fc.Arbitrary<unknown> {
   return fc.tuple(fc.infiniteStream(fc.nat()), hostileJson).map(([numbers, other]) => {
     const next = (count: number) => Number(numbers.next().value) % count;

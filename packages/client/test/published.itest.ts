@@ -9,7 +9,7 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../../..');
 
-test('what is published works for a program that has nothing else: its code in Node, its types in the compiler', async () => {
+test('the published package works alone: its code in Node.js, its types in the compiler', async () => {
   const temp = await createTempDir('client-published');
   const installed = join(temp.path, 'node_modules/@tailrace/client');
   await run(process.execPath, [join(root, 'scripts/build-client.ts'), '--out', installed]);

@@ -11,41 +11,41 @@ type Page = Awaited<ReturnType<Browser['newPage']>>;
 
 let browser: Browser;
 let page: Page;
-const faults: string[] = [];
+const errors: string[] = [];
 
 before(async () => {
   const { code } = await bundle(readFileSync(join(import.meta.dirname, 'page/page.ts'), 'utf8'), [], 'development');
   browser = await launchChromium();
   page = await browser.newPage();
-  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('pageerror', (error) => errors.push(String(error)));
   page.on('console', (message) => {
-    if (message.type() === 'error') faults.push(message.text());
+    if (message.type() === 'error') errors.push(message.text());
   });
   await page.setContent('<!doctype html><div id="root"></div>');
   await page.addScriptTag({ content: code, type: 'module' });
 });
 after(() => browser.close());
 
-/** Runs in the page; `page` there is what page.ts gives. */
+/** Evaluates in the page, where `page` is the object of page.ts. */
 const inPage = <T>(expression: string): Promise<T> => page.evaluate(expression) as Promise<T>;
 const text = (id: string) => inPage<string | undefined>(`page.textOf('${id}')`);
 const shows = (id: string, expected: string) => eventually(async () => assert.equal(await text(id), expected));
 
-test('under strict mode each component has what it looks at, by one subscription a device', async () => {
+test('in strict mode each component has its reading, by one subscription per device', async () => {
   await shows('connection', 'live');
   await shows('list', 'live first');
   await shows('temperature', 'undefined undefined undefined stale');
   await inPage("page.server.publish('plant1.a', { temperature: 20.5, running: true }, 5), page.server.settled()");
   await shows('temperature', '20.5 good 5 fresh');
   await shows('running', 'true good 5 fresh');
-  // Strict mode subscribes twice and ends one of the two.
-  const asked = await inPage<string[]>(
+  // Strict mode subscribes twice and unsubscribes once.
+    const channels = await inPage<string[]>(
     "page.server.received.filter((m) => 'subscribe' in m).map((m) => m.subscribe.channel)",
   );
-  assert.equal(asked.filter((channel) => channel === 'plant1.a').length, 1);
+  assert.equal(channels.filter((channel) => channel === 'plant1.a').length, 1);
 });
 
-test('a thousand reports before the next frame are one render, of the components that show them', async () => {
+test('a thousand reports before the next frame cause one render, of the components that use them', async () => {
   const before = await inPage<Record<string, number>>('({ ...page.renders })');
   await inPage(
     "for (let n = 0; n < 1000; n++) page.server.publish('plant1.a', { temperature: n, running: true }, 1000 + n); page.server.settled()",
@@ -54,12 +54,12 @@ test('a thousand reports before the next frame are one render, of the components
   const after = await inPage<Record<string, number>>('({ ...page.renders })');
   // Two components, each rendered twice by strict mode; the frame may fall in between.
   assert.ok(after['reading']! - before['reading']! <= 8, `${after['reading']! - before['reading']!} renders`);
-  assert.equal(after['other'], before['other'], 'of another device');
+  assert.equal(after['other'], before['other'], 'uses another device');
   assert.equal(after['list'], before['list'], 'reports go to the listener');
   assert.equal(await inPage('page.listed()'), 1001);
 });
 
-test('what is not of now says so: a silent device, a lost connection', async () => {
+test('readings are stale for a stale device and after a disconnect', async () => {
   await inPage("page.server.stale('plant1.a')");
   await shows('temperature', '999 good 1999 stale');
   await inPage("page.server.online('plant1.a')");
@@ -72,7 +72,7 @@ test('what is not of now says so: a silent device, a lost connection', async () 
   await shows('connection', 'live');
 });
 
-test('on a stream that the server has closed, subscriptions are failed, those made later, too', async () => {
+test('on a stream that the server has closed, all subscriptions are failed, also new ones', async () => {
   await inPage('page.server.drop(4401)');
   await shows('list', 'failed first');
   await inPage("page.render('later', true, 'plant2.>')");
@@ -83,7 +83,7 @@ test('on a stream that the server has closed, subscriptions are failed, those ma
   await shows('list', 'live first');
 });
 
-test('a new listener does not subscribe anew, and what is not shown any more is unsubscribed', async () => {
+test('a new listener does not subscribe again, and unmounted components are unsubscribed', async () => {
   const subscribed = "page.server.received.filter((m) => 'subscribe' in m).length";
   const before = await inPage<number>(subscribed);
   await inPage("page.render('second', false)");
@@ -94,7 +94,7 @@ test('a new listener does not subscribe anew, and what is not shown any more is 
   );
   await inPage('page.unmount()');
   await eventually(async () => assert.equal(await inPage('page.server.channels.length'), 0));
-  assert.deepEqual(faults, []);
+  assert.deepEqual(errors, []);
 });
 
 test('the example of the README runs', async () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { callSize } from './call-size.ts';
 
-test('a call has at most 500 records, and four times as many while the subscriber is behind', () => {
+test('a call has at most 500 records, and four times as many with a backlog', () => {
   assert.deepEqual(
     [1, 500, 4_000].map((waiting) => callSize(waiting)),
     [500, 500, 500],

@@ -30,7 +30,7 @@ async function world() {
     await topic.start();
     return { topic, revocations, notices };
   };
-  /** Runs under the virtual clock what also waits for it. */
+  /** Advances the virtual clock until the work resolves. */
   const settled = async <T>(promise: Promise<T>): Promise<T> => {
     const [value] = await Promise.all([promise, clock.advance(0)]);
     return value;
@@ -41,7 +41,7 @@ async function world() {
 const token = (tokenId: string, expiresAt?: number): RevocationEntry =>
   expiresAt === undefined ? { tokenId } : { tokenId, expiresAt };
 
-test('a revocation is read here when the append resolves, and by other processes at their next poll', async () => {
+test('a revocation is read by its process when the append resolves, and by others at their next poll', async () => {
   const { clock, start } = await world();
   const [one, other] = [await start(), await start()];
   await one.topic.revoke(token('t1'));
@@ -54,7 +54,7 @@ test('a revocation is read here when the append resolves, and by other processes
   assert.equal(clock.pending(), 0);
 });
 
-test('a process that starts later has read every revocation before it has started', async () => {
+test('a process that starts later has read every revocation when its start resolves', async () => {
   const { clock, start } = await world();
   const one = await start();
   const entries = [token('t1'), { subject: 'anna', issuedBefore: clock.now(), expiresAt: clock.now() + hourMs }];
@@ -81,7 +81,7 @@ test('a revocation that is not durable is not acknowledged', async () => {
   topic.stop();
 });
 
-test('a log that cannot be read ages the last read, and the read is repeated until it succeeds', async () => {
+test('while the log cannot be read the age of the last read grows, and the read is repeated until it succeeds', async () => {
   const { clock, eventLog, start } = await world();
   let isDown = false;
   const flaky = {
@@ -103,7 +103,7 @@ test('a log that cannot be read ages the last read, and the read is repeated unt
   for (const { topic } of [writer, reader]) topic.stop();
 });
 
-test('notices arrive in order, each once', async () => {
+test('notices are received in order, each once', async () => {
   const { clock, start } = await world();
   const [one, other] = [await start(), await start()];
   for (const message of ['a', 'b', 'b']) {
@@ -118,7 +118,7 @@ test('notices arrive in order, each once', async () => {
   for (const { topic } of [one, other]) topic.stop();
 });
 
-test('cleanup removes what has ended, and what another revocation covers; nothing else', async () => {
+test('cleanup removes expired records, and those that another revocation covers; no others', async () => {
   const { clock, start } = await world();
   const one = await start();
   const nowMs = clock.now();
@@ -138,10 +138,10 @@ test('cleanup removes what has ended, and what another revocation covers; nothin
   for (const entry of [...removed, ...kept]) await one.topic.revoke(entry);
   await one.topic.notify({ severity: 'info', message: 'old', time: nowMs });
   await clock.advance(1_000 + graceMs);
-  await one.topic.removeEnded();
+  await one.topic.removeObsolete();
   assert.equal(one.topic.counts.removed, removed.length);
   await clock.advance(hourMs);
-  await one.topic.removeEnded();
+  await one.topic.removeObsolete();
   assert.equal(one.topic.counts.removed, removed.length + 1, 'the notice after an hour, and nothing twice');
   one.topic.stop();
   const later = await start();
@@ -153,11 +153,11 @@ test('cleanup removes what has ended, and what another revocation covers; nothin
 test('a cleanup cannot undo a revocation of the same subject that another process appends meanwhile', async () => {
   const { clock, eventLog, start } = await world();
   const one = await start();
-  const ended = { subject: 'anna', issuedBefore: clock.now(), expiresAt: clock.now() + 1_000 };
-  await one.topic.revoke(ended);
+  const expired = { subject: 'anna', issuedBefore: clock.now(), expiresAt: clock.now() + 1_000 };
+  await one.topic.revoke(expired);
   await clock.advance(1_000 + graceMs);
   const again = { subject: 'anna', issuedBefore: clock.now() };
-  // The other process appends between this one's read and its tombstone.
+  // The other process appends between the read and the tombstone of this one.
   const racing = await start({
     ensureTopic: eventLog.ensureTopic.bind(eventLog),
     read: eventLog.read.bind(eventLog),
@@ -167,7 +167,7 @@ test('a cleanup cannot undo a revocation of the same subject that another proces
       return await eventLog.append(...given);
     },
   });
-  await racing.topic.removeEnded();
+  await racing.topic.removeObsolete();
   assert.equal(racing.topic.counts.removed, 1);
   for (const { topic } of [one, racing]) topic.stop();
   const later = await start();
@@ -175,7 +175,7 @@ test('a cleanup cannot undo a revocation of the same subject that another proces
   later.topic.stop();
 });
 
-test('cleanup runs by itself once an hour, and ends with the topic', async () => {
+test('cleanup runs once an hour, until the topic is stopped', async () => {
   const { clock, start } = await world();
   const one = await start();
   one.topic.startCleanup(() => 0.5);
@@ -188,7 +188,7 @@ test('cleanup runs by itself once an hour, and ends with the topic', async () =>
   assert.equal(clock.pending(), 0);
 });
 
-test('a record that cannot be read is skipped and counted, and those after it are read', async () => {
+test('a record that cannot be read is skipped and counted, and the following ones are read', async () => {
   const { eventLog, start } = await world();
   const one = await start();
   await eventLog.append('tailrace.control', [{ key: 'x', value: Uint8Array.of(0x0a, 9) }]);

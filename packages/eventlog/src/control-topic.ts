@@ -9,12 +9,12 @@ import { type EventLog, type LogRecord, type NewRecord, recordEnd, type TopicSpe
 
 const { ControlRecord } = tailrace.v1;
 
-/** How often each process polls the topic: an append by another process arrives within this time and one read, ms. */
+/** How often each process polls the topic, ms: the record of another process arrives within this time and one read. */
 export const controlPollMs = 500;
-/** A notice is removed from the topic after this time, ms. Clients are sent none that is older than a minute. */
-const noticeKeptMs = 3_600_000;
+/** A notice is removed from the topic after this time, ms. Clients get none that is older than a minute. */
+const noticeRetentionMs = 3_600_000;
 const cleanupEveryMs = 3_600_000;
-/** The first cleanup after a start comes at a random time below this, so that one node of many finds the work, ms. */
+/** The first cleanup is at a random time below this, ms, so that one of many nodes does the work. */
 const firstCleanupMs = 600_000;
 const tombstonesPerAppend = 500;
 
@@ -31,23 +31,23 @@ export interface ControlTopicOptions {
   readonly topicPrefix: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Shows how old the last complete read is, under the service's name. */
+  /** For the age of the last complete read, under the name of the service. */
   readonly metrics?: Metrics;
-  /** Called with every revocation in the topic, some of them again after a fault; without new ones never. */
+  /** Called with new revocations in the topic, and with some of them again after an error of the log. */
   readonly onRevocations: (entries: readonly RevocationEntry[]) => void;
   readonly onNotice?: (notice: Notice) => void;
 }
 
 /**
- * The topic of what has to reach every process of an installation: revocations and operators' notices
+ * The topic of records for every process of an installation: revocations and operators' notices
  * (docs/adr/0014-revocations-in-the-log.md). It is compacted and has one partition.
  *
- * A process reads all of it in `start`, before it accepts a client, and polls it from then on. An append is durable when
- * it resolves, and this process has then read it, unless the read failed; others read it at their next poll.
+ * A process reads all of it in `start`, before it accepts a client, and polls it afterwards. An append is durable when
+ * it resolves, and this process has read it, unless the read failed. Other processes read it at their next poll.
  *
- * The key of a record is a hash of its content. So a tombstone removes exactly the content that its writer has read, and
- * cannot undo a newer revocation of the same subject that another process appends at the same time. For the same reason
- * readers ignore tombstones: a revocation ends by its own time.
+ * The key of a record is a hash of its content. So a tombstone removes exactly the content that its writer has read,
+ * and not a newer revocation of the same subject that another process appends concurrently. For the same reason readers
+ * ignore tombstones: a revocation expires at its own time.
  */
 export class ControlTopic {
   readonly counts = { appended: 0, received: 0, unreadable: 0, readFailures: 0, removed: 0 };
@@ -81,7 +81,7 @@ export class ControlTopic {
     this.#cleaner?.cancel();
   }
 
-  /** How long ago the topic was last read to its end, ms. Infinite before the first time. */
+  /** Time since the topic was last read to its end, ms. Infinite before the first read. */
   get readAgeMs(): number {
     return this.#readAtMs === undefined ? Number.POSITIVE_INFINITY : this.#options.clock.monotonic() - this.#readAtMs;
   }
@@ -96,7 +96,7 @@ export class ControlTopic {
     await this.#append({ notice });
   }
 
-  /** Reads what was appended since the last read, now. Never rejects: a failed read is counted and repeated at the next poll. */
+  /** Reads the records since the last read. Never rejects: a failed read is counted, and repeated by the next poll. */
   async poll(): Promise<void> {
     if (this.#stopped) return;
     this.#reading ??= this.#poll().finally(() => {
@@ -106,14 +106,14 @@ export class ControlTopic {
   }
 
   /**
-   * Removes what has no effect any more, once an hour. For one service of an installation; its nodes may all do it,
-   * since the first one leaves nothing to the others. `random`: 0 to 1.
+   * Removes records without effect, once an hour. For one service of an installation; all its nodes may do it, since
+   * the first one leaves nothing to the others. `random`: 0 to 1.
    */
   startCleanup(random: () => number): void {
     const run = (delayMs: number) => {
       if (this.#stopped) return;
       this.#cleaner = this.#options.clock.after(delayMs, () => {
-        this.removeEnded()
+        this.removeObsolete()
           .catch((error: unknown) => this.#options.logger.warn({ error }, 'cannot clean up the control topic'))
           .finally(() => run(cleanupEveryMs));
       });
@@ -121,8 +121,8 @@ export class ControlTopic {
     run(random() * firstCleanupMs);
   }
 
-  /** Appends a tombstone for each record that has no effect any more: ended, an old notice, or covered by a longer one. */
-  async removeEnded(): Promise<void> {
+  /** Appends a tombstone for each record without effect: expired, an old notice, or covered by a longer revocation. */
+  async removeObsolete(): Promise<void> {
     const { eventLog } = this.#options;
     const live = new Map<string, tailrace.v1.ControlRecord>();
     for await (const records of eventLog.read(this.#name, 0, { from: 0, background: true })) {
@@ -133,9 +133,9 @@ export class ControlTopic {
         else live.set(record.key, content);
       }
     }
-    const ended = endedKeys(live, this.#options.clock.now());
-    for (let at = 0; at < ended.length && !this.#stopped; at += tombstonesPerAppend) {
-      const tombstones = ended.slice(at, at + tombstonesPerAppend).map((key) => ({ key, value: new Uint8Array(0) }));
+    const obsolete = obsoleteKeys(live, this.#options.clock.now());
+    for (let at = 0; at < obsolete.length && !this.#stopped; at += tombstonesPerAppend) {
+      const tombstones = obsolete.slice(at, at + tombstonesPerAppend).map((key) => ({ key, value: new Uint8Array(0) }));
       await eventLog.append(this.#name, tombstones);
       this.counts.removed += tombstones.length;
     }
@@ -144,7 +144,7 @@ export class ControlTopic {
   async #append(content: tailrace.v1.IControlRecord): Promise<void> {
     await this.#options.eventLog.append(this.#name, [recordFrom(content)]);
     this.counts.appended++;
-    // A poll under way may have passed the end already: the one after it has not.
+    // A poll in progress may have read the end already: the next one reads the new record.
     await this.#reading;
     await this.poll();
   }
@@ -169,23 +169,23 @@ export class ControlTopic {
     const { eventLog, clock, logger } = this.#options;
     const [bounds] = await eventLog.bounds(this.#name, [0]);
     if (bounds === undefined)
-      throw new TailraceError('unavailable', `${this.#name}: its broker does not answer`, { retryable: true });
+      throw new TailraceError('unavailable', `${this.#name}: expected bounds, got no answer from its broker`, { retryable: true });
     if (bounds.next < this.#next) {
-      logger.warn({ topic: this.#name, next: bounds.next, had: this.#next }, 'the control topic was created again');
+      logger.warn({ topic: this.#name, next: bounds.next, readTo: this.#next }, 'the control topic was re-created');
       this.#next = 0;
     }
     if (bounds.next > this.#next) {
       for await (const records of eventLog.read(this.#name, 0, { from: this.#next, until: bounds.next })) {
         if (this.#stopped) return;
-        this.#take(records);
+        this.#process(records);
       }
-      // Compaction leaves no record at some positions, the last ones before `next` included.
+      // Compaction removes the records of some positions, possibly also the last ones before `next`.
       this.#next = bounds.next;
     }
     this.#readAtMs = clock.monotonic();
   }
 
-  #take(records: readonly LogRecord[]): void {
+  #process(records: readonly LogRecord[]): void {
     const revocations: RevocationEntry[] = [];
     for (const record of records) {
       this.#next = recordEnd(record);
@@ -203,7 +203,7 @@ export class ControlTopic {
     const { counts } = this;
     metrics.gauge(
       name('read_age_seconds'),
-      'Seconds since the control topic was last read to its end: how late a revocation may be.',
+      'Seconds since the control topic was last read to its end: the most that a revocation is delayed.',
       () => this.readAgeMs / 1_000,
     );
     metrics.total(name('records_total'), 'Revocations and notices read.', () => counts.received);
@@ -216,7 +216,7 @@ export class ControlTopic {
   }
 }
 
-/** Small, and kept whole: compaction removes only what a tombstone names. */
+/** Returns the spec of a small topic without retention: compaction removes only records with a tombstone. */
 function specOf(name: string): TopicSpec {
   return {
     name,
@@ -233,7 +233,7 @@ function recordFrom(content: tailrace.v1.IControlRecord): NewRecord {
   return { key: `${kind}/${createHash('sha256').update(value).digest('base64url')}`, value };
 }
 
-/** Undefined for a tombstone, and for what is no record of this topic. */
+/** Returns the content of a record; undefined for a tombstone and an invalid record. */
 function contentOf({ value, unreadable }: LogRecord): tailrace.v1.ControlRecord | undefined {
   if (unreadable !== undefined || value.length === 0) return undefined;
   try {
@@ -253,18 +253,18 @@ function noticeFrom({ severity, message, time }: tailrace.v1.IOperatorNotice): N
   return { severity: severity ?? 'info', message: message ?? '', time: time ?? 0 };
 }
 
-/** Returns the keys of the records that have no effect any more. */
-function endedKeys(live: ReadonlyMap<string, tailrace.v1.ControlRecord>, nowMs: number): string[] {
-  const ended: string[] = [];
+/** Returns the keys of records without effect. */
+function obsoleteKeys(live: ReadonlyMap<string, tailrace.v1.ControlRecord>, nowMs: number): string[] {
+  const obsolete: string[] = [];
   const inForce: { readonly key: string; readonly about: string; readonly entry: RevocationEntry }[] = [];
-  /** Of each token and subject, the entry that lasts longest. */
+  /** By token or subject: the entry that expires last. */
   const longest = new Map<string, RevocationEntry>();
   for (const [key, { revocation, notice }] of live) {
-    if (notice && (notice.time ?? 0) + noticeKeptMs <= nowMs) ended.push(key);
+    if (notice && (notice.time ?? 0) + noticeRetentionMs <= nowMs) obsolete.push(key);
     if (!revocation) continue;
     const entry = entryFrom(revocation);
     if (revocationEndMs(entry) <= nowMs) {
-      ended.push(key);
+      obsolete.push(key);
       continue;
     }
     const about = 'tokenId' in entry ? `token ${entry.tokenId}` : `subject ${entry.subject}`;
@@ -274,9 +274,9 @@ function endedKeys(live: ReadonlyMap<string, tailrace.v1.ControlRecord>, nowMs: 
   }
   for (const { key, about, entry } of inForce) {
     const other = longest.get(about)!;
-    if (other !== entry && issuedBeforeOf(entry) <= issuedBeforeOf(other)) ended.push(key);
+    if (other !== entry && issuedBeforeOf(entry) <= issuedBeforeOf(other)) obsolete.push(key);
   }
-  return ended;
+  return obsolete;
 }
 
 function isLonger(entry: RevocationEntry, other: RevocationEntry): boolean {

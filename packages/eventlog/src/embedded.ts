@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type Database, open } from 'lmdb';
 import { diskErrorFrom } from './embedded/disk-error.ts';
-import { assertRoom } from './embedded/disk-space.ts';
+import { assertDiskSpace } from './embedded/disk-space.ts';
 import { FolderLock } from './embedded/folder-lock.ts';
 import { registerEmbeddedMetrics } from './embedded/metrics.ts';
 import { type EmbeddedOptions, EmbeddedStore } from './embedded/store.ts';
@@ -12,21 +12,21 @@ import { LocalEventLog } from './local/local-event-log.ts';
 import { LocalLog } from './local/local-log.ts';
 
 export interface EmbeddedLogOptions extends EmbeddedOptions {
-  /** The folder of the log; made where it is missing. One process at a time. */
+  /** The folder of the log; created if it is missing. For one process at a time. */
   readonly path: string;
-  /** Bound of a subscription's queue, records. Default 10,000. */
+  /** Most records that a subscription has read and not delivered. Default: 10,000. */
   readonly queueRecordsMax?: number;
-  /** Shows how much waits for the disk. Default: nowhere. */
+  /** For the bytes that wait for the disk. Default: no metrics. */
   readonly metrics?: Metrics;
 }
 
 /**
- * The log on this machine's disk, in one LMDB environment, for one process. An append resolves when it is flushed to
- * disk; after a crash, also of the machine, everything that resolved is there. The file grows as needed and does not
- * shrink: what retention frees is used again.
+ * Creates the log on this machine's disk, in one LMDB environment, for one process. An append resolves when it is
+ * flushed to disk: after a crash, also of the machine, every resolved append is in the log. The file grows as needed
+ * and does not shrink; pages that retention frees are reused.
  *
- * `start` fails with `conflict` where another process has the folder, and `unavailable` where the folder cannot be
- * used.
+ * `start` rejects with `conflict` if another process uses the folder, and with `unavailable` if the folder is not
+ * usable.
  */
 export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
   const path = resolve(options.path);
@@ -39,7 +39,7 @@ export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
   const localLog = new LocalLog({
     store,
     clock: options.clock,
-    // Not a timer: those are no finer than a millisecond. After this turn's sockets, before the next turn's.
+    // Not a timer, which has a resolution of a millisecond: after the sockets of this turn, before those of the next.
     schedule: setImmediate,
     queueRecordsMax: options.queueRecordsMax ?? 10_000,
   });
@@ -71,13 +71,13 @@ async function openLocked(path: string, options: EmbeddedLogOptions): Promise<Ta
 function openFile(path: string): TableFile {
   const root = open({
     path,
-    // Whatever the folder is called: otherwise LMDB takes a name with a dot for a file.
+    // Otherwise LMDB treats a name with a dot as a file.
     noSubdir: false,
     maxDbs: 8,
-    // A transaction's promise then means: flushed (fdatasync of the pages, then the head page through a file opened
-    // with O_DSYNC). Flushing behind the commit was measured to be no faster, and has two promises to confuse.
+    // The promise of a transaction resolves when it is flushed (fdatasync of the pages, then the head page through a
+    // file opened with O_DSYNC). Flushing after the commit was measured to be no faster, and has two promises.
     overlappingSync: false,
-    // One transaction for each `batch`, and no promise of the library's own that no caller could catch.
+    // One transaction for each `batch`, and no promise of the library that no caller can catch.
     eventTurnBatching: false,
   });
   const databases: Database<Buffer, Buffer>[] = [];
@@ -86,7 +86,7 @@ function openFile(path: string): TableFile {
     databases.push(database);
     return tableOf(database);
   };
-  /** Pages of the file that no table uses: retention gave them back, and the next transactions take them again. */
+  /** Returns the bytes of pages that no table uses: retention has freed them, and the next transactions reuse them. */
   function reusableBytes(): number {
     const { free, lastPageNumber, pageSize } = statsOf(root);
     let used = pagesOf(statsOf(root)) + pagesOf(free);
@@ -99,7 +99,7 @@ function openFile(path: string): TableFile {
     meta: table('meta'),
     groups: table('groups'),
     async transaction(apply, size) {
-      assertRoom(path, size, reusableBytes);
+      assertDiskSpace(path, size, reusableBytes);
       try {
         await root.batch(apply);
       } catch (thrown) {
@@ -119,11 +119,11 @@ interface PageCounts {
 interface FileStats extends PageCounts {
   readonly pageSize: number;
   readonly lastPageNumber: number;
-  /** The table of free pages. */
+  /** Of the table of free pages. */
   readonly free: PageCounts;
 }
 
-/** The library declares them as `{}`. */
+/** Returns the statistics, which the library declares as `{}`. */
 function statsOf(database: { getStats(): object }): FileStats {
   return database.getStats() as FileStats;
 }
@@ -135,14 +135,13 @@ function pagesOf({ treeBranchPageCount, treeLeafPageCount, overflowPages }: Page
 function tableOf(database: Database<Buffer, Buffer>): Table {
   return {
     get: (key) => database.getBinary(key),
-    // The promises of the single operations add nothing to the one of the batch.
+    // The promise of the batch covers the single operations.
     put: (key, value) => void database.put(key, value),
     remove: (key) => void database.remove(key),
     range: (start, end, limit) => database.getRange({ start, end, limit }) as Iterable<Entry>,
     lastKey(from, until) {
-      // Backwards, the start is the upper end: a key equal to it would count, but `until` is never a key that is in
-      // use. The lower end is checked here: as `end` it would be exclusive, and a partition with one record would look
-      // empty.
+      // In reverse, the start is the upper bound: a key equal to it would count, but `until` is never in use. The lower
+      // bound is checked here: as `end` it would be exclusive, and a partition with one record would appear empty.
       for (const key of database.getKeys({ start: until, reverse: true, limit: 1 })) {
         return key.compare(from) >= 0 ? key : undefined;
       }

@@ -8,7 +8,7 @@ import type { TopicSpec } from './event-log.ts';
 
 const spec: TopicSpec = { name: 't', partitions: 4, retentionMs: 1e9, retentionBytes: 1e9 };
 
-/** A log whose topic is what the test says: its epoch, or the error of the log. */
+/** A log whose topic has the epoch or error of the test. */
 function arrangement() {
   const clock = createFakeClock();
   const world = {
@@ -56,14 +56,14 @@ test('a topic that stays the same is checked every 5 s, and nothing is reported'
   assert.equal(clock.pending(), 0);
 });
 
-test('another epoch under the same name is reported once, with both, and ends the checks', async () => {
+test('another epoch under the same name is reported once, with both, and stops the checks', async () => {
   const { clock, world } = arrangement();
   world.epoch = 'new';
   await clock.advance(60_000);
   assert.equal(world.replaced.length, 1);
   assert.match(
     world.replaced[0]!,
-    /^conflict: topic "t" was created again: its epoch is new, that of this process is old/,
+    /^conflict: topic "t" was created again: expected epoch old, got new/,
   );
   assert.equal(world.checks, 1);
   assert.equal(clock.pending(), 0);
@@ -79,7 +79,7 @@ test('after an error of the log the topic is checked at once; one check at a tim
   assert.equal(world.replaced.length, 1);
 });
 
-test('a topic that is not there for a while, or brokers that do not answer, prove nothing', async () => {
+test('a topic that is missing for a while, and brokers that do not answer, are no replacement', async () => {
   const { clock, world } = arrangement();
   for (const error of [gone, away, gone]) {
     world.epoch = error;
@@ -91,7 +91,7 @@ test('a topic that is not there for a while, or brokers that do not answer, prov
   assert.deepEqual(world.replaced, []);
 });
 
-test('a topic that is missing for 30 s is created again, and its new epoch is reported', async () => {
+test('a topic that is missing for 30 s is re-created, and its new epoch is reported', async () => {
   const { clock, world } = arrangement();
   world.epoch = gone;
   await clock.advance(5_000 + 29_000);
@@ -101,7 +101,7 @@ test('a topic that is missing for 30 s is created again, and its new epoch is re
   assert.equal(world.replaced.length, 1);
 });
 
-test('a topic with more partitions is no replacement: it is reported once', async () => {
+test('a topic with more partitions is no replacement, and is reported once', async () => {
   const { clock, world } = arrangement();
   world.epoch = 'grown';
   world.partitions = 8;

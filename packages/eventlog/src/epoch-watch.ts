@@ -3,47 +3,47 @@ import type { Logger } from '@tailrace/platform/logger';
 import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 import type { EventLog, TopicInfo, TopicSpec } from './event-log.ts';
 
-export interface EpochWatchParts {
+export interface EpochWatchOptions {
   readonly eventLog: Pick<EventLog, 'describeTopic' | 'ensureTopic'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** As it was ensured at the start, and the epoch that it had. */
+  /** The topic and its epoch at the start of the process. */
   readonly spec: TopicSpec;
   readonly epoch: string;
-  /** Called once. The watch has stopped by then. */
+  /** Called once, after the watch has stopped. */
   onReplaced(error: TailraceError): void;
 }
 
 const checkMs = 5_000;
-/** A topic that is missing for so long is created again. */
+/** A topic that is missing for this time is re-created. */
 const missingMs = 30_000;
 
 /**
- * Checks whether a topic is still the one that a process started with. A topic that was created again under its name,
- * because the log lost its data or an operator deleted it, has other records at the same positions: a process that goes
- * on from the old ones delivers nonsense, and blocks those that started with the new one.
+ * Checks whether a topic still has the epoch with which a process started. A topic that was re-created, because the log
+ * lost its data or an operator deleted it, has other records at the same positions: a process that continues at the old
+ * positions delivers wrong records, and blocks processes that started with the new topic.
  *
- * A missing topic proves nothing: a broker that is starting may not know it yet. After `missingMs` it is ensured, as at
- * a start, which creates it if it does not exist. Only another epoch under the name is a replacement.
+ * A missing topic is not a replacement: a broker that starts may not know it yet. After `missingMs` it is ensured as at
+ * a start, which creates it if it does not exist. Only another epoch under the same name is a replacement.
  */
 export class EpochWatch {
-  readonly #parts: EpochWatchParts;
+  readonly #options: EpochWatchOptions;
   readonly #timer: Timer;
   #isChecking = false;
   #missingSinceMs: number | undefined;
   #hasReported = false;
   #isStopped = false;
 
-  constructor(parts: EpochWatchParts) {
-    this.#parts = parts;
-    this.#timer = parts.clock.every(checkMs, () => this.look());
+  constructor(options: EpochWatchOptions) {
+    this.#options = options;
+    this.#timer = options.clock.every(checkMs, () => this.look());
   }
 
-  /** Checks now: after an error of the log. One check at a time. */
+  /** Checks now, after an error of the log. One check at a time. */
   look(): void {
     if (this.#isChecking || this.#isStopped) return;
     this.#isChecking = true;
-    void this.#look().finally(() => {
+    void this.#check().finally(() => {
       this.#isChecking = false;
     });
   }
@@ -54,23 +54,23 @@ export class EpochWatch {
     this.#timer.cancel();
   }
 
-  async #look(): Promise<void> {
-    const { logger, spec, epoch } = this.#parts;
+  async #check(): Promise<void> {
+    const { logger, spec, epoch } = this.#options;
     try {
       const found = await this.#find();
       if (this.#isStopped || found === undefined || found.epoch === epoch) return;
       if (found.partitions === spec.partitions) this.#replaced(found);
       else this.#reportPartitions(found);
     } catch (error) {
-      // A passing error is reported by the readers and writers of the log too.
+      // Retryable errors are also reported by the readers and writers of the log.
       const write = isTailraceError(error) && error.retryable ? logger.debug : logger.warn;
       write.call(logger, { topic: spec.name, error }, 'cannot check whether the topic is still the same');
     }
   }
 
-  /** Returns undefined where the topic is missing for now. */
+  /** Returns the topic; undefined if it is missing. Re-creates it after `missingMs`. */
   async #find(): Promise<TopicInfo | undefined> {
-    const { eventLog, clock, logger, spec } = this.#parts;
+    const { eventLog, clock, logger, spec } = this.#options;
     const sinceMs = this.#missingSinceMs;
     this.#missingSinceMs = undefined;
     try {
@@ -83,26 +83,26 @@ export class EpochWatch {
     this.#missingSinceMs = sinceMs ?? nowMs;
     if (nowMs - this.#missingSinceMs < missingMs || this.#isStopped) return undefined;
     this.#missingSinceMs = undefined;
-    logger.warn({ topic: spec.name, missingMs }, 'the topic of the log is missing; creating it again');
+    logger.warn({ topic: spec.name, missingMs }, 'the topic of the log is missing; re-creating it');
     return await eventLog.ensureTopic(spec);
   }
 
   #replaced({ epoch: found }: TopicInfo): void {
-    const { spec, epoch, onReplaced } = this.#parts;
+    const { spec, epoch, onReplaced } = this.#options;
     this.stop();
-    const what = `topic ${shown(spec.name)} was created again: its epoch is ${found}, that of this process is ${epoch}`;
-    onReplaced(new TailraceError('conflict', `${what}; started again, it works with the new one`));
+    const what = `topic ${shown(spec.name)} was created again: expected epoch ${epoch}, got ${found}`;
+    onReplaced(new TailraceError('conflict', `${what}; restart the process to use the new topic`));
   }
 
-  /** A restart with these settings would fail. Until one, all processes go on with the partitions that they know. */
+  /** A restart with these settings would fail. Until then all processes continue with the partitions that they know. */
   #reportPartitions({ partitions, epoch: found }: TopicInfo): void {
     if (this.#hasReported) return;
     this.#hasReported = true;
-    const { logger, spec, epoch } = this.#parts;
-    const facts = { topic: spec.name, partitions, wanted: spec.partitions, epoch, found };
+    const { logger, spec, epoch } = this.#options;
+    const facts = { topic: spec.name, partitions, expected: spec.partitions, epoch, found };
     logger.error(
       facts,
-      'the topic of the log has another number of partitions now; set it, and restart all processes at once',
+      'the number of partitions of the topic has changed; set it, and restart all processes at once',
     );
   }
 }

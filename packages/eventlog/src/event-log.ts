@@ -1,64 +1,59 @@
 /**
  * The port to the log: durable topics in numbered partitions, read by consumer groups or by range.
  *
- * Adapters: `memory` (tests, simulation), `embedded` (LMDB on disk, one process), `kafka`. One contract suite
- * (`test/contract.ts`) states what every adapter keeps; where this text and the suite differ, the suite counts.
+ * Adapters: `memory` (tests, simulation), `embedded` (LMDB on disk, one process), `kafka`. All pass one contract suite,
+ * `test/contract.ts`; if this text and the suite differ, the suite counts.
  *
- * Every method that fails rejects with a TailraceError: `unavailable` (broker gone; retryable), `storage_full`
+ * Every method that fails rejects with a TailraceError: `unavailable` (no broker answers; retryable), `storage_full`
  * (retryable), `not_found` (no such topic or partition), `closed` (after `close`), `too_large` (a record over the
  * limit).
  */
 export interface EventLog {
-  /**
-   * What the records lie in, by OpenTelemetry's name for it (`messaging.system`), for spans. Absent: in this process.
-   */
+  /** OpenTelemetry's name of the system (`messaging.system`), for spans. Undefined: in this process. */
   readonly system?: string;
-  /** Connects. `unavailable` names the address and what to check. */
+  /** Connects. Rejects with `unavailable`, with the address and what to check. */
   start(): Promise<void>;
-  /** Stops subscriptions, waits for running appends, closes. Idempotent. */
+  /** Stops subscriptions, waits for appends in progress, closes. Idempotent. */
   close(): Promise<void>;
   /**
-   * Creates the topic if it is missing. Resolves with the topic as it is: a number of partitions other than asked for
-   * is an `invalid_config` error. `epoch` is a random ID created with the topic; positions are comparable only within
-   * one epoch.
+   * Creates the topic if it is missing. Resolves with the topic; rejects with `invalid_config` if it has another number
+   * of partitions. `epoch` is a random ID created with the topic; positions are comparable only within one epoch.
    */
   ensureTopic(topic: TopicSpec): Promise<TopicInfo>;
   /**
-   * The topic as it is now; `not_found` where there is none. Another epoch than before: it was deleted and created
-   * again.
+   * Resolves with the current topic; rejects with `not_found`. A changed epoch: the topic was deleted and re-created.
    */
   describeTopic(topic: string): Promise<TopicInfo>;
   /**
-   * Appends in order, resolves when durable, with the position of each record in the order given. All or nothing is not
-   * promised: after a rejection any prefix per partition may be in the log. Records appended by one caller to one
-   * partition keep their order across calls, also when the calls overlap.
+   * Appends in order. Resolves when durable, with the position of each record in the order given. An append is not
+   * atomic: after a rejection any prefix of each partition may be in the log. Records of one caller for one partition
+   * keep their order across calls, also if the calls overlap.
    */
   append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]>;
-  /** Joins a group. Resolves when the member is known to the log, before its first assignment. */
+  /** Joins a group. Resolves when the member has joined, before its first assignment. */
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   /**
-   * Reads records with `from <= seq < until` of one partition, oldest first, in batches, ending at `until` or at the
-   * end of the partition at the time of the call, whichever comes first. Where `from` lies before the first record
-   * kept, starts there. What the log has and cannot read is a record with `unreadable`; reading goes on behind it.
+   * Reads records with `from <= seq < until` of one partition, oldest first, in batches, up to `until` or the end of
+   * the partition at the time of the call, whichever is first. Starts at the first retained record if `from` is before
+   * it. Positions that cannot be read are a record with `unreadable`; reading continues after it.
    */
   read(topic: string, partition: number, range: ReadRange): AsyncIterable<readonly LogRecord[]>;
   /**
-   * First position kept and next position to be written, by partition number; of these `partitions` only, where they
-   * are given. A partition whose broker does not answer now is left out: there is a hole in the list. Rejects where
-   * none answers.
+   * Resolves with the first retained position and the next position, by partition number. `partitions`: only of these.
+   * A partition whose broker does not answer is missing: the list has a hole. Rejects if no broker answers.
    */
   bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]>;
   /**
-   * Returns the next position to be written, by partition number; undefined where the broker that leads the partition
-   * has not answered within `waitMs`, or none leads it. An error of one partition concerns no other.
+   * Resolves with the next position, by partition number; undefined if the leader of the partition has not answered
+   * within `waitMs`, or it has no leader. An error of one partition does not affect the others.
    */
   ends(topic: string, waitMs: number): Promise<readonly (number | undefined)[]>;
   /**
-   * By partition: the first position whose record time is `>= timeMs`; the end where there is none. Of these
-   * `partitions` only, where they are given. Rejects where the broker of one of them does not answer.
+   * Resolves with the first position whose record time is `>= timeMs`, by partition number; the end if there is none.
+   * `partitions`: only of these. Rejects if the broker of one of them does not answer.
    */
   positionsAt(topic: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]>;
-  /** Returns by partition the number of records that the group has still to commit. */
+  /** Resolves with the consumer lag, by partition number: records that the group has not committed. */
   lag(group: string, topic: string): Promise<readonly number[]>;
 }
 
@@ -66,13 +61,13 @@ export interface TopicSpec {
   /** Letters, digits, `.`, `_`, `-`; at most 200 bytes. */
   name: string;
   partitions: number;
-  /** Records older than this may be deleted. */
+  /** Older records may be deleted. */
   retentionMs: number;
-  /** Oldest records of a partition may be deleted when it is larger than this. */
+  /** The oldest records of a larger partition may be deleted. */
   retentionBytes: number;
   /**
-   * Keeps at least the last record of each key, however old; earlier ones of the same key may be deleted. A record with an
-   * empty value, a tombstone, deletes its key; how long the tombstone itself can be read depends on the adapter.
+   * Retains at least the last record of each key; earlier records of the key may be deleted. A record with an empty
+   * value, a tombstone, deletes its key. How long the tombstone itself can be read depends on the adapter.
    */
   compacted?: boolean;
 }
@@ -85,7 +80,7 @@ export interface TopicInfo {
 
 export interface NewRecord {
   /**
-   * Decides the partition: murmur2(key) mod partitions, as Kafka's own producers do (`@tailrace/protocol/partition`).
+   * Selects the partition: murmur2(key) mod partitions, as Kafka's own producers do (`@tailrace/protocol/partition`).
    */
   readonly key: string;
   readonly value: Uint8Array;
@@ -99,52 +94,51 @@ export interface Position {
 
 export interface LogRecord {
   readonly seq: number;
-  /** When it was appended, epoch ms, by the appender's or the log's clock. */
+  /** Time of the append, epoch ms, by the clock of the appender or the log. */
   readonly timeMs: number;
   readonly key: string;
-  /** The reader may keep it; it does not change. */
+  /** Does not change: the reader may keep it. */
   readonly value: Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
-  /** There is no record: the log has positions from `seq` on that it cannot read. Key and value are empty. */
+  /** Set if the positions from `seq` on cannot be read. Key and value are empty. */
   readonly unreadable?: UnreadableRange;
   /**
-   * There is no record, and nothing is missing: the positions from `seq` on up to here, exclusive, are markers of other
-   * programs' transactions. Key and value are empty.
+   * Set if the positions from `seq` up to this one, exclusive, have no records: markers of other programs'
+   * transactions. Key and value are empty.
    */
   readonly emptyUntil?: number;
 }
 
-/** Positions that the log has and cannot read. They start at the `seq` of the record that stands for them. */
+/** Positions of the log that cannot be read, from the `seq` of the record that represents them. */
 export interface UnreadableRange {
   /** Exclusive. */
   readonly until: number;
   readonly reason: UnreadableReason;
-  /** What was expected and what is there, for the log. */
+  /** What was expected and what was found, for the logger. */
   readonly message: string;
 }
 
 /**
- * `codec`: compressed by a codec that is not known, or cannot be loaded here. `checksum`: the bytes are not those that
- * were written. `too_large`: decompressed they are more than is taken. `malformed`: they do not have the form that
- * records have.
+ * `codec`: the codec is unknown or cannot be loaded. `checksum`: the bytes have changed. `too_large`: the decompressed
+ * size exceeds the limit. `malformed`: the bytes are not records.
  */
 export type UnreadableReason = 'codec' | 'checksum' | 'too_large' | 'malformed';
 
 export const unreadableReasons: readonly UnreadableReason[] = ['codec', 'checksum', 'too_large', 'malformed'];
 
-/** The record that stands for positions [seq, until) that cannot be read. */
+/** Returns the record that represents positions [seq, until) that cannot be read. */
 export function unreadableRecord(seq: number, unreadable: UnreadableRange): LogRecord {
   return { seq, timeMs: 0, key: '', value: noBytes, unreadable };
 }
 
-/** The record that stands for positions [seq, emptyUntil) that hold none. */
+/** Returns the record that represents positions [seq, emptyUntil) without records. */
 export function emptyRecord(seq: number, emptyUntil: number): LogRecord {
   return { seq, timeMs: 0, key: '', value: noBytes, emptyUntil };
 }
 
 const noBytes = new Uint8Array(0);
 
-/** Returns the position behind a record, or behind the positions that it stands for. */
+/** Returns the position after a record, or after the positions that it represents. */
 export function recordEnd({ seq, unreadable, emptyUntil }: LogRecord): number {
   return unreadable?.until ?? emptyUntil ?? seq + 1;
 }
@@ -161,47 +155,47 @@ export interface ReadRange {
   /** Exclusive. Default: the end. */
   readonly until?: number;
   /**
-   * For the history that clients ask for: small batches, over connections of their own, so that no reader of live
-   * records waits for them. Default: false.
+   * For history that clients request: small batches over separate connections, so that readers of live records do not
+   * wait for them. Default: false.
    */
   readonly background?: boolean;
 }
 
 export interface PartitionBounds {
   readonly first: number;
-  /** The position that the next record gets; `next === first` is an empty partition. */
+  /** The position of the next record; `next === first` for an empty partition. */
   readonly next: number;
 }
 
 export interface SubscribeOptions {
-  /** Topics with the same number of partitions; partition n of all of them is assigned to the same member. */
+  /** Topics with the same number of partitions. Partition n of all topics is assigned to the same member. */
   readonly topics: readonly string[];
   readonly group: string;
-  /** Stable name of this member: the same after a restart. Decides by rendezvous hashing what it is assigned. */
+  /** Stable name of this member, the same after a restart. Its assignment depends on it, by rendezvous hashing. */
   readonly member: string;
-  /** How long the log may hold records back to hand over more at once, ms. The subscriber's batching window. */
+  /** How long the log may delay records to deliver more at once, ms: the batching window of the subscriber. */
   readonly flushMs: number;
   /**
-   * Called at every change of the assignment, before any record of a gained partition. May answer where to start in
-   * gained partitions (by topic, then partition); where it does not, reading starts at the group's committed position,
-   * else at the first record. A promise holds up its own partition alone; one that rejects leaves the partition unread
-   * until it is gained again. Partitions kept over a change go on exactly where this member was: nothing twice, nothing
-   * skipped.
+   * Called at every change of the assignment, before any record of a gained partition. May return the start positions
+   * of gained partitions, by topic, then partition. Default: the committed position of the group, else the first
+   * record. A promise delays its own partition alone; one that rejects leaves the partition unread until it is gained
+   * again. A partition that is retained over a change continues at the position of this member, without duplicates and
+   * gaps.
    */
   onAssigned(assignment: Assignment): StartPositions | undefined | Promise<StartPositions | undefined>;
   /**
-   * Called with what has come since the last call, several partitions at once: of much that waits, as many records as
-   * are worked through in some milliseconds, and the rest in further turns of the event loop. While its promise is
-   * pending nothing more is handed over; what arrives is queued up to a bound, then fetching pauses. A rejection is
-   * reported to `onError` and the same batches are handed over again after a pause.
+   * Called with the records since the last call, of several partitions at once. Of a backlog, each call has as many
+   * records as are processed in some milliseconds. While its promise is pending there is no other call: further records
+   * are queued up to a limit, then fetching pauses. A rejection is reported to `onError`, and the same batches are
+   * delivered again after a pause.
    */
   onBatches(batches: readonly LogBatch[]): void | Promise<void>;
-  /** Errors that the adapter handles by itself (reconnecting, rejoining). For logs and metrics. */
+  /** Called with errors that the adapter handles itself (by reconnecting or rejoining). For logs and metrics. */
   onError?(error: Error): void;
 }
 
 export interface Assignment {
-  /** Grows with every assignment of the group, over all members: of two claims to a partition the higher counts. */
+  /** Increases with every assignment of the group, over all members: of two claims to a partition the higher counts. */
   readonly generation: number;
   readonly partitions: readonly number[];
   readonly gained: readonly number[];
@@ -211,10 +205,10 @@ export interface Assignment {
 export type StartPositions = Readonly<Record<string, Readonly<Record<number, number | Promise<number>>>>>;
 
 export interface Subscription {
-  /** Notes that everything before `next` was processed. Written in the background, at the latest on `stop`. */
+  /** Commits that everything before `next` was processed. Written in the background, at the latest on `stop`. */
   commit(topic: string, partition: number, next: number): void;
-  /** Leaves the group in order; no call comes after it resolves. Idempotent. */
+  /** Leaves the group. There is no call after it resolves. Idempotent. */
   stop(): Promise<void>;
-  /** Records waiting for `onBatches`, and the bound at which fetching pauses. */
+  /** Returns the records that wait for `onBatches`, and the limit at which fetching pauses. */
   queue(): { readonly records: number; readonly recordsMax: number };
 }

@@ -15,7 +15,7 @@ interface SetUpOptions {
   commit?(commits: readonly Commit[]): Promise<void>;
 }
 
-/** A member whose source is the test: `push` is what the source reads. */
+/** A member whose source is the test: `push` adds records as the source does. */
 function setUp(options: SetUpOptions = {}) {
   const clock = createFakeClock();
   const buffer = new RecordBuffer({ recordsMax: 10_000, bytesMax: 1_000_000 });
@@ -80,7 +80,7 @@ function setUp(options: SetUpOptions = {}) {
     hasLeft: () => hasLeft,
     push: (partition: number, seq: number, count: number) =>
       buffer.push(queues.get(`t/${partition}`)!, recordsFrom(seq, count), count * 10),
-    /** Runs what is scheduled, as one turn of the event loop. */
+    /** Runs the scheduled calls, as one turn of the event loop. */
     async turn() {
       for (const call of due.splice(0)) call();
       await clock.advance(0);
@@ -105,7 +105,7 @@ function recordsFrom(seq: number, count: number): LogRecord[] {
 
 const numbersTo = (count: number) => Array.from({ length: count }, (_, n) => n);
 
-test('what comes at once is delivered in calls of bounded size, one a turn, each partition in order', async () => {
+test('records are delivered in calls of bounded size, one in each turn, each partition in order', async () => {
   const { assign, push, turn, calls, sizes, seqs, member } = setUp();
   await assign(1, [0, 1]);
   push(0, 0, 700);
@@ -121,7 +121,7 @@ test('what comes at once is delivered in calls of bounded size, one a turn, each
   assert.equal(member.queue().records, 0);
 });
 
-test('a subscriber that is behind has larger calls', async () => {
+test('a subscriber with a backlog gets larger calls', async () => {
   const { assign, push, turn, sizes, seqs } = setUp();
   await assign(1, [0]);
   push(0, 0, 6_500);
@@ -130,7 +130,7 @@ test('a subscriber that is behind has larger calls', async () => {
   assert.deepEqual(seqs(0), numbersTo(6_500));
 });
 
-test('a rejected call is repeated after a pause, longer each time, before anything newer', async () => {
+test('a rejected call is repeated after a pause, longer each time, before newer records', async () => {
   let rejections = 2;
   const { assign, push, turn, clock, calls, errors, seqs } = setUp({
     onBatches: async () => {
@@ -154,7 +154,7 @@ test('a rejected call is repeated after a pause, longer each time, before anythi
   assert.equal(errors.length, 2);
 });
 
-test('a rejected batch of a partition that is held meanwhile waits until it is known whose the partition is; the others go on', async () => {
+test('a rejected batch of a held partition waits for the next assignment; the others are delivered', async () => {
   let isRejecting = true;
   const { assign, push, turn, clock, member, seqs } = setUp({
     onBatches: () => (isRejecting ? Promise.reject(new Error('not now')) : undefined),
@@ -173,7 +173,7 @@ test('a rejected batch of a partition that is held meanwhile waits until it is k
   assert.deepEqual(seqs(0), [0, 0, 1]);
 });
 
-test('what is lost meanwhile is not delivered with the rest of a fetch', async () => {
+test('records of a lost partition are not delivered with the rest of a fetch', async () => {
   const { assign, push, turn, sizes, seqs } = setUp();
   await assign(1, [0, 1]);
   push(0, 0, 800);
@@ -185,7 +185,7 @@ test('what is lost meanwhile is not delivered with the rest of a fetch', async (
   assert.equal(seqs(0).length, 500);
 });
 
-test('a release resolves when no call runs and what was committed is written; nothing is delivered until the next assignment', async () => {
+test('a release resolves when no call runs and commits are written; nothing is delivered until the next assignment', async () => {
   const gate = Promise.withResolvers<void>();
   const { assign, push, turn, clock, calls, commits, member } = setUp({ onBatches: () => gate.promise });
   await assign(1, [0]);
@@ -209,7 +209,7 @@ test('a release resolves when no call runs and what was committed is written; no
   assert.equal(calls.length, 2);
 });
 
-test('what is gained while everything is released is delivered after the next assignment', async () => {
+test('partitions gained while everything is released are delivered after the next assignment', async () => {
   const answer = Promise.withResolvers<undefined>();
   const { assign, push, turn, clock, calls, member } = setUp({ onAssigned: () => answer.promise });
   await assign(1, [0]);
@@ -224,7 +224,7 @@ test('what is gained while everything is released is delivered after the next as
   assert.equal(calls.length, 1);
 });
 
-test('kept partitions are delivered while the subscriber works out where the gained ones start', async () => {
+test('retained partitions are delivered while the subscriber determines where the gained ones start', async () => {
   const answer = Promise.withResolvers<undefined>();
   const { assign, push, turn, clock, seqs, started } = setUp({
     onAssigned: ({ generation }) => (generation === 2 ? answer.promise : undefined),
@@ -240,7 +240,7 @@ test('kept partitions are delivered while the subscriber works out where the gai
   assert.equal(started.length, 2);
 });
 
-test('a subscriber that is still answering is notified of the newest assignment next, those in between left out', async () => {
+test('a subscriber that has not answered yet is notified of the newest assignment next, without those in between', async () => {
   const answer = Promise.withResolvers<undefined>();
   const { assign, clock, changes, started } = setUp({
     onAssigned: ({ generation }) => (generation === 1 ? answer.promise : undefined),
@@ -260,7 +260,7 @@ test('a subscriber that is still answering is notified of the newest assignment 
   );
 });
 
-test('an assignment that the subscriber rejects is reported, holds up no group, and is repeated after a pause', async () => {
+test('an assignment that the subscriber rejects is reported, does not block the group, and is repeated after a pause', async () => {
   let rejections = 2;
   const { member, clock, changes, errors } = setUp({
     onAssigned: () => {
@@ -274,7 +274,7 @@ test('an assignment that the subscriber rejects is reported, holds up no group, 
   assert.deepEqual(changes(), Array(3).fill({ generation: 1, gained: [0], lost: [] }));
 });
 
-test('reading starts where the subscriber says, else where the group committed, else at the first position', async () => {
+test('reading starts at the position of the subscriber, else of the group, else at the first one', async () => {
   const asked: (readonly number[])[] = [];
   const { assign, started, errors } = setUp({
     topics: ['t', 'u'],
@@ -295,7 +295,7 @@ test('reading starts where the subscriber says, else where the group committed, 
   assert.match(errors[0]!.message, /start of t\/1: expected a position of 0 or more, got -1/);
 });
 
-test('committed positions that cannot be had are asked for again, and the subscriber is not', async () => {
+test('a failed request for committed positions is retried, without another call to the subscriber', async () => {
   let failures = 2;
   const { assign, clock, started, assignments, errors } = setUp({
     committed: async () => {
@@ -311,14 +311,14 @@ test('committed positions that cannot be had are asked for again, and the subscr
   assert.equal(errors.length, 2);
 });
 
-test('brokers that do not answer where to start hold up no newer assignment', async () => {
+test('a pending request for start positions does not delay a newer assignment', async () => {
   const { assign, changes } = setUp({ committed: () => new Promise(() => {}) });
   await assign(1, [0, 1]);
   await assign(2, [1]);
   assert.deepEqual(changes().at(-1), { generation: 2, gained: [], lost: [0] });
 });
 
-test('a member that was expelled, and is assigned its partitions in the next generation, goes on reading them', async () => {
+test('an expelled member that is assigned its partitions in the next generation continues to read them', async () => {
   const { assign, push, turn, seqs, changes } = setUp();
   await assign(7, [0]);
   await assign(8, [0, 1], true);
@@ -332,7 +332,7 @@ test('a member that was expelled, and is assigned its partitions in the next gen
   ]);
 });
 
-test('a member that was expelled, and returns after a generation of others, loses all first', async () => {
+test('an expelled member that returns after a generation of others loses all partitions first', async () => {
   const { assign, changes, started } = setUp();
   await assign(7, [0]);
   await assign(9, [0], true);
@@ -344,7 +344,7 @@ test('a member that was expelled, and returns after a generation of others, lose
   assert.equal(started.length, 2, 'and reads from where the group is');
 });
 
-test('a loss by expulsion is not forgotten when the group changes again before the subscriber knows', async () => {
+test('a loss by expulsion is kept when the group changes again before the subscriber is notified', async () => {
   const gate = Promise.withResolvers<void>();
   const { assign, push, turn, clock, changes } = setUp({ onBatches: () => gate.promise });
   await assign(7, [0]);
@@ -361,7 +361,7 @@ test('a loss by expulsion is not forgotten when the group changes again before t
   ]);
 });
 
-test('commits are written after `commitMs`, the last of each partition, and not of partitions that are another member’s', async () => {
+test('the last commit of each partition is written after `commitMs`, except of partitions of another member', async () => {
   const { assign, clock, commits, member } = setUp();
   await assign(1, [0, 1]);
   member.commit('t', 0, 1);
@@ -376,7 +376,7 @@ test('commits are written after `commitMs`, the last of each partition, and not 
   assert.deepEqual(commits, [{ topic: 't', partition: 0, next: 2 }]);
 });
 
-test('a commit that is rejected is written later, but not of a partition that was lost meanwhile', async () => {
+test('a rejected commit is written later, except of a partition that was lost in the meantime', async () => {
   const written: Commit[][] = [];
   const rejection = Promise.withResolvers<void>();
   const { assign, clock, member, errors } = setUp({
@@ -397,7 +397,7 @@ test('a commit that is rejected is written later, but not of a partition that wa
   assert.equal(errors.length, 1);
 });
 
-test('stop waits for the call that runs, writes what it commits and leaves; no call comes after it', async () => {
+test('stop waits for the call in progress, writes its commits and leaves; there is no call after it', async () => {
   const gate = Promise.withResolvers<void>();
   const { assign, push, turn, clock, calls, commits, member, hasLeft } = setUp({ onBatches: () => gate.promise });
   await assign(1, [0]);
@@ -418,7 +418,7 @@ test('stop waits for the call that runs, writes what it commits and leaves; no c
   assert.equal(clock.pending(), 0);
 });
 
-test('last commits that are not answered hold up stop for 2 s', async () => {
+test('stop waits for its last commits for at most 2 s', async () => {
   const { assign, clock, member, hasLeft } = setUp({ commit: () => new Promise(() => {}) });
   await assign(1, [0]);
   member.commit('t', 0, 1);
@@ -428,7 +428,7 @@ test('last commits that are not answered hold up stop for 2 s', async () => {
   assert.ok(hasLeft());
 });
 
-test('a member that is aborted writes nothing and holds up no group', async () => {
+test('an aborted member writes nothing and does not block its group', async () => {
   const { assign, push, turn, clock, calls, commits, member, hasLeft } = setUp({
     onBatches: () => new Promise(() => {}),
   });
@@ -447,7 +447,7 @@ test('a member that is aborted writes nothing and holds up no group', async () =
   assert.equal(clock.pending(), 0);
 });
 
-test('a start position that fails after the member has stopped is no unhandled rejection', async (t) => {
+test('a start position that rejects after the member has stopped is no unhandled rejection', async (t) => {
   const unhandled: unknown[] = [];
   const onUnhandled = (reason: unknown) => unhandled.push(reason);
   process.on('unhandledRejection', onUnhandled);

@@ -13,7 +13,7 @@ interface Assigned {
 }
 
 export interface GroupAssignment extends Assigned {
-  /** The group had expelled this member. In the generations in between, others may have had its partitions. */
+  /** The group had expelled this member: others may have had its partitions in the generations in between. */
   readonly expelled: boolean;
 }
 
@@ -23,23 +23,25 @@ export interface GroupMemberOptions {
   readonly buffer: RecordBuffer;
   readonly source: Source;
   readonly membership: Membership;
-  /** Runs the call soon, in a turn of its own, so that sockets are served between two calls to the subscriber. */
+  /**
+   * Runs the call in a later turn of the event loop, so that sockets are served between two calls to the subscriber.
+   */
   schedule(call: () => void): void;
   /** Most records of one call without a backlog. Default: see `callSize`. */
   readonly callRecordsMax?: number;
-  /** The longest pause between two calls, ms. 0 where the source itself holds records back. */
+  /** The longest pause between two calls, ms. 0 if the source itself delays records. */
   readonly windowMs: number;
-  /** How long a committed position may wait to be written, ms. A crash repeats at most so much. */
+  /** How long a committed position may wait to be written, ms. After a crash at most this much is delivered again. */
   readonly commitMs: number;
   onError(thrown: unknown): void;
 }
 
 /**
- * `idle`: there is nothing to deliver, or not yet. Records and changes of the assignment end it.
- * `due`: a step is scheduled. It delivers what is there by then.
+ * `idle`: there is nothing to deliver, until new records or a change of the assignment.
+ * `due`: a step is scheduled, which delivers the records of that time.
  * `calling`: `onBatches` runs. No other call starts, and `onAssigned` is not called.
- * `pausing`: a call was rejected. Its batches are in hand and delivered again after a pause.
- * `stopped`: no call ever comes again.
+ * `pausing`: a call was rejected. Its batches are in flight, and delivered again after a pause.
+ * `stopped`: there are no further calls.
  */
 type State = 'idle' | 'due' | 'calling' | 'pausing' | 'stopped';
 
@@ -53,24 +55,24 @@ const nextStates: Readonly<Record<State, readonly State[]>> = {
 
 /**
  * `active`: its records are delivered, its commits count.
- * `held`: the group may be about to give it to another member. Nothing is delivered; commits still count.
- * `revoked`: another member has it, or may have it, and the subscriber does not know yet. Commits do not count.
+ * `held`: the group may assign it to another member. Nothing is delivered; commits still count.
+ * `revoked`: another member has it, or may have it, and the subscriber is not notified yet. Commits do not count.
  *
- * The group may change each into each other. A partition that the subscriber was notified to have lost has no status.
+ * Each may change into each other. A partition that the subscriber knows to be lost has no status.
  */
 type PartitionStatus = 'active' | 'held' | 'revoked';
 
-/** One partition number of all topics, since `onAssigned` was called with it. */
+/** One partition number of all topics, after `onAssigned` was called with it. */
 interface MemberPartition {
   readonly number: number;
   status: PartitionStatus;
-  /** By topic. Undefined until its start positions are known. */
+  /** By topic. Undefined before its start positions are known. */
   queues: readonly RecordQueue[] | undefined;
 }
 
-/** An assignment that the subscriber does not know yet. */
+/** An assignment of which the subscriber is not notified yet. */
 interface PendingAssignment extends Assigned {
-  /** The subscriber has answered, or has rejected once, or a newer assignment takes its place. */
+  /** Called when the subscriber has answered, or has rejected once, or a newer assignment replaces this one. */
   settle(): void;
 }
 
@@ -82,26 +84,26 @@ const startRetryMs = 5_000;
 const lastCommitMs = 2_000;
 
 /**
- * One member of a consumer group: what it owns, and the delivery of its records to the subscriber, one call at a time.
- * The same on Kafka and on a log inside this process; the two differ in the `Source` and the `Membership`.
+ * One member of a consumer group: its partitions, and the delivery of their records to the subscriber, one call at a
+ * time. Used for Kafka and for a log within this process, with different adapters of `Source` and `Membership`.
  *
- * Three things go on side by side:
+ * Three activities run concurrently:
  *
- * Delivery (`State`). The source pushes records into the buffer. Each step takes as much as `callSize` allows, of all
+ * Delivery (`State`). The source pushes records into the buffer. Each step takes up to `callSize` records of the
  * partitions that are not held, and calls `onBatches`. After a rejection the same batches are delivered again, except
- * those of partitions that are held by then: they go back into the buffer. A call that took d ms is followed by a pause
- * of 3 · d, at most `windowMs`, so that a subscriber spends at most a quarter of the time on the fixed cost of calls.
- * There is no pause while records wait that did not fit.
+ * those of partitions that are held by then: they return to the buffer. A call of d ms is followed by a pause of 3 · d,
+ * at most `windowMs`, so that a subscriber spends at most a quarter of the time on the fixed cost of calls. There is no
+ * pause while records wait that did not fit into the call.
  *
- * Assignment (`PartitionStatus`, `#notifyAll`). Before a change the group may call `release`: nothing more of the
- * partitions is delivered, and it resolves at a boundary, when no call runs and commits are written. `assign` takes
- * effect on delivery and commits at once; the subscriber is notified at the next boundary. If the group changes again
- * before that, assignments in between are left out. Kept partitions are delivered while the subscriber works out where
- * the gained ones start. A start position that is a promise holds up its own partition alone. A member that comes back
- * after it was expelled first loses all its partitions: others may have had them.
+ * Assignment (`PartitionStatus`, `#notifyAll`). Before a change the group may call `release`: the partitions are no
+ * longer delivered, and it resolves at a boundary, when no call runs and commits are written. `assign` affects delivery
+ * and commits at once; the subscriber is notified at the next boundary. If the group changes again before that,
+ * assignments in between are skipped. Retained partitions are delivered while the subscriber determines where the
+ * gained ones start. A start position that is a promise delays its own partition alone. A member that returns after it
+ * was expelled first loses all its partitions: others may have had them.
  *
- * Commits. Noted positions are written every `commitMs`, at `release` and at `stop`, away from the path of the records:
- * a commit after every batch costs more than the batch (measured on Kafka: p50 of delivery 74 ms instead of 3 ms).
+ * Commits. Positions are written every `commitMs`, at `release` and at `stop`, independently of delivery: a commit
+ * after every batch costs more than the batch (measured on Kafka: p50 of delivery 74 ms instead of 3 ms).
  */
 export class GroupMember implements Subscription {
   readonly #options: GroupMemberOptions;
@@ -111,25 +113,25 @@ export class GroupMember implements Subscription {
   #stopped: Promise<void> | undefined;
   #timer: Timer | undefined;
 
-  /** Taken out of the buffer and not accepted: the subscriber works on them while `calling`. */
-  #inHand: readonly QueuedBatch[] | undefined;
+  /** Taken from the buffer and not accepted: the subscriber processes them while `calling`. */
+  #inFlight: readonly QueuedBatch[] | undefined;
   #rejections = 0;
   #calledAtMs = 0;
   #notBeforeMs = 0;
   #isBehind = false;
   #atBoundary: (() => void)[] = [];
 
-  /** The last assignment that the subscriber has answered. */
+  /** The last assignment of which the subscriber was notified. */
   #notified: Assigned = { generation: -1, partitions: [] };
   #pending: PendingAssignment | undefined;
   #isNotifying = false;
-  /** All partitions are lost before anything is assigned. */
+  /** All partitions are lost before the next assignment. */
   #losesAll = false;
-  /** Between `release` of everything and the next assignment: what is gained meanwhile is held too. */
+  /** Between `release` of all partitions and the next assignment: partitions gained in the meantime are held too. */
   #isReleased = false;
   readonly #sleepers = new Set<() => void>();
 
-  #noted = new Map<string, Commit>();
+  #uncommitted = new Map<string, Commit>();
   #commitTimer: Timer | undefined;
   #writing: Promise<void> | undefined;
 
@@ -148,14 +150,14 @@ export class GroupMember implements Subscription {
 
   commit(topic: string, partition: number, next: number): void {
     if (this.#state === 'stopped' || !this.#commitsCount(partition)) return;
-    this.#noted.set(`${topic}/${partition}`, { topic, partition, next });
+    this.#uncommitted.set(`${topic}/${partition}`, { topic, partition, next });
     this.#commitLater();
   }
 
   queue(): { readonly records: number; readonly recordsMax: number } {
     const { recordsMax } = this.#options.buffer;
     let { records } = this.#options.buffer;
-    if (this.#state !== 'calling') for (const batch of this.#inHand ?? []) records += batch.records.length;
+    if (this.#state !== 'calling') for (const batch of this.#inFlight ?? []) records += batch.records.length;
     return { records: Math.min(records, recordsMax), recordsMax };
   }
 
@@ -168,16 +170,16 @@ export class GroupMember implements Subscription {
     this.#options.onError(thrown);
   }
 
-  // What the group calls.
+  // Called by the group.
 
-  /** Resolves when the subscriber has answered, or has rejected once: one member must not hold up its group. */
+  /** Resolves when the subscriber has answered, or has rejected once: one member must not block its group. */
   assign({ generation, partitions, expelled }: GroupAssignment): Promise<void> {
-    if (this.#isEnding()) return Promise.resolve();
+    if (this.#isStoppingOrStopped()) return Promise.resolve();
     if (expelled && generation - 1 > this.#notified.generation && this.#partitions.size > 0) this.#losesAll = true;
     this.#isReleased = false;
     for (const partition of this.#partitions.values()) {
-      const isKept = !this.#losesAll && partitions.includes(partition.number);
-      this.#setStatus(partition, isKept ? 'active' : 'revoked');
+      const isRetained = !this.#losesAll && partitions.includes(partition.number);
+      this.#setStatus(partition, isRetained ? 'active' : 'revoked');
     }
     this.#dropCommits();
     return new Promise((settle) => {
@@ -187,7 +189,7 @@ export class GroupMember implements Subscription {
     });
   }
 
-  /** Holds these partitions, or all. Resolves when no call runs and what was committed is written. */
+  /** Holds these partitions, or all. Resolves when no call runs and commits are written. */
   async release(partitions?: readonly number[]): Promise<void> {
     this.#isReleased ||= partitions === undefined;
     for (const partition of this.#partitions.values()) {
@@ -198,7 +200,7 @@ export class GroupMember implements Subscription {
     await this.flush();
   }
 
-  /** These partitions, or all, are another member's, whether or not they were released. */
+  /** Revokes these partitions, or all, whether or not they were released: another member has them. */
   revoke(partitions?: readonly number[]): void {
     for (const partition of this.#partitions.values()) {
       if (partitions?.includes(partition.number) ?? true) this.#setStatus(partition, 'revoked');
@@ -206,11 +208,11 @@ export class GroupMember implements Subscription {
     this.#dropCommits();
   }
 
-  /** Stops as a process that dies: writes nothing, notifies no one. */
+  /** Stops without commits and notifications, as a process that crashes. */
   abort(): void {
     if (this.#state === 'stopped') return;
-    this.#noted.clear();
-    this.#end();
+    this.#uncommitted.clear();
+    this.#terminate();
   }
 
   // Delivery.
@@ -222,7 +224,7 @@ export class GroupMember implements Subscription {
   #schedule(): void {
     this.#changeTo('due');
     const waitMs = this.#notBeforeMs - this.#options.clock.monotonic();
-    // Timers are no finer than a millisecond.
+    // Timers have a resolution of a millisecond.
     if (waitMs < 1) this.#options.schedule(this.#step);
     else this.#timer = this.#options.clock.after(waitMs, this.#step);
   }
@@ -230,13 +232,13 @@ export class GroupMember implements Subscription {
   readonly #step = (): void => {
     if (this.#state === 'stopped') return;
     const { subscriber, clock } = this.#options;
-    const batches = this.#isStopping ? [] : (this.#inHand ?? this.#take());
+    const batches = this.#isStopping ? [] : (this.#inFlight ?? this.#take());
     if (batches.length === 0) {
       this.#changeTo('idle');
       return;
     }
     this.#changeTo('calling');
-    this.#inHand = batches;
+    this.#inFlight = batches;
     this.#calledAtMs = clock.monotonic();
     try {
       const answer = subscriber.onBatches(batches);
@@ -260,7 +262,7 @@ export class GroupMember implements Subscription {
   readonly #accepted = (): void => {
     if (this.#state === 'stopped') return;
     const { clock, windowMs, buffer } = this.#options;
-    this.#inHand = undefined;
+    this.#inFlight = undefined;
     this.#rejections = 0;
     const nowMs = clock.monotonic();
     this.#notBeforeMs = this.#isBehind ? nowMs : nowMs + Math.min(windowMs, 3 * (nowMs - this.#calledAtMs));
@@ -283,18 +285,18 @@ export class GroupMember implements Subscription {
     this.report(thrown);
   };
 
-  /** What was rejected is not delivered again while it is not known whose partition it is. */
+  /** Returns batches of held partitions to the buffer: they may be another member's. */
   #putBackHeld(): void {
-    if (this.#inHand === undefined || this.#state === 'calling') return;
-    const kept: QueuedBatch[] = [];
-    for (const batch of this.#inHand) {
+    if (this.#inFlight === undefined || this.#state === 'calling') return;
+    const retained: QueuedBatch[] = [];
+    for (const batch of this.#inFlight) {
       if (batch.queue.isHeld || batch.queue.isClosed) this.#options.buffer.putBack(batch);
-      else kept.push(batch);
+      else retained.push(batch);
     }
-    this.#inHand = kept.length === 0 ? undefined : kept;
+    this.#inFlight = retained.length === 0 ? undefined : retained;
   }
 
-  /** Resolves, in the same turn of the event loop, when no call runs. */
+  /** Resolves when no call runs, in the same turn of the event loop. */
   #boundary(): Promise<void> {
     if (this.#state !== 'calling') return Promise.resolve();
     return new Promise((resolve) => this.#atBoundary.push(resolve));
@@ -318,11 +320,11 @@ export class GroupMember implements Subscription {
   async #notifyAll(): Promise<void> {
     this.#isNotifying = true;
     let pauseMs = assignRetryFirstMs;
-    while (this.#pending !== undefined && !this.#isEnding()) {
+    while (this.#pending !== undefined && !this.#isStoppingOrStopped()) {
       const next = this.#pending;
       try {
         await this.#boundary();
-        if (this.#isEnding() || this.#pending !== next) continue;
+        if (this.#isStoppingOrStopped() || this.#pending !== next) continue;
         if (this.#losesAll) {
           await this.#notify(next.generation - 1, []);
           this.#losesAll = false;
@@ -354,7 +356,7 @@ export class GroupMember implements Subscription {
     const starts = await this.#options.subscriber.onAssigned({ generation, partitions, gained, lost });
     this.#notified = { generation, partitions };
     const isLater = ({ number }: MemberPartition) => startsLater(this.topics, number, starts);
-    // Also where the member has ended meanwhile: a rejection of these promises is handled there.
+    // Also if the member has stopped in the meantime, since it handles a rejection of these promises.
     for (const partition of added) if (isLater(partition)) void this.#startLater(partition, starts!);
     const known = added.filter((partition) => !isLater(partition));
     void this.#start(known, starts);
@@ -369,7 +371,7 @@ export class GroupMember implements Subscription {
     this.#putBackHeld();
   }
 
-  /** When the subscriber knows all start positions of the partition. A rejection leaves it unread. */
+  /** Starts the partition when its start positions are known. A rejection leaves it unread. */
   async #startLater(partition: MemberPartition, starts: StartPositions): Promise<void> {
     try {
       const known = await resolvedStarts(this.topics, partition.number, starts);
@@ -379,7 +381,7 @@ export class GroupMember implements Subscription {
     }
   }
 
-  /** Tries until it works, or the partitions are lost: the subscriber is not asked twice because a broker is away. */
+  /** Retries until it succeeds or the partitions are lost: an unreachable broker does not call the subscriber again. */
   async #start(added: readonly MemberPartition[], given: StartPositions | undefined): Promise<void> {
     const { membership, source } = this.#options;
     for (;;) {
@@ -407,7 +409,7 @@ export class GroupMember implements Subscription {
   }
 
   #isOwn(partition: MemberPartition): boolean {
-    return !this.#isEnding() && this.#partitions.get(partition.number) === partition;
+    return !this.#isStoppingOrStopped() && this.#partitions.get(partition.number) === partition;
   }
 
   // Commits.
@@ -422,31 +424,31 @@ export class GroupMember implements Subscription {
   }
 
   #dropCommits(): void {
-    for (const [key, { partition }] of this.#noted) if (!this.#commitsCount(partition)) this.#noted.delete(key);
+    for (const [key, { partition }] of this.#uncommitted) if (!this.#commitsCount(partition)) this.#uncommitted.delete(key);
   }
 
-  /** Resolves when what was noted is written, or the error is reported and it stays noted for the next time. */
+  /** Resolves when commits are written, or the error is reported and they are kept for the next time. */
   async flush(): Promise<void> {
     this.#commitTimer?.cancel();
     this.#commitTimer = undefined;
     while (this.#writing !== undefined) await this.#writing;
-    if (this.#noted.size === 0) return;
+    if (this.#uncommitted.size === 0) return;
     this.#writing = this.#writeCommits();
     await this.#writing;
   }
 
   async #writeCommits(): Promise<void> {
-    const noted = this.#noted;
-    this.#noted = new Map();
+    const uncommitted = this.#uncommitted;
+    this.#uncommitted = new Map();
     try {
-      await this.#options.membership.commit([...noted.values()]);
+      await this.#options.membership.commit([...uncommitted.values()]);
     } catch (thrown) {
       if (this.#state === 'stopped') return;
-      // What was noted meanwhile is newer. A rebalance rejects commits: they are written in the next generation, but
-      // not those of partitions that went to other members meanwhile.
-      this.#noted = new Map([...noted, ...this.#noted]);
+      // Commits since then are newer. A rebalance rejects commits: they are written in the next generation, except
+      // those of partitions that other members have by then.
+      this.#uncommitted = new Map([...uncommitted, ...this.#uncommitted]);
       this.#dropCommits();
-      if (this.#noted.size > 0) this.#commitLater();
+      if (this.#uncommitted.size > 0) this.#commitLater();
       this.report(thrown);
     } finally {
       this.#writing = undefined;
@@ -454,18 +456,18 @@ export class GroupMember implements Subscription {
   }
 
   async #stop(): Promise<void> {
-    if (this.#isEnding()) return;
+    if (this.#isStoppingOrStopped()) return;
     this.#isStopping = true;
     await this.#boundary();
     this.#options.source.close();
     await withinDeadline(this.#options.clock, lastCommitMs, () => this.flush());
-    // Aborted meanwhile.
+    // Aborted in the meantime.
     if (this.#state === 'stopped') return;
-    this.#end();
+    this.#terminate();
     await this.#options.membership.leave();
   }
 
-  #end(): void {
+  #terminate(): void {
     this.#changeTo('stopped');
     this.#timer?.cancel();
     this.#commitTimer?.cancel();
@@ -476,11 +478,11 @@ export class GroupMember implements Subscription {
     for (const wake of this.#sleepers) wake();
   }
 
-  #isEnding(): boolean {
+  #isStoppingOrStopped(): boolean {
     return this.#isStopping || this.#state === 'stopped';
   }
 
-  /** Cut short by the end. */
+  /** Resolves after the delay, or when the member stops. */
   async #sleep(delayMs: number): Promise<void> {
     if (this.#state === 'stopped') return;
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,17 +1,19 @@
 import type { RecordQueue } from './record-buffer.ts';
 
-/** Where a member's records come from: Kafka's fetches, or a log inside this process. */
+/** The source of a member's records: Kafka's fetches, or a log within this process. */
 export interface Source {
-  /** By partition number: the first position that is kept, of these partitions. Rejects where it cannot be had now. */
+  /**
+   * Resolves with the first retained positions of these partitions, by partition number. Rejects if they are unknown.
+   */
   firstPositions(topic: string, partitions: readonly number[]): Promise<readonly number[]>;
   /**
-   * Reads from the position on into the queue, by `RecordBuffer.push`, while the buffer has room. A position that is
-   * not in the log is reported, and reading starts at the first one.
+   * Starts to read from the position into the queue, by `RecordBuffer.push`, while the buffer has capacity. A position
+   * that is not in the log is reported, and reading starts at the first one.
    */
   start(queue: RecordQueue, position: number): void;
-  /** The queue is closed. */
+  /** Stops to read into a closed queue. */
   stop(queue: RecordQueue): void;
-  /** Reads nothing any more. */
+  /** Stops to read. */
   close(): void;
 }
 
@@ -21,11 +23,11 @@ export interface Commit {
   readonly next: number;
 }
 
-/** What a member asks of its group. Assignments come the other way: see `assign`, `release` and `revoke`. */
+/** The requests of a member to its group. The group calls `assign`, `release` and `revoke` of the member. */
 export interface Membership {
-  /** What the group committed, by topic, then partition; nothing where it never did. */
+  /** Resolves with the committed positions, by topic, then partition; none for partitions without a commit. */
   committed(partitions: readonly number[]): Promise<ReadonlyMap<string, ReadonlyMap<number, number>>>;
   commit(commits: readonly Commit[]): Promise<void>;
-  /** The member has stopped. */
+  /** Leaves the group, after the member has stopped. */
   leave(): Promise<void>;
 }

@@ -14,13 +14,13 @@ import type {
 } from './event-log.ts';
 import { kafkaCodecs } from './kafka/codecs.ts';
 import { KafkaCounts } from './kafka/counts.ts';
-import { KafkaEnds } from './kafka/ends.ts';
-import { KafkaLink } from './kafka/link.ts';
+import { KafkaEndOffsets } from './kafka/end-offsets.ts';
+import { KafkaClient } from './kafka/client.ts';
 import { fetchCommitted } from './kafka/membership.ts';
 import { earliest, latest } from './kafka/metadata.ts';
 import { KafkaProducer, type KafkaProducerStats } from './kafka/producer.ts';
-import { backgroundLimits, KafkaRanges } from './kafka/read.ts';
-import { type KafkaEventLogOptions, type KafkaLogin, type KafkaSettings, kafkaSettingsFrom } from './kafka/settings.ts';
+import { backgroundLimits, KafkaRangeReader } from './kafka/range-reader.ts';
+import { type KafkaEventLogOptions, type KafkaCredentials, type KafkaSettings, kafkaSettingsFrom } from './kafka/settings.ts';
 import { tlsSockets } from './kafka/sockets.ts';
 import { KafkaSubscription } from './kafka/subscription.ts';
 import { KafkaTopics } from './kafka/topics.ts';
@@ -28,12 +28,12 @@ import type { KafkaCluster } from './kafka/wire.ts';
 import { assertName, assertSamePartitions } from './topic.ts';
 
 export interface KafkaEventLogStats extends KafkaProducerStats {
-  /** Waiting in the queues of all subscriptions. */
+  /** Records in the queues of all subscriptions. */
   readonly queuedRecords: number;
   readonly queuedRecordsMax: number;
 }
 
-/** `new`: not started. `open`: works. `closing`: what runs finishes. `closed`: never again. */
+/** `new`: not started. `open`: in use. `closing`: calls in progress complete. `closed`: final. */
 type State = 'new' | 'open' | 'closing' | 'closed';
 
 /** The event log on Kafka 3.0 or newer. */
@@ -42,15 +42,15 @@ export class KafkaEventLog implements EventLog {
   readonly #settings: KafkaSettings;
   readonly #createCluster: () => KafkaCluster;
   readonly #subscriptions = new Set<KafkaSubscription>();
-  readonly #producerLink: KafkaLink;
-  readonly #link: KafkaLink;
+  readonly #producerClient: KafkaClient;
+  readonly #client: KafkaClient;
   readonly #producer: KafkaProducer;
   /** For metrics. */
   readonly counts = new KafkaCounts();
-  readonly #ranges: KafkaRanges;
-  readonly #backgroundLink: KafkaLink;
-  readonly #backgroundRanges: KafkaRanges;
-  readonly #ends: KafkaEnds;
+  readonly #rangeReader: KafkaRangeReader;
+  readonly #backgroundClient: KafkaClient;
+  readonly #backgroundReader: KafkaRangeReader;
+  readonly #endOffsets: KafkaEndOffsets;
   readonly #topics: KafkaTopics;
   #state: State = 'new';
   #closing: Promise<void> | undefined;
@@ -60,13 +60,13 @@ export class KafkaEventLog implements EventLog {
     const { clock, logger, lingerMs, batchBytesMax, requestBytesMax, pendingBytesMax } = this.#settings;
     const { appendTimeoutMs, requestTimeoutMs, compression, prefix, replicationFactor } = this.#settings;
     this.#createCluster = clusterFactory(options, this.#settings);
-    this.#producerLink = this.#createLink();
-    this.#link = this.#createLink();
-    this.#ranges = new KafkaRanges(this.#link, this.counts);
-    this.#backgroundLink = this.#createLink();
-    this.#backgroundRanges = new KafkaRanges(this.#backgroundLink, this.counts, backgroundLimits);
-    this.#ends = new KafkaEnds(this.#link, clock);
-    this.#producer = new KafkaProducer(this.#producerLink, {
+    this.#producerClient = this.#createClient();
+    this.#client = this.#createClient();
+    this.#rangeReader = new KafkaRangeReader(this.#client, this.counts);
+    this.#backgroundClient = this.#createClient();
+    this.#backgroundReader = new KafkaRangeReader(this.#backgroundClient, this.counts, backgroundLimits);
+    this.#endOffsets = new KafkaEndOffsets(this.#client, clock);
+    this.#producer = new KafkaProducer(this.#producerClient, {
       clock,
       lingerMs,
       batchBytesMax,
@@ -78,8 +78,8 @@ export class KafkaEventLog implements EventLog {
       counts: this.counts,
     });
     this.#topics = new KafkaTopics({
-      link: this.#link,
-      ranges: this.#ranges,
+      client: this.#client,
+      rangeReader: this.#rangeReader,
       clock,
       logger,
       append: (topic, records) => this.#producer.append(topic, records),
@@ -92,8 +92,8 @@ export class KafkaEventLog implements EventLog {
   async start(): Promise<void> {
     if (this.#state !== 'new') this.#assertOpen('start');
     const { startTimeoutMs } = this.#settings;
-    const links = [this.#link, this.#producerLink, this.#backgroundLink];
-    await Promise.all(links.map((link) => link.connect(startTimeoutMs)));
+    const clients = [this.#client, this.#producerClient, this.#backgroundClient];
+    await Promise.all(clients.map((client) => client.connect(startTimeoutMs)));
     this.#state = 'open';
   }
 
@@ -107,7 +107,7 @@ export class KafkaEventLog implements EventLog {
     await Promise.all([...this.#subscriptions].map(({ member }) => member.stop()));
     await this.#producer.close();
     this.#state = 'closed';
-    await Promise.all([this.#producerLink.close(), this.#link.close(), this.#backgroundLink.close()]);
+    await Promise.all([this.#producerClient.close(), this.#client.close(), this.#backgroundClient.close()]);
   }
 
   async ensureTopic(spec: TopicSpec): Promise<TopicInfo> {
@@ -129,13 +129,13 @@ export class KafkaEventLog implements EventLog {
     this.#assertOpen('subscribe');
     assertName('group', options.group);
     assertName('member', options.member);
-    const link = this.#createLink();
+    const client = this.#createClient();
     try {
-      const partitions = await partitionsOfAll(link, options.topics, this.#settings.startTimeoutMs);
-      const subscription = new KafkaSubscription(link, partitions, options, {
+      const partitions = await partitionsOfAll(client, options.topics, this.#settings.startTimeoutMs);
+      const subscription = new KafkaSubscription(client, partitions, options, {
         settings: this.#settings,
         counts: this.counts,
-        createLink: () => this.#createLink(),
+        createClient: () => this.#createClient(),
         onStopped: (stopped) => this.#subscriptions.delete(stopped),
       });
       await subscription.start();
@@ -144,21 +144,21 @@ export class KafkaEventLog implements EventLog {
       this.#assertOpen('subscribe');
       return subscription.member;
     } catch (thrown) {
-      void link.close();
+      void client.close();
       throw thrown;
     }
   }
 
   async *read(topic: string, partition: number, range: ReadRange): AsyncGenerator<readonly LogRecord[]> {
     this.#assertOpen('read');
-    yield* (range.background ? this.#backgroundRanges : this.#ranges).read(topic, partition, range);
+    yield* (range.background ? this.#backgroundReader : this.#rangeReader).read(topic, partition, range);
   }
 
   async bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]> {
     this.#assertOpen('look up bounds');
     const { startTimeoutMs } = this.#settings;
     const [firsts, nexts] = await Promise.all(
-      [earliest, latest].map((timeMs) => this.#link.offsetsInReach(topic, timeMs, startTimeoutMs, partitions)),
+      [earliest, latest].map((timeMs) => this.#client.offsetsInReach(topic, timeMs, startTimeoutMs, partitions)),
     );
     const bounds: PartitionBounds[] = [];
     nexts!.forEach((next, partition) => {
@@ -169,28 +169,28 @@ export class KafkaEventLog implements EventLog {
   }
 
   async ends(topic: string, waitMs: number): Promise<readonly (number | undefined)[]> {
-    this.#assertOpen('look up ends');
-    return await this.#ends.ends(topic, waitMs);
+    this.#assertOpen('look up end positions');
+    return await this.#endOffsets.endOffsets(topic, waitMs);
   }
 
   async positionsAt(topic: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]> {
     this.#assertOpen('look up positions');
     const found = await this.#offsets(topic, Math.max(0, Math.ceil(timeMs)), partitions);
     if (!found.includes(-1)) return found;
-    const ends = await this.#offsets(topic, latest, partitions);
-    return found.map((seq, partition) => (seq < 0 ? ends[partition]! : seq));
+    const endOffsets = await this.#offsets(topic, latest, partitions);
+    return found.map((seq, partition) => (seq < 0 ? endOffsets[partition]! : seq));
   }
 
   async lag(group: string, topic: string): Promise<readonly number[]> {
     this.#assertOpen('look up lag');
     const bounds = await this.bounds(topic);
     const partitions = bounds.map((_, partition) => partition);
-    const committed = await this.#link.retry(`look up group ${shown(group)}`, this.#settings.startTimeoutMs, async () =>
-      fetchCommitted(await this.#link.coordinator(group), group, [topic], partitions),
+    const committed = await this.#client.retry(`look up group ${shown(group)}`, this.#settings.startTimeoutMs, async () =>
+      fetchCommitted(await this.#client.coordinator(group), group, [topic], partitions),
     );
     return bounds.map(({ first, next }, partition) => {
-      const done = committed.get(topic)?.get(partition) ?? first;
-      return Math.max(0, next - Math.max(first, done));
+      const position = committed.get(topic)?.get(partition) ?? first;
+      return Math.max(0, next - Math.max(first, position));
     });
   }
 
@@ -206,38 +206,38 @@ export class KafkaEventLog implements EventLog {
     return { ...this.#producer.stats(), queuedRecords, queuedRecordsMax };
   }
 
-  #createLink(): KafkaLink {
+  #createClient(): KafkaClient {
     const { brokers, clock } = this.#settings;
-    return new KafkaLink({ createCluster: this.#createCluster, addresses: brokers, clock });
+    return new KafkaClient({ createCluster: this.#createCluster, addresses: brokers, clock });
   }
 
   async #offsets(topic: string, timeMs: number, only?: readonly number[]): Promise<number[]> {
-    return await this.#link.offsets(topic, timeMs, this.#settings.startTimeoutMs, only);
+    return await this.#client.offsets(topic, timeMs, this.#settings.startTimeoutMs, only);
   }
 
-  #assertOpen(doing: string): void {
-    if (this.#state !== 'open') throw this.#notOpen(doing);
+  #assertOpen(operation: string): void {
+    if (this.#state !== 'open') throw this.#notOpen(operation);
   }
 
-  #notOpen(doing: string): TailraceError {
+  #notOpen(operation: string): TailraceError {
     const why = this.#state === 'new' ? 'not started: call start first' : 'closed';
-    return new TailraceError('closed', `cannot ${doing}: the event log is ${why}`);
+    return new TailraceError('closed', `cannot ${operation}: the event log is ${why}`);
   }
 }
 
-async function partitionsOfAll(link: KafkaLink, names: readonly string[], timeoutMs: number): Promise<number> {
+async function partitionsOfAll(client: KafkaClient, names: readonly string[], timeoutMs: number): Promise<number> {
   const topics: { name: string; partitions: number }[] = [];
-  for (const name of names) topics.push({ name, partitions: (await link.topic(name, timeoutMs)).leaders.length });
+  for (const name of names) topics.push({ name, partitions: (await client.topic(name, timeoutMs)).leaders.length });
   assertSamePartitions(topics);
   return topics[0]!.partitions;
 }
 
 /** The types of kafkajs require a literal mechanism. */
-function loginOf({ mechanism, username, password }: KafkaLogin): SASLOptions {
+function saslOptionsOf({ mechanism, username, password }: KafkaCredentials): SASLOptions {
   return { mechanism, username, password } as SASLOptions;
 }
 
-/** Returns a function that creates a pool of connections. Nothing connects yet. */
+/** Returns a function that creates a pool of connections. None is connected yet. */
 export function clusterFactory(
   options: KafkaEventLogOptions,
   {
@@ -253,11 +253,11 @@ export function clusterFactory(
     clientId,
     requestTimeout: requestTimeoutMs,
     connectionTimeout: connectTimeoutMs,
-    // `KafkaLink.retry` tries again, with a deadline.
+    // `KafkaClient.retry` retries, with a deadline.
     retry: { retries: 0 },
     ...(tls === undefined ? {} : { ssl: true, socketFactory: tlsSockets(tls) }),
-    ...(sasl === undefined ? {} : { sasl: loginOf(sasl) }),
-    // Each error is reported once, by the operation that failed. This is for debugging.
+    ...(sasl === undefined ? {} : { sasl: saslOptionsOf(sasl) }),
+    // For debugging: each error is reported once, by the operation that failed.
     logLevel: logLevel.WARN,
     logCreator:
       () =>
@@ -266,14 +266,13 @@ export function clusterFactory(
   });
   return () => {
     let cluster: Cluster | undefined;
-    // The one way in which kafkajs hands out its connections: to assigners of a consumer, which is never connected
-    // itself.
+    // kafkajs exposes its connections only to the assigners of a consumer. The consumer itself is never connected.
     kafka.consumer({
       groupId: 'never-joined',
       allowAutoTopicCreation: false,
       partitionAssigners: [
-        (given) => {
-          cluster = given.cluster;
+        (config) => {
+          cluster = config.cluster;
           return {
             name: '',
             version: 0,

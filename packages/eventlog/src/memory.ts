@@ -1,32 +1,30 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { LocalLog } from './local/local-log.ts';
-import { MemoryEventLog, type MemoryFault } from './memory/event-log.ts';
+import { MemoryEventLog, type ErrorInjector } from './memory/event-log.ts';
 import { MemoryStore } from './memory/store.ts';
 
 export type { MemoryEventLog, MemoryOperation } from './memory/event-log.ts';
 
 export interface MemoryLogOptions {
   readonly clock: Clock;
-  /** Creates a topic's epoch. Default: random; a simulation gives its own. */
+  /** Creates the epoch of a topic. Default: random; a simulation passes its own. */
   epoch?(): string;
-  /** Bound of what a subscription has read and not delivered, records. Default 10,000. */
+  /** Most records that a subscription has read and not delivered. Default: 10,000. */
   readonly queueRecordsMax?: number;
   /**
-   * Most records of one call to a subscriber without a backlog. Default 500. A simulation has fewer, and so more calls.
+   * Most records of one call to a subscriber without a backlog. Default: 500. A simulation uses fewer, for more calls.
    */
   readonly callRecordsMax?: number;
-  /**
-   * How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000.
-   */
+  /** How long a member may take to release a partition; then the next owner gets it anyway, ms. Default: 10,000. */
   readonly handoverMs?: number;
 }
 
 export interface MemoryConnectOptions {
-  /** Called before each operation of this connection, which fails with the error returned. */
-  readonly fault?: MemoryFault;
+  /** Called before each operation of this connection, which fails with the returned error. */
+  readonly fault?: ErrorInjector;
 }
 
-/** One log in memory, with as many connections as there are (simulated) processes. Gone when the process ends. */
+/** A log in memory, with a connection for each (simulated) process. Lost when the process exits. */
 export interface MemoryLog {
   /**
    * Returns a connection that is not started yet. `crash`, `cutOff` and `reconnect` are for tests and the simulation.
@@ -35,11 +33,11 @@ export interface MemoryLog {
 }
 
 /**
- * The log in memory: for tests and for the simulation.
+ * Creates the log in memory, for tests and the simulation.
  *
- * Deterministic under an injected clock: it has no timers, randomness or threads of its own. Subscribers are called and
- * groups rebalance through `clock.after(0, …)`, not in microtasks: so each is an event of its own in the scheduler of a
- * simulation, which may put it before or after any other.
+ * Deterministic under an injected clock: without its own timers, randomness and threads. Subscribers are called, and
+ * groups rebalance, through `clock.after(0, …)` instead of microtasks: each is a separate event for the scheduler of a
+ * simulation, which may reorder it.
  */
 export function createMemoryLog(options: MemoryLogOptions): MemoryLog {
   const { clock } = options;

@@ -9,7 +9,7 @@ function recordsFrom(seq: number, count: number): LogRecord[] {
 
 const seqsOf = (records: readonly LogRecord[]) => records.map(({ seq }) => seq);
 
-test('what is taken comes in the order of its partition, over all pushes, and not beyond the limit', () => {
+test('records are taken in the order of their partition, over all pushes, and not beyond the limit', () => {
   const buffer = new RecordBuffer({ recordsMax: 100, bytesMax: 1_000 });
   const queue = buffer.open('t', 0);
   buffer.push(queue, recordsFrom(0, 3), 30);
@@ -20,7 +20,7 @@ test('what is taken comes in the order of its partition, over all pushes, and no
   assert.equal(buffer.records, 0);
 });
 
-test('many small chunks are taken as one batch, and the chunks stay as they were pushed', () => {
+test('many small chunks are taken as one batch, and the pushed chunks do not change', () => {
   const buffer = new RecordBuffer({ recordsMax: 1_000, bytesMax: 100_000 });
   const queue = buffer.open('t', 0);
   const chunks = Array.from({ length: 200 }, (_, n) => recordsFrom(n * 3, 3));
@@ -37,14 +37,14 @@ test('many small chunks are taken as one batch, and the chunks stay as they were
   assert.ok(chunks.every(({ length }) => length === 3));
 });
 
-test('one chunk that is taken whole is not copied', () => {
+test('a chunk that is taken whole is not copied', () => {
   const buffer = new RecordBuffer({ recordsMax: 100, bytesMax: 1_000 });
   const records = recordsFrom(0, 3);
   buffer.push(buffer.open('t', 0), records, 30);
   assert.equal(buffer.take(10)[0]!.records, records);
 });
 
-test('where not all fits, each partition has its share, and small ones leave theirs to the others', () => {
+test('if not all records fit, each partition has its share, and small ones leave theirs to the others', () => {
   const buffer = new RecordBuffer({ recordsMax: 1_000, bytesMax: 100_000 });
   const [large, small, other] = [0, 1, 2].map((partition) => buffer.open('t', partition));
   buffer.push(large!, recordsFrom(0, 400), 4_000);
@@ -59,7 +59,7 @@ test('where not all fits, each partition has its share, and small ones leave the
   );
 });
 
-test('where there is room for fewer records than partitions, all have their turn', () => {
+test('if fewer records than partitions fit, successive calls take from all partitions', () => {
   const buffer = new RecordBuffer({ recordsMax: 1_000, bytesMax: 100_000 });
   for (let partition = 0; partition < 5; partition++) buffer.push(buffer.open('t', partition), recordsFrom(0, 9), 90);
   const served = new Set<number>();
@@ -67,22 +67,22 @@ test('where there is room for fewer records than partitions, all have their turn
   assert.equal(served.size, 5);
 });
 
-test('at half of a bound there is no room, and no more than the bound is taken in', async () => {
+test('at half of a limit there is no capacity, and no more than the limit is accepted', async () => {
   const buffer = new RecordBuffer({ recordsMax: 10, bytesMax: 1_000 });
   const queue = buffer.open('t', 0);
   assert.equal(buffer.push(queue, recordsFrom(0, 4), 40), 4);
-  assert.ok(buffer.hasRoom());
+  assert.ok(buffer.hasCapacity());
   assert.equal(buffer.push(queue, recordsFrom(4, 8), 80), 6);
-  assert.ok(!buffer.hasRoom());
+  assert.ok(!buffer.hasCapacity());
   assert.equal(buffer.push(queue, recordsFrom(10, 1), 10), 0);
-  const room = buffer.whenRoom();
+  const room = buffer.whenCapacity();
   assert.equal(buffer.take(10)[0]!.records.length, 10);
   await room;
   buffer.push(queue, recordsFrom(10, 1), 500);
-  assert.ok(!buffer.hasRoom(), 'bytes count too');
+  assert.ok(!buffer.hasCapacity(), 'bytes count too');
 });
 
-test('a held queue keeps its records and gives none; a closed one gives up its room and takes nothing in', async () => {
+test('no record is taken from a held queue; a closed one drops its records and accepts none', async () => {
   const buffer = new RecordBuffer({ recordsMax: 10, bytesMax: 1_000 });
   const queue = buffer.open('t', 0);
   buffer.push(queue, recordsFrom(0, 10), 100);
@@ -90,7 +90,7 @@ test('a held queue keeps its records and gives none; a closed one gives up its r
   assert.deepEqual(buffer.take(10), []);
   queue.isHeld = false;
   const [batch] = buffer.take(4);
-  const room = buffer.whenRoom();
+  const room = buffer.whenCapacity();
   buffer.remove(queue);
   await room;
   assert.equal(buffer.records, 0);
@@ -99,7 +99,7 @@ test('a held queue keeps its records and gives none; a closed one gives up its r
   assert.equal(buffer.records, 0);
 });
 
-test('a batch that is put back comes before all that follows it', () => {
+test('a batch that is put back is the first again', () => {
   const buffer = new RecordBuffer({ recordsMax: 10, bytesMax: 1_000 });
   const queue = buffer.open('t', 0);
   buffer.push(queue, recordsFrom(0, 2), 20);
@@ -109,11 +109,11 @@ test('a batch that is put back comes before all that follows it', () => {
   assert.deepEqual(seqsOf(buffer.take(10)[0]!.records), [0, 1, 2, 3]);
 });
 
-test('a buffer that is closed lets the source go on, which then finds nothing taken in', async () => {
+test('a closed buffer wakes its source, and accepts no records', async () => {
   const buffer = new RecordBuffer({ recordsMax: 2, bytesMax: 1_000 });
   const queue = buffer.open('t', 0);
   buffer.push(queue, recordsFrom(0, 2), 20);
-  const room = buffer.whenRoom();
+  const room = buffer.whenCapacity();
   buffer.close();
   await room;
   assert.equal(buffer.push(queue, recordsFrom(2, 1), 10), 0);

@@ -1,6 +1,6 @@
 import type { LogBatch, LogRecord } from './event-log.ts';
 
-/** Records of one partition in one call, where not all fits: smaller batches cost the subscriber more. */
+/** Least records of one partition in a call that does not fit all: smaller batches cost the subscriber more. */
 const shareMin = 50;
 
 interface Chunk {
@@ -8,16 +8,16 @@ interface Chunk {
   readonly bytes: number;
 }
 
-/** The records of one partition of one topic that were read and not delivered. Created by `RecordBuffer.open`. */
+/** The records of one partition that were read and not delivered. Created by `RecordBuffer.open`. */
 export class RecordQueue {
   readonly topic: string;
   readonly partition: number;
-  /** Its records stay, and none is delivered. */
+  /** Whether its records are not to be delivered for now. */
   isHeld = false;
-  /** The partition is not this member's any more: nothing is taken in. */
+  /** Whether the partition is another member's: records are no longer accepted. */
   isClosed = false;
   #chunks: Chunk[] = [];
-  /** Records of the first chunk that were taken. */
+  /** Number of records of the first chunk that were taken. */
   #taken = 0;
   #records = 0;
 
@@ -46,16 +46,16 @@ export class RecordQueue {
     this.#records += chunk.records.length;
   }
 
-  /** Takes the first `count` records, at most as many as there are. One chunk that is taken whole is not copied. */
+  /** Takes at most `count` records from the front. A chunk that is taken whole is not copied. */
   take(count: number): Chunk {
     let records: readonly LogRecord[] = [];
     let merged: LogRecord[] | undefined;
     let bytes = 0;
     let done = 0;
     for (const chunk of this.#chunks) {
-      const room = count - records.length;
-      if (room <= 0) break;
-      const part = this.#takeFrom(chunk, room);
+      const left = count - records.length;
+      if (left <= 0) break;
+      const part = this.#takeFrom(chunk, left);
       bytes += part.bytes;
       if (records.length === 0) records = part.records;
       else {
@@ -71,7 +71,7 @@ export class RecordQueue {
     return { records, bytes };
   }
 
-  /** Takes of the first chunk. The bytes are shared out by the number of records. */
+  /** Takes records of the first chunk, and a share of its bytes by their number. */
   #takeFrom({ records, bytes }: Chunk, count: number): Chunk {
     const start = this.#taken;
     const end = Math.min(start + count, records.length);
@@ -95,9 +95,9 @@ export interface RecordBufferOptions {
 }
 
 /**
- * What a group member has read and not delivered, within bounds. A source reads ahead into it without waiting for the
- * subscriber, and the subscriber never waits for the source. At half of a bound `hasRoom` asks for no more, so that one
- * more answer usually fits. Of an answer that does not fit, the source reads the rest again later.
+ * The records that a group member has read and not delivered, within limits. A source reads ahead into it, and does not
+ * wait for the subscriber. `hasCapacity` is false from half of a limit on, so that one more response usually fits. The
+ * source reads the rest of a response that does not fit again later.
  */
 export class RecordBuffer {
   readonly #options: RecordBufferOptions;
@@ -128,18 +128,18 @@ export class RecordBuffer {
     return queue;
   }
 
-  hasRoom(): boolean {
+  hasCapacity(): boolean {
     const { recordsMax, bytesMax } = this.#options;
     return this.#records < recordsMax / 2 && this.#bytes < bytesMax / 2;
   }
 
-  /** Resolves when there may be room again, or the buffer is closed. */
-  whenRoom(): Promise<void> {
-    if (this.hasRoom() || this.#isClosed) return Promise.resolve();
+  /** Resolves when there may be capacity again, or the buffer is closed. */
+  whenCapacity(): Promise<void> {
+    if (this.hasCapacity() || this.#isClosed) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Takes in as many of the records as fit. Returns how many. */
+  /** Adds the records that fit. Returns their number. */
   push(queue: RecordQueue, records: readonly LogRecord[], bytes: number): number {
     if (this.#isClosed || queue.isClosed) return 0;
     const count = Math.min(records.length, this.#options.recordsMax - this.#records);
@@ -153,12 +153,12 @@ export class RecordBuffer {
     return count;
   }
 
-  /** Takes at most `recordsMax` records of the queues that are not held: of each its share, in turn over the calls. */
+  /** Takes at most `recordsMax` records, a share of each queue that is not held. Each call starts at another queue. */
   take(recordsMax: number): QueuedBatch[] {
     const ready: RecordQueue[] = [];
     for (const queue of this.#queues) if (!queue.isHeld && queue.records > 0) ready.push(queue);
     const share = Math.max(shareMin, Math.floor(recordsMax / (ready.length || 1)));
-    // What small queues leave of their shares goes to the others.
+    // Shares that small queues do not use go to the others.
     let spare = recordsMax;
     for (const { records } of ready) spare -= Math.min(share, records);
     const batches: QueuedBatch[] = [];
@@ -176,11 +176,11 @@ export class RecordBuffer {
       batches.push({ topic: queue.topic, partition: queue.partition, records, bytes, queue });
     }
     this.#turn = first + batches.length;
-    this.#notifyRoom();
+    this.#notifyCapacity();
     return batches;
   }
 
-  /** Puts a batch back to the front of its queue, as if it had not been taken. */
+  /** Returns a batch to the front of its queue. */
   putBack({ queue, records, bytes }: QueuedBatch): void {
     if (this.#isClosed || queue.isClosed) return;
     queue.putBack({ records, bytes });
@@ -188,24 +188,24 @@ export class RecordBuffer {
     this.#bytes += bytes;
   }
 
-  /** Drops the queue with its records. What a source still has for it is not taken in. */
+  /** Drops the queue and its records. Records that a source still pushes are not accepted. */
   remove(queue: RecordQueue): void {
     queue.isClosed = true;
     if (!this.#queues.delete(queue)) return;
     const { records, bytes } = queue.take(queue.records);
     this.#records -= records.length;
     this.#bytes -= bytes;
-    this.#notifyRoom();
+    this.#notifyCapacity();
   }
 
   close(): void {
     this.#isClosed = true;
     for (const queue of this.#queues) this.remove(queue);
-    this.#notifyRoom();
+    this.#notifyCapacity();
   }
 
-  #notifyRoom(): void {
-    if (this.#waiting.length === 0 || !(this.#isClosed || this.hasRoom())) return;
+  #notifyCapacity(): void {
+    if (this.#waiting.length === 0 || !(this.#isClosed || this.hasCapacity())) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();

@@ -10,7 +10,7 @@ function namesTo(count: number, prefix = 'fanout'): string[] {
   return Array.from({ length: count }, (_, n) => `${prefix}-${n}`);
 }
 
-/** Partitions whose owner is not the same in both. */
+/** Returns the partitions whose owner differs. */
 function moved(before: Map<string, number[]>, after: Map<string, number[]>): number {
   let count = 0;
   for (const [name, own] of after) {
@@ -20,7 +20,7 @@ function moved(before: Map<string, number[]>, after: Map<string, number[]>): num
   return count;
 }
 
-test('every partition is assigned exactly once, and no member has more than the bound', () => {
+test('every partition is assigned exactly once, and no member has more than the limit', () => {
   fc.assert(
     fc.property(members, partitionCount, (names, partitions) => {
       const assigned = assignPartitions(names, partitions);
@@ -41,7 +41,7 @@ test('every partition is assigned exactly once, and no member has more than the 
   );
 });
 
-test('the same set of names gives the same assignment, in whatever order and however often they come', () => {
+test('the assignment depends on the set of names alone, not on their order or duplicates', () => {
   fc.assert(
     fc.property(members, partitionCount, fc.integer(), (names, partitions, seed) => {
       const shuffled = [...names, ...names].sort((a, b) => hash(a, seed) - hash(b, seed));
@@ -50,7 +50,7 @@ test('the same set of names gives the same assignment, in whatever order and how
   );
 });
 
-test('the assignment is this one, today and after every change of the code: nodes of two versions must agree', () => {
+test('the assignment does not change with the code: nodes of two versions must agree', () => {
   assert.deepEqual(Object.fromEntries(assignPartitions(['node-a', 'node-b', 'node-c'], 12)), {
     'node-a': [3, 4, 6, 9],
     'node-b': [0, 1, 5, 7, 11],
@@ -69,7 +69,7 @@ test('adding or removing one of N members of at most P/3 moves about P/N partiti
         const names = namesTo(count, `run${run}`);
         const before = assignPartitions(names.slice(0, -1), partitions);
         const after = assignPartitions(names, partitions);
-        // The same number moves whichever way the change goes: what is not in the same hands.
+        // Adding and removing move the same number: the partitions whose owner differs.
         const ratio = moved(before, after) / (partitions / count);
         sum += ratio;
         worst = Math.max(worst, ratio);
@@ -81,7 +81,7 @@ test('adding or removing one of N members of at most P/3 moves about P/N partiti
   assert.ok(worst <= 4, `at worst ${worst.toFixed(2)} P/N`);
 });
 
-test('the order of stand-ins has every member once, and stays the same for those that remain when one goes', () => {
+test('the order of successors has every member once, and does not change for the others when one is removed', () => {
   fc.assert(
     fc.property(members, fc.nat(255), (names, partition) => {
       const order = rendezvousOrder(names, partition);
@@ -98,7 +98,7 @@ test('the order of stand-ins has every member once, and stays the same for those
   );
 });
 
-test('members with similar names get their share of first places', () => {
+test('members with similar names are first equally often', () => {
   const names = namesTo(10);
   const firsts = new Map<string, number>();
   for (let partition = 0; partition < 10_000; partition++) {
@@ -108,7 +108,7 @@ test('members with similar names get their share of first places', () => {
   for (const name of names) assert.ok(Math.abs(firsts.get(name)! - 1_000) < 150, `${name}: ${firsts.get(name)}`);
 });
 
-test('no members: nothing is assigned; a number of partitions that cannot be is refused', () => {
+test('without members nothing is assigned; an invalid number of partitions is refused', () => {
   assert.deepEqual(assignPartitions([], 12), new Map());
   assert.deepEqual(assignPartitions(['a'], 0), new Map([['a', []]]));
   assert.throws(() => assignPartitions(['a'], -1), { code: 'invalid_config' });

@@ -3,30 +3,29 @@ import { TailraceError } from '@tailrace/protocol/error';
 /**
  * Rendezvous (highest random weight) hashing over stable names, with bounded load: which member gets which partition.
  *
- * Every pair of member and partition has a pseudo-random weight. A partition goes to the member with the highest weight
- * for it; so a member that comes or goes changes only what it gains or loses. Plain, that leaves some members with far
- * more than others; therefore no member takes more than ceil(1.25 · P/N): partitions are placed one after the other,
- * each with its heaviest member that still has room.
+ * Every pair of member and partition has a pseudo-random weight. A partition is assigned to the member with the highest
+ * weight for it, so that an added or removed member moves only its own partitions. This alone gives some members far
+ * more partitions than others. Therefore no member has more than ceil(1.25 · P/N): partitions are placed one after the
+ * other, each with the member of the highest weight that is below the limit.
  *
- * What moves when one of N members comes or goes, as measured over N = 2 … 16 with 50 sets of names each, in units of
- * P/N: on average
- * 1.04, at worst 1.5 for P = 256; 1.24 and 2.5 for P = 64; 1.33 and 3.4 for P = 48. With fewer than about three
- * partitions a member the bound itself pushes partitions around (P = 12: 1.55 and, for N = 15, 10, which is 8
- * partitions): have P ≥ 3 · N.
+ * Partitions that move when one of N members is added or removed, measured over N = 2 … 16 with 50 sets of names each,
+ * in units of P/N: 1.04 on average and at most 1.5 for P = 256; 1.24 and 2.5 for P = 64; 1.33 and 3.4 for P = 48. With
+ * fewer than about three partitions per member the limit itself moves partitions (P = 12: 1.55, and 10 for N = 15,
+ * which is 8 partitions): use P ≥ 3 · N.
  *
  * Thaler & Ravishankar, "Using name-based mappings to increase hit rates", IEEE/ACM Transactions on Networking 6(1),
  * 1998. Mirrokni, Thorup & Zadimoghaddam, "Consistent hashing with bounded loads", arXiv:1608.01350, 2016.
  */
 const loadFactor = 1.25;
 
-/** The most partitions that one of `memberCount` members gets. */
+/** Returns the most partitions of one of `memberCount` members. */
 export function partitionsMax(memberCount: number, partitions: number): number {
   return Math.ceil((loadFactor * partitions) / memberCount);
 }
 
 /**
- * By member: its partitions, ascending; a member without any has an empty list. The same for the same set of names, in
- * whatever order they come; a name that comes twice counts once. No members: an empty map.
+ * Returns the partitions of each member, ascending; an empty list for a member without partitions. Depends on the set
+ * of names alone: their order and duplicates do not matter. Returns an empty map for no members.
  */
 export function assignPartitions(members: readonly string[], partitions: number): Map<string, number[]> {
   assertPartitions(partitions);
@@ -38,8 +37,8 @@ export function assignPartitions(members: readonly string[], partitions: number)
   for (const partition of placingOrder(partitions)) {
     let best: number[] | undefined;
     let bestWeight = -1;
-    // Names are sorted and a later one must be strictly heavier: equal weights fall to the first name, everywhere
-    // alike.
+    // Names are sorted and a later one must have a higher weight: with equal weights the first name wins, in every
+    // process.
     for (let n = 0; n < names.length; n++) {
       const weight = weightOf(hashes[n]!, partition);
       if (weight <= bestWeight) continue;
@@ -54,7 +53,9 @@ export function assignPartitions(members: readonly string[], partitions: number)
   return assigned;
 }
 
-/** The members by descending weight for a partition: who stands in when those before are gone, load not considered. */
+/**
+ * Returns the members by descending weight for a partition: each is the successor of those before it, without limits.
+ */
 export function rendezvousOrder(members: readonly string[], partition: number): string[] {
   return [...new Set(members)]
     .sort()
@@ -64,8 +65,8 @@ export function rendezvousOrder(members: readonly string[], partition: number): 
 }
 
 /**
- * The order in which partitions are placed: by a hash of their own, the same for every set of members. In the order of
- * their numbers, the last partitions would always be the ones that move when the members change.
+ * Returns the order in which partitions are placed: by a hash, the same for every set of members. In the order of their
+ * numbers, the last partitions would move at every change of the members.
  */
 function placingOrder(partitions: number): number[] {
   return Array.from({ length: partitions }, (_, partition) => ({ partition, rank: mix(partition ^ 0x9e3779b9) }))
@@ -77,7 +78,7 @@ function weightOf(nameHash: number, partition: number): number {
   return mix(nameHash ^ mix(partition + 0x7f4a7c15));
 }
 
-/** FNV-1a over UTF-16 code units, 32 bits, then mixed: names that differ in one digit must not have similar weights. */
+/** Returns FNV-1a over UTF-16 code units, 32 bits, mixed: names that differ in one digit have different weights. */
 function hashOfName(name: string): number {
   let hash = 0x811c9dc5;
   for (let n = 0; n < name.length; n++) hash = Math.imul(hash ^ name.charCodeAt(n), 0x01000193);
@@ -94,5 +95,5 @@ function mix(value: number): number {
 
 function assertPartitions(partitions: number): void {
   if (Number.isInteger(partitions) && partitions >= 0) return;
-  throw new TailraceError('invalid_config', `the number of partitions must be a whole number, not ${partitions}`);
+  throw new TailraceError('invalid_config', `partitions: expected an integer of 0 or more, got ${partitions}`);
 }

@@ -5,7 +5,7 @@ import type { Membership, Source } from './group-ports.ts';
 export interface StartPositionsRequest {
   readonly topics: readonly string[];
   readonly partitions: readonly number[];
-  /** What the subscriber answered, without promises. */
+  /** The answer of the subscriber, without promises. */
   readonly given: StartPositions | undefined;
   readonly membership: Pick<Membership, 'committed'>;
   readonly source: Pick<Source, 'firstPositions'>;
@@ -16,8 +16,8 @@ export interface StartPositionsRequest {
 export type KnownPositions = ReadonlyMap<string, readonly number[]>;
 
 /**
- * Returns where gained partitions start: at what the subscriber answered, else at what the group committed, else at the
- * first position. Asks for the second and third only where they are needed. Rejects where they cannot be had now.
+ * Resolves with the start positions of gained partitions: from the subscriber, else the committed position of the
+ * group, else the first position. Requests the latter two only if needed, and rejects as these requests do.
  */
 export async function startPositionsOf(request: StartPositionsRequest): Promise<KnownPositions> {
   const { topics, partitions, given, membership, source, report } = request;
@@ -49,12 +49,12 @@ export async function startPositionsOf(request: StartPositionsRequest): Promise<
   return positions as KnownPositions;
 }
 
-/** Whether the subscriber answered with a promise for the partition. */
+/** Returns whether the subscriber has answered with a promise for the partition. */
 export function startsLater(topics: readonly string[], partition: number, given: StartPositions | undefined): boolean {
   return topics.some((topic) => typeof given?.[topic]?.[partition] === 'object');
 }
 
-/** Resolves with what was answered for the partition when all of it is known. Rejects as one of its promises does. */
+/** Resolves with the start positions of the partition when all are known. Rejects as one of its promises does. */
 export async function resolvedStarts(
   topics: readonly string[],
   partition: number,

@@ -1,11 +1,9 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { NewRecord, TopicSpec } from './event-log.ts';
 
-/** A key is a device path (200 bytes) or a short name; the embedded log keeps it in an index whose keys are bounded. */
+/** A key is a device path (200 bytes) or a short name. The embedded log has an index whose keys are bounded. */
 const keyBytesMax = 1_024;
-/**
- * Key, value and headers together. Kafka's own default for a batch is 1 MB; one record must leave room for its frame.
- */
+/** Key, value and headers together. Kafka's default for a batch is 1 MB, which includes the overhead of a record. */
 const recordBytesMax = 1_000_000;
 const headersMax = 32;
 export const partitionsMax = 10_000;
@@ -25,33 +23,29 @@ export function assertTopicSpec(spec: TopicSpec): void {
   }
 }
 
-/** Names of topics, groups and members: what Kafka allows, so that every adapter allows the same. */
+/** Throws `invalid_config` for a name that Kafka does not allow, so that every adapter allows the same names. */
 export function assertName(what: 'topic' | 'group' | 'member', name: string): void {
   if (name.length <= nameBytesMax && /^[A-Za-z0-9._-]+$/.test(name) && name !== '.' && name !== '..') return;
   const expected = `expected 1 to ${nameBytesMax} letters, digits, ".", "_" and "-", not "." or ".." alone`;
   throw new TailraceError('invalid_config', `name of a ${what}: ${expected}, got ${shown(name)}`);
 }
 
-/**
- * Throws `invalid_config` where a topic exists with another number of partitions, or the other way of keeping records.
- */
-export function assertSameTopic(existing: TopicSpec, asked: TopicSpec): void {
+/** Throws `invalid_config` if a topic exists with another number of partitions, or another cleanup policy. */
+export function assertSameTopic(existing: TopicSpec, requested: TopicSpec): void {
   const topic = `topic ${shown(existing.name)}`;
-  if (existing.partitions !== asked.partitions) {
-    const wrong = `expected ${asked.partitions} partitions, got ${existing.partitions}`;
-    const advice = `ask for ${existing.partitions}, or use another topic prefix`;
+  if (existing.partitions !== requested.partitions) {
+    const wrong = `expected ${requested.partitions} partitions, got ${existing.partitions}`;
+    const advice = `use ${existing.partitions}, or another topic prefix`;
     throw new TailraceError('invalid_config', `${topic}: ${wrong}; ${advice}`);
   }
-  if ((existing.compacted ?? false) !== (asked.compacted ?? false)) {
+  if ((existing.compacted ?? false) !== (requested.compacted ?? false)) {
     const [got, expected] = existing.compacted === true ? ['compacted', 'plain'] : ['plain', 'compacted'];
     const wrong = `expected a ${expected} topic, got a ${got} one`;
     throw new TailraceError('invalid_config', `${topic}: ${wrong}; use another topic prefix`);
   }
 }
 
-/**
- * Throws `too_large` where a record is over a limit, with its size and the limit. Returns the bytes that it counts for.
- */
+/** Returns the size of a record, bytes. Throws `too_large` beyond a limit, with the size and the limit. */
 export function recordBytes(record: NewRecord): number {
   const keyBytes = Buffer.byteLength(record.key);
   if (keyBytes > keyBytesMax) {
@@ -75,9 +69,7 @@ export function recordBytes(record: NewRecord): number {
   return bytes;
 }
 
-/**
- * Throws `invalid_config` where topics that are read together differ in their number of partitions, or there is none.
- */
+/** Throws `invalid_config` if topics of a subscription differ in their number of partitions, or there is none. */
 export function assertSamePartitions(topics: readonly { readonly name: string; readonly partitions: number }[]): void {
   if (new Set(topics.map(({ partitions }) => partitions)).size === 1) return;
   const got = topics.map(({ name, partitions }) => `${name} with ${partitions}`).join(', ') || 'none';

@@ -8,7 +8,7 @@ const deadlineMs = 60_000;
 export const partitions = 6;
 export const until = <T>(promise: string, check: () => T | Promise<T>) => eventually(promise, deadlineMs, check);
 
-/** Appends one record to each partition at a time until stopped. Notes what was acknowledged and what was not. */
+/** Appends records to each partition, one at a time, until stopped. Collects acknowledged records and errors. */
 export function startAppending(eventLog: EventLog, topic: string) {
   const acknowledged: string[] = [];
   const failures: unknown[] = [];
@@ -23,7 +23,7 @@ export function startAppending(eventLog: EventLog, topic: string) {
           acknowledged.push(text);
         } catch (thrown) {
           failures.push(thrown);
-          // The test has ended without stopping: every further append would be refused at once.
+          // The test is complete without a stop: every further append is refused at once.
           if (isTailraceError(thrown) && thrown.code === 'closed') return;
         }
       }
@@ -39,7 +39,7 @@ export function startAppending(eventLog: EventLog, topic: string) {
   };
 }
 
-/** What is in the topic, by partition. Fails where a text stands there twice or out of order. */
+/** Returns the texts in the topic. Fails if a partition has duplicates or texts out of order. */
 export async function assertOnceAndInOrder(eventLog: EventLog, topic: string): Promise<Set<string>> {
   const all = new Set<string>();
   for (const partition of numbersTo(partitions)) {
@@ -52,23 +52,20 @@ export async function assertOnceAndInOrder(eventLog: EventLog, topic: string): P
   return all;
 }
 
-/**
- * Everything in the log came to the member, also where it lost its partitions in between and started again at what it
- * had committed.
- */
+/** Asserts that the member has received every record, possibly again after a rebalance. */
 export async function assertReceivedAtLeastOnce(eventLog: EventLog, topic: string, member: Member): Promise<void> {
   const bounds = await eventLog.bounds(topic);
   for (const [partition, { next }] of bounds.entries()) {
     const seqs = () => new Set(seqsOf(member.received(topic, partition)));
-    await until(`partition ${partition} came whole`, () => seqs().size === next);
+    await until(`partition ${partition} is complete`, () => seqs().size === next);
   }
 }
 
-/** Everything in the log came to the member, once. */
+/** Asserts that the member has received every record once. */
 export async function assertReceivedAll(eventLog: EventLog, topic: string, member: Member): Promise<void> {
   const bounds = await eventLog.bounds(topic);
   for (const [partition, { next }] of bounds.entries()) {
-    await until(`partition ${partition} came whole`, () => member.received(topic, partition).length >= next);
+    await until(`partition ${partition} is complete`, () => member.received(topic, partition).length >= next);
     assert.deepEqual(seqsOf(member.received(topic, partition)), numbersTo(next));
   }
 }

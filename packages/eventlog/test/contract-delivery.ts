@@ -15,7 +15,7 @@ import {
   unique,
 } from './support.ts';
 
-/** What the batches of one call hold, for comparing calls. */
+/** Returns the contents of the batches of one call, to compare calls. */
 function contentsOf(batches: readonly LogBatch[]): [string, number, number[]][] {
   return batches.map((batch) => [batch.topic, batch.partition, seqsOf(batch.records)]);
 }
@@ -24,13 +24,13 @@ export function deliveryPromises(contract: Contract): void {
   const until = <T>(promise: string, check: () => T | Promise<T>) => eventually(promise, contract.deadlineMs, check);
   const alone = (topics: readonly string[]) => ({ topics, group: unique('group'), member: 'a' });
 
-  test('a member alone gets every record, those before it and those after, in the order of each partition', async () => {
+  test('a single member gets every record, earlier and later ones, in the order of each partition', async () => {
     const topic = await newTopic(contract.eventLog(), 3);
     await fill(contract.eventLog(), topic, 3, 50);
     const member = await createMember(contract.eventLog(), alone([topic]));
-    await until('the old ones came', () => member.receivedCount() === 150);
+    await until('the earlier ones are received', () => member.receivedCount() === 150);
     await fill(contract.eventLog(), topic, 3, 50, 50);
-    await until('the new ones came', () => member.receivedCount() === 300);
+    await until('the later ones are received', () => member.receivedCount() === 300);
     for (const partition of numbersTo(3)) {
       assert.deepEqual(seqsOf(member.received(topic, partition)), numbersTo(100));
       assert.deepEqual(
@@ -41,7 +41,7 @@ export function deliveryPromises(contract: Contract): void {
     await stopAll([member]);
   });
 
-  test('the assignment comes before any record, with all partitions gained', async () => {
+  test('the assignment is before any record, with all partitions gained', async () => {
     const topic = await newTopic(contract.eventLog(), 4);
     await fill(contract.eventLog(), topic, 4, 1);
     let recordsBefore = -1;
@@ -57,7 +57,7 @@ export function deliveryPromises(contract: Contract): void {
         count++;
       },
     });
-    await until('everything came', () => member.receivedCount() === 4);
+    await until('everything is received', () => member.receivedCount() === 4);
     assert.equal(recordsBefore, 0);
     const first = member.assignments[0]!;
     assert.deepEqual([...first.partitions].sort(), numbersTo(4));
@@ -66,34 +66,34 @@ export function deliveryPromises(contract: Contract): void {
     await stopAll([member]);
   });
 
-  test('a single record comes by itself, without later ones pushing it', async () => {
+  test('a single record is delivered without waiting for later ones', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
     const member = await createMember(contract.eventLog(), { ...alone([topic]), flushMs: 20 });
     await until('assigned', () => member.partitions().length === 2);
     for (let n = 0; n < 5; n++) {
       await fill(contract.eventLog(), topic, 1, 1, n);
-      await until(`record ${n} came`, () => member.receivedCount() === n + 1);
+      await until(`record ${n} is received`, () => member.receivedCount() === n + 1);
     }
     await stopAll([member]);
   });
 
-  test('reading starts where onAssigned says, by topic and partition, else at the first record', async () => {
+  test('reading starts at the positions of onAssigned, by topic and partition, else at the first record', async () => {
     const topic = await newTopic(contract.eventLog(), 3);
     await fill(contract.eventLog(), topic, 3, 10);
     const member = await createMember(contract.eventLog(), {
       ...alone([topic]),
       start: () => ({ [topic]: { 0: 7, 2: 10 } }),
     });
-    await until('the chosen came', () => member.receivedCount() === 13);
+    await until('the selected records are received', () => member.receivedCount() === 13);
     await fill(contract.eventLog(), topic, 3, 1, 10);
-    await until('the next came', () => member.receivedCount() === 16);
+    await until('the next records are received', () => member.receivedCount() === 16);
     assert.deepEqual(seqsOf(member.received(topic, 0)), numbersTo(11, 7));
     assert.deepEqual(seqsOf(member.received(topic, 1)), numbersTo(11));
     assert.deepEqual(seqsOf(member.received(topic, 2)), [10]);
     await stopAll([member]);
   });
 
-  test('a start that is not known yet holds up its own partition alone, also over changes of the group', async () => {
+  test('a pending start position delays its own partition alone, also over changes of the group', async () => {
     const topic = await newTopic(contract.eventLog(), 3);
     const group = unique('group');
     await fill(contract.eventLog(), topic, 3, 10);
@@ -104,20 +104,20 @@ export function deliveryPromises(contract: Contract): void {
       start: ({ gained }) =>
         gained.includes(1) ? { [topic]: { 0: 4, 1: start.promise, 2: unknown.promise } } : undefined,
     });
-    await until('what has a start came', () => member.receivedCount() === 6);
+    await until('the partition with a start position is read', () => member.receivedCount() === 6);
     await fill(contract.eventLog(), topic, 3, 1, 10);
-    await until('and goes on', () => member.receivedCount() === 7);
+    await until('it continues', () => member.receivedCount() === 7);
     assert.deepEqual(seqsOf(member.received(topic, 1)), []);
     unknown.reject(new Error('never'));
-    await until('the fault is reported', () => member.errors.some(({ message }) => message.includes('never')));
+    await until('the error is reported', () => member.errors.some(({ message }) => message.includes('never')));
     start.resolve(8);
-    await until('what was waited for came', () => member.received(topic, 1).length === 3);
+    await until('the partition of the pending start is read', () => member.received(topic, 1).length === 3);
     assert.deepEqual(seqsOf(member.received(topic, 1)), [8, 9, 10]);
     assert.deepEqual(seqsOf(member.received(topic, 2)), []);
     await stopAll([member]);
   });
 
-  test('a start that becomes known after its partition was lost starts nothing', async () => {
+  test('a start position that is known after its partition was lost has no effect', async () => {
     const topic = await newTopic(contract.eventLog(), 6);
     const group = unique('group');
     await fill(contract.eventLog(), topic, 6, 2);
@@ -131,11 +131,11 @@ export function deliveryPromises(contract: Contract): void {
       ...{ topics: [topic], group, member: 'a' },
       start: ({ gained }) => never(topic, gained),
     });
-    await until('it has all', () => first.partitions().length === 6);
+    await until('it has all partitions', () => first.partitions().length === 6);
     const second = await createMember(contract.eventLog(), { topics: [topic], group, member: 'b' });
     await until('they share', () => first.partitions().length < 6 && second.partitions().length > 0);
     for (const resolve of starts) resolve(0);
-    await until('each has what is its own', () => first.receivedCount() + second.receivedCount() >= 12);
+    await until('each has its partitions', () => first.receivedCount() + second.receivedCount() >= 12);
     for (const member of [first, second]) {
       for (const partition of numbersTo(6)) {
         const isOwn = member.partitions().includes(partition);
@@ -145,17 +145,17 @@ export function deliveryPromises(contract: Contract): void {
     await stopAll([first, second]);
   });
 
-  test('where onAssigned says nothing, reading starts at what the group committed, also for another member', async () => {
+  test('without a position of onAssigned reading starts at the commit of the group, also for another member', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
     const group = unique('group');
     await fill(contract.eventLog(), topic, 2, 10);
     const first = await createMember(contract.eventLog(), { topics: [topic], group, member: 'a' });
-    await until('everything came', () => first.receivedCount() === 20);
+    await until('everything is received', () => first.receivedCount() === 20);
     first.subscription.commit(topic, 0, 3);
     first.subscription.commit(topic, 0, 6);
     await stopAll([first]);
     const second = await createMember(contract.eventLog(), { topics: [topic], group, member: 'b' });
-    await until('the uncommitted came', () => second.receivedCount() === 14);
+    await until('the uncommitted records are received', () => second.receivedCount() === 14);
     assert.deepEqual(seqsOf(second.received(topic, 0)), numbersTo(10, 6));
     assert.deepEqual(seqsOf(second.received(topic, 1)), numbersTo(10));
     await stopAll([second]);
@@ -165,31 +165,31 @@ export function deliveryPromises(contract: Contract): void {
       member: 'c',
       start: () => ({ [topic]: { 0: 2 } }),
     });
-    await until('a start position goes before the committed one', () => third.receivedCount() === 18);
+    await until('a start position overrides the committed one', () => third.receivedCount() === 18);
     assert.deepEqual(seqsOf(third.received(topic, 0)), numbersTo(10, 2));
     await stopAll([third]);
   });
 
-  test('a position that is forgotten means the first record kept', async () => {
+  test('a deleted start position means the first retained record', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     await fill(contract.eventLog(), topic, 1, 20);
     await contract.harness().forget(topic, 0, 8);
     const member = await createMember(contract.eventLog(), { ...alone([topic]), start: () => ({ [topic]: { 0: 3 } }) });
-    await until('the kept ones came', () => member.receivedCount() === 12);
+    await until('the retained records are received', () => member.receivedCount() === 12);
     assert.deepEqual(seqsOf(member.received(topic, 0)), numbersTo(20, 8));
     await stopAll([member]);
   });
 
-  test('two groups each get everything', async () => {
+  test('two groups each get every record', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
     const one = await createMember(contract.eventLog(), alone([topic]));
     const two = await createMember(contract.eventLog(), alone([topic]));
     await fill(contract.eventLog(), topic, 2, 20);
-    await until('both have all', () => one.receivedCount() === 40 && two.receivedCount() === 40);
+    await until('both have received all', () => one.receivedCount() === 40 && two.receivedCount() === 40);
     await stopAll([one, two]);
   });
 
-  test('while a call is pending no other comes; what arrives waits and then comes from several partitions at once', async () => {
+  test('while a call is pending there is no other; records wait, and are delivered from several partitions at once', async () => {
     const topic = await newTopic(contract.eventLog(), 4);
     const gate = createGate();
     const member = await createMember(contract.eventLog(), { ...alone([topic]), onCall: () => gate.opened });
@@ -197,19 +197,19 @@ export function deliveryPromises(contract: Contract): void {
     await until('the first call is pending', () => member.running() === 1);
     const before = member.receivedCount();
     await fill(contract.eventLog(), topic, 4, 10, 1);
-    await until('the rest waits', () => member.subscription.queue().records === 41 - before);
+    await until('the others wait', () => member.subscription.queue().records === 41 - before);
     assert.equal(member.calls.length, 1);
     gate.open();
-    await until('everything came', () => member.receivedCount() === 41);
+    await until('everything is received', () => member.receivedCount() === 41);
     assert.ok(
       member.calls.some((batches) => new Set(batches.map((batch) => batch.partition)).size > 1),
       'one call with several partitions',
     );
-    await until('nothing waits any more', () => member.subscription.queue().records === 0);
+    await until('the queue is empty', () => member.subscription.queue().records === 0);
     await stopAll([member]);
   });
 
-  test('a slow subscriber holds at most its queue; everything arrives when it goes on', async () => {
+  test('a slow subscriber has at most its queue of records; all are received when it continues', async () => {
     const queueRecordsMax = 100;
     const harness = await contract.options.create({ queueRecordsMax });
     try {
@@ -232,10 +232,10 @@ export function deliveryPromises(contract: Contract): void {
         await fill(eventLog, topic, 3, 100, 1 + n * 100);
         fullest.push(member.subscription.queue().records);
       }
-      await until('something waits', () => member.subscription.queue().records > 0);
+      await until('records wait', () => member.subscription.queue().records > 0);
       assert.equal(member.calls.length, 1, 'no second call');
       gate.open();
-      await until('everything came', () => {
+      await until('everything is received', () => {
         fullest.push(member.subscription.queue().records);
         return member.receivedCount() === 3_003;
       });
@@ -251,7 +251,7 @@ export function deliveryPromises(contract: Contract): void {
     }
   });
 
-  test('a rejection is reported and the same batches come again, before anything newer', async () => {
+  test('a rejection is reported, and the same batches are delivered again before newer ones', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
     await fill(contract.eventLog(), topic, 2, 5);
     const seen: ReturnType<typeof contentsOf>[] = [];
@@ -264,7 +264,7 @@ export function deliveryPromises(contract: Contract): void {
       },
     });
     const repeated = () => seen.slice(0, 2).flatMap((batches) => batches.flatMap(([, , seqs]) => seqs)).length;
-    await until('everything came', () => seen.length > 2 && member.receivedCount() === 20 + repeated());
+    await until('everything is received', () => seen.length > 2 && member.receivedCount() === 20 + repeated());
     assert.deepEqual(seen[1], seen[0]);
     assert.deepEqual(seen[2], seen[0]);
     assert.ok(member.errors.some((error) => /no to call 1/.test(`${error.message} ${error.cause}`)));
@@ -276,7 +276,7 @@ export function deliveryPromises(contract: Contract): void {
     await member.subscription.stop();
   });
 
-  test('a subscriber that throws at once is treated as one that rejects', async () => {
+  test('a subscriber that throws synchronously is treated as one that rejects', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     await fill(contract.eventLog(), topic, 1, 3);
     let calls = 0;
@@ -293,13 +293,13 @@ export function deliveryPromises(contract: Contract): void {
       },
       onError: (error) => errors.push(error),
     });
-    await until('the records came again', () => seqs.length === 3);
+    await until('the records are delivered again', () => seqs.length === 3);
     assert.deepEqual(seqs, [0, 1, 2]);
     assert.ok(errors.length >= 1);
     await subscription.stop();
   });
 
-  test('stop waits for the call under way, writes what it commits, and no call comes after it', async () => {
+  test('stop waits for the call in progress and writes its commits; there is no call after it', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
     const group = unique('group');
     const gate = createGate();
@@ -320,7 +320,7 @@ export function deliveryPromises(contract: Contract): void {
     assert.equal(member.running(), 0);
     const calls = member.calls.length;
     const witness = await createMember(contract.eventLog(), alone([topic]));
-    await until('another group gets everything', () => witness.receivedCount() === 41);
+    await until('another group gets every record', () => witness.receivedCount() === 41);
     assert.equal(member.calls.length, calls);
     await until('the commit is written', async () => (await contract.eventLog().lag(group, topic))[0] === 20);
     await stopAll([member, witness]);
@@ -335,7 +335,7 @@ export function deliveryPromises(contract: Contract): void {
       commits: true,
       start: () => ({ [two]: { 1: 15 } }),
     });
-    await until('everything came', () => member.receivedCount() === 40 + 65);
+    await until('everything is received', () => member.receivedCount() === 40 + 65);
     for (const partition of numbersTo(4)) {
       assert.deepEqual(seqsOf(member.received(one, partition)), numbersTo(10));
       assert.deepEqual(seqsOf(member.received(two, partition)), numbersTo(20, partition === 1 ? 15 : 0));

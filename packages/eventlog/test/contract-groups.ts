@@ -15,40 +15,41 @@ export function groupPromises(contract: Contract): void {
     return (member: string) => createMember(contract.eventLog(), { topics, group, member, commits });
   }
 
-  /** Appends without pause until stopped; resolves with the number of records that each partition then has. */
+  /** Appends without pause until stopped. `stop` resolves with the number of records of each partition. */
   function startLoad(topics: readonly string[]) {
     let stopped = false;
-    let rounds = 0;
+    let appendCount = 0;
     const running = (async () => {
       while (!stopped) {
-        for (const topic of topics) await fill(contract.eventLog(), topic, partitions, 1, rounds);
-        rounds++;
-        // A log in memory answers at once: without this no other code would ever have a turn.
+        for (const topic of topics) await fill(contract.eventLog(), topic, partitions, 1, appendCount);
+        appendCount++;
+        // A log in memory answers in the same turn: without this no other code would run.
         await nextTurn();
       }
     })();
     return {
-      rounds: () => rounds,
+      appendCount: () => appendCount,
       async stop(): Promise<number> {
         stopped = true;
         await running;
-        return rounds;
+        return appendCount;
       },
     };
   }
 
   /**
-   * Nothing skipped over all members; and each member's own stretch of a partition that it never lost has no repeats.
+   * Asserts that the members together have every record, and that a member has no duplicates and gaps in a partition
+   * that it has never lost.
    */
   function assertComplete(topic: string, members: readonly Member[], count: number): void {
     for (const partition of numbersTo(partitions)) {
       const seqs = new Set(members.flatMap((member) => seqsOf(member.received(topic, partition))));
-      assert.equal(seqs.size, count, `all ${count} records of partition ${partition} came to a member`);
+      assert.equal(seqs.size, count, `all ${count} records of partition ${partition} were received`);
       for (const member of members) {
         if (member.assignments.some((assignment) => assignment.lost.includes(partition))) continue;
         const own = seqsOf(member.received(topic, partition));
         if (own.length === 0) continue;
-        assert.deepEqual(own, numbersTo(own[0]! + own.length, own[0]!), `${member.name} kept partition ${partition}`);
+        assert.deepEqual(own, numbersTo(own[0]! + own.length, own[0]!), `${member.name} retained partition ${partition}`);
       }
     }
   }
@@ -62,7 +63,7 @@ export function groupPromises(contract: Contract): void {
     for (const name of ['node-b', 'node-c']) {
       members.push(await join(name));
       await settled(members, partitions, contract.deadlineMs);
-      assert.ok(members[0]!.generation() > generation, 'the generation grows');
+      assert.ok(members[0]!.generation() > generation, 'the generation increases');
       generation = members[0]!.generation();
       const expected = assignPartitions(
         members.map((member) => member.name),
@@ -78,7 +79,7 @@ export function groupPromises(contract: Contract): void {
     await stopAll(members);
   });
 
-  test('a member that stops hands its partitions over, and they go on where it committed', async () => {
+  test('the partitions of a stopped member continue at its commits', async () => {
     const topic = await newTopic(contract.eventLog(), partitions);
     const group = unique('group');
     const join = joiner([topic], group);
@@ -86,14 +87,14 @@ export function groupPromises(contract: Contract): void {
     await settled([a, b], partitions, contract.deadlineMs);
     const before = a.generation();
     await fill(contract.eventLog(), topic, partitions, 10);
-    await until('both have theirs', () => a.receivedCount() + b.receivedCount() === partitions * 10);
+    await until('both have received their records', () => a.receivedCount() + b.receivedCount() === partitions * 10);
     const handedOver = a.partitions();
     assert.ok(handedOver.length > 0);
     await a.subscription.stop();
     await settled([b], partitions, contract.deadlineMs);
     assert.ok(b.generation() > before);
     await fill(contract.eventLog(), topic, partitions, 10, 10);
-    await until('the next owner has the rest', () => a.receivedCount() + b.receivedCount() === partitions * 20);
+    await until('the next owner has received the rest', () => a.receivedCount() + b.receivedCount() === partitions * 20);
     for (const partition of numbersTo(partitions)) {
       const expected = handedOver.includes(partition) ? numbersTo(20, 10) : numbersTo(20);
       assert.deepEqual(seqsOf(b.received(topic, partition)), expected);
@@ -101,27 +102,27 @@ export function groupPromises(contract: Contract): void {
     await stopAll([a, b]);
   });
 
-  test('under load, others join and leave: kept partitions go on where they were, and nothing is skipped', async () => {
+  test('under load, members join and leave: retained partitions continue at their position, and nothing is skipped', async () => {
     const topics = [await newTopic(contract.eventLog(), partitions), await newTopic(contract.eventLog(), partitions)];
     const group = unique('group');
     const join = joiner(topics, group);
     const load = startLoad(topics);
     const a = await join('node-a');
     await settled([a], partitions, contract.deadlineMs);
-    await until('it flows', () => a.receivedCount() > 200);
+    await until('it receives', () => a.receivedCount() > 200);
     const b = await join('node-b');
     await settled([a, b], partitions, contract.deadlineMs);
-    await until('it flows to the second', () => b.receivedCount() > 200);
+    await until('the second receives', () => b.receivedCount() > 200);
     const c = await join('node-c');
     await settled([a, b, c], partitions, contract.deadlineMs);
-    await until('it flows to the third', () => c.receivedCount() > 200);
+    await until('the third receives', () => c.receivedCount() > 200);
     await b.subscription.stop();
     await settled([a, c], partitions, contract.deadlineMs);
-    const rounds = load.rounds();
-    await until('it flows on', () => load.rounds() > rounds + 10);
+    const appendCount = load.appendCount();
+    await until('it continues', () => load.appendCount() > appendCount + 10);
     const count = await load.stop();
     for (const topic of topics) {
-      await until('everything came', () => {
+      await until('everything is received', () => {
         assertComplete(topic, [a, b, c], count);
         return true;
       });
@@ -133,7 +134,7 @@ export function groupPromises(contract: Contract): void {
     await stopAll([a, b, c]);
   });
 
-  test('a member that comes back under its name gets what it had', async () => {
+  test('a member that restarts under its name gets the partitions that it had', async () => {
     const topic = await newTopic(contract.eventLog(), partitions);
     const join = joiner([topic], unique('group'));
     const [a, b] = [await join('node-a'), await join('node-b')];
@@ -150,12 +151,12 @@ export function groupPromises(contract: Contract): void {
     await stopAll([a, b, again]);
   });
 
-  test('the next owner may start where it knows the group to be, which is not what was committed', async () => {
+  test('the next owner may start at its own position instead of the commit', async () => {
     const topic = await newTopic(contract.eventLog(), partitions);
     const group = unique('group');
     await fill(contract.eventLog(), topic, partitions, 10);
     const a = await createMember(contract.eventLog(), { topics: [topic], group, member: 'node-a' });
-    await until('everything came', () => a.receivedCount() === partitions * 10);
+    await until('everything is received', () => a.receivedCount() === partitions * 10);
     const b = await createMember(contract.eventLog(), {
       topics: [topic],
       group,
@@ -163,25 +164,25 @@ export function groupPromises(contract: Contract): void {
       start: ({ gained }) => ({ [topic]: Object.fromEntries(gained.map((partition) => [partition, 8])) }),
     });
     await settled([a, b], partitions, contract.deadlineMs);
-    await until('the next owner has its part', () => b.receivedCount() === b.partitions().length * 2);
+    await until('the next owner has received its records', () => b.receivedCount() === b.partitions().length * 2);
     for (const partition of b.partitions()) assert.deepEqual(seqsOf(b.received(topic, partition)), [8, 9]);
     for (const partition of a.partitions()) assert.deepEqual(seqsOf(a.received(topic, partition)), numbersTo(10));
     await stopAll([a, b]);
   });
 
-  test('more members than partitions: the rest have none, and wait', async () => {
+  test('with more members than partitions the others have none, and wait', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     const join = joiner([topic], unique('group'));
     const members = [await join('node-a'), await join('node-b'), await join('node-c')];
     await settled(members, 1, contract.deadlineMs);
     await fill(contract.eventLog(), topic, 1, 10);
-    await until('the owner has all', () => members.reduce((sum, member) => sum + member.receivedCount(), 0) === 10);
+    await until('the owner has received all', () => members.reduce((sum, member) => sum + member.receivedCount(), 0) === 10);
     const owner = members.find((member) => member.partitions().length === 1)!;
     await owner.subscription.stop();
     const rest = members.filter((member) => member !== owner);
     await settled(rest, 1, contract.deadlineMs);
     await fill(contract.eventLog(), topic, 1, 10, 10);
-    await until('another goes on', () => rest.reduce((sum, member) => sum + member.receivedCount(), 0) === 10);
+    await until('another one continues', () => rest.reduce((sum, member) => sum + member.receivedCount(), 0) === 10);
     await stopAll(members);
   });
 }

@@ -25,7 +25,7 @@ export function readingPromises(contract: Contract): void {
     return seqsOf(records);
   }
 
-  test('a range is read from `from` to just before `until`, oldest first', async () => {
+  test('a range is read from `from` up to `until`, exclusive, oldest first', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
     await fill(contract.eventLog(), topic, 2, 100);
     assert.deepEqual(await seqsIn(topic, 1, { from: 10, until: 20 }), numbersTo(20, 10));
@@ -35,27 +35,27 @@ export function readingPromises(contract: Contract): void {
     assert.deepEqual(await seqsIn(topic, 0, { from: 0 }), numbersTo(100));
   });
 
-  test('a range without records ends at once', async () => {
+  test('a range without records is empty', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     assert.deepEqual(await seqsIn(topic, 0, { from: 0 }), [], 'an empty partition');
     await fill(contract.eventLog(), topic, 1, 5);
     assert.deepEqual(await seqsIn(topic, 0, { from: 5 }), [], 'at the end');
     assert.deepEqual(await seqsIn(topic, 0, { from: 99 }), [], 'beyond the end');
-    assert.deepEqual(await seqsIn(topic, 0, { from: 3, until: 3 }), [], 'of no length');
-    assert.deepEqual(await seqsIn(topic, 0, { from: 4, until: 2 }), [], 'turned round');
+    assert.deepEqual(await seqsIn(topic, 0, { from: 3, until: 3 }), [], 'of length 0');
+    assert.deepEqual(await seqsIn(topic, 0, { from: 4, until: 2 }), [], 'reversed');
   });
 
-  test('ends are where the next record of each partition goes', async () => {
+  test('the end positions are those of the next record of each partition', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
-    const ends = () => contract.eventLog().ends(topic, 10_000);
-    // A leader that has just become one may not know yet that it leads.
-    await eventually('both answer', contract.deadlineMs, async () => !(await ends()).includes(undefined));
-    assert.deepEqual(await ends(), [0, 0]);
+    const endPositions = () => contract.eventLog().ends(topic, 10_000);
+    // A new leader may not know yet that it leads.
+    await eventually('both answer', contract.deadlineMs, async () => !(await endPositions()).includes(undefined));
+    assert.deepEqual(await endPositions(), [0, 0]);
     await fill(contract.eventLog(), topic, 2, 7);
-    assert.deepEqual(await ends(), [7, 7]);
+    assert.deepEqual(await endPositions(), [7, 7]);
   });
 
-  test('many records are read whole, whatever the size of the batches', async () => {
+  test('many records are read completely, with batches of any size', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     for (let n = 0; n < 10; n++) await fill(contract.eventLog(), topic, 1, 1_000, n * 1_000);
     const records = await readAll(contract.eventLog(), topic, 0);
@@ -66,7 +66,7 @@ export function readingPromises(contract: Contract): void {
     );
   });
 
-  test('reading ends where the partition ended when it started, although appends go on', async () => {
+  test('reading stops at the end of the partition at its start, also while records are appended', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     await fill(contract.eventLog(), topic, 1, 50);
     const seqs: number[] = [];
@@ -77,7 +77,7 @@ export function readingPromises(contract: Contract): void {
     assert.deepEqual(seqs, numbersTo(50));
   });
 
-  test('a reader may stop half way', async () => {
+  test('a reader may stop before the end', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     await fill(contract.eventLog(), topic, 1, 1_000);
     for await (const batch of contract.eventLog().read(topic, 0, { from: 0 })) {
@@ -87,7 +87,7 @@ export function readingPromises(contract: Contract): void {
     assert.deepEqual(await seqsIn(topic, 0, { from: 999 }), [999]);
   });
 
-  test('where the first records are forgotten, reading starts at the first one kept', async () => {
+  test('reading starts at the first retained record if the first records are deleted', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     await fill(contract.eventLog(), topic, 1, 20);
     await contract.harness().forget(topic, 0, 12);
@@ -122,7 +122,7 @@ export function readingPromises(contract: Contract): void {
     });
   });
 
-  test('bounds and positions of some partitions are those, and no others', async () => {
+  test('bounds and positions of some partitions have no others', async () => {
     const topic = await newTopic(contract.eventLog(), 3);
     await fill(contract.eventLog(), topic, 3, 4);
     const bounds = await contract.eventLog().bounds(topic, [2]);
@@ -135,10 +135,10 @@ export function readingPromises(contract: Contract): void {
     ]);
   });
 
-  test('positionsAt finds the first record of a time or later, and the end where there is none', async () => {
+  test('positionsAt returns the first record of a time or later, and the end if there is none', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
     const key = keysByPartition(2)[0]!;
-    // Appends until the clock of the log has moved twice, so that there are three times to ask for.
+    // Appends until the clock of the log has advanced twice, so that the records have three times.
     const records = await eventually('three different times', contract.deadlineMs, async () => {
       await contract.eventLog().append(topic, [recordOf(key, 'x')]);
       const all = await readAll(contract.eventLog(), topic, 0);
@@ -153,7 +153,7 @@ export function readingPromises(contract: Contract): void {
     assert.deepEqual(await contract.eventLog().positionsAt(topic, last.timeMs + 3_600_000), [records.length, 0]);
   });
 
-  test('lag is what a group has still to commit, by partition', async () => {
+  test('lag is the number of records that a group has not committed, by partition', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
     const group = unique('group');
     await fill(contract.eventLog(), topic, 2, 10);

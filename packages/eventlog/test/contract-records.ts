@@ -5,11 +5,11 @@ import type { Contract } from './contract.ts';
 import { fill, keysByPartition, newTopic, numbersTo, readAll, recordOf, textOf } from './support.ts';
 
 export function recordPromises(contract: Contract): void {
-  test('append answers with the position of each record in the order given; the key decides the partition', async () => {
+  test('append resolves with the position of each record in the order given; the key selects the partition', async () => {
     const topic = await newTopic(contract.eventLog(), 5);
     const keys = Array.from({ length: 40 }, (_, n) => `plant1.line${n % 3}.press${n % 11}`);
     const nexts = new Map<number, number>();
-    for (let round = 0; round < 2; round++) {
+    for (let iteration = 0; iteration < 2; iteration++) {
       const positions = await contract.eventLog().append(
         topic,
         keys.map((key) => recordOf(key, 'x')),
@@ -24,7 +24,7 @@ export function recordPromises(contract: Contract): void {
     }
   });
 
-  test('appending nothing is nothing', async () => {
+  test('an append without records resolves with no positions', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     assert.deepEqual(await contract.eventLog().append(topic, []), []);
     assert.equal((await readAll(contract.eventLog(), topic, 0)).length, 0);
@@ -56,7 +56,7 @@ export function recordPromises(contract: Contract): void {
     }
   });
 
-  test('a thousand callers at once get a thousand different positions, without holes', async () => {
+  test('a thousand concurrent callers get a thousand different positions, without gaps', async () => {
     const topic = await newTopic(contract.eventLog(), 4);
     const answers = await Promise.all(
       numbersTo(1000).map((n) => contract.eventLog().append(topic, [recordOf(`device${n}`, String(n))])),
@@ -71,7 +71,7 @@ export function recordPromises(contract: Contract): void {
     }
   });
 
-  test('values of any bytes, empty values, headers and keys beyond ASCII come back as they went in', async () => {
+  test('values of any bytes, empty values, headers and keys beyond ASCII are read as they were appended', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     const records = [
       { key: 'empty', value: new Uint8Array(0) },
@@ -88,11 +88,11 @@ export function recordPromises(contract: Contract): void {
       assert.ok(back[n]!.value instanceof Uint8Array);
       assert.deepEqual(Uint8Array.from(back[n]!.value), record.value);
       assert.deepEqual({ ...back[n]!.headers }, record.headers ?? {});
-      assert.ok(Math.abs(back[n]!.timeMs - Date.now()) < 3_600_000, 'the time of appending, epoch ms');
+      assert.ok(Math.abs(back[n]!.timeMs - Date.now()) < 3_600_000, 'the time of the append, epoch ms');
     }
   });
 
-  test('what the caller does with its bytes after the answer does not change the log', async () => {
+  test('the log does not change with the bytes of the caller after the append', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     const value = Uint8Array.of(1, 2, 3);
     await contract.eventLog().append(topic, [{ key: 'a', value }]);
@@ -101,7 +101,7 @@ export function recordPromises(contract: Contract): void {
     assert.deepEqual(Uint8Array.from(record!.value), Uint8Array.of(1, 2, 3));
   });
 
-  test('a record over the limit is refused as too_large with its size, and later ones are taken', async () => {
+  test('a record over the limit is refused as too_large with its size, and later ones are accepted', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     const value = new Uint8Array(contract.options.tooLargeBytes);
     await assert.rejects(contract.eventLog().append(topic, [{ key: 'a', value }]), (error: Error) => {
@@ -115,10 +115,10 @@ export function recordPromises(contract: Contract): void {
 
   test('a compacted topic keeps at least the last record of every key', async () => {
     const topic = await newTopic(contract.eventLog(), 1, { compacted: true });
-    for (let round = 0; round < 5; round++) {
+    for (let iteration = 0; iteration < 5; iteration++) {
       await contract.eventLog().append(
         topic,
-        ['a', 'b', 'c'].map((key) => recordOf(key, `${key}${round}`)),
+        ['a', 'b', 'c'].map((key) => recordOf(key, `${key}${iteration}`)),
       );
     }
     const latest = new Map<string, string>();

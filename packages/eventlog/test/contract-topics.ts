@@ -7,7 +7,7 @@ import { eventually, fill, newTopic, numbersTo, readAll, recordOf, unique } from
 const spec = { retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
 
 export function topicPromises(contract: Contract): void {
-  test('a topic is made once; asking again gives the same topic', async () => {
+  test('a topic is created once; ensuring it again resolves with the same topic', async () => {
     const name = unique('contract');
     const made = await contract.eventLog().ensureTopic({ name, partitions: 3, ...spec });
     assert.equal(made.name, name);
@@ -24,7 +24,7 @@ export function topicPromises(contract: Contract): void {
     assert.deepEqual(await contract.eventLog().describeTopic(name), made);
   });
 
-  test('asking for a topic at the same time from two sides makes it once', async () => {
+  test('two concurrent requests for a topic create it once', async () => {
     const name = unique('contract');
     const [one, two] = await Promise.all([
       contract.eventLog().ensureTopic({ name, partitions: 2, ...spec }),
@@ -44,7 +44,7 @@ export function topicPromises(contract: Contract): void {
     assert.equal((await contract.eventLog().bounds(topic)).length, 3);
   });
 
-  test('a name or a number of partitions that cannot be is refused with the value', async () => {
+  test('an invalid name or number of partitions is refused with the value', async () => {
     for (const name of ['', 'with space', 'slash/ed', '.', '..', 'x'.repeat(201)]) {
       const refused = contract.eventLog().ensureTopic({ name, partitions: 1, ...spec });
       await assert.rejects(refused, { code: 'invalid_config' }, JSON.stringify(name));
@@ -55,7 +55,7 @@ export function topicPromises(contract: Contract): void {
     }
   });
 
-  test('every topic has an epoch of its own', async () => {
+  test('every topic has its own epoch', async () => {
     const one = await contract.eventLog().ensureTopic({ name: unique('contract'), partitions: 1, ...spec });
     const two = await contract.eventLog().ensureTopic({ name: unique('contract'), partitions: 1, ...spec });
     assert.notEqual(one.epoch, two.epoch);
@@ -78,7 +78,7 @@ export function topicPromises(contract: Contract): void {
     await assert.rejects(readAll(contract.eventLog(), topic, 2), { code: 'not_found' });
   });
 
-  test('epoch, records and committed positions outlive the process', async () => {
+  test('epoch, records and commits survive a restart', async () => {
     const harness = await contract.options.create();
     try {
       const name = unique('contract');
@@ -108,7 +108,7 @@ export function topicPromises(contract: Contract): void {
     }
   });
 
-  test('after close every call is refused as closed, and closing again is nothing', async () => {
+  test('after close every call is refused as closed, and close is idempotent', async () => {
     const harness = await contract.options.create();
     try {
       const { eventLog } = harness;
@@ -130,7 +130,7 @@ export function topicPromises(contract: Contract): void {
     }
   });
 
-  test('a partition with a single record has it after reopening, and gives its position out once', async () => {
+  test('a partition with a single record has it after reopening, and assigns its position once', async () => {
     const harness = await contract.options.create();
     try {
       const topic = await newTopic(harness.eventLog, 1);
@@ -144,7 +144,7 @@ export function topicPromises(contract: Contract): void {
     }
   });
 
-  test('close lets running appends finish and ends subscriptions', async () => {
+  test('close waits for appends in progress and stops subscriptions', async () => {
     const harness = await contract.options.create();
     try {
       const { eventLog } = harness;
@@ -159,7 +159,7 @@ export function topicPromises(contract: Contract): void {
       const reopened = await harness.reopen();
       assert.equal((await readAll(reopened, topic, 0)).length, 2);
       assert.equal(member.calls.length, calls);
-      assert.deepEqual(member.faults(), []);
+      assert.deepEqual(member.violations(), []);
     } finally {
       await harness.dispose();
     }

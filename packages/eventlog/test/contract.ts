@@ -6,31 +6,31 @@ import { readingPromises } from './contract-reading.ts';
 import { recordPromises } from './contract-records.ts';
 import { topicPromises } from './contract-topics.ts';
 
-/** One adapter set up for the suite. The tests of a suite share one harness and use topics and groups of their own. */
+/** An adapter for the suite. The tests share one harness, with separate topics and groups. */
 export interface EventLogHarness {
   /** Started. */
   readonly eventLog: EventLog;
   /**
-   * Another started log on the same storage, as after a restart: an adapter that allows only one closes `log` first.
-   * Used only by tests that made the harness for themselves.
+   * Returns another started log on the same storage, as after a restart. An adapter that allows only one closes
+   * `eventLog` first. For tests with their own harness.
    */
   reopen(): Promise<EventLog>;
-  /** Makes the log forget the records of a partition before `first`, as retention does. */
+  /** Deletes the records of a partition before `first`, as retention does. */
   forget(topic: string, partition: number, first: number): Promise<void>;
-  /** Closes every log that came from here and removes the storage. */
+  /** Closes every log of the harness and removes the storage. */
   dispose(): Promise<void>;
 }
 
 export interface ContractOptions {
-  /** `queueRecordsMax`: the bound of a subscription's queue; where it is missing, the adapter's own. */
+  /** `queueRecordsMax`: the limit of a subscription's queue. Default: that of the adapter. */
   create(options?: { readonly queueRecordsMax?: number }): Promise<EventLogHarness>;
-  /** Size of a value that is certainly over the limit of a record. */
+  /** Size of a value that exceeds the limit of a record. */
   readonly tooLargeBytes: number;
-  /** How long any one expectation may take to come true. A deadline, never a pause. Default 30 s. */
+  /** How long an expectation may take. A deadline, never a pause. Default: 30 s. */
   readonly deadlineMs?: number;
 }
 
-/** What the tests of the suite are given. */
+/** The context of the tests of the suite. */
 export interface Contract {
   readonly options: ContractOptions;
   readonly deadlineMs: number;
@@ -39,7 +39,7 @@ export interface Contract {
   eventLog(): EventLog;
 }
 
-/** What every adapter of the port EventLog keeps. Each adapter runs it, real brokers included. */
+/** The contract suite of the port EventLog. Every adapter runs it, including real brokers. */
 export function eventLogContract(name: string, options: ContractOptions): void {
   describe(`event log: ${name}`, () => {
     let shared: EventLogHarness | undefined;

@@ -11,7 +11,7 @@ import { eventually, fill, readAll, unique } from './support.ts';
 
 const spec = { name: 't', partitions: 2, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
 
-test('a damaged record is a named gap of its partition: the others are read, after a restart too', async () => {
+test('a damaged record is a gap of its partition with a reason: the others are read, also after a restart', async () => {
   const dir = await createTempDir('embedded-damage');
   const start = async () => {
     const eventLog = createEmbeddedLog({ path: dir.path, clock: systemClock, logger: silentLogger });

@@ -10,7 +10,7 @@ import { eventually, numbersTo, readAll, recordOf, textOf } from './support.ts';
 
 failOnLeaks();
 
-/** Appends one record after the other until one is refused. */
+/** Appends records one by one until one is refused. */
 async function appendUntilRefused(append: (n: number) => Promise<unknown>): Promise<TailraceError> {
   for (let n = 0; ; n++) {
     try {
@@ -22,14 +22,14 @@ async function appendUntilRefused(append: (n: number) => Promise<unknown>): Prom
   }
 }
 
-test('what was answered before kill -9 is there afterwards, at its position, and positions go on without a hole', async (t) => {
+test('records acknowledged before kill -9 are in the log afterwards, and positions continue without a gap', async (t) => {
   const path = await folder(t);
   const answered = new Map<string, string>();
-  for (const round of [1, 2, 3]) {
+  for (const iteration of [1, 2, 3]) {
     const { child, lines } = await startWriter(t, path);
-    await eventually('it is under load', deadlineMs, () => lines.length > round * 3_000);
+    await eventually('it is under load', deadlineMs, () => lines.length > iteration * 3_000);
     await kill(child);
-    // A line that was cut off by the kill was not answered; a whole one has three words.
+    // An incomplete line was not acknowledged; a complete one has three words.
     for (const line of lines) {
       const [partition, seq, value] = line.split(' ');
       if (value !== undefined) answered.set(`${partition} ${seq}`, value);
@@ -52,15 +52,15 @@ test('what was answered before kill -9 is there afterwards, at its position, and
   assert.equal(found, answered.size);
 });
 
-test('the file grows with what is put in, by a hundred megabytes, and every record is there', async (t) => {
+test('the file grows by a hundred megabytes with its records, and all are there', async (t) => {
   const path = await folder(t);
   const eventLog = await openLog(t, path);
   await eventLog.ensureTopic(spec);
   const value = new Uint8Array(50_000);
-  for (const round of numbersTo(100)) {
+  for (const iteration of numbersTo(100)) {
     await eventLog.append(
       't',
-      numbersTo(20).map((n) => ({ key: `${round}.${n}`, value })),
+      numbersTo(20).map((n) => ({ key: `${iteration}.${n}`, value })),
     );
   }
   let count = 0;
@@ -71,7 +71,7 @@ test('the file grows with what is put in, by a hundred megabytes, and every reco
   assert.ok((await stat(join(path, 'data.mdb'))).size > 100_000_000);
 });
 
-test('appends beyond what may wait for the disk are refused as unavailable, and those before them are kept', async (t) => {
+test('appends beyond the limit of pending bytes are refused as unavailable, and earlier ones are written', async (t) => {
   const path = await folder(t);
   const eventLog = await openLog(t, path, { pendingBytesMax: 200_000 });
   await eventLog.ensureTopic(spec);
@@ -87,7 +87,7 @@ test('appends beyond what may wait for the disk are refused as unavailable, and 
   );
 });
 
-test('a full disk refuses appends as storage_full, in one line with the path; nothing is damaged; with space again it goes on', async (t) => {
+test('a full disk refuses appends as storage_full, in one line with the path; nothing is damaged, and with free space it continues', async (t) => {
   const path = await folder(t);
   mountSmall(t, path, 8);
   const eventLog = await openLog(t, path);
@@ -110,7 +110,7 @@ test('a full disk refuses appends as storage_full, in one line with the path; no
   assert.equal(
     readable.reduce((sum, { next }) => sum + next, 0),
     written.length,
-    'reading goes on',
+    'reading continues',
   );
 
   await writeFile(ballast, '');
@@ -131,10 +131,10 @@ test('a full disk refuses appends as storage_full, in one line with the path; no
   await again.close();
 });
 
-test('on a full disk retention makes room inside the file, and appends go on without freeing anything by hand', async (t) => {
+test('on a full disk retention frees space inside the file, and appends continue without intervention', async (t) => {
   const path = await folder(t);
   mountSmall(t, path, 16);
-  // Retention checks only when the disk is found full.
+  // Retention runs only when the disk is full.
   const eventLog = await openLog(t, path, { retentionEveryMs: 3_600_000 });
   await eventLog.ensureTopic({ ...spec, retentionBytes: 100_000 });
   const append = (n: number) => eventLog.append('t', [recordOf(`${n}`, 'x'.repeat(1_500))]);
@@ -151,7 +151,7 @@ test('on a full disk retention makes room inside the file, and appends go on wit
   await eventLog.close();
 });
 
-test('a record is with its subscriber within the time of one flush: 99 of 100 within 50 ms, whatever else runs here', async (t) => {
+test('a record is delivered within the time of one flush: 99 of 100 within 50 ms, under other load', async (t) => {
   const path = await folder(t);
   const eventLog = await openLog(t, path);
   await eventLog.ensureTopic(spec);

@@ -11,7 +11,7 @@ import { folder, kill, openLog, startWriter } from './embedded-tools.ts';
 
 failOnLeaks();
 
-test('a second process on the same folder is refused with the number of the first; a dead one is no hindrance', async (t) => {
+test('a second process on the same folder is refused with the process ID of the first; the lock of a dead one is replaced', async (t) => {
   const path = await folder(t);
   const { child } = await startWriter(t, path, 'hold');
   const second = createEmbeddedLog({ path, clock: systemClock, logger: silentLogger });
@@ -27,7 +27,7 @@ test('a second process on the same folder is refused with the number of the firs
   assert.equal((await third.bounds('t')).length, 4);
 });
 
-test('two logs in one process on the same folder are refused too; after close the folder is free', async (t) => {
+test('two logs in one process on the same folder are refused; after close the folder is free', async (t) => {
   const path = await folder(t);
   const first = await openLog(t, path);
   await assert.rejects(createEmbeddedLog({ path, clock: systemClock, logger: silentLogger }).start(), {
@@ -37,7 +37,7 @@ test('two logs in one process on the same folder are refused too; after close th
   await openLog(t, path);
 });
 
-test('a lock left behind by a process whose number another one has now, or cut off by a crash, is taken over', async (t) => {
+test('the lock of a dead process whose ID is reused, and one left incomplete by a crash, are replaced', async (t) => {
   const path = await folder(t);
   const lock = join(path, 'tailrace.lock');
   const leftovers = [
@@ -64,7 +64,7 @@ test('a lock of another host counts as long as it is touched', async (t) => {
   await openLog(t, path);
 });
 
-test('a folder that cannot be used is one line with the path and what to check', async (t) => {
+test('the error of an unusable folder is one line with the path and what to check', async (t) => {
   const path = await folder(t);
   await writeFile(join(path, 'file'), '');
   const eventLog = createEmbeddedLog({ path: join(path, 'file', 'data'), clock: systemClock, logger: silentLogger });

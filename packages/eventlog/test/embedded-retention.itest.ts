@@ -8,7 +8,7 @@ import { eventually, fill, numbersTo, readAll, recordOf, textOf } from './suppor
 
 failOnLeaks();
 
-test('retention by time and by bytes deletes the oldest, in slices that let others have their turn, and survives reopening', async (t) => {
+test('retention by time and by bytes deletes the oldest records, in slices that do not block others, and survives reopening', async (t) => {
   const path = await folder(t);
   const clock = createFakeClock({ nowMs: 1_000_000 });
   const eventLog = await openLog(t, path, { clock, retentionEveryMs: 1_000 });
@@ -46,7 +46,7 @@ test('retention by time and by bytes deletes the oldest, in slices that let othe
   assert.equal(textOf(record!), `2:${record!.seq}`);
 });
 
-test('when everything is too old the last record stays, so that positions go on after reopening', async (t) => {
+test('when all records are too old the last one is retained, so that positions continue after reopening', async (t) => {
   const path = await folder(t);
   const clock = createFakeClock({ nowMs: 1_000_000 });
   const eventLog = await openLog(t, path, { clock, retentionEveryMs: 1_000 });
@@ -64,13 +64,13 @@ test('when everything is too old the last record stays, so that positions go on 
   assert.deepEqual(await again.bounds('t'), Array(4).fill({ first: 9, next: 11 }));
 });
 
-test('a compacted topic holds one record a key, also when the same keys come many times in one append, and after reopening', async (t) => {
+test('a compacted topic has one record per key, also if one append has the same keys many times, and after reopening', async (t) => {
   const path = await folder(t);
   const eventLog = await openLog(t, path);
   await eventLog.ensureTopic({ ...spec, compacted: true, retentionMs: 1 });
   const latest = new Map<string, string>();
-  for (const round of numbersTo(20)) {
-    const records = numbersTo(50).map((n) => recordOf(`k${(n * 7) % 20}`, `${round}.${n}`));
+  for (const iteration of numbersTo(20)) {
+    const records = numbersTo(50).map((n) => recordOf(`k${(n * 7) % 20}`, `${iteration}.${n}`));
     await eventLog.append('t', records);
     for (const { key, value } of records) latest.set(key, new TextDecoder().decode(value));
   }
@@ -88,7 +88,7 @@ test('a compacted topic holds one record a key, also when the same keys come man
   }
 });
 
-test('a tombstone leaves nothing of its key once another record follows it, and positions still grow after a restart', async (t) => {
+test('a tombstone is removed once another record follows it, and positions still increase after a restart', async (t) => {
   const path = await folder(t);
   const appendAndReopen = async (...values: readonly (readonly [key: string, value: string])[]) => {
     const eventLog = await openLog(t, path);
@@ -112,7 +112,7 @@ test('a tombstone leaves nothing of its key once another record follows it, and 
   );
 });
 
-test('another retention given to ensureTopic is kept; plain and compacted are not exchanged', async (t) => {
+test('ensureTopic changes the retention, but not between plain and compacted', async (t) => {
   const path = await folder(t);
   const eventLog = await openLog(t, path);
   await eventLog.ensureTopic(spec);
@@ -133,7 +133,7 @@ test('another retention given to ensureTopic is kept; plain and compacted are no
   });
 });
 
-test('when the wall clock goes back the times in the log do not, and a time is still found, also after reopening', async (t) => {
+test('if the wall clock is set back the times in the log do not decrease, and a time is still found, also after reopening', async (t) => {
   const path = await folder(t);
   const clock = createFakeClock({ nowMs: 5_000 });
   const eventLog = await openLog(t, path, { clock });
@@ -154,7 +154,7 @@ test('when the wall clock goes back the times in the log do not, and a time is s
   assert.deepEqual(await again.positionsAt('t', 5_001), [6]);
 });
 
-test('the generation of a group goes on growing over restarts', async (t) => {
+test('the generation of a group increases over restarts', async (t) => {
   const path = await folder(t);
   const generations: number[] = [];
   for (const _ of numbersTo(3)) {

@@ -17,8 +17,8 @@ export const spec = { name: 't', partitions: 4, retentionMs: 86_400_000, retenti
 const undoing = new WeakMap<TestContext, (() => unknown)[]>();
 
 /**
- * Runs when the test ends, the last one first: a log is closed before its folder goes. (`t.after` alone keeps the order
- * of the calls.)
+ * Runs after the test, in reverse order: a log is closed before its folder is removed. (`t.after` alone runs in the
+ * order of the calls.)
  */
 export function atEnd(t: TestContext, undo: () => unknown): void {
   const known = undoing.get(t);
@@ -39,7 +39,7 @@ export async function folder(t: TestContext): Promise<string> {
   return dir.path;
 }
 
-/** Started; closed when the test ends. */
+/** Starts a log, which is closed after the test. */
 export async function openLog(
   t: TestContext,
   path: string,
@@ -51,7 +51,7 @@ export async function openLog(
   return eventLog;
 }
 
-/** The writer process, once it is ready; `lines` grows with its output. */
+/** Starts the writer process, and resolves once it is ready. `lines` has its output. */
 export async function startWriter(
   t: TestContext,
   path: string,
@@ -73,9 +73,9 @@ export async function kill(child: ChildProcess): Promise<void> {
   await closed;
 }
 
-/** A real file system of a few megabytes in place of the folder, until the test ends. */
+/** Mounts a file system of a few megabytes on the folder, for the duration of the test. */
 export function mountSmall(t: TestContext, path: string, megabytes: number): void {
-  // Mounting needs root, as on our machines; elsewhere the test fails rather than pass unseen.
+  // Mounting needs root: without it the test fails instead of being skipped.
   assert.equal(process.getuid?.(), 0, 'run this test as root: it mounts a small tmpfs to fill it');
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${megabytes}m`, 'tmpfs', path]);
   atEnd(t, () => execFileSync('umount', [path]));

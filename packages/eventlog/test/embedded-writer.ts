@@ -1,7 +1,7 @@
 /**
- * A process to be killed: appends to the log in the folder argv[2] with a hundred callers at once, and writes to
- * standard output what resolved, `partition seq value` a line, written before anything else can happen. With argv[3]
- * `hold` it only opens the log and waits.
+ * A process to be killed: appends to the log in the folder argv[2] with a hundred concurrent callers, and writes a line
+ * `partition seq value` to standard output for each resolved append, synchronously. With argv[3] `hold` it only opens
+ * the log and waits.
  */
 import { writeSync } from 'node:fs';
 import { systemClock } from '@tailrace/platform/clock';

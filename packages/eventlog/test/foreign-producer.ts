@@ -5,30 +5,30 @@ import { compressSync as snappySync } from 'snappy';
 
 const { CompressionCodecs, CompressionTypes, Kafka, logLevel, Partitioners } = kafkajs;
 
-/** The codecs that kafkajs lacks, added as its documentation describes. */
+/** The codecs that kafkajs does not have, added as its documentation describes. */
 const codecs: Readonly<Record<number, (bytes: Buffer) => Uint8Array>> = {
   [CompressionTypes.Snappy]: (bytes) => snappySync(bytes) as Buffer,
   [CompressionTypes.LZ4]: (bytes) => compressFrameSync(bytes),
   [CompressionTypes.ZSTD]: (bytes) => zstdCompressSync(bytes),
 };
 
-/** A record as other programs write them. */
+/** A record of another program. */
 export interface ForeignRecord {
-  /** Null and left out are the same. */
+  /** Null and undefined are the same. */
   readonly key?: string | Buffer | null;
   readonly value: string | Buffer | null;
-  /** Left out: as its own partitioner has it. */
+  /** Default: selected by its own partitioner. */
   readonly partition?: number;
 }
 
 export interface ForeignProducer {
-  /** One batch a partition. */
+  /** Sends one batch per partition. */
   send(topic: string, records: readonly ForeignRecord[], compression?: CompressionType): Promise<void>;
   createTopic(topic: string, partitions: number, settings?: Readonly<Record<string, string>>): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Another program that writes to the topics: a client of its own, which knows nothing of us. */
+/** Starts another program that writes to the topics, with its own client. */
 export async function startForeignProducer(brokers: readonly string[]): Promise<ForeignProducer> {
   for (const [type, compress] of Object.entries(codecs)) {
     const codec = {
@@ -37,7 +37,7 @@ export async function startForeignProducer(brokers: readonly string[]): Promise<
     };
     Object.assign(CompressionCodecs, { [type]: () => codec });
   }
-  const kafka = new Kafka({ brokers: [...brokers], clientId: 'foreign', logLevel: logLevel.NOTHING });
+  const kafka = new Kafka({ brokers: [...brokers], clientId: 'other-program', logLevel: logLevel.NOTHING });
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   const admin = kafka.admin();
   await Promise.all([producer.connect(), admin.connect()]);

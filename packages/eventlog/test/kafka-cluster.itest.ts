@@ -9,8 +9,7 @@ import { createMember, stopAll } from './member.ts';
 import { newTopic, recordOf, unique } from './support.ts';
 
 /**
- * What a cluster for production has (deploy/strimzi): three brokers, each record on three, acknowledged when it is on
- * two.
+ * The cluster for production (deploy/strimzi): three brokers, three replicas of each record, acknowledged with two.
  */
 const settings = {
   'default.replication.factor': 3,
@@ -25,7 +24,7 @@ describe('kafka: three brokers', () => {
   });
   after(() => Promise.all(brokers.toReversed().map((broker) => broker.stop())));
 
-  test('one that stands still hides the ends of its own partitions only, and is not asked more than once', async () => {
+  test('an unresponsive broker hides the end positions of its own partitions only, and gets one request', async () => {
     const paused = brokers[2]!;
     const eventLog = new KafkaEventLog({ logger: silentLogger, brokers: brokers.flatMap(({ brokers: own }) => own) });
     await eventLog.start();
@@ -39,7 +38,7 @@ describe('kafka: three brokers', () => {
       for (let poll = 0; poll < 5; poll++) {
         known.push((await eventLog.ends(topic, 1_000)).filter((end) => end !== undefined).length);
       }
-      // The first call waits for the answer that does not come, the others do not ask again.
+      // The first call waits for the missing answer; the others send no request.
       assert.ok(performance.now() - startMs < 2_500, `${performance.now() - startMs} ms`);
       for (const count of known) assert.ok(count > 0 && count < partitions, `${known}`);
       await paused.signal('SIGCONT');
@@ -50,7 +49,7 @@ describe('kafka: three brokers', () => {
     }
   });
 
-  test('one killed while it is written and read: nothing acknowledged is lost, all goes on; two killed: nothing is acknowledged, until one is back', async () => {
+  test('with one broker killed under load no acknowledged record is lost, and all partitions continue; with two nothing is acknowledged until one returns', async () => {
     const [, second, third] = brokers as readonly [KafkaBroker, KafkaBroker, KafkaBroker];
     const eventLog = new KafkaEventLog({
       logger: silentLogger,
@@ -58,7 +57,7 @@ describe('kafka: three brokers', () => {
       requestTimeoutMs: 2000,
       appendTimeoutMs: 30_000,
     });
-    // Gives up sooner, to see the refusal.
+    // A short timeout, for the refusal.
     const impatient = new KafkaEventLog({ logger: silentLogger, brokers: brokers[0]!.brokers, appendTimeoutMs: 1000 });
     await Promise.all([eventLog.start(), impatient.start()]);
     try {
@@ -71,7 +70,7 @@ describe('kafka: three brokers', () => {
         commits: true,
       });
       const load = startAppending(eventLog, topic);
-      await until('it flows', () => member.receivedCount() > 200);
+      await until('records are received', () => member.receivedCount() > 200);
 
       await third.kill();
       const afterKill = load.acknowledged.length;
@@ -79,10 +78,10 @@ describe('kafka: three brokers', () => {
         const since = new Set(load.acknowledged.slice(afterKill + partitions).map((text) => text.split(':')[0]));
         return since.size === partitions;
       });
-      await until('and read', () => member.receivedCount() > afterKill + 100);
+      await until('and it is read', () => member.receivedCount() > afterKill + 100);
 
       await second.kill();
-      await until('the error names why nothing is acknowledged', async () => {
+      await until('the error has the reason why nothing is acknowledged', async () => {
         await assert.rejects(impatient.append(other, [recordOf('a', 'x')]), (error: Error & { code?: string }) => {
           assert.equal(error.code, 'unavailable');
           assert.match(error.message, /NOT_ENOUGH_REPLICAS/);
@@ -93,7 +92,7 @@ describe('kafka: three brokers', () => {
 
       const beforeReturn = load.acknowledged.length;
       await second.restart();
-      await until('it flows on', () => load.acknowledged.length > beforeReturn + 200);
+      await until('it continues', () => load.acknowledged.length > beforeReturn + 200);
       await load.stop();
       assert.deepEqual(load.failures, []);
       const found = await assertOnceAndInOrder(eventLog, topic);

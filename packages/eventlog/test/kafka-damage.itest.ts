@@ -11,7 +11,7 @@ import { createMember, stopAll } from './member.ts';
 import { eventually, fill, newTopic, numbersTo, readAll, unique } from './support.ts';
 
 const deadlineMs = 30_000;
-/** A broker of this machine: its files are changed under it. */
+/** A broker of this machine, whose files the test changes. */
 const ownBroker = { ...process.env, TAILRACE_TEST_KAFKA: '', TAILRACE_TEST_BROKERS: 'local' };
 
 describe('kafka: batches that are damaged on the disk of the broker', () => {
@@ -30,7 +30,7 @@ describe('kafka: batches that are damaged on the disk of the broker', () => {
     await dir?.remove();
   });
 
-  /** Changes the batch in the first segment of the partition that starts at a position. */
+  /** Changes the batch at a position, in the first segment of the partition. */
   async function damage(topic: string, partition: number, seq: number, change: (batch: Buffer) => void): Promise<void> {
     const file = await open(join(dir.path, `${topic}-${partition}`, `${'0'.repeat(20)}.log`), 'r+');
     try {
@@ -48,7 +48,7 @@ describe('kafka: batches that are damaged on the disk of the broker', () => {
     }
   }
 
-  /** A bit of a value: what the sum of every batch is for. */
+  /** A changed bit of a value, which the checksum of the batch detects. */
   const flip = (batch: Buffer) => {
     batch[batch.length - 3] = batch[batch.length - 3]! ^ 1;
   };
@@ -57,9 +57,9 @@ describe('kafka: batches that are damaged on the disk of the broker', () => {
     batch.writeUInt32BE(crc32c(batch, 21), 17);
   };
 
-  test('they are named gaps of their partition, what is behind them and in other partitions is read, and a restart does not help nor harm', async () => {
+  test('damaged batches are gaps with a reason; later records and other partitions are read, and a restart changes nothing', async () => {
     const topic = await newTopic(eventLog, 3);
-    // Ten batches of five records each a partition.
+    // Ten batches of five records in each partition.
     for (let n = 0; n < 10; n++) await fill(eventLog, topic, 3, 5, n * 5);
     await damage(topic, 1, 10, flip);
     await damage(topic, 1, 25, withCodec(6));
@@ -81,7 +81,7 @@ describe('kafka: batches that are damaged on the disk of the broker', () => {
       member.errors.some(({ message }) => /positions \d+ to \d+ of partition [12] of .* cannot be read/.test(message)),
     );
     const ranges = await readAll(eventLog, topic, 1);
-    assert.deepEqual(ranges, member.received(topic, 1), 'a range names the same');
+    assert.deepEqual(ranges, member.received(topic, 1), 'a range has the same gaps');
     assert.deepEqual(
       (await readAll(eventLog, topic, 1, 12)).slice(0, 2).map(({ seq, unreadable }) => unreadable?.until ?? seq),
       [15, 15],

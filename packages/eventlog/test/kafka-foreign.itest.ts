@@ -36,7 +36,7 @@ describe('kafka: what other programs write to the topics', () => {
     ['lz4', CompressionTypes.LZ4],
     ['zstd', CompressionTypes.ZSTD],
   ] as const) {
-    test(`batches that a foreign producer compresses by ${name} are read, by a subscriber and in ranges`, async () => {
+    test(`batches that another producer compresses by ${name} are read, by a subscriber and in ranges`, async () => {
       const topic = await newTopic(eventLog, 2);
       const member = await createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' });
       const values = numbersTo(500).map((n) => `${n}:${'x'.repeat(n % 50)}`);
@@ -56,12 +56,12 @@ describe('kafka: what other programs write to the topics', () => {
   }
 
   for (const codec of ['lz4', 'snappy', 'gzip', 'zstd']) {
-    test(`a topic whose broker compresses by ${codec} is read, by whatever client it was written`, async () => {
+    test(`a topic whose broker compresses by ${codec} is read, written by any client`, async () => {
       const topic = unique(codec);
       await foreign.createTopic(topic, 2, { 'compression.type': codec });
       const member = await createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' });
       await fill(eventLog, topic, 2, 2_000);
-      await foreign.send(topic, [{ key: 'k', value: 'foreign', partition: 0 }]);
+      await foreign.send(topic, [{ key: 'k', value: 'other', partition: 0 }]);
       await eventually('all came', deadlineMs, () => member.receivedCount() === 4_001);
       assert.deepEqual(
         member.received(topic, 1).map(textOf),
@@ -73,7 +73,7 @@ describe('kafka: what other programs write to the topics', () => {
     });
   }
 
-  test('records without key or value, and of a megabyte, are records like any other', async () => {
+  test('records without key or value, and of a megabyte, are read', async () => {
     const topic = await newTopic(eventLog, 1);
     const strange: readonly ForeignRecord[] = [
       { value: '' },
@@ -100,7 +100,7 @@ describe('kafka: what other programs write to the topics', () => {
     );
   });
 
-  test('what others write to the meta topic stops no start and changes no epoch', async () => {
+  test('records of other programs in the meta topic do not affect a start or an epoch', async () => {
     const prefix = unique('prefix');
     const open = async () => {
       const opened = new KafkaEventLog({ brokers: broker.brokers, logger: silentLogger, prefix });
@@ -127,10 +127,10 @@ describe('kafka: what other programs write to the topics', () => {
       await again.close();
     }
     const notes = (await readAll(eventLog, `${prefix}.meta`, 0)).filter(({ key }) => key === spec.name);
-    assert.equal((JSON.parse(textOf(notes.at(-1)!)) as { epoch: string }).epoch, epoch, 'the note is written again');
+    assert.equal((JSON.parse(textOf(notes.at(-1)!)) as { epoch: string }).epoch, epoch, 'the record is written again');
   });
 
-  test('a record without key is refused by a compacted topic, before it could be there', async () => {
+  test('a compacted topic refuses a record without a key', async () => {
     const topic = await newTopic(eventLog, 1, { compacted: true });
     await assert.rejects(foreign.send(topic, [{ value: 'no key' }]));
     assert.deepEqual(await readAll(eventLog, topic, 0), []);

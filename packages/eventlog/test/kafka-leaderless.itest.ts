@@ -9,7 +9,7 @@ import { eventually, fill, keysByPartition, numbersTo, readAll, recordOf, textOf
 
 const deadlineMs = 30_000;
 const partitions = 6;
-/** The group itself lives on both brokers; the records of the test do not. */
+/** The offsets of the group are on both brokers; the records of the test are not. */
 const settings = { 'offsets.topic.replication.factor': 2, 'offsets.topic.num.partitions': 2 };
 
 describe('kafka: partitions without a leader', () => {
@@ -32,7 +32,7 @@ describe('kafka: partitions without a leader', () => {
     return eventLog;
   };
 
-  test('the others are written, read, found and bounded as ever, by who was there and by who comes; then they go on', async (t) => {
+  test('the other partitions are written and read by old and new clients, and all continue after the broker returns', async (t) => {
     const eventLog = await open(t);
     const spec = { name: unique('topic'), partitions, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
     const { name } = spec;

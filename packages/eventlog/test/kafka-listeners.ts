@@ -6,7 +6,7 @@ import { type Authority, createAuthority, type Identity } from '@tailrace/testki
 import { type KafkaBroker, type KafkaListener, startKafka } from '@tailrace/testkit/kafka';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 
-/** What the settings of a service are without any of its environment. */
+/** The default settings of a service. */
 export const noAccess: KafkaAccessSettings = {
   kafkaBrokers: ['localhost:9092'],
   kafkaTls: false,
@@ -21,8 +21,8 @@ export const noAccess: KafkaAccessSettings = {
 
 /**
  * A Kafka with an open listener, and one each that requires TLS and a password (`LOGIN`), a certificate (`MUTUAL`), a
- * password without TLS (`BARE`), and one whose own certificate has expired (`EXPIRED`). What is not allowed is
- * forbidden; at the open listener everything is allowed.
+ * password without TLS (`BARE`), and one whose own certificate has expired (`EXPIRED`). Everything is denied by
+ * default, except at the open listener.
  */
 export interface KafkaListeners {
   readonly broker: KafkaBroker;
@@ -32,12 +32,12 @@ export interface KafkaListeners {
   /** Trusted at `MUTUAL`. */
   readonly client: Identity;
   readonly folder: string;
-  /** As a service with these settings. */
+  /** Returns the access of a service with these settings. */
   access(listener: string, settings?: Partial<KafkaAccessSettings>): KafkaAccess;
   close(): Promise<void>;
 }
 
-/** Passwords by user. `operator` may do everything; the others what they are given. */
+/** Passwords by user. `operator` has all rights, the others those granted in a test. */
 export const users = { operator: 'operator-secret', ingest: 'ingest-secret', fanout: 'fanout-secret' };
 
 export async function openKafkaListeners(): Promise<KafkaListeners> {
@@ -54,7 +54,7 @@ export async function openKafkaListeners(): Promise<KafkaListeners> {
       scramUsers: users,
       settings: {
         'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
-        // Clients at the open listener or with a certificate are not the subject here.
+        // Clients at the open listener, or with a certificate, have all rights.
         'super.users': 'User:ANONYMOUS;User:operator;User:CN=client',
       },
     });
@@ -91,7 +91,7 @@ function listenersOf({ caFile }: Authority, server: Identity, expired: Identity)
   ];
 }
 
-/** The settings of who logs in with a password. */
+/** Returns the settings for a login with a password. */
 export function login(user: keyof typeof users, { caFile }: Authority): Partial<KafkaAccessSettings> {
   return {
     kafkaTls: true,
@@ -102,7 +102,7 @@ export function login(user: keyof typeof users, { caFile }: Authority): Partial<
   };
 }
 
-/** A file beside the others. */
+/** Returns the path of a file beside the others. */
 export function inFolder({ folder }: KafkaListeners, name: string): string {
   return join(folder, name);
 }

@@ -1,5 +1,5 @@
 /**
- * A member of a group in a process of its own, to be killed: `kafka-member.process.ts <broker> <topic> <group>
+ * A member of a group in its own process, to be killed: `kafka-member.process.ts <broker> <topic> <group>
  * <member>`. Writes `owns <n>`.
  */
 import { silentLogger } from '@tailrace/platform/logger';

@@ -15,7 +15,7 @@ before(async () => {
 });
 after(() => listeners.close());
 
-test('a group reads everything that was appended, over TLS, by who has logged in', async () => {
+test('a group reads every appended record, over TLS and with a login', async () => {
   const eventLog = new KafkaEventLog({
     logger: silentLogger,
     ...listeners.access('LOGIN', login('operator', listeners.authority)),
@@ -40,7 +40,7 @@ test('a group reads everything that was appended, over TLS, by who has logged in
 
 describe('kafka: who is let in', () => {
   const startDeadlineMs = 500;
-  /** Connecting may take as long again. */
+  /** Connecting may take the same time. */
   const patienceMs = 5000;
 
   async function works(listener: string, settings: Partial<KafkaAccessSettings>): Promise<void> {
@@ -55,7 +55,7 @@ describe('kafka: who is let in', () => {
     }
   }
 
-  /** In one line, with the broker's address, soon. */
+  /** Asserts a refusal in one line, with the address of the broker, before a deadline. */
   async function refused(
     listener: string,
     settings: Partial<KafkaAccessSettings>,
@@ -80,24 +80,24 @@ describe('kafka: who is let in', () => {
   const tls = (): Partial<KafkaAccessSettings> => ({ kafkaTls: true, kafkaTlsCaFile: listeners.authority.caFile });
   const strange = (): Partial<KafkaAccessSettings> => ({ kafkaTls: true, kafkaTlsCaFile: listeners.stranger.caFile });
 
-  test('a client with a certificate, where the brokers ask for one', async () => {
+  test('a client with a certificate connects if the brokers require one', async () => {
     const { certFile: kafkaTlsCertFile, keyFile: kafkaTlsKeyFile } = listeners.client;
     await works('MUTUAL', { ...tls(), kafkaTlsCertFile, kafkaTlsKeyFile });
   });
 
-  test('no client without one, or with that of an authority they do not know', async () => {
+  test('a client without a certificate, or with one of an unknown authority, is refused', async () => {
     await refused('MUTUAL', tls(), 'unavailable', /check kafkaTlsCertFile and kafkaTlsKeyFile/);
     const { certFile, keyFile } = await listeners.stranger.issue('stranger');
     const settings = { ...tls(), kafkaTlsCertFile: certFile, kafkaTlsKeyFile: keyFile };
     await refused('MUTUAL', settings, 'unavailable', /check kafkaTlsCertFile and kafkaTlsKeyFile/);
   });
 
-  test('a password without TLS, where the brokers take it', async () => {
+  test('a password without TLS is accepted if the brokers allow it', async () => {
     const { authority } = listeners;
     await works('BARE', { ...login('operator', authority), kafkaTls: false, kafkaTlsCaFile: '' });
   });
 
-  test('no client with a wrong password or mechanism, or without any; the error comes at once', async () => {
+  test('a client with a wrong password or mechanism, or without any, is refused at once', async () => {
     const right = login('operator', listeners.authority);
     const check = /check kafkaSaslUsername, kafkaSaslPassword/;
     await refused('LOGIN', { ...right, kafkaSaslPassword: 'wrong' }, 'unauthorized', check);
@@ -111,7 +111,7 @@ describe('kafka: who is let in', () => {
     await refused('LOGIN', tls(), 'unavailable', /check that kafkaTls and kafkaSaslMechanism/);
   });
 
-  test('no broker of an authority that we do not know, or whose certificate is over', async () => {
+  test('a broker of an unknown authority, or with an expired certificate, is refused', async () => {
     await refused(
       'LOGIN',
       { ...login('operator', listeners.authority), ...strange() },
@@ -121,15 +121,15 @@ describe('kafka: who is let in', () => {
     await refused('EXPIRED', tls(), 'unavailable', /certificate has expired/);
   });
 
-  test('TLS where there is none, none where there is TLS, and a login where there is none, have errors of their own', async () => {
+  test('TLS without a TLS listener, none with one, and a login without SASL, each have their own error', async () => {
     await refused('BARE', tls(), 'unavailable', /check that its port speaks TLS, or set kafkaTls to false/);
     await refused('EXPIRED', {}, 'unavailable', /check that kafkaTls and kafkaSaslMechanism/);
     const { certFile: kafkaTlsCertFile, keyFile: kafkaTlsKeyFile } = listeners.client;
     const both = { ...login('operator', listeners.authority), kafkaTlsCertFile, kafkaTlsKeyFile };
-    await refused('MUTUAL', both, 'invalid_config', /takes no login: leave kafkaSaslMechanism empty/);
+    await refused('MUTUAL', both, 'invalid_config', /accepts no login: leave kafkaSaslMechanism empty/);
   });
 
-  test('a file that is renewed is read by the next connect, without a restart', async () => {
+  test('a renewed file is read by the next connect, without a restart', async () => {
     const kafkaTlsCaFile = inFolder(listeners, 'renewed.pem');
     await copyFile(listeners.stranger.caFile, kafkaTlsCaFile);
     const settings = { ...login('operator', listeners.authority), kafkaTlsCaFile };

@@ -1,11 +1,11 @@
 import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
-import { KafkaLink } from '../src/kafka/link.ts';
+import { KafkaClient } from '../src/kafka/client.ts';
 import type { KafkaEventLogOptions } from '../src/kafka/settings.ts';
 import type { KafkaBroker } from '../src/kafka/wire.ts';
 import { clusterFactory } from '../src/kafka.ts';
 
-/** Requests that only tests make. */
+/** Requests of tests. */
 interface AdminBroker extends KafkaBroker {
   deleteRecords(request: {
     topics: { topic: string; partitions: { partition: number; offset: string }[] }[];
@@ -15,57 +15,57 @@ interface AdminBroker extends KafkaBroker {
   listGroups(): Promise<{ groups: { groupId: string }[] }>;
 }
 
-/** A link of its own for the work, closed afterwards. */
+/** Runs the work with a separate client, which is closed afterwards. */
 export async function withLink<T>(
   options: Pick<KafkaEventLogOptions, 'brokers'>,
-  work: (link: KafkaLink) => Promise<T>,
+  work: (client: KafkaClient) => Promise<T>,
 ): Promise<T> {
   const settings = { clientId: 'test', requestTimeoutMs: 10_000, connectTimeoutMs: 3000, logger: silentLogger };
   const createCluster = clusterFactory({ ...options, logger: silentLogger }, settings);
-  const link = new KafkaLink({ createCluster, addresses: options.brokers, clock: systemClock });
+  const client = new KafkaClient({ createCluster, addresses: options.brokers, clock: systemClock });
   try {
-    await link.connect(10_000);
-    return await work(link);
+    await client.connect(10_000);
+    return await work(client);
   } finally {
-    await link.close();
+    await client.close();
   }
 }
 
-/** What retention does: the records before `first` are gone. */
+/** Deletes the records before `first`, as retention does. */
 export async function deleteRecords(
   options: Pick<KafkaEventLogOptions, 'brokers'>,
   topic: string,
   partition: number,
   first: number,
 ): Promise<void> {
-  await withLink(options, async (link) => {
-    const { leaders } = await link.topic(topic, 10_000);
-    const leader = (await link.broker(leaders[partition]!)) as AdminBroker;
+  await withLink(options, async (client) => {
+    const { leaders } = await client.topic(topic, 10_000);
+    const leader = (await client.broker(leaders[partition]!)) as AdminBroker;
     await leader.deleteRecords({ topics: [{ topic, partitions: [{ partition, offset: String(first) }] }] });
   });
 }
 
 export async function deleteTopic(options: Pick<KafkaEventLogOptions, 'brokers'>, topic: string): Promise<void> {
-  await withLink(options, async (link) => {
-    await ((await link.controller()) as AdminBroker).deleteTopics({ topics: [topic], timeout: 5000 });
+  await withLink(options, async (client) => {
+    await ((await client.controller()) as AdminBroker).deleteTopics({ topics: [topic], timeout: 5000 });
   });
 }
 
-/** The groups that the broker knows. */
+/** Resolves with the groups of the broker. */
 export async function groupIds(options: Pick<KafkaEventLogOptions, 'brokers'>): Promise<string[]> {
-  return await withLink(options, async (link) => {
-    const { groups } = await ((await link.anyBroker()) as AdminBroker).listGroups();
+  return await withLink(options, async (client) => {
+    const { groups } = await ((await client.anyBroker()) as AdminBroker).listGroups();
     return groups.map(({ groupId }) => groupId);
   });
 }
 
-/** Numbers of the protocol (https://kafka.apache.org/protocol.html, CreateAcls). */
+/** Constants of CreateAcls (https://kafka.apache.org/protocol.html). */
 const kinds = { topic: 2, group: 3 };
 const operations = { Read: 3, Write: 4, Create: 5 };
 const literally = 3;
 const allowed = 3;
 
-/** Allows the user these operations on the topic or group of this very name, from everywhere. */
+/** Allows the user these operations on the topic or group of this name, from any host. */
 export async function allow(
   options: Pick<KafkaEventLogOptions, 'brokers'>,
   user: string,
@@ -82,7 +82,7 @@ export async function allow(
       permissionType: allowed,
     })),
   );
-  await withLink(options, async (link) => {
-    await ((await link.controller()) as AdminBroker).createAcls({ acl });
+  await withLink(options, async (client) => {
+    await ((await client.controller()) as AdminBroker).createAcls({ acl });
   });
 }

@@ -51,7 +51,7 @@ describe('kafka: what only this adapter promises', () => {
   });
   after(() => eventLog.close());
 
-  test('a topic that was deleted and created again has another epoch, and a subscriber reads it from its first record', async () => {
+  test('a re-created topic has another epoch, and a subscriber reads it from its first record', async () => {
     const name = unique('again');
     const first = await eventLog.ensureTopic({ name, ...spec });
     const member = await createMember(eventLog, { topics: [name], group: unique('group'), member: 'a' });
@@ -59,7 +59,7 @@ describe('kafka: what only this adapter promises', () => {
     await eventually('the old ones came', deadlineMs, () => member.receivedCount() === 20);
     await deleteTopic({ brokers: broker.brokers }, name);
     const other = await open();
-    const again = await eventually('it is created again', deadlineMs, async () => {
+    const again = await eventually('it is re-created', deadlineMs, async () => {
       const info = await other.ensureTopic({ name, ...spec });
       return info.epoch !== first.epoch && info;
     });
@@ -76,13 +76,13 @@ describe('kafka: what only this adapter promises', () => {
         return last !== undefined && last.seq === 0 && textOf(last) === 'new';
       }),
     );
-    assert.ok(member.errors.some(({ message }) => /created again/.test(message)));
+    assert.ok(member.errors.some(({ message }) => /was re-created/.test(message)));
     await member.subscription.stop();
   });
 
-  test('the epochs stand in the meta topic, by topic, once', async () => {
+  test('the meta topic has the epoch of each topic once', async () => {
     const other = await open({ prefix: unique('prefix') });
-    const name = unique('noted');
+    const name = unique('meta');
     const { epoch } = await eventLog.ensureTopic({ name, ...spec });
     await Promise.all([eventLog.ensureTopic({ name, ...spec }), other.ensureTopic({ name, ...spec })]);
     const notes = (await readAll(eventLog, 'tailrace.meta', 0)).filter(({ key }) => key === name);
@@ -100,10 +100,10 @@ describe('kafka: what only this adapter promises', () => {
   });
 
   for (const compression of ['zstd', 'gzip'] as const) {
-    test(`what one node compresses by ${compression} another reads`, async () => {
+    test(`batches that one node compresses by ${compression} are read by another`, async () => {
       const writer = await open({ compression });
       const topic = await newTopic(eventLog, 1);
-      // Above and below the size from which zstd works on a thread.
+      // Above and below the size from which zstd compresses on a thread.
       for (const count of [5, 20_000]) await fill(writer, topic, 1, count);
       const texts = (await readAll(eventLog, topic, 0)).map(textOf);
       assert.deepEqual(
@@ -114,7 +114,7 @@ describe('kafka: what only this adapter promises', () => {
     });
   }
 
-  test('a second process under the same name takes its place; the first one reports it and goes on without partitions', async () => {
+  test('a second process under the same name replaces the first one, which reports it and continues without partitions', async () => {
     const topic = await newTopic(eventLog, 4);
     const group = unique('group');
     const first = await createMember(eventLog, { topics: [topic], group, member: 'node-a' });
@@ -129,7 +129,7 @@ describe('kafka: what only this adapter promises', () => {
   });
 });
 
-test('a broker that does not allow the session asked for gets the lowest that all allow, and the logger reports it', async () => {
+test('a broker that does not allow the session timeout gets the lowest common one, with a warning', async () => {
   const strict = await startKafka({
     env: { ...process.env, TAILRACE_TEST_KAFKA: '' },
     settings: { 'group.min.session.timeout.ms': 6000 },
@@ -143,7 +143,7 @@ test('a broker that does not allow the session asked for gets the lowest that al
     const member = await createMember(eventLog, { topics: [topic], group: unique('group'), member: 'a' });
     await fill(eventLog, topic, 2, 3);
     await eventually('everything came', 30_000, () => member.receivedCount() === 6);
-    assert.ok(warnings.some((sentence) => /session timeout/.test(sentence)));
+    assert.ok(warnings.some((message) => /session timeout/.test(message)));
     await stopAll([member]);
   } finally {
     await eventLog.close();

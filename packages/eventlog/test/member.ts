@@ -7,56 +7,53 @@ export interface MemberOptions {
   readonly group: string;
   readonly member: string;
   readonly flushMs?: number;
-  /** Commits everything as it comes. */
+  /** Whether to commit every record. */
   readonly commits?: boolean;
-  /** Where to start in gained partitions. */
+  /** Returns the start positions of gained partitions. */
   start?(assignment: Assignment): StartPositions | undefined | Promise<StartPositions | undefined>;
-  /** What to do with a call, after it was noted. */
+  /** Called with each call, after it is checked. */
   onCall?(batches: readonly LogBatch[], callNumber: number): void | Promise<void>;
 }
 
-/**
- * A member of a group that notes all it receives, and fails the test at once where a promise is broken that always
- * holds.
- */
+/** A member of a group that collects its records, and checks what must always hold. */
 export interface Member {
   readonly name: string;
   readonly subscription: Subscription;
   readonly assignments: readonly Assignment[];
   readonly calls: readonly (readonly LogBatch[])[];
   readonly errors: readonly Error[];
-  /** What it owns now. */
+  /** Its current partitions. */
   partitions(): readonly number[];
   generation(): number;
-  /** All records of a partition in the order in which they came, over all calls. */
+  /** All records of a partition, in the order received. */
   received(topic: string, partition: number): readonly LogRecord[];
   receivedCount(): number;
-  /** Calls of `onBatches` that have started and not ended. */
+  /** Calls of `onBatches` in progress. */
   running(): number;
-  /** Broken promises: empty, or the test fails. */
-  faults(): readonly string[];
+  /** Violations of what must always hold. */
+  violations(): readonly string[];
 }
 
 export async function createMember(eventLog: EventLog, options: MemberOptions): Promise<Member> {
   const assignments: Assignment[] = [];
   const calls: (readonly LogBatch[])[] = [];
   const errors: Error[] = [];
-  const faults: string[] = [];
+  const violations: string[] = [];
   const received = new Map<string, LogRecord[]>();
   let owned: readonly number[] = [];
   let count = 0;
   let running = 0;
-  // Calls may come before `subscribe` has resolved; commits wait for it here.
+  // Before `subscribe` has resolved, commits of calls wait.
   let subscription: Subscription | undefined;
   const early: [string, number, number][] = [];
 
-  function note(batches: readonly LogBatch[]): void {
-    if (batches.length === 0) faults.push('a call without batches');
+  function check(batches: readonly LogBatch[]): void {
+    if (batches.length === 0) violations.push('a call without batches');
     for (const { topic, partition, records } of batches) {
-      if (records.length === 0) faults.push(`an empty batch of ${topic}/${partition}`);
-      if (!owned.includes(partition)) faults.push(`records of partition ${partition}, which is not assigned`);
+      if (records.length === 0) violations.push(`an empty batch of ${topic}/${partition}`);
+      if (!owned.includes(partition)) violations.push(`records of partition ${partition}, which is not assigned`);
       for (let n = 1; n < records.length; n++) {
-        if (records[n]!.seq <= records[n - 1]!.seq) faults.push(`out of order within a batch of ${topic}/${partition}`);
+        if (records[n]!.seq <= records[n - 1]!.seq) violations.push(`out of order within a batch of ${topic}/${partition}`);
       }
       const key = `${topic}/${partition}`;
       const list = received.get(key) ?? [];
@@ -79,32 +76,32 @@ export async function createMember(eventLog: EventLog, options: MemberOptions): 
     onAssigned(assignment) {
       const before = owned;
       for (const partition of assignment.gained) {
-        if (before.includes(partition)) faults.push(`gained partition ${partition}, which it had`);
-        if (!assignment.partitions.includes(partition)) faults.push(`gained partition ${partition}, which it has not`);
+        if (before.includes(partition)) violations.push(`gained partition ${partition}, which it had`);
+        if (!assignment.partitions.includes(partition)) violations.push(`gained partition ${partition}, which it has not`);
       }
       for (const partition of before) {
         if (!assignment.partitions.includes(partition) && !assignment.lost.includes(partition)) {
-          faults.push(`partition ${partition} went without being called lost`);
+          violations.push(`partition ${partition} was lost without notification`);
         }
       }
       for (const partition of assignment.partitions) {
         if (!before.includes(partition) && !assignment.gained.includes(partition)) {
-          faults.push(`partition ${partition} came without being called gained`);
+          violations.push(`partition ${partition} was gained without notification`);
         }
       }
       const last = assignments[assignments.length - 1];
-      if (last !== undefined && assignment.generation <= last.generation) faults.push('the generation did not grow');
-      if (running > 0) faults.push('onAssigned during onBatches');
+      if (last !== undefined && assignment.generation <= last.generation) violations.push('the generation did not increase');
+      if (running > 0) violations.push('onAssigned during onBatches');
       owned = assignment.partitions;
       assignments.push(assignment);
       return options.start?.(assignment);
     },
     async onBatches(batches) {
       running++;
-      if (running > 1) faults.push('a second call while one was running');
+      if (running > 1) violations.push('a second call while one was running');
       calls.push(batches);
       try {
-        note(batches);
+        check(batches);
         await options.onCall?.(batches, calls.length);
       } finally {
         running--;
@@ -125,14 +122,11 @@ export async function createMember(eventLog: EventLog, options: MemberOptions): 
     received: (topic, partition) => received.get(`${topic}/${partition}`) ?? [],
     receivedCount: () => count,
     running: () => running,
-    faults: () => faults,
+    violations: () => violations,
   };
 }
 
-/**
- * Waits until every partition has exactly one owner, every member has `each` at least one where given, and all agree on
- * the generation.
- */
+/** Resolves when every partition has exactly one owner, and all members have the same generation. */
 export async function settled(members: readonly Member[], partitions: number, deadlineMs: number): Promise<void> {
   await eventually(`${members.length} members share ${partitions} partitions`, deadlineMs, () => {
     const owned = members.flatMap((member) => [...member.partitions()]).sort((a, b) => a - b);
@@ -145,10 +139,10 @@ export async function settled(members: readonly Member[], partitions: number, de
   });
 }
 
-/** Stops all, in order, and fails where one of them noted a broken promise. */
+/** Stops all members, in order, and asserts that none has violations. */
 export async function stopAll(members: readonly Member[]): Promise<void> {
   for (const member of members) await member.subscription.stop();
-  for (const member of members) assert.deepEqual(member.faults(), [], `what ${member.name} saw`);
+  for (const member of members) assert.deepEqual(member.violations(), [], `violations of ${member.name}`);
 }
 
 export function seqsOf(records: readonly LogRecord[]): number[] {

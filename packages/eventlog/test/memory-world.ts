@@ -3,7 +3,7 @@ import { createMemoryLog, type MemoryConnectOptions, type MemoryLogOptions } fro
 
 export const spec = { name: 't', partitions: 6, retentionMs: 86_400_000, retentionBytes: 1_000_000_000 };
 
-/** A log under a clock that stands still, with a topic of six partitions and as many nodes as are asked for. */
+/** Creates a log under a fake clock, with a topic of six partitions and any number of connections. */
 export function createWorld(options: Partial<MemoryLogOptions> = {}) {
   const clock = createFakeClock();
   const memory = createMemoryLog({ clock, ...options });

@@ -6,12 +6,12 @@ import type { EventLog, LogRecord, NewRecord, TopicSpec } from '../src/event-log
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** A name that no other test uses. */
+/** Returns a name that no other test uses. */
 export function unique(prefix: string): string {
   return `${prefix}.${randomBytes(6).toString('hex')}`;
 }
 
-/** A topic of its own, that keeps everything for a day. */
+/** Creates a topic with a unique name and a retention of a day. */
 export async function newTopic(
   eventLog: EventLog,
   partitions: number,
@@ -36,7 +36,7 @@ export function textOf(record: LogRecord): string {
   return decoder.decode(record.value);
 }
 
-/** For each partition one key that belongs to it. */
+/** Returns one key for each partition. */
 export function keysByPartition(partitions: number): string[] {
   const keys = new Array<string | undefined>(partitions).fill(undefined);
   let missing = partitions;
@@ -51,7 +51,7 @@ export function keysByPartition(partitions: number): string[] {
   return keys.map((key) => key as string);
 }
 
-/** `count` records to every partition, in one append: values `<partition>:<n>`, n from `start`. */
+/** Appends `count` records to every partition, in one append: values `<partition>:<n>`, n from `start`. */
 export async function fill(
   eventLog: EventLog,
   topic: string,
@@ -71,12 +71,12 @@ export async function readAll(eventLog: EventLog, topic: string, partition: numb
   return records;
 }
 
-/** 0, 1, 2 … up to `count`. */
+/** Returns `from` … `count` - 1. */
 export function numbersTo(count: number, from = 0): number[] {
   return Array.from({ length: count - from }, (_, n) => from + n);
 }
 
-/** Resolves with the first result of `check` that is not false; a thrown assertion counts as not yet. */
+/** Resolves with the first result of `check` that is not false. A thrown assertion is retried. */
 export function eventually<T>(
   promise: string,
   deadlineMs: number,
@@ -85,7 +85,7 @@ export function eventually<T>(
   return eventuallyTrue(check, { describe: promise, deadlineMs });
 }
 
-/** A promise to be resolved from outside. */
+/** A promise that the caller resolves. */
 export interface Gate {
   readonly opened: Promise<void>;
   open(): void;

@@ -1,31 +1,31 @@
 /**
- * What a list of granted patterns allows. Shared by ingest (may this device be published?) and fanout (may this channel be seen?).
+ * What a list of granted patterns allows: in ingest to publish a device, in fanout to subscribe to a channel.
  *
- * One `Rights` a token: keep it with the connection or beside the verified claims, not one a message.
+ * Create one per token, not one per message.
  */
 export interface Rights {
-  /** Whether this device, a checked path, is granted. One look-up for a device seen before. */
+  /** Returns whether the device, a valid path, is granted. Costs one lookup for a device in the cache. */
   allowsDevice(path: string): boolean;
-  /** Whether everything that this channel, a checked pattern, means is granted. */
+  /** Returns whether all devices of the channel, a valid pattern, are granted. */
   allowsChannel(pattern: string): boolean;
 }
 
-/** Answers kept a token. At 50 bytes a path about 100 KB; a token that goes over more devices is answered without memory. */
-const rememberedMax = 1_024;
+/** Results cached per token, about 100 KB at 50 bytes a path. Those of further devices are computed each time. */
+const cachedMax = 1_024;
 
 export function rightsFrom(patterns: readonly string[]): Rights {
-  // The usual tokens, all or nothing, need no memory.
+  // The usual tokens, all or nothing, need no cache.
   if (patterns.includes('>')) return { allowsDevice: () => true, allowsChannel: () => true };
   if (patterns.length === 0) return { allowsDevice: () => false, allowsChannel: () => false };
-  const remembered = new Map<string, boolean>();
+  const cached = new Map<string, boolean>();
   const allows = within(patterns);
   return {
     allowsDevice(path) {
-      const known = remembered.get(path);
+      const known = cached.get(path);
       if (known !== undefined) return known;
       const allowed = allows(path);
-      // Full: not emptied, since a sweep over many devices would only push out what is in use.
-      if (remembered.size < rememberedMax) remembered.set(path, allowed);
+      // Not emptied when full: a scan over many devices would only evict what is in use.
+      if (cached.size < cachedMax) cached.set(path, allowed);
       return allowed;
     },
     allowsChannel: allows,
@@ -33,8 +33,8 @@ export function rightsFrom(patterns: readonly string[]): Rights {
 }
 
 /**
- * Whether a path or a pattern is one of these patterns, or lies within one: costs a look-up for each of its segments,
- * however many patterns there are. As `patternMatches` and `patternCovers` for each of them.
+ * Returns whether a path or a pattern is one of the patterns, or within one, as `patternMatches` and `patternCovers` do
+ * for each. Costs one set lookup for each of its segments, for any number of patterns.
  */
 function within(patterns: readonly string[]): (text: string) => boolean {
   const same = new Set(patterns);

@@ -20,7 +20,7 @@ class Upload {
     this.#body = reader.open({ settleBody }, bytesMax, declaredBytes, owner);
   }
 
-  /** Hands a chunk over and takes its memory back, as uWebSockets.js does. */
+  /** Passes a chunk and detaches its memory, as uWebSockets.js does. */
   chunk(text: string): this {
     const chunk = Uint8Array.from(Buffer.from(text));
     this.#body!.take(chunk, false);
@@ -54,19 +54,19 @@ function readerWith(options: BodyReaderOptions = {}) {
   return { clock, reader: new BodyReader({ clock, bodyMs: 1_000, ...options }) };
 }
 
-test('a body in one chunk is handed over as a copy', () => {
+test('a body in one chunk is copied', () => {
   const { reader } = readerWith();
   const { outcomes } = new Upload(reader, 10, 5).finish('hello');
   assert.deepEqual(outcomes, [{ error: undefined, body: 'hello', isComplete: true }]);
   assert.equal(reader.unfinishedCount, 0);
 });
 
-test('a body in many chunks, without a length, is put together', () => {
+test('a body in many chunks, without a length, is assembled', () => {
   const { reader } = readerWith();
-  const upload = new Upload(reader, 10).chunk('he');
+  const upload = new Upload(reader, 10).chunk('pa');
   assert.equal(reader.unfinishedBytes, 2);
-  upload.chunk('llo').finish('');
-  assert.deepEqual(upload.outcomes, [{ error: undefined, body: 'hello', isComplete: true }]);
+  upload.chunk('cket').finish('');
+  assert.deepEqual(upload.outcomes, [{ error: undefined, body: 'packet', isComplete: true }]);
   assert.equal(reader.unfinishedBytes, 0);
 });
 
@@ -78,7 +78,7 @@ test('a body in chunks of one byte is the same body', () => {
   assert.equal(upload.end().outcomes[0]?.body, text);
 });
 
-test('a chunk whose memory is ours is kept without a copy, and the next is put behind it', () => {
+test('a chunk whose memory stays valid is kept without a copy, and the next is appended', () => {
   const { reader } = readerWith();
   const outcomes: string[] = [];
   const settleBody = (_error: unknown, body: Buffer) => void outcomes.push(body.toString());
@@ -94,7 +94,7 @@ test('a body of exactly the limit is taken', () => {
   assert.equal(new Upload(reader, 5, 5).finish('hello').code, undefined);
 });
 
-test('a declared length over the limit is refused without keeping a byte, once the client has sent it', () => {
+test('a declared length over the limit is refused once the client has sent the body, of which nothing is kept', () => {
   const { reader } = readerWith();
   const upload = new Upload(reader, 5, 8).chunk('hell');
   assert.equal(reader.unfinishedBytes, 0);
@@ -111,7 +111,7 @@ test('a declared length far over the limit is refused before anything is read', 
   assert.deepEqual([code, outcomes[0]?.isComplete, reader.unfinishedCount], ['too_large', false, 0]);
 });
 
-test('a body without a length is refused when it passes the limit, and what was kept is released', () => {
+test('a body without a length is refused above the limit, and what was kept is released', () => {
   const { reader } = readerWith();
   const upload = new Upload(reader, 5).chunk('hello').chunk('w');
   assert.equal(reader.unfinishedBytes, 0);
@@ -123,12 +123,12 @@ test('a body without a length is refused when it passes the limit, and what was 
   assert.equal(upload.outcomes.length, 1);
 });
 
-test('a body that does not come in its time is refused with how much of it came', () => {
+test('a body that is not complete at the deadline is refused with the bytes received', () => {
   const { reader, clock } = readerWith();
   const slow = new Upload(reader, 10, 5);
   clock.advance(500);
   const later = new Upload(reader, 10, 5);
-  slow.chunk('he');
+  slow.chunk('pa');
   clock.advance(499);
   assert.equal(slow.outcomes.length, 0);
   clock.advance(251);
@@ -150,15 +150,15 @@ test('the timer runs only while a body is unfinished', () => {
   assert.equal(clock.timers(), 0);
 });
 
-test('a client that closes the connection is reported as closed, and nothing is kept of it', () => {
+test('a client that closes the connection is reported as closed, and nothing of it is kept', () => {
   const { reader } = readerWith();
-  const upload = new Upload(reader, 10).chunk('he');
+  const upload = new Upload(reader, 10).chunk('pa');
   upload.abort();
   assert.equal(upload.code, 'closed');
   assert.deepEqual([reader.unfinishedBytes, reader.unfinishedCount], [0, 0]);
 });
 
-test('all unfinished bodies together are bounded, and the one too many may be sent again', () => {
+test('all unfinished bodies together are bounded, and one too many may be sent again', () => {
   const { reader } = readerWith({ unfinishedBytesMax: 8 });
   const first = new Upload(reader, 10).chunk('12345');
   const second = new Upload(reader, 10).chunk('1234');
@@ -168,7 +168,7 @@ test('all unfinished bodies together are bounded, and the one too many may be se
   assert.equal(first.finish('6').outcomes[0]?.body, '123456');
 });
 
-test('the unfinished bodies of one sender take half of the room, and another finds the other half', () => {
+test('the unfinished bodies of one sender use at most half of the capacity, and others the rest', () => {
   const { reader } = readerWith({ unfinishedBytesMax: 16 });
   const [greedy, honest]: BodyOwner[] = [{ unfinishedBytes: 0 }, { unfinishedBytes: 0 }];
   const first = new Upload(reader, 10, 0, greedy).chunk('12345678');
@@ -185,7 +185,7 @@ test('near a limit the slowest bodies are terminated after a second, the slowest
   const slow = new Upload(reader, 20_000).chunk('x'.repeat(9_000));
   const fast = new Upload(reader, 20_000).chunk('x'.repeat(1_000));
   clock.advance(1_000);
-  assert.equal(stalled.outcomes.length, 0, 'less than half of the room is taken');
+  assert.equal(stalled.outcomes.length, 0, 'less than half of the capacity is used');
   slow.chunk('x'.repeat(100));
   fast.chunk('x'.repeat(5_000));
   clock.advance(1_000);
@@ -194,12 +194,12 @@ test('near a limit the slowest bodies are terminated after a second, the slowest
     stalled.outcomes[0]?.error?.message ?? '',
     /expected at least 4096 bytes a second while the server is near its limits, got 0/,
   );
-  assert.equal(slow.outcomes.length, 0, 'the first one made room enough');
+  assert.equal(slow.outcomes.length, 0, 'the first one released enough');
   assert.equal(fast.outcomes.length, 0);
   assert.equal(reader.terminated, 1);
 });
 
-test('a server that is near another limit has its slow bodies terminated, too', () => {
+test('near another limit of the server, slow bodies are terminated too', () => {
   let isNear = false;
   const { reader, clock } = readerWith({ bodyMs: 10_000, isNearLimit: () => isNear });
   const slow = new Upload(reader, 20_000).chunk('x');

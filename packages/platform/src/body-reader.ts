@@ -2,11 +2,10 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 
 /**
- * Receives the outcome of reading a body, once: the whole body, or the error and an empty body: `too_large`, `timeout`,
- * `limit_reached` (retryable: the server holds too many unfinished bodies), `rate_limited` (retryable: their sender
- * does), `invalid_message` (broken framing), or `closed` (the client closed the connection, so that no answer reaches
- * it). `isComplete`: everything that the client sends of the request was received; else its connection cannot be used
- * again.
+ * Receives the outcome of reading a body, once: the whole body, or an error and an empty body. The errors are
+ * `too_large`, `timeout`, `limit_reached` (retryable: the server has too many unfinished bodies), `rate_limited`
+ * (retryable: the sender has), `invalid_message` (invalid framing), and `closed` (the client closed the connection, so
+ * that no response reaches it). `isComplete`: the whole request was received; else its connection cannot be used again.
  */
 export interface BodySink {
   settleBody(error: TailraceError | undefined, body: Buffer, isComplete: boolean): void;
@@ -20,7 +19,7 @@ export interface BodyOwner {
 export interface BodyReaderOptions {
   readonly clock?: Clock;
   /**
-   * From the head of a request to the last byte of its body. Default: 10,000 ms. A slower client receives `timeout`.
+   * From the head of a request to the last byte of its body. Default: 10,000 ms. A slower client gets `timeout`.
    */
   readonly bodyMs?: number;
   /** Bytes of unfinished bodies held at once, over all connections. Default: 64 MB. One owner gets half of it. */
@@ -44,16 +43,15 @@ const firstCapacityBytes = 4_096;
 const nothing = Buffer.alloc(0);
 
 /**
- * Reads bodies of requests, bounded in bytes, time and number. Whatever server the bytes come from calls `take` and
- * `end` of the body.
+ * Reads bodies of requests, bounded in bytes, time and number. The server calls `take` and `end` of the body.
  *
- * A body that is too large is read on and thrown away, up to as much again, before the error is handed over: a client
- * that is still sending would otherwise see a broken connection instead of the answer. Beyond that the answer goes at
- * once and the connection closes.
+ * A body that is too large is read and discarded, up to twice the limit, before the error is reported. Else a client
+ * that is still sending would see a broken connection instead of the response. Beyond that the response is sent at
+ * once, and the connection is closed.
  *
- * **Near a limit**: when half of `unfinishedBytesMax` is held, or `isNearLimit` says so, the slowest bodies are
- * terminated first, with `timeout`, and long before `bodyMs`: those that gained less than 4,096 bytes in the last
- * second. An honest body arrives in less.
+ * **Near a limit**: when half of `unfinishedBytesMax` is used, or `isNearLimit` returns true, slow bodies are
+ * terminated with `timeout` long before `bodyMs`, the slowest first. A body is slow that gained less than 4,096 bytes
+ * in the last second. The body of a normal client takes less than that second.
  */
 export class BodyReader {
   readonly #unfinished = new Set<IncomingBody>();
@@ -81,8 +79,8 @@ export class BodyReader {
   }
 
   /**
-   * Begins to read. `declaredBytes`: of Content-Length; 0 where it is absent. Undefined: the body is refused before a
-   * byte of it was read, and the sink has the error.
+   * Starts to read. `declaredBytes`: of Content-Length; 0 where it is absent. Returns undefined if the body is refused
+   * before a byte of it was read; the sink has the error.
    */
   open(sink: BodySink, bytesMax: number, declaredBytes: number, owner?: BodyOwner): IncomingBody | undefined {
     if (declaredBytes > 2 * bytesMax) {
@@ -90,13 +88,13 @@ export class BodyReader {
       return undefined;
     }
     const body = new IncomingBody(this, sink, { bytesMax, declaredBytes, owner, startTick: this.#tick });
-    if (declaredBytes > bytesMax) body.fault = tooLarge(`${declaredBytes} bytes`, bytesMax);
+    if (declaredBytes > bytesMax) body.error = tooLarge(`${declaredBytes} bytes`, bytesMax);
     this.#unfinished.add(body);
     this.#timer ??= this.#clock.every(tickMs, () => this.#passTick());
     return body;
   }
 
-  /** Whether the body may keep so many bytes more; why not. */
+  /** Returns why the body may not keep that many bytes more; undefined: it may. */
   refusalOf(body: IncomingBody, bytes: number): TailraceError | undefined {
     const { owner } = body;
     if (this.unfinishedBytes + bytes > this.unfinishedBytesMax) return tooManyUnfinished(this.unfinishedBytesMax);
@@ -105,7 +103,7 @@ export class BodyReader {
     return undefined;
   }
 
-  /** The body is settled, and holds nothing any more. */
+  /** Called when the body is settled and has released its bytes. */
   remove(body: IncomingBody): void {
     this.#unfinished.delete(body);
   }
@@ -115,44 +113,44 @@ export class BodyReader {
     const slow: IncomingBody[] = [];
     for (const body of this.#unfinished) {
       if (this.#tick - body.startTick > this.#ticksMax) body.expire(this.#ticksMax * tickMs);
-      else if (this.#tick - body.markTick >= rateTicks && body.mark(this.#tick) < slowBytes) slow.push(body);
+      else if (this.#tick - body.measuredTick >= rateTicks && body.measure(this.#tick) < slowBytes) slow.push(body);
     }
     if (slow.length > 0) this.#terminateSlow(slow);
     if (this.#unfinished.size === 0) this.stop();
   }
 
   #terminateSlow(slow: IncomingBody[]): void {
-    const isCrowded = this.#isNearLimit();
-    if (!isCrowded && this.unfinishedBytes < this.unfinishedBytesMax / 2) return;
+    const isNearLimit = this.#isNearLimit();
+    if (!isNearLimit && this.unfinishedBytes < this.unfinishedBytesMax / 2) return;
     slow.sort((a, b) => a.gainedBytes - b.gainedBytes);
     for (const body of slow) {
-      if (!isCrowded && this.unfinishedBytes < this.unfinishedBytesMax / 2) return;
+      if (!isNearLimit && this.unfinishedBytes < this.unfinishedBytesMax / 2) return;
       this.terminated++;
       body.terminate();
     }
   }
 
-  /** Ends the timer. Bodies still unfinished end with their connections. */
+  /** Stops the timer. Bodies still unfinished settle with their connections. */
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 }
 
-/** A body that is still coming. */
+/** A body that is being received. */
 export class IncomingBody {
   readonly owner: BodyOwner | undefined;
   readonly startTick: number;
-  /** When its rate was measured last, and what it had gained since the time before. */
-  markTick: number;
+  /** When its rate was measured last, and the bytes that it had gained then. */
+  measuredTick: number;
   gainedBytes = 0;
-  /** Why it is refused; its bytes are counted and thrown away from then on. */
-  fault: TailraceError | undefined;
+  /** Why it is refused; its bytes are only counted from then on. */
+  error: TailraceError | undefined;
   readonly #reader: BodyReader;
   readonly #sink: BodySink;
   readonly #bytesMax: number;
   readonly #declaredBytes: number;
-  #markBytes = 0;
+  #measuredBytes = 0;
   #bytes = 0;
   #isSettled = false;
   /**
@@ -174,29 +172,29 @@ export class IncomingBody {
     this.#declaredBytes = options.declaredBytes;
     this.owner = options.owner;
     this.startTick = options.startTick;
-    this.markTick = options.startTick;
+    this.measuredTick = options.startTick;
   }
 
-  /** `isOurs`: the memory of the chunk stays as it is, so that the chunk need not be copied. */
-  take(chunk: Uint8Array, isOurs: boolean): void {
+  /** `isOwned`: the memory of the chunk stays valid, so that the chunk need not be copied. */
+  take(chunk: Uint8Array, isOwned: boolean): void {
     if (this.#isSettled) return;
     const before = this.#bytes;
     this.#bytes += chunk.byteLength;
-    if (this.fault === undefined) {
+    if (this.error === undefined) {
       const refusal =
         this.#bytes > this.#bytesMax
           ? tooLarge('more', this.#bytesMax)
           : this.#reader.refusalOf(this, chunk.byteLength);
-      if (refusal === undefined) this.#keep(chunk, before, isOurs);
+      if (refusal === undefined) this.#keep(chunk, before, isOwned);
       else this.#refuse(refusal);
     }
-    if (this.fault !== undefined && this.#bytes > 2 * this.#bytesMax) this.#settle(this.fault, nothing, false);
+    if (this.error !== undefined && this.#bytes > 2 * this.#bytesMax) this.#settle(this.error, nothing, false);
   }
 
-  /** The last chunk and the end together: the usual body is one chunk, and is held nowhere. */
+  /** Takes the last chunk and calls `end`: the usual body is one chunk, which is not buffered. */
   finish(chunk: Uint8Array): void {
     if (this.#isSettled) return;
-    if (this.#bytes === 0 && this.fault === undefined && chunk.byteLength <= this.#bytesMax) {
+    if (this.#bytes === 0 && this.error === undefined && chunk.byteLength <= this.#bytesMax) {
       this.#settle(undefined, Buffer.from(chunk), true);
       return;
     }
@@ -206,7 +204,7 @@ export class IncomingBody {
 
   end(): void {
     if (this.#isSettled) return;
-    if (this.fault !== undefined) this.#settle(this.fault, nothing, true);
+    if (this.error !== undefined) this.#settle(this.error, nothing, true);
     else this.#settle(undefined, this.#kept.subarray(0, this.#bytes), true);
   }
 
@@ -219,35 +217,35 @@ export class IncomingBody {
     );
   }
 
-  /** What comes cannot be read as a body. */
+  /** The received bytes are no valid body. */
   fail(error: TailraceError): void {
     this.#settle(error, nothing, false);
   }
 
   expire(limitMs: number): void {
-    this.#settle(this.fault ?? tooSlow(this.#bytes, limitMs), nothing, false);
+    this.#settle(this.error ?? tooSlow(this.#bytes, limitMs), nothing, false);
   }
 
   terminate(): void {
-    this.#settle(this.fault ?? tooSlowNow(this.gainedBytes), nothing, false);
+    this.#settle(this.error ?? tooSlowNow(this.gainedBytes), nothing, false);
   }
 
-  /** Measures the rate. Returns the bytes gained since the last time. */
-  mark(tick: number): number {
-    this.gainedBytes = this.#bytes - this.#markBytes;
-    this.#markBytes = this.#bytes;
-    this.markTick = tick;
+  /** Measures the rate. Returns the bytes gained since the last measurement. */
+  measure(tick: number): number {
+    this.gainedBytes = this.#bytes - this.#measuredBytes;
+    this.#measuredBytes = this.#bytes;
+    this.measuredTick = tick;
     return this.gainedBytes;
   }
 
-  #keep(chunk: Uint8Array, at: number, isOurs: boolean): void {
+  #keep(chunk: Uint8Array, at: number, isOwned: boolean): void {
     this.#hold(chunk.byteLength);
-    if (isOurs && at === 0) {
+    if (isOwned && at === 0) {
       this.#kept = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
       return;
     }
     if (this.#bytes > this.#kept.length) {
-      // As long as declared, where that is not far more than came.
+      // The declared length, unless it is far above what was received.
       const doubled = Math.max(firstCapacityBytes, 2 * this.#bytes);
       const isNear = this.#declaredBytes >= this.#bytes && this.#declaredBytes <= 2 * doubled;
       const capacity = Math.min(this.#bytesMax, isNear ? this.#declaredBytes : doubled);
@@ -264,8 +262,8 @@ export class IncomingBody {
     if (this.owner !== undefined) this.owner.unfinishedBytes += bytes;
   }
 
-  #refuse(fault: TailraceError): void {
-    this.fault = fault;
+  #refuse(error: TailraceError): void {
+    this.error = error;
     this.#hold(-this.#heldBytes);
     this.#kept = nothing;
   }

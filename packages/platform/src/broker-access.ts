@@ -8,11 +8,11 @@ import {
 import type { Clock } from './clock.ts';
 import { type TlsTexts, tlsTextsFrom } from './tls-files.ts';
 
-/** As `new KafkaEventLog` takes it. */
+/** Options of `KafkaEventLog`. */
 export interface KafkaAccess {
   readonly brokers: readonly string[];
   readonly startTimeoutMs: number;
-  /** Reads the files anew: called at each connect, so that renewed certificates are taken without a restart. */
+  /** Reads the files. Called at each connect, so that renewed certificates take effect without a restart. */
   readonly tls?: () => TlsTexts;
   readonly sasl?: {
     readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
@@ -21,7 +21,7 @@ export interface KafkaAccess {
   };
 }
 
-/** As `createNatsBus` takes it. */
+/** Options of `createNatsBus`. */
 export interface NatsAccess {
   servers: readonly string[];
   connectTimeoutMs: number;
@@ -29,10 +29,10 @@ export interface NatsAccess {
   tls?: { caFile?: string; certFile?: string; keyFile?: string };
 }
 
-/** Of one address. The deadline of the start is the other bound. */
+/** Of one address; `startDeadlineMs` is the other limit. */
 const natsConnectTimeoutMs = 5_000;
 
-/** Throws `invalid_config` for a file that cannot be used, with its setting and its path. */
+/** Throws `invalid_config` with setting and path for a file that cannot be used. */
 export function kafkaAccessFrom(settings: KafkaAccessSettings, clock: Clock): KafkaAccess {
   const { kafkaSaslMechanism: mechanism, kafkaSaslUsername: username, kafkaSaslPassword: password } = settings;
   const tls = () => tlsTextsFrom('kafka', kafkaTlsPaths(settings), clock.now());
@@ -45,7 +45,7 @@ export function kafkaAccessFrom(settings: KafkaAccessSettings, clock: Clock): Ka
   };
 }
 
-/** Throws `invalid_config` for a file that cannot be used, with its setting and its path. */
+/** Throws `invalid_config` with setting and path for a file that cannot be used. */
 export function natsAccessFrom(
   settings: NatsAccessSettings & Pick<KafkaAccessSettings, 'startDeadlineMs'>,
   clock: Clock,

@@ -23,7 +23,7 @@ const refused = (env: Readonly<Record<string, string>>, ...sentences: RegExp[]) 
     },
   );
 
-test('nothing set: plain connections, nobody logs in', () => {
+test('by default connections are plaintext and without authentication', () => {
   const settings = load({});
   assert.deepEqual(kafkaAccessFrom(settings, systemClock), { brokers: ['localhost:9092'], startTimeoutMs: 10_000 });
   assert.deepEqual(natsAccessFrom(settings, systemClock), {
@@ -32,7 +32,7 @@ test('nothing set: plain connections, nobody logs in', () => {
   });
 });
 
-test('a login and TLS by public authorities', () => {
+test('authentication, and TLS with public authorities', () => {
   const settings = load({
     TAILRACE_KAFKA_TLS: 'true',
     TAILRACE_KAFKA_SASL_MECHANISM: 'scram-sha-512',
@@ -54,7 +54,7 @@ test('a login and TLS by public authorities', () => {
   });
 });
 
-test('a login of Kafka that is not whole is refused, each fault by a sentence', () => {
+test('incomplete authentication of Kafka is refused, with a message for each error', () => {
   refused({ TAILRACE_KAFKA_SASL_MECHANISM: 'plain' }, /needs kafkaSaslUsername/, /needs kafkaSaslPassword/);
   refused(
     { TAILRACE_KAFKA_SASL_USERNAME: 'me', TAILRACE_KAFKA_SASL_PASSWORD: 'hunter2' },
@@ -64,19 +64,19 @@ test('a login of Kafka that is not whole is refused, each fault by a sentence', 
   refused({ TAILRACE_KAFKA_SASL_MECHANISM: 'scram' }, /"scram-sha-512"/);
 });
 
-test('a login of NATS that is half or double is refused', () => {
+test('incomplete or ambiguous authentication of NATS is refused', () => {
   refused({ TAILRACE_NATS_USERNAME: 'me' }, /needs natsPassword/);
   refused({ TAILRACE_NATS_PASSWORD: 'hunter2' }, /without natsUsername/);
   refused(
     { TAILRACE_NATS_CREDENTIALS_FILE: '/a.creds', TAILRACE_NATS_USERNAME: 'me', TAILRACE_NATS_PASSWORD: 'hunter2' },
-    /natsCredentialsFile = "\/a\.creds".*one login/,
+    /natsCredentialsFile = "\/a\.creds".*one method/,
   );
 });
 
 for (const broker of ['kafka', 'nats'] as const) {
   const prefix = `TAILRACE_${broker.toUpperCase()}_TLS`;
 
-  test(`${broker}: files of TLS while TLS is off, a key without its certificate, and the other way round`, () => {
+  test(`${broker}: files of TLS while TLS is off, a key without its certificate, and vice versa, are refused`, () => {
     refused({ [`${prefix}_CA_FILE`]: '/ca.pem' }, new RegExp(`while ${broker}Tls is off`));
     const on = { [prefix]: 'true' };
     refused({ ...on, [`${prefix}_CERT_FILE`]: '/c.pem' }, new RegExp(`private key as well; set ${broker}TlsKeyFile`));
@@ -84,12 +84,12 @@ for (const broker of ['kafka', 'nats'] as const) {
   });
 }
 
-test('tls:// in an address contradicts natsTls off', () => {
+test('tls:// in an address is refused while natsTls is off', () => {
   refused({ TAILRACE_NATS_SERVERS: 'tls://a:4222' }, /set natsTls to true, or write nats:/);
   assert.ok(load({ TAILRACE_NATS_SERVERS: 'tls://a:4222', TAILRACE_NATS_TLS: '1' }).natsTls);
 });
 
-test('a password with a line break, as a secret made by echo has, is refused by what is wrong with it', () => {
+test('a password with a line break, as of a secret made by echo, is refused with that reason', () => {
   refused(
     {
       TAILRACE_KAFKA_SASL_MECHANISM: 'plain',
@@ -100,6 +100,6 @@ test('a password with a line break, as a secret made by echo has, is refused by 
   );
 });
 
-test('the table tells which settings are secret, and none of them has a value', () => {
+test('the table has the secret settings', () => {
   assert.match(configTable(schema), /kafkaSaslPassword/);
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addressFrom, addressKey, clientAddress, proxiesFrom } from './client-address.ts';
 
-test('an address is known in one form, however it is written', () => {
+test('an address has one canonical form', () => {
   for (const [text, expected] of [
     ['10.0.0.1', '10.0.0.1'],
     ['10.0.0.1:4711', '10.0.0.1'],
@@ -18,7 +18,7 @@ test('an address is known in one form, however it is written', () => {
     assert.equal(addressFrom(text), expected, text);
 });
 
-test('of IPv6 a host has a /64: all of it is one address', () => {
+test('the addresses of an IPv6 /64 have one key', () => {
   assert.equal(addressKey('10.0.0.1'), '10.0.0.1');
   const key = '2001:db8:0:7::/64';
   for (const text of ['2001:db8:0:7::1', '2001:0DB8:0000:0007:ffff:ffff:ffff:ffff', '2001:db8:0:7:1:2:3:4'])
@@ -27,7 +27,7 @@ test('of IPv6 a host has a /64: all of it is one address', () => {
   assert.equal(addressKey('::1'), '0:0:0:0::/64');
 });
 
-test('X-Forwarded-For is believed of trusted proxies only, and only up to the first stranger', () => {
+test('X-Forwarded-For is trusted from trusted proxies only, up to the first other address', () => {
   const trusted = proxiesFrom(['10.0.0.0/8', '192.0.2.7', 'fd00::/8']);
   for (const [peer, header, expected] of [
     ['203.0.113.9', '198.51.100.1', '203.0.113.9'],
@@ -47,7 +47,7 @@ test('without trusted proxies no client can claim the address of another', () =>
   assert.equal(clientAddress('127.0.0.1', '1.1.1.1', proxiesFrom([])), '127.0.0.1');
 });
 
-test('what is no address and no network is refused by name', () => {
+test('anything but an address or a network is refused with its text', () => {
   for (const text of ['10.0.0.0/33', '10.0.0.0/', '10.0.0.0/8/8', 'proxy.example', '10.0.0/8', '::/129', ''])
     assert.throws(() => proxiesFrom([text]), {
       code: 'invalid_config',

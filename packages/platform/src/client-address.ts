@@ -4,8 +4,8 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 const mapped = /^(?:0{0,4}:){0,5}(?:0{0,4}:)?ffff:(?:([0-9a-f]{1,4}):([0-9a-f]{1,4})|(\d+\.\d+\.\d+\.\d+))$/i;
 
 /**
- * An address in the one form in which it is compared: IPv4 also where it came as IPv6 (`::ffff:10.0.0.1`). Undefined:
- * it is none.
+ * Returns the address in its canonical form: an IPv4 address also where it came as IPv6 (`::ffff:10.0.0.1`). Undefined
+ * for any other text.
  */
 export function addressFrom(text: string): string | undefined {
   // As proxies write it: `10.0.0.1:4711`, `[2001:db8::1]:4711`.
@@ -18,7 +18,7 @@ export function addressFrom(text: string): string | undefined {
   return `${a >> 8}.${a & 255}.${b >> 8}.${b & 255}`;
 }
 
-/** Under which an address is counted: itself; of IPv6 its /64, since that is what one host is given. */
+/** Returns the key by which an address is counted: the address itself; of IPv6 its /64, which one host gets. */
 export function addressKey(address: string): string {
   if (isIPv4(address)) return address;
   const [head = '', tail] = address.toLowerCase().split('::');
@@ -29,10 +29,10 @@ export function addressKey(address: string): string {
   return `${network.map((group) => Number.parseInt(group, 16).toString(16)).join(':')}::/64`;
 }
 
-/** What an entry of `trustedProxies` has to be, for messages. */
+/** The form of an entry of `trustedProxies`, for error messages. */
 export const proxyForm = 'expected an address or a network, as in 10.0.0.7 or 10.0.0.0/8';
 
-/** Addresses and networks (`10.0.0.0/8`). Throws `invalid_config` for anything else. */
+/** Returns the list of addresses and networks (`10.0.0.0/8`). Throws `invalid_config` for anything else. */
 export function proxiesFrom(texts: readonly string[]): BlockList {
   const list = new BlockList();
   for (const text of texts) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from './clock.ts';
 
-test('a delay that does not fit into 31 bits is a long one', async (t) => {
+test('a delay that does not fit into 31 bits is not called at once', async (t) => {
   const warnings: string[] = [];
   const onWarning = ({ name }: Error) => void warnings.push(name);
   process.on('warning', onWarning);

@@ -1,8 +1,8 @@
-/** Time, injected, so that a whole cluster can run under a virtual clock. */
+/** Time as a parameter, so that a whole cluster can run on a virtual clock. */
 export interface Clock {
   /** Wall clock, epoch ms. */
   now(): number;
-  /** Never goes back; ms since an arbitrary start. For measuring spans. */
+  /** Ms since an arbitrary start; never decreases. For durations. */
   monotonic(): number;
   /** Calls once after `delayMs`. The timer keeps the process alive, as in Node. */
   after(delayMs: number, call: () => void): Timer;
@@ -16,11 +16,11 @@ export interface Timer {
   cancel(): void;
 }
 
-/** Node.js calls at once, and warns, where a delay does not fit into 31 bits. */
+/** Node.js calls at once, and warns, if a delay does not fit into 31 bits. */
 const delayMsMax = 2 ** 31 - 1;
 const fitting = (delayMs: number) => Math.min(delayMs, delayMsMax);
 
-/** Delays of more than 24.8 days are that long. */
+/** Delays are at most 24.8 days. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -1,20 +1,23 @@
 import { shown } from '@tailrace/protocol/error';
 import { suggestionFor } from './suggestion.ts';
 
-/** What every service's command line can say. */
+/** The command line of every service. */
 export interface CommandLine {
   readonly configPath: string | undefined;
   readonly checkConfig: boolean;
   readonly help: boolean;
-  /** One sentence for each argument that nobody knows. */
-  readonly faults: readonly string[];
+  /** A message for each invalid argument. */
+  readonly errors: readonly string[];
 }
 
 const known = ['--config', '--check-config', '--help'];
 
-/** `--config <file>`, `--config=<file>`, `--check-config`, `--help`, `-h`; the last of several `--config` wins. Never throws. */
+/**
+ * Parses `--config <file>`, `--config=<file>`, `--check-config`, `--help` and `-h`; the last of several `--config`
+ * wins. Never throws.
+ */
 export function commandLineFrom(args: readonly string[]): CommandLine {
-  const faults: string[] = [];
+  const errors: string[] = [];
   let configPath: string | undefined;
   let checkConfig = false;
   let help = false;
@@ -25,13 +28,13 @@ export function commandLineFrom(args: readonly string[]): CommandLine {
     else if (argument === '--config' || argument.startsWith('--config=')) {
       const path = argument === '--config' ? args[++index] : argument.slice('--config='.length);
       if (path && !path.startsWith('--')) configPath = path;
-      else faults.push('--config: the name of a JSON file is missing; --config <file> is right');
+      else errors.push('--config: expected --config <file> with the name of a JSON file, got no name');
     } else {
       const near = suggestionFor(argument, known);
-      faults.push(
-        `${shown(argument)} on the command line: no such argument; ${near ? `did you mean ${near}?` : `${known.join(', ')} are known`}`,
+      errors.push(
+        `${shown(argument)} on the command line: no such argument; ${near ? `did you mean ${near}?` : `expected ${known.join(', ')}`}`,
       );
     }
   }
-  return { configPath, checkConfig, help, faults };
+  return { configPath, checkConfig, help, errors };
 }

@@ -5,14 +5,14 @@ import { type ConfigSources, loadConfig } from './config.ts';
 import { configHelp, configListing } from './config-docs.ts';
 import type { ConfigSchema } from './config-keys.ts';
 
-/** What a service's command line comes to: settings to run with, or words to print and an exit code. */
+/** The result of a service's command line: settings to run with, or a text to print and an exit code. */
 export type ConfigCommand<C> =
   | { readonly kind: 'run'; readonly config: Readonly<C> }
   | { readonly kind: 'exit'; readonly code: 0 | 1; readonly output: string };
 
 /**
- * Reads the command line and the settings. `--help` → the table, code 0. `--check-config` → the settings in force with secrets masked,
- * code 0. Faults → all of them, code 1. Otherwise → run.
+ * Reads the command line and the settings. `--help` → the table, code 0. `--check-config` → the effective settings with
+ * secrets masked, code 0. Errors → all of them, code 1. Otherwise → run.
  */
 export function configCommandFrom<S extends ConfigSchema>(
   serviceName: string,

@@ -22,7 +22,7 @@ test('the table has key, variable, unit and type, default and reason of every se
   ]);
 });
 
-test('the JSON schema knows types, bounds and defaults, and no other key', () => {
+test('the JSON schema has types, bounds and defaults, and no other key', () => {
   const { properties, required, additionalProperties } = configJsonSchema(schema) as Record<
     string,
     Record<string, unknown>
@@ -38,14 +38,14 @@ test('the JSON schema knows types, bounds and defaults, and no other key', () =>
   });
 });
 
-test('--help tells the settings and exits 0, even where a required one is missing', () => {
+test('--help prints the settings and exits 0, even if a required one is missing', () => {
   const command = configCommandFrom('ingest', schema, { env: {}, args: ['--help'] });
   assert.ok(command.kind === 'exit' && command.code === 0);
   assert.match(command.output, /TAILRACE_FLUSH_MS {6}ms, integer from 1; default 20\n {25}the window/);
   assert.match(command.output, /TAILRACE_TOKEN_SECRET {2}text; required/);
 });
 
-test('--check-config prints what is in force without secrets and exits 0', () => {
+test('--check-config prints the effective settings without secrets and exits 0', () => {
   const command = configCommandFrom('ingest', schema, {
     env: { ...secret, TAILRACE_FLUSH_MS: '5' },
     args: ['--check-config'],
@@ -57,23 +57,23 @@ test('--check-config prints what is in force without secrets and exits 0', () =>
   });
 });
 
-test('--check-config prints the faults and exits 1, and so does a start', () => {
+test('--check-config prints the errors and exits 1, and so does a start', () => {
   for (const args of [['--check-config'], []]) {
     const command = configCommandFrom('ingest', schema, { env: { ...secret, TAILRACE_FLUSH_MS: '0' }, args });
     assert.ok(command.kind === 'exit' && command.code === 1);
     assert.equal(
       command.output,
-      'ingest: the configuration has 1 fault:\n  flushMs = 0 from TAILRACE_FLUSH_MS: integer from 1 (ms) is right\n',
+      'ingest: the configuration has 1 error:\n  flushMs = 0 from TAILRACE_FLUSH_MS: expected integer from 1 (ms)\n',
     );
   }
 });
 
-test('without a fault and without a question the service runs', () => {
+test('without errors and without --help or --check-config the service runs', () => {
   const command = configCommandFrom('ingest', schema, { env: secret, args: [] });
   assert.ok(command.kind === 'run' && command.config.tokenSecret === 'hush-hush');
 });
 
-test('a schema that breaks the rules is refused by name: no reason, no unit, nested', () => {
+test('an invalid schema is refused with the key: no reason, no unit, nested', () => {
   assert.throws(() => configKeysFrom(z.object({ a: z.string() })), /key a has no reason/);
   assert.throws(
     () => configKeysFrom(z.object({ timeout: z.number().describe('r') })),

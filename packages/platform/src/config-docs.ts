@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type ConfigKey, type ConfigSchema, configKeysFrom, variablePrefix } from './config-keys.ts';
 
-/** The settings as a table in Markdown: key, environment variable, unit or type, default, why. */
+/** Returns the settings as a Markdown table: key, environment variable, unit or type, default, why. */
 export function configTable(schema: ConfigSchema, prefix = variablePrefix): string {
   const rows = configKeysFrom(schema, prefix).map((key) => [
     `\`${key.name}\``,
@@ -20,7 +20,7 @@ export function configTable(schema: ConfigSchema, prefix = variablePrefix): stri
   ].join('\n');
 }
 
-/** The same for a terminal, with what a service's command line takes. */
+/** Returns the settings for a terminal, with the options of the command line. */
 export function configHelp(serviceName: string, schema: ConfigSchema, prefix = variablePrefix): string {
   const keys = configKeysFrom(schema, prefix);
   const width = Math.max(0, ...keys.map((key) => key.variable.length));
@@ -32,21 +32,21 @@ export function configHelp(serviceName: string, schema: ConfigSchema, prefix = v
     `tailrace ${serviceName} [--config <file>] [--check-config] [--help]`,
     '',
     `  --config <file>  settings from a JSON file; ${prefix}CONFIG names it too`,
-    '  --check-config   print the settings as they would be used, secrets masked, or what is wrong with them, and exit',
+    '  --check-config   print the effective settings with secrets masked, or their errors, and exit',
     '',
-    'Settings, from the environment or, under their key (flushMs for FLUSH_MS), from the file; the environment wins:',
+    'Settings, from the environment or, by their key (flushMs for FLUSH_MS), from the file; the environment wins:',
     '',
     ...lines,
     '',
   ].join('\n');
 }
 
-/** The schema as JSON Schema of the configuration file, for editors and the chart's values. */
+/** Returns the JSON Schema of the configuration file, for editors and the chart's values. */
 export function configJsonSchema(schema: ConfigSchema): Record<string, unknown> {
   return { ...z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), additionalProperties: false };
 }
 
-/** The settings as they are, one `key = value` a line, secrets masked. */
+/** Returns the settings, one `key = value` a line, secrets masked. */
 export function configListing(schema: ConfigSchema, config: Readonly<Record<string, unknown>>): string {
   return configKeysFrom(schema)
     .map((key) => `${key.name} = ${valueText(key, config[key.name])}`)

@@ -6,23 +6,23 @@ export type ConfigSchema = z.ZodObject;
 
 export const variablePrefix = 'TAILRACE_';
 
-/** One setting, as everything but the parser sees it: the tables, the masks, the messages. */
+/** One setting, for tables, masks and error messages. */
 export interface ConfigKey {
   /** In lowerCamelCase, with its unit last. */
   readonly name: string;
   /** The environment variable that sets it. */
   readonly variable: string;
   readonly kind: 'number' | 'boolean' | 'text' | 'list';
-  /** What a value looks like, in words: `integer from 0 to 65535`. */
+  /** The form of a value in words: `integer from 0 to 65535`. */
   readonly expected: string;
-  /** `ms`, `bytes`; undefined where the kind says it all. */
+  /** `ms`, `bytes`; undefined unless it is a number. */
   readonly unit: string | undefined;
-  /** Undefined: none, the key is either required or optional. */
+  /** The default. Undefined: none; the key is required or optional. */
   readonly fallback: unknown;
   readonly required: boolean;
   /** Never shown. */
   readonly secret: boolean;
-  /** Why it exists and why its default is what it is. */
+  /** Why it exists, and the reason of its default. */
   readonly reason: string;
 }
 
@@ -32,18 +32,19 @@ export function variableFrom(key: string, prefix = variablePrefix): string {
 }
 
 /**
- * What there is to set. Holds the schema to the rules as well, for every service the same: no nesting, a reason for every key, a unit
- * for every number. A schema that breaks them is a fault of the program: `internal`.
+ * Returns the settings of a schema. Throws `internal` for a schema that violates the rules of all services: no nesting,
+ * a reason for every key, a unit for every number.
  */
 export function configKeysFrom(schema: ConfigSchema, prefix = variablePrefix): readonly ConfigKey[] {
   const described = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
   const required = new Set(described.required);
   return Object.entries(described.properties ?? {}).map(([name, property]) => {
-    if (typeof property === 'boolean' || !property.description) throw ill(name, 'has no reason; add .describe(reason)');
+    if (typeof property === 'boolean' || !property.description)
+      throw schemaError(name, 'has no reason; add .describe(reason)');
     const kind = kindOf(name, property);
     const unit = unitOf(name, property['unit']);
     if (kind === 'number' && unit === undefined) {
-      throw ill(
+      throw schemaError(
         name,
         "is a number without a unit; end its name in one (flushMs, bodyBytesMax) or add .meta({ unit: '…' })",
       );
@@ -62,8 +63,8 @@ export function configKeysFrom(schema: ConfigSchema, prefix = variablePrefix): r
   });
 }
 
-function ill(name: string, fault: string): TailraceError {
-  return new TailraceError('internal', `config schema: the key ${name} ${fault}`);
+function schemaError(name: string, reason: string): TailraceError {
+  return new TailraceError('internal', `config schema: the key ${name} ${reason}`);
 }
 
 type Property = z.core.JSONSchema.BaseSchema;
@@ -78,7 +79,7 @@ function kindOf(name: string, property: Property): ConfigKey['kind'] {
     case 'array':
       return 'list';
     case 'object':
-      throw ill(name, 'is an object; settings are flat, one key each');
+      throw schemaError(name, 'is an object; settings are flat, one key each');
     default:
       return 'text';
   }
@@ -86,7 +87,9 @@ function kindOf(name: string, property: Property): ConfigKey['kind'] {
 
 const units: ReadonlySet<string> = new Set(['ms', 'bytes', 'ratio', 'percent', 'port', 'second', 'hz', 'bits']);
 
-/** The last word of the name, `Max` and `Min` apart: a unit of the list, or the plural of what is counted (`partitions`). */
+/**
+ * Returns the last word of the name, without `Max` and `Min`: a unit, or the plural of what is counted (`partitions`).
+ */
 function unitOf(name: string, declared: unknown): string | undefined {
   if (typeof declared === 'string') return declared;
   const words = name
@@ -124,7 +127,7 @@ function rangeText(property: Property): string {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = property;
   let text = `${property.type}`;
   if (typeof exclusiveMinimum === 'number') text += ` above ${exclusiveMinimum}`;
-  // zod gives every integer the bounds of a safe one; they tell nobody anything.
+  // zod sets the bounds of a safe integer for every integer: they are left out.
   else if (minimum !== undefined && minimum > Number.MIN_SAFE_INTEGER) text += ` from ${minimum}`;
   if (typeof exclusiveMaximum === 'number') text += ` below ${exclusiveMaximum}`;
   else if (maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER) text += ` to ${maximum}`;

@@ -23,21 +23,21 @@ function load(sources: Partial<ConfigSources> & { file?: unknown } = {}) {
   return loadConfig(schema, { env: {}, args: [], ...withFile, ...rest });
 }
 
-/** The lines of the one error in which all faults come. */
-function faultsOf(sources: Parameters<typeof load>[0]): string[] {
+/** Returns the lines of the one error that has all errors. */
+function errorLinesOf(sources: Parameters<typeof load>[0]): string[] {
   try {
     load(sources);
   } catch (error) {
     assert.ok(error instanceof TailraceError);
     assert.equal(error.code, 'invalid_config');
     const [head, ...lines] = error.message.split('\n');
-    assert.match(head ?? '', new RegExp(`the configuration has ${lines.length} faults?:`));
+    assert.match(head ?? '', new RegExp(`the configuration has ${lines.length} errors?:`));
     return lines.map((line) => line.trim());
   }
   return assert.fail('it was accepted');
 }
 
-test('without any source the defaults hold', () => {
+test('without any source the defaults apply', () => {
   assert.deepEqual(load(), {
     port: 8082,
     flushMs: 20,
@@ -81,8 +81,8 @@ test('an empty variable counts as not set', () => {
   assert.equal(load({ env: { TAILRACE_PORT: '' } }).port, 8082);
 });
 
-test('every fault of every source is listed at once, one a line', () => {
-  const lines = faultsOf({
+test('every error of every source is listed at once, one a line', () => {
+  const lines = errorLinesOf({
     env: { TAILRACE_PORT: '99999', TAILRACE_PRETTY: 'maybe', TAILRACE_FLSUH_MS: '3' },
     args: ['--config', 'c.json', '--chek-config'],
     readText: () => '{"encoding":"xml","brokrs":[],"flushMs":"fast"}',
@@ -91,60 +91,60 @@ test('every fault of every source is listed at once, one a line', () => {
     '"--chek-config" on the command line: no such argument; did you mean --check-config?',
     'TAILRACE_FLSUH_MS in the environment: there is no such setting; did you mean TAILRACE_FLUSH_MS?',
     'brokrs in c.json: there is no such setting; did you mean brokers?',
-    'encoding = "xml" from c.json: one of "json", "proto" is right',
-    'flushMs = "fast" from c.json: number from 0 to 1000 (ms) is right',
-    'port = 99999 from TAILRACE_PORT: integer from 0 to 65535 (port) is right',
-    'pretty = "maybe" from TAILRACE_PRETTY: true or false is right',
+    'encoding = "xml" from c.json: expected one of "json", "proto"',
+    'flushMs = "fast" from c.json: expected number from 0 to 1000 (ms)',
+    'port = 99999 from TAILRACE_PORT: expected integer from 0 to 65535 (port)',
+    'pretty = "maybe" from TAILRACE_PRETTY: expected true or false',
   ]);
 });
 
 test('a secret is in no message', () => {
-  const lines = faultsOf({ env: { TAILRACE_TOKEN_SECRET: 'hush' } });
+  const lines = errorLinesOf({ env: { TAILRACE_TOKEN_SECRET: 'hush' } });
   assert.deepEqual(lines, [
-    'tokenSecret = (secret) from TAILRACE_TOKEN_SECRET: text of at least 8 characters is right',
+    'tokenSecret = (secret) from TAILRACE_TOKEN_SECRET: expected text of at least 8 characters',
   ]);
-  assert.doesNotMatch(faultsOf({ file: '{"tokenSecret": hush}' }).join(), /hush/);
+  assert.doesNotMatch(errorLinesOf({ file: '{"tokenSecret": hush}' }).join(), /hush/);
 });
 
-test('a number in a form that only JavaScript would take is refused', () => {
+test('a number in a form of JavaScript alone is refused', () => {
   for (const text of ['0x10', '1_000', '', 'Infinity', 'NaN', '10ms'].filter(Boolean)) {
-    assert.equal(faultsOf({ env: { TAILRACE_PORT: text } }).length, 1, text);
+    assert.equal(errorLinesOf({ env: { TAILRACE_PORT: text } }).length, 1, text);
   }
 });
 
-test('a file that is missing, no JSON, or no object says so in one line', () => {
-  const missing = loadFault({ env: { TAILRACE_CONFIG: '/nowhere/at/all.json' } });
+test('a file that is missing, not JSON, or no object is one error line', () => {
+  const missing = errorLineOf({ env: { TAILRACE_CONFIG: '/nowhere/at/all.json' } });
   assert.match(
     missing,
     /config file "\/nowhere\/at\/all\.json": there is no such file; check --config or TAILRACE_CONFIG/,
   );
-  assert.match(loadFault({ file: '{"port": 1,\n "flushMs" 2}' }), /is not JSON at line 2 column 12/);
-  assert.match(loadFault({ file: '[1]' }), /holds a list; a JSON object/);
-  assert.match(loadFault({ file: 'null' }), /holds null; a JSON object/);
+  assert.match(errorLineOf({ file: '{"port": 1,\n "flushMs" 2}' }), /is not JSON at line 2 column 12/);
+  assert.match(errorLineOf({ file: '[1]' }), /expected a JSON object .*, got a list/);
+  assert.match(errorLineOf({ file: 'null' }), /expected a JSON object .*, got null/);
 });
 
-function loadFault(sources: Parameters<typeof load>[0]): string {
-  const lines = faultsOf(sources);
+function errorLineOf(sources: Parameters<typeof load>[0]): string {
+  const lines = errorLinesOf(sources);
   assert.equal(lines.length, 1);
   return lines[0] ?? '';
 }
 
 test('a key of the prototype in the file is an unknown setting like any other', () => {
-  assert.match(loadFault({ file: '{"__proto__":{"port":1}}' }), /__proto__ in c\.json: there is no such setting/);
+  assert.match(errorLineOf({ file: '{"__proto__":{"port":1}}' }), /__proto__ in c\.json: there is no such setting/);
 });
 
-test('--config without a file name is a fault', () => {
-  assert.match(loadFault({ args: ['--config'] }), /name of a JSON file is missing/);
-  assert.match(loadFault({ args: ['--config', '--check-config'] }), /name of a JSON file is missing/);
+test('--config without a file name is an error', () => {
+  assert.match(errorLineOf({ args: ['--config'] }), /name of a JSON file, got no name/);
+  assert.match(errorLineOf({ args: ['--config', '--check-config'] }), /name of a JSON file, got no name/);
 });
 
-test('variables of the project itself are no settings, and the list of them can be given', () => {
+test('variables of the project itself are no settings, and the list of them is an option', () => {
   assert.equal(load({ env: { TAILRACE_TEST_KAFKA: 'x', TAILRACE_CACHE: '/tmp', HOME: '/' } }).port, 8082);
   assert.equal(load({ env: { TAILRACE_MINE: 'x' }, ignored: ['TAILRACE_MINE'] }).port, 8082);
-  assert.equal(faultsOf({ env: { TAILRACE_MINES: 'x' }, ignored: ['TAILRACE_MINE'] }).length, 1);
+  assert.equal(errorLinesOf({ env: { TAILRACE_MINES: 'x' }, ignored: ['TAILRACE_MINE'] }).length, 1);
 });
 
-test('the addresses that Kubernetes puts into every pod are no settings', () => {
+test('the variables that Kubernetes sets in every pod are no settings', () => {
   const env = {
     TAILRACE_INGEST_SERVICE_HOST: '10.96.0.9',
     TAILRACE_INGEST_SERVICE_PORT_HTTP: '8082',
@@ -155,16 +155,16 @@ test('the addresses that Kubernetes puts into every pod are no settings', () => 
   assert.equal(load({ env }).port, 8082);
 });
 
-test('a required setting that is missing says which variable to set, and why', () => {
+test('the error of a missing required setting has the variable to set, and why', () => {
   const tokenSecret = z.string().min(32).meta({ secret: true }).describe('Signs tokens; a known secret is none.');
   const strict = z.object({ tokenSecret });
   assert.throws(
     () => loadConfig(strict, { env: {}, args: [] }),
-    /tokenSecret: is missing; set TAILRACE_TOKEN_SECRET: text of at least 32/,
+    /tokenSecret: is missing; set TAILRACE_TOKEN_SECRET: expected text of at least 32/,
   );
 });
 
-test('a rule over several keys speaks in its own words', () => {
+test('a rule over several keys has its own message', () => {
   const pair = z
     .object({
       lowMs: z.number().default(1).describe('low'),
@@ -172,39 +172,42 @@ test('a rule over several keys speaks in its own words', () => {
     })
     .refine((config) => config.lowMs <= config.highMs, {
       path: ['lowMs'],
-      message: 'lowMs is not above highMs is right',
+      message: 'expected at most highMs',
     });
   assert.throws(
     () => loadConfig(pair, { env: { TAILRACE_LOW_MS: '5' }, args: [] }),
-    /lowMs = 5 from TAILRACE_LOW_MS: lowMs is not above highMs is right/,
+    /lowMs = 5 from TAILRACE_LOW_MS: expected at most highMs/,
   );
 });
 
-test('a form that the schema puts into words is told in those words', () => {
+test('a form that the schema describes is in the error as it is described', () => {
   const named = z.object({
     node: z
       .string()
       .regex(/^[a-z]+$/, 'lower-case letters only')
       .default('a')
       .describe('name'),
-    beatMs: z.int().multipleOf(1_000).default(1_000).describe('beat'),
+    heartbeatMs: z.int().multipleOf(1_000).default(1_000).describe('heartbeat'),
   });
-  const env = { TAILRACE_NODE: 'A', TAILRACE_BEAT_MS: '1500' };
+  const env = { TAILRACE_NODE: 'A', TAILRACE_HEARTBEAT_MS: '1500' };
   assert.throws(
     () => loadConfig(named, { env, args: [] }),
     (error: Error) => {
       assert.match(error.message, /node = "A" from TAILRACE_NODE: lower-case letters only/);
-      assert.match(error.message, /beatMs = 1500 from TAILRACE_BEAT_MS: integer in steps of 1000 \(ms\) is right/);
+      assert.match(
+        error.message,
+        /heartbeatMs = 1500 from TAILRACE_HEARTBEAT_MS: expected integer in steps of 1000 \(ms\)/,
+      );
       return true;
     },
   );
 });
 
-test('settings cannot be changed after they were read', () => {
+test('settings cannot be changed after loading', () => {
   assert.throws(() => Object.assign(load(), { port: 1 }), TypeError);
 });
 
-test('the settings common to all services are well formed', () => {
+test('the settings common to all services are valid', () => {
   const config = loadConfig(z.object(commonSettings), {
     env: { TAILRACE_TRACING_URL: 'http://collector:4318/v1/traces' },
     args: [],
@@ -213,6 +216,6 @@ test('the settings common to all services are well formed', () => {
   assert.equal(config.tracingUrl, 'http://collector:4318/v1/traces');
   assert.throws(
     () => loadConfig(z.object(commonSettings), { env: { TAILRACE_TRACING_URL: 'collector' }, args: [] }),
-    /empty or URL is right/,
+    /expected empty or URL/,
   );
 });

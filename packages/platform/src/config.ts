@@ -12,54 +12,55 @@ export interface ConfigSources {
   readonly env: Environment;
   /** `process.argv.slice(2)`. */
   readonly args: readonly string[];
-  /** What the variables of settings begin with. Default: `TAILRACE_`. */
+  /** Prefix of the variables of settings. Default: `TAILRACE_`. */
   readonly prefix?: string;
-  /** Variables with the prefix that are no setting of any service; a last `*` stands for any end. Default: `projectVariables`. */
+  /** Variables with the prefix that are no settings; a last `*` matches any suffix. Default: `projectVariables`. */
   readonly ignored?: readonly string[];
   /** Reads the configuration file. Default: from the disk, at most 1 MB. */
   readonly readText?: (path: string) => string;
 }
 
-/** Variables of the project's shells, tools and tests, which a service started from there inherits. */
+/** Variables of the project's shells, tools and tests, which a service inherits from them. */
 export const projectVariables: readonly string[] = ['TAILRACE_TEST_*', 'TAILRACE_CACHE', 'TAILRACE_CI_*'];
 
 const fileBytesMax = 1024 * 1024;
 
 /**
- * The settings of a service. Later wins: the schema's defaults, the JSON file (`--config <file>` or `TAILRACE_CONFIG`), the environment
- * (`TAILRACE_FLUSH_MS` for `flushMs`; an empty variable counts as not set; a list is separated by commas).
+ * Loads the settings of a service. The sources, later ones win: the schema's defaults, the JSON file (`--config <file>`
+ * or `TAILRACE_CONFIG`), the environment (`TAILRACE_FLUSH_MS` for `flushMs`; an empty variable counts as not set; a
+ * list is separated by commas).
  *
- * Throws `invalid_config` with every fault there is, one a line: the key, where it came from, its value (not that of a secret), and what
- * would be right. A name that nobody knows is a fault, in the file, the environment and the arguments.
+ * Throws `invalid_config` with all errors, one a line: the key, its source, its value (except of a secret), and what is
+ * expected. An unknown name is an error, in the file, the environment and the arguments.
  */
 export function loadConfig<S extends ConfigSchema>(schema: S, sources: ConfigSources): Readonly<z.output<S>> {
   const prefix = sources.prefix ?? variablePrefix;
   const keys = configKeysFrom(schema, prefix);
-  const faults: string[] = [];
+  const errors: string[] = [];
   const commandLine = commandLineFrom(sources.args);
-  faults.push(...commandLine.faults);
+  errors.push(...commandLine.errors);
   const values = new Map<string, FoundValue>();
   for (const found of fileValues(
     keys,
     configPath(commandLine, sources.env, prefix),
     sources.readText ?? textFrom,
-    faults,
+    errors,
   )) {
     values.set(found.key.name, found);
   }
-  for (const found of environmentValues(keys, sources, prefix, faults)) values.set(found.key.name, found);
+  for (const found of environmentValues(keys, sources, prefix, errors)) values.set(found.key.name, found);
 
   const parsed = schema.safeParse(Object.fromEntries([...values].map(([name, found]) => [name, found.value])));
-  if (!parsed.success) faults.push(...parsed.error.issues.map((issue) => issueLine(issue, keys, values)));
-  if (parsed.success && faults.length === 0) return Object.freeze(parsed.data);
-  const count = faults.length === 1 ? '1 fault' : `${faults.length} faults`;
+  if (!parsed.success) errors.push(...parsed.error.issues.map((issue) => issueLine(issue, keys, values)));
+  if (parsed.success && errors.length === 0) return Object.freeze(parsed.data);
+  const count = errors.length === 1 ? '1 error' : `${errors.length} errors`;
   throw new TailraceError(
     'invalid_config',
-    `the configuration has ${count}:\n${faults.map((fault) => `  ${fault}`).join('\n')}`,
+    `the configuration has ${count}:\n${errors.map((error) => `  ${error}`).join('\n')}`,
   );
 }
 
-/** A value and where it came from, for the messages. */
+/** A value and its source, for the messages. */
 interface FoundValue {
   readonly key: ConfigKey;
   readonly source: string;
@@ -72,8 +73,7 @@ function configPath(commandLine: CommandLine, env: Environment, prefix: string):
 
 function textFrom(path: string): string {
   const { size } = statSync(path);
-  if (size > fileBytesMax)
-    throw new TailraceError('too_large', `it has ${size} bytes; at most ${fileBytesMax} are read`);
+  if (size > fileBytesMax) throw new TailraceError('too_large', `expected at most ${fileBytesMax} bytes, got ${size}`);
   return readFileSync(path, 'utf8');
 }
 
@@ -81,19 +81,19 @@ function fileValues(
   keys: readonly ConfigKey[],
   path: string | undefined,
   readText: (path: string) => string,
-  faults: string[],
+  errors: string[],
 ): FoundValue[] {
   if (path === undefined) return [];
   let content: unknown;
   try {
     content = JSON.parse(readText(path));
   } catch (error) {
-    faults.push(`config file ${shown(path)}: ${fileFault(error)}`);
+    errors.push(`config file ${shown(path)}: ${fileErrorReason(error)}`);
     return [];
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
-    faults.push(
-      `config file ${shown(path)}: holds ${Array.isArray(content) ? 'a list' : shown(content)}; a JSON object {"key": value} is right`,
+    errors.push(
+      `config file ${shown(path)}: expected a JSON object {"key": value}, got ${Array.isArray(content) ? 'a list' : shown(content)}`,
     );
     return [];
   }
@@ -102,7 +102,7 @@ function fileValues(
     const key = keys.find((candidate) => candidate.name === name);
     if (key) found.push({ key, source: path, value });
     else
-      faults.push(
+      errors.push(
         unknownName(
           name,
           `in ${path}`,
@@ -113,8 +113,8 @@ function fileValues(
   return found;
 }
 
-/** Never the parser's own words: they quote the file, and the file may hold secrets. */
-function fileFault(error: unknown): string {
+/** Returns the reason without the parser's message, which quotes the file: the file may have secrets. */
+function fileErrorReason(error: unknown): string {
   if (error instanceof SyntaxError) {
     const place = /\(?(line \d+ column \d+)\)?/.exec(error.message)?.[1];
     return `is not JSON${place ? ` at ${place}` : ''}`;
@@ -128,7 +128,7 @@ function environmentValues(
   keys: readonly ConfigKey[],
   sources: ConfigSources,
   prefix: string,
-  faults: string[],
+  errors: string[],
 ): FoundValue[] {
   const byVariable = new Map(keys.map((key) => [key.variable, key]));
   const ignored = sources.ignored ?? projectVariables;
@@ -139,7 +139,7 @@ function environmentValues(
     const key = byVariable.get(variable);
     if (key) found.push({ key, source: variable, value: valueFromText(key, text) });
     else if (!ignored.some((pattern) => isCovered(variable, pattern))) {
-      faults.push(unknownName(variable, 'in the environment', byVariable.keys()));
+      errors.push(unknownName(variable, 'in the environment', byVariable.keys()));
     }
   }
   return found;
@@ -150,8 +150,9 @@ function isCovered(variable: string, pattern: string): boolean {
 }
 
 /**
- * Kubernetes puts the addresses of a namespace's services into every pod (`TAILRACE_INGEST_PORT=tcp://10.0.0.1:8082`,
- * `TAILRACE_INGEST_SERVICE_HOST` and so on), and a release named tailrace makes them look like ours. See "enableServiceLinks".
+ * Returns whether Kubernetes has set the variable: it sets the addresses of a namespace's services in every pod
+ * (`TAILRACE_INGEST_PORT=tcp://10.0.0.1:8082`, `TAILRACE_INGEST_SERVICE_HOST` and so on), which for a release named
+ * tailrace have the prefix of the settings. See "enableServiceLinks".
  */
 function isServiceLink(variable: string, text: string): boolean {
   return (
@@ -160,7 +161,7 @@ function isServiceLink(variable: string, text: string): boolean {
   );
 }
 
-/** As the key's kind wants it; a text that cannot be that stays a text, and the schema refuses it by name. */
+/** Converts the text to the key's kind. An invalid text stays a text, which the schema refuses with the key. */
 function valueFromText(key: ConfigKey, text: string): unknown {
   const trimmed = text.trim();
   switch (key.kind) {
@@ -181,7 +182,7 @@ function valueFromText(key: ConfigKey, text: string): unknown {
 function unknownName(name: string, where: string, known: Iterable<string>): string {
   const names = [...known];
   const near = suggestionFor(name, names);
-  return `${name.slice(0, 80)} ${where}: there is no such setting; ${near ? `did you mean ${near}?` : 'see --help for those there are'}`;
+  return `${name.slice(0, 80)} ${where}: there is no such setting; ${near ? `did you mean ${near}?` : 'see --help for the list'}`;
 }
 
 function issueLine(
@@ -192,11 +193,11 @@ function issueLine(
   const key = keys.find((candidate) => candidate.name === issue.path[0]);
   if (!key) return issue.message;
   const found = values.get(key.name);
-  // What the schema says in its own words tells better than the type what would be right; zod's words do not.
-  const ownWords = issue.code === 'custom' || !/^(Invalid|Too (small|big)|Unrecognized)/.test(issue.message);
-  const right = ownWords ? issue.message : `${key.expected}${key.unit ? ` (${key.unit})` : ''} is right`;
+  // A message of the schema itself is better than one made from the type; one of zod is not.
+  const hasOwnMessage = issue.code === 'custom' || !/^(Invalid|Too (small|big)|Unrecognized)/.test(issue.message);
+  const message = hasOwnMessage ? issue.message : `expected ${key.expected}${key.unit ? ` (${key.unit})` : ''}`;
   if (!found && key.fallback === undefined)
-    return `${key.name}: is missing; set ${key.variable}: ${right} (${key.reason})`;
+    return `${key.name}: is missing; set ${key.variable}: ${message} (${key.reason})`;
   const value = key.secret ? '(secret)' : shown(found ? found.value : key.fallback);
-  return `${key.name} = ${value} from ${found ? found.source : 'its default'}: ${right}`;
+  return `${key.name} = ${value} from ${found ? found.source : 'its default'}: ${message}`;
 }

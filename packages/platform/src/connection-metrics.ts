@@ -4,8 +4,8 @@ import type { Metrics } from './metrics.ts';
 export type ConnectionCounts = Pick<Connections, 'size' | 'limit' | 'incomplete' | 'mostOfOneAddress' | 'counts'>;
 
 /**
- * Registers how near the connections of an HTTP server are to their limit, and what the limit costs. `read`: undefined
- * before the server is created. The metrics of the internal port have `internal_` in their names.
+ * Registers the connections of an HTTP server, their limit, and what was closed at it. `read` returns undefined before
+ * the server is created. The metrics of the internal port have `internal_` in their names.
  */
 export function registerConnectionMetrics(
   metrics: Metrics,
@@ -32,7 +32,7 @@ export function registerConnectionMetrics(
   );
   metrics.total(
     `${prefix}_refused_${word}connections_total`,
-    `New connections${of} closed because all others were serving requests.`,
+    `New connections${of} closed because all others were serving requests, or were as new.`,
     () => read()?.counts.refused ?? 0,
   );
   metrics.total(

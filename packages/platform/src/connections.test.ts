@@ -7,16 +7,26 @@ import { createManualClock } from '../test/manual-clock.ts';
 import { proxiesFrom } from './client-address.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 
-/** A server whose connections the test opens. */
+/** A server whose connections the test opens: each is read before the next one, except those of a `burst`. */
 function serverWith(limits: ConnectionLimits) {
   const server = new EventEmitter();
   const clock = createManualClock();
-  const connections = new Connections(server as unknown as Server, limits, clock);
+  const pending: (() => void)[] = [];
+  const connections = new Connections(server as unknown as Server, limits, clock, (call) => pending.push(call));
   server.emit('listening');
-  return { server, clock, connections, peer: (address: string) => new Peer(server, connections, address) };
+  const read = () => {
+    for (const call of pending.splice(0)) call();
+  };
+  const burst = (addresses: readonly string[]) => addresses.map((address) => new Peer(server, connections, address));
+  const peer = (address: string) => {
+    const [opened] = burst([address]);
+    read();
+    return opened!;
+  };
+  return { server, clock, connections, burst, read, peer };
 }
 
-/** One connection, seen from the client. */
+/** The client's side of one connection. */
 class Peer extends EventEmitter {
   readonly remoteAddress: string;
   isClosed = false;
@@ -35,18 +45,20 @@ class Peer extends EventEmitter {
     this.emit('close');
   }
 
-  /** A request's head; `complete`: its body, too. Returns what ends it, and its response. */
+  /**
+   * Sends a request's head; `complete`: with its body. Returns its response, and a function that sends the response.
+   */
   request(complete = true) {
     const response = { writableEnded: false };
-    const connection = this.#connections.begin(
+    const connection = this.#connections.startRequest(
       { socket: this as unknown as Socket, complete } as IncomingMessage,
       response as ServerResponse,
     )!;
-    return { response, answered: () => this.#connections.end(connection) };
+    return { response, respond: () => this.#connections.finishRequest(connection) };
   }
 }
 
-test('at the limit a new connection takes the place of the one that has waited longest without a request', () => {
+test('at the limit a new connection replaces the one that has waited longest without a request', () => {
   const { connections, peer } = serverWith({ connectionsMax: 3 });
   const [first, second, third] = [peer('10.0.0.1'), peer('10.0.0.1'), peer('10.0.0.1')];
   const fourth = peer('10.0.0.1');
@@ -55,13 +67,13 @@ test('at the limit a new connection takes the place of the one that has waited l
   assert.equal(connections.counts.evicted, 1);
 });
 
-test('the address with the most connections makes room, not the one that has waited longer', () => {
+test('a connection of the address with the most is closed, not the one that has waited longer', () => {
   const { connections, peer } = serverWith({ connectionsMax: 4 });
   const honest = peer('10.0.0.9');
-  const crowd = [peer('10.0.0.1'), peer('10.0.0.1'), peer('10.0.0.1')];
+  const many = [peer('10.0.0.1'), peer('10.0.0.1'), peer('10.0.0.1')];
   const next = peer('10.0.0.2');
   assert.deepEqual(
-    [honest, ...crowd, next].map(({ isClosed }) => isClosed),
+    [honest, ...many, next].map(({ isClosed }) => isClosed),
     [false, true, false, false, false],
   );
   assert.equal(connections.mostOfOneAddress, 2);
@@ -70,9 +82,9 @@ test('the address with the most connections makes room, not the one that has wai
 test('the addresses of an IPv6 /64 are one address', () => {
   const { peer } = serverWith({ connectionsMax: 3 });
   const honest = peer('2001:db8:0:9::1');
-  const crowd = [peer('2001:db8:0:7::1'), peer('2001:db8:0:7:ffff::2')];
+  const many = [peer('2001:db8:0:7::1'), peer('2001:db8:0:7:ffff::2')];
   peer('2001:db8:0:8::1');
-  assert.deepEqual([honest.isClosed, crowd[0]!.isClosed, crowd[1]!.isClosed], [false, true, false]);
+  assert.deepEqual([honest.isClosed, many[0]!.isClosed, many[1]!.isClosed], [false, true, false]);
 });
 
 test('a request that is being served is never closed; an idle connection is, after those without a request', () => {
@@ -80,11 +92,11 @@ test('a request that is being served is never closed; an idle connection is, aft
   const serving = peer('10.0.0.1');
   serving.request();
   const idle = peer('10.0.0.1');
-  idle.request().answered();
-  const silent = peer('10.0.0.1');
+  idle.request().respond();
+  const waiting = peer('10.0.0.1');
   const upload = peer('10.0.0.1');
   upload.request(false);
-  assert.deepEqual([serving.isClosed, idle.isClosed, silent.isClosed], [false, false, true]);
+  assert.deepEqual([serving.isClosed, idle.isClosed, waiting.isClosed], [false, false, true]);
   peer('10.0.0.1');
   assert.deepEqual([serving.isClosed, idle.isClosed, upload.isClosed], [false, false, true], 'an unfinished body');
   const last = peer('10.0.0.1');
@@ -93,17 +105,41 @@ test('a request that is being served is never closed; an idle connection is, aft
   assert.deepEqual([serving.isClosed, idle.isClosed, more.isClosed], [false, true, false]);
 });
 
-test('where every connection is being served, the new one is closed, and nothing of it stays', () => {
+test('if every connection is being served, the new one is closed, and nothing of it is kept', () => {
   const { connections, peer } = serverWith({ connectionsMax: 2 });
   const requests = [peer('10.0.0.1').request(), peer('10.0.0.2').request()];
   const refused = peer('10.0.0.3');
   assert.ok(refused.isClosed);
   assert.deepEqual([connections.size, connections.counts.refused], [2, 1]);
-  requests[0]!.answered();
+  requests[0]!.respond();
   assert.ok(!peer('10.0.0.3').isClosed);
 });
 
-test('an answer that its client does not read holds no place', () => {
+test('of a burst that one turn of the event loop accepts, those that sent a request stay', () => {
+  const { connections, burst, read, peer } = serverWith({ connectionsMax: 4 });
+  const slow = peer('10.0.0.1');
+  const opened = burst(new Array(20).fill('10.0.0.1'));
+  assert.equal(slow.isClosed, true);
+  assert.equal(connections.size, 20);
+  opened[1]!.request();
+  read();
+  assert.equal(connections.size, 4);
+  assert.equal(opened[1]!.isClosed, false);
+  assert.equal(opened.filter(({ isClosed }) => !isClosed).length, 4);
+  assert.deepEqual(connections.counts, { evicted: 1, refused: 16, unread: 0 });
+});
+
+test('beyond 512 in one turn, new connections are closed at once', () => {
+  const { connections, burst, read } = serverWith({ connectionsMax: 4 });
+  const opened = burst(new Array(520).fill('10.0.0.1'));
+  assert.equal(connections.size, 512);
+  assert.equal(opened.at(-1)!.isClosed, true);
+  read();
+  assert.equal(connections.size, 4);
+  assert.equal(connections.counts.refused, 516);
+});
+
+test('a connection whose client does not read its response can be replaced', () => {
   const { clock, connections, peer } = serverWith({ connectionsMax: 2 });
   const stuck = peer('10.0.0.1');
   stuck.request().response.writableEnded = true;
@@ -118,38 +154,38 @@ test('an answer that its client does not read holds no place', () => {
   assert.equal(connections.counts.unread, 1);
 });
 
-test('one address has only so many connections; a trusted proxy has more, and makes room last', () => {
+test('the connections of one address are limited; those of a trusted proxy are not, and are replaced last', () => {
   const { connections, peer } = serverWith({
     connectionsMax: 5,
     addressConnectionsMax: 2,
     trustedProxies: proxiesFrom(['192.0.2.0/24']),
   });
   const proxied = [peer('192.0.2.1'), peer('192.0.2.1'), peer('192.0.2.1')];
-  const crowd = [peer('10.0.0.1'), peer('10.0.0.1')];
+  const many = [peer('10.0.0.1'), peer('10.0.0.1')];
   const third = peer('10.0.0.1');
-  assert.deepEqual([crowd[0]!.isClosed, third.isClosed], [true, false]);
+  assert.deepEqual([many[0]!.isClosed, third.isClosed], [true, false]);
   const other = peer('10.0.0.2');
-  assert.deepEqual([crowd[1]!.isClosed, other.isClosed], [true, false]);
+  assert.deepEqual([many[1]!.isClosed, other.isClosed], [true, false]);
   assert.ok(proxied.every(({ isClosed }) => !isClosed));
   assert.equal(connections.size, 5);
 });
 
-test('an address whose only connection made room for its next one is still one address', () => {
+test('an address whose only connection was replaced by its next one is still counted', () => {
   const { connections, peer } = serverWith({ connectionsMax: 9, addressConnectionsMax: 1 });
   const [first, second, third] = [peer('10.0.0.1'), peer('10.0.0.1'), peer('10.0.0.1')];
   assert.deepEqual([first.isClosed, second.isClosed, third.isClosed], [true, true, false]);
   assert.deepEqual([connections.size, connections.mostOfOneAddress], [1, 1]);
 });
 
-test('a connection between two requests is idle again, and the count of those without a request says so', () => {
+test('a connection between two requests is idle, and not counted as one without a request', () => {
   const { connections, peer } = serverWith({ connectionsMax: 9 });
   const client = peer('10.0.0.1');
   assert.equal(connections.incomplete, 1);
-  client.request().answered();
+  client.request().respond();
   assert.equal(connections.incomplete, 0);
   const upload = client.request(false);
   assert.equal(connections.incomplete, 1);
-  upload.answered();
+  upload.respond();
   client.destroy();
   assert.deepEqual([connections.incomplete, connections.size, connections.mostOfOneAddress], [0, 0, 0]);
 });

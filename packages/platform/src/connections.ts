@@ -4,27 +4,33 @@ import { addressFrom, addressKey } from './client-address.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 
 export interface ConnectionLimits {
-  /** Beyond it a new connection takes the place of another. Below the limit of open files. */
+  /** Beyond it a new connection replaces another. Below the limit of open files. */
   readonly connectionsMax: number;
   /** Of one address (of IPv6 a /64). Default: `connectionsMax`. */
   readonly addressConnectionsMax?: number;
-  /** Proxies: their connections are many clients', and are not limited by address. Default: none. */
+  /** Connections of proxies belong to many clients, and are not limited by address. Default: none. */
   readonly trustedProxies?: BlockList;
 }
 
-/** How often answers are checked that their clients do not read; such a one is dropped at the second check. */
+/** How often unread responses are checked; a connection is closed at the second check of one response. */
 const checkMs = 5_000;
 
+/** Accepted above a limit until their first bytes can be read: as many as one turn of the event loop accepts. */
+const newConnectionsMax = 512;
+
 /**
- * The connections of an HTTP server of Node.js, within limits that cannot be used to keep others out: **a new
- * connection is always accepted**. At a limit it takes the place of the connection that is missed least:
+ * The connections of an HTTP server of Node.js. Their limits cannot be used to lock out other clients: **a new
+ * connection is always accepted**. At a limit it replaces a connection, which is selected in this order:
  *
  * 1. of the address with the most connections; trusted proxies come last;
  * 2. of that address, first one that has not sent a whole request, then one that is idle between two requests, then one
- *    that does not read its answer; of those the one that has waited longest.
+ *    that does not read its response; of those the one that has waited longest.
  *
- * A connection with a whole request that is not answered yet is never closed; only where all are such is the new one
- * closed.
+ * A connection whose whole request is in progress is never closed. Only if all are such, the new one is closed.
+ *
+ * One turn of the event loop accepts all pending connections and reads none of them. So a new connection is not closed
+ * before the next turn has read from it: of a burst, those stay that sent a request. Until then a limit may be exceeded
+ * by `newConnectionsMax`.
  */
 export class Connections {
   readonly #limits: ConnectionLimits;
@@ -36,16 +42,26 @@ export class Connections {
   readonly #byCount: Set<Address>[] = [];
   #most = 0;
   #timer: Timer | undefined;
+  readonly #afterReading: (call: () => void) => void;
+  /** Accepted in this turn of the event loop, oldest first. */
+  #newConnections: Connection[] = [];
   readonly counts = {
-    /** Closed to make room for another. */
+    /** Closed and replaced by a new one. */
     evicted: 0,
-    /** New ones closed because every other one was serving a request. */
+    /** New ones closed because every other one had a request in progress, or was as new. */
     refused: 0,
-    /** Closed because the client did not read its answer. */
+    /** Closed because the client did not read its response. */
     unread: 0,
   };
 
-  constructor(server: Server, limits: ConnectionLimits, clock: Pick<Clock, 'every'> = systemClock) {
+  /** `afterReading` calls once the connections accepted in this turn of the event loop have been read. */
+  constructor(
+    server: Server,
+    limits: ConnectionLimits,
+    clock: Pick<Clock, 'every'> = systemClock,
+    afterReading: (call: () => void) => void = afterNextPoll,
+  ) {
+    this.#afterReading = afterReading;
     this.#limits = limits;
     this.#addressConnectionsMax = limits.addressConnectionsMax ?? limits.connectionsMax;
     this.#trusted = limits.trustedProxies ?? new BlockList();
@@ -72,7 +88,7 @@ export class Connections {
     return this.#most;
   }
 
-  /** That have not sent a whole request. Walks all connections: for a metric. */
+  /** The number without a whole request. Loops over all connections: for a metric. */
   get incomplete(): number {
     let count = 0;
     for (const connection of this.#bySocket.values()) {
@@ -81,11 +97,11 @@ export class Connections {
     return count;
   }
 
-  /** Tracks the requests of a server whose handlers do not call `begin` and `end`. */
+  /** Tracks the requests of a server whose handlers do not call `startRequest` and `finishRequest`. */
   watchRequests(server: Server): this {
     server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
-      const connection = this.begin(request, response);
-      if (connection !== undefined) response.once('close', () => this.end(connection));
+      const connection = this.startRequest(request, response);
+      if (connection !== undefined) response.once('close', () => this.finishRequest(connection));
     });
     return this;
   }
@@ -94,8 +110,8 @@ export class Connections {
     return this.#bySocket.get(socket);
   }
 
-  /** A head has come. Undefined: the connection has been closed meanwhile. */
-  begin(request: IncomingMessage, response: ServerResponse): Connection | undefined {
+  /** A head was received. Returns undefined if the connection was closed meanwhile. */
+  startRequest(request: IncomingMessage, response: ServerResponse): Connection | undefined {
     const connection = this.#bySocket.get(request.socket);
     if (connection === undefined) return undefined;
     const { address } = connection;
@@ -105,8 +121,8 @@ export class Connections {
     return connection;
   }
 
-  /** The answer has gone out, or its connection is closed. */
-  end(connection: Connection): void {
+  /** The response was sent, or its connection is closed. */
+  finishRequest(connection: Connection): void {
     if (--connection.open > 0 || connection.isClosed) return;
     const { address } = connection;
     connection.request = undefined;
@@ -118,44 +134,77 @@ export class Connections {
 
   #open(socket: Socket): void {
     const remote = socket.remoteAddress;
-    // Gone before it was accepted.
+    // Closed before it was accepted.
     if (remote === undefined) {
       socket.destroy();
       return;
     }
     const address = this.#address(addressFrom(remote) ?? remote);
-    if (!this.#makeRoom(address)) {
+    if (!this.#makeSpace(address) && this.#newConnections.length >= newConnectionsMax) {
       this.counts.refused++;
-      this.#forget(address);
+      this.#removeIfEmpty(address);
       socket.destroy();
       return;
     }
-    // The connection that made room may have been the only one of this address, which was forgotten with it.
+    // The replaced connection may have been the only one of this address, which was removed with it.
     this.#addresses.set(address.key, address);
     const connection = new Connection(socket, address);
     this.#bySocket.set(socket, connection);
     address.incomplete.add(connection);
     this.#recount(address, 1);
     socket.once('close', () => this.#close(connection));
+    this.#newConnections.push(connection);
+    if (this.#newConnections.length === 1) this.#afterReading(() => this.#settle());
   }
 
-  #makeRoom(address: Address): boolean {
-    if (!address.isProxy && address.connections >= this.#addressConnectionsMax)
-      return this.#evict(address.replaceable());
-    if (this.size < this.#limits.connectionsMax) return true;
-    for (let count = this.#most; count > 0; count--) {
-      for (const other of this.#byCount[count] ?? []) if (this.#evict(other.replaceable())) return true;
+  /** Treats the new connections like all others, and closes those that exceed a limit. */
+  #settle(): void {
+    const settled = this.#newConnections;
+    this.#newConnections = [];
+    for (const connection of settled) connection.isNew = false;
+    for (const newest of settled.toReversed()) {
+      if (!this.#isOverLimit(newest.address)) continue;
+      const connection = this.#replaceableFor(newest.address) ?? newest;
+      if (connection.isClosed) continue;
+      if (settled.includes(connection)) this.counts.refused++;
+      else this.counts.evicted++;
+      this.#destroy(connection);
     }
-    for (const other of this.#addresses.values()) if (other.isProxy && this.#evict(other.replaceable())) return true;
-    return false;
   }
 
-  #evict(connection: Connection | undefined): boolean {
+  #isOverLimit(address: Address, more = 0): boolean {
+    if (!address.isProxy && address.connections + more > this.#addressConnectionsMax) return true;
+    return this.size + more > this.#limits.connectionsMax;
+  }
+
+  /** Returns whether the limits allow one more. */
+  #makeSpace(address: Address): boolean {
+    if (!this.#isOverLimit(address, 1)) return true;
+    const connection = this.#replaceableFor(address);
     if (connection === undefined) return false;
     this.counts.evicted++;
+    this.#destroy(connection);
+    return true;
+  }
+
+  #replaceableFor(address: Address): Connection | undefined {
+    if (!address.isProxy && address.connections >= this.#addressConnectionsMax) return address.replaceable();
+    for (let count = this.#most; count > 0; count--) {
+      for (const other of this.#byCount[count] ?? []) {
+        const connection = other.replaceable();
+        if (connection !== undefined) return connection;
+      }
+    }
+    for (const other of this.#addresses.values()) {
+      const connection = other.isProxy ? other.replaceable() : undefined;
+      if (connection !== undefined) return connection;
+    }
+    return undefined;
+  }
+
+  #destroy(connection: Connection): void {
     this.#close(connection);
     connection.socket.destroy();
-    return true;
   }
 
   #close(connection: Connection): void {
@@ -168,7 +217,7 @@ export class Connections {
     address.serving.delete(connection);
     address.idle.delete(connection);
     this.#recount(address, -1);
-    this.#forget(address);
+    this.#removeIfEmpty(address);
   }
 
   #address(text: string): Address {
@@ -181,7 +230,7 @@ export class Connections {
     return address;
   }
 
-  #forget(address: Address): void {
+  #removeIfEmpty(address: Address): void {
     if (address.connections === 0) this.#addresses.delete(address.key);
   }
 
@@ -214,11 +263,11 @@ class Address {
   readonly key: string;
   readonly isProxy: boolean;
   connections = 0;
-  /** Without a whole request, in the order in which they began to wait. Some may have it by now: see `replaceable`. */
+  /** Without a whole request, the longest waiting first. Some may have one by now: see `replaceable`. */
   readonly incomplete = new Set<Connection>();
-  /** Found with a whole request by `replaceable`. */
+  /** With a whole request, as found by `replaceable`. */
   readonly serving = new Set<Connection>();
-  /** Between two requests, in the order of their last answers. */
+  /** Between two requests, in the order of their last responses. */
   readonly idle = new Set<Connection>();
 
   constructor(key: string, isProxy: boolean) {
@@ -226,40 +275,48 @@ class Address {
     this.isProxy = isProxy;
   }
 
-  /** The connection that is missed least, if any may be closed. */
+  /** Returns the connection to replace; undefined if none may be closed. */
   replaceable(): Connection | undefined {
     for (const connection of this.incomplete) {
+      if (connection.isNew) continue;
       if (connection.request?.complete !== true) return connection;
-      // Found here instead of at the end of each request, which would cost every request something.
+      // Moved here instead of when each request is complete, which would add a cost to every request.
       this.incomplete.delete(connection);
       this.serving.add(connection);
     }
-    for (const connection of this.idle) return connection;
+    for (const connection of this.idle) if (!connection.isNew) return connection;
     for (const connection of this.serving) if (connection.response?.writableEnded === true) return connection;
     return undefined;
   }
 }
 
-/** One connection, and the request that came last on it. */
+/** One connection, and its latest request. */
 export class Connection {
   readonly socket: Socket;
   readonly address: Address;
   request: IncomingMessage | undefined;
   response: ServerResponse | undefined;
-  /** Requests without an answer; pipelining makes several. */
+  /** Requests without a response; several with pipelining. */
   open = 0;
   isClosed = false;
-  /** The answer that was waiting to be read at the last check. */
+  /** Nothing could be read from it yet. */
+  isNew = true;
+  /** The response that was unread at the last check. */
   unreadAtCheck: ServerResponse | undefined;
-  /** What came was no HTTP: nothing more is read. */
+  /** Invalid HTTP was received: nothing more is read. */
   isBroken = false;
-  /** Closes it for good, after the client had time to read the answer. */
+  /** Closes it after the client had time to read the response. */
   linger: Timer | undefined;
-  /** Of requests behind others: they have to learn that the connection has closed. Undefined until there is one. */
+  /** Pipelined requests, which are notified when the connection closes. Undefined until there is one. */
   pipelined: Set<{ onClose(): void }> | undefined;
 
   constructor(socket: Socket, address: Address) {
     this.socket = socket;
     this.address = address;
   }
+}
+
+/** The first call ends this turn of the event loop, the second the next one, which polls the connections. */
+function afterNextPoll(call: () => void): void {
+  setImmediate(() => setImmediate(call));
 }

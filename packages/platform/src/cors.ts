@@ -1,15 +1,15 @@
 import type { Headers } from './web-response.ts';
 
-/** What browsers are sent about which pages may use an endpoint (https://fetch.spec.whatwg.org/#http-cors-protocol). */
+/** CORS headers of responses (https://fetch.spec.whatwg.org/#http-cors-protocol). */
 export interface CorsHeaders {
-  /** To be added to an answer. */
+  /** Of a response. */
   readonly answer: Headers;
-  /** To be added to the answer to a preflight, beside those. */
+  /** Of the response to a preflight, in addition. */
   readonly preflight: Headers;
 }
 
 /**
- * How long a browser may remember a preflight, seconds. Chromium's bound is two hours; a changed setting should take
+ * How long a browser may cache a preflight, seconds. Chromium's limit is two hours; a changed setting should take
  * effect sooner.
  */
 const preflightSeconds = '600';
@@ -24,7 +24,7 @@ const none: CorsHeaders = { answer: [], preflight: [] };
 
 /**
  * Returns a function from a request's Origin to the headers to add: none for an origin that is not allowed, and for a
- * request without one. Answers carry only texts of the settings, never those of a request.
+ * request without one. Responses have only texts of the settings, never those of a request.
  */
 export function corsFrom(allowedOrigins: readonly string[], requests: CorsRequests): (origin: string) => CorsHeaders {
   const byOrigin = new Map(allowedOrigins.map((origin) => [origin, headersFor(origin, requests)]));

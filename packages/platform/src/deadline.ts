@@ -1,8 +1,8 @@
 import type { Clock } from './clock.ts';
 
 /**
- * Waits for the work, but no longer than `limitMs`: `done`, or `late` while the work goes on unwatched (a rejection after that is
- * dropped). Rejects as the work does. Leaves no timer behind.
+ * Waits for the work, at most `limitMs`. Resolves with `done`, or with `late` while the work continues; a later
+ * rejection is ignored. Rejects as the work does. Leaves no timer behind.
  */
 export async function withinDeadline(
   clock: Clock,

@@ -2,7 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeWholeFile } from './whole-file.ts';
 
-/** Where the parts of a running installation are reached, for tests and tools. Numbers are process ids. */
+/** The addresses of a running installation, for tests and tools. Numbers are process IDs. */
 export interface Endpoints {
   readonly kafka?: { readonly brokers: readonly string[]; readonly pid?: number };
   readonly nats?: { readonly url: string; readonly pid?: number };
@@ -14,19 +14,19 @@ export interface Endpoints {
     readonly pid: number;
   }[];
   readonly dashboard: { readonly url: string };
-  /** May do everything in this run. */
+  /** With all rights in this run. */
   readonly token: string;
 }
 
 const fileName = 'endpoints.json';
 
-/** Writes `endpoints.json` into a data folder, whole or not at all, for the owner's eyes: there is a token in it. */
+/** Writes `endpoints.json` into a data folder atomically, readable by the owner only: it has a token. */
 export async function writeEndpoints(dataDir: string, endpoints: Endpoints): Promise<void> {
   await mkdir(dataDir, { recursive: true });
   await writeWholeFile(join(dataDir, fileName), `${JSON.stringify(endpoints, undefined, 2)}\n`);
 }
 
-/** Takes it away again: what runs there no longer does. */
+/** Removes it, when the installation has stopped. */
 export async function removeEndpoints(dataDir: string): Promise<void> {
   await rm(join(dataDir, fileName), { force: true });
 }

@@ -1,4 +1,4 @@
-/** How deep a chain of causes, and how many errors of an AggregateError, are followed. */
+/** Of the depth of causes, and of the errors of an AggregateError. */
 const causesMax = 5;
 
 export interface ErrorFacts {
@@ -12,8 +12,8 @@ export interface ErrorFacts {
 }
 
 /**
- * An error as a plain object for the log: name, message, code, stack, and what caused it, five levels deep. A chain that bites its own
- * tail ends there too.
+ * Returns an error as a plain object for the log: name, message, code, stack, and its causes, at most five levels deep,
+ * also where causes are circular.
  */
 export function errorFacts(error: Error, depth = 0): ErrorFacts {
   const { code, retryable } = error as Error & { code?: unknown; retryable?: unknown };

@@ -1,35 +1,35 @@
 import type { Clock, Timer } from './clock.ts';
 
-/** How often the loop is timed, and over how many of these times it is judged: ten seconds. */
+/** Interval of the measurements, and their number: ten seconds. */
 const periodMs = 500;
 const samplesMax = 20;
 
-/** Whether the event loop still turns, measured by how late a timer of every half second is served. */
+/** The lag of the event loop, measured by how late an interval timer of half a second is called. */
 export interface EventLoopLag {
   /**
-   * Median lateness of the last ten seconds, ms, with the timer that is due now counted in. The median, since one long pause (a start,
-   * a collection of garbage) is no reason to restart a process; being late all the time is.
+   * Returns the median of the last ten seconds, ms, including a timer that is due now. The median, because one long
+   * pause (a start, a garbage collection) is no reason to restart a process; constant lag is.
    */
   medianMs(): number;
-  /** The worst of the last ten seconds, ms. */
+  /** Returns the maximum of the last ten seconds, ms. */
   worstMs(): number;
   stop(): void;
 }
 
-/** Measures from now on; the timer keeps the process alive until `stop`. */
+/** Starts to measure; the timer keeps the process alive until `stop`. */
 export function createEventLoopLag(clock: Clock): EventLoopLag {
   const samples = new Float64Array(samplesMax);
   let count = 0;
   let lastMs = clock.monotonic();
-  const lateness = () => Math.max(0, clock.monotonic() - lastMs - periodMs);
+  const lagMs = () => Math.max(0, clock.monotonic() - lastMs - periodMs);
   const timer: Timer = clock.every(periodMs, () => {
-    samples[count++ % samplesMax] = lateness();
+    samples[count++ % samplesMax] = lagMs();
     lastMs = clock.monotonic();
   });
 
   function sorted(): Float64Array {
     const known = samples.slice(0, Math.min(count, samplesMax));
-    return Float64Array.of(...known, lateness()).sort();
+    return Float64Array.of(...known, lagMs()).sort();
   }
 
   return {

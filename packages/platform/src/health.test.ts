@@ -4,7 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { createManualClock } from '../test/manual-clock.ts';
 import { createHealth } from './health.ts';
 
-test('a process whose timers are served in time is alive', () => {
+test('a process whose timers are called in time is alive', () => {
   const clock = createManualClock();
   const health = createHealth({ clock });
   assert.equal(health.live().alive, true);
@@ -12,7 +12,7 @@ test('a process whose timers are served in time is alive', () => {
   assert.deepEqual(health.live(), { alive: true, eventLoop: { medianMs: 0, worstMs: 0, medianMsMax: 2_000 } });
 });
 
-test('one long pause does not make a process dead, but shows', () => {
+test('one long pause does not make a process dead, but is reported', () => {
   const clock = createManualClock();
   const health = createHealth({ clock });
   clock.advance(10_000);
@@ -26,7 +26,7 @@ test('one long pause does not make a process dead, but shows', () => {
 test('an event loop that is late all the time makes the process dead, until it recovers', () => {
   const clock = createManualClock();
   const health = createHealth({ clock });
-  for (let turn = 0; turn < 20; turn++) {
+  for (let iteration = 0; iteration < 20; iteration++) {
     clock.block(3_000);
     clock.advance(0);
   }
@@ -36,7 +36,7 @@ test('an event loop that is late all the time makes the process dead, until it r
   assert.equal(health.live().alive, true);
 });
 
-test('liveness does not look at brokers', () => {
+test('liveness does not depend on brokers', () => {
   const health = createHealth({ clock: createManualClock() });
   health.check('log', () => 'no broker');
   assert.equal(health.live().alive, true);
@@ -52,7 +52,7 @@ test('only a running service is ready', () => {
   assert.deepEqual(health.ready(), { ready: true, state: 'running', checks: {} });
 });
 
-test('a check that fails is named with its reason, and the others with it', () => {
+test('a check that fails is reported with its reason, beside the others', () => {
   const health = createHealth({ clock: createManualClock() });
   health.setState('running');
   health.check('log', () => 'no broker since 12 s');
@@ -74,7 +74,7 @@ test('a check that throws counts as not ready', () => {
   assert.equal(health.ready().ready, false);
 });
 
-test('a check taken away no longer counts, and takes only itself away', () => {
+test('a removed check no longer counts, and removes only itself', () => {
   const health = createHealth({ clock: createManualClock() });
   health.setState('running');
   const removeFirst = health.check('log', () => 'no');
@@ -85,7 +85,7 @@ test('a check taken away no longer counts, and takes only itself away', () => {
   assert.equal(health.ready().ready, true);
 });
 
-test('stopped, it leaves no timer behind', () => {
+test('stop leaves no timer behind', () => {
   const clock = createManualClock();
   const health = createHealth({ clock });
   assert.equal(clock.timers(), 1);

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from './clock.ts';
 import { createEventLoopLag } from './event-loop-lag.ts';
 import type { LifecycleState } from './lifecycle.ts';
 
-/** Why a part cannot take work, in a few words (`no broker since 12 s`); undefined: it can. Reads state only: no I/O, no promise. */
+/** Returns why a part cannot take work (`no broker since 12 s`); undefined: it can. Synchronous and without I/O. */
 export type ReadinessCheck = () => string | undefined;
 
 export interface Liveness {
@@ -13,30 +13,30 @@ export interface Liveness {
 export interface Readiness {
   readonly ready: boolean;
   readonly state: LifecycleState;
-  /** Each check by name: `ok`, or why not. */
+  /** Each check by name: `ok`, or the reason. */
   readonly checks: Readonly<Record<string, string>>;
 }
 
 export interface Health {
-  /** Adds a named condition of readiness. A name that is taken is replaced. The function returned takes it away again. */
+  /** Adds a check of readiness, or replaces the one of that name. Returns a function that removes it. */
   check(name: string, check: ReadinessCheck): () => void;
   /** For a lifecycle's `onState`: only `running` is ready. */
   setState(state: LifecycleState): void;
-  /** Whether the process works at all. Never looks at brokers: restarting us does not mend them. */
+  /** Returns the liveness, which does not depend on brokers: a restart of this process does not repair them. */
   live(): Liveness;
-  /** Whether it can take work now. */
+  /** Returns the readiness: whether the process can take work now. */
   ready(): Readiness;
-  /** Ends the measuring of the event loop. */
+  /** Stops the measurement of the event loop. */
   stop(): void;
 }
 
 export interface HealthOptions {
   readonly clock?: Clock;
-  /** Median lateness of the event loop over ten seconds from which the process counts as dead, ms. Default: 2,000. */
+  /** Median lag of the event loop over ten seconds, above which the process counts as dead, ms. Default: 2,000. */
   readonly eventLoopMedianMsMax?: number;
 }
 
-/** What /livez and /readyz say. A check that throws counts as not ready, with its message. */
+/** Creates the health of /livez and /readyz. A check that throws counts as not ready, with its message. */
 export function createHealth(options: HealthOptions = {}): Health {
   const medianMsMax = options.eventLoopMedianMsMax ?? 2_000;
   const lag = createEventLoopLag(options.clock ?? systemClock);

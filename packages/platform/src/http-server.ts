@@ -11,7 +11,7 @@ import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from './
 import { addressKey, clientAddress, proxiesFrom } from './client-address.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
-import { errorBody, headBytesMax, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
+import { errorBody, headBytesMax, isEndOfClient, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
 import { listenFault } from './listen-error.ts';
 import type { Logger } from './logger.ts';
 import type { Headers } from './web-response.ts';
@@ -22,7 +22,7 @@ export interface HttpServerOptions extends Omit<ConnectionLimits, 'trustedProxie
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
+  /** The key of the setting of the port, for the error if it is in use. Default: `port`. */
   readonly portSetting?: string;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -31,19 +31,19 @@ export interface HttpServerOptions extends Omit<ConnectionLimits, 'trustedProxie
   /** Bytes of unfinished bodies held at once, over all connections. Default: 64 MB. */
   readonly unfinishedBytesMax?: number;
   /**
-   * How long a connection may stay idle between two requests. Above a balancer's own, which else sends into a closed
-   * one. Default: 75,000 ms.
+   * How long a connection may be idle between two requests. Above that of the load balancer, which would else send into
+   * a closed connection. Default: 75,000 ms.
    */
   readonly keepAliveMs?: number;
-  /** Addresses and networks whose `X-Forwarded-For` is believed. Throws `invalid_config` for one that is none. */
+  /** Addresses and networks whose `X-Forwarded-For` is trusted. An invalid one throws `invalid_config`. */
   readonly trustedProxies?: readonly string[];
 }
 
-/** What happens on the server. */
+/** Callbacks of the server. */
 export interface HttpHandlers {
-  /** A request with a whole head. What it throws is logged and answered with 500. */
+  /** Called with a request whose head is complete. An error that it throws is logged, and the response is 500. */
   request(exchange: HttpExchange): void;
-  /** The server has refused bytes before they became a request. */
+  /** The server has refused bytes that are no valid request. */
   refused(status: RefusedStatus): void;
   /** Returns whether a limit of the service is near: slow bodies are terminated early then. */
   isNearLimit(): boolean;
@@ -52,27 +52,27 @@ export interface HttpHandlers {
 /** Before `listen` there is no connection. */
 const noHandlers: HttpHandlers = { request() {}, refused() {}, isNearLimit: () => false };
 
-/** For the head of a request, from its first byte or from the connection. */
+/** Deadline of the head of a request, from its first byte or from the connection. */
 const headMs = 10_000;
-/** How exactly Node.js keeps `headMs`. */
+/** Resolution of `headMs`. */
 const headCheckMs = 1_000;
-/** How long a client that still sends may read its answer before the connection is closed for good. */
+/** How long a client that is still sending may read its response before the connection is closed. */
 const lingerMs = 1_000;
 /**
- * Of answers above `largeAnswerBytes` that clients have not read yet; beyond it the oldest of them is dropped with its
- * connection.
+ * Of responses above `largeAnswerBytes` that clients have not read yet; beyond it the connection of the oldest one is
+ * closed.
  */
 const unreadAnswerBytesMax = 33_554_432;
 const largeAnswerBytes = 65_536;
 const exchangeOf = Symbol('exchange');
-interface Marked {
+interface WithExchange {
   [exchangeOf]?: HttpExchange;
 }
 
 /**
- * An HTTP server on Node.js (`llhttp`), for request and answer: bounded in heads, bodies, time and connections. It
- * closes a connection that breaks the framing (RFC 9112), since what such a client means differs from proxy to proxy. A
- * handler sees an `HttpExchange`, nothing else. Nothing listens before `listen`.
+ * An HTTP server on Node.js (`llhttp`) for requests and responses, bounded in heads, bodies, time and connections. It
+ * closes a connection with invalid framing (RFC 9112), because proxies interpret it differently. A handler gets an
+ * `HttpExchange` only. Nothing listens before `listen`.
  */
 export class HttpServer {
   readonly connections: Connections;
@@ -81,10 +81,10 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #clock: Clock;
   readonly #trusted: BlockList;
-  /** Large answers that are not read yet, oldest first. */
+  /** Large responses that are not read yet, oldest first. */
   readonly #largeAnswers = new Map<HttpExchange, number>();
   #unreadAnswerBytes = 0;
-  /** Requests whose answer has not gone out. */
+  /** Requests without a complete response. */
   #open = 0;
   #closesAfterAnswers = false;
   #drained: (() => void) | undefined;
@@ -98,11 +98,11 @@ export class HttpServer {
     this.#server = createServer({
       maxHeaderSize: headBytesMax,
       headersTimeout: headMs,
-      // Bodies have their own deadline, with an answer; this is for those that no handler reads.
+      // Bodies have their own deadline, with a response; this is for those that no handler reads.
       requestTimeout: headMs + bodyMs + 5_000,
       connectionsCheckingInterval: headCheckMs,
       keepAliveTimeout: keepAliveMs,
-      // `#handle` does, with an error of ours.
+      // `#handle` does it, with an error of Tailrace.
       requireHostHeader: false,
     });
     const { connectionsMax } = options;
@@ -114,37 +114,36 @@ export class HttpServer {
     this.#server.on('request', (request, response) => this.#handle(request, response, false));
     this.#server.on('checkContinue', (request, response) => this.#handle(request, response, true));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket as Socket));
-    // Else Node.js closes the connection without an answer.
+    // Else Node.js closes the connection without a response.
     this.#server.on('connect', (_request, socket) => this.#refuseTunnel(socket as Socket));
   }
 
   /**
-   * Resolves with the port on which it listens. Rejects with `address_in_use`, or `invalid_config` for a host or port
-   * that cannot be had. Called at most once.
+   * Resolves with the port on which it listens. Rejects with `address_in_use`, or with `invalid_config` for a host or
+   * port that is not available. Called at most once.
    */
   listen(handlers: HttpHandlers): Promise<number> {
     this.#handlers = handlers;
     const { host, port, portSetting = 'port', logger } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const onFault = (error: NodeJS.ErrnoException) =>
+    const onError = (error: NodeJS.ErrnoException) =>
       reject(listenFault({ host, port, portSetting }, error.code, error));
-    this.#server.once('error', onFault);
+    this.#server.once('error', onError);
     this.#server.listen({ host, port, exclusive: true, backlog: 4_096 }, () => {
-      this.#server.off('error', onFault);
+      this.#server.off('error', onError);
       this.#server.on('error', (error) => logger.warn({ error, port }, 'the HTTP server has an error'));
       resolve((this.#server.address() as AddressInfo).port);
     });
     return promise;
   }
 
-  /** From now on each answer closes its connection, so that a client finds another server for its next request. */
+  /** From now on each response closes its connection, so that a client uses another server for its next request. */
   closeAfterAnswers(): void {
     this.#closesAfterAnswers = true;
   }
 
   /**
-   * Takes no new connections and closes the idle ones. Resolves when every request that was taken has its answer, and
-   * the answers are sent.
+   * Accepts no new connections and closes the idle ones. Resolves when the response of every accepted request is sent.
    */
   async drain(): Promise<void> {
     this.closeAfterAnswers();
@@ -162,7 +161,7 @@ export class HttpServer {
     this.#server.closeAllConnections();
   }
 
-  /** The client's address, as limits count it: of IPv6 its /64. */
+  /** Returns the key of the client's address, for limits: of IPv6 its /64. */
   addressOf(request: IncomingMessage): string {
     const forwardedFor = request.headers['x-forwarded-for'];
     const text = typeof forwardedFor === 'string' ? forwardedFor : '';
@@ -170,12 +169,12 @@ export class HttpServer {
   }
 
   #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    const connection = this.connections.begin(request, response);
+    const connection = this.connections.startRequest(request, response);
     if (connection === undefined) return;
     const exchange = new HttpExchange(this, this.#options.logger, connection, request, response, expectsContinue);
-    (response as Marked)[exchangeOf] = exchange;
+    (response as WithExchange)[exchangeOf] = exchange;
     response.once('close', onClose);
-    if (connection.open > 1) this.#awaitTurn(connection, exchange);
+    if (connection.open > 1) this.#trackPipelined(connection, exchange);
     this.#open++;
     if (request.headers.host === undefined && request.httpVersionMinor === 1 && request.httpVersionMajor === 1) {
       exchange.refuse(400, 'invalid_message', 'expected the header Host (RFC 9112, section 3.2), got none');
@@ -190,10 +189,10 @@ export class HttpServer {
   }
 
   /**
-   * A pipelined request: Node.js reports the end of a connection only to the answer whose turn it is. That a request
-   * has closed says nothing: it does so as soon as its body is read.
+   * Tracks a pipelined request: Node.js reports the close of a connection only to its first response. The `close` of a
+   * request is of no use: it comes as soon as its body is read.
    */
-  #awaitTurn(connection: Connection, exchange: HttpExchange): void {
+  #trackPipelined(connection: Connection, exchange: HttpExchange): void {
     if (connection.pipelined === undefined) {
       const pipelined = new Set<{ onClose(): void }>();
       connection.pipelined = pipelined;
@@ -204,9 +203,9 @@ export class HttpServer {
     connection.pipelined.add(exchange);
   }
 
-  /** Of an exchange: its answer is written. */
+  /** Called by an exchange when it writes its response. */
   answering(exchange: HttpExchange, response: ServerResponse, bytes: number): void {
-    // With others behind it (pipelining) their answers would be lost.
+    // The responses of pipelined requests behind it would be lost.
     if (this.#closesAfterAnswers && exchange.connection.open === 1) response.shouldKeepAlive = false;
     if (bytes <= largeAnswerBytes) return;
     this.#largeAnswers.set(exchange, bytes);
@@ -215,21 +214,21 @@ export class HttpServer {
       if (this.#unreadAnswerBytes <= unreadAnswerBytesMax || oldest === exchange) return;
       this.connections.counts.unread++;
       oldest.connection.socket.destroy();
-      this.#forgetLarge(oldest);
+      this.#removeLarge(oldest);
     }
   }
 
-  /** Of an exchange: its answer is sent, or its connection closed. */
+  /** Called by an exchange when its response is sent, or its connection closed. */
   closed(exchange: HttpExchange): void {
     const { connection } = exchange;
     connection.pipelined?.delete(exchange);
-    this.#forgetLarge(exchange);
-    this.connections.end(connection);
+    this.#removeLarge(exchange);
+    this.connections.finishRequest(connection);
     if (connection.isBroken && connection.open === 0) connection.socket.destroySoon();
     if (--this.#open === 0) this.#drained?.();
   }
 
-  #forgetLarge(exchange: HttpExchange): void {
+  #removeLarge(exchange: HttpExchange): void {
     const bytes = this.#largeAnswers.get(exchange);
     if (bytes === undefined) return;
     this.#largeAnswers.delete(exchange);
@@ -237,8 +236,8 @@ export class HttpServer {
   }
 
   /**
-   * Lets a client that still sends read its answer: a socket that is closed with unread bytes is reset, and the answer
-   * is lost with it. So only our half is closed at first; what still comes is thrown away.
+   * Lets a client that is still sending read its response. A socket that is closed with unread bytes is reset, and the
+   * response is lost. So only the writing half is closed at first, and received bytes are discarded.
    */
   linger(connection: Connection): void {
     const { socket } = connection;
@@ -249,15 +248,15 @@ export class HttpServer {
   }
 
   /**
-   * Answers CONNECT. Node.js hands the socket over, with its own listeners removed: without ours, a reset of the
-   * connection would end the process, and requests before the CONNECT would stay open for ever.
+   * Refuses CONNECT. Node.js passes the socket without its own listeners. Without new ones a reset of the connection
+   * would crash the process, and requests before the CONNECT would stay open without end.
    */
   #refuseTunnel(socket: Socket): void {
     const connection = this.connections.of(socket);
     const isFirst = connection?.open === 0;
     socket.on('error', () => socket.destroy());
     if (connection === undefined || !isFirst) {
-      // An answer would overtake those of the requests before.
+      // A response would overtake those of the requests before.
       socket.destroy();
       return;
     }
@@ -268,7 +267,7 @@ export class HttpServer {
     socket.destroySoon();
   }
 
-  /** What came on the connection is no HTTP that we take, or did not come in time. */
+  /** The bytes of the connection are no valid request, or were not received in time. */
   #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     const connection = this.connections.of(socket);
     if (connection === undefined || error.code === 'ECONNRESET' || !socket.writable) {
@@ -276,12 +275,17 @@ export class HttpServer {
       return;
     }
     if (connection.isBroken) return;
+    const exchange = (connection.response as WithExchange | undefined)?.[exchangeOf];
+    const isUnanswered = exchange !== undefined && !exchange.isSettled;
+    if (isEndOfClient(error) && !isUnanswered) {
+      socket.destroy();
+      return;
+    }
     connection.isBroken = true;
     const [status, code, message] = refusalOf(error);
-    const exchange = (connection.response as Marked | undefined)?.[exchangeOf];
-    if (exchange !== undefined && !exchange.isOver) {
-      // A body that breaks off, or bytes behind a request that still waits for its answer.
-      exchange.breakOff(new TailraceError(code, message));
+    if (isUnanswered) {
+      // An invalid body, or invalid bytes behind a request without a response yet.
+      exchange.failBody(new TailraceError(code, message));
       return;
     }
     this.#handlers.refused(status);
@@ -292,17 +296,17 @@ export class HttpServer {
 }
 
 function onClose(this: ServerResponse): void {
-  (this as Marked)[exchangeOf]?.onClose();
+  (this as WithExchange)[exchangeOf]?.onClose();
 }
 
 /**
- * One request and its answer. The request's head is there when the handler gets it; the body is read when the handler
- * asks for it, and not at all where the head alone decides.
+ * One request and its response. The request's head is complete when the handler gets it. The body is read when the
+ * handler calls `readBody`, and not at all if the head decides.
  */
 export class HttpExchange implements BodySink {
   readonly connection: Connection;
-  /** Answered, or its connection is closed. */
-  isOver = false;
+  /** The response is written, or the connection is closed. */
+  isSettled = false;
   readonly #server: HttpServer;
   readonly #logger: Logger;
   readonly #request: IncomingMessage;
@@ -340,18 +344,18 @@ export class HttpExchange implements BodySink {
     return end === -1 ? url : url.slice(0, end);
   }
 
-  /** Empty: it is not there. */
+  /** Empty without the header. */
   header(lowerCaseName: string): string {
     const value = this.#request.headers[lowerCaseName];
     return typeof value === 'string' ? value : '';
   }
 
-  /** The client's address, as limits count it. Computed at each call. */
+  /** The key of the client's address, for limits. Computed at each call. */
   get address(): string {
     return this.#server.addressOf(this.#request);
   }
 
-  /** What came on the connection stopped making sense. */
+  /** Invalid bytes were received on the connection. */
   get isBroken(): boolean {
     return this.connection.isBroken;
   }
@@ -361,33 +365,33 @@ export class HttpExchange implements BodySink {
     return Number(this.#request.headers['content-length'] ?? 0);
   }
 
-  /** Reads the body within its bounds, once: see `BodySink`. */
+  /** Reads the body within its limits, once: see `BodySink`. */
   readBody(
     bytesMax: number,
     owner: BodyOwner | undefined,
     done: (error: TailraceError | undefined, body: Buffer) => void,
   ): void {
     this.#done = done;
-    if (this.isOver) return;
+    if (this.isSettled) return;
     this.#body = this.#server.bodies.open(this, bytesMax, this.declaredBytes, owner);
     if (this.#body === undefined) return;
     if (this.#expectsContinue) {
       this.#expectsContinue = false;
       this.#response.writeContinue();
     }
-    const request = this.#request as IncomingMessage & Marked;
+    const request = this.#request as IncomingMessage & WithExchange;
     request[exchangeOf] = this;
     request.on('data', onData);
     request.on('end', onEnd);
   }
 
   /**
-   * Answers, in one write. False, and nothing happens, where the client has closed the connection or an answer was
-   * given. Closes the connection after it where the rest of the request's body is not worth reading.
+   * Writes the response, in one write. Returns false and does nothing if the client has closed the connection or the
+   * response was written before. Closes the connection after it if the rest of the request's body is not worth reading.
    */
   answer(status: number, headers: Headers, body: string | Uint8Array = ''): boolean {
-    if (this.isOver) return false;
-    this.isOver = true;
+    if (this.isSettled) return false;
+    this.isSettled = true;
     const response = this.#response;
     const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
     const fields: OutgoingHttpHeader[] = ['Content-Length', bytes];
@@ -402,20 +406,20 @@ export class HttpExchange implements BodySink {
     return true;
   }
 
-  /** Logs an unexpected error, and answers 500. */
+  /** Logs an unexpected error, and responds with 500. */
   fail(thrown: unknown): void {
     this.#logger.error({ error: thrown }, 'a request could not be handled');
     this.refuse(500, 'internal', 'internal error; see the server log');
   }
 
-  /** Answers with an error, and closes the connection. */
+  /** Responds with an error, and closes the connection. */
   refuse(status: number, code: ErrorCode, message: string): void {
     this.#closes = true;
     this.answer(status, [['Content-Type', 'application/json']], errorBody(code, message));
   }
 
-  /** The connection's bytes stopped making sense. */
-  breakOff(error: TailraceError): void {
+  /** The bytes of the connection are invalid: the body fails. */
+  failBody(error: TailraceError): void {
     this.#closes = true;
     this.#body?.fail(error);
   }
@@ -429,12 +433,12 @@ export class HttpExchange implements BodySink {
     }
   }
 
-  /** The answer has gone out, or the connection is closed. */
+  /** The response is sent, or the connection is closed. */
   onClose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (!this.isOver) {
-      this.isOver = true;
+    if (!this.isSettled) {
+      this.isSettled = true;
       this.#body?.abort();
     }
     this.#server.closed(this);
@@ -449,8 +453,8 @@ export class HttpExchange implements BodySink {
   }
 
   /**
-   * A body that no handler asked for is thrown away, unless its end is not in sight, or the client waits to be told to
-   * send it.
+   * Returns whether the rest of a body that no handler reads is not worth reading: its length is unknown or large, or
+   * the client waits for `100 Continue`.
    */
   #leavesTooMuchUnread(): boolean {
     if (this.#body !== undefined || this.#request.complete) return false;
@@ -463,15 +467,15 @@ export class HttpExchange implements BodySink {
 }
 
 /**
- * A body whose request is refused by its head is read and thrown away up to this size, so that the connection can be
- * used again.
+ * A body whose request is refused by its head is read and discarded up to this size, so that the connection can be used
+ * again.
  */
 const discardBytesMax = 1_048_576;
 
-function onData(this: Marked, chunk: Buffer): void {
+function onData(this: WithExchange, chunk: Buffer): void {
   this[exchangeOf]?.take(chunk);
 }
 
-function onEnd(this: Marked): void {
+function onEnd(this: WithExchange): void {
   this[exchangeOf]?.end();
 }

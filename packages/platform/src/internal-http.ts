@@ -9,7 +9,7 @@ import { listenFault } from './listen-error.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
-/** What /metrics shows, by the header Accept; `Metrics` is one. */
+/** The page of /metrics, by the header Accept; `Metrics` implements it. */
 export interface MetricsPage {
   page(accept: string): Promise<{ readonly contentType: string; readonly text: string }>;
 }
@@ -21,39 +21,41 @@ export interface InternalHttpOptions {
   readonly health: Health;
   readonly metrics: MetricsPage;
   readonly logger: Logger;
-  /** The key of the setting that holds the port, for the message where it is taken. Default: `internalPort`. */
+  /** The key of the setting of the port, for the error if it is in use. Default: `internalPort`. */
   readonly portSetting?: string;
 }
 
 export interface InternalHttp {
   readonly connections: Connections;
   /**
-   * Resolves with where it listens. Rejects with `address_in_use`, or `invalid_config` for a host or port that cannot
-   * be had.
+   * Resolves with host and port. Rejects with `address_in_use`, or with `invalid_config` for a host or port that is not
+   * available.
    */
   start(): Promise<{ readonly host: string; readonly port: number }>;
-  /** Cuts every connection. Idempotent. */
+  /** Closes every connection. Idempotent. */
   stop(): Promise<void>;
 }
 
 /**
- * Probes and scrapers are few and quick. No pod may keep a liveness probe out: a new connection is always accepted, and
- * takes the place of one that has not sent a whole request (see `Connections`).
+ * Probes and scrapers are few and quick. No pod can lock out a liveness probe: a new connection is always accepted, and
+ * replaces one that has not sent a whole request (see `Connections`).
  */
 const connectionsMax = 64;
 const headMs = 2_000;
 const requestMs = 5_000;
 const headCheckMs = 500;
 
-interface Answer {
+interface PageResponse {
   readonly status: number;
   readonly contentType: string;
   readonly body: string;
 }
 
-type Page = (request: IncomingMessage) => Answer | Promise<Answer>;
+type Page = (request: IncomingMessage) => PageResponse | Promise<PageResponse>;
 
-/** The internal port: `/livez`, `/readyz`, `/metrics`. For probes, scrapers and operators; never for the public. */
+/**
+ * Creates the internal port: `/livez`, `/readyz`, `/metrics`. For probes, scrapers and operators; not for the public.
+ */
 export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
   const pages = pagesFrom(options);
   const server = createServer(
@@ -64,7 +66,7 @@ export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
       connectionsCheckingInterval: headCheckMs,
       keepAliveTimeout: 10_000,
     },
-    (request, response) => void answer(pages, request, response, options.logger),
+    (request, response) => void respond(pages, request, response, options.logger),
   );
   const connections = new Connections(server, { connectionsMax }).watchRequests(server);
   return {
@@ -83,8 +85,8 @@ export function createInternalHttp(options: InternalHttpOptions): InternalHttp {
 }
 
 /**
- * The internal port as a part of a service: the first to start, so that the start itself can be watched, and the last
- * to stop. Its connections are in the metrics.
+ * Returns the internal port as a part of a service: the first to start, so that the start itself can be monitored, and
+ * the last to stop. Its connections are in the metrics.
  */
 export function internalPart(options: InternalHttpOptions & { readonly metrics: Metrics }): Part {
   const internal = createInternalHttp(options);
@@ -102,12 +104,12 @@ export function internalPart(options: InternalHttpOptions & { readonly metrics: 
 function listen(server: Server, options: InternalHttpOptions): Promise<void> {
   const { host, port, portSetting = 'internalPort' } = options;
   return new Promise((resolve, reject) => {
-    const onFault = (error: NodeJS.ErrnoException) =>
+    const onError = (error: NodeJS.ErrnoException) =>
       reject(listenFault({ host, port, portSetting }, error.code, error));
-    server.once('error', onFault);
+    server.once('error', onError);
     server.listen(port, host, () => {
-      server.off('error', onFault);
-      server.on('error', (error) => options.logger.warn({ error }, 'the internal port has a fault'));
+      server.off('error', onError);
+      server.on('error', (error) => options.logger.warn({ error }, 'the internal port has an error'));
       resolve();
     });
   });
@@ -133,11 +135,11 @@ function pagesFrom({ health, metrics }: InternalHttpOptions): ReadonlyMap<string
   ]);
 }
 
-function json(status: number, content: object): Answer {
+function json(status: number, content: object): PageResponse {
   return { status, contentType: 'application/json', body: `${JSON.stringify(content)}\n` };
 }
 
-async function answer(
+async function respond(
   pages: ReadonlyMap<string, Page>,
   request: IncomingMessage,
   response: ServerResponse,
@@ -145,7 +147,7 @@ async function answer(
 ): Promise<void> {
   let { status, contentType, body } = plain(500, 'internal error; see the log');
   try {
-    ({ status, contentType, body } = await answerFrom(pages, request));
+    ({ status, contentType, body } = await responseFrom(pages, request));
   } catch (error) {
     logger.error({ error, url: request.url?.slice(0, 200) }, 'the internal port could not answer');
   }
@@ -158,13 +160,16 @@ async function answer(
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-function answerFrom(pages: ReadonlyMap<string, Page>, request: IncomingMessage): Answer | Promise<Answer> {
+function responseFrom(
+  pages: ReadonlyMap<string, Page>,
+  request: IncomingMessage,
+): PageResponse | Promise<PageResponse> {
   const page = pages.get(request.url?.split('?', 1)[0] ?? '');
-  if (!page) return plain(404, `no such page; there are ${[...pages.keys()].join(', ')}`);
-  if (request.method !== 'GET' && request.method !== 'HEAD') return plain(405, 'only GET and HEAD are served here');
+  if (!page) return plain(404, `no such page; expected one of ${[...pages.keys()].join(', ')}`);
+  if (request.method !== 'GET' && request.method !== 'HEAD') return plain(405, 'expected GET or HEAD');
   return page(request);
 }
 
-function plain(status: number, sentence: string): Answer {
-  return { status, contentType: 'text/plain; charset=utf-8', body: `${sentence}\n` };
+function plain(status: number, message: string): PageResponse {
+  return { status, contentType: 'text/plain; charset=utf-8', body: `${message}\n` };
 }

@@ -18,8 +18,8 @@ function arrangement(parts: readonly Part[], options: Partial<LifecycleOptions> 
   return { clock, states, lifecycle };
 }
 
-/** A part that notes each step it is put through. */
-function noting(steps: string[], name: string, more: Partial<Part> = {}): Part {
+/** Returns a part that records its steps. */
+function recording(steps: string[], name: string, more: Partial<Part> = {}): Part {
   return {
     name,
     start: () => void steps.push(`start ${name}`),
@@ -35,11 +35,11 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 test('parts start in order, and drain and stop in the reverse order', async () => {
   const steps: string[] = [];
-  const { lifecycle, states, clock } = arrangement([noting(steps, 'log'), noting(steps, 'door')]);
+  const { lifecycle, states, clock } = arrangement([recording(steps, 'log'), recording(steps, 'server')]);
   await lifecycle.start();
   assert.equal(lifecycle.state, 'running');
   assert.equal(await lifecycle.stop('SIGTERM'), 0);
-  assert.deepEqual(steps, ['start log', 'start door', 'drain door', 'drain log', 'stop door', 'stop log']);
+  assert.deepEqual(steps, ['start log', 'start server', 'drain server', 'drain log', 'stop server', 'stop log']);
   assert.deepEqual(states, ['starting', 'running', 'draining', 'stopping', 'stopped']);
   assert.equal(clock.timers(), 0);
 });
@@ -52,16 +52,16 @@ test('a part may leave out any step', async () => {
 
 test('a part that does not start stops those before it, and its error is what start rejects with', async () => {
   const steps: string[] = [];
-  const fault = new TailraceError('unavailable', 'no broker at 127.0.0.1:9092');
-  const failing = noting(steps, 'log', { start: () => Promise.reject(fault) });
-  const { lifecycle } = arrangement([noting(steps, 'metrics'), failing, noting(steps, 'door')]);
-  await assert.rejects(lifecycle.start(), fault);
+  const startError = new TailraceError('unavailable', 'no broker at 127.0.0.1:9092');
+  const failing = recording(steps, 'log', { start: () => Promise.reject(startError) });
+  const { lifecycle } = arrangement([recording(steps, 'metrics'), failing, recording(steps, 'server')]);
+  await assert.rejects(lifecycle.start(), startError);
   assert.deepEqual(steps, ['start metrics', 'drain metrics', 'stop metrics']);
   assert.equal(lifecycle.state, 'stopped');
   assert.equal(await lifecycle.stop('again'), 1);
 });
 
-test('a part that throws at once fails like one that rejects', async () => {
+test('a part that throws synchronously fails like one that rejects', async () => {
   const { lifecycle } = arrangement([
     {
       name: 'log',
@@ -73,9 +73,9 @@ test('a part that throws at once fails like one that rejects', async () => {
   await assert.rejects(lifecycle.start(), { code: 'storage_full' });
 });
 
-test('a part that does not start in its time is stopped, for it may hold something', async () => {
+test('a part that does not start within its deadline is stopped, because it may hold resources', async () => {
   const steps: string[] = [];
-  const { lifecycle, clock } = arrangement([noting(steps, 'log', { start: never, startMs: 500 })]);
+  const { lifecycle, clock } = arrangement([recording(steps, 'log', { start: never, startMs: 500 })]);
   const started = lifecycle.start();
   clock.advance(499);
   await settled();
@@ -85,12 +85,12 @@ test('a part that does not start in its time is stopped, for it may hold somethi
   assert.deepEqual(steps, ['drain log', 'stop log']);
 });
 
-test('a stop during the start does not wait for it and starts nothing more', async () => {
+test('a stop during the start does not wait for it and starts no further part', async () => {
   const steps: string[] = [];
   const { lifecycle, states, clock } = arrangement([
-    noting(steps, 'a'),
-    noting(steps, 'log', { start: never }),
-    noting(steps, 'door'),
+    recording(steps, 'a'),
+    recording(steps, 'log', { start: never }),
+    recording(steps, 'server'),
   ]);
   const started = lifecycle.start();
   await settled();
@@ -102,7 +102,7 @@ test('a stop during the start does not wait for it and starts nothing more', asy
   assert.equal(clock.timers(), 0);
 });
 
-test('a start that fails after it was cut short by a stop disturbs nobody', async () => {
+test('a start that fails after a stop has interrupted it is ignored', async () => {
   const start = Promise.withResolvers<void>();
   const { lifecycle } = arrangement([{ name: 'log', start: () => start.promise }]);
   const started = lifecycle.start();
@@ -113,12 +113,12 @@ test('a start that fails after it was cut short by a stop disturbs nobody', asyn
   await settled();
 });
 
-test('a drain over its time is passed over, the rest is stopped, and the exit code tells', async () => {
+test('a drain beyond its deadline is skipped, the rest is stopped, and the exit code reports it', async () => {
   const steps: string[] = [];
   const warnings: object[] = [];
   const logger: Logger = { ...silentLogger, warn: (facts) => void warnings.push(facts) };
   const { lifecycle, clock } = arrangement(
-    [noting(steps, 'log'), noting(steps, 'door', { drain: never, drainMs: 100 })],
+    [recording(steps, 'log'), recording(steps, 'server', { drain: never, drainMs: 100 })],
     { logger },
   );
   await lifecycle.start();
@@ -126,53 +126,53 @@ test('a drain over its time is passed over, the rest is stopped, and the exit co
   await settled();
   clock.advance(100);
   assert.equal(await stopped, 2);
-  assert.deepEqual(steps.slice(2), ['drain log', 'stop door', 'stop log']);
-  assert.deepEqual(warnings, [{ part: 'door', step: 'drain', limitMs: 100 }]);
+  assert.deepEqual(steps.slice(2), ['drain log', 'stop server', 'stop log']);
+  assert.deepEqual(warnings, [{ part: 'server', step: 'drain', limitMs: 100 }]);
 });
 
-test('a part that fails at stopping keeps no other from stopping', async () => {
+test('a part that fails to stop does not keep others from stopping', async () => {
   const steps: string[] = [];
-  const failing = noting(steps, 'door', { stop: () => Promise.reject(new TailraceError('internal', 'torn')) });
-  const { lifecycle } = arrangement([noting(steps, 'log'), failing]);
+  const failing = recording(steps, 'server', { stop: () => Promise.reject(new TailraceError('internal', 'torn')) });
+  const { lifecycle } = arrangement([recording(steps, 'log'), failing]);
   await lifecycle.start();
   assert.equal(await lifecycle.stop('SIGTERM'), 2);
   assert.equal(steps.at(-1), 'stop log');
 });
 
-test('asked twice to stop, it stops once', async () => {
+test('two calls of stop stop once', async () => {
   const steps: string[] = [];
-  const { lifecycle } = arrangement([noting(steps, 'a')]);
+  const { lifecycle } = arrangement([recording(steps, 'a')]);
   await lifecycle.start();
   assert.deepEqual(await Promise.all([lifecycle.stop('SIGTERM'), lifecycle.stop('SIGTERM')]), [0, 0]);
   assert.deepEqual(steps, ['start a', 'drain a', 'stop a']);
 });
 
-test('an error that nobody caught stops in order, with the code of a fault', async () => {
+test('an uncaught error stops in order, with the exit code of a failure', async () => {
   const steps: string[] = [];
-  const { lifecycle } = arrangement([noting(steps, 'a')]);
+  const { lifecycle } = arrangement([recording(steps, 'a')]);
   await lifecycle.start();
   assert.equal(await lifecycle.fail(new RangeError('odd'), 'uncaughtException'), 1);
   assert.deepEqual(steps, ['start a', 'drain a', 'stop a']);
 });
 
-test('a part that cannot go on stops all in order, with the code of a fault; during a stop it changes nothing', async () => {
+test('a part that cannot go on stops all in order, with the exit code of a failure; during a stop it changes nothing', async () => {
   const steps: string[] = [];
   const errors: string[] = [];
-  const logger: Logger = { ...silentLogger, error: (_, sentence) => void errors.push(sentence) };
-  const { lifecycle } = arrangement([noting(steps, 'a')], { logger });
+  const logger: Logger = { ...silentLogger, error: (_, message) => void errors.push(message) };
+  const { lifecycle } = arrangement([recording(steps, 'a')], { logger });
   await lifecycle.start();
   const lost = new TailraceError('conflict', 'the log is another');
   assert.deepEqual(await Promise.all([lifecycle.abandon(lost), lifecycle.abandon(lost)]), [1, 1]);
   assert.deepEqual(steps, ['start a', 'drain a', 'stop a']);
   assert.deepEqual(errors, ['cannot go on, stopping: the log is another']);
 
-  const stopping = arrangement([noting(steps, 'b')], { logger });
+  const stopping = arrangement([recording(steps, 'b')], { logger });
   await stopping.lifecycle.start();
   assert.deepEqual(await Promise.all([stopping.lifecycle.stop('SIGTERM'), stopping.lifecycle.abandon(lost)]), [0, 0]);
   assert.equal(errors.length, 1);
 });
 
-test('started twice is a fault of the program', async () => {
+test('a second start is an internal error', async () => {
   const { lifecycle } = arrangement([]);
   await lifecycle.start();
   await assert.rejects(lifecycle.start(), /starting cannot follow running/);

@@ -5,16 +5,17 @@ import type { Logger } from './logger.ts';
 import { assertTransition, type Transitions } from './transition.ts';
 
 /**
- * One thing a service is made of: a listener, a log, a subscription. Started in the order given, drained in the reverse order (the door
- * before the hall), then stopped in the reverse order. Every step has a deadline; one that is missed is logged and passed over.
+ * A part of a service: a listener, a log, a subscription. All parts are started in order, drained in reverse order
+ * (listeners before what they use), then stopped in reverse order. Every step has a deadline; a step beyond it is
+ * logged and skipped.
  */
 export interface Part {
   readonly name: string;
-  /** Ready for work when it resolves. A rejection cleans up after itself: `stop` is not called then. */
+  /** Resolves when it is ready for work. A part that rejects has cleaned up: `stop` is not called then. */
   start?(): void | Promise<void>;
-  /** Takes no new work; resolves when what was taken is done. */
+  /** Takes no new work; resolves when the work in progress is done. */
   drain?(): void | Promise<void>;
-  /** Lets go of everything. Must bear being called while `start` or `drain` is still pending. */
+  /** Releases all resources. May be called while `start` or `drain` is pending. */
   stop?(): void | Promise<void>;
   /** Default: that of the lifecycle. */
   readonly startMs?: number;
@@ -23,12 +24,12 @@ export interface Part {
 }
 
 /**
- * - `new`: nothing has happened; only `start` may come.
- * - `starting`: parts are started, one after the other. Readiness is false.
+ * - `new`: before `start`.
+ * - `starting`: parts start, one after the other. Not ready.
  * - `running`: all parts have started.
- * - `draining`: a stop was asked for; no new work. Readiness is false.
- * - `stopping`: parts let go.
- * - `stopped`: nothing is left; the exit code stands.
+ * - `draining`: a stop was requested; no new work. Not ready.
+ * - `stopping`: parts release their resources.
+ * - `stopped`: nothing is left; the exit code is final.
  */
 export type LifecycleState = 'new' | 'starting' | 'running' | 'draining' | 'stopping' | 'stopped';
 
@@ -41,13 +42,16 @@ const successors: Transitions<LifecycleState> = {
   stopped: [],
 };
 
-/** What a process of ours exits with. A second signal adds 128 to its number, as shells do: 130 for SIGINT, 143 for SIGTERM. */
+/**
+ * Exit codes of services. After a second signal it is 128 and its number, as in shells: 130 for SIGINT, 143 for
+ * SIGTERM.
+ */
 export const exitCodes = {
-  /** Stopped as asked, everything in order; also `--help` and a faultless `--check-config`. */
+  /** Stopped in order as requested; also `--help`, and `--check-config` without errors. */
   orderly: 0,
-  /** A fault: bad settings, a part that would not start or cannot go on, an error that nobody caught. */
-  fault: 1,
-  /** Stopped as asked, but a part missed its deadline or failed at draining or stopping: work may be lost. */
+  /** Invalid settings, a part that did not start or cannot go on, or an uncaught error. */
+  failure: 1,
+  /** Stopped as requested, but a part exceeded its deadline or failed to drain or stop: work may be lost. */
   disorderly: 2,
 } as const;
 
@@ -55,11 +59,11 @@ export interface LifecycleOptions {
   readonly parts: readonly Part[];
   readonly logger: Logger;
   readonly clock?: Clock;
-  /** Told of every state, once it holds. */
+  /** Called with every state after the transition. */
   readonly onState?: (state: LifecycleState) => void;
-  /** How long one part may take to start. Default: 30,000 ms: a broker that is itself just starting is waited for. */
+  /** Deadline of the start of one part. Default: 30,000 ms, enough for a broker that is itself starting. */
   readonly startMs?: number;
-  /** Default: 10,000 ms. All drains and stops together should stay under the 30 s that Kubernetes grants. */
+  /** Default: 10,000 ms. All drains and stops together should take less than the 30 s of Kubernetes. */
   readonly drainMs?: number;
   /** Default: 5,000 ms. */
   readonly stopMs?: number;
@@ -68,15 +72,18 @@ export interface LifecycleOptions {
 export interface Lifecycle {
   readonly state: LifecycleState;
   /**
-   * Starts all parts. Rejects with the first part's error, once those already started are stopped again. Resolves also where a stop
-   * came in between: see `state`.
+   * Starts all parts. Rejects with the error of the first part that fails, after those started before are stopped. Also
+   * resolves if it is stopped meanwhile: see `state`.
    */
   start(): Promise<void>;
-  /** Drains and stops; resolves with the exit code. Asked again it gives the same promise. Never rejects. */
+  /** Drains and stops; resolves with the exit code. Returns the same promise at each call. Never rejects. */
   stop(reason: string): Promise<number>;
-  /** For an error that nobody caught: logs it, then stops with the code of a fault. */
+  /** For an uncaught error: logs it, then stops with exit code 1. */
   fail(error: unknown, origin: string): Promise<number>;
-  /** For a part that cannot go on, where another process in its place can: says why, then stops with the code of a fault. Nothing new while it stops. */
+  /**
+   * For a part that cannot go on, while a new process can: logs why, then stops with exit code 1. Ignored during a
+   * stop.
+   */
   abandon(error: TailraceError): Promise<number>;
 }
 
@@ -91,12 +98,12 @@ class PartLifecycle implements Lifecycle {
   readonly #clock: Clock;
   readonly #onState: (state: LifecycleState) => void;
   readonly #deadlines: { readonly startMs: number; readonly drainMs: number; readonly stopMs: number };
-  /** In the order of starting; the last may still be at it, or have been cut short. */
+  /** In the order of their start; the last may still be starting, or be interrupted. */
   readonly #started: Part[] = [];
   #exitCode: number = exitCodes.orderly;
   #stop: Promise<number> | undefined;
-  /** Resolves when a stop is asked for, so that a pending start is not waited for. */
-  readonly #stopAsked = Promise.withResolvers<'stop'>();
+  /** Resolves when a stop is requested, so that a pending start is not waited for. */
+  readonly #stopRequested = Promise.withResolvers<'stop'>();
 
   constructor(options: LifecycleOptions) {
     this.#parts = options.parts;
@@ -116,8 +123,8 @@ class PartLifecycle implements Lifecycle {
       try {
         await this.#startPart(part);
       } catch (error) {
-        // Said once, by whoever called start; the stop itself says only what goes wrong in it.
-        this.#exitCode = exitCodes.fault;
+        // The caller of `start` logs the error; the stop logs only its own errors.
+        this.#exitCode = exitCodes.failure;
         await this.stop(`${part.name} did not start`);
         throw error;
       }
@@ -129,36 +136,37 @@ class PartLifecycle implements Lifecycle {
 
   stop(reason: string): Promise<number> {
     if (!this.#stop) {
-      // The state changes before anyone can ask: from here on nothing new begins.
+      // The state changes synchronously: from now on no part starts.
       this.#stop = Promise.resolve().then(() => this.#drainAndStop(reason));
       this.#enter('draining');
-      this.#stopAsked.resolve('stop');
+      this.#stopRequested.resolve('stop');
     }
     return this.#stop;
   }
 
   fail(error: unknown, origin: string): Promise<number> {
-    this.#logger.error({ error, origin }, 'an error that nobody caught; stopping');
-    this.#exitCode = exitCodes.fault;
+    this.#logger.error({ error, origin }, 'uncaught error; stopping');
+    this.#exitCode = exitCodes.failure;
     return this.stop(origin);
   }
 
   abandon(error: TailraceError): Promise<number> {
     if (this.#stop) return this.#stop;
     this.#logger.error({ error }, `cannot go on, stopping: ${error.message}`);
-    this.#exitCode = exitCodes.fault;
+    this.#exitCode = exitCodes.failure;
     return this.stop('cannot go on');
   }
 
   async #startPart(part: Part): Promise<void> {
-    // Listed before it has started: a stop that cuts the start short, or a start that comes too late, may leave it holding something.
+    // Added before it has started: if the start is interrupted by a stop or exceeds its deadline, it may hold
+    // resources.
     this.#started.push(part);
     if (!part.start) return;
     const limitMs = part.startMs ?? this.#deadlines.startMs;
     const started = withinDeadline(this.#clock, limitMs, async () => part.start?.());
     let outcome: 'done' | 'late' | 'stop';
     try {
-      outcome = await Promise.race([started, this.#stopAsked.promise]);
+      outcome = await Promise.race([started, this.#stopRequested.promise]);
     } catch (error) {
       this.#started.pop();
       throw error;
@@ -169,21 +177,21 @@ class PartLifecycle implements Lifecycle {
   async #drainAndStop(reason: string): Promise<number> {
     this.#logger.info({ reason }, 'draining');
     const parts = this.#started.toReversed();
-    for (const part of parts) await this.#end(part, 'drain', part.drainMs ?? this.#deadlines.drainMs);
+    for (const part of parts) await this.#finish(part, 'drain', part.drainMs ?? this.#deadlines.drainMs);
     this.#enter('stopping');
-    for (const part of parts) await this.#end(part, 'stop', part.stopMs ?? this.#deadlines.stopMs);
+    for (const part of parts) await this.#finish(part, 'stop', part.stopMs ?? this.#deadlines.stopMs);
     this.#enter('stopped');
     this.#logger.info({ exitCode: this.#exitCode }, 'stopped');
     return this.#exitCode;
   }
 
-  async #end(part: Part, step: 'drain' | 'stop', limitMs: number): Promise<void> {
+  async #finish(part: Part, step: 'drain' | 'stop', limitMs: number): Promise<void> {
     if (!part[step]) return;
     try {
       if ((await withinDeadline(this.#clock, limitMs, async () => part[step]?.())) === 'done') return;
-      this.#logger.warn({ part: part.name, step, limitMs }, 'a part missed its deadline; going on without it');
+      this.#logger.warn({ part: part.name, step, limitMs }, 'a part exceeded its deadline; continuing without it');
     } catch (error) {
-      this.#logger.error({ part: part.name, step, error }, 'a part failed at its end; going on without it');
+      this.#logger.error({ part: part.name, step, error }, 'a part failed to drain or stop; continuing without it');
     }
     if (this.#exitCode === exitCodes.orderly) this.#exitCode = exitCodes.disorderly;
   }

@@ -1,16 +1,16 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { variableFrom } from './config-keys.ts';
 
-/** Where a server listens, and which setting says so. */
+/** Where a server listens, and by which setting. */
 export interface ListenAddress {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** The key of the setting that holds the port: `internalPort`. */
+  /** The key of the setting of the port: `internalPort`. */
   readonly portSetting: string;
 }
 
-/** Why a port could not be had, in one line that says what to change. `code` is Node's: EADDRINUSE, EACCES and so on. */
+/** Returns the error for a port that is not available, with what to change. `code`: of Node.js, as EADDRINUSE. */
 export function listenFault(address: ListenAddress, code: string | undefined, cause?: unknown): TailraceError {
   const { host, port, portSetting } = address;
   const place = `${host}:${port}`;

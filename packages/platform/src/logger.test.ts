@@ -10,7 +10,7 @@ function recorded(options: Partial<LoggerOptions> = {}) {
   return { logger, lines, last: () => JSON.parse(lines.at(-1) ?? 'null') };
 }
 
-test('a line is JSON with the service, the node, the level as a word, the facts and the sentence', () => {
+test('a line is JSON with the service, the node, the level as a word, the facts and the message', () => {
   const { logger, lines, last } = recorded();
   logger.info({ queuedRecords: 3 }, 'the log is slow');
   const { time, ...rest } = last();
@@ -25,7 +25,7 @@ test('a line is JSON with the service, the node, the level as a word, the facts 
   assert.ok(lines[0]?.endsWith('}\n'));
 });
 
-test('an error among the facts keeps its code, its stack and its causes', () => {
+test('an error among the facts is logged with its code, its stack and its causes', () => {
   const { logger, last } = recorded();
   const root = Object.assign(new RangeError('socket hang up'), { code: 'ECONNRESET' });
   logger.error({ error: new TailraceError('unavailable', 'no broker', { cause: root }) }, 'append failed');
@@ -33,22 +33,22 @@ test('an error among the facts keeps its code, its stack and its causes', () => 
   assert.equal(error.name, 'TailraceError');
   assert.equal(error.code, 'unavailable');
   assert.equal(error.retryable, true);
-  assert.match(error.stack, /log\.test\.ts/);
+  assert.match(error.stack, /logger\.test\.ts/);
   assert.equal(error.cause.name, 'RangeError');
   assert.equal(error.cause.code, 'ECONNRESET');
 });
 
-test('an error given in the place of the facts is not lost', () => {
+test('an error in place of the facts is logged', () => {
   const { logger, last } = recorded();
   logger.error(new RangeError('bad'), 'odd');
   assert.equal(last().error.message, 'bad');
 });
 
-test('causes that bite their own tail, and floods of errors in one, come to an end', () => {
+test('circular causes and the errors of an AggregateError are bounded', () => {
   const { logger, last } = recorded();
-  const snake = new RangeError('snake');
-  snake.cause = snake;
-  logger.error({ error: snake }, 'round');
+  const circular = new RangeError('circular');
+  circular.cause = circular;
+  logger.error({ error: circular }, 'failed');
   let depth = 0;
   for (let error = last().error; error; error = error.cause) depth++;
   assert.equal(depth, 5);
@@ -56,7 +56,7 @@ test('causes that bite their own tail, and floods of errors in one, come to an e
   assert.equal(last().error.errors.length, 5);
 });
 
-test('a token or a secret does not reach the log', () => {
+test('a token or a secret is not logged', () => {
   const { logger, lines } = recorded();
   logger.info({ token: 'hush', request: { authorization: 'hush' } }, 'seen');
   logger.child({ secret: 'hush' }).info({}, 'seen');
@@ -64,14 +64,14 @@ test('a token or a secret does not reach the log', () => {
   assert.match(lines.join(''), /\(secret\)/);
 });
 
-test('a child carries its facts in every line', () => {
+test('a child has its facts in every line', () => {
   const { logger, last } = recorded();
   logger.child({ partition: 7 }).warn({}, 'behind');
   assert.equal(last().partition, 7);
   assert.equal(last().level, 'warn');
 });
 
-test('what lies under the level is not written', () => {
+test('lines below the level are not written', () => {
   const { logger, lines } = recorded({ level: 'warn' });
   logger.debug({}, 'no');
   logger.info({}, 'no');
@@ -79,7 +79,7 @@ test('what lies under the level is not written', () => {
   assert.equal(lines.length, 1);
 });
 
-test('the pretty form is for people: time, mark, service, sentence, facts, and the stack of an error with its cause', () => {
+test('the pretty form has time, level, service, message, facts, and the stack of an error with its cause', () => {
   const { logger, lines } = recorded({ pretty: true });
   logger.warn({ queuedRecords: 3, topic: 'a' }, 'slow');
   assert.match(lines[0] ?? '', /^\d\d:\d\d:\d\d\.\d{3} ! ingest: slow {2}queuedRecords=3 topic=a\n$/);
@@ -90,7 +90,7 @@ test('the pretty form is for people: time, mark, service, sentence, facts, and t
   );
 });
 
-test('the silent log says nothing, and its children neither', () => {
+test('the silent logger writes nothing, and so do its children', () => {
   assert.equal(silentLogger.child({ a: 1 }), silentLogger);
   assert.equal(silentLogger.error({}, 'x'), undefined);
 });

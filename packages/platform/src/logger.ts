@@ -3,41 +3,42 @@ import { pino } from 'pino';
 import { errorFacts } from './error-facts.ts';
 import { prettyLine } from './log-pretty.ts';
 
-/** What product code may say. Facts first, as fields; then one sentence. */
+/** The logger of product code. `facts` become fields of the line. */
 export interface Logger {
-  debug(facts: object, sentence: string): void;
-  info(facts: object, sentence: string): void;
-  warn(facts: object, sentence: string): void;
-  error(facts: object, sentence: string): void;
+  debug(facts: object, message: string): void;
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
   child(facts: object): Logger;
 }
 
-/** From chatty to mute; a level lets itself and everything after it through. */
+/** From the lowest; a level includes those after it. */
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 export interface LoggerOptions {
-  /** Which program speaks; stands in every line. */
+  /** Name of the service, in every line. */
   readonly service: string;
-  /** Which of its processes speaks. Default: the host's name. */
+  /** Name of the process, in every line. Default: the host's name. */
   readonly node?: string;
   readonly level: LogLevel;
-  /** Lines for a person at a terminal instead of JSON. Default: false. */
+  /** Lines for a terminal instead of JSON. Default: false. */
   readonly pretty?: boolean;
-  /** Where whole lines go, newline included. Default: standard error, written before the call returns. */
+  /** Gets whole lines, newline included. Default: standard error, written synchronously. */
   readonly destination?: { write(line: string): void };
-  /** Asked at every line that is written for fields that it carries beside its own: of the trace that it belongs to. */
+  /** Called for every line; returns more fields, such as those of the trace. */
   readonly fields?: () => object;
 }
 
-/** Fields that never reach a log, wherever a caller may have put them: at the top of the facts or one level down. */
+/** Fields that are never logged, at the top of the facts or one level below. */
 const secretFields = ['token', 'secret', 'tokenSecret', 'authorization', 'password'];
 
 /**
- * A log of JSON lines: `level` as a word, `time` in ISO 8601 UTC, `service`, `node`, the facts, and the sentence as `message`.
- * Errors among the facts become objects with `name`, `message`, `code`, `stack` and their `cause`; secrets become `(secret)`.
+ * Creates a logger of JSON lines: `level` as a word, `time` in ISO 8601 UTC, `service`, `node`, the facts, and
+ * `message`. Errors among the facts become objects with `name`, `message`, `code`, `stack` and their `cause`; secrets
+ * become `(secret)`.
  *
- * Writing is synchronous: the last sentence of a dying process is the one that is needed.
+ * Writes are synchronous, so that the last line of a crashing process is not lost.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const output = options.destination ?? pino.destination({ dest: 2, sync: true });
@@ -49,7 +50,7 @@ export function createLogger(options: LoggerOptions): Logger {
       base: { service: options.service, node: options.node ?? hostname() },
       messageKey: 'message',
       errorKey: 'error',
-      // plainFacts has done it; pino's own would drop code and cause.
+      // `plainFacts` has converted it; pino's own serializer would drop code and cause.
       serializers: { error: (error: unknown) => error },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (level) => ({ level }), bindings: plainFacts, log: plainFacts },
@@ -60,14 +61,14 @@ export function createLogger(options: LoggerOptions): Logger {
   );
 }
 
-/** Errors do not survive JSON by themselves: their fields are not enumerable. */
+/** Converts errors, whose fields are not enumerable, so that JSON has them. */
 function plainFacts(facts: object): Record<string, unknown> {
   const plain: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(facts)) plain[name] = value instanceof Error ? errorFacts(value) : value;
   return plain;
 }
 
-/** Says nothing. For tests, simulations and whoever has no log. */
+/** Writes nothing. For tests, simulations and callers without a logger. */
 export const silentLogger: Logger = {
   debug() {},
   info() {},

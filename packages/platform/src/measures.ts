@@ -2,7 +2,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { type Clock, systemClock } from './clock.ts';
 import { parseTraceparent } from './traceparent.ts';
 
-/** A counter in a hot path: one addition to a number field. Never goes down. */
+/** A counter for hot paths: one addition to a number field. Never decreases. */
 export class Counter {
   value = 0;
 
@@ -13,7 +13,7 @@ export class Counter {
 
 const bucketsMax = 32;
 
-/** An observation whose trace is recorded: the way from a slow bucket to what was slow. */
+/** An observation whose trace is recorded: it leads from a slow bucket to a slow trace. */
 export interface Exemplar {
   readonly traceId: string;
   readonly spanId: string;
@@ -22,11 +22,11 @@ export interface Exemplar {
   readonly timeMs: number;
 }
 
-/** A histogram in a hot path: a scan over at most 32 bounds, two additions, nothing allocated where no trace is at hand. */
+/** A histogram for hot paths: a scan of at most 32 bounds, two additions, and no allocation without a trace. */
 export class Histogram {
-  /** Upper bounds, inclusive, rising; everything above the last goes into one bucket more. */
+  /** Upper bounds, inclusive, rising; there is one bucket more for values above the last. */
   readonly bounds: Float64Array;
-  /** Observations by bucket, not cumulated; one longer than `bounds`. */
+  /** Observations by bucket, not cumulative; one longer than `bounds`. */
   readonly counts: Float64Array;
   sum = 0;
   /** The last of each bucket. */
@@ -40,7 +40,7 @@ export class Histogram {
     if (!rising || bounds.length === 0 || bounds.length > bucketsMax) {
       throw new TailraceError(
         'internal',
-        `histogram bounds [${bounds.join(', ')}]: 1 to ${bucketsMax} rising numbers are right`,
+        `histogram bounds: expected 1 to ${bucketsMax} rising numbers, got [${bounds.join(', ')}]`,
       );
     }
     this.bounds = Float64Array.from(bounds);
@@ -49,17 +49,17 @@ export class Histogram {
     this.#clock = clock;
   }
 
-  /** `traceparent`: of the span that the observation was made in, empty where it is not recorded. */
+  /** `traceparent`: of the span of the observation; empty if it is not recorded. */
   observe(value: number, traceparent = ''): void {
     const { bounds, counts } = this;
     let bucket = 0;
     while (bucket < bounds.length && value > bounds[bucket]!) bucket++;
     counts[bucket]!++;
     this.sum += value;
-    if (traceparent !== '') this.#exemplify(bucket, value, traceparent);
+    if (traceparent !== '') this.#setExemplar(bucket, value, traceparent);
   }
 
-  #exemplify(bucket: number, value: number, traceparent: string): void {
+  #setExemplar(bucket: number, value: number, traceparent: string): void {
     const position = parseTraceparent(traceparent);
     if (position === undefined) return;
     const { traceId, spanId } = position;
@@ -73,5 +73,5 @@ export const delayBoundsSeconds: readonly number[] = [
 ];
 /** Bounds for sizes of messages, frames and bodies, bytes. */
 export const sizeBoundsBytes: readonly number[] = [64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576];
-/** Bounds for how many go together in a batch. */
+/** Bounds for the number of items of a batch. */
 export const batchBounds: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000];

@@ -5,14 +5,14 @@ import { createMetrics } from './metrics.ts';
 
 const fresh = () => createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
 
-/** The page's samples without the labels that every series has. */
+/** Returns the page's samples without the labels that every series has. */
 async function samples(metrics: ReturnType<typeof fresh>): Promise<string[]> {
   const lines = (await metrics.text()).split('\n').filter((line) => line && !line.startsWith('#'));
   for (const line of lines) assert.match(line, /service="ingest",node="n0"/);
   return lines.map((line) => line.replace(/,?service="ingest",node="n0"/, '').replace('{}', ''));
 }
 
-test('a counter is a field that is read out at each scrape', async () => {
+test('a counter is a field that is read at each scrape', async () => {
   const metrics = fresh();
   const counter = metrics.counter('tailrace_ingest_accepted_reports_total', 'reports in the log');
   assert.deepEqual(await samples(metrics), ['tailrace_ingest_accepted_reports_total 0']);
@@ -23,7 +23,7 @@ test('a counter is a field that is read out at each scrape', async () => {
   assert.deepEqual(await samples(metrics), ['tailrace_ingest_accepted_reports_total 42']);
 });
 
-test('the page says help and type', async () => {
+test('the page has help and type', async () => {
   const metrics = fresh();
   metrics.counter('tailrace_ingest_a_reports_total', 'what for');
   metrics.histogram('tailrace_ingest_b_seconds', 'how long', [1]);
@@ -48,7 +48,7 @@ test('declared series exist from the start, and any other value is counted as ot
   ]);
 });
 
-test('undeclared series are kept up to seriesMax, the rest goes under other', async () => {
+test('undeclared series are kept up to seriesMax, the rest is counted as other', async () => {
   const metrics = fresh();
   const family = metrics.counters('tailrace_ingest_peer_frames_total', 'h', { names: ['peer'], seriesMax: 2 });
   for (let peer = 0; peer < 1000; peer++) family.with({ peer: `p${peer}` }).add();
@@ -59,7 +59,7 @@ test('undeclared series are kept up to seriesMax, the rest goes under other', as
   ]);
 });
 
-test('the same labels give the same handle, whatever their order', () => {
+test('the same labels have the same handle, in any order', () => {
   const family = fresh().counters('tailrace_ingest_x_frames_total', 'h', { values: { a: ['1', '2'], b: ['1'] } });
   assert.equal(family.with({ a: '1', b: '1' }), family.with({ b: '1', a: '1' }));
   assert.notEqual(family.with({ a: '1', b: '1' }), family.with({ a: '2', b: '1' }));
@@ -69,11 +69,11 @@ test('a family that could grow beyond a thousand series is refused', () => {
   const values = Array.from({ length: 40 }, (_, index) => `${index}`);
   assert.throws(
     () => fresh().counters('tailrace_ingest_x_frames_total', 'h', { values: { a: values, b: values } }),
-    /1681 series; at most 1000/,
+    /at most 1000 series, got 1681/,
   );
 });
 
-test('a gauge is asked at each scrape; one that cannot answer is left out and takes nothing with it', async () => {
+test('a gauge is read at each scrape; one that throws is left out alone', async () => {
   const metrics = fresh();
   let depth: number | undefined = 7;
   metrics.gauge('tailrace_ingest_queued_records', 'h', () => {
@@ -88,7 +88,7 @@ test('a gauge is asked at each scrape; one that cannot answer is left out and ta
   assert.equal((await samples(metrics))[0], 'tailrace_ingest_queued_records 8');
 });
 
-test('a count that is kept elsewhere is read out as a counter, and left out of a scrape where it cannot be read', async () => {
+test('a total is read as a counter, and left out of a scrape if it cannot be read', async () => {
   const metrics = fresh();
   let dropped: number | undefined = 7;
   metrics.total('tailrace_ingest_dropped_messages_total', 'h', () => {
@@ -105,7 +105,7 @@ test('a count that is kept elsewhere is read out as a counter, and left out of a
   }
 });
 
-test('gauges by label forget what is gone and add up what is too much', async () => {
+test('gauges by label drop series that no longer exist, and add up those beyond the limit', async () => {
   const metrics = fresh();
   let lags: [string, number][] = [
     ['0', 5],
@@ -123,7 +123,7 @@ test('gauges by label forget what is gone and add up what is too much', async ()
   assert.deepEqual(await samples(metrics), ['tailrace_ingest_lag_records{partition="1"} 1']);
 });
 
-test('a histogram counts into its buckets, the bound included, and cumulates when read', async () => {
+test('a histogram counts into buckets with inclusive bounds, which are cumulative when read', async () => {
   const metrics = fresh();
   const histogram = metrics.histogram('tailrace_ingest_append_seconds', 'h', [1, 10]);
   for (const value of [0.5, 1, 1.1, 10, 11]) histogram.observe(value);
@@ -136,7 +136,7 @@ test('a histogram counts into its buckets, the bound included, and cumulates whe
   ]);
 });
 
-test('histograms by label have the buckets for each', async () => {
+test('histograms by label have buckets for each', async () => {
   const metrics = fresh();
   const family = metrics.histograms('tailrace_ingest_body_bytes', 'h', [100], { values: { encoding: ['json'] } });
   family.with({ encoding: 'json' }).observe(5);
@@ -148,26 +148,29 @@ test('histograms by label have the buckets for each', async () => {
 
 test('histogram bounds that do not rise, or too many, are refused', () => {
   for (const bounds of [[], [1, 1], [2, 1], [1, Number.NaN], Array.from({ length: 33 }, (_, index) => index)]) {
-    assert.throws(() => fresh().histogram('tailrace_ingest_x_seconds', 'h', bounds), /rising numbers are right/);
+    assert.throws(() => fresh().histogram('tailrace_ingest_x_seconds', 'h', bounds), /expected 1 to 32 rising numbers/);
   }
 });
 
-test('a name must say service, thing and unit, and _total on counters only', () => {
+test('a name must have service, thing and unit, and _total for counters only', () => {
   const wrong: [string, RegExp][] = [
-    ['ingest_x_reports_total', /does not begin with tailrace_ingest_/],
-    ['tailrace_fanout_x_reports_total', /does not begin with tailrace_ingest_/],
-    ['tailrace_ingest_x_reports', /end it in _total/],
-    ['tailrace_ingest_x_report_total', /ends in no unit/],
-    ['tailrace_ingest_Xs_total', /lower snake case/],
+    ['ingest_x_reports_total', /expected the prefix tailrace_ingest_/],
+    ['tailrace_fanout_x_reports_total', /expected the prefix tailrace_ingest_/],
+    ['tailrace_ingest_x_reports', /expected the suffix _total for a counter/],
+    ['tailrace_ingest_x_report_total', /expected a unit as its last word/],
+    ['tailrace_ingest_Xs_total', /expected lower snake case/],
   ];
   for (const [name, message] of wrong) assert.throws(() => fresh().counter(name, 'h'), message);
-  assert.throws(() => fresh().gauge('tailrace_ingest_x_ms_total', 'h', () => 1), /ends in _total, but is a gauge/);
+  assert.throws(
+    () => fresh().gauge('tailrace_ingest_x_ms_total', 'h', () => 1),
+    /expected no suffix _total for a gauge/,
+  );
 });
 
-test('a name is given once', () => {
+test('a name is registered once', () => {
   const metrics = fresh();
   metrics.counter('tailrace_ingest_x_reports_total', 'h');
-  assert.throws(() => metrics.counter('tailrace_ingest_x_reports_total', 'h'), /is taken/);
+  assert.throws(() => metrics.counter('tailrace_ingest_x_reports_total', 'h'), /registered already/);
 });
 
 test('several services of one process share one page, each with its own names', async () => {
@@ -175,7 +178,7 @@ test('several services of one process share one page, each with its own names', 
   metrics.forService('fanout').counter('tailrace_fanout_x_frames_total', 'h').add(2);
   assert.throws(
     () => metrics.forService('fanout').counter('tailrace_ingest_x_frames_total', 'h'),
-    /does not begin with tailrace_fanout_/,
+    /expected the prefix tailrace_fanout_/,
   );
   assert.deepEqual(await samples(metrics), ['tailrace_fanout_x_frames_total 2']);
 });

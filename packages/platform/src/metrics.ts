@@ -13,22 +13,25 @@ import {
 import { type Family, type Labels, type Series, SeriesFamily } from './series.ts';
 
 /**
- * What a service counts. Hot paths hold handles (`Counter`, `Histogram`) that are plain fields; prom-client reads them out when
- * /metrics is asked for, and only then.
+ * The metrics of a service. Hot paths have handles (`Counter`, `Histogram`) with plain fields, which are read at each
+ * scrape of /metrics only.
  *
- * Names are given in full, so that they can be searched for, and checked: `tailrace_<service>_<thing>_<unit>[_total]`. A wrong or taken name
- * throws `internal`.
+ * Names are passed in full, so that they can be searched for, and checked: `tailrace_<service>_<thing>_<unit>[_total]`.
+ * An invalid or registered name throws `internal`.
  */
 export interface Metrics {
   /** The word after `tailrace_`. Code that several services share builds its names with it. */
   readonly service: string;
   counter(name: string, help: string): Counter;
   counters<L extends string>(name: string, help: string, labels: Labels<L>): Family<Counter, L>;
-  /** A counter kept elsewhere as a plain number that only grows; `read` is called for each scrape, which goes without it where it cannot be read. */
+  /**
+   * A counter that is a number elsewhere, which only grows. `read` is called at each scrape; if it throws, it is left
+   * out.
+   */
   total(name: string, help: string, read: () => number): void;
-  /** `read` is called for each scrape; where it throws or gives no number, the gauge is left out of that scrape. */
+  /** `read` is called at each scrape; if it throws or returns NaN, the gauge is left out of that scrape. */
   gauge(name: string, help: string, read: () => number): void;
-  /** Several series of one label, read out for each scrape; those beyond `seriesMax` are added up under `other`. */
+  /** Series of one label, read at each scrape; those beyond `seriesMax` are added up as `other`. */
   gauges(
     name: string,
     help: string,
@@ -43,12 +46,15 @@ export interface Metrics {
     bounds: readonly number[],
     labels: Labels<L>,
   ): Family<Histogram, L>;
-  /** The same page under another service's name: for several services in one process. */
+  /** Returns the same page for names of another service: for several services in one process. */
   forService(service: string): Metrics;
   readonly contentType: string;
-  /** The page, in Prometheus' text format. */
+  /** Returns the page in Prometheus' text format. */
   text(): Promise<string>;
-  /** The page in the form that a scraper prefers by its header Accept: OpenMetrics, which has exemplars, or Prometheus' text format. */
+  /**
+   * Returns the page in the format that the header Accept prefers: OpenMetrics, which has exemplars, or Prometheus'
+   * text format.
+   */
   page(accept: string): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -56,13 +62,17 @@ export interface MetricsOptions {
   readonly service: string;
   /** Label of every series. */
   readonly node: string;
-  /** Process metrics (CPU, memory, event loop, garbage collection). Default: true; tests that count timers turn it off. */
+  /**
+   * Process metrics (CPU, memory, event loop, garbage collection). Default: true; tests that count timers turn it off.
+   */
   readonly processMetrics?: boolean;
   /** Of exemplars. Default: the system's. */
   readonly clock?: Pick<Clock, 'now'>;
 }
 
-/** Gauges with the ending of a counter, which promtool rightly objects to. They are sums of `nodejs_active_resources` and its like. */
+/**
+ * Gauges with the suffix of a counter, which promtool rejects. They are sums of `nodejs_active_resources` and others.
+ */
 const misnamedMetrics = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
@@ -108,23 +118,23 @@ class RegistryMetrics implements Metrics {
 
   counters<L extends string>(name: string, help: string, labels: Labels<L>): Family<Counter, L> {
     const family = new SeriesFamily<Counter, L>(name, labels, () => new Counter());
-    this.#show(name, help, 'counter', () =>
+    this.#register(name, help, 'counter', () =>
       Array.from(family.all(), ({ labels: own, handle }) => ({ labels: own, value: handle.value })),
     );
     return family;
   }
 
   total(name: string, help: string, read: () => number): void {
-    this.#show(name, help, 'counter', () => {
-      const value = readOrNothing(read);
-      // Not 0: that would be read as a restart, and everything counted before as new.
+    this.#register(name, help, 'counter', () => {
+      const value = readOrUndefined(read);
+      // Not 0: that would mean a restart, after which everything counted before is counted again.
       return value !== undefined && value >= 0 && Number.isFinite(value) ? [{ value }] : [];
     });
   }
 
   gauge(name: string, help: string, read: () => number): void {
-    this.#show(name, help, 'gauge', () => {
-      const value = readOrNothing(read);
+    this.#register(name, help, 'gauge', () => {
+      const value = readOrUndefined(read);
       return typeof value === 'number' && !Number.isNaN(value) ? [{ value }] : [];
     });
   }
@@ -136,8 +146,8 @@ class RegistryMetrics implements Metrics {
     seriesMax: number,
     read: () => Iterable<readonly [string, number]>,
   ): void {
-    this.#show(name, help, 'gauge', () => {
-      const series = readOrNothing(() => [...read()]) ?? [];
+    this.#register(name, help, 'gauge', () => {
+      const series = readOrUndefined(() => [...read()]) ?? [];
       const first = series.slice(0, seriesMax).map(([own, value]) => ({ labels: { [label]: own }, value }));
       if (series.length <= seriesMax) return first;
       const rest = series.slice(seriesMax).reduce((sum, [, value]) => sum + value, 0);
@@ -156,7 +166,7 @@ class RegistryMetrics implements Metrics {
     labels: Labels<L>,
   ): Family<Histogram, L> {
     const family = new SeriesFamily<Histogram, L>(name, labels, () => new Histogram(bounds, this.#clock));
-    this.#show(name, help, 'histogram', () => [...family.all()].flatMap((series) => histogramValues(name, series)));
+    this.#register(name, help, 'histogram', () => [...family.all()].flatMap((series) => histogramValues(name, series)));
     return family;
   }
 
@@ -170,17 +180,18 @@ class RegistryMetrics implements Metrics {
 
   async page(accept: string): Promise<{ readonly contentType: string; readonly text: string }> {
     if (!acceptsOpenMetrics(accept)) return { contentType: this.contentType, text: await this.text() };
-    // Not prom-client's own OpenMetrics: that takes `_total` off the counters' names for good, and the text format would lack it from then on.
+    // Not prom-client's own OpenMetrics: it removes `_total` from the counters' names, also for the text format from
+    // then on.
     const metrics = this.#registry.getMetricsAsArray() as unknown as readonly { get(): Promise<MetricFamily> }[];
     const families = await Promise.all(metrics.map((metric) => metric.get()));
     return { contentType: openMetricsContentType, text: openMetricsText(families, this.#labels) };
   }
 
   /**
-   * Puts a metric on the page, whose samples `read` gives. The registry takes whatever has a name and a `get`; prom-client's own metrics
-   * cannot be read out from elsewhere but by filling them anew, which costs several times as much.
+   * Registers a metric whose samples `read` returns. The registry accepts any object with a name and a `get`. Metrics
+   * of prom-client itself would have to be filled again at each scrape, which costs several times as much.
    */
-  #show(
+  #register(
     name: string,
     help: string,
     type: 'counter' | 'gauge' | 'histogram',
@@ -188,14 +199,14 @@ class RegistryMetrics implements Metrics {
   ): void {
     assertMetricName(this.service, name, type);
     if (this.#registry.getSingleMetric(name))
-      throw new TailraceError('internal', `the metric name ${shown(name)} is taken`);
+      throw new TailraceError('internal', `metric name: expected a new one, got ${shown(name)}, registered already`);
     const metric = { name, get: async () => ({ name, help, type, aggregator: 'sum', values: read() }) };
     this.#registry.registerMetric(metric as unknown as prometheus.Metric);
   }
 }
 
-/** A gauge that cannot be read must not take the whole page with it. */
-function readOrNothing<T>(read: () => T): T | undefined {
+/** Returns undefined if `read` throws: one metric must not fail the whole page. */
+function readOrUndefined<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch {
@@ -203,25 +214,25 @@ function readOrNothing<T>(read: () => T): T | undefined {
   }
 }
 
-/** Made once a histogram: see `openMetricsText`. */
+/** Created once per histogram: see `openMetricsText`. */
 const bucketLabels = new WeakMap<Histogram, readonly Readonly<Record<string, string | number>>[]>();
 
-/** Cumulated buckets, sum and count, as the text format wants them. */
+/** Returns cumulative buckets, sum and count, as the text format has them. */
 function histogramValues(name: string, { labels, handle }: Series<Histogram, string>): MetricSample[] {
   const { bounds, counts, exemplars } = handle;
   const buckets = bucketLabels.get(handle) ?? Array.from(counts, (_, i) => ({ ...labels, le: bounds[i] ?? '+Inf' }));
   bucketLabels.set(handle, buckets);
   const bucketName = `${name}_bucket`;
   const values: MetricSample[] = [];
-  let cumulated = 0;
+  let cumulative = 0;
   counts.forEach((count, i) => {
-    cumulated += count;
-    // prom-client would want an exemplar in a form of its own, and passes over other names.
-    values.push({ metricName: bucketName, labels: buckets[i]!, value: cumulated, ofTrace: exemplars[i] });
+    cumulative += count;
+    // `ofTrace` is ignored by prom-client, which has another form of exemplars.
+    values.push({ metricName: bucketName, labels: buckets[i]!, value: cumulative, ofTrace: exemplars[i] });
   });
   values.push(
     { metricName: `${name}_sum`, labels, value: handle.sum },
-    { metricName: `${name}_count`, labels, value: cumulated },
+    { metricName: `${name}_count`, labels, value: cumulative },
   );
   return values;
 }

@@ -9,7 +9,7 @@ const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
 const clock = { now: () => 1_700_000_000_123 };
 const openMetrics = 'application/openmetrics-text';
 
-test('OpenMetrics is for who prefers it to the plain format', () => {
+test('OpenMetrics is accepted if it is preferred to the text format', () => {
   const prometheus2 = `${openMetrics};version=1.0.0,${openMetrics};version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1`;
   const prometheus3 = `${openMetrics};version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.2`;
   for (const accept of [prometheus2, prometheus3, openMetrics, 'Application/OpenMetrics-Text; version=1.0.0'])
@@ -20,9 +20,9 @@ test('OpenMetrics is for who prefers it to the plain format', () => {
     assert.equal(acceptsOpenMetrics(accept), false, accept);
 });
 
-test('the page has no empty line, describes counters without _total, and ends with EOF', async () => {
+test('the page has no empty line, describes counters without _total, and has EOF as its last line', async () => {
   const metrics = createMetrics({ service: 'ingest', node: 'n"0', processMetrics: false, clock });
-  metrics.counter('tailrace_ingest_a_reports_total', 'says "what"').add(3);
+  metrics.counter('tailrace_ingest_a_reports_total', 'is "quoted"').add(3);
   metrics.gauge('tailrace_ingest_b_bytes', 'h', () => Number.POSITIVE_INFINITY);
   const histogram = metrics.histogram('tailrace_ingest_c_seconds', 'h', [1, 10]);
   histogram.observe(0.5);
@@ -31,7 +31,7 @@ test('the page has no empty line, describes counters without _total, and ends wi
   const labels = 'service="ingest",node="n\\"0"';
   assert.deepEqual(text.split('\n'), [
     '# TYPE tailrace_ingest_a_reports counter',
-    '# HELP tailrace_ingest_a_reports says \\"what\\"',
+    '# HELP tailrace_ingest_a_reports is \\"quoted\\"',
     `tailrace_ingest_a_reports_total{${labels}} 3`,
     '# TYPE tailrace_ingest_b_bytes gauge',
     '# HELP tailrace_ingest_b_bytes h',
@@ -48,7 +48,7 @@ test('the page has no empty line, describes counters without _total, and ends wi
   ]);
 });
 
-test('both forms show the same samples, in whatever order they are asked for', async () => {
+test('both formats have the same samples, in any order of requests', async () => {
   const metrics = createMetrics({ service: 'ingest', node: 'n0' });
   metrics.counter('tailrace_ingest_a_reports_total', 'h').add(3);
   metrics.histogram('tailrace_ingest_c_seconds', 'h', [1]).observe(7, traceparent);
@@ -66,7 +66,7 @@ test('both forms show the same samples, in whatever order they are asked for', a
   assert.deepEqual(series((await metrics.page('')).text), before);
 });
 
-test('a bucket keeps the trace of its last observation that has one', () => {
+test('a bucket has the trace of its last observation with one', () => {
   const histogram = new Histogram([1, 10], clock);
   histogram.observe(5, traceparent);
   histogram.observe(6, `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`);

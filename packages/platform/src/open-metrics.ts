@@ -1,18 +1,21 @@
 import type { Exemplar } from './measures.ts';
 
-/** The text form of OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/): Prometheus' own, stricter, and with exemplars. */
+/**
+ * OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/): stricter than Prometheus' format, with
+ * exemplars.
+ */
 export const openMetricsContentType = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
 
-/** One value of a metric as prom-client gives it. */
+/** One value of a metric, as prom-client has it. */
 export interface MetricSample {
-  /** Where it differs from the family's: `_bucket`, `_sum`, `_count`. */
+  /** If it differs from the family's: `_bucket`, `_sum`, `_count`. */
   readonly metricName?: string | undefined;
   readonly labels?: Readonly<Partial<Record<string, string | number>>>;
   readonly value: number;
   readonly ofTrace?: Exemplar | undefined;
 }
 
-/** A metric as prom-client gives it. */
+/** A metric, as prom-client has it. */
 export interface MetricFamily {
   readonly name: string;
   readonly help: string;
@@ -21,8 +24,8 @@ export interface MetricFamily {
 }
 
 /**
- * Whether a scraper prefers OpenMetrics by its header Accept (RFC 9110 section 12.5.1). Prometheus asks for it before the plain text format;
- * who says nothing, or anything, is given the plain one.
+ * Returns whether the header Accept of a scraper prefers OpenMetrics (RFC 9110, section 12.5.1), as that of Prometheus
+ * does. Without the header, or with any type, the text format is preferred.
  */
 export function acceptsOpenMetrics(accept: string): boolean {
   let open = 0;
@@ -38,7 +41,7 @@ export function acceptsOpenMetrics(accept: string): boolean {
   return open > 0 && open >= plain;
 }
 
-/** The page: no empty lines, counters described without their `_total`, and a last line that says that it is whole. */
+/** Returns the page: no empty lines, counters described without `_total`, and `# EOF` as the last line. */
 export function openMetricsText(families: readonly MetricFamily[], shared: Readonly<Record<string, string>>): string {
   const lines: string[] = [];
   for (const { name, help, type, values } of families) {
@@ -52,23 +55,27 @@ export function openMetricsText(families: readonly MetricFamily[], shared: Reado
 }
 
 /**
- * `name{label="value"} 17`, and of a bucket with an exemplar ` # {trace_id="…",span_id="…"} 16.2 1700000000.123`. `le` is written as in the plain
- * format (`5`, not `5.0`), so that a query finds the same series whichever form was scraped. A label of its own comes before a shared one of its name.
+ * Returns `name{label="value"} 17`, and for a bucket with an exemplar
+ * ` # {trace_id="…",span_id="…"} 16.2 1700000000.123` after it. `le` is written as in the text format (`5`, not `5.0`),
+ * so that a query finds the same series in both formats. A label of the series wins over a shared one of the same name.
  */
 function sampleLine(name: string, { labels = noLabels, value, ofTrace }: MetricSample, shared: Labels): string {
-  return `${name}${setText(labels, shared)} ${numberText(value)}${exemplarText(ofTrace)}`;
+  return `${name}${labelText(labels, shared)} ${numberText(value)}${exemplarText(ofTrace)}`;
 }
 
 type Labels = Readonly<Partial<Record<string, string | number>>>;
 
 const noLabels: Labels = Object.freeze({});
 
-/** By the shared labels, then by the series' own: those of a series are the same object at each scrape, and most of a page is labels. */
-const setTexts = new WeakMap<Labels, WeakMap<Labels, string>>();
+/**
+ * Texts by shared labels, then by those of the series, which are the same object at each scrape: most of a page is
+ * labels.
+ */
+const labelTexts = new WeakMap<Labels, WeakMap<Labels, string>>();
 
-function setText(labels: Labels, shared: Labels): string {
-  const texts = setTexts.get(shared) ?? new WeakMap<Labels, string>();
-  setTexts.set(shared, texts);
+function labelText(labels: Labels, shared: Labels): string {
+  const texts = labelTexts.get(shared) ?? new WeakMap<Labels, string>();
+  labelTexts.set(shared, texts);
   let text = texts.get(labels);
   if (text === undefined) {
     const pairs = Object.entries({ ...labels, ...shared, ...labels }).map(([label, value = '']) =>
@@ -84,7 +91,7 @@ function pairText(label: string, value: string | number): string {
   return `${label}="${typeof value === 'number' ? value : escaped(value)}"`;
 }
 
-/** Both IDs with their names take 63 of the 128 characters that an exemplar's labels may have. */
+/** Both IDs with their names have 63 of the 128 characters that an exemplar's labels may have. */
 function exemplarText(exemplar: Exemplar | undefined): string {
   if (exemplar === undefined) return '';
   const { traceId, spanId, value, timeMs } = exemplar;

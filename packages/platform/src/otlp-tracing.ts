@@ -16,12 +16,12 @@ import { parseTraceparent, traceparentFrom } from './traceparent.ts';
 import type { Span, SpanAttributes, SpanKind, SpanOptions, TraceFields, Tracing, TracingOptions } from './tracing.ts';
 import { version } from './version.ts';
 
-/** Spans waiting to be sent; beyond that new ones are dropped. */
+/** Spans waiting to be exported; beyond it new ones are dropped. */
 const queuedSpansMax = 2_048;
 const exportMs = 5_000;
 const linksMax = 128;
-/** A collector that is down is reported this often, no more. */
-const faultLogMs = 60_000;
+/** Failed exports are logged at most once per interval. */
+const errorLogIntervalMs = 60_000;
 
 const kinds: Readonly<Record<SpanKind, api.SpanKind>> = {
   internal: api.SpanKind.INTERNAL,
@@ -32,15 +32,16 @@ const kinds: Readonly<Record<SpanKind, api.SpanKind>> = {
 const noFields: TraceFields = {};
 
 /**
- * Tracing through the OpenTelemetry SDK. Import this file dynamically, through create-tracing.ts, and only where tracing is on.
+ * Returns tracing by the OpenTelemetry SDK. Imported dynamically, by create-tracing.ts, if tracing is on.
  *
- * Nothing global is registered: two services in one process trace apart, and no library begins to trace by itself.
+ * Nothing global is registered: two services in one process have separate traces, and no library starts to trace by
+ * itself.
  */
 export function createOtlpTracing(options: Required<TracingOptions>): Tracing {
   const { clock, logger, service, node } = options;
   const queue = new SpanQueue(queuedSpansMax);
   const exporter = new OTLPTraceExporter({ url: options.url, timeoutMillis: exportMs });
-  const gathering = new BatchSpanProcessor(queue.counted(reporting(exporter, logger, clock)), {
+  const batching = new BatchSpanProcessor(queue.counted(logging(exporter, logger, clock)), {
     maxQueueSize: queuedSpansMax,
     exportTimeoutMillis: exportMs,
   });
@@ -57,7 +58,7 @@ export function createOtlpTracing(options: Required<TracingOptions>): Tracing {
       linkCountLimit: linksMax,
       eventCountLimit: 8,
     },
-    spanProcessors: [queue.bounded(gathering)],
+    spanProcessors: [queue.bounded(batching)],
   });
   const tracer = provider.getTracer('tailrace', version);
   const running = new Running();
@@ -89,7 +90,7 @@ export function createOtlpTracing(options: Required<TracingOptions>): Tracing {
   };
 }
 
-/** The span whose `run` is on the stack. A plain field, where the SDK's own context manager hooks into every promise of the process. */
+/** The span whose `run` is on the stack. A plain field: the SDK's own context manager adds hooks to every promise. */
 class Running {
   span: api.Span | undefined;
 
@@ -138,21 +139,21 @@ function spanFrom(span: api.Span, running: Running): Span {
   };
 }
 
-/** A word out of few, as the semantic conventions ask: our code, Node's, or the class. */
+/** Returns one of few values, as the semantic conventions require: the code of Tailrace or Node.js, or the class. */
 function errorTypeOf(error: unknown): string {
   if (!(error instanceof Error)) return '_OTHER';
   const { code } = error as NodeJS.ErrnoException;
   return typeof code === 'string' ? code : error.name;
 }
 
-/** The SDK keeps a failing export to itself; an operator who has set an endpoint wants to know. */
-function reporting(exporter: SpanExporter, logger: Logger, clock: Clock): SpanExporter {
-  let lastFaultMs = Number.NEGATIVE_INFINITY;
+/** Returns an exporter that logs failed exports, which the SDK does not. */
+function logging(exporter: SpanExporter, logger: Logger, clock: Clock): SpanExporter {
+  let lastLogMs = Number.NEGATIVE_INFINITY;
   return {
     export(spans, done) {
       exporter.export(spans, (result) => {
-        if (result.code !== 0 && clock.monotonic() - lastFaultMs >= faultLogMs) {
-          lastFaultMs = clock.monotonic();
+        if (result.code !== 0 && clock.monotonic() - lastLogMs >= errorLogIntervalMs) {
+          lastLogMs = clock.monotonic();
           logger.warn(
             { error: result.error, spans: spans.length },
             'traces were not sent; check tracingUrl and the collector',

@@ -5,7 +5,7 @@ import { type RetryOptions, retry } from './retry.ts';
 
 const away = new TailraceError('unavailable', 'the broker: expected an answer, got none');
 
-/** A clock that jumps over each wait, and the waits. */
+/** Returns a clock without real waits, and the waits. */
 function setUp(options: Partial<RetryOptions> = {}) {
   const waits: number[] = [];
   let nowMs = 0;
@@ -33,15 +33,15 @@ test('an attempt that resolves is the only one', async () => {
   assert.deepEqual(waits, []);
 });
 
-test('waits double up to their cap, and chance chooses within each', async () => {
-  const seen: number[] = [];
-  const { waits, run } = setUp({ onRetry: (_error, retries) => void seen.push(retries) });
+test('waits double up to the cap, with full jitter', async () => {
+  const retries: number[] = [];
+  const { waits, run } = setUp({ onRetry: (_error, count) => void retries.push(count) });
   assert.equal(await run(away, away, away, away), 5);
   assert.deepEqual(waits, [50, 100, 200, 200]);
-  assert.deepEqual(seen, [1, 2, 3, 4]);
+  assert.deepEqual(retries, [1, 2, 3, 4]);
 });
 
-test('an error that is not retryable is thrown at once, by its own word or by the caller', async () => {
+test('an error that is not retryable, by itself or by the caller, is thrown at once', async () => {
   const invalid = new TailraceError('invalid_config', 'expected a, got b');
   await assert.rejects(setUp().run(invalid), invalid);
   const { waits, run } = setUp({ isRetryable: (error) => error !== away });

@@ -6,13 +6,14 @@ interface Slot<E> {
 const slackMax = 64;
 
 /**
- * Entries by the time they end, the first one on top: a binary heap. An entry that was replaced elsewhere stays in it until it comes to the top,
- * or until such ones are the greater part and all are taken out at once; so a replacement costs no search.
+ * Entries by their expiry, the earliest on top: a binary heap. An entry that was replaced elsewhere stays until it is
+ * on top, or until most entries are replaced ones, and all of those are removed at once. So a replacement needs no
+ * search.
  */
 export class RevocationHeap<E> {
   #slots: Slot<E>[] = [];
-  /** How many were live when last they were counted. */
-  #liveThen = 0;
+  /** The number of live entries when they were last counted. */
+  #liveCounted = 0;
   readonly #isLive: (entry: E) => boolean;
 
   constructor(isLive: (entry: E) => boolean) {
@@ -21,10 +22,10 @@ export class RevocationHeap<E> {
 
   add(at: number, entry: E): void {
     this.#push({ at, entry });
-    if (this.#slots.length > 2 * this.#liveThen + slackMax) this.#compact();
+    if (this.#slots.length > 2 * this.#liveCounted + slackMax) this.#compact();
   }
 
-  /** When the next one ends; infinite where none is left, and for those that never do. */
+  /** Returns the next expiry; infinite without entries, and for those that never expire. */
   first(): number {
     while (this.#slots.length > 0 && !this.#isLive(this.#slots[0]!.entry)) this.#take();
     return this.#slots[0]?.at ?? Number.POSITIVE_INFINITY;
@@ -39,7 +40,7 @@ export class RevocationHeap<E> {
     const live = this.#slots.filter(({ entry }) => this.#isLive(entry));
     // A sorted array is a heap.
     this.#slots = live.sort((a, b) => (a.at === b.at ? 0 : a.at - b.at));
-    this.#liveThen = live.length;
+    this.#liveCounted = live.length;
   }
 
   #push(slot: Slot<E>): void {

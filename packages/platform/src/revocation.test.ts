@@ -14,13 +14,13 @@ function arrangement(entriesMax?: number) {
   return { clock, list, now: clock.now() };
 }
 
-/** As an operator's request is taken: checked, then merged. */
+/** Like an operator's request: checked, then merged. */
 const revoke = (list: Revocations, entry: RevocationEntry) => list.merge([revocationFrom(entry)]);
-const ends = (expiresAt: number | undefined) => (expiresAt === undefined ? {} : { expiresAt });
+const expiry = (expiresAt: number | undefined) => (expiresAt === undefined ? {} : { expiresAt });
 const revokeToken = (list: Revocations, tokenId: string, expiresAt?: number) =>
-  revoke(list, { tokenId, ...ends(expiresAt) });
+  revoke(list, { tokenId, ...expiry(expiresAt) });
 const revokeSubject = (list: Revocations, subject: string, issuedBefore: number, expiresAt?: number) =>
-  revoke(list, { subject, issuedBefore, ...ends(expiresAt) });
+  revoke(list, { subject, issuedBefore, ...expiry(expiresAt) });
 
 test('a token is revoked by its ID, and no other', () => {
   const { list } = arrangement();
@@ -30,7 +30,7 @@ test('a token is revoked by its ID, and no other', () => {
   assert.ok(!list.revoked({ subject: 't1' }), 'an ID is no subject');
 });
 
-test('of a subject the tokens from before the time are revoked, and those that do not say when', () => {
+test('of a subject the tokens issued before the time are revoked, and those without iat', () => {
   const { list, now } = arrangement();
   revokeSubject(list, 'anna', now);
   assert.ok(list.revoked({ subject: 'anna', issuedAt: now - 1 }));
@@ -39,7 +39,7 @@ test('of a subject the tokens from before the time are revoked, and those that d
   assert.ok(!list.revoked({ subject: 'ben', issuedAt: now - 1 }));
 });
 
-test('an entry goes when its token has ended, tolerance included; one without an end stays', () => {
+test('an entry is removed when its token has expired, tolerance included; one without expiry stays', () => {
   const { list, clock, now } = arrangement();
   revokeToken(list, 't1', now + 1_000);
   revokeToken(list, 't2');
@@ -48,10 +48,10 @@ test('an entry goes when its token has ended, tolerance included; one without an
   clock.advance(1);
   assert.deepEqual(list.entries(), [{ tokenId: 't2' }]);
   revokeToken(list, 't3', now);
-  assert.equal(list.size, 1, 'one that has ended is not put in');
+  assert.equal(list.size, 1, 'an expired one is not added');
 });
 
-test('at the bound the entry that ends first goes, and is counted', async () => {
+test('at the limit the entry that expires first is removed, and is counted', async () => {
   const clock = createManualClock();
   const metrics = createMetrics({ service: 'fanout', node: 'n', processMetrics: false });
   const list = createRevocationList({ clock, entriesMax: 3, metrics });
@@ -70,9 +70,9 @@ test('at the bound the entry that ends first goes, and is counted', async () => 
   assert.match(page, /tailrace_fanout_ill_formed_revocation_entries_total\{.*\} 2\n/);
 });
 
-test('what no token can be meant by is refused', () => {
+test('an entry that can match no token is refused', () => {
   const { list } = arrangement();
-  const faults = [
+  const invalid = [
     () => revokeToken(list, ''),
     () => revokeToken(list, 'x'.repeat(201)),
     // Protobuf cannot carry it: the other processes would not receive it.
@@ -82,20 +82,20 @@ test('what no token can be meant by is refused', () => {
     () => revokeSubject(list, 'anna', Number.POSITIVE_INFINITY),
     () => revokeSubject(list, 7 as never, 1),
   ];
-  for (const fault of faults)
-    assert.throws(fault, { code: 'invalid_message', message: /^the revocation .*; expected / });
+  for (const call of invalid)
+    assert.throws(call, { code: 'invalid_message', message: /^the revocation .*; expected / });
   assert.equal(list.size, 0);
   assert.throws(() => arrangement(0), { code: 'invalid_config' });
 });
 
-test('merging gives back what was new, so that news end', () => {
+test('merge returns only what has changed, so that forwarding stops', () => {
   const { list, now } = arrangement();
-  const news: RevocationEntry[] = [
+  const entries: RevocationEntry[] = [
     { tokenId: 't', expiresAt: now + 1 },
     { subject: 'anna', issuedBefore: now },
   ];
-  assert.deepEqual(list.merge(news), news);
-  assert.deepEqual(list.merge(news), []);
+  assert.deepEqual(list.merge(entries), entries);
+  assert.deepEqual(list.merge(entries), []);
   assert.deepEqual(list.merge([{ subject: 'anna', issuedBefore: now - 1 }]), []);
   assert.equal(list.merge([{ subject: 'anna', issuedBefore: now + 1 }]).length, 1);
   assert.ok(list.revoked({ subject: 'anna', issuedAt: now }));
@@ -112,7 +112,7 @@ const entry: fc.Arbitrary<RevocationEntry> = fc
 
 const sorted = (entries: readonly RevocationEntry[]) => entries.map((one) => JSON.stringify(one)).sort();
 
-test('lists that hear the same entries, in any order and again, hold the same', () => {
+test('lists that merge the same entries, in any order and repeatedly, have the same entries', () => {
   fc.assert(
     fc.property(
       fc.array(entry, { maxLength: 30, size: 'max' }),
@@ -131,7 +131,7 @@ test('lists that hear the same entries, in any order and again, hold the same', 
   );
 });
 
-test('a list within its bound holds exactly what has not ended, however entries came', () => {
+test('a list within its limit has exactly the entries that have not expired, in any order of merges', () => {
   const step = fc.tuple(fc.nat(30), fc.nat(100_000), fc.nat(20_000));
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
@@ -151,7 +151,7 @@ test('a list within its bound holds exactly what has not ended, however entries 
   );
 });
 
-test('a full list holds those that end last', () => {
+test('a full list has those that expire last', () => {
   const lives = fc.uniqueArray(fc.nat(1_000_000), { minLength: 1, maxLength: 200, size: 'max' });
   fc.assert(
     fc.property(lives, (all) => {
@@ -169,7 +169,7 @@ test('a full list holds those that end last', () => {
   );
 });
 
-test('a revoked token is refused, also where it is known; another of its subject is not', async () => {
+test('a revoked token is refused, also if it is cached; another of its subject is not', async () => {
   const { clock, list } = arrangement();
   const secret = 'a-secret-of-at-least-thirty-two-bytes';
   const verifier = createTokenVerifier({ secret, clock, revocations: list });
@@ -185,10 +185,10 @@ test('a revoked token is refused, also where it is known; another of its subject
   clock.advance(1_000);
   revokeSubject(list, 'anna', clock.now());
   assert.equal(verifier.cached(other), undefined);
-  assert.ok(await verifier.verify(await issue('t3')), 'one issued since is good');
+  assert.ok(await verifier.verify(await issue('t3')), 'one issued since is valid');
 });
 
-test('a revocation whose time is in seconds is refused by its unit, instead of revoking nothing', () => {
+test('a revocation whose time is in seconds is refused, instead of revoking nothing', () => {
   const list = createRevocationList({ clock: createManualClock() });
   for (const refused of [
     () => revokeSubject(list, 'anna', 1_700_000_000),
@@ -197,9 +197,10 @@ test('a revocation whose time is in seconds is refused by its unit, instead of r
   ])
     assert.throws(refused, {
       code: 'invalid_message',
-      message: /has (issuedBefore|expiresAt) 1700000000; expected milliseconds since 1970, got what looks like seconds/,
+      message:
+        /has (issuedBefore|expiresAt) 1700000000; expected milliseconds since 1970; the value is probably in seconds/,
     });
-  assert.throws(() => revokeSubject(list, 'anna', 1.7e15), { message: /got what looks like microseconds/ });
+  assert.throws(() => revokeSubject(list, 'anna', 1.7e15), { message: /probably in microseconds/ });
   assert.equal(list.size, 0);
   // From the control topic it is taken as it is.
   assert.equal(list.merge([{ subject: 'anna', issuedBefore: 1_700_000_000 }]).length, 1);

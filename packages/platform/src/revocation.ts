@@ -5,37 +5,37 @@ import type { Metrics } from './metrics.ts';
 import { RevocationHeap } from './revocation-heap.ts';
 import { type Claims, claimCharactersMax, isClaimName } from './token-claims.ts';
 
-/** Plain data, as the control topic carries it. */
+/** Plain data, as in the control topic. */
 export type RevocationEntry = TokenRevocation | SubjectRevocation;
 
 export interface TokenRevocation {
   /** `jti` of the one token. */
   readonly tokenId: string;
-  /** Epoch ms at which the token ends by itself: the entry is of no use later. Undefined: not known, or never. */
+  /** Epoch ms at which the token expires: later the entry has no effect. Undefined: unknown, or never. */
   readonly expiresAt?: number;
 }
 
 export interface SubjectRevocation {
-  /** `sub`; tokens of it that were issued before `issuedBefore`, or do not say when. */
+  /** `sub`; its tokens that were issued before `issuedBefore`, or have no `iat`, are revoked. */
   readonly subject: string;
-  /** Epoch ms. Tokens hold whole seconds, so one issued in the same second, but later, may be meant, too. */
+  /** Epoch ms. Tokens have whole seconds, so one issued later in the same second may be revoked, too. */
   readonly issuedBefore: number;
-  /** Epoch ms at which the last token that is meant ends by itself. Undefined: not known, or never. */
+  /** Epoch ms at which the last of these tokens expires. Undefined: unknown, or never. */
   readonly expiresAt?: number;
 }
 
 export interface Revocations {
-  /** Two look-ups, nothing allocated. */
+  /** Returns whether the token is revoked. Two lookups, no allocation. */
   revoked(claims: Pick<Claims, 'subject' | 'tokenId' | 'issuedAt'>): boolean;
   /** Returns everything that is revoked now. */
   entries(): RevocationEntry[];
   /**
-   * Adds entries and returns those that changed something. In any order and any number of times the outcome is the
-   * same: of two entries about the same token or subject, the later times count. An invalid entry is skipped and counted.
+   * Adds entries and returns those that changed something. Entries may be merged in any order and repeatedly: of two
+   * entries of the same token or subject, the later times win. An invalid entry is skipped and counted.
    */
   merge(entries: Iterable<RevocationEntry>): RevocationEntry[];
   readonly size: number;
-  /** Entries removed because the list was full, so far. The tokens they were about are valid again. */
+  /** Entries removed because the list was full, so far. Their tokens are valid again. */
   readonly evicted: number;
   /** Entries that `merge` has skipped, so far. */
   readonly illFormed: number;
@@ -43,16 +43,16 @@ export interface Revocations {
 
 export interface RevocationListOptions {
   readonly clock: Clock;
-  /** Default: 100,000, about 20 MB. At the bound the entry that ends first goes. */
+  /** Default: 100,000, about 20 MB. At the limit the entry that expires first is removed. */
   readonly entriesMax?: number;
-  /** Shows size, evictions and ill-formed entries under the service's name. */
+  /** Registers size, evictions and invalid entries under the service's name. */
   readonly metrics?: Metrics;
 }
 
-/** A verifier may take a token for its clock tolerance longer than it says: at most this long. */
+/** A verifier accepts a token for its clock tolerance after its expiry: at most this long. */
 const graceMs = 300_000;
 
-/** What is revoked, bounded, in memory; an entry goes when the token that it is about has ended by itself. Has no timer. */
+/** Creates a bounded list in memory; an entry is removed when its token has expired. Has no timer. */
 export function createRevocationList(options: RevocationListOptions): Revocations {
   const list = new RevocationList(options.clock, options.entriesMax ?? 100_000);
   const { metrics } = options;
@@ -61,17 +61,17 @@ export function createRevocationList(options: RevocationListOptions): Revocation
     metrics.gauge(`${prefix}_revocation_entries`, 'Tokens and subjects that are revoked.', () => list.size);
     metrics.gauge(
       `${prefix}_limit_revocation_entries`,
-      'Entries at which the one that ends first goes.',
+      'Entries at which the one that expires first is removed.',
       () => options.entriesMax ?? 100_000,
     );
     metrics.total(
       `${prefix}_evicted_revocation_entries_total`,
-      'Revocations that went because the list was full; what they revoked holds again.',
+      'Revocations removed because the list was full; their tokens are valid again.',
       () => list.evicted,
     );
     metrics.total(
       `${prefix}_ill_formed_revocation_entries_total`,
-      'Revocations from elsewhere that were passed over.',
+      'Invalid revocations of other processes, skipped.',
       () => list.illFormed,
     );
   }
@@ -105,14 +105,14 @@ class RevocationList implements Revocations {
   }
 
   entries(): RevocationEntry[] {
-    this.#dropEnded();
+    this.#dropExpired();
     return [...this.#tokens.values(), ...this.#subjects.values()];
   }
 
   merge(entries: Iterable<RevocationEntry>): RevocationEntry[] {
     const taken: RevocationEntry[] = [];
     for (const entry of entries) {
-      if (faultOf(entry) !== undefined) this.illFormed++;
+      if (invalidReasonOf(entry) !== undefined) this.illFormed++;
       else if (this.#put(entry)) taken.push(entry);
     }
     return taken;
@@ -120,7 +120,7 @@ class RevocationList implements Revocations {
 
   /** Returns whether the entry changed anything. */
   #put(entry: RevocationEntry): boolean {
-    this.#dropEnded();
+    this.#dropExpired();
     if (revocationEndMs(entry) <= this.#clock.now()) return false;
     const known = this.#find(entry);
     const joined = known === undefined ? copyOf(entry) : joinOf(known, entry);
@@ -139,7 +139,7 @@ class RevocationList implements Revocations {
     return 'tokenId' in entry ? this.#tokens.get(entry.tokenId) : this.#subjects.get(entry.subject);
   }
 
-  #dropEnded(): void {
+  #dropExpired(): void {
     const now = this.#clock.now();
     while (this.#byExpiry.first() <= now) this.#drop(this.#byExpiry.pop()!);
   }
@@ -151,28 +151,30 @@ class RevocationList implements Revocations {
 }
 
 /**
- * Returns the entry as the list holds it. Throws `invalid_message` for a name that no token can have and for a time in
+ * Returns the entry as the list has it. Throws `invalid_message` for a name that no token can have and for a time in
  * another unit: an operator would believe that the token is revoked.
  */
 export function revocationFrom(entry: RevocationEntry): RevocationEntry {
-  const fault = faultOf(entry) ?? unitFaultOf(entry);
-  if (fault !== undefined) throw new TailraceError('invalid_message', `the revocation ${fault}`);
+  const reason = invalidReasonOf(entry) ?? wrongUnitReasonOf(entry);
+  if (reason !== undefined) throw new TailraceError('invalid_message', `the revocation ${reason}`);
   return copyOf(entry);
 }
 
-/** Returns when the entry has no effect any more, epoch ms: when the last token that it revokes has expired everywhere. */
+/**
+ * Returns when the entry has no effect any more, epoch ms: when the last token that it revokes has expired everywhere.
+ */
 export function revocationEndMs({ expiresAt }: RevocationEntry): number {
   return (expiresAt ?? Number.POSITIVE_INFINITY) + graceMs;
 }
 
-/** Without whatever else the object of someone else may carry. */
+/** Copies only the fields of an entry. */
 function copyOf(entry: RevocationEntry): RevocationEntry {
   const end = entry.expiresAt === undefined ? {} : { expiresAt: entry.expiresAt };
   if ('tokenId' in entry) return Object.freeze({ tokenId: entry.tokenId, ...end });
   return Object.freeze({ subject: entry.subject, issuedBefore: entry.issuedBefore, ...end });
 }
 
-/** Of each time the later one. The known one itself where the other says nothing new. */
+/** Returns an entry with the later of each time; the known entry itself if it does not change. */
 function joinOf(known: RevocationEntry, entry: RevocationEntry): RevocationEntry {
   const laterEnd = revocationEndMs(entry) > revocationEndMs(known);
   const { expiresAt } = laterEnd ? entry : known;
@@ -183,7 +185,7 @@ function joinOf(known: RevocationEntry, entry: RevocationEntry): RevocationEntry
   return Object.freeze({ subject: known.subject, issuedBefore, ...end });
 }
 
-function faultOf(entry: RevocationEntry): string | undefined {
+function invalidReasonOf(entry: RevocationEntry): string | undefined {
   if (typeof entry !== 'object' || entry === null) return `is ${shown(entry)}; expected an object`;
   const { tokenId, subject, issuedBefore, expiresAt } = entry as Partial<TokenRevocation & SubjectRevocation>;
   const name = 'tokenId' in entry ? tokenId : subject;
@@ -192,20 +194,21 @@ function faultOf(entry: RevocationEntry): string | undefined {
   if (!('tokenId' in entry) && !Number.isFinite(issuedBefore))
     return `is of tokens issued before ${shown(issuedBefore)}; expected epoch milliseconds`;
   if (expiresAt !== undefined && !Number.isFinite(expiresAt))
-    return `ends at ${shown(expiresAt)}; expected epoch milliseconds`;
+    return `expires at ${shown(expiresAt)}; expected epoch milliseconds`;
   return undefined;
 }
 
 /**
  * In seconds, `issuedBefore` would revoke nothing, and `expiresAt` would remove the entry at once: the operator would
- * believe that the token is revoked. Not checked in `merge`: there no operator can be asked, and all processes must
- * agree.
+ * believe that the token is revoked. Not checked in `merge`, where all processes must agree and no operator reads an
+ * error.
  */
-function unitFaultOf(entry: RevocationEntry): string | undefined {
+function wrongUnitReasonOf(entry: RevocationEntry): string | undefined {
   for (const name of ['issuedBefore', 'expiresAt'] as const) {
     const ms = (entry as Partial<SubjectRevocation>)[name];
     const unit = ms === undefined ? undefined : mistakenUnitOf(ms);
-    if (unit !== undefined) return `has ${name} ${ms}; expected milliseconds since 1970, got what looks like ${unit}`;
+    if (unit !== undefined)
+      return `has ${name} ${ms}; expected milliseconds since 1970; the value is probably in ${unit}`;
   }
   return undefined;
 }

@@ -9,7 +9,7 @@ import type { Part } from './lifecycle.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import { configOrExit, runService, type ServiceProcess } from './run-service.ts';
 
-/** A process that notes its exit codes instead of ending. */
+/** A process that records its exit codes instead of exiting. */
 class FakeProcess extends EventEmitter implements ServiceProcess {
   argv = ['node', 'main.ts'];
   env: Record<string, string> = {};
@@ -17,9 +17,9 @@ class FakeProcess extends EventEmitter implements ServiceProcess {
   readonly exits: number[] = [];
   readonly #exited = Promise.withResolvers<number>();
   readonly exited = this.#exited.promise;
-  stdout = { write: (text: string) => this.#note(`out: ${text}`) };
-  stderr = { write: (text: string) => this.#note(`err: ${text}`) };
-  #note(text: string): void {
+  stdout = { write: (text: string) => this.#record(`out: ${text}`) };
+  stderr = { write: (text: string) => this.#record(`err: ${text}`) };
+  #record(text: string): void {
     this.written += text;
   }
 
@@ -38,9 +38,9 @@ function run(parts: readonly Part[] | (() => readonly Part[]), options: { logger
   return { process, clock, started };
 }
 
-function recordedLog() {
-  const errors: { facts: object; sentence: string }[] = [];
-  const logger: Logger = { ...silentLogger, error: (facts, sentence) => void errors.push({ facts, sentence }) };
+function recordedLogger() {
+  const errors: { facts: object; message: string }[] = [];
+  const logger: Logger = { ...silentLogger, error: (facts, message) => void errors.push({ facts, message }) };
   return { logger, errors };
 }
 
@@ -64,7 +64,7 @@ test('a second signal exits at once with 128 and its number', async () => {
   assert.deepEqual(process.exits, [130]);
 });
 
-test('the same Ctrl-C coming twice, by the terminal and by npm, is one signal', async () => {
+test('one Ctrl-C that is received twice, from the terminal and from npm, is one signal', async () => {
   const { process, started } = run([{ name: 'a' }]);
   await started;
   process.emit('SIGINT');
@@ -76,7 +76,7 @@ test('the same Ctrl-C coming twice, by the terminal and by npm, is one signal', 
 for (const event of ['uncaughtException', 'unhandledRejection']) {
   test(`${event} is logged, stops in order and exits with 1`, async () => {
     const steps: string[] = [];
-    const { logger, errors } = recordedLog();
+    const { logger, errors } = recordedLogger();
     const { process, started } = run([{ name: 'a', stop: () => void steps.push('stop') }], { logger });
     await started;
     const error = new RangeError('odd');
@@ -87,7 +87,7 @@ for (const event of ['uncaughtException', 'unhandledRejection']) {
   });
 }
 
-test('a part that cannot go on ends the process in order with 1', async () => {
+test('a part that cannot go on stops the process in order with 1', async () => {
   const steps: string[] = [];
   const process = new FakeProcess();
   const ending = Promise.withResolvers<(error: TailraceError) => void>();
@@ -102,20 +102,20 @@ test('a part that cannot go on ends the process in order with 1', async () => {
   assert.deepEqual(steps, ['stop']);
 });
 
-test('a start that fails says in one line what and how to fix it, and exits with 1', async () => {
-  const { logger, errors } = recordedLog();
-  const fault = new TailraceError('address_in_use', 'port 8082 is in use;\n  set port to another');
-  const { process, started } = run([{ name: 'door', start: () => Promise.reject(fault) }], { logger });
+test('a start that fails logs the reason in one line, and exits with 1', async () => {
+  const { logger, errors } = recordedLogger();
+  const startError = new TailraceError('address_in_use', 'port 8082 is in use;\n  set port to another');
+  const { process, started } = run([{ name: 'server', start: () => Promise.reject(startError) }], { logger });
   await started;
   assert.deepEqual(process.exits, [1]);
   assert.deepEqual(
-    errors.map((line) => line.sentence),
+    errors.map(({ message }) => message),
     ['ingest cannot start: port 8082 is in use; set port to another'],
   );
 });
 
-test('parts that cannot even be built count as a start that failed', async () => {
-  const { logger, errors } = recordedLog();
+test('an error while the parts are built is a start that fails', async () => {
+  const { logger, errors } = recordedLogger();
   const { process, started } = run(
     () => {
       throw new TypeError('x is not a function');
@@ -124,10 +124,10 @@ test('parts that cannot even be built count as a start that failed', async () =>
   );
   await started;
   assert.deepEqual(process.exits, [1]);
-  assert.match(errors[0]?.sentence ?? '', /ingest cannot start: x is not a function \(unexpected/);
+  assert.match(errors[0]?.message ?? '', /ingest cannot start: x is not a function \(unexpected/);
 });
 
-test('a signal during the start is obeyed', async () => {
+test('a signal during the start stops the service', async () => {
   const { process, started } = run([{ name: 'log', start: () => new Promise<void>(() => {}) }]);
   await new Promise((resolve) => setImmediate(resolve));
   process.emit('SIGTERM');
@@ -135,12 +135,12 @@ test('a signal during the start is obeyed', async () => {
   await started;
 });
 
-test('the real process is one that runService takes', () => {
+test('the process of Node.js is a ServiceProcess', () => {
   const real: ServiceProcess = nodeProcess;
   assert.equal(typeof real.exit, 'function');
 });
 
-test('--help goes to standard output with 0, faulty settings to standard error with 1', () => {
+test('--help is written to standard output with 0, invalid settings to standard error with 1', () => {
   const schema = z.object({ port: z.int().default(1).describe('r') });
   const helped = new FakeProcess();
   helped.argv.push('--help');
@@ -148,9 +148,9 @@ test('--help goes to standard output with 0, faulty settings to standard error w
   assert.deepEqual(helped.exits, [0]);
   assert.match(helped.written, /^out: tailrace ingest/);
 
-  const faulty = new FakeProcess();
-  faulty.env = { TAILRACE_PORT: 'x' };
-  configOrExit(faulty, 'ingest', schema);
-  assert.deepEqual(faulty.exits, [1]);
-  assert.match(faulty.written, /^err: ingest: the configuration has 1 fault:\n {2}port = "x"/);
+  const invalid = new FakeProcess();
+  invalid.env = { TAILRACE_PORT: 'x' };
+  configOrExit(invalid, 'ingest', schema);
+  assert.deepEqual(invalid.exits, [1]);
+  assert.match(invalid.written, /^err: ingest: the configuration has 1 error:\n {2}port = "x"/);
 });

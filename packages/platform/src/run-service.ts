@@ -6,7 +6,7 @@ import type { ConfigSchema } from './config-keys.ts';
 import { createLifecycle, exitCodes, type LifecycleOptions, type Part } from './lifecycle.ts';
 import type { Logger } from './logger.ts';
 
-/** What a service needs of `process`. Only its main.ts has the real one. */
+/** The part of `process` that a service uses. Only its main.ts has the real one. */
 export interface ServiceProcess {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -17,8 +17,8 @@ export interface ServiceProcess {
 }
 
 /**
- * The settings, or the end of the process: `--help` and `--check-config` print and exit with 0, faulty settings are all printed to
- * standard error and exit with 1. For the first line of a main.ts.
+ * Returns the settings, or exits: `--help` and `--check-config` print to standard output and exit with 0, the errors of
+ * invalid settings are printed to standard error and exit with 1. For the first line of a main.ts.
  */
 export function configOrExit<S extends ConfigSchema>(
   process: ServiceProcess,
@@ -35,48 +35,49 @@ export interface ServiceOptions extends Omit<LifecycleOptions, 'parts'> {
   readonly process: ServiceProcess;
   readonly name: string;
   readonly logger: Logger;
-  /** Builds the parts; what it throws counts as a start that failed. `end`: see `ServiceBase`. */
+  /** Builds the parts; an error is a start that fails. `end`: see `ServiceBase`. */
   readonly parts: (end: (error: TailraceError) => void) => readonly Part[] | Promise<readonly Part[]>;
 }
 
 /**
- * The same signal this soon after the first, ms, is the first one over again: a terminal's Ctrl-C reaches both npm and the service, and
- * npm passes its own on.
+ * A signal within this time after the first, ms, is the same one: a terminal's Ctrl-C is sent to both npm and the
+ * service, and npm forwards its own.
  */
 const sameSignalMs = 300;
 
 const signalNumbers = { SIGINT: 2, SIGTERM: 15 } as const;
 
 /**
- * Runs a service until it is told to stop, then exits the process with one of `exitCodes`.
+ * Runs a service until it is stopped, then exits the process with one of `exitCodes`.
  *
- * SIGTERM and SIGINT drain and stop in order; a second one exits at once with 128 and the signal's number. An error that nobody caught is
- * logged and stops in order with code 1, and so does a part that cannot go on. A start that fails says why in one line and exits with 1.
+ * SIGTERM and SIGINT drain and stop in order; a second one exits at once with 128 and the signal's number. An uncaught
+ * error is logged and stops in order with code 1, and so does a part that cannot go on. A start that fails logs the
+ * reason in one line and exits with 1.
  */
 export async function runService(options: ServiceOptions): Promise<void> {
   const { process, name, logger } = options;
   const clock = options.clock ?? systemClock;
-  // Before anything is built: an error thrown while building is one that nobody caught as well.
-  let stopAtFault = (error: unknown, origin: string): void => exitAtFault(process, logger, error, origin);
-  process.on('uncaughtException', (error) => stopAtFault(error, 'uncaughtException'));
-  process.on('unhandledRejection', (error) => stopAtFault(error, 'unhandledRejection'));
+  // Before anything is built: an uncaught error may also come from the build.
+  let onUncaught = (error: unknown, origin: string): void => exitUncaught(process, logger, error, origin);
+  process.on('uncaughtException', (error) => onUncaught(error, 'uncaughtException'));
+  process.on('unhandledRejection', (error) => onUncaught(error, 'unhandledRejection'));
   try {
-    const ended = Promise.withResolvers<TailraceError>();
-    const lifecycle = createLifecycle({ ...options, parts: await options.parts(ended.resolve) });
+    const abandoned = Promise.withResolvers<TailraceError>();
+    const lifecycle = createLifecycle({ ...options, parts: await options.parts(abandoned.resolve) });
     const exit = (code: number) => process.exit(code);
-    void ended.promise.then((error) => lifecycle.abandon(error)).then(exit);
-    stopAtFault = (error, origin) => void lifecycle.fail(error, origin).then(exit);
+    void abandoned.promise.then((error) => lifecycle.abandon(error)).then(exit);
+    onUncaught = (error, origin) => void lifecycle.fail(error, origin).then(exit);
     onSignals(process, clock, (signal) => void lifecycle.stop(signal).then(exit));
     await lifecycle.start();
   } catch (error) {
-    logger.error({ error }, `${name} cannot start: ${startFault(error)}`);
-    process.exit(exitCodes.fault);
+    logger.error({ error }, `${name} cannot start: ${startErrorText(error)}`);
+    process.exit(exitCodes.failure);
   }
 }
 
-function exitAtFault(process: ServiceProcess, logger: Logger, error: unknown, origin: string): void {
-  logger.error({ error, origin }, 'an error that nobody caught before the start; exiting');
-  process.exit(exitCodes.fault);
+function exitUncaught(process: ServiceProcess, logger: Logger, error: unknown, origin: string): void {
+  logger.error({ error, origin }, 'uncaught error before the start; exiting');
+  process.exit(exitCodes.failure);
 }
 
 function onSignals(process: ServiceProcess, clock: Clock, onFirst: (signal: string) => void): void {
@@ -93,8 +94,8 @@ function onSignals(process: ServiceProcess, clock: Clock, onFirst: (signal: stri
   }
 }
 
-/** Our own errors say what to do; any other gets the hint that it is no ordinary one. One line, whatever the error holds. */
-function startFault(error: unknown): string {
+/** Returns the message in one line; that of an unexpected error has a note. */
+function startErrorText(error: unknown): string {
   const message = (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, ' ');
   return error instanceof TailraceError ? message : `${message} (unexpected; the error's stack is in this line)`;
 }

@@ -1,20 +1,20 @@
 import { TailraceError } from '@tailrace/protocol/error';
 
 /**
- * Which series a family of metrics may have: every combination of the declared values, or the first `seriesMax` combinations that come.
- * Whatever else comes is counted under `other`, so that no client can make the metrics grow. Never a device ID.
+ * The series that a family of metrics may have: every combination of the declared values, or the first `seriesMax`
+ * combinations. All others are counted as `other`, so that no client can make the metrics grow. Never use a device ID.
  */
 export type Labels<L extends string> =
   | { readonly values: Readonly<Record<L, readonly string[]>> }
   | { readonly names: readonly L[]; readonly seriesMax: number };
 
-/** What a declared family may multiply to. */
+/** Of the declared values of a family. */
 const combinationsMax = 1_000;
 const labelCharactersMax = 100;
 
-/** One metric with labels: a handle for each combination of their values. Look a handle up once, not for every message. */
+/** One metric with labels: a handle for each combination of their values. Get a handle once, not for every message. */
 export interface Family<H, L extends string> {
-  /** The handle for these values, or that of the `other` series. */
+  /** Returns the handle for these values, or that of the `other` series. */
   with(values: Readonly<Record<L, string>>): H;
 }
 
@@ -29,7 +29,7 @@ export class SeriesFamily<H, L extends string> implements Family<H, L> {
   readonly #seriesMax: number;
   readonly #create: () => H;
   readonly #series = new Map<string, Series<H, L>>();
-  /** The overflow: not counted in `seriesMax`. */
+  /** Not counted in `seriesMax`. */
   #other: Series<H, L> | undefined;
 
   constructor(name: string, labels: Labels<L>, create: () => H) {
@@ -41,10 +41,11 @@ export class SeriesFamily<H, L extends string> implements Family<H, L> {
       if (this.#seriesMax > combinationsMax) {
         throw new TailraceError(
           'internal',
-          `the metric ${name} may have ${this.#seriesMax} series; at most ${combinationsMax} are right`,
+          `the metric ${name}: expected at most ${combinationsMax} series, got ${this.#seriesMax}`,
         );
       }
-      // Declared series exist from the start, at zero: a rate over a series that appears with its first event misses that event.
+      // Declared series exist from the start, at 0: the rate of a series that appears with its first event lacks that
+      // event.
       for (const values of combinations(this.names, labels.values)) this.with(values);
     } else {
       this.#declared = undefined;

@@ -14,7 +14,7 @@ import { noTracing, registerTracingMetrics, type Tracing } from './tracing.ts';
 
 type CommonConfig = { readonly [K in keyof typeof commonSettings]: z.output<(typeof commonSettings)[K]> };
 
-/** What every service starts from. */
+/** The base of every service. */
 export interface ServiceBase<C> {
   readonly config: C;
   /** `config.node`, or the name of the host. */
@@ -23,23 +23,26 @@ export interface ServiceBase<C> {
   readonly health: Health;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
-  /** For a part that cannot go on: says why, stops all parts in order and exits with 1, so that a supervisor starts the process anew. */
+  /**
+   * For a part that cannot go on: logs why, stops all parts in order and exits with 1, so that a supervisor restarts
+   * the process.
+   */
   readonly end: (error: TailraceError) => void;
 }
 
 export interface ServiceDefinition<S extends ConfigSchema> {
   readonly name: string;
-  /** With `commonSettings` in it. */
+  /** Includes `commonSettings`. */
   readonly schema: S;
-  /** The service's own parts, in the order in which they start; they stop in the other. */
+  /** The service's own parts, in the order of their start; they stop in reverse order. */
   readonly parts: (base: ServiceBase<Readonly<z.output<S>>>) => readonly Part[] | Promise<readonly Part[]>;
-  /** Where another setting than `internalPort` decides on the internal port: its name, and the port by it. */
+  /** If another setting than `internalPort` determines the internal port: its name, and the port. */
   readonly internal?: { readonly portSetting: string; readonly portFrom: (config: z.output<S>) => number };
 }
 
 /**
- * The whole of a main.ts: settings from the environment, log, health and metrics on the internal port, tracing, the service's parts, signals and
- * exit code. `process` is the real one; nobody else has it.
+ * Runs a service as a main.ts does: settings from the environment, logger, health and metrics on the internal port,
+ * tracing, the service's parts, signals and exit code. `process` is that of Node.js, which no other file uses.
  */
 export async function runAsProcess<S extends ConfigSchema>(
   process: ServiceProcess,

@@ -6,8 +6,8 @@ import type { TokenVerifierOptions } from './token.ts';
 import type { KeySource } from './token-keys.ts';
 
 /**
- * Settings that every service has, under the same names: `z.object({ ...commonSettings, port: … })`. The internal port's default is
- * that of a service alone on its machine; `make stack` and the chart set their own.
+ * Settings of every service: `z.object({ ...commonSettings, port: … })`. The default of the internal port is for one
+ * service on a machine; `make stack` and the chart set others.
  */
 export const commonSettings = {
   node: z
@@ -15,13 +15,13 @@ export const commonSettings = {
     .regex(/^[A-Za-z0-9_-]{0,64}$/)
     .default('')
     .describe('Stable name of this process, the same after a restart; empty: the name of the host.'),
-  logLevel: z.enum(logLevels).default('info').describe('What is written to the log: this level and worse.'),
-  logPretty: z.boolean().default(false).describe('Log lines for a person at a terminal instead of JSON.'),
+  logLevel: z.enum(logLevels).default('info').describe('Lowest level that is logged.'),
+  logPretty: z.boolean().default(false).describe('Log lines for a terminal instead of JSON.'),
   internalHost: z
     .string()
     .min(1)
     .default('0.0.0.0')
-    .describe('Where health checks and metrics listen: probes come from outside the container.'),
+    .describe('Host of the internal port; not 127.0.0.1, because probes come from outside the container.'),
   internalPort: z
     .int()
     .min(0)
@@ -42,18 +42,18 @@ export const commonSettings = {
     .describe('Share of batches that are traced: enough to see where time goes, too little to cost any.'),
 };
 
-/** Of services that let clients in by limits of their addresses. */
+/** Settings of services with limits by client address. */
 export const proxySettings = {
   trustedProxies: z
     .array(z.string().max(64).refine(isProxy, proxyForm))
     .max(256)
     .default([])
     .describe(
-      'Addresses and networks (10.0.0.0/8) of the load balancers in front, whose X-Forwarded-For is believed. None: the address of the socket counts.',
+      'Addresses and networks (10.0.0.0/8) of the load balancers in front, whose X-Forwarded-For is trusted. None: the address of the socket counts.',
     ),
 };
 
-/** Of services that verify tokens. */
+/** Settings of services that verify tokens. */
 export const revocationSettings = {
   revocationsMax: z
     .int()
@@ -61,20 +61,20 @@ export const revocationSettings = {
     .max(10_000_000)
     .default(100_000)
     .describe(
-      'Revoked tokens and subjects in memory, about 200 bytes each; beyond it the one that ends first is removed, and is valid again. The same in ingest and fanout.',
+      'Revoked tokens and subjects in memory, about 200 bytes each; beyond it the one that expires first is removed, and is valid again. Set the same in ingest and fanout.',
     ),
 };
 
 const claimCharactersMax = 2_048;
 
-/** What tokens are checked by, for services that let clients in: at least one of the first three, see `keySourcesFrom`. */
+/** Settings for the verification of tokens: at least one of the first three is required, see `keySourcesFrom`. */
 export const tokenSettings = {
   tokenSecret: z
     .union([z.literal(''), z.string().min(32)])
     .default('')
     .meta({ secret: true })
     .describe(
-      'Shared secret of HS256 tokens, at least 32 bytes, from openssl rand -base64 48; empty: none, since a known secret is none. Needed where there are no public keys.',
+      'Shared secret of HS256 tokens, at least 32 bytes, from openssl rand -base64 48; empty: none. Required without public keys.',
     ),
   tokenPublicKeys: z
     .string()
@@ -82,27 +82,25 @@ export const tokenSettings = {
     .default('')
     .meta({ secret: false })
     .describe(
-      'Public keys of RS256 and ES256 tokens: PEM blocks, or the JSON of a JSON Web Key Set; empty: none. For issuers whose keys are changed by hand.',
+      'Public keys of RS256 and ES256 tokens: PEM blocks, or the JSON of a JSON Web Key Set; empty: none. For issuers whose keys are changed manually.',
     ),
   tokenJwksUrl: z
     .union([z.literal(''), z.url({ protocol: /^https?$/ })])
     .default('')
     .describe(
-      'Where the issuer of RS256 and ES256 tokens publishes its JSON Web Key Set, such as https://issuer.example/.well-known/jwks.json; empty: none. Its rotation is followed.',
+      'URL of the JSON Web Key Set of the issuer of RS256 and ES256 tokens, such as https://issuer.example/.well-known/jwks.json; empty: none. Rotated keys are fetched.',
     ),
   tokenIssuer: z
     .string()
     .max(claimCharactersMax)
     .default('')
-    .describe(
-      'What iss must be in every token; empty: it is not looked at, which is right where the keys sign for Tailrace alone.',
-    ),
+    .describe('Required iss of every token; empty: any, for keys that sign for Tailrace alone.'),
   tokenAudience: z
     .string()
     .max(claimCharactersMax)
     .default('')
     .describe(
-      'What aud must be, or hold, in every token; empty: it is not looked at. Needed where the issuer signs for other services, whose tokens would be taken here.',
+      'Required aud of every token, or one of its aud; empty: any. Set it if the issuer also signs for other services, whose tokens would be accepted here.',
     ),
   tokenClockToleranceMs: z
     .int()
@@ -110,19 +108,19 @@ export const tokenSettings = {
     .max(300_000)
     .default(5_000)
     .describe(
-      "By how much the issuer's clock may differ: as far as clocks kept by NTP do, and no more than a dead token may live on.",
+      "Tolerance for differences between the issuer's clock and this one. The default covers clocks with NTP; an expired token is accepted that long.",
     ),
   tokenExpiryRequired: z
     .boolean()
     .default(true)
-    .describe('Refuse tokens that never end (no exp): a lost one would be good for ever.'),
+    .describe('Refuse tokens that never expire (no exp): a lost one would be valid without end.'),
 };
 
 const noKeySource =
-  'nothing is set to check tokens with; right is at least one of tokenSecret (TAILRACE_TOKEN_SECRET), tokenPublicKeys (TAILRACE_TOKEN_PUBLIC_KEYS) ' +
-  'and tokenJwksUrl (TAILRACE_TOKEN_JWKS_URL)';
+  'keys of tokens: expected at least one of tokenSecret (TAILRACE_TOKEN_SECRET), tokenPublicKeys (TAILRACE_TOKEN_PUBLIC_KEYS) ' +
+  'and tokenJwksUrl (TAILRACE_TOKEN_JWKS_URL), got none';
 
-/** For `.refine(...keySourceRule)` of a schema with `tokenSettings`: with no source of keys nobody could be let in. */
+/** For `.refine(...keySourceRule)` of a schema with `tokenSettings`: without keys no client could be accepted. */
 export const keySourceRule: [
   (settings: { tokenSecret: string; tokenPublicKeys: string; tokenJwksUrl: string }) => boolean,
   { path: string[]; message: string },
@@ -134,7 +132,7 @@ export const keySourceRule: [
 
 export type TokenSettings = Readonly<z.output<z.ZodObject<typeof tokenSettings>>>;
 
-/** The sources of keys that are set. Throws `invalid_config` where none is: everything else would let nobody in, or everybody. */
+/** Returns the sources of keys that are set. Throws `invalid_config` without any. */
 export function keySourcesFrom(
   settings: Pick<TokenSettings, 'tokenSecret' | 'tokenPublicKeys' | 'tokenJwksUrl'>,
 ): readonly KeySource[] {
@@ -146,7 +144,9 @@ export function keySourcesFrom(
   throw new TailraceError('invalid_config', noKeySource);
 }
 
-/** All of the settings as `createTokenVerifier` takes them: `{ ...tokenVerifierOptionsFrom(config), clock, log }`. */
+/**
+ * Returns the settings as options of `createTokenVerifier`: `{ ...tokenVerifierOptionsFrom(config), clock, logger }`.
+ */
 export function tokenVerifierOptionsFrom(settings: TokenSettings): TokenVerifierOptions {
   return {
     keys: keySourcesFrom(settings),

@@ -1,18 +1,18 @@
 import type { ReadableSpan, SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace-base';
 
-/** What has become of the spans that ended. */
+/** Counts of finished spans. */
 export interface SpanCounts {
-  /** Not sent yet, those on their way included. */
+  /** Not exported yet, those in progress included. */
   readonly waiting: number;
-  /** At which new ones are dropped. */
+  /** Limit of `waiting`, at which new ones are dropped. */
   readonly waitingMax: number;
   readonly sent: number;
-  /** The collector did not take them. */
+  /** Not accepted by the collector. */
   readonly failed: number;
   readonly dropped: number;
 }
 
-/** Keeps the spans that wait for a collector within a bound, and counts them: the SDK's own queue drops in silence. */
+/** Bounds the spans that wait for a collector, and counts them: the SDK's own queue drops without a count. */
 export class SpanQueue {
   readonly counts: { -readonly [K in keyof SpanCounts]: SpanCounts[K] };
 
@@ -20,7 +20,7 @@ export class SpanQueue {
     this.counts = { waiting: 0, waitingMax, sent: 0, failed: 0, dropped: 0 };
   }
 
-  /** In front of the processor that gathers them. */
+  /** Returns a processor that drops spans at the limit before they reach the batching one. */
   bounded(processor: SpanProcessor): SpanProcessor {
     const { counts } = this;
     return {
@@ -38,7 +38,7 @@ export class SpanQueue {
     };
   }
 
-  /** Around the exporter that sends them. */
+  /** Returns an exporter that counts what it exports. */
   counted(exporter: SpanExporter): SpanExporter {
     const { counts } = this;
     return {

@@ -1,9 +1,9 @@
-/** Longer words are cut before they are compared: the work is quadratic. */
+/** Longer words are truncated before the comparison, whose cost is quadratic. */
 const comparedCharactersMax = 64;
 
 /**
- * The word that was probably meant: the nearest of `known` by Levenshtein distance, without regard to case, `-` and `_`, if no more
- * than a third of it is wrong. Undefined where nothing is near.
+ * Returns the word that was probably meant: the nearest of `known` by Levenshtein distance, ignoring case, `-` and `_`,
+ * if the distance is at most a third of its length. Undefined if none is near enough.
  *
  * `suggestionFor('flsuhMs', ['flushMs', 'port'])` is `flushMs`.
  */

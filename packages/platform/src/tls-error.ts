@@ -1,9 +1,9 @@
-/** What went wrong between us and a broker over TLS, in words that name the setting. `broker`: what the settings' names begin with. */
+/** Returns the reason of a TLS error with a broker, with the setting to check. `broker`: the prefix of the settings. */
 export function tlsFaultOf(thrown: unknown, broker: 'kafka' | 'nats'): string | undefined {
   for (let error = thrown; error instanceof Error; error = error.cause) {
     const { code } = error as NodeJS.ErrnoException;
-    const words = typeof code === 'string' ? faultOf(code, error.message, broker) : undefined;
-    if (words !== undefined) return words;
+    const reason = typeof code === 'string' ? reasonOf(code, error.message, broker) : undefined;
+    if (reason !== undefined) return reason;
   }
   return undefined;
 }
@@ -19,7 +19,7 @@ const untrusted: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ]);
 
-function faultOf(code: string, message: string, broker: 'kafka' | 'nats'): string | undefined {
+function reasonOf(code: string, message: string, broker: 'kafka' | 'nats'): string | undefined {
   const addresses = broker === 'kafka' ? 'kafkaBrokers' : 'natsServers';
   if (untrusted.has(code))
     return `its certificate is not of an authority in ${broker}TlsCaFile; put the authority of the brokers there`;
@@ -27,13 +27,13 @@ function faultOf(code: string, message: string, broker: 'kafka' | 'nats'): strin
   if (code === 'CERT_NOT_YET_VALID') return "its certificate is not valid yet; check it, and this machine's clock";
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
     return `its certificate is for another name (${oneLine(message)}); use a name of the certificate in ${addresses}`;
-  // The other side's words (RFC 8446, 6.2); in TLS 1.3 they come after the handshake is over for us.
+  // Alerts of the server (RFC 8446, section 6.2); in TLS 1.3 they come after the client's handshake is complete.
   if (/^ERR_SSL_.*ALERT.*CERT|^ERR_SSL_.*ALERT_UNKNOWN_CA/.test(code))
-    return `it refuses our certificate; check ${broker}TlsCertFile and ${broker}TlsKeyFile, and which authority it asks for`;
+    return `it refuses the client certificate; check ${broker}TlsCertFile and ${broker}TlsKeyFile, and which authority it requires`;
   if (/^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/.test(code))
-    return `it does not speak TLS there; set ${broker}Tls to false, or name its TLS port in ${addresses}`;
+    return `it does not use TLS there; set ${broker}Tls to false, or its TLS port in ${addresses}`;
   if (code === 'ECONNRESET' && /before secure TLS/.test(message))
-    return `it hung up on the TLS handshake; check that its port speaks TLS, or set ${broker}Tls to false`;
+    return `it closed the connection during the TLS handshake; check that its port uses TLS, or set ${broker}Tls to false`;
   if (/^ERR_(SSL|OSSL|TLS)_/.test(code)) return `TLS with it failed (${oneLine(message)}); check its TLS settings`;
   return undefined;
 }

@@ -4,7 +4,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { TlsPaths } from './broker-settings.ts';
 import { variableFrom } from './config-keys.ts';
 
-/** As `tls.connect` takes them; undefined: the public authorities, and no certificate of our own. */
+/** Options of `tls.connect`; undefined: the public authorities, and no client certificate. */
 export interface TlsTexts {
   readonly ca: string | undefined;
   readonly cert: string | undefined;
@@ -12,9 +12,9 @@ export interface TlsTexts {
 }
 
 /**
- * The PEM texts of the files that are set. Throws `invalid_config` that names the setting and the path for a file that cannot be read or
- * is not what it should be, for a key of another certificate, and for an own certificate whose time is over or has not come: the other side
- * would only hang up. `broker`: what the settings' names begin with.
+ * Returns the PEM texts of the files that are set. Throws `invalid_config` with setting and path for a file that cannot
+ * be read or has no valid content, for a key of another certificate, and for a client certificate that has expired or
+ * is not valid yet: the server would only close the connection. `broker`: the prefix of the settings.
  */
 export function tlsTextsFrom(broker: 'kafka' | 'nats', paths: TlsPaths, nowMs: number): TlsTexts {
   const names = { ca: `${broker}TlsCaFile`, cert: `${broker}TlsCertFile`, key: `${broker}TlsKeyFile` };
@@ -27,7 +27,7 @@ export function tlsTextsFrom(broker: 'kafka' | 'nats', paths: TlsPaths, nowMs: n
   assertInTime(names.cert, paths.cert, own, nowMs);
   if (!own.checkPrivateKey(privateKeyFrom(names.key, paths.key, key))) {
     const pair = `the certificate in ${shown(paths.cert)} (${names.cert})`;
-    throw fileFault(names.key, paths.key, `holds the key of another certificate than ${pair}; the two belong together`);
+    throw fileError(names.key, paths.key, `holds the key of another certificate than ${pair}; the two belong together`);
   }
   return { ca, cert, key };
 }
@@ -37,14 +37,14 @@ function textOf(setting: string, path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw fileFault(setting, path, readFault(error));
+    throw fileError(setting, path, readErrorReason(error));
   }
 }
 
-function readFault(error: unknown): string {
+function readErrorReason(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT') return 'does not exist; mount the secret that has it, or leave the setting empty';
-  if (code === 'EACCES') return 'may not be read by this user; give it the right to read it';
+  if (code === 'EACCES') return 'may not be read by this user; grant it read permission';
   if (code === 'EISDIR') return 'is a folder; name the file in it';
   return `cannot be read: ${message}`;
 }
@@ -53,8 +53,8 @@ function certificateFrom(setting: string, path: string, text: string): X509Certi
   try {
     return new X509Certificate(text);
   } catch {
-    // Never the parser's words or the content: it may be a key that was named by mistake.
-    throw fileFault(setting, path, 'holds no certificate; it should begin with -----BEGIN CERTIFICATE-----');
+    // Without the parser's message and the content: it may be a key that was set by mistake.
+    throw fileError(setting, path, 'holds no certificate; expected a PEM file with -----BEGIN CERTIFICATE-----');
   }
 }
 
@@ -62,27 +62,27 @@ function privateKeyFrom(setting: string, path: string, text: string): ReturnType
   try {
     return createPrivateKey(text);
   } catch {
-    throw fileFault(
+    throw fileError(
       setting,
       path,
-      'holds no private key without a passphrase; it should begin with -----BEGIN PRIVATE KEY-----',
+      'holds no private key without a passphrase; expected a PEM file with -----BEGIN PRIVATE KEY-----',
     );
   }
 }
 
 function assertInTime(setting: string, path: string, { validFrom, validTo }: X509Certificate, nowMs: number): void {
   if (nowMs > Date.parse(validTo)) {
-    throw fileFault(setting, path, `holds a certificate that ended on ${validTo}; put a renewed one there`);
+    throw fileError(setting, path, `holds a certificate that expired on ${validTo}; replace it with a renewed one`);
   }
   if (nowMs < Date.parse(validFrom)) {
-    throw fileFault(
+    throw fileError(
       setting,
       path,
-      `holds a certificate that begins on ${validFrom}; check it, and this machine's clock`,
+      `holds a certificate that is valid from ${validFrom}; check it, and this machine's clock`,
     );
   }
 }
 
-function fileFault(setting: string, path: string, what: string): TailraceError {
+function fileError(setting: string, path: string, what: string): TailraceError {
   return new TailraceError('invalid_config', `${setting} (${variableFrom(setting)}): ${shown(path)} ${what}`);
 }

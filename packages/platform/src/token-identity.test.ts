@@ -19,11 +19,8 @@ const verifierOf = (cacheMax?: number) =>
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
-/**
- * Every text that differs from the token in the last character of its signature alone and means the same bytes, itself
- * included.
- */
-function spellings(token: string): string[] {
+/** Returns every text that differs from the token only in the last character, with the same bytes; itself included. */
+function encodings(token: string): string[] {
   const bytes = (text: string) => Buffer.from(text.slice(text.lastIndexOf('.') + 1), 'base64url').toString('hex');
   return [...alphabet].map((last) => token.slice(0, -1) + last).filter((text) => bytes(text) === bytes(token));
 }
@@ -33,11 +30,11 @@ for (const [what, token, count] of [
   ['ES256', ec.token(), 16],
   ['RS256', rsa.token(), 16],
 ] as const) {
-  test(`of the ${count} spellings of a signature of ${what} one is taken`, async () => {
-    const all = spellings(token);
+  test(`of the ${count} encodings of a signature of ${what} one is accepted`, async () => {
+    const all = encodings(token);
     assert.equal(all.length, count);
     const verifier = verifierOf();
-    const taken = await Promise.all(
+    const accepted = await Promise.all(
       all.map((text) =>
         verifier.verify(text).then(
           () => text,
@@ -45,11 +42,11 @@ for (const [what, token, count] of [
         ),
       ),
     );
-    assert.deepEqual(taken.filter(Boolean), [token]);
+    assert.deepEqual(accepted.filter(Boolean), [token]);
   });
 }
 
-test('padding, the characters + and /, and line ends in any part are refused', async () => {
+test('padding, the characters + and /, and line breaks in any part are refused', async () => {
   const verifier = verifierOf();
   const [header, payload, signature] = secretToken(secret).split('.') as [string, string, string];
   for (const text of [
@@ -64,23 +61,23 @@ test('padding, the characters + and /, and line ends in any part are refused', a
     await assert.rejects(verifier.verify(text), { code: 'unauthorized' }, text);
 });
 
-test('a header or payload that was signed in another spelling is refused, too', async () => {
+test('a header or payload that was signed in another encoding is refused, too', async () => {
   const sign = (header: string, payload: string) => {
     const [, , signature] = secretToken(secret).split('.');
     return `${header}.${payload}.${signature}`;
   };
   const text = (value: object, over: number) => {
-    // White space brings the length to where bits are left over.
+    // White space makes the length one with unused bits.
     let json = JSON.stringify(value);
     while (json.length % 3 !== over) json += ' ';
     return Buffer.from(json).toString('base64url');
   };
-  const respelled = (part: string) => part.slice(0, -1) + alphabet[alphabet.indexOf(part.at(-1)!) + 1];
+  const reencoded = (part: string) => part.slice(0, -1) + alphabet[alphabet.indexOf(part.at(-1)!) + 1];
   const header = text({ alg: 'HS256' }, 1);
   const payload = text({ sub: 'anna', exp: 4_102_444_800 }, 2);
   const verifier = verifierOf();
-  await assert.rejects(verifier.verify(sign(respelled(header), payload)), { message: /canonical base64url/ });
-  await assert.rejects(verifier.verify(sign(header, respelled(payload))), { message: /canonical base64url/ });
+  await assert.rejects(verifier.verify(sign(reencoded(header), payload)), { message: /canonical base64url/ });
+  await assert.rejects(verifier.verify(sign(header, reencoded(payload))), { message: /canonical base64url/ });
 });
 
 test('tokens of one subject have one identity, also the second form of an ES256 signature; another subject, tenant or issuer has another', async () => {
@@ -96,7 +93,7 @@ test('tokens of one subject have one identity, also the second form of an ES256 
   assert.equal(identities.size, 4);
 });
 
-test('what issuer, tenant and subject hold cannot make two bearers one', () => {
+test('no content of issuer, tenant and subject makes two bearers one identity', () => {
   const parts = ['a', '', '","', 'null', '\u0000', undefined];
   const keys = new Set<string>();
   let count = 0;
@@ -107,12 +104,12 @@ test('what issuer, tenant and subject hold cannot make two bearers one', () => {
         keys.add(identityOf({ subject, ...(tenant && { tenant }), ...(issuer && { issuer }) }));
         count++;
       }
-  // The empty text and none are the same here: claims have no empty issuer and no empty tenant.
+  // An empty text counts as none: claims have no empty issuer and no empty tenant.
   assert.equal(keys.size, 5 * 5 * 5);
   assert.equal(count, 6 * 6 * 5);
 });
 
-test('a thousand tokens of one subject leave the verified tokens of others where they are', async () => {
+test('a thousand tokens of one subject do not evict the verified tokens of others', async () => {
   const verifier = verifierOf(64);
   const others = Array.from({ length: 40 }, (_, n) => secretToken(secret, { sub: `other-${n}` }));
   for (const token of others) await verifier.verify(token);
@@ -125,7 +122,7 @@ test('a thousand tokens of one subject leave the verified tokens of others where
 /** The order of P-256 (SEC 2, version 2.0, section 2.4.2). */
 const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
 
-/** The same token with the other valid form of its signature, which its bearer can compute. */
+/** Returns the token with the other valid form of its signature, which its bearer can compute. */
 function mirrored(token: string): string {
   const at = token.lastIndexOf('.') + 1;
   const bytes = Buffer.from(token.slice(at), 'base64url');

@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts';
 import type { Logger } from './logger.ts';
 import { type JwksUrlSource, type KeySet, keysTextBytesMax, publicKeysFromText, type TokenKey } from './token-keys.ts';
 
-export interface JwksParts {
+export interface JwksOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Default: the platform's. */
@@ -13,13 +13,14 @@ export interface JwksParts {
 const firstCooldownMsMax = 5_000;
 
 /**
- * Keys by URL: fetched when the first token needs them, again when they are older than `cacheAgeMs`, and when a token names a key that
- * is not among them. Has no timer of its own, so there is nothing to close. Throws `invalid_config` for what is no such URL.
+ * Returns keys by URL. They are fetched when the first token needs them, again when they are older than `cacheAgeMs`,
+ * and when a token names a key that is not among them. There is no timer, so there is nothing to close. Throws
+ * `invalid_config` for an invalid URL.
  *
- * When the URL is down the keys fetched last stay in use; whoever needs keys waits for one attempt, not for those that follow.
+ * While the URL is down the last keys stay in use; a token that needs keys waits for one attempt only.
  */
-export function jwksUrlKeys(source: JwksUrlSource, parts: JwksParts): KeySet {
-  return new RotatedKeys(source, parts);
+export function jwksUrlKeys(source: JwksUrlSource, options: JwksOptions): KeySet {
+  return new RotatedKeys(source, options);
 }
 
 class RotatedKeys implements KeySet {
@@ -31,27 +32,24 @@ class RotatedKeys implements KeySet {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #fetch: typeof fetch;
-  /** Never empty once it was not. */
+  /** Empty only before the first successful fetch. */
   #keys: readonly TokenKey[] = [];
   #fetchedAt = Number.NEGATIVE_INFINITY;
   #attemptedAt = Number.NEGATIVE_INFINITY;
   #failing = false;
   #pending: Promise<void> | undefined;
 
-  constructor(source: JwksUrlSource, { clock, logger, fetch: fetchKeys = fetch }: JwksParts) {
+  constructor(source: JwksUrlSource, { clock, logger, fetch: fetchKeys = fetch }: JwksOptions) {
     this.#url = checkedUrl(source.jwksUrl);
     this.#cacheAgeMs = source.cacheAgeMs ?? 600_000;
     this.#cooldownMs = source.cooldownMs ?? 30_000;
     this.#deadlineMs = source.deadlineMs ?? 5_000;
     this.#clock = clock;
-    // The query may hold a secret.
+    // The query may have a secret.
     this.#logger = logger.child({ url: `${this.#url.origin}${this.#url.pathname}` });
     this.#fetch = fetchKeys;
     if (this.#url.protocol === 'http:' && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(this.#url.hostname))
-      this.#logger.warn(
-        {},
-        'the keys of tokens come over http: whoever sits on the way can put in their own; https is right',
-      );
+      this.#logger.warn({}, 'the keys of tokens are fetched over http, where an attacker can replace them: use https');
   }
 
   keys(): readonly TokenKey[] {
@@ -65,7 +63,7 @@ class RotatedKeys implements KeySet {
   async ready(): Promise<void> {
     if (this.fresh()) return;
     const renewal = this.renew();
-    // With keys at hand nobody waits for a server that did not answer last time.
+    // With keys available, no token waits for a server that did not respond last time.
     if (this.#keys.length === 0 || !this.#failing) await renewal;
   }
 
@@ -75,15 +73,15 @@ class RotatedKeys implements KeySet {
     if (this.#clock.monotonic() - this.#attemptedAt < cooldownMs) return Promise.resolve();
     this.#pending = this.#renewal().finally(() => {
       this.#pending = undefined;
-      // Its end counts: an attempt may take as long as the cooldown, and whoever has waited for it shall not start another.
+      // The end of the attempt counts: it may take as long as the cooldown, and a token that waited must not start
+      // another.
       this.#attemptedAt = this.#clock.monotonic();
     });
     return this.#pending;
   }
 
-  doubt(): string | undefined {
-    if (this.#keys.length === 0)
-      return 'the keys that tokens are checked with could not be fetched yet; try again in some seconds';
+  unavailableReason(): string | undefined {
+    if (this.#keys.length === 0) return 'the keys of tokens could not be fetched yet; try again in some seconds';
     if (this.#failing)
       return 'the token is signed with a key that is not known here, and newer keys cannot be fetched now; try again in some seconds';
     return undefined;
@@ -91,37 +89,37 @@ class RotatedKeys implements KeySet {
 
   async #renewal(): Promise<void> {
     try {
-      const { keys, passedOver } = publicKeysFromText(await this.#text());
-      this.#adopt(keys, passedOver);
+      const { keys, skipped } = publicKeysFromText(await this.#text());
+      this.#adopt(keys, skipped);
     } catch (error) {
       this.#failing = true;
       const sentence =
         this.#keys.length > 0
-          ? 'the keys of tokens cannot be fetched; those fetched last stay in use'
-          : 'the keys of tokens cannot be fetched; until they can, tokens are answered with "unavailable"';
+          ? 'the keys of tokens cannot be fetched; the last ones stay in use'
+          : 'the keys of tokens cannot be fetched; until they can, tokens are refused with "unavailable"';
       this.#logger.warn({ error, keys: this.#keys.length }, sentence);
     }
   }
 
   async #text(): Promise<string> {
     const abort = new AbortController();
-    const late = () =>
-      abort.abort(new TailraceError('timeout', `there was no whole answer within ${this.#deadlineMs} ms`));
-    const timer = this.#clock.after(this.#deadlineMs, late);
+    const onTimeout = () =>
+      abort.abort(new TailraceError('timeout', `expected a complete response within ${this.#deadlineMs} ms, got none`));
+    const timer = this.#clock.after(this.#deadlineMs, onTimeout);
     try {
       const headers = { accept: 'application/jwk-set+json, application/json' };
       const response = await this.#fetch(this.#url, { headers, redirect: 'error', signal: abort.signal });
       if (response.status === 200) return await boundedText(response);
       await response.body?.cancel();
-      throw new TailraceError('unavailable', `the answer has the status ${response.status}; 200 is right`);
+      throw new TailraceError('unavailable', `expected status 200, got ${response.status}`);
     } finally {
       timer.cancel();
     }
   }
 
-  #adopt(fetched: readonly TokenKey[], passedOver: readonly string[]): void {
+  #adopt(fetched: readonly TokenKey[], skipped: readonly string[]): void {
     const before = new Map(this.#keys.map((key) => [key.fingerprint, key]));
-    // A key that stays is the same object: what was verified with it stays known.
+    // A key that stays is the same object: tokens verified with it stay cached.
     const kept = new Map(fetched.map((key) => [key.fingerprint, before.get(key.fingerprint) ?? key]));
     const keys = [...kept.values()];
     const withdrawn = this.#keys.filter((key) => !kept.has(key.fingerprint));
@@ -131,7 +129,7 @@ class RotatedKeys implements KeySet {
       const facts = {
         keys: keys.map((key) => key.id ?? ''),
         withdrawn: withdrawn.map((key) => key.id ?? ''),
-        passedOver,
+        skipped,
       };
       this.#logger.info(facts, 'the keys of tokens are fetched');
     }
@@ -144,21 +142,21 @@ class RotatedKeys implements KeySet {
 function checkedUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url && /^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return url;
-  // Not shown: it may hold a password.
+  // Without the URL, which may have a password.
   throw new TailraceError(
     'invalid_config',
-    'the URL of the keys of tokens is none; right is https://issuer.example/.well-known/jwks.json, without user and password',
+    'URL of the keys of tokens: expected https://issuer.example/.well-known/jwks.json or similar, without user and password',
   );
 }
 
-/** Leaving the loop early ends the connection. */
+/** Reads the text. Throws `too_large`, which closes the connection. */
 async function boundedText(response: Response): Promise<string> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of response.body ?? []) {
     bytes += chunk.byteLength;
     if (bytes > keysTextBytesMax)
-      throw new TailraceError('too_large', `the answer has more than ${keysTextBytesMax} bytes`);
+      throw new TailraceError('too_large', `expected a response of at most ${keysTextBytesMax} bytes, got more`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -1,10 +1,10 @@
 import { createHash, createPublicKey, type KeyObject } from 'node:crypto';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 
-/** How a token may be signed. Closed: each key belongs to exactly one of these, so that no token chooses how its key is used. */
+/** The algorithms of signatures. Each key belongs to exactly one, so that no token selects how its key is used. */
 export type TokenAlgorithm = 'HS256' | 'RS256' | 'ES256';
 
-/** Where keys come from. A source is for its own algorithms only: a secret for HS256, public keys for RS256 and ES256. */
+/** A source of keys, for its own algorithms only: a secret for HS256, public keys for RS256 and ES256. */
 export type KeySource = SecretSource | PublicKeysSource | JwksUrlSource;
 
 export interface SecretSource {
@@ -13,31 +13,36 @@ export interface SecretSource {
 }
 
 export interface PublicKeysSource {
-  /** One or more PEM blocks (public keys or certificates), or a JSON Web Key Set (RFC 7517). At most 256 KiB and 64 keys. */
+  /**
+   * One or more PEM blocks (public keys or certificates), or a JSON Web Key Set (RFC 7517). At most 256 KiB and 64
+   * keys.
+   */
   readonly publicKeys: string;
 }
 
-/** A JSON Web Key Set that its issuer publishes and rotates. Redirects are not followed; an answer has at most 256 KiB and 64 keys. */
+/** The URL of a JSON Web Key Set that its issuer rotates. Redirects are not followed; at most 256 KiB and 64 keys. */
 export interface JwksUrlSource {
   /** http or https, without a user or password. */
   readonly jwksUrl: string;
-  /** How long keys are used before the URL is asked again. Default: 10 min: how long a key that was taken back may go on. */
+  /**
+   * How long keys are used before they are fetched again. Default: 10 min, for which a withdrawn key may stay in use.
+   */
   readonly cacheAgeMs?: number;
-  /** Least time from the end of one request to the next, whatever unknown keys tokens name. Default: 30 s; before there are any keys 5 s at most. */
+  /** Minimum time between two requests, also for tokens with unknown keys. Default: 30 s; without keys at most 5 s. */
   readonly cooldownMs?: number;
-  /** For a whole answer. Default: 5 s. */
+  /** For a complete response. Default: 5 s. */
   readonly deadlineMs?: number;
 }
 
-/** A key that checks signatures of one algorithm. One object as long as its set holds it. */
+/** A key for signatures of one algorithm. The same object as long as its set has it. */
 export interface TokenKey {
   readonly algorithm: TokenAlgorithm;
-  /** `kid`. Undefined: the key has no name, and is tried for every token of its algorithm. */
+  /** `kid`. Undefined: the key has no ID, and is tried for every token of its algorithm. */
   readonly id: string | undefined;
   readonly key: KeyObject | Uint8Array;
-  /** Equal for equal keys of the same name. */
+  /** Equal for equal keys of the same ID. */
   readonly fingerprint: string;
-  /** Its set has dropped it: what it signed does not hold any more. */
+  /** Its set no longer has it: tokens signed by it are invalid. */
   withdrawn: boolean;
 }
 
@@ -45,14 +50,14 @@ export interface TokenKey {
 export interface KeySet {
   readonly algorithms: readonly TokenAlgorithm[];
   keys(): readonly TokenKey[];
-  /** Whether the keys are recent enough to be used without `ready`. */
+  /** Returns whether the keys are recent enough to be used without `ready`. */
   fresh(): boolean;
-  /** Waits for recent keys where waiting promises any. Never rejects. */
+  /** Waits for recent keys if they may come. Never rejects. */
   ready(): Promise<void>;
-  /** Asks for newer keys, as often as the source may be asked; waits for them. Never rejects. */
+  /** Fetches newer keys, except during the cooldown, and waits for them. Never rejects. */
   renew(): Promise<void>;
-  /** Why a token whose key is not here may be good all the same; undefined: it is not. */
-  doubt(): string | undefined;
+  /** Returns why a token with an unknown key may still be valid; undefined: it is not. */
+  unavailableReason(): string | undefined;
 }
 
 export const keysTextBytesMax = 256 * 1024;
@@ -64,25 +69,32 @@ const rsaBitsMin = 2_048;
 /** A larger one costs more to check than a token is worth. */
 const rsaBitsMax = 8_192;
 
-/** Keys that stay as they are. */
+/** Returns keys that never change. */
 export function fixedKeys(algorithms: readonly TokenAlgorithm[], keys: readonly TokenKey[]): KeySet {
   const nothing = async () => {};
-  return { algorithms, keys: () => keys, fresh: () => true, ready: nothing, renew: nothing, doubt: () => undefined };
+  return {
+    algorithms,
+    keys: () => keys,
+    fresh: () => true,
+    ready: nothing,
+    renew: nothing,
+    unavailableReason: () => undefined,
+  };
 }
 
-/** The bytes of a shared secret. Throws `invalid_config`; the secret is not in the message. */
+/** Returns the bytes of a shared secret. Throws `invalid_config` without the secret in the message. */
 export function secretKey(secret: string): Uint8Array {
   if (/-----BEGIN |"kty"/.test(secret)) {
     throw new TailraceError(
       'invalid_config',
-      'the token secret is a PEM or JSON Web Key; as a secret it would be known to all who know the key: right is tokenPublicKeys',
+      'token secret: expected a shared secret, got a PEM or JSON Web Key: set it as tokenPublicKeys',
     );
   }
   const key = new TextEncoder().encode(secret);
   if (key.byteLength >= secretBytesMin) return key;
   throw new TailraceError(
     'invalid_config',
-    `the token secret has ${key.byteLength} bytes; HS256 needs at least ${secretBytesMin}: make one with openssl rand -base64 48`,
+    `token secret: expected at least ${secretBytesMin} bytes (HS256), got ${key.byteLength}: make one with openssl rand -base64 48`,
   );
 }
 
@@ -95,51 +107,52 @@ export function secretKeys(secret: string): KeySet {
 
 export interface KeysFromText {
   readonly keys: readonly TokenKey[];
-  /** Those that are not for checking tokens, a sentence each: encryption keys, other algorithms, weak keys. */
-  readonly passedOver: readonly string[];
+  /** A message for each key that is not for checking tokens: encryption keys, other algorithms, weak keys. */
+  readonly skipped: readonly string[];
 }
 
-/** The keys in PEM blocks or in a key set's JSON. Throws `invalid_config` when there is none to use, or a private one among them. */
+/** Returns the keys of PEM blocks or of a key set. Throws `invalid_config` if none can be used, or one is private. */
 export function publicKeysFromText(text: string): KeysFromText {
-  if (text.length > keysTextBytesMax) throw ill(`have ${text.length} bytes; at most ${keysTextBytesMax} are read`);
+  if (text.length > keysTextBytesMax)
+    throw invalidKeys(`expected at most ${keysTextBytesMax} bytes, got ${text.length}`);
   return text.trimStart().startsWith('{') ? keysFromJwks(text) : keysFromPem(text);
 }
 
-/** Environment variables often carry the two characters \n for a line's end. */
+/** Environment variables often have the two characters \n for a line break. */
 function keysFromPem(text: string): KeysFromText {
   const blocks = text.replaceAll('\\n', '\n').match(/-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g) ?? [];
   if (blocks.length === 0)
-    throw ill('are neither PEM (-----BEGIN PUBLIC KEY-----) nor a JSON Web Key Set ({"keys":[…]})');
-  if (blocks.length > keysMax) throw ill(`are ${blocks.length}; at most ${keysMax} are taken`);
+    throw invalidKeys('expected PEM (-----BEGIN PUBLIC KEY-----) or a JSON Web Key Set ({"keys":[…]})');
+  if (blocks.length > keysMax) throw invalidKeys(`expected at most ${keysMax}, got ${blocks.length}`);
   const keys = blocks.map((block, index) => {
     const label = /BEGIN ([A-Z0-9 ]+)-/.exec(block)![1]!;
-    if (label.includes('PRIVATE')) throw privateKey(index);
+    if (label.includes('PRIVATE')) throw privateKeyError(index);
     if (!['PUBLIC KEY', 'RSA PUBLIC KEY', 'CERTIFICATE'].includes(label)) {
-      throw ill(`have ${shown(label)} as number ${index + 1}; PUBLIC KEY or CERTIFICATE is right`);
+      throw invalidKey(index, `expected PUBLIC KEY or CERTIFICATE, got ${shown(label)}`);
     }
     const key = imported(index, () => createPublicKey(block));
-    return tokenKey(key, undefined, index);
+    return tokenKeyFrom(key, undefined, index);
   });
-  return { keys, passedOver: [] };
+  return { keys, skipped: [] };
 }
 
 type Jwk = Readonly<Record<string, unknown>>;
 
 function keysFromJwks(text: string): KeysFromText {
   const list = listOfJwks(text);
-  if (list.length > keysMax) throw ill(`are ${list.length}; at most ${keysMax} are taken`);
+  if (list.length > keysMax) throw invalidKeys(`expected at most ${keysMax}, got ${list.length}`);
   const keys: TokenKey[] = [];
-  const passedOver: string[] = [];
+  const skipped: string[] = [];
   list.forEach((jwk, index) => {
-    if ('d' in jwk || jwk['kty'] === 'oct') throw privateKey(index);
+    if ('d' in jwk || jwk['kty'] === 'oct') throw privateKeyError(index);
     try {
       keys.push(keyFromJwk(jwk, index));
     } catch (error) {
-      passedOver.push((error as Error).message);
+      skipped.push((error as Error).message);
     }
   });
-  if (keys.length > 0) return { keys, passedOver };
-  throw ill(`have none to check tokens with${passedOver.length > 0 ? `: ${passedOver[0]}` : ''}`);
+  if (keys.length > 0) return { keys, skipped };
+  throw invalidKeys(`none is for checking tokens${skipped.length > 0 ? `: ${skipped[0]}` : ''}`);
 }
 
 function listOfJwks(text: string): readonly Jwk[] {
@@ -147,42 +160,41 @@ function listOfJwks(text: string): readonly Jwk[] {
   try {
     content = JSON.parse(text);
   } catch (error) {
-    throw ill('are not JSON; a JSON Web Key Set {"keys":[…]} is right', error);
+    throw invalidKeys('expected a JSON Web Key Set {"keys":[…]}, got invalid JSON', error);
   }
   const list = (content as { keys?: unknown } | null)?.keys;
   if (Array.isArray(list) && list.every((jwk) => typeof jwk === 'object' && jwk !== null)) return list as Jwk[];
-  throw ill('are no JSON Web Key Set; {"keys":[{"kty":…},…]} is right');
+  throw invalidKeys('expected a JSON Web Key Set {"keys":[{"kty":…},…]}, got another object');
 }
 
 function keyFromJwk(jwk: Jwk, index: number): TokenKey {
   const { kty, kid, alg, use, key_ops: operations } = jwk;
   if (kid !== undefined && (typeof kid !== 'string' || kid === '' || kid.length > keyIdCharactersMax)) {
-    throw ill(`have ${shown(kid)} as the kid of number ${index + 1}`);
+    throw invalidKey(index, `expected a kid of 1 to ${keyIdCharactersMax} characters, got ${shown(kid)}`);
   }
-  if (use !== undefined && use !== 'sig') throw ill(`have number ${index + 1} for the use ${shown(use)}; sig is right`);
+  if (use !== undefined && use !== 'sig') throw invalidKey(index, `expected the use sig, got ${shown(use)}`);
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes('verify'))) {
-    throw ill(`have number ${index + 1} for ${shown(operations)}; verify is right`);
+    throw invalidKey(index, `expected the operation verify, got ${shown(operations)}`);
   }
-  // Only the members of the key itself: whatever else a set may hold has no say in how it is read.
+  // Only the members of the key itself: others must not affect how it is read.
   const { n, e, crv, x, y } = jwk as Record<string, string>;
   const members = kty === 'RSA' ? { kty, n, e } : { kty, crv, x, y };
-  if (kty !== 'RSA' && kty !== 'EC')
-    throw ill(`have number ${index + 1} of the kind ${shown(kty)}; RSA or EC is right`);
+  if (kty !== 'RSA' && kty !== 'EC') throw invalidKey(index, `expected the type RSA or EC, got ${shown(kty)}`);
   const key = imported(index, () => createPublicKey({ key: members as Record<string, string>, format: 'jwk' }));
-  const made = tokenKey(key, kid, index);
-  if (alg === undefined || alg === made.algorithm) return made;
-  throw ill(`have number ${index + 1} for the algorithm ${shown(alg)}; ${made.algorithm} is right for its kind`);
+  const tokenKey = tokenKeyFrom(key, kid, index);
+  if (alg === undefined || alg === tokenKey.algorithm) return tokenKey;
+  throw invalidKey(index, `expected the algorithm ${tokenKey.algorithm} for its type, got ${shown(alg)}`);
 }
 
 function imported(index: number, key: () => KeyObject): KeyObject {
   try {
     return key();
   } catch (error) {
-    throw ill(`cannot be read: number ${index + 1} is damaged`, error);
+    throw invalidKey(index, 'expected a valid key, got a damaged one', error);
   }
 }
 
-function tokenKey(key: KeyObject, id: string | undefined, index: number): TokenKey {
+function tokenKeyFrom(key: KeyObject, id: string | undefined, index: number): TokenKey {
   const algorithm = algorithmOf(key, index);
   const hash = createHash('sha256')
     .update(key.export({ type: 'spki', format: 'der' }))
@@ -190,7 +202,7 @@ function tokenKey(key: KeyObject, id: string | undefined, index: number): TokenK
   return { algorithm, id, key, fingerprint: `${hash} ${id ?? ''}`, withdrawn: false };
 }
 
-/** The one algorithm that a key is for, by what it is; never by what a token says. */
+/** Returns the one algorithm of a key, by its type; never by a token. */
 function algorithmOf(
   { asymmetricKeyType: kind, asymmetricKeyDetails: details }: KeyObject,
   index: number,
@@ -199,17 +211,24 @@ function algorithmOf(
     const bits = details?.modulusLength ?? 0;
     // With an exponent of 1 every text is its own signature.
     if (bits >= rsaBitsMin && bits <= rsaBitsMax && (details?.publicExponent ?? 0n) >= 3n) return 'RS256';
-    throw ill(`have an RSA key of ${bits} bits as number ${index + 1}; ${rsaBitsMin} to ${rsaBitsMax} are right`);
+    throw invalidKey(
+      index,
+      `expected an RSA key of ${rsaBitsMin} to ${rsaBitsMax} bits, with an exponent of at least 3, got ${bits} bits`,
+    );
   }
   if (kind === 'ec' && details?.namedCurve === 'prime256v1') return 'ES256';
   const what = details?.namedCurve ?? kind;
-  throw ill(`have a key of the kind ${shown(what)} as number ${index + 1}; RSA (RS256) or P-256 (ES256) is right`);
+  throw invalidKey(index, `expected RSA (RS256) or P-256 (ES256), got ${shown(what)}`);
 }
 
-function privateKey(index: number): TailraceError {
-  return ill(`have a private or secret key as number ${index + 1}; only public ones belong here`);
+function privateKeyError(index: number): TailraceError {
+  return invalidKey(index, 'expected a public key, got a private or secret key');
 }
 
-function ill(fault: string, cause?: unknown): TailraceError {
-  return new TailraceError('invalid_config', `the public keys of tokens ${fault}`, { cause });
+function invalidKey(index: number, reason: string, cause?: unknown): TailraceError {
+  return invalidKeys(`number ${index + 1}: ${reason}`, cause);
+}
+
+function invalidKeys(reason: string, cause?: unknown): TailraceError {
+  return new TailraceError('invalid_config', `public keys of tokens: ${reason}`, { cause });
 }

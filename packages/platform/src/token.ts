@@ -4,7 +4,14 @@ import * as jose from 'jose';
 import { type Clock, systemClock } from './clock.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import type { Revocations } from './revocation.ts';
-import { type ClaimRules, type Claims, claimFault, claimsFromPayload, isOver, type Payload } from './token-claims.ts';
+import {
+  type ClaimRules,
+  type Claims,
+  claimsFromPayload,
+  isExpired,
+  type Payload,
+  refusedClaimReason,
+} from './token-claims.ts';
 import { type TokenHeader, tokenHeaderFrom } from './token-header.ts';
 import { identityOf } from './token-identity.ts';
 import { jwksUrlKeys } from './token-jwks.ts';
@@ -24,41 +31,40 @@ export type { KeySource } from './token-keys.ts';
 
 export interface TokenVerifier {
   /**
-   * The claims of a valid token. Rejects with `unauthorized` and a sentence that says which way it is not valid; the token itself is
-   * never in it beyond its first characters. Rejects with `unavailable` while the keys that could tell cannot be fetched.
-   * `onWait` is called before keys are waited for; what it throws is what `verify` rejects with, and nothing is
-   * waited for.
+   * Resolves with the claims of a valid token. Rejects with `unauthorized` and the reason; the message has only the
+   * first characters of the token. Rejects with `unavailable` while keys that may verify it cannot be fetched. `onWait`
+   * is called before keys are waited for; if it throws, `verify` rejects with that error without waiting.
    */
   verify(token: string, onWait?: () => void): Promise<Claims>;
   /**
-   * The claims of a token that was verified before, has not expired, and is not revoked. For the path where a promise is too much:
-   * undefined says no more than that `verify` is to be asked.
+   * Returns the claims of a token that was verified before, has not expired, and is not revoked. For hot paths without
+   * a promise; undefined means that `verify` is to be called.
    */
   cached(token: string): Claims | undefined;
 }
 
 export interface TokenVerifierOptions {
-  /** Short form of `keys: [{ secret }]`; both together are all of them. */
+  /** Short form of `keys: [{ secret }]`, in addition to `keys`. */
   readonly secret?: string;
-  /** Who may have signed: 1 to 8 sources. None at all, or one that is not right, throws `invalid_config`. */
+  /** 1 to 8 sources of keys. Without any, or with an invalid one, throws `invalid_config`. */
   readonly keys?: readonly KeySource[];
   readonly clock?: Clock;
-  /** Hears of keys by URL: that they cannot be fetched, that they changed. Default: nobody. */
+  /** Logs changes and errors of keys by URL. Default: none. */
   readonly logger?: Logger;
   /**
-   * How many verified tokens are kept, at most a sixteenth of them of one identity. Default: 4,096, about 2 MB of
-   * ordinary tokens.
+   * The number of verified tokens that are cached, at most a sixteenth of them of one identity. Default: 4,096, about 2
+   * MB of ordinary tokens.
    */
   readonly cacheMax?: number;
-  /** Demanded of every token, of whichever source. Default: not looked at. */
+  /** Required of every token, of any source. Default: any. */
   readonly issuer?: string | undefined;
-  /** Demanded of every token, of whichever source. Default: not looked at. */
+  /** Required of every token, of any source. Default: any. */
   readonly audience?: string | undefined;
-  /** By how much the issuer's clock may differ: 0 to 300,000 ms. Default: 0. */
+  /** Tolerance for differences of the issuer's clock: 0 to 300,000 ms. Default: 0. */
   readonly clockToleranceMs?: number;
   /** Whether a token without `exp` is refused. Default: true. */
   readonly expiryRequired?: boolean;
-  /** Asked each time, for remembered tokens, too. */
+  /** Called each time, also for cached tokens. */
   readonly revocations?: Pick<Revocations, 'revoked'>;
   /** For key sets by URL. Default: the platform's. */
   readonly fetch?: typeof fetch;
@@ -66,10 +72,10 @@ export interface TokenVerifierOptions {
 
 const tokenBytesMax = 8 * 1024;
 const sourcesMax = 8;
-/** Revocations are kept this much longer than the token: what is tolerated must not outlive them. */
+/** Revocations are kept for this time after the expiry of the token, so that they cover the tolerance. */
 const clockToleranceMsMax = 300_000;
 
-/** A token that was found good, and by which key: it holds no longer than the key. */
+/** A verified token and its key: it is valid as long as the key. */
 interface Verified {
   readonly claims: Claims;
   readonly identity: string;
@@ -78,8 +84,8 @@ interface Verified {
 }
 
 /**
- * Verifies JSON Web Tokens (RFC 7519, with the advice of RFC 8725) and remembers those it found good. Each key is for one algorithm;
- * a token's header only picks among the keys of its algorithm, and nothing else in it is followed (`jwk`, `jku`, `x5u`).
+ * Verifies JSON Web Tokens (RFC 7519, with the advice of RFC 8725) and caches the valid ones. Each key is for one
+ * algorithm. A token's header selects among the keys of its algorithm; other fields are ignored (`jwk`, `jku`, `x5u`).
  */
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const clock = options.clock ?? systemClock;
@@ -88,9 +94,9 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   const { revocations } = options;
   const verified = new VerifiedTokens<Verified>(options.cacheMax ?? 4_096);
 
-  function held(token: string): Verified | undefined {
+  function cachedEntry(token: string): Verified | undefined {
     const entry = verified.get(token);
-    if (!entry || !(entry.key.withdrawn || isOver(entry.claims, rules.clockToleranceMs, clock.now()))) return entry;
+    if (!entry || !(entry.key.withdrawn || isExpired(entry.claims, rules.clockToleranceMs, clock.now()))) return entry;
     verified.delete(token);
     return undefined;
   }
@@ -114,17 +120,17 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 
   return {
     cached(token) {
-      const entry = held(token);
+      const entry = cachedEntry(token);
       if (!entry?.keys.fresh() || revocations?.revoked(entry.claims)) return undefined;
       return entry.claims;
     },
     async verify(token, onWait) {
-      let entry = held(token);
+      let entry = cachedEntry(token);
       if (entry && !entry.keys.fresh()) {
         onWait?.();
         await entry.keys.ready();
-        // Newer keys may be without the one that signed it.
-        entry = held(token);
+        // The newer keys may not include the one that signed it.
+        entry = cachedEntry(token);
       }
       const { claims } = entry ?? (await checked(token, onWait));
       if (revocations?.revoked(claims)) throw unauthorized('was revoked; get a new one', token);
@@ -141,14 +147,14 @@ function keySetsFrom(
   if (sources.length === 0 || sources.length > sourcesMax) {
     throw new TailraceError(
       'invalid_config',
-      `tokens are to be checked with the keys of ${sources.length} sources; 1 to ${sourcesMax} are right: a secret, public keys, or the URL of a key set`,
+      `sources of the keys of tokens: expected 1 to ${sourcesMax}, got ${sources.length}: set a secret, public keys, or the URL of a key set`,
     );
   }
   return sources.map((source) => {
     if ('secret' in source) return secretKeys(source.secret);
     if ('jwksUrl' in source) return jwksUrlKeys(source, fetch ? { clock, logger, fetch } : { clock, logger });
-    const { keys: found, passedOver } = publicKeysFromText(source.publicKeys);
-    if (passedOver.length > 0) logger.warn({ passedOver }, 'some public keys are not for checking tokens');
+    const { keys: found, skipped } = publicKeysFromText(source.publicKeys);
+    if (skipped.length > 0) logger.warn({ skipped }, 'some public keys are not for checking tokens');
     return fixedKeys([...new Set(found.map((key) => key.algorithm))], found);
   });
 }
@@ -159,7 +165,7 @@ function rulesFrom(options: TokenVerifierOptions): ClaimRules {
     return { issuer, audience, clockToleranceMs, expiryRequired };
   throw new TailraceError(
     'invalid_config',
-    `the clock tolerance of tokens is ${shown(clockToleranceMs)} ms; 0 to ${clockToleranceMsMax} is right`,
+    `clock tolerance of tokens: expected 0 to ${clockToleranceMsMax} ms, got ${shown(clockToleranceMs)}`,
   );
 }
 
@@ -169,7 +175,9 @@ interface Signed {
   readonly keys: KeySet;
 }
 
-/** What one of the keys has signed. First with what is at hand, then with keys that are waited for, then with keys asked for anew. */
+/**
+ * Returns the payload that a key has signed: tries the fresh keys, then waits for recent ones, then fetches newer ones.
+ */
 async function signedPayload(
   token: string,
   keySets: readonly KeySet[],
@@ -177,27 +185,27 @@ async function signedPayload(
   onWait: (() => void) | undefined,
 ): Promise<Signed> {
   if (token.length > tokenBytesMax)
-    throw unauthorized(`has ${token.length} bytes; at most ${tokenBytesMax} are taken`, token);
+    throw unauthorized(`has ${token.length} bytes; expected at most ${tokenBytesMax} bytes`, token);
   const header = headerOf(token, keySets);
   const sets = keySets.filter(({ algorithms }) => algorithms.includes(header.algorithm));
   const tried = new Set<TokenKey>();
-  const attempt = (among: readonly KeySet[]) => firstSigned(header, among, tried, verifyBy);
+  const tryKeys = (among: readonly KeySet[]) => firstSigned(header, among, tried, verifyBy);
 
-  let signed = await attempt(sets.filter((keys) => keys.fresh()));
+  let signed = await tryKeys(sets.filter((keys) => keys.fresh()));
   if (signed) return signed;
   const mayWait = sets.some((keys) => !keys.fresh() || !keys.keys().some((key) => isNamed(key, header)));
   if (mayWait) onWait?.();
   await Promise.all(sets.map((keys) => keys.ready()));
-  signed = await attempt(sets);
+  signed = await tryKeys(sets);
   if (signed) return signed;
-  const unknowing = sets.filter((keys) => !keys.keys().some((key) => isNamed(key, header)));
-  await Promise.all(unknowing.map((keys) => keys.renew()));
-  signed = await attempt(unknowing);
+  const withoutKey = sets.filter((keys) => !keys.keys().some((key) => isNamed(key, header)));
+  await Promise.all(withoutKey.map((keys) => keys.renew()));
+  signed = await tryKeys(withoutKey);
   if (signed) return signed;
 
-  for (const keys of unknowing) {
-    const doubt = keys.doubt();
-    if (doubt !== undefined) throw new TailraceError('unavailable', doubt);
+  for (const keys of withoutKey) {
+    const reason = keys.unavailableReason();
+    if (reason !== undefined) throw new TailraceError('unavailable', reason);
   }
   if (tried.size > 0)
     throw unauthorized('is signed with another key than the one of this server, or was changed on the way', token);
@@ -216,7 +224,7 @@ async function firstSigned(
 ): Promise<Signed | undefined> {
   for (const keys of among) {
     for (const key of keys.keys()) {
-      // The key's own algorithm decides, not the token's: a public key never serves as a secret.
+      // The key's own algorithm decides, not the token's: a public key is never used as a secret.
       if (key.algorithm !== algorithm || tried.has(key)) continue;
       if (keyId !== undefined && key.id !== undefined && key.id !== keyId) continue;
       tried.add(key);
@@ -251,15 +259,15 @@ async function payloadSignedBy(
   } catch (error) {
     if (error instanceof jose.errors.JWSSignatureVerificationFailed) return undefined;
     const isOfClaim = error instanceof jose.errors.JWTClaimValidationFailed || error instanceof jose.errors.JWTExpired;
-    throw unauthorized(isOfClaim ? claimFault(error, rules, nowMs) : malformed, token, error);
+    throw unauthorized(isOfClaim ? refusedClaimReason(error, rules, nowMs) : malformed, token, error);
   }
 }
 
-const malformed = 'is malformed; three parts of base64url joined by dots (a JSON Web Token) are right';
+const malformed = 'is malformed; expected three parts of base64url joined by dots (a JSON Web Token)';
 
 function headerOf(token: string, keySets: readonly KeySet[]): TokenHeader {
-  const taken = new Set(keySets.flatMap(({ algorithms }) => algorithms));
-  const header = tokenHeaderFrom(token, decodedHeader(token), taken);
+  const accepted = new Set(keySets.flatMap(({ algorithms }) => algorithms));
+  const header = tokenHeaderFrom(token, decodedHeader(token), accepted);
   if (typeof header === 'object') return header;
   throw unauthorized(header ?? malformed, token);
 }
@@ -273,9 +281,9 @@ function decodedHeader(token: string): Readonly<Record<string, unknown>> | undef
   }
 }
 
-/** The first characters are the header's, the same in every token: enough to find it, too little to use it. */
-function unauthorized(fault: string, token: string, cause?: unknown): TailraceError {
-  return new TailraceError('unauthorized', `the token ${shown(token.slice(0, 6))}… ${fault}`, { cause });
+/** The message has the first characters of the token: enough to identify it, too few to use it. */
+function unauthorized(reason: string, token: string, cause?: unknown): TailraceError {
+  return new TailraceError('unauthorized', `the token ${shown(token.slice(0, 6))}… ${reason}`, { cause });
 }
 
 export interface TokenIssue
@@ -283,12 +291,15 @@ export interface TokenIssue
   readonly secret: string;
   readonly issuer?: string;
   readonly audience?: string;
-  /** Whole seconds are kept, rounded up. */
+  /** Rounded up to whole seconds. */
   readonly expiresInMs: number;
   readonly clock?: Clock;
 }
 
-/** A token for the demo, the simulator and tests. Throws `invalid_pattern` or `invalid_config` rather than issue one that would not be taken. */
+/**
+ * Issues a token for the demo, the simulator and tests. Rejects with `invalid_pattern` or `invalid_config` for claims
+ * that a verifier would not accept.
+ */
 export async function issueToken(issue: TokenIssue): Promise<string> {
   const { publish, subscribe, command, roles, tenant, tokenId, issuer, audience } = issue;
   const key = secretKey(issue.secret);
@@ -307,12 +318,12 @@ export async function issueToken(issue: TokenIssue): Promise<string> {
     ...(issuer !== undefined && { iss: issuer }),
     ...(audience !== undefined && { aud: audience }),
   };
-  assertTaken(structuredClone(payload));
+  assertAcceptable(structuredClone(payload));
   return new jose.SignJWT(payload as jose.JWTPayload).setProtectedHeader({ alg: 'HS256', typ: 'JWT' }).sign(key);
 }
 
-/** Its form only: a token that is over already is what some tests want. */
-function assertTaken(payload: Payload): void {
+/** Checks the form only: some tests issue expired tokens. */
+function assertAcceptable(payload: Payload): void {
   const { exp, iat, ...timeless } = payload;
   try {
     claimsFromPayload(timeless, { clockToleranceMs: 0, expiryRequired: false }, 0);

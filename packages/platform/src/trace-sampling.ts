@@ -1,10 +1,10 @@
 import type { Clock } from './clock.ts';
 import { parseTraceparent } from './traceparent.ts';
 
-/** A bound on what tracing can cost, and on what a stranger's header can make it cost. */
+/** Limits the cost of tracing, also for `traceparent` headers of clients. */
 const tracesPerSecondMax = 100;
 
-/** Decides which batches are traced: the share given, and those whose origin is traced, up to a hundred a second in all. */
+/** Returns whether to trace a batch: for the given ratio, and if its origin is traced; at most 100 a second in all. */
 export function createTraceSampling(ratio: number, clock: Clock, random: () => number): (parent?: string) => boolean {
   let secondStartedMs = Number.NEGATIVE_INFINITY;
   let thisSecond = 0;

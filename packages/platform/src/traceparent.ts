@@ -1,18 +1,18 @@
-/** Where a trace stands: what goes from process to process in the header `traceparent`. */
+/** The content of the header `traceparent`. */
 export interface TracePosition {
   /** 32 hex digits, not all zero. */
   readonly traceId: string;
   /** 16 hex digits, not all zero. */
   readonly spanId: string;
-  /** Whoever began the trace records it. */
+  /** The process that started the trace records it. */
   readonly sampled: boolean;
 }
 
 const form = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.{0,200})?$/;
 
 /**
- * Reads a `traceparent` header (W3C Trace Context, level 1, section 3.2). Undefined for anything malformed: the specification asks to go
- * on as if it had not been there (section 4.3).
+ * Parses a `traceparent` header (W3C Trace Context, level 1, section 3.2). Returns undefined for a malformed one, which
+ * the specification ignores (section 4.3).
  */
 export function parseTraceparent(header: string): TracePosition | undefined {
   const match = header.length <= 256 ? form.exec(header) : null;
@@ -31,7 +31,7 @@ export function parseTraceparent(header: string): TracePosition | undefined {
   return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
-/** The header's text, version 00. */
+/** Returns the text of the header, version 00. */
 export function traceparentFrom(position: TracePosition): string {
   return `00-${position.traceId}-${position.spanId}-${position.sampled ? '01' : '00'}`;
 }

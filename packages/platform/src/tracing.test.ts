@@ -10,7 +10,7 @@ const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const spanId = '00f067aa0ba902b7';
 const sampledParent = `00-${traceId}-${spanId}-01`;
 
-test('without an endpoint nothing of the SDK is loaded, and every answer is no', async () => {
+test('without an endpoint the SDK is not loaded, and nothing is traced', async () => {
   const loaded: string[] = [];
   const hooks = registerHooks({
     resolve(specifier, context, next) {
@@ -21,7 +21,7 @@ test('without an endpoint nothing of the SDK is loaded, and every answer is no',
   const { createTracing } = await import('./create-tracing.ts');
   const tracing = await createTracing({ service: 'ingest', node: 'n0', url: '', sampleRatio: 1, logger: silentLogger });
   hooks.deregister();
-  assert.ok(loaded.includes('./tracing.ts'), 'the hook saw what was loaded');
+  assert.ok(loaded.includes('./tracing.ts'), 'the hook was called');
   assert.deepEqual(
     loaded.filter((specifier) => /opentelemetry|otlp/.test(specifier)),
     [],
@@ -38,17 +38,17 @@ test('without an endpoint nothing of the SDK is loaded, and every answer is no',
   await tracing.stop();
 });
 
-test('a traceparent goes in and out unchanged', () => {
+test('a traceparent is parsed and written unchanged', () => {
   assert.deepEqual(parseTraceparent(sampledParent), { traceId, spanId, sampled: true });
   assert.equal(traceparentFrom({ traceId, spanId, sampled: true }), sampledParent);
   assert.equal(parseTraceparent(traceparentFrom({ traceId, spanId, sampled: false }))?.sampled, false);
 });
 
-test('a traceparent of a later version is read as far as we know it', () => {
+test('the known fields of a traceparent of a later version are parsed', () => {
   assert.equal(parseTraceparent(`01-${traceId}-${spanId}-01-more`)?.traceId, traceId);
 });
 
-test('a malformed traceparent is as good as none', () => {
+test('a malformed traceparent is ignored', () => {
   const zeros = '0'.repeat(32);
   const malformed = [
     '',
@@ -66,7 +66,7 @@ test('a malformed traceparent is as good as none', () => {
   for (const header of malformed) assert.equal(parseTraceparent(header), undefined, header.slice(0, 80));
 });
 
-test('the share that is asked for is sampled, and a sampled parent always', () => {
+test('the given ratio is sampled, and a sampled parent always', () => {
   const draws = [0.09, 0.1, 0.5];
   const sampled = createTraceSampling(0.1, createManualClock(), () => draws.shift() ?? 0.99);
   assert.deepEqual([sampled(), sampled(), sampled()], [true, false, false]);
@@ -75,7 +75,7 @@ test('the share that is asked for is sampled, and a sampled parent always', () =
   assert.equal(sampled('garbage'), false);
 });
 
-test('strangers cannot have more than a hundred traces a second recorded', () => {
+test('at most a hundred traces a second are recorded for sampled parents', () => {
   const clock = createManualClock();
   const sampled = createTraceSampling(0, clock, () => 0.5);
   const count = () => Array.from({ length: 1000 }, () => sampled(sampledParent)).filter(Boolean).length;

@@ -6,60 +6,60 @@ import type { SpanCounts } from './span-queue.ts';
 export type SpanAttributes = Readonly<Record<string, string | number | boolean>>;
 
 /**
- * What a span is to the others of its trace, in OpenTelemetry's words: `server` answers a request, `producer` hands messages on to be worked
- * through later, `consumer` works through them. Default: `internal`, a step of the span above it.
+ * The kind of a span, as in OpenTelemetry: `server` handles a request, `producer` sends messages that are processed
+ * later, `consumer` processes them. Default: `internal`, a step of its parent.
  */
 export type SpanKind = 'internal' | 'server' | 'producer' | 'consumer';
 
-/** `parent` and `links` are `traceparent` texts; malformed ones are ignored, as W3C Trace Context asks. */
+/** `parent` and `links` are `traceparent` texts; malformed ones are ignored, as in W3C Trace Context. */
 export interface SpanOptions {
   readonly kind?: SpanKind;
   /** Default: the span whose `run` is on the stack, else none. */
   readonly parent?: string | undefined;
-  /** The traces that go into a batch: a batch has many origins and no parent. At most 128 count. */
+  /** The traces of a batch, which has many origins and no parent. At most 128 are used. */
   readonly links?: readonly string[];
 }
 
 export interface Span {
-  /** For the header of whatever this span causes; empty where nothing is recorded. */
+  /** For the header of requests that this span causes; empty if nothing is recorded. */
   readonly traceparent: string;
   set(name: string, value: string | number | boolean): void;
-  /** Marks the span as failed. */
+  /** Sets the status of the span to error. */
   fail(error: unknown): void;
   /**
-   * Calls, and returns what the call returns. Spans begun and lines logged inside belong to this span; what comes after an `await` inside does
-   * not: following that would cost every promise of the process, traced or not.
+   * Calls, and returns the result. Spans started and lines logged within the call belong to this span. After an `await`
+   * they do not: that would add a cost to every promise of the process, traced or not.
    */
   run<T>(call: () => T): T;
-  /** Every span is ended, once. */
+  /** Must be called once for every span. */
   end(): void;
 }
 
-/** The fields of a log line that say to which span it belongs, by OpenTelemetry's names for logs in JSON. */
+/** The fields of a log line for its span, with OpenTelemetry's names for logs in JSON. */
 export interface TraceFields {
   readonly trace_id?: string;
   readonly span_id?: string;
 }
 
 /**
- * Traces of what happens to a batch. In a hot path: `if (tracing.enabled && tracing.sampled()) …`, once a batch, never once a reading. Names
- * of spans are fixed words; a device ID is neither in a name nor in an attribute. Names and attributes are those of OpenTelemetry's semantic
- * conventions where they have one, else begin with `tailrace.`.
+ * Traces of batches. In hot paths: `if (tracing.enabled && tracing.sampled()) …`, once per batch, never per reading.
+ * Names of spans are constant; a device ID is neither in a name nor in an attribute. Names and attributes are those of
+ * OpenTelemetry's semantic conventions if there is one, else with the prefix `tailrace.`.
  */
 export interface Tracing {
-  /** A plain field, false where no endpoint is set: everything else costs nothing then. */
+  /** A plain field, false without an endpoint: then nothing else has a cost. */
   readonly enabled: boolean;
   /**
-   * Whether this batch is to be traced: decided by chance, or by whoever began the trace (`parent`), and never more than a hundred times
-   * a second, whatever strangers put into their headers.
+   * Returns whether to trace a batch: by chance, or if `parent` is sampled; at most 100 times a second, for any headers
+   * of clients.
    */
   sampled(parent?: string): boolean;
   span(name: string, attributes?: SpanAttributes, options?: SpanOptions): Span;
-  /** Of the span whose `run` is on the stack; nothing where there is none. */
+  /** Returns the fields of the span whose `run` is on the stack; none without one. */
   fields(): TraceFields;
-  /** Where it is enabled. */
+  /** Defined if tracing is enabled. */
   readonly counts?: SpanCounts;
-  /** Sends what is waiting, as far as the endpoint takes it within 5 s. */
+  /** Exports the waiting spans that the endpoint accepts within 5 s. */
   stop(): Promise<void>;
 }
 
@@ -94,13 +94,13 @@ export const noTracing: Tracing = {
   stop: async () => {},
 };
 
-/** What a service shows of its spans, where it is traced. */
+/** Registers the counts of spans, if tracing is enabled. */
 export function registerTracingMetrics(metrics: Metrics, { counts }: Tracing): void {
   if (counts === undefined) return;
   const name = (rest: string) => `tailrace_${metrics.service}_${rest}`;
-  metrics.gauge(name('waiting_spans'), 'Spans that have ended and are not sent yet.', () => counts.waiting);
+  metrics.gauge(name('waiting_spans'), 'Finished spans that are not sent yet.', () => counts.waiting);
   metrics.gauge(name('limit_waiting_spans'), 'Spans at which new ones are dropped.', () => counts.waitingMax);
-  metrics.total(name('sent_spans_total'), 'Spans that the collector has taken.', () => counts.sent);
-  metrics.total(name('failed_spans_total'), 'Spans that the collector did not take.', () => counts.failed);
+  metrics.total(name('sent_spans_total'), 'Spans that the collector has accepted.', () => counts.sent);
+  metrics.total(name('failed_spans_total'), 'Spans that the collector did not accept.', () => counts.failed);
   metrics.total(name('dropped_spans_total'), 'Spans dropped because too many waited.', () => counts.dropped);
 }

@@ -1,16 +1,16 @@
-/** What is kept of a verified token; the cache needs to know only whose it is. */
+/** An entry of a verified token; the cache uses only its identity. */
 interface Entry {
   /** By `identityOf`. */
   readonly identity: string;
 }
 
-/** The part of the cache that one identity may fill: 1 of so many. */
+/** One identity may fill 1/16 of the cache. */
 const identityShare = 16;
 
 /**
- * The verified tokens used most recently, at most `tokensMax`, and at most a sixteenth of that for one identity: a
- * bearer with thousands of tokens of one subject replaces their own and no other bearer's. A token that is not kept is
- * verified again at its next use, which is slower and nothing else.
+ * The most recently used verified tokens, at most `tokensMax`, and at most a sixteenth of that for one identity: a
+ * bearer with thousands of tokens of one subject evicts only their own. A token that is not cached is verified again at
+ * its next use.
  */
 export class VerifiedTokens<E extends Entry> {
   readonly #tokensMax: number;
@@ -41,7 +41,7 @@ export class VerifiedTokens<E extends Entry> {
     if (this.#entries.size >= this.#tokensMax) this.delete(first(this.#entries.keys()));
     this.#entries.set(token, entry);
     own.add(token);
-    // Deleting the only other token of the identity has taken its set away.
+    // The deletion of the only other token of the identity has removed its set.
     this.#byIdentity.set(entry.identity, own);
   }
 

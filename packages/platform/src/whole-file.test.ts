@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { createWholeFile, writeWholeFile } from './whole-file.ts';
 
-test('a reader of a file that is replaced reads the old one to its end, and only the owner may read it', async (t) => {
+test('a reader of a file that is replaced reads all of the old one, and only the owner may read it', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'whole-file-'));
   t.after(() => rm(dir, { recursive: true }));
   const path = join(dir, 'token');
@@ -19,7 +19,7 @@ test('a reader of a file that is replaced reads the old one to its end, and only
   assert.deepEqual(await readdir(dir), ['token']);
 });
 
-test('a file that is written several times at once is whole, with the text of one of them', async (t) => {
+test('a file that is written several times at once is complete, with the text of one of them', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'whole-file-'));
   t.after(() => rm(dir, { recursive: true }));
   const path = join(dir, 'token');
@@ -29,7 +29,7 @@ test('a file that is written several times at once is whole, with the text of on
   assert.deepEqual(await readdir(dir), ['token']);
 });
 
-test('a file that is there is not created again', async (t) => {
+test('a file that exists is not created again', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'whole-file-'));
   t.after(() => rm(dir, { recursive: true }));
   const path = join(dir, 'key');

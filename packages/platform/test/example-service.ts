@@ -1,4 +1,4 @@
-/** A service of nothing but the platform, as a main.ts has it, for run-service.itest.ts. */
+/** A service without parts of its own, like a main.ts, for run-service.itest.ts. */
 import process from 'node:process';
 import { z } from 'zod';
 import { createHealth } from '../src/health.ts';
@@ -33,7 +33,7 @@ await runService({
   },
 });
 
-// What the test asks for by a message: an error that nobody catches.
+// The test requests an uncaught error by a message.
 process.on('message', () => {
-  throw new RangeError('thrown where nobody catches');
+  throw new RangeError('uncaught');
 });

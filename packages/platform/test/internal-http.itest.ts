@@ -26,7 +26,7 @@ async function serving(
   return { clock, health, http, port, get };
 }
 
-test('/livez is 200 while the event loop turns and 503 when it has long been late', async (t) => {
+test('/livez is 200 while the event loop runs, and 503 when it lags for long', async (t) => {
   const { clock, get } = await serving(t);
   assert.equal((await get('/livez')).status, 200);
   clock.block(60_000);
@@ -59,12 +59,12 @@ test('/metrics is the page', async (t) => {
   assert.match(text, /tailrace_ingest_x_reports_total\{.*\} 3/);
 });
 
-test('/metrics is OpenMetrics for who prefers it, with the traces of slow observations', async (t) => {
+test('/metrics is OpenMetrics if that is preferred, with exemplars', async (t) => {
   const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
   const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
   metrics.histogram('tailrace_ingest_b_seconds', 'h', [1]).observe(7, `00-${trace}-00f067aa0ba902b7-01`);
   const { get } = await serving(t, metrics);
-  // As Prometheus 2 asks.
+  // The header of Prometheus 2.
   const accept =
     'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
   const { headers, text } = await get('/metrics', { headers: { accept } });
@@ -73,7 +73,7 @@ test('/metrics is OpenMetrics for who prefers it, with the traces of slow observ
   assert.doesNotMatch((await get('/metrics')).text, new RegExp(trace));
 });
 
-test('any other page is 404 with those there are, any other method 405', async (t) => {
+test('any other page is 404 with the list of pages, any other method 405', async (t) => {
   const { get } = await serving(t);
   const missing = await get('/nothing');
   assert.equal(missing.status, 404);
@@ -91,14 +91,14 @@ test('a page that fails is 500 without its reason, and the next one is served', 
   assert.equal((await get('/livez')).status, 200);
 });
 
-test('heads that never end do not keep a probe out: it is accepted and answered at once', async (t) => {
+test('incomplete heads do not lock out a probe: it is accepted and served at once', async (t) => {
   const { port, get } = await serving(t);
-  /** Half of the probes take so much, ms, and more. */
+  /** Returns the median duration of a probe, ms. */
   const probeMs = async () => {
     const times: number[] = [];
     for (let i = 0; i < 20; i++) {
       const startMs = performance.now();
-      // As a kubelet: on a connection of its own.
+      // Like a kubelet, on a connection of its own.
       assert.equal((await get('/livez', { headers: { connection: 'close' } })).status, 200);
       times.push(performance.now() - startMs);
     }
@@ -118,10 +118,10 @@ test('heads that never end do not keep a probe out: it is accepted and answered 
     socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n');
   }
   const ms = await probeMs();
-  assert.ok(ms < 5 * quietMs + 50, `half of the probes took ${ms} ms and more, and ${quietMs} ms before`);
+  assert.ok(ms < 5 * quietMs + 50, `the median of the probes was ${ms} ms, and ${quietMs} ms before`);
 });
 
-test('how near the connections of the internal port are to their limit is in the metrics', async (t) => {
+test('the connections of the internal port and their limit are in the metrics', async (t) => {
   const health = createHealth({ clock: createManualClock() });
   const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
   let port = 0;
@@ -139,7 +139,7 @@ test('how near the connections of the internal port are to their limit is in the
   assert.match(page, /^tailrace_ingest_evicted_internal_connections_total\{[^}]*\} 0$/m);
 });
 
-test('a head that does not come in its time ends its connection', async (t) => {
+test('a head that is not received in time closes its connection', async (t) => {
   const { port } = await serving(t);
   const socket = connect(port, '127.0.0.1');
   t.after(() => socket.destroy());
@@ -147,7 +147,7 @@ test('a head that does not come in its time ends its connection', async (t) => {
   assert.match(await text(socket), /^HTTP\/1\.1 408 /);
 });
 
-test('a port in use says so in one line with the setting to change', async (t) => {
+test('a port in use is an error in one line with the setting to change', async (t) => {
   const holder = createServer().listen(0, '127.0.0.1');
   await once(holder, 'listening');
   t.after(() => holder.close());
@@ -167,7 +167,7 @@ test('a port in use says so in one line with the setting to change', async (t) =
   await http.stop();
 });
 
-test('a host that is not of this machine says so', async () => {
+test('a host that is not of this machine is an error', async () => {
   const health = createHealth({ clock: createManualClock() });
   const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });
   const http = createInternalHttp({ host: '203.0.113.1', port: 0, health, metrics, logger: silentLogger });
@@ -177,7 +177,7 @@ test('a host that is not of this machine says so', async () => {
   });
 });
 
-test('stop cuts a connection that waits, and can be asked twice', async (t) => {
+test('stop closes an idle connection, and may be called twice', async (t) => {
   const { http, get } = await serving(t);
   await get('/livez');
   await http.stop();

@@ -6,13 +6,15 @@ interface Pending {
   readonly call: () => void;
 }
 
-/** A clock that stands until it is moved, for the tests of this package, which is below the testkit. */
+/** A clock that stands still until it is advanced, for the tests of this package, which the testkit imports. */
 export interface ManualClock extends Clock {
-  /** Moves time on, calling what falls due, each at its time. */
+  /** Advances the time and calls the due timers, each at its time. */
   advance(byMs: number): void;
-  /** Moves time on without calling anything: what a blocked event loop looks like. The next `advance` finds the timers overdue. */
+  /**
+   * Advances the time without calling timers, like a blocked event loop. The next `advance` calls the overdue timers.
+   */
   block(byMs: number): void;
-  /** Timers that still wait: 0 where nothing is left behind. */
+  /** The number of pending timers. */
   timers(): number;
 }
 
@@ -27,7 +29,7 @@ export function createManualClock(startMs = 1_700_000_000_000): ManualClock {
   }
 
   function fire(timer: Pending): void {
-    // Like Node's: an interval counts from the moment it was served, not from when it was due.
+    // As in Node.js, an interval restarts when it is called, not when it was due.
     if (timer.periodMs === undefined) pending.delete(timer);
     else timer.dueMs = passedMs + timer.periodMs;
     timer.call();

@@ -23,7 +23,7 @@ function started(t: TestContext, env: Record<string, string>, args: readonly str
   return child;
 }
 
-/** A running service, its port, and the lines it has written so far. */
+/** A running service, its URL, and the lines that it has written so far. */
 async function running(t: TestContext) {
   const child = started(t, { TAILRACE_INTERNAL_PORT: '0', TAILRACE_INTERNAL_HOST: '127.0.0.1' });
   const lines: Line[] = [];
@@ -37,14 +37,14 @@ async function running(t: TestContext) {
   return { child, lines, url: `http://127.0.0.1:${port}` };
 }
 
-/** Its exit code, once all it wrote has been read. */
+/** Resolves with its exit code, when all its output has been read. */
 async function exitCode(child: ChildProcess): Promise<number | null> {
   const [code] = await once(child, 'close');
   return code;
 }
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-  test(`a service is ready when it runs, and ${signal} ends it in order with 0`, async (t) => {
+  test(`a service is ready when it runs, and ${signal} stops it in order with 0`, async (t) => {
     const { child, lines, url } = await running(t);
     assert.equal((await fetch(`${url}/readyz`)).status, 200);
     assert.equal((await fetch(`${url}/livez`)).status, 200);
@@ -54,15 +54,15 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   });
 }
 
-test('an error that nobody catches is in the log, and the service ends in order with 1', async (t) => {
+test('an uncaught error is logged, and the service stops in order with 1', async (t) => {
   const { child, lines } = await running(t);
   child.send('throw');
   assert.equal(await exitCode(child), 1);
-  assert.ok(lines.some((line) => line.error?.message === 'thrown where nobody catches'));
+  assert.ok(lines.some((line) => line.error?.message === 'uncaught'));
   assert.equal(lines.at(-1)?.message, 'stopped');
 });
 
-test('a port in use ends the start with 1 and one line that names the setting', async (t) => {
+test('with a port in use the start fails with 1 and one line that names the setting', async (t) => {
   const holder = createServer().listen(0, '127.0.0.1');
   await once(holder, 'listening');
   t.after(() => holder.close());
@@ -78,11 +78,11 @@ test('a port in use ends the start with 1 and one line that names the setting', 
   assert.match(errors[0] ?? '', /example cannot start: port \d+ on 127\.0\.0\.1 is in use.*TAILRACE_INTERNAL_PORT/);
 });
 
-test('faulty settings end the start with 1 and all of them on standard error; --check-config shows the good ones', async (t) => {
-  const faulty = started(t, { TAILRACE_INTERNAL_PORT: 'x', TAILRACE_LOG_LEVL: 'info' });
-  const [faults, faultyCode] = await Promise.all([text(faulty.stderr!), exitCode(faulty)]);
-  assert.equal(faultyCode, 1);
-  assert.match(faults, /2 faults:[\s\S]*did you mean TAILRACE_LOG_LEVEL\?/);
+test('with invalid settings the start fails with 1 and all errors on standard error; --check-config prints valid ones', async (t) => {
+  const invalid = started(t, { TAILRACE_INTERNAL_PORT: 'x', TAILRACE_LOG_LEVL: 'info' });
+  const [errors, invalidCode] = await Promise.all([text(invalid.stderr!), exitCode(invalid)]);
+  assert.equal(invalidCode, 1);
+  assert.match(errors, /2 errors:[\s\S]*did you mean TAILRACE_LOG_LEVEL\?/);
 
   const checked = started(t, { TAILRACE_INTERNAL_PORT: '1234' }, ['--check-config']);
   const [listing, checkedCode] = await Promise.all([text(checked.stdout!), exitCode(checked)]);

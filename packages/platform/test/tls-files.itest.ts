@@ -18,12 +18,12 @@ after(() => dir.remove());
 
 const none = { ca: '', cert: '', key: '' };
 const paths = () => ({ ca: authority.caFile, cert: own.certFile, key: own.keyFile });
-const refused = (wrong: Partial<typeof none>, sentence: RegExp, nowMs = Date.now()) =>
+const refused = (wrong: Partial<typeof none>, pattern: RegExp, nowMs = Date.now()) =>
   assert.throws(
     () => tlsTextsFrom('kafka', { ...paths(), ...wrong }, nowMs),
     (error: Error & { code?: string }) => {
       assert.equal(error.code, 'invalid_config');
-      assert.match(error.message, sentence);
+      assert.match(error.message, pattern);
       assert.doesNotMatch(error.message, /\n|PRIVATE KEY-----.*[A-Za-z0-9]{30}/);
       return true;
     },
@@ -35,7 +35,7 @@ test('the texts of the files that are set', () => {
   assert.deepEqual(tlsTextsFrom('nats', none, Date.now()), { ca: undefined, cert: undefined, key: undefined });
 });
 
-test('a file that is not there, is a folder, or holds something else is named with its setting', async () => {
+test('a file that does not exist, is a folder, or has other content is named with its setting', async () => {
   const missing = join(dir.path, 'missing.pem');
   refused({ ca: missing }, /^kafkaTlsCaFile \(TAILRACE_KAFKA_TLS_CA_FILE\): ".*missing\.pem" does not exist; mount/);
   refused({ key: dir.path }, /^kafkaTlsKeyFile .* is a folder/);
@@ -46,18 +46,18 @@ test('a file that is not there, is a folder, or holds something else is named wi
   refused({ cert: empty }, /^kafkaTlsCertFile .* holds no certificate/);
 });
 
-test('a file that may not be read says so', async () => {
+test('a file without read permission is an error', async () => {
   const closed = join(dir.path, 'closed.pem');
   await copyFile(authority.caFile, closed);
   await chmod(closed, 0o000);
-  // root may read everything.
+  // root may read every file.
   if (process.getuid?.() === 0) assert.ok(tlsTextsFrom('kafka', { ...none, ca: closed }, Date.now()).ca);
   else refused({ ca: closed }, /^kafkaTlsCaFile .* may not be read by this user/);
 });
 
-test('a key of another certificate, and a certificate whose time is over or has not come', async () => {
+test('a key of another certificate, and a certificate that has expired or is not valid yet, are refused', async () => {
   const other = await authority.issue('other');
   refused({ key: other.keyFile }, /^kafkaTlsKeyFile .* key of another certificate than .*own\.crt\.pem/);
-  refused({}, /^kafkaTlsCertFile .* ended on .*; put a renewed one there/, Date.now() + 3 * 86_400_000);
-  refused({}, /^kafkaTlsCertFile .* begins on .*clock/, Date.now() - 3 * 86_400_000);
+  refused({}, /^kafkaTlsCertFile .* expired on .*; replace it with a renewed one/, Date.now() + 3 * 86_400_000);
+  refused({}, /^kafkaTlsCertFile .* is valid from .*clock/, Date.now() - 3 * 86_400_000);
 });

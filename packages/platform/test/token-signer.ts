@@ -3,7 +3,7 @@ import { createHmac, generateKeyPairSync, type JsonWebKey, type KeyObject, sign 
 /** The year 2100, in seconds. */
 export const farSeconds = 4_102_444_800;
 
-/** An issuer's key pair, which signs whatever it is told to, with headers that no honest library would write. */
+/** An issuer's key pair, which signs any claims, with headers that no library would write. */
 export interface TestKey {
   readonly algorithm: 'RS256' | 'ES256';
   readonly publicKey: KeyObject;
@@ -11,7 +11,7 @@ export interface TestKey {
   readonly pem: string;
   /** The public key as a member of a key set. */
   jwk(more?: object): JsonWebKey;
-  /** Of `{ alg }` and `{ sub: 'anna', exp }`, and what is said beyond. */
+  /** Returns a token with `{ alg }` and `{ sub: 'anna', exp }`, and with the given header and claims over them. */
   token(claims?: object, header?: object): string;
 }
 
@@ -35,7 +35,7 @@ export function createTestKey(kind: 'rsa' | 'ec', options: { bits?: number; curv
   };
 }
 
-/** A token of HS256, or of what its header says, by any bytes as the secret. */
+/** Returns a token of HS256, or of the algorithm in `header`, with any bytes as the secret. */
 export function secretToken(secret: string | Buffer, claims?: object, header?: object): string {
   const signed = signingInput({ alg: 'HS256', ...header }, claims);
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;

@@ -13,17 +13,17 @@ const bySecond = second.token({}, { kid: '2' });
 const one = keySetText(first.jwk({ kid: '1', use: 'sig' }));
 const two = keySetText(second.jwk({ kid: '2', use: 'sig' }));
 
-const answering =
+const responding =
   (text: string): RequestListener =>
   (_, res) =>
     void res.setHeader('content-type', 'application/json').end(text);
 
-/** An issuer on a port of its own, whose answer can be exchanged, and which can go away and come back. */
-async function issuer(t: TestContext, answer: RequestListener) {
-  const state = { answer, requests: 0 };
+/** An issuer on a port of its own, whose response can be changed, and which can stop and start again. */
+async function issuer(t: TestContext, respond: RequestListener) {
+  const state = { respond, requests: 0 };
   const listener: RequestListener = (req, res) => {
     state.requests++;
-    state.answer(req, res);
+    state.respond(req, res);
   };
   let server = createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -42,22 +42,22 @@ async function issuer(t: TestContext, answer: RequestListener) {
   return { state, stop, start, jwksUrl: `http://127.0.0.1:${port}/keys` };
 }
 
-test('an issuer rotates its key: the new one is found, the old one is let go', async (t) => {
-  const { state, jwksUrl } = await issuer(t, answering(one));
+test('an issuer rotates its key: the new one is fetched, the old one is withdrawn', async (t) => {
+  const { state, jwksUrl } = await issuer(t, responding(one));
   const clock = createManualClock();
   const verifier = createTokenVerifier({ keys: [{ jwksUrl }], clock });
   await verifier.verify(byFirst);
   await assert.rejects(verifier.verify(bySecond), { code: 'unauthorized' });
   assert.equal(state.requests, 1);
-  state.answer = answering(two);
+  state.respond = responding(two);
   clock.advance(30_000);
   assert.equal((await verifier.verify(bySecond)).subject, 'anna');
   await assert.rejects(verifier.verify(byFirst), { code: 'unauthorized', message: /names the key "1"/ });
   assert.equal(state.requests, 2);
 });
 
-test('an issuer that is away at the start is found when it is there, and may go again', async (t) => {
-  const { stop, start, jwksUrl } = await issuer(t, answering(one));
+test('keys of an issuer that is down at the start are fetched later, and stay in use if it is down again', async (t) => {
+  const { stop, start, jwksUrl } = await issuer(t, responding(one));
   await stop();
   const clock = createManualClock();
   const verifier = createTokenVerifier({ keys: [{ jwksUrl }], clock });
@@ -70,38 +70,38 @@ test('an issuer that is away at the start is found when it is there, and may go 
   assert.equal((await verifier.verify(first.token({ sub: 'ben' }, { kid: '1' }))).subject, 'ben');
 });
 
-test('an issuer that never ends its answer is left at the deadline', async (t) => {
-  const begun = Promise.withResolvers<void>();
-  const left = Promise.withResolvers<void>();
+test('a response of an issuer that is never complete is aborted at the deadline', async (t) => {
+  const started = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
   const { jwksUrl } = await issuer(t, (_, res) => {
     res.write('{"keys":[');
-    res.on('close', left.resolve);
-    begun.resolve();
+    res.on('close', closed.resolve);
+    started.resolve();
   });
   const clock = createManualClock();
   const verifier = createTokenVerifier({ keys: [{ jwksUrl }], clock });
   const verifying = assert.rejects(verifier.verify(byFirst), { code: 'unavailable' });
-  await begun.promise;
+  await started.promise;
   clock.advance(5_000);
-  await Promise.all([verifying, left.promise]);
+  await Promise.all([verifying, closed.promise]);
 });
 
-test('an issuer that floods is left at the bound', async (t) => {
-  const left = Promise.withResolvers<void>();
+test('a response of an issuer without end is aborted at the limit', async (t) => {
+  const closed = Promise.withResolvers<void>();
   const { jwksUrl } = await issuer(t, (_, res) => {
     const flood = () => {
       while (!res.destroyed && res.write(' '.repeat(65_536)));
     };
-    res.on('drain', flood).on('close', left.resolve);
+    res.on('drain', flood).on('close', closed.resolve);
     flood();
   });
   const verifier = createTokenVerifier({ keys: [{ jwksUrl }] });
   await assert.rejects(verifier.verify(byFirst), { code: 'unavailable' });
-  await left.promise;
+  await closed.promise;
 });
 
 test('a redirect is not followed', async (t) => {
-  const elsewhere = await issuer(t, answering(one));
+  const elsewhere = await issuer(t, responding(one));
   const { jwksUrl } = await issuer(t, (_, res) => void res.writeHead(302, { location: elsewhere.jwksUrl }).end());
   const verifier = createTokenVerifier({ keys: [{ jwksUrl }] });
   await assert.rejects(verifier.verify(byFirst), { code: 'unavailable' });

@@ -21,7 +21,7 @@ async function collector(t: TestContext, status = 200) {
 const tracingTo = (url: string, logger: Logger = silentLogger) =>
   createTracing({ service: 'ingest', node: 'n0', url, sampleRatio: 1, logger });
 
-test('a span arrives at the collector with its kind, attributes, links, parent, failure and process', async (t) => {
+test('a span is exported with its kind, attributes, links, parent, error and process', async (t) => {
   const { url, spans } = await collector(t);
   const tracing = await tracingTo(url);
   assert.equal(tracing.enabled, true);
@@ -55,7 +55,7 @@ test('a span arrives at the collector with its kind, attributes, links, parent, 
   assert.equal(resource['service.instance.id'], 'n0');
 });
 
-test('a line that is logged within a span names it, one outside names none', async (t) => {
+test('a line that is logged within a span has its IDs, one outside has none', async (t) => {
   const { url } = await collector(t);
   const tracing = await tracingTo(url);
   const lines: Record<string, unknown>[] = [];
@@ -84,13 +84,13 @@ test('a line that is logged within a span names it, one outside names none', asy
   assert.equal(lines[1]?.['partition'], 1);
 });
 
-test('a collector that refuses, or is not there, is told to the log, and stop comes to an end', async (t) => {
+test('a collector that refuses or does not exist is logged, and stop resolves', async (t) => {
   const { url } = await collector(t, 400);
   for (const address of [url, `http://127.0.0.1:${await freePort()}/v1/traces`]) {
-    const sentences: string[] = [];
-    const logger: Logger = { ...silentLogger, warn: (_, sentence) => void sentences.push(sentence) };
+    const messages: string[] = [];
+    const logger: Logger = { ...silentLogger, warn: (_, message) => void messages.push(message) };
     const tracing = await tracingTo(address, logger);
-    // More than wait for a collector: the rest is dropped, and nobody waits for it.
+    // More than can wait for a collector: the rest is dropped.
     for (let n = 0; n < 5_000; n++) tracing.span('flush').end();
     const { counts } = tracing;
     assert.ok(counts);
@@ -99,13 +99,13 @@ test('a collector that refuses, or is not there, is told to the log, and stop co
     assert.equal(counts.sent, 0);
     assert.equal(counts.failed, counts.waitingMax - counts.waiting);
     assert.ok(
-      sentences.some((sentence) => /check tracingUrl/.test(sentence)),
-      sentences.join(),
+      messages.some((message) => /check tracingUrl/.test(message)),
+      messages.join(),
     );
   }
 });
 
-test('what becomes of the spans is counted', async (t) => {
+test('waiting, sent and failed spans are counted', async (t) => {
   const { url } = await collector(t);
   const tracing = await tracingTo(url);
   const metrics = createMetrics({ service: 'ingest', node: 'n0', processMetrics: false });

@@ -13,44 +13,46 @@ import {
 } from './message-fields.ts';
 import { patternBytesMax } from './pattern.ts';
 
-/** First message of a connection that brought no token, or a fresh token for an old one. */
+/** The first message of a connection without a token in its handshake; later, a new token. */
 export interface Auth {
   readonly token: string;
 }
 
 export interface Subscribe {
-  /** The client's own name for the subscription, 1 to 64 bytes, unique on the connection. */
+  /** The client's name for the subscription, 1 to 64 bytes, unique on the connection. */
   readonly id: string;
-  /** Meant to be a pattern, and not checked to be one: what is wrong with it concerns the subscription, not the connection. */
+  /** A pattern, not yet validated: an invalid one fails the subscription, not the connection. */
   readonly channel: string;
-  /** Last values first. Default true. */
+  /** Whether last values come first. Default true. */
   readonly snapshot?: boolean;
-  /** A position token, not yet read: what came after it is wanted first, instead of last values. */
+  /** A position token, not yet parsed: reports after it come first, instead of last values. */
   readonly after?: string;
-  /** Epoch ms: what came from then on is replayed first, then joined to what comes now. Not with `after`. */
+  /** Epoch ms by ingest's clock: reports since then are replayed before live ones. Not with `after`. */
   readonly from?: number;
-  /** With `from`: 1 as fast as it happened. Absent: as fast as the client reads. */
+  /** With `from`: 1 replays in real time. Absent: as fast as the client reads. */
   readonly speed?: number;
-  /** Data frames a second at most. */
+  /** Data frames per second, at most. */
   readonly maxRate?: number;
   readonly deadband?: Deadband;
-  /** Only these readings. */
+  /** Selects readings with these tags. */
   readonly tags?: readonly string[];
-  /** Only readings that are other than the device's last ones, with key frames. */
+  /** Sends only readings that differ from the device's last ones, with key frames. */
   readonly delta?: boolean;
-  /** Milliseconds: instead of data, everything of the channel as of one moment, this often. */
+  /** Sends consistent cuts of the channel instead of data, at this interval, ms. */
   readonly align?: number;
 }
 
-/** A number is told only when it differs from the last one told by more than this; of both, the one that tells more often counts. */
+/**
+ * Sends a number only when it differs from the last one sent by more than this. Of both, the smaller threshold applies.
+ */
 export interface Deadband {
   /** In the reading's unit. */
   readonly absolute?: number;
-  /** Of the last one told. */
+  /** Of the last number sent. */
   readonly percent?: number;
 }
 
-/** Nothing more of the subscription until `resume`. */
+/** Stops delivery to the subscription until `resume`. */
 export interface Pause {
   readonly id: string;
 }
@@ -66,11 +68,11 @@ export interface Unsubscribe {
 }
 
 export interface Ping {
-  /** Any finite number; comes back in `pong`. */
+  /** Any finite number; `pong` returns it. */
   readonly t: number;
 }
 
-/** What a client sends: its kind is the one key. */
+/** A message of a client. Its only key is its kind. */
 export type ClientMessage =
   | { readonly auth: Auth }
   | { readonly subscribe: Subscribe }
@@ -80,20 +82,23 @@ export type ClientMessage =
   | { readonly resume: ResumeMessage };
 
 export const clientMessageLimits = {
-  /** More than any server can be set to take; what this one takes, 16 KiB unless set otherwise, is in its welcome. */
+  /** The largest limit that a server can be configured with. `welcome` has the server's own, 16 KiB by default. */
   messageBytesMax: 1024 * 1024,
   idBytesMax,
-  /** What proxies take in a header, where the token may stand instead. */
+  /** Proxies accept headers of this size, where the token may be instead. */
   tokenCharactersMax: 8192,
 } as const;
 
 export const clientMessageKinds = ['auth', 'subscribe', 'unsubscribe', 'ping', 'pause', 'resume'] as const;
 
-const rightKinds = `right is one of ${clientMessageKinds.join(', ')}, as in {"ping":{"t":1}}`;
+const expectedKinds = `one of ${clientMessageKinds.join(', ')}, as in {"ping":{"t":1}}`;
 
-/** From a text frame. Throws `too_large`, `invalid_message`, and `unauthorized` for a text that is too long or short to be a token. */
+/**
+ * Parses a text frame. Throws `too_large`, `invalid_message`, and `unauthorized` for a token that is empty or too
+ * long.
+ */
 export function clientMessageFromJson(text: string): ClientMessage {
-  const [kind, fields] = kindAndFields(jsonFrom(text, clientMessageLimits.messageBytesMax), rightKinds);
+  const [kind, fields] = kindAndFields(jsonFrom(text, clientMessageLimits.messageBytesMax), expectedKinds);
   return checkedClientMessage(kind, fields);
 }
 
@@ -101,7 +106,7 @@ export function clientMessageJson(message: ClientMessage): string {
   return JSON.stringify(message);
 }
 
-/** From the kind and what is under it. Throws as `clientMessageFromJson` does. */
+/** Validates the value of a kind. Throws as `clientMessageFromJson` does. */
 export function checkedClientMessage(kind: string, value: unknown): ClientMessage {
   switch (kind) {
     case 'auth':
@@ -124,11 +129,11 @@ export function checkedClientMessage(kind: string, value: unknown): ClientMessag
 function checkedAuth(value: unknown): Auth {
   const { token } = allowedFieldsOf(value, 'auth', ['token']);
   const max = clientMessageLimits.tokenCharactersMax;
-  const right = `right is a token of 1 to ${max} characters`;
-  if (typeof token !== 'string') throw invalidMessage(`auth.token is ${shown(token)}; ${right}`);
+  const expected = `auth.token: expected a token of 1 to ${max} characters`;
+    if (typeof token !== 'string') throw invalidMessage(`${expected}, got ${shown(token)}`);
   if (token.length > 0 && token.length <= max) return { token };
-  // Never the token itself: the message may be logged.
-  throw new TailraceError('unauthorized', `auth.token is a text of ${token.length} characters; ${right}`);
+  // Without the token: the message may be logged.
+    throw new TailraceError('unauthorized', `${expected}, got ${token.length} characters`);
 }
 
 function checkedResume(value: unknown): ResumeMessage {
@@ -151,13 +156,15 @@ const subscribeKeys: readonly (keyof Subscribe)[] = [
   'align',
 ];
 
-/** Types only: whether a number makes sense concerns the subscription, not the connection. */
+/** Validates types only: a number out of range fails the subscription, not the connection. */
 function checkedSubscribe(value: unknown): Subscribe {
   const fields = allowedFieldsOf(value, 'subscribe', subscribeKeys);
   const id = idOf(fields, 'subscribe');
   const { channel, snapshot, after, delta, deadband, tags } = fields;
   if (typeof channel !== 'string' || channel.length > patternBytesMax || !channel.isWellFormed()) {
-    throw invalidMessage(`subscribe.channel is ${shown(channel)}; right is a text of at most ${patternBytesMax} bytes`);
+    throw invalidMessage(
+          `subscribe.channel: expected a text of at most ${patternBytesMax} bytes, got ${shown(channel)}`,
+        );
   }
   const numbers: { from?: number; speed?: number; maxRate?: number; align?: number } = {};
   for (const key of ['from', 'speed', 'maxRate', 'align'] as const)
@@ -184,5 +191,5 @@ function checkedDeadband(value: unknown): Deadband {
 
 function checkedTags(value: unknown): readonly string[] {
   if (Array.isArray(value) && value.every((tag) => typeof tag === 'string' && tag.isWellFormed())) return value;
-  throw invalidMessage(`subscribe.tags is ${shown(value)}; right is an array of texts`);
+  throw invalidMessage(`subscribe.tags: expected an array of texts, got ${shown(value)}`);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyJson, mutated, mutatedBytes, nearPattern, seeded } from '../test/arbitraries.ts';
-import { faultOf, resultOrFault } from '../test/faults.ts';
+import { errorOf, resultOrError } from '../test/errors.ts';
 import {
   type ClientMessage,
   clientMessageBytes,
@@ -37,7 +37,7 @@ const subscribe = optional(
 ) as fc.Arbitrary<Subscribe>;
 const message: fc.Arbitrary<ClientMessage> = fc.oneof(
   id.map((token) => ({ auth: { token } })),
-  subscribe.map((wish) => ({ subscribe: wish })),
+  subscribe.map((fields) => ({ subscribe: fields })),
   id.map((name) => ({ pause: { id: name } })),
   id.map((name) => ({ resume: { id: name } })),
   fc.tuple(id, finite).map(([name, speed]) => ({ resume: { id: name, speed } })),
@@ -45,7 +45,7 @@ const message: fc.Arbitrary<ClientMessage> = fc.oneof(
   fc.double({ noNaN: true, noDefaultInfinity: true }).map((t) => ({ ping: { t: t + 0 } })),
 );
 
-test('a message survives the way through JSON and through Protobuf', () => {
+test('a message survives a round trip through JSON and through Protobuf', () => {
   fc.assert(
     fc.property(message, (sent) => {
       assert.deepEqual(clientMessageFromJson(clientMessageJson(sent)), sent);
@@ -55,62 +55,68 @@ test('a message survives the way through JSON and through Protobuf', () => {
   );
 });
 
-test('whether a snapshot is wanted is known to be unsaid, in both encodings', () => {
-  const unsaid: ClientMessage = { subscribe: { id: 'a', channel: 'p.>' } };
+test('an absent `snapshot` differs from false, in both encodings', () => {
+  const absent: ClientMessage = { subscribe: { id: 'a', channel: 'p.>' } };
   const refused: ClientMessage = { subscribe: { id: 'a', channel: 'p.>', snapshot: false } };
-  assert.deepEqual(clientMessageFromBytes(clientMessageBytes(unsaid)), unsaid);
+  assert.deepEqual(clientMessageFromBytes(clientMessageBytes(absent)), absent);
   assert.deepEqual(clientMessageFromBytes(clientMessageBytes(refused)), refused);
-  assert.deepEqual(clientMessageFromJson('{"subscribe":{"id":"a","channel":"p.>","snapshot":null}}'), unsaid);
+  assert.deepEqual(clientMessageFromJson('{"subscribe":{"id":"a","channel":"p.>","snapshot":null}}'), absent);
 });
 
-test('every fault of a message is said with the value and what would be right', () => {
-  const faults: readonly (readonly [string, RegExp])[] = [
-    ['', /"" is not JSON; right is one message as a JSON object/],
-    ['{"ping":', /is not JSON/],
-    ['[]', /the message is \[\]; right is one of auth, subscribe, unsubscribe, ping/],
-    ['null', /the message is null/],
-    ['{}', /the message is empty; right is one of auth/],
-    ['{"foo":{}}', /"foo" is no message; right is one of auth, subscribe, unsubscribe, ping/],
-    ['{"__proto__":{}}', /"__proto__" is no message/],
-    ['{"constructor":{}}', /"constructor" is no message/],
-    ['{"ping":{"t":1},"auth":{"token":"x"}}', /has 2 keys, \["ping","auth"\]/],
-    ['{"ping":7}', /ping is 7; right is an object with t/],
-    ['{"ping":{"t":"1"}}', /ping\.t is "1"; right is a finite number/],
-    ['{"ping":{"t":1e999}}', /ping\.t is Infinity/],
-    ['{"ping":{}}', /ping\.t is undefined/],
-    ['{"ping":{"t":1,"x":2}}', /ping has the unknown field "x"; right is t/],
-    ['{"auth":{}}', /auth\.token is undefined; right is a token of 1 to 8192 characters/],
-    ['{"subscribe":{"channel":"a"}}', /subscribe\.id is undefined; right is a text of 1 to 64 bytes/],
-    ['{"subscribe":{"id":"","channel":"a"}}', /subscribe\.id is ""/],
-    [`{"subscribe":{"id":"${'é'.repeat(33)}","channel":"a"}}`, /subscribe\.id is "éé/],
-    ['{"subscribe":{"id":"a","channel":"a","snapshot":1}}', /subscribe\.snapshot is 1; right is true or false/],
+test('every error of a message has what was expected and the value', () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['', /^message: expected a JSON object, as in \{"ping":\{"t":1\}\}, got ""$/],
+    ['{"ping":', /^message: expected a JSON object, as in \{"ping":\{"t":1\}\}, got "\{\\"ping\\":"$/],
+    ['[]', /^message: expected one of auth, subscribe, unsubscribe, ping, .*, got \[\]$/],
+    ['null', /^message: expected one of auth, .*, got null$/],
+    ['{}', /^message: expected one of auth, .*, got \{\}$/],
+    ['{"foo":{}}', /^message: expected one of auth, subscribe, unsubscribe, ping, .*, got "foo"$/],
+    ['{"__proto__":{}}', /^message: expected one of auth, .*, got "__proto__"$/],
+    ['{"constructor":{}}', /^message: expected one of auth, .*, got "constructor"$/],
+    ['{"ping":{"t":1},"auth":{"token":"x"}}', /^message: expected one of auth, .*, got 2 keys, \["ping","auth"\]$/],
+    ['{"ping":7}', /^ping: expected an object with t, got 7$/],
+    ['{"ping":{"t":"1"}}', /^ping\.t: expected a finite number, got "1"$/],
+    ['{"ping":{"t":1e999}}', /^ping\.t: expected a finite number, got Infinity$/],
+    ['{"ping":{}}', /^ping\.t: expected a finite number, got undefined$/],
+    ['{"ping":{"t":1,"x":2}}', /^ping: expected the fields t, got the unknown field "x"$/],
+    ['{"auth":{}}', /^auth\.token: expected a token of 1 to 8192 characters, got undefined$/],
+    ['{"subscribe":{"channel":"a"}}', /^subscribe\.id: expected a text of 1 to 64 bytes .*, got undefined$/],
+    ['{"subscribe":{"id":"","channel":"a"}}', /^subscribe\.id: .*, got ""$/],
+    [`{"subscribe":{"id":"${'é'.repeat(33)}","channel":"a"}}`, /^subscribe\.id: .*, got "éé/],
+    [
+      '{"subscribe":{"id":"a","channel":"a","snapshot":1}}',
+      /^subscribe\.snapshot: expected true or false, got 1$/,
+    ],
     [
       '{"subscribe":{"id":"a","channel":"a","__proto__":{}}}',
-      /subscribe has the unknown field "__proto__"; right is id, channel, snapshot/,
+      /^subscribe: expected the fields id, channel, snapshot, .*, got the unknown field "__proto__"$/,
     ],
-    ['{"subscribe":{"id":"a"}}', /subscribe\.channel is undefined; right is a text of at most 202 bytes/],
-    ['{"subscribe":{"id":"a","channel":7}}', /subscribe\.channel is 7/],
-    [`{"subscribe":{"id":"a","channel":"${'x'.repeat(203)}"}}`, /subscribe\.channel is "xx/],
-    ['{"subscribe":{"id":"a","channel":"\\ud800"}}', /subscribe\.channel is "\\ud800"/],
-    ['{"unsubscribe":{"id":7}}', /unsubscribe\.id is 7/],
-    ['{"pause":{}}', /pause\.id is undefined/],
-    ['{"resume":{"id":"a","speed":"fast"}}', /resume\.speed is "fast"; right is a finite number/],
-    ['{"subscribe":{"id":"a","channel":"a","from":"now"}}', /subscribe\.from is "now"; right is a finite number/],
-    ['{"subscribe":{"id":"a","channel":"a","maxRate":1e999}}', /subscribe\.maxRate is Infinity/],
+    ['{"subscribe":{"id":"a"}}', /^subscribe\.channel: expected a text of at most 202 bytes, got undefined$/],
+        ['{"subscribe":{"id":"a","channel":7}}', /^subscribe\.channel: .*, got 7$/],
+        [`{"subscribe":{"id":"a","channel":"${'x'.repeat(203)}"}}`, /^subscribe\.channel: .*, got "xx/],
+        ['{"subscribe":{"id":"a","channel":"\\ud800"}}', /^subscribe\.channel: .*, got "\\ud800"$/],
+        ['{"unsubscribe":{"id":7}}', /^unsubscribe\.id: .*, got 7$/],
+        ['{"pause":{}}', /^pause\.id: .*, got undefined$/],
+        ['{"resume":{"id":"a","speed":"fast"}}', /^resume\.speed: expected a finite number, got "fast"$/],
+        ['{"subscribe":{"id":"a","channel":"a","from":"now"}}', /^subscribe\.from: expected a finite number, got "now"$/],
+        ['{"subscribe":{"id":"a","channel":"a","maxRate":1e999}}', /^subscribe\.maxRate: .*, got Infinity$/],
     [
       '{"subscribe":{"id":"a","channel":"a","deadband":5}}',
-      /subscribe\.deadband is 5; right is an object with absolute/,
+      /^subscribe\.deadband: expected an object with absolute, percent, got 5$/,
     ],
-    ['{"subscribe":{"id":"a","channel":"a","deadband":{"abs":5}}}', /unknown field "abs"; right is absolute, percent/],
-    ['{"subscribe":{"id":"a","channel":"a","tags":"t"}}', /subscribe\.tags is "t"; right is an array of texts/],
-    ['{"subscribe":{"id":"a","channel":"a","tags":[1]}}', /subscribe\.tags is \[1\]/],
+    [
+          '{"subscribe":{"id":"a","channel":"a","deadband":{"abs":5}}}',
+          /^subscribe\.deadband: expected the fields absolute, percent, got the unknown field "abs"$/,
+        ],
+        ['{"subscribe":{"id":"a","channel":"a","tags":"t"}}', /^subscribe\.tags: expected an array of texts, got "t"$/],
+        ['{"subscribe":{"id":"a","channel":"a","tags":[1]}}', /^subscribe\.tags: .*, got \[1\]$/],
   ];
-  for (const [text, expected] of faults) {
-    assert.match(faultOf(() => clientMessageFromJson(text), 'invalid_message').message, expected);
+  for (const [text, expected] of cases) {
+    assert.match(errorOf(() => clientMessageFromJson(text), 'invalid_message').message, expected);
   }
 });
 
-test('a channel that is no pattern is left to whoever can say which subscription it concerns', () => {
+test('a channel that is not a pattern is not an error of the message', () => {
   for (const channel of ['a b', '', '..', 'x'.repeat(202)]) {
     const sent = { subscribe: { id: 'a', channel } };
     assert.deepEqual(clientMessageFromJson(JSON.stringify(sent)), sent);
@@ -118,52 +124,49 @@ test('a channel that is no pattern is left to whoever can say which subscription
   }
 });
 
-test('a text that is too long or too short for a token is a token that does not hold', () => {
+test('an empty or too long token is unauthorized', () => {
   for (const length of [0, 8193]) {
     const text = JSON.stringify({ auth: { token: 'x'.repeat(length) } });
-    const fault = faultOf(() => clientMessageFromJson(text), 'unauthorized');
-    assert.equal(
-      fault.message,
-      `auth.token is a text of ${length} characters; right is a token of 1 to 8192 characters`,
-    );
+    const error = errorOf(() => clientMessageFromJson(text), 'unauthorized');
+        assert.equal(error.message, `auth.token: expected a token of 1 to 8192 characters, got ${length} characters`);
   }
 });
 
-test('a token never stands in an error message', () => {
+test('an error message never has the token', () => {
   const secret = 'secret'.repeat(2000);
   assert.doesNotMatch(
-    faultOf(() => clientMessageFromJson(clientMessageJson({ auth: { token: secret } })), 'unauthorized').message,
+    errorOf(() => clientMessageFromJson(clientMessageJson({ auth: { token: secret } })), 'unauthorized').message,
     /secret/,
   );
 });
 
-test('what is too large is refused before it is parsed', () => {
-  faultOf(() => clientMessageFromJson('['.repeat(1_048_577)), 'too_large');
-  faultOf(() => clientMessageFromBytes(new Uint8Array(1_048_577)), 'too_large');
+test('a message that is too large is rejected before it is parsed', () => {
+  errorOf(() => clientMessageFromJson('['.repeat(1_048_577)), 'too_large');
+  errorOf(() => clientMessageFromBytes(new Uint8Array(1_048_577)), 'too_large');
 });
 
-test('Protobuf that is no message, or one of a later version, is said to be', () => {
+test('invalid Protobuf, and a message of a later version, are invalid messages', () => {
   assert.match(
-    faultOf(() => clientMessageFromBytes(new Uint8Array()), 'invalid_message').message,
-    /right is one of auth/,
+    errorOf(() => clientMessageFromBytes(new Uint8Array()), 'invalid_message').message,
+    /^message: expected one of auth, .*, got none of them$/,
   );
   assert.match(
-    faultOf(() => clientMessageFromBytes(Uint8Array.of(0x7a, 0)), 'invalid_message').message,
-    /none of those known/,
+    errorOf(() => clientMessageFromBytes(Uint8Array.of(0x7a, 0)), 'invalid_message').message,
+    /^message: expected one of auth, .*, got none of them$/,
   );
   assert.match(
-    faultOf(() => clientMessageFromBytes(Uint8Array.of(0x0a, 9)), 'invalid_message').message,
-    /not a Protobuf ClientMessage/,
+    errorOf(() => clientMessageFromBytes(Uint8Array.of(0x0a, 9)), 'invalid_message').message,
+    /^message: expected one Protobuf ClientMessage in a binary frame, got 2 invalid bytes$/,
   );
   const { ClientMessage: generated } = tailrace.v1;
-  faultOf(() => clientMessageFromBytes(generated.encode({ ping: { t: Number.NaN } }).finish()), 'invalid_message');
-  faultOf(
+  errorOf(() => clientMessageFromBytes(generated.encode({ ping: { t: Number.NaN } }).finish()), 'invalid_message');
+  errorOf(
     () => clientMessageFromBytes(generated.encode({ subscribe: { id: '', channel: '' } }).finish()),
     'invalid_message',
   );
 });
 
-test('garbage and mutated messages never crash, and what passes is a message', () => {
+test('garbage and mutated messages never crash, and the result is a message', () => {
   const text = fc.oneof(
     fc.string(),
     anyJson.map((value) => JSON.stringify(value) ?? ''),
@@ -173,7 +176,7 @@ test('garbage and mutated messages never crash, and what passes is a message', (
   const codes = ['invalid_message', 'unauthorized', 'too_large'] as const;
   fc.assert(
     fc.property(text, (sent) => {
-      const read = resultOrFault(() => clientMessageFromJson(sent), ...codes);
+      const read = resultOrError(() => clientMessageFromJson(sent), ...codes);
       if (read !== undefined) assert.deepEqual(clientMessageFromBytes(clientMessageBytes(read)), read);
     }),
     { ...seeded, numRuns: 1000 },
@@ -184,7 +187,7 @@ test('garbage and mutated messages never crash, and what passes is a message', (
   );
   fc.assert(
     fc.property(bytes, (sent) => {
-      resultOrFault(() => clientMessageFromBytes(sent), ...codes);
+      resultOrError(() => clientMessageFromBytes(sent), ...codes);
     }),
     { ...seeded, numRuns: 1000 },
   );

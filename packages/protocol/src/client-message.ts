@@ -7,7 +7,7 @@ import {
 import { tailrace } from './generated/tailrace.js';
 import { assertSize, invalidMessage } from './message-fields.ts';
 
-// Apart from the JSON, so that a browser that speaks JSON loads no Protobuf.
+// Apart from the JSON form, so that a browser that uses JSON loads no Protobuf.
 export {
   type Auth,
   type ClientMessage,
@@ -23,7 +23,7 @@ export {
   type Unsubscribe,
 } from './client-message-json.ts';
 
-/** From a binary frame. Throws as `clientMessageFromJson` does. Fields and kinds unknown here are skipped, as Protobuf has it. */
+/** Parses a binary frame. Throws as `clientMessageFromJson` does. Skips unknown fields, as proto3 does. */
 export function clientMessageFromBytes(bytes: Uint8Array): ClientMessage {
   assertSize(bytes.length, clientMessageLimits.messageBytesMax);
   let message: tailrace.v1.ClientMessage;
@@ -31,14 +31,14 @@ export function clientMessageFromBytes(bytes: Uint8Array): ClientMessage {
     message = tailrace.v1.ClientMessage.decode(bytes);
   } catch (cause) {
     throw invalidMessage(
-      `${bytes.length} bytes are not a Protobuf ClientMessage; right is one message a binary frame`,
+      `message: expected one Protobuf ClientMessage in a binary frame, got ${bytes.length} invalid bytes`,
       cause,
     );
   }
   const { auth, subscribe, unsubscribe, ping, pause, resume } = message;
   if (auth) return checkedClientMessage('auth', { token: auth.token });
   if (subscribe) {
-    // An absent optional field is null in what protobufjs decodes, and null is absent here.
+    // protobufjs decodes an absent optional field as null, which counts as absent here.
     const { id, channel, snapshot, after, from, speed, maxRate, deadband, tags, delta, align } = subscribe;
     return checkedClientMessage('subscribe', {
       ...{ id, channel, snapshot, from, speed, maxRate, delta, align },
@@ -51,10 +51,10 @@ export function clientMessageFromBytes(bytes: Uint8Array): ClientMessage {
   if (ping) return checkedClientMessage('ping', { t: ping.t });
   if (pause) return checkedClientMessage('pause', { id: pause.id });
   if (resume) return checkedClientMessage('resume', { id: resume.id, speed: resume.speed });
-  throw invalidMessage(`the message is none of those known here; right is one of ${clientMessageKinds.join(', ')}`);
+  throw invalidMessage(`message: expected one of ${clientMessageKinds.join(', ')}, got none of them`);
 }
 
-/** The generated types know no arrays that are only to be read. */
+/** The generated types have no readonly arrays. */
 type Encodable = Parameters<typeof tailrace.v1.ClientMessage.encode>[0];
 
 export function clientMessageBytes(message: ClientMessage): Uint8Array {

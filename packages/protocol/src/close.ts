@@ -1,15 +1,18 @@
 /** Why a server closes a stream. */
 export interface CloseCode {
   readonly code: number;
-  /** Goes into the close frame. Under 123 bytes (RFC 6455 section 5.5). */
+  /** Sent in the close frame. At most 123 bytes (RFC 6455 section 5.5). */
   readonly reason: string;
 }
 
-/** The closed list. 40xx: come back. 44xx: do not, until something changes. 1012 and 1013 are the WebSocket registry's "service restart" and "try again later". */
+/**
+ * All close codes of the protocol. 40xx: reconnect. 44xx: do not reconnect until something changes. 1012 and 1013 are
+ * the WebSocket registry's "service restart" and "try again later".
+ */
 export const closeCodes = {
   restarting: { code: 1012, reason: 'the server restarts; come back' },
   tryAgain: { code: 1013, reason: 'not now; come back' },
-  heartbeatTimeout: { code: 4001, reason: 'nothing was heard of you; come back' },
+  heartbeatTimeout: { code: 4001, reason: 'no message was received in time; come back' },
   tooSlow: { code: 4002, reason: 'you read too slowly; come back' },
   moved: { code: 4003, reason: 'the channel is served elsewhere now; come back' },
   protocolError: { code: 4400, reason: 'a message was not understood' },
@@ -23,19 +26,19 @@ export const closeCodes = {
 
 export type CloseName = keyof typeof closeCodes;
 
-/** Codes of RFC 6455 that blame the client, or that it sent itself: the same again would end the same. */
+/** Codes of RFC 6455 for errors of the client, or sent by the client: a reconnect would fail in the same way. */
 const finalCodes: ReadonlySet<number> = new Set([1000, 1002, 1003, 1007, 1008, 1009, 1010]);
 
-/** The name of one of our codes; undefined for others. */
+/** Returns the name of a code of `closeCodes`; undefined for others. */
 export function closeNameOf(code: number): CloseName | undefined {
   const names = Object.keys(closeCodes) as CloseName[];
   return names.find((name) => closeCodes[name].code === code);
 }
 
 /**
- * Whether a client comes back by itself, with backoff, after a close with this code, ours or not: codes of this and of
- * later versions go by their hundred, and what the network or a proxy did (1001, 1006, 1011 to 1014 …) is worth another
- * try.
+ * Returns whether a client reconnects by itself, with backoff, after a close with this code. Codes of this protocol, of
+ * later versions too, go by their hundred. After codes of the network or a proxy (1001, 1006, 1011 to 1014 …) a client
+ * reconnects.
  */
 export function mayReconnect(code: number): boolean {
   return code >= 4000 ? code < 4400 || code >= 4500 : !finalCodes.has(code);

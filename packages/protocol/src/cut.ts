@@ -1,4 +1,4 @@
-import { type Cut, cutOf } from './cutjson.ts';
+import { type Cut, cutOf } from './cut-json.ts';
 import { tailrace } from './generated/tailrace.js';
 import { invalidMessage } from './message-fields.ts';
 import type { Delivery } from './report.ts';
@@ -7,16 +7,16 @@ import { bytesOf } from './slab.ts';
 import { WireReader } from './wire-reader.ts';
 import { varintBytes, writeVarint } from './wire-writer.ts';
 
-export { type Cut, cutFrameJson, cutFrom, cutJson } from './cutjson.ts';
+export { type Cut, cutFrameJson, cutFrom, cutJson } from './cut-json.ts';
 
-/** Tag of ServerMessage.cut, and of Cut.reports. */
+/** Tags of ServerMessage.cut and of Cut.reports. */
 const cutTag = (16 << 3) | 2;
 const reportsTag = 0x1a;
 
-/** A `cut` message as a Protobuf ServerMessage around bytes of `deliveryBytes`. */
+/** Encodes a `cut` message as a Protobuf ServerMessage around bytes of `deliveryBytes`. */
 export function cutFrameBytes(cut: Omit<Cut, 'reports'>, deliveries: readonly Uint8Array[]): Uint8Array {
   const { view, at, late = [], missing = [], page = 0, more = false } = cut;
-  // Fields of a message may be written in any order: the rest of the cut first, then the reports as they are.
+  // Protobuf allows any order of fields: the rest of the cut first, then the encoded reports.
   const head = tailrace.v1.Cut.encode({ view, at, late: [...late], missing: [...missing], page, more }).finish();
   let length = head.length;
   for (const delivery of deliveries) length += 1 + varintBytes(delivery.length) + delivery.length;
@@ -40,7 +40,7 @@ export function cutBytes(cut: Cut): Uint8Array {
   return cutFrameBytes(cut, deliveries);
 }
 
-/** The `cut` of a ServerMessage that is nothing else; undefined for any other. Throws as `cutFrom`. */
+/** Decodes the `cut` of a ServerMessage that has only a cut; undefined for others. Throws as `cutFrom` does. */
 export function cutFromBytes(bytes: Uint8Array): Cut | undefined {
   if (bytes[0] !== (cutTag & 127) + 128 || bytes[1] !== cutTag >> 7) return undefined;
   const reader = new WireReader(bytes, 'invalid_message');
@@ -66,7 +66,7 @@ export function cutFromBytes(bytes: Uint8Array): Cut | undefined {
     else if (tag === 0x38) more = reader.varint() !== 0;
     else reader.skip(tag & 7);
   }
-  if (view > 0xffffffff) throw invalidMessage(`cut.view is ${view}; right is below 2^32`);
+  if (view > 0xffffffff) throw invalidMessage(`cut.view: expected an integer below 2^32, got ${view}`);
   return cutOf(view, at, reports, late, missing, page, more);
 }
 

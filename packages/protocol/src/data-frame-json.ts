@@ -3,42 +3,42 @@ import type { Skipped } from './skipped.ts';
 
 /** Deliveries to the clients of one view. */
 export interface Data {
-  /** The number that `subscribed` gave. */
+  /** The number of the view from `subscribed`. */
   readonly view: number;
   readonly reports: readonly Delivery[];
-  /** Last values, not news. Absent: false. */
+  /** Whether the reports are last values. Absent: false. */
   readonly snapshot?: boolean;
-  /** The last frame of a snapshot. Absent: false. */
+  /** Whether this is the last frame of a snapshot. Absent: false. */
   readonly snapshotComplete?: boolean;
-  /** Of the past: asked for by `from`, or missed. Absent: false. */
+  /** Whether the reports are history: requested by `from`, or the backlog of a pause or disconnect. Absent: false. */
   readonly replay?: boolean;
-  /** What is not among the reports although it came. Absent: nothing. */
+  /** Reports that were left out. Absent: none. */
   readonly skipped?: readonly Skipped[];
 }
 
-/** What a frame says beside its view and reports. */
+/** Fields of a frame beside its view and reports. */
 export type FrameFlags = Pick<Data, 'snapshot' | 'snapshotComplete' | 'replay' | 'skipped'>;
 
-/** Of most frames: nothing. */
+/** The flags of most frames. */
 export const noFlags: FrameFlags = /* @__PURE__ */ Object.freeze({});
 
-/** A `data` message in JSON around texts of `deliveryJson`. */
-export function dataFrameJson(view: number, deliveryJsonTexts: readonly string[], marks: FrameFlags): string {
-  const { snapshot, snapshotComplete, replay, skipped } = marks;
+/** Encodes a `data` message as JSON around texts of `deliveryJson`. */
+export function dataFrameJson(view: number, deliveryJsonTexts: readonly string[], flags: FrameFlags): string {
+  const { snapshot, snapshotComplete, replay, skipped } = flags;
   const complete = snapshotComplete === true ? ',"snapshotComplete":true' : '';
-  const flags = `${snapshot === true ? ',"snapshot":true' : ''}${complete}${replay === true ? ',"replay":true' : ''}`;
-  const left = skipped === undefined || skipped.length === 0 ? '' : `,"skipped":${JSON.stringify(skipped)}`;
-  return `{"data":{"view":${view}${flags}${left},"reports":[${deliveryJsonTexts.join(',')}]}}`;
+  const flagsText = `${snapshot === true ? ',"snapshot":true' : ''}${complete}${replay === true ? ',"replay":true' : ''}`;
+  const skippedText = skipped === undefined || skipped.length === 0 ? '' : `,"skipped":${JSON.stringify(skipped)}`;
+  return `{"data":{"view":${view}${flagsText}${skippedText},"reports":[${deliveryJsonTexts.join(',')}]}}`;
 }
 
-/** Without what says nothing. */
+/** Returns the data without default values. */
 export function dataOf(
   view: number,
   reports: readonly Delivery[],
-  marks: { readonly [K in keyof FrameFlags]: FrameFlags[K] | undefined },
+  flags: { readonly [K in keyof FrameFlags]: FrameFlags[K] | undefined },
 ): Data {
-  const { snapshot, snapshotComplete, replay, skipped } = marks;
-  // Most frames say nothing more.
+  const { snapshot, snapshotComplete, replay, skipped } = flags;
+  // The usual case.
   if (!snapshot && !snapshotComplete && !replay && skipped === undefined) return { view, reports };
   return {
     view,

@@ -10,7 +10,7 @@ import { varintBytes, writeVarint } from './wire-writer.ts';
 
 export { type Data, dataFrameJson, dataOf, type FrameFlags, noFlags } from './data-frame-json.ts';
 
-/** Tags of ServerMessage.data, and of Data's fields. */
+/** Tags of ServerMessage.data and of Data's fields. */
 const dataTag = 0x1a;
 const tags = {
   view: 0x08,
@@ -21,10 +21,10 @@ const tags = {
   snapshotComplete: 0x30,
 } as const;
 
-/** A `data` message as a Protobuf ServerMessage around bytes of `deliveryBytes`: nothing is encoded again, one allocation. */
-export function dataFrameBytes(view: number, deliveries: readonly Uint8Array[], marks: FrameFlags): Uint8Array {
-  const { snapshot, snapshotComplete, replay } = marks;
-  const skipped = marks.skipped === undefined ? none : marks.skipped.map(skippedBytes);
+/** Encodes a `data` message as a Protobuf ServerMessage around bytes of `deliveryBytes`, with one allocation. */
+export function dataFrameBytes(view: number, deliveries: readonly Uint8Array[], flags: FrameFlags): Uint8Array {
+  const { snapshot, snapshotComplete, replay } = flags;
+  const skipped = flags.skipped === undefined ? none : flags.skipped.map(skippedBytes);
   let dataLength = (view === 0 ? 0 : 1 + varintBytes(view)) + (snapshot ? 2 : 0);
   dataLength += (snapshotComplete ? 2 : 0) + (replay ? 2 : 0);
   dataLength += lengthOf(deliveries) + lengthOf(skipped);
@@ -58,7 +58,7 @@ function skippedBytes(skipped: Skipped): Uint8Array {
   return tailrace.v1.Skipped.encode(skipped as Parameters<typeof tailrace.v1.Skipped.encode>[0]).finish();
 }
 
-/** Of length-delimited fields with one-byte tags. */
+/** Returns the bytes of length-delimited fields with one-byte tags. */
 function lengthOf(parts: readonly Uint8Array[]): number {
   let sum = 0;
   for (let index = 0; index < parts.length; index++) {
@@ -80,13 +80,16 @@ function writeAll(bytes: Uint8Array, start: number, tag: number, parts: readonly
   return at;
 }
 
-/** The `data` of a ServerMessage that is nothing else; undefined for any other. Throws `invalid_message`, and what `decodeDelivery` throws. */
+/**
+ * Decodes the `data` of a ServerMessage that has only data; undefined for others. Throws `invalid_message`, and what
+ * `decodeDelivery` throws.
+ */
 export function dataFromBytes(bytes: Uint8Array): Data | undefined {
   if (bytes[0] !== dataTag) return undefined;
   const reader = new WireReader(bytes, 'invalid_message');
   reader.at = 1;
   reader.enter();
-  // Fields behind `data`: the generated code knows what they mean.
+  // The generated code decodes messages with further fields.
   if (reader.end !== bytes.length) return undefined;
   let view = 0;
   let snapshot = false;
@@ -104,7 +107,7 @@ export function dataFromBytes(bytes: Uint8Array): Data | undefined {
     else if (tag === tags.skipped) skipped.push(decodeSkipped(reader.slice()));
     else reader.skip(tag & 7);
   }
-  if (view > 0xffffffff) throw invalidMessage(`data.view is ${view}; right is below 2^32`);
+  if (view > 0xffffffff) throw invalidMessage(`data.view: expected an integer below 2^32, got ${view}`);
   return dataOf(view, reports, { snapshot, snapshotComplete, replay, skipped: skippedFrom(skipped) });
 }
 
@@ -112,6 +115,6 @@ function decodeSkipped(bytes: Uint8Array): tailrace.v1.Skipped {
   try {
     return tailrace.v1.Skipped.decode(bytes);
   } catch (cause) {
-    throw invalidMessage(`${bytes.length} bytes of data.skipped are no Skipped`, cause);
+    throw invalidMessage(`data.skipped: expected a Protobuf Skipped, got ${bytes.length} invalid bytes`, cause);
   }
 }

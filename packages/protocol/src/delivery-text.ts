@@ -5,9 +5,9 @@ import { WireReader } from './wire-reader.ts';
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * The JSON of a delivery, straight from the Protobuf bytes of the report as it lies in the log: what `deliveryJson` says of the decoded report.
- * No reading becomes an object on the way, which takes half the time and leaves next to nothing to the garbage collector. The report was checked
- * before it went into the log; throws `invalid_report` where something else wrote there. For Node: it uses `Buffer`.
+ * Returns the JSON of a delivery, made from the Protobuf bytes of the report in the log. It equals `deliveryJson` of
+ * the decoded report. No reading becomes an object, which halves the time and leaves little garbage. Ingest has
+ * validated the report; throws `invalid_report` for records of other writers. For Node only: it uses `Buffer`.
  */
 export function deliveryText(bytes: Uint8Array, partition: number, seq: number): string {
   const reader = new WireReader(bytes, 'invalid_report');
@@ -25,7 +25,7 @@ export function deliveryText(bytes: Uint8Array, partition: number, seq: number):
     out.ascii(',"received":');
     out.number(received);
   }
-  // One that a later version added says that the times are not to be relied on.
+  // A value of a later version means that the times are unreliable.
   if (clock !== 0) out.ascii(clock === 2 ? ',"clock":"ingest"' : ',"clock":"ahead"');
   out.ascii(',"readings":[');
   writeReadings(bytes);
@@ -36,7 +36,7 @@ export function deliveryText(bytes: Uint8Array, partition: number, seq: number):
     out.ascii('"');
   }
   out.ascii('}');
-  return out.taken();
+  return out.finish();
 }
 
 interface Head {
@@ -49,7 +49,7 @@ interface Head {
   clock: number;
 }
 
-/** One for all: nothing of it outlives a call. */
+/** Shared: nothing in it outlives a call. */
 const head: Head = { device: 0, deviceEnd: 0, time: 0, id: 0, idEnd: 0, received: 0, clock: 0 };
 
 function headOf(reader: WireReader): Head {
@@ -91,7 +91,7 @@ function writeReadings(bytes: Uint8Array): void {
   }
 }
 
-/** A reading's fields may come in any order, and of one that comes twice the last counts: they are found first, and written then. */
+/** Finds the fields before it writes them: Protobuf allows any order, and the last of a repeated field wins. */
 function writeReading(bytes: Uint8Array, reader: WireReader): void {
   let [tagAt, tagEnd, textAt, textEnd, unitAt, unitEnd] = [0, 0, 0, 0, 0, 0];
   let kind = 0;
@@ -128,13 +128,13 @@ function writeReading(bytes: Uint8Array, reader: WireReader): void {
     out.ascii('"');
     out.escaped(bytes, textAt, textEnd);
     out.ascii('"');
-  } else throw invalidReport('a reading has no value; right is number, boolean or text');
+  } else throw invalidReport('reading.value: expected a number, boolean or text, got none');
   if (unitEnd > unitAt) {
     out.ascii(',"unit":"');
     out.escaped(bytes, unitAt, unitEnd);
     out.ascii('"');
   }
-  // A quality that a later version added is not one to rely on.
+  // A quality of a later version counts as uncertain.
   if (quality > 1) out.ascii(quality === 3 ? ',"quality":"bad"' : ',"quality":"uncertain"');
   if (time !== undefined) {
     out.ascii(',"time":');
@@ -144,7 +144,7 @@ function writeReading(bytes: Uint8Array, reader: WireReader): void {
 }
 
 const hex = '0123456789abcdef';
-/** The short escapes of RFC 8259, section 7, by the byte that they stand for. */
+/** The short escapes of RFC 8259, section 7, by byte. */
 const shortEscapes: Readonly<Record<number, string>> = {
   8: '\\b',
   9: '\\t',
@@ -155,7 +155,7 @@ const shortEscapes: Readonly<Record<number, string>> = {
   92: '\\\\',
 };
 
-/** Text into a buffer that is kept and used again. */
+/** Writes text into a reused buffer. */
 class TextWriter {
   #bytes = Buffer.alloc(16 * 1024);
   #at = 0;
@@ -166,30 +166,30 @@ class TextWriter {
     this.#isAscii = true;
   }
 
-  taken(): string {
-    // Latin-1 is ASCII where there is nothing else, and costs a fifth of UTF-8.
+  finish(): string {
+    // For ASCII, decoding as Latin-1 has the same result at a fifth of the cost of UTF-8.
     return this.#bytes.toString(this.#isAscii ? 'latin1' : 'utf8', 0, this.#at);
   }
 
   ascii(text: string): void {
     const { length } = text;
-    this.#room(length);
+    this.#ensureCapacity(length);
     const bytes = this.#bytes;
     let at = this.#at;
     for (let i = 0; i < length; i++) bytes[at++] = text.charCodeAt(i);
     this.#at = at;
   }
 
-  /** Throws `invalid_report` for what JSON has no number for. */
+  /** Writes a number. Throws `invalid_report` for one that JSON cannot represent. */
   number(value: number): void {
-    if (!Number.isFinite(value)) throw invalidReport(`the report has the number ${value}; right is a finite one`);
+    if (!Number.isFinite(value)) throw invalidReport(`report: expected finite numbers, got ${value}`);
     this.ascii(String(value));
   }
 
-  /** Bytes of a UTF-8 text as they stand in a JSON string. Throws `invalid_report` for what is no UTF-8. */
+  /** Writes UTF-8 bytes, escaped for a JSON string. Throws `invalid_report` for invalid UTF-8. */
   escaped(source: Uint8Array, start: number, end: number): void {
-    // A byte takes six at most, as \u001f.
-    this.#room((end - start) * 6);
+    // A byte becomes at most six, as in \u001f.
+    this.#ensureCapacity((end - start) * 6);
     const bytes = this.#bytes;
     let at = this.#at;
     let seen = 0;
@@ -208,7 +208,7 @@ class TextWriter {
     assertUtf8(source.subarray(start, end));
   }
 
-  #room(count: number): void {
+  #ensureCapacity(count: number): void {
     if (this.#at + count <= this.#bytes.length) return;
     const bytes = Buffer.alloc(Math.max(this.#bytes.length * 2, this.#at + count));
     bytes.set(this.#bytes.subarray(0, this.#at));
@@ -222,6 +222,6 @@ function assertUtf8(bytes: Uint8Array): void {
   try {
     utf8.decode(bytes);
   } catch {
-    throw invalidReport(`${bytes.length} bytes of the report are not UTF-8`);
+    throw invalidReport(`report: expected UTF-8 texts, got ${bytes.length} invalid bytes`);
   }
 }

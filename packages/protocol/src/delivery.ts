@@ -24,9 +24,9 @@ interface UncheckedReading {
 }
 
 /**
- * Returns a delivery from what JSON.parse made of a server's frame, and takes `value` over. Checked as far as a program
- * relies on it, and not by the limits of what a sender may write, which a later server may have raised; keys that a
- * later server adds are left where they are. Throws `invalid_report`.
+ * Validates a delivery from a server's frame, parsed by JSON.parse. The result is `value` itself. It validates types
+ * and ranges that programs rely on, but not the limits for senders, which a later server may have raised. Unknown keys
+ * stay. Throws `invalid_report`.
  */
 export function deliveryFromJson(value: unknown): Delivery {
   const {
@@ -43,12 +43,12 @@ export function deliveryFromJson(value: unknown): Delivery {
   assertIs(isTime(time), 'time', time);
   assertIs(isTime(received), 'received', received);
   assertIs(isCount(partition) && partition < partitionsMax, 'partition', partition);
-  // The position after it has to be a number, too.
+  // The next position is a safe integer, too.
   assertIs(isCount(seq) && seq < Number.MAX_SAFE_INTEGER, 'seq', seq);
   assertIs(typeof delta === 'boolean', 'delta', delta);
   assertIs(Array.isArray(readings), 'readings', readings);
   for (const reading of readings as readonly unknown[]) assertReading(reading);
-  // One that a later server adds says that the times are not to be relied on.
+  // A value of a later server means that the times are unreliable.
   if (clock !== undefined && clock !== 'ingest') (value as { clock: ReportClock }).clock = 'ahead';
   return value as Delivery;
 }
@@ -70,6 +70,6 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function assertIs(isRight: boolean, name: string, value: unknown): void {
-  if (!isRight) throw invalidReport(`delivery: expected a valid ${name}, got ${shown(value)}`);
+function assertIs(isValid: boolean, name: string, value: unknown): void {
+  if (!isValid) throw invalidReport(`delivery: expected a valid ${name}, got ${shown(value)}`);
 }

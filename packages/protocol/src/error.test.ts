@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { anyJson, seeded } from '../test/arbitraries.ts';
 import { shown, TailraceError, tailraceErrorFrom } from './error.ts';
 
-test('a value is shown in at most 80 characters and an ellipsis, without control characters', () => {
+test('a value becomes at most 80 characters and an ellipsis, without control characters', () => {
   fc.assert(
     fc.property(anyJson, (value) => {
       const text = shown(value);
@@ -23,13 +23,13 @@ test('a value is shown in at most 80 characters and an ellipsis, without control
   assert.equal(shown(undefined), 'undefined');
 });
 
-test('a code says whether trying again may help, unless the one who throws knows better', () => {
+test('the code determines whether an error is retryable, unless the option is set', () => {
   assert.equal(new TailraceError('unavailable', 'x').retryable, true);
   assert.equal(new TailraceError('invalid_report', 'x').retryable, false);
   assert.equal(new TailraceError('unavailable', 'x', { retryable: false }).retryable, false);
 });
 
-test('what is thrown by others becomes internal, and keeps its words to itself', () => {
+test('another exception becomes `internal`, without its message', () => {
   const cause = new RangeError('password=secret');
   const error = tailraceErrorFrom(cause);
   assert.equal(error.code, 'internal');
@@ -38,7 +38,7 @@ test('what is thrown by others becomes internal, and keeps its words to itself',
   assert.equal(tailraceErrorFrom(error), error);
 });
 
-test('as JSON an error has its message, and neither cause nor stack', () => {
+test('an error as JSON has its message, and neither cause nor stack', () => {
   const error = new TailraceError('unavailable', 'no answer', { cause: new Error('secret') });
   assert.deepEqual(JSON.parse(JSON.stringify({ error })), {
     error: { name: 'TailraceError', code: 'unavailable', message: 'no answer', retryable: true },

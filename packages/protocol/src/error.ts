@@ -1,4 +1,4 @@
-/** Every way in which Tailrace says no. Closed: a new cause gets a new code here, and a line in docs/PROTOCOL.md. */
+/** All error codes. A new one also needs a line in docs/PROTOCOL.md. */
 export const errorCodes = [
   'invalid_path',
   'invalid_pattern',
@@ -24,17 +24,17 @@ export const errorCodes = [
 export type ErrorCode = (typeof errorCodes)[number];
 
 export interface TailraceErrorOptions {
-  /** Whether the same call may succeed later. Default: what the code usually means. */
+  /** Whether the same call may succeed later. Default: by the code. */
   retryable?: boolean;
-  /** What lies behind it, for the log. Never goes over the wire. */
+  /** The underlying error, for the log. Never sent over the wire. */
   cause?: unknown;
 }
 
 const retryableCodes: ReadonlySet<ErrorCode> = new Set(['rate_limited', 'unavailable', 'timeout', 'storage_full']);
 
 /**
- * The one error class of the project. The message names the value that was wrong, cut to a bounded length (see `shown`), and
- * says what would be right; it may be shown to whoever sent the value.
+ * The only error class of the project. The message states what was expected and the invalid value, truncated by
+ * `shown`. It may be sent to the sender of the value.
  */
 export class TailraceError extends Error {
   override readonly name = 'TailraceError';
@@ -47,7 +47,9 @@ export class TailraceError extends Error {
     this.retryable = options.retryable ?? retryableCodes.has(code);
   }
 
-  /** Returns what `JSON.stringify` writes: an `Error` alone has no message there. Without `cause` and `stack`. */
+  /**
+   * Returns the fields for `JSON.stringify`, which omits the message of a plain `Error`. Without `cause` and `stack`.
+   */
   toJSON(): { name: string; code: ErrorCode; message: string; retryable: boolean } {
     const { name, code, message, retryable } = this;
     return { name, code, message, retryable };
@@ -58,7 +60,7 @@ export function isTailraceError(value: unknown): value is TailraceError {
   return value instanceof TailraceError;
 }
 
-/** Anything thrown, as a TailraceError: itself, or `internal` with the original as its cause. */
+/** Returns anything thrown as a TailraceError: itself, or `internal` with the original as its cause. */
 export function tailraceErrorFrom(thrown: unknown): TailraceError {
   return isTailraceError(thrown)
     ? thrown
@@ -67,22 +69,25 @@ export function tailraceErrorFrom(thrown: unknown): TailraceError {
 
 const shownCharactersMax = 80;
 
-/** A value as it may stand in an error message: JSON, control characters escaped, at most 80 characters. */
+/**
+ * Returns a value for an error message: JSON with control characters escaped, at most 80 characters and an ellipsis.
+ */
 export function shown(value: unknown): string {
   let text: string;
   try {
-    // A long text is cut before it is escaped, so that a hostile megabyte costs nothing.
+    // A long text is truncated before it is escaped, so that a hostile megabyte costs nothing.
     text =
       typeof value === 'string'
         ? JSON.stringify(value.slice(0, shownCharactersMax + 1))
-        : // As JSON, NaN and the infinities would be null, and a bigint nothing.
+        : // JSON has null for NaN and the infinities, and no bigint.
           typeof value === 'number' || typeof value === 'bigint'
           ? String(value)
           : (JSON.stringify(value) ?? String(value));
   } catch {
     text = typeof value;
   }
-  // JSON escapes neither DEL nor the C1 controls, which a terminal obeys; and a cut may leave half a surrogate pair, which has no UTF-8.
+  // JSON escapes neither DEL nor the C1 controls, which a terminal obeys. Truncation may leave a lone surrogate, which
+    // UTF-8 cannot encode.
   text = text
     .slice(0, shownCharactersMax + 1)
     .replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);

@@ -18,13 +18,13 @@ import {
 
 const document = readFileSync(join(import.meta.dirname, '../../../docs/PROTOCOL.md'), 'utf8');
 
-/** The JSON blocks of the document with the comment before them. */
+/** JSON blocks of the document, with the comment before them. */
 const examples = [...document.matchAll(/(?:<!-- (.*?) -->\n)?```json\n(.*?)```/gs)].map(([, kind, text]) => ({
   kind,
   text: text ?? '',
 }));
 
-/** What an example of each kind must be. */
+/** Checks of the examples, by kind. */
 const checks: Readonly<Record<string, (text: string) => void>> = {
   report: (text) => void reportFromJson(JSON.parse(text)),
   'client → server': (text) => {
@@ -34,7 +34,7 @@ const checks: Readonly<Record<string, (text: string) => void>> = {
   },
   'server → client': (text) => {
     const message = serverMessageFromJson(text);
-    assert.ok(message, 'a message that the client does not know');
+    assert.ok(message, 'expected a message of a known kind');
     assert.deepEqual(JSON.parse(serverMessageJson(message)), JSON.parse(text));
     assert.deepEqual(serverMessageFromBytes(serverMessageBytes(message)), message);
     if ('subscribed' in message) {
@@ -64,16 +64,16 @@ const checks: Readonly<Record<string, (text: string) => void>> = {
   },
 };
 
-/** The first cells of the table under the heading. */
+/** Returns the first cells of the table under the heading. */
 function codesOf(heading: string): readonly string[] {
   const section = document.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
   return [...section.matchAll(/^\| `?(\w+)`? \|/gm)].map(([, code]) => code!).filter((code) => code !== 'code');
 }
 
 for (const [index, { kind, text }] of examples.entries()) {
-  test(`example ${index + 1} of the protocol, ${kind}, is what it says`, () => {
+  test(`example ${index + 1} of the protocol, ${kind}, is valid`, () => {
     const check = checks[kind ?? ''];
-    assert.ok(check, `no such kind of example: <!-- ${kind} -->`);
+    assert.ok(check, `expected a known kind of example, got <!-- ${kind} -->`);
     check(text);
   });
 }
@@ -87,7 +87,7 @@ test('every message has an example', () => {
   for (const kind of kinds) assert.ok(shown.has(kind), kind);
 });
 
-test('every error code and close code is in its table, and no other', () => {
+test('the tables have exactly the error codes and close codes', () => {
   assert.deepEqual(codesOf('Error codes'), errorCodes);
   assert.deepEqual(
     codesOf('Close codes'),
@@ -96,7 +96,7 @@ test('every error code and close code is in its table, and no other', () => {
   for (const name of Object.keys(closeCodes)) assert.ok(document.includes(`\`${name}\``), name);
 });
 
-test('the table of error codes says which are worth another try', () => {
+test('the table of error codes has which are retryable', () => {
   for (const code of codesOf('Error codes')) {
     const { retryable } = new TailraceError(code as ErrorCode, 'x');
     const row = document.split('\n').find((line) => line.startsWith(`| \`${code}\` |`));

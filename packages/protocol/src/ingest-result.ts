@@ -1,18 +1,18 @@
-/** One report of a request that was not taken. */
+/** A report of a request that was not accepted. */
 export interface Rejection {
-  /** Of the report in the request, from 0. */
+  /** Index of the report in the request, from 0. */
   readonly index: number;
-  /** An ErrorCode; a later version may know more. */
+  /** An `ErrorCode`; later versions may add more. */
   readonly code: string;
-  /** What was wrong, with the value, and what would be right. */
+  /** What was expected, and the invalid value. */
   readonly message: string;
 }
 
-/** The answer to `POST /v1/ingest`, in JSON whatever the request was in. */
+/** The response to `POST /v1/ingest`. JSON for every request format. */
 export interface IngestResult {
-  /** Reports that are in the log. */
+  /** Number of reports that are in the log. */
   readonly accepted: number;
-  /** By index, ascending. Bounded as the request is. */
+  /** In ascending order of index. Bounded by the size of the request. */
   readonly rejected: readonly Rejection[];
 }
 

@@ -1,7 +1,7 @@
 import { shown, TailraceError } from './error.ts';
 import { isPlainText, utf8Bytes } from './text.ts';
 
-/** What stands in a message from the network: nobody has looked at it. */
+/** Unvalidated fields of a message from the network. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 export const idBytesMax = 64;
@@ -10,60 +10,57 @@ export function invalidMessage(message: string, cause?: unknown): TailraceError 
   return new TailraceError('invalid_message', message, cause === undefined ? {} : { cause });
 }
 
-/** The value that the text means. `charactersMax` is looked at before anything else. Throws `too_large`, `invalid_message`. */
+/** Parses the text, if it has at most `charactersMax` characters. Throws `too_large`, `invalid_message`. */
 export function jsonFrom(text: string, charactersMax: number): unknown {
   assertSize(text.length, charactersMax);
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw invalidMessage(
-      `${shown(text)} is not JSON; right is one message as a JSON object, as in {"ping":{"t":1}}`,
-      cause,
-    );
+    throw invalidMessage(`message: expected a JSON object, as in {"ping":{"t":1}}, got ${shown(text)}`, cause);
   }
 }
 
 export function assertSize(size: number, max: number): void {
-  if (size > max) throw new TailraceError('too_large', `the message has ${size} bytes; right is at most ${max}`);
+  if (size > max) throw new TailraceError('too_large', `message: expected at most ${max} bytes, got ${size}`);
 }
 
 /**
- * The one key of a message and what is under it. `right`: what the message may be. Throws `invalid_message`. Hot: once
- * for each message, so that nothing is allocated for an error that does not occur.
+ * Returns the only key of a message and its value. `expected` describes the message in errors. Throws
+ * `invalid_message`. Hot: runs for each message, so nothing is allocated for an error that does not occur.
  */
-export function kindAndFields(message: unknown, right: string): readonly [kind: string, fields: unknown] {
+export function kindAndFields(message: unknown, expected: string): readonly [kind: string, fields: unknown] {
   if (typeof message !== 'object' || message === null || Array.isArray(message)) {
-    throw invalidMessage(`the message is ${shown(message)}; ${right}`);
+    throw invalidMessage(`message: expected ${expected}, got ${shown(message)}`);
   }
   const keys = Object.keys(message);
   const [kind] = keys;
-  if (kind === undefined) throw invalidMessage(`the message is empty; ${right}`);
-  if (keys.length > 1) throw invalidMessage(`the message has ${keys.length} keys, ${shown(keys)}; ${right}`);
+  if (kind === undefined) throw invalidMessage(`message: expected ${expected}, got {}`);
+    if (keys.length > 1) throw invalidMessage(`message: expected ${expected}, got ${keys.length} keys, ${shown(keys)}`);
   return [kind, (message as Fields)[kind]];
 }
 
 export function unknownKind(kind: string, known: readonly string[]): TailraceError {
-  return invalidMessage(`${shown(kind)} is no message; right is one of ${known.join(', ')}`);
+  return invalidMessage(`message: expected one of ${known.join(', ')}, got ${shown(kind)}`);
 }
 
-/** An object with any keys. `more` goes into the error. */
-export function fieldsOf(value: unknown, where: string, more = ''): Fields {
+/** Returns an object with any keys. `details` is appended to "an object" in the error. */
+export function fieldsOf(value: unknown, where: string, details = ''): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw invalidMessage(`${where} is ${shown(value)}; right is an object${more}`);
+    throw invalidMessage(`${where}: expected an object${details}, got ${shown(value)}`);
   return value as Fields;
 }
 
-/** An object with no keys but the allowed ones. */
+/** Returns an object that has no keys but the allowed ones. */
 export function allowedFieldsOf(value: unknown, where: string, allowed: readonly string[]): Fields {
   const fields = fieldsOf(value, where, ` with ${allowed.join(', ')}`);
   for (const key of Object.keys(fields)) {
     if (!allowed.includes(key))
-      throw invalidMessage(`${where} has the unknown field ${shown(key)}; right is ${allowed.join(', ')}`);
+      throw invalidMessage(`${where}: expected the fields ${allowed.join(', ')}, got the unknown field ${shown(key)}`);
   }
   return fields;
 }
 
-/** The name that a client gave: 1 to 64 bytes of text. */
+/** Returns the ID that the client chose: a text of 1 to 64 bytes. */
 export function idOf(fields: Fields, where: string): string {
   const id = fields['id'];
   if (
@@ -76,22 +73,22 @@ export function idOf(fields: Fields, where: string): string {
     return id;
   }
   throw invalidMessage(
-    `${where}.id is ${shown(id)}; right is a text of 1 to ${idBytesMax} bytes without control characters`,
+    `${where}.id: expected a text of 1 to ${idBytesMax} bytes without control characters, got ${shown(id)}`,
   );
 }
 
-/** A list; absent: an empty one. */
+/** Returns a list; empty where it is absent. */
 export function listFrom(value: unknown, where: string): readonly unknown[] {
   const list = value ?? [];
   if (Array.isArray(list)) return list;
-  throw invalidMessage(`${where} is ${shown(list)}; right is an array`);
+  throw invalidMessage(`${where}: expected an array, got ${shown(list)}`);
 }
 
 export function numberOf(fields: Fields, key: string, where: string, absent?: number): number {
   return checkedField(fields, key, where, absent, Number.isFinite, 'a finite number');
 }
 
-/** A whole number below 2^53, not negative. */
+/** Returns an integer from 0 to 2^53 - 1. */
 export function countOf(fields: Fields, key: string, where: string, absent?: number): number {
   return checkedField(fields, key, where, absent, isCount, 'an integer from 0 to 2^53 - 1');
 }
@@ -109,12 +106,12 @@ function checkedField<T>(
   key: string,
   where: string,
   absent: T | undefined,
-  isRight: (value: unknown) => boolean,
-  right: string,
+  isValid: (value: unknown) => boolean,
+    expected: string,
 ): T {
   const value = fields[key] ?? absent;
-  if (isRight(value)) return value as T;
-  throw invalidMessage(`${where}.${key} is ${shown(value)}; right is ${right}`);
+  if (isValid(value)) return value as T;
+    throw invalidMessage(`${where}.${key}: expected ${expected}, got ${shown(value)}`);
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -1,6 +1,6 @@
 /**
- * A report whose device and message ID are in the log already, appended at most this long before, is a repetition and
- * is not delivered again, ms. Two minutes, as NATS JetStream's duplicate window. A sender that tries again has to stop
- * before: see `giveUpMs` of the publisher.
+ * The duplicate window, ms: a report with the device and message ID of one that was appended less than this before is a
+ * duplicate and is not delivered. Two minutes, as in NATS JetStream. A sender must stop its retries earlier: see the
+ * publisher's `giveUpMs`.
  */
 export const messageIdWindowMs = 120_000;

@@ -1,23 +1,24 @@
 import { shown, TailraceError } from './error.ts';
 
-/** What the sender calls things, for the messages. */
+/** The sender's field names, for error messages. */
 export interface ReportNames {
   readonly time: string;
   readonly readings: string;
-  readonly unknownKey: string;
+  readonly keys: string;
 }
 
 /**
- * The envelope of older gateways, which sent before there was Tailrace:
+ * The envelope of older gateways, from before Tailrace:
  *
- *     {"deviceId":"plant1.line3.press7","timestamp":1634567890123,"quality":"good","values":[{"tag":"temperature","value":42.5,"unit":"Cel"}]}
+ *     {"deviceId":"plant1.line3.press7","timestamp":1634567890123,"quality":"good",
+ *      "values":[{"tag":"temperature","value":42.5,"unit":"Cel"}]}
  *
- * Its quality is that of all its values. `id` is allowed too, for gateways that were taught to send one.
+ * Its quality applies to all its values. `id` is allowed, too, for gateways that send one.
  */
 const olderNames: ReportNames = {
   time: 'timestamp',
   readings: 'values',
-  unknownKey: 'an older report has deviceId, values and, if it likes, timestamp, quality and id',
+  keys: 'deviceId, values and optionally timestamp, quality and id',
 };
 
 interface OlderReport {
@@ -28,13 +29,13 @@ interface OlderReport {
   readonly id?: unknown;
 }
 
-/** Whether it is meant as the older envelope: it names its device, or its readings, the old way. */
+/** Returns whether the value is an older envelope: it has `deviceId` or `values`. */
 export function isOlderReport(value: object): boolean {
   const { deviceId, values } = value as OlderReport;
   return (deviceId !== undefined && deviceId !== null) || (values !== undefined && values !== null);
 }
 
-/** Keys of the one form that are null in the other count as left out, as they do in their own. */
+/** Keys of both forms. Null counts as absent in either form. */
 const knownKeys: readonly string[] = [
   ...['device', 'time', 'readings', 'id', 'clock', 'received'],
   ...['deviceId', 'timestamp', 'values', 'quality'],
@@ -45,17 +46,17 @@ export function isLeftOut(value: object, key: string): boolean {
 }
 
 /**
- * The present form of an older report, unchecked but for its keys: what is wrong in it stays wrong. Throws `invalid_report` for
- * unknown keys, of which those of the present form mixed in are some.
+ * Converts an older report to the current form and validates only its keys. Throws `invalid_report` for unknown keys,
+ * which include keys of the current form.
  */
 export function currentFromOlder(value: object): { report: object; names: ReportNames } {
   const { deviceId, timestamp, values, quality, id, ...others } = value as OlderReport;
-  // `rest` takes an own key `__proto__` along as such, so that it is found here too.
+  // A rest pattern copies an own key `__proto__`, so that it is found here, too.
   const unknownKey = Object.keys(others).find((key) => !isLeftOut(others, key));
   if (unknownKey !== undefined) {
     throw new TailraceError(
       'invalid_report',
-      `the report has the unknown key ${shown(unknownKey)}; ${olderNames.unknownKey}`,
+      `report: expected ${olderNames.keys}, got the unknown key ${shown(unknownKey)}`,
     );
   }
   assertOlderQuality(quality);
@@ -69,7 +70,7 @@ export function currentFromOlder(value: object): { report: object; names: Report
 
 function assertOlderQuality(quality: unknown): void {
   if (quality == null || quality === 'good' || quality === 'uncertain' || quality === 'bad') return;
-  throw new TailraceError('invalid_report', `quality is ${shown(quality)}; right is "good", "uncertain" or "bad"`);
+  throw new TailraceError('invalid_report', `quality: expected "good", "uncertain" or "bad", got ${shown(quality)}`);
 }
 
 function withQuality(reading: unknown, quality: unknown): unknown {

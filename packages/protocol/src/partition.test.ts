@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { character, devicePath, seeded } from '../test/arbitraries.ts';
 import { murmur2, partitionOf } from './partition.ts';
 
-/** org.apache.kafka.common.utils.UtilsTest#testMurmur2 and, behind the empty line, computed with kafkajs' implementation. */
+/** From org.apache.kafka.common.utils.UtilsTest#testMurmur2; after the empty line, computed by kafkajs. */
 const vectors: readonly (readonly [string, number])[] = [
   ['21', -973932308],
   ['foobar', -790332482],
@@ -33,19 +33,19 @@ test("hashes as Kafka's Java producer does", () => {
   }
 });
 
-test('a text has the hash of its UTF-8 bytes, whatever characters it has', () => {
+test('a text has the hash of its UTF-8 bytes', () => {
   fc.assert(
     fc.property(fc.string({ unit: character }), (key) => assert.equal(murmur2(key), murmur2(Buffer.from(key)))),
     seeded,
   );
 });
 
-test('a negative hash gives a partition as toPositive does, not as abs does', () => {
+test('the partition of a negative hash is that of toPositive, not of abs', () => {
   assert.equal(partitionOf('foobar', 12), (-790332482 & 0x7fffffff) % 12);
   assert.notEqual(partitionOf('foobar', 12), 790332482 % 12);
 });
 
-test('every key has a partition of the topic, and all are used', () => {
+test('every key has a partition of the topic, and every partition is used', () => {
   const used = new Set<number>();
   fc.assert(
     fc.property(devicePath, (path) => {

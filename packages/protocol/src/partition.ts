@@ -1,11 +1,11 @@
-/** Partitions that a topic of Tailrace may have: what a position token can hold, and far more than a cluster of this kind uses. */
+/** Most partitions of a topic. A position token of that many stays within its bound. */
 export const partitionsMax = 4096;
 
 const utf8 = /* @__PURE__ */ new TextEncoder();
 
 /**
- * Kafka's murmur2, as in org.apache.kafka.common.utils.Utils.murmur2 (after Austin Appleby's MurmurHash2, 32 bit, seed
- * 0x9747b28c): a signed 32-bit number. A text is hashed by its UTF-8 bytes.
+ * Returns Kafka's murmur2 as a signed 32-bit number, as org.apache.kafka.common.utils.Utils.murmur2 does (after Austin
+ * Appleby's MurmurHash2, 32 bit, seed 0x9747b28c). A text is hashed by its UTF-8 bytes.
  */
 export function murmur2(key: string | Uint8Array): number {
   if (typeof key !== 'string') return murmur2OfBytes(key);
@@ -14,7 +14,7 @@ export function murmur2(key: string | Uint8Array): number {
 }
 
 /**
- * The partition that Kafka's own producers give a record of that key: `Utils.toPositive(murmur2(key)) % partitions`.
+ * Returns the partition that Kafka's producers choose for the key: `Utils.toPositive(murmur2(key)) % partitions`.
  * `partitions` is a positive integer.
  */
 export function partitionOf(key: string | Uint8Array, partitions: number): number {
@@ -51,7 +51,7 @@ function murmur2OfBytes(bytes: Uint8Array): number {
   return finished(hash);
 }
 
-/** The same without making the bytes, for texts that are their own UTF-8: every device path. Undefined for others. */
+/** Hashes an ASCII text, such as a device path, without encoding it. Undefined for other texts. */
 function murmur2OfAscii(text: string): number | undefined {
   const length = text.length;
   const wordsEnd = length & ~3;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyJson, devicePath, seeded } from '../test/arbitraries.ts';
-import { faultOf } from '../test/faults.ts';
+import { errorOf } from '../test/errors.ts';
 import { assertDevicePath, isDevicePath, mqttTopicFromPath, pathFromMqttTopic, tenantOf } from './path.ts';
 
 const longSegment = 'x'.repeat(64);
@@ -23,9 +23,9 @@ test('every path within the limits is a device path', () => {
   }
 });
 
-test('what is wrong with a path is said, with the path', () => {
-  const faults: readonly (readonly [unknown, RegExp])[] = [
-    ['', /"" is not a device path: it is empty/],
+test('the error of an invalid path has the path and the reason', () => {
+  const cases: readonly (readonly [unknown, RegExp])[] = [
+    ['', /^device path: expected 1 to 8 segments .*, got "": it is empty$/],
     ['.a', /segment 1 is empty/],
     ['a.', /segment 2 is empty/],
     ['a..b', /segment 2 is empty/],
@@ -39,16 +39,16 @@ test('what is wrong with a path is said, with the path', () => {
     [`${`${longSegment}.`.repeat(3)}abcdef`, /it has 201 characters/],
     [undefined, /it is undefined/],
     [null, /it is null/],
-    [7, /7 is not a device path: it is number/],
+    [7, /, got 7: it is number$/],
     [['a'], /it is object/],
   ];
-  for (const [value, message] of faults) {
-    assert.match(faultOf(() => assertDevicePath(value), 'invalid_path').message, message);
+  for (const [value, message] of cases) {
+    assert.match(errorOf(() => assertDevicePath(value), 'invalid_path').message, message);
     assert.equal(isDevicePath(value), false);
   }
 });
 
-test('the rules are exactly those of the expression in the protocol', () => {
+test('the rules are those of the expression in the protocol', () => {
   const rule = /^[A-Za-z0-9_-]{1,64}(\.[A-Za-z0-9_-]{1,64}){0,7}$/;
   const nearly = fc.string({ unit: fc.constantFrom('a', 'Z', '0', '_', '-', '.', '.', '>', '\n', 'é'), maxLength: 30 });
   fc.assert(
@@ -59,10 +59,10 @@ test('the rules are exactly those of the expression in the protocol', () => {
   );
 });
 
-test('nothing but a path passes, and nothing crashes', () => {
+test('any JSON value is a path or has an error', () => {
   fc.assert(
     fc.property(anyJson, (value) => {
-      if (!isDevicePath(value)) faultOf(() => assertDevicePath(value), 'invalid_path');
+      if (!isDevicePath(value)) errorOf(() => assertDevicePath(value), 'invalid_path');
     }),
     seeded,
   );
@@ -73,7 +73,7 @@ test('the tenant is the first segment', () => {
   assert.equal(tenantOf('plant1'), 'plant1');
 });
 
-test('a path survives the way through an MQTT topic', () => {
+test('a path survives a round trip through an MQTT topic', () => {
   assert.equal(mqttTopicFromPath('plant1.line3.press7'), 'plant1/line3/press7');
   const shortPath = devicePath.filter((path) => path.length <= 200);
   fc.assert(
@@ -82,8 +82,8 @@ test('a path survives the way through an MQTT topic', () => {
   );
 });
 
-test('a topic that would give two names to one device is refused', () => {
+test('a topic that would be a second name of a device is rejected', () => {
   for (const topic of ['a.b/c', '/a', 'a/', 'a//b', '', 'a/+', '$SYS/x', 'x/'.repeat(60_000)]) {
-    faultOf(() => pathFromMqttTopic(topic), 'invalid_path');
+    errorOf(() => pathFromMqttTopic(topic), 'invalid_path');
   }
 });

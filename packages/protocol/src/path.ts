@@ -1,6 +1,8 @@
 import { shown, TailraceError } from './error.ts';
 
-/** Bounds of a device path. 200 bytes fit a NATS subject, a Kafka key and a log line; 8 levels are site, area, line … signal. */
+/**
+ * Bounds of a device path. 200 bytes fit a NATS subject, a Kafka key and a log line; 8 levels are site, area, line …
+ */
 export const pathLimits = { segmentsMax: 8, segmentBytesMax: 64, bytesMax: 200 } as const;
 
 const dot = 0x2e;
@@ -10,8 +12,8 @@ const segmentBytes: Uint8Array = Uint8Array.from({ length: 128 }, (_, code) =>
   /[A-Za-z0-9_-]/.test(String.fromCharCode(code)) ? 1 : 0,
 );
 
-/** What is wrong with the text as a device path, or undefined. The first `length` characters are looked at. */
-export function pathFault(text: string, length: number = text.length): string | undefined {
+/** Returns why the first `length` characters are not a device path; undefined where they are. */
+export function invalidPathReason(text: string, length: number = text.length): string | undefined {
   if (length === 0) return 'it is empty';
   if (length > pathLimits.bytesMax) return `it has ${length} characters`;
   let segments = 1;
@@ -33,46 +35,47 @@ export function pathFault(text: string, length: number = text.length): string | 
 }
 
 /**
- * A device path: `plant1.line3.press7`. 1 to 8 segments of `A-Z a-z 0-9 _ -`, 1 to 64 bytes each, joined by dots; at most
- * 200 bytes. Throws `invalid_path`. Hot: called once a report.
+ * Asserts a device path, such as `plant1.line3.press7`: 1 to 8 segments of `A-Z a-z 0-9 _ -`, 1 to 64 bytes each,
+ * joined by dots; at most 200 bytes. Throws `invalid_path`. Hot: called for each report.
  */
 export function assertDevicePath(value: unknown): asserts value is string {
-  const fault = typeof value === 'string' ? pathFault(value) : `it is ${value === null ? 'null' : typeof value}`;
-  if (fault === undefined) return;
+  const reason =
+      typeof value === 'string' ? invalidPathReason(value) : `it is ${value === null ? 'null' : typeof value}`;
+    if (reason === undefined) return;
   throw new TailraceError(
     'invalid_path',
-    `${shown(value)} is not a device path: ${fault}; right is 1 to 8 segments of 1 to 64 letters, digits, "_" or "-", ` +
-      'joined by ".", at most 200 bytes, as in "plant1.line3.press7"',
+    'device path: expected 1 to 8 segments of 1 to 64 letters, digits, "_" or "-", joined by ".", at most 200 bytes, ' +
+          `as in "plant1.line3.press7", got ${shown(value)}: ${reason}`,
   );
 }
 
 export function isDevicePath(value: unknown): value is string {
-  return typeof value === 'string' && pathFault(value) === undefined;
+  return typeof value === 'string' && invalidPathReason(value) === undefined;
 }
 
-/** The first segment of a device path (or of a pattern that has one): whose device it is. */
+/** Returns the first segment of a device path, or of a pattern that has one: the tenant of the device. */
 export function tenantOf(path: string): string {
   const end = path.indexOf('.');
   return end === -1 ? path : path.slice(0, end);
 }
 
-/** `plant1.line3.press7` → `plant1/line3/press7`. The path is a checked one. */
+/** Converts `plant1.line3.press7` to `plant1/line3/press7`. Expects a valid path. */
 export function mqttTopicFromPath(path: string): string {
   return path.replaceAll('.', '/');
 }
 
 /**
- * `plant1/line3/press7` → `plant1.line3.press7`. Throws `invalid_path` for anything that is no device path then; a topic with a
- * dot in it too, because two topics would name one device.
+ * Converts `plant1/line3/press7` to `plant1.line3.press7`. Throws `invalid_path` where the result is not a device path,
+ * and for a topic with a dot, because two topics would name one device.
  */
 export function pathFromMqttTopic(topic: string): string {
   if (topic.includes('.')) {
     throw new TailraceError(
       'invalid_path',
-      `the MQTT topic ${shown(topic)} contains "."; right is a device path with "/" between its segments, as in "plant1/line3/press7"`,
+      `MQTT topic: expected "/" between the segments of a device path, as in "plant1/line3/press7", got ${shown(topic)}, which contains "."`,
     );
   }
-  // Cut first: a hostile topic is up to 64 KiB long, and one character over the limit is as wrong.
+  // Truncated first: a hostile topic has up to 64 KiB, and one character over the limit is as invalid.
   const path = topic.slice(0, pathLimits.bytesMax + 1).replaceAll('/', '.');
   assertDevicePath(path);
   return path;

@@ -11,7 +11,7 @@ function matched(trie: PatternTrie<number>, path: string): number[] {
   return values;
 }
 
-test('finds what a look at every pattern finds, through any sequence of adding and deleting', () => {
+test('finds what a scan of all patterns finds, after any sequence of additions and deletions', () => {
   const step = fc.tuple(fc.boolean(), nearPattern, fc.nat({ max: 3 }));
   fc.assert(
     fc.property(
@@ -41,13 +41,13 @@ test('finds what a look at every pattern finds, through any sequence of adding a
   );
 });
 
-test('visits the device itself first, then from the widest subtree to the narrowest', () => {
+test('visits the exact path first, then subtrees from the widest to the narrowest', () => {
   const trie = new PatternTrie<number>();
   for (const [value, pattern] of ['a.b.>', 'a.b.c', '>', 'a.>'].entries()) trie.add(pattern, value);
   assert.deepEqual(matched(trie, 'a.b.c'), [1, 2, 3, 0]);
 });
 
-test('a visitor may delete what it is given', () => {
+test('a visitor may delete its value', () => {
   const trie = new PatternTrie<number>();
   for (const value of [1, 2, 3]) trie.add('a.>', value);
   const seen: number[] = [];

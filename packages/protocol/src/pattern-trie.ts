@@ -1,60 +1,61 @@
 import { pathLimits } from './path.ts';
 
 /**
- * Many patterns against one path: which of 100,000 subscriptions want this report?
+ * Matches one path against many patterns, such as those of 100,000 subscriptions.
  *
- * A trie of path segments whose nodes are found by their whole prefix in one hash table instead of hop by hop: a path has at
- * most 8 prefixes, and only those of a depth at which some pattern ends are looked up. So a match costs one look-up for the
- * exact path, whose string has its hash already, and one slice and look-up for each depth in use, however many patterns there
- * are. Memory is one entry a pattern, nothing for the segments between.
+ * A trie of path segments whose nodes are found by their whole prefix in one hash table instead of hop by hop. A path
+ * has at most 8 prefixes, and only depths that some pattern has are looked up. A match costs one lookup of the exact
+ * path, whose string has its hash already, and one slice and lookup for each depth in use. The number of patterns does
+ * not matter. Memory is one entry per pattern.
  *
- * Patterns are checked ones (`assertPattern`). A value is held once a pattern; adding it twice changes nothing.
+ * Patterns must be valid (`assertPattern`). A value is stored once per pattern; adding it again changes nothing.
  */
 export class PatternTrie<T> {
-  /** By device path, of patterns that are one. */
+  /** Values of patterns that are a device path, by that path. */
   private readonly exact = new Map<string, Set<T>>();
-  /** By prefix, of patterns `prefix.>`; `''` is that of `>`. */
+  /** Values of patterns `prefix.>`, by prefix; `''` is the prefix of `>`. */
   private readonly subtrees = new Map<string, Set<T>>();
-  /** How many entries of `subtrees` have a prefix of so many segments. */
+  /** Number of entries of `subtrees` by the number of segments of their prefix. */
   private readonly depths = new Uint32Array(pathLimits.segmentsMax + 1);
-  /** The greatest depth in use: nothing below is looked for. */
+  /** The greatest depth in use. */
   private deepest = 0;
 
-  /** Distinct patterns. */
+  /** Number of distinct patterns. */
   get size(): number {
     return this.exact.size + this.subtrees.size;
   }
 
   add(pattern: string, value: T): void {
-    const subtree = pattern.endsWith('>');
-    const table = subtree ? this.subtrees : this.exact;
-    const key = subtree ? pattern.slice(0, -2) : pattern;
+    const isSubtree = pattern.endsWith('>');
+    const table = isSubtree ? this.subtrees : this.exact;
+    const key = isSubtree ? pattern.slice(0, -2) : pattern;
     const values = table.get(key);
     if (values !== undefined) {
       values.add(value);
       return;
     }
     table.set(key, new Set<T>().add(value));
-    if (subtree) this.countDepth(key, 1);
+    if (isSubtree) this.countDepth(key, 1);
   }
 
-  /** Whether it was there. */
+  /** Returns whether the value was there. */
   delete(pattern: string, value: T): boolean {
-    const subtree = pattern.endsWith('>');
-    const table = subtree ? this.subtrees : this.exact;
-    const key = subtree ? pattern.slice(0, -2) : pattern;
+    const isSubtree = pattern.endsWith('>');
+    const table = isSubtree ? this.subtrees : this.exact;
+    const key = isSubtree ? pattern.slice(0, -2) : pattern;
     const values = table.get(key);
     if (values === undefined || !values.delete(value)) return false;
     if (values.size === 0) {
       table.delete(key);
-      if (subtree) this.countDepth(key, -1);
+      if (isSubtree) this.countDepth(key, -1);
     }
     return true;
   }
 
   /**
-   * Calls `visit` for each value of each pattern that means the device: the device's own first, then from the widest subtree
-   * to the narrowest. A value under several such patterns is visited once for each. `visit` may delete what it is given.
+   * Calls `visit` for each value of each pattern that matches the device: the exact path first, then subtrees from the
+   * widest to the narrowest. A value under several matching patterns is visited once for each. `visit` may delete its
+   * value.
    */
   match(path: string, visit: (value: T) => void): void {
     this.exact.get(path)?.forEach(visit);

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyJson, nearPath, nearPattern, seeded } from '../test/arbitraries.ts';
-import { faultOf } from '../test/faults.ts';
+import { errorOf } from '../test/errors.ts';
 import { assertPattern, isPattern, isSubtree, patternCovers, patternMatches } from './pattern.ts';
 
-/** By the definition, on segments. */
+/** Matches by the definition, on segments. */
 function naiveMatches(pattern: string, path: string): boolean {
   const wanted = pattern.split('.');
   const segments = path.split('.');
@@ -34,12 +34,12 @@ test('a pattern is a path, a path and ".>", or ">"', () => {
     {},
     ['>'],
   ]) {
-    assert.match(faultOf(() => assertPattern(value), 'invalid_pattern').message, /right is a device path/);
+    assert.match(errorOf(() => assertPattern(value), 'invalid_pattern').message, /^pattern: expected a device path .*, got /);
     assert.ok(!isPattern(value));
   }
 });
 
-test('a subtree holds what is below its path, not the path itself', () => {
+test('a subtree matches devices below its path, not the path itself', () => {
   assert.ok(patternMatches('plant1.>', 'plant1.line3'));
   assert.ok(patternMatches('plant1.>', 'plant1.line3.press7'));
   assert.ok(!patternMatches('plant1.>', 'plant1'));
@@ -56,14 +56,14 @@ test('matching agrees with the definition', () => {
   );
 });
 
-test('a pattern covers another exactly if it matches all that the other matches', () => {
+test('a pattern covers another exactly if it matches every device of the other', () => {
   fc.assert(
     fc.property(nearPattern, nearPattern, nearPath, (outer, inner, path) => {
       if (patternCovers(outer, inner)) {
         assert.ok(!patternMatches(inner, path) || patternMatches(outer, path));
         return;
       }
-      // Where it does not cover there is a witness: the device itself, or some device in the subtree.
+      // Otherwise there is a witness: the device itself, or some device in the subtree.
       const below = inner === '>' ? ['zz', 'a', 'b', 'ab'] : [`${inner.slice(0, -1)}zz`];
       const witnesses = isSubtree(inner) ? below : [inner];
       assert.ok(witnesses.some((witness) => patternMatches(inner, witness) && !patternMatches(outer, witness)));
@@ -72,10 +72,10 @@ test('a pattern covers another exactly if it matches all that the other matches'
   );
 });
 
-test('nothing but a pattern passes, and nothing crashes', () => {
+test('any JSON value is a pattern or has an error', () => {
   fc.assert(
     fc.property(anyJson, (value) => {
-      if (!isPattern(value)) faultOf(() => assertPattern(value), 'invalid_pattern');
+      if (!isPattern(value)) errorOf(() => assertPattern(value), 'invalid_pattern');
     }),
     seeded,
   );

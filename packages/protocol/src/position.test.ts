@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyJson, mutatedBytes, partition, seeded } from '../test/arbitraries.ts';
-import { faultOf, resultOrFault } from '../test/faults.ts';
+import { errorOf, resultOrError } from '../test/errors.ts';
 import { base64urlFromBytes, bytesFromBase64url } from './base64url.ts';
 import { createPositions, positionsFromToken, tokenFromPositions } from './position.ts';
 
@@ -15,7 +15,7 @@ const positions = fc
   .tuple(epoch, fc.array(fc.tuple(partition, last), { maxLength: 20 }))
   .map(([name, lasts]) => createPositions(name, lasts));
 
-test('positions survive the way through a token, and have one token', () => {
+test('positions survive a round trip through a token, and have one token', () => {
   fc.assert(
     fc.property(positions, (before) => {
       const token = tokenFromPositions(before);
@@ -29,7 +29,7 @@ test('positions survive the way through a token, and have one token', () => {
   );
 });
 
-test('the largest positions there can be make a token within its bound', () => {
+test('the token of the largest positions is within its bound', () => {
   const lasts = Array.from({ length: 4096 }, (_, index) => [index, Number.MAX_SAFE_INTEGER - 1] as const);
   const largest = createPositions('e'.repeat(64), lasts);
   assert.deepEqual(positionsFromToken(tokenFromPositions(largest)).entries(), lasts);
@@ -46,7 +46,7 @@ test('a position never goes back', () => {
   assert.equal(seen.size, 2);
 });
 
-test('impossible positions and epochs are refused', () => {
+test('invalid positions and epochs are rejected', () => {
   const seen = createPositions('e');
   for (const [inPartition, seq] of [
     [-1, 0],
@@ -59,12 +59,12 @@ test('impossible positions and epochs are refused', () => {
     [0, 2 ** 53],
     [0, 1.5],
   ] as const) {
-    faultOf(() => seen.advance(inPartition, seq), 'invalid_position');
+    errorOf(() => seen.advance(inPartition, seq), 'invalid_position');
   }
-  for (const name of ['', 'a b', 'ä', 'x'.repeat(65)]) faultOf(() => createPositions(name), 'invalid_position');
+  for (const name of ['', 'a b', 'ä', 'x'.repeat(65)]) errorOf(() => createPositions(name), 'invalid_position');
 });
 
-test('what is no token is refused with a clear message', () => {
+test('an invalid token is rejected with a clear message', () => {
   const tooHigh = base64urlFromBytes(
     Uint8Array.of(1, 1, 0x65, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f),
   );
@@ -86,11 +86,14 @@ test('what is no token is refused with a clear message', () => {
     [],
   ];
   for (const value of values) {
-    assert.match(faultOf(() => positionsFromToken(value), 'invalid_position').message, /is not a position; right is/);
+    assert.match(
+          errorOf(() => positionsFromToken(value), 'invalid_position').message,
+          /^position: expected the unchanged text of a "position" from this server, got /,
+        );
   }
 });
 
-test('garbage never crashes, and what is read from it is well formed', () => {
+test('garbage never crashes, and its positions are valid', () => {
   const valid = tokenFromPositions(
     createPositions('epoch-1', [
       [0, 5],
@@ -107,7 +110,7 @@ test('garbage never crashes, and what is read from it is well formed', () => {
   );
   fc.assert(
     fc.property(garbage, (value) => {
-      const read = resultOrFault(() => positionsFromToken(value), 'invalid_position');
+      const read = resultOrError(() => positionsFromToken(value), 'invalid_position');
       for (const [inPartition, seq] of read?.entries() ?? []) {
         assert.ok(inPartition >= 0 && inPartition < 4096 && Number.isSafeInteger(seq) && seq >= -1);
       }
@@ -116,7 +119,7 @@ test('garbage never crashes, and what is read from it is well formed', () => {
   );
 });
 
-test('base64url is that of RFC 4648, and only what it writes is read', () => {
+test('base64url is that of RFC 4648, and only canonical texts are decoded', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), (raw) => {
       const text = base64urlFromBytes(raw);
@@ -125,6 +128,6 @@ test('base64url is that of RFC 4648, and only what it writes is read', () => {
     }),
     seeded,
   );
-  // One spelling only: left-over bits, padding and the other alphabet are not it.
+  // Left-over bits, padding and the other alphabet are not canonical.
   for (const text of ['AB', 'AAF', 'A', 'AA==', '+/AA', 'é']) assert.equal(bytesFromBase64url(text), undefined, text);
 });

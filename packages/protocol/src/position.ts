@@ -4,18 +4,18 @@ import { partitionsMax } from './partition.ts';
 import { writeVarint } from './wire-writer.ts';
 
 const positionLimits = {
-  /** A UUID has 36. */
+  /** A UUID has 36 characters. */
   epochCharactersMax: 64,
-  /** 4096 partitions at 2 + 8 bytes in base64url, the epoch, and room. */
+  /** 4096 partitions of 2 + 8 bytes in base64url, the epoch, and some spare. */
   tokenCharactersMax: 64 * 1024,
 } as const;
 
 const version = 1;
 
 /**
- * How far somebody has come: in each partition everything up to and with `last` is seen, and nothing after it. A partition that is
- * not in there is one of which nothing is known. -1 is "nothing seen, everything from the first record on is to come".
- * Comparable only within one epoch (see TopicInfo in the event log).
+ * A consumer's position in each partition: everything up to `last`, inclusive, was delivered. Of a partition that is
+ * absent nothing is known. -1: nothing was delivered, and the first record is next. Comparable only within one epoch
+ * (see TopicInfo in the event log).
  */
 export class Positions {
   readonly epoch: string;
@@ -26,23 +26,26 @@ export class Positions {
     const max = positionLimits.epochCharactersMax;
     if (epoch.length > max || !/^[!-~]+$/.test(epoch)) {
       throw invalidPosition(
-        `the epoch is ${shown(epoch)}; right is 1 to ${max} printable ASCII characters without spaces`,
-      );
+              `epoch: expected 1 to ${max} printable ASCII characters without spaces, got ${shown(epoch)}`,
+            );
     }
     this.epoch = epoch;
   }
 
-  /** Partitions known. */
+  /** Number of known partitions. */
   get size(): number {
     return this.lasts.size;
   }
 
-  /** The last position seen in the partition. */
+  /** Returns the last delivered position of the partition. */
   last(partition: number): number | undefined {
     return this.lasts.get(partition);
   }
 
-  /** Notes that everything up to and with `seq` is seen. Never goes back: false where that was known. Throws `invalid_position`. */
+  /**
+   * Moves the position forward to `seq`. Returns false, and changes nothing, where it is not newer. Throws
+   * `invalid_position`.
+   */
   advance(partition: number, seq: number): boolean {
     const before = this.lasts.get(partition);
     if (before !== undefined && seq <= before) return false;
@@ -51,7 +54,7 @@ export class Positions {
     return true;
   }
 
-  /** By partition, ascending. */
+  /** Returns the positions in ascending order of partition. */
   entries(): readonly (readonly [partition: number, last: number])[] {
     return [...this.lasts].sort(([a], [b]) => a - b);
   }
@@ -67,8 +70,9 @@ export function createPositions(
 }
 
 /**
- * The token: opaque to everybody else, one spelling for one content. Version (1), length of the epoch, the epoch; then for each partition,
- * ascending, its distance from the one before less one, and the next position (`last` + 1); all varints; base64url without padding.
+ * Encodes the positions as a token, which is opaque to clients. Equal positions have equal tokens. Version (1), length
+ * of the epoch, the epoch; then for each partition, ascending, its distance from the previous one less one, and the
+ * next position (`last` + 1); all as varints; base64url without padding.
  */
 export function tokenFromPositions(positions: Positions): string {
   const { epoch } = positions;
@@ -86,7 +90,7 @@ export function tokenFromPositions(positions: Positions): string {
   return base64urlFromBytes(bytes.subarray(0, at));
 }
 
-/** Throws `invalid_position` for everything that `tokenFromPositions` would not have written. */
+/** Decodes a token. Throws `invalid_position` for anything that `tokenFromPositions` cannot have written. */
 export function positionsFromToken(text: unknown): Positions {
   const max = positionLimits.tokenCharactersMax;
   if (typeof text !== 'string' || text.length === 0 || text.length > max) throw notAToken(text);
@@ -102,7 +106,7 @@ export function positionsFromToken(text: unknown): Positions {
 function positionsFrom(bytes: Uint8Array): Positions {
   const length = varintAt(bytes, 1);
   const epochEnd = length.end + length.value;
-  if (length.value > positionLimits.epochCharactersMax || epochEnd > bytes.length) throw cutOff();
+  if (length.value > positionLimits.epochCharactersMax || epochEnd > bytes.length) throw truncatedToken();
   const positions = new Positions(String.fromCharCode(...bytes.subarray(length.end, epochEnd)));
   let before = -1;
   for (let at = epochEnd; at < bytes.length; ) {
@@ -115,7 +119,7 @@ function positionsFrom(bytes: Uint8Array): Positions {
   return positions;
 }
 
-/** A varint and where it ends. By itself, not by the reader of Protobuf: a browser reads nothing else in bytes. */
+/** Reads a varint and its end. Without WireReader: a browser client reads no other binary data. */
 function varintAt(bytes: Uint8Array, start: number): { readonly value: number; readonly end: number } {
   let value = 0;
   let scale = 1;
@@ -124,16 +128,16 @@ function varintAt(bytes: Uint8Array, start: number): { readonly value: number; r
     value += (byte & 127) * scale;
     if (byte < 128) return { value, end: at + 1 };
   }
-  throw cutOff();
+  throw truncatedToken();
 }
 
-function cutOff(): TailraceError {
-  return invalidPosition('it is cut off, or a number in it is too large');
+function truncatedToken(): TailraceError {
+  return invalidPosition('position token: expected complete integers below 2^53, got truncated or larger ones');
 }
 
 function assertPosition(partition: number, seq: number): void {
   const isPartition = Number.isInteger(partition) && partition >= 0 && partition < partitionsMax;
-  // The next position has to be below 2^53 too.
+  // The next position must be below 2^53, too.
   if (!isPartition || !Number.isInteger(seq) || seq < -1 || seq >= Number.MAX_SAFE_INTEGER)
     throw invalidPosition(
       `expected a position of -1 to 2^53 - 2 in a partition of 0 to ${partitionsMax - 1}, got ${seq} in ${partition}`,
@@ -142,7 +146,7 @@ function assertPosition(partition: number, seq: number): void {
 
 function notAToken(text: unknown, cause?: unknown): TailraceError {
   return invalidPosition(
-    `${shown(text)} is not a position; right is the text of a "position" that this server sent, unchanged`,
+    `position: expected the unchanged text of a "position" from this server, got ${shown(text)}`,
     cause,
   );
 }

@@ -1,25 +1,25 @@
 import { countOf, type Fields, listFrom, numberOf, textOf } from './message-fields.ts';
 
-/** The device has been silent for longer than its own rhythm allows. */
+/** The device has not reported for longer than its report interval allows. */
 export interface Stale {
   readonly device: string;
   /** Its last report, epoch ms by ingest's clock. */
   readonly since: number;
 }
 
-/** A device that was stale or offline speaks again. */
+/** A device that was stale or offline reports again. */
 export interface Online {
   readonly device: string;
 }
 
-/** Silent for so long, or gone by its own word, that nothing is expected. */
+/** The device has not reported for so long that no report is expected, or has announced that it stops. */
 export interface Offline {
   readonly device: string;
   /** Its last report, epoch ms by ingest's clock. */
   readonly since: number;
 }
 
-/** The server cannot hear some partitions of the view: silence says nothing of the devices until `restored`. */
+/** The server does not receive some partitions of the view. Until `restored`, devices may report without being seen. */
 export interface Interrupted {
   readonly view: number;
   /** Epoch ms by the server's clock. */
@@ -31,20 +31,21 @@ export interface Restored {
   readonly view: number;
 }
 
-/** Of the operators, to everybody. */
+/** A notice from the operators to all clients. */
 export interface Notice {
-  /** `info`, `warning` or `critical`; a later server may know more. */
+  /** `info`, `warning` or `critical`; later servers may add more. */
   readonly severity: string;
   readonly message: string;
   /** Epoch ms. */
   readonly time: number;
 }
 
-/** Throws `invalid_message`, as all here do. */
-export function silenceFrom(fields: Fields, kind: 'stale' | 'offline'): Stale {
+/** Parses `stale` or `offline`. Throws `invalid_message`. */
+export function staleOrOfflineFrom(fields: Fields, kind: 'stale' | 'offline'): Stale {
   return { device: textOf(fields, 'device', kind), since: numberOf(fields, 'since', kind, 0) };
 }
 
+/** Throws `invalid_message`. */
 export function interruptedFrom(fields: Fields): Interrupted {
   return {
     view: countOf(fields, 'view', 'interrupted', 0),
@@ -53,6 +54,7 @@ export function interruptedFrom(fields: Fields): Interrupted {
   };
 }
 
+/** Throws `invalid_message`. */
 export function noticeFrom(fields: Fields): Notice {
   return {
     severity: textOf(fields, 'severity', 'notice', 'info'),
@@ -61,7 +63,7 @@ export function noticeFrom(fields: Fields): Notice {
   };
 }
 
-/** A list of partition numbers; absent: none. */
+/** Parses a list of partition numbers; empty where it is absent. Throws `invalid_message`. */
 export function partitionsFrom(value: unknown, where: string): readonly number[] {
   return listFrom(value, where).map((partition: unknown) => countOf({ partition }, 'partition', where));
 }

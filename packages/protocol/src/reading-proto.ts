@@ -12,7 +12,7 @@ import { readingTags } from './report-tags.ts';
 import type { WireReader } from './wire-reader.ts';
 import type { WireWriter } from './wire-writer.ts';
 
-/** The fields of a reading, without the length before them. */
+/** Writes the fields of a reading, without the length before them. */
 export function writeReading(writer: WireWriter, reading: Reading): void {
   const { value, unit, quality, time } = reading;
   writer.textField(readingTags.tag, reading.tag);
@@ -31,15 +31,15 @@ export function writeReading(writer: WireWriter, reading: Reading): void {
 }
 
 /**
- * Where Protobuf bytes come from: the log, which ingest wrote; a server; or a sender of reports, whose times have to be
+ * Source of Protobuf bytes: the log, which ingest wrote; a server; or a sender of reports, whose times must be
  * plausible.
  */
 export type WireSource = 'log' | 'server' | 'sender';
 
 /**
- * The reading whose length comes next. `index` is its place in the report, for the messages. Throws `invalid_report`: for damage,
- * for a reading without a value, and unless it comes from the log for content that JSON would not be allowed either; of
- * a sender for a quality that is not known, too, which a delivery of a later version may have.
+ * Reads a length-delimited reading. `index` is its index in the report, for error messages. Throws `invalid_report` for
+ * malformed bytes and for a reading without a value. Unless the source is the log, also for content that is invalid in
+ * JSON. For a sender, also for an unknown quality; a delivery of a later version may have one.
  */
 export function readReading(reader: WireReader, index: number, source: WireSource): Reading {
   const outerEnd = reader.enter();
@@ -87,13 +87,14 @@ export function readReading(reader: WireReader, index: number, source: WireSourc
       else assertReadingTime(time, index);
     }
     if (source === 'sender' && quality > 3)
-      throw invalidReport(`readings[${index}].quality is ${quality}; right is 0 to 3`);
+      throw invalidReport(`readings[${index}].quality: expected 0 to 3, got ${quality}`);
   }
-  if (value === undefined) throw invalidReport(`readings[${index}] has no value; right is number, boolean or text`);
+  if (value === undefined)
+      throw invalidReport(`readings[${index}].value: expected a number, boolean or text, got none`);
   return readingOf(tag, value, unit, quality, time);
 }
 
-/** By number. Absent and good are the same, and are left out. */
+/** Qualities by number. Absent and good are the same, and are left out. */
 const qualities: readonly (Quality | undefined)[] = [undefined, undefined, 'uncertain', 'bad'];
 
 function readingOf(
@@ -103,7 +104,7 @@ function readingOf(
   number: number,
   time: number | undefined,
 ): Reading {
-  // A quality that a later version added is not one to rely on.
+  // A quality of a later version counts as uncertain.
   const quality = number > 3 ? 'uncertain' : qualities[number];
   if (quality === undefined && time === undefined) return unit === '' ? { tag, value } : { tag, value, unit };
   const reading: { tag: string; value: Reading['value']; unit?: string; quality?: Quality; time?: number } = {

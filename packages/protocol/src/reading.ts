@@ -30,33 +30,33 @@ interface UncheckedReading {
 }
 
 /**
- * The reading of a sender, itself where nothing has to change; else a copy. `list` is what the sender calls the
- * readings. Throws `invalid_report`.
+ * Validates a sender's reading. Returns it unchanged where it is in normal form; else a copy. `list` is the sender's
+ * name of the readings. Throws `invalid_report`.
  */
 export function checkedReading(value: unknown, index: number, list: string): Reading {
   if (!isObject(value)) {
-    throw invalidReport(`${list}[${index}] is ${shown(value)}; right is an object with tag and value`);
+    throw invalidReport(`${list}[${index}]: expected an object with tag and value, got ${shown(value)}`);
   }
-  let asItIs = true;
+  let isNormal = true;
   for (const key in value) {
     switch (key) {
       case 'tag':
       case 'value':
         break;
       case 'unit':
-        if ((value as UncheckedReading).unit === '') asItIs = false;
-        if ((value as UncheckedReading).unit === null) asItIs = false;
+        if ((value as UncheckedReading).unit === '') isNormal = false;
+        if ((value as UncheckedReading).unit === null) isNormal = false;
         break;
       case 'quality':
-        if ((value as UncheckedReading).quality === null) asItIs = false;
+        if ((value as UncheckedReading).quality === null) isNormal = false;
         break;
       case 'time':
-        // 0 is no moment that a sender means, and Protobuf's way to say nothing.
-        if ((value as UncheckedReading).time === null || (value as UncheckedReading).time === 0) asItIs = false;
+        // 0 means absent, as in proto3.
+        if ((value as UncheckedReading).time === null || (value as UncheckedReading).time === 0) isNormal = false;
         break;
       default:
         throw invalidReport(
-          `${list}[${index}] has the unknown key ${shown(key)}; a reading has tag, value and, if it likes, unit, quality and time`,
+          `${list}[${index}]: expected tag, value and optionally unit, quality and time, got the unknown key ${shown(key)}`,
         );
     }
   }
@@ -67,7 +67,7 @@ export function checkedReading(value: unknown, index: number, list: string): Rea
   if (unit !== undefined && unit !== null) assertUnit(unit, index, list);
   if (quality !== undefined && quality !== null) assertQuality(quality, index, list);
   if (time !== undefined && time !== null && time !== 0) assertReadingSourceTime(time, index, list);
-  return asItIs ? (value as Reading) : withoutEmpty(value as Reading);
+  return isNormal ? (value as Reading) : withoutEmpty(value as Reading);
 }
 
 function nullValue(index: number, list: string): TailraceError {
@@ -76,7 +76,7 @@ function nullValue(index: number, list: string): TailraceError {
   );
 }
 
-/** A copy without what is null or empty. */
+/** Returns a copy without null or empty fields. */
 function withoutEmpty(reading: Reading): Reading {
   const { tag, value, unit, quality, time } = reading;
   return { tag, value, ...(unit ? { unit } : {}), ...(quality ? { quality } : {}), ...(time ? { time } : {}) };
@@ -86,7 +86,7 @@ export function assertTag(value: unknown, index: number, list = 'readings'): ass
   const max = reportLimits.tagCharactersMax;
   if (typeof value === 'string' && value.length > 0 && value.length <= max && isPlainText(value)) return;
   throw invalidReport(
-    `${list}[${index}].tag is ${shown(value)}; right is a text of 1 to ${max} characters without control characters`,
+    `${list}[${index}].tag: expected a text of 1 to ${max} characters without control characters, got ${shown(value)}`,
   );
 }
 
@@ -94,11 +94,11 @@ export function assertValue(value: unknown, index: number, list = 'readings'): a
   if (typeof value === 'number' ? Number.isFinite(value) : typeof value === 'boolean' || isTextValue(value)) return;
   const max = reportLimits.textCharactersMax;
   throw invalidReport(
-    `${list}[${index}].value: expected a finite number, boolean or text of at most ${max} characters without NUL, got ${shownNumber(value)}`,
+    `${list}[${index}].value: expected a finite number, boolean or text of at most ${max} characters without NUL, got ${shown(value)}`,
   );
 }
 
-/** Line breaks are welcome in a text, NUL is not: PostgreSQL's `text`, where history lives, cannot hold it. */
+/** A text may have line breaks, but no NUL, which PostgreSQL's `text` cannot store. */
 function isTextValue(value: unknown): boolean {
   if (typeof value !== 'string' || value.length > reportLimits.textCharactersMax) return false;
   return value.isWellFormed() && !value.includes('\0');
@@ -108,22 +108,22 @@ export function assertUnit(value: unknown, index: number, list = 'readings'): as
   const max = reportLimits.unitCharactersMax;
   if (typeof value === 'string' && value.length <= max && isPlainText(value)) return;
   throw invalidReport(
-    `${list}[${index}].unit is ${shown(value)}; right is a UCUM unit of at most ${max} characters, as in "Cel" or "mm/s"`,
+    `${list}[${index}].unit: expected a UCUM unit of at most ${max} characters, as in "Cel" or "mm/s", got ${shown(value)}`,
   );
 }
 
 function assertQuality(value: unknown, index: number, list: string): asserts value is Quality {
   if (value === 'good' || value === 'uncertain' || value === 'bad') return;
-  throw invalidReport(`${list}[${index}].quality is ${shown(value)}; right is "good", "uncertain" or "bad"`);
+  throw invalidReport(`${list}[${index}].quality: expected "good", "uncertain" or "bad", got ${shown(value)}`);
 }
 
 export function assertReadingTime(value: unknown, index: number, list = 'readings'): asserts value is number {
-  // The name is made only where it is needed.
+  // The name is built only for an error.
   if (typeof value !== 'number' || !(value >= 0 && value <= reportLimits.timeMsMax))
     assertTime(value, `${list}[${index}].time`);
 }
 
-/** Of a reading as a sender wrote it. */
+/** Asserts the time of a sender's reading. */
 export function assertReadingSourceTime(value: unknown, index: number, list = 'readings'): asserts value is number {
   if (!isSourceTime(value)) assertSourceTime(value, `${list}[${index}].time`);
 }
@@ -131,13 +131,8 @@ export function assertReadingSourceTime(value: unknown, index: number, list = 'r
 export function assertTime(value: unknown, name: string): asserts value is number {
   if (typeof value === 'number' && value >= 0 && value <= reportLimits.timeMsMax) return;
   throw invalidReport(
-    `${name} is ${shownNumber(value)}; right is a number of milliseconds since 1970 from 0 to ${reportLimits.timeMsMax}, as in 1634567890123.25`,
+    `${name}: expected milliseconds since 1970 from 0 to ${reportLimits.timeMsMax}, as in 1634567890123.25, got ${shown(value)}`,
   );
-}
-
-/** JSON has no word for NaN and the infinities: `shown` would call them null. */
-function shownNumber(value: unknown): string {
-  return typeof value === 'number' ? String(value) : shown(value);
 }
 
 export function isObject(value: unknown): value is object {

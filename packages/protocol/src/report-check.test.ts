@@ -13,7 +13,7 @@ import { decodeDelivery, decodeReport, deliveryBytes, encodeReport } from './rep
 const { Reading, Report } = tailrace.v1;
 const device = 'p.d';
 
-/** The bytes of a `Report` as the generated code writes it, which checks nothing. */
+/** Returns the bytes of a `Report` as the generated code writes it, which validates nothing. */
 function bytesOf(fields: tailrace.v1.IReport): Uint8Array {
   return Report.encode({ device, time: 1, readings: [{ tag: 't', number: 1 }], ...fields }).finish();
 }
@@ -22,7 +22,7 @@ function reading(fields: tailrace.v1.IReading): Uint8Array {
   return bytesOf({ readings: [{ tag: 't', number: 1, ...fields }] });
 }
 
-/** A tag in two bytes, as a varint may be written: readers take it for the tag of one. */
+/** Returns a tag as a varint of two bytes, which readers accept as the tag of one byte. */
 function overlong(tag: number): Buffer {
   return Buffer.from([0x80 | tag, 0]);
 }
@@ -31,13 +31,13 @@ function textField(text: string): Buffer {
   return Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
 }
 
-/** A report whose one reading ends with these bytes. */
+/** Returns a report whose only reading has these bytes at its end. */
 function bytesWith(end: Buffer): Uint8Array {
   const whole = Buffer.concat([Reading.encode({ tag: 't', number: 1 }).finish(), end]);
   return Buffer.concat([bytesOf({ readings: [] }), Buffer.from([0x1a, whole.length]), whole]);
 }
 
-test('a report that ingest took passes, and routing gets what a skim says of it', () => {
+test('a report that ingest accepted is valid, with the header that parseReportHeader reads', () => {
   fc.assert(
     fc.property(report, (sent) => {
       const bytes = encodeReport(sent);
@@ -47,19 +47,19 @@ test('a report that ingest took passes, and routing gets what a skim says of it'
   );
 });
 
-const faults: readonly (readonly [string, InvalidReportReason, Uint8Array])[] = [
+const cases: readonly (readonly [string, InvalidReportReason, Uint8Array])[] = [
   ['nothing', 'empty', new Uint8Array(0)],
   ['one byte more than a report may have', 'too_large', bytesOf({ id: 'x'.repeat(262_144) })],
   ['text', 'malformed', Buffer.from('no report')],
   ['JSON', 'malformed', Buffer.from('{"device":"p.d","time":1,"readings":[]}')],
-  ['a report that is cut short', 'malformed', bytesOf({}).subarray(0, -1)],
-  ['a group, which proto3 has not', 'malformed', Buffer.concat([bytesOf({}), Buffer.from([0x4b, 0x4c])])],
+  ['a truncated report', 'malformed', bytesOf({}).subarray(0, -1)],
+    ['a group, which proto3 lacks', 'malformed', Buffer.concat([bytesOf({}), Buffer.from([0x4b, 0x4c])])],
   ['the position of a delivery', 'malformed', Buffer.concat([bytesOf({}), Buffer.from([0x30, 1])])],
-  ['the mark of a delivery', 'malformed', Buffer.concat([bytesOf({}), Buffer.from([0x40, 1])])],
+  ['the `delta` of a delivery', 'malformed', Buffer.concat([bytesOf({}), Buffer.from([0x40, 1])])],
   ['another device', 'device', bytesOf({ device: 'p.e' })],
   ['no device', 'device', bytesOf({ device: '' })],
   [
-    'a device that comes twice, of which the last counts',
+    'a repeated device, of which the last wins',
     'device',
     Buffer.concat([bytesOf({}), bytesOf({ device: 'p.e' })]),
   ],
@@ -74,14 +74,14 @@ const faults: readonly (readonly [string, InvalidReportReason, Uint8Array])[] = 
     'id',
     Buffer.concat([Buffer.from([0x22, 2, 0xff, 0xfe]), bytesOf({ id: 'x' })]),
   ],
-  ['another device before the right one', 'device', Buffer.concat([bytesOf({ device: 'p.e' }), bytesOf({})])],
+  ['another device before the expected one', 'device', Buffer.concat([bytesOf({ device: 'p.e' }), bytesOf({})])],
   ['no readings', 'readings', bytesOf({ readings: [] })],
   ['too many readings', 'readings', bytesOf({ readings: Array(1_001).fill({ tag: 't', boolean: true }) })],
-  ['a time that is no number', 'time', bytesOf({ time: Number.NaN })],
+  ['a time that is NaN', 'time', bytesOf({ time: Number.NaN })],
   ['a time before 1970', 'time', bytesOf({ time: -1 })],
-  ['a time that no Date can show', 'time', bytesOf({ time: 8.64e15 + 2 })],
-  ['an infinite time of ingest', 'time', bytesOf({ received: Number.POSITIVE_INFINITY })],
-  ['a reading at a time that is no number', 'time', reading({ time: Number.NaN })],
+  ['a time that no Date can represent', 'time', bytesOf({ time: 8.64e15 + 2 })],
+  ['an infinite `received`', 'time', bytesOf({ received: Number.POSITIVE_INFINITY })],
+    ['a reading whose time is NaN', 'time', reading({ time: Number.NaN })],
   ['a reading without tag', 'readings', reading({ tag: '' })],
   ['a tag that is too long', 'readings', reading({ tag: 'x'.repeat(129) })],
   ['a tag that is too long, in characters that take three bytes', 'readings', reading({ tag: '測'.repeat(129) })],
@@ -97,13 +97,13 @@ const faults: readonly (readonly [string, InvalidReportReason, Uint8Array])[] = 
   ['an ID with a control character', 'id', bytesOf({ id: 'a\tb' })],
 ];
 
-for (const [what, fault, bytes] of faults) {
-  test(`${what} is no report: ${fault}`, () => {
-    assert.equal(checkReport(bytes, device), fault);
+for (const [what, reason, bytes] of cases) {
+  test(`${what} is an invalid report: ${reason}`, () => {
+    assert.equal(checkReport(bytes, device), reason);
   });
 }
 
-test('bytes that are not UTF-8 are no report, wherever they stand', () => {
+test('a report with invalid UTF-8 in any text is invalid', () => {
   for (const field of [
     { id: '\u0001\u0002\u0003' },
     { readings: [{ tag: '\u0001\u0002\u0003', number: 1 }] },
@@ -117,7 +117,7 @@ test('bytes that are not UTF-8 are no report, wherever they stand', () => {
   }
 });
 
-test('what a later version may add passes: unknown fields, and a quality', () => {
+test('additions of a later version are valid: unknown fields, and a quality', () => {
   const unknown = Buffer.from([0x4a, 2, 1, 2, 0x50, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
   const added = Buffer.concat([bytesOf({ readings: [{ tag: 't', number: 1, quality: 7 as never }] }), unknown]);
   assert.deepEqual(checkReport(added, device), parseReportHeader(added));
@@ -125,17 +125,17 @@ test('what a later version may add passes: unknown fields, and a quality', () =>
   assert.equal(decodeDelivery(deliveryBytes(added, 0, 1)).readings[0]!.quality, 'uncertain');
 });
 
-test('the mark of the clock is read whatever its number, and damage in it is seen', () => {
-  const marked = (...clock: number[]) => Buffer.concat([bytesOf({ time: 5 }), Buffer.from([0x48, ...clock])]);
+test('any number is a valid clock, and a malformed one is not', () => {
+  const withClock = (...clock: number[]) => Buffer.concat([bytesOf({ time: 5 }), Buffer.from([0x48, ...clock])]);
   for (const clock of [[0], [1], [2], [7], [0x80, 0x02]]) {
-    assert.deepEqual(checkReport(marked(...clock), device), parseReportHeader(marked(...clock)));
+    assert.deepEqual(checkReport(withClock(...clock), device), parseReportHeader(withClock(...clock)));
   }
   for (const clock of [[], [0x80], new Array(10).fill(0xff)]) {
-    assert.equal(checkReport(marked(...clock), device), 'malformed');
+    assert.equal(checkReport(withClock(...clock), device), 'malformed');
   }
 });
 
-test('whatever passes can be encoded for clients in every form, and clients can read it', () => {
+test('every valid report can be encoded for clients in every form, and clients can read it', () => {
   let passed = 0;
   const checked = (bytes: Uint8Array) => {
     const key = deviceIn(bytes);
@@ -156,7 +156,7 @@ test('whatever passes can be encoded for clients in every form, and clients can 
   assert.ok(passed > 100, `${passed} passed`);
 });
 
-/** As the owner of a topic would key it; a text that is none stays one. */
+/** Returns the device of the report, or the default one where its header is malformed. */
 function deviceIn(bytes: Uint8Array): string {
   try {
     return parseReportHeader(bytes).device;

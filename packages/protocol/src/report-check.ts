@@ -5,18 +5,19 @@ import { isPlainText } from './text.ts';
 import { asciiText } from './wire-reader.ts';
 
 /**
- * Why bytes are no report of a device.
- * - `empty`: no bytes, as in a tombstone or an empty line of a console producer.
+ * Why bytes are not a valid report of a device.
+ * - `empty`: no bytes, as of a tombstone or an empty line of a console producer.
  * - `too_large`: more than `reportLimits.encodedBytesMax` bytes.
- * - `malformed`: not Protobuf, not UTF-8, or a field that a `Report` never has.
+ * - `malformed`: invalid Protobuf or UTF-8, or a field that a `Report` never has.
  * - `device`: the report names another device than the key of its record.
  * - `time`: a time that is not finite, negative or beyond `reportLimits.timeMsMax`.
  * - `id`: a message ID that is too long or has control characters.
- * - `readings`: none, too many, or one without tag or value, or with a value or text over a limit of docs/PROTOCOL.md.
+ * - `readings`: none, too many, or one without tag or value, or with a value or text over a limit of
+ *   docs/PROTOCOL.md.
  */
 export type InvalidReportReason = 'empty' | 'too_large' | 'malformed' | 'device' | 'time' | 'id' | 'readings';
 
-/** For `InvalidReportReason`s as labels of a metric. */
+/** All reasons, for labels of a metric. */
 export const invalidReportReasons: readonly InvalidReportReason[] = [
   'empty',
   'too_large',
@@ -28,11 +29,11 @@ export const invalidReportReasons: readonly InvalidReportReason[] = [
 ];
 
 /**
- * Checks the bytes of a `Report`, which any program may have written, against all limits of docs/PROTOCOL.md, and
- * returns what routing needs of it. A report that passes can be encoded for clients in every form; a client takes it.
+ * Validates the bytes of a `Report`, which any program may have written, against all limits of docs/PROTOCOL.md.
+ * Returns its header for routing, or why it is invalid. A valid report can be encoded for clients in every form.
  *
- * Every record of the log passes here: one walk over the bytes, which makes no object for a reading, no text but the
- * message ID, and throws nothing, so that a flood of foreign records costs no more than as many reports.
+ * Runs for every record of the log, in one pass over the bytes. It allocates no object for a reading and no text but
+ * the message ID, and never throws. So invalid records cost no more than as many reports.
  */
 export function checkReport(bytes: Uint8Array, device: string): ReportHeader | InvalidReportReason {
   const end = bytes.length;
@@ -51,12 +52,12 @@ export function checkReport(bytes: Uint8Array, device: string): ReportHeader | I
       at = enter(bytes, at + 1, end);
       if (at < 0) return 'malformed';
       if (tag === reportTags.readings) {
-        const fault = readingFault(bytes, at, fieldEnd);
-        if (fault !== undefined) return fault;
+        const reason = invalidReadingReason(bytes, at, fieldEnd);
+                if (reason !== undefined) return reason;
         at = readingEnd;
         if (++readings > reportLimits.readingsMax) return 'readings';
       } else {
-        // Each one, where a field comes several times: readers decode all of them before the last one counts.
+        // Each occurrence of a repeated field: readers decode all of them before the last one wins.
         const textEnd = fieldEnd;
         if (tag === reportTags.device) {
           if (!isAscii(bytes, at, textEnd, device)) return 'device';
@@ -90,12 +91,12 @@ export function checkReport(bytes: Uint8Array, device: string): ReportHeader | I
   return { device, id, received, time, clock };
 }
 
-// What the functions below answer beside their result: an object for each would cost more than all they do.
+// Second results of the functions below: an object for each would cost more than the functions.
 let fieldEnd = 0;
 let readingEnd = 0;
 let fieldNumber = 0;
 
-/** The first byte of a length-delimited field whose length comes next, and its end in `fieldEnd`. -1: damaged. */
+/** Reads the length of a field. Returns the field's first byte, and its end in `fieldEnd`. -1: malformed. */
 function enter(bytes: Uint8Array, at: number, end: number): number {
   let length = at < end ? bytes[at]! : 0x80;
   let start = at + 1;
@@ -110,7 +111,7 @@ function enter(bytes: Uint8Array, at: number, end: number): number {
 
 let varintEnd = 0;
 
-/** An unsigned integer below 2^53, and its end in `varintEnd`. -1: damaged, or larger. */
+/** Returns an unsigned integer below 2^53, and its end in `varintEnd`. -1: malformed, or larger. */
 function varint(bytes: Uint8Array, start: number, end: number): number {
   let value = 0;
   let scale = 1;
@@ -126,9 +127,8 @@ function varint(bytes: Uint8Array, start: number, end: number): number {
 }
 
 /**
- * Returns the position behind an unknown field, and its number in `fieldNumber`. -1: damaged. So is a tag that takes
- * more bytes than it needs: readers take it for the field of that number, which was checked under its one-byte tag
- * alone.
+ * Returns the end of an unknown field, and its number in `fieldNumber`. -1: malformed. So is a tag in more bytes than
+ * it needs: readers accept it as the field of that number, which is validated only under its one-byte tag.
  */
 function skipUnknown(bytes: Uint8Array, start: number, end: number): number {
   const tag = varint(bytes, start, end);
@@ -149,13 +149,13 @@ function skipUnknown(bytes: Uint8Array, start: number, end: number): number {
   }
 }
 
-/** Any 64 bits. */
+/** Skips an integer of up to 64 bits. */
 function skipVarint(bytes: Uint8Array, start: number, end: number): number {
   for (let at = start; at < end && at < start + 10; at++) if (bytes[at]! < 0x80) return at + 1;
   return -1;
 }
 
-/** Position and mark of a `Delivery`: behind a report they are the server's to write. */
+/** Returns whether the field is one of `Delivery` alone: only a server appends it to a report. */
 function isDeliveryField(number: number): boolean {
   return number >= reportTags.partition >> 3 && number <= reportTags.delta >> 3;
 }
@@ -163,19 +163,19 @@ function isDeliveryField(number: number): boolean {
 const scratch = new Uint8Array(8);
 const scratchView = new DataView(scratch.buffer);
 
-/** A view of the record's own bytes would cost more than copying eight of them. */
+/** Reads a double. Copying eight bytes costs less than a DataView of the record. */
 function doubleAt(bytes: Uint8Array, at: number): number {
   for (let i = 0; i < 8; i++) scratch[i] = bytes[at + i]!;
   return scratchView.getFloat64(0, true);
 }
 
-/** Whether the double is a number: the exponent is not all ones (IEEE 754, 3.4). */
+/** Returns whether the double is finite: its exponent is not all ones (IEEE 754, 3.4). */
 function isFiniteAt(bytes: Uint8Array, at: number): boolean {
   return (bytes[at + 7]! & 0x7f) !== 0x7f || (bytes[at + 6]! & 0xf0) !== 0xf0;
 }
 
-/** What is wrong with the reading in [start, end). Its end is in `readingEnd`. */
-function readingFault(bytes: Uint8Array, start: number, end: number): InvalidReportReason | undefined {
+/** Returns why the reading in [start, end) is invalid; undefined where it is valid. Sets `readingEnd`. */
+function invalidReadingReason(bytes: Uint8Array, start: number, end: number): InvalidReportReason | undefined {
   readingEnd = end;
   let at = start;
   let hasTag = false;
@@ -188,13 +188,13 @@ function readingFault(bytes: Uint8Array, start: number, end: number): InvalidRep
       const textEnd = fieldEnd;
       if (field === readingTags.text) {
         hasValue = true;
-        const fault = valueFault(bytes, at, textEnd);
-        if (fault !== undefined) return fault;
+        const reason = invalidValueReason(bytes, at, textEnd);
+                if (reason !== undefined) return reason;
       } else {
         if (field === readingTags.tag) hasTag = textEnd > at;
         const max = field === readingTags.tag ? reportLimits.tagCharactersMax : reportLimits.unitCharactersMax;
-        const fault = plainFault(bytes, at, textEnd, max);
-        if (fault !== undefined) return fault;
+        const reason = invalidTextReason(bytes, at, textEnd, max);
+                if (reason !== undefined) return reason;
       }
       at = textEnd;
     } else if (field === readingTags.number) {
@@ -219,8 +219,8 @@ function readingFault(bytes: Uint8Array, start: number, end: number): InvalidRep
   return hasTag && hasValue ? undefined : 'readings';
 }
 
-/** A tag or a unit: no control characters. */
-function plainFault(
+/** Validates a tag or a unit, which have no control characters. */
+function invalidTextReason(
   bytes: Uint8Array,
   start: number,
   end: number,
@@ -234,12 +234,12 @@ function plainFault(
   }
   if (isAscii) return end - start <= charactersMax ? undefined : 'readings';
   const text = textWithin(bytes, start, end, charactersMax);
-  if (typeof text !== 'string') return text.fault;
+  if (typeof text !== 'string') return text.reason;
   return isPlainText(text) ? undefined : 'readings';
 }
 
-/** A value that is a text: anything but NUL. */
-function valueFault(bytes: Uint8Array, start: number, end: number): InvalidReportReason | undefined {
+/** Validates a value that is a text: no NUL. */
+function invalidValueReason(bytes: Uint8Array, start: number, end: number): InvalidReportReason | undefined {
   let isAscii = true;
   for (let at = start; at < end; at++) {
     const byte = bytes[at]!;
@@ -248,7 +248,7 @@ function valueFault(bytes: Uint8Array, start: number, end: number): InvalidRepor
   }
   if (isAscii) return end - start <= reportLimits.textCharactersMax ? undefined : 'readings';
   const text = textWithin(bytes, start, end, reportLimits.textCharactersMax);
-  return typeof text === 'string' ? undefined : text.fault;
+  return typeof text === 'string' ? undefined : text.reason;
 }
 
 function textWithin(
@@ -256,16 +256,16 @@ function textWithin(
   start: number,
   end: number,
   charactersMax: number,
-): string | { readonly fault: InvalidReportReason } {
-  // A UTF-16 unit takes three bytes of UTF-8 at most.
+): string | { readonly reason: InvalidReportReason } {
+  // A UTF-16 code unit takes at most three bytes of UTF-8.
   const text = end - start > charactersMax * 3 ? '' : textOf(bytes, start, end);
-  if (text === undefined) return { fault: 'malformed' };
-  return text.length === 0 || text.length > charactersMax ? { fault: 'readings' } : text;
+  if (text === undefined) return { reason: 'malformed' };
+    return text.length === 0 || text.length > charactersMax ? { reason: 'readings' } : text;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Undefined for what is no UTF-8. */
+/** Decodes UTF-8; undefined where it is invalid. */
 function textOf(bytes: Uint8Array, start: number, end: number): string | undefined {
   const text = asciiText(bytes, start, end);
   if (text !== undefined) return text;
@@ -276,7 +276,7 @@ function textOf(bytes: Uint8Array, start: number, end: number): string | undefin
   }
 }
 
-/** Whether the bytes are this text. Only of ASCII, which a device path is. */
+/** Returns whether the bytes are this text. The text must be ASCII, as device paths are. */
 function isAscii(bytes: Uint8Array, start: number, end: number, text: string): boolean {
   if (end - start !== text.length) return false;
   for (let i = 0; i < text.length; i++) {

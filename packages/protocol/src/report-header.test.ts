@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { mutatedBytes, report, seeded } from '../test/arbitraries.ts';
-import { resultOrFault } from '../test/faults.ts';
+import { resultOrError } from '../test/errors.ts';
 import { hasReadingTags, parseReportHeader } from './report-header.ts';
 import { encodeReport } from './report-proto.ts';
 
-test('a skim says whose report it is, under which ID and when it came, whatever its readings', () => {
+test('a header has device, message ID, times and clock of the report', () => {
   fc.assert(
     fc.property(report, (sent) => {
       const { device, id = '', received = 0, time, clock } = sent;
@@ -17,23 +17,23 @@ test('a skim says whose report it is, under which ID and when it came, whatever 
   );
 });
 
-test('a report has the tags of its readings, in their order, and no others', () => {
+test('hasReadingTags compares all tags of the readings, in order', () => {
   const tags = fc.array(fc.constantFrom('a', 'b', 'temperature', 'temperatura', 'é'), { maxLength: 3 });
   fc.assert(
     fc.property(tags, tags, fc.boolean(), (one, other, copied) => {
-      const asked = copied ? one : other;
+      const expected = copied ? one : other;
       const readings = one.map((tag) => ({ tag, value: 1, unit: 'Cel' }));
       const isAscii = !one.includes('é');
       assert.equal(
-        hasReadingTags(encodeReport({ device: 'p.d', time: 1, readings, id: 'x' }), asked),
-        isAscii && JSON.stringify(one) === JSON.stringify(asked),
+        hasReadingTags(encodeReport({ device: 'p.d', time: 1, readings, id: 'x' }), expected),
+                isAscii && JSON.stringify(one) === JSON.stringify(expected),
       );
     }),
     { ...seeded, numRuns: 500 },
   );
 });
 
-test('a report with a reading of another time is not the usual case', () => {
+test('hasReadingTags is false for a reading with a time of its own', () => {
   const bytes = (time?: number) =>
     encodeReport({
       device: 'p.d',
@@ -44,11 +44,11 @@ test('a report with a reading of another time is not the usual case', () => {
   assert.equal(hasReadingTags(bytes(7), ['a']), false);
 });
 
-test('damaged bytes are a fault, never a crash', () => {
+test('malformed bytes are an error, never a crash', () => {
   fc.assert(
     fc.property(report.map((each) => encodeReport(each)).chain(mutatedBytes), (bytes) => {
-      resultOrFault(() => parseReportHeader(bytes), 'invalid_report');
-      resultOrFault(() => hasReadingTags(bytes, ['t']), 'invalid_report');
+      resultOrError(() => parseReportHeader(bytes), 'invalid_report');
+      resultOrError(() => hasReadingTags(bytes, ['t']), 'invalid_report');
     }),
     { ...seeded, numRuns: 500 },
   );

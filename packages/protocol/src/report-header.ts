@@ -1,24 +1,24 @@
 import { readingTags, reportTags } from './report-tags.ts';
 import { WireReader } from './wire-reader.ts';
 
-/** What is needed of a report to know where it goes. */
+/** The fields of a report that routing needs. */
 export interface ReportHeader {
   readonly device: string;
   /** Empty: none. */
   readonly id: string;
-  /** Ingest's clock, epoch ms; 0: not known. */
+  /** Epoch ms by ingest's clock; 0: unknown. */
   readonly received: number;
   /** Epoch ms. */
   readonly time: number;
   /**
-   * By number, as in the Protobuf; 0: the device's, 2: ingest's; any other says that the times are not to be relied on.
+   * The number of the Protobuf enum. 0: the device's clock, 2: ingest's; any other means that the times are unreliable.
    */
   readonly clock: number;
 }
 
 /**
- * Reads a report that was checked before it went into the log only as far as routing needs; its readings are passed over. Throws
- * `invalid_report` for bytes that are damaged so far.
+ * Reads the header of a report that ingest has validated. Skips its readings. Throws `invalid_report` for malformed
+ * bytes outside of readings.
  */
 export function parseReportHeader(bytes: Uint8Array): ReportHeader {
   const reader = new WireReader(bytes, 'invalid_report');
@@ -40,9 +40,9 @@ export function parseReportHeader(bytes: Uint8Array): ReportHeader {
 }
 
 /**
- * Whether the report's readings have these tags, in this order, and no times of their own: the usual case of a device
- * that sends all it has each time. By the bytes, so that no reading is decoded; of tags beyond ASCII it says false.
- * Throws `invalid_report` for damage.
+ * Returns whether the report's readings have these tags, in this order, and no times of their own: the usual case of a
+ * device that sends all its tags each time. It compares bytes, so no reading is decoded; false for tags beyond ASCII.
+ * Throws `invalid_report` for malformed bytes.
  */
 export function hasReadingTags(bytes: Uint8Array, tags: readonly string[]): boolean {
   const reader = new WireReader(bytes, 'invalid_report');
@@ -61,7 +61,7 @@ export function hasReadingTags(bytes: Uint8Array, tags: readonly string[]): bool
   return count === tags.length;
 }
 
-/** Of a field that comes twice the last one counts, but no writer repeats one: the first is enough to go by. */
+/** Compares the first tag field. The last of a repeated field would win, but no writer repeats one. */
 function hasTag(bytes: Uint8Array, reader: WireReader, tag: string): boolean {
   let isFound = tag === '';
   while (reader.at < reader.end) {

@@ -17,7 +17,7 @@ test('is the JSON of the delivery', () => {
   );
 });
 
-test('leaves out what says nothing, and keeps the order of the protocol', () => {
+test('leaves out default values, and keeps the order of the protocol', () => {
   const readings = [
     { tag: 'a', value: -0, quality: 'good', unit: '' },
     { tag: 'b"\\\n\u2028', value: '"', quality: 'bad', unit: 'm/s', time: 5 },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { delivery, mutatedBytes, report, seeded } from '../test/arbitraries.ts';
-import { faultOf, resultOrFault } from '../test/faults.ts';
+import { errorOf, resultOrError } from '../test/errors.ts';
 import { deliveryFromJson } from './delivery.ts';
 import { TailraceError } from './error.ts';
 import { tailrace } from './generated/tailrace.js';
@@ -21,7 +21,7 @@ import {
 const { v1 } = tailrace;
 const simple: Report = { device: 'p.d', time: 5, readings: [{ tag: 't', value: 1 }] };
 
-/** The report as the generated code has it. */
+/** Converts the report to the form of the generated code. */
 function generatedFrom(value: Report): tailrace.v1.Report.$Properties {
   const { Quality } = v1;
   const readings = value.readings.map(({ value: measured, quality, ...rest }) => ({
@@ -39,10 +39,10 @@ function generatedFrom(value: Report): tailrace.v1.Report.$Properties {
   return { ...rest, readings, ...(clock && { clock: clock === 'ahead' ? CLOCK_AHEAD : CLOCK_INGEST }) };
 }
 
-/** Of each report of a batch: the report, or what is wrong with it. */
+/** Decodes each report of a batch to the report or its error. */
 const decodeReportBatch = (bytes: Uint8Array, max: number) => batchedReports(bytes, max).map(decodeSentReport);
 
-test('writes byte for byte what the generated code writes', () => {
+test('encodes to the same bytes as the generated code', () => {
   fc.assert(
     fc.property(report, (value) => {
       assert.deepEqual(Buffer.from(encodeReport(value)), Buffer.from(v1.Report.encode(generatedFrom(value)).finish()));
@@ -51,7 +51,7 @@ test('writes byte for byte what the generated code writes', () => {
   );
 });
 
-test('a report survives the way through Protobuf, trusted or not', () => {
+test('a report survives a round trip through Protobuf, trusted or not', () => {
   fc.assert(
     fc.property(report, (value) => {
       const bytes = encodeReport(value);
@@ -63,7 +63,7 @@ test('a report survives the way through Protobuf, trusted or not', () => {
   );
 });
 
-test('texts beyond ASCII, of every length around the steps of a varint, survive', () => {
+test('texts beyond ASCII, with lengths around the sizes of a varint, survive', () => {
   for (const length of [1, 42, 43, 63, 64, 127, 128, 129, 1365, 4096]) {
     for (const letter of ['x', 'ä', '温']) {
       const value: Report = {
@@ -78,7 +78,7 @@ test('texts beyond ASCII, of every length around the steps of a varint, survive'
   }
 });
 
-test('what was encoded before is not touched by what is encoded after', () => {
+test('encoding a report does not change bytes encoded before', () => {
   const all = Array.from({ length: 2000 }, (_, index): Report => ({ ...simple, id: `i${index}` }));
   const bytes = all.map((value) => encodeReport(value));
   assert.deepEqual(
@@ -87,21 +87,21 @@ test('what was encoded before is not touched by what is encoded after', () => {
   );
 });
 
-test('the time of receipt given takes the place of the report’s own', () => {
+test('the argument `received` replaces the report’s own', () => {
   assert.equal(decodeReport(encodeReport({ ...simple, received: 7 }, 9)).received, 9);
   assert.equal(decodeReport(encodeReport(simple, 9)).received, 9);
 });
 
-test('a report that no broker would take is too large', () => {
+test('a report over the size limit is too large', () => {
   const readings = Array.from({ length: 100 }, () => ({ tag: 't', value: 'x'.repeat(4096) }));
   assert.match(
-    faultOf(() => encodeReport({ ...simple, readings }), 'too_large').message,
-    /more than 262144 bytes; right is/,
+    errorOf(() => encodeReport({ ...simple, readings }), 'too_large').message,
+    /^report of p\.d: expected at most 262144 bytes, got more/,
   );
-  faultOf(() => decodeReport(new Uint8Array(300_000)), 'too_large');
+  errorOf(() => decodeReport(new Uint8Array(300_000)), 'too_large');
 });
 
-test('a delivery is the bytes of its report and its position', () => {
+test('a delivery has the bytes of its report and its position', () => {
   fc.assert(
     fc.property(delivery, ({ partition, seq, ...value }) => {
       const bytes = deliveryBytes(encodeReport(value), partition, seq);
@@ -111,7 +111,7 @@ test('a delivery is the bytes of its report and its position', () => {
       assert.equal(generated.device, value.device);
       assert.equal(generated.readings.length, value.readings.length);
       assert.deepEqual(decodeDelivery(bytes), { ...value, partition, seq });
-      // Delivery's fields 1 to 5 and 9 are Report's own: what one writes the other reads.
+      // Fields 1 to 5 and 9 of Delivery and Report are the same.
       const { partition: _, seq: __, ...rest } = v1.Delivery.decode(v1.Delivery.encode(generatedFrom(value)).finish());
       assert.deepEqual({ ...rest }, { ...v1.Report.decode(encodeReport(value)) });
     }),
@@ -119,50 +119,50 @@ test('a delivery is the bytes of its report and its position', () => {
   );
 });
 
-test('content is checked as JSON is, unless trusted', () => {
+test('content is validated as in JSON, unless trusted', () => {
   const bytesOf = (change: object) => v1.Report.encode({ ...generatedFrom(simple), ...change }).finish();
   const one = (change: object) => bytesOf({ readings: [{ tag: 't', number: 1, ...change }] });
-  const faults: readonly (readonly [Uint8Array, RegExp])[] = [
-    [bytesOf({ time: Number.NaN }), /time is NaN/],
-    [bytesOf({ readings: [] }), /readings has 0 readings/],
-    [bytesOf({ readings: new Array(1001).fill({ tag: 't', number: 1 }) }), /readings has 1001 readings/],
-    [bytesOf({ id: 'x'.repeat(65) }), /id is/],
-    [bytesOf({ received: -1 }), /received is -1/],
-    [one({ tag: '' }), /readings\[0\]\.tag is ""/],
+  const cases: readonly (readonly [Uint8Array, RegExp])[] = [
+      [bytesOf({ time: Number.NaN }), /^time: .*, got NaN$/],
+      [bytesOf({ readings: [] }), /^readings: expected 1 to 1000 items, got 0$/],
+      [bytesOf({ readings: new Array(1001).fill({ tag: 't', number: 1 }) }), /^readings: .*, got 1001$/],
+      [bytesOf({ id: 'x'.repeat(65) }), /^id: expected /],
+      [bytesOf({ received: -1 }), /^received: .*, got -1$/],
+      [one({ tag: '' }), /^readings\[0\]\.tag: .*, got ""$/],
     [one({ number: Number.NEGATIVE_INFINITY }), /readings\[0\]\.value: expected .*, got -Infinity$/],
     [one({ number: null }), /readings\[0\]\.value: expected .*, got undefined$/],
     [one({ unit: 'x'.repeat(33) }), /readings\[0\]\.unit/],
-    [one({ time: -1 }), /readings\[0\]\.time is -1/],
+    [one({ time: -1 }), /^readings\[0\]\.time: .*, got -1$/],
   ];
-  for (const [bytes, message] of faults) {
-    assert.match(faultOf(() => decodeReport(bytes), 'invalid_report').message, message);
+  for (const [bytes, message] of cases) {
+    assert.match(errorOf(() => decodeReport(bytes), 'invalid_report').message, message);
   }
-  faultOf(() => decodeReport(bytesOf({ device: 'a b' })), 'invalid_path');
+  errorOf(() => decodeReport(bytesOf({ device: 'a b' })), 'invalid_path');
   assert.ok(Number.isNaN(decodeReport(bytesOf({ time: Number.NaN }), true).time));
-  // A later version may know more of them; a sender may not.
+  // A later version may have more qualities; a sender may not.
   for (const trusted of [true, false]) {
     assert.equal(decodeReport(one({ quality: 4 }), trusted).readings[0]?.quality, 'uncertain');
   }
   const batch = v1.ReportBatch.encode({ reports: [v1.Report.decode(one({ quality: 4 }))] }).finish();
-  assert.match(String(decodeReportBatch(batch, 1)[0]), /readings\[0\]\.quality is 4/);
-  // A reading without a value is none, even in the log.
-  faultOf(() => decodeReport(one({ number: null }), true), 'invalid_report');
+  assert.match(String(decodeReportBatch(batch, 1)[0]), /readings\[0\]\.quality: expected 0 to 3, got 4/);
+    // A reading without a value is invalid, even in the log.
+  errorOf(() => decodeReport(one({ number: null }), true), 'invalid_report');
 });
 
-test('proto3 is read as proto3: defaults, the last of several, unknown fields, texts without UTF-8', () => {
+test('proto3 rules apply: defaults, the last of a repeated field, unknown fields, invalid UTF-8', () => {
   const encoded = [...encodeReport(simple)];
   const read = (...more: number[]) => decodeReport(Uint8Array.from([...encoded, ...more]));
   assert.equal(read(0x0a, 1, 0x71).device, 'q');
   assert.deepEqual(read(0x40, 0x96, 1, 0x4a, 2, 9, 9, 0x55, 1, 2, 3, 4, 0x59, 1, 2, 3, 4, 5, 6, 7, 8), simple);
-  // A known field in another wire type is an unknown one.
+  // A known field of another wire type is an unknown field.
   assert.deepEqual(read(0x08, 1), simple);
   for (const more of [[0x22, 1, 0xff], [0x22, 2, 0x61], [0x03], [0x00], [0x80], [0x22, 0xff, 0xff, 0xff, 0xff, 0x0f]]) {
-    assert.match(faultOf(() => read(...more), 'invalid_report').message, /Protobuf bytes are damaged/);
+    assert.match(errorOf(() => read(...more), 'invalid_report').message, /^Protobuf: expected well-formed bytes, got /);
   }
 });
 
-test('bytes that are not UTF-8 are never taken for a text that was seen before', () => {
-  // Texts that come again are remembered by a hash of their bytes. Among so many some share a place with their own Latin-1 bytes.
+test('invalid UTF-8 never matches an interned text', () => {
+  // Texts are interned by a hash of their bytes. Among so many, some share a slot with their own Latin-1 bytes.
   for (let first = 0x80; first < 0x100; first++) {
     for (let second = 0x80; second < 0x100; second += 2) {
       const text = String.fromCharCode(first, second);
@@ -177,7 +177,7 @@ test('bytes that are not UTF-8 are never taken for a text that was seen before',
   }
 });
 
-test('a batch has a result for each report, and one bad report spoils no other', () => {
+test('a batch has a result for each report, and an invalid report does not affect others', () => {
   const sent = { ...simple, time: 1634567890123 };
   const good = encodeReport(sent);
   const bad = encodeReport({ ...sent, device: 'a b' });
@@ -189,12 +189,12 @@ test('a batch has a result for each report, and one bad report spoils no other',
     results.map((result) => (result instanceof TailraceError ? result.code : result)),
     [sent, 'invalid_path', 'invalid_report', 'invalid_report', sent],
   );
-  assert.match(faultOf(() => decodeReportBatch(batch, 4), 'too_large').message, /more than 4 reports/);
-  faultOf(() => decodeReportBatch(new Uint8Array(), 4), 'invalid_report');
-  faultOf(() => decodeReportBatch(batch.subarray(0, -1), 5), 'invalid_report');
+  assert.match(errorOf(() => decodeReportBatch(batch, 4), 'too_large').message, /more than 4 reports/);
+  errorOf(() => decodeReportBatch(new Uint8Array(), 4), 'invalid_report');
+  errorOf(() => decodeReportBatch(batch.subarray(0, -1), 5), 'invalid_report');
 });
 
-test('a batch holds reports as senders may write them: with plausible times or none, and without what ingest sets', () => {
+test('reports of a batch are validated as senders' reports: plausible times or none, and no fields that ingest sets', () => {
   const batchOf = (report: Report) => {
     const bytes = encodeReport(report);
     return Uint8Array.from([0x0a, bytes.length, ...bytes]);
@@ -203,10 +203,10 @@ test('a batch holds reports as senders may write them: with plausible times or n
   assert.equal((resultOf({}) as Report).time, 0);
   const readings = [{ tag: 't', value: 1, time: 1634567890 }];
   for (const [change, message] of [
-    [{ time: 1634567890 }, /^time: .*which would be 1970-01-19; it looks like seconds$/],
-    [{ time: 1634567890123456 }, /^time: .*which would be the year 5\d{4}; it looks like microseconds$/],
-    [{ time: 1.634567890123e18 }, /^time: .*it looks like nanoseconds$/],
-    [{ readings }, /^readings\[0\]\.time: .*it looks like seconds$/],
+    [{ time: 1634567890 }, /^time: .*which would be 1970-01-19; probably in seconds$/],
+        [{ time: 1634567890123456 }, /^time: .*which would be the year 5\d{4}; probably in microseconds$/],
+        [{ time: 1.634567890123e18 }, /^time: .*probably in nanoseconds$/],
+        [{ readings }, /^readings\[0\]\.time: .*probably in seconds$/],
     [{ clock: 'ahead' }, /^clock: expected a report without it/],
   ] as const) {
     const result = resultOf(change);
@@ -215,41 +215,41 @@ test('a batch holds reports as senders may write them: with plausible times or n
   }
 });
 
-test('only a delivery in which nothing has changed may have no readings', () => {
+test('only a delta without changes may have no readings', () => {
   const empty = encodeReport({ ...simple, readings: [] });
   const changed = { ...simple, readings: [], partition: 3, seq: 7, delta: true };
   assert.deepEqual(decodeDelivery(deliveryBytes(empty, 3, 7, true)), changed);
   assert.deepEqual(deliveryFromJson(JSON.parse(deliveryJson(changed, 3, 7, true))), changed);
   assert.equal(v1.Delivery.decode(deliveryBytes(empty, 3, 7, true)).delta, true);
   assert.deepEqual(decodeDelivery(deliveryBytes(encodeReport(simple), 3, 7, true)), { ...changed, ...simple });
-  faultOf(() => decodeDelivery(deliveryBytes(empty, 3, 7)), 'invalid_report');
-  // What calls itself a delta is none on its way in.
-  faultOf(() => decodeReport(deliveryBytes(empty, 3, 7, true)), 'invalid_report');
+  errorOf(() => decodeDelivery(deliveryBytes(empty, 3, 7)), 'invalid_report');
+  // A report to ingest has no `delta`.
+  errorOf(() => decodeReport(deliveryBytes(empty, 3, 7, true)), 'invalid_report');
 });
 
-test('positions of 2^53 and more are refused', () => {
+test('positions of 2^53 and more are rejected', () => {
   const varint = [0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x10];
   const bytes = Uint8Array.from([...encodeReport(simple), 0x38, ...varint]);
-  assert.match(faultOf(() => decodeDelivery(bytes), 'invalid_report').message, /2\^53/);
+  assert.match(errorOf(() => decodeDelivery(bytes), 'invalid_report').message, /2\^53/);
   assert.throws(() => v1.Delivery.decode(bytes), RangeError);
   const most = deliveryBytes(encodeReport(simple), 1, Number.MAX_SAFE_INTEGER);
   assert.equal(decodeDelivery(most).seq, Number.MAX_SAFE_INTEGER);
-  faultOf(() => decodeDelivery(deliveryBytes(encodeReport(simple), 4096, 1)), 'invalid_report');
+  errorOf(() => decodeDelivery(deliveryBytes(encodeReport(simple), 4096, 1)), 'invalid_report');
 });
 
-test('garbage and mutated bytes never crash, and what passes can be encoded again', () => {
+test('garbage and mutated bytes never crash, and valid ones can be encoded again', () => {
   const values = fc.oneof(
     fc.uint8Array({ maxLength: 80 }),
     report.chain((value) => mutatedBytes(encodeReport(value))),
   );
   fc.assert(
     fc.property(values, (bytes) => {
-      const read = resultOrFault(() => decodeReport(bytes), 'invalid_report', 'invalid_path');
+      const read = resultOrError(() => decodeReport(bytes), 'invalid_report', 'invalid_path');
       if (read !== undefined) assert.deepEqual(decodeReport(encodeReport(read)), read);
-      resultOrFault(() => decodeReport(bytes, true), 'invalid_report');
-      resultOrFault(() => decodeDelivery(bytes), 'invalid_report', 'invalid_path');
-      resultOrFault(() => decodeReportBatch(bytes, 10), 'invalid_report', 'too_large');
-      resultOrFault(() => parseReportHeader(bytes).device, 'invalid_report');
+      resultOrError(() => decodeReport(bytes, true), 'invalid_report');
+      resultOrError(() => decodeDelivery(bytes), 'invalid_report', 'invalid_path');
+      resultOrError(() => decodeReportBatch(bytes, 10), 'invalid_report', 'too_large');
+      resultOrError(() => parseReportHeader(bytes).device, 'invalid_report');
     }),
     { ...seeded, numRuns: 2000 },
   );

@@ -12,15 +12,15 @@ import { WireReader } from './wire-reader.ts';
 import { varintBytes, WireWriter, writeVarint } from './wire-writer.ts';
 
 /**
- * Reports in Protobuf, by hand over the wire format: every reading passes here twice. With the conversion into our form that it needs, the
- * generated code takes four times as long to encode (1.4 to 0.36 µs for four readings) and 1.5 times to decode (0.97 to 0.6 µs); it stays
- * the truth that the tests compare with.
+ * A hand-written Protobuf codec of reports: every reading is encoded and decoded here. Four readings take 0.36 µs to
+ * encode and 0.6 µs to decode. The generated code takes 1.4 µs and 0.97 µs, with the conversion to `Report`. Tests
+ * compare with the generated code.
  */
 const writer = new WireWriter();
 
 /**
- * The report as Protobuf `Report`, the device first. `received` (epoch ms) takes the place of the report's own, so that ingest copies
- * nothing. The report is a checked one. Throws `too_large` over `reportLimits.encodedBytesMax`.
+ * Encodes a valid report as Protobuf `Report`, the device first. `received` (epoch ms) replaces the report's own, so
+ * that ingest copies nothing. Throws `too_large` over `reportLimits.encodedBytesMax`.
  */
 export function encodeReport(report: Report, received: number | undefined = report.received): Uint8Array {
   writer.reset();
@@ -39,19 +39,19 @@ export function encodeReport(report: Report, received: number | undefined = repo
     writer.byte(reportTags.clock);
     writer.byte(report.clock === 'ahead' ? 1 : 2);
   }
-  return writer.taken();
+  return writer.finish();
 }
 
 function tooLarge(device: string): TailraceError {
   return new TailraceError(
     'too_large',
-    `the report of ${device} takes more than ${reportLimits.encodedBytesMax} bytes; right is to send its readings in several reports`,
+    `report of ${device}: expected at most ${reportLimits.encodedBytesMax} bytes, got more: send its readings in several reports`,
   );
 }
 
 /**
- * A report from Protobuf `Report`. Throws `invalid_report` for bytes that are none, whoever sent them. Unless `trusted` (ingest
- * checked it before it went into the log), its content is checked as `reportFromJson` does: `invalid_path` and `invalid_report`.
+ * Decodes a Protobuf `Report`. Throws `invalid_report` for malformed bytes. Unless `trusted` (ingest has validated the
+ * report), it validates the content as `reportFromJson` does: `invalid_path` and `invalid_report`.
  */
 export function decodeReport(bytes: Uint8Array, trusted = false): Report {
   if (!trusted) assertSize(bytes);
@@ -62,12 +62,12 @@ export function decodeReport(bytes: Uint8Array, trusted = false): Report {
 function assertSize(bytes: Uint8Array): void {
   const max = reportLimits.encodedBytesMax;
   if (bytes.length > max)
-    throw invalidReport(`the report has ${bytes.length} bytes; right is at most ${max}`, 'too_large');
+    throw invalidReport(`report: expected at most ${max} bytes, got ${bytes.length}`, 'too_large');
 }
 
 /**
- * Returns the bytes of each report of a Protobuf `ReportBatch`, for `decodeSentReport`. Throws `invalid_report` when
- * the batch itself is damaged or empty, `too_large` when it has more than `max` reports.
+ * Returns the bytes of each report of a Protobuf `ReportBatch`, for `decodeSentReport`. Throws `invalid_report` for a
+ * malformed or empty batch, `too_large` for more than `max` reports.
  */
 export function batchedReports(bytes: Uint8Array, max: number): readonly Uint8Array[] {
   const reader = new WireReader(bytes, 'invalid_report');
@@ -79,20 +79,20 @@ export function batchedReports(bytes: Uint8Array, max: number): readonly Uint8Ar
       continue;
     }
     if (reports.length === max) {
-      throw new TailraceError('too_large', `the batch has more than ${max} reports; right is to send several batches`);
+      throw new TailraceError('too_large', `batch: expected at most ${max} reports, got more: send several batches`);
     }
     reports.push(reader.slice());
   }
-  if (reports.length === 0) throw invalidReport('the batch has no reports; right is a ReportBatch with at least one');
+  if (reports.length === 0) throw invalidReport('batch: expected a ReportBatch of at least one report, got none');
   return reports;
 }
 
-/** Returns the report from Protobuf as a sender may write it, or what is wrong with it. */
+/** Decodes and validates a sender's report. Returns the report, or the error of an invalid one. */
 export function decodeSentReport(bytes: Uint8Array): Report | TailraceError {
   try {
     assertSize(bytes);
     const fields = readFields(new WireReader(bytes, 'invalid_report'), 'sender');
-    if (fields.received !== 0) return invalidReport('received is set by ingest; right is a report without it');
+    if (fields.received !== 0) return invalidReport('received: expected a report without it, since ingest sets it');
     if (fields.clock !== 0) return invalidReport('clock: expected a report without it, since ingest sets it');
     if (fields.time !== 0) assertSourceTime(fields.time, 'time');
     return checkedReportOf(fields);
@@ -103,8 +103,8 @@ export function decodeSentReport(bytes: Uint8Array): Report | TailraceError {
 }
 
 /**
- * The bytes of a `Delivery`: those of the `Report` and behind them its position, because Delivery's fields 1 to 5 are Report's.
- * Nothing is encoded again between the log and the socket.
+ * Returns the bytes of a `Delivery`: those of the `Report`, followed by its position. Fields 1 to 5 of both messages
+ * are the same, so that no report is encoded again between the log and the socket.
  */
 export function deliveryBytes(reportBytes: Uint8Array, partition: number, seq: number, delta = false): Uint8Array {
   const bytes = bytesOf(reportBytes.length + 2 + varintBytes(partition) + varintBytes(seq) + (delta ? 2 : 0));
@@ -120,16 +120,17 @@ export function deliveryBytes(reportBytes: Uint8Array, partition: number, seq: n
   return bytes;
 }
 
-/** A delivery from the bytes of a `Delivery`, checked. Throws `invalid_report`, `invalid_path`. */
+/** Decodes and validates a `Delivery`. Throws `invalid_report`, `invalid_path`. */
 export function decodeDelivery(bytes: Uint8Array): Delivery {
   const fields = readFields(new WireReader(bytes, 'invalid_report'), 'server');
   const { partition, seq, delta } = fields;
-  if (partition >= partitionsMax) throw invalidReport(`partition is ${partition}; right is below ${partitionsMax}`);
+  if (partition >= partitionsMax)
+      throw invalidReport(`partition: expected an integer below ${partitionsMax}, got ${partition}`);
   const report = checkedReportOf(fields, delta);
   return delta ? { ...report, partition, seq, delta } : { ...report, partition, seq };
 }
 
-/** All that a Report or a Delivery may have, with proto3's defaults. */
+/** The fields of a Report or a Delivery, with proto3's defaults. */
 interface Fields {
   device: string;
   time: number;
@@ -142,10 +143,10 @@ interface Fields {
   clock: number;
 }
 
-/** By number. One that a later version added says that the times are not to be relied on. */
+/** Clocks by number. A value of a later version means that the times are unreliable. */
 const clocks: readonly (ReportClock | undefined)[] = [undefined, 'ahead', 'ingest'];
 
-/** Of a field that comes twice the last one counts; one of another wire type than its own is an unknown field (proto3). */
+/** The last of a repeated field wins; a field of another wire type is an unknown field (proto3). */
 function readFields(reader: WireReader, source: WireSource): Fields {
   const fields: Fields = {
     device: '',
@@ -206,7 +207,7 @@ function reportOf(fields: Fields): Report {
   return received === 0 ? { device, time, readings, id } : { device, time, readings, id, received };
 }
 
-/** `mayBeEmpty`: of a delivery in which nothing is other than before. */
+/** `mayBeEmpty`: a delta in which nothing has changed may have no readings. */
 function checkedReportOf(fields: Fields, mayBeEmpty = false): Report {
   assertDevicePath(fields.device);
   assertTime(fields.time, 'time');

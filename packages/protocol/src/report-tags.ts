@@ -1,6 +1,5 @@
 /**
- * Field tags of Protobuf `Report`, and of `Delivery`, which has all of them and three of its own: (number << 3) | wire
- * type.
+ * Field tags of Protobuf `Report` and of `Delivery`, which has three more: (number << 3) | wire type.
  */
 export const reportTags = {
   device: 0x0a,

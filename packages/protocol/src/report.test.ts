@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyJson, mutated, seeded, sentReport } from '../test/arbitraries.ts';
-import { faultOf, resultOrFault } from '../test/faults.ts';
+import { errorOf, resultOrError } from '../test/errors.ts';
 import { reportFromJson, reportLimits } from './report.ts';
 import { decodeReport, encodeReport } from './report-proto.ts';
 
@@ -17,7 +17,7 @@ function readingWith(change: object): unknown {
   return reportWith({ readings: [reading, { ...reading, ...change }] });
 }
 
-test("takes the protocol's example as it is", () => {
+test("the protocol's example is valid", () => {
   const example = {
     device,
     time: 1634567890123.25,
@@ -30,7 +30,7 @@ test("takes the protocol's example as it is", () => {
   assert.deepEqual(reportFromJson(structuredClone(example)), example);
 });
 
-test('takes every report in its normal form unchanged, without copying', () => {
+test('a report in normal form is returned without a copy', () => {
   fc.assert(
     fc.property(sentReport, (sent) => {
       assert.equal(reportFromJson(sent), sent);
@@ -39,13 +39,13 @@ test('takes every report in its normal form unchanged, without copying', () => {
   );
 });
 
-test('a null and an empty unit or id are none', () => {
+test('a null or empty unit or id counts as absent', () => {
   const sent = reportWith({ id: '', readings: [{ ...reading, unit: '', quality: null, time: null }] });
   assert.deepEqual(reportFromJson(sent), { device, time: 1634567890123.25, readings: [reading] });
   assert.deepEqual(reportFromJson(reportWith({ id: null, readings: [{ ...reading, unit: null }] })), reportWith({}));
 });
 
-test('a key that is null counts as left out, whichever form of a report has it', () => {
+test('a null key counts as absent in either form of a report', () => {
   const nulls = { clock: null, received: null, deviceId: null, timestamp: null, values: null, quality: null };
   assert.deepEqual(reportFromJson(reportWith({ id: 'i', ...nulls })), reportWith({ id: 'i' }));
   const older = { deviceId: device, timestamp: 1634567890123, values: [reading], id: 'i' };
@@ -55,7 +55,7 @@ test('a key that is null counts as left out, whichever form of a report has it',
   assert.throws(() => reportFromJson(reportWith({ clock: 'ahead' })), { code: 'invalid_report' });
 });
 
-test('a time of 0, null, or none at all is left to ingest', () => {
+test('a time of 0 or null counts as absent', () => {
   const { time: _, ...timeless } = reportWith({ id: 'i' }) as { time: number; id: string };
   for (const none of [0, null]) {
     assert.deepEqual(reportFromJson(structuredClone({ ...timeless, time: none })), { ...timeless, time: 0 });
@@ -64,35 +64,38 @@ test('a time of 0, null, or none at all is left to ingest', () => {
   assert.deepEqual(reportFromJson(structuredClone(timeless)), { ...timeless, time: 0 });
 });
 
-test('every fault of a report is said with the value and what would be right', () => {
+test('every error of a report has what was expected and the value', () => {
   const x = (count: number) => 'x'.repeat(count);
-  const faults: readonly (readonly [unknown, RegExp])[] = [
-    [null, /the report is null; right is an object/],
-    [[], /the report is \[\]/],
-    ['x', /the report is "x"/],
+  const cases: readonly (readonly [unknown, RegExp])[] = [
+      [null, /^report: expected an object with device and readings, got null$/],
+      [[], /^report: .*, got \[\]$/],
+      ['x', /^report: .*, got "x"$/],
     [reportWith({ time: '2024-01-01' }), /time: expected milliseconds since 1970, got "2024-01-01"/],
     [reportWith({ time: -1 }), /time: expected milliseconds since 1970, got -1$/],
     [reportWith({ time: Number.NaN }), /time: expected milliseconds since 1970, got NaN$/],
     [reportWith({ clock: 'ingest' }), /clock: expected a report without it, since ingest sets it/],
-    [reportWith({ readings: undefined }), /readings is undefined; right is an array of 1 to 1000/],
-    [reportWith({ readings: [] }), /readings has 0 readings/],
-    [reportWith({ readings: new Array(1001).fill(reading) }), /readings has 1001 readings/],
-    [reportWith({ readings: [7] }), /readings\[0\] is 7; right is an object/],
-    [reportWith({ id: 7 }), /id is 7; right is a text of at most 64 bytes/],
-    [reportWith({ id: 'é'.repeat(33) }), /id is "éé/],
-    [reportWith({ id: 'a\n' }), /id is "a\\n"/],
-    [reportWith({ foo: 1 }), /unknown key "foo"; a report has device, readings and, if it likes, time and id/],
-    [reportWith({ received: 1 }), /received is set by ingest/],
+    [reportWith({ readings: undefined }), /^readings: expected an array of 1 to 1000 items, got undefined$/],
+        [reportWith({ readings: [] }), /^readings: expected 1 to 1000 items, got 0$/],
+        [reportWith({ readings: new Array(1001).fill(reading) }), /^readings: .*, got 1001$/],
+        [reportWith({ readings: [7] }), /^readings\[0\]: expected an object with tag and value, got 7$/],
+        [reportWith({ id: 7 }), /^id: expected a text of at most 64 bytes .*, got 7$/],
+        [reportWith({ id: 'é'.repeat(33) }), /^id: .*, got "éé/],
+        [reportWith({ id: 'a\n' }), /^id: .*, got "a\\n"$/],
+        [
+          reportWith({ foo: 1 }),
+          /^report: expected device, readings and optionally time and id, got the unknown key "foo"$/,
+        ],
+        [reportWith({ received: 1 }), /^received: expected a report without it, since ingest sets it$/],
     [
       JSON.parse(`{"device":"a","time":1634567890123,"readings":[{"tag":"t","value":1}],"__proto__":{"x":1}}`),
       /unknown key "__proto__"/,
     ],
-    [readingWith({ foo: 1 }), /readings\[1\] has the unknown key "foo"; a reading has tag, value/],
-    [readingWith({ tag: '' }), /readings\[1\]\.tag is ""; right is a text of 1 to 128/],
-    [readingWith({ tag: x(129) }), /readings\[1\]\.tag is "xxx/],
-    [readingWith({ tag: 'a\u0000b' }), /readings\[1\]\.tag is "a\\u0000b"/],
-    [readingWith({ tag: 'a\u0085b' }), /readings\[1\]\.tag/],
-    [readingWith({ tag: '\ud800' }), /readings\[1\]\.tag is "\\ud800"/],
+    [readingWith({ foo: 1 }), /^readings\[1\]: expected tag, value and optionally .*, got the unknown key "foo"$/],
+        [readingWith({ tag: '' }), /^readings\[1\]\.tag: expected a text of 1 to 128 .*, got ""$/],
+        [readingWith({ tag: x(129) }), /^readings\[1\]\.tag: .*, got "xxx/],
+        [readingWith({ tag: 'a\u0000b' }), /^readings\[1\]\.tag: .*, got "a\\u0000b"$/],
+        [readingWith({ tag: 'a\u0085b' }), /^readings\[1\]\.tag/],
+        [readingWith({ tag: '\ud800' }), /^readings\[1\]\.tag: .*, got "\\ud800"$/],
     [
       readingWith({ value: null }),
       /readings\[1\]\.value: expected a finite number, boolean or text, got null; NaN and Infinity are written as null/,
@@ -103,22 +106,25 @@ test('every fault of a report is said with the value and what would be right', (
     [readingWith({ value: x(4097) }), /readings\[1\]\.value: expected .*, got "xxx/],
     [readingWith({ value: 'a\0' }), /readings\[1\]\.value: expected .*, got "a\\u0000"/],
     [readingWith({ value: '\udc00' }), /readings\[1\]\.value: expected .*, got "\\udc00"/],
-    [readingWith({ unit: 7 }), /readings\[1\]\.unit is 7; right is a UCUM unit/],
-    [readingWith({ unit: x(33) }), /readings\[1\]\.unit is "xxx/],
-    [readingWith({ quality: 'GOOD' }), /readings\[1\]\.quality is "GOOD"; right is "good", "uncertain" or "bad"/],
+    [readingWith({ unit: 7 }), /^readings\[1\]\.unit: expected a UCUM unit .*, got 7$/],
+        [readingWith({ unit: x(33) }), /^readings\[1\]\.unit: .*, got "xxx/],
+        [
+          readingWith({ quality: 'GOOD' }),
+          /^readings\[1\]\.quality: expected "good", "uncertain" or "bad", got "GOOD"$/,
+        ],
     [readingWith({ time: -5 }), /readings\[1\]\.time: expected milliseconds since 1970, got -5/],
-    [readingWith({ time: 1634567890 }), /readings\[1\]\.time: .*it looks like seconds/],
+    [readingWith({ time: 1634567890 }), /readings\[1\]\.time: .*probably in seconds/],
   ];
-  for (const [value, message] of faults) {
-    assert.match(faultOf(() => reportFromJson(value), 'invalid_report').message, message);
-  }
-  assert.match(
-    faultOf(() => reportFromJson(reportWith({ device: 'a b' })), 'invalid_path').message,
-    /"a b" is not a device path/,
+  for (const [value, message] of cases) {
+      assert.match(errorOf(() => reportFromJson(value), 'invalid_report').message, message);
+    }
+    assert.match(
+      errorOf(() => reportFromJson(reportWith({ device: 'a b' })), 'invalid_path').message,
+      /^device path: .*, got "a b": it contains " "$/,
   );
 });
 
-test('everything at its limit passes, also through Protobuf', () => {
+test('a report at every limit is valid, also through Protobuf', () => {
   const { readingsMax, tagCharactersMax, textCharactersMax, unitCharactersMax, idBytesMax } = reportLimits;
   const timeMsMax = 99_999_999_999_999;
   const widest = {
@@ -137,7 +143,7 @@ test('everything at its limit passes, also through Protobuf', () => {
   }
 });
 
-test('the envelope of older gateways means the same report', () => {
+test('the envelope of older gateways becomes the same report', () => {
   const older = {
     deviceId: device,
     timestamp: 1634567890123,
@@ -161,26 +167,26 @@ test('the envelope of older gateways means the same report', () => {
   assert.deepEqual(reportFromJson({ ...older, quality: 'bad' }), { device, time: 1634567890123, readings: bad });
 });
 
-test('faults of an older envelope are said in its own words', () => {
+test('errors of an older envelope have its own field names', () => {
   const older = { deviceId: device, timestamp: 1634567890123, values: [reading] };
-  const faults: readonly (readonly [object, RegExp])[] = [
+  const cases: readonly (readonly [object, RegExp])[] = [
     [{ ...older, timestamp: 'now' }, /timestamp: expected milliseconds since 1970, got "now"/],
-    [{ ...older, values: 3 }, /values is 3; right is an array/],
-    [{ ...older, values: [reading, { tag: '' }], quality: 'bad' }, /values\[1\]\.tag is ""/],
-    [{ ...older, quality: 'fine' }, /quality is "fine"; right is "good", "uncertain" or "bad"/],
+    [{ ...older, values: 3 }, /^values: expected an array of 1 to 1000 items, got 3$/],
+        [{ ...older, values: [reading, { tag: '' }], quality: 'bad' }, /^values\[1\]\.tag: .*, got ""$/],
+        [{ ...older, quality: 'fine' }, /^quality: expected "good", "uncertain" or "bad", got "fine"$/],
     [
       { ...older, time: 1634567890123 },
-      /unknown key "time"; an older report has deviceId, values and, if it likes, timestamp/,
+      /^report: expected deviceId, values and optionally timestamp, quality and id, got the unknown key "time"$/,
     ],
     [JSON.parse('{"values":[],"__proto__":1}'), /unknown key "__proto__"/],
   ];
-  for (const [value, message] of faults) {
-    assert.match(faultOf(() => reportFromJson(value), 'invalid_report').message, message);
+  for (const [value, message] of cases) {
+    assert.match(errorOf(() => reportFromJson(value), 'invalid_report').message, message);
   }
-  faultOf(() => reportFromJson({ ...older, deviceId: '' }), 'invalid_path');
+  errorOf(() => reportFromJson({ ...older, deviceId: '' }), 'invalid_path');
 });
 
-test('garbage and mutated reports never crash, and what passes can be encoded and read back', () => {
+test('garbage and mutated reports never crash, and valid ones can be encoded and decoded', () => {
   const older = fc.constant({ deviceId: device, timestamp: 1634567890123, values: [reading], quality: 'bad' });
   const values = fc.oneof(
     anyJson,
@@ -189,14 +195,14 @@ test('garbage and mutated reports never crash, and what passes can be encoded an
   );
   fc.assert(
     fc.property(values, (value) => {
-      const checked = resultOrFault(() => reportFromJson(value), 'invalid_report', 'invalid_path');
+      const checked = resultOrError(() => reportFromJson(value), 'invalid_report', 'invalid_path');
       if (checked !== undefined) decodeReport(encodeReport(checked));
     }),
     { ...seeded, numRuns: 1500 },
   );
 });
 
-test('JSON of any depth is a fault like any other', () => {
+test('deeply nested JSON is an error, not a crash', () => {
   const deep: unknown = JSON.parse(`${'['.repeat(100_000)}${']'.repeat(100_000)}`);
   for (const value of [
     deep,
@@ -204,6 +210,6 @@ test('JSON of any depth is a fault like any other', () => {
     readingWith({ value: deep }),
     reportWith({ device: deep }),
   ]) {
-    faultOf(() => reportFromJson(value), 'invalid_report', 'invalid_path');
+    errorOf(() => reportFromJson(value), 'invalid_report', 'invalid_path');
   }
 });

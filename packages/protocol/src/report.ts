@@ -10,19 +10,19 @@ export type { Quality, Reading } from './reading.ts';
 export { reportLimits } from './report-limits.ts';
 export type { ReportClock } from './source-time.ts';
 
-/** What a device said at one moment. */
+/** Readings of a device at one time. */
 export interface Report {
   /** Device path. */
   readonly device: string;
-  /** The device's clock, epoch ms, fractions allowed. 0 in what a sender wrote: it gave none. */
+  /** Epoch ms by the device's clock, fractions allowed. 0 from a sender: it has no clock. */
   readonly time: number;
   readonly readings: readonly Reading[];
   /** The sender's message ID, for de-duplication. Never empty. */
   readonly id?: string;
-  /** Ingest's clock, epoch ms. Set by ingest, never by a sender. */
+  /** Epoch ms by ingest's clock. Set by ingest, never by a sender. */
   readonly received?: number;
   /**
-   * What ingest knows of the clock behind the times. Set by ingest, never by a sender. Absent: they are the device's.
+   * Ingest's assessment of the times. Set by ingest, never by a sender. Absent: they are the device's.
    */
   readonly clock?: ReportClock;
 }
@@ -31,24 +31,25 @@ export interface Report {
 export interface Delivery extends Report {
   readonly partition: number;
   readonly seq: number;
-  /** Readings left out are as they were in the device's delivery before. Absent: false. */
+  /** Whether absent readings are unchanged since the device's previous delivery. Absent: false. */
   readonly delta?: boolean;
 }
 
 const currentNames: ReportNames = {
   time: 'time',
   readings: 'readings',
-  unknownKey: 'a report has device, readings and, if it likes, time and id',
+  keys: 'device, readings and optionally time and id',
 };
 
 /**
- * A report from what JSON.parse made of a sender's text: the present form, or the envelope of older gateways (see older-report.ts).
- * Takes `value` over: the result may share its objects. A key that is null counts as left out, as in proto3's JSON mapping.
- * Throws `invalid_path` for the device, `invalid_report` for all else; unknown keys are faults. Hot: once for each report.
+ * Validates a sender's report, parsed by JSON.parse: the current form, or the envelope of older gateways (see
+ * older-report.ts). The result may share objects with `value`. A null key counts as absent, as in proto3's JSON
+ * mapping. Throws `invalid_path` for the device, `invalid_report` for everything else, unknown keys included. Hot: runs
+ * for each report.
  */
 export function reportFromJson(value: unknown): Report {
   if (!isObject(value))
-    throw invalidReport(`the report is ${shown(value)}; right is an object with device and readings`);
+    throw invalidReport(`report: expected an object with device and readings, got ${shown(value)}`);
   if (isOlderReport(value)) {
     const { report, names } = currentFromOlder(value);
     return checkedReport(report, names);
@@ -64,7 +65,7 @@ interface UncheckedReport {
 }
 
 function checkedReport(value: object, names: ReportNames): Report {
-  let asItIs = true;
+  let isNormal = true;
   for (const key in value) {
     switch (key) {
       case 'device':
@@ -72,36 +73,36 @@ function checkedReport(value: object, names: ReportNames): Report {
       case 'readings':
         break;
       case 'id':
-        // Both mean "none", and a Report has no such form of none.
-        if ((value as UncheckedReport).id === null || (value as UncheckedReport).id === '') asItIs = false;
+        // Both mean absent; a Report leaves the key out.
+        if ((value as UncheckedReport).id === null || (value as UncheckedReport).id === '') isNormal = false;
         break;
       default:
         if (!isLeftOut(value, key)) throw unexpectedKey(key, names);
-        asItIs = false;
+        isNormal = false;
     }
   }
   const { device, time, id } = value as UncheckedReport;
   assertDevicePath(device);
-  // A sender without a clock leaves the time out, or has no other word for that than 0.
+  // A sender without a clock leaves the time out, or sends 0.
   const timeMs = time === undefined || time === null ? 0 : time;
   if (timeMs !== 0) assertSourceTime(timeMs, names.time);
   const readings = checkedReadings((value as UncheckedReport).readings, names);
   const hasId = id !== undefined && id !== null && id !== '';
   if (hasId) assertReportId(id);
-  if (asItIs && timeMs === time) return value as Report;
+  if (isNormal && timeMs === time) return value as Report;
   return !hasId ? { device, time: timeMs, readings } : { device, time: timeMs, readings, id };
 }
 
 function unexpectedKey(key: string, names: ReportNames): TailraceError {
   if (key === 'clock') return invalidReport('clock: expected a report without it, since ingest sets it');
-  if (key === 'received') return invalidReport('received is set by ingest; right is a report without it');
-  return invalidReport(`the report has the unknown key ${shown(key)}; ${names.unknownKey}`);
+  if (key === 'received') return invalidReport('received: expected a report without it, since ingest sets it');
+    return invalidReport(`report: expected ${names.keys}, got the unknown key ${shown(key)}`);
 }
 
 function checkedReadings(value: unknown, names: ReportNames): readonly Reading[] {
   if (!Array.isArray(value)) {
     throw invalidReport(
-      `${names.readings} is ${shown(value)}; right is an array of 1 to ${reportLimits.readingsMax} readings`,
+      `${names.readings}: expected an array of 1 to ${reportLimits.readingsMax} items, got ${shown(value)}`,
     );
   }
   const readings: unknown[] = value;
@@ -114,14 +115,14 @@ function checkedReadings(value: unknown, names: ReportNames): readonly Reading[]
   return readings as Reading[];
 }
 
-/** `list` is what the sender calls the readings. */
+/** `list` is the sender's name of the readings. Throws `invalid_report`. */
 export function assertReadingCount(count: number, list = 'readings'): void {
   if (count >= 1 && count <= reportLimits.readingsMax) return;
-  throw invalidReport(`${list} has ${count} readings; right is 1 to ${reportLimits.readingsMax}`);
+  throw invalidReport(`${list}: expected 1 to ${reportLimits.readingsMax} items, got ${count}`);
 }
 
 export function assertReportId(value: unknown): asserts value is string {
   const max = reportLimits.idBytesMax;
   if (typeof value === 'string' && value.length <= max && utf8Bytes(value) <= max && isPlainText(value)) return;
-  throw invalidReport(`id is ${shown(value)}; right is a text of at most ${max} bytes without control characters`);
+  throw invalidReport(`id: expected a text of at most ${max} bytes without control characters, got ${shown(value)}`);
 }

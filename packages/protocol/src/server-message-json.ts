@@ -1,4 +1,4 @@
-import { type Cut, cutFrom, cutJson } from './cutjson.ts';
+import { type Cut, cutFrom, cutJson } from './cut-json.ts';
 import { type Data, dataFrameJson, dataOf } from './data-frame-json.ts';
 import { deliveriesFrom, type UnreadableListener } from './deliveries.ts';
 import {
@@ -21,7 +21,7 @@ import {
   type Online,
   type Restored,
   type Stale,
-  silenceFrom,
+  staleOrOfflineFrom,
 } from './presence.ts';
 import { deliveryJson } from './report-json.ts';
 import { skippedFrom } from './skipped.ts';
@@ -31,7 +31,7 @@ export interface Limits {
   readonly subscriptionsMax: number;
 }
 
-/** First message of the server, once the token holds; again after each further `auth`. */
+/** The server's first message, after it has accepted the token; again after each further `auth`. */
 export interface Welcome {
   readonly session: string;
   readonly node: string;
@@ -42,32 +42,33 @@ export interface Welcome {
 
 export interface Subscribed {
   readonly id: string;
-  /** The number under which the data comes. */
+  /** The number of the view in `data`. */
   readonly view: number;
   readonly channel: string;
   readonly epoch: string;
-  /** Token: everything later than this follows. */
+  /** Position token: everything later follows. */
   readonly position: string;
-  /** Devices in the snapshot that follows, before any other data. */
+  /** Number of devices in the snapshot, which comes before any other data. */
   readonly snapshot: number;
-  /** Where the subscription had `after`: whether everything after it follows. */
+  /** With `after`: whether everything after it follows. */
   readonly recovered?: boolean;
-  /** Where not everything does: what does not. */
+  /** With `recovered: false`: what does not follow. */
   readonly missing?: readonly Missing[];
 }
 
-/** Why a range of positions cannot be delivered; a later server may know more. */
+/** Why a range of positions cannot be delivered; later servers may add more. */
 export type MissingReason = 'epoch' | 'retention' | 'too_far' | 'unknown' | 'unreadable';
 
-/** A range of positions of one partition that cannot be delivered. The last values from within it are in the snapshot. */
+/** A range of positions of one partition that cannot be delivered. The snapshot has the last values from within it. */
 export interface Missing {
   readonly partition: number;
   readonly from: number;
   /** Inclusive. */
   readonly to: number;
   /**
-   * `epoch`: the positions are of another log. `retention`: the log no longer has it. `too_far`: more than the server reads back for one
-   * subscription. `unknown`: the token says nothing of the partition. `unreadable`: the log has it and cannot read it.
+   * `epoch`: the positions are of another log. `retention`: the log has deleted it. `too_far`: more than the server
+   * reads
+   * back for one subscription. `unknown`: the token lacks the partition. `unreadable`: the log cannot decode it.
    */
   readonly reason: string;
 }
@@ -77,52 +78,52 @@ export interface Unsubscribed {
 }
 
 export interface Pong {
-  /** As the ping had it. */
+  /** Copied from the ping. */
   readonly t: number;
-  /** The server's clock, epoch ms. */
+  /** Epoch ms by the server's clock. */
   readonly time: number;
 }
 
 export interface Draining {
-  /** The server closes after this long, with 1012. */
+  /** Time until the server closes the connection with 1012, ms. */
   readonly afterMs: number;
 }
 
 export interface ErrorFields {
-  /** Of the subscription it is about; absent: the connection. */
+  /** The subscription that the error is about; absent: the connection. */
   readonly id?: string;
-  /** An ErrorCode; a later server may know more. */
+  /** An `ErrorCode`; later servers may add more. */
   readonly code: string;
   readonly message: string;
   readonly retryable: boolean;
 }
 
-/** The channel's device lives on another node: there it costs less. Here it is served all the same. */
+/** Another node owns the channel's device and serves it at less cost. This node serves it, too. */
 export interface Moved {
   readonly channel: string;
   /** ws:// or wss:// */
   readonly url: string;
 }
 
-/** What was asked for of the past has been sent: from here on it comes as it happens. */
+/** The requested history has been sent. From here on, reports are live. */
 export interface Live {
   readonly id: string;
-  /** Token. */
+  /** Position token. */
   readonly position: string;
 }
 
 export interface Paused {
   readonly id: string;
-  /** Token: everything later comes after `resume`. */
+  /** Position token: everything later comes after `resume`. */
   readonly position: string;
 }
 
-/** The token ends: a fresh one is due in `auth`, or the server closes with 4401. */
+/** The token expires: the client sends a new one in `auth`, or the server closes with 4401. */
 export interface Expiring {
   readonly inMs: number;
 }
 
-/** What a server sends: its kind is the one key. */
+/** A message of a server. Its only key is its kind. */
 export type ServerMessage =
   | { readonly welcome: Welcome }
   | { readonly subscribed: Subscribed }
@@ -143,7 +144,7 @@ export type ServerMessage =
   | { readonly expiring: Expiring }
   | { readonly notice: Notice };
 
-/** What a client takes from a server. A server's data frames are far smaller; this only keeps nonsense from filling the memory. */
+/** Largest message that a client accepts, a bound of its memory. A server's data frames are far smaller. */
 export const serverMessageBytesMax: number = 16 * 1024 * 1024;
 
 export const serverMessageKinds = [
@@ -167,7 +168,7 @@ export const serverMessageKinds = [
   'notice',
 ] as const;
 
-/** For a text frame. Data that many sockets get goes by `dataFrameJson`. */
+/** Encodes a text frame. For data to many sockets, use `dataFrameJson`. */
 export function serverMessageJson(message: ServerMessage): string {
   if ('cut' in message) return cutJson(message.cut);
   if (!('data' in message)) return JSON.stringify(message);
@@ -177,15 +178,16 @@ export function serverMessageJson(message: ServerMessage): string {
 }
 
 /**
- * From a text frame. Undefined for a kind that only a later server knows: pass it over. So are fields. What proto3 would leave out may be left
- * out. Throws `too_large`, `invalid_message`; for a report in `data` or `cut` as `deliveriesFrom`.
+ * Parses a text frame. Undefined for a kind of a later server, which a client ignores, as it does unknown fields.
+ * Fields that proto3 leaves out may be absent. Throws `too_large`, `invalid_message`; for a report in `data` or `cut`
+ * as `deliveriesFrom` does.
  */
 export function serverMessageFromJson(text: string, onUnreadable?: UnreadableListener): ServerMessage | undefined {
-  const [kind, fields] = kindAndFields(jsonFrom(text, serverMessageBytesMax), 'right is one kind of message');
+  const [kind, fields] = kindAndFields(jsonFrom(text, serverMessageBytesMax), 'one kind of message');
   return checkedServerMessage(kind, fields, onUnreadable);
 }
 
-/** From the kind and what is under it. Undefined, and throws, as `serverMessageFromJson`. */
+/** Validates the value of a kind. Returns undefined, and throws, as `serverMessageFromJson` does. */
 export function checkedServerMessage(
   kind: string,
   value: unknown,
@@ -214,11 +216,11 @@ export function checkedServerMessage(
     case 'paused':
       return { paused: { id: textOf(fields, 'id', kind), position: textOf(fields, 'position', kind, '') } };
     case 'stale':
-      return { stale: silenceFrom(fields, kind) };
+      return { stale: staleOrOfflineFrom(fields, kind) };
     case 'online':
       return { online: { device: textOf(fields, 'device', kind) } };
     case 'offline':
-      return { offline: silenceFrom(fields, kind) };
+      return { offline: staleOrOfflineFrom(fields, kind) };
     case 'interrupted':
       return { interrupted: interruptedFrom(fields) };
     case 'restored':
@@ -278,13 +280,13 @@ function missingOf(value: unknown): { missing?: readonly Missing[] } {
 function checkedData(fields: Fields, onUnreadable: UnreadableListener | undefined): Data {
   const view = countOf(fields, 'view', 'data', 0);
   const reports = deliveriesFrom(fields['reports'], 'data.reports', onUnreadable);
-  const marks = {
+  const flags = {
     snapshot: booleanOf(fields, 'snapshot', 'data', false),
     snapshotComplete: booleanOf(fields, 'snapshotComplete', 'data', false),
     replay: booleanOf(fields, 'replay', 'data', false),
     skipped: skippedFrom(fields['skipped']),
   };
-  return dataOf(view, reports, marks);
+  return dataOf(view, reports, flags);
 }
 
 function checkedError(fields: Fields): ErrorFields {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyJson, delivery, mutated, mutatedBytes, seeded } from '../test/arbitraries.ts';
-import { faultOf, resultOrFault } from '../test/faults.ts';
+import { errorOf, resultOrError } from '../test/errors.ts';
 import type { Cut } from './cut.ts';
 import { tailrace } from './generated/tailrace.js';
 import { deliveryJson } from './report-json.ts';
@@ -27,14 +27,14 @@ const record = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) =>
   fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
 const texts = fc.array(text, { minLength: 1, maxLength: 3 });
 const counts = fc.array(count, { minLength: 1, maxLength: 3 });
-/** Flags that are said where they are true, and lists where they have something. */
-const said = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }, requiredKeys: (keyof T)[]) =>
+/** Records whose flags are absent where false, and whose lists are absent where empty. */
+const optional = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }, requiredKeys: (keyof T)[]) =>
   fc.record(model, { noNullPrototype: true, requiredKeys: requiredKeys as never[] });
-const summary = said({ tag: text, count, first: finite, min: finite, max: finite, last: finite }, [
+const summary = optional({ tag: text, count, first: finite, min: finite, max: finite, last: finite }, [
   'tag',
   'count',
 ]) as fc.Arbitrary<TagSummary>;
-const skipped = said(
+const skipped = optional(
   {
     partition: count,
     device: text,
@@ -51,7 +51,7 @@ const sent = fc.oneof(
   delivery.map((each) => ({ ...each, delta: true })),
 );
 const reports = fc.array(sent, { maxLength: 4 });
-const data = said(
+const data = optional(
   {
     view: count,
     reports,
@@ -86,7 +86,7 @@ const message: fc.Arbitrary<ServerMessage> = fc.oneof(
   text.map((device) => ({ online: { device } })),
   record({ view: count, since: finite, partitions: counts }).map((interrupted) => ({ interrupted })),
   count.map((view) => ({ restored: { view } })),
-  said(
+  optional(
     {
       view: count,
       at: finite,
@@ -108,7 +108,7 @@ const message: fc.Arbitrary<ServerMessage> = fc.oneof(
   })),
 );
 
-test('a message survives the way through JSON and through Protobuf', () => {
+test('a message survives a round trip through JSON and through Protobuf', () => {
   fc.assert(
     fc.property(message, (sent) => {
       assert.deepEqual(serverMessageFromJson(serverMessageJson(sent)), sent);
@@ -118,21 +118,21 @@ test('a message survives the way through JSON and through Protobuf', () => {
   );
 });
 
-test('a data frame around encoded deliveries is read by the generated code as the message it is', () => {
+test('the generated code decodes a data frame around encoded deliveries', () => {
   fc.assert(
-    fc.property(data, ({ data: { view, reports: list, ...marks } }) => {
+    fc.property(data, ({ data: { view, reports: list, ...flags } }) => {
       const deliveries = list.map((each) => deliveryBytes(encodeReport(each), each.partition, each.seq, each.delta));
-      const frame = dataFrameBytes(view, deliveries, marks);
+      const frame = dataFrameBytes(view, deliveries, flags);
       const { ServerMessage: generated, Delivery, Skipped: Left } = tailrace.v1;
       const decoded = generated.decode(frame);
       assert.equal(decoded.message, 'data');
       const expected = {
         view,
         reports: deliveries.map((bytes) => Delivery.decode(bytes)),
-        snapshot: marks.snapshot === true,
-        snapshotComplete: marks.snapshotComplete === true,
-        replay: marks.replay === true,
-        skipped: (marks.skipped ?? [])
+        snapshot: flags.snapshot === true,
+        snapshotComplete: flags.snapshotComplete === true,
+        replay: flags.replay === true,
+        skipped: (flags.skipped ?? [])
           .map((each) => Left.encode(each as tailrace.v1.ISkipped).finish())
           .map((bytes) => Left.decode(bytes)),
       };
@@ -142,7 +142,7 @@ test('a data frame around encoded deliveries is read by the generated code as th
   );
 });
 
-test('a data frame in JSON is the deliveries, the view, and whether it is a snapshot', () => {
+test('a data frame in JSON has the view, its flags and the deliveries', () => {
   const report = { device: 'p.d', time: 5, received: 6, readings: [{ tag: 't', value: 1 }] };
   const json = deliveryJson(report, 1, 2);
   assert.equal(dataFrameJson(3, [json, json], noFlags), `{"data":{"view":3,"reports":[${json},${json}]}}`);
@@ -154,7 +154,7 @@ test('a data frame in JSON is the deliveries, the view, and whether it is a snap
   });
 });
 
-test('frames of every size around the steps of a length survive', () => {
+test('frames with lengths around the sizes of a varint survive', () => {
   for (const count of [0, 1, 2, 3, 4, 127, 128, 129, 500]) {
     const reports = Array.from({ length: count }, (_, seq) => {
       const readings = [{ tag: 't', value: 'x'.repeat(seq) }];
@@ -165,17 +165,17 @@ test('frames of every size around the steps of a length survive', () => {
   }
 });
 
-test('of several kinds in one Protobuf message the last counts, and data is not mixed with others', () => {
+test('of several kinds in one Protobuf message the last wins, and data and cuts are rejected beside others', () => {
   const dataBytes = serverMessageBytes({ data: { view: 1, reports: [] } });
   const pongBytes = serverMessageBytes({ pong: { t: 1, time: 2 } });
   assert.deepEqual(serverMessageFromBytes(Buffer.concat([dataBytes, pongBytes])), { pong: { t: 1, time: 2 } });
-  faultOf(() => serverMessageFromBytes(Buffer.concat([pongBytes, dataBytes])), 'invalid_message');
+  errorOf(() => serverMessageFromBytes(Buffer.concat([pongBytes, dataBytes])), 'invalid_message');
   const cutBytes = serverMessageBytes({ cut: { view: 1, at: 5, reports: [] } });
   assert.deepEqual(serverMessageFromBytes(Buffer.concat([cutBytes, pongBytes])), { pong: { t: 1, time: 2 } });
-  faultOf(() => serverMessageFromBytes(Buffer.concat([pongBytes, cutBytes])), 'invalid_message');
+  errorOf(() => serverMessageFromBytes(Buffer.concat([pongBytes, cutBytes])), 'invalid_message');
 });
 
-test('what a later server adds is passed over', () => {
+test('kinds and fields of a later server are ignored', () => {
   assert.equal(serverMessageFromJson('{"weather":{"view":1}}'), undefined);
   assert.equal(serverMessageFromBytes(Uint8Array.of(0xfa, 0x07, 0)), undefined);
   assert.deepEqual(serverMessageFromJson('{"draining":{"afterMs":5,"why":"x"}}'), { draining: { afterMs: 5 } });
@@ -184,21 +184,21 @@ test('what a later server adds is passed over', () => {
   assert.deepEqual(serverMessageFromJson(json), JSON.parse(json.replace(',"z":3', '')));
 });
 
-test('what a client relies on is checked', () => {
+test('the fields that a client relies on are validated', () => {
   const report = { device: 'p', partition: 0, seq: 1, time: 2, readings: [{ tag: 't', value: 1 }] };
-  const faults: readonly (readonly [object, RegExp])[] = [
-    [{ data: 5 }, /data is 5; right is an object/],
-    [{ data: { view: -1 } }, /data\.view is -1/],
-    [{ data: { reports: 5 } }, /data\.reports is 5; right is an array/],
+  const cases: readonly (readonly [object, RegExp])[] = [
+      [{ data: 5 }, /^data: expected an object, got 5$/],
+      [{ data: { view: -1 } }, /^data\.view: .*, got -1$/],
+      [{ data: { reports: 5 } }, /^data\.reports: expected an array, got 5$/],
     [{ data: { reports: [5] } }, /expected a valid device, got undefined/],
     [{ data: { reports: [null] } }, /expected a valid device, got undefined/],
     [{ data: { reports: [{ ...report, delta: 1 }] } }, /delivery: expected a valid delta, got 1/],
-    [{ data: { skipped: {} } }, /data\.skipped is \{\}; right is an array/],
-    [{ data: { skipped: [{ from: -1 }] } }, /data\.skipped\.from is -1/],
-    [{ data: { skipped: [{ tags: [{ tag: 't', min: 'x' }] }] } }, /data\.skipped\.tags\.min is "x"/],
-    [{ cut: { late: [5] } }, /cut\.late\.device is 5; right is a text/],
-    [{ cut: { missing: ['0'] } }, /cut\.missing\.partition is "0"/],
-    [{ moved: { channel: 'p' } }, /moved\.url is undefined/],
+    [{ data: { skipped: {} } }, /^data\.skipped: expected an array, got \{\}$/],
+        [{ data: { skipped: [{ from: -1 }] } }, /^data\.skipped\.from: .*, got -1$/],
+        [{ data: { skipped: [{ tags: [{ tag: 't', min: 'x' }] }] } }, /^data\.skipped\.tags\.min: .*, got "x"$/],
+        [{ cut: { late: [5] } }, /^cut\.late\.device: expected a text, got 5$/],
+        [{ cut: { missing: ['0'] } }, /^cut\.missing\.partition: .*, got "0"$/],
+        [{ moved: { channel: 'p' } }, /^moved\.url: .*, got undefined$/],
     [{ data: { reports: [{ ...report, seq: 2 ** 53 }] } }, /delivery: expected a valid seq, got 9007199254740992/],
     [
       { data: { reports: [{ ...report, seq: Number.MAX_SAFE_INTEGER }] } },
@@ -216,17 +216,17 @@ test('what a client relies on is checked', () => {
     ],
     [{ data: { reports: [{ ...report, readings: [null] }] } }, /expected a valid tag, got undefined/],
     [{ data: { reports: [{ ...report, time: -1 }] } }, /expected a valid time, got -1/],
-    [{ subscribed: { id: 'a' } }, /subscribed\.channel is undefined/],
-    [{ error: { code: 7 } }, /error\.code is 7; right is a text/],
-    [{ pong: { t: 'x' } }, /pong\.t is "x"/],
+    [{ subscribed: { id: 'a' } }, /^subscribed\.channel: .*, got undefined$/],
+        [{ error: { code: 7 } }, /^error\.code: expected a text, got 7$/],
+        [{ pong: { t: 'x' } }, /^pong\.t: .*, got "x"$/],
   ];
-  for (const [value, expected] of faults) {
+  for (const [value, expected] of cases) {
     const codes = ['invalid_message', 'invalid_report', 'invalid_path'] as const;
-    assert.match(faultOf(() => serverMessageFromJson(JSON.stringify(value)), ...codes).message, expected);
+    assert.match(errorOf(() => serverMessageFromJson(JSON.stringify(value)), ...codes).message, expected);
   }
 });
 
-test('with a listener, deliveries that cannot be read are left out, and the rest of the message is taken', () => {
+test('with a listener, deliveries that cannot be read are left out, and the rest of the message is accepted', () => {
   const report = (seq: unknown) => ({ device: 'p', partition: 0, seq, time: 2, readings: [{ tag: 't', value: 1 }] });
   for (const kind of ['data', 'cut']) {
     const left: unknown[] = [];
@@ -246,7 +246,7 @@ test('garbage and mutated frames never crash', () => {
   );
   fc.assert(
     fc.property(json, (sent) => {
-      resultOrFault(() => serverMessageFromJson(sent), ...codes);
+      resultOrError(() => serverMessageFromJson(sent), ...codes);
     }),
     { ...seeded, numRuns: 700 },
   );
@@ -256,7 +256,7 @@ test('garbage and mutated frames never crash', () => {
   );
   fc.assert(
     fc.property(bytes, (sent) => {
-      resultOrFault(() => serverMessageFromBytes(sent), ...codes);
+      resultOrError(() => serverMessageFromBytes(sent), ...codes);
     }),
     { ...seeded, numRuns: 1000 },
   );

@@ -11,7 +11,7 @@ import {
 } from './server-message-json.ts';
 
 export { type Data, dataFrameBytes, dataFrameJson, type FrameFlags, noFlags } from './data-frame.ts';
-// Apart from the JSON, so that a browser that speaks JSON loads no Protobuf.
+// Apart from the JSON form, so that a browser that uses JSON loads no Protobuf.
 export {
   type Draining,
   type ErrorFields,
@@ -32,10 +32,10 @@ export {
   type Welcome,
 } from './server-message-json.ts';
 
-/** The generated types know no arrays that are only to be read. */
+/** The generated types have no readonly arrays. */
 type Encodable = Parameters<typeof tailrace.v1.ServerMessage.encode>[0];
 
-/** For a binary frame. Data that many sockets get goes by `dataFrameBytes`. */
+/** Encodes a binary frame. For data to many sockets, use `dataFrameBytes`. */
 export function serverMessageBytes(message: ServerMessage): Uint8Array {
   if ('cut' in message) return cutBytes(message.cut);
   if (!('data' in message)) return tailrace.v1.ServerMessage.encode(message as Encodable).finish();
@@ -46,7 +46,7 @@ export function serverMessageBytes(message: ServerMessage): Uint8Array {
   return dataFrameBytes(view, deliveries, message.data);
 }
 
-/** From a binary frame. As `serverMessageFromJson`. */
+/** Parses a binary frame, as `serverMessageFromJson` does a text frame. */
 export function serverMessageFromBytes(bytes: Uint8Array): ServerMessage | undefined {
   assertSize(bytes.length, serverMessageBytesMax);
   const data = dataFromBytes(bytes);
@@ -58,15 +58,15 @@ export function serverMessageFromBytes(bytes: Uint8Array): ServerMessage | undef
     message = tailrace.v1.ServerMessage.decode(bytes);
   } catch (cause) {
     throw invalidMessage(
-      `${bytes.length} bytes are not a Protobuf ServerMessage; right is one message a binary frame`,
+      `message: expected one Protobuf ServerMessage in a binary frame, got ${bytes.length} invalid bytes`,
       cause,
     );
   }
   for (const kind of serverMessageKinds) {
     const fields = message[kind];
-    // No server writes a `data` with anything around it, and the generated code's form of a report is not ours.
+    // No server combines `data` or `cut` with other fields, and the generated code has another form of a report.
     if (fields != null && (kind === 'data' || kind === 'cut'))
-      throw invalidMessage(`${kind} is not alone in its message; right is ${kind} and nothing else`);
+      throw invalidMessage(`message: expected ${kind} and no other field, got more`);
     if (fields != null) return checkedServerMessage(kind, fields);
   }
   return undefined;

@@ -1,12 +1,15 @@
 import { countOf, fieldsOf, listFrom, numberOf, textOf } from './message-fields.ts';
 
 /**
- * Why reports were left out; a later server may know more. `slow`: the client reads too slowly. `rate`: it asked for no more frames a second.
- * `retention`, `too_far`, `epoch`, `unreadable`: as in `Missing`.
+ * Why reports were left out; later servers may add more. `slow`: the client reads too slowly. `rate`: over its
+ * `maxRate`. `retention`, `too_far`, `epoch`, `unreadable`: as in `Missing`.
  */
 export type SkippedReason = 'slow' | 'rate' | 'retention' | 'too_far' | 'epoch' | 'unreadable';
 
-/** What one tag was in the reports left out and in the one that stands for them. Values that are no numbers have their count only. */
+/**
+ * Summary of one tag over the reports that were left out and the one sent for them. Values other than numbers have only
+ * a count.
+ */
 export interface TagSummary {
   readonly tag: string;
   readonly count: number;
@@ -16,16 +19,16 @@ export interface TagSummary {
   readonly last?: number;
 }
 
-/** Reports that came and are not among those of the frame: told by their sum only. */
+/** Reports that were left out of the frame, as a summary. */
 export interface Skipped {
   readonly partition: number;
-  /** Empty: every device of the channel in the partition. */
+  /** Empty: all devices of the channel in the partition. */
   readonly device: string;
-  /** Position of the first one left out. */
+  /** Position of the first report left out. */
   readonly from: number;
-  /** Of the last one, inclusive. */
+  /** Position of the last report left out, inclusive. */
   readonly to: number;
-  /** How many were left out; 0: not known. */
+  /** Number of reports left out; 0: unknown. */
   readonly count: number;
   /** A `SkippedReason`. */
   readonly reason: string;
@@ -34,7 +37,7 @@ export interface Skipped {
 
 const where = 'data.skipped';
 
-/** `value` is what stands under `data.skipped`; undefined where nothing does. Throws `invalid_message`. */
+/** Parses the value of `data.skipped`. Undefined where it is absent or empty. Throws `invalid_message`. */
 export function skippedFrom(value: unknown): readonly Skipped[] | undefined {
   const list = listFrom(value, where);
   return list.length === 0 ? undefined : list.map(checkedSkipped);

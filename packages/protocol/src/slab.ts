@@ -1,14 +1,16 @@
 const slabBytes = 64 * 1024;
-/** What is larger has a buffer of its own: it would leave too much of a slab unused, and its own costs little against its size. */
+/**
+ * Larger arrays get a buffer of their own: they would waste too much of a slab, and the buffer is cheap for their size.
+ */
 const slabbedBytesMax = 4 * 1024;
 
 let slab: Uint8Array<ArrayBuffer> | undefined;
 let slabAt = 0;
 
 /**
- * Room for `length` bytes, cut from a larger buffer, because a typed array with a buffer of its own costs over 1 µs in V8 and a view
- * 0.05 µs. The bytes are zero, and the caller's alone. Its `buffer` is not: take `byteOffset` and `byteLength` along, never transfer it.
- * A slab lives as long as any view into it, so that keeping one small view keeps up to 64 KiB.
+ * Allocates `length` zero bytes as a view of a larger buffer: a typed array with its own buffer costs over 1 µs in V8,
+ * a view 0.05 µs. The caller owns the bytes, but not their `buffer`: use `byteOffset` and `byteLength`, and never
+ * transfer it. A slab lives as long as any view of it, so that one small view retains up to 64 KiB.
  */
 export function bytesOf(length: number): Uint8Array<ArrayBuffer> {
   if (length > slabbedBytesMax) return new Uint8Array(length);
@@ -17,7 +19,7 @@ export function bytesOf(length: number): Uint8Array<ArrayBuffer> {
     slabAt = 0;
   }
   const bytes = new Uint8Array(slab.buffer, slabAt, length);
-  // Aligned to 8, as typed arrays of other kinds over the same bytes have to be.
+  // Aligned to 8 bytes, as other typed arrays over the same bytes require.
   slabAt += (length + 7) & ~7;
   return bytes;
 }

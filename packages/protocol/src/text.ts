@@ -1,18 +1,21 @@
 /**
- * Whether the text can be shown, stored and encoded anywhere: no control characters (Unicode category Cc) and no half of a
- * surrogate pair, which has no UTF-8 form. A character loop: most texts here are shorter than what a RegExp costs to enter.
+ * Returns whether the text has no control characters (Unicode category Cc) and no lone surrogates, which UTF-8 cannot
+ * encode. A loop, because entering a RegExp costs more than most texts.
  */
 export function isPlainText(text: string): boolean {
-  let surrogates = false;
+  let hasSurrogates = false;
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
     if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return false;
-    if (code >= 0xd800 && code <= 0xdfff) surrogates = true;
+    if (code >= 0xd800 && code <= 0xdfff) hasSurrogates = true;
   }
-  return !surrogates || text.isWellFormed();
+  return !hasSurrogates || text.isWellFormed();
 }
 
-/** Bytes of the text in UTF-8, without encoding it. Halves of surrogate pairs count 3, as the U+FFFD that stands for them. */
+/**
+ * Returns the bytes of the text in UTF-8, without encoding it. A lone surrogate counts 3, as the U+FFFD that replaces
+ * it.
+ */
 export function utf8Bytes(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index++) {

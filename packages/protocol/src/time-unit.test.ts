@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { mistakenUnitOf } from './time-unit.ts';
 
-test('the same moment in seconds, microseconds and nanoseconds is recognised, from 1980 to 2100', () => {
+test('a time from 1980 to 2100 in seconds, microseconds or nanoseconds is recognized', () => {
   for (let year = 1980; year <= 2100; year++) {
     const ms = Date.UTC(year, 6, 1);
     assert.equal(mistakenUnitOf(ms), undefined, String(year));

@@ -2,19 +2,21 @@ import { type ErrorCode, TailraceError } from './error.ts';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** Wire types of Protobuf (https://protobuf.dev/programming-guides/encoding/). Groups (3 and 4) do not occur in proto3. */
+/**
+ * Wire types of Protobuf (https://protobuf.dev/programming-guides/encoding/). Groups (3 and 4) do not occur in proto3.
+ */
 const wireTypes = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
 /**
- * Texts that come again and again (device paths, tags, units) by their bytes, so that the same text is one string in memory
- * and costs no decoding. A direct-mapped cache: a text lives until another with the same slot comes, so no sender can make it grow.
+ * Interned texts (device paths, tags, units) by a hash of their bytes. A repeated text is one string in memory and
+ * costs no decoding. A direct-mapped cache: the next text of the same slot replaces a text, so it never grows.
  */
 const repeatedTexts: (string | undefined)[] = new Array(8192).fill(undefined);
 const repeatedBytesMax = 200;
 
 /**
- * Reads Protobuf's wire format from bytes that nobody has checked. It never reads past `end`, whatever the lengths in there say, and
- * fails with a TailraceError of the code it was made with.
+ * Reads Protobuf's wire format from untrusted bytes. It never reads past `end`, whatever lengths the bytes declare, and
+ * throws a TailraceError with the code of the constructor.
  */
 export class WireReader {
   at = 0;
@@ -30,21 +32,21 @@ export class WireReader {
     this.code = code;
   }
 
-  fail(fault: string): never {
+  fail(problem: string): never {
     throw new TailraceError(
       this.code,
-      `the Protobuf bytes are damaged: ${fault} at byte ${this.at} of ${this.bytes.length}`,
+      `Protobuf: expected well-formed bytes, got ${problem} at byte ${this.at} of ${this.bytes.length}`,
     );
   }
 
-  /** An unsigned integer below 2^53. */
+  /** Reads an unsigned integer below 2^53. */
   varint(): number {
-    if (this.at >= this.end) this.fail('cut off');
+    if (this.at >= this.end) this.fail('an end within a field');
     const first = this.bytes[this.at++]!;
     if (first < 128) return first;
     let value = first & 127;
     for (let scale = 128, count = 1; count < 10; scale *= 128, count++) {
-      if (this.at >= this.end) this.fail('cut off');
+      if (this.at >= this.end) this.fail('an end within a field');
       const byte = this.bytes[this.at++]!;
       value += (byte & 127) * scale;
       if (byte < 128) return value <= Number.MAX_SAFE_INTEGER ? value : this.fail('an integer of 2^53 or more');
@@ -52,20 +54,20 @@ export class WireReader {
     return this.fail('an integer of more than 10 bytes');
   }
 
-  /** Field number and wire type together, as on the wire. */
+  /** Reads a tag: field number and wire type. */
   tag(): number {
     const tag = this.varint();
-    return tag >= 8 && tag <= 0xffffffff ? tag : this.fail(`the impossible field tag ${tag}`);
+    return tag >= 8 && tag <= 0xffffffff ? tag : this.fail(`the invalid field tag ${tag}`);
   }
 
   double(): number {
-    if (this.at + 8 > this.end) this.fail('cut off');
+    if (this.at + 8 > this.end) this.fail('an end within a field');
     const value = this.view.getFloat64(this.at, true);
     this.at += 8;
     return value;
   }
 
-  /** Enters a length-delimited field: makes its end the reader's and returns the end to put back with `leave`. */
+  /** Enters a length-delimited field, whose end becomes `end`. Returns the previous end, for `leave`. */
   enter(): number {
     const length = this.varint();
     if (length > this.end - this.at) this.fail(`a length of ${length} where ${this.end - this.at} bytes are left`);
@@ -74,13 +76,13 @@ export class WireReader {
     return outerEnd;
   }
 
-  /** Goes on behind the field that `enter` entered. */
+  /** Continues after the field that `enter` entered. */
   leave(outerEnd: number): void {
     this.at = this.end;
     this.end = outerEnd;
   }
 
-  /** A view of the bytes of a length-delimited field, not a copy. */
+  /** Returns a view of the bytes of a length-delimited field. */
   slice(): Uint8Array {
     const outerEnd = this.enter();
     const slice = this.bytes.subarray(this.at, this.end);
@@ -88,7 +90,7 @@ export class WireReader {
     return slice;
   }
 
-  /** A text of its own. Invalid UTF-8 fails. */
+  /** Reads a text. Fails for invalid UTF-8. */
   text(): string {
     const outerEnd = this.enter();
     const text = this.decoded();
@@ -96,7 +98,7 @@ export class WireReader {
     return text;
   }
 
-  /** A text that is likely to come again: the string is shared. */
+  /** Reads a text that is likely to repeat, and interns it. */
   repeatedText(): string {
     const outerEnd = this.enter();
     const { bytes, at, end } = this;
@@ -115,30 +117,30 @@ export class WireReader {
     return text;
   }
 
-  /** Goes on behind a field that nobody here knows. */
+  /** Skips an unknown field. */
   skip(wireType: number): void {
     if (wireType === wireTypes.varint) this.skipVarint();
     else if (wireType === wireTypes.fixed64) this.advance(8);
     else if (wireType === wireTypes.bytes) this.leave(this.enter());
     else if (wireType === wireTypes.fixed32) this.advance(4);
-    else this.fail(`the wire type ${wireType}`);
+    else this.fail(`the unsupported wire type ${wireType}`);
   }
 
-  /** Any 64 bits: a field that nobody here knows may hold more than a number can. */
+  /** Skips an integer of up to 64 bits: an unknown field may exceed a safe integer. */
   private skipVarint(): void {
     for (let count = 0; count < 10; count++) {
-      if (this.at >= this.end) this.fail('cut off');
+      if (this.at >= this.end) this.fail('an end within a field');
       if (this.bytes[this.at++]! < 128) return;
     }
     this.fail('an integer of more than 10 bytes');
   }
 
   private advance(count: number): void {
-    if (this.at + count > this.end) this.fail('cut off');
+    if (this.at + count > this.end) this.fail('an end within a field');
     this.at += count;
   }
 
-  /** Whether the bytes from `at` to `end` are the ASCII text. Others are never equal to bytes of 128 and more. */
+  /** Returns whether the bytes from `at` to `end` equal the text. Bytes of 128 and more never match. */
   private isNext(text: string): boolean {
     const { bytes, at } = this;
     if (text.length !== this.end - at) return false;
@@ -151,7 +153,7 @@ export class WireReader {
 
   private decoded(): string {
     const { bytes, at, end } = this;
-    // Up to here calling into the decoder costs more than the characters.
+    // For texts this short, the call of the decoder costs more than a loop.
     if (end - at <= 40) {
       const text = asciiText(bytes, at, end);
       if (text !== undefined) return text;
@@ -164,7 +166,7 @@ export class WireReader {
   }
 }
 
-/** Undefined where a byte is not ASCII. By eight, because every step makes a new string. */
+/** Decodes ASCII; undefined for other bytes. Eight bytes a step, because every step allocates a string. */
 export function asciiText(bytes: Uint8Array, start: number, end: number): string | undefined {
   let text = '';
   let at = start;
@@ -182,7 +184,7 @@ export function asciiText(bytes: Uint8Array, start: number, end: number): string
   return seen < 128 ? text : undefined;
 }
 
-/** After FNV-1a (32 bit), over words of four bytes instead of bytes: only the spread over the slots matters here. */
+/** FNV-1a (32 bit) over words of four bytes instead of bytes: only the distribution over the slots matters. */
 function slotOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
   let at = start;

@@ -2,18 +2,18 @@ import { bytesOf } from './slab.ts';
 
 const utf8 = /* @__PURE__ */ new TextEncoder();
 
-/** Bytes that the unsigned integer below 2^53 takes as a varint. */
+/** Returns the bytes of an unsigned integer below 2^53 as a varint. */
 export function varintBytes(value: number): number {
   let bytes = 1;
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++;
   return bytes;
 }
 
-/** Writes the unsigned integer below 2^53; returns where it ends. The room is the caller's to have. */
+/** Writes an unsigned integer below 2^53. Returns its end. The caller ensures the capacity. */
 export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
   let end = at;
   let rest = value;
-  // Bit operations hold 32 bits; what is more goes by division.
+  // Bit operations have 32 bits; larger numbers use division.
   while (rest > 0x7fffffff) {
     bytes[end++] = (rest % 128) | 128;
     rest = Math.floor(rest / 128);
@@ -27,8 +27,8 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
 }
 
 /**
- * Writes Protobuf's wire format into a buffer that is kept and used again, from `reset` to `taken`. The buffer grows by doubling;
- * what bounds it is the caller's check of `at`.
+ * Writes Protobuf's wire format into a reused buffer, from `reset` to `finish`. The buffer grows by doubling; the
+ * caller bounds it by checking `at`.
  */
 export class WireWriter {
   at = 0;
@@ -39,38 +39,38 @@ export class WireWriter {
     this.at = 0;
   }
 
-  /** A copy of what was written, of exactly its size. */
-  taken(): Uint8Array {
+  /** Returns a copy of the written bytes. */
+  finish(): Uint8Array {
     const { at, bytes } = this;
     const copy = bytesOf(at);
-    // Up to here a loop costs less than making the view that `set` wants.
+    // For so few bytes a loop costs less than the view that `set` needs.
     if (at <= 64) for (let index = 0; index < at; index++) copy[index] = bytes[index]!;
     else copy.set(bytes.subarray(0, at));
     return copy;
   }
 
   byte(value: number): void {
-    this.room(1);
+    this.ensureCapacity(1);
     this.bytes[this.at++] = value;
   }
 
   varint(value: number): void {
-    this.room(10);
+    this.ensureCapacity(10);
     this.at = writeVarint(this.bytes, this.at, value);
   }
 
-  /** A field of type double with its one-byte tag. */
+  /** Writes a double with its one-byte tag. */
   doubleField(tag: number, value: number): void {
-    this.room(9);
+    this.ensureCapacity(9);
     this.bytes[this.at] = tag;
     this.view.setFloat64(this.at + 1, value, true);
     this.at += 9;
   }
 
-  /** A field of type string with its one-byte tag. */
+  /** Writes a string with its one-byte tag. */
   textField(tag: number, text: string): void {
     const length = text.length;
-    this.room(length * 3 + 6);
+    this.ensureCapacity(length * 3 + 6);
     const { bytes } = this;
     bytes[this.at] = tag;
     const start = writeVarint(bytes, this.at + 1, length);
@@ -85,27 +85,27 @@ export class WireWriter {
     this.at = start + length;
   }
 
-  /** Opens a length-delimited field; give what it returns to `closeField`. */
+  /** Opens a length-delimited field. Returns its start, for `closeField`. */
   openField(tag: number): number {
-    this.room(2);
+    this.ensureCapacity(2);
     this.bytes[this.at] = tag;
     this.at += 2;
     return this.at;
   }
 
-  /** Puts the length before the field's content, and moves the content when the length takes more than the byte left for it. */
+  /** Writes the length before the field's content, and moves the content where the length takes more than one byte. */
   closeField(start: number): void {
     const length = this.at - start;
     const extra = varintBytes(length) - 1;
     if (extra > 0) {
-      this.room(extra);
+      this.ensureCapacity(extra);
       this.bytes.copyWithin(start + extra, start, this.at);
       this.at += extra;
     }
     writeVarint(this.bytes, start - 1, length);
   }
 
-  /** Length and UTF-8 of a text that is not ASCII, behind the tag at `at`. */
+  /** Writes length and UTF-8 of a text that is not ASCII, after the tag at `at`. */
   private wideText(text: string): void {
     const start = this.at + 6;
     const length = utf8.encodeInto(text, this.bytes.subarray(start)).written;
@@ -114,7 +114,7 @@ export class WireWriter {
     this.at = end + length;
   }
 
-  private room(count: number): void {
+  private ensureCapacity(count: number): void {
     if (this.at + count <= this.bytes.length) return;
     const bytes = new Uint8Array(Math.max(this.bytes.length * 2, this.at + count));
     bytes.set(this.bytes);

@@ -1,4 +1,4 @@
-/** Generators of what the protocol is made of, and of what it must survive. */
+/** Generators of valid and of hostile values of the protocol. */
 import fc from 'fast-check';
 import type { Delivery, Quality, Reading, Report, ReportClock } from '../src/report.ts';
 import { reportLimits } from '../src/report-limits.ts';
@@ -11,7 +11,7 @@ const segmentCharacters = [...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw
 export const segment = fc.string({ unit: fc.constantFrom(...segmentCharacters), minLength: 1, maxLength: 24 });
 export const devicePath = fc.array(segment, { minLength: 1, maxLength: 8 }).map((segments) => segments.join('.'));
 
-/** Paths over few segments, so that patterns meet them. */
+/** Paths of few distinct segments, so that patterns match them. */
 const fewSegments = fc.array(fc.constantFrom('a', 'b', 'ab'), { minLength: 1, maxLength: 5 });
 export const nearPath = fewSegments.map((segments) => segments.join('.'));
 export const nearPattern = fc.oneof(
@@ -21,7 +21,8 @@ export const nearPattern = fc.oneof(
 );
 
 /**
- * Any character that UTF-8 can encode, short ones more often. Not fast-check's unit `binary`: its tables take 0.4 s to build.
+ * Any character that UTF-8 can encode, more often short ones. Not fast-check's unit `binary`: its tables take 0.4 s to
+ * build.
  */
 export const character = fc
   .oneof(fc.integer({ min: 0, max: 0xff }), fc.integer({ min: 0x100, max: 0x10f7ff }))
@@ -35,7 +36,7 @@ const time = fc.oneof(
   fc.integer({ min: 0, max: reportLimits.timeMsMax }),
   fc.double({ min: 0, max: reportLimits.timeMsMax, noNaN: true }).map((value) => value + 0),
 );
-/** Without -0, which JSON does not tell from 0. */
+/** Without -0, which is 0 in JSON. */
 const finite = fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0);
 
 export const reading: fc.Arbitrary<Reading> = fc.record(
@@ -53,7 +54,7 @@ export const reading: fc.Arbitrary<Reading> = fc.record(
   { requiredKeys: ['tag', 'value'], noNullPrototype: true },
 );
 
-/** In its normal form: what is good, empty or none is left out. */
+/** Reports in normal form: without default values. */
 export const report: fc.Arbitrary<Report> = fc.record(
   {
     device: devicePath,
@@ -66,10 +67,10 @@ export const report: fc.Arbitrary<Report> = fc.record(
   { requiredKeys: ['device', 'time', 'readings'], noNullPrototype: true },
 );
 
-/** A time that a sender may write: its unit is clear. */
+/** Times that a sender may use: their unit is unambiguous. */
 const sourceTime = fc.double({ min: 1e11, max: 9.99e13, noNaN: true });
 
-/** As a sender writes it, in the normal form. */
+/** Reports of a sender, in normal form. */
 export const sentReport: fc.Arbitrary<Report> = fc
   .tuple(report, sourceTime)
   .map(([{ received: _, clock: __, ...sent }, timeMs]) => ({
@@ -82,9 +83,9 @@ export const partition = fc.integer({ min: 0, max: 4095 });
 export const seq = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.maxSafeNat());
 export const delivery: fc.Arbitrary<Delivery> = fc
   .tuple(report, partition, seq)
-  .map(([said, inPartition, at]) => ({ ...said, partition: inPartition, seq: at }));
+  .map(([value, inPartition, at]) => ({ ...value, partition: inPartition, seq: at }));
 
-/** What nobody should send: any JSON value, names that JavaScript treats specially, huge numbers, halves of surrogate pairs. */
+/** Hostile values: any JSON value, keys that are special in JavaScript, huge numbers, lone surrogates. */
 export const anyJson = fc.oneof(
   fc.jsonValue({ maxDepth: 4 }),
   fc.anything({ key: fc.constantFrom('__proto__', 'constructor', 'toString', 'device', 'tag', 'id'), maxDepth: 4 }),
@@ -101,7 +102,7 @@ export const anyJson = fc.oneof(
   ),
 );
 
-/** The value with one thing in it replaced, removed or added, however deep. */
+/** Returns the value with one part at any depth replaced, removed or added. */
 export function mutated(value: unknown): fc.Arbitrary<unknown> {
   return fc.tuple(fc.infiniteStream(fc.nat()), anyJson).map(([numbers, other]) => {
     const next = (count: number) => (numbers.next().value as number) % count;
@@ -124,7 +125,7 @@ export function mutated(value: unknown): fc.Arbitrary<unknown> {
   });
 }
 
-/** The bytes with some changed, cut off or put in. */
+/** Returns the bytes with some changed, removed or inserted. */
 export function mutatedBytes(bytes: Uint8Array): fc.Arbitrary<Uint8Array> {
   const change = fc.record({
     at: fc.nat({ max: bytes.length }),

@@ -1,52 +1,50 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import type { Environment, Rung } from './ladder.ts';
+import type { Environment, BrokerSource } from './broker-source.ts';
 
-/** What a Kafka and a NATS server to test with have in common. */
+/** A Kafka or NATS server to test with. */
 export interface Broker {
-  /** Where it came from. */
-  readonly rung: Rung;
-  /** Of its process, where it is one of this machine; changes on `restart`. */
+  /** Where it comes from. */
+  readonly source: BrokerSource;
+  /** Of its process; undefined unless it is a local process. Changes on `restart`. */
   readonly pid: number | undefined;
   /**
-   * Ends it and removes what it wrote (unless `dataDir` was given). Leaves a broker of the environment alone.
+   * Stops it and removes its data, except in a given `dataDir`. Does nothing to a broker of the environment.
    * Idempotent.
    */
   stop(): Promise<void>;
-  /** Ends it by a signal, SIGKILL unless told otherwise, and keeps its data for `restart`. Resolves when it is gone. */
+  /** Stops it by a signal, by default SIGKILL, and keeps its data for `restart`. Resolves when it has exited. */
   kill(signal?: NodeJS.Signals): Promise<void>;
-  /** Kills it if it runs and starts it again on the same data and the same port. Resolves when it serves. */
+  /** Kills it if it runs, and starts it again with the same data and port. Resolves when it serves. */
   restart(): Promise<void>;
-  /** SIGSTOP pauses it, SIGCONT lets it go on. A local process stands still when this resolves, a container soon after. */
+  /** SIGSTOP pauses it, SIGCONT resumes it. A local process is paused when this resolves, a container soon after. */
   signal(signal: NodeJS.Signals): Promise<void>;
 }
 
-/**
- * A broker of the environment belongs to somebody else: `kill`, `restart` and `signal` of it reject with `forbidden`.
- */
+/** `kill`, `restart` and `signal` of a broker of the environment reject with `forbidden`. */
 export interface BrokerOptions {
   /**
-   * Where its data stays. Default: a temporary folder, removed at the end. A container keeps its data in itself, until
+   * Its data folder, which stays after `stop`. Default: a temporary one. A container keeps its data in itself until
    * `stop`.
    */
   dataDir?: string;
-  /** On 127.0.0.1. Default: a free one. Means nothing to a broker of the environment. */
+  /** On 127.0.0.1. Default: a free one. Ignored for a broker of the environment. */
   port?: number;
-  /** A file that gets what the broker logs. Default: one that is removed with the data. */
+  /** The broker's log file. Default: one that is removed with the data. */
   log?: string;
-  /** Default: that of this process. testcontainers itself always reads that of the process. */
+  /** Default: that of this process, which testcontainers itself reads in any case. */
   env?: Environment;
 }
 
-/** The part of a broker of the environment that says no. */
-export function belongsToOthers(name: string, variable: string): Broker {
+/** Returns the methods of a broker of the environment, which refuse to control it. */
+export function externalBroker(name: string, variable: string): Broker {
   const refuse = (what: string) => async () => {
     throw new TailraceError(
       'forbidden',
-      `this ${name} comes from ${variable} and belongs to somebody else; to ${what} it, unset the variable and let the test start its own`,
+      `this ${name} of ${variable} was not started by the test; to ${what} it, unset the variable and let the test start its own`,
     );
   };
   return {
-    rung: 'environment',
+    source: 'environment',
     pid: undefined,
     stop: async () => {},
     kill: refuse('kill'),

@@ -5,32 +5,32 @@ import { test } from 'node:test';
 import { cacheDirFrom, cached, exists, withFileLock } from './cache.ts';
 import { createTempDir } from './tempdir.ts';
 
-/** Above every pid that Linux and macOS give. */
+/** Above every pid of Linux and macOS. */
 const deadPid = 2 ** 30;
 
-test('the cache is where TAILRACE_CACHE says, else in the home folder', () => {
+test('the cache is the folder of TAILRACE_CACHE, else one in the home folder', () => {
   assert.equal(cacheDirFrom({ TAILRACE_CACHE: '/elsewhere' }), '/elsewhere');
   assert.equal(cacheDirFrom({ HOME: '/home/ada' }), '/home/ada/.cache/tailrace');
   assert.equal(cacheDirFrom({ HOME: '/home/ada', TAILRACE_CACHE: '' }), '/home/ada/.cache/tailrace');
 });
 
-test('however many ask at once, it is made once and all see it complete', async () => {
+test('of many concurrent calls one makes the folder, and all see it complete', async () => {
   const temp = await createTempDir('cache-test');
   let made = 0;
-  const ask = async () => {
+  const read = async () => {
     const dir = await cached(join(temp.path, 'deep'), 'thing', async (unfinished) => {
       made++;
       await writeFile(join(unfinished, 'file'), 'content');
     });
     return await readFile(join(dir, 'file'), 'utf8');
   };
-  assert.deepEqual(await Promise.all([ask(), ask(), ask()]), ['content', 'content', 'content']);
+  assert.deepEqual(await Promise.all([read(), read(), read()]), ['content', 'content', 'content']);
   assert.equal(made, 1);
   assert.deepEqual(await readdir(join(temp.path, 'deep')), ['thing']);
   await temp.remove();
 });
 
-test('of many in one process that want a lock one has it at a time, and all get it, though the one before gives it back meanwhile', async () => {
+test('of many tasks in one process that wait for a lock one holds it at a time, and all get it, though it is released meanwhile', async () => {
   const temp = await createTempDir('cache-test');
   const lock = join(temp.path, 'lock');
   await writeFile(lock, String(deadPid));
@@ -47,7 +47,7 @@ test('of many in one process that want a lock one has it at a time, and all get 
   await temp.remove();
 });
 
-test('what cannot be made leaves nothing behind and may be tried again', async () => {
+test('a folder that cannot be made leaves nothing behind and may be tried again', async () => {
   const temp = await createTempDir('cache-test');
   const failing = cached(temp.path, 'thing', async (dir) => {
     await writeFile(join(dir, 'half'), '');
@@ -68,7 +68,7 @@ test('the lock of a process that died is taken over', async () => {
   await temp.remove();
 });
 
-test('a lock is given back when the task fails', async () => {
+test('a lock is released when the task fails', async () => {
   const temp = await createTempDir('cache-test');
   const lock = join(temp.path, 'lock');
   const failing = withFileLock(lock, async () => {
@@ -79,7 +79,7 @@ test('a lock is given back when the task fails', async () => {
   await temp.remove();
 });
 
-test('a temp folder goes away with all that is in it, and removing it twice does no harm', async () => {
+test('a temp folder is removed with everything in it, and removing it twice does no harm', async () => {
   const temp = await createTempDir('temp-test');
   await mkdir(join(temp.path, 'a', 'b'), { recursive: true });
   await temp.remove();

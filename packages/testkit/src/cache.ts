@@ -3,17 +3,19 @@ import { access, link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/pr
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Environment } from './ladder.ts';
+import type { Environment } from './broker-source.ts';
 
-/** The folder for what is slow to fetch or to build, kept between runs: `TAILRACE_CACHE`, else `~/.cache/tailrace`. */
+/**
+ * Returns the folder for downloads and builds that are kept between runs: `TAILRACE_CACHE`, else `~/.cache/tailrace`.
+ */
 export function cacheDirFrom(env: Environment): string {
   return env['TAILRACE_CACHE'] || join(env['HOME'] || homedir(), '.cache', 'tailrace');
 }
 
 /**
- * A folder of the cache, made by `make` if it is not there. `make` fills a folder beside it, which is renamed when
- * complete: whoever sees the folder sees all of it. Processes that want the same one wait for the first; the lock only
- * saves work, the rename is what keeps it right.
+ * Returns a folder of the cache, made by `make` if it does not exist. `make` fills a folder beside it, which is renamed
+ * when complete, so that a reader never sees a part of it. Processes that need the same folder wait for the first. The
+ * lock only saves work; the rename alone keeps it correct.
  */
 export async function cached(cacheDir: string, name: string, make: (dir: string) => Promise<void>): Promise<string> {
   const dir = join(cacheDir, name);
@@ -27,7 +29,7 @@ export async function cached(cacheDir: string, name: string, make: (dir: string)
       await make(unfinished);
       await rename(unfinished, dir);
     } catch (error) {
-      // Another process may have been first, if it took our lock for that of a dead process.
+      // Another process may have been first, if it took this lock for that of a dead process.
       if (!(await exists(dir))) throw error;
     } finally {
       await rm(unfinished, { recursive: true, force: true });
@@ -36,11 +38,11 @@ export async function cached(cacheDir: string, name: string, make: (dir: string)
   });
 }
 
-/** Runs `task` while holding a lock file that names our pid. The lock of a dead process is taken over. */
+/** Runs `task` while it holds a lock file with the pid of this process. Takes over the lock of a dead process. */
 export async function withFileLock<T>(path: string, task: () => Promise<T>): Promise<T> {
   while (!(await take(path))) {
     const holder = await holderOf(path);
-    // Given back a moment ago: it is anybody's, and may be somebody's by now.
+    // Released a moment ago, and maybe taken again.
     if (holder === undefined) continue;
     if (isAlive(holder)) await sleep(100);
     else await clear(path, holder);
@@ -53,22 +55,22 @@ export async function withFileLock<T>(path: string, task: () => Promise<T>): Pro
 }
 
 async function take(path: string): Promise<boolean> {
-  // Written beside and then linked, so that the lock never exists without its pid. A ticket of its own: others of this
-  // process ask, too.
-  const ticket = `${path}.${randomUUID()}`;
-  await writeFile(ticket, String(process.pid));
+  // Written beside and then linked, so that the lock never exists without its pid. The name is unique, because this
+  // process may take several locks at once.
+  const unlinked = `${path}.${randomUUID()}`;
+  await writeFile(unlinked, String(process.pid));
   try {
-    await link(ticket, path);
+    await link(unlinked, path);
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
   } finally {
-    await rm(ticket, { force: true });
+    await rm(unlinked, { force: true });
   }
 }
 
-/** What the lock says; undefined where there is none. */
+/** Returns the pid in the lock file; undefined without one. */
 async function holderOf(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
@@ -87,8 +89,8 @@ function isAlive(holder: string): boolean {
 }
 
 /**
- * Takes the lock of a dead process away. Another may have been first, and may have taken it since: that one is put
- * back.
+ * Removes the lock of a dead process. Another process may have removed it before, and may have taken the lock since:
+ * that lock is put back.
  */
 async function clear(path: string, holder: string): Promise<void> {
   const aside = `${path}.${randomUUID()}`;

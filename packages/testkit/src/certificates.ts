@@ -11,10 +11,10 @@ export interface Identity {
   readonly bothFile: string;
 }
 
-/** Whoever issues certificates that one side or the other trusts. */
+/** A certificate authority. */
 export interface Authority {
   readonly caFile: string;
-  /** For localhost and 127.0.0.1 unless told otherwise. A negative number of days makes one that is over. */
+  /** Issues a certificate, by default for localhost and 127.0.0.1. A negative number of days makes an expired one. */
   issue(name: string, options?: { names?: string; days?: number }): Promise<Identity>;
 }
 
@@ -22,7 +22,9 @@ const deadlineMs = 20_000;
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
 const localNames = 'DNS:localhost,IP:127.0.0.1';
 
-/** An authority for tests, its files in `dir`. By the openssl command, because Node makes keys but no certificates. */
+/**
+ * Creates an authority with its files in `dir`, by the openssl command, because Node makes keys but no certificates.
+ */
 export async function createAuthority(dir: string, name = 'authority'): Promise<Authority> {
   const caFile = join(dir, `${name}.pem`);
   const caKeyFile = join(dir, `${name}.key`);
@@ -60,10 +62,9 @@ async function openssl(args: readonly string[]): Promise<void> {
   try {
     await run('openssl', args, { env: process.env, deadlineMs });
   } catch (error) {
-    const said = whyItFailed(error);
     throw new TailraceError(
       'unavailable',
-      `openssl ${args[0]} makes no certificate (${said}); tests of TLS need the command openssl 3 (Debian: apt install openssl)`,
+      `openssl ${args[0]} makes no certificate (${whyItFailed(error)}); tests of TLS need the command openssl 3 (Debian: apt install openssl)`,
       { retryable: false, cause: error },
     );
   }

@@ -19,9 +19,9 @@ test('the browser of TAILRACE_CHROMIUM comes before that of the PATH, and must b
   await temp.remove();
 });
 
-test('where there is none, the error says what to install on Debian and on macOS', async (t) => {
+test('without a browser the error names what to install on Debian and on macOS', async (t) => {
   // A Mac has it outside of the PATH.
-  if (process.platform === 'darwin') return t.diagnostic('macOS looks into /Applications too');
+  if (process.platform === 'darwin') return t.diagnostic('macOS searches /Applications too');
   await assert.rejects(findChromium({ PATH: '/nowhere' }), {
     code: 'unavailable',
     message: /make tools installs it \(Debian: apt install chromium; macOS: brew install --cask google-chrome\)/,

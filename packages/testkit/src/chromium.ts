@@ -2,7 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Browser } from 'playwright-core';
-import type { Environment } from './ladder.ts';
+import type { Environment } from './broker-source.ts';
 import { installAdvice } from './tool.ts';
 
 /** As Debian, other Linuxes, and Google's own packages call it. */
@@ -12,10 +12,7 @@ const macPrograms = [
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
 ];
 
-/**
- * Nothing that asks the network or the screen for anything by itself. Playwright adds `--headless` and an empty
- * profile.
- */
+/** Without network requests or windows of its own. Playwright adds `--headless` and an empty profile. */
 const flags = [
   '--no-sandbox',
   '--disable-gpu',
@@ -27,9 +24,9 @@ const flags = [
 ];
 
 /**
- * The program of a Chromium or Chrome: `TAILRACE_CHROMIUM`, else from the PATH, else where macOS has it, else the one
- * that `playwright-core install` brings. `invalid_config` for a variable that names no program; `unavailable` names
- * what to install.
+ * Returns the path of Chromium or Chrome: `TAILRACE_CHROMIUM`, else from the PATH, else from the folder of macOS, else
+ * the one of `playwright-core install`. Rejects with `invalid_config` for a variable that names no program, and with
+ * `unavailable` and what to install.
  */
 export async function findChromium(env: Environment = process.env): Promise<string> {
   const chosen = env['TAILRACE_CHROMIUM'];
@@ -37,7 +34,7 @@ export async function findChromium(env: Environment = process.env): Promise<stri
     if (await isProgram(chosen)) return chosen;
     throw new TailraceError(
       'invalid_config',
-      `TAILRACE_CHROMIUM is ${shown(chosen)}, which is no program; it should be the path of Chromium or Chrome`,
+      `TAILRACE_CHROMIUM: expected the path of Chromium or Chrome, got ${shown(chosen)}, which is no program`,
     );
   }
   const folders = (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
@@ -56,8 +53,7 @@ export async function findChromium(env: Environment = process.env): Promise<stri
 }
 
 /**
- * A browser without a window, with a fresh profile of its own. The caller closes it; it ends with this process in any
- * case.
+ * Starts a browser without a window, with a new profile. The caller closes it; it exits with this process in any case.
  */
 export async function launchChromium(env: Environment = process.env): Promise<Browser> {
   const executablePath = await findChromium(env);

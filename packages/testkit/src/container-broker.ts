@@ -5,7 +5,7 @@ import type { ContainerRuntimeClient, StartedTestContainer } from 'testcontainer
 import type { Broker, BrokerOptions } from './broker.ts';
 import { findDockerEngine } from './docker-engine.ts';
 import { freePort } from './free-port.ts';
-import { type Environment, missing } from './ladder.ts';
+import { type Environment, missing } from './broker-source.ts';
 
 /** Includes fetching the image. */
 const startDeadlineMs = 180_000;
@@ -20,12 +20,12 @@ export interface ContainerBrokerSpec {
   image: string;
   /** In the container. */
   port: number;
-  /** A line of its log that comes when it has started. */
+  /** A line that it logs when it has started. */
   started: RegExp;
-  /** Given where clients will find it. */
+  /** Returns its environment variables. `address`: for clients. */
   variables(address: string): Record<string, string>;
   command?: readonly string[];
-  /** Whether it serves. May reject for no. */
+  /** Returns whether it serves; may reject if it does not. */
   answers(host: string, port: number): Promise<boolean>;
 }
 
@@ -34,7 +34,7 @@ export interface ContainerBroker extends Broker {
   readonly address: string;
 }
 
-/** What we need of testcontainers and of dockerode under it. */
+/** What is used of testcontainers and of dockerode. */
 interface Container {
   readonly engine: string;
   readonly host: string;
@@ -44,9 +44,9 @@ interface Container {
 }
 
 /**
- * A broker in a container, by testcontainers. Its port outside is chosen beforehand, because a broker tells its clients
- * its own address, and because it must be the same after a restart. `not_found` (see `missing`) where no Docker engine
- * answers or it cannot run the image.
+ * Starts a broker in a container, by testcontainers. Its host port is chosen before, because a broker advertises its
+ * own address, and because the port must be the same after a restart. Rejects with `not_found` (see `missing`) if no
+ * Docker engine responds or it cannot run the image.
  */
 export async function startContainerBroker(spec: ContainerBrokerSpec): Promise<ContainerBroker> {
   const container = await startContainer(spec);
@@ -54,12 +54,12 @@ export async function startContainerBroker(spec: ContainerBrokerSpec): Promise<C
   let stopped: Promise<unknown> | undefined;
   const kill = async (signal: NodeJS.Signals = 'SIGKILL') => {
     if (!(await raw.inspect()).State.Running) return;
-    const gone = raw.wait();
+    const exited = raw.wait();
     await raw.kill({ signal });
-    await gone;
+    await exited;
   };
   const broker: ContainerBroker = {
-    rung: 'testcontainers',
+    source: 'testcontainers',
     address: `${container.host}:${container.port}`,
     pid: undefined,
     kill,
@@ -71,7 +71,7 @@ export async function startContainerBroker(spec: ContainerBrokerSpec): Promise<C
         throw new TailraceError('closed', `${spec.name} was stopped and its container removed; start a new one`);
       await kill();
       await raw.start();
-      await untilItAnswers(spec, container);
+      await untilReady(spec, container);
     },
     async stop() {
       stopped ??= started.stop({ remove: true, removeVolumes: true, timeout: 0 });
@@ -79,7 +79,7 @@ export async function startContainerBroker(spec: ContainerBrokerSpec): Promise<C
     },
   };
   try {
-    await untilItAnswers(spec, container);
+    await untilReady(spec, container);
   } catch (error) {
     await broker.stop();
     throw error;
@@ -112,7 +112,7 @@ async function startContainer(spec: ContainerBrokerSpec): Promise<Container> {
   }
 }
 
-async function untilItAnswers(spec: ContainerBrokerSpec, { raw, host, port }: Container): Promise<void> {
+async function untilReady(spec: ContainerBrokerSpec, { raw, host, port }: Container): Promise<void> {
   const giveUpAt = performance.now() + answerDeadlineMs;
   while (!(await spec.answers(host, port).catch(() => false))) {
     const isRunning = (await raw.inspect()).State.Running;
@@ -123,10 +123,10 @@ async function untilItAnswers(spec: ContainerBrokerSpec, { raw, host, port }: Co
     const log = (await raw.logs({ stdout: true, stderr: true, tail: 20 })).toString('utf8');
     const what = isRunning
       ? `does not answer on ${host}:${port} within ${answerDeadlineMs} ms`
-      : 'ended while starting';
+      : 'exited while starting';
     throw new TailraceError(
       isRunning ? 'timeout' : 'internal',
-      `${spec.name} in ${spec.image} ${what}. Its log ends:\n${log}`,
+      `${spec.name} in ${spec.image} ${what}. The last lines of its log:\n${log}`,
     );
   }
 }

@@ -2,17 +2,17 @@ import { existsSync } from 'node:fs';
 import { request } from 'node:http';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type Environment, missing } from './ladder.ts';
+import { type Environment, missing } from './broker-source.ts';
 
 const pingDeadlineMs = 3000;
 
 /**
- * The address of the Docker engine that answers: that of `DOCKER_HOST`, else the usual sockets (of the system, of
- * Docker Desktop). `not_found` (see `missing`) names the engine that does not answer and says why. Costs one small
- * request.
+ * Returns the address of a Docker engine that responds: `DOCKER_HOST`, else the default socket of the system or of
+ * Docker Desktop. Rejects with `not_found` (see `missing`), with the engine that does not respond and why. Costs one
+ * small request.
  */
 export async function findDockerEngine(env: Environment): Promise<string> {
-  const engine = env['DOCKER_HOST'] || usualEngine(env);
+  const engine = env['DOCKER_HOST'] || defaultEngine(env);
   try {
     await ping(engine);
   } catch (error) {
@@ -21,7 +21,7 @@ export async function findDockerEngine(env: Environment): Promise<string> {
   return engine;
 }
 
-function usualEngine(env: Environment): string {
+function defaultEngine(env: Environment): string {
   const sockets = ['/var/run/docker.sock', join(env['HOME'] || homedir(), '.docker', 'run', 'docker.sock')];
   return `unix://${sockets.find((path) => existsSync(path)) ?? sockets[0]!}`;
 }

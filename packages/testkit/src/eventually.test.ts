@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { createInbox, eventually, nextEvent, withDeadline } from './eventually.ts';
 
-test('eventually checks again until the check no longer throws and gives its result', async () => {
+test('eventually checks again until the check no longer throws, and returns its result', async () => {
   let calls = 0;
   const result = await eventually(
     () => {
@@ -22,7 +22,7 @@ test('eventually takes false for not yet, and anything else, also undefined, for
   assert.equal(await eventually(() => undefined), undefined);
 });
 
-test('eventually fails with what was waited for and the last failure, and keeps that as the cause', async () => {
+test('eventually fails with what was waited for and the last error, which is also the cause', async () => {
   const last = new RangeError('2 owners of partition 7');
   const failing = eventually(
     () => {
@@ -43,14 +43,14 @@ test('eventually fails with what was waited for and the last failure, and keeps 
 
 test('eventually does not wait longer than its deadline for a check that hangs', async () => {
   const hanging = eventually(() => new Promise<void>(() => {}), { deadlineMs: 5 });
-  await assert.rejects(hanging, { code: 'timeout', message: /it did not come to an end/ });
+  await assert.rejects(hanging, { code: 'timeout', message: /the check did not return/ });
 });
 
 test('eventually checks at least once, also with no time at all', async () => {
   assert.equal(await eventually(() => 1, { deadlineMs: 0 }), 1);
 });
 
-test('nextEvent gives the arguments of the event, and names it when it does not come', async () => {
+test('nextEvent returns the arguments of the event, and names it when it does not come', async () => {
   const emitter = new EventEmitter();
   const next = nextEvent(emitter, 'moved');
   emitter.emit('moved', 'plant1', 7);
@@ -62,7 +62,7 @@ test('nextEvent gives the arguments of the event, and names it when it does not 
   assert.equal(emitter.listenerCount('moved'), 0);
 });
 
-test('an inbox hands out each item once, in order, whether it came before or after it was asked for', async () => {
+test('an inbox returns each item once, in order, whether it came before or after the call', async () => {
   const inbox = createInbox<number>();
   inbox.put(1);
   assert.equal(await inbox.next(), 1);
@@ -74,14 +74,14 @@ test('an inbox hands out each item once, in order, whether it came before or aft
   assert.deepEqual(inbox.all, [1, 2, 3]);
 });
 
-test('an inbox finds the first item that matches and takes those before it for seen', async () => {
+test('an inbox finds the first item that matches, and counts those before it as taken', async () => {
   const inbox = createInbox<number>();
   for (const n of [1, 2, 3, 4]) inbox.put(n);
   assert.equal(await inbox.next({ where: (n) => n > 2 }), 3);
   assert.equal(await inbox.next(), 4);
 });
 
-test('an inbox waits for a number of items and says how many came when they do not', async () => {
+test('an inbox waits for a number of items, and its error has the number that came', async () => {
   const inbox = createInbox<string>();
   const two = inbox.atLeast(2);
   inbox.put('a');

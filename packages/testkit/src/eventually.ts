@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TailraceError } from '@tailrace/protocol/error';
 
 export interface EventuallyOptions {
-  /** How long the check may go on failing. Default 5 s. */
+  /** How long the check may fail. Default 5 s. */
   deadlineMs?: number;
-  /** What is waited for, for the message: "the ring has one owner per partition". */
+  /** What is waited for, for the error message: "the ring has one owner per partition". */
   describe?: string;
   /** Between two checks. Default 5 ms. */
   pollMs?: number;
@@ -14,9 +14,9 @@ export interface EventuallyOptions {
 const deadlineMsDefault = 5000;
 
 /**
- * Calls `check` until it neither throws nor rejects, nor returns `false`, and resolves with what it returned. Otherwise
- * rejects with `timeout` when the deadline is over; the message has the last failure, which is also the cause. For what
- * has no event to wait for; where there is one, see `nextEvent`. A check that hangs does not outlive the deadline.
+ * Calls `check` until it neither throws nor rejects, nor returns `false`, and resolves with what it returned. Rejects
+ * with `timeout` at the deadline; the message has the last error, which is also the cause. For conditions without an
+ * event; see `nextEvent` for one. A check that hangs does not extend the deadline.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
@@ -42,7 +42,7 @@ export async function eventually<T>(
       const result = await withDeadline(
         Promise.resolve().then(check),
         Math.max(leftMs, 1),
-        () => new TailraceError('timeout', 'it did not come to an end'),
+        () => new TailraceError('timeout', 'the check did not return'),
       );
       if (result !== false) return result as Exclude<T, false>;
       last = 'it returned false';
@@ -54,8 +54,7 @@ export async function eventually<T>(
 }
 
 /**
- * Resolves with the arguments of the next such event of an emitter; rejects with `timeout` naming the event when it
- * does not come.
+ * Resolves with the arguments of the emitter's next event of that name. Rejects with `timeout` and the name.
  */
 export function nextEvent(
   emitter: EventEmitter,
@@ -73,20 +72,20 @@ export function nextEvent(
 }
 
 /**
- * Collects what callbacks hand over and lets a test wait for it: `const seen = createInbox<Report>();
+ * Collects the arguments of callbacks, so that a test can wait for them: `const seen = createInbox<Report>();
  * subscribe(seen.put); await seen.next()`.
  */
 export interface Inbox<T> {
-  /** Everything handed over so far. */
+  /** All items so far. */
   readonly all: readonly T[];
-  /** May be passed on as a callback. */
+  /** Adds an item. May be passed as a callback. */
   readonly put: (item: T) => void;
   /**
-   * The first item not taken yet (and taken so), or the first that matches (those before it count as taken). Rejects
-   * with `timeout`.
+   * Takes the first item not taken yet, or the first that matches; those before it count as taken. Rejects with
+   * `timeout`.
    */
   next(options?: { deadlineMs?: number; where?: (item: T) => boolean; describe?: string }): Promise<T>;
-  /** Everything, as soon as there are `count`. */
+  /** Resolves with all items as soon as there are `count`. */
   atLeast(count: number, options?: { deadlineMs?: number; describe?: string }): Promise<readonly T[]>;
 }
 
@@ -94,11 +93,11 @@ export function createInbox<T>(): Inbox<T> {
   const all: T[] = [];
   let taken = 0;
   let wake: Array<() => void> = [];
-  const until = async <R>(look: () => { found: R } | undefined, deadlineMs: number, describe: string): Promise<R> => {
+  const until = async <R>(find: () => { found: R } | undefined, deadlineMs: number, describe: string): Promise<R> => {
     const giveUpAt = performance.now() + deadlineMs;
     for (;;) {
-      const seen = look();
-      if (seen) return seen.found;
+      const result = find();
+      if (result) return result.found;
       const change = new Promise<void>((resolve) => wake.push(resolve));
       const late = () =>
         new TailraceError('timeout', `${describe}: not within ${deadlineMs} ms; ${all.length} items came`);
@@ -114,13 +113,13 @@ export function createInbox<T>(): Inbox<T> {
       for (const go of waiting) go();
     },
     next({ deadlineMs = deadlineMsDefault, where = () => true, describe = 'the next item' } = {}) {
-      const look = () => {
+      const find = () => {
         const at = all.findIndex((item, index) => index >= taken && where(item));
         if (at < 0) return undefined;
         taken = at + 1;
         return { found: all[at]! };
       };
-      return until(look, deadlineMs, describe);
+      return until(find, deadlineMs, describe);
     },
     atLeast(count, { deadlineMs = deadlineMsDefault, describe = `${count} items` } = {}) {
       return until(() => (all.length >= count ? { found: all } : undefined), deadlineMs, describe);
@@ -128,7 +127,7 @@ export function createInbox<T>(): Inbox<T> {
   };
 }
 
-/** The promise, or a rejection with what `late` makes when it is not settled in time. Leaves no timer behind. */
+/** Settles as the promise does, or rejects with the error of `late` at the deadline. Leaves no timer behind. */
 export async function withDeadline<T>(promise: Promise<T>, deadlineMs: number, late: () => Error): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const deadline = new Promise<never>((_resolve, reject) => {

@@ -61,17 +61,17 @@ test('code that awaits goes on between two timers', async () => {
   await done;
 });
 
-test('a sleep that is about to be asked for when the clock is advanced is not missed', async () => {
+test('a sleep that starts within the microtasks of an advance is part of it', async () => {
   const clock = createFakeClock();
-  let isOver = false;
+  let isDone = false;
   const work = async () => {
     await Promise.resolve();
     await clock.sleep(10);
-    isOver = true;
+    isDone = true;
   };
   void work();
   await clock.advance(10);
-  assert.ok(isOver);
+  assert.ok(isDone);
 });
 
 test('every runs at each period until it is cancelled', async () => {
@@ -87,20 +87,20 @@ test('every runs at each period until it is cancelled', async () => {
   assert.equal(clock.pending(), 0);
 });
 
-test('a timer that cancels itself, or another of the same instant, is obeyed', async () => {
+test('a timer may cancel itself, or another of the same instant', async () => {
   const clock = createFakeClock();
   const ran: string[] = [];
-  const repeated = clock.every(10, () => {
-    ran.push('repeated');
-    repeated.cancel();
+  const interval = clock.every(10, () => {
+    ran.push('interval');
+    interval.cancel();
     other.cancel();
   });
   const other = clock.after(10, () => ran.push('other'));
   await clock.advance(50);
-  assert.deepEqual(ran, ['repeated']);
+  assert.deepEqual(ran, ['interval']);
 });
 
-test('pending counts timers and sleepers; nextInMs tells when the first is due', async () => {
+test('pending counts timers and sleeps; nextInMs is the time until the first is due', async () => {
   const clock = createFakeClock();
   assert.deepEqual([clock.pending(), clock.nextInMs()], [0, undefined]);
   clock.after(30, () => {});
@@ -111,7 +111,7 @@ test('pending counts timers and sleepers; nextInMs tells when the first is due',
   assert.equal(clock.nextInMs(), 6);
 });
 
-test('advanceToNext stops at the next timer, runs all of that instant, and tells the time that passed', async () => {
+test('advanceToNext stops at the next timer, runs all of that instant, and returns the time that passed', async () => {
   const clock = createFakeClock({ nowMs: 0 });
   const ran: number[] = [];
   clock.after(7, () => ran.push(1));
@@ -149,7 +149,7 @@ test('a timer that throws rejects the advance, with the clock where that timer s
   assert.deepEqual(ran, [20]);
 });
 
-test('timers that set themselves again without any delay are found out instead of hanging the test', async () => {
+test('timers that set themselves again without any delay are an error instead of hanging the test', async () => {
   const clock = createFakeClock();
   let calls = 0;
   const again = () => {

@@ -4,10 +4,10 @@ import { TailraceError } from '@tailrace/protocol/error';
 /** A clock that stands still until the test moves it. */
 export interface FakeClock extends Clock {
   /**
-   * Lets `ms` pass: runs what falls due in between, in the order of its time, ties in the order in which they were set.
-   * Before the first timer and after each one all microtasks run, so that code which awaits goes on, and timers that it
-   * sets meanwhile and that fall due in the same span run too. A timer that throws rejects the call, at the time where
-   * that timer stood.
+   * Advances by `ms`: runs the timers that fall due, in the order of their times, ties in the order in which they were
+   * set. All microtasks run before the first timer and after each one, so that code that awaits continues; timers that
+   * it sets and that fall due in the same span run too. A timer that throws rejects the call, at the time of that
+   * timer.
    */
   advance(ms: number): Promise<void>;
   /**
@@ -15,11 +15,11 @@ export interface FakeClock extends Clock {
    * `not_found` where no timer waits.
    */
   advanceToNext(): Promise<number>;
-  /** Timers that wait, sleepers included. */
+  /** The number of pending timers, sleeps included. */
   pending(): number;
-  /** When the next timer is due, ms from now; undefined where none waits. */
+  /** Ms until the next timer is due; undefined without one. */
   nextInMs(): number | undefined;
-  /** Moves the wall clock alone, as an operator or NTP does: `now` jumps, `monotonic` and timers do not notice. */
+  /** Sets the wall clock alone, as an operator or NTP does: `now` jumps, `monotonic` and timers do not. */
   setWallClock(nowMs: number): void;
 }
 
@@ -33,7 +33,7 @@ interface Entry {
   readonly depth: number;
 }
 
-/** A timer that sets itself again with no delay would run for ever. */
+/** A timer that sets itself again with no delay would run without end. */
 const depthMax = 1000;
 
 /** `nowMs`: where the wall clock starts, epoch ms. `monotonic` starts at 0. */
@@ -58,7 +58,7 @@ export function createFakeClock(options: { nowMs?: number } = {}): FakeClock {
           `at ${elapsedMs} ms ${depthMax} timers ran of which each set the next with no delay; time cannot go on`,
         );
       }
-      // What it sets, and what the code sets that it wakes, is one deeper.
+      // Timers set by it, and by the code that it wakes, are one deeper.
       depth = next.depth;
       moveTo(Math.max(elapsedMs, next.dueMs));
       queue.runFirst();
@@ -108,10 +108,10 @@ export function createFakeClock(options: { nowMs?: number } = {}): FakeClock {
   };
 }
 
-/** Timers in the order in which they will run. Tests have few: a heap would be more to read and no quicker. */
+/** Timers in the order in which they will run. Tests have few: a heap would be more code and no faster. */
 function createTimerQueue() {
   const queue: Entry[] = [];
-  let orders = 0;
+  let sourcesOf = 0;
   const insert = (entry: Entry) => {
     let at = queue.length;
     while (at > 0 && isBefore(entry, queue[at - 1]!)) at--;
@@ -121,7 +121,7 @@ function createTimerQueue() {
     first: (): Entry | undefined => queue[0],
     size: () => queue.length,
     add(timer: Omit<Entry, 'order'>): Timer {
-      const entry: Entry = { ...timer, order: orders++ };
+      const entry: Entry = { ...timer, order: sourcesOf++ };
       insert(entry);
       return {
         cancel() {
@@ -130,12 +130,12 @@ function createTimerQueue() {
         },
       };
     },
-    /** One that repeats is put back for its next time before it is called, so that the call may cancel it. */
+    /** An interval is queued for its next time before it is called, so that the call may cancel it. */
     runFirst() {
       const entry = queue.shift()!;
       if (entry.periodMs !== undefined) {
         entry.dueMs += entry.periodMs;
-        entry.order = orders++;
+        entry.order = sourcesOf++;
         insert(entry);
       }
       entry.call();
@@ -152,7 +152,7 @@ function bounded(ms: number): number {
   return Number.isNaN(ms) ? 0 : Math.max(0, ms);
 }
 
-/** Runs all microtasks: `setImmediate` comes only when none is left, however long the chain of awaits. */
+/** Runs all microtasks: `setImmediate` comes only when none is left, after any number of awaits. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -10,9 +10,9 @@ const portMax = 32_767;
 const triesMax = 100;
 
 /**
- * A port on 127.0.0.1 that nobody listens on now. Another process may take it before the caller does: whoever can bind
- * to port 0 does that instead, and whoever cannot (a broker that must know its own address) tries again with another
- * one.
+ * Returns a port on 127.0.0.1 on which no process listens now. Another process may take it before the caller does. A
+ * server that can bind to port 0 should do so instead; one that cannot (a broker that must know its own address) tries
+ * again with another port.
  */
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < triesMax; tries++) {
@@ -21,18 +21,18 @@ export async function freePort(): Promise<number> {
   }
   throw new TailraceError(
     'limit_reached',
-    `no free port on 127.0.0.1 in ${triesMax} tries between ${portMin} and ${portMax}; end what listens there`,
+    `no free port on 127.0.0.1 in ${triesMax} tries between ${portMin} and ${portMax}; stop what listens there`,
   );
 }
 
-/** Several, each different. */
+/** Returns that many different free ports. */
 export async function freePorts(count: number): Promise<number[]> {
   const ports = new Set<number>();
   while (ports.size < count) ports.add(await freePort());
   return [...ports];
 }
 
-/** Whether a server could listen on this port of 127.0.0.1 now. */
+/** Returns whether a server can listen on this port of 127.0.0.1 now. */
 export function isFreePort(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

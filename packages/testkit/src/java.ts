@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Environment, missing } from './ladder.ts';
+import { type Environment, missing } from './broker-source.ts';
 import { run, whyItFailed } from './run.ts';
 
 export interface Java {

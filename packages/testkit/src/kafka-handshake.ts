@@ -1,14 +1,14 @@
 import { connect } from 'node:net';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 
-/** Nothing that a broker answers here is longer. */
-const answerBytesMax = 1_000_000;
+/** Of a response to the two requests. */
+const responseBytesMax = 1_000_000;
 
 /**
- * Connects and asks for the API versions, then for the cluster's brokers, as a client's first two requests do
+ * Connects and requests the API versions, then the cluster's brokers, as a client's first two requests do
  * (https://kafka.apache.org/protocol: ApiVersions is key 18, Metadata key 3). Resolves with the number of brokers that
- * can serve: 0 while the broker is starting. Rejects where nobody listens, nobody answers within `deadlineMs`, or what
- * answers is no Kafka.
+ * can serve: 0 while the broker is starting. Rejects if no server listens, none responds within `deadlineMs`, or the
+ * response is not of Kafka.
  */
 export async function kafkaBrokerCount(host: string, port: number, deadlineMs: number): Promise<number> {
   const versions = await ask(host, port, request(18, 0, Buffer.alloc(0)), deadlineMs);
@@ -20,14 +20,14 @@ export async function kafkaBrokerCount(host: string, port: number, deadlineMs: n
   return metadata.length < 8 ? 0 : metadata.readInt32BE(4);
 }
 
-/** `127.0.0.1:9092` → its two parts; `[::1]:9092` too. `invalid_config` says what is wrong. */
+/** Returns host and port of `127.0.0.1:9092` or `[::1]:9092`. Throws `invalid_config` for anything else. */
 export function hostAndPortFrom(address: string, variable: string): { host: string; port: number } {
   const found = /^(?:\[([0-9a-fA-F:]+)\]|([^\s:/]+)):(\d{1,5})$/.exec(address);
   const port = Number(found?.[3]);
   if (!found || port < 1 || port > 65_535) {
     throw new TailraceError(
       'invalid_config',
-      `${variable} has the address ${shown(address)}; it should look like 127.0.0.1:9092`,
+      `${variable}: expected an address such as 127.0.0.1:9092, got ${shown(address)}`,
     );
   }
   return { host: (found[1] ?? found[2])!, port };
@@ -43,7 +43,7 @@ function request(apiKey: number, version: number, body: Buffer): Buffer {
   return Buffer.concat([head, body]);
 }
 
-/** The answer without its length: correlation ID, then the body. */
+/** Resolves with the response without its length: correlation ID, then the body. */
 function ask(host: string, port: number, bytes: Buffer, deadlineMs: number): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port });
@@ -52,14 +52,14 @@ function ask(host: string, port: number, bytes: Buffer, deadlineMs: number): Pro
       socket.destroy();
       reject(new TailraceError('unavailable', message, { cause }));
     };
-    // Not the socket's own timeout: that starts anew with every byte.
+    // Not the socket's own timeout, which restarts with every byte.
     const timer = setTimeout(() => fail(`no answer from ${host}:${port} within ${deadlineMs} ms`), deadlineMs);
     socket.on('connect', () => socket.write(bytes));
     socket.on('data', (chunk) => {
       received = Buffer.concat([received, chunk]);
       if (received.length < 4) return;
       const length = received.readInt32BE(0);
-      if (length < 4 || length > answerBytesMax) return fail(`${host}:${port} answers, but not as Kafka does`);
+      if (length < 4 || length > responseBytesMax) return fail(`${host}:${port} answers, but not as Kafka does`);
       if (received.length < 4 + length) return;
       socket.destroy();
       resolve(received.subarray(4, 4 + length));

@@ -3,7 +3,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cached, exists } from './cache.ts';
 import type { Java } from './java.ts';
-import { type Environment, missing } from './ladder.ts';
+import { type Environment, missing } from './broker-source.ts';
 import { run, whyItFailed } from './run.ts';
 
 export const kafkaVersion = '4.1.1';
@@ -25,15 +25,15 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 const copyDependencies = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
 
-/** The class path of Kafka, jars in a stable order (a class-data archive is bound to it). */
+/** Returns the class path of Kafka, with the jars in a stable order: a class-data archive is bound to it. */
 export async function classPathOf(kafkaDir: string): Promise<string> {
   const jars = (await readdir(join(kafkaDir, 'libs'))).filter((name) => name.endsWith('.jar')).sort();
   return jars.map((name) => join(kafkaDir, 'libs', name)).join(':');
 }
 
 /**
- * Kafka's jars in the cache, fetched by Maven the first time (15 s, 54 MB) and shared by all processes after that.
- * `not_found` (see `missing`) where they are not there and Maven cannot fetch them.
+ * Returns the folder of Kafka's jars in the cache, fetched by Maven the first time (15 s, 54 MB). Rejects with
+ * `not_found` (see `missing`) if they are missing and Maven cannot fetch them.
  */
 export async function kafkaDir(cacheDir: string, env: Environment): Promise<string> {
   return await cached(cacheDir, `kafka-${kafkaVersion}`, async (dir) => {
@@ -59,15 +59,15 @@ export async function kafkaDir(cacheDir: string, env: Environment): Promise<stri
   });
 }
 
-/** Where the class-data archive of this Java for this Kafka lies, or will lie. */
+/** Returns the path of the class-data archive of this Java for this Kafka, which may not exist yet. */
 export function archiveFile(dir: string, java: Java): string {
   const key = createHash('sha256').update(java.version).digest('hex').slice(0, 12);
   return join(dir, `classes-${key}.jsa`);
 }
 
 /**
- * What Java is told for a quick start: class-data archive where there is one, one small collector, first compiler only.
- * `fullJit` leaves the compilers as they are, for measuring under load.
+ * Returns the flags of Java for a quick start: the class-data archive if there is one, a small collector, the first
+ * compiler only. `fullJit` leaves the compilers as they are, for measuring under load.
  */
 export async function javaFlags(
   dir: string,

@@ -14,55 +14,54 @@ import {
   log4jSettings,
   propertiesFrom,
 } from './kafka-settings.ts';
-import type { Environment } from './ladder.ts';
+import type { Environment } from './broker-source.ts';
 import { type LocalBroker, type Place, startLocalBroker } from './local-broker.ts';
 import { run, whyItFailed } from './run.ts';
 import { startSupervised } from './supervised.ts';
 
 const startDeadlineMs = 60_000;
 const answerDeadlineMs = 2000;
-/** Of an orderly end; writing the class-data archive is part of the first one. */
+/** Of an orderly stop; the first one also writes the class-data archive. */
 const stopDeadlineMs = 30_000;
 
 /** A Kafka to test with. */
 export interface KafkaBroker extends Broker {
   /** `host:port` of the bootstrap brokers. */
   readonly brokers: readonly string[];
-  /** `host:port` of each of the `listeners` asked for, by name. */
+  /** `host:port` of each of the requested `listeners`, by name. */
   readonly listeners: Readonly<Record<string, string>>;
 }
 
 export interface KafkaOptions extends BrokerOptions {
-  /** Upper bound of Java's heap. Default 320; 1000 is good for measuring under load. Local process only. */
+  /** Upper bound of Java's heap. Default 320; use 1000 to measure under load. Local process only. */
   heapMb?: number;
   /** Lets Java compile as it does in production: a slower start, a faster broker. Default false. Local process only. */
   fullJit?: boolean;
-  /** Settings of `server.properties` over ours. Means nothing to a broker of the environment. */
+  /** Settings of `server.properties`, over those of `kafkaSettings`. Ignored for a broker of the environment. */
   settings?: Readonly<Record<string, string | number>>;
-  /** Only a process of this machine has any. */
+  /** Local process only. */
   listeners?: readonly KafkaListener[];
   /** Passwords by user, for SCRAM-SHA-512. Local process only. */
   scramUsers?: Readonly<Record<string, string>>;
 }
 
-/** Kafka with its Java, ready to be started any number of times. */
+/** Kafka and its Java, for any number of processes. */
 interface Installation {
   java: Java;
   dir: string;
-  /** Of the Java processes, with the class path: as an argument that would fill every list of processes. */
+  /** Of the Java processes, with the class path, which as an argument would fill every list of processes. */
   env: Environment;
 }
 
-/** Kafka as a process of this machine. `not_found` (see `missing`) where Java or the jars are not to be had. */
+/** Starts Kafka as a local process. Rejects with `not_found` (see `missing`) if Java or the jars are missing. */
 export async function startLocalKafka(options: KafkaOptions, env: Environment): Promise<KafkaBroker> {
   const broker = await startKafkaProcess(await install(env), options);
   return asKafka(broker, options);
 }
 
 /**
- * Several brokers, of which the first is the controller as well and must not be ended: what this shows is how clients
- * live with a broker that dies, not how Kafka chooses controllers. `settings`, `heapMb` and `fullJit` are those of
- * each.
+ * Starts several brokers. The first is the controller as well and must not be stopped: the cluster is for tests of
+ * clients when a broker crashes, not of controller elections. `settings`, `heapMb` and `fullJit` are those of each.
  */
 export async function startLocalKafkaCluster(
   count: number,
@@ -93,7 +92,7 @@ function asKafka(broker: LocalBroker, { listeners = [] }: KafkaOptions): KafkaBr
   });
 }
 
-/** Which broker of a cluster it is. Without `controllerPort` it is the controller itself. */
+/** A broker of a cluster. Without `controllerPort` it is the controller itself. */
 interface KafkaNode {
   readonly id: number;
   readonly clusterId: string;
@@ -135,15 +134,15 @@ function startKafkaProcess(
 function settingsOf(place: Place, options: KafkaOptions, node: KafkaNode | undefined): Record<string, string | number> {
   const { listeners = [] } = options;
   const [port, controllerPort, ...morePorts] = place.ports;
-  const doors = [
+  const clientListeners = [
     `PLAINTEXT://127.0.0.1:${port}`,
     ...listeners.map(({ name }, n) => `${name}://127.0.0.1:${morePorts[n]}`),
   ];
   const isController = node?.controllerPort === undefined;
   return {
     ...kafkaSettings({
-      listeners: [...doors, ...(isController ? [`CONTROLLER://127.0.0.1:${controllerPort}`] : [])].join(),
-      advertised: doors.join(),
+      listeners: [...clientListeners, ...(isController ? [`CONTROLLER://127.0.0.1:${controllerPort}`] : [])].join(),
+      advertised: clientListeners.join(),
       interBroker: 'PLAINTEXT',
       voters: `1@127.0.0.1:${node?.controllerPort ?? controllerPort}`,
       dataDir: place.dataDir,
@@ -165,7 +164,7 @@ async function install(env: Environment): Promise<Installation> {
 
 /**
  * Lets Java write the classes that a start of Kafka loads into an archive, so that later starts need 1 s less. Once per
- * Java and Kafka. Only a means to be quicker: when it does not work, everything goes on without.
+ * Java and Kafka. If this fails, Kafka starts without the archive.
  */
 async function prepareArchive(installation: Installation): Promise<void> {
   const archive = archiveFile(installation.dir, installation.java);
@@ -192,7 +191,7 @@ async function prepareArchive(installation: Installation): Promise<void> {
   });
 }
 
-/** Prepares the data folder for a broker, unless it has been one's already. */
+/** Formats the data folder of a broker, unless it is formatted. */
 async function format(
   { java, dir, env }: Installation,
   { dataDir }: Place,
@@ -218,7 +217,8 @@ async function format(
 }
 
 /**
- * 16 random bytes in base64url, as Kafka wants it. Never with a dash in front: StorageTool would take it for an option.
+ * Returns 16 random bytes in base64url. The first character is never a dash, which StorageTool would take for an
+ * option.
  */
 export function newClusterId(): string {
   return randomBytes(16).toString('base64url').replace(/^-/, 'A');

@@ -1,18 +1,18 @@
 export interface KafkaAddresses {
   listeners: string;
   advertised: string;
-  /** Name of the listener that the broker would use to reach other brokers. */
+  /** Name of the listener for connections between brokers. */
   interBroker: string;
   voters: string;
   dataDir: string;
 }
 
 /**
- * The settings of a one-process Kafka (KRaft) for tests and `make stack`.
+ * Returns the settings of a one-process Kafka (KRaft) for tests and `make stack`.
  *
- * Where it differs from a production broker: everything has one replica; a group forms at once; a member may ask for a
- * session of 1 s (services ask for 3); topics exist only if somebody creates them; little memory; and a broker that was
- * killed is believed dead after 2 s instead of 9, so that it may register again quickly when it is restarted.
+ * Differences from a production broker: everything has one replica; a group forms at once; a member may request a
+ * session timeout of 1 s (services request 3); topics are not created automatically; little memory; and the session of
+ * a killed broker expires after 2 s instead of 9, so that it can register again soon after a restart.
  */
 export function kafkaSettings(addresses: KafkaAddresses): Record<string, string | number> {
   return {
@@ -46,7 +46,7 @@ export function kafkaSettings(addresses: KafkaAddresses): Record<string, string 
   };
 }
 
-/** A listener of the broker beside the one without TLS and login. */
+/** A listener of the broker beside the plaintext one without authentication. */
 export interface KafkaListener {
   /** In capitals. */
   readonly name: string;
@@ -69,7 +69,7 @@ export function listenerSettings(listeners: readonly KafkaListener[]): Record<st
   };
 }
 
-/** As `server.properties`. */
+/** Returns the settings as text of `server.properties`. */
 export function propertiesFrom(settings: Readonly<Record<string, string | number>>): string {
   return Object.entries(settings)
     .map(([key, value]) => `${key}=${value}\n`)
@@ -77,7 +77,7 @@ export function propertiesFrom(settings: Readonly<Record<string, string | number
 }
 
 /**
- * As the variables of the `apache/kafka` image: `group.min.session.timeout.ms` → `KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS`.
+ * Returns variables of the `apache/kafka` image: `group.min.session.timeout.ms` → `KAFKA_GROUP_MIN_SESSION_TIMEOUT_MS`.
  */
 export function kafkaVariablesFrom(settings: Readonly<Record<string, string | number>>): Record<string, string> {
   const entries = Object.entries(settings).map(
@@ -86,7 +86,7 @@ export function kafkaVariablesFrom(settings: Readonly<Record<string, string | nu
   return Object.fromEntries(entries);
 }
 
-/** Log4j's settings: warnings, and the lines that tell when Kafka started and stopped, on stdout. */
+/** Log4j's settings: warnings, and the lines of Kafka's start and stop, on stdout. */
 export const log4jSettings = `Configuration:
   status: error
   Appenders:

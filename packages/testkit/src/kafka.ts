@@ -1,10 +1,10 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import { belongsToOthers } from './broker.ts';
+import { externalBroker } from './broker.ts';
 import { startContainerBroker } from './container-broker.ts';
 import { hostAndPortFrom, kafkaBrokerCount } from './kafka-handshake.ts';
 import { type KafkaBroker, type KafkaOptions, startLocalKafka } from './kafka-local.ts';
 import { kafkaSettings, kafkaVariablesFrom } from './kafka-settings.ts';
-import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
+import { firstAvailable, type Environment, missing, brokerSourcesFrom } from './broker-source.ts';
 
 export type { KafkaBroker, KafkaOptions } from './kafka-local.ts';
 export type { KafkaListener } from './kafka-settings.ts';
@@ -17,31 +17,31 @@ const advice = `To have one: a Docker engine that answers; or Java 17 and Maven:
 or TAILRACE_TEST_KAFKA=host:port of one that runs.`;
 
 /**
- * A Kafka, from the first rung of the ladder that has one (see `rungsFrom`). It is one broker with one replica of
- * everything; topics must be created. It dies with this process, however that ends. Errors: `unavailable` with what
- * every rung lacks and what to install; `invalid_config` for a variable that cannot be understood; `internal` and
- * `timeout` with the end of Kafka's log when it does not start.
+ * Returns a Kafka of the first source that has one (see `brokerSourcesFrom`): one broker with one replica of
+ * everything; topics must be created. It exits with this process in any case. Errors: `unavailable` with what each
+ * source lacks and what to install; `invalid_config` for an invalid variable; `internal` and `timeout` with the last
+ * lines of Kafka's log if it does not start.
  */
 export async function startKafka(options: KafkaOptions = {}): Promise<KafkaBroker> {
   const env = options.env ?? process.env;
-  // What listens how is decided at the start of a broker of our own.
-  if (options.listeners !== undefined) return await climb('Kafka', ['local'], localOnly(options, env), advice);
+  // Listeners are set at the start of a broker.
+  if (options.listeners !== undefined) return await firstAvailable('Kafka', ['local'], localOnly(options, env), advice);
   const attempts = {
     environment: () => useKafkaOf(env),
     local: () => startLocalKafka(options, env),
     testcontainers: () => startContainerKafka(options, env),
   };
-  return await climb('Kafka', rungsFrom(env), attempts, advice);
+  return await firstAvailable('Kafka', brokerSourcesFrom(env), attempts, advice);
 }
 
 function localOnly(options: KafkaOptions, env: Environment) {
   const never = async (): Promise<KafkaBroker> => {
-    throw missing('listeners with TLS or a login need a Kafka of this machine');
+    throw missing('listeners with TLS or authentication need a local Kafka');
   };
   return { environment: never, testcontainers: never, local: () => startLocalKafka(options, env) };
 }
 
-/** `TAILRACE_TEST_KAFKA=host:port[,host:port…]`: every address must answer as Kafka does. */
+/** `TAILRACE_TEST_KAFKA=host:port[,host:port…]`: every address must respond as Kafka does. */
 async function useKafkaOf(env: Environment): Promise<KafkaBroker> {
   const value = env['TAILRACE_TEST_KAFKA'];
   if (!value) throw missing('TAILRACE_TEST_KAFKA is not set');
@@ -60,10 +60,10 @@ async function useKafkaOf(env: Environment): Promise<KafkaBroker> {
       );
     }
   }
-  return { ...belongsToOthers('Kafka', 'TAILRACE_TEST_KAFKA'), brokers, listeners: {} };
+  return { ...externalBroker('Kafka', 'TAILRACE_TEST_KAFKA'), brokers, listeners: {} };
 }
 
-/** The image may be another that understands the variables of `apache/kafka`: `TAILRACE_TEST_KAFKA_IMAGE`. */
+/** `TAILRACE_TEST_KAFKA_IMAGE` names another image, which must take the variables of `apache/kafka`. */
 async function startContainerKafka(options: KafkaOptions, env: Environment): Promise<KafkaBroker> {
   const broker = await startContainerBroker({
     name: 'Kafka',
@@ -80,7 +80,7 @@ async function startContainerKafka(options: KafkaOptions, env: Environment): Pro
 
 function containerSettings(address: string): Record<string, string | number> {
   return kafkaSettings({
-    // The broker itself cannot use the address that clients outside of the container use.
+    // The broker itself cannot use the address for clients outside the container.
     listeners: 'PLAINTEXT://:9092,INTERNAL://:9094,CONTROLLER://:9093',
     advertised: `PLAINTEXT://${address},INTERNAL://localhost:9094`,
     interBroker: 'INTERNAL',

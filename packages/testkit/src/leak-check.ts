@@ -4,18 +4,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TailraceError } from '@tailrace/protocol/error';
 
 export interface LeakCheck {
-  /** What is open now and was not at the start: one line for each. */
+  /** Returns what is open now and was not at the start, one line each. */
   leaks(): string[];
   /**
-   * Rejects with `internal` and the list when something is still open after `graceMs` (default 1000), or a promise was
-   * rejected and nobody caught it.
+   * Rejects with `internal` and the list if something is still open after `graceMs` (default 1000), or if there was an
+   * unhandled rejection.
    */
   assertNone(options?: { graceMs?: number }): Promise<void>;
 }
 
 /**
- * How `process.getActiveResourcesInfo` calls what a test can forget, and what a person calls it. All of these keep a
- * process alive.
+ * Names of what a test can forget to close: those of `process.getActiveResourcesInfo`, and readable ones. All of these
+ * keep a process alive.
  */
 const names: Readonly<Record<string, string>> = {
   TCPSocketWrap: 'TCP connection that is open',
@@ -32,10 +32,11 @@ const names: Readonly<Record<string, string>> = {
 };
 
 /**
- * Notes what is open now; later, tells what was added and not closed. Sees what keeps the process alive (timers and
- * sockets that are `unref`ed do not) and is Node's own: sockets of uWebSockets.js are not.
+ * Records what is open now; later, lists what was opened since and not closed. Sees what keeps the process alive
+ * (`unref`ed timers and sockets do not) and belongs to Node: sockets of uWebSockets.js do not.
  *
- * `TAILRACE_LEAKS=where` adds the place in the code where each was made, for which every promise of the run costs more.
+ * `TAILRACE_LEAKS=where` adds the place in the code where each was opened, and makes every promise of the run cost
+ * more.
  */
 export function startLeakCheck(env: Readonly<Record<string, string | undefined>> = process.env): LeakCheck {
   const before = countActive();
@@ -55,40 +56,40 @@ export function startLeakCheck(env: Readonly<Record<string, string | undefined>>
   return {
     leaks,
     async assertNone({ graceMs = 1000 } = {}) {
-      // What was closed a moment ago needs some turns of the event loop to be gone.
+      // What was just closed needs some turns of the event loop to disappear.
       const giveUpAt = performance.now() + graceMs;
       while (leaks().length > 0 && performance.now() < giveUpAt) await sleep(5);
-      // Rejections are told after the microtasks of the turn in which they came.
+      // Node reports rejections after the microtasks of their turn of the event loop.
       await new Promise((resolve) => setImmediate(resolve));
       process.off('unhandledRejection', note);
       const lines = leaks();
       places?.end();
-      const hint = lines.length > 0 && !places ? ['TAILRACE_LEAKS=where tells where they were made.'] : [];
+      const hint = lines.length > 0 && !places ? ['TAILRACE_LEAKS=where shows where they were made.'] : [];
       for (const reason of unhandled) {
         lines.push(
-          `a promise was rejected and nobody caught it: ${reason instanceof Error ? reason.stack : String(reason)}`,
+          `unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`,
         );
       }
       if (lines.length > 0)
-        throw new TailraceError('internal', `left over at the end:\n  ${[...lines, ...hint].join('\n  ')}`);
+        throw new TailraceError('internal', `left open at the end:\n  ${[...lines, ...hint].join('\n  ')}`);
     },
   };
 }
 
-/** For the report of the failure to get out. */
+/** For the report of the failure to be written. */
 const exitGraceMs = 1000;
 
-/** Once at the top of a test file: the file fails if anything is left over when its last test has ended. */
+/** For the top of a test file: the file fails if anything is left open after its last test. */
 export function failOnLeaks(options: { graceMs?: number } = {}): void {
   const check = startLeakCheck();
-  // Hooks run in the order in which they were registered, and ours must come after those of the file, which close what
-  // it opened: so it is registered when the file has been evaluated.
+  // Hooks run in the order of their registration. This one must come after those of the file, which close what it
+  // opened: so it is registered after the file has been evaluated.
   queueMicrotask(() =>
     after(async () => {
       try {
         await check.assertNone(options);
       } catch (error) {
-        // What leaked keeps this process alive, and with it the whole run. If it does, this timer comes to fire.
+        // A leak keeps this process alive, and with it the whole run: then this timer fires.
         setTimeout(() => process.exit(1), exitGraceMs).unref();
         throw error;
       }
@@ -104,7 +105,7 @@ function countActive(): Map<string, number> {
   return counts;
 }
 
-/** `async_hooks` calls some of them by other names than `getActiveResourcesInfo`. */
+/** `async_hooks` has other names for some of them than `getActiveResourcesInfo`. */
 const hookNames: Readonly<Record<string, string>> = {
   TCPWRAP: 'TCPSocketWrap',
   TCPSERVERWRAP: 'TCPServerWrap',

@@ -4,19 +4,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import type { Broker, BrokerOptions } from './broker.ts';
 import { freePorts, isFreePort } from './free-port.ts';
-import { untilStandsStill } from './process.ts';
+import { untilStopped } from './process.ts';
 import { type Supervised, textOf } from './supervised.ts';
 import { createTempDir } from './tempdir.ts';
 
 const portTriesMax = 3;
 const pollMs = 10;
 
-/** What the start of a process is given. */
+/** Ports and paths of a broker process. */
 export interface Place {
-  /** As many as asked for; the first is that of the clients. The same after a restart. */
+  /** `portCount` ports; the first is for clients. The same after a restart. */
   readonly ports: readonly number[];
   readonly dataDir: string;
-  /** For settings and the like; removed with the broker, also if we are killed. */
+  /** For settings files; removed with the broker, also if this process is killed. */
   readonly tempDir: string;
   readonly logFile: string;
 }
@@ -28,11 +28,11 @@ export interface LocalBrokerSpec {
   portCount: number;
   startDeadlineMs: number;
   stopDeadlineMs: number;
-  /** Starts the process, and does not wait until it serves. */
+  /** Starts the process without waiting until it serves. */
   launch(place: Place): Promise<Supervised>;
-  /** What its log has when it listens: an answer alone could come from another server that has the port. */
+  /** What it logs when it listens: a response alone could come from another server on the port. */
   started: RegExp;
-  /** Whether it serves. May reject for no. */
+  /** Returns whether it serves; may reject if it does not. */
   answers(port: number): Promise<boolean>;
 }
 
@@ -43,8 +43,8 @@ export interface LocalBroker extends Broker {
 }
 
 /**
- * A broker as a process of this machine: resolves when it answers; when it cannot start, nothing is left and the error
- * has the end of its log.
+ * Starts a broker as a local process. Resolves when it responds. If it cannot start, nothing is left and the error has
+ * the last lines of its log.
  */
 export async function startLocalBroker(spec: LocalBrokerSpec): Promise<LocalBroker> {
   const { options } = spec;
@@ -68,21 +68,21 @@ export async function startLocalBroker(spec: LocalBrokerSpec): Promise<LocalBrok
         running = await startAndWait(spec, place);
         break;
       } catch (error) {
-        // Somebody took a port between our look and the broker's.
-        const isOtherWorthTrying =
+        // Another process took a port between the check and the start of the broker.
+        const mayRetry =
           isTailraceError(error) && error.code === 'address_in_use' && options.port === undefined;
-        if (!isOtherWorthTrying || tries === portTriesMax) throw error;
+        if (!mayRetry || tries === portTriesMax) throw error;
       }
     }
   } catch (error) {
     await temp.remove();
     throw error;
   }
-  const end = async (signal: NodeJS.Signals) => {
+  const stopProcess = async (signal: NodeJS.Signals) => {
     await running.stop({ signal, deadlineMs: spec.stopDeadlineMs });
   };
   return {
-    rung: 'local',
+    source: 'local',
     port: place.ports[0]!,
     ports: place.ports,
     get pid() {
@@ -90,19 +90,19 @@ export async function startLocalBroker(spec: LocalBrokerSpec): Promise<LocalBrok
     },
     async signal(signal) {
       running.signal(signal);
-      if (signal === 'SIGSTOP') await untilStandsStill(running.pid);
+      if (signal === 'SIGSTOP') await untilStopped(running.pid);
     },
-    kill: (signal = 'SIGKILL') => end(signal),
+    kill: (signal = 'SIGKILL') => stopProcess(signal),
     async restart() {
       if (isStopped)
         throw new TailraceError('closed', `${spec.name} was stopped and its data removed; start a new one`);
-      await end('SIGKILL');
+      await stopProcess('SIGKILL');
       running = await startAndWait(spec, place);
     },
     async stop() {
       isStopped = true;
-      // Data that is thrown away needs no orderly end.
-      await end(options.dataDir === undefined ? 'SIGKILL' : 'SIGTERM');
+      // Temporary data needs no orderly stop.
+      await stopProcess(options.dataDir === undefined ? 'SIGKILL' : 'SIGTERM');
       await temp.remove();
     },
   };
@@ -111,7 +111,7 @@ export async function startLocalBroker(spec: LocalBrokerSpec): Promise<LocalBrok
 async function startAndWait(spec: LocalBrokerSpec, place: Place): Promise<Supervised> {
   const port = place.ports[0]!;
   for (const taken of place.ports) {
-    // The broker would find out by itself, some of them after seconds.
+    // The broker would detect it itself, but maybe after seconds.
     if (!(await isFreePort(taken))) throw portTaken(spec.name, [taken]);
   }
   const logStart = await sizeOf(place.logFile);
@@ -125,7 +125,7 @@ async function startAndWait(spec: LocalBrokerSpec, place: Place): Promise<Superv
       const log = await textOf(place.logFile, logStart);
       throw new TailraceError(
         'timeout',
-        `${spec.name} does not answer on 127.0.0.1:${port} within ${spec.startDeadlineMs} ms. Its log ends:\n${log}`,
+        `${spec.name} does not answer on 127.0.0.1:${port} within ${spec.startDeadlineMs} ms. The last lines of its log:\n${log}`,
       );
     }
     await sleep(pollMs);
@@ -136,7 +136,7 @@ async function startAndWait(spec: LocalBrokerSpec, place: Place): Promise<Superv
   }
   throw new TailraceError(
     'internal',
-    `${spec.name} ended while starting (code ${running.exit()?.code}). Its log ends:\n${log}`,
+    `${spec.name} exited while starting (code ${running.exit()?.code}). The last lines of its log:\n${log}`,
   );
 }
 
@@ -144,7 +144,7 @@ function portTaken(name: string, ports: readonly number[]): TailraceError {
   const which = ports.join(' or ');
   return new TailraceError(
     'address_in_use',
-    `${name} cannot start: another process has port ${which} of 127.0.0.1; end it or choose another port`,
+    `${name} cannot start: another process has port ${which} of 127.0.0.1; stop it or choose another port`,
   );
 }
 

@@ -3,16 +3,15 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 
 const greetingBytesMax = 100_000;
 
-/** What a NATS server says of itself to everyone who connects. */
+/** The part of a NATS server's INFO message that tests use. */
 export interface NatsInfo {
   readonly version: string;
-  readonly jetstream: boolean;
 }
 
 /**
  * Connects and waits for the server's greeting, `INFO {…}\r\n`
- * (https://docs.nats.io/reference/reference-protocols/nats-protocol). Rejects where nobody listens, nobody greets
- * within `deadlineMs`, or what greets is no NATS server.
+ * (https://docs.nats.io/reference/reference-protocols/nats-protocol). Rejects if no server listens, none sends a
+ * greeting within `deadlineMs`, or the greeting is not of NATS.
  */
 export function natsServerInfo(host: string, port: number, deadlineMs: number): Promise<NatsInfo> {
   return new Promise((resolve, reject) => {
@@ -41,27 +40,27 @@ export function natsServerInfo(host: string, port: number, deadlineMs: number): 
   });
 }
 
-/** From the line of the greeting; undefined where it is none. */
+/** Parses the line of the greeting; undefined for any other text. */
 export function natsInfoFrom(line: string): NatsInfo | undefined {
   if (!line.startsWith('INFO ')) return undefined;
   try {
-    const info = JSON.parse(line.slice(5)) as { version?: unknown; jetstream?: unknown };
-    return { version: String(info.version), jetstream: info.jetstream === true };
+    const info = JSON.parse(line.slice(5)) as { version?: unknown };
+    return { version: String(info.version) };
   } catch {
     return undefined;
   }
 }
 
 /**
- * Host and port of `nats://[user:password@]host[:port]`. `invalid_config` says what is wrong, without the user and the
- * password.
+ * Returns host and port of `nats://[user:password@]host[:port]`. Throws `invalid_config` without user and password in
+ * its message.
  */
 export function natsAddressFrom(text: string, variable: string): { host: string; port: number } {
   const url = URL.parse(text);
   if (!url || (url.protocol !== 'nats:' && url.protocol !== 'tls:') || url.hostname === '') {
     throw new TailraceError(
       'invalid_config',
-      `${variable} is ${shown(text.replace(/\/\/.*@/, '//…@'))}; it should look like nats://127.0.0.1:4222`,
+      `${variable}: expected an address such as nats://127.0.0.1:4222, got ${shown(text.replace(/\/\/.*@/, '//…@'))}`,
     );
   }
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: Number(url.port || 4222) };

@@ -1,7 +1,7 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import { belongsToOthers } from './broker.ts';
+import { externalBroker } from './broker.ts';
 import { startContainerBroker } from './container-broker.ts';
-import { climb, type Environment, missing, rungsFrom } from './ladder.ts';
+import { firstAvailable, type Environment, missing, brokerSourcesFrom } from './broker-source.ts';
 import { natsAddressFrom, natsServerInfo } from './nats-handshake.ts';
 import { type NatsOptions, type NatsServer, startLocalNats } from './nats-local.ts';
 
@@ -15,10 +15,9 @@ const advice = `To have one: nats-server on the PATH, or Go, which builds it: ma
 or a Docker engine that answers; or TAILRACE_TEST_NATS=nats://host:port of one that runs.`;
 
 /**
- * A NATS server with JetStream, from the first rung of the ladder that has one (see `rungsFrom`). It dies with this
- * process, however that ends. Errors: `unavailable` with what every rung lacks and what to install; `invalid_config`
- * for a variable that cannot be understood; `internal` and `timeout` with the end of the server's log when it does not
- * start.
+ * Returns a NATS server of the first source that has one (see `brokerSourcesFrom`). It exits with this process in any
+ * case. Errors: `unavailable` with what each source lacks and what to install; `invalid_config` for an invalid
+ * variable; `internal` and `timeout` with the last lines of the server's log if it does not start.
  */
 export async function startNats(options: NatsOptions = {}): Promise<NatsServer> {
   const env = options.env ?? process.env;
@@ -27,7 +26,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     local: () => startLocalNats(options, env),
     testcontainers: () => startContainerNats(options, env),
   };
-  return await climb('NATS', rungsFrom(env), attempts, advice);
+  return await firstAvailable('NATS', brokerSourcesFrom(env), attempts, advice);
 }
 
 /** `TAILRACE_TEST_NATS=nats://[user:password@]host:port`. Messages never show the user. */
@@ -37,8 +36,7 @@ async function useNatsOf(env: Environment): Promise<NatsServer> {
   const { host, port } = natsAddressFrom(value, 'TAILRACE_TEST_NATS');
   const advice = 'Start that server, or unset the variable.';
   try {
-    const { jetstream } = await natsServerInfo(host, port, answerDeadlineMs);
-    if (!jetstream) throw new TailraceError('unavailable', 'it runs without JetStream (nats-server -js)');
+    await natsServerInfo(host, port, answerDeadlineMs);
   } catch (error) {
     const why = (error as Error).message;
     throw new TailraceError(
@@ -47,10 +45,10 @@ async function useNatsOf(env: Environment): Promise<NatsServer> {
       { cause: error },
     );
   }
-  return { ...belongsToOthers('NATS', 'TAILRACE_TEST_NATS'), url: value };
+  return { ...externalBroker('NATS', 'TAILRACE_TEST_NATS'), url: value };
 }
 
-/** The image may be another one of nats-server: `TAILRACE_TEST_NATS_IMAGE`. */
+/** `TAILRACE_TEST_NATS_IMAGE` names another image of nats-server. */
 async function startContainerNats(options: NatsOptions, env: Environment): Promise<NatsServer> {
   const broker = await startContainerBroker({
     name: 'NATS',
@@ -60,7 +58,7 @@ async function startContainerNats(options: NatsOptions, env: Environment): Promi
     port: 4222,
     started: /Server is ready/,
     variables: () => ({}),
-    command: ['-js', '-sd', '/data', ...(options.args ?? [])],
+    command: [...(options.args ?? [])],
     answers: async (host, port) => (await natsServerInfo(host, port, answerDeadlineMs)).version !== '',
   });
   return Object.assign(broker, { url: `nats://${broker.address}` });

@@ -18,25 +18,24 @@ export interface ReceivedSpan {
   readonly attributes: Facts;
   readonly links: readonly { readonly traceId: string; readonly spanId: string }[];
   readonly failed: boolean;
-  /** What the status says of a failure. */
+  /** The message of the status. */
   readonly message: string | undefined;
-  /** Of the process that it comes from. */
+  /** Of the process that sent it. */
   readonly resource: Facts;
 }
 
 /**
- * A collector in this process: takes traces by OTLP/HTTP in its JSON form, which is what our services send, and keeps
- * every span.
+ * A collector in this process: receives traces by OTLP/HTTP as JSON, which the services send, and keeps every span.
  */
 export interface OtlpReceiver {
   /** For `tracingUrl`. */
   readonly url: string;
-  /** In the order in which they came: a process sends its spans in the order in which they ended. */
+  /** In the order in which they were received, which is that of their `span.end()`. */
   readonly spans: Inbox<ReceivedSpan>;
   stop(): Promise<void>;
 }
 
-/** `status`: what it answers; 200 unless a test wants a collector that refuses. */
+/** `status`: of its responses. */
 export async function startOtlpReceiver({ status = 200 } = {}): Promise<OtlpReceiver> {
   const spans = createInbox<ReceivedSpan>();
   const server = createServer(async (request, response) => {
@@ -60,7 +59,7 @@ export async function startOtlpReceiver({ status = 200 } = {}): Promise<OtlpRece
   };
 }
 
-/** The part of https://github.com/open-telemetry/opentelemetry-proto that is looked at. */
+/** The part of https://github.com/open-telemetry/opentelemetry-proto that is read. */
 interface OtlpTraces {
   readonly resourceSpans: readonly {
     readonly resource: Attributes;

@@ -3,13 +3,13 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { TailraceError } from '@tailrace/protocol/error';
 import { eventually, withDeadline } from './eventually.ts';
-import type { Environment } from './ladder.ts';
+import type { Environment } from './broker-source.ts';
 import { type Exit, startSupervised } from './supervised.ts';
 
 export interface ServiceOptions {
-  /** Script, then its arguments; run by the Node that runs us. */
+  /** Script, then its arguments; run by the Node of this process. */
   args: readonly string[];
-  /** Over the environment of this process; undefined takes a variable away. */
+  /** Over the environment of this process; undefined removes a variable. */
   env?: Environment;
   cwd?: string;
   /** When it counts as started. Default: at once. */
@@ -18,20 +18,20 @@ export interface ServiceOptions {
   deadlineMs?: number;
 }
 
-/** A program of ours as a process of its own. Dies with this process, however that ends. */
+/** A program of the project as a process of its own. Exits with this process in any case. */
 export interface ServiceProcess {
   readonly pid: number;
   /** What it wrote to stdout and stderr, at most the last million characters. */
   output(): string;
   /**
-   * The first line so far or to come that matches, with the groups of the match. `timeout` and `internal` (the process
-   * ended) have the output in the message.
+   * Resolves with the match of the first line, written before or later, that matches. Rejects with `timeout`, or with
+   * `internal` if the process exits; the message has the output.
    */
   line(pattern: RegExp, options?: { deadlineMs?: number }): Promise<RegExpExecArray>;
   signal(signal: NodeJS.Signals): void;
-  /** Sends SIGTERM, and after `deadlineMs` (default 10 s) SIGKILL. Resolves when it is gone. Idempotent. */
+  /** Sends SIGTERM, and after `deadlineMs` (default 10 s) SIGKILL. Resolves when it has exited. Idempotent. */
   stop(options?: { signal?: NodeJS.Signals; deadlineMs?: number }): Promise<Exit>;
-  /** SIGKILL. Resolves when it is gone. */
+  /** SIGKILL. Resolves when it has exited. */
   kill(): Promise<Exit>;
   /** Never rejects. */
   readonly exited: Promise<Exit>;
@@ -42,8 +42,8 @@ const deadlineMsDefault = 20_000;
 const outputGraceMs = 1000;
 
 /**
- * Starts a Node program and waits until it is ready. When it does not get there it is killed, and the error has the end
- * of its output.
+ * Starts a Node program and waits until it is ready. If it does not become ready it is killed, and the error has the
+ * last part of its output.
  */
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
   const { ready, deadlineMs = deadlineMsDefault } = options;
@@ -56,16 +56,16 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
     output: 'pipes',
   });
   const output = createOutput([running.child.stdout!, running.child.stderr!]);
-  let end: string | undefined;
-  // The streams end after the process: with them its last words are known when its end is. A process that it left
-  // behind may hold them open.
+  let exitText: string | undefined;
+  // The streams close after the exit of the process: `exited` waits for them, so that all output is known then. A child
+  // of the process may hold them open.
   const exited = running.exited.then(async (exit) => {
     await withDeadline(
-      output.ended,
+      output.closed,
       outputGraceMs,
-      () => new TailraceError('timeout', 'its output does not end'),
+      () => new TailraceError('timeout', 'its output is not closed'),
     ).catch(() => {});
-    end = `${name} ended (${exit.code ?? exit.signal})`;
+    exitText = `${name} exited (${exit.code ?? exit.signal})`;
     output.wake();
     return exit;
   });
@@ -84,19 +84,19 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
           const found = pattern.exec(line);
           if (found) return found;
         }
-        if (end) throw new TailraceError('internal', `${end} before it wrote ${pattern}. ${output.tail()}`);
+        if (exitText) throw new TailraceError('internal', `${exitText} before it wrote ${pattern}. ${output.tail()}`);
         await withDeadline(output.change(), Math.max(giveUpAt - performance.now(), 0), late);
       }
     },
-    async stop(how) {
-      await running.stop(how);
+    async stop(options) {
+      await running.stop(options);
       return await exited;
     },
     kill: () => service.stop({ signal: 'SIGKILL' }),
   };
   try {
     if (ready && 'line' in ready) await service.line(ready.line, { deadlineMs });
-    if (ready && 'url' in ready) await answers(ready.url, deadlineMs, () => end, output.tail);
+    if (ready && 'url' in ready) await untilResponds(ready.url, deadlineMs, () => exitText, output.tail);
   } catch (error) {
     await service.kill();
     throw error;
@@ -104,7 +104,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
   return service;
 }
 
-/** The lines of both streams in the order in which they come, the oldest dropped beyond the bound. */
+/** The lines of both streams in the order in which they are read; beyond the limit the oldest are dropped. */
 function createOutput(streams: readonly Readable[]) {
   const lines: string[] = [];
   let characters = 0;
@@ -120,7 +120,7 @@ function createOutput(streams: readonly Readable[]) {
     while (characters > outputCharactersMax) characters -= lines.shift()!.length + 1;
     wake();
   };
-  const ends = streams.map((input) => {
+  const closed = streams.map((input) => {
     const reader = createInterface({ input });
     reader.on('line', take);
     return new Promise<void>((resolve) => reader.once('close', resolve));
@@ -130,35 +130,36 @@ function createOutput(streams: readonly Readable[]) {
     wake,
     /** Resolves with the next line, or the next `wake`. */
     change: () => new Promise<void>((resolve) => waiting.push(resolve)),
-    ended: Promise.all(ends),
-    tail: () => `Its output ends:\n${lines.join('\n').slice(-3000)}`,
+    closed: Promise.all(closed),
+    tail: () => `The last part of its output:\n${lines.join('\n').slice(-3000)}`,
   };
 }
 
-async function answers(
+async function untilResponds(
   url: string,
   deadlineMs: number,
-  ended: () => string | undefined,
-  said: () => string,
+  exitText: () => string | undefined,
+  outputText: () => string,
 ): Promise<void> {
   const check = async () => {
-    // Resolving ends the waiting: the end of the process will not change any more.
-    if (ended()) return;
+    // Resolving stops the polling: the process has exited and cannot respond.
+    if (exitText()) return;
     const answer = await fetch(url, { signal: AbortSignal.timeout(2000) });
     await answer.body?.cancel();
     if (!answer.ok) throw new TailraceError('unavailable', `status ${answer.status}`);
   };
   try {
-    await eventually(check, { deadlineMs, pollMs: 20, describe: `${url} answers` });
+    await eventually(check, { deadlineMs, pollMs: 20, describe: `${url} responds` });
   } catch (error) {
-    throw new TailraceError('timeout', `${(error as Error).message}. ${said()}`, { cause: error });
+    throw new TailraceError('timeout', `${(error as Error).message}. ${outputText()}`, { cause: error });
   }
-  const end = ended();
-  if (end) throw new TailraceError('internal', `${end} before ${url} answered. ${said()}`);
+  const exit = exitText();
+  if (exit) throw new TailraceError('internal', `${exit} before ${url} responded. ${outputText()}`);
 }
 
 /**
- * Whether a process of that pid runs. One that has ended and was not collected by its parent yet (a zombie) does not.
+ * Returns whether a process of that pid runs. One that has exited and whose parent has not waited for it (a zombie)
+ * does not.
  */
 export async function isRunning(pid: number): Promise<boolean> {
   try {
@@ -169,43 +170,43 @@ export async function isRunning(pid: number): Promise<boolean> {
   try {
     return stateIn(await readFile(`/proc/${pid}/stat`, 'latin1')) !== 'Z';
   } catch {
-    // Gone meanwhile, or a system without /proc, where the signal has answered.
+    // Exited meanwhile, or a system without /proc, where the signal has succeeded.
     return process.platform !== 'linux';
   }
 }
 
-const stillDeadlineMs = 10_000;
-const stillPollMs = 1;
+const stopDeadlineMs = 10_000;
+const stopPollMs = 1;
 
 /**
- * Resolves when no thread of a process that got SIGSTOP runs any more, or when the process is gone. The signal only marks the process: a thread
- * that runs on another processor goes on until it next enters the kernel, and one of a server's may answer a request meanwhile. `timeout` after
- * 10 s. Without /proc it resolves at once.
+ * Resolves when no thread of a process that was sent SIGSTOP runs, or when the process has exited. The signal only sets
+ * a flag: a thread on another processor continues until it next enters the kernel, and a thread of a server may answer
+ * a request meanwhile. Rejects with `timeout` after 10 s. Without /proc it resolves at once.
  */
-export async function untilStandsStill(pid: number): Promise<void> {
+export async function untilStopped(pid: number): Promise<void> {
   const check = async () => {
     for (const state of await threadStates(pid)) {
       if (!'TtZX'.includes(state)) throw new TailraceError('unavailable', `a thread is in state ${state}, expected T`);
     }
   };
   await eventually(check, {
-    deadlineMs: stillDeadlineMs,
-    pollMs: stillPollMs,
-    describe: `process ${pid} stands still`,
+    deadlineMs: stopDeadlineMs,
+    pollMs: stopPollMs,
+    describe: `process ${pid} is stopped`,
   });
 }
 
-/** The letter of each thread, as in proc(5). None when the process is gone. */
+/** Returns the state of each thread, as in proc(5); none for a process that has exited. */
 async function threadStates(pid: number): Promise<string[]> {
   const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
   const stats = await Promise.all(
-    // A thread may end between the two calls.
+    // A thread may exit between the two calls.
     threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/stat`, 'latin1').catch(() => '')),
   );
   return stats.filter((stat) => stat !== '').map(stateIn);
 }
 
-/** From `pid (name) state …`; the name may hold any character. */
+/** Returns the state in `pid (name) state …`; the name may have any character. */
 function stateIn(stat: string): string {
   return stat[stat.lastIndexOf(')') + 2]!;
 }

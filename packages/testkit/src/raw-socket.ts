@@ -4,37 +4,35 @@ import { withDeadline } from './eventually.ts';
 
 const deadlineMsDefault = 5000;
 
-/** A TCP connection on which a test does what no library would: half a request, no reading, a reset. */
+/** A TCP connection for what no library does: half a request, no reading, a reset. */
 export interface RawSocket {
   write(data: Uint8Array | string): void;
-  /**
-   * Exactly so many bytes. Rejects with `closed` when the connection ends before, with `timeout` when they do not come.
-   */
+  /** Reads exactly that many bytes. Rejects with `closed` if the connection is closed before, and with `timeout`. */
   read(count: number, options?: { deadlineMs?: number }): Promise<Buffer>;
-  /** Everything up to and with the mark. */
-  readUntil(mark: string, options?: { deadlineMs?: number }): Promise<Buffer>;
-  /** Everything until the other side ends the connection. */
+  /** Reads everything up to and including the delimiter. */
+  readUntil(delimiter: string, options?: { deadlineMs?: number }): Promise<Buffer>;
+  /** Reads everything until the other side closes the connection. */
   readToEnd(options?: { deadlineMs?: number }): Promise<Buffer>;
-  /** Whatever is there, at least one byte; empty at the end of the connection. */
+  /** Reads what has been received, at least one byte; empty at the end of the connection. */
   readSome(options?: { deadlineMs?: number }): Promise<Buffer>;
-  /** Says that no more will be sent (FIN) and goes on reading. */
+  /** Sends FIN and continues to read. */
   halfClose(): void;
-  /** Stops taking bytes from the kernel: its buffers fill up, then those of the other side. */
+  /** Stops reading from the kernel: its buffers fill up, then those of the other side. */
   stopReading(): void;
   startReading(): void;
-  /** Ends the connection with RST instead of FIN, as a crashed machine or a broken router does. */
+  /** Closes the connection with RST instead of FIN, as a crashed machine or a broken router does. */
   reset(): void;
-  /** Ends it at once. Idempotent. */
+  /** Closes it at once. Idempotent. */
   close(): void;
-  /** When the other side has ended the connection or it broke, and everything it sent was received. */
+  /** Resolves when the other side has closed the connection, or it is lost, and all its bytes were received. */
   readonly ended: Promise<void>;
-  /** Bytes received and not yet asked for. */
+  /** Bytes received and not yet read. */
   waiting(): number;
   /** Bytes written that the kernel has not taken yet. */
   unsentBytes(): number;
 }
 
-/** Connects. `unavailable` where nobody listens. */
+/** Connects. Rejects with `unavailable` if no server listens. */
 export async function connectRaw(options: { port: number; host?: string; deadlineMs?: number }): Promise<RawSocket> {
   const { port, host = '127.0.0.1', deadlineMs = deadlineMsDefault } = options;
   const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
@@ -58,22 +56,22 @@ export async function connectRaw(options: { port: number; host?: string; deadlin
 }
 
 function wrap(socket: Socket): RawSocket {
-  const inlet = createInlet(socket);
-  const { take } = inlet;
+  const reader = createReader(socket);
+  const { take } = reader;
   return {
-    ended: inlet.ended,
-    waiting: () => inlet.bytes().length,
+    ended: reader.disconnected,
+    waiting: () => reader.bytes().length,
     unsentBytes: () => socket.writableLength,
     write: (data) => void socket.write(data),
     read: (count, options) => take(`${count} bytes`, options, (bytes) => (bytes.length >= count ? count : undefined)),
-    readUntil: (mark, options) =>
-      take(`a ${JSON.stringify(mark)}`, options, (bytes) => {
-        const at = bytes.indexOf(mark);
-        return at < 0 ? undefined : at + Buffer.byteLength(mark);
+    readUntil: (delimiter, options) =>
+      take(`a ${JSON.stringify(delimiter)}`, options, (bytes) => {
+        const at = bytes.indexOf(delimiter);
+        return at < 0 ? undefined : at + Buffer.byteLength(delimiter);
       }),
-    readToEnd: (options) => take('the end', options, (bytes, isOver) => (isOver ? bytes.length : undefined)),
+    readToEnd: (options) => take('the end', options, (bytes, isClosed) => (isClosed ? bytes.length : undefined)),
     readSome: (options) =>
-      take('anything', options, (bytes, isOver) => (bytes.length > 0 || isOver ? bytes.length : undefined)),
+      take('anything', options, (bytes, isClosed) => (bytes.length > 0 || isClosed ? bytes.length : undefined)),
     halfClose: () => void socket.end(),
     stopReading: () => void socket.pause(),
     startReading: () => void socket.resume(),
@@ -82,56 +80,56 @@ function wrap(socket: Socket): RawSocket {
   };
 }
 
-/** What came and was not asked for yet. */
-function createInlet(socket: Socket) {
+/** The received bytes that were not read yet. */
+function createReader(socket: Socket) {
   let received: Buffer = Buffer.alloc(0);
-  let isOver = false;
-  let isRead = false;
+  let isClosed = false;
+  let isReading = false;
   let wake = () => {};
-  const { promise: ended, resolve: end } = Promise.withResolvers<void>();
-  const over = () => {
-    isOver = true;
-    end();
+  const { promise: disconnected, resolve } = Promise.withResolvers<void>();
+  const onDisconnect = () => {
+    isClosed = true;
+    resolve();
     wake();
   };
   socket.on('data', (chunk) => {
     received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
     wake();
   });
-  socket.on('end', over);
-  socket.on('close', over);
+  socket.on('end', onDisconnect);
+  socket.on('close', onDisconnect);
   // 'close' follows.
   socket.on('error', () => {});
 
-  /** How many bytes to take now; undefined for not yet. */
-  type Length = (bytes: Buffer, isOver: boolean) => number | undefined;
+  /** Returns how many bytes to take now; undefined: none yet. */
+  type Length = (bytes: Buffer, isClosed: boolean) => number | undefined;
   const wait = async (what: string, deadlineMs: number, length: Length): Promise<Buffer> => {
     const giveUpAt = performance.now() + deadlineMs;
-    const so = () => `${received.length} bytes did`;
-    const late = () => new TailraceError('timeout', `${what} did not come within ${deadlineMs} ms; ${so()}`);
+    const got = () => `got ${received.length} bytes`;
+    const late = () => new TailraceError('timeout', `expected ${what} within ${deadlineMs} ms, ${got()}`);
     for (;;) {
-      const count = length(received, isOver);
+      const count = length(received, isClosed);
       if (count !== undefined) {
         const taken = received.subarray(0, count);
         received = received.subarray(count);
         return taken;
       }
-      if (isOver) throw new TailraceError('closed', `the connection ended before ${what} came; ${so()}`);
+      if (isClosed) throw new TailraceError('closed', `expected ${what} before the connection was closed, ${got()}`);
       const { promise: change, resolve } = Promise.withResolvers<void>();
       wake = resolve;
       await withDeadline(change, Math.max(giveUpAt - performance.now(), 0), late);
     }
   };
   return {
-    ended,
+    disconnected,
     bytes: () => received,
     async take(what: string, options: { deadlineMs?: number } | undefined, length: Length): Promise<Buffer> {
-      if (isRead) throw new TailraceError('conflict', 'two reads of one connection at once; await the first');
-      isRead = true;
+      if (isReading) throw new TailraceError('conflict', 'a read of this connection is pending; await it first');
+      isReading = true;
       try {
         return await wait(what, options?.deadlineMs ?? deadlineMsDefault, length);
       } finally {
-        isRead = false;
+        isReading = false;
       }
     },
   };
@@ -145,8 +143,8 @@ export interface RawResponse {
 }
 
 /**
- * Reads one answer of HTTP/1.1 (RFC 9112): its head, then a body by `content-length`, by chunks, or, where neither is
- * given, until the end of the connection. `hasBody: false` for answers to HEAD.
+ * Reads one response of HTTP/1.1 (RFC 9112): its head, then a body by `content-length`, by chunks, or, with neither,
+ * until the end of the connection. `hasBody: false` is for responses to HEAD.
  */
 export async function readResponse(
   socket: RawSocket,
@@ -158,7 +156,7 @@ export async function readResponse(
   if (!status)
     throw new TailraceError(
       'invalid_message',
-      `this is no answer of HTTP/1.1: ${JSON.stringify(statusLine.slice(0, 80))}`,
+      `expected a response of HTTP/1.1, got ${JSON.stringify(statusLine.slice(0, 80))}`,
     );
   const headers: Record<string, string> = {};
   for (const line of lines) {
@@ -185,7 +183,7 @@ async function readBody(
   }
 }
 
-/** Sends the text as it is and reads one answer. The connection stays open for more, unless the other side ends it. */
+/** Sends the text as it is and reads one response. The connection stays open, unless the other side closes it. */
 export async function exchange(
   socket: RawSocket,
   request: string | Uint8Array,
@@ -195,7 +193,7 @@ export async function exchange(
   return await readResponse(socket, options);
 }
 
-/** Whether an error of a read means that the connection ended. */
+/** Returns whether an error of a read means that the connection was closed. */
 export function isEnd(error: unknown): boolean {
   return isTailraceError(error) && error.code === 'closed';
 }

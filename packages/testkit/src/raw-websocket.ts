@@ -20,7 +20,7 @@ export interface RawWebSocketOptions {
   /** Subprotocols to offer. */
   protocols?: readonly string[];
   headers?: Readonly<Record<string, string>>;
-  /** Whether pings are answered by themselves. Default true; false plays a client that is gone without a word. */
+  /** Whether pings are answered automatically. Default true; false is for a client that has disappeared. */
   answersPings?: boolean;
   deadlineMs?: number;
 }
@@ -31,14 +31,14 @@ export interface Message {
 }
 
 export interface Close {
-  /** 1005: a close frame without a code; 1006: the connection ended without one. */
+  /** 1005: a close frame without a code; 1006: the connection was closed without a close frame. */
   readonly code: number;
   readonly reason: string;
 }
 
-/** A WebSocket client (RFC 6455) that may break every rule. */
+/** A WebSocket client (RFC 6455) that can violate the protocol. */
 export interface RawWebSocket {
-  /** The connection underneath, to write bytes that are no frame, to stop reading, to cut it. */
+  /** The TCP connection: to write bytes that are no frame, to stop reading, to reset it. */
   readonly socket: RawSocket;
   /** Which subprotocol the server chose. */
   readonly protocol: string | undefined;
@@ -46,21 +46,21 @@ export interface RawWebSocket {
   readonly extensions: string | undefined;
   sendText(text: string): void;
   sendBinary(payload: Uint8Array): void;
-  /** One message in so many frames: the first with the opcode, the others continuations, the last with FIN. */
+  /** Sends one message in several frames: the first with the opcode, the others continuations, the last with FIN. */
   sendFragments(type: 'text' | 'binary', parts: ReadonlyArray<string | Uint8Array>): void;
   sendFrame(frame: FrameToSend): void;
   ping(payload?: string): void;
   pong(payload?: string): void;
-  /** Sends a close frame; `closed` resolves when the server has answered and ended. */
+  /** Sends a close frame; `closed` resolves when the server has replied and closed. */
   close(code?: number, reason?: string): void;
   /**
-   * The next message that was not taken yet, put together from its fragments. Rejects with `timeout`, or `closed` with
-   * the server's close code.
+   * Resolves with the next message that was not taken yet, assembled from its fragments. Rejects with `timeout`, or
+   * with `closed` and the server's close code.
    */
   nextMessage(options?: { deadlineMs?: number }): Promise<Message>;
   /** `nextMessage` as JSON. */
   nextJson(options?: { deadlineMs?: number }): Promise<unknown>;
-  /** Every frame as it came, control frames included. */
+  /** All received frames, control frames included. */
   readonly frames: readonly Frame[];
   /** The next frame of that opcode. */
   nextFrame(opcode: number, options?: { deadlineMs?: number }): Promise<Frame>;
@@ -72,8 +72,8 @@ export interface RawWebSocket {
 const handshakeGuid = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
 
 /**
- * Connects and upgrades. When the server refuses: `forbidden`, with its status and body in the message (and the whole
- * answer as the cause).
+ * Connects and upgrades. Rejects with `forbidden` if the server refuses, with its status and body in the message and
+ * the whole response as the cause.
  */
 export async function connectRawWebSocket(options: RawWebSocketOptions): Promise<RawWebSocket> {
   const { port, host = '127.0.0.1', path = '/', protocols = [] } = options;
@@ -106,10 +106,14 @@ export async function connectRawWebSocket(options: RawWebSocketOptions): Promise
       { cause: answer },
     );
   }
-  return speak(socket, answer.headers, options.answersPings ?? true);
+  return createRawWebSocket(socket, answer.headers, options.answersPings ?? true);
 }
 
-function speak(socket: RawSocket, handshake: RawResponse['headers'], answersPings: boolean): RawWebSocket {
+function createRawWebSocket(
+  socket: RawSocket,
+  handshake: RawResponse['headers'],
+  answersPings: boolean,
+): RawWebSocket {
   const frames = createInbox<Frame>();
   const messages = createInbox<Message | Close>();
   const sendFrame = (frame: FrameToSend) => socket.write(encodeFrame(frame));
@@ -127,7 +131,7 @@ function speak(socket: RawSocket, handshake: RawResponse['headers'], answersPing
   const nextMessage: RawWebSocket['nextMessage'] = async (options) => {
     const next = await messages.next({ ...options, describe: 'the next message' });
     if ('type' in next) return next;
-    // For whoever asks next as well.
+    // For the next call as well.
     messages.put(next);
     throw new TailraceError('closed', `the server closed: ${next.code} ${next.reason}`);
   };
@@ -155,14 +159,14 @@ function speak(socket: RawSocket, handshake: RawResponse['headers'], answersPing
   };
 }
 
-/** Reads to the end of the connection. `onFrame` gets with the last frame of a message all of its frames. */
+/** Reads to the end of the connection. With the last frame of a message, `onFrame` gets all of its frames. */
 async function receive(socket: RawSocket, onFrame: (frame: Frame, message?: readonly Frame[]) => void): Promise<Close> {
   const decode = createFrameDecoder();
   let fragments: Frame[] = [];
   let close: Close = { code: 1006, reason: '' };
   try {
     for (;;) {
-      // A test may be silent for as long as it likes: its own waits have the deadlines.
+      // Without a deadline: those of the test's own calls apply.
       const chunk = await socket.readSome({ deadlineMs: 2 ** 31 - 1 });
       if (chunk.length === 0) break;
       for (const frame of decode(chunk)) {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import type { Environment } from './ladder.ts';
+import type { Environment } from './broker-source.ts';
 
 export interface Finished {
   readonly stdout: string;
@@ -14,8 +14,8 @@ export interface RunOptions {
 }
 
 /**
- * Runs a command to its end. Rejects with Node's own error (which gets `stdout` and `stderr`) when it cannot start or
- * does not end with 0.
+ * Runs a command until it exits. Rejects with Node's own error, with `stdout` and `stderr` added, if it cannot start or
+ * exits with another code than 0.
  */
 export function run(command: string, args: readonly string[], options: RunOptions): Promise<Finished> {
   return new Promise((resolve, reject) => {
@@ -27,11 +27,11 @@ export function run(command: string, args: readonly string[], options: RunOption
   });
 }
 
-/** What a failed `run` has to say, in one short piece of text. */
+/** Returns the reason of a failed `run` as a short text. */
 export function whyItFailed(error: unknown): string {
   const { code, stderr, message } = error as { code?: unknown; stderr?: string; message?: string };
   if (code === 'ENOENT') return 'not found';
-  // Without Java's stack, which would push out what it is about.
-  const said = (stderr ?? '').replace(/^\s+at .*\n?/gm, '').trim();
-  return said === '' ? String(message) : said.slice(-600);
+  // Without Java's stack, which would leave no space for the message.
+  const text = (stderr ?? '').replace(/^\s+at .*\n?/gm, '').trim();
+  return text === '' ? String(message) : text.slice(-600);
 }

@@ -2,9 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /*
- * Loaded into a process before its program (`node --import`). At each SIGUSR2 it reads from the file that is named
- * after its pid by how many ms its wall clock is off from now on. The monotonic clock stays as it is, and timers with
- * it: as where NTP, an operator or a hypervisor sets a clock.
+ * Loaded into a process before its program (`node --import`). At each SIGUSR2 it reads the offset of its wall clock, in
+ * ms, from the file that is named after its pid. The monotonic clock and the timers do not change, as when NTP, an
+ * operator or a hypervisor sets a clock.
  */
 const folder = process.env['TAILRACE_TEST_CLOCKS'] ?? '';
 const RealDate = Date;

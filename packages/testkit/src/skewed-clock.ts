@@ -4,15 +4,15 @@ import { pathToFileURL } from 'node:url';
 import { eventually } from './eventually.ts';
 
 /**
- * For the environment of Node.js processes whose wall clocks a test sets; `folder` is for this alone. Their monotonic
- * clocks stay as they are.
+ * Returns environment variables for Node.js processes whose wall clocks a test sets; `folder` is for this alone. Their
+ * monotonic clocks do not change.
  */
 export function skewableClocks(folder: string): Readonly<Record<string, string>> {
   const preload = pathToFileURL(join(import.meta.dirname, 'skewed-clock-preload.ts')).href;
   return { NODE_OPTIONS: `--import=${preload}`, TAILRACE_TEST_CLOCKS: folder };
 }
 
-/** Sets the wall clock of a process that is off by so many ms from then on. Resolves when it is set. */
+/** Sets the offset of the wall clock of a process. Resolves when it is set. */
 export async function setClock(folder: string, pid: number, offsetMs: number): Promise<void> {
   const path = join(folder, String(pid));
   await rm(`${path}.set`, { force: true });

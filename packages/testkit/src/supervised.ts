@@ -6,17 +6,17 @@ import type { Writable } from 'node:stream';
 import { TailraceError } from '@tailrace/protocol/error';
 
 /*
- * A child that cannot outlive us, even if we are killed with SIGKILL.
+ * A child that cannot outlive this process, even if that is killed with SIGKILL.
  *
- * We start a shell as the leader of a new process group, holding the writing end of a pipe to its descriptor 3. The
- * shell starts a watchdog subshell that reads the pipe, then replaces itself (exec) with the command: the command's pid
- * is the one we know, and its exit status comes to us unchanged. When our process ends, however it ends, the kernel
- * closes the pipe, the watchdog's `read` fails, and it kills the command, removes the folder it was told to, and kills
- * the whole group (itself included). When the command ends first, we write the word `ended`, and the watchdog only
- * kills what is left of the group.
+ * A shell is started as the leader of a new process group. This process holds the writing end of a pipe to its
+ * descriptor
+ * 3. The shell starts a watchdog subshell that reads the pipe, then replaces itself (exec) with the command. So the
+ *    command has the pid and the exit status of the child. When this process exits in any way, the kernel closes the
+ *    pipe, and the watchdog's `read` fails: it kills the command, removes the folder `removeIfOrphaned`, and kills the
+ *    whole group, itself included. When the command exits first, this process writes the word `exited`, and the
+ *    watchdog only kills what is left of the group.
  *
- * The watchdog is a member of the group, so that the group's number cannot be given to another process while it is
- * there (POSIX fork(2)).
+ * The watchdog is a member of the group, so that the group's number cannot be reused while it runs (POSIX fork(2)).
  */
 const watchdogScript = `
 ( if read -r word <&3; then :; else kill -KILL "$$"; [ -z "$0" ] || rm -rf -- "$0"; fi; kill -KILL "-$$" ) </dev/null >/dev/null 2>&1 &
@@ -26,28 +26,26 @@ exec "$@" 3<&-
 export interface SupervisedOptions {
   command: string;
   args: readonly string[];
-  /** Environment of the child, whole. Default: ours. */
+  /** The whole environment of the child. Default: that of this process. */
   env?: NodeJS.ProcessEnv | undefined;
   cwd?: string | undefined;
-  /** A file that gets what the child writes to stdout and stderr, or pipes for the caller to read. */
+  /** A file for stdout and stderr of the child, or pipes for the caller to read. */
   output: { file: string } | 'pipes';
-  /** Removed by the watchdog if our process dies before the child. */
+  /** A folder that the watchdog removes if this process exits before the child. */
   removeIfOrphaned?: string | undefined;
 }
 
 export interface Supervised {
   readonly pid: number;
-  /** Only with `output: 'pipes'` are stdout and stderr there. */
+  /** Has stdout and stderr only with `output: 'pipes'`. */
   readonly child: ChildProcess;
-  /** Resolves when the process is gone. Never rejects. */
+  /** Resolves when the process has exited. Never rejects. */
   readonly exited: Promise<Exit>;
   /** Undefined while the process runs. */
   exit(): Exit | undefined;
-  /** To the process, not to its children. Does nothing when it is gone. */
+  /** Signals the process, not its children. Does nothing when it has exited. */
   signal(signal: NodeJS.Signals): void;
-  /**
-   * Sends the signal, waits for the end, and after `deadlineMs` kills the group. Resolves when it is gone. Idempotent.
-   */
+  /** Sends the signal, and after `deadlineMs` kills the group. Resolves when the process has exited. Idempotent. */
   stop(options?: { signal?: NodeJS.Signals; deadlineMs?: number }): Promise<Exit>;
 }
 
@@ -56,16 +54,16 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Starts a process in its own group that dies with ours. `not_found` where the command does not exist. */
+/** Starts a process in a group of its own that exits with this process. Rejects with `unavailable` if that fails. */
 export async function startSupervised(options: SupervisedOptions): Promise<Supervised> {
   const file = options.output === 'pipes' ? undefined : openSync(options.output.file, 'a');
-  const outlet = file ?? 'pipe';
+  const output = file ?? 'pipe';
   const child = spawn(
     '/bin/sh',
     ['-c', watchdogScript, options.removeIfOrphaned ?? '', options.command, ...options.args],
     {
       detached: true,
-      stdio: ['ignore', outlet, outlet, 'pipe'],
+      stdio: ['ignore', output, output, 'pipe'],
       env: options.env,
       cwd: options.cwd,
     },
@@ -73,13 +71,13 @@ export async function startSupervised(options: SupervisedOptions): Promise<Super
   if (file !== undefined) closeSync(file);
   // Not stdin: Node destroys that when the process exits, before anything could be written to it.
   const watchdog = child.stdio[3] as Writable;
-  // Writing to a watchdog that is gone already is no news.
+  // The watchdog may have exited before.
   watchdog.on('error', () => {});
   let exit: Exit | undefined;
   const exited = new Promise<Exit>((resolve) => {
     child.once('exit', (code, signal) => {
       exit = { code, signal };
-      watchdog.end('ended\n');
+      watchdog.end('exited\n');
       resolve(exit);
     });
   });
@@ -99,7 +97,7 @@ export async function startSupervised(options: SupervisedOptions): Promise<Super
     signal,
     async stop({ signal: first = 'SIGTERM', deadlineMs = 10_000 } = {}) {
       if (exit !== undefined) return exit;
-      // A stopped process (SIGSTOP) takes no signal but SIGKILL until it is continued.
+      // A stopped process (SIGSTOP) handles no signal but SIGKILL until it is continued.
       if (first !== 'SIGKILL') signal('SIGCONT');
       signal(first);
       const timer = setTimeout(() => killGroup(pid), deadlineMs);
@@ -116,13 +114,13 @@ function killGroup(leader: number): void {
   try {
     process.kill(-leader, 'SIGKILL');
   } catch {
-    // Gone meanwhile.
+    // Exited meanwhile.
   }
 }
 
 /**
- * What stands in a log file after byte `start`, at most the last 3,000 bytes of it, for an error message. Nothing where
- * there is no file.
+ * Returns the text of a log file from byte `start`, at most its last 3,000 bytes, for an error message. Empty without a
+ * file.
  */
 export async function textOf(file: string, start = 0): Promise<string> {
   try {

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { cacheDirFrom, cached } from './cache.ts';
-import { type Environment, missing } from './ladder.ts';
+import { type Environment, missing } from './broker-source.ts';
 import { run, whyItFailed } from './run.ts';
 
 /** Where a program of tests and load tests comes from. A line in `tools` adds one: `make tools` installs it. */
@@ -16,7 +16,7 @@ export interface ToolSource {
   readonly npm?: readonly string[];
   /** The unit of systemd that the package of Debian starts, which tests have no use for. */
   readonly service?: string;
-  /** Built by Go into the cache where the machine has none. */
+  /** Built by Go into the cache if the machine has none. */
   readonly go?: { readonly module: string; readonly version: string };
 }
 

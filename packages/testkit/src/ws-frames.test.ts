@@ -12,7 +12,7 @@ const examples = {
   ping: '890548656c6c6f',
 };
 
-test('the frames of RFC 6455 5.7 are read as it says', () => {
+test('the example frames of RFC 6455, section 5.7, are decoded', () => {
   const decode = createFrameDecoder();
   const frames = decode(Buffer.from(Object.values(examples).join(''), 'hex'));
   assert.deepEqual(
@@ -27,7 +27,7 @@ test('the frames of RFC 6455 5.7 are read as it says', () => {
   );
 });
 
-test('the frames of RFC 6455 5.7 are written as it says', () => {
+test('the example frames of RFC 6455, section 5.7, are encoded', () => {
   const write = (frame: Parameters<typeof encodeFrame>[0]) => encodeFrame({ ...frame, mask: false }).toString('hex');
   assert.equal(write({ opcode: opcodes.text, payload: 'Hello' }), examples.hello);
   assert.equal(write({ opcode: opcodes.text, payload: 'Hel', fin: false }), examples.hel);
@@ -37,24 +37,24 @@ test('the frames of RFC 6455 5.7 are written as it says', () => {
   assert.equal(write({ opcode: opcodes.binary, payload: Buffer.alloc(65_536) }).slice(0, 20), '827f0000000000010000');
 });
 
-test('any frame comes back as it was sent, masked or not, however its bytes are cut', () => {
+test('any frame is decoded as it was encoded, masked or not, split into any chunks', () => {
   const frame = fc.record({
     fin: fc.boolean(),
     rsv: fc.integer({ min: 0, max: 7 }),
     opcode: fc.integer({ min: 0, max: 15 }),
     size: fc.constantFrom(0, 1, 125, 126, 127, 65_535, 65_536),
     mask: fc.boolean(),
-    cut: fc.integer({ min: 1, max: 20 }),
+    split: fc.integer({ min: 1, max: 20 }),
   });
   fc.assert(
-    fc.property(frame, ({ size, cut, mask, ...rest }) => {
+    fc.property(frame, ({ size, split, mask, ...rest }) => {
       const payload = Buffer.alloc(size, 'tailrace');
       const bytes = encodeFrame({ ...rest, payload, mask });
       const decode = createFrameDecoder();
       const frames = [
-        ...decode(bytes.subarray(0, cut)),
-        ...decode(bytes.subarray(cut, cut + 1)),
-        ...decode(bytes.subarray(cut + 1)),
+        ...decode(bytes.subarray(0, split)),
+        ...decode(bytes.subarray(split, split + 1)),
+        ...decode(bytes.subarray(split + 1)),
       ];
       assert.deepEqual(frames, [{ ...rest, payload }]);
     }),
@@ -62,13 +62,13 @@ test('any frame comes back as it was sent, masked or not, however its bytes are 
   );
 });
 
-test('a masked frame carries no byte of its text as it is', () => {
+test('the bytes of a masked frame do not contain its text', () => {
   const [first] = createFrameDecoder()(encodeFrame({ opcode: opcodes.text, payload: 'a'.repeat(100) }));
   assert.equal(first?.payload.toString(), 'a'.repeat(100));
   assert.ok(!encodeFrame({ opcode: opcodes.text, payload: 'a'.repeat(100) }).includes('aaaaa'));
 });
 
-test('a frame may claim a length that it does not have', () => {
+test('a frame may have a wrong length field', () => {
   const bytes = encodeFrame({ opcode: opcodes.text, payload: 'x', claimedLength: 1_000_000_000, mask: false });
   assert.equal(bytes.length, 11);
   assert.throws(() => createFrameDecoder()(bytes), { code: 'too_large', message: /claims 1000000000 bytes/ });

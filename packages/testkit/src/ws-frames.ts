@@ -26,7 +26,7 @@ export interface FrameToSend {
   claimedLength?: number;
 }
 
-/** The bytes of a frame, also of one that breaks the rules. */
+/** Encodes a frame, also an invalid one. */
 export function encodeFrame(frame: FrameToSend): Buffer {
   const payload = Buffer.from(frame.payload ?? '');
   const { fin = true, rsv = 0, mask = true, claimedLength: length = payload.length } = frame;
@@ -50,7 +50,7 @@ export function encodeFrame(frame: FrameToSend): Buffer {
   return Buffer.concat([head, key, masked]);
 }
 
-/** The payload of a close frame (5.5.1). Without a code: empty. */
+/** Returns the payload of a close frame (section 5.5.1); empty without a code. */
 export function closePayload(code?: number, reason = ''): Buffer {
   if (code === undefined) return Buffer.alloc(0);
   const payload = Buffer.alloc(2 + Buffer.byteLength(reason));
@@ -59,16 +59,16 @@ export function closePayload(code?: number, reason = ''): Buffer {
   return payload;
 }
 
-/** Code and reason of a close frame; 1005, which is never sent, stands for none (7.1.5). */
+/** Returns code and reason of a close frame; 1005, which is never sent, for none (section 7.1.5). */
 export function closeFrom(payload: Buffer): { code: number; reason: string } {
   if (payload.length < 2) return { code: 1005, reason: '' };
   return { code: payload.readUInt16BE(0), reason: payload.toString('utf8', 2) };
 }
 
-/** A server that claims more than this is broken, or the reading of it is. */
+/** Above this the server or the decoder is broken. */
 const payloadBytesMax = 64 * 1024 * 1024;
 
-/** Takes bytes as they come, gives the frames that are complete. Unmasks where a mask is. */
+/** Returns a decoder: it takes chunks and returns the frames that are complete, unmasked. */
 export function createFrameDecoder(): (chunk: Uint8Array) => Frame[] {
   let rest: Buffer = Buffer.alloc(0);
   return (chunk) => {

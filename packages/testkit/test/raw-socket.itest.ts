@@ -15,10 +15,10 @@ failOnLeaks();
 let server: Server;
 let port: number;
 const sockets = new Set<Socket>();
-/** Frames that came to the server, of all connections. */
+/** Frames that the server has received, of all connections. */
 let received: Frame[] = [];
 
-/** Echoes text and binary, answers pings and closes; on the path `/flood` sends without an end. */
+/** Echoes text and binary, answers pings and closes; on the path `/flood` sends without end. */
 function serveWebSocket(socket: Socket, key: string, path: string): void {
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
   socket.write(
@@ -38,7 +38,7 @@ function serveWebSocket(socket: Socket, key: string, path: string): void {
     }
   });
   if (path === '/ping') send(opcodes.ping, 'are you there');
-  if (path === '/cut') socket.resetAndDestroy();
+  if (path === '/reset') socket.resetAndDestroy();
   if (path === '/flood') {
     const flood = () => {
       while (socket.writable && send(opcodes.binary, Buffer.alloc(65_536)));
@@ -81,7 +81,7 @@ after(async () => {
 });
 
 describe('a raw connection', () => {
-  test('sends a request byte by byte and reads one answer after another', async () => {
+  test('sends a request byte by byte and reads one response after another', async () => {
     const socket = await connectRaw({ port });
     for (const byte of 'POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi') socket.write(byte);
     assert.deepEqual((({ status, body }) => ({ status, body }))(await readResponse(socket)), {
@@ -94,7 +94,7 @@ describe('a raw connection', () => {
     socket.close();
   });
 
-  test('sends nonsense, is told so, and sees the end', async () => {
+  test('sends nonsense, receives the error, and sees the end', async () => {
     const socket = await connectRaw({ port });
     const answer = await exchange(socket, 'nonsense\r\n\r\n');
     assert.equal(answer.status, 400);
@@ -104,7 +104,7 @@ describe('a raw connection', () => {
     socket.close();
   });
 
-  test('half closed, it still reads the answer', async () => {
+  test('half closed, it still reads the response', async () => {
     const socket = await connectRaw({ port });
     socket.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
     socket.halfClose();
@@ -112,11 +112,11 @@ describe('a raw connection', () => {
     socket.close();
   });
 
-  test('a read that does not get its bytes says what it waited for', async () => {
+  test('a read that does not get its bytes rejects with what it waited for', async () => {
     const socket = await connectRaw({ port });
     await assert.rejects(socket.read(5, { deadlineMs: 10 }), {
       code: 'timeout',
-      message: '5 bytes did not come within 10 ms; 0 bytes did',
+      message: 'expected 5 bytes within 10 ms, got 0 bytes',
     });
     const pending = socket.readUntil('\n', { deadlineMs: 50 });
     await assert.rejects(socket.read(1), { code: 'conflict' });
@@ -124,7 +124,7 @@ describe('a raw connection', () => {
     socket.close();
   });
 
-  test('reset is seen by the server as such', async () => {
+  test('reset is a reset for the server', async () => {
     const before = new Set(sockets);
     const socket = await connectRaw({ port });
     const peer = await eventually(() => [...sockets].find((candidate) => !before.has(candidate)) ?? false);
@@ -133,11 +133,11 @@ describe('a raw connection', () => {
     assert.equal((await failed).code, 'ECONNRESET');
   });
 
-  test('to where nobody listens is refused with the address', async () => {
-    const nobody = await freePort();
-    await assert.rejects(connectRaw({ port: nobody }), {
+  test('to a port without a server is refused with the address', async () => {
+    const unusedPort = await freePort();
+    await assert.rejects(connectRaw({ port: unusedPort }), {
       code: 'unavailable',
-      message: new RegExp(`127.0.0.1:${nobody}.*ECONNREFUSED`),
+      message: new RegExp(`127.0.0.1:${unusedPort}.*ECONNREFUSED`),
     });
   });
 });
@@ -157,7 +157,7 @@ describe('a raw WebSocket', () => {
     await assert.rejects(ws.nextMessage(), { code: 'closed', message: 'the server closed: 1000 done' });
   });
 
-  test('sends a message in fragments with a ping between them, and puts together what comes in fragments', async () => {
+  test('sends a message in fragments with a ping between them, and assembles received fragments', async () => {
     const ws = await connectRawWebSocket({ port });
     ws.sendFrame({ opcode: opcodes.text, payload: 'Hel', fin: false });
     ws.ping('between');
@@ -174,10 +174,10 @@ describe('a raw WebSocket', () => {
     assert.deepEqual(await ws.closed, { code: 1005, reason: '' });
   });
 
-  test('answers pings, or plays dead', async () => {
+  test('answers pings, or does not', async () => {
     received = [];
-    const polite = await connectRawWebSocket({ port, path: '/ping' });
-    await polite.nextFrame(opcodes.ping);
+    const answering = await connectRawWebSocket({ port, path: '/ping' });
+    await answering.nextFrame(opcodes.ping);
     await eventually(() =>
       assert.deepEqual(
         received.map((frame) => [frame.opcode, frame.payload.toString()]),
@@ -185,21 +185,21 @@ describe('a raw WebSocket', () => {
       ),
     );
     received = [];
-    const dead = await connectRawWebSocket({ port, path: '/ping', answersPings: false });
-    await dead.nextFrame(opcodes.ping);
-    dead.sendText('last');
-    await dead.nextMessage();
+    const unresponsive = await connectRawWebSocket({ port, path: '/ping', answersPings: false });
+    await unresponsive.nextFrame(opcodes.ping);
+    unresponsive.sendText('last');
+    await unresponsive.nextMessage();
     assert.deepEqual(
       received.map((frame) => frame.opcode),
       [opcodes.text],
     );
-    polite.socket.close();
-    dead.socket.close();
-    assert.equal((await dead.closed).code, 1006);
-    await polite.closed;
+    answering.socket.close();
+    unresponsive.socket.close();
+    assert.equal((await unresponsive.closed).code, 1006);
+    await answering.closed;
   });
 
-  test('that stops reading makes the server feel it, and then gets everything', async () => {
+  test('that stops reading makes the server wait, and then receives everything', async () => {
     const before = new Set(sockets);
     const ws = await connectRawWebSocket({ port, path: '/flood' });
     const peer = await eventually(() => [...sockets].find((candidate) => !before.has(candidate)) ?? false);
@@ -208,7 +208,7 @@ describe('a raw WebSocket', () => {
       describe: 'the server cannot send more',
     });
     const count = ws.frames.length;
-    // Time for frames to come, measured by another connection and not by a clock.
+    // Time for frames to be received, by the round trips of another connection instead of a clock.
     const other = await connectRaw({ port });
     for (let i = 0; i < 10; i++) await exchange(other, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n');
     other.close();
@@ -219,20 +219,20 @@ describe('a raw WebSocket', () => {
     await ws.closed;
   });
 
-  test('that is cut off closes with 1006', async () => {
-    const ws = await connectRawWebSocket({ port, path: '/cut' });
+  test('that is reset closes with 1006', async () => {
+    const ws = await connectRawWebSocket({ port, path: '/reset' });
     assert.equal((await ws.closed).code, 1006);
     await assert.rejects(ws.nextMessage(), { code: 'closed' });
   });
 
-  test('that is refused tells status and body', async () => {
+  test('that is refused rejects with status and body', async () => {
     await assert.rejects(connectRawWebSocket({ port, path: '/forbidden' }), {
       code: 'forbidden',
       message: /does not upgrade \/forbidden: status 403, no!/,
     });
   });
 
-  test("frames are understood by Node's own WebSocket too", async () => {
+  test("frames are compatible with Node's own WebSocket", async () => {
     const other = new WebSocket(`ws://127.0.0.1:${port}/`);
     await new Promise((resolve) => other.addEventListener('open', resolve, { once: true }));
     const answer = new Promise<MessageEvent>((resolve) => other.addEventListener('message', resolve, { once: true }));

@@ -20,17 +20,20 @@ export interface DashboardOptions {
 }
 
 export interface Dashboard {
-  /** Resolves with where it listens. Rejects with `not_found` for a page that was not built, `address_in_use`, `invalid_config`. */
+  /**
+   * Resolves with the address that it listens on. Rejects with `not_found` for a page that was not built,
+   * `address_in_use` and `invalid_config`.
+   */
   start(): Promise<{ readonly host: string; readonly port: number }>;
-  /** Takes no new connection; resolves when running answers are sent. */
+  /** Accepts no new connections; resolves when responses in progress are sent. */
   drain(): Promise<void>;
-  /** Cuts what is left. Idempotent. */
+  /** Closes the connections that are left. Idempotent. */
   stop(): Promise<void>;
 }
 
 const builtFolder = fileURLToPath(new URL('../dist', import.meta.url));
 
-/** The dashboard's HTTP server: the built page, and `GET /config.json`, which tells it where the streams are. */
+/** The dashboard's HTTP server: the built page, and `GET /config.json` with the URLs of the streams. */
 export function createDashboard(options: DashboardOptions): Dashboard {
   const { config, logger, metrics, folder = builtFolder, portSetting = 'port' } = options;
   const server = createPages({ config, logger, metrics, folder });

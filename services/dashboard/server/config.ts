@@ -33,7 +33,7 @@ export const configSchema = z.strictObject({
     .default('')
     .meta({ secret: true })
     .describe(
-      'Given to everybody who opens the page: for demonstrations, with rights that anybody may have. Empty: none.',
+      'Sent to every browser that opens the page: for demonstrations, with rights that anyone may have. Empty: none.',
     ),
 });
 

@@ -33,7 +33,7 @@ after(async () => {
   await rm(folder, { recursive: true });
 });
 
-test('the page is served, and asked for again each time', async () => {
+test('the page is served, and revalidated each time', async () => {
   const { body, headers, statusCode } = await pages.inject('/');
   assert.equal(statusCode, 200);
   assert.match(body, /<title>Tailrace/);
@@ -41,12 +41,12 @@ test('the page is served, and asked for again each time', async () => {
   assert.match(String(headers['content-type']), /text\/html/);
 });
 
-test('what has a hash in its name is kept for good', async () => {
+test('a file with a hash in its name is cached for good', async () => {
   const { headers } = await pages.inject('/assets/index-abc123.js');
   assert.match(String(headers['cache-control']), /immutable/);
 });
 
-test('the page is told where the streams are, and nobody keeps the token', async () => {
+test('the configuration has the URLs of streams, and no cache keeps its token', async () => {
   const answer = await pages.inject('/config.json');
   assert.deepEqual(answer.json(), { streamUrl: config.streamUrl, ingestUrl: config.publicIngestUrl, token: 'demo' });
   assert.equal(answer.headers['cache-control'], 'no-store');
@@ -67,7 +67,7 @@ test('every answer carries a policy that allows the streams and nothing else', a
   }
 });
 
-test('nothing outside the folder is served, and what is not there is said', async () => {
+test('nothing outside the folder is served, and a missing file is an error', async () => {
   const outside = join(folder, '..', 'tailrace-outside.txt');
   await writeFile(outside, 'not for you');
   try {
@@ -88,7 +88,7 @@ test('nothing outside the folder is served, and what is not there is said', asyn
   }
 });
 
-test('a page that was not built stops the start and says how to build it', async () => {
+test('a page that was not built stops the start, and the error has the command that builds it', async () => {
   const missing = createDashboard({
     config: { ...config, host: '127.0.0.1', port: 0 },
     logger: silentLogger,

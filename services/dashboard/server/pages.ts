@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { fastifyStatic } from '@fastify/static';
 import { registerConnectionMetrics } from '@tailrace/platform/connection-metrics';
 import { Connections } from '@tailrace/platform/connections';
-import { headBytesMax, rawAnswer, refusalOf } from '@tailrace/platform/http-refusal';
+import { headBytesMax, isEndOfClient, rawAnswer, refusalOf } from '@tailrace/platform/http-refusal';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify';
@@ -105,6 +105,6 @@ export function createPages({ config, logger, metrics, folder }: PagesOptions): 
 
 /** Answers bytes that are no HTTP request with an error in JSON, and closes the connection. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+  if (error.code === 'ECONNRESET' || isEndOfClient(error) || !socket.writable) socket.destroy();
   else socket.end(rawAnswer(...refusalOf(error)));
 }

@@ -19,7 +19,7 @@ test('the page may connect to each of several stream addresses', () => {
   ]);
 });
 
-test('a Host header that is none cannot widen the policy', () => {
+test('an invalid Host header cannot widen the policy', () => {
   for (const host of [
     undefined,
     '',

@@ -20,8 +20,9 @@ export function connectOrigins(streamUrl: string, hostHeader: string | undefined
 }
 
 /**
- * What every answer carries. The policy allows exactly what the page does: its own scripts and style sheets, and a connection to the streams.
- * Styles that scripts set through the object model are not subject to it (CSP 3, 6.1.12), so that no `unsafe-inline` is needed.
+ * Headers of every response. The policy allows exactly what the page does: its own scripts and style sheets, and
+ * connections to the streams. Styles that scripts set through the object model are not subject to it (CSP 3, 6.1.12),
+ * so that no `unsafe-inline` is needed.
  */
 export function securityHeaders(origins: readonly string[]): Readonly<Record<string, string>> {
   const policy = [

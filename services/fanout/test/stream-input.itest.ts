@@ -17,43 +17,43 @@ before(async () => {
 after(() => node.stop());
 
 const malformed: readonly (readonly [what: string, text: string, message: RegExp])[] = [
-  ['text that is no JSON', 'hello', /"hello" is not JSON; right is one message as a JSON object, as in/],
-  ['truncated JSON', '{"ping":{"t":', /is not JSON/],
-  ['JSON that is no object', '[1,2]', /the message is \[1,2\]; right is one of auth, subscribe/],
-  ['an empty text', '', /"" is not JSON/],
-  ['an empty object', '{}', /the message is empty; right is one of auth/],
+  ['text that is no JSON', 'hello', /^message: expected a JSON object, as in .*, got "hello"$/],
+  ['truncated JSON', '{"ping":{"t":', /^message: expected a JSON object, as in .*, got "\{/],
+  ['JSON that is no object', '[1,2]', /^message: expected one of auth, subscribe, .*, got \[1,2\]$/],
+  ['an empty text', '', /^message: expected a JSON object, as in .*, got ""$/],
+  ['an empty object', '{}', /^message: expected one of auth, .*, got \{\}$/],
   [
     'an unknown message',
     '{"subscrib":{"id":"a"}}',
-    /"subscrib" is no message; right is one of auth, subscribe, unsubscribe, ping/,
+    /^message: expected one of auth, subscribe, unsubscribe, ping, .*, got "subscrib"$/,
   ],
-  ['two messages in one', '{"ping":{"t":1},"unsubscribe":{"id":"a"}}', /has 2 keys/],
+  ['two messages in one', '{"ping":{"t":1},"unsubscribe":{"id":"a"}}', /got 2 keys/],
   [
     'an unknown field',
     '{"subscribe":{"id":"a","channel":"p.d","chanel":"x"}}',
-    /unknown field "chanel"; right is id, channel, snapshot/,
+    /^subscribe: expected the fields id, channel, snapshot, .*, got the unknown field "chanel"$/,
   ],
-  ['a number as id', '{"subscribe":{"id":7,"channel":"p.d"}}', /subscribe\.id is 7; right is a text of 1 to 64 bytes/],
+  ['a number as id', '{"subscribe":{"id":7,"channel":"p.d"}}', /^subscribe\.id: expected a text of 1 to 64 .*, got 7$/],
   [
     'an array as channel',
     '{"subscribe":{"id":"a","channel":["p.d"]}}',
-    /subscribe\.channel is \["p\.d"\]; right is a text of at most 202 bytes/,
+    /^subscribe\.channel: expected a text of at most 202 bytes, got \["p\.d"\]$/,
   ],
   [
     'a channel that is too long',
     `{"subscribe":{"id":"a","channel":"${'p'.repeat(203)}"}}`,
-    /subscribe\.channel is "ppp.*…; right is/,
+    /^subscribe\.channel: expected .*, got "ppp.*…$/,
   ],
   [
     'a text as snapshot',
     '{"subscribe":{"id":"a","channel":"p.d","snapshot":"yes"}}',
-    /snapshot is "yes"; right is true or false/,
+    /^subscribe\.snapshot: expected true or false, got "yes"$/,
   ],
-  ['a text as time', '{"ping":{"t":"now"}}', /ping\.t is "now"; right is a finite number/],
-  ['a number beyond all numbers', '{"ping":{"t":1e999}}', /ping\.t is Infinity/],
-  ['a message that is no object', '{"unsubscribe":"a"}', /unsubscribe is "a"; right is an object with id/],
-  ['keys that mean something to JavaScript', '{"__proto__":{"t":1}}', /"__proto__" is no message/],
-  ['brackets without end', '['.repeat(16_000), /is not JSON/],
+  ['a text as time', '{"ping":{"t":"now"}}', /^ping\.t: expected a finite number, got "now"$/],
+  ['a number beyond all numbers', '{"ping":{"t":1e999}}', /^ping\.t: .*, got Infinity$/],
+  ['a message that is no object', '{"unsubscribe":"a"}', /^unsubscribe: expected an object with id, got "a"$/],
+  ['keys that mean something to JavaScript', '{"__proto__":{"t":1}}', /^message: .*, got "__proto__"$/],
+  ['brackets without end', '['.repeat(16_000), /^message: expected a JSON object, as in /],
 ];
 
 for (const [what, text, message] of malformed) {
@@ -72,7 +72,7 @@ test('an invalid pattern is answered under the id of its subscription, and the c
   ws.sendText('{"subscribe":{"id":"a","channel":"plant1.*"}}');
   const { error } = (await ws.nextJson()) as { error: { id: string; code: string; message: string } };
   assert.deepEqual([error.id, error.code], ['a', 'invalid_pattern']);
-  assert.match(error.message, /"plant1\.\*" is not a pattern: it contains "\*"; right is a device path/);
+  assert.match(error.message, /^pattern: expected a device path .*, got "plant1\.\*": it contains "\*"$/);
   ws.sendText('{"subscribe":{"id":"a","channel":"plant1.>"}}');
   assert.ok('subscribed' in ((await ws.nextJson()) as object));
   ws.close();
@@ -107,7 +107,7 @@ test('invalid Protobuf closes the connection with 4400', async () => {
     const ws = await welcomed(node, 'proto');
     ws.sendBinary(bytes);
     const { error, close } = await refusal(ws);
-    assert.match(error.message, /right is one/);
+    assert.match(error.message, /^message: expected one /);
     assert.deepEqual([error.code, close], ['invalid_message', 4400]);
   }
 });

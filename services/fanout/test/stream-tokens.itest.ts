@@ -33,17 +33,17 @@ const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
 const good = { sub: 's', exp: inSeconds(3_600), subscribe: ['p.>'] };
 
 const wrong: readonly (readonly [what: string, token: string, sentence: RegExp])[] = [
-  ['is malformed', 'hello', /^the token "hello"… is malformed; three parts of base64url joined by dots/],
+  ['is malformed', 'hello', /^the token "hello"… is malformed; expected three parts of base64url joined by dots/],
   ['is empty but for dots', '..', /is malformed/],
   [
     'is not signed (alg none)',
     `${base64url({ alg: 'none' })}.${base64url(good)}.`,
-    /is signed with the algorithm "none"; HS256 is taken/,
+    /is signed with the algorithm "none"; expected HS256/,
   ],
   [
     'is signed by another algorithm',
     forged({ alg: 'HS512' }, good),
-    /is signed with the algorithm "HS512"; HS256 is taken/,
+    /is signed with the algorithm "HS512"; expected HS256/,
   ],
   [
     'is signed with another key',
@@ -99,10 +99,7 @@ test('a token that is too long, or empty, closes the connection with 4401 and th
     const ws = await node.connect();
     ws.sendText(JSON.stringify({ auth: { token: 'x'.repeat(length) } }));
     const { error, close } = await refusal(ws);
-    assert.equal(
-      error.message,
-      `auth.token is a text of ${length} characters; right is a token of 1 to 8192 characters`,
-    );
+    assert.equal(error.message, `auth.token: expected a token of 1 to 8192 characters, got ${length} characters`);
     assert.equal(close, 4401);
   }
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
-import { Admission } from './admission.ts';
+import { Admission, DeviceNames } from './admission.ts';
 
 const limits = {
   inFlightRequestsMax: 2,
@@ -20,7 +20,7 @@ const claims = (publish: readonly string[], rest: Partial<Claims> = {}): Claims 
 const refused = (code: string) => (error: unknown) =>
   error instanceof TailraceError && error.code === code && error.retryable;
 
-test('a token may send what its patterns cover, and the text about it names them', () => {
+test('a token covers the devices of its patterns, and its description names them', () => {
   const grant = new Admission(limits).grantOf(claims(['plant1.line3.>', 'plant2.press1']));
   assert.ok(grant.allowsDevice('plant1.line3.press7'));
   assert.ok(grant.allowsDevice('plant2.press1'));
@@ -29,7 +29,7 @@ test('a token may send what its patterns cover, and the text about it names them
   assert.equal(grant.covers, 'the token of "gateway7" may publish plant1.line3.>, plant2.press1');
 });
 
-test('the words about many patterns stay short', () => {
+test('the description of many patterns is short', () => {
   const many = Array.from({ length: 200 }, (_, n) => `plant${n}.>`);
   const { covers } = new Admission(limits).grantOf(claims(many));
   assert.equal(
@@ -38,7 +38,7 @@ test('the words about many patterns stay short', () => {
   );
 });
 
-test('a token without the claim may send nothing', () => {
+test('a token without the claim may publish nothing', () => {
   const grant = new Admission(limits).grantOf(claims([]));
   assert.ok(!grant.allowsDevice('plant1'));
   assert.match(grant.covers, /may publish nothing/);
@@ -47,7 +47,7 @@ test('a token without the claim may send nothing', () => {
 const grantOf = (admission: Admission, subject: string, rest: Partial<Claims> = {}) =>
   admission.grantOf(claims(['>'], { subject, ...rest }));
 
-test('requests over the limit are refused until one has left', () => {
+test('requests over the limit are refused until one leaves', () => {
   const admission = new Admission(limits);
   const first = admission.enter(grantOf(admission, 'a'));
   admission.enter(grantOf(admission, 'b'));
@@ -72,14 +72,14 @@ test('bytes over the limit are refused until others are released, and one sender
   assert.equal(admission.bytes, 55);
 });
 
-test('one body above half of the room is taken where its sender has nothing else under way', () => {
+test('one body above half of the limit is accepted if its sender has no other in progress', () => {
   const admission = new Admission(limits);
   const sender = admission.enter(grantOf(admission, 'a'));
   admission.hold(sender, 60);
   assert.equal(admission.bytes, 60);
 });
 
-test('a sender with enough under way is refused, whichever of its tokens it uses; another is not', () => {
+test('a sender at its limit is refused with any of its tokens; another sender is not', () => {
   const admission = new Admission(limits);
   admission.enter(grantOf(admission, 'greedy', { tokenId: 'one' }));
   assert.throws(() => admission.enter(grantOf(admission, 'greedy', { tokenId: 'two' })), refused('rate_limited'));
@@ -101,7 +101,7 @@ test('requests that wait for keys have a limit of their own, and each address a 
   assert.deepEqual([admission.unverified, admission.mostUnverifiedOfOneAddress()], [0, 0]);
 });
 
-test('a sender with nothing under way is forgotten', () => {
+test('a sender with nothing in progress is removed', () => {
   const admission = new Admission(limits);
   const sender = admission.enter(grantOf(admission, 'a'));
   admission.hold(sender, 10);
@@ -109,4 +109,27 @@ test('a sender with nothing under way is forgotten', () => {
   assert.equal(admission.mostOfOneSender().bytes, 10);
   admission.release(sender, 10);
   assert.deepEqual(admission.mostOfOneSender(), { requests: 0, bytes: 0 });
+});
+
+const deviceLimits = (devicesMax: number, devicesPerTenantMax = devicesMax) => ({ devicesMax, devicesPerTenantMax });
+
+test('each name counts once, however often it is admitted and however much the table has grown', () => {
+  const names = new DeviceNames(deviceLimits(100_000), [0x1234_5678, 0x9abc_def0]);
+  for (let repeat = 0; repeat < 2; repeat++) for (let n = 0; n < 50_000; n++) names.admit(`a.line${n % 7}.d${n}`);
+  assert.equal(names.size, 50_000);
+  assert.equal(names.mostOfOneTenant, 50_000);
+});
+
+test('a refused name is refused again, and uses no slot', () => {
+  const names = new DeviceNames(deviceLimits(3, 2), [1, 2]);
+  names.admit('a.1');
+  names.admit('a.2');
+  for (let n = 0; n < 5; n++) assert.throws(() => names.admit('a.3'), { code: 'limit_reached' });
+  names.admit('b');
+  assert.throws(() => names.admit('b.1'), {
+    code: 'limit_reached',
+    message: /^device: expected at most 3 devices, got one more: "b\.1"$/,
+  });
+  names.admit('a.2');
+  assert.equal(names.size, 3);
 });

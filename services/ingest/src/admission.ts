@@ -6,7 +6,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { IngestSettings } from './config.ts';
 import type { Grant } from './reports.ts';
 
-/** What one identity has under way, over all its tokens. Known only while that is something. */
+/** What one identity has in progress, over all its tokens. Removed when nothing is in progress. */
 export class Sender implements BodyOwner {
   readonly key: string;
   requests = 0;
@@ -19,7 +19,7 @@ export class Sender implements BodyOwner {
   }
 }
 
-/** What a token lets its bearer send. */
+/** The devices of which the bearer of a token may send reports. */
 export class TokenGrant implements Grant {
   readonly identity: string;
   readonly covers: string;
@@ -31,7 +31,7 @@ export class TokenGrant implements Grant {
     this.covers = coversText(claims);
   }
 
-  /** Remembers its answers, a bounded number of them. */
+  /** Caches a bounded number of results. */
   allowsDevice(path: string): boolean {
     return this.#rights.allowsDevice(path);
   }
@@ -41,7 +41,7 @@ const shownPatternsMax = 5;
 
 function coversText({ subject, publish }: Claims): string {
   const whose = `the token of ${shown(subject)}`;
-  if (publish.length === 0) return `${whose} may publish nothing; right is one with the claim publish`;
+  if (publish.length === 0) return `${whose} may publish nothing: expected one with the claim publish`;
   const more = publish.length > shownPatternsMax ? ` and ${publish.length - shownPatternsMax} more` : '';
   return `${whose} may publish ${publish.slice(0, shownPatternsMax).join(', ')}${more}`;
 }
@@ -56,10 +56,10 @@ type Limits = Pick<
 >;
 
 /**
- * Counts what is under way, within its limits. While the keys of its token are fetched, a request counts against its
- * address, and against a small limit of their own for all such requests (`enterUnverified`). Then it counts against its
- * sender and the limit of all requests (`enter`). So requests without a valid token take no capacity from those with
- * one. Each `enter…` is followed by one `leave…`, and each `hold` by one `release`.
+ * Counts what is in progress, within its limits. While the keys of its token are fetched, a request counts against its
+ * address and a small limit for all such requests (`enterUnverified`). Then it counts against its sender and the limit
+ * of all requests (`enter`). So requests without a valid token use no capacity of those with one. Each `enter…` is
+ * followed by one `leave…`, and each `hold` by one `release`.
  */
 export class Admission {
   requests = 0;
@@ -68,7 +68,7 @@ export class Admission {
   /** Requests whose token waits for keys. */
   unverified = 0;
   readonly #limits: Limits;
-  /** By the claims of a token, which are one object as long as the verifier caches them. */
+  /** By the claims of a token, which are the same object as long as the verifier caches them. */
   readonly #grants = new WeakMap<Claims, TokenGrant>();
   /** By identity. */
   readonly #senders = new Map<string, Sender>();
@@ -78,7 +78,7 @@ export class Admission {
     this.#limits = limits;
   }
 
-  /** Under way, of the sender that has most. For metrics. */
+  /** Returns the most that one sender has in progress. For metrics. */
   mostOfOneSender(): { readonly requests: number; readonly bytes: number } {
     let [requests, bytes] = [0, 0];
     for (const sender of this.#senders.values()) {
@@ -88,19 +88,19 @@ export class Admission {
     return { requests, bytes };
   }
 
-  /** Waiting for keys, of the address that has most. For metrics. */
+  /** Returns the most requests of one address that wait for keys. For metrics. */
   mostUnverifiedOfOneAddress(): number {
     let most = 0;
     for (const requests of this.#unverifiedByAddress.values()) most = Math.max(most, requests);
     return most;
   }
 
-  /** Bytes of bodies that one sender may have under way: half of the limit of all. */
+  /** Most bytes of bodies that one sender may have in progress: half of the limit of all. */
   get senderBytesMax(): number {
     return this.#limits.inFlightBytesMax / 2;
   }
 
-  /** Whether requests are at more than half of their limit. */
+  /** Whether more than half of the limit of requests is used. */
   get isNearLimit(): boolean {
     return this.requests > this.#limits.inFlightRequestsMax / 2;
   }
@@ -131,7 +131,7 @@ export class Admission {
     this.unverified++;
   }
 
-  /** The keys were fetched, or could not be. */
+  /** Called when the keys were fetched, or could not be. */
   leaveUnverified(address: string): void {
     this.unverified--;
     const ofAddress = this.#unverifiedByAddress.get(address)! - 1;
@@ -147,7 +147,7 @@ export class Admission {
     const { inFlightRequestsMax, inFlightBytesMax, requestsPerTokenMax } = this.#limits;
     const sender = this.#senders.get(key) ?? new Sender(key);
     if (sender.requests >= requestsPerTokenMax) {
-      const message = `expected at most ${requestsPerTokenMax} requests of one sender under way, got one more: await answers before sending more`;
+      const message = `expected at most ${requestsPerTokenMax} requests of one sender in progress, got one more: await answers before sending more`;
       throw new TailraceError('rate_limited', message);
     }
     if (this.requests >= inFlightRequestsMax) throw full(`${this.requests} requests`);
@@ -160,16 +160,16 @@ export class Admission {
   leave(sender: Sender): void {
     this.requests--;
     sender.requests--;
-    this.#forgetIdle(sender);
+    this.#removeIdle(sender);
   }
 
   /**
    * Counts the bytes of a body that is complete. Throws `rate_limited` above `senderBytesMax`, unless the sender has no
-   * other body under way, and `limit_reached` at the limit of all.
+   * other body in progress, and `limit_reached` at the limit of all.
    */
   hold(sender: Sender, bytes: number): void {
     if (sender.bytes > 0 && sender.bytes + bytes > this.senderBytesMax) {
-      const message = `expected at most ${this.senderBytesMax} bytes of one sender under way, got ${sender.bytes + bytes}: await answers before sending more`;
+      const message = `expected at most ${this.senderBytesMax} bytes of one sender in progress, got ${sender.bytes + bytes}: await answers before sending more`;
       throw new TailraceError('rate_limited', message);
     }
     if (this.bytes + bytes > this.#limits.inFlightBytesMax) throw full(`${this.bytes} bytes`);
@@ -177,19 +177,121 @@ export class Admission {
     sender.bytes += bytes;
   }
 
-  /** The log has written the body's reports, or does not get them. */
+  /** Called when the log has released the reports of the body, or is not to get them. */
   release(sender: Sender, bytes: number): void {
     this.bytes -= bytes;
     sender.bytes -= bytes;
-    this.#forgetIdle(sender);
+    this.#removeIdle(sender);
   }
 
-  #forgetIdle(sender: Sender): void {
+  #removeIdle(sender: Sender): void {
     if (sender.requests === 0 && sender.bytes === 0) this.#senders.delete(sender.key);
   }
 }
 
 function full(what: string): TailraceError {
-  const message = `the server has ${what} under way, its limit; nothing of this request was taken: try again later`;
+  const message = `the server has ${what} in progress, its limit; nothing of this request was accepted: retry later`;
   return new TailraceError('limit_reached', message, { retryable: true });
+}
+
+export interface DeviceNameLimits {
+  /** Most names of all tenants, and of one tenant. */
+  readonly devicesMax: number;
+  readonly devicesPerTenantMax: number;
+}
+
+const initialSlots = 1_024;
+/** Names that are found without the table, because V8 caches their hashes. At the limit the set is cleared. */
+const recentMax = 8_192;
+
+/**
+ * Bounds the distinct device names that this process accepts: a sender can invent names without end, and each costs
+ * memory in every fanout node, permanently.
+ *
+ * Stores a hash of 64 bits for each name, in a table with open addressing that is at most half full (Knuth, TAOCP
+ * volume 3, section 6.4, algorithm L): 16 to 32 bytes a name. Two names with the same hash count as one; among 500,000
+ * names that happens in one of 10^8 processes. The table is not shared between processes, and starts empty.
+ */
+export class DeviceNames {
+  size = 0;
+  /** Most names of one tenant. */
+  mostOfOneTenant = 0;
+  readonly #limits: DeviceNameLimits;
+  readonly #byTenant = new Map<string, number>();
+  readonly #seeds: readonly [number, number];
+  /** Two words per slot; a free slot has 0 in the second. */
+  #table = new Uint32Array(2 * initialSlots);
+  #high = 0;
+  #low = 0;
+  readonly #recent = new Set<string>();
+
+  /** `seeds`: two random integers of 32 bits, so that a sender cannot choose names that collide. */
+  constructor(limits: DeviceNameLimits, seeds: readonly [number, number]) {
+    this.#limits = limits;
+    this.#seeds = seeds;
+  }
+
+  /** Counts a device path. Throws `limit_reached` for a new one at a limit. Hot: called once for each report. */
+  admit(path: string): void {
+    if (this.#recent.has(path)) return;
+    this.#hash(path);
+    const slot = slotOf(this.#table, this.#high, this.#low);
+    if (this.#table[slot + 1] === 0) this.#add(path, slot);
+    if (this.#recent.size === recentMax) this.#recent.clear();
+    this.#recent.add(path);
+  }
+
+  #add(path: string, slot: number): void {
+    const { devicesMax, devicesPerTenantMax } = this.#limits;
+    const end = path.indexOf('.');
+    const tenant = end < 0 ? path : path.slice(0, end);
+    const count = this.#byTenant.get(tenant) ?? 0;
+    if (count >= devicesPerTenantMax) throw tooMany(path, `${devicesPerTenantMax} devices of tenant ${tenant}`);
+    if (this.size >= devicesMax) throw tooMany(path, `${devicesMax} devices`);
+    this.#table[slot] = this.#high;
+    this.#table[slot + 1] = this.#low;
+    this.size++;
+    this.#byTenant.set(tenant, count + 1);
+    this.mostOfOneTenant = Math.max(this.mostOfOneTenant, count + 1);
+    if (this.size * 4 > this.#table.length) this.#grow();
+  }
+
+  /** Sets `#high` and `#low`, which is never 0: two multiplicative hashes with a final mix (after MurmurHash3). */
+  #hash(path: string): void {
+    let [high, low] = this.#seeds;
+    for (let index = 0; index < path.length; index++) {
+      const code = path.charCodeAt(index);
+      high = Math.imul(high ^ code, 0x9e3779b1);
+      low = Math.imul(low ^ code, 0x5f356495);
+      low ^= low >>> 15;
+    }
+    high = Math.imul(high ^ (high >>> 16), 0x85ebca6b) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35);
+    low = Math.imul(low ^ (low >>> 16), 0x85ebca6b) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
+    this.#high = high >>> 0;
+    this.#low = low >>> 0 || 1;
+  }
+
+  #grow(): void {
+    const table = this.#table;
+    this.#table = new Uint32Array(table.length * 2);
+    for (let at = 0; at < table.length; at += 2) {
+      const [high, low] = [table[at]!, table[at + 1]!];
+      if (low === 0) continue;
+      const slot = slotOf(this.#table, high, low);
+      this.#table[slot] = high;
+      this.#table[slot + 1] = low;
+    }
+  }
+}
+
+/** Returns the slot of a hash, or the free slot where it belongs. */
+function slotOf(table: Uint32Array, high: number, low: number): number {
+  const mask = table.length - 1;
+  let slot = (low << 1) & mask;
+  while (table[slot + 1] !== 0 && (table[slot] !== high || table[slot + 1] !== low)) slot = (slot + 2) & mask;
+  return slot;
+}
+
+function tooMany(path: string, limit: string): TailraceError {
+  return new TailraceError('limit_reached', `device: expected at most ${limit}, got one more: ${shown(path)}`);
 }

@@ -13,14 +13,14 @@ const parsedOf = (value: unknown) =>
     devices: { admit() {} },
   });
 
-test('a request that is whole in the log is accepted', () => {
+test('a request with all reports in the log is accepted', () => {
   const answer = answers.accepted(parsedOf([reportOf('a.1'), reportOf('a.2')]));
   assert.equal(answer.status, 202);
   assert.equal(answer.outcome, 'accepted');
   assert.deepEqual(JSON.parse(answer.body), { accepted: 2, rejected: [] });
 });
 
-test('a request that is partly in the log says which reports are not', () => {
+test('the answer to a partly accepted request lists the reports that are not in the log', () => {
   const answer = answers.accepted(parsedOf([reportOf('a.1'), reportOf('b.2')]));
   assert.equal(answer.status, 202);
   assert.equal(answer.outcome, 'partly_accepted');
@@ -39,7 +39,7 @@ test('a request without an acceptable report is a 400 with an error and the list
   assert.equal(rejected.length, 2);
 });
 
-test('the error of a single bad report is its own', () => {
+test('the error of a single invalid report is the error of the request', () => {
   assert.match(JSON.parse(answers.refused(parsedOf(17)).body).error.message, /^the report is 17/);
 });
 
@@ -49,7 +49,7 @@ test('a request whose reports are all for devices not covered is a 403', () => {
   assert.equal(JSON.parse(answer.body).error.code, 'forbidden');
 });
 
-test('every error has its status; those that pass ask for a retry', () => {
+test('every error has its status; temporary ones ask for a retry', () => {
   const kinds = [
     ['invalid_report', 400, false],
     ['unauthorized', 401, false],
@@ -64,12 +64,12 @@ test('every error has its status; those that pass ask for a retry', () => {
     ['internal', 500, false],
     ['conflict', 500, false],
   ] as const;
-  for (const [code, status, again] of kinds) {
+  for (const [code, status, isRetryable] of kinds) {
     const answer = answers.failed(new TailraceError(code, 'why'));
     assert.equal(answer.status, status, code);
     assert.deepEqual(JSON.parse(answer.body), { error: { code, message: 'why' } });
     const retryAfter = answer.headers.find(([name]) => name === 'Retry-After');
-    assert.equal(retryAfter?.[1], again ? '2' : undefined, code);
+    assert.equal(retryAfter?.[1], isRetryable ? '2' : undefined, code);
   }
 });
 

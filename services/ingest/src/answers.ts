@@ -4,13 +4,13 @@ import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import { ingestResultJson } from '@tailrace/protocol/ingest-result';
 import type { ParsedBody } from './reports.ts';
 
-/** How a request ended, for metrics. */
+/** The outcome of a request, for metrics. */
 export const outcomes = [
   /** Every report is in the log. */
   'accepted',
-  /** Some are, the others were rejected one by one. */
+  /** Some reports are in the log, the others were rejected. */
   'partly_accepted',
-  /** Nothing in it was acceptable. */
+  /** Every report was rejected, or the body is invalid. */
   'refused',
   'unauthorized',
   'forbidden',
@@ -21,16 +21,16 @@ export const outcomes = [
   'timeout',
   /** The head of a request did not arrive in time. */
   'head_timeout',
-  /** The bytes received are no HTTP/1.1 request. */
+  /** The bytes received are not an HTTP/1.1 request. */
   'malformed',
   /** The head of the request is too large. */
   'head_too_large',
-  /** One sender or address has too much under way. */
+  /** One sender or address is at its limit. */
   'rate_limited',
-  /** This process has too much under way. */
+  /** This process is at a limit. */
   'overloaded',
   'draining',
-  /** The log has not confirmed it. */
+  /** The log has not confirmed the reports. */
   'unavailable',
   /** The client closed the connection before its answer. */
   'client_gone',
@@ -39,7 +39,7 @@ export const outcomes = [
   'preflight',
   /** A health check of a load balancer. */
   'health_check',
-  /** An error of this program. */
+  /** An internal error. */
   'internal',
 ] as const;
 export type Outcome = (typeof outcomes)[number];
@@ -56,7 +56,7 @@ const jsonHeaders: Headers = [contentType];
 const healthHeaders: Headers = [contentType, ['Cache-Control', 'no-store']];
 const unauthorizedHeaders: Headers = [contentType, ['WWW-Authenticate', 'Bearer']];
 
-/** What a code means for a whole request. The other codes are errors of this program. */
+/** Status and outcome of a request that failed with a code. The other codes are internal errors. */
 const answerKinds: Partial<Record<ErrorCode, readonly [status: number, outcome: Outcome]>> = {
   invalid_report: [400, 'refused'],
   unauthorized: [401, 'unauthorized'],
@@ -71,7 +71,7 @@ const answerKinds: Partial<Record<ErrorCode, readonly [status: number, outcome: 
   closed: [503, 'draining'],
 };
 
-/** Every answer of ingest, as pure functions of what happened. */
+/** Creates every answer of ingest. Pure functions. */
 export class Answers {
   readonly #retryHeaders: Headers;
 
@@ -80,7 +80,7 @@ export class Answers {
     this.#retryHeaders = [contentType, ['Retry-After', String(Math.ceil(retryAfterMs / 1_000))]];
   }
 
-  /** 202: the records are in the log. */
+  /** Returns 202: the records are in the log. */
   accepted({ records, rejected }: ParsedBody): Answer {
     return {
       status: 202,
@@ -90,7 +90,10 @@ export class Answers {
     };
   }
 
-  /** 400, or 403 if the token covers none of the devices: every report was rejected. The list of 202, and an error. */
+  /**
+   * Returns 400, or 403 if the token covers none of the devices: every report was rejected. Has the list of 202 and an
+   * error.
+   */
   refused({ rejected, forbidden }: ParsedBody): Answer {
     const allForbidden = forbidden === rejected.length;
     const first = rejected[0]!;
@@ -108,7 +111,7 @@ export class Answers {
     };
   }
 
-  /** The whole request failed. */
+  /** Returns the answer to a request that failed as a whole. */
   failed(error: TailraceError): Answer {
     const [status, outcome] = answerKinds[error.code] ?? [500, 'internal'];
     const retry = status === 503 || status === 429;
@@ -116,24 +119,24 @@ export class Answers {
     return { status, outcome, headers, body: errorBody(error.code, error.message) };
   }
 
-  /** For load balancers, which read the status only. */
+  /** Returns 200 or 503, for load balancers, which read the status alone. */
   health(isServing: boolean): Answer {
     return isServing
       ? { status: 200, outcome: 'health_check', headers: healthHeaders, body: '{"status":"ok"}' }
       : { status: 503, outcome: 'health_check', headers: healthHeaders, body: '{"status":"draining"}' };
   }
 
-  /** To a preflight of a browser (CORS). */
+  /** Returns the answer to a preflight of a browser (CORS). */
   preflight(headers: Headers): Answer {
     return { status: 200, outcome: 'preflight', headers, body: '' };
   }
 
-  /** The framing of the body is invalid (RFC 9112, sections 6 and 7). */
+  /** Returns 400: the framing of the body is invalid (RFC 9112, sections 6 and 7). */
   malformed({ code, message }: TailraceError): Answer {
     return { status: 400, outcome: 'malformed', headers: jsonHeaders, body: errorBody(code, message) };
   }
 
-  /** 404 or 405. `text`: the method and path, shortened. */
+  /** Returns 404 or 405. `text`: the method and path, shortened. */
   notFound(status: 404 | 405, text: string): Answer {
     const headers: Headers = status === 405 ? [contentType, ['Allow', 'POST, OPTIONS']] : jsonHeaders;
     const message = `expected POST /v1/ingest, got ${text}`;

@@ -14,7 +14,7 @@ import { type MemoryAnswer, MemoryTransport } from './memory-transport.ts';
 const tokenSecret = 'a secret of the tests, long enough for HS256';
 const report = { device: 'plant1.a', time: 1_634_567_890_123, readings: [{ tag: 't', value: 1 }] };
 
-/** The product on a transport, a log and a clock in memory. */
+/** Ingest on a transport, a log and a clock in memory. */
 async function started(t: TestContext, leaveMs = 0) {
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const config = z.object(ingestSettings).parse({ tokenSecret, allowedOrigins: ['https://app.example'] });
@@ -45,12 +45,12 @@ test('a report is in the log when it is answered', async (t) => {
   const { post, eventLog, metrics } = await started(t);
   const answer = await post(report);
   assert.deepEqual([answer?.status, answer?.body], [202, '{"accepted":1,"rejected":[]}']);
-  const ends = [...(await eventLog.bounds('tailrace.telemetry')).values()];
-  assert.equal(ends.filter(({ next }) => next === 1).length, 1);
+  const bounds = [...(await eventLog.bounds('tailrace.telemetry')).values()];
+  assert.equal(bounds.filter(({ next }) => next === 1).length, 1);
   assert.match(await metrics.text(), /tailrace_ingest_requests_total\{[^}]*outcome="accepted"[^}]*\} 1/);
 });
 
-test('a request without a token, and one to another place, is refused with what was expected', async (t) => {
+test('a request without a token, and one to another path, is refused with what was expected', async (t) => {
   const { post, transport } = await started(t);
   const unauthorized = await post(report, { authorization: '' });
   assert.equal(unauthorized?.status, 401);
@@ -61,7 +61,7 @@ test('a request without a token, and one to another place, is refused with what 
   assert.equal(statusOf(await transport.request({ method: 'PUT', target: '/v1/ingest' })), 405);
 });
 
-test('a preflight is answered with what pages may send, to allowed origins alone', async (t) => {
+test('the answer to a preflight has the allowed methods, for allowed origins alone', async (t) => {
   const { transport } = await started(t);
   const preflight = (origin: string) =>
     transport.request({ method: 'OPTIONS', target: '/v1/ingest', headers: { origin } });
@@ -70,9 +70,9 @@ test('a preflight is answered with what pages may send, to allowed origins alone
   assert.deepEqual(await names('https://other.example'), []);
 });
 
-test('a body that stops coming is refused at its deadline, and releases its place', async (t) => {
+test('a stalled body is refused at its deadline, and releases its capacity', async (t) => {
   const { clock, transport, token, metrics, post } = await started(t);
-  // From now on the token is known, and the next request is read at once.
+  // The verifier caches the token: the body of the next request is read at once.
   await post(report);
   const client = transport.send({ target: '/v1/ingest', headers: { authorization: `Bearer ${token}` } });
   client.write(Buffer.from('{'));

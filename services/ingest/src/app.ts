@@ -11,11 +11,10 @@ import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
-import { Admission } from './admission.ts';
+import { Admission, DeviceNames } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appender } from './append.ts';
 import type { IngestSettings } from './config.ts';
-import { DeviceNames } from './device-names.ts';
 import { Endpoint } from './endpoint.ts';
 import { createIngestMetrics, registerLimits } from './metrics.ts';
 import { Observer } from './observer.ts';
@@ -28,12 +27,15 @@ export interface IngestOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
-  /** Where senders connect. Nothing else listens on it. */
+  /** Where senders connect. Used by ingest alone. */
   readonly transport: Transport;
   readonly config: IngestSettings;
   /** How long requests are still accepted after `drain` is called. Default: 0. */
   readonly leaveMs?: number;
-  /** The log was re-created: this process has to stop, and may be started again. Called once. Default: it is not watched. */
+  /**
+   * Called once, when the log was re-created: the process must stop, and may be restarted. Default: the log is not
+   * watched.
+   */
   readonly onLogReplaced?: (error: TailraceError) => void;
 }
 
@@ -42,7 +44,8 @@ export interface IngestOptions {
  * - `running`: reports are accepted.
  * - `leaving`: not ready, so that balancers choose another server; requests are still accepted, and every answer closes
  *   its connection.
- * - `draining`: no new connection, the idle ones are closed; requests on the others get 503; those under way end.
+ * - `draining`: no new connections; idle connections are closed, new requests on the others get 503, and requests in
+ *   progress are answered.
  * - `stopped`: everything is closed.
  */
 type State = 'new' | 'running' | 'leaving' | 'draining' | 'stopped';
@@ -50,16 +53,16 @@ type State = 'new' | 'running' | 'leaving' | 'draining' | 'stopped';
 export interface Ingest {
   /** Ensures the topic, then listens. Rejects as `EventLog.ensureTopic` and `Transport.listen` do. */
   start(): Promise<void>;
-  /** Accepts no request after `leaveMs`; resolves when all are answered. */
+  /** Accepts no requests after `leaveMs`. Resolves when all are answered. */
   drain(): Promise<void>;
-  /** Terminates what is left. Idempotent. */
+  /** Closes what is still open. Idempotent. */
   stop(): Promise<void>;
   /**
-   * Returns why it accepts no reports; undefined if it does. The state of the log does not count: a node that answers
-   * 503 with Retry-After serves its senders better than one that they cannot reach.
+   * Returns the reason why no reports are accepted; undefined if they are. The state of the log does not count: a node
+   * that answers 503 with Retry-After serves its senders better than one that they cannot reach.
    */
   notReady(): string | undefined;
-  /** Where it listens; 0 before `start`. */
+  /** The port that it listens on; 0 before `start`. */
   readonly port: number;
 }
 
@@ -69,7 +72,7 @@ const corsRequests = {
   headers: 'Authorization, Content-Type, Content-Encoding, Traceparent',
 } as const;
 
-/** Receives reports and appends them to the event log. Knows no environment and no process. */
+/** Creates the service that appends the reports of senders to the event log. Depends on no environment and process. */
 export function createIngest(options: IngestOptions): Ingest {
   const { eventLog, clock, logger, metrics, tracing, transport, config, leaveMs = 0, onLogReplaced } = options;
   const topic = `${config.topicPrefix}.telemetry`;
@@ -85,7 +88,7 @@ export function createIngest(options: IngestOptions): Ingest {
     onRevocations: (entries) => void revocations.merge(entries),
   });
   const endpoint = new Endpoint({
-    verifier: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger: logger, revocations }),
+    verifier: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
     admission,
     devices,
     appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logger }),
@@ -112,7 +115,7 @@ export function createIngest(options: IngestOptions): Ingest {
       const { epoch } = await eventLog.ensureTopic(spec);
       // Before the first request: a revoked token is refused from the start.
       await control.start();
-      // Stopped meanwhile: nothing is open.
+      // Stopped in the meantime: nothing is open.
       if (state !== 'new') return;
       port = await transport.listen(endpoint);
       if (state !== 'new') {
@@ -120,11 +123,11 @@ export function createIngest(options: IngestOptions): Ingest {
         return;
       }
       state = 'running';
-      // Not for positions, which ingest does not keep: a Kafka without its data assigns producer IDs from the start, and
-      // another process may get the one by which it recognizes the duplicates of this process.
+      // A Kafka without its data assigns producer IDs from the start again, so that another process may get the ID by
+      // which Kafka detects the duplicates of this process.
       if (onLogReplaced)
-        epochWatch = new EpochWatch({ eventLog, clock, logger: logger, spec, epoch, onReplaced: onLogReplaced });
-      logger.info({ host: config.host, port, topic, partitions }, 'reports are taken at POST /v1/ingest');
+        epochWatch = new EpochWatch({ eventLog, clock, logger, spec, epoch, onReplaced: onLogReplaced });
+      logger.info({ host: config.host, port, topic, partitions }, 'accepting reports at POST /v1/ingest');
     },
     async drain() {
       if (state !== 'running') return;

@@ -12,42 +12,42 @@ export interface AppenderOptions {
   readonly logger: Logger;
 }
 
-/** Least time between two warnings while the log fails: one line for each request would hide everything else. */
+/** Least time between two errors logged while the log fails: one for each request would hide everything else. */
 const warningIntervalMs = 60_000;
 
 /**
- * Most records and bytes of one append. A request with more has several, so that the reports of other senders wait for
- * one of them and not for all: 500 take the log some 5 ms.
+ * Most records and bytes of one append. A larger request has several, so that the reports of other senders wait for one
+ * of them and not for all: 500 take the log some 5 ms.
  */
-const partRecordsMax = 500;
-const partBytesMax = 524_288;
+const chunkRecordsMax = 500;
+const chunkBytesMax = 524_288;
 /**
- * The next part follows when the log has confirmed one, or after this time: a log that confirms late, because of its
- * replicas, has written the part before by then.
+ * The next chunk follows when the log has confirmed one, or after this time: a log that confirms late, because of its
+ * replicas, has written the previous chunk by then.
  */
-const partIntervalMs = 10;
-/** Most parts of one request that the log has not confirmed. */
-const partsUnconfirmedMax = 8;
+const chunkIntervalMs = 10;
+/** Most unconfirmed chunks of one request. */
+const chunksUnconfirmedMax = 8;
 
-/** The records of a request that are appended in one or several parts. */
+/** The records of a request, which are appended in one or several chunks. */
 interface PendingAppend {
   readonly records: readonly NewRecord[];
-  /** Its sender has been refused at the deadline: no further part is appended. */
+  /** Whether the sender was refused at the deadline: no further chunk is appended. */
   isLate(): boolean;
-  /** Called once: the log has confirmed everything. */
+  /** Called once, when the log has confirmed all records. */
   done(): void;
-  /** Called once instead: the log has at most some of it. */
+  /** Called once instead: some records may be in the log. */
   failed(thrown: unknown): void;
 }
 
-/** Appends the reports of requests to the event log: one append a request, or one for each part of a large request. */
+/** Appends the reports of requests to the event log: one append for a request, or for each chunk of a large one. */
 export class Appender {
   readonly #options: AppenderOptions;
   /** Set while every append fails. Monotonic ms. */
   #failing: { readonly sinceMs: number; warnedMs: number; count: number } | undefined;
   /**
-   * By sender, while a large request of it is appended: that one and those behind it. The requests of a sender are
-   * appended in the order in which they came, so that reports of a device keep theirs.
+   * By sender, while a large request of it is appended: that request and the following ones. The requests of a sender
+   * are appended in the order in which they were received, so that the reports of a device keep their order.
    */
   readonly #queues = new Map<object, PendingAppend[]>();
 
@@ -56,10 +56,10 @@ export class Appender {
   }
 
   /**
-   * Resolves when all records are durable. Rejects with what the sender receives: `unavailable` (also at the deadline),
-   * `storage_full`, or `too_large` for a record that the log refuses; the cause, such as the address of a broker, goes
-   * to the logger alone. `onSettled` is called when the log has released the records, possibly long after the deadline.
-   * `sender`: one object for all requests of a sender that overlap.
+   * Resolves when all records are durable. Rejects with the error for the sender: `unavailable` (also at the deadline),
+   * `storage_full`, or `too_large` for a record that the log refuses. The cause, such as the address of a broker, is
+   * logged and not sent. `onSettled` is called when the log has released the records, possibly long after the deadline.
+   * `sender`: the same object for all concurrent requests of a sender.
    */
   append(
     sender: object,
@@ -82,7 +82,7 @@ export class Appender {
     };
     const done = () => {
       settle();
-      if (this.#failing !== undefined) this.#recover();
+      if (this.#failing !== undefined) this.#logRecovery();
       resolve();
     };
     const failed = (thrown: unknown) => {
@@ -91,7 +91,7 @@ export class Appender {
     };
     const traced = tracedRecords(records, observation.traceparent);
     const queue = this.#queues.get(sender);
-    if (queue === undefined && partEnd(traced, 0) === traced.length) eventLog.append(topic, traced).then(done, failed);
+    if (queue === undefined && chunkEnd(traced, 0) === traced.length) eventLog.append(topic, traced).then(done, failed);
     else this.#enqueue(sender, queue, { records: traced, isLate: () => isLate, done, failed });
     return promise;
   }
@@ -108,17 +108,17 @@ export class Appender {
   /** Never rejects. */
   async #run(sender: object, queue: PendingAppend[]): Promise<void> {
     for (let append = queue[0]; append !== undefined; append = queue[0]) {
-      await this.#appendParts(append);
+      await this.#appendChunks(append);
       queue.shift();
     }
     this.#queues.delete(sender);
   }
 
   /**
-   * Resolves when the last part is passed to the log, or will not be; `done` or `failed` follows when the log has
-   * settled all parts. Never rejects.
+   * Resolves when no further chunk is to be appended. `done` or `failed` is called when the log has settled all chunks.
+   * Never rejects.
    */
-  async #appendParts({ records, isLate, done, failed }: PendingAppend): Promise<void> {
+  async #appendChunks({ records, isLate, done, failed }: PendingAppend): Promise<void> {
     const { eventLog, topic, deadlineMs, clock } = this.#options;
     const failures: unknown[] = [];
     let unconfirmed = 0;
@@ -140,7 +140,7 @@ export class Appender {
         failures.push(new TailraceError('timeout', message));
         break;
       }
-      const until = partEnd(records, from);
+      const until = chunkEnd(records, from);
       const isWhole = from === 0 && until === records.length;
       unconfirmed++;
       eventLog.append(topic, isWhole ? records : records.slice(from, until)).then(settled, (thrown: unknown) => {
@@ -151,7 +151,7 @@ export class Appender {
       if (from === records.length) break;
       const next = Promise.withResolvers<void>();
       wake = next.resolve;
-      const timer = unconfirmed < partsUnconfirmedMax ? clock.after(partIntervalMs, next.resolve) : undefined;
+      const timer = unconfirmed < chunksUnconfirmedMax ? clock.after(chunkIntervalMs, next.resolve) : undefined;
       await next.promise;
       timer?.cancel();
     }
@@ -163,16 +163,16 @@ export class Appender {
   /** Returns the error that the sender receives. */
   #refusal(error: TailraceError): TailraceError {
     if (error.code === 'too_large') return error;
-    this.#warn(error);
-    const why = error.code === 'storage_full' ? 'has no room' : 'cannot be reached';
+    this.#logFailure(error);
+    const why = error.code === 'storage_full' ? 'is full' : 'cannot be reached';
     return new TailraceError(
       error.code === 'storage_full' ? 'storage_full' : 'unavailable',
-      `the log ${why}; some of the reports may be in it, none is certain: send them again, which is safe with the same ids`,
+      `the log ${why}: the reports may or may not be in it; send them again, which is safe with the same ids`,
       { cause: error },
     );
   }
 
-  #warn(error: TailraceError): void {
+  #logFailure(error: TailraceError): void {
     const { clock, logger } = this.#options;
     const nowMs = clock.monotonic();
     this.#failing ??= { sinceMs: nowMs, warnedMs: Number.NEGATIVE_INFINITY, count: 0 };
@@ -181,26 +181,26 @@ export class Appender {
     this.#failing.warnedMs = nowMs;
     logger.error(
       { error, failedAppends: this.#failing.count },
-      'the log takes no reports; senders are asked to try again',
+      'the log accepts no reports; senders get 503',
     );
   }
 
-  #recover(): void {
+  #logRecovery(): void {
     const { clock, logger } = this.#options;
     const { sinceMs, count } = this.#failing!;
     this.#failing = undefined;
-    const awayMs = Math.round(clock.monotonic() - sinceMs);
-    logger.info({ failedAppends: count, awayMs }, 'the log takes reports again');
+    const outageMs = Math.round(clock.monotonic() - sinceMs);
+    logger.info({ failedAppends: count, outageMs }, 'the log accepts reports again');
   }
 }
 
-/** Returns the index after the part that starts at `from`. */
-function partEnd(records: readonly NewRecord[], from: number): number {
-  const most = Math.min(records.length, from + partRecordsMax);
+/** Returns the index after the chunk that starts at `from`. */
+function chunkEnd(records: readonly NewRecord[], from: number): number {
+  const most = Math.min(records.length, from + chunkRecordsMax);
   let bytes = 0;
   for (let index = from; index < most; index++) {
     bytes += records[index]!.value.length;
-    if (bytes > partBytesMax && index > from) return index;
+    if (bytes > chunkBytesMax && index > from) return index;
   }
   return most;
 }

@@ -20,12 +20,12 @@ test('only the secret has no default', () => {
   );
 });
 
-test('lists come from the environment separated by commas', () => {
+test('lists in the environment are separated by commas', () => {
   const config = load({ TAILRACE_KAFKA_BROKERS: 'a:9092, b:9092', TAILRACE_ALLOWED_ORIGINS: 'https://plant.example' });
   assert.deepEqual(config.kafkaBrokers, ['a:9092', 'b:9092']);
   assert.deepEqual(config.allowedOrigins, ['https://plant.example']);
 });
 
-test('an origin with a path, which no browser sends, is a fault', () => {
+test('an origin with a path, which no browser sends, is invalid', () => {
   assert.throws(() => load({ TAILRACE_ALLOWED_ORIGINS: 'https://plant.example/' }), /allowedOrigins/);
 });

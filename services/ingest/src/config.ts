@@ -11,22 +11,22 @@ import { z } from 'zod';
 
 export const serviceName = 'ingest';
 
-/** What ingest itself reads, wherever it runs: as a process of its own, or in standalone. */
+/** Settings that ingest reads in a process of its own and in standalone. */
 export const ingestSettings = {
-  host: z.string().min(1).default('0.0.0.0').describe('Address on which devices are listened to.'),
+  host: z.string().min(1).default('0.0.0.0').describe('Address to listen on for devices.'),
   port: z.int().min(0).max(65_535).default(8082).describe('Port for devices; 0 takes a free one.'),
   topicPrefix: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,100}$/, 'letters, digits, . _ and - only, at most 100')
     .default('tailrace')
-    .describe('What the names of the topics begin with. Fanout has the same.'),
+    .describe('Prefix of the names of the topics. The same in fanout.'),
   telemetryPartitions: z
     .int()
     .min(1)
     .max(1_024)
     .default(12)
     .describe(
-      'Partitions of the telemetry topic: a fanout node owns whole ones. Another number than the topic has stops the start.',
+      'Partitions of the telemetry topic; each is owned by one fanout node. The start fails if the topic has another number.',
     ),
   retentionMs: z
     .int()
@@ -37,7 +37,7 @@ export const ingestSettings = {
     .int()
     .min(1_048_576)
     .default(1_073_741_824)
-    .describe('Size of one partition; beyond it the oldest reports go, so that the disk does not fill up.'),
+    .describe('Size of one partition; the oldest reports beyond it are deleted, so that the disk does not fill up.'),
   ...tokenSettings,
   ...proxySettings,
   ...revocationSettings,
@@ -71,14 +71,14 @@ export const ingestSettings = {
     .max(100_000)
     .default(512)
     .describe(
-      'Requests at once that wait for the keys of their tokens, which are fetched from tokenJwksUrl; beyond it 503. Nothing else of them is read meanwhile.',
+      'Requests at once that wait for the keys of their tokens, which are fetched from tokenJwksUrl; beyond it 503. Their bodies are not read meanwhile.',
     ),
   addressUnverifiedRequestsMax: z
     .int()
     .min(1)
     .max(100_000)
     .default(128)
-    .describe('The same of one address (of IPv6 a /64); beyond it 429.'),
+    .describe('The same for one address (of IPv6 a /64); beyond it 429.'),
   bodyBytesMax: z
     .int()
     .min(1_024)
@@ -92,7 +92,7 @@ export const ingestSettings = {
     .default(10_000)
     .meta({ unit: 'reports' })
     .describe(
-      'Beyond it 413. A large request is worked on in parts of 500 reports, so that other senders do not wait for all of it.',
+      'Beyond it 413. A large request is processed in chunks of 500 reports, so that other senders do not wait for all of it.',
     ),
   bodyDeadlineMs: z
     .int()
@@ -107,20 +107,20 @@ export const ingestSettings = {
     .min(1_048_576)
     .default(67_108_864)
     .describe(
-      'Bodies that are still coming, all together; beyond it 503. One sender (iss, tenant and sub) has half of it; beyond that 429.',
+      'Incomplete bodies of all requests; beyond it 503. One sender (iss, tenant and sub) may use half of it; beyond that 429.',
     ),
   inFlightRequestsMax: z
     .int()
     .min(1)
     .max(100_000)
     .default(2_048)
-    .describe('Requests under way at once; beyond it 503. A second of a busy node.'),
+    .describe('Requests in progress at once; beyond it 503. A second of a busy node.'),
   inFlightBytesMax: z
     .int()
     .min(1_048_576)
     .default(67_108_864)
     .describe(
-      'Bodies whose reports wait for the log, all together; beyond it 503. One sender (iss, tenant and sub) has half of it; beyond that 429. Costs up to three times as much memory.',
+      'Bodies whose reports wait for the log, of all requests; beyond it 503. One sender (iss, tenant and sub) may use half of it; beyond that 429. Needs up to three times as much memory.',
     ),
   requestsPerTokenMax: z
     .int()
@@ -129,7 +129,7 @@ export const ingestSettings = {
     .default(512)
     .meta({ unit: 'requests' })
     .describe(
-      'Requests of one sender (iss, tenant and sub of its tokens) under way at once; beyond it 429, so that no sender takes all the room of the others.',
+      'Requests of one sender (iss, tenant and sub of its tokens) in progress at once; beyond it 429, so that no sender takes the capacity of the others.',
     ),
   appendDeadlineMs: z
     .int()
@@ -154,7 +154,7 @@ export const ingestSettings = {
     .default(500_000)
     .meta({ unit: 'devices' })
     .describe(
-      'Distinct device names accepted since the start, 16 to 32 bytes each; beyond it reports of a new name are refused with limit_reached. As many as a fanout node knows.',
+      'Distinct device names accepted since the start, 16 to 32 bytes each; beyond it reports of a new device are refused with limit_reached. The default is the limit of a fanout node.',
     ),
   devicesPerTenantMax: z
     .int()
@@ -162,21 +162,21 @@ export const ingestSettings = {
     .max(50_000_000)
     .default(200_000)
     .meta({ unit: 'devices' })
-    .describe('The same of one tenant, the first segment of a path.'),
+    .describe('The same for one tenant, the first segment of a path.'),
   retryAfterMs: z
     .int()
     .min(1_000)
     .max(600_000)
     .default(2_000)
     .describe(
-      'What 429 and 503 ask a sender to wait (Retry-After, in whole seconds): about what a broker takes to fail over.',
+      'Retry-After of 429 and 503, rounded up to whole seconds: about the time in which a broker fails over.',
     ),
   allowedOrigins: z
     .array(z.string().regex(/^(\*|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path, or *'))
     .max(64)
     .default([])
     .describe(
-      'Web pages that may send from a browser (CORS), as https://host:port; * for all. None: programs and devices only.',
+      'Origins of web pages that may send reports (CORS), as https://host:port; * for all. Empty: no web pages.',
     ),
 };
 
@@ -188,32 +188,32 @@ export const configSchema = z
     eventLog: z
       .enum(['kafka', 'embedded'])
       .default('kafka')
-      .describe("Where reports go: Kafka, or a log on this machine's disk for one process that reads it itself."),
+      .describe("Event log: Kafka, or a log on this machine's disk for a single process."),
     ...kafkaSettings,
-    dataPath: z.string().min(1).default('data/log').describe('Folder of the embedded log; means nothing with Kafka.'),
+    dataPath: z.string().min(1).default('data/log').describe('Folder of the embedded log; not used with Kafka.'),
     drainMs: z
       .int()
       .min(0)
       .max(600_000)
       .default(10_000)
-      .describe('How long running requests may take to end when the service stops. Above appendDeadlineMs.'),
+      .describe('How long requests in progress may take when the service stops. Above appendDeadlineMs.'),
     leaveMs: z
       .int()
       .min(0)
       .max(600_000)
       .default(0)
       .describe(
-        'Of drainMs, how long requests are still taken after a stop was asked for, until balancers have heard that it is not ready. Kubernetes takes one to three seconds, and who connects to a pod that has gone gets no answer at all.',
+        'Part of drainMs in which requests are still accepted after a stop was requested, until balancers know that the service is not ready. Kubernetes needs one to three seconds; a client that connects to a stopped pod gets no answer.',
       ),
   })
   .refine(...keySourceRule)
   .refine(({ leaveMs, drainMs }) => leaveMs <= drainMs, {
     path: ['leaveMs'],
-    error: 'is part of drainMs: at most that',
+    error: 'expected at most drainMs, of which it is a part',
   })
   .superRefine(kafkaRules);
 
 export type IngestConfig = z.output<typeof configSchema>;
 
-/** What `createIngest` reads of them. */
+/** The settings that `createIngest` reads. */
 export type IngestSettings = z.output<z.ZodObject<typeof ingestSettings>>;

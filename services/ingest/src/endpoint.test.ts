@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
-import { encodingFrom, formatFrom } from './endpoint.ts';
+import { BodyScheduler, encodingFrom, formatFrom } from './endpoint.ts';
 
 const fails = (code: string, message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof TailraceError);
@@ -10,7 +10,7 @@ const fails = (code: string, message: RegExp) => (error: unknown) => {
   return true;
 };
 
-test('each known content type means its format, in any case and with a charset', () => {
+test('each known content type selects its format, in any case and with a charset', () => {
   assert.equal(formatFrom('application/json'), 'json');
   assert.equal(formatFrom('Application/JSON; charset=UTF-8'), 'json');
   assert.equal(formatFrom('application/json;charset="utf-8"'), 'json');
@@ -20,11 +20,11 @@ test('each known content type means its format, in any case and with a charset',
   assert.equal(formatFrom('application/protobuf'), 'protobuf');
 });
 
-test('no content type at all means JSON', () => {
+test('a missing content type selects JSON', () => {
   assert.equal(formatFrom(''), 'json');
 });
 
-test('an unknown content type is refused with the known ones', () => {
+test('the error of an unknown content type names the known ones', () => {
   for (const type of [
     'text/plain',
     'application/x-www-form-urlencoded',
@@ -47,8 +47,76 @@ test('JSON in another charset than UTF-8 is refused', () => {
   );
 });
 
-test('gzip is accepted, any other encoding is refused by name', () => {
+test('gzip is accepted, and the error of any other encoding names it', () => {
   assert.equal(encodingFrom(''), 'identity');
   assert.equal(encodingFrom('GZIP'), 'gzip');
   assert.throws(() => encodingFrom('br'), fails('invalid_message', /expected gzip or none, got "br"/));
+});
+
+function setUp() {
+  const due: (() => void)[] = [];
+  const bodies = new BodyScheduler((call) => void due.push(call));
+  const steps: string[] = [];
+  const add = (sender: object, name: string, count: number, onDone = () => {}) => {
+    let left = count;
+    bodies.add(sender, () => {
+      steps.push(name);
+      if (--left === 0) onDone();
+      return left === 0;
+    });
+  };
+  /** Runs one turn of the event loop. Returns the steps that were done in it. */
+  const turn = () => {
+    steps.length = 0;
+    for (const call of due.splice(0)) call();
+    return [...steps];
+  };
+  return { bodies, add, turn, due };
+}
+
+test('each turn of the event loop runs one step, and senders alternate', () => {
+  const { add, turn, due } = setUp();
+  add({}, 'a', 3);
+  add({}, 'b', 2);
+  add({}, 'c', 1);
+  assert.deepEqual(due.length, 1);
+  const done = Array.from({ length: 6 }, () => turn());
+  assert.deepEqual(done, [['a'], ['b'], ['c'], ['a'], ['b'], ['a']]);
+  assert.equal(due.length, 0, 'without work there is no further turn');
+});
+
+test('bodies of one sender keep their order, and get no more steps than those of another', () => {
+  const { bodies, add, turn } = setUp();
+  const [one, other] = [{}, {}];
+  add(one, 'first', 2);
+  add(one, 'second', 1);
+  add(other, 'other', 2);
+  const done = Array.from({ length: 5 }, () => turn()).flat();
+  assert.deepEqual(done, ['first', 'other', 'first', 'other', 'second']);
+  assert.equal(bodies.has(one) || bodies.has(other), false);
+});
+
+test('a body that is received while the last step of the one before runs waits for it', () => {
+  const { bodies, add, turn } = setUp();
+  const sender = {};
+  add(sender, 'first', 1, () => {
+    assert.ok(bodies.has(sender));
+    add(sender, 'second', 1);
+  });
+  assert.deepEqual([turn(), turn(), turn()], [['first'], ['second'], []]);
+  assert.equal(bodies.has(sender), false);
+});
+
+test('four bodies are started at once, however many senders there are, and the others follow in their order', () => {
+  const { add, turn } = setUp();
+  for (let sender = 0; sender < 9; sender++) add({}, String(sender), 3);
+  const done = Array.from({ length: 27 }, () => turn()[0]!);
+  const left = new Map<string, number>();
+  for (const name of done) {
+    left.set(name, (left.get(name) ?? 3) - 1);
+    const started = [...left.values()].filter((steps) => steps > 0).length;
+    assert.ok(started <= 4, `${started} at once`);
+  }
+  assert.deepEqual(done.slice(0, 12).toSorted(), ['0', '0', '0', '1', '1', '1', '2', '2', '2', '3', '3', '3']);
+  assert.deepEqual([...left.keys()], ['0', '1', '2', '3', '4', '5', '6', '7', '8']);
 });

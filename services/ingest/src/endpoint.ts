@@ -5,12 +5,10 @@ import type { RefusedStatus } from '@tailrace/platform/http-refusal';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Claims, TokenVerifier } from '@tailrace/platform/token';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import type { Admission, Sender, TokenGrant } from './admission.ts';
+import type { Admission, DeviceNames, Sender, TokenGrant } from './admission.ts';
 import type { Answer, Answers } from './answers.ts';
 import type { Appender } from './append.ts';
-import { BodyTurns } from './body-turns.ts';
 import type { IngestSettings } from './config.ts';
-import type { DeviceNames } from './device-names.ts';
 import type { Observer, RequestObservation } from './observer.ts';
 import { BodyParser, type Encoding, type Format, type ParsedBody, stepBytesMax, unpackBody } from './reports.ts';
 import type { HttpExchange, TransportHandlers } from './transport.ts';
@@ -28,17 +26,17 @@ export interface EndpointOptions {
   readonly limits: Pick<IngestSettings, 'bodyBytesMax' | 'reportsPerRequestMax' | 'clockAheadMs'>;
 }
 
-/** One request, from its head to its answer. What it holds is released by `#answer`, the one way out. */
+/** One request, from its head to its answer. `#answer`, which completes every request, releases what it holds. */
 interface Request {
   readonly http: HttpExchange;
   readonly cors: CorsHeaders;
   readonly observation: RequestObservation;
-  /** Undefined until the token is verified. */
+  /** Undefined before the token is verified. */
   sender: Sender | undefined;
   heldBytes: number;
 }
 
-/** What of a head is needed once the body is received. */
+/** The fields of a head that are used after the body is received. */
 interface Head {
   readonly token: string;
   readonly format: Format;
@@ -53,13 +51,13 @@ const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
 const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * `POST /v1/ingest`, and the answers to everything else. The path of a request: `#post` checks its head, `#readBody`
- * counts it against the limits and receives its body, `#parse` makes records of it in steps, `#append` writes them to
- * the log, `#answer` ends it.
+ * Serves `POST /v1/ingest`, and answers every other request. The path of a request: `#post` checks its head,
+ * `#readBody` counts it against the limits and receives its body, `#parse` parses it into records in steps, `#append`
+ * writes them to the log, `#answer` sends the answer.
  */
 export class Endpoint implements TransportHandlers {
   readonly #options: EndpointOptions;
-  readonly #turns = new BodyTurns();
+  readonly #bodies = new BodyScheduler();
   #isLeaving = false;
   #isDraining = false;
 
@@ -67,12 +65,12 @@ export class Endpoint implements TransportHandlers {
     this.#options = options;
   }
 
-  /** From now on health checks fail, so that load balancers choose another server; requests are still accepted. */
+  /** Makes health checks fail, so that load balancers choose another server. Requests are still accepted. */
   leave(): void {
     this.#isLeaving = true;
   }
 
-  /** From now on new requests are refused as well. */
+  /** Makes health checks fail, and refuses new requests. */
   drain(): void {
     this.#isLeaving = true;
     this.#isDraining = true;
@@ -109,7 +107,7 @@ export class Endpoint implements TransportHandlers {
   #post(request: Request): void {
     try {
       if (this.#isDraining)
-        throw new TailraceError('closed', 'this server is shutting down; connect again and repeat the request');
+        throw new TailraceError('closed', 'this server is shutting down; reconnect and send the request again');
       const head = headOf(request.http);
       request.observation.trace(request.http.header('traceparent'));
       const claims = this.#options.verifier.cached(head.token);
@@ -121,8 +119,8 @@ export class Endpoint implements TransportHandlers {
   }
 
   /**
-   * Verifies the token of a first request; later ones find the claims in the verifier's cache. The body is not read
-   * before, so that requests without a valid token take no capacity. While keys are fetched the request counts apart.
+   * Verifies a token whose claims are not in the verifier's cache yet. The body is read afterwards, so that requests
+   * without a valid token use no capacity. While keys are fetched the request counts as unverified.
    */
   async #verify(request: Request, head: Head): Promise<void> {
     const { admission, verifier } = this.#options;
@@ -163,7 +161,7 @@ export class Endpoint implements TransportHandlers {
     });
   }
 
-  /** Parses a body of one step at once, and a larger one in turns; later bodies of its sender wait for it. */
+  /** Parses a body of one step at once, and schedules a larger one; later bodies of its sender wait for it. */
   #parse(request: Request, head: Head, grant: TokenGrant, packed: Buffer): void {
     const { admission, devices, clock, limits } = this.#options;
     const sender = request.sender!;
@@ -184,10 +182,10 @@ export class Endpoint implements TransportHandlers {
       return;
     }
     const isSmall = request.heldBytes <= stepBytesMax;
-    if (isSmall && !this.#turns.has(sender) && this.#step(request, parser)) return;
-    this.#turns.add(sender, () => {
+    if (isSmall && !this.#bodies.has(sender) && this.#step(request, parser)) return;
+    this.#bodies.add(sender, () => {
       if (!request.http.isOver) return request.observation.run(() => this.#step(request, parser));
-      // Nothing of it is in the log, and its sender has no answer.
+      // None of its reports are in the log.
       this.#fail(request, clientClosed());
       return true;
     });
@@ -215,7 +213,7 @@ export class Endpoint implements TransportHandlers {
     const { appender, admission, answers } = this.#options;
     const { heldBytes, observation } = request;
     const sender = request.sender!;
-    // Held until the log releases the records: at the deadline the sender has its answer, and the log still has them.
+    // Held until the log releases the records, which may be after the answer at the deadline.
     request.heldBytes = 0;
     appender
       .append(sender, parsed.records, observation.append(parsed.records.length), () =>
@@ -234,7 +232,7 @@ export class Endpoint implements TransportHandlers {
     const { answers, logger } = this.#options;
     const { http, observation } = request;
     const error = tailraceErrorFrom(thrown);
-    // An error of the framing came from the transport; other invalid messages are of the content type or encoding.
+    // A framing error comes from the transport; other invalid messages are of the content type or encoding.
     const answer = http.isBroken ? answers.malformed(error) : answers.failed(error);
     if (answer.outcome === 'internal')
       observation.run(() => logger.error({ error: thrown }, 'a request could not be handled'));
@@ -247,14 +245,14 @@ export class Endpoint implements TransportHandlers {
     const { http, cors, observation, sender, heldBytes } = request;
     const isSent = http.answer(status, cors.answer.length === 0 ? headers : [...headers, ...cors.answer], body);
     observation.answered(status, isSent ? outcome : 'client_gone');
-    // Last: the next request finds this one answered and counted.
+    // Last: the next request starts after this one is answered and counted.
     if (sender === undefined) return;
     admission.release(sender, heldBytes);
     admission.leave(sender);
   }
 }
 
-/** Throws what is wrong with a head, before anything is counted or read. */
+/** Returns the fields of a head. Throws `unauthorized` without a token, and as `formatFrom` and `encodingFrom` do. */
 function headOf(http: HttpExchange): Head {
   const token = bearerToken(http.header('authorization'));
   if (token === undefined)
@@ -275,7 +273,7 @@ const formats: Readonly<Record<string, Format>> = {
   'application/protobuf': 'protobuf',
 };
 
-/** For messages: the first name of each format. */
+/** The first content type of each format, for messages. */
 const formatsText =
   'application/json (one report or an array), application/x-ndjson (one report on each line) or application/x-protobuf (a tailrace.v1.ReportBatch)';
 
@@ -303,4 +301,68 @@ export function encodingFrom(contentEncoding: string): Encoding {
 
 function clientClosed(): TailraceError {
   return new TailraceError('closed', 'the client closed the connection');
+}
+
+/** Does one step of the work on a body. Returns whether it was the last. Never throws. */
+export type BodyStep = () => boolean;
+
+/**
+ * Bodies that are worked on at once. What JSON.parse makes of one takes up to forty times its bytes, and is held until
+ * its last step.
+ */
+const startedMax = 4;
+
+/**
+ * Schedules the work on large bodies: one step in each turn of the event loop, so that sockets and small bodies are
+ * served between two steps. At most `startedMax` senders have a started body; they alternate. The bodies of one sender
+ * are processed in the order in which they were received.
+ */
+export class BodyScheduler {
+  readonly #defer: (call: () => void) => void;
+  /** By sender, the body that is processed first. */
+  readonly #queues = new Map<object, BodyStep[]>();
+  /** Senders with a started body, at most `startedMax`, and senders that wait; the next one first. */
+  readonly #started: object[] = [];
+  readonly #waiting: object[] = [];
+  #isDue = false;
+
+  /** `defer` calls once, in a later turn of the event loop. Default: `setImmediate`. */
+  constructor(defer: (call: () => void) => void = setImmediate) {
+    this.#defer = defer;
+  }
+
+  /** Whether a body of the sender is waiting or in progress: the next one has to wait for it. */
+  has(sender: object): boolean {
+    return this.#queues.has(sender);
+  }
+
+  add(sender: object, step: BodyStep): void {
+    const queue = this.#queues.get(sender);
+    if (queue === undefined) {
+      this.#queues.set(sender, [step]);
+      this.#waiting.push(sender);
+    } else queue.push(step);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    this.#defer(this.#runStep);
+  }
+
+  readonly #runStep = (): void => {
+    this.#isDue = false;
+    this.#started.push(...this.#waiting.splice(0, startedMax - this.#started.length));
+    const sender = this.#started.shift()!;
+    const queue = this.#queues.get(sender)!;
+    // Still queued while the step runs: an answer may bring the sender's next body at once.
+    if (!queue[0]!()) this.#started.push(sender);
+    else {
+      queue.shift();
+      if (queue.length > 0) this.#waiting.push(sender);
+      else this.#queues.delete(sender);
+    }
+    if (this.#queues.size > 0) this.#schedule();
+  };
 }

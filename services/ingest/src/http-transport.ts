@@ -8,11 +8,11 @@ export interface HttpTransportOptions {
   readonly config: IngestSettings;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
+  /** The setting that has the port, for the error if it is in use. Default: `port`. */
   readonly portSetting?: string;
 }
 
-/** Returns the transport with sockets, as the settings bound it. Throws `invalid_config`. */
+/** Creates the transport with sockets and the limits of the settings. Throws `invalid_config`. */
 export function createHttpTransport({ config, clock, logger, portSetting = 'port' }: HttpTransportOptions): Transport {
   return new HttpServer({
     host: config.host,

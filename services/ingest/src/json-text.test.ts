@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { jsonFaultIn, jsonFaultSentence, markedJson } from './json-text.ts';
+import { jsonSyntaxErrorIn, jsonSyntaxErrorText, jsonWithInexact } from './json-text.ts';
 
 function isJson(text: string): boolean {
   try {
@@ -26,7 +26,7 @@ const cases: readonly (readonly [text: string, at: number, expected: RegExp])[] 
   ['01', 1, /the end of the text/],
   ['{} {}', 3, /the end of the text/],
   ['nul', 0, /a value/],
-  ['"abc', 4, /ends the text/],
+  ['"abc', 4, /closing double quote/],
   ['"a\nb"', 2, /no control characters/],
   ['"\\x"', 1, /an escape/],
   ['"\\u12"', 1, /an escape/],
@@ -36,23 +36,23 @@ const cases: readonly (readonly [text: string, at: number, expected: RegExp])[] 
 ];
 
 for (const [text, at, expected] of cases) {
-  test(`the fault of ${JSON.stringify(text)} is found at ${at}`, () => {
-    const fault = jsonFaultIn(text);
-    assert.equal(fault?.at, at);
-    assert.match(fault.expected, expected);
+  test(`the syntax error of ${JSON.stringify(text)} is at ${at}`, () => {
+    const error = jsonSyntaxErrorIn(text);
+    assert.equal(error?.at, at);
+    assert.match(error.expected, expected);
   });
 }
 
-test('a number that JSON cannot write is named whole, in every spelling', () => {
+test('a number that JSON does not have is quoted whole, in every spelling', () => {
   for (const word of ['NaN', 'Infinity', '-Infinity', 'None', 'undefined', 'True']) {
     const text = `{"value":${word}}`;
-    const sentence = jsonFaultSentence(text, jsonFaultIn(text)!);
-    assert.ok(sentence.startsWith('line 1, column 10: expected a value: an object,'), sentence);
-    assert.ok(sentence.includes(`, got "${word}", near `), sentence);
+    const message = jsonSyntaxErrorText(text, jsonSyntaxErrorIn(text)!);
+    assert.ok(message.startsWith('line 1, column 10: expected a value: an object,'), message);
+    assert.ok(message.includes(`, got "${word}", near `), message);
   }
 });
 
-test('a fault is found exactly where JSON.parse finds one, and never behind the text', () => {
+test('a text has a syntax error exactly if JSON.parse rejects it, and never beyond its end', () => {
   const change = fc.tuple(
     fc.nat(),
     fc.nat({ max: 2 }),
@@ -68,50 +68,50 @@ test('a fault is found exactly where JSON.parse finds one, and never behind the 
   });
   fc.assert(
     fc.property(texts, (text) => {
-      const fault = jsonFaultIn(text);
-      assert.equal(fault === undefined, isJson(text));
-      assert.ok(fault === undefined || (fault.at >= 0 && fault.at <= text.length));
-      // Not too late: what stands before the fault is no fault yet, it only ends too soon, unless it is whole.
-      if (fault !== undefined) assert.equal(jsonFaultIn(text.slice(0, fault.at))?.at ?? fault.at, fault.at);
+      const error = jsonSyntaxErrorIn(text);
+      assert.equal(error === undefined, isJson(text));
+      assert.ok(error === undefined || (error.at >= 0 && error.at <= text.length));
+      // Not too late: the text before the error is complete, or is only incomplete.
+      if (error !== undefined) assert.equal(jsonSyntaxErrorIn(text.slice(0, error.at))?.at ?? error.at, error.at);
     }),
     { seed: 20_241_121, numRuns: 3_000 },
   );
 });
 
-test('a depth that would overflow a stack is only long', () => {
-  assert.equal(jsonFaultIn('['.repeat(500_000))?.at, 500_000);
-  assert.equal(jsonFaultIn(`${'['.repeat(200_000)}${']'.repeat(200_000)}`), undefined);
+test('a deeply nested text does not overflow the stack', () => {
+  assert.equal(jsonSyntaxErrorIn('['.repeat(500_000))?.at, 500_000);
+  assert.equal(jsonSyntaxErrorIn(`${'['.repeat(200_000)}${']'.repeat(200_000)}`), undefined);
 });
 
-test('the sentence names line, column, what was expected, what came, and the text around it', () => {
+test('the message has line, column, what was expected, what was found, and the text around it', () => {
   const text = '[\n  {"device":"plant1.press1",\n   "time":oops}\n]';
-  const sentence = jsonFaultSentence(text, jsonFaultIn(text)!);
-  assert.match(sentence, /^line 3, column 11: expected a value: .*, got "oops", near ".*oops.*"$/);
+  const message = jsonSyntaxErrorText(text, jsonSyntaxErrorIn(text)!);
+  assert.match(message, /^line 3, column 11: expected a value: .*, got "oops", near ".*oops.*"$/);
 });
 
-test('the sentence of a text that ends too soon says so', () => {
+test('the message of an incomplete text has its end', () => {
   const text = '{"device":"plant1';
   assert.match(
-    jsonFaultSentence(text, jsonFaultIn(text)!),
-    /^line 1, column 18: expected the double quote .*, got the end of the text/,
+    jsonSyntaxErrorText(text, jsonSyntaxErrorIn(text)!),
+    /^line 1, column 18: expected the closing double quote .*, got the end of the text/,
   );
 });
 
-test('the sentence stays short and printable, whatever the text', () => {
+test('the message is short and printable for any text', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
-      const fault = jsonFaultIn(text);
-      if (fault === undefined) return;
-      const sentence = jsonFaultSentence(text, fault);
-      assert.ok(sentence.length < 400, sentence);
-      assert.doesNotMatch(sentence, /\p{Cc}/u);
-      assert.ok(sentence.isWellFormed());
+      const error = jsonSyntaxErrorIn(text);
+      if (error === undefined) return;
+      const message = jsonSyntaxErrorText(text, error);
+      assert.ok(message.length < 400, message);
+      assert.doesNotMatch(message, /\p{Cc}/u);
+      assert.ok(message.isWellFormed());
     }),
     { seed: 20_241_121, numRuns: 300 },
   );
 });
 
-/** The value as written in the text, with a mark for each integer that a double does not hold. */
+/** Returns the value as written in the text, with an object for each integer that a double does not hold. */
 function expectedOf(value: unknown): unknown {
   if (typeof value === 'bigint') {
     const isHeld = BigInt(Number(value)) === value || String(Number(value)) === String(value);
@@ -131,7 +131,7 @@ function textOf(value: unknown): string {
     .join(',\n')}}`;
 }
 
-test('an integer is marked exactly where a double does not hold it, whatever stands around it', () => {
+test('an integer is replaced exactly if a double does not hold it, whatever is around it', () => {
   const tricky = fc.constantFrom('9007199254740993', '"', '\\', '\\"9007199254740993\\', ':-9007199254740993,', 'e1');
   const leaf = fc.oneof(
     fc.bigInt({ min: -(2n ** 66n), max: 2n ** 66n }),
@@ -150,16 +150,16 @@ test('an integer is marked exactly where a double does not hold it, whatever sta
   fc.assert(
     fc.property(value, (written) => {
       const text = textOf(written);
-      const parsed: unknown = JSON.parse(markedJson(text) ?? text);
+      const parsed: unknown = JSON.parse(jsonWithInexact(text) ?? text);
       assert.deepEqual(parsed, expectedOf(written));
     }),
     { seed: 20_241_121, numRuns: 2_000 },
   );
 });
 
-test('a double is accepted in the digits that JavaScript writes for it, and its neighbors are not', () => {
+test('a double is exact in the digits that JavaScript prints for it, and its neighbors are not', () => {
   for (const value of [2 ** 60, -(2 ** 63), 1.2345678901234568e20, 1_795_930_154_378_123_500]) {
-    assert.equal(markedJson(JSON.stringify({ value })), undefined);
-    assert.notEqual(markedJson(`{"value":${BigInt(JSON.stringify(value)) + 1n}}`), undefined);
+    assert.equal(jsonWithInexact(JSON.stringify({ value })), undefined);
+    assert.notEqual(jsonWithInexact(`{"value":${BigInt(JSON.stringify(value)) + 1n}}`), undefined);
   }
 });

@@ -2,8 +2,8 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { reportLimits } from '@tailrace/protocol/report-limits';
 
 /*
- * What JSON.parse does not do with a text: divide it into parts that are parsed in bounded time (`jsonRunsOf`), keep
- * integers that a double does not hold (`markedJson`), and say where it is not JSON (`jsonFaultIn`).
+ * What JSON.parse does not do: divide a text into runs that are parsed in bounded time (`jsonRunsOf`), find integers
+ * that a double does not hold (`jsonWithInexact`), and locate the first syntax error (`jsonSyntaxErrorIn`).
  */
 
 const codeOf = (character: string) => character.charCodeAt(0);
@@ -16,13 +16,13 @@ const arrayEnd = codeOf(']');
 const objectStart = codeOf('{');
 const objectEnd = codeOf('}');
 
-/** A run ends with the element that fills so many characters: about a millisecond's work. */
+/** A run is complete with the element that reaches this number of characters: about a millisecond of work. */
 export const runCharactersMax = 65_536;
-/** A run has at most so many elements. */
+/** Most elements of a run. */
 export const runElementsMax = 500;
 /**
- * Brackets, commas and colons of one report. A reading has five members, so at most 11 of them. What JSON.parse takes
- * for a text depends on these, not on its length: 1 MB of `[` takes it 60 ms.
+ * Most brackets, commas and colons of one report. A reading has five members, so at most 11 of them. The time of
+ * JSON.parse depends on their number, not on the length of the text: 1 MB of `[` takes 60 ms.
  */
 const tokensMax = 20 * reportLimits.readingsMax;
 
@@ -30,25 +30,25 @@ const tokensMax = 20 * reportLimits.readingsMax;
 export interface JsonRun {
   /** Index into the text. */
   readonly from: number;
-  /** Exclusive: where the comma, or the end of the array, stands. */
+  /** Exclusive: the index of the comma, or of the end of the array. */
   readonly until: number;
 }
 
 export interface JsonRuns {
   readonly isArray: boolean;
   readonly runs: readonly JsonRun[];
-  /** Of the array. An empty array counts as one with an empty element. */
+  /** Number of elements of the array. An empty array counts as one with an empty element. */
   readonly elements: number;
 }
 
 /**
- * Divides a JSON text into runs, each of which is parsed in bounded time: some 1.5 ms for 1 MiB. It does not check the
- * grammar. It stops at the end of the array or of the other value, and does not look at what follows.
+ * Divides a JSON text into runs, each of which is parsed in bounded time: some 1.5 ms for 1 MiB. Does not check the
+ * grammar, and ignores what follows the array or other value.
  *
  * Throws `invalid_report` if one report has more brackets, commas and colons than a report can need.
  */
 export function jsonRunsOf(text: string): JsonRuns {
-  let at = pastSpace(text, 0);
+  let at = skipSpace(text, 0);
   const isArray = text.charCodeAt(at) === arrayStart;
   if (isArray) at++;
   const runs: JsonRun[] = [];
@@ -98,8 +98,11 @@ export function jsonRunsOf(text: string): JsonRuns {
   return endingAt(text.length);
 }
 
-/** Returns the index of the first character from `from` on that is no JSON space; the text's length if there is none. */
-export function pastSpace(text: string, from: number): number {
+/**
+ * Returns the index of the first character at or after `from` that is not JSON whitespace; the text's length if none
+ * is.
+ */
+export function skipSpace(text: string, from: number): number {
   let at = from;
   for (; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -109,7 +112,7 @@ export function pastSpace(text: string, from: number): number {
   return at;
 }
 
-/** Returns the index of the closing quote of the string that opens at `start`; beyond the text if there is none. */
+/** Returns the index of the closing quote of the string that starts at `start`; beyond the text if it has none. */
 function stringEnd(text: string, start: number): number {
   let at = start + 1;
   for (; at < text.length; at++) {
@@ -128,16 +131,16 @@ function tooManyTokens(element: number): TailraceError {
 /** Decimal digits of 2^53 + 1, the smallest integer that a double does not hold. */
 const digitsMin = 16;
 
-/** The only key of the object that replaces an integer that a double does not hold. No report has such a key. */
-const markKey = '\u0000';
+/** The only key of the object that replaces an inexact integer. No report has such a key. */
+const inexactKey = '\u0000';
 
 /**
- * Returns the JSON text with an object in place of each integer that a double does not hold; undefined if there is
- * none. An integer is a number without fraction and exponent: with one of those a sender asks for the nearest double.
- * `text` is valid JSON.
+ * Returns a valid JSON text with an object in place of each inexact integer, one that a double does not hold; undefined
+ * if there is none. An integer is a number without fraction and exponent: with one of those a sender requests the
+ * nearest double.
  */
-export function markedJson(text: string): string | undefined {
-  let marked = '';
+export function jsonWithInexact(text: string): string | undefined {
+  let replaced = '';
   let copied = 0;
   for (let at = 0; at < text.length; ) {
     const code = text.charCodeAt(at);
@@ -145,26 +148,26 @@ export function markedJson(text: string): string | undefined {
     else if (!isOfNumber(code)) at++;
     else {
       const end = numberEnd(text, at);
-      // The letter e of `true` and `false` comes here, too, and is as short as most numbers.
+      // Also the letter e of `true` and `false`, which is as short as most numbers.
       if (end - at >= digitsMin) {
         const number = text.slice(at, end);
         if (/^-?[0-9]+$/.test(number) && !isExact(number)) {
-          marked += `${text.slice(copied, at)}{"\\u0000":"${number}"}`;
+          replaced += `${text.slice(copied, at)}{"\\u0000":"${number}"}`;
           copied = end;
         }
       }
       at = end;
     }
   }
-  return copied === 0 ? undefined : marked + text.slice(copied);
+  return copied === 0 ? undefined : replaced + text.slice(copied);
 }
 
-/** Throws `invalid_report` if a value of the report is not held exactly. `report`: of a text from `markedJson`. */
+/** Throws `invalid_report` if a value of the report is inexact. `report`: parsed from the text of `jsonWithInexact`. */
 export function assertExact(report: unknown): void {
   const { readings, values } = report as { readings?: readonly unknown[]; values?: readonly unknown[] };
   const list = values === undefined || values === null ? 'readings' : 'values';
   for (const [index, reading] of (values ?? readings ?? []).entries()) {
-    const written = (reading as { value?: Readonly<Record<string, string>> }).value?.[markKey];
+    const written = (reading as { value?: Readonly<Record<string, string>> }).value?.[inexactKey];
     if (written === undefined) continue;
     throw new TailraceError(
       'invalid_report',
@@ -179,13 +182,13 @@ function numberEnd(text: string, start: number): number {
   return at;
 }
 
-/** Digits, signs, the point, and the letter of an exponent. */
+/** Whether a character is a digit, a sign, the decimal point, or the letter of an exponent. */
 function isOfNumber(code: number): boolean {
   return (code >= 0x30 && code <= 0x39) || code === 0x2d || code === 0x2b || code === 0x2e || (code | 0x20) === 0x65;
 }
 
 /**
- * Whether a double holds it, or it is what JavaScript writes for a double: the shortest digits that give it back, as
+ * Whether a double holds the integer, or it is the shortest form that JavaScript prints for a double, such as
  * 1152921504606847000 for 2^60. An integer of more than 309 digits is infinite, so that BigInt never parses a longer
  * one.
  */
@@ -195,38 +198,38 @@ function isExact(integer: string): boolean {
 }
 
 /**
- * What may come next. `item` and `member` are the first of an array or object, which may end instead; `next` is what
- * follows a value: a comma, the end of the array or object around it, or the end of the text.
+ * The next token. `item` and `member`: the first of an array or object, or its end. `next`: a comma, the end of the
+ * array or object, or the end of the text, after a value.
  */
 type Next = 'value' | 'item' | 'name' | 'member' | 'colon' | 'next';
 
-/** Where a text stops being JSON, and what was expected there. */
-export interface JsonFault {
-  /** Index into the text; its length if the text ends too early. */
+/** The first syntax error of a JSON text. */
+export interface JsonSyntaxError {
+  /** Index into the text; its length if the text is incomplete. */
   readonly at: number;
   readonly expected: string;
 }
 
 /**
- * Returns the first place at which a text is not JSON (RFC 8259, the same grammar as JSON.parse); undefined if it is
- * JSON as far as `charactersMax`.
+ * Returns the first syntax error of a text (RFC 8259, the grammar of JSON.parse); undefined if there is none within
+ * `charactersMax`.
  *
- * For messages only: JSON.parse decides, but not all of its errors say where, and their words change with V8. One pass
- * and no recursion, so that depth costs no stack.
+ * For messages only: JSON.parse decides, but its errors change with V8, and not all have the place. One pass without
+ * recursion, so that depth costs no stack.
  */
-export function jsonFaultIn(text: string, charactersMax: number = text.length): JsonFault | undefined {
+export function jsonSyntaxErrorIn(text: string, charactersMax: number = text.length): JsonSyntaxError | undefined {
   const closers: number[] = [];
   let next: Next = 'value';
   let at = 0;
   for (;;) {
-    at = pastSpace(text, at);
+    at = skipSpace(text, at);
     if (at > charactersMax) return undefined;
     // NaN at the end of the text, which equals nothing.
     const code = text.charCodeAt(at);
     const closer = closers.at(-1);
     if (next === 'next') {
       if (closer === undefined)
-        return at === text.length ? undefined : { at, expected: 'the end of the text, since a value has ended' };
+        return at === text.length ? undefined : { at, expected: 'the end of the text, after a complete value' };
       if (code === comma) next = closer === arrayEnd ? 'value' : 'name';
       else if (code === closer) closers.pop();
       else return { at, expected: closer === arrayEnd ? '"," or "]"' : '"," or "}"' };
@@ -258,7 +261,7 @@ export function jsonFaultIn(text: string, charactersMax: number = text.length): 
 const escapePattern = /\\(?:["\\/bfnrt]|u[0-9A-Fa-f]{4})/y;
 
 /** Returns the index after the text whose opening quote is at `start`. */
-function textEnd(text: string, start: number): number | JsonFault {
+function textEnd(text: string, start: number): number | JsonSyntaxError {
   for (let at = start + 1; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === quote) return at + 1;
@@ -269,15 +272,15 @@ function textEnd(text: string, start: number): number | JsonFault {
       return { at, expected: 'an escape: \\" \\\\ \\/ \\b \\f \\n \\r \\t or \\u and four hexadecimal digits' };
     at = escapePattern.lastIndex - 1;
   }
-  return { at: text.length, expected: 'the double quote that ends the text' };
+  return { at: text.length, expected: 'the closing double quote of the text' };
 }
 
-/** What a value is, for messages. */
+/** A JSON value, for messages. */
 export const jsonValueText = 'a value: an object, an array, a text in double quotes, a number, true, false or null';
 
 const scalarPattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null/y;
 
-function scalarEnd(text: string, at: number): number | JsonFault {
+function scalarEnd(text: string, at: number): number | JsonSyntaxError {
   scalarPattern.lastIndex = at;
   if (scalarPattern.test(text)) return scalarPattern.lastIndex;
   return { at, expected: jsonValueText };
@@ -285,11 +288,11 @@ function scalarEnd(text: string, at: number): number | JsonFault {
 
 const excerptCharacters = 20;
 
-/** A word that other languages write for a value, such as NaN, -Infinity or None: shown whole. */
+/** A word of other languages for a value, such as NaN, -Infinity or None: it is quoted whole. */
 const wordPattern = /-?[A-Za-z]{2,20}/y;
 
-/** Returns the fault in one sentence: the place, what was expected, what came, and the text around it. */
-export function jsonFaultSentence(text: string, { at, expected }: JsonFault): string {
+/** Returns a syntax error as text: the place, what was expected, what was found, and the text around it. */
+export function jsonSyntaxErrorText(text: string, { at, expected }: JsonSyntaxError): string {
   const lineStart = text.lastIndexOf('\n', at - 1) + 1;
   let lines = 1;
   for (let end = text.indexOf('\n'); end !== -1 && end < lineStart; end = text.indexOf('\n', end + 1)) lines++;

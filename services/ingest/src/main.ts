@@ -19,10 +19,10 @@ await runAsProcess(process, {
     const ingest = createIngest({
       eventLog,
       clock: systemClock,
-      logger: logger,
+      logger,
       metrics,
       tracing,
-      transport: createHttpTransport({ config, clock: systemClock, logger: logger }),
+      transport: createHttpTransport({ config, clock: systemClock, logger }),
       config,
       leaveMs: config.leaveMs,
       onLogReplaced: end,
@@ -45,13 +45,13 @@ await runAsProcess(process, {
 function eventLogFrom(settings: IngestConfig, node: string, logger: Logger, metrics: Metrics): EventLog {
   const { topicPrefix: prefix, appendDeadlineMs } = settings;
   if (settings.eventLog === 'embedded')
-    return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, logger: logger, metrics });
+    return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, logger, metrics });
   return new KafkaEventLog({
     ...kafkaAccessFrom(settings, systemClock),
     prefix,
-    logger: logger,
+    logger,
     clientId: `tailrace-ingest-${node}`,
-    // After it the sender has its answer, and nothing waits for the append.
+    // After it the sender has its answer.
     appendTimeoutMs: appendDeadlineMs,
     requestTimeoutMs: Math.min(5_000, appendDeadlineMs),
     pendingBytesMax: settings.inFlightBytesMax * 2,

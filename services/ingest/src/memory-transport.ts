@@ -23,11 +23,11 @@ export interface MemoryAnswer {
 
 /** The client's end of a request. */
 export interface MemoryClient {
-  /** Resolves with undefined where the request ends without an answer. */
+  /** Resolves with undefined if the request gets no answer. */
   readonly answered: Promise<MemoryAnswer | undefined>;
   /** Sends bytes of the body. They may not change afterwards. */
   write(bytes: Uint8Array): void;
-  /** The body is complete. */
+  /** Completes the body. */
   end(): void;
   /** Closes the connection. */
   abort(): void;
@@ -42,7 +42,7 @@ export interface MemoryTransportOptions {
   readonly unfinishedBytesMax?: number;
 }
 
-/** Requests within one process, each on a connection of its own. For unit tests and the simulation. */
+/** A transport within one process: each request has a connection of its own. For unit tests and the simulation. */
 export class MemoryTransport implements Transport {
   readonly bodies: BodyReader;
   readonly logger: Logger;
@@ -109,14 +109,14 @@ export class MemoryTransport implements Transport {
     return client.answered;
   }
 
-  /** Of an exchange: it is answered, or its connection closed. */
+  /** Called by an exchange that is answered, or whose connection is closed. */
   closed(exchange: MemoryExchange): void {
     this.#open.delete(exchange);
     if (this.#open.size === 0) this.#drained?.();
   }
 }
 
-/** Both ends of a request. */
+/** A request, as its server and as its client. */
 class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
   readonly method: string;
   readonly path: string;
@@ -127,7 +127,7 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #transport: MemoryTransport;
   readonly #resolve: (answer: MemoryAnswer | undefined) => void;
-  /** What the client has sent before the body was asked for. */
+  /** What the client has sent before `readBody`. */
   readonly #sent: Uint8Array[] = [];
   #isComplete = false;
   #body: IncomingBody | undefined;

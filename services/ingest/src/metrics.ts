@@ -7,26 +7,25 @@ import {
   sizeBoundsBytes,
 } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { Admission } from './admission.ts';
+import type { Admission, DeviceNames } from './admission.ts';
 import { type Outcome, outcomes } from './answers.ts';
 import type { IngestSettings } from './config.ts';
-import type { DeviceNames } from './device-names.ts';
 import type { ParsedBody } from './reports.ts';
 import type { Transport } from './transport.ts';
 
-/** What ingest counts. Plain numbers, which /metrics reads. */
+/** The metrics of requests. */
 export interface IngestMetrics {
-  /** By outcome: how many, and how long from the head of the request to its answer. */
+  /** By outcome: the number, and the time from the head of a request to its answer. */
   readonly requests: Readonly<Record<Outcome, { readonly count: Counter; readonly seconds: Histogram }>>;
   readonly bodyBytes: Histogram;
   readonly appendSeconds: Histogram;
   readonly failedAppends: Counter;
-  /** The records are in the log. */
+  /** Counts a body whose records are in the log. */
   countAccepted(body: ParsedBody): void;
   countRejected(body: ParsedBody): void;
 }
 
-/** Codes that a report may be rejected with; any other counts as `other`. */
+/** Codes of rejected reports; any other counts as `other`. */
 const rejectionCodes = [
   'invalid_report',
   'invalid_path',
@@ -38,7 +37,7 @@ const rejectionCodes = [
 
 export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   const labels = { values: { outcome: outcomes } } as const;
-  const counts = metrics.counters('tailrace_ingest_requests_total', 'Requests, by how they ended.', labels);
+  const counts = metrics.counters('tailrace_ingest_requests_total', 'Requests, by outcome.', labels);
   const durations = metrics.histograms(
     'tailrace_ingest_request_duration_seconds',
     'From the head of a request to its answer.',
@@ -62,12 +61,12 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     requests,
     bodyBytes: metrics.histogram(
       'tailrace_ingest_request_body_bytes',
-      'Bodies received, as they came.',
+      'Bodies received, before they are unpacked.',
       sizeBoundsBytes,
     ),
     appendSeconds: metrics.histogram(
       'tailrace_ingest_append_duration_seconds',
-      'Until the log has confirmed or refused.',
+      'Time until the log has confirmed or refused.',
       delayBoundsSeconds,
     ),
     failedAppends: metrics.counter('tailrace_ingest_failed_appends_total', 'Appends that the log refused.'),
@@ -83,7 +82,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
   };
 }
 
-/** The limits and how near they are. */
+/** Registers the limits, and how much of each is used. */
 export function registerLimits(
   metrics: Metrics,
   admission: Admission,
@@ -92,7 +91,7 @@ export function registerLimits(
   settings: IngestSettings,
 ): void {
   const pairs = [
-    ['in_flight_requests', 'Requests under way', () => admission.requests, () => settings.inFlightRequestsMax],
+    ['in_flight_requests', 'Requests in progress', () => admission.requests, () => settings.inFlightRequestsMax],
     [
       'in_flight_bytes',
       'Bodies whose reports wait for the log',
@@ -101,13 +100,13 @@ export function registerLimits(
     ],
     [
       'unfinished_body_bytes',
-      'Bodies still coming',
+      'Incomplete bodies',
       () => transport.bodies.unfinishedBytes,
       () => settings.unfinishedBytesMax,
     ],
     [
       'token_requests',
-      'Requests under way of the sender that has most',
+      'Requests in progress of the sender that has most',
       () => admission.mostOfOneSender().requests,
       () => settings.requestsPerTokenMax,
     ],
@@ -147,7 +146,7 @@ export function registerLimits(
     metrics.gauge(`tailrace_ingest_${name}`, `${help}.`, read);
     metrics.gauge(`tailrace_ingest_limit_${name}`, `${help}: the limit.`, limit);
   }
-  // Of single requests: how near they come is in the histograms of these names.
+  // The histograms of these names have the use of the limits of single requests.
   metrics.gauge('tailrace_ingest_limit_request_body_bytes', 'A body: the limit.', () => settings.bodyBytesMax);
   metrics.gauge(
     'tailrace_ingest_limit_request_reports',

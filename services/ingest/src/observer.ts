@@ -21,13 +21,13 @@ export interface ObserverOptions {
   readonly metrics: IngestMetrics;
   readonly tracing: Tracing;
   readonly clock: Pick<Clock, 'monotonic'>;
-  /** Where reports go, for spans. */
+  /** The topic of reports, for spans. */
   readonly topic: string;
-  /** The system of the event log, for spans. Undefined: the one of this process. */
+  /** The system of the event log, for spans. Undefined: within this process. */
   readonly system: string | undefined;
 }
 
-/** Records requests in metrics and traces. What it observes does not depend on it. */
+/** Records requests in metrics and traces. */
 export class Observer {
   readonly #options: ObserverOptions;
 
@@ -35,12 +35,12 @@ export class Observer {
     this.#options = options;
   }
 
-  /** A request has a whole head. */
+  /** Called for each request with a complete head. */
   request(): RequestObservation {
     return new RequestObservation(this.#options);
   }
 
-  /** The transport has refused bytes before they became a request. */
+  /** Called for each request that the transport refuses. */
   refused(outcome: Outcome): void {
     this.#options.metrics.requests[outcome].count.add();
   }
@@ -57,7 +57,7 @@ export class RequestObservation {
     this.#startMs = options.clock.monotonic();
   }
 
-  /** The request has reports. `traceparent`: of its header; '' for none. A sender that traces is followed. */
+  /** Starts a span if the request is sampled. `traceparent`: of its header, whose decision counts; '' for none. */
   trace(traceparent: string): void {
     const { tracing } = this.#options;
     const parent = traceparent === '' ? undefined : traceparent;
@@ -70,7 +70,7 @@ export class RequestObservation {
     this.#span.set('http.request.body.size', bytes);
   }
 
-  /** Calls, and returns what the call returns. Lines logged inside name the trace. */
+  /** Returns what the call returns. Lines logged within it have the trace. */
   run<T>(call: () => T): T {
     return this.#span === noSpan ? call() : this.#span.run(call);
   }
@@ -79,7 +79,7 @@ export class RequestObservation {
     if (body.rejected.length > 0) this.#options.metrics.countRejected(body);
   }
 
-  /** The log is given this number of records. */
+  /** Called before the records are appended. */
   append(records: number): AppendObservation {
     const { metrics, tracing, clock, topic, system } = this.#options;
     if (this.#span === noSpan) return new AppendObservation(metrics, clock, noSpan);
@@ -98,7 +98,7 @@ export class RequestObservation {
     this.#options.metrics.countAccepted(body);
   }
 
-  /** A fault of the server; those of the sender do not mark the span. */
+  /** Records an error of the server in the span. Errors of the sender are not recorded. */
   failed(error: unknown): void {
     this.#span.fail(error);
   }
@@ -115,7 +115,7 @@ export class RequestObservation {
   }
 }
 
-/** The records of one request on their way into the log, the wait for others of their sender included. */
+/** The append of one request, including the wait for earlier requests of its sender. */
 export class AppendObservation {
   readonly #metrics: Pick<IngestMetrics, 'appendSeconds' | 'failedAppends'>;
   readonly #clock: Pick<Clock, 'monotonic'>;
@@ -133,18 +133,18 @@ export class AppendObservation {
     this.#span = span;
   }
 
-  /** For the headers of the records, so that whoever reads them links to the trace; '' for none. */
+  /** The header of the records, by which their readers link to the trace; '' for none. */
   get traceparent(): string {
     return this.#span.traceparent;
   }
 
-  /** The sender has been refused. Lines logged inside the call name the trace. */
+  /** Called when the sender is refused. Lines logged within the call have the trace. */
   refused<T>(call: () => T): T {
     this.#metrics.failedAppends.add();
     return this.#span.run(call);
   }
 
-  /** The log has confirmed the records, or has failed. */
+  /** Called when the log has confirmed the records, or has failed. */
   settled(error?: unknown): void {
     if (error !== undefined) this.#span.fail(error);
     this.#metrics.appendSeconds.observe((this.#clock.monotonic() - this.#startMs) / 1_000, this.#span.traceparent);

@@ -5,15 +5,14 @@ import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailra
 import type { Rejection } from '@tailrace/protocol/ingest-result';
 import { type Reading, type Report, reportFromJson } from '@tailrace/protocol/report';
 import { batchedReports, decodeSentReport, encodeReport } from '@tailrace/protocol/report-proto';
-import type { DeviceNames } from './device-names.ts';
 import {
   assertExact,
-  type JsonFault,
-  jsonFaultIn,
-  jsonFaultSentence,
+  type JsonSyntaxError,
+  jsonSyntaxErrorIn,
+  jsonSyntaxErrorText,
   jsonRunsOf,
   jsonValueText,
-  markedJson,
+  jsonWithInexact,
   runCharactersMax,
   runElementsMax,
 } from './json-text.ts';
@@ -35,7 +34,7 @@ export function unpackBody(body: Buffer, encoding: Encoding, bytesMax: number): 
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new TailraceError(
       'invalid_report',
-      `the body: expected gzip (RFC 1952), as its content encoding says, got ${shown(why)}`,
+      `the body: expected gzip (RFC 1952), its content encoding, got ${shown(why)}`,
       { cause },
     );
   }
@@ -44,7 +43,7 @@ export function unpackBody(body: Buffer, encoding: Encoding, bytesMax: number): 
 /** The devices of which a sender may send reports; `TokenGrant` of admission.ts. */
 export interface Grant {
   allowsDevice(path: string): boolean;
-  /** What it covers, for messages. */
+  /** What the token covers, for messages. */
   readonly covers: string;
 }
 
@@ -52,31 +51,31 @@ export interface ParseOptions {
   readonly grant: Grant;
   /** Ingest's clock, epoch ms: becomes `received` of every report. */
   readonly receivedMs: number;
-  /** How far ahead of that a time may be; beyond it the report is marked. */
+  /** How far ahead of `receivedMs` a time may be; beyond it the report gets `clock: 'ahead'`. */
   readonly clockAheadMs: number;
   readonly reportsMax: number;
-  /** The devices that have reported. */
-  readonly devices: Pick<DeviceNames, 'admit'>;
+  /** Counts the devices that have reported; `DeviceNames` of admission.ts. */
+  readonly devices: { admit(path: string): void };
 }
 
-/** Rejections with a reason; further ones have none, so that an answer stays below about 1 MB. */
+/** Most rejections with a reason: an answer stays below about 1 MB. */
 const reasonsMax = 100;
-const noReason = `see the first ${reasonsMax}: only they have a reason`;
+const noReason = `no reason: only the first ${reasonsMax} rejections have one`;
 
-/** The outcome of a body: records for the log, in the order of the reports, and a rejection for each other report. */
+/** The result of a body: records for the log, in the order of the reports, and a rejection for each other report. */
 export class ParsedBody {
   readonly records: NewRecord[] = [];
-  /** By index, ascending. Every report is either in here or in `records`. */
+  /** By index, ascending. Every report is either here or in `records`. */
   readonly rejected: Rejection[] = [];
-  /** In the records. */
+  /** Number of readings in the records. */
   readings = 0;
   /** Rejections because the token does not cover the device. */
   forbidden = 0;
   /** Reports in the records whose device has a clock that is ahead. */
   clockAhead = 0;
-  /** For the logger: the first error that no report should be able to cause. */
+  /** The first internal error, for the logger. */
   internalError: unknown;
-  /** Of NDJSON, from 1; 0 for the other formats. */
+  /** Current line of NDJSON, from 1; 0 for the other formats. */
   line = 0;
   readonly #options: ParseOptions;
 
@@ -90,8 +89,8 @@ export class ParsedBody {
   }
 
   /**
-   * Adds what JSON.parse returned for one report: for the whole text, or for the element `index` of its array. Hot, as
-   * is `add`: nothing is allocated for a report but its record. The text is not kept, because a parsed body lives until
+   * Adds a report that JSON.parse returned: for the whole text, or for the element `index` of its array. Hot, as is
+   * `add`: allocates the record of the report and nothing else. The text is not kept, because a parsed body lives until
    * the log has confirmed.
    */
   addJson(value: unknown, text: JsonText, index?: number): void {
@@ -104,7 +103,7 @@ export class ParsedBody {
     }
   }
 
-  /** Adds a checked report. */
+  /** Adds a valid report. */
   add(report: Report): void {
     try {
       this.#add(report);
@@ -142,7 +141,7 @@ export class ParsedBody {
 
   #reject(code: ErrorCode, message: string): void {
     const place = this.line === 0 ? '' : `line ${this.line}: `;
-    // Most of what a rejected report costs is the stack trace of its error. `BodyParser` restores the limit.
+    // Most of the cost of a rejected report is the stack trace of its error. `BodyParser` restores the limit.
     if (this.hasReasonsMax) Error.stackTraceLimit = 0;
     const reason = this.rejected.length < reasonsMax ? place + message : noReason;
     this.rejected.push({ index: this.reports, code, message: reason });
@@ -150,11 +149,11 @@ export class ParsedBody {
 }
 
 /**
- * Returns a sender's report with what ingest knows of its clock; the report itself if there is nothing to add.
+ * Returns a report with the state of the sender's clock; the report itself if the clock is not ahead.
  *
- * A report without a time gets ingest's, marked `ingest`. One with a time further ahead of ingest's clock than
- * `aheadMs` keeps it, marked `ahead`: a device whose clock is wrong still measures, but not at a known time, so that
- * its readings are at least `uncertain`. Where only the times of some readings are ahead, only those are.
+ * A report without a time gets the time of ingest and `clock: 'ingest'`. A report whose time is further ahead of ingest
+ * than `aheadMs` keeps it and gets `clock: 'ahead'`: its readings were measured at an unknown time, and are at best
+ * `uncertain`. If only some readings have a time that is ahead, only those are.
  */
 function withClock(report: Report, receivedMs: number, aheadMs: number): Report {
   const { time, readings } = report;
@@ -163,30 +162,30 @@ function withClock(report: Report, receivedMs: number, aheadMs: number): Report 
   for (let index = 0; index < readings.length; index++) {
     const { time: readingTime } = readings[index]!;
     if (readingTime === undefined || readingTime <= aheadFrom) continue;
-    const marked = readings.map((each) => ((each.time ?? 0) > aheadFrom ? atLeastUncertain(each) : each));
-    return { ...report, time: time === 0 ? receivedMs : time, readings: marked, clock: 'ahead' };
+    const adjusted = readings.map((each) => ((each.time ?? 0) > aheadFrom ? atLeastUncertain(each) : each));
+    return { ...report, time: time === 0 ? receivedMs : time, readings: adjusted, clock: 'ahead' };
   }
   return time === 0 ? { ...report, time: receivedMs, clock: 'ingest' } : report;
 }
 
 function atLeastUncertain(reading: Reading): Reading {
-  const isMarked = reading.quality === 'uncertain' || reading.quality === 'bad';
-  return isMarked ? reading : { ...reading, quality: 'uncertain' };
+  const isUncertain = reading.quality === 'uncertain' || reading.quality === 'bad';
+  return isUncertain ? reading : { ...reading, quality: 'uncertain' };
 }
 
 /**
- * A step has at most this number of reports or lines, and at most these bytes or one report: a few milliseconds' work,
- * accepted or rejected.
+ * Most reports or lines of a step, and most bytes, except for a single larger report: a few milliseconds of work, for
+ * accepted and rejected reports.
  */
 export const stepReportsMax = runElementsMax;
 export const stepBytesMax = runCharactersMax;
 
-/** Parses the reports of one step. Returns whether there are more. */
+/** Parses the reports of one step. Returns whether more follow. */
 type Step = () => boolean;
 
 /**
- * Parses a body into records for the log, in steps of bounded work, so that the process can serve others between them.
- * An error of a single report is among the rejections.
+ * Parses a body into records for the log, in steps of bounded work, so that the process serves other requests between
+ * them. The error of a single report becomes a rejection.
  */
 export class BodyParser {
   readonly parsed: ParsedBody;
@@ -203,8 +202,8 @@ export class BodyParser {
   }
 
   /**
-   * Returns whether the body is parsed. Throws `invalid_report` for a body that is not of its format or has no report,
-   * and `too_large` for one with more than `reportsMax`.
+   * Parses one step. Returns whether the body is complete. Throws `invalid_report` for a body that is not of its format
+   * or has no report, and `too_large` for one with more than `reportsMax`.
    */
   step(): boolean {
     const { parsed } = this;
@@ -228,7 +227,7 @@ export function parseBody(body: Buffer, format: Format, options: ParseOptions): 
   return parser.parsed;
 }
 
-/** Parses a small body, or a single report, in one step, and one run of a larger array in each. */
+/** Parses a small body, or a single report, in one step, and a larger array in a step for each run. */
 function jsonReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step {
   const text = textFrom(body);
   if (text.length <= stepBytesMax) return wholeJson(parsed, text, reportsMax);
@@ -238,7 +237,7 @@ function jsonReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step
   let next = 0;
   return () => {
     const { from, until } = runs[next++]!;
-    // The last one with the rest of the text, so that JSON.parse checks the end of the array and what follows it.
+    // The last run has the rest of the text, so that JSON.parse checks the end of the array and what follows it.
     const run = next < runs.length ? `[${text.slice(from, until)}]` : `[${text.slice(from)}`;
     const reports = parseJson(run, 1, { text, from: from - 1 }) as readonly unknown[];
     if (reports.length === 0 && runs.length > 1) throw malformedAt(text, { at: until, expected: jsonValueText }, 1);
@@ -265,7 +264,7 @@ function addAll(parsed: ParsedBody, reports: readonly unknown[], source: string)
 
 const lineFeed = 0x0a;
 
-/** By bytes, so that a line which is not UTF-8 does not affect another. Blank lines do not count. */
+/** Splits by bytes, so that a line that is not UTF-8 does not affect the others. Skips blank lines. */
 function lineReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step {
   let at = 0;
   return () => {
@@ -288,7 +287,7 @@ function lineReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step
 function parseLine(parsed: ParsedBody, line: Buffer): void {
   try {
     const text = textFrom(line);
-    // A shorter one is parsed in bounded time whatever it holds.
+    // A shorter line is parsed in bounded time, whatever its content.
     if (line.length > stepBytesMax && jsonRunsOf(text).isArray)
       throw new TailraceError(
         'invalid_report',
@@ -312,7 +311,7 @@ function protobufReports(parsed: ParsedBody, body: Buffer, reportsMax: number): 
   const reports = batchedReports(body, reportsMax);
   let next = 0;
   return () => {
-    // All are decoded before the first is added: one by one, each took a quarter longer.
+    // All are decoded before the first is added: one at a time, each took a quarter longer.
     const decoded: (Report | TailraceError)[] = [];
     let bytes = 0;
     while (next < reports.length && decoded.length < stepReportsMax && bytes < stepBytesMax) {
@@ -329,15 +328,15 @@ function protobufReports(parsed: ParsedBody, body: Buffer, reportsMax: number): 
 }
 
 interface JsonPart {
-  /** The whole text of which it is a part. Default: the part. */
+  /** The whole text. Default: the part. */
   readonly text?: string;
-  /** Offset of the part in it. Default: 0. */
+  /** Offset of the part in the text. Default: 0. */
   readonly from?: number;
-  /** Whether the message of the error is sent. Default: true. */
+  /** Whether the error needs a message. Default: true. */
   readonly hasReason?: boolean;
 }
 
-/** `line` 0: the part is a line, whose number the message has anyway. */
+/** `line`: 0 for a line of NDJSON, whose number the message has already. */
 function parseJson(part: string, line: 0 | 1, { text = part, from = 0, hasReason = true }: JsonPart = {}): unknown {
   try {
     return JSON.parse(part);
@@ -348,29 +347,26 @@ function parseJson(part: string, line: 0 | 1, { text = part, from = 0, hasReason
   }
 }
 
-/**
- * A fault is searched in this part of the text, which takes a hundred times as long as JSON.parse. Beyond it the message
- * of V8 is sent.
- */
+/** The part of a text in which a syntax error is located: this takes a hundred times as long as JSON.parse. */
 const explainedCharactersMax = 65_536;
 
-/** JSON.parse has refused a part of the text, which starts at `from`. */
+/** Returns the error of a part of the text, starting at `from`, that JSON.parse has rejected. */
 function malformed(part: string, from: number, text: string, line: 0 | 1, cause: unknown): TailraceError {
   if (text.trim() === '') {
     return new TailraceError('invalid_report', 'the body: expected a report or an array of reports, got nothing', {
       cause,
     });
   }
-  const fault = jsonFaultIn(part, explainedCharactersMax);
-  if (fault !== undefined) return malformedAt(text, { ...fault, at: from + fault.at }, line, cause);
+  const error = jsonSyntaxErrorIn(part, explainedCharactersMax);
+  if (error !== undefined) return malformedAt(text, { ...error, at: from + error.at }, line, cause);
   return new TailraceError('invalid_report', `the JSON is malformed (${shown((cause as Error).message)})`, { cause });
 }
 
-function malformedAt(text: string, fault: JsonFault, line: 0 | 1, cause?: unknown): TailraceError {
-  const sentence = jsonFaultSentence(text, fault);
-  const place = line === 0 ? sentence.replace(/^line 1, /, '') : sentence;
-  // The usual mistake: one report on each line, sent as JSON.
-  const isLines = line === 1 && fault.expected.startsWith('the end of the text') && text[fault.at] === '{';
+function malformedAt(text: string, error: JsonSyntaxError, line: 0 | 1, cause?: unknown): TailraceError {
+  const message = jsonSyntaxErrorText(text, error);
+  const place = line === 0 ? message.replace(/^line 1, /, '') : message;
+  // A common mistake: one report on each line, sent as JSON.
+  const isLines = line === 1 && error.expected.startsWith('the end of the text') && text[error.at] === '{';
   const hint = isLines ? '; one report on each line is application/x-ndjson' : '';
   return new TailraceError('invalid_report', `the JSON is malformed at ${place}${hint}`, { cause });
 }
@@ -382,20 +378,20 @@ function tooMany(found: string, reportsMax: number): TailraceError {
   );
 }
 
-/** Returns the text of UTF-8 bytes, without a byte order mark. Throws `invalid_report` with the place. */
+/** Returns the text of UTF-8 bytes, without a BOM. Throws `invalid_report` with the place. */
 export function textFrom(bytes: Buffer): string {
   if (!isUtf8(bytes)) {
-    const at = utf8FaultAt(bytes);
+    const at = utf8ErrorAt(bytes);
     const found = bytes.subarray(at, at + 4).toString('hex');
     throw new TailraceError('invalid_report', `byte ${at}: expected UTF-8, got 0x${found}`);
   }
-  // Windows programs put it there; RFC 8259 section 8.1 allows to ignore it.
-  const hasMark = bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-  return bytes.toString('utf8', hasMark ? 3 : 0);
+  // Windows programs add a BOM; RFC 8259 section 8.1 allows to ignore it.
+  const hasBom = bytes.length >= 3 && bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
+  return bytes.toString('utf8', hasBom ? 3 : 0);
 }
 
-/** Returns the first byte that is not UTF-8: where the decoder puts a replacement character that the bytes do not have. */
-function utf8FaultAt(bytes: Buffer): number {
+/** Returns the first byte that is not UTF-8: the decoder replaces it by U+FFFD, which the bytes do not have there. */
+function utf8ErrorAt(bytes: Buffer): number {
   const text = bytes.toString('utf8');
   let at = 0;
   let from = 0;
@@ -408,10 +404,10 @@ function utf8FaultAt(bytes: Buffer): number {
   return at;
 }
 
-/** A double does not hold every integer from here on, and JSON.parse rounds them without an error. */
+/** A double holds every integer below this; of larger ones JSON.parse loses digits without an error. */
 const exactBelow = 2 ** 53;
 
-/** Whether JSON.parse may have rounded a value; only then is the text scanned. Hot: once for each JSON report. */
+/** Whether JSON.parse may have rounded a value: then the text is scanned. Hot: called once for each JSON report. */
 function hasLargeNumber(readings: readonly Reading[]): boolean {
   for (let index = 0; index < readings.length; index++) {
     const { value } = readings[index]!;
@@ -420,25 +416,25 @@ function hasLargeNumber(readings: readonly Reading[]): boolean {
   return false;
 }
 
-/** A JSON text that JSON.parse accepts, with the integers that it has rounded. Scanned at most once. */
+/** A valid JSON text, and the integers that JSON.parse has rounded. Scanned at most once. */
 class JsonText {
   readonly #text: string;
-  #marked: { readonly value: unknown } | undefined;
+  #withInexact: { readonly value: unknown } | undefined;
 
   constructor(text: string) {
     this.#text = text;
   }
 
   /**
-   * Throws `invalid_report` if the report has a value that a double does not hold: the report that is the whole text,
-   * or the element `index` of its array.
+   * Throws `invalid_report` if a double does not hold a value of the report. `index`: in the array that the text is;
+   * undefined for a text that is one report.
    */
   assertExact(index: number | undefined): void {
-    if (this.#marked === undefined) {
-      const marked = markedJson(this.#text);
-      this.#marked = { value: marked === undefined ? undefined : JSON.parse(marked) };
+    if (this.#withInexact === undefined) {
+      const text = jsonWithInexact(this.#text);
+      this.#withInexact = { value: text === undefined ? undefined : JSON.parse(text) };
     }
-    const { value } = this.#marked;
+    const { value } = this.#withInexact;
     if (value !== undefined) assertExact(index === undefined ? value : (value as readonly unknown[])[index]);
   }
 }

@@ -5,18 +5,20 @@ import type { Headers } from '@tailrace/platform/web-response';
 import type { TailraceError } from '@tailrace/protocol/error';
 
 /**
- * What ingest needs of a network: HTTP requests in, answers out. `HttpServer` of packages/platform is the one with
- * sockets (`http-transport.ts`), `memory-transport.ts` the one within a process; both keep what
- * `test/transport-contract.ts` asks.
+ * The port to the network: receives HTTP requests and sends answers. Adapters: `HttpServer` of packages/platform, with
+ * sockets (`http-transport.ts`), and `memory-transport.ts`, within a process. Both pass `test/transport-contract.ts`.
  */
 export interface Transport {
-  /** Resolves with the port, or 0 where there is none. Rejects with `address_in_use` and `invalid_config`. Called at most once. */
+  /**
+   * Resolves with the port; 0: the adapter has none. Rejects with `address_in_use` and `invalid_config`. Called at most
+   * once.
+   */
   listen(handlers: TransportHandlers): Promise<number>;
-  /** From now on each answer closes its connection, so that a client finds another server for its next request. */
+  /** Makes each further answer close its connection, so that a client finds another server for its next request. */
   closeAfterAnswers(): void;
-  /** Accepts no new connection. Resolves when every request that was received is answered. */
+  /** Accepts no new connections. Resolves when every received request is answered. */
   drain(): Promise<void>;
-  /** Closes every connection; requests that are not answered get no answer. Idempotent. */
+  /** Closes every connection, without an answer to requests in progress. Idempotent. */
   close(): void;
   /** For metrics. */
   readonly connections: ConnectionCounts;
@@ -25,11 +27,11 @@ export interface Transport {
 }
 
 export interface TransportHandlers {
-  /** A request with a whole head. What it throws is logged and answered with 500. */
+  /** Called for each request with a complete head. An error that it throws is logged and answered with 500. */
   request(exchange: HttpExchange): void;
-  /** The transport has refused bytes before they became a request. */
+  /** Called for each request that the transport has refused. */
   refused(status: RefusedStatus): void;
-  /** Returns whether a limit of the service is near: slow bodies are terminated early then. */
+  /** Returns whether the service is near a limit: then slow bodies are terminated early. */
   isNearLimit(): boolean;
 }
 
@@ -38,23 +40,23 @@ export interface HttpExchange {
   readonly method: string;
   /** Without the query. */
   readonly path: string;
-  /** The client's address, as limits count it. Computed at each call. */
+  /** The address of the client, as limits count it. Computed at each call. */
   readonly address: string;
-  /** Answered, or its connection is closed. */
+  /** Whether it is answered, or its connection is closed. */
   readonly isOver: boolean;
-  /** The framing of the request is invalid. */
+  /** Whether the framing of the request is invalid. */
   readonly isBroken: boolean;
-  /** Returns '' for a header that is not there. */
+  /** Returns the value of a header; '' for a missing one. */
   header(lowerCaseName: string): string;
   /**
-   * Reads the body within its bounds, and calls `done` once, with the errors of `BodySink`; not at all if the request
-   * is over. Called at most once.
+   * Reads the body within its limits. Calls `done` once, with the errors of `BodySink`; not at all for a finished
+   * request. Called at most once.
    */
   readBody(
     bytesMax: number,
     owner: BodyOwner | undefined,
     done: (error: TailraceError | undefined, body: Buffer) => void,
   ): void;
-  /** Answers. Returns false, and does nothing, if the request is over. */
+  /** Sends the answer. Returns false, and does nothing, for a finished request. */
   answer(status: number, headers: Headers, body?: string): boolean;
 }

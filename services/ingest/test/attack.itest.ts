@@ -79,7 +79,7 @@ test('70 unfinished bodies of 1 MB by one sender leave half of the capacity: it 
   assert.ok((await metric('tailrace_ingest_unfinished_body_bytes')) <= half);
   const { statuses } = await honest(port, token, 100);
   assert.deepEqual(statuses, [202]);
-  // A refused body is answered when it ends; the others are answered at their deadline at the latest.
+  // A refused body is answered when it is complete; the others are answered at their deadline at the latest.
   for (const socket of sockets) socket.write('x'.repeat(declared - sent.length));
   const answers = await Promise.all(sockets.map((socket) => readResponse(socket, { deadlineMs: 15_000 })));
   const count = (status: number) => answers.filter((answer) => answer.status === status).length;
@@ -147,7 +147,7 @@ test('5,000 unfinished heads exclude no other client: a new connection is accept
   assert.ok((await metric('tailrace_ingest_connections')) <= 4_000);
 });
 
-test('random bytes are answered or the connection ends, and the server serves on', async (t) => {
+test('random bytes get an answer or a closed connection, and the server keeps serving', async (t) => {
   const { port, token, metric, metricIs } = await startIngest(t);
   const line = fc.constantFrom(
     'POST /v1/ingest HTTP/1.1\r\n',

@@ -7,7 +7,7 @@ failOnLeaks();
 
 const dayMs = 86_400_000;
 
-test('a report without a time, and one of a clock that is ahead, are in the log with what ingest knows of their clocks', async (t) => {
+test('a report without a time, and one of a clock that is ahead, are in the log with the state of their clocks', async (t) => {
   const { post, logged, metric } = await startIngest(t);
   const { time: _, ...timeless } = reportOf('plant1.none');
   const ahead = [2 * dayMs, 2000 * 365 * dayMs].map((ms, n) => reportOf(`plant1.ahead${n}`, { time: Date.now() + ms }));
@@ -24,12 +24,12 @@ test('a report without a time, and one of a clock that is ahead, are in the log 
   assert.equal(await metric('tailrace_ingest_clock_ahead_reports_total'), 2);
 });
 
-test('times in another unit, integers that JSON would round, and NaN are refused, each by its name', async (t) => {
+test('times in another unit, integers that JSON.parse changes, and NaN are refused, each with its reason', async (t) => {
   const { post } = await startIngest(t);
   const refusals: readonly (readonly [string, RegExp])[] = [
-    ['"time":1634567890', /^time: .*which would be 1970-01-19; it looks like seconds$/],
-    ['"time":1634567890123456', /^time: .*it looks like microseconds$/],
-    ['"time":1634567890123456789', /^time: .*it looks like nanoseconds$/],
+    ['"time":1634567890', /^time: .*which would be 1970-01-19; probably in seconds$/],
+    ['"time":1634567890123456', /^time: .*probably in microseconds$/],
+    ['"time":1634567890123456789', /^time: .*probably in nanoseconds$/],
     [
       '"value":9007199254740993',
       /^readings\[0\]\.value: expected a number that a double holds exactly, or text; got 9007199254740993$/,

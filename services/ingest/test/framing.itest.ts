@@ -9,7 +9,7 @@ import { connectRaw, exchange, type RawSocket, readResponse } from '@tailrace/te
 import { reportOf, startIngest, tokenFor } from './ingest-fixture.ts';
 
 /*
- * Requests of RFC 9112 (HTTP/1.1) and RFC 9110, with what load balancers and old clients send.
+ * The framing of requests by RFC 9112 (HTTP/1.1) and RFC 9110, and the requests of load balancers and old clients.
  */
 
 failOnLeaks();
@@ -31,19 +31,19 @@ function errorOf({ body: text }: { body: string }): { code: string; message: str
   return JSON.parse(text).error;
 }
 
-test('a request that is split at any byte is the same request', async (t) => {
+test('a request is the same when it is split at any byte', async (t) => {
   const { port, token, post, logged } = await startIngest(t);
   const request = headText(token) + body;
   const sockets = await Promise.all(Array.from({ length: request.length - 1 }, () => rawTo(t, port)));
   for (const [i, socket] of sockets.entries()) socket.write(request.slice(0, i + 1));
-  // The first parts have arrived when a later request has its answer.
+  // The first parts are received when a later request has its answer.
   assert.equal((await post(body)).status, 202);
   for (const [i, socket] of sockets.entries()) socket.write(request.slice(i + 1));
   for (const socket of sockets) assert.equal((await readResponse(socket)).status, 202);
   assert.equal((await logged()).length, request.length);
 });
 
-test('a body whose length is not certain is refused, and nothing behind it is read (RFC 9112, section 6.3)', async (t) => {
+test('a body of ambiguous length is refused, and nothing after it is read (RFC 9112, section 6.3)', async (t) => {
   const { port, token, logged, metric } = await startIngest(t);
   const cases = [
     ['Content-Length: 2', `Content-Length: ${body.length}`],
@@ -62,15 +62,15 @@ test('a body whose length is not certain is refused, and nothing behind it is re
   assert.equal(await metric('tailrace_ingest_requests_total{outcome="malformed"}'), cases.length);
 });
 
-test('a client of HTTP/1.0 is served, and keeps its connection where it asks for it', async (t) => {
+test('a client of HTTP/1.0 is served, and keeps its connection on request', async (t) => {
   const { port, token } = await startIngest(t);
   const request = (headText(token) + body).replace('HTTP/1.1', 'HTTP/1.0');
   const once = await rawTo(t, port);
   assert.equal((await exchange(once, request)).status, 202);
   await once.ended;
-  const kept = await rawTo(t, port);
+  const keepAlive = await rawTo(t, port);
   for (let n = 0; n < 2; n++)
-    assert.equal((await exchange(kept, request.replace('\r\n', '\r\nConnection: keep-alive\r\n'))).status, 202);
+    assert.equal((await exchange(keepAlive, request.replace('\r\n', '\r\nConnection: keep-alive\r\n'))).status, 202);
 });
 
 test('a client that waits for 100 (Continue) gets it, or the refusal, before it sends its body', async (t) => {
@@ -81,12 +81,12 @@ test('a client that waits for 100 (Continue) gets it, or the refusal, before it 
   assert.equal((await exchange(socket, body)).status, 202);
   const refused = await rawTo(t, port);
   assert.equal((await exchange(refused, headText('nonsense', fields))).status, 401);
-  // The client may still send the body, so that the connection cannot be used again.
+  // The client may still send the body: the connection cannot be used again.
   await refused.ended;
   assert.equal((await logged()).length, 1);
 });
 
-test('curl sends a body over 1 MB, for which it waits for 100 (Continue)', async (t) => {
+test('curl sends a body over 1 MB, after it has waited for 100 (Continue)', async (t) => {
   const { url, token } = await startIngest(t, { settings: { bodyBytesMax: 4_194_304 } });
   const large = JSON.stringify(Array.from({ length: 9_000 }, () => reportOf('plant1.a', { id: 'x'.repeat(60) })));
   assert.ok(large.length > 1_048_576);
@@ -137,7 +137,7 @@ test('the default health checks of load balancers get 200, and 503 once the serv
   await drained;
 });
 
-test('an idle connection outlives the 60 s of a load balancer, and no longer than the setting', async (t) => {
+test('an idle connection stays open for longer than the 60 s of a load balancer, and no longer than the setting', async (t) => {
   const { port, token } = await startIngest(t);
   const socket = await rawTo(t, port);
   assert.equal((await exchange(socket, headText(token) + body)).headers['keep-alive'], 'timeout=75');
@@ -147,7 +147,7 @@ test('an idle connection outlives the 60 s of a load balancer, and no longer tha
   await idle.ended;
 });
 
-test('bytes that are no HTTP/1.1 request get 400 in JSON, and the connection closes', async (t) => {
+test('bytes that are not an HTTP/1.1 request get 400 in JSON, and the connection closes', async (t) => {
   const { port, post } = await startIngest(t);
   const cases = [
     '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03',
@@ -182,13 +182,13 @@ test('an upgrade that the server does not offer is an ordinary request, a tunnel
   assert.equal((await exchange(chunked, head + chunks)).status, 202);
 });
 
-test('a tunnel whose client resets the connection, or that is asked for behind other requests, ends no other connection and stays open nowhere', async (t) => {
+test('a tunnel whose client resets the connection, or that follows other requests, closes no other connection and does not stay open', async (t) => {
   const { port, token, post, ingest, hold } = await startIngest(t);
   const connect = 'CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n';
   for (let n = 0; n < 20; n++) {
     const reset = await rawTo(t, port);
     reset.write(connect);
-    // Every other one when the answer is under way.
+    // Every other client resets after it has received the answer.
     if (n % 2 === 1) await reset.readSome();
     reset.reset();
   }
@@ -201,7 +201,7 @@ test('a tunnel whose client resets the connection, or that is asked for behind o
   await ingest.drain();
 });
 
-test('an invalid chunk ends the request with 400, and releases its bytes', async (t) => {
+test('a request with an invalid chunk gets 400, and its bytes are released', async (t) => {
   const { port, token, metricIs } = await startIngest(t);
   const socket = await rawTo(t, port);
   socket.write(`${headText(token, ['Transfer-Encoding: chunked'])}5\r\nhello\r\n`);
@@ -223,14 +223,14 @@ test('invalid bytes after a request do not suppress its answer', async (t) => {
   await socket.ended;
 });
 
-test('a client that is still sending reads the whole answer of a refusal', async (t) => {
+test('a client that is still sending receives the whole answer of a refusal', async (t) => {
   const { port, token } = await startIngest(t);
   for (const head of [
     headText(token, ['Content-Length: 1000000000']),
     headText('none', ['Transfer-Encoding: chunked']),
   ]) {
     const socket = await rawTo(t, port);
-    // Far more than the buffers of both kernels: most of it is still to be sent when the answer is written.
+    // Far more than the buffers of both kernels: most of it is not sent yet when the answer is written.
     socket.write(head);
     socket.write(`${(8_000_000).toString(16)}\r\n${'x'.repeat(8_000_000)}`);
     const answer = await readResponse(socket);
@@ -240,9 +240,20 @@ test('a client that is still sending reads the whole answer of a refusal', async
   }
 });
 
-test('answers that clients do not read are bounded: beyond it the connection of the oldest closes', async (t) => {
+test('a client that is refused before its body, and closes its half, receives one response, and is counted once', async (t) => {
+  const { port, metric } = await startIngest(t);
+  const socket = await rawTo(t, port);
+  socket.write(headText('none', ['Content-Length: 1000']));
+  assert.equal((await readResponse(socket)).status, 401);
+  socket.halfClose();
+  assert.equal(String(await socket.readToEnd()), '');
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="unauthorized"}'), 1);
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="malformed"}'), 0);
+});
+
+test('unread answers are bounded: beyond the limit the connection of the oldest closes', async (t) => {
   const { port, token, metric, metricIs } = await startIngest(t);
-  // Each is answered with a list of nearly a megabyte, and the kernel holds some of them for a connection.
+  // Each answer has nearly a megabyte, and the kernel buffers some of them for a connection.
   const bad = JSON.stringify(Array.from({ length: 10_000 }, () => 1));
   const request = headText(token, [`Content-Length: ${bad.length}`]) + bad;
   const sockets: RawSocket[] = [];
@@ -260,7 +271,7 @@ test('answers that clients do not read are bounded: beyond it the connection of 
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
 
-test('an unfinished head gets 408 at its deadline, and has an outcome of its own', async (t) => {
+test('an incomplete head gets 408 at its deadline, and has its own outcome', async (t) => {
   const { port, metricIs } = await startIngest(t);
   const socket = await rawTo(t, port);
   socket.write('POST /v1/ingest HTTP/1.1\r\nHost: x\r\n');

@@ -22,7 +22,7 @@ const goodBodies: readonly Buffer[] = [
   gzipSync(JSON.stringify(good)),
 ];
 
-/** Something that was right once, with a few bytes of it changed, and things that never were. */
+/** Valid bodies with a few bytes changed, and random ones. */
 const bodies = fc.oneof(
   fc
     .tuple(
@@ -50,7 +50,7 @@ const contentTypes = fc.constantFrom(
 );
 const encodings = fc.constantFrom('', '', '', 'gzip', 'br');
 
-test('garbage is always answered in JSON with a status that fits, and never ends the connection or the process', async (t) => {
+test('random bodies always get an answer in JSON with a fitting status, and close neither connection nor process', async (t) => {
   const { port, token, metricIs } = await startIngest(t);
   const socket = await connectRaw({ port });
   t.after(() => socket.close());
@@ -82,7 +82,7 @@ test('garbage is always answered in JSON with a status that fits, and never ends
   await metricIs('tailrace_ingest_in_flight_bytes', 0);
 });
 
-test('garbage for a token, a path or a method is answered in JSON', async (t) => {
+test('a random token, path or method gets an answer in JSON', async (t) => {
   const { port, metricIs } = await startIngest(t);
   const socket = await connectRaw({ port });
   t.after(() => socket.close());

@@ -42,7 +42,7 @@ transportContract('HTTP', () => {
       client.flushHeaders();
       return {
         answered: promise,
-        write: (piece) => void (piece !== '' && client.write(piece)),
+        write: (chunk) => void (chunk !== '' && client.write(chunk)),
         end: () => void client.end(),
         abort: () => void client.destroy(),
       };

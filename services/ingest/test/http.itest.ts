@@ -15,7 +15,7 @@ import { reportOf, startIngest, tokenFor } from './ingest-fixture.ts';
 failOnLeaks();
 const run = promisify(execFile);
 
-/** Runs curl; its answer's status and body. */
+/** Runs curl. Returns the status and body of the answer. */
 async function curl(url: string, ...args: string[]): Promise<{ status: number; body: string }> {
   const { stdout } = await run('curl', [
     '--silent',
@@ -51,7 +51,7 @@ test('a report sent with curl is in the log when it is answered', async (t) => {
   assert.ok(Math.abs(Date.now() - received!) < 60_000);
 });
 
-test('an array, lines, Protobuf and gzip are taken', async (t) => {
+test('an array, lines, Protobuf and gzip are accepted', async (t) => {
   const { post, logged } = await startIngest(t);
   const reports = [reportOf('plant1.a'), reportOf('plant1.b')];
   const lines = reports.map((report) => `${JSON.stringify(report)}\n`).join('');
@@ -70,13 +70,13 @@ test('an array, lines, Protobuf and gzip are taken', async (t) => {
   assert.equal((await logged()).length, 8);
 });
 
-test('a large body is appended in parts that do not wait for each other, others have their turn, and its sender keeps the order', async (t) => {
+test('a large body is appended in chunks that do not wait for each other or delay other senders, and its sender keeps the order', async (t) => {
   const { post, appendSizes: sizes, hold, logged } = await startIngest(t);
   const release = hold();
   const ids = Array.from({ length: 1_200 }, (_, index) => `l${index}`);
   const large = post(JSON.stringify(ids.map((id) => reportOf('plant1.a', { id }))));
   await eventually(() => assert.equal(sizes[0], 500));
-  const behind = post(JSON.stringify(reportOf('plant1.a', { id: 'behind' })));
+  const next = post(JSON.stringify(reportOf('plant1.a', { id: 'next' })));
   const authorization = `Bearer ${await tokenFor(['plant1.>'], { subject: 'gateway8' })}`;
   const other = post(JSON.stringify(reportOf('plant1.b')), { authorization });
   // The log has confirmed none of them.
@@ -91,7 +91,7 @@ test('a large body is appended in parts that do not wait for each other, others 
     [500, 500, 200],
   );
   release();
-  const answers = await Promise.all([large, behind, other]);
+  const answers = await Promise.all([large, next, other]);
   assert.deepEqual(
     answers.map(({ status }) => status),
     [202, 202, 202],
@@ -100,11 +100,11 @@ test('a large body is appended in parts that do not wait for each other, others 
   const ofDevice = (await logged()).filter(({ device }) => device === 'plant1.a');
   assert.deepEqual(
     ofDevice.map(({ id }) => id),
-    [...ids, 'behind'],
+    [...ids, 'next'],
   );
 });
 
-test('what was wrong with single reports is told, the others are in the log, and all of it is counted', async (t) => {
+test('the answer lists invalid reports, the others are in the log, and all are counted', async (t) => {
   const { post, logged, metric } = await startIngest(t);
   const response = await post(JSON.stringify([reportOf('plant1.a'), reportOf('plant2.b'), { device: 'plant1.c' }]));
   assert.equal(response.status, 202);
@@ -144,7 +144,7 @@ async function refusalOf(response: Response, status: number): Promise<Refusal['e
   return (JSON.parse(text) as Refusal).error;
 }
 
-test('without a good token nothing is taken, and the answer says which way it is not good', async (t) => {
+test('without a valid token nothing is accepted, and the answer has the reason', async (t) => {
   const { post, logged } = await startIngest(t);
   const body = JSON.stringify(reportOf('plant1.a'));
   const cases: readonly (readonly [authorization: string, message: RegExp])[] = [
@@ -164,7 +164,7 @@ test('without a good token nothing is taken, and the answer says which way it is
   assert.equal((await logged()).length, 0);
 });
 
-test('a token that another process revokes is refused within two seconds, also one that was accepted before', async (t) => {
+test('a token that another process revokes is refused within two seconds, also if it was accepted before', async (t) => {
   const { post, eventLog } = await startIngest(t);
   const body = JSON.stringify(reportOf('plant1.a'));
   assert.equal((await post(body)).status, 202);
@@ -205,7 +205,7 @@ test('a token that covers none of the devices is a 403', async (t) => {
   assert.match(error.message, /"plant2.a" is not covered: the token of "gateway7" may publish plant1.>/);
 });
 
-test('malformed JSON is a 400 with the place, without any effect on what follows', async (t) => {
+test('malformed JSON is a 400 with the place, and the next request is not affected', async (t) => {
   const { post } = await startIngest(t);
   const error = await refusalOf(await post('[{"device":"plant1.a" "time":1}]'), 400);
   assert.match(error.message, /line 1, column 23: expected "," or "}", got "\\"", near/);
@@ -237,13 +237,13 @@ test('an unknown content type or encoding is a 415 that names the known ones', a
     /expected application\/json.*, got "text\/csv"/,
   );
   assert.match((await refusalOf(await post('[]', { 'content-encoding': 'br' }), 415)).message, /expected gzip or none/);
-  // What curl sends unless told otherwise.
+  // The default content type of curl.
   const { status, body } = await curl(`${url}/v1/ingest`, '--header', `Authorization: Bearer ${token}`, '--data', '{}');
   assert.equal(status, 415);
   assert.match(body, /x-www-form-urlencoded/);
 });
 
-test('other paths and methods get a hint', async (t) => {
+test('the error of other paths and methods names the expected ones', async (t) => {
   const { url } = await startIngest(t);
   const elsewhere = await refusalOf(await fetch(`${url}/v1/ingests`, { method: 'POST', body: '{}' }), 404);
   assert.match(elsewhere.message, /expected POST \/v1\/ingest, got "POST \/v1\/ingests"/);
@@ -252,7 +252,7 @@ test('other paths and methods get a hint', async (t) => {
   assert.match((await refusalOf(wrongMethod, 405)).message, /"GET \/v1\/ingest"/);
 });
 
-test('an answer to HEAD has no body, so that the connection goes on', async (t) => {
+test('an answer to HEAD has no body, so that the connection can be used again', async (t) => {
   const { port } = await startIngest(t);
   const socket = await connectRaw({ port });
   t.after(() => socket.close());
@@ -271,7 +271,7 @@ test('a page of an allowed origin may send from a browser, a page of another may
   assert.equal(allowed.headers.get('access-control-allow-origin'), 'https://plant.example');
   assert.match(allowed.headers.get('access-control-allow-headers') ?? '', /Authorization/);
   assert.equal((await preflight('https://elsewhere.example')).headers.get('access-control-allow-origin'), null);
-  // Errors, too: the page could not read them otherwise.
+  // Also errors: the page could not read them otherwise.
   const refused = await post('oops', { origin: 'https://plant.example' });
   assert.equal(refused.headers.get('access-control-allow-origin'), 'https://plant.example');
   assert.equal(refused.status, 400);

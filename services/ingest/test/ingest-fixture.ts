@@ -23,14 +23,14 @@ export interface FixtureOptions {
   /** Default: the log in memory. Started and closed by the caller. */
   readonly eventLog?: EventLog;
   readonly tracing?: Tracing;
-  /** Default: silent. */
+  /** Default: none. */
   readonly logger?: Logger;
 }
 
 /** Starts ingest on a free port, on a log in memory whose appends the test can hold or fail. */
 export async function startIngest(t: TestContext, options: FixtureOptions = {}) {
   const { clock = systemClock, logger = silentLogger, tracing = noTracing } = options;
-  let fault: TailraceError | undefined;
+  let appendError: TailraceError | undefined;
   let gate: Promise<void> | undefined;
   const appendSizes: number[] = [];
   const memory = createMemoryLog({ clock }).connect();
@@ -40,7 +40,7 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     withAppend(memory, async (name, records) => {
       appendSizes.push(records.length);
       await gate;
-      if (fault !== undefined) throw fault;
+      if (appendError !== undefined) throw appendError;
       return await memory.append(name, records);
     });
   const metrics = createMetrics({ service: 'ingest', node: 'test', processMetrics: false });
@@ -68,11 +68,11 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     token,
     /** Records of each append, in order. */
     appendSizes,
-    /** Appends fail with it; undefined: they work again. */
+    /** Makes appends fail with the error; undefined: they work again. */
     failWith(error: TailraceError | undefined) {
-      fault = error;
+      appendError = error;
     },
-    /** Appends wait until the function returned is called. */
+    /** Makes appends wait until the returned function is called. */
     hold(): () => void {
       const { promise, resolve } = Promise.withResolvers<void>();
       gate = promise;
@@ -88,13 +88,13 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
         headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...headers },
         ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
       } as RequestInit),
-    /** What is in the log: by partition, then by position. */
+    /** Returns the reports in the log, by partition and position. */
     logged: () => loggedReports(eventLog),
-    /** The whole of /metrics for this header Accept. */
+    /** Returns the page of /metrics for a header Accept. */
     page: async (accept: string) => (await metrics.page(accept)).text,
-    /** The value of a metric's series, as /metrics shows it. */
+    /** Returns the value of a series. */
     metric: (series: string) => metricFrom(metrics, series),
-    /** Waits for it. */
+    /** Resolves when the series has the value. */
     metricIs: (series: string, value: number) =>
       eventually(async () => (await metricFrom(metrics, series)) === value, { describe: `${series} = ${value}` }),
   };

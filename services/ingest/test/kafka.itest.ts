@@ -11,7 +11,7 @@ const settings = { telemetryPartitions: 4, appendDeadlineMs };
 
 let broker: KafkaBroker;
 
-// One of its own: it is killed in here.
+// A broker of its own: the tests kill it.
 before(async () => {
   broker = await startKafka({ env: { ...process.env, TAILRACE_TEST_KAFKA: undefined } });
 });
@@ -21,7 +21,7 @@ function kafkaLog(): KafkaEventLog {
   return new KafkaEventLog({ brokers: broker.brokers, logger: silentLogger, appendTimeoutMs: appendDeadlineMs });
 }
 
-/** Ingest on Kafka, and what another client of Kafka finds there. */
+/** Starts ingest on Kafka, beside another client of Kafka that reads the reports. */
 async function serveOnKafka(t: Parameters<typeof startIngest>[0]) {
   const eventLog = kafkaLog();
   await eventLog.start();
@@ -65,7 +65,7 @@ test('202 means that every accepted report is in Kafka, in the order of its devi
   );
 });
 
-test('while the broker is gone the answer is 503 within the deadline; when it is back reports are taken, and none that was answered 202 is missing', async (t) => {
+test('while the broker is stopped the answer is 503 within the deadline; after its restart reports are accepted, and none that was answered 202 is missing', async (t) => {
   const { post, idsInKafka } = await serveOnKafka(t);
   assert.equal((await post(JSON.stringify(batchOf('before', 10)))).status, 202);
   await broker.kill();
@@ -75,10 +75,10 @@ test('while the broker is gone the answer is 503 within the deadline; when it is
   assert.ok(performance.now() - startMs < appendDeadlineMs + 1_000);
   assert.ok(Number(response.headers.get('retry-after')) >= 1);
   await broker.restart();
-  // What a sender does: the same again, until it is taken.
+  // As a sender does: retries until it is accepted.
   await eventually(async () => (await post(JSON.stringify(batchOf('during', 10)))).status === 202, {
     deadlineMs: 30_000,
-    describe: 'reports are taken again',
+    describe: 'reports are accepted again',
   });
   const ids = await idsInKafka();
   for (const name of ['before', 'during'])

@@ -18,7 +18,7 @@ const env = {
   TAILRACE_INTERNAL_PORT: '0',
 };
 
-test('the process takes reports, says that it is ready and what it counted, and leaves in order with them in its log', async (t) => {
+test('the process accepts reports, has readiness and metrics, and stops in order with the reports in its log', async (t) => {
   const folder = await createTempDir('ingest');
   t.after(() => folder.remove());
   const service = await startService({
@@ -27,7 +27,7 @@ test('the process takes reports, says that it is ready and what it counted, and 
   });
   t.after(() => service.stop());
   const [, internalPort] = await service.line(/"port":(\d+).*"the internal port listens"/);
-  const [, port] = await service.line(/"port":(\d+).*reports are taken at POST/);
+  const [, port] = await service.line(/"port":(\d+).*accepting reports at POST/);
   await service.line(/"message":"running"/);
 
   const response = await fetch(`http://127.0.0.1:${port}/v1/ingest`, {
@@ -51,7 +51,7 @@ test('the process takes reports, says that it is ready and what it counted, and 
   );
 });
 
-test('a missing broker stops the start, with one line that names it', async () => {
+test('the start fails without a broker, with one line that names it', async () => {
   const address = `127.0.0.1:${await freePort()}`;
   const service = await startService({
     args: [main],
@@ -67,9 +67,9 @@ test('a missing broker stops the start, with one line that names it', async () =
   assert.match(lines[0]!, new RegExp(`ingest cannot start: .*${address}.*check that it runs`));
 });
 
-test('bad settings stop the start, all of them at once', async () => {
-  const faults = { TAILRACE_PORT: 'http', TAILRACE_RETRY_AFTER_MS: '5', TAILRACE_BODY_BYTE_MAX: '1' };
-  const service = await startService({ args: [main, '--check-config'], env: { ...env, ...faults } });
+test('the start fails with all invalid settings at once', async () => {
+  const invalid = { TAILRACE_PORT: 'http', TAILRACE_RETRY_AFTER_MS: '5', TAILRACE_BODY_BYTE_MAX: '1' };
+  const service = await startService({ args: [main, '--check-config'], env: { ...env, ...invalid } });
   assert.equal((await service.exited).code, 1);
   assert.match(service.output(), /has 3 faults/);
   assert.match(service.output(), /did you mean TAILRACE_BODY_BYTES_MAX\?/);

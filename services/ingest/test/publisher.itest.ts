@@ -40,7 +40,7 @@ test('behind a proxy whose server restarts every report is accepted, in order, a
   assert.deepEqual(
     reports.map(({ readings }) => readings[0]?.value),
     [1, 2, 3, 1, 2, 3],
-    'the answer to the first time was lost',
+    'the answer to the first attempt was lost',
   );
   assert.equal(new Set(reports.map(({ id }) => id)).size, 3);
 });
@@ -58,7 +58,7 @@ test('a publisher whose server always answers 505 rejects with an error that nam
   });
 });
 
-test('a token of as many patterns as PROTOCOL allows is accepted in the header, and one that is too large for it is named', async (t) => {
+test('a token with as many patterns as PROTOCOL allows is accepted, and the error of a larger one names the limit', async (t) => {
   const { url } = await startIngest(t);
   const issue = { secret: tokenSecret, subject: 'gateway7', subscribe: [], expiresInMs: 60_000 };
   const publish = Array.from({ length: 100 }, (_, n) => `plant1.line${n}.machine${n}.press${n}.>`);

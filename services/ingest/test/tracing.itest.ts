@@ -10,11 +10,13 @@ import { reportOf, startIngest, topic } from './ingest-fixture.ts';
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const device = `00-${traceId}-00f067aa0ba902b7-01`;
 
-/** Ingest whose traces go to a collector; by itself it begins none. `ended` stops the tracing, so that everything is there. */
+/**
+ * Starts ingest with a collector of traces and a sample ratio of 0. `spans` stops the tracing, and returns all spans.
+ */
 async function traced(t: TestContext) {
   const receiver = await startOtlpReceiver();
   t.after(() => receiver.stop());
-  // Stands still: the bound on traces a second is reached once.
+  // A stopped clock: the limit of traces per second is reached once.
   const { monotonic } = createFakeClock();
   const clock = {
     now: Date.now,
@@ -34,11 +36,11 @@ async function traced(t: TestContext) {
   const lines: Record<string, unknown>[] = [];
   const destination = { write: (line: string) => void lines.push(JSON.parse(line)) };
   const logger = createLogger({ service: 'ingest', level: 'warn', destination, fields: () => tracing.fields() });
-  const serving = await startIngest(t, { tracing, logger: logger, settings: { telemetryPartitions: 1 } });
+  const serving = await startIngest(t, { tracing, logger, settings: { telemetryPartitions: 1 } });
   return {
     ...serving,
     lines,
-    async ended() {
+    async spans() {
       await tracing.stop();
       return receiver.spans.all;
     },
@@ -51,12 +53,12 @@ async function traced(t: TestContext) {
   };
 }
 
-test('a request whose trace is recorded is a span, its append another, and the records carry that into the log; any other request is none', async (t) => {
-  const { post, headers, ended } = await traced(t);
+test('a sampled request has a span, its append another, and the records have its trace; other requests have no span', async (t) => {
+  const { post, headers, spans } = await traced(t);
   await post(JSON.stringify([reportOf('plant1.a'), reportOf('plant1.b')]), { traceparent: device });
   await post(JSON.stringify(reportOf('plant1.c')));
   await post(JSON.stringify(reportOf('plant1.c')), { traceparent: `00-${traceId}-00f067aa0ba902b7-00` });
-  const [append, request, ...more] = await ended();
+  const [append, request, ...more] = await spans();
   assert.ok(append && request && more.length === 0);
   assert.deepEqual(
     [request.name, request.traceId, request.parentSpanId],
@@ -85,12 +87,12 @@ test('a request whose trace is recorded is a span, its append another, and the r
   });
 });
 
-test('a fault of the server marks the spans, a fault of the sender does not, and no span names a device', async (t) => {
-  const { post, failWith, ended } = await traced(t);
+test('an error of the server fails the spans, an error of the sender does not, and no span has the name of a device', async (t) => {
+  const { post, failWith, spans } = await traced(t);
   await post(JSON.stringify(reportOf('elsewhere.secretive')), { traceparent: device });
   failWith(new TailraceError('unavailable', 'no broker'));
   await post(JSON.stringify(reportOf('plant1.secretive')), { traceparent: device });
-  const [forbidden, append, failed] = await ended();
+  const [forbidden, append, failed] = await spans();
   assert.ok(forbidden && append && failed);
   assert.deepEqual([forbidden.failed, append.failed, failed.failed], [false, true, true]);
   assert.equal(forbidden.attributes['http.response.status_code'], 403);
@@ -100,21 +102,21 @@ test('a fault of the server marks the spans, a fault of the sender does not, and
 });
 
 test('senders cannot have more than a hundred of their requests traced within a second', async (t) => {
-  const { post, headers, ended } = await traced(t);
+  const { post, headers, spans } = await traced(t);
   for (let n = 0; n < 105; n++) await post(JSON.stringify(reportOf('plant1.a')), { traceparent: device });
   assert.equal((await headers()).filter(Boolean).length, 100);
-  assert.equal((await ended()).length, 200, 'two spans each');
+  assert.equal((await spans()).length, 200, 'two spans each');
 });
 
-test('the latency of a traced request names its trace, where metrics are asked for in a form that has it', async (t) => {
-  const { post, page, ended } = await traced(t);
+test('the latency of a traced request has its trace as an exemplar, in OpenMetrics', async (t) => {
+  const { post, page, spans } = await traced(t);
   await post(JSON.stringify(reportOf('plant1.a')));
   assert.doesNotMatch(await page('application/openmetrics-text'), /trace_id/);
   await post(JSON.stringify(reportOf('plant1.a')), { traceparent: device });
   const exemplars = (await page('application/openmetrics-text'))
     .split('\n')
     .filter((line) => line.includes('trace_id'));
-  const [append, request] = await ended();
+  const [append, request] = await spans();
   assert.equal(exemplars.length, 2);
   for (const [metric, span] of [
     ['request', request],
@@ -125,8 +127,8 @@ test('the latency of a traced request names its trace, where metrics are asked f
   }
 });
 
-test('what is logged of a traced request names its trace, also when the log answers long after the request came', async (t) => {
-  const { post, failWith, hold, lines, ended } = await traced(t);
+test('a line logged for a traced request has its trace, also if the log answers long after the request', async (t) => {
+  const { post, failWith, hold, lines, spans } = await traced(t);
   failWith(new TailraceError('unavailable', 'no broker'));
   const release = hold();
   const answered = post(JSON.stringify(reportOf('plant1.a')), { traceparent: device });
@@ -134,9 +136,9 @@ test('what is logged of a traced request names its trace, also when the log answ
   assert.equal(other.status, 400);
   release();
   assert.equal((await answered).status, 503);
-  const [append] = await ended();
+  const [append] = await spans();
   assert.deepEqual(
     lines.map((line) => [line['message'], line['trace_id'], line['span_id']]),
-    [['the log takes no reports; senders are asked to try again', traceId, append?.spanId]],
+    [['the log accepts no reports; senders get 503', traceId, append?.spanId]],
   );
 });

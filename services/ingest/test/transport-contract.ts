@@ -16,9 +16,9 @@ export interface ContractAnswer {
   readonly body: string;
 }
 
-/** The client's end of a request, as each adapter has it. */
+/** A request as its client sees it, on each adapter. */
 export interface ContractClient {
-  /** Resolves with undefined where the request ends without an answer. */
+  /** Resolves with undefined if the request gets no answer. */
   readonly answered: Promise<ContractAnswer | undefined>;
   write(text: string): void;
   end(): void;
@@ -39,7 +39,10 @@ interface Received {
 
 const json = [['Content-Type', 'application/json']] as const;
 
-/** What every transport of ingest keeps. `create`: one that does not listen yet, with a body deadline of 1 s. */
+/**
+ * The contract of every transport of ingest. `create` returns one that does not listen yet, with a body deadline of 1
+ * s.
+ */
 export function transportContract(name: string, create: (t: TestContext) => ContractSubject): void {
   async function listening(t: TestContext, request: (exchange: HttpExchange) => void) {
     const subject = create(t);
@@ -69,14 +72,14 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
   contract('a request has its method, path and headers, and gets its answer', async (t) => {
     const seen: unknown[] = [];
     const { send } = await listening(t, (exchange) => {
-      seen.push([exchange.method, exchange.path, exchange.header('x-mark'), exchange.header('x-other')]);
+      seen.push([exchange.method, exchange.path, exchange.header('x-custom'), exchange.header('x-other')]);
       assert.equal(exchange.isOver, false);
       assert.notEqual(exchange.address, '');
       assert.equal(exchange.answer(202, json, '{}'), true);
       assert.equal(exchange.isOver, true);
       assert.equal(exchange.answer(500, json, 'again'), false);
     });
-    const client = send({ method: 'POST', target: '/v1/ingest?a=1', headers: { 'x-mark': 'yes' } });
+    const client = send({ method: 'POST', target: '/v1/ingest?a=1', headers: { 'x-custom': 'yes' } });
     client.end();
     const answer = await client.answered;
     assert.deepEqual([answer?.status, answer?.body], [202, '{}']);
@@ -84,16 +87,16 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
     assert.deepEqual(seen, [['POST', '/v1/ingest', 'yes', '']]);
   });
 
-  contract('a body is received whole, in however many pieces it comes', async (t) => {
+  contract('a body is received whole, in any number of chunks', async (t) => {
     const { send, received } = await echoing(t);
     const client = send({ method: 'POST', target: '/' });
-    for (const piece of ['he', '', 'll', 'o']) client.write(piece);
+    for (const chunk of ['hel', '', 'l', 'o']) client.write(chunk);
     client.end();
     assert.equal((await client.answered)?.body, '5');
     assert.deepEqual(received, [{ error: undefined, body: 'hello' }]);
   });
 
-  contract('a body may be asked for later than it comes', async (t) => {
+  contract('a body may be read after it was received', async (t) => {
     const { send } = await listening(t, (exchange) => {
       setImmediate(() =>
         exchange.readBody(100, undefined, (_error, body) => void exchange.answer(200, json, body.toString())),
@@ -114,7 +117,7 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
     assert.deepEqual(received, [{ error: 'too_large', body: '' }]);
   });
 
-  contract('a body that stops coming is refused at its deadline', async (t) => {
+  contract('a stalled body is refused at its deadline', async (t) => {
     const { send, received } = await echoing(t);
     const client = send({ method: 'POST', target: '/' });
     client.write('x');
@@ -123,19 +126,19 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
     client.abort();
   });
 
-  contract('a client that closes the connection ends its request, which cannot be answered any more', async (t) => {
+  contract('a request whose client closes the connection cannot be answered', async (t) => {
     const { send, received, started, settled } = await echoing(t);
     const client = send({ method: 'POST', target: '/', headers: { 'content-length': '5' } });
     client.write('x');
     await started;
     client.abort();
     await settled;
-    // On a socket, the end in the middle of a body is an error of the framing.
+    // On a socket, an incomplete body is a framing error.
     assert.match(received[0]?.error ?? '', /^(closed|invalid_message)$/);
     assert.equal(await client.answered, undefined);
   });
 
-  contract('an error of the handler is answered with 500, and other requests go on', async (t) => {
+  contract('an error of the handler is answered with 500, and other requests are served', async (t) => {
     const { send } = await listening(t, (exchange) => {
       if (exchange.path === '/error') throw new RangeError('a mistake');
       exchange.readBody(100, undefined, () => {
@@ -152,16 +155,16 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
     assert.deepEqual(statuses, [500, 500, 200]);
   });
 
-  contract('a drain waits for the requests that were received, and accepts no further ones', async (t) => {
+  contract('a drain waits for received requests, and accepts no further ones', async (t) => {
     const open: HttpExchange[] = [];
-    const came = Promise.withResolvers<void>();
+    const received = Promise.withResolvers<void>();
     const { transport, send } = await listening(t, (exchange) => {
       open.push(exchange);
-      came.resolve();
+      received.resolve();
     });
     const client = send({ method: 'POST', target: '/' });
     client.end();
-    await came.promise;
+    await received.promise;
     let isDrained = false;
     const drained = transport.drain().then(() => {
       isDrained = true;
@@ -176,12 +179,12 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
     assert.equal(open.length, 1);
   });
 
-  contract('a close ends every request without an answer', async (t) => {
-    const came = Promise.withResolvers<HttpExchange>();
-    const { transport, send } = await listening(t, (exchange) => came.resolve(exchange));
+  contract('a close drops every request without an answer', async (t) => {
+    const received = Promise.withResolvers<HttpExchange>();
+    const { transport, send } = await listening(t, (exchange) => received.resolve(exchange));
     const client = send({ method: 'POST', target: '/' });
     client.end();
-    const exchange = await came.promise;
+    const exchange = await received.promise;
     transport.close();
     assert.equal(await client.answered, undefined);
     assert.equal(exchange.isOver, true);

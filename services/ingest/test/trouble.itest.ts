@@ -11,7 +11,7 @@ failOnLeaks();
 
 const body = JSON.stringify(reportOf('plant1.a', { id: 'x1' }));
 
-/** A request as bytes; `sent`: how much of the body goes along. */
+/** Returns a request. `sent`: how much of the body it has. */
 function requestText(token: string, options: { body?: string; sent?: number } = {}): string {
   const text = options.body ?? body;
   const head = [
@@ -34,7 +34,7 @@ function errorOf(response: RawResponse): { code: string; message: string } {
   return JSON.parse(response.body).error;
 }
 
-test('a log that is away is a 503 with Retry-After and the word that a retry is safe; once back, reports are taken', async (t) => {
+test('an unreachable log is a 503 with Retry-After and the note that a retry is safe; then reports are accepted again', async (t) => {
   const { post, failWith, logged, metric } = await startIngest(t);
   failWith(new TailraceError('unavailable', 'no answer from Kafka at 10.0.0.1:9092'));
   const response = await post(body);
@@ -59,7 +59,7 @@ test('a full log is a 503 as well', async (t) => {
   assert.equal(((await response.json()) as { error: { code: string } }).error.code, 'storage_full');
 });
 
-test('a log that does not answer is a 503 at the deadline, and its bytes stay held until it lets go of them', async (t) => {
+test('a log that does not answer is a 503 at the deadline, and the bytes are held until it settles the append', async (t) => {
   const clock = createFakeClock({ nowMs: Date.now() });
   const { post, hold, metric, metricIs } = await startIngest(t, { clock });
   const release = hold();
@@ -73,7 +73,7 @@ test('a log that does not answer is a 503 at the deadline, and its bytes stay he
   await metricIs('tailrace_ingest_in_flight_bytes', 0);
 });
 
-test('requests over the bounds get 429 or 503 with Retry-After, and those under way are not disturbed', async (t) => {
+test('requests over the limits get 429 or 503 with Retry-After, and those in progress are not affected', async (t) => {
   const { post, hold, metricIs } = await startIngest(t, {
     settings: { inFlightRequestsMax: 3, requestsPerTokenMax: 2 },
   });
@@ -98,7 +98,7 @@ test('requests over the bounds get 429 or 503 with Retry-After, and those under 
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
 
-test('bodies over the bound of held bytes get 503, and those of one sender over half of it 429', async (t) => {
+test('bodies over the limit of held bytes get 503, and those of one sender over half of it 429', async (t) => {
   const large = JSON.stringify([reportOf('plant1.a', { readings: [{ tag: 't', value: 'x' }] }), ' '.repeat(400_000)]);
   const { post, hold, metric, metricIs } = await startIngest(t, { settings: { inFlightBytesMax: 1_048_576 } });
   const bearer = async (subject: string) => ({ authorization: `Bearer ${await tokenFor(['plant1.>'], { subject })}` });
@@ -112,7 +112,7 @@ test('bodies over the bound of held bytes get 503, and those of one sender over 
   assert.equal(await metric('tailrace_ingest_sender_bytes'), large.length);
   const third = await post(large, await bearer('gateway9'));
   assert.equal(third.status, 503);
-  assert.match(((await third.json()) as { error: { message: string } }).error.message, /bytes under way, its limit/);
+  assert.match(((await third.json()) as { error: { message: string } }).error.message, /bytes in progress, its limit/);
   release();
   for (const response of [await first, await second]) assert.equal(response.status, 202);
 });
@@ -130,7 +130,7 @@ test('a body that takes too long is a 408', async (t) => {
   await socket.ended;
 });
 
-test('a client that goes away while its reports are appended disturbs nobody', async (t) => {
+test('a client that disconnects while its reports are appended affects no other client', async (t) => {
   const { port, token, post, hold, logged, metricIs } = await startIngest(t);
   await post(body);
   const release = hold();
@@ -147,7 +147,7 @@ test('a client that goes away while its reports are appended disturbs nobody', a
   assert.equal((await logged()).length, 3);
 });
 
-test('a client that goes away in the middle of its body disturbs nobody', async (t) => {
+test('a client that disconnects in the middle of its body affects no other client', async (t) => {
   const { port, token, post, metricIs } = await startIngest(t);
   const socket = await rawTo(t, port);
   socket.write(requestText(token, { sent: 20 }));
@@ -184,7 +184,7 @@ test('requests in one write (pipelining) whose bodies are read are all accepted 
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
 
-test('a client that goes away with several requests under way (pipelining) leaves nothing behind', async (t) => {
+test('a client that disconnects with several requests in progress (pipelining) leaves nothing behind', async (t) => {
   const { port, token, hold, metricIs } = await startIngest(t);
   const release = hold();
   const socket = await rawTo(t, port);
@@ -197,7 +197,7 @@ test('a client that goes away with several requests under way (pipelining) leave
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
 
-test('a connection goes on after a refusal that came before the body had', async (t) => {
+test('a connection can be used again after a refusal that was sent before the body was received', async (t) => {
   const { port, token } = await startIngest(t);
   const socket = await rawTo(t, port);
   socket.write(requestText('nonsense', { body: 'x'.repeat(300_000), sent: 1_000 }).replace('Bearer nonsense', 'None'));
@@ -207,7 +207,7 @@ test('a connection goes on after a refusal that came before the body had', async
   assert.equal(next.status, 202);
 });
 
-test('draining: what is under way is answered, idle connections are closed, and no new ones are accepted', async (t) => {
+test('draining: requests in progress are answered, idle connections are closed, and no new ones are accepted', async (t) => {
   const { port, token, ingest, hold, logged, metricIs } = await startIngest(t);
   const running = await rawTo(t, port);
   const idle = await rawTo(t, port);
@@ -231,13 +231,13 @@ test('draining: what is under way is answered, idle connections are closed, and 
   assert.equal((await logged()).length, 2);
 });
 
-test('leaving: a balancer that has not heard of it yet still gets its requests taken, on new connections too', async (t) => {
+test('leaving: requests of a balancer that does not know of it yet are still accepted, also on new connections', async (t) => {
   const { port, token, ingest, logged } = await startIngest(t, { settings: { leaveMs: 300 } });
-  const kept = await rawTo(t, port);
-  assert.equal((await exchange(kept, requestText(token))).headers['connection'], 'keep-alive');
+  const idle = await rawTo(t, port);
+  assert.equal((await exchange(idle, requestText(token))).headers['connection'], 'keep-alive');
   const drained = ingest.drain();
   assert.equal(ingest.notReady(), 'leaving');
-  for (const socket of [kept, await rawTo(t, port)]) {
+  for (const socket of [idle, await rawTo(t, port)]) {
     const answer = await exchange(socket, requestText(token));
     assert.equal(answer.status, 202);
     assert.equal(answer.headers['connection'], 'close');

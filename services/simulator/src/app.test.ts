@@ -20,8 +20,8 @@ const config = {
 function setUp(answer: (reports: Report[]) => Response, changes: Partial<typeof config> = {}) {
   const clock = createFakeClock();
   const reports: Report[] = [];
-  const warnings: { facts: object; sentence: string }[] = [];
-  const logger: Logger = { ...silentLogger, warn: (facts, sentence) => void warnings.push({ facts, sentence }) };
+  const warnings: { facts: object; message: string }[] = [];
+  const logger: Logger = { ...silentLogger, warn: (facts, message) => void warnings.push({ facts, message }) };
   const fetch = async (_url: unknown, init: RequestInit = {}) => {
     const batch = JSON.parse(String(init.body)) as Report[];
     reports.push(...batch);
@@ -39,7 +39,7 @@ function setUp(answer: (reports: Report[]) => Response, changes: Partial<typeof 
 
 const accept = (reports: Report[]) => Response.json({ accepted: reports.length, rejected: [] }, { status: 202 });
 
-test('the plant reports over HTTP at the rate it is set to, and not after it was drained', async () => {
+test('the plant reports over HTTP at the configured rate, and not after a drain', async () => {
   const { clock, reports, simulator } = setUp(accept);
   await simulator.start();
   await clock.advance(10_100);
@@ -53,7 +53,7 @@ test('the plant reports over HTTP at the rate it is set to, and not after it was
   assert.equal(clock.pending(), 0);
 });
 
-test('an ingest that is down is complained of once in a while, and gets everything afterwards', async () => {
+test('while ingest is down one warning is logged, and afterwards it receives every report', async () => {
   let isDown = true;
   const { clock, warnings, simulator } = setUp((reports) =>
     isDown ? new Response('', { status: 503 }) : accept(reports),
@@ -69,7 +69,7 @@ test('an ingest that is down is complained of once in a while, and gets everythi
   simulator.stop();
 });
 
-test('readings that ingest refuses are complained of with the reason', async () => {
+test('a warning names the reason for which ingest refuses readings', async () => {
   const { clock, warnings, simulator } = setUp((reports) =>
     Response.json(
       { accepted: reports.length - 1, rejected: [{ index: 0, code: 'forbidden', message: 'not your device' }] },
@@ -81,13 +81,13 @@ test('readings that ingest refuses are complained of with the reason', async () 
   assert.deepEqual(warnings, [
     {
       facts: { device: 'plant1.line1.press1', code: 'forbidden', reason: 'not your device', count: 1 },
-      sentence: 'ingest refused readings',
+      message: 'ingest refused readings',
     },
   ]);
   simulator.stop();
 });
 
-test('the queue and what came of it stand on the page of metrics', async () => {
+test('the metrics have the queue and the outcomes', async () => {
   const { clock, simulator } = setUp(accept);
   const metrics = createMetrics({ service: 'simulator', node: 'here', processMetrics: false });
   registerMetrics(metrics, simulator);

@@ -4,7 +4,7 @@ import { type Clock, systemClock, type Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
-import { createComplaints } from './complaints.ts';
+import { createThrottledWarnings } from './throttled-warnings.ts';
 import { createHost, type Host } from './host/host.ts';
 import { createPlant, type Plant } from './plant/plant.ts';
 
@@ -28,14 +28,14 @@ export interface SimulatorOptions {
 
 export interface Simulator {
   start(): Promise<void>;
-  /** Says nothing new; resolves when what was said has been answered. */
+  /** Publishes nothing more. Resolves when every report has an answer. */
   drain(): Promise<void>;
-  /** What is not answered yet is given up. Idempotent. */
+  /** Drops the reports without an answer. Idempotent. */
   stop(): void;
   stats(): PublisherStats;
 }
 
-/** Faster readings of a host would mostly show the reading itself. */
+/** A shorter interval would mostly measure the sampling itself. */
 const hostPeriodMs = 1000;
 
 /** Sends the readings of this host and of a simulated plant to ingest, over the public HTTP protocol. */
@@ -47,7 +47,7 @@ class PublishingSimulator implements Simulator {
   readonly #options: SimulatorOptions;
   readonly #clock: Clock;
   readonly #publisher: Publisher;
-  readonly #complain: (kind: string, facts: object, sentence: string) => void;
+  readonly #warn: (kind: string, facts: object, sentence: string) => void;
   readonly #plant: Plant | undefined;
   readonly #host: Host | undefined;
   #timers: Timer[] = [];
@@ -57,7 +57,7 @@ class PublishingSimulator implements Simulator {
     const { config, logger } = options;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#complain = createComplaints(logger, this.#clock);
+    this.#warn = createThrottledWarnings(logger, this.#clock);
     this.#publisher = createPublisher({
       url: config.ingestUrl,
       token: config.token,
@@ -65,7 +65,7 @@ class PublishingSimulator implements Simulator {
       ...(options.random ? { random: options.random } : {}),
       ...(options.fetch ? { fetch: options.fetch } : {}),
       onRetry: (error, waitMs) =>
-        this.#complain('retry', { error, waitMs }, 'ingest does not take readings; they wait and are sent again'),
+        this.#warn('retry', { error, waitMs }, 'ingest does not accept readings; retrying'),
     });
     this.#plant = config.plant ? createPlant(config.plantSeed) : undefined;
     this.#host = config.hostReadings ? createHost({ name: config.hostName || hostname() }) : undefined;
@@ -75,15 +75,15 @@ class PublishingSimulator implements Simulator {
     const { config, logger } = this.#options;
     if (this.#host !== undefined) {
       if ((await this.#host.source()) === 'portable') {
-        logger.info({}, 'this system has no /proc: of the host only processors, memory, load and space are reported');
+        logger.info({}, 'this system has no /proc: only processors, memory and load of the host are reported');
       }
-      // The first look only sets the counters; what can be told at once is told at once.
+      // The first sample has no rates yet; everything else is reported at once.
       await this.#sampleHost(this.#host);
     }
     this.#startTimers();
     logger.info(
       { ingestUrl: config.ingestUrl, plant: config.plant, host: config.hostReadings },
-      'readings are on their way',
+      'publishing readings',
     );
   }
 
@@ -121,13 +121,13 @@ class PublishingSimulator implements Simulator {
   }
 
   async #sampleHost(host: Host): Promise<void> {
-    // A mount that hangs must not gather looks behind it.
+    // Samples must not queue behind a mount that hangs.
     if (this.#isSampling) return;
     this.#isSampling = true;
     try {
       this.#publish(await host.sample(this.#clock.now()));
     } catch (error) {
-      this.#complain('host', { error }, 'this host could not be looked at');
+      this.#warn('host', { error }, 'cannot read the values of this host');
     } finally {
       this.#isSampling = false;
     }
@@ -139,7 +139,7 @@ class PublishingSimulator implements Simulator {
         const [first] = refused;
         if (first === undefined) return;
         const { report, code, message } = first;
-        this.#complain(
+        this.#warn(
           'refused',
           { device: report.device, code, reason: message, count: refused.length },
           'ingest refused readings',
@@ -147,7 +147,7 @@ class PublishingSimulator implements Simulator {
       },
       (thrown: unknown) => {
         const error = tailraceErrorFrom(thrown);
-        if (error.code !== 'closed') this.#complain(error.code, { error, count: reports.length }, 'readings were lost');
+        if (error.code !== 'closed') this.#warn(error.code, { error, count: reports.length }, 'readings were lost');
       },
     );
   }

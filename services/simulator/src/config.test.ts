@@ -5,7 +5,7 @@ import { configSchema } from './config.ts';
 
 const load = (env: Record<string, string>) => loadConfig(configSchema, { env, args: [] });
 
-test('without settings it simulates everything and sends it to this machine', () => {
+test('without settings everything is simulated and published to this machine', () => {
   const { ingestUrl, plant, hostReadings, rateHz } = load({});
   assert.deepEqual(
     { ingestUrl, plant, hostReadings, rateHz },
@@ -13,7 +13,7 @@ test('without settings it simulates everything and sends it to this machine', ()
   );
 });
 
-test('every fault is named, and the token is not', () => {
+test('an error names every invalid setting, and not the token', () => {
   const env = {
     TAILRACE_INGEST_URL: 'ftp://x',
     TAILRACE_RATE_HZ: '1000',

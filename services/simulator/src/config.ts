@@ -9,13 +9,13 @@ export const configSchema = z.strictObject({
   ingestUrl: z
     .url({ protocol: /^https?$/ })
     .default('http://localhost:8082')
-    .describe('Ingest, to which everything is sent as any device would.'),
+    .describe('URL of ingest, over the protocol that devices use.'),
   token: z
     .string()
     .max(8192)
     .default('')
     .meta({ secret: true })
-    .describe('Lets the simulator publish plant1.> and host.>; empty where ingest asks for none.'),
+    .describe('Token with the right to publish plant1.> and host.>; empty: none is sent.'),
   plant: z
     .boolean()
     .default(true)
@@ -26,7 +26,7 @@ export const configSchema = z.strictObject({
     .max(0xffff_ffff)
     .default(1)
     .meta({ unit: 'seed' })
-    .describe('The same seed gives the same plant; another one another.'),
+    .describe('The same seed produces the same plant.'),
   rateHz: z
     .number()
     .min(0.1)
@@ -42,7 +42,7 @@ export const configSchema = z.strictObject({
     .max(255)
     .default('')
     .describe(
-      "Under which name, as in host.<name>.cpu; empty: the name of the host; what a path segment cannot hold becomes '-'.",
+      "Name in the paths, such as host.<name>.cpu; empty: the name of the host. Characters that a path segment cannot have become '-'.",
     ),
 });
 

@@ -24,7 +24,7 @@ import type { StandaloneConfig } from './config.ts';
 import { keyFrom } from './key.ts';
 import { untilReady } from './ready.ts';
 
-export interface StandaloneParts {
+export interface StandaloneOptions {
   readonly config: StandaloneConfig;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -45,17 +45,17 @@ export interface StandaloneUrls {
 
 const tokenDays = 30;
 
-/** Ports of one installation, all derived from one. */
+/** Returns the ports of an installation, all derived from one. */
 export function portsFrom(portBase: number) {
   return { dashboard: portBase, streams: portBase + 1, ingest: portBase + 2, internal: portBase + 1010 };
 }
 
 /**
- * Ingest, fanout, simulator and dashboard in one process, on a log on disk and a bus in memory: the same code as in a cluster, other adapters.
- * The parts start in this order and stop in the other.
+ * Composes ingest, fanout, simulator and dashboard in one process, on a log on disk and a bus in memory: the code of a
+ * cluster with other adapters. The parts start in this order and stop in the reverse order.
  */
-export async function createStandalone(parts: StandaloneParts): Promise<Part[]> {
-  const { config, clock, logger, metrics, tracing, random, version } = parts;
+export async function createStandalone(options: StandaloneOptions): Promise<Part[]> {
+  const { config, clock, logger, metrics, tracing, random, version } = options;
   const { dataDir, host } = config;
   const ports = portsFrom(config.portBase);
   const urls: StandaloneUrls = {
@@ -79,7 +79,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   const eventLog = createEmbeddedLog({
     path: join(dataDir, 'log'),
     clock,
-    logger: logger,
+    logger,
     metrics: metrics.forService('ingest'),
   });
   const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', logger });
@@ -91,7 +91,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
     eventLog,
     bus,
     clock,
-    logger: logger,
+    logger,
     metrics: metrics.forService('fanout'),
     tracing,
     transport: createUwsTransport(fanoutConfig, logger, 'portBase'),
@@ -103,10 +103,10 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
   const ingest = createIngest({
     eventLog,
     clock,
-    logger: logger,
+    logger,
     metrics: metrics.forService('ingest'),
     tracing,
-    transport: createHttpTransport({ config: ingestConfig, clock, logger: logger, portSetting: 'portBase' }),
+    transport: createHttpTransport({ config: ingestConfig, clock, logger, portSetting: 'portBase' }),
     config: ingestConfig,
   });
   const dashboard = createDashboard({
@@ -116,7 +116,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
     config: {
       host,
       port: ports.dashboard,
-      // Nobody reaches 0.0.0.0 from elsewhere: the page takes the name by which it was found itself.
+      // No other machine can reach 0.0.0.0: the page uses the host of its own address instead.
       streamUrl: config.streamUrl || (host === '0.0.0.0' ? '' : urls.streams),
       publicIngestUrl: config.publicIngestUrl || (host === '0.0.0.0' ? '' : urls.ingest),
       streamPort: ports.streams,
@@ -150,7 +150,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
       dashboard: { url: urls.dashboard },
       token,
     });
-    parts.onReady(urls);
+    options.onReady(urls);
   }
 
   return [
@@ -163,7 +163,7 @@ export async function createStandalone(parts: StandaloneParts): Promise<Part[]> 
     {
       name: 'endpoints',
       start: ready,
-      // `untilReady` has its own.
+      // `untilReady` has its own deadline.
       startMs: Number.POSITIVE_INFINITY,
       drain: async () => {
         isStopping = true;

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 export const serviceName = 'standalone';
 
-/** Settings of the one process that is a whole installation. */
+/** Settings of an installation in one process. */
 export const configSchema = z.strictObject({
   ...commonSettings,
   internalHost: commonSettings.internalHost
@@ -15,7 +15,7 @@ export const configSchema = z.strictObject({
     .min(1)
     .default('127.0.0.1')
     .describe(
-      'Address to listen on. The dashboard hands its token to whoever opens it: leave it on loopback unless signInToken is off.',
+      'Address to listen on. The dashboard sends its token to every browser that opens it: keep it on loopback unless signInToken is off.',
     ),
   portBase: z
     .int()
@@ -24,38 +24,38 @@ export const configSchema = z.strictObject({
     .default(8080)
     .meta({ unit: 'port' })
     .describe(
-      'Dashboard; one more is streams, two more ingest, 1010 more health and metrics. internalPort is not read.',
+      'Port of the dashboard. Streams have the next one, ingest the one after it, health and metrics portBase + 1010; internalPort is not used.',
     ),
   streamUrl: z
     .union([z.literal(''), z.url({ protocol: /^wss?$/ })])
     .default('')
     .describe(
-      'Where browsers find the streams. Empty: at host; where that is 0.0.0.0, the host in their address bar, at portBase + 1.',
+      'URL of the streams for browsers. Empty: portBase + 1 at host; if that is 0.0.0.0, at the host of the address bar.',
     ),
   publicIngestUrl: z
     .union([z.literal(''), z.url({ protocol: /^https?$/ })])
     .default('')
     .describe(
-      'Where devices find ingest, for the command that the dashboard shows while nothing reports. Empty: at host; where that is 0.0.0.0, the host in the address bar.',
+      'URL of ingest for devices, in the command that the dashboard shows while no device reports. Empty: portBase + 2 at host; if that is 0.0.0.0, at the host of the address bar.',
     ),
   dataDir: z
     .string()
     .min(1)
     .default('data/demo')
     .meta({ unit: 'path' })
-    .describe('Folder of the log, the key and endpoints.json; made where it is missing.'),
+    .describe('Folder of the log, the key and endpoints.json; created if it is missing.'),
   partitions: z.int().min(1).max(64).default(4).describe('Partitions of the telemetry topic when it is created.'),
   retentionMs: z
     .int()
     .min(60_000)
     .default(24 * 3_600_000)
     .describe('How long the log keeps reports.'),
-  retentionBytes: z.int().min(1_048_576).default(268_435_456).describe('Size of a partition of the log.'),
-  flushMs: z.int().min(0).max(1_000).default(5).describe('How long reports gather before they go out together.'),
+  retentionBytes: z.int().min(1_048_576).default(268_435_456).describe('Size of a partition of the log; the oldest reports beyond it are deleted.'),
+  flushMs: z.int().min(0).max(1_000).default(5).describe('How long reports are collected before they are sent together.'),
   signInToken: z
     .boolean()
     .default(true)
-    .describe('Whether the dashboard signs in whoever opens it, with a token that may see everything.'),
+    .describe('Whether the dashboard signs in every browser that opens it, with a token for all devices.'),
   plant: z.boolean().default(true).describe('Whether to simulate the plant.'),
   hostReadings: z
     .boolean()

@@ -1,4 +1,4 @@
-/** Returns a path as one word of a POSIX shell. */
+/** Returns a path quoted for a POSIX shell. */
 function shellWord(path: string): string {
   return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { keyFrom } from './key.ts';
 
-test('the key is made once; an empty file, as a full disk leaves it, is none', async (t) => {
+test('the key is created once, and again if its file is empty, as a full disk leaves it', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'key-'));
   t.after(() => rm(dir, { recursive: true }));
   await writeFile(join(dir, 'key'), '');
@@ -14,7 +14,7 @@ test('the key is made once; an empty file, as a full disk leaves it, is none', a
   assert.equal(await keyFrom(dir), key);
 });
 
-test('of several first starts at once all get the same key', async (t) => {
+test('concurrent first starts return the same key', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'key-'));
   t.after(() => rm(dir, { recursive: true }));
   const keys = await Promise.all(Array.from({ length: 8 }, () => keyFrom(dir)));

@@ -7,20 +7,20 @@ import { TailraceError } from '@tailrace/protocol/error';
 const keyBytes = 48;
 
 /**
- * Returns the key that tokens of this installation are signed with. It is made at the first start and kept beside the
- * data, readable for its owner only. Of several first starts at once all return the same key.
+ * Returns the key that signs the tokens of this installation. The first start creates it beside the data, readable for
+ * its owner only. Concurrent first starts return the same key. Throws `invalid_config` if the folder cannot be written.
  */
 export async function keyFrom(dataDir: string): Promise<string> {
   const file = join(dataDir, 'key');
   try {
     await mkdir(dataDir, { recursive: true });
-    const made = randomBytes(keyBytes).toString('base64url');
-    if (await createWholeFile(file, `${made}\n`)) return made;
-    const kept = (await readFile(file, 'utf8')).trim();
-    if (kept !== '') return kept;
-    // A disk that was full, or a power cut, may have left an empty file.
-    await writeWholeFile(file, `${made}\n`);
-    return made;
+    const created = randomBytes(keyBytes).toString('base64url');
+    if (await createWholeFile(file, `${created}\n`)) return created;
+    const existing = (await readFile(file, 'utf8')).trim();
+    if (existing !== '') return existing;
+    // A full disk or a power failure may have left an empty file.
+    await writeWholeFile(file, `${created}\n`);
+    return created;
   } catch (cause) {
     const why = (cause as Error).message;
     throw new TailraceError(

@@ -16,7 +16,7 @@ function setUp() {
   return { clock, state, warnings, result };
 }
 
-test('a start waits as long as the log is read back, and says so', async () => {
+test('a start waits as long as the log is read back, and warns of it', async () => {
   const { clock, state, warnings, result } = setUp();
   await clock.advance(90_000);
   assert.equal(warnings.length, 4);
@@ -25,14 +25,14 @@ test('a start waits as long as the log is read back, and says so', async () => {
   assert.equal(await result, 'ready');
 });
 
-test('a start that waits for something else than the log is given up after 20 s', async () => {
+test('a start that waits for anything but the log fails after 20 s', async () => {
   const { clock, state, result } = setUp();
   state.isReadingBack = false;
   await clock.advance(20_010);
   assert.equal(await result, 'timeout');
 });
 
-test('a start that is stopped while the log is read back waits no longer', async () => {
+test('a start that is stopped while the log is read back resolves', async () => {
   const { clock, state, result } = setUp();
   state.isStopping = true;
   await clock.advance(10);

@@ -3,22 +3,22 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 
-/** What does not read the log back is ready within this, or something is wrong. */
+/** A node that does not read the log back is ready within this time, or the start fails. */
 const readyDeadlineMs = 20_000;
-const lookMs = 5;
+const pollMs = 5;
 
 /**
  * Resolves when clients can be served, or once `isStopping`. Rejects with `timeout` after 20 s, but waits as long as
- * the log is read back: the more was reported before the last stop, and the slower the machine, the longer that takes,
- * and the next start would begin it again.
+ * the log is read back. This takes longer on a slow machine and after many reports, and the next start would have to do
+ * it again.
  */
-export async function untilReady(parts: {
+export async function untilReady(options: {
   readonly fanout: Pick<Fanout, 'notReady' | 'isReadingBack'>;
   readonly clock: Pick<Clock, 'monotonic' | 'sleep'>;
   readonly logger: Pick<Logger, 'warn'>;
   readonly isStopping: () => boolean;
 }): Promise<void> {
-  const { fanout, clock, logger, isStopping } = parts;
+  const { fanout, clock, logger, isStopping } = options;
   let deadline = clock.monotonic() + readyDeadlineMs;
   for (let why = fanout.notReady(); why !== undefined && !isStopping(); why = fanout.notReady()) {
     if (clock.monotonic() > deadline) {
@@ -26,6 +26,6 @@ export async function untilReady(parts: {
       logger.warn({ why }, 'not ready yet: the log is read back to where it was before the last stop');
       deadline += readyDeadlineMs;
     }
-    await clock.sleep(lookMs);
+    await clock.sleep(pollMs);
   }
 }

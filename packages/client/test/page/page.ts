@@ -1,11 +1,11 @@
-/** Runs in a browser: React's own strict mode, the hooks, and a test server in the page. */
+/** Runs in a browser: the hooks in React's strict mode, and a test server in the page. */
 
 import { TailraceProvider, useConnection, useReading, useSubscription } from '@tailrace/client/react';
 import { createTestServer } from '@tailrace/client/testing';
 import { createElement, StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
-/** As much of the DOM as this page needs. */
+/** The part of the DOM that this page uses. */
 declare const document: { getElementById(id: string): (Element & { textContent: string }) | null };
 
 const renders: Record<string, number> = { reading: 0, other: 0, list: 0 };
@@ -73,7 +73,7 @@ function textOf(id: string): string | undefined {
   return document.getElementById(id)?.textContent;
 }
 
-/** What a test may call from outside. */
+/** Exposed to the tests. */
 Object.assign(globalThis, {
   page: { server, stream, renders, render, textOf, unmount: () => root.unmount(), listed: () => listed },
 });

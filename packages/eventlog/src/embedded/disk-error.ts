@@ -1,15 +1,15 @@
 import { statfs } from 'node:fs/promises';
 import { TailraceError } from '@tailrace/protocol/error';
 
-/** ENOSPC, EFBIG and EDQUOT of Linux and macOS (the two systems differ in the last). */
+/** ENOSPC, EFBIG and EDQUOT of Linux and macOS, which differ in the last. */
 const fullCodes: ReadonlySet<unknown> = new Set(['ENOSPC', 'EFBIG', 'EDQUOT', 28, 27, 122, 69]);
-/** LMDB's message where a page was written only in part: what a disk does on the write that fills it. */
+/** EIO, which LMDB reports after a partial write of a page, as on the write that fills a disk. */
 const ioErrorCode = 5;
-/** With less than this left, an I/O error is put down to the full disk. */
+/** With less free space an I/O error counts as a full disk. */
 const nearlyFullBytes = 16_000_000;
 
-/** Returns the error of a failed write or open, in one line with the folder and what to do. */
-export async function diskErrorFrom(thrown: unknown, path: string, doing: string): Promise<TailraceError> {
+/** Returns the error of a failed write or open, in one line with the folder and advice. `action`: such as "opening". */
+export async function diskErrorFrom(thrown: unknown, path: string, action: string): Promise<TailraceError> {
   const cause = await causeOf(thrown);
   const code = (cause as { code?: unknown }).code;
   const freeBytes = await freeBytesOf(path);
@@ -17,13 +17,13 @@ export async function diskErrorFrom(thrown: unknown, path: string, doing: string
     return fullError(path, freeBytes, cause);
   }
   const why = cause instanceof Error ? cause.message : String(cause);
-  const check = 'check that the folder is there, writable and on a healthy disk';
-  return new TailraceError('unavailable', `${doing} the log in ${path} failed: ${why}; ${check}`, { cause });
+  const check = 'check that the folder exists, is writable and on a healthy disk';
+  return new TailraceError('unavailable', `${action} the log in ${path} failed: ${why}; ${check}`, { cause });
 }
 
 export function fullError(path: string, freeBytes: number | undefined, cause?: unknown): TailraceError {
   const left = freeBytes === undefined ? '' : ` (${freeBytes} bytes left)`;
-  const fix = 'free space on it, or lower the retention; writing goes on by itself then';
+  const fix = 'free space on it, or lower the retention; then writing continues';
   return new TailraceError('storage_full', `the disk of ${path} is full${left}: ${fix}`, { cause });
 }
 

@@ -1,32 +1,31 @@
 import { statfsSync } from 'node:fs';
 import { fullError } from './disk-error.ts';
 
-/** A transaction writes each changed page again, half-filled pages and the paths to them included. */
+/** A transaction rewrites each changed page, including half-filled pages and the paths to them. */
 const growthFactor = 3;
 const growthFixedBytes = 1_000_000;
-/** Deleting writes few pages; it must be possible for longest, as it is what makes room. */
+/** Deleting writes few pages. It must be possible for the longest, since it frees space. */
 const deletingBytes = 500_000;
-/** Kept free beyond what a transaction may need: this, or a twentieth of a small disk. */
+/** Free space beyond the need of a transaction: this, or a twentieth of a small disk. */
 const marginBytesMax = 64_000_000;
 
 export interface Transaction {
-  /** Of keys and values, roughly. */
+  /** Approximate bytes of keys and values. */
   readonly bytes: number;
-  /** It only deletes. */
+  /** Whether it only deletes. */
   readonly frees: boolean;
 }
 
 /**
- * Asks before every transaction whether the disk has room for it, and throws `storage_full` where it has not.
+ * Throws `storage_full` if the disk has no space for a transaction. Called before each.
  *
- * A write that fails for want of space must not reach LMDB: lmdb-js 3.5.6 then prints 104 characters into a buffer of
- * 100 (mdb.c, mdb_page_flush, `last_error`), and the process dies of a broken heap sooner or later; what is on disk is
- * not harmed.
+ * A write without space must not reach LMDB: lmdb-js 3.5.6 then prints 104 characters into a buffer of 100 (mdb.c,
+ * mdb_page_flush, `last_error`), which corrupts the heap and crashes the process later. The data on disk is intact.
  *
- * The question costs some microseconds for each group of appends. A full file system may still have room inside the
- * file: `reusableBytes` returns how much; then only what the transaction itself might need has to be free.
+ * The check costs some microseconds for each group of appends. On a full file system the file may have reusable pages,
+ * as `reusableBytes` returns; then the margin is not needed.
  */
-export function assertRoom(path: string, { bytes, frees }: Transaction, reusableBytes: () => number): void {
+export function assertDiskSpace(path: string, { bytes, frees }: Transaction, reusableBytes: () => number): void {
   const { bavail, blocks, bsize } = statfsSync(path);
   const freeBytes = bavail * bsize;
   const neededBytes = frees ? deletingBytes : growthFactor * bytes + growthFixedBytes;

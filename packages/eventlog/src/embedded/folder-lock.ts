@@ -7,29 +7,22 @@ import { TailraceError } from '@tailrace/protocol/error';
 
 const fileName = 'tailrace.lock';
 const touchMs = 2_000;
-/** A lock of another host (a container that shares the folder) that was not touched for so long is left over. */
+/** A lock of another host (a container that shares the folder) is stale if it was not touched for this time. */
 const staleMs = 15_000;
 
 interface Holder {
   readonly pid: number;
-  /**
-   * When the process started, where the system knows it: a process number is used again, also that of a container's
-   * first process.
-   */
+  /** Start time of the process, if known: process IDs are reused, also that of a container's first process. */
   readonly startedAt: string;
   readonly host: string;
 }
 
-/**
- * Folders that this very process has open: the lock file cannot tell them from those of a former process with the same
- * number.
- */
-const held = new Set<string>();
+/** Folders that this process has open. The lock file does not distinguish it from a former process with the same ID. */
+const heldFolders = new Set<string>();
 
 /**
- * Lets one process at a time have a folder. The file holds the process that has it; what a dead one left behind is
- * taken over. A holder on another host cannot be asked whether it lives: it touches the file every 2 s, and counts as
- * dead after 15 s.
+ * A lock for the one process that uses a folder. The file names its holder; the lock of a dead holder is replaced.
+ * Whether a holder on another host is alive is not known: it touches the file every 2 s, and counts as dead after 15 s.
  */
 export class FolderLock {
   readonly #path: string;
@@ -40,28 +33,28 @@ export class FolderLock {
     this.#timer = timer;
   }
 
-  /** `conflict` names the process that has the folder, and what to do. */
+  /** Locks the folder. Rejects with `conflict` and the name of the holder. */
   static async acquire(folder: string, clock: Clock): Promise<FolderLock> {
     const path = join(folder, fileName);
-    const mine = JSON.stringify({
+    const own = JSON.stringify({
       pid: process.pid,
       startedAt: startedAtOf(process.pid),
       host: hostname(),
     } satisfies Holder);
-    if (held.has(path)) throw inUse(folder, process.pid, 'this process');
-    held.add(path);
+    if (heldFolders.has(path)) throw inUse(folder, process.pid, 'this process');
+    heldFolders.add(path);
     try {
-      // Three rounds: between finding a leftover and making the own file, another may have done the same.
-      for (let round = 0; round < 3; round++) {
-        if (await created(path, mine)) {
+      // Three attempts: another process may create its file after this one has removed a stale lock.
+      for (let attempt = 0; attempt < 3; attempt++) {
+        if (await created(path, own)) {
           const timer = clock.every(touchMs, () => void touch(path));
           return new FolderLock(path, timer);
         }
-        await removeLeftover(folder, path);
+        await removeStaleLock(folder, path);
       }
-      throw inUse(folder, 0, 'a process that is starting at this moment');
+      throw inUse(folder, 0, 'a process that is starting');
     } catch (thrown) {
-      held.delete(path);
+      heldFolders.delete(path);
       throw thrown;
     }
   }
@@ -69,7 +62,7 @@ export class FolderLock {
   async release(): Promise<void> {
     this.#timer.cancel();
     await unlink(this.#path).catch(ignoreMissing);
-    held.delete(this.#path);
+    heldFolders.delete(this.#path);
   }
 }
 
@@ -83,8 +76,8 @@ async function created(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Throws `conflict` where the holder lives. */
-async function removeLeftover(folder: string, path: string): Promise<void> {
+/** Removes the lock of a dead holder. Throws `conflict` if the holder is alive. */
+async function removeStaleLock(folder: string, path: string): Promise<void> {
   const text = await readFile(path, 'utf8').catch(ignoreMissing);
   if (text === undefined) return;
   const holder = holderFrom(text);
@@ -105,7 +98,7 @@ function holderFrom(text: string): Holder | undefined {
       ? { pid: pid!, startedAt: startedAt ?? '', host }
       : undefined;
   } catch {
-    // A crash cut it short while it was written: no process holds it.
+    // A crash left it incomplete: it has no holder.
     return undefined;
   }
 }
@@ -114,20 +107,17 @@ function isAlive({ pid, startedAt }: Holder): boolean {
   try {
     process.kill(pid, 0);
   } catch (thrown) {
-    // EPERM: it lives, as another user.
+    // EPERM: it is alive, as another user.
     return (thrown as NodeJS.ErrnoException).code === 'EPERM';
   }
   return startedAt === startedAtOf(pid);
 }
 
-/**
- * Field 22 of /proc/<pid>/stat, see proc(5): ticks from boot to the start of the process. Empty where there is no
- * /proc.
- */
+/** Returns field 22 of /proc/<pid>/stat (proc(5)): ticks from boot to the start of the process. Empty without /proc. */
 function startedAtOf(pid: number): string {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The second field is the command in brackets and may hold anything; counting starts behind it, at field 3.
+    // The second field is the command in brackets, with any characters: field 3 follows the last bracket.
     return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? '';
   } catch {
     return '';
@@ -141,7 +131,7 @@ async function isFresh(path: string): Promise<boolean> {
 
 async function touch(path: string): Promise<void> {
   const now = new Date();
-  // A folder that vanished or filled up shows at the next append; the lock has nothing to add.
+  // If the folder is missing or full, the next append fails.
   await utimes(path, now, now).catch(() => undefined);
 }
 
@@ -151,6 +141,6 @@ function ignoreMissing(thrown: NodeJS.ErrnoException): undefined {
 }
 
 function inUse(folder: string, pid: number, who: string): TailraceError {
-  const how = pid === 0 ? 'try again' : 'stop it, or give this one a data folder of its own';
+  const how = pid === 0 ? 'try again' : 'stop it, or use another data folder';
   return new TailraceError('conflict', `the log in ${folder} is in use by ${who}: ${how}`);
 }

@@ -3,18 +3,18 @@ import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { GroupCommit, type Write } from './group-commit.ts';
 
-/** Transactions that the test ends: of each the names that were written in it. */
+/** A group commit whose flushes the test settles, and the names written in each transaction. */
 function setUp({ groupBytesMax = 1_000, groupRecordsMax = 10, pendingBytesMax = 10_000 } = {}) {
   const transactions: string[][] = [];
-  const ends: PromiseWithResolvers<void>[] = [];
+  const flushes: PromiseWithResolvers<void>[] = [];
   let names: string[] = [];
   const writes = new GroupCommit({
     transaction(apply) {
       names = [];
       apply();
       transactions.push(names);
-      ends.push(Promise.withResolvers<void>());
-      return ends[ends.length - 1]!.promise;
+      flushes.push(Promise.withResolvers<void>());
+      return flushes[flushes.length - 1]!.promise;
     },
     committed: () => undefined,
     failed: () => undefined,
@@ -24,11 +24,11 @@ function setUp({ groupBytesMax = 1_000, groupRecordsMax = 10, pendingBytesMax = 
     ...{ records, bytes, apply: () => void names.push(name) },
   });
   const end = async () => {
-    ends[ends.length - 1]!.resolve();
+    flushes[flushes.length - 1]!.resolve();
     await new Promise((resolve) => setImmediate(resolve));
   };
   const fail = async (error: Error) => {
-    ends[ends.length - 1]!.reject(error);
+    flushes[flushes.length - 1]!.reject(error);
     await new Promise((resolve) => setImmediate(resolve));
   };
   const started = () => new Promise((resolve) => setImmediate(resolve));
@@ -45,7 +45,7 @@ test('no transaction holds more records or bytes than the limits, and the order 
   assert.deepEqual(transactions, [['a', 'b'], ['c'], ['d'], ['e', 'f']]);
 });
 
-test('a write over a limit has a transaction of its own', async () => {
+test('a write over a limit has its own transaction', async () => {
   const { writes, transactions, write, started, end } = setUp();
   const done = writes.writeAll([write('a', 1), write('b', 50), write('c', 1, 5_000), write('d', 1)]);
   await started();
@@ -54,7 +54,7 @@ test('a write over a limit has a transaction of its own', async () => {
   assert.deepEqual(transactions, [['a'], ['b'], ['c'], ['d']]);
 });
 
-test('where one of several writes fails, those behind it are not tried', async () => {
+test('if one of several writes fails, the following ones are not tried', async () => {
   const { writes, transactions, write, started, end, fail } = setUp();
   const done = writes.writeAll([write('a', 10), write('b', 10), write('c', 10)]);
   await started();
@@ -66,7 +66,7 @@ test('where one of several writes fails, those behind it are not tried', async (
   assert.equal(writes.pendingBytes, 0);
 });
 
-test('several writes are refused together at the limit of what may wait', async () => {
+test('at the limit several writes are refused together', async () => {
   const { writes, transactions, write, started, end } = setUp({ pendingBytesMax: 100 });
   const first = writes.write(write('a', 10));
   const second = writes.write(write('b', 10));

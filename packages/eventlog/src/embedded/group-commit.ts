@@ -1,30 +1,30 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Transaction } from './disk-space.ts';
 
-/** One write that is all in one transaction, with others of its time. */
+/** A write in one transaction, possibly together with others. */
 export interface Write {
   readonly bytes: number;
   /** Default: 1. */
   readonly records?: number;
-  /** It deletes: worth trying although the disk is full. */
+  /** Whether it only deletes: it is tried also on a full disk. */
   readonly frees?: boolean;
-  /** Puts everything into the open transaction. Called once. */
+  /** Adds its operations to the open transaction. Called once. */
   apply(): void;
-  /** It is on disk. */
+  /** Called when it is on disk. */
   done?(): void;
 }
 
 export interface GroupCommitOptions {
-  /** Runs `apply` inside one transaction; resolves when it is flushed to disk. */
+  /** Runs `apply` in one transaction. Resolves when it is flushed to disk. */
   transaction(apply: () => void, size: Transaction): Promise<void>;
-  /** Nothing of the group under way is on disk. */
+  /** Called when a group has failed: none of it is on disk. */
   failed(thrown: unknown): void;
-  /** After each group that is on disk. */
+  /** Called after each group that is on disk. */
   committed(): void;
-  /** Most bytes in one transaction, and most records: a write over a limit has a transaction of its own. */
+  /** Most bytes and records of one transaction. A larger write has its own transaction. */
   readonly groupBytesMax: number;
   readonly groupRecordsMax: number;
-  /** Most bytes that wait; beyond, a write is refused as `unavailable`. */
+  /** Most bytes that wait. Beyond it a write is refused as `unavailable`. */
   readonly pendingBytesMax: number;
 }
 
@@ -35,8 +35,8 @@ interface Pending {
 }
 
 /**
- * Group commit: while one transaction is being flushed, what arrives is gathered for the next. The wait for the disk is
- * the linger: a lone writer waits for one flush, a thousand share one.
+ * Group commit: while one transaction is flushed, further writes are collected for the next. The flush is the linger: a
+ * single writer waits for one flush, and a thousand share one.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
@@ -63,8 +63,8 @@ export class GroupCommit {
   }
 
   /**
-   * Writes in this order, in as many transactions as it takes. Resolves when all are on disk; after a rejection the
-   * first ones may be. All of them are refused at the limit, or none is.
+   * Writes in this order, in one or several transactions. Resolves when all are on disk; after a rejection the first
+   * ones may be. At the limit all are refused.
    */
   async writeAll(writes: readonly Write[]): Promise<void> {
     let bytes = 0;
@@ -77,8 +77,8 @@ export class GroupCommit {
   #refused(bytes: number): TailraceError | undefined {
     const { pendingBytesMax } = this.#options;
     if (this.#queueBytes === 0 || this.#queueBytes + bytes <= pendingBytesMax) return undefined;
-    const why = `${this.#queueBytes} bytes wait to be written to disk; at most ${pendingBytesMax}`;
-    return new TailraceError('unavailable', `the log is behind: ${why}; try again shortly`);
+    const why = `expected at most ${pendingBytesMax} bytes that wait for the disk, got ${this.#queueBytes + bytes}`;
+    return new TailraceError('unavailable', `the log is overloaded: ${why}; retry later`);
   }
 
   #enqueue(write: Write): Promise<void> {
@@ -89,13 +89,13 @@ export class GroupCommit {
     });
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when the queue is empty. */
   async drained(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
   }
 
   async #run(): Promise<void> {
-    // What is written in the same turn shares the transaction.
+    // Writes of the same turn of the event loop share the transaction.
     await undefined;
     while (this.#queue.length > 0) {
       const group = this.#take();
@@ -112,7 +112,7 @@ export class GroupCommit {
         this.#fail(group, thrown);
         continue;
       }
-      // First what readers see, then the answers: who got one can read what it wrote.
+      // Readers first, then writers: a writer whose promise is resolved can read its records.
       this.#options.committed();
       for (const { write, resolve } of group) {
         write.done?.();
@@ -122,7 +122,9 @@ export class GroupCommit {
     this.#running = undefined;
   }
 
-  /** What waits would fail in the same way, one transaction after the other; only what frees space is still tried. */
+  /**
+   * Rejects also the writes that wait, which would fail in the same way. Only those that free space are still tried.
+   */
   #fail(group: readonly Pending[], thrown: unknown): void {
     this.#options.failed(thrown);
     const waiting = this.#queue;

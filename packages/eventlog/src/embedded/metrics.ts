@@ -1,7 +1,7 @@
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { GroupCommit } from './group-commit.ts';
 
-/** How near the queue before the disk is to its bound. */
+/** Registers the metrics of the queue before the disk, and its limit. */
 export function registerEmbeddedMetrics(
   metrics: Metrics,
   writes: Pick<GroupCommit, 'pendingBytes' | 'pendingBytesMax'>,

@@ -1,9 +1,9 @@
 import type { NewRecord, TopicInfo, TopicSpec } from '../event-log.ts';
 import { RecordList } from '../local/record-list.ts';
-import type { PartitionEnds, StoredTopic } from '../local/store.ts';
+import type { StoredPartition, StoredTopic } from '../local/store.ts';
 import { type EncodedRecord, encodeRecord } from './record-codec.ts';
 
-/** Newest records kept in memory for each partition, so that subscribers that keep up never read the disk. */
+/** Newest records of each partition in memory, so that subscribers without a backlog do not read the disk. */
 const tailBytesMax = 128_000;
 
 export interface EmbeddedTopic extends StoredTopic {
@@ -13,17 +13,17 @@ export interface EmbeddedTopic extends StoredTopic {
   readonly partitions: readonly EmbeddedPartition[];
 }
 
-/** What is known of a partition without reading it. Everything but the records under way is on disk. */
-export class EmbeddedPartition implements PartitionEnds {
+/** The state of a partition in memory. Everything but the records of the open transaction is on disk. */
+export class EmbeddedPartition implements StoredPartition {
   readonly tail = new RecordList();
   first = 0;
   next = 0;
   #lastTimeMs = 0;
   #sumBytes = 0;
-  // Of the transaction under way: in memory only, gone with `rollback`.
-  #underWay: EncodedRecord[] = [];
+  /** Records of the open transaction. `rollback` drops them. */
+  #uncommitted: EncodedRecord[] = [];
 
-  /** At opening, by the last record. */
+  /** Called when the file is opened, with the last record. */
   recover(first: number, last: { readonly seq: number; readonly timeMs: number; readonly sumBytes: number }): void {
     this.first = first;
     this.next = last.seq + 1;
@@ -31,44 +31,41 @@ export class EmbeddedPartition implements PartitionEnds {
     this.#sumBytes = last.sumBytes;
   }
 
-  /** Gives the record the next position. */
+  /** Encodes a record at the next position. */
   encode(record: NewRecord, nowMs: number): EncodedRecord {
-    const before = this.#underWay[this.#underWay.length - 1];
-    // Times never go back within a partition, whatever the wall clock does, so that a time can be searched for.
+    const before = this.#uncommitted[this.#uncommitted.length - 1];
+    // Times do not decrease within a partition, whatever the wall clock does, so that a time can be searched.
     const timeMs = Math.max(nowMs, before?.record.timeMs ?? this.#lastTimeMs);
     const sumBytes = before?.sumBytes ?? this.#sumBytes;
-    const encoded = encodeRecord(record, this.next + this.#underWay.length, timeMs, sumBytes);
-    this.#underWay.push(encoded);
+    const encoded = encodeRecord(record, this.next + this.#uncommitted.length, timeMs, sumBytes);
+    this.#uncommitted.push(encoded);
     return encoded;
   }
 
-  /** The records under way are on disk: from now on they are there for readers. */
+  /** Called when the transaction is on disk: makes its records visible to readers. */
   commit(): void {
-    for (const { record, sumBytes } of this.#underWay) {
+    for (const { record, sumBytes } of this.#uncommitted) {
       this.tail.push(record);
       this.next = record.seq + 1;
       this.#lastTimeMs = record.timeMs;
       this.#sumBytes = sumBytes;
     }
-    this.#underWay = [];
+    this.#uncommitted = [];
     while (this.tail.bytes > tailBytesMax && this.tail.length > 1) this.tail.drop(1);
   }
 
   rollback(): void {
-    this.#underWay = [];
+    this.#uncommitted = [];
   }
 
-  /** The records before `first` are gone. */
+  /** Called when the records before `first` are deleted. */
   forget(first: number): void {
     this.first = first;
     this.tail.drop(this.tail.indexOf(first));
   }
 }
 
-/**
- * Of every record of a partition, the beginning of its key: topic and partition, u32 big endian, so that keys sort by
- * number.
- */
+/** Returns the prefix of the keys of a partition: topic and partition, u32 big endian, so that keys sort by number. */
 function partitionKey(topicId: number, partition: number, extraBytes: number): Buffer {
   const key = Buffer.allocUnsafe(8 + extraBytes);
   key.writeUInt32BE(topicId, 0);
@@ -76,7 +73,7 @@ function partitionKey(topicId: number, partition: number, extraBytes: number): B
   return key;
 }
 
-/** `[topicId u32, partition u32, seq u64]`, big endian. */
+/** Returns the key of a record: `[topicId u32, partition u32, seq u64]`, big endian. */
 export function recordKey(topicId: number, partition: number, seq: number): Buffer {
   const key = partitionKey(topicId, partition, 8);
   key.writeUInt32BE(Math.floor(seq / 2 ** 32), 8);
@@ -88,7 +85,7 @@ export function seqOfKey(key: Buffer): number {
   return key.readUInt32BE(8) * 2 ** 32 + key.readUInt32BE(12);
 }
 
-/** In the index of a compacted topic: the key of the record behind its partition. */
+/** Returns the key in the index of a compacted topic: the partition, then the key of the record. */
 export function latestKey(topicId: number, partition: number, recordKeyText: string): Buffer {
   const key = partitionKey(topicId, partition, Buffer.byteLength(recordKeyText));
   key.write(recordKeyText, 8);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { decodeRecord, encodedSize, encodeRecord, sumBytesOf, timeOf } from './record-codec.ts';
 
-test('what is encoded comes back, with the running sum', () => {
+test('a decoded record equals the encoded one, with the running sum', () => {
   const key = fc.string({ maxLength: 50, unit: 'grapheme' });
   const headers = fc.option(fc.dictionary(fc.string({ maxLength: 10 }), fc.string({ maxLength: 20 })), {
     nil: undefined,
@@ -25,7 +25,7 @@ test('what is encoded comes back, with the running sum', () => {
   );
 });
 
-test('damaged bytes are a position that cannot be read, never a wrong record read beyond its end', () => {
+test('damaged bytes are an unreadable position, and nothing is read beyond their end', () => {
   const { bytes } = encodeRecord({ key: 'plant1.press', value: new Uint8Array(10) }, 7, 1, 0);
   const { bytes: headed } = encodeRecord({ key: 'a', value: new Uint8Array(1), headers: { b: 'c' } }, 7, 1, 0);
   headed[23] = 0x7d;

@@ -1,29 +1,27 @@
 import { type LogRecord, type NewRecord, unreadableRecord } from '../event-log.ts';
 
 /**
- * One record as it lies in the embedded log. Little endian:
+ * The encoding of a record in the embedded log, little endian:
  *
- *     0  f64  time of appending, epoch ms
- *     8  f64  bytes of all records of the partition up to and including this one, since the partition was created
- *    16  u16  bytes of the key
- *    18  u32  bytes of the headers
- *    22       key, UTF-8 · headers, JSON, UTF-8 · value
+ *     0  f64  time of appending, epoch ms 8  f64  bytes of all records of the partition up to and including this one,
+ *     since the partition was created 16  u16  bytes of the key 18  u32  bytes of the headers 22       key, UTF-8 ·
+ *     headers, JSON, UTF-8 · value
  *
- * The running sum makes the size of any stretch of a partition the difference of two records: retention by bytes needs
- * no counters that could go wrong in a crash.
+ * With the running sum, the size of any range of a partition is the difference of two records: retention by bytes needs
+ * no counters that a crash could invalidate.
  */
 const headBytes = 22;
 
 export interface EncodedRecord {
   readonly bytes: Buffer;
-  /** What a reader gets. Its value is a view of `bytes`. */
+  /** The record for readers. Its value is a view of `bytes`. */
   readonly record: LogRecord;
   /** The running sum after this record. */
   readonly sumBytes: number;
 }
 
 export function encodedSize(record: NewRecord): number {
-  // Enough to plan with; three bytes for each UTF-16 unit is the most that UTF-8 takes.
+  // An upper bound: UTF-8 has at most three bytes for each UTF-16 unit.
   return headBytes + record.key.length * 3 + record.value.length;
 }
 
@@ -50,10 +48,7 @@ export function encodeRecord(record: NewRecord, seq: number, timeMs: number, sum
   };
 }
 
-/**
- * Returns a record, or what stands for one whose bytes are damaged: another program changed the file, or the disk has
- * lost some.
- */
+/** Returns a record, or an `unreadable` one for damaged bytes: another program or the disk has changed the file. */
 export function decodeRecord(bytes: Buffer, seq: number): LogRecord {
   const keyEnd = bytes.length < headBytes ? 0 : headBytes + bytes.readUInt16LE(16);
   const valueAt = keyEnd === 0 ? 0 : keyEnd + bytes.readUInt32LE(18);
@@ -79,12 +74,12 @@ function headersFrom(text: string): Record<string, string> | undefined {
   }
 }
 
-/** 0 for bytes that are damaged. */
+/** Returns the time of a record; 0 for damaged bytes. */
 export function timeOf(bytes: Buffer): number {
   return bytes.length < headBytes ? 0 : bytes.readDoubleLE(0);
 }
 
-/** 0 for bytes that are damaged. */
+/** Returns the running sum of a record; 0 for damaged bytes. */
 export function sumBytesOf(bytes: Buffer): number {
   return bytes.length < headBytes ? 0 : bytes.readDoubleLE(8);
 }

@@ -1,17 +1,17 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 
-/** When retention runs: every so often and when it is asked for, never twice at a time. */
+/** Runs retention at an interval and on request, one pass at a time. */
 export class Retainer {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #pass: () => Promise<void>;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
-  #again = false;
+  #needsAnother = false;
   #stopped = false;
 
-  /** `pass` checks everything once; a rejection is logged, and the next pass tries again. */
+  /** `pass` checks every topic once. A rejection is logged, and the next pass retries. */
   constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }, pass: () => Promise<void>) {
     this.#clock = clock;
     this.#logger = logger;
@@ -22,19 +22,19 @@ export class Retainer {
     this.#timer = this.#clock.every(everyMs, () => this.run());
   }
 
-  /** A pass now; while one is running, one more when it has ended: what has become old meanwhile lies behind it. */
+  /** Starts a pass; while one runs, starts another one after it, for records that expire in the meantime. */
   run(): void {
     if (this.#stopped) return;
-    this.#again = this.#running !== undefined;
+    this.#needsAnother = this.#running !== undefined;
     this.#running ??= this.#pass()
-      .catch((thrown) => this.#logger.warn({ err: thrown }, 'retention failed; it is tried again'))
+      .catch((thrown) => this.#logger.warn({ err: thrown }, 'retention failed; retrying'))
       .finally(() => {
         this.#running = undefined;
-        if (this.#again) this.run();
+        if (this.#needsAnother) this.run();
       });
   }
 
-  /** Resolves when no pass is running. */
+  /** Resolves when no pass runs. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();

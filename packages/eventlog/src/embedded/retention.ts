@@ -1,44 +1,44 @@
 import type { TopicSpec } from '../event-log.ts';
-import type { PartitionEnds } from '../local/store.ts';
+import type { StoredPartition } from '../local/store.ts';
 
-export interface RecordFacts {
+export interface RecordSummary {
   readonly seq: number;
   readonly timeMs: number;
-  /** Of the record itself. */
+  /** Bytes of the record. */
   readonly bytes: number;
-  /** Of all records of the partition up to and including this one. */
+  /** Bytes of all records of the partition up to and including this one. */
   readonly sumBytes: number;
 }
 
-/** The facts of the first record at `seq` or later. */
-export type Probe = (seq: number) => RecordFacts | undefined;
+/** Returns the first record at `seq` or later. */
+export type Probe = (seq: number) => RecordSummary | undefined;
 
 /**
- * The first record for which `is` holds, the end where there is none, by bisection over positions (holes allowed). `is`
- * must not hold for a record and fail for a later one.
+ * Returns the position of the first record that matches; the end if none does. Bisects over positions, which may have
+ * gaps. Every record after a match must match.
  */
-export function firstWhere(ends: PartitionEnds, probe: Probe, is: (facts: RecordFacts) => boolean): number {
-  let low = ends.first;
-  let high = ends.next;
+export function firstWhere(bounds: StoredPartition, probe: Probe, matches: (record: RecordSummary) => boolean): number {
+  let low = bounds.first;
+  let high = bounds.next;
   while (low < high) {
     const middle = low + Math.floor((high - low) / 2);
-    const facts = probe(middle);
-    if (facts === undefined || is(facts)) high = middle;
-    else low = facts.seq + 1;
+    const record = probe(middle);
+    if (record === undefined || matches(record)) high = middle;
+    else low = record.seq + 1;
   }
-  return low < ends.next ? (probe(low)?.seq ?? ends.next) : ends.next;
+  return low < bounds.next ? (probe(low)?.seq ?? bounds.next) : bounds.next;
 }
 
 /**
- * The first record that a topic still has to keep. The last record always stays: by it the next position is known after
- * a restart.
+ * Returns the position of the first record that a topic retains. The last record is always retained: after a restart it
+ * has the next position.
  */
-export function firstKept(spec: TopicSpec, ends: PartitionEnds, probe: Probe, nowMs: number): number {
-  const last = ends.next - 1;
-  const total = ends.next === ends.first ? undefined : probe(last)?.sumBytes;
-  if (total === undefined) return ends.first;
+export function firstRetained(spec: TopicSpec, bounds: StoredPartition, probe: Probe, nowMs: number): number {
+  const last = bounds.next - 1;
+  const total = bounds.next === bounds.first ? undefined : probe(last)?.sumBytes;
+  if (total === undefined) return bounds.first;
   const oldestMs = nowMs - spec.retentionMs;
-  const youngEnough = firstWhere(ends, probe, (facts) => facts.timeMs >= oldestMs);
-  const within = firstWhere(ends, probe, (facts) => total - (facts.sumBytes - facts.bytes) <= spec.retentionBytes);
+  const youngEnough = firstWhere(bounds, probe, ({ timeMs }) => timeMs >= oldestMs);
+  const within = firstWhere(bounds, probe, ({ sumBytes, bytes }) => total - (sumBytes - bytes) <= spec.retentionBytes);
   return Math.min(Math.max(youngEnough, within), last);
 }

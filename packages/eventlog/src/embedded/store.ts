@@ -10,45 +10,41 @@ import { GroupCommit, type Write } from './group-commit.ts';
 import { type EmbeddedPartition, type EmbeddedTopic, latestKey, recordKey, seqOfKey } from './partition.ts';
 import { decodeRecord, encodedSize } from './record-codec.ts';
 import { Retainer } from './retainer.ts';
-import { firstKept, firstWhere, type Probe } from './retention.ts';
+import { firstRetained, firstWhere, type Probe } from './retention.ts';
 import type { TableFile } from './table.ts';
 import { probeOf, type StoredSpec, topicFrom, topicKey, topicsIn } from './topics.ts';
 
 export interface EmbeddedOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Most bytes of writes that wait for the disk; beyond, append is `unavailable`. Default 64 MB. */
+  /** Most bytes of writes that wait for the disk; beyond it append rejects with `unavailable`. Default: 64 MB. */
   readonly pendingBytesMax?: number;
-  /** How often retention checks for records that may be deleted, ms. Default 10,000. */
+  /** How often retention runs, ms. Default: 10,000. */
   readonly retentionEveryMs?: number;
 }
 
-/** Kept in `meta`; a later layout gets a later number, and this code refuses it. */
+/** Version of the layout, stored in `meta`. Other versions are refused. */
 const layout = 1;
-/** Of one transaction: more makes each wait longer and no append cheaper. */
+/** Most bytes of one transaction: larger ones add latency and save nothing. */
 const groupBytesMax = 2_000_000;
-/** Of one transaction: some 10 ms, which every append that arrives meanwhile waits. */
+/** Most records of one transaction: some 10 ms, which later appends wait for. */
 const groupRecordsMax = 2_000;
-/** Records deleted in one transaction: a few milliseconds' work between two turns of the event loop. */
+/** Most records deleted in one transaction: a few milliseconds of work. */
 const sliceRecords = 500;
-/** Of one append, what is in one transaction: the rest follows in the next ones. */
+/** Most records and bytes of one append in one transaction: the rest follows in the next ones. */
 const writeRecordsMax = 500;
 const writeBytesMax = 1_000_000;
 /**
- * A record of a compacted topic also changes a page where the one before it lay, and one of the index, anywhere in the
- * file.
+ * Additional bytes of a record of a compacted topic: the page of the record that it replaces, and a page of the index.
  */
 const compactedBytes = 8_192;
-/** After the disk was found full, how long appends are refused without trying, ms. */
+/** How long appends are refused after the disk was full, ms. */
 const fullPauseMs = 500;
 
 const layoutKey = Buffer.from('layout');
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 
-/**
- * The store on disk. All writes go through one group commit; reading is from the memory map, or the tail of the
- * partition.
- */
+/** The store on disk. Writes through one group commit; reads from the memory map, or from the tail of the partition. */
 export class EmbeddedStore implements Store {
   readonly #options: EmbeddedOptions;
   readonly #openFile: () => Promise<TableFile>;
@@ -58,10 +54,10 @@ export class EmbeddedStore implements Store {
   readonly #generations = new Map<string, number>();
   readonly writes: GroupCommit;
   readonly #retainer: Retainer;
-  // Of the transaction under way: what it touches, and of compacted topics the positions that it gives to keys.
+  // Of the open transaction: its partitions, and the new positions of the keys of compacted topics.
   readonly #touched = new Map<EmbeddedPartition, EmbeddedTopic>();
-  readonly #latestUnderWay = new Map<string, number>();
-  /** By topic and partition: the last record, where it is a tombstone. */
+  readonly #uncommittedLatest = new Map<string, number>();
+  /** By topic and partition: the last record, if it is a tombstone. */
   readonly #tombstones = new Map<string, { readonly key: string; readonly seq: number }>();
   #file: TableFile | undefined;
   #closing = false;
@@ -168,15 +164,15 @@ export class EmbeddedStore implements Store {
   }
 
   positionAt(topic: EmbeddedTopic, partition: number, timeMs: number): number {
-    const ends = topic.partitions[partition]!;
+    const bounds = topic.partitions[partition]!;
     const probe = this.#probe(topic, partition);
-    // From the first record on: the most common request, and one lookup instead of some twenty.
-    const first = probe(ends.first);
+    // The most common request is for the first record: one lookup instead of some twenty.
+    const first = probe(bounds.first);
     if (first !== undefined && first.timeMs >= timeMs) return first.seq;
-    return firstWhere(ends, probe, (facts) => facts.timeMs >= timeMs);
+    return firstWhere(bounds, probe, (record) => record.timeMs >= timeMs);
   }
 
-  /** In slices, each a transaction of its own, with turns of the event loop between. */
+  /** Deletes in slices, each in its own transaction, with turns of the event loop between them. */
   async forget(topic: EmbeddedTopic, number: number, first: number): Promise<void> {
     const partition = topic.partitions[number]!;
     const { records } = this.#opened();
@@ -231,7 +227,7 @@ export class EmbeddedStore implements Store {
     }
   }
 
-  /** The record before it of the same key goes in the same transaction: the topic never holds more than one a key. */
+  /** Deletes the previous record of the key in the same transaction: the topic has at most one record of a key. */
   #supersede(
     file: TableFile,
     topic: EmbeddedTopic,
@@ -240,30 +236,30 @@ export class EmbeddedStore implements Store {
   ): void {
     const indexKey = latestKey(topic.id, number, key);
     const name = `${topic.id}/${number}/${key}`;
-    const before = this.#latestUnderWay.get(name) ?? file.latest.get(indexKey)?.readDoubleLE(0);
+    const before = this.#uncommittedLatest.get(name) ?? file.latest.get(indexKey)?.readDoubleLE(0);
     if (before !== undefined) file.records.remove(recordKey(topic.id, number, before));
     const value = Buffer.allocUnsafe(8);
     value.writeDoubleLE(seq);
     file.latest.put(indexKey, value);
-    this.#latestUnderWay.set(name, seq);
+    this.#uncommittedLatest.set(name, seq);
     this.#removeTombstone(file, topic, number, key);
     if (bytes === 0) this.#tombstones.set(`${topic.id}/${number}`, { key, seq });
   }
 
   /**
-   * A tombstone is removed with the next record of its partition, not before: the last record of a partition says which
-   * position is next. One that was the last before a restart stays.
+   * Removes a tombstone with the next record of its partition, not before: the last record of a partition has the next
+   * position. A tombstone that was the last record before a restart stays.
    */
   #removeTombstone(file: TableFile, topic: EmbeddedTopic, number: number, nextKey: string): void {
     const partition = `${topic.id}/${number}`;
     const tombstone = this.#tombstones.get(partition);
     if (tombstone === undefined) return;
     this.#tombstones.delete(partition);
-    // The record after it has taken its place.
+    // The next record has replaced it.
     if (tombstone.key === nextKey) return;
     file.records.remove(recordKey(topic.id, number, tombstone.seq));
     file.latest.remove(latestKey(topic.id, number, tombstone.key));
-    this.#latestUnderWay.delete(`${partition}/${tombstone.key}`);
+    this.#uncommittedLatest.delete(`${partition}/${tombstone.key}`);
   }
 
   #commitTouched(): void {
@@ -271,14 +267,14 @@ export class EmbeddedStore implements Store {
     for (const [partition, topic] of this.#touched) {
       partition.commit();
       if (topic.spec.compacted === true) {
-        const facts = this.#probe(topic, topic.partitions.indexOf(partition))(partition.first);
-        partition.first = facts?.seq ?? partition.next;
+        const record = this.#probe(topic, topic.partitions.indexOf(partition))(partition.first);
+        partition.first = record?.seq ?? partition.next;
       }
       topics.add(topic);
     }
     this.#touched.clear();
-    this.#latestUnderWay.clear();
-    if (this.#full !== undefined) this.#options.logger.info({}, 'the disk of the log takes writes again');
+    this.#uncommittedLatest.clear();
+    if (this.#full !== undefined) this.#options.logger.info({}, 'the disk of the log accepts writes again');
     this.#full = undefined;
     for (const topic of topics) this.#appended(topic.info.name);
   }
@@ -287,14 +283,14 @@ export class EmbeddedStore implements Store {
     this.#tombstones.clear();
     for (const partition of this.#touched.keys()) partition.rollback();
     this.#touched.clear();
-    this.#latestUnderWay.clear();
+    this.#uncommittedLatest.clear();
     if (!isTailraceError(thrown) || thrown.code !== 'storage_full') return;
     if (this.#full === undefined) this.#options.logger.warn({ reason: thrown.message }, 'the disk of the log is full');
     this.#full = { error: thrown, untilMs: this.#options.clock.monotonic() + fullPauseMs };
     this.#retainer.run();
   }
 
-  /** While the disk is full it is tried now and then, not by every caller. */
+  /** Throws `storage_full` while the disk is full; it is tried again after `fullPauseMs`. */
   #assertNotFull(): void {
     if (this.#full !== undefined && this.#options.clock.monotonic() < this.#full.untilMs) throw this.#full.error;
   }
@@ -308,7 +304,7 @@ export class EmbeddedStore implements Store {
     const found = file.meta.get(layoutKey);
     if (found === undefined) await this.#put(() => file.meta.put(layoutKey, json(layout)));
     else if (JSON.parse(found.toString()) !== layout) {
-      const why = `the log was written in layout ${found}; this version reads ${layout}`;
+      const why = `layout of the log: expected ${layout}, got ${found}`;
       throw new TailraceError('invalid_config', `${why}: use the version that wrote it, or another data folder`);
     }
     for (const topic of topicsIn(file)) {
@@ -327,12 +323,12 @@ export class EmbeddedStore implements Store {
 
   async #retainAll(): Promise<void> {
     for (const topic of this.#topics.values()) {
-      // Of a compacted topic nothing is deleted but what a newer record of the same key has replaced.
+      // Compacted topics have no retention: a new record of a key replaces the previous one.
       if (topic.spec.compacted === true) continue;
       for (const [number, partition] of topic.partitions.entries()) {
         if (this.#closing) return;
-        const kept = firstKept(topic.spec, partition, this.#probe(topic, number), this.#options.clock.now());
-        if (kept > partition.first) await this.forget(topic, number, kept);
+        const retained = firstRetained(topic.spec, partition, this.#probe(topic, number), this.#options.clock.now());
+        if (retained > partition.first) await this.forget(topic, number, retained);
       }
       await nextTurn();
     }

@@ -1,32 +1,32 @@
 import type { Transaction } from './disk-space.ts';
 
-/** What the embedded log needs of a file of sorted keys, so that only one file of ours knows which library keeps it. */
+/** The port to a file of sorted keys, so that one file alone depends on the library. */
 export interface TableFile {
-  /** Record keys (see embeddedpartition.ts) → encoded records. */
+  /** `recordKey` → encoded record. */
   readonly records: Table;
-  /** Compacted topics: partition and key → the position of its last record. */
+  /** Compacted topics: `latestKey` → position of the last record. */
   readonly latest: Table;
-  /** Names → JSON: the layout's number, the topics. */
+  /** Name → JSON: the version of the layout, and the topics. */
   readonly meta: Table;
   /** `group/topic/partition` → committed position, `group` → generation; JSON. */
   readonly groups: Table;
   /**
-   * Every `put` and `remove` comes from inside `apply`. Resolves when all of them are flushed to disk; after a
-   * rejection none is. `storage_full` where the disk has no room for it.
+   * Every `put` and `remove` is called within `apply`. Resolves when all are flushed to disk; after a rejection none
+   * is. Rejects with `storage_full` if the disk has no space.
    */
   transaction(apply: () => void, size: Transaction): Promise<void>;
   close(): Promise<void>;
 }
 
-/** Keys sort by their bytes. Values are copies: the caller may keep them. */
+/** Keys sort by their bytes. Values are copies that the caller owns. */
 export interface Table {
   get(key: Buffer): Buffer | undefined;
-  /** The buffers must not change until the transaction has ended. */
+  /** The buffers must not change until the transaction has settled. */
   put(key: Buffer, value: Buffer): void;
   remove(key: Buffer): void;
-  /** Entries with `from <= key < until`, ascending. */
+  /** Returns the entries with `from <= key < until`, ascending. */
   range(from: Buffer, until: Buffer, limit: number): Iterable<Entry>;
-  /** The last key with `from <= key < until`. */
+  /** Returns the last key with `from <= key < until`. */
   lastKey(from: Buffer, until: Buffer): Buffer | undefined;
 }
 

@@ -4,7 +4,7 @@ import { sumBytesOf, timeOf } from './record-codec.ts';
 import type { Probe } from './retention.ts';
 import type { TableFile } from './table.ts';
 
-/** A topic as it lies in `meta`, as JSON under `topicKey`. */
+/** A topic in `meta`, as JSON under `topicKey`. */
 export interface StoredSpec {
   readonly id: number;
   readonly epoch: string;
@@ -21,7 +21,7 @@ export function topicFrom({ id, epoch, spec }: StoredSpec): EmbeddedTopic {
   return { id, info, spec: { ...spec }, partitions };
 }
 
-/** All topics of the file, each partition at the end that its last record shows. */
+/** Returns all topics of the file, with their partitions recovered from their last records. */
 export function* topicsIn(file: TableFile): Generator<EmbeddedTopic> {
   for (const { value } of file.meta.range(topicKey(''), topicKey('\uffff'), 1_000_000)) {
     const topic = topicFrom(JSON.parse(value.toString()) as StoredSpec);
@@ -39,7 +39,7 @@ function recover(file: TableFile, topic: EmbeddedTopic, number: number, partitio
   partition.recover(first, { seq, timeMs: timeOf(last), sumBytes: sumBytesOf(last) });
 }
 
-/** Finds records of one partition by position. */
+/** Returns a function that finds records of one partition by position. */
 export function probeOf({ records }: TableFile, topic: EmbeddedTopic, number: number): Probe {
   const end = endKey(topic, number);
   return (from) => {
@@ -50,7 +50,7 @@ export function probeOf({ records }: TableFile, topic: EmbeddedTopic, number: nu
   };
 }
 
-/** Behind every record that the partition can have. */
+/** Returns a key after every possible record of the partition. */
 function endKey(topic: EmbeddedTopic, number: number): Buffer {
   return recordKey(topic.id, number, Number.MAX_SAFE_INTEGER);
 }

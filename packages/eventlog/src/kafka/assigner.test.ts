@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { assignPartitions } from '../rendezvous.ts';
-import { assignmentsFor, generationOf, type MemberFacts, readAssignment, subscriptionBytes } from './assigner.ts';
+import { assignmentsFor, generationOf, type MemberUserData, readAssignment, subscriptionBytes } from './assigner.ts';
 
 const topics = ['telemetry', 'events'];
 const nowMs = 1_700_000_000_000;
 
-function joined(memberId: string, facts: MemberFacts) {
+function joined(memberId: string, facts: MemberUserData) {
   return { memberId, memberMetadata: subscriptionBytes(topics, facts) };
 }
 
@@ -19,7 +19,7 @@ function assigned(members: readonly { memberId: string; memberMetadata: Buffer }
   );
 }
 
-test('names decide, not the IDs that the broker gives', () => {
+test('the assignment depends on the names of members, not on their IDs', () => {
   const names = ['node-a', 'node-b', 'node-c'];
   const expected = assignPartitions(names, 12);
   for (const ids of [
@@ -31,7 +31,7 @@ test('names decide, not the IDs that the broker gives', () => {
   }
 });
 
-test('of two with one name the later has all of it, and the earlier is notified', () => {
+test('of two members with the same name the later one has the partitions, and the earlier one is notified', () => {
   const result = assigned([
     joined('old', { member: 'node-a', startedMs: 1 }),
     joined('new', { member: 'node-a', startedMs: 2 }),
@@ -43,30 +43,30 @@ test('of two with one name the later has all of it, and the earlier is notified'
   assert.equal(result.get('new')!.partitions.length + result.get('other')!.partitions.length, 12);
 });
 
-test('the generation grows from leader to leader, and when Kafka has forgotten the group', () => {
+test('the generation increases from leader to leader, and after Kafka has deleted the group', () => {
   const first = assigned([joined('1', { member: 'a', startedMs: 1 })]).get('1')!;
   const carried = assigned(
     [
       joined('2', { member: 'b', startedMs: 2 }),
       joined('1', { member: 'a', startedMs: 1, generationBase: first.generationBase }),
     ],
-    // However late, and also where the clock of the new leader is behind.
+    // At any time, and also if the clock of the new leader is behind.
     nowMs - 60_000,
   );
   assert.equal(carried.get('2')!.generationBase, first.generationBase);
   assert.ok(generationOf(carried.get('2')!.generationBase, 2) > generationOf(first.generationBase, 1));
-  // No member is left that knows; the group starts again at 1, an hour later, after 50 generations.
+  // No member is left; an hour later, after 50 generations, the group restarts at 1.
   const [later] = assignmentsFor([joined('3', { member: 'c', startedMs: 3 })], topics, 12, nowMs + 3_600_000);
   const again = readAssignment(later!.memberAssignment).generationBase;
   assert.ok(generationOf(again, 1) > generationOf(first.generationBase, 50));
 });
 
-test('a member of another kind takes part under its ID; without an assignment there is nothing', () => {
+test('a member of another program has its ID as its name; an empty assignment has no partitions', () => {
   const result = assigned([
-    { memberId: 'foreign-1', memberMetadata: Buffer.from([0, 0, 0]) },
+    { memberId: 'other-1', memberMetadata: Buffer.from([0, 0, 0]) },
     joined('1', { member: 'a', startedMs: 1 }),
   ]);
-  const expected = assignPartitions(['a', 'foreign-1'], 12);
-  assert.deepEqual(result.get('foreign-1')!.partitions, expected.get('foreign-1'));
+  const expected = assignPartitions(['a', 'other-1'], 12);
+  assert.deepEqual(result.get('other-1')!.partitions, expected.get('other-1'));
   assert.deepEqual(readAssignment(Buffer.alloc(0)).partitions, []);
 });

@@ -1,7 +1,7 @@
 /**
- * Which member gets which partitions in a consumer group on Kafka, and the bytes in which members send it (the
- * "consumer" embedded protocol, https://kafka.apache.org/protocol.html, ConsumerProtocolSubscription and -Assignment,
- * version 0). Kafka's own tools read it.
+ * The assignment of partitions in a consumer group on Kafka, in the format of the "consumer" embedded protocol
+ * (https://kafka.apache.org/protocol.html, ConsumerProtocolSubscription and -Assignment, version 0), which Kafka's own
+ * tools read.
  *
  * Each member sends its stable name in the user data, so that any leader assigns by rendezvous hashing over names.
  */
@@ -12,20 +12,20 @@ import { KafkaReader, KafkaWriter } from './bytes.ts';
 /** The name of the assignor, the same for all members of a group. */
 export const protocolName = 'tailrace-rendezvous';
 
-/** What a member sends to the leader. */
-export interface MemberFacts {
+/** The user data that a member sends to the leader. */
+export interface MemberUserData {
   /** Stable name. */
   readonly member: string;
-  /** Since when this process is a member, epoch ms. Of two with one name, the later has come in place of the other. */
+  /** When this process became a member, epoch ms. Of two with the same name the later one has replaced the other. */
   readonly startedMs: number;
-  /** See `generationOf`; undefined where the member has not had an assignment yet. */
+  /** See `generationOf`; undefined before the first assignment of the member. */
   readonly generationBase?: number;
 }
 
-/** What the leader sends to a member. */
-export interface AssignedFacts {
+/** The user data that the leader sends to a member. */
+export interface AssignmentUserData {
   readonly generationBase: number;
-  /** Another process has joined under its name since: it gets nothing. */
+  /** Whether another process has joined under its name since: the member has no partitions. */
   readonly replaced: boolean;
 }
 
@@ -35,16 +35,16 @@ export interface JoinedMember {
 }
 
 /**
- * The generation that subscribers see. Kafka counts the generations of a group, but starts again at 1 when it has
- * forgotten a group that was empty for long. Therefore the first leader sets a base, the seconds since 1970, which
- * members carry on from generation to generation while there are any. It grows over everything but a group that is
- * rebalanced more than once a second for its whole life, then forgotten.
+ * Returns the generation for subscribers. Kafka counts the generations of a group, but restarts at 1 after it has
+ * deleted a group that was empty for long. Therefore the first leader sets a base, the seconds since 1970, which
+ * members pass on from generation to generation. The generation always increases, unless a group rebalances more than
+ * once a second until it is deleted.
  */
 export function generationOf(base: number, kafkaGeneration: number): number {
   return base + kafkaGeneration;
 }
 
-export function subscriptionBytes(topics: readonly string[], facts: MemberFacts): Buffer {
+export function subscriptionBytes(topics: readonly string[], facts: MemberUserData): Buffer {
   const out = new KafkaWriter();
   out.int16(0);
   out.int32(topics.length);
@@ -53,26 +53,26 @@ export function subscriptionBytes(topics: readonly string[], facts: MemberFacts)
   return out.buffer;
 }
 
-/** A member that is not ours goes by its ID. */
-function factsOf({ memberId, memberMetadata }: JoinedMember): MemberFacts {
+/** Returns the user data of a member. A member of another program has its ID as its name. */
+function userDataOf({ memberId, memberMetadata }: JoinedMember): MemberUserData {
   try {
     const body = new KafkaReader(memberMetadata);
     body.skip(2);
     for (let topics = body.int32(); topics > 0; topics--) body.string();
-    const facts = JSON.parse(body.text(body.int32())) as Partial<MemberFacts>;
-    if (typeof facts.member === 'string' && typeof facts.startedMs === 'number') return facts as MemberFacts;
+    const facts = JSON.parse(body.text(body.int32())) as Partial<MemberUserData>;
+    if (typeof facts.member === 'string' && typeof facts.startedMs === 'number') return facts as MemberUserData;
   } catch {}
   return { member: memberId, startedMs: 0 };
 }
 
-/** The leader's work: an assignment for each member, of the same partitions of all topics. */
+/** Returns an assignment for each member, of the same partitions of all topics. For the leader of the group. */
 export function assignmentsFor(
   joined: readonly JoinedMember[],
   topics: readonly string[],
   partitions: number,
   nowMs: number,
 ): { memberId: string; memberAssignment: Buffer }[] {
-  const members = joined.map((member) => ({ memberId: member.memberId, ...factsOf(member) }));
+  const members = joined.map((member) => ({ memberId: member.memberId, ...userDataOf(member) }));
   const newest = new Map<string, { memberId: string; startedMs: number }>();
   let generationBase = 0;
   for (const member of members) {
@@ -91,7 +91,7 @@ export function assignmentsFor(
   });
 }
 
-function assignmentBytes(topics: readonly string[], partitions: readonly number[], facts: AssignedFacts): Buffer {
+function assignmentBytes(topics: readonly string[], partitions: readonly number[], facts: AssignmentUserData): Buffer {
   const out = new KafkaWriter();
   out.int16(0);
   out.int32(topics.length);
@@ -104,11 +104,11 @@ function assignmentBytes(topics: readonly string[], partitions: readonly number[
   return out.buffer;
 }
 
-export interface ReadAssignment extends AssignedFacts {
+export interface ReadAssignment extends AssignmentUserData {
   readonly partitions: readonly number[];
 }
 
-/** Without bytes: nothing is assigned, and no base known. */
+/** Parses an assignment. Without bytes no partitions are assigned, and the base is 0. */
 export function readAssignment(bytes: Buffer): ReadAssignment {
   if (bytes.length === 0) return { partitions: [], generationBase: 0, replaced: false };
   const body = new KafkaReader(bytes);
@@ -118,6 +118,6 @@ export function readAssignment(bytes: Buffer): ReadAssignment {
     body.string();
     for (let left = body.int32(); left > 0; left--) partitions.add(body.int32());
   }
-  const facts = JSON.parse(body.text(body.int32())) as AssignedFacts;
+  const facts = JSON.parse(body.text(body.int32())) as AssignmentUserData;
   return { ...facts, partitions: [...partitions].sort((a, b) => a - b) };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { KafkaReader, KafkaWriter, varintBytes } from './bytes.ts';
 
-test('numbers come back as they were written, at the edges of every length', () => {
+test('numbers are read as they were written, at the bounds of every size', () => {
   const ints = [
     0, 1, -1, 63, 64, -64, -65, 8191, 8192, 1_048_575, 1_048_576, 134_217_727, 134_217_728, 0x3fff_ffff, -0x4000_0000,
   ];
@@ -38,14 +38,14 @@ test('numbers come back as they were written, at the edges of every length', () 
 });
 
 test('varints longer than 32 bits are read, as the time of a record may be', () => {
-  // Zigzag of 2^40 is 2^41: 5 groups of 7 zero bits and then 2^6.
+  // Zigzag of 2^40 is 2^41: 5 groups of 7 zero bits, then 2^6.
   const back = new KafkaReader(Buffer.from([0x80, 0x80, 0x80, 0x80, 0x80, 0x40]));
   assert.equal(back.varint(), 2 ** 40);
 });
 
-test('reading past the end throws, and nothing else', () => {
-  const cut = [0x80, 0x80];
-  assert.throws(() => new KafkaReader(Buffer.from(cut)).uvarint(), RangeError);
+test('reading beyond the end throws', () => {
+  const incomplete = [0x80, 0x80];
+  assert.throws(() => new KafkaReader(Buffer.from(incomplete)).uvarint(), RangeError);
   assert.throws(() => new KafkaReader(Buffer.from([0, 9, 65])).string(), RangeError);
   assert.throws(() => new KafkaReader(Buffer.from([0, 9])).int64(), RangeError);
   assert.throws(() => new KafkaReader(Buffer.alloc(3)).view(4), RangeError);

@@ -1,11 +1,11 @@
 /**
- * Reading and writing the primitive types of Kafka's protocol (https://kafka.apache.org/protocol.html#protocol_types).
- * Positions and times are JS numbers: exact below 2^53.
+ * Readers and writers of the primitive types of Kafka's protocol
+ * (https://kafka.apache.org/protocol.html#protocol_types). Positions and times are JS numbers: exact below 2^53.
  */
 
 const twoTo32 = 4_294_967_296;
 
-/** Grows as needed. Has the two fields that kafkajs asks of a request's body: `buf` and `buffer`. */
+/** A writer that grows as needed. Has the fields of a request's body in kafkajs: `buf` and `buffer`. */
 export class KafkaWriter {
   buf: Buffer;
   at = 0;
@@ -14,12 +14,12 @@ export class KafkaWriter {
     this.buf = Buffer.allocUnsafe(bytes);
   }
 
-  /** What was written. */
+  /** The written bytes. */
   get buffer(): Buffer {
     return this.buf.subarray(0, this.at);
   }
 
-  /** Makes room for that many bytes more. */
+  /** Grows the buffer for this number of further bytes. */
   reserve(bytes: number): void {
     if (this.at + bytes <= this.buf.length) return;
     const larger = Buffer.allocUnsafe(Math.max(this.buf.length * 2, this.at + bytes));
@@ -54,7 +54,7 @@ export class KafkaWriter {
     this.at = this.buf.writeUInt32BE(value - high * twoTo32, this.at);
   }
 
-  /** Zigzag varint of a 32-bit number. */
+  /** Writes a zigzag varint of a 32-bit number. */
   varint(value: number): void {
     this.reserve(5);
     const buf = this.buf;
@@ -66,7 +66,7 @@ export class KafkaWriter {
     buf[this.at++] = rest;
   }
 
-  /** Unsigned varint, as the compact types of flexible versions use it. */
+  /** Writes an unsigned varint, as in the compact types of flexible versions. */
   uvarint(value: number): void {
     this.reserve(5);
     let rest = value;
@@ -83,35 +83,35 @@ export class KafkaWriter {
     this.at += bytes.length;
   }
 
-  /** Text of a known length in UTF-8, without a length before it. */
+  /** Writes text of a known length in UTF-8, without the length. */
   utf8(text: string, bytes: number): void {
     this.reserve(bytes);
     this.buf.write(text, this.at, bytes, 'utf8');
     this.at += bytes;
   }
 
-  /** int16 length, then UTF-8. */
+  /** Writes an int16 length, then UTF-8. */
   string(text: string): void {
     const bytes = Buffer.byteLength(text);
     this.int16(bytes);
     this.utf8(text, bytes);
   }
 
-  /** Unsigned varint of length + 1, then UTF-8. */
+  /** Writes an unsigned varint of length + 1, then UTF-8. */
   compactString(text: string): void {
     const bytes = Buffer.byteLength(text);
     this.uvarint(bytes + 1);
     this.utf8(text, bytes);
   }
 
-  /** int32 length, then the bytes. */
+  /** Writes an int32 length, then the bytes. */
   bytes(value: Uint8Array): void {
     this.int32(value.length);
     this.raw(value);
   }
 }
 
-/** Bytes of a zigzag varint of a 32-bit number. */
+/** Returns the size of a zigzag varint of a 32-bit number. */
 export function varintBytes(value: number): number {
   const zigzag = ((value << 1) ^ (value >> 31)) >>> 0;
   if (zigzag < 0x80) return 1;
@@ -120,7 +120,7 @@ export function varintBytes(value: number): number {
   return zigzag < 0x1000_0000 ? 4 : 5;
 }
 
-/** Walks over bytes from the broker. Reading past the end throws a RangeError. */
+/** A reader of bytes from the broker. Throws a RangeError beyond their end. */
 export class KafkaReader {
   readonly buf: Buffer;
   at: number;
@@ -152,10 +152,10 @@ export class KafkaReader {
     return value;
   }
 
-  /** Zigzag varint; also longer ones, as record timestamps may be. */
+  /** Reads a zigzag varint, also longer ones, as record timestamps may be. */
   varint(): number {
     const zigzag = this.uvarint();
-    // Below 2^31 the fast way; above it bits no longer fit a 32-bit shift.
+    // Below 2^31 the fast way; larger numbers exceed a 32-bit shift.
     if (zigzag < 0x8000_0000) return (zigzag >>> 1) ^ -(zigzag & 1);
     return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2;
   }
@@ -188,7 +188,7 @@ export class KafkaReader {
     return this.text(this.uvarint() - 1);
   }
 
-  /** A negative length is null, here the empty text. */
+  /** Reads text. A negative length is null, here the empty text. */
   text(bytes: number): string {
     if (bytes <= 0) return '';
     const start = this.at;
@@ -196,7 +196,7 @@ export class KafkaReader {
     return this.buf.toString('utf8', start, this.at);
   }
 
-  /** The bytes in place, not a copy. */
+  /** Returns a view of the bytes. */
   view(bytes: number): Buffer {
     const start = this.at;
     this.skip(bytes);
@@ -208,7 +208,7 @@ export class KafkaReader {
     if (this.at > this.buf.length) this.end();
   }
 
-  /** Tagged fields of flexible versions; none is of interest. */
+  /** Skips the tagged fields of flexible versions. */
   skipTags(): void {
     for (let left = this.uvarint(); left > 0; left--) {
       this.uvarint();
@@ -221,6 +221,6 @@ export class KafkaReader {
   }
 
   private end(): never {
-    throw new RangeError(`the message ends at byte ${this.buf.length}, wanted byte ${this.at}`);
+    throw new RangeError(`message: expected at least ${this.at} bytes, got ${this.buf.length}`);
   }
 }

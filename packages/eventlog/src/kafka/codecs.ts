@@ -5,19 +5,19 @@ import type { UnreadableReason } from '../event-log.ts';
 import { lz4BytesMax, lz4FrameEnd } from './lz4-frame.ts';
 import { snappyBlocks, snappyBytes } from './snappy-blocks.ts';
 
-/** How batches are compressed on their way to the broker, on its disk, and on to every reader. */
+/** The compression of batches: for the broker, on its disk, and for every reader. */
 export type KafkaCompression = 'none' | 'zstd' | 'gzip';
 
 export interface KafkaCodec {
-  /** Its number in a batch's attributes. */
+  /** The number of the codec in the attributes of a batch. */
   readonly attribute: number;
-  pack?(bytes: Buffer): Promise<Uint8Array> | Uint8Array;
+  compress?(bytes: Buffer): Promise<Uint8Array> | Uint8Array;
 }
 
-/** Of one batch. Kafka's own producers fill a batch with at most 1 MB before they compress it (`max.request.size`). */
+/** Limit of one batch. Kafka's own producers fill a batch with at most 1 MB before compression (`max.request.size`). */
 export const decompressedBytesMax = 64 * 1_048_576;
-/** Up to here a batch is packed at once: 64 KB of readings take 0.07 ms, on a thread twice that of the CPU. */
-const packAtOnceBytes = 65_536;
+/** A batch up to this size is compressed synchronously: 64 KB of readings take 0.07 ms, and twice that on a thread. */
+const syncBytesMax = 65_536;
 /** Level 1: half to two thirds of the CPU of the default 3, measured on readings, for at most 3 % more bytes. */
 const zstdOptions = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 const zstdLater = promisify(zstdCompress);
@@ -25,15 +25,15 @@ const gzipLater = promisify(gzip);
 
 export const kafkaCodecs: Readonly<Record<KafkaCompression, KafkaCodec>> = {
   none: { attribute: 0 },
-  gzip: { attribute: 1, pack: (bytes) => gzipLater(bytes, { level: 1 }) },
+  gzip: { attribute: 1, compress: (bytes) => gzipLater(bytes, { level: 1 }) },
   zstd: {
     attribute: 4,
-    pack: (bytes) =>
-      bytes.length <= packAtOnceBytes ? zstdCompressSync(bytes, zstdOptions) : zstdLater(bytes, zstdOptions),
+    compress: (bytes) =>
+      bytes.length <= syncBytesMax ? zstdCompressSync(bytes, zstdOptions) : zstdLater(bytes, zstdOptions),
   },
 };
 
-/** The records of a batch, or why they cannot be had. */
+/** The records of a batch, or why they cannot be read. */
 export type Decompressed = { readonly bytes: Buffer } | UnreadableBytes;
 
 export interface UnreadableBytes {
@@ -41,13 +41,10 @@ export interface UnreadableBytes {
   readonly message: string;
 }
 
-/** By their number in a batch's attributes (https://kafka.apache.org/documentation/#recordbatch). */
+/** The codecs by their number in the attributes of a batch (https://kafka.apache.org/documentation/#recordbatch). */
 const codecNames = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const;
 
-/**
- * Decompresses a batch of any producer that names codec number `attribute`. Never throws; never returns more than
- * `bytesMax`.
- */
+/** Decompresses a batch by codec number `attribute`. Never throws, and returns at most `bytesMax`. */
 export function decompress(attribute: number, bytes: Buffer, bytesMax = decompressedBytesMax): Decompressed {
   const name = codecNames[attribute];
   if (name === undefined || name === 'none') {
@@ -70,7 +67,7 @@ function tooLarge(name: string, bytesMax: number, size?: number): UnreadableByte
   return { reason: 'too_large', message: `expected at most ${bytesMax} decompressed bytes of ${name}, got ${got}` };
 }
 
-/** What it takes to decompress, read off the bytes before it is done, where the decompressor knows no bound. */
+/** The decompressed size, from the header, for codecs whose library has no limit. */
 const sizeOf: Partial<Record<(typeof codecNames)[number], (bytes: Buffer) => number>> = {
   snappy: snappyBytes,
   lz4: lz4BytesMax,
@@ -95,10 +92,7 @@ const load = createRequire(import.meta.url);
 
 class MissingCodec extends TypeError {}
 
-/**
- * Loaded when the first batch needs it: on a machine that their binary is not made for, everything else is read all the
- * same.
- */
+/** Loads a native library for the first batch that needs it: without its binary all other batches can be read. */
 function library<T>(name: 'snappy' | 'lz4-napi'): T {
   try {
     return load(name) as T;

@@ -1,27 +1,24 @@
 import { Counter, delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
 import type { UnreadableReason } from '../event-log.ts';
 
-/**
- * What one event log asks of the brokers, and how they answer. A metric may put its own histograms in the place of
- * these.
- */
+/** Counters of an event log's requests to the brokers. Metrics replace the histograms by their own. */
 export class KafkaCounts {
-  /** Of Produce: until the broker has answered or failed to. */
+  /** Duration of Produce requests. */
   produceSeconds = new Histogram(delayBoundsSeconds);
-  /** Of Fetch: with what the broker holds it back until there is something. */
+  /** Duration of Fetch requests, including the time for which the broker waits for records. */
   fetchSeconds = new Histogram(delayBoundsSeconds);
   failedFetches = 0;
-  /** Batches that could not be read, each time that they were met. */
+  /** Unreadable batches, at each read. */
   unreadable: Readonly<Record<UnreadableReason, Counter>> = {
     codec: new Counter(),
     checksum: new Counter(),
     too_large: new Counter(),
     malformed: new Counter(),
   };
-  /** How long the brokers held answers back because of a quota of theirs. */
+  /** Time for which brokers have throttled this client because of a quota. */
   throttleMs = 0;
-  /** Times a member has joined its group: the first time, and at each change of it. */
+  /** Joins of members: the first one, and one at each rebalance. */
   joins = 0;
-  /** Times that a member whose reading stood still created its connections again. */
+  /** Reconnects of members whose reading had stalled. */
   reconnects = 0;
 }

@@ -7,12 +7,12 @@ import { RecordBuffer } from '../record-buffer.ts';
 import { KafkaReader } from './bytes.ts';
 import { KafkaCounts } from './counts.ts';
 import { KafkaFetcher, type KafkaFetcherOptions } from './fetcher.ts';
-import type { KafkaLink } from './link.ts';
+import type { KafkaClient } from './client.ts';
 import type { FetchedPartition } from './requests.ts';
 
 const topic = 't';
 
-/** What a leader answers for one partition. */
+/** The response of a leader for one partition. */
 type Answer = (partition: number, from: number) => Pick<FetchedPartition, 'errorCode' | 'end' | 'records' | 'next'>;
 
 const empty = { errorCode: 0, end: 0, records: [] };
@@ -21,10 +21,10 @@ function recordsFrom(from: number, count: number): LogRecord[] {
   return Array.from({ length: count }, (_, n) => ({ seq: from + n, timeMs: 0, key: 'a', value: new Uint8Array(1) }));
 }
 
-/** A fetcher of partitions 0 and 1, which one broker leads. */
+/** A fetcher of partitions 0 and 1 of one broker. */
 function setUp(
   answer: Answer,
-  offsets: KafkaLink['offsets'] = () => assert.fail('positions are looked up'),
+  offsets: KafkaClient['offsets'] = () => assert.fail('positions are looked up'),
   clock: Clock = systemClock,
   answerMs = 1,
 ) {
@@ -47,7 +47,7 @@ function setUp(
     });
     return { clientSideThrottleTime: 0, errorCode: 0, partitions };
   };
-  const link: Partial<KafkaLink> = {
+  const client: Partial<KafkaClient> = {
     knownTopic: () => ({ name: topic, errorCode: 0, id: 'id', leaders: [1, 1] }),
     broker: async () => ({ connectionPool: { send } }) as never,
     errorFrom: (thrown) => thrown as never,
@@ -59,12 +59,12 @@ function setUp(
     buffer,
     report: (thrown) => reported.push(thrown as Error),
   };
-  const fetcher = new KafkaFetcher(link as KafkaLink, options);
+  const fetcher = new KafkaFetcher(client as KafkaClient, options);
   for (const partition of [0, 1]) fetcher.start(buffer.open(topic, partition), 0);
-  return { fetcher, link: link as KafkaLink, taken, asked, reported, counts };
+  return { fetcher, client: client as KafkaClient, taken, asked, reported, counts };
 }
 
-/** The partitions of a fetch request, and where each is read from. */
+/** Returns the partitions of a fetch request, and their positions. */
 function fetchedFrom(body: Buffer): { partition: number; from: number }[] {
   const read = new KafkaReader(body);
   read.skip(25);
@@ -85,7 +85,7 @@ async function until(what: string, check: () => boolean): Promise<void> {
   }
 }
 
-test('a partition that its broker cannot serve has a pause of its own: the others are read as ever, and it goes on later', async () => {
+test('a partition with an error pauses alone: the others are read, and it continues later', async () => {
   let isBroken = true;
   const { fetcher, taken, asked, reported } = setUp((partition, from) => {
     if (partition === 0 && isBroken) return { ...empty, errorCode: 56, next: from };
@@ -105,7 +105,7 @@ test('a partition that its broker cannot serve has a pause of its own: the other
   fetcher.close();
 });
 
-test('the first position of a partition is looked up beside the fetches of the others', async () => {
+test('the first position of a partition is looked up while the others are fetched', async () => {
   const asked: (readonly number[] | undefined)[] = [];
   const gate = Promise.withResolvers<void>();
   const { fetcher, taken, reported } = setUp(
@@ -128,28 +128,28 @@ test('the first position of a partition is looked up beside the fetches of the o
   fetcher.close();
 });
 
-test('a broker of which all partitions are looked up at once is fetched from again when they are found', async () => {
+test('a broker is fetched from again after the positions of all its partitions were looked up', async () => {
   const gate = Promise.withResolvers<void>();
-  let lookUps = 0;
+  let requestCount = 0;
   const { fetcher, taken, reported } = setUp(
     (_, from) => {
       if (from < 40) return { ...empty, errorCode: 1, next: from };
       return { ...empty, records: recordsFrom(from, 2), end: from + 2, next: from + 2 };
     },
     async (_topic, timeMs) => {
-      lookUps++;
+      requestCount++;
       await gate.promise;
       return timeMs === -2 ? [40, 40] : [50, 50];
     },
   );
-  await until('both are looked up', () => lookUps === 2);
+  await until('both are looked up', () => requestCount === 2);
   gate.resolve();
   await until('they go on at their first position', () => taken.every((records) => records[0]?.seq === 40));
   assert.equal(reported.length, 2);
   fetcher.close();
 });
 
-test('a batch whose sum is wrong is fetched once more: what was wrong on the way is read, what stays wrong is passed over and counted', async () => {
+test('a batch with a wrong checksum is fetched once more: a transient error is read, a permanent one is skipped and counted', async () => {
   const gap = (seq: number) =>
     unreadableRecord(seq, { until: seq + 3, reason: 'checksum', message: 'expected 1, got 2' });
   let onTheWay = 0;
@@ -176,21 +176,21 @@ test('a batch whose sum is wrong is fetched once more: what was wrong on the way
   fetcher.close();
 });
 
-test('batches that seem to lie behind the end are fetched once more each: the broker notes the end before it reads, and may read further', async () => {
+test('batches beyond the end are fetched once more: the broker reads the end first, and may read further records', async () => {
   const gap = (seq: number) =>
     unreadableRecord(seq, { until: seq + 2, reason: 'malformed', message: 'behind the end' });
-  // Each batch of two lies behind the end in the answer in which it comes first; the one at 6 really is nonsense.
+  // Each batch of two is beyond the end in its first response; the one at 6 is malformed.
   let end = 2;
   const { fetcher, taken, counts } = setUp((partition, from) => {
     if (partition === 1 || from >= 12) return { ...empty, end: from, next: from };
-    const noted = end;
+    const reportedEnd = end;
     if (from >= end - 2) end += 2;
     const records: LogRecord[] = [];
     for (let seq = from; seq < 12; seq += 2) {
-      if (seq + 2 > noted || seq === 6) records.push(gap(seq));
+      if (seq + 2 > reportedEnd || seq === 6) records.push(gap(seq));
       else records.push(...recordsFrom(seq, 2));
     }
-    return { ...empty, end: noted, next: 12, records };
+    return { ...empty, end: reportedEnd, next: 12, records };
   });
   await until('all is read', () => (taken[0]!.at(-1)?.seq ?? 0) >= 10);
   assert.deepEqual(
@@ -201,16 +201,16 @@ test('batches that seem to lie behind the end are fetched once more each: the br
   fetcher.close();
 });
 
-test('connections are created again for a partition that stands still, but more and more rarely: the others lose theirs too', async () => {
+test('reconnects for a stalled partition get less frequent: the others are interrupted, too', async () => {
   const clock = createFakeClock();
-  const { fetcher, link } = setUp((_, from) => ({ ...empty, end: from + 5, next: from }), undefined, clock, 100);
+  const { fetcher, client } = setUp((_, from) => ({ ...empty, end: from + 5, next: from }), undefined, clock, 100);
   const pauses: number[] = [];
   let sinceMs = clock.monotonic();
   for (let second = 0; second < 700; second++) {
     await clock.advance(1_000);
     if (fetcher.stalled(10_000) === undefined) continue;
     // As the subscription does.
-    fetcher.moveTo(link);
+    fetcher.moveTo(client);
     pauses.push(Math.floor((clock.monotonic() - sinceMs) / 10_000));
     sinceMs = clock.monotonic();
   }

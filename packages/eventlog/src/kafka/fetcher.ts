@@ -4,18 +4,17 @@ import type { LogRecord, UnreadableRange } from '../event-log.ts';
 import type { Source } from '../group-ports.ts';
 import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
 import type { KafkaCounts } from './counts.ts';
-import { kafkaCode, mayPass, refusedError } from './errors.ts';
-import type { KafkaLink } from './link.ts';
+import { kafkaCode, isRetriable, errorFromCode } from './errors.ts';
+import { type KafkaClient, sendTo } from './client.ts';
 import { earliest, latest } from './metadata.ts';
 import { doubtfulIn, type FetchAnswer, type FetchedPartition, fetchRequest } from './requests.ts';
-import { sendTo } from './wire.ts';
 
 export interface KafkaFetcherOptions {
   readonly clock: Clock;
   readonly counts: KafkaCounts;
-  /** How long the broker may hold back records to answer with more at once. */
+  /** How long the broker may delay records to send more at once. */
   readonly flushMs: number;
-  /** From so many bytes on it answers at once. */
+  /** With this number of bytes it answers at once. */
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly partitionBytesMax: number;
@@ -23,81 +22,73 @@ export interface KafkaFetcherOptions {
   report(thrown: unknown): void;
 }
 
-/** How far one partition is fetched into its queue. */
+/** The progress of fetching one partition into its queue. */
 interface FetchState {
   readonly queue: RecordQueue;
   readonly topic: string;
   readonly partition: number;
-  /** Of the topic that the position is in: one created again under the name is another. Undefined: not known yet. */
+  /** ID of the topic of the position; a re-created topic has another. Undefined: not known yet. */
   topicId: string | undefined;
-  /** Where the next fetch reads. */
+  /** Position of the next fetch. */
   next: number;
-  /** The end of the partition at the last fetch. */
+  /** End of the partition at the last fetch. */
   end: number;
-  /** Since when the partition has had more than was read, and nothing came; undefined while all is well. */
-  stuckSinceMs: number | undefined;
-  /** Times that connections were created again because of it, since it last moved. */
+  /** Since when the partition has records to read and no progress; undefined with progress. */
+  stalledSinceMs: number | undefined;
+  /** Reconnects because of it since its last progress. */
   reconnects: number;
-  /** It is not fetched before; monotonic ms. Infinite: where it starts is looked up. */
+  /** It is not fetched before; monotonic ms. Infinite: its start position is being looked up. */
   retryAtMs: number;
-  /** Fetches of it that failed, since the last one that did not. */
+  /** Consecutive failed fetches. */
   failures: number;
-  /**
-   * Where a batch lay that could not be read the first time, for a reason that may pass: see `doubtfulIn`. -1: none.
-   */
+  /** Position of a batch that could not be read at the first attempt, see `doubtfulIn`. -1: none. */
   doubtfulSeq: number;
 }
 
 const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
-/**
- * While nothing comes, the broker is asked to wait this long for a first record; it answers at once when there is one.
- */
+/** Fetch wait of an idle partition: the broker answers at once when there is a record. */
 const idleWaitMs = 100;
 const positionsTimeoutMs = 5000;
 const firstPositionsTimeoutMs = 10_000;
-/** Decompressed, of one answer: what a fetch brings uncompressed, four times. */
+/** Most decompressed bytes of one response: four times those of a fetch without compression. */
 const heldBytesMax = 64 * 1_048_576;
-/**
- * Connections are created again for one partition that stands still at most this many times as rarely as for the first
- * time.
- */
+/** The stall timeout of one partition grows with its reconnects, up to this factor. */
 const reconnectFactorMax = 32;
-/** A topic may be full of what cannot be read; the counter has all of it. */
+/** Least time between two reports of unreadable records: the counter has all of them. */
 const reportEveryMs = 10_000;
 
 /**
- * Fetches the partitions of a member into its buffer: one loop for each broker that leads some of them, one fetch at a
- * time.
+ * Fetches the partitions of a member into its buffer: one loop for each broker that leads some of them, with one fetch
+ * in flight.
  *
- * The fetch is the flush window: in a stream, the broker answers after `flushMs` with all that has come, because every
- * fetch costs the CPU, however little it brings (measured: 24 µs a message with `minBytes` 1, 8.6 µs with a window of
- * 20 ms). After a fetch without records the next one waits for the first record only, so that what comes alone comes at
- * once.
+ * The fetch is the flush window: in a stream, the broker answers after `flushMs` with all new records, because each
+ * fetch has a fixed cost (measured: 24 µs a message with `minBytes` 1, 8.6 µs with a window of 20 ms). After a fetch
+ * without records the next one waits for the first record only, so that a single record is not delayed.
  *
- * An error of one partition holds up that partition alone: it is left out of the fetches until its pause is over, and
- * the others go on.
+ * An error of one partition delays that partition alone: it is not fetched until its pause has expired, and the others
+ * continue.
  */
 export class KafkaFetcher implements Source {
   readonly #options: KafkaFetcherOptions;
   readonly #states = new Map<RecordQueue, FetchState>();
   readonly #loops = new Set<number>();
-  #link: KafkaLink;
-  /** Raised by `moveTo` and `close`: loops of an older round stop. */
-  #round = 0;
-  #answeredMs: number;
-  #turn = 0;
-  /** When it was last reported that something cannot be read. */
+  #client: KafkaClient;
+  /** Incremented by `moveTo` and `close`: loops of an older generation stop. */
+  #loopGeneration = 0;
+  #respondedMs: number;
+  #rotation = 0;
+  /** Time of the last report of unreadable records. */
   #reportedMs = Number.NEGATIVE_INFINITY;
 
-  constructor(link: KafkaLink, options: KafkaFetcherOptions) {
-    this.#link = link;
+  constructor(client: KafkaClient, options: KafkaFetcherOptions) {
+    this.#client = client;
     this.#options = options;
-    this.#answeredMs = options.clock.monotonic();
+    this.#respondedMs = options.clock.monotonic();
   }
 
   async firstPositions(topic: string, partitions: readonly number[]): Promise<readonly number[]> {
-    return await this.#link.offsets(topic, earliest, firstPositionsTimeoutMs, partitions);
+    return await this.#client.offsets(topic, earliest, firstPositionsTimeoutMs, partitions);
   }
 
   start(queue: RecordQueue, position: number): void {
@@ -106,16 +97,16 @@ export class KafkaFetcher implements Source {
       queue,
       topic,
       partition,
-      topicId: this.#link.knownTopic(topic)?.id,
+      topicId: this.#client.knownTopic(topic)?.id,
       next: position,
       end: position,
-      stuckSinceMs: undefined,
+      stalledSinceMs: undefined,
       reconnects: 0,
       retryAtMs: 0,
       failures: 0,
       doubtfulSeq: -1,
     });
-    // Later, so that the first fetch has all partitions that start now.
+    // Later, so that the first fetch has all partitions that start in this turn.
     queueMicrotask(this.#startLoops);
   }
 
@@ -123,40 +114,40 @@ export class KafkaFetcher implements Source {
     this.#states.delete(queue);
   }
 
-  /** Goes on over other connections. What the old ones still answer is dropped. */
-  moveTo(link: KafkaLink): void {
-    this.#link = link;
-    this.#round++;
+  /** Continues with another client. Late answers of the previous one are dropped. */
+  moveTo(client: KafkaClient): void {
+    this.#client = client;
+    this.#loopGeneration++;
     this.#loops.clear();
-    this.#answeredMs = this.#options.clock.monotonic();
-    for (const state of this.#states.values()) state.stuckSinceMs = undefined;
+    this.#respondedMs = this.#options.clock.monotonic();
+    for (const state of this.#states.values()) state.stalledSinceMs = undefined;
     this.#startLoops();
   }
 
   close(): void {
-    this.#round++;
+    this.#loopGeneration++;
     this.#states.clear();
   }
 
   /**
-   * For the watchdog. Returns what has not moved for `limitMs` although it should have: no fetch was answered, or a
-   * partition has more to read. Undefined while all is well, or the buffer is full.
+   * Returns what has stalled for `limitMs`: no fetch was answered, or a partition with records to read has no progress.
+   * Undefined if nothing has stalled, or the buffer is full. For the watchdog.
    */
   stalled(limitMs: number): string | undefined {
     const now = this.#options.clock.monotonic();
-    if (this.#states.size === 0 || !this.#options.buffer.hasRoom()) {
-      this.#answeredMs = now;
-      for (const state of this.#states.values()) state.stuckSinceMs = undefined;
+    if (this.#states.size === 0 || !this.#options.buffer.hasCapacity()) {
+      this.#respondedMs = now;
+      for (const state of this.#states.values()) state.stalledSinceMs = undefined;
       return undefined;
     }
-    if (now - this.#answeredMs > limitMs) return `no fetch was answered for ${Math.round(now - this.#answeredMs)} ms`;
+    if (now - this.#respondedMs > limitMs) return `no fetch was answered for ${Math.round(now - this.#respondedMs)} ms`;
     for (const state of this.#states.values()) {
-      if (state.stuckSinceMs === undefined) continue;
-      // The others have to put up with the new connections: more and more rarely for one that they do not help.
+      if (state.stalledSinceMs === undefined) continue;
+      // A reconnect interrupts the other partitions: less often if it does not help.
       const factor = Math.min(2 ** state.reconnects, reconnectFactorMax);
-      if (now - state.stuckSinceMs <= limitMs * factor) continue;
+      if (now - state.stalledSinceMs <= limitMs * factor) continue;
       state.reconnects++;
-      return `partition ${state.partition} of ${state.topic} stands at ${state.next} of ${state.end}`;
+      return `partition ${state.partition} of ${state.topic} is at ${state.next} of ${state.end}`;
     }
     return undefined;
   }
@@ -166,23 +157,23 @@ export class KafkaFetcher implements Source {
       const leader = this.#leaderOf(state);
       if (this.#loops.has(leader)) continue;
       this.#loops.add(leader);
-      void this.#loop(leader, this.#round, this.#link);
+      void this.#loop(leader, this.#loopGeneration, this.#client);
     }
   };
 
   #leaderOf(state: FetchState): number {
-    return this.#link.knownTopic(state.topic)?.leaders[state.partition] ?? -1;
+    return this.#client.knownTopic(state.topic)?.leaders[state.partition] ?? -1;
   }
 
-  async #loop(leader: number, round: number, link: KafkaLink): Promise<void> {
+  async #loop(leader: number, loopGeneration: number, client: KafkaClient): Promise<void> {
     let isIdle = false;
     let pauseMs = pauseFirstMs;
-    while (round === this.#round) {
-      if (!this.#options.buffer.hasRoom()) {
-        await this.#options.buffer.whenRoom();
+    while (loopGeneration === this.#loopGeneration) {
+      if (!this.#options.buffer.hasCapacity()) {
+        await this.#options.buffer.whenCapacity();
         continue;
       }
-      const states = this.#inTurn(leader);
+      const states = this.#fetchable(leader);
       if (states.length === 0) {
         const waitMs = this.#pauseMs(leader);
         if (waitMs === undefined) break;
@@ -190,31 +181,31 @@ export class KafkaFetcher implements Source {
         continue;
       }
       try {
-        const answer = await this.#fetch(link, leader, states, isIdle);
-        if (round !== this.#round) return;
-        this.#answeredMs = this.#options.clock.monotonic();
-        const bytes = this.#accept(link, answer, states);
+        const answer = await this.#fetch(client, leader, states, isIdle);
+        if (loopGeneration !== this.#loopGeneration) return;
+        this.#respondedMs = this.#options.clock.monotonic();
+        const bytes = this.#accept(client, answer, states);
         isIdle = bytes === 0;
         pauseMs = pauseFirstMs;
       } catch (thrown) {
-        if (round !== this.#round) return;
+        if (loopGeneration !== this.#loopGeneration) return;
         this.#options.counts.failedFetches++;
-        this.#options.report(link.errorFrom(thrown, 'fetch records'));
+        this.#options.report(client.errorFrom(thrown, 'fetch records'));
         await this.#options.clock.sleep(pauseMs);
         pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
-        await this.#refreshLeaders(link, states);
+        await this.#refreshLeaders(client, states);
       }
     }
-    if (round !== this.#round) return;
+    if (loopGeneration !== this.#loopGeneration) return;
     this.#loops.delete(leader);
     this.#startLoops();
   }
 
   /**
-   * Returns the leader's partitions whose pause is over, another one first each time: the broker fills its answer in
-   * this order.
+   * Returns the partitions of the leader that do not pause, starting with another one at each call: the broker fills
+   * its response in this order.
    */
-  #inTurn(leader: number): FetchState[] {
+  #fetchable(leader: number): FetchState[] {
     const nowMs = this.#options.clock.monotonic();
     const states: FetchState[] = [];
     for (const state of this.#states.values()) {
@@ -222,13 +213,13 @@ export class KafkaFetcher implements Source {
       this.#followTopic(state);
       states.push(state);
     }
-    const first = this.#turn++ % (states.length || 1);
+    const first = this.#rotation++ % (states.length || 1);
     return first === 0 ? states : [...states.slice(first), ...states.slice(0, first)];
   }
 
   /**
-   * Returns how long the leader's partitions all pause, ms; undefined where it leads none. The pause of one whose start
-   * is looked up has no end yet: then the loop polls, because a loop that stopped would be started again at once.
+   * Returns how long all partitions of the leader pause, ms; undefined if it leads none. While a start position is
+   * looked up the pause has no limit: the loop polls then, because a stopped loop would be started again at once.
    */
   #pauseMs(leader: number): number | undefined {
     let retryAtMs: number | undefined;
@@ -239,21 +230,21 @@ export class KafkaFetcher implements Source {
     return Math.min(Math.max(1, retryAtMs - this.#options.clock.monotonic()), pauseFirstMs);
   }
 
-  /** A topic deleted and created again under its name has other records at the same positions. */
+  /** Restarts at the first record of a re-created topic, which has other records at the same positions. */
   #followTopic(state: FetchState): void {
-    const id = this.#link.knownTopic(state.topic)?.id;
+    const id = this.#client.knownTopic(state.topic)?.id;
     if (id === undefined || id === state.topicId) return;
     const { topic, partition, next, topicId } = state;
     state.topicId = id;
     if (topicId === undefined) return;
     state.next = 0;
-    const why = `topic ${topic} was created again: position ${next} of partition ${partition} is of the former one`;
+    const why = `topic ${topic} was re-created: position ${next} of partition ${partition} is of the former topic`;
     this.#options.report(new TailraceError('invalid_position', `${why}; reading starts at the first record`));
   }
 
-  async #fetch(link: KafkaLink, leader: number, states: readonly FetchState[], isIdle: boolean): Promise<FetchAnswer> {
+  async #fetch(client: KafkaClient, leader: number, states: readonly FetchState[], isIdle: boolean): Promise<FetchAnswer> {
     const { clock, counts, flushMs, minBytes, maxBytes, partitionBytesMax } = this.#options;
-    const broker = await link.broker(leader);
+    const broker = await client.broker(leader);
     const waits = isIdle || flushMs < 1;
     const request = fetchRequest(
       states.map(({ topic, partition, next }) => ({ topic, partition, from: next })),
@@ -269,40 +260,40 @@ export class KafkaFetcher implements Source {
     const answer = await sendTo(broker, request);
     counts.fetchSeconds.observe((clock.monotonic() - startMs) / 1_000);
     counts.throttleMs += answer.clientSideThrottleTime;
-    if (answer.errorCode !== 0) throw refusedError(answer.errorCode, 'fetch records');
+    if (answer.errorCode !== 0) throw errorFromCode(answer.errorCode, 'fetch records');
     return answer;
   }
 
-  /** Acts on an answer. Returns the number of bytes of records in it. */
-  #accept(link: KafkaLink, answer: FetchAnswer, states: readonly FetchState[]): number {
+  /** Processes a response. Returns the bytes of its records. */
+  #accept(client: KafkaClient, answer: FetchAnswer, states: readonly FetchState[]): number {
     let total = 0;
     let isLedElsewhere = false;
     let at = 0;
     for (const part of answer.partitions) {
-      // The broker answers nearly in the order asked.
+      // The broker answers nearly in the order of the request.
       const next = states[at++];
       const isNext = next?.partition === part.partition && next.topic === part.topic;
       const state = isNext ? next : find(states, part);
       if (state === undefined || state.queue.isClosed) continue;
       total += part.bytes;
       if (part.errorCode === 0) this.#advance(state, part);
-      else if (part.errorCode === kafkaCode.offsetOutOfRange) void this.#restart(link, state);
+      else if (part.errorCode === kafkaCode.offsetOutOfRange) void this.#restart(client, state);
       else {
-        isLedElsewhere ||= mayPass(part.errorCode) || part.errorCode === kafkaCode.unknownTopic;
+        isLedElsewhere ||= isRetriable(part.errorCode) || part.errorCode === kafkaCode.unknownTopic;
         const { topic, partition, errorCode } = part;
-        this.#pause(state, refusedError(errorCode, `fetch records of partition ${partition} of ${topic}`));
+        this.#pause(state, errorFromCode(errorCode, `fetch records of partition ${partition} of ${topic}`));
       }
     }
-    if (isLedElsewhere) void this.#refreshLeaders(link, states);
+    if (isLedElsewhere) void this.#refreshLeaders(client, states);
     return total;
   }
 
-  /** The partition is left alone for a while, longer each time. */
+  /** Pauses a partition, longer each time. */
   #pause(state: FetchState, error: TailraceError): void {
     const { clock, counts, report } = this.#options;
     counts.failedFetches++;
     const pauseMs = Math.min(pauseFirstMs * 2 ** state.failures, pauseMaxMs);
-    // A partition that stays broken is reported now and then.
+    // Consecutive errors are reported at intervals.
     if (state.failures++ % 20 === 0) report(error);
     state.retryAtMs = clock.monotonic() + pauseMs;
   }
@@ -310,7 +301,7 @@ export class KafkaFetcher implements Source {
   #advance(state: FetchState, fetched: FetchedPartition): void {
     const part = untilDoubtful(fetched, state);
     const { records } = part;
-    // The partition has moved to another broker, and another loop has read on from there meanwhile.
+    // The partition has moved to another broker, and another loop has read from there in the meantime.
     if (part.from !== state.next) return;
     state.end = part.end;
     state.failures = 0;
@@ -318,17 +309,17 @@ export class KafkaFetcher implements Source {
       const taken = this.#options.buffer.push(state.queue, records, part.heldBytes);
       if (part.unreadable > 0) this.#countUnreadable(state, records.slice(0, taken));
       state.next = taken === records.length ? part.next : records[taken]!.seq;
-      this.#moved(state);
+      this.#resetStall(state);
     } else if (part.next > state.next) {
-      // Only markers of transactions, or records that compaction has removed.
+      // Only transaction markers, or records that compaction has removed.
       state.next = part.next;
-      this.#moved(state);
-    } else if (state.next < state.end) state.stuckSinceMs ??= this.#options.clock.monotonic();
-    else this.#moved(state);
+      this.#resetStall(state);
+    } else if (state.next < state.end) state.stalledSinceMs ??= this.#options.clock.monotonic();
+    else this.#resetStall(state);
   }
 
-  #moved(state: FetchState): void {
-    state.stuckSinceMs = undefined;
+  #resetStall(state: FetchState): void {
+    state.stalledSinceMs = undefined;
     state.reconnects = 0;
   }
 
@@ -344,37 +335,37 @@ export class KafkaFetcher implements Source {
     }
   }
 
-  /** The position is not in the log: records were deleted before they were read, or it is another log. */
-  async #restart(link: KafkaLink, state: FetchState): Promise<void> {
+  /** The position is out of range: records were deleted before they were read, or the log was re-created. */
+  async #restart(client: KafkaClient, state: FetchState): Promise<void> {
     const { topic, partition, next } = state;
-    // It is not fetched meanwhile.
+    // Not fetched until the position is known.
     state.retryAtMs = Number.POSITIVE_INFINITY;
     try {
-      const first = (await link.offsets(topic, earliest, positionsTimeoutMs, [partition]))[partition] ?? 0;
-      const end = (await link.offsets(topic, latest, positionsTimeoutMs, [partition]))[partition] ?? 0;
+      const first = (await client.offsets(topic, earliest, positionsTimeoutMs, [partition]))[partition] ?? 0;
+      const end = (await client.offsets(topic, latest, positionsTimeoutMs, [partition]))[partition] ?? 0;
       state.retryAtMs = 0;
       if (next >= first && next <= end) return;
-      const why = next < first ? 'its records were deleted unread' : 'the log was truncated or created again';
+      const why = next < first ? 'its records were deleted before they were read' : 'the log was truncated or re-created';
       const what = `position ${next} of partition ${partition} of ${topic}: expected ${first} to ${end}; ${why}`;
       state.next = first;
-      this.#options.report(new TailraceError('invalid_position', `${what}; reading goes on at ${first}`));
+      this.#options.report(new TailraceError('invalid_position', `${what}; reading continues at ${first}`));
     } catch (thrown) {
       state.retryAtMs = 0;
-      if (link !== this.#link || state.queue.isClosed) return;
-      this.#pause(state, link.errorFrom(thrown, `look up the first position of partition ${partition} of ${topic}`));
+      if (client !== this.#client || state.queue.isClosed) return;
+      this.#pause(state, client.errorFrom(thrown, `look up the first position of partition ${partition} of ${topic}`));
     }
   }
 
-  async #refreshLeaders(link: KafkaLink, states: readonly FetchState[]): Promise<void> {
-    await link.refresh().catch(() => {});
+  async #refreshLeaders(client: KafkaClient, states: readonly FetchState[]): Promise<void> {
+    await client.refresh().catch(() => {});
     for (const topic of new Set(states.map((state) => state.topic))) {
-      if (link.knownTopic(topic) === undefined) await link.lookUp(topic, 0).catch(() => {});
+      if (client.knownTopic(topic) === undefined) await client.lookUp(topic, 0).catch(() => {});
     }
-    if (link === this.#link) this.#startLoops();
+    if (client === this.#client) this.#startLoops();
   }
 }
 
-/** Up to a batch whose sum is wrong for the first time: it is fetched once more before it counts as unreadable. */
+/** Returns the records before a batch with an error that may be transient: it is fetched once more. */
 function untilDoubtful(part: FetchedPartition, state: FetchState): FetchedPartition {
   const doubtful = doubtfulIn(part, state.doubtfulSeq);
   if (doubtful === undefined) return part;
@@ -388,7 +379,7 @@ function unreadableError(
   { until, message }: UnreadableRange,
 ): TailraceError {
   const what = `positions ${seq} to ${until - 1} of partition ${partition} of ${topic} cannot be read`;
-  return new TailraceError('internal', `${what}: ${message}; reading goes on behind them`);
+  return new TailraceError('internal', `${what}: ${message}; reading continues after them`);
 }
 
 function find(states: readonly FetchState[], part: FetchedPartition): FetchState | undefined {

@@ -1,31 +1,28 @@
 /**
- * What an LZ4 frame states of its size (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md): Kafka's lz4 is
- * one frame a batch (KIP-57). The decompressor takes whatever comes out of it, up to 255 times what goes in, so the
- * frame is walked first, block by block.
+ * The size of an LZ4 frame (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md): Kafka's lz4 is one frame per
+ * batch (KIP-57). The decompressor has no limit, and expands up to 255 times, so the headers of all blocks are read
+ * first.
  */
 const magic = 0x184d2204;
 const headerBytesMin = 7;
-/** A byte of a block cannot stand for more than that many. */
+/** Most bytes that one byte of a block expands to. */
 const expansionMax = 255;
 const uncompressedBit = 0x8000_0000;
 
-/**
- * The most bytes that the frame decompresses to; at most a block's size too many for each block. Throws a RangeError
- * for no frame.
- */
+/** Returns an upper bound of the decompressed size. Throws a RangeError for bytes that are not a frame. */
 export function lz4BytesMax(frame: Buffer): number {
   return walk(frame).bytesMax;
 }
 
-/** Where the frame ends. What lies behind it is not of the batch. */
+/** Returns the end of the frame: bytes after it are not part of the batch. */
 export function lz4FrameEnd(frame: Buffer): number {
   return walk(frame).end;
 }
 
 function walk(frame: Buffer): { readonly bytesMax: number; readonly end: number } {
-  if (frame.length < headerBytesMin || frame.readUInt32LE(0) !== magic) throw new RangeError('no LZ4 frame');
+  if (frame.length < headerBytesMin || frame.readUInt32LE(0) !== magic) throw new RangeError('expected an LZ4 frame');
   const flags = frame[4]!;
-  if (flags >> 6 !== 1) throw new RangeError(`version ${flags >> 6} of the LZ4 frame format`);
+  if (flags >> 6 !== 1) throw new RangeError(`LZ4 frame format: expected version 1, got ${flags >> 6}`);
   const has = (bit: number) => (flags & bit) !== 0;
   // 4: 64 KB, 5: 256 KB, 6: 1 MB, 7: 4 MB.
   const blockBytesMax = 2 ** (2 * ((frame[5]! >> 4) & 7) + 8);
@@ -33,13 +30,13 @@ function walk(frame: Buffer): { readonly bytesMax: number; readonly end: number 
   let at = headerBytesMin + (has(0x08) ? 8 : 0) + (has(0x01) ? 4 : 0);
   let bytesMax = 0;
   for (;;) {
-    // Throws where the frame is cut short, as a length of nothing but ones does below.
+    // Throws for an incomplete frame.
     const head = frame.readUInt32LE(at);
     at += 4;
     if (head === 0) break;
     const bytes = head % uncompressedBit;
     if (at + bytes > frame.length)
-      throw new RangeError(`a block of ${bytes} bytes where ${frame.length - at} are left`);
+      throw new RangeError(`block: expected ${bytes} bytes, got ${frame.length - at}`);
     bytesMax += head >= uncompressedBit ? bytes : Math.min(blockBytesMax, bytes * expansionMax);
     at += bytes + checksumBytes;
   }

@@ -4,65 +4,65 @@ import { TailraceError } from '@tailrace/protocol/error';
 import type { Commit } from '../group-ports.ts';
 import { assignmentsFor, generationOf, protocolName, readAssignment, subscriptionBytes } from './assigner.ts';
 import { kafkajsTypeOf } from './errors.ts';
-import type { KafkaLink } from './link.ts';
+import type { KafkaClient } from './client.ts';
 import type { KafkaBroker } from './wire.ts';
 
 export interface KafkaMembershipOptions {
   readonly group: string;
   readonly member: string;
   readonly topics: readonly string[];
-  /** Of each of the topics. */
+  /** Number of partitions of each topic. */
   readonly partitions: number;
-  /** Without a heartbeat for so long the group goes on without the member. */
+  /** The group expels the member after this time without a heartbeat. */
   readonly sessionTimeoutMs: number;
-  /** How long the group waits for its members to join again. */
+  /** How long the group waits for its members to rejoin. */
   readonly rebalanceTimeoutMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
-export interface Joined {
+export interface JoinResult {
   readonly generation: number;
   readonly partitions: readonly number[];
-  /** Another process has taken the name; this member has nothing while that one lives. */
+  /** Whether another process has joined under the name: this member has no partitions while that one is alive. */
   readonly replaced: boolean;
 }
 
 /**
- * `alive`: the generation goes on. `rebalancing`: the group wants its members to join again. `fenced`: the group has
- * gone on without this member; what it had may be others' already.
+ * `alive`: the generation continues. `rebalancing`: the members must rejoin. `fenced`: the group has expelled this
+ * member, whose partitions may be assigned to others.
  */
 export type MemberHealth = 'alive' | 'rebalancing' | 'fenced';
 
 /** The lowest session timeout that every broker allows by default (`group.min.session.timeout.ms`). */
 const commonSessionTimeoutMs = 6000;
 
-/** The requests of one member to the coordinator of its group. Knows nothing of records. */
+/** The requests of one member to the coordinator of its group. Independent of records. */
 export class KafkaMembership {
   readonly #options: KafkaMembershipOptions;
   readonly #startedMs: number;
-  #link: KafkaLink;
+  #client: KafkaClient;
   #coordinator: KafkaBroker | undefined;
   #memberId = '';
   #kafkaGeneration = -1;
   #generationBase: number | undefined;
   #sessionTimeoutMs: number;
 
-  constructor(link: KafkaLink, options: KafkaMembershipOptions) {
-    this.#link = link;
+  constructor(client: KafkaClient, options: KafkaMembershipOptions) {
+    this.#client = client;
     this.#options = options;
     this.#startedMs = Math.floor(options.clock.now());
     this.#sessionTimeoutMs = options.sessionTimeoutMs;
   }
 
-  /** Goes on over other connections, as the same member. */
-  moveTo(link: KafkaLink): void {
-    this.#link = link;
+  /** Continues with another client, as the same member. */
+  moveTo(client: KafkaClient): void {
+    this.#client = client;
     this.#coordinator = undefined;
   }
 
-  /** Joins, or joins again; waits for the whole group to do so. One attempt: throws where another may help. */
-  async join(): Promise<Joined> {
+  /** Joins or rejoins the group, when all its members do. One attempt: a retriable error is thrown. */
+  async join(): Promise<JoinResult> {
     const { group, rebalanceTimeoutMs, topics, clock, partitions, logger } = this.#options;
     const coordinator = await this.#findCoordinator();
     try {
@@ -71,7 +71,7 @@ export class KafkaMembership {
         sessionTimeout: this.#sessionTimeoutMs,
         rebalanceTimeout: rebalanceTimeoutMs,
         memberId: this.#memberId,
-        groupProtocols: [{ name: protocolName, metadata: this.#facts() }],
+        groupProtocols: [{ name: protocolName, metadata: this.#subscription() }],
       });
       this.#memberId = joined.memberId;
       this.#kafkaGeneration = joined.generationId;
@@ -87,15 +87,15 @@ export class KafkaMembership {
       const generation = generationOf(assigned.generationBase, joined.generationId);
       return { generation, partitions: assigned.partitions, replaced: assigned.replaced };
     } catch (thrown) {
-      this.#forgetCoordinator(thrown);
+      this.#dropCoordinator(thrown);
       const type = kafkajsTypeOf(thrown);
       if (type === 'UNKNOWN_MEMBER_ID') this.#memberId = '';
       if (type === 'INVALID_SESSION_TIMEOUT' && this.#sessionTimeoutMs < commonSessionTimeoutMs) {
-        const facts = { group, askedMs: this.#sessionTimeoutMs, sessionTimeoutMs: commonSessionTimeoutMs };
+        const facts = { group, requestedMs: this.#sessionTimeoutMs, sessionTimeoutMs: commonSessionTimeoutMs };
         this.#sessionTimeoutMs = commonSessionTimeoutMs;
         logger.warn(
           facts,
-          'the broker does not allow the session timeout asked for; the group will notice a dead node later. Lower group.min.session.timeout.ms of the broker',
+          'the broker does not allow the requested session timeout; the group will detect a dead node later. Lower group.min.session.timeout.ms of the broker',
         );
         return await this.join();
       }
@@ -109,7 +109,7 @@ export class KafkaMembership {
       await coordinator.heartbeat(this.#self());
       return 'alive';
     } catch (thrown) {
-      this.#forgetCoordinator(thrown);
+      this.#dropCoordinator(thrown);
       const type = kafkajsTypeOf(thrown);
       if (type === 'REBALANCE_IN_PROGRESS') return 'rebalancing';
       if (type === 'ILLEGAL_GENERATION') return 'fenced';
@@ -121,9 +121,9 @@ export class KafkaMembership {
     }
   }
 
-  /** Refused while the group is between two generations, and of a member that it does not know any more. */
+  /** Commits positions. Rejects during a rebalance, and for an expelled member. */
   async commit(commits: readonly Commit[]): Promise<void> {
-    if (this.#memberId === '') throw new TailraceError('unavailable', 'not a member of the group at present');
+    if (this.#memberId === '') throw new TailraceError('unavailable', 'not a member of the group');
     const topics = this.#options.topics.map((topic) => ({
       topic,
       partitions: commits
@@ -137,18 +137,18 @@ export class KafkaMembership {
         topics: topics.filter(({ partitions }) => partitions.length > 0),
       });
     } catch (thrown) {
-      this.#forgetCoordinator(thrown);
+      this.#dropCoordinator(thrown);
       throw thrown;
     }
   }
 
-  /** What the group committed, by topic, then partition. */
+  /** Resolves with the committed positions of the group, by topic, then partition. */
   async committed(partitions: readonly number[]): Promise<Map<string, Map<number, number>>> {
     const { group, topics } = this.#options;
     try {
       return await fetchCommitted(await this.#findCoordinator(), group, topics, partitions);
     } catch (thrown) {
-      this.#forgetCoordinator(thrown);
+      this.#dropCoordinator(thrown);
       throw thrown;
     }
   }
@@ -164,7 +164,7 @@ export class KafkaMembership {
     return { groupId: this.#options.group, groupGenerationId: this.#kafkaGeneration, memberId: this.#memberId };
   }
 
-  #facts(): Buffer {
+  #subscription(): Buffer {
     const { topics, member } = this.#options;
     const base = this.#generationBase;
     const facts = { member, startedMs: this.#startedMs, ...(base === undefined ? {} : { generationBase: base }) };
@@ -172,18 +172,18 @@ export class KafkaMembership {
   }
 
   async #findCoordinator(): Promise<KafkaBroker> {
-    this.#coordinator ??= await this.#link.coordinator(this.#options.group);
+    this.#coordinator ??= await this.#client.coordinator(this.#options.group);
     return this.#coordinator;
   }
 
-  /** The next request finds the coordinator again, unless the present one has answered as such. */
-  #forgetCoordinator(thrown: unknown): void {
+  /** Drops the coordinator after an error, unless it has answered as the coordinator. */
+  #dropCoordinator(thrown: unknown): void {
     const type = kafkajsTypeOf(thrown);
     if (type === undefined || /COORDINATOR/.test(type)) this.#coordinator = undefined;
   }
 }
 
-/** What a group committed of these partitions, by topic, then partition; nothing where it never did. */
+/** Resolves with the committed positions of a group, by topic, then partition; none for partitions without a commit. */
 export async function fetchCommitted(
   coordinator: KafkaBroker,
   groupId: string,

@@ -1,5 +1,5 @@
 /**
- * Requests about topics: Metadata, with the topic ID that kafkajs does not know, and ListOffsets, with an error per
+ * Requests for topics: Metadata, with the topic ID, which kafkajs does not have, and ListOffsets, with an error per
  * partition.
  */
 import { KafkaReader, KafkaWriter } from './bytes.ts';
@@ -8,12 +8,9 @@ import { listOffsetsApiKey, metadataApiKey, type WireAnswer, type WireRequest } 
 export interface TopicMetadata {
   readonly name: string;
   readonly errorCode: number;
-  /**
-   * Assigned by the controller when the topic is created; 32 hexadecimal digits. A topic created again under its name
-   * has another.
-   */
+  /** Assigned by the controller when the topic is created; 32 hexadecimal digits. A re-created topic has another. */
   readonly id: string;
-  /** By partition: the broker that leads it, -1 where there is none at present. */
+  /** The leader by partition; -1: none. */
   readonly leaders: readonly number[];
 }
 
@@ -21,7 +18,7 @@ export interface BrokerAddress {
   readonly nodeId: number;
   readonly host: string;
   readonly port: number;
-  /** Null where the broker has none, as kafkajs has it: with another it would take the broker for another. */
+  /** Null if the broker has none: kafkajs compares it. */
   readonly rack: string | null;
 }
 
@@ -35,7 +32,7 @@ export interface MetadataAnswer extends WireAnswer {
 export const metadataVersion = 10;
 const uuidBytes = 16;
 
-/** Of these topics, and no others. The answer has all brokers, whatever is asked for. */
+/** Returns a request for the metadata of these topics. The response has all brokers. */
 export function metadataRequest(topics: readonly string[]): WireRequest<MetadataAnswer> {
   return {
     request: {
@@ -97,15 +94,15 @@ function readMetadata(body: KafkaReader): MetadataAnswer {
   return { clientSideThrottleTime, brokers, controllerId, topics };
 }
 
-/** Instead of a time: the first position kept. */
+/** Instead of a time: the first retained position. */
 export const earliest = -2;
-/** Instead of a time: the position that the next record gets. */
+/** Instead of a time: the next position. */
 export const latest = -1;
 
 export interface OffsetAnswer {
   readonly partition: number;
   readonly errorCode: number;
-  /** -1: no record of that time or later. */
+  /** -1: there is no record of the time or later. */
   readonly seq: number;
 }
 
@@ -113,7 +110,9 @@ export interface ListOffsetsAnswer extends WireAnswer {
   readonly partitions: readonly OffsetAnswer[];
 }
 
-/** Version 4. For each partition the first position whose record time is `>= timeMs`, or `earliest`, or `latest`. */
+/**
+ * Returns a request (version 4) for the first position with a record time `>= timeMs`, or for `earliest` or `latest`.
+ */
 export function listOffsetsRequest(
   topic: string,
   partitions: readonly number[],

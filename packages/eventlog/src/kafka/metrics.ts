@@ -3,33 +3,33 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { unreadableReasons } from '../event-log.ts';
 import type { KafkaEventLog } from '../kafka.ts';
 
-/** What a service shows of its connection to Kafka: how near its queues are to their bounds, and what went wrong. */
+/** Registers the metrics of a service's connection to Kafka: its queues, their limits, and errors. */
 export function registerKafkaMetrics(metrics: Metrics, eventLog: Pick<KafkaEventLog, 'stats' | 'counts'>): void {
   const name = (rest: string) => `tailrace_${metrics.service}_kafka_${rest}`;
   const stats = () => eventLog.stats();
   const { counts } = eventLog;
   metrics.gauge(name('pending_bytes'), 'Bytes appended and not yet confirmed.', () => stats().pendingBytes);
   metrics.gauge(name('limit_pending_bytes'), 'Bytes at which appends are refused.', () => stats().pendingBytesMax);
-  metrics.gauge(name('queued_records'), 'Records fetched and not yet handed over.', () => stats().queuedRecords);
+  metrics.gauge(name('queued_records'), 'Records fetched and not yet delivered.', () => stats().queuedRecords);
   metrics.gauge(name('limit_queued_records'), 'Records at which fetching pauses.', () => stats().queuedRecordsMax);
   metrics.total(name('refused_records_total'), 'Records refused because too much was pending.', () => stats().refused);
   metrics.total(name('produce_requests_total'), 'Produce requests, retries included.', () => stats().requests);
   metrics.total(name('retries_total'), 'Produce requests sent again.', () => stats().retries);
-  metrics.total(name('expired_records_total'), 'Records given up at their deadline.', () => stats().givenUp);
+  metrics.total(name('expired_records_total'), 'Records that expired at their deadline.', () => stats().givenUp);
   counts.produceSeconds = metrics.histogram(
     name('produce_duration_seconds'),
-    'Until a broker has answered a produce request, or failed to.',
+    'Duration of produce requests.',
     delayBoundsSeconds,
   );
   counts.fetchSeconds = metrics.histogram(
     name('fetch_duration_seconds'),
-    'Until a broker has answered a fetch, with what it waits for records.',
+    'Duration of fetches, including the time for which the broker waits for records.',
     delayBoundsSeconds,
   );
-  metrics.total(name('failed_fetches_total'), 'Fetches that failed, and are tried again.', () => counts.failedFetches);
+  metrics.total(name('failed_fetches_total'), 'Fetches that failed, and are retried.', () => counts.failedFetches);
   const unreadable = metrics.counters(
     name('unreadable_batches_total'),
-    'Batches that could not be read and were passed over, each time that they were met.',
+    'Batches that cannot be read and were skipped, at each read.',
     { values: { reason: unreadableReasons } },
   );
   counts.unreadable = {
@@ -40,13 +40,13 @@ export function registerKafkaMetrics(metrics: Metrics, eventLog: Pick<KafkaEvent
   };
   metrics.total(
     name('throttle_seconds_total'),
-    'How long brokers held answers back because of a quota.',
+    'Time for which brokers have throttled this client because of a quota.',
     () => counts.throttleMs / 1_000,
   );
   metrics.total(name('group_joins_total'), 'Times this member joined its group.', () => counts.joins);
   metrics.total(
     name('reconnects_total'),
-    'Times that connections were created again because reading stood still.',
+    'Reconnects because reading had stalled.',
     () => counts.reconnects,
   );
 }

@@ -1,20 +1,20 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { NewRecord, Position } from '../event-log.ts';
 import { recordBytes } from '../topic.ts';
-import type { OutRecord } from './records.ts';
+import type { ProducerRecord } from './records.ts';
 
 /** One call of `append`. */
 export interface AppendCall {
   readonly positions: Position[];
   readonly startedMs: number;
-  /** Records without a position. */
+  /** Number of records without a position. */
   unacknowledged: number;
   bytes: number;
   resolve(positions: readonly Position[]): void;
   reject(error: TailraceError): void;
 }
 
-export interface PendingRecord extends OutRecord {
+export interface PendingRecord extends ProducerRecord {
   readonly bytes: number;
   readonly call: AppendCall;
   /** Index in the call. */
@@ -26,27 +26,27 @@ export interface ProducerId {
   readonly producerId: number;
   readonly producerEpoch: number;
   /**
-   * The next sequence number, by `PartitionQueue.name`: the broker counts for the partition, and goes on where the
-   * topic is forgotten here and found again.
+   * The next sequence number, by `PartitionQueue.name`. The broker counts by partition, also while its topic is not
+   * known here.
    */
   readonly sequences: Map<string, number>;
 }
 
-/** The records of one partition that wait to be sent. At most one batch at a time is taken out of it. */
+/** The records of one partition that wait to be sent. At most one batch at a time is taken. */
 export class PartitionQueue {
   /** Topic and partition. */
   readonly name: string;
   readonly topic: string;
   readonly partition: number;
-  /** Taken and not done. The records in `#records` follow it. */
+  /** The batch that is taken and not done. `#records` follow it. */
   batch: ProducerBatch | undefined;
-  /** The partition is not sent before; monotonic ms. */
+  /** No batch is sent before; monotonic ms. */
   retryAtMs = 0;
-  /** Requests in which the broker refused the partition, since the last one in which it did not. */
+  /** Consecutive requests in which the broker has refused the partition. */
   failures = 0;
   #records: PendingRecord[] = [];
   #bytes = 0;
-  /** What the topic accepts in one batch, as far as its refusals have shown. */
+  /** Most bytes of a batch that the topic accepts, as learned from its errors. */
   #batchBytesMax = Number.POSITIVE_INFINITY;
 
   constructor(topic: string, partition: number) {
@@ -55,7 +55,7 @@ export class PartitionQueue {
     this.partition = partition;
   }
 
-  /** Bytes of the batch and of the records behind it. */
+  /** Bytes of the batch and of the following records. */
   get bytes(): number {
     return this.#bytes + (this.batch?.bytes ?? 0);
   }
@@ -73,7 +73,7 @@ export class PartitionQueue {
     this.#bytes += record.bytes;
   }
 
-  /** Returns the batch that is to be sent again, else a new one: all records that wait, up to `bytesMax`. */
+  /** Returns the batch to be retried, else a new one with the waiting records, up to `bytesMax`. */
   nextBatch(bytesMax: number): ProducerBatch {
     if (this.batch !== undefined) return this.batch;
     const limit = Math.min(bytesMax, this.#batchBytesMax);
@@ -94,16 +94,14 @@ export class PartitionQueue {
     return this.batch;
   }
 
-  /** Puts the second half of its batch, which was too large, back to the front; later batches are smaller. */
+  /** Returns the second half of a batch that was too large to the front. Later batches are smaller. */
   putBack(records: readonly PendingRecord[], batchBytesMax: number): void {
     this.#batchBytesMax = Math.min(this.#batchBytesMax, batchBytesMax);
     this.#records = [...records, ...this.#records];
     for (const { bytes } of records) this.#bytes += bytes;
   }
 
-  /**
-   * Rejects the calls of the records that have waited since `oldestMs` or longer. Returns the bytes of these records.
-   */
+  /** Removes the records that wait since `oldestMs` or longer, and rejects their calls. Returns their bytes. */
   expire(oldestMs: number, error: TailraceError): number {
     let count = 0;
     let bytes = 0;
@@ -120,9 +118,9 @@ export class PartitionQueue {
 }
 
 /**
- * `ready`: waits for a request, the first one or another.
- * `sent`: in the one request that is open to its broker.
- * `done`: acknowledged or failed. Its calls have their answer, and the queue may form the next batch.
+ * `ready`: waits for a request.
+ * `sent`: in the request that is in flight to its broker.
+ * `done`: acknowledged or failed. Its calls are settled, and the queue may form the next batch.
  */
 export type BatchState = 'ready' | 'sent' | 'done';
 
@@ -132,15 +130,15 @@ const nextStates: Readonly<Record<BatchState, readonly BatchState[]>> = {
   done: [],
 };
 
-/** Records of one partition that are sent, sent again and answered together. */
+/** Records of one partition that are sent, retried and acknowledged together. */
 export class ProducerBatch {
   readonly queue: PartitionQueue;
   readonly records: PendingRecord[];
   bytes: number;
-  /** The ID under which it was sent first, and is sent again. */
+  /** The producer ID of its first attempt, which retries use, too. */
   producerId: ProducerId | undefined;
-  /** The error code with which the broker refused it last; 0: none. */
-  refusal = 0;
+  /** The last error code of the broker; 0: none. */
+  errorCode = 0;
   #state: BatchState = 'ready';
   #mayBeWritten = false;
 
@@ -154,38 +152,36 @@ export class ProducerBatch {
     return this.#state;
   }
 
-  /** A request with it had no answer, or too few replicas wrote it: it may be in the log. */
+  /** Whether it may be in the log: a request was not answered, or too few replicas have written it. */
   get mayBeWritten(): boolean {
     return this.#mayBeWritten;
   }
 
-  /** When the oldest of its calls came, monotonic ms. */
+  /** Time of its oldest call, monotonic ms. */
   get startedMs(): number {
     return this.records[0]!.call.startedMs;
   }
 
   sent(): void {
     this.#changeTo('sent');
-    this.refusal = 0;
+    this.errorCode = 0;
   }
 
-  /** It is to be sent again as it is, under the same numbers. */
-  retry(outcome: { readonly mayBeWritten: boolean; readonly refusal: number }): void {
+  /** Retries the same batch, with the same sequence numbers. */
+  retry(outcome: { readonly mayBeWritten: boolean; readonly errorCode: number }): void {
     this.#changeTo('ready');
     this.#mayBeWritten ||= outcome.mayBeWritten;
-    this.refusal = outcome.refusal;
+    this.errorCode = outcome.errorCode;
   }
 
-  /** It is to be sent again as a new batch: the broker has refused it, and has none of it. */
-  retryAsNew(refusal: number): void {
+  /** Retries it as a new batch: the broker has refused it and written none of it. */
+  retryAsNew(errorCode: number): void {
     this.#changeTo('ready');
     this.producerId = undefined;
-    this.refusal = refusal;
+    this.errorCode = errorCode;
   }
 
-  /**
-   * It was too large: the first half is to be sent again. Returns the bytes of the second half, which waits behind it.
-   */
+  /** Retries the first half of a batch that was too large. Returns the bytes of the second half, which follows it. */
   halve(): number {
     this.#changeTo('ready');
     const bytesMax = this.bytes / 2;
@@ -221,17 +217,17 @@ export class ProducerBatch {
   }
 }
 
-/** Returns the record as it waits. Throws `too_large`. Adds its bytes to the call. */
+/** Returns a pending record, and adds its bytes to the call. Throws `too_large`. */
 export function pendingFrom(record: NewRecord, index: number, call: AppendCall, timeMs: number): PendingRecord {
   const { key, value, headers } = record;
-  // Beyond what counts against the limit: the frame of a record, and of each header.
+  // The overhead of a record and of each header, beyond the bytes that count against the limit.
   let bytes = recordBytes(record) + 32;
   if (headers !== undefined) bytes += 10 * Object.keys(headers).length;
   call.bytes += bytes;
   return { key, keyBytes: Buffer.byteLength(key), value, headers, timeMs, bytes, call, index };
 }
 
-/** For messages: `append to topic "a", "b"`. */
+/** Returns the operation for messages: `append to topic "a", "b"`. */
 export function appendingTo(batches: readonly ProducerBatch[]): string {
   const topics = [...new Set(batches.map(({ queue }) => shown(queue.topic)))];
   return `append to topic ${topics.join(', ')}`;

@@ -5,7 +5,7 @@ import { systemClock } from '@tailrace/platform/clock';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { KafkaReader, KafkaWriter } from './bytes.ts';
 import { kafkaCodecs } from './codecs.ts';
-import { KafkaLink } from './link.ts';
+import { KafkaClient } from './client.ts';
 import { KafkaProducer, type KafkaProducerOptions } from './producer.ts';
 import { readRecords } from './records.ts';
 import { type KafkaBroker, type KafkaCluster, metadataApiKey, produceApiKey, type WireRequest } from './wire.ts';
@@ -18,23 +18,23 @@ interface Batch {
 }
 
 /**
- * What happens to a request: the broker takes it; takes it and its answer is lost; or answers so for every partition.
+ * The outcome of a request: accepted, accepted with a lost answer, or this error code for every partition.
  */
 type Fate = 'taken' | 'answer lost' | 'lost' | { readonly code: number };
 
-/** A broker with one topic "t", that keeps what it gets as Kafka does: by producer ID and sequence number. */
+/** A broker with one topic "t", which deduplicates as Kafka does: by producer ID and sequence number. */
 function createBroker(
   partitions = 2,
   fates: Fate[] = [],
   /**
-   * `codes`: what every batch of these partitions is answered. `textsMax`: characters of a batch that is not too large.
-   * `leaderOf`: the broker that leads a partition now.
+   * `codes`: the error codes of partitions. `textsMax`: most characters of a batch that is not too large. `leaderOf`:
+   * the current leader of a partition.
    */
   {
     codes = new Map<number, number>(),
     textsMax = Number.POSITIVE_INFINITY,
     leaderOf = (_partition: number): number => 1,
-    /** What requests wait for before they are answered, in their order. */
+    /** Promises that requests wait for before they are answered, in their order. */
     waits = [] as Promise<void>[],
     /** Whether the broker knows the topic. */
     isKnown = (): boolean => true,
@@ -83,7 +83,7 @@ function createBroker(
     }
     out.int32(0);
     if (fate === 'lost' || fate === 'answer lost')
-      throw Object.assign(new Error('cut off'), { name: 'KafkaJSConnectionError' });
+      throw Object.assign(new Error('disconnected'), { name: 'KafkaJSConnectionError' });
     return out.buffer;
   }
 
@@ -148,16 +148,16 @@ function batchesFrom(body: Buffer): Batch[] {
   });
 }
 
-function createLink(cluster: KafkaCluster): KafkaLink {
-  return new KafkaLink({ createCluster: () => cluster, addresses: ['broker:9092'], clock: systemClock });
+function createClient(cluster: KafkaCluster): KafkaClient {
+  return new KafkaClient({ createCluster: () => cluster, addresses: ['broker:9092'], clock: systemClock });
 }
 
 function createProducer(
   cluster: KafkaCluster,
   options: Partial<KafkaProducerOptions> = {},
-  link = createLink(cluster),
+  client = createClient(cluster),
 ): KafkaProducer {
-  return new KafkaProducer(link, {
+  return new KafkaProducer(client, {
     clock: systemClock,
     lingerMs: 1,
     batchBytesMax: 100_000,
@@ -170,18 +170,18 @@ function createProducer(
   });
 }
 
-/** One that falls to this partition of two. */
+/** Returns a key of this partition of two. */
 function keyOf(partition: number): string {
   return [...'abcdef'].find((each) => partitionOf(each, 2) === partition)!;
 }
 
-/** "a" and "b" fall to different partitions of two. */
+/** "a" and "b" have different partitions of two. */
 function record(text: string, key = 'a') {
   return { key, value: Buffer.from(text) };
 }
 
 describe('kafka producer', () => {
-  test('appends that come together go in one request, in order; each gets its positions', async () => {
+  test('concurrent appends share one request, in order; each gets its positions', async () => {
     const { cluster, batches, log } = createBroker(1);
     const producer = createProducer(cluster);
     const answers = await Promise.all([
@@ -199,7 +199,7 @@ describe('kafka producer', () => {
     ]);
   });
 
-  test('a broker has one request at a time, whatever comes', async () => {
+  test('a broker has at most one request in flight', async () => {
     const { cluster, runningMost, log } = createBroker(1);
     const producer = createProducer(cluster, { lingerMs: 0, requestBytesMax: 100 });
     const texts = Array.from({ length: 200 }, (_, n) => String(n));
@@ -208,7 +208,7 @@ describe('kafka producer', () => {
     assert.deepEqual(log[0], texts);
   });
 
-  test('an answer that is lost doubles nothing: the same batch goes again, under the same numbers', async () => {
+  test('a lost answer causes no duplicates: the same batch is retried with the same sequence numbers', async () => {
     const { cluster, batches, log } = createBroker(1, ['answer lost', 'answer lost', 'taken']);
     const producer = createProducer(cluster);
     assert.deepEqual(await producer.append('t', [record('1')]), [{ partition: 0, seq: 0 }]);
@@ -225,7 +225,7 @@ describe('kafka producer', () => {
     );
   });
 
-  test('after a batch was given up unknown, nothing new goes under its ID: what follows is not taken for a repetition', async () => {
+  test('after a batch has failed with an unknown outcome, new batches have another ID, and are no duplicates', async () => {
     const { cluster, batches, log } = createBroker(1, ['answer lost']);
     const producer = createProducer(cluster, { appendTimeoutMs: 0 });
     await assert.rejects(producer.append('t', [record('given up')]), { code: 'unavailable' });
@@ -241,7 +241,7 @@ describe('kafka producer', () => {
     );
   });
 
-  test('while a batch is repeated, later ones of its partition wait behind it', async () => {
+  test('while a batch is retried, later ones of its partition wait', async () => {
     const { cluster, log } = createBroker(1, ['lost', { code: 6 }, 'answer lost']);
     const producer = createProducer(cluster, { lingerMs: 0 });
     const appends = ['1', '2', '3'].map(async (text, n) => {
@@ -252,19 +252,19 @@ describe('kafka producer', () => {
     assert.deepEqual(log[0], ['1', '2', '3']);
   });
 
-  test('a batch that is under way is not sent to the next leader of its partition before it has its answer', async () => {
+  test('a batch in flight is not sent to the next leader of its partition before it is settled', async () => {
     let leader = 1;
     const answer = Promise.withResolvers<void>();
     const { cluster, batches, log } = createBroker(2, [{ code: 6 }], {
       leaderOf: () => leader,
       waits: [answer.promise],
     });
-    const link = createLink(cluster);
-    const producer = createProducer(cluster, { lingerMs: 0 }, link);
+    const client = createClient(cluster);
+    const producer = createProducer(cluster, { lingerMs: 0 }, client);
     const underWay = producer.append('t', [record('1', keyOf(0))]);
     while (batches.length === 0) await turn();
     leader = 2;
-    await link.refresh();
+    await client.refresh();
     const behind = producer.append('t', [record('2', keyOf(0))]);
     await producer.append('t', [record('other', keyOf(1))]);
     assert.deepEqual(
@@ -278,34 +278,34 @@ describe('kafka producer', () => {
     await producer.close();
   });
 
-  test('a topic that one broker does not know yet is written as before', async () => {
+  test('a topic that one broker does not know yet is written', async () => {
     let isKnown = true;
     const answer = Promise.withResolvers<void>();
     const { cluster, batches, log } = createBroker(1, [], { isKnown: () => isKnown, waits: [answer.promise] });
-    const link = createLink(cluster);
-    const producer = createProducer(cluster, { lingerMs: 0 }, link);
+    const client = createClient(cluster);
+    const producer = createProducer(cluster, { lingerMs: 0 }, client);
     const first = producer.append('t', [record('1')]);
     while (batches.length === 0) await turn();
     const behind = producer.append('t', [record('2')]);
     isKnown = false;
-    await link.refresh();
+    await client.refresh();
     answer.resolve();
     await Promise.all([first, behind]);
     assert.deepEqual(log[0], ['1', '2']);
   });
 
-  test('a topic that is forgotten and found again loses nothing: no batch passes for one of before', async () => {
+  test('a topic that was missing in the metadata loses nothing: no new batch is a duplicate of an earlier one', async () => {
     let isKnown = true;
     const answers = Array.from({ length: 2 }, () => Promise.withResolvers<void>());
     const waits = answers.map(({ promise }) => promise);
     const { cluster, batches, log } = createBroker(2, [], { isKnown: () => isKnown, waits });
-    const link = createLink(cluster);
-    const producer = createProducer(cluster, { lingerMs: 0 }, link);
+    const client = createClient(cluster);
+    const producer = createProducer(cluster, { lingerMs: 0 }, client);
     const first = producer.append('t', [record('1', keyOf(0))]);
     while (batches.length === 0) await turn();
     isKnown = false;
-    await link.refresh();
-    await link.refresh();
+    await client.refresh();
+    await client.refresh();
     isKnown = true;
     answers[0]!.resolve();
     await first;
@@ -336,7 +336,7 @@ describe('kafka producer', () => {
     await assert.rejects(single.append('t', [record('x')]), { code: 'too_large' });
   });
 
-  test('a partition that is put off holds up no other of its broker, and goes on when it is written to again', async () => {
+  test('a blocked partition does not delay the others of its broker, and continues afterwards', async () => {
     const codes = new Map([[0, 19]]);
     const { cluster, log } = createBroker(2, [], { codes });
     const producer = createProducer(cluster, { lingerMs: 0 });
@@ -351,7 +351,7 @@ describe('kafka producer', () => {
     assert.deepEqual(log[0], ['blocked']);
   });
 
-  test('a partition that is put off may hold only a part of what may be pending', async () => {
+  test('a blocked partition may hold only its share of the pending bytes', async () => {
     const codes = new Map([[0, 19]]);
     const { cluster } = createBroker(2, [], { codes });
     const producer = createProducer(cluster, { lingerMs: 0, pendingBytesMax: 10_000, appendTimeoutMs: 400 });
@@ -365,7 +365,7 @@ describe('kafka producer', () => {
     assert.ok(messages.some((message) => /bytes wait for partition 0 of topic "t"/.test(String(message))));
   });
 
-  test('a partition without a leader may hold only a part of what may be pending', async () => {
+  test('a partition without a leader may hold only its share of the pending bytes', async () => {
     const { cluster, log } = createBroker(2, [], { leaderOf: (partition) => (partition === 0 ? -1 : 1) });
     const producer = createProducer(cluster, { lingerMs: 0, pendingBytesMax: 10_000, appendTimeoutMs: 400 });
     const append = () => producer.append('t', [{ key: keyOf(0), value: new Uint8Array(900) }]).catch(() => {});
@@ -378,7 +378,7 @@ describe('kafka producer', () => {
     assert.equal(producer.stats().pendingBytes, 0);
   });
 
-  test('several partitions without a leader leave half of what may be pending to the others', async () => {
+  test('several partitions without a leader leave half of the pending bytes to the others', async () => {
     const partitions = 8;
     const { cluster, log } = createBroker(partitions, [], { leaderOf: (partition) => (partition > 0 ? -1 : 1) });
     const producer = createProducer(cluster, { lingerMs: 0, pendingBytesMax: 10_000, appendTimeoutMs: 400 });
@@ -401,7 +401,7 @@ describe('kafka producer', () => {
     assert.equal(producer.stats().pendingBytes, 0);
   });
 
-  test('of many records together the one that is too large is refused, and named; the others are written, without a pause', async () => {
+  test('of many records the one that is too large is refused and named; the others are written without a pause', async () => {
     const { cluster, log } = createBroker(1, [], { textsMax: 100 });
     const producer = createProducer(cluster);
     const texts = Array.from({ length: 64 }, (_, n) => (n === 41 ? 'x'.repeat(101) : String(n)));
@@ -421,7 +421,7 @@ describe('kafka producer', () => {
     );
   });
 
-  test('beyond the bytes that may be pending, appends are refused, and taken again afterwards', async () => {
+  test('beyond the limit of pending bytes appends are refused, and accepted again afterwards', async () => {
     const { cluster, log } = createBroker(1);
     const producer = createProducer(cluster, { pendingBytesMax: 1000 });
     await producer.append('t', [record('first')]);
@@ -434,7 +434,7 @@ describe('kafka producer', () => {
     assert.equal(log[0]!.length, 3);
   });
 
-  test('close waits for what was accepted and takes no more', async () => {
+  test('close waits for accepted records and accepts no more', async () => {
     const { cluster, log } = createBroker(2);
     const producer = createProducer(cluster, { lingerMs: 1000 });
     const running = producer.append('t', [record('1'), record('2', 'b')]);
@@ -444,7 +444,7 @@ describe('kafka producer', () => {
     await assert.rejects(producer.append('t', [record('3')]), { code: 'closed' });
   });
 
-  test('a broker that has lost count of an ID gets another', async () => {
+  test('after a broker has lost the sequence of a producer ID another one is used', async () => {
     const { cluster, batches } = createBroker(1, ['taken', { code: 59 }]);
     const producer = createProducer(cluster);
     await producer.append('t', [record('1')]);

@@ -4,8 +4,8 @@ import { partitionOf } from '@tailrace/protocol/partition';
 import type { NewRecord, Position } from '../event-log.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { KafkaCounts } from './counts.ts';
-import { kafkaCode, mayPass, refusedError } from './errors.ts';
-import type { KafkaLink } from './link.ts';
+import { kafkaCode, isRetriable, errorFromCode } from './errors.ts';
+import { type KafkaClient, sendTo } from './client.ts';
 import {
   type AppendCall,
   appendingTo,
@@ -15,17 +15,16 @@ import {
   pendingFrom,
 } from './producer-batch.ts';
 import { type ProduceResult, produceRequest } from './requests.ts';
-import { sendTo } from './wire.ts';
 
 export interface KafkaProducerOptions {
   readonly clock: Clock;
   /** How long records wait for others, ms. */
   readonly lingerMs: number;
-  /** Of one partition in one request; below the broker's `max.message.bytes` (1,048,588 unless changed). */
+  /** Most bytes of one partition in one request; below `max.message.bytes` of the broker (default: 1,048,588). */
   readonly batchBytesMax: number;
-  /** Of one request. When so many bytes wait, the linger ends. */
+  /** Most bytes of one request. When this number waits, it is sent before the linger has expired. */
   readonly requestBytesMax: number;
-  /** Of all records accepted and not yet answered. Beyond it `append` rejects as `unavailable`. */
+  /** Most bytes of all accepted and unacknowledged records. Beyond it `append` rejects with `unavailable`. */
   readonly pendingBytesMax: number;
   /** A record that is not acknowledged within this time is rejected. */
   readonly appendTimeoutMs: number;
@@ -37,13 +36,13 @@ export interface KafkaProducerOptions {
 }
 
 export interface KafkaProducerStats {
-  /** Bytes accepted and not yet answered, and the bound. */
+  /** Bytes accepted and not acknowledged, and the limit. */
   readonly pendingBytes: number;
   readonly pendingBytesMax: number;
-  /** Appends refused at the bound, since the start. */
+  /** Appends refused at the limit, since the start. */
   readonly refused: number;
   readonly requests: number;
-  /** Requests sent again, and batches given up. */
+  /** Retried requests, and batches that failed. */
   readonly retries: number;
   readonly givenUp: number;
 }
@@ -56,9 +55,9 @@ interface WaitingCall {
 
 const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
-/** A partition that is not written to may hold this part of `pendingBytesMax`, so that the others have room. */
+/** A blocked partition may hold this share of `pendingBytesMax`, so that the others have capacity. */
 const blockedShare = 4;
-/** All such partitions together may hold this part. */
+/** All blocked partitions together may hold this share. */
 const blockedTogetherShare = 2;
 const tooLargeCodes: ReadonlySet<number> = new Set([kafkaCode.messageTooLarge, kafkaCode.recordListTooLarge]);
 const lostSequenceCodes: ReadonlySet<number> = new Set([
@@ -69,40 +68,40 @@ const lostSequenceCodes: ReadonlySet<number> = new Set([
 const sequenceMax = 0x7fff_ffff;
 
 /**
- * Appends with acks=all, in batches, exactly once as far as Kafka can.
+ * An idempotent producer with acks=all.
  *
- * Each partition has a queue of records, and at most one batch taken out of it (see `BatchState`). This class alone
- * changes the state of batches:
- * - `append` adds records to the queues. They wait `lingerMs`, or for the request before them.
- * - `#pump` forms the batches of the queues in `#ready` and sends one request to each broker that leads some of them. A
- *   broker has one request of ours at a time: it would accept a second one only after it has answered the first, what
- *   comes meanwhile makes the next batch larger, and batches of a partition never overtake each other.
- * - `#settle` acts on the answer for one batch: acknowledged, failed, or ready again.
+ * Each partition has a queue of records, and at most one batch that is taken from it (see `BatchState`). This class
+ * alone changes the state of batches:
+ * - `append` adds records to the queues. They wait for `lingerMs`, or for the previous request.
+ * - `#pump` forms the batches of the queues in `#ready`, and sends one request to each broker that leads some of them.
+ *   Each broker has at most one request in flight: it processes the requests of a connection one by one, the next batch
+ *   grows in the meantime, and the batches of a partition keep their order.
+ * - `#settle` processes the result of one batch: acknowledged, failed, or ready again.
  *
- * A problem of one partition (no leader, too few replicas, a batch too large for its topic) holds up that partition
- * alone: its batch is sent again after a pause, and the rest of the broker's partitions goes meanwhile. A broker that
- * does not answer has a pause of its own.
+ * An error of one partition (no leader, too few replicas, a batch too large for its topic) delays that partition alone:
+ * its batch is retried after a pause, and the other partitions of the broker continue. An unresponsive broker has its
+ * own pause.
  *
- * Idempotence (KIP-98): each batch carries the producer ID and, per partition, the sequence number of its first record.
- * A batch whose answer was lost is sent again as it was, and the broker answers with the position that it has had since
- * the first time. kafkajs's own idempotent producer is not used: after it gives up a batch, it reuses the batch's
- * sequence numbers for the next one, which the broker takes for a repetition, discards and acknowledges. Here an ID is
- * never used for a new batch once one of its batches was given up with its fate unknown.
+ * Idempotence (KIP-98): each batch has the producer ID and, per partition, the sequence number of its first record. A
+ * batch whose answer was lost is sent again unchanged, and the broker answers with the position of the first attempt.
+ * kafkajs's own idempotent producer is not used: after a batch has failed, it reuses the sequence numbers for the next
+ * batch, which the broker discards as a duplicate and acknowledges. Here a producer ID is not used for new batches
+ * after one of its batches has failed with an unknown outcome.
  *
- * What cannot be excluded: a batch given up as `unavailable` may be in the log, or get there a moment later from the
- * broker's socket. The port says the same of a rejected append.
+ * A batch that failed as `unavailable` may be in the log, or may still be written from the socket of the broker. The
+ * port allows this for a rejected append.
  */
 export class KafkaProducer {
-  readonly #link: KafkaLink;
+  readonly #client: KafkaClient;
   readonly #options: KafkaProducerOptions;
   readonly #counts: KafkaCounts;
   /** By topic, then partition. */
   readonly #queues = new Map<string, PartitionQueue[]>();
   /** By topic: calls that wait for its metadata. */
   readonly #waitingCalls = new Map<string, WaitingCall[]>();
-  /** Queues with a batch that is `ready`, or with none and records that wait. */
+  /** Queues with a batch that is `ready`, or without a batch and with records. */
   readonly #ready = new Set<PartitionQueue>();
-  /** Brokers with an open request. */
+  /** Brokers with a request in flight. */
   readonly #busyBrokers = new Set<number>();
   /** Brokers that did not answer. */
   readonly #unresponsiveBrokers = new Map<number, { retryAtMs: number; failures: number }>();
@@ -110,23 +109,23 @@ export class KafkaProducer {
   #newProducerId: Promise<ProducerId> | undefined;
   #timer: Timer | undefined;
   #retryTimer: Timer | undefined;
-  /** Bytes of all records accepted and not in a request. */
+  /** Bytes of all accepted records that are in no request. */
   #readyBytes = 0;
   #pendingBytes = 0;
   #refused = 0;
   #requests = 0;
   #retries = 0;
-  #givenUp = 0;
+  #failedBatches = 0;
   #closed = false;
   #onIdle: (() => void) | undefined;
 
-  constructor(link: KafkaLink, options: KafkaProducerOptions) {
-    this.#link = link;
+  constructor(client: KafkaClient, options: KafkaProducerOptions) {
+    this.#client = client;
     this.#options = options;
     this.#counts = options.counts ?? new KafkaCounts();
   }
 
-  /** Not async: a call takes its place in the order of its partitions before it returns. */
+  /** Not async: the records have their place in their queues before the call returns. */
   append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
     if (this.#closed) {
       const closed = `cannot append to topic ${shown(topic)}: the event log is closed`;
@@ -142,7 +141,7 @@ export class KafkaProducer {
     return promise;
   }
 
-  /** Waits until everything accepted has its answer. No appends after it. */
+  /** Resolves when all accepted records are settled. Accepts no further appends. */
   async close(): Promise<void> {
     this.#closed = true;
     if (this.#isIdle()) return;
@@ -159,20 +158,20 @@ export class KafkaProducer {
       refused: this.#refused,
       requests: this.#requests,
       retries: this.#retries,
-      givenUp: this.#givenUp,
+      givenUp: this.#failedBatches,
     };
   }
 
   async #createQueues(topic: string, calls: WaitingCall[]): Promise<void> {
     this.#waitingCalls.set(topic, calls);
     try {
-      const { leaders } = await this.#link.topic(topic, this.#options.appendTimeoutMs);
+      const { leaders } = await this.#client.topic(topic, this.#options.appendTimeoutMs);
       const queues = leaders.map((_, partition) => new PartitionQueue(topic, partition));
       this.#queues.set(topic, queues);
-      // In the order of the calls, before any later one.
+      // In the order of the calls, before later ones.
       for (const call of calls) call.accept(queues);
     } catch (thrown) {
-      const error = this.#link.errorFrom(thrown, `append to topic ${shown(topic)}`);
+      const error = this.#client.errorFrom(thrown, `append to topic ${shown(topic)}`);
       for (const call of calls) call.reject(error);
     }
     this.#waitingCalls.delete(topic);
@@ -197,24 +196,24 @@ export class KafkaProducer {
       reject,
     };
     const pending = records.map((record, index) => pendingFrom(record, index, call, timeMs));
-    const ofPending = pending.map(({ key }) => queues[partitionOf(key, queues.length)]!);
-    this.#assertRoom(call.bytes, ofPending);
+    const ownQueues = pending.map(({ key }) => queues[partitionOf(key, queues.length)]!);
+    this.#assertCapacity(call.bytes, ownQueues);
     this.#pendingBytes += call.bytes;
     this.#readyBytes += call.bytes;
     for (let index = 0; index < pending.length; index++) {
-      const queue = ofPending[index]!;
-      // A batch that is sent adds its queue when it has its answer: by then another broker may lead the partition.
+      const queue = ownQueues[index]!;
+      // A queue with a batch in flight is added when that is settled: another broker may lead the partition by then.
       if (queue.batch === undefined) this.#ready.add(queue);
       queue.push(pending[index]!);
     }
-    // The end of an open request sends the next.
+    // A request in flight is followed by the next one.
     if (this.#readyBytes >= requestBytesMax && this.#busyBrokers.size === 0) this.#pump();
     else this.#timer ??= clock.after(lingerMs, this.#pump);
     return await promise;
   }
 
-  /** Throws `unavailable` where the bytes exceed the bound, or partitions that are not written to hold their share. */
-  #assertRoom(bytes: number, queues: readonly PartitionQueue[]): void {
+  /** Throws `unavailable` if the bytes exceed the limit, or blocked partitions their share of it. */
+  #assertCapacity(bytes: number, queues: readonly PartitionQueue[]): void {
     const { pendingBytesMax } = this.#options;
     let waiting: string | undefined;
     let blocked: PartitionQueue | undefined;
@@ -233,10 +232,10 @@ export class KafkaProducer {
     }
     if (waiting === undefined) return;
     this.#refused++;
-    throw new TailraceError('unavailable', `cannot append ${bytes} bytes: ${waiting}; try again`);
+    throw new TailraceError('unavailable', `cannot append ${bytes} bytes: ${waiting}; retry later`);
   }
 
-  /** Of all partitions that are not written to at present. */
+  /** Returns the bytes of all blocked partitions. */
   #blockedBytes(): number {
     let bytes = 0;
     for (const queues of this.#queues.values())
@@ -244,7 +243,7 @@ export class KafkaProducer {
     return bytes;
   }
 
-  /** Sends what may go: to each broker without an open request, one with all that is ready for it. */
+  /** Sends a request with all ready batches to each broker without a request in flight. */
   readonly #pump = (): void => {
     const { clock, batchBytesMax, requestBytesMax } = this.#options;
     this.#timer?.cancel();
@@ -263,7 +262,7 @@ export class KafkaProducer {
       const request = requests.get(leader) ?? { batches: [], bytes: 0 };
       if (request.bytes >= requestBytesMax) continue;
       const batch = queue.nextBatch(batchBytesMax);
-      // One request has one producer ID: a batch that is sent again under an older one goes by itself.
+      // A request has one producer ID: a batch that is retried with an older one has its own request.
       if (request.batches.length > 0 && batch.producerId !== request.batches[0]!.producerId) continue;
       this.#ready.delete(queue);
       this.#readyBytes -= batch.bytes;
@@ -280,7 +279,7 @@ export class KafkaProducer {
       retryAtMs === Number.POSITIVE_INFINITY ? undefined : clock.after(Math.max(1, retryAtMs - nowMs), this.#pump);
   };
 
-  /** One request. Batches that are to be sent again wait for their turn with all others. */
+  /** Sends one request. Batches to be retried are added to `#ready`. */
   async #send(leader: number, batches: readonly ProducerBatch[]): Promise<void> {
     for (const batch of batches) batch.sent();
     let error: TailraceError | undefined;
@@ -288,46 +287,46 @@ export class KafkaProducer {
       await this.#request(leader, batches);
       this.#unresponsiveBrokers.delete(leader);
     } catch (thrown) {
-      error = this.#link.errorFrom(thrown, appendingTo(batches));
+      error = this.#client.errorFrom(thrown, appendingTo(batches));
       if (error.retryable) this.#pauseBroker(leader);
       for (const batch of batches) {
-        if (batch.state === 'sent') batch.retry({ mayBeWritten: false, refusal: 0 });
+        if (batch.state === 'sent') batch.retry({ mayBeWritten: false, errorCode: 0 });
         if (batch.state !== 'ready') continue;
         if (error.retryable) batch.queue.failures++;
-        else this.#giveUp(batch, error);
+        else this.#failBatch(batch, error);
       }
     }
     for (const batch of batches) if (batch.state === 'ready') this.#expire(batch, error);
-    const again = batches.filter(({ state }) => state === 'ready');
-    if (again.length > 0) this.#retries++;
+    const retried = batches.filter(({ state }) => state === 'ready');
+    if (retried.length > 0) this.#retries++;
     let isLedElsewhere = false;
-    for (const { queue, refusal, bytes } of again) {
-      // A batch that was halved goes at once.
-      if (refusal !== 0) {
+    for (const { queue, errorCode, bytes } of retried) {
+      // A halved batch is sent without a pause.
+      if (errorCode !== 0) {
         isLedElsewhere = true;
         queue.retryAtMs = this.#options.clock.monotonic() + pauseMs(queue.failures++);
       }
       this.#ready.add(queue);
       this.#readyBytes += bytes;
     }
-    // Other brokers may lead now: `#pump` asks for the leader of each queue again.
-    if (isLedElsewhere || error !== undefined) this.#link.refresh().catch(() => {});
+    // Other brokers may lead the partitions: `#pump` determines the leader of each queue again.
+    if (isLedElsewhere || error !== undefined) this.#client.refresh().catch(() => {});
     this.#busyBrokers.delete(leader);
     if (this.#ready.size > 0) this.#pump();
     if (this.#isIdle()) this.#onIdle?.();
   }
 
-  /** Sends the batches and settles each. Throws where the broker gave no answer at all. */
+  /** Sends the batches and settles each. Throws if the broker does not answer. */
   async #request(leader: number, batches: readonly ProducerBatch[]): Promise<void> {
-    const broker = leader < 0 ? undefined : await this.#link.broker(leader);
+    const broker = leader < 0 ? undefined : await this.#client.broker(leader);
     const producerId = batches[0]!.producerId ?? (await this.#currentProducerId());
     const known: ProducerBatch[] = [];
     for (const batch of batches) {
-      if (this.#link.knownTopic(batch.queue.topic) !== undefined) known.push(batch);
-      else this.#giveUp(batch, refusedError(kafkaCode.unknownTopic, appendingTo([batch])));
+      if (this.#client.knownTopic(batch.queue.topic) !== undefined) known.push(batch);
+      else this.#failBatch(batch, errorFromCode(kafkaCode.unknownTopic, appendingTo([batch])));
     }
     if (known.length === 0) return;
-    if (broker === undefined) throw new TailraceError('unavailable', 'the partition has no leader at present');
+    if (broker === undefined) throw new TailraceError('unavailable', 'the partition has no leader');
     const parts = known.map((batch) => {
       batch.producerId = producerId;
       const { queue, records, bytes } = batch;
@@ -345,19 +344,19 @@ export class KafkaProducer {
       this.#counts.throttleMs += answer.clientSideThrottleTime;
       results = answer.results;
     } catch (thrown) {
-      for (const batch of known) batch.retry({ mayBeWritten: true, refusal: 0 });
+      for (const batch of known) batch.retry({ mayBeWritten: true, errorCode: 0 });
       throw thrown;
     } finally {
       this.#counts.produceSeconds.observe((clock.monotonic() - startMs) / 1_000);
     }
     for (const batch of known) {
       const { topic, partition } = batch.queue;
-      const result = results.find((one) => one.partition === partition && one.topic === topic);
+      const result = results.find((candidate) => candidate.partition === partition && candidate.topic === topic);
       this.#settle(batch, result);
     }
   }
 
-  /** Acts on the answer for one batch; undefined: the broker left it out. */
+  /** Processes the result of one batch; undefined: the response has none. */
   #settle(batch: ProducerBatch, result: ProduceResult | undefined): void {
     const { producerId } = batch;
     const code = result?.errorCode ?? kafkaCode.unknownTopic;
@@ -366,22 +365,22 @@ export class KafkaProducer {
       batch.acknowledge(result.firstSeq);
       this.#done(batch);
     } else if (tooLargeCodes.has(code)) {
-      if (batch.records.length === 1) this.#giveUp(batch, tooLargeError(batch));
+      if (batch.records.length === 1) this.#failBatch(batch, tooLargeError(batch));
       else this.#readyBytes += batch.halve();
     } else if (lostSequenceCodes.has(code)) {
-      // The broker has lost count: its log was truncated, or the ID expired. Under a new ID the batch is a new one.
+      // The broker has lost the sequence: its log was truncated, or the producer ID has expired. A new ID is needed.
       this.#retire(producerId!);
-      if (batch.mayBeWritten) this.#giveUp(batch, refusedError(code, appendingTo([batch])));
+      if (batch.mayBeWritten) this.#failBatch(batch, errorFromCode(code, appendingTo([batch])));
       else batch.retryAsNew(code);
-    } else if (mayPass(code) || code === kafkaCode.unknownTopic) {
-      // Refused for the moment; or written here, but on too few replicas: the same batch again finds itself there.
-      // A topic that was deleted shows when its metadata are fetched again.
-      batch.retry({ mayBeWritten: true, refusal: code });
-    } else this.#giveUp(batch, refusedError(code, appendingTo([batch])));
+    } else if (isRetriable(code) || code === kafkaCode.unknownTopic) {
+      // A temporary error, or a batch that too few replicas have written: a retry of the same batch is a duplicate
+      // then. Refreshed metadata show whether the topic was deleted.
+      batch.retry({ mayBeWritten: true, errorCode: code });
+    } else this.#failBatch(batch, errorFromCode(code, appendingTo([batch])));
   }
 
-  #giveUp(batch: ProducerBatch, error: TailraceError): void {
-    this.#givenUp++;
+  #failBatch(batch: ProducerBatch, error: TailraceError): void {
+    this.#failedBatches++;
     if (batch.mayBeWritten && batch.producerId !== undefined) this.#retire(batch.producerId);
     batch.fail(error);
     this.#done(batch);
@@ -392,28 +391,28 @@ export class KafkaProducer {
     queue.failures = 0;
     queue.retryAtMs = 0;
     if (!queue.isEmpty) this.#ready.add(queue);
-    else if (this.#link.knownTopic(queue.topic) === undefined) this.#forget(queue.topic);
+    else if (this.#client.knownTopic(queue.topic) === undefined) this.#removeTopic(queue.topic);
   }
 
-  /** The topic is gone. Only when nothing of it is pending: a partition must not have two queues. */
-  #forget(topic: string): void {
+  /** Removes the queues of a deleted topic, unless records are pending: a partition must not have two queues. */
+  #removeTopic(topic: string): void {
     if (this.#queues.get(topic)?.every(({ isIdle }) => isIdle)) this.#queues.delete(topic);
   }
 
-  /** Gives up a batch that is older than `appendTimeoutMs`, and the records behind it that are. */
+  /** Fails a batch that is older than `appendTimeoutMs`, and the following records that are. */
   #expire(batch: ProducerBatch, cause: TailraceError | undefined): void {
     const { clock, appendTimeoutMs } = this.#options;
     const oldestMs = clock.monotonic() - appendTimeoutMs;
     if (batch.startedMs > oldestMs) return;
-    const reason = cause?.message ?? refusalMessage(batch);
+    const reason = cause?.message ?? lastErrorText(batch);
     const error = new TailraceError('unavailable', `not acknowledged within ${appendTimeoutMs} ms: ${reason}`, {
       cause,
     });
-    // Records that have waited behind it for too long are not sent at all.
+    // Following records that are too old are not sent at all.
     const bytes = batch.queue.expire(oldestMs, error);
     this.#readyBytes -= bytes;
     this.#pendingBytes -= bytes;
-    this.#giveUp(batch, error);
+    this.#failBatch(batch, error);
   }
 
   #pauseBroker(leader: number): void {
@@ -423,13 +422,13 @@ export class KafkaProducer {
   }
 
   #leaderOf({ topic, partition }: PartitionQueue): number {
-    return this.#link.knownTopic(topic)?.leaders[partition] ?? -1;
+    return this.#client.knownTopic(topic)?.leaders[partition] ?? -1;
   }
 
   #advance(producerId: ProducerId, { queue, records }: ProducerBatch): void {
     const next = (producerId.sequences.get(queue.name) ?? 0) + records.length;
     producerId.sequences.set(queue.name, next);
-    // Sequence numbers have 31 bits. Long before they end, another ID starts at 0.
+    // Sequence numbers have 31 bits. A new ID starts at 0 long before they overflow.
     if (next > sequenceMax / 2) this.#retire(producerId);
   }
 
@@ -442,13 +441,13 @@ export class KafkaProducer {
   }
 
   async #requestProducerId(): Promise<ProducerId> {
-    const broker = await this.#link.anyBroker();
+    const broker = await this.#client.anyBroker();
     const { producerId, producerEpoch } = await broker.initProducerId({ transactionTimeout: 60_000 });
     this.#producerId = { producerId: Number(producerId), producerEpoch, sequences: new Map() };
     return this.#producerId;
   }
 
-  /** Batches that were not sent yet get another ID. */
+  /** Stops to use the producer ID for new batches. */
   #retire(producerId: ProducerId): void {
     if (this.#producerId === producerId) this.#producerId = undefined;
   }
@@ -458,14 +457,14 @@ function pauseMs(failures: number): number {
   return Math.min(pauseFirstMs * 2 ** failures, pauseMaxMs);
 }
 
-function refusalMessage(batch: ProducerBatch): string {
-  const { refusal } = batch;
-  if (refusal === 0) return 'the broker refused it repeatedly';
-  return refusedError(refusal, appendingTo([batch])).message;
+function lastErrorText(batch: ProducerBatch): string {
+  const { errorCode } = batch;
+  if (errorCode === 0) return 'the broker has refused it repeatedly';
+  return errorFromCode(errorCode, appendingTo([batch])).message;
 }
 
 function tooLargeError({ queue, records, bytes }: ProducerBatch): TailraceError {
   const what = `the record with key ${shown(records[0]!.key)} has ${bytes} bytes`;
   const advice = 'raise max.message.bytes of the topic, or send less in one record';
-  return new TailraceError('too_large', `${what}, more than topic ${shown(queue.topic)} takes; ${advice}`);
+  return new TailraceError('too_large', `${what}, more than topic ${shown(queue.topic)} accepts; ${advice}`);
 }

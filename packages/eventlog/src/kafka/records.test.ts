@@ -8,24 +8,24 @@ import { recordEnd } from '../event-log.ts';
 import { KafkaWriter } from './bytes.ts';
 import { decompress, kafkaCodecs } from './codecs.ts';
 import { crc32c } from './crc32c.ts';
-import { batchOverheadBytes, type OutRecord, readRecords, writeBatch } from './records.ts';
+import { batchOverheadBytes, type ProducerRecord, readRecords, writeBatch } from './records.ts';
 
 const identity = { producerId: 7, producerEpoch: 0, firstSequence: 3 };
 
-function recordOf(key: string, value: Uint8Array, headers?: Record<string, string>, timeMs = 1000): OutRecord {
+function recordOf(key: string, value: Uint8Array, headers?: Record<string, string>, timeMs = 1000): ProducerRecord {
   return { key, keyBytes: Buffer.byteLength(key), value, headers, timeMs };
 }
 
-async function batchOf(records: readonly OutRecord[], firstSeq = 0, codec = kafkaCodecs.none): Promise<Buffer> {
+async function batchOf(records: readonly ProducerRecord[], firstSeq = 0, codec = kafkaCodecs.none): Promise<Buffer> {
   const out = new KafkaWriter(16);
   await writeBatch(out, records, identity, codec);
   const batch = Buffer.from(out.buffer);
-  // The broker's part: the position of the first record.
+  // The broker assigns the position of the first record.
   batch.writeBigInt64BE(BigInt(firstSeq), 0);
   return batch;
 }
 
-/** Writes the sum that a producer would have written. */
+/** Writes the checksum as a producer does. */
 function sum(batch: Buffer): Buffer {
   batch.writeUInt32BE(crc32c(batch, 21), 17);
   return batch;
@@ -48,14 +48,14 @@ function flipped(batch: Buffer, at: number): Buffer {
 
 type Pack = (bytes: Buffer) => Uint8Array;
 
-/** The batch as a producer with this codec would have written it. */
+/** Returns the batch as a producer with this codec writes it. */
 function compressed(batch: Buffer, attribute: number, pack: Pack): Buffer {
   const made = Buffer.concat([batch.subarray(0, batchOverheadBytes), pack(batch.subarray(batchOverheadBytes))]);
   made.writeInt32BE(made.length - 12, 8);
   return sum(withCodec(made, attribute));
 }
 
-/** As snappy-java streams it: a header, then blocks of 32 KB. */
+/** The format of snappy-java: a header, then blocks of 32 KB. */
 function xerial(bytes: Buffer): Buffer {
   const blocks: Uint8Array[] = [Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1])];
   for (let at = 0; at < bytes.length; at += 32_768) {
@@ -78,7 +78,7 @@ const foreignCodecs: readonly (readonly [string, number, Pack])[] = [
 
 describe('record batches', () => {
   for (const compression of ['none', 'zstd', 'gzip'] as const) {
-    test(`any records come back as they went in: ${compression}`, async () => {
+    test(`any records are read as they were written: ${compression}`, async () => {
       const record = fc.record({
         key: fc.string({ unit: 'binary', maxLength: 50 }),
         value: fc.uint8Array({ maxLength: 300 }),
@@ -111,7 +111,7 @@ describe('record batches', () => {
     });
   }
 
-  test('records before the position asked for are left out', async () => {
+  test('records before the requested position are skipped', async () => {
     const records = ['a', 'b', 'c'].map((key) => recordOf(key, new Uint8Array(3)));
     const two = Buffer.concat([await batchOf(records, 10), await batchOf(records, 13)]);
     assert.deepEqual(
@@ -125,7 +125,7 @@ describe('record batches', () => {
     assert.deepEqual(readRecords(two, 16), { records: [], next: 16, bytes: 0, unreadable: 0 });
   });
 
-  test('a last batch that is cut short anywhere is not there yet', async () => {
+  test('a truncated last batch is not read', async () => {
     const batch = await batchOf([recordOf('a', new Uint8Array(50))]);
     const whole = await batchOf([recordOf('b', new Uint8Array(50))], 1);
     for (let length = 0; length < whole.length; length++) {
@@ -155,7 +155,7 @@ describe('record batches', () => {
   });
 
   for (const [name, attribute, pack] of foreignCodecs) {
-    test(`what a foreign producer compresses by ${name} is read`, async () => {
+    test(`batches that another producer compresses by ${name} are read`, async () => {
       const records = Array.from({ length: 200 }, (_, n) => recordOf(`plant1.press${n}`, Buffer.alloc(n, n)));
       const batch = compressed(await batchOf(records, 7), attribute, pack);
       const { records: read, next, unreadable } = readRecords(batch, 0);
@@ -168,27 +168,27 @@ describe('record batches', () => {
     });
   }
 
-  test('a batch that cannot be read is a named gap; those before and behind it are read', async () => {
+  test('a batch that cannot be read is a gap with a reason; those before and after it are read', async () => {
     const some = (keys: string) => [...keys].map((key) => recordOf(key, Buffer.from(key)));
-    const faults: Record<string, (batch: Buffer) => Buffer> = {
+    const corruptions: Record<string, (batch: Buffer) => Buffer> = {
       'codec: expected codec 0 to 4': (batch) => sum(withCodec(batch, 5)),
       'malformed: expected 27 bytes of lz4': (batch) => sum(withCodec(batch, 3)),
       'malformed: expected 27 bytes of snappy': (batch) => sum(withCodec(batch, 2)),
       'malformed: expected 27 bytes of gzip': (batch) => sum(withCodec(batch, 1)),
       'malformed: expected 27 bytes of zstd': (batch) => sum(withCodec(batch, 4)),
-      'checksum: expected the CRC-32C': (batch) => flipped(batch, batch.length - 2),
+      'checksum: CRC-32C: expected': (batch) => flipped(batch, batch.length - 2),
       'malformed: expected a record batch of format 2': (batch) => flipped(batch, 16),
       'malformed: expected 3 records': (batch) => sum(withCount(batch, 4)),
     };
-    for (const [fault, spoil] of Object.entries(faults)) {
-      const spoilt = spoil(await batchOf(some('def'), 3));
+    for (const [name, corrupt] of Object.entries(corruptions)) {
+      const corrupted = corrupt(await batchOf(some('def'), 3));
       const { records, next, unreadable } = readRecords(
-        Buffer.concat([await batchOf(some('abc'), 0), spoilt, await batchOf(some('gh'), 6)]),
+        Buffer.concat([await batchOf(some('abc'), 0), corrupted, await batchOf(some('gh'), 6)]),
         1,
         { end: 8 },
       );
-      assert.equal(next, 8, fault);
-      assert.equal(unreadable, 1, fault);
+      assert.equal(next, 8, name);
+      assert.equal(unreadable, 1, name);
       const readable = records.filter((record) => record.unreadable === undefined);
       const gap = records.find((record) => record.unreadable !== undefined)!;
       assert.deepEqual(
@@ -197,29 +197,29 @@ describe('record batches', () => {
           .join('')
           .replace('def', ''),
         'bcgh',
-        fault,
+        name,
       );
       const { reason, until, message } = gap.unreadable!;
-      assert.equal(until, 6, fault);
-      assert.ok(gap.seq === 3 || readable.some(({ seq }) => seq === gap.seq - 1), fault);
-      assert.ok(`${reason}: ${message}`.startsWith(fault.replace('3 records', '4 records')), `${reason}: ${message}`);
+      assert.equal(until, 6, name);
+      assert.ok(gap.seq === 3 || readable.some(({ seq }) => seq === gap.seq - 1), name);
+      assert.ok(`${reason}: ${message}`.startsWith(name.replace('3 records', '4 records')), `${reason}: ${message}`);
     }
   });
 
-  test('the end of a broken batch is believed where the next one agrees, or nothing contradicts it; else it is passed over step by step', async () => {
+  test('the end of a damaged batch counts if the next one agrees, or its fields are consistent; else one position is skipped at a time', async () => {
     const some = (count: number) => Array.from({ length: count }, () => recordOf('a', new Uint8Array(5)));
-    const spoilt = flipped(await batchOf(some(10), 20), 70);
-    assert.equal(readRecords(spoilt, 20, { end: 30 }).next, 30, 'its own word');
-    const lying = Buffer.from(spoilt);
-    lying.writeInt32BE(500_000, 23);
-    assert.equal(readRecords(Buffer.concat([lying, await batchOf(some(1), 30)]), 20, { end: 31 }).next, 31, 'the next');
-    assert.equal(readRecords(lying, 20, { end: 600_000 }).next, 21);
-    assert.equal(readRecords(lying, 21, { end: 600_000 }).next, 22);
-    lying.writeBigInt64BE(-5n, 0);
-    assert.equal(readRecords(lying, 22, { end: 600_000 }).next, 23);
+    const corrupted = flipped(await batchOf(some(10), 20), 70);
+    assert.equal(readRecords(corrupted, 20, { end: 30 }).next, 30, 'its own fields');
+    const inconsistent = Buffer.from(corrupted);
+    inconsistent.writeInt32BE(500_000, 23);
+    assert.equal(readRecords(Buffer.concat([inconsistent, await batchOf(some(1), 30)]), 20, { end: 31 }).next, 31, 'the next');
+    assert.equal(readRecords(inconsistent, 20, { end: 600_000 }).next, 21);
+    assert.equal(readRecords(inconsistent, 21, { end: 600_000 }).next, 22);
+    inconsistent.writeBigInt64BE(-5n, 0);
+    assert.equal(readRecords(inconsistent, 22, { end: 600_000 }).next, 23);
   });
 
-  test('a batch that decompresses to more than is taken is not decompressed', async () => {
+  test('a batch that decompresses to more than the limit is not decompressed', async () => {
     const zeros = Buffer.alloc(8 * 1_048_576);
     for (const [name, attribute, pack] of foreignCodecs) {
       const { reason } = decompress(attribute, Buffer.from(pack(zeros)), 1_048_576) as { reason: string };
@@ -229,7 +229,7 @@ describe('record batches', () => {
     }
   });
 
-  test('of an answer that decompresses to more than it may, the rest is left for the next one', async () => {
+  test('batches beyond the limit of decompressed bytes are left for the next response', async () => {
     const large = compressed(await batchOf([recordOf('a', new Uint8Array(100_000))], 0), 4, zstdCompressSync);
     const more = compressed(await batchOf([recordOf('b', new Uint8Array(100_000))], 1), 4, zstdCompressSync);
     const answer = Buffer.concat([large, more]);
@@ -244,7 +244,7 @@ describe('record batches', () => {
     });
   });
 
-  test('whatever the bytes are, reading them throws nothing, goes on, and gives no position twice', async () => {
+  test('reading any bytes never throws, makes progress, and returns no position twice', async () => {
     const batches = await Promise.all(
       [kafkaCodecs.none, kafkaCodecs.zstd].map((codec) =>
         batchOf([recordOf('a', new Uint8Array(20)), recordOf('b', new Uint8Array(3), { h: 'v' })], 5, codec),
@@ -268,7 +268,7 @@ describe('record batches', () => {
     );
   });
 
-  test('the sum and the sequence number stand where Kafka looks for them', async () => {
+  test('the checksum and the sequence number are at the offsets of the format', async () => {
     const batch = await batchOf([recordOf('key', Buffer.from('value'))]);
     assert.equal(batch.readInt32BE(8), batch.length - 12);
     assert.equal(batch.readInt8(16), 2);

@@ -1,6 +1,6 @@
 /**
- * Kafka's record batches, magic 2 (https://kafka.apache.org/documentation/#recordbatch): the form of records in Produce
- * requests, in Fetch answers and on the broker's disk.
+ * Kafka's record batches, magic 2 (https://kafka.apache.org/documentation/#recordbatch): the format of records in
+ * Produce requests, in Fetch responses and on the disk of the broker.
  */
 
 import { emptyRecord, type LogRecord, type UnreadableReason, unreadableRecord } from '../event-log.ts';
@@ -8,10 +8,10 @@ import { KafkaReader, KafkaWriter, varintBytes } from './bytes.ts';
 import { decompress, decompressedBytesMax, type KafkaCodec } from './codecs.ts';
 import { crc32c } from './crc32c.ts';
 
-/** A record on its way in, with what is computed once. */
-export interface OutRecord {
+/** A record to be produced, with precomputed sizes. */
+export interface ProducerRecord {
   readonly key: string;
-  /** Of the key in UTF-8. */
+  /** Size of the key in UTF-8. */
   readonly keyBytes: number;
   readonly value: Uint8Array;
   readonly headers: Readonly<Record<string, string>> | undefined;
@@ -24,16 +24,16 @@ export interface BatchIdentity {
   readonly firstSequence: number;
 }
 
-/** Bytes of a batch before its first record. */
+/** Size of a batch before its first record. */
 export const batchOverheadBytes = 61;
 const magic = 2;
 const logAppendTime = 0x08;
 const controlBatch = 0x20;
-/** From the start of a batch to the field after its length. */
+/** Offset of the field after the length of a batch. */
 const lengthEnd = 12;
 
-/** Bytes a record takes in a batch, at most. */
-export function recordBytes(record: Pick<OutRecord, 'keyBytes' | 'value' | 'headers'>): number {
+/** Returns the most bytes of a record in a batch. */
+export function recordBytes(record: Pick<ProducerRecord, 'keyBytes' | 'value' | 'headers'>): number {
   // Length, attributes, time and offset deltas, lengths of key and value, number of headers.
   let bytes = 32 + record.keyBytes + record.value.length;
   if (record.headers !== undefined) {
@@ -44,30 +44,30 @@ export function recordBytes(record: Pick<OutRecord, 'keyBytes' | 'value' | 'head
   return bytes;
 }
 
-/** Appends one batch with these records, in order. */
+/** Writes one batch with these records, in order. */
 export async function writeBatch(
   out: KafkaWriter,
-  records: readonly OutRecord[],
+  records: readonly ProducerRecord[],
   identity: BatchIdentity,
   codec: KafkaCodec,
 ): Promise<void> {
   const firstTime = records[0]!.timeMs;
   let maxTime = firstTime;
   for (const record of records) if (record.timeMs > maxTime) maxTime = record.timeMs;
-  let packed: Uint8Array | undefined;
-  if (codec.pack !== undefined) {
+  let compressed: Uint8Array | undefined;
+  if (codec.compress !== undefined) {
     const plain = new KafkaWriter(16_384);
     writeRecords(plain, records, firstTime);
-    packed = await codec.pack(plain.buffer);
+    compressed = await codec.compress(plain.buffer);
   }
   out.reserve(batchOverheadBytes);
   const start = out.at;
-  out.int64(0); // first offset: the broker's to give
+  out.int64(0); // first offset: assigned by the broker
   out.int32(0); // length: below
-  out.int32(-1); // leader epoch: the broker's
+  out.int32(-1); // leader epoch: assigned by the broker
   out.int8(magic);
   out.uint32(0); // CRC: below
-  const summed = out.at;
+  const checksumFrom = out.at;
   out.int16(codec.attribute);
   out.int32(records.length - 1);
   out.int64(firstTime);
@@ -76,13 +76,13 @@ export async function writeBatch(
   out.int16(identity.producerEpoch);
   out.int32(identity.firstSequence);
   out.int32(records.length);
-  if (packed === undefined) writeRecords(out, records, firstTime);
-  else out.raw(packed);
+  if (compressed === undefined) writeRecords(out, records, firstTime);
+  else out.raw(compressed);
   out.buf.writeInt32BE(out.at - start - lengthEnd, start + 8);
-  out.buf.writeUInt32BE(crc32c(out.buf, summed, out.at), summed - 4);
+  out.buf.writeUInt32BE(crc32c(out.buf, checksumFrom, out.at), checksumFrom - 4);
 }
 
-function writeRecords(out: KafkaWriter, records: readonly OutRecord[], firstTime: number): void {
+function writeRecords(out: KafkaWriter, records: readonly ProducerRecord[], firstTime: number): void {
   for (let n = 0; n < records.length; n++) {
     const record = records[n]!;
     const { keyBytes, value, headers } = record;
@@ -105,14 +105,14 @@ function writeRecords(out: KafkaWriter, records: readonly OutRecord[], firstTime
     out.varint(n);
     out.varint(keyBytes);
     out.utf8(record.key, keyBytes);
-    // A record without a value, a tombstone, removes its key from a compacted topic; it takes as many bytes as an empty one.
+    // A null value is a tombstone, which removes its key from a compacted topic. Its size is that of an empty value.
     out.varint(value.length === 0 ? -1 : value.length);
     out.buf.set(value, out.at);
     out.at += value.length;
     if (headers === undefined) out.buf[out.at++] = 0;
     else writeHeaders(out, headers);
     if (out.at - start !== body + varintBytes(body))
-      throw new RangeError(`record of ${body} bytes took ${out.at - start}`);
+      throw new RangeError(`record: expected ${body} bytes, got ${out.at - start}`);
   }
 }
 
@@ -144,39 +144,38 @@ function writeHeaders(out: KafkaWriter, headers: Readonly<Record<string, string>
 }
 
 export interface ReadRecords {
-  /** Records, and in their place what cannot be read. */
+  /** Records, and an `unreadable` one for each range that cannot be read. */
   readonly records: LogRecord[];
-  /**
-   * The position after the last batch that was read, whether or not its records count; undefined where there was none.
-   */
+  /** The position after the last batch, also if its records were skipped; undefined without a batch. */
   readonly next: number | undefined;
-  /** Of the records in memory: decompressed. */
+  /** Decompressed size of the records. */
   readonly bytes: number;
-  /** How many of the records stand for what cannot be read. */
+  /** Number of `unreadable` records. */
   readonly unreadable: number;
 }
 
 export interface ReadBounds {
-  /** The end of the partition: no record lies at or behind it, as far as is known. */
+  /** The end of the partition: no record is at or beyond it, as far as known. */
   readonly end?: number;
-  /** Decompressed. The batch that reaches it is the last one that is read; what follows is left for the next fetch. */
+  /** Most decompressed bytes. The batch that reaches it is the last one; the next fetch reads the following ones. */
   readonly bytesMax?: number;
 }
 
-/** From the start of a batch to behind the field with its format. */
+/** Offset after the field with the format (magic) of a batch. */
 const formatEnd = 17;
 const summedFrom = 21;
-/** Of a batch without its first twelve bytes, which its length does not count. */
+/** Least length of a batch, which does not include its first twelve bytes. */
 const lengthMin = batchOverheadBytes - lengthEnd;
 
 /**
- * The records with `seq >= from` of the whole batches in `bytes`; the broker may cut the last one short. Batches of
- * control records (transaction markers of other producers) are one record with `emptyUntil`. Values are views into
- * `bytes`, or into what was decompressed from it: who keeps one for long, keeps the whole fetch, and should copy.
+ * Returns the records with `seq >= from` of the complete batches in `bytes`; the broker may truncate the last one. A
+ * batch of control records (transaction markers of other producers) is one record with `emptyUntil`. Values are views
+ * of `bytes`, or of the decompressed bytes: a value that is kept for long keeps the whole fetch in memory, and should
+ * be copied.
  *
- * Nothing that other producers, or a broken disk of the broker, put there makes it throw: a batch that cannot be read
- * is one record with `unreadable`, and the batches around it are read. The sum of each batch is checked, as Kafka's own
- * consumer does (`check.crcs`): the broker sends what lies on its disk without looking.
+ * Never throws for any bytes of other producers or of a broken disk: a batch that cannot be read is one record with
+ * `unreadable`, and the other batches are read. The checksum of each batch is verified, as Kafka's own consumer does
+ * (`check.crcs`): the broker does not verify it when it sends a batch.
  */
 export function readRecords(bytes: Buffer, from: number, bounds: ReadBounds = {}): ReadRecords {
   const { end = Number.MAX_SAFE_INTEGER, bytesMax = decompressedBytesMax } = bounds;
@@ -196,7 +195,7 @@ export function readRecords(bytes: Buffer, from: number, bounds: ReadBounds = {}
       const got = format === magic ? `got a length of ${length} bytes` : `got one of format ${format}`;
       next = Math.max(next ?? 0, unreadable(batch, records, 'malformed', `${expected}, ${got}`).next);
       unreadableCount++;
-      // Where the next batch starts is not known.
+      // The start of the next batch is not known.
       if (length < formatEnd - lengthEnd) break;
     } else {
       const read = readBatch(batch, records);
@@ -209,12 +208,12 @@ export function readRecords(bytes: Buffer, from: number, bounds: ReadBounds = {}
   return { records, next, bytes: taken, unreadable: unreadableCount };
 }
 
-/** One batch in an answer. */
+/** One batch in a response. */
 interface Batch {
   readonly bytes: Buffer;
   readonly at: number;
   readonly end: number;
-  /** Everything before is dealt with. */
+  /** Records before it are skipped. */
   readonly from: number;
   readonly logEnd: number;
 }
@@ -223,7 +222,7 @@ interface ReadBatch {
   /** The position after it. */
   readonly next: number;
   readonly bytes: number;
-  /** It has a record that stands for what cannot be read. */
+  /** Whether it has an `unreadable` record. */
   readonly isUnreadable: boolean;
 }
 
@@ -238,9 +237,9 @@ function readBatch(batch: Batch, records: LogRecord[]): ReadBatch {
   if (next <= from) return { next, bytes: 0, isUnreadable: false };
   const sum = bytes.readUInt32BE(at + summedFrom - 4);
   if (crc32c(bytes, at + summedFrom, end) !== sum) {
-    return unreadable(batch, records, 'checksum', `expected the CRC-32C ${sum}, got that of other bytes`);
+    return unreadable(batch, records, 'checksum', `CRC-32C: expected ${sum}, got another`);
   }
-  // The sum does not cover the first position: it is the broker's to give.
+  // The checksum does not cover the first position, which the broker assigns.
   if (firstSeq < 0 || next > batch.logEnd) {
     const message = `expected positions below ${batch.logEnd}, got ${firstSeq} to ${next - 1}`;
     return unreadable(batch, records, 'malformed', message);
@@ -266,46 +265,45 @@ function readBatch(batch: Batch, records: LogRecord[]): ReadBatch {
   return readBody(new KafkaReader(unpacked.bytes), length, facts, records);
 }
 
-/** What the head of a batch states of its records. */
-interface BatchFacts {
+/** The header of a batch. */
+interface BatchHeader {
   readonly firstSeq: number;
   readonly next: number;
   readonly count: number;
   readonly firstTime: number;
-  /** Of all records, where the broker gave it. */
+  /** Time of all records, if the broker has assigned it. */
   readonly fixedTime: number | undefined;
   readonly from: number;
   readonly bytes: number;
 }
 
-/** Adds the records that lie from where the reader is up to `end`. */
-function readBody(body: KafkaReader, end: number, facts: BatchFacts, records: LogRecord[]): ReadBatch {
+/** Adds the records from the position of the reader up to `end`. */
+function readBody(body: KafkaReader, end: number, facts: BatchHeader, records: LogRecord[]): ReadBatch {
   const { next, count, from, bytes } = facts;
-  // Up to here all is read, or need not be.
+  // Records before it are read or skipped.
   let done = Math.max(facts.firstSeq, from);
   try {
     for (let n = 0; n < count; n++) {
       const record = readRecord(body, end, facts);
       if (record === undefined) continue;
-      if (!(record.seq >= done && record.seq < next)) throw new RangeError(`position ${record.seq} after ${done}`);
+      if (!(record.seq >= done && record.seq < next)) throw new RangeError(`expected position ${done} or later, got ${record.seq}`);
       done = record.seq + 1;
       records.push(record);
     }
     return { next, bytes, isUnreadable: false };
   } catch (thrown) {
-    // A RangeError, of ours or of Buffer.
     const message = `expected ${count} records, got other bytes: ${(thrown as Error).message}`;
     records.push(unreadableRecord(done, { until: next, reason: 'malformed', message }));
     return { next, bytes, isUnreadable: true };
   }
 }
 
-/** Undefined for one before `from`. */
-function readRecord(body: KafkaReader, batchEnd: number, facts: BatchFacts): LogRecord | undefined {
+/** Reads a record; returns undefined for one before `from`. */
+function readRecord(body: KafkaReader, batchEnd: number, facts: BatchHeader): LogRecord | undefined {
   const { firstSeq, firstTime, fixedTime, from } = facts;
   const length = body.varint();
   const end = body.at + length;
-  if (!(length >= 0 && end <= batchEnd)) throw new RangeError(`a record of ${length} bytes`);
+  if (!(length >= 0 && end <= batchEnd)) throw new RangeError(`record: invalid length of ${length} bytes`);
   body.at++; // attributes
   const timeDelta = body.varint();
   const seq = firstSeq + body.varint();
@@ -318,13 +316,13 @@ function readRecord(body: KafkaReader, batchEnd: number, facts: BatchFacts): Log
   const value = valueBytes <= 0 ? nothing : body.view(valueBytes);
   const headerCount = body.varint();
   const headers = headerCount === 0 ? undefined : readHeaders(body, headerCount);
-  if (body.at > end) throw new RangeError(`a record of ${length} bytes that takes ${body.at - end} more`);
+  if (body.at > end) throw new RangeError(`record: expected ${length} bytes, got ${body.at - end} more`);
   body.at = end;
   const timeMs = fixedTime ?? firstTime + timeDelta;
   return headers === undefined ? { seq, timeMs, key, value } : { seq, timeMs, key, value, headers };
 }
 
-/** Adds what stands for a batch that cannot be read. Answers where to read on, always behind `from`. */
+/** Adds an `unreadable` record for a batch. Returns the next position, which is always after `from`. */
 function unreadable(batch: Batch, records: LogRecord[], reason: UnreadableReason, message: string): ReadBatch {
   const until = Math.max(endOf(batch, reason), batch.from + 1);
   records.push(unreadableRecord(batch.from, { until, reason, message }));
@@ -332,9 +330,9 @@ function unreadable(batch: Batch, records: LogRecord[], reason: UnreadableReason
 }
 
 /**
- * Where a batch ends that cannot be read. Its own length may be what is broken: it counts where the sum holds, or
- * the batch behind it agrees. Else it is passed over position by position, which costs a fetch each and skips nothing
- * that is whole.
+ * Returns the position after a batch that cannot be read. Its own fields may be damaged: they count if the checksum is
+ * valid, or the next batch agrees. Otherwise one position is skipped at a time, which costs a fetch each and loses no
+ * readable record.
  */
 function endOf({ bytes, at, end, from, logEnd }: Batch, reason: UnreadableReason): number {
   const firstSeq = new KafkaReader(bytes, at).int64();
@@ -347,7 +345,7 @@ function endOf({ bytes, at, end, from, logEnd }: Batch, reason: UnreadableReason
     const following = new KafkaReader(bytes, end).int64();
     if (following > from && following <= logEnd) return following;
   }
-  // As every producer writes it: the last one is the last of so many.
+  // Every producer writes a count that matches the last offset.
   const isPlausible = isWhole && isWithin && bytes.readInt32BE(at + batchOverheadBytes - 4) === lastDelta + 1;
   return isPlausible ? claimed : from + 1;
 }

@@ -1,16 +1,16 @@
-/** The two requests of the hot path, Produce and Fetch (https://kafka.apache.org/protocol.html#protocol_messages). */
+/** The requests of the hot path: Produce and Fetch (https://kafka.apache.org/protocol.html#protocol_messages). */
 import type { LogRecord, UnreadableRange } from '../event-log.ts';
 import { KafkaReader, KafkaWriter } from './bytes.ts';
 import type { KafkaCodec } from './codecs.ts';
-import { batchOverheadBytes, type OutRecord, readRecords, writeBatch } from './records.ts';
+import { batchOverheadBytes, type ProducerRecord, readRecords, writeBatch } from './records.ts';
 import { fetchApiKey, produceApiKey, type WireAnswer, type WireRequest } from './wire.ts';
 
 export interface ProduceBatch {
   readonly topic: string;
   readonly partition: number;
-  readonly records: readonly OutRecord[];
+  readonly records: readonly ProducerRecord[];
   readonly firstSequence: number;
-  /** Of the records, an upper bound, so that the body is laid out at once. */
+  /** Upper bound of the size of the records, so that the body is allocated once. */
   readonly bytes: number;
 }
 
@@ -33,10 +33,7 @@ export interface ProduceAnswer extends WireAnswer {
   readonly results: readonly ProduceResult[];
 }
 
-/**
- * Version 7, the last but one that names every length plainly; the first that knows zstd. At most one batch a
- * partition.
- */
+/** Returns a Produce request, version 7: the first one with zstd, and not flexible. At most one batch per partition. */
 export function produceRequest(batches: readonly ProduceBatch[], options: ProduceOptions): WireRequest<ProduceAnswer> {
   return {
     request: {
@@ -93,11 +90,11 @@ export interface FetchFrom {
 
 export interface FetchOptions {
   readonly minBytes: number;
-  /** How long the broker holds the answer back while there are fewer than `minBytes`. */
+  /** How long the broker waits for `minBytes`. */
   readonly maxWaitMs: number;
   readonly maxBytes: number;
   readonly partitionBytesMax: number;
-  /** Decompressed, of all partitions together: what comes beyond it is left out of the answer, to be fetched again. */
+  /** Most decompressed bytes of all partitions: further batches are left out, and fetched again. */
   readonly heldBytesMax: number;
 }
 
@@ -105,20 +102,20 @@ export interface FetchedPartition {
   readonly topic: string;
   readonly partition: number;
   readonly errorCode: number;
-  /** Where it was asked to start. */
+  /** The requested position. */
   readonly from: number;
-  /** The end of what is durable: the position that the next record gets. */
+  /** The high watermark: the next position. */
   readonly end: number;
-  /** First position kept; -1 with an error. */
+  /** First retained position; -1 with an error. */
   readonly first: number;
   readonly records: LogRecord[];
-  /** Where to read on. */
+  /** Position of the next fetch. */
   readonly next: number;
-  /** Of the records as they came. */
+  /** Size of the records as received. */
   readonly bytes: number;
-  /** Of the records in memory: decompressed. */
+  /** Decompressed size of the records. */
   readonly heldBytes: number;
-  /** How many of the records stand for what cannot be read. */
+  /** Number of `unreadable` records. */
   readonly unreadable: number;
 }
 
@@ -127,16 +124,15 @@ export interface FetchAnswer extends WireAnswer {
   readonly partitions: readonly FetchedPartition[];
 }
 
-/** kafkajs gives an answer this long beyond the wait that the broker was allowed. */
+/** Request timeout of kafkajs beyond the wait of the broker. */
 const answerGraceMs = 5000;
 
 /**
- * Version 10. Reads what is durable, also of transactions that their producer gave up (none of ours uses any). The
- * broker fills the answer in the order given, so a caller rotates it.
+ * Returns a Fetch request, version 10. Reads durable records, also of aborted transactions (no producer here uses any).
+ * The broker fills the response in the order of the request, so callers rotate it.
  *
- * From version 11 on a follower answers as well (KIP-392), and what it takes for the end lags behind what was
- * acknowledged: a read by what was known of the leaders before a broker came back would end too early. Up to 10 it
- * answers that it does not lead.
+ * From version 11 on a follower answers as well (KIP-392), whose high watermark is behind acknowledged records: with
+ * outdated metadata a read would stop too early. Up to version 10 it answers that it is not the leader.
  */
 export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOptions): WireRequest<FetchAnswer> {
   return {
@@ -160,7 +156,7 @@ export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOpt
           out.int32(ofTopic.length);
           for (const { partition, from } of ofTopic) {
             out.int32(partition);
-            out.int32(-1); // whatever the leader's epoch
+            out.int32(-1); // any leader epoch
             out.int64(from);
             out.int64(-1);
             out.int32(options.partitionBytesMax);
@@ -178,12 +174,12 @@ export function fetchRequest(partitions: readonly FetchFrom[], options: FetchOpt
   };
 }
 
-function readFetchAnswer(body: KafkaReader, asked: readonly FetchFrom[], heldBytesMax: number): FetchAnswer {
+function readFetchAnswer(body: KafkaReader, requested: readonly FetchFrom[], heldBytesMax: number): FetchAnswer {
   const clientSideThrottleTime = body.int32();
   const errorCode = body.int16();
   body.skip(4); // session
   const partitions: FetchedPartition[] = [];
-  const fromOf = finderOf(asked);
+  const fromOf = finderOf(requested);
   let bytesLeft = heldBytesMax;
   for (let topics = body.int32(); topics > 0; topics--) {
     const topic = body.string();
@@ -196,17 +192,14 @@ function readFetchAnswer(body: KafkaReader, asked: readonly FetchFrom[], heldByt
   return { clientSideThrottleTime, errorCode, partitions };
 }
 
-/**
- * Where a partition was asked from. The broker answers nearly in the order asked: searches on from where it found the
- * last.
- */
-function finderOf(asked: readonly FetchFrom[]): (topic: string, partition: number) => number {
+/** Returns a function for the requested position of a partition, which expects nearly the order of the request. */
+function finderOf(requested: readonly FetchFrom[]): (topic: string, partition: number) => number {
   let at = 0;
   return (topic, partition) => {
-    for (let tried = 0; tried < asked.length; tried++) {
-      const one = asked[at]!;
-      at = at + 1 < asked.length ? at + 1 : 0;
-      if (one.partition === partition && one.topic === topic) return one.from;
+    for (let tried = 0; tried < requested.length; tried++) {
+      const candidate = requested[at]!;
+      at = at + 1 < requested.length ? at + 1 : 0;
+      if (candidate.partition === partition && candidate.topic === topic) return candidate.from;
     }
     return 0;
   };
@@ -233,21 +226,21 @@ function readFetchedPartition(
 }
 
 /**
- * What was fetched up to the first batch that cannot be read for a reason that may pass, unless that one lies at
- * `known`: it is fetched once more, from `next` of what this returns, before it counts as unreadable. Undefined where
- * there is none. What may pass: the bytes may have changed on the way, and the end that an answer gives may lie before
- * its last batch, because the broker notes the end first and then reads up to where it is by then.
+ * Returns the records before the first batch with an error that may be transient, unless that one is at `known`: it is
+ * fetched once more, from `next` of the result, before it counts as unreadable. Undefined without such a batch.
+ * Transient: bytes may have changed in transit, and the end in a response may be before its last batch, because the
+ * broker reads the end first, and then the records up to a later end.
  */
 export function doubtfulIn(part: FetchedPartition, known: number): FetchedPartition | undefined {
   if (part.unreadable === 0) return undefined;
-  const at = part.records.findIndex(({ seq, unreadable }) => seq !== known && mayPassIn(unreadable));
+  const at = part.records.findIndex(({ seq, unreadable }) => seq !== known && isTransient(unreadable));
   const doubtful = part.records[at];
   if (doubtful === undefined) return undefined;
   const records = part.records.slice(0, at);
   return { ...part, records, next: doubtful.seq, unreadable: records.filter((record) => record.unreadable).length };
 }
 
-function mayPassIn(unreadable: UnreadableRange | undefined): boolean {
+function isTransient(unreadable: UnreadableRange | undefined): boolean {
   return unreadable?.reason === 'checksum' || unreadable?.reason === 'malformed';
 }
 

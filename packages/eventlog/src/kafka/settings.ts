@@ -2,14 +2,17 @@ import { type Clock, systemClock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { KafkaCompression } from './codecs.ts';
 
-/** PEM texts. Without `ca` the public authorities count; `cert` and `key` are ours, where the brokers ask for them. */
+/**
+ * PEM texts. Without `ca` the public authorities are trusted. `cert` and `key`: of this client, if brokers require
+ * them.
+ */
 export interface KafkaTls {
   readonly ca: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
 }
 
-export interface KafkaLogin {
+export interface KafkaCredentials {
   readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
   readonly username: string;
   readonly password: string;
@@ -20,58 +23,55 @@ export interface KafkaEventLogOptions {
   readonly brokers: readonly string[];
   readonly logger: Logger;
   readonly clock?: Clock;
-  /** Shown in the broker's log and quotas. Default `tailrace`. */
+  /** Client ID for the logs and quotas of the brokers. Default: `tailrace`. */
   readonly clientId?: string;
-  /** The topic `<prefix>.meta` keeps the epochs. Default `tailrace`. */
+  /** The topic `<prefix>.meta` has the epochs. Default: `tailrace`. */
   readonly prefix?: string;
-  /** Speaks TLS. Called at each connect, so that renewed certificates are used. */
+  /** Enables TLS. Called at each connect, so that renewed certificates are used. */
   readonly tls?: () => KafkaTls;
-  readonly sasl?: KafkaLogin;
-  /** Of topics that `ensureTopic` creates. Default: the broker's `default.replication.factor`. */
+  readonly sasl?: KafkaCredentials;
+  /** Replication factor of created topics. Default: `default.replication.factor` of the broker. */
   readonly replicationFactor?: number;
   /**
-   * Default none: zstd costs 1 µs a record more to append and 2 µs to read (200 B, batches of 100), and far more in
-   * small batches.
+   * Default: none. zstd costs 1 µs to append and 2 µs to read a record (200 B, batches of 100), and more in small
+   * batches.
    */
   readonly compression?: KafkaCompression;
-  /** Bytes accepted and not yet answered. Beyond it `append` rejects as `unavailable`. Default 64 MB. */
+  /** Most bytes accepted and not acknowledged. Beyond it `append` rejects with `unavailable`. Default: 64 MB. */
   readonly pendingBytesMax?: number;
-  /** A record that is not acknowledged within this time is rejected as `unavailable`, ms. Default 10,000. */
+  /** A record that is not acknowledged within this time is rejected as `unavailable`, ms. Default: 10,000. */
   readonly appendTimeoutMs?: number;
-  /** Of one request, ms. Default 5000. */
+  /** Timeout of one request, ms. Default: 5,000. */
   readonly requestTimeoutMs?: number;
-  /** Of one connection attempt, ms. Default 3000. */
+  /** Timeout of one connection attempt, ms. Default: 3,000. */
   readonly connectTimeoutMs?: number;
-  /** Of `start`, and of joining a group, ms. Default 10,000. */
+  /** Deadline of `start`, and of joining a group, ms. Default: 10,000. */
   readonly startTimeoutMs?: number;
-  /** Of what a subscription has read and not delivered, records. Default 50,000. */
+  /** Most records that a subscription has read and not delivered. Default: 50,000. */
   readonly queueRecordsMax?: number;
-  /** Where reading stands still for so long, connections are created again, ms. Default 10,000. */
+  /** When reading has stalled for this time, the connections are re-created, ms. Default: 10,000. */
   readonly stallMs?: number;
 }
 
 const megabyte = 1_048_576;
 
-/** Values that no operator has a reason to change. */
+/** Constants that operators do not change. */
 const fixed = {
   /** How long an append waits for others, ms. */
   lingerMs: 3,
-  /** Of one partition in one request; the broker's limit is 1,048,588 unless changed. */
+  /** Most bytes of one partition in one request; the default limit of a broker is 1,048,588. */
   batchBytesMax: 900_000,
-  /** Of one request. */
+  /** Most bytes of one request. */
   requestBytesMax: 4 * megabyte,
-  /** Of what a subscription has read and not delivered. */
+  /** Most bytes that a subscription has read and not delivered. */
   queueBytesMax: 64 * megabyte,
-  /** From so many bytes on, a fetch is answered before `flushMs` has passed. */
+  /** With this number of bytes a fetch is answered before `flushMs`. */
   fetchMinBytes: megabyte,
-  /**
-   * How often a member asks whether its generation goes on: a partition that changes hands waits so long for the last
-   * to notice.
-   */
+  /** Heartbeat interval, ms: the most that a member notices a rebalance late. */
   heartbeatMs: 250,
-  /** A dead member's partitions go to others after this long; after 6000 where the broker does not allow it. */
+  /** Session timeout, ms; 6,000 if the broker does not allow it. */
   sessionTimeoutMs: 3000,
-  /** How long a committed position may wait to be written. */
+  /** How long a committed position may wait to be written, ms. */
   commitMs: 1000,
 };
 
@@ -89,7 +89,7 @@ const defaults = {
   stallMs: 10_000,
 };
 
-/** With every default filled in. */
+/** The options with all defaults. */
 export type KafkaSettings = typeof fixed &
   typeof defaults &
   Pick<KafkaEventLogOptions, 'brokers' | 'logger'> & { readonly clock: Clock };

@@ -1,13 +1,13 @@
 /**
- * Kafka's snappy comes in two forms. Java's producers, and those that follow them, write the stream of the library
- * snappy-java (by Xerial): a header, then blocks of raw snappy, each behind its length. Some others write one raw block
+ * The two formats of snappy in Kafka. Java's producers, and compatible ones, write the stream of snappy-java (by
+ * Xerial): a header, then blocks of raw snappy, each after its length. Some others write one raw block
  * (https://github.com/google/snappy/blob/main/format_description.txt).
  */
 const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
-/** Magic, version, lowest version that can read it. */
+/** Magic, version, and lowest compatible version. */
 const xerialHeaderBytes = 16;
 
-/** The raw blocks in order, in place. Throws a RangeError for a block that is cut short. */
+/** Returns views of the raw blocks, in order. Throws a RangeError for an incomplete block. */
 export function* snappyBlocks(bytes: Buffer): Iterable<Buffer> {
   if (!isXerial(bytes)) {
     yield bytes;
@@ -17,14 +17,14 @@ export function* snappyBlocks(bytes: Buffer): Iterable<Buffer> {
     const length = bytes.readInt32BE(at);
     at += 4;
     if (length < 1 || at + length > bytes.length) {
-      throw new RangeError(`a block of ${length} bytes where ${bytes.length - at} are left`);
+      throw new RangeError(`block: expected ${length} bytes, got ${bytes.length - at}`);
     }
     yield bytes.subarray(at, at + length);
     at += length;
   }
 }
 
-/** The bytes that all blocks together decompress to, as each states at its start. */
+/** Returns the decompressed size of all blocks, from their headers. */
 export function snappyBytes(bytes: Buffer): number {
   let sum = 0;
   for (const block of snappyBlocks(bytes)) sum += decompressedBytes(block);
@@ -37,7 +37,7 @@ function isXerial(bytes: Buffer): boolean {
   );
 }
 
-/** A varint of 32 bits. */
+/** Reads a varint of 32 bits. */
 function decompressedBytes(block: Buffer): number {
   let value = 0;
   for (let at = 0, scale = 1; at < 5; at++, scale *= 128) {
@@ -45,5 +45,5 @@ function decompressedBytes(block: Buffer): number {
     value += (byte & 0x7f) * scale;
     if (byte < 0x80) return value;
   }
-  throw new RangeError('a length of more than 32 bits');
+  throw new RangeError('length: expected at most 32 bits, got more');
 }

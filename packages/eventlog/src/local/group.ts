@@ -3,7 +3,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { assignPartitions } from '../rendezvous.ts';
 import type { Store, StoredTopic } from './store.ts';
 
-/** A member as its group sees it: see `GroupMember`. */
+/** The interface of a member for its group: see `GroupMember`. */
 export interface LocalGroupMember {
   readonly name: string;
   assign(generation: number, partitions: readonly number[]): Promise<void>;
@@ -17,20 +17,19 @@ export interface GroupContext {
   readonly store: Store;
   readonly clock: Clock;
   schedule(call: () => void): void;
-  /**
-   * How long a member may take to release a partition before its next owner gets it all the same, ms. Default 10,000.
-   */
+  /** How long a member may take to release a partition; then the next owner gets it anyway, ms. Default: 10,000. */
   readonly handoverMs?: number;
 }
 
 const defaultHandoverMs = 10_000;
 
 /**
- * A consumer group inside this process: which members it has, and which partitions each of them has.
+ * A consumer group within this process: its members and their partitions.
  *
- * Every change of the members leads to a rebalance: the new assignment is computed (rendezvous.ts); members release
- * what they lose (the call that runs ends, commits are written) and go on with what they keep; then each is assigned
- * its partitions under the new generation. Rebalances do not overlap; changes during one lead to one more.
+ * Every change of the members starts a rebalance: the new assignment is computed (rendezvous.ts); members release the
+ * partitions that they lose (the call in progress completes, commits are written) and continue with the others; then
+ * each is assigned its partitions under the new generation. Rebalances do not overlap; changes during one start
+ * another.
  */
 export class Group {
   readonly name: string;
@@ -53,20 +52,20 @@ export class Group {
     return this.#members.size === 0;
   }
 
-  /** Replaces a member of the same name: the new one is its restart. */
+  /** Adds a member. It replaces a member of the same name, whose process has restarted. */
   join(member: LocalGroupMember): void {
     const former = this.#members.get(member.name);
     if (former !== undefined && former !== member) {
       this.#owned.delete(former);
       former.abort();
-      const why = `another member joined group ${this.name} as ${member.name}`;
-      former.report(new TailraceError('conflict', `${why}: give every node a name of its own`));
+      const why = `another member has joined group ${this.name} as ${member.name}`;
+      former.report(new TailraceError('conflict', `${why}: every node needs its own name`));
     }
     this.#members.set(member.name, member);
     this.#change();
   }
 
-  /** The member has released everything, or is dead. */
+  /** Removes a member that has released everything, or has crashed. */
   leave(member: LocalGroupMember): void {
     if (this.#members.get(member.name) !== member) return;
     this.#members.delete(member.name);
@@ -74,7 +73,7 @@ export class Group {
     this.#change();
   }
 
-  /** The member that was expelled by `leave` is back. It loses everything under a generation of its own. */
+  /** Adds an expelled member again, which loses all its partitions under a separate generation. */
   rejoin(member: LocalGroupMember): void {
     this.#generation++;
     this.join(member);
@@ -84,7 +83,7 @@ export class Group {
     this.#changed = true;
     if (this.#running) return;
     this.#running = true;
-    // Members that join at once get one rebalance.
+    // Members that join in the same turn share one rebalance.
     this.#context.schedule(() => void this.#rebalances());
   }
 
@@ -104,7 +103,7 @@ export class Group {
     try {
       await this.#context.store.saveGeneration(this.name, this.#generation);
     } catch (thrown) {
-      // A full disk must not keep the records from being delivered. The generation still grows within this process.
+      // A full disk must not stop delivery. The generation still increases within this process.
       for (const member of this.#members.values()) member.report(thrown);
     }
     const answers = [...this.#members.values()].map((member) => {
@@ -112,21 +111,21 @@ export class Group {
       this.#owned.set(member, partitions);
       return member.assign(this.#generation, partitions);
     });
-    await this.#atMost(answers);
+    await this.#withinHandover(answers);
   }
 
   async #release(target: ReadonlyMap<string, readonly number[]>): Promise<void> {
     const losses: { member: LocalGroupMember; lost: number[] }[] = [];
     for (const [member, owned] of this.#owned) {
-      const staying = target.get(member.name) ?? [];
-      const lost = owned.filter((partition) => !staying.includes(partition));
+      const retained = target.get(member.name) ?? [];
+      const lost = owned.filter((partition) => !retained.includes(partition));
       if (lost.length > 0) losses.push({ member, lost });
     }
-    await this.#atMost(losses.map(({ member, lost }) => member.release(lost)));
+    await this.#withinHandover(losses.map(({ member, lost }) => member.release(lost)));
     for (const { member, lost } of losses) member.revoke(lost);
   }
 
-  async #atMost(pending: readonly Promise<void>[]): Promise<void> {
+  async #withinHandover(pending: readonly Promise<void>[]): Promise<void> {
     if (pending.length === 0) return;
     let timer: Timer | undefined;
     const late = new Promise<void>((resolve) => {

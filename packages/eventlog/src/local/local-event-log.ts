@@ -18,33 +18,33 @@ import { assertName, assertSamePartitions, assertTopicSpec, recordBytes } from '
 import type { Group, LocalGroupMember } from './group.ts';
 import type { LocalLog } from './local-log.ts';
 import { LocalSource, type LocalSourceOptions } from './local-source.ts';
-import type { PartitionEnds, Store, StoredTopic } from './store.ts';
+import type { StoredPartition, Store, StoredTopic } from './store.ts';
 
-/** Of the records that a member has read and not delivered. */
+/** Most bytes that a member has read and not delivered. */
 const queueBytesMax = 4_000_000;
 /** How long a committed position may wait to be written. */
 const commitMs = 200;
 const readRecordsMax = 1_000;
 const readBytesMax = 1_000_000;
-/** Of a batch in the background: half a millisecond on disk. */
+/** Most records and bytes of a background batch: half a millisecond on disk. */
 const backgroundRecordsMax = 250;
 const backgroundBytesMax = 128_000;
 
-/** `new`: not started. `open`: works. `closed`: never again. */
+/** `new`: not started. `open`: in use. `closed`: final. */
 type State = 'new' | 'open' | 'closed';
 
-/** One member of this connection, with what it is made of. */
+/** One member of this connection, with its source. */
 export interface LocalMember {
   readonly member: GroupMember;
   readonly source: LocalSource;
-  /** As the group sees it. */
+  /** Its interface for the group. */
   readonly peer: LocalGroupMember;
 }
 
 export interface LocalMemberOptions {
   readonly topics: readonly StoredTopic[];
   readonly subscriber: SubscribeOptions;
-  /** The member has stopped. */
+  /** Called when the member has stopped. */
   onStopped(): void;
 }
 
@@ -53,7 +53,7 @@ export interface LocalPorts {
   commit?(commits: readonly Commit[]): Promise<void>;
 }
 
-/** One process's connection to a log inside this process. */
+/** A connection to a log within this process. */
 export class LocalEventLog implements EventLog {
   protected readonly localLog: LocalLog;
   protected readonly members = new Map<LocalMember, Group>();
@@ -118,7 +118,7 @@ export class LocalEventLog implements EventLog {
   }
 
   read(topicName: string, partition: number, range: ReadRange): AsyncIterable<readonly LogRecord[]> {
-    // The end is that at the time of the call; an error comes at the first step, as with every asynchronous iterable.
+    // The end at the time of the call. An error rejects the first step, as with every asynchronous iterable.
     let topic: StoredTopic | undefined;
     let error: unknown;
     try {
@@ -157,7 +157,7 @@ export class LocalEventLog implements EventLog {
     });
   }
 
-  /** Deletes the records of a partition before `first`, as retention does; its last record stays. */
+  /** Deletes the records of a partition before `first`, as retention does, except its last one. */
   async forget(topicName: string, partition: number, first: number): Promise<void> {
     const topic = this.#partitionOf(topicName, partition);
     if (topic.spec.compacted === true) {
@@ -166,7 +166,7 @@ export class LocalEventLog implements EventLog {
     await this.localLog.options.store.forget(topic, partition, first);
   }
 
-  /** `ports`: other ways to the log than the plain ones. */
+  /** `ports`: replacements of the default source and commits. */
   protected createMember(options: LocalMemberOptions, ports: LocalPorts = {}): LocalMember {
     const { topics, subscriber, onStopped } = options;
     const { store, clock, schedule, queueRecordsMax, callRecordsMax } = this.localLog.options;
@@ -226,7 +226,7 @@ export class LocalEventLog implements EventLog {
       if (records.length === 0) return;
       yield records;
       seq = records[records.length - 1]!.seq + 1;
-      // A long range must not keep the process from its sockets.
+      // A long range must not block the event loop.
       if (seq < until) await new Promise<void>((resolve) => schedule(resolve));
     }
   }
@@ -235,8 +235,8 @@ export class LocalEventLog implements EventLog {
     this.assertOpen('read');
     const topic = this.localLog.topic(topicName);
     if (topic.partitions[partition] !== undefined) return topic;
-    const has = `topic ${topicName} has partitions 0 to ${topic.info.partitions - 1}`;
-    throw new TailraceError('not_found', `${has}, not ${shown(partition)}`);
+    const expected = `expected partition 0 to ${topic.info.partitions - 1}`;
+    throw new TailraceError('not_found', `topic ${shown(topicName)}: ${expected}, got ${shown(partition)}`);
   }
 
   protected assertOpen(_operation: string): void {
@@ -263,16 +263,16 @@ function committedBy(
   return committed;
 }
 
-/** By partition number, with holes where it is not asked for. */
+/** Returns the values by partition number, with holes for partitions that are not requested. */
 function ofPartitions<T>(
   { partitions }: StoredTopic,
   only: readonly number[] | undefined,
-  read: (ends: PartitionEnds, partition: number) => T,
+  read: (bounds: StoredPartition, partition: number) => T,
 ): T[] {
   const found: T[] = [];
   for (const partition of only ?? partitions.keys()) {
-    const ends = partitions[partition];
-    if (ends !== undefined) found[partition] = read(ends, partition);
+    const bounds = partitions[partition];
+    if (bounds !== undefined) found[partition] = read(bounds, partition);
   }
   return found;
 }

@@ -13,11 +13,11 @@ export interface LocalLogOptions {
   readonly queueRecordsMax: number;
   /** Most records of one call to a subscriber without a backlog. Default: see `callSize`. */
   readonly callRecordsMax?: number;
-  /** See `Group`. Default 10,000. */
+  /** See `GroupContext`. Default: 10,000. */
   readonly handoverMs?: number;
 }
 
-/** A log inside this process on any store: the topics and groups that its connections share. */
+/** A log within this process on any store: the topics and groups that its connections share. */
 export class LocalLog {
   readonly options: LocalLogOptions;
   readonly #groups = new Map<string, Group>();
@@ -28,7 +28,7 @@ export class LocalLog {
     this.options = options;
   }
 
-  /** The store has new records of the topic, durable and visible. */
+  /** Called by the store when new records of the topic are durable and visible. */
   appended(topic: string): void {
     for (const source of this.#sources.get(topic) ?? []) source.wake();
   }
@@ -42,7 +42,7 @@ export class LocalLog {
     return topic;
   }
 
-  /** Calls at the same time share one creation. */
+  /** Concurrent calls share one creation. */
   #create(spec: TopicSpec): Promise<StoredTopic> {
     const running = this.#creating.get(spec.name);
     if (running !== undefined) return running;
@@ -54,7 +54,7 @@ export class LocalLog {
   topic(name: string): StoredTopic {
     const topic = this.options.store.topic(name);
     if (topic !== undefined) return topic;
-    throw new TailraceError('not_found', `no topic ${shown(name)} in the log: create it by ensureTopic`);
+    throw new TailraceError('not_found', `topic ${shown(name)} does not exist: create it by ensureTopic`);
   }
 
   group(name: string, topics: readonly StoredTopic[]): Group {
@@ -64,7 +64,7 @@ export class LocalLog {
     if (existing !== undefined && isSame) return existing;
     if (existing !== undefined && !existing.isEmpty) {
       const names = existing.topics.map((topic) => topic.info.name).join(', ');
-      const why = `the members of group ${name} read ${names}: all members of a group read the same topics`;
+      const why = `group ${name} reads ${names}: all members of a group must read the same topics`;
       throw new TailraceError('conflict', why);
     }
     const group = new Group(this.options, name, topics);

@@ -4,7 +4,7 @@ import { createMember, type Member } from '../../test/member.ts';
 import { createWorld, sorted } from '../../test/memory-world.ts';
 import { fill, numbersTo } from '../../test/support.ts';
 
-test('a member that does not release in time loses its partitions all the same, and what it commits late does not count', async () => {
+test('a member that does not release in time loses its partitions anyway, and its late commits do not count', async () => {
   const { clock, connect } = createWorld({ handoverMs: 2_000 });
   const eventLog = await connect();
   const gate = Promise.withResolvers<void>();
@@ -27,7 +27,7 @@ test('a member that does not release in time loses its partitions all the same, 
   for (const partition of next.partitions()) assert.equal(lag[partition], 0);
 });
 
-test('what a member committed a moment before it releases a partition is where the next owner starts', async () => {
+test('the next owner starts at the position that a member commits just before it releases a partition', async () => {
   const { clock, connect } = createWorld();
   const eventLog = await connect();
   const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a', commits: true });
@@ -40,7 +40,7 @@ test('what a member committed a moment before it releases a partition is where t
   assert.equal(b.receivedCount(), 0);
 });
 
-test('onAssigned that rejects is reported and asked again; no record comes before it has answered', async () => {
+test('onAssigned that rejects is reported and called again; no record is delivered before it has answered', async () => {
   const { clock, connect } = createWorld();
   const eventLog = await connect();
   await fill(eventLog, 't', 6, 1);
@@ -65,7 +65,7 @@ test('onAssigned that rejects is reported and asked again; no record comes befor
   assert.equal(member.receivedCount(), 5);
 });
 
-test('a call that takes long is followed by a pause of three times as much, at most flushMs; a lone record is not held back', async () => {
+test('a long call is followed by a pause of three times its duration, at most flushMs; a single record is not delayed', async () => {
   const { clock, connect } = createWorld();
   const eventLog = await connect();
   const calledAtMs: number[] = [];
@@ -97,7 +97,7 @@ test('a call that takes long is followed by a pause of three times as much, at m
   assert.equal(await gapAfterBusyCall(0), 0);
 });
 
-test('what was appended at once comes in calls of bounded size, larger ones while the member is behind', async () => {
+test('records of one append are delivered in calls of bounded size, larger ones with a backlog', async () => {
   const { clock, connect } = createWorld({ callRecordsMax: 5 });
   const eventLog = await connect();
   const calls: number[] = [];
@@ -121,7 +121,7 @@ test('what was appended at once comes in calls of bounded size, larger ones whil
   assert.deepEqual(seqs, numbersTo(74));
 });
 
-test('a log that is closed has no timers left', async () => {
+test('a closed log has no timers', async () => {
   const { clock, connect } = createWorld();
   const eventLog = await connect();
   const member = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a', commits: true });

@@ -2,7 +2,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import type { Source } from '../group-ports.ts';
 import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
 import { bytesOf } from './record-list.ts';
-import type { PartitionEnds, Store, StoredTopic } from './store.ts';
+import type { StoredPartition, Store, StoredTopic } from './store.ts';
 
 export interface LocalSourceOptions {
   readonly store: Store;
@@ -12,27 +12,27 @@ export interface LocalSourceOptions {
   report(error: unknown): void;
 }
 
-/** How far a partition was read into its queue. */
+/** The position up to which a partition was read into its queue. */
 interface Cursor {
   readonly queue: RecordQueue;
   readonly topic: StoredTopic;
-  readonly ends: PartitionEnds;
+  readonly bounds: StoredPartition;
   /** The next position to read. */
   seq: number;
 }
 
-/** In one turn of the event loop: a long backlog must not keep the process from its sockets. */
+/** Most records and bytes read in one turn of the event loop, which a long backlog must not block. */
 const turnRecordsMax = 500;
 const turnBytesMax = 1_000_000;
 
 /**
- * Reads a store of this process into the buffer of a member: new records when the log has them, a backlog some records
- * a turn, as long as there is room.
+ * Reads a store of this process into the buffer of a member while that has capacity: new records at once, a backlog in
+ * several turns of the event loop.
  */
 export class LocalSource implements Source {
   readonly #options: LocalSourceOptions;
   #cursors: Cursor[] = [];
-  /** A later turn goes on. */
+  /** Whether a later turn continues. */
   #isContinuing = false;
   #turn = 0;
 
@@ -46,14 +46,14 @@ export class LocalSource implements Source {
 
   start(queue: RecordQueue, position: number): void {
     const topic = this.#topic(queue.topic);
-    const ends = topic.partitions[queue.partition]!;
-    const { first, next } = ends;
+    const bounds = topic.partitions[queue.partition]!;
+    const { first, next } = bounds;
     if (position > next) {
-      // Of another epoch, or of a log that was restored from an older copy. Kafka too starts at the first one then.
+      // Of another epoch, or of a log that was restored from a backup. Kafka also starts at the first position then.
       const what = `position ${position} of ${queue.topic}/${queue.partition}: expected ${first} to ${next}`;
       this.#options.report(new TailraceError('invalid_position', `${what}; reading starts at ${first}`));
     }
-    this.#cursors.push({ queue, topic, ends, seq: position > next ? first : Math.max(position, first) });
+    this.#cursors.push({ queue, topic, bounds, seq: position > next ? first : Math.max(position, first) });
     this.wake();
   }
 
@@ -65,30 +65,30 @@ export class LocalSource implements Source {
     this.#cursors = [];
   }
 
-  /** There may be new records. */
+  /** Called when there may be new records. */
   wake(): void {
     if (!this.#isContinuing) this.fill();
   }
 
-  /** Reads what there is, as much as one turn may. */
+  /** Reads available records, up to the limits of one turn. */
   protected fill(): void {
     const { buffer } = this.#options;
-    const ready = this.#cursors.filter(({ seq, ends }) => seq < ends.next);
+    const ready = this.#cursors.filter(({ seq, bounds }) => seq < bounds.next);
     let recordsLeft = turnRecordsMax;
     let bytesLeft = turnBytesMax;
     this.#turn++;
-    for (let n = 0; n < ready.length && buffer.hasRoom() && recordsLeft > 0; n++) {
-      // Another first one each time, each its share: where there is room for few, all have their turn.
+    for (let n = 0; n < ready.length && buffer.hasCapacity() && recordsLeft > 0; n++) {
+      // Each call starts at another partition, and each partition has a share: none is starved.
       const cursor = ready[(this.#turn + n) % ready.length]!;
       const share = ready.length - n;
       const taken = this.#read(cursor, Math.ceil(recordsLeft / share), Math.ceil(Math.max(0, bytesLeft) / share));
       recordsLeft -= taken.records;
       bytesLeft -= taken.bytes;
     }
-    if (!ready.some(({ seq, ends }) => seq < ends.next)) return;
+    if (!ready.some(({ seq, bounds }) => seq < bounds.next)) return;
     this.#isContinuing = true;
-    if (buffer.hasRoom()) this.#options.schedule(this.#continue);
-    else void buffer.whenRoom().then(this.#continue);
+    if (buffer.hasCapacity()) this.#options.schedule(this.#continue);
+    else void buffer.whenCapacity().then(this.#continue);
   }
 
   readonly #continue = (): void => {
@@ -97,11 +97,11 @@ export class LocalSource implements Source {
   };
 
   #read(cursor: Cursor, recordsMax: number, bytesMax: number): { readonly records: number; readonly bytes: number } {
-    const { topic, queue, ends, seq: from } = cursor;
-    const range = { from, until: ends.next, recordsMax, bytesMax };
+    const { topic, queue, bounds, seq: from } = cursor;
+    const range = { from, until: bounds.next, recordsMax, bytesMax };
     const records = this.#options.store.slice(topic, queue.partition, range);
     if (records.length === 0) {
-      cursor.seq = ends.next;
+      cursor.seq = bounds.next;
       return { records: 0, bytes: 0 };
     }
     let bytes = 0;

@@ -13,7 +13,7 @@ const steps = fc.array(
   { maxLength: 120 },
 );
 
-test('it behaves as a plain array does, whatever is pushed, dropped and filtered', () => {
+test('a list behaves like an array under any pushes, drops and filters', () => {
   fc.assert(
     fc.property(steps, fc.nat(200), fc.nat(200), (given, from, until) => {
       const list = new RecordList();

@@ -1,9 +1,9 @@
 import type { LogRecord } from '../event-log.ts';
 
-/** Records of one partition in memory, ascending by `seq`, holes allowed. Cheap at both ends. */
+/** Records of one partition in memory, ascending by `seq`, with possible gaps. Fast at both sides. */
 export class RecordList {
   #records: LogRecord[] = [];
-  // Records before it are forgotten: taking them off the front one by one would move all the others each time.
+  // Records before it are dropped: removing them from the array one by one would move all the others each time.
   #head = 0;
   #bytes = 0;
 
@@ -11,7 +11,7 @@ export class RecordList {
     return this.#records.length - this.#head;
   }
 
-  /** Sum of `bytesOf` over all records. */
+  /** The sum of `bytesOf` over all records. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -25,12 +25,12 @@ export class RecordList {
     this.#bytes += bytesOf(record);
   }
 
-  /** Takes off the first `count` records. */
+  /** Drops the first `count` records. */
   drop(count: number): void {
     const end = Math.min(this.#head + count, this.#records.length);
     for (let n = this.#head; n < end; n++) this.#bytes -= bytesOf(this.#records[n]!);
     this.#head = end;
-    // Moved only when at least half is dead: constant cost per record. The dead must not stay reachable for longer.
+    // Copied when at least half is dropped: constant cost per record, and dropped records are not reachable for long.
     if (this.#head * 2 < this.#records.length) return;
     this.#records = this.#records.slice(this.#head);
     this.#head = 0;
@@ -40,7 +40,7 @@ export class RecordList {
     this.drop(this.length);
   }
 
-  /** Keeps the records for which `keeps` says so. */
+  /** Keeps the records for which `keeps` returns true. */
   filter(keeps: (record: LogRecord) => boolean): void {
     this.#records = this.#records.slice(this.#head).filter(keeps);
     this.#head = 0;
@@ -48,12 +48,12 @@ export class RecordList {
     for (const record of this.#records) this.#bytes += bytesOf(record);
   }
 
-  /** Index of the first record with `seq` or later; `length` where there is none. */
+  /** Returns the index of the first record at `seq` or later; `length` if there is none. */
   indexOf(seq: number): number {
     return this.#search((record) => record.seq >= seq);
   }
 
-  /** Index of the first record of `timeMs` or later; times never go back within a partition. */
+  /** Returns the index of the first record of `timeMs` or later. Times do not decrease within a partition. */
   indexAt(timeMs: number): number {
     return this.#search((record) => record.timeMs >= timeMs);
   }
@@ -71,19 +71,19 @@ export class RecordList {
     return this.#records.slice(start, end);
   }
 
-  #search(isThere: (record: LogRecord) => boolean): number {
+  #search(matches: (record: LogRecord) => boolean): number {
     let low = this.#head;
     let high = this.#records.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (isThere(this.#records[middle]!)) high = middle;
+      if (matches(this.#records[middle]!)) high = middle;
       else low = middle + 1;
     }
     return low - this.#head;
   }
 }
 
-/** What a record counts for against a bound in bytes: its value, its key and a flat sum for the rest. */
+/** Returns the size of a record against a limit in bytes: its value, its key and a constant. */
 export function bytesOf(record: LogRecord): number {
   return record.value.length + record.key.length + 64;
 }

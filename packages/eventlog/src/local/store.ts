@@ -2,33 +2,33 @@ import type { LogRecord, NewRecord, Position, TopicInfo, TopicSpec } from '../ev
 import type { Commit } from '../group-ports.ts';
 
 /**
- * Where a log inside this process keeps its records: in memory or on disk. What the two have in common (groups,
- * delivery, errors, ranges) is built once on this interface; it is not for anyone outside this package.
+ * The port to the records of a log within this process, in memory or on disk. Groups, delivery, errors and ranges are
+ * built once on this interface. Internal to this package.
  *
- * Reading is synchronous: both stores answer from memory (the one on disk from its memory map).
+ * Reading is synchronous: both stores read from memory (the one on disk from its memory map).
  */
 export interface Store {
-  /** Called by every connection's start; opening what is open is nothing. */
+  /** Called at the start of every connection. Idempotent. */
   open(): Promise<void>;
-  /** Lets writes that are under way finish. Idempotent. */
+  /** Closes after the writes in progress. Idempotent. */
   close(): Promise<void>;
   topic(name: string): StoredTopic | undefined;
-  /** The topic does not exist. Resolves when it is durable. */
+  /** Creates a topic that does not exist. Resolves when it is durable. */
   createTopic(spec: TopicSpec): Promise<StoredTopic>;
-  /** From now on another retention. */
+  /** Changes the retention. */
   retain(topic: StoredTopic, spec: TopicSpec): Promise<void>;
-  /** In the order of the calls. Sizes are checked already. Resolves when durable, and visible to readers. */
+  /** Appends in the order of the calls. Sizes are checked already. Resolves when durable and visible to readers. */
   append(topic: StoredTopic, records: readonly NewRecord[]): Promise<readonly Position[]>;
-  /** Records with `from <= seq < until`, oldest first: as many as fit the limits, at least one where there is any. */
+  /** Returns records with `from <= seq < until`, oldest first, within the limits, but at least one if there is any. */
   slice(topic: StoredTopic, partition: number, range: SliceRange): LogRecord[];
-  /** The first position whose record time is `>= timeMs`; the end where there is none. */
+  /** Returns the first position whose record time is `>= timeMs`; the end if there is none. */
   positionAt(topic: StoredTopic, partition: number, timeMs: number): number;
-  /** Deletes the records before `first`; the last record of a partition is never deleted. */
+  /** Deletes the records before `first`, except the last one of the partition. */
   forget(topic: StoredTopic, partition: number, first: number): Promise<void>;
-  /** What the group committed, if anything. */
+  /** Returns the committed position of the group, if any. */
   committed(group: string, topic: string, partition: number): number | undefined;
   commit(group: string, commits: readonly Commit[]): Promise<void>;
-  /** The highest generation that the group has had, 0 at first. */
+  /** Returns the highest generation of the group; 0 before the first. */
   generation(group: string): number;
   saveGeneration(group: string, generation: number): Promise<void>;
 }
@@ -36,11 +36,11 @@ export interface Store {
 export interface StoredTopic {
   readonly info: TopicInfo;
   readonly spec: TopicSpec;
-  readonly partitions: readonly PartitionEnds[];
+  readonly partitions: readonly StoredPartition[];
 }
 
-/** Live: `next` grows when records are durable, `first` when old ones are deleted. */
-export interface PartitionEnds {
+/** The bounds of a partition, updated: `next` when records are durable, `first` when old ones are deleted. */
+export interface StoredPartition {
   readonly first: number;
   readonly next: number;
 }

@@ -6,15 +6,15 @@ import type { LocalGroupMember } from '../local/group.ts';
 import { LocalEventLog, type LocalMember, type LocalMemberOptions } from '../local/local-event-log.ts';
 import type { LocalLog } from '../local/local-log.ts';
 import { LocalSource, type LocalSourceOptions } from '../local/local-source.ts';
-import { Reach } from './reach.ts';
+import { Reachability } from './reachability.ts';
 
-/** An operation of a connection that a test may let fail. */
+/** An operation of a connection that a test can make fail. */
 export type MemoryOperation =
   | 'start'
   | 'ensureTopic'
   | 'describeTopic'
   | 'append'
-  /** The records are written; the answer is on its way. */
+  /** The records are written; the answer is lost. */
   | 'answer'
   | 'subscribe'
   | 'deliver'
@@ -23,29 +23,29 @@ export type MemoryOperation =
   | 'positionsAt'
   | 'lag';
 
-/** Returns the error with which the operation fails. */
-export type MemoryFault = (operation: MemoryOperation) => TailraceError | undefined;
+/** Returns the error with which the operation fails, if any. */
+export type ErrorInjector = (operation: MemoryOperation) => TailraceError | undefined;
 
-/** `connected`: works. `cut`: every call is `unavailable`. `crashed`: as a process that died. */
-type Connection = 'connected' | 'cut' | 'crashed';
+/** `connected`: in use. `disconnected`: every call is `unavailable`. `crashed`: as in a process that has crashed. */
+type Connection = 'connected' | 'disconnected' | 'crashed';
 
 /**
- * One process's connection to a log in memory, with the faults that tests and the simulation let it have: an error of
- * one operation, a cut network, a crash. The members behind it are those of every other log.
+ * A connection of one process to a log in memory, with error injection for tests and the simulation: an error of one
+ * operation, a lost network connection, a crash. Its members are those of the other adapters.
  */
 export class MemoryEventLog extends LocalEventLog {
-  readonly #fault: MemoryFault;
+  readonly #injectError: ErrorInjector;
   readonly #peers = new Map<LocalMember, MemoryPeer>();
   #connection: Connection = 'connected';
   #session: Timer | undefined;
 
-  constructor(localLog: LocalLog, fault: MemoryFault) {
+  constructor(localLog: LocalLog, injectError: ErrorInjector) {
     super(localLog);
-    this.#fault = fault;
+    this.#injectError = injectError;
   }
 
   override async start(): Promise<void> {
-    const error = this.#fault('start');
+    const error = this.#injectError('start');
     if (error !== undefined) throw error;
     await super.start();
   }
@@ -58,12 +58,12 @@ export class MemoryEventLog extends LocalEventLog {
 
   override async append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
     const positions = await super.append(topic, records);
-    const error = records.length === 0 ? undefined : this.#fault('answer');
+    const error = records.length === 0 ? undefined : this.#injectError('answer');
     if (error !== undefined) throw error;
     return positions;
   }
 
-  /** As if the process died: no call comes any more, and its groups notice after `sessionMs`. */
+  /** Simulates a crash: there are no further calls, and its groups remove its members after `sessionMs`. */
   crash(sessionMs: number): void {
     this.#connection = 'crashed';
     this.#session?.cancel();
@@ -74,10 +74,10 @@ export class MemoryEventLog extends LocalEventLog {
     });
   }
 
-  /** As if the network were cut. After `sessionMs` others have the partitions, and the members do not know. */
+  /** Simulates a lost network connection. After `sessionMs` others have its partitions, unknown to its members. */
   cutOff(sessionMs: number): void {
     if (this.#connection !== 'connected') return;
-    this.#connection = 'cut';
+    this.#connection = 'disconnected';
     this.#session = this.localLog.options.clock.after(sessionMs, () => {
       for (const [local, group] of this.members) {
         this.#peers.get(local)!.expel();
@@ -86,9 +86,9 @@ export class MemoryEventLog extends LocalEventLog {
     });
   }
 
-  /** The end of `cutOff`. Members that were expelled meanwhile lose what they had, and join again. */
+  /** Restores the connection after `cutOff`. Expelled members lose their partitions, and join again. */
   reconnect(): void {
-    if (this.#connection !== 'cut') return;
+    if (this.#connection !== 'disconnected') return;
     this.#connection = 'connected';
     this.#session?.cancel();
     for (const [local, group] of this.members) {
@@ -97,30 +97,30 @@ export class MemoryEventLog extends LocalEventLog {
         local.member.revoke();
         group.rejoin(peer);
       }
-      peer.reach.retry();
+      peer.reachability.retry();
     }
   }
 
   protected override createMember(options: LocalMemberOptions): LocalMember {
     const { clock, store } = this.localLog.options;
     const { group, onError } = options.subscriber;
-    const reach = new Reach({ clock, blocked: () => this.#errorOf('deliver'), report: (error) => onError?.(error) });
+    const reachability = new Reachability({ clock, blocked: () => this.#errorOf('deliver'), report: (error) => onError?.(error) });
     const { member, source } = super.createMember(options, {
-      createSource: (sourceOptions) => new MemorySource(sourceOptions, reach),
+      createSource: (sourceOptions) => new MemorySource(sourceOptions, reachability),
       commit: async (commits) => {
         const error = peer.isExpelled ? notAMember() : this.#errorOf('deliver');
         if (error !== undefined) throw error;
         await store.commit(group, commits);
       },
     });
-    const peer = new MemoryPeer(member, reach);
+    const peer = new MemoryPeer(member, reachability);
     const local: LocalMember = { member, source, peer };
     this.#peers.set(local, peer);
     return local;
   }
 
   protected override remove(local: LocalMember): void {
-    this.#peers.get(local)?.reach.close();
+    this.#peers.get(local)?.reachability.close();
     this.#peers.delete(local);
     super.remove(local);
   }
@@ -133,8 +133,8 @@ export class MemoryEventLog extends LocalEventLog {
   }
 
   #errorOf(operation: MemoryOperation): TailraceError | undefined {
-    if (this.#connection !== 'cut') return this.#fault(operation);
-    return new TailraceError('unavailable', 'the log cannot be reached: the connection is cut');
+    if (this.#connection !== 'disconnected') return this.#injectError(operation);
+    return new TailraceError('unavailable', 'the log cannot be reached: the connection is lost');
   }
 }
 
@@ -142,15 +142,15 @@ function notAMember(): TailraceError {
   return new TailraceError('unavailable', 'not a member of the group at present');
 }
 
-/** Reads nothing while the log cannot be reached. */
+/** A source that reads nothing while the log is unreachable. */
 class MemorySource extends LocalSource {
-  readonly #reach: Reach;
+  readonly #reachability: Reachability;
   #isWaiting = false;
   #isClosed = false;
 
-  constructor(options: LocalSourceOptions, reach: Reach) {
+  constructor(options: LocalSourceOptions, reachability: Reachability) {
     super(options);
-    this.#reach = reach;
+    this.#reachability = reachability;
   }
 
   override close(): void {
@@ -160,30 +160,30 @@ class MemorySource extends LocalSource {
 
   protected override fill(): void {
     if (this.#isWaiting || this.#isClosed) return;
-    if (this.#reach.isOpen()) {
+    if (this.#reachability.isOpen()) {
       super.fill();
       return;
     }
     this.#isWaiting = true;
-    void this.#reach.whenReached().then(() => {
+    void this.#reachability.whenReachable().then(() => {
       this.#isWaiting = false;
       this.fill();
     });
   }
 }
 
-/** A member as its group sees it over a connection that may be cut: what the group sends waits until it arrives. */
+/** A member for its group over a connection that may be lost: calls of the group wait until it is restored. */
 class MemoryPeer implements LocalGroupMember {
-  readonly reach: Reach;
-  /** The group has gone on without the member, and has not assigned it anything since. */
+  readonly reachability: Reachability;
+  /** Whether the group has expelled the member, and has not assigned it partitions since. */
   isExpelled = false;
   readonly #member: GroupMember;
-  /** Counts what the group sent: what is overtaken by something newer does not arrive. */
+  /** Number of assignments: an older one that still waits is dropped. */
   #sent = 0;
 
-  constructor(member: GroupMember, reach: Reach) {
+  constructor(member: GroupMember, reachability: Reachability) {
     this.#member = member;
-    this.reach = reach;
+    this.reachability = reachability;
   }
 
   get name(): string {
@@ -192,7 +192,7 @@ class MemoryPeer implements LocalGroupMember {
 
   async assign(generation: number, partitions: readonly number[]): Promise<void> {
     const sent = ++this.#sent;
-    await this.reach.whenReached();
+    await this.reachability.whenReachable();
     if (sent !== this.#sent) return;
     const expelled = this.isExpelled;
     this.isExpelled = false;
@@ -201,7 +201,7 @@ class MemoryPeer implements LocalGroupMember {
 
   async release(partitions: readonly number[]): Promise<void> {
     const sent = this.#sent;
-    await this.reach.whenReached();
+    await this.reachability.whenReachable();
     if (sent === this.#sent && !this.isExpelled) await this.#member.release(partitions);
   }
 
@@ -210,7 +210,7 @@ class MemoryPeer implements LocalGroupMember {
   }
 
   abort(): void {
-    this.reach.close();
+    this.reachability.close();
     this.#member.abort();
   }
 
@@ -221,6 +221,6 @@ class MemoryPeer implements LocalGroupMember {
   expel(): void {
     this.isExpelled = true;
     this.#sent++;
-    this.reach.release();
+    this.reachability.release();
   }
 }

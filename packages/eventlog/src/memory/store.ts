@@ -3,17 +3,17 @@ import { partitionOf } from '@tailrace/protocol/partition';
 import type { LogRecord, NewRecord, Position, TopicSpec } from '../event-log.ts';
 import type { Commit } from '../group-ports.ts';
 import { RecordList } from '../local/record-list.ts';
-import type { PartitionEnds, SliceRange, Store, StoredTopic } from '../local/store.ts';
+import type { StoredPartition, SliceRange, Store, StoredTopic } from '../local/store.ts';
 
 interface MemoryTopic extends StoredTopic {
   spec: TopicSpec;
   readonly partitions: readonly MemoryPartition[];
 }
 
-class MemoryPartition implements PartitionEnds {
+class MemoryPartition implements StoredPartition {
   readonly records = new RecordList();
   next = 0;
-  /** Compacted topics: how long the list was after the last time. */
+  /** Compacted topics: the length of the list after the last compaction. */
   compactedLength = 0;
 
   get first(): number {
@@ -21,7 +21,7 @@ class MemoryPartition implements PartitionEnds {
   }
 }
 
-/** Keeps records in memory. Gone when the process ends. */
+/** A store in memory. Lost when the process exits. */
 export class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #epoch: () => string;
@@ -61,7 +61,7 @@ export class MemoryStore implements Store {
     const positions = records.map(({ key, value, headers }): Position => {
       const number = partitionOf(key, topic.info.partitions);
       const partition = topic.partitions[number]!;
-      // Times never go back within a partition, so that a time can be searched for.
+      // Times do not decrease within a partition, so that a time can be searched.
       const timeMs = Math.max(nowMs, partition.records.at(partition.records.length - 1)?.timeMs ?? 0);
       const record: LogRecord = { seq: partition.next, timeMs, key, value: value.slice() };
       partition.records.push(headers === undefined ? record : { ...record, headers: { ...headers } });
@@ -108,14 +108,16 @@ export class MemoryStore implements Store {
   }
 }
 
-/** Drops what the topic need not keep, but the last record. */
+/** Drops the records that the topic does not retain, except the last one. */
 function expire({ records }: MemoryPartition, spec: TopicSpec, nowMs: number): void {
   const old = Math.min(records.indexAt(nowMs - spec.retentionMs), records.length - 1);
   if (old > 0) records.drop(old);
   while (records.bytes > spec.retentionBytes && records.length > 1) records.drop(1);
 }
 
-/** Keeps the last record of each key, and no tombstone but the last record, once the list has doubled: a constant cost per record. */
+/**
+ * Once the list has doubled, drops all but the last record of each key, and tombstones that are not the last record.
+ */
 function compact(partition: MemoryPartition): void {
   const { records } = partition;
   if (records.length < partition.compactedLength * 2 + 64) return;

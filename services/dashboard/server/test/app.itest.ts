@@ -86,7 +86,7 @@ test('bytes that are no request get 400, a head of 16 KiB fits, and a larger one
     assert.match(await ask(port, bytes), /^HTTP\/1\.1 400 /);
 });
 
-test('a server answers on its port, a second one on the same port says so, and both stop', async () => {
+test('a server answers on its port, a second one on the same port fails with its setting, and both stop', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'tailrace-dashboard-'));
   await writeFile(join(folder, 'index.html'), '<!doctype html><title>Tailrace</title>');
   const metrics = () => createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });

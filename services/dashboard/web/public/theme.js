@@ -1,4 +1,4 @@
-// Before the first paint, so that nobody who chose the dark page is dazzled by the light one. See src/theme.ts.
+// Before the first paint, so that a page that is set to dark never flashes light. See src/theme.ts.
 try {
   const theme = localStorage.getItem('tailrace.theme');
   if (theme === 'dark' || theme === 'light') document.documentElement.dataset.theme = theme;

@@ -9,17 +9,17 @@ import { TopBar } from './topbar.tsx';
 
 const isNarrow = matchMedia('(max-width: 760px)');
 
-/** The whole page: what is always visible on top, devices on the left, the chosen one on the right. */
+/** The whole page: the top bar, the devices on the left, the selected one on the right. */
 export function App({ page, helpIsOpen }: { page: Page; helpIsOpen: Signal<boolean> }): JSX.Element {
   const { live, view, rows } = page;
   useSignalEffect(() => {
     const device = view.device.value;
-    // Once there is a connection, too: a wish made before it could not be asked for.
+    // Once there is a connection, too: a device chosen before could not be subscribed to.
     void live.connection.value;
     live.choose(device, () => view.historyFromMsAt(live.serverNow()));
     document.title = device === undefined ? 'Tailrace' : `${device} – Tailrace`;
   });
-  // On a wide screen an empty right half is of no use to anybody.
+  // A wide screen shows the first device instead of an empty right half.
   useSignalEffect(() => {
     if (view.device.value !== undefined || isNarrow.matches) return;
     const first = rows.value.find((row) => row.kind === 'device');

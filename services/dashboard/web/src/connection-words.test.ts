@@ -4,7 +4,7 @@ import { connectionWords } from './connection-words.ts';
 
 const connected = { name: 'live', session: 's', node: 'n' } as const;
 
-test('a connection that is well does not call the readings live while the server does not read them', () => {
+test('an open connection does not make readings live while the server does not read them', () => {
   const interrupted = { name: 'interrupted', since: 1, partitions: [0] } as const;
   assert.deepEqual(connectionWords(connected, undefined, interrupted, 0), ['warn', 'Interrupted', '']);
   assert.deepEqual(connectionWords(connected, undefined, { name: 'live' }, 0), ['good', 'Live', '']);

@@ -10,16 +10,17 @@ const moods: Readonly<Record<StreamState['name'], Mood>> = {
 };
 
 /**
- * The state in a word; and apart from it what changes every second, which a screen reader need not say. That the
- * server answers is no sign that it reads the devices' reports: only the subscriptions to them, `list`, say so.
+ * Returns the state of the connection in a word, and apart from it what changes every second, which a screen reader
+ * skips. A server that answers may still not read the devices' reports: only the state of the subscriptions, `list`,
+ * shows that.
  */
 export function connectionWords(
   state: StreamState | undefined,
-  fault: string | undefined,
+  configError: string | undefined,
   list: { readonly name: string } | undefined,
   nowMs: number,
 ): readonly [mood: Mood, word: string, detail: string] {
-  if (state === undefined) return fault === undefined ? ['warn', 'Connecting', ''] : ['bad', 'No server', ''];
+  if (state === undefined) return configError === undefined ? ['warn', 'Connecting', ''] : ['bad', 'No server', ''];
   const mood = moods[state.name];
   switch (state.name) {
     case 'live':

@@ -5,7 +5,7 @@ import { fetchDevicePage, ListServers, type PageAnswer, pageRequests } from './d
 const page = { page: { devices: [] } };
 const errorOf = (code: string): PageAnswer => ({ error: { code, message: code } });
 
-test('the list of devices is requested from the next server where one is away, and from that one until it is away', async () => {
+test('the list of devices is requested from the next server where one is unavailable, and stays with that one', async () => {
   const servers = new ListServers();
   const asked: string[] = [];
   const away = new Set(['a']);
@@ -17,7 +17,7 @@ test('the list of devices is requested from the next server where one is away, a
   assert.equal(await servers.request(urls, request), page);
   assert.equal(await servers.request(urls, request), page);
   away.add('b').add('c');
-  assert.deepEqual(await servers.request(urls, request), errorOf('unavailable'), 'each is asked once');
+  assert.deepEqual(await servers.request(urls, request), errorOf('unavailable'), 'each is requested once');
   assert.deepEqual(asked, ['a', 'b', 'b', 'b', 'c', 'a']);
 });
 
@@ -31,7 +31,7 @@ test('a refusal is the answer of all servers', async () => {
   assert.equal(asked, 1);
 });
 
-test('before the servers are known, and with a URL that is none, the list is answered as unavailable', async () => {
+test('before the servers are known, and with an invalid URL, the list is unavailable', async () => {
   let config: { streamUrls: string[]; token: string } | undefined;
   const requestPage = pageRequests({ config: () => config, renewToken: async () => '' });
   const codeOf = async () => Object(Object(await requestPage(undefined, 0)).error).code;

@@ -4,14 +4,14 @@ import type { PageConfig } from './page-config.ts';
 export interface ListedDevice {
   readonly device: string;
   readonly state: 'online' | 'stale' | 'offline';
-  /** When ingest took its last report, epoch ms. */
+  /** When ingest received its last report, epoch ms. */
   readonly received?: number;
 }
 
 /** A page of the list of devices: see docs/PROTOCOL.md. */
 export interface DevicePage {
   readonly devices: readonly ListedDevice[];
-  /** Where the next page begins; undefined: this is the last. */
+  /** Where the next page starts; undefined: this is the last. */
   readonly next?: string;
   /** With the first page: all devices, and those that are stale or offline. */
   readonly count?: number;
@@ -47,11 +47,11 @@ export class ListServers {
   }
 }
 
-/** What the page knows of its servers, and of itself to them. */
+/** The servers of the page, and its token. */
 export interface PageSource {
   /** Undefined: not known yet. */
   readonly config: () => Pick<PageConfig, 'streamUrls' | 'token'> | undefined;
-  /** Resolves with the token of now. */
+  /** Resolves with the current token. */
   readonly renewToken: () => Promise<string>;
   /** Default: `fetchDevicePage`. */
   readonly fetchPage?: typeof fetchDevicePage;
@@ -65,7 +65,7 @@ export function pageRequests({ config, renewToken, fetchPage = fetchDevicePage }
   return async (after, limit) => {
     const known = config();
     if (known === undefined)
-      return { error: { code: 'unavailable', message: 'The page does not know yet where its servers are.' } };
+      return { error: { code: 'unavailable', message: 'The page has not loaded the URLs of its servers yet.' } };
     const answer = await requestWith(known.token, after, limit);
     if (!('error' in answer) || answer.error.code !== 'unauthorized') return answer;
     // The token may have changed, as before each attempt to connect.

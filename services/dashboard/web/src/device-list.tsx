@@ -7,14 +7,14 @@ import { Icon } from './icons.tsx';
 import type { Live } from './live.ts';
 import { usePage } from './page.ts';
 import type { PresenceState } from './presence.ts';
-import { shownTag, shownValue } from './publication.ts';
+import { shownTag, shownValue } from './tag-value.ts';
 import type { Row } from './tree.ts';
 import { overscanRows, useVirtualRows } from './virtual-rows.ts';
 
-/** A chosen row that is further out of sight than this is brought to the middle, px. */
+/** A selected row that is further out of view than this is scrolled to the middle, px. */
 const farPx = 200;
 
-/** The list on the left: searchable, grouped by path, one row chosen. */
+/** The list on the left: searchable, grouped by path, one row selected. */
 export function DeviceList(): JSX.Element {
   const { rows } = usePage();
   return (
@@ -58,16 +58,16 @@ function Rows({ rows }: { rows: readonly Row[] }): JSX.Element {
   const indexes = useMemo(() => indexesOf(rows), [rows]);
   const chosenIndex = indexes.get(chosen ?? '') ?? -1;
   const focusedIndex = indexes.get(focused.value ?? '') ?? -1;
-  // A row with the focus, and the one that aria-activedescendant names, stay in the document however far one scrolls.
+  // A focused row, and the one that aria-activedescendant names, stay in the document however far the list scrolls.
   const virtual = useVirtualRows(scroller, rows, chosenIndex, focusedIndex);
 
-  // Brings the chosen row into sight when another one is chosen, not each time the list changes.
+  // Scrolls to the selected row when another one is selected, not each time the list changes.
   useEffect(() => {
     const element = scroller.current;
     if (element === null || chosenIndex === -1) return;
     const { start, end } = virtual.measurementsCache[chosenIndex]!;
     const hiddenPx = Math.max(element.scrollTop - start, end - element.scrollTop - element.clientHeight);
-    // Far off it goes to the middle, so that what is around it is seen, too.
+    // A far row goes to the middle, so that its neighbours are visible, too.
     if (hiddenPx > 0) virtual.scrollToIndex(chosenIndex, { align: hiddenPx > farPx ? 'center' : 'auto' });
   }, [chosen, chosenIndex !== -1]);
 
@@ -223,7 +223,7 @@ function listedAge(live: Live, path: string): Age {
   return { presence: state, ago: `${state}${ago}` };
 }
 
-/** The first two values; what does not fit is cut off. */
+/** The first two values; the style sheet clips what does not fit. */
 function Values({ device }: { device: Device }): JSX.Element {
   return (
     <>

@@ -11,10 +11,10 @@ import { presenceWords } from './presence.ts';
 import { TagTrace } from './tag-trace.tsx';
 import { TimeAxis } from './time-axis.tsx';
 
-/** A host of many cores has more tags than anybody looks at. */
+/** Tags shown at first: a host of many cores has hundreds. */
 const tagsFirst = 24;
 
-/** The chosen device: what it says now and how it got there. */
+/** The selected device: its current values and their history. */
 export function DeviceView(): JSX.Element {
   const { live, view } = usePage();
   void live.fleet.structure.value;
@@ -63,7 +63,7 @@ function DevicePresence({ device }: { device: Device }): JSX.Element {
   );
 }
 
-/** What is to be known of the device's clock; nothing where it is right. */
+/** A note about the device's clock; none where it agrees with the servers'. */
 function Clock({ device: { clock, aheadMs, skewMs } }: { device: Device }): JSX.Element | null {
   if (clock === 'ahead')
     return (
@@ -135,7 +135,7 @@ function Traces({ device }: { device: Device }): JSX.Element {
   const { live } = usePage();
   const shownMax = useSignal(tagsFirst);
   void device.revision.value;
-  // In the order in which the device names them, states after numbers.
+  // In the order of the device's reports, states after numbers.
   const histories = live.history.tags(device.path);
   const tags = [...device.tags.keys()]
     .flatMap((tag) => {
@@ -186,7 +186,7 @@ function Unknown({ path }: { path: string }): JSX.Element {
   }
   return (
     <div class="empty">
-      <h2>{state.name === 'live' ? 'Nothing heard yet' : 'Waiting for the server'}</h2>
+      <h2>{state.name === 'live' ? 'No reports yet' : 'Waiting for the server'}</h2>
       <p>
         {state.name === 'live' ? (
           <>

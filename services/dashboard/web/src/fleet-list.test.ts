@@ -56,7 +56,7 @@ test('when the number of devices changes, the list is read again', async () => {
   assert.deepEqual(list.paths.value, fleet(4), 'and every few minutes in any case');
 });
 
-test('the first device of an empty list is there within a second', async () => {
+test('the first device of an empty list appears within a second', async () => {
   const { clock, list, server } = setUp([]);
   await list.check();
   assert.deepEqual([list.count.value, list.isComplete.value], [0, true]);

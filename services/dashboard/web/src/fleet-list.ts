@@ -2,7 +2,7 @@ import { batch, type Signal, signal } from '@preact/signals';
 import type { ListError, ListedDevice, RequestPage } from './device-list-api.ts';
 import { orderKeyOf } from './tree.ts';
 
-/** More devices than this are not listed; the page says so. */
+/** More devices than this are not listed; the page shows a notice. */
 export const listedDevicesMax = 100_000;
 /** As many as a page of the API may have. */
 const pageDevices = 1000;
@@ -18,7 +18,7 @@ interface Waiting {
   cancel(): void;
 }
 
-export interface FleetListParts {
+export interface FleetListOptions {
   readonly requestPage: RequestPage;
   /** Monotonic ms. */
   readonly now: () => number;
@@ -43,10 +43,10 @@ export class FleetList {
   readonly missing: Signal<number> = signal(0);
   /** Whether there are more devices than `listedDevicesMax`. */
   readonly isFull: Signal<boolean> = signal(false);
-  readonly #parts: FleetListParts;
+  readonly #options: FleetListOptions;
   #entries = new Map<string, ListedDevice>();
   readonly #keys = new Map<string, string>();
-  /** Of the last whole reading. */
+  /** Of the last complete read. */
   #countRead: number | undefined;
   #readAtMs = 0;
   #notBeforeMs = 0;
@@ -54,8 +54,8 @@ export class FleetList {
   #isVisible = true;
   #waiting: Waiting | undefined;
 
-  constructor(parts: FleetListParts) {
-    this.#parts = parts;
+  constructor(options: FleetListOptions) {
+    this.#options = options;
   }
 
   /** Returns a device as it was last listed. */
@@ -69,7 +69,7 @@ export class FleetList {
     this.#isBusy = true;
     this.#waiting?.cancel();
     try {
-      const nowMs = this.#parts.now();
+      const nowMs = this.#options.now();
       if (this.#countRead === undefined || nowMs - this.#readAtMs >= reloadMs) await this.#read();
       else if (await this.#hasChanged()) await this.#read();
     } finally {
@@ -78,7 +78,7 @@ export class FleetList {
     this.#waiting?.cancel();
     const isEmpty = this.count.value === 0 && this.error.value === undefined;
     const waitMs = isEmpty ? emptyPollMs : pollMs;
-    if (this.#isVisible) this.#waiting = this.#parts.after(waitMs, () => void this.check());
+    if (this.#isVisible) this.#waiting = this.#options.after(waitMs, () => void this.check());
   }
 
   /** Stops polling while the page is hidden. */
@@ -97,7 +97,7 @@ export class FleetList {
   }
 
   async #hasChanged(): Promise<boolean> {
-    const answer = await this.#parts.requestPage(undefined, 0);
+    const answer = await this.#options.requestPage(undefined, 0);
     if ('error' in answer) {
       this.error.value = answer.error;
       return false;
@@ -109,17 +109,17 @@ export class FleetList {
       this.notOnline.value = notOnline;
     });
     const isOther = count !== this.#countRead || missing.length !== this.missing.value;
-    return isOther && this.#parts.now() >= this.#notBeforeMs;
+    return isOther && this.#options.now() >= this.#notBeforeMs;
   }
 
   async #read(): Promise<void> {
-    const startMs = this.#parts.now();
+    const startMs = this.#options.now();
     const read = new Map<string, ListedDevice>();
     const missing = new Set<number>();
     let [count, notOnline] = [0, 0];
     let after: string | undefined;
     do {
-      const answer = await this.#parts.requestPage(after, pageDevices);
+      const answer = await this.#options.requestPage(after, pageDevices);
       if ('error' in answer) {
         this.error.value = answer.error;
         return;
@@ -129,7 +129,7 @@ export class FleetList {
       for (const device of page.devices) read.set(device.device, device);
       for (const partition of page.missing ?? []) missing.add(partition);
       after = page.next;
-      // The first time, each page is shown as it comes.
+      // The first time, each page is shown as it arrives.
       if (!this.isComplete.value) {
         batch(() => {
           this.count.value = count;
@@ -140,7 +140,7 @@ export class FleetList {
     } while (after !== undefined && read.size < listedDevicesMax);
     // Devices of a partition that the server could not list are kept.
     if (missing.size > 0) for (const [path, device] of this.#entries) if (!read.has(path)) read.set(path, device);
-    const endMs = this.#parts.now();
+    const endMs = this.#options.now();
     this.#countRead = count;
     this.#readAtMs = endMs;
     this.#notBeforeMs = endMs + (endMs - startMs) * (1 / readingShare - 1);

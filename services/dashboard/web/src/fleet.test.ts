@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import type { Delivery, Reading } from '@tailrace/client/report';
 import { Fleet } from './fleet.ts';
 import { History } from './history.ts';
-import { valueAt } from './publication.ts';
+import { valueAt } from './tag-value.ts';
 
 function report(seq: number, readings: Reading[], times: { time?: number; received?: number } = {}): Delivery {
   return { device: 'plant1.press', partition: 0, seq, time: 1000 * seq, received: 1000 * seq + 20, readings, ...times };
 }
 
-test('the last value of each tag is kept, and what is not newer is not taken twice', () => {
+test('the last value of each tag is kept, and a report that is not newer is dropped', () => {
   const fleet = new Fleet();
   fleet.take(report(1, [{ tag: 'a', value: 1, unit: 'bar' }]), 0);
   fleet.take(report(2, [{ tag: 'b', value: true, quality: 'uncertain' }]), 0);
@@ -49,7 +49,7 @@ test('history knows the value of every kind of tag at any time, with its quality
     report(2, [
       { tag: 'n', value: 2.5 },
       { tag: 'b', value: false },
-      { tag: 't', value: 'cutting' },
+      { tag: 't', value: 'milling' },
     ]),
   );
   const at = (tag: string, timeMs: number) => {
@@ -69,13 +69,13 @@ test('history knows the value of every kind of tag at any time, with its quality
     [
       [2.5, 'good'],
       [false, 'good'],
-      ['cutting', 'good'],
+      ['milling', 'good'],
     ],
   );
   assert.equal(at('n', 999), undefined);
 });
 
-test('a tag that becomes another kind of value begins anew', () => {
+test('a tag whose values become of another kind starts a new history', () => {
   const history = new History();
   history.add(report(1, [{ tag: 'x', value: 1 }]));
   history.add(report(2, [{ tag: 'x', value: 'on' }]));
@@ -94,7 +94,7 @@ test('older reports are inserted before those that came, and do not change them'
   assert.deepEqual([...series.points().values], [3, 4, 5]);
 });
 
-test('prose is no state: beyond a bound texts are not remembered', () => {
+test('beyond a bound the texts of a tag are not kept', () => {
   const history = new History();
   for (let seq = 1; seq <= 200; seq++) history.add(report(seq, [{ tag: 'log', value: `line ${seq}` }]));
   assert.equal(history.tags('plant1.press')!.get('log')!.labels.length, 64);
@@ -125,7 +125,7 @@ function shownAfter(odd: (receivedMs: number) => Partial<Delivery>) {
 const odd: Readonly<Record<string, (receivedMs: number) => Partial<Delivery>>> = {
   'two days ahead': (now) => ({ time: now + 2 * dayMs, clock: 'ahead' }),
   '2,000 years ahead': (now) => ({ time: now + 2000 * 365 * dayMs, clock: 'ahead' }),
-  'two days ahead, which an older ingest did not mark': (now) => ({ time: now + 2 * dayMs }),
+  'two days ahead, which an older ingest did not notice': (now) => ({ time: now + 2 * dayMs }),
   'ten hours ahead, which ingest is set to tolerate': (now) => ({ time: now + 10 * 3_600_000 }),
   'a reading two days ahead': (now) => ({
     clock: 'ahead',
@@ -214,7 +214,7 @@ test('all readings of a tag in one report are points of its history', () => {
   assert.deepEqual([...history.tags('plant1.press')!.get('n')!.series.points().times], [1000, 2000, 3000]);
 });
 
-test('where there are too many points the devices not looked at for longest lose theirs', () => {
+test('beyond the bound of all points, the devices viewed longest ago lose theirs', () => {
   const history = new History(3 * 128);
   const of = (device: string) => ({ ...report(1, [{ tag: 'n', value: 1 }]), device });
   for (const device of ['a', 'b', 'c']) history.add(of(device));

@@ -8,17 +8,17 @@ export interface TagValue {
   readonly value: Reading['value'];
   readonly unit: string;
   readonly quality: Quality;
-  /** The most decimals that it had so far: how finely its source measures. */
+  /** The most decimals that it had so far: the resolution of its source. */
   readonly decimals: number;
-  /** The device's clock, epoch ms; where that is not to be trusted, ingest's. */
+  /** The device's clock, epoch ms; ingest's where that cannot be trusted. */
   readonly timeMs: number;
 }
 
 const tagsMax = 1000;
-/** Less than this is no wrong clock: transport takes time, too. */
-export const skewShownMs = 5000;
+/** A skew below this is not shown: transport takes time, too. */
+export const skewToleranceMs = 5000;
 /**
- * A report that is so far from what the clock was so far is late, or an error of one report, until others say the same.
+ * A report whose clock is this far from that of the reports before is late, or wrong, until others agree with it.
  */
 const jumpMs = 30_000;
 const jumpReports = 3;
@@ -31,13 +31,13 @@ export class Device {
   /** Grows with what is shown of it, a few times a second at most. */
   readonly revision: Signal<number> = signal(0);
   lastSeq = -1;
-  /** When ingest had its last report, epoch ms of the servers' clocks. */
+  /** When ingest received its last report, epoch ms of the servers' clocks. */
   receivedMs = 0;
   /** As the server reported it last; a device that reports is online. */
   presence: PresenceState = 'online';
-  /** What ingest says of the clock behind its last report; undefined: the device's is used. */
+  /** The clock of its last report, as ingest set it; undefined: the device's own. */
   clock: Delivery['clock'];
-  /** How far ahead of ingest the time of its last report was, ms; where ingest says that it is ahead. */
+  /** How far the time of its last report was ahead of ingest, ms; 0 unless ingest found it ahead. */
   aheadMs = 0;
   #lagMs: number | undefined;
   #jumps = 0;
@@ -46,9 +46,11 @@ export class Device {
     this.path = path;
   }
 
-  /** How far its clock is behind the servers' (negative: ahead), ms; 0 where that is too little to be told from transport. */
+  /**
+   * How far its clock is behind the servers', ms; negative: ahead. 0 where the difference may be that of transport.
+   */
   get skewMs(): number {
-    return this.#lagMs !== undefined && Math.abs(this.#lagMs) > skewShownMs ? this.#lagMs : 0;
+    return this.#lagMs !== undefined && Math.abs(this.#lagMs) > skewToleranceMs ? this.#lagMs : 0;
   }
 
   /** The worst quality of its last values. */
@@ -79,8 +81,8 @@ export class Device {
   }
 
   /**
-   * The quickest report tells the clock best; a slow return follows a clock that drifts, and a few reports in a row one
-   * that was set.
+   * The fastest report shows the clock best. A slow increase follows a clock that drifts, and a few reports in a row
+   * follow one that was set.
    */
   #learnLag(lagMs: number): void {
     const before = this.#lagMs;
@@ -100,7 +102,7 @@ export class Fleet {
   /** The newest `receivedMs` of all. */
   newestMs: number | undefined;
 
-  /** Takes a report in; the device, where it is newer than what is known of it. */
+  /** Adds a report. Returns its device if the report is newer than those before. */
   take(report: Delivery, nowMs: number): Device | undefined {
     let device = this.devices.get(report.device);
     if (device === undefined) {
@@ -119,7 +121,7 @@ export class Fleet {
     if (this.devices.delete(path)) this.structure.value++;
   }
 
-  /** Takes the server's report of a device's presence. Returns the device where that changed it. */
+  /** Sets a device's presence, as the server reported it. Returns the device if that changed it. */
   setPresence(path: string, state: PresenceState): Device | undefined {
     const device = this.devices.get(path);
     if (device === undefined || device.presence === state) return undefined;

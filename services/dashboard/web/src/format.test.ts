@@ -18,7 +18,7 @@ test('numbers have the decimals of their source, and no more than can be read', 
   assert.equal(fixed(1e15, 0), '1.00e+15');
 });
 
-test('bytes and spans are told in what people count them in', () => {
+test('bytes and spans have the units that people read', () => {
   assert.equal(shown(0, 'By/s'), '0 B/s');
   assert.equal(shown(1536, 'By'), '1.536 kB');
   assert.equal(shown(17_690_000_000, 'By'), '17.69 GB');

@@ -1,4 +1,4 @@
-/** UCUM units that people write differently. The rest is shown as it is, with a product's dot turned into a middle dot. */
+/** UCUM units that people write differently. Others are shown unchanged, with a middle dot in products. */
 const unitLabels: Readonly<Record<string, string>> = {
   '1': '',
   Cel: '°C',
@@ -30,13 +30,13 @@ export function shownCount(count: number): string {
   return counts.format(count);
 }
 
-/** A number and its unit, as shown. */
-export interface Publication {
+/** A number and its unit as text. */
+export interface FormattedValue {
   readonly number: string;
   readonly unit: string;
 }
 
-/** More decimals nobody reads, and sums of binary fractions have many. */
+/** More decimals are not readable, and sums of binary fractions have many. */
 export const decimalsMax = 6;
 
 /** How many decimals a number is written with, at most `decimalsMax`: 0 for 12, 1 for 12.5. */
@@ -50,7 +50,7 @@ export function decimalsOf(value: number): number {
 
 const bytePrefixes = ['', 'k', 'M', 'G', 'T', 'P'];
 
-/** The factor in which so many bytes are told, and its letter. */
+/** Returns the unit for a number of bytes: its factor and prefix. */
 export function byteScale(bytes: number): { readonly factor: number; readonly prefix: string } {
   let power = 0;
   while (power < bytePrefixes.length - 1 && bytes >= 1000 ** (power + 1)) power++;
@@ -58,12 +58,12 @@ export function byteScale(bytes: number): { readonly factor: number; readonly pr
 }
 
 /**
- * A value as people read it: bytes in thousands, long spans in days and hours, anything else with the decimals that its source gives (so that it
- * does not jump about as zeros come and go), of which those beyond the fourth digit are left out.
+ * Formats a value: bytes in thousands, long spans in days and hours, any other with the decimals of its source, so that
+ * its width does not change with trailing zeros. Decimals beyond the fourth digit are left out.
  *
- * @param decimals the most that its source has given so far
+ * @param decimals the most that the source has sent so far
  */
-export function shownNumber(value: number, ucum: string, decimals: number): Publication {
+export function shownNumber(value: number, ucum: string, decimals: number): FormattedValue {
   if (ucum === 'By' || ucum === 'By/s') {
     const { factor, prefix } = byteScale(Math.abs(value));
     return {
@@ -93,7 +93,7 @@ export function fixed(value: number, decimals: number): string {
 }
 
 /** A value and its unit in one text. A degree sign stands close. */
-export function shownText({ number, unit }: Publication): string {
+export function shownText({ number, unit }: FormattedValue): string {
   return unit === '' || unit === '°' ? number + unit : `${number}\u00a0${unit}`;
 }
 

@@ -4,7 +4,7 @@ export type FrameCall = (timeMs: number) => void;
 /** Moving by a pixel now and then needs no sixty frames a second. */
 const frameMsMin = 30;
 
-/** One animation loop for the whole page, which stands still while nobody can see it. */
+/** One animation loop for the whole page; the browser stops it while the page is hidden. */
 export class Frames {
   readonly #calls = new Set<FrameCall>();
   #lastMs = 0;
@@ -13,7 +13,7 @@ export class Frames {
     requestAnimationFrame(this.#run);
   }
 
-  /** The answer ends it. */
+  /** Adds a call. Returns the function that removes it. */
   each(call: FrameCall): () => void {
     this.#calls.add(call);
     return () => this.#calls.delete(call);

@@ -1,9 +1,9 @@
-/** However fast a tag is, a pause shorter than this is no gap. */
+/** A shorter pause is no gap, however fast a tag reports. */
 const gapMsMin = 3000;
 
 /**
- * From how long on a pause between two points is a gap that a line must not bridge: four times the usual distance, which is the median of those
- * in view, at least 3 s. Infinity for fewer than three points.
+ * Returns the pause from which a line has a gap, ms: four times the median distance of the points in view, at least
+ * 3 s. Infinity for fewer than three points.
  *
  * @param times in order, epoch ms
  */

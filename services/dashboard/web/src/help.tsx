@@ -6,7 +6,7 @@ const keys = [
   ['↑ ↓', 'Choose a device'],
   ['/', 'Search; Esc clears it'],
   ['Space', 'Pause, and follow again'],
-  ['← →', 'Move through the past'],
+  ['← →', 'Move back and forward in time'],
   ['Drag', 'Zoom into a span of time'],
   ['?', 'This list'],
 ] as const;

@@ -27,7 +27,7 @@ test('the history of a selected device is requested once, and again for a wider 
   await clock.advance(500);
   history.show('a', window(60_000));
   open.get('a')!({ name: 'live', devices: 0 });
-  assert.equal(open.size, 0, 'ended when it is complete');
+  assert.equal(open.size, 0, 'unsubscribed when it is complete');
   history.show('a', window(300_000));
   await clock.advance(500);
   history.show('a', window(60_000));
@@ -35,7 +35,7 @@ test('the history of a selected device is requested once, and again for a wider 
   assert.deepEqual(requested, ['a 60000', 'a 300000']);
 });
 
-test('a replay goes on after a failure that passes, and ends with one that does not', async () => {
+test('a replay continues after a retryable error, and stops at any other', async () => {
   const { clock, history, requested, open, window } = setUp();
   history.show('a', window(60_000));
   await clock.advance(500);
@@ -47,7 +47,7 @@ test('a replay goes on after a failure that passes, and ends with one that does 
   history.show('b', window(60_000));
   await clock.advance(500);
   onState({ name: 'live', devices: 0 });
-  assert.deepEqual([[...open.keys()], requested], [['b'], ['a 60000', 'b 60000']], 'a late word ends no other replay');
+  assert.deepEqual([[...open.keys()], requested], [['b'], ['a 60000', 'b 60000']], 'a late state stops no other replay');
 });
 
 test('while the user goes down the list, only the history of the last device is requested', async () => {
@@ -59,12 +59,12 @@ test('while the user goes down the list, only the history of the last device is 
   await clock.advance(500);
   assert.deepEqual(requested, ['c 60000']);
   history.show('d', window(60_000));
-  assert.equal(open.size, 0, 'the replay of the device before is ended');
+  assert.equal(open.size, 0, 'the replay of the device before is stopped');
   history.show(undefined, window(60_000));
   assert.equal(clock.pending(), 0);
 });
 
-test('the history of a device selected while the charts are paused is requested from where they begin, and once', async () => {
+test('the history of a device selected while the charts are paused is requested from where they start, and once', async () => {
   const { clock, history, requested, window } = setUp();
   history.show('a', window(60_000));
   await clock.advance(500);

@@ -1,16 +1,16 @@
 import { type Delivery, effectiveTime, type Quality, type Reading } from '@tailrace/client/report';
-import { skewShownMs } from './fleet.ts';
+import { skewToleranceMs } from './fleet.ts';
 import { type QualityCode, Series } from './series.ts';
 
 /** The longest window of the page, and a minute for devices whose clocks are behind. */
 export const keepMs: number = 16 * 60_000;
 /** Of one tag: 70 a second over the longest window. */
 const tagPointsMax = 65_536;
-/** Of all tags together, at 17 bytes each about 50 MB. Beyond it the devices not looked at for longest lose theirs. */
+/** Of all tags together, at 17 bytes each about 50 MB. Beyond it the devices viewed longest ago lose theirs. */
 const allPointsMax = 3_000_000;
 /** Of one device: as many as a report may have. */
 const tagsMax = 1000;
-/** Different texts of one tag; more are no states but prose, and only the last value is shown. */
+/** Different texts of one tag. A tag with more is no state, and only its last value is shown. */
 const labelsMax = 64;
 
 export type TagKind = 'number' | 'boolean' | 'text';
@@ -23,7 +23,7 @@ export function qualityCode(quality: Quality | undefined): QualityCode {
   return quality === 'bad' ? 2 : quality === 'uncertain' ? 1 : 0;
 }
 
-/** What is remembered of one tag. Booleans are 0 and 1, texts the index of theirs in `labels`. */
+/** The points of one tag. Booleans are 0 and 1, texts the index of theirs in `labels`. */
 export interface TagHistory {
   readonly kind: TagKind;
   readonly series: Series;
@@ -32,9 +32,9 @@ export interface TagHistory {
 
 type DeviceHistory = Map<string, TagHistory>;
 
-/** The last minutes of every device, so that choosing one shows where it comes from at once. */
+/** The last minutes of every device, so that a selected one shows its history at once. */
 export class History {
-  /** Devices that were not looked at, and those that were, in the order in which that happened last. */
+  /** Devices that were never viewed, and those that were, in the order of their last view. */
   readonly #unseen = new Map<string, DeviceHistory>();
   readonly #viewed = new Map<string, DeviceHistory>();
   readonly #pointsMax: number;
@@ -48,7 +48,7 @@ export class History {
 
   /**
    * Readings lie at their own times. One ahead of its receipt by the device's clock, which is behind by `skewMs`, lies
-   * at its receipt: a chart ends now.
+   * at its receipt: no point of a chart is in the future.
    */
   add(report: Delivery, skewMs = 0): void {
     this.#add(report, skewMs, false);
@@ -67,16 +67,16 @@ export class History {
       const known = device.get(reading.tag);
       if (isOlder && known !== undefined && known.kind !== kindOf(reading.value)) continue;
       const timeMs = effectiveTime(report, reading.time);
-      this.#addReading(device, reading, timeMs > receivedMs + skewShownMs ? receivedMs : timeMs);
+      this.#addReading(device, reading, timeMs > receivedMs + skewToleranceMs ? receivedMs : timeMs);
     }
-    if (this.#points > this.#pointsMax) this.#forget(report.device);
+    if (this.#points > this.#pointsMax) this.#evict(report.device);
   }
 
   tags(device: string): ReadonlyMap<string, TagHistory> | undefined {
     return this.#unseen.get(device) ?? this.#viewed.get(device);
   }
 
-  /** Somebody looks at it: it is the last to be forgotten. */
+  /** The user views the device: it is the last to be dropped. */
   view(path: string): void {
     const device = this.#deviceOf(path);
     this.#unseen.delete(path);
@@ -110,8 +110,8 @@ export class History {
     this.#points += history.series.capacity - before;
   }
 
-  /** Forgets devices not looked at for longest until there is room, the one that has just spoken excepted. */
-  #forget(except: string): void {
+  /** Drops devices viewed longest ago until the rest is within the bound, except the one that has just reported. */
+  #evict(except: string): void {
     for (const devices of [this.#unseen, this.#viewed]) {
       for (const [path, device] of devices) {
         if (this.#points <= this.#pointsMax) return;

@@ -14,7 +14,7 @@ const paths = {
 
 export type IconName = keyof typeof paths;
 
-/** A line drawing of 24 by 24; says nothing to a screen reader, the button around it does. */
+/** A line drawing of 24 by 24, hidden from screen readers: the button around it has the label. */
 export function Icon({ name }: { name: IconName }): JSX.Element {
   return (
     <svg class="icon" viewBox="0 0 24 24" aria-hidden="true">
@@ -23,9 +23,9 @@ export function Icon({ name }: { name: IconName }): JSX.Element {
   );
 }
 
-export function Mark(): JSX.Element {
+export function Logo(): JSX.Element {
   return (
-    <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
+    <svg class="logo" viewBox="0 0 32 32" aria-hidden="true">
       <path d="M4 10c4-5.500 8-5.500 12 0s8 5.500 12 0" />
       <path d="M4 17c4-5.500 8-5.500 12 0s8 5.500 12 0" opacity=".6" />
       <path d="M4 24c4-5.500 8-5.500 12 0s8 5.500 12 0" opacity=".3" />

@@ -12,22 +12,22 @@ import { type ListState, listStateFrom, worstOf } from './list-state.ts';
 import { loadPageConfig, type PageConfig } from './page-config.ts';
 import { VisibleDevices } from './visible-devices.ts';
 
-/** What is shown changes at most this often, ms: more nobody can read. Charts do not wait for it. */
+/** Values change at most this often, ms: faster is not readable. Charts do not wait for it. */
 const showEveryMs = 100;
-/** Ages are looked at this often, ms. */
+/** Ages are updated this often, ms. */
 const tickMs = 250;
 
-/** The page's one connection, everything that came over it, and what of that is shown. */
+/** The page's one connection, the data that it received, and what of that is shown. */
 export class Live {
   /** Which devices there are. */
   readonly list: FleetList;
-  /** What is known of the visible devices, and of the selected one. */
+  /** The visible devices and the selected one. */
   readonly fleet = new Fleet();
   readonly history = new History();
-  /** Undefined: the page does not yet know where to connect to. */
+  /** Undefined: the page has not loaded the URLs to connect to. */
   readonly connection: Signal<StreamState | undefined> = signal(undefined);
-  /** Why the page does not know where to connect to. */
-  readonly configFault: Signal<string | undefined> = signal(undefined);
+  /** Why the page could not load the URLs to connect to. */
+  readonly configError: Signal<string | undefined> = signal(undefined);
   readonly listState: ReadonlySignal<ListState>;
   readonly deviceState: Signal<SubscriptionState> = signal({ name: 'waiting' });
   readonly roundTripMs: Signal<number | undefined> = signal(undefined);
@@ -83,7 +83,7 @@ export class Live {
     await this.#connect();
   }
 
-  /** The server's clock at this moment, epoch ms. */
+  /** The server's current time, epoch ms. */
   serverNow(): number {
     return this.#stream?.serverNow() ?? Date.now();
   }
@@ -92,7 +92,7 @@ export class Live {
     return this.connection.value?.name === 'live';
   }
 
-  /** Now, because somebody asked for it. */
+  /** Connects now, because the user asked for it. */
   reconnect(): void {
     if (this.#stream === undefined) {
       // Reads the list once the servers are known.
@@ -103,7 +103,7 @@ export class Live {
     void this.list.check();
   }
 
-  /** Subscribes to the selected device, visible in the list or not. `windowFromMs`: where its charts begin. */
+  /** Subscribes to the selected device, visible in the list or not. `windowFromMs`: where its charts start. */
   choose(device: string | undefined, windowFromMs: () => number): void {
     if (this.#stream !== undefined) this.#historyReplay.show(device, windowFromMs);
     const before = this.#chosen?.channel;
@@ -124,7 +124,7 @@ export class Live {
     if (this.#stream !== undefined) this.#visible.show(paths);
   }
 
-  /** Once a frame of the screen: lets what came since the last time be shown. */
+  /** Called once a frame of the screen: shows the reports received since the last time. */
   show(timeMs: number): void {
     if (this.#dirty.size === 0 || timeMs - this.#shownMs < showEveryMs) return;
     this.#shownMs = timeMs;
@@ -143,8 +143,8 @@ export class Live {
 
   async #connect(): Promise<void> {
     const answer = await loadPageConfig();
-    this.configFault.value = 'fault' in answer ? answer.fault : undefined;
-    if ('fault' in answer) return;
+    this.configError.value = 'error' in answer ? answer.error : undefined;
+    if ('error' in answer) return;
     this.#config = answer.config;
     // A second call may have been quicker.
     if (this.#stream !== undefined) return;
@@ -160,7 +160,7 @@ export class Live {
     void this.list.check();
   }
 
-  /** Asked for before every attempt, since it may have changed; where the server cannot be asked, the one known is tried. */
+  /** Loaded before every attempt, since it may have changed; where the server does not answer, the last one is used. */
   async #token(): Promise<string> {
     const answer = await loadPageConfig();
     if ('config' in answer) this.#config = answer.config;
@@ -184,7 +184,7 @@ export class Live {
       onReports: (reports) => {
         for (const report of reports) this.history.addOlder(report, skewMs());
       },
-      // Not within its own callback.
+      // Not within the subscription's own callback.
       onState: (state) => queueMicrotask(() => onState(state)),
     });
   }

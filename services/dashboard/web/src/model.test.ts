@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { gapMsFrom } from './gaps.ts';
 import { hashFromPlace, placeFromHash } from './location.ts';
 import { presenceWords } from './presence.ts';
-import { timeMarks } from './timescale.ts';
+import { timeTicks } from './timescale.ts';
 import { orderKeyOf, rowsFrom, searchFor } from './tree.ts';
 
 function inOrder(paths: readonly string[]): string[] {
@@ -21,14 +21,14 @@ test('a device is shown as the server sees it, and not as live while its reports
   assert.deepEqual(presenceWords('offline', false, true), ['bad', 'offline']);
 });
 
-test('a gap is a pause much longer than usual', () => {
+test('a pause much longer than usual is a gap', () => {
   const steady = Float64Array.from({ length: 50 }, (_, index) => index * 2000);
   assert.equal(gapMsFrom(steady), 8000);
   assert.equal(gapMsFrom(Float64Array.from({ length: 50 }, (_, index) => index * 10)), 3000);
   assert.equal(gapMsFrom(Float64Array.of(1, 99_999)), Number.POSITIVE_INFINITY);
 });
 
-test('the address keeps device and window, and what is not understood is not there', () => {
+test('the address keeps device and window, and invalid values are ignored', () => {
   for (const place of [
     { device: 'plant1.line1.press1', windowMinutes: 5 },
     { device: undefined, windowMinutes: 15 },
@@ -65,7 +65,7 @@ test('a search finds every word anywhere in the path', () => {
   assert.deepEqual(rowsFrom(['a.b'], 'nothing'), []);
 });
 
-test('marks of the time axis are round and few', () => {
-  assert.deepEqual(timeMarks(1000, 61_000, 3), [20_000, 40_000, 60_000]);
-  for (const span of [600, 60_000, 900_000, 7_200_000]) assert.ok(timeMarks(12_345, 12_345 + span, 8).length <= 9);
+test('ticks of the time axis are at full steps, and few', () => {
+  assert.deepEqual(timeTicks(1000, 61_000, 3), [20_000, 40_000, 60_000]);
+  for (const span of [600, 60_000, 900_000, 7_200_000]) assert.ok(timeTicks(12_345, 12_345 + span, 8).length <= 9);
 });

@@ -3,13 +3,13 @@ import { listedDevicesMax } from './fleet-list.ts';
 import { shownCount, shownTime } from './format.ts';
 import { usePage } from './page.ts';
 
-/** Says what is wrong with the connection, what is shown meanwhile, and offers to try again. Nothing while all is well. */
+/** Shows an error of the connection, the age of the values, and a button to retry. Empty without an error. */
 export function Notice(): JSX.Element | null {
   const { live } = usePage();
   const state = live.connection.value;
-  const fault = live.configFault.value;
-  if (fault !== undefined && state === undefined)
-    return <Line mood="bad" title="The page does not know where the data is." text={fault} retry="Try again" />;
+  const error = live.configError.value;
+  if (error !== undefined && state === undefined)
+    return <Line mood="bad" title="The page cannot find its servers." text={error} retry="Try again" />;
   if (state === undefined || state.name === 'live' || (state.name === 'connecting' && state.attempt === 0))
     return <Refusals />;
   const newestMs = live.newestMs.value;
@@ -34,7 +34,7 @@ function titleOf(code: number): string {
   }
 }
 
-/** The connection is well, but the server does not give what was asked for. */
+/** The connection is open, but the server does not deliver what the page requested. */
 function Refusals(): JSX.Element | null {
   const { live } = usePage();
   const list = live.listState.value;
@@ -92,7 +92,7 @@ function Line({
 
 function sentence(text: string): string {
   const trimmed = text.trim();
-  // An address keeps its small letter.
-  const begun = /^[a-z]+:\/\//.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
-  return begun === '' || /[.!?…]$/.test(begun) ? begun : `${begun}.`;
+  // A URL keeps its lower case.
+  const capitalized = /^[a-z]+:\/\//.test(trimmed) ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  return capitalized === '' || /[.!?…]$/.test(capitalized) ? capitalized : `${capitalized}.`;
 }

@@ -1,4 +1,4 @@
-/** What `GET /config.json` tells. */
+/** The answer of `GET /config.json`. */
 export interface PageConfig {
   /** Of one installation; at least one. */
   readonly streamUrls: readonly string[];
@@ -7,20 +7,20 @@ export interface PageConfig {
   readonly token: string;
 }
 
-/** It, or a sentence for people that says why it cannot be had. */
-export type PageConfigAnswer = { readonly config: PageConfig } | { readonly fault: string };
+/** The configuration, or why it cannot be loaded, as a sentence for the user. */
+export type PageConfigAnswer = { readonly config: PageConfig } | { readonly error: string };
 
 /**
- * Asks the server where the streams are. A URL that is empty or left out means this host, at the port that goes with
- * it. Never rejects.
+ * Loads the URLs of the streams from the server. An empty or missing URL means this host, at the default port. Never
+ * rejects.
  */
 export async function loadPageConfig(): Promise<PageConfigAnswer> {
   const url = new URL('config.json', document.baseURI);
   const response = await fetch(url, { cache: 'no-store', headers: { accept: 'application/json' } }).catch(
     () => undefined,
   );
-  if (response === undefined) return { fault: `${url.host} does not answer. Is the dashboard's server running?` };
-  if (!response.ok) return { fault: `${url.href} answered ${response.status} ${response.statusText}.` };
+  if (response === undefined) return { error: `${url.host} does not answer. Is the dashboard's server running?` };
+  if (!response.ok) return { error: `${url.href} answered ${response.status} ${response.statusText}.` };
   const body: unknown = await response.json().catch(() => undefined);
   const {
     streamUrl,
@@ -30,7 +30,7 @@ export async function loadPageConfig(): Promise<PageConfigAnswer> {
     token,
   } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   if (typeof streamUrl !== 'string')
-    return { fault: `${url.href} does not say where the streams are: streamUrl is missing.` };
+    return { error: `${url.href} has no streamUrl, so the page cannot find the streams.` };
   const { protocol, hostname } = location;
   const secure = protocol === 'https:' ? 's' : '';
   const streamUrls = streamUrl

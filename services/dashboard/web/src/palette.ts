@@ -10,7 +10,7 @@ export interface Palette {
   readonly warnSoft: string;
   readonly bad: string;
   readonly badSoft: string;
-  readonly silent: string;
+  readonly idle: string;
   readonly label: string;
 }
 
@@ -38,7 +38,7 @@ export function paletteAt(revision: number): Palette {
     warnSoft: colour('--warn-soft'),
     bad: colour('--bad'),
     badSoft: colour('--bad-soft'),
-    silent: colour('--silent'),
+    idle: colour('--idle'),
     label: colour('--state-label'),
   };
   probe.remove();

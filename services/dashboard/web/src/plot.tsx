@@ -5,7 +5,7 @@ import type { Device } from './fleet.ts';
 import type { TagHistory } from './history.ts';
 import { type Page, usePage } from './page.ts';
 import { paletteAt } from './palette.ts';
-import { shownTag } from './publication.ts';
+import { shownTag } from './tag-value.ts';
 import { Strip } from './strip.ts';
 import { themeRevision } from './theme.ts';
 import { plotLeftPx, plotRightPx } from './timescale.ts';
@@ -22,7 +22,7 @@ export function Plot({ device, tag, history }: { device: Device; tag: string; hi
     running.current = plot;
     return () => plot.stop();
   }, [page, device, tag, history]);
-  // What a drawing depends on besides the data and the time.
+  // A drawing depends on these besides the data and the time.
   useSignalEffect(() => {
     void page.view.paused.value;
     void page.view.place.value;
@@ -34,18 +34,18 @@ export function Plot({ device, tag, history }: { device: Device; tag: string; hi
   return <div class="plot" ref={element} role="img" aria-label={label} data-testid="chart" data-tag={tag} />;
 }
 
-/** What was drawn last: as long as it would look the same it is not drawn again. */
+/** The last drawing. An equal one is not drawn again. */
 interface Drawn {
   readonly seq: number;
   readonly fromMs: number;
   readonly toMs: number;
   readonly olderCount: number;
-  readonly isSilent: boolean;
+  readonly isIdle: boolean;
 }
 
-const nothingDrawn: Drawn = { seq: -2, fromMs: Number.NaN, toMs: Number.NaN, olderCount: 0, isSilent: false };
+const nothingDrawn: Drawn = { seq: -2, fromMs: Number.NaN, toMs: Number.NaN, olderCount: 0, isIdle: false };
 
-/** Draws when there is something new or the window has moved by a pixel, and only while it is in sight. */
+/** Draws when there is new data or the window has moved by a pixel, and only while it is visible. */
 class RunningPlot {
   readonly #page: Page;
   readonly #device: Device;
@@ -97,31 +97,31 @@ class RunningPlot {
     const { live, view } = this.#page;
     const nowMs = live.serverNow();
     const { fromMs, toMs } = view.spanAt(nowMs);
-    const isSilent = this.#device.presence !== 'online' || !live.isLive;
+    const isIdle = this.#device.presence !== 'online' || !live.isLive;
     const pixelMs = (toMs - fromMs) / (this.#width - plotLeftPx - plotRightPx);
-    const hasNews = this.#device.lastSeq !== this.#drawn.seq && view.paused.peek() === undefined;
+    const hasNewData = this.#device.lastSeq !== this.#drawn.seq && view.paused.peek() === undefined;
     const { fromMs: drawnFromMs, toMs: drawnToMs } = this.#drawn;
     const hasMoved = !(Math.abs(toMs - drawnToMs) < pixelMs && Math.abs(fromMs - drawnFromMs) < pixelMs);
     const { olderCount } = live.history;
     const hasOlder = olderCount !== this.#drawn.olderCount;
-    if (!hasNews && !hasMoved && !hasOlder && isSilent === this.#drawn.isSilent) return;
-    this.#drawn = { seq: this.#device.lastSeq, fromMs, toMs, olderCount, isSilent };
-    this.#draw(fromMs, toMs, isSilent);
+    if (!hasNewData && !hasMoved && !hasOlder && isIdle === this.#drawn.isIdle) return;
+    this.#drawn = { seq: this.#device.lastSeq, fromMs, toMs, olderCount, isIdle };
+    this.#draw(fromMs, toMs, isIdle);
   }
 
-  #draw(fromMs: number, toMs: number, isSilent: boolean): void {
+  #draw(fromMs: number, toMs: number, isIdle: boolean): void {
     // The device's points carry the device's time.
     const { skewMs } = this.#device;
     const span = { fromMs: fromMs - skewMs, toMs: toMs - skewMs };
     const palette = paletteAt(themeRevision.peek());
-    const silentFromMs = isSilent ? this.#history.series.points().times.at(-1) : undefined;
+    const idleFromMs = isIdle ? this.#history.series.points().times.at(-1) : undefined;
     if (this.#history.kind !== 'number') {
       this.#strip ??= new Strip(this.#element, this.#history, this.#width, this.#height);
-      this.#strip.draw(span, palette, silentFromMs);
+      this.#strip.draw(span, palette, idleFromMs);
       return;
     }
     const { unit = '', decimals = 0 } = this.#device.tags.get(this.#tag) ?? {};
-    const facts = { unit, decimals, palette, silentFromMs };
+    const facts = { unit, decimals, palette, idleFromMs };
     this.#trend ??= new Trend(this.#element, this.#history.series, facts, { width: this.#width, height: this.#height });
     this.#trend.draw(span, facts);
   }

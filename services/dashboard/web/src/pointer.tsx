@@ -9,14 +9,14 @@ import type { Span } from './view.ts';
 /** Shorter drags are clicks, px. */
 const dragPxMin = 6;
 
-/** What is being selected: parts of the window as it stood when the drag began. */
+/** The selected range, as parts of the window at the start of the drag. */
 interface Drag {
   readonly from: number;
   readonly to: number;
   readonly span: Span;
 }
 
-/** Where the plots lie inside the area of the charts, px. All of them begin and end at the same place, so that one serves for all. */
+/** The place of the plots within the area of the charts, px. All of them have the same left and right edge. */
 function plotBox(
   area: Element,
 ): { readonly left: number; readonly width: number; readonly offset: number } | undefined {

@@ -5,7 +5,7 @@ import { Series } from './series.ts';
 const timesOf = (series: Series) => [...series.points().times];
 const valuesOf = (series: Series) => [...series.points().values];
 
-test('points lie in order of their time, whatever order they come in; a time that is there is replaced', () => {
+test('points are in order of their time, whatever order they arrive in; one of the same time is replaced', () => {
   const series = new Series(1000, 100);
   for (const time of [10, 30, 20, 5, 30, 25]) series.add(time, time * 2, 0);
   series.add(20, 99, 2);
@@ -14,7 +14,7 @@ test('points lie in order of their time, whatever order they come in; a time tha
   assert.deepEqual([...series.points().qualities], [0, 0, 2, 0, 0]);
 });
 
-test('what is older than wanted gives way, so that room follows the rate and not the time', () => {
+test('points beyond the time to keep are dropped, so that the capacity follows the rate and not the time', () => {
   const series = new Series(1000, 1_000_000);
   for (let time = 0; time < 100_000; time += 10) series.add(time, time, 0);
   assert.ok(series.length >= 100 && series.length <= 256, `${series.length}`);
@@ -23,7 +23,7 @@ test('what is older than wanted gives way, so that room follows the rate and not
   assert.equal(times.at(-1), 99_990);
   assert.ok(
     times.every((time, index) => index === 0 || time === times[index - 1]! + 10),
-    'without a hole',
+    'without a gap',
   );
 });
 
@@ -33,7 +33,7 @@ test('there are never more points than the bound', () => {
   assert.equal(series.length, 300);
   assert.equal(timesOf(series)[0], 4700);
   series.add(1, 1, 0);
-  assert.equal(timesOf(series)[0], 4700, 'one older than all is not wanted');
+  assert.equal(timesOf(series)[0], 4700, 'one older than all is dropped');
   assert.equal(series.length, 300);
 });
 

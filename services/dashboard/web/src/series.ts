@@ -12,9 +12,9 @@ export interface Points {
 const capacityFirst = 128;
 
 /**
- * The points of one tag over the last `keepMs`, in order of their own time, at most `pointsMax`; the oldest give way. They lie side by side in
- * memory, so that a chart draws them without a copy: new ones are added at the end, and when the buffer is full what is still wanted moves to the
- * front of another one, which comes to less than two moves a point.
+ * The points of one tag over the last `keepMs`, in order of their own time, at most `pointsMax`; the oldest are
+ * dropped. They are contiguous in memory, so that a chart draws them without a copy. New points are added at the end;
+ * when the buffer is full, those to keep move to the front of another one, which comes to less than two moves a point.
  */
 export class Series {
   readonly keepMs: number;
@@ -34,12 +34,12 @@ export class Series {
     return this.#end - this.#start;
   }
 
-  /** Points there is room for now: what the series costs, at 17 bytes each. */
+  /** The number of points that the buffers hold, at 17 bytes each. */
   get capacity(): number {
     return this.#times.length;
   }
 
-  /** A late point goes where it belongs, not where it arrived; one of a time that is there already replaces it. */
+  /** Inserts a point in order of its time. It replaces one of the same time. */
   add(timeMs: number, value: number, quality: QualityCode): void {
     let at = this.#end;
     if (at > this.#start && this.#times[at - 1]! > timeMs) at = this.#start + this.indexAt(timeMs) + 1;
@@ -60,10 +60,10 @@ export class Series {
     this.#qualities[at] = quality;
   }
 
-  /** Makes sure that one more fits, and answers where `at` is then. */
+  /** Makes sure that one more fits, and returns where `at` is then. */
   #makeRoom(at: number): number {
     if (this.#end < this.#times.length) return at;
-    // Those that nobody will look at any more; never the one at or after `at`.
+    // Points beyond the time to keep; never the one at or after `at`.
     const oldestMs = this.#times[this.#end - 1]! - this.keepMs;
     while (this.#start < at && this.#times[this.#start]! < oldestMs) this.#start++;
     const moved = this.#start;

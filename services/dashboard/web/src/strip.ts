@@ -1,10 +1,10 @@
 import { gapMsFrom } from './gaps.ts';
 import type { TagHistory } from './history.ts';
 import type { Palette } from './palette.ts';
-import { marksFitting, plotLeftPx, plotRightPx, timeMarks } from './timescale.ts';
+import { ticksFitting, plotLeftPx, plotRightPx, timeTicks } from './timescale.ts';
 import type { Span } from './view.ts';
 
-/** States over time as a band: true is filled, false is not; each text has a shade and its name where there is room. */
+/** States over time as a band: true is filled, false is not; each text has a shade and its name where that fits. */
 export class Strip {
   readonly #canvas = document.createElement('canvas');
   readonly #history: TagHistory;
@@ -24,7 +24,7 @@ export class Strip {
     this.#canvas.height = Math.round(heightPx * devicePixelRatio);
   }
 
-  draw(span: Span, palette: Palette, silentFromMs: number | undefined): void {
+  draw(span: Span, palette: Palette, idleFromMs: number | undefined): void {
     const context = this.#canvas.getContext('2d');
     if (context === null) return;
     const width = this.#widthPx - plotLeftPx - plotRightPx;
@@ -34,16 +34,16 @@ export class Strip {
     context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
     context.clearRect(0, 0, this.#widthPx, height);
     context.fillStyle = palette.grid;
-    for (const mark of timeMarks(span.fromMs, span.toMs, marksFitting(width)))
-      context.fillRect(Math.round(x(mark)), 0, 1, height);
+    for (const tick of timeTicks(span.fromMs, span.toMs, ticksFitting(width)))
+      context.fillRect(Math.round(x(tick)), 0, 1, height);
     for (const band of bandsOf(this.#history, span)) {
       const left = x(band.fromMs);
       const bandWidth = Math.max(1, x(band.toMs) - left);
       this.#drawBand(context, palette, band, left, bandWidth, height);
     }
-    if (silentFromMs === undefined || silentFromMs >= span.toMs) return;
-    context.fillStyle = palette.silent;
-    context.fillRect(x(silentFromMs), 0, x(span.toMs) - x(silentFromMs), height);
+    if (idleFromMs === undefined || idleFromMs >= span.toMs) return;
+    context.fillStyle = palette.idle;
+    context.fillRect(x(idleFromMs), 0, x(span.toMs) - x(idleFromMs), height);
   }
 
   #drawBand(
@@ -59,7 +59,7 @@ export class Strip {
     const top = isOn ? 3 : height / 2 - 1.5;
     const bandHeight = isOn ? height - 6 : 3;
     context.fillStyle = isOn ? palette.on : palette.off;
-    // Texts take turns in two shades, so that neighbours can be told apart.
+    // Texts alternate between two shades, so that neighbours differ.
     context.globalAlpha = kind === 'text' ? (band.value % 2 === 0 ? 0.55 : 0.9) : 1;
     context.fillRect(left, top, Math.max(1, width - (kind === 'text' ? 1 : 0)), bandHeight);
     context.globalAlpha = 1;
@@ -84,7 +84,7 @@ interface Band {
   readonly quality: number;
 }
 
-/** What is the same for a while, as one band; a pause of the device ends it. */
+/** Returns a band for each run of equal values; a pause of the device closes it. */
 function bandsOf({ series }: TagHistory, span: Span): Band[] {
   const { times, values, qualities } = series.points();
   const first = Math.max(0, series.indexAt(span.fromMs));
@@ -94,7 +94,7 @@ function bandsOf({ series }: TagHistory, span: Span): Band[] {
   for (let index = first; index < end; index++) {
     const fromMs = times[index]!;
     const nextMs = index + 1 < times.length ? times[index + 1]! : fromMs;
-    // A state holds until the next word, or for no more than a moment where that is long in coming.
+    // A state holds until the next report, or has no width if that is a gap later.
     const toMs = nextMs - fromMs > gapMs ? fromMs : nextMs;
     const last = bands.at(-1);
     if (last?.value === values[index] && last?.quality === qualities[index] && last?.toMs === fromMs) last.toMs = toMs;

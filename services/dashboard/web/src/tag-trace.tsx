@@ -4,10 +4,10 @@ import { shownNumber, shownTime } from './format.ts';
 import type { TagHistory } from './history.ts';
 import { usePage } from './page.ts';
 import { Plot } from './plot.tsx';
-import { shownTag, shownValue, valueAt } from './publication.ts';
+import { shownTag, shownValue, valueAt } from './tag-value.ts';
 import type { Span } from './view.ts';
 
-/** One tag: its name and value, and how it got there. */
+/** One tag: its name, value and history. */
 export function TagTrace({ device, tag, history }: { device: Device; tag: string; history: TagHistory }): JSX.Element {
   return (
     <li class={`trace ${history.kind}`}>
@@ -40,7 +40,7 @@ function TagValue({ device, tag, history }: { device: Device; tag: string; histo
         class={`value ${isOld ? 'old' : ''} ${atMs === undefined ? '' : 'past'}`}
         data-testid="value"
         data-tag={tag}
-        title={shown === undefined ? 'Nothing is known of then' : shownTime(shown.timeMs, live.nowMs.value)}
+        title={shown === undefined ? 'No value at this time' : shownTime(shown.timeMs, live.nowMs.value)}
       >
         <b>{number}</b> <small>{label}</small>
       </span>

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { usePage } from './page.ts';
 import { paletteAt } from './palette.ts';
 import { themeRevision } from './theme.ts';
-import { marksFitting, plotLeftPx, plotRightPx, timeMarks } from './timescale.ts';
+import { ticksFitting, plotLeftPx, plotRightPx, timeTicks } from './timescale.ts';
 
 const heightPx = 26;
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
@@ -32,10 +32,10 @@ export function TimeAxis(): JSX.Element {
       context.textBaseline = 'middle';
       context.fillStyle = paletteAt(themeRevision.peek()).text;
       const plotWidth = width - plotLeftPx - plotRightPx;
-      for (const mark of timeMarks(fromMs, toMs, marksFitting(plotWidth))) {
-        const x = plotLeftPx + ((mark - fromMs) / (toMs - fromMs)) * plotWidth;
-        // Half a label at the right edge would be cut off; the left one may reach into the margin.
-        if (x < width - 28) context.fillText(clock.format(mark), x, heightPx / 2);
+      for (const tick of timeTicks(fromMs, toMs, ticksFitting(plotWidth))) {
+        const x = plotLeftPx + ((tick - fromMs) / (toMs - fromMs)) * plotWidth;
+        // A label at the right edge would be clipped; the left one may reach into the margin.
+        if (x < width - 28) context.fillText(clock.format(tick), x, heightPx / 2);
       }
     });
   }, [live, view, frames]);

@@ -1,16 +1,16 @@
 import type { JSX } from 'preact';
 import { connectionWords } from './connection-words.ts';
 import { shownAge } from './format.ts';
-import { Icon, Mark } from './icons.tsx';
+import { Icon, Logo } from './icons.tsx';
 import { usePage } from './page.ts';
 import { nextTheme, theme } from './theme.ts';
 
-/** What is always visible: how the connection is, how quick, and how old the newest data is. */
+/** The top bar: the connection, its round trip, and the age of the newest data. */
 export function TopBar({ onHelp }: { onHelp: () => void }): JSX.Element {
   return (
     <header class="topbar">
       <a class="brand" href="#/" aria-label="Tailrace, all devices">
-        <Mark />
+        <Logo />
         <span>Tailrace</span>
       </a>
       <div class="vitals">
@@ -44,10 +44,10 @@ export function TopBar({ onHelp }: { onHelp: () => void }): JSX.Element {
 
 function Connection(): JSX.Element {
   const { live } = usePage();
-  // The waits are of this machine's clock; the tick is only what makes them count.
+  // The time until the next attempt is by this machine's clock; the signal only renders it again.
   void live.nowMs.value;
   const [stream, list] = [live.connection.value, live.listState.value];
-  const [mood, word, detail] = connectionWords(stream, live.configFault.value, list, Date.now());
+  const [mood, word, detail] = connectionWords(stream, live.configError.value, list, Date.now());
   return (
     <div
       class={`vital connection ${mood}`}
@@ -87,7 +87,7 @@ function DataAge(): JSX.Element {
   const newestMs = live.newestMs.value;
   const ageMs = newestMs === undefined ? undefined : Math.max(0, live.nowMs.value - newestMs);
   const { presence } = live.fleet;
-  // Without a connection nothing is live, however short ago it came.
+  // Without a connection no data is live, however new it is.
   const mood = presence === undefined ? '' : ageMoods[presence === 'online' && !live.isLive ? 'stale' : presence];
   return (
     <div class={`vital age ${mood}`} data-testid="data-age" title="Age of the newest reading of the visible devices">

@@ -59,20 +59,20 @@ export function rowsFrom(paths: readonly string[], search: string): Row[] {
   let group: string | undefined;
   let groupAt = 0;
   let position = 0;
-  const endGroup = () => {
+  const closeGroup = () => {
     if (group !== undefined) rows[groupAt] = { kind: 'group', path: group, count: rows.length - groupAt - 1 };
   };
   for (const path of paths) {
     if (!isFound(path)) continue;
     const itsGroup = groupOf(path);
     if (itsGroup !== group) {
-      endGroup();
+      closeGroup();
       group = itsGroup;
       groupAt = rows.length;
       rows.push({ kind: 'group', path: group, count: 0 });
     }
     rows.push({ kind: 'device', path, name: path.slice(group === '' ? 0 : group.length + 1), position: ++position });
   }
-  endGroup();
+  closeGroup();
   return rows;
 }

@@ -3,22 +3,22 @@ import { byteScale, decimalsMax, decimalsOf, fixed } from './format.ts';
 import { gapMsFrom } from './gaps.ts';
 import type { Palette } from './palette.ts';
 import type { Points, Series } from './series.ts';
-import { marksFitting, plotLeftPx, plotRightPx, timeMarks } from './timescale.ts';
+import { ticksFitting, plotLeftPx, plotRightPx, timeTicks } from './timescale.ts';
 import type { Span } from './view.ts';
 
 /** What is drawn besides the line. */
 export interface TrendFacts {
   readonly unit: string;
-  /** How finely the source measures. */
+  /** The resolution of the source. */
   readonly decimals: number;
   readonly palette: Palette;
-  /** From here to the right edge nothing has been heard, device clock, epoch ms; undefined: it is heard. */
-  readonly silentFromMs: number | undefined;
+  /** From here to the right edge there are no reports, device clock, epoch ms; undefined: the device reports. */
+  readonly idleFromMs: number | undefined;
 }
 
 const font = '11px system-ui, sans-serif';
 
-/** A line of numbers over time, drawn by uPlot; gaps stay gaps, and what is not good is marked. */
+/** A line of numbers over time, drawn by uPlot, with gaps and with the spans whose quality is not good. */
 export class Trend {
   readonly #plot: uPlot;
   readonly #series: Series;
@@ -72,14 +72,14 @@ export class Trend {
           size: 0,
           ticks: { show: false },
           grid: { stroke: colour('grid'), width: 1 },
-          splits: (plot, _axis, min, max) => timeMarks(min, max, marksFitting(plot.bbox.width / devicePixelRatio)),
+          splits: (plot, _axis, min, max) => timeTicks(min, max, ticksFitting(plot.bbox.width / devicePixelRatio)),
           values: (_plot, splits) => splits.map(() => ''),
         },
         {
           size: plotLeftPx,
           font,
           gap: 8,
-          // At least two marks, and no more lines than are calm to look at.
+          // At least two ticks, and not too many lines.
           space: (_plot, _axis, _min, _max, heightPx) => Math.max(22, heightPx / 5),
           incrs: () => stepsFrom(this.#facts.decimals),
           stroke: colour('text'),
@@ -115,10 +115,10 @@ export class Trend {
     return gaps;
   }
 
-  /** Under the line: spans of doubtful quality, and the silence since the last point. */
+  /** Under the line: spans of uncertain and bad quality, and the time without reports since the last point. */
   #drawGround(plot: uPlot): void {
     const { ctx, bbox } = plot;
-    const { palette, silentFromMs } = this.#facts;
+    const { palette, idleFromMs } = this.#facts;
     const { times, qualities } = this.#points;
     const x = (timeMs: number) =>
       Math.min(bbox.left + bbox.width, Math.max(bbox.left, plot.valToPos(timeMs, 'x', true)));
@@ -140,9 +140,9 @@ export class Trend {
       }
       index = next;
     }
-    if (silentFromMs !== undefined) {
-      const left = x(silentFromMs);
-      ctx.fillStyle = palette.silent;
+    if (idleFromMs !== undefined) {
+      const left = x(idleFromMs);
+      ctx.fillStyle = palette.idle;
       ctx.fillRect(left, bbox.top, bbox.left + bbox.width - left, bbox.height);
     }
     ctx.restore();
@@ -153,8 +153,8 @@ export class Trend {
 const resolutionSpan = 10;
 
 /**
- * The scale of an axis: percent from 0 to 100, so that a quiet processor looks quiet; else what was measured with some air, and never so narrow that
- * noise in the last digit looks like an event.
+ * Returns the scale of an axis: percent from 0 to 100, so that a low load is low on the chart; else the measured range
+ * with a margin, and never so narrow that noise in the last digit fills it.
  */
 function rangeOf(min: number | null, max: number | null, { unit, decimals }: TrendFacts): [number, number] {
   if (min === null || max === null) return unit === '%' ? [0, 100] : [0, 1];
@@ -162,19 +162,19 @@ function rangeOf(min: number | null, max: number | null, { unit, decimals }: Tre
   const spanMin = Math.max(resolutionSpan * 10 ** -decimals, 1e-6 * Math.max(Math.abs(min), Math.abs(max)));
   const middle = (min + max) / 2;
   const reach = 1.12 * (Math.max(max - min, spanMin) / 2);
-  // What is never negative does not go below zero for air.
+  // A range without negative values starts at zero.
   if (min >= 0 && middle < reach) return [0, Math.max(max, spanMin) * 1.08];
   return [middle - reach, middle + reach];
 }
 
-/** Distances that marks may have: 1, 2 and 5 times a power of ten, none finer than what is measured. */
+/** Returns the distances that ticks may have: 1, 2 and 5 times a power of ten, none below the source's resolution. */
 function stepsFrom(decimals: number): number[] {
   const steps: number[] = [];
   for (let power = -decimals; power <= 15; power++) steps.push(10 ** power, 2 * 10 ** power, 5 * 10 ** power);
   return steps;
 }
 
-/** Labels with as many decimals as the distance of the marks has; bytes in thousands. */
+/** Returns labels with as many decimals as the distance of the ticks has; bytes in thousands. */
 function labelsOf(splits: readonly number[], unit: string): string[] {
   const isBytes = unit === 'By' || unit === 'By/s';
   const { factor, prefix } = isBytes ? byteScale(Math.max(...splits.map(Math.abs), 0)) : { factor: 1, prefix: '' };

@@ -11,14 +11,14 @@ export interface Span {
 /** Narrower than this a drag is a click. */
 const spanMsMin = 500;
 
-/** What the user looks at: device, window, pause, the time under the pointer. Device and window live in the address. */
+/** What the user views: device, window, pause, the time under the pointer. Device and window are in the address. */
 export class View {
   readonly place: Signal<Place>;
   readonly device: ReadonlySignal<string | undefined>;
   readonly search: Signal<string> = signal('');
   /** Undefined: the window follows the time. */
   readonly paused: Signal<Span | undefined> = signal(undefined);
-  /** Where the pointer is over the charts, as a part of the window; undefined: elsewhere. */
+  /** The pointer's place on the charts, as a part of the window; undefined: elsewhere. */
   readonly pointerPart: Signal<number | undefined> = signal(undefined);
 
   constructor() {
@@ -29,7 +29,7 @@ export class View {
     });
   }
 
-  /** `step`: one more step for the Back button; else the place of the last one is taken. */
+  /** `step`: adds an entry for the Back button; else it replaces the last one. */
   goTo(changes: Partial<Place>, step: boolean): void {
     const place = { ...this.place.value, ...changes };
     const hash = hashFromPlace(place);
@@ -41,12 +41,12 @@ export class View {
     return this.place.value.windowMinutes * 60_000;
   }
 
-  /** Where the charts begin at this moment, paused or not; not before what the page keeps. */
+  /** Returns where the charts start at a time, paused or not; not before what the page keeps. */
   historyFromMsAt(nowMs: number): number {
     return Math.max(nowMs - keepMs, this.spanAt(nowMs).fromMs);
   }
 
-  /** What a chart shows at this moment. */
+  /** Returns the span that a chart shows at a time. */
   spanAt(nowMs: number): Span {
     return this.paused.value ?? { fromMs: nowMs - this.windowMs, toMs: nowMs };
   }

@@ -62,7 +62,7 @@ test('however the user scrolls, subscriptions and messages stay within their lim
   }
   assert.ok(most <= 270, `${most} subscribed`);
   assert.ok(changes() <= 2 * (300 + 15 * seconds), `${changes()} changes`);
-  // The list comes to rest, and its visible devices are subscribed to.
+  // The list stops, and its visible devices are subscribed to.
   visible.show(rows(7));
   await clock.advance(30_000);
   assert.deepEqual([...held].sort(), rows(7).sort());

@@ -7,7 +7,7 @@ interface Waiting {
   cancel(): void;
 }
 
-export interface VisibleDevicesParts {
+export interface VisibleDevicesOptions {
   readonly subscribe: (path: string) => Subscribed;
   /** The device is no longer subscribed to. */
   readonly onGone: (path: string) => void;
@@ -36,7 +36,7 @@ const perSecondMax = 15;
  * the screen, not on the number of devices.
  */
 export class VisibleDevices {
-  readonly #parts: VisibleDevicesParts;
+  readonly #options: VisibleDevicesOptions;
   #visible: ReadonlySet<string> = new Set();
   /** By path; `hiddenMs`: since when its row is hidden, monotonic ms. */
   readonly #subscribed = new Map<string, { readonly subscription: Subscribed; hiddenMs: number | undefined }>();
@@ -44,13 +44,13 @@ export class VisibleDevices {
   /** When it is updated in any case. */
   #updateAtMs = Number.POSITIVE_INFINITY;
   #later: Waiting | undefined;
-  /** Subscriptions that may begin now, as of `#allowedAtMs`. */
+  /** Subscriptions that may start now, as of `#allowedAtMs`. */
   #allowed = burstMax;
   #allowedAtMs: number;
 
-  constructor(parts: VisibleDevicesParts) {
-    this.#parts = parts;
-    this.#allowedAtMs = parts.now();
+  constructor(options: VisibleDevicesOptions) {
+    this.#options = options;
+    this.#allowedAtMs = options.now();
   }
 
   has(path: string): boolean {
@@ -61,17 +61,17 @@ export class VisibleDevices {
   show(paths: readonly string[]): void {
     if (paths.length === this.#visible.size && paths.every((path) => this.#visible.has(path))) return;
     this.#visible = new Set(paths);
-    const nowMs = this.#parts.now();
+    const nowMs = this.#options.now();
     this.#updateAtMs = Math.min(this.#updateAtMs, nowMs + updateMs);
     this.#settle?.cancel();
-    this.#settle = this.#parts.after(Math.min(settleMs, this.#updateAtMs - nowMs), () => this.#update());
+    this.#settle = this.#options.after(Math.min(settleMs, this.#updateAtMs - nowMs), () => this.#update());
   }
 
   #update(): void {
     this.#settle?.cancel();
     this.#later?.cancel();
     this.#updateAtMs = Number.POSITIVE_INFINITY;
-    const nowMs = this.#parts.now();
+    const nowMs = this.#options.now();
     const refill = ((nowMs - this.#allowedAtMs) / 1000) * perSecondMax;
     this.#allowed = Math.min(burstMax, this.#allowed + refill);
     this.#allowedAtMs = nowMs;
@@ -87,7 +87,7 @@ export class VisibleDevices {
         break;
       }
       this.#allowed--;
-      this.#subscribed.set(path, { subscription: this.#parts.subscribe(path), hiddenMs: undefined });
+      this.#subscribed.set(path, { subscription: this.#options.subscribe(path), hiddenMs: undefined });
     }
     for (const [path, { subscription, hiddenMs }] of this.#subscribed) {
       if (hiddenMs === undefined) continue;
@@ -98,8 +98,8 @@ export class VisibleDevices {
       }
       this.#subscribed.delete(path);
       subscription.unsubscribe();
-      this.#parts.onGone(path);
+      this.#options.onGone(path);
     }
-    if (nextMs < Number.POSITIVE_INFINITY) this.#later = this.#parts.after(nextMs, () => this.#update());
+    if (nextMs < Number.POSITIVE_INFINITY) this.#later = this.#options.after(nextMs, () => this.#update());
   }
 }

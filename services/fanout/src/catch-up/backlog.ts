@@ -45,14 +45,18 @@ export function windowHas(partition: Partition, from: number, until: number): bo
   return partition.role !== 'elsewhere' && partition.next >= until && partition.window.from <= from;
 }
 
-/** Returns the reports of a window that may be selected, oldest first: of one device its own, of a subtree all. */
+/**
+ * Returns the reports of a window that may be selected, oldest first: of one device its own, of a subtree all. Nothing
+ * is read for a selection without a known device.
+ */
 export function recentsOf(
   selection: Pick<Selection, 'pattern' | 'isSubtree'>,
   partition: Partition,
   from: number,
 ): Iterable<Recent> {
-  const { devices, window } = partition;
-  if (selection.isSubtree || !partition.knowsDevicesFrom(from)) return window.since(from);
+  const { devices, index, window } = partition;
+  if (!partition.knowsDevicesFrom(from)) return window.since(from);
+  if (selection.isSubtree) return index.count(selection.pattern) === 0 ? [] : window.since(from);
   const device = devices.get(selection.pattern);
   return device === undefined ? [] : window.ofDevice(device, from);
 }

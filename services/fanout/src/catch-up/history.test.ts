@@ -283,6 +283,40 @@ test('a report that repeats a message ID of before the token does not come again
   );
 });
 
+test('where a time lies in the log is asked for only where the window does not reach back so far', async () => {
+  const { partitions, channels, clock } = createLocalNode({ partitions: 1 });
+  const nowMs = clock.now();
+  // One time goes back, as a foreign producer's may.
+  const agesMs = [9_000, 8_000, 6_000, 7_000, 5_000, 1_000];
+  partitions[0]!.accept(agesMs.map((ageMs, seq) => ({ ...record('p.d', seq), timeMs: nowMs - ageMs })));
+  const asked: number[] = [];
+  const log = {
+    read: () => assert.fail('the log is read'),
+    positionsAt: async (_topic: string, timeMs: number) => {
+      asked.push(nowMs - timeMs);
+      return [3];
+    },
+    bounds: async () => [{ first: 2, next: 6 }],
+  };
+  const history = new History({
+    table: { partitions, next: () => partitions[0]!.next },
+    ranges: logRangesOf(log),
+    epoch: 'e',
+    clock,
+    limits: { resumeRecordsMax: 0, resumeBytesMax: 1_000_000, joinDeadlineMs: 1_000 },
+  });
+  const channel = channels.open('p.d');
+  const startAt = async (ageMs: number) => {
+    const { position, missing } = await history.since(channel, nowMs - ageMs);
+    assert.deepEqual(missing, []);
+    return position.last(0)! + 1;
+  };
+  assert.deepEqual(await Promise.all([8_500, 8_000, 7_500, 6_500, 5_500, 500, 0].map(startAt)), [1, 1, 2, 2, 4, 6, 6]);
+  assert.deepEqual(asked, []);
+  assert.equal(await startAt(20_000), 3);
+  assert.deepEqual(asked, [20_000]);
+});
+
 test('what retention took between a block that is remembered and the next one is named', async () => {
   const records = Array.from({ length: 2_500 }, (_, seq) => record('p.d', seq, seq));
   const { log, backlogAfter } = reading(records);

@@ -124,18 +124,26 @@ export class History {
 
   /**
    * Returns the position from which on everything was appended at `timeMs` or later, and what of that may be missing:
-   * before the first record that the log has there may have been others, if that one is not older.
+   * before the first record that the log has there may have been others, if that one is not older. The log is queried
+   * only for partitions whose window does not reach back to that time: a client's request must not cost several
+   * requests to the brokers.
    */
   async since(channel: Channel, timeMs: number): Promise<{ position: Positions; missing: Missing[] }> {
-    const { partitions } = channel;
     const { eventLog, topic } = this.ranges;
-    const [starts, bounds] = await Promise.all([
-      eventLog.positionsAt(topic, timeMs, partitions),
-      eventLog.bounds(topic, partitions),
-    ]);
     const position = new Positions(this.#epoch);
+    const queried: number[] = [];
+    for (const number of channel.partitions) {
+      const start = this.#startInWindow(channel, number, timeMs);
+      if (start === undefined) queried.push(number);
+      else position.advance(number, start - 1);
+    }
     const missing: Missing[] = [];
-    for (const number of partitions) {
+    if (queried.length === 0) return { position, missing };
+    const [starts, bounds] = await Promise.all([
+      eventLog.positionsAt(topic, timeMs, queried),
+      eventLog.bounds(topic, queried),
+    ]);
+    for (const number of queried) {
       const first = bounds[number]?.first;
       if (first === undefined) {
         throw new TailraceError(
@@ -149,6 +157,13 @@ export class History {
       if (start <= first && first > 0) missing.push({ partition: number, from: 0, to: first - 1, reason: 'retention' });
     }
     return { position, missing };
+  }
+
+  #startInWindow(channel: Channel, number: number, timeMs: number): number | undefined {
+    const partition = this.#table.partitions[number]!;
+    const next = this.#table.next(channel, number);
+    if (!windowHas(partition, partition.window.from, next)) return undefined;
+    return partition.window.positionAt(timeMs, next);
   }
 
   /**

@@ -242,6 +242,17 @@ test('a device beyond the limit is delivered live and found in the window, and n
   assert.deepEqual([recent(channels[1], 4), recent(channels[0], 2)], [[], [2]]);
 });
 
+test('of a subtree without a device the window answers with nothing, of another with all that it has', () => {
+  const node = createLocalNode({ partitions: 1 });
+  const [partition] = node.partitions as [Partition];
+  partition.accept(['p.few.b', 'p.many.a', 'p.few.a'].map((name, seq) => record(name, seq)));
+  const recent = (pattern: string, from: number) =>
+    [...recentsOf({ pattern, isSubtree: true }, partition, from)].map(({ seq }) => seq);
+  assert.deepEqual(recent('p.few.>', 0), [0, 1, 2]);
+  assert.deepEqual(recent('p.few.>', 1), [1, 2]);
+  assert.deepEqual(recent('p.none.>', 0), []);
+});
+
 test('a device that finds a place later is known from then on', () => {
   const node = createLocalNode({ partitions: 1, devicesMax: 1 });
   const [partition] = node.partitions as [Partition];

@@ -14,7 +14,7 @@ export interface WindowDevice {
 }
 
 /** What holding a report takes in the heap, besides its bytes; measured. Small reports cost more than they have. */
-const entryBytes = 136;
+const entryBytes = 144;
 
 /** A report in the window, and the one before it of the same device. */
 export interface Recent {
@@ -24,11 +24,13 @@ export interface Recent {
   /** -1: none that is still here. */
   readonly previousSeq: number;
   readonly atMs: number;
+  /** The largest `atMs` of this report and all before it: times of foreign producers may go back. */
+  readonly latestMs: number;
 }
 
 /** In the place of those that were dropped, so that nothing is held by them until the array is shortened. */
 const gone: Recent = Object.freeze({
-  ...{ seq: -1, report: '', device: { path: '', recentSeq: -1 }, previousSeq: -1, atMs: 0 },
+  ...{ seq: -1, report: '', device: { path: '', recentSeq: -1 }, previousSeq: -1, atMs: 0, latestMs: 0 },
 });
 
 /**
@@ -82,7 +84,8 @@ export class Window {
     const report = logReport.packed;
     const previousSeq = device.recentSeq;
     device.recentSeq = logReport.seq;
-    this.#recents.push({ seq: logReport.seq, report, device, previousSeq, atMs });
+    const latestMs = Math.max(atMs, this.#recents.at(-1)?.latestMs ?? 0);
+    this.#recents.push({ seq: logReport.seq, report, device, previousSeq, atMs, latestMs });
     this.#bytes += entryBytes + report.length;
     this.#expire(atMs);
   }
@@ -118,6 +121,23 @@ export class Window {
   /** All reports from a position on, oldest first. */
   *since(from: number): Iterable<Recent> {
     for (let i = this.#indexOf(from); i < this.#recents.length; i++) yield this.#recents[i]!;
+  }
+
+  /**
+   * Returns the position of the first report that was appended at `timeMs` or later, `next` where none was. Undefined
+   * where the window does not reach back so far.
+   */
+  positionAt(timeMs: number, next: number): number | undefined {
+    const oldest = this.#recents[this.#head];
+    if (oldest === undefined || oldest.latestMs >= timeMs) return undefined;
+    let low = this.#head;
+    let high = this.#recents.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#recents[middle]!.latestMs < timeMs) low = middle + 1;
+      else high = middle;
+    }
+    return this.#recents[low]?.seq ?? next;
   }
 
   #at(seq: number): Recent | undefined {

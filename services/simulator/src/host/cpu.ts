@@ -1,7 +1,7 @@
 import type { Reading } from '@tailrace/protocol/report';
 import { countFrom, numberReading } from './readings.ts';
 
-/** Time a processor has spent, in ticks or in ms: only shares of it are used. */
+/** Time that a processor has spent, in ticks or ms: only ratios are used. */
 export interface CpuTime {
   readonly user: number;
   readonly system: number;
@@ -10,13 +10,13 @@ export interface CpuTime {
   readonly idle: number;
 }
 
-/** By name: `total`, `core0`, `core1` … Cores that are off are missing. */
+/** By name: `total`, `core0`, `core1` … Offline cores are missing. */
 export type CpuTimes = ReadonlyMap<string, CpuTime>;
 
-/** A report does not grow without bound on a very large machine; the total still covers all cores. */
+/** Bounds the report of a very large machine; the total covers all cores. */
 const coresMax = 256;
 
-/** The text of `/proc/stat` (proc(5)). Lines that are not understood are left out. */
+/** Parses `/proc/stat` (proc(5)). Skips unknown lines. */
 export function parseProcStat(text: string): CpuTimes {
   const times = new Map<string, CpuTime>();
   for (const line of text.split('\n')) {
@@ -40,13 +40,13 @@ export function parseProcStat(text: string): CpuTimes {
   return times;
 }
 
-/** What the processors did between two looks, in percent. A core that was not there before is left out. */
+/** Returns the use of the processors between two samples, in percent, without cores that `before` does not have. */
 export function cpuReadings(now: CpuTimes, before: CpuTimes): Reading[] {
   const readings: Reading[] = [];
   for (const [name, time] of now) {
     const earlier = before.get(name);
     if (earlier === undefined) continue;
-    // iowait may go backwards (proc(5)); a negative share would be nonsense.
+    // iowait may decrease (proc(5)): no negative share.
     const spent = (kind: keyof CpuTime) => Math.max(0, time[kind] - earlier[kind]);
     const busy = spent('user') + spent('system') + spent('stolen');
     const all = busy + spent('waiting') + spent('idle');

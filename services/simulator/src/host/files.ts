@@ -1,22 +1,22 @@
 import { readdir, readFile, statfs } from 'node:fs/promises';
 import type { Space } from './disk.ts';
 
-/** What a host tells about itself in files. A test passes a literal. */
+/** The files in which a host shows its state. */
 export interface HostFiles {
-  /** The text of a file; nothing where it cannot be read. */
+  /** Returns the text of a file; undefined if it cannot be read. */
   read(path: string): Promise<string | undefined>;
-  /** The names in a folder, sorted; none where it cannot be read. */
+  /** Returns the names in a folder, sorted; none if it cannot be read. */
   list(path: string): Promise<string[]>;
-  /** Space on the file system at a mount point; nothing where it cannot be told. */
+  /** Returns the space on the file system at a mount point; undefined if it is not known. */
   space(path: string): Promise<Space | undefined>;
 }
 
-/** Files of the kernel are short; a longer one is not what we think it is. */
+/** Files of the kernel are short; a longer one is ignored. */
 const fileCharactersMax = 1_000_000;
 
 export const systemFiles: HostFiles = {
   async read(path) {
-    // Missing files, sensors that are asleep (EAGAIN, ENODATA) and forbidden ones are all the same here: not told.
+    // Missing and forbidden files, and sensors that sleep (EAGAIN, ENODATA), have no value.
     const text = await readFile(path, 'utf8').catch(() => undefined);
     return text === undefined || text.length > fileCharactersMax ? undefined : text;
   },

@@ -5,7 +5,7 @@ import type { HostFiles } from './files.ts';
 import { createHost } from './host.ts';
 import { portable } from './portable.ts';
 
-/** A small Linux machine whose counters stand at `count`. */
+/** A small Linux machine with counters of `count`. */
 function linux(count: () => number): HostFiles {
   const texts = (): Record<string, string> => ({
     '/proc/stat': `cpu  ${count()} 0 0 ${1000 - count()}\ncpu0 ${count()} 0 0 ${1000 - count()}`,
@@ -36,12 +36,12 @@ function linux(count: () => number): HostFiles {
 
 const nothing: HostFiles = { read: async () => undefined, list: async () => [], space: async () => undefined };
 
-test('a Linux host is a device for each part of it, every report a valid one', async () => {
+test('a Linux host has a device for each of its parts, and every report is valid', async () => {
   let count = 100;
   const host = createHost({ name: 'Web 1.example', files: linux(() => count) });
   assert.equal(await host.source(), 'proc');
   const first = await host.sample(1_700_000_000_000);
-  assert.ok(!first.some(({ device }) => device.endsWith('.cpu')), 'shares need two looks');
+  assert.ok(!first.some(({ device }) => device.endsWith('.cpu')), 'shares need two samples');
   count = 300;
   const second = await host.sample(1_700_000_001_000);
   for (const report of [...first, ...second]) reportFromJson(structuredClone(report));
@@ -59,7 +59,7 @@ test('a Linux host is a device for each part of it, every report a valid one', a
   assert.deepEqual(second[0]?.readings[0], { tag: 'total', value: 100, unit: '%' });
 });
 
-test('space is told with the first look and every ten seconds; a mount named as a disk stays apart', async () => {
+test('space is reported with the first sample and every ten seconds; a mount named like a disk has its own device', async () => {
   const host = createHost({ name: 'a', files: linux(() => 5) });
   const disksAt = async (timeMs: number) =>
     (await host.sample(timeMs)).map(({ device }) => device).filter((device) => device.includes('.disk.'));
@@ -68,7 +68,7 @@ test('space is told with the first look and every ten seconds; a mount named as 
   assert.deepEqual(await disksAt(10_000), ['host.a.disk.vda', 'host.a.disk.root', 'host.a.disk.vda-2']);
 });
 
-test('without /proc it tells what Node tells', async () => {
+test('without /proc a host reports what Node provides', async () => {
   const times = { user: 10, system: 10, waiting: 0, stolen: 0, idle: 80 };
   let factor = 1;
   const scaled = () =>
@@ -89,7 +89,7 @@ test('without /proc it tells what Node tells', async () => {
   assert.deepEqual(second[0]?.readings[0], { tag: 'total', value: 20, unit: '%' });
 });
 
-test('this very host can be read', async () => {
+test('the host of the test can be read', async () => {
   const host = createHost({ name: 'here' });
   const reports = await host.sample(1_700_000_000_000);
   assert.ok(reports.some(({ device }) => device === 'host.here.memory'));

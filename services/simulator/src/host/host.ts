@@ -11,27 +11,28 @@ import { findSensors, type HostSensor, sensorReadings } from './temperature.ts';
 
 /** This host as a set of devices under `host.<name>`. */
 export interface Host {
-  /** `proc`: everything; `portable`: only what Node tells on every system, because there is no `/proc`. */
+  /** `proc`: everything. `portable`: there is no `/proc`, only what Node provides on every system. */
   source(): Promise<'proc' | 'portable'>;
   /**
-   * The readings now, one report a device: `host.<name>.cpu`, `.memory`, `.load`, `.disk.<mount or disk>`, `.network.<interface>`,
-   * `.temperature.<sensor>`, `.fan.<sensor>`. Rates and shares are over the time since the call before; the first call gives none.
+   * Returns the current readings, one report for each device: `host.<name>.cpu`, `.memory`, `.load`, `.disk.<mount or
+   * disk>`, `.network.<interface>`, `.temperature.<sensor>`, `.fan.<sensor>`. Rates and shares cover the time since the
+   * previous call; the first call returns none.
    */
   sample(timeMs: number): Promise<Report[]>;
 }
 
 export interface HostOptions {
-  /** The host's name; made a valid path segment. */
+  /** The name of the host; converted to a path segment. */
   readonly name: string;
   readonly files?: HostFiles;
   readonly portable?: Portable;
 }
 
-/** Space changes slowly and asking a network mount may take long. */
+/** Space changes slowly, and a network mount may answer slowly. */
 const spaceEveryMs = 10_000;
 
-/** Counters at the time of a look. */
-interface Look {
+/** Counters at one time. */
+interface CounterSample {
   readonly timeMs: number;
   readonly cpu: CpuTimes;
   readonly disks: ReadonlyMap<string, DiskCounters>;
@@ -42,11 +43,11 @@ export function createHost(options: HostOptions): Host {
   const files = options.files ?? systemFiles;
   const node = options.portable ?? portable;
   const root = `host.${segmentFrom(options.name)}`;
-  let before: Look | undefined;
+  let before: CounterSample | undefined;
   let sensors: Promise<HostSensor[]> | undefined;
   let spaceMs = Number.NEGATIVE_INFINITY;
 
-  async function look(timeMs: number): Promise<Look> {
+  async function readCounters(timeMs: number): Promise<CounterSample> {
     const [stat, disks, networks] = await Promise.all(
       ['/proc/stat', '/proc/diskstats', '/proc/net/dev'].map((path) => files.read(path)),
     );
@@ -60,8 +61,8 @@ export function createHost(options: HostOptions): Host {
 
   async function memory(): Promise<Reading[]> {
     const text = await files.read('/proc/meminfo');
-    const told = text === undefined ? node.memory() : parseMeminfo(text);
-    return told === undefined ? [] : memoryReadings(told);
+    const found = text === undefined ? node.memory() : parseMeminfo(text);
+    return found === undefined ? [] : memoryReadings(found);
   }
 
   async function load(): Promise<Reading[]> {
@@ -69,7 +70,7 @@ export function createHost(options: HostOptions): Host {
     return average === undefined ? node.load() : [...loadReadings(average), ...uptimeReadings(uptime ?? '')];
   }
 
-  /** Space by mount point, named `root`, `home` … */
+  /** Returns the space by name of the mount point: `root`, `home` … */
   async function spaces(): Promise<[string, Reading[]][]> {
     const mounts = parseMounts((await files.read('/proc/mounts')) ?? '/ / unknown');
     return Promise.all(
@@ -80,7 +81,7 @@ export function createHost(options: HostOptions): Host {
     );
   }
 
-  /** One report a device that has something to say. */
+  /** Returns one report for each device with readings. */
   function reports(timeMs: number, kind: string, named: readonly (readonly [string, Reading[]])[]): Report[] {
     const segments = uniqueSegments(named.map(([name]) => name));
     return named.flatMap(([, readings], index) =>
@@ -95,7 +96,7 @@ export function createHost(options: HostOptions): Host {
       sensors ??= findSensors(files);
       const found = await sensors;
       const [now, memoryNow, loadNow, texts] = await Promise.all([
-        look(timeMs),
+        readCounters(timeMs),
         memory(),
         load(),
         Promise.all(found.map((sensor) => files.read(sensor.path))),
@@ -104,7 +105,7 @@ export function createHost(options: HostOptions): Host {
       before = now;
       const spanS = earlier === undefined ? 0 : (timeMs - earlier.timeMs) / 1000;
       const changes = <Counters>(
-        of: (look: Look) => ReadonlyMap<string, Counters>,
+        of: (sample: CounterSample) => ReadonlyMap<string, Counters>,
         readings: (now: Counters, before: Counters, spanS: number) => Reading[],
       ): [string, Reading[]][] =>
         [...of(now)].map(([name, counters]) => {
@@ -115,8 +116,8 @@ export function createHost(options: HostOptions): Host {
         found.flatMap((sensor, index) =>
           sensor.kind === kind ? [[sensor.name, sensorReadings(kind, texts[index] ?? '')]] : [],
         );
-      // A disk and a mount point may have the same name, so they get their segments together.
-      const disks = changes((look) => look.disks, diskReadings);
+      // A disk and a mount point may have the same name: their segments are made unique together.
+      const disks = changes((sample) => sample.disks, diskReadings);
       if (timeMs - spaceMs >= spaceEveryMs) {
         spaceMs = timeMs;
         disks.push(...(await spaces()));
@@ -134,7 +135,7 @@ export function createHost(options: HostOptions): Host {
         ...reports(
           timeMs,
           'network',
-          changes((look) => look.networks, networkReadings),
+          changes((sample) => sample.networks, networkReadings),
         ),
         ...reports(timeMs, 'temperature', sensed('temperature')),
         ...reports(timeMs, 'fan', sensed('fan')),

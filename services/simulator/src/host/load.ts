@@ -1,7 +1,7 @@
 import type { Reading } from '@tailrace/protocol/report';
 import { numberReading } from './readings.ts';
 
-/** The text of `/proc/loadavg` (proc(5)), e.g. `0.20 0.18 0.12 1/80 11206`. */
+/** Parses `/proc/loadavg` (proc(5)), such as `0.20 0.18 0.12 1/80 11206`. */
 export function loadReadings(text: string): Reading[] {
   const found = /^(\d+\.\d+) (\d+\.\d+) (\d+\.\d+) (\d+)\/(\d+)/.exec(text);
   if (found === null) return [];
@@ -15,7 +15,7 @@ export function loadReadings(text: string): Reading[] {
   ];
 }
 
-/** The text of `/proc/uptime` (proc(5)): seconds since the start, then the idle time of all cores. */
+/** Parses `/proc/uptime` (proc(5)): seconds since boot, then the idle time of all cores. */
 export function uptimeReadings(text: string): Reading[] {
   const found = /^(\d+(?:\.\d+)?)\s/.exec(text);
   return found === null ? [] : numberReading('uptime', Number(found[1]), 's', 0);

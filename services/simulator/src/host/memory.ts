@@ -9,7 +9,7 @@ export interface Memory {
   readonly cachedBytes?: number | undefined;
 }
 
-/** The text of `/proc/meminfo` (proc(5)); nothing where it does not say how much memory there is. */
+/** Parses `/proc/meminfo` (proc(5)). Returns undefined without the total and free memory. */
 export function parseMeminfo(text: string): Memory | undefined {
   const bytes = new Map<string, number>();
   for (const line of text.split('\n')) {
@@ -21,7 +21,7 @@ export function parseMeminfo(text: string): Memory | undefined {
   const free = bytes.get('MemFree');
   if (totalBytes === undefined || free === undefined || totalBytes === 0) return undefined;
   const cachedBytes = bytes.get('Cached');
-  // Kernels before 3.14 do not estimate what is available.
+  // Kernels before 3.14 have no MemAvailable.
   const availableBytes = bytes.get('MemAvailable') ?? free + (bytes.get('Buffers') ?? 0) + (cachedBytes ?? 0);
   return {
     totalBytes,

@@ -1,7 +1,7 @@
 import type { Reading } from '@tailrace/protocol/report';
 import { countFrom, numberReading, rate } from './readings.ts';
 
-/** Counters of one interface since the start. */
+/** Counters of one interface since boot. */
 export interface NetworkCounters {
   readonly receivedBytes: number;
   readonly receivedPackets: number;
@@ -13,7 +13,10 @@ export interface NetworkCounters {
 
 const interfacesMax = 32;
 
-/** The text of `/proc/net/dev` (proc(5)), by interface. Loopback, the inner ends of containers and interfaces never used are left out. */
+/**
+ * Parses `/proc/net/dev` (proc(5)). Returns the counters by interface, without loopback, interfaces of containers
+ * (veth) and interfaces that were never used.
+ */
 export function parseNetDev(text: string): ReadonlyMap<string, NetworkCounters> {
   const interfaces = new Map<string, NetworkCounters>();
   for (const line of text.split('\n')) {

@@ -8,13 +8,13 @@ import { networkReadings, parseNetDev } from './network.ts';
 import { segmentFrom, uniqueSegments } from './segment.ts';
 import { sensorReadings } from './temperature.ts';
 
-const shortly = (readings: readonly { tag: string; value: unknown }[]) =>
+const valuesOf = (readings: readonly { tag: string; value: unknown }[]) =>
   Object.fromEntries(readings.map(({ tag, value }) => [tag, value]));
 
-test('processors: shares of the time between two looks', () => {
+test('processors: shares of the time between two samples', () => {
   const before = parseProcStat('cpu  100 0 50 800 50 0 0 0 0 0\ncpu0 100 0 50 800 50 0 0 0 0 0\nintr 5 0 0\n');
   const now = parseProcStat('cpu  130 10 70 880 50 0 0 10 0 0\ncpu0 130 10 70 880 50 0 0 10 0 0\ncpu1 5 0 0 5\n');
-  assert.deepEqual(shortly(cpuReadings(now, before)), {
+  assert.deepEqual(valuesOf(cpuReadings(now, before)), {
     total: 46.7,
     user: 26.7,
     system: 13.3,
@@ -23,11 +23,11 @@ test('processors: shares of the time between two looks', () => {
   });
 });
 
-test('processors: a core that comes or goes, time that goes back, columns that are missing', () => {
+test('processors: added and removed cores, a time that decreases, missing columns', () => {
   const before = parseProcStat('cpu  10 0 10 80 30\ncpu0 10 0 10 80 30\ncpu2 1 1 1 1');
   // iowait went back by 20.
   const now = parseProcStat('cpu  20 0 10 170 10\ncpu0 20 0 10 170 10\ncpu7 1 1 1 1');
-  assert.deepEqual(shortly(cpuReadings(now, before)), { total: 10, user: 10, system: 0, waiting: 0, core0: 10 });
+  assert.deepEqual(valuesOf(cpuReadings(now, before)), { total: 10, user: 10, system: 0, waiting: 0, core0: 10 });
   assert.equal(cpuReadings(now, now).length, 0, 'no time passed');
   for (const text of ['', 'cpu', 'cpu a b c d', 'cpux 1 2 3 4', '\0']) assert.equal(parseProcStat(text).size, 0, text);
 });
@@ -35,32 +35,32 @@ test('processors: a core that comes or goes, time that goes back, columns that a
 test('memory: used is what is not available', () => {
   const text =
     'MemTotal:       1000 kB\nMemFree:         100 kB\nMemAvailable:    600 kB\nCached:          300 kB\nSwapTotal:       200 kB\nSwapFree:        150 kB\nHugePages_Total:       0\n';
-  const readings = shortly(memoryReadings(parseMeminfo(text)!));
+  const readings = valuesOf(memoryReadings(parseMeminfo(text)!));
   assert.deepEqual(readings, { used_share: 40, used: 409_600, available: 614_400, cached: 307_200, swap_used: 51_200 });
 });
 
-test('memory: old kernels, no swap, nonsense', () => {
+test('memory: old kernels, no swap, invalid text', () => {
   const old = parseMeminfo('MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 50 kB\nCached: 250 kB\n')!;
   assert.equal(old.availableBytes, 400 * 1024);
-  assert.deepEqual(Object.keys(shortly(memoryReadings(old))), ['used_share', 'used', 'available', 'cached']);
+  assert.deepEqual(Object.keys(valuesOf(memoryReadings(old))), ['used_share', 'used', 'available', 'cached']);
   for (const text of ['', 'MemTotal: 5 kB', 'MemTotal: many kB\nMemFree: 1 kB', 'MemTotal: 0 kB\nMemFree: 0 kB'])
     assert.equal(parseMeminfo(text), undefined, text);
 });
 
 test('load and uptime', () => {
-  assert.deepEqual(shortly(loadReadings('0.20 1.18 10.12 3/1080 11206\n')), {
+  assert.deepEqual(valuesOf(loadReadings('0.20 1.18 10.12 3/1080 11206\n')), {
     load1: 0.2,
     load5: 1.18,
     load15: 10.12,
     threads_running: 3,
     threads: 1080,
   });
-  assert.deepEqual(shortly(uptimeReadings('1470.62 2762.11\n')), { uptime: 1471 });
+  assert.deepEqual(valuesOf(uptimeReadings('1470.62 2762.11\n')), { uptime: 1471 });
   assert.deepEqual(loadReadings('unknown'), []);
   assert.deepEqual(uptimeReadings(''), []);
 });
 
-test('mounts: block devices once, the root whatever it is on, nothing of containers and packages', () => {
+test('mounts: block devices once, the root on any device, none of containers and packages', () => {
   const text = [
     'proc /proc proc rw 0 0',
     'overlay / overlay rw 0 0',
@@ -81,9 +81,9 @@ test('mounts: block devices once, the root whatever it is on, nothing of contain
   assert.equal(mountName('/'), 'root');
 });
 
-test('space is reckoned as df does', () => {
+test('space is computed as df does', () => {
   // 5 % are kept for root.
-  assert.deepEqual(shortly(spaceReadings({ blockBytes: 4096, blocks: 1000, free: 500, available: 450 })), {
+  assert.deepEqual(valuesOf(spaceReadings({ blockBytes: 4096, blocks: 1000, free: 500, available: 450 })), {
     used_share: 52.6,
     used: 2_048_000,
     free: 1_843_200,
@@ -91,7 +91,7 @@ test('space is reckoned as df does', () => {
   assert.deepEqual(spaceReadings({ blockBytes: 4096, blocks: 0, free: 0, available: 0 }), []);
 });
 
-test('disks: whole ones that were ever used; throughput in bytes', () => {
+test('disks: whole disks that were used; throughput in bytes', () => {
   const line = (name: string, read: number, written: number, busy: number) =>
     ` 8 0 ${name} 10 0 ${read} 5 10 0 ${written} 5 0 ${busy} 9 0 0 0 0`;
   const text = (factor: number) =>
@@ -108,12 +108,12 @@ test('disks: whole ones that were ever used; throughput in bytes', () => {
     ].join('\n');
   assert.deepEqual([...parseDiskstats(text(1)).keys()], ['sda', 'nvme0n1', 'dm-1', 'dm-10']);
   const [before, now] = [parseDiskstats(text(1)).get('sda')!, parseDiskstats(text(3)).get('sda')!];
-  assert.deepEqual(shortly(diskReadings(now, before, 2)), { read: 51_200, written: 102_400, busy: 30 });
-  assert.deepEqual(diskReadings(before, now, 2), [], 'counters that went back tell nothing');
+  assert.deepEqual(valuesOf(diskReadings(now, before, 2)), { read: 51_200, written: 102_400, busy: 30 });
+  assert.deepEqual(diskReadings(before, now, 2), [], 'counters that decreased have no rate');
   assert.deepEqual(diskReadings(now, before, 0), []);
 });
 
-test('networks: throughput, and neither loopback nor what was never used', () => {
+test('networks: throughput, without loopback and interfaces that were never used', () => {
   const header =
     'Inter-|   Receive                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed\n';
   const text = (bytes: number) =>
@@ -122,7 +122,7 @@ test('networks: throughput, and neither loopback nor what was never used', () =>
   const before = parseNetDev(text(1000));
   assert.deepEqual([...before.keys()], ['eth0', 'eth0.5@x']);
   const readings = networkReadings(parseNetDev(text(5000)).get('eth0')!, before.get('eth0')!, 2);
-  assert.deepEqual(shortly(readings), {
+  assert.deepEqual(valuesOf(readings), {
     received: 2000,
     sent: 4000,
     packets_received: 0,
@@ -131,7 +131,7 @@ test('networks: throughput, and neither loopback nor what was never used', () =>
   });
 });
 
-test('sensors: degrees from thousandths; an implausible one is bad, an odd text is nothing', () => {
+test('sensors: degrees from thousandths; an implausible value is bad, other text has no reading', () => {
   assert.deepEqual(sensorReadings('temperature', '45250\n'), [{ tag: 'temperature', value: 45.3, unit: 'Cel' }]);
   assert.deepEqual(sensorReadings('temperature', '-128000'), [
     { tag: 'temperature', value: -128, unit: 'Cel', quality: 'bad' },
@@ -141,7 +141,7 @@ test('sensors: degrees from thousandths; an implausible one is bad, an odd text 
     assert.deepEqual(sensorReadings('temperature', text), [], text);
 });
 
-test('any name becomes a path segment, and two that become the same stay apart', () => {
+test('any name becomes a path segment, and duplicates are made unique', () => {
   assert.equal(segmentFrom('web-1.example.org'), 'web-1-example-org');
   assert.equal(segmentFrom('/var/lib/data'), 'var-lib-data');
   assert.equal(segmentFrom('Größe 5'), 'Gr-e-5');

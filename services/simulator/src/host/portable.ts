@@ -4,7 +4,10 @@ import type { CpuTimes } from './cpu.ts';
 import type { Memory } from './memory.ts';
 import { numberReading } from './readings.ts';
 
-/** What Node tells on every system, for hosts without `/proc` (macOS, Windows). No disks' or networks' throughput, no temperatures. */
+/**
+ * What Node provides on every system, for hosts without `/proc` (macOS, Windows): no throughput of disks and networks,
+ * no temperatures.
+ */
 export interface Portable {
   cpu(): CpuTimes;
   memory(): Memory;

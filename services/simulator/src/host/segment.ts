@@ -2,7 +2,8 @@
 const segmentCharactersMax = 64;
 
 /**
- * Any name as a segment of a device path: what is not allowed becomes `-`, at most 64 characters, `unnamed` where nothing is left.
+ * Returns a name as a segment of a device path of at most 64 characters: each run of characters that are not allowed
+ * becomes `-`, and a name without allowed characters `unnamed`.
  * `/var/lib` becomes `var-lib`, `web-1.example.org` becomes `web-1-example-org`.
  */
 export function segmentFrom(name: string): string {
@@ -14,7 +15,7 @@ export function segmentFrom(name: string): string {
   return segment === '' ? 'unnamed' : segment;
 }
 
-/** The same for several names at once, in their order; a segment that is taken gets `-2`, `-3` … */
+/** Returns a different segment for each of the names, in their order; a duplicate gets `-2`, `-3` … */
 export function uniqueSegments(names: readonly string[]): string[] {
   const taken = new Set<string>();
   return names.map((name) => {

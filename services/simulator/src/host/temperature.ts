@@ -2,7 +2,7 @@ import type { Reading } from '@tailrace/protocol/report';
 import type { HostFiles } from './files.ts';
 import { numberReading } from './readings.ts';
 
-/** A sensor that the kernel shows: Documentation/hwmon/sysfs-interface.rst and driver-api/thermal/sysfs-api.rst. */
+/** A sensor of the kernel: Documentation/hwmon/sysfs-interface.rst and driver-api/thermal/sysfs-api.rst. */
 export interface HostSensor {
   readonly name: string;
   readonly kind: 'temperature' | 'fan';
@@ -11,7 +11,7 @@ export interface HostSensor {
 
 const sensorsMax = 64;
 
-/** The sensors of this machine; none in most virtual machines. Looked for once, read often. */
+/** Returns the sensors of this machine; most virtual machines have none. */
 export async function findSensors(files: HostFiles): Promise<HostSensor[]> {
   const sensors: HostSensor[] = [];
   for (const chip of await files.list('/sys/class/hwmon')) {
@@ -37,15 +37,18 @@ export async function findSensors(files: HostFiles): Promise<HostSensor[]> {
   return sensors.slice(0, sensorsMax);
 }
 
-/** What a sensor's file says: m°C for a temperature, revolutions a minute for a fan. An empty or odd text gives nothing. */
+/**
+ * Parses the file of a sensor: m°C for a temperature, revolutions per minute for a fan. Returns no reading for other
+ * text.
+ */
 export function sensorReadings(kind: HostSensor['kind'], text: string): Reading[] {
   if (!/^-?\d{1,9}\s*$/.test(text)) return [];
   const value = Number(text);
   if (kind === 'fan') return numberReading('speed', value, '/min', 0);
   const celsius = value / 1000;
-  // An unconnected diode reads as an extreme: said, with the quality that it deserves.
-  const plausible = celsius > -60 && celsius < 200;
+  // An unconnected diode reads as an extreme value: reported with quality `bad`.
+  const isPlausible = celsius > -60 && celsius < 200;
   return numberReading('temperature', celsius, 'Cel', 1).map((reading) =>
-    plausible ? reading : { ...reading, quality: 'bad' },
+    isPlausible ? reading : { ...reading, quality: 'bad' },
   );
 }

@@ -1,14 +1,14 @@
 import { clamp, type MachineKind, reading } from './machine.ts';
 import { follow, gaussian, happens, wander } from './random.ts';
 
-/** A belt that carries parts past a light barrier, and jams now and then. */
+/** A belt that carries parts past a light barrier, and jams occasionally. */
 export interface Conveyor {
   readonly speedMS: number;
   readonly motorA: number;
   readonly parts: number;
-  /** Parts carried that have not yet made a whole one, 0 ≤ fraction < 1. */
+  /** Fraction of the next part, 0 ≤ fraction < 1. */
   readonly fraction: number;
-  /** Above 0: jammed, seconds until somebody has freed it. */
+  /** Seconds until a jam is cleared; 0: no jam. */
   readonly jamS: number;
 }
 
@@ -22,21 +22,21 @@ export const conveyor: MachineKind<Conveyor> = {
 
   start: (random) => ({ speedMS: 0, motorA: 0, parts: Math.floor(random() * 500_000), fraction: 0, jamS: 0 }),
 
-  step(state, dtS, around, random) {
+  step(state, dtS, surroundings, random) {
     const jamS = Math.max(0, state.jamS - dtS);
-    const jammed = jamS > 0;
-    const driven = around.powered && !around.gateOpen && around.load > 0.05;
-    const wanted = driven && !jammed ? speedFullMS * (0.5 + 0.5 * around.load) : 0;
+    const isJammed = jamS > 0;
+    const isDriven = surroundings.isPowered && !surroundings.isGateOpen && surroundings.load > 0.05;
+    const wanted = isDriven && !isJammed ? speedFullMS * (0.5 + 0.5 * surroundings.load) : 0;
     const speedMS = Math.max(0, follow(state.speedMS, wanted, 1.2, dtS));
     const carried = state.fraction + speedMS * dtS * partsPerMetre;
     // A blocked motor draws its stall current until the belt is free.
-    const currentWanted = !driven ? 0 : jammed ? 11 : 2.2 + 4 * (speedMS / speedFullMS) * around.load;
+    const currentWanted = !isDriven ? 0 : isJammed ? 11 : 2.2 + 4 * (speedMS / speedFullMS) * surroundings.load;
     return {
       speedMS,
-      motorA: clamp(wander(state.motorA, currentWanted, driven ? 0.15 : 0, 0.8, dtS, random), 0, 14),
+      motorA: clamp(wander(state.motorA, currentWanted, isDriven ? 0.15 : 0, 0.8, dtS, random), 0, 14),
       parts: state.parts + Math.floor(carried),
       fraction: carried % 1,
-      jamS: !jammed && driven && happens(random, dtS, jamEveryS) ? 8 + 12 * random() : jamS,
+      jamS: !isJammed && isDriven && happens(random, dtS, jamEveryS) ? 8 + 12 * random() : jamS,
     };
   },
 

@@ -1,13 +1,13 @@
 import { type MachineKind, reading } from './machine.ts';
 import { happens } from './random.ts';
 
-/** The gate of the robot cell. Somebody goes in now and then; the robots and the belt stand meanwhile. */
+/** The gate of the robot cell. While a person is inside, robots and belt are stopped. */
 export interface Door {
-  readonly open: boolean;
-  /** Seconds until an open gate is shut. */
+  readonly isOpen: boolean;
+  /** Seconds until an open gate closes. */
   readonly openS: number;
   readonly openings: number;
-  readonly locked: boolean;
+  readonly isLocked: boolean;
 }
 
 const openedEveryS = 240;
@@ -16,22 +16,22 @@ export const door: MachineKind<Door> = {
   kind: 'door',
   everyTicks: 2,
 
-  start: (random) => ({ open: false, openS: 0, openings: Math.floor(random() * 40_000), locked: true }),
+  start: (random) => ({ isOpen: false, openS: 0, openings: Math.floor(random() * 40_000), isLocked: true }),
 
-  step(state, dtS, around, random) {
-    if (state.open) {
+  step(state, dtS, surroundings, random) {
+    if (state.isOpen) {
       const openS = Math.max(0, state.openS - dtS);
-      return { ...state, openS, open: openS > 0, locked: openS === 0 && around.load > 0.05 };
+      return { ...state, openS, isOpen: openS > 0, isLocked: openS === 0 && surroundings.load > 0.05 };
     }
-    if (!happens(random, dtS, openedEveryS)) return { ...state, locked: around.load > 0.05 };
-    return { open: true, openS: 6 + 20 * random(), openings: state.openings + 1, locked: false };
+    if (!happens(random, dtS, openedEveryS)) return { ...state, isLocked: surroundings.load > 0.05 };
+    return { isOpen: true, openS: 6 + 20 * random(), openings: state.openings + 1, isLocked: false };
   },
 
   powerKw: () => 0.05,
 
   readings: (state) => [
-    { tag: 'open', value: state.open },
-    { tag: 'locked', value: state.locked },
+    { tag: 'open', value: state.isOpen },
+    { tag: 'locked', value: state.isLocked },
     reading('openings', state.openings, '1', 0),
   ],
 };

@@ -1,41 +1,42 @@
 import type { Reading } from '@tailrace/protocol/report';
 import type { Random } from './random.ts';
 
-/** What surrounds a machine: the same for all machines of a line. */
+/** Conditions that are the same for all machines of a line. */
 export interface Surroundings {
-  /** 0: the line stands (break, no shift); 1: full load. */
+  /** 0: the line is stopped (break, no shift); 1: full load. */
   readonly load: number;
   /** Air of the hall, °C. */
   readonly ambientC: number;
-  /** Somebody is in the robot cell: what moves there must stand. */
-  readonly gateOpen: boolean;
-  /** Electric power that the other machines of the line draw, kW. Only the energy meter looks at it. */
+  /** A person is in the robot cell: robots and belt must stop. */
+  readonly isGateOpen: boolean;
+  /** Electric power that the other machines of the line draw, kW. For the energy meter. */
   readonly linePowerKw: number;
-  /** True while the power of the line is given (always in practice; a test may cut it). */
-  readonly powered: boolean;
+  /** Whether the line has power. False in tests only. */
+  readonly isPowered: boolean;
 }
 
 /**
- * A kind of machine: pure. `step` gives the state `dtS` seconds later and never changes the one it gets; the same state,
- * surroundings and random numbers give the same answer. `dtS` is above 0 and at most `stepSecondsMax`.
+ * A kind of machine, as pure functions. `step` returns the state `dtS` seconds later and does not change its argument.
+ * It depends on the state, the surroundings and the random numbers alone. `dtS` is above 0 and at most
+ * `stepSecondsMax`.
  */
 export interface MachineKind<State> {
-  /** First part of the machine's name: `press` gives `press1`, `press2` … */
+  /** First part of the machine's name, as in `press1`, `press2` … */
   readonly kind: string;
-  /** Reports once every so many ticks of the plant: 1 for what moves fast, 2 for what does not. */
+  /** Ticks of the plant between two reports: 1 for fast machines, 2 for slow ones. */
   readonly everyTicks: 1 | 2;
   start(random: Random): State;
-  step(state: State, dtS: number, around: Surroundings, random: Random): State;
-  /** Electric power drawn now, kW. */
+  step(state: State, dtS: number, surroundings: Surroundings, random: Random): State;
+  /** Returns the electric power drawn, kW. */
   powerKw(state: State): number;
-  /** True values as the machine's sensors would tell them, noise included; 3 to 8 readings. */
+  /** Returns the readings of intact sensors, noise included; 3 to 8. */
   readings(state: State, random: Random): Reading[];
 }
 
-/** Longer pauses (a laptop that slept) are stepped as this much: nobody wants a plant to catch up a night in one tick. */
+/** Longest step, s. After a longer pause, such as a laptop's sleep, the plant does not catch up. */
 export const stepSecondsMax = 5;
 
-/** A number reading, rounded to what such a sensor resolves. */
+/** Returns a reading, rounded to the resolution of such a sensor. */
 export function reading(tag: string, value: number, unit: string, decimals: number): Reading {
   const scale = 10 ** decimals;
   return { tag, value: Math.round(value * scale) / scale, unit };

@@ -10,26 +10,26 @@ import { robot } from './robot.ts';
 import { shiftLoad } from './shift.ts';
 import { spindle } from './spindle.ts';
 
-const working: Surroundings = { load: 1, ambientC: 22, gateOpen: false, linePowerKw: 0, powered: true };
+const working: Surroundings = { load: 1, ambientC: 22, isGateOpen: false, linePowerKw: 0, isPowered: true };
 
-/** The states of a machine, one a half second. */
+/** Returns the states of a machine, one every half second. */
 function states<State>(
   kind: MachineKind<State>,
   seconds: number,
-  around: Surroundings = working,
+  surroundings: Surroundings = working,
   from?: State,
 ): State[] {
   const random = createRandom(11);
   let state = from ?? kind.start(random);
   const all: State[] = [];
   for (let tick = 0; tick < seconds * 2; tick++) {
-    state = kind.step(state, 0.5, around, random);
+    state = kind.step(state, 0.5, surroundings, random);
     all.push(state);
   }
   return all;
 }
 
-test('a step leaves the state it was given as it was', () => {
+test('a step does not change its argument', () => {
   const random = createRandom(1);
   for (const kind of [press, spindle, conveyor, oven, compressor, robot] as MachineKind<object>[]) {
     const state = Object.freeze(kind.start(random));
@@ -49,7 +49,7 @@ test('a press warms up with load and cools down towards the hall, slower the clo
   assert.ok(Math.abs(cooling[1000]! / cooling[500]! - cooling[1500]! / cooling[1000]!) < 0.01);
 });
 
-test('a press counts the strokes that it makes', () => {
+test('a press counts its strokes', () => {
   const all = states(press, 600);
   const strokes = all.at(-1)!.strokes - all[0]!.strokes;
   assert.ok(strokes > 220 && strokes < 250, `${strokes} at 24 a minute in ten minutes`);
@@ -77,43 +77,43 @@ test('a bearing wears until it is replaced; worn, it shakes more and runs hotter
   );
 });
 
-test('an oven holds its set point while the door is shut, and loses heat while it is open', () => {
+test('an oven holds its set point while the door is closed, and loses heat while it is open', () => {
   const closed = { ...oven.start(createRandom(3)), chamberC: 60, doorS: 1e9 };
   const settled = states(oven, 1200, working, { ...closed, setpointC: 200 }).slice(-600);
   for (const { chamberC, setpointC } of settled)
     assert.ok(Math.abs(chamberC - setpointC) < 12, `${chamberC} of ${setpointC}`);
-  const hot = { ...settled.at(-1)!, doorOpen: true, doorS: 1e9 };
+  const hot = { ...settled.at(-1)!, isDoorOpen: true, doorS: 1e9 };
   const opened = states(oven, 20, working, hot);
   assert.ok(opened.at(-1)!.chamberC < hot.chamberC - 15);
-  assert.ok(opened.at(-1)!.heater > 0.9, 'the controller works against it');
-  const shut = states(oven, 300, working, { ...opened.at(-1)!, doorOpen: false }).at(-1)!;
-  assert.ok(Math.abs(shut.chamberC - shut.setpointC) < 8, 'and gets it back');
+  assert.ok(opened.at(-1)!.heater > 0.9, 'the controller compensates');
+  const reclosed = states(oven, 300, working, { ...opened.at(-1)!, isDoorOpen: false }).at(-1)!;
+  assert.ok(Math.abs(reclosed.chamberC - reclosed.setpointC) < 8, 'and returns to the set point');
 });
 
 test('a compressor keeps the tank between cut-in and cut-out', () => {
   const all = states(compressor, 1800);
   assert.ok(all.every(({ tankBar }) => tankBar > 6 && tankBar < 8.5));
-  const switched = all.filter((state, index) => index > 0 && state.loaded !== all[index - 1]!.loaded);
+  const switched = all.filter((state, index) => index > 0 && state.isLoaded !== all[index - 1]!.isLoaded);
   assert.ok(switched.length > 4);
 });
 
-test('an open gate stops robots and belt, and they go on after it', () => {
-  const gate = { ...working, gateOpen: true };
+test('an open gate stops robots and belt until it closes', () => {
+  const gate = { ...working, isGateOpen: true };
   const running = states(robot, 30).at(-1)!;
-  const stopped = states(robot, 3, gate, running).at(-1)!;
-  assert.ok(stopped.stopped && stopped.speed < 0.001);
-  assert.equal(states(robot, 10, gate, stopped).at(-1)!.cycles, stopped.cycles);
-  assert.ok(states(robot, 60, working, stopped).at(-1)!.cycles > stopped.cycles);
+  const isStopped = states(robot, 3, gate, running).at(-1)!;
+  assert.ok(isStopped.isStopped && isStopped.speed < 0.001);
+  assert.equal(states(robot, 10, gate, isStopped).at(-1)!.cycles, isStopped.cycles);
+  assert.ok(states(robot, 60, working, isStopped).at(-1)!.cycles > isStopped.cycles);
   assert.ok(states(conveyor, 10, gate, states(conveyor, 30).at(-1)!).at(-1)!.speedMS < 0.01);
 });
 
-test('a belt that jams stands with its motor at stall current', () => {
+test('a jammed belt stops, with its motor at stall current', () => {
   const jam = states(conveyor, 7200).filter(({ jamS, speedMS }) => jamS > 0 && speedMS < 0.01);
   assert.ok(jam.length > 0);
   assert.ok(jam.some(({ motorA }) => motorA > 9));
 });
 
-test('a shift ramps up, pauses and ends, and lines are not in step', () => {
+test('a shift ramps up, pauses and stops, and lines are not in step', () => {
   assert.equal(shiftLoad(250_000, 0), 0);
   assert.ok(shiftLoad(120_000, 0) > 0.8);
   assert.equal(shiftLoad(250_000 + 160_000, 160), 0);

@@ -22,13 +22,13 @@ export const meter: MachineKind<Meter> = {
     powerFactor: 0.9,
   }),
 
-  step: (state, dtS, around, random) => ({
-    powerKw: around.linePowerKw,
-    energyKwh: state.energyKwh + (around.linePowerKw * dtS) / 3600,
-    // The more the line draws, the lower its voltage at the end of the cable.
-    voltage: wander(state.voltage, 402 - around.linePowerKw * 0.02, 1.2, 20, dtS, random),
+  step: (state, dtS, surroundings, random) => ({
+    powerKw: surroundings.linePowerKw,
+    energyKwh: state.energyKwh + (surroundings.linePowerKw * dtS) / 3600,
+    // The voltage at the end of the cable falls with the power that the line draws.
+    voltage: wander(state.voltage, 402 - surroundings.linePowerKw * 0.02, 1.2, 20, dtS, random),
     frequencyHz: wander(state.frequencyHz, 50, 0.015, 30, dtS, random),
-    powerFactor: Math.min(1, wander(state.powerFactor, 0.86 + 0.06 * around.load, 0.01, 15, dtS, random)),
+    powerFactor: Math.min(1, wander(state.powerFactor, 0.86 + 0.06 * surroundings.load, 0.01, 15, dtS, random)),
   }),
 
   powerKw: () => 0,

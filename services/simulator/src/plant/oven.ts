@@ -1,7 +1,7 @@
 import { clamp, type MachineKind, reading } from './machine.ts';
 import { gaussian, happens } from './random.ts';
 
-/** A curing oven: a heater under PID control, and a door that lets the heat out. */
+/** A curing oven: a heater under PID control, and a door through which heat is lost. */
 export interface Oven {
   readonly chamberC: number;
   readonly setpointC: number;
@@ -10,14 +10,14 @@ export interface Oven {
   /** The controller's integral, K·s. */
   readonly integral: number;
   readonly errorBefore: number;
-  readonly doorOpen: boolean;
-  /** Seconds until the door changes. */
+  readonly isDoorOpen: boolean;
+  /** Seconds until the door opens or closes. */
   readonly doorS: number;
 }
 
 const heaterKw = 24;
 const heatCapacityKjK = 38;
-/** Heat lost through the walls and, ten times as much, through the open door, kW/K. */
+/** Heat lost through the walls, and ten times as much through the open door, kW/K. */
 const lossClosedKwK = 0.07;
 const lossOpenKwK = 0.7;
 const gain = { proportional: 0.035, integral: 0.0006, derivative: 0.02 };
@@ -35,39 +35,39 @@ export const oven: MachineKind<Oven> = {
       heater: 0.6,
       integral: 0.5 / gain.integral,
       errorBefore: setpointC - chamberC,
-      doorOpen: false,
+      isDoorOpen: false,
       doorS: 30 + random() * 60,
     };
   },
 
-  step(state, dtS, around, random) {
-    const on = around.powered && around.load > 0;
-    let { doorOpen, doorS } = state;
+  step(state, dtS, surroundings, random) {
+    const isOn = surroundings.isPowered && surroundings.load > 0;
+    let { isDoorOpen, doorS } = state;
     doorS -= dtS;
     if (doorS <= 0) {
-      // Loaded and unloaded while the line runs; shut in between, and shut when nobody works.
-      doorOpen = on && !doorOpen;
-      doorS = doorOpen ? 6 + 8 * random() : 60 + 90 * random();
+      // Loaded and unloaded while the line runs; otherwise closed.
+      isDoorOpen = isOn && !isDoorOpen;
+      doorS = isDoorOpen ? 6 + 8 * random() : 60 + 90 * random();
     }
     const setpointC =
-      on && !doorOpen && happens(random, dtS, 1800) ? 180 + Math.round(random() * 4) * 10 : state.setpointC;
-    const wantedC = on ? setpointC : 80;
-    const error = wantedC - state.chamberC;
+      isOn && !isDoorOpen && happens(random, dtS, 1800) ? 180 + Math.round(random() * 4) * 10 : state.setpointC;
+    const targetC = isOn ? setpointC : 80;
+    const error = targetC - state.chamberC;
     const raw =
       gain.proportional * error +
       gain.integral * state.integral +
       (gain.derivative * (error - state.errorBefore)) / dtS;
-    const heater = around.powered ? clamp(raw, 0, 1) : 0;
-    // Anti-windup: the integral stands still while the heater is at its limit and the error would push it further.
+    const heater = surroundings.isPowered ? clamp(raw, 0, 1) : 0;
+    // Anti-windup: the integral does not change while the heater is at its limit and the error would exceed it further.
     const integral = raw === heater || raw > 1 === error < 0 ? state.integral + error * dtS : state.integral;
-    const lossKw = (doorOpen ? lossOpenKwK : lossClosedKwK) * (state.chamberC - around.ambientC);
+    const lossKw = (isDoorOpen ? lossOpenKwK : lossClosedKwK) * (state.chamberC - surroundings.ambientC);
     return {
       chamberC: state.chamberC + ((heater * heaterKw - lossKw) * dtS) / heatCapacityKjK,
       setpointC,
       heater,
       integral: clamp(integral, 0, 1 / gain.integral),
       errorBefore: error,
-      doorOpen,
+      isDoorOpen,
       doorS,
     };
   },
@@ -78,6 +78,6 @@ export const oven: MachineKind<Oven> = {
     reading('temperature', state.chamberC + 0.15 * gaussian(random), 'Cel', 1),
     reading('setpoint', state.setpointC, 'Cel', 0),
     reading('heater', state.heater * 100, '%', 1),
-    { tag: 'door_open', value: state.doorOpen },
+    { tag: 'door_open', value: state.isDoorOpen },
   ],
 };

@@ -6,7 +6,7 @@ import { createPlant } from './plant.ts';
 
 const startMs = Date.UTC(2024, 4, 6, 9);
 
-/** Everything that the plant says in so many seconds, at 2 Hz. */
+/** Returns the reports of the plant over `seconds`, at 2 Hz. */
 function run(seconds: number, seed = 7): Report[] {
   const plant = createPlant(seed);
   const reports: Report[] = [];
@@ -14,7 +14,7 @@ function run(seconds: number, seed = 7): Report[] {
   return reports;
 }
 
-/** A tag of a device over time, good readings only. */
+/** Returns the values of a tag over time, good readings only. */
 function valuesOf(reports: readonly Report[], device: string, tag: string): number[] {
   return reports
     .filter((report) => report.device === device)
@@ -43,11 +43,11 @@ test('three lines of ten machines, each with three to eight tags, at one to two 
   }
 });
 
-test('everything that it says is a valid report', () => {
+test('every report is valid', () => {
   for (const report of hour.slice(0, 2000)) reportFromJson(structuredClone(report));
 });
 
-test('the same seed gives the same plant, another seed another', () => {
+test('the same seed produces the same plant, another seed a different one', () => {
   assert.deepEqual(run(20, 3), run(20, 3));
   assert.notDeepEqual(run(20, 3), run(20, 4));
 });
@@ -76,7 +76,7 @@ const bounds: Record<string, [number, number]> = {
   power_factor: [0.7, 1],
 };
 
-test('every quantity stays where such a machine can be', () => {
+test('every quantity stays within the limits of such a machine', () => {
   const seen = new Set<string>();
   for (const { device, readings } of hour) {
     for (const { tag, value } of readings) {
@@ -106,7 +106,7 @@ test('counters and meters only go up', () => {
   }
 });
 
-test('the meter counts the power that it shows', () => {
+test('the meter sums up the power that it reports', () => {
   const power = valuesOf(hour, 'plant1.line1.meter1', 'power');
   const energy = valuesOf(hour, 'plant1.line1.meter1', 'energy');
   const meanKw = power.reduce((sum, value) => sum + value, 0) / power.length;
@@ -114,7 +114,7 @@ test('the meter counts the power that it shows', () => {
   assert.ok(Math.abs(energy.at(-1)! - energy[0]! - meanKw) < 0.05 * meanKw);
 });
 
-test('sensors fail now and then: some readings are uncertain, some bad, nearly all good', () => {
+test('sensors fail occasionally: some readings are uncertain, some bad, nearly all good', () => {
   const counts = { good: 0, uncertain: 0, bad: 0 };
   for (const { readings } of hour) for (const reading of readings) counts[reading.quality ?? 'good']++;
   assert.ok(counts.uncertain > 0 && counts.bad > 0);
@@ -133,7 +133,7 @@ test('a sensor that is bad repeats its last value', () => {
   }
 });
 
-test('a long pause is not caught up', () => {
+test('the plant does not catch up after a long pause', () => {
   const plant = createPlant(1);
   const [before] = valuesOf(plant.tick(startMs, 0.5), 'plant1.line1.meter1', 'energy');
   plant.tick(startMs + 500, 3600);

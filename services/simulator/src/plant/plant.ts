@@ -8,51 +8,54 @@ import { oven } from './oven.ts';
 import { press } from './press.ts';
 import { createRandom, type Random } from './random.ts';
 import { robot } from './robot.ts';
-import { type Sensor, sense, soundSensor, stepSensor } from './sensor.ts';
-import { hallC, shiftLoad } from './shift.ts';
+import { type Sensor, sense, goodSensor, stepSensor } from './sensor.ts';
+import { hallTemperatureC, shiftLoad } from './shift.ts';
 import { spindle } from './spindle.ts';
 
 /** The plant: three lines of ten machines, `plant1.line1.press1` to `plant1.line3.meter1`. */
 export interface Plant {
   /** Every device path, in a stable order. */
   readonly devices: readonly string[];
-  /** Moves the plant `dtS` seconds on and tells what its sensors say at `timeMs`, one report a machine that reports at this tick. */
+  /**
+   * Advances the plant by `dtS` seconds. Returns the reports at `timeMs`, one for each machine that reports at this
+   * tick.
+   */
   tick(timeMs: number, dtS: number): Report[];
 }
 
-/** One machine with its state inside, so that machines of different kinds fit into one list. */
+/** One machine and its state, so that machines of different kinds fit into one list. */
 interface Machine {
   readonly device: string;
   readonly everyTicks: number;
-  step(dtS: number, around: Surroundings): void;
+  step(dtS: number, surroundings: Surroundings): void;
   powerKw(): number;
-  isOpenGate(): boolean;
+  hasOpenGate(): boolean;
   readings(dtS: number): Reading[];
 }
 
 const lines = 3;
 const lineOffsetS = 160;
 
-/** A plant that is the same for the same seed. */
+/** Creates a plant. The same seed produces the same plant. */
 export function createPlant(seed: number): Plant {
   const random = createRandom(seed);
-  const halls = Array.from({ length: lines }, (_, line) => createLine(`plant1.line${line + 1}`, random));
+  const productionLines = Array.from({ length: lines }, (_, line) => createLine(`plant1.line${line + 1}`, random));
   let ticks = 0;
   return {
-    devices: halls.flat().map((machine) => machine.device),
+    devices: productionLines.flat().map((machine) => machine.device),
     tick(timeMs, dtS) {
       const spanS = Math.min(Math.max(dtS, 0.001), stepSecondsMax);
       const reports: Report[] = [];
-      for (const [line, machines] of halls.entries()) {
-        const around: Surroundings = {
+      for (const [line, machines] of productionLines.entries()) {
+        const surroundings: Surroundings = {
           load: shiftLoad(timeMs, line * lineOffsetS),
-          ambientC: hallC(timeMs),
-          gateOpen: machines.some((machine) => machine.isOpenGate()),
+          ambientC: hallTemperatureC(timeMs),
+          isGateOpen: machines.some((machine) => machine.hasOpenGate()),
           linePowerKw: machines.reduce((sum, machine) => sum + machine.powerKw(), 0),
-          powered: true,
+          isPowered: true,
         };
         for (const machine of machines) {
-          machine.step(spanS, around);
+          machine.step(spanS, surroundings);
           if (ticks % machine.everyTicks !== 0) continue;
           reports.push({
             device: machine.device,
@@ -77,7 +80,7 @@ function createLine(path: string, random: Random): Machine[] {
     createMachine(path, 1, compressor, random),
     createMachine(path, 1, robot, random),
     createMachine(path, 2, robot, random),
-    createMachine(path, 1, door, random, (state) => state.open),
+    createMachine(path, 1, door, random, (state) => state.isOpen),
     createMachine(path, 1, meter, random),
   ];
 }
@@ -87,23 +90,23 @@ function createMachine<State>(
   number: number,
   kind: MachineKind<State>,
   plantRandom: Random,
-  isOpenGate: (state: State) => boolean = () => false,
+  hasOpenGate: (state: State) => boolean = () => false,
 ): Machine {
-  // A source of its own, so that adding a machine does not change what the others do.
+  // Its own random numbers, so that adding a machine does not change the others.
   const random = createRandom(Math.floor(plantRandom() * 0x1_0000_0000));
   let state = kind.start(random);
   const sensors = new Map<string, Sensor>();
   return {
     device: `${line}.${kind.kind}${number}`,
     everyTicks: kind.everyTicks,
-    step(dtS, around) {
-      state = kind.step(state, dtS, around, random);
+    step(dtS, surroundings) {
+      state = kind.step(state, dtS, surroundings, random);
     },
     powerKw: () => kind.powerKw(state),
-    isOpenGate: () => isOpenGate(state),
+    hasOpenGate: () => hasOpenGate(state),
     readings: (dtS) =>
       kind.readings(state, random).map((reading) => {
-        const sensor = stepSensor(sensors.get(reading.tag) ?? soundSensor, dtS, random);
+        const sensor = stepSensor(sensors.get(reading.tag) ?? goodSensor, dtS, random);
         const sensed = sense(sensor, reading);
         sensors.set(reading.tag, sensed.sensor);
         return sensed.reading;

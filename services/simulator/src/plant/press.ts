@@ -1,9 +1,9 @@
 import { clamp, type MachineKind, reading } from './machine.ts';
 import { follow, gaussian, wander } from './random.ts';
 
-/** A hydraulic press. Strokes put heat into the oil, the hall takes it out again. */
+/** A hydraulic press. Strokes heat the oil, the air of the hall cools it. */
 export interface Press {
-  /** Angle of the crank as a part of one stroke, 0 ≤ phase < 1. The ram is at the bottom at 0.5. */
+  /** Angle of the crank as a fraction of one stroke, 0 ≤ phase < 1. The ram is at the bottom at 0.5. */
   readonly phase: number;
   readonly strokesPerMinute: number;
   readonly strokes: number;
@@ -16,9 +16,9 @@ const strokesPerMinuteFull = 24;
 const pressureIdleBar = 35;
 const pressureStrokeBar = 215;
 const ramAreaM2 = 0.042;
-/** Newton's law of cooling: the oil loses its excess over the hall with this time constant. */
+/** Time constant of the oil's cooling (Newton's law). */
 const coolingTauS = 240;
-/** What full load heats the oil above the hall in the long run. */
+/** Temperature of the oil above the hall at full load, in equilibrium. */
 const heatingFullK = 34;
 
 export const press: MachineKind<Press> = {
@@ -34,8 +34,8 @@ export const press: MachineKind<Press> = {
     forceKn: 0,
   }),
 
-  step(state, dtS, around, random) {
-    const wanted = around.powered ? around.load * strokesPerMinuteFull : 0;
+  step(state, dtS, surroundings, random) {
+    const wanted = surroundings.isPowered ? surroundings.load * strokesPerMinuteFull : 0;
     const strokesPerMinute = clamp(
       wander(state.strokesPerMinute, wanted, wanted * 0.02, 4, dtS, random),
       0,
@@ -43,13 +43,13 @@ export const press: MachineKind<Press> = {
     );
     const turned = state.phase + (strokesPerMinute / 60) * dtS;
     const phase = turned % 1;
-    // Pressure stands on the ram only near the bottom of the stroke.
+    // The ram has pressure only near the bottom of the stroke.
     const squeeze = Math.max(0, Math.cos((phase - 0.5) * 2 * Math.PI)) ** 3;
-    const moving = strokesPerMinute > 1;
-    const pressureBar = around.powered
-      ? pressureIdleBar + (moving ? pressureStrokeBar * squeeze : 0)
+    const isMoving = strokesPerMinute > 1;
+    const pressureBar = surroundings.isPowered
+      ? pressureIdleBar + (isMoving ? pressureStrokeBar * squeeze : 0)
       : follow(state.pressureBar, 0, 20, dtS);
-    const heated = around.ambientC + heatingFullK * (strokesPerMinute / strokesPerMinuteFull);
+    const heated = surroundings.ambientC + heatingFullK * (strokesPerMinute / strokesPerMinuteFull);
     return {
       phase,
       strokesPerMinute,
@@ -57,7 +57,7 @@ export const press: MachineKind<Press> = {
       oilC: follow(state.oilC, heated, coolingTauS, dtS),
       pressureBar,
       // bar · m² = 100 kN
-      forceKn: moving ? (pressureBar - pressureIdleBar) * ramAreaM2 * 100 : 0,
+      forceKn: isMoving ? (pressureBar - pressureIdleBar) * ramAreaM2 * 100 : 0,
     };
   },
 

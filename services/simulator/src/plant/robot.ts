@@ -1,16 +1,16 @@
 import { type MachineKind, reading } from './machine.ts';
 import { follow, gaussian } from './random.ts';
 
-/** An arm that picks and places. Its axes follow one programme over and over; it stands while the gate is open. */
+/** A pick-and-place arm. Its axes repeat one program; it stops while the gate is open. */
 export interface Robot {
-  /** Place in its programme, 0 ≤ phase < 1. */
+  /** Fraction of its program, 0 ≤ phase < 1. */
   readonly phase: number;
   readonly speed: number;
   readonly cycles: number;
   readonly axis1Deg: number;
   readonly axis2Deg: number;
   readonly gearC: number;
-  readonly stopped: boolean;
+  readonly isStopped: boolean;
 }
 
 const cycleS = 7.5;
@@ -26,13 +26,13 @@ export const robot: MachineKind<Robot> = {
     axis1Deg: 0,
     axis2Deg: 0,
     gearC: 30,
-    stopped: false,
+    isStopped: false,
   }),
 
-  step(state, dtS, around) {
-    const stopped = around.gateOpen || !around.powered;
-    // A protective stop acts within a fraction of a second, a start takes longer.
-    const speed = follow(state.speed, stopped ? 0 : around.load, stopped ? 0.15 : 1.5, dtS);
+  step(state, dtS, surroundings) {
+    const isStopped = surroundings.isGateOpen || !surroundings.isPowered;
+    // A protective stop takes a fraction of a second, a start takes longer.
+    const speed = follow(state.speed, isStopped ? 0 : surroundings.load, isStopped ? 0.15 : 1.5, dtS);
     const turned = state.phase + (speed * dtS) / cycleS;
     const phase = turned % 1;
     return {
@@ -41,8 +41,8 @@ export const robot: MachineKind<Robot> = {
       cycles: state.cycles + Math.floor(turned),
       axis1Deg: 85 * Math.sin(2 * Math.PI * phase),
       axis2Deg: -20 + 45 * Math.sin(4 * Math.PI * phase + 0.6),
-      gearC: follow(state.gearC, around.ambientC + 21 * speed, 300, dtS),
-      stopped,
+      gearC: follow(state.gearC, surroundings.ambientC + 21 * speed, 300, dtS),
+      isStopped,
     };
   },
 
@@ -53,6 +53,6 @@ export const robot: MachineKind<Robot> = {
     reading('axis2', state.axis2Deg + 0.01 * gaussian(random), 'deg', 2),
     reading('gear_temperature', state.gearC + 0.08 * gaussian(random), 'Cel', 1),
     reading('cycles', state.cycles, '1', 0),
-    { tag: 'protective_stop', value: state.stopped },
+    { tag: 'protective_stop', value: state.isStopped },
   ],
 };

@@ -1,7 +1,7 @@
 import { clamp, type MachineKind, reading } from './machine.ts';
 import { follow, gaussian, happens, wander } from './random.ts';
 
-/** A motor spindle on a bearing that wears: it shakes more, runs hotter, and is replaced in the end. */
+/** A motor spindle on a bearing that wears: vibration and temperature rise until the bearing is replaced. */
 export interface Spindle {
   readonly speedPerMinute: number;
   readonly torqueNm: number;
@@ -10,15 +10,15 @@ export interface Spindle {
   readonly bearingC: number;
   readonly vibrationMmS: number;
   readonly bearingsReplaced: number;
-  /** Above 0: standing still while the bearing is replaced, seconds left. */
+  /** Seconds until the bearing is replaced; 0: no service. */
   readonly serviceS: number;
 }
 
 const speedFullPerMinute = 12_000;
-/** A bearing lasts about 40 minutes here, so that somebody who watches sees it happen; a real one lasts years. */
+/** A bearing lasts about 40 minutes, so that a viewer sees it wear; a real one lasts years. */
 const lifeS = 2400;
-const serviceSeconds = 45;
-/** ISO 20816-3: a machine of this size is new below 1.4 mm/s RMS and must not run on above 7.1. */
+const serviceTimeS = 45;
+/** ISO 20816-3: a machine of this size is new below 1.4 mm/s RMS and must stop above 7.1. */
 const vibrationNewMmS = 0.7;
 const vibrationWornMmS = 8.5;
 
@@ -36,18 +36,18 @@ export const spindle: MachineKind<Spindle> = {
     serviceS: 0,
   }),
 
-  step(state, dtS, around, random) {
-    const turning = around.powered && state.serviceS <= 0;
+  step(state, dtS, surroundings, random) {
+    const isTurning = surroundings.isPowered && state.serviceS <= 0;
     const speedPerMinute = Math.max(
       0,
-      follow(state.speedPerMinute, turning ? around.load * speedFullPerMinute : 0, 6, dtS),
+      follow(state.speedPerMinute, isTurning ? surroundings.load * speedFullPerMinute : 0, 6, dtS),
     );
     const share = speedPerMinute / speedFullPerMinute;
-    const torqueNm = turning ? clamp(wander(state.torqueNm, 38 * around.load, 4, 8, dtS, random), 0, 70) : 0;
-    const replaced = state.serviceS > 0 && state.serviceS - dtS <= 0;
-    // Wear feeds on itself: a rough bearing shakes, and shaking roughens it.
+    const torqueNm = isTurning ? clamp(wander(state.torqueNm, 38 * surroundings.load, 4, 8, dtS, random), 0, 70) : 0;
+    const isReplaced = state.serviceS > 0 && state.serviceS - dtS <= 0;
+    // Vibration increases wear, and wear vibration.
     const worn = Math.min(1, state.wear + (share * dtS * (0.4 + 1.8 * state.wear) * (0.8 + 0.4 * random())) / lifeS);
-    const wear = replaced ? 0 : worn;
+    const wear = isReplaced ? 0 : worn;
     const serviceS = Math.max(0, state.serviceS - dtS);
     const shake = (vibrationNewMmS + (vibrationWornMmS - vibrationNewMmS) * wear ** 2.2) * share;
     const friction = 22 * share + 34 * wear ** 2 * share;
@@ -55,10 +55,10 @@ export const spindle: MachineKind<Spindle> = {
       speedPerMinute,
       torqueNm,
       wear,
-      bearingC: follow(state.bearingC, around.ambientC + friction, 90, dtS),
+      bearingC: follow(state.bearingC, surroundings.ambientC + friction, 90, dtS),
       vibrationMmS: Math.max(0, shake * (1 + 0.05 * gaussian(random))),
-      bearingsReplaced: state.bearingsReplaced + (replaced ? 1 : 0),
-      serviceS: wear >= 1 && serviceS === 0 && !replaced && happens(random, dtS, 20) ? serviceSeconds : serviceS,
+      bearingsReplaced: state.bearingsReplaced + (isReplaced ? 1 : 0),
+      serviceS: wear >= 1 && serviceS === 0 && !isReplaced && happens(random, dtS, 20) ? serviceTimeS : serviceS,
     };
   },
 

@@ -1,0 +1,157 @@
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Logger } from '@tailrace/platform/logger';
+import { TailraceError } from '@tailrace/protocol/error';
+import type { Connection, Dial } from './connection.ts';
+
+/**
+ * Keeps one connection up. The client library can reconnect by itself, with two defects. Messages published during an
+ * outage may stay in its buffer and be sent late. And a connection whose server has stopped reading is not closed while
+ * bytes wait in the socket. With a new connection each time, nothing of the old one can reach the new one.
+ *
+ * States:
+ * - `idle`: before `start`, or after a `start` that failed.
+ * - `connecting`: a dial is under way.
+ * - `initializing`: there is a connection, and `onUp` (which sends the subscriptions) has not resolved.
+ * - `up`: `connection` may be used.
+ * - `waiting`: the connection is lost; the next dial starts when the timer fires.
+ * - `closed`: final.
+ */
+export interface Reconnector {
+  /** The connection; undefined unless it is `up`. */
+  readonly connection: Connection | undefined;
+  readonly isClosed: boolean;
+  /** Dials once, within the dial's own deadline. Throws its TailraceError; may be called again then. */
+  start(): Promise<void>;
+  /** Disconnects for good; sends what is queued within `withinMs`. */
+  close(withinMs: number): Promise<void>;
+}
+
+export interface ReconnectorOptions {
+  dial: Dial;
+  clock: Clock;
+  random: () => number;
+  logger: Logger;
+  /**
+   * Before the nth dial in a row: a random time between the half and the whole of `min(maxMs, minMs * 2^n)`, so that
+   * nodes do not reconnect at the same moment.
+   */
+  wait: { minMs: number; maxMs: number };
+  /** Called with a new connection, which is up when this resolves. If this rejects, the connection is closed. */
+  onUp(connection: Connection): Promise<void>;
+  /** The connection that `onUp` was called with is lost. */
+  onDown(connection: Connection, reason: Error): void;
+  onState(isUp: boolean): void;
+  onRefusedPublish(subject: string, error: Error): void;
+}
+
+type ReconnectorState = 'idle' | 'connecting' | 'initializing' | 'up' | 'waiting' | 'closed';
+
+export function createReconnector(options: ReconnectorOptions): Reconnector {
+  const { dial, clock, random, logger, wait } = options;
+  let state: ReconnectorState = 'idle';
+  let connection: Connection | undefined;
+  let timer: Timer | undefined;
+  let dialsInARow = 0;
+
+  const isClosed = () => state === 'closed';
+
+  async function connect(): Promise<void> {
+    state = 'connecting';
+    let dialled: Connection | undefined;
+    const next = await dial({
+      onLost: (reason) => dialled !== undefined && onLost(dialled, reason),
+      onRefusedPublish: options.onRefusedPublish,
+    });
+    dialled = next;
+    if (isClosed()) {
+      await next.close(0);
+      throw closedError();
+    }
+    state = 'initializing';
+    connection = next;
+    await options.onUp(next);
+    if (connection !== next)
+      throw new TailraceError('unavailable', `the connection to NATS at ${next.address} was lost at once`);
+    state = 'up';
+    dialsInARow = 0;
+    options.onState(true);
+  }
+
+  function onLost(lost: Connection, reason: Error): void {
+    if (connection !== lost) return;
+    const wasUp = state === 'up';
+    connection = undefined;
+    options.onDown(lost, reason);
+    if (!wasUp) return; // `connect` is still running and checks it.
+    logger.warn({ address: lost.address, reason: reason.message }, 'lost the connection to NATS, reconnecting');
+    options.onState(false);
+    if (!isClosed()) reconnectLater();
+  }
+
+  function reconnectLater(): void {
+    state = 'waiting';
+    // Half of it is fixed: a random time near 0 would make the first waits a busy loop.
+    const boundMs = Math.min(wait.maxMs, wait.minMs * 2 ** Math.min(dialsInARow, 20));
+    dialsInARow++;
+    timer = clock.after((boundMs * (1 + random())) / 2, () => {
+      connect().then(
+        () => logger.info({ address: connection?.address }, 'connected to NATS again'),
+        (error: Error) => {
+          if (isClosed()) return;
+          dropUninitialized(error);
+          // Not every attempt: an outage of an hour would be thousands of lines.
+          if (dialsInARow === 1 || dialsInARow % 30 === 0)
+            logger.warn({ tries: dialsInARow, reason: error.message }, 'still no connection to NATS');
+          reconnectLater();
+        },
+      );
+    });
+  }
+
+  /** Closes a connection that is not lost, and for which `onUp` failed. */
+  function dropUninitialized(reason: Error): void {
+    const dropped = connection;
+    if (dropped === undefined) return;
+    connection = undefined;
+    options.onDown(dropped, reason);
+    void dropped.close(0);
+  }
+
+  return {
+    get connection() {
+      return state === 'up' ? connection : undefined;
+    },
+    get isClosed() {
+      return isClosed();
+    },
+    async start() {
+      if (isClosed()) throw closedError();
+      if (state !== 'idle') return;
+      try {
+        await connect();
+      } catch (error) {
+        if (!isClosed()) {
+          dropUninitialized(error as Error);
+          state = 'idle';
+        }
+        throw error;
+      }
+    },
+    async close(withinMs) {
+      if (isClosed()) return;
+      const wasUp = state === 'up';
+      const last = connection;
+      state = 'closed';
+      timer?.cancel();
+      connection = undefined;
+      if (last === undefined) return;
+      await last.close(withinMs);
+      options.onDown(last, closedError());
+      if (wasUp) options.onState(false);
+    },
+  };
+}
+
+export function closedError(): TailraceError {
+  return new TailraceError('closed', 'the bus is closed');
+}

@@ -1,0 +1,39 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { build, type Rolldown } from 'vite';
+import { projectRoot } from './services.ts';
+
+const k6Directory = 'loadtest/k6';
+const source = `${k6Directory}/lib/protocol.ts`;
+const header = `// Generated from ${source} by scripts/k6-bundle.ts. Do not edit.\n`;
+const { resolve } = createRequire(import.meta.url);
+
+/**
+ * Returns the protocol package as one ES module for k6, with its types, by path. k6 has neither npm packages nor Node's
+ * APIs. It depends only on packages/protocol and the versions in package-lock.json.
+ */
+export async function k6BundleFiles(): Promise<Record<string, string>> {
+  const built = (await build({
+    root: projectRoot,
+    configFile: false,
+    logLevel: 'error',
+    build: {
+      write: false,
+      target: 'es2022',
+      minify: false,
+      lib: { entry: join(projectRoot, source), formats: ['es'], fileName: 'protocol' },
+    },
+  })) as Rolldown.RolldownOutput[];
+  const chunk = built[0]!.output[0];
+  return {
+    [`${k6Directory}/generated/protocol.js`]: `${header}${licence()}${chunk.code}`,
+    [`${k6Directory}/generated/protocol.d.ts`]: `${header}export * from '../lib/protocol.ts';\n`,
+  };
+}
+
+/** Returns the licence of protobufjs, which the bundle contains, as a comment. */
+function licence(): string {
+  const text = readFileSync(join(dirname(resolve('protobufjs/package.json')), 'LICENSE'), 'utf8').trim();
+  return `/*\nIt contains protobufjs:\n\n${text}\n*/\n`;
+}
