@@ -17,7 +17,7 @@ export class Addresses {
   constructor(source: UrlSource, random: () => number) {
     this.#source = source;
     const urls = typeof source === 'function' ? [] : typeof source === 'string' ? [source] : source;
-        this.#urls = urls.map((url) => endpointUrl(url, '/v1/stream'));
+    this.#urls = urls.map((url) => endpointUrl(url, '/v1/stream'));
     if (this.#urls.length === 0 && typeof source !== 'function')
       throw new TailraceError('invalid_config', 'url: expected a URL, got an empty list');
     this.#index = Math.floor(random() * this.#urls.length);

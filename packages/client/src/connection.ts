@@ -69,10 +69,10 @@ export function openConnection(options: ConnectionOptions): Connection {
   let pingAt: { readonly t: number; readonly sentMs: number } | undefined;
   let pings = 0;
   /** The server's last error of the connection, which is more specific than a close code. */
-    let errorMessage: string | undefined;
-    /**
-     * Whether the connection has a token, also in the URL. Unknown before the token is resolved; a proxy may add one.
-     */
+  let errorMessage: string | undefined;
+  /**
+   * Whether the connection has a token, also in the URL. Unknown before the token is resolved; a proxy may add one.
+   */
   let hasToken = true;
   let deadline = clock.after(options.deadlineMs, () =>
     timeOut(`${hasToken ? '' : 'no token was given, and '}the server did not answer`),
@@ -84,7 +84,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   let renewedMs = Number.NEGATIVE_INFINITY;
 
   function stop(): void {
-      isClosed = true;
+    isClosed = true;
     refresh?.cancel();
     deadline.cancel();
     nextPing?.cancel();
@@ -92,8 +92,8 @@ export function openConnection(options: ConnectionOptions): Connection {
 
   function lose(loss: Loss): void {
     if (isClosed) return;
-        stop();
-        socket?.leave(1000, '');
+    stop();
+    socket?.leave(1000, '');
     options.onLost(loss);
   }
 
@@ -222,8 +222,8 @@ export function openConnection(options: ConnectionOptions): Connection {
     send,
     leave(reason) {
       if (isClosed) return;
-            stop();
-            socket?.leave(1000, reason);
+      stop();
+      socket?.leave(1000, reason);
     },
   };
 }

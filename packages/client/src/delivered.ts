@@ -41,12 +41,12 @@ export class Delivered {
   /** Returns the reports that are newer than those delivered before, in order; the same array where all are. */
   newer(reports: readonly Delivery[]): readonly Delivery[] {
     let newer: Delivery[] | undefined;
-        for (const [index, report] of reports.entries()) {
-          if (this.#accept(report)) newer?.push(report);
-          else newer ??= reports.slice(0, index);
-        }
-        if (newer !== undefined) this.#dropped += reports.length - newer.length;
-        return newer ?? reports;
+    for (const [index, report] of reports.entries()) {
+      if (this.#accept(report)) newer?.push(report);
+      else newer ??= reports.slice(0, index);
+    }
+    if (newer !== undefined) this.#dropped += reports.length - newer.length;
+    return newer ?? reports;
   }
 
   #accept(report: Delivery): boolean {

@@ -20,16 +20,16 @@ export class DevicePresence {
   }
 
   /** Returns devices that reported after they were not online: after a reconnect, servers send no `online` for them. */
-    backOnline(reports: readonly Delivery[]): readonly Presence[] {
+  backOnline(reports: readonly Delivery[]): readonly Presence[] {
     if (this.#notOnline.size === 0) return none;
     const changes: Presence[] = [];
     for (const { device, received, time } of reports) {
       const known = this.#notOnline.get(device);
-            if (known === undefined || (received ?? time) <= (known.since ?? 0)) continue;
+      if (known === undefined || (received ?? time) <= (known.since ?? 0)) continue;
       this.#notOnline.delete(device);
       changes.push({ device, state: 'online' });
-          }
-          return changes;
+    }
+    return changes;
   }
 }
 

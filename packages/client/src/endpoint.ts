@@ -12,7 +12,10 @@ export function endpointUrl(base: string, path: '/v1/stream' | '/v1/ingest'): st
   const example = `${transport}://localhost:${path === '/v1/stream' ? 8081 : 8082}`;
   const url = URL.canParse(base) ? new URL(base) : undefined;
   if (url === undefined || !/^(?:http|ws)s?:$/.test(url.protocol)) {
-    throw new TailraceError('invalid_config', `url: expected the URL of a server, as in ${example}, got ${shown(base)}`);
+    throw new TailraceError(
+      'invalid_config',
+      `url: expected the URL of a server, as in ${example}, got ${shown(base)}`,
+    );
   }
   if (url.username !== '' || url.password !== '' || url.hash !== '') {
     // Without the URL, which may have a password.

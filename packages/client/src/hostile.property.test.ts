@@ -142,10 +142,12 @@ function serve(socket: FakeSocket): void {
   if (socket.sentOf('ping').length === 0) socket.welcome();
   const subscribeReply = tokenFromPositions(createPositions('e1', [[0, 0]]));
   for (const message of socket.sentOf('subscribe')) {
-      if (!('subscribe' in message)) continue;
-      const { id: name, channel, after } = message.subscribe;
+    if (!('subscribe' in message)) continue;
+    const { id: name, channel, after } = message.subscribe;
     const position = after ?? subscribeReply;
-    socket.deliver({ subscribed: { id: name, view: Number(name.slice(1)), channel, epoch: 'e1', position, snapshot: 0 } });
+    socket.deliver({
+      subscribed: { id: name, view: Number(name.slice(1)), channel, epoch: 'e1', position, snapshot: 0 },
+    });
   }
 }
 

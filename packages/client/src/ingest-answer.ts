@@ -48,7 +48,7 @@ export async function ingestAnswerFrom(response: Response, count: number, nowMs:
   const body = isWhole ? objectFrom(text) : undefined;
   // Without an error of ingest the response is from an intermediary, usually in HTML, whose first characters identify
   // it.
-    const to = response.headers.get('location');
+  const to = response.headers.get('location');
   const reason =
     messageOf(body) ??
     `ingest, or a proxy before it, answered ${status}${to ? `, see ${shown(to)}` : ''}${text && `: ${shown(text)}`}`;
@@ -58,7 +58,7 @@ export async function ingestAnswerFrom(response: Response, count: number, nowMs:
     if (refusals !== undefined) return { kind: 'settled', refusals };
   }
   // After a response of an intermediary it is unknown whether the reports are in the log. A retry is harmless, because
-    // they have message IDs.
+  // they have message IDs.
   if (isTaken || isRetryable(status))
     return {
       kind: 'retry',

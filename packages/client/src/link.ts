@@ -12,8 +12,8 @@ export class Link {
   readonly #connection: Connection;
   readonly #byView = new Map<number, Set<SubscriptionRecord>>();
   /** Requested subscriptions that were not refused, with their view once they are subscribed. */
-    readonly #requested = new Map<SubscriptionRecord, number | undefined>();
-    /** Undefined before `welcome`. */
+  readonly #requested = new Map<SubscriptionRecord, number | undefined>();
+  /** Undefined before `welcome`. */
   node: { readonly session: string; readonly node: string } | undefined;
 
   constructor(options: ConnectionOptions) {
@@ -42,7 +42,7 @@ export class Link {
   }
 
   /** Requests the subscription, unless it is stopped or already requested. */
-    subscribe(record: SubscriptionRecord): void {
+  subscribe(record: SubscriptionRecord): void {
     if (this.node === undefined || !record.isWanted || this.#requested.has(record)) return;
     this.#requested.set(record, undefined);
     this.#connection.send({ subscribe: record.subscribeRequest() });
@@ -64,7 +64,7 @@ export class Link {
   }
 
   /** Unsubscribes. Data that still comes is ignored. */
-    unsubscribe(record: SubscriptionRecord): void {
+  unsubscribe(record: SubscriptionRecord): void {
     if (!this.#requested.has(record)) return;
     this.refused(record);
     this.#connection.send({ unsubscribe: { id: record.id } });
@@ -86,7 +86,7 @@ export class Link {
   of(view: number): Iterable<SubscriptionRecord> {
     const sharing = this.#byView.get(view);
     // A copy, because a listener may unsubscribe.
-        return sharing === undefined ? none : sharing.size === 1 ? sharing : [...sharing];
+    return sharing === undefined ? none : sharing.size === 1 ? sharing : [...sharing];
   }
 
   leave(reason: string): void {

@@ -13,7 +13,7 @@ const avoidedMax = 64;
 /** The state of a subscription that the policy needs. */
 export interface Placed {
   /** The URL from `moved`. */
-    readonly home: string | undefined;
+  readonly home: string | undefined;
   readonly isSettled: boolean;
   readonly isRefusedForGood: boolean;
 }
@@ -51,7 +51,7 @@ export class MovePolicy {
   }
 
   /** Records the start of a move. */
-    start(): void {
+  start(): void {
     this.#notBeforeMs = this.#clock.monotonic() + moveGapMs * (1 + this.#random() / 2);
   }
 

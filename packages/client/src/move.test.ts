@@ -56,7 +56,9 @@ function inMove<T>(subscribe: (stream: Stream) => T) {
   const stream = createStream({ url: 'ws://a', WebSocket, clock: createTestServer().clock, random: () => 0 });
   const position = tokenFromPositions(createPositions('e1', [[0, 1]]));
   const answer = (socket: (typeof sockets)[number], id: string) =>
-    socket.deliver({ subscribed: { id, view: id === 's1' ? 1 : 2, channel: 'p.a', epoch: 'e1', position, snapshot: 0 } });
+    socket.deliver({
+      subscribed: { id, view: id === 's1' ? 1 : 2, channel: 'p.a', epoch: 'e1', position, snapshot: 0 },
+    });
   const first = subscribe(stream);
   stream.subscribe('p.a');
   sockets[0]!.welcome();

@@ -16,8 +16,8 @@ interface Mover {
   /** Returns the serving link. */
   current(): Link | undefined;
   /** Receives a message of a serving link. */
-    onMessage(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void;
-    /** Called when a serving link is lost. */
+  onMessage(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void;
+  /** Called when a serving link is lost. */
   lost(link: Link, loss: Loss): void;
   /** Called when the link becomes the serving one. */
   moved(link: Link): void;
@@ -60,7 +60,7 @@ export class Move {
   }
 
   /** Handles `moved`: another node owns the channel's device. */
-    onMoved({ channel, url }: Moved): void {
+  onMoved({ channel, url }: Moved): void {
     let home: string;
     try {
       home = endpointUrl(url, '/v1/stream');
@@ -73,7 +73,7 @@ export class Move {
   }
 
   /** Handles `draining`: moves to any other node before the server closes, at a random time, since all clients move. */
-    onDraining(afterMs: number): void {
+  onDraining(afterMs: number): void {
     if (!this.#options.follow) return;
     this.#leaveByMs = this.#options.clock.monotonic() + afterMs - moveMs;
     this.#leave(0, Number.POSITIVE_INFINITY);
@@ -118,7 +118,7 @@ export class Move {
   }
 
   /** The first connection was lost: returns the second one, where it has its `welcome`. */
-    takeOver(): Link | undefined {
+  takeOver(): Link | undefined {
     const link = this.#second?.link;
     this.#leaveByMs = undefined;
     if (link?.node === undefined) this.abandon();
@@ -137,11 +137,11 @@ export class Move {
     const link: Link = this.#mover.open(url, {
       onWelcome: () => {
         for (const record of this.#subscriptions.values()) link.subscribe(record);
-                this.#moveIfSubscribed(link);
+        this.#moveIfSubscribed(link);
       },
       onMessage: (message, unreadable) => {
         if (this.#second?.link === link) this.#onMessage(link, message, unreadable);
-                else this.#mover.onMessage(link, message, unreadable);
+        else this.#mover.onMessage(link, message, unreadable);
       },
       onLost: (loss) => {
         if (this.#second?.link === link) this.#fail();
@@ -154,7 +154,7 @@ export class Move {
   }
 
   /** Handles messages of the second connection, while the first serves. */
-    #onMessage(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void {
+  #onMessage(link: Link, message: ServerMessage, unreadable: readonly Skipped[]): void {
     if ('subscribed' in message) {
       const { id, view, epoch, recovered } = message.subscribed;
       const record = this.#subscriptions.get(id);
@@ -163,7 +163,7 @@ export class Move {
       if (recovered === false || !record.delivered.knows(epoch)) this.#fail();
       else {
         link.subscribed(record, view);
-                this.#moveIfSubscribed(link);
+        this.#moveIfSubscribed(link);
       }
     } else if ('error' in message || 'interrupted' in message || 'draining' in message) this.#fail();
     else if (!('moved' in message)) this.#mover.onMessage(link, message, unreadable);

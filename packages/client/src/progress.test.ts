@@ -47,10 +47,7 @@ test('after a connection lost before the snapshot is complete, last values come 
   last().data(1, [4], { device: 'plant1.b', snapshot: true });
   assert.deepEqual(snapshot, [3, 4]);
   const state = states.at(-1)!;
-  assert.ok(
-    state.name === 'live' && state.recovered === false && state.missing === undefined,
-    'reports may be lost',
-  );
+  assert.ok(state.name === 'live' && state.recovered === false && state.missing === undefined, 'reports may be lost');
   assert.match(state.error?.message ?? '', /lost before all last values/);
   await reconnect();
   assert.equal(requestedAfter(), position(8), 'all came');
@@ -109,7 +106,7 @@ test('an interrupted replay that resumes by position is live, since the server s
   await clock.advanceToNext();
   last().welcome();
   const [request] = last().sentOf('subscribe');
-    assert.deepEqual(request, { subscribe: { id: 's1', channel: 'plant1.>', after: position(2) } });
+  assert.deepEqual(request, { subscribe: { id: 's1', channel: 'plant1.>', after: position(2) } });
   answer(2);
   last().data(1, [3]);
   assert.equal(subscription.state.name, 'live');

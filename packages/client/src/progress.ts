@@ -15,14 +15,14 @@ export interface Start {
  */
 export class Progress {
   readonly #requested: string | undefined;
-    /** Positions of received reports. Undefined before the first reply. */
-    #positions: Positions | undefined;
-    /** Where to start, until the first reply. */
-    #after: string | undefined;
-    /**
-     * Last values that are still to come, and where a reconnect starts before they have: a resume from the server's
-     * position has no snapshot, so that devices without new reports would be missing.
-     */
+  /** Positions of received reports. Undefined before the first reply. */
+  #positions: Positions | undefined;
+  /** Where to start, until the first reply. */
+  #after: string | undefined;
+  /**
+   * Last values that are still to come, and where a reconnect starts before they have: a resume from the server's
+   * position has no snapshot, so that devices without new reports would be missing.
+   */
   #awaited: { readonly after: string | undefined; readonly devices: Set<string>; readonly count: number } | undefined;
   /** Whether received reports are a requested replay. */
   #isReplaying: boolean;
@@ -77,7 +77,7 @@ export class Progress {
   }
 
   /** Handles a server's reply: its position, and the number of devices in the snapshot. */
-    subscribed(token: string, devices = 0): void {
+  subscribed(token: string, devices = 0): void {
     const { after, start } = this;
     // A server sends no `live` after a resume by position.
     if (start.from === undefined) this.live();
@@ -108,7 +108,7 @@ export class Progress {
   }
 
   /** Leaves the replay: reports are live. */
-    live(): void {
+  live(): void {
     this.#isReplaying = false;
     this.#from = undefined;
   }
@@ -178,7 +178,7 @@ function advance(
   // A range of all devices of the channel in the partition: nothing up to its end can still come.
   for (const { device, partition, to } of skipped) if (device === '') positions.advance(partition, to);
   // A slow client catches up device by device, each with its latest report. Until that is complete, the position of one
-    // device does not cover the others of its partition.
+  // device does not cover the others of its partition.
   if (skipped.some(({ device, reason }) => device !== '' && reason === 'slow')) return;
   // An unreadable delivery counts as received: otherwise it would come again.
   for (const { partition, to } of unreadable) positions.advance(partition, to);

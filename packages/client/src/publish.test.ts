@@ -501,7 +501,9 @@ test('a token function that never resolves is a timeout', async () => {
 
 test('close during a token request leaves no timer, and nothing is sent when it resolves', async () => {
   let resolve: (token: string) => void = () => {};
-  const { clock, publisher, requests } = setUp([], { token: () => new Promise((resolveToken) => (resolve = resolveToken)) });
+  const { clock, publisher, requests } = setUp([], {
+    token: () => new Promise((resolveToken) => (resolve = resolveToken)),
+  });
   const code = codeOf(publisher.publish(report(1)));
   await clock.advance(20);
   publisher.close();
@@ -600,7 +602,7 @@ for (const [what, reports, message] of unserializable) {
 test('eight levels of lists and objects are published unchanged', async () => {
   const { clock, publisher, requests } = setUp([]);
   const deep = { ...report(1, 'a'), site: nested(7) };
-    const result = publisher.publish(deep);
+  const result = publisher.publish(deep);
   await clock.advance(20);
   assert.equal((await result).accepted, 1);
   assert.deepEqual(requests, [[deep]]);

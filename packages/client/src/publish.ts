@@ -109,7 +109,8 @@ class HttpPublisher implements Publisher {
   }
 
   publish(input: Report | readonly Report[]): Promise<PublishResult> {
-    if (this.#isClosed) return Promise.reject(new TailraceError('closed', 'the publisher is closed; create another one'));
+    if (this.#isClosed)
+      return Promise.reject(new TailraceError('closed', 'the publisher is closed; create another one'));
     const reports: readonly Report[] = Array.isArray(input) ? input : [input as Report];
     const publication = new Publication(reports.length);
     const sinceMs = this.#options.clock.monotonic();
@@ -204,7 +205,7 @@ class HttpPublisher implements Publisher {
   }
 
   /** Rejects reports first sent before the duplicate window: after a suspension of the process, timers fire late. */
-    #giveUpExpired(): void {
+  #giveUpExpired(): void {
     const expiredMs = this.#options.clock.monotonic() - messageIdWindowMs;
     const kept = this.#queue.findIndex(({ sentMs = Number.POSITIVE_INFINITY }) => sentMs > expiredMs);
     const count = kept < 0 ? this.#queue.length : kept;
@@ -286,7 +287,7 @@ class HttpPublisher implements Publisher {
     const first = this.#queue[0];
     if (first === undefined) return 0;
     // Jitter is added to `Retry-After`, so that not all clients retry at that time. The last attempt is made when the
-        // first queued report reaches `giveUpMs`, whatever `Retry-After` is.
+    // first queued report reaches `giveUpMs`, whatever `Retry-After` is.
     const leftMs = first.sinceMs + giveUpMs - nowMs;
     const waitMs = Math.min((afterMs ?? 0) + backoffMs(attempt, random, backoff), leftMs);
     this.#counts.retries++;
@@ -297,8 +298,8 @@ class HttpPublisher implements Publisher {
   /** Removes the first reports from the queue. */
   #shift(count: number): Outgoing[] {
     const removed = this.#queue.splice(0, count);
-        for (const outgoing of removed) this.#queuedBytes -= outgoing.bytes;
-        return removed;
+    for (const outgoing of removed) this.#queuedBytes -= outgoing.bytes;
+    return removed;
   }
 
   #fail(count: number, error: TailraceError): void {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Delivery, Reading } from '@tailrace/protocol/report';
-import { noReading, ReadingStore, type LatestReading } from './reading-store.ts';
+import { type LatestReading, noReading, ReadingStore } from './reading-store.ts';
 import { createTestServer } from './testing.ts';
 
 /** Creates a store that watches plant1.a, on a test server. */
@@ -21,7 +21,7 @@ test('a change of value, unit, quality or time alone is rendered, and an equal r
   t.after(() => stream.close());
   const store = new ReadingStore(stream);
   let notifications = 0;
-    store.watch('plant1.a', () => notifications++);
+  store.watch('plant1.a', () => notifications++);
   await server.settled();
   const readAfter = async (reading: Reading, time: number): Promise<LatestReading> => {
     server.publish('plant1.a', [reading], time);

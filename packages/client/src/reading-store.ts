@@ -48,7 +48,7 @@ class WatchedDevice {
   presence: Presence['state'] = 'online';
 
   /** Updates the readings as a server updates last values: a late report does not replace a newer reading. */
-    update(reports: readonly Delivery[]): void {
+  update(reports: readonly Delivery[]): void {
     for (const report of reports) {
       for (const reading of report.readings) {
         const effectiveMs = effectiveTime(report, reading.time);
@@ -61,7 +61,7 @@ class WatchedDevice {
   }
 
   /** Bounds the memory for a device that invents tags without end. */
-    #evictFirst(): void {
+  #evictFirst(): void {
     for (const tag of this.readings.keys()) {
       this.readings.delete(tag);
       this.rendered.delete(tag);
@@ -70,7 +70,7 @@ class WatchedDevice {
   }
 
   /** Returns the same object as long as its fields are the same. */
-    latest(tag: string): LatestReading {
+  latest(tag: string): LatestReading {
     const stale = this.presence !== 'online' || this.subscription?.state.name !== 'live';
     const reading = this.readings.get(tag);
     if (reading === undefined) return noReading;
@@ -121,12 +121,12 @@ export class ReadingStore {
     const watched = new WatchedDevice();
     this.#devices.set(device, watched);
     const update = (reports: readonly Delivery[]) => {
-          watched.update(reports);
-          this.#schedule(watched);
-        };
+      watched.update(reports);
+      this.#schedule(watched);
+    };
     watched.subscription = this.#stream.subscribe(device, {
       onSnapshot: update,
-            onReports: update,
+      onReports: update,
       onPresence: ({ state }) => {
         watched.presence = state;
         this.#schedule(watched);

@@ -16,7 +16,7 @@ export interface BufferSource {
 interface Batch {
   readonly reports: readonly Delivery[];
   /** Called when the loop has consumed the batch. */
-    readonly onConsumed: () => void;
+  readonly onConsumed: () => void;
 }
 
 type Result = IteratorResult<Delivery, undefined>;
@@ -30,7 +30,7 @@ export class ReportBuffer implements AsyncIterableIterator<Delivery, undefined, 
   readonly #reportsMax: number;
   readonly #batches: Batch[] = [];
   /** Number of consumed reports of the first batch. */
-    #consumed = 0;
+  #consumed = 0;
   #size = 0;
   #level: 'open' | 'held' | 'shed' = 'open';
   #waiters: { resolve: (result: Result) => void; reject: (error: TailraceError) => void }[] = [];
@@ -65,7 +65,7 @@ export class ReportBuffer implements AsyncIterableIterator<Delivery, undefined, 
   }
 
   /** Completes the loop, or fails it with the error, after it has consumed the buffered reports. */
-    close(error?: TailraceError): void {
+  close(error?: TailraceError): void {
     this.#closed ??= { error };
     for (const waiter of this.#waiters.splice(0)) {
       if (error === undefined) waiter.resolve({ done: true, value: undefined });

@@ -120,7 +120,7 @@ test('the backoff grows up to the cap, and is reset by a stable connection', asy
   assert.equal(waits.at(-1), 500);
 });
 
-test('a close code of 44xx closes the stream, with the server's error, until reconnect is called', async () => {
+test("a close code of 44xx closes the stream, with the server's error, until reconnect is called", async () => {
   const { clock, stream, sockets, last, listener, got } = setUp();
   stream.subscribe('plant1.>', listener);
   last().open();
@@ -328,7 +328,7 @@ test('after a disconnect it resumes from its position, and the backlog comes as 
   };
   const requestedAfter = () => {
     const [request] = last().sentOf('subscribe').slice(-1) as { subscribe: { after?: string } }[];
-        return request?.subscribe.after === undefined ? undefined : positionsFromToken(request.subscribe.after).last(0);
+    return request?.subscribe.after === undefined ? undefined : positionsFromToken(request.subscribe.after).last(0);
   };
   last().welcome();
   assert.equal(requestedAfter(), undefined, 'no position before the first reply');

@@ -146,8 +146,8 @@ class ReconnectingStream implements Stream {
       this.#subscriptions.set(record.id, record);
       if (this.#state.name === 'closed') record.state = { name: 'failed', error: errorFrom(this.#state.loss) };
       this.#link?.subscribe(record);
-          }
-          return subscription;
+    }
+    return subscription;
   }
 
   reconnect(): void {
@@ -218,10 +218,10 @@ class ReconnectingStream implements Stream {
     this.#timer?.cancel();
     this.#link = undefined;
     const second = this.#move.takeOver();
-        if (second !== undefined) {
-          this.#adopt(second);
-          for (const subscription of [...this.#subscriptions.values()])
-            if (!second.serves(subscription)) subscription.lost();
+    if (second !== undefined) {
+      this.#adopt(second);
+      for (const subscription of [...this.#subscriptions.values()])
+        if (!second.serves(subscription)) subscription.lost();
       return;
     }
     let error: TailraceError | undefined;
@@ -292,7 +292,7 @@ class ReconnectingStream implements Stream {
     if (error.code === 'invalid_position' && subscription.progress.after !== undefined) {
       subscription.forgetPosition(error);
       link.subscribe(subscription);
-            return;
+      return;
     }
     subscription.retry?.cancel();
     if (error.retryable) {

@@ -42,7 +42,7 @@ export function subscriptionOf(record: SubscriptionRecord, link: () => Link | un
     },
     resume({ speed }: { readonly speed?: number } = {}) {
       if (!record.isPaused || record.state.name === 'ended') return;
-            record.isPaused = false;
+      record.isPaused = false;
       if (speed !== undefined) record.progress.replay(speed);
       if (link()?.serves(record)) record.reportState();
       else record.change({ name: 'waiting' });

@@ -31,15 +31,15 @@ export class SubscriptionRecord {
   /** The URL of the node that owns its channel, from `moved` on this connection. */
   home: string | undefined;
   /** Paused by the program. */
-    isPaused = false;
-    /** Paused because the buffer of its loop is full. */
-    isHeld = false;
-    /** Called once, after the last state. */
-    onClosed: (() => void) | undefined;
+  isPaused = false;
+  /** Paused because the buffer of its loop is full. */
+  isHeld = false;
+  /** Called once, after the last state. */
+  onClosed: (() => void) | undefined;
   #buffer: ReportBuffer | undefined;
   readonly #presence = new DevicePresence();
   readonly #wholeReports: WholeReports | undefined;
-    /** Why the position is lost: the server refused it, or there is none. Reported with the next reply. */
+  /** Why the position is lost: the server refused it, or there is none. Reported with the next reply. */
   #lostPosition: TailraceError | undefined;
   #answered: Answered = { devices: 0 };
   #interruption: { readonly since: number; readonly partitions: readonly number[] } | undefined;
@@ -62,13 +62,13 @@ export class SubscriptionRecord {
     notify(() => this.options.onState?.(state));
     if (state.name === 'ended') {
       this.onClosed?.();
-            this.#buffer?.close();
-          } else if (state.name === 'failed' && !state.error.retryable) this.#buffer?.close(state.error);
+      this.#buffer?.close();
+    } else if (state.name === 'failed' && !state.error.retryable) this.#buffer?.close(state.error);
   }
 
   /** Reports the state of a subscription that a server serves. */
-    reportState(): void {
-      if (this.isPaused) this.change({ name: 'paused' });
+  reportState(): void {
+    if (this.isPaused) this.change({ name: 'paused' });
     else if (this.#interruption !== undefined) this.change({ name: 'interrupted', ...this.#interruption });
     else {
       const answered = this.#answered;
@@ -95,7 +95,7 @@ export class SubscriptionRecord {
   }
 
   subscribeRequest(): Subscribe {
-      // With `align` each cut is complete: no position is needed.
+    // With `align` each cut is complete: no position is needed.
     const start = this.options.align === undefined ? this.progress.start : {};
     return { id: this.id, channel: this.channel, ...viewFields(this.options), ...start };
   }
@@ -105,7 +105,7 @@ export class SubscriptionRecord {
     // It was the previous server's. This one sends its own.
     this.#interruption = undefined;
     if (this.delivered.enter(epoch)) this.#wholeReports?.clear();
-        this.progress.subscribed(position, devices);
+    this.progress.subscribed(position, devices);
     this.#buffer?.push([], this.progress.loopReachesReply());
     this.#answered = withUnreported(this.#answered, {
       devices,
@@ -118,7 +118,7 @@ export class SubscriptionRecord {
     });
     this.#lostPosition = undefined;
     this.reportState();
-        if (devices === 0) this.#snapshotComplete();
+    if (devices === 0) this.#snapshotComplete();
   }
 
   #snapshotComplete(): void {
@@ -163,28 +163,28 @@ export class SubscriptionRecord {
 
   interrupted(since: number, partitions: readonly number[]): void {
     this.#interruption = { since, partitions };
-        this.reportState();
+    this.reportState();
   }
 
   restored(): void {
     if (this.#interruption === undefined) return;
     this.#interruption = undefined;
-        this.reportState();
-      }
+    this.reportState();
+  }
 
   /** Handles a frame. `unreadable`: deliveries that this client left out of it. */
-    data({ reports, snapshot, snapshotComplete = false, skipped = none }: Data, unreadable: readonly Skipped[]): void {
+  data({ reports, snapshot, snapshotComplete = false, skipped = none }: Data, unreadable: readonly Skipped[]): void {
     const { options, progress } = this;
     // Last values are before the position of the reply.
-        const live = snapshot === true ? none : reports;
-        progress.received(live, skipped, unreadable);
+    const live = snapshot === true ? none : reports;
+    progress.received(live, skipped, unreadable);
     const isLast = snapshot === true && progress.receivedSnapshot(reports, snapshotComplete);
     for (const { device } of unreadable) this.#wholeReports?.forget(device);
     this.#skipped(skipped.concat(unreadable));
     let newer = this.delivered.newer(reports);
     const wholeReports = this.#wholeReports;
-        if (wholeReports !== undefined && snapshot === true) for (const report of newer) wholeReports.remember(report);
-        else if (wholeReports !== undefined) newer = newer.map((report) => wholeReports.whole(report));
+    if (wholeReports !== undefined && snapshot === true) for (const report of newer) wholeReports.remember(report);
+    else if (wholeReports !== undefined) newer = newer.map((report) => wholeReports.whole(report));
     if (newer.length > 0) {
       notify(() => {
         if (snapshot === true) options.onSnapshot?.(newer);
@@ -231,7 +231,7 @@ export class SubscriptionRecord {
     this.#buffer = buffer;
     this.progress.loop();
     if (this.state.name === 'ended') buffer.close();
-        else if (this.state.name === 'failed' && !this.state.error.retryable) buffer.close(this.state.error);
+    else if (this.state.name === 'failed' && !this.state.error.retryable) buffer.close(this.state.error);
   }
 
   get hasLoop(): boolean {

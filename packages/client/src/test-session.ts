@@ -7,8 +7,8 @@ import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrac
 import type { Delivery, Reading } from '@tailrace/protocol/report';
 import { type ServerMessage, serverMessageJson } from '@tailrace/protocol/server-message-json';
 import { effectiveTime } from '@tailrace/protocol/source-time';
-import type { TestSocket } from './test-socket.ts';
 import type { TestLog } from './test-log.ts';
+import type { TestSocket } from './test-socket.ts';
 
 /** The server of a session. */
 export interface TestServerSide {
@@ -27,7 +27,7 @@ interface TestSubscription {
   /** The position of a pause. */
   pausedAt: Positions | undefined;
   /** With `delta`: the last sent reading by device and tag. */
-    readonly lastSent: Map<string, { readonly reading: Reading; readonly timeMs: number }>;
+  readonly lastSent: Map<string, { readonly reading: Reading; readonly timeMs: number }>;
 }
 
 /** The server side of one connection, with the product's codecs. */
@@ -84,17 +84,20 @@ export class TestSession {
 
   sendCut(at: number): void {
     for (const { request, view } of this.#served.values())
-      if (request.align !== undefined) this.send({ cut: { view, at, reports: this.#server.log.lastValues(request.channel) } });
+      if (request.align !== undefined)
+        this.send({ cut: { view, at, reports: this.#server.log.lastValues(request.channel) } });
   }
 
   /** Returns the views of the channel, or of all. */
   views(channel: string | undefined): number[] {
-    const subscriptions = [...this.#served.values()].filter(({ request }) => channel === undefined || request.channel === channel);
+    const subscriptions = [...this.#served.values()].filter(
+      ({ request }) => channel === undefined || request.channel === channel,
+    );
     return subscriptions.map(({ view }) => view);
   }
 
   /** Closes the subscriptions to the channel with the error. */
-    revoke(channel: string, error: TailraceError): void {
+  revoke(channel: string, error: TailraceError): void {
     for (const [id, { request }] of this.#served) {
       if (request.channel !== channel) continue;
       this.#served.delete(id);
@@ -176,11 +179,11 @@ export class TestSession {
     flags: Pick<Data, 'snapshot' | 'snapshotComplete' | 'replay'>,
   ): void {
     const sent = reports.flatMap((report) => this.#filtered(served, report));
-        if (sent.length > 0) this.send({ data: { view: served.view, reports: sent, ...flags } });
+    if (sent.length > 0) this.send({ data: { view: served.view, reports: sent, ...flags } });
   }
 
   /** Applies `tags` and `delta`. The test server ignores the other view options. */
-    #filtered({ request, lastSent }: TestSubscription, report: Delivery): Delivery[] {
+  #filtered({ request, lastSent }: TestSubscription, report: Delivery): Delivery[] {
     let { readings } = report;
     const { tags, delta } = request;
     if (tags !== undefined) readings = readings.filter(({ tag }) => tags.includes(tag));

@@ -1,7 +1,7 @@
 /** The server side of a socket. */
 export interface TestPeer {
   onText(text: string): void;
-    onClose(): void;
+  onClose(): void;
 }
 
 /** The network of the sockets. */
@@ -43,7 +43,7 @@ export class TestSocket {
   close(code = 1005, reason = ''): void {
     this.#network.later(() => {
       this.#peer?.onClose();
-            this.#close(code, reason);
+      this.#close(code, reason);
     });
   }
 
@@ -60,8 +60,8 @@ export class TestSocket {
   }
 
   /** Closes the connection, called by the server or the network. */
-    disconnect(code: number, reason: string): void {
-      this.#network.later(() => this.#close(code, reason));
+  disconnect(code: number, reason: string): void {
+    this.#network.later(() => this.#close(code, reason));
   }
 
   #close(code: number, reason: string): void {

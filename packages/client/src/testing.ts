@@ -4,9 +4,9 @@ import type { Delivery, Reading } from '@tailrace/protocol/report';
 import type { ServerMessage } from '@tailrace/protocol/server-message-json';
 import { createStream, type Stream, type StreamOptions } from './stream.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
+import { TestLog } from './test-log.ts';
 import { TestSession } from './test-session.ts';
 import { TestSocket } from './test-socket.ts';
-import { TestLog } from './test-log.ts';
 import type { WebSocketConstructor } from './websocket.ts';
 
 export type { TestClock } from './test-clock.ts';
@@ -40,7 +40,7 @@ export interface TestServer {
   /** Sends `interrupted` to the subscriptions of the channel; default: to all. */
   interrupt(channel?: string): void;
   /** Sends `restored` to the subscriptions of the channel; default: to all. */
-    restore(channel?: string): void;
+  restore(channel?: string): void;
   /** Sends a consistent cut as of now to subscriptions with `align`. */
   cut(): void;
   /** Sends `moved`: the node at `url` owns the channel. */
@@ -165,8 +165,8 @@ export function createTestServer({ accepts }: TestServerOptions = {}): TestServe
       }
     },
     setReachable(isReachable, only = '') {
-          if (isReachable) unreachable.delete(only);
-          else unreachable.add(only);
+      if (isReachable) unreachable.delete(only);
+      else unreachable.add(only);
     },
     trim: () => log.trim(),
     send,

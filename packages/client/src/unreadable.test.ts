@@ -25,7 +25,7 @@ function setUp(options: SubscribeOptions = {}) {
   const accept = () => {
     last().welcome();
     const { subscribe } = last().sentOf('subscribe').at(-1) as { subscribe: { id: string; after?: string } };
-        const position = subscribe.after ?? tokenFromPositions(createPositions('e1', [[0, 0]]));
+    const position = subscribe.after ?? tokenFromPositions(createPositions('e1', [[0, 0]]));
     last().deliver({
       subscribed: { id: subscribe.id, view: 1, channel: 'plant1.>', epoch: 'e1', position, snapshot: 0 },
     });
@@ -78,16 +78,7 @@ test('empty records of another producer cost no connection', async () => {
 
 test('a delivery without device and position is left out with an error', () => {
   const { last, stream, errors, skipped, reports } = setUp();
-  for (const invalid of [
-    5,
-    null,
-    {},
-    [],
-    bad('x'),
-    bad(-1),
-    bad(1, { partition: 4096 }),
-    bad(Number.MAX_SAFE_INTEGER),
-  ])
+  for (const invalid of [5, null, {}, [], bad('x'), bad(-1), bad(1, { partition: 4096 }), bad(Number.MAX_SAFE_INTEGER)])
     last().deliverRaw(JSON.stringify({ data: { view: 1, reports: [invalid, delivery(reports.length + 1)] } }));
   assert.equal(stream.state.name, 'live');
   assert.equal(errors.length, 8);

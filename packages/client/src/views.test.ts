@@ -66,7 +66,10 @@ test('with delta only changes are sent, and every delivered report is whole', as
 test('with delta a change of unit or quality alone is sent, too', async () => {
   const { server, stream } = await setUp();
   const delivered: unknown[] = [];
-  stream.subscribe('plant1.a', { delta: true, onReports: (reports) => delivered.push(...reports.map((r) => r.readings)) });
+  stream.subscribe('plant1.a', {
+    delta: true,
+    onReports: (reports) => delivered.push(...reports.map((r) => r.readings)),
+  });
   await server.settled();
   for (const more of [{}, { unit: 'Cel' }, { unit: 'Cel', quality: 'bad' as const }]) {
     server.publish('plant1.a', [{ tag: 't', value: 1, ...more }]);
@@ -243,7 +246,7 @@ test('several URLs are used in rotation, and a URL function is called for every 
   assert.deepEqual(urls.slice(0, 4), ['b', 'c', 'a', 'b']);
   urls.length = 0;
   let calls = 0;
-    const resolved = createStream({ url: () => `ws://n${++calls}`, WebSocket: Dead, clock, random: () => 0.5 });
+  const resolved = createStream({ url: () => `ws://n${++calls}`, WebSocket: Dead, clock, random: () => 0.5 });
   await clock.advance(500);
   resolved.close();
   assert.deepEqual(urls.slice(0, 2), ['n1', 'n2']);

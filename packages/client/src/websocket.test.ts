@@ -52,7 +52,7 @@ test('an error of an open socket is ignored until its close', () => {
   assert.deepEqual(closes, [[4002, 'too slow']]);
 });
 
-test('the type of the runtime's WebSocket is assignable', () => {
+test("the type of the runtime's WebSocket is assignable", () => {
   const own: WebSocketConstructor = globalThis.WebSocket;
-    assert.equal(typeof own, 'function');
+  assert.equal(typeof own, 'function');
 });

@@ -44,7 +44,7 @@ export function openSocket(url: string, WebSocket: WebSocketConstructor, listene
     listener.onClose(code, reason);
   };
   // For a failed handshake, Node.js 22 emits only `error`, browsers emit `close` with 1006, too. Later, every error is
-    // followed by a close. Without a listener some implementations throw.
+  // followed by a close. Without a listener some implementations throw.
   socket.addEventListener('error', () => {
     if (!isOpen) closed(1006, '');
   });

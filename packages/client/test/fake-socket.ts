@@ -42,7 +42,7 @@ export class FakeSocket {
   }
 
   /** Closes the connection, as the server or the network. */
-    end(code: number, reason = ''): void {
+  end(code: number, reason = ''): void {
     this.#emit('close', { code, reason });
   }
 

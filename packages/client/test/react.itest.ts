@@ -39,7 +39,7 @@ test('in strict mode each component has its reading, by one subscription per dev
   await shows('temperature', '20.5 good 5 fresh');
   await shows('running', 'true good 5 fresh');
   // Strict mode subscribes twice and unsubscribes once.
-    const channels = await inPage<string[]>(
+  const channels = await inPage<string[]>(
     "page.server.received.filter((m) => 'subscribe' in m).map((m) => m.subscribe.channel)",
   );
   assert.equal(channels.filter((channel) => channel === 'plant1.a').length, 1);

@@ -185,7 +185,7 @@ function patternsFrom(payload: Payload, right: Right, tenant: string | undefined
     try {
       assertPattern(pattern);
     } catch (error) {
-      throw refused(`grants ${right} on what is no pattern: ${(error as Error).message}`, error);
+      throw refused(`grants ${right} on an invalid pattern; ${(error as Error).message}`, error);
     }
     if (tenant !== undefined && pattern !== tenant && !patternCovers(`${tenant}.>`, pattern))
       throw refused(

@@ -143,7 +143,7 @@ const invalidTokens: readonly InvalidToken[] = [
   [
     'with an invalid pattern of command',
     rsa.token({ command: ['a..b'] }),
-    /grants command on what is no pattern: "a\.\.b"/,
+    /grants command on an invalid pattern; pattern: .*, got "a\.\.b"/,
   ],
   ['with a path as tenant', rsa.token({ tenant: 'a.b' }), /has "a\.b" as its tenant/],
   ['with an empty tenant', rsa.token({ tenant: '' }), /has "" as its tenant/],

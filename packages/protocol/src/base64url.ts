@@ -11,12 +11,12 @@ export function base64urlFromBytes(bytes: Uint8Array): string {
   let text = '';
   let bits = 0;
   let bitCount = 0;
-    for (const byte of bytes) {
+  for (const byte of bytes) {
     bits = ((bits << 8) | byte) & 0xffff;
     bitCount += 8;
-        while (bitCount >= 6) {
-          bitCount -= 6;
-          text += alphabet[(bits >>> bitCount) & 63];
+    while (bitCount >= 6) {
+      bitCount -= 6;
+      text += alphabet[(bits >>> bitCount) & 63];
     }
   }
   return bitCount === 0 ? text : text + alphabet[(bits << (6 - bitCount)) & 63];
@@ -28,15 +28,15 @@ export function bytesFromBase64url(text: string): Uint8Array | undefined {
   const bytes = new Uint8Array((text.length * 3) >> 2);
   let bits = 0;
   let bitCount = 0;
-    let at = 0;
+  let at = 0;
   for (let index = 0; index < text.length; index++) {
     const six = sixBits[text.charCodeAt(index)] ?? 64;
     if (six === 64) return undefined;
     bits = ((bits << 6) | six) & 0xffff;
     bitCount += 6;
-        if (bitCount >= 8) {
-          bitCount -= 8;
-          bytes[at++] = bits >>> bitCount;
+    if (bitCount >= 8) {
+      bitCount -= 8;
+      bytes[at++] = bits >>> bitCount;
     }
   }
   return (bits & ((1 << bitCount) - 1)) === 0 ? bytes : undefined;

@@ -130,10 +130,10 @@ function checkedAuth(value: unknown): Auth {
   const { token } = allowedFieldsOf(value, 'auth', ['token']);
   const max = clientMessageLimits.tokenCharactersMax;
   const expected = `auth.token: expected a token of 1 to ${max} characters`;
-    if (typeof token !== 'string') throw invalidMessage(`${expected}, got ${shown(token)}`);
+  if (typeof token !== 'string') throw invalidMessage(`${expected}, got ${shown(token)}`);
   if (token.length > 0 && token.length <= max) return { token };
   // Without the token: the message may be logged.
-    throw new TailraceError('unauthorized', `${expected}, got ${token.length} characters`);
+  throw new TailraceError('unauthorized', `${expected}, got ${token.length} characters`);
 }
 
 function checkedResume(value: unknown): ResumeMessage {
@@ -163,8 +163,8 @@ function checkedSubscribe(value: unknown): Subscribe {
   const { channel, snapshot, after, delta, deadband, tags } = fields;
   if (typeof channel !== 'string' || channel.length > patternBytesMax || !channel.isWellFormed()) {
     throw invalidMessage(
-          `subscribe.channel: expected a text of at most ${patternBytesMax} bytes, got ${shown(channel)}`,
-        );
+      `subscribe.channel: expected a text of at most ${patternBytesMax} bytes, got ${shown(channel)}`,
+    );
   }
   const numbers: { from?: number; speed?: number; maxRate?: number; align?: number } = {};
   for (const key of ['from', 'speed', 'maxRate', 'align'] as const)

@@ -83,33 +83,30 @@ test('every error of a message has what was expected and the value', () => {
     ['{"subscribe":{"channel":"a"}}', /^subscribe\.id: expected a text of 1 to 64 bytes .*, got undefined$/],
     ['{"subscribe":{"id":"","channel":"a"}}', /^subscribe\.id: .*, got ""$/],
     [`{"subscribe":{"id":"${'é'.repeat(33)}","channel":"a"}}`, /^subscribe\.id: .*, got "éé/],
-    [
-      '{"subscribe":{"id":"a","channel":"a","snapshot":1}}',
-      /^subscribe\.snapshot: expected true or false, got 1$/,
-    ],
+    ['{"subscribe":{"id":"a","channel":"a","snapshot":1}}', /^subscribe\.snapshot: expected true or false, got 1$/],
     [
       '{"subscribe":{"id":"a","channel":"a","__proto__":{}}}',
       /^subscribe: expected the fields id, channel, snapshot, .*, got the unknown field "__proto__"$/,
     ],
     ['{"subscribe":{"id":"a"}}', /^subscribe\.channel: expected a text of at most 202 bytes, got undefined$/],
-        ['{"subscribe":{"id":"a","channel":7}}', /^subscribe\.channel: .*, got 7$/],
-        [`{"subscribe":{"id":"a","channel":"${'x'.repeat(203)}"}}`, /^subscribe\.channel: .*, got "xx/],
-        ['{"subscribe":{"id":"a","channel":"\\ud800"}}', /^subscribe\.channel: .*, got "\\ud800"$/],
-        ['{"unsubscribe":{"id":7}}', /^unsubscribe\.id: .*, got 7$/],
-        ['{"pause":{}}', /^pause\.id: .*, got undefined$/],
-        ['{"resume":{"id":"a","speed":"fast"}}', /^resume\.speed: expected a finite number, got "fast"$/],
-        ['{"subscribe":{"id":"a","channel":"a","from":"now"}}', /^subscribe\.from: expected a finite number, got "now"$/],
-        ['{"subscribe":{"id":"a","channel":"a","maxRate":1e999}}', /^subscribe\.maxRate: .*, got Infinity$/],
+    ['{"subscribe":{"id":"a","channel":7}}', /^subscribe\.channel: .*, got 7$/],
+    [`{"subscribe":{"id":"a","channel":"${'x'.repeat(203)}"}}`, /^subscribe\.channel: .*, got "xx/],
+    ['{"subscribe":{"id":"a","channel":"\\ud800"}}', /^subscribe\.channel: .*, got "\\ud800"$/],
+    ['{"unsubscribe":{"id":7}}', /^unsubscribe\.id: .*, got 7$/],
+    ['{"pause":{}}', /^pause\.id: .*, got undefined$/],
+    ['{"resume":{"id":"a","speed":"fast"}}', /^resume\.speed: expected a finite number, got "fast"$/],
+    ['{"subscribe":{"id":"a","channel":"a","from":"now"}}', /^subscribe\.from: expected a finite number, got "now"$/],
+    ['{"subscribe":{"id":"a","channel":"a","maxRate":1e999}}', /^subscribe\.maxRate: .*, got Infinity$/],
     [
       '{"subscribe":{"id":"a","channel":"a","deadband":5}}',
       /^subscribe\.deadband: expected an object with absolute, percent, got 5$/,
     ],
     [
-          '{"subscribe":{"id":"a","channel":"a","deadband":{"abs":5}}}',
-          /^subscribe\.deadband: expected the fields absolute, percent, got the unknown field "abs"$/,
-        ],
-        ['{"subscribe":{"id":"a","channel":"a","tags":"t"}}', /^subscribe\.tags: expected an array of texts, got "t"$/],
-        ['{"subscribe":{"id":"a","channel":"a","tags":[1]}}', /^subscribe\.tags: .*, got \[1\]$/],
+      '{"subscribe":{"id":"a","channel":"a","deadband":{"abs":5}}}',
+      /^subscribe\.deadband: expected the fields absolute, percent, got the unknown field "abs"$/,
+    ],
+    ['{"subscribe":{"id":"a","channel":"a","tags":"t"}}', /^subscribe\.tags: expected an array of texts, got "t"$/],
+    ['{"subscribe":{"id":"a","channel":"a","tags":[1]}}', /^subscribe\.tags: .*, got \[1\]$/],
   ];
   for (const [text, expected] of cases) {
     assert.match(errorOf(() => clientMessageFromJson(text), 'invalid_message').message, expected);
@@ -128,7 +125,7 @@ test('an empty or too long token is unauthorized', () => {
   for (const length of [0, 8193]) {
     const text = JSON.stringify({ auth: { token: 'x'.repeat(length) } });
     const error = errorOf(() => clientMessageFromJson(text), 'unauthorized');
-        assert.equal(error.message, `auth.token: expected a token of 1 to 8192 characters, got ${length} characters`);
+    assert.equal(error.message, `auth.token: expected a token of 1 to 8192 characters, got ${length} characters`);
   }
 });
 

@@ -87,7 +87,7 @@ export function shown(value: unknown): string {
     text = typeof value;
   }
   // JSON escapes neither DEL nor the C1 controls, which a terminal obeys. Truncation may leave a lone surrogate, which
-    // UTF-8 cannot encode.
+  // UTF-8 cannot encode.
   text = text
     .slice(0, shownCharactersMax + 1)
     .replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);

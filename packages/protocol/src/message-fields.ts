@@ -35,7 +35,7 @@ export function kindAndFields(message: unknown, expected: string): readonly [kin
   const keys = Object.keys(message);
   const [kind] = keys;
   if (kind === undefined) throw invalidMessage(`message: expected ${expected}, got {}`);
-    if (keys.length > 1) throw invalidMessage(`message: expected ${expected}, got ${keys.length} keys, ${shown(keys)}`);
+  if (keys.length > 1) throw invalidMessage(`message: expected ${expected}, got ${keys.length} keys, ${shown(keys)}`);
   return [kind, (message as Fields)[kind]];
 }
 
@@ -107,11 +107,11 @@ function checkedField<T>(
   where: string,
   absent: T | undefined,
   isValid: (value: unknown) => boolean,
-    expected: string,
+  expected: string,
 ): T {
   const value = fields[key] ?? absent;
   if (isValid(value)) return value as T;
-    throw invalidMessage(`${where}.${key}: expected ${expected}, got ${shown(value)}`);
+  throw invalidMessage(`${where}.${key}: expected ${expected}, got ${shown(value)}`);
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;

@@ -40,12 +40,12 @@ export function invalidPathReason(text: string, length: number = text.length): s
  */
 export function assertDevicePath(value: unknown): asserts value is string {
   const reason =
-      typeof value === 'string' ? invalidPathReason(value) : `it is ${value === null ? 'null' : typeof value}`;
-    if (reason === undefined) return;
+    typeof value === 'string' ? invalidPathReason(value) : `it is ${value === null ? 'null' : typeof value}`;
+  if (reason === undefined) return;
   throw new TailraceError(
     'invalid_path',
     'device path: expected 1 to 8 segments of 1 to 64 letters, digits, "_" or "-", joined by ".", at most 200 bytes, ' +
-          `as in "plant1.line3.press7", got ${shown(value)}: ${reason}`,
+      `as in "plant1.line3.press7", got ${shown(value)}: ${reason}`,
   );
 }
 

@@ -34,7 +34,10 @@ test('a pattern is a path, a path and ".>", or ">"', () => {
     {},
     ['>'],
   ]) {
-    assert.match(errorOf(() => assertPattern(value), 'invalid_pattern').message, /^pattern: expected a device path .*, got /);
+    assert.match(
+      errorOf(() => assertPattern(value), 'invalid_pattern').message,
+      /^pattern: expected a device path .*, got /,
+    );
     assert.ok(!isPattern(value));
   }
 });

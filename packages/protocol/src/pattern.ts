@@ -10,12 +10,12 @@ export const patternBytesMax: number = pathLimits.bytesMax + 2;
  */
 export function assertPattern(value: unknown): asserts value is string {
   const reason =
-      typeof value === 'string' ? invalidPatternReason(value) : `it is ${value === null ? 'null' : typeof value}`;
-    if (reason === undefined) return;
+    typeof value === 'string' ? invalidPatternReason(value) : `it is ${value === null ? 'null' : typeof value}`;
+  if (reason === undefined) return;
   throw new TailraceError(
     'invalid_pattern',
     'pattern: expected a device path ("plant1.line3.press7"), a path followed by ".>" for all devices below it ' +
-          `("plant1.line3.>"), or ">" for all devices, got ${shown(value)}: ${reason}`,
+      `("plant1.line3.>"), or ">" for all devices, got ${shown(value)}: ${reason}`,
   );
 }
 

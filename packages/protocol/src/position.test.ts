@@ -87,9 +87,9 @@ test('an invalid token is rejected with a clear message', () => {
   ];
   for (const value of values) {
     assert.match(
-          errorOf(() => positionsFromToken(value), 'invalid_position').message,
-          /^position: expected the unchanged text of a "position" from this server, got /,
-        );
+      errorOf(() => positionsFromToken(value), 'invalid_position').message,
+      /^position: expected the unchanged text of a "position" from this server, got /,
+    );
   }
 });
 

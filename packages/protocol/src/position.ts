@@ -26,8 +26,8 @@ export class Positions {
     const max = positionLimits.epochCharactersMax;
     if (epoch.length > max || !/^[!-~]+$/.test(epoch)) {
       throw invalidPosition(
-              `epoch: expected 1 to ${max} printable ASCII characters without spaces, got ${shown(epoch)}`,
-            );
+        `epoch: expected 1 to ${max} printable ASCII characters without spaces, got ${shown(epoch)}`,
+      );
     }
     this.epoch = epoch;
   }

@@ -90,7 +90,7 @@ export function readReading(reader: WireReader, index: number, source: WireSourc
       throw invalidReport(`readings[${index}].quality: expected 0 to 3, got ${quality}`);
   }
   if (value === undefined)
-      throw invalidReport(`readings[${index}].value: expected a number, boolean or text, got none`);
+    throw invalidReport(`readings[${index}].value: expected a number, boolean or text, got none`);
   return readingOf(tag, value, unit, quality, time);
 }
 

@@ -53,7 +53,7 @@ export function checkReport(bytes: Uint8Array, device: string): ReportHeader | I
       if (at < 0) return 'malformed';
       if (tag === reportTags.readings) {
         const reason = invalidReadingReason(bytes, at, fieldEnd);
-                if (reason !== undefined) return reason;
+        if (reason !== undefined) return reason;
         at = readingEnd;
         if (++readings > reportLimits.readingsMax) return 'readings';
       } else {
@@ -189,12 +189,12 @@ function invalidReadingReason(bytes: Uint8Array, start: number, end: number): In
       if (field === readingTags.text) {
         hasValue = true;
         const reason = invalidValueReason(bytes, at, textEnd);
-                if (reason !== undefined) return reason;
+        if (reason !== undefined) return reason;
       } else {
         if (field === readingTags.tag) hasTag = textEnd > at;
         const max = field === readingTags.tag ? reportLimits.tagCharactersMax : reportLimits.unitCharactersMax;
         const reason = invalidTextReason(bytes, at, textEnd, max);
-                if (reason !== undefined) return reason;
+        if (reason !== undefined) return reason;
       }
       at = textEnd;
     } else if (field === readingTags.number) {
@@ -260,7 +260,7 @@ function textWithin(
   // A UTF-16 code unit takes at most three bytes of UTF-8.
   const text = end - start > charactersMax * 3 ? '' : textOf(bytes, start, end);
   if (text === undefined) return { reason: 'malformed' };
-    return text.length === 0 || text.length > charactersMax ? { reason: 'readings' } : text;
+  return text.length === 0 || text.length > charactersMax ? { reason: 'readings' } : text;
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -26,7 +26,7 @@ test('hasReadingTags compares all tags of the readings, in order', () => {
       const isAscii = !one.includes('é');
       assert.equal(
         hasReadingTags(encodeReport({ device: 'p.d', time: 1, readings, id: 'x' }), expected),
-                isAscii && JSON.stringify(one) === JSON.stringify(expected),
+        isAscii && JSON.stringify(one) === JSON.stringify(expected),
       );
     }),
     { ...seeded, numRuns: 500 },

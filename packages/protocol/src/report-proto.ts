@@ -125,7 +125,7 @@ export function decodeDelivery(bytes: Uint8Array): Delivery {
   const fields = readFields(new WireReader(bytes, 'invalid_report'), 'server');
   const { partition, seq, delta } = fields;
   if (partition >= partitionsMax)
-      throw invalidReport(`partition: expected an integer below ${partitionsMax}, got ${partition}`);
+    throw invalidReport(`partition: expected an integer below ${partitionsMax}, got ${partition}`);
   const report = checkedReportOf(fields, delta);
   return delta ? { ...report, partition, seq, delta } : { ...report, partition, seq };
 }

@@ -67,35 +67,35 @@ test('a time of 0 or null counts as absent', () => {
 test('every error of a report has what was expected and the value', () => {
   const x = (count: number) => 'x'.repeat(count);
   const cases: readonly (readonly [unknown, RegExp])[] = [
-      [null, /^report: expected an object with device and readings, got null$/],
-      [[], /^report: .*, got \[\]$/],
-      ['x', /^report: .*, got "x"$/],
+    [null, /^report: expected an object with device and readings, got null$/],
+    [[], /^report: .*, got \[\]$/],
+    ['x', /^report: .*, got "x"$/],
     [reportWith({ time: '2024-01-01' }), /time: expected milliseconds since 1970, got "2024-01-01"/],
     [reportWith({ time: -1 }), /time: expected milliseconds since 1970, got -1$/],
     [reportWith({ time: Number.NaN }), /time: expected milliseconds since 1970, got NaN$/],
     [reportWith({ clock: 'ingest' }), /clock: expected a report without it, since ingest sets it/],
     [reportWith({ readings: undefined }), /^readings: expected an array of 1 to 1000 items, got undefined$/],
-        [reportWith({ readings: [] }), /^readings: expected 1 to 1000 items, got 0$/],
-        [reportWith({ readings: new Array(1001).fill(reading) }), /^readings: .*, got 1001$/],
-        [reportWith({ readings: [7] }), /^readings\[0\]: expected an object with tag and value, got 7$/],
-        [reportWith({ id: 7 }), /^id: expected a text of at most 64 bytes .*, got 7$/],
-        [reportWith({ id: 'é'.repeat(33) }), /^id: .*, got "éé/],
-        [reportWith({ id: 'a\n' }), /^id: .*, got "a\\n"$/],
-        [
-          reportWith({ foo: 1 }),
-          /^report: expected device, readings and optionally time and id, got the unknown key "foo"$/,
-        ],
-        [reportWith({ received: 1 }), /^received: expected a report without it, since ingest sets it$/],
+    [reportWith({ readings: [] }), /^readings: expected 1 to 1000 items, got 0$/],
+    [reportWith({ readings: new Array(1001).fill(reading) }), /^readings: .*, got 1001$/],
+    [reportWith({ readings: [7] }), /^readings\[0\]: expected an object with tag and value, got 7$/],
+    [reportWith({ id: 7 }), /^id: expected a text of at most 64 bytes .*, got 7$/],
+    [reportWith({ id: 'é'.repeat(33) }), /^id: .*, got "éé/],
+    [reportWith({ id: 'a\n' }), /^id: .*, got "a\\n"$/],
+    [
+      reportWith({ foo: 1 }),
+      /^report: expected device, readings and optionally time and id, got the unknown key "foo"$/,
+    ],
+    [reportWith({ received: 1 }), /^received: expected a report without it, since ingest sets it$/],
     [
       JSON.parse(`{"device":"a","time":1634567890123,"readings":[{"tag":"t","value":1}],"__proto__":{"x":1}}`),
       /unknown key "__proto__"/,
     ],
     [readingWith({ foo: 1 }), /^readings\[1\]: expected tag, value and optionally .*, got the unknown key "foo"$/],
-        [readingWith({ tag: '' }), /^readings\[1\]\.tag: expected a text of 1 to 128 .*, got ""$/],
-        [readingWith({ tag: x(129) }), /^readings\[1\]\.tag: .*, got "xxx/],
-        [readingWith({ tag: 'a\u0000b' }), /^readings\[1\]\.tag: .*, got "a\\u0000b"$/],
-        [readingWith({ tag: 'a\u0085b' }), /^readings\[1\]\.tag/],
-        [readingWith({ tag: '\ud800' }), /^readings\[1\]\.tag: .*, got "\\ud800"$/],
+    [readingWith({ tag: '' }), /^readings\[1\]\.tag: expected a text of 1 to 128 .*, got ""$/],
+    [readingWith({ tag: x(129) }), /^readings\[1\]\.tag: .*, got "xxx/],
+    [readingWith({ tag: 'a\u0000b' }), /^readings\[1\]\.tag: .*, got "a\\u0000b"$/],
+    [readingWith({ tag: 'a\u0085b' }), /^readings\[1\]\.tag/],
+    [readingWith({ tag: '\ud800' }), /^readings\[1\]\.tag: .*, got "\\ud800"$/],
     [
       readingWith({ value: null }),
       /readings\[1\]\.value: expected a finite number, boolean or text, got null; NaN and Infinity are written as null/,
@@ -107,20 +107,17 @@ test('every error of a report has what was expected and the value', () => {
     [readingWith({ value: 'a\0' }), /readings\[1\]\.value: expected .*, got "a\\u0000"/],
     [readingWith({ value: '\udc00' }), /readings\[1\]\.value: expected .*, got "\\udc00"/],
     [readingWith({ unit: 7 }), /^readings\[1\]\.unit: expected a UCUM unit .*, got 7$/],
-        [readingWith({ unit: x(33) }), /^readings\[1\]\.unit: .*, got "xxx/],
-        [
-          readingWith({ quality: 'GOOD' }),
-          /^readings\[1\]\.quality: expected "good", "uncertain" or "bad", got "GOOD"$/,
-        ],
+    [readingWith({ unit: x(33) }), /^readings\[1\]\.unit: .*, got "xxx/],
+    [readingWith({ quality: 'GOOD' }), /^readings\[1\]\.quality: expected "good", "uncertain" or "bad", got "GOOD"$/],
     [readingWith({ time: -5 }), /readings\[1\]\.time: expected milliseconds since 1970, got -5/],
     [readingWith({ time: 1634567890 }), /readings\[1\]\.time: .*probably in seconds/],
   ];
   for (const [value, message] of cases) {
-      assert.match(errorOf(() => reportFromJson(value), 'invalid_report').message, message);
-    }
-    assert.match(
-      errorOf(() => reportFromJson(reportWith({ device: 'a b' })), 'invalid_path').message,
-      /^device path: .*, got "a b": it contains " "$/,
+    assert.match(errorOf(() => reportFromJson(value), 'invalid_report').message, message);
+  }
+  assert.match(
+    errorOf(() => reportFromJson(reportWith({ device: 'a b' })), 'invalid_path').message,
+    /^device path: .*, got "a b": it contains " "$/,
   );
 });
 
@@ -172,8 +169,8 @@ test('errors of an older envelope have its own field names', () => {
   const cases: readonly (readonly [object, RegExp])[] = [
     [{ ...older, timestamp: 'now' }, /timestamp: expected milliseconds since 1970, got "now"/],
     [{ ...older, values: 3 }, /^values: expected an array of 1 to 1000 items, got 3$/],
-        [{ ...older, values: [reading, { tag: '' }], quality: 'bad' }, /^values\[1\]\.tag: .*, got ""$/],
-        [{ ...older, quality: 'fine' }, /^quality: expected "good", "uncertain" or "bad", got "fine"$/],
+    [{ ...older, values: [reading, { tag: '' }], quality: 'bad' }, /^values\[1\]\.tag: .*, got ""$/],
+    [{ ...older, quality: 'fine' }, /^quality: expected "good", "uncertain" or "bad", got "fine"$/],
     [
       { ...older, time: 1634567890123 },
       /^report: expected deviceId, values and optionally timestamp, quality and id, got the unknown key "time"$/,

@@ -48,8 +48,7 @@ const currentNames: ReportNames = {
  * for each report.
  */
 export function reportFromJson(value: unknown): Report {
-  if (!isObject(value))
-    throw invalidReport(`report: expected an object with device and readings, got ${shown(value)}`);
+  if (!isObject(value)) throw invalidReport(`report: expected an object with device and readings, got ${shown(value)}`);
   if (isOlderReport(value)) {
     const { report, names } = currentFromOlder(value);
     return checkedReport(report, names);
@@ -96,7 +95,7 @@ function checkedReport(value: object, names: ReportNames): Report {
 function unexpectedKey(key: string, names: ReportNames): TailraceError {
   if (key === 'clock') return invalidReport('clock: expected a report without it, since ingest sets it');
   if (key === 'received') return invalidReport('received: expected a report without it, since ingest sets it');
-    return invalidReport(`report: expected ${names.keys}, got the unknown key ${shown(key)}`);
+  return invalidReport(`report: expected ${names.keys}, got the unknown key ${shown(key)}`);
 }
 
 function checkedReadings(value: unknown, names: ReportNames): readonly Reading[] {

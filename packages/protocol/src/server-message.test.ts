@@ -187,18 +187,18 @@ test('kinds and fields of a later server are ignored', () => {
 test('the fields that a client relies on are validated', () => {
   const report = { device: 'p', partition: 0, seq: 1, time: 2, readings: [{ tag: 't', value: 1 }] };
   const cases: readonly (readonly [object, RegExp])[] = [
-      [{ data: 5 }, /^data: expected an object, got 5$/],
-      [{ data: { view: -1 } }, /^data\.view: .*, got -1$/],
-      [{ data: { reports: 5 } }, /^data\.reports: expected an array, got 5$/],
+    [{ data: 5 }, /^data: expected an object, got 5$/],
+    [{ data: { view: -1 } }, /^data\.view: .*, got -1$/],
+    [{ data: { reports: 5 } }, /^data\.reports: expected an array, got 5$/],
     [{ data: { reports: [5] } }, /expected a valid device, got undefined/],
     [{ data: { reports: [null] } }, /expected a valid device, got undefined/],
     [{ data: { reports: [{ ...report, delta: 1 }] } }, /delivery: expected a valid delta, got 1/],
     [{ data: { skipped: {} } }, /^data\.skipped: expected an array, got \{\}$/],
-        [{ data: { skipped: [{ from: -1 }] } }, /^data\.skipped\.from: .*, got -1$/],
-        [{ data: { skipped: [{ tags: [{ tag: 't', min: 'x' }] }] } }, /^data\.skipped\.tags\.min: .*, got "x"$/],
-        [{ cut: { late: [5] } }, /^cut\.late\.device: expected a text, got 5$/],
-        [{ cut: { missing: ['0'] } }, /^cut\.missing\.partition: .*, got "0"$/],
-        [{ moved: { channel: 'p' } }, /^moved\.url: .*, got undefined$/],
+    [{ data: { skipped: [{ from: -1 }] } }, /^data\.skipped\.from: .*, got -1$/],
+    [{ data: { skipped: [{ tags: [{ tag: 't', min: 'x' }] }] } }, /^data\.skipped\.tags\.min: .*, got "x"$/],
+    [{ cut: { late: [5] } }, /^cut\.late\.device: expected a text, got 5$/],
+    [{ cut: { missing: ['0'] } }, /^cut\.missing\.partition: .*, got "0"$/],
+    [{ moved: { channel: 'p' } }, /^moved\.url: .*, got undefined$/],
     [{ data: { reports: [{ ...report, seq: 2 ** 53 }] } }, /delivery: expected a valid seq, got 9007199254740992/],
     [
       { data: { reports: [{ ...report, seq: Number.MAX_SAFE_INTEGER }] } },
@@ -217,8 +217,8 @@ test('the fields that a client relies on are validated', () => {
     [{ data: { reports: [{ ...report, readings: [null] }] } }, /expected a valid tag, got undefined/],
     [{ data: { reports: [{ ...report, time: -1 }] } }, /expected a valid time, got -1/],
     [{ subscribed: { id: 'a' } }, /^subscribed\.channel: .*, got undefined$/],
-        [{ error: { code: 7 } }, /^error\.code: expected a text, got 7$/],
-        [{ pong: { t: 'x' } }, /^pong\.t: .*, got "x"$/],
+    [{ error: { code: 7 } }, /^error\.code: expected a text, got 7$/],
+    [{ pong: { t: 'x' } }, /^pong\.t: .*, got "x"$/],
   ];
   for (const [value, expected] of cases) {
     const codes = ['invalid_message', 'invalid_report', 'invalid_path'] as const;

@@ -40,7 +40,7 @@ export function floodBody(reports: readonly FloodReport[]): Buffer {
       writer.reset();
       writer.byte(0x0a);
       writer.varint(bytes.length);
-      return [writer.taken(), bytes];
+      return [writer.finish(), bytes];
     }),
   );
 }

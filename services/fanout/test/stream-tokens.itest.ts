@@ -67,9 +67,9 @@ const wrong: readonly (readonly [what: string, token: string, sentence: RegExp])
   ],
   ['has no subject', forged(hs256, { ...good, sub: undefined }), /as its subject \(sub\)/],
   [
-    'grants what is no pattern',
+    'grants an invalid pattern',
     forged(hs256, { ...good, subscribe: ['p.*'] }),
-    /grants subscribe on what is no pattern: "p\.\*"/,
+    /grants subscribe on an invalid pattern; pattern: .*, got "p\.\*"/,
   ],
 ];
 

@@ -34,13 +34,13 @@ test('a request without an acceptable report is a 400 with an error and the list
   assert.equal(answer.status, 400);
   const { error, accepted, rejected } = JSON.parse(answer.body);
   assert.equal(error.code, 'invalid_report');
-  assert.match(error.message, /^all 2 reports were rejected; the first: the report is 17/);
+  assert.match(error.message, /^all 2 reports were rejected; the first: report: expected an object .*, got 17$/);
   assert.equal(accepted, 0);
   assert.equal(rejected.length, 2);
 });
 
 test('the error of a single invalid report is the error of the request', () => {
-  assert.match(JSON.parse(answers.refused(parsedOf(17)).body).error.message, /^the report is 17/);
+  assert.match(JSON.parse(answers.refused(parsedOf(17)).body).error.message, /^report: expected an object .*, got 17$/);
 });
 
 test('a request whose reports are all for devices not covered is a 403', () => {

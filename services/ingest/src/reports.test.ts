@@ -124,7 +124,7 @@ test('a report that is too large for the log is rejected, and the others are acc
 test('only the first hundred rejections have a reason, and all are listed', () => {
   const parsed = json(Array.from({ length: 250 }, () => 17));
   assert.equal(parsed.rejected.length, 250);
-  assert.match(parsed.rejected[99]!.message, /the report is 17/);
+  assert.match(parsed.rejected[99]!.message, /^report: expected an object .*, got 17$/);
   assert.equal(parsed.rejected[100]!.message, 'no reason: only the first 100 rejections have one');
   assert.equal(parsed.rejected[249]!.index, 249);
 });
@@ -285,7 +285,7 @@ test('a body without a report is refused', () => {
   ] as const) {
     assert.throws(
       () => parsedOf(body, format),
-      fails('invalid_report', /expected at least one report, got none|no report/),
+      fails('invalid_report', /expected (a ReportBatch of )?at least one report, got none/),
     );
   }
 });
@@ -323,7 +323,7 @@ test('an invalid line is rejected with its number, and the other lines are accep
     parsed.rejected[0]!.message,
     /^line 3: the JSON is malformed at column 11: expected .*, got the end of the text/,
   );
-  assert.match(parsed.rejected[1]!.message, /^line 4: the report is 17/);
+  assert.match(parsed.rejected[1]!.message, /^line 4: report: expected an object .*, got 17$/);
 });
 
 test('a line that is not UTF-8 does not affect the others', () => {

@@ -4,7 +4,7 @@ import { createTestServer } from '@tailrace/client/testing';
 
 test('the newest temperature is kept, over a reconnect, too', async () => {
   const server = createTestServer();
-  const stream = server.stream(); // or createStream({ url: server.url, WebSocket: server.WebSocket, clock: server.clock })
+  const stream = server.stream(); // or createStream with url, WebSocket and clock of the server
   let newest: unknown;
   stream.subscribe('plant1.press7', {
     onReports: (reports) => {
