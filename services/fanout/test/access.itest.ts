@@ -228,7 +228,7 @@ test('operator endpoints accept operators of all tenants only, and validate the 
         403,
         /expected a token with the role "operator", got the roles \["viewer"\]/,
       ],
-      [bearer(await issue('ben', { roles: ['operator'], tenant: 'p' })), good, 403, /is of the tenant "p"/],
+      [bearer(await issue('ben', { roles: ['operator'], tenant: 'p' })), good, 403, /got the tenant "p"/],
       [own, 'hello', 400, /body: expected a JSON object, got "hello"/],
       [own, '{}', 400, /right is \{"tokenId":"…"\}/],
       [own, '{"tokenId":"a","subject":"b"}', 400, /right is \{"tokenId":"…"\}/],
