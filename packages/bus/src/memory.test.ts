@@ -174,7 +174,10 @@ describe('a partition of a memory network', () => {
     await clock.advance(15);
     network.partition('a');
     await rejected;
-    await assert.rejects(a.request('request.a', bytes('x'), { deadlineMs: 100 }), failure('unavailable', /not connected/));
+    await assert.rejects(
+      a.request('request.a', bytes('x'), { deadlineMs: 100 }),
+      failure('unavailable', /not connected/),
+    );
   });
 
   it('of a responder leaves it without further requests, and an earlier request times out', async () => {
@@ -183,7 +186,10 @@ describe('a partition of a memory network', () => {
     const timedOut = assert.rejects(a.request('request.a', bytes('x'), { deadlineMs: 100 }), failure('timeout'));
     await clock.advance(5);
     network.partition('b');
-    await assert.rejects(a.request('request.a', bytes('x'), { deadlineMs: 100 }), failure('unavailable', /no responders/));
+    await assert.rejects(
+      a.request('request.a', bytes('x'), { deadlineMs: 100 }),
+      failure('unavailable', /no responders/),
+    );
     await clock.advance(95);
     await timedOut;
   });

@@ -95,7 +95,10 @@ function assertServers(servers: readonly string[]): void {
   for (const server of servers) {
     // The message must not contain the password.
     if (server.includes('@'))
-      throw new TailraceError('invalid_config', 'NATS server: expected nats://host:port, got an address with "@": set user and password as credentials');
+      throw new TailraceError(
+        'invalid_config',
+        'NATS server: expected nats://host:port, got an address with "@": set user and password as credentials',
+      );
     if (!/^((nats|tls):\/\/)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?$/.test(server)) {
       throw new TailraceError('invalid_config', `NATS server: expected nats://host:port, got ${shown(server)}`);
     }

@@ -54,7 +54,10 @@ export function assertReply(parts: readonly Uint8Array[], payloadBytesMax: numbe
     bytes += part.length;
   }
   if (bytes > busLimits.bytesPerReplyMax) {
-    throw new TailraceError('too_large', `reply: expected at most ${busLimits.bytesPerReplyMax} bytes, got ${bytes} bytes`);
+    throw new TailraceError(
+      'too_large',
+      `reply: expected at most ${busLimits.bytesPerReplyMax} bytes, got ${bytes} bytes`,
+    );
   }
 }
 

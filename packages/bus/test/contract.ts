@@ -93,18 +93,21 @@ function messages(promised: Promised): void {
     },
   );
 
-  promised('a payload over the limit throws too_large and is not sent, one at the limit is delivered', async ({ open }) => {
-    const bus = await open();
-    const { payloadBytesMax } = bus.stats();
-    const seen = createInbox<number>();
-    await bus.subscribe('large.a', (payload) => seen.put(payload.length));
-    assert.throws(
-      () => bus.publish('large.a', new Uint8Array(payloadBytesMax + 1)),
-      failure('too_large', new RegExp(`${payloadBytesMax}`)),
-    );
-    bus.publish('large.a', new Uint8Array(payloadBytesMax));
-    assert.equal(await seen.next(), payloadBytesMax);
-  });
+  promised(
+    'a payload over the limit throws too_large and is not sent, one at the limit is delivered',
+    async ({ open }) => {
+      const bus = await open();
+      const { payloadBytesMax } = bus.stats();
+      const seen = createInbox<number>();
+      await bus.subscribe('large.a', (payload) => seen.put(payload.length));
+      assert.throws(
+        () => bus.publish('large.a', new Uint8Array(payloadBytesMax + 1)),
+        failure('too_large', new RegExp(`${payloadBytesMax}`)),
+      );
+      bus.publish('large.a', new Uint8Array(payloadBytesMax));
+      assert.equal(await seen.next(), payloadBytesMax);
+    },
+  );
 
   promised('an invalid subject or pattern is refused, and the message has its text', async ({ open }) => {
     const bus = await open();

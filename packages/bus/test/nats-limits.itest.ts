@@ -119,7 +119,10 @@ describe('the limits of the bus on NATS', () => {
     const { bus, complaints } = await bench.open();
     assert.equal(bus.stats().payloadBytesMax, 65_536 - 512);
     assert.match(complaints.join(), /^the NATS server accepts smaller messages than .*: raise its max_payload$/);
-    assert.throws(() => bus.publish('a', new Uint8Array(65_025)), failure('too_large', /at most 65024 bytes, got 65025/));
+    assert.throws(
+      () => bus.publish('a', new Uint8Array(65_025)),
+      failure('too_large', /at most 65024 bytes, got 65025/),
+    );
     await bus.serve('limit.a', (payload) => [payload, payload]);
     const parts = await bus.request('limit.a', new Uint8Array(65_024), { deadlineMs: 5000 });
     assert.deepEqual(

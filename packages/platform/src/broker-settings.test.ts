@@ -85,7 +85,7 @@ for (const broker of ['kafka', 'nats'] as const) {
 }
 
 test('tls:// in an address is refused while natsTls is off', () => {
-  refused({ TAILRACE_NATS_SERVERS: 'tls://a:4222' }, /set natsTls to true, or write nats:/);
+  refused({ TAILRACE_NATS_SERVERS: 'tls://a:4222' }, /set natsTls to true, or use nats:/);
   assert.ok(load({ TAILRACE_NATS_SERVERS: 'tls://a:4222', TAILRACE_NATS_TLS: '1' }).natsTls);
 });
 

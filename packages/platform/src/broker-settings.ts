@@ -11,11 +11,9 @@ export const kafkaSettings = {
   kafkaTls: z
     .boolean()
     .default(false)
-    .describe(
-      'Use TLS with the brokers. Off is for a private network; it must match the listener.',
-    ),
+    .describe('Use TLS with the brokers. Off is for a private network; it must match the listener.'),
   kafkaTlsCaFile: pathSetting(
-    "PEM file of the certificate authorities of the brokers (Strimzi: ca.crt of <cluster>-cluster-ca-cert); empty: the public ones. Read at each connect.",
+    'PEM file of the certificate authorities of the brokers (Strimzi: ca.crt of <cluster>-cluster-ca-cert); empty: the public ones. Read at each connect.',
   ),
   kafkaTlsCertFile: pathSetting(
     'PEM file of the client certificate, if the brokers require one (Strimzi: user.crt of a KafkaUser of type tls); empty: none. Read at each connect, so that a renewed one takes effect.',
@@ -57,9 +55,7 @@ export const natsSettings = {
   natsTls: z
     .boolean()
     .default(false)
-    .describe(
-      'Require TLS. Off: TLS if the server offers it, with public certificate authorities.',
-    ),
+    .describe('Require TLS. Off: TLS if the server offers it, with public certificate authorities.'),
   natsTlsCaFile: pathSetting(
     'PEM file of the certificate authorities of the servers; empty: the public ones. Read at each connect.',
   ),

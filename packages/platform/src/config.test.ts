@@ -194,7 +194,10 @@ test('a form that the schema describes is in the error as it is described', () =
     () => loadConfig(named, { env, args: [] }),
     (error: Error) => {
       assert.match(error.message, /node = "A" from TAILRACE_NODE: lower-case letters only/);
-      assert.match(error.message, /heartbeatMs = 1500 from TAILRACE_HEARTBEAT_MS: expected integer in steps of 1000 \(ms\)/);
+      assert.match(
+        error.message,
+        /heartbeatMs = 1500 from TAILRACE_HEARTBEAT_MS: expected integer in steps of 1000 \(ms\)/,
+      );
       return true;
     },
   );

@@ -73,8 +73,7 @@ function configPath(commandLine: CommandLine, env: Environment, prefix: string):
 
 function textFrom(path: string): string {
   const { size } = statSync(path);
-  if (size > fileBytesMax)
-    throw new TailraceError('too_large', `expected at most ${fileBytesMax} bytes, got ${size}`);
+  if (size > fileBytesMax) throw new TailraceError('too_large', `expected at most ${fileBytesMax} bytes, got ${size}`);
   return readFileSync(path, 'utf8');
 }
 

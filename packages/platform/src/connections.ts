@@ -163,7 +163,7 @@ export class Connections {
     this.#newConnections = [];
     for (const connection of settled) connection.isNew = false;
     for (const newest of settled.toReversed()) {
-      if (!this.#isOverLimit(newest.address)) continue;
+      if (!this.#exceedsLimit(newest.address)) continue;
       const connection = this.#replaceableFor(newest.address) ?? newest;
       if (connection.isClosed) continue;
       if (settled.includes(connection)) this.counts.refused++;
@@ -172,14 +172,14 @@ export class Connections {
     }
   }
 
-  #isOverLimit(address: Address, more = 0): boolean {
+  #exceedsLimit(address: Address, more = 0): boolean {
     if (!address.isProxy && address.connections + more > this.#addressConnectionsMax) return true;
     return this.size + more > this.#limits.connectionsMax;
   }
 
   /** Returns whether the limits allow one more. */
   #makeSpace(address: Address): boolean {
-    if (!this.#isOverLimit(address, 1)) return true;
+    if (!this.#exceedsLimit(address, 1)) return true;
     const connection = this.#replaceableFor(address);
     if (connection === undefined) return false;
     this.counts.evicted++;
@@ -316,7 +316,7 @@ export class Connection {
   }
 }
 
-/** The first call ends this turn of the event loop, the second the next one, which polls the connections. */
+/** Calls after the next turn of the event loop, which polls the connections. */
 function afterNextPoll(call: () => void): void {
   setImmediate(() => setImmediate(call));
 }

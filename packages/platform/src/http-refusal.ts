@@ -21,11 +21,7 @@ export function refusalOf(error: NodeJS.ErrnoException): readonly [RefusedStatus
     case 'ERR_HTTP_REQUEST_TIMEOUT':
       return [408, 'timeout', 'expected a whole request within its deadline, got a part of it'];
     default:
-      return [
-        400,
-        'invalid_message',
-        `expected a request of HTTP/1.1 (RFC 9112), got other bytes: ${error.code}`,
-      ];
+      return [400, 'invalid_message', `expected a request of HTTP/1.1 (RFC 9112), got other bytes: ${error.code}`];
   }
 }
 

@@ -276,7 +276,7 @@ export class HttpServer {
     }
     if (connection.isBroken) return;
     const exchange = (connection.response as WithExchange | undefined)?.[exchangeOf];
-    const isUnanswered = exchange !== undefined && !exchange.isSettled;
+    const isUnanswered = exchange !== undefined && !exchange.isFinished;
     if (isEndOfClient(error) && !isUnanswered) {
       socket.destroy();
       return;
@@ -306,7 +306,7 @@ function onClose(this: ServerResponse): void {
 export class HttpExchange implements BodySink {
   readonly connection: Connection;
   /** The response is written, or the connection is closed. */
-  isSettled = false;
+  isFinished = false;
   readonly #server: HttpServer;
   readonly #logger: Logger;
   readonly #request: IncomingMessage;
@@ -372,7 +372,7 @@ export class HttpExchange implements BodySink {
     done: (error: TailraceError | undefined, body: Buffer) => void,
   ): void {
     this.#done = done;
-    if (this.isSettled) return;
+    if (this.isFinished) return;
     this.#body = this.#server.bodies.open(this, bytesMax, this.declaredBytes, owner);
     if (this.#body === undefined) return;
     if (this.#expectsContinue) {
@@ -390,8 +390,8 @@ export class HttpExchange implements BodySink {
    * response was written before. Closes the connection after it if the rest of the request's body is not worth reading.
    */
   answer(status: number, headers: Headers, body: string | Uint8Array = ''): boolean {
-    if (this.isSettled) return false;
-    this.isSettled = true;
+    if (this.isFinished) return false;
+    this.isFinished = true;
     const response = this.#response;
     const bytes = typeof body === 'string' ? Buffer.byteLength(body) : body.byteLength;
     const fields: OutgoingHttpHeader[] = ['Content-Length', bytes];
@@ -437,8 +437,8 @@ export class HttpExchange implements BodySink {
   onClose(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    if (!this.isSettled) {
-      this.isSettled = true;
+    if (!this.isFinished) {
+      this.isFinished = true;
       this.#body?.abort();
     }
     this.#server.closed(this);

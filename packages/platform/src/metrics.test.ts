@@ -161,7 +161,10 @@ test('a name must have service, thing and unit, and _total for counters only', (
     ['tailrace_ingest_Xs_total', /expected lower snake case/],
   ];
   for (const [name, message] of wrong) assert.throws(() => fresh().counter(name, 'h'), message);
-  assert.throws(() => fresh().gauge('tailrace_ingest_x_ms_total', 'h', () => 1), /expected no suffix _total for a gauge/);
+  assert.throws(
+    () => fresh().gauge('tailrace_ingest_x_ms_total', 'h', () => 1),
+    /expected no suffix _total for a gauge/,
+  );
 });
 
 test('a name is registered once', () => {

@@ -197,7 +197,8 @@ test('a revocation whose time is in seconds is refused, instead of revoking noth
   ])
     assert.throws(refused, {
       code: 'invalid_message',
-      message: /has (issuedBefore|expiresAt) 1700000000; expected milliseconds since 1970; the value is probably in seconds/,
+      message:
+        /has (issuedBefore|expiresAt) 1700000000; expected milliseconds since 1970; the value is probably in seconds/,
     });
   assert.throws(() => revokeSubject(list, 'anna', 1.7e15), { message: /probably in microseconds/ });
   assert.equal(list.size, 0);

@@ -207,7 +207,8 @@ function wrongUnitReasonOf(entry: RevocationEntry): string | undefined {
   for (const name of ['issuedBefore', 'expiresAt'] as const) {
     const ms = (entry as Partial<SubjectRevocation>)[name];
     const unit = ms === undefined ? undefined : mistakenUnitOf(ms);
-    if (unit !== undefined) return `has ${name} ${ms}; expected milliseconds since 1970; the value is probably in ${unit}`;
+    if (unit !== undefined)
+      return `has ${name} ${ms}; expected milliseconds since 1970; the value is probably in ${unit}`;
   }
   return undefined;
 }

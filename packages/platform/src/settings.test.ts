@@ -14,8 +14,7 @@ const secret = 'a-secret-of-at-least-thirty-two-bytes';
 test('each setting of keys is a source, and none at all is an error that names them', () => {
   assert.throws(() => keySourcesFrom(load({})), {
     code: 'invalid_config',
-    message:
-      /at least one of tokenSecret \(TAILRACE_TOKEN_SECRET\), tokenPublicKeys .* and tokenJwksUrl/,
+    message: /at least one of tokenSecret \(TAILRACE_TOKEN_SECRET\), tokenPublicKeys .* and tokenJwksUrl/,
   });
   const env = {
     TAILRACE_TOKEN_SECRET: secret,

@@ -94,9 +94,7 @@ export const tokenSettings = {
     .string()
     .max(claimCharactersMax)
     .default('')
-    .describe(
-      'Required iss of every token; empty: any, for keys that sign for Tailrace alone.',
-    ),
+    .describe('Required iss of every token; empty: any, for keys that sign for Tailrace alone.'),
   tokenAudience: z
     .string()
     .max(claimCharactersMax)

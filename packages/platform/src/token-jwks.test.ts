@@ -163,7 +163,10 @@ test('an incomplete response at the deadline is an error', async () => {
   clock.advance(5_000);
   await verifying;
   assert.equal(state.calls, 1, 'the token that has waited does not start another');
-  assert.match(String((lines[0]!.facts as { error: Error }).error.message), /expected a complete response within 5000 ms/);
+  assert.match(
+    String((lines[0]!.facts as { error: Error }).error.message),
+    /expected a complete response within 5000 ms/,
+  );
 });
 
 const invalidResponses: readonly (readonly [what: string, respond: () => Response, pattern: RegExp])[] = [

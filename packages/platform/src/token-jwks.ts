@@ -49,10 +49,7 @@ class RotatedKeys implements KeySet {
     this.#logger = logger.child({ url: `${this.#url.origin}${this.#url.pathname}` });
     this.#fetch = fetchKeys;
     if (this.#url.protocol === 'http:' && !/^(localhost|127\.[\d.]+|\[::1\])$/.test(this.#url.hostname))
-      this.#logger.warn(
-        {},
-        'the keys of tokens are fetched over http, where an attacker can replace them: use https',
-      );
+      this.#logger.warn({}, 'the keys of tokens are fetched over http, where an attacker can replace them: use https');
   }
 
   keys(): readonly TokenKey[] {
@@ -84,8 +81,7 @@ class RotatedKeys implements KeySet {
   }
 
   unavailableReason(): string | undefined {
-    if (this.#keys.length === 0)
-      return 'the keys of tokens could not be fetched yet; try again in some seconds';
+    if (this.#keys.length === 0) return 'the keys of tokens could not be fetched yet; try again in some seconds';
     if (this.#failing)
       return 'the token is signed with a key that is not known here, and newer keys cannot be fetched now; try again in some seconds';
     return undefined;
@@ -108,9 +104,7 @@ class RotatedKeys implements KeySet {
   async #text(): Promise<string> {
     const abort = new AbortController();
     const onTimeout = () =>
-      abort.abort(
-        new TailraceError('timeout', `expected a complete response within ${this.#deadlineMs} ms, got none`),
-      );
+      abort.abort(new TailraceError('timeout', `expected a complete response within ${this.#deadlineMs} ms, got none`));
     const timer = this.#clock.after(this.#deadlineMs, onTimeout);
     try {
       const headers = { accept: 'application/jwk-set+json, application/json' };

@@ -59,9 +59,17 @@ const invalid: readonly (readonly [what: string, text: string, pattern: RegExp])
   ['a private key in a set', keySetText(ec.privateKey.export({ format: 'jwk' })), /got a private or secret key/],
   ['a secret in a set', keySetText(rsa.jwk(), { kty: 'oct', k: 'c2VjcmV0' }), /got a private or secret key/],
   ['a damaged PEM', rsa.pem.replace(/\n\w{10}/, '\nAAAAAAAAAA'), /number 1: expected a valid key, got a damaged one/],
-  ['a point off the curve', keySetText({ ...ec.jwk(), y: ec.jwk().x }), /number 1: expected a valid key, got a damaged one/],
+  [
+    'a point off the curve',
+    keySetText({ ...ec.jwk(), y: ec.jwk().x }),
+    /number 1: expected a valid key, got a damaged one/,
+  ],
   ['another label', '-----BEGIN X-----\nAA\n-----END X-----', /number 1: expected PUBLIC KEY .*, got "X"/],
-  ['a weak RSA key', createTestKey('rsa', { bits: 1_024 }).pem, /number 1: expected an RSA key of 2048 to 8192 bits, .* got 1024 bits/],
+  [
+    'a weak RSA key',
+    createTestKey('rsa', { bits: 1_024 }).pem,
+    /number 1: expected an RSA key of 2048 to 8192 bits, .* got 1024 bits/,
+  ],
   ['an exponent of 1', keySetText({ ...rsa.jwk(), e: 'AQ' }), /none is for checking tokens/],
   [
     'another curve',
@@ -85,7 +93,10 @@ test('a public key is refused as a secret, and no source at all is refused', () 
   }
   assert.throws(() => createTokenVerifier({}), { code: 'invalid_config', message: /expected 1 to 8, got 0/ });
   const nine = Array.from({ length: 9 }, () => ({ publicKeys: ec.pem }));
-  assert.throws(() => createTokenVerifier({ keys: nine }), { code: 'invalid_config', message: /expected 1 to 8, got 9/ });
+  assert.throws(() => createTokenVerifier({ keys: nine }), {
+    code: 'invalid_config',
+    message: /expected 1 to 8, got 9/,
+  });
 });
 
 test('a clock tolerance out of range is refused', () => {

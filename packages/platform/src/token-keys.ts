@@ -72,7 +72,14 @@ const rsaBitsMax = 8_192;
 /** Returns keys that never change. */
 export function fixedKeys(algorithms: readonly TokenAlgorithm[], keys: readonly TokenKey[]): KeySet {
   const nothing = async () => {};
-  return { algorithms, keys: () => keys, fresh: () => true, ready: nothing, renew: nothing, unavailableReason: () => undefined };
+  return {
+    algorithms,
+    keys: () => keys,
+    fresh: () => true,
+    ready: nothing,
+    renew: nothing,
+    unavailableReason: () => undefined,
+  };
 }
 
 /** Returns the bytes of a shared secret. Throws `invalid_config` without the secret in the message. */
@@ -106,7 +113,8 @@ export interface KeysFromText {
 
 /** Returns the keys of PEM blocks or of a key set. Throws `invalid_config` if none can be used, or one is private. */
 export function publicKeysFromText(text: string): KeysFromText {
-  if (text.length > keysTextBytesMax) throw invalidKeys(`expected at most ${keysTextBytesMax} bytes, got ${text.length}`);
+  if (text.length > keysTextBytesMax)
+    throw invalidKeys(`expected at most ${keysTextBytesMax} bytes, got ${text.length}`);
   return text.trimStart().startsWith('{') ? keysFromJwks(text) : keysFromPem(text);
 }
 

@@ -4,7 +4,14 @@ import * as jose from 'jose';
 import { type Clock, systemClock } from './clock.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import type { Revocations } from './revocation.ts';
-import { type ClaimRules, type Claims, refusedClaimReason, claimsFromPayload, isExpired, type Payload } from './token-claims.ts';
+import {
+  type ClaimRules,
+  type Claims,
+  claimsFromPayload,
+  isExpired,
+  type Payload,
+  refusedClaimReason,
+} from './token-claims.ts';
 import { type TokenHeader, tokenHeaderFrom } from './token-header.ts';
 import { identityOf } from './token-identity.ts';
 import { jwksUrlKeys } from './token-jwks.ts';

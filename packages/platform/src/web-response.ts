@@ -1,47 +1,47 @@
 import { STATUS_CODES } from 'node:http';
 
-/** What an answer needs of a uWebSockets.js response; a test passes a literal. */
+/** The part of a uWebSockets.js response that is used; a test passes a literal. */
 export interface WebResponse {
   cork(call: () => void): unknown;
   writeStatus(status: string): unknown;
   writeHeader(name: string, value: string): unknown;
   end(body?: string | Uint8Array, closeConnection?: boolean): unknown;
   onAborted(handler: () => void): unknown;
-  /** Ours: answered or aborted. Touching the response after that throws in uWebSockets.js. */
-  ended?: boolean;
-  /** Ours: whoever wants to know of an abort. */
-  abortCall?: () => void;
+  /** Added here: responded or aborted. A later call on the response throws in uWebSockets.js. */
+  isFinished?: boolean;
+  /** Added here: called on an abort. */
+  abortHandler?: () => void;
 }
 
-/** Names and values; constants of the caller, never a stranger's text. */
+/** Names and values; constants of the caller, never texts of a client. */
 export type Headers = readonly (readonly [name: string, value: string])[];
 
 const statusLines = new Map(Object.entries(STATUS_CODES).map(([code, reason]) => [Number(code), `${code} ${reason}`]));
 
 /**
- * To be called in every handler that does not answer before it returns; `readBody` does it. From then on `respond` is
- * safe whenever it comes. `onAbort` is called if the client goes before the answer; the last one given counts, which
- * replaces the one before.
+ * Must be called in every handler that does not respond before it returns; `readBody` calls it. From then on `respond`
+ * may be called at any time. `onAbort` is called if the client closes the connection before the response; it replaces
+ * an earlier one.
  */
 export function watchAbort(res: WebResponse, onAbort?: () => void): void {
-  if (onAbort) res.abortCall = onAbort;
-  if (res.ended !== undefined) return;
-  res.ended = false;
+  if (onAbort) res.abortHandler = onAbort;
+  if (res.isFinished !== undefined) return;
+  res.isFinished = false;
   res.onAborted(() => {
-    if (res.ended) return;
-    res.ended = true;
-    res.abortCall?.();
+    if (res.isFinished) return;
+    res.isFinished = true;
+    res.abortHandler?.();
   });
 }
 
 /**
- * Answers, in one write, and closes the connection after it: the library closes what is idle for 10 s, and a load
- * balancer, which keeps connections for 60, would sooner or later send into a closed one. False, and nothing happens,
- * where the client has gone or an answer was given.
+ * Writes the response, in one write, and closes the connection after it. The library closes connections that are idle
+ * for 10 s, and a load balancer, which keeps them for 60 s, would send requests into a closed one. Returns false and
+ * does nothing if the client has closed the connection or the response was written before.
  */
 export function respond(res: WebResponse, status: number, headers: Headers, body: string | Uint8Array = ''): boolean {
-  if (res.ended) return false;
-  res.ended = true;
+  if (res.isFinished) return false;
+  res.isFinished = true;
   res.cork(() => {
     res.writeStatus(statusLines.get(status) ?? String(status));
     for (const [name, value] of headers) res.writeHeader(name, value);

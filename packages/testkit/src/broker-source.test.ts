@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
-import { firstAvailable, missing, type BrokerSource, brokerSourcesFrom } from './broker-source.ts';
+import { type BrokerSource, brokerSourcesFrom, firstAvailable, missing } from './broker-source.ts';
 
 const attempts = (results: Partial<Record<BrokerSource, string | Error>>) => {
   const tried: BrokerSource[] = [];

@@ -1,5 +1,5 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import type { Environment, BrokerSource } from './broker-source.ts';
+import type { BrokerSource, Environment } from './broker-source.ts';
 
 /** A Kafka or NATS server to test with. */
 export interface Broker {

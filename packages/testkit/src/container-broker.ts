@@ -3,9 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { ContainerRuntimeClient, StartedTestContainer } from 'testcontainers';
 import type { Broker, BrokerOptions } from './broker.ts';
+import { type Environment, missing } from './broker-source.ts';
 import { findDockerEngine } from './docker-engine.ts';
 import { freePort } from './free-port.ts';
-import { type Environment, missing } from './broker-source.ts';
 
 /** Includes fetching the image. */
 const startDeadlineMs = 180_000;

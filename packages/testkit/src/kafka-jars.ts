@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Environment, missing } from './broker-source.ts';
 import { cached, exists } from './cache.ts';
 import type { Java } from './java.ts';
-import { type Environment, missing } from './broker-source.ts';
 import { run, whyItFailed } from './run.ts';
 
 export const kafkaVersion = '4.1.1';

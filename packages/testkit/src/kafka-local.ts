@@ -3,6 +3,7 @@ import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import type { Broker, BrokerOptions } from './broker.ts';
+import type { Environment } from './broker-source.ts';
 import { cacheDirFrom, exists, withFileLock } from './cache.ts';
 import { findJava, type Java } from './java.ts';
 import { kafkaBrokerCount } from './kafka-handshake.ts';
@@ -14,7 +15,6 @@ import {
   log4jSettings,
   propertiesFrom,
 } from './kafka-settings.ts';
-import type { Environment } from './broker-source.ts';
 import { type LocalBroker, type Place, startLocalBroker } from './local-broker.ts';
 import { run, whyItFailed } from './run.ts';
 import { startSupervised } from './supervised.ts';

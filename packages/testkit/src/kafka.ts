@@ -1,10 +1,10 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { externalBroker } from './broker.ts';
+import { brokerSourcesFrom, type Environment, firstAvailable, missing } from './broker-source.ts';
 import { startContainerBroker } from './container-broker.ts';
 import { hostAndPortFrom, kafkaBrokerCount } from './kafka-handshake.ts';
 import { type KafkaBroker, type KafkaOptions, startLocalKafka } from './kafka-local.ts';
 import { kafkaSettings, kafkaVariablesFrom } from './kafka-settings.ts';
-import { firstAvailable, type Environment, missing, brokerSourcesFrom } from './broker-source.ts';
 
 export type { KafkaBroker, KafkaOptions } from './kafka-local.ts';
 export type { KafkaListener } from './kafka-settings.ts';

@@ -66,9 +66,7 @@ export function startLeakCheck(env: Readonly<Record<string, string | undefined>>
       places?.end();
       const hint = lines.length > 0 && !places ? ['TAILRACE_LEAKS=where shows where they were made.'] : [];
       for (const reason of unhandled) {
-        lines.push(
-          `unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`,
-        );
+        lines.push(`unhandled rejection: ${reason instanceof Error ? reason.stack : String(reason)}`);
       }
       if (lines.length > 0)
         throw new TailraceError('internal', `left open at the end:\n  ${[...lines, ...hint].join('\n  ')}`);

@@ -69,8 +69,7 @@ export async function startLocalBroker(spec: LocalBrokerSpec): Promise<LocalBrok
         break;
       } catch (error) {
         // Another process took a port between the check and the start of the broker.
-        const mayRetry =
-          isTailraceError(error) && error.code === 'address_in_use' && options.port === undefined;
+        const mayRetry = isTailraceError(error) && error.code === 'address_in_use' && options.port === undefined;
         if (!mayRetry || tries === portTriesMax) throw error;
       }
     }

@@ -1,7 +1,7 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import { externalBroker } from './broker.ts';
+import { brokerSourcesFrom, type Environment, firstAvailable, missing } from './broker-source.ts';
 import { startContainerBroker } from './container-broker.ts';
-import { firstAvailable, type Environment, missing, brokerSourcesFrom } from './broker-source.ts';
 import { natsAddressFrom, natsServerInfo } from './nats-handshake.ts';
 import { type NatsOptions, type NatsServer, startLocalNats } from './nats-local.ts';
 

@@ -2,8 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { TailraceError } from '@tailrace/protocol/error';
-import { eventually, withDeadline } from './eventually.ts';
 import type { Environment } from './broker-source.ts';
+import { eventually, withDeadline } from './eventually.ts';
 import { type Exit, startSupervised } from './supervised.ts';
 
 export interface ServiceOptions {

@@ -109,11 +109,7 @@ export async function connectRawWebSocket(options: RawWebSocketOptions): Promise
   return createRawWebSocket(socket, answer.headers, options.answersPings ?? true);
 }
 
-function createRawWebSocket(
-  socket: RawSocket,
-  handshake: RawResponse['headers'],
-  answersPings: boolean,
-): RawWebSocket {
+function createRawWebSocket(socket: RawSocket, handshake: RawResponse['headers'], answersPings: boolean): RawWebSocket {
   const frames = createInbox<Frame>();
   const messages = createInbox<Message | Close>();
   const sendFrame = (frame: FrameToSend) => socket.write(encodeFrame(frame));

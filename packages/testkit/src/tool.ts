@@ -2,8 +2,8 @@ import { access, chmod, constants, cp, glob } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { cacheDirFrom, cached } from './cache.ts';
 import { type Environment, missing } from './broker-source.ts';
+import { cacheDirFrom, cached } from './cache.ts';
 import { run, whyItFailed } from './run.ts';
 
 /** Where a program of tests and load tests comes from. A line in `tools` adds one: `make tools` installs it. */

@@ -75,7 +75,10 @@ describe('Kafka as a local process', () => {
 
   test('a broker that does not start is an error with the last lines of its log', async () => {
     const failing = startKafka({ env: local, settings: { 'metric.reporters': 'no.such.Reporter' } });
-    await assert.rejects(failing, { code: 'internal', message: /Kafka exited while starting[\s\S]*no\.such\.Reporter/ });
+    await assert.rejects(failing, {
+      code: 'internal',
+      message: /Kafka exited while starting[\s\S]*no\.such\.Reporter/,
+    });
   });
 
   test('a setting that Kafka refuses is an error with its message', async () => {
@@ -249,7 +252,9 @@ test('brokers exit with the process that started them, even if that is killed, a
   await eventually(async () => assert.deepEqual(await running(), [false, false]), {
     describe: 'both brokers have exited',
   });
-  await eventually(async () => assert.deepEqual(await readdir(temp.path), []), { describe: 'their folders are removed' });
+  await eventually(async () => assert.deepEqual(await readdir(temp.path), []), {
+    describe: 'their folders are removed',
+  });
   await temp.remove();
 });
 

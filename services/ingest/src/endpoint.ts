@@ -147,7 +147,7 @@ export class Endpoint implements TransportHandlers {
     const { http, observation } = request;
     const grant = admission.grantOf(claims);
     request.sender = admission.enter(grant);
-    if (http.isOver) {
+    if (http.isFinished) {
       this.#fail(request, clientClosed());
       return;
     }
@@ -184,7 +184,7 @@ export class Endpoint implements TransportHandlers {
     const isSmall = request.heldBytes <= stepBytesMax;
     if (isSmall && !this.#bodies.has(sender) && this.#step(request, parser)) return;
     this.#bodies.add(sender, () => {
-      if (!request.http.isOver) return request.observation.run(() => this.#step(request, parser));
+      if (!request.http.isFinished) return request.observation.run(() => this.#step(request, parser));
       // None of its reports are in the log.
       this.#fail(request, clientClosed());
       return true;

@@ -123,7 +123,7 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
   readonly address = '127.0.0.1';
   readonly isBroken = false;
   readonly answered: Promise<MemoryAnswer | undefined>;
-  isOver = false;
+  isFinished = false;
   readonly #headers: Readonly<Record<string, string>>;
   readonly #transport: MemoryTransport;
   readonly #resolve: (answer: MemoryAnswer | undefined) => void;
@@ -156,7 +156,7 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
     owner: BodyOwner | undefined,
     done: (error: TailraceError | undefined, body: Buffer) => void,
   ): void {
-    if (this.isOver) return;
+    if (this.isFinished) return;
     this.#done = done;
     this.#body = this.#transport.bodies.open(this, bytesMax, Number(this.header('content-length') || 0), owner);
     for (const bytes of this.#sent.splice(0)) this.#body?.take(bytes, true);
@@ -164,7 +164,7 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
   }
 
   answer(status: number, headers: Headers, body = ''): boolean {
-    if (this.isOver) return false;
+    if (this.isFinished) return false;
     this.#close({ status, headers, body });
     return true;
   }
@@ -184,13 +184,13 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
   }
 
   abort(): void {
-    if (this.isOver) return;
+    if (this.isFinished) return;
     this.#close(undefined);
     this.#body?.abort();
   }
 
   #close(answer: MemoryAnswer | undefined): void {
-    this.isOver = true;
+    this.isFinished = true;
     this.#resolve(answer);
     this.#transport.closed(this);
   }

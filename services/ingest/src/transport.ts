@@ -43,7 +43,7 @@ export interface HttpExchange {
   /** The address of the client, as limits count it. Computed at each call. */
   readonly address: string;
   /** Whether it is answered, or its connection is closed. */
-  readonly isOver: boolean;
+  readonly isFinished: boolean;
   /** Whether the framing of the request is invalid. */
   readonly isBroken: boolean;
   /** Returns the value of a header; '' for a missing one. */

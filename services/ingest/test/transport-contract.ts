@@ -73,10 +73,10 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
     const seen: unknown[] = [];
     const { send } = await listening(t, (exchange) => {
       seen.push([exchange.method, exchange.path, exchange.header('x-custom'), exchange.header('x-other')]);
-      assert.equal(exchange.isOver, false);
+      assert.equal(exchange.isFinished, false);
       assert.notEqual(exchange.address, '');
       assert.equal(exchange.answer(202, json, '{}'), true);
-      assert.equal(exchange.isOver, true);
+      assert.equal(exchange.isFinished, true);
       assert.equal(exchange.answer(500, json, 'again'), false);
     });
     const client = send({ method: 'POST', target: '/v1/ingest?a=1', headers: { 'x-custom': 'yes' } });
@@ -187,7 +187,7 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
     const exchange = await received.promise;
     transport.close();
     assert.equal(await client.answered, undefined);
-    assert.equal(exchange.isOver, true);
+    assert.equal(exchange.isFinished, true);
     assert.equal(exchange.answer(200, json, ''), false);
     transport.close();
   });

@@ -105,7 +105,10 @@ function revocationFrom(body: Body): RevocationEntry {
 function assertFields(body: Body, known: readonly string[]): void {
   for (const field of Object.keys(body)) {
     if (known.includes(field)) continue;
-    throw new TailraceError('invalid_message', `expected ${known.join(', ')}, got the unknown field ${shown(field)}`);
+    throw new TailraceError(
+      'invalid_message',
+      `expected the fields ${known.join(', ')}, got the unknown field ${shown(field)}`,
+    );
   }
 }
 

@@ -16,7 +16,7 @@ const noticeAgeMsMax = 60_000;
 /** Revocations come in bursts, and each check visits all clients: they are batched for this long, ms. */
 const recheckMs = 50;
 
-/** Acts on what this node reads from the control topic: the requests of operators at any node. */
+/** Applies what this node reads from the control topic: revocations and notices of operators at any node. */
 export class ControlActions {
   readonly counts = { revokedSessions: 0, notices: 0 };
   readonly #revocations: Pick<Revocations, 'merge' | 'revoked'>;

@@ -98,7 +98,7 @@ export interface Slot {
 
 export type SlotState = 'waiting' | 'asking' | 'joined';
 
-/** Changed by its channel alone. */
+/** A slot as its channel changes it. */
 type OwnSlot = { -readonly [K in keyof Slot]: Slot[K] };
 
 /** Why reports of a live channel cannot be delivered: the log has deleted them, or cannot read them. */
@@ -107,10 +107,10 @@ export type LostReason = 'retention' | 'unreadable';
 /** Called when reports of a partition from `from` up to `until`, exclusive, cannot be delivered to a channel. */
 export type OnMissing = (channel: Channel, partition: number, from: number, until: number, reason: LostReason) => void;
 
-/** A device as channels are matched to it. */
+/** The part of a device that `Channels` needs to match it. */
 export interface MatchedDevice {
   readonly path: string;
-  /** Channels that cover it, as of `channelsVersion` of the registry: a cache of the match. */
+  /** Cache of the channels that cover it, valid for `channelsVersion` of `Channels.version`. */
   channels: readonly Channel[];
   channelsVersion: number;
 }
@@ -180,7 +180,7 @@ export class Channel implements ViewedChannel {
     if (this.live) this.#notifyLive();
   }
 
-  /** Everything before `next` in this partition was delivered to the views, or named as missing. Never goes back. */
+  /** Everything before `next` in this partition was delivered to the views, or named as missing. Never decreases. */
   advance(partition: number, next: number): void {
     const slot = this.#slot(partition);
     if (next > slot.next) slot.next = next;
@@ -188,7 +188,7 @@ export class Channel implements ViewedChannel {
 
   /**
    * Returns whether the report at `seq` is new to the channel, and counts it as delivered. Throws `internal` for a
-   * channel that has never joined the partition and has no position there: what is before the report is not known.
+   * channel without a position in the partition: whether earlier reports were delivered is unknown.
    */
   take(partition: number, seq: number): boolean {
     const slot = this.#slot(partition);
@@ -225,8 +225,8 @@ export class Channel implements ViewedChannel {
 }
 
 /**
- * What comes on a channel while a subscription catches up, so that it can join without a gap. Bounded: one that has
- * overflowed is of no use any more.
+ * The reports that arrive on a channel while a subscription catches up, so that it can join without a gap. Bounded:
+ * after an overflow it is empty and stays so.
  */
 export class LiveBuffer {
   /** Oldest first, in each partition. */
@@ -239,7 +239,7 @@ export class LiveBuffer {
     this.#bytesMax = bytesMax;
   }
 
-  /** Of the reports as they lie in the log. */
+  /** Bytes of the reports as in the log. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -251,13 +251,13 @@ export class LiveBuffer {
     else this.overflow();
   }
 
-  /** It does not have everything that comes. */
+  /** Drops its reports: it is incomplete from now on. */
   overflow(): void {
     this.overflowed = true;
     this.logReports = [];
   }
 
-  /** Returns what has come, once. */
+  /** Returns the reports, and empties the buffer. */
   take(): LogReport[] {
     const logReports = this.logReports;
     this.logReports = [];

@@ -27,14 +27,14 @@ export interface HubOptions {
   readonly snapshotDevicesPerFrame?: number | undefined;
   /** As in `Cuts`. */
   readonly wholeCutBytesMax?: number | undefined;
-  /** How long a subtree of which other nodes have a part outlives its last subscription, ms. Default: not at all. */
+  /** How long a subtree with partitions of other nodes outlives its last subscription, ms. Default: 0. */
   readonly channelLingerMs?: number | undefined;
 }
 
 export interface HubLimits {
-  /** How long a subscription may wait for the owners of its partitions. */
+  /** How long a subscription may wait for the owners of its partitions, ms. */
   readonly joinDeadlineMs: number;
-  /** How long a cut waits for partitions. */
+  /** How long a cut waits for partitions, ms. */
   readonly alignWaitMs: number;
   /** As in `Cuts`. */
   readonly cutBytesMax: number;
@@ -99,10 +99,9 @@ export class Hub implements SubscriptionOwner {
   }
 
   /**
-   * Starts a subscription to a valid pattern, now or as soon as the channel is live. `onRefused` is called where that
-   * does not happen within `joinDeadlineMs`, or it cannot go on; the subscription is closed then. Throws
-   * `limit_reached` where the client may have no view with options more, or the node runs as many replays with a speed
-   * as it may.
+   * Subscribes to a valid pattern, now or as soon as the channel is live. Calls `onRefused` if that takes longer than
+   * `joinDeadlineMs`, or the subscription cannot continue; it is closed then. Throws `limit_reached` at the limit of
+   * views with options of the client, or of replays with a speed of the node.
    */
   subscribe(
     subscriber: Subscriber,
@@ -116,7 +115,7 @@ export class Hub implements SubscriptionOwner {
     const subscription = new Subscription({ channel, view, subscriber, request, requestedMs, owner: this, onRefused });
     channel.subscriptions++;
     this.lingering.remove(channel);
-    // Before the subscription may be refused: a channel that lingers then is subscribed to again as it is.
+    // Before the subscription may be refused: then the channel lingers as one that was admitted.
     if (isNew) this.#table.admit(channel);
     if (request.speed !== undefined) {
       try {
@@ -143,7 +142,7 @@ export class Hub implements SubscriptionOwner {
     }
   }
 
-  /** An error ends this subscription alone: the others wait for their turn, and the batch at hand goes on. */
+  /** Starts a subscription. An error closes this one only: the others and the current batch continue. */
   onLive(subscription: Subscription): void {
     this.#drive(subscription, this.catchUps.start(subscription));
   }
@@ -211,11 +210,11 @@ export class Hub implements SubscriptionOwner {
     const { state, catchUp } = subscription;
     if (state !== 'paused' || catchUp === undefined) throw conflict(subscription, 'paused');
     if (speed !== undefined) this.catchUps.reserve(subscription);
-    const rest = new CatchUp(catchUp.position, true, speed);
-    rest.presencesKnown = catchUp.presencesKnown;
-    rest.interrupted = catchUp.interrupted;
-    subscription.resume(rest);
-    this.#drive(subscription, this.catchUps.continue(subscription, rest));
+    const next = new CatchUp(catchUp.position, true, speed);
+    next.presencesKnown = catchUp.presencesKnown;
+    next.interrupted = catchUp.interrupted;
+    subscription.resume(next);
+    this.#drive(subscription, this.catchUps.continue(subscription, next));
   }
 
   /** Takes a live subscription off the topic. Flushes its view first, so that the position is exact. */

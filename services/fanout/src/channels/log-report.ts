@@ -36,9 +36,9 @@ export class LogReport {
     return logReport;
   }
 
-  /** Converts an update of a frame or reply. An absent field is 0 or empty in Protobuf. */
+  /** Returns a report from an update of its owner. An absent field is 0 or empty in Protobuf. */
   static fromUpdate(partition: number, { seq, report }: tailrace.v1.IRelayUpdate): LogReport {
-    // A copy: the bytes are a slice of the frame, which would stay in memory until the slowest device reports again.
+    // A copy: the bytes are a slice of the frame, which would stay in memory as long as the last values of the device.
     return new LogReport(partition, seq ?? 0, new Uint8Array(report ?? []));
   }
 

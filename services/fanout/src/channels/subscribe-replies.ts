@@ -16,7 +16,7 @@ export interface SubscribeRepliesOptions {
   readonly snapshotDevicesPerFrame: number | undefined;
 }
 
-/** The start of a subscription: `subscribed`, last values, and the catch-up that goes on from there. */
+/** The start of a subscription: its head, last values, and the catch-up from there. */
 export interface SubscribeReply {
   readonly start: SubscriptionStart;
   readonly snapshot: Snapshot | undefined;
@@ -41,7 +41,8 @@ export class SubscribeReplies {
 
   /**
    * In one turn of the event loop: pending reports are published to the present subscriptions, and the position of the
-   * channel is fixed. The snapshot has the reports before it. Later ones follow as data, however long it takes.
+   * channel is fixed. The snapshot has the reports before it. Later ones follow as data, however long the snapshot
+   * takes.
    */
   withLastValues({ channel, view, request }: Subscription): SubscribeReply {
     this.#views.flush(view);
@@ -52,8 +53,7 @@ export class SubscribeReplies {
   }
 
   /**
-   * Last values of missing ranges are sent first: they are older than what follows, so positions of a device only
-   * increase.
+   * The snapshot has last values in the missing ranges: they are older than what follows, so positions only increase.
    */
   afterPosition(
     subscription: Subscription,
@@ -62,7 +62,7 @@ export class SubscribeReplies {
     return this.#withHistory(subscription, backlog, new CatchUp(backlog.position, false));
   }
 
-  /** `position`: before the first report of that time. */
+  /** `position`: before the first report since that time. */
   fromTime(subscription: Subscription, position: Positions, missing: readonly Missing[]): SubscribeReply {
     return this.#withHistory(
       subscription,
@@ -89,8 +89,8 @@ export class SubscribeReplies {
   }
 
   /**
-   * Returns the last values within these ranges, as of the position of the channel. Last values from another owner that
-   * is further ahead are not in it; they follow as data.
+   * Returns the last values in these ranges, as of the position of the channel. Last values from another owner that is
+   * further ahead are not in it; they follow as data.
    */
   snapshot({ channel, view }: Pick<Subscription, 'channel' | 'view'>, within: readonly Missing[]): Snapshot {
     return this.#snapshot(channel, view, this.here(channel), within);
@@ -115,7 +115,7 @@ export class SubscribeReplyCounts {
   starts = Object.fromEntries(startKinds.map((kind) => [kind, new Counter()])) as Record<StartKind, Counter>;
   seconds = new Histogram(delayBoundsSeconds);
 
-  /** Counts a subscription whose client was sent `subscribed`, `ms` after its request. */
+  /** Counts a subscription whose head was sent `ms` after the request. */
   started({ after }: Pick<SubscribeRequest, 'after'>, { recovered }: SubscriptionStart, ms: number): void {
     this.seconds.observe(ms / 1_000);
     this.starts[kindOf(after !== undefined, recovered)].add();

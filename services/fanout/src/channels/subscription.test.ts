@@ -21,7 +21,7 @@ function waiting(): Subscription {
   });
 }
 
-/** What leads to each state, and the events that may follow there. */
+/** The events that lead to each state, and those that may follow. */
 const allowed: Readonly<Record<SubscriptionState, { path: readonly Event[]; events: readonly Event[] }>> = {
   waiting: { path: [], events: ['start', 'close'] },
   behind: { path: ['start'], events: ['join', 'pause', 'close'] },
@@ -38,11 +38,11 @@ const events = {
   resume: (each: Subscription) => each.resume(catchUp()),
   close: (each: Subscription) => each.close(),
 };
-/** Three events lead to `behind`: the state before says which of them it is. */
+/** Three events lead to `behind`; the state before determines the event. */
 const toBehind: readonly Event[] = ['start', 'fallBehind', 'resume'];
 
 for (const [state, { path, events: expected }] of Object.entries(allowed)) {
-  test(`from ${state} a subscription changes by ${expected.join(', ') || 'no event'} alone`, () => {
+  test(`from ${state} a subscription changes by ${expected.join(', ') || 'no event'} only`, () => {
     const isBehindAllowed = expected.some((event) => toBehind.includes(event));
     for (const [event, run] of Object.entries(events)) {
       if (isBehindAllowed && toBehind.includes(event as Event) && !expected.includes(event as Event)) continue;
@@ -61,7 +61,7 @@ for (const [state, { path, events: expected }] of Object.entries(allowed)) {
   });
 }
 
-test('what brought a subscription to live, or to its pause, runs no longer', () => {
+test('the catch-up of a subscription is stopped when it is live, or paused', () => {
   const subscription = waiting();
   const first = catchUp();
   subscription.start(first);

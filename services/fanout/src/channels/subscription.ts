@@ -22,7 +22,7 @@ export interface Subscriber {
   readonly replayMutex: Mutex;
   /** The views of its subscriptions. */
   readonly views: ConnectionViews;
-  /** Sends `subscribed`. The snapshot and the backlog follow, then the subscription joins the topic. */
+  /** Sends the head of the subscription. Its snapshot and backlog follow, then it joins the topic. */
   sendHead(subscription: Subscription, start: SubscriptionStart): void;
   /** Returns undefined if a frame can be written. Else resolves when the caller should ask again. */
   whenWritable(): Promise<void> | undefined;
@@ -66,7 +66,7 @@ export interface SubscribeRequest {
  * - `behind`: started, and not on the topic; `catchUp` brings it to the position of the channel.
  * - `live`: on the topic.
  * - `paused`: by its client; `catchUp` has its position.
- * - `closed`: nothing of it is sent any more.
+ * - `closed`: nothing is sent for it.
  */
 export type SubscriptionState = 'waiting' | 'behind' | 'live' | 'paused' | 'closed';
 
@@ -78,7 +78,7 @@ const transitions: Transitions<SubscriptionState> = {
   closed: [],
 };
 
-/** Opens and closes subscriptions, and serves them: the hub. */
+/** Opens, serves and closes subscriptions: the hub. */
 export interface SubscriptionOwner {
   onLive(subscription: Subscription): void;
   unsubscribe(subscription: Subscription): void;
@@ -89,14 +89,14 @@ export interface SubscriptionOptions {
   readonly view: View;
   readonly subscriber: Subscriber;
   readonly request: SubscribeRequest;
-  /** When the client asked, monotonic ms. */
+  /** When the client sent the request, monotonic ms. */
   readonly requestedMs: number;
   readonly owner: SubscriptionOwner;
-  /** Called once, where the owner closes it with an error. */
+  /** Called once if the owner closes it with an error. */
   readonly onRefused: (error: TailraceError) => void;
 }
 
-/** The subscription of one client to one channel. Its state changes by one method for each event. */
+/** The subscription of one client to one channel. Only its methods change its state, one for each event. */
 export class Subscription {
   readonly channel: Channel;
   readonly view: View;
@@ -139,22 +139,22 @@ export class Subscription {
     this.#owner.onLive(this);
   }
 
-  /** Its head is about to be sent. */
+  /** Called before the head is sent. */
   start(catchUp: CatchUp): void {
     this.#enter('behind', catchUp);
   }
 
-  /** It has everything, and is on the topic. */
+  /** Called when the client is complete and on the topic. */
   join(): void {
     this.#enter('live', undefined);
   }
 
-  /** Its client reads too slowly: off the topic. */
+  /** Called when the client reads too slowly, and was taken off the topic. */
   fallBehind(catchUp: CatchUp): void {
     this.#enter('behind', catchUp);
   }
 
-  /** `catchUp`: where it is. */
+  /** `catchUp`: its position. */
   pause(catchUp: CatchUp): void {
     this.#enter('paused', catchUp);
     catchUp.stop();
