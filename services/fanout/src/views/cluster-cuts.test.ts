@@ -5,7 +5,7 @@ import { partitionOf } from '@tailrace/protocol/partition';
 import { type Cluster, type ClusterClient, type ClusterNode, randomFrom } from '../../test/cluster.ts';
 import { devices, withCluster } from '../../test/cluster-load.ts';
 
-interface Said {
+interface SentReport {
   readonly device: string;
   readonly value: number;
   readonly received: number;
@@ -21,35 +21,35 @@ function cutsOf(client: ClusterClient): Cut[] {
   return client.told.flatMap((message) => ('cut' in message ? [message.cut] : []));
 }
 
-/** Reports by chance, for so long. All that was said is noted. */
-async function talk(cluster: Cluster, said: Said[], ms: number, random: () => number): Promise<void> {
+/** Sends random reports of random devices for `ms`, and records them. */
+async function sendReports(cluster: Cluster, sent: SentReport[], ms: number, random: () => number): Promise<void> {
   const until = cluster.clock.now() + ms;
   while (cluster.clock.now() < until) {
     const device = devices[Math.floor(random() * devices.length)]!;
-    const value = said.length;
-    said.push({ device, value, received: cluster.clock.now() });
+    const value = sent.length;
+    sent.push({ device, value, received: cluster.clock.now() });
     await cluster.append(device, value);
     await cluster.clock.advance(Math.floor(random() * 60));
   }
 }
 
-/** The last value of each device as of a moment. */
-function asOf(said: readonly Said[], at: number): Record<string, number> {
-  return Object.fromEntries(said.filter(({ received }) => received <= at).map(({ device, value }) => [device, value]));
+/** Returns the last value of each device as of a time. */
+function asOf(sent: readonly SentReport[], at: number): Record<string, number> {
+  return Object.fromEntries(sent.filter(({ received }) => received <= at).map(({ device, value }) => [device, value]));
 }
 
 function valuesOf(cut: Cut): Record<string, number> {
   return Object.fromEntries(cut.reports.map(({ device, readings }) => [device, Number(readings[0]!.value)]));
 }
 
-/** Every moment once, and all of it, but for what is named. */
-function assertCuts(cuts: readonly Cut[], said: readonly Said[], partitionOf: (device: string) => number): void {
+/** Asserts that no cut is skipped, and that each is complete except for what it names. */
+function assertCuts(cuts: readonly Cut[], sent: readonly SentReport[], partitionOf: (device: string) => number): void {
   for (const [i, cut] of cuts.entries()) {
     assert.equal(cut.at % alignMs, 0);
-    if (i > 0) assert.equal(cut.at, cuts[i - 1]!.at + alignMs, 'a moment is left out');
+    if (i > 0) assert.equal(cut.at, cuts[i - 1]!.at + alignMs, 'a cut is skipped');
     const late = cuts[i + 1]?.late ?? [];
     const values = valuesOf(cut);
-    for (const [device, value] of Object.entries(asOf(said, cut.at))) {
+    for (const [device, value] of Object.entries(asOf(sent, cut.at))) {
       if (cut.missing?.includes(partitionOf(device)) || late.includes(device)) continue;
       assert.equal(values[device], value, `${device} as of ${cut.at}`);
     }
@@ -60,17 +60,17 @@ function home({ partitions }: Cluster): (device: string) => number {
   return (device) => partitionOf(device, partitions);
 }
 
-test('cuts of a subtree over all partitions are whole, come every second, and are the same on every node', async () => {
+test('cuts of a subtree over all partitions are complete, come every second, and are the same on every node', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const random = randomFrom(5);
-    const said: Said[] = [];
-    await talk(cluster, said, 3_000, random);
+    const sent: SentReport[] = [];
+    await sendReports(cluster, sent, 3_000, random);
     const clients = nodes.flatMap((node) => [watch(node), watch(node)]);
-    await talk(cluster, said, 10_000, random);
+    await sendReports(cluster, sent, 10_000, random);
     await cluster.clock.advance(3_000);
     const [first, ...others] = clients.map(cutsOf) as [Cut[], ...Cut[][]];
     assert.ok(first.length >= 10, `${first.length} cuts`);
-    assertCuts(first, said, home(cluster));
+    assertCuts(first, sent, home(cluster));
     for (const cut of first) assert.deepEqual([cut.late, cut.missing], [undefined, undefined]);
     const byMoment = new Map(first.map((cut) => [cut.at, cut]));
     for (const cuts of others) {
@@ -83,7 +83,7 @@ test('cuts of a subtree over all partitions are whole, come every second, and ar
   });
 });
 
-test('partitions in which nothing happens do not hold up cuts', async () => {
+test('idle partitions do not delay cuts', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const client = watch(nodes[0]!);
     await cluster.clock.advance(500);
@@ -95,49 +95,49 @@ test('partitions in which nothing happens do not hold up cuts', async () => {
   });
 });
 
-test('a cut waits so long for a partition that cannot be heard, then names it; what was missing is named late when it comes', async () => {
+test('a cut waits for an unreachable partition, then names it; what was missing is named late when it arrives', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const random = randomFrom(7);
-    const said: Said[] = [];
-    await talk(cluster, said, 3_000, random);
+    const sent: SentReport[] = [];
+    await sendReports(cluster, sent, 3_000, random);
     const client = watch(nodes[1]!);
-    await talk(cluster, said, 5_000, random);
+    await sendReports(cluster, sent, 5_000, random);
     cluster.cut('b');
-    await talk(cluster, said, 10_000, random);
+    await sendReports(cluster, sent, 10_000, random);
     cluster.heal('b');
-    await talk(cluster, said, 15_000, random);
+    await sendReports(cluster, sent, 15_000, random);
     await cluster.clock.advance(3_000);
     const cuts = cutsOf(client);
-    assertCuts(cuts, said, home(cluster));
+    assertCuts(cuts, sent, home(cluster));
     assert.ok(cuts.some(({ missing = [] }) => missing.length > 0));
     assert.ok(cuts.some(({ late = [] }) => late.length > 0));
     assert.deepEqual([cuts.at(-1)!.late, cuts.at(-1)!.missing], [undefined, undefined]);
-    assert.deepEqual(valuesOf(cuts.at(-1)!), asOf(said, cuts.at(-1)!.at));
+    assert.deepEqual(valuesOf(cuts.at(-1)!), asOf(sent, cuts.at(-1)!.at));
   });
 });
 
-test('over a change of owner cuts stay whole, or say what they are not', async () => {
+test('over a change of owner cuts stay complete, or name what is missing', async () => {
   for (let seed = 1; seed <= 3; seed++) {
     await withCluster(
       ['a', 'b', 'c'],
       async (cluster, nodes) => {
         const random = randomFrom(seed);
-        const said: Said[] = [];
-        await talk(cluster, said, 3_000, random);
+        const sent: SentReport[] = [];
+        await sendReports(cluster, sent, 3_000, random);
         const clients = [watch(nodes[0]!), watch(nodes[2]!)];
-        await talk(cluster, said, 3_000, random);
+        await sendReports(cluster, sent, 3_000, random);
         if (seed === 1) nodes[1]!.crash();
         const stopped = seed === 1 ? undefined : nodes[1]!.stop();
-        await talk(cluster, said, 20_000, random);
+        await sendReports(cluster, sent, 20_000, random);
         await stopped;
         await cluster.node('d');
-        await talk(cluster, said, 10_000, random);
+        await sendReports(cluster, sent, 10_000, random);
         await cluster.clock.advance(3_000);
         for (const client of clients) {
           const cuts = cutsOf(client);
           assert.ok(cuts.length >= 34);
-          assertCuts(cuts, said, home(cluster));
-          assert.deepEqual(valuesOf(cuts.at(-1)!), asOf(said, cuts.at(-1)!.at));
+          assertCuts(cuts, sent, home(cluster));
+          assert.deepEqual(valuesOf(cuts.at(-1)!), asOf(sent, cuts.at(-1)!.at));
         }
       },
       seed,
@@ -148,24 +148,24 @@ test('over a change of owner cuts stay whole, or say what they are not', async (
 test('a client that is behind gets the next cut, and no data', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const random = randomFrom(3);
-    const said: Said[] = [];
+    const sent: SentReport[] = [];
     const [client, other] = [watch(node!), watch(node!)];
-    await talk(cluster, said, 3_000, random);
+    await sendReports(cluster, sent, 3_000, random);
     node!.hub.fallBehind(client.subscription!);
-    await talk(cluster, said, 3_000, random);
+    await sendReports(cluster, sent, 3_000, random);
     node!.hub.pause(client.subscription!);
     const before = cutsOf(client).length;
-    await talk(cluster, said, 3_000, random);
+    await sendReports(cluster, sent, 3_000, random);
     assert.equal(cutsOf(client).length, before);
     node!.hub.resume(client.subscription!);
-    await talk(cluster, said, 3_000, random);
+    await sendReports(cluster, sent, 3_000, random);
     assert.deepEqual([client.live, client.snapshot, client.errors], [[], [], []]);
     assert.equal(cutsOf(client).at(-1)!.at, cutsOf(other).at(-1)!.at);
-    assertCuts(cutsOf(other), said, home(cluster));
+    assertCuts(cutsOf(other), sent, home(cluster));
   });
 });
 
-/** Cuts as a client puts them together from their pages. */
+/** Returns the cuts as a client assembles them from their pages. */
 function wholeCutsOf(client: ClusterClient): Cut[] {
   const cuts: Cut[] = [];
   let pages: Cut[] = [];
@@ -184,13 +184,13 @@ test('a cut of any size comes in pages, and is the same as in one frame', async 
   await withCluster(
     ['a'],
     async (cluster, [node]) => {
-      const said: Said[] = [];
+      const sent: SentReport[] = [];
       const client = watch(node!);
       const small = node!.client(devices[0]!, true, undefined, { align: alignMs });
       await cluster.clock.advance(2_000);
       for (let i = 0; i < 4_000; i++) {
         const device = `plant.${'x'.repeat(60)}.${'y'.repeat(60)}.m${i}`;
-        said.push({ device, value: i, received: cluster.clock.now() });
+        sent.push({ device, value: i, received: cluster.clock.now() });
         await cluster.append(device, i);
       }
       await cluster.clock.advance(5_000);
@@ -198,7 +198,7 @@ test('a cut of any size comes in pages, and is the same as in one frame', async 
       const cuts = wholeCutsOf(client);
       assert.ok(cutsOf(client).length > cuts.length + 10);
       assert.equal(cuts.at(-1)!.reports.length, 4_000);
-      assertCuts(cuts, said, home(cluster));
+      assertCuts(cuts, sent, home(cluster));
       for (const { reports } of cuts) {
         const order = reports.map(({ partition, seq }) => partition * 1e6 + seq);
         assert.deepEqual(
@@ -213,7 +213,7 @@ test('a cut of any size comes in pages, and is the same as in one frame', async 
   );
 });
 
-test('where cuts take more memory than they may, the user that holds most loses the largest, and may come again', async () => {
+test('beyond the memory limit of cuts, the largest cuts of the user that holds most are terminated', async () => {
   const limits = { cutBytesMax: 200_000 };
   await withCluster(
     ['a'],
@@ -235,7 +235,7 @@ test('where cuts take more memory than they may, the user that holds most loses 
   );
 });
 
-test('a cut that an unexpected error prevents ends the subscriptions that wait for it, with that error', async () => {
+test('an unexpected error while a cut is made terminates the subscriptions that wait for it, with that error', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const client = watch(node!);
     await cluster.clock.advance(2_000);
@@ -249,37 +249,37 @@ test('a cut that an unexpected error prevents ends the subscriptions that wait f
   });
 });
 
-test('views of a channel with the same moments share what they hold, and go on when the first one leaves', async () => {
+test('views of a channel with the same cuts share what they hold, and continue when the first one leaves', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const random = randomFrom(7);
-    const said: Said[] = [];
-    await talk(cluster, said, 1_000, random);
+    const sent: SentReport[] = [];
+    await sendReports(cluster, sent, 1_000, random);
     const first = watch(node!);
-    await talk(cluster, said, 1_500, random);
+    await sendReports(cluster, sent, 1_500, random);
     const alone = node!.hub.cuts.bytes;
     const binary = node!.client('plant.>', true, undefined, { align: alignMs }, 'proto');
-    await talk(cluster, said, 2_500, random);
+    await sendReports(cluster, sent, 2_500, random);
     assert.equal(node!.hub.cuts.size, 2);
     assert.ok(node!.hub.cuts.bytes < 1.5 * alone, `${node!.hub.cuts.bytes} bytes for two, ${alone} for one`);
     first.leave();
-    await talk(cluster, said, 3_000, random);
+    await sendReports(cluster, sent, 3_000, random);
     const cuts = cutsOf(binary);
     assert.ok(cuts.length >= 4, `${cuts.length} cuts`);
-    assertCuts(cuts, said, home(cluster));
+    assertCuts(cuts, sent, home(cluster));
     binary.leave();
     assert.equal(node!.hub.cuts.size, 0);
   });
 });
 
-test('a client that comes to running cuts gets the next one, and with the last client they end', async () => {
+test('a client that joins running cuts gets the next one, and with the last client they stop', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const random = randomFrom(3);
-    const said: Said[] = [];
+    const sent: SentReport[] = [];
     const first = watch(node!);
-    await talk(cluster, said, 2_500, random);
+    await sendReports(cluster, sent, 2_500, random);
     const second = watch(node!);
     assert.equal(second.start?.devices, 0);
-    await talk(cluster, said, 2_000, random);
+    await sendReports(cluster, sent, 2_000, random);
     const theirs = cutsOf(second);
     assert.ok(theirs.length > 0);
     assert.deepEqual(theirs, cutsOf(first).slice(-theirs.length));

@@ -40,26 +40,26 @@ const many = fc
     reports.map(({ device, readings, time }, i) => reported(device, i * 2, readings, device === 'q.c' ? 1 : 0, time)),
   );
 
-const quality = ({ quality: said }: Reading): Quality => said ?? 'good';
+const qualityOf = ({ quality = 'good' }: Reading): Quality => quality;
 
-/** The readings of a device with the times that they count by, in order of their positions. */
+/** Returns the readings of a device with their effective times, by position. */
 function timed(logReports: readonly LogReport[]) {
   return logReports.flatMap(({ seq, report }) =>
     report.readings.map((reading) => ({ ...reading, seq, timeMs: effectiveTime(report, reading.time) })),
   );
 }
 
-/** Positions of the reports in which a quality changes, found the long way. */
-function turns(logReports: readonly LogReport[]): number[] {
+/** Returns the positions of the reports in which a quality changes, by a full scan. */
+function qualityChanges(logReports: readonly LogReport[]): number[] {
   const before = new Map<string, { readonly quality: Quality; readonly timeMs: number }>();
   return timed(logReports).flatMap(({ seq, timeMs, ...reading }) => {
     const known = before.get(reading.tag) ?? { quality: 'good', timeMs };
-    if (timeMs >= known.timeMs) before.set(reading.tag, { quality: quality(reading), timeMs });
-    return quality(reading) === known.quality ? [] : [seq];
+    if (timeMs >= known.timeMs) before.set(reading.tag, { quality: qualityOf(reading), timeMs });
+    return qualityOf(reading) === known.quality ? [] : [seq];
   });
 }
 
-/** Positions of the reports that have the last value of a tag. */
+/** Returns the positions of the reports that have the last value of a tag. */
 function lasts(logReports: readonly LogReport[]): number[] {
   const at = new Map<string, { readonly seq: number; readonly timeMs: number }>();
   for (const { tag, seq, timeMs } of timed(logReports)) {
@@ -84,26 +84,26 @@ function assertSummary(skipped: Skipped, logReports: readonly LogReport[]): void
   }
 }
 
-test('the last values and all changes of quality stay, and what is left out is named and summed up', () => {
+test('the last values and all changes of quality are retained, and skipped reports are summarized', () => {
   fc.assert(
     fc.property(many, (logReports) => {
-      const { logReports: kept, skipped } = conflate(logReports, 'slow');
-      const order = kept.map(({ partition, seq }) => partition * 1_000 + seq);
+      const { logReports: retained, skipped } = conflate(logReports, 'slow');
+      const order = retained.map(({ partition, seq }) => partition * 1_000 + seq);
       assert.deepEqual(
         order,
         order.toSorted((a, b) => a - b),
       );
       for (const device of ['p.a', 'p.b', 'q.c']) {
         const own = logReports.filter(({ report }) => report.device === device);
-        const stays = new Set([...turns(own), ...lasts(own)]);
+        const stays = new Set([...qualityChanges(own), ...lasts(own)]);
         const left = own.filter(({ seq }) => !stays.has(seq)).map(({ seq }) => seq);
         assert.deepEqual(
-          kept.filter(({ report }) => report.device === device),
+          retained.filter(({ report }) => report.device === device),
           own.filter(({ seq }) => stays.has(seq)),
         );
-        const said = skipped.filter((each) => each.device === device);
-        assert.equal(said.length, left.length === 0 ? 0 : 1);
-        for (const each of said) {
+        const summaries = skipped.filter((each) => each.device === device);
+        assert.equal(summaries.length, left.length === 0 ? 0 : 1);
+        for (const each of summaries) {
           assert.deepEqual([each.from, each.to, each.count], [left[0], left.at(-1), left.length]);
           assert.deepEqual([each.partition, each.reason], [own[0]?.partition, 'slow']);
           assertSummary(each, own);
@@ -114,7 +114,7 @@ test('the last values and all changes of quality stay, and what is left out is n
   );
 });
 
-test('several readings of a tag in one report all count, and a late report does not stand for a newer one', () => {
+test('several readings of a tag in one report all count, and a late report does not replace a newer one', () => {
   const collected = [5, 90, 7].map((value, i) => ({ tag: 't', value, time: nowMs + i }));
   const logReports = [
     reported('p.a', 1, collected, 0, nowMs + 9),
@@ -127,9 +127,9 @@ test('several readings of a tag in one report all count, and a late report does 
   assert.deepEqual([conflated.skipped[0]?.from, conflated.skipped[0]?.to, conflated.skipped[0]?.count], [1, 3, 2]);
 });
 
-test('tags that are not good are remembered up to a bound, however many a device makes up', () => {
+test('tags that are not good are remembered up to a limit, however many a device invents', () => {
   const conflation = new Conflation<LogReport>();
-  const bad = Array.from({ length: Conflation.troubledTagsMax + 1 }, (_, n) => ({
+  const bad = Array.from({ length: Conflation.notGoodTagsMax + 1 }, (_, n) => ({
     tag: `t${n}`,
     value: 1,
     quality: 'bad' as const,
@@ -142,19 +142,19 @@ test('tags that are not good are remembered up to a bound, however many a device
   };
   assert.deepEqual(backToGood('t0', 2_000), [2_000, 2_001]);
   assert.deepEqual(
-    backToGood(`t${Conflation.troubledTagsMax}`, 3_000),
+    backToGood(`t${Conflation.notGoodTagsMax}`, 3_000),
     [3_001],
-    'one too many: the way back is no change',
+    'beyond the limit the return to good is no change',
   );
 });
 
-test('a device with one report, or whose reports each bring another tag, has nothing skipped', () => {
+test('a device with one report, or whose reports each have another tag, has nothing skipped', () => {
   const logReports = [logReport('p.a', 1, { t: 1 }), logReport('p.b', 2, { t: 1 }), logReport('p.b', 3, { u: 2 })];
   assert.deepEqual(conflate(logReports, 'rate'), { logReports, skipped: [] });
   assert.deepEqual(conflate([], 'rate'), { logReports: [], skipped: [] });
 });
 
-test('many reports of a device become its last one and their sum', () => {
+test('many reports of a device become its last one and their summary', () => {
   const conflated = conflate(
     [20, 90, 21].map((temperature, i) => logReport('p.a', i + 1, { temperature }, 3)),
     'rate',
@@ -166,15 +166,15 @@ test('many reports of a device become its last one and their sum', () => {
   ]);
 });
 
-test('what is taken does not come again, and the way back to good is a change also in the next batch', () => {
+test('what was taken is not returned again, and the return to good is a change also in the next batch', () => {
   const conflation = new Conflation<LogReport>();
-  const t = (value: number, said?: Quality): Reading[] => [{ tag: 't', value, ...(said ? { quality: said } : {}) }];
+  const t = (value: number, quality?: Quality): Reading[] => [{ tag: 't', value, ...(quality ? { quality } : {}) }];
   conflation.add(reported('p.a', 1, t(1)));
   conflation.add(reported('p.a', 2, t(2, 'bad')));
   conflation.add(reported('p.a', 3, t(3, 'bad')));
   assert.deepEqual(seqs(conflation.take('rate')), [2, 3]);
-  assert.deepEqual([conflation.empty, conflation.bytes], [true, 0]);
-  // A batch without the tag in between does not make it forgotten.
+  assert.deepEqual([conflation.isEmpty, conflation.bytes], [true, 0]);
+  // A batch without the tag in between does not clear it.
   conflation.add(reported('p.a', 4, [{ tag: 'u', value: 1 }]));
   conflation.take('rate');
   conflation.add(reported('p.a', 5, t(4)));
@@ -187,11 +187,11 @@ test('what is taken does not come again, and the way back to good is a change al
   assert.deepEqual(last.skipped[0]?.tags, [{ tag: 't', count: 2, first: 6, min: 6, max: 7, last: 7 }]);
 });
 
-test('what it holds is bounded by the tags of a device, by reports and by bytes, and never silently', () => {
+test('what it holds is bounded by the tags of a device, by reports and by bytes, and skipped reports are named', () => {
   const conflation = new Conflation<LogReport>();
   const one = logReport('p.a', 0, { t: 1 }).bytes.length;
   for (let seq = 0; seq < 5_000; seq++) conflation.add(logReport('p.a', seq, { t: 1 }));
-  // Its last report and the sum of its one tag.
+  // Its last report and the summary of its one tag.
   assert.equal(conflation.bytes, one + 64);
   // A quality that changes all the time.
   for (let seq = 5_000; seq < 7_000; seq++) {

@@ -2,7 +2,7 @@ import type { Quality, Reading } from '@tailrace/protocol/report';
 import type { Skipped, SkippedReason, TagSummary } from '@tailrace/protocol/skipped';
 import { effectiveTime, type ReportTimes } from '@tailrace/protocol/source-time';
 
-/** What conflation needs to know of a report; an `LogReport` is one. */
+/** What conflation reads of a report; a `LogReport` is one. */
 export interface Conflatable {
   readonly partition: number;
   readonly seq: number;
@@ -10,21 +10,22 @@ export interface Conflatable {
   readonly report: ReportTimes & { readonly device: string; readonly readings: readonly Reading[] };
 }
 
-/** What is left of many reports: fewer, each as its device sent it, and the sum of those left out. */
+/** The result of a conflation: fewer reports, each as its device sent it, and summaries of the others. */
 export interface Conflated<T> {
   /** By partition, then by position. */
   readonly logReports: readonly T[];
-  /** One for each device of which something was left out, by partition, then by position. */
+  /** A summary for each device with skipped reports, by partition, then by position. */
   readonly skipped: readonly Skipped[];
 }
 
 /**
- * What stands for these reports, which are in the order of their positions in each partition: of each device the smallest set that holds the last
- * value of every tag, and every report in which the quality of a tag is other than in the reading before. A tag that comes
- * for the first time counts as good before. Nothing is merged: what is kept says what the device said, at its time and position.
+ * Conflates reports, which are in the order of their positions in each partition. Of each device it retains the
+ * smallest set of reports that holds the last value of every tag, and every report in which the quality of a tag
+ * changes. A tag that is reported for the first time counts as good before. Reports are never merged: each retained
+ * report is as the device sent it, with its time and position.
  *
- * Last is the reading with the newest effective time, as in `Device`, and the sums go by that, too: a late report does
- * not stand for a newer one.
+ * The last reading is the one with the newest effective time, as in `Device`. The summaries use the same order, so a
+ * late report does not replace a newer one.
  *
  * Worked example: temperature 20 at 1, 90 at 2, 21 at 3 leaves the report at 3, and
  * `{from: 1, to: 2, count: 2, tags: [{tag: 'temperature', count: 3, first: 20, min: 20, max: 90, last: 21}]}`.
@@ -36,35 +37,35 @@ export function conflate<T extends Conflatable>(logReports: readonly T[], reason
 }
 
 /**
- * Reports that gather, conflated as they come: what it holds grows with the tags of the devices, not with their reports. It remembers between
- * two takes which tags are not good, so that their way back is a change, too.
+ * Conflates reports as they arrive: its memory grows with the tags of the devices, not with their reports. Between two
+ * calls of `take` it remembers which tags are not good, so that their return to good is a change as well.
  */
 export class Conflation<T extends Conflatable> {
-  /** Of one device; beyond either the oldest are left out, even where a quality changes in them. */
+  /** Limits of one device; beyond either the oldest reports are skipped, even where a quality changes in them. */
   static readonly reportsMax = 1000;
   static readonly bytesMax = 1_048_576;
   /**
-   * Devices with a tag that is not good, remembered between takes, and such tags of one. Of one forgotten the way back
-   * to good is no change.
+   * Devices with a tag that is not good, remembered between two calls of `take`, and such tags of one device. The
+   * return to good of a tag beyond these limits is no change.
    */
-  static readonly troubledMax = 10_000;
-  static readonly troubledTagsMax = 1_000;
+  static readonly notGoodDevicesMax = 10_000;
+  static readonly notGoodTagsMax = 1_000;
 
-  /** Of all reports held, as they lie in the log, and about what the sums of their tags take. */
+  /** The size of all reports held, as encoded in the log, and of the summaries of their tags, estimated. */
   bytes = 0;
   readonly #devices = new Map<string, ConflatedDevice<T>>();
-  readonly #troubled = new Map<string, ReadonlyMap<string, Quality>>();
+  readonly #notGood = new Map<string, ReadonlyMap<string, Quality>>();
 
-  get empty(): boolean {
+  get isEmpty(): boolean {
     return this.#devices.size === 0;
   }
 
-  /** Positions of a device only grow. */
+  /** Adds a report. Positions of a device only grow. */
   add(logReport: T): void {
     const path = logReport.report.device;
     let device = this.#devices.get(path);
     if (device === undefined) {
-      device = new ConflatedDevice(logReport.partition, path, this.#troubled.get(path));
+      device = new ConflatedDevice(logReport.partition, path, this.#notGood.get(path));
       this.#devices.set(path, device);
     }
     const before = device.bytes;
@@ -72,15 +73,15 @@ export class Conflation<T extends Conflatable> {
     this.bytes += device.bytes - before;
   }
 
-  /** What there is, and nothing of it again. `reason` why it was not sent as it came. */
+  /** Removes and returns what is held. `reason`: why it was not sent as it came. */
   take(reason: SkippedReason): Conflated<T> {
     const logReports: T[] = [];
     const skipped: Skipped[] = [];
     for (const [path, device] of this.#devices) {
-      for (const kept of device.kept) logReports.push(kept.logReport);
+      for (const retained of device.retained) logReports.push(retained.logReport);
       const left = device.skipped(reason);
       if (left !== undefined) skipped.push(left);
-      this.#remember(path, device);
+      this.#rememberNotGood(path, device);
     }
     this.#devices.clear();
     this.bytes = 0;
@@ -92,29 +93,29 @@ export class Conflation<T extends Conflatable> {
   /** Forgets everything. */
   clear(): void {
     this.#devices.clear();
-    this.#troubled.clear();
+    this.#notGood.clear();
     this.bytes = 0;
   }
 
-  #remember(path: string, device: ConflatedDevice<T>): void {
-    const troubled = device.troubled();
-    this.#troubled.delete(path);
-    if (troubled.size === 0) return;
-    this.#troubled.set(path, troubled);
-    if (this.#troubled.size > Conflation.troubledMax) this.#troubled.delete(this.#troubled.keys().next().value!);
+  #rememberNotGood(path: string, device: ConflatedDevice<T>): void {
+    const notGood = device.notGood();
+    this.#notGood.delete(path);
+    if (notGood.size === 0) return;
+    this.#notGood.set(path, notGood);
+    if (this.#notGood.size > Conflation.notGoodDevicesMax) this.#notGood.delete(this.#notGood.keys().next().value!);
   }
 }
 
-/** What the sum of one tag takes in a frame and here, about. */
+/** The size of the summary of one tag in a frame and in memory, estimated. */
 const tagBytes = 64;
 
-/** A report that is not left out, yet. */
-interface Kept<T> {
+/** A report that is not skipped so far. */
+interface RetainedReport<T> {
   readonly logReport: T;
-  /** Tags whose last value it has. */
-  open: number;
-  /** A quality changes in it. */
-  readonly turns: boolean;
+  /** The number of tags whose last value it has. */
+  lastValueCount: number;
+  /** Whether a quality changes in it. */
+  readonly changesQuality: boolean;
 }
 
 interface Tag<T> {
@@ -122,13 +123,13 @@ interface Tag<T> {
   quality: Quality;
   /** Effective time of its last value, epoch ms. */
   timeMs: number;
-  /** Where its last value is. */
-  kept: Kept<T> | undefined;
-  /** Of its numbers; undefined before the first. */
+  /** The report with its last value. */
+  retained: RetainedReport<T> | undefined;
+  /** The summary of its numbers; undefined before the first. */
   numbers: Numbers | undefined;
 }
 
-/** First and last by effective time. */
+/** The summary of the numbers of a tag. First and last are by effective time. */
 interface Numbers {
   first: number;
   firstMs: number;
@@ -141,43 +142,43 @@ interface Numbers {
 class ConflatedDevice<T extends Conflatable> {
   bytes = 0;
   /** Oldest first. */
-  readonly kept = new Set<Kept<T>>();
+  readonly retained = new Set<RetainedReport<T>>();
   readonly #partition: number;
   readonly #path: string;
-  readonly #before: ReadonlyMap<string, Quality> | undefined;
+  readonly #qualitiesBefore: ReadonlyMap<string, Quality> | undefined;
   readonly #tags = new Map<string, Tag<T>>();
   #count = 0;
   #from = Number.POSITIVE_INFINITY;
   #to = -1;
 
-  constructor(partition: number, path: string, before: ReadonlyMap<string, Quality> | undefined) {
+  constructor(partition: number, path: string, qualitiesBefore: ReadonlyMap<string, Quality> | undefined) {
     this.#partition = partition;
     this.#path = path;
-    this.#before = before;
+    this.#qualitiesBefore = qualitiesBefore;
   }
 
   add(logReport: T): void {
     const { report } = logReport;
     const { readings } = report;
-    const kept: Kept<T> = { logReport, open: 0, turns: this.#turns(readings) };
-    this.kept.add(kept);
+    const retained: RetainedReport<T> = { logReport, lastValueCount: 0, changesQuality: this.#hasQualityChange(readings) };
+    this.retained.add(retained);
     this.bytes += logReport.bytes.length;
     for (const reading of readings) {
       const tag = this.#tag(reading.tag);
       const timeMs = effectiveTime(report, reading.time);
-      note(tag, reading, timeMs);
+      addToSummary(tag, reading, timeMs);
       if (timeMs < tag.timeMs) continue;
       tag.timeMs = timeMs;
       tag.quality = reading.quality ?? 'good';
-      if (tag.kept === kept) continue;
-      const older = tag.kept;
-      kept.open++;
-      tag.kept = kept;
-      if (older !== undefined && --older.open === 0 && !older.turns) this.#leaveOut(older);
+      if (tag.retained === retained) continue;
+      const older = tag.retained;
+      retained.lastValueCount++;
+      tag.retained = retained;
+      if (older !== undefined && --older.lastValueCount === 0 && !older.changesQuality) this.#skip(older);
     }
-    if (kept.open === 0 && !kept.turns) this.#leaveOut(kept);
-    while (this.kept.size > Conflation.reportsMax || (this.bytes > Conflation.bytesMax && this.kept.size > 1)) {
-      this.#forget(this.kept.values().next().value!);
+    if (retained.lastValueCount === 0 && !retained.changesQuality) this.#skip(retained);
+    while (this.retained.size > Conflation.reportsMax || (this.bytes > Conflation.bytesMax && this.retained.size > 1)) {
+      this.#forget(this.retained.values().next().value!);
     }
   }
 
@@ -198,23 +199,23 @@ class ConflatedDevice<T extends Conflatable> {
     };
   }
 
-  /** Tags that are not good as of now. */
-  troubled(): ReadonlyMap<string, Quality> {
-    const troubled = new Map(this.#before);
+  /** Returns the current quality of each tag that is not good. */
+  notGood(): ReadonlyMap<string, Quality> {
+    const notGood = new Map(this.#qualitiesBefore);
     for (const [tag, { quality }] of this.#tags) {
-      if (quality === 'good') troubled.delete(tag);
-      else if (troubled.size < Conflation.troubledTagsMax || troubled.has(tag)) troubled.set(tag, quality);
+      if (quality === 'good') notGood.delete(tag);
+      else if (notGood.size < Conflation.notGoodTagsMax || notGood.has(tag)) notGood.set(tag, quality);
     }
-    return troubled;
+    return notGood;
   }
 
-  /** Whether a quality is other than before. A report may bring a tag twice. */
-  #turns(readings: readonly Reading[]): boolean {
-    const here = new Map<string, Quality>();
+  /** Returns whether a quality changes. A report may have a tag twice. */
+  #hasQualityChange(readings: readonly Reading[]): boolean {
+    const seen = new Map<string, Quality>();
     for (const { tag, quality = 'good' } of readings) {
-      const before = here.get(tag) ?? this.#tags.get(tag)?.quality ?? this.#before?.get(tag) ?? 'good';
+      const before = seen.get(tag) ?? this.#tags.get(tag)?.quality ?? this.#qualitiesBefore?.get(tag) ?? 'good';
       if (quality !== before) return true;
-      here.set(tag, quality);
+      seen.set(tag, quality);
     }
     return false;
   }
@@ -222,34 +223,34 @@ class ConflatedDevice<T extends Conflatable> {
   #tag(name: string): Tag<T> {
     let tag = this.#tags.get(name);
     if (tag === undefined) {
-      tag = { count: 0, quality: 'good', timeMs: Number.NEGATIVE_INFINITY, kept: undefined, numbers: undefined };
+      tag = { count: 0, quality: 'good', timeMs: Number.NEGATIVE_INFINITY, retained: undefined, numbers: undefined };
       this.#tags.set(name, tag);
       this.bytes += tagBytes;
     }
     return tag;
   }
 
-  #leaveOut(kept: Kept<T>): void {
-    this.kept.delete(kept);
-    const { seq, bytes } = kept.logReport;
+  #skip(retained: RetainedReport<T>): void {
+    this.retained.delete(retained);
+    const { seq, bytes } = retained.logReport;
     this.bytes -= bytes.length;
     this.#count++;
     this.#from = Math.min(this.#from, seq);
     this.#to = Math.max(this.#to, seq);
   }
 
-  /** As `#leaveOut`; the tags whose last value it had are known no more. */
-  #forget(kept: Kept<T>): void {
-    this.#leaveOut(kept);
-    for (const { tag } of kept.logReport.report.readings) {
-      if (this.#tags.get(tag)?.kept !== kept) continue;
+  /** As `#skip`, and forgets the tags whose last value it had. */
+  #forget(retained: RetainedReport<T>): void {
+    this.#skip(retained);
+    for (const { tag } of retained.logReport.report.readings) {
+      if (this.#tags.get(tag)?.retained !== retained) continue;
       this.#tags.delete(tag);
       this.bytes -= tagBytes;
     }
   }
 }
 
-function note(tag: Tag<unknown>, { value }: Reading, timeMs: number): void {
+function addToSummary(tag: Tag<unknown>, { value }: Reading, timeMs: number): void {
   tag.count++;
   if (typeof value !== 'number') return;
   const { numbers } = tag;

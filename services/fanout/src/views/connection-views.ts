@@ -1,36 +1,36 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import type { View, ViewHolder } from './view.ts';
 
-/** The views with options of all connections of one user. Nothing of it throws. */
+/** The views with options of all connections of one user. No method throws. */
 export interface UserViews {
-  /** Why the user may not have this view of a channel, too; undefined for a view that is new. */
+  /** Returns the error if the user may not have this view of a channel as well. `view`: undefined for a new one. */
   faultOfView(view: View | undefined, pattern: string): TailraceError | undefined;
   addView(view: View, pattern: string): void;
   removeView(view: View): void;
 }
 
 export interface ConnectionViewLimits {
-  /** Views with options of one connection. */
+  /** The maximum of views with options of one connection. */
   readonly viewsPerConnectionMax: number;
 }
 
-/** Of one group of equal views, those that the connection is on beside the first: their numbers, from 2 on. */
+/** The copies of one group of equal views that the connection is on, beside the first: their numbers, from 2. */
 interface Copies {
   last: number;
   readonly free: number[];
 }
 
 /**
- * The views that one connection is on. Each of its subscriptions has one of its own, so that what one of them is told
- * of the past does not come between what another is told: where it subscribes to the same twice, the second is on a
- * copy of the view, which it shares with the second of other connections.
+ * The views that one connection is on. Each of its subscriptions has its own view, so that the backlog of one does not
+ * mix with the frames of another. If a connection subscribes to the same twice, the second subscription is on a copy of
+ * the view, which it shares with second subscriptions of other connections.
  */
 export class ConnectionViews implements ViewHolder {
-  /** With options. */
+  /** The number of views with options. */
   shaped = 0;
   readonly #limits: ConnectionViewLimits;
   readonly #user: UserViews;
-  /** Made when they are needed first: most connections have few. */
+  /** Created on first use: most connections have few. */
   #on: Set<View> | undefined;
   #copies: Map<string, Copies> | undefined;
 
@@ -40,8 +40,8 @@ export class ConnectionViews implements ViewHolder {
   }
 
   /**
-   * The number of the copy for one more subscription to a group of equal views; 1: the first view, where there is one
-   * yet. Costs the same however many there are.
+   * Returns the number of the copy for one more subscription to a group of equal views; 1 is the first view, whether it
+   * exists already or not. Takes constant time.
    */
   nextCopy(group: string, first: View | undefined): number {
     if (first === undefined || this.#on?.has(first) !== true) return 1;
@@ -52,10 +52,10 @@ export class ConnectionViews implements ViewHolder {
   }
 
   /**
-   * Throws `limit_reached` where the connection, or its user, may have no view with options more. `view`: where it is
-   * there already.
+   * Throws `limit_reached` where the connection or its user has its maximum of views with options. `view`: undefined
+   * for a new one.
    */
-  assertRoom(view: View | undefined, pattern: string): void {
+  assertCapacity(view: View | undefined, pattern: string): void {
     const { viewsPerConnectionMax } = this.#limits;
     if (this.shaped >= viewsPerConnectionMax) {
       throw new TailraceError(
@@ -63,8 +63,8 @@ export class ConnectionViews implements ViewHolder {
         `expected at most ${viewsPerConnectionMax} subscriptions with maxRate, deadband, tags, delta or align on a connection; unsubscribe one of them, or subscribe without`,
       );
     }
-    const fault = this.#user.faultOfView(view, pattern);
-    if (fault !== undefined) throw fault;
+    const error = this.#user.faultOfView(view, pattern);
+    if (error !== undefined) throw error;
   }
 
   /** `group`: as in `nextCopy`. */

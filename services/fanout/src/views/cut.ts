@@ -3,68 +3,67 @@ import type { Steps } from '../catch-up/steps.ts';
 import { LogReport } from '../channels/log-report.ts';
 import type { Publication } from './publication.ts';
 
-/** When a cut is, and what may not be in it. */
+/** The time of a cut, and what may be missing in it. */
 export interface CutMoment {
-  /** Epoch ms by ingest's clock. */
+  /** Epoch ms by the clock of ingest. */
   readonly at: number;
-  /** Partitions of which reports may be missing. */
+  /** The partitions of which reports may be missing. */
   readonly missing: readonly number[];
 }
 
-/** What a cut has of one partition. */
-export interface Taken {
-  /** The last values as of the cut, by position: the same on every node. */
+/** The part of a cut that is of one partition. */
+export interface PartitionCut {
+  /** The last values as of the cut, by position; the same on every node. */
   readonly reports: readonly Publication[];
-  /** Devices of which a report of an earlier cut came after that cut, each named once. */
+  /** Devices with a report that arrived after the cut to which it belongs. Each is named once. */
   readonly late: ReadonlySet<string>;
 }
 
 const none: ReadonlySet<string> = new Set();
 
 /**
- * A clock of an ingest that is further ahead than this does not decide when the first cut is, nor do its reports wait
- * for it. A clock of this node that is further back was set back.
+ * The tolerance between clocks. Ingest clocks that are further ahead do not delay the first cut, and their reports do
+ * not wait for their own cut. If this node's clock is further back than the last cut, it was set back.
  */
 const aheadMsMax = 10_000;
-/** Moments for which reports may wait. More only where clocks are far ahead: then they wait for the last of these. */
+/** The maximum of future cuts for which reports are held. Beyond it, where clocks are far ahead, the last one takes them. */
 const momentsMax = 256;
-/** What a report costs here beside its bytes: its entry, its device's and its tags'. */
+/** The memory of a held report in addition to its bytes: its entry, and those of its device and tags. */
 const reportOverheadBytes = 512;
-/** Devices brought to a moment in one step. */
+/** Devices merged in one step. */
 const devicesPerStep = 256;
 
 /**
- * Everything of a channel as of one moment after another: at each multiple of `alignMs` of ingest's time, so that all
- * who cut, cut at the same moments.
+ * Computes consistent cuts of a channel: its last values at each multiple of `alignMs` of ingest's time, so that all
+ * nodes cut at the same times.
  *
- * A report belongs to the first cut that is not before it was received. The last value of a tag is the one of the
- * newest effective time, then of the highest position, as in `Device`, among those that belong to the cut or to one
- * before; what is kept is the smallest set of whole reports that holds them. What came for a later cut waits, as the
- * last values of that moment: so what is held grows with the devices, not with their reports, however far apart the
- * moments are.
+ * A report belongs to the first cut at or after its time of receipt. The last value of a tag is the one with the newest
+ * effective time, then with the highest position, as in `Device`, among the reports of this cut and the earlier ones.
+ * The smallest set of whole reports that holds the last values is retained. Reports of a later cut are held as the last
+ * values of that cut. So memory grows with the devices, not with their reports, whatever the interval of the cuts.
  *
- * A cut is due when each partition has passed it: its watermark says that all that ingest took until then is here.
- * After `waitMs` it is due anyway, and names those that had not. Of the moments that passed while the process stood
- * still only the last one has a cut. Where this node's clock is set back, the moments go back with it, and what a clock
- * far ahead has marked belongs to the next cut.
+ * A cut is due when each partition has passed it: the watermark shows that every report which ingest received before is
+ * here. After `waitMs` the cut is due anyway, and names the partitions that had not passed it. Of the cuts that fell due
+ * while the process was paused only the last one is made. If this node's clock is set back, the cuts go back with it,
+ * and reports from a clock far ahead belong to the next cut.
  *
- * In order: `learn` the last values that are known, `start`; then, again and again, `due`, `settle`, and
- * `takePartition` of each. News are taken from the beginning on.
+ * Usage: `addLastValue` for each known last value, `start`; then repeatedly `due`, `settle`, and `takePartition` for
+ * each partition. Reports may be added before `start`, too.
  *
- * Pure: told of reports, asked with watermarks and the time.
+ * Has no side effects: the caller passes reports, watermarks and the time.
  */
 export class Cutter {
   readonly alignMs: number;
-  /** The next moment, epoch ms. Undefined before `start`. */
+  /** The time of the next cut, epoch ms. Undefined before `start`. */
   at: number | undefined;
   readonly #partitions: readonly number[];
   readonly #waitMs: number;
   readonly #now = new LastValues();
-  /** What waits, by moment. */
+  /** Reports of later cuts, by the time of the cut. */
   readonly #later = new Map<number, LastValues>();
-  /** By partition: see `Taken.late`. */
+  /** By partition: see `PartitionCut.late`. */
   readonly #late = new Map<number, Set<string>>();
-  /** By partition: the moment of the last cut that took its reports. */
+  /** By partition: the time of the last cut that took its reports. */
   readonly #takenAt = new Map<number, number>();
   #cutAt = Number.NEGATIVE_INFINITY;
   #latestMs = Number.NEGATIVE_INFINITY;
@@ -75,43 +74,43 @@ export class Cutter {
     this.#waitMs = options.waitMs;
   }
 
-  /** Of the reports held, with what it costs to hold them. */
+  /** The memory of the reports held. */
   get bytes(): number {
     let { bytes } = this.#now;
     for (const later of this.#later.values()) bytes += later.bytes;
     return bytes;
   }
 
-  /** A last value, before `start`. */
-  learn(shown: Publication): void {
-    const receivedMs = receivedAt(shown);
+  /** Adds a known last value. Called before `start`. */
+  addLastValue(publication: Publication): void {
+    const receivedMs = receivedAt(publication);
     this.#latestMs = Math.max(this.#latestMs, receivedMs);
-    this.#now.keep(shown);
+    this.#now.add(publication);
   }
 
-  /** All last values have been learned. */
+  /** Starts with the first cut after `nowMs`. All last values have been added. */
   start(nowMs: number): void {
-    // Of a tag that was reported again before this moment the value at an earlier one is not known any more.
+    // The value of a tag before its last report is not known any more.
     const from = Math.max(nowMs, Math.min(this.#latestMs, nowMs + aheadMsMax));
     this.at = this.#momentOf(from);
   }
 
-  /** A report that came; each once, of one device in order. */
-  take(shown: Publication): void {
-    const receivedMs = receivedAt(shown);
+  /** Adds a report; each once, those of a device in order. */
+  add(publication: Publication): void {
+    const receivedMs = receivedAt(publication);
     if (this.at === undefined) this.#latestMs = Math.max(this.#latestMs, receivedMs);
     if (receivedMs > this.#cutAt) {
-      this.#laterAt(this.#momentOf(receivedMs)).keep(shown);
+      this.#laterAt(this.#momentOf(receivedMs)).add(publication);
       return;
     }
-    // One that comes before its cut takes the partition is in that cut.
-    if (receivedMs <= (this.#takenAt.get(shown.partition) ?? Number.NEGATIVE_INFINITY)) this.#lateIn(shown);
-    this.#now.keep(shown);
+    // A report that arrives before its cut takes the partition is in that cut.
+    if (receivedMs <= (this.#takenAt.get(publication.partition) ?? Number.NEGATIVE_INFINITY)) this.#addLate(publication);
+    this.#now.add(publication);
   }
 
   /**
-   * The cut that is due, if any; the next one is after it. `watermarkOf` a partition: what ingest took before is here;
-   * epoch ms.
+   * Returns the cut that is due, and moves on to the next one. `watermarkOf`: of a partition, epoch ms; every report that
+   * ingest received before is here.
    */
   due(watermarkOf: (partition: number) => number, nowMs: number): CutMoment | undefined {
     if (this.at === undefined) return undefined;
@@ -119,17 +118,17 @@ export class Cutter {
     const { at } = this;
     const isBehind = (moment: number) => (partition: number) => {
       const watermarkMs = watermarkOf(partition);
-      // One of before the clock was set back does not say what is here now.
+      // A watermark from before the clock was set back is not valid any more.
       return watermarkMs <= moment || watermarkMs > nowMs + aheadMsMax;
     };
     const isComplete = !this.#partitions.some(isBehind(at));
-    if (nowMs < at + this.#waitMs) return isComplete ? this.#turnTo(at, []) : undefined;
+    if (nowMs < at + this.#waitMs) return isComplete ? this.#advanceTo(at, []) : undefined;
     const latest = Math.max(at, Math.floor((nowMs - this.#waitMs) / this.alignMs) * this.alignMs);
     const missing = this.#partitions.filter(isBehind(latest));
-    return isComplete && missing.length > 0 ? this.#turnTo(at, []) : this.#turnTo(latest, missing);
+    return isComplete && missing.length > 0 ? this.#advanceTo(at, []) : this.#advanceTo(latest, missing);
   }
 
-  /** The clock may have been set back. Clients take no cut of at most `aheadMsMax` before the last one. */
+  /** Moves the cuts back if the clock was set back. Clients ignore a cut of at most `aheadMsMax` before the last one. */
   #followClock(nowMs: number): void {
     const lastAt = this.#cutAt === Number.NEGATIVE_INFINITY ? this.at! - this.alignMs : this.#cutAt;
     const moment = this.#momentOf(nowMs);
@@ -139,7 +138,7 @@ export class Cutter {
     for (const [partition, at] of this.#takenAt) this.#takenAt.set(partition, Math.min(at, this.#cutAt));
   }
 
-  /** Brings the last values to the moment of the cut, in steps. */
+  /** Merges the held reports into the last values, up to the time of the cut, in steps. */
   *settle(): Steps {
     for (const [moment, later] of [...this.#later].sort(([a], [b]) => a - b)) {
       const aheadMs = moment - this.#cutAt;
@@ -155,26 +154,23 @@ export class Cutter {
     }
   }
 
-  /**
-   * What the cut has of one partition. Both at once: a report that comes after it is in the next cut, and is late
-   * there.
-   */
-  takePartition(partition: number): Taken {
+  /** Returns the part of one partition. A report that arrives after this call is in the next cut, and late there. */
+  takePartition(partition: number): PartitionCut {
     const late = this.#late.get(partition) ?? none;
     this.#late.delete(partition);
     this.#takenAt.set(partition, this.#cutAt);
     return { reports: this.#now.reports(partition), late };
   }
 
-  #lateIn({ partition, report }: Publication): void {
+  #addLate({ partition, report }: Publication): void {
     const late = this.#late.get(partition);
     if (late === undefined) this.#late.set(partition, new Set([report.device]));
     else late.add(report.device);
   }
 
-  #turnTo(at: number, missing: readonly number[]): CutMoment {
+  #advanceTo(at: number, missing: readonly number[]): CutMoment {
     this.#cutAt = at;
-    // From its number, not from the one before: sums of fractions drift away from what `#momentOf` says.
+    // Computed from its number, not from the previous cut: sums of fractions would drift away from `#momentOf`.
     this.at = (Math.round(at / this.alignMs) + 1) * this.alignMs;
     return { at, missing };
   }
@@ -193,61 +189,58 @@ export class Cutter {
   }
 }
 
-/** A report that is kept, and how many of its tags no later report has brought again. */
-interface Kept {
-  readonly shown: Publication;
+/** A report, and the number of its tags whose last value it has. */
+interface RetainedReport {
+  readonly publication: Publication;
   readonly bytes: number;
   tags: number;
 }
 
-/** Where the last value of a tag is, and its effective time, epoch ms. */
+/** The report with the last value of a tag, and its effective time, epoch ms. */
 interface LastValue {
-  kept: Kept;
+  retained: RetainedReport;
   timeMs: number;
 }
 
-interface KeptDevice {
+interface RetainedDevice {
   readonly path: string;
   readonly tags: Map<string, LastValue>;
 }
 
-/**
- * The smallest set of whole reports that holds the last value of each tag. As `Device` chooses them, whatever the order
- * in which they come.
- */
+/** The smallest set of whole reports that holds the last value of each tag, as in `Device`. Independent of their order. */
 class LastValues {
   bytes = 0;
-  readonly devices = new Map<string, KeptDevice>();
-  readonly #kept = new Map<number, Set<Kept>>();
+  readonly devices = new Map<string, RetainedDevice>();
+  readonly #retained = new Map<number, Set<RetainedReport>>();
 
-  keep(shown: Publication): void {
-    const { report } = shown;
+  add(publication: Publication): void {
+    const { report } = publication;
     const { tags } = this.#device(report.device);
-    const kept: Kept = { shown: lasting(shown), bytes: shown.bytes.length + reportOverheadBytes, tags: 0 };
-    for (const { tag, time } of report.readings) this.#put(tags, tag, kept, effectiveTime(report, time));
+    const retained: RetainedReport = { publication: lasting(publication), bytes: publication.bytes.length + reportOverheadBytes, tags: 0 };
+    for (const { tag, time } of report.readings) this.#put(tags, tag, retained, effectiveTime(report, time));
   }
 
-  /** As `keep` for all that another one has of a device. */
-  merge({ path, tags: others }: KeptDevice): void {
+  /** Adds all reports of a device that another instance holds. */
+  merge({ path, tags: others }: RetainedDevice): void {
     const { tags } = this.#device(path);
-    const merged = new Map<Kept, Kept>();
-    for (const [tag, { kept: other, timeMs }] of others) {
-      let kept = merged.get(other);
-      if (kept === undefined) {
-        kept = { ...other, tags: 0 };
-        merged.set(other, kept);
+    const merged = new Map<RetainedReport, RetainedReport>();
+    for (const [tag, { retained: other, timeMs }] of others) {
+      let retained = merged.get(other);
+      if (retained === undefined) {
+        retained = { ...other, tags: 0 };
+        merged.set(other, retained);
       }
-      this.#put(tags, tag, kept, timeMs);
+      this.#put(tags, tag, retained, timeMs);
     }
   }
 
-  /** Of one partition, by position. */
+  /** Returns the reports of one partition, by position. */
   reports(partition: number): Publication[] {
-    const kept = this.#kept.get(partition);
-    return kept === undefined ? [] : Array.from(kept, ({ shown }) => shown).sort((a, b) => a.seq - b.seq);
+    const retained = this.#retained.get(partition);
+    return retained === undefined ? [] : Array.from(retained, ({ publication }) => publication).sort((a, b) => a.seq - b.seq);
   }
 
-  #device(path: string): KeptDevice {
+  #device(path: string): RetainedDevice {
     let device = this.devices.get(path);
     if (device === undefined) {
       device = { path, tags: new Map() };
@@ -256,42 +249,42 @@ class LastValues {
     return device;
   }
 
-  #put(tags: Map<string, LastValue>, tag: string, kept: Kept, timeMs: number): void {
+  #put(tags: Map<string, LastValue>, tag: string, retained: RetainedReport, timeMs: number): void {
     const known = tags.get(tag);
-    const before = known?.kept;
+    const before = known?.retained;
     if (known !== undefined && before !== undefined) {
       if (timeMs < known.timeMs) return;
       // Clocks of several ingests may differ: an earlier report may belong to a later cut.
-      if (timeMs === known.timeMs && before.shown.seq >= kept.shown.seq) return;
+      if (timeMs === known.timeMs && before.publication.seq >= retained.publication.seq) return;
       known.timeMs = timeMs;
-      if (before === kept) return;
-      known.kept = kept;
-    } else tags.set(tag, { kept, timeMs });
-    const partition = this.#partition(kept.shown.partition);
-    if (kept.tags++ === 0) {
-      partition.add(kept);
-      this.bytes += kept.bytes;
+      if (before === retained) return;
+      known.retained = retained;
+    } else tags.set(tag, { retained, timeMs });
+    const partition = this.#partition(retained.publication.partition);
+    if (retained.tags++ === 0) {
+      partition.add(retained);
+      this.bytes += retained.bytes;
     }
     if (before === undefined || --before.tags > 0) return;
     partition.delete(before);
     this.bytes -= before.bytes;
   }
 
-  #partition(number: number): Set<Kept> {
-    let kept = this.#kept.get(number);
-    if (kept === undefined) {
-      kept = new Set();
-      this.#kept.set(number, kept);
+  #partition(number: number): Set<RetainedReport> {
+    let retained = this.#retained.get(number);
+    if (retained === undefined) {
+      retained = new Set();
+      this.#retained.set(number, retained);
     }
-    return kept;
+    return retained;
   }
 }
 
-function lasting(shown: Publication): Publication {
-  return shown instanceof LogReport ? shown.lasting : shown;
+function lasting(publication: Publication): Publication {
+  return publication instanceof LogReport ? publication.lasting : publication;
 }
 
-/** What something else than ingest wrote has no such time: it belongs to the next cut. */
-function receivedAt(shown: Publication): number {
-  return shown.report.received ?? 0;
+/** Returns the time of receipt. A report that ingest did not write has none: it belongs to the next cut. */
+function receivedAt(publication: Publication): number {
+  return publication.report.received ?? 0;
 }

@@ -5,7 +5,7 @@ import { WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Subscription } from '../channels/subscription.ts';
 import { Cuts } from './cuts.ts';
 
-test('when its last client leaves, a cut stops learning last values, and what it has learned is released', () => {
+test('when its last client leaves, a cut stops loading last values, and releases those it has loaded', () => {
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   let deferred: (() => void)[] = [];
   const scheduler = new WorkScheduler({

@@ -11,148 +11,146 @@ import type { Publication } from './publication.ts';
 import type { View, Views } from './view.ts';
 import type { Encoding } from './view-options.ts';
 
-/** How long after it is due a cut may be noticed. A tenth of the shortest `align` would not be noticed either. */
-const lookMs = 25;
+/** The interval at which due cuts are checked: a quarter of the shortest `align`. */
+const pollMs = 25;
 /**
- * A cut of at most so many bytes is one frame, for all clients of a view. A larger one goes in pages, to each client as
- * it reads.
+ * A cut of at most this size is one frame, published to all clients of a view. A larger one is sent in pages, to each
+ * client as it reads.
  */
 const wholeCutBytesMaxDefault = 2_097_152;
-/** Devices or reports in one step. */
+/** Devices or reports processed in one step. */
 const itemsPerStep = 64;
 
-/**
- * What the views of one channel share that have the same moments and tags, whatever their encoding and however many.
- */
-interface Running {
+/** The views of one channel with the same `align` and `tags`, in any encoding. They share a cutter. */
+interface CutGroup {
   readonly channel: Channel;
   readonly cutter: Cutter;
   readonly watchers: Map<View, Set<Subscription>>;
-  /** The one of the views that the cutter gets the reports from. */
+  /** The view that passes its reports to the cutter. */
   feed: View;
-  /** Last values are being learned, or a cut is being made. */
+  /** Whether last values are being loaded, or a cut is being made. */
   isBusy: boolean;
-  /** Late devices that no cut has named yet: one that was begun may be left out. */
+  /** Late devices that no cut has named so far: a cut that was started may be discarded. */
   readonly late: Set<string>;
-  /** Clients that are still being sent the pages of a cut, and how many bytes it has. */
+  /** Subscriptions to which pages of a cut are being sent, and the size of the cut. */
   readonly receiving: Map<Subscription, number>;
 }
 
-/** A cut, ready to be encoded. */
-interface Ready extends CutMoment {
+/** A cut that is ready to be encoded. */
+interface EncodableCut extends CutMoment {
   readonly late: readonly string[];
-  /** In one page, or in several of `frameBytesMax`. */
+  /** One page, or several of `frameBytesMax`. */
   readonly pages: readonly (readonly Publication[])[];
   readonly bytes: number;
 }
 
-export interface CutsParts {
+export interface CutsOptions {
   readonly clock: Clock;
   readonly views: Pick<Views, 'send'>;
   readonly partitions: readonly Pick<Partition, 'index' | 'progress'>[];
-  /** Up to where a channel is complete in a partition: later values come as news. */
+  /** Returns the next position of a channel in a partition: later reports are added as they arrive. */
   readonly next: (channel: Channel, partition: number) => number;
   readonly alignWaitMs: number;
-  /** Of the reports that all views hold for their cuts. Beyond it those of the user that holds most end. */
+  /** Of the reports that all views hold for cuts. Beyond it the largest cuts of the user that holds most are terminated. */
   readonly cutBytesMax: number;
   /** Default: 2 MiB. */
   readonly wholeCutBytesMax?: number | undefined;
 }
 
 /**
- * The views that get cuts instead of data. Those of one channel with the same moments and tags share a cutter, from
- * their first client to their last.
+ * Sends consistent cuts to the views with `align`, instead of data. The views of a channel with the same `align` and
+ * `tags` share a cutter, from their first client to their last.
  *
- * A cut is made in slices of the scheduler, at the cost of the client that came first, and those of one moment are made
- * one after the other. A client that is still being given a cut is not given the next one, and a cutter that has not
- * finished one makes none of the moments between.
+ * A cut is made in slices of the work scheduler and charged to the first client. Cuts that are due at the same time are
+ * made one after the other. A client that is still receiving a cut skips the next one, and a cutter skips the cuts that
+ * fall due while it makes one.
  */
 export class Cuts {
   /**
-   * `waitedMs`: from the moments of the cuts until they were made, together. `ended`: subscriptions, because of the
-   * memory that cuts took.
+   * `waitedMs`: the sum of the delays between the times of the cuts and when they were made. `ended`: subscriptions that
+   * were terminated because of the memory of their cuts.
    */
   readonly counts = { sent: 0, incomplete: 0, late: 0, waitedMs: 0, ended: 0 };
-  readonly #parts: CutsParts;
-  readonly #running = new Map<string, Running>();
+  readonly #options: CutsOptions;
+  readonly #groups = new Map<string, CutGroup>();
   #timer: Timer | undefined;
 
-  constructor(parts: CutsParts) {
-    this.#parts = parts;
+  constructor(options: CutsOptions) {
+    this.#options = options;
   }
 
-  /** Views that get cuts. */
+  /** The number of views with cuts. */
   get size(): number {
     let size = 0;
-    for (const { watchers } of this.#running.values()) size += watchers.size;
+    for (const { watchers } of this.#groups.values()) size += watchers.size;
     return size;
   }
 
-  /** Of the reports held for cuts. */
+  /** The memory of the reports held for cuts. */
   get bytes(): number {
     let bytes = 0;
-    for (const running of this.#running.values()) bytes += bytesOf(running);
+    for (const group of this.#groups.values()) bytes += bytesOf(group);
     return bytes;
   }
 
-  /** A client of a view with `align` begins; its channel is live. */
+  /** Adds a subscription to a view with `align`, once its channel is live. */
   enter(subscription: Subscription): void {
     const { view } = subscription;
-    const running = this.#running.get(keyOf(subscription)) ?? this.#begin(subscription);
-    const watchers = running.watchers.get(view);
-    if (watchers === undefined) running.watchers.set(view, new Set([subscription]));
+    const group = this.#groups.get(keyOf(subscription)) ?? this.#start(subscription);
+    const watchers = group.watchers.get(view);
+    if (watchers === undefined) group.watchers.set(view, new Set([subscription]));
     else watchers.add(subscription);
-    this.#timer ??= this.#parts.clock.every(lookMs, () => this.#look());
+    this.#timer ??= this.#options.clock.every(pollMs, () => this.#poll());
   }
 
-  /** Idempotent; also for one that never entered. */
+  /** Removes a subscription. Idempotent; does nothing for one that was not added. */
   leave(subscription: Subscription): void {
     const { view } = subscription;
     if (view.options.align === undefined) return;
     const key = keyOf(subscription);
-    const running = this.#running.get(key);
-    const watchers = running?.watchers.get(view);
-    if (running === undefined || watchers === undefined || !watchers.delete(subscription) || watchers.size > 0) return;
-    running.watchers.delete(view);
-    if (running.feed === view) {
+    const group = this.#groups.get(key);
+    const watchers = group?.watchers.get(view);
+    if (group === undefined || watchers === undefined || !watchers.delete(subscription) || watchers.size > 0) return;
+    group.watchers.delete(view);
+    if (group.feed === view) {
       view.cutter = undefined;
-      const [next] = running.watchers.keys();
-      if (next === undefined) this.#running.delete(key);
+      const [next] = group.watchers.keys();
+      if (next === undefined) this.#groups.delete(key);
       else {
-        running.feed = next;
-        next.cutter = running.cutter;
+        group.feed = next;
+        next.cutter = group.cutter;
       }
     }
-    if (this.#running.size > 0) return;
+    if (this.#groups.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
-  #begin(subscription: Subscription): Running {
+  #start(subscription: Subscription): CutGroup {
     const { channel, view } = subscription;
-    const running: Running = {
+    const group: CutGroup = {
       ...{ channel, watchers: new Map(), feed: view, isBusy: true, late: new Set(), receiving: new Map() },
       cutter: new Cutter({
         partitions: channel.partitions,
         alignMs: view.options.align!,
-        waitMs: this.#parts.alignWaitMs,
+        waitMs: this.#options.alignWaitMs,
       }),
     };
-    this.#running.set(keyOf(subscription), running);
-    view.cutter = running.cutter;
-    const isWanted = () => this.#running.get(keyOf(subscription)) === running;
-    drive(subscription.subscriber.work, this.#learn(running), isWanted).then(
+    this.#groups.set(keyOf(subscription), group);
+    view.cutter = group.cutter;
+    const isNeeded = () => this.#groups.get(keyOf(subscription)) === group;
+    drive(subscription.subscriber.work, this.#loadLastValues(group), isNeeded).then(
       () => {
-        running.isBusy = false;
+        group.isBusy = false;
       },
-      (thrown: unknown) => refuseAll(running, tailraceErrorFrom(thrown)),
+      (thrown: unknown) => refuseAll(group, tailraceErrorFrom(thrown)),
     );
-    return running;
+    return group;
   }
 
-  /** All that is known of the channel, while there are clients. What comes meanwhile the cutter takes. */
-  *#learn({ channel, cutter, feed, watchers }: Running): Steps {
-    const { clock, partitions, next } = this.#parts;
+  /** Loads all last values of the channel, while it has clients. The cutter takes the reports that arrive meanwhile. */
+  *#loadLastValues({ channel, cutter, feed, watchers }: CutGroup): Steps {
+    const { clock, partitions, next } = this.#options;
     for (const number of channel.partitions) {
       const until = next(channel, number);
       let after = '';
@@ -160,77 +158,77 @@ export class Cuts {
         const devices = partitions[number]!.index.page(channel.pattern, after, itemsPerStep);
         for (const device of devices) {
           const known = device.lastValues().filter(({ seq }) => seq < until);
-          for (const shown of feed.lastValues(known)) cutter.learn(shown);
+          for (const publication of feed.lastValues(known)) cutter.addLastValue(publication);
         }
         if (devices.length < itemsPerStep) break;
         after = devices.at(-1)!.path;
         yield undefined;
-        // All clients have left: the last values that were learned are released with this work.
+        // All clients have left: the loaded last values are released with this work.
         if (watchers.size === 0) return;
       }
     }
     cutter.start(clock.now());
   }
 
-  #look(): void {
-    const { clock, cutBytesMax, partitions } = this.#parts;
-    if (this.bytes > cutBytesMax) this.#endLargest();
+  #poll(): void {
+    const { clock, cutBytesMax, partitions } = this.#options;
+    if (this.bytes > cutBytesMax) this.#terminateLargest();
     const nowMs = clock.now();
-    for (const running of this.#running.values()) {
-      if (running.isBusy) continue;
-      const { channel, cutter } = running;
-      // What has not joined says nothing of time: reports of it may be under way.
+    for (const group of this.#groups.values()) {
+      if (group.isBusy) continue;
+      const { channel, cutter } = group;
+      // Without joining, a partition has no watermark: reports of it may be in flight.
       const watermarkOf = (partition: number) =>
         channel.slot(partition).state === 'joined' ? partitions[partition]!.progress.watermarkMs : 0;
       const moment = cutter.due(watermarkOf, nowMs);
       if (moment === undefined) continue;
-      running.isBusy = true;
-      const [first] = subscriptionsOf(running);
-      const isWanted = () => running.watchers.size > 0;
-      drive(first!.subscriber.work, this.#cut(running, moment), isWanted)
+      group.isBusy = true;
+      const [first] = subscriptionsOf(group);
+      const isNeeded = () => group.watchers.size > 0;
+      drive(first!.subscriber.work, this.#cut(group, moment), isNeeded)
         .catch((thrown: unknown) => {
           const error = tailraceErrorFrom(thrown);
-          // Where too much work waits, the cut is left out as if the process had stood still.
-          if (!error.retryable) refuseAll(running, error);
+          // If too much work is queued, the cut is skipped, as after a pause of the process.
+          if (!error.retryable) refuseAll(group, error);
         })
         .finally(() => {
-          running.isBusy = false;
+          group.isBusy = false;
         });
     }
   }
 
-  *#cut(running: Running, moment: CutMoment): Steps {
-    const { channel, cutter, watchers } = running;
+  *#cut(group: CutGroup, moment: CutMoment): Steps {
+    const { channel, cutter, watchers } = group;
     yield* cutter.settle();
     if (watchers.size === 0) return;
     const reports: Publication[] = [];
     for (const partition of channel.partitions) {
-      const taken = cutter.takePartition(partition);
-      for (const report of taken.reports) reports.push(report);
-      for (const device of taken.late) running.late.add(device);
+      const partitionCut = cutter.takePartition(partition);
+      for (const report of partitionCut.reports) reports.push(report);
+      for (const device of partitionCut.late) group.late.add(device);
       yield undefined;
     }
-    const late = [...running.late].sort();
-    const ready = new Map<Encoding, Ready>();
+    const late = [...group.late].sort();
+    const byEncoding = new Map<Encoding, EncodableCut>();
     for (const [view, subscriptions] of watchers) {
-      let cut = ready.get(view.encoding);
+      let cut = byEncoding.get(view.encoding);
       if (cut === undefined) {
         cut = { ...moment, late, ...(yield* this.#pages(view, reports)) };
-        ready.set(view.encoding, cut);
+        byEncoding.set(view.encoding, cut);
       }
-      if (cut.pages.length === 1) this.#parts.views.send(view, frameOf(view, cut, 0), reports.length);
-      else for (const subscription of subscriptions) this.#sendPages(running, subscription, cut);
+      if (cut.pages.length === 1) this.#options.views.send(view, frameOf(view, cut, 0), reports.length);
+      else for (const subscription of subscriptions) this.#sendPages(group, subscription, cut);
       this.counts.sent++;
       this.counts.late += late.length;
       if (moment.missing.length > 0) this.counts.incomplete++;
-      this.counts.waitedMs += Math.max(0, this.#parts.clock.now() - moment.at);
+      this.counts.waitedMs += Math.max(0, this.#options.clock.now() - moment.at);
       yield undefined;
     }
-    running.late.clear();
+    group.late.clear();
   }
 
-  /** Encodes the reports on the way: they are kept encoded. */
-  *#pages(view: View, reports: readonly Publication[]): Steps<Pick<Ready, 'pages' | 'bytes'>> {
+  /** Divides the reports into pages. Encodes them by the way: they cache their encoding. */
+  *#pages(view: View, reports: readonly Publication[]): Steps<Pick<EncodableCut, 'pages' | 'bytes'>> {
     const pages: Publication[][] = [[]];
     let bytes = 0;
     let pageBytes = 0;
@@ -245,43 +243,43 @@ export class Cuts {
       bytes += size;
       if (i % itemsPerStep === itemsPerStep - 1) yield undefined;
     }
-    const { wholeCutBytesMax = wholeCutBytesMaxDefault } = this.#parts;
+    const { wholeCutBytesMax = wholeCutBytesMaxDefault } = this.#options;
     return { pages: bytes <= wholeCutBytesMax ? [reports] : pages, bytes };
   }
 
-  /** One page after the other, as the client reads. */
-  #sendPages(running: Running, subscription: Subscription, cut: Ready): void {
-    const { receiving } = running;
+  /** Sends one page after the other, as the client reads. */
+  #sendPages(group: CutGroup, subscription: Subscription, cut: EncodableCut): void {
+    const { receiving } = group;
     if (subscription.state !== 'live' || receiving.has(subscription)) return;
     receiving.set(subscription, cut.bytes);
     drive(subscription.subscriber.work, sendPages(subscription, cut))
       .catch((thrown: unknown) => {
         const error = tailraceErrorFrom(thrown);
-        // Where too much work waits, the client is given the next cut, from its first page on.
+        // If too much work is queued, the client gets the next cut, from its first page.
         if (!error.retryable) subscription.refuse(error);
       })
       .finally(() => receiving.delete(subscription));
   }
 
-  /** Of the user that holds most, where views are shared each user a part of them. */
-  #endLargest(): void {
-    const held = new Map<string, { bytes: number; most: number; largest: Running }>();
-    for (const running of this.#running.values()) {
-      const users = new Set(Array.from(subscriptionsOf(running), userOf));
-      const bytes = bytesOf(running) / users.size;
+  /** Terminates the largest cuts of the user that holds most. Shared views count in equal parts for their users. */
+  #terminateLargest(): void {
+    const held = new Map<string, { bytes: number; most: number; largest: CutGroup }>();
+    for (const group of this.#groups.values()) {
+      const users = new Set(Array.from(subscriptionsOf(group), userOf));
+      const bytes = bytesOf(group) / users.size;
       for (const user of users) {
         const before = held.get(user);
-        if (before === undefined) held.set(user, { bytes, most: bytes, largest: running });
+        if (before === undefined) held.set(user, { bytes, most: bytes, largest: group });
         else {
           before.bytes += bytes;
-          if (bytes > before.most) Object.assign(before, { most: bytes, largest: running });
+          if (bytes > before.most) Object.assign(before, { most: bytes, largest: group });
         }
       }
     }
     const [first, ...others] = held;
     if (first === undefined) return;
     const [user, { largest }] = others.reduce((most, each) => (each[1].bytes > most[1].bytes ? each : most), first);
-    const { cutBytesMax } = this.#parts;
+    const { cutBytesMax } = this.#options;
     const message = `expected at most ${cutBytesMax} bytes to be held for cuts on this node, got ${this.bytes}; subscribe to fewer devices or tags, or try again later`;
     for (const subscription of [...subscriptionsOf(largest)]) {
       if (userOf(subscription) !== user) continue;
@@ -292,21 +290,21 @@ export class Cuts {
   }
 }
 
-function* sendPages(subscription: Subscription, cut: Ready): Steps {
+function* sendPages(subscription: Subscription, cut: EncodableCut): Steps {
   const { subscriber, view } = subscription;
   for (let page = 0; page < cut.pages.length; page++) {
-    for (let wait = subscriber.whenWritable(); wait !== undefined; wait = subscriber.whenWritable()) {
-      yield wait;
+    for (let writable = subscriber.whenWritable(); writable !== undefined; writable = subscriber.whenWritable()) {
+      yield writable;
       if (subscription.state !== 'live') return;
     }
-    // One that got behind or left is given the next cut, from its first page on.
+    // A subscription that fell behind or left gets the next cut, from its first page.
     if (subscription.state !== 'live') return;
     subscriber.send(subscription, frameOf(view, cut, page));
     yield undefined;
   }
 }
 
-function frameOf(view: View, { at, late, missing, pages }: Ready, page: number): string | Uint8Array {
+function frameOf(view: View, { at, late, missing, pages }: EncodableCut, page: number): string | Uint8Array {
   const more = page < pages.length - 1;
   const head = { view: view.number, at, page, more, ...(page === 0 ? { late, missing } : {}) };
   const reports = pages[page]!;
@@ -325,16 +323,16 @@ function keyOf({ channel, view }: Subscription): string {
   return JSON.stringify([channel.pattern, view.options.align, view.options.tags]);
 }
 
-function* subscriptionsOf({ watchers }: Running): Iterable<Subscription> {
+function* subscriptionsOf({ watchers }: CutGroup): Iterable<Subscription> {
   for (const subscriptions of watchers.values()) yield* subscriptions;
 }
 
-/** A copy: who is refused leaves. */
-function refuseAll(running: Running, error: TailraceError): void {
-  for (const subscription of [...subscriptionsOf(running)]) subscription.refuse(error);
+/** Iterates over a copy: a subscription that is refused leaves the group. */
+function refuseAll(group: CutGroup, error: TailraceError): void {
+  for (const subscription of [...subscriptionsOf(group)]) subscription.refuse(error);
 }
 
-function bytesOf({ cutter, receiving }: Running): number {
+function bytesOf({ cutter, receiving }: CutGroup): number {
   let { bytes } = cutter;
   for (const cut of receiving.values()) bytes += cut;
   return bytes;

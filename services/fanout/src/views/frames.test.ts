@@ -18,15 +18,15 @@ function logReports(count: number, random: () => number): LogReport[] {
   });
 }
 
-test('a client cut off after any frame of conflated reports knows of each report up to there that it was left out', () => {
+test('a client that is disconnected after any frame of conflated reports knows every report up to there, or that it was skipped', () => {
   const random = randomFrom(7);
   const view = new View(1, 'json', {});
   const all = logReports(3_000, random);
-  const pieces = [...conflatedFrames(view, conflate(all, 'slow'))];
-  assert.ok(pieces.length > 10, `${pieces.length}`);
+  const frames = [...conflatedFrames(view, conflate(all, 'slow'))];
+  assert.ok(frames.length > 10, `${frames.length}`);
   const covered = new Set<number>();
   const reached = [-1, -1];
-  for (const { frame, reports } of pieces) {
+  for (const { frame, reports } of frames) {
     assert.ok(frame.length < frameBytesMax + 10_000, `${frame.length}`);
     const message = serverMessageFromJson(String(frame));
     assert.ok(message !== undefined && 'data' in message);
@@ -46,7 +46,7 @@ test('one report larger than a frame is a frame', () => {
   const large = Array.from({ length: 20 }, (_, i) => [`t${i}`, 'x'.repeat(4_000)]);
   const reports = [0, 1, 2].map((seq) => new LogReport(0, seq, record('p.d', seq, Object.fromEntries(large)).value));
   assert.deepEqual(
-    [...encodedFrames(view, reports, {})].map((piece) => piece.reports.map(({ seq }) => seq)),
+    [...encodedFrames(view, reports, {})].map((each) => each.reports.map(({ seq }) => seq)),
     [[0], [1], [2]],
   );
 });

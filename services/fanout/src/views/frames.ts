@@ -4,36 +4,37 @@ import type { Conflated } from './conflation.ts';
 import type { Publication } from './publication.ts';
 import type { View } from './view.ts';
 
-/** Of what one client is told beside the topic: no frame holds up the socket for long. */
+/** The size of a frame to one client outside the topic: no frame occupies the socket for long. */
 export const frameBytesMax: number = 64 * 1024;
 
-/** A frame, and the reports in it. */
+/** An encoded data frame, and the reports in it. */
 export interface EncodedFrame {
   readonly frame: string | Uint8Array;
   readonly reports: readonly Publication[];
 }
 
-/** Reports in frames of at most `frameBytesMax`, or one report. Each is encoded when it is asked for. */
-export function* encodedFrames(view: View, reports: readonly Publication[], marks: FrameFlags): Iterable<EncodedFrame> {
+/** Encodes reports in frames of at most `frameBytesMax`, or one report. Each frame is encoded when it is requested. */
+export function* encodedFrames(view: View, reports: readonly Publication[], flags: FrameFlags): Iterable<EncodedFrame> {
   let from = 0;
   let bytes = 0;
   for (const [i, report] of reports.entries()) {
     const size = sizeIn(view, report);
     if (bytes + size > frameBytesMax && i > from) {
       const some = reports.slice(from, i);
-      yield { frame: view.frame(some, marks), reports: some };
+      yield { frame: view.frame(some, flags), reports: some };
       from = i;
       bytes = 0;
     }
     bytes += size;
   }
   const rest = reports.slice(from);
-  if (rest.length > 0) yield { frame: view.frame(rest, marks), reports: rest };
+  if (rest.length > 0) yield { frame: view.frame(rest, flags), reports: rest };
 }
 
 /**
- * Conflated reports in frames, so that after each of them the client is complete: a report that was left out is named at the latest in the frame that holds
- * a newer report of the partition. So a client that is cut off between two frames knows where it is by what it has received.
+ * Encodes conflated reports in frames, so that after each of them the client is complete: a skipped report is named at
+ * the latest in the frame that has a newer report of the partition. So a client that is disconnected between two frames
+ * has its position from what it received.
  */
 export function* conflatedFrames(view: View, conflated: Conflated<Publication>): Iterable<EncodedFrame> {
   const { logReports, skipped } = conflated;
@@ -42,32 +43,33 @@ export function* conflatedFrames(view: View, conflated: Conflated<Publication>):
   let bytes = 0;
   let next = 0;
   const isFull = (size: number) => bytes > 0 && bytes + size > frameBytesMax;
-  const cut = () => {
-    const marks = named.length === 0 ? noFlags : { skipped: named };
-    const piece = { frame: view.frame(reports, marks), reports };
+  const endFrame = () => {
+    const flags = named.length === 0 ? noFlags : { skipped: named };
+    const encoded = { frame: view.frame(reports, flags), reports };
     reports = [];
     named = [];
     bytes = 0;
-    return piece;
+    return encoded;
   };
   for (const report of logReports) {
     for (; next < skipped.length && isBefore(skipped[next]!, report); next++) {
-      if (isFull(skippedSize(skipped[next]!))) yield cut();
+      if (isFull(skippedSize(skipped[next]!))) yield endFrame();
       named.push(skipped[next]!);
       bytes += skippedSize(skipped[next]!);
     }
-    if (isFull(sizeIn(view, report))) yield cut();
+    if (isFull(sizeIn(view, report))) yield endFrame();
     reports.push(report);
     bytes += sizeIn(view, report);
   }
   for (const each of skipped.slice(next)) {
-    if (isFull(skippedSize(each))) yield cut();
+    if (isFull(skippedSize(each))) yield endFrame();
     named.push(each);
     bytes += skippedSize(each);
   }
-  if (bytes > 0) yield cut();
+  if (bytes > 0) yield endFrame();
 }
 
+/** Returns the encoded size of a report in a view, bytes. */
 export function sizeIn(view: View, report: Publication): number {
   return view.encoding === 'json' ? Buffer.byteLength(report.json) : report.delivery.length;
 }
@@ -76,7 +78,7 @@ function isBefore(skipped: Skipped, report: Publication): boolean {
   return skipped.partition < report.partition || (skipped.partition === report.partition && skipped.from < report.seq);
 }
 
-/** In JSON, about: four numbers a tag. */
+/** Estimates the size in JSON: four numbers a tag. */
 function skippedSize(skipped: Skipped): number {
   return 100 + skipped.device.length + (skipped.tags ?? []).reduce((sum, { tag }) => sum + 90 + tag.length, 0);
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LastSentBudget, LastSentReadings } from './last-sent-readings.ts';
 
-test('all views together remember no more than the budget, and give back what they forget', () => {
+test('all views together remember no more than the budget, and release what they evict', () => {
   const budget = new LastSentBudget(4);
   const first = new LastSentReadings<number>(budget);
   const second = new LastSentReadings<number>(budget);
@@ -12,7 +12,7 @@ test('all views together remember no more than the budget, and give back what th
   first.set('p.b', 't', 4);
   second.set('p.a', 't', 5);
   assert.equal(budget.readings, 4);
-  // The device known longest goes, with all its tags.
+  // The device known longest is evicted, with all its tags.
   first.set('p.c', 't', 6);
   assert.equal(budget.readings, 3);
   assert.deepEqual([first.of('p.a'), first.of('p.c')?.get('t')], [undefined, 6]);
@@ -24,7 +24,7 @@ test('all views together remember no more than the budget, and give back what th
   assert.equal(budget.readings, 0);
 });
 
-test('a view that has nothing to forget while others use the budget up remembers nothing', () => {
+test('a view that has nothing to evict while others use the whole budget remembers nothing', () => {
   const budget = new LastSentBudget(1);
   const first = new LastSentReadings<number>(budget);
   const second = new LastSentReadings<number>(budget);
@@ -37,11 +37,11 @@ test('a view that has nothing to forget while others use the budget up remembers
   assert.equal(budget.readings, 1);
 });
 
-test('a device that makes up tags pushes out its own, and no other device', () => {
+test('a device that invents tags evicts its own, and no other device', () => {
   const budget = new LastSentBudget(10_000);
-  const told = new LastSentReadings<number>(budget);
-  told.set('p.other', 't', 1);
-  for (let n = 0; n < 1_500; n++) told.set('p.d', `t${n}`, n);
-  assert.deepEqual([told.of('p.d')?.size, told.of('p.other')?.size, budget.readings], [1_000, 1, 1_001]);
-  assert.equal(told.of('p.d')?.has('t499'), false);
+  const lastSent = new LastSentReadings<number>(budget);
+  lastSent.set('p.other', 't', 1);
+  for (let n = 0; n < 1_500; n++) lastSent.set('p.d', `t${n}`, n);
+  assert.deepEqual([lastSent.of('p.d')?.size, lastSent.of('p.other')?.size, budget.readings], [1_000, 1, 1_001]);
+  assert.equal(lastSent.of('p.d')?.has('t499'), false);
 });

@@ -1,4 +1,4 @@
-/** How many readings all views of a node remember together, and how many they may. */
+/** The number of readings that all views of a node remember together, and its limit. */
 export class LastSentBudget {
   readings = 0;
   readonly readingsMax: number;
@@ -9,14 +9,15 @@ export class LastSentBudget {
 }
 
 /**
- * Tags of one device remembered by one view: as many as a report may have. A device that makes up names pushes out its
- * own, not those of others.
+ * The maximum of tags of one device that a view remembers: as many as a report may have. A device that invents names
+ * evicts its own, not those of other devices.
  */
 const tagsPerDeviceMax = 1_000;
 
 /**
- * What one view has told last, by device and tag. Where the budget is used up, it forgets the device that it has known longest, and where it has none
- * to forget, it remembers nothing: what is not remembered is told anew, and so costs bytes, never truth.
+ * What one view sent last, by device and tag. When the budget is used up, it evicts the device that it has known
+ * longest; without one to evict it remembers nothing. A reading that is not remembered is sent again, which costs bytes
+ * and loses nothing.
  */
 export class LastSentReadings<T> {
   readonly #budget: LastSentBudget;
@@ -26,17 +27,17 @@ export class LastSentReadings<T> {
     this.#budget = budget;
   }
 
-  /** By tag; undefined for a device that is not known. */
+  /** Returns the last-sent readings of a device, by tag; undefined for an unknown device. */
   of(device: string): ReadonlyMap<string, T> | undefined {
     return this.#devices.get(device);
   }
 
-  set(device: string, tag: string, told: T): void {
+  set(device: string, tag: string, lastSent: T): void {
     let tags = this.#devices.get(device);
     if (tags === undefined || !tags.has(tag)) {
-      if (tags !== undefined && tags.size >= tagsPerDeviceMax) this.#forgetTag(tags);
-      while (this.#budget.readings >= this.#budget.readingsMax) if (!this.#forgetOldest()) return;
-      // The oldest may have been this one.
+      if (tags !== undefined && tags.size >= tagsPerDeviceMax) this.#evictTag(tags);
+      while (this.#budget.readings >= this.#budget.readingsMax) if (!this.#evictOldest()) return;
+      // The evicted device may have been this one.
       tags = this.#devices.get(device);
       if (tags === undefined) {
         tags = new Map();
@@ -44,7 +45,7 @@ export class LastSentReadings<T> {
       }
       this.#budget.readings++;
     }
-    tags.set(tag, told);
+    tags.set(tag, lastSent);
   }
 
   delete(device: string, tag: string): void {
@@ -59,7 +60,7 @@ export class LastSentReadings<T> {
     this.#devices.clear();
   }
 
-  #forgetTag(tags: Map<string, T>): void {
+  #evictTag(tags: Map<string, T>): void {
     for (const tag of tags.keys()) {
       tags.delete(tag);
       this.#budget.readings--;
@@ -67,7 +68,7 @@ export class LastSentReadings<T> {
     }
   }
 
-  #forgetOldest(): boolean {
+  #evictOldest(): boolean {
     for (const [device, tags] of this.#devices) {
       this.#budget.readings -= tags.size;
       this.#devices.delete(device);

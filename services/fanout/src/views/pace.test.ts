@@ -31,7 +31,7 @@ function paced(options: ViewOptions = { maxRate: 2 }, limits: Partial<ViewLimits
   return { clock, frames, views, view, report, seqs };
 }
 
-test('the first frame after a pause goes at once, the next when it is due, with what was left out in sum', async () => {
+test('the first frame after a pause is sent at once, the next when it is due, with a summary of what was left out', async () => {
   const { clock, frames, report, seqs, views } = paced();
   for (const value of [5, 9, 1, 3]) report({ t: value });
   assert.deepEqual(seqs(), [[0, 1]]);
@@ -52,7 +52,7 @@ test('the first frame after a pause goes at once, the next when it is due, with 
     },
   ]);
   assert.equal(views.counts.conflated, 3);
-  // Nothing came: nothing goes, and no timer runs.
+  // No reports: no frame is sent, and no timer runs.
   assert.equal(clock.pending(), 0);
   await clock.advance(10_000);
   report();
@@ -60,7 +60,7 @@ test('the first frame after a pause goes at once, the next when it is due, with 
   assert.equal(frames[2]?.data.skipped, undefined);
 });
 
-test('there are never more frames than asked for, and every device has its last report in one of them', async () => {
+test('there are never more frames than requested, and every device has its last report in one of them', async () => {
   const { clock, frames, report } = paced({ maxRate: 4 });
   for (let i = 0; i < 100; i++) {
     report(i, `p.d${i % 5}`);
@@ -79,7 +79,7 @@ test('there are never more frames than asked for, and every device has its last 
   assert.equal(all.length + left, 100);
 });
 
-test('who joins gets nothing that was held back before: it goes to the others first', async () => {
+test('a client that joins does not get what was held before: it is sent to the others first', async () => {
   const { clock, report, seqs, views, view } = paced();
   report();
   report();
@@ -95,7 +95,7 @@ test('who joins gets nothing that was held back before: it goes to the others fi
   assert.deepEqual(seqs().at(-1), [500, 4]);
 });
 
-test('what nobody waits for any more is not held, and its timer does not run', async () => {
+test('without clients nothing is held, and no timer runs', async () => {
   const { clock, frames, report, views, view } = paced();
   report();
   report();
@@ -112,7 +112,7 @@ test('what nobody waits for any more is not held, and its timer does not run', a
   );
 });
 
-test('beyond the bytes that views may hold together, reports go at once', () => {
+test('beyond the bytes that views may hold together, reports are sent at once', () => {
   const { frames, report, views, clock } = paced({ maxRate: 0.001 }, { pacedBytesMax: 10_000 });
   for (let i = 0; i < 30; i++) report({ t: 'x'.repeat(1_000) }, `p.d${i}`);
   assert.ok(frames.length >= 3 && frames.length < 10, `${frames.length} frames`);
@@ -120,7 +120,7 @@ test('beyond the bytes that views may hold together, reports go at once', () => 
   assert.ok(clock.pending() <= 1);
 });
 
-test('a deadband comes before the rate, and delta after it', async () => {
+test('the deadband is applied before the rate, and delta after it', async () => {
   const { clock, frames, report } = paced({ maxRate: 1, delta: true, deadband: { absolute: 1 }, tags: ['t', 'u'] });
   report({ t: 1, u: 1, v: 1 });
   report({ t: 5, u: 1, v: 2 });
@@ -130,7 +130,7 @@ test('a deadband comes before the rate, and delta after it', async () => {
   await clock.advance(1_000);
   assert.equal(frames.length, 2);
   const { reports, skipped } = frames[1]!.data;
-  // What is left is told by its position and nothing else: 1 is what was told last; that it was 5 meanwhile is in the sum.
+  // The retained report has its position and no readings: 1 was sent last. That it was 5 meanwhile is in the summary.
   assert.deepEqual(
     reports.map(({ seq, delta, readings }) => [seq, delta, readings]),
     [[3, true, []]],

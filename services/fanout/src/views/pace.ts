@@ -2,24 +2,25 @@ import type { Timer } from '@tailrace/platform/clock';
 import { Conflation } from './conflation.ts';
 import type { Publication } from './publication.ts';
 
-/** Bytes that all paced views of a node hold together, and how many they may. */
+/** The bytes that all paced views of a node hold together, and their limit. */
 export interface PaceBudget {
   bytes: number;
   readonly bytesMax: number;
 }
 
 /**
- * A view that sends at most so many frames a second, and what it holds until the next one. The first after a pause goes at once.
- * Beyond `bytesMax`, or where the views of the node hold more than they may together, it is due at once, whatever its rate: a limit on memory comes first.
+ * Limits a view to a number of frames a second, and holds reports until the next frame is due. The first frame after a
+ * pause is sent at once. Beyond `bytesMax`, or beyond the budget of the node, the frame is due at once, whatever the
+ * rate: the limit on memory takes precedence.
  */
 export class Pace {
-  /** One frame, and not one that fills a socket. */
+  /** The size of one frame that does not fill a socket. */
   static readonly bytesMax = 1_048_576;
 
   readonly intervalMs: number;
-  /** Of the clock's `monotonic`: not before this. */
+  /** When the next frame is due, by the clock's `monotonic`. */
   dueMs = Number.NEGATIVE_INFINITY;
-  /** Runs while something waits for its time. */
+  /** Runs while reports wait for `dueMs`. */
   timer: Timer | undefined;
   readonly #held = new Conflation<Publication>();
   readonly #budget: PaceBudget;
@@ -30,14 +31,14 @@ export class Pace {
     this.#budget = budget;
   }
 
-  get empty(): boolean {
-    return this.#held.empty;
+  get isEmpty(): boolean {
+    return this.#held.isEmpty;
   }
 
-  /** Whether it has become due by that. */
-  hold(shown: Publication): boolean {
+  /** Holds a report. Returns whether the frame became due by it. */
+  hold(publication: Publication): boolean {
     const before = this.#held.bytes;
-    this.#held.add(shown);
+    this.#held.add(publication);
     this.#budget.bytes += this.#held.bytes - before;
     const isFull = this.#held.bytes > Pace.bytesMax || this.#budget.bytes > this.#budget.bytesMax;
     if (!isFull || this.dueMs === Number.NEGATIVE_INFINITY) return false;
@@ -45,7 +46,7 @@ export class Pace {
     return true;
   }
 
-  /** What is held, and nothing of it again. The next frame is due `intervalMs` after `nowMs`. */
+  /** Removes and returns what is held. The next frame is due `intervalMs` after `nowMs`. */
   take(nowMs: number): ReturnType<Conflation<Publication>['take']> {
     this.stop();
     this.dueMs = nowMs + this.intervalMs;
@@ -58,7 +59,7 @@ export class Pace {
     this.timer = undefined;
   }
 
-  /** Nobody waits for it any more. */
+  /** Drops what is held. */
   clear(): void {
     this.stop();
     this.#budget.bytes -= this.#held.bytes;

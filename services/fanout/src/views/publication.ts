@@ -2,19 +2,19 @@ import type { Reading, Report } from '@tailrace/protocol/report';
 import { deliveryJson } from '@tailrace/protocol/report-json';
 import { deliveryBytes, encodeReport } from '@tailrace/protocol/report-proto';
 
-/** A report as a view shows it: whole, which an `LogReport` is, or with some of its readings. */
+/** A report as a view publishes it: whole, which a `LogReport` is, or with some of its readings. */
 export interface Publication {
   readonly partition: number;
   readonly seq: number;
-  /** The report as it lies in the log, whole. */
+  /** The whole report as encoded in the log. */
   readonly bytes: Uint8Array;
-  /** With the readings that are shown. */
+  /** With the readings that are published. */
   readonly report: Report;
   readonly json: string;
   readonly delivery: Uint8Array;
 }
 
-/** Some readings of a report. Encoded once for the one view that shows it so. */
+/** Some readings of a report. Encoded once, for one view. */
 export class FilteredPublication implements Publication {
   readonly partition: number;
   readonly seq: number;
@@ -24,7 +24,7 @@ export class FilteredPublication implements Publication {
   #json: string | undefined;
   #delivery: Uint8Array | undefined;
 
-  /** `delta`: those left out are as they were told before. */
+  /** `delta`: readings that are left out equal those sent before. */
   constructor(whole: Publication, readings: readonly Reading[], delta: boolean) {
     this.partition = whole.partition;
     this.seq = whole.seq;

@@ -19,8 +19,8 @@ async function watching(node: LocalNode, channel: string, options: Options, enco
 const dataOf = (messages: readonly ServerMessage[]) =>
   messages.flatMap((message) => ('data' in message ? [message.data] : []));
 
-/** What the client was told since it was asked last: of each report its position and values. */
-const told = (client: Client) =>
+/** Removes and returns the reports that the client has received: of each its position and values. */
+const takeReports = (client: Client) =>
   dataOf(client.received.splice(0)).flatMap(({ reports }) =>
     reports.map(({ seq, readings }) => [seq, Object.fromEntries(readings.map(({ tag, value }) => [tag, value]))]),
   );
@@ -31,7 +31,7 @@ const viewOf = (client: Client) => {
   return message.subscribed.view;
 };
 
-test('clients with equal wishes share a view, and so one frame; with other wishes they do not', async () => {
+test('clients with equal options share a view, and so one frame; with other options they do not', async () => {
   const node = createLocalNode({ partitions: 1 });
   const first = await watching(node, 'p.>', { tags: ['t', 'u'], deadband: { absolute: 1 } });
   const second = await watching(node, 'p.>', { deadband: { absolute: 1 }, tags: ['u', 't'] });
@@ -42,13 +42,13 @@ test('clients with equal wishes share a view, and so one frame; with other wishe
   for (const client of [first, second, other, proto]) client.kinds();
   node.report('p.d', { t: 1, u: 2, v: 3 });
   assert.equal(node.published.length, 3);
-  assert.deepEqual(told(first), [[0, { t: 1, u: 2 }]]);
-  assert.deepEqual(told(second), [[0, { t: 1, u: 2 }]]);
-  assert.deepEqual(told(other), [[0, { t: 1 }]]);
-  assert.deepEqual(told(proto), [[0, { t: 1, u: 2 }]]);
+  assert.deepEqual(takeReports(first), [[0, { t: 1, u: 2 }]]);
+  assert.deepEqual(takeReports(second), [[0, { t: 1, u: 2 }]]);
+  assert.deepEqual(takeReports(other), [[0, { t: 1 }]]);
+  assert.deepEqual(takeReports(proto), [[0, { t: 1, u: 2 }]]);
 });
 
-test('with tags, snapshot and news have these readings only, and a report without any is not sent', async () => {
+test('with tags, snapshot and live data have these readings only, and a report without any is not sent', async () => {
   for (const encoding of ['json', 'proto'] as const) {
     const node = createLocalNode({ partitions: 1 });
     node.report('p.d', { t: 1, v: 1 });
@@ -56,44 +56,44 @@ test('with tags, snapshot and news have these readings only, and a report withou
     const client = await watching(node, 'p.>', { tags: ['t'] }, encoding);
     const [subscribed] = client.received;
     assert.ok(subscribed !== undefined && 'subscribed' in subscribed);
-    assert.equal(subscribed.subscribed.snapshot, 2, 'that are known; one has nothing to show');
-    assert.deepEqual(told(client), [[0, { t: 1 }]]);
+    assert.equal(subscribed.subscribed.snapshot, 2, 'known devices; one has no reading to send');
+    assert.deepEqual(takeReports(client), [[0, { t: 1 }]]);
     node.report('p.d', { v: 2 });
     node.report('p.d', { v: 2, t: 2 });
-    assert.deepEqual(told(client), [[3, { t: 2 }]]);
+    assert.deepEqual(takeReports(client), [[3, { t: 2 }]]);
     assert.equal(node.views.counts.untagged, 1);
   }
 });
 
-test('with a deadband the snapshot is exact, and what follows counts from it', async () => {
+test('with a deadband the snapshot is exact, and what follows is compared with it', async () => {
   const node = createLocalNode({ partitions: 1 });
   node.report('p.d', { t: 10, u: 'on' });
   node.report('p.d', { t: 10.5 });
   const client = await watching(node, 'p.d', { deadband: { absolute: 1 } });
-  assert.deepEqual(told(client), [
+  assert.deepEqual(takeReports(client), [
     [0, { t: 10, u: 'on' }],
     [1, { t: 10.5 }],
   ]);
   node.report('p.d', { t: 11.4, u: 'on' });
-  assert.deepEqual(told(client), []);
+  assert.deepEqual(takeReports(client), []);
   assert.equal(node.views.counts.heldBack, 1);
   const late = await watching(node, 'p.d', { deadband: { absolute: 1 } });
-  assert.deepEqual(told(late).at(-1), [2, { t: 11.4, u: 'on' }]);
-  // Within the deadband of the late one, not of the early one: both are told.
+  assert.deepEqual(takeReports(late).at(-1), [2, { t: 11.4, u: 'on' }]);
+  // Within the deadband of the late client, not of the early one: it is sent to both.
   node.report('p.d', { t: 11.6 });
-  assert.deepEqual(told(client), [[3, { t: 11.6 }]]);
-  assert.deepEqual(told(late), [[3, { t: 11.6 }]]);
+  assert.deepEqual(takeReports(client), [[3, { t: 11.6 }]]);
+  assert.deepEqual(takeReports(late), [[3, { t: 11.6 }]]);
 });
 
-test('with delta a client that joins later builds on its snapshot and ends with the same values', async () => {
+test('with delta a client that joins later starts from its snapshot and arrives at the same values', async () => {
   for (const encoding of ['json', 'proto'] as const) {
     const node = createLocalNode({ partitions: 1 });
     const early = await watching(node, 'p.d', { delta: true }, encoding);
     node.report('p.d', { t: 1, u: 1 });
     node.report('p.d', { t: 2, u: 1 });
     const late = await watching(node, 'p.d', { delta: true }, encoding);
-    assert.deepEqual(told(late), [[1, { t: 2, u: 1 }]]);
-    assert.deepEqual(told(early), [
+    assert.deepEqual(takeReports(late), [[1, { t: 2, u: 1 }]]);
+    assert.deepEqual(takeReports(early), [
       [0, { t: 1, u: 1 }],
       [1, { t: 2 }],
     ]);
@@ -103,30 +103,30 @@ test('with delta a client that joins later builds on its snapshot and ends with 
       [2, { u: 5 }],
       [3, {}],
     ];
-    assert.deepEqual(told(early), expected);
-    assert.deepEqual(told(late), expected);
+    assert.deepEqual(takeReports(early), expected);
+    assert.deepEqual(takeReports(late), expected);
   }
 });
 
-test('with a rate, snapshot and news meet without a gap and without an older report', async () => {
+test('with a rate, snapshot and live data join without a gap and without an older report', async () => {
   const node = createLocalNode({ partitions: 1 });
   const early = await watching(node, 'p.>', { maxRate: 1 });
   for (let i = 0; i < 3; i++) node.report('p.d', { t: i });
   const late = await watching(node, 'p.>', { maxRate: 1 });
   for (let i = 3; i < 6; i++) node.report('p.d', { t: i });
   await node.clock.advance(1_000);
-  assert.deepEqual(told(early), [
+  assert.deepEqual(takeReports(early), [
     [0, { t: 0 }],
     [2, { t: 2 }],
     [5, { t: 5 }],
   ]);
-  assert.deepEqual(told(late), [
+  assert.deepEqual(takeReports(late), [
     [2, { t: 2 }],
     [5, { t: 5 }],
   ]);
 });
 
-test('the last client takes its view along, with its timer and what it remembers', async () => {
+test('with its last client a view is removed, with its timer and what it remembers', async () => {
   const node = createLocalNode({ partitions: 1 });
   const plain = await watching(node, 'p.d', {});
   const first = await watching(node, 'p.d', { maxRate: 1, deadband: { absolute: 0 } });
@@ -134,18 +134,18 @@ test('the last client takes its view along, with its timer and what it remembers
   for (let i = 0; i < 3; i++) node.report('p.d', { t: i });
   const channel = node.channels.find('p.d') ?? assert.fail();
   first.send({ unsubscribe: { id: 'a' } });
-  assert.deepEqual([channel.views.size, node.views.shaped, node.views.told.readings], [2, 1, 1]);
+  assert.deepEqual([channel.views.size, node.views.shaped, node.views.lastSent.readings], [2, 1, 1]);
   second.session.onClose();
   assert.deepEqual([...channel.views.keys()], ['json']);
-  assert.deepEqual([node.views.size, node.views.shaped, node.views.told.readings], [1, 0, 0]);
+  assert.deepEqual([node.views.size, node.views.shaped, node.views.lastSent.readings], [1, 0, 0]);
   await node.clock.advance(0);
   assert.deepEqual([node.views.paced.bytes, node.clock.pending()], [0, 0]);
   plain.kinds();
   node.report('p.d', { t: 9 });
-  assert.equal(told(plain).length, 1);
+  assert.equal(takeReports(plain).length, 1);
 });
 
-test('a connection has so many views with options; others are not refused for it, and without options there is room', async () => {
+test('the limit of views with options is of one connection, and does not count views without options', async () => {
   const node = createLocalNode();
   const client = await openedSession(node, '>', { viewsPerConnectionMax: 2 });
   client.send({ subscribe: { id: 'a', channel: 'p.d', maxRate: 1 } });
@@ -155,7 +155,7 @@ test('a connection has so many views with options; others are not refused for it
   const [error] = client.errors();
   assert.deepEqual([error?.id, error?.code], ['c', 'limit_reached']);
   assert.match(error?.message ?? '', /expected at most 2 subscriptions with maxRate/);
-  assert.equal(node.channels.find('p.new'), undefined, 'nothing is left of it');
+  assert.equal(node.channels.find('p.new'), undefined, 'the refused channel is removed');
   client.send({ subscribe: { id: 'c', channel: 'p.d' } });
   assert.deepEqual(client.kinds(), ['subscribed']);
   for (let rate = 1; rate <= 200; rate++) {
@@ -167,7 +167,7 @@ test('a connection has so many views with options; others are not refused for it
   assert.deepEqual(client.kinds(), ['unsubscribed', 'subscribed']);
 });
 
-test('a connection that subscribes to the same again and again is on a view of its own each time, which it shares with others', async () => {
+test('each subscription of a connection to the same channel has its own view, which it shares with other connections', async () => {
   const node = createLocalNode();
   const [one, other] = [await openedSession(node, '>', { subscriptionsMax: 99 }), await openedSession(node, '>')];
   const subscribe = (client: typeof one, id: string) => {
@@ -197,10 +197,10 @@ test('subscribing to one channel a thousand times costs a thousand times the fir
     const { user, system } = process.cpuUsage(start);
     return user + system;
   };
-  /** µs of 500 subscriptions, in the quietest of some rounds. */
+  /** The CPU time of 500 subscriptions, µs: the least of five iterations. */
   const cost = (from: number) => {
     let least = Number.POSITIVE_INFINITY;
-    for (let round = 0; round < 5; round++) {
+    for (let iteration = 0; iteration < 5; iteration++) {
       least = Math.min(least, subscribe(from, from + 500));
       for (let i = from; i < from + 500; i++) client.send({ unsubscribe: { id: `${i}` } });
     }
@@ -215,7 +215,7 @@ test('subscribing to one channel a thousand times costs a thousand times the fir
   assert.equal(client.session.subscriptions, 4_000);
 });
 
-test('options that make no sense are refused under the id of their subscription, and the connection stays', async () => {
+test('invalid options are rejected under the id of their subscription, and the connection stays open', async () => {
   for (const encoding of ['json', 'proto'] as const) {
     const node = createLocalNode();
     const client = await openedSession(node, '>', { encoding });
@@ -229,24 +229,24 @@ test('options that make no sense are refused under the id of their subscription,
         ['a', 'invalid_message'],
       ],
     );
-    assert.match(errors[0]?.message ?? '', /maxRate is 0; right is/);
+    assert.match(errors[0]?.message ?? '', /maxRate: expected .*, got 0$/);
     assert.deepEqual([client.closes, node.channels.size, node.views.size], [[], 0, 0]);
     client.send({ subscribe: { id: 'a', channel: 'p.d', maxRate: 1 } });
     assert.deepEqual(client.kinds(), ['subscribed']);
   }
 });
 
-test('what one client of a view was told of the past does not change what the others are told', async () => {
+test('the history that one client of a view receives does not change what the others receive', async () => {
   const node = createLocalNode({ partitions: 1 });
   const client = await watching(node, 'p.d', { deadband: { absolute: 1 }, delta: true });
   node.report('p.d', { t: 1, u: 1 });
   const view = [...(node.channels.find('p.d')?.views.values() ?? [])][0] ?? assert.fail();
-  const past = [0, 0.5, 3, 1].map((t, seq) => logReport('p.d', seq, { t }));
+  const history = [0, 0.5, 3, 1].map((t, seq) => logReport('p.d', seq, { t }));
   assert.deepEqual(
-    view.shaped(past).map(({ seq }) => seq),
+    view.shaped(history).map(({ seq }) => seq),
     [0, 2, 3],
   );
   client.received.length = 0;
   node.report('p.d', { t: 1, u: 1 });
-  assert.deepEqual(told(client), []);
+  assert.deepEqual(takeReports(client), []);
 });

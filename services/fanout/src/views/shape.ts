@@ -6,78 +6,78 @@ import { LastSentBudget } from './last-sent-readings.ts';
 import { FilteredPublication, type Publication } from './publication.ts';
 import type { ViewOptions } from './view-options.ts';
 
-/** What all views of a node share for their shapes. */
-export interface ShapeParts {
+/** What the shapes of all views of a node share. */
+export interface ShapeContext {
   readonly budget: LastSentBudget;
-  /** A `delta` view tells each reading in full at least this often, as long as the device sends it. */
+  /** A `delta` view sends each reading in full at least this often, as long as the device reports it. */
   readonly keyFrameMs: number;
-  /** Reports not told: none of their readings is among `tags`; all are within `deadband`. */
+  /** Reports that were left out: none of their readings is among `tags`, or all are within `deadband`. */
   readonly counts: { untagged: number; heldBack: number };
 }
 
-/** What a view makes of reports: which of them it tells, and with which readings. */
+/** The filters of a view with options: which reports it sends, and with which readings. */
 export class Shape {
   readonly #options: ViewOptions;
-  readonly #counts: ShapeParts['counts'];
+  readonly #counts: ShapeContext['counts'];
   readonly #tags: ReadonlySet<string> | undefined;
   readonly #deadband: DeadbandFilter | undefined;
   readonly #delta: DeltaFilter | undefined;
 
-  constructor(options: ViewOptions, parts: ShapeParts) {
+  constructor(options: ViewOptions, context: ShapeContext) {
     const { tags, deadband, delta } = options;
     this.#options = options;
-    this.#counts = parts.counts;
+    this.#counts = context.counts;
     this.#tags = tags === undefined ? undefined : new Set(tags);
-    this.#deadband = deadband === undefined ? undefined : new DeadbandFilter(deadband, parts.budget);
-    this.#delta = delta === undefined ? undefined : new DeltaFilter(parts.keyFrameMs, parts.budget);
+    this.#deadband = deadband === undefined ? undefined : new DeadbandFilter(deadband, context.budget);
+    this.#delta = delta === undefined ? undefined : new DeltaFilter(context.keyFrameMs, context.budget);
   }
 
-  /** A report that has come: what of it goes to all clients of the view; undefined: nothing. */
-  taken(whole: Publication): Publication | undefined {
-    const cut = this.#cut(whole);
-    if (cut === undefined) {
+  /** Filters a report for all clients of the view. Returns undefined where nothing is left. */
+  filter(whole: Publication): Publication | undefined {
+    const selected = this.#selectTags(whole);
+    if (selected === undefined) {
       this.#counts.untagged++;
       return undefined;
     }
-    const told = withinDeadband(cut, this.#deadband);
-    if (told === undefined) this.#counts.heldBack++;
-    return told;
+    const passed = beyondDeadband(selected, this.#deadband);
+    if (passed === undefined) this.#counts.heldBack++;
+    return passed;
   }
 
-  /** Just before the frame goes: without what it need not say again. `nowMs`: of the clock's `monotonic`. */
-  sent(taken: readonly Publication[], nowMs: number): readonly Publication[] {
+  /** Leaves out unchanged readings, with `delta`. Called just before the frame is encoded. `nowMs`: monotonic. */
+  withoutUnchanged(publications: readonly Publication[], nowMs: number): readonly Publication[] {
     const delta = this.#delta;
-    return delta === undefined ? taken : taken.map((shown) => delta.telling(shown, nowMs));
+    return delta === undefined ? publications : publications.map((publication) => delta.filter(publication, nowMs));
   }
 
   /** As in `View.lastValues`. */
-  lastValues(whole: readonly Publication[], first: boolean): readonly Publication[] {
-    return this.#beside(this.#tags === undefined ? whole : whole.flatMap((each) => this.#cut(each) ?? []), first);
+  lastValues(whole: readonly Publication[], isOnlyClient: boolean): readonly Publication[] {
+    return this.#noteSentToOne(this.#tags === undefined ? whole : whole.flatMap((each) => this.#selectTags(each) ?? []), isOnlyClient);
   }
 
   /** As in `View.shaped`. */
-  shaped(whole: readonly Publication[], first: boolean): readonly Publication[] {
+  shaped(whole: readonly Publication[], isOnlyClient: boolean): readonly Publication[] {
     const { deadband } = this.#options;
-    if (deadband === undefined) return this.lastValues(whole, first);
-    // Its own: what the view told others says nothing about this client.
+    if (deadband === undefined) return this.lastValues(whole, isOnlyClient);
+    // A filter of its own: what the view sent to other clients does not matter for this one.
     const fresh = new DeadbandFilter(deadband, new LastSentBudget(Number.POSITIVE_INFINITY));
-    const shown: Publication[] = [];
+    const publications: Publication[] = [];
     for (const each of whole) {
-      const cut = this.#cut(each);
-      const told = cut && withinDeadband(cut, fresh);
-      if (told !== undefined) shown.push(told);
+      const selected = this.#selectTags(each);
+      const passed = selected && beyondDeadband(selected, fresh);
+      if (passed !== undefined) publications.push(passed);
     }
-    return this.#beside(shown, first);
+    return this.#noteSentToOne(publications, isOnlyClient);
   }
 
-  /** Nobody is there who was told anything. */
+  /** Forgets what was sent: no client of the view is left. */
   clear(): void {
     this.#deadband?.clear();
     this.#delta?.clear();
   }
 
-  /** Readings by `tags`; undefined for none. */
-  #cut(whole: Publication): Publication | undefined {
+  /** Selects the readings of `tags`. Returns undefined where there is none. */
+  #selectTags(whole: Publication): Publication | undefined {
     const tags = this.#tags;
     if (tags === undefined) return whole;
     const { readings } = whole.report;
@@ -86,11 +86,11 @@ export class Shape {
     return wanted.length === 0 ? undefined : new FilteredPublication(whole, wanted, false);
   }
 
-  /** One client is told this and the others are not: of each tag its last value counts. */
-  #beside(shown: readonly Publication[], first: boolean): readonly Publication[] {
-    if (this.#deadband === undefined && this.#delta === undefined) return shown;
+  /** Notes what is sent to one client and not to the others: of each tag its last value. */
+  #noteSentToOne(publications: readonly Publication[], isOnlyClient: boolean): readonly Publication[] {
+    if (this.#deadband === undefined && this.#delta === undefined) return publications;
     const newest = new Map<string, Map<string, { readonly reading: Reading; readonly timeMs: number }>>();
-    for (const { report } of shown) {
+    for (const { report } of publications) {
       const { device, readings } = report;
       let tags = newest.get(device);
       if (tags === undefined) {
@@ -104,19 +104,19 @@ export class Shape {
     }
     for (const [device, tags] of newest) {
       for (const { reading, timeMs } of tags.values()) {
-        this.#deadband?.toldBeside(device, reading, timeMs, first);
-        this.#delta?.toldBeside(device, reading);
+        this.#deadband?.noteSentToOne(device, reading, timeMs, isOnlyClient);
+        this.#delta?.noteSentToOne(device, reading);
       }
     }
-    return shown;
+    return publications;
   }
 }
 
-/** What the filter lets through; undefined for nothing. */
-function withinDeadband(shown: Publication, filter: DeadbandFilter | undefined): Publication | undefined {
-  if (filter === undefined) return shown;
-  const { readings } = shown.report;
-  const told = filter.telling(shown.report);
-  if (told.length === readings.length) return shown;
-  return told.length === 0 ? undefined : new FilteredPublication(shown, told, false);
+/** Returns the readings beyond the deadband; undefined where there is none. */
+function beyondDeadband(publication: Publication, filter: DeadbandFilter | undefined): Publication | undefined {
+  if (filter === undefined) return publication;
+  const { readings } = publication.report;
+  const passed = filter.filter(publication.report);
+  if (passed.length === readings.length) return publication;
+  return passed.length === 0 ? undefined : new FilteredPublication(publication, passed, false);
 }

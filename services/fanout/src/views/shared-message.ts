@@ -1,7 +1,7 @@
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/server-message';
 import type { Encoding } from './view-options.ts';
 
-/** One message for many clients: encoded once in each encoding that one of them has. */
+/** A message to many clients: encoded once for each encoding in use. */
 export class SharedMessage {
   readonly #message: ServerMessage;
   #json: string | undefined;

@@ -9,13 +9,13 @@ import { LogReport } from '../channels/log-report.ts';
 import type { View } from './view.ts';
 import { noOptions, type ViewOptions, type Encoding } from './view-options.ts';
 
-/** A client as a program writes it, on a view of everything: of each tag of each device the last value that it was told. */
+/** A client on a view of all devices: keeps the last value of each tag of each device that it received. */
 class Screen {
   readonly values = new Map<string, number>();
-  /** Positions told, and how many a frame says were left out. */
-  readonly told: number[] = [];
+  /** The positions received, and the number of reports that frames name as skipped. */
+  readonly received: number[] = [];
   left = 0;
-  /** Position of the newest report when it left the topic; undefined while it is on it. */
+  /** The position of the newest report when it left the topic; undefined while it is on it. */
   awaySeq: number | undefined;
   readonly #node: LocalNode;
   readonly #channel: Channel;
@@ -40,7 +40,7 @@ class Screen {
     this.#view.sockets++;
   }
 
-  /** Off the topic: it is slow, or paused. */
+  /** Leaves the topic, as a slow or paused client does. */
   goAway(): void {
     this.#node.views.flush(this.#view);
     this.awaySeq = this.#node.partitions[0]!.next - 1;
@@ -49,8 +49,8 @@ class Screen {
 
   comeBack(log: readonly LogReport[]): void {
     this.#node.views.flush(this.#view);
-    const missed = this.#view.shaped(log.filter(({ seq }) => seq > this.awaySeq!));
-    if (missed.length > 0) this.#read(this.#view.frame(missed, {}));
+    const backlog = this.#view.shaped(log.filter(({ seq }) => seq > this.awaySeq!));
+    if (backlog.length > 0) this.#read(this.#view.frame(backlog, {}));
     this.awaySeq = undefined;
     this.#view.sockets++;
   }
@@ -69,8 +69,8 @@ class Screen {
 
   #show({ reports, skipped = [], snapshot = false }: Data): void {
     for (const { device, seq, readings } of reports) {
-      if (!snapshot) assert.ok(seq > (this.told.at(-1) ?? -1), `${seq} after ${this.told.at(-1)}`);
-      this.told.push(seq);
+      if (!snapshot) assert.ok(seq > (this.received.at(-1) ?? -1), `${seq} after ${this.received.at(-1)}`);
+      this.received.push(seq);
       for (const { tag, value } of readings) this.values.set(`${device} ${tag}`, Number(value));
     }
     for (const { count } of skipped) this.left += count;
@@ -83,7 +83,7 @@ const step = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       device: fc.constantFrom('p.a', 'p.a', 'q.b'),
-      // Few, so that they are near each other, and come back.
+      // Few, so that they are close to each other, and repeat.
       values: fc.dictionary(tag, fc.constantFrom(-2, 0, 1, 2, 3, 4), { minKeys: 1, noNullPrototype: true }),
     }),
   },
@@ -93,7 +93,7 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ passMs: fc.constantFrom(1, 120, 600) }) },
 );
 
-const wishes: fc.Arbitrary<ViewOptions> = fc.record(
+const someOptions: fc.Arbitrary<ViewOptions> = fc.record(
   {
     maxRate: fc.constantFrom(1, 10),
     deadband: fc.constantFrom({ absolute: 3 }, { absolute: 0 }, { percent: 50 }),
@@ -103,17 +103,17 @@ const wishes: fc.Arbitrary<ViewOptions> = fc.record(
   { requiredKeys: [], noNullPrototype: true },
 );
 
-/** What is told may be as far from what is. */
-function isNear(told: number, is: number, { deadband = { absolute: 0 } }: ViewOptions): boolean {
+/** Returns whether the value received is within the deadband of the current one. */
+function isNear(received: number, is: number, { deadband = { absolute: 0 } }: ViewOptions): boolean {
   const { absolute, percent } = deadband;
-  const far = Math.abs(told - is);
-  return far <= (absolute ?? far) && (percent === undefined || far <= (Math.abs(told) * percent) / 100);
+  const far = Math.abs(received - is);
+  return far <= (absolute ?? far) && (percent === undefined || far <= (Math.abs(received) * percent) / 100);
 }
 
-test('whoever joins, lags, catches up and leaves when, every screen ends with what is, in order', async () => {
+test('clients that join, lag, catch up and leave at any time all have the current values, in order', async () => {
   const steps = fc.array(step, { maxLength: 30, size: 'max' });
   await fc.assert(
-    fc.asyncProperty(wishes, steps, async (options, all) => {
+    fc.asyncProperty(someOptions, steps, async (options, all) => {
       const node = createLocalNode({ partitions: 1, keyFrameMs: 500 });
       const partition = node.partitions[0]!;
       const log: LogReport[] = [];
@@ -121,10 +121,10 @@ test('whoever joins, lags, catches up and leaves when, every screen ends with wh
       const screens: Screen[] = [];
       for (const each of all) {
         if ('device' in each) {
-          const said = record(each.device, partition.next, each.values);
-          log.push(new LogReport(0, said.seq, said.value));
+          const sent = record(each.device, partition.next, each.values);
+          log.push(new LogReport(0, sent.seq, sent.value));
           for (const [name, value] of Object.entries(each.values)) last.set(`${each.device} ${name}`, value);
-          partition.accept([said]);
+          partition.accept([sent]);
           node.views.flush();
         } else if ('join' in each) screens.push(new Screen(node, each.join, options));
         else if ('leave' in each) screens.splice(each.leave, 1)[0]?.leave();
@@ -139,20 +139,20 @@ test('whoever joins, lags, catches up and leaves when, every screen ends with wh
       await node.clock.advance(2_000);
       for (const screen of screens) {
         for (const [name, is] of last) {
-          const told = screen.values.get(name);
-          if (options.tags?.includes(name.split(' ')[1]!) === false) assert.equal(told, undefined);
-          else assert.ok(told !== undefined && isNear(told, is, options), `${name} is ${is}, and is shown as ${told}`);
+          const received = screen.values.get(name);
+          if (options.tags?.includes(name.split(' ')[1]!) === false) assert.equal(received, undefined);
+          else assert.ok(received !== undefined && isNear(received, is, options), `${name} is ${is}, and is shown as ${received}`);
         }
       }
       for (const screen of screens) screen.leave();
-      assert.deepEqual([node.views.size, node.views.told.readings, node.views.paced.bytes], [0, 0, 0]);
+      assert.deepEqual([node.views.size, node.views.lastSent.readings, node.views.paced.bytes], [0, 0, 0]);
       assert.equal(node.clock.pending(), 0);
     }),
     { seed: 20_241_121, numRuns: 1_000 },
   );
 });
 
-test('a view without wishes, or with a rate only, leaves out nothing unsaid', async () => {
+test('a view without options, or with a rate only, names everything that it leaves out', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom<ViewOptions>(noOptions, { maxRate: 3 }),
@@ -165,7 +165,7 @@ test('a view without wishes, or with a rate only, leaves out nothing unsaid', as
           await node.clock.advance(passMs);
         }
         await node.clock.advance(1_000);
-        assert.equal(screen.told.length + screen.left, reports.length);
+        assert.equal(screen.received.length + screen.left, reports.length);
       },
     ),
     { seed: 20_241_121 },

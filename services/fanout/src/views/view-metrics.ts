@@ -5,32 +5,32 @@ import type { LingeringChannels } from '../channels/lingering-channels.ts';
 import { type SubscribeReplyCounts, startKinds } from '../channels/subscribe-replies.ts';
 import type { Views } from './view.ts';
 
-/** What is watched and how it is seen: subscriptions that begin, channels, views, what goes out, and what views leave out. */
+/** Registers the metrics of subscriptions, channels and views: what was sent, and what views left out. */
 export function registerViewMetrics(
   metrics: Metrics,
-  parts: { channels: Channels; views: Views; subscribeReplies: SubscribeReplyCounts; lingering: LingeringChannels },
+  sources: { channels: Channels; views: Views; subscribeReplies: SubscribeReplyCounts; lingering: LingeringChannels },
 ): void {
-  const { channels, views, subscribeReplies, lingering } = parts;
+  const { channels, views, subscribeReplies, lingering } = sources;
   const starts = metrics.counters(
     'tailrace_fanout_begun_subscriptions_total',
-    'Subscriptions that began, by how: with last values, after a position, from a time; partial: something was missing.',
+    'Subscriptions that started, by start: with last values, after a position, from a time; partial: something was missing.',
     { values: { start: startKinds } },
   );
   for (const start of startKinds) subscribeReplies.starts[start] = starts.with({ start });
   subscribeReplies.seconds = metrics.histogram(
     'tailrace_fanout_subscribe_duration_seconds',
-    'From the wish of a client until its subscription has begun.',
+    'From the subscribe message until the subscribed reply.',
     delayBoundsSeconds,
   );
-  metrics.gauge('tailrace_fanout_channels', 'Channels watched by clients of this node.', () => channels.size);
+  metrics.gauge('tailrace_fanout_channels', 'Channels to which clients of this node subscribe.', () => channels.size);
   metrics.gauge(
     'tailrace_fanout_lingering_channels',
-    'Subtrees without subscriptions that are kept open for a while.',
+    'Subtrees without subscriptions that stay open for a while.',
     () => lingering.size,
   );
   metrics.gauge(
     'tailrace_fanout_limit_lingering_channels',
-    'Those that are kept; beyond it the one kept longest is closed.',
+    'Maximum of lingering channels; beyond it the oldest is closed.',
     () => lingering.limit,
   );
   metrics.total('tailrace_fanout_frames_total', 'Frames published to views.', () => views.counts.frames);
@@ -39,15 +39,15 @@ export function registerViewMetrics(
     'Reports times the clients they were sent to.',
     () => views.counts.deliveries,
   );
-  metrics.gauge('tailrace_fanout_views', 'Ways in which channels are seen.', () => views.size);
+  metrics.gauge('tailrace_fanout_views', 'Views of channels: one for each encoding and set of options.', () => views.size);
   metrics.gauge(
     'tailrace_fanout_shaped_views',
-    'Those with maxRate, deadband, tags, delta or align.',
+    'Views with maxRate, deadband, tags, delta or align.',
     () => views.shaped,
   );
   metrics.total(
     'tailrace_fanout_conflated_reports_total',
-    'Reports that a view left out for its rate, and told in sum.',
+    'Reports that a view left out for its rate, and summarized.',
     () => views.counts.conflated,
   );
   metrics.total(
@@ -62,18 +62,18 @@ export function registerViewMetrics(
   );
   metrics.gauge(
     'tailrace_fanout_told_readings',
-    'Readings remembered for deadband and delta.',
-    () => views.told.readings,
+    'Last-sent readings remembered for deadband and delta.',
+    () => views.lastSent.readings,
   );
   metrics.gauge(
     'tailrace_fanout_limit_told_readings',
-    'Readings at which the oldest are forgotten.',
-    () => views.told.readingsMax,
+    'Last-sent readings at which the oldest are evicted.',
+    () => views.lastSent.readingsMax,
   );
-  metrics.gauge('tailrace_fanout_paced_bytes', 'Reports that wait for a rate.', () => views.paced.bytes);
+  metrics.gauge('tailrace_fanout_paced_bytes', 'Reports held by views with maxRate, bytes.', () => views.paced.bytes);
   metrics.gauge(
     'tailrace_fanout_limit_paced_bytes',
-    'Bytes at which they do not wait any more.',
+    'Bytes at which reports are not held any more.',
     () => views.paced.bytesMax,
   );
 }

@@ -5,7 +5,7 @@ import { reportLimits } from '@tailrace/protocol/report-limits';
 /** How a connection encodes messages. */
 export type Encoding = 'json' | 'proto';
 
-/** How a channel is to be seen, where it is not to be seen as it is. Two that are equal have the same `viewKey`. */
+/** Options of a view. Equal options have the same `viewKey`. */
 export interface ViewOptions {
   /** Data frames a second at most. */
   readonly maxRate?: number;
@@ -13,15 +13,15 @@ export interface ViewOptions {
   /** Only these readings; sorted. */
   readonly tags?: readonly string[];
   readonly delta?: true;
-  /** Milliseconds between consistent cuts, which come instead of data. */
+  /** The interval of consistent cuts, which are sent instead of data, ms. */
   readonly align?: number;
 }
 
-/** Of most subscriptions: everything as it comes. */
+/** Used by most subscriptions: every report is sent as it comes. */
 export const noOptions: ViewOptions = Object.freeze({});
 
 export const viewOptionLimits = {
-  /** Frames a second: one in 1,000 s, and what a screen could not show any more. */
+  /** Frames a second: from one in 1,000 s to more than a screen can show. */
   rateMin: 0.001,
   rateMax: 1_000,
   tagsMax: 100,
@@ -29,24 +29,24 @@ export const viewOptionLimits = {
   alignMsMax: 3_600_000,
 } as const;
 
-type Asked = Pick<Subscribe, 'maxRate' | 'deadband' | 'tags' | 'delta' | 'align' | 'from'>;
+type RequestedOptions = Pick<Subscribe, 'maxRate' | 'deadband' | 'tags' | 'delta' | 'align' | 'from'>;
 
-/** What a client asks for, whose types are right, and whose sense is looked at here. Throws `invalid_message`. */
-export function viewOptionsFrom(asked: Asked): ViewOptions {
-  const { maxRate, deadband, tags, delta = false, align } = asked;
+/** Validates the options of a request, whose types are checked already. Throws `invalid_message`. */
+export function viewOptionsFrom(requested: RequestedOptions): ViewOptions {
+  const { maxRate, deadband, tags, delta = false, align } = requested;
   const { rateMin, rateMax, alignMsMin, alignMsMax } = viewOptionLimits;
   if (maxRate !== undefined) assertWithin('maxRate', maxRate, rateMin, rateMax, 'frames a second');
   if (deadband !== undefined) assertDeadband(deadband);
   if (tags !== undefined) assertTags(tags);
   if (align !== undefined) {
     assertWithin('align', align, alignMsMin, alignMsMax, 'ms');
-    const { from } = asked;
+    const { from } = requested;
     const [other] =
       Object.entries({ maxRate, deadband, delta: delta || undefined, from }).find(([, value]) => value !== undefined) ??
       [];
     if (other !== undefined) {
       throw invalid(
-        `align and ${other} are both asked for; right is one of them: a cut is whole, and comes when it is due`,
+        `expected either align or ${other}, got both`,
       );
     }
   }
@@ -59,7 +59,7 @@ export function viewOptionsFrom(asked: Asked): ViewOptions {
   };
 }
 
-/** The same for equal wishes, whatever the order in which they name things. Without options it is the encoding. */
+/** Returns a key that is equal for equal options, in whatever order they were given. Without options: the encoding. */
 export function viewKey(encoding: Encoding, options: ViewOptions): string {
   if (isPlain(options)) return encoding;
   const { maxRate, deadband, tags, delta, align } = options;
@@ -74,32 +74,32 @@ export function isPlain(options: ViewOptions): boolean {
 
 function assertWithin(name: string, value: number, min: number, max: number, unit: string): void {
   if (value >= min && value <= max) return;
-  throw invalid(`${name} is ${value}; right is ${min} to ${max} ${unit}`);
+  throw invalid(`${name}: expected ${min} to ${max} ${unit}, got ${value}`);
 }
 
 function assertDeadband(deadband: Deadband): void {
   const { absolute, percent } = deadband;
   if (absolute === undefined && percent === undefined) {
-    throw invalid('deadband is empty; right is absolute, percent or both, as in {"absolute":0.5}');
+    throw invalid('deadband: expected absolute, percent or both, as in {"absolute":0.5}, got neither');
   }
   for (const [name, value] of Object.entries({ absolute, percent })) {
     if (value === undefined || (value >= 0 && Number.isFinite(value))) continue;
-    throw invalid(`deadband.${name} is ${value}; right is a number that is not negative`);
+    throw invalid(`deadband.${name}: expected a finite number from 0, got ${value}`);
   }
 }
 
 function assertTags(tags: readonly string[]): void {
   const { tagsMax } = viewOptionLimits;
   if (tags.length === 0 || tags.length > tagsMax)
-    throw invalid(`tags has ${tags.length} tags; right is 1 to ${tagsMax}`);
+    throw invalid(`tags: expected 1 to ${tagsMax} tags, got ${tags.length}`);
   const max = reportLimits.tagCharactersMax;
   for (const tag of tags) {
     if (tag.length === 0 || tag.length > max) {
-      throw invalid(`tags has ${shown(tag)}; right are tags of 1 to ${max} characters`);
+      throw invalid(`tags: expected tags of 1 to ${max} characters, got ${shown(tag)}`);
     }
   }
   const twice = tags.find((tag, i) => tags.indexOf(tag) !== i);
-  if (twice !== undefined) throw invalid(`tags has ${shown(twice)} twice; right is each once`);
+  if (twice !== undefined) throw invalid(`tags: expected each tag once, got ${shown(twice)} twice`);
 }
 
 function invalid(message: string): TailraceError {

@@ -17,7 +17,7 @@ function views() {
   };
 }
 
-test('reports gather and leave in one frame, in order', () => {
+test('the reports of a batch are sent in one frame, in order', () => {
   const { views: made, published } = views();
   const channel = channelOf();
   const view = made.enter(channel, 'json');
@@ -43,7 +43,7 @@ test('reports gather and leave in one frame, in order', () => {
   assert.deepEqual([made.counts.frames, made.counts.deliveries], [1, 6]);
 });
 
-test('JSON and Protobuf views of the same report say the same, each encoded once', () => {
+test('JSON and Protobuf views of a report are equal, each encoded once', () => {
   const { views: made, published } = views();
   const [channel, other] = [channelOf('p.>'), channelOf('p.d')];
   const shared = logReport('p.d', 4, { temperature: 42.5, state: 'on' });
@@ -63,24 +63,24 @@ test('JSON and Protobuf views of the same report say the same, each encoded once
   assert.equal(shared.delivery, shared.delivery);
 });
 
-test('a view that nobody is on gathers nothing', () => {
+test('a view without sockets collects nothing', () => {
   const { views: made, published } = views();
   const channel = channelOf();
-  const gathered = [made.enter(channel, 'json'), made.enter(channel, 'json', { tags: ['t'] })];
+  const someViews = [made.enter(channel, 'json'), made.enter(channel, 'json', { tags: ['t'] })];
   made.add(channel, logReport('p.d', 4));
   made.flush();
-  for (const view of gathered) assert.equal(view.pending.length, 0);
+  for (const view of someViews) assert.equal(view.pending.length, 0);
   assert.deepEqual(published, []);
 });
 
-test('numbers and topics are never given twice', () => {
+test('numbers and topics are never assigned twice', () => {
   const { views: made } = views();
   const all = Array.from({ length: 100 }, (_, i) => made.enter(channelOf(`p.d${i}`), 'json'));
   assert.equal(new Set(all.map((view) => view.number)).size, 100);
   assert.equal(new Set(all.map((view) => view.topic)).size, 100);
 });
 
-test('what can no longer be had is told to every view of the channel, after what came before', () => {
+test('a missing range is reported to every view of the channel, after what came before', () => {
   const { views: made, published } = views();
   const channel = channelOf();
   const json = made.enter(channel, 'json');
@@ -96,13 +96,13 @@ test('what can no longer be had is told to every view of the channel, after what
     [json.topic, json.topic, proto.topic],
   );
   const skipped = [{ partition: 3, device: '', from: 5, to: 8, count: 0, reason: 'retention' }];
-  const told = (view: number) => ({ data: { view, reports: [], skipped } });
-  assert.deepEqual(JSON.parse(String(published[1]?.frame)), told(json.number));
-  assert.deepEqual(serverMessageFromBytes(published[2]?.frame as Uint8Array), told(proto.number));
-  assert.ok(liveBuffer.overflowed, 'who catches up looks for it in the log');
+  const expected = (view: number) => ({ data: { view, reports: [], skipped } });
+  assert.deepEqual(JSON.parse(String(published[1]?.frame)), expected(json.number));
+  assert.deepEqual(serverMessageFromBytes(published[2]?.frame as Uint8Array), expected(proto.number));
+  assert.ok(liveBuffer.overflowed, 'a subscription that is catching up reads it from the log');
 });
 
-test('views without options send first; those with options look at a batch when it is over', () => {
+test('views without options send first; views with options process a batch after it', () => {
   const { views: made, published } = views();
   const channel = channelOf();
   const shaped = made.enter(channel, 'json', { tags: ['n'] });

@@ -6,41 +6,43 @@ import type { Cutter } from './cut.ts';
 import { LastSentBudget } from './last-sent-readings.ts';
 import { Pace, type PaceBudget } from './pace.ts';
 import type { Publication } from './publication.ts';
-import { Shape, type ShapeParts } from './shape.ts';
+import { Shape, type ShapeContext } from './shape.ts';
 import type { SharedMessage } from './shared-message.ts';
 import { type Encoding, isPlain, noOptions, type ViewOptions, viewKey } from './view-options.ts';
 
-/** Sends one frame to every socket of a topic. The stream server is one; a test passes a literal. */
+/** Publishes a frame to every socket of a topic. `StreamSockets` is one; a test passes a literal. */
 export interface Broadcast {
   publish(topic: string, frame: string | Uint8Array): void;
 }
 
 /**
- * One way of seeing a channel. All sockets of a view are subscribed to one topic and get the same frames, each encoded once.
- * Reports gather while a batch is worked through and leave in one frame when `Views.flush` ends it; with `maxRate` they may wait for longer.
+ * A channel in one encoding, with one set of options. All sockets of a view are subscribed to one topic and receive the
+ * same frames, each encoded once. Reports of a batch are collected and sent in one frame by `Views.flush`; with
+ * `maxRate` they may wait longer.
  *
- * What a client is told beside the topic, in its snapshot or because it was away or slow, goes through `lastValues` or `shaped`, then `frame`, in
- * the same turn in which it is handed to the socket, the last of it in the turn in which the socket joins the topic. Before that turn takes last values
- * or says where the client stands, `Views.flush(view)` sends what waits.
+ * What one client receives outside the topic (its snapshot, its backlog) passes `lastValues` or `shaped`, then `frame`,
+ * in the turn of the event loop in which it is written to the socket. The last of it is written in the turn in which the
+ * socket joins the topic. Before that turn reads last values or the client's position, `Views.flush(view)` sends what is
+ * pending.
  */
 export class View {
-  /** The number under which clients know it; unique on this node. */
+  /** The number by which clients refer to the view; unique on this node. */
   readonly number: number;
   readonly topic: string;
   readonly encoding: Encoding;
   readonly options: ViewOptions;
-  /** Of views that are equal, so that a connection may be on several: 1, 2, 3 … */
+  /** Distinguishes equal views, so that a connection may be on several: 1, 2, 3 … */
   readonly copy: number;
-  /** On the topic. */
+  /** The number of sockets on the topic. */
   sockets = 0;
-  /** That want it, on the topic or not yet. */
+  /** The number of subscriptions, whether their socket is on the topic or not yet. */
   subscriptions = 0;
   readonly pending: Publication[] = [];
-  /** Undefined: everything as it comes. */
+  /** Undefined where reports are sent as they come. */
   readonly shape: Shape | undefined;
-  /** With `align`, for one of the views that get the same cuts: everything goes there. */
+  /** With `align`: receives all reports. Set for one of the views that share it. */
   cutter: Cutter | undefined;
-  /** With `maxRate`: takes the place of `pending`. */
+  /** With `maxRate`: holds the reports instead of `pending`. */
   readonly pace: Pace | undefined;
 
   constructor(number: number, encoding: Encoding, options: ViewOptions, shape?: Shape, pace?: Pace, copy = 1) {
@@ -53,55 +55,55 @@ export class View {
     this.pace = pace;
   }
 
-  /** Last values as one client of the view is told them: cut to `tags`, else exact and whole, whatever the deadband. */
+  /** Returns last values for one client of the view: limited to `tags`, otherwise whole, whatever the deadband. */
   lastValues(logReports: readonly LogReport[]): readonly Publication[] {
     return this.shape === undefined ? logReports : this.shape.lastValues(logReports, this.sockets === 0);
   }
 
   /**
-   * Reports of the past, oldest first, as one client of the view is told them: cut to `tags`, and by a deadband that begins with them; never `delta`.
-   * To conflate them, conflate what this returns.
+   * Returns reports of the history, oldest first, for one client of the view: limited to `tags`, and filtered by a
+   * deadband that starts with them; never `delta`. To conflate them, conflate the result.
    */
   shaped(logReports: readonly LogReport[]): readonly Publication[] {
     return this.shape === undefined ? logReports : this.shape.shaped(logReports, this.sockets === 0);
   }
 
-  /** One data frame with these reports. */
-  frame(reports: readonly Publication[], marks: FrameFlags): string | Uint8Array {
+  /** Encodes a data frame with these reports. */
+  frame(reports: readonly Publication[], flags: FrameFlags): string | Uint8Array {
     return this.encoding === 'json'
       ? dataFrameJson(
           this.number,
           reports.map((report) => report.json),
-          marks,
+          flags,
         )
       : dataFrameBytes(
           this.number,
           reports.map((report) => report.delivery),
-          marks,
+          flags,
         );
   }
 }
 
 export interface ViewLimits {
-  /** As in `ShapeParts`. */
+  /** As in `ShapeContext`. */
   readonly keyFrameMs: number;
-  /** Readings that all views with `deadband` or `delta` remember together. */
+  /** The number of last-sent readings that all views with `deadband` or `delta` remember together. */
   readonly toldReadingsMax: number;
-  /** Bytes of reports that all views with `maxRate` hold together. */
+  /** The bytes of reports that all views with `maxRate` hold together. */
   readonly pacedBytesMax: number;
 }
 
-/** The views of a channel, by their keys: equal for equal views of different connections. */
+/** The views of a channel, by `viewKey`. */
 export type ChannelViews = Map<string, View>;
 
-/** What is seen. */
+/** A channel as its views use it. */
 export interface ViewedChannel {
   readonly pattern: string;
   readonly views: ChannelViews;
-  /** Those of `views` without options, and those with. */
+  /** The views without options, and those with options. */
   readonly plainViews: Set<View>;
   readonly shapedViews: Set<View>;
-  /** Reports of this batch that views with options have not looked at yet. */
+  /** Reports of this batch that views with options have not processed yet. */
   readonly unshaped: LogReport[];
 }
 
@@ -110,24 +112,24 @@ export interface ViewHolder {
   /** Returns the number of the copy for one more subscription to a group of equal views. */
   nextCopy(group: string, first: View | undefined): number;
   /** Throws `limit_reached`. */
-  assertRoom(view: View | undefined, pattern: string): void;
+  assertCapacity(view: View | undefined, pattern: string): void;
   add(view: View, group: string, pattern: string): void;
   remove(view: View, group: string): void;
 }
 
-/** The views of this node, and those that have something to send. */
+/** The views of this node. */
 export class Views {
-  /** Frames published, reports times sockets they went to, and reports that views told only in sum, or not at all. */
+  /** Frames published; reports times sockets; reports that were conflated, or left out by `tags` or the deadband. */
   readonly counts = { frames: 0, deliveries: 0, conflated: 0, untagged: 0, heldBack: 0 };
   readonly limits: ViewLimits;
-  readonly told: LastSentBudget;
+  readonly lastSent: LastSentBudget;
   readonly paced: PaceBudget;
-  /** Views there are, and those of them with options. */
+  /** The number of views, and of those with options. */
   size = 0;
   shaped = 0;
   readonly #broadcast: Broadcast;
   readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
-  readonly #shapes: ShapeParts;
+  readonly #shapeContext: ShapeContext;
   #dirty: View[] = [];
   #unshaped: ViewedChannel[] = [];
   #lastNumber = 0;
@@ -136,15 +138,15 @@ export class Views {
     this.#broadcast = broadcast;
     this.#clock = clock;
     this.limits = limits;
-    this.told = new LastSentBudget(limits.toldReadingsMax);
+    this.lastSent = new LastSentBudget(limits.toldReadingsMax);
     this.paced = { bytes: 0, bytesMax: limits.pacedBytesMax };
-    this.#shapes = { budget: this.told, keyFrameMs: limits.keyFrameMs, counts: this.counts };
+    this.#shapeContext = { budget: this.lastSent, keyFrameMs: limits.keyFrameMs, counts: this.counts };
   }
 
   /**
-   * The view of a channel for one more subscription of a connection, made if it is new. `leave` for each call. Throws
-   * `limit_reached` where the connection or its user may have no view with options more; without options there is
-   * always room.
+   * Returns the view of a channel for one more subscription of a connection, and creates it if it is new. Call `leave`
+   * once for each call. Throws `limit_reached` where the connection or its user has its maximum of views with options;
+   * views without options are not limited.
    */
   enter(
     channel: ViewedChannel,
@@ -158,7 +160,7 @@ export class Views {
     const copy = connection?.nextCopy(group, views.get(first)) ?? 1;
     const key = keyOfCopy(first, copy);
     let view = views.get(key);
-    if (!isPlain(options)) connection?.assertRoom(view, pattern);
+    if (!isPlain(options)) connection?.assertCapacity(view, pattern);
     if (view === undefined) {
       view = this.#create(encoding, options, copy);
       views.set(key, view);
@@ -174,7 +176,7 @@ export class Views {
     return view;
   }
 
-  /** A subscription goes. With the last one the view goes, and all that it remembers. */
+  /** Removes a subscription from a view. The view is removed with its last subscription. */
   leave(channel: ViewedChannel, view: View, connection?: ViewHolder): void {
     const { pattern, views } = channel;
     const first = viewKey(view.encoding, view.options);
@@ -194,10 +196,10 @@ export class Views {
     const number = ++this.#lastNumber;
     if (isPlain(options)) return new View(number, encoding, options, undefined, undefined, copy);
     const pace = options.maxRate === undefined ? undefined : new Pace(options.maxRate, this.paced);
-    return new View(number, encoding, options, new Shape(options, this.#shapes), pace, copy);
+    return new View(number, encoding, options, new Shape(options, this.#shapeContext), pace, copy);
   }
 
-  /** A report for all views of a channel. Those with options look at it when the others have sent what has gathered. */
+  /** Adds a report to all views of a channel. Views with options process it once the others have sent theirs. */
   add(channel: ViewedChannel, logReport: LogReport): void {
     for (const view of channel.plainViews) {
       if (view.sockets > 0 && view.pending.push(logReport) === 1) this.#dirty.push(view);
@@ -205,12 +207,12 @@ export class Views {
     if (channel.shapedViews.size > 0 && channel.unshaped.push(logReport) === 1) this.#unshaped.push(channel);
   }
 
-  /** Tells everybody on the view, before what has gathered for it. */
+  /** Publishes a message to all clients of the view, before its pending reports. */
   tell(view: View, message: SharedMessage): void {
     if (view.sockets > 0) this.#broadcast.publish(view.topic, message.frame(view.encoding));
   }
 
-  /** A frame made elsewhere, with so many reports. */
+  /** Publishes a frame that the caller has encoded. `reports`: how many are in it. */
   send(view: View, frame: string | Uint8Array, reports: number): void {
     if (view.sockets === 0) return;
     this.#broadcast.publish(view.topic, frame);
@@ -218,7 +220,7 @@ export class Views {
     this.counts.deliveries += reports * view.sockets;
   }
 
-  /** Notifies all clients of the channel that reports of it are not available: no loss is silent. */
+  /** Reports a range of a partition as missing to all clients of the channel: every loss is reported. */
   tellMissing(
     channel: {
       readonly views: ReadonlyMap<string, View>;
@@ -234,15 +236,15 @@ export class Views {
       this.flush(view);
       this.send(view, view.frame([], { skipped }), 0);
     }
-    // Who is catching up would not see that something is missing between what it reads and what it taps.
+    // A subscription that is catching up would not see a gap between its history and its live buffer.
     for (const liveBuffer of channel.liveBuffers) liveBuffer.overflow();
   }
 
   /**
-   * Sends what has gathered. Called at the end of every batch, so that between two turns of the loop nothing is pending but what a rate holds back;
-   * of `whole`, which somebody is about to join, that goes, too.
+   * Sends pending reports. Called at the end of every batch, so that between two turns of the event loop only views with
+   * `maxRate` hold any. `joining`: a view that a socket is about to join; it sends those as well.
    */
-  flush(whole?: View): void {
+  flush(joining?: View): void {
     this.#flushDirty();
     if (this.#unshaped.length > 0) {
       const channels = this.#unshaped;
@@ -250,10 +252,10 @@ export class Views {
       for (const channel of channels) this.#shape(channel);
       this.#flushDirty();
     }
-    if (whole?.pace !== undefined) this.#sendPaced(whole, whole.pace);
+    if (joining?.pace !== undefined) this.#sendPaced(joining, joining.pace);
   }
 
-  /** One view after the other: what each remembers of the devices is at hand then. */
+  /** Processes view by view, so that the CPU cache has what a view remembers of the devices. */
   #shape({ shapedViews, unshaped }: ViewedChannel): void {
     const logReports = unshaped.splice(0);
     for (const view of shapedViews) {
@@ -268,7 +270,7 @@ export class Views {
     for (const view of dirty) {
       if (view.pace !== undefined) this.#flushPaced(view, view.pace);
       else if (view.pending.length > 0) {
-        const reports = view.shape?.sent(view.pending, this.#clock.monotonic()) ?? view.pending;
+        const reports = view.shape?.withoutUnchanged(view.pending, this.#clock.monotonic()) ?? view.pending;
         this.#publish(view, reports, noFlags);
         view.pending.length = 0;
       }
@@ -281,41 +283,41 @@ export class Views {
       forget(view);
       return;
     }
-    // Of the views that share a cutter one feeds it.
+    // One of the views that share a cutter feeds it.
     if (align !== undefined && view.cutter === undefined) return;
-    const shown = shape.taken(logReport);
-    if (shown === undefined) return;
+    const publication = shape.filter(logReport);
+    if (publication === undefined) return;
     if (align !== undefined) {
-      view.cutter?.take(shown);
+      view.cutter?.add(publication);
       return;
     }
     if (view.pace === undefined) {
-      if (view.pending.push(shown) === 1) this.#dirty.push(view);
+      if (view.pending.push(publication) === 1) this.#dirty.push(view);
       return;
     }
-    const wasEmpty = view.pace.empty;
-    if (view.pace.hold(shown) || wasEmpty) this.#dirty.push(view);
+    const wasEmpty = view.pace.isEmpty;
+    if (view.pace.hold(publication) || wasEmpty) this.#dirty.push(view);
   }
 
-  /** Now if it is due, else when it is. */
+  /** Sends now if the frame is due, otherwise when it is. */
   #flushPaced(view: View, pace: Pace): void {
-    if (pace.empty) return;
+    if (pace.isEmpty) return;
     const waitMs = pace.dueMs - this.#clock.monotonic();
     if (waitMs <= 0) this.#sendPaced(view, pace);
     else pace.timer ??= this.#clock.after(waitMs, () => this.#sendPaced(view, pace));
   }
 
   #sendPaced(view: View, pace: Pace): void {
-    if (pace.empty) return;
+    if (pace.isEmpty) return;
     const nowMs = this.#clock.monotonic();
     const { logReports, skipped } = pace.take(nowMs);
     for (const { count } of skipped) this.counts.conflated += count;
-    const shown = view.shape?.sent(logReports, nowMs) ?? logReports;
-    this.#publish(view, shown, skipped.length === 0 ? noFlags : { skipped });
+    const publications = view.shape?.withoutUnchanged(logReports, nowMs) ?? logReports;
+    this.#publish(view, publications, skipped.length === 0 ? noFlags : { skipped });
   }
 
-  #publish(view: View, reports: readonly Publication[], marks: FrameFlags): void {
-    this.#broadcast.publish(view.topic, view.frame(reports, marks));
+  #publish(view: View, reports: readonly Publication[], flags: FrameFlags): void {
+    this.#broadcast.publish(view.topic, view.frame(reports, flags));
     this.counts.frames++;
     this.counts.deliveries += reports.length * view.sockets;
   }
@@ -329,7 +331,7 @@ function keyOfCopy(first: string, copy: number): string {
   return copy === 1 ? first : `${first} ${copy}`;
 }
 
-/** Nobody is on the view: what it holds has no taker, and what it has told nobody remembers. */
+/** Clears a view that has no socket: no client needs what it holds, or knows what it sent. */
 function forget(view: View): void {
   view.pending.length = 0;
   view.shape?.clear();
