@@ -44,12 +44,12 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
     },
   });
   const socket = {
-    lost: false,
+    isLost: false,
     watcher: undefined,
     pings: 0,
     send: receive,
-    give: receive,
-    room: () => undefined,
+    sendData: receive,
+    whenWritable: () => undefined,
     setLagging() {},
     ping() {
       this.pings++;

@@ -1,50 +1,51 @@
 import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
 
-/** A client whose token ends. */
+/** A client whose token expires. */
 export interface Expiring {
-  /** Epoch ms; infinite for never. */
+  /** When its token expires, epoch ms; infinite for never. */
   readonly expiresAt: number;
-  /** Kept by `Expiries`: epoch ms of its next look at it; 0 for none. */
+  /** Set by `Expiries`: when it checks the token next, epoch ms; 0 for never. */
   dueMs: number;
-  /** Tells the client that its token holds for so long yet. */
+  /** Warns the client that its token expires in `inMs`. */
   expiring(inMs: number): void;
   end(close: CloseCode): void;
 }
 
 export interface ExpiryLimits {
-  /** The client is told this long before its token ends; at once where it has less left. */
+  /** A client is warned this long before its token expires; at once if less is left. */
   readonly expiryWarningMs: number;
-  /** A token holds for so long after its `exp`, here as in the verifier. */
+  /** A token is valid for this long after its `exp`, as in the verifier. */
   readonly tokenClockToleranceMs: number;
 }
 
 const bucketMs = 1_000;
 
 /**
- * Clients by the second in which their token wants a look: first to warn, then to end. Each is in one bucket at a time, so that nobody has a
- * timer; a beat costs nothing until the first bucket is due. By the wall clock, as tokens are, whichever way it jumps.
+ * Closes clients whose token has expired, and warns them before. Clients are in buckets of a second, by the time of their
+ * next check, so that no client needs a timer. A tick costs nothing until the first bucket is due. Uses the wall clock,
+ * as tokens do; the clock may jump.
  */
 export class Expiries {
   readonly #limits: ExpiryLimits;
   readonly #buckets = new Map<number, Set<Expiring>>();
-  /** No bucket is below. */
+  /** No bucket has a lower key. */
   #first = Number.POSITIVE_INFINITY;
 
   constructor(limits: ExpiryLimits) {
     this.#limits = limits;
   }
 
-  /** The client has a token now, or another one. */
+  /** Watches the token of a client. Called again for a new token. */
   watch(client: Expiring, nowMs: number): void {
     this.forget(client);
-    const endMs = this.#endOf(client);
-    if (endMs === Number.POSITIVE_INFINITY) return;
-    const warnMs = endMs - this.#limits.expiryWarningMs;
+    const expiryMs = this.#expiryOf(client);
+    if (expiryMs === Number.POSITIVE_INFINITY) return;
+    const warnMs = expiryMs - this.#limits.expiryWarningMs;
     if (warnMs > nowMs) {
       this.#put(client, warnMs);
     } else {
-      this.#put(client, endMs);
-      client.expiring(Math.max(0, endMs - nowMs));
+      this.#put(client, expiryMs);
+      client.expiring(Math.max(0, expiryMs - nowMs));
     }
   }
 
@@ -55,19 +56,19 @@ export class Expiries {
     if (bucket?.delete(client) && bucket.size === 0) this.#buckets.delete(key);
   }
 
-  /** Once a second: what is due by now, and nothing else. */
-  beat(nowMs: number): void {
+  /** Checks the clients that are due. Called once a second. */
+  tick(nowMs: number): void {
     if (this.#first * bucketMs > nowMs) return;
     const due = [...this.#buckets.keys()].filter((key) => key * bucketMs <= nowMs);
     for (const key of due) {
-      for (const client of [...this.#buckets.get(key)!]) if (client.dueMs <= nowMs) this.#look(client, nowMs);
+      for (const client of [...this.#buckets.get(key)!]) if (client.dueMs <= nowMs) this.#check(client, nowMs);
     }
     this.#first = Number.POSITIVE_INFINITY;
     for (const key of this.#buckets.keys()) this.#first = Math.min(this.#first, key);
   }
 
-  #look(client: Expiring, nowMs: number): void {
-    if (this.#endOf(client) > nowMs) {
+  #check(client: Expiring, nowMs: number): void {
+    if (this.#expiryOf(client) > nowMs) {
       this.watch(client, nowMs);
       return;
     }
@@ -75,7 +76,7 @@ export class Expiries {
     client.end(closeCodes.unauthorized);
   }
 
-  #endOf(client: Expiring): number {
+  #expiryOf(client: Expiring): number {
     return client.expiresAt + this.#limits.tokenClockToleranceMs;
   }
 

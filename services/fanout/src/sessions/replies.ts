@@ -1,6 +1,6 @@
 /**
- * Replies to one client that have no room in its socket: a few, because they are small and a socket takes them long after it takes no more data. Bounded by
- * `bytesMax`; beyond it the client is too slow.
+ * Queues replies to one client while its socket is full. They are few: replies are small, and a socket accepts them long
+ * after it stops accepting data. Beyond `bytesMax` the client is too slow.
  */
 export class Replies {
   readonly #bytesMax: number;
@@ -8,13 +8,13 @@ export class Replies {
   #frames: (string | Uint8Array)[] = [];
   #bytes = 0;
 
-  /** `total`: of all sockets, for the metric. */
+  /** `total`: the sum of all sockets, for the metric. */
   constructor(bytesMax: number, total: { bytes: number }) {
     this.#bytesMax = bytesMax;
     this.#total = total;
   }
 
-  get empty(): boolean {
+  get isEmpty(): boolean {
     return this.#frames.length === 0;
   }
 
@@ -22,7 +22,7 @@ export class Replies {
     return this.#bytes;
   }
 
-  /** Whether there was room for it. */
+  /** Queues a frame. Returns false if it exceeds `bytesMax`. */
   add(frame: string | Uint8Array): boolean {
     const bytes = sizeOf(frame);
     if (this.#bytes + bytes > this.#bytesMax) return false;
@@ -32,7 +32,7 @@ export class Replies {
     return true;
   }
 
-  /** All of them, oldest first. */
+  /** Removes and returns all frames, oldest first. */
   take(): readonly (string | Uint8Array)[] {
     const frames = this.#frames;
     this.#frames = [];

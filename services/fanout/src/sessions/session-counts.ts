@@ -3,18 +3,21 @@ import { clientMessageKinds } from '@tailrace/protocol/client-message';
 import { closeCodes } from '@tailrace/protocol/close';
 import { errorCodes } from '@tailrace/protocol/error';
 
-/** What a client may say; `invalid`: what could not be read. */
+/** The kinds of client messages; `invalid`: a message that could not be decoded. */
 export const messageKinds = [...clientMessageKinds, 'invalid'] as const;
 
-/** Ours, and those of RFC 6455 with which clients and networks end. Whatever else comes counts as `other`. */
+/** Tailrace's close codes, and those of RFC 6455 that clients and networks use. Others count as `other`. */
 const closeLabels = Object.values(closeCodes)
   .map(({ code }) => `${code}`)
   .concat('1000', '1001', '1005', '1006', '1011', 'other');
 
-/** Families of counters, by the values of their label: closed lists, so that no client can make them grow. */
+/** The values of labels: closed lists, so that no client can add series. */
 export const sessionLabels = { kind: messageKinds, code: errorCodes, close: closeLabels } as const;
 
-/** What the clients of a node said, what was wrong with it, and how they went. A metric may put its own counters in the place of these, before the first client. */
+/**
+ * Counts the messages of clients, the errors sent to them, and their close codes. Before the first client the metrics
+ * replace these counters by their own.
+ */
 export class SessionCounts {
   messages = countersOf(sessionLabels.kind);
   errors = countersOf(sessionLabels.code);
@@ -24,7 +27,7 @@ export class SessionCounts {
     this.#closes = closes;
   }
 
-  /** A connection has ended with this code. */
+  /** Counts a connection that closed with this code. */
   closed(code: number): void {
     (this.#closes[code] ?? this.#closes['other']!).add();
   }

@@ -7,7 +7,7 @@ import type { Sessions } from './sessions.ts';
 import type { StreamServer } from './stream-server.ts';
 import type { StreamSocket, StreamSockets } from './stream-socket.ts';
 
-export interface SessionMetricsParts {
+export interface SessionMetricsOptions {
   readonly sessions: Sessions;
   readonly streams: StreamServer;
   readonly sockets: StreamSockets;
@@ -26,19 +26,19 @@ export interface SessionMetricsParts {
   >;
 }
 
-/** Clients: how many there are, what they say and are told is wrong with it, how they go, and how well they read. */
-export function registerSessionMetrics(metrics: Metrics, parts: SessionMetricsParts): void {
-  const { sessions, streams, counts, limits } = parts;
+/** Registers the metrics of clients: connections, messages, errors, close codes, and how fast clients read. */
+export function registerSessionMetrics(metrics: Metrics, options: SessionMetricsOptions): void {
+  const { sessions, streams, counts, limits } = options;
   metrics.gauge('tailrace_fanout_connections', 'Clients connected.', () => sessions.size);
-  metrics.gauge('tailrace_fanout_limit_connections', 'Clients this node takes.', () => limits.connectionsMax);
+  metrics.gauge('tailrace_fanout_limit_connections', 'Maximum of clients connected.', () => limits.connectionsMax);
   metrics.total('tailrace_fanout_opened_connections_total', 'Clients that connected.', () => streams.counts.opened);
   metrics.total(
     'tailrace_fanout_refused_connections_total',
-    'Handshakes refused, for whatever reason.',
+    'Handshakes refused, for any reason.',
     () => streams.counts.refused,
   );
   counts.closes = handles(
-    metrics.counters('tailrace_fanout_closed_connections_total', 'Clients that went, by close code.', {
+    metrics.counters('tailrace_fanout_closed_connections_total', 'Connections closed, by close code.', {
       values: { code: sessionLabels.close },
     }),
     'code',
@@ -52,7 +52,7 @@ export function registerSessionMetrics(metrics: Metrics, parts: SessionMetricsPa
     sessionLabels.kind,
   );
   counts.errors = handles(
-    metrics.counters('tailrace_fanout_sent_errors_total', 'Errors that clients were told, by code.', {
+    metrics.counters('tailrace_fanout_sent_errors_total', 'Errors sent to clients, by code.', {
       values: { code: sessionLabels.code },
     }),
     'code',
@@ -61,54 +61,54 @@ export function registerSessionMetrics(metrics: Metrics, parts: SessionMetricsPa
   metrics.gauge('tailrace_fanout_subscriptions', 'Subscriptions of all clients.', () =>
     sum(sessions.all(), ({ subscriptions }) => subscriptions),
   );
-  metrics.gauge('tailrace_fanout_connection_subscriptions', 'Of the client that has most.', () =>
+  metrics.gauge('tailrace_fanout_connection_subscriptions', 'Subscriptions of the client that has most.', () =>
     most(sessions.all(), ({ subscriptions }) => subscriptions),
   );
-  metrics.gauge('tailrace_fanout_limit_connection_subscriptions', 'Of one client.', () => limits.subscriptionsMax);
-  metrics.gauge('tailrace_fanout_connection_views', 'Shaped views of the client that has most.', () =>
+  metrics.gauge('tailrace_fanout_limit_connection_subscriptions', 'Maximum of subscriptions of one client.', () => limits.subscriptionsMax);
+  metrics.gauge('tailrace_fanout_connection_views', 'Views with options of the client that has most.', () =>
     most(sessions.all(), ({ views }) => views),
   );
-  metrics.gauge('tailrace_fanout_limit_connection_views', 'Of one client.', () => limits.viewsPerConnectionMax);
+  metrics.gauge('tailrace_fanout_limit_connection_views', 'Maximum of views with options of one client.', () => limits.viewsPerConnectionMax);
   metrics.total(
     'tailrace_fanout_faults_total',
-    'Times that a client could not be served because of a fault of this node; the log says more.',
-    () => streams.counts.faults,
+    'Times that a client could not be served because of an internal error; the log has the error.',
+    () => streams.counts.errors,
   );
-  registerSocketMetrics(metrics, parts);
+  registerSocketMetrics(metrics, options);
 }
 
-/** How well clients read. */
-function registerSocketMetrics(metrics: Metrics, { sockets, limits, now }: SessionMetricsParts): void {
+/** Registers the metrics of how fast clients read. */
+function registerSocketMetrics(metrics: Metrics, { sockets, limits, now }: SessionMetricsOptions): void {
   const fullest = fullestOf(sockets, now);
   metrics.total(
     'tailrace_fanout_slow_connections_total',
-    'Clients let go because they read too slowly.',
+    'Clients disconnected because they read too slowly.',
     () => sockets.counts.tooSlow,
   );
   metrics.gauge(
     'tailrace_fanout_lagging_connections',
-    'Clients that are off the topics because they read too slowly.',
+    'Clients that are off their topics because they read too slowly.',
     () => sockets.counts.lagging,
   );
   metrics.gauge(
     'tailrace_fanout_client_lag_seconds',
-    'How long the client has lagged that has done so longest.',
+    'Lag of the client that has lagged longest.',
     () => fullest().lagMs / 1_000,
   );
   metrics.gauge(
     'tailrace_fanout_limit_client_lag_seconds',
-    'How long a client may lag.',
+    'Lag at which a client is disconnected.',
     () => limits.lagMsMax / 1_000,
   );
   metrics.total(
     'tailrace_fanout_client_lag_seconds_total',
-    'How long clients lagged that do not any more.',
+    'Lag of all clients that have caught up, summed.',
     () => sockets.counts.lagMs / 1_000,
   );
-  metrics.gauge('tailrace_fanout_socket_bytes', 'Bytes that wait in the fullest socket.', () => fullest().bytes);
+  metrics.gauge('tailrace_fanout_socket_bytes', 'Bytes waiting in the fullest socket.', () => fullest().bytes);
   metrics.gauge(
     'tailrace_fanout_limit_socket_bytes',
-    'Bytes waiting in a socket at which it is cut.',
+    'Bytes waiting in a socket at which it is terminated.',
     () => limits.socketBytesMax,
   );
   metrics.gauge(
@@ -118,28 +118,28 @@ function registerSocketMetrics(metrics: Metrics, { sockets, limits, now }: Sessi
   );
   metrics.gauge(
     'tailrace_fanout_reply_bytes',
-    'Replies that wait for the client for whom most do.',
+    'Queued replies of the client that has most, bytes.',
     () => fullest().replyBytes,
   );
-  metrics.gauge('tailrace_fanout_limit_reply_bytes', 'Of one client.', () => limits.repliesBytesMax);
+  metrics.gauge('tailrace_fanout_limit_reply_bytes', 'Queued replies of a client at which it is disconnected, bytes.', () => limits.repliesBytesMax);
   metrics.gauge(
     'tailrace_fanout_waiting_reply_bytes',
-    'Replies to clients whose sockets take none, all together.',
+    'Queued replies of all clients, bytes.',
     () => sockets.counts.replies.bytes,
   );
 }
 
-/** One look at the sockets, of which there are many thousand, is enough for a scrape. */
-const lookMs = 100;
+/** One scan of the sockets, of which there are many thousand, is enough for a scrape. */
+const pollMs = 100;
 
-/** The most of each that any socket has. */
+/** Returns a function that returns the maximum of each value over all sockets. */
 function fullestOf(sockets: Iterable<StreamSocket>, now: () => number): () => ReturnType<StreamSocket['waiting']> {
-  let lookedMs = Number.NEGATIVE_INFINITY;
+  let polledMs = Number.NEGATIVE_INFINITY;
   const found = { bytes: 0, replyBytes: 0, lagMs: 0 };
   return () => {
     const nowMs = now();
-    if (nowMs - lookedMs < lookMs) return found;
-    lookedMs = nowMs;
+    if (nowMs - polledMs < pollMs) return found;
+    polledMs = nowMs;
     Object.assign(found, { bytes: 0, replyBytes: 0, lagMs: 0 });
     for (const socket of sockets) {
       const { bytes, replyBytes, lagMs } = socket.waiting(nowMs);

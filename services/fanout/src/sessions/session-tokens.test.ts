@@ -7,7 +7,7 @@ import { connectSession, logging, openedSession, subscribe } from '../../test/se
 import { RateLimit } from '../access/rate-limit.ts';
 import { Users } from '../access/users.ts';
 
-test('a token of the handshake opens the session, and the welcome says what may be done', async () => {
+test('a token of the handshake opens the session, and the welcome has the limits', async () => {
   const client = connectSession(createLocalNode());
   const authenticated = client.session.authenticate('>');
   assert.equal(client.session.state, 'checking');
@@ -42,7 +42,7 @@ for (const encoding of ['json', 'proto'] as const) {
   });
 }
 
-test('a token that does not hold is the end, with its sentence and 4401', async () => {
+test('an invalid token closes the connection, with its error and 4401', async () => {
   const client = connectSession(createLocalNode());
   await client.session.authenticate('bad');
   assert.deepEqual(client.errors(), [
@@ -52,18 +52,18 @@ test('a token that does not hold is the end, with its sentence and 4401', async 
   assert.equal(client.session.state, 'closed');
 });
 
-test('any message before the token is the end with 4401', async () => {
+test('any message before the token closes the connection with 4401', async () => {
   for (const message of [subscribe('a', 'p.d'), { unsubscribe: { id: 'a' } }, { ping: { t: 1 } }]) {
     const client = connectSession(createLocalNode());
     client.send(message);
-    assert.match(client.errors()[0]?.message ?? '', /before auth; send \{"auth":\{"token":"…"\}\} first/);
+    assert.match(client.errors()[0]?.message ?? '', /expected \{"auth":\{"token":"…"\}\} as the first message, got "/);
     assert.deepEqual(client.closes, [4401]);
     client.send(message);
-    assert.deepEqual(client.kinds(), [], 'nothing is answered after the end');
+    assert.deepEqual(client.kinds(), [], 'nothing is sent after the close');
   }
 });
 
-test('what waits for the token is bounded', () => {
+test('messages that wait for the token are limited', () => {
   const client = connectSession(createLocalNode());
   client.send({ auth: { token: '>' } });
   for (let i = 0; i < 4; i++) client.send({ ping: { t: i } });
@@ -73,7 +73,7 @@ test('what waits for the token is bounded', () => {
   assert.deepEqual(client.closes, [4429]);
 });
 
-test('a session that ends while its token is verified stays ended', async () => {
+test('a session that is closed while its token is verified stays closed', async () => {
   const node = createLocalNode();
   const client = connectSession(node);
   const authenticated = client.session.authenticate('>');
@@ -87,7 +87,7 @@ test('a session that ends while its token is verified stays ended', async () => 
   assert.equal(client.session.state, 'closed');
 });
 
-test('a fresh token with fewer rights ends what it does not cover, and leaves the rest', async () => {
+test('a fresh token with fewer rights removes the subscriptions that it does not cover, and keeps the others', async () => {
   const node = createLocalNode();
   const client = await openedSession(node, 'p.>,q.>');
   for (const [id, channel] of [
@@ -117,7 +117,7 @@ test('a fresh token with fewer rights ends what it does not cover, and leaves th
   assert.deepEqual(more, []);
 });
 
-test('a fresh token that does not hold is the end', async () => {
+test('an invalid fresh token closes the connection', async () => {
   const node = createLocalNode();
   const client = await openedSession(node);
   client.send({ auth: { token: 'bad' } });
@@ -125,7 +125,7 @@ test('a fresh token that does not hold is the end', async () => {
   assert.deepEqual(client.closes, [4401]);
 });
 
-test('a token says how long it holds', async () => {
+test('the session has the expiry of its token', async () => {
   const client = connectSession(createLocalNode(), {
     verify: async () => ({ subject: 's', publish: [], subscribe: [], expiresAt: 1_700_000_060_000 }),
   });
@@ -134,7 +134,7 @@ test('a token says how long it holds', async () => {
   assert.equal(client.session.expiresAt, 1_700_000_060_000);
 });
 
-test('a connection more than its user may have is told so, and to come back: others of his may be dead', async () => {
+test('beyond the connections of a user the error is retryable, since other connections may be dead', async () => {
   const node = createLocalNode();
   const access = {
     ...freeAccess(),
@@ -152,7 +152,7 @@ test('a connection more than its user may have is told so, and to come back: oth
   await openedSession(node, '>', { access });
 });
 
-test('subscriptions beyond what the user may have are refused by their id, and those that end make room', async () => {
+test('subscriptions beyond the limit of the user are refused by their id, and removed ones do not count', async () => {
   const node = createLocalNode();
   const access = {
     ...freeAccess(),
@@ -171,7 +171,7 @@ test('subscriptions beyond what the user may have are refused by their id, and t
   assert.deepEqual(
     access.users.most(),
     { connections: 2, subscriptions: 0, views: 0 },
-    'what the token does not cover ends',
+    'subscriptions that the token does not cover are removed',
   );
   one.send(subscribe('a', 'p.d'));
   one.session.onClose();
@@ -180,7 +180,7 @@ test('subscriptions beyond what the user may have are refused by their id, and t
   assert.equal(access.users.size, 0);
 });
 
-test('a client that sends faster than it may is told how fast that is, and let go with 4429', async () => {
+test('a client that exceeds the message rate gets the rate in the error, and is disconnected with 4429', async () => {
   const access = { ...freeAccess(), messageRate: new RateLimit(10, 3) };
   const client = await openedSession(createLocalNode(), '>', { access });
   assert.deepEqual(
@@ -188,12 +188,12 @@ test('a client that sends faster than it may is told how fast that is, and let g
     [true, true, true, false, false],
   );
   assert.deepEqual(client.errors(), [
-    { code: 'rate_limited', message: 'more than 10 messages a second, and 3 at once; send fewer', retryable: true },
+    { code: 'rate_limited', message: 'expected at most 10 messages a second, and 3 at once', retryable: true },
   ]);
   assert.deepEqual(client.closes, [4429]);
 });
 
-test('a channel that the token does not cover is forbidden, and nothing of it is shown', async () => {
+test('a channel that the token does not cover is forbidden, and nothing of it is sent', async () => {
   const node = createLocalNode();
   node.report('q.d', 1);
   const client = await openedSession(node, 'p.>');
@@ -205,7 +205,7 @@ test('a channel that the token does not cover is forbidden, and nothing of it is
   assert.equal(node.channels.size, 0);
 });
 
-test('a fault of ours while a token is verified is the end with 1011, not 4401, and logged', async () => {
+test('an internal error while a token is verified closes the connection with 1011, not 4401, and is logged', async () => {
   const { logger, errors } = logging();
   const client = connectSession(createLocalNode(), {
     logger: logger,
@@ -216,7 +216,7 @@ test('a fault of ours while a token is verified is the end with 1011, not 4401, 
   assert.equal(errors.length, 1);
 });
 
-test('while the keys cannot be had a token is neither good nor bad: the client is told to come back, and nothing is logged as a fault', async () => {
+test('while the keys are unavailable the client is disconnected with a retryable error, and no error is logged', async () => {
   const { logger, errors } = logging();
   const verify = () => Promise.reject(new TailraceError('unavailable', 'the keys cannot be had'));
   const client = connectSession(createLocalNode(), { logger: logger, verify });

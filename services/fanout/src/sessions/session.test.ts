@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import { createLocalNode } from '../../test/local-node.ts';
 import { connectSession, logging, openedSession, subscribe } from '../../test/session-client.ts';
 
-test('a channel that is no pattern is refused under the id of its subscription, and the connection stays', async () => {
+test('an invalid pattern is refused under the id of its subscription, and the connection stays open', async () => {
   for (const encoding of ['json', 'proto'] as const) {
     const client = await openedSession(createLocalNode(), '>', { encoding });
     client.send(subscribe('a', 'p..d'));
     client.send(subscribe('b', ''));
-    client.session.onWish({ id: '1', channel: 'p.*' });
+    client.session.onSubscribeRequest({ id: '1', channel: 'p.*' });
     const errors = client.errors();
     assert.deepEqual(
       errors.map(({ id, code }) => [id, code]),
@@ -37,7 +37,7 @@ test('an id is in use until it is unsubscribed', async () => {
   assert.deepEqual([error?.id, error?.code], ['a', 'conflict']);
 });
 
-test('there are only so many subscriptions, and one that ended makes room', async () => {
+test('subscriptions are limited, and an unsubscribed one does not count', async () => {
   const client = await openedSession(createLocalNode());
   for (let i = 0; i < 4; i++) client.send(subscribe(`${i}`, `p.d${i}`));
   client.kinds();
@@ -49,7 +49,7 @@ test('there are only so many subscriptions, and one that ended makes room', asyn
   assert.deepEqual(client.kinds(), ['unsubscribed', 'subscribed']);
 });
 
-test('after unsubscribed nothing of the subscription comes, and its channel is closed', async () => {
+test('after unsubscribed nothing of the subscription is sent, and its channel is closed', async () => {
   const node = createLocalNode();
   const client = await openedSession(node);
   client.send(subscribe('a', 'p.d'));
@@ -63,7 +63,7 @@ test('after unsubscribed nothing of the subscription comes, and its channel is c
   assert.deepEqual([error?.id, error?.code], ['a', 'not_found']);
 });
 
-test('two subscriptions of a client to one channel each have their own view, so that one may be where the other is not', async () => {
+test('two subscriptions of a client to one channel each have their own view, so that they may be at different positions', async () => {
   const node = createLocalNode();
   const client = await openedSession(node);
   client.send(subscribe('a', 'p.d'));
@@ -90,7 +90,7 @@ test('two subscriptions of a client to one channel each have their own view, so 
   assert.equal(client.topics.size, 0);
 });
 
-test('a subscription that waits can be unsubscribed, and one that waited in vain says so', async () => {
+test('a waiting subscription can be unsubscribed, and gets an error after its deadline', async () => {
   const node = createLocalNode({ owned: false, joinDeadlineMs: 5_000 });
   const client = await openedSession(node);
   client.send(subscribe('a', 'p.d'));
@@ -106,7 +106,7 @@ test('a subscription that waits can be unsubscribed, and one that waited in vain
   assert.equal(client.session.subscriptions, 0);
 });
 
-test('what cannot be read is the end with 4400, and the message says why', async () => {
+test('a message that cannot be decoded closes the connection with 4400, and the error has the reason', async () => {
   const json = [
     ['{', /^message: expected a JSON object, as in .*, got "\{"$/],
         ['{"foo":{}}', /^message: .*, got "foo"$/],
@@ -122,24 +122,24 @@ test('what cannot be read is the end with 4400, and the message says why', async
   }
 });
 
-test('a text on a Protobuf connection and bytes on a JSON one are the end with 4400', async () => {
+test('text on a Protobuf connection and bytes on a JSON one close the connection with 4400', async () => {
   const json = await openedSession(createLocalNode());
   json.session.onMessage(Uint8Array.of(1));
-  assert.match(json.errors()[0]?.message ?? '', /binary frame on a tailrace\.v1\.json connection/);
+  assert.match(json.errors()[0]?.message ?? '', /expected text frames on a tailrace\.v1\.json connection, got binary/);
   const proto = await openedSession(createLocalNode(), '>', { encoding: 'proto' });
   proto.session.onMessage('{"ping":{"t":1}}');
-  assert.match(proto.errors()[0]?.message ?? '', /text frame on a tailrace\.v1\.proto connection/);
+  assert.match(proto.errors()[0]?.message ?? '', /expected binary frames on a tailrace\.v1\.proto connection, got text/);
   assert.deepEqual([...json.closes, ...proto.closes], [4400, 4400]);
 });
 
-test('a message that is too large is the end with 4413, and both sizes are named', async () => {
+test('a message that is too large closes the connection with 4413, and the error has both sizes', async () => {
   const client = await openedSession(createLocalNode());
   client.session.onTooLarge(2_000);
-  assert.equal(client.errors()[0]?.message, 'the message has 2000 bytes; right is at most 1024');
+  assert.equal(client.errors()[0]?.message, 'message: expected at most 1024 bytes, got 2000');
   assert.deepEqual(client.closes, [4413]);
 });
 
-test('a session that ends lets go of everything at once', async () => {
+test('a closed session releases everything at once', async () => {
   const node = createLocalNode();
   const client = await openedSession(node);
   client.send(subscribe('a', 'p.d'));
@@ -153,16 +153,16 @@ test('a session that ends lets go of everything at once', async () => {
   for (const view of views) assert.equal(view.sockets, 0);
 });
 
-test('a client that has a gap is served no more snapshots', async () => {
+test('a client that has a gap is sent no more snapshots', async () => {
   const node = createLocalNode();
   const client = await openedSession(node);
-  client.socket.lost = true;
+  client.socket.isLost = true;
   client.send(subscribe('a', '>'));
   assert.deepEqual(client.kinds(), []);
   assert.equal(node.channels.size, 0);
 });
 
-test('a client is told that the server goes, but not before its welcome', async () => {
+test('a client is notified that the server stops, but not before its welcome', async () => {
   const waiting = connectSession(createLocalNode());
   waiting.session.drain(100);
   assert.deepEqual(waiting.kinds(), []);
@@ -171,7 +171,7 @@ test('a client is told that the server goes, but not before its welcome', async 
   assert.deepEqual(client.received, [{ draining: { afterMs: 100 } }]);
 });
 
-test('a client whose fresh token is being verified is notified that the server goes', async () => {
+test('a client whose fresh token is being verified is notified that the server stops', async () => {
   const client = await openedSession(createLocalNode());
   const verified = client.session.authenticate('>');
   client.session.drain(100);
@@ -180,7 +180,7 @@ test('a client whose fresh token is being verified is notified that the server g
   assert.deepEqual(client.kinds(), ['welcome']);
 });
 
-test('a fault of ours that shows when a subscription begins ends that client alone', async () => {
+test('an internal error when a subscription starts disconnects that client alone', async () => {
   const { logger, errors } = logging();
   const node = createLocalNode({ owned: false });
   const client = await openedSession(node, '>', { logger: logger });

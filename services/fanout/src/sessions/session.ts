@@ -22,14 +22,14 @@ import type { SessionCounts } from './session-counts.ts';
 import type { Socket } from './socket.ts';
 import { Subscriptions, type SubscriptionsOptions, type SubscriptionsOwner } from './subscriptions.ts';
 
-/** What all sessions of a node are held to. */
+/** The limits that all sessions of a node share. */
 export interface SessionAccess {
-  /** Of one connection: messages, pings and pongs. */
+  /** Limits the messages, pings and pongs of one connection. */
   readonly messageRate: RateLimit;
   readonly users: Users;
-  /** A session has a token now, or another one: it is warned before it ends, and let go when it has. */
+  /** Watches the token of a session: warns the client before it expires, and disconnects it then. Called for each token. */
   watch(session: Expiring): void;
-  /** A session went beyond `messageRate`. */
+  /** Counts a session that exceeded `messageRate`. */
   overRate(): void;
 }
 
@@ -47,50 +47,50 @@ export interface SessionParts extends SubscriptionsOptions {
 }
 
 /** RFC 6455, section 7.4.1: the server met an unexpected condition. */
-export const faultClose: CloseCode = { code: 1011, reason: 'a fault of the server; come back' };
+export const internalErrorClose: CloseCode = { code: 1011, reason: 'internal error; come back' };
 
 /**
  * One client's connection.
- * - `greeting`: no valid token yet; anything but `auth` is refused. Ends after `authDeadlineMs` (the sessions' doing).
- * - `checking`: a token is being verified; messages wait.
- * - `open`: serves.
- * - `closed`: nothing is sent or taken any more.
+ * - `greeting`: no valid token yet; every message but `auth` is refused. `Sessions` closes it after `authDeadlineMs`.
+ * - `checking`: a token is being verified; messages are queued.
+ * - `open`: serves messages.
+ * - `closed`: sends and handles nothing any more.
  */
 export class Session implements SubscriptionsOwner {
   state: 'greeting' | 'checking' | 'open' | 'closed' = 'greeting';
   readonly id: string;
   readonly encoding: Encoding;
-  /** The sessions' beat at which this client was last heard. */
-  receivedHeartbeat = 0;
-  /** The sessions' group it is in, by the second in which it came. */
+  /** The tick of `Sessions` at which the client was received from last. */
+  lastReceivedTick = 0;
+  /** Its heartbeat group in `Sessions`, by the second in which it connected. */
   group = 0;
-  /** The expiries' next look at its token, epoch ms. */
+  /** When `Expiries` checks its token next, epoch ms. */
   dueMs = 0;
   readonly #socket: Socket;
-  readonly #parts: SessionParts;
+  readonly #context: SessionParts;
   readonly #subscriptions: Subscriptions;
   readonly #work: WorkQueue;
   #grant: Grant = noGrant;
-  /** Of the token that holds now; undefined before the first. */
+  /** The claims of the current token; undefined before the first. */
   #claims: Claims | undefined;
   readonly #share: UserShare;
-  /** Of the rate of its messages. */
-  #mark = 0;
-  #failed = false;
-  #waiting: ClientMessage[] = [];
+  /** The state of `messageRate` for this client. */
+  #rateLimitState = 0;
+  #hasFailed = false;
+  #queued: ClientMessage[] = [];
 
-  constructor(id: string, encoding: Encoding, socket: Socket, parts: SessionParts) {
+  constructor(id: string, encoding: Encoding, socket: Socket, context: SessionParts) {
     this.id = id;
     this.encoding = encoding;
     this.#socket = socket;
-    this.#parts = parts;
-    this.#share = new UserShare(parts.access.users);
-    this.#work = parts.work.queue();
-    // Itself, not an object of closures: there are many thousand sessions.
-    this.#subscriptions = new Subscriptions(encoding, socket, this.#work, this.#share, parts, this);
+    this.#context = context;
+    this.#share = new UserShare(context.access.users);
+    this.#work = context.work.queue();
+    // `this`, not an object of closures: there are many thousand sessions.
+    this.#subscriptions = new Subscriptions(encoding, socket, this.#work, this.#share, context, this);
   }
 
-  /** Epoch ms after which its token no longer holds; infinite for none. */
+  /** When its token expires, epoch ms; infinite for never. */
   get expiresAt(): number {
     return this.#grant.expiresAt;
   }
@@ -99,37 +99,37 @@ export class Session implements SubscriptionsOwner {
     return this.#subscriptions.size;
   }
 
-  /** Views with options. */
+  /** The number of views with options. */
   get views(): number {
     return this.#subscriptions.views.shaped;
   }
 
-  /** With the token of the handshake, or of `auth`. Ends with 4401 when it does not hold. Never rejects. */
+  /** Verifies the token of the handshake, or of `auth`. Closes with 4401 if it is not valid. Never rejects. */
   async authenticate(token: string): Promise<void> {
-    if (this.#closed()) return;
+    if (this.#isClosed()) return;
     this.state = 'checking';
     try {
-      const claims = await this.#parts.verify(token);
-      // The connection may have gone while the token was looked at.
-      if (!this.#closed()) this.#open(claims);
+      const claims = await this.#context.verify(token);
+      // The connection may have closed while the token was verified.
+      if (!this.#isClosed()) this.#open(claims);
     } catch (thrown) {
       if (isTailraceError(thrown) && thrown.code === 'unauthorized') this.#refuse(thrown, closeCodes.unauthorized);
-      // The keys cannot be had: nothing is wrong with the client, nor with us.
+      // The keys are unavailable: this is no error of the client or of this node.
       else if (isTailraceError(thrown) && thrown.code === 'unavailable') this.#refuse(thrown, closeCodes.tryAgain);
       else this.fail(thrown);
     }
   }
 
-  /** What its token says; undefined while it had none. */
+  /** The claims of its token; undefined before the first. */
   get claims(): Claims | undefined {
     return this.#claims;
   }
 
   #open(claims: Claims): void {
-    const fault = this.#share.join(claims);
-    if (fault !== undefined) {
-      // Not for ever: connections that nobody closed go with their heartbeat.
-      this.#refuse(fault, closeCodes.tryAgain);
+    const error = this.#share.join(claims);
+    if (error !== undefined) {
+      // Retryable: dead connections of the user are closed by their heartbeat.
+      this.#refuse(error, closeCodes.tryAgain);
       return;
     }
     this.state = 'open';
@@ -138,90 +138,90 @@ export class Session implements SubscriptionsOwner {
     this.#grant = grantFrom(claims);
     this.#subscriptions.cover(this.#grant);
     this.#share.count(this.#subscriptions.size);
-    const { node, version, heartbeatMs, messageBytesMax, subscriptionsMax } = this.#parts;
+    const { node, version, heartbeatMs, messageBytesMax, subscriptionsMax } = this.#context;
     this.send({
       welcome: { session: this.id, node, version, heartbeatMs, limits: { messageBytesMax, subscriptionsMax } },
     });
-    this.#parts.access.watch(this);
-    for (const message of this.#waiting.splice(0)) if (!this.#closed()) this.#take(message);
+    this.#context.access.watch(this);
+    for (const message of this.#queued.splice(0)) if (!this.#isClosed()) this.#handle(message);
   }
 
   /**
-   * Anything that came from the client, a ping or pong of the WebSocket protocol, too, at monotonic `nowMs`. False: it
-   * is one too many, and the end with 4429.
+   * Counts a message, ping or pong of the client at monotonic `nowMs`. Returns false beyond `messageRate`, and closes
+   * with 4429.
    */
   spend(nowMs: number): boolean {
-    const { messageRate } = this.#parts.access;
-    const mark = messageRate.take(this.#mark, nowMs);
-    if (mark !== undefined) {
-      this.#mark = mark;
+    const { messageRate } = this.#context.access;
+    const state = messageRate.take(this.#rateLimitState, nowMs);
+    if (state !== undefined) {
+      this.#rateLimitState = state;
       return true;
     }
-    if (this.#closed()) return false;
-    this.#parts.access.overRate();
+    if (this.#isClosed()) return false;
+    this.#context.access.overRate();
     const { perSecond, burst } = messageRate;
-    const message = `more than ${perSecond} messages a second, and ${burst} at once; send fewer`;
+    const message = `expected at most ${perSecond} messages a second, and ${burst} at once`;
     this.#refuse(new TailraceError('rate_limited', message), closeCodes.rateExceeded);
     return false;
   }
 
-  /** Of its rate, at monotonic `nowMs`: messages that count against what it may send at once. */
+  /** Returns the messages that count against the burst at monotonic `nowMs`. */
   spent(nowMs: number): number {
-    const { messageRate } = this.#parts.access;
-    return messageRate.burst - messageRate.left(this.#mark, nowMs);
+    const { messageRate } = this.#context.access;
+    return messageRate.burst - messageRate.left(this.#rateLimitState, nowMs);
   }
 
-  /** A message as it came: text on a JSON connection, bytes on a Protobuf one. */
+  /** Handles a message as received: text on a JSON connection, bytes on a Protobuf one. */
   onMessage(data: string | Uint8Array): void {
     if (this.state === 'closed') return;
     let message: ClientMessage;
     try {
-      message = this.#read(data);
+      message = this.#decode(data);
     } catch (thrown) {
       if (!isTailraceError(thrown)) throw thrown;
-      this.#parts.counts.messages.invalid.add();
+      this.#context.counts.messages.invalid.add();
       this.#refuse(thrown, thrown.code === 'unauthorized' ? closeCodes.unauthorized : closeCodes.protocolError);
       return;
     }
-    this.#parts.counts.messages[kindOf(message)].add();
-    // A client that sends much waits with what its messages cause, behind those that do not.
-    this.#work.measure(() => this.#take(message));
+    this.#context.counts.messages[kindOf(message)].add();
+    // The work is charged to the client: one that sends many messages is served after those that send few.
+    this.#work.measure(() => this.#handle(message));
   }
 
-  /** A message of so many bytes, which is more than is taken: nobody looked at it. */
+  /** Refuses a message above `messageBytesMax`, which was not decoded. */
   onTooLarge(bytes: number): void {
-    const { messageBytesMax, counts } = this.#parts;
+    const { messageBytesMax, counts } = this.#context;
     counts.messages.invalid.add();
-    const error = new TailraceError('too_large', `the message has ${bytes} bytes; right is at most ${messageBytesMax}`);
+    const error = new TailraceError('too_large', `message: expected at most ${messageBytesMax} bytes, got ${bytes}`);
     this.#refuse(error, closeCodes.messageTooLarge);
   }
 
-  /** A subscription asked for by the URL of the connection. Waits as a message does until the token is verified. */
-  onWish(wish: { id: string; channel: string }): void {
-    if (this.state !== 'closed') this.#take({ subscribe: wish });
+  /** Handles a subscription in the URL of the connection. Queued like a message until the token is verified. */
+  onSubscribeRequest(request: { id: string; channel: string }): void {
+    if (this.state !== 'closed') this.#handle({ subscribe: request });
   }
 
-  /** Tells the client that the server goes and when it will be let go. Not before its welcome, the first it hears. */
+  /** Notifies the client that the server stops, and when it disconnects it. Not before `welcome`, its first message. */
   drain(afterMs: number): void {
     if (this.#claims !== undefined) this.send({ draining: { afterMs } });
   }
 
-  /** Tells the client that its token holds for so long yet. */
+  /** Warns the client that its token expires in `inMs`. */
   expiring(inMs: number): void {
     this.send({ expiring: { inMs } });
   }
 
-  /** Its token was revoked. */
+  /** Disconnects the client: its token was revoked. */
   revoke(): void {
     this.#refuse(new TailraceError('unauthorized', 'the token was revoked; get a new one'), closeCodes.unauthorized);
   }
 
-  /** A message to all, already in this session's encoding. Not before its welcome, the first it hears. */
-  tell(frame: string | Uint8Array): void {
+  /** Sends a message to all clients, encoded for this one. Not before `welcome`, its first message. */
+  sendFrame(frame: string | Uint8Array): void {
     if (this.#claims !== undefined && this.state !== 'closed') this.#socket.send(frame);
   }
 
-  /** What it watches here, and the word that it would better be elsewhere: see `Resident`. */
+  /** See `Resident`. */
   watched(): ReturnType<Subscriptions['watched']> {
     return this.#subscriptions.watched();
   }
@@ -234,49 +234,49 @@ export class Session implements SubscriptionsOwner {
     this.#socket.ping();
   }
 
-  /** Says goodbye with a close code. */
+  /** Closes the connection with a close code. */
   end(close: CloseCode): void {
     if (this.state === 'closed') return;
     this.onClose();
     this.#socket.end(close.code, close.reason);
   }
 
-  /** An error that nobody expected is the end of this client, and of nothing else. Logged once. */
+  /** Disconnects this client, and no other, after an unexpected error. Logged once. */
   fail(thrown: unknown): void {
-    if (this.#failed) return;
-    this.#failed = true;
-    this.#parts.logger.error({ session: this.id, error: thrown }, 'a client cannot be served; it is let go');
-    this.end(faultClose);
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.#context.logger.error({ session: this.id, error: thrown }, 'a client could not be served; it is disconnected');
+    this.end(internalErrorClose);
   }
 
-  /** The socket has gone, or is going: nothing of the session stays. Idempotent. */
+  /** Releases the session: the socket has closed, or is closing. Idempotent. */
   onClose(): void {
     this.state = 'closed';
-    this.#waiting = [];
+    this.#queued = [];
     this.#subscriptions.close();
     this.#share.leave();
     this.#work.close();
   }
 
-  #read(data: string | Uint8Array): ClientMessage {
+  #decode(data: string | Uint8Array): ClientMessage {
     if (typeof data === 'string') {
       if (this.encoding === 'json') return clientMessageFromJson(data);
-      throw new TailraceError('invalid_message', 'a text frame on a tailrace.v1.proto connection; send binary frames');
+      throw new TailraceError('invalid_message', 'expected binary frames on a tailrace.v1.proto connection, got text');
     }
     if (this.encoding === 'proto') return clientMessageFromBytes(data);
-    throw new TailraceError('invalid_message', 'a binary frame on a tailrace.v1.json connection; send text frames');
+    throw new TailraceError('invalid_message', 'expected text frames on a tailrace.v1.json connection, got binary');
   }
 
-  #take(message: ClientMessage): void {
+  #handle(message: ClientMessage): void {
     if (this.state === 'checking') {
-      this.#wait(message);
+      this.#enqueue(message);
     } else if ('auth' in message) {
-      // While open: a fresh token for an old one.
+      // While open: a fresh token replaces the old one.
       void this.authenticate(message.auth.token);
     } else if (this.state === 'greeting') {
       const error = new TailraceError(
         'unauthorized',
-        `${shown(Object.keys(message)[0])} before auth; send {"auth":{"token":"…"}} first`,
+        `expected {"auth":{"token":"…"}} as the first message, got ${shown(Object.keys(message)[0])}`,
       );
       this.#refuse(error, closeCodes.unauthorized);
     } else if ('subscribe' in message) this.#subscribe(message.subscribe);
@@ -285,40 +285,40 @@ export class Session implements SubscriptionsOwner {
       this.#share.count(this.#subscriptions.size);
     } else if ('pause' in message) this.#subscriptions.pause(message.pause.id);
     else if ('resume' in message) this.#subscriptions.resume(message.resume.id, message.resume.speed);
-    else if ('ping' in message) this.send({ pong: { t: message.ping.t, time: this.#parts.now() } });
+    else if ('ping' in message) this.send({ pong: { t: message.ping.t, time: this.#context.now() } });
   }
 
-  #subscribe(wish: Subscribe): void {
-    const fault = this.#share.faultOfSubscribing();
-    if (fault === undefined) this.#subscriptions.subscribe(wish);
-    else this.error(fault, wish.id);
+  #subscribe(request: Subscribe): void {
+    const error = this.#share.faultOfSubscribing();
+    if (error === undefined) this.#subscriptions.subscribe(request);
+    else this.error(error, request.id);
     this.#share.count(this.#subscriptions.size);
   }
 
-  /** At most what an orderly client sends without waiting for its welcome. */
-  #wait(message: ClientMessage): void {
-    if (this.#waiting.length < this.#parts.subscriptionsMax) this.#waiting.push(message);
+  /** Queues at most what a regular client sends before its `welcome`. */
+  #enqueue(message: ClientMessage): void {
+    if (this.#queued.length < this.#context.subscriptionsMax) this.#queued.push(message);
     else {
-      const error = new TailraceError('rate_limited', 'too many messages before the token was verified');
+      const error = new TailraceError('rate_limited', `expected at most ${this.#context.subscriptionsMax} messages before the token is verified`);
       this.#refuse(error, closeCodes.rateExceeded);
     }
   }
 
-  /** `id`: of the subscription it is about; without one, about the connection. */
+  /** Sends an `error`. `id`: of the subscription; undefined for an error of the connection. */
   error(error: TailraceError, id?: string): void {
     const { code, message, retryable } = error;
-    // A subscription may have ended with it.
+    // The error may have removed a subscription.
     this.#share.count(this.#subscriptions.size);
-    this.#parts.counts.errors[code].add();
-    // Whoever asked is told to look into the log.
+    this.#context.counts.errors[code].add();
+    // The client's error refers to the log.
     if (code === 'internal')
-      this.#parts.logger.error({ session: this.id, error }, 'a subscription could not be served');
+      this.#context.logger.error({ session: this.id, error }, 'a subscription could not be served');
     this.send({ error: { ...(id === undefined ? {} : { id }), code, message, retryable } });
   }
 
-  /** An error after which the connection cannot go on. */
+  /** Sends an error, and closes the connection. */
   #refuse(error: TailraceError, close: CloseCode): void {
-    if (this.#closed()) return;
+    if (this.#isClosed()) return;
     this.error(error);
     this.end(close);
   }
@@ -328,14 +328,14 @@ export class Session implements SubscriptionsOwner {
     this.#socket.send(this.encoding === 'json' ? serverMessageJson(message) : serverMessageBytes(message));
   }
 
-  /** A method, because TypeScript believes that a field keeps its value over calls that change it. */
-  #closed(): boolean {
+  /** A method, because TypeScript does not see that calls change the field. */
+  #isClosed(): boolean {
     return this.state === 'closed';
   }
 }
 
-/** A message is its kind and what is under it. */
+/** Returns the kind of a message, which is its only key. */
 function kindOf(message: ClientMessage): (typeof clientMessageKinds)[number] {
   for (const kind in message) return kind as (typeof clientMessageKinds)[number];
-  throw new TailraceError('internal', 'a message without a kind was taken for one');
+  throw new TailraceError('internal', 'expected a message with a kind, got an empty one');
 }

@@ -12,7 +12,7 @@ import { Sessions, type SessionsLimits } from './sessions.ts';
 
 const startMs = 1_700_000_000_000;
 
-/** Sessions under a fake clock. A client answers pings or is mute, and keeps what it was sent and when. */
+/** Creates sessions on a fake clock. Clients answer pings or not, and record what they were sent and when. */
 function sessions(limits: Partial<SessionsLimits> = {}) {
   const clock = createFakeClock({ nowMs: startMs });
   const made: Sessions = new Sessions(clock, {
@@ -28,15 +28,15 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
     const seen: { atMs: number; what: string }[] = [];
     const note = (what: string) => seen.push({ atMs: clock.monotonic(), what });
     const socket = {
-      lost: false,
+      isLost: false,
       watcher: undefined,
-      give() {},
-      room: () => undefined,
+      sendData() {},
+      whenWritable: () => undefined,
       setLagging() {},
       send: (frame: string | Uint8Array) => void note(Object.keys(JSON.parse(String(frame)))[0]!),
       ping() {
         note('ping');
-        if (answers) made.heard(session);
+        if (answers) made.onReceived(session);
       },
       join() {},
       leave() {},
@@ -68,7 +68,7 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
     if (token) await session.authenticate('t');
     seen.length = 0;
     const times = (what: string) => seen.filter((each) => each.what === what).map(({ atMs }) => atMs);
-    return { session, seen, times, heard: () => made.heard(session) };
+    return { session, seen, times, onReceived: () => made.onReceived(session) };
   };
   return { clock, sessions: made, join };
 }
@@ -103,7 +103,7 @@ test('clients that come at different seconds are pinged at different seconds', a
   );
 });
 
-test('a client that does not answer a ping is let go with 4001 at the pong deadline, and not before', async () => {
+test('a client that does not answer a ping is disconnected with 4001 at the pong deadline, and not before', async () => {
   const { clock, sessions: made, join } = sessions();
   const mute = await join({ answers: false });
   const alive = await join();
@@ -116,31 +116,31 @@ test('a client that does not answer a ping is let go with 4001 at the pong deadl
   assert.equal(made.size, 1);
 });
 
-test('anything that comes from the client after the ping is a sign of life', async () => {
+test('anything that is received from the client after the ping counts as an answer', async () => {
   const { clock, join } = sessions();
   const client = await join({ answers: false });
   for (let i = 0; i < 5; i++) {
     await clock.advance(30_000);
-    // The ping is out; a second before the deadline a message comes.
+    // The ping was sent; a message comes a second before the deadline.
     await clock.advance(9_000);
-    client.heard();
+    client.onReceived();
     await clock.advance(1_000);
-    assert.equal(client.session.state, 'open', `round ${i}`);
+    assert.equal(client.session.state, 'open', `iteration ${i}`);
     await clock.advance(20_000);
-    client.heard();
+    client.onReceived();
   }
 });
 
-test('what came before the ping is no answer to it', async () => {
+test('what was received before the ping does not count as an answer', async () => {
   const { clock, join } = sessions();
   const client = await join({ answers: false });
   await clock.advance(29_000);
-  client.heard();
+  client.onReceived();
   await clock.advance(11_000);
   assert.deepEqual(client.times('4001'), [40_000]);
 });
 
-test('a client without a token in time is let go with 4408', async () => {
+test('a client without a token at the deadline is disconnected with 4408', async () => {
   const { clock, join } = sessions();
   const late = await join({ token: false });
   const slow = await join({ token: false });
@@ -151,7 +151,7 @@ test('a client without a token in time is let go with 4408', async () => {
   assert.equal(slow.session.state, 'open');
 });
 
-test('a client that comes while others are waited for has its own time for the token', async () => {
+test('each client has its own deadline for the token', async () => {
   const { clock, join } = sessions();
   const first = await join({ token: false });
   await clock.advance(5_000);
@@ -160,7 +160,7 @@ test('a client that comes while others are waited for has its own time for the t
   assert.deepEqual([first.times('4408'), second.times('4408')], [[10_000], [15_000]]);
 });
 
-test('a client is told a minute before its token ends, and let go with 4401 within a second of the end', async () => {
+test('a client is warned a minute before its token expires, and disconnected with 4401 within a second of its expiry', async () => {
   const { clock, join } = sessions();
   const client = await join({ expiresAt: startMs + 100_500 });
   const other = await join({ expiresAt: startMs + 3_600_000 });
@@ -173,7 +173,7 @@ test('a client is told a minute before its token ends, and let go with 4401 with
   assert.deepEqual(other.times('expiring'), []);
 });
 
-test('clients whose token is revoked are told and let go with 4401, and nobody else', async () => {
+test('clients whose token is revoked get an error and are disconnected with 4401, and no others', async () => {
   const { sessions: made, join } = sessions();
   const clients = [await join(), await join({ subject: 'anna' }), await join({ token: false })];
   assert.equal(
@@ -190,7 +190,7 @@ test('clients whose token is revoked are told and let go with 4401, and nobody e
   );
 });
 
-test('a message to all reaches everybody who was welcomed', async () => {
+test('a message to all reaches every client that was welcomed', async () => {
   const { sessions: made, join } = sessions();
   const clients = [await join(), await join(), await join({ token: false })];
   made.tell({ notice: { severity: 'info', message: 'hello', time: startMs } });
@@ -200,12 +200,12 @@ test('a message to all reaches everybody who was welcomed', async () => {
   );
 });
 
-test('draining tells every client first, then lets each go at its own moment in the second half of the span', async () => {
+test('draining notifies every client first, then disconnects each at its own time in the second half of the span', async () => {
   const { clock, sessions: made, join } = sessions();
   const clients = [];
   for (let i = 0; i < 64; i++) clients.push(await join());
   let draw = 0;
-  // Spread evenly, in no order.
+  // Spread evenly, in random order.
   const drained = made.drain(6_400, () => ((draw++ * 37) % 64) / 64);
   for (const client of clients) assert.deepEqual(client.times('draining'), [0]);
   await clock.advance(6_400);
@@ -218,7 +218,7 @@ test('draining tells every client first, then lets each go at its own moment in 
   assert.equal(made.size, 0);
 });
 
-test('draining waits for nobody who has gone by himself', async () => {
+test('draining does not wait for clients that left', async () => {
   const { clock, sessions: made, join } = sessions();
   await join();
   const leaving = await join();
@@ -237,11 +237,11 @@ test('draining waits for nobody who has gone by himself', async () => {
   assert.deepEqual(leaving.times('1012'), []);
 });
 
-test('draining without clients is done at once', async () => {
+test('draining without clients resolves at once', async () => {
   await sessions().sessions.drain(5_000, () => 0.5);
 });
 
-test('stopping lets everybody go at once, and leaves no timer', async () => {
+test('stopping disconnects all clients at once, and leaves no timer', async () => {
   const { clock, sessions: made, join } = sessions();
   const clients = [await join(), await join({ token: false })];
   made.stop();
@@ -250,7 +250,7 @@ test('stopping lets everybody go at once, and leaves no timer', async () => {
   assert.equal(clock.pending(), 0);
 });
 
-test('sessions that ended are not kept', async () => {
+test('closed sessions are not kept', async () => {
   const { clock, sessions: made, join } = sessions();
   for (let i = 0; i < 50; i++) {
     const client = await join({ token: i % 2 === 0 });

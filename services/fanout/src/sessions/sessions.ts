@@ -6,19 +6,23 @@ import { Expiries, type Expiring, type ExpiryLimits } from './expiries.ts';
 import type { Session } from './session.ts';
 
 export interface SessionsLimits extends ExpiryLimits {
-  /** A ping goes to each client this often. A whole number of seconds. */
+  /** The interval of pings to each client. A whole number of seconds. */
   readonly heartbeatMs: number;
-  /** A client that has said nothing this long after a ping, not even pong, is gone. A whole number of seconds, below `heartbeatMs`. */
+  /**
+   * A client that has sent nothing for this long after a ping, not even a pong, is disconnected. A whole number of
+   * seconds, below `heartbeatMs`.
+   */
   readonly pongDeadlineMs: number;
-  /** For the first message to bring a token. */
+  /** The deadline for a valid token, from the handshake. */
   readonly authDeadlineMs: number;
 }
 
-const beatMs = 1_000;
+const tickMs = 1_000;
 
 /**
- * All clients of this node, and their hearts. One beat a second looks at the clients whose turn it is, not at all of them: each is in one of
- * `heartbeatMs` / 1 s groups by the time it came, so that pings are spread evenly and an idle client costs two looks a period.
+ * All clients of this node, and their heartbeats. One tick a second visits some of the clients, not all: each is in one
+ * of `heartbeatMs` / 1 s groups, by the second in which it connected. So pings are spread evenly, and an idle client is
+ * visited twice in `heartbeatMs`.
  */
 export class Sessions {
   readonly #clock: Clock;
@@ -26,16 +30,16 @@ export class Sessions {
   readonly #groups: Set<Session>[];
   readonly #all = new Set<Session>();
   readonly #expiries: Expiries;
-  /** Those that may have no token yet, in the order in which they came: monotonic ms at which they have to have one. */
+  /** The deadline of sessions that may have no token yet, monotonic ms, in the order in which they connected. */
   readonly #greeting = new Map<Session, number>();
-  #beat = 0;
+  #tick = 0;
   #timer: Timer | undefined;
 
   constructor(clock: Clock, limits: SessionsLimits) {
     this.#clock = clock;
     this.#limits = limits;
     this.#expiries = new Expiries(limits);
-    this.#groups = Array.from({ length: Math.round(limits.heartbeatMs / beatMs) }, () => new Set<Session>());
+    this.#groups = Array.from({ length: Math.round(limits.heartbeatMs / tickMs) }, () => new Set<Session>());
   }
 
   get size(): number {
@@ -47,13 +51,13 @@ export class Sessions {
   }
 
   start(): void {
-    this.#timer = this.#clock.every(beatMs, () => this.#onBeat());
+    this.#timer = this.#clock.every(tickMs, () => this.#onTick());
   }
 
   add(session: Session): void {
-    session.receivedHeartbeat = this.#beat;
+    session.lastReceivedTick = this.#tick;
     this.#all.add(session);
-    session.group = this.#beat % this.#groups.length;
+    session.group = this.#tick % this.#groups.length;
     this.#groups[session.group]!.add(session);
     this.#greeting.set(session, this.#clock.monotonic() + this.#limits.authDeadlineMs);
   }
@@ -65,41 +69,41 @@ export class Sessions {
     this.#groups[session.group]!.delete(session);
   }
 
-  /** Something came from the client: a message or a pong. */
-  heard(session: Session): void {
-    session.receivedHeartbeat = this.#beat;
+  /** Notes that a message, ping or pong of the client was received. */
+  onReceived(session: Session): void {
+    session.lastReceivedTick = this.#tick;
   }
 
-  /** The session has a token now, or another one. */
+  /** Watches the token of a session. Called for each token. */
   watch(session: Expiring): void {
     this.#expiries.watch(session, this.#clock.now());
   }
 
-  /** Lets go, with 4401, of everybody whose token is revoked. How many. */
+  /** Disconnects, with 4401, the clients whose token is revoked. Returns their number. */
   endRevoked(revoked: (claims: Claims) => boolean): number {
-    let ended = 0;
+    let closed = 0;
     for (const session of [...this.#all]) {
       if (session.claims === undefined || session.state === 'closed' || !revoked(session.claims)) continue;
       session.revoke();
-      ended++;
+      closed++;
     }
-    return ended;
+    return closed;
   }
 
-  /** The same to everybody: made once an encoding. */
+  /** Sends a message to all clients, encoded once for each encoding. */
   tell(message: ServerMessage): void {
     let text: string | undefined;
     let bytes: Uint8Array | undefined;
     for (const session of this.#all) {
       if (session.encoding === 'json') text ??= serverMessageJson(message);
       else bytes ??= serverMessageBytes(message);
-      session.tell((session.encoding === 'json' ? text : bytes)!);
+      session.sendFrame((session.encoding === 'json' ? text : bytes)!);
     }
   }
 
   /**
-   * Tells every client that the server goes, and lets each go at its own moment in the second half of `spanMs`: so that they do not come back all at
-   * once, and each has time to connect elsewhere before.
+   * Notifies all clients that the server stops, and disconnects each at a random time in the second half of `spanMs`. So
+   * they do not reconnect all at once, and each has time to connect to another node before.
    */
   async drain(spanMs: number, random: () => number): Promise<void> {
     const leaving = [...this.#all].map((session) => ({
@@ -110,7 +114,7 @@ export class Sessions {
     for (const { session, afterMs } of leaving) session.drain(afterMs);
     const start = this.#clock.monotonic();
     for (const { session, afterMs } of leaving) {
-      // Who has gone by itself is not waited for.
+      // Clients that left already are skipped.
       if (session.state === 'closed') continue;
       const waitMs = start + afterMs - this.#clock.monotonic();
       if (waitMs > 0) await this.#clock.sleep(waitMs);
@@ -123,23 +127,23 @@ export class Sessions {
     for (const session of [...this.#all]) session.end(closeCodes.restarting);
   }
 
-  #onBeat(): void {
-    this.#beat++;
+  #onTick(): void {
+    this.#tick++;
     const period = this.#groups.length;
-    for (const session of this.#groups[this.#beat % period]!) session.ping();
-    const pongBeats = Math.round(this.#limits.pongDeadlineMs / beatMs);
-    const pingedAt = this.#beat - pongBeats;
+    for (const session of this.#groups[this.#tick % period]!) session.ping();
+    const pongTicks = Math.round(this.#limits.pongDeadlineMs / tickMs);
+    const pingedAt = this.#tick - pongTicks;
     if (pingedAt > 0) {
       for (const session of this.#groups[pingedAt % period]!) {
-        if (session.receivedHeartbeat < pingedAt) session.end(closeCodes.heartbeatTimeout);
+        if (session.lastReceivedTick < pingedAt) session.end(closeCodes.heartbeatTimeout);
       }
     }
-    this.#expiries.beat(this.#clock.now());
-    this.#endSilent();
+    this.#expiries.tick(this.#clock.now());
+    this.#closeUnauthenticated();
   }
 
-  /** In order of coming, so that only the head needs a look. */
-  #endSilent(): void {
+  /** Closes sessions without a token at their deadline. They are ordered, so that only the first ones are checked. */
+  #closeUnauthenticated(): void {
     const nowMs = this.#clock.monotonic();
     for (const [session, deadlineMs] of this.#greeting) {
       if (deadlineMs > nowMs) return;

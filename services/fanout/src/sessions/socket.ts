@@ -1,23 +1,26 @@
-/** Who has to know how it goes with a socket. Called between batches, never in the middle of a publish. Nothing of it throws. */
+/** Receives the events of a socket. Called between batches, never in the middle of a publish. No method throws. */
 export interface SocketWatcher {
-  /** More waits than may: nothing more of what is published should come to it. */
+  /** More bytes wait than the high water: leave the topics. */
   onFull(): void;
-  /** It has taken nothing for so long, or so little, that it is to be let go as too slow. */
+  /** The client has read nothing, or too little, for too long: disconnect it as too slow. */
   onStalled(): void;
 }
 
-/** What a session needs of a socket. Nothing of it throws. */
+/** What a session needs of a socket. No method throws. */
 export interface Socket {
-  /** A frame could not be buffered: the client has a gap, gets nothing more, and is about to be cut. */
-  readonly lost: boolean;
+  /** Whether a frame was dropped: the client has a gap, receives nothing more, and is about to be terminated. */
+  readonly isLost: boolean;
   watcher: SocketWatcher | undefined;
-  /** Of the priority lane: goes before data that waits for room, and is never dropped. Where even that has no room, it waits. */
+  /** Sends a reply, before data that waits. Never drops it: while the socket is full, it is queued. */
   send(frame: string | Uint8Array): void;
-  /** Undefined: there is room for one frame of data. Else resolves when it is worth asking again; also when the socket goes. */
-  room(): Promise<void> | undefined;
-  /** A frame of data, when there is room for it. */
-  give(frame: string | Uint8Array): void;
-  /** From the first moment on, while its client lags: for so long it may. */
+  /**
+   * Returns undefined if the socket takes a frame of data; otherwise a promise that resolves when to check again, or when
+   * the socket closes.
+   */
+  whenWritable(): Promise<void> | undefined;
+  /** Sends a frame of data. Call it while `whenWritable` returns undefined. */
+  sendData(frame: string | Uint8Array): void;
+  /** Whether the client lags. It is stalled once it has lagged for the maximum. */
   setLagging(isLagging: boolean): void;
   ping(): void;
   join(topic: string): void;

@@ -5,7 +5,7 @@ import type { Headers } from '@tailrace/platform/web-response';
 import { type HandshakeLimits, Handshakes, type Refusal } from '../access/handshakes.ts';
 import type { Accepted, Connection, HttpAnswer, RequestHead, Route, TransportHandlers } from '../transport.ts';
 import type { Encoding } from '../views/view-options.ts';
-import { faultClose, Session, type SessionParts } from './session.ts';
+import { internalErrorClose, Session, type SessionParts } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import type { StreamSocket, StreamSockets } from './stream-socket.ts';
 
@@ -13,7 +13,7 @@ export interface StreamLimits extends HandshakeLimits {
   readonly messageBytesMax: number;
 }
 
-export interface StreamServerParts {
+export interface StreamServerOptions {
   readonly sockets: StreamSockets;
   readonly sessions: Sessions;
   readonly limits: StreamLimits;
@@ -21,18 +21,18 @@ export interface StreamServerParts {
   readonly sessionId: () => string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What the node answers beside streams. */
+  /** The HTTP routes beside the stream. */
   readonly routes: readonly Route[];
 }
 
-/** Of one connection, from its handshake on. */
+/** A connection, from its handshake on. */
 interface Client {
   readonly encoding: Encoding;
-  /** From the handshake. */
+  /** The token of the handshake. Cleared once it is passed to the session. */
   token: string | undefined;
-  /** To subscribe to at once. A request's head has at most 4 KB, and so names some hundred at most. */
+  /** The channels in the URL, to subscribe to at once. */
   channels: readonly string[];
-  /** Under which it is counted. */
+  /** The address under which it is counted. */
   readonly address: string;
   session?: Session;
   socket?: StreamSocket;
@@ -42,7 +42,7 @@ const subprotocols: Readonly<Record<string, Encoding>> = { 'tailrace.v1.json': '
 
 const streamPath = '/v1/stream';
 
-/** What load balancers ask unless told otherwise. */
+/** The default paths of load balancers' health checks. */
 const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
 const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const healthHeaders: Headers = [
@@ -50,13 +50,11 @@ const healthHeaders: Headers = [
   ['cache-control', 'no-store'],
 ];
 
-/**
- * `GET /v1/stream`: connections of clients, as sessions. What it does not expect ends one connection, and nothing else.
- */
+/** Serves `GET /v1/stream`: opens a session for each connection. An unexpected error closes that one connection alone. */
 export class StreamServer implements TransportHandlers<Client> {
   readonly path = streamPath;
   readonly routes: readonly Route[];
-  readonly counts = { opened: 0, refused: 0, messages: 0, faults: 0 };
+  readonly counts = { opened: 0, refused: 0, messages: 0, errors: 0 };
   readonly handshakes: Handshakes;
   readonly #sockets: StreamSockets;
   readonly #sessions: Sessions;
@@ -66,7 +64,7 @@ export class StreamServer implements TransportHandlers<Client> {
   readonly #clock: Clock;
   readonly #logger: Logger;
 
-  constructor({ sockets, sessions, limits, session, sessionId, clock, logger, routes }: StreamServerParts) {
+  constructor({ sockets, sessions, limits, session, sessionId, clock, logger, routes }: StreamServerOptions) {
     this.#sockets = sockets;
     this.#sessions = sessions;
     this.#limits = limits;
@@ -82,7 +80,7 @@ export class StreamServer implements TransportHandlers<Client> {
     );
   }
 
-  /** No new connections from now on. */
+  /** Refuses new connections from now on. */
   drain(): void {
     this.handshakes.draining = true;
   }
@@ -91,7 +89,7 @@ export class StreamServer implements TransportHandlers<Client> {
     try {
       return this.#handshake(request);
     } catch (error) {
-      this.counts.faults++;
+      this.counts.errors++;
       this.#logger.error({ error }, 'a handshake could not be handled');
       return { status: 500, headers: [], body: 'internal error; see the server log\n' };
     }
@@ -165,9 +163,9 @@ export class StreamServer implements TransportHandlers<Client> {
     }
     const code = 'not_found';
     if (path !== streamPath)
-      return refusalOf({ status: 404, code, message: `this port serves WebSockets at ${streamPath}` }, []);
+      return refusalOf({ status: 404, code, message: `expected a WebSocket handshake at ${streamPath}` }, []);
     const upgrade: Headers = [['upgrade', 'websocket']];
-    return refusalOf({ status: 426, code, message: 'this is no WebSocket handshake (RFC 6455)' }, upgrade);
+    return refusalOf({ status: 426, code, message: 'expected a WebSocket handshake (RFC 6455)' }, upgrade);
   }
 
   #handshake(request: RequestHead): Accepted<Client> | HttpAnswer {
@@ -201,30 +199,30 @@ export class StreamServer implements TransportHandlers<Client> {
     client.session = session;
     this.#sessions.add(session);
     const { token, channels } = client;
-    // For the rest of its life a connection needs neither.
+    // Released: a connection needs neither any more.
     client.token = undefined;
     client.channels = [];
     if (token !== undefined) void session.authenticate(token);
     channels.forEach((channel, i) => {
-      session.onWish({ id: String(i + 1), channel });
+      session.onSubscribeRequest({ id: String(i + 1), channel });
     });
   }
 
-  /** Something came from the client. Returns whether it may go on. */
+  /** Notes that something was received from the client. Returns whether it may go on. */
   #received({ session }: Client): boolean {
-    this.#sessions.heard(session!);
+    this.#sessions.onReceived(session!);
     return session!.spend(this.#clock.monotonic());
   }
 
-  /** Logs what nobody expected once, and ends this one connection with 1011. */
+  /** Logs an unexpected error once, and closes this connection with 1011. */
   #fail({ session }: Client, thrown: unknown, connection?: Connection): void {
-    this.counts.faults++;
+    this.counts.errors++;
     if (session !== undefined) {
       session.fail(thrown);
       return;
     }
     this.#logger.error({ error: thrown }, 'a connection could not be opened');
-    connection?.end(faultClose.code, faultClose.reason);
+    connection?.end(internalErrorClose.code, internalErrorClose.reason);
   }
 }
 

@@ -13,7 +13,7 @@ const limits = {
 };
 
 /** A connection whose buffer the test fills. */
-function arrangement() {
+function createSocket() {
   const clock = createFakeClock();
   const done: string[] = [];
   const topics = new Set<string>();
@@ -32,7 +32,7 @@ function arrangement() {
       socket.closed();
     },
     close() {
-      done.push('cut');
+      done.push('terminate');
       socket.closed();
     },
   };
@@ -42,7 +42,7 @@ function arrangement() {
     onFull: () => void done.push('full'),
     onStalled: () => void done.push('stalled'),
   };
-  /** Less waits, as uWebSockets.js tells it. */
+  /** Sets the waiting bytes, and calls the drain handler. */
   const drainTo = (bytes: number) => {
     connection.buffered = bytes;
     socket.drained();
@@ -51,34 +51,34 @@ function arrangement() {
 }
 
 test('frames go out as text and as bytes, and pings with them', () => {
-  const { socket, done } = arrangement();
+  const { socket, done } = createSocket();
   socket.send('a');
-  socket.give(Uint8Array.of(1));
+  socket.sendData(Uint8Array.of(1));
   socket.ping();
   assert.deepEqual(done, ['send a false', 'send 1 true', 'ping']);
 });
 
-test('a socket that has gone is not touched', () => {
-  const { socket, done, topics } = arrangement();
+test('a closed socket is not used', () => {
+  const { socket, done, topics } = createSocket();
   socket.closed();
   socket.send('a');
-  socket.give('b');
+  socket.sendData('b');
   socket.ping();
   socket.join('t');
   socket.leave('t');
   socket.end(1012, '');
   socket.check();
   socket.drained();
-  assert.equal(socket.room(), undefined, 'nobody waits for one that never drains');
+  assert.equal(socket.whenWritable(), undefined, 'no caller waits for a socket that never drains');
   assert.deepEqual(done, []);
   assert.equal(topics.size, 0);
 });
 
-test('a socket in which more waits than may is full, once it is on a topic', () => {
-  const { socket, connection, done, drainTo } = arrangement();
+test('a socket above the high water is full, once it is on a topic', () => {
+  const { socket, connection, done, drainTo } = createSocket();
   connection.buffered = 401;
   socket.check();
-  assert.deepEqual(done, [], 'nothing of what is published comes to it');
+  assert.deepEqual(done, [], 'nothing that is published is sent to it');
   socket.join('t');
   socket.check();
   drainTo(401);
@@ -87,12 +87,12 @@ test('a socket in which more waits than may is full, once it is on a topic', () 
   assert.deepEqual(done, ['full', 'full']);
 });
 
-test('data waits until so little waits that a frame does not fill the socket; replies do not', async () => {
-  const { socket, connection, done, drainTo } = arrangement();
-  assert.equal(socket.room(), undefined);
+test('data waits until at most half of the high water waits; replies do not', async () => {
+  const { socket, connection, done, drainTo } = createSocket();
+  assert.equal(socket.whenWritable(), undefined);
   connection.buffered = 201;
   let woken = 0;
-  socket.room()?.then(() => woken++);
+  socket.whenWritable()?.then(() => woken++);
   socket.send('reply');
   await turn();
   assert.deepEqual(done, ['send reply false']);
@@ -100,26 +100,26 @@ test('data waits until so little waits that a frame does not fill the socket; re
   drainTo(200);
   await turn();
   assert.equal(woken, 1);
-  assert.equal(socket.room(), undefined);
+  assert.equal(socket.whenWritable(), undefined);
 });
 
-test('replies that have no room wait in their order, before data, and are never dropped', () => {
-  const { socket, connection, done, counts, drainTo } = arrangement();
+test('replies to a full socket are queued in order, before data, and never dropped', () => {
+  const { socket, connection, done, counts, drainTo } = createSocket();
   connection.buffered = 1_001;
   socket.send('1234');
   socket.send('5678');
   assert.equal(counts.replies.bytes, 8);
   connection.buffered = 0;
   socket.send('9');
-  assert.notEqual(socket.room(), undefined, 'data does not overtake them');
+  assert.notEqual(socket.whenWritable(), undefined, 'data does not overtake them');
   assert.deepEqual(done, []);
   drainTo(0);
   assert.deepEqual(done, ['send 1234 false', 'send 5678 false', 'send 9 false']);
   assert.equal(counts.replies.bytes, 0);
 });
 
-test('more replies than may wait are the end', () => {
-  const { socket, connection, done, counts } = arrangement();
+test('beyond the limit of queued replies the socket is stalled', () => {
+  const { socket, connection, done, counts } = createSocket();
   connection.buffered = 1_001;
   socket.send('12345678');
   socket.send('90');
@@ -128,24 +128,24 @@ test('more replies than may wait are the end', () => {
   assert.deepEqual(done, ['stalled']);
   assert.equal(counts.tooSlow, 1);
   socket.closed();
-  assert.equal(counts.replies.bytes, 0, 'nothing is held for one that has gone');
+  assert.equal(counts.replies.bytes, 0, 'nothing is held for a closed socket');
 });
 
-test('a socket that takes nothing of what waits is stalled in time; one that takes a little is not', async () => {
-  const { socket, connection, clock, done, drainTo } = arrangement();
+test('a socket that takes nothing is stalled after the maximum lag; one that takes a little is not', async () => {
+  const { socket, connection, clock, done, drainTo } = createSocket();
   connection.buffered = 400;
-  void socket.room();
+  void socket.whenWritable();
   await clock.advance(29_999);
   drainTo(399);
-  void socket.room();
+  void socket.whenWritable();
   await clock.advance(29_999);
   assert.deepEqual(done, []);
   await clock.advance(1);
   assert.deepEqual(done, ['stalled']);
 });
 
-test('a client lags for so long and no longer, however much it reads meanwhile', async () => {
-  const { socket, clock, done, counts, drainTo } = arrangement();
+test('a client that lags is stalled after the maximum lag, however much it reads meanwhile', async () => {
+  const { socket, clock, done, counts, drainTo } = createSocket();
   socket.setLagging(true);
   await clock.advance(20_000);
   socket.setLagging(true);
@@ -161,32 +161,32 @@ test('a client lags for so long and no longer, however much it reads meanwhile',
   assert.equal(clock.pending(), 0);
 });
 
-test('a lost frame cuts the socket in the next turn, once, and nothing newer is sent', async () => {
-  const { socket, done, counts } = arrangement();
+test('a lost frame terminates the socket in the next turn, once, and nothing newer is sent', async () => {
+  const { socket, done, counts } = createSocket();
   assert.equal(socket.lose(), true);
   assert.equal(socket.lose(), false);
   assert.deepEqual(done, [], 'not in the middle of a publish');
-  assert.equal(socket.lost, true);
+  assert.equal(socket.isLost, true);
   socket.send('newer');
-  socket.give('newer');
+  socket.sendData('newer');
   socket.ping();
   await turn();
   socket.drained();
-  assert.deepEqual(done, ['cut']);
+  assert.deepEqual(done, ['terminate']);
   assert.equal(counts.tooSlow, 1);
 });
 
-test('room in the buffer cuts a socket that lost a frame at once, before anything newer could take the room', () => {
-  const { socket, connection, done, drainTo } = arrangement();
+test('a drain terminates a socket that lost a frame at once, before anything newer could be sent', () => {
+  const { socket, connection, done, drainTo } = createSocket();
   socket.join('t');
   connection.buffered = 2_000;
   socket.lose();
   drainTo(900);
-  assert.deepEqual(done, ['cut']);
+  assert.deepEqual(done, ['terminate']);
 });
 
-test('a goodbye that has no room waits for it, off all topics', () => {
-  const { socket, connection, done, topics, clock, drainTo } = arrangement();
+test('a close frame that does not fit waits, off all topics', () => {
+  const { socket, connection, done, topics, clock, drainTo } = createSocket();
   socket.join('t');
   connection.buffered = 2_000;
   socket.end(4002, '');
@@ -202,18 +202,18 @@ test('a goodbye that has no room waits for it, off all topics', () => {
   assert.equal(clock.pending(), 0);
 });
 
-test('a client that makes no room for the goodbye is cut at the deadline', async () => {
-  const { socket, connection, done, clock } = arrangement();
+test('a client that reads too little for the close frame is terminated after the close timeout', async () => {
+  const { socket, connection, done, clock } = createSocket();
   connection.buffered = 2_000;
   socket.end(1012, '');
   await clock.advance(9_999);
   assert.deepEqual(done, []);
   await clock.advance(1);
-  assert.deepEqual(done, ['cut']);
+  assert.deepEqual(done, ['terminate']);
 });
 
-test('frames that are dropped after the goodbye was said are no loss', () => {
-  const { socket, connection } = arrangement();
+test('frames that are dropped after the close are no loss', () => {
+  const { socket, connection } = createSocket();
   connection.buffered = 2_000;
   socket.end(1012, '');
   assert.equal(socket.lose(), false);

@@ -4,38 +4,38 @@ import { Replies } from './replies.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
 
 export interface StreamSocketLimits {
-  /** Bytes that may wait in the socket before it gets nothing more that is published. */
+  /** Above so many waiting bytes the socket leaves its topics. */
   readonly socketMarkBytes: number;
-  /** The transport drops a frame while more than this waits. */
+  /** Above so many waiting bytes the transport drops frames. */
   readonly socketBytesMax: number;
-  /** Of replies that have no room in the socket. */
+  /** The maximum of queued replies. */
   readonly repliesBytesMax: number;
-  /** A socket with something to wait for that takes nothing for so long is too slow. */
+  /** A socket with waiting data that takes nothing for this long is too slow. */
   readonly lagMsMax: number;
-  /** How long a close frame that has no room is waited for before the connection is terminated. */
+  /** The close timeout: a connection whose close frame cannot be sent for this long is terminated. */
   readonly pongDeadlineMs: number;
 }
 
-/** Sockets are checked when so many times what may wait in one has been published. */
+/** Sockets are checked after so many times `socketMarkBytes` were published. */
 const checkFactor = 4;
 
-/** Of all sockets of a node. */
+/** Counts of all sockets of a node. */
 export interface SocketCounts {
-  /** Closed because they were too slow, or terminated because they lost a frame. */
+  /** Sockets that were closed as too slow, or terminated because they lost a frame. */
   tooSlow: number;
-  /** That lag now, and for how long all that did not do so any more have. */
+  /** The sockets that lag now, and the summed lag of those that have caught up. */
   lagging: number;
   lagMs: number;
-  /** Waiting for room. */
+  /** Queued replies. */
   readonly replies: { bytes: number };
 }
 
 /**
- * The sockets of a node: what is published goes through here, so that none of them grows beyond its limit unseen.
+ * The sockets of a node. All frames are published through it, so that no buffer exceeds its limit unnoticed.
  *
- * uWebSockets.js does not report to which sockets a frame went, nor how much waits there now. But no socket can have
- * got more than was published. So all are checked each time `checkFactor` times what may wait in one was published,
- * which costs a call per socket and megabyte.
+ * uWebSockets.js does not report which sockets received a published frame, nor how much waits in each. But no socket can
+ * have received more than was published. So all sockets are checked each time `checkFactor` times `socketMarkBytes` were
+ * published, which costs a call for each socket and megabyte.
  */
 export class StreamSockets {
   readonly counts: SocketCounts = { tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } };
@@ -67,7 +67,7 @@ export class StreamSockets {
     return socket;
   }
 
-  /** The connection of the socket has closed. */
+  /** Removes a socket whose connection has closed. */
   delete(socket: StreamSocket): void {
     socket.closed();
     this.#sockets.delete(socket);
@@ -81,16 +81,16 @@ export class StreamSockets {
     const before = this.#publishedBytes;
     const checkBytes = checkFactor * this.#limits.socketMarkBytes;
     this.#publishedBytes += frame.length;
-    // Not now, in the middle of a batch, but before anything else happens.
+    // After the batch, but before anything else.
     if (before < checkBytes && this.#publishedBytes >= checkBytes) queueMicrotask(() => this.#check());
   }
 
-  /** The transport dropped a frame for the socket: the client has a gap, and may get nothing newer. */
+  /** Handles a frame that the transport dropped: the client has a gap, and must get nothing newer. */
   dropped(socket: StreamSocket): void {
     if (socket.lose()) this.#lost.push(socket);
   }
 
-  /** Before anything newer is published, and not in the middle of it. */
+  /** Called before anything newer is published, never in the middle of a publish. */
   #terminateLost(): void {
     if (this.#lost.length === 0) return;
     for (const socket of this.#lost.splice(0)) socket.terminate();
@@ -103,41 +103,40 @@ export class StreamSockets {
 }
 
 /**
- * A connection as a session uses it: never touched after it has closed.
+ * A connection as a session uses it: never used after it has closed.
  *
- * **Full**: more than `socketMarkBytes` waits. The watcher is notified, and takes the socket off its topics; data of
- * its own it gives only while less than half of that waits, so that what is in the socket shrinks. Replies go on until
- * `socketBytesMax`, then they wait.
+ * **Full**: more than `socketMarkBytes` wait. The watcher is notified, and the socket leaves its topics. Catch-up data
+ * is sent only while at most half of that waits, so that the buffer shrinks. Replies are sent up to `socketBytesMax`, and
+ * queued beyond it.
  *
- * **Lost**: a frame was dropped, which takes more than `socketBytesMax` in one go, or a flood of pings. It is
- * terminated without a close frame, because nothing newer may come through it, and that could not be prevented
- * otherwise. Seen with uWebSockets.js 20: what is published is kept, 32 frames a socket, until the turn of the loop
- * ends or the socket is sent something directly; the first of them that has no room is reported, the others are dropped
- * without a word; frames published after that in the same turn get through if the kernel has made room meanwhile; and
- * leaving a topic takes back nothing that was published on it. So it is terminated before anything else is published,
- * else in the next turn, else when it drains; not at once, because a loss shows in the middle of a publish, where
- * uWebSockets.js ends the process if a socket goes.
+ * **Lost**: a frame was dropped, after more than `socketBytesMax` at once or a flood of pings. The connection is
+ * terminated without a close frame, the only way to prevent that newer frames are sent. Observed with uWebSockets.js 20:
+ * published frames are buffered, 32 for each socket, until the turn of the event loop is done or something is sent to
+ * the socket directly. Of those that do not fit, only the first is reported as dropped. Frames published later in the
+ * same turn are sent if the kernel has accepted data meanwhile. Unsubscribing from a topic removes nothing that was
+ * published before. So the connection is terminated before the next publish, or in the next turn, or when it drains. Not
+ * at once: the loss is reported in the middle of a publish, where uWebSockets.js aborts the process if a socket closes.
  *
- * A close frame, too, has no room while more than `socketBytesMax` waits. Then it is sent as soon as the client has
- * read enough.
+ * A close frame does not fit either while more than `socketBytesMax` wait. It is sent as soon as the client has read
+ * enough, or the connection is terminated after the close timeout.
  */
 export class StreamSocket implements Socket {
   watcher: SocketWatcher | undefined;
   readonly #limits: StreamSocketLimits;
   readonly #clock: Pick<Clock, 'after' | 'monotonic'>;
   readonly #counts: SocketCounts;
-  /** Made when it is needed first: most sockets never do. */
+  /** Created on first use: most sockets never need it. */
   #replies: Replies | undefined;
   #waiters: (() => void)[] | undefined;
-  /** Topics it is on. */
+  /** The number of topics it is on. */
   #joined = 0;
   #connection: Connection | undefined;
-  #lost = false;
+  #isLost = false;
   #closing: { readonly code: number; readonly reason: string } | undefined;
   #deadline: Timer | undefined;
-  /** Runs while something waits for room. */
+  /** Runs while data or replies wait. */
   #stalled: Timer | undefined;
-  /** While it lags. */
+  /** Set while the client lags. */
   #lag: { readonly sinceMs: number; readonly deadline: Timer } | undefined;
 
   constructor(
@@ -152,13 +151,13 @@ export class StreamSocket implements Socket {
     this.#counts = counts;
   }
 
-  get lost(): boolean {
-    return this.#lost;
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /**
-   * Bytes of it that wait in this process, and of replies that wait for it; for how long it has lagged at monotonic
-   * `nowMs`. For metrics.
+   * Returns, for metrics, the bytes that wait in this process, the bytes of queued replies, and for how long the client
+   * has lagged at monotonic `nowMs`.
    */
   waiting(nowMs: number): { readonly bytes: number; readonly replyBytes: number; readonly lagMs: number } {
     const lagMs = this.#lag === undefined ? 0 : nowMs - this.#lag.sinceMs;
@@ -172,7 +171,7 @@ export class StreamSocket implements Socket {
     else this.#write(connection, frame);
   }
 
-  room(): Promise<void> | undefined {
+  whenWritable(): Promise<void> | undefined {
     const connection = this.#open();
     if (connection === undefined) return undefined;
     if (!this.#repliesWait() && connection.getBufferedAmount() <= this.#limits.socketMarkBytes / 2) return undefined;
@@ -182,7 +181,7 @@ export class StreamSocket implements Socket {
     return new Promise((resolve) => waiters.push(resolve));
   }
 
-  give(frame: string | Uint8Array): void {
+  sendData(frame: string | Uint8Array): void {
     const connection = this.#open();
     if (connection !== undefined) this.#write(connection, frame);
   }
@@ -191,7 +190,7 @@ export class StreamSocket implements Socket {
     if (isLagging === (this.#lag !== undefined)) return;
     if (this.#lag === undefined) {
       this.#counts.lagging++;
-      const deadline = this.#clock.after(this.#limits.lagMsMax, () => this.#giveUp());
+      const deadline = this.#clock.after(this.#limits.lagMsMax, () => this.#failAsTooSlow());
       this.#lag = { sinceMs: this.#clock.monotonic(), deadline };
       return;
     }
@@ -224,33 +223,33 @@ export class StreamSocket implements Socket {
     this.setLagging(false);
     for (const topic of connection.getTopics()) connection.unsubscribe(topic);
     this.#wake();
-    // A client that does not read learns its error with the close frame, or not at all.
+    // A client that does not read receives its error with the close frame, or not at all.
     if (this.#takesReplies(connection)) this.#endWith(connection);
     else this.#deadline = this.#clock.after(this.#limits.pongDeadlineMs, () => this.#connection?.close());
   }
 
-  /** Between batches: whether more waits than may. */
+  /** Notifies the watcher if the socket is full. Called between batches. */
   check(): void {
     const connection = this.#open();
     if (connection === undefined || this.#joined === 0) return;
     if (connection.getBufferedAmount() > this.#limits.socketMarkBytes) this.watcher?.onFull();
   }
 
-  /** A frame was dropped. Returns whether this is the first loss. `terminate` it before anything else is published. */
+  /** Notes a dropped frame. Returns whether it is the first. Then `terminate` has to be called before the next publish. */
   lose(): boolean {
     if (this.#open() === undefined) return false;
-    this.#lost = true;
+    this.#isLost = true;
     setImmediate(() => this.terminate());
     this.#counts.tooSlow++;
     return true;
   }
 
-  /** Terminates it if it is lost, at a moment when that may be. */
+  /** Terminates the connection if a frame was lost. Not called in the middle of a publish. */
   terminate(): void {
-    if (this.#lost) this.#connection?.close();
+    if (this.#isLost) this.#connection?.close();
   }
 
-  /** Less waits than before. */
+  /** Called when the client has read some of what waits. */
   drained(): void {
     this.terminate();
     const connection = this.#connection;
@@ -278,22 +277,22 @@ export class StreamSocket implements Socket {
   #keep(frame: string | Uint8Array): void {
     this.#replies ??= new Replies(this.#limits.repliesBytesMax, this.#counts.replies);
     if (this.#replies.add(frame)) this.#watchStall();
-    else this.#giveUp();
+    else this.#failAsTooSlow();
   }
 
-  #giveUp(): void {
+  #failAsTooSlow(): void {
     if (this.#open() === undefined) return;
     this.#counts.tooSlow++;
     this.watcher?.onStalled();
   }
 
   #repliesWait(): boolean {
-    return this.#replies !== undefined && !this.#replies.empty;
+    return this.#replies !== undefined && !this.#replies.isEmpty;
   }
 
-  /** Undefined for one that takes nothing any more. */
+  /** Returns undefined for a connection that is lost or closing. */
   #open(): Connection | undefined {
-    return this.#lost || this.#closing !== undefined ? undefined : this.#connection;
+    return this.#isLost || this.#closing !== undefined ? undefined : this.#connection;
   }
 
   #takesReplies(connection: Connection): boolean {
@@ -301,15 +300,15 @@ export class StreamSocket implements Socket {
   }
 
   /**
-   * Of the three answers none needs a look: sent; buffered, which shows in what waits; dropped, which the dropped
-   * handler hears of, and which takes more than `socketBytesMax` waiting, in which case nothing is written here.
+   * Ignores the result of `send`: a buffered frame is counted in the waiting bytes, and a dropped one is reported to
+   * `dropped`. Nothing is written here while more than `socketBytesMax` wait.
    */
   #write(connection: Connection, frame: string | Uint8Array): void {
     connection.send(frame, typeof frame !== 'string');
   }
 
   #sendReplies(connection: Connection): void {
-    // What has still no room goes back, in its order.
+    // Replies that still do not fit are queued again, in order.
     for (const frame of this.#replies?.take() ?? []) {
       if (this.#repliesWait() || !this.#takesReplies(connection)) this.#replies?.add(frame);
       else this.#write(connection, frame);
@@ -317,17 +316,17 @@ export class StreamSocket implements Socket {
   }
 
   #endWith(connection: Connection): void {
-    // An error that waited says more than the code.
+    // A queued error has more details than the close code.
     for (const frame of this.#replies?.take() ?? []) if (this.#takesReplies(connection)) this.#write(connection, frame);
     const { code, reason } = this.#closing!;
     connection.end(code, reason);
   }
 
   #watchStall(): void {
-    this.#stalled ??= this.#clock.after(this.#limits.lagMsMax, () => this.#giveUp());
+    this.#stalled ??= this.#clock.after(this.#limits.lagMsMax, () => this.#failAsTooSlow());
   }
 
-  /** Whoever waits looks again. */
+  /** Resolves the promises of `whenWritable`. */
   #wake(): void {
     this.#stalled?.cancel();
     this.#stalled = undefined;

@@ -15,14 +15,14 @@ import { ConnectionViews, type UserViews } from '../views/connection-views.ts';
 import { viewOptionsFrom, type Encoding } from '../views/view-options.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
 
-/** What the subscriptions of a session need of it. Nothing of it throws. */
+/** What the subscriptions of a session need of it. No method throws. */
 export interface SubscriptionsOwner {
   send(message: ServerMessage): void;
-  /** An `error` message about a subscription. */
+  /** Sends an `error` about a subscription. */
   error(error: TailraceError, id: string): void;
-  /** Nobody expected this: the end of the client, and of nothing else. */
+  /** Handles an unexpected error: disconnects this client, and no other. */
   fail(thrown: unknown): void;
-  /** Says goodbye. */
+  /** Closes the connection with a close code. */
   end(close: CloseCode): void;
 }
 
@@ -36,7 +36,7 @@ export interface SubscriptionsOptions {
   readonly now: () => number;
 }
 
-/** What one client watches. */
+/** The subscriptions of one client. */
 export class Subscriptions implements Subscriber, SocketWatcher {
   readonly encoding: Encoding;
   readonly work: WorkQueue;
@@ -44,14 +44,14 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   readonly catchUpMutex = new Mutex();
   readonly replayMutex = new Mutex();
   readonly #socket: Socket;
-  readonly #parts: SubscriptionsOptions;
+  readonly #options: SubscriptionsOptions;
   readonly #owner: SubscriptionsOwner;
   readonly #byId = new Map<string, Subscription>();
-  /** Off their topics because the socket was full, and not back yet. Most clients never have any. */
+  /** Subscriptions that left their topics because the socket was full, and catch up. Most clients never have any. */
   #lagging: Set<Subscription> | undefined;
   #grant: Grant = noGrant;
-  /** Where the client was told that a channel is, by channel. Most clients are told nothing. */
-  #told: Map<string, string> | undefined;
+  /** The URL of the last `moved`, by channel. Most clients are sent none. */
+  #lastMovedUrls: Map<string, string> | undefined;
   #closed = false;
 
   constructor(
@@ -59,14 +59,14 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     socket: Socket,
     work: WorkQueue,
     userViews: UserViews,
-    parts: SubscriptionsOptions,
+    options: SubscriptionsOptions,
     owner: SubscriptionsOwner,
   ) {
     this.encoding = encoding;
     this.#socket = socket;
     this.work = work;
-    this.views = new ConnectionViews(parts, userViews);
-    this.#parts = parts;
+    this.views = new ConnectionViews(options, userViews);
+    this.#options = options;
     this.#owner = owner;
     socket.watcher = this;
   }
@@ -75,32 +75,32 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     return this.#byId.size;
   }
 
-  /** What the client may see from now on; what that does not cover ends. */
+  /** Sets what the client may read. Removes the subscriptions that the grant does not cover. */
   cover(grant: Grant): void {
     this.#grant = grant;
     for (const [id, subscription] of this.#byId) {
-      const fault = grant.faultOf(subscription.channel.pattern);
-      if (fault === undefined) continue;
+      const error = grant.faultOf(subscription.channel.pattern);
+      if (error === undefined) continue;
       this.#drop(id, subscription);
-      this.#owner.error(fault, id);
+      this.#owner.error(error, id);
     }
   }
 
-  subscribe(wish: Subscribe): void {
-    // A client that asks for much and reads nothing would have each snapshot made for the bin.
-    if (this.#socket.lost) return;
-    const fault = this.#faultOf(wish);
-    if (fault !== undefined) {
-      this.#owner.error(fault, wish.id);
+  subscribe(request: Subscribe): void {
+    // The client gets nothing more: its snapshot would be discarded.
+    if (this.#socket.isLost) return;
+    const error = this.#errorOf(request);
+    if (error !== undefined) {
+      this.#owner.error(error, request.id);
       return;
     }
-    const { id, channel, snapshot = true, after, from, speed } = wish;
-    let asked: SubscribeRequest;
+    const { id, channel, snapshot = true, after, from, speed } = request;
+    let validated: SubscribeRequest;
     try {
-      const options = viewOptionsFrom(wish);
-      const nowMs = this.#parts.now();
-      assertReplayRequest(wish, nowMs);
-      asked = {
+      const options = viewOptionsFrom(request);
+      const nowMs = this.#options.now();
+      assertReplayRequest(request, nowMs);
+      validated = {
         ...{ id, channel, snapshot, options },
         ...(after === undefined ? {} : { after: positionsFromToken(after) }),
         ...(from === undefined ? {} : { from: Math.min(from, nowMs) }),
@@ -112,7 +112,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     }
     let subscription: Subscription;
     try {
-      subscription = this.#parts.hub.subscribe(this, asked, (error) => {
+      subscription = this.#options.hub.subscribe(this, validated, (error) => {
         this.#byId.delete(id);
         this.#caughtUp(subscription);
         if (!this.#closed) this.#owner.error(error, id);
@@ -123,7 +123,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
       return;
     }
     if (subscription.state !== 'closed' && !this.#closed) this.#byId.set(id, subscription);
-    else this.#parts.hub.unsubscribe(subscription);
+    else this.#options.hub.unsubscribe(subscription);
   }
 
   unsubscribe(id: string): void {
@@ -133,10 +133,10 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     });
   }
 
-  /** Nothing more of it until `resume`. */
+  /** Stops sending until `resume`. */
   pause(id: string): void {
     this.#with(id, (subscription) => {
-      const position = this.#parts.hub.pause(subscription);
+      const position = this.#options.hub.pause(subscription);
       this.#caughtUp(subscription);
       this.#owner.send({ paused: { id, position } });
     });
@@ -145,16 +145,16 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   resume(id: string, speed?: number): void {
     this.#with(id, (subscription) => {
       if (speed !== undefined) assertSpeed('resume.speed', speed);
-      this.#parts.hub.resume(subscription, speed);
+      this.#options.hub.resume(subscription, speed);
     });
   }
 
   whenWritable(): Promise<void> | undefined {
-    return this.#socket.room();
+    return this.#socket.whenWritable();
   }
 
   send(_subscription: Subscription, frame: string | Uint8Array): void {
-    this.#guarded(() => this.#socket.give(frame));
+    this.#guarded(() => this.#socket.sendData(frame));
   }
 
   join(subscription: Subscription, position?: string): void {
@@ -172,70 +172,70 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     this.#guarded(() => this.#socket.leave(view.topic));
   }
 
-  /** The socket: it takes no more as it comes. What is live catches up as it reads. */
+  /** Called by the socket. Live subscriptions leave their topics, and catch up as the client reads. */
   onFull(): void {
     const live = [...this.#byId.values()].filter(({ state }) => state === 'live');
     if (live.length === 0) return;
     this.#lagging ??= new Set();
     for (const subscription of live) this.#lagging.add(subscription);
     this.#socket.setLagging(true);
-    for (const subscription of live) this.#parts.hub.fallBehind(subscription);
+    for (const subscription of live) this.#options.hub.fallBehind(subscription);
   }
 
-  /** The socket: it was given its time. The client is told where to go on from. */
+  /** Called by the socket. Disconnects the client; the close reason has the position to resume from, if it fits. */
   onStalled(): void {
     const subscriptions = [...this.#byId.values()];
     const positions = subscriptions.flatMap((each) =>
-      each.snapshot === undefined ? (this.#parts.hub.position(each) ?? []) : [],
+      each.snapshot === undefined ? (this.#options.hub.position(each) ?? []) : [],
     );
-    // One that has not begun, or is still given its snapshot, begins again: from a position it would get less.
+    // A subscription without a complete snapshot has to start again: from a position it would miss last values.
     const isEach = positions.length === subscriptions.length;
     this.#owner.end({ ...closeCodes.tooSlow, reason: tooSlowReason(isEach ? positions : []) });
   }
 
-  /** The hub: the subscription starts now. Called from anywhere, also in the middle of a batch: must not throw. */
+  /** Called by the hub when the subscription starts, possibly in the middle of a batch: must not throw. */
   sendHead(subscription: Subscription, start: SubscriptionStart): void {
-    this.#guarded(() => this.#sendHead(subscription, start));
+    this.#guarded(() => this.#sendSubscribed(subscription, start));
   }
 
-  /** The channels of the live subscriptions. */
+  /** Iterates over the channels of the live subscriptions. */
   *watched(): Iterable<Subscription['channel']> {
     for (const { channel, state } of this.#byId.values()) if (state === 'live') yield channel;
   }
 
   /** See `Resident`. */
   moved(channel: string, url: string): boolean {
-    if (this.#told?.get(channel) === url) return false;
+    if (this.#lastMovedUrls?.get(channel) === url) return false;
     for (const watched of this.watched()) {
       if (watched.pattern !== channel) continue;
-      this.#tellMoved(channel, url);
+      this.#sendMoved(channel, url);
       return true;
     }
     return false;
   }
 
-  #tellMoved(channel: string, url: string): void {
-    this.#told ??= new Map();
-    this.#told.set(channel, url);
-    this.#parts.placement.counts.told++;
+  #sendMoved(channel: string, url: string): void {
+    this.#lastMovedUrls ??= new Map();
+    this.#lastMovedUrls.set(channel, url);
+    this.#options.placement.counts.told++;
     this.#owner.send({ moved: { channel, url } });
   }
 
-  /** The socket has gone, or is going: nothing stays. Idempotent. */
+  /** Removes all subscriptions: the socket has closed, or is closing. Idempotent. */
   close(): void {
     this.#closed = true;
     const subscriptions = [...this.#byId.values()];
     this.#byId.clear();
     for (const subscription of subscriptions) {
       try {
-        this.#parts.hub.unsubscribe(subscription);
+        this.#options.hub.unsubscribe(subscription);
       } catch (thrown) {
         this.#owner.fail(thrown);
       }
     }
   }
 
-  #sendHead(subscription: Subscription, start: SubscriptionStart): void {
+  #sendSubscribed(subscription: Subscription, start: SubscriptionStart): void {
     const { view, channel } = subscription;
     this.#owner.send({
       subscribed: {
@@ -249,12 +249,12 @@ export class Subscriptions implements Subscriber, SocketWatcher {
         ...(start.missing === undefined ? {} : { missing: start.missing }),
       },
     });
-    // Here it is served all the same: by relay.
-    const url = this.#parts.placement.elsewhere(channel.pattern);
-    if (url !== undefined) this.#tellMoved(channel.pattern, url);
+    // This node serves it nevertheless, by relay.
+    const url = this.#options.placement.elsewhere(channel.pattern);
+    if (url !== undefined) this.#sendMoved(channel.pattern, url);
   }
 
-  /** The hub goes on with its other clients. */
+  /** Passes an error to this client alone: the hub continues with the others. */
   #guarded(call: () => void): void {
     try {
       call();
@@ -266,7 +266,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   #with(id: string, call: (subscription: Subscription) => void): void {
     const subscription = this.#byId.get(id);
     try {
-      if (subscription === undefined) throw new TailraceError('not_found', `there is no subscription ${shown(id)}`);
+      if (subscription === undefined) throw new TailraceError('not_found', `expected the id of a subscription, got ${shown(id)}`);
       call(subscription);
     } catch (thrown) {
       if (!isTailraceError(thrown)) throw thrown;
@@ -274,29 +274,29 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     }
   }
 
-  /** It is live again, or no longer wants to be. */
+  /** Called when a subscription is live again, or stops catching up. */
   #caughtUp(subscription: Subscription): void {
     if (this.#lagging?.delete(subscription) && this.#lagging.size === 0) this.#socket.setLagging(false);
   }
 
-  #faultOf(wish: { id: string; channel: string }): TailraceError | undefined {
-    if (this.#byId.has(wish.id)) {
-      return new TailraceError('conflict', `id ${shown(wish.id)} is in use; unsubscribe it first, or take another`);
+  #errorOf(request: { id: string; channel: string }): TailraceError | undefined {
+    if (this.#byId.has(request.id)) {
+      return new TailraceError('conflict', `id: expected an unused id, got ${shown(request.id)}`);
     }
-    if (this.#byId.size >= this.#parts.subscriptionsMax) {
+    if (this.#byId.size >= this.#options.subscriptionsMax) {
       return new TailraceError(
         'limit_reached',
-        `${this.#parts.subscriptionsMax} subscriptions are the most a connection may have`,
+        `expected at most ${this.#options.subscriptionsMax} subscriptions on a connection`,
       );
     }
-    return this.#grant.faultOf(wish.channel);
+    return this.#grant.faultOf(request.channel);
   }
 
-  /** Ends a subscription: nothing of it comes from here on. */
+  /** Removes a subscription: nothing more of it is sent. */
   #drop(id: string, subscription: Subscription): void {
     this.#byId.delete(id);
-    this.#told?.delete(subscription.channel.pattern);
-    this.#parts.hub.unsubscribe(subscription);
+    this.#lastMovedUrls?.delete(subscription.channel.pattern);
+    this.#options.hub.unsubscribe(subscription);
     this.#caughtUp(subscription);
   }
 }
