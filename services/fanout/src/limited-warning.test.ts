@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LimitedWarning } from './limited-warning.ts';
 
-test('a line comes at once, then at most one in its time, with the number of those left out', () => {
+test('a warning is logged at once, then at most once in its interval, with the number of those left out', () => {
   const lines: object[] = [];
   let nowMs = 0;
   const warning = new LimitedWarning(

@@ -1,25 +1,23 @@
 import type { Logger } from '@tailrace/platform/logger';
 
-/**
- * A line of the log that a stranger may cause: at most one in so many ms, with the number of those that were left out.
- */
+/** A warning that clients can cause: logged at most once in `everyMs`, with the number of those that were left out. */
 export class LimitedWarning {
   readonly #warn: Logger['warn'];
-  readonly #sentence: string;
+  readonly #message: string;
   readonly #everyMs: number;
   /** Monotonic ms. */
   readonly #now: () => number;
   #lastMs = Number.NEGATIVE_INFINITY;
   #leftOut = 0;
 
-  constructor(warn: Logger['warn'], sentence: string, everyMs: number, now: () => number) {
+  constructor(warn: Logger['warn'], message: string, everyMs: number, now: () => number) {
     this.#warn = warn;
-    this.#sentence = sentence;
+    this.#message = message;
     this.#everyMs = everyMs;
     this.#now = now;
   }
 
-  /** `facts` is called only where the line is written. */
+  /** Logs the warning. `facts` is called only if it is logged. */
   write(facts: () => object): void {
     const nowMs = this.#now();
     if (nowMs - this.#lastMs < this.#everyMs) {
@@ -29,6 +27,6 @@ export class LimitedWarning {
     const leftOut = this.#leftOut === 0 ? {} : { leftOut: this.#leftOut };
     this.#lastMs = nowMs;
     this.#leftOut = 0;
-    this.#warn({ ...facts(), ...leftOut }, this.#sentence);
+    this.#warn({ ...facts(), ...leftOut }, this.#message);
   }
 }

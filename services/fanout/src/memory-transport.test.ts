@@ -1,7 +1,7 @@
 import { contractSocketBytesMax, type TransportUnderTest, transportContract } from '../test/transport-contract.ts';
 import { MemoryTransport, type Wire } from './memory-transport.ts';
 
-/** A wire whose reader may stop. */
+/** A wire whose reader may pause. */
 class PausableWire implements Wire {
   waitingBytes = 0;
   isPaused = false;

@@ -9,9 +9,9 @@ import {
   type TransportHandlers,
 } from './transport.ts';
 
-/** The client's end of a connection within this process. None of it may throw. */
+/** The client's end of a connection within this process. No method may throw. */
 export interface MemoryClient {
-  /** `isPublished`: sent to a topic, and not to this connection alone. */
+  /** Receives a frame. `isPublished`: it was sent to a topic, not to this connection alone. */
   message(frame: string | Uint8Array, isPublished: boolean): void;
   closed(code: number, reason: string): void;
 }
@@ -21,7 +21,7 @@ export interface Wire {
   /** Bytes that have not left the sender's process. */
   readonly waitingBytes: number;
   send(bytes: number, arrive: () => void): void;
-  /** What waits is lost, and nothing more is sent. */
+  /** Drops what waits, and sends nothing more. */
   cut(): void;
 }
 
@@ -74,7 +74,7 @@ export class MemoryTransport implements Transport {
   }
 
   async listen<C extends object>(handlers: TransportHandlers<C>): Promise<number> {
-    // A connection gives each handler the context that this same object made for it.
+    // A connection passes to each handler the context that the same object created for it.
     this.#handlers = handlers as unknown as TransportHandlers<object>;
     return 0;
   }
@@ -99,10 +99,7 @@ export class MemoryTransport implements Transport {
     return { count: 0, bytes: 0, bytesMax: 0 };
   }
 
-  /**
-   * Opens a connection, or returns why it is refused. `wires`: to and from the client. Default: none, all happens at
-   * once.
-   */
+  /** Opens a connection, or returns the response that refuses it. `wires`: to and from the client. Default: direct. */
   connect(
     request: MemoryRequest,
     client: MemoryClient,
@@ -154,7 +151,7 @@ export class MemoryTransport implements Transport {
   }
 }
 
-/** Both ends of a connection: `Connection` for the server; `sendMessage` and `leave` for its client. */
+/** Both sides of a connection: `Connection` for the server; `sendMessage` and `leave` for its client. */
 export class MemoryConnection implements Connection {
   /** The largest frame that was sent. */
   frameBytesMost = 0;
@@ -249,7 +246,9 @@ export class MemoryConnection implements Connection {
     this.#close(brokenCode);
   }
 
-  /** The server's process has died. `isNoticed`: its machine resets the connection; else the client notices nothing. */
+  /**
+   * The server's process dies. `isNoticed`: its machine resets the connection; otherwise the client notices nothing.
+   */
   die(isNoticed: boolean): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -276,7 +275,7 @@ export class MemoryConnection implements Connection {
     });
   }
 
-  /** By the wire: less waits than before. */
+  /** Called by the wire when it has sent some of what waits. */
   drained(): void {
     if (this.#isOpen) this.#handlers.drained(this.#context);
   }

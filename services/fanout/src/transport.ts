@@ -1,9 +1,8 @@
 import type { Headers } from '@tailrace/platform/web-response';
 
 /**
- * What a fanout node needs of a network: WebSocket connections of clients with topics to publish to, and HTTP requests
- * beside them. `uws-transport.ts` is the one with sockets, `memory-transport.ts` the one within a process; both keep
- * what `test/transport-contract.ts` asks.
+ * The network port of a fanout node: WebSocket connections with topics, and HTTP requests beside them. Adapters:
+ * `uws-transport.ts` on sockets, `memory-transport.ts` within a process. Both pass `test/transport-contract.ts`.
  */
 export interface Transport {
   /**
@@ -18,11 +17,11 @@ export interface Transport {
   publish(topic: string, frame: string | Uint8Array): void;
   /** Terminates all connections, and accepts none. Idempotent. */
   close(): void;
-  /** Request bodies that are still being received: for metrics. */
+  /** Returns the request bodies that are still being received, for metrics. */
   unfinishedBodies(): { readonly count: number; readonly bytes: number; readonly bytesMax: number };
 }
 
-/** The head of a request. Valid until the handler returns or awaits: take what is needed later before. */
+/** The head of a request. Valid until the handler returns or awaits: copy what is needed later. */
 export interface RequestHead {
   /** In capitals. */
   readonly method: string;
@@ -36,7 +35,7 @@ export interface RequestHead {
 }
 
 export interface HttpRequest extends RequestHead {
-  /** Whether the client has gone before the answer. Valid at any time. */
+  /** Whether the client has left before the response. Valid at any time. */
   readonly isAborted: boolean;
   /**
    * Resolves with the body, the caller's own copy. Rejects with `too_large` and the like. Call it before the first
@@ -58,7 +57,7 @@ export interface Route {
   answer(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;
 }
 
-/** A WebSocket connection. After it has closed nothing of it may be called. */
+/** A WebSocket connection. After it has closed no method may be called. */
 export interface Connection {
   /** Sends a frame to this connection. One that is full drops it and calls `dropped`. */
   send(frame: string | Uint8Array, isBinary: boolean): unknown;
@@ -79,32 +78,32 @@ export interface Connection {
 export interface Accepted<C> {
   /** '' for none. */
   readonly subprotocol: string;
-  /** Given back with each event of the connection. */
+  /** Passed with each event of the connection. */
   readonly context: C;
 }
 
-/** What happens on a transport. None of it may throw. */
+/** Handlers of a transport. No method may throw. */
 export interface TransportHandlers<C> {
   /** The path of WebSocket handshakes. */
   readonly path: string;
   readonly routes: readonly Route[];
   /** Answers a request that is neither a handshake nor for a route. */
   otherwise(request: RequestHead): HttpAnswer;
-  /** Accepts a handshake, or answers why it does not. */
+  /** Accepts a handshake, or returns the response that refuses it. */
   handshake(request: RequestHead): Accepted<C> | HttpAnswer;
   opened(context: C, connection: Connection): void;
   /** `data`: valid until this returns. */
   message(context: C, data: Uint8Array, isBinary: boolean): void;
-  /** A ping or pong of the WebSocket protocol. */
+  /** Receives a ping or pong of the WebSocket protocol. */
   heartbeat(context: C): void;
   /**
    * The connection did not get a frame, and so has a gap. Called possibly in the middle of a publish, when no
    * connection may be closed or leave a topic.
    */
   dropped(context: C): void;
-  /** Less waits than before. */
+  /** Called when the connection has sent some of what waits. */
   drained(context: C): void;
-  /** Called once for each connection that was opened, after which it may not be touched. */
+  /** Called once for each connection that was opened. It may not be used any more. */
   closed(context: C, code: number): void;
 }
 

@@ -10,7 +10,7 @@ test('the library terminates an idle connection only long after its heartbeat sh
   ] as const) {
     const idleSeconds = idleSecondsFrom({ heartbeatMs, pongDeadlineMs });
     assert.ok(idleSeconds * 1_000 >= heartbeatMs + pongDeadlineMs + 30_000, `${idleSeconds} s`);
-    // More than that it does not take.
+    // The library does not accept more.
     assert.ok(idleSeconds <= 960);
   }
 });

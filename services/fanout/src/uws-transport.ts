@@ -24,11 +24,9 @@ export interface UwsTransportSettings {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /**
-   * A message above this is still delivered, up to four times of it, so that its client is sent a close code.
-   */
+  /** Larger messages are delivered up to four times this size, so that their client gets a close code. */
   readonly messageBytesMax: number;
-  /** A connection takes no frame while more than this waits. */
+  /** A connection drops frames while more than this waits. */
   readonly socketBytesMax: number;
   readonly heartbeatMs: number;
   readonly pongDeadlineMs: number;
@@ -37,11 +35,11 @@ export interface UwsTransportSettings {
 /** uWebSockets.js terminates a connection without a close code over its own limit. */
 const payloadFactor = 4;
 
-/** What uWebSockets.js takes, seconds. */
+/** The maximum that uWebSockets.js accepts, seconds. */
 const idleSecondsMax = 960;
 
-const splitRequestsSentence =
-  'this build of uWebSockets.js answers a request that comes in two segments with 505, so that some clients cannot connect: install the one that package-lock.json names, or a newer one';
+const splitRequestsError =
+  'this build of uWebSockets.js answers a request in two segments with 505, so that some clients cannot connect: install the version in package-lock.json, or a newer one';
 
 /** `portSetting`: the key of the setting that holds the port, for errors. Nothing listens before `listen`. */
 export function createUwsTransport(settings: UwsTransportSettings, logger: Logger, portSetting = 'port'): Transport {
@@ -90,7 +88,7 @@ class UwsTransport implements Transport {
       }),
     );
     const { port } = await this.#server.listen();
-    if ((await readsSplitRequests(host, port)) === false) this.#logger.error({}, splitRequestsSentence);
+    if ((await readsSplitRequests(host, port)) === false) this.#logger.error({}, splitRequestsError);
     return port;
   }
 
@@ -148,7 +146,10 @@ class UwsTransport implements Transport {
   }
 }
 
-/** The node's heartbeats come first: they send a close code. This is for a connection that cannot even be sent that. */
+/**
+ * Returns the library's own idle timeout. The heartbeats of the node come first, with a close code; this is for a
+ * connection that cannot be sent one.
+ */
 export function idleSecondsFrom(settings: Pick<UwsTransportSettings, 'heartbeatMs' | 'pongDeadlineMs'>): number {
   return Math.min(idleSecondsMax, 60 + Math.ceil((settings.heartbeatMs + settings.pongDeadlineMs) / 1_000));
 }
@@ -195,61 +196,59 @@ type Library = typeof uws & {
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
 };
 
-/** The library reads it once, when it is loaded; its own default is 4,096. */
+/** Read by the library once, when it is loaded. Its default is 4,096. */
 const headBytesVariable = 'UWS_HTTP_MAX_HEADERS_SIZE';
 
 let loaded: Library | undefined;
 
-/**
- * Loads the library at the first server, so that its one setting, which is an environment variable, is in place before.
- */
+/** Loads the library with the first server, after its one setting, an environment variable, is set. */
 function library(): Library {
   process.env[headBytesVariable] ??= String(headBytesMax);
   loaded ??= createRequire(import.meta.url)('uWebSockets.js') as Library;
   return loaded;
 }
 
-/** Called once: with the body, the caller's own copy, or with why there is none (see `BodySink`) and an empty body. */
+/** Called once: with the body, the caller's own copy, or with an error (see `BodySink`) and an empty body. */
 export type BodyCall = (error: TailraceError | undefined, body: Buffer) => void;
 
 export interface WebServerOptions extends BodyReaderOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
+  /** The key of the setting that holds the port, for the error if it is in use. Default: `port`. */
   readonly portSetting?: string;
   readonly logger: Logger;
 }
 
 export interface WebServer {
-  /** For routes. Give handlers through `guarded`. */
+  /** For routes. Wrap handlers in `guarded`. */
   readonly app: uws.TemplatedApp;
   /**
-   * Resolves with where it listens. Rejects with `address_in_use` for a port that another process holds (it is
-   * never shared), `invalid_config` for a host or port that cannot be had.
+   * Resolves with host and port. Rejects with `address_in_use` for a port of another process (ports are never shared),
+   * `invalid_config` for a host or port that is not available.
    */
   listen(): Promise<{ readonly host: string; readonly port: number }>;
-  /** Takes no new connections; those there are go on. Idempotent. */
+  /** Accepts no new connections; existing ones continue. Idempotent. */
   stopListening(): void;
   /** Terminates every connection. Idempotent. */
   close(): void;
   /**
-   * A handler that answers 500 and logs where it throws. Every route needs it: uWebSockets.js aborts the whole process,
-   * past all handlers of errors, where one returns or throws without having answered or watched for an abort.
+   * Wraps a handler: if it throws, the request is answered with 500 and the error logged. Every route needs it:
+   * uWebSockets.js aborts the process if a handler throws, or returns without an answer or an abort handler.
    */
   guarded(handler: Handler): Handler;
-  /** Reads a request's body within its bounds; see `BodyCall`. Call it in the handler itself, before it returns. */
+  /** Reads the body of a request within its limits; see `BodyCall`. Call it before the handler returns. */
   readBody(res: uws.HttpResponse, req: uws.HttpRequest, bytesMax: number, done: BodyCall): void;
-  /** Bodies that are still coming: for metrics. */
+  /** Returns the bodies that are still being received, for metrics. */
   unfinishedBodies(): { readonly count: number; readonly bytes: number; readonly bytesMax: number };
 }
 
 /**
- * A server for HTTP and WebSockets on uWebSockets.js. Nothing listens before `listen`.
+ * Creates a server for HTTP and WebSockets on uWebSockets.js. Nothing listens before `listen`.
  *
- * The library's own bounds: a request's head has at most `headBytesMax` bytes and 100 header fields, else 431
- * with a page of HTML, which the library sends by itself; a path without a route closes the connection, so end the
- * routes with one for everything; a connection idle for 10 s is closed.
+ * The library's own limits: a head of at most `headBytesMax` bytes and 100 header fields, otherwise it sends 431 with a
+ * page of HTML. A path without a route closes the connection, so the last route has to match everything. A connection
+ * that is idle for 10 s is closed.
  */
 export function createWebServer(options: WebServerOptions): WebServer {
   const { host, port, portSetting = 'port', logger } = options;
@@ -306,7 +305,7 @@ function readBody(
     try {
       done(error, body);
     } catch (thrown) {
-      // One request has met an error of ours; the others must not suffer for it.
+      // An internal error affects this request alone.
       logger.error({ error: thrown }, 'a request could not be handled');
       respond(res, 500, [], 'internal error; see the server log\n');
     }
@@ -318,18 +317,18 @@ function readBody(
     settleBody(new TailraceError('invalid_message', message), Buffer.alloc(0));
     return;
   }
-  // Absent or chunked: 0, and the bytes are counted as they come.
+  // Absent or chunked: 0; the bytes are counted as they are received.
   const incoming = bodies.open({ settleBody }, bytesMax, Number([...lengths][0] ?? 0));
   if (incoming === undefined) return;
   watchAbort(res, () => incoming.abort());
-  // The library takes the memory of a chunk back when the handler returns.
+  // The library reuses the memory of a chunk when the handler returns.
   res.onData((chunk, isLast) => {
     if (isLast) incoming.finish(new Uint8Array(chunk));
     else incoming.take(new Uint8Array(chunk), false);
   });
 }
 
-/** The library takes the first of several; what is behind may read another. */
+/** Returns all values of Content-Length. The library takes the first; a proxy may take another. */
 function contentLengthsOf(req: uws.HttpRequest): ReadonlySet<string> {
   const lengths = new Set<string>();
   req.forEach((name, value) => {
@@ -338,12 +337,12 @@ function contentLengthsOf(req: uws.HttpRequest): ReadonlySet<string> {
   return lengths;
 }
 
-/** The form with a host and options that the library has and its types have not. */
+/** The signature with host and options, which is missing in the library's types. */
 interface ExclusiveListener {
   listen(host: string, port: number, options: number, call: (socket: uws.us_listen_socket | false) => void): void;
 }
 
-/** Without the option two processes would share the port, and each would get some of the connections. */
+/** Listens exclusively: without the option two processes would share the port and its connections. */
 function listenExclusively(app: uws.TemplatedApp, address: ListenAddress): Promise<uws.us_listen_socket> {
   const { promise, resolve, reject } = Promise.withResolvers<uws.us_listen_socket>();
   (app as unknown as ExclusiveListener).listen(
@@ -358,7 +357,7 @@ function listenExclusively(app: uws.TemplatedApp, address: ListenAddress): Promi
   return promise;
 }
 
-/** uWebSockets.js does not say why a port could not be had; Node's own listener, trying the same, does. */
+/** Returns the reason why a port is not available, from Node's own listener: uWebSockets.js reports none. */
 function listenErrorOf(address: ListenAddress): Promise<Error> {
   const { promise, resolve } = Promise.withResolvers<Error>();
   const probe = createServer();

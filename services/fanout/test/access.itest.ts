@@ -44,7 +44,7 @@ async function close(...sockets: RawWebSocket[]): Promise<void> {
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_connections'), 0));
 }
 
-/** The answer to a handshake, or to any request. */
+/** Returns the response to a handshake, or to any request. */
 async function request(method: string, path: string, headers: Record<string, string> = {}, body: string | Buffer = '') {
   const socket = await connectRaw({ port: node.port });
   const lines = Object.entries({ Host: 'x', 'Content-Length': `${body.length}`, ...headers });
@@ -65,13 +65,13 @@ const handshake = (headers: Record<string, string>) =>
     ...headers,
   });
 
-test('a page of an origin that is not listed is refused with 403, one that is listed and a program are let in', async () => {
+test('an origin that is not listed is refused with 403; a listed origin and a client without one are accepted', async () => {
   const { status, json } = await handshake({ Origin: 'https://evil.example' });
   assert.deepEqual([status, json.error.code], [403, 'forbidden']);
   await close(await connect(node.token, { Origin: 'https://dashboard.example' }), await connect(node.token));
 });
 
-test('an address with all the connections it may have gets 429 with Retry-After; another address behind the proxy does not', async () => {
+test('beyond the connections of an address a handshake gets 429 with Retry-After; another address behind the proxy does not', async () => {
   const headers = { 'X-Forwarded-For': '198.51.100.1' };
   const clients = [];
   for (let i = 0; i < 6; i++) clients.push(await connect(await issue(`user${i}`), headers));
@@ -79,14 +79,14 @@ test('an address with all the connections it may have gets 429 with Retry-After;
   assert.deepEqual([status, answered['retry-after'], json.error.code], [429, '1', 'limit_reached']);
   assert.match(json.error.message, /"198\.51\.100\.1" has 6 connections, as many as an address may/);
   const spoofed = await handshake({ 'X-Forwarded-For': '203.0.113.1, 198.51.100.1' });
-  assert.equal(spoofed.status, 429, 'what stands before the first stranger is not believed');
+  assert.equal(spoofed.status, 429, 'addresses before the first untrusted one are ignored');
   clients.push(await connect(node.token, { 'X-Forwarded-For': '198.51.100.2' }));
   assert.equal(await node.metric('tailrace_fanout_address_connections'), 6);
   await close(...clients);
   await close(await connect(node.token, headers));
 });
 
-test('a user has only so many connections: one more is told so and closed with 1013', async () => {
+test('beyond the connections of a user a connection gets an error and is closed with 1013', async () => {
   const token = await issue('anna');
   const clients = [await connect(token), await connect(token), await connect(token)];
   const ws = await node.connect({ path: `/v1/stream?token=${token}` });
@@ -96,7 +96,7 @@ test('a user has only so many connections: one more is told so and closed with 1
   await close(...clients);
 });
 
-test('tokens by the hundred, and other spellings of one, get a user no more connections; the same subject of a tenant is another user', async () => {
+test('many tokens, and other spellings of one, get a user no more connections; the same subject in a tenant is another user', async () => {
   const tokens = await Promise.all(Array.from({ length: 100 }, (_, n) => issue('anna', { tokenId: `id-${n}` })));
   const clients = [await connect(tokens[0]!), await connect(tokens[1]!), await connect(tokens[2]!)];
   for (const [n, token] of tokens.slice(3).entries()) {
@@ -121,7 +121,7 @@ test('tokens by the hundred, and other spellings of one, get a user no more conn
   await close(...clients);
 });
 
-test('subscriptions of a user are counted over his connections', async () => {
+test('subscriptions of a user are counted over all their connections', async () => {
   const [one, other] = [await welcomed(node), await welcomed(node)];
   for (const ws of [one, other]) {
     for (const id of ['a', 'b']) ws.sendText(JSON.stringify({ subscribe: { id, channel: `p.${id}` } }));
@@ -137,9 +137,9 @@ test('subscriptions of a user are counted over his connections', async () => {
 for (const [what, send] of [
   ['messages', (ws: RawWebSocket) => ws.sendText('{"ping":{"t":1}}')],
   ['pings', (ws: RawWebSocket) => ws.ping('x')],
-  ['pongs that nobody asked for', (ws: RawWebSocket) => ws.pong('x')],
+  ['unsolicited pongs', (ws: RawWebSocket) => ws.pong('x')],
 ] as const) {
-  test(`a flood of ${what} is answered by an error and 4429`, async () => {
+  test(`a flood of ${what} gets an error and 4429`, async () => {
     const ws = await welcomed(node);
     // Twice (5 a second + 10 subscriptions) at once.
     for (let i = 0; i < 1_000; i++) send(ws);
@@ -147,13 +147,13 @@ for (const [what, send] of [
     const messages = ws.frames
       .filter(({ opcode }) => opcode === 1)
       .map(({ payload }) => JSON.parse(payload.toString()));
-    assert.match(messages.at(-1).error.message, /more than 5 messages a second, and 30 at once; send fewer/);
+    assert.match(messages.at(-1).error.message, /expected at most 5 messages a second, and 30 at once/);
     assert.ok(messages.length <= 33, `${messages.length} were answered`);
     await close();
   });
 }
 
-test('all the subscriptions that a client may have can be made right after its welcome', async () => {
+test('a client can make the maximum of subscriptions right after its welcome', async () => {
   const generous = await startNode({ connectionsMax: 2 });
   try {
     const ws = await welcomed(generous);
@@ -166,13 +166,13 @@ test('all the subscriptions that a client may have can be made right after its w
   }
 });
 
-test('a token that ends soon is warned of at once, and its end is the end with 4401', async () => {
+test('the client of a token that expires soon is warned at once, and disconnected with 4401 at its expiry', async () => {
   const ws = await connect(await issue('anna', { expiresInMs: 1_000 }));
   const { expiring } = (await ws.nextJson()) as { expiring: { inMs: number } };
   assert.ok(expiring.inMs > 0 && expiring.inMs <= 2_000, `${expiring.inMs} ms`);
-  const beganAt = performance.now();
+  const startMs = performance.now();
   assert.equal((await ws.closed).code, 4401);
-  const lateMs = performance.now() - beganAt - expiring.inMs;
+  const lateMs = performance.now() - startMs - expiring.inMs;
   assert.ok(lateMs > -50 && lateMs < 1_500, `${lateMs} ms late`);
   await close();
 });
@@ -214,7 +214,7 @@ test('a notice of an operator reaches every client', async () => {
   await close(...clients);
 });
 
-test('what operators send is for operators of all tenants only, and is looked at closely', async () => {
+test('operator endpoints accept operators of all tenants only, and validate the body', async () => {
   const path = '/v1/revocations';
   const good = '{"tokenId":"t9"}';
   const own = bearer(await operator());

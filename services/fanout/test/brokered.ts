@@ -21,18 +21,18 @@ export interface Brokers {
   readonly nats: NatsServer;
 }
 
-/** A fanout node on real brokers, in this process, with connections of its own. */
+/** A fanout node on real brokers, in this process, with its own connections. */
 export interface BrokeredNode {
   readonly name: string;
   readonly fanout: Fanout;
   readonly port: number;
   metric(name: string): Promise<number>;
-  /** All series of a metric together. */
+  /** Returns the sum of all series of a metric. */
   sum(name: string): Promise<number>;
-  /** From the other nodes, and back. */
-  cut(): void;
+  /** Isolates the node on the bus, until `heal`. */
+  isolate(): void;
   heal(): void;
-  /** As on a signal: lets clients go, leaves the group, ends. Idempotent. */
+  /** Stops as on a signal: disconnects clients, leaves the group. Idempotent. */
   stop(): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ export async function startBrokeredNode(
     name,
     fanout,
     port: fanout.port,
-    cut: gate.cut,
+    isolate: gate.isolate,
     heal: gate.heal,
     async metric(metric) {
       const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${metric}{`));
@@ -101,12 +101,12 @@ export function tokenForAll(): Promise<string> {
 }
 
 /**
- * Devices that report their numbers from 1 on, each one after the other, for as long as it runs. What the log does not acknowledge is sent again
- * under the same message ID, as a gateway does it.
+ * Devices that each report the numbers 1, 2, 3 … while it runs. A report that the log does not acknowledge is sent
+ * again under the same message ID, as a gateway does.
  */
 export class Load {
   readonly devices: readonly string[];
-  /** The last number that is acknowledged, by device. */
+  /** The last acknowledged number, by device. */
   readonly sent = new Map<string, number>();
   retries = 0;
   readonly #eventLog: KafkaEventLog;
@@ -127,7 +127,7 @@ export class Load {
     await this.passed(1);
   }
 
-  /** Resolves when every device has reported so often since now. */
+  /** Resolves when every device has reported `count` more times. */
   async passed(count: number): Promise<void> {
     const from = new Map(this.sent);
     await eventually(

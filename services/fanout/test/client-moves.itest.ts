@@ -45,7 +45,7 @@ after(async () => {
   await Promise.all([brokers.kafka.stop(), brokers.nats.stop()]);
 });
 
-/** One device seen through the client: whatever happens, each number once and in order. */
+/** Subscribes to a device through the SDK, and records what it delivers. */
 function see(url: string | string[], device: string) {
   const stream = createStream({ url, token, backoff: { baseMs: 50, capMs: 500 } });
   streams.push(stream);
@@ -68,7 +68,7 @@ function assertWhole(numbers: readonly number[]): void {
   );
 }
 
-test('our own client goes where its device lives, without a pause, a loss or a repeat', async () => {
+test('the SDK moves to the node of its device, without a pause, a loss or a duplicate', async () => {
   const seen = devices.map((device) => ({ device, of: see(`ws://127.0.0.1:${nodes[0]!.port}`, device) }));
   await eventually(() => assert.ok(seen.some(({ of }) => of.nodes.at(-1) === 'b')), {
     deadlineMs: 20_000,
@@ -85,7 +85,7 @@ test('our own client goes where its device lives, without a pause, a loss or a r
   }
 });
 
-test('when its node drains, our own client is on another one before the connection ends', async () => {
+test('when its node drains, the SDK is on another node before the connection closes', async () => {
   const urls = nodes.map(({ port }) => `ws://127.0.0.1:${port}`);
   const seen = devices.map((device) => see(urls, device));
   await eventually(() => assert.ok(seen.every(({ numbers }) => numbers.length > 5)), { deadlineMs: 20_000 });

@@ -33,7 +33,7 @@ async function report(device: string, from: number, to: number): Promise<void> {
 
 const upTo = (count: number, from = 1) => Array.from({ length: count - from + 1 }, (_, index) => from + index);
 
-test('our own client pauses on the server, and gets what came meanwhile when it goes on', async () => {
+test('the SDK pauses on the server, and gets what was sent meanwhile when it resumes', async () => {
   const stream = connect();
   const got: number[] = [];
   const take = (reports: readonly Delivery[]) => got.push(...reports.map(numberOf));
@@ -42,7 +42,7 @@ test('our own client pauses on the server, and gets what came meanwhile when it 
   await report('own.pause', 1, 3);
   await eventually(() => assert.deepEqual(got, upTo(3)));
   subscription.pause();
-  // What another subscription is given came after the server had taken the pause.
+  // The other subscription gets reports that the server received after the pause.
   const other: number[] = [];
   stream.subscribe('own.pause', { snapshot: false, onReports: (reports) => other.push(...reports.map(numberOf)) });
   await report('own.pause', 4, 5);
@@ -53,7 +53,7 @@ test('our own client pauses on the server, and gets what came meanwhile when it 
   await eventually(() => subscription.state.name === 'live');
 });
 
-test('our own client in a slow loop is never given more than fits, and loses nothing', async () => {
+test('the SDK in a slow loop never gets more than its buffer holds, and loses nothing', async () => {
   const stream = connect();
   const subscription = stream.subscribe('own.loop', { bufferReportsMax: 5 });
   const got: number[] = [];
@@ -70,7 +70,7 @@ test('our own client in a slow loop is never given more than fits, and loses not
   await iterator.return?.();
 });
 
-test('our own client in a slow loop is given all of a snapshot that is larger than its buffer', async () => {
+test('the SDK in a slow loop gets all of a snapshot that is larger than its buffer', async () => {
   const devices = upTo(1_000).map((number) => `large.d${number}`);
   const text = 'x'.repeat(4_000);
   await Promise.all(devices.map((device) => node.append(device, [{ tag: 'text', value: text }])));
@@ -95,7 +95,7 @@ test('our own client in a slow loop is given all of a snapshot that is larger th
   await loop;
 });
 
-test('our own client begins at a time, and at a place that it kept', async () => {
+test('the SDK starts from a time, and from a stored position', async () => {
   const startMs = Date.now();
   await report('own.past', 1, 20);
   const stream = connect();
@@ -116,7 +116,7 @@ test('our own client begins at a time, and at a place that it kept', async () =>
   await eventually(() => assert.deepEqual(later, upTo(25, 21)));
 });
 
-test('our own client is handed whole reports where only changes travel, over a reconnect, too', async () => {
+test('the SDK delivers whole reports where only changes are sent, also over a reconnect', async () => {
   const sockets: WebSocket[] = [];
   class Noted extends WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
@@ -140,20 +140,20 @@ test('our own client is handed whole reports where only changes travel, over a r
     },
   });
   await eventually(() => subscription.state.name === 'live');
-  const say = (n: number, mode: string) =>
+  const appendReport = (n: number, mode: string) =>
     node.append('own.delta', [
       { tag: 'mode', value: mode },
       { tag: 'n', value: n },
     ]);
-  await say(1, 'a');
-  await say(2, 'a');
+  await appendReport(1, 'a');
+  await appendReport(2, 'a');
   await eventually(() => assert.equal(got.length, 2));
   sockets.at(-1)!.close();
-  await say(3, 'a');
-  await say(3, 'b');
+  await appendReport(3, 'a');
+  await appendReport(3, 'b');
   stream.reconnect();
   await eventually(() => assert.equal(got.length, 4));
-  await say(4, 'b');
+  await appendReport(4, 'b');
   await eventually(() => assert.equal(got.length, 5));
   assert.deepEqual(got, [
     'mode=a,n=1 whole',
@@ -164,7 +164,7 @@ test('our own client is handed whole reports where only changes travel, over a r
   ]);
 });
 
-test('our own client replaces its token when the server says that it ends, and stays connected', async () => {
+test('the SDK replaces its token when the server warns of its expiry, and stays connected', async () => {
   let asked = 0;
   let endMs = 0;
   const stream = connect(async () => {
@@ -184,7 +184,7 @@ test('our own client replaces its token when the server says that it ends, and s
   const subscription = stream.subscribe('own.token');
   await eventually(() => subscription.state.name === 'live');
   await eventually(() => assert.equal(asked, 2));
-  await eventually(() => Date.now() > endMs + 500, { describe: 'the old token is over' });
+  await eventually(() => Date.now() > endMs + 500, { describe: 'the old token has expired' });
   assert.equal(subscription.state.name, 'live');
   assert.deepEqual(states, ['live']);
 });

@@ -12,9 +12,9 @@ before(async () => {
 });
 after(() => node.stop());
 
-test('our own client, cut off again and again while reports go on, is given every report once', async () => {
+test('the SDK delivers every report once, over repeated disconnects under load', async () => {
   const sockets: WebSocket[] = [];
-  class Cut extends WebSocket {
+  class NotedSocket extends WebSocket {
     constructor(url: string | URL, protocols?: string | string[]) {
       super(url, protocols);
       sockets.push(this);
@@ -25,7 +25,7 @@ test('our own client, cut off again and again while reports go on, is given ever
   const stream = createStream({
     url: `ws://127.0.0.1:${node.port}`,
     token: node.token,
-    WebSocket: Cut,
+    WebSocket: NotedSocket,
     backoff: { baseMs: 10, capMs: 20 },
   });
   const take = (reports: readonly { readonly readings: readonly { readonly value: unknown }[] }[]) => {
@@ -42,12 +42,12 @@ test('our own client, cut off again and again while reports go on, is given ever
   const report = () => node.append('own.client', [{ tag: 'n', value: ++value }]);
   await report();
   await eventually(() => subscription.state.name === 'live');
-  for (let round = 0; round < 10; round++) {
+  for (let iteration = 0; iteration < 10; iteration++) {
     await report();
     sockets.at(-1)!.close();
     for (let i = 0; i < 20; i++) await report();
     stream.reconnect();
-    await eventually(() => recoveries.length === round + 2, { describe: 'live again' });
+    await eventually(() => recoveries.length === iteration + 2, { describe: 'live again' });
   }
   await report();
   await eventually(() => assert.equal(given.at(-1), value));
@@ -63,11 +63,11 @@ for (const [runtime, Constructor] of [
   ["Node's WebSocket", globalThis.WebSocket],
   ['the package ws', WsWebSocket as unknown as typeof globalThis.WebSocket],
 ] as const) {
-  test(`with ${runtime} a handshake that a proxy refuses while the server restarts is tried again`, async (t) => {
+  test(`with ${runtime} a handshake that a proxy refuses while the server restarts is retried`, async (t) => {
     const answers = [400, 404, 429, 500, 502, 503, 504, 505, 520, 530].map((status) => proxyAnswer(status, 'No'));
     const garbage = ['HTTP/1.1 101 Switching Protocols\r\n\r\n', '\0\0\0', 'SSH-2.0-x\r\n'];
-    const faults: ProxyFault[] = [...answers, ...garbage, 'reset', 'lost answer'];
-    const proxy = await startFaultyProxy(node.port, faults);
+    const responses: ProxyFault[] = [...answers, ...garbage, 'reset', 'lost answer'];
+    const proxy = await startFaultyProxy(node.port, responses);
     t.after(() => proxy.close());
     await node.append('own.proxied', [{ tag: 'n', value: 1 }]);
     const losses: (readonly [code: number, mayReconnect: boolean])[] = [];
@@ -86,8 +86,8 @@ for (const [runtime, Constructor] of [
     await eventually(() => values.length === 1);
     assert.deepEqual(
       losses,
-      faults.map(() => [1006, true]),
+      responses.map(() => [1006, true]),
     );
-    assert.equal(proxy.connections, faults.length + 1);
+    assert.equal(proxy.connections, responses.length + 1);
   });
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { type Cluster, type ClusterClient, type ClusterNode, type ClusterOptions, createCluster } from './cluster.ts';
 
-/** The values that were appended, by device, oldest first. */
+/** The appended values, by device, oldest first. */
 export type Appended = ReadonlyMap<string, readonly number[]>;
 
 const settleMs = 30_000;
 
-/** Nodes with the ring settled. Whatever happens in `run`, everything is closed after it. */
+/** Runs `run` with nodes and a settled ring, and closes everything after it. */
 export async function withCluster(
   names: readonly string[],
   run: (cluster: Cluster, nodes: ClusterNode[]) => Promise<void>,
@@ -24,12 +24,12 @@ export async function withCluster(
   }
 }
 
-/** Long enough for every lease and deadline to have passed. */
+/** Advances the clock beyond every lease and deadline. */
 export async function settle(cluster: Cluster): Promise<void> {
   await cluster.clock.advance(settleMs);
 }
 
-/** I2 and I3 for one client: everything appended from its start on, once, in the order of each device. */
+/** Asserts I2 and I3 for one client: everything appended since its start, once, in the order of each device. */
 export function assertWhole(client: ClusterClient, devices: readonly string[], appended: Appended): void {
   assert.deepEqual(client.errors, []);
   for (const device of devices) {
@@ -41,16 +41,16 @@ export function assertWhole(client: ClusterClient, devices: readonly string[], a
     assert.deepEqual(
       shown.map((seen) => seen.value),
       first === undefined ? [] : all.slice(all.indexOf(first)),
-      `${device} is not shown whole`,
+      `${device} is not complete`,
     );
-    assert.equal(shown.at(-1)?.value, all.at(-1), `${device}: the last report is not shown`);
+    assert.equal(shown.at(-1)?.value, all.at(-1), `${device}: the last report is missing`);
   }
 }
 
-/** What reports, in three lines. */
+/** The reporting devices, in three lines. */
 export const devices: readonly string[] = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
 
-/** Appends reports of the devices in turn, `times` each, with time passing between. */
+/** Appends reports of the devices in turn, `times` each, `stepMs` apart. */
 export async function load(
   cluster: Cluster,
   appended: Map<string, number[]>,
@@ -67,12 +67,12 @@ export async function load(
   }
 }
 
-/** A client goes, as a session does it that ends. */
+/** Removes a client, as a closed session does. */
 export function leave(node: ClusterNode, client: ClusterClient): void {
   node.hub.unsubscribe(client.subscription!);
 }
 
-/** After the last client has gone nobody serves or keeps anything for another. */
+/** Asserts that without clients no node serves or holds anything for another. */
 export function assertNothingLeft(nodes: readonly ClusterNode[]): void {
   for (const { name, channels, ownership } of nodes) {
     assert.equal(channels.size, 0);

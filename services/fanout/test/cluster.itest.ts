@@ -19,14 +19,14 @@ before(async () => {
 after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
 
 const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
-let round = 0;
+let testNumber = 0;
 let prefix: string;
 let nodes: BrokeredNode[];
 let load: Load;
 let watchers: Watcher[];
 
 beforeEach(async () => {
-  prefix = `test${++round}`;
+  prefix = `test${++testNumber}`;
   nodes = [];
   watchers = [];
   for (const name of ['a', 'b']) nodes.push(await startBrokeredNode(brokers, `${prefix}-${name}`, prefix));
@@ -40,7 +40,7 @@ afterEach(async () => {
   await Promise.all(nodes.map((node) => node.stop()));
 });
 
-/** Each node owns some of the partitions, and knows the owner of all. */
+/** Waits until each node owns some partitions, and knows the owner of all. */
 async function bothServe(): Promise<void> {
   await eventually(
     async () => {
@@ -57,7 +57,7 @@ async function bothServe(): Promise<void> {
   );
 }
 
-/** One client a device and one of all, on a node. */
+/** Connects a client for each device and one for all of them to a node. */
 async function watchAll(node: BrokeredNode): Promise<Watcher[]> {
   const made = await Promise.all(
     [...devices, 'plant.>'].map((channel) => watch({ port: node.port, token, channels: [channel] })),
@@ -67,23 +67,23 @@ async function watchAll(node: BrokeredNode): Promise<Watcher[]> {
   return made;
 }
 
-/** Every client has seen every value from its first on, once, up to the last that was acknowledged. */
+/** Asserts that every client received every value from its first on, once, up to the last acknowledged one. */
 async function assertWhole(clients: readonly Watcher[]): Promise<void> {
   await load.stop();
   await eventually(
     () => {
       for (const client of clients) {
-        assert.ok(client.shown.size > 0, 'a client was shown nothing');
+        assert.ok(client.shown.size > 0, 'a client received nothing');
         for (const device of client.shown.keys()) assert.equal(client.last(device), load.sent.get(device), device);
       }
     },
     { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
   );
-  for (const client of clients) assert.deepEqual(client.faults(), []);
+  for (const client of clients) assert.deepEqual(client.violations(), []);
   assert.ok(clients.some((client) => client.shown.size === devices.length));
 }
 
-test('every device is whole on both nodes, whichever of them owns it', async () => {
+test('every device is complete on both nodes, whichever of them owns it', async () => {
   await load.start();
   const clients = (await Promise.all(nodes.map(watchAll))).flat();
   await load.passed(200);
@@ -123,7 +123,7 @@ test('each node lists the devices of both, page by page', async () => {
   }
 });
 
-test('when NATS restarts under load nothing is lost or doubled once it is back', async () => {
+test('when NATS restarts under load nothing is lost or duplicated once it is back', async () => {
   await load.start();
   const clients = (await Promise.all(nodes.map(watchAll))).flat();
   await load.passed(50);
@@ -138,7 +138,7 @@ test('when NATS restarts under load nothing is lost or doubled once it is back',
   await assertWhole([...clients, ...later]);
 });
 
-test('when a node stops in order the other serves its partitions, and its clients see no gap', async () => {
+test('when a node stops gracefully the other serves its partitions, and its clients see no gap', async () => {
   await load.start();
   const [leaving, staying] = nodes as [BrokeredNode, BrokeredNode];
   const clients = await watchAll(staying);
@@ -151,11 +151,11 @@ test('when a node stops in order the other serves its partitions, and its client
   await eventually(async () => assert.equal(await staying.metric('tailrace_fanout_owned_partitions'), 6), {
     deadlineMs: 30_000,
   });
-  // They come back on the other node and go on there.
+  // They reconnect to the other node and continue there.
   const back = await watchAll(staying);
   await load.passed(50);
   await assertWhole([...clients, ...back]);
-  for (const client of moved) assert.deepEqual(client.faults(), []);
+  for (const client of moved) assert.deepEqual(client.violations(), []);
 });
 
 test('when a node joins under load the clients of the others see no gap', async () => {
@@ -172,7 +172,7 @@ test('when a node joins under load the clients of the others see no gap', async 
   await assertWhole(clients);
 });
 
-test('when Kafka restarts under load nothing is lost or doubled', async () => {
+test('when Kafka restarts under load nothing is lost or duplicated', async () => {
   await load.start();
   const clients = (await Promise.all(nodes.map(watchAll))).flat();
   await load.passed(50);

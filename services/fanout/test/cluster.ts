@@ -35,24 +35,21 @@ export interface Cluster {
   readonly partitions: number;
   readonly missing: string[];
   node(name: string): Promise<ClusterNode>;
-  /** Appends one report; its number goes into the reading. Answers its position. */
+  /** Appends a report with a reading of this value. Returns its position. */
   append(
     device: string,
     value: number,
     id?: string,
     headers?: Readonly<Record<string, string>>,
   ): Promise<{ partition: number; seq: number }>;
-  /** Appends, under the key of a device, what no reader can read then. */
+  /** Appends an unreadable record under the key of a device. */
   appendUnreadable(device: string): Promise<{ partition: number; seq: number }>;
-  /** As retention: the records of a partition before `first` go, but the last one. */
+  /** Deletes the records of a partition before `first`, except for the last one, as retention does. */
   forget(partition: number, first: number): Promise<void>;
   setFaults(faults: MemoryFaults): void;
-  /**
-   * The log cannot be read in a partition, as when its broker is away, neither the state nor the reports; or can be
-   * again.
-   */
+  /** Makes a partition of all topics unreadable, as when its broker is down, or readable again. */
   setAway(partition: number, isAway: boolean): void;
-  /** Nodes are told the bounds of the log, without which nobody takes over, only after so long. */
+  /** Delays the bounds of the log, without which no node takes over. */
   slowReads(delayMs: number): void;
   cut(node: string): void;
   heal(node: string): void;
@@ -71,13 +68,13 @@ export interface ClusterNode extends FanoutNode {
     encoding?: Encoding,
   ): ClusterClient;
   stop(): Promise<void>;
-  /** As `kill -9`: nothing comes from it any more, and the group notices after `sessionMs`. */
+  /** As `kill -9`: it sends nothing any more, and the group notices after `sessionMs`. */
   crash(): void;
   /** As SIGSTOP: nothing runs there, and the group notices after `sessionMs`. */
   pause(): void;
   /** As SIGCONT. */
   resume(): void;
-  /** The log alone cannot be reached; the group notices after `sessionMs`. */
+  /** Makes the log alone unreachable; the group notices after `sessionMs`. */
   cutLog(): void;
   healLog(): void;
 }
@@ -89,14 +86,14 @@ export interface Seen {
   readonly value: number;
 }
 
-/** What a client of one subscription was shown, in order. */
+/** A client with one subscription, and what it received, in order. */
 export class ClusterClient extends UnboundedSubscriber {
   readonly snapshot: Seen[] = [];
   readonly live: Seen[] = [];
   readonly errors: string[] = [];
-  /** What it was told it is not given. */
+  /** The ranges that were named as skipped. */
   readonly skipped: Skipped[] = [];
-  /** What is neither data nor an error, in order. */
+  /** Messages that are neither data nor errors, in order. */
   readonly told: ServerMessage[] = [];
   subscription: Subscription | undefined;
   readonly #topics: Map<string, Set<ClusterClient>>;
@@ -113,7 +110,7 @@ export class ClusterClient extends UnboundedSubscriber {
     this.#unsubscribe = unsubscribe;
   }
 
-  /** Goes away, as when its connection breaks. Answers what it knows of where it is, as a client builds it. */
+  /** Leaves, as when its connection breaks. Returns its position token, as a client computes it. */
   leave(): string {
     this.#unsubscribe(this.subscription!);
     if (this.start === undefined) return '';
@@ -148,7 +145,7 @@ export class ClusterClient extends UnboundedSubscriber {
   }
 }
 
-/** Delivers what is published to the clients that are on its topic. */
+/** Delivers published frames to the clients on the topic. */
 class TappedTransport extends MemoryTransport {
   readonly #clients: ReadonlyMap<string, ReadonlySet<ClusterClient>>;
 
@@ -162,7 +159,7 @@ class TappedTransport extends MemoryTransport {
   }
 }
 
-/** After so long the group goes on without a member that says nothing. */
+/** The session timeout of group members. */
 export const sessionMs = 6_000;
 
 export const limits = {
@@ -188,18 +185,18 @@ export const limits = {
   ...workLimits,
 } satisfies Partial<FanoutSettings>;
 
-/** Few, so that a node that was away has to ask several times. */
+/** Few, so that a node that was away has to send several requests. */
 export const backlogRecordsMax = 40;
 
 export interface ClusterOptions {
   readonly partitions?: number;
   readonly seed?: number;
   readonly bounds?: Partial<FanoutBounds>;
-  /** How long a turn of the event loop takes, ms. Default: no time. */
+  /** The duration of a turn of the event loop, ms. Default: 0. */
   readonly turnMs?: () => number;
-  /** Other than `limits`. */
+  /** Overrides `limits`. */
   readonly limits?: Partial<FanoutSettings>;
-  /** Of a node. Default: none. */
+  /** The tracing of a node. Default: none. */
   readonly tracing?: (node: string) => Tracing;
 }
 
@@ -281,12 +278,12 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       encoding: Encoding = 'json',
     ) => {
       const made = new ClusterClient(topics, inside.work, encoding, (subscription) => hub.unsubscribe(subscription));
-      const wish = {
+      const request = {
         ...{ id: 'a', channel, snapshot },
         ...(after === undefined ? {} : { after: positionsFromToken(after) }),
         ...(options === undefined ? {} : { options }),
       };
-      made.subscription = hub.subscribe(made, wish, (error) => made.errors.push(error.message));
+      made.subscription = hub.subscribe(made, request, (error) => made.errors.push(error.message));
       return made;
     };
     const crash = () => {
@@ -345,7 +342,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     cut: (name) => network.partition(name),
     heal: (name) => network.heal(name),
     async close() {
-      // A stop may wait for what only happens by the clock.
+      // A stop may wait for timers of the fake clock.
       let open = true;
       const closed = Promise.all(closers.map((stop) => stop())).then(() => {
         open = false;

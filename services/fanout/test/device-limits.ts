@@ -1,6 +1,6 @@
 import type { KnownDeviceLimits } from '../src/channels/device.ts';
 
-/** More than any test has. */
+/** More than any test needs. */
 export const deviceLimits: KnownDeviceLimits = {
   devicesMax: 100_000,
   devicesPerTenantMax: 100_000,

@@ -18,7 +18,7 @@ import { watch } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
-/** A tenth of 760,000 names and of a heap of 512 MB; `FLOOD=1` is all of it. */
+/** The fraction of 760,000 names and of a heap of 512 MB. `FLOOD=1` is all. */
 const scale = Number(process.env['FLOOD'] ?? 0.1);
 const names = 760_000 * scale;
 const settings = {
@@ -64,13 +64,13 @@ async function startNode(
     const asked = new AbortController();
     const options = { signal: asked.signal };
     try {
-      const ended = once(child, 'exit', options).then(([code]) =>
-        assert.fail(`the node ended with ${code}: ${trouble}`),
+      const exited = once(child, 'exit', options).then(([code]) =>
+        assert.fail(`the node exited with ${code}: ${trouble}`),
       );
       const answered = once(child, 'message', options).then(([message]) => message as Answer);
-      // The one that did not come is called off, and rejects unheard.
-      for (const either of [answered, ended]) either.catch(() => undefined);
-      return await Promise.race([answered, ended]);
+      // The other one is aborted; its rejection is ignored.
+      for (const either of [answered, exited]) either.catch(() => undefined);
+      return await Promise.race([answered, exited]);
     } finally {
       asked.abort();
     }
@@ -95,7 +95,7 @@ const watched = {
   written: 'tailrace_fanout_checkpoint_records_total',
 } as const;
 
-test('names without end in the log neither fill the heap of a node nor prevent its starts, and honest devices are served', async (t) => {
+test('unlimited names in the log neither fill the heap of a node nor prevent its start, and regular devices are served', async (t) => {
   const folder = await createTempDir('device-names');
   t.after(() => folder.remove());
   await fill(folder.path);
@@ -130,13 +130,13 @@ test('names without end in the log neither fill the heap of a node nor prevent i
     assert.equal(
       await metric('devices'),
       start === 'first' ? devices + 1 : devices,
-      'a new one of a tenant that has room',
+      'a new one of a tenant below its limit',
     );
-    // All of them are written, which takes memory, too.
+    // Waits until all of them are written, which takes memory, too.
     await eventually(async () => (await metric('written')) >= devices, { deadlineMs: 60_000 });
     await watcher.end();
-    const ended = once(node.child, 'exit');
+    const exited = once(node.child, 'exit');
     node.child.send({ stop: true } satisfies Ask);
-    assert.deepEqual((await ended)[0], 0);
+    assert.deepEqual((await exited)[0], 0);
   }
 });

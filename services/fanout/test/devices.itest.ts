@@ -36,7 +36,7 @@ async function devices(query: string, token?: string, method = 'GET', origin = '
 const token = (subscribe: string[]) =>
   issueToken({ secret: tokenSecret, subject: 's', publish: [], subscribe, expiresInMs: 60_000 });
 
-test('all devices come page by page, with their state and last time; the first page has the counts', async () => {
+test('all devices are listed page by page, with their state and last time; the first page has the counts', async () => {
   const seen: string[] = [];
   let query = '?limit=100';
   for (;;) {
@@ -51,7 +51,7 @@ test('all devices come page by page, with their state and last time; the first p
   assert.deepEqual(seen, paths);
 });
 
-test('a token is shown what it covers, and nothing else', async () => {
+test('only devices that the token covers are listed', async () => {
   const narrow = await token(['plant1.>']);
   const all = await devices('?limit=1000', narrow);
   assert.deepEqual(
@@ -63,12 +63,12 @@ test('a token is shown what it covers, and nothing else', async () => {
     const { status, body } = await devices(`?channel=${encodeURIComponent(channel)}`, narrow);
     assert.deepEqual([status, body.error?.code], [403, 'forbidden'], channel);
   }
-  // What lies before and behind is found by no `after`.
+  // `after` does not reach devices outside.
   const behind = await devices('?limit=1000&after=plant0.line.m0', narrow);
   assert.ok(behind.body.devices.every(({ device }) => device.startsWith('plant1.')));
 });
 
-test('what cannot be answered is refused, each with its sentence', async () => {
+test('invalid requests are refused, each with its error', async () => {
   const refusals = [
     ['', undefined, 401, 'unauthorized'],
     ['', 'nonsense', 401, 'unauthorized'],
@@ -83,7 +83,7 @@ test('what cannot be answered is refused, each with its sentence', async () => {
   }
 });
 
-test('a page of an allowed origin may ask, one of another may not', async () => {
+test('allowed origins get CORS headers, others do not', async () => {
   const allowed = await devices('?limit=0', node.token);
   assert.equal(allowed.headers.get('access-control-allow-origin'), 'https://dashboard.example');
   const preflight = await devices('', undefined, 'OPTIONS');

@@ -1,7 +1,4 @@
-/**
- * A fanout node on an embedded log, as a process of its own with as much heap as it is given: `fork(…, [folder,
- * settings])`.
- */
+/** A fanout node on an embedded log, to run as a child process: `fork(…, [folder, settings])`. */
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { systemClock as clock } from '@tailrace/platform/clock';
@@ -15,9 +12,9 @@ import type { FanoutSettings } from '../src/config.ts';
 import { createUwsTransport } from '../src/uws-transport.ts';
 import { testConfig } from './node.ts';
 
-/** What the process is asked. */
+/** A request to the process. */
 export type Ask = { readonly append: string } | { readonly metrics: readonly string[] } | { readonly stop: true };
-/** Its answers, in order; the first one, unasked, is where it listens once it serves. */
+/** Its answers, in order; the first one, without a request, is the port once it serves. */
 export type Answer =
   | { readonly port: number }
   | { readonly done: true }
@@ -68,6 +65,6 @@ process.on('message', async (ask: Ask) => {
     process.disconnect();
   }
 });
-// Its test has gone.
+// The test has exited.
 process.on('disconnect', () => process.exit(0));
 answer({ port: fanout.port });

@@ -12,10 +12,10 @@ import { testConfig } from './node.ts';
 export const topic = 'tailrace.telemetry';
 export const stateTopic = 'tailrace.state';
 export const epoch = 'epoch-1';
-/** So long and large that nothing goes. */
+/** So long and large that nothing is deleted. */
 export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;
 
-/** Options of `createFanout` for a node by a clock of the test, without a process of its own. */
+/** Options of `createFanout` for a node in this process, on a clock of the test. */
 export function fanoutOptions(parts: {
   readonly node: string;
   readonly eventLog: EventLog;
@@ -29,7 +29,7 @@ export function fanoutOptions(parts: {
   readonly logger?: Logger;
   readonly tracing?: Tracing;
   readonly bounds?: Partial<FanoutBounds>;
-  /** How long a turn of the event loop takes, ms. Default: no time. */
+  /** The duration of a turn of the event loop, ms. Default: 0. */
   readonly turnMs?: () => number;
 }): FanoutOptions {
   const { node, eventLog, bus, clock, transport, partitions, settings, turnMs } = parts;
@@ -46,7 +46,7 @@ export function fanoutOptions(parts: {
     defer: (call) => void clock.after(turnMs?.() ?? 0, call),
     verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
     version: '1',
-    // Without a client nothing of a channel stays.
+    // A channel is closed with its last client.
     bounds: { channelLingerMs: 0, ...parts.bounds },
   };
 }

@@ -34,15 +34,15 @@ after(async () => {
 });
 
 let prefix: string;
-let round = 0;
+let testNumber = 0;
 beforeEach(() => {
-  prefix = `foreign${++round}`;
+  prefix = `foreign${++testNumber}`;
 });
 
 const start = (name: string) => startBrokeredNode(brokers, `${prefix}-${name}`, prefix);
 const stopAll = (nodes: readonly BrokeredNode[]) => Promise.all(nodes.map((node) => node.stop()));
 
-/** All series of a metric together. */
+/** Returns the sum of all series of a metric. */
 async function sum(nodes: readonly BrokeredNode[], name: string): Promise<number> {
   let total = 0;
   for (const node of nodes) total += await node.sum(name);
@@ -63,12 +63,12 @@ for (const codec of ['lz4', 'snappy']) {
     const watchers = await Promise.all(nodes.map(({ port }) => watch({ port, token, channels: ['plant.>'] })));
     for (const watcher of watchers) await watcher.next('subscribed');
     await load.passed(30);
-    const isShown = () =>
+    const isUpToDate = () =>
       watchers.every((watcher) =>
         devices.every((device) => (watcher.last(device) ?? 0) >= (load.sent.get(device) ?? 0) - 5),
       );
-    await eventually(isShown, { deadlineMs, describe: 'clients are shown all devices' });
-    for (const watcher of watchers) assert.deepEqual(watcher.faults(), []);
+    await eventually(isUpToDate, { deadlineMs, describe: 'clients receive all devices' });
+    for (const watcher of watchers) assert.deepEqual(watcher.violations(), []);
     await Promise.all(watchers.map((watcher) => watcher.end()));
     await load.stop();
     await stopAll(nodes);
@@ -77,7 +77,7 @@ for (const codec of ['lz4', 'snappy']) {
     await back.next('subscribed');
     await eventually(() => devices.every((device) => back.last(device) === load.sent.get(device)), {
       deadlineMs,
-      describe: 'the last values of before',
+      describe: 'the last values from before',
     });
     assert.equal(await sum(nodes, 'tailrace_fanout_unreadable_ranges_total'), 0);
     await back.end();
@@ -90,8 +90,8 @@ const device = 'plant.line1.press7';
 const report = (path: string, fields: object = {}) =>
   encodeReport({ device: path, time: Date.now(), readings: [{ tag: 'n', value: 13 }], ...fields }, Date.now());
 
-/** What a console producer and other strangers write. */
-const strangers: readonly ForeignRecord[] = [
+/** Records of a console producer and other programs. */
+const invalidRecords: readonly ForeignRecord[] = [
   { value: '' },
   { key: '', value: '' },
   { key: null, value: null },
@@ -112,7 +112,7 @@ const strangers: readonly ForeignRecord[] = [
   { key: device, value: report(device), partition: (partitionOf(device, partitions) + 1) % partitions },
 ];
 
-test('what strangers write to the topics is passed over and counted: clients stay connected and are shown what ingest wrote, and a restart is as quick as ever', async () => {
+test('invalid records of other programs are skipped and counted: clients stay connected and receive what ingest wrote, and a restart is as fast as without them', async () => {
   let nodes = [await start('a'), await start('b')];
   const load = new Load(brokers, prefix, [device, 'plant.line1.other', 'other.line1.m1']);
   const sockets: WebSocket[] = [];
@@ -141,8 +141,8 @@ test('what strangers write to the topics is passed over and counted: clients sta
   await load.start();
   await load.passed(5);
   for (const topic of ['telemetry', 'state', 'meta']) {
-    for (const record of strangers) {
-      // A compacted topic refuses what has no key.
+    for (const record of invalidRecords) {
+      // A compacted topic refuses records without a key.
       await foreign.send(`${prefix}.${topic}`, [record]).catch(() => {});
       await load.passed(1);
     }
@@ -152,15 +152,15 @@ test('what strangers write to the topics is passed over and counted: clients sta
   await load.passed(20);
   await eventually(
     () => watchers.every((watcher) => [...load.sent].every(([path, value]) => (watcher.last(path) ?? 0) >= value - 5)),
-    { deadlineMs, describe: 'clients are shown what was sent' },
+    { deadlineMs, describe: 'clients receive what was sent' },
   );
   for (const watcher of watchers) {
-    assert.deepEqual(watcher.faults(), []);
+    assert.deepEqual(watcher.violations(), []);
     assert.deepEqual([...watcher.shown.keys()].sort(), ['other.line1.m1', 'plant.line1.other', device].sort());
   }
-  assert.equal(sockets.length, streams.length, 'our own client never had to come back');
+  assert.equal(sockets.length, streams.length, 'the SDK never had to reconnect');
   assert.ok(given.length > 50);
-  assert.equal(await sum(nodes, 'tailrace_fanout_unreadable_records_total'), strangers.length);
+  assert.equal(await sum(nodes, 'tailrace_fanout_unreadable_records_total'), invalidRecords.length);
   assert.equal(await sum(nodes, 'tailrace_fanout_failed_records_total'), 0);
   for (const stream of streams) stream.close();
   await Promise.all(watchers.map((watcher) => watcher.end()));
@@ -174,7 +174,7 @@ test('what strangers write to the topics is passed over and counted: clients sta
   await back.next('subscribed');
   await eventually(() => [...load.sent].every(([path, value]) => back.last(path) === value), {
     deadlineMs,
-    describe: 'the last values are there',
+    describe: 'the last values are available',
   });
   assert.deepEqual([...back.shown.keys()].sort(), [...load.sent.keys()].sort());
   await back.end();
@@ -182,7 +182,7 @@ test('what strangers write to the topics is passed over and counted: clients sta
   await stopAll(nodes);
 });
 
-test('one device with more last values than the state topic takes costs no other its own, and no time at the start', async () => {
+test('a device with more last values than a state record holds affects no other device, and does not delay the start', async () => {
   await foreign.createTopic(`${prefix}.state`, partitions, {
     'cleanup.policy': 'compact',
     'max.message.bytes': '200000',
@@ -204,7 +204,7 @@ test('one device with more last values than the state topic takes costs no other
   });
   assert.equal(await sum(nodes, 'tailrace_fanout_checkpoint_failures_total'), 0);
   assert.ok((await sum(nodes, 'tailrace_fanout_truncated_checkpoints_total')) > 0);
-  // So many that they are not read back at the start: what is known then comes from the state.
+  // So many that they are not read back at the start: last values come from the state topic.
   const filler = others[0]!;
   const before = await sum(nodes, 'tailrace_fanout_reports_total');
   for (let n = 0; n < 21; n++) {

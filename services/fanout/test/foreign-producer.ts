@@ -2,25 +2,25 @@ import kafkajs from 'kafkajs';
 
 const { Kafka, logLevel, Partitioners } = kafkajs;
 
-/** A record as other programs write them. */
+/** A record as other programs write it. */
 export interface ForeignRecord {
-  /** Null and left out are the same. */
+  /** Default: null. */
   readonly key?: string | Buffer | null;
   readonly value: string | Uint8Array | null;
-  /** Left out: as its own partitioner has it. */
+  /** Default: by the client's own partitioner. */
   readonly partition?: number;
 }
 
-/** Another program that writes to the topics, with a Kafka client that knows nothing of us. */
+/** A producer of another program, on a standard Kafka client. */
 export interface ForeignProducer {
-  /** Each record by itself, as a console producer does it. */
+  /** Sends each record by itself, as a console producer does. */
   send(topic: string, records: readonly ForeignRecord[]): Promise<void>;
   createTopic(topic: string, partitions: number, settings?: Readonly<Record<string, string>>): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function startForeignProducer(brokers: readonly string[]): Promise<ForeignProducer> {
-  const kafka = new Kafka({ brokers: [...brokers], clientId: 'foreign', logLevel: logLevel.NOTHING });
+  const kafka = new Kafka({ brokers: [...brokers], clientId: 'other-program', logLevel: logLevel.NOTHING });
   const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   const admin = kafka.admin();
   await Promise.all([producer.connect(), admin.connect()]);

@@ -2,7 +2,7 @@ import { RateLimit } from '../src/access/rate-limit.ts';
 import { Users } from '../src/access/users.ts';
 import type { SessionAccess } from '../src/sessions/session.ts';
 
-/** Nobody is at a limit, and no token ends unless `watch` sees to it. */
+/** Access without limits. Tokens do not expire unless `watch` closes their sessions. */
 export function freeAccess(watch: SessionAccess['watch'] = () => {}): SessionAccess {
   return {
     messageRate: new RateLimit(1e6, 1e6),
@@ -17,7 +17,7 @@ export function freeAccess(watch: SessionAccess['watch'] = () => {}): SessionAcc
   };
 }
 
-/** Of handshakes and tokens, for parts that a test makes by hand. */
+/** Limits of handshakes and tokens that no test reaches. */
 export const freeLimits = {
   addressConnectionsMax: 1e6,
   addressHandshakesPerSecondMax: 1e6,

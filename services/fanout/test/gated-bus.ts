@@ -1,10 +1,13 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { TailraceError } from '@tailrace/protocol/error';
 
-/** A bus from which its node can be cut: nothing comes in or goes out, as where packets are lost and no connection breaks. */
+/**
+ * A bus from which its node can be isolated: nothing comes in or goes out, as if all packets were lost without a
+ * disconnect.
+ */
 export interface GatedBus {
   readonly bus: Bus;
-  cut(): void;
+  isolate(): void;
   heal(): void;
 }
 
@@ -21,19 +24,19 @@ export function gatedBus(inner: Bus): GatedBus {
         if (open) onMessage(payload, from);
       }),
     async request(subject, payload, options) {
-      if (!open) throw new TailraceError('timeout', 'the bus is cut');
+      if (!open) throw new TailraceError('timeout', 'the node is isolated');
       return await inner.request(subject, payload, options);
     },
     serve: (subject, onRequest) =>
       inner.serve(subject, (payload, from) => {
-        if (!open) throw new TailraceError('unavailable', 'the bus is cut');
+        if (!open) throw new TailraceError('unavailable', 'the node is isolated');
         return onRequest(payload, from);
       }),
     stats: () => inner.stats(),
   };
   return {
     bus,
-    cut() {
+    isolate() {
       open = false;
     },
     heal() {

@@ -13,7 +13,7 @@ import { type Watcher, watch } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
-/** So many that each of three nodes has some: no node has more than five. */
+/** Enough for each of three nodes to have some: no node has more than five. */
 const partitions = 12;
 const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
 let brokers: Brokers;
@@ -25,14 +25,14 @@ before(async () => {
 });
 after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
 
-let round = 0;
+let testNumber = 0;
 let victim: ServiceProcess;
 let nodes: BrokeredNode[];
 let load: Load;
 let watchers: Watcher[];
 
 beforeEach(async () => {
-  const prefix = `kill${++round}`;
+  const prefix = `kill${++testNumber}`;
   watchers = [];
   nodes = [];
   for (const name of ['a', 'b']) {
@@ -40,7 +40,7 @@ beforeEach(async () => {
   }
   victim = await startVictim(prefix);
   load = new Load(brokers, prefix, devices);
-  // The third has its share, and serves it.
+  // The third node has its share.
   await eventually(async () => assert.ok((await sum('owned_partitions')) < partitions), { deadlineMs: 30_000 });
   await eventually(
     async () => {
@@ -69,7 +69,7 @@ afterEach(async () => {
   await Promise.all(nodes.map((node) => node.stop()));
 });
 
-/** A node in a process of its own, so that it can be killed. */
+/** Starts a node in its own process, so that it can be killed. */
 async function startVictim(prefix: string): Promise<ServiceProcess> {
   const [port, internalPort] = (await freePorts(2)) as [number, number];
   return await startService({
@@ -101,20 +101,20 @@ async function assertWhole(): Promise<void> {
   await eventually(
     () => {
       for (const client of watchers) {
-        assert.ok(client.shown.size > 0, 'a client was shown nothing');
+        assert.ok(client.shown.size > 0, 'a client received nothing');
         for (const device of client.shown.keys()) assert.equal(client.last(device), load.sent.get(device), device);
       }
     },
     { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
   );
-  for (const client of watchers) assert.deepEqual(client.faults(), []);
+  for (const client of watchers) assert.deepEqual(client.violations(), []);
 }
 
 function longestPauseMs(): number {
   return Math.max(...watchers.map((client) => client.pauseMs()));
 }
 
-test('the partitions of a killed node are served again before the group has noticed, and handed to its choice without a gap', async (t) => {
+test('the partitions of a killed node have standby owners before the group notices, and new owners without a gap', async (t) => {
   const orphaned = partitions - (await sum('owned_partitions'));
   await victim.kill();
   await eventually(async () => assert.equal(await sum('acting_partitions'), orphaned), {
@@ -125,7 +125,7 @@ test('the partitions of a killed node are served again before the group has noti
   await eventually(async () => assert.equal(await sum('owned_partitions'), partitions), {
     deadlineMs: 30_000,
     pollMs: 50,
-    describe: 'the group has given them away',
+    describe: 'the group has reassigned them',
   });
   await load.passed(50);
   t.diagnostic(`longest pause ${longestPauseMs().toFixed(0)} ms`);
@@ -134,12 +134,12 @@ test('the partitions of a killed node are served again before the group has noti
   await assertWhole();
 });
 
-test('a node that was stopped for longer than the group waits has nothing to say when it goes on', async (t) => {
+test('a node that resumes after the session timeout causes no gap and no duplicate', async (t) => {
   victim.signal('SIGSTOP');
   await eventually(async () => assert.equal(await sum('owned_partitions'), partitions), {
     deadlineMs: 30_000,
     pollMs: 50,
-    describe: 'the group has given its partitions away',
+    describe: 'the group has reassigned its partitions',
   });
   await load.passed(50);
   t.diagnostic(`longest pause ${longestPauseMs().toFixed(0)} ms`);

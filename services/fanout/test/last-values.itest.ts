@@ -7,7 +7,7 @@ import { watch } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
-test('a late reading is delivered live, and a client that subscribes then is shown the newer one, also with several readings in a report', async (t) => {
+test('a late reading is delivered live, and a later snapshot has the newer one, also with several readings in a report', async (t) => {
   const node = await startNode();
   t.after(() => node.stop());
   const subscribed = async (options: object = {}) => {
@@ -24,7 +24,7 @@ test('a late reading is delivered live, and a client that subscribes then is sho
   await eventually(() => live.last('plant.d') === 2);
   const later = await subscribed();
   await eventually(() => later.last('plant.d') === 1);
-  // Of several readings the one with the newest time, wherever it stands.
+  // Of several readings the one with the newest time is the last value, in any order.
   const collected = [5, 3, 4].map((value) => ({ tag: 'n', value, time: nowMs + value }));
   await node.append('plant.d', collected);
   await node.append('plant.d', [{ tag: 'n', value: 9, time: nowMs + 4 }]);

@@ -13,28 +13,29 @@ import { deviceLimits } from './device-limits.ts';
 import { epoch, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
 import { idLimits } from './log-ranges.ts';
 
-const lookMs = 500;
+const pollMs = 500;
 
 /**
- * A node that reads partitions and tells one JSON client a channel what it makes of silence. No log, bus or sockets.
+ * A node that reads partitions and sends presence messages to one JSON client for each channel. Without log, bus and
+ * sockets.
  */
 export interface ListeningNode {
   readonly clock: FakeClock;
   readonly silences: PresenceMonitor;
   readonly channels: Channels;
   readonly partitions: readonly Partition[];
-  /** What clients were told, but for data, and when, ms after the start. */
+  /** Messages that clients received, except for data, and when, ms after the start. */
   readonly told: { readonly atMs: number; readonly message: ServerMessage }[];
-  /** The log cannot be asked. */
+  /** Whether requests to the log fail. */
   logFault: boolean;
-  /** Whether partitions are heard; default: as the node itself knows. */
+  /** Overrides up to when a partition was delivered. Default: as the node itself knows. */
   deliveredThroughMs: ((partition: number) => number) | undefined;
   watch(pattern: string): Channel;
-  /** A report is in the log, and, unless `unread`, was read. */
+  /** Appends a report to the log; the node reads it unless `unread`. */
   report(device: string, options?: { unread?: boolean; receivedMs?: number }): void;
-  /** Time passes, with a look every 500 ms; and every `everyMs` the devices report. */
+  /** Advances the clock, with a poll every 500 ms and, every `everyMs`, a report of each device. */
   pass(ms: number, reports?: { everyMs: number; devices: readonly string[] }): Promise<void>;
-  /** What was told since it was asked last: `stale a.b`. */
+  /** Returns the messages since the last call, as `stale a.b`. */
   news(): string[];
 }
 
@@ -48,11 +49,11 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
     const message = serverMessageFromJson(String(frame));
     if (message !== undefined && !('data' in message)) told.push({ atMs: clock.monotonic(), message });
   };
-  const ends = new Array<number>(count).fill(0);
+  const endOffsets = new Array<number>(count).fill(0);
   const eventLog = {
     async ends() {
-      if (node.logFault) throw new Error('the log cannot be had');
-      return ends;
+      if (node.logFault) throw new Error('the log is unavailable');
+      return endOffsets;
     },
   } as unknown as EventLog;
   const { channels, views, ownership } = composeNode(
@@ -93,7 +94,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
     },
     report(device, { unread = false, receivedMs = clock.now() } = {}) {
       const number = partitionOf(device, count);
-      const seq = ends[number]!++;
+      const seq = endOffsets[number]!++;
       if (unread) return;
       const report = { device, time: receivedMs, readings: [{ tag: 'n', value: seq }] };
       const timeMs = clock.now();
@@ -101,8 +102,8 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
       views.flush();
     },
     async pass(ms, reports) {
-      for (let passed = 0; passed < ms; passed += lookMs) {
-        await clock.advance(lookMs);
+      for (let passed = 0; passed < ms; passed += pollMs) {
+        await clock.advance(pollMs);
         if (reports !== undefined && clock.monotonic() % reports.everyMs === 0) {
           for (const device of reports.devices) node.report(device);
         }

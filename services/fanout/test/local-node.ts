@@ -17,10 +17,7 @@ import { epoch, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
 import { idLimits } from './log-ranges.ts';
 import { record, type Values } from './records.ts';
 
-/**
- * What a node has of its own: partitions, channels, views and hub, without a log, a bus or sockets. All of it happens
- * at once.
- */
+/** A node without log, bus and sockets: its partitions, channels, views and hub. Everything happens at once. */
 export interface LocalNode {
   readonly clock: FakeClock;
   readonly channels: Channels;
@@ -29,13 +26,13 @@ export interface LocalNode {
   readonly work: WorkScheduler;
   readonly silences: PresenceMonitor;
   readonly partitions: readonly Partition[];
-  /** What was published, in order. */
+  /** Published frames, in order. */
   readonly published: { readonly topic: string; readonly frame: string | Uint8Array }[];
-  /** The topics' sockets: told of each frame as it is published. */
+  /** Receive each frame as it is published. */
   readonly sockets: Set<{ onPublished(topic: string, frame: string | Uint8Array): void }>;
-  /** Makes the node the owner of a partition, from its start. */
+  /** Makes the node the owner of a partition, from position 0. */
   own(partition: number): void;
-  /** A report comes from the log. Its position. */
+  /** Delivers a report as from the log. Returns its position. */
   report(device: string, values: Values): { readonly partition: number; readonly seq: number };
 }
 
@@ -56,7 +53,7 @@ export function createLocalNode(
     published.push({ topic, frame });
     for (const socket of sockets) socket.onPublished(topic, frame);
   };
-  // Without a log there is only what the windows hold.
+  // Without a log only the windows have reports.
   const nowhere = () => assert.fail('the log is read');
   const eventLog = {
     ...{ read: nowhere, bounds: nowhere, positionsAt: nowhere },

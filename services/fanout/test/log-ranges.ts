@@ -5,10 +5,7 @@ import { IdMemory } from '../src/ownership/recent-ids.ts';
 
 export const idLimits = { idWindowMs: 120_000, idsMax: 10_000 } as const;
 
-/**
- * How ranges of a log that a test makes are read back. A log without `positionsAt` is looked back over from its
- * beginning.
- */
+/** Creates the options to read ranges of a test's log. Without `positionsAt` the log is read from its first record. */
 export function logRangesOf(
   eventLog: Pick<EventLog, 'read' | 'bounds'> & Partial<Pick<EventLog, 'positionsAt'>>,
   options: { readonly topic?: string; readonly ids?: IdMemory } = {},

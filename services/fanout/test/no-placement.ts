@@ -1,6 +1,6 @@
 import type { Placement } from '../src/placement/placement.ts';
 
-/** Everything is best off where it is. */
+/** A placement by which every client is on the right node. */
 export function noPlacement(): Placement {
   return { counts: { told: 0 }, elsewhere: () => undefined };
 }

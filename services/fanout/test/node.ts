@@ -17,24 +17,24 @@ import { createUwsTransport } from '../src/uws-transport.ts';
 export const tokenSecret = 'a secret that is only there for the tests';
 const topic = 'tailrace.telemetry';
 
-/** A whole fanout node with real sockets, on the memory log and bus, by the system's clock. */
+/** A fanout node with real sockets, on the memory log and bus, on the system clock. */
 export interface TestNode {
   readonly fanout: Fanout;
   readonly port: number;
-  /** May see everything for an hour. */
+  /** May read every device for an hour. */
   readonly token: string;
-  /** Appends one report and resolves when it is in the log. */
+  /** Appends a report. Resolves when it is in the log. */
   append(device: string, readings: readonly Reading[]): Promise<void>;
-  /** Appends one report of each device, at once. */
+  /** Appends a report of each device, at once. */
   appendAll(devices: readonly string[], readings: readonly Reading[]): Promise<void>;
-  /** Lets the node lose the log, as when Kafka is away, and have it again. */
+  /** Disconnects the node from the log, as when Kafka is down, until `restoreLog`. */
   cutLog(): void;
   restoreLog(): void;
-  /** One series of /metrics. */
+  /** Returns one series of /metrics. */
   metric(name: string): Promise<number>;
-  /** All of /metrics. */
+  /** Returns all of /metrics. */
   page(): Promise<string>;
-  /** A client that has said nothing yet. */
+  /** Connects a client that has sent nothing yet. */
   connect(options?: Partial<RawWebSocketOptions>): Promise<RawWebSocket>;
   stop(): Promise<void>;
 }
@@ -53,7 +53,7 @@ export function testConfig(settings: Partial<FanoutSettings> = {}): FanoutSettin
   return { ...z.strictObject(fanoutSettings).parse(testSettings), ...settings };
 }
 
-/** Settings are taken as they are: a test may go below what the schema allows. */
+/** Settings are not validated: a test may go below the limits of the schema. */
 export async function startNode(
   settings: Partial<FanoutSettings> = {},
   logger: Logger = silentLogger,
@@ -111,7 +111,7 @@ export async function startNode(
       }));
       await writer.append(topic, records);
     },
-    // As long as the session: no other node gets the partitions.
+    // As long as the session timeout: no other node gets the partitions.
     cutLog: () => eventLog.cutOff(3_600_000),
     restoreLog: () => eventLog.reconnect(),
     async metric(name) {

@@ -74,23 +74,23 @@ function moves(watcher: Watcher): string[] {
   return watcher.messages.all.flatMap((message) => ('moved' in message ? [message.moved.url] : []));
 }
 
-test('a client on the wrong node is told the right one, and there it is told nothing more', async () => {
+test('a client on the wrong node gets the URL of the right one, and no further moved there', async () => {
   const device = devices[0]!;
   const home = await route(nodes[0]!, device);
-  for (const node of nodes) assert.deepEqual(await route(node, device), home, `${node.name} says otherwise`);
+  for (const node of nodes) assert.deepEqual(await route(node, device), home, `${node.name} has another answer`);
   for (const node of nodes.filter((each) => each.name !== home.node)) {
     const watcher = await watchDevice(node.port, device);
     const { moved } = await watcher.next('moved');
     assert.deepEqual(moved, { channel: device, url: home.url });
     const there = await watchDevice(Number(new URL(moved.url).port), device);
-    // What comes after it on the connection comes after anything else that it would be told.
+    // Any moved would come before the pong.
     there.send({ ping: { t: 1 } });
     await there.next('pong');
     assert.deepEqual(moves(there), []);
   }
 });
 
-test('after a node has joined, clients of the devices that it has now are asked to go there, a few at a time', async () => {
+test('after a node has joined, clients of its devices are asked to move there, a few at a time', async () => {
   const before = new Map<string, string>();
   for (const device of devices) before.set(device, (await route(nodes[0]!, device)).node);
   const clients = new Map<string, Watcher>();
@@ -104,19 +104,19 @@ test('after a node has joined, clients of the devices that it has now are asked 
   const homes = new Map<string, { node: string; url: string }>();
   for (const device of devices) homes.set(device, await route(nodes[0]!, device));
   const gone = devices.filter((device) => homes.get(device)!.node !== before.get(device));
-  assert.ok(gone.length > 0, 'nothing has moved: the test tests nothing');
-  const told = () => gone.filter((device) => moves(clients.get(device)!).at(-1) === homes.get(device)!.url);
-  // Each node keeps the rate by itself. One more, because between the telling and the seeing there may be a moment.
+  assert.ok(gone.length > 0, 'nothing has moved: the test proves nothing');
+  const asked = () => gone.filter((device) => moves(clients.get(device)!).at(-1) === homes.get(device)!.url);
+  // Each node limits its own rate. One more, because messages arrive with a delay.
   const allowed = (nodes.length - 1) * (perSecond + 1);
   assert.ok(gone.length > allowed, 'too few to see a rate');
-  // How many had been told when, as this process saw it.
+  // How many had been asked when, as this process observed it.
   const seen: { readonly atMs: number; readonly count: number }[] = [];
   await eventually(
     () => {
-      seen.push({ atMs: performance.now(), count: told().length });
+      seen.push({ atMs: performance.now(), count: asked().length });
       assert.equal(seen.at(-1)!.count, gone.length);
     },
-    { deadlineMs: 30_000, pollMs: 20, describe: 'all of them are told' },
+    { deadlineMs: 30_000, pollMs: 20, describe: 'all of them are asked' },
   );
   for (const { atMs, count } of seen) {
     const later = seen.findLast((each) => each.atMs <= atMs + 1_000)!;

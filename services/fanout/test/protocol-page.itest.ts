@@ -16,17 +16,17 @@ const page = readFileSync(join(import.meta.dirname, '../../../docs/PROTOCOL.md')
 const examplesOf = (kind: string) =>
   [...page.matchAll(/<!-- (.*?) -->\n```json\n(.*?)```/gs)].flatMap(([, each, text]) => (each === kind ? [text!] : []));
 
-/** What a node of one process is not the place for; each is received from real nodes by the test named. */
-const elsewhere: Readonly<Record<string, string>> = {
+/** Messages that a single node does not send, and the tests that receive them. */
+const testedElsewhere: Readonly<Record<string, string>> = {
   moved: 'placement.itest.ts',
-  stale: 'silence.itest.ts',
-  online: 'silence.itest.ts',
+  stale: 'presence-and-cuts.itest.ts',
+  online: 'presence-and-cuts.itest.ts',
   offline: 'cluster-presence.test.ts',
   interrupted: 'cluster-presence.test.ts',
   restored: 'cluster-presence.test.ts',
 };
 
-/** The answer that the page names, by what was sent. */
+/** Waits for the answer that the page names for a message. */
 async function answerTo(watcher: Watcher, message: ClientMessage): Promise<ServerMessage> {
   if ('subscribe' in message) {
     const { subscribed } = await watcher.next('subscribed');
@@ -42,13 +42,13 @@ async function answerTo(watcher: Watcher, message: ClientMessage): Promise<Serve
   return await watcher.next('error');
 }
 
-test('every example of a client is sent to a node as it stands on the page, and answered as the page says', async () => {
+test('every example of a client message is sent to a node, and answered as the page describes', async () => {
   const node = await startNode();
   after(() => node.stop());
   const watcher = await watch({ port: node.port, token: node.token });
   const messages = examplesOf('client → server').map(clientMessageFromJson);
   const kinds = (wanted: string) => messages.filter((message) => wanted in message);
-  // In an order that makes sense: what is paused has begun. `auth` last, because its token holds nowhere.
+  // In a valid order: subscribe before pause. `auth` last, because its token is invalid.
   for (const kind of ['subscribe', 'ping', 'pause', 'resume', 'unsubscribe', 'auth']) {
     assert.ok(kinds(kind).length > 0, kind);
     for (const message of kinds(kind)) {
@@ -60,12 +60,12 @@ test('every example of a client is sent to a node as it stands on the page, and 
   await watcher.end();
 });
 
-test('every kind of message that the page shows of a server comes from one', async (t) => {
+test('a node sends every kind of server message on the page', async (t) => {
   const node = await startNode({ expiryWarningMs: 60_000, tokenClockToleranceMs: 0, drainMs: 100 });
   const seen = new Set<string>();
   const issue = (facts: object) =>
     issueToken({ secret: tokenSecret, subject: 's', publish: [], subscribe: ['>'], expiresInMs: 30_000, ...facts });
-  // It has less than a minute left: `expiring` comes at once.
+  // The token expires in less than a minute: `expiring` is sent at once.
   const watcher = await watch({ port: node.port, token: await issue({}) });
   t.after(() => watcher.end());
   const next = async (kind: string) => {
@@ -105,11 +105,11 @@ test('every kind of message that the page shows of a server comes from one', asy
   await next('draining');
   await stopped;
   for (const message of watcher.messages.all) for (const kind of Object.keys(message)) seen.add(kind);
-  const shownKinds = new Set(examplesOf('server → client').flatMap((text) => Object.keys(JSON.parse(text))));
-  const missing = [...shownKinds].filter((kind) => !seen.has(kind) && !(kind in elsewhere));
+  const kindsOnPage = new Set(examplesOf('server → client').flatMap((text) => Object.keys(JSON.parse(text))));
+  const missing = [...kindsOnPage].filter((kind) => !seen.has(kind) && !(kind in testedElsewhere));
   assert.deepEqual(missing, []);
-  // What is said to be tested elsewhere is.
-  for (const [kind, file] of Object.entries(elsewhere)) {
+  // The other tests exist, and name the message.
+  for (const [kind, file] of Object.entries(testedElsewhere)) {
     const folder = file.endsWith('.itest.ts') ? '.' : '../src/presence';
     assert.match(readFileSync(join(import.meta.dirname, folder, file), 'utf8'), new RegExp(`\\b${kind}\\b`), file);
   }

@@ -18,7 +18,7 @@ export function logReport(device: string, seq: number, values: Values = seq, par
   return new LogReport(partition, seq, reportBytes(device, values));
 }
 
-/** As a log hands records over: so many at a time. */
+/** Divides records into batches, as a log delivers them. */
 export function* inBatches(records: readonly LogRecord[], size = 1_000): Iterable<readonly LogRecord[]> {
   for (let from = 0; from < records.length; from += size) yield records.slice(from, from + size);
 }
@@ -27,16 +27,13 @@ export function record(device: string, seq: number, values: Values = seq, id?: s
   return { seq, timeMs, key: device, value: reportBytes(device, values, id) };
 }
 
-/** A report as it stands, at a position. */
+/** Returns a report at a position. */
 export function logReportOf(report: Partial<Report>, seq: number, partition = 0): LogReport {
   const whole = { device: 'p.d', time: timeMs, received: timeMs, readings: [], ...report };
   return new LogReport(partition, seq, encodeReport(whole));
 }
 
-/**
- * As a log reads them: those from a position on up to another, exclusive, and of what cannot be read the part that lies
- * between.
- */
+/** Returns the records from a position up to another, exclusive, as a log reads them. Unreadable ranges are clipped. */
 export function recordsIn(records: readonly LogRecord[], from: number, until: number): LogRecord[] {
   return records.flatMap((record) => {
     const { seq, unreadable } = record;

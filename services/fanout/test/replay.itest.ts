@@ -12,7 +12,7 @@ failOnLeaks({ graceMs: 5_000 });
 
 const range = (to: number) => Array.from({ length: to }, (_, i) => i + 1);
 
-/** Asks for everything since `fromMs`, pauses in between, and goes on. */
+/** Replays everything since `fromMs`, with a pause in between. */
 async function replay(watcher: Watcher, channel: string, fromMs: number): Promise<void> {
   watcher.send({ subscribe: { id: 'r', channel, from: fromMs } });
   const { subscribed } = await watcher.next('subscribed');
@@ -23,13 +23,13 @@ async function replay(watcher: Watcher, channel: string, fromMs: number): Promis
   watcher.send({ ping: { t: 1 } });
   await watcher.next('pong');
   const after = [...watcher.shown.values()].reduce((sum, { values }) => sum + values.length, 0);
-  assert.equal(after, before, 'nothing comes while it is paused');
+  assert.equal(after, before, 'nothing is sent while it is paused');
   watcher.send({ resume: { id: 'r' } });
   await watcher.next('live');
 }
 
-test('what came from a time on is replayed, paused, resumed and joined to what comes now', async (t) => {
-  // A window of nothing: all of it is read from the log.
+test('reports since a time are replayed, paused, resumed and joined to live data', async (t) => {
+  // Without a window all of it is read from the log.
   const node = await startNode({ windowBytesMax: 0 });
   after(() => node.stop());
   const fromMs = Date.now();
@@ -50,18 +50,18 @@ test('what came from a time on is replayed, paused, resumed and joined to what c
   await load;
   await node.append('plant.d0', [{ tag: 'n', value: watcher.last('plant.d0')! + 1 }]).catch(() => undefined);
   await eventually(() => [...watcher.shown.values()].every(({ values }) => values.length >= 500));
-  assert.deepEqual(watcher.faults(), []);
+  assert.deepEqual(watcher.violations(), []);
   for (const { values } of watcher.shown.values()) assert.equal(values[0], 1);
-  // With a speed: half a second in a tenth of that at most.
+  // With a speed.
   const fast = await watch({ port: node.port, token: node.token, encoding: 'proto' });
   t.after(() => fast.end());
   fast.send({ subscribe: { id: 'f', channel: 'plant.d1', from: fromMs, speed: 1_000 } });
   await fast.next('live');
-  assert.deepEqual(fast.faults(), []);
+  assert.deepEqual(fast.violations(), []);
   assert.equal(fast.shown.get('plant.d1')?.values[0], 1);
 });
 
-test('on Kafka it is the same, while devices report', async (t) => {
+test('on Kafka replays do the same while devices report', async (t) => {
   const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
   after(() => Promise.all([kafka.stop(), nats.stop()]));
   const brokers = { kafka, nats };
@@ -80,6 +80,6 @@ test('on Kafka it is the same, while devices report', async (t) => {
   await load.passed(20);
   await load.stop();
   await eventually(() => load.devices.every((device) => watcher.last(device) === load.sent.get(device)));
-  assert.deepEqual(watcher.faults(), []);
+  assert.deepEqual(watcher.violations(), []);
   for (const device of load.devices) assert.deepEqual(watcher.shown.get(device)?.values, range(load.sent.get(device)!));
 });

@@ -23,13 +23,13 @@ async function route(
   return { status: answer.status, body: await answer.json(), retryAfter: answer.headers.get('retry-after') };
 }
 
-test('a client is told which node owns a device, and where that node is reached', async () => {
+test('a client gets the node that owns a device, and its URL', async () => {
   await eventually(async () => assert.equal((await route('?device=p.d', node.token)).status, 200));
   assert.deepEqual((await route('?device=p.d', node.token)).body, { node: 'test', url: 'wss://fanout-0.example' });
   assert.equal((await route(`?device=p.d&token=${node.token}`)).status, 200);
 });
 
-test('what is no device, no token, or not covered by it is refused, each with its sentence', async () => {
+test('invalid devices, invalid tokens and uncovered devices are refused, each with its error', async () => {
   const narrow = await issueToken({
     secret: tokenSecret,
     subject: 's',

@@ -1,6 +1,6 @@
 import type { Steps } from '../src/catch-up/steps.ts';
 
-/** Runs steps to their end, one after the other, without a scheduler. */
+/** Runs steps one after the other, without a scheduler. Resolves with their result. */
 export async function runSteps<T>(steps: Steps<T>): Promise<T> {
   for (let result = steps.next(); ; ) {
     if (result.done === true) return result.value;

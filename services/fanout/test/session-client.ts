@@ -12,7 +12,7 @@ import { freeAccess } from './free-access.ts';
 import type { LocalNode } from './local-node.ts';
 import { noPlacement } from './no-placement.ts';
 
-/** Tokens are what they grant: `p.>,q.d`, and `bad` is none. */
+/** Verifies test tokens: a token is its patterns, as in `p.>,q.d`; `bad` is invalid. */
 export async function verify(token: string): Promise<Claims> {
   if (token === 'bad') throw new TailraceError('unauthorized', 'the token "bad"… is malformed');
   return { subject: 's', publish: [], subscribe: token === '' ? [] : token.split(',') };
@@ -28,7 +28,7 @@ export interface ClientOptions
   encoding?: Encoding;
 }
 
-/** A session with a socket that notes what it was told, and is on topics as a real one is. */
+/** Opens a session on a socket that records messages, and joins topics as a real one does. */
 export function connectSession(node: LocalNode, options: ClientOptions = {}) {
   const { encoding = 'json', ...parts } = options;
   const received: ServerMessage[] = [];
@@ -36,7 +36,7 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
   const closes: number[] = [];
   const receive = (frame: string | Uint8Array) => {
     const message = typeof frame === 'string' ? serverMessageFromJson(frame) : serverMessageFromBytes(frame);
-    received.push(message ?? assert.fail('a message that nobody knows'));
+    received.push(message ?? assert.fail('an unknown message'));
   };
   node.sockets.add({
     onPublished(topic, frame) {
@@ -84,7 +84,7 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
     closes,
     received,
     send,
-    /** What came since it was asked last, by kind. */
+    /** Removes and returns the messages received, by kind. */
     kinds: () => received.splice(0).map((message) => Object.keys(message)[0]),
     errors: () => received.splice(0).flatMap((message) => ('error' in message ? [message.error] : [])),
   };
@@ -99,7 +99,7 @@ export async function openedSession(node: LocalNode, token = '>', options: Clien
 
 export const subscribe = (id: string, channel: string) => ({ subscribe: { id, channel } });
 
-/** A log whose errors the test looks at. */
+/** Creates a logger that records errors. */
 export function logging() {
   const errors: object[] = [];
   const logger: Logger = { ...silentLogger, error: (facts) => errors.push(facts) };

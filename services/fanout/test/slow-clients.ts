@@ -34,23 +34,23 @@ export interface SlowReport {
   readonly value: number;
   readonly text?: string;
   readonly id?: string;
-  /** Nobody can read it from the log. Default: false. */
+  /** Whether the record is unreadable. Default: false. */
   readonly isUnreadable?: boolean;
 }
 
-/** A node with sessions on sockets of which the test says how much they take. */
+/** A node with sessions on sockets that take as much as the test lets them. */
 export interface SlowNode extends FanoutNode {
   readonly clock: FakeClock;
-  /** Appends reports; resolves when the node has worked them through, and looked at its sockets. */
+  /** Appends reports. Resolves when the node has processed them, and checked its sockets. */
   append(reports: readonly SlowReport[]): Promise<void>;
   client(): Promise<SlowClient>;
   close(): Promise<void>;
 }
 
-/** A wire on which what is sent waits until it is taken. */
+/** A wire on which frames wait until they are taken. */
 class SlowWire implements Wire {
   waitingBytes = 0;
-  /** The most that ever waited. */
+  /** The maximum of waiting bytes. */
   waitedMost = 0;
   readonly #first = Promise.withResolvers<void>();
   readonly #waiting: { readonly bytes: number; readonly arrive: () => void }[] = [];
@@ -67,7 +67,7 @@ class SlowWire implements Wire {
     this.waitedMost = Math.max(this.waitedMost, this.waitingBytes);
   }
 
-  /** Takes whole messages of so many bytes, or one more. Returns the bytes. */
+  /** Takes whole messages until `bytes` are reached. Returns the bytes taken. */
   take(bytes: number): number {
     let taken = 0;
     while (taken < bytes && this.#waiting.length > 0) {
@@ -85,7 +85,7 @@ class SlowWire implements Wire {
   }
 }
 
-/** What a client has read, in order, and what waits for it. */
+/** A client that reads when the test calls `take`, and what it has read, in order. */
 export class SlowClient implements MemoryClient {
   readonly read: ServerMessage[] = [];
   readonly closes: string[] = [];
@@ -138,7 +138,7 @@ export class SlowClient implements MemoryClient {
     this.#connection.leave();
   }
 
-  /** Messages of one kind. */
+  /** Returns the messages of one kind. */
   all<K extends string>(kind: K): Extract<ServerMessage, Record<K, unknown>>[] {
     return this.read.filter((message): message is Extract<ServerMessage, Record<K, unknown>> => kind in message);
   }
@@ -207,7 +207,7 @@ export async function createSlowNode(
         await fanout.stop();
         await Promise.all([bus.close(), eventLog.close(), writer.close()]);
       };
-      // A stop may wait for what only happens by the clock.
+      // A stop may wait for timers of the fake clock.
       const closed = close().finally(() => {
         open = false;
       });

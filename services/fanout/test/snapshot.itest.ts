@@ -14,7 +14,7 @@ failOnLeaks();
 const devices = 20_000;
 const socketMarkBytes = 262_144;
 const pathOf = (i: number) => `fleet.line${i % 40}.machine${i}`;
-/** More than the kernel takes for a client that does not read. */
+/** Enough to exceed what the kernel buffers for a client that does not read. */
 const padding = 'x'.repeat(900);
 
 let node: TestNode;
@@ -46,30 +46,30 @@ function dataIn(ws: RawWebSocket): Data[] {
   });
 }
 
-/** What a client was told of the fleet: last values, then every report, once and in order. */
+/** Asserts that a client received last values of all devices, then every report, once and in order. */
 function assertComplete(data: readonly Data[], sent: ReadonlyMap<string, readonly number[]>): void {
-  const told = new Map<string, { seq: number; values: number[]; snapshot: number }>();
+  const received = new Map<string, { seq: number; values: number[]; snapshot: number }>();
   for (const { reports, snapshot, skipped } of data) {
     assert.equal(skipped, undefined);
     for (const { device, seq, readings } of reports) {
-      const before = told.get(device) ?? { seq: -1, values: [], snapshot: 0 };
+      const before = received.get(device) ?? { seq: -1, values: [], snapshot: 0 };
       assert.ok(seq > before.seq, `${device}: ${seq} after ${before.seq}`);
       before.values.push(Number(readings[0]!.value));
-      told.set(device, { seq, values: before.values, snapshot: before.snapshot + (snapshot === true ? 1 : 0) });
+      received.set(device, { seq, values: before.values, snapshot: before.snapshot + (snapshot === true ? 1 : 0) });
     }
   }
-  assert.equal(told.size, devices);
-  for (const [device, { values, snapshot }] of told) {
+  assert.equal(received.size, devices);
+  for (const [device, { values, snapshot }] of received) {
     const all = sent.get(device) ?? [];
-    // A last value that was replaced before its device was visited is not told: the report that replaced it is.
+    // A last value that was replaced before its device was visited is not sent: the report that replaced it is.
     const expected = snapshot === 0 ? all.slice(-values.length) : [0, ...all].slice(-values.length);
     assert.deepEqual(values, expected, device);
     assert.ok(snapshot <= 1 && values.at(-1) === (all.at(-1) ?? 0), device);
   }
 }
 
-/** Reports of devices by turns until it is told to stop. */
-function talk(t: TestContext): { readonly count: number; stop(): Promise<ReadonlyMap<string, readonly number[]>> } {
+/** Sends reports of all devices in turn until `stop`. */
+function reportInTurn(t: TestContext): { readonly count: number; stop(): Promise<ReadonlyMap<string, readonly number[]>> } {
   const sent = new Map<string, number[]>();
   let isOn = true;
   let count = 0;
@@ -105,14 +105,14 @@ for (const protocol of ['tailrace.v1.json', 'tailrace.v1.proto']) {
   test(`the last values of 20,000 devices come on one socket while they go on reporting: complete, once, in order (${protocol})`, async (t) => {
     const other = await watch({ port: node.port, token: node.token, channels: [pathOf(1)] });
     await other.next('subscribed');
-    const load = talk(t);
+    const load = reportInTurn(t);
     const ws = await node.connect({ path: `/v1/stream?token=${node.token}&channel=fleet.>`, protocols: [protocol] });
     await eventually(() => dataIn(ws).some(({ snapshotComplete }) => snapshotComplete === true), {
       deadlineMs: 30_000,
     });
     const sent = await load.stop();
     const total = [...sent.values()].reduce((sum, values) => sum + values.length, 0);
-    assert.ok(total > 20, `${total} reports: the test tests little`);
+    assert.ok(total > 20, `${total} reports: the test proves little`);
     await eventually(
       () => {
         const last = new Map(
@@ -134,11 +134,11 @@ for (const protocol of ['tailrace.v1.json', 'tailrace.v1.proto']) {
   });
 }
 
-test('a client that stops reading in the middle of its snapshot costs the node what is in its socket, and gets the rest when it reads', async (t) => {
+test('a client that stops reading in the middle of its snapshot costs the node the bytes in its socket, and gets the rest when it reads', async (t) => {
   const ws = await node.connect({ path: `/v1/stream?token=${node.token}&channel=fleet.>` });
-  await eventually(() => dataIn(ws).length > 0, { describe: 'it has begun' });
+  await eventually(() => dataIn(ws).length > 0, { describe: 'it has started' });
   ws.socket.stopReading();
-  const load = talk(t);
+  const load = reportInTurn(t);
   await eventually(async () => assert.ok((await node.metric('tailrace_fanout_socket_bytes')) > 0));
   const rssMb = () => process.memoryUsage().rss / 1e6;
   const before = rssMb();
@@ -168,7 +168,7 @@ test('a client that stops reading in the middle of its snapshot costs the node w
   await ws.closed;
 });
 
-test('a thousand subscriptions of one channel on one socket are answered, and others wait for none of it', async () => {
+test('a thousand subscriptions of one channel on one socket take linear time', async () => {
   const ws = await node.connect({ path: `/v1/stream?token=${node.token}` });
   await ws.nextJson();
   let [seen, answered] = [0, 0];
@@ -188,7 +188,7 @@ test('a thousand subscriptions of one channel on one socket are answered, and ot
   const first = await subscribe(0, 250);
   await subscribe(250, 750);
   const last = await subscribe(750, 1_000);
-  // If each looked at those before it, the last ones would take up to seven times as much as the first.
+  // If each scanned those before it, the last ones would take up to seven times as much as the first.
   assert.ok(last < 4 * first, `the last 250 take ${last} ms of CPU, the first ${first} ms`);
   ws.close();
   await ws.closed;

@@ -8,11 +8,11 @@ export interface RecordedSpan {
   ended: boolean;
 }
 
-/** Tracing that keeps its spans here, and samples what carries a trace, or everything. */
+/** Tracing that records its spans, and samples what has a sampled parent, or everything. */
 export interface SpanRecorder {
   readonly tracing: Tracing;
   readonly spans: RecordedSpan[];
-  /** Also samples what carries none. */
+  /** Whether spans without a parent are sampled as well. */
   all: boolean;
 }
 

@@ -1,9 +1,9 @@
 import type { Clock } from '@tailrace/platform/clock';
 
-/** One process's view of a clock that others share: while it stands still, what falls due waits, as for a process that is stopped by SIGSTOP. */
+/** A process's view of a shared clock. While it is paused, due timers wait, as in a process stopped by SIGSTOP. */
 export interface StoppableClock extends Clock {
   pause(): void;
-  /** What fell due meanwhile runs now, in its order; what repeats runs once. */
+  /** Runs the timers that fell due meanwhile, in order; a periodic one runs once. */
   resume(): void;
 }
 

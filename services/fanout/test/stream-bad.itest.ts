@@ -28,7 +28,7 @@ const collectGarbage = runInNewContext('gc') as () => void;
 
 const connections = () => node.metric('tailrace_fanout_connections');
 
-test('a machine that vanishes, reads nothing and says nothing, is let go with its heartbeat', async () => {
+test('a peer that vanishes without closing is disconnected by its heartbeat', async () => {
   const vanished = await node.connect({
     path: `/v1/stream?token=${node.token}&channel=half.open`,
     answersPings: false,
@@ -43,17 +43,17 @@ test('a machine that vanishes, reads nothing and says nothing, is let go with it
   vanished.socket.close();
 });
 
-test('a connection that never says a word, or ends within a message, is let go and forgotten', async () => {
-  const silent = await node.connect();
+test('a connection that sends nothing, or an unfinished message, is disconnected and released', async () => {
+  const idle = await node.connect();
   const unfinished = await node.connect();
   unfinished.sendFrame({ opcode: opcodes.text, fin: false, payload: '{"auth":{"tok' });
-  for (const ws of [silent, unfinished]) assert.equal((await ws.closed).code, 4408);
+  for (const ws of [idle, unfinished]) assert.equal((await ws.closed).code, 4408);
   await eventually(async () => assert.equal(await connections(), 0));
 });
 
-test('a channel that no device reports to is served, and stays silent', async () => {
+test('a channel without devices is served, and stays empty', async () => {
   const ws = await welcomed(node);
-  ws.sendText('{"subscribe":{"id":"a","channel":"nobody.knows.it"}}');
+  ws.sendText('{"subscribe":{"id":"a","channel":"no.such.device"}}');
   const { subscribed } = (await ws.nextJson()) as { subscribed: { snapshot: number } };
   assert.equal(subscribed.snapshot, 0);
   ws.sendText('{"ping":{"t":1}}');
@@ -62,7 +62,7 @@ test('a channel that no device reports to is served, and stays silent', async ()
   await ws.closed;
 });
 
-test('the same id again and again costs an error each, and then the connection', async () => {
+test('a repeated id gets an error each time, and then disconnects', async () => {
   const ws = await welcomed(node);
   // Twice (20 a second + 50 subscriptions) at once.
   for (let i = 0; i < 300; i++) ws.sendText('{"subscribe":{"id":"a","channel":"p.d"}}');
@@ -75,7 +75,7 @@ test('the same id again and again costs an error each, and then the connection',
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_channels'), 0));
 });
 
-/** Everything that bad clients do, one after the other. */
+/** Misbehaviour of clients. */
 const misdeeds: readonly ((ws: RawWebSocket) => void)[] = [
   (ws) => ws.sendText('hello'),
   (ws) => ws.sendText('{"auth":{"token":"x.y.z"}}'),
@@ -105,8 +105,8 @@ async function misbehave(): Promise<void> {
   for (const ws of clients) ws.socket.reset();
 }
 
-async function misbehaveOften(rounds: number): Promise<number> {
-  for (let i = 0; i < rounds; i++) await misbehave();
+async function misbehaveOften(iterations: number): Promise<number> {
+  for (let i = 0; i < iterations; i++) await misbehave();
   await eventually(async () => assert.equal(await connections(), 0), { deadlineMs: 10_000 });
   assert.equal(await node.metric('tailrace_fanout_channels'), 0);
   assert.equal(await node.metric('tailrace_fanout_users'), 0);
@@ -114,7 +114,7 @@ async function misbehaveOften(rounds: number): Promise<number> {
   return process.memoryUsage().heapUsed;
 }
 
-test('nothing of what bad clients do stays in memory', async () => {
+test('misbehaving clients leave nothing in memory', async () => {
   // 360 clients each time: a session of each would be 1 MB. What is compiled and cached for the first time grows the
   // heap once in a while, too, but not each time.
   let before = await misbehaveOften(40);

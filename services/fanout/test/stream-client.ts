@@ -3,14 +3,14 @@ import { serverMessageFromBytes } from '@tailrace/protocol/server-message';
 import type { RawWebSocket } from '@tailrace/testkit/raw-websocket';
 import type { TestNode } from './node.ts';
 
-/** A client that has been welcomed. */
+/** Connects a client, and waits for its welcome. */
 export async function welcomed(node: TestNode, protocol: 'json' | 'proto' = 'json'): Promise<RawWebSocket> {
   const ws = await node.connect({ path: `/v1/stream?token=${node.token}`, protocols: [`tailrace.v1.${protocol}`] });
   await ws.nextMessage();
   return ws;
 }
 
-/** The error that comes next, and the close code after it. */
+/** Waits for an error, and the close code after it. */
 export async function refusal(
   ws: RawWebSocket,
 ): Promise<{ error: { code: string; message: string; id?: string }; close: number }> {
@@ -20,7 +20,7 @@ export async function refusal(
   return { error: message.error, close: (await ws.closed).code };
 }
 
-/** The node still does what it is for. */
+/** Asserts that the node serves a new client. */
 export async function assertServes(node: TestNode): Promise<void> {
   const ws = await welcomed(node);
   ws.sendText('{"ping":{"t":1}}');

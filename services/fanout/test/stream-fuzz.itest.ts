@@ -14,7 +14,7 @@ import { startNode, type TestNode } from './node.ts';
 
 failOnLeaks();
 
-/** Another one finds other things: TAILRACE_FUZZ_SEED. */
+/** The seed, for other samples: TAILRACE_FUZZ_SEED. */
 const seed = Number(process.env['TAILRACE_FUZZ_SEED'] ?? 1);
 const messagesMax = 2_000;
 
@@ -33,7 +33,7 @@ const message = fc.oneof(
   fc.record({ auth: fc.record({ token: fc.string() }) }),
 ) as fc.Arbitrary<ClientMessage>;
 
-/** Bytes with some of them changed, left out, doubled or cut off. */
+/** Changes, omits, inserts or truncates bytes. */
 function mutated(original: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Buffer> {
   const change = fc.record({ at: fc.double({ min: 0, max: 1, noNaN: true }), kind: fc.nat(3), byte: fc.nat(255) });
   return fc.tuple(original, fc.array(change, { maxLength: 4 })).map(([bytes, changes]) => {
@@ -66,7 +66,7 @@ const binaries = fc.oneof(
 );
 
 for (const encoding of ['json', 'proto'] as const) {
-  test(`whatever comes as ${encoding}, it is answered or the connection ends, and the node lives on`, async () => {
+  test(`any ${encoding} message is answered or closes the connection, and the node keeps serving`, async () => {
     const sample = fc.sample(encoding === 'json' ? texts : binaries, { seed, numRuns: messagesMax });
     const outcomes = { answered: 0, refused: 0, closed: 0 };
     let ws = await welcomed(encoding);
@@ -80,9 +80,9 @@ for (const encoding of ['json', 'proto'] as const) {
         outcomes[answers.some((answer) => 'error' in answer) ? 'refused' : 'answered']++;
         continue;
       }
-      // 1006: the text was not UTF-8. Everything else says why before it closes.
+      // 1006: the text was not UTF-8. Everything else gets an error before the close.
       if (close !== 1006)
-        assert.ok('error' in answers.at(-1)!, `${close} without a word to ${payload.toString('hex')}`);
+        assert.ok('error' in answers.at(-1)!, `${close} without an error to ${payload.toString('hex')}`);
       assert.ok([4400, 4401, 1006].includes(close), `${close} to ${payload.toString('hex')}`);
       outcomes.closed++;
       ws = await welcomed(encoding);
@@ -96,7 +96,7 @@ for (const encoding of ['json', 'proto'] as const) {
   });
 }
 
-/** Frames that are right but for a bit, frames without a mask, and bytes that are none (RFC 6455, section 5.2). */
+/** Frames with changed bits, frames without a mask, and random bytes (RFC 6455, section 5.2). */
 const frames = fc.oneof(
   {
     weight: 4,
@@ -113,11 +113,11 @@ const frames = fc.oneof(
     ),
   },
   { weight: 1, arbitrary: fc.uint8Array({ minLength: 1, maxLength: 64 }).map((bytes) => Buffer.from(bytes)) },
-  // Empty fragments of a message that never ends: the library shows none of them to us.
+  // Empty fragments of an unfinished message: the library does not pass them on.
   { weight: 1, arbitrary: fc.nat(2_000).map((count) => Buffer.alloc(6 * count, Buffer.from([0, 0x80, 1, 2, 3, 4]))) },
 );
 
-test('whatever comes as frames, the connection ends or serves, and the node lives on', async () => {
+test('any frames are served or close the connection, and the node keeps serving', async () => {
   for (const [i, bytes] of fc
     .sample(fc.array(frames, { minLength: 1, maxLength: 4 }), { seed, numRuns: 600 })
     .entries()) {
@@ -135,7 +135,7 @@ test('whatever comes as frames, the connection ends or serves, and the node live
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_connections'), 0));
 });
 
-test('random bytes instead of HTTP are answered or the connection ends, and the node lives on', async () => {
+test('random bytes instead of HTTP are answered or close the connection, and the node keeps serving', async () => {
   const line = fc.constantFrom('GET /v1/stream HTTP/1.1\r\n', 'Upgrade: websocket\r\n', 'Host: x\r\n', '\r\n');
   const chunk = fc.oneof(
     line.map((text) => Buffer.from(text)),
@@ -161,8 +161,8 @@ async function welcomed(encoding: Encoding): Promise<RawWebSocket> {
 }
 
 /**
- * What comes before the pong of the marker, or before the end. Where nothing does, what comes after it: a subscription
- * begins when the node has time.
+ * Returns the messages before the pong of the marker, or before the close. Without any, the next message: a
+ * subscription starts when the scheduler has time.
  */
 async function answersUntil(ws: RawWebSocket, t: number): Promise<{ answers: ServerMessage[]; close?: number }> {
   const answers: ServerMessage[] = [];

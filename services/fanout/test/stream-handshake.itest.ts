@@ -29,7 +29,7 @@ async function raw(): Promise<RawSocket> {
   return connectRaw({ port: node.port });
 }
 
-/** One request on a connection of its own: every answer here closes its connection. */
+/** Sends a request on a new connection: every response here closes its connection. */
 async function ask(request: string, options: { hasBody?: boolean } = {}): Promise<RawResponse> {
   const socket = await raw();
   socket.write(request);
@@ -39,19 +39,19 @@ async function ask(request: string, options: { hasBody?: boolean } = {}): Promis
   return response;
 }
 
-test('plain HTTP on the stream port is told what is here', async () => {
+test('plain HTTP on the stream port gets an error that names the stream', async () => {
   const upgrade = await ask(get('/v1/stream'));
   assert.equal(upgrade.status, 426);
   assert.equal(upgrade.headers['upgrade'], 'websocket');
-  assert.match(upgrade.body, /this is no WebSocket handshake/);
+  assert.match(upgrade.body, /expected a WebSocket handshake \(RFC 6455\)/);
   for (const path of ['/v1', '/v1/streams', `/${'x'.repeat(2_000)}`]) {
     const { status, body } = await ask(get(path));
     assert.equal(status, 404);
-    assert.match(body, /this port serves WebSockets at \/v1\/stream/);
+    assert.match(body, /expected a WebSocket handshake at \/v1\/stream/);
   }
 });
 
-test('the health checks that load balancers send by default are answered, and closed behind the answer', async () => {
+test('the default health checks of load balancers are answered, and their connections closed', async () => {
   for (const method of ['GET', 'HEAD', 'OPTIONS']) {
     for (const path of ['/', '/healthz']) {
       const request = `${method} ${path} HTTP/1.1\r\nHost: x\r\n\r\n`;
@@ -71,17 +71,17 @@ test('a node that drains answers 503 to health checks', async () => {
   await leaving.stop();
 });
 
-test('a handshake that is split at any byte is the same handshake', async () => {
+test('a handshake may be split at any byte', async () => {
   const request = get('/v1/stream', handshakeHeaders);
   const statuses = new Set<number>();
-  // In groups: a node of these tests takes 20 connections.
+  // In groups: the node accepts 20 connections.
   for (let start = 1; start < request.length; start += 16) {
-    const cuts = Array.from({ length: Math.min(16, request.length - start) }, (_, i) => start + i);
-    const sockets = await Promise.all(cuts.map(raw));
-    for (const [i, socket] of sockets.entries()) socket.write(request.slice(0, cuts[i]));
-    // What was sent has arrived when a client that asked later has its answer.
+    const offsets = Array.from({ length: Math.min(16, request.length - start) }, (_, i) => start + i);
+    const sockets = await Promise.all(offsets.map(raw));
+    for (const [i, socket] of sockets.entries()) socket.write(request.slice(0, offsets[i]));
+    // The first parts have arrived once a later request is answered.
     await ask(get('/healthz'));
-    for (const [i, socket] of sockets.entries()) socket.write(request.slice(cuts[i]));
+    for (const [i, socket] of sockets.entries()) socket.write(request.slice(offsets[i]));
     for (const socket of sockets) {
       statuses.add((await readResponse(socket)).status);
       socket.close();
@@ -111,7 +111,7 @@ test('two different lengths of a body are refused', async () => {
   assert.deepEqual([status, JSON.parse(body).error.code], [400, 'invalid_message']);
 });
 
-test('garbage instead of a handshake is refused, and never an open connection', async () => {
+test('garbage instead of a handshake is refused, and never opens a connection', async () => {
   const handshake = handshakeHeaders.slice(0, 3);
   const key = handshakeHeaders[3]!;
   const requests = [
@@ -138,7 +138,7 @@ test('garbage instead of a handshake is refused, and never an open connection', 
   await assertServes(node);
 });
 
-test('strange queries are clients without a token', async () => {
+test('clients with malformed queries have no token', async () => {
   for (const query of [
     '',
     '?',
@@ -156,7 +156,7 @@ test('strange queries are clients without a token', async () => {
   }
 });
 
-test('a node with as many clients as it takes answers 503, and takes one again when one has gone', async () => {
+test('a node with its maximum of clients answers 503, and accepts one again when one has left', async () => {
   const clients = await Promise.all(Array.from({ length: 20 }, () => welcomed(node)));
   const socket = await raw();
   socket.write(get('/v1/stream', handshakeHeaders));
@@ -172,7 +172,7 @@ test('a node with as many clients as it takes answers 503, and takes one again w
   await Promise.all(clients.map(({ closed }) => closed));
 });
 
-test('a port that is taken is one line that says so', async () => {
+test('a port in use is an error of one line', async () => {
   await assert.rejects(startNode({ port: node.port }), (error: Error & { code?: string }) => {
     assert.equal(error.code, 'address_in_use');
     assert.doesNotMatch(error.message, /\n/);

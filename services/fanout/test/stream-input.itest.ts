@@ -18,10 +18,10 @@ after(() => node.stop());
 
 const malformed: readonly (readonly [what: string, text: string, message: RegExp])[] = [
   ['text that is no JSON', 'hello', /^message: expected a JSON object, as in .*, got "hello"$/],
-    ['JSON that ends early', '{"ping":{"t":', /^message: expected a JSON object, as in .*, got "\{/],
-    ['JSON that is no object', '[1,2]', /^message: expected one of auth, subscribe, .*, got \[1,2\]$/],
-    ['an empty text', '', /^message: expected a JSON object, as in .*, got ""$/],
-    ['an empty object', '{}', /^message: expected one of auth, .*, got \{\}$/],
+  ['truncated JSON', '{"ping":{"t":', /^message: expected a JSON object, as in .*, got "\{/],
+  ['JSON that is no object', '[1,2]', /^message: expected one of auth, subscribe, .*, got \[1,2\]$/],
+  ['an empty text', '', /^message: expected a JSON object, as in .*, got ""$/],
+  ['an empty object', '{}', /^message: expected one of auth, .*, got \{\}$/],
   [
     'an unknown message',
     '{"subscrib":{"id":"a"}}',
@@ -57,17 +57,17 @@ const malformed: readonly (readonly [what: string, text: string, message: RegExp
 ];
 
 for (const [what, text, message] of malformed) {
-  test(`${what} is answered by what would be right, and 4400`, async () => {
+  test(`${what} gets an error with what was expected, and 4400`, async () => {
     const ws = await welcomed(node);
     ws.sendText(text);
     const { error, close } = await refusal(ws);
     assert.match(error.message, message);
-    assert.ok(error.message.length < 400, 'the offending value is cut');
+    assert.ok(error.message.length < 400, 'the offending value is truncated');
     assert.deepEqual([error.code, close], ['invalid_message', 4400]);
   });
 }
 
-test('a channel that is no pattern is answered under the id of its subscription, and the connection stays', async () => {
+test('an invalid pattern is answered under the id of its subscription, and the connection stays open', async () => {
   const ws = await welcomed(node);
   ws.sendText('{"subscribe":{"id":"a","channel":"plant1.*"}}');
   const { error } = (await ws.nextJson()) as { error: { id: string; code: string; message: string } };
@@ -79,13 +79,13 @@ test('a channel that is no pattern is answered under the id of its subscription,
   await ws.closed;
 });
 
-test('a binary frame on a JSON connection and a text on a Protobuf one are the end with 4400', async () => {
+test('a binary frame on a JSON connection and text on a Protobuf one close it with 4400', async () => {
   const json = await welcomed(node, 'json');
   json.sendBinary(clientMessageBytes({ ping: { t: 1 } }));
   assert.deepEqual(await refusal(json), {
     error: {
       code: 'invalid_message',
-      message: 'a binary frame on a tailrace.v1.json connection; send text frames',
+      message: 'expected text frames on a tailrace.v1.json connection, got binary',
       retryable: false,
     },
     close: 4400,
@@ -93,11 +93,11 @@ test('a binary frame on a JSON connection and a text on a Protobuf one are the e
   const proto = await welcomed(node, 'proto');
   proto.sendText('{"ping":{"t":1}}');
   const { error, close } = await refusal(proto);
-  assert.match(error.message, /a text frame on a tailrace\.v1\.proto connection; send binary frames/);
+  assert.match(error.message, /expected binary frames on a tailrace\.v1\.proto connection, got text/);
   assert.equal(close, 4400);
 });
 
-test('bytes that are no Protobuf message are the end with 4400', async () => {
+test('invalid Protobuf closes the connection with 4400', async () => {
   for (const bytes of [
     Uint8Array.of(),
     Uint8Array.of(0x0a, 9),
@@ -112,18 +112,18 @@ test('bytes that are no Protobuf message are the end with 4400', async () => {
   }
 });
 
-test('a message larger than allowed is answered with both sizes, and 4413', async () => {
+test('a message larger than allowed gets an error with both sizes, and 4413', async () => {
   for (const size of [16_385, 65_536]) {
     const ws = await welcomed(node);
     ws.sendText('x'.repeat(size));
     assert.deepEqual(await refusal(ws), {
-      error: { code: 'too_large', message: `the message has ${size} bytes; right is at most 16384`, retryable: false },
+      error: { code: 'too_large', message: `message: expected at most 16384 bytes, got ${size}`, retryable: false },
       close: 4413,
     });
   }
 });
 
-test('the largest message allowed is looked at', async () => {
+test('the largest message allowed is served', async () => {
   const ws = await welcomed(node);
   const text = '{"ping":{"t":1}}';
   ws.sendText(text + ' '.repeat(16_384 - text.length));
@@ -132,7 +132,7 @@ test('the largest message allowed is looked at', async () => {
   await ws.closed;
 });
 
-test('a message far too large is cut off, whether it comes or is only claimed', async () => {
+test('a message far too large is terminated, whether it is sent or only announced', async () => {
   const sent = await welcomed(node);
   sent.sendText('x'.repeat(65_537));
   assert.equal((await sent.closed).code, 1006);
@@ -147,7 +147,7 @@ test('a message far too large is cut off, whether it comes or is only claimed', 
   await assertServes(node);
 });
 
-test('a message in fragments is put together, with pings between them', async () => {
+test('a message in fragments is reassembled, with pings between them', async () => {
   const ws = await welcomed(node);
   const text = Buffer.from('{"subscribe":{"id":"é","channel":"p.d"}}');
   const inside = text.indexOf(0xa9);
@@ -162,7 +162,7 @@ test('a message in fragments is put together, with pings between them', async ()
   await ws.closed;
 });
 
-test('frames that break RFC 6455 are the end, and nobody else notices', async () => {
+test('frames that violate RFC 6455 close their connection alone', async () => {
   const breaks: readonly ((ws: RawWebSocket) => void)[] = [
     (ws) => ws.sendFrame({ opcode: opcodes.text, payload: Uint8Array.of(0xff, 0xfe, 0x80) }),
     (ws) => ws.sendFrame({ opcode: opcodes.text, payload: Uint8Array.of(0x7b, 0xc3) }),
@@ -186,7 +186,7 @@ test('frames that break RFC 6455 are the end, and nobody else notices', async ()
   await assertServes(node);
 });
 
-test('a close frame of any kind is answered, and leaves nothing', async () => {
+test('any close frame is answered, and the connection released', async () => {
   for (const [code, reason] of [
     [1000, 'bye'],
     [4999, ''],
@@ -201,7 +201,7 @@ test('a close frame of any kind is answered, and leaves nothing', async () => {
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_connections'), 0));
 });
 
-test('pings are answered, as many as an orderly client ever sends', async () => {
+test('pings are answered, up to the message rate', async () => {
   const ws = await welcomed(node);
   for (let i = 0; i < 2_000; i++) ws.ping(`${i}`);
   await eventually(() => assert.equal(ws.frames.filter(({ opcode }) => opcode === opcodes.pong).length, 2_000));

@@ -18,17 +18,17 @@ failOnLeaks();
 
 let node: TestNode;
 before(async () => {
-  // What is remembered of a client that may still have to bring a token is forgotten after that time.
+  // The entry of a client that may still send a token is removed after this time.
   node = await startNode({ authDeadlineMs: 100 });
 });
 after(() => node.stop());
 
-/** Of each there is one or more for a client. */
+/** A client has one or more instances of each. */
 const classes = [Session, StreamSocket, Subscriptions, Replies, UserShare, LiveBuffer, CatchUp];
 
 const random = randomFrom(1);
 
-/** A client that subscribes, unsubscribes, is shown something, and leaves in one of the ways in which clients leave. */
+/** Connects a client that subscribes, unsubscribes, receives reports, and leaves with or without a close frame. */
 async function visit(): Promise<void> {
   const encoding = random() < 0.5 ? 'json' : 'proto';
   const channels = [`p.d${Math.floor(random() * 50)}`, 'p.>'];
@@ -40,7 +40,7 @@ async function visit(): Promise<void> {
     await client.next('unsubscribed');
   }
   if (random() < 0.5) await node.append(channels[0]!, [{ tag: 'n', value: 1 }]);
-  if (random() < 0.5) client.cut();
+  if (random() < 0.5) client.terminate();
   else await client.end();
 }
 
@@ -50,10 +50,10 @@ async function visits(count: number): Promise<void> {
   assert.equal(await node.metric('tailrace_fanout_channels'), 0);
 }
 
-test('of 1,000 clients that came and went not one object is left', async () => {
+test('1,000 clients leave no object behind', async () => {
   await visits(1_000);
-  // Whoever keeps something of a client keeps one of these. The heap as a whole says less: the log and the window grow by what is shown.
-  // A look takes seconds on a busy machine: each count collects garbage first.
+  // A leak of a client retains one of these. The size of the heap shows less: the log and the window grow as well.
+  // A count takes seconds on a busy machine: it collects garbage first.
   await eventually(
     () => {
       const left = classes
@@ -66,7 +66,7 @@ test('of 1,000 clients that came and went not one object is left', async () => {
   assert.equal(await node.metric('tailrace_fanout_opened_connections_total'), 1_000);
 });
 
-test('a client that is there is counted', async () => {
+test('a connected client is counted', async () => {
   const client = await watch({ port: node.port, token: node.token, channels: ['p.>'] });
   assert.equal(queryObjects(Session, { format: 'count' }), 1);
   await client.end();

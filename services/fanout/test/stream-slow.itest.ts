@@ -23,7 +23,7 @@ after(() => node.stop());
 const padding = 'x'.repeat(4_000);
 let value = 0;
 
-/** One report of about 16 KB, and time for it to go out. */
+/** Appends a report of about 16 KB, and waits a turn for it to be sent. */
 async function report(device: string): Promise<void> {
   value++;
   const tags = ['a', 'b', 'c', 'd'].map((tag) => ({ tag, value: padding }));
@@ -40,7 +40,7 @@ async function subscribed(channel: string, options: { answersPings?: boolean } =
 
 const slow = () => node.metric('tailrace_fanout_slow_connections_total');
 
-/** Values of `n` in every data frame that came, and whether the last frame is the goodbye. */
+/** Returns the values of `n` in the data frames received, without the spike. */
 function valuesOf(ws: RawWebSocket): number[] {
   return ws.frames
     .filter(({ opcode }) => opcode === opcodes.text)
@@ -51,11 +51,11 @@ function valuesOf(ws: RawWebSocket): number[] {
 
 const lagging = () => node.metric('tailrace_fanout_lagging_connections');
 
-/** Reports until so many clients more lag. */
+/** Appends reports until `clients` more clients lag. */
 async function reportUntilLagging(device: string, clients = 1): Promise<void> {
   const goal = (await lagging()) + clients;
   for (let i = 0; (await lagging()) < goal; i++) {
-    assert.ok(i < 20_000, 'nobody lags');
+    assert.ok(i < 20_000, 'no client lags');
     await report(device);
   }
 }
@@ -69,14 +69,14 @@ function dataOf(ws: RawWebSocket): Data[] {
     });
 }
 
-test('a client that stops reading for a while is told what it missed in sum, spikes included, and is live again; the others notice nothing', async () => {
+test('a client that stops reading for a while gets a summary, spikes included, and is live again; others are not affected', async () => {
   const ws = await subscribed('slow.d');
   const other = await watch({ port: node.port, token: node.token, channels: ['slow.d'] });
   await other.next('subscribed');
   const first = value + 1;
   ws.socket.stopReading();
   await reportUntilLagging('slow.d');
-  // Within what it misses: more than the window of a frame, and a spike.
+  // In its backlog: more than fits into one frame, and a spike.
   for (let i = 0; i < 30; i++) await report('slow.d');
   const spike = 1_000_000;
   await node.append('slow.d', [{ tag: 'n', value: spike }]);
@@ -88,11 +88,11 @@ test('a client that stops reading for a while is told what it missed in sum, spi
   const [skipped, ...more] = dataOf(ws).flatMap((data) => data.skipped ?? []);
   assert.deepEqual(more, [], 'it lagged once');
   assert.deepEqual([skipped?.device, skipped?.reason], ['slow.d', 'slow']);
-  const told = valuesOf(ws);
-  const before = told.findIndex((each, i) => each !== first + i);
-  const after = told.slice(before);
+  const received = valuesOf(ws);
+  const before = received.findIndex((each, i) => each !== first + i);
+  const after = received.slice(before);
   assert.deepEqual(
-    told.slice(0, before),
+    received.slice(0, before),
     Array.from({ length: before }, (_, i) => first + i),
   );
   assert.deepEqual(
@@ -106,13 +106,13 @@ test('a client that stops reading for a while is told what it missed in sum, spi
   assert.equal(await node.metric('tailrace_fanout_slow_conflated_reports_total'), skipped?.count);
   await eventually(() => other.last('slow.d') === value);
   assert.equal(other.shown.get('slow.d')?.values.length, value - first + 2, 'every report and the spike');
-  assert.equal(await slow(), 0, 'nobody was given up');
+  assert.equal(await slow(), 0, 'no client was disconnected');
   ws.close();
   await ws.closed;
   await other.end();
 });
 
-test('a client that lags for too long is let go with 4002 and the position to go on from, and gets the rest there', async () => {
+test('a client that lags for too long is disconnected with 4002 and its position, and resumes from there', async () => {
   const ws = await subscribed('late.d');
   ws.socket.stopReading();
   const first = value + 1;
@@ -133,12 +133,12 @@ test('a client that lags for too long is let go with 4002 and the position to go
   assert.deepEqual(
     [...values, ...back.shown.get('late.d')!.values],
     Array.from({ length: value - first + 1 }, (_, i) => first + i),
-    'nothing is missing, nothing is doubled',
+    'nothing is missing or duplicated',
   );
   await back.end();
 });
 
-test('a client that never reads again is cut, and forgotten', async () => {
+test('a client that never reads again is terminated, and released', async () => {
   const ws = await subscribed('stuck.d');
   ws.socket.stopReading();
   await reportUntilLagging('stuck.d');
@@ -158,18 +158,19 @@ test('slow clients do not make the memory grow beyond their buffers', async () =
   for (let i = 0; i < 2_000; i++) await report('many.d');
   await eventually(() => reader.last('many.d') === value);
   const grown = process.memoryUsage().rss - before;
-  // 20 buffers of 1.3 MB at most; the rest is what a garbage collector leaves lying about. 2,000 reports to 20 clients are 650 MB.
+  // 20 buffers of 1.3 MB at most; the rest is what a garbage collector leaves lying about. 2,000 reports to 20 clients
+  // are 650 MB.
   assert.ok(grown < 200_000_000, `${grown} bytes`);
   for (const client of clients) {
     client.socket.startReading();
     client.close();
     await client.closed;
   }
-  assert.deepEqual(reader.faults(), []);
+  assert.deepEqual(reader.violations(), []);
   await reader.end();
 });
 
-test('a client that asks again and again and does not read gets no more than its buffer holds, and all of it when it reads', async () => {
+test('a client that subscribes repeatedly without reading fills its buffer at most, and gets everything when it reads', async () => {
   for (let i = 0; i < 3; i++) await report(`greedy.d${i}`);
   const ws = await node.connect({ path: `/v1/stream?token=${node.token}` });
   await ws.nextJson();
@@ -184,7 +185,7 @@ test('a client that asks again and again and does not read gets no more than its
   await ws.closed;
 });
 
-test('of pongs that nobody reads no more waits than allowed: the client is cut', async () => {
+test('a client that does not read its pongs is disconnected at the limit of its buffer', async () => {
   const ws = await subscribed('pings.d');
   ws.socket.stopReading();
   const given = await slow();
@@ -197,8 +198,8 @@ test('of pongs that nobody reads no more waits than allowed: the client is cut',
   assert.ok([4002, 1006].includes((await ws.closed).code));
 });
 
-test('a client to which more comes at once than its socket takes is cut, and told nothing newer', async () => {
-  // So little that what 40 views publish in one turn does not fit, and no moment comes in which the socket could be found full.
+test('a client whose socket overflows at once is terminated, and gets nothing newer', async () => {
+  // So small that what 40 views publish in one turn does not fit, and no check finds the socket full before.
   const tight = await startNode({ flushMs: 20, socketMarkBytes: 262_144, socketBytesMax: 262_144 });
   const devices = Array.from({ length: 40 }, (_, i) => `burst.d${i}`);
   const ws = await tight.connect({
@@ -211,9 +212,9 @@ test('a client to which more comes at once than its socket takes is cut, and tol
   const given = () => tight.metric('tailrace_fanout_slow_connections_total');
   let last = 0;
   while ((await given()) === 0) {
-    assert.ok(last < 2_000, 'nobody was cut');
+    assert.ok(last < 2_000, 'no client was terminated');
     last++;
-    // Some of them fit into what uWebSockets.js gathers, some do not.
+    // Some of them fit into the buffer of uWebSockets.js, some do not.
     await Promise.all(
       devices.map((device, i) =>
         tight.append(device, [
@@ -237,12 +238,12 @@ test('a client to which more comes at once than its socket takes is cut, and tol
       `${device} without a gap`,
     );
   }
-  assert.deepEqual(other.faults(), []);
+  assert.deepEqual(other.violations(), []);
   await other.end();
   await tight.stop();
 });
 
-test('a client that answers no ping is let go with 4001', async () => {
+test('a client that answers no ping is disconnected with 4001', async () => {
   const mute = await subscribed('mute.d', { answersPings: false });
   const alive = await subscribed('mute.d');
   assert.deepEqual(await mute.closed, { code: 4001, reason: 'no message was received in time; come back' });
@@ -252,7 +253,7 @@ test('a client that answers no ping is let go with 4001', async () => {
   await alive.closed;
 });
 
-test('clients that vanish without closing, by FIN or RST, are forgotten at once', async () => {
+test('clients that disconnect without a close frame, by FIN or RST, are released at once', async () => {
   const connections = () => node.metric('tailrace_fanout_connections');
   for (const leave of ['halfClose', 'reset', 'close'] as const) {
     const ws = await subscribed('gone.d');

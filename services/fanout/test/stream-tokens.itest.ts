@@ -22,7 +22,7 @@ after(() => node.stop());
 
 const base64url = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-/** A token made by hand, so that it can be wrong in any way. */
+/** Signs any header and payload, so that a token can be invalid in any way. */
 function forged(header: object, payload: object, secret = tokenSecret): string {
   const signed = `${base64url(header)}.${base64url(payload)}`;
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
@@ -73,14 +73,14 @@ const wrong: readonly (readonly [what: string, token: string, sentence: RegExp])
   ],
 ];
 
-/** The error that comes first, and the close code after it. */
+/** Waits for an error, and the close code after it. */
 async function refusal(ws: RawWebSocket): Promise<{ error: { code: string; message: string }; close: number }> {
   const { error } = (await ws.nextJson()) as { error: { code: string; message: string } };
   return { error, close: (await ws.closed).code };
 }
 
 for (const [what, token, sentence] of wrong) {
-  test(`a token that ${what} is the end with 4401 and its sentence, wherever it stands`, async () => {
+  test(`a token that ${what} closes the connection with 4401 and its error, in URL, header and message`, async () => {
     const inUrl = await node.connect({ path: `/v1/stream?token=${encodeURIComponent(token)}` });
     const inHeader = await node.connect({ headers: { Authorization: `Bearer ${token}` } });
     const inMessage = await node.connect();
@@ -94,7 +94,7 @@ for (const [what, token, sentence] of wrong) {
   });
 }
 
-test('a token that is too long, or empty, is the end with 4401 and the length that would be right', async () => {
+test('a token that is too long, or empty, closes the connection with 4401 and the expected length', async () => {
   for (const length of [0, 8_193, 16_000]) {
     const ws = await node.connect();
     ws.sendText(JSON.stringify({ auth: { token: 'x'.repeat(length) } }));
@@ -107,7 +107,7 @@ test('a token that is too long, or empty, is the end with 4401 and the length th
   }
 });
 
-test('a large token that fits is taken in a message', async () => {
+test('a large token within the limit is accepted in a message', async () => {
   const subscribe = Array.from({ length: 200 }, (_, i) => `plant${i}.line.>`);
   const token = await issueToken({ secret: tokenSecret, subject: 's', publish: [], subscribe, expiresInMs: 60_000 });
   const ws = await node.connect();
@@ -117,20 +117,20 @@ test('a large token that fits is taken in a message', async () => {
   await ws.closed;
 });
 
-test('a message before the token is the end with 4401', async () => {
+test('a message before the token closes the connection with 4401', async () => {
   const ws = await node.connect();
   ws.sendText('{"subscribe":{"id":"a","channel":"p.d"}}');
   const { error, close } = await refusal(ws);
-  assert.match(error.message, /"subscribe" before auth; send/);
+  assert.match(error.message, /as the first message, got "subscribe"/);
   assert.equal(close, 4401);
 });
 
-test('a client that brings no token in time is let go with 4408', async () => {
+test('a client without a token at the deadline is disconnected with 4408', async () => {
   const ws = await node.connect();
   assert.deepEqual(await ws.closed, { code: 4408, reason: 'no auth message came in time' });
 });
 
-test('a client whose token ends is warned, and let go with 4401', async () => {
+test('a client whose token expires is warned, and disconnected with 4401', async () => {
   const token = forged(hs256, { ...good, exp: inSeconds(1) });
   const ws = await node.connect({ path: `/v1/stream?token=${token}&channel=p.d` });
   assert.deepEqual(
@@ -140,7 +140,7 @@ test('a client whose token ends is warned, and let go with 4401', async () => {
   assert.equal((await ws.closed).code, 4401);
 });
 
-test('a fresh token in time keeps the connection, and what it does not cover ends', async () => {
+test('a fresh token in time keeps the connection, and removes what it does not cover', async () => {
   const ws = await node.connect({ path: `/v1/stream?token=${forged(hs256, { ...good, exp: inSeconds(1) })}` });
   await ws.nextJson();
   assert.ok('expiring' in ((await ws.nextJson()) as object));

@@ -18,16 +18,16 @@ after(() => node.stop());
 
 type Options = Omit<Subscribe, 'id' | 'channel'>;
 
-/** A client that is subscribed, and its frames as they come. */
+/** Connects and subscribes a client, and returns its frames as they come. */
 async function watch(channel: string, options: Options, encoding: 'json' | 'proto' = 'json') {
   const ws = await welcomed(node, encoding);
-  const wish = { subscribe: { id: 'a', channel, ...options } };
-  if (encoding === 'json') ws.sendText(JSON.stringify(wish));
-  else ws.sendBinary(clientMessageBytes(wish));
+  const request = { subscribe: { id: 'a', channel, ...options } };
+  if (encoding === 'json') ws.sendText(JSON.stringify(request));
+  else ws.sendBinary(clientMessageBytes(request));
   const next = async () => {
     const { payload, type } = await ws.nextMessage();
     const message = type === 'text' ? serverMessageFromJson(payload.toString('utf8')) : serverMessageFromBytes(payload);
-    return { payload, message: message ?? assert.fail('a message that nobody knows') };
+    return { payload, message: message ?? assert.fail('an unknown message') };
   };
   const { message } = await next();
   assert.ok('subscribed' in message, JSON.stringify(message));
@@ -56,7 +56,7 @@ async function watch(channel: string, options: Options, encoding: 'json' | 'prot
 type Watching = Awaited<ReturnType<typeof watch>>;
 const closeAll = (clients: readonly Watching[]) => Promise.all(clients.map((client) => client.close()));
 
-test('clients with equal wishes get the same bytes, of which the node has made one frame', async () => {
+test('clients with equal options get the same bytes, which the node has encoded once', async () => {
   const options = { tags: ['n', 'u'], deadband: { percent: 1 } };
   const [first, second, proto, plain] = [
     await watch('views-equal.>', options),
@@ -74,9 +74,9 @@ test('clients with equal wishes get the same bytes, of which the node has made o
   }
   const bytes = async (client: Watching) => (await client.until(102)).map(({ payload }) => payload.toString('hex'));
   assert.deepEqual(await bytes(first), await bytes(second));
-  const told = (await proto.until(102)).flatMap(({ data }) => data.reports);
+  const received = (await proto.until(102)).flatMap(({ data }) => data.reports);
   assert.deepEqual(
-    told.map(({ readings }) => readings),
+    received.map(({ readings }) => readings),
     [[{ tag: 'n', value: 100 }], [{ tag: 'n', value: 102 }]],
   );
   const whole = (await plain.until(102)).flatMap(({ data }) => data.reports);
@@ -92,7 +92,7 @@ test('clients with equal wishes get the same bytes, of which the node has made o
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_views'), 0));
 });
 
-test('with a rate, every report is delivered or lies in a range that a frame names, and the last one comes', async () => {
+test('with a rate, every report is delivered or in a named range, and the last one is delivered', async () => {
   for (const encoding of ['json', 'proto'] as const) {
     const startMs = performance.now();
     const client = await watch(`views-rate.${encoding}`, { maxRate: 20 }, encoding);
@@ -102,8 +102,8 @@ test('with a rate, every report is delivered or lies in a range that a frame nam
     const delivered = frames.flatMap(({ data }) => data.reports);
     const skipped = frames.flatMap(({ data }) => data.skipped ?? []);
     for (let i = 1; i < delivered.length; i++) assert.ok(delivered[i]!.seq > delivered[i - 1]!.seq);
-    const told = delivered.length + skipped.reduce((sum, { count }) => sum + count, 0);
-    assert.equal(told, reports);
+    const received = delivered.length + skipped.reduce((sum, { count }) => sum + count, 0);
+    assert.equal(received, reports);
     assert.ok(skipped.length > 0 && skipped.every(({ reason }) => reason === 'rate'));
     const values = skipped.flatMap(({ tags = [] }) => tags.flatMap(({ min = 0, max = 0 }) => [min, max]));
     assert.deepEqual(
@@ -116,7 +116,7 @@ test('with a rate, every report is delivered or lies in a range that a frame nam
   assert.ok((await node.metric('tailrace_fanout_conflated_reports_total')) > 0);
 });
 
-test('with delta, clients that came at different moments put together the same whole reports', async () => {
+test('with delta, clients that joined at different times arrive at the same values', async () => {
   const screen = (frames: readonly { data: Data }[], values: Map<string, unknown> = new Map()) => {
     for (const { readings } of frames.flatMap(({ data }) => data.reports))
       for (const { tag, value } of readings) values.set(tag, value);
@@ -146,7 +146,7 @@ test('with delta, clients that came at different moments put together the same w
   await closeAll([early, late]);
 });
 
-test('a client that comes back is told what it missed as it wants to see it, then what comes', async () => {
+test('a client that resumes gets its backlog with its options, then live data', async () => {
   for (const encoding of ['json', 'proto'] as const) {
     const device = `views-back.${encoding}`;
     const options = { tags: ['n'], deadband: { absolute: 1 }, delta: true };
@@ -162,25 +162,25 @@ test('a client that comes back is told what it missed as it wants to see it, the
     await stays.until(20);
     const back = await watch(device, { ...options, after: position }, encoding);
     assert.equal(back.recovered, true);
-    const missed = (await back.until(20)).flatMap(({ data }) => data.reports);
+    const backlog = (await back.until(20)).flatMap(({ data }) => data.reports);
     assert.deepEqual(
-      missed.map(({ seq, readings }) => [seq, readings]),
+      backlog.map(({ seq, readings }) => [seq, readings]),
       [
-        [missed[0]!.seq, [{ tag: 'n', value: 10 }]],
-        [missed[0]!.seq + 2, [{ tag: 'n', value: 20 }]],
+        [backlog[0]!.seq, [{ tag: 'n', value: 10 }]],
+        [backlog[0]!.seq + 2, [{ tag: 'n', value: 20 }]],
       ],
     );
     for (const n of [20.5, 30]) await report(n);
-    const told = (await back.until(30)).flatMap(({ data }) => data.reports);
+    const received = (await back.until(30)).flatMap(({ data }) => data.reports);
     assert.deepEqual(
-      told.map(({ readings }) => readings),
+      received.map(({ readings }) => readings),
       [[{ tag: 'n', value: 30 }]],
     );
     await closeAll([stays, back]);
   }
 });
 
-test('a client that varies its options finds the end of it, and whoever wants none is served', async () => {
+test('a client reaches the limit of views with options, and is still served without options', async () => {
   const ws = await welcomed(node);
   for (let i = 0; i < 5; i++) ws.sendText(`{"subscribe":{"id":"${i}","channel":"views-max.d","maxRate":${i + 1}}}`);
   ws.sendText('{"subscribe":{"id":"p","channel":"views-max.d"}}');

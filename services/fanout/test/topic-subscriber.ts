@@ -3,7 +3,7 @@ import type { Encoding } from '../src/views/view-options.ts';
 import type { LocalNode } from './local-node.ts';
 import { UnboundedSubscriber } from './unbounded-subscriber.ts';
 
-/** A client of one node of its own, which receives what is published on the topic of its view. */
+/** A client of a local node, which receives what is published on the topic of its view. */
 export abstract class TopicSubscriber extends UnboundedSubscriber {
   protected readonly node: LocalNode;
   #topic: { onPublished(topic: string, frame: string | Uint8Array): void } | undefined;

@@ -6,13 +6,13 @@ import type { Accepted, Connection, HttpAnswer, RequestHead, Transport, Transpor
 
 /** The client's end of a connection, whatever the transport. */
 export interface ContractClient {
-  /** What arrived, in order; bytes as `binary:…` in hex. */
+  /** The frames received, in order; bytes as `binary:…` in hex. */
   readonly received: readonly string[];
-  /** Of its end; undefined before. */
+  /** The close code and reason; undefined while it is open. */
   readonly closed: { readonly code: number; readonly reason: string } | undefined;
   send(data: string | Uint8Array): void;
   leave(): void;
-  /** Reads nothing from now on. */
+  /** Stops reading until `startReading`. */
   stopReading(): void;
   startReading(): void;
 }
@@ -40,11 +40,11 @@ interface Peer {
   readonly events: string[];
 }
 
-/** What a connection has waiting before frames are dropped, in the suite. */
+/** The waiting bytes above which frames are dropped, in the suite. */
 export const contractSocketBytesMax = 65_536;
 
-/** Handlers that note what happens. */
-class Notes implements TransportHandlers<Peer> {
+/** Handlers that record events. */
+class RecordingHandlers implements TransportHandlers<Peer> {
   readonly path = '/v1/stream';
   readonly peers: Peer[] = [];
   readonly routes = [
@@ -108,26 +108,26 @@ class Notes implements TransportHandlers<Peer> {
   }
 }
 
-/** What every transport promises. */
+/** The contract of every transport. */
 export function transportContract(name: string, start: () => TransportUnderTest): void {
   const using = async (
     run: (
       under: TransportUnderTest,
-      notes: Notes,
+      handlers: RecordingHandlers,
       connect: (query?: string) => Promise<[ContractClient, Peer]>,
     ) => Promise<void>,
   ) => {
     const under = start();
-    const notes = new Notes();
-    await under.transport.listen(notes);
+    const handlers = new RecordingHandlers();
+    await under.transport.listen(handlers);
     const connect = async (query = ''): Promise<[ContractClient, Peer]> => {
       const client = await under.connect(`/v1/stream${query === '' ? '' : `?${query}`}`);
       assert.ok('received' in client, JSON.stringify(client));
-      await eventually(() => notes.peers.some((peer) => peer.query === query));
-      return [client, notes.peers.findLast((peer) => peer.query === query)!];
+      await eventually(() => handlers.peers.some((peer) => peer.query === query));
+      return [client, handlers.peers.findLast((peer) => peer.query === query)!];
     };
     try {
-      await run(under, notes, connect);
+      await run(under, handlers, connect);
     } finally {
       under.transport.close();
     }
@@ -143,7 +143,7 @@ export function transportContract(name: string, start: () => TransportUnderTest)
       peerB.connection!.subscribe('u');
       transport.publish('t', 'one');
       transport.publish('t', new Uint8Array([1, 255]));
-      transport.publish('nobody', 'x');
+      transport.publish('unused', 'x');
       transport.publish('u', 'two');
       await eventually(() => a.received.length === 2 && b.received.length === 1);
       assert.deepEqual([a.received, b.received], [['one', 'binary:01ff'], ['two']]);
@@ -165,7 +165,7 @@ export function transportContract(name: string, start: () => TransportUnderTest)
     },
   );
 
-  promise('messages arrive as they were sent, text and binary', async (_under, _notes, connect) => {
+  promise('messages arrive as they were sent, text and binary', async (_under, _handlers, connect) => {
     const [a, { events }] = await connect('a');
     a.send('größe');
     a.send(new Uint8Array([0, 1]));
@@ -173,15 +173,15 @@ export function transportContract(name: string, start: () => TransportUnderTest)
     assert.deepEqual(events, ['text größe', 'binary 0001']);
   });
 
-  promise('a client answers a ping', async (_under, _notes, connect) => {
+  promise('a client answers a ping', async (_under, _handlers, connect) => {
     const [, peer] = await connect('a');
     peer.connection!.ping();
     await eventually(() => peer.events.includes('heartbeat'));
   });
 
   promise(
-    'end closes with code and reason behind what was sent, and notifies at once',
-    async (_under, _notes, connect) => {
+    'end closes with code and reason after what was sent, and notifies at once',
+    async (_under, _handlers, connect) => {
       const [a, { connection, events }] = await connect('a');
       connection!.send('last', false);
       connection!.end(4401, 'token expired');
@@ -191,7 +191,7 @@ export function transportContract(name: string, start: () => TransportUnderTest)
     },
   );
 
-  promise('close terminates without a close frame, and notifies at once', async (_under, _notes, connect) => {
+  promise('close terminates without a close frame, and notifies at once', async (_under, _handlers, connect) => {
     const [a, { connection, events }] = await connect('a');
     connection!.close();
     assert.deepEqual(events, ['closed 1006']);
@@ -236,11 +236,11 @@ export function transportContract(name: string, start: () => TransportUnderTest)
     },
   );
 
-  promise('a refused handshake is answered, and opens nothing', async ({ connect }, notes) => {
+  promise('a refused handshake is answered, and opens nothing', async ({ connect }, handlers) => {
     const answer = await connect('/v1/stream?refuse');
     assert.ok('status' in answer);
     assert.deepEqual([answer.status, answer.body, answer.headers['retry-after']], [503, 'no', '1']);
-    assert.deepEqual(notes.peers, []);
+    assert.deepEqual(handlers.peers, []);
   });
 
   promise('routes answer by method and path; everything else is answered in one place', async ({ fetch }) => {

@@ -5,16 +5,16 @@ import { ConnectionViews, type UserViews } from '../src/views/connection-views.t
 import type { View } from '../src/views/view.ts';
 import type { Encoding } from '../src/views/view-options.ts';
 
-/** A client of the hub that always has room, with one subscription. */
+/** A client of the hub with one subscription, which is always writable. */
 export abstract class UnboundedSubscriber implements Subscriber {
   readonly encoding: Encoding;
   readonly work: WorkQueue;
   readonly catchUpMutex: Mutex = new Mutex();
   readonly replayMutex: Mutex = new Mutex();
-  /** With one subscription it is on no view twice. */
+  /** One subscription is never on a view twice. */
   readonly views: ConnectionViews = new ConnectionViews({ viewsPerConnectionMax: 1 }, freeViews);
   start: SubscriptionStart | undefined;
-  /** That of `live`. */
+  /** The position of `live`. */
   livePosition: string | undefined;
 
   constructor(encoding: Encoding, work: WorkQueue) {

@@ -1,9 +1,9 @@
 import { type EventLog, type LogBatch, type LogRecord, unreadableRecord } from '@tailrace/eventlog/event-log';
 
-/** Headers under which a record is appended that no reader can read then, as a batch of Kafka that is damaged. */
+/** Headers of a record that readers get as unreadable, like a damaged batch of Kafka. */
 export const unreadableHeaders: Readonly<Record<string, string>> = { unreadable: '1' };
 
-/** The records of a log as they are read. */
+/** Replaces records with `unreadableHeaders` by unreadable ones, as the log delivers them. */
 export function asRead(records: readonly LogRecord[]): readonly LogRecord[] {
   if (!records.some(isUnreadable)) return records;
   return records.map((record) => {
@@ -13,7 +13,7 @@ export function asRead(records: readonly LogRecord[]): readonly LogRecord[] {
   });
 }
 
-/** Lets the log read what was appended as unreadable as a batch of Kafka that is damaged. */
+/** Makes a log deliver records with `unreadableHeaders` as unreadable. */
 export function spoil(eventLog: EventLog): void {
   const { read, subscribe } = eventLog;
   eventLog.read = async function* (...asked) {

@@ -1,6 +1,6 @@
 import type { ViewLimits } from '../src/views/view.ts';
 
-/** The settings' defaults. */
+/** The defaults of the settings. */
 export const viewLimits: ViewLimits = {
   keyFrameMs: 10_000,
   toldReadingsMax: 1_000_000,

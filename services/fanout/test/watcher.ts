@@ -4,22 +4,22 @@ import { createInbox, type Inbox, nextEvent } from '@tailrace/testkit/eventually
 import { WebSocket } from 'ws';
 import type { Encoding } from '../src/views/view-options.ts';
 
-/** The values of one device in the order in which a client was shown them. */
-export interface Publication {
+/** The values of one device, in the order in which a client received them. */
+export interface DeviceValues {
   readonly values: number[];
   readonly seqs: number[];
-  /** How many of them were last values. */
+  /** The number of them that were last values. */
   snapshots: number;
-  /** When the last one came, and the longest time between two, ms. */
+  /** When the last one was received, and the longest time between two, ms. */
   atMs: number;
   pauseMs: number;
 }
 
-/** A client on a WebSocket library that is not ours (`ws`), and what it was shown. */
+/** A client on the library `ws`, and what it received. */
 export class Watcher {
   readonly messages: Inbox<ServerMessage> = createInbox();
   /** By device. */
-  readonly shown = new Map<string, Publication>();
+  readonly shown = new Map<string, DeviceValues>();
   close: number | undefined;
   readonly #socket: WebSocket;
   readonly #encoding: Encoding;
@@ -34,7 +34,7 @@ export class Watcher {
     socket.on('message', (data: Buffer, isBinary) => {
       const message = isBinary ? serverMessageFromBytes(data) : serverMessageFromJson(data.toString('utf8'));
       if (message === undefined) return;
-      if ('data' in message) this.#note(message.data);
+      if ('data' in message) this.#record(message.data);
       else this.messages.put(message);
     });
   }
@@ -43,7 +43,7 @@ export class Watcher {
     this.#socket.send(this.#encoding === 'json' ? clientMessageJson(message) : clientMessageBytes(message));
   }
 
-  /** The next message of that kind. */
+  /** Waits for the next message of a kind. */
   async next<K extends string>(kind: K, deadlineMs = 10_000): Promise<Extract<ServerMessage, Record<K, unknown>>> {
     const message = await this.messages.next({ where: (each) => kind in each, describe: kind, deadlineMs });
     return message as Extract<ServerMessage, Record<K, unknown>>;
@@ -53,22 +53,22 @@ export class Watcher {
     return this.shown.get(device)?.values.at(-1);
   }
 
-  /** The longest time without news of a device, ms. */
+  /** Returns the longest time without a report of a device, ms. */
   pauseMs(): number {
     return Math.max(0, ...[...this.shown.values()].map(({ pauseMs }) => pauseMs));
   }
 
-  /** What was not as it has to be: nothing, if each device was shown whole from the first value on. */
-  faults(): string[] {
-    const faults: string[] = [];
-    for (const message of this.messages.all) if ('error' in message) faults.push(message.error.message);
+  /** Returns errors, gaps and duplicates; empty if each device is complete from its first value on. */
+  violations(): string[] {
+    const violations: string[] = [];
+    for (const message of this.messages.all) if ('error' in message) violations.push(message.error.message);
     for (const [device, { values, seqs }] of this.shown) {
       for (let i = 1; i < values.length; i++) {
-        if (values[i] !== values[i - 1]! + 1) faults.push(`${device}: ${values[i]} after ${values[i - 1]}`);
-        if (seqs[i]! <= seqs[i - 1]!) faults.push(`${device}: position ${seqs[i]} after ${seqs[i - 1]}`);
+        if (values[i] !== values[i - 1]! + 1) violations.push(`${device}: ${values[i]} after ${values[i - 1]}`);
+        if (seqs[i]! <= seqs[i - 1]!) violations.push(`${device}: position ${seqs[i]} after ${seqs[i - 1]}`);
       }
     }
-    return faults;
+    return violations;
   }
 
   async end(): Promise<void> {
@@ -78,12 +78,12 @@ export class Watcher {
     await closed;
   }
 
-  /** Gone without a word. */
-  cut(): void {
+  /** Disconnects without a close frame. */
+  terminate(): void {
     this.#socket.terminate();
   }
 
-  #note({ reports, snapshot }: Extract<ServerMessage, { data: unknown }>['data']): void {
+  #record({ reports, snapshot }: Extract<ServerMessage, { data: unknown }>['data']): void {
     for (const { device, seq, readings } of reports) {
       let shown = this.shown.get(device);
       if (shown === undefined) {
@@ -100,7 +100,7 @@ export class Watcher {
   }
 }
 
-/** Connects with the token and, at once, to a channel. Resolves when it is open. */
+/** Connects with the token, and with channels in the URL. Resolves when the connection is open. */
 export async function watch(options: {
   port: number;
   token: string;

@@ -21,9 +21,9 @@ export interface ExpiryLimits {
 const bucketMs = 1_000;
 
 /**
- * Closes clients whose token has expired, and warns them before. Clients are in buckets of a second, by the time of their
- * next check, so that no client needs a timer. A tick costs nothing until the first bucket is due. Uses the wall clock,
- * as tokens do; the clock may jump.
+ * Closes clients whose token has expired, and warns them before. Clients are in buckets of a second, by the time of
+ * their next check, so that no client needs a timer. A tick costs nothing until the first bucket is due. Uses the wall
+ * clock, as tokens do; the clock may jump.
  */
 export class Expiries {
   readonly #limits: ExpiryLimits;

@@ -1,6 +1,6 @@
 /**
- * Queues replies to one client while its socket is full. They are few: replies are small, and a socket accepts them long
- * after it stops accepting data. Beyond `bytesMax` the client is too slow.
+ * Queues replies to one client while its socket is full. They are few: replies are small, and a socket accepts them
+ * long after it stops accepting data. Beyond `bytesMax` the client is too slow.
  */
 export class Replies {
   readonly #bytesMax: number;

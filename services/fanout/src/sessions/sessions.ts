@@ -102,8 +102,8 @@ export class Sessions {
   }
 
   /**
-   * Notifies all clients that the server stops, and disconnects each at a random time in the second half of `spanMs`. So
-   * they do not reconnect all at once, and each has time to connect to another node before.
+   * Notifies all clients that the server stops, and disconnects each at a random time in the second half of `spanMs`.
+   * So they do not reconnect all at once, and each has time to connect to another node before.
    */
   async drain(spanMs: number, random: () => number): Promise<void> {
     const leaving = [...this.#all].map((session) => ({

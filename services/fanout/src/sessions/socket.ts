@@ -14,8 +14,8 @@ export interface Socket {
   /** Sends a reply, before data that waits. Never drops it: while the socket is full, it is queued. */
   send(frame: string | Uint8Array): void;
   /**
-   * Returns undefined if the socket takes a frame of data; otherwise a promise that resolves when to check again, or when
-   * the socket closes.
+   * Returns undefined if the socket takes a frame of data; otherwise a promise that resolves when to check again, or
+   * when the socket closes.
    */
   whenWritable(): Promise<void> | undefined;
   /** Sends a frame of data. Call it while `whenWritable` returns undefined. */

@@ -50,7 +50,9 @@ const healthHeaders: Headers = [
   ['cache-control', 'no-store'],
 ];
 
-/** Serves `GET /v1/stream`: opens a session for each connection. An unexpected error closes that one connection alone. */
+/**
+ * Serves `GET /v1/stream`: opens a session for each connection. An unexpected error closes that one connection alone.
+ */
 export class StreamServer implements TransportHandlers<Client> {
   readonly path = streamPath;
   readonly routes: readonly Route[];

@@ -33,9 +33,9 @@ export interface SocketCounts {
 /**
  * The sockets of a node. All frames are published through it, so that no buffer exceeds its limit unnoticed.
  *
- * uWebSockets.js does not report which sockets received a published frame, nor how much waits in each. But no socket can
- * have received more than was published. So all sockets are checked each time `checkFactor` times `socketMarkBytes` were
- * published, which costs a call for each socket and megabyte.
+ * uWebSockets.js does not report which sockets received a published frame, nor how much waits in each. But no socket
+ * can have received more than was published. So all sockets are checked each time `checkFactor` times `socketMarkBytes`
+ * were published, which costs a call for each socket and megabyte.
  */
 export class StreamSockets {
   readonly counts: SocketCounts = { tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } };
@@ -106,16 +106,17 @@ export class StreamSockets {
  * A connection as a session uses it: never used after it has closed.
  *
  * **Full**: more than `socketMarkBytes` wait. The watcher is notified, and the socket leaves its topics. Catch-up data
- * is sent only while at most half of that waits, so that the buffer shrinks. Replies are sent up to `socketBytesMax`, and
- * queued beyond it.
+ * is sent only while at most half of that waits, so that the buffer shrinks. Replies are sent up to `socketBytesMax`,
+ * and queued beyond it.
  *
  * **Lost**: a frame was dropped, after more than `socketBytesMax` at once or a flood of pings. The connection is
- * terminated without a close frame, the only way to prevent that newer frames are sent. Observed with uWebSockets.js 20:
- * published frames are buffered, 32 for each socket, until the turn of the event loop is done or something is sent to
- * the socket directly. Of those that do not fit, only the first is reported as dropped. Frames published later in the
- * same turn are sent if the kernel has accepted data meanwhile. Unsubscribing from a topic removes nothing that was
- * published before. So the connection is terminated before the next publish, or in the next turn, or when it drains. Not
- * at once: the loss is reported in the middle of a publish, where uWebSockets.js aborts the process if a socket closes.
+ * terminated without a close frame, the only way to prevent that newer frames are sent. Observed with uWebSockets.js
+ * 20: published frames are buffered, 32 for each socket, until the turn of the event loop is done or something is sent
+ * to the socket directly. Of those that do not fit, only the first is reported as dropped. Frames published later in
+ * the same turn are sent if the kernel has accepted data meanwhile. Unsubscribing from a topic removes nothing that was
+ * published before. So the connection is terminated before the next publish, or in the next turn, or when it drains.
+ * Not at once: the loss is reported in the middle of a publish, where uWebSockets.js aborts the process if a socket
+ * closes.
  *
  * A close frame does not fit either while more than `socketBytesMax` wait. It is sent as soon as the client has read
  * enough, or the connection is terminated after the close timeout.
@@ -235,7 +236,9 @@ export class StreamSocket implements Socket {
     if (connection.getBufferedAmount() > this.#limits.socketMarkBytes) this.watcher?.onFull();
   }
 
-  /** Notes a dropped frame. Returns whether it is the first. Then `terminate` has to be called before the next publish. */
+  /**
+   * Notes a dropped frame. Returns whether it is the first. Then `terminate` has to be called before the next publish.
+   */
   lose(): boolean {
     if (this.#open() === undefined) return false;
     this.#isLost = true;

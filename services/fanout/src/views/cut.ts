@@ -26,7 +26,10 @@ const none: ReadonlySet<string> = new Set();
  * not wait for their own cut. If this node's clock is further back than the last cut, it was set back.
  */
 const aheadMsMax = 10_000;
-/** The maximum of future cuts for which reports are held. Beyond it, where clocks are far ahead, the last one takes them. */
+/**
+ * The maximum of future cuts for which reports are held. Beyond it, where clocks are far ahead, the last one takes
+ * them.
+ */
 const momentsMax = 256;
 /** The memory of a held report in addition to its bytes: its entry, and those of its device and tags. */
 const reportOverheadBytes = 512;
@@ -43,9 +46,9 @@ const devicesPerStep = 256;
  * values of that cut. So memory grows with the devices, not with their reports, whatever the interval of the cuts.
  *
  * A cut is due when each partition has passed it: the watermark shows that every report which ingest received before is
- * here. After `waitMs` the cut is due anyway, and names the partitions that had not passed it. Of the cuts that fell due
- * while the process was paused only the last one is made. If this node's clock is set back, the cuts go back with it,
- * and reports from a clock far ahead belong to the next cut.
+ * here. After `waitMs` the cut is due anyway, and names the partitions that had not passed it. Of the cuts that fell
+ * due while the process was paused only the last one is made. If this node's clock is set back, the cuts go back with
+ * it, and reports from a clock far ahead belong to the next cut.
  *
  * Usage: `addLastValue` for each known last value, `start`; then repeatedly `due`, `settle`, and `takePartition` for
  * each partition. Reports may be added before `start`, too.
@@ -109,8 +112,8 @@ export class Cutter {
   }
 
   /**
-   * Returns the cut that is due, and moves on to the next one. `watermarkOf`: of a partition, epoch ms; every report that
-   * ingest received before is here.
+   * Returns the cut that is due, and moves on to the next one. `watermarkOf`: of a partition, epoch ms; every report
+   * that ingest received before is here.
    */
   due(watermarkOf: (partition: number) => number, nowMs: number): CutMoment | undefined {
     if (this.at === undefined) return undefined;
@@ -128,7 +131,9 @@ export class Cutter {
     return isComplete && missing.length > 0 ? this.#advanceTo(at, []) : this.#advanceTo(latest, missing);
   }
 
-  /** Moves the cuts back if the clock was set back. Clients ignore a cut of at most `aheadMsMax` before the last one. */
+  /**
+   * Moves the cuts back if the clock was set back. Clients ignore a cut of at most `aheadMsMax` before the last one.
+   */
   #followClock(nowMs: number): void {
     const lastAt = this.#cutAt === Number.NEGATIVE_INFINITY ? this.at! - this.alignMs : this.#cutAt;
     const moment = this.#momentOf(nowMs);
@@ -207,7 +212,9 @@ interface RetainedDevice {
   readonly tags: Map<string, LastValue>;
 }
 
-/** The smallest set of whole reports that holds the last value of each tag, as in `Device`. Independent of their order. */
+/**
+ * The smallest set of whole reports that holds the last value of each tag, as in `Device`. Independent of their order.
+ */
 class LastValues {
   bytes = 0;
   readonly devices = new Map<string, RetainedDevice>();

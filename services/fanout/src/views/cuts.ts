@@ -51,7 +51,9 @@ export interface CutsOptions {
   /** Returns the next position of a channel in a partition: later reports are added as they arrive. */
   readonly next: (channel: Channel, partition: number) => number;
   readonly alignWaitMs: number;
-  /** Of the reports that all views hold for cuts. Beyond it the largest cuts of the user that holds most are terminated. */
+  /**
+   * Of the reports that all views hold for cuts. Beyond it the largest cuts of the user that holds most are terminated.
+   */
   readonly cutBytesMax: number;
   /** Default: 2 MiB. */
   readonly wholeCutBytesMax?: number | undefined;
@@ -67,8 +69,8 @@ export interface CutsOptions {
  */
 export class Cuts {
   /**
-   * `waitedMs`: the sum of the delays between the times of the cuts and when they were made. `ended`: subscriptions that
-   * were terminated because of the memory of their cuts.
+   * `waitedMs`: the sum of the delays between the times of the cuts and when they were made. `ended`: subscriptions
+   * that were terminated because of the memory of their cuts.
    */
   readonly counts = { sent: 0, incomplete: 0, late: 0, waitedMs: 0, ended: 0 };
   readonly #options: CutsOptions;

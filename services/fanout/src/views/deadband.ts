@@ -39,7 +39,9 @@ export class DeadbandFilter {
     this.#lastSent = new LastSentReadings(budget);
   }
 
-  /** Returns the readings of the report that have to be sent, and notes them as sent. Returns the same array for all. */
+  /**
+   * Returns the readings of the report that have to be sent, and notes them as sent. Returns the same array for all.
+   */
   filter(report: Report): readonly Reading[] {
     const { device, readings } = report;
     let fewer: Reading[] | undefined;

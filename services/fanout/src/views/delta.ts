@@ -22,8 +22,8 @@ interface LastSentReading {
  * snapshot has every reading after that time, provided that the device reports it.
  *
  * A reading that is left out counts as read again at the report's time. So a reading that is older than the one sent
- * last is sent, and does not replace it. Where a report has several readings of one tag, as from a gateway that collects
- * them, all of them are sent: each has its own time.
+ * last is sent, and does not replace it. Where a report has several readings of one tag, as from a gateway that
+ * collects them, all of them are sent: each has its own time.
  */
 export class DeltaFilter {
   readonly #keyFrameMs: number;

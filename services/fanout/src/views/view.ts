@@ -21,9 +21,9 @@ export interface Broadcast {
  * `maxRate` they may wait longer.
  *
  * What one client receives outside the topic (its snapshot, its backlog) passes `lastValues` or `shaped`, then `frame`,
- * in the turn of the event loop in which it is written to the socket. The last of it is written in the turn in which the
- * socket joins the topic. Before that turn reads last values or the client's position, `Views.flush(view)` sends what is
- * pending.
+ * in the turn of the event loop in which it is written to the socket. The last of it is written in the turn in which
+ * the socket joins the topic. Before that turn reads last values or the client's position, `Views.flush(view)` sends
+ * what is pending.
  */
 export class View {
   /** The number by which clients refer to the view; unique on this node. */
@@ -241,8 +241,8 @@ export class Views {
   }
 
   /**
-   * Sends pending reports. Called at the end of every batch, so that between two turns of the event loop only views with
-   * `maxRate` hold any. `joining`: a view that a socket is about to join; it sends those as well.
+   * Sends pending reports. Called at the end of every batch, so that between two turns of the event loop only views
+   * with `maxRate` hold any. `joining`: a view that a socket is about to join; it sends those as well.
    */
   flush(joining?: View): void {
     this.#flushDirty();

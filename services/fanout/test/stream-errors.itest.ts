@@ -19,12 +19,12 @@ import { noPlacement } from './no-placement.ts';
 
 failOnLeaks();
 
-/** Thrown where nobody expects it. uWebSockets.js would abort this very process. */
+/** Throws an unexpected error. Uncaught, uWebSockets.js would abort the process. */
 const broken = () => {
   throw new TypeError('broken');
 };
 
-/** A stream server on a port whose parts the test breaks. */
+/** Starts a stream server on a port, parts of which the test breaks. */
 async function serving(t: { after(call: () => void): void }, session: Partial<SessionParts> = {}) {
   const node = createLocalNode();
   const errors: object[] = [];
@@ -83,9 +83,9 @@ async function assertServes(ws: RawWebSocket): Promise<void> {
 
 const unusedHub = { fallBehind: broken, pause: broken, resume: broken, position: broken };
 const subscribe = '{"subscribe":{"id":"a","channel":"p.d"}}';
-const fault = { code: 1011, reason: 'a fault of the server; come back' };
+const internalError = { code: 1011, reason: 'internal error; come back' };
 
-test('a hub that throws ends the one client that asked, with 1011, and is logged once', async (t) => {
+test('a hub that throws disconnects only the client that subscribed, with 1011, and is logged once', async (t) => {
   const { connect, errors, sessions, streams } = await serving(t, {
     hub: { ...unusedHub, subscribe: broken, unsubscribe: broken },
   });
@@ -93,15 +93,15 @@ test('a hub that throws ends the one client that asked, with 1011, and is logged
   const ws = await connect();
   ws.sendText(subscribe);
   ws.sendText(subscribe);
-  assert.deepEqual(await ws.closed, fault);
+  assert.deepEqual(await ws.closed, internalError);
   assert.equal(errors.length, 1);
   assert.ok((errors[0] as { error: unknown }).error instanceof TypeError);
-  assert.equal(streams.counts.faults, 1);
+  assert.equal(streams.counts.errors, 1);
   await assertServes(other);
   assert.equal(sessions.size, 1);
 });
 
-test('a hub that throws when a client goes loses only that: the session is forgotten', async (t) => {
+test('a hub that throws when a client leaves is logged once, and the session is released', async (t) => {
   const node = createLocalNode();
   const hub = { ...unusedHub, subscribe: node.hub.subscribe.bind(node.hub), unsubscribe: broken };
   const { connect, errors, sessions } = await serving(t, { hub });
@@ -114,14 +114,14 @@ test('a hub that throws when a client goes loses only that: the session is forgo
   await assertServes(await connect());
 });
 
-test('a fault in any callback of a socket ends that socket with 1011', async (t) => {
+test('an error in any callback of a socket disconnects that client with 1011', async (t) => {
   const { connect, errors, sessions, port } = await serving(t);
   const other = await connect();
-  const { add, heard } = sessions;
+  const { add, onReceived } = sessions;
   const provocations: readonly (readonly [() => void, (ws: RawWebSocket) => void])[] = [
-    [() => Object.assign(sessions, { heard: broken }), (ws) => ws.ping()],
-    [() => Object.assign(sessions, { heard: broken }), (ws) => ws.pong()],
-    [() => Object.assign(sessions, { heard: broken }), (ws) => ws.sendText('{}')],
+    [() => Object.assign(sessions, { onReceived: broken }), (ws) => ws.ping()],
+    [() => Object.assign(sessions, { onReceived: broken }), (ws) => ws.pong()],
+    [() => Object.assign(sessions, { onReceived: broken }), (ws) => ws.sendText('{}')],
     [() => Object.assign(sessions, { add: broken }), () => {}],
   ];
   for (const [provoke, act] of provocations) {
@@ -130,8 +130,8 @@ test('a fault in any callback of a socket ends that socket with 1011', async (t)
     provoke();
     const ws = early ?? (await connect(false));
     act(ws);
-    assert.deepEqual(await ws.closed, fault);
-    Object.assign(sessions, { add, heard });
+    assert.deepEqual(await ws.closed, internalError);
+    Object.assign(sessions, { add, onReceived });
   }
   assert.equal(errors.length, provocations.length);
   await assertServes(other);
@@ -145,7 +145,7 @@ test('a fault in any callback of a socket ends that socket with 1011', async (t)
   await assertServes(other);
 });
 
-test('a fault while a client that lost a frame is cut costs only that client', async (t) => {
+test('an error while a client that lost a frame is terminated affects that client alone', async (t) => {
   const { connect, node, sockets, errors } = await serving(t);
   const other = await connect();
   const ws = await connect();
@@ -153,7 +153,7 @@ test('a fault while a client that lost a frame is cut costs only that client', a
   await ws.nextMessage();
   const view = node.channels.find('p.d')?.views.get('json') ?? assert.fail();
   ws.socket.stopReading();
-  // The session believes that it still serves; the socket knows better.
+  // The session is still open; the socket is lost.
   Object.defineProperty(sockets.counts, 'tooSlow', { get: broken, set: broken });
   const frame = 'x'.repeat(30_000);
   await eventually(() => {
@@ -161,7 +161,7 @@ test('a fault while a client that lost a frame is cut costs only that client', a
     return errors.length > 0;
   });
   ws.socket.startReading();
-  assert.equal((await ws.closed).code, 1006, 'no goodbye fits behind a gap');
+  assert.equal((await ws.closed).code, 1006, 'no close frame is sent after a gap');
   await assertServes(other);
   assert.equal(
     ws.frames

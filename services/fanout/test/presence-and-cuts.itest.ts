@@ -25,7 +25,7 @@ after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
 
 const partitions = 6;
 const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
-let round = 0;
+let testNumber = 0;
 let prefix: string;
 let nodes: BrokeredNode[];
 let watchers: Watcher[];
@@ -33,7 +33,7 @@ let load: Load;
 let eventLog: KafkaEventLog;
 
 beforeEach(async () => {
-  prefix = `silence${++round}`;
+  prefix = `presence${++testNumber}`;
   nodes = [];
   watchers = [];
   for (const name of ['a', 'b']) {
@@ -59,7 +59,7 @@ afterEach(async () => {
   await Promise.all(nodes.map((node) => node.stop()));
 });
 
-/** A client a node, one in each encoding. */
+/** Connects a client to each node, one in each encoding. */
 async function connectAll(): Promise<Watcher[]> {
   for (const [i, { port }] of nodes.entries()) {
     watchers.push(await watch({ port, token, encoding: i === 0 ? 'json' : 'proto' }));
@@ -72,28 +72,28 @@ async function append(device: string, receivedMs: number): Promise<void> {
   await eventLog.append(`${prefix}.telemetry`, [{ key: device, value: encodeReport(report, receivedMs) }]);
 }
 
-test('a device that falls silent is stale on both nodes, and online with its next report', async () => {
+test('a device that stops reporting is stale on both nodes, and online with its next report', async () => {
   await load.start();
   const clients = await connectAll();
   for (const client of clients) {
     client.send({ subscribe: { id: 'a', channel: 'quiet.>' } });
     await client.next('subscribed', 20_000);
   }
-  // Two devices that different partitions have, and two rhythms that were learnt in a moment: ingest says when it took a report.
-  const silent = ['quiet.a', 'quiet.b', 'quiet.c', 'quiet.d'];
-  assert.ok(new Set(silent.map((device) => partitionOf(device, partitions))).size > 1);
+  // Devices of several partitions. Reports have a time of receipt, so that their interval is known at once.
+  const idle = ['quiet.a', 'quiet.b', 'quiet.c', 'quiet.d'];
+  assert.ok(new Set(idle.map((device) => partitionOf(device, partitions))).size > 1);
   const lastMs = Date.now();
-  for (const device of silent) for (let i = 19; i >= 0; i--) await append(device, lastMs - i * 1_000);
+  for (const device of idle) for (let i = 19; i >= 0; i--) await append(device, lastMs - i * 1_000);
   for (const client of clients) {
     const stale = new Map<string, number>();
-    while (stale.size < silent.length) {
-      const { stale: told } = await client.next('stale', 30_000);
-      assert.ok(!stale.has(told.device), 'it is told once');
-      stale.set(told.device, told.since);
+    while (stale.size < idle.length) {
+      const { stale: change } = await client.next('stale', 30_000);
+      assert.ok(!stale.has(change.device), 'stale is sent once');
+      stale.set(change.device, change.since);
     }
     assert.deepEqual(
       [...stale].sort(),
-      silent.map((device) => [device, lastMs]),
+      idle.map((device) => [device, lastMs]),
     );
   }
   const late = await watch({ port: nodes[0]!.port, token, channels: ['quiet.a'] });
@@ -118,9 +118,9 @@ test('cuts of a subtree over all partitions are the same on both nodes', async (
   }
   const cuts = await Promise.all(
     clients.map(async (client) => {
-      const taken: Cut[] = [];
-      while (taken.length < 12) taken.push((await client.next('cut', 20_000)).cut);
-      return taken;
+      const received: Cut[] = [];
+      while (received.length < 12) received.push((await client.next('cut', 20_000)).cut);
+      return received;
     }),
   );
   let compared = 0;
@@ -128,14 +128,14 @@ test('cuts of a subtree over all partitions are the same on both nodes', async (
     assert.equal(cut.at % 500, 0);
     const other = cuts[1]!.findIndex(({ at }) => at === cut.at);
     const named = [cut, cuts[0]![i + 1], cuts[1]![other], cuts[1]![other + 1]];
-    // A busy machine may be late; then it says so.
+    // On a busy machine reports may be late, and are named.
     if (other < 0 || named.some((each) => each?.late !== undefined || each?.missing !== undefined)) continue;
     assert.deepEqual({ ...cuts[1]![other], view: cut.view }, cut);
     assert.deepEqual(cut.reports.map(({ device }) => device).sort(), [...devices].sort());
     for (const { received } of cut.reports) assert.ok(received! <= cut.at);
     compared++;
   }
-  assert.ok(compared >= 5, `${compared} moments could be compared`);
-  for (const client of clients) assert.equal(client.shown.size, 0, 'data came, too');
+  assert.ok(compared >= 5, `${compared} cuts could be compared`);
+  for (const client of clients) assert.equal(client.shown.size, 0, 'data was sent, too');
   assert.ok((await nodes[1]!.metric('tailrace_fanout_cuts_total')) >= 12);
 });
