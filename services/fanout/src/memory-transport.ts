@@ -74,7 +74,7 @@ export class MemoryTransport implements Transport {
   }
 
   async listen<C extends object>(handlers: TransportHandlers<C>): Promise<number> {
-    // A connection gives each handler the context that this same object made for it.
+    // A connection passes to each handler the context that the same object created for it.
     this.#handlers = handlers as unknown as TransportHandlers<object>;
     return 0;
   }
@@ -151,7 +151,7 @@ export class MemoryTransport implements Transport {
   }
 }
 
-/** Both ends of a connection: `Connection` for the server; `sendMessage` and `leave` for its client. */
+/** Both sides of a connection: `Connection` for the server; `sendMessage` and `leave` for its client. */
 export class MemoryConnection implements Connection {
   /** The largest frame that was sent. */
   frameBytesMost = 0;

@@ -1,13 +1,14 @@
 import { connect } from 'node:net';
 
-/** Turns of the event loop between the two segments: enough for this process to accept and to read the first. */
-const turns = 6;
+/** Turns of the event loop between the segments: enough for the server, in this process, to accept and read the first. */
+const segmentGapTurns = 6;
 const deadlineMs = 1_000;
 
 /**
- * Whether the server at this port reads a request whose first line comes in two TCP segments. Builds of uWebSockets.js
- * from August to October 2024 answer it with 505 (https://github.com/uNetworking/uWebSockets/issues/1776), and no build
- * has its version. Undefined if there is no answer. Never rejects; takes a few turns of the event loop.
+ * Resolves with whether the server at this port reads a request whose first line is in two TCP segments, or undefined if
+ * unknown. Builds of uWebSockets.js from August to October 2024 answer it with 505
+ * (https://github.com/uNetworking/uWebSockets/issues/1776), and no build has a version number. Never rejects; takes a
+ * few turns of the event loop.
  */
 export async function readsSplitRequests(host: string, port: number): Promise<boolean | undefined> {
   const socket = connect({ host: localHost(host), port, noDelay: true, timeout: deadlineMs });
@@ -18,7 +19,9 @@ export async function readsSplitRequests(host: string, port: number): Promise<bo
       socket.once('close', () => resolve(undefined));
       socket.once('data', (answer) => resolve(!answer.toString('latin1').startsWith('HTTP/1.1 505')));
       socket.once('connect', () => {
-        socket.write('GET /healthz HTTP', () => later(turns, () => void socket.write('/1.1\r\nHost: check\r\n\r\n')));
+        socket.write('GET /healthz HTTP', () =>
+          afterTurns(segmentGapTurns, () => void socket.write('/1.1\r\nHost: check\r\n\r\n')),
+        );
       });
     });
   } finally {
@@ -26,11 +29,11 @@ export async function readsSplitRequests(host: string, port: number): Promise<bo
   }
 }
 
-/** The address of a server that listens on all addresses. */
+/** Returns the loopback address for a server that listens on all addresses. */
 function localHost(host: string): string {
   return host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
 }
 
-function later(count: number, call: () => void): void {
-  setImmediate(() => (count === 0 ? call() : later(count - 1, call)));
+function afterTurns(count: number, call: () => void): void {
+  setImmediate(() => (count === 0 ? call() : afterTurns(count - 1, call)));
 }

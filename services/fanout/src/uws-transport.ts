@@ -196,59 +196,59 @@ type Library = typeof uws & {
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
 };
 
-/** The library reads it once, when it is loaded; its own default is 4,096. */
+/** Read by the library once, when it is loaded. Its default is 4,096. */
 const headBytesVariable = 'UWS_HTTP_MAX_HEADERS_SIZE';
 
 let loaded: Library | undefined;
 
-/** Loads the library with the first server, after its only setting, an environment variable, is set. */
+/** Loads the library with the first server, after its one setting, an environment variable, is set. */
 function library(): Library {
   process.env[headBytesVariable] ??= String(headBytesMax);
   loaded ??= createRequire(import.meta.url)('uWebSockets.js') as Library;
   return loaded;
 }
 
-/** Called once: with a copy of the body, or with an error (see `BodySink`) and an empty body. */
+/** Called once: with the body, the caller's own copy, or with an error (see `BodySink`) and an empty body. */
 export type BodyCall = (error: TailraceError | undefined, body: Buffer) => void;
 
 export interface WebServerOptions extends BodyReaderOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  /** The key of the setting of the port, for the error if it is in use. Default: `port`. */
+  /** The key of the setting that holds the port, for the error if it is in use. Default: `port`. */
   readonly portSetting?: string;
   readonly logger: Logger;
 }
 
 export interface WebServer {
-  /** For routes, whose handlers are to be wrapped by `guarded`. */
+  /** For routes. Wrap handlers in `guarded`. */
   readonly app: uws.TemplatedApp;
   /**
-   * Resolves with its address. Rejects with `address_in_use` for a port that another process holds (it is
-   * never shared), `invalid_config` for a host or port that cannot be used.
+   * Resolves with host and port. Rejects with `address_in_use` for a port of another process (ports are never shared),
+   * `invalid_config` for a host or port that is not available.
    */
   listen(): Promise<{ readonly host: string; readonly port: number }>;
-  /** Accepts no new connections; open ones go on. Idempotent. */
+  /** Accepts no new connections; existing ones continue. Idempotent. */
   stopListening(): void;
   /** Terminates every connection. Idempotent. */
   close(): void;
   /**
-   * Returns a handler that answers 500 and logs if the given one throws. Every route needs it: uWebSockets.js aborts
-   * the process if a handler throws, or returns without an answer or a watch for an abort.
+   * Wraps a handler: if it throws, the request is answered with 500 and the error logged. Every route needs it:
+   * uWebSockets.js aborts the process if a handler throws, or returns without an answer or an abort handler.
    */
   guarded(handler: Handler): Handler;
-  /** Reads the body of a request within its limits; see `BodyCall`. To be called before the handler returns. */
+  /** Reads the body of a request within its limits; see `BodyCall`. Call it before the handler returns. */
   readBody(res: uws.HttpResponse, req: uws.HttpRequest, bytesMax: number, done: BodyCall): void;
-  /** Bodies that are not complete yet: for metrics. */
+  /** Returns the bodies that are still being received, for metrics. */
   unfinishedBodies(): { readonly count: number; readonly bytes: number; readonly bytesMax: number };
 }
 
 /**
- * A server for HTTP and WebSockets on uWebSockets.js. Nothing listens before `listen`.
+ * Creates a server for HTTP and WebSockets on uWebSockets.js. Nothing listens before `listen`.
  *
- * The library's own limits: the head of a request has at most `headBytesMax` bytes and 100 header fields, else the
- * library sends 431 with a page of HTML. A path without a route closes the connection, so the last route is to match
- * every path. A connection that is idle for 10 s is closed.
+ * The library's own limits: a head of at most `headBytesMax` bytes and 100 header fields, otherwise it sends 431 with a
+ * page of HTML. A path without a route closes the connection, so the last route has to match everything. A connection
+ * that is idle for 10 s is closed.
  */
 export function createWebServer(options: WebServerOptions): WebServer {
   const { host, port, portSetting = 'port', logger } = options;
@@ -305,7 +305,7 @@ function readBody(
     try {
       done(error, body);
     } catch (thrown) {
-      // An internal error of one request must not affect the others.
+      // An internal error affects this request alone.
       logger.error({ error: thrown }, 'a request could not be handled');
       respond(res, 500, [], 'internal error; see the server log\n');
     }
@@ -317,7 +317,7 @@ function readBody(
     settleBody(new TailraceError('invalid_message', message), Buffer.alloc(0));
     return;
   }
-  // Absent or chunked: 0, and the bytes are counted as they arrive.
+  // Absent or chunked: 0; the bytes are counted as they are received.
   const incoming = bodies.open({ settleBody }, bytesMax, Number([...lengths][0] ?? 0));
   if (incoming === undefined) return;
   watchAbort(res, () => incoming.abort());
@@ -328,7 +328,7 @@ function readBody(
   });
 }
 
-/** The library uses the first of several; a server behind this one may use another. */
+/** Returns all values of Content-Length. The library takes the first; a proxy may take another. */
 function contentLengthsOf(req: uws.HttpRequest): ReadonlySet<string> {
   const lengths = new Set<string>();
   req.forEach((name, value) => {
@@ -337,12 +337,12 @@ function contentLengthsOf(req: uws.HttpRequest): ReadonlySet<string> {
   return lengths;
 }
 
-/** The overload with a host and options, which the types of the library lack. */
+/** The signature with host and options, which is missing in the library's types. */
 interface ExclusiveListener {
   listen(host: string, port: number, options: number, call: (socket: uws.us_listen_socket | false) => void): void;
 }
 
-/** Without the option two processes would share the port, and each would accept some of the connections. */
+/** Listens exclusively: without the option two processes would share the port and its connections. */
 function listenExclusively(app: uws.TemplatedApp, address: ListenAddress): Promise<uws.us_listen_socket> {
   const { promise, resolve, reject } = Promise.withResolvers<uws.us_listen_socket>();
   (app as unknown as ExclusiveListener).listen(
@@ -357,7 +357,7 @@ function listenExclusively(app: uws.TemplatedApp, address: ListenAddress): Promi
   return promise;
 }
 
-/** uWebSockets.js gives no reason if it cannot listen. A listener of Node with the same address does. */
+/** Returns the reason why a port is not available, from Node's own listener: uWebSockets.js reports none. */
 function listenErrorOf(address: ListenAddress): Promise<Error> {
   const { promise, resolve } = Promise.withResolvers<Error>();
   const probe = createServer();

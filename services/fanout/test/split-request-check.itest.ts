@@ -7,7 +7,7 @@ import { respond } from '@tailrace/platform/web-response';
 import { readsSplitRequests } from '../src/split-request-check.ts';
 import { createWebServer } from '../src/uws-transport.ts';
 
-test('the build of uWebSockets.js that is installed reads a request in two segments', async (t) => {
+test('the installed build of uWebSockets.js reads a request in two segments', async (t) => {
   const server = createWebServer({ host: '0.0.0.0', port: 0, logger: silentLogger });
   t.after(() => server.close());
   server.app.any(
@@ -18,7 +18,7 @@ test('the build of uWebSockets.js that is installed reads a request in two segme
   assert.equal(await readsSplitRequests(host, port), true);
 });
 
-test('a server that answers the first segment with 505 is detected; without a server the result is undefined', async () => {
+test('a server that answers the first segment with 505 is detected, and an unreachable one is unknown', async () => {
   // As builds of autumn 2024 do: the first segment is taken for the whole line.
   const broken = createServer((socket: Socket) => {
     socket.once('data', (bytes) => {

@@ -25,7 +25,7 @@ const statuses: Readonly<Record<string, number>> = {
   closed: 499,
 };
 
-/** A server that answers a body with its length, and records its calls. */
+/** Starts a server that answers a body with its length, and records the calls of `BodyCall`. */
 async function serving(t: TestContext, options: Partial<BodyReaderOptions> & { logger?: Logger } = {}) {
   const clock = createFakeClock();
   const server = createWebServer({
@@ -61,7 +61,7 @@ async function serving(t: TestContext, options: Partial<BodyReaderOptions> & { l
   return { server, clock, port, calls, called, started: started.promise, url: `http://127.0.0.1:${port}` };
 }
 
-/** A fixed port, as of a service: uWebSockets.js sets the socket options of sharing and reuse only for such a port. */
+/** Returns a free port, to use as a fixed one: uWebSockets.js sets the options of sharing and reuse for those only. */
 async function fixedPort(): Promise<number> {
   const holder = createServer().listen(0, '127.0.0.1');
   await once(holder, 'listening');
@@ -70,7 +70,7 @@ async function fixedPort(): Promise<number> {
   return port;
 }
 
-/** A TCP connection, on which the test writes the bytes of HTTP. */
+/** Opens a connection on which the test writes the bytes of HTTP itself. */
 async function rawSocket(t: TestContext, port: number): Promise<Socket> {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => {});
@@ -79,7 +79,7 @@ async function rawSocket(t: TestContext, port: number): Promise<Socket> {
   return socket;
 }
 
-test('with port 0 it listens on a free port and returns it', async (t) => {
+test('port 0 listens on a free port and returns it', async (t) => {
   const { port } = await serving(t);
   assert.ok(port > 0);
 });
@@ -98,7 +98,7 @@ test('an empty body is an empty body', async (t) => {
   assert.equal(await (await fetch(`${url}/body`, { method: 'POST' })).text(), '0');
 });
 
-test('a chunked body without a length is put together, and bounded as well', async (t) => {
+test('a chunked body without a length is reassembled, and limited as well', async (t) => {
   const { port, calls, called } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n');
@@ -114,14 +114,14 @@ test('a chunked body without a length is put together, and bounded as well', asy
   assert.equal(calls[1]?.error?.code, 'too_large');
 });
 
-test('a body slightly too large is answered 413 once all of it has arrived', async (t) => {
+test('a body slightly too large gets 413 once all of it is received', async (t) => {
   const { port } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write(`POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 1500\r\n\r\n${'x'.repeat(1500)}`);
   assert.match(await text(socket), /^HTTP\/1\.1 413 /);
 });
 
-test('an answer closes its connection, so that no balancer sends the next request into one that the library closes', async (t) => {
+test('a response closes its connection, so that no balancer sends the next request on a closing one', async (t) => {
   const { port } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok');
@@ -139,7 +139,7 @@ test('a body far too large is refused by its length alone, and the connection is
   assert.equal(calls.length, 1);
 });
 
-test('an upload that is aborted is reported as closed, releases its memory, and the server goes on', async (t) => {
+test('an interrupted upload is reported as closed, leaves nothing, and the server continues', async (t) => {
   const { port, url, calls, called, started, server } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf');
@@ -151,7 +151,7 @@ test('an upload that is aborted is reported as closed, releases its memory, and 
   assert.equal((await fetch(`${url}/body`, { method: 'POST', body: 'x' })).status, 200);
 });
 
-test('a slow body is refused with 408 at its deadline', async (t) => {
+test('a slow body is terminated at its deadline', async (t) => {
   const { port, clock, calls, started } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nha');
@@ -161,7 +161,7 @@ test('a slow body is refused with 408 at its deadline', async (t) => {
   assert.equal(calls[0]?.error?.code, 'timeout');
 });
 
-test('an answer after the client has gone does nothing', async (t) => {
+test('a response after the client has left does nothing', async (t) => {
   const { server, port } = await serving(t);
   const aborted = Promise.withResolvers<boolean>();
   const entered = Promise.withResolvers<void>();
@@ -176,7 +176,7 @@ test('an answer after the client has gone does nothing', async (t) => {
   assert.equal(await aborted.promise, false);
 });
 
-test('a handler that throws answers 500 and is logged, and the server goes on', async (t) => {
+test('a handler that throws is answered with 500 and logged, and the server continues', async (t) => {
   const messages: string[] = [];
   const logger: Logger = { ...silentLogger, error: (_, message) => void messages.push(message) };
   const { server, url } = await serving(t, { logger });
@@ -193,7 +193,7 @@ test('a handler that throws answers 500 and is logged, and the server goes on', 
   assert.equal((await fetch(`${url}/body`, { method: 'POST' })).status, 200);
 });
 
-test('a bearer token and a query parameter are decoded', async (t) => {
+test('bearer tokens and query parameters are decoded', async (t) => {
   const { server, url } = await serving(t);
   server.app.get('/who', (res, req) => {
     const token = bearerToken(req.getHeader('authorization'));
@@ -208,7 +208,7 @@ test('a bearer token and a query parameter are decoded', async (t) => {
   assert.deepEqual(await who('?channel=', 'Bearer '), [null, '']);
 });
 
-test('a request head of 16 KB is accepted, and a larger one is refused with 431', async (t) => {
+test('a request head of 16 KB is accepted, and a larger one refused with 431', async (t) => {
   const { url } = await serving(t);
   const post = (bytes: number) =>
     fetch(`${url}/body`, { method: 'POST', headers: { authorization: `Bearer ${'a'.repeat(bytes)}` } });
@@ -217,7 +217,7 @@ test('a request head of 16 KB is accepted, and a larger one is refused with 431'
   assert.equal((await post(16_384)).status, 431);
 });
 
-test('a request that is split at any byte is the same request', async (t) => {
+test('a request may be split at any byte', async (t) => {
   const { port } = await serving(t);
   const request = 'POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nok';
   const statuses = await Promise.all(
@@ -225,7 +225,7 @@ test('a request that is split at any byte is the same request', async (t) => {
       const socket = await rawSocket(t, port);
       socket.setNoDelay(true);
       socket.write(request.slice(0, i + 1));
-      // The first part has arrived once the server has answered a later request.
+      // The first part has arrived once a later request is answered.
       await fetch(`http://127.0.0.1:${port}/body`, { method: 'POST', body: 'x' });
       socket.write(request.slice(i + 1));
       const [answer] = await once(socket, 'data');
@@ -235,7 +235,7 @@ test('a request that is split at any byte is the same request', async (t) => {
   assert.deepEqual(new Set(statuses), new Set(['HTTP/1.1 200']));
 });
 
-test('two different lengths of a body are refused, since the next proxy may take the other one', async (t) => {
+test('two different Content-Lengths are refused, since a proxy may take the other one', async (t) => {
   const { port } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok');
@@ -243,14 +243,14 @@ test('two different lengths of a body are refused, since the next proxy may take
 });
 
 test('a port in use is an error of one line with the setting to change, whichever process holds it', async (t) => {
-  const ours = await fixedPort();
-  const first = createWebServer({ host: '127.0.0.1', port: ours, logger: silentLogger });
+  const ownPort = await fixedPort();
+  const first = createWebServer({ host: '127.0.0.1', port: ownPort, logger: silentLogger });
   t.after(() => first.close());
   await first.listen();
   const holder = createServer().listen(0, '127.0.0.1');
   await once(holder, 'listening');
   t.after(() => holder.close());
-  for (const port of [ours, (holder.address() as { port: number }).port]) {
+  for (const port of [ownPort, (holder.address() as { port: number }).port]) {
     const second = createWebServer({ host: '127.0.0.1', port, portSetting: 'streamPort', logger: silentLogger });
     await assert.rejects(second.listen(), (error: TailraceError) => {
       assert.equal(error.code, 'address_in_use');
@@ -264,7 +264,7 @@ test('a port in use is an error of one line with the setting to change, whicheve
   }
 });
 
-test('a host that is not an address of this machine is an error', async () => {
+test('a host that is no address of this machine is an invalid config', async () => {
   const server = createWebServer({ host: '203.0.113.1', port: 0, logger: silentLogger });
   await assert.rejects(server.listen(), {
     code: 'invalid_config',
@@ -276,7 +276,7 @@ test('after stopListening open connections are answered and new ones refused; cl
   const { server, port, started } = await serving(t);
   const [first, second] = [await rawSocket(t, port), await rawSocket(t, port)];
   first.setEncoding('utf8');
-  // Both are accepted when the later one has reached the handler.
+  // Both are accepted once the later one has reached the handler.
   second.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n');
   await started;
   server.stopListening();
@@ -289,9 +289,9 @@ test('after stopListening open connections are answered and new ones refused; cl
   await closed;
 });
 
-test('a port can be used again as soon as its server is closed, while its old connections time out', async (t) => {
+test('a port can be used again as soon as its server is closed, while old connections time out', async (t) => {
   const port = await fixedPort();
-  for (let run = 0; run < 2; run++) {
+  for (let iteration = 0; iteration < 2; iteration++) {
     const server = createWebServer({ host: '127.0.0.1', port, logger: silentLogger });
     server.app.get('/*', (res) => void respond(res, 200, [], 'x'));
     assert.equal((await server.listen()).port, port);

@@ -20,7 +20,7 @@ import type { Encoding } from '../views/view-options.ts';
 import type { Expiring } from './expiries.ts';
 import type { SessionCounts } from './session-counts.ts';
 import type { Socket } from './socket.ts';
-import { Subscriptions, type SubscriptionsContext, type SubscriptionsOwner } from './subscriptions.ts';
+import { Subscriptions, type SubscriptionsOptions, type SubscriptionsOwner } from './subscriptions.ts';
 
 /** The limits that all sessions of a node share. */
 export interface SessionAccess {
@@ -36,7 +36,7 @@ export interface SessionAccess {
 }
 
 /** What all sessions of a node share. */
-export interface SessionParts extends SubscriptionsContext {
+export interface SessionParts extends SubscriptionsOptions {
   readonly work: Pick<WorkScheduler, 'queue'>;
   readonly verify: (token: string) => Promise<Claims>;
   readonly node: string;
@@ -69,7 +69,7 @@ export class Session implements SubscriptionsOwner {
   /** When `Expiries` checks its token next, epoch ms. */
   dueMs = 0;
   readonly #socket: Socket;
-  readonly #context: SessionParts;
+  readonly #options: SessionParts;
   readonly #subscriptions: Subscriptions;
   readonly #work: WorkQueue;
   #grant: Grant = noGrant;
@@ -81,15 +81,15 @@ export class Session implements SubscriptionsOwner {
   #hasFailed = false;
   #queued: ClientMessage[] = [];
 
-  constructor(id: string, encoding: Encoding, socket: Socket, context: SessionParts) {
+  constructor(id: string, encoding: Encoding, socket: Socket, options: SessionParts) {
     this.id = id;
     this.encoding = encoding;
     this.#socket = socket;
-    this.#context = context;
-    this.#share = new UserShare(context.access.users);
-    this.#work = context.work.queue();
+    this.#options = options;
+    this.#share = new UserShare(options.access.users);
+    this.#work = options.work.queue();
     // `this`, not an object of closures: there are many thousand sessions.
-    this.#subscriptions = new Subscriptions(encoding, socket, this.#work, this.#share, context, this);
+    this.#subscriptions = new Subscriptions(encoding, socket, this.#work, this.#share, options, this);
   }
 
   /** When its token expires, epoch ms; infinite for never. */
@@ -111,7 +111,7 @@ export class Session implements SubscriptionsOwner {
     if (this.#isClosed()) return;
     this.state = 'checking';
     try {
-      const claims = await this.#context.verify(token);
+      const claims = await this.#options.verify(token);
       // The connection may have closed while the token was verified.
       if (!this.#isClosed()) this.#open(claims);
     } catch (thrown) {
@@ -140,11 +140,11 @@ export class Session implements SubscriptionsOwner {
     this.#grant = grantFrom(claims);
     this.#subscriptions.cover(this.#grant);
     this.#share.count(this.#subscriptions.size);
-    const { node, version, heartbeatMs, messageBytesMax, subscriptionsMax } = this.#context;
+    const { node, version, heartbeatMs, messageBytesMax, subscriptionsMax } = this.#options;
     this.send({
       welcome: { session: this.id, node, version, heartbeatMs, limits: { messageBytesMax, subscriptionsMax } },
     });
-    this.#context.access.watch(this);
+    this.#options.access.watch(this);
     for (const message of this.#queued.splice(0)) if (!this.#isClosed()) this.#handle(message);
   }
 
@@ -153,14 +153,14 @@ export class Session implements SubscriptionsOwner {
    * with 4429.
    */
   spend(nowMs: number): boolean {
-    const { messageRate } = this.#context.access;
+    const { messageRate } = this.#options.access;
     const state = messageRate.take(this.#rateLimitState, nowMs);
     if (state !== undefined) {
       this.#rateLimitState = state;
       return true;
     }
     if (this.#isClosed()) return false;
-    this.#context.access.overRate();
+    this.#options.access.overRate();
     const { perSecond, burst } = messageRate;
     const message = `expected at most ${perSecond} messages a second, and ${burst} at once`;
     this.#refuse(new TailraceError('rate_limited', message), closeCodes.rateExceeded);
@@ -169,7 +169,7 @@ export class Session implements SubscriptionsOwner {
 
   /** Returns the messages that count against the burst at monotonic `nowMs`. */
   spent(nowMs: number): number {
-    const { messageRate } = this.#context.access;
+    const { messageRate } = this.#options.access;
     return messageRate.burst - messageRate.left(this.#rateLimitState, nowMs);
   }
 
@@ -181,18 +181,18 @@ export class Session implements SubscriptionsOwner {
       message = this.#decode(data);
     } catch (thrown) {
       if (!isTailraceError(thrown)) throw thrown;
-      this.#context.counts.messages.invalid.add();
+      this.#options.counts.messages.invalid.add();
       this.#refuse(thrown, thrown.code === 'unauthorized' ? closeCodes.unauthorized : closeCodes.protocolError);
       return;
     }
-    this.#context.counts.messages[kindOf(message)].add();
+    this.#options.counts.messages[kindOf(message)].add();
     // The work is charged to the client: one that sends many messages is served after those that send few.
     this.#work.measure(() => this.#handle(message));
   }
 
   /** Refuses a message above `messageBytesMax`, which was not decoded. */
   onTooLarge(bytes: number): void {
-    const { messageBytesMax, counts } = this.#context;
+    const { messageBytesMax, counts } = this.#options;
     counts.messages.invalid.add();
     const error = new TailraceError('too_large', `message: expected at most ${messageBytesMax} bytes, got ${bytes}`);
     this.#refuse(error, closeCodes.messageTooLarge);
@@ -247,7 +247,7 @@ export class Session implements SubscriptionsOwner {
   fail(thrown: unknown): void {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
-    this.#context.logger.error({ session: this.id, error: thrown }, 'a client could not be served; it is disconnected');
+    this.#options.logger.error({ session: this.id, error: thrown }, 'a client could not be served; it is disconnected');
     this.end(internalErrorClose);
   }
 
@@ -287,7 +287,7 @@ export class Session implements SubscriptionsOwner {
       this.#share.count(this.#subscriptions.size);
     } else if ('pause' in message) this.#subscriptions.pause(message.pause.id);
     else if ('resume' in message) this.#subscriptions.resume(message.resume.id, message.resume.speed);
-    else if ('ping' in message) this.send({ pong: { t: message.ping.t, time: this.#context.now() } });
+    else if ('ping' in message) this.send({ pong: { t: message.ping.t, time: this.#options.now() } });
   }
 
   #subscribe(request: Subscribe): void {
@@ -299,11 +299,11 @@ export class Session implements SubscriptionsOwner {
 
   /** Queues at most what a regular client sends before its `welcome`. */
   #enqueue(message: ClientMessage): void {
-    if (this.#queued.length < this.#context.subscriptionsMax) this.#queued.push(message);
+    if (this.#queued.length < this.#options.subscriptionsMax) this.#queued.push(message);
     else {
       const error = new TailraceError(
         'rate_limited',
-        `expected at most ${this.#context.subscriptionsMax} messages before the token is verified`,
+        `expected at most ${this.#options.subscriptionsMax} messages before the token is verified`,
       );
       this.#refuse(error, closeCodes.rateExceeded);
     }
@@ -314,10 +314,10 @@ export class Session implements SubscriptionsOwner {
     const { code, message, retryable } = error;
     // The error may have removed a subscription.
     this.#share.count(this.#subscriptions.size);
-    this.#context.counts.errors[code].add();
+    this.#options.counts.errors[code].add();
     // The client's error refers to the log.
     if (code === 'internal')
-      this.#context.logger.error({ session: this.id, error }, 'a subscription could not be served');
+      this.#options.logger.error({ session: this.id, error }, 'a subscription could not be served');
     this.send({ error: { ...(id === undefined ? {} : { id }), code, message, retryable } });
   }
 

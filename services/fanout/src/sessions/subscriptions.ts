@@ -27,7 +27,7 @@ export interface SubscriptionsOwner {
 }
 
 /** What the subscriptions of all sessions share. */
-export interface SubscriptionsContext {
+export interface SubscriptionsOptions {
   readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'pause' | 'resume' | 'position'>;
   readonly placement: Placement;
   readonly subscriptionsMax: number;
@@ -44,7 +44,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   readonly catchUpMutex = new Mutex();
   readonly replayMutex = new Mutex();
   readonly #socket: Socket;
-  readonly #context: SubscriptionsContext;
+  readonly #options: SubscriptionsOptions;
   readonly #owner: SubscriptionsOwner;
   readonly #byId = new Map<string, Subscription>();
   /** Subscriptions that left their topics because the socket was full, and catch up. Most clients never have any. */
@@ -59,14 +59,14 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     socket: Socket,
     work: WorkQueue,
     userViews: UserViews,
-    context: SubscriptionsContext,
+    options: SubscriptionsOptions,
     owner: SubscriptionsOwner,
   ) {
     this.encoding = encoding;
     this.#socket = socket;
     this.work = work;
-    this.views = new ConnectionViews(context, userViews);
-    this.#context = context;
+    this.views = new ConnectionViews(options, userViews);
+    this.#options = options;
     this.#owner = owner;
     socket.watcher = this;
   }
@@ -98,7 +98,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     let validated: SubscribeRequest;
     try {
       const options = viewOptionsFrom(request);
-      const nowMs = this.#context.now();
+      const nowMs = this.#options.now();
       assertReplayRequest(request, nowMs);
       validated = {
         ...{ id, channel, snapshot, options },
@@ -112,7 +112,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     }
     let subscription: Subscription;
     try {
-      subscription = this.#context.hub.subscribe(this, validated, (error) => {
+      subscription = this.#options.hub.subscribe(this, validated, (error) => {
         this.#byId.delete(id);
         this.#caughtUp(subscription);
         if (!this.#closed) this.#owner.error(error, id);
@@ -123,7 +123,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
       return;
     }
     if (subscription.state !== 'closed' && !this.#closed) this.#byId.set(id, subscription);
-    else this.#context.hub.unsubscribe(subscription);
+    else this.#options.hub.unsubscribe(subscription);
   }
 
   unsubscribe(id: string): void {
@@ -136,7 +136,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   /** Stops sending until `resume`. */
   pause(id: string): void {
     this.#with(id, (subscription) => {
-      const position = this.#context.hub.pause(subscription);
+      const position = this.#options.hub.pause(subscription);
       this.#caughtUp(subscription);
       this.#owner.send({ paused: { id, position } });
     });
@@ -145,7 +145,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   resume(id: string, speed?: number): void {
     this.#with(id, (subscription) => {
       if (speed !== undefined) assertSpeed('resume.speed', speed);
-      this.#context.hub.resume(subscription, speed);
+      this.#options.hub.resume(subscription, speed);
     });
   }
 
@@ -179,14 +179,14 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     this.#lagging ??= new Set();
     for (const subscription of live) this.#lagging.add(subscription);
     this.#socket.setLagging(true);
-    for (const subscription of live) this.#context.hub.fallBehind(subscription);
+    for (const subscription of live) this.#options.hub.fallBehind(subscription);
   }
 
   /** Called by the socket. Disconnects the client; the close reason has the position to resume from, if it fits. */
   onStalled(): void {
     const subscriptions = [...this.#byId.values()];
     const positions = subscriptions.flatMap((each) =>
-      each.snapshot === undefined ? (this.#context.hub.position(each) ?? []) : [],
+      each.snapshot === undefined ? (this.#options.hub.position(each) ?? []) : [],
     );
     // A subscription without a complete snapshot has to start again: from a position it would miss last values.
     const isEach = positions.length === subscriptions.length;
@@ -217,7 +217,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   #sendMoved(channel: string, url: string): void {
     this.#lastMovedUrls ??= new Map();
     this.#lastMovedUrls.set(channel, url);
-    this.#context.placement.counts.told++;
+    this.#options.placement.counts.told++;
     this.#owner.send({ moved: { channel, url } });
   }
 
@@ -228,7 +228,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     this.#byId.clear();
     for (const subscription of subscriptions) {
       try {
-        this.#context.hub.unsubscribe(subscription);
+        this.#options.hub.unsubscribe(subscription);
       } catch (thrown) {
         this.#owner.fail(thrown);
       }
@@ -250,7 +250,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
       },
     });
     // This node serves it nevertheless, by relay.
-    const url = this.#context.placement.elsewhere(channel.pattern);
+    const url = this.#options.placement.elsewhere(channel.pattern);
     if (url !== undefined) this.#sendMoved(channel.pattern, url);
   }
 
@@ -284,10 +284,10 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     if (this.#byId.has(request.id)) {
       return new TailraceError('conflict', `id: expected an unused id, got ${shown(request.id)}`);
     }
-    if (this.#byId.size >= this.#context.subscriptionsMax) {
+    if (this.#byId.size >= this.#options.subscriptionsMax) {
       return new TailraceError(
         'limit_reached',
-        `expected at most ${this.#context.subscriptionsMax} subscriptions on a connection`,
+        `expected at most ${this.#options.subscriptionsMax} subscriptions on a connection`,
       );
     }
     return this.#grant.faultOf(request.channel);
@@ -297,7 +297,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   #drop(id: string, subscription: Subscription): void {
     this.#byId.delete(id);
     this.#lastMovedUrls?.delete(subscription.channel.pattern);
-    this.#context.hub.unsubscribe(subscription);
+    this.#options.hub.unsubscribe(subscription);
     this.#caughtUp(subscription);
   }
 }
