@@ -5,9 +5,9 @@ import { parseArgs } from 'node:util';
 import { build } from 'vite';
 
 /**
- * Makes what is published: `node scripts/build-client.ts --out folder`. JavaScript for browsers and Node 20, with the
- * parts of @tailrace/protocol that it needs in it, and declarations. In this repository the sources are used as they
- * are. `--repository https://…`: where this is developed, which npm wants to know for a package with provenance
+ * `node scripts/build-client.ts --out folder`: builds the npm package of the client. It has JavaScript for browsers and
+ * Node.js 20, with the necessary parts of @tailrace/protocol bundled, and declarations. This repository itself uses the
+ * sources. `--repository https://…`: URL of the repository, which npm requires for a package with provenance
  * (https://docs.npmjs.com/generating-provenance-statements).
  */
 const root = resolve(import.meta.dirname, '..');
@@ -39,7 +39,7 @@ await build({
   },
 });
 
-// The compiler makes declarations of what it is given, and of what that imports by path; packages are not its own.
+// The compiler writes declarations of its input files and of their relative imports, not of packages.
 const sources = globSync('src/*.ts', { cwd: client, exclude: ['**/*.test.ts'] });
 const ofProtocol = new Set(
   sources.flatMap((file) =>
@@ -89,7 +89,7 @@ const repository = values.repository && {
 };
 const more = { engines: { node: '>=20' }, peerDependencies, peerDependenciesMeta, publishConfig, ...repository };
 writeFileSync(join(out, 'package.json'), `${JSON.stringify({ ...published, ...more }, null, 2)}\n`);
-// What the page links to in this repository is not beside it in the package.
+// Targets of relative links are not in the package.
 const readme = readFileSync(join(client, 'README.md'), 'utf8').replace(/\[([^\]]+)\]\(\.\.?\/[^)]*\)/g, '$1');
 writeFileSync(join(out, 'README.md'), readme);
 cpSync(join(root, 'LICENSE'), join(out, 'LICENSE'));

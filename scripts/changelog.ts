@@ -1,6 +1,6 @@
 /**
- * CHANGELOG.md in the form of https://keepachangelog.com/en/1.1.0/: one entry a version, newest first, with the day of
- * its release.
+ * CHANGELOG.md in the format of https://keepachangelog.com/en/1.1.0/: one entry per version, newest first, with the
+ * release date.
  */
 
 export interface Entry {
@@ -12,7 +12,7 @@ export interface Entry {
 
 const heading = /^## \[(?<version>[^\]]+)\](?: - (?<date>\S+))?[ \t]*$/gm;
 
-/** In the order of the file, [Unreleased] among them. */
+/** Returns the entries in the order of the file, including [Unreleased]. */
 export function changelogEntries(markdown: string): Entry[] {
   const found = [...markdown.matchAll(heading)];
   return found.map((match, i) => ({
@@ -22,24 +22,24 @@ export function changelogEntries(markdown: string): Entry[] {
   }));
 }
 
-/** Faults of the changelog for a project at `version`, each as one sentence. */
-export function changelogFaults(markdown: string, version: string): string[] {
+/** Returns what is wrong with the changelog of a project at `version`, one sentence each. */
+export function changelogErrors(markdown: string, version: string): string[] {
   const entries = changelogEntries(markdown);
   const entry = entries.find((one) => one.version === version);
   if (!entry)
     return [
-      `CHANGELOG.md has no entry for ${version}; right is a heading like "## [${version}] - 2026-01-31" and what is new below it`,
+      `CHANGELOG.md has no entry for ${version}: expected a heading like "## [${version}] - 2026-01-31" and the changes below it`,
     ];
-  const faults: string[] = [];
+  const errors: string[] = [];
   if (entry.date === undefined || !isDay(entry.date)) {
-    faults.push(`CHANGELOG.md: ${version} is dated ${entry.date ?? 'not at all'}; right is a day like 2026-01-31`);
+    errors.push(`CHANGELOG.md: ${version} expected a date like 2026-01-31 for ${version}, got ${entry.date ?? 'none'}`);
   }
   if (!/^[-*] \S/m.test(entry.text))
-    faults.push(`CHANGELOG.md says nothing of ${version}; right is at least one line beginning with "- "`);
+    errors.push(`CHANGELOG.md: expected at least one line with "- " under ${version}, got none`);
   if (entries.find((one) => one.version !== 'Unreleased') !== entry) {
-    faults.push(`CHANGELOG.md: ${version} is not the newest version in it; newest come first`);
+    errors.push(`CHANGELOG.md: expected ${version} as its first version, got an older one`);
   }
-  return faults;
+  return errors;
 }
 
 function isDay(text: string): boolean {

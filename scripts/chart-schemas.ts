@@ -1,7 +1,7 @@
 /**
- * Makes deploy/schemas: JSON Schemas of every kind of object that the chart and deploy/ have, for kubeconform, which
- * would fetch them from the internet else. Needs Go, Maven and Java; run by hand when a version below changes. What is
- * written says where it is from: README.md there.
+ * Writes deploy/schemas: JSON Schemas of every kind of object in the chart and deploy/, for kubeconform, which would
+ * fetch them from the internet otherwise. Needs Go, Maven and Java; run by hand when a version in schemas/sources.ts
+ * changes. deploy/schemas/README.md lists the sources.
  *
  *   node scripts/chart-schemas.ts
  */
@@ -18,7 +18,7 @@ import { strimziSchemas } from './schemas/strimzi.ts';
 
 const folder = join(import.meta.dirname, '..', 'deploy', 'schemas', 'generated');
 
-/** Where Go has unpacked a module. */
+/** Returns the folder where Go has unpacked a module. */
 function moduleFolder(module: string): string {
   const answer = execFileSync('go', ['mod', 'download', '-json', module], { encoding: 'utf8', cwd: tmpdir() });
   return (JSON.parse(answer) as { Dir: string }).Dir;

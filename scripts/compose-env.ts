@@ -1,7 +1,7 @@
 /**
- * `node scripts/compose-env.ts`: what deploy/compose.yaml reads: a secret of this installation alone, and tokens signed
- * with it for the simulator and for whoever opens the dashboard. They hold for 90 days; make the file anew after that.
- * For trials on one machine: a real installation has an issuer.
+ * `node scripts/compose-env.ts`: prints what deploy/compose.yaml reads: a new secret, and tokens signed with it for the
+ * simulator and for users of the dashboard. They are valid for 90 days; create the file again after that. For trials on
+ * one machine: a real installation has an issuer.
  */
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';

@@ -1,8 +1,8 @@
 /**
- * `node scripts/images.ts fanout ingest --tag 1.2.3`: builds the images of these services, of all without a name, as
- * `tailrace/<service>:<tag>`, and prints how large they are. The tag is the version of the project unless given, the
- * prefix `tailrace` unless `--prefix` gives a registry. The environment may have UWS, BASE (deploy/Dockerfile says what
- * they are), SOURCE (address of the repository) and NPMRC (a file of npm's settings that the build may read).
+ * `node scripts/images.ts fanout ingest --tag 1.2.3`: builds the images of these services, or of all without a name, as
+ * `tailrace/<service>:<tag>`, and prints their sizes. Default of `--tag`: the version of the project; of `--prefix`:
+ * `tailrace`. The environment may have UWS, BASE (see deploy/Dockerfile), SOURCE (URL of the repository) and NPMRC (a
+ * file of npm's settings that the build may read).
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -20,7 +20,7 @@ const { values, positionals } = parseArgs({
 const known = serviceNames();
 try {
   const unknown = positionals.filter((name) => !known.includes(name));
-  if (unknown.length > 0) throw new Error(`there is no service ${unknown.join(', ')}; there are ${known.join(', ')}`);
+  if (unknown.length > 0) throw new Error(`service: expected one of ${known.join(', ')}, got ${unknown.join(', ')}`);
   await assertEngine(process.env);
   for (const service of positionals.length > 0 ? positionals : known) {
     const startedAt = performance.now();

@@ -29,12 +29,12 @@ export function relativeTarget({ file, from }: Import): string | undefined {
 }
 
 /**
- * Returns the import circles: each set of files that reach each other by relative imports, imports of types included.
- * Packages cannot make one: the import rules give them an order.
+ * Returns the import cycles: each set of files that reach each other by relative imports, imports of types included.
+ * Packages cannot form one: the import rules order them.
  *
  * They are the strongly connected components (R. Tarjan, "Depth-first search and linear graph algorithms", 1972).
  */
-export function importCircles(imports: readonly Import[]): string[][] {
+export function importCycles(imports: readonly Import[]): string[][] {
   const targets = new Map<string, Set<string>>();
   for (const each of imports) {
     const target = relativeTarget(each);
@@ -42,7 +42,7 @@ export function importCircles(imports: readonly Import[]): string[][] {
   }
   const order = new Map<string, number>();
   const stack: string[] = [];
-  const circles: string[][] = [];
+  const cycles: string[][] = [];
   /** Returns the earliest file on the stack that `file` reaches. */
   const visit = (file: string): number => {
     const own = order.size;
@@ -55,10 +55,10 @@ export function importCircles(imports: readonly Import[]): string[][] {
     }
     if (lowest === own) {
       const component = stack.splice(stack.indexOf(file));
-      if (component.length > 1 || targets.get(file)?.has(file)) circles.push(component.sort());
+      if (component.length > 1 || targets.get(file)?.has(file)) cycles.push(component.sort());
     }
     return lowest;
   };
   for (const file of targets.keys()) if (!order.has(file)) visit(file);
-  return circles;
+  return cycles;
 }

@@ -27,14 +27,14 @@ await installTools({
   print: (text) => process.stdout.write(`${text}\n`),
 });
 
-/** Returns the programs that are not there, without those that Go builds when a test first needs them. */
+/** Returns the missing programs, except those that Go builds when a test first needs them. */
 async function missingTools(): Promise<Tool[]> {
   const names = (Object.keys(tools) as Tool[]).filter((name) => 'apt' in tools[name]);
-  const found = await Promise.all(names.map(isThere));
+  const found = await Promise.all(names.map(isPresent));
   return names.filter((_, index) => !found[index]);
 }
 
-async function isThere(name: Tool): Promise<boolean> {
+async function isPresent(name: Tool): Promise<boolean> {
   try {
     if (name === 'java') return Boolean(await findJava(process.env));
     if (name === 'chromium') return Boolean(await findChromium());

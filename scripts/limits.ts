@@ -2,7 +2,7 @@ import { configKeysFrom } from '@tailrace/platform/config-keys';
 import type { ServiceSchema } from './service-schemas.ts';
 
 /**
- * The metric that says how near a limit is, by setting; the limit itself is a gauge with `limit_` before the same name.
+ * The metric that is compared with a limit, by setting; the limit itself is a gauge with `limit_` before the same name.
  */
 export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   fanout: {
@@ -52,7 +52,7 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
   },
 };
 
-/** Every setting whose name ends in Max, with what happens beyond it and the metric to watch. */
+/** Returns the table of all settings with the suffix Max: what happens beyond each, and the metric to watch. */
 export function limitTable(services: readonly ServiceSchema[]): string {
   const rows = services.flatMap(({ name: service, schema }) =>
     configKeysFrom(schema)

@@ -1,18 +1,18 @@
 /**
- * `make numbers`: prints what is to stay small: lines and files of the product, import circles, words that the project
- * does not use, and comment lines that are too long. test/path-of-a-reading.itest.ts prints the files that a reading
- * passes.
+ * `make numbers`: prints numbers that should stay small: lines and files of the product, import cycles, words that the
+ * project does not use, and comment lines that are too long. test/path-of-a-reading.itest.ts prints the files that a
+ * reading passes.
  *
- *   node scripts/numbers.ts --word told   lists the places of the words of that entry of words.json
- *   node scripts/numbers.ts --comments    lists the comment lines that are too long
- *   node scripts/numbers.ts --lower       lowers the bounds in words.json to today's numbers, and raises none
+ *   node scripts/numbers.ts --word <word>   lists the places of the words of that entry of words.json
+ *   node scripts/numbers.ts --comments      lists the comment lines that are too long
+ *   node scripts/numbers.ts --lower         lowers the bounds in words.json to today's numbers, and raises none
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { jsonText } from './generated-text.ts';
-import { importCircles, importsOf } from './import-graph.ts';
+import { importCycles, importsOf } from './import-graph.ts';
 import { projectRoot } from './services.ts';
 import { isProductFile, packageFiles, writtenFiles } from './source-files.ts';
 import { longComments, nameOf, type Place, textsOf, wordList, wordListFile, wordPlaces } from './words.ts';
@@ -28,7 +28,7 @@ const comments = longComments(list.commentColumnsMax, texts);
 if (values.comments) print(comments.map(lineOf));
 else if (values.word !== undefined) print(placesOf(values.word).map(lineOf));
 else if (values.lower) lower();
-else print([...productLines(), ...circleLines(), ...wordLines()]);
+else print([...productLines(), ...cycleLines(), ...wordLines()]);
 
 function productLines(): string[] {
   const files = packageFiles().filter((file) => isProductFile(file) && /\.tsx?$/.test(file));
@@ -39,9 +39,9 @@ function productLines(): string[] {
   return [`${lines} product lines in ${files.length} files of packages and services`];
 }
 
-function circleLines(): string[] {
-  const circles = importCircles(packageFiles().filter(isProductFile).flatMap(importsOf));
-  return [`${circles.length} import circles`, ...circles.map((files) => `  ${files.join('\n    ')}`)];
+function cycleLines(): string[] {
+  const cycles = importCycles(packageFiles().filter(isProductFile).flatMap(importsOf));
+  return [`${cycles.length} import cycles`, ...cycles.map((files) => `  ${files.join('\n    ')}`)];
 }
 
 function wordLines(): string[] {

@@ -27,7 +27,7 @@ function protoFiles(): readonly string[] {
 }
 
 /**
- * The module's text. pbts reads the comments of what pbjs wrote, the product does not: it is generated without them.
+ * Returns the text of the module. pbts needs the comments that pbjs writes; the product is generated without them.
  */
 function generatedJs(files: readonly string[], outFile: string, comments: boolean): string {
   const leftOut = ['verify', 'convert', 'delimited', 'service', 'create', 'typeurl', ...(comments ? [] : ['comments'])];
@@ -39,10 +39,12 @@ function generatedJs(files: readonly string[], outFile: string, comments: boolea
   return readFileSync(outFile, 'utf8');
 }
 
-/** A replacement that must find what it replaces: a new version of the generator may write something else. */
+/** Replaces a text that must exist: a new version of the generator may write another. */
 function replaced(text: string, from: string, to: string): string {
   if (!text.includes(from)) {
-    throw new Error(`scripts/protobuf.ts expects the generator to write ${JSON.stringify(from)}; it no longer does`);
+    throw new Error(
+      `scripts/protobuf.ts: expected ${JSON.stringify(from)} in the generated code, which another version may not have`,
+    );
   }
   return text.replaceAll(from, to);
 }
@@ -75,7 +77,7 @@ function withNumbers(js: string): string {
   text = replaced(text, '$util.Long ? $util.Long.fromBits(0,0,true) : 0', '0');
   text = replaced(text, 'const $root =', `${uint64Reader}const $root =`);
   const left = /\$util\.Long|reader\.(u?int64|sint64|s?fixed64)\(/.exec(text);
-  if (left !== null) throw new Error(`scripts/protobuf.ts does not know how to make numbers of ${left[0]}`);
+  if (left !== null) throw new Error(`scripts/protobuf.ts: expected only known 64-bit readers, got ${left[0]}`);
   return text;
 }
 
@@ -93,8 +95,8 @@ export function protobufFiles(): Record<string, string> {
     const typesFile = join(directory, 'tailrace.d.ts');
     run('protobufjs-cli/bin/pbts', ['--out', typesFile, commented]);
     const js = withNumbers(generatedJs(files, join(directory, 'plain.js'), false));
-    // protobufjs is CommonJS: its default import is what Node and every bundler agree on; `minimal` leaves reflection
-    // out.
+    // protobufjs is CommonJS: only its default import works in Node.js and in every bundler. `minimal` omits
+    // reflection.
     if (!js.includes('import $protobuf from "protobufjs/minimal.js";'))
       throw new Error('pbjs no longer imports as expected');
     const importLine = 'import * as $protobuf from "protobufjs";';

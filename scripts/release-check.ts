@@ -1,7 +1,7 @@
 /**
- * `make release-check`: whether this commit can be released. Prints a line a check, and fails if one does. `--tag
- * v0.1.0`: the tag that is being released; `--tarball file`: keeps the packed client there, for publishing the very
- * bytes that were checked; `--repository`: see build-client.ts.
+ * `make release-check`: checks whether this commit can be released. Prints a line per check, and fails if one fails.
+ * `--tag v0.1.0`: the tag to release; `--tarball file`: keeps the packed client there, to publish the bytes that were
+ * checked; `--repository`: see build-client.ts.
  */
 import { copyFileSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
@@ -9,10 +9,10 @@ import process from 'node:process';
 import { parseArgs } from 'node:util';
 import { run, whyItFailed } from '@tailrace/testkit/run';
 import { createTempDir } from '@tailrace/testkit/tempdir';
-import { changelogFaults } from './changelog.ts';
-import { contentFaults, exportFaults, packed, usageFaults } from './release/package.ts';
-import { repositoryFaults, tagFor } from './release/repository.ts';
-import { projectVersion, versionFaults } from './version-places.ts';
+import { changelogErrors } from './changelog.ts';
+import { contentErrors, exportErrors, packed, usageErrors } from './release/package.ts';
+import { repositoryErrors, tagFor } from './release/repository.ts';
+import { projectVersion, versionErrors } from './version-places.ts';
 
 const root = dirname(import.meta.dirname);
 const { values } = parseArgs({
@@ -23,11 +23,11 @@ const temp = await createTempDir('release');
 let failed = 0;
 
 try {
-  await check('version: the same everywhere', async () => versionFaults(root));
+  await check('version: the same everywhere', async () => versionErrors(root));
   await check('changelog: has this version', async () =>
-    changelogFaults(readFileSync(join(root, 'CHANGELOG.md'), 'utf8'), version),
+    changelogErrors(readFileSync(join(root, 'CHANGELOG.md'), 'utf8'), version),
   );
-  await check(`repository: clean, to be tagged ${tagFor(version)}`, () => repositoryFaults(root, version, values.tag));
+  await check(`repository: clean, to be tagged ${tagFor(version)}`, () => repositoryErrors(root, version, values.tag));
 
   let tarball = '';
   await check('client: builds and packs', async () => {
@@ -41,12 +41,12 @@ try {
     return [];
   });
   if (tarball !== '') {
-    await check('client: holds only what belongs there', () =>
-      contentFaults(tarball, join(temp.path, 'unpacked'), root),
+    await check('client: contains only what belongs in it', () =>
+      contentErrors(tarball, join(temp.path, 'unpacked'), root),
     );
-    await check('client: exports resolve (publint, attw)', () => exportFaults(tarball, root));
+    await check('client: exports resolve (publint, attw)', () => exportErrors(tarball, root));
     await check('client: installs, imports and type-checks in a fresh folder', () =>
-      usageFaults(tarball, join(temp.path, 'fresh'), join(root, 'node_modules/typescript/bin/tsc')),
+      usageErrors(tarball, join(temp.path, 'fresh'), join(root, 'node_modules/typescript/bin/tsc')),
     );
     if (values.tarball !== undefined && failed === 0) copyFileSync(tarball, resolve(values.tarball));
   }
@@ -58,9 +58,9 @@ process.stdout.write(
 );
 process.exitCode = failed === 0 ? 0 : 1;
 
-async function check(what: string, faultsOf: () => Promise<string[]>): Promise<void> {
-  const faults = await faultsOf().catch((thrown: unknown) => [whyItFailed(thrown)]);
-  process.stdout.write(`${faults.length === 0 ? 'ok  ' : 'FAIL'}  ${what}\n`);
-  for (const fault of faults) process.stdout.write(`      ${fault.replaceAll('\n', '\n      ')}\n`);
-  if (faults.length > 0) failed += 1;
+async function check(what: string, errorsOf: () => Promise<string[]>): Promise<void> {
+  const errors = await errorsOf().catch((thrown: unknown) => [whyItFailed(thrown)]);
+  process.stdout.write(`${errors.length === 0 ? 'ok  ' : 'FAIL'}  ${what}\n`);
+  for (const error of errors) process.stdout.write(`      ${error.replaceAll('\n', '\n      ')}\n`);
+  if (errors.length > 0) failed += 1;
 }

@@ -11,8 +11,8 @@ export interface ServiceSchema {
 }
 
 /**
- * Every service of the tree that has settings: by a `src/config.ts` (or `server/config.ts`) that exports `configSchema`
- * and `serviceName`. Rejects with `invalid_config` for one that exports something else.
+ * Returns the services with settings: those with a `src/config.ts` (or `server/config.ts`) that exports `configSchema`
+ * and `serviceName`. Rejects with `invalid_config` for one that does not export them.
  */
 export async function serviceSchemas(): Promise<readonly ServiceSchema[]> {
   const paths = globSync(['services/*/src/config.ts', 'services/*/server/config.ts'], { cwd: projectRoot }).sort();
@@ -26,7 +26,10 @@ async function serviceSchemaFrom(path: string): Promise<ServiceSchema> {
   const { configSchema: schema, serviceName: name } = module;
   if (!schema || !name) {
     const exported = Object.keys(module).join(', ') || 'nothing';
-    throw new TailraceError('invalid_config', `${path} exports ${exported}; configSchema and serviceName are wanted`);
+    throw new TailraceError(
+      'invalid_config',
+      `${path}: expected the exports configSchema and serviceName, got ${exported}`,
+    );
   }
   return { name, schema };
 }

@@ -4,15 +4,16 @@ import { dirname, join } from 'node:path';
 export const projectRoot: string = dirname(import.meta.dirname);
 const mains = ['src/main.ts', 'server/main.ts'];
 
-/** The services of the tree, by name: each is a folder of services/ with a main.ts. */
+/** Returns the names of the services: each is a folder of services/ with a main.ts. */
 export function serviceNames(): string[] {
   return readdirSync(join(projectRoot, 'services')).filter((name) => findMain(name) !== undefined);
 }
 
-/** The main.ts of a service, relative to the project. */
+/** Returns the main.ts of a service, relative to the project. */
 export function mainOf(service: string): string {
   const main = findMain(service);
-  if (main === undefined) throw new Error(`there is no service "${service}"; there are ${serviceNames().join(', ')}`);
+  if (main === undefined)
+    throw new Error(`service: expected one of ${serviceNames().join(', ')}, got ${JSON.stringify(service)}`);
   return main;
 }
 

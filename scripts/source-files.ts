@@ -3,7 +3,7 @@ import { globSync } from 'node:fs';
 import { extname } from 'node:path';
 import { projectRoot } from './services.ts';
 
-/** Extensions of the files that people write and read, and names of those without one. */
+/** Extensions of hand-written files, and names of those without one. */
 const written = new Set([
   ...[
     '.ts',
@@ -56,7 +56,7 @@ export function isTestFile(file: string): boolean {
   return testFile.test(file);
 }
 
-/** Whether people write the file and the product runs it: no test, not generated, no declaration of types alone. */
+/** Returns whether the file is hand-written product code: no test, not generated. */
 export function isProductFile(file: string): boolean {
   return !isTestFile(file) && !generated.test(file) && !file.startsWith('packages/testkit/');
 }

@@ -20,19 +20,19 @@ export interface StackClusterOptions {
   readonly portBase: number;
   /** Span over which a fanout node lets its clients go when it stops. */
   readonly drainMs: number;
-  /** Told what is being waited for. */
+  /** Receives progress messages. */
   readonly say: (text: string) => void;
-  /** Called when a service ends that was not stopped: with its name, what it ended with, and where its log is. */
+  /** Called when a service exits that was not stopped. */
   readonly onServiceExit?: (service: StackService, exit: Exit) => void;
 }
 
 /**
  * Real Kafka and NATS by the broker sources of the testkit, ingest, and fanout nodes, each as a process of its own. All
- * die with this process.
+ * stop with this process.
  */
 export class StackCluster {
   readonly fanout: StackService[] = [];
-  /** Settings that every service of the stack gets. */
+  /** Settings of every service of the stack. */
   readonly common: NodeJS.ProcessEnv = {
     TAILRACE_HOST: '127.0.0.1',
     TAILRACE_INTERNAL_HOST: '127.0.0.1',
@@ -63,27 +63,27 @@ export class StackCluster {
     return started(this.#ingest);
   }
 
-  /** May publish and subscribe to everything in this run. */
+  /** A token that may publish and subscribe to everything in this run. */
   get token(): string {
     return this.#token;
   }
 
-  /** What tokens of this run are signed with. */
+  /** The secret that signs the tokens of this run. */
   get tokenSecret(): string {
     return this.#tokenSecret;
   }
 
-  /** Resolves when all are ready. When it throws, `stop` clears away what was started. */
+  /** Resolves when all are ready. After an error, `stop` stops what was started. */
   async start(): Promise<void> {
-    const { data, keepsData, nodes, portBase, drainMs, say } = this.#options;
+    const { data, keepsData, nodes, portBase, drainMs, say: print } = this.#options;
     await mkdir(data, { recursive: true });
-    say('Starting Kafka and NATS …');
+    print('Starting Kafka and NATS …');
     const placeOf = (name: string) => ({
       log: join(data, `${name}.log`),
       ...(keepsData ? { dataDir: join(data, name) } : {}),
     });
-    const kafka = startKafka(placeOf('kafka')).then((broker) => this.#kept(broker));
-    const nats = startNats(placeOf('nats')).then((server) => this.#kept(server));
+    const kafka = startKafka(placeOf('kafka')).then((broker) => this.#added(broker));
+    const nats = startNats(placeOf('nats')).then((server) => this.#added(server));
     await Promise.allSettled([kafka, nats]);
     this.#kafka = await kafka;
     this.#nats = await nats;
@@ -98,7 +98,7 @@ export class StackCluster {
       clock: systemClock,
     });
     const log = { TAILRACE_KAFKA_BROKERS: this.kafka.brokers.join(','), TAILRACE_TOKEN_SECRET: secret };
-    say('Starting the services …');
+    print('Starting the services …');
     this.#ingest = await this.service('ingest', 'services/ingest/src/main.ts', 2, log);
     const fanout = Array.from({ length: nodes }, (_, i) =>
       this.service(`fanout-${i}`, 'services/fanout/src/main.ts', 20 + i, {
@@ -131,7 +131,7 @@ export class StackCluster {
     return service;
   }
 
-  /** The last started goes first: services before the brokers they need. Idempotent. */
+  /** Stops the last started first: services before the brokers that they need. Idempotent. */
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       for (const each of this.#running.toReversed()) await each.stop();
@@ -139,7 +139,7 @@ export class StackCluster {
     return this.#stopping;
   }
 
-  #kept<T extends { stop(): Promise<unknown> }>(started: T): T {
+  #added<T extends { stop(): Promise<unknown> }>(started: T): T {
     this.#running.unshift(started);
     return started;
   }

@@ -8,24 +8,24 @@ const root = resolve(import.meta.dirname, '..');
 const readyDeadlineMs = 60_000;
 const stopDeadlineMs = 15_000;
 
-/** What a service is started with, the first time and again. */
+/** Options with which a service is started and restarted. */
 export interface StackServiceOptions {
   /** Of the log file, and in messages. */
   readonly name: string;
   /** From the root of the repository. */
   readonly script: string;
-  /** Its own; the internal one lies 1010 above. */
+  /** The public port; the internal one is 1010 above. */
   readonly port: number;
-  /** Over the environment of this process; undefined takes a variable away. */
+  /** Overrides the environment of this process; undefined removes a variable. */
   readonly settings: NodeJS.ProcessEnv;
-  /** Where `<name>.log` is written, over again for each `createStackService`. */
+  /** Folder of `<name>.log`, which a new `StackService` overwrites. */
   readonly data: string;
-  /** Called when it ends by itself after it was ready, and when another process ends it. */
+  /** Called when it exits after it was ready, unless `end` or `stop` stopped it. */
   readonly onExit?: (exit: Exit) => void;
 }
 
 /**
- * One service of a stack as a process of its own, which can be ended and started again under the same name and ports.
+ * One service of a stack as a process of its own, which can be stopped and started again under the same name and ports.
  */
 export class StackService {
   readonly name: string;
@@ -35,7 +35,7 @@ export class StackService {
   readonly log: string;
   readonly #options: StackServiceOptions;
   #process: Supervised | undefined;
-  /** The process that `end` ends. */
+  /** The process that `end` stops. */
   #ending: Supervised | undefined;
   #stopping = false;
 
@@ -49,14 +49,14 @@ export class StackService {
     this.log = join(data, `${name}.log`);
   }
 
-  /** Of the process that runs now, or ran last; 0 before the first start. */
+  /** Process ID of the current or last process; 0 before the first start. */
   get pid(): number {
     return this.#process?.pid ?? 0;
   }
 
   /**
-   * Resolves when it says that it is ready. Throws `unavailable` where it ends instead, `timeout`, and `closed` where
-   * it is stopped meanwhile.
+   * Resolves when /readyz returns 200. Throws `unavailable` where the process exits first, `timeout`, and `closed`
+   * where it is stopped meanwhile.
    */
   async start(): Promise<void> {
     const { script, port, settings } = this.#options;
@@ -84,13 +84,13 @@ export class StackService {
     this.#process?.signal(signal);
   }
 
-  /** Ends it by a signal, after 15 s by SIGKILL, so that it can be started again. Resolves when it is gone. */
+  /** Stops the process by a signal, after 15 s by SIGKILL. Resolves when it has exited; it can be started again. */
   async end(signal: NodeJS.Signals): Promise<void> {
     this.#ending = this.#process;
     await this.#process?.stop({ signal, deadlineMs: stopDeadlineMs });
   }
 
-  /** For good, also in the middle of a start. */
+  /** Stops it permanently, also during a start. */
   async stop(): Promise<void> {
     this.#stopping = true;
     await this.end('SIGTERM');
@@ -99,10 +99,10 @@ export class StackService {
   async #ready(child: Supervised): Promise<void> {
     const { name, log } = this;
     const deadline = systemClock.monotonic() + readyDeadlineMs;
-    let last = 'it did not answer';
+    let last = 'no answer';
     while (systemClock.monotonic() < deadline) {
       if (this.#stopping) throw new TailraceError('closed', 'stopped');
-      if (child.exit() !== undefined) throw new TailraceError('unavailable', `${name} ended; see ${log}`);
+      if (child.exit() !== undefined) throw new TailraceError('unavailable', `${name} exited; see ${log}`);
       try {
         const answer = await fetch(`${this.internal}/readyz`, { signal: AbortSignal.timeout(2_000) });
         if (answer.ok) return;

@@ -1,7 +1,6 @@
 /**
- * `make stack NODES=3`: real Kafka and NATS by the broker sources of the testkit, and the services as processes of
- * their own. Logs and endpoints.json in the data folder. Ctrl-C stops all; so does the end of this process, however it
- * comes.
+ * `make stack NODES=3`: runs real Kafka and NATS by the broker sources of the testkit, and the services as processes of
+ * their own. Logs and endpoints.json are in the data folder. Ctrl-C, or any other exit of this process, stops all.
  */
 import { rm } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
@@ -18,9 +17,9 @@ const drainMs = 500;
 const options = optionsFrom(process.argv.slice(2));
 const tokenFile = join(options.data, 'token');
 const cluster = new StackCluster({
-  ...{ ...options, keepsData: true, drainMs, say },
+  ...{ ...options, keepsData: true, drainMs, say: print },
   onServiceExit: ({ name, log }, { code, signal }) =>
-    say(`${name} ended with ${signal === null ? `code ${code}` : signal}; see ${log}`),
+    print(`${name} exited with ${signal === null ? `code ${code}` : signal}; see ${log}`),
 });
 let stopping: Promise<void> | undefined;
 
@@ -56,7 +55,7 @@ function optionsFrom(args: readonly string[]): { nodes: number; data: string; po
   const number = (name: string, text: string, min: number, max: number) => {
     const value = Number(text);
     if (Number.isInteger(value) && value >= min && value <= max) return value;
-    process.stderr.write(`${name}=${text}: right is a whole number from ${min} to ${max}\n`);
+    process.stderr.write(`${name}: expected an integer from ${min} to ${max}, got ${text}\n`);
     process.exit(1);
   };
   return {
@@ -91,7 +90,7 @@ async function start(): Promise<void> {
     dashboard: { url: dashboard.url },
     token,
   });
-  say(`
+  print(`
 Tailrace runs as ${options.nodes} fanout nodes on real Kafka and NATS.
 
   dashboard   ${dashboard.url}
@@ -114,6 +113,6 @@ function pidOf(broker: { readonly pid: number | undefined }): { pid?: number } {
   return broker.pid === undefined ? {} : { pid: broker.pid };
 }
 
-function say(text: string): void {
+function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }

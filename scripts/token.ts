@@ -1,7 +1,7 @@
 /**
  * `make token`: signs a token with the shared secret in TAILRACE_TOKEN_SECRET and prints it. For operators and trials
- * of installations with HS256; an issuer of its own is for the rest. `--subscribe 'plant1.>'`, `--publish`, `--role
- * operator` (each as often as it takes), `--subject`, `--id`, `--tenant`, `--hours`.
+ * with HS256; other installations have an issuer. `--subscribe 'plant1.>'`, `--publish`, `--role operator` (each any
+ * number of times), `--subject`, `--id`, `--tenant`, `--hours`.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -23,7 +23,7 @@ const { values } = parseArgs({
 });
 const hours = Number(values.hours);
 try {
-  if (!(hours > 0 && hours <= 24 * 366)) fail(`--hours ${values.hours}: right is a number above 0, at most a year's`);
+  if (!(hours > 0 && hours <= 24 * 366)) fail(`--hours: expected a number above 0, at most 8784, got ${values.hours}`);
   const token = await issueToken({
     secret: process.env['TAILRACE_TOKEN_SECRET'] ?? '',
     subject: values.subject,

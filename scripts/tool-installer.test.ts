@@ -5,7 +5,7 @@ import { installTools, type Machine } from './tool-installer.ts';
 
 interface Setting {
   readonly missing: readonly Tool[];
-  /** Programs of the machine besides. */
+  /** Other programs of the machine. */
   readonly programs: readonly string[];
   /** Packages that apt has. Default: all. */
   readonly packages?: readonly string[];

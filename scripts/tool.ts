@@ -1,5 +1,5 @@
 /**
- * `node scripts/tool.ts helm`: prints where a program of others is, built first where that is due. For the Makefile and
+ * `node scripts/tool.ts helm`: prints the path of a tool, and builds it first where necessary. For the Makefile and
  * shells.
  */
 import { isTailraceError } from '@tailrace/protocol/error';

@@ -1,7 +1,6 @@
 /**
- * Where the version stands. package.json of the project decides it; npm writes it into the workspaces and the lock
- * file. It stands besides in the chart, in the tags of our images in what is deployed, and in the newest entry of the
- * changelog.
+ * Where the version is written. package.json of the project decides it; npm writes it into the workspaces and the lock
+ * file. The chart, the image tags of the deployments, and the newest entry of the changelog have it too.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +9,12 @@ import { join } from 'node:path';
 export const versionPattern = /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
 
 interface Place {
-  /** Files below the root. */
+  /** Globs from the root. */
   readonly files: readonly string[];
-  /** Each match says a version in its group `version`. */
-  readonly says: RegExp;
-  /** A file of these that says none is a fault. */
-  readonly always: boolean;
+  /** Each match has a version in its group `version`. */
+  readonly pattern: RegExp;
+  /** Whether a file without a version is an error. */
+  readonly isRequired: boolean;
 }
 
 const number = String.raw`(?<version>\d+\.\d+\.\d+(?:-[0-9A-Za-z.-]+)?)`;
@@ -23,14 +22,14 @@ const workspaces = ['packages/*/package.json', 'services/*/package.json', 'loadt
 const deployed = ['deploy/**/*.{yaml,yml,env}', 'helm/**/*.{yaml,yml,md}', 'loadtest/k6/**/*.{yaml,yml,md}'];
 
 const places: readonly Place[] = [
-  { files: workspaces, says: new RegExp(`^  "version": "${number}"`, 'gm'), always: true },
+  { files: workspaces, pattern: new RegExp(`^  "version": "${number}"`, 'gm'), isRequired: true },
   {
     files: ['helm/*/Chart.yaml'],
-    says: new RegExp(`^(?:version|appVersion): ["']?${number}`, 'gm'),
-    always: true,
+    pattern: new RegExp(`^(?:version|appVersion): ["']?${number}`, 'gm'),
+    isRequired: true,
   },
-  { files: deployed, says: new RegExp(String.raw`\btailrace/[a-z]+:${number}`, 'g'), always: false },
-  { files: deployed, says: new RegExp(`TAILRACE_VERSION:?[-=]${number}`, 'g'), always: false },
+  { files: deployed, pattern: new RegExp(String.raw`\btailrace/[a-z]+:${number}`, 'g'), isRequired: false },
+  { files: deployed, pattern: new RegExp(`TAILRACE_VERSION:?[-=]${number}`, 'g'), isRequired: false },
 ];
 
 interface Found {
@@ -39,34 +38,34 @@ interface Found {
   readonly version: string;
 }
 
-/** Each fault as one sentence: a place that says another version than the project, or none. */
-export function versionFaults(root: string): string[] {
+/** Returns the places that have another version than the project, or none, one sentence each. */
+export function versionErrors(root: string): string[] {
   const wanted = projectVersion(root);
-  const faults: string[] = [];
+  const errors: string[] = [];
   if (!versionPattern.test(wanted))
-    faults.push(`package.json: version ${wanted}; right is one like 1.2.3 or 1.2.3-rc.1`);
+    errors.push(`package.json: expected a version like 1.2.3 or 1.2.3-rc.1, got ${wanted}`);
   for (const place of places) {
     for (const file of filesOf(root, place)) {
-      const found = versionsIn(root, file, place.says);
-      if (found.length === 0 && place.always) faults.push(`${file}: says no version; ${wanted} is right`);
+      const found = versionsIn(root, file, place.pattern);
+      if (found.length === 0 && place.isRequired) errors.push(`${file}: expected ${wanted}, got no version`);
       for (const { line, version } of found)
-        if (version !== wanted) faults.push(`${file}:${line}: says ${version}; the project is ${wanted}`);
+        if (version !== wanted) errors.push(`${file}:${line}: expected ${wanted}, got ${version}`);
     }
   }
   for (const [folder, { version }] of workspacesOfLock(root))
     if (version !== wanted)
-      faults.push(`package-lock.json: ${folder || 'the project'}: expected ${wanted}, got ${version}`);
-  return faults;
+      errors.push(`package-lock.json: ${folder || 'the project'}: expected ${wanted}, got ${version}`);
+  return errors;
 }
 
-/** Writes the version of the project into every place that npm does not know. Returns the files that changed. */
+/** Writes the version of the project into every place that npm does not write. Returns the files that changed. */
 export function spreadVersion(root: string): string[] {
   const version = projectVersion(root);
   const changed: string[] = [];
   for (const place of places.filter(({ files }) => files !== workspaces)) {
     for (const file of filesOf(root, place)) {
       const text = readFileSync(join(root, file), 'utf8');
-      const wanted = text.replace(place.says, (match: string, old: string) => match.replace(old, version));
+      const wanted = text.replace(place.pattern, (match: string, old: string) => match.replace(old, version));
       if (wanted === text) continue;
       writeFileSync(join(root, file), wanted);
       changed.push(file);
@@ -83,9 +82,9 @@ function filesOf(root: string, place: Place): string[] {
   return globSync([...place.files], { cwd: root, exclude: ['**/node_modules/**'] }).sort();
 }
 
-function versionsIn(root: string, file: string, says: RegExp): Found[] {
+function versionsIn(root: string, file: string, pattern: RegExp): Found[] {
   const text = readFileSync(join(root, file), 'utf8');
-  return [...text.matchAll(says)].map((match) => ({
+  return [...text.matchAll(pattern)].map((match) => ({
     file,
     line: text.slice(0, match.index).split('\n').length,
     version: match.groups!['version']!,

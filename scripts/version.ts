@@ -1,13 +1,13 @@
 /**
- * `make version VERSION=0.2.0` sets the version: npm that of the workspaces, `node scripts/version.ts --spread` the
- * others. `--check` fails where a place has another one than package.json, or where the changelog has no entry for it;
- * `--notes` prints that entry; without an argument it prints the version.
+ * `make version VERSION=0.2.0` sets the version: npm in the workspaces, `node scripts/version.ts --spread` everywhere
+ * else. `--check` fails where a place differs from package.json, or the changelog has no entry for it. `--notes` prints
+ * that entry; without an argument it prints the version.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import process from 'node:process';
-import { changelogEntries, changelogFaults } from './changelog.ts';
-import { projectVersion, spreadVersion, versionFaults } from './version-places.ts';
+import { changelogEntries, changelogErrors } from './changelog.ts';
+import { projectVersion, spreadVersion, versionErrors } from './version-places.ts';
 
 const root = dirname(import.meta.dirname);
 const [argument, ...more] = process.argv.slice(2);
@@ -21,10 +21,10 @@ else fail(`${argument}: expected --spread, --check or --notes`);
 
 function check(): void {
   const changelog = readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
-  const faults = [...versionFaults(root), ...changelogFaults(changelog, projectVersion(root))];
-  if (faults.length > 0)
+  const errors = [...versionErrors(root), ...changelogErrors(changelog, projectVersion(root))];
+  if (errors.length > 0)
     fail(
-      `${faults.join('\n')}\n\`make version VERSION=${projectVersion(root)}\` writes it everywhere but in the changelog`,
+      `${errors.join('\n')}\n\`make version VERSION=${projectVersion(root)}\` writes it everywhere except the changelog`,
     );
 }
 
@@ -38,7 +38,7 @@ function notes(): void {
 function spread(): void {
   const changed = spreadVersion(root);
   process.stdout.write(
-    `${projectVersion(root)} in ${[...changed, 'what npm knows'].join(', ')}\nNow write in CHANGELOG.md what is new in it.\n`,
+    `${projectVersion(root)} in ${[...changed, 'the workspaces and the lock file'].join(', ')}\nAdd its changes to CHANGELOG.md.\n`,
   );
 }
 

@@ -13,11 +13,11 @@ export interface Word {
   readonly pattern?: string;
   /** What to write instead. */
   readonly use: string;
-  /** Phrases of the field in which the word is right. */
+  /** Phrases of the field that may contain the word. */
   readonly except?: readonly string[];
-  /** Globs of files in which the word is right. */
+  /** Globs of files that may contain the word. */
   readonly allowed?: readonly string[];
-  /** Globs of the only files in which the word is wrong. Default: all. */
+  /** Globs of the only files that may not contain the word. Default: all. */
   readonly only?: readonly string[];
   /** How often it is there at most: today's number, so that it only falls. */
   readonly max: number;

@@ -3,18 +3,18 @@ import { test } from 'node:test';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { AttackRun, ClientProcesses } from './attack/attack-run.ts';
 import { attacks } from './attack/attacks.ts';
-import { disturbanceOf, faultsOf } from './attack/judgement.ts';
+import { disturbanceOf, failuresOf } from './attack/judgement.ts';
 import { unplaced } from './attack/process-placement.ts';
 import { StandaloneTarget } from './attack/standalone-target.ts';
 
-/** MB, of all services in one process. */
+/** Heap of all services in one process, MB. */
 const heapMb = 512;
-/** Receive buffers of a size of their own need a network namespace, which `make attack` makes. */
+/** Other receive buffers need a network namespace, which `make attack` creates. */
 const chosen = attacks.filter(
   ({ targets, receiveBufferBytes }) => targets.includes('standalone') && receiveBufferBytes === undefined,
 );
 
-test('honest clients see nothing of an attack, the attacker is refused by name, and a restart finds everything', async (t) => {
+test('honest clients do not notice an attack, the attacker is refused with the expected code, and a restart loses nothing', async (t) => {
   const dir = await createTempDir('attack');
   const clients = new ClientProcesses(unplaced);
   const startedAtMs = performance.now();
@@ -36,12 +36,12 @@ test('honest clients see nothing of an attack, the attacker is refused by name, 
     await t.test(`${attack.name}: ${attack.words}`, async () => {
       const isLast = attack === chosen.at(-1);
       const figures = await run.run(attack, isLast);
-      // Other tests run at the same time: where they took the processor, times say nothing.
+      // Other tests run at the same time: where they used the processor or the disk, times prove nothing.
       if (disturbanceOf(figures, 'small') !== undefined)
-        t.diagnostic(`${attack.name}: times are not judged, the machine had no time`);
+        t.diagnostic(`${attack.name}: times are ignored, the machine was overloaded`);
       else {
         assert.deepEqual(
-          faultsOf(figures, 'small').map(({ words }) => words),
+          failuresOf(figures, 'small').map(({ words }) => words),
           [],
         );
       }

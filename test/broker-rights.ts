@@ -3,13 +3,13 @@ import { join, resolve } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
 
 /**
- * What the services may do at the brokers, and nothing else: secure.itest.ts runs them with these rights alone.
+ * The rights of the services at the brokers: secure.itest.ts runs them with these rights only.
  */
 
 const deploy = resolve(import.meta.dirname, '../deploy');
 
 /**
- * https://kafka.apache.org/documentation/#operations_resources_and_protocols. Read and Write bring Describe with them.
+ * https://kafka.apache.org/documentation/#operations_resources_and_protocols. Read and Write include Describe.
  */
 export type KafkaRight = readonly [
   kind: 'topic' | 'group',
@@ -29,7 +29,7 @@ interface KafkaUser {
   };
 }
 
-/** Those that deploy/strimzi gives to the user of a service. */
+/** Returns the rights of a service's user in deploy/strimzi. */
 export async function kafkaRightsOf(service: 'ingest' | 'fanout'): Promise<readonly KafkaRight[]> {
   const file = join(deploy, 'strimzi/users.yaml');
   const users = parseAllDocuments(await readFile(file, 'utf8')).map((document) => document.toJS() as KafkaUser);
@@ -49,7 +49,10 @@ interface NatsValues {
   };
 }
 
-/** Those of deploy/nats (https://docs.nats.io/running-a-nats-service/configuration/securing_nats/authorization). */
+/**
+ * Returns the rights in deploy/nats
+ * (https://docs.nats.io/running-a-nats-service/configuration/securing_nats/authorization).
+ */
 export async function natsRights(): Promise<Readonly<Record<'publish' | 'subscribe', readonly string[]>>> {
   const { config } = parse(await readFile(join(deploy, 'nats/values.yaml'), 'utf8')) as NatsValues;
   return config.merge.authorization.users[0]!.permissions;

@@ -5,10 +5,10 @@ import { test } from 'node:test';
 import { startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 
-/** `make chaos`, small: the whole is for a machine that has nothing else to do. */
+/** A small `make chaos`: a full one needs an idle machine. */
 const root = resolve(import.meta.dirname, '..');
 
-test('60 SDK clients lose nothing, see nothing twice and nothing out of order when a node is killed, comes back, and all are restarted in turn', async () => {
+test('60 SDK clients receive every report once and in order when a node is killed, returns, and all are restarted in turn', async () => {
   const dir = await createTempDir('chaos');
   const log = join(dir.path, 'log');
   try {
@@ -32,18 +32,18 @@ test('60 SDK clients lose nothing, see nothing twice and nothing out of order wh
     const { code } = await run.exited;
     const output = await readFile(log, 'utf8');
     assert.equal(code, 0, output);
-    for (const fault of ['kill', 'return', 'roll']) {
-      // Clients hit and moved, reports, pauses, when they were shown news again, and what must be 0.
+    for (const disruption of ['kill', 'return', 'roll']) {
+      // Clients hit and moved, reports, pauses, times until the next report, and the counts that must be 0.
       assert.match(
         output,
         new RegExp(
-          `^\\| ${fault} +\\| \\d+ of 60 +\\| \\d+ +\\| \\d+ +\\|[^|]+\\|[^|]+\\| 0 +\\| 0 +\\| 0 +\\| 0 +\\|`,
+          `^\\| ${disruption} +\\| \\d+ of 60 +\\| \\d+ +\\| \\d+ +\\|[^|]+\\|[^|]+\\| 0 +\\| 0 +\\| 0 +\\| 0 +\\|`,
           'm',
         ),
       );
     }
-    // Clients that are told in time change nodes without a loss of their connection: the kill has to hit some, the
-    // restarts need not.
+    // Clients that are notified in time move without losing a connection: the kill must hit some, the restarts need
+    // not.
     assert.match(output, /^\| kill +\| [1-9]\d* of 60/m);
     for (const node of [0, 1, 2]) assert.match(output, new RegExp(`fanout-${node} is ready`));
     assert.match(output, /No loss, no repeat, no disorder\./);

@@ -13,26 +13,26 @@ import { StandaloneTarget } from './attack/standalone-target.ts';
 import type { Target } from './attack/target.ts';
 
 /*
- * The wall clock of one process is set, by NTP, an operator or a hypervisor, while its monotonic clock goes on.
+ * The wall clock of one process is set, by NTP, an operator or a hypervisor, while its monotonic clock continues.
  */
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
-/** Ahead and back, and right again after each. */
+/** Ahead and back, and correct again after each. */
 const jumpsMs = [hourMs, 0, -hourMs, 0, 2 * dayMs, 0, -2 * dayMs, 0];
-/** How long each clock is kept. */
-const keptMs = 1_000;
+/** How long each offset lasts. */
+const offsetDurationMs = 1_000;
 const alignMs = 200;
-/** Of tokens that are valid by every clock of these tests. */
+/** Validity of tokens, longer than any offset of these tests. */
 const validMs = 10 * dayMs;
-/** Kafka refuses records that are further ahead of its own clock (`message.timestamp.after.max.ms`). */
+/** Kafka refuses records that are further ahead of its clock (`message.timestamp.after.max.ms`). */
 const kafkaAheadMsMax = hourMs;
-const nothingWrong = { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
+const noViolations = { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
 
 interface Fixture {
   readonly target: Target;
   readonly honest: HonestClients;
-  /** Of a token that expires in half an hour. */
+  /** Expires in half an hour. */
   readonly shortToken: string;
   readonly longToken: string;
   readonly clocks: string;
@@ -79,10 +79,10 @@ async function fixture(
 
 function assertUndisturbed(measured: Measurement, when: string): void {
   const { samples, disconnects, visits, verdict, p99 } = measured;
-  assert.ok(samples > 0, `${when}: no report came`);
-  assert.deepEqual(disconnects, [], `${when}: no subscription ends, and no device that reports is called stale`);
+  assert.ok(samples > 0, `${when}: no report was received`);
+  assert.deepEqual(disconnects, [], `${when}: no subscription is lost, and no device that reports becomes stale`);
   assert.deepEqual(visits.failures, [], `${when}: new clients get their last values`);
-  assert.deepEqual(verdict, nothingWrong, when);
+  assert.deepEqual(verdict, noViolations, when);
   assert.ok(p99 < 3_000, `${when}: p99 ${p99} ms`);
 }
 
@@ -96,7 +96,7 @@ async function ingestStatus({ target }: Fixture, token: string): Promise<number>
   return answer.status;
 }
 
-/** What the streams answer to this token: `live`, or how they close. */
+/** Resolves with the result of a connection with this token: `live`, or the close code. */
 async function streamAnswer({ target }: Fixture, token: string): Promise<'live' | number> {
   const stream = await connectRawWebSocket({
     port: target.addresses.streamPort,
@@ -114,8 +114,8 @@ async function streamAnswer({ target }: Fixture, token: string): Promise<'live' 
   return answer;
 }
 
-/** Counts the cuts that a subscription with `align` is sent. */
-async function watchCuts({ target, longToken }: Fixture) {
+/** Counts the consistent cuts that a subscription with `align` receives. */
+async function watchAligned({ target, longToken }: Fixture) {
   const stream = await connectRawWebSocket({
     port: target.addresses.streamPort,
     path: '/v1/stream',
@@ -123,7 +123,7 @@ async function watchCuts({ target, longToken }: Fixture) {
   });
   stream.sendText(JSON.stringify({ subscribe: { id: 'c', channel: 'b.>', align: alignMs } }));
   return {
-    get cuts() {
+    get count() {
       return stream.frames.filter(({ payload }) => payload.toString('latin1', 0, 7) === '{"cut":').length;
     },
     close: () => stream.socket.close(),
@@ -131,63 +131,65 @@ async function watchCuts({ target, longToken }: Fixture) {
 }
 
 interface Jumps {
-  /** Whose clock is set. */
+  /** Processes whose clock is set. */
   readonly pids: readonly number[];
-  readonly judges: 'ingest' | 'streams' | 'both';
-  /** Whether the records go to Kafka with the time of this clock. */
+  /** Services that verify tokens by this clock. */
+  readonly verifiedBy: 'ingest' | 'streams' | 'both';
+  /** Whether records in Kafka have the time of this clock. */
   readonly stampsForKafka: boolean;
 }
 
-async function runJumps(t: TestContext, world: Fixture, { pids, judges, stampsForKafka }: Jumps): Promise<void> {
+async function runJumps(t: TestContext, world: Fixture, { pids, verifiedBy, stampsForKafka }: Jumps): Promise<void> {
   const { honest, clocks, shortToken, longToken } = world;
   await honest.start();
-  const watched = await watchCuts(world);
-  t.after(() => watched.close());
-  await sleep(keptMs);
+  const aligned = await watchAligned(world);
+  t.after(() => aligned.close());
+  await sleep(offsetDurationMs);
   assertUndisturbed(honest.measure(), 'before');
   for (const offsetMs of jumpsMs) {
     const when = `clock at ${offsetMs / hourMs} h`;
     for (const pid of pids) await setClock(clocks, pid, offsetMs);
-    const cutsBefore = watched.cuts;
+    const countBefore = aligned.count;
     const isRefusedByKafka = stampsForKafka && offsetMs > kafkaAheadMsMax;
     const isExpired = offsetMs > hourMs / 2;
-    if (judges !== 'streams') {
+    if (verifiedBy !== 'streams') {
       assert.equal(await ingestStatus(world, longToken), isRefusedByKafka ? 503 : 202, when);
       assert.equal(await ingestStatus(world, shortToken), isExpired ? 401 : 202, when);
     }
-    if (judges !== 'ingest') {
+    if (verifiedBy !== 'ingest') {
       assert.equal(await streamAnswer(world, longToken), 'live', when);
       assert.equal(await streamAnswer(world, shortToken), isExpired ? 4401 : 'live', when);
     }
-    await sleep(keptMs);
+    await sleep(offsetDurationMs);
     const measured = honest.measure();
     if (isRefusedByKafka) {
       assert.ok(measured.refused.length > 0, when);
       for (const refusal of measured.refused) assert.match(refusal, /503 .*"unavailable"/, when);
     } else {
       assertUndisturbed(measured, when);
-      // The first ones may have been under way while Kafka refused what was sent before.
+      // The first ones may have been in flight while Kafka refused earlier ones.
       if (!stampsForKafka) assert.deepEqual(measured.refused, [], `${when}: every report is accepted`);
     }
-    await eventually(() => watched.cuts > cutsBefore + 2, { deadlineMs: 10_000, describe: `${when}: cuts go on` });
-    // As many as there are moments, with some for a pause of a busy machine.
-    assert.ok(watched.cuts - cutsBefore < 40, `${when}: ${watched.cuts - cutsBefore} cuts`);
+    const sent = () => aligned.count - countBefore;
+    await eventually(() => sent() > 2, { deadlineMs: 10_000, describe: `${when}: align continues` });
+    // One per period, with some for a pause of a busy machine.
+    assert.ok(sent() < 40, `${when}: ${sent()} with align`);
   }
   await honest.settle({ deadlineMs: 15_000, isLast: true });
-  assert.deepEqual(honest.measure().verdict, nothingWrong);
+  assert.deepEqual(honest.measure().verdict, noViolations);
 }
 
-test('one process with an embedded log: reports, cuts and new clients go on while its clock is set an hour or two days ahead or back', async (t) => {
+test('standalone: reports, align and new clients continue while its clock is set an hour or two days ahead or back', async (t) => {
   const world = await fixture(t, StandaloneTarget.start);
-  await runJumps(t, world, { pids: world.target.pids, judges: 'both', stampsForKafka: false });
+  await runJumps(t, world, { pids: world.target.pids, verifiedBy: 'both', stampsForKafka: false });
 });
 
-test('ingest on Kafka: nothing accepted is lost while its clock is set; two days ahead Kafka refuses, which senders repeat', async (t) => {
+test('ingest on Kafka: no accepted report is lost while its clock is set; two days ahead Kafka refuses, and senders retry', async (t) => {
   const world = await fixture(t, StackTarget.start);
-  await runJumps(t, world, { pids: [world.target.pids[0]!], judges: 'ingest', stampsForKafka: true });
+  await runJumps(t, world, { pids: [world.target.pids[0]!], verifiedBy: 'ingest', stampsForKafka: true });
 });
 
-test('a fanout node: reports, cuts and new clients go on while its clock is set an hour or two days ahead or back', async (t) => {
+test('a fanout node: reports, align and new clients continue while its clock is set an hour or two days ahead or back', async (t) => {
   const world = await fixture(t, StackTarget.start);
-  await runJumps(t, world, { pids: [world.target.pids[1]!], judges: 'streams', stampsForKafka: false });
+  await runJumps(t, world, { pids: [world.target.pids[1]!], verifiedBy: 'streams', stampsForKafka: false });
 });

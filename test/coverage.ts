@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 
-/** How often functions of a process ran, by `file#name:offset`. */
+/** Number of calls of functions, by `file#name:offset`. */
 export type Calls = ReadonlyMap<string, number>;
 
 /** Counts calls in a process that runs with `--inspect`. */
 export interface Coverage {
-  /** Returns the calls since the one before, of files for which `wants` is true. */
+  /** Returns the calls since the last `take`, of files for which `wants` is true. */
   take(): Promise<Calls>;
   close(): void;
 }

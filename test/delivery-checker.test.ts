@@ -26,7 +26,7 @@ function createChecker(options: Partial<DeliveryCheckerOptions> = {}) {
   return { checker, deliver, found, facts, missing };
 }
 
-test('each report once, in order, at growing positions, finds nothing', () => {
+test('reports in order, each once, at growing positions, have no finding', () => {
   const { checker, deliver, found } = createChecker();
   assert.deepEqual(deliver([0, 1, 1], [1, 2, 1], [0, 5, 2], [1, 9, 2]), [true, true, true, true]);
   assert.deepEqual(found, {});
@@ -34,14 +34,14 @@ test('each report once, in order, at growing positions, finds nothing', () => {
   assert.deepEqual([checker.lastCounter(7), checker.lastSeq(7)], [0, -1]);
 });
 
-test('a gap in the counter is lost, however positions go on, and the facts name both reports', () => {
+test('a gap in the counter is lost, whatever the positions, and the facts name both reports', () => {
   const { deliver, found, facts } = createChecker();
   deliver([0, 1, 1], [0, 2, 4]);
   assert.deepEqual(found, { lost: 2 });
   assert.deepEqual(facts, ['device 0: got 4 at 3:2 after 1 at 3:1']);
 });
 
-test('the first report of a device is its first, unless it may start anywhere', () => {
+test('the first report of a device has counter 1, unless it may start at any', () => {
   const { checker, deliver, found } = createChecker();
   deliver([0, 70, 2]);
   assert.deepEqual(found, { lost: 1 });
@@ -50,7 +50,7 @@ test('the first report of a device is its first, unless it may start anywhere', 
   assert.deepEqual(found, { lost: 2 });
 });
 
-test('a gap is missing where a range that the client was notified of lies in it, and lost elsewhere', () => {
+test('a gap that a missing range overlaps is missing, and any other is lost', () => {
   const gap: readonly Report[] = [
     [0, 10, 1],
     [0, 20, 4],
@@ -80,7 +80,7 @@ test('a range includes the positions from its first to its last', () => {
   assert.equal(ranges.includes('b', partition, 5), false);
 });
 
-test('of more ranges than its bound the oldest are dropped', () => {
+test('ranges above the limit are dropped, the oldest first', () => {
   const ranges = new MissingRanges<string>(2);
   for (const seq of [1, 2, 3]) ranges.add([{ partition, from: seq, to: seq }]);
   assert.deepEqual(
@@ -95,25 +95,25 @@ test('a counter that was delivered before is a duplicate, at its own position an
   assert.deepEqual(found, { duplicate: 2 });
 });
 
-test('a report after a later one is out of order, and no longer lost', () => {
+test('a report that is delivered after a later one is out of order, and no longer lost', () => {
   const { deliver, found } = createChecker();
   deliver([0, 1, 1], [0, 3, 3], [0, 2, 2]);
   assert.deepEqual(found, { lost: 0, outOfOrder: 1 });
 });
 
-test('where lost reports are not taken back, one that comes at a newer position is a duplicate', () => {
+test('a lost report that is delivered at a newer position is a duplicate, unless lost reports are taken back', () => {
   const { deliver, found } = createChecker({ counters: { missing: new MissingRanges(), takesBackLost: false } });
   deliver([0, 1, 1], [0, 2, 3], [0, 3, 2]);
   assert.deepEqual(found, { lost: 1, duplicate: 1 });
 });
 
-test('a position that is not newer is out of order, though counters grow', () => {
+test('a position that is not newer is out of order, even if the counter grows', () => {
   const { deliver, found } = createChecker();
   deliver([0, 10, 1], [0, 9, 2], [0, 10, 3]);
   assert.deepEqual(found, { outOfOrder: 2 });
 });
 
-test('where repeats are no error, a position that is not newer is left out', () => {
+test('where duplicates are no error, a report whose position is not newer is dropped', () => {
   const { checker, deliver, found } = createChecker({ isRepeatAnError: false });
   assert.deepEqual(deliver([0, 1, 1], [0, 2, 2], [0, 1, 1], [0, 2, 2]), [true, true, false, false]);
   assert.deepEqual(found, {});
@@ -132,7 +132,7 @@ test('without counters only positions are checked', () => {
   assert.deepEqual(found, { outOfOrder: 1 });
 });
 
-test('behind a rewind positions start again, and counters go on', () => {
+test('after a rewind positions restart, and counters continue', () => {
   const { checker, deliver, found } = createChecker({ isRepeatAnError: false });
   deliver([0, 100, 1]);
   checker.rewind(0);

@@ -1,10 +1,10 @@
 /**
- * The rule for what a subscription delivers, wherever clients of a test count: each report of a device once, in order,
- * at growing positions, except in ranges that the client was notified of. Simulation, chaos runs, attacks and k6 use it;
- * where they differ is an option. It imports nothing: k6 runs it as it is.
+ * Checks what a subscription delivers: each report of a device once, in order, at growing positions, except in ranges
+ * that the client was notified of as missing. Simulation, chaos runs, attacks and k6 use it, and differ by options. It
+ * imports nothing: k6 runs it as it is.
  */
 
-/** Positions of a partition that a client was notified it does not get. */
+/** Positions of a partition that a client was notified of as missing. */
 export interface MissingRange<Device> {
   readonly partition: number;
   readonly from: number;
@@ -19,7 +19,7 @@ export class MissingRanges<Device> {
   readonly #rangesMax: number;
   #ranges: MissingRange<Device>[] = [];
 
-  /** Beyond `rangesMax` the oldest are dropped. */
+  /** Above `rangesMax` ranges the oldest are dropped. */
   constructor(rangesMax = Number.POSITIVE_INFINITY) {
     this.#rangesMax = rangesMax;
   }
@@ -29,12 +29,12 @@ export class MissingRanges<Device> {
     if (this.#ranges.length > this.#rangesMax) this.#ranges = this.#ranges.slice(-this.#rangesMax);
   }
 
-  /** Whether a range has this position of the device. */
+  /** Whether a range includes this position of the device. */
   includes(device: Device, partition: number, seq: number): boolean {
     return this.overlaps(device, partition, seq - 1, seq + 1);
   }
 
-  /** Whether a range has a position of the device between two others. */
+  /** Whether a range includes a position of the device between two others. */
   overlaps(device: Device, partition: number, after: number, before: number): boolean {
     return this.#ranges.some(
       (range) =>
@@ -47,8 +47,8 @@ export class MissingRanges<Device> {
 }
 
 /**
- * - `lost`: never delivered, and in no range that the client was notified of.
- * - `missing`: not delivered, and the client was notified.
+ * - `lost`: never delivered, and in no missing range.
+ * - `missing`: not delivered, and in a missing range.
  * - `duplicate`: delivered before.
  * - `outOfOrder`: after a later report of the device, or at a position that is not newer.
  * - `invalid`: without a counter.
@@ -56,32 +56,32 @@ export class MissingRanges<Device> {
 export type Finding = 'lost' | 'missing' | 'duplicate' | 'outOfOrder' | 'invalid';
 
 export interface DeliveryCheckerOptions {
-  /** Receives the number of reports of a finding, negative where a lost one is delivered after all. */
+  /** Receives the number of reports of a finding, negative when a lost one is delivered later. */
   readonly onFinding: (finding: Finding, count: number, facts: string) => void;
   readonly nameOf: (device: number) => string;
   /**
    * Whether a report at a position that is not newer is an error. Not for k6: it reads the wire, on which a server may
-   * repeat reports after a change of connections, and drops them as the SDK does. Behind the SDK none are left.
+   * send duplicates after a reconnect, and drops them as the SDK does.
    */
   readonly isRepeatAnError: boolean;
   /**
-   * Undefined: only positions are checked. So does the simulation: its log may have a counter twice, once the message
-   * ID has expired, and its checker compares with the log.
+   * Undefined: only positions are checked, as in the simulation: its log may have a counter twice, after the message ID
+   * has expired, and its checker compares with the log.
    */
   readonly counters: CounterOptions | undefined;
 }
 
-/** Devices count their reports 1, 2, 3 …, so that a gap is certain, whatever positions do. */
+/** Devices number their reports 1, 2, 3 …, so that a gap is certain, whatever the positions are. */
 export interface CounterOptions {
   readonly missing: MissingRanges<number>;
   /**
-   * Whether a lost report that is delivered later is out of order, and lost no more. Not for k6: its metrics only grow,
-   * and there such a report is a duplicate.
+   * Whether a lost report that is delivered later is out of order, and no longer lost. Not for k6: its metrics only
+   * grow, and such a report is a duplicate.
    */
   readonly takesBackLost: boolean;
 }
 
-/** What one subscription delivers, by the numbers of its devices: 0, 1, 2 … */
+/** Checks one subscription. Devices have the numbers 0, 1, 2 … */
 export class DeliveryChecker {
   readonly #options: DeliveryCheckerOptions;
   /** By device: the last counter, its position and its partition; undefined before the first. */
@@ -109,14 +109,14 @@ export class DeliveryChecker {
     return this.#partitions[device] ?? 0;
   }
 
-  /** Positions start again: behind this one, or in another epoch, behind none. Counters go on. */
+  /** Positions restart after this one, or from the first in another epoch. Counters continue. */
   rewind(device: number, seq = -1): void {
     if (this.lastSeq(device) > seq) this.#seqs[device] = seq;
   }
 
   /**
-   * Returns whether the position is newer than those before. `mayStart`: the first report of a device may have any
-   * counter, as in a snapshot; else it is 1. Called for every report of every client: the usual case allocates nothing.
+   * Returns whether the position is newer than all previous ones. `mayStart`: the first report of a device may have any
+   * counter, as in a snapshot; else it is 1. Called for each report of each client: the usual case allocates nothing.
    */
   deliver(device: number, partition: number, seq: number, counter: number, mayStart: boolean): boolean {
     if (counter === this.#counters[device]! + 1 && seq > this.#seqs[device]!) {
@@ -127,7 +127,7 @@ export class DeliveryChecker {
     return this.#check(device, partition, seq, counter, mayStart);
   }
 
-  /** The first of a device, and all that is not expected. */
+  /** Checks the first report of a device, and every unexpected one. */
   #check(device: number, partition: number, seq: number, counter: number, mayStart: boolean): boolean {
     const { counters, isRepeatAnError } = this.#options;
     const lastSeq = this.lastSeq(device);
@@ -145,10 +145,10 @@ export class DeliveryChecker {
     } else if (counters !== undefined && counter <= last) find('duplicate', 1);
     else if (!isNewer) find('outOfOrder', 1);
     else if (counters !== undefined && counter > last + 1 && !(mayStart && last === 0)) {
-      // Positions of what was left out lie between the two that were delivered.
+      // The positions of undelivered reports are between the two that were delivered.
       const isMissing = counters.missing.overlaps(device, partition, lastSeq, seq);
       find(isMissing ? 'missing' : 'lost', counter - last - 1);
-      if (!isMissing && counters.takesBackLost) this.#noteLost(device, last + 1, counter);
+      if (!isMissing && counters.takesBackLost) this.#addLost(device, last + 1, counter);
     }
     this.#partitions[device] = partition;
     this.#seqs[device] = Math.max(seq, lastSeq);
@@ -156,14 +156,14 @@ export class DeliveryChecker {
     return isNewer;
   }
 
-  #noteLost(device: number, from: number, to: number): void {
+  #addLost(device: number, from: number, to: number): void {
     const lost = this.#lost.get(device) ?? new Set();
     this.#lost.set(device, lost);
     for (let counter = from; counter < to; counter++) lost.add(counter);
   }
 }
 
-/** Numbers devices by name, in the order in which they are first asked for. */
+/** Numbers devices by name, in the order of the first request. */
 export class DeviceNumbers {
   readonly #numbers = new Map<string, number>();
   readonly #names: string[] = [];

@@ -14,7 +14,7 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 import { freePortBase } from './ports.ts';
 import { createWatcher } from './watcher.ts';
 
-/** `make demo` as a newcomer runs it, seen through a browser, curl and the lines that it prints. */
+/** `make demo`, used by a browser, curl and the commands that it prints. */
 const root = resolve(import.meta.dirname, '..');
 const run = promisify(execFile);
 const dir = await createTempDir('demo');
@@ -45,12 +45,12 @@ after(async () => {
   await dir.remove();
 });
 
-test("the dashboard shows this host's CPU moving, and says that it is live", async () => {
+test("the dashboard shows changing values of this host's CPU, and that it is live", async () => {
   const browser = await launchChromium();
   try {
     const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-    const faults: string[] = [];
-    page.on('pageerror', (error) => faults.push(String(error)));
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
     await page.goto(endpoints.dashboard.url);
     const cpu = page.locator(`[data-testid=device-item][data-device$=".cpu"][data-device^="host."]`);
     await cpu.waitFor({ timeout: 20_000 });
@@ -59,7 +59,7 @@ test("the dashboard shows this host's CPU moving, and says that it is live", asy
     await chart.waitFor({ timeout: 10_000 });
     const value = page.locator('[data-testid=value]').first();
     const picture = process.env['TAILRACE_TEST_SCREENSHOT'];
-    // A picture that is kept shall have something to show.
+    // The screenshot of the docs needs more values.
     const wanted = picture === undefined ? 3 : 30;
     const seen = new Set<string>();
     await eventually(
@@ -73,13 +73,13 @@ test("the dashboard shows this host's CPU moving, and says that it is live", asy
     assert.ok(await page.locator('[data-testid=data-age]').first().isVisible());
     await eventually(async () => (await chart.locator('canvas').count()) > 0, { deadlineMs: 5_000 });
     await page.screenshot({ path: picture ?? join(dir.path, 'dashboard.png') });
-    assert.deepEqual(faults, []);
+    assert.deepEqual(errors, []);
   } finally {
     await browser.close();
   }
 });
 
-test('the plant and this host are there for a foreign client, too', async () => {
+test('another client receives the plant and this host too', async () => {
   const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: '>' });
   await watcher.until(60, 20_000);
   const devices = new Set(watcher.logReports.map(({ report }) => report.device));
@@ -94,7 +94,7 @@ test('the plant and this host are there for a foreign client, too', async () => 
   watcher.close();
 });
 
-test('the lines that the demo prints work as they stand: curl publishes, a WebSocket watches', async () => {
+test('the commands that the demo prints work unchanged: curl publishes, a WebSocket watches', async () => {
   const printed = await readFile(output, 'utf8');
   const line = (start: string) => {
     const found = printed.split('\n').find((each) => each.trim().startsWith(start));
@@ -103,8 +103,8 @@ test('the lines that the demo prints work as they stand: curl publishes, a WebSo
   };
   const { stdout: answer } = await run('bash', ['-c', line('curl')], { cwd: root });
   assert.equal((JSON.parse(answer) as { accepted: number }).accepted, 1, answer);
-  assert.ok(answer.endsWith('\n'), 'the prompt stands on a line of its own');
-  // The last values come at once; the line itself watches for ever.
+  assert.ok(answer.endsWith('\n'), 'the prompt is on a line of its own');
+  // The last values come at once; the command itself watches for ever.
   const watching = await startSupervised({
     command: 'bash',
     args: ['-c', line('npx')],
@@ -118,14 +118,14 @@ test('the lines that the demo prints work as they stand: curl publishes, a WebSo
   await watching.stop();
 });
 
-test('Ctrl-C ends it in order, and what was published is there after the next start', async () => {
-  // As the terminal does: to make and to what it runs.
+test('Ctrl-C stops it cleanly, and published reports are there after the next start', async () => {
+  // As a terminal does: to make and its child processes.
   process.kill(-demo.pid, 'SIGINT');
   await demo.exited;
   assert.ok(!existsSync(join(data, 'endpoints.json')), await readFile(output, 'utf8'));
   const { pid } = endpoints.ingest[0]!;
-  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, 'the process is still there');
-  assert.doesNotMatch(await readFile(output, 'utf8'), /[!✗] standalone/, 'something went wrong on the way');
+  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, 'the process still runs');
+  assert.doesNotMatch(await readFile(output, 'utf8'), /[!✗] standalone/, 'an error or a warning was logged');
   await startDemo(await freePortBase());
   const watcher = await createWatcher({
     url: endpoints.fanout[0]!.url,

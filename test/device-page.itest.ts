@@ -10,7 +10,7 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 import type { Browser, Page } from 'playwright-core';
 import { startNode, type TestNode } from '../services/fanout/test/node.ts';
 
-/** The page of one device in a real browser: what it says while the server reads nothing, and what it draws. */
+/** The page of one device in a real browser: what it shows while the server reads nothing, and its charts. */
 const devices = ['plant1.line1.press1', 'plant1.line1.press2'] as const;
 const wide = { width: 1440, height: 900 };
 const narrow = { width: 390, height: 844 };
@@ -21,18 +21,18 @@ let origin: string;
 let browser: Browser;
 let reporting: NodeJS.Timeout;
 let isReporting = true;
-let turn = 0;
+let reportCount = 0;
 
 before(async () => {
   node = await startNode();
   reporting = setInterval(() => {
-    // Rises all the time: how far apart the extremes are says how much of the past is known.
-    if (isReporting) void node.appendAll(devices, [{ tag: 'temperature', value: 20 + turn++, unit: 'Cel' }]);
+    // Always rising: the difference of the extremes shows how much history the page has.
+    if (isReporting) void node.appendAll(devices, [{ tag: 'temperature', value: 20 + reportCount++, unit: 'Cel' }]);
   }, 250);
   const config = {
     host: '127.0.0.1',
     port: 0,
-    // The first node is away.
+    // The first node is down.
     streamUrl: `ws://127.0.0.1:${await freePort()},ws://127.0.0.1:${node.port}`,
     publicIngestUrl: '',
     demoToken: node.token,
@@ -51,7 +51,7 @@ after(async () => {
   await dir.remove();
 });
 
-/** A page that is closed with the test; an error in it fails the test. */
+/** Opens a page that is closed after the test; an error in it fails the test. */
 async function opened(
   t: { after(call: () => Promise<void>): void },
   viewport: { width: number; height: number },
@@ -72,32 +72,32 @@ const shot = (page: Page, name: string) =>
   page.screenshot({ path: `${process.env['TAILRACE_TEST_SCREENSHOTS'] ?? dir.path}/${name}.png` });
 const textOf = async (page: Page, id: string) =>
   (await page.locator(`[data-testid=${id}]`).first().textContent({ timeout: 1000 })) ?? '';
-const says = (page: Page, id: string, words: RegExp) =>
+const assertShows = (page: Page, id: string, words: RegExp) =>
   eventually(async () => assert.match(await textOf(page, id), words), { deadlineMs: 15_000, pollMs: 50 });
 
-// First: after a silence a device is given more time to speak again, for about half a minute.
-test('a device that stops reporting is shown as stale when the server reports it, in its head and in the list, and as live again', async (t) => {
+// First: after a pause of reports the stale deadline of a device is longer, for about half a minute.
+test('a device that stops reporting is shown as stale, in its header and in the list, and later as live again', async (t) => {
   const page = await opened(t, wide, devices[0]);
   t.after(() => {
     isReporting = true;
   });
   const row = page.locator(`[data-testid=device-item][data-device="${devices[0]}"]`);
-  await says(page, 'device-age', /^live/);
+  await assertShows(page, 'device-age', /^live/);
   isReporting = false;
-  await says(page, 'device-age', /^stale/);
+  await assertShows(page, 'device-age', /^stale/);
   await eventually(async () => assert.equal(await row.getAttribute('data-presence'), 'stale'));
-  await says(page, 'summary', /2 not online/);
+  await assertShows(page, 'summary', /2 not online/);
   await shot(page, 'stale');
   isReporting = true;
-  await says(page, 'device-age', /^live/);
+  await assertShows(page, 'device-age', /^live/);
   await eventually(async () => assert.equal(await row.getAttribute('data-presence'), 'online'));
 });
 
 for (const [name, viewport] of Object.entries({ wide, narrow })) {
-  test(`while the server reads nothing, the page of a device on a ${name} screen says so, and does not blame the device`, async (t) => {
+  test(`while the server reads nothing, the page of a device on a ${name} screen shows that, and not that the device is stale`, async (t) => {
     const page = await opened(t, viewport, devices[0]);
-    await says(page, 'device-age', /^live/);
-    await says(page, 'connection-state', /^Live/);
+    await assertShows(page, 'device-age', /^live/);
+    await assertShows(page, 'connection-state', /^Live/);
     t.after(() => {
       isReporting = true;
       node.restoreLog();
@@ -105,9 +105,9 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     });
     isReporting = false;
     node.cutLog();
-    await says(page, 'connection-state', /^Interrupted/);
-    await says(page, 'device-age', /^interrupted/);
-    // Longer than a device may be silent which reports every 250 ms.
+    await assertShows(page, 'connection-state', /^Interrupted/);
+    await assertShows(page, 'device-age', /^interrupted/);
+    // Longer than the stale deadline of a device that reports every 250 ms.
     await eventually(
       async () => {
         const text = await textOf(page, 'device-age');
@@ -120,30 +120,30 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     await shot(page, `interrupted-${name}`);
     node.restoreLog();
     isReporting = true;
-    await says(page, 'connection-state', /^Live/);
-    await says(page, 'device-age', /^live/);
+    await assertShows(page, 'connection-state', /^Live/);
+    await assertShows(page, 'device-age', /^live/);
   });
 }
 
-test('a page that knows two nodes shows devices and live values while one of them is away', async (t) => {
+test('a page with the URLs of two nodes shows devices and live values while one of them is down', async (t) => {
   for (let time = 0; time < 4; time++) {
-    // It begins with either of them, by chance.
+    // It connects to one of them at random.
     const page = await opened(t, wide, devices[0]);
-    await says(page, 'summary', /^2 devices/);
-    await says(page, 'connection-state', /^Live/);
-    await says(page, 'device-age', /^live/);
+    await assertShows(page, 'summary', /^2 devices/);
+    await assertShows(page, 'connection-state', /^Live/);
+    await assertShows(page, 'device-age', /^live/);
   }
 });
 
 for (const [name, viewport] of Object.entries({ wide, narrow })) {
-  test(`on a ${name} screen the time axis of a device with one tag lies under its chart`, async (t) => {
+  test(`on a ${name} screen the time axis of a device with one tag is below its chart`, async (t) => {
     const page = await opened(t, viewport, devices[0]);
     await page.locator('[data-testid=chart] canvas').first().waitFor();
     const chart = await page.locator('[data-testid=chart]').boundingBox();
     const axis = await page.locator('.axis').boundingBox();
     assert.ok(chart !== null && axis !== null);
     const gap = axis.y - (chart.y + chart.height);
-    assert.ok(gap >= 0 && gap < 20, `${gap} px lie between them`);
+    assert.ok(gap >= 0 && gap < 20, `${gap} px between them`);
     assert.ok(chart.height >= 100, `the chart is ${chart.height} px high`);
     await shot(page, `axis-${name}`);
   });
@@ -155,12 +155,12 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     await page.locator('[data-testid=all-devices]').click();
     const first = page.locator(`[data-testid=device-item][data-device="${devices[0]}"]`);
     await first.waitFor();
-    // A wide screen shows the first device beside the list.
+    // A wide screen shows the first device next to the list.
     if (viewport === wide) await page.locator(`[data-device="${devices[0]}"][aria-selected=true]`).waitFor();
   });
 }
 
-/** Where the line of the first chart begins and ends, as parts of the width of the chart. */
+/** Returns the first and the last x of the line of the first chart, as shares of the width of the chart. */
 const lineOf = (page: Page) =>
   page.evaluate(`{
     const canvas = document.querySelector('[data-testid=chart] canvas');
@@ -177,7 +177,7 @@ const lineOf = (page: Page) =>
     [first, last];
   }`) as Promise<[number, number]>;
 
-test('the charts of a device that is selected while they are paused show the whole window, and a wider one when that is chosen', async (t) => {
+test('charts of a device that is selected while they are paused show the whole window, also after it is widened', async (t) => {
   const page = await opened(t, narrow, devices[0]);
   const spread = async () => {
     const [low = 0, high = 0] = ((await page.locator('.extremes').first().textContent({ timeout: 500 })) ?? '')
@@ -188,7 +188,7 @@ test('the charts of a device that is selected while they are paused show the who
   await eventually(async () => assert.ok((await spread()) > 24, `${await spread()}`), { deadlineMs: 30_000 });
   await page.locator('.pause').click();
   const known = await spread();
-  // On a narrow screen only the selected device is subscribed to: nothing is known of the other one.
+  // On a narrow screen the page subscribes to the selected device only: it has no data of the other one.
   await page.goto(`${origin}/#/${devices[1]}`);
   await page.locator('[data-testid=chart] canvas').first().waitFor();
   await eventually(async () => assert.ok((await spread()) >= known - 2, `${await spread()} of ${known}`), {
@@ -199,7 +199,7 @@ test('the charts of a device that is selected while they are paused show the who
     async () => {
       const [first, last] = await lineOf(page);
       drawn = last - first;
-      // 250 ms a report in a minute.
+      // One report per 250 ms in a window of one minute.
       assert.ok(drawn > ((known / 240) * 2) / 3, `the line is ${drawn} of the width, ${known} reports`);
     },
     { deadlineMs: 5_000, pollMs: 100 },

@@ -14,12 +14,12 @@ import { freePortBase } from './ports.ts';
 
 const root = resolve(import.meta.dirname, '..');
 
-test('kill -9 of the standalone process under load: nothing that was answered 202 is missing afterwards', async () => {
+test('kill -9 of the standalone process under load: no report that was answered 202 is lost', async () => {
   const dir = await createTempDir('durability');
   const data = join(dir.path, 'data');
   const acknowledged = new Set<string>();
   try {
-    for (let round = 0; round < 3; round++) {
+    for (let run = 0; run < 3; run++) {
       const process = await startSupervised({
         command: globalThis.process.execPath,
         args: ['services/standalone/src/main.ts'],
@@ -37,7 +37,7 @@ test('kill -9 of the standalone process under load: nothing that was answered 20
         async () => {
           assert.equal(process.exit(), undefined, await readFile(join(dir.path, 'standalone.log'), 'utf8'));
           const endpoints = JSON.parse(await readFile(join(data, 'endpoints.json'), 'utf8')) as Endpoints;
-          // Those of a run that was killed are still there.
+          // The file of a killed run still exists.
           assert.equal(endpoints.ingest[0]!.pid, process.pid);
           return endpoints;
         },
@@ -45,7 +45,7 @@ test('kill -9 of the standalone process under load: nothing that was answered 20
       );
       const already = acknowledged.size;
       const senders = Array.from({ length: 8 }, (_, sender) =>
-        send(ingest[0]!.url, token, `r${round}s${sender}`, acknowledged),
+        send(ingest[0]!.url, token, `r${run}s${sender}`, acknowledged),
       );
       await eventually(() => acknowledged.size >= already + 2_000, {
         deadlineMs: 30_000,
@@ -64,7 +64,7 @@ test('kill -9 of the standalone process under load: nothing that was answered 20
   }
 });
 
-/** Posts batches of ten until the server is gone; notes the IDs of those that were answered 202. */
+/** Posts batches of ten until the server is killed; adds the IDs of those that were answered 202. */
 async function send(url: string, token: string, name: string, acknowledged: Set<string>): Promise<void> {
   for (let n = 0; ; n++) {
     const ids = Array.from({ length: 10 }, (_, i) => `${name}n${n}i${i}`);
@@ -81,7 +81,7 @@ async function send(url: string, token: string, name: string, acknowledged: Set<
         body: JSON.stringify(reports),
       });
       if (answer.status !== 202) return;
-      // Only what the sender has seen counts: the status is enough, whatever became of the body.
+      // The status acknowledges the reports, also where the body is lost.
       for (const id of ids) acknowledged.add(id);
       await answer.arrayBuffer();
     } catch {

@@ -17,7 +17,7 @@ const run = promisify(execFile);
 const newOptions = /--(?:json|url-query|variable|expand-\S+|etag-\S+)\b/;
 
 for (const host of ['127.0.0.1', '0.0.0.0']) {
-  test(`the command that the dashboard shows while nothing reports works as it stands, on any port, at ${host}`, async (t) => {
+  test(`the command that the dashboard shows without reports works unchanged, on any port, at ${host}`, async (t) => {
     const dir = await createTempDir('first command');
     t.after(() => dir.remove());
     const data = join(dir.path, 'data');
@@ -59,7 +59,7 @@ for (const host of ['127.0.0.1', '0.0.0.0']) {
     assert.equal((JSON.parse(stdout) as { accepted: number }).accepted, 1, stdout);
     await page.locator('[data-testid=device-item][data-device="plant1.hello"]').waitFor({ timeout: 10_000 });
 
-    // The command that standalone prints, with a folder that has a space in its name.
+    // The command that standalone prints, with a space in the name of the folder.
     const printed = await readFile(output, 'utf8');
     const line = printed.split('\n').find((each) => each.trim().startsWith('curl'))!;
     assert.doesNotMatch(printed, newOptions);

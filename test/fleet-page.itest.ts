@@ -16,9 +16,9 @@ const devices = Array.from(
   { length: deviceCount },
   (_, n) => `site${1 + Math.floor(n / 5000)}.hall${1 + Math.floor((n % 5000) / 250)}.machine${n}`,
 );
-/** How often each device reports, and in how many parts of that time they take turns. */
+/** Report interval of each device, and the number of groups that report one after the other in it. */
 const reportEveryMs = 5000;
-const parts = 50;
+const groups = 50;
 const lastDevice = devices.at(-1)!;
 
 const dir = await createTempDir('fleet page');
@@ -28,10 +28,10 @@ let browser: Browser;
 let page: Page;
 let session: CDPSession;
 let reporting: NodeJS.Timeout;
-/** Parts of the devices that have reported so far. */
-let turn = 0;
-const faults: string[] = [];
-/** What came over the page's WebSockets, and what the page sent. */
+/** Number of groups that have reported so far. */
+let reported = 0;
+const errors: string[] = [];
+/** Traffic of the page's WebSockets. */
 const received = { reports: 0, bytes: 0 };
 const sent = { messages: 0, bytes: 0 };
 
@@ -41,10 +41,10 @@ before(async () => {
     await node.appendAll(devices.slice(from, from + 1000), [{ tag: 'temperature', value: 20.5, unit: 'Cel' }]);
   }
   reporting = setInterval(() => {
-    const part = turn++ % parts;
-    const some = devices.filter((_, n) => n % parts === part);
-    void node.appendAll(some, [{ tag: 'temperature', value: 20 + (turn % 1000) / 100, unit: 'Cel' }]);
-  }, reportEveryMs / parts);
+    const group = reported++ % groups;
+    const some = devices.filter((_, n) => n % groups === group);
+    void node.appendAll(some, [{ tag: 'temperature', value: 20 + (reported % 1000) / 100, unit: 'Cel' }]);
+  }, reportEveryMs / groups);
   const config = {
     host: '127.0.0.1',
     port: 0,
@@ -57,9 +57,9 @@ before(async () => {
   const { port } = await dashboard.start();
   browser = await launchChromium();
   page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('pageerror', (error) => errors.push(String(error)));
   page.on('console', (message) => {
-    if (message.type() === 'error') faults.push(message.text());
+    if (message.type() === 'error') errors.push(message.text());
   });
   page.on('websocket', (socket) => {
     socket.on('framereceived', ({ payload }) => {
@@ -95,18 +95,17 @@ const row = (device: string) => page.locator(`[data-testid=device-item][data-dev
 const rows = () => page.locator('[data-testid=device-item]');
 const longTasks = () => page.evaluate('longTasks.splice(0)') as Promise<number[]>;
 /**
- * Processor time that the page's main thread has used for tasks, ms: what other programs take of the processor is not
- * in it.
+ * Returns the processor time that the page's main thread has used for tasks, ms, without that of other programs.
  */
 async function taskMs(): Promise<number> {
   const { metrics } = await session.send('Performance.getMetrics');
   return 1000 * (metrics.find(({ name }) => name === 'TaskDuration')?.value ?? Number.NaN);
 }
-/** To a part of the whole list. */
-const scrollTo = (part: number) =>
+/** Scrolls to a share of the whole list. */
+const scrollTo = (share: number) =>
   page.evaluate(`{
     const list = document.querySelector('[data-testid=device-list]');
-    list.scrollTop = ${part} * list.scrollHeight;
+    list.scrollTop = ${share} * list.scrollHeight;
   }`);
 
 async function shownValue(device: string): Promise<string> {
@@ -122,11 +121,11 @@ test('all 20,000 devices are counted and listed, and the visible ones have value
   assert.equal(await row(devices[0]!).getAttribute('aria-setsize'), '20000');
   assert.equal(await row(devices[0]!).getAttribute('aria-posinset'), '1');
   await eventually(async () => assert.match(await shownValue(devices[0]!), /^\d+\.\d/), { deadlineMs: 10_000 });
-  assert.ok((await rows().count()) < 60, `${await rows().count()} rows are there`);
+  assert.ok((await rows().count()) < 60, `${await rows().count()} rows exist`);
   assert.equal(await page.locator('[data-testid=notice]').count(), 0);
 });
 
-test('after a scroll to the end the last device has values, and they are updated', async () => {
+test('after a scroll to the end the last device shows values, and they are updated', async () => {
   await scrollTo(1);
   await row(lastDevice).waitFor({ timeout: 10_000 });
   assert.equal(await row(lastDevice).getAttribute('aria-posinset'), '20000');
@@ -142,11 +141,11 @@ test('after a scroll to the end the last device has values, and they are updated
   await page.screenshot({ path: process.env['TAILRACE_TEST_SCREENSHOT'] ?? join(dir.path, 'fleet.png') });
 });
 
-test('at rest only reports of visible devices are received, and no second takes more than 200 ms of the processor', async (t) => {
+test('without scrolling only reports of visible devices are received, and each second uses at most 200 ms of the processor', async (t) => {
   const shown = await rows().count();
   await longTasks();
   Object.assign(received, { reports: 0, bytes: 0 });
-  const startTurn = turn;
+  const startReported = reported;
   let mostMs = 0;
   // A rate is measured over a time.
   for (let ms = 0, before = await taskMs(); ms < 2 * reportEveryMs; ms += 1000) {
@@ -155,19 +154,19 @@ test('at rest only reports of visible devices are received, and no second takes 
     mostMs = Math.max(mostMs, now - before);
     before = now;
   }
-  const rounds = (turn - startTurn) / parts;
+  const intervals = (reported - startReported) / groups;
   const { reports, bytes } = received;
   const longest = Math.max(0, ...(await longTasks()));
-  // One more: the device that was chosen at the start.
-  const expected = (shown + 1) * rounds;
-  const facts = `${reports} reports of ${shown} rows in ${rounds.toFixed(1)} rounds, ${bytes} bytes, at most ${mostMs.toFixed()} ms of the processor in a second, longest task ${longest} ms`;
+  // One more: the device that was selected at the start.
+  const expected = (shown + 1) * intervals;
+  const facts = `${reports} reports of ${shown} rows in ${intervals.toFixed(1)} report intervals, ${bytes} bytes, at most ${mostMs.toFixed()} ms of the processor in a second, longest task ${longest} ms`;
   t.diagnostic(facts);
   assert.ok(reports > 0.5 * expected && reports < 1.5 * expected + 20, facts);
   assert.ok(bytes < 500 * expected, facts);
   assert.ok(mostMs <= 200, facts);
 });
 
-test('however the user scrolls, the messages sent stay within the limits of the server', async (t) => {
+test('with any scrolling the messages sent stay within the limits of the server', async (t) => {
   Object.assign(sent, { messages: 0, bytes: 0 });
   const startMs = performance.now();
   for (let n = 0; n < 60; n++) {
@@ -181,7 +180,7 @@ test('however the user scrolls, the messages sent stay within the limits of the 
   const seconds = (performance.now() - startMs) / 1000;
   const facts = `${sent.messages} messages, ${sent.bytes} bytes in ${seconds.toFixed(1)} s`;
   t.diagnostic(facts);
-  // As in visible-devices.ts, and pings. The server takes 50 messages a second, and 2,100 at once.
+  // As in visible-devices.ts, and pings. The server accepts 50 messages per second, and a burst of 2,100.
   assert.ok(sent.messages <= 2 * (300 + 15 * seconds) + 20 + seconds, facts);
   assert.ok(sent.bytes < 100 * sent.messages, facts);
   assert.equal(await page.locator('[data-testid=connection-state]').getAttribute('data-state'), 'live');
@@ -201,7 +200,7 @@ test('a row keeps the focus when the list is scrolled', async () => {
   await page.locator(`[data-device="${devices[deviceCount / 2 + 1]}"][aria-selected=true]`).waitFor();
 });
 
-test('a search goes over all devices, not over those that were visible', async (t) => {
+test('a search covers all devices, not only visible ones', async (t) => {
   await longTasks();
   await page.locator('#search').fill('site3 machine12345');
   await row('site3.hall10.machine12345').waitFor({ timeout: 10_000 });
@@ -211,14 +210,14 @@ test('a search goes over all devices, not over those that were visible', async (
     deadlineMs: 10_000,
   });
   await row('site3.hall10.machine12345').click();
-  // Each report is 0.5 above the one before: so much more than one of them was reported before anyone looked.
+  // Each report is 0.5 above the one before: the chart has several reports from before the search.
   await eventually(
     async () => {
       const text = (await page.locator('.extremes').first().textContent({ timeout: 500 })) ?? '';
       const [low = 0, high = 0] = text.split(' to ').map(Number);
       assert.ok(high - low >= 1.5, text);
     },
-    { deadlineMs: reportEveryMs, describe: 'the chart shows the past of the device' },
+    { deadlineMs: reportEveryMs, describe: 'the chart shows the history of the device' },
   );
   await page.locator('#search').fill('');
 });
@@ -229,5 +228,5 @@ test('a new device appears by itself', async () => {
   await row('site0.new.machine').waitFor({ timeout: 15_000 });
   await eventually(async () => assert.equal(await shownValue('site0.new.machine'), '1.25'), { deadlineMs: 10_000 });
   assert.match((await page.locator('[data-testid=summary]').textContent()) ?? '', /^20,001 devices/);
-  assert.deepEqual(faults, []);
+  assert.deepEqual(errors, []);
 });

@@ -12,15 +12,15 @@ import { StandaloneTarget } from './attack/standalone-target.ts';
 
 const diskMb = 96;
 const ballastBytes = 24_000_000;
-/** How long the attack goes on once the disk is full. */
+/** How long the attack lasts after the disk is full. */
 const fullMs = 3_000;
-const nothingWrong = { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
+const noViolations = { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
 
-test('a sender that fills the disk is refused by storage_full; readers stay, and with room again nothing accepted is lost', async (t) => {
+test('a sender that fills the disk is refused by storage_full; readers stay, and with space again no accepted report is lost', async (t) => {
   const dir = await createTempDir('full-disk');
   const data = join(dir.path, 'data');
   await mkdir(data);
-  // Mounting needs root; elsewhere the test says so rather than pass unseen.
+  // Mounting needs root; without it the test fails with that reason.
   assert.equal(process.getuid?.(), 0, 'run this test as root: it mounts a small tmpfs to fill it');
   execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${diskMb}m`, 'tmpfs', data]);
   const ballast = join(data, 'ballast');
@@ -79,5 +79,5 @@ test('a sender that fills the disk is refused by storage_full; readers stay, and
   await honest.resume();
   await eventually(() => honest.measure().samples > 0, { deadlineMs: 30_000, describe: 'reports are accepted' });
   await honest.settle({ deadlineMs: 20_000, isLast: true });
-  assert.deepEqual(honest.measure().verdict, nothingWrong);
+  assert.deepEqual(honest.measure().verdict, noViolations);
 });

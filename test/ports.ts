@@ -5,7 +5,7 @@ const offsets = [0, 1, 2, 3];
 const fanoutOffset = 20;
 const internalOffset = 1010;
 
-/** A PORT_BASE whose ports are all free now, for so many fanout nodes. */
+/** Returns a PORT_BASE whose ports are all free now, for `nodes` fanout nodes. */
 export async function freePortBase(nodes = 3): Promise<number> {
   const all = [...offsets, ...Array.from({ length: nodes }, (_, i) => fanoutOffset + i)];
   for (;;) {

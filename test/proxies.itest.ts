@@ -45,7 +45,7 @@ before(async () => {
     deadlineMs: 60_000,
   });
   const secret = (await readFile(join(data, 'key'), 'utf8')).trim();
-  // As large as one with a hundred patterns is.
+  // A large token: with a hundred patterns.
   const subscribe = ['>', ...Array.from({ length: 100 }, (_, i) => `plant1.hall${i}.line${i}.machines.>`)];
   token = await issueToken({ secret, subject: 's', publish: ['>'], subscribe, expiresInMs: 3_600_000 });
 });
@@ -174,6 +174,6 @@ test('the default health checks of cloud load balancers get 200 on every public 
       socket.close();
     }
   }
-  const { stdout } = await run('curl', ['--silent', '--http1.0', `http://127.0.0.1:${base + 2}/healthz`]);
+  const { stdout } = await run('curl', ['-s', '--http1.0', `http://127.0.0.1:${base + 2}/healthz`]);
   assert.equal(stdout, '{"status":"ok"}');
 });

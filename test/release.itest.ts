@@ -4,10 +4,10 @@ import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
 import { run } from '@tailrace/testkit/run';
 import { createTempDir } from '@tailrace/testkit/tempdir';
-import { contentFaults, exportFaults, packed, usageFaults } from '../scripts/release/package.ts';
-import { repositoryFaults } from '../scripts/release/repository.ts';
+import { contentErrors, exportErrors, packed, usageErrors } from '../scripts/release/package.ts';
+import { repositoryErrors } from '../scripts/release/repository.ts';
 
-/** What `make release-check` finds. The right package has no fault; each broken copy has the one that was put in. */
+/** Errors that `make release-check` finds: none in the package as it is, and the one put into each broken copy. */
 const root = resolve(import.meta.dirname, '..');
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const temp = await createTempDir('release');
@@ -18,14 +18,14 @@ before(() =>
 );
 after(() => temp.remove());
 
-/** A tarball of a copy of what was built, after `breaks` has been at it. */
+/** Packs a copy of what was built, after `breakCopy` has changed it. */
 async function tarballOf(
   name: string,
-  breaks: (folder: string) => void = () => {},
+  breakCopy: (folder: string) => void = () => {},
 ): Promise<{ tarball: string; folder: string }> {
   const folder = join(temp.path, name);
   cpSync(built, join(folder, 'copy'), { recursive: true });
-  breaks(join(folder, 'copy'));
+  breakCopy(join(folder, 'copy'));
   return { tarball: await packed(join(folder, 'copy'), join(folder, 'packed')), folder };
 }
 
@@ -39,28 +39,28 @@ function edit(file: string, change: (text: string) => string): void {
 test('the client as it is can be published', async () => {
   const { tarball, folder } = await tarballOf('right');
   assert.match(tarball, /tailrace-client-\d+\.\d+\.\d+.*\.tgz$/);
-  assert.deepEqual(await contentFaults(tarball, join(folder, 'unpacked'), root), []);
-  assert.deepEqual(await exportFaults(tarball, root), []);
-  assert.deepEqual(await usageFaults(tarball, join(folder, 'fresh'), tsc), []);
+  assert.deepEqual(await contentErrors(tarball, join(folder, 'unpacked'), root), []);
+  assert.deepEqual(await exportErrors(tarball, root), []);
+  assert.deepEqual(await usageErrors(tarball, join(folder, 'fresh'), tsc), []);
 });
 
 test('an export that leads nowhere is found by publint and by a program', async () => {
   const { tarball, folder } = await tarballOf('nowhere', (copy) =>
     edit(join(copy, 'package.json'), (text) => text.replace('"./testing.js"', '"./testing.mjs"')),
   );
-  assert.match((await exportFaults(tarball, root)).join('\n'), /publint: .*testing\.mjs/s);
-  assert.match((await usageFaults(tarball, join(folder, 'fresh'), tsc)).join('\n'), /^import: .*testing\.mjs/s);
+  assert.match((await exportErrors(tarball, root)).join('\n'), /publint: .*testing\.mjs/s);
+  assert.match((await usageErrors(tarball, join(folder, 'fresh'), tsc)).join('\n'), /^import: .*testing\.mjs/s);
 });
 
-test('declarations that are not where the exports say are found by attw and by the compiler', async () => {
+test('declarations that are not where the exports point are found by attw and by the compiler', async () => {
   const { tarball, folder } = await tarballOf('types', (copy) =>
     edit(join(copy, 'package.json'), (text) => text.replace('types/client/src/client.d.ts', 'types/client.d.ts')),
   );
-  assert.match((await exportFaults(tarball, root)).join('\n'), /attw: .*"@tailrace\/client"/s);
-  assert.match((await usageFaults(tarball, join(folder, 'fresh'), tsc)).join('\n'), /^types: .*TS7016/s);
+  assert.match((await exportErrors(tarball, root)).join('\n'), /attw: .*"@tailrace\/client"/s);
+  assert.match((await usageErrors(tarball, join(folder, 'fresh'), tsc)).join('\n'), /^types: .*TS7016/s);
 });
 
-test('what does not belong into a package is named', async () => {
+test('what does not belong in a package is reported', async () => {
   const { tarball, folder } = await tarballOf('strangers', (copy) => {
     mkdirSync(join(copy, 'src'));
     writeFileSync(join(copy, 'src/secret.ts'), 'export {};\n');
@@ -74,9 +74,9 @@ test('what does not belong into a package is named', async () => {
       text.replace('{', '{ "scripts": { "postinstall": "true" }, "dependencies": { "@tailrace/protocol": "0.1.0" },'),
     );
   });
-  const faults = (await contentFaults(tarball, join(folder, 'unpacked'), root)).join('\n');
+  const errors = (await contentErrors(tarball, join(folder, 'unpacked'), root)).join('\n');
   for (const expected of [
-    'the package holds src/secret.ts',
+    'the package contains src/secret.ts',
     'client.js:1: has an import of a package that is not published',
     'a source map that is not in it',
     'has the path of the repository',
@@ -84,7 +84,7 @@ test('what does not belong into a package is named', async () => {
     'package.json: has scripts',
     'package.json: has dependencies',
   ]) {
-    assert.ok(faults.includes(expected), `${expected} in\n${faults}`);
+    assert.ok(errors.includes(expected), `${expected} in\n${errors}`);
   }
 });
 
@@ -100,17 +100,17 @@ test('a release is of a clean commit, under the tag of its version, once', async
   writeFileSync(join(repository, 'a'), '1');
   await git('add', 'a');
   await git('commit', '--quiet', '-m', 'a');
-  assert.deepEqual(await repositoryFaults(repository, '1.2.3', undefined), []);
-  assert.deepEqual(await repositoryFaults(repository, '1.2.3', 'v1.2.3'), []);
+  assert.deepEqual(await repositoryErrors(repository, '1.2.3', undefined), []);
+  assert.deepEqual(await repositoryErrors(repository, '1.2.3', 'v1.2.3'), []);
   assert.match(
-    (await repositoryFaults(repository, '1.2.3', 'v1.2.4')).join(),
-    /the tag is v1\.2\.4; v1\.2\.3 is right/,
+    (await repositoryErrors(repository, '1.2.3', 'v1.2.4')).join(),
+    /expected the tag v1\.2\.3 for version 1\.2\.3, got v1\.2\.4/,
   );
 
   await git('tag', 'v1.2.3');
-  assert.deepEqual(await repositoryFaults(repository, '1.2.3', 'v1.2.3'), []);
+  assert.deepEqual(await repositoryErrors(repository, '1.2.3', 'v1.2.3'), []);
   writeFileSync(join(repository, 'a'), '2');
-  assert.match((await repositoryFaults(repository, '1.2.3', 'v1.2.3')).join(), /not clean: M a/);
+  assert.match((await repositoryErrors(repository, '1.2.3', 'v1.2.3')).join(), /not clean: M a/);
   await git('commit', '--quiet', '-a', '-m', 'b');
-  assert.match((await repositoryFaults(repository, '1.2.3', 'v1.2.3')).join(), /v1\.2\.3 is at .* already/);
+  assert.match((await repositoryErrors(repository, '1.2.3', 'v1.2.3')).join(), /v1\.2\.3 is at .* already/);
 });

@@ -8,11 +8,11 @@ import { freePorts } from '@tailrace/testkit/free-port';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
 import { deleteTopic } from '../packages/eventlog/test/kafka-tools.ts';
-import { Kept } from './kept.ts';
+import { RestartingService } from './restarting-service.ts';
 
 /**
- * The topics are deleted under running services. Whoever is restarted makes them anew; the others have to notice, or
- * nobody ever gets its partitions.
+ * The topics are deleted while services run. A restarted service creates them again; the others must notice, or their
+ * partitions are never served again.
  */
 const tokenSecret = 'a secret that is only there for the tests';
 const prefix = 'replaced';
@@ -20,7 +20,7 @@ const device = 'plant.line1.m1';
 let kafka: KafkaBroker;
 let nats: NatsServer;
 let token: string;
-let services: Kept[];
+let services: RestartingService[];
 let urls: string[];
 let ingestUrl: string;
 
@@ -38,7 +38,7 @@ before(async () => {
       TAILRACE_DRAIN_MS: '500',
       TAILRACE_HANDOVER_MS: '1000',
     };
-    return new Kept(`services/${kind}/src/main.ts`, internalPort, {
+    return new RestartingService(`services/${kind}/src/main.ts`, internalPort, {
       TAILRACE_NODE: `${kind}-${n}`,
       TAILRACE_HOST: '127.0.0.1',
       TAILRACE_PORT: `${port}`,
@@ -61,7 +61,7 @@ after(async () => {
   await Promise.all([kafka?.stop(), nats?.stop()]);
 });
 
-/** Says numbers from 1 on, one every 50 ms; each until it is taken. */
+/** Reports numbers from 1 on, one every 50 ms, and retries each until it is accepted. */
 class Sender {
   value = 0;
   #running = true;
@@ -75,12 +75,12 @@ class Sender {
   async #run(): Promise<void> {
     await Promise.resolve();
     while (this.#running) {
-      if (await this.#taken(this.value + 1)) this.value++;
+      if (await this.#isAccepted(this.value + 1)) this.value++;
       await sleep(50);
     }
   }
 
-  async #taken(value: number): Promise<boolean> {
+  async #isAccepted(value: number): Promise<boolean> {
     const report = { device, time: Date.now(), id: `${value}`, readings: [{ tag: 'n', value }] };
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
     try {
@@ -93,7 +93,7 @@ class Sender {
   }
 }
 
-test('topics deleted under running services: one that is restarted makes them anew, the others end with 1 and say why, clients are told and go on', async (t) => {
+test('topics deleted while services run: a restarted one creates them again, the others exit with 1 and log why, clients are notified and continue', async (t) => {
   const sender = new Sender();
   t.after(() => sender.stop());
   const watchers = urls.map((url) => {
@@ -116,7 +116,7 @@ test('topics deleted under running services: one that is restarted makes them an
 
   for (const topic of ['telemetry', 'state']) await deleteTopic(kafka, `${prefix}.${topic}`);
   const atMs = performance.now();
-  const [restarted, ...others] = services as [Kept, ...Kept[]];
+  const [restarted, ...others] = services as [RestartingService, ...RestartingService[]];
   restarted.signal('SIGTERM');
   await eventually(
     () =>
@@ -127,13 +127,13 @@ test('topics deleted under running services: one that is restarted makes them an
     {
       deadlineMs: 60_000,
       pollMs: 50,
-      describe: 'the others end',
+      describe: 'the others exit',
     },
   );
-  t.diagnostic(`the others ended ${Math.round(performance.now() - atMs)} ms after the topics were deleted`);
-  for (const { said } of others) {
+  t.diagnostic(`the others exited ${Math.round(performance.now() - atMs)} ms after the topics were deleted`);
+  for (const { output } of others) {
     assert.match(
-      said,
+      output,
       /"level":"error".*cannot go on, stopping: topic \\"replaced.telemetry\\" was created again: expected epoch \S{12}, got \S{12}/,
     );
   }
@@ -141,8 +141,8 @@ test('topics deleted under running services: one that is restarted makes them an
   t.diagnostic(`all were ready again after ${Math.round(performance.now() - atMs)} ms`);
   assert.deepEqual(restarted.codes, [0]);
 
-  const taken = sender.value;
-  await eventually(() => watchers.every(({ last }) => last > taken + 5), {
+  const accepted = sender.value;
+  await eventually(() => watchers.every(({ last }) => last > accepted + 5), {
     deadlineMs: 30_000,
     pollMs: 50,
     describe: 'clients are live again',

@@ -8,14 +8,17 @@ import { StackCluster } from '../scripts/stack-cluster.ts';
 import { StandaloneTarget } from './attack/standalone-target.ts';
 import { freePortBase } from './ports.ts';
 
-/** A revocation reaches every process that verifies tokens, and outlives them: docs/adr/0014-revocations-in-the-log.md. */
+/**
+ * A revocation reaches every process that verifies tokens, and survives restarts:
+ * docs/adr/0014-revocations-in-the-log.md.
+ */
 
-/** As docs/OPERATIONS.md promises. */
+/** Limit of docs/OPERATIONS.md. */
 const reachMs = 2_000;
 
 interface Installation {
   readonly ingestUrl: string;
-  /** One for each fanout node. */
+  /** A port for each fanout node. */
   readonly streamPorts: readonly number[];
   readonly issue: (claims: { subject: string; tokenId?: string; roles?: string[] }) => Promise<string>;
 }
@@ -82,7 +85,7 @@ test('on Kafka, ingest and fanout as processes refuse a revoked token within two
     keepsData: false,
     portBase: await freePortBase(),
     drainMs: 0,
-    say() {},
+    say: () => {},
   });
   t.after(async () => {
     await cluster.stop();
@@ -103,7 +106,7 @@ test('on Kafka, ingest and fanout as processes refuse a revoked token within two
   };
   const { token, operator } = await revokeEverywhere(installation);
 
-  // Nobody is left who could remember it.
+  // No process is left that has it in memory.
   const services = [cluster.ingest, ...cluster.fanout];
   await Promise.all(services.map((service) => service.end('SIGTERM')));
   await Promise.all(services.map((service) => service.start()));

@@ -13,21 +13,20 @@ import { freePortBase } from './ports.ts';
 import { createWatcher } from './watcher.ts';
 
 /**
- * The services against brokers as a production install has them: TLS, a user each, and what is not allowed is
- * forbidden.
+ * The services with brokers as in production: TLS, a user for each service, and authorization.
  */
 const natsPassword = 'nats-secret';
 const tokenSecret = randomBytes(32).toString('base64url');
-let doors: KafkaListeners;
+let listeners: KafkaListeners;
 let nats: NatsServer;
 let portBase: number;
 const running: { stop(): Promise<void> }[] = [];
 
 before(async () => {
-  doors = await openKafkaListeners();
-  running.push({ stop: () => doors.close() });
-  const { certFile, keyFile } = await doors.authority.issue('nats');
-  const config = inFolder(doors, 'nats.conf');
+  listeners = await openKafkaListeners();
+  running.push({ stop: () => listeners.close() });
+  const { certFile, keyFile } = await listeners.authority.issue('nats');
+  const config = inFolder(listeners, 'nats.conf');
   const permissions = JSON.stringify(await natsRights());
   await writeFile(
     config,
@@ -48,15 +47,15 @@ function serviceOf(kind: 'ingest' | 'fanout', name: string, offset: number, sett
     name,
     script: `services/${kind}/src/main.ts`,
     port: portBase + offset,
-    data: doors.folder,
+    data: listeners.folder,
     settings: {
       TAILRACE_HOST: '127.0.0.1',
       TAILRACE_INTERNAL_HOST: '127.0.0.1',
       TAILRACE_NODE: name,
       TAILRACE_TOKEN_SECRET: tokenSecret,
-      TAILRACE_KAFKA_BROKERS: doors.broker.listeners['LOGIN'],
+      TAILRACE_KAFKA_BROKERS: listeners.broker.listeners['LOGIN'],
       TAILRACE_KAFKA_TLS: 'true',
-      TAILRACE_KAFKA_TLS_CA_FILE: doors.authority.caFile,
+      TAILRACE_KAFKA_TLS_CA_FILE: listeners.authority.caFile,
       TAILRACE_KAFKA_SASL_MECHANISM: 'scram-sha-512',
       TAILRACE_KAFKA_SASL_USERNAME: kind,
       TAILRACE_KAFKA_SASL_PASSWORD: users[kind],
@@ -75,20 +74,20 @@ function natsSettings(): NodeJS.ProcessEnv {
     TAILRACE_DRAIN_MS: '0',
     TAILRACE_NATS_SERVERS: nats.url.replace('127.0.0.1', 'localhost'),
     TAILRACE_NATS_TLS: 'true',
-    TAILRACE_NATS_TLS_CA_FILE: doors.authority.caFile,
+    TAILRACE_NATS_TLS_CA_FILE: listeners.authority.caFile,
     TAILRACE_NATS_USERNAME: 'fanout',
     TAILRACE_NATS_PASSWORD: natsPassword,
   };
 }
 
-/** The sentence it ends with. */
+/** Resolves with the last error of a service that cannot start. */
 async function refusal(service: StackService): Promise<string> {
-  await assert.rejects(service.start(), /ended; see/);
+  await assert.rejects(service.start(), /exited; see/);
   const last = (await readFile(service.log, 'utf8')).trim().split('\n').at(-1)!;
   return (JSON.parse(last) as { message: string }).message;
 }
 
-test('what is not allowed is forbidden, and a start that fails says in a sentence what is wrong', async () => {
+test('without rights a service cannot start, and logs why', async () => {
   const without = await refusal(serviceOf('ingest', 'ingest-without-rights', 0, {}));
   assert.match(without, /^ingest cannot start: .*TOPIC_AUTHORIZATION_FAILED; .*ACLs of Kafka$/);
   const wrong = { TAILRACE_KAFKA_SASL_PASSWORD: 'wrong' };
@@ -103,8 +102,8 @@ test('what is not allowed is forbidden, and a start that fails says in a sentenc
   );
 });
 
-test('with the rights of deploy/strimzi and no others, a report goes from ingest to a client of either node', async () => {
-  for (const user of ['ingest', 'fanout'] as const) await allow(doors.broker, user, await kafkaRightsOf(user));
+test('with the rights of deploy/strimzi only, a report gets from ingest to clients of both nodes', async () => {
+  for (const user of ['ingest', 'fanout'] as const) await allow(listeners.broker, user, await kafkaRightsOf(user));
   const ingest = serviceOf('ingest', 'ingest', 2, {});
   const nodes = [serviceOf('fanout', 'fanout-0', 20, {}), serviceOf('fanout', 'fanout-1', 21, {})];
   await Promise.all([ingest, ...nodes].map((service) => service.start()));

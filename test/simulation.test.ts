@@ -6,22 +6,22 @@ import { simulate } from './simulation/run.ts';
 /** Whole clusters under virtual time: `make simulate` runs many more of them. */
 const firstSeeds = 15;
 
-async function assertWell(seed: number): Promise<string> {
+async function assertNoViolation(seed: number): Promise<string> {
   const { violations, digest } = await simulate({ seed });
   const facts = violations.map(({ invariant, facts: what }) => `${invariant}: ${what}`);
   assert.deepEqual(facts, [], `seed ${seed}; replay it with: make simulate SEED=${seed}`);
   return digest;
 }
 
-test('whatever happens to nodes, log, bus and clients, what is promised holds', async () => {
-  for (let seed = 1; seed <= firstSeeds; seed++) await assertWell(seed);
+test('failures of nodes, log, bus and clients violate no invariant', async () => {
+  for (let seed = 1; seed <= firstSeeds; seed++) await assertNoViolation(seed);
 });
 
 test('the same seed is the same run, to the last frame', async () => {
-  assert.equal(await assertWell(2), await assertWell(2));
+  assert.equal(await assertNoViolation(2), await assertNoViolation(2));
 });
 
-test('the checker sees when a mechanism is missing', async () => {
-  const { violations } = await simulateWithout('message IDs are not remembered', 1);
+test('the checker finds the lack of a mechanism', async () => {
+  const { violations } = await simulateWithout('message IDs are not stored', 1);
   assert.equal(violations[0]?.invariant, 'I1 once per ID');
 });

@@ -11,7 +11,7 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 import { freePortBase } from './ports.ts';
 import { createWatcher, type Watcher } from './watcher.ts';
 
-/** `make stack NODES=3` as a user runs it, and what its clients see. */
+/** `make stack NODES=3`, and what its clients receive. */
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '..');
 const devices = Array.from({ length: 200 }, (_, i) => `stacktest.line${i % 4}.machine${i}`);
@@ -43,7 +43,7 @@ before(async () => {
 });
 
 after(async () => {
-  // As the terminal does: to make and to what it runs.
+  // As a terminal does: to make and its child processes.
   process.kill(-stack.pid, 'SIGINT');
   await stack.exited;
   await dir.remove();
@@ -57,7 +57,7 @@ test('200 sockets on three nodes, each on its own device, get each of 20,000 rep
     ),
   );
   for (let n = 0; n < reportsPerDevice; n += 5) {
-    // Five reports of each device in this round, in batches across devices.
+    // Five reports of each device, in batches across devices.
     const reports = devices.flatMap((device) =>
       Array.from({ length: 5 }, (_, i) => ({ device, time: Date.now(), readings: [{ tag: 'n', value: n + i }] })),
     );
@@ -77,7 +77,7 @@ test('200 sockets on three nodes, each on its own device, get each of 20,000 rep
   assert.ok(relayed > 0, 'no frame was relayed: the test did not test the relay');
 });
 
-test('a subtree over all partitions is whole on every node', async () => {
+test('a subtree over all partitions is complete on every node', async () => {
   const before = Date.now();
   const watchers = await Promise.all(
     endpoints.fanout.map(({ url }) => createWatcher({ url, token: endpoints.token, channel: 'subtree.>' })),
@@ -92,7 +92,7 @@ test('a subtree over all partitions is whole on every node', async () => {
   }
 });
 
-test('the lines that the stack prints work as they stand: curl publishes, and each service has its metrics', async () => {
+test('the commands that the stack prints work unchanged: curl publishes, and each service has its metrics', async () => {
   const printed = await readFile(join(dir.path, 'stack.log'), 'utf8');
   const line = printed.split('\n').find((each) => each.trim().startsWith('curl'));
   assert.ok(line !== undefined, printed);
@@ -109,8 +109,8 @@ test('the lines that the stack prints work as they stand: curl publishes, and ea
   }
 });
 
-// The last one: the node stays away.
-test('when a node dies the terminal says so in one line, and the page knows the addresses of the others', async () => {
+// The last test: the node stays down.
+test('when a node exits the terminal shows it in one line, and the page has the URLs of the others', async () => {
   const [first] = endpoints.fanout;
   process.kill(first!.pid, 'SIGKILL');
   const log = join(data, 'fanout-0.log');
@@ -118,8 +118,8 @@ test('when a node dies the terminal says so in one line, and the page knows the 
     async () => {
       const printed = await readFile(join(dir.path, 'stack.log'), 'utf8');
       assert.deepEqual(
-        printed.split('\n').filter((each) => each.includes(' ended with ')),
-        [`fanout-0 ended with SIGKILL; see ${log}`],
+        printed.split('\n').filter((each) => each.includes(' exited with ')),
+        [`fanout-0 exited with SIGKILL; see ${log}`],
       );
     },
     { deadlineMs: 10_000 },
@@ -138,7 +138,7 @@ async function post(reports: readonly object[]): Promise<void> {
   assert.equal(((await answer.json()) as { accepted: number }).accepted, reports.length);
 }
 
-/** Of all fanout nodes together. */
+/** Returns the sum of a metric over all fanout nodes. */
 async function metric(name: string): Promise<number> {
   let sum = 0;
   for (const { internal } of endpoints.fanout) {

@@ -16,8 +16,8 @@ import { freePortBase } from './ports.ts';
 import { createWatcher } from './watcher.ts';
 
 /**
- * Ingest and two fanout nodes as processes on real Kafka and NATS, a collector in this one, and a real Prometheus. By
- * themselves they trace nothing.
+ * Ingest and two fanout nodes as processes on real Kafka and NATS, a collector in this process, and a real Prometheus.
+ * With a sample ratio of 0 they trace only requests with a `traceparent`.
  */
 const device = 'traced.line1.press';
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -32,12 +32,12 @@ let prometheusUrl: string;
 before(async () => {
   receiver = await startOtlpReceiver();
   cluster = new StackCluster({
-    ...{ nodes: 2, data: join(dir.path, 'stack'), keepsData: false, drainMs: 0, say() {} },
+    ...{ nodes: 2, data: join(dir.path, 'stack'), keepsData: false, drainMs: 0, say: () => {} },
     portBase: await freePortBase(2),
   });
   cluster.common['TAILRACE_TRACING_URL'] = receiver.url;
   cluster.common['TAILRACE_TRACING_SAMPLE_RATIO'] = '0';
-  // The SDK's own setting: spans come at once, not after five seconds.
+  // A setting of OpenTelemetry: spans are sent at once, not after five seconds.
   cluster.common['OTEL_BSP_SCHEDULE_DELAY'] = '100';
   await cluster.start();
   [prometheus, prometheusUrl] = await startPrometheus();
@@ -50,7 +50,7 @@ after(async () => {
   await dir.remove();
 });
 
-test('one traced request is followed from its device through the log and two nodes to the sockets; what is not traced leaves nothing anywhere', async () => {
+test('a traced request has spans from its device through the log and two nodes to the sockets; others have none', async () => {
   const [first, second] = await Promise.all(
     cluster.fanout.map(({ port }) =>
       createWatcher({ url: `ws://127.0.0.1:${port}`, token: cluster.token, channel: device }),
@@ -84,18 +84,18 @@ test('one traced request is followed from its device through the log and two nod
   const nodes = [batch, frame].map(({ resource }) => resource['service.instance.id']);
   assert.deepEqual(nodes.toSorted(), ['fanout-0', 'fanout-1']);
   const known = [request, append, batch, published, sent, frame, publishedThere];
-  // A process sends its spans in order: those of the report that was not traced would have come before.
+  // A process sends its spans in order: those of the report that is not traced would be earlier.
   assert.equal(receiver.spans.all.length, known.length, receiver.spans.all.map(({ name }) => name).join());
   assert.doesNotMatch(JSON.stringify(receiver.spans.all), new RegExp(device), 'no span names a device');
   first.close();
   second.close();
 });
 
-test('a real Prometheus takes the metrics, and answers for a latency with the trace that the collector has', async () => {
+test('a real Prometheus scrapes the metrics, with exemplars whose traces the collector has', async () => {
   const exemplars = await eventually(
     async () => {
       const found = await exemplarsOf('{__name__=~"tailrace_.+_bucket"}');
-      // Of the request and of its append in ingest, of delivery in a node.
+      // Of the request and its append in ingest, and of delivery in a node.
       assert.ok(new Set(found.map(({ series }) => series)).size >= 3, JSON.stringify(found));
       return found;
     },
@@ -110,7 +110,7 @@ test('a real Prometheus takes the metrics, and answers for a latency with the tr
     [...names].join(),
   );
   const { data } = (await ask('query', 'min(up)')) as { data: { result: { value: [number, string] }[] } };
-  assert.equal(data.result[0]?.value[1], '1', 'every page was taken whole');
+  assert.equal(data.result[0]?.value[1], '1', 'every scrape succeeded');
 });
 
 async function post(value: number, traceparent?: string): Promise<void> {
@@ -139,7 +139,7 @@ function spanWhere(name: string, where: (span: ReceivedSpan) => boolean): Promis
   );
 }
 
-/** Of the records of the device, in order. */
+/** Returns the headers of the device's records, in order. */
 async function recordHeaders(): Promise<unknown[]> {
   const eventLog = new KafkaEventLog({ brokers: cluster.kafka.brokers, prefix: 'tailrace', logger: silentLogger });
   await eventLog.start();

@@ -8,51 +8,51 @@ interface SeenReport {
 }
 
 /**
- * A client that knows nothing of Tailrace but docs/PROTOCOL.md, over Node's own WebSocket: it notes what it is shown,
- * and that no device's position ever goes back.
+ * A client by docs/PROTOCOL.md alone, over Node's own WebSocket: it records the reports that it receives, and checks
+ * that the positions of each device grow.
  */
 export interface Watcher {
-  /** Live reports so far, snapshots not counted. */
+  /** Number of live reports so far, without snapshots. */
   readonly reports: number;
-  /** First values of the live reports of a device, in the order they came. */
+  /** Returns the first value of each live report of a device, in the order received. */
   values(device: string): readonly unknown[];
-  /** Last values shown at the beginning. */
+  /** Returns the last values in the snapshot. */
   snapshot(device: string): readonly unknown[];
-  /** Every report so far with when it came. */
+  /** All live reports so far, with the time received. */
   readonly logReports: readonly { readonly report: SeenReport; readonly atMs: number }[];
   until(reports: number, deadlineMs: number): Promise<void>;
   close(): void;
 }
 
-/** Connects and subscribes; resolves when the server says `subscribed`. */
+/** Connects and subscribes; resolves when the server has sent `subscribed`. */
 export async function createWatcher(options: { url: string; token: string; channel: string }): Promise<Watcher> {
   const socket = new WebSocket(`${options.url}/v1/stream`, ['tailrace.v1.json']);
   const live = new Map<string, unknown[]>();
   const first = new Map<string, unknown[]>();
   const lastSeq = new Map<string, number>();
   const logReports: { report: SeenReport; atMs: number }[] = [];
-  const faults: string[] = [];
+  const errors: string[] = [];
   const subscribed = Promise.withResolvers<void>();
   socket.onopen = () => {
     socket.send(JSON.stringify({ auth: { token: options.token } }));
     socket.send(JSON.stringify({ subscribe: { id: 'a', channel: options.channel } }));
   };
   socket.onclose = ({ code, reason }) => {
-    faults.push(`closed: ${code} ${reason}`);
+    errors.push(`closed: ${code} ${reason}`);
     subscribed.reject(new Error(`the server closed: ${code} ${reason}`));
   };
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(String(data)) as Record<string, unknown>;
     if ('subscribed' in message) subscribed.resolve();
     if ('error' in message) {
-      faults.push(JSON.stringify(message['error']));
+      errors.push(JSON.stringify(message['error']));
       subscribed.reject(new Error(JSON.stringify(message['error'])));
     }
     if (!('data' in message)) return;
     const { reports, snapshot } = message['data'] as { reports: SeenReport[]; snapshot?: boolean };
     for (const report of reports) {
       const before = lastSeq.get(report.device) ?? -1;
-      if (report.seq <= before) faults.push(`${report.device}: seq ${report.seq} after ${before}`);
+      if (report.seq <= before) errors.push(`${report.device}: seq ${report.seq} after ${before}`);
       lastSeq.set(report.device, report.seq);
       const values = snapshot === true ? first : live;
       values.set(report.device, [...(values.get(report.device) ?? []), report.readings[0]?.value]);
@@ -70,7 +70,7 @@ export async function createWatcher(options: { url: string; token: string; chann
     until: (reports, deadlineMs) =>
       eventually(
         () => {
-          if (faults.length > 0) throw new Error(`${options.channel}: ${faults.join('; ')}`);
+          if (errors.length > 0) throw new Error(`${options.channel}: ${errors.join('; ')}`);
           if (logReports.length < reports)
             throw new Error(`${options.channel}: ${logReports.length} of ${reports} reports`);
         },

@@ -6,7 +6,7 @@ import { run } from '@tailrace/testkit/run';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { findTool } from '@tailrace/testkit/tool';
 
-/** The workflows of .github, as actionlint sees them, which knows the inputs of the actions used. */
+/** Checks the workflows of .github by actionlint, which also checks the inputs of actions. */
 const root = resolve(import.meta.dirname, '..');
 const workflows = globSync('.github/workflows/*.yaml', { cwd: root }).sort();
 const actionlint = await findTool('actionlint');
@@ -16,7 +16,7 @@ const lint = (file: string, cwd: string) =>
     (thrown: { stdout?: string }) => String(thrown.stdout),
   );
 
-test('the workflows are right, and actionlint would say if they were not', async (t) => {
+test('actionlint accepts the workflows, and reports errors in them', async (t) => {
   assert.deepEqual(workflows, ['.github/workflows/ci.yaml', '.github/workflows/release.yaml']);
   for (const file of workflows) assert.equal(await lint(file, root), '', file);
 
@@ -30,9 +30,9 @@ test('the workflows are right, and actionlint would say if they were not', async
     release,
     readFileSync(release, 'utf8').replace('needs: [check, image]', 'needs: [check, imago]').replace('sbom:', 'sboom:'),
   );
-  const said = await lint('.github/workflows/release.yaml', temp.path);
-  assert.match(said, /imago/);
-  assert.match(said, /sboom/);
+  const errors = await lint('.github/workflows/release.yaml', temp.path);
+  assert.match(errors, /imago/);
+  assert.match(errors, /sboom/);
 });
 
 test('actions are pinned to a version, and only the jobs that publish may write', () => {
@@ -41,7 +41,11 @@ test('actions are pinned to a version, and only the jobs that publish may write'
     for (const [line, action] of text.matchAll(/uses: (\S+)/g))
       assert.match(action!, /^\.\/\.github\/|@(v\d+(\.\d+)*|[0-9a-f]{40})$/, line);
     const [head] = text.split('\njobs:');
-    assert.match(head!, /^permissions:\n {2}contents: read\n$/m, `${file}: what a job may do is said in the job`);
+    assert.match(
+      head!,
+      /^permissions:\n {2}contents: read\n$/m,
+      `${file}: expected the permissions of a job in the job`,
+    );
   }
   const release = readFileSync(join(root, '.github/workflows/release.yaml'), 'utf8');
   assert.match(release, /npm publish --provenance/);

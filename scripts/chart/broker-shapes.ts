@@ -11,7 +11,7 @@ const tls = z.strictObject({
   keyKey: key,
 });
 
-/** Where brokers are, and how one logs in there: secrets by name only. */
+/** Addresses and logins of brokers. Secrets are references. */
 export const brokerShapes = {
   kafka: z.strictObject({
     brokers: z.array(z.string().regex(/^[^:/]+:[0-9]+$/, 'host:port')),

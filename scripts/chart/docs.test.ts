@@ -9,7 +9,8 @@ production: false
 
 # What tokens are checked by.
 auth:
-  # -- Name of the Secret.
+  # -- Name of the Secret
+  # with the keys.
   existingSecret: ''
   keys:
     # -- Key in it.
@@ -27,14 +28,14 @@ fanout:
       cpu: 500m
 `;
 
-test('each key is told with its default and the comment above it', () => {
+test('each key is listed with its default and the comment above it', () => {
   assert.deepEqual(valueSections(values), [
     { name: '', reason: '', keys: [{ path: 'production', fallback: false, reason: 'Refuses trials.' }] },
     {
       name: 'auth',
       reason: 'What tokens are checked by.',
       keys: [
-        { path: 'auth.existingSecret', fallback: '', reason: 'Name of the Secret.' },
+        { path: 'auth.existingSecret', fallback: '', reason: 'Name of the Secret with the keys.' },
         { path: 'auth.keys.tokenSecret', fallback: 'token-secret', reason: 'Key in it.' },
       ],
     },
@@ -51,7 +52,7 @@ test('each key is told with its default and the comment above it', () => {
   ]);
 });
 
-test('a key that nobody explains is refused by name', () => {
+test('a key without a comment is an error that names it', () => {
   assert.throws(() => valueSections('# -- Why.\na: 1\nb: 2\n'), /"b" has no comment; add a line "# -- why" above it/);
 });
 

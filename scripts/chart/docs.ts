@@ -21,9 +21,9 @@ interface Line {
 }
 
 /**
- * The keys of a values file with the comments above them: `# --` explains the next key, a plain comment the next
- * section. What has no comment is either explained by its own keys, or under `defaults`; anything else is
- * `invalid_config`, for nobody would know what it is for.
+ * Returns the keys of a values file with the comments above them: `# --` and the comment lines after it explain the
+ * next key, a plain comment the next section. A key without a comment needs keys of its own with comments, or a comment
+ * under `defaults`. Throws `invalid_config` for any other.
  */
 export function valueSections(text: string): readonly ValueSection[] {
   const values: unknown = parse(text);
@@ -31,13 +31,15 @@ export function valueSections(text: string): readonly ValueSection[] {
   let reason = '';
   let above = '';
   let way: Line[] = [];
-  /** Everything deeper belongs to the key that was explained: it is shown as its default. */
+  /** Deeper lines belong to the default of the key that was explained. */
   let shownIndent = Number.POSITIVE_INFINITY;
   for (const line of text.split('\n')) {
     const comment = /^\s*# ?(-- )?(.*)$/.exec(line);
     if (comment) {
-      if (comment[1]) reason = comment[2]!;
-      else above = comment[2]!;
+      const [, starts, words = ''] = comment;
+      if (starts) reason = words;
+      else if (reason !== '') reason += ` ${words}`;
+      else above = words;
       continue;
     }
     const key = /^( *)([A-Za-z][A-Za-z0-9]*):/.exec(line);
@@ -87,7 +89,7 @@ function valueAt(values: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((value, name) => (isNamed(value) ? value[name] : undefined), values);
 }
 
-/** As a page: a table for each section. */
+/** Returns Markdown with a table for each section. */
 export function valuesText(sections: readonly ValueSection[]): string {
   return sections.map(sectionText).join('\n\n');
 }

@@ -2,13 +2,12 @@ import { configKeysFrom } from '@tailrace/platform/config-keys';
 import type { ServiceSchema } from '../service-schemas.ts';
 
 /**
- * What the chart sets itself, by its own values: addresses inside the pod, brokers, logins, and where the pod is
- * reached.
+ * Settings that the chart sets from its own values: addresses inside the pod, brokers, logins, and the pod's address.
  */
 const chartKeys =
   /^(node|host|port|portBase|internalHost|internalPort|publicUrl|eventLog|dataPath|dataDir)$|^(kafka|nats)[A-Z]/;
 
-/** The settings that stand under a service's `config:`: neither the chart's nor secret. */
+/** Returns the settings that are allowed under a service's `config:`: neither the chart's nor secret. */
 export function openKeys({ schema }: ServiceSchema): ReadonlySet<string> {
   const keys = configKeysFrom(schema).filter(({ name, secret }) => !secret && !chartKeys.test(name));
   return new Set(keys.map(({ name }) => name));

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 /** Texts by name: labels, annotations, selectors. */
 export const texts = z.record(z.string(), z.string());
-/** Parts of Kubernetes' own objects go through as they are: its API judges them. */
+/** Parts of Kubernetes' own objects, which its API validates. */
 export const kubernetesObject = z.looseObject({});
 export const kubernetesList = z.array(kubernetesObject);
 
@@ -10,7 +10,7 @@ const host = z.string().regex(/^(|[a-z0-9.{}-]+)$/, 'a name such as streams.exam
 const monitor = z.strictObject({ enabled: z.boolean(), labels: texts, interval: z.string().regex(/^[0-9]+(ms|s|m)$/) });
 const port = z.int().min(1).max(65_535);
 
-/** Names, images, ways in and out, what Prometheus and Grafana are told. */
+/** Names, images, network access, and settings for Prometheus and Grafana. */
 export const openShapes = {
   nameOverride: z.string(),
   fullnameOverride: z.string().max(40),

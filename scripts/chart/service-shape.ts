@@ -7,7 +7,7 @@ const amounts = z.record(z.string(), quantity);
 const replicas = z.int().min(1).max(100);
 const seconds = z.int().min(0).max(86_400);
 
-/** What every service's section may hold, and `defaults`. `config` is put in by its own schema. */
+/** Keys of every service's section and of `defaults`. `config` is added by its own schema. */
 export const serviceShape = {
   enabled: z.union([z.boolean(), z.null()]),
   replicas: z.union([z.int().min(0).max(100), z.null()]),
@@ -53,7 +53,7 @@ export const serviceShape = {
 
 const token = z.strictObject({ sign: z.boolean(), secretKey: z.string() });
 
-/** What only some services have. A service that is not here has no more than the others. */
+/** Further keys of some services. */
 export const sectionExtras: Readonly<Record<string, z.ZodRawShape>> = {
   fanout: { publicUrl: z.string().regex(/^(|wss?:\/\/.+)$/, 'ws:// or wss://') },
   dashboard: { token },

@@ -2,8 +2,8 @@ import { configKeysFrom } from '@tailrace/platform/config-keys';
 import type { ServiceSchema } from '../service-schemas.ts';
 
 /**
- * By service: its keys and their defaults. The templates give a service what is among them, and count with the
- * defaults.
+ * Returns the keys and defaults of each service. The templates pass a service only the keys that it has, and calculate
+ * with the defaults.
  */
 export function settingsTable(services: readonly ServiceSchema[]): Record<string, Record<string, unknown>> {
   return Object.fromEntries(

@@ -8,12 +8,12 @@ import { sectionExtras, serviceShape } from './service-shape.ts';
 
 type JsonSchema = Record<string, unknown>;
 
-/** Values that are not a service's, as the chart reads them. Every level is closed. */
+/** Values outside of the services' sections. Every level is closed. */
 const ownShape = z.strictObject({ ...openShapes, ...brokerShapes });
 
 /**
- * JSON Schema of values.yaml: the chart's own part, `defaults`, and a section for each service with its own settings in
- * it.
+ * Returns the JSON Schema of values.yaml: the chart's own part, `defaults`, and a section for each service with its
+ * settings.
  */
 export function valuesSchema(services: readonly ServiceSchema[]): JsonSchema {
   const own = jsonSchema(ownShape);
@@ -45,7 +45,7 @@ export function valuesSchema(services: readonly ServiceSchema[]): JsonSchema {
   };
 }
 
-/** Nothing is required, on no level: what a values file leaves out, values.yaml has. */
+/** Converts a shape. No key is required on any level, because values.yaml has all of them. */
 function jsonSchema(shape: z.ZodObject): JsonSchema {
   const { $schema: _, ...schema } = z.toJSONSchema(shape, {
     io: 'input',
@@ -62,8 +62,8 @@ function withProperty(schema: JsonSchema, name: string, property: JsonSchema): J
 }
 
 /**
- * A service's own schema without what the chart sets and without secrets. Nothing is required: every setting has a
- * default or is the chart's.
+ * Returns a service's schema without settings of the chart and without secrets. No key is required: every setting has
+ * a default or is the chart's.
  */
 function configSchema(service: ServiceSchema): JsonSchema {
   const whole = configJsonSchema(service.schema);
@@ -72,7 +72,7 @@ function configSchema(service: ServiceSchema): JsonSchema {
   return { type: 'object', additionalProperties: false, properties: Object.fromEntries(properties) };
 }
 
-/** Settings that services have in common or apart: for `config`, from which each takes those it has. */
+/** Returns the schema of `config` for all services: the union of their settings. */
 function sharedConfig(configs: readonly JsonSchema[]): JsonSchema {
   const properties = Object.assign({}, ...configs.map((config) => config['properties'] as JsonSchema));
   return { type: 'object', additionalProperties: false, properties };

@@ -23,7 +23,8 @@ const p99s = (histogram: string, services: readonly string[] = both) =>
 export const brokers: Dashboard = {
   uid: 'tailrace-brokers',
   title: 'Tailrace / Brokers',
-  description: 'Kafka and NATS as our services meet them. Embedded, there are none, and this stays empty.',
+  description:
+    'Kafka and NATS as the services see them. With the embedded adapters there are none, and the panels stay empty.',
   variables: [jobVariable, nodeVariable('process_start_time_seconds')],
   rows: [
     {
@@ -33,41 +34,41 @@ export const brokers: Dashboard = {
           title: 'Produce requests',
           unit: 'ops',
           description:
-            'A second, repeated ones included. Ingest writes reports, fanout the last values of devices every five seconds.',
+            'Per second, retries included. Ingest writes reports, fanout the last values of devices every five seconds.',
           lines: rates('kafka_produce_requests_total'),
         },
         {
           title: 'Produce duration, p99',
           unit: 's',
           description:
-            'Until a broker has answered with acks=all. Rising: a slow disk, a slow or missing replica (under-replicated partitions).',
+            'Time until a broker answers with acks=all. Rising: a slow disk, or a slow or missing replica (under-replicated partitions).',
           lines: p99s('kafka_produce_duration_seconds'),
         },
         {
           title: 'Bytes not yet confirmed',
           unit: 'bytes',
-          description: 'At the limit appends are refused, and senders get 503. Rising: Kafka does not keep up.',
+          description: 'At the limit appends are refused, and senders get 503. Rising: Kafka is too slow.',
           lines: gauges('kafka_pending_bytes'),
         },
         {
-          title: 'Produce requests sent again',
+          title: 'Produce retries',
           unit: 'ops',
           description:
             'A few at a change of leaders. For minutes: the brokers cannot be reached, or too few replicas are in sync.',
           lines: rates('kafka_retries_total'),
         },
         {
-          title: 'Records refused or given up',
+          title: 'Records refused or expired',
           unit: 'ops',
           description:
-            'Refused because too much was pending, and given up at their deadline. Their senders were told, and repeat them.',
+            'Refused because too many bytes were pending, or expired at their deadline. Their senders received an error, and retry.',
           lines: [...rates('kafka_refused_records_total'), ...rates('kafka_expired_records_total')],
         },
         {
-          title: 'Held back by quotas',
+          title: 'Throttled by quotas',
           unit: 'percentunit',
           description:
-            'Share of the time that brokers held answers back. Above 0: raise the quotas of our client IDs in Kafka.',
+            'Share of the time that brokers delayed responses. Above 0: raise the quotas of the client IDs in Kafka.',
           lines: rates('kafka_throttle_seconds_total'),
         },
       ],
@@ -79,38 +80,38 @@ export const brokers: Dashboard = {
           title: 'Fetch duration, p99',
           unit: 's',
           description:
-            'With what the broker waits for records: flushMs in a stream, a tenth of a second when idle. Above that: a slow broker.',
+            'Includes the time that the broker waits for records: flushMs in a stream, 0.1 s when idle. Above that: a slow broker.',
           lines: p99s('kafka_fetch_duration_seconds', ['fanout']),
         },
         {
-          title: 'Fetches that failed',
+          title: 'Failed fetches',
           unit: 'ops',
           description:
-            'Tried again, also elsewhere. For minutes: look at the brokers, and at the log of the node for what they say.',
+            'They are retried, also at other brokers. For minutes: check the brokers, and the errors in the log of the node.',
           lines: rates('kafka_failed_fetches_total', ['fanout']),
         },
         {
-          title: 'Records not yet handed over',
+          title: 'Records fetched and not processed',
           unit: 'short',
           description:
-            'At the limit fetching pauses until the node has worked them through: it is too slow for what it owns.',
+            'At the limit fetching pauses until the node has processed them: it is too slow for the partitions it owns.',
           lines: gauges('kafka_queued_records', ['fanout']),
         },
         {
           title: 'Group joins',
           unit: 'short',
           description:
-            'In ten minutes: one a node for each node that comes or goes. Without such: a node that pauses too long; look at its event loop and memory.',
+            'In ten minutes: one per node for each node that joins or leaves. Without such: a node that pauses too long; check its event loop and memory.',
           lines: ofServices(
             ['fanout'],
             (service) => `increase(tailrace_${service}_kafka_group_joins_total{${nodes}}[10m])`,
           ),
         },
         {
-          title: 'Connections made anew',
+          title: 'Reconnects',
           unit: 'short',
           description:
-            'In ten minutes, because reading stood still with records there. Not 0: a network that loses connections silently (a firewall, a balancer).',
+            'In ten minutes, because reading stalled although there were records. Not 0: a firewall or balancer that drops idle connections without closing them.',
           lines: ofServices(
             ['fanout'],
             (service) => `increase(tailrace_${service}_kafka_reconnects_total{${nodes}}[10m])`,
@@ -125,13 +126,13 @@ export const brokers: Dashboard = {
           title: 'Connections',
           unit: 'short',
           description:
-            '1 a node; 0 during an outage: clients on the owner of their device are served on, the others wait. See TailraceBusDown in the runbook.',
+            '1 per node; 0 during an outage: clients on the owner of their device are still served, the others wait. See TailraceBusDown in the runbook.',
           lines: [{ expr: `tailrace_fanout_bus_connections{${nodes}}`, legend: '{{node}}' }],
         },
         {
-          title: 'Connections made',
+          title: 'Connections opened',
           unit: 'short',
-          description: 'In ten minutes. 0 in calm; each is an interruption of the relay.',
+          description: 'In ten minutes. Usually 0; each interrupts the relay.',
           lines: [
             { expr: `increase(tailrace_fanout_bus_opened_connections_total{${nodes}}[10m])`, legend: '{{node}}' },
           ],
@@ -139,20 +140,19 @@ export const brokers: Dashboard = {
         {
           title: 'Bytes not yet written',
           unit: 'bytes',
-          description: 'At the limit messages are dropped. Rising: NATS, or the network to it, does not keep up.',
+          description: 'At the limit messages are dropped. Rising: NATS, or the network to it, is too slow.',
           lines: gauges('bus_pending_bytes', ['fanout']),
         },
         {
-          title: 'Messages dropped',
+          title: 'Dropped messages',
           unit: 'ops',
-          description:
-            'At that limit, or during an outage. Nothing is lost to clients: what is missing is asked for again.',
+          description: 'At that limit, or during an outage. Clients lose nothing: nodes request what is missing again.',
           lines: [{ expr: rate('tailrace_fanout_bus_dropped_messages_total', nodes), legend: '{{node}}' }],
         },
         {
-          title: 'Answers of owners, p99',
+          title: 'Requests to owners, p99',
           unit: 's',
-          description: 'A request over NATS and back, with the owner’s work. Milliseconds in calm.',
+          description: 'Duration of a request over NATS, including the work of the owner. Usually milliseconds.',
           lines: [
             { expr: quantile(0.99, 'tailrace_fanout_relay_ask_duration_seconds', nodes, 'node'), legend: '{{node}}' },
           ],
@@ -161,10 +161,10 @@ export const brokers: Dashboard = {
           title: 'Frames between nodes',
           unit: 'ops',
           description:
-            'Sent and taken, a second. Much of it: clients are not where their devices live; set publicUrl, so that they can move.',
+            'Sent and received, per second. Many: clients are not on the owners of their devices; set publicUrl, so that they can move.',
           lines: [
             { expr: rate('tailrace_fanout_sent_relay_frames_total', nodes), legend: '{{node}} sent' },
-            { expr: rate('tailrace_fanout_received_relay_frames_total', nodes), legend: '{{node}} taken' },
+            { expr: rate('tailrace_fanout_received_relay_frames_total', nodes), legend: '{{node}} received' },
           ],
         },
       ],

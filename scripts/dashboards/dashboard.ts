@@ -1,8 +1,8 @@
-/** One line of a panel. `legend`: with labels as `{{node}}`. */
+/** One query of a panel. `legend` may contain labels such as `{{node}}`. */
 export interface Line {
   readonly expr: string;
   readonly legend: string;
-  /** Drawn dashed and red: the line that the others must stay below. */
+  /** Whether it is the limit of the others: drawn dashed and red. */
   readonly isLimit?: boolean;
 }
 
@@ -13,7 +13,7 @@ export interface Panel {
    * https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
    */
   readonly unit: 'short' | 's' | 'bytes' | 'ops' | 'percentunit';
-  /** What it shows, and what to do when it looks wrong. */
+  /** What it shows, and what to do when it is not normal. */
   readonly description: string;
   readonly lines: readonly Line[];
   /** One number instead of a curve. */
@@ -42,7 +42,7 @@ export interface Dashboard {
 const columns = 24;
 const datasource = { type: 'prometheus', uid: '$datasource' };
 
-/** As Grafana 10 and later import it, and provision it from a file. */
+/** Returns the JSON that Grafana 10 and later import, or provision from a file. */
 export function grafanaJson(dashboard: Dashboard): string {
   const { uid, title, description, variables, rows } = dashboard;
   const made = {
@@ -59,7 +59,7 @@ export function grafanaJson(dashboard: Dashboard): string {
     links: [{ type: 'dashboards', tags: ['tailrace'], title: 'Tailrace', asDropdown: true, keepTime: true }],
     panels: panelsOf(rows),
   };
-  // Lists of plain values on one line, as the formatter has them.
+  // Lists of plain values on one line, as the formatter writes them.
   const json = JSON.stringify(made, undefined, 2).replaceAll(
     /\[\s+([^[\]{}]*?)\s+\]/g,
     (_, list: string) => `[${list.replaceAll(/,\s+/g, ', ')}]`,
@@ -76,7 +76,7 @@ function variable({ name, label, query }: Variable) {
   };
 }
 
-/** Row by row, from left to right; a number is 4 wide, a curve 8. */
+/** Places panels row by row, from left to right; a number is 4 columns wide, a curve 8. */
 function panelsOf(rows: readonly Row[]): object[] {
   const panels: object[] = [];
   let y = 0;
@@ -114,7 +114,7 @@ function panelJson({ title, unit, description, lines, isNumber = false }: Panel,
   }));
   const overrides = lines
     .filter(({ isLimit }) => isLimit)
-    .map(({ legend }) => ({ matcher: { id: 'byRegexp', options: regexpOf(legend) }, properties: limitLook }));
+    .map(({ legend }) => ({ matcher: { id: 'byRegexp', options: regexpOf(legend) }, properties: limitStyle }));
   const defaults = { unit, min: 0, ...(isNumber ? {} : { custom: { fillOpacity: 5, showPoints: 'never' } }) };
   return {
     ...{ id, title, description, type: isNumber ? 'stat' : 'timeseries', datasource, gridPos, targets },
@@ -125,13 +125,13 @@ function panelJson({ title, unit, description, lines, isNumber = false }: Panel,
   };
 }
 
-const limitLook = [
+const limitStyle = [
   { id: 'color', value: { mode: 'fixed', fixedColor: 'red' } },
   { id: 'custom.lineStyle', value: { fill: 'dash', dash: [8, 8] } },
   { id: 'custom.fillOpacity', value: 0 },
 ];
 
-/** A legend with its labels filled in. */
+/** Returns a regular expression that matches a legend with its labels filled in. */
 function regexpOf(legend: string): string {
   return `/^${legend.replaceAll(/\{\{\w+\}\}/g, '.*')}$/`;
 }

@@ -12,18 +12,17 @@ export const clientRow: Row = {
       title: 'Clients',
       unit: 'short',
       description:
-        'At the limit new ones get 503 and go elsewhere: add nodes, or raise connectionsMax and the limit of open files.',
+        'At the limit new ones get 503 and connect to another node: add nodes, or raise connectionsMax and the limit of open files.',
     }),
     {
-      title: 'Coming and going',
+      title: 'Connections opened and closed',
       unit: 'ops',
-      description:
-        'Connections opened and ended, a second. Both high: clients that come and go; see by which close codes.',
+      description: 'Per second. Both high: clients that reconnect again and again; check the close codes.',
       lines: [
         { expr: rate('tailrace_fanout_opened_connections_total', nodes), legend: '{{node}} opened' },
         {
           expr: `sum by (node) (${rate('tailrace_fanout_closed_connections_total', nodes)})`,
-          legend: '{{node}} ended',
+          legend: '{{node}} closed',
         },
       ],
     },
@@ -31,39 +30,39 @@ export const clientRow: Row = {
       title: 'Close codes',
       unit: 'ops',
       description:
-        'By code, a second. 1012: a restart; 1013: not now; 4001: silent; 4002: too slow; 4401: token; 4429: too many messages; 1011: a fault of ours, see the log.',
+        'By code, per second. 1012: a restart; 1013: try later; 4001: no pong; 4002: too slow; 4401: token; 4429: too many messages; 1011: an internal error, see the log.',
       lines: [
         { expr: `sum by (code) (${rate('tailrace_fanout_closed_connections_total', nodes)})`, legend: '{{code}}' },
       ],
     },
     {
-      title: 'Messages of clients',
+      title: 'Messages from clients',
       unit: 'ops',
       description:
-        'By kind, a second. invalid: a program that does not speak the protocol. Many subscribe: programs that do not keep their subscriptions.',
+        'By kind, per second. invalid: a program that violates the protocol. Many subscribe: programs that do not keep their subscriptions.',
       lines: [
         { expr: `sum by (kind) (${rate('tailrace_fanout_received_messages_total', nodes)})`, legend: '{{kind}}' },
       ],
     },
     {
-      title: 'Errors told to clients',
+      title: 'Errors sent to clients',
       unit: 'ops',
       description:
-        'By code, a second. forbidden, unauthorized: tokens; limit_reached: a limit below; unavailable: partitions without owner; internal: see the log.',
+        'By code, per second. forbidden, unauthorized: tokens; limit_reached: a limit below; unavailable: partitions without owner; internal: see the log.',
       lines: [{ expr: `sum by (code) (${rate('tailrace_fanout_sent_errors_total', nodes)})`, legend: '{{code}}' }],
     },
     {
       title: 'Time to subscribe',
       unit: 's',
       description:
-        'From the wish to its answer. Seconds: the log is read for those who come back, or an owner does not answer.',
+        'From the request to its reply. Seconds: the log is read for clients that resume, or an owner does not answer.',
       lines: quantiles('tailrace_fanout_subscribe_duration_seconds', nodes),
     },
     {
       title: 'Subscriptions, channels, views',
       unit: 'short',
       description:
-        'A view is encoded once for all its clients. As many views as subscriptions: clients with options of their own cost as much as alone.',
+        'A view is encoded once for all its clients. As many views as subscriptions: each client has its own options, and its own encoding.',
       lines: [
         { expr: `sum(tailrace_fanout_subscriptions{${nodes}})`, legend: 'subscriptions' },
         { expr: `sum(tailrace_fanout_channels{${nodes}})`, legend: 'channels' },
@@ -73,7 +72,7 @@ export const clientRow: Row = {
     {
       title: 'HTTP requests',
       unit: 'ops',
-      description: 'To /v1/route, /v1/devices, /v1/revocations and /v1/notice, by how they ended, a second.',
+      description: 'To /v1/route, /v1/devices, /v1/revocations and /v1/notice, by result, per second.',
       lines: [
         {
           expr: `sum by (endpoint, code) (${rate('tailrace_fanout_http_requests_total', nodes)})`,
@@ -82,32 +81,32 @@ export const clientRow: Row = {
       ],
     },
     {
-      title: 'Faults',
+      title: 'Internal errors',
       unit: 'short',
       description:
-        'In ten minutes: times that a client could not be served because of a fault of this node. Must be 0; the log has the error.',
+        'In ten minutes: times that a client could not be served because of an error of this node. Must be 0; the log has the error.',
       lines: [{ expr: `increase(tailrace_fanout_faults_total{${nodes}}[10m])`, legend: '{{node}}' }],
     },
   ],
 };
 
 export const catchUpRow: Row = {
-  title: 'Coming back, and reading slowly',
+  title: 'Catching up, and slow clients',
   panels: [
     {
-      title: 'Subscriptions that began',
+      title: 'Subscriptions started',
       unit: 'ops',
       description:
-        'resume: all that was missed is there; partial_resume: something is not, and was named: retention is too short, or resumeRecordsMax too small.',
+        'resume: with the whole backlog; partial_resume: with a part, and the missing ranges were sent: retention is too short, or resumeRecordsMax too small.',
       lines: [
         { expr: `sum by (start) (${rate('tailrace_fanout_begun_subscriptions_total', nodes)})`, legend: '{{start}}' },
       ],
     },
     {
-      title: 'Where the missed came from',
+      title: 'Source of the backlog',
       unit: 'ops',
       description:
-        'Partitions a second: from the window in memory, from the log, or with something missing. Much from the log: a larger windowBytesMax saves reading.',
+        'Partitions per second: from the window in memory, from the log, or with something missing. Many from the log: a larger windowBytesMax avoids reads.',
       lines: [
         { expr: `sum(${rate('tailrace_fanout_window_resumed_partitions_total', nodes)})`, legend: 'window' },
         { expr: `sum(${rate('tailrace_fanout_log_resumed_partitions_total', nodes)})`, legend: 'log' },
@@ -120,20 +119,19 @@ export const catchUpRow: Row = {
       title: 'Window',
       unit: 'bytes',
       description:
-        'Newest reports kept for those who come back. At the limit the oldest go before windowMs: those who were away longer are read from the log.',
+        'Newest reports, kept for clients that resume. At the limit the oldest are dropped before windowMs, and read from the log when a client needs them.',
     }),
     {
       title: 'Background work',
       unit: 'percentunit',
       description:
-        'Share of the event loop for what clients ask for beside live data: snapshots, resuming, replay, cuts. While live data needs the loop it is at most backgroundShare.',
+        'Share of the event loop for work that clients request beside live data: snapshots, resume, replay, align. While live data needs the loop it is at most backgroundShare.',
       lines: [{ expr: rate('tailrace_fanout_background_seconds_total', nodes), legend: '{{node}}' }],
     },
     {
-      title: 'Background work: wait before it starts',
+      title: 'Wait before background work',
       unit: 's',
-      description:
-        'How long a snapshot or the like waits before it starts. Long: a reconnect storm, or users who ask for much.',
+      description: 'How long such work waits before it starts. Long: a reconnect storm, or users who request much.',
       lines: quantiles('tailrace_fanout_work_wait_seconds', nodes),
     },
     nearLimit({
@@ -147,16 +145,16 @@ export const catchUpRow: Row = {
       title: 'Slow clients',
       unit: 'short',
       description:
-        'Off the topics because their sockets are full. Many: clients on bad networks or too large channels; suggest maxRate, tags or a smaller subtree.',
+        'Off the topics because their sockets are full. Many: clients with bad networks or too large channels; suggest maxRate, tags or a smaller subtree.',
       lines: [{ expr: `tailrace_fanout_lagging_connections{${nodes}}`, legend: '{{node}}' }],
     },
     {
       title: 'Fullest socket',
       unit: 'bytes',
-      description: 'Above the mark a client lags and is told in sums; at the limit it is cut.',
+      description: 'Above high water a client lags and gets conflated reports; at the limit it is disconnected.',
       lines: [
         { expr: `tailrace_fanout_socket_bytes{${nodes}}`, legend: '{{node}}' },
-        { expr: `min(tailrace_fanout_limit_socket_mark_bytes{${nodes}})`, legend: 'mark', isLimit: true },
+        { expr: `min(tailrace_fanout_limit_socket_mark_bytes{${nodes}})`, legend: 'high water', isLimit: true },
         { expr: `min(tailrace_fanout_limit_socket_bytes{${nodes}})`, legend: 'limit', isLimit: true },
       ],
     },
@@ -165,19 +163,19 @@ export const catchUpRow: Row = {
       gauge: 'client_lag_seconds',
       title: 'Longest lag of a client',
       unit: 's',
-      description: 'At the limit (lagMsMax) it is let go with 4002 and comes back with its position.',
+      description: 'At the limit (lagMsMax) it is closed with 4002, reconnects, and resumes.',
     }),
     {
-      title: 'Clients let go because they were slow',
+      title: 'Slow clients closed',
       unit: 'ops',
-      description: 'A second. They come back by themselves. See TailraceSlowClients in the runbook.',
+      description: 'Per second. They reconnect by themselves. See TailraceSlowClients in the runbook.',
       lines: [{ expr: rate('tailrace_fanout_slow_connections_total', nodes), legend: '{{node}}' }],
     },
     {
       title: 'Reports left out',
       unit: 'ops',
       description:
-        'A second: for a rate, for a deadband or for tags, as clients asked; and slow, which nobody asked for: told in sum because a client did not read.',
+        'Per second: by maxRate, deadband and tags, as clients requested; slow: conflated because a client did not read fast enough.',
       lines: [
         { expr: `sum(${rate('tailrace_fanout_conflated_reports_total', nodes)})`, legend: 'rate' },
         { expr: `sum(${rate('tailrace_fanout_held_back_reports_total', nodes)})`, legend: 'deadband' },
@@ -188,9 +186,9 @@ export const catchUpRow: Row = {
     nearLimit({
       ...ofNode,
       gauge: 'reply_bytes',
-      title: 'Replies that wait for one client',
+      title: 'Replies queued for one client',
       unit: 'bytes',
-      description: 'Of the client for whom most wait. At the limit (repliesBytesMax) it is let go with 4002.',
+      description: 'Of the client with most. At the limit (repliesBytesMax) it is closed with 4002.',
     }),
     nearLimit({
       ...ofNode,
@@ -214,7 +212,7 @@ export const limitRow: Row = {
       title: 'Memory limits',
       unit: 'percentunit',
       description:
-        'Share in use of the node that is nearest. At 1 each does what docs/CONFIG.md says of it; none loses anything unsaid.',
+        'Share in use, of the node that is nearest to its limit. docs/CONFIG.md has what happens at 1; clients are notified of all that they lose.',
       lines: [
         used('paced_bytes', 'pacedBytesMax'),
         used('told_readings', 'toldReadingsMax'),
@@ -230,7 +228,7 @@ export const limitRow: Row = {
       title: 'Limits of one client, user or address',
       unit: 'percentunit',
       description:
-        'Share in use by whoever is nearest. At 1 he is refused, and nobody else: see whether he is one program, or all behind one address.',
+        'Share in use, of the client, user or address that is nearest to its limit. At 1 it is refused, and no other: check whether it is one program, or all behind one address.',
       lines: [
         used('connection_subscriptions', 'subscriptionsMax'),
         used('user_connections', 'userConnectionsMax'),
@@ -246,7 +244,7 @@ export const limitRow: Row = {
       title: 'Rates',
       unit: 'percentunit',
       description:
-        'Share in use of what may come at once, by the node, the address and the client that are nearest. At 1: Retry-After, or 4429.',
+        'Share of the burst in use, of the node, the address and the client that are nearest to their limits. At 1: Retry-After, or 4429.',
       lines: [
         used('recent_handshakes', 'handshakesPerSecondMax'),
         used('recent_address_handshakes', 'addressHandshakesPerSecondMax'),
@@ -258,15 +256,15 @@ export const limitRow: Row = {
       title: 'Handshakes refused',
       unit: 'ops',
       description:
-        'By why, a second. draining is a restart; connections, rate: too few nodes; address_*: one client, or a balancer that trustedProxies lacks.',
+        'By reason, per second. draining: a restart; connections, rate: too few nodes; address_*: one client, or a balancer that is missing in trustedProxies.',
       lines: [
         { expr: `sum by (reason) (${rate('tailrace_fanout_refused_handshakes_total', nodes)})`, legend: '{{reason}}' },
       ],
     },
     {
-      title: 'Owners’ answers, p99',
+      title: 'Requests to owners, p99',
       unit: 's',
-      description: 'How long other nodes take to answer what this one asks for its clients. Milliseconds in calm.',
+      description: 'How long other nodes take to answer the requests of this one. Usually milliseconds.',
       lines: [
         { expr: quantile(0.99, 'tailrace_fanout_relay_ask_duration_seconds', nodes, 'node'), legend: '{{node}}' },
       ],

@@ -9,13 +9,13 @@ export const logRow: Row = {
     {
       title: 'Reports read',
       unit: 'ops',
-      description: 'From the log by their owner, a second. Uneven: some devices speak much more than others.',
+      description: 'From the log by their owner, per second. Uneven: some devices report much more often than others.',
       lines: [{ expr: rate('tailrace_fanout_reports_total', nodes), legend: '{{node}}' }],
     },
     {
       title: 'Frames and deliveries',
       unit: 'ops',
-      description: 'A second: frames encoded, once a view, and reports times the clients they went to.',
+      description: 'Per second: frames encoded, once per view, and deliveries of a report to a client.',
       lines: [
         { expr: rate('tailrace_fanout_frames_total', nodes), legend: '{{node}} frames' },
         { expr: rate('tailrace_fanout_deliveries_total', nodes), legend: '{{node}} deliveries' },
@@ -25,35 +25,35 @@ export const logRow: Row = {
       title: 'Age of reports at the socket',
       unit: 's',
       description:
-        'From ingest to the sockets, of the oldest of what came together; source relay came through another node. Points lead to traces where exemplars are stored.',
+        'From ingest to the sockets, of the oldest report of a batch; source relay: through another node. Exemplars link to traces where they are stored.',
       lines: quantiles('tailrace_fanout_published_age_seconds', nodes, 'source'),
     },
     {
       title: 'Log lag in reports',
       unit: 'short',
       description:
-        'In the log and not worked through. A rising line: the node is too slow for what it owns: more nodes, fewer clients a node.',
+        'Reports in the log that are not processed. Rising: the node is too slow for the partitions it owns; add nodes.',
       lines: [{ expr: `tailrace_fanout_log_lag_reports{${nodes}}`, legend: '{{node}}' }],
     },
     {
       title: 'Log lag in seconds',
       unit: 's',
       description:
-        'For how long at most something has been in the log unread, in the partition that is furthest behind. Below 1 s in calm; rising with 0 reports: the log cannot be asked.',
+        'Upper bound of the age of the oldest unread report, in the partition that is furthest behind. Usually below 1 s; rising with 0 reports: the log is unreachable.',
       lines: [{ expr: `tailrace_fanout_log_lag_seconds{${nodes}}`, legend: '{{node}}' }],
     },
     nearLimit({
       ...ofNode,
       gauge: 'log_queue_records',
-      title: 'Records read and not worked through',
+      title: 'Records read and not processed',
       unit: 'short',
       description: 'At the limit reading pauses: the processor is the bottleneck.',
     }),
     {
-      title: 'Odd records',
+      title: 'Skipped records',
       unit: 'short',
       description:
-        'In ten minutes. No report, no state: another program writes to the topics. Unreadable ranges: the log is damaged, or compressed by an unknown codec. Failed: an error of this node. Repeated: senders that retry, which costs nothing.',
+        'In ten minutes. No report, no state: another program writes to the topics. Unreadable ranges: the log is damaged, or compressed by an unknown codec. Failed: an error of this node. Duplicates: senders that retry, which is normal.',
       lines: [
         {
           expr: `sum by (node, reason) (increase(tailrace_fanout_unreadable_records_total{${nodes}}[10m])) > 0`,
@@ -68,7 +68,7 @@ export const logRow: Row = {
           legend: '{{node}} unreadable ranges',
         },
         { expr: `increase(tailrace_fanout_failed_records_total{${nodes}}[10m])`, legend: '{{node}} failed' },
-        { expr: `increase(tailrace_fanout_repeated_reports_total{${nodes}}[10m])`, legend: '{{node}} repeated' },
+        { expr: `increase(tailrace_fanout_repeated_reports_total{${nodes}}[10m])`, legend: '{{node}} duplicates' },
       ],
     },
     nearLimit({
@@ -77,13 +77,13 @@ export const logRow: Row = {
       title: 'Message IDs remembered',
       unit: 'short',
       description:
-        'At the limit (idsMax) the oldest are forgotten, and a retry that comes late is delivered twice: TailraceIdWindowShort in the runbook.',
+        'At the limit (idsMax) the oldest are evicted, and a late retry is delivered twice: TailraceIdWindowShort in the runbook.',
     }),
     {
       title: 'Last values written',
       unit: 'ops',
       description:
-        'Devices a second into the state topic, and writes that failed. Failures only make the next owner read more of the log.',
+        'Devices per second into the state topic, and failed writes. After a failure the next owner reads more of the log.',
       lines: [
         { expr: rate('tailrace_fanout_checkpoint_records_total', nodes), legend: '{{node}} written' },
         { expr: rate('tailrace_fanout_checkpoint_failures_total', nodes), legend: '{{node}} failed' },
@@ -101,60 +101,60 @@ export const ringRow: Row = {
       title: 'Partitions',
       unit: 'short',
       description:
-        'Owned, being read back, served in another’s place, and stalled. Acting, recovering or stalled for minutes: see the runbook.',
+        'Owned, recovering, served as standby for a suspect owner, and stalled. Standby, recovering or stalled for minutes: see the runbook.',
       lines: [
         { expr: `tailrace_fanout_owned_partitions{${nodes}}`, legend: '{{node}} owned' },
         { expr: `tailrace_fanout_recovering_partitions{${nodes}}`, legend: '{{node}} recovering' },
-        { expr: `tailrace_fanout_acting_partitions{${nodes}}`, legend: '{{node}} acting' },
+        { expr: `tailrace_fanout_acting_partitions{${nodes}}`, legend: '{{node}} standby' },
         { expr: `tailrace_fanout_stalled_partitions{${nodes}}`, legend: '{{node}} stalled' },
       ],
     },
     {
-      title: 'Nodes heard',
+      title: 'Reachable nodes',
       unit: 'short',
       description:
-        'By each node, itself included, and those of them that have fallen silent. Nodes that hear different numbers: the network between them, or NATS.',
+        'Seen by each node, itself included, and those of them that are suspect. Nodes with different numbers: check the network between them, or NATS.',
       lines: [
-        { expr: `tailrace_fanout_ring_nodes{${nodes}}`, legend: '{{node}} hears' },
-        { expr: `tailrace_fanout_suspect_nodes{${nodes}}`, legend: '{{node}} suspects' },
+        { expr: `tailrace_fanout_ring_nodes{${nodes}}`, legend: '{{node}} reachable' },
+        { expr: `tailrace_fanout_suspect_nodes{${nodes}}`, legend: '{{node}} suspect' },
       ],
     },
     {
       title: 'Changes of owners',
       unit: 'short',
-      description: 'In ten minutes: partitions taken over from a silent owner, and handed on.',
+      description: 'In ten minutes: partitions taken over from a suspect owner, and released to another node.',
       lines: [
         { expr: `increase(tailrace_fanout_taken_over_partitions_total{${nodes}}[10m])`, legend: '{{node}} took over' },
-        { expr: `increase(tailrace_fanout_handed_on_partitions_total{${nodes}}[10m])`, legend: '{{node}} handed on' },
+        { expr: `increase(tailrace_fanout_handed_on_partitions_total{${nodes}}[10m])`, legend: '{{node}} released' },
       ],
     },
     {
       title: 'Relay',
       unit: 'ops',
       description:
-        'Reports sent to other nodes, and frames taken, a second. Much: clients are not where their devices live; set publicUrl.',
+        'Reports sent to other nodes, and frames received, per second. Many: clients are not on the owners of their devices; set publicUrl.',
       lines: [
         { expr: rate('tailrace_fanout_sent_relay_updates_total', nodes), legend: '{{node}} reports sent' },
-        { expr: rate('tailrace_fanout_received_relay_frames_total', nodes), legend: '{{node}} frames taken' },
+        { expr: rate('tailrace_fanout_received_relay_frames_total', nodes), legend: '{{node}} frames received' },
       ],
     },
     {
-      title: 'Relay faults',
+      title: 'Relay errors',
       unit: 'ops',
       description:
-        'A second: breaks (something was missing, and was asked for again), questions that failed, frames of nobody. 0 in calm.',
+        'Per second: gaps (a frame was missing, and was requested again), failed requests, and rejected frames. Usually 0.',
       lines: [
-        { expr: rate('tailrace_fanout_relay_breaks_total', nodes), legend: '{{node}} breaks' },
-        { expr: rate('tailrace_fanout_relay_ask_failures_total', nodes), legend: '{{node}} unanswered' },
-        { expr: rate('tailrace_fanout_foreign_relay_frames_total', nodes), legend: '{{node}} foreign' },
+        { expr: rate('tailrace_fanout_relay_breaks_total', nodes), legend: '{{node}} gaps' },
+        { expr: rate('tailrace_fanout_relay_ask_failures_total', nodes), legend: '{{node}} failed requests' },
+        { expr: rate('tailrace_fanout_foreign_relay_frames_total', nodes), legend: '{{node}} rejected' },
       ],
     },
     {
-      title: 'Clients sent to their device’s node',
+      title: 'Clients moved to the owner of their device',
       unit: 'ops',
-      description: 'Told moved, a second, and still to be told after a change of owners.',
+      description: 'Sent moved, per second, and still waiting for it after a change of owners.',
       lines: [
-        { expr: rate('tailrace_fanout_moved_clients_total', nodes), legend: '{{node}} told' },
+        { expr: rate('tailrace_fanout_moved_clients_total', nodes), legend: '{{node}} moved' },
         { expr: `tailrace_fanout_migrations{${nodes}}`, legend: '{{node}} waiting' },
       ],
     },
@@ -168,7 +168,7 @@ export const presenceRow: Row = {
       title: 'Devices known',
       unit: 'short',
       description:
-        'Whose last values this node keeps, and those of them that are silent. All silent at once: it is the way to ingest, not the devices.',
+        'Devices whose last values this node keeps, and those of them that are stale or offline. All stale at once: check the path to ingest, not the devices.',
       lines: [
         { expr: `sum(tailrace_fanout_devices{${nodes}})`, legend: 'known' },
         { expr: `sum(tailrace_fanout_stale_devices{${nodes}})`, legend: 'stale' },
@@ -176,13 +176,13 @@ export const presenceRow: Row = {
       ],
     },
     {
-      title: 'Devices refused, tags forgotten, late reports',
+      title: 'Devices refused, tags evicted, late reports',
       unit: 'ops',
       description:
-        'Reports a second of devices beyond the limit (TailraceUnknownDevices in the runbook), last values dropped at the limit of their device, and reports older than the last values, which change none.',
+        'Per second: reports of devices beyond the limit (TailraceUnknownDevices in the runbook), last values evicted at the limit of their device, and reports older than the last values, which change none.',
       lines: [
         { expr: `sum(${rate('tailrace_fanout_refused_devices_total', nodes)})`, legend: 'refused' },
-        { expr: `sum(${rate('tailrace_fanout_forgotten_tags_total', nodes)})`, legend: 'forgotten tags' },
+        { expr: `sum(${rate('tailrace_fanout_forgotten_tags_total', nodes)})`, legend: 'evicted tags' },
         { expr: `sum(${rate('tailrace_fanout_late_reports_total', nodes)})`, legend: 'late' },
       ],
     },
@@ -196,9 +196,9 @@ export const presenceRow: Row = {
     nearLimit({
       service: 'fanout',
       gauge: 'tenant_devices',
-      title: 'Devices of the tenant that has most',
+      title: 'Devices of the largest tenant',
       unit: 'short',
-      description: 'Its limit is devicesPerTenantMax. Rising without end: a sender that invents names.',
+      description: 'Its limit is devicesPerTenantMax. Always rising: a sender that invents names.',
     }),
     nearLimit({
       service: 'fanout',
@@ -206,27 +206,27 @@ export const presenceRow: Row = {
       title: 'Memory of last values',
       unit: 'bytes',
       description:
-        'At the limit new devices are not known, and a device that grows loses its oldest values. Raise the memory, or lastValuesBytesMax.',
+        'At the limit new devices have no last values, and a device that grows loses its oldest values. Raise the memory, or lastValuesBytesMax.',
     }),
     nearLimit({
       service: 'fanout',
       gauge: 'device_tags',
-      title: 'Tags of one device, the most',
+      title: 'Most tags of one device',
       unit: 'short',
-      description: 'Since the start. At the limit the tag reported longest ago is forgotten: tagsPerDeviceMax.',
+      description: 'Since the start. At the limit (tagsPerDeviceMax) the tag reported longest ago is evicted.',
     }),
     {
-      title: 'Views interrupted',
+      title: 'Interrupted views',
       unit: 'short',
       description:
-        'Whose clients were told that this node cannot hear partitions of theirs. Not 0 for minutes: TailraceInterrupted in the runbook.',
+        'Views whose clients were sent interrupted, because this node receives nothing of some partitions. Not 0 for minutes: TailraceInterrupted in the runbook.',
       lines: [{ expr: `tailrace_fanout_interrupted_views{${nodes}}`, legend: '{{node}}' }],
     },
     {
-      title: 'Cuts',
+      title: 'Consistent cuts',
       unit: 'ops',
       description:
-        'A second: sent, and sent without waiting longer for some partition. Many incomplete: raise cutSlackMs or alignWaitMs, or look at the lag.',
+        'Per second: sent, and sent without waiting longer for some partition. Many incomplete: raise cutSlackMs or alignWaitMs, or check the lag.',
       lines: [
         { expr: rate('tailrace_fanout_cuts_total', nodes), legend: '{{node}} sent' },
         { expr: rate('tailrace_fanout_incomplete_cuts_total', nodes), legend: '{{node}} incomplete' },

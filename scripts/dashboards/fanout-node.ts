@@ -6,8 +6,7 @@ import { jobVariable, nodes, nodeVariable, processPanels } from './parts.ts';
 export const fanoutNode: Dashboard = {
   uid: 'tailrace-fanout-node',
   title: 'Tailrace / Fanout node',
-  description:
-    'One node, or several beside each other: what it reads, whom it serves, how well they read, and how near its limits are.',
+  description: 'One or several nodes: what they read, their clients, how fast those read, and how near the limits are.',
   variables: [jobVariable, nodeVariable('tailrace_fanout_connections')],
   rows: [
     clientRow,

@@ -4,8 +4,7 @@ import { jobVariable, nearLimit, nodes, nodeVariable, processPanels, quantile, q
 export const ingest: Dashboard = {
   uid: 'tailrace-ingest',
   title: 'Tailrace / Ingest',
-  description:
-    'The way of reports into the log: what is asked, how it ends, how long it takes, and what is about to run out.',
+  description: 'From requests to the log: their number, results and durations, and how near the limits are.',
   variables: [jobVariable, nodeVariable('tailrace_ingest_in_flight_requests')],
   rows: [
     {
@@ -15,16 +14,16 @@ export const ingest: Dashboard = {
           title: 'Requests',
           unit: 'ops',
           description:
-            'By how they ended. unavailable: the log does not take them; overloaded: add replicas; rate_limited: one sender has too much under way.',
+            'By result, per second. unavailable: the log does not accept them; overloaded: add replicas; rate_limited: one sender has too much in flight.',
           lines: [
             { expr: `sum by (outcome) (${rate('tailrace_ingest_requests_total', nodes)})`, legend: '{{outcome}}' },
           ],
         },
         {
-          title: 'Failed for our sake',
+          title: 'Server errors',
           unit: 'percentunit',
           description:
-            'Of all requests: not in the log though nothing was wrong with them. Senders repeat them. Above 5 %: TailraceIngestErrors in the runbook.',
+            'Share of requests that were valid, and not appended to the log. Senders retry them. Above 5 %: TailraceIngestErrors in the runbook.',
           lines: [
             {
               expr: `sum(${rate('tailrace_ingest_requests_total', `${nodes},outcome=~"unavailable|overloaded|internal|timeout"`)}) / sum(${rate('tailrace_ingest_requests_total', `${nodes},outcome!="health_check"`)})`,
@@ -36,36 +35,36 @@ export const ingest: Dashboard = {
           title: 'Duration of accepted requests',
           unit: 's',
           description:
-            'From the head of a request to its answer; less the append below, it is the sender’s line and this process.',
+            'From the head of a request to its response. Without the append below, it is the network of the sender and this process.',
           lines: quantiles('tailrace_ingest_request_duration_seconds', `${nodes},outcome="accepted"`),
         },
         {
           title: 'Append',
           unit: 's',
           description:
-            'Until the log has confirmed. Rising: a slow or missing replica of Kafka; see the dashboard Brokers.',
+            'Time until the log confirms. Rising: a slow or missing replica of Kafka; see the dashboard Brokers.',
           lines: quantiles('tailrace_ingest_append_duration_seconds', nodes),
         },
         {
-          title: 'Appends that failed',
+          title: 'Failed appends',
           unit: 'ops',
-          description: 'The senders got 503 and try again. See TailraceAppendFailures in the runbook.',
+          description: 'The senders got 503 and retry. See TailraceAppendFailures in the runbook.',
           lines: [{ expr: rate('tailrace_ingest_failed_appends_total', nodes), legend: '{{node}}' }],
         },
         {
           title: 'Reports and readings',
           unit: 'ops',
-          description: 'In the log, a second. Far more readings than reports: gateways that gather, which costs less.',
+          description: 'In the log, per second. Far more readings than reports: gateways that batch, which costs less.',
           lines: [
             { expr: `sum(${rate('tailrace_ingest_accepted_reports_total', nodes)})`, legend: 'reports' },
             { expr: `sum(${rate('tailrace_ingest_accepted_readings_total', nodes)})`, legend: 'readings' },
           ],
         },
         {
-          title: 'Reports refused',
+          title: 'Rejected reports',
           unit: 'ops',
           description:
-            'By code, a second: the answer names each and says what would be right. forbidden: the token does not cover the device.',
+            'By code, per second: the response has each of them with what was expected. forbidden: the token does not cover the device.',
           lines: [
             { expr: `sum by (code) (${rate('tailrace_ingest_rejected_reports_total', nodes)})`, legend: '{{code}}' },
           ],
@@ -79,7 +78,7 @@ export const ingest: Dashboard = {
           title: 'Clocks ahead',
           unit: 'ops',
           description:
-            'Reports a second with times further ahead than clockAheadMs: their readings are uncertain. See TailraceClocksAhead in the runbook.',
+            'Reports per second with times further ahead than clockAheadMs: their readings are uncertain. See TailraceClocksAhead in the runbook.',
           lines: [{ expr: `sum(${rate('tailrace_ingest_clock_ahead_reports_total', nodes)})`, legend: 'reports' }],
         },
         nearLimit({
@@ -92,7 +91,7 @@ export const ingest: Dashboard = {
         nearLimit({
           service: 'ingest',
           gauge: 'tenant_devices',
-          title: 'Device names of the tenant that has most',
+          title: 'Device names of the largest tenant',
           unit: 'short',
           description: 'At the limit reports of its new devices are refused: devicesPerTenantMax.',
         }),
@@ -104,10 +103,10 @@ export const ingest: Dashboard = {
         nearLimit({
           service: 'ingest',
           gauge: 'in_flight_requests',
-          title: 'Requests under way',
+          title: 'Requests in flight',
           unit: 'short',
           description:
-            'At the limit others get 503. High while the log is slow; else add replicas, or raise inFlightRequestsMax.',
+            'At the limit others get 503. High while the log is slow; otherwise add replicas, or raise inFlightRequestsMax.',
         }),
         nearLimit({
           service: 'ingest',
@@ -119,10 +118,10 @@ export const ingest: Dashboard = {
         nearLimit({
           service: 'ingest',
           gauge: 'unfinished_body_bytes',
-          title: 'Bodies still coming',
+          title: 'Unfinished bodies',
           unit: 'bytes',
           description:
-            'At the limit others get 503. High: many senders on slow lines; unfinishedBytesMax, bodyDeadlineMs.',
+            'Being received. At the limit others get 503. High: many senders with slow networks; unfinishedBytesMax, bodyDeadlineMs.',
         }),
         nearLimit({
           service: 'ingest',
@@ -130,7 +129,7 @@ export const ingest: Dashboard = {
           title: 'Requests of one sender',
           unit: 'short',
           description:
-            'Under way, of the sender (iss, tenant and sub) that has most. At the limit it gets 429: let it send batches, or raise requestsPerTokenMax.',
+            'In flight, of the sender (iss, tenant and sub) that has most. At the limit it gets 429: let it send batches, or raise requestsPerTokenMax.',
         }),
         nearLimit({
           service: 'ingest',
@@ -158,7 +157,7 @@ export const ingest: Dashboard = {
         {
           title: 'Size of bodies',
           unit: 'bytes',
-          description: '99 of 100 are smaller. Beyond the limit (bodyBytesMax) 413.',
+          description: '99 of 100 are smaller. Beyond the limit (bodyBytesMax): 413.',
           lines: [
             { expr: quantile(0.99, 'tailrace_ingest_request_body_bytes', nodes), legend: 'p99' },
             { expr: `min(tailrace_ingest_limit_request_body_bytes{${nodes}})`, legend: 'limit', isLimit: true },
@@ -168,7 +167,7 @@ export const ingest: Dashboard = {
           title: 'Reports of one request',
           unit: 'short',
           description:
-            '99 of 100 have fewer. 1 to 5: the senders would cost less CPU with batches. Beyond the limit (reportsPerRequestMax) 413.',
+            '99 of 100 have fewer. 1 to 5: larger batches would cost less CPU. Beyond the limit (reportsPerRequestMax): 413.',
           lines: [
             { expr: quantile(0.99, 'tailrace_ingest_request_reports', nodes), legend: 'p99' },
             { expr: `min(tailrace_ingest_limit_request_reports{${nodes}})`, legend: 'limit', isLimit: true },
@@ -196,21 +195,21 @@ export const ingest: Dashboard = {
             'Of the address that has most, except trustedProxies. At the limit a new one replaces another of that address.',
         }),
         {
-          title: 'Without a whole request',
+          title: 'Incomplete connections',
           unit: 'short',
           description:
-            'Connections that have sent no head yet, or not all of a body. Many for minutes: a client holds them on purpose.',
+            'Connections that have sent no head yet, or not all of a body. Many for minutes: a client that holds them open on purpose.',
           lines: [{ expr: `tailrace_ingest_incomplete_connections{${nodes}}`, legend: '{{node}}' }],
         },
         {
           title: 'Closed by ingest',
           unit: 'ops',
           description:
-            'Because of a limit, of answers that are not read, and of bodies that are too slow near a limit. See TailraceIngestConnectionsEvicted in the runbook.',
+            'At a limit, because of unread responses, and because of slow bodies near a limit. See TailraceIngestConnectionsEvicted in the runbook.',
           lines: [
             { expr: rate('tailrace_ingest_evicted_connections_total', nodes), legend: 'evicted {{node}}' },
             { expr: rate('tailrace_ingest_refused_connections_total', nodes), legend: 'refused {{node}}' },
-            { expr: rate('tailrace_ingest_unread_answers_total', nodes), legend: 'answer not read {{node}}' },
+            { expr: rate('tailrace_ingest_unread_answers_total', nodes), legend: 'unread response {{node}}' },
             { expr: rate('tailrace_ingest_slow_bodies_total', nodes), legend: 'slow body {{node}}' },
           ],
         },

@@ -4,11 +4,11 @@ import { jobs, jobVariable, processPanels, quantile, quantiles, rate } from './p
 export const overview: Dashboard = {
   uid: 'tailrace-overview',
   title: 'Tailrace / Overview',
-  description: 'Whether readings get from devices to screens, how old they are there, and what is about to run out.',
+  description: 'Whether readings get from devices to clients, how old they are there, and how near the limits are.',
   variables: [jobVariable],
   rows: [
     {
-      title: 'Is it well?',
+      title: 'Health',
       panels: [
         {
           title: 'Alerts',
@@ -24,14 +24,15 @@ export const overview: Dashboard = {
           unit: 'short',
           isNumber: true,
           description:
-            'Nodes that hear each other. Fewer than you run: see TailraceTargetDown and TailraceSuspectNode in the runbook.',
+            'Nodes that reach each other. Fewer than you run: see TailraceTargetDown and TailraceSuspectNode in the runbook.',
           lines: [{ expr: `max(tailrace_fanout_ring_nodes{${jobs}})`, legend: 'nodes' }],
         },
         {
           title: 'Partitions without owner',
           unit: 'short',
           isNumber: true,
-          description: '0 but for seconds after a change. Else see TailracePartitionsWithoutOwner in the runbook.',
+          description:
+            'Usually 0, except for seconds after a change. Otherwise see TailracePartitionsWithoutOwner in the runbook.',
           lines: [
             {
               expr: `max(tailrace_fanout_partitions{${jobs}}) - max(tailrace_fanout_ring_partitions{${jobs}})`,
@@ -51,7 +52,7 @@ export const overview: Dashboard = {
           unit: 's',
           isNumber: true,
           description:
-            'Of the partition that is furthest behind the end of the log. Below 1 s in calm; see TailraceLogLag in the runbook.',
+            'Of the partition that is furthest behind the end of the log. Usually below 1 s; see TailraceLogLag in the runbook.',
           lines: [{ expr: `max(tailrace_fanout_log_lag_seconds{${jobs}})`, legend: 'lag' }],
         },
         {
@@ -59,19 +60,19 @@ export const overview: Dashboard = {
           unit: 's',
           isNumber: true,
           description:
-            'From ingest to the clients’ sockets. About flushMs and a few milliseconds in calm; see TailraceOldReports in the runbook.',
+            'From ingest to the sockets of clients. Usually flushMs and a few milliseconds; see TailraceOldReports in the runbook.',
           lines: [{ expr: quantile(0.99, 'tailrace_fanout_published_age_seconds', jobs), legend: 'age' }],
         },
       ],
     },
     {
-      title: 'From devices to screens',
+      title: 'From devices to clients',
       panels: [
         {
           title: 'Reports',
           unit: 'ops',
           description:
-            'A second: taken by ingest, and read by the owners of their partitions. The two lie on each other; where read stays below, the log lag grows.',
+            'Per second: accepted by ingest, and read by the owners of their partitions. Usually the same; where read is lower, the log lag grows.',
           lines: [
             { expr: `sum(${rate('tailrace_ingest_accepted_reports_total', jobs)})`, legend: 'accepted' },
             { expr: `sum(${rate('tailrace_fanout_reports_total', jobs)})`, legend: 'read' },
@@ -81,21 +82,21 @@ export const overview: Dashboard = {
           title: 'Deliveries',
           unit: 'ops',
           description:
-            'Reports times the clients they went to, a second, by node. Uneven: see where the devices live that most people watch.',
+            'Deliveries of a report to a client per second, by node. Uneven: check which nodes own the most watched devices.',
           lines: [{ expr: `sum by (node) (${rate('tailrace_fanout_deliveries_total', jobs)})`, legend: '{{node}}' }],
         },
         {
           title: 'Age of reports at the socket',
           unit: 's',
           description:
-            'From ingest to the sockets, of the oldest report of what came together; from the log, and relayed by another node. What a client perceives adds the network.',
+            'From ingest to the sockets, of the oldest report of a batch; from the log, and relayed by another node. The network to the client is not included.',
           lines: quantiles('tailrace_fanout_published_age_seconds', jobs, 'source'),
         },
         {
           title: 'Ingest requests',
           unit: 'ops',
           description:
-            'By how they ended. unavailable: the log does not take them; overloaded: raise replicas; refused, unauthorized: look at the senders.',
+            'By result, per second. unavailable: the log does not accept them; overloaded: add replicas; refused, unauthorized: check the senders.',
           lines: [
             { expr: `sum by (outcome) (${rate('tailrace_ingest_requests_total', jobs)}) > 0`, legend: '{{outcome}}' },
           ],
@@ -104,14 +105,14 @@ export const overview: Dashboard = {
           title: 'Ingest request duration',
           unit: 's',
           description:
-            'From the head of a request to its answer, of those that were accepted: mostly the log’s confirmation. Rising: see the dashboard Brokers.',
+            'From the head of an accepted request to its response: mostly the append to the log. Rising: see the dashboard Brokers.',
           lines: quantiles('tailrace_ingest_request_duration_seconds', `${jobs},outcome="accepted"`),
         },
         {
           title: 'Log lag in reports',
           unit: 'short',
           description:
-            'Reports in the log that owners have not worked through. Spikes are bursts; a rising line: a node is too slow, or cannot read.',
+            'Reports in the log that owners have not processed. Spikes: bursts; rising: a node that is too slow, or cannot read.',
           lines: [{ expr: `tailrace_fanout_log_lag_reports{${jobs}}`, legend: '{{node}}' }],
         },
       ],
@@ -123,17 +124,17 @@ export const overview: Dashboard = {
           title: 'Clients by node',
           unit: 'short',
           description:
-            'Near the limit, new clients get 503 and go elsewhere: add nodes, or raise connectionsMax and the limit of open files.',
+            'At the limit new clients get 503 and connect to another node: add nodes, or raise connectionsMax and the limit of open files.',
           lines: [
             { expr: `tailrace_fanout_connections{${jobs}}`, legend: '{{node}}' },
             { expr: `min(tailrace_fanout_limit_connections{${jobs}})`, legend: 'limit', isLimit: true },
           ],
         },
         {
-          title: 'Clients that went',
+          title: 'Connections closed',
           unit: 'ops',
           description:
-            'By close code, a second. 1000, 1001, 1005: they left; 1006: the network; 1012: a restart; 4001: silent; 4002: too slow; 4401: token; 4429: too many messages.',
+            'By close code, per second. 1000, 1001, 1005: closed by the client; 1006: the network; 1012: a restart; 4001: no pong; 4002: too slow; 4401: token; 4429: too many messages.',
           lines: [
             { expr: `sum by (code) (${rate('tailrace_fanout_closed_connections_total', jobs)})`, legend: '{{code}}' },
           ],
@@ -142,7 +143,7 @@ export const overview: Dashboard = {
           title: 'Handshakes refused',
           unit: 'ops',
           description:
-            'By why, a second. draining is a restart; connections, rate: too few nodes; address_*: one client or a balancer that trustedProxies lacks; origin: a page that may not.',
+            'By reason, per second. draining: a restart; connections, rate: too few nodes; address_*: one client, or a balancer that is missing in trustedProxies; origin: a page that allowedOrigins does not include.',
           lines: [
             {
               expr: `sum by (reason) (${rate('tailrace_fanout_refused_handshakes_total', jobs)})`,
@@ -155,7 +156,7 @@ export const overview: Dashboard = {
           title: 'Starts',
           unit: 'short',
           description:
-            'Times that a process began in the last hour. More than an upgrade explains: read the logs of the one before (kubectl logs --previous).',
+            'Starts of a process in the last hour. More than an upgrade explains: read the logs of the previous process (kubectl logs --previous).',
           lines: [
             {
               expr: `changes(process_start_time_seconds{${jobs},service!=""}[1h])`,

@@ -1,6 +1,6 @@
 import type { Line, Panel, Variable } from './dashboard.ts';
 
-/** Every service says on each series what it is and which one; the job is the scraper's. */
+/** Prometheus sets `job`; the services set `service` and `node` on each series. */
 export const jobVariable: Variable = {
   name: 'job',
   label: 'Job',
@@ -14,7 +14,7 @@ export function nodeVariable(metric: string): Variable {
 export const jobs = 'job=~"$job"';
 export const nodes = 'job=~"$job",node=~"$node"';
 
-/** Of a counter, a second. */
+/** Returns the query of a counter's rate per second. */
 export function rate(metric: string, selector: string): string {
   return `rate(${metric}{${selector}}[$__rate_interval])`;
 }
@@ -24,7 +24,7 @@ export function quantile(q: number, metric: string, selector: string, by = ''): 
   return `histogram_quantile(${q}, sum by (${labels}) (${rate(`${metric}_bucket`, selector)}))`;
 }
 
-/** Median and 99 of 100 of a histogram of seconds. */
+/** Returns the lines of p50 and p99 of a histogram. */
 export function quantiles(metric: string, selector: string, by = ''): Line[] {
   const legend = by === '' ? '' : ` {{${by}}}`;
   return [
@@ -33,7 +33,7 @@ export function quantiles(metric: string, selector: string, by = ''): Line[] {
   ];
 }
 
-/** A gauge of each node, and its limit: `tailrace_fanout_x` and `tailrace_fanout_limit_x`. */
+/** Returns the panel of a gauge of each node and its limit: `tailrace_fanout_x` and `tailrace_fanout_limit_x`. */
 export function nearLimit(panel: Omit<Panel, 'lines'> & { readonly service: string; readonly gauge: string }): Panel {
   const { service, gauge, ...rest } = panel;
   return {
@@ -45,28 +45,28 @@ export function nearLimit(panel: Omit<Panel, 'lines'> & { readonly service: stri
   };
 }
 
-/** What Node.js says of the processes themselves. */
+/** Returns the panels of the Node.js processes. */
 export function processPanels(selector: string): Panel[] {
   return [
     {
       title: 'CPU',
       unit: 'percentunit',
       description:
-        'Of one core. A process uses one: near 1 for minutes, add nodes; with few clients, look at what they subscribe to.',
+        'Of one core. A process uses one: near 1 for minutes, add nodes; with few clients, check their subscriptions.',
       lines: [{ expr: rate('process_cpu_seconds_total', selector), legend: '{{service}} {{node}}' }],
     },
     {
       title: 'Memory',
       unit: 'bytes',
       description:
-        'Resident. It should level out. If it keeps rising, compare with the gauges of what is kept: windows, devices, sockets.',
+        'Resident memory. It should level out. If it keeps rising, compare it with the gauges of windows, devices and sockets.',
       lines: [{ expr: `process_resident_memory_bytes{${selector}}`, legend: '{{service}} {{node}}' }],
     },
     {
       title: 'Event loop lag',
       unit: 's',
       description:
-        '99 of 100 turns of the event loop are served sooner. Above 0.1 s readings come in bursts: the process has too much to do, or too few cores.',
+        '99 of 100 iterations of the event loop start sooner. Above 0.1 s readings arrive in bursts: the process has too much work, or too few cores.',
       lines: [{ expr: `nodejs_eventloop_lag_p99_seconds{${selector}}`, legend: '{{service}} {{node}}' }],
     },
   ];

@@ -5,23 +5,21 @@ import { projectVersion } from '../version-places.ts';
 
 const run = promisify(execFile);
 const outputBytesMax = 64 * 1024 * 1024;
-const linesTold = 30;
+const outputLinesMax = 30;
 
 export interface ImageOrder {
   readonly service: string;
-  /** Name and tag; without it, nothing but `output`. */
-  readonly image?: string;
+  /** Name and tag. */
+  readonly image: string;
   /**
    * May have UWS and BASE (see deploy/Dockerfile), SOURCE (address of the repository) and NPMRC (a file of npm's
    * settings that the build may read).
    */
   readonly env: NodeJS.ProcessEnv;
-  /** A stage of the Dockerfile whose files go into a folder: `sbom`. */
-  readonly output?: { readonly target: string; readonly folder: string };
 }
 
-/** Builds one image by deploy/Dockerfile. Throws with the end of what the engine said. */
-export async function buildImage({ service, image, env, output }: ImageOrder): Promise<void> {
+/** Builds one image by deploy/Dockerfile. Throws with the last lines that the engine printed. */
+export async function buildImage({ service, image, env }: ImageOrder): Promise<void> {
   const values: Record<string, string> = {
     SERVICE: service,
     VERSION: projectVersion(projectRoot),
@@ -32,22 +30,23 @@ export async function buildImage({ service, image, env, output }: ImageOrder): P
   if (env['BASE']) values['BASE'] = env['BASE'];
   const args = Object.entries(values).flatMap(([name, value]) => ['--build-arg', `${name}=${value}`]);
   if (env['NPMRC']) args.push('--secret', `id=npmrc,src=${env['NPMRC']}`);
-  if (output !== undefined) args.push('--target', output.target, '--output', output.folder);
-  if (image !== undefined) args.push('--load', '--tag', image);
-  await docker(['buildx', 'build', '--progress=plain', '-f', 'deploy/Dockerfile', ...args, '.'], env);
+  await docker(
+    ['buildx', 'build', '--progress=plain', '-f', 'deploy/Dockerfile', ...args, '--load', '--tag', image, '.'],
+    env,
+  );
 }
 
-/** In bytes, as the engine counts: all layers, unpacked. */
+/** Returns the size of all layers, unpacked, in bytes. */
 export async function imageSize(image: string): Promise<number> {
   return Number(await docker(['image', 'inspect', '-f', '{{.Size}}', image]));
 }
 
-/** Throws with what to do where nothing can be built. */
+/** Throws where no image can be built, with how to install what is missing. */
 export async function assertEngine(env: NodeJS.ProcessEnv): Promise<void> {
   for (const [args, lack] of [
     [
       ['version', '-f', '{{.Server.Version}}'],
-      'no Docker engine answers: start one, or say in DOCKER_HOST where it is',
+      'no Docker engine answers: start one, or set DOCKER_HOST to its address',
     ],
     [['buildx', 'version'], 'docker has no buildx: install it (Debian: docker-buildx-plugin or docker-buildx)'],
   ] as const) {
@@ -57,14 +56,14 @@ export async function assertEngine(env: NodeJS.ProcessEnv): Promise<void> {
   }
 }
 
-/** What a docker command printed. Throws with the end of what it said instead. */
+/** Returns what a docker command printed. Throws with the last lines of its errors. */
 export async function docker(args: readonly string[], env: NodeJS.ProcessEnv = process.env): Promise<string> {
   try {
     return (await run('docker', args, { cwd: projectRoot, env, maxBuffer: outputBytesMax })).stdout;
   } catch (error) {
     const { stderr = '', message } = error as Error & { stderr?: string };
-    const said = stderr.trim().split('\n').slice(-linesTold).join('\n') || message;
-    throw new Error(`docker ${args[0]}: ${said}`, { cause: error });
+    const printed = stderr.trim().split('\n').slice(-outputLinesMax).join('\n') || message;
+    throw new Error(`docker ${args[0]}: ${printed}`, { cause: error });
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isSpare, isSpareOfOurs } from './spare.ts';
+import { isSpare, isSpareOfProject } from './spare.ts';
 
 const runtime = { platform: 'linux', arch: 'x64', abi: '127' };
 const spare = (path: string, siblings: readonly string[] = [], folder = 'node_modules/p') =>
@@ -15,7 +15,7 @@ for (const path of [
   'src/addon.cc',
   'src/index.ts',
 ]) {
-  test(`${path} is left out`, () => assert.equal(spare(path), true));
+  test(`${path} is omitted`, () => assert.equal(spare(path), true));
 }
 
 for (const path of [
@@ -31,7 +31,7 @@ for (const path of [
   test(`${path} stays`, () => assert.equal(spare(path), false));
 }
 
-test('of an addon the one build stays that Node.js loads', () => {
+test('of an addon only the build stays that Node.js loads', () => {
   const uws = ['linux_x64_127', 'linux_x64_115', 'linux_arm64_127', 'darwin_x64_127', 'win32_x64_127'];
   assert.deepEqual(
     uws.filter((build) => !spare(`dist/bin/uws_${build}.node`)),
@@ -42,7 +42,7 @@ test('of an addon the one build stays that Node.js loads', () => {
     lmdb.filter((name) => !spare(name, lmdb)),
     ['node.abi127.glibc.node'],
   );
-  // Without one for this ABI, Node.js takes the one for all.
+  // Without one for this ABI, Node.js loads the one for all.
   const older = lmdb.slice(1);
   assert.deepEqual(
     older.filter((name) => !spare(name, older)),
@@ -50,14 +50,14 @@ test('of an addon the one build stays that Node.js loads', () => {
   );
 });
 
-test('of OpenTelemetry the files stay that Node.js takes', () => {
+test('of OpenTelemetry only the files stay that Node.js loads', () => {
   const folder = 'node_modules/@opentelemetry/api';
   assert.equal(spare('build/esm/index.js', [], folder), true);
   assert.equal(spare('build/src/index.js', [], folder), false);
   assert.equal(spare('build/esm/index.js'), false);
 });
 
-test('of packages that are in the files of the page what says which they are stays', () => {
+test('of packages that are bundled into the page, the files that identify them stay', () => {
   const isSpareOfPage = (path: string) => spare(path, [], 'node_modules/@preact/signals');
   assert.deepEqual(['dist/signals.js', 'package.json', 'LICENSE'].map(isSpareOfPage), [true, false, false]);
   assert.equal(spare('dist/protobuf.js', [], 'node_modules/protobufjs'), true);
@@ -67,11 +67,11 @@ test('of packages that are in the files of the page what says which they are sta
   assert.equal(spare('v4/index.js', [], 'node_modules/zod'), false);
 });
 
-test('of ours, tests and what the page was built from are left out', () => {
+test('tests and sources of the page are omitted from packages of the project', () => {
   for (const path of ['src/a.test.ts', 'test/a.itest.ts', 'web/main.tsx', 'web', 'README.md', 'src/generated/x.d.ts']) {
-    assert.equal(isSpareOfOurs(path), true, path);
+    assert.equal(isSpareOfProject(path), true, path);
   }
   for (const path of ['src/a.ts', 'package.json', 'dist/index.html', 'src/website.ts', 'src/generated/x.js']) {
-    assert.equal(isSpareOfOurs(path), false, path);
+    assert.equal(isSpareOfProject(path), false, path);
   }
 });

@@ -1,6 +1,6 @@
 /**
- * Folders at the top of a package that no program runs. Deeper ones of the same names may be code, as `dist/doc` of
- * yaml is.
+ * Top-level folders of a package that no program needs. Deeper ones of the same names may be code, such as `dist/doc`
+ * of yaml.
  */
 const spareFolders = new Set([
   '.github',
@@ -16,30 +16,30 @@ const spareFolders = new Set([
   '__tests__',
 ]);
 /**
- * Types, sources from which something was built, maps to them, texts. Node.js runs no TypeScript under node_modules.
+ * Types, sources of builds, source maps, texts. Node.js runs no TypeScript under node_modules.
  */
 const spareFiles = /\.([cm]?tsx?|map|md|markdown|flow|tsbuildinfo|c|cc|cpp|h|hpp|gypi?)$/i;
-/** Terms under which we may hand it on. */
+/** License texts, which must be distributed. */
 const terms = /^(licen[cs]e|notice|copying|copyright)/i;
 /** Builds of an addon for many platforms, as uWebSockets.js names them: `uws_linux_x64_127.node`. */
 const platformBuild = /_(linux|darwin|win32|freebsd)_\w+?_\d+\.node$/;
 /**
- * Builds for one platform, as prebuildify names them: `node.abi127.glibc.node`, and `node.napi.glibc.node` where there
- * is none for the ABI.
+ * Builds for one platform, as prebuildify names them: `node.abi127.glibc.node`, or `node.napi.glibc.node` without one
+ * for the ABI.
  */
 const abiBuild = /^node\.(?:abi(\d+)|napi)\.(glibc|musl)\.node$/;
-/** OpenTelemetry has each file three times; Node.js takes the one of build/src. */
+/** OpenTelemetry has each file three times; Node.js loads the one of build/src. */
 const forBundlers = /\/@opentelemetry\/[^/]+\/build\/(esm|esnext)(\/|$)/;
 
 /**
- * A second copy of protobufjs, for browsers (Node.js takes the one of src), the API of zod 3 within zod 4, and zod as
+ * A second copy of protobufjs, for browsers (Node.js loads the one of src), the API of zod 3 within zod 4, and zod as
  * CommonJS.
  */
 const secondCopies = /\/(?:protobufjs\/dist|zod\/v3)\/|\/zod\/.*\.cjs$/;
-/** Packages that only the page of the dashboard uses: its build has put them into the files of the page. */
+/** Packages that only the page of the dashboard uses: its build has bundled them. */
 const ofThePage = /\/node_modules\/(preact|uplot|@preact\/[^/]+|@tanstack\/[^/]+)\//;
 
-/** Which of its builds of an addon Node.js loads. */
+/** Selects the build of an addon that Node.js loads. */
 export interface Runtime {
   readonly platform: string;
   readonly arch: string;
@@ -48,15 +48,15 @@ export interface Runtime {
 }
 
 /**
- * Whether a file of a package of others can be left out of an image. `folder` is the package's, as in
- * `node_modules/zod`, `path` within it with `/`, `siblings` the names in the same folder.
+ * Returns whether a file of an npm package can be omitted from an image. `folder`: of the package, such as
+ * `node_modules/zod`; `path`: within it, with `/`; `siblings`: the names in the same folder.
  */
 export function isSpare(folder: string, path: string, siblings: readonly string[], runtime: Runtime): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
   if (terms.test(name)) return false;
   const whole = `/${folder}/${path}`;
   if (spareFolders.has(path.split('/', 1)[0] ?? '') || forBundlers.test(whole) || secondCopies.test(whole)) return true;
-  // What says which package it is stays, for the list of what is in the image.
+  // Scanners read the name and version of the package from it.
   if (ofThePage.test(whole)) return path !== 'package.json';
   return name.endsWith('.node') ? isSpareAddon(name, siblings, runtime) : spareFiles.test(name);
 }
@@ -71,9 +71,8 @@ function isSpareAddon(name: string, siblings: readonly string[], { platform, arc
 }
 
 /**
- * The same for a package of ours: tests, types of what was generated, and of the dashboard what its page was built
- * from.
+ * The same for a package of the project: tests, types of generated code, and the sources of the dashboard's page.
  */
-export function isSpareOfOurs(path: string): boolean {
+export function isSpareOfProject(path: string): boolean {
   return /^(test|web|node_modules)(\/|$)|\.test\.tsx?$|\.d\.ts$|\.md$/.test(path);
 }

@@ -1,6 +1,6 @@
 /**
- * What is wrong with a built npm package, each fault as one sentence: what it holds, how its exports resolve, and
- * whether a program that has nothing else can use it.
+ * Checks of a built npm package: its files, how its exports resolve, and whether a program without any other package
+ * can use it. Each error is one sentence.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -8,11 +8,11 @@ import { run, whyItFailed } from '@tailrace/testkit/run';
 
 const deadlineMs = 120_000;
 
-/** Everything that a package of ours may hold: manifest, page, license, code and declarations. */
-const held = /^(package\.json|README\.md|LICENSE|[\w-]+\.js|types\/[\w/.-]+\.d\.ts)$/;
+/** The files that a package may contain: manifest, page, license, code and declarations. */
+const allowed = /^(package\.json|README\.md|LICENSE|[\w-]+\.js|types\/[\w/.-]+\.d\.ts)$/;
 const required = ['package.json', 'README.md', 'LICENSE'];
-/** What betrays the machine or the repository that built it, or would not resolve outside of it. */
-const strangers: readonly [pattern: RegExp, what: string][] = [
+/** Text that depends on the machine or the repository that built the package, and does not resolve elsewhere. */
+const forbidden: readonly [pattern: RegExp, what: string][] = [
   [/\bfile:\/\/\/\w/, 'an address of a file'],
   [/['"(\s](\/home\/|\/Users\/|\/root\/|\/work\/|\/tmp\/)/, 'a path of the machine that built it'],
   [/(from|import\(?)\s*['"]@tailrace\/(?!client\b)/, 'an import of a package that is not published'],
@@ -21,7 +21,7 @@ const strangers: readonly [pattern: RegExp, what: string][] = [
   [/\]\(\.\.?\//, 'a link to a file that is not in it'],
 ];
 
-/** Packs `folder` as npm would publish it. Returns the path of the tarball, in `into`. */
+/** Packs `folder` as npm publishes it. Returns the path of the tarball, in `into`. */
 export async function packed(folder: string, into: string): Promise<string> {
   mkdirSync(into, { recursive: true });
   const { stdout } = await run('npm', ['pack', folder, '--json', '--ignore-scripts', '--pack-destination', into], {
@@ -32,8 +32,8 @@ export async function packed(folder: string, into: string): Promise<string> {
   return join(into, basename(one.filename));
 }
 
-/** Of what is in the tarball. Unpacks it into `into`/package, as npm does. */
-export async function contentFaults(tarball: string, into: string, root: string): Promise<string[]> {
+/** Returns the errors in the files of the tarball. Unpacks it into `into`/package, as npm does. */
+export async function contentErrors(tarball: string, into: string, root: string): Promise<string[]> {
   mkdirSync(into, { recursive: true });
   await run('tar', ['-xzf', tarball, '-C', into], { deadlineMs });
   const folder = join(into, 'package');
@@ -41,46 +41,45 @@ export async function contentFaults(tarball: string, into: string, root: string)
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
     .sort();
-  const faults = required.filter((file) => !files.includes(file)).map((file) => `the package lacks ${file}`);
+  const errors = required.filter((file) => !files.includes(file)).map((file) => `the package lacks ${file}`);
   for (const file of files) {
-    if (!held.test(file))
-      faults.push(
-        `the package holds ${file}; only code, declarations, package.json, README.md and LICENSE belong there`,
+    if (!allowed.test(file))
+      errors.push(
+        `the package contains ${file}: expected only code, declarations, package.json, README.md and LICENSE`,
       );
     const text = readFileSync(join(folder, file), 'utf8');
-    for (const [pattern, what] of [...strangers, [new RegExp(escaped(root)), 'the path of the repository'] as const]) {
+    for (const [pattern, what] of [...forbidden, [new RegExp(escaped(root)), 'the path of the repository'] as const]) {
       const found = pattern.exec(text);
-      if (found) faults.push(`${file}:${lineOf(text, found.index)}: has ${what}: ${found[0].trim()}`);
+      if (found) errors.push(`${file}:${lineOf(text, found.index)}: has ${what}: ${found[0].trim()}`);
     }
   }
   if (files.includes('package.json'))
-    faults.push(...manifestFaults(readFileSync(join(folder, 'package.json'), 'utf8')));
-  return faults;
+    errors.push(...manifestErrors(readFileSync(join(folder, 'package.json'), 'utf8')));
+  return errors;
 }
 
-function manifestFaults(text: string): string[] {
+function manifestErrors(text: string): string[] {
   const manifest = JSON.parse(text) as Record<string, unknown>;
-  const faults: string[] = [];
-  if (manifest['private'] !== undefined) faults.push('package.json: says private, with which npm does not publish');
+  const errors: string[] = [];
+  if (manifest['private'] !== undefined) errors.push('package.json: has private, so npm does not publish it');
   for (const field of ['name', 'version', 'description', 'license', 'exports', 'engines'])
-    if (manifest[field] === undefined) faults.push(`package.json: has no ${field}`);
-  if (manifest['scripts'] !== undefined)
-    faults.push('package.json: has scripts, which would run where it is installed');
-  if (manifest['dependencies'] !== undefined)
-    faults.push('package.json: has dependencies; what is published brings its own');
-  return faults;
+    if (manifest[field] === undefined) errors.push(`package.json: has no ${field}`);
+  if (manifest['scripts'] !== undefined) errors.push('package.json: has scripts, which run where it is installed');
+  if (manifest['dependencies'] !== undefined) errors.push('package.json: has dependencies: expected them bundled');
+  return errors;
 }
 
 /**
- * By publint (https://publint.dev/rules) and Are The Types Wrong (https://github.com/arethetypeswrong). The package is
- * for `import` alone: what `require` and the resolution of Node.js 10 make of it is not looked at.
+ * Returns the errors of publint (https://publint.dev/rules) and Are The Types Wrong
+ * (https://github.com/arethetypeswrong). The package is for `import` alone: `require` and the resolution of Node.js 10
+ * are not checked.
  */
-export async function exportFaults(tarball: string, root: string): Promise<string[]> {
+export async function exportErrors(tarball: string, root: string): Promise<string[]> {
   const tools: readonly [name: string, args: readonly string[]][] = [
     ['publint', ['run', tarball, '--strict']],
     ['attw', [tarball, '--profile', 'esm-only', '--no-color', '--no-emoji', '--format', 'ascii']],
   ];
-  const said = await Promise.all(
+  const errors = await Promise.all(
     tools.map(([name, args]) =>
       run(join(root, 'node_modules/.bin', name), args, { deadlineMs, env: { ...process.env, NO_COLOR: '1' } }).then(
         () => [],
@@ -91,14 +90,14 @@ export async function exportFaults(tarball: string, root: string): Promise<strin
       ),
     ),
   );
-  return said.flat();
+  return errors.flat();
 }
 
 /**
  * Installs the tarball in the new folder `into`, imports every entry from a program in plain Node.js, and checks the
- * types that the program uses.
+ * types that the program uses. Returns the first error.
  */
-export async function usageFaults(tarball: string, into: string, tsc: string): Promise<string[]> {
+export async function usageErrors(tarball: string, into: string, tsc: string): Promise<string[]> {
   mkdirSync(into, { recursive: true });
   writeFileSync(join(into, 'package.json'), '{"name":"fresh","private":true,"type":"module"}\n');
   writeFileSync(join(into, 'program.ts'), program);
@@ -125,7 +124,7 @@ export async function usageFaults(tarball: string, into: string, tsc: string): P
     try {
       const { stdout } = await run(command, args, { cwd: into, deadlineMs, env: withoutModules() });
       if (what === 'import' && stdout !== 'live 42.5\n')
-        return [`import: the program printed ${JSON.stringify(stdout)}; "live 42.5" is right`];
+        return [`import: expected the program to print "live 42.5", got ${JSON.stringify(stdout)}`];
     } catch (thrown) {
       const { stdout } = thrown as { stdout?: string };
       return [`${what}: ${(stdout ?? '').trim()} ${whyItFailed(thrown)}`.slice(0, 2000)];
@@ -134,7 +133,7 @@ export async function usageFaults(tarball: string, into: string, tsc: string): P
   return [];
 }
 
-/** Nothing of this repository's node_modules may help. */
+/** Without variables by which Node.js would find this repository's node_modules. */
 function withoutModules(): NodeJS.ProcessEnv {
   const { NODE_PATH: _path, NODE_OPTIONS: _options, ...rest } = process.env;
   return rest;

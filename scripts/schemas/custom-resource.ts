@@ -1,6 +1,6 @@
 import { jsonSchemaFrom, type Schema } from './openapi.ts';
 
-/** What is read of a CustomResourceDefinition. */
+/** The fields of a CustomResourceDefinition that are read. */
 export interface CustomResource {
   readonly spec: {
     readonly group: string;
@@ -13,14 +13,14 @@ export interface CustomResource {
   };
 }
 
-/** Each version that is served. */
+/** Returns the schema of each served version. */
 export function schemaFromCustomResource({ spec }: CustomResource): { version: string; schema: Schema }[] {
   return spec.versions
     .filter(({ served }) => served)
     .map(({ name, schema }) => {
       const converted = jsonSchemaFrom(schema.openAPIV3Schema, (reference) => reference);
       const properties = { ...(converted['properties'] as Schema), ...ownFields };
-      // What the operator writes back is never in a file of ours.
+      // The operator writes the status; manifests never have it.
       delete (properties as Record<string, unknown>)['status'];
       return { version: name, schema: { ...converted, properties, additionalProperties: false } };
     });

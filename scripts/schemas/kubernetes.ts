@@ -2,10 +2,10 @@ import { jsonSchemaFrom, type Schema } from './openapi.ts';
 
 export type Definitions = Record<string, Schema>;
 
-/** Written as text or number, as `cpu: 1` and `cpu: 500m`. */
+/** A text or a number, such as `cpu: 1` and `cpu: 500m`. */
 const quantity = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
 
-/** One kind of Kubernetes' own with all that it refers to. */
+/** Returns the schema of a kind of Kubernetes with all definitions that it refers to. */
 export function schemaFromDefinitions(definitions: Definitions, name: string): Schema {
   const reached = new Map<string, Schema>();
   const reach = (definition: string): string => {
@@ -14,7 +14,7 @@ export function schemaFromDefinitions(definitions: Definitions, name: string): S
       reached.set(short, {});
       const part = definitions[short];
       if (part === undefined)
-        throw new Error(`there is no definition ${short}; look at the new names in the API's description`);
+        throw new Error(`no definition ${short} in the API's description: it may have another name in this version`);
       reached.set(short, short === quantity ? { type: ['string', 'number'] } : jsonSchemaFrom(part, reach));
     }
     return `#/definitions/${short}`;

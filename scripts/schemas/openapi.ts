@@ -1,11 +1,11 @@
 export type Schema = { [key: string]: unknown };
 
-/** Words of OpenAPI, and of JSON Schema, that say nothing about what is right. */
+/** Keywords of OpenAPI and of JSON Schema that do not constrain a value. */
 const leftOut = new Set(['description', 'example', 'externalDocs', 'default', 'title']);
 
 /**
- * OpenAPI as Kubernetes writes it, as JSON Schema: without descriptions, integers or texts where both are right, and
- * closed where fields are named, so that a misspelt one is found. `reference` maps what `$ref` names.
+ * Converts OpenAPI as Kubernetes writes it to JSON Schema: without descriptions, with integers or texts where both are
+ * valid, and closed where fields are named, so that a misspelt one is found. `reference` maps what `$ref` names.
  */
 export function jsonSchemaFrom(schema: Schema, reference: (name: string) => string): Schema {
   if (schema['x-kubernetes-int-or-string'] === true || schema['format'] === 'int-or-string') {
@@ -31,7 +31,7 @@ function converted(key: string, value: unknown, reference: (name: string) => str
     );
   }
   if (Array.isArray(value) && ['allOf', 'anyOf', 'oneOf'].includes(key)) {
-    // Parts of such a list name some of the fields again: closed, they would refuse the others.
+    // Each part names only some of the fields: if closed, it would refuse the others.
     return value.map((part: Schema) => opened(jsonSchemaFrom(part, reference)));
   }
   if (isSchema(value) && ['items', 'additionalProperties', 'not'].includes(key))

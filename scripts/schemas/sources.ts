@@ -1,4 +1,4 @@
-/** Where schemas are from. A kind that a template uses for the first time is added here. */
+/** Sources of the schemas. Add each new kind of the templates here. */
 export const kubernetes = {
   module: 'k8s.io/kubernetes@v1.34.4',
   file: 'api/openapi-spec/swagger.json',
@@ -39,7 +39,7 @@ export const operators = [
   },
 ] as const;
 
-/** v1 of Strimzi's kinds; older versions of the operator know v1beta2 only. */
+/** v1 of Strimzi's kinds; older versions of the operator have v1beta2 only. */
 export const strimzi = {
   version: '0.49.1',
   group: 'kafka.strimzi.io',

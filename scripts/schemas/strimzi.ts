@@ -13,8 +13,8 @@ const copyDependencies = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 const quiet: ExecFileSyncOptionsWithStringEncoding = { stdio: ['ignore', 'pipe', 'ignore'], encoding: 'utf8' };
 
 /**
- * Schemas of Strimzi's kinds, from the classes that Strimzi reads them by: its definitions themselves are published
- * nowhere but on its site.
+ * Returns schemas of Strimzi's kinds, from the classes with which Strimzi parses them: no package registry has its
+ * resource definitions.
  */
 export function strimziSchemas(
   scratch: string,

@@ -4,7 +4,7 @@ import type { AttackContext } from './attack-definition.ts';
 
 const answerDeadlineMs = 20_000;
 
-/** Posts a body as the attacker, and counts what was refused of it. Resolves with the status; 0: no answer. */
+/** Posts a body as the attacker, and counts its refusals. Resolves with the status; 0: no answer. */
 export async function post(
   context: AttackContext,
   body: string | Uint8Array,
@@ -28,12 +28,12 @@ export async function post(
   }
 }
 
-/** Reports as Protobuf, the form that costs the sender least. */
+/** Posts reports as Protobuf, which costs the sender least. */
 export function postReports(context: AttackContext, reports: readonly FloodReport[]): Promise<number> {
   return post(context, floodBody(reports), { 'content-type': 'application/x-protobuf' });
 }
 
-/** A report with so many readings of texts of so many characters: what one may hold at most is 256 KiB. */
+/** Returns a report of readings with long texts. The limit of a report is 256 KiB. */
 export function largeReport(device: string, readings: number, characters: number, marker: string): FloodReport {
   const text = `${marker} `.padEnd(characters, 'x');
   const report = {
@@ -44,7 +44,7 @@ export function largeReport(device: string, readings: number, characters: number
   return { device, bytes: encodeReport(report) };
 }
 
-/** One small report of each device. */
+/** Returns a small report of each device. */
 export function smallReports(devices: readonly string[], value: number): FloodReport[] {
   const time = Date.now();
   return devices.map((device) => ({ device, bytes: encodeReport({ device, time, readings: [{ tag: 'n', value }] }) }));

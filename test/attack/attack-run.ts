@@ -18,36 +18,36 @@ import type { VisitPlan } from './visit.ts';
 
 interface PhaseTimes {
   readonly quietMs: number;
-  readonly leavingMs: number;
+  readonly closingMs: number;
   readonly afterMs: number;
   readonly restartedMs: number;
   readonly settleDeadlineMs: number;
   readonly visitIntervalMs: number;
   readonly intervalMs: number;
-  /** In full that of a kubelet (`timeoutSeconds`); in small other tests run at the same time. */
+  /** In full the `timeoutSeconds` of a kubelet; in small other tests run at the same time. */
   readonly probeDeadlineMs: number;
 }
 
 const times: Readonly<Record<AttackSize, PhaseTimes>> = {
   full: {
-    ...{ quietMs: 4_000, leavingMs: 500, afterMs: 2_000, restartedMs: 1_500 },
+    ...{ quietMs: 4_000, closingMs: 500, afterMs: 2_000, restartedMs: 1_500 },
     ...{ settleDeadlineMs: 30_000, visitIntervalMs: 500, intervalMs: 200, probeDeadlineMs: 1_000 },
   },
   small: {
-    ...{ quietMs: 300, leavingMs: 0, afterMs: 100, restartedMs: 300 },
+    ...{ quietMs: 300, closingMs: 0, afterMs: 100, restartedMs: 300 },
     ...{ settleDeadlineMs: 10_000, visitIntervalMs: 100, intervalMs: 200, probeDeadlineMs: 5_000 },
   },
 };
 
 const devices = 20;
-/** The control repeats no more of an attack than this. */
+/** The control repeats at most this much of an attack. */
 const controlMsMax = 5_000;
-/** Beyond its time, until an attack counts as stuck. */
+/** Time after its duration until an attack counts as stuck. */
 const attackGraceMs = 30_000;
-/** Percentiles of the first moments are those of code that is not compiled yet. */
+/** Before it, percentiles are those of code that is not compiled yet. */
 const warmUpMs: Readonly<Record<AttackSize, number>> = { full: 2_000, small: 300 };
 
-/** The processes of clients: an attacker, honest clients, and a sink. They serve for several attacks. */
+/** The processes of clients: an attacker, honest clients, and a sink. Several attacks share them. */
 export class ClientProcesses {
   readonly placement: Placement;
   readonly honest: RequestProcess<HonestHandlers>;
@@ -63,7 +63,7 @@ export class ClientProcesses {
     this.sink = new RequestProcess({ script: script('traffic-sink.ts') });
   }
 
-  /** Puts the target and honest clients before other programs, and the attacker behind them. */
+  /** Raises the priority of the target and honest clients, and sets the lowest for the attacker. */
   prefer(): void {
     placeSessions([this.attacker.pid]);
   }
@@ -86,7 +86,7 @@ export class AttackRun {
   readonly #wait: ProcessorWait;
   readonly #disk: DiskSync;
 
-  /** `folder`: on the disk of the target's data. */
+  /** `folder` must be on the disk of the target's data. */
   constructor(parts: {
     target: Target;
     firstStartMs: number;
@@ -113,7 +113,7 @@ export class AttackRun {
     await this.#measure();
   }
 
-  /** `withRestart`: the honest clients end with it. */
+  /** Measures one attack. `withRestart`: the honest clients stop after it. */
   async run(attack: Attack, withRestart: boolean): Promise<AttackFigures> {
     const { attacker } = this.#clients;
     const request = await this.#request(attack);
@@ -121,23 +121,23 @@ export class AttackRun {
     const before = await this.#quiet();
     const rssQuietMb = await this.#memory.reset();
     await this.#lagMs();
-    await this.#wait.taken();
-    await this.#disk.taken();
+    await this.#wait.share();
+    await this.#disk.take();
     const grownBefore = await this.#metrics(attack.grown ?? []);
     const outcome: AttackOutcome = await attacker.request('attack', request, request.attackMs + attackGraceMs);
-    // The end of thousands of connections at once belongs to the attack.
-    await sleep(times[this.#size].leavingMs);
+    // The close of thousands of connections at once is part of the attack.
+    await sleep(times[this.#size].closingMs);
     const under = await this.#measure();
     const lagMs = await this.#lagMs();
     await sleep(times[this.#size].afterMs);
     const after = await this.#measure();
-    const waitShare = await this.#wait.taken();
-    const disk = await this.#disk.taken();
+    const waitShare = await this.#wait.share();
+    const disk = await this.#disk.take();
     const grown = await this.#metrics(attack.grown ?? []);
     const notGrown = (attack.grown ?? []).filter((name) => !(grown.get(name)! > grownBefore.get(name)!));
     const rssPeakMb = this.#memory.peakMb;
     const control = this.#size === 'full' ? await this.#control(outcome) : undefined;
-    const restart = withRestart ? await this.restart(attack.endedBy ?? 'SIGTERM') : undefined;
+    const restart = withRestart ? await this.restart(attack.stopSignal ?? 'SIGTERM') : undefined;
     const last = restart?.after ?? after;
     return {
       ...{
@@ -153,13 +153,13 @@ export class AttackRun {
         notGrown,
         restart,
       },
-      ...{ rssQuietMb, rssPeakMb, counts: outcome.counts, fault: outcome.fault },
+      ...{ rssQuietMb, rssPeakMb, counts: outcome.counts, error: outcome.error },
       ...{ bytes: bytesOf(outcome.traffic), connections: connectionsOf(outcome.traffic) },
       ...{ verdict: verdictBetween(before, last), findings: last.findings },
     };
   }
 
-  /** Ends the target and starts it again: what was there has to be there, and the client that stayed misses nothing. */
+  /** Restarts the target: it must have all last values, and the client that stays must get its whole backlog. */
   async restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<RestartFigures> {
     const { honest } = this.#clients;
     const deadlineMs = times[this.#size].settleDeadlineMs;
@@ -192,7 +192,7 @@ export class AttackRun {
     return this.#clients.honest.request('measure', undefined);
   }
 
-  /** The same bytes at the same times, to a server that does nothing with them, on the core of the target. */
+  /** Sends the same bytes at the same times to a server that ignores them, on the core of the target. */
   async #control({ traffic }: AttackOutcome): Promise<Measurement> {
     const { sink, attacker } = this.#clients;
     const port = await sink.request('listen', undefined);
@@ -202,7 +202,7 @@ export class AttackRun {
     return await this.#measure();
   }
 
-  /** Reading it starts it again. */
+  /** Reads the lag, which resets it. */
   async #lagMs(): Promise<number> {
     const pages = await Promise.all(this.#target.internalPorts.map(fetchMetrics));
     return Math.max(...pages.map((page) => page.sum('nodejs_eventloop_lag_p99_seconds') * 1_000));
@@ -234,10 +234,10 @@ export class AttackRun {
     const { ingestPort, streamPort } = this.#target.addresses;
     const tokenOf = (subject: string, publish: string[], subscribe: readonly string[]) =>
       this.#target.issueToken({ subject, publish, subscribe });
-    const asked = [{ channel: 'b.>' }, ...attacks.flatMap(({ visits = [] }) => visits)];
-    const distinct = new Map(asked.map((each) => [JSON.stringify(each), each]));
-    const visits = Array.from(distinct.values(), async (asked): Promise<VisitPlan> => {
-      const { channel, subscribe = [channel], options = {} } = { options: {}, subscribe: undefined, ...asked };
+    const requested = [{ channel: 'b.>' }, ...attacks.flatMap(({ visits = [] }) => visits)];
+    const distinct = new Map(requested.map((each) => [JSON.stringify(each), each]));
+    const visits = Array.from(distinct.values(), async (requested): Promise<VisitPlan> => {
+      const { channel, subscribe = [channel], options = {} } = { options: {}, subscribe: undefined, ...requested };
       return { streamPort, channel, options, token: await tokenOf('visitor', [], subscribe) };
     });
     const { intervalMs, visitIntervalMs, probeDeadlineMs } = times[this.#size];

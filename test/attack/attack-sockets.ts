@@ -5,15 +5,15 @@ import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/raw-we
 import type { AttackContext } from './attack-definition.ts';
 import { fetchMetrics } from './metrics-page.ts';
 
-/** At once: what the queue of a listening socket takes. */
+/** Connections at the same time: the backlog of a listening socket. */
 const groupSize = 250;
 const steadyGroup = 50;
 const steadyMs = 100;
-/** For what is still under way when the metric is reached. */
+/** For requests in flight when the metric is reached. */
 const heldMs = 500;
 
 /**
- * So many connections to a port, 500 a second. What a burst of connections costs is not what these attacks are about.
+ * Opens connections to a port, 500 per second: these attacks do not measure a burst of connections.
  */
 export async function connectSteadily(port: number, count: number): Promise<RawSocket[]> {
   const sockets: RawSocket[] = [];
@@ -25,7 +25,7 @@ export async function connectSteadily(port: number, count: number): Promise<RawS
   return sockets;
 }
 
-/** So many connections to a port, as fast as they are accepted. */
+/** Opens connections to a port, as fast as they are accepted. */
 export async function connectMany(port: number, count: number): Promise<RawSocket[]> {
   const sockets: RawSocket[] = [];
   while (sockets.length < count) {
@@ -36,19 +36,19 @@ export async function connectMany(port: number, count: number): Promise<RawSocke
 }
 
 /**
- * Resolves when a metric of the server has reached a value, so that what was written is in its hands, and no earlier
- * than the end of the attack.
+ * Resolves when a metric of the server has reached a value, so that it has received what was written, and not before
+ * the end of the attack.
  */
 export async function untilServerHolds(context: AttackContext, metric: string, least: number): Promise<void> {
   const { internalPort } = context.addresses;
   const holds = async () => (await fetchMetrics(internalPort)).sum(metric) >= least;
-  // Where it never does, the answers say why.
+  // Where it never does, the responses have the reason.
   await eventually(holds, { deadlineMs: 10_000, pollMs: 50 }).catch(() => {});
   await sleep(heldMs);
-  while (!context.isOver()) await context.sleep(100);
+  while (!context.isExpired()) await context.sleep(100);
 }
 
-/** Counts the answer of each that gets one within the time: those that are closed without one count as `no answer`. */
+/** Counts the response on each socket; one without a response within the deadline counts as `no answer`. */
 export async function countAnswers(
   context: AttackContext,
   sockets: readonly RawSocket[],
@@ -66,20 +66,20 @@ export async function countAnswers(
   );
 }
 
-/** The head of a request to ingest, and what follows it. */
+/** Returns the head of a request to ingest, and `body`. */
 export function ingestRequest(token: string, fields: readonly string[], body = ''): string {
   const all = ['Host: ingest', `Authorization: Bearer ${token}`, 'Content-Type: application/json', ...fields];
   return `POST /v1/ingest HTTP/1.1\r\n${all.map((field) => `${field}\r\n`).join('')}\r\n${body}`;
 }
 
 export interface RawStreamOptions {
-  /** Default: that of the attack; undefined: none. */
+  /** Default: the token of the attack; undefined: none. */
   readonly token?: string | undefined;
   readonly protocol?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A WebSocket on the streams that may break every rule. */
+/** Opens a WebSocket on the streams that may violate the protocol. */
 export function openRawStream(context: AttackContext, options: RawStreamOptions = {}): Promise<RawWebSocket> {
   const token = 'token' in options ? options.token : context.token;
   return connectRawWebSocket({

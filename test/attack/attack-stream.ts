@@ -4,20 +4,20 @@ import { WebSocket } from 'ws';
 import type { AttackContext } from './attack-definition.ts';
 
 export interface AttackStreamOptions {
-  /** Default: that of the attack. */
+  /** Default: the token of the attack. */
   readonly token?: string;
   readonly protocol?: 'tailrace.v1.json' | 'tailrace.v1.proto';
 }
 
-/** Codes in messages without parsing them: what a flood of answers costs its receiver is not what is looked at. */
+/** Finds codes in messages without parsing them: the cost of the attacker must not matter. */
 const errorPattern = /^\{"error":\{.*?"code":"([a-z_]+)"/;
-/** A server message that holds more than this is data. */
-const lookedAtBytes = 400;
+/** The part of a message that is searched. A longer server message is data. */
+const headBytes = 400;
 const closeDeadlineMs = 5_000;
 
-/** A connection of an attacker to the streams. It counts what was refused, and throws everything else away. */
+/** A connection of an attacker to the streams. It counts refusals, and ignores everything else. */
 export class AttackStream {
-  /** Messages `subscribed`, and bytes of all messages. */
+  /** Number of messages `subscribed`, and bytes of all messages. */
   subscribed = 0;
   bytes = 0;
   readonly closed: Promise<number>;
@@ -28,7 +28,7 @@ export class AttackStream {
     this.#socket = socket;
     this.closed = new Promise((resolve) => {
       socket.on('close', (code) => {
-        // 1006: it was cut, by us as a rule.
+        // 1006: it was terminated, usually by the attacker.
         if (code !== 1000 && code !== 1005 && code !== 1006) context.counts.close(code);
         this.#wake();
         resolve(code);
@@ -37,7 +37,7 @@ export class AttackStream {
     socket.on('error', () => {});
     socket.on('message', (data: Buffer) => {
       this.bytes += data.length;
-      const head = data.toString('latin1', 0, lookedAtBytes);
+      const head = data.toString('latin1', 0, headBytes);
       if (head.startsWith('{"subscribed"')) this.subscribed++;
       const code = errorPattern.exec(head)?.[1];
       if (code !== undefined) context.counts.error(code);
@@ -45,7 +45,7 @@ export class AttackStream {
     });
   }
 
-  /** Undefined where the handshake was refused, which is counted. */
+  /** Resolves with undefined where the handshake was refused, which is counted. */
   static open(context: AttackContext, options: AttackStreamOptions = {}): Promise<AttackStream | undefined> {
     const { token = context.token, protocol = 'tailrace.v1.json' } = options;
     const { promise, resolve } = Promise.withResolvers<AttackStream | undefined>();
@@ -80,16 +80,16 @@ export class AttackStream {
     this.#socket.send(message instanceof Uint8Array ? message : JSON.stringify(message));
   }
 
-  /** Resolves when the condition holds after a message, or at the end of the connection or of the attack. */
+  /** Resolves when the condition is true after a message, or at the end of the connection or of the attack. */
   async until(context: AttackContext, holds: () => boolean): Promise<void> {
-    while (!holds() && this.isOpen && !context.isOver()) {
+    while (!holds() && this.isOpen && !context.isExpired()) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
       await Promise.race([promise, context.sleep(1_000)]);
     }
   }
 
-  /** Takes nothing more from the socket: its buffers fill up, then those of the server. */
+  /** Stops reading from the socket: its buffers fill, then those of the server. */
   stopReading(): void {
     this.#socket.pause();
   }
@@ -99,7 +99,7 @@ export class AttackStream {
     await Promise.race([this.closed, sleep(closeDeadlineMs, undefined, { ref: false })]);
   }
 
-  cut(): void {
+  terminate(): void {
     this.#socket.terminate();
   }
 }

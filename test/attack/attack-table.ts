@@ -17,7 +17,7 @@ const columns = [
   'restart ms',
 ];
 
-/** As a Markdown table, a row for each attack. */
+/** Returns a Markdown table with a row for each attack. */
 export function tableOf(rows: readonly AttackFigures[], size: AttackSize): string {
   const cells = rows.map((row) => [
     row.attack.name,

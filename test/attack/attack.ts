@@ -1,7 +1,7 @@
 /**
- * `make attack`: every attack of `attacks.ts` at full size, each on a target of its own with honest clients beside it,
- * or those that are named. Prints a table; ends with 1 where honest clients saw anything of an attack, or the attacker
- * was not refused as it has to be.
+ * `make attack`: runs the named attacks of `attacks.ts`, or all of them, at full size, each on a target of its own with
+ * honest clients. Prints a table; exits with 1 where honest clients noticed an attack, or the attacker did not get the
+ * expected refusals.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { loadavg } from 'node:os';
@@ -12,7 +12,7 @@ import type { Attack, AttackSize, TargetKind } from './attack-definition.ts';
 import { AttackRun, ClientProcesses } from './attack-run.ts';
 import { tableOf } from './attack-table.ts';
 import { attacks } from './attacks.ts';
-import { type AttackFigures, disturbanceOf, faultsOf, wordsOf } from './judgement.ts';
+import { type AttackFigures, disturbanceOf, failuresOf, wordsOf } from './judgement.ts';
 import { runInNamespace } from './network-namespace.ts';
 import { placement, raiseOwnPriority, unplaced } from './process-placement.ts';
 import { StackTarget } from './stack-target.ts';
@@ -24,11 +24,11 @@ interface Options {
   readonly targets: readonly TargetKind[];
   readonly size: AttackSize;
   readonly data: string;
-  /** A file for the figures, where another `attack.ts` has started this one in a network namespace. */
+  /** File for the figures, where another `attack.ts` has started this one in a network namespace. */
   readonly figures: string | undefined;
 }
 
-/** Of an attack, where the machine had no processor or disk for it. */
+/** Runs of an attack, if the processor or the disk of the machine was overloaded. */
 const runsMax = 3;
 const root = resolve(import.meta.dirname, '../..');
 const started: { stop(): Promise<unknown> }[] = [];
@@ -45,17 +45,17 @@ async function main(options: Options): Promise<number> {
   started.push(clients);
   const { words } = clients.placement;
   const own = isRaised ? 'everything else at nice -10' : 'everything else at nice 0';
-  say(`${words}, ${own}; load ${loadavg()[0]!.toFixed(1)}. Data and logs in ${options.data}.`);
+  print(`${words}, ${own}; load ${loadavg()[0]!.toFixed(1)}. Data and logs in ${options.data}.`);
   for (const attack of options.chosen) {
     for (const kind of attack.targets.filter((each) => options.targets.includes(each))) {
-      say(`\n${attack.name} on ${kind}: ${attack.words}`);
+      print(`\n${attack.name} on ${kind}: ${attack.words}`);
       try {
         let row = await rowOf(attack, kind, options, clients);
         let failed = report(row, options.size);
         for (let run = 2; run <= runsMax; run++) {
           const disturbance = disturbanceOf(row, options.size);
           if (disturbance === undefined) break;
-          say(`  again, run ${run} of ${runsMax}: ${disturbance}`);
+          print(`  again, run ${run} of ${runsMax}: ${disturbance}`);
           row = await rowOf(attack, kind, options, clients);
           failed = report(row, options.size);
         }
@@ -63,7 +63,7 @@ async function main(options: Options): Promise<number> {
         failures += failed;
       } catch (thrown) {
         failures++;
-        say(`  FAILED: the run: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
+        print(`  FAILED: the run: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
       }
     }
   }
@@ -72,8 +72,8 @@ async function main(options: Options): Promise<number> {
     await writeFile(options.figures, serialize(rows.map(({ attack, ...row }) => ({ ...row, name: attack.name }))));
     return failures === 0 ? 0 : 1;
   }
-  say(`\n${tableOf(rows, options.size)}\n`);
-  say(failures === 0 ? 'Honest clients saw nothing of it.' : `${failures} of ${rows.length} attacks FAILED.`);
+  print(`\n${tableOf(rows, options.size)}\n`);
+  print(failures === 0 ? 'Honest clients did not notice any attack.' : `${failures} of ${rows.length} attacks FAILED.`);
   return failures === 0 ? 0 : 1;
 }
 
@@ -111,24 +111,24 @@ async function rowOf(
   }
 }
 
-/** Returns 1 where it failed. */
+/** Prints the figures of an attack. Returns 1 where it failed. */
 function report(row: AttackFigures, size: AttackSize): 0 | 1 {
   const { quiet, under, after, control } = row;
-  say(
+  print(
     `  p50 / p99 / max ms: quiet ${shownTimes(quiet)}, under attack ${shownTimes(under)}, after ${shownTimes(after)}`,
   );
-  if (control !== undefined) say(`  the same bytes to a sink: ${shownTimes(control)}`);
-  say(`  visits p99: quiet ${quiet.visits.p99}, under attack ${under.visits.p99} ms of ${under.visits.count}`);
-  if (under.probes.count > 0) say(`  probes p99 under attack: ${under.probes.p99} ms of ${under.probes.count}`);
+  if (control !== undefined) print(`  the same bytes to a sink: ${shownTimes(control)}`);
+  print(`  visits p99: quiet ${quiet.visits.p99}, under attack ${under.visits.p99} ms of ${under.visits.count}`);
+  if (under.probes.count > 0) print(`  probes p99 under attack: ${under.probes.p99} ms of ${under.probes.count}`);
   const waited = `waited for a processor ${Math.round(row.waitShare * 100)} % of the time`;
-  say(`  loop lag of the target ${Math.round(row.lagMs)} ms, of the honest clients ${under.ownLagMs} ms; ${waited}`);
-  say(
+  print(`  loop lag of the target ${Math.round(row.lagMs)} ms, of the honest clients ${under.ownLagMs} ms; ${waited}`);
+  print(
     `  the slowest write of 4 KB to disk took ${row.disk.slowestSyncMs} ms; the target wrote ${row.disk.writtenMbPerS.toFixed(1)} MB/s`,
   );
-  say(`  the attacker saw: ${wordsOf(row.counts)}`);
-  const faults = faultsOf(row, size);
-  for (const { words } of faults) say(`  FAILED: ${words}`);
-  return faults.length === 0 ? 0 : 1;
+  print(`  the attacker counted: ${wordsOf(row.counts)}`);
+  const failures = failuresOf(row, size);
+  for (const { words } of failures) print(`  FAILED: ${words}`);
+  return failures.length === 0 ? 0 : 1;
 }
 
 function shownTimes({ p50, p99, max }: { p50: number; p99: number; max: number }): string {
@@ -175,6 +175,6 @@ function fail(message: string): never {
   process.exit(1);
 }
 
-function say(text: string): void {
+function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }

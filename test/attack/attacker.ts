@@ -1,4 +1,4 @@
-/** The process of the attacker: runs one attack after the other, as `attack-run.ts` asks for it. */
+/** The process of the attacker: runs one attack after the other on request of `attack-run.ts`. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { AttackContext, AttackSize, TargetAddresses } from './attack-definition.ts';
@@ -19,26 +19,26 @@ export interface AttackRequest {
 export interface AttackOutcome {
   readonly counts: ReadonlyMap<string, number>;
   readonly traffic: readonly TrafficStep[];
-  /** What the code of the attack stumbled over, which is a fault of the attack. */
-  readonly fault: string | undefined;
+  /** Error in the code of the attack itself. */
+  readonly error: string | undefined;
 }
 
-/** Preparing has more time than an attack. */
+/** Duration of `prepare` at most. */
 const prepareMs = 120_000;
 
 function contextOf({ addresses, size, token, tokens }: AttackRequest, durationMs: number): AttackContext {
   const endMs = performance.now() + durationMs;
-  const ended = new AbortController();
-  setTimeout(() => ended.abort(), durationMs).unref();
+  const expiry = new AbortController();
+  setTimeout(() => expiry.abort(), durationMs).unref();
   return {
     addresses,
     size,
     token,
     tokens,
     counts: new FactCounts(),
-    isOver: () => performance.now() >= endMs,
+    isExpired: () => performance.now() >= endMs,
     async sleep(ms) {
-      await sleep(ms, undefined, { signal: ended.signal }).catch(() => {});
+      await sleep(ms, undefined, { signal: expiry.signal }).catch(() => {});
     },
   };
 }
@@ -59,16 +59,16 @@ const handlers = {
     const traffic = new SentTraffic();
     traffic.start();
     const context = contextOf(request, request.attackMs);
-    let fault: string | undefined;
+    let error: string | undefined;
     try {
       await attack.run(context);
     } catch (thrown) {
-      fault = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+      error = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
     }
-    return { counts: context.counts.entries(), traffic: traffic.stop(), fault };
+    return { counts: context.counts.entries(), traffic: traffic.stop(), error };
   },
 
-  /** Sends as much as an attack did to a server that does nothing with it. */
+  /** Sends the same traffic as an attack to a server that ignores it. */
   async replay({ steps, port }: { steps: readonly TrafficStep[]; port: number }): Promise<void> {
     await replayTraffic(steps, port);
   },

@@ -2,13 +2,13 @@ import type { Attack } from './attack-definition.ts';
 import { alignedCuts } from './attacks/aligned-cuts.ts';
 import { channelChurn } from './attacks/channel-churn.ts';
 import { compressedFrames } from './attacks/compressed-frames.ts';
+import { crossTenant } from './attacks/cross-tenant.ts';
 import { dashboardHeads } from './attacks/dashboard-heads.ts';
 import { declaredSizes } from './attacks/declared-sizes.ts';
 import { deepJson } from './attacks/deep-json.ts';
 import { deviceLists } from './attacks/device-lists.ts';
 import { deviceNames } from './attacks/device-names.ts';
 import { emptyFragments } from './attacks/empty-fragments.ts';
-import { foreignTenant } from './attacks/foreign-tenant.ts';
 import { forgedPositions } from './attacks/forged-positions.ts';
 import { forgedTokensAttack } from './attacks/forged-tokens.ts';
 import { frameLengths } from './attacks/frame-lengths.ts';
@@ -35,18 +35,18 @@ import { unmaskedFrames } from './attacks/unmasked-frames.ts';
 import { unreadSnapshots } from './attacks/unread-snapshots.ts';
 import { viewsOfAChannel } from './attacks/views.ts';
 
-/** All of them, in the order in which they are run. */
+/** All attacks, in the order in which they run. */
 export const attacks: readonly Attack[] = [
-  // What costs more the longer it goes on.
+  // Costs that grow with time.
   ...[tagsWithoutEnd, largeState, deviceNames, largeSnapshot],
   // Work that clients of the streams cause.
   ...[sameChannel, viewsOfAChannel, alignedCuts, replayEverything, forgedPositions, unreadSnapshots, channelChurn],
   deviceLists,
-  // Room that is taken and not used.
+  // Resources that are held and not used.
   ...[headsWithoutBodies, unfinishedBodies, internalPort, dashboardHeads, idleSockets, slowHeads, slowReaders],
-  // More than one's share, and what belongs to others.
-  ...[tokenSpellings, tokensOfOneSubject, forgedTokensAttack, foreignTenant, positionTokens],
-  // What no library would send.
+  // More than a fair share, and data of others.
+  ...[tokenSpellings, tokensOfOneSubject, forgedTokensAttack, crossTenant, positionTokens],
+  // Data that no library sends.
   ...[unmaskedFrames, emptyFragments, frameLengths, compressedFrames, twoLengths],
   ...[gzipBombs, deepJson, objectNames, declaredSizes, protobufFuzz, labelCardinality],
 ];

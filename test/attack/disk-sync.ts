@@ -6,17 +6,17 @@ const bytesPerMb = 1024 * 1024;
 const block = Buffer.alloc(4096, 1);
 const pauseMs = 50;
 
-/** The disk under the target's data, since the last call. */
+/** Measurements of the disk of the target's data since the last `take`. */
 export interface DiskFigures {
-  /** How long the slowest write of 4 KB took until it was on the disk, by a process that does nothing else, ms. */
+  /** Duration of the slowest write of 4 KB with fdatasync, by an idle process, ms. */
   readonly slowestSyncMs: number;
-  /** Written by the target, MB a second. Linux only; elsewhere 0. */
+  /** Written by the target, MB per second. Linux only; elsewhere 0. */
   readonly writtenMbPerS: number;
 }
 
 /**
- * Tells a disk that stands still from a server that does too much: the embedded log acknowledges a report when it is on
- * the disk, so each stop of the disk delays honest reports, whatever the server does.
+ * Distinguishes a stalled disk from an overloaded server: the embedded log acknowledges a report when it is on the
+ * disk, so that each stall of the disk delays honest reports.
  */
 export class DiskSync {
   readonly #file: string;
@@ -25,7 +25,7 @@ export class DiskSync {
   #written = new Map<number, number>();
   #sinceMs = performance.now();
 
-  /** `folder`: on the disk of the target's data. */
+  /** `folder` must be on the disk of the target's data. */
   constructor(folder: string, pids: () => readonly number[]) {
     this.#file = join(folder, 'disk-sync');
     this.#pids = pids;
@@ -41,7 +41,8 @@ export class DiskSync {
     await rm(this.#file, { force: true });
   }
 
-  async taken(): Promise<DiskFigures> {
+  /** Returns the measurements since the last call. */
+  async take(): Promise<DiskFigures> {
     const written = new Map<number, number>();
     for (const pid of this.#pids()) written.set(pid, await writtenBytes(pid));
     const bytes = Array.from(written, ([pid, now]) => now - (this.#written.get(pid) ?? now));
@@ -50,7 +51,7 @@ export class DiskSync {
     const writtenMbPerS = (1_000 * writtenMb) / Math.max(1, nowMs - this.#sinceMs);
     this.#written = written;
     this.#sinceMs = nowMs;
-    return { slowestSyncMs: Math.round(Math.max(0, ...this.#syncs.taken().times)), writtenMbPerS };
+    return { slowestSyncMs: Math.round(Math.max(0, ...this.#syncs.take().times)), writtenMbPerS };
   }
 
   async #sync() {
@@ -70,7 +71,7 @@ async function writtenBytes(pid: number): Promise<number> {
   try {
     return Number(/^write_bytes: (\d+)/m.exec(await readFile(`/proc/${pid}/io`, 'latin1'))?.[1] ?? 0);
   } catch {
-    // Another system, or it ended.
+    // Another system, or it has exited.
     return 0;
   }
 }

@@ -1,6 +1,6 @@
 import type { RawResponse } from '@tailrace/testkit/raw-socket';
 
-/** How often what was seen, by name. */
+/** Counts facts by name. */
 export class FactCounts {
   readonly #counts = new Map<string, number>();
 
@@ -21,13 +21,13 @@ export class FactCounts {
     return this.#counts;
   }
 
-  /** An answer over HTTP: `http 429 rate_limited`, or `http 431` where its body names no code. */
+  /** Counts an HTTP response: `http 429 rate_limited`, or `http 431` where its body has no code. */
   response({ status, body }: Pick<RawResponse, 'status' | 'body'>): void {
     const code = codeIn(body);
     this.add(code === undefined ? `http ${status}` : `http ${status} ${code}`);
   }
 
-  /** What a 202 says of single reports: `rejected limit_reached`. */
+  /** Counts the rejected reports of a 202: `rejected limit_reached`. */
   rejected(body: string): void {
     try {
       const { rejected = [] } = JSON.parse(body) as { rejected?: { code: string }[] };
@@ -37,12 +37,12 @@ export class FactCounts {
     }
   }
 
-  /** A message `error` on a stream: `error limit_reached`. */
+  /** Counts a message `error` on a stream: `error limit_reached`. */
   error(code: string): void {
     this.add(`error ${code}`);
   }
 
-  /** The end of a stream: `close 4429`. */
+  /** Counts a close code of a stream: `close 4429`. */
   close(code: number): void {
     this.add(`close ${code}`);
   }

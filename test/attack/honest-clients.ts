@@ -6,13 +6,13 @@ import { percentilesOf } from '../chaos/figures.ts';
 import { HonestDevice } from './honest-device.ts';
 import { type HonestSubscriber, subscribeRaw, subscribeSdk } from './honest-subscriber.ts';
 import { probe, probePauseMs } from './probe.ts';
-import { RepeatedMeasurement, type Taken } from './repeated-measurement.ts';
+import { RepeatedMeasurement, type Samples } from './repeated-measurement.ts';
 import { type VisitPlan, visit } from './visit.ts';
 
 export interface HonestPlan {
   readonly ingestPort: number;
   readonly streamPort: number;
-  /** Of tenant `b`: one that may publish, one that may subscribe. */
+  /** Tokens of tenant `b`: one may publish, one may subscribe. */
   readonly deviceToken: string;
   readonly subscriberToken: string;
   readonly devices: number;
@@ -20,35 +20,35 @@ export interface HonestPlan {
   readonly visits: readonly VisitPlan[];
   readonly visitIntervalMs: number;
   readonly probes: readonly string[];
-  /** For the answer to a probe. */
+  /** Deadline of a probe's response. */
   readonly probeDeadlineMs: number;
 }
 
-/** What honest clients saw since the last measurement. */
+/** Results of honest clients since the last measurement. */
 export interface Measurement {
-  /** From the moment at which a report is due to the moment at which a subscriber has it, ms. */
+  /** From the time at which a report is due until a subscriber receives it, ms. */
   readonly p50: number;
   readonly p99: number;
   readonly max: number;
   readonly samples: number;
-  /** Answers of ingest that did not accept a report. */
+  /** Responses of ingest that did not accept a report. */
   readonly refused: readonly string[];
   /** Lost connections and subscriptions. */
   readonly disconnects: readonly string[];
   readonly visits: { readonly count: number; readonly p99: number; readonly failures: readonly string[] };
   readonly probes: { readonly count: number; readonly p99: number; readonly failures: readonly string[] };
-  /** How late timers of the honest process itself were, p99, ms: its own share of what it measured. */
+  /** Event loop lag of the honest process itself, p99, ms: its own share of the latencies. */
   readonly ownLagMs: number;
   /** Since the start of these clients. */
   readonly verdict: Verdict;
   readonly findings: readonly string[];
 }
 
-/** Devices that report once and never again: their last values have to be there after any restart. */
+/** Devices that report once and never again: their last values must survive any restart. */
 const quietDevices = Array.from({ length: 20 }, (_, i) => `b.quiet.d${i}`);
 const lagResolutionMs = 5;
 
-/** Devices, subscribers, visitors and probes of tenant `b`, who do nothing wrong, and what they see. */
+/** Correct devices, subscribers, visitors and probes of tenant `b`, and their results. */
 export class HonestClients {
   readonly #plan: HonestPlan;
   readonly #checker = new Checker();
@@ -56,7 +56,7 @@ export class HonestClients {
   readonly #byName: ReadonlyMap<string, HonestDevice>;
   readonly #visits: readonly RepeatedMeasurement[];
   readonly #probes: readonly RepeatedMeasurement[];
-  /** Of subscribers that are there: the first is that of the SDK, which stays. */
+  /** Watches of the subscribers: the first is that of the SDK, which stays. */
   #watches: Watch[] = [];
   readonly #lag = monitorEventLoopDelay({ resolution: lagResolutionMs });
   #subscribers: HonestSubscriber[] = [];
@@ -87,7 +87,7 @@ export class HonestClients {
     await this.resume();
   }
 
-  /** Starts to report and to visit again, with new subscribers beside the one that stayed. */
+  /** Starts to report and to visit again, with new subscribers in addition to the one that stayed. */
   async resume(): Promise<void> {
     const first = this.#devices[0]!.device;
     this.#subscribers = ['b.>', first].map((channel) => this.#subscribe(subscribeRaw, channel, 'raw'));
@@ -95,11 +95,11 @@ export class HonestClients {
     for (const each of [...this.#devices, ...this.#visits, ...this.#probes]) each.start();
   }
 
-  /** What was seen since the last call. */
+  /** Returns the results since the last call. */
   measure(): Measurement {
     const { p50, p99, max } = percentilesOf(this.#latencies);
-    const visits = this.#visits.map((each) => each.taken());
-    const probes = this.#probes.map((each) => each.taken());
+    const visits = this.#visits.map((each) => each.take());
+    const probes = this.#probes.map((each) => each.take());
     const refused = this.#devices.flatMap((device) =>
       [...device.refusals].map(([why, count]) => `${device.device}: ${count} × ${why}`),
     );
@@ -107,8 +107,8 @@ export class HonestClients {
       ...{ p50, p99, max, samples: this.#latencies.length },
       refused,
       disconnects: this.#disconnects,
-      visits: together(visits),
-      probes: together(probes),
+      visits: merged(visits),
+      probes: merged(probes),
       ownLagMs: Math.round(this.#lag.percentile(99) / 1e6),
       verdict: { ...this.#checker.verdict },
       findings: [...this.#checker.findings],
@@ -121,8 +121,8 @@ export class HonestClients {
   }
 
   /**
-   * Stops what `resume` has started, and waits until every subscriber has all that was accepted. The SDK's stays, to be
-   * judged over what comes now, until `isLast`.
+   * Stops what `resume` has started, and waits until every subscriber has all accepted reports. The SDK's subscriber
+   * stays until `isLast`.
    */
   async settle({ deadlineMs, isLast }: { deadlineMs: number; isLast: boolean }): Promise<void> {
     await Promise.all([...this.#devices, ...this.#visits, ...this.#probes].map((each) => each.stop()));
@@ -135,7 +135,7 @@ export class HonestClients {
     this.#watches = this.#watches.slice(0, 1);
   }
 
-  /** Devices whose last values a new client is not shown. */
+  /** Returns the devices whose last values a new client does not receive. */
   async withoutLastValues(): Promise<readonly string[]> {
     const { streamPort, subscriberToken: token } = this.#plan;
     const result = await visit({ streamPort, token, channel: 'b.>', options: {} });
@@ -143,7 +143,7 @@ export class HonestClients {
     return [...quietDevices, ...this.#byName.keys()].filter((device) => !result.devices.has(device));
   }
 
-  /** Ends all of it, whatever is still to come. */
+  /** Stops all clients at once. */
   async close(): Promise<void> {
     this.#lag.disable();
     this.#sdk?.close();
@@ -159,7 +159,7 @@ export class HonestClients {
     const { streamPort, subscriberToken: token } = this.#plan;
     return subscribe({
       ...{ streamPort, token, channel, watch },
-      onShown: ({ device, value }, atMs) => {
+      onPublication: ({ device, value }, atMs) => {
         const latencyMs = atMs - (this.#byName.get(device)?.dueAtMs(value) ?? Number.NaN);
         if (!Number.isNaN(latencyMs)) this.#latencies.push(latencyMs);
       },
@@ -191,7 +191,7 @@ export class HonestClients {
   }
 }
 
-function together(parts: readonly Taken[]) {
+function merged(parts: readonly Samples[]) {
   const times = parts.flatMap((part) => part.times);
   return { count: times.length, p99: percentilesOf(times).p99, failures: parts.flatMap((part) => part.failures) };
 }

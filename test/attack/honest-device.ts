@@ -5,9 +5,9 @@ export interface HonestDeviceOptions {
   readonly device: string;
   readonly ingestPort: number;
   readonly token: string;
-  /** Between two reports. */
+  /** Report interval. */
   readonly intervalMs: number;
-  /** When the first is due, after `start`. */
+  /** Time of the first report after `start`. */
   readonly phaseMs: number;
 }
 
@@ -15,19 +15,19 @@ const answerDeadlineMs = 15_000;
 const retryMs = 100;
 
 /**
- * A device that reports 1, 2, 3 … at a steady rate. A report is due at its time, whatever became of the one before; one
- * that is not accepted is sent again under the same message ID, and nothing newer before it.
+ * A device that reports 1, 2, 3 … at a steady rate. Each report is due at a fixed time. One that is not accepted is
+ * retried with the same message ID, before any newer one.
  */
 export class HonestDevice {
   readonly device: string;
-  /** The last values that were sent, and that ingest accepted; 0 before the first. */
+  /** The last values sent, and accepted by ingest; 0 before the first. */
   sent = 0;
   acknowledged = 0;
-  /** Answers that did not accept a report, by what they said. */
+  /** Number of responses that did not accept a report, by their text. */
   readonly refusals = new Map<string, number>();
   readonly #options: HonestDeviceOptions;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  /** By value: when it was due, `performance.now`. Those that are long delivered are forgotten. */
+  /** Times at which reports are due, by value, `performance.now`. */
   readonly #dueAtMs: number[] = [];
   #isRunning = false;
   #isAbandoned = false;
@@ -43,13 +43,13 @@ export class HonestDevice {
     this.#done = this.#run();
   }
 
-  /** Resolves when everything that was sent is accepted. It can be started again. */
+  /** Resolves when all sent reports are accepted. It can be started again. */
   async stop(): Promise<void> {
     this.#isRunning = false;
     await this.#done;
   }
 
-  /** Reports nothing more, accepted or not. */
+  /** Stops at once, also before the last report is accepted. */
   abandon(): void {
     this.#isRunning = false;
     this.#isAbandoned = true;
@@ -91,7 +91,7 @@ export class HonestDevice {
     }
   }
 
-  /** Resolves with why it was not accepted. */
+  /** Resolves with the reason if it was not accepted. */
   #post(body: string): Promise<string | undefined> {
     const { ingestPort, token } = this.#options;
     const { promise, resolve } = Promise.withResolvers<string | undefined>();
@@ -101,7 +101,7 @@ export class HonestDevice {
       'content-length': Buffer.byteLength(body),
     };
     const options = { agent: this.#agent, method: 'POST', host: '127.0.0.1', port: ingestPort, path: '/v1/ingest' };
-    const asked = request({ ...options, headers, timeout: answerDeadlineMs }, (answer) => {
+    const sent = request({ ...options, headers, timeout: answerDeadlineMs }, (answer) => {
       let text = '';
       answer.setEncoding('utf8').on('data', (part: string) => {
         text += part;
@@ -112,9 +112,9 @@ export class HonestDevice {
       });
       answer.on('error', (error) => resolve(error.message));
     });
-    asked.on('timeout', () => asked.destroy(new Error(`no answer within ${answerDeadlineMs} ms`)));
-    asked.on('error', (error) => resolve(error.message));
-    asked.end(body);
+    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${answerDeadlineMs} ms`)));
+    sent.on('error', (error) => resolve(error.message));
+    sent.end(body);
     return promise;
   }
 }

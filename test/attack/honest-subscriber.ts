@@ -3,20 +3,20 @@ import { createStream, type Stream } from '@tailrace/client/stream';
 import { WebSocket } from 'ws';
 import type { Publication, Watch } from '../chaos/checker.ts';
 
-/** Gets each report that a subscription was shown as it happened, with the time by `performance.now`. */
-export type OnShown = (report: Publication, atMs: number) => void;
+/** Receives each live report of a subscription, with the time by `performance.now`. */
+export type OnPublication = (report: Publication, atMs: number) => void;
 
 export interface SubscriberOptions {
   readonly streamPort: number;
   readonly token: string;
   readonly channel: string;
   readonly watch: Watch;
-  readonly onShown: OnShown;
-  /** It lost its connection or its subscription. */
+  readonly onPublication: OnPublication;
+  /** Called when it has lost its connection or its subscription. */
   readonly onLost: (why: string) => void;
 }
 
-interface ShownReport {
+interface PublishedReport {
   readonly device: string;
   readonly partition: number;
   readonly seq: number;
@@ -30,9 +30,9 @@ export interface HonestSubscriber {
   close(): void;
 }
 
-/** Knows nothing of Tailrace but docs/PROTOCOL.md, and does not come back when it is disconnected. */
+/** Subscribes by docs/PROTOCOL.md alone, and does not reconnect. */
 export function subscribeRaw(options: SubscriberOptions): HonestSubscriber {
-  const { streamPort, token, channel, watch, onShown, onLost } = options;
+  const { streamPort, token, channel, watch, onPublication, onLost } = options;
   const socket = new WebSocket(`ws://127.0.0.1:${streamPort}/v1/stream`, ['tailrace.v1.json'], {
     headers: { authorization: `Bearer ${token}` },
     perMessageDeflate: false,
@@ -46,13 +46,13 @@ export function subscribeRaw(options: SubscriberOptions): HonestSubscriber {
     if ('subscribed' in message) resolve();
     if ('error' in message) onLost(`${channel}: ${JSON.stringify(message['error'])}`);
     for (const kind of ['stale', 'offline', 'interrupted']) {
-      // All that these devices do is report.
+      // These devices report all the time.
       if (kind in message) onLost(`${channel}: ${kind} ${JSON.stringify(message[kind])}`);
     }
     if (!('data' in message)) return;
-    const data = message['data'] as { reports?: ShownReport[]; skipped?: unknown; snapshot?: boolean };
+    const data = message['data'] as { reports?: PublishedReport[]; skipped?: unknown; snapshot?: boolean };
     const { reports = [], skipped, snapshot = false } = data;
-    for (const report of reports) show(report, atMs, watch, snapshot ? undefined : onShown);
+    for (const report of reports) receive(report, atMs, watch, snapshot ? undefined : onPublication);
     if (skipped !== undefined) onLost(`${channel}: skipped ${JSON.stringify(skipped).slice(0, 200)}`);
   });
   const lost = (why: string) => {
@@ -70,9 +70,9 @@ export function subscribeRaw(options: SubscriberOptions): HonestSubscriber {
   };
 }
 
-/** Our own client, which comes back by position when it is disconnected. */
+/** Subscribes by the SDK, which reconnects and resumes. */
 export function subscribeSdk(options: SubscriberOptions): HonestSubscriber {
-  const { streamPort, token, channel, watch, onShown, onLost } = options;
+  const { streamPort, token, channel, watch, onPublication, onLost } = options;
   const { promise: live, resolve } = Promise.withResolvers<void>();
   const stream: Stream = createStream({
     url: `ws://127.0.0.1:${streamPort}`,
@@ -80,16 +80,16 @@ export function subscribeSdk(options: SubscriberOptions): HonestSubscriber {
     pingMs: 1_000,
     deadlineMs: 10_000,
   });
-  const take = (onLive: OnShown | undefined) => (reports: readonly Delivery[]) => {
+  const take = (onLive: OnPublication | undefined) => (reports: readonly Delivery[]) => {
     const atMs = performance.now();
-    for (const report of reports) show(report, atMs, watch, onLive);
+    for (const report of reports) receive(report, atMs, watch, onLive);
   };
   stream.onState((state) => {
     if (state.name === 'waiting' || state.name === 'closed') onLost(`SDK: ${state.loss.code} ${state.loss.message}`);
   });
   stream.subscribe(channel, {
     onSnapshot: take(undefined),
-    onReports: take(onShown),
+    onReports: take(onPublication),
     onState: (state) => {
       if (state.name === 'live') {
         resolve();
@@ -101,9 +101,9 @@ export function subscribeSdk(options: SubscriberOptions): HonestSubscriber {
   return { live, close: () => stream.close() };
 }
 
-function show(report: ShownReport, atMs: number, watch: Watch, onLive: OnShown | undefined): void {
+function receive(report: PublishedReport, atMs: number, watch: Watch, onLive: OnPublication | undefined): void {
   const { device, partition, seq, readings } = report;
-  const shown = { device, partition, seq, value: Number(readings[0]?.value) };
-  watch.shown(shown, atMs);
-  onLive?.(shown, atMs);
+  const publication = { device, partition, seq, value: Number(readings[0]?.value) };
+  watch.shown(publication, atMs);
+  onLive?.(publication, atMs);
 }

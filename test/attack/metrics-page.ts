@@ -1,4 +1,4 @@
-/** What a process shows on `/metrics`, read by who knows nothing of how it is made. */
+/** The page `/metrics` of a process. */
 export class MetricsPage {
   readonly #lines: readonly string[];
 
@@ -6,7 +6,7 @@ export class MetricsPage {
     this.#lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
   }
 
-  /** All series of that name together; 0 where there is none. */
+  /** Returns the sum of all series of a name; 0 without any. */
   sum(name: string): number {
     return this.#lines
       .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))

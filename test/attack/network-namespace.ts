@@ -2,8 +2,8 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { startSupervised } from '@tailrace/testkit/supervised';
 
 /**
- * Runs a command in a network namespace of its own, with loopback and with receive buffers of at most so many bytes.
- * Linux, with root or with user namespaces. Rejects with `unavailable` where there is none of them.
+ * Runs a command in a network namespace of its own, with loopback and a limit of receive buffers. Needs Linux, with
+ * root or user namespaces. Rejects with `unavailable` without them.
  */
 export async function runInNamespace(receiveBufferBytes: number, command: readonly string[]): Promise<void> {
   const asRoot = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
@@ -20,7 +20,7 @@ export async function runInNamespace(receiveBufferBytes: number, command: readon
     });
   }
   const { code } = await child.exited;
-  // 1: the attack had an effect, which its figures say.
+  // 1: the attack had an effect, which is in its figures.
   if (code !== 0 && code !== 1) {
     throw new TailraceError(
       'unavailable',

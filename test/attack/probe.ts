@@ -1,10 +1,10 @@
 import type { Measured } from './repeated-measurement.ts';
 
-/** Between two probes. */
+/** Pause between two probes. */
 export const probePauseMs = 100;
 
 /**
- * Requests a page on a connection of its own, as a kubelet does: what is no 200 in time is a failure. Never rejects.
+ * Requests a page on a new connection, as a kubelet does: anything but 200 in time is a failure. Never rejects.
  */
 export async function probe(url: string, deadlineMs: number): Promise<Measured> {
   const startedAtMs = performance.now();

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 const sampleMs = 100;
 const bytesPerMb = 1024 * 1024;
 
-/** Resident memory of some processes together, MB, looked at ten times a second. Linux only; elsewhere 0. */
+/** Resident memory of some processes together, MB, sampled every 100 ms. Linux only; elsewhere 0. */
 export class ProcessMemory {
   peakMb = 0;
   readonly #pids: () => readonly number[];
@@ -17,7 +17,7 @@ export class ProcessMemory {
     this.#timer = setInterval(() => void this.#sample(), sampleMs);
   }
 
-  /** Forgets the peak so far. Resolves with what is used now. */
+  /** Resets the peak. Resolves with the current memory. */
   async reset(): Promise<number> {
     this.peakMb = 0;
     return await this.#sample();

@@ -2,31 +2,31 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, setPriority } from 'node:os';
 
-/** As `nice` counts: -20 is first, 19 last. */
+/** Values of `nice`: -20 is the highest priority, 19 the lowest. */
 const firstNice = -10;
 const lastNice = 19;
-/** More than from first to last: `nice` stops at the last. */
+/** More than the whole range: `nice` stops at the lowest priority. */
 const niceSteps = 39;
 
 /**
- * Who gives way to whom on the processors. The attacker's own work is not the server's harm: it runs at nice 19, and
- * gets what no other process wants. The target and honest clients run at nice -10 where `make attack` is root, so that
- * other programs of the machine take little from them. Clients leave one core to the target.
+ * Priorities and cores of the processes. The attacker's own CPU use must not harm the server: it runs at nice 19. The
+ * target and honest clients run at nice -10 where `make attack` is root, so that other programs of the machine affect
+ * them little. Clients leave one core to the target.
  */
 export interface Placement {
   /** Prefixes of commands. */
   readonly honest: readonly string[];
   readonly attacker: readonly string[];
-  /** In words, for the head of the table. */
+  /** Description, for the head of the table. */
   readonly words: string;
 }
 
-/** For a machine on which other tests run: what runs at nice 19 there does not run at all. */
+/** For a machine on which other tests run: a process at nice 19 would not run at all there. */
 export const unplaced: Placement = { honest: [], attacker: [], words: 'nothing placed' };
 
 export function placement(): Placement {
   const cores = availableParallelism();
-  // A session of its own: where the kernel groups processes by session (sched_autogroup), only groups are compared.
+  // In its own session: with sched_autogroup the kernel compares the priorities of sessions.
   const last = has('nice') && has('setsid') ? ['setsid', 'nice', '-n', String(niceSteps)] : [];
   const pinned = cores < 2 || !has('taskset') ? [] : ['taskset', '-c', cores === 2 ? '1' : `1-${cores - 1}`];
   const words = [
@@ -38,7 +38,7 @@ export function placement(): Placement {
 }
 
 /**
- * Puts this process and what it starts from now on before other programs. Returns false where that is not permitted.
+ * Raises the priority of this process and of those that it starts. Returns false where that is not permitted.
  */
 export function raiseOwnPriority(): boolean {
   try {
@@ -49,13 +49,13 @@ export function raiseOwnPriority(): boolean {
   }
 }
 
-/** Does the same for the sessions of all processes that this one has started, and puts those of attackers last. */
+/** Does the same for the sessions of all child processes, and sets the lowest priority for those of attackers. */
 export function placeSessions(attackers: readonly number[]): void {
   for (const pid of descendants()) {
     try {
       writeFileSync(`/proc/${pid}/autogroup`, String(attackers.includes(pid) ? lastNice : firstNice));
     } catch {
-      // It ended meanwhile, or this kernel has no such groups.
+      // It has exited meanwhile, or this kernel has no such groups.
     }
   }
 }
@@ -69,7 +69,7 @@ function descendants(): number[] {
       const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
       parents.set(Number(name), Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
     } catch {
-      // It ended meanwhile.
+      // It has exited meanwhile.
     }
   }
   const isOurs = (pid: number): boolean => pid === process.pid || (pid > 1 && isOurs(parents.get(pid) ?? 0));

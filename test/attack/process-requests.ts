@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { TailraceError } from '@tailrace/protocol/error';
 
-/** What a child process can be asked for, by name: each takes one value, which may be undefined. */
+/** Handlers of a child process by name. Each takes one value, which may be undefined. */
 export type RequestHandlers = { readonly [kind: string]: (argument: never) => unknown };
 
 interface Request {
@@ -18,11 +18,11 @@ interface Reply {
 
 export interface RequestProcessOptions {
   readonly script: string;
-  /** Command that runs the command behind it, such as `nice -n 19`; empty for none. */
+  /** Command that runs the command after it, such as `nice -n 19`; empty for none. */
   readonly prefix?: readonly string[];
 }
 
-/** A child process that answers requests. It ends with this process, however that ends. */
+/** A child process that answers requests. It exits with this process. */
 export class RequestProcess<H extends RequestHandlers> {
   readonly #child: ChildProcess;
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
@@ -39,7 +39,7 @@ export class RequestProcess<H extends RequestHandlers> {
     this.#exited = new Promise((resolve) => {
       this.#child.once('exit', (code, signal) => {
         for (const { reject } of this.#waiting.values()) {
-          reject(new TailraceError('closed', `${script} ended (${code ?? signal}) before it answered`));
+          reject(new TailraceError('closed', `${script} exited (${code ?? signal}) before it answered`));
         }
         this.#waiting.clear();
         resolve();
@@ -51,7 +51,7 @@ export class RequestProcess<H extends RequestHandlers> {
     return this.#child.pid ?? 0;
   }
 
-  /** Rejects with what the handler threw, with `closed` where the process ends, with `timeout` at the deadline. */
+  /** Rejects with the error of the handler, `closed` where the process exits, or `timeout` at the deadline. */
   request<K extends keyof H & string>(
     kind: K,
     argument: Parameters<H[K]>[0],
@@ -71,7 +71,7 @@ export class RequestProcess<H extends RequestHandlers> {
     }) as Promise<Awaited<ReturnType<H[K]>>>;
   }
 
-  /** Ends the process. Idempotent. */
+  /** Kills the process. Idempotent. */
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL');
     await this.#exited;
@@ -84,7 +84,7 @@ export class RequestProcess<H extends RequestHandlers> {
   }
 }
 
-/** The child's side: answers requests until the parent is gone. */
+/** The child's side: answers requests until the parent exits. */
 export function serveRequests(handlers: RequestHandlers): void {
   const answer = async ({ id, kind, argument }: Request) => {
     try {

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 
 /**
- * How long processes wait for a processor that others have: the second number of `/proc/<pid>/schedstat`, of the main
- * thread. It tells a machine that has no time from a server that does too much: only the first makes its threads wait.
- * Linux only; elsewhere 0.
+ * How long processes wait for a processor: the second number of `/proc/<pid>/schedstat`, of the main thread. It
+ * distinguishes an overloaded machine from an overloaded server: only on the first threads wait. Linux only; elsewhere
+ * 0.
  */
 export class ProcessorWait {
   readonly #pids: () => readonly number[];
@@ -14,8 +14,8 @@ export class ProcessorWait {
     this.#pids = pids;
   }
 
-  /** Of the time since the last call, the part that the process waited which waited longest; 0 to 1. */
-  async taken(): Promise<number> {
+  /** Returns the share of the time since the last call that the process waited which waited longest; 0 to 1. */
+  async share(): Promise<number> {
     const waited = new Map<number, number>();
     for (const pid of this.#pids()) waited.set(pid, await waitedMs(pid));
     const nowMs = performance.now();
@@ -31,7 +31,7 @@ async function waitedMs(pid: number): Promise<number> {
   try {
     return Number((await readFile(`/proc/${pid}/schedstat`, 'latin1')).split(' ')[1]) / 1e6;
   } catch {
-    // Another system, or it ended.
+    // Another system, or it has exited.
     return 0;
   }
 }

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How long something took, ms, or why it failed. */
+/** The duration of something, ms, or why it failed. */
 export type Measured = { readonly ms: number } | { readonly failure: string };
 
-/** What was measured since the last look. */
-export interface Taken {
+/** Measurements since the last `take`. */
+export interface Samples {
   readonly times: readonly number[];
   readonly failures: readonly string[];
 }
@@ -33,12 +33,12 @@ export class RepeatedMeasurement {
     await this.#done;
   }
 
-  /** Since the last call. */
-  taken(): Taken {
-    const taken = { times: this.#times, failures: this.#failures };
+  /** Returns the measurements since the last call. */
+  take(): Samples {
+    const samples = { times: this.#times, failures: this.#failures };
     this.#times = [];
     this.#failures = [];
-    return taken;
+    return samples;
   }
 
   async #run(): Promise<void> {

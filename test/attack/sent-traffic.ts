@@ -2,33 +2,33 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What all connections of a process did in one step of time. */
+/** Traffic of all connections of a process in one interval. */
 export interface TrafficStep {
-  /** ms since the start. */
+  /** Time since the start, ms. */
   readonly atMs: number;
   readonly opened: number;
   readonly closed: number;
-  /** Sent, all connections together. */
+  /** Bytes sent on all connections together. */
   readonly bytes: number;
-  /** Connections that sent something. */
+  /** Number of connections that sent something. */
   readonly senders: number;
 }
 
 export const stepMs = 50;
 
-/** A client socket of Node.js, as `node:diagnostics_channel` hands it over. */
+/** A client socket of Node.js, as `node:diagnostics_channel` publishes it. */
 interface NewSocket {
   readonly socket: Socket;
 }
 
 /**
- * Notes what a process sends, so that the same can be sent to a server that does nothing with it. It sees every
- * client socket of the process, of whichever library.
+ * Records what a process sends, so that the same can be sent to a server that ignores it. It sees every client socket
+ * of the process, of all libraries.
  */
 export class SentTraffic {
   readonly steps: TrafficStep[] = [];
   readonly #sent = new Map<Socket, number>();
-  readonly #ended: Socket[] = [];
+  readonly #closed: Socket[] = [];
   #opened = 0;
   #startedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -36,7 +36,7 @@ export class SentTraffic {
     const { socket } = message as NewSocket;
     this.#opened++;
     this.#sent.set(socket, 0);
-    socket.once('close', () => this.#ended.push(socket));
+    socket.once('close', () => this.#closed.push(socket));
   };
 
   start(): void {
@@ -45,7 +45,7 @@ export class SentTraffic {
     this.#timer = setInterval(() => this.#step(), stepMs);
   }
 
-  /** Resolves with all that was sent since the start. */
+  /** Returns the traffic since the start. */
   stop(): readonly TrafficStep[] {
     unsubscribe('net.client.socket', this.#onSocket);
     clearInterval(this.#timer);
@@ -63,9 +63,9 @@ export class SentTraffic {
       senders++;
       this.#sent.set(socket, now);
     }
-    for (const socket of this.#ended) this.#sent.delete(socket);
-    const step = { opened: this.#opened, closed: this.#ended.length, bytes, senders };
-    this.#ended.length = 0;
+    for (const socket of this.#closed) this.#sent.delete(socket);
+    const step = { opened: this.#opened, closed: this.#closed.length, bytes, senders };
+    this.#closed.length = 0;
     this.#opened = 0;
     this.steps.push({ atMs: performance.now() - this.#startedAtMs, ...step });
   }
@@ -81,7 +81,7 @@ export function connectionsOf(steps: readonly TrafficStep[]): number {
 
 const zeros = Buffer.alloc(65_536);
 
-/** Sends as many bytes on as many connections, at the same times, to a port that only reads. */
+/** Sends the same number of bytes on as many connections, at the same times, to a port that only reads. */
 export async function replayTraffic(steps: readonly TrafficStep[], port: number): Promise<void> {
   const startedAtMs = performance.now();
   const open: Socket[] = [];

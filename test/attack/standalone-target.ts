@@ -13,7 +13,7 @@ const root = resolve(import.meta.dirname, '../..');
 const startDeadlineMs = 60_000;
 const stopDeadlineMs = 20_000;
 
-/** All of Tailrace in one process, as `make demo` starts it, without its own devices. */
+/** All of Tailrace in one process, as `make demo` starts it, without the simulated devices. */
 export class StandaloneTarget implements Target {
   readonly kind = 'standalone';
   readonly addresses: TargetAddresses;
@@ -90,11 +90,11 @@ export class StandaloneTarget implements Target {
   async #assertReady(child: Supervised): Promise<void> {
     const exit = child.exit();
     if (exit !== undefined) {
-      // Thrown until the deadline: the log is what there is to say.
-      throw new TailraceError('closed', `it ended (${exit.code ?? exit.signal}): ${await textOf(this.#log)}`);
+      // Thrown until the deadline: the log has the reason.
+      throw new TailraceError('closed', `it exited (${exit.code ?? exit.signal}): ${await textOf(this.#log)}`);
     }
     const endpoints = JSON.parse(await readFile(join(this.#data, 'endpoints.json'), 'utf8')) as Endpoints;
-    // Those of a process that was killed are still there.
+    // The file of a killed process still exists.
     if (endpoints.ingest[0]?.pid !== child.pid) throw new TailraceError('unavailable', 'it has not started');
   }
 }

@@ -9,12 +9,12 @@ export interface TargetTokenOptions {
   readonly subscribe: readonly string[];
   readonly tokenId?: string;
   readonly roles?: readonly string[];
-  /** Epoch ms. Default: now, and an hour later. */
+  /** Epoch ms. Default: now, and one hour later. */
   readonly issuedAtMs?: number;
   readonly expiresAtMs?: number;
 }
 
-/** What a target signs for these options. */
+/** Returns the token options of a target. */
 export function tokenIssueOf(secret: string, options: TargetTokenOptions): TokenIssue {
   const { subject, publish, subscribe, tenant, tokenId, roles, issuedAtMs = Date.now() } = options;
   const { expiresAtMs = issuedAtMs + 3_600_000 } = options;
@@ -27,28 +27,28 @@ export function tokenIssueOf(secret: string, options: TargetTokenOptions): Token
   };
 }
 
-/** The product, started as its users start it. */
+/** The product, started as users start it. */
 export interface Target {
   readonly kind: TargetKind;
   readonly addresses: TargetAddresses;
-  /** Of the services, not of Kafka and NATS. */
+  /** Process IDs of the services, not of Kafka and NATS. */
   readonly pids: readonly number[];
   /** Ports of their health checks and metrics. */
   readonly internalPorts: readonly number[];
-  /** A token that this target takes. */
+  /** Signs a token that this target accepts. */
   issueToken(options: TargetTokenOptions): Promise<string>;
   /**
-   * Ends the services by this signal and starts them on the same data. Resolves with the time that the start took, ms.
+   * Stops the services by this signal and starts them on the same data. Resolves with the duration of the start, ms.
    */
   restart(signal: 'SIGTERM' | 'SIGKILL'): Promise<number>;
   stop(): Promise<void>;
 }
 
 export interface TargetOptions {
-  /** For data and logs. */
+  /** Folder for data and logs. */
   readonly folder: string;
-  /** Heap of each service, MB. Undefined: what Node.js takes. */
+  /** Heap of each service, MB. Undefined: the default of Node.js. */
   readonly heapMb: number | undefined;
-  /** Over the environment of this process. */
+  /** Overrides the environment of this process. */
   readonly env?: Readonly<Record<string, string>>;
 }

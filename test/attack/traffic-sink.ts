@@ -1,5 +1,5 @@
 /**
- * A server on a port of its own that reads what comes and does nothing with it: what an attack costs without a server.
+ * A server that reads all bytes and ignores them: it shows the cost of an attack's traffic alone.
  */
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';

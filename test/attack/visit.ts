@@ -14,12 +14,12 @@ interface Message {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** One visit: how long it took until the client had its last values, ms, or why it did not get them. */
+/** One visit: the time until the client had its last values, ms, or why it did not get them. */
 export type VisitResult = { readonly ms: number; readonly devices: ReadonlySet<string> } | { readonly failure: string };
 
 const visitDeadlineMs = 10_000;
 
-/** Connects, subscribes, waits for the last values, and leaves. Never rejects. */
+/** Connects, subscribes, waits for the last values, and disconnects. Never rejects. */
 export function visit({ streamPort, token, channel, options }: VisitPlan): Promise<VisitResult> {
   const startedAtMs = performance.now();
   const { promise, resolve } = Promise.withResolvers<VisitResult>();

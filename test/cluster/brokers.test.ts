@@ -38,7 +38,7 @@ const objects = readdirSync(folder).flatMap((file) =>
 );
 const pods = objects.flatMap(({ spec }) => (spec.template === undefined ? [] : [spec.template.spec]));
 
-test('both brokers are what "restricted" asks for, and say when they are ready', () => {
+test('both brokers conform to "restricted", and have readiness probes', () => {
   assert.equal(pods.length, 2);
   for (const { securityContext, automountServiceAccountToken, enableServiceLinks, containers } of pods) {
     assert.equal(securityContext.runAsNonRoot, true);
@@ -47,7 +47,7 @@ test('both brokers are what "restricted" asks for, and say when they are ready',
     assert.equal(
       enableServiceLinks,
       false,
-      'a Service named kafka would set KAFKA_PORT, which the image takes for a setting',
+      'a Service named kafka would set KAFKA_PORT, which the image reads as a setting',
     );
     for (const container of containers) {
       assert.equal(container.securityContext.allowPrivilegeEscalation, false);
@@ -57,7 +57,7 @@ test('both brokers are what "restricted" asks for, and say when they are ready',
   }
 });
 
-test('each broker has a policy by which Tailrace alone gets to it, and it to nobody', () => {
+test('each broker has a policy by which only Tailrace connects to it, and it connects nowhere', () => {
   const policies = objects.filter(({ kind }) => kind === 'NetworkPolicy');
   assert.deepEqual(policies.map(({ metadata }) => metadata.name).sort(), ['kafka', 'nats']);
   for (const { metadata, spec } of policies) {
@@ -71,7 +71,7 @@ test('each broker has a policy by which Tailrace alone gets to it, and it to nob
   }
 });
 
-test('what is loaded into a cluster without a registry is what the manifests name', async () => {
+test('the images of the manifests are loaded into a cluster without a registry', async () => {
   const named = pods.flatMap(({ containers }) => containers.map(({ image }) => image));
   assert.deepEqual((await brokerImages()).toSorted(), named.toSorted());
 });

@@ -10,19 +10,19 @@ const loadDeadlineMs = 300_000;
 
 export interface ClusterImages {
   readonly version: string;
-  /** Of devices and clients. */
-  readonly crowd: string;
+  /** Image of devices and clients. */
+  readonly clients: string;
 }
 
 /**
- * Builds the services' images and the crowd's, and makes them known to the cluster, the brokers' too where it is no
- * registry that it pulls from.
+ * Builds the images of the services and of the test's clients, and makes them available to the cluster; without a
+ * registry those of the brokers too.
  */
 export async function createClusterImages(place: ClusterPlace): Promise<ClusterImages> {
   const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as { version: string };
   if (place.builds) await command(process.execPath, [join(root, 'scripts/images.ts')], { deadlineMs: buildDeadlineMs });
-  const crowd = `tailrace/crowd:${version}`;
-  await command('docker', ['build', '-q', '-f', join(root, 'test/cluster/Dockerfile'), '-t', crowd, root], {
+  const clients = `tailrace/test-clients:${version}`;
+  await command('docker', ['build', '-q', '-f', join(root, 'test/cluster/Dockerfile'), '-t', clients, root], {
     deadlineMs: buildDeadlineMs,
   });
   const listed = await command('docker', [
@@ -32,20 +32,20 @@ export async function createClusterImages(place: ClusterPlace): Promise<ClusterI
     '--filter',
     `reference=tailrace/*:${version}`,
   ]);
-  const ours = listed.split('\n').filter((name) => name !== '');
+  const built = listed.split('\n').filter((name) => name !== '');
   if (place.registry === '') {
-    await load(place, [...ours, ...(await brokerImages())]);
-    return { version, crowd };
+    await load(place, [...built, ...(await brokerImages())]);
+    return { version, clients };
   }
-  for (const name of ours) {
-    const there = `${place.registry}/${name}`;
-    await command('docker', ['tag', name, there]);
-    await command('docker', ['push', '-q', there], { deadlineMs: loadDeadlineMs });
+  for (const name of built) {
+    const pushed = `${place.registry}/${name}`;
+    await command('docker', ['tag', name, pushed]);
+    await command('docker', ['push', '-q', pushed], { deadlineMs: loadDeadlineMs });
   }
-  return { version, crowd: `${place.registry}/${crowd}` };
+  return { version, clients: `${place.registry}/${clients}` };
 }
 
-/** As the manifests of the brokers name them. */
+/** Returns the images in the manifests of the brokers. */
 export async function brokerImages(): Promise<string[]> {
   const folder = join(root, 'deploy/test-brokers');
   const files = (await readdir(folder)).filter((file) => file.endsWith('.yaml'));
@@ -53,7 +53,7 @@ export async function brokerImages(): Promise<string[]> {
   return texts.flatMap((text) => [...text.matchAll(/^ +image: (\S+)$/gm)].map(([, image]) => image!));
 }
 
-/** All in one archive: layers that they share are in it once. */
+/** Loads all images as one archive, which has shared layers once. */
 async function load({ load }: ClusterPlace, images: readonly string[]): Promise<void> {
   const dir = await createTempDir('images');
   try {

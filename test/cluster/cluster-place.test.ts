@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { placeFrom, whyNotHere } from './cluster-place.ts';
 
-test('the environment says where, and how images get there', () => {
+test('the environment sets the place, and how it gets images', () => {
   assert.deepEqual(placeFrom({}), {
     namespace: 'tailrace-cluster-test',
     registry: '',
@@ -30,16 +30,16 @@ test('the environment says where, and how images get there', () => {
   });
 });
 
-test('a number of clients that is none, or too many for the crowd, is refused', () => {
+test('an invalid or too large number of clients is refused', () => {
   for (const clients of ['many', '19', '2001', '60.5', '61']) {
     assert.throws(() => placeFrom({ CLIENTS: clients }), {
       code: 'invalid_config',
-      message: new RegExp(`CLIENTS=${clients}`),
+      message: new RegExp(`CLIENTS: expected an even number .*, got ${clients}`),
     });
   }
 });
 
-test('where there is no cluster it says so, and ends with 3, which is no failure of a test', async () => {
+test('without a cluster it prints so and exits with 3, which is no failed test', async () => {
   const env = { PATH: process.env['PATH'], KUBECONFIG: '/nowhere/kubeconfig' };
   assert.match((await whyNotHere(placeFrom(env), env))!, /no Kubernetes cluster: there is no \/nowhere\/kubeconfig/);
   const { status, stderr, stdout } = spawnSync(process.execPath, [join(import.meta.dirname, 'cluster.ts')], {

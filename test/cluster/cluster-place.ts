@@ -4,17 +4,17 @@ import { join } from 'node:path';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { command } from './kubectl.ts';
 
-/** Where the run takes place, by the environment. */
+/** Cluster and options of the run, from the environment. */
 export interface ClusterPlace {
   readonly namespace: string;
-  /** Images are pushed there, and pulled from there. Empty: `load` puts them on the nodes. */
+  /** Registry for the images. Empty: `load` puts them on the nodes. */
   readonly registry: string;
-  /** Given a docker archive, makes its images known to all nodes: `kind load image-archive`, `k3d image import`. */
+  /** Command that loads a docker archive into all nodes: `kind load image-archive`, `k3d image import`. */
   readonly load: string;
-  /** Whether images are built first, or those that the engine has are taken. */
+  /** Whether images are built first. Otherwise those of the engine are used. */
   readonly builds: boolean;
   readonly clients: number;
-  /** Leaves everything in place for who wants to look at it. */
+  /** Whether the namespaces are kept after the run. */
   readonly keeps: boolean;
 }
 
@@ -23,7 +23,7 @@ export function placeFrom(env: NodeJS.ProcessEnv): ClusterPlace {
   if (!Number.isInteger(clients) || clients < 20 || clients > 2_000 || clients % 2 !== 0) {
     throw new TailraceError(
       'invalid_config',
-      `CLIENTS=${env['CLIENTS']}: right is an even number from 20 to 2000: two watch each device`,
+      `CLIENTS: expected an even number from 20 to 2000 (two watch each device), got ${env['CLIENTS']}`,
     );
   }
   return {
@@ -36,7 +36,7 @@ export function placeFrom(env: NodeJS.ProcessEnv): ClusterPlace {
   };
 }
 
-/** Why the suite cannot run here; undefined where it can. What it needs is not guessed at in the middle of a run. */
+/** Returns why the suite cannot run here; undefined where it can. Checked before the run, not during it. */
 export async function whyNotHere(place: ClusterPlace, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   for (const check of [
     () => hasKubeconfig(env),
@@ -49,7 +49,7 @@ export async function whyNotHere(place: ClusterPlace, env: NodeJS.ProcessEnv): P
       answers(
         'kubectl',
         ['get', '--raw', '/apis/metrics.k8s.io/v1beta1/nodes'],
-        'metrics-server is needed: scaling by CPU looks at it',
+        'metrics-server is needed for scaling by CPU',
       ),
   ]) {
     try {
@@ -67,7 +67,7 @@ async function hasKubeconfig(env: NodeJS.ProcessEnv): Promise<void> {
   try {
     await Promise.any(file.split(':').map((each) => access(each)));
   } catch (error) {
-    const words = `no Kubernetes cluster: there is no ${file}. Set KUBECONFIG to the one of a cluster that may be worked with`;
+    const words = `no Kubernetes cluster: there is no ${file}. Set KUBECONFIG to that of a cluster for tests`;
     throw new TailraceError('not_found', words, { cause: error });
   }
 }
@@ -83,7 +83,7 @@ async function answers(program: string, args: readonly string[], words: string):
 async function hasWayForImages({ registry, load }: ClusterPlace): Promise<void> {
   if (registry !== '' || load !== '') return;
   const words =
-    'no way for the images to reach the cluster: set TAILRACE_IMAGE_REGISTRY=host/folder to one that it pulls from, or TAILRACE_IMAGE_LOAD to a command that takes a docker archive, such as "kind load image-archive"';
+    'the cluster cannot get the images: set TAILRACE_IMAGE_REGISTRY=host/folder to a registry that it pulls from, or TAILRACE_IMAGE_LOAD to a command that loads a docker archive, such as "kind load image-archive"';
   throw new TailraceError('invalid_config', words);
 }
 
@@ -94,6 +94,6 @@ async function hasNodes(): Promise<void> {
   if (items.length >= 2) return;
   throw new TailraceError(
     'unavailable',
-    `the cluster has ${items.length} node: one is drained, so two are needed at least`,
+    `the cluster has ${items.length} node: expected at least two, because one is drained`,
   );
 }

@@ -1,11 +1,12 @@
 /**
- * `make cluster-test`: on the Kubernetes cluster that KUBECONFIG names, installs the chart in a namespace of its own,
- * does to it what operators and machines do, and counts what SDK clients in the cluster saw of it, by the checker of
- * `make chaos`. Ends with 3 where it cannot run, and says why.
+ * `make cluster-test`: installs the chart in a namespace of the Kubernetes cluster of KUBECONFIG, disrupts it as
+ * operators and failures do, and checks what SDK clients in the cluster received, by the checker of `make chaos`. Exits
+ * with 3 where it cannot run, and prints why.
  */
 import { randomBytes } from 'node:crypto';
 import { after, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
+import { type ClusterFixture, runLabel, strangerPort } from './cluster-fixture.ts';
 import { createClusterImages } from './cluster-images.ts';
 import { placeFrom, whyNotHere } from './cluster-place.ts';
 import { testDisruptions } from './disruptions.ts';
@@ -14,10 +15,9 @@ import { testInstalled } from './installed.ts';
 import { testIsolation } from './isolation.ts';
 import { command, Kubectl } from './kubectl.ts';
 import { testLeaving } from './leaving.ts';
-import { crowdObject, namespaceObject, secretObject, strangerObject } from './objects.ts';
+import { clientsObject, namespaceObject, secretObject, strangerObject } from './objects.ts';
 import { Release } from './release.ts';
-import { RemoteCrowd } from './remote-crowd.ts';
-import { runLabel, type Stage, strangerPort } from './stage.ts';
+import { RemoteClients } from './remote-clients.ts';
 
 const cannotRun = 3;
 const brokersDeadlineMs = 120_000;
@@ -30,12 +30,12 @@ if (why !== undefined) {
   process.exit(cannotRun);
 }
 
-const began = performance.now();
-const say = (text: string) => process.stdout.write(`${text}\n`);
-const step = (text: string) => say(`  ${text}`);
+const startedAtMs = performance.now();
+const print = (text: string) => process.stdout.write(`${text}\n`);
+const step = (text: string) => print(`  ${text}`);
 const kubectl = new Kubectl(place.namespace);
 const host = new Kubectl(`${place.namespace}-host`);
-const crowd = new RemoteCrowd(kubectl, 'crowd', step);
+const clients = new RemoteClients(kubectl, 'clients', step);
 await removeNamespaces();
 const images = await createImages();
 const secret = randomBytes(32).toString('base64url');
@@ -61,13 +61,13 @@ const embedded = await Release.create({
   values: 'values-embedded.yaml',
   settings: common,
 });
-const stage: Stage = { place, kubectl, host, crowd, images, release, embedded, secret, step };
+const fixture: ClusterFixture = { place, kubectl, host, clients, images, release, embedded, secret, step };
 
 after(async () => {
-  say(`\nWhat subscribers saw in each disruption\n\n${crowd.table()}\n`);
-  if (place.keeps) say(`Left in place: namespaces ${kubectl.namespace} and ${host.namespace}`);
+  print(`\nClients in each disruption\n\n${clients.table()}\n`);
+  if (place.keeps) print(`Left in place: namespaces ${kubectl.namespace} and ${host.namespace}`);
   else await removeNamespaces();
-  say(`The run took ${Math.round((performance.now() - began) / 1000)} s.`);
+  print(`The run took ${Math.round((performance.now() - startedAtMs) / 1000)} s.`);
 });
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -90,24 +90,26 @@ test('Kafka and NATS are ready, from plain manifests, in a namespace that enforc
   await kubectl.rolledOut('statefulset/kafka', brokersDeadlineMs);
   await kubectl.rolledOut('deployment/nats', brokersDeadlineMs);
   await kubectl.apply(
-    crowdObject('crowd', images.crowd, 'keys'),
-    strangerObject('stranger', images.crowd, strangerPort),
+    clientsObject('clients', images.clients, 'keys'),
+    strangerObject('stranger', images.clients, strangerPort),
   );
-  await kubectl.run(['wait', '--for=condition=Ready', 'pod/crowd', 'pod/stranger', '--timeout=60s'], {
+  await kubectl.run(['wait', '--for=condition=Ready', 'pod/clients', 'pod/stranger', '--timeout=60s'], {
     deadlineMs: 70_000,
   });
 });
 
-testInstalled(stage);
-testIsolation(stage);
-testDisruptions(stage);
-testLeaving(stage);
-testEmbedded(stage);
+testInstalled(fixture);
+testIsolation(fixture);
+testDisruptions(fixture);
+testLeaving(fixture);
+testEmbedded(fixture);
 
 async function createImages() {
   const startedAt = performance.now();
   const made = await createClusterImages(place);
-  say(`Images ${made.version} are known to the cluster after ${Math.round((performance.now() - startedAt) / 1000)} s.`);
+  print(
+    `Images ${made.version} are available to the cluster after ${Math.round((performance.now() - startedAt) / 1000)} s.`,
+  );
   return made;
 }
 

@@ -2,21 +2,21 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
 import type { Target } from '../chaos/faults.ts';
+import { type ClusterFixture, fanout, fanoutLabel, rolloutMs, runLabel } from './cluster-fixture.ts';
 import { killProcesses } from './host-kill.ts';
 import { isReady, type Pod } from './kubectl.ts';
-import { fanout, fanoutLabel, rolloutMs, runLabel, type Stage } from './stage.ts';
 
-/** What somebody planned. */
+/** A planned disruption. */
 const planned: Target = { what: 'pause p99', ms: 2_000 };
-/** What nobody planned. */
+/** A failure. */
 const crash: Target = { what: 'shown again p95', ms: 5_000 };
-/** An image that cannot be had is known within seconds; then Helm goes on waiting. */
+/** An image that does not exist fails within seconds; then Helm keeps waiting. */
 const badUpgradeMs = 25_000;
-/** Share of the CPU request of 100m. The crowd's load takes about 40 % and more. */
+/** Share of the CPU request of 100m. The load of the clients uses 40 % or more. */
 const lowCpuPercent = 15;
-/** The SDK does not go back within 60 s to an address that it has left. */
+/** The SDK does not return within 60 s to an address that it has left. */
 const settleDeadlineMs = 90_000;
-/** metrics-server looks every 15 s, and a new pod counts after 30. */
+/** metrics-server scrapes every 15 s, and counts a new pod after 30 s. */
 const autoscaleMs = 120_000;
 
 interface Workload {
@@ -24,11 +24,10 @@ interface Workload {
   readonly status: { readonly readyReplicas?: number };
 }
 
-export function testDisruptions(stage: Stage): void {
-  const { kubectl, release, crowd, host, images, step } = stage;
-  // A drain takes the pods of all namespaces: those of others who use the cluster, or its only DNS server, are not ours
-  // to move.
-  const ours = `${runLabel}=${stage.place.namespace}`;
+export function testDisruptions(fixture: ClusterFixture): void {
+  const { kubectl, release, clients, host, images, step } = fixture;
+  // A drain evicts the pods of all namespaces: pods of other users, or the only DNS server, must not be moved.
+  const podSelector = `${runLabel}=${fixture.place.namespace}`;
   const nodes = () => kubectl.pods(fanoutLabel);
   const uids = async () => (await nodes()).map(({ metadata }) => metadata.uid);
   const workload = () => kubectl.json<Workload>(['get', fanout]);
@@ -46,12 +45,12 @@ export function testDisruptions(stage: Stage): void {
     );
   }
 
-  /** Each node has clients again and they stand still, so that the next disruption meets a share of them. */
+  /** Resolves when each node has clients again, and they stay, so that the next disruption affects some of them. */
   async function settled(): Promise<void> {
     let before = '';
     await eventually(
       async () => {
-        const places = (await crowd.reach()).seen.map(({ nodeNow }) => nodeNow);
+        const places = (await clients.reach()).seen.map(({ nodeNow }) => nodeNow);
         const stood = before;
         before = places.join();
         for (const { metadata } of await nodes())
@@ -64,24 +63,26 @@ export function testDisruptions(stage: Stage): void {
 
   test('helm upgrade with a changed setting replaces the nodes one by one', async () => {
     const before = await uids();
-    await crowd.under(
+    await clients.under(
       { name: 'upgrade', words: 'helm upgrade: a setting of fanout changes', target: planned },
-      async (say) => {
+      async (print) => {
         await release.upgrade(['fanout.config.flushMs=25'], rolloutMs);
-        say('helm upgrade is done');
+        print('helm upgrade is done');
       },
     );
     assert.equal(await flushMs(), '25');
     assert.equal((await uids()).filter((uid) => before.includes(uid)).length, 0, 'all nodes are new ones');
   });
 
-  test('helm rollback goes back', async () => {
-    await crowd.under({ name: 'rollback', words: 'helm rollback', target: planned }, () => release.rollback(rolloutMs));
+  test('helm rollback restores the settings', async () => {
+    await clients.under({ name: 'rollback', words: 'helm rollback', target: planned }, () =>
+      release.rollback(rolloutMs),
+    );
     assert.equal(await flushMs(), '');
   });
 
   test('a rolling restart of fanout and ingest', async () => {
-    await crowd.under(
+    await clients.under(
       { name: 'restart', words: 'kubectl rollout restart of fanout and ingest', target: planned },
       async () => {
         await kubectl.run(['rollout', 'restart', fanout, 'deployment/tailrace-ingest']);
@@ -91,36 +92,36 @@ export function testDisruptions(stage: Stage): void {
     );
   });
 
-  test('two nodes become four: clients go to the new ones', async () => {
-    const row = await crowd.under(
+  test('from two to four nodes: clients move to the new ones', async () => {
+    const row = await clients.under(
       { name: 'scale up', words: 'kubectl scale from 2 to 4', target: planned },
-      async (say) => {
+      async (print) => {
         await kubectl.run(['scale', fanout, '--replicas=4']);
         await allReady(4);
-        say('four nodes are ready');
+        print('four nodes are ready');
         await settled();
-        say('each node has clients');
+        print('each node has clients');
       },
     );
     assert.ok(row.moves > 0, 'clients moved');
   });
 
-  test('four nodes become two', async () => {
-    await crowd.under({ name: 'scale down', words: 'kubectl scale from 4 to 2', target: planned }, async () => {
+  test('from four to two nodes', async () => {
+    await clients.under({ name: 'scale down', words: 'kubectl scale from 4 to 2', target: planned }, async () => {
       await kubectl.run(['scale', fanout, '--replicas=2']);
       await allReady(2);
     });
   });
 
-  test('the HorizontalPodAutoscaler adds a node by real CPU, and the upgrade to it takes none away', async () => {
+  test('the HorizontalPodAutoscaler adds a node by real CPU, and the upgrade to it removes none', async () => {
     await settled();
     const hpa = ['enabled=true', 'minReplicas=2', 'maxReplicas=3', `cpuPercent=${lowCpuPercent}`];
     const settings = ['fanout.replicas=null', ...hpa.map((setting) => `fanout.hpa.${setting}`)];
     let fewest = Number.POSITIVE_INFINITY;
     try {
-      await crowd.under(
+      await clients.under(
         { name: 'autoscaling', words: `HPA at ${lowCpuPercent} % of 100m CPU`, target: planned },
-        async (say) => {
+        async (print) => {
           const upgraded = release.upgrade(settings, rolloutMs);
           await eventually(
             async () => {
@@ -128,27 +129,24 @@ export function testDisruptions(stage: Stage): void {
               fewest = Math.min(fewest, spec.replicas);
               assert.equal(spec.replicas, 3);
             },
-            { deadlineMs: autoscaleMs, pollMs: 200, describe: 'the autoscaler asks for three nodes' },
+            { deadlineMs: autoscaleMs, pollMs: 200, describe: 'the autoscaler sets three replicas' },
           );
           const line = await kubectl.run(['get', 'hpa', 'tailrace-fanout', '--no-headers']);
-          say(line.trim().replace(/ +/g, ' '));
+          print(line.trim().replace(/ +/g, ' '));
           await upgraded;
           await allReady(3);
         },
       );
     } finally {
-      await crowd.under({ name: 'autoscaling off', words: 'helm upgrade back to two', target: planned }, async () => {
+      await clients.under({ name: 'autoscaling off', words: 'helm upgrade back to two', target: planned }, async () => {
         await release.upgrade([], rolloutMs);
         await allReady(2);
       });
     }
-    assert.ok(
-      fewest >= 2,
-      `there were ${fewest} for a while: the upgrade took nodes away before the autoscaler looked`,
-    );
+    assert.ok(fewest >= 2, `there were ${fewest} for a while: the upgrade removed nodes before the autoscaler acted`);
   });
 
-  test('kubectl drain of a node moves its pods, and its budget lets no second one go meanwhile', async () => {
+  test('kubectl drain of a node moves its pods, and the budget allows no second eviction meanwhile', async () => {
     await settled();
     const kafka = await kubectl.pod('kafka-0');
     const pods = await nodes();
@@ -156,22 +154,22 @@ export function testDisruptions(stage: Stage): void {
     const staying = pods.find(({ metadata }) => metadata.name !== leaving.metadata.name)!;
     const node = leaving.spec.nodeName!;
     try {
-      await crowd.under(
+      await clients.under(
         { name: 'drain', words: `kubectl drain of ${node}, with ${leaving.metadata.name} on it`, target: planned },
-        async (say) => {
+        async (print) => {
           const drained = kubectl.run(
-            ['drain', node, `--pod-selector=${ours}`, '--delete-emptydir-data', '--timeout=90s'],
+            ['drain', node, `--pod-selector=${podSelector}`, '--delete-emptydir-data', '--timeout=90s'],
             { deadlineMs: 100_000 },
           );
           await Promise.race([drained, isLeaving(leaving)]);
           const { allowed, words } = await kubectl.tryEviction(staying.metadata.name);
-          say(`evicting ${staying.metadata.name} as well: ${words}`);
+          print(`evicting ${staying.metadata.name} as well: ${words}`);
           assert.equal(allowed, false);
           assert.match(words, /disruption budget/);
           await drained;
-          say(`${node} is drained`);
+          print(`${node} is drained`);
           await allReady(2);
-          say('two nodes are ready again');
+          print('two nodes are ready again');
         },
       );
       assert.ok((await nodes()).every(({ spec }) => spec.nodeName !== node));
@@ -184,14 +182,14 @@ export function testDisruptions(stage: Stage): void {
     return eventually(async () => assert.ok((await kubectl.pod(pod.metadata.name)).metadata.deletionTimestamp), {
       deadlineMs: 60_000,
       pollMs: 100,
-      describe: `${pod.metadata.name} is asked to end`,
+      describe: `${pod.metadata.name} is terminating`,
     });
   }
 
-  test('a pod deleted by force: its successor comes while it may still live', async () => {
+  test('a pod deleted by force: its successor starts while it may still run', async () => {
     await settled();
     const [first] = await nodes();
-    await crowd.under(
+    await clients.under(
       { name: 'force delete', words: 'kubectl delete pod --grace-period=0 --force', target: crash },
       async () => {
         await kubectl.run(['delete', 'pod', first!.metadata.name, '--grace-period=0', '--force']);
@@ -211,11 +209,11 @@ export function testDisruptions(stage: Stage): void {
     await settled();
     const victim = (await nodes())[1]!;
     const restarts = victim.status.containerStatuses?.[0]?.restartCount ?? 0;
-    await crowd.under(
+    await clients.under(
       { name: 'kill -9', words: `SIGKILL of the process of ${victim.metadata.name}`, target: crash },
-      async (say) => {
-        const count = await killProcesses(host, victim, images.crowd);
-        say(`${count} processes killed`);
+      async (print) => {
+        const count = await killProcesses(host, victim, images.clients);
+        print(`${count} processes killed`);
         assert.equal(count, 1);
         await eventually(
           async () => {
@@ -229,11 +227,11 @@ export function testDisruptions(stage: Stage): void {
     );
   });
 
-  test('an upgrade to an image that does not exist: the others serve, and --atomic goes back', async () => {
+  test('an upgrade to an image that does not exist: the old nodes serve, and --atomic rolls back', async () => {
     await settled();
-    await crowd.under(
-      { name: 'bad upgrade', words: 'helm upgrade --atomic to an image that cannot be had', target: planned },
-      async (say) => {
+    await clients.under(
+      { name: 'bad upgrade', words: 'helm upgrade --atomic to an image that does not exist', target: planned },
+      async (print) => {
         const upgraded = release.upgrade(['image.tag=none-such'], badUpgradeMs, ['--atomic']).then(
           () => undefined,
           (error: unknown) => error as Error,
@@ -250,11 +248,11 @@ export function testDisruptions(stage: Stage): void {
           { deadlineMs: badUpgradeMs, pollMs: 500, describe: 'a node is stuck' },
         );
         const serving = (await nodes()).filter(isReady).length;
-        say(`a node is stuck; ${serving} of the old ones serves`);
+        print(`a node is stuck; ${serving} of the old ones serves`);
         assert.equal(serving, 1);
         const error = await upgraded;
-        assert.match(error?.message ?? 'it went through', /has been rolled back|rolled back due to atomic/);
-        say('helm has gone back');
+        assert.match(error?.message ?? 'it succeeded', /has been rolled back|rolled back due to atomic/);
+        print('helm has rolled back');
         await allReady(2);
       },
     );

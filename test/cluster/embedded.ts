@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { leavesNothing } from './leaving.ts';
-import { rolloutMs, type Stage } from './stage.ts';
+import { type ClusterFixture, rolloutMs } from './cluster-fixture.ts';
+import { assertNothingLeft } from './leaving.ts';
 
 const wantedReports = 50;
-/** Counts what a subscriber of the whole plant is shown, by the SDK, through the Service. */
+/** Counts what an SDK subscriber of the whole plant receives through the Service. */
 const watchCode = `import('/app/packages/client/src/stream.ts').then(({ createStream }) => {
   const [url, token, wanted] = process.argv.slice(1);
   const stream = createStream({ url, token });
@@ -16,7 +16,7 @@ const watchCode = `import('/app/packages/client/src/stream.ts').then(({ createSt
   } });
 });`;
 
-export function testEmbedded({ kubectl, embedded, place, step }: Stage): void {
+export function testEmbedded({ kubectl, embedded, place, step }: ClusterFixture): void {
   test('values-embedded.yaml: one command, one pod, no broker, live data of the plant through the Service', async () => {
     const startedAt = performance.now();
     await embedded.upgrade([], rolloutMs);
@@ -27,14 +27,14 @@ export function testEmbedded({ kubectl, embedded, place, step }: Stage): void {
     const token = await kubectl.run(['exec', pods[0]!.metadata.name, '--', 'cat', '/data/token']);
     const url = `ws://demo-tailrace-standalone.${place.namespace}.svc:8081`;
     const seen = JSON.parse(
-      await kubectl.node('crowd', watchCode, [url, token.trim(), String(wantedReports)], 30_000),
+      await kubectl.node('clients', watchCode, [url, token.trim(), String(wantedReports)], 30_000),
     ) as {
       reports: number;
       devices: number;
     };
-    step(`ready after ${seconds} s; a subscriber saw ${seen.reports} reports of ${seen.devices} devices`);
+    step(`ready after ${seconds} s; a subscriber received ${seen.reports} reports of ${seen.devices} devices`);
     assert.ok(seen.devices >= 10);
     await embedded.uninstall(rolloutMs);
-    await leavesNothing(kubectl, label);
+    await assertNothingLeft(kubectl, label);
   });
 }

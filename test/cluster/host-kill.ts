@@ -4,9 +4,8 @@ import { killerObject, namespaceObject } from './objects.ts';
 const killer = 'killer';
 
 /**
- * SIGKILL by the name of a pod's uid, which the paths of its control groups carry, in either spelling. From inside the
- * pod it cannot be done: the first process of a namespace takes no signal from within that it does not handle
- * (pid_namespaces(7)).
+ * Sends SIGKILL to the processes whose control groups have a pod's uid in their path, in either spelling. It does not
+ * work from inside the pod: process 1 of a namespace ignores SIGKILL from within (pid_namespaces(7)).
  */
 const killCode = `const { readdirSync, readFileSync } = require('node:fs');
 const uids = [process.argv[1], process.argv[1].replaceAll('-', '_')];
@@ -20,7 +19,7 @@ for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) 
 }
 process.stdout.write(JSON.stringify(killed));`;
 
-/** Kills the processes of a pod as a crash would, by a pod on its node that sees them. Answers how many there were. */
+/** Kills the processes of a pod, by a pod on its node that sees them. Returns the number of killed processes. */
 export async function killProcesses(kubectl: Kubectl, pod: Pod, image: string): Promise<number> {
   const apply = (object: object) => command('kubectl', ['apply', '-f', '-'], { input: JSON.stringify(object) });
   await apply(namespaceObject(kubectl.namespace, 'privileged'));

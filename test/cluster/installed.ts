@@ -1,30 +1,30 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deviceName } from '../chaos/fleet.ts';
-import type { CrowdReached } from './crowd-asks.ts';
+import type { ClientsReached } from './client-requests.ts';
+import { type ClusterFixture, releaseLabel, rolloutMs } from './cluster-fixture.ts';
 import { isReady } from './kubectl.ts';
-import { releaseLabel, rolloutMs, type Stage } from './stage.ts';
 
 const intervalMs = 250;
-/** Two clients for each device, so that they can be found together. */
+/** Two clients for each device, to check that they are on the same node. */
 const clientsPerDevice = 2;
 const movedDeadlineMs = 30_000;
 
-/** What may be written to, and who asks, as the process in the container finds it. */
+/** Prints the user and the writable folders of a container. */
 const insideCode = `const { writeFileSync, existsSync } = require('node:fs');
 const writable = ['/', '/app/', '/tmp/', '/etc/', '/data/', process.cwd() + '/'].filter((folder) => {
   try { writeFileSync(folder + 'probe', ''); return true; } catch { return false; }
 });
 process.stdout.write(JSON.stringify({ uid: process.getuid(), writable, hasToken: existsSync('/var/run/secrets/kubernetes.io/serviceaccount/token') }));`;
 
-export function testInstalled(stage: Stage): void {
-  const { kubectl, release, crowd, place, step } = stage;
+export function testInstalled(fixture: ClusterFixture): void {
+  const { kubectl, release, clients, place, step } = fixture;
 
   test('the chart installs: all pods are ready under "restricted", nothing in them can be written to', async () => {
     await assert.rejects(
       kubectl.run(['run', 'refused', '--image=none', '--privileged']),
       /violates PodSecurity "restricted/,
-      'the cluster enforces it at all',
+      'the cluster enforces it',
     );
     const startedAt = performance.now();
     await release.upgrade([], rolloutMs);
@@ -46,7 +46,7 @@ export function testInstalled(stage: Stage): void {
 
   test('devices publish and clients watch through the Services', async () => {
     const url = (service: string, port: number) => `${service}.${place.namespace}.svc:${port}`;
-    const reached = await crowd.open({
+    const reached = await clients.open({
       clients: place.clients,
       devices: place.clients / clientsPerDevice,
       intervalMs,
@@ -58,10 +58,10 @@ export function testInstalled(stage: Stage): void {
     assert.deepEqual([...nodes].sort(), ['tailrace-fanout-0', 'tailrace-fanout-1'], 'the Service spreads them');
   });
 
-  test('clients are told `moved` and go to the address of the node that has their device', async () => {
+  test('clients are sent `moved` and go to the owner of their device', async () => {
     const giveUpAt = performance.now() + movedDeadlineMs;
     for (;;) {
-      const reached = await crowd.reach();
+      const reached = await clients.reach();
       const moves = reached.seen.reduce((sum, seen) => sum + seen.moves, 0);
       const apart = apartOf(reached);
       if (apart.length === 0 && moves > 0) {
@@ -74,8 +74,8 @@ export function testInstalled(stage: Stage): void {
   });
 }
 
-/** Devices whose clients are on different nodes. Clients that watch several devices have no one place. */
-function apartOf({ seen }: CrowdReached): string[] {
+/** Returns the devices whose clients are on different nodes. Clients of several devices are not checked. */
+function apartOf({ seen }: ClientsReached): string[] {
   const nodes = new Map<string, string>();
   const apart = new Set<string>();
   for (const [i, { nodeNow }] of seen.entries()) {

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Door, knock } from './doors.ts';
-import { releaseLabel, type Stage, strangerPort } from './stage.ts';
+import { type ClusterFixture, releaseLabel, strangerPort } from './cluster-fixture.ts';
+import { type Endpoint, probeEndpoints } from './endpoints.ts';
 
-export function testIsolation({ kubectl, place }: Stage): void {
-  const service = (name: string, port: number, open: boolean): Door => ({
+export function testIsolation({ kubectl, place }: ClusterFixture): void {
+  const service = (name: string, port: number, open: boolean): Endpoint => ({
     name,
     host: `${name}.${place.namespace}.svc`,
     port,
     open,
   });
 
-  test('a foreign pod gets to the public ports, and to no other: not to 9090, Kafka, NATS', async () => {
+  test('another pod connects to the public ports only: not to 9090, Kafka, NATS', async () => {
     const pods = await kubectl.pods(releaseLabel);
     const internal = pods.map(({ metadata: { name }, status: { podIP = '' } }) => ({
       name: `the internal port of ${name}`,
@@ -19,7 +19,7 @@ export function testIsolation({ kubectl, place }: Stage): void {
       port: 9090,
       open: false,
     }));
-    const wrong = await knock(kubectl, 'stranger', [
+    const wrong = await probeEndpoints(kubectl, 'stranger', [
       service('tailrace-fanout', 8081, true),
       service('tailrace-ingest', 8082, true),
       service('tailrace-dashboard', 8080, true),
@@ -30,20 +30,20 @@ export function testIsolation({ kubectl, place }: Stage): void {
     assert.deepEqual(wrong, []);
   });
 
-  test('our pods get to what they need, and nowhere else: not to the API server, not to other pods', async () => {
+  test('pods of the chart connect to what they need only: not to the API server, not to other pods', async () => {
     const api = await apiServer();
     const { podIP = '' } = (await kubectl.pod('stranger')).status;
-    const stranger = { name: 'a foreign pod', host: podIP, port: strangerPort };
-    // Without this a port that nobody listens at would look closed by policy.
-    assert.deepEqual(await knock(kubectl, 'crowd', [opened(api), opened(stranger)]), []);
+    const stranger = { name: 'another pod', host: podIP, port: strangerPort };
+    // Proves that the ports are open, so that a policy and not a missing listener closes them.
+    assert.deepEqual(await probeEndpoints(kubectl, 'clients', [expectedOpen(api), expectedOpen(stranger)]), []);
     const needs = { fanout: ['kafka', 'nats'], ingest: ['kafka'], dashboard: [] as string[] };
     const wrong: string[] = [];
-    let asked = 0;
+    let probed = 0;
     for (const [component, needed] of Object.entries(needs)) {
       for (const { metadata, status } of await kubectl.pods(
         `${releaseLabel},app.kubernetes.io/component=${component}`,
       )) {
-        const doors = [
+        const endpoints = [
           service('kafka', 9092, needed.includes('kafka')),
           service('nats', 4222, needed.includes('nats')),
           { ...stranger, open: false },
@@ -51,17 +51,17 @@ export function testIsolation({ kubectl, place }: Stage): void {
         // "Traffic to and from the node where a Pod is running is always allowed":
         // https://kubernetes.io/docs/concepts/services-networking/network-policies/
         if (!api.nodes.includes(status.hostIP ?? '')) {
-          doors.push({ ...api, open: false });
-          asked++;
+          endpoints.push({ ...api, open: false });
+          probed++;
         }
-        wrong.push(...(await knock(kubectl, metadata.name, doors)));
+        wrong.push(...(await probeEndpoints(kubectl, metadata.name, endpoints)));
       }
     }
     assert.deepEqual(wrong, []);
-    assert.ok(asked > 0, 'a pod of ours is on another node than the API server');
+    assert.ok(probed > 0, 'a pod of the chart is on another node than the API server');
   });
 
-  async function apiServer(): Promise<Omit<Door, 'open'> & { readonly nodes: readonly string[] }> {
+  async function apiServer(): Promise<Omit<Endpoint, 'open'> & { readonly nodes: readonly string[] }> {
     const { spec } = await kubectl.json<{ spec: { clusterIP: string } }>([
       'get',
       'service',
@@ -83,6 +83,6 @@ export function testIsolation({ kubectl, place }: Stage): void {
   }
 }
 
-function opened(door: Omit<Door, 'open'>): Door {
-  return { ...door, open: true };
+function expectedOpen(endpoint: Omit<Endpoint, 'open'>): Endpoint {
+  return { ...endpoint, open: true };
 }

@@ -4,20 +4,20 @@ import { TailraceError } from '@tailrace/protocol/error';
 
 const outputBytesMax = 64 * 1024 * 1024;
 const deadlineMsDefault = 60_000;
-/** Of a command line in a message; five times that of what it said last. */
-const wordsMax = 200;
+/** Characters of a command line in an error; five times as many of its output. */
+const commandLengthMax = 200;
 
 export interface CommandOptions {
   readonly input?: string;
-  /** Killed after this. Default a minute. */
+  /** Then it is killed. Default: one minute. */
   readonly deadlineMs?: number;
-  /** Over the environment of this process. */
+  /** Overrides the environment of this process. */
   readonly env?: NodeJS.ProcessEnv;
 }
 
 /**
- * Runs a program to its end, and answers with what it printed. Rejects with `internal` and what it said where it does
- * not end with 0.
+ * Runs a program. Resolves with its output. Rejects with `internal` and the last lines of its output where it does not
+ * exit with 0.
  */
 export function command(program: string, args: readonly string[], options: CommandOptions = {}): Promise<string> {
   const { input, deadlineMs = deadlineMsDefault, env } = options;
@@ -28,10 +28,10 @@ export function command(program: string, args: readonly string[], options: Comma
         resolve(stdout);
         return;
       }
-      // The error of Node.js says all of it over again: what the program said, and its whole command line.
+      // The error of Node.js contains the whole output and the whole command line.
       const words = stderr.trim() || stdout.trim() || error.message;
-      const what = `${program} ${args.join(' ').slice(0, wordsMax)}`;
-      reject(new TailraceError('internal', `${what}: ${words.slice(-5 * wordsMax)}`));
+      const what = `${program} ${args.join(' ').slice(0, commandLengthMax)}`;
+      reject(new TailraceError('internal', `${what}: ${words.slice(-5 * commandLengthMax)}`));
     });
     child.stdin?.on('error', () => undefined);
     child.stdin?.end(input ?? '');
@@ -92,18 +92,18 @@ export class Kubectl {
     await this.run(['apply', '-f', '-'], { input: JSON.stringify(list) });
   }
 
-  /** Waits until all of it is the new one, and ready. */
+  /** Waits until the rollout of a workload is complete. */
   async rolledOut(workload: string, deadlineMs: number): Promise<void> {
     const timeout = `--timeout=${Math.ceil(deadlineMs / 1000)}s`;
     await this.run(['rollout', 'status', workload, timeout], { deadlineMs: deadlineMs + 5_000 });
   }
 
-  /** Runs Node.js code in a pod; what it prints is the answer. */
+  /** Runs Node.js code in a pod. Resolves with its output. */
   node(pod: string, code: string, args: readonly string[] = [], deadlineMs = deadlineMsDefault): Promise<string> {
     return this.run(['exec', pod, '--', 'node', '-e', code, ...args], { deadlineMs });
   }
 
-  /** The `HTTP` status with which the API server answers an eviction of this pod that is only tried. */
+  /** Sends a dry-run eviction of a pod to the API server. Resolves with whether it is allowed, and the response. */
   async tryEviction(pod: string): Promise<{ allowed: boolean; words: string }> {
     const eviction = {
       apiVersion: 'policy/v1',

@@ -1,24 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
+import { type ClusterFixture, releaseLabel, rolloutMs } from './cluster-fixture.ts';
 import { command, type Kubectl } from './kubectl.ts';
-import { releaseLabel, rolloutMs, type Stage } from './stage.ts';
 
 const goneDeadlineMs = 60_000;
 
-export function testLeaving({ kubectl, release, crowd }: Stage): void {
-  test('at the end every client has everything that was acknowledged', async () => {
-    await crowd.end();
+export function testLeaving({ kubectl, release, clients }: ClusterFixture): void {
+  test('at the end every client has all acknowledged reports', async () => {
+    await clients.end();
   });
 
   test('helm uninstall leaves nothing: no object of any kind, no volume', async () => {
     await release.uninstall(rolloutMs);
-    await leavesNothing(kubectl, releaseLabel);
+    await assertNothingLeft(kubectl, releaseLabel);
   });
 }
 
-/** Of every kind that can be listed, in the namespace and in the whole cluster; events are of the past. */
-export async function leavesNothing(kubectl: Kubectl, label: string): Promise<void> {
+/** Asserts that no object with the label is left, of any kind, in the namespace and in the cluster; except events. */
+export async function assertNothingLeft(kubectl: Kubectl, label: string): Promise<void> {
   const kinds = async (namespaced: boolean) =>
     (await command('kubectl', ['api-resources', '--verbs=list', `--namespaced=${namespaced}`, '-o', 'name']))
       .split('\n')
@@ -30,7 +30,7 @@ export async function leavesNothing(kubectl: Kubectl, label: string): Promise<vo
       const left = [
         await kubectl.run(['get', inside, '-l', label, '-o', 'name']),
         await command('kubectl', ['get', outside, '-l', label, '-o', 'name']),
-        // What Helm itself keeps of a release.
+        // The release objects of Helm.
         await kubectl.run(['get', 'secrets,configmaps', '-l', `owner=helm,name=${label.split('=')[1]}`, '-o', 'name']),
       ].join('');
       assert.equal(left, '');

@@ -1,4 +1,4 @@
-/** Pods of the run itself, as Kubernetes takes them. */
+/** Kubernetes objects of the run itself. */
 
 const restrictedPod = {
   runAsNonRoot: true,
@@ -21,8 +21,8 @@ export function secretObject(name: string, data: Record<string, string>): object
   return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, stringData: data };
 }
 
-/** Devices and clients. Beside the brokers, so that neither is on a node that is drained. */
-export function crowdObject(name: string, image: string, tokenSecret: string): object {
+/** The pod of devices and clients. On the node of the brokers, which is not drained. */
+export function clientsObject(name: string, image: string, tokenSecret: string): object {
   const affinity = {
     podAffinity: {
       requiredDuringSchedulingIgnoredDuringExecution: [
@@ -37,7 +37,7 @@ export function crowdObject(name: string, image: string, tokenSecret: string): o
   return podObject(name, image, { affinity, env, requests: { cpu: '200m', memory: '192Mi' } });
 }
 
-/** A pod that is nobody to Tailrace. It listens, so that somebody could be caught reaching it. */
+/** A pod outside of Tailrace. It listens, so that a connection to it would be detected. */
 export function strangerObject(name: string, image: string, port: number): object {
   const code = `require('node:net').createServer((socket) => socket.end()).listen(${port}); process.on('SIGTERM', () => process.exit(0));`;
   return podObject(name, image, { command: ['node', '-e', code], requests: { cpu: '10m', memory: '48Mi' } });
@@ -65,7 +65,7 @@ function podObject(
   };
 }
 
-/** Sees the processes of one node, and may kill them: for a namespace of its own, whose pods may do that. */
+/** A pod that sees and may kill the processes of a node, for a namespace that allows it. */
 export function killerObject(name: string, image: string, node: string): object {
   return {
     apiVersion: 'v1',

@@ -9,11 +9,11 @@ export interface ReleaseOptions {
   readonly namespace: string;
   /** A values file of the chart. */
   readonly values: string;
-  /** `key=value`, as for `--set`, in every revision. */
+  /** `key=value` for `--set`, in every revision. */
   readonly settings: readonly string[];
 }
 
-/** One Helm release, as an operator handles it. */
+/** One Helm release. */
 export class Release {
   readonly name: string;
   readonly #helm: string;
@@ -29,7 +29,7 @@ export class Release {
     return new Release(await findTool('helm'), options);
   }
 
-  /** Installs or upgrades, with settings for this revision alone, and waits until it is ready. */
+  /** Installs or upgrades with further settings for this revision, and waits until it is ready. */
   async upgrade(settings: readonly string[], deadlineMs: number, flags: readonly string[] = []): Promise<void> {
     const { values, settings: always } = this.#options;
     const sets = [...always, ...settings].flatMap((setting) => ['--set', setting]);
@@ -43,7 +43,7 @@ export class Release {
     await this.#run(['rollback', this.name, ...waiting(deadlineMs)], deadlineMs);
   }
 
-  /** Without the pod's log: where the test passes its pod goes at once, so that an uninstall leaves nothing. */
+  /** Without the pod's log: Helm removes the pod of a passed test at once, so that an uninstall leaves nothing. */
   test(deadlineMs: number): Promise<string> {
     return this.#run(['test', this.name, '--timeout', seconds(deadlineMs)], deadlineMs);
   }
@@ -53,7 +53,7 @@ export class Release {
   }
 
   #run(args: readonly string[], deadlineMs: number): Promise<string> {
-    // Twice: `--atomic` waits again while it goes back.
+    // Twice: `--atomic` waits again while it rolls back.
     return command(this.#helm, ['--namespace', this.#options.namespace, ...args], {
       deadlineMs: 2 * deadlineMs + 10_000,
     });

@@ -9,7 +9,7 @@ import { combinations } from './combinations.ts';
 
 const schemas = join(root, 'deploy/schemas/generated/{{.ResourceKind}}{{.KindSuffix}}.json');
 
-interface Judgement {
+interface Validation {
   readonly resources: { readonly name: string; readonly kind: string; readonly msg: string; readonly status: string }[];
   readonly summary: {
     readonly valid: number;
@@ -19,16 +19,16 @@ interface Judgement {
   };
 }
 
-/** What kubeconform says of some objects, by the schemas of this repository alone. */
-async function judged(text: string): Promise<Judgement> {
+/** Validates objects by kubeconform with the schemas of this repository alone. */
+async function validated(text: string): Promise<Validation> {
   const program = await findTool('kubeconform');
   const options = ['-strict', '-summary', '-output', 'json', '-schema-location', schemas, '-'];
   return new Promise((resolve, reject) => {
     const child = execFile(program, options, { timeout: 60_000, maxBuffer: 20_000_000 }, (_error, stdout, stderr) => {
       try {
-        resolve(JSON.parse(stdout) as Judgement);
+        resolve(JSON.parse(stdout) as Validation);
       } catch {
-        reject(new Error(`kubeconform said ${JSON.stringify(stdout + stderr)}`));
+        reject(new Error(`kubeconform: expected JSON, got ${JSON.stringify(stdout + stderr)}`));
       }
     });
     child.stdin?.end(text);
@@ -36,7 +36,7 @@ async function judged(text: string): Promise<Judgement> {
 }
 
 async function assertValid(what: string, text: string): Promise<void> {
-  const { resources, summary } = await judged(text);
+  const { resources, summary } = await validated(text);
   assert.deepEqual(
     { ...summary, valid: 0 },
     { valid: 0, invalid: 0, errors: 0, skipped: 0 },
@@ -46,22 +46,22 @@ async function assertValid(what: string, text: string): Promise<void> {
 }
 
 for (const file of valuesFiles) {
-  test(`every object is right by its schema: ${file}`, async () => assertValid(file, (await render({}, file)).text));
+  test(`every object is valid by its schema: ${file}`, async () => assertValid(file, (await render({}, file)).text));
 }
 for (const [name, values] of Object.entries(combinations)) {
-  test(`every object is right by its schema: ${name}`, async () => assertValid(name, (await render(values)).text));
+  test(`every object is valid by its schema: ${name}`, async () => assertValid(name, (await render(values)).text));
 }
 
 for (const path of globSync('deploy/{strimzi,test-brokers}/*.yaml', { cwd: root })) {
-  test(`every object is right by its schema: ${path}`, async () =>
+  test(`every object is valid by its schema: ${path}`, async () =>
     assertValid(path, readFileSync(join(root, path), 'utf8')));
 }
 
-test('the schemas find a field that there is not, a kind that there is not, and a text for a number', async () => {
+test('the schemas refuse an unknown field, an unknown kind, and a text instead of a number', async () => {
   const { text } = await render(combinations['least']);
   const broken = async (from: string, to: string) => {
     assert.ok(text.includes(from), from);
-    const { summary } = await judged(text.replaceAll(from, to));
+    const { summary } = await validated(text.replaceAll(from, to));
     return summary.invalid + summary.errors;
   };
   assert.ok((await broken('readinessProbe:', 'readynessProbe:')) > 0);

@@ -7,7 +7,7 @@ import { combinations } from './combinations.ts';
 
 const schemas = new Map((await serviceSchemas()).map(({ name, schema }) => [name, schema]));
 
-/** What the process of a pod has as its environment; secrets as long as they must be. */
+/** Returns the environment of a pod's process, with placeholders for secrets. */
 function environmentOf({ one }: Rendered, workload: Values): Record<string, string> {
   const container = at(workload, 'spec.template.spec.containers.0');
   const settings = one('ConfigMap', at(container, 'envFrom.0.configMapRef.name') as string)['data'] as Record<
@@ -26,7 +26,7 @@ for (const [name, values, file] of [
   ...valuesFiles.map((path) => [path, {}, path] as const),
   ...Object.entries(combinations).map(([name, values]) => [name, values, undefined] as const),
 ]) {
-  test(`every service takes what it is given, and is granted more time than its drain takes: ${name}`, async () => {
+  test(`every service accepts its settings, and its grace period is longer than its drain: ${name}`, async () => {
     const rendered = await render(values, file);
     const workloads = [...rendered.all('StatefulSet'), ...rendered.all('Deployment')];
     assert.ok(workloads.length > 0);
@@ -38,7 +38,7 @@ for (const [name, values, file] of [
       const spans = ['drainMs', 'handoverMs'].map((key) => (config[key] as number | undefined) ?? 0);
       const grace = at(workload, 'spec.template.spec.terminationGracePeriodSeconds') as number;
       assert.ok(grace >= Math.max(...spans) / 1000 + 8, `${service}: ${grace} s for ${spans.join(', ')} ms`);
-      // Probes and the chart's own ports go where the process listens.
+      // Probes and ports of the chart are those on which the process listens.
       const ports = (at(workload, 'spec.template.spec.containers.0.ports') as Values[]).map(
         (port) => port['containerPort'],
       );

@@ -7,7 +7,7 @@ const rendered = async (name: string): Promise<Rendered> => render(combinations[
 const byName = (entries: unknown) => new Map((entries as Values[]).map((entry) => [entry['name'], entry]));
 const environment = (workload: unknown) => byName(at(workload, 'spec.template.spec.containers.0.env'));
 
-test('what a scaler sets is left out: an upgrade does not set it back', async () => {
+test('what an autoscaler sets is left out, so that an upgrade does not reset it', async () => {
   const scaled = await rendered('autoscaling on CPU and connections');
   assert.equal(at(scaled.one('StatefulSet', 'tailrace-fanout'), 'spec.replicas'), undefined);
   assert.equal(at(scaled.one('Deployment', 'tailrace-ingest'), 'spec.replicas'), undefined);
@@ -34,7 +34,7 @@ test('each node has a Service and a name of its own, for as many nodes as there 
   assert.deepEqual(hosts, ['streams.example.org', ...nodes]);
 });
 
-test('a node tells clients the address by which they reach that very node', async () => {
+test('a node has an address by which clients reach it', async () => {
   const url = async (name: string) =>
     (
       environment((await rendered(name)).one('StatefulSet', 'tailrace-fanout')).get('TAILRACE_PUBLIC_URL') as
@@ -47,12 +47,12 @@ test('a node tells clients the address by which they reach that very node', asyn
   const own = await render({ ...leastValues, fanout: { publicUrl: 'wss://example.org/{node}' } });
   const entry = environment(own.one('StatefulSet', 'tailrace-fanout')).get('TAILRACE_PUBLIC_URL') as Values;
   assert.equal(entry['value'], 'wss://example.org/$(TAILRACE_NODE)');
-  // Clients outside could not reach an address inside: none is told.
+  // Clients outside cannot reach an address inside: there is none.
   const one = await render({ ...leastValues, hosts: { streams: 'a.example' }, ingress: { enabled: true } });
   assert.equal(environment(one.one('StatefulSet', 'tailrace-fanout')).get('TAILRACE_PUBLIC_URL'), undefined);
 });
 
-test('streams have no end at a gateway, everything else has', async () => {
+test('a gateway has no timeout for streams, and one for everything else', async () => {
   const { all } = await rendered('routes of the Gateway API');
   const routes = all('HTTPRoute').map((route) => [
     at(route, 'spec.hostnames.0'),
@@ -67,7 +67,7 @@ test('streams have no end at a gateway, everything else has', async () => {
   });
 });
 
-test('the network lets through what is needed and nothing else', async () => {
+test('the network policies allow only the necessary connections', async () => {
   const { one, all } = await rendered('everything observed');
   const ports = (rules: unknown) =>
     (rules as Values[]).flatMap((rule) =>
@@ -91,11 +91,11 @@ test('the network lets through what is needed and nothing else', async () => {
   for (const policy of all('NetworkPolicy')) {
     const internal = (at(policy, 'spec.ingress') as Values[]).filter((rule) => ports([rule]).includes('TCP 9090'));
     assert.equal(internal.length, 1);
-    assert.ok((internal[0]!['from'] as unknown[]).length > 0, 'metrics are not for everybody');
+    assert.ok((internal[0]!['from'] as unknown[]).length > 0, 'metrics are not public');
   }
 });
 
-test('secrets come by reference: none is in the objects but the one that is made for a trial', async () => {
+test('secrets are references: no object contains one except that of a trial', async () => {
   const { one, all } = await rendered('brokers by TLS and login');
   assert.equal(all('Secret').length, 0);
   const fanout = one('StatefulSet', 'tailrace-fanout');
@@ -141,7 +141,7 @@ test("a release's name is part of every object's name once", async () => {
   same.one('StatefulSet', 'my-tailrace-fanout');
 });
 
-test('values-embedded is one pod with a volume and a key, and needs nobody', async () => {
+test('values-embedded is one pod with a volume and a key, without dependencies', async () => {
   const embedded = await render({}, 'values-embedded.yaml');
   assert.deepEqual(
     podSpecs(embedded).map(({ name }) => name),
@@ -153,7 +153,7 @@ test('values-embedded is one pod with a volume and a key, and needs nobody', asy
   assert.equal((at(policy, 'spec.egress') as unknown[]).length, 1);
 });
 
-test('the test of a cluster fits a small machine', async () => {
+test('values-test fits a small machine', async () => {
   const { objects } = await render({}, 'values-test.yaml');
   const cpus = objects
     .filter(({ kind }) => kind === 'StatefulSet' || kind === 'Deployment')

@@ -8,7 +8,7 @@ import { chartFolder } from './chart.ts';
 
 const secret = 'for-tests-only-for-tests-only-for-tests-only';
 
-/** As the pods of the chart do it. */
+/** Signs a token as the pods of the chart do. */
 function signed(claims: Record<string, unknown>): string {
   const script = readFileSync(join(chartFolder, 'files/token.mjs'), 'utf8');
   const program = `${script}\nprocess.stdout.write(signedToken(process.env.SECRET, JSON.parse(process.env.CLAIMS), 60));`;
@@ -16,7 +16,7 @@ function signed(claims: Record<string, unknown>): string {
   return execFileSync(process.execPath, ['--input-type=module', '--eval', program], { env, encoding: 'utf8' });
 }
 
-test('a token that a pod of the chart signs is one that the services take', async () => {
+test('the services accept a token that a pod of the chart signs', async () => {
   const verifier = createTokenVerifier({ secret, issuer: 'plant', audience: 'tailrace' });
   const token = signed({ sub: 'simulator', iss: 'plant', aud: 'tailrace', publish: ['plant1.>'] });
   const claims = await verifier.verify(token);
@@ -24,7 +24,7 @@ test('a token that a pod of the chart signs is one that the services take', asyn
   assert.deepEqual(claims.publish, ['plant1.>']);
 });
 
-test('an issuer and an audience that nobody asks for are left out', async () => {
+test('an empty issuer and an empty audience are left out', async () => {
   const token = signed({ sub: 'dashboard', iss: '', aud: '', subscribe: ['>'] });
   const payload: unknown = JSON.parse(Buffer.from(token.split('.')[1]!, 'base64url').toString());
   assert.deepEqual(Object.keys(payload as object).sort(), ['exp', 'iat', 'sub', 'subscribe']);

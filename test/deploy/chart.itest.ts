@@ -23,9 +23,9 @@ const everyInstallation = await Promise.all([
 
 test('helm lint finds nothing, with every values file', async () => {
   for (const file of valuesFiles) {
-    const said = await helmOutput(['lint', '--strict', chartFolder, '--values', join(chartFolder, file)]);
-    assert.match(said, /0 chart\(s\) failed/);
-    assert.doesNotMatch(said, /WARNING|ERROR/, file);
+    const output = await helmOutput(['lint', '--strict', chartFolder, '--values', join(chartFolder, file)]);
+    assert.match(output, /0 chart\(s\) failed/);
+    assert.doesNotMatch(output, /WARNING|ERROR/, file);
   }
 });
 
@@ -36,7 +36,7 @@ test('the chart has the version of the product', () => {
   assert.match(chart, new RegExp(`^appVersion: ['"]?${version}['"]?$`, 'm'));
 });
 
-test('every service of the tree has a template, a section in the values, and is in the chart under its own name', async () => {
+test('every service has a template and a section in the values, under its own name', async () => {
   const services = globSync('services/*/{src,server}/main.ts', { cwd: root }).map((path) => path.split('/')[1]!);
   assert.ok(services.length >= 5);
   const values = readFileSync(join(chartFolder, 'values.yaml'), 'utf8');
@@ -46,7 +46,7 @@ test('every service of the tree has a template, a section in the values, and is 
   }
 });
 
-test('every pod is what "restricted" asks for, and has no token of Kubernetes', () => {
+test('every pod conforms to "restricted", and has no token of Kubernetes', () => {
   for (const installation of everyInstallation) {
     const pods = podSpecs(installation);
     assert.ok(pods.length > 0);
@@ -68,7 +68,7 @@ test('every pod is what "restricted" asks for, and has no token of Kubernetes', 
   }
 });
 
-test('every pod of a service is probed: for its life by /livez, for work by /readyz, and nothing runs before its stop', () => {
+test('every pod of a service has probes of /livez and /readyz, and no preStop hook', () => {
   for (const installation of everyInstallation) {
     for (const { name, spec } of podSpecs(installation).filter((pod) => !pod.name.startsWith('Pod '))) {
       const where = `${installation.name}: ${name}`;
@@ -88,7 +88,7 @@ test('no two objects of a kind have one name', () => {
   }
 });
 
-test('the grace grows with the drain', async () => {
+test('the grace period grows with the drain', async () => {
   const grace = async (config: Values) => {
     const rendered = await render({ ...leastValues, fanout: { config } });
     return at(rendered.one('StatefulSet', 'tailrace-fanout'), 'spec.template.spec.terminationGracePeriodSeconds');
@@ -138,10 +138,10 @@ test('settings reach the environment as the services read them', async () => {
   assert.equal(fanout['TAILRACE_LOG_LEVEL'], 'debug', "a service's own setting is above the one for all");
   const dashboard = one('ConfigMap', 'tailrace-dashboard')['data'] as Values;
   assert.equal(dashboard['TAILRACE_LOG_LEVEL'], 'warn');
-  assert.equal(dashboard['TAILRACE_TOPIC_PREFIX'], undefined, 'a service is given no setting that it does not know');
+  assert.equal(dashboard['TAILRACE_TOPIC_PREFIX'], undefined, 'a service gets no unknown setting');
 });
 
-test('rules and dashboards are carried as their files are', async () => {
+test('rules and dashboards are in the chart unchanged', async () => {
   const { all } = everyInstallation.find(({ name }) => name === 'everything observed')!;
   const { parse } = await import('yaml');
   const ruleFiles = globSync('rules/*.yaml', { cwd: chartFolder }).filter((path) => !path.endsWith('.test.yaml'));

@@ -12,7 +12,7 @@ export const valuesFiles: readonly string[] = globSync('values-*.yaml', { cwd: c
 
 export type Values = Readonly<Record<string, unknown>>;
 
-/** What is read of an object of Kubernetes: tests look into the rest by `at`. */
+/** A Kubernetes object. Tests read the other fields by `at`. */
 export interface KubernetesObject {
   readonly apiVersion: string;
   readonly kind: string;
@@ -29,20 +29,20 @@ export interface Rendered {
 }
 
 let helmPath: Promise<string> | undefined;
-/** The Helm of this machine, looked for once a process. */
+/** Returns the path of Helm, searched once per process. */
 export function helm(): Promise<string> {
   helmPath ??= findTool('helm');
   return helmPath;
 }
 
-/** Enough for fanout and ingest to be installed. */
+/** The smallest valid values with fanout and ingest. */
 export const leastValues: Values = {
   kafka: { brokers: ['kafka:9092'] },
   nats: { servers: ['nats://nats:4222'] },
   auth: { existingSecret: 'tailrace-keys' },
 };
 
-/** The chart with a values file, with values on top, or with both. Rejects with what Helm says. */
+/** Renders the chart with a values file, with values, or with both. Rejects with the error of Helm. */
 export async function render(values: Values = {}, file?: string, release = 'tailrace'): Promise<Rendered> {
   const files = file === undefined ? [] : ['--values', join(chartFolder, file)];
   const text = await helmOutput(['template', release, chartFolder, ...files, '--values', '-'], JSON.stringify(values));
@@ -59,25 +59,25 @@ export async function render(values: Values = {}, file?: string, release = 'tail
       const found = objects.filter((object) => object.kind === kind && object.metadata.name === name);
       if (found.length === 1) return found[0]!;
       const names = objects.map((object) => `${object.kind} ${object.metadata.name}`).join(', ');
-      throw new Error(`${found.length} objects are ${kind} ${name}; there are ${names}`);
+      throw new Error(`${kind} ${name}: expected one object, got ${found.length} of ${names}`);
     },
   };
 }
 
-/** What the chart says to values that contradict: the sentence alone. */
+/** Returns the error of the chart for contradictory values. */
 export async function refusal(values: Values, file?: string): Promise<string> {
   try {
     await render(values, file);
   } catch (error) {
     return (error as Error).message;
   }
-  throw new Error(`the chart took ${JSON.stringify(values)}`);
+  throw new Error(`the chart accepted ${JSON.stringify(values)}`);
 }
 
 export async function helmOutput(args: readonly string[], input = ''): Promise<string> {
   const program = await helm();
   return new Promise((resolve, reject) => {
-    // No cluster is asked, whatever this machine has.
+    // Without a cluster, also where this machine has one.
     const env = { ...process.env, KUBECONFIG: '/dev/null' };
     const child = execFile(program, args, { env, timeout: 60_000, maxBuffer: 20_000_000 }, (error, stdout, stderr) => {
       if (error) reject(new Error(stderr.trim() || error.message));
@@ -87,7 +87,7 @@ export async function helmOutput(args: readonly string[], input = ''): Promise<s
   });
 }
 
-/** A value inside, by its path: `at(pod, 'spec.containers.0.env')`. Undefined where the way ends. */
+/** Returns a value by its path: `at(pod, 'spec.containers.0.env')`; undefined where there is none. */
 export function at(object: unknown, path: string): unknown {
   let value: unknown = object;
   for (const step of path.split('.')) {
@@ -99,7 +99,7 @@ export function at(object: unknown, path: string): unknown {
 
 export const podKinds: readonly string[] = ['StatefulSet', 'Deployment', 'Pod'];
 
-/** The specification of each pod that there is, with the name of what makes it. */
+/** Returns the specification of each pod, with the name of its workload. */
 export function podSpecs({ objects }: Pick<Rendered, 'objects'>): readonly { name: string; spec: Values }[] {
   return objects
     .filter(({ kind }) => podKinds.includes(kind))
@@ -109,7 +109,7 @@ export function podSpecs({ objects }: Pick<Rendered, 'objects'>): readonly { nam
     }));
 }
 
-/** Containers of a pod, those that run first among them. */
+/** Returns the containers of a pod, including its init containers. */
 export function containers(spec: Values): readonly Values[] {
   return [...((spec['initContainers'] as Values[] | undefined) ?? []), ...(spec['containers'] as Values[])];
 }

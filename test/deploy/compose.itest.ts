@@ -16,11 +16,11 @@ import { ChaosClient } from '../chaos/client.ts';
 import { deviceName, Fleet } from '../chaos/fleet.ts';
 import { createWatcher } from '../watcher.ts';
 import { type ComposeStack, composeStack } from './compose.ts';
-import { assertImagesSaySo, assertReadyWithin, hasEngine, readinessOf } from './engine.ts';
+import { assertImagesReportsNoEngine, assertReadyWithin, hasEngine, readinessOf } from './engine.ts';
 
-/** deploy/compose.yaml as it is, with a client behind its balancer. */
+/** deploy/compose.yaml, with a client behind its load balancer. */
 const images = `tailrace-compose-test-${process.pid}`;
-/** All of the tree but standalone, which needs no stack. */
+/** All services except standalone. */
 const services = serviceNames().filter((name) => name !== 'standalone');
 const nameOf = (service: string) => `${images}/${service}:${projectVersion(projectRoot)}`;
 const secret = 'a-secret-of-at-least-thirty-two-bytes';
@@ -54,9 +54,9 @@ after(async () => {
   await docker(['image', 'rm', '-f', ...services.map(nameOf)]);
 });
 
-test('make images says what it lacks where no engine answers', assertImagesSaySo);
+test('make images reports a missing Docker engine', assertImagesReportsNoEngine);
 
-test('every service of the tree has a section, and without a secret nothing starts', async () => {
+test('every service has a section, and without a secret nothing starts', async () => {
   if (!isHere) return;
   const model = JSON.parse(await stack.compose('--profile', '*', 'config', '--format', 'json')) as {
     services: Record<
@@ -83,7 +83,7 @@ test('every service of the tree has a section, and without a secret nothing star
   await assert.rejects(bare, { message: /TAILRACE_TOKEN_SECRET is missing a value: .*make deploy\/\.env/ });
 });
 
-test('Prometheus takes its settings, with the rules of the chart', async () => {
+test('promtool accepts the settings of Prometheus, with the rules of the chart', async () => {
   const dir = await createTempDir('prometheus');
   try {
     await cp(join(projectRoot, 'deploy/prometheus'), dir.path, { recursive: true });
@@ -99,7 +99,7 @@ test('Prometheus takes its settings, with the rules of the chart', async () => {
   }
 });
 
-test(`a client behind the balancer is shown each of ${reports} reports once and in order, and the simulated plant`, async () => {
+test(`a client behind the balancer receives each of ${reports} reports once and in order, and the simulated plant`, async () => {
   if (!isHere) return;
   const url = `ws://127.0.0.1:${stack.ports.STREAMS}`;
   const watcher = await createWatcher({ url, token, channel: 'compose.press' });
@@ -130,15 +130,15 @@ test(`a client behind the balancer is shown each of ${reports} reports once and 
   }
 });
 
-test('the dashboard is served, and told where the balancer is', async () => {
+test('the dashboard is served, with the address of the balancer', async () => {
   if (!isHere) return;
   const url = `http://127.0.0.1:${stack.ports.DASHBOARD}`;
   assert.match(await (await fetch(url)).text(), /<!doctype html>/i);
-  const told = (await (await fetch(`${url}/config.json`)).json()) as { streamUrl: string };
-  assert.equal(told.streamUrl, `ws://localhost:${stack.ports.STREAMS}`);
+  const config = (await (await fetch(`${url}/config.json`)).json()) as { streamUrl: string };
+  assert.equal(config.streamUrl, `ws://localhost:${stack.ports.STREAMS}`);
 });
 
-test('Prometheus finds every service by the name that its settings ask for', async () => {
+test('Prometheus finds every service by the alias in its settings', async () => {
   if (!isHere) return;
   const script = `
     const addresses = await (await import('node:dns/promises')).resolve4('measured');
@@ -148,12 +148,12 @@ test('Prometheus finds every service by the name that its settings ask for', asy
   assert.deepEqual(JSON.parse(found), [...services, 'fanout'].sort());
 });
 
-test('a fanout container that restarts costs SDK clients behind the balancer no reading, and none comes twice', async (t) => {
+test('SDK clients behind the balancer receive every reading once when a fanout container restarts', async (t) => {
   if (!isHere) return;
   const ingestUrl = `http://127.0.0.1:${stack.ports.INGEST}`;
   const fleet = new Fleet({ devices, intervalMs: 100, ingestUrl, token });
   const checker = new Checker();
-  const crowd = Array.from({ length: clients }, (_, i) => {
+  const observers = Array.from({ length: clients }, (_, i) => {
     const subscriptions = [2 * i, 2 * i + 1].map((n) => ({ channel: deviceName(n), devices: [deviceName(n)] }));
     return new ChaosClient({ name: `client ${i}`, subscriptions }, checker, {
       url: [`ws://127.0.0.1:${stack.ports.STREAMS}`],
@@ -162,25 +162,25 @@ test('a fanout container that restarts costs SDK clients behind the balancer no 
   });
   const allReach = async (targets: ReadonlyMap<string, number>) => {
     const check = () => {
-      for (const client of crowd) assert.ok(client.hasReached(targets), client.describe(targets));
+      for (const client of observers) assert.ok(client.hasReached(targets), client.describe(targets));
     };
     await eventually(check, {
       deadlineMs: 40_000,
       pollMs: 20,
-      describe: `all clients are shown what comes (${fleet.lastRefusal})`,
+      describe: `all clients receive new reports (${fleet.lastRefusal})`,
     });
   };
   try {
     fleet.start();
     await allReach(fleet.next());
-    for (const client of crowd) client.begin(Date.now(), fleet.acknowledged);
+    for (const client of observers) client.begin(Date.now(), fleet.acknowledged);
     await stack.compose('restart', 'fanout-0');
     await allReach(fleet.next());
     const readiness = await readinessOf(await stack.containerOf('fanout-0'));
     await fleet.stop();
     await allReach(fleet.acknowledged);
     checker.end(fleet.acknowledged, fleet.sent);
-    const seen = crowd.map((client) => client.seen());
+    const seen = observers.map((client) => client.seen());
     const longest = Math.max(...seen.map(({ longestMs }) => longestMs));
     t.diagnostic(
       `longest pause ${longest} ms; fanout-0 ready after ${readiness.wallMs} ms (${readiness.cpuMs} of a processor)`,
@@ -192,12 +192,12 @@ test('a fanout container that restarts costs SDK clients behind the balancer no 
     );
     assertReadyWithin(readyMsMax, [readiness]);
   } finally {
-    for (const client of crowd) client.close();
+    for (const client of observers) client.close();
     await fleet.stop();
   }
 });
 
-test('nothing is left of it after docker compose down -v', async () => {
+test('nothing is left after docker compose down -v', async () => {
   if (!isHere) return;
   await stack.down();
   assert.deepEqual(await stack.leftovers(), []);

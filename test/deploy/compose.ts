@@ -6,22 +6,22 @@ import { projectRoot } from '../../scripts/services.ts';
 
 export const composeFile: string = join(projectRoot, 'deploy/compose.yaml');
 const portNames = ['DASHBOARD', 'STREAMS', 'INGEST', 'FANOUT_0', 'FANOUT_1'] as const;
-/** Another network is tried where something on this machine has the first. */
+/** Attempts with another network where the first one is in use. */
 const networksMax = 5;
 
-/** deploy/compose.yaml under a name, ports and a network of its own, so that it runs beside others. */
+/** deploy/compose.yaml under a name, ports and a network of its own, so that other stacks can run. */
 export interface ComposeStack {
   readonly project: string;
-  /** On loopback, by name of TAILRACE_<name>_PORT. */
+  /** Ports on loopback, by name of TAILRACE_<name>_PORT. */
   readonly ports: Readonly<Record<(typeof portNames)[number], number>>;
-  /** What `docker compose <args>` printed. */
+  /** Runs `docker compose <args>`. Resolves with its output. */
   compose(...args: string[]): Promise<string>;
-  /** The container of a service. */
+  /** Resolves with the container of a service. */
   containerOf(service: string): Promise<string>;
   up(): Promise<void>;
-  /** Removes all that it made, data included. */
+  /** Removes all that it created, including data. */
   down(): Promise<void>;
-  /** What is left of it: containers, networks, volumes. */
+  /** Resolves with what is left of it: containers, networks, volumes. */
   leftovers(): Promise<string[]>;
 }
 
@@ -33,7 +33,7 @@ export async function composeStack(settings: NodeJS.ProcessEnv): Promise<Compose
   const env: NodeJS.ProcessEnv = { ...process.env, ...settings };
   for (const name of portNames) env[`TAILRACE_${name}_PORT`] = String(ports[name]);
   const compose = (...args: string[]) =>
-    // The secrets of an installation of this folder's are not the test's.
+    // Without deploy/.env, which has the secrets of an installation.
     docker(['compose', '--env-file', '/dev/null', '-p', project, '-f', composeFile, ...args], env);
   const listed = async (kind: string, ...args: string[]) =>
     (await docker([kind, 'ls', '-q', '--filter', `label=com.docker.compose.project=${project}`, ...args])).split('\n');

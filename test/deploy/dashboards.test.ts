@@ -34,12 +34,12 @@ async function alerts(): Promise<(Rule & { readonly alert: string; readonly file
   return found;
 }
 
-test('the dashboards are as their definitions say', async () => {
+test('the dashboards are generated from their definitions', async () => {
   for (const [file, text] of Object.entries(dashboardFiles()))
     assert.equal(await readFile(join(root, file), 'utf8'), text, file);
 });
 
-test('each panel says what it shows, in which unit, and what to do', async () => {
+test('each panel has a description, a unit, and queries with legends', async () => {
   const all = await dashboards();
   assert.deepEqual(all.map(({ file }) => file).sort(), [
     'brokers.json',
@@ -69,7 +69,7 @@ test('each panel says what it shows, in which unit, and what to do', async () =>
   }
 });
 
-test('panels do not lie over each other', async () => {
+test('panels do not overlap', async () => {
   for (const { file, panels } of await dashboards()) {
     for (const [i, { gridPos: a, title }] of panels.entries()) {
       assert.ok(a.x + a.w <= 24, `${file}: ${title}`);
@@ -81,7 +81,7 @@ test('panels do not lie over each other', async () => {
   }
 });
 
-test('each alert says how bad it is, what is wrong, for whom, and where to read on', async () => {
+test('each alert has a severity, a summary, a description, and a section in the runbook', async () => {
   const all = await alerts();
   assert.equal(new Set(all.map(({ alert }) => alert)).size, all.length);
   const runbook = (await readFile(join(root, 'docs/OPERATIONS.md'), 'utf8')).split(/^## Runbook$/m)[1];
@@ -101,17 +101,17 @@ test('each alert says how bad it is, what is wrong, for whom, and where to read 
     const section = sections.get(alert);
     assert.ok(section, `docs/OPERATIONS.md has no section "### ${alert}"`);
     for (const part of ['**Means**', '**Users notice**', '**Look**', '**Do**'])
-      assert.ok(section.includes(part), `the section ${alert} says ${part}`);
+      assert.ok(section.includes(part), `the section ${alert} has ${part}`);
   }
   const known = new Set(all.map(({ alert }) => alert));
   assert.deepEqual(
     [...sections.keys()].filter((title) => !known.has(title)),
     [],
-    'sections of no alert',
+    'sections without an alert',
   );
 });
 
-test('each alert has a case that fires it and one in which it stays silent', async () => {
+test('each alert has a case that fires it and one in which it stays inactive', async () => {
   const cases = new Set<string>();
   for (const file of await ruleFiles()) {
     const text = await readFile(join(import.meta.dirname, 'rules', file.replace(/\.yaml$/, '.test.yaml')), 'utf8');
@@ -128,9 +128,9 @@ test('each alert has a case that fires it and one in which it stays silent', asy
   }
   for (const { alert } of await alerts()) {
     assert.ok(cases.delete(`${alert} fires`), `${alert} has no case that fires it`);
-    assert.ok(cases.delete(`${alert} stays silent`), `${alert} has no case in which it stays silent`);
+    assert.ok(cases.delete(`${alert} stays inactive`), `${alert} has no case in which it stays inactive`);
     // One more for each further condition of the alert.
     for (const name of cases) if (name.startsWith(`${alert} fires for `)) cases.delete(name);
   }
-  assert.deepEqual([...cases], [], 'cases of no alert');
+  assert.deepEqual([...cases], [], 'cases without an alert');
 });

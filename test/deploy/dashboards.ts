@@ -5,7 +5,7 @@ const root = resolve(import.meta.dirname, '../..');
 export const dashboardsFolder = join(root, 'helm/tailrace/dashboards');
 export const rulesFolder = join(root, 'helm/tailrace/rules');
 
-/** What of a dashboard the tests look at. */
+/** The fields of a dashboard that the tests read. */
 export interface DashboardFile {
   readonly file: string;
   readonly uid: string;
@@ -38,7 +38,7 @@ export async function ruleFiles(): Promise<string[]> {
   return (await readdir(rulesFolder)).sort();
 }
 
-/** Every query of a dashboard as Grafana would ask it, for all jobs and nodes, over the last `seconds`. */
+/** Returns the queries of a dashboard as Grafana sends them, for all jobs and nodes, over the last `seconds`. */
 export function queriesOf({ panels, file }: DashboardFile, seconds: number): { panel: string; expr: string }[] {
   return panels.flatMap(({ title, targets = [] }) =>
     targets.map(({ expr }) => ({

@@ -6,27 +6,27 @@ import { run } from '@tailrace/testkit/run';
 import { docker } from '../../scripts/image/build.ts';
 import { projectRoot } from '../../scripts/services.ts';
 
-/** What a test has of the one that runs it. */
-export interface Teller {
+/** The part of a test's context that prints. */
+export interface Diagnostics {
   diagnostic(text: string): void;
 }
 
 const deadEngine = 'tcp://127.0.0.1:9';
 
 /**
- * Whether images can be built and run here. Where no Docker engine answers, says why, and checks what `make images`
- * says there: that is the test then.
+ * Returns whether images can be built and run here. Where no Docker engine answers, it prints why, and tests what
+ * `make images` reports.
  */
-export async function hasEngine(teller: Teller): Promise<boolean> {
+export async function hasEngine(diagnostics: Diagnostics): Promise<boolean> {
   const engine = await findDockerEngine(process.env).catch((error: Error) => error);
   if (typeof engine === 'string') return true;
-  teller.diagnostic(`images were not tried: ${engine.message}`);
-  await assertImagesSaySo();
+  diagnostics.diagnostic(`images were not tried: ${engine.message}`);
+  await assertImagesReportsNoEngine();
   return false;
 }
 
-/** `make images` where nobody answers. */
-export async function assertImagesSaySo(): Promise<void> {
+/** Runs `make images` without an engine. */
+export async function assertImagesReportsNoEngine(): Promise<void> {
   const failing = run(process.execPath, ['scripts/images.ts'], {
     cwd: projectRoot,
     env: { ...process.env, DOCKER_HOST: deadEngine },
@@ -34,17 +34,17 @@ export async function assertImagesSaySo(): Promise<void> {
   });
   await assert.rejects(failing, {
     code: 1,
-    stderr: /^images: no Docker engine answers: start one, or say in DOCKER_HOST/,
+    stderr: /^images: no Docker engine answers: start one, or set DOCKER_HOST/,
   });
 }
 
 /**
- * As every orchestrator should run a service: nothing may be written but what is mounted, no rights, and no way to get
- * any.
+ * Options with which an orchestrator should run a service: read-only except mounts, without capabilities, and without
+ * a way to get any.
  */
 export const restricted = ['--read-only', '--cap-drop=ALL', '--security-opt=no-new-privileges'] as const;
 
-/** Both outputs of a container so far, each line with when it was written. */
+/** Returns both outputs of a container so far, each line with its time. */
 export async function logOf(id: string): Promise<string> {
   const { stdout, stderr } = await run('docker', ['logs', '--timestamps', id], {
     deadlineMs: 30_000,
@@ -53,14 +53,14 @@ export async function logOf(id: string): Promise<string> {
   return `${stdout}${stderr}`;
 }
 
-export interface Ended {
+export interface StoppedContainer {
   readonly code: number;
   readonly log: string;
   readonly tookMs: number;
 }
 
-/** Ends a container as an orchestrator does, tells how that went, and removes it. */
-export async function stopContainer(id: string): Promise<Ended> {
+/** Stops a container as an orchestrator does, and removes it. Resolves with its exit code and log. */
+export async function stopContainer(id: string): Promise<StoppedContainer> {
   const startedAt = performance.now();
   await docker(['kill', '--signal=SIGTERM', id]);
   const code = Number(await docker(['wait', id]));
@@ -71,17 +71,17 @@ export async function stopContainer(id: string): Promise<Ended> {
 }
 
 export interface Readiness {
-  /** From the start of the process to the line that says that it is ready, by the engine's clock. */
+  /** From the start of the process to the log line `running`, by the engine's clock. */
   readonly wallMs: number;
-  /** Processor time of the process: what it would take on a machine with nothing else to do, waiting left out. */
+  /** Processor time of the process. */
   readonly cpuMs: number;
-  /** Whether the machine had more to do than it has processors, so that `wallMs` says more of it than of us. */
+  /** Whether the load of the machine exceeded its processors, so that `wallMs` is not meaningful. */
   readonly isBusy: boolean;
 }
 
 const ticksPerSecond = 100;
 
-/** How long a container took until its log said that it is ready, which is waited for. */
+/** Waits until a container is ready. Resolves with how long that took. */
 export async function readinessOf(id: string): Promise<Readiness> {
   const started = Date.parse((await docker(['inspect', '-f', '{{.State.StartedAt}}', id])).trim());
   const find = async () => {
@@ -99,7 +99,7 @@ export async function readinessOf(id: string): Promise<Readiness> {
 }
 
 /**
- * The best of some starts is within the limit: in time, and in processor time where the machine was busy with others.
+ * Asserts that the best of some starts is within the limit: in time, or in processor time where the machine was busy.
  */
 export function assertReadyWithin(limitMs: number, starts: readonly Readiness[]): void {
   const best = Math.min(...starts.map(({ wallMs, cpuMs, isBusy }) => (isBusy ? Math.min(wallMs, cpuMs) : wallMs)));

@@ -10,20 +10,20 @@ import { watch } from '../../services/fanout/test/watcher.ts';
 
 failOnLeaks();
 
-/** Each setting that bounds something, and the metric that says how near it is. */
+/** The metric to compare with each limit, by setting. */
 const gauges: Partial<Record<keyof FanoutSettings, string>> = watchedBy['fanout']!;
 
-/** Bounds of one request or one decision: nothing fills up, and each refusal is counted. */
+/** Limits of one request or one decision: nothing accumulates, and each refusal is counted. */
 const single: Partial<Record<keyof FanoutSettings, string>> = {
   messageBytesMax:
     'of one message; larger ones are counted as received_messages_total{kind="invalid"} and close with 4413',
-  resumeBytesMax: 'of one answer; what does not fit is counted as incomplete_resumed_partitions_total',
-  resumeRecordsMax: 'of one answer; what lies further back is counted as incomplete_resumed_partitions_total',
-  recoveryRecordsMax: 'how much is read back, once, when a partition is taken over',
-  staleMsMax: 'a time of devices, not an amount of this node',
+  resumeBytesMax: 'of one reply; what does not fit is counted as incomplete_resumed_partitions_total',
+  resumeRecordsMax: 'of one reply; older records are counted as incomplete_resumed_partitions_total',
+  recoveryRecordsMax: 'of one recovery, when a partition is taken over',
+  staleMsMax: 'a time of devices, not a resource of this node',
 };
 
-/** What a limit gauge shows where it is not the setting as it is. */
+/** The value of a limit gauge, where it is not the setting itself. */
 const shownAs: Partial<Record<keyof FanoutSettings, (settings: FanoutSettings) => number>> = {
   lagMsMax: ({ lagMsMax }) => lagMsMax / 1_000,
   handshakesPerSecondMax: ({ handshakesPerSecondMax }) => 2 * handshakesPerSecondMax,
@@ -50,13 +50,13 @@ function seriesIn(page: string): Series[] {
     });
 }
 
-test('every setting that bounds something has a gauge that says how near it is, and its limit beside it', async (t) => {
+test('every limit in the settings has a gauge to compare, and a gauge of the limit', async (t) => {
   const bounds = Object.keys(fanoutSettings).filter((key) => /Max$/.test(key)) as (keyof FanoutSettings)[];
   for (const key of bounds) {
     const isKnown = gauges[key] === undefined ? single[key] !== undefined : single[key] === undefined;
-    assert.ok(isKnown, `${key} is new: name its gauge in scripts/limits.ts, or here why it needs none`);
+    assert.ok(isKnown, `${key} is new: add its gauge to scripts/limits.ts, or here why it needs none`);
   }
-  // Each by a number of its own, so that no limit is taken for another's.
+  // Each limit has another value, so that none is mistaken for another.
   const own = Object.fromEntries(bounds.filter((key) => key in gauges).map((key, i) => [key, 100_003 + 17 * i]));
   const settings = { ...own, telemetryPartitions: 4 } as unknown as FanoutSettings;
   const node = await startNode(settings);
@@ -70,7 +70,7 @@ test('every setting that bounds something has a gauge that says how near it is, 
   }
 });
 
-test('a limit stands beside what it limits, by name', async (t) => {
+test('a limit has the name of the gauge that it limits', async (t) => {
   const node = await startNode();
   t.after(() => node.stop());
   const names = new Set(seriesIn(await node.page()).map(({ name }) => name));
@@ -78,20 +78,20 @@ test('a limit stands beside what it limits, by name', async (t) => {
     const limited = name.replace('_limit_', '_');
     return name !== limited && !names.has(limited) && !names.has(`${limited}_count`);
   });
-  // Where lagging begins, well below the limit of the same socket.
+  // High water, well below the limit of the same socket.
   assert.deepEqual(alone, ['tailrace_fanout_limit_socket_mark_bytes']);
 });
 
-/** Of one node, whatever comes: a Prometheus holds some millions. */
+/** Limit of one node. A Prometheus stores millions. */
 const seriesMax = 450;
 
-test('neither devices, channels, users nor addresses make more series', async (t) => {
+test('devices, channels, users and addresses create no series', async (t) => {
   const node = await startNode();
   t.after(() => node.stop());
   const before = seriesIn(await node.page()).length;
-  const crowd = Array.from({ length: 20 }, (_, i) => i);
+  const numbers = Array.from({ length: 20 }, (_, i) => i);
   const watchers = await Promise.all(
-    crowd.map(async (i) => {
+    numbers.map(async (i) => {
       const subject = `someone${i}`;
       const token = await issueToken({
         secret: tokenSecret,
@@ -107,7 +107,7 @@ test('neither devices, channels, users nor addresses make more series', async (t
       return watcher;
     }),
   );
-  for (const i of crowd) await node.append(`somewhere.d${i}`, [{ tag: `tag${i}`, value: i }]);
+  for (const i of numbers) await node.append(`somewhere.d${i}`, [{ tag: `tag${i}`, value: i }]);
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_reports_total'), 20));
   const page = await node.page();
   assert.equal(seriesIn(page).length, before);
@@ -120,7 +120,7 @@ test('neither devices, channels, users nor addresses make more series', async (t
   });
 });
 
-test('what clients say, what is wrong with it and how they go is counted by closed lists', async (t) => {
+test('messages, errors and close codes of clients are counted by closed lists', async (t) => {
   const node = await startNode();
   t.after(() => node.stop());
   const counted = async (name: string, label: string) => {
@@ -131,7 +131,7 @@ test('what clients say, what is wrong with it and how they go is counted by clos
   await watcher.next('welcome');
   watcher.send({ subscribe: { id: 'a', channel: 'x.y' } });
   await watcher.next('subscribed');
-  watcher.send({ unsubscribe: { id: 'nobody' } });
+  watcher.send({ unsubscribe: { id: 'unknown' } });
   await watcher.next('error');
   assert.equal(await counted('received_messages_total', 'kind="subscribe"'), 1);
   assert.equal(await counted('received_messages_total', 'kind="unsubscribe"'), 1);

@@ -9,10 +9,10 @@ failOnLeaks();
 
 const prefix = 'tailrace_ingest_';
 
-test('every setting that bounds something has a metric that says how near it is, and its limit beside it', async (t) => {
+test('every limit in the settings has a metric to compare, and a gauge of the limit', async (t) => {
   const bounds = Object.keys(ingestSettings).filter((key) => key.endsWith('Max')) as (keyof IngestSettings)[];
   assert.deepEqual(Object.keys(watchedBy['ingest']!).sort(), bounds.toSorted());
-  // Each by a number of its own, so that no limit is taken for another's.
+  // Each limit has another value, so that none is mistaken for another.
   const own = bounds.map((key, i) => [key, (key.includes('Bytes') ? 1_048_579 : 50_003) + 17 * i]);
   const settings: Partial<IngestSettings> = Object.fromEntries(own);
   const { metric } = await startIngest(t, { settings });
@@ -22,10 +22,10 @@ test('every setting that bounds something has a metric that says how near it is,
   }
 });
 
-/** Of one process, whatever comes. */
+/** Limit of one process. */
 const seriesMax = 500;
 
-test('neither devices, tokens nor bad requests make more series', async (t) => {
+test('devices, tokens and invalid requests create no series', async (t) => {
   const { post, page, url } = await startIngest(t);
   const count = async () => (await page('text/plain')).split('\n').filter((line) => /^tailrace_/.test(line)).length;
   const before = await count();

@@ -48,7 +48,7 @@ test('a parent chart switches Tailrace on and off by its condition', async (t) =
   assert.deepEqual([ofTailrace(off).length, off.length], [0, 1]);
 });
 
-test('a parent chart switches Tailrace on and off by a tag, and a condition that has a value goes before it', async (t) => {
+test('a parent chart switches Tailrace on and off by a tag, and a condition with a value overrides it', async (t) => {
   const dependency = { tags: ['live'], condition: 'tailrace.enabled' };
   const { objects } = await parentChart(t, dependency, { tags: { live: false }, tailrace: embedded });
   assert.equal(ofTailrace(await objects()).length, 0);
@@ -75,7 +75,7 @@ test('global values, an alias, and values that the parent imports are accepted',
   );
 });
 
-test('what the chart does not know is refused in a parent chart, too, and so is `enabled` that no condition reads', async (t) => {
+test('unknown values are refused in a parent chart too, and so is `enabled` without a condition', async (t) => {
   const dependency = { condition: 'tailrace.enabled' };
   const { objects } = await parentChart(t, dependency, { tailrace: embedded });
   await assert.rejects(objects('--set', 'tailrace.enabeld=true'), /enabeld/);

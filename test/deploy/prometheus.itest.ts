@@ -14,8 +14,7 @@ import { createWatcher, type Watcher } from '../watcher.ts';
 import { dashboards, queriesOf, rulesFolder } from './dashboards.ts';
 
 /**
- * A real Prometheus scrapes a running stack: every panel has data, no rule has a fault, and nothing is alarming in
- * calm.
+ * A real Prometheus scrapes a running stack: every panel has data, every rule is evaluated, and no alert is active.
  */
 const dir = await createTempDir('prometheus');
 const rateSeconds = 10;
@@ -48,7 +47,7 @@ after(async () => {
   await dir.remove();
 });
 
-/** Some of everything that a calm day brings: reports, clients that watch, that come and go, and that ask. */
+/** A normal load: reports, clients that watch, reconnects, and requests. */
 class Load {
   #watchers: Watcher[] = [];
   #running = true;
@@ -59,7 +58,7 @@ class Load {
       for (const channel of ['plant.>', ...devices.slice(0, 10)])
         this.#watchers.push(await createWatcher({ url: at, token: cluster.token, channel }));
     }
-    this.#done = Promise.all([this.#report(), this.#comeAndGo()]);
+    this.#done = Promise.all([this.#report(), this.#reconnect()]);
   }
 
   async stop(): Promise<void> {
@@ -82,7 +81,7 @@ class Load {
     }
   }
 
-  async #comeAndGo(): Promise<void> {
+  async #reconnect(): Promise<void> {
     for (let n = 0; this.#running; n++) {
       const { url: at } = cluster.fanout[n % 2]!;
       const device = devices[10 + (n % 30)]!;
@@ -93,7 +92,7 @@ class Load {
   }
 }
 
-/** Between one load and the next; nothing is waited for by it. */
+/** Interval of the load; no assertion depends on it. */
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -135,7 +134,7 @@ interface Sample {
   readonly value: readonly [number, string];
 }
 
-async function ask<T>(path: string, parameters: Readonly<Record<string, string>> = {}): Promise<T> {
+async function request<T>(path: string, parameters: Readonly<Record<string, string>> = {}): Promise<T> {
   const answer = await fetch(`${url}/api/v1/${path}?${new URLSearchParams(parameters)}`);
   const { status, data, error } = (await answer.json()) as { status: string; data: T; error?: string };
   assert.equal(status, 'success', `${JSON.stringify(parameters)}: ${error}`);
@@ -143,7 +142,7 @@ async function ask<T>(path: string, parameters: Readonly<Record<string, string>>
 }
 
 async function query(expr: string): Promise<readonly Sample[]> {
-  return (await ask<{ result: readonly Sample[] }>('query', { query: expr })).result;
+  return (await request<{ result: readonly Sample[] }>('query', { query: expr })).result;
 }
 
 test('every query of every dashboard is answered with data', async () => {
@@ -152,11 +151,11 @@ test('every query of every dashboard is answered with data', async () => {
   await eventually(
     async () => {
       const [up] = await query('min(sum_over_time(up{job="tailrace"}[5m]))');
-      assert.ok(Number(up?.value[1]) >= rateSeconds, 'every target has been scraped so many times');
+      assert.ok(Number(up?.value[1]) >= rateSeconds, 'every target has been scraped often enough');
     },
-    { deadlineMs: 60_000, describe: 'there is enough to say a rate of' },
+    { deadlineMs: 60_000, describe: 'there are enough samples for rates' },
   );
-  // Said at the end, and in whole: which they are.
+  // The assertion lists all queries without data.
   let empty: string[] = [];
   const isFull = async () => {
     empty = await withoutData(all);
@@ -173,12 +172,12 @@ async function withoutData(all: readonly { readonly panel: string; readonly expr
     .map(({ panel, expr }) => `${panel}: ${expr}`);
 }
 
-test('the variables of the dashboards have something to choose from', async () => {
+test('the variables of the dashboards have values', async () => {
   for (const { file, templating } of await dashboards()) {
-    for (const { name, query: asked } of templating.list) {
-      if (typeof asked === 'string') continue;
-      const [, selector, label] = /^label_values\((.*), (\w+)\)$/.exec(asked.query) ?? assert.fail(asked.query);
-      const values = await ask<string[]>(`label/${label}/values`, { 'match[]': selector!.replace('$job', '.*') });
+    for (const { name, query: variable } of templating.list) {
+      if (typeof variable === 'string') continue;
+      const [, selector, label] = /^label_values\((.*), (\w+)\)$/.exec(variable.query) ?? assert.fail(variable.query);
+      const values = await request<string[]>(`label/${label}/values`, { 'match[]': selector!.replace('$job', '.*') });
       assert.ok(values.length > 0, `${file}: ${name}`);
     }
   }
@@ -192,23 +191,22 @@ interface RuleState {
   readonly lastError?: string;
 }
 
-test('every rule is evaluated without a fault, and nothing is alarming in calm', async () => {
-  const { groups } = await ask<{ groups: { rules: RuleState[] }[] }>('rules');
+test('every rule is evaluated without an error, and no alert is active under normal load', async () => {
+  const { groups } = await request<{ groups: { rules: RuleState[] }[] }>('rules');
   const rules = groups.flatMap((group) => group.rules);
   assert.ok(rules.length > 30);
   for (const { name, type, health, lastError, query: expr } of rules) {
     assert.equal(health, 'ok', `${name}: ${lastError}`);
-    // Not only that it does not fire yet: there is nothing that would make it. What the start of the stack stirred up
-    // has to settle.
-    const isCalm = async () => assert.deepEqual(await query(expr), [], name);
-    if (type === 'alerting') await eventually(isCalm, { deadlineMs: 20_000, describe: `${name} is silent` });
+    // Not even pending. After the start of the stack some alerts are pending for a while.
+    const isInactive = async () => assert.deepEqual(await query(expr), [], name);
+    if (type === 'alerting') await eventually(isInactive, { deadlineMs: 20_000, describe: `${name} is inactive` });
     else assert.ok((await query(name)).length > 0, name);
   }
 });
 
-test('every metric that a rule or a panel names is one that the services have', async () => {
-  const names = new Set(await ask<string[]>('label/__name__/values'));
-  const { groups } = await ask<{ groups: { rules: RuleState[] }[] }>('rules');
+test('the services have every metric of the rules and panels', async () => {
+  const names = new Set(await request<string[]>('label/__name__/values'));
+  const { groups } = await request<{ groups: { rules: RuleState[] }[] }>('rules');
   const queries = (await dashboards()).flatMap((each) => queriesOf(each, rateSeconds).map(({ expr }) => expr));
   for (const expr of [...queries, ...groups.flatMap(({ rules }) => rules.map((rule) => rule.query))]) {
     for (const [name] of expr.matchAll(/(?<![:\w])(tailrace|process|nodejs)_\w+/g)) {
@@ -217,7 +215,7 @@ test('every metric that a rule or a panel names is one that the services have', 
   }
 });
 
-test('promtool finds nothing wrong with the names of our metrics', async () => {
+test('promtool accepts the names of the metrics', async () => {
   const promtool = await findTool('promtool');
   for (const target of targets()) {
     const page = await (await fetch(`http://${target}/metrics`)).text();
@@ -225,13 +223,13 @@ test('promtool finds nothing wrong with the names of our metrics', async () => {
   }
 });
 
-/** What `promtool check metrics` says of a page; Node's own metrics have the names that the library gives them. */
+/** Returns the findings of `promtool check metrics`, except for metrics of Node.js, which prom-client names. */
 async function lint(promtool: string, page: string): Promise<string[]> {
   const child = spawn(promtool, ['check', 'metrics'], { stdio: ['pipe', 'pipe', 'pipe'] });
-  const said: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => said.push(part));
+  const output: Buffer[] = [];
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (part: Buffer) => output.push(part));
   child.stdin.end(page);
   await new Promise((resolve) => child.on('close', resolve));
-  const lines = Buffer.concat(said).toString('utf8').split('\n');
+  const lines = Buffer.concat(output).toString('utf8').split('\n');
   return lines.filter((line) => line !== '' && !/^(nodejs|process)_/.test(line));
 }

@@ -10,7 +10,7 @@ const objectsOf = (path: string): KubernetesObject[] =>
   parseAllDocuments(readFileSync(join(root, path), 'utf8')).map((document) => document.toJS() as KubernetesObject);
 const settings = fanoutSchema.parse({ tokenSecret: 'for-tests-only-for-tests-only-for-tests' });
 
-test('the topics are those that the services make', () => {
+test('the topics are those that the services create', () => {
   const topics = new Map(objectsOf('deploy/strimzi/topics.yaml').map((topic) => [topic.metadata.name, topic]));
   const telemetry = topics.get(`${settings.topicPrefix}.telemetry`);
   assert.equal(at(telemetry, 'spec.partitions'), settings.telemetryPartitions);
@@ -25,7 +25,7 @@ test('the topics are those that the services make', () => {
   }
 });
 
-test('production asks the brokers for what deploy/strimzi gives', async () => {
+test('values-production matches the users and brokers of deploy/strimzi', async () => {
   const { one } = await render({}, 'values-production.yaml');
   const users = objectsOf('deploy/strimzi/users.yaml').map(({ metadata }) => metadata.name);
   const kafka = objectsOf('deploy/strimzi/kafka.yaml').find(({ kind }) => kind === 'Kafka')!;

@@ -1,6 +1,6 @@
 import { randomFrom } from '../../services/fanout/test/cluster.ts';
 
-/** Chance from a seed: the same seed, the same run. */
+/** Pseudorandom draws from a seed: the same seed, the same run. */
 export class Chance {
   readonly random: () => number;
 
@@ -12,22 +12,22 @@ export class Chance {
     return this.random() < probability;
   }
 
-  /** Evenly from `min` to below `max`. */
+  /** Returns a number from `min` to below `max`, uniformly distributed. */
   between(min: number, max: number): number {
     return min + this.random() * (max - min);
   }
 
-  /** A whole number from `min` to `max`, both included. */
+  /** Returns an integer from `min` to `max`, both included. */
   whole(min: number, max: number): number {
     return Math.floor(this.between(min, max + 1));
   }
 
-  /** One of at least one. */
+  /** Returns one of the choices. Expects at least one. */
   pick<T>(choices: readonly T[]): T {
     return choices[Math.floor(this.random() * choices.length)]!;
   }
 
-  /** Draws of its own: what one part of the world draws more or less changes nothing for the others. */
+  /** Returns an independent sequence, so that the draws of one part of the world do not change those of the others. */
   fork(): Chance {
     return new Chance(Math.floor(this.random() * 2 ** 32));
   }

@@ -4,20 +4,20 @@ import type { Positions } from '@tailrace/protocol/position';
 import { DeliveryChecker, DeviceNumbers, type MissingRange, MissingRanges } from '../delivery-checker.ts';
 import type { Violations } from './violation.ts';
 
-/** A report as a client is given it. */
+/** A report as a client receives it. */
 export interface Publication {
   readonly device: string;
   readonly partition: number;
   readonly seq: number;
-  /** The device's own count: it reports 1, 2, 3 … */
+  /** A counter of the device: it reports 1, 2, 3 … */
   readonly value: number;
 }
 
-/** A report as it lies in the log. */
+/** A report as it is in the log. */
 export interface Appended extends Publication {
-  /** By which the last value of the device is chosen, then by position. Default: all alike. */
+  /** Time that selects the last value of the device, then its position. Default: the same for all. */
   readonly effectiveMs?: number;
-  /** The log has it, and nobody can read it: it has to be named. Default: it can be read. */
+  /** Whether the log has it and cannot read it: it must be sent as missing. Default: false. */
   readonly isUnreadable?: boolean;
 }
 
@@ -30,7 +30,8 @@ interface Logged {
 }
 
 /**
- * I1 to I3: what subscriptions were given, held against what lies in the log. It knows nothing of how the one came from the other.
+ * I1 to I3: compares what subscriptions received with what is in the log, without any knowledge of the product between
+ * them.
  */
 export class Checker {
   readonly #violations: Violations;
@@ -46,25 +47,25 @@ export class Checker {
     this.#idWindowMs = idWindowMs;
   }
 
-  /** A record is in the log, appended now. In the order of the positions of a partition. */
+  /** A record was appended to the log now. Called in the order of the positions of a partition. */
   appended({ device, partition, seq, value, effectiveMs = 0, isUnreadable = false }: Appended): void {
     let log = this.#log.get(device);
     if (log === undefined) {
-      log = { partition, reports: [], lastMs: new Map(), repetitions: new Set() };
+      log = { partition, reports: [], lastMs: new Map(), duplicates: new Set() };
       this.#log.set(device, log);
     }
     const atMs = this.#nowMs();
     const beforeMs = log.lastMs.get(value);
     log.lastMs.set(value, atMs);
     const afterMs = beforeMs === undefined ? Number.POSITIVE_INFINITY : atMs - beforeMs;
-    if (afterMs <= this.#idWindowMs) log.repetitions.add(seq);
-    // In between it is one or the other, for all alike: it may be shown, and need not.
+    if (afterMs <= this.#idWindowMs) log.duplicates.add(seq);
+    // In between it is either, for all alike: it may be delivered, and need not be.
     else if (afterMs > idExpiryMs(this.#idWindowMs)) log.reports.push({ isUnreadable, seq, value, atMs, effectiveMs });
   }
 
-  /** Whether the record was written under an ID that its device had used within the window. */
-  isRepetition(device: string, seq: number): boolean {
-    return this.#log.get(device)?.repetitions.has(seq) ?? false;
+  /** Whether the record has an ID that its device had used within the window. */
+  isDuplicate(device: string, seq: number): boolean {
+    return this.#log.get(device)?.duplicates.has(seq) ?? false;
   }
 
   /** A client subscribes. */
@@ -74,7 +75,7 @@ export class Checker {
     return watch;
   }
 
-  /** Nothing more will come. Subscriptions that have not ended must have everything, the others everything before their last. */
+  /** Checks completeness at the end of a run: all reports, or those before the last one of a stopped subscription. */
   end(): void {
     for (const watch of this.#watches) {
       if (watch.start === undefined) continue;
@@ -86,71 +87,71 @@ export class Checker {
 
   #compare(watch: Watch, start: Positions, device: string, partition: number, reports: readonly Logged[]): void {
     const from = start.last(partition) ?? -1;
-    const shown = watch.seqsOf(device);
-    const until = watch.ended ? watch.lastSeqOf(device) : Number.POSITIVE_INFINITY;
+    const received = watch.seqsOf(device);
+    const until = watch.isUnsubscribed ? watch.lastSeqOf(device) : Number.POSITIVE_INFINITY;
     let base: Logged | undefined;
     let overtaken = false;
     for (const logged of reports) {
-      if (logged.seq > from && logged.seq <= until && !shown?.has(logged.seq))
-        this.#missed(watch, device, partition, logged, from);
+      if (logged.seq > from && logged.seq <= until && !received?.has(logged.seq))
+        this.#addUndelivered(watch, device, partition, logged, from);
       if (logged.isUnreadable || !isLastOf(logged, base)) continue;
       if (logged.seq <= from) base = logged;
-      // The server knew more before the snapshot was complete, and gives it as news: the last value of before may be
-      // left out.
+      // The server knew a newer value before the snapshot was complete, and sends it as live: it may leave out the old
+      // last value.
       else if (logged.atMs <= watch.snapshotMs) overtaken = true;
     }
-    if (base === undefined || overtaken || watch.ended || shown?.has(base.seq)) return;
-    this.#missed(watch, device, partition, base, from);
+    if (base === undefined || overtaken || watch.isUnsubscribed || received?.has(base.seq)) return;
+    this.#addUndelivered(watch, device, partition, base, from);
   }
 
-  #missed(watch: Watch, device: string, partition: number, { seq, value }: Logged, from: number): void {
-    if (watch.names(device, partition, seq)) return;
+  #addUndelivered(watch: Watch, device: string, partition: number, { seq, value }: Logged, from: number): void {
+    if (watch.isMissing(device, partition, seq)) return;
     const what = seq <= from ? 'as the last value of' : 'of';
     this.#violations.add(
       'I3 completeness',
-      `${watch} was never shown ${value} ${what} ${device}, at ${partition}:${seq}; it began behind ${partition}:${from}`,
+      `${watch} never received ${value} ${what} ${device}, at ${partition}:${seq}; it started after ${partition}:${from}`,
     );
   }
 }
 
-/** Whether a report of a later position has the last value, and not the one of before. */
+/** Whether a report of a later position has the last value instead of `before`. */
 function isLastOf({ effectiveMs }: Logged, before: Logged | undefined): boolean {
   return before === undefined || effectiveMs >= before.effectiveMs;
 }
 
 interface LoggedDevice {
   readonly partition: number;
-  /** In the order of the log, without repetitions. */
+  /** In the order of the log, without duplicates. */
   readonly reports: Logged[];
   /** When a value was last appended. */
   readonly lastMs: Map<number, number>;
   /** Positions. */
-  readonly repetitions: Set<number>;
+  readonly duplicates: Set<number>;
 }
 
-/** What one subscription was given. */
+/** What one subscription received. */
 export class Watch {
   readonly client: string;
   readonly channel: string;
-  /** Everything later was promised; undefined before the first answer. */
+  /** All later reports must be delivered; undefined before the first reply. */
   start: Positions | undefined;
-  /** When it was answered, and then, when all of its snapshot had come. */
+  /** Time of the reply, and then of the end of its snapshot. */
   snapshotMs = 0;
-  ended = false;
-  readonly #checker: Pick<Checker, 'isRepetition'>;
+  isUnsubscribed = false;
+  readonly #checker: Pick<Checker, 'isDuplicate'>;
   readonly #violations: Violations;
   readonly #nowMs: () => number;
   readonly #numbers = new DeviceNumbers();
   readonly #missing = new MissingRanges<string>();
-  /** Positions by device. */
-  readonly #shownSeqs = new Map<string, Set<number>>();
+  /** Received positions by device. */
+  readonly #receivedSeqs = new Map<string, Set<number>>();
   readonly #deliveries: DeliveryChecker;
   #answered: { readonly start: Positions; readonly atMs: number } | undefined;
 
   constructor(
     client: string,
     channel: string,
-    checker: Pick<Checker, 'isRepetition'>,
+    checker: Pick<Checker, 'isDuplicate'>,
     violations: Violations,
     nowMs: () => number,
   ) {
@@ -167,13 +168,13 @@ export class Watch {
     });
   }
 
-  /** It was answered, with this position. As long as nothing was shown it may begin anew. */
-  began(start: Positions): void {
+  /** The server has replied, with this position. Until the first report it may start again. */
+  subscribed(start: Positions): void {
     this.#answered = { start, atMs: this.#nowMs() };
-    if (this.start === undefined || this.#shownSeqs.size === 0) this.reset();
+    if (this.start === undefined || this.#receivedSeqs.size === 0) this.reset();
   }
 
-  /** The client was notified that it starts again with its last answer, and that what lies before may be lost. */
+  /** The client was notified that it restarts at its last reply, and that earlier reports may be lost. */
   reset(): void {
     this.start = this.#answered?.start;
     this.snapshotMs = this.#answered?.atMs ?? 0;
@@ -184,32 +185,29 @@ export class Watch {
     this.snapshotMs = this.#nowMs();
   }
 
-  /**
-   * The program starts again behind this position. Of later reports it is given again what it had; of earlier ones
-   * nothing.
-   */
+  /** The program restarts after this position: it receives later reports again, and no earlier ones. */
   restarted(position: Positions): void {
-    for (const device of this.#shownSeqs.keys()) {
+    for (const device of this.#receivedSeqs.keys()) {
       const number = this.#numbers.numberOf(device);
       this.#deliveries.rewind(number, position.last(this.#deliveries.partitionOf(number)) ?? -1);
     }
   }
 
-  shown(reports: readonly Publication[]): void {
-    for (const report of reports) this.#shown(report);
+  receive(reports: readonly Publication[]): void {
+    for (const report of reports) this.#receive(report);
   }
 
-  /** It was told that it is not given these. */
-  named(ranges: readonly MissingRange<string>[]): void {
+  /** It was notified that these are missing. */
+  addMissing(ranges: readonly MissingRange<string>[]): void {
     this.#missing.add(ranges);
   }
 
-  names(device: string, partition: number, seq: number): boolean {
+  isMissing(device: string, partition: number, seq: number): boolean {
     return this.#missing.includes(device, partition, seq);
   }
 
   seqsOf(device: string): ReadonlySet<number> | undefined {
-    return this.#shownSeqs.get(device);
+    return this.#receivedSeqs.get(device);
   }
 
   lastSeqOf(device: string): number {
@@ -220,15 +218,15 @@ export class Watch {
     return `${this.client} on ${this.channel}`;
   }
 
-  #shown({ device, partition, seq, value }: Publication): void {
-    const what = `${this} was shown ${value} of ${device} at ${partition}:${seq}`;
-    if (this.ended) this.#violations.add('I2 order', `${what} after it had ended`);
+  #receive({ device, partition, seq, value }: Publication): void {
+    const what = `${this} received ${value} of ${device} at ${partition}:${seq}`;
+    if (this.isUnsubscribed) this.#violations.add('I2 order', `${what} after it unsubscribed`);
     if (!patternMatches(this.channel, device)) this.#violations.add('I6 isolation', what);
-    const seqs = this.#shownSeqs.get(device) ?? new Set();
-    this.#shownSeqs.set(device, seqs);
+    const seqs = this.#receivedSeqs.get(device) ?? new Set();
+    this.#receivedSeqs.set(device, seqs);
     const isNewer = this.#deliveries.deliver(this.#numbers.numberOf(device), partition, seq, value, true);
-    if (isNewer && this.#checker.isRepetition(device, seq)) {
-      this.#violations.add('I1 once per ID', `${what}, where it was written for the second time`);
+    if (isNewer && this.#checker.isDuplicate(device, seq)) {
+      this.#violations.add('I1 once per ID', `${what}, where it was appended as a duplicate`);
     }
     seqs.add(seq);
   }

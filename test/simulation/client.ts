@@ -13,7 +13,7 @@ import type { SimulatedNode } from './node.ts';
 import { Process, type Skew } from './process.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { Violations } from './violation.ts';
-import { namedFrom, type WireChecker, type WireConnection, type WireMessage } from './wire-checker.ts';
+import { missingFrom, type WireChecker, type WireConnection, type WireMessage } from './wire-checker.ts';
 
 export interface ClientParts {
   readonly name: string;
@@ -25,29 +25,28 @@ export interface ClientParts {
   readonly checker: Checker;
   readonly wire: WireChecker;
   readonly violations: Violations;
-  /** Where an address leads to now; undefined: nobody is there. */
+  /** The node at an address; undefined: there is none. */
   readonly reach: (url: string) => SimulatedNode | undefined;
   readonly onFrame: (client: string, text: string) => void;
-  readonly onFault: (what: string, thrown: unknown) => void;
+  readonly onError: (what: string, thrown: unknown) => void;
 }
 
-/** Short times, so that much happens: quick to notice a silent server, quick to come back. */
+/** Short times, so that much happens: quick to detect a server without pongs, quick to reconnect. */
 const streamTimes = { pingMs: 1_000, deadlineMs: 1_500, backoff: { baseMs: 100, capMs: 1_000 } };
 
-/** Of a loop: few, so that its buffer is full often. */
+/** Buffer of a loop: small, so that it is full often. */
 const bufferReportsMax = { min: 2, max: 20 };
 
-/** How a program takes what comes. */
+/** How a program receives reports. */
 export type Consumption = 'callbacks' | 'loop';
 
 interface Consumer {
   readonly watch: Watch;
   readonly consumption: Consumption;
-  /** Whether a loop takes what still waits when its subscription has ended, or is left. */
+  /** Whether a loop reads the rest of its buffer after unsubscribe, or is left. */
   readonly drains: boolean;
   subscription: Subscription | undefined;
-  /** Its subscription has ended. */
-  over: boolean;
+  isUnsubscribed: boolean;
 }
 
 /** A refused connection is known after this long, ms. */
@@ -59,16 +58,16 @@ export class SimulatedClient {
   readonly rights: readonly string[];
   readonly link: Link;
   readonly stream: Stream;
-  /** The last one. */
+  /** The latest one. */
   connection: MemoryConnection | undefined;
   readonly #parts: ClientParts;
-  /** How long a loop takes for a report, ms. */
+  /** Processing time of a loop for a report, ms. */
   loopMs = 0;
   /** By channel. */
   readonly #consumers = new Map<string, Consumer>();
   readonly #clock: Clock;
   readonly #chance: Chance;
-  /** By the ID that the library gave a subscription. */
+  /** By the ID that the library chose for a subscription. */
   readonly #consumerById = new Map<string, Consumer>();
 
   constructor(parts: ClientParts) {
@@ -98,8 +97,8 @@ export class SimulatedClient {
   }
 
   /**
-   * The program starts again at the position that the library names: what it was given up to there counts as given.
-   * Where there is none yet it begins anew.
+   * Restarts the program at the position of the library: reports up to there count as delivered. Without a position it
+   * starts again.
    */
   restart(channel: string): void {
     const consumer = this.#consumers.get(channel);
@@ -111,7 +110,7 @@ export class SimulatedClient {
       this.subscribe(channel, consumption);
       return;
     }
-    consumer.over = true;
+    consumer.isUnsubscribed = true;
     subscription?.unsubscribe();
     watch.restarted(positionsFromToken(position));
     this.#subscribe(channel, consumption, watch, position);
@@ -127,11 +126,11 @@ export class SimulatedClient {
 
   #subscribe(channel: string, consumption: Consumption, watch: Watch, after?: string): void {
     const drains = this.#chance.happens(0.5);
-    const consumer: Consumer = { watch, consumption, drains, subscription: undefined, over: false };
-    // Before the library asks, which it may do at once.
+    const consumer: Consumer = { watch, consumption, drains, subscription: undefined, isUnsubscribed: false };
+    // Before the library sends its request, which it may do at once.
     this.#consumers.set(channel, consumer);
     const take = (reports: readonly Delivery[]) => {
-      if (consumption === 'callbacks') watch.shown(reports.map(shownOf));
+      if (consumption === 'callbacks') watch.receive(reports.map(publicationOf));
     };
     const { min, max } = bufferReportsMax;
     consumer.subscription = this.stream.subscribe(channel, {
@@ -141,26 +140,26 @@ export class SimulatedClient {
       onReports: take,
       onState: (state) => {
         if (state.name !== 'live') return;
-        if (state.missing !== undefined) watch.named(state.missing);
-        // A connection was lost before all last values had come: it is told that what lies between may be lost.
+        if (state.missing !== undefined) watch.addMissing(state.missing);
+        // A connection was lost during a snapshot: the client is notified that reports in between may be lost.
         else if (state.recovered === false) watch.reset();
       },
     });
     if (consumption === 'loop')
       this.#loop(consumer, consumer.subscription).catch((thrown: unknown) =>
-        this.#parts.onFault(`the loop of ${this.name} on ${channel} has ended`, thrown),
+        this.#parts.onError(`the loop of ${this.name} on ${channel} has stopped`, thrown),
       );
   }
 
   async #loop(consumer: Consumer, reports: AsyncIterable<Delivery>): Promise<void> {
     for await (const report of reports) {
-      if (consumer.over && !consumer.drains) return;
-      if (!consumer.over) consumer.watch.shown([shownOf(report)]);
+      if (consumer.isUnsubscribed && !consumer.drains) return;
+      if (!consumer.isUnsubscribed) consumer.watch.receive([publicationOf(report)]);
       if (this.loopMs > 0) await this.#clock.sleep(this.#chance.between(0, 2 * this.loopMs));
     }
   }
 
-  /** Asks for what it has no right to. That it is shown nothing of it is seen on the wire. */
+  /** Requests a channel that its token does not cover. The wire checker sees that it receives nothing of it. */
   intrude(channel: string): void {
     this.stream.subscribe(channel, {});
   }
@@ -168,9 +167,9 @@ export class SimulatedClient {
   unsubscribe(channel: string): void {
     const consumer = this.#consumers.get(channel);
     if (consumer === undefined) return;
-    consumer.over = true;
+    consumer.isUnsubscribed = true;
     consumer.subscription?.unsubscribe();
-    consumer.watch.ended = true;
+    consumer.watch.isUnsubscribed = true;
     this.#consumers.delete(channel);
   }
 
@@ -196,20 +195,20 @@ export class SimulatedClient {
   notInterrupted(): string | undefined {
     for (const [channel, { subscription }] of this.#consumers) {
       const { state } = subscription!;
-      const silent = state.name === 'interrupted' ? state.partitions.length : partitions;
-      if (state.name === 'live' || silent < (channel.endsWith('>') ? partitions : 1))
+      const interrupted = state.name === 'interrupted' ? state.partitions.length : partitions;
+      if (state.name === 'live' || interrupted < (channel.endsWith('>') ? partitions : 1))
         return `${this.name} on ${channel} is ${JSON.stringify(state)}`;
     }
     return undefined;
   }
 
-  /** What the library sends. */
+  /** The library sends a message. */
   onSent(text: string): void {
     const { subscribe } = JSON.parse(text) as { subscribe?: { id: string; channel: string } };
     if (subscribe === undefined) return;
     const known = this.#consumerById.get(subscribe.id);
-    if (known?.over) {
-      const facts = `${this.name} asks for ${subscribe.channel} though it has unsubscribed`;
+    if (known?.isUnsubscribed) {
+      const facts = `${this.name} requests ${subscribe.channel} although it has unsubscribed`;
       this.#parts.violations.add('I7 bounds', facts);
     }
     const consumer = this.#consumers.get(subscribe.channel);
@@ -226,10 +225,10 @@ export class SimulatedClient {
       const watch = this.#consumerById.get(subscribed.id)?.watch;
       if (watch === undefined) return;
       views.set(subscribed.view, watch);
-      watch.began(positionsFromToken(subscribed.position));
+      watch.subscribed(positionsFromToken(subscribed.position));
     } else if (data !== undefined) {
       const watch = views.get(data.view);
-      if (data.skipped !== undefined) watch?.named(namedFrom(data.skipped));
+      if (data.skipped !== undefined) watch?.addMissing(missingFrom(data.skipped));
       if (data.snapshotComplete === true) watch?.completeSnapshot();
     }
   }
@@ -248,9 +247,9 @@ export class SimulatedClient {
           onOpening: (connection) => {
             this.#connection = connection;
           },
-          onOpen: () => this.#tell('open', {}),
-          onText: (text) => this.#tell('message', { data: text }),
-          onClose: (code, reason) => this.#tell('close', { code, reason }),
+          onOpen: () => this.#emit('open', {}),
+          onText: (text) => this.#emit('message', { data: text }),
+          onClose: (code, reason) => this.#emit('close', { code, reason }),
         });
       }
 
@@ -269,13 +268,13 @@ export class SimulatedClient {
         this.#connection?.leave();
       }
 
-      #tell(type: string, event: object): void {
+      #emit(type: string, event: object): void {
         if (this.#left) return;
         if (type === 'close') this.#left = true;
         try {
           this.#listeners.get(type)?.(event as never);
         } catch (thrown) {
-          client.#parts.onFault(`the library of ${client.name} threw at ${type}`, thrown);
+          client.#parts.onError(`the library of ${client.name} threw at ${type}`, thrown);
         }
       }
     };
@@ -287,8 +286,8 @@ export class SimulatedClient {
     const refused = () => void scheduler.at(refusalMs, () => socket.onClose(1006, ''));
     const arrive = () => {
       if (socket.isLeft()) return;
-      // The handshake is sent again until it gets through, or the client has had enough.
-      if (link.cut) {
+      // The handshake is sent again until it arrives, or the client gives up.
+      if (link.isDown) {
         scheduler.at(200, arrive);
         return;
       }
@@ -306,7 +305,7 @@ export class SimulatedClient {
         onOpen: socket.onOpen,
         onRefused: refused,
         onConnection: (connection) => {
-          checked = wire.connection(this.name, `${node.name}#${node.incarnation}`, rights);
+          checked = wire.connection(this.name, `${node.name}#${node.startNumber}`, rights);
           this.connection = connection;
           socket.onOpening(connection);
         },
@@ -317,7 +316,7 @@ export class SimulatedClient {
   }
 }
 
-/** What the library's socket is called with. */
+/** Events of the library's socket. */
 interface SocketEvents {
   isLeft(): boolean;
   onOpening(connection: MemoryConnection): void;
@@ -326,6 +325,6 @@ interface SocketEvents {
   onClose(code: number, reason: string): void;
 }
 
-function shownOf({ device, partition, seq, readings }: Delivery): Publication {
+function publicationOf({ device, partition, seq, readings }: Delivery): Publication {
   return { device, partition, seq, value: Number(readings[0]?.value) };
 }

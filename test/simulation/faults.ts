@@ -8,53 +8,53 @@ import type { World } from './world.ts';
 const nodesMax = 4;
 const clientsMax = 16;
 const clientsMin = 6;
-/** Of a bus that is well. */
+/** The bus without faults. */
 const calmBus: MemoryFaults = { delayMs: { min: 0.1, max: 2 } };
 
 /**
- * Longer than the nodes may take to write a last value down, also where the log is away several times meanwhile, and
- * shorter than some clients are away.
+ * Longer than the nodes take to write a last value to the state topic, also where the log is unavailable several times
+ * meanwhile, and shorter than some clients are disconnected.
  */
 const retentionMs = 24_000;
 
-/** What can go wrong, or change. Each seed has some of them, more or less often. */
+/** Faults and changes. Each seed has some of them, more or less often. */
 const kinds = [
   'noise on the bus',
-  'a node is cut from the bus',
+  'a node is partitioned from the bus',
   'a node dies',
-  'a node stands still',
-  'a node is cut from the log',
-  'the log is away',
-  'the log forgets',
+  'a node is suspended',
+  'a node is partitioned from the log',
+  'the log is unavailable',
+  'the log removes records',
   'a node joins',
   'a node leaves',
   'a rolling restart',
   'a client is slow',
-  'a client is cut off',
+  'a client loses its network',
   'a connection breaks',
-  'a client comes',
-  'a client goes',
-  'a client changes its mind',
+  'a client starts',
+  'a client stops',
+  'a client changes its subscriptions',
   'a client pauses',
   'a loop is slow',
-  'a program starts again',
+  'a program restarts',
   'a surge',
   'clocks differ',
 ] as const;
 export type FaultKind = (typeof kinds)[number];
 
-/** Lets things happen to a world, by chance, until `end`. */
+/** Injects faults into a world, at random, until `end`. */
 export class Faults {
   readonly #world: World;
   readonly #chance: Chance;
   readonly #kinds: readonly FaultKind[];
   readonly #everyMs: number;
-  /** What ends those that go on. */
-  readonly #ends = new Set<() => void>();
-  /** Nodes to which something happens: nothing else does. */
+  /** Stops each fault that is active. */
+  readonly #active = new Set<() => void>();
+  /** Nodes with an active fault: they get no other. */
   readonly #busy = new Set<string>();
   #running = true;
-  #stops = 0;
+  #stopping = 0;
   #joined = 0;
 
   constructor(world: World) {
@@ -73,40 +73,40 @@ export class Faults {
     this.#next();
   }
 
-  /** From now on nothing is wrong. Resolves when nodes that are leaving have left. */
+  /** Stops all faults. Nodes that are stopping still stop. */
   end(): void {
     this.#running = false;
-    for (const end of [...this.#ends]) end();
-    this.#world.note('everything is well');
+    for (const stop of [...this.#active]) stop();
+    this.#world.note('no more faults');
   }
 
-  /** Nodes that are on their way out. */
+  /** The number of nodes that are stopping. */
   get stopping(): number {
-    return this.#stops;
+    return this.#stopping;
   }
 
   #next(): void {
     this.#world.scheduler.at(this.#chance.between(0, 2 * this.#everyMs), () => {
       if (!this.#running) return;
-      if (this.#kinds.length > 0) this.#begin(this.#chance.pick(this.#kinds));
+      if (this.#kinds.length > 0) this.#inject(this.#chance.pick(this.#kinds));
       this.#next();
     });
   }
 
-  /** Calls `end` after a while, or when all ends. */
-  #lasting(minMs: number, maxMs: number, end: () => void): void {
-    let ended = false;
+  /** Calls `stop` after a while, or when all faults stop. */
+  #lasting(minMs: number, maxMs: number, stop: () => void): void {
+    let isStopped = false;
     const once = () => {
-      if (ended) return;
-      ended = true;
-      this.#ends.delete(once);
-      end();
+      if (isStopped) return;
+      isStopped = true;
+      this.#active.delete(once);
+      stop();
     };
-    this.#ends.add(once);
+    this.#active.add(once);
     this.#world.scheduler.at(this.#chance.between(minMs, maxMs), once);
   }
 
-  #begin(kind: FaultKind): void {
+  #inject(kind: FaultKind): void {
     const world = this.#world;
     const chance = this.#chance;
     switch (kind) {
@@ -114,14 +114,14 @@ export class Faults {
         world.setBusFaults(this.#noise());
         this.#lasting(500, 8_000, () => world.setBusFaults(calmBus));
         return;
-      case 'the log is away':
+      case 'the log is unavailable':
         if (world.logFault !== undefined) return;
-        world.logIsAway(true);
-        this.#lasting(50, 1_500, () => world.logIsAway(false));
+        world.setLogUnavailable(true);
+        this.#lasting(50, 1_500, () => world.setLogUnavailable(false));
         return;
-      case 'the log forgets':
-        world.forgetRecords(chance.whole(0, partitions - 1), retentionMs).catch(() => {
-          // The log is away.
+      case 'the log removes records':
+        world.removeRecords(chance.whole(0, partitions - 1), retentionMs).catch(() => {
+          // The log is unavailable.
         });
         return;
       case 'a node joins':
@@ -163,13 +163,13 @@ export class Faults {
     };
   }
 
-  /** To one to which nothing happens yet. */
-  #withNode(happen: (node: SimulatedNode) => void): void {
+  /** Calls `inject` with a node that has no active fault, where there is one. */
+  #withNode(inject: (node: SimulatedNode) => void): void {
     const free = [...this.#world.nodes.values()].filter((node) => !this.#busy.has(node.name) && node.isServing);
     if (free.length === 0) return;
     const node = this.#chance.pick(free);
     this.#busy.add(node.name);
-    happen(node);
+    inject(node);
   }
 
   #nodeFault(kind: FaultKind): void {
@@ -178,24 +178,24 @@ export class Faults {
       const { name } = node;
       const free = () => this.#busy.delete(name);
       world.note(`${name}: ${kind}`);
-      if (kind === 'a node is cut from the bus') {
+      if (kind === 'a node is partitioned from the bus') {
         world.network.partition(name);
         this.#lasting(200, 8_000, () => {
-          world.note(`${name} is on the bus again`);
+          world.note(`${name} is connected to the bus again`);
           world.network.heal(name);
           free();
         });
-      } else if (kind === 'a node stands still') {
+      } else if (kind === 'a node is suspended') {
         node.pause();
         this.#lasting(200, 9_000, () => {
-          world.note(`${name} goes on`);
+          world.note(`${name} is resumed`);
           node.resume();
           free();
         });
-      } else if (kind === 'a node is cut from the log') {
-        node.cutLog();
+      } else if (kind === 'a node is partitioned from the log') {
+        node.isolateFromLog();
         this.#lasting(200, 7_000, () => {
-          world.note(`${name} has the log again`);
+          world.note(`${name} is connected to the log again`);
           node.healLog();
           free();
         });
@@ -215,12 +215,12 @@ export class Faults {
     world.startNode(`x${++this.#joined}`);
   }
 
-  /** `then`: its process has ended. */
+  /** `then` is called when its process has exited. */
   #stop(node: SimulatedNode, then: () => void): void {
-    this.#stops++;
+    this.#stopping++;
     this.#busy.add(node.name);
     void this.#world.stopNode(node).then(() => {
-      this.#stops--;
+      this.#stopping--;
       then();
     });
   }
@@ -241,7 +241,7 @@ export class Faults {
   #clientFault(kind: FaultKind): void {
     const world = this.#world;
     const chance = this.#chance;
-    if (kind === 'a client comes') {
+    if (kind === 'a client starts') {
       if (world.clients.length < clientsMax) world.addClient();
       return;
     }
@@ -249,16 +249,16 @@ export class Faults {
     if (kind === 'a client pauses') this.#pause(client);
     else if (kind === 'a loop is slow') {
       client.loopMs = chance.pick([5, 50, 500]);
-      world.note(`${client.name} takes ${client.loopMs} ms for a report`);
+      world.note(`${client.name} needs ${client.loopMs} ms for a report`);
       this.#lasting(500, 10_000, () => {
-        world.note(`${client.name} takes reports as they come`);
+        world.note(`${client.name} reads reports without delay`);
         client.loopMs = 0;
       });
-    } else if (kind === 'a program starts again') {
+    } else if (kind === 'a program restarts') {
       this.#restart(client);
-    } else if (kind === 'a client goes') {
+    } else if (kind === 'a client stops') {
       if (world.clients.length > clientsMin) world.removeClient(client);
-    } else if (kind === 'a client changes its mind') {
+    } else if (kind === 'a client changes its subscriptions') {
       if (client.channels.length > 1 || chance.happens(0.3)) client.unsubscribe(chance.pick(client.channels));
       world.subscribe(client, client.rights[0]!);
       if (chance.happens(0.2)) world.intrude(client);
@@ -268,7 +268,7 @@ export class Faults {
     } else this.#linkFault(kind, client);
   }
 
-  /** As often as not in the middle of the last values. */
+  /** Restarts a program, half of the time in the middle of a snapshot. */
   #restart(client: SimulatedClient): void {
     const world = this.#world;
     const chance = this.#chance;
@@ -276,26 +276,26 @@ export class Faults {
     const channel = chance.pick(client.channels);
     const isNew = chance.happens(0.5);
     if (isNew) {
-      world.note(`${client.name} begins a loop on ${channel}`);
+      world.note(`${client.name} starts a loop on ${channel}`);
       client.unsubscribe(channel);
       client.subscribe(channel, 'loop');
       client.loopMs = 20;
     }
     this.#lasting(0, isNew ? 300 : 1, () => {
-      world.note(`${client.name} starts again on ${channel}`);
+      world.note(`${client.name} restarts on ${channel}`);
       client.restart(channel);
       if (isNew) client.loopMs = 0;
     });
   }
 
-  /** As often as not a moment after something else was asked for: in the middle of the answer. */
+  /** Pauses a subscription, half of the time shortly after it was started: in the middle of the snapshot. */
   #pause(client: SimulatedClient): void {
     const world = this.#world;
     const chance = this.#chance;
     if (client.channels.length === 0) return;
     const channel = chance.pick(client.channels);
     if (chance.happens(0.5)) {
-      world.note(`${client.name} starts again on ${channel}`);
+      world.note(`${client.name} restarts on ${channel}`);
       client.unsubscribe(channel);
       client.subscribe(channel, chance.happens(0.5) ? 'loop' : 'callbacks');
     }
@@ -314,16 +314,16 @@ export class Faults {
     const world = this.#world;
     const { link } = client;
     world.note(`${client.name}: ${kind}`);
-    if (kind === 'a client is cut off') {
-      link.cut = true;
+    if (kind === 'a client loses its network') {
+      link.isDown = true;
       this.#lasting(100, this.#chance.happens(0.2) ? 20_000 : 5_000, () => {
         world.note(`${client.name} is on the network again`);
-        link.cut = false;
+        link.isDown = false;
       });
     } else {
       link.bytesPerMs = this.#chance.pick([0, 0.2, 1, 4]);
       this.#lasting(500, 10_000, () => {
-        world.note(`${client.name} reads as it should`);
+        world.note(`${client.name} reads fast`);
         link.bytesPerMs = Number.POSITIVE_INFINITY;
       });
     }

@@ -3,26 +3,25 @@ import type { FanoutSettings } from '@tailrace/fanout/config';
 import { limits as clusterLimits } from '../../services/fanout/test/cluster.ts';
 import { testConfig } from '../../services/fanout/test/node.ts';
 
-/** After this long without a word the log gives a member's partitions to others, ms. */
+/** Session timeout of the consumer group, ms. */
 export const sessionMs = 3_000;
 
 export const partitions = 6;
 
 /**
- * How long a turn of the event loop takes that has background work: so that other things happen in between. About 200
- * steps a second, a tenth of what a process does: all clients of a node that starts anew come back within a few
- * seconds.
+ * How long an iteration of the event loop with background work takes, ms, so that other things happen in between. About
+ * 200 steps per second, a tenth of what a process does: all clients of a restarted node reconnect within seconds.
  */
-export const turnMs = { min: 0, max: 20 };
+export const deferMs = { min: 0, max: 20 };
 
 /**
- * Settings of the simulated nodes: the shortest that the product allows or sense does, so that what they are for
- * happens often.
+ * Settings of the simulated nodes: as short as the product allows, or as is reasonable, so that timeouts and limits are
+ * reached often.
  */
 export const limits = {
   ...clusterLimits,
   flushMs: 20,
-  // Less than lies in the window of message IDs, so that a new owner has to look back.
+  // Less than the window of message IDs has, so that a new owner must read earlier records.
   recoveryRecordsMax: 5,
   idWindowMs: 4_000,
   idsMax: 20_000,
@@ -32,11 +31,11 @@ export const limits = {
   resumeBytesMax: 30_000,
   joinDeadlineMs: 3_000,
   nodeSilenceMs: 3_000,
-  // Renewed every 10 s by clocks that may be slow by a fiftieth: it lapses when a renewal is late.
+  // Renewed every 10 s by clocks that may be slow by a fiftieth: it expires when a renewal is late.
   interestLeaseMs: 10_400,
   askDeadlineMs: 500,
   heldBytesMax: 4_096,
-  // For some ten that catch up at a time.
+  // For about ten clients that catch up at the same time.
   catchUpBytesMax: 4_194_304,
   socketMarkBytes: 8_192,
   socketBytesMax: 24_576,
@@ -53,7 +52,7 @@ export const limits = {
   migrationsPerSecond: 20,
   expiryWarningMs: 60_000,
   tokenClockToleranceMs: 0,
-  // Access is not what is simulated: all clients come from one address, with tokens of one user.
+  // Access limits are not simulated: all clients have one address, and tokens of one user.
   addressConnectionsMax: 1e6,
   addressHandshakesPerSecondMax: 1e6,
   handshakesPerSecondMax: 1e6,
@@ -63,18 +62,18 @@ export const limits = {
   messagesPerSecondMax: 1e6,
 } as const satisfies Partial<FanoutSettings>;
 
-/** Small, as far as no setting says it. */
+/** Small bounds that have no setting. */
 export const bounds: Partial<FanoutBounds> = {
   channelLingerMs: 1_000,
-  // A snapshot takes several frames, and turns of the event loop.
+  // A snapshot takes several frames, and iterations of the event loop.
   snapshotDevicesPerFrame: 3,
-  // A node that was away has to send several requests.
+  // A node that was down must send several requests.
   backlogRecordsMax: 40,
   // No step takes virtual time, so that nothing else would stop background work.
   workStepsMax: 2,
 };
 
-/** The telemetry and the state topic of the simulated log. */
+/** Retention of the telemetry and the state topic. */
 export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;
 
 export function settingsOf(node: string): FanoutSettings {

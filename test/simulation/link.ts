@@ -2,15 +2,15 @@ import type { Timer } from '@tailrace/platform/clock';
 import type { Chance } from './chance.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** What lies between one client and the servers. */
+/** The network between one client and the servers. */
 export class Link {
   readonly scheduler: Scheduler;
   readonly chance: Chance;
-  /** One way, ms. */
+  /** Latency in one direction, ms. */
   delayMs: { readonly min: number; readonly max: number } = { min: 1, max: 10 };
-  /** What the client reads; infinite for one that keeps up. */
+  /** How fast the client reads; infinite: as fast as bytes arrive. */
   #bytesPerMs = Number.POSITIVE_INFINITY;
-  #cut = false;
+  #isDown = false;
   readonly #pipes = new Set<Pipe>();
 
   constructor(scheduler: Scheduler, chance: Chance) {
@@ -18,14 +18,14 @@ export class Link {
     this.chance = chance;
   }
 
-  get cut(): boolean {
-    return this.#cut;
+  get isDown(): boolean {
+    return this.#isDown;
   }
 
-  /** While it is cut nothing arrives, and nobody is told: what was sent waits, as TCP would send it again. */
-  set cut(cut: boolean) {
-    this.#cut = cut;
-    if (!cut) for (const pipe of this.#pipes) pipe.pump();
+  /** While it is down nothing arrives, and neither side is notified: data waits, as TCP retransmits it. */
+  set isDown(isDown: boolean) {
+    this.#isDown = isDown;
+    if (!isDown) for (const pipe of this.#pipes) pipe.pump();
   }
 
   get bytesPerMs(): number {
@@ -46,9 +46,9 @@ export class Link {
   }
 }
 
-/** One direction of a connection: what goes in comes out later, in order. */
+/** One direction of a connection: data arrives later, in order. */
 export class Pipe {
-  /** Of what has not left the sender's machine. */
+  /** Bytes that have not left the sender's machine. */
   bytes = 0;
   readonly #link: Link;
   readonly #isPaced: boolean;
@@ -58,7 +58,7 @@ export class Pipe {
   #moving: Timer | undefined;
   #closed = false;
 
-  /** `isPaced`: leaves only as fast as the client reads. */
+  /** `isPaced`: whether data leaves only as fast as the client reads. */
   constructor(link: Link, isPaced: boolean, onMoved: (bytes: number) => void) {
     this.#link = link;
     this.#isPaced = isPaced;
@@ -73,9 +73,9 @@ export class Pipe {
     this.pump();
   }
 
-  /** Sends what can be sent. */
+  /** Sends all that may leave now. */
   pump(): void {
-    while (this.#queue.length > 0 && this.#moving === undefined && !this.#link.cut) {
+    while (this.#queue.length > 0 && this.#moving === undefined && !this.#link.isDown) {
       const { bytesPerMs } = this.#link;
       if (this.#isPaced && bytesPerMs <= 0) return;
       if (!this.#isPaced || bytesPerMs === Number.POSITIVE_INFINITY) {
@@ -84,20 +84,20 @@ export class Pipe {
       }
       this.#moving = this.#link.scheduler.at(this.#queue[0]!.bytes / bytesPerMs, () => {
         this.#moving = undefined;
-        if (!this.#link.cut) this.#move();
+        if (!this.#link.isDown) this.#move();
         this.pump();
       });
     }
   }
 
-  /** The pace has changed. */
+  /** Applies a changed rate. */
   restart(): void {
     this.#moving?.cancel();
     this.#moving = undefined;
     this.pump();
   }
 
-  /** What is in it and what would come is lost. What has left arrives. */
+  /** Drops the queue and all later data. What has left arrives. */
   close(): void {
     this.#closed = true;
     this.#queue = [];

@@ -10,34 +10,33 @@ import type { Appended, Checker } from './checker.ts';
 import { limits } from './limits.ts';
 import type { Scheduler } from './scheduler.ts';
 
-/** Answers that are lost, of all. */
+/** Share of lost responses. */
 const answerLoss = 0.05;
-/** Reports that nobody can read any more, of all. */
+/** Share of records that become unreadable. */
 const damaged = 0.003;
 const retryMs = { min: 20, max: 400 };
-/** Of these answers: the sender tries again much later, as a gateway that was without a network does. */
+/** Share of retries that come much later, as from a gateway that had no network. */
 const lateShare = 0.1;
-/** Within the window of message IDs, or certainly after it. */
+/** Within the window of message IDs, or after it in any case. */
 const lateMs = [
   { min: 500, max: limits.idWindowMs - 100 },
   { min: idExpiryMs(limits.idWindowMs) + 100, max: limits.idWindowMs * 1.5 },
 ] as const;
 
 /**
- * Each device reports late every so many times, and with a clock that is ahead. By its count, so that chance has no
- * part in it.
+ * Each device sends every 17th report late, and every 41st with a clock that is ahead. By its counter, not at random.
  */
 const lateEvery = 17;
 const aheadEvery = 41;
 const wrongMs = 60_000;
 
-/** Devices that report, and their way into the log: who gets no answer sends again, under the same ID. */
+/** Devices that report, and append to the log. Without a response they retry with the same ID. */
 export class Load {
   readonly devices: readonly string[];
-  /** Times as many reports as usual. */
+  /** Factor of the usual number of reports. */
   surge = 1;
   readonly #everyMs: number;
-  /** Reports that were tried to be written. */
+  /** Number of reports sent, retries not counted. */
   sent = 0;
   readonly #eventLog: MemoryEventLog;
   readonly #scheduler: Scheduler;
@@ -45,23 +44,23 @@ export class Load {
   readonly #damage: Chance;
   readonly #checker: Checker;
   readonly #lasts = new Map<string, number>();
-  /** Of each report, where it was written first. */
+  /** Position of the first append of each report. */
   readonly #firsts = new Map<string, Position>();
-  readonly #repeats: { readonly partition: number; readonly first: number; readonly again: number }[] = [];
-  /** Some devices report often, most now and then. */
+  readonly #duplicates: { readonly partition: number; readonly first: number; readonly again: number }[] = [];
+  /** Some devices report often, most rarely. */
   readonly #weights: readonly string[];
-  /** Makes reports large. */
+  /** A reading that makes reports large. */
   readonly #padding: readonly { readonly tag: string; readonly value: string }[];
   #running = false;
 
   constructor(parts: {
     devices: readonly string[];
-    /** Between two reports of all devices together, ms on average. */
+    /** Mean time between two reports of all devices together, ms. */
     everyMs: number;
     eventLog: MemoryEventLog;
     scheduler: Scheduler;
     chance: Chance;
-    /** Which reports are damaged. */
+    /** Selects the records that become unreadable. */
     damage: Chance;
     checker: Checker;
   }) {
@@ -86,14 +85,14 @@ export class Load {
     this.#running = false;
   }
 
-  /** One report of each device. */
+  /** Sends one report of each device. */
   all(): void {
     for (const device of this.devices) this.#report(device);
   }
 
   #next(): void {
     if (!this.#running) return;
-    // Now and then many at once.
+    // Sometimes a burst.
     const burst = this.#chance.happens(0.02) ? this.#chance.whole(5, 30) : 1;
     for (let i = 0; i < burst; i++) this.#report(this.#chance.pick(this.#weights));
     this.#scheduler.at(this.#chance.between(0, (2 * this.#everyMs) / this.surge), () => this.#next());
@@ -115,18 +114,18 @@ export class Load {
   }
 
   /**
-   * Where retention may begin, at or before a position: it lasts far longer than a sender tries again, so that it does not take a record and leave its
-   * repetition, which nobody could know for one.
+   * Returns the first position that retention keeps, at or before `seq`. Real retention is far longer than retries: it
+   * never removes a record and keeps its duplicate, which no reader could recognize.
    */
-  cutAt(partition: number, seq: number): number {
-    const torn = this.#repeats.find((each) => each.partition === partition && each.first < seq && each.again >= seq);
-    return torn === undefined ? seq : this.cutAt(partition, torn.first);
+  retentionStart(partition: number, seq: number): number {
+    const torn = this.#duplicates.find((each) => each.partition === partition && each.first < seq && each.again >= seq);
+    return torn === undefined ? seq : this.retentionStart(partition, torn.first);
   }
 
   #note(report: string, { partition, seq }: Position): void {
     const first = this.#firsts.get(report);
     if (first === undefined) this.#firsts.set(report, { partition, seq });
-    else this.#repeats.push({ partition, first: first.seq, again: seq });
+    else this.#duplicates.push({ partition, first: first.seq, again: seq });
   }
 
   async #append(sent: Omit<Appended, 'partition' | 'seq'>, record: NewRecord): Promise<void> {
@@ -137,7 +136,7 @@ export class Load {
       this.#note(`${device} ${value}`, position!);
       if (!this.#running || !this.#chance.happens(answerLoss)) return;
     } catch {
-      // Not written: the log is not there at present.
+      // Not appended: the log is unavailable.
     }
     const span = this.#chance.happens(lateShare) ? this.#chance.pick(lateMs) : retryMs;
     this.#scheduler.at(this.#chance.between(span.min, span.max), () => void this.#append(sent, record));

@@ -4,12 +4,12 @@ import type { Violation } from './violation.ts';
 
 export interface Found {
   readonly mutation: string;
-  /** Undefined: not within the seeds. */
+  /** Undefined: not found within the seeds. */
   readonly seed: number | undefined;
   readonly violation: Violation | undefined;
 }
 
-/** One seed without a mechanism. */
+/** Simulates one seed without a mechanism. */
 export async function simulateWithout(name: string, seed: number): Promise<RunResult> {
   const { weaken, ...without }: Mutation = mutations[name]!;
   const restore = weaken?.();
@@ -20,7 +20,7 @@ export async function simulateWithout(name: string, seed: number): Promise<RunRe
   }
 }
 
-/** The first seed at which the lack of a mechanism shows. */
+/** Returns the first seed at which the checker finds the lack of a mechanism. */
 export async function find(mutation: string, seedsMax: number): Promise<Found> {
   for (let seed = 1; seed <= seedsMax; seed++) {
     const { violations } = await simulateWithout(mutation, seed);

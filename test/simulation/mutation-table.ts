@@ -3,21 +3,21 @@ import type { Found } from './mutation-run.ts';
 import { mutations } from './mutations.ts';
 import { runJobs } from './pool.ts';
 
-/** `make simulate-mutations`: takes each mechanism away in turn and prints at which seed the checker sees its lack. */
+/** `make simulate-mutations`: removes each mechanism in turn and prints the seed at which the checker finds that. */
 const { values } = parseArgs({
   options: { seeds: { type: 'string', default: '200' }, threads: { type: 'string', default: '2' } },
 });
 const jobs = Object.keys(mutations).map((mutation) => ({ mutation, seedsMax: Number(values.seeds) }));
-let unseen = 0;
+let undetected = 0;
 console.log('| mutation | found at seed | invariant |\n| --- | --- | --- |');
 await runJobs<(typeof jobs)[0], Found>(
   jobs,
   Number(values.threads),
   (_, { mutation, seed, violation }) => {
-    if (seed === undefined) unseen++;
+    if (seed === undefined) undetected++;
     console.log(`| ${mutation} | ${seed ?? 'never'} | ${violation?.invariant ?? ''} |`);
   },
-  ({ mutation }, error) => console.log(`| ${mutation} | an error that nobody caught | ${error.message} |`),
+  ({ mutation }, error) => console.log(`| ${mutation} | an uncaught error | ${error.message} |`),
 );
-if (unseen > 0) console.log(`${unseen} were not seen within ${values.seeds} seeds`);
-process.exitCode = unseen === 0 ? 0 : 1;
+if (undetected > 0) console.log(`${undetected} were not found within ${values.seeds} seeds`);
+process.exitCode = undetected === 0 ? 0 : 1;

@@ -26,19 +26,19 @@ import { epochMs } from './world.ts';
 const { Interest, OwnerRequest, RelayFrame } = tailrace.v1;
 
 /**
- * A mechanism taken away, to see that the checker sees its lack. Each is made at a seam, the bus between nodes or one public method, while a simulation runs: the
- * product has no switch for it, and no code of it is edited.
+ * A mechanism that is removed, to prove that the checker finds its lack. It is removed at a seam, the bus between nodes
+ * or one public method, while a simulation runs: the product has no switch for it, and its code is not edited.
  */
 export interface Mutation {
-  /** Put between a node and the bus. */
+  /** Wraps the bus of a node. */
   readonly seam?: (bus: Bus) => Bus;
-  /** What a token grants. */
+  /** Replaces the verification of tokens. */
   readonly verify?: (token: string) => Promise<Claims>;
-  /** Changes methods; answers what puts them back. */
+  /** Changes methods. Returns a function that restores them. */
   readonly weaken?: () => () => void;
 }
 
-/** Replaces one method, as long as the answer is not called. */
+/** Replaces one method until the returned function is called. */
 function replace<T extends object, K extends keyof T>(target: T, method: K, by: (original: T[K]) => T[K]): () => void {
   const original = target[method];
   target[method] = by(original);
@@ -47,7 +47,7 @@ function replace<T extends object, K extends keyof T>(target: T, method: K, by: 
   };
 }
 
-/** Frames of owners as a node takes them in. */
+/** Changes the frames of owners that a node receives. */
 function framesAs(change: (frame: tailrace.v1.RelayFrame) => void): (bus: Bus) => Bus {
   return (bus) => ({
     ...bus,
@@ -64,7 +64,7 @@ function framesAs(change: (frame: tailrace.v1.RelayFrame) => void): (bus: Bus) =
   });
 }
 
-/** What a node asks owners for. */
+/** Changes the requests that a node sends to owners. */
 function requestsAs(change: (request: tailrace.v1.OwnerRequest, owner: string) => void): (bus: Bus) => Bus {
   return (bus) => ({
     ...bus,
@@ -77,20 +77,20 @@ function requestsAs(change: (request: tailrace.v1.OwnerRequest, owner: string) =
   });
 }
 
-/** Each a mechanism of the relay, of ownership, of coming back, or of the client library. */
+/** Mechanisms of the relay, of ownership, of resume, and of the client library. */
 export const mutations: Readonly<Record<string, Mutation>> = {
   'the relay does not check that frames follow each other': {
     seam: framesAs((frame) => {
       frame.previous = 0;
     }),
   },
-  'a broken chain is not followed by a replay': {
+  'a gap in the frames is not followed by a replay': {
     seam: requestsAs((request) => {
-      // What the node has is not said: the answer has last values, as for somebody who is new.
+      // Without what the node has: the reply has last values, as for a new node.
       request.interests = request.interests.map(({ channel }) => new Interest({ channel: channel ?? '' }));
     }),
   },
-  'interest is lost on hand-over': {
+  'interest is lost at a handover': {
     seam: (bus) => {
       const first = new Map<number, string>();
       return requestsAs((request, owner) => {
@@ -111,14 +111,14 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         };
       }),
   },
-  'the report that came last is taken for the last value': {
+  'the latest report is taken as the last value': {
     weaken: () => {
       const original = Object.getOwnPropertyDescriptor(LogReport.prototype, 'timeMs')!;
       Object.defineProperty(LogReport.prototype, 'timeMs', { ...original, get: () => Number.MAX_SAFE_INTEGER });
       return () => Object.defineProperty(LogReport.prototype, 'timeMs', original);
     },
   },
-  'the node does not drop what is not newer': {
+  'the node does not drop old reports': {
     weaken: () =>
       replace(
         Channel.prototype,
@@ -130,9 +130,9 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'neither node nor client drops what is not newer': {
+  'neither node nor client drops old reports': {
     weaken: () => {
-      const node = mutations['the node does not drop what is not newer']!.weaken!();
+      const node = mutations['the node does not drop old reports']!.weaken!();
       const client = replace(Delivered.prototype, 'newer', () => (reports) => reports);
       return () => {
         client();
@@ -140,10 +140,10 @@ export const mutations: Readonly<Record<string, Mutation>> = {
       };
     },
   },
-  'message IDs are not remembered': {
+  'message IDs are not stored': {
     weaken: () => replace(RecentIds.prototype, 'repeats', () => () => false),
   },
-  'a new owner does not look back for message IDs': {
+  'a new owner does not read earlier message IDs': {
     weaken: () =>
       replace(
         IdLookback.prototype,
@@ -154,22 +154,22 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'who reads the log back takes every report for new': {
+  'a reader of history takes every report as new': {
     weaken: () => replace(RepeatLookup.prototype, 'repeatsOf', () => async () => new Set<number>()),
   },
-  'message IDs are forgotten after half of the window': {
+  'message IDs expire after half of the window': {
     weaken: () =>
       replace(
         RecentIds.prototype,
         'repeats',
         (original) =>
           function (this: RecentIds, device, id, seq, timeMs) {
-            // Times that go twice as fast.
+            // Time passes twice as fast.
             return original.call(this, device, id, seq, 2 * timeMs - epochMs);
           },
       ),
   },
-  'what comes while an answer is under way is forgotten': {
+  'frames that arrive during a request are dropped': {
     weaken: () =>
       replace(
         HeldFrames.prototype,
@@ -192,7 +192,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'tokens are not looked at': {
+  'tokens are not verified': {
     verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
   },
   'generations of claims and frames are ignored': {
@@ -206,7 +206,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'what comes while the missed is read is not kept': {
+  'reports that arrive while the backlog is read are dropped': {
     weaken: () =>
       replace(
         Channels.prototype,
@@ -219,12 +219,12 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'what an owner cannot read is not said to other nodes': {
+  'ranges that an owner cannot read are not sent to other nodes': {
     seam: framesAs((frame) => {
       frame.unreadable = [];
     }),
   },
-  'what the log cannot read is not named to who comes back': {
+  'ranges that the log cannot read are not sent to clients that resume': {
     weaken: () =>
       replace(
         History.prototype,
@@ -236,7 +236,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'who was given a snapshot is not given what came meanwhile': {
+  'reports during a snapshot are not sent after it': {
     weaken: () =>
       replace(
         SubscribeReplies.prototype,
@@ -249,7 +249,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'who comes back is not given what it missed': {
+  'clients that resume do not get their backlog': {
     weaken: () =>
       replace(
         History.prototype,
@@ -261,7 +261,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'a new owner serves before it has read back': {
+  'a new owner serves before it has recovered': {
     weaken: () =>
       replace(
         Partition.prototype,
@@ -272,7 +272,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'a slow client is not brought up to date': {
+  'a slow client does not catch up': {
     weaken: () =>
       replace(
         Backlog.prototype,
@@ -284,10 +284,10 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'who stands in for a silent owner never yields': {
+  'a standby owner never releases its partitions': {
     weaken: () => replace(Failover.prototype, 'settle', () => () => {}),
   },
-  'a node that is behind takes a position for one ahead of the log': {
+  'a node that is behind rejects positions ahead of it': {
     weaken: () =>
       replace(
         History.prototype,
@@ -302,22 +302,22 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'a node is not told that its lease has lapsed': {
+  'a node is not notified that its lease has expired': {
     weaken: () => {
-      const chain = Object.getOwnPropertyDescriptor(Interests.prototype, 'chain')!;
-      Object.defineProperty(Interests.prototype, 'chain', { ...chain, get: () => 0 });
-      return () => Object.defineProperty(Interests.prototype, 'chain', chain);
+      const original = Object.getOwnPropertyDescriptor(Interests.prototype, 'chain')!;
+      Object.defineProperty(Interests.prototype, 'chain', { ...original, get: () => 0 });
+      return () => Object.defineProperty(Interests.prototype, 'chain', original);
     },
   },
-  'reports that a slow owner cannot read any more are not named': {
+  'reports that a slow owner cannot read any more are not sent as missing': {
     weaken: () => replace(Views.prototype, 'tellMissing', () => () => {}),
   },
-  "an owner's sign of life is taken for the log's": {
+  'frames of an owner prove that it reads the log': {
     seam: framesAs((frame) => {
       frame.behindMs = 0;
     }),
   },
-  'what is left of a snapshot is not sent after a pause': {
+  'the rest of a snapshot is not sent after a pause': {
     weaken: () =>
       replace(
         Hub.prototype,
@@ -329,7 +329,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'the position of a loop stands for last values that it has not taken': {
+  'the position of a loop includes last values that it has not read': {
     weaken: () =>
       replace(
         Progress.prototype,
@@ -344,7 +344,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
           },
       ),
   },
-  'an interruption is never over': {
+  'an interruption never stops': {
     weaken: () => replace(SubscriptionRecord.prototype, 'restored', () => () => {}),
   },
 };

@@ -9,7 +9,7 @@ import type { Claims } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { Chance } from './chance.ts';
-import { bounds, limits, sessionMs, settingsOf, turnMs } from './limits.ts';
+import { bounds, deferMs, limits, sessionMs, settingsOf } from './limits.ts';
 import type { Link } from './link.ts';
 import { busOf, logOf, transportOf, wiresOver } from './ports.ts';
 import { Process, type Skew } from './process.ts';
@@ -17,24 +17,24 @@ import type { Scheduler } from './scheduler.ts';
 
 export interface NodeParts {
   readonly name: string;
-  /** Counts the starts of all nodes. */
-  readonly incarnation: number;
+  /** Number of this start, counted over all nodes. */
+  readonly startNumber: number;
   readonly scheduler: Scheduler;
   readonly chance: Chance;
   readonly skew: Skew;
   readonly network: MemoryNetwork;
   readonly log: MemoryLog;
-  /** Asked before each operation on the log. */
+  /** Called before each operation on the log; an error fails it. */
   readonly logFault: () => TailraceError | undefined;
   /** Between the bus and the node: for the mutations. */
   readonly seam: (bus: Bus) => Bus;
   readonly verify: (token: string) => Promise<Claims>;
-  readonly onFault: (what: string, thrown: unknown) => void;
+  readonly onError: (what: string, thrown: unknown) => void;
 }
 
 /** A client that connects. */
 export interface Connecting extends MemoryClient {
-  /** It has given up meanwhile. */
+  /** Whether it has given up meanwhile. */
   isLeft(): boolean;
   onConnection(connection: MemoryConnection): void;
   onOpen(): void;
@@ -44,7 +44,7 @@ export interface Connecting extends MemoryClient {
 /** One start of a fanout node: the product with a transport, a log, a bus and a clock of the simulation. */
 export class SimulatedNode {
   readonly name: string;
-  readonly incarnation: number;
+  readonly startNumber: number;
   readonly process: Process;
   readonly bus: Bus;
   readonly #eventLog: MemoryEventLog;
@@ -54,17 +54,17 @@ export class SimulatedNode {
   #isLeaving = false;
 
   constructor(parts: NodeParts) {
-    const { name, scheduler, chance, network, log, onFault } = parts;
+    const { name, scheduler, chance, network, log, onError } = parts;
     this.name = name;
-    this.incarnation = parts.incarnation;
+    this.startNumber = parts.startNumber;
     this.process = new Process(scheduler, parts.skew);
     const { process } = this;
     this.#eventLog = log.connect({ fault: parts.logFault });
     this.bus = network.createBus({ node: name, logger: silentLogger });
-    const turns = chance.fork();
+    const deferChance = chance.fork();
     const logger: Logger = {
       ...silentLogger,
-      error: (facts, sentence) => onFault(sentence, 'error' in facts ? facts.error : facts),
+      error: (facts, sentence) => onError(sentence, 'error' in facts ? facts.error : facts),
     };
     this.#fanout = createFanout({
       eventLog: logOf(process, this.#eventLog, scheduler, chance.fork()),
@@ -77,21 +77,21 @@ export class SimulatedNode {
       config: settingsOf(name),
       random: chance.fork().random,
       version: '1',
-      defer: (call) => void process.clock.after(turns.between(turnMs.min, turnMs.max), call),
+      defer: (call) => void process.clock.after(deferChance.between(deferMs.min, deferMs.max), call),
       verify: parts.verify,
-      sessionId: () => `${this.incarnation}-${++this.#sessionsMade}`,
+      sessionId: () => `${this.startNumber}-${++this.#sessionsMade}`,
       bounds,
     });
   }
 
-  /** Rejects where the log or the bus is away, as the service does, which stops then. */
+  /** Rejects where the log or the bus is unavailable, as the service does, which exits then. */
   async start(): Promise<void> {
     await this.#eventLog.start();
     await this.bus.start();
     await this.#fanout.start();
   }
 
-  /** To look into, not to change; undefined while it has not started. */
+  /** The node for checks, read-only; undefined before it has started. */
   get inside(): FanoutNode | undefined {
     return this.#fanout.node;
   }
@@ -100,15 +100,15 @@ export class SimulatedNode {
     return this.#transport.connections;
   }
 
-  /** Clients may come. */
+  /** Whether clients can connect. */
   get isServing(): boolean {
     return this.#transport.isListening && !this.#isLeaving && this.process.state !== 'dead';
   }
 
-  /** False where nobody listens. `target`: of the handshake. */
+  /** Connects a client. Returns false where the node does not listen. `target`: of the handshake. */
   accept(link: Link, target: string, client: Connecting): boolean {
     if (!this.isServing) return false;
-    // A process that stands still has its handshakes wait.
+    // Handshakes of a suspended process wait.
     this.process.call(() => {
       if (client.isLeft()) return;
       const connection = this.#transport.connect(
@@ -122,20 +122,20 @@ export class SimulatedNode {
     return true;
   }
 
-  /** As SIGSTOP. The log notices after its session timeout. */
+  /** Suspends it, as SIGSTOP does. The log notices after the session timeout. */
   pause(): void {
     this.process.pause();
     this.#eventLog.cutOff(sessionMs);
   }
 
-  /** As SIGCONT. */
+  /** Resumes it, as SIGCONT does. */
   resume(): void {
     this.process.resume();
     this.#eventLog.reconnect();
   }
 
-  /** The log cannot be reached from here. */
-  cutLog(): void {
+  /** Makes the log unreachable from this node. */
+  isolateFromLog(): void {
     this.#eventLog.cutOff(sessionMs);
   }
 
@@ -143,15 +143,15 @@ export class SimulatedNode {
     if (this.process.state === 'running') this.#eventLog.reconnect();
   }
 
-  /** As SIGKILL, or (`isTold` false) as when the machine loses its power. */
-  crash(isTold: boolean): void {
+  /** Kills it, as SIGKILL does, or without `sendsReset` as a power failure of the machine does. */
+  crash(sendsReset: boolean): void {
     this.process.kill();
     this.#eventLog.crash(sessionMs);
     void this.bus.close();
-    for (const connection of this.connections) connection.die(isTold);
+    for (const connection of this.connections) connection.die(sendsReset);
   }
 
-  /** Drains and leaves, as at SIGTERM. Ends the process whatever happens meanwhile. */
+  /** Drains and leaves, as at SIGTERM, and stops the process. */
   async stop(): Promise<void> {
     this.#isLeaving = true;
     await this.#fanout.drain();

@@ -2,11 +2,11 @@ import { Worker } from 'node:worker_threads';
 import type { Found } from './mutation-run.ts';
 import type { RunResult } from './run.ts';
 
-/** A seed to be run, or a mutation to be found. */
+/** A seed to run, or a mutation to find. */
 export type Job = { readonly seed: number } | { readonly mutation: string; readonly seedsMax: number };
 export type Outcome = RunResult | Found;
 
-/** Gives jobs to threads, one each at a time. Resolves when all are done; an error that nobody caught goes with its job to `onError`. */
+/** Runs jobs on threads, one per thread at a time. Resolves when all are done. `onError` gets uncaught errors. */
 export async function runJobs<J extends Job, O extends Outcome>(
   jobs: readonly J[],
   threads: number,
@@ -17,7 +17,7 @@ export async function runJobs<J extends Job, O extends Outcome>(
   const runThread = async (): Promise<void> => {
     for (let job = waiting.shift(); job !== undefined; ) {
       const worker = new Worker(new URL('./worker.ts', import.meta.url));
-      // A thread that met an error is replaced.
+      // A thread with an error is replaced.
       while (job !== undefined && (await runOne(worker, job, onDone, onError))) job = waiting.shift();
       if (job !== undefined) job = waiting.shift();
       await worker.terminate();
@@ -26,7 +26,7 @@ export async function runJobs<J extends Job, O extends Outcome>(
   await Promise.all(Array.from({ length: threads }, runThread));
 }
 
-/** Whether the thread can go on. */
+/** Returns whether the thread can continue. */
 function runOne<J extends Job, O extends Outcome>(
   worker: Worker,
   job: J,
@@ -35,17 +35,17 @@ function runOne<J extends Job, O extends Outcome>(
 ): Promise<boolean> {
   return new Promise((resolve) => {
     const onMessage = (outcome: O) => {
-      worker.off('error', onFault);
+      worker.off('error', onThrown);
       onDone(job, outcome);
       resolve(true);
     };
-    const onFault = (error: Error) => {
+    const onThrown = (error: Error) => {
       worker.off('message', onMessage);
       onError(job, error);
       resolve(false);
     };
     worker.once('message', onMessage);
-    worker.once('error', onFault);
+    worker.once('error', onThrown);
     worker.postMessage(job);
   });
 }

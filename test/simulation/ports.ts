@@ -11,8 +11,7 @@ import type { Scheduler } from './scheduler.ts';
 const latencyMsMax = 4;
 
 /**
- * A process's connection to the log: answers take their time, and nothing reaches a process that stands still or is
- * dead.
+ * A process's connection to the log: responses are delayed, and nothing reaches a process that is suspended or dead.
  */
 export function logOf(process: Process, eventLog: EventLog, scheduler: Scheduler, chance: Chance): EventLog {
   const answered = <T>(promise: Promise<T>): Promise<T> => {
@@ -40,14 +39,14 @@ export function logOf(process: Process, eventLog: EventLog, scheduler: Scheduler
     lag: (group, topic) => answered(eventLog.lag(group, topic)),
     read: (topic: string, partition: number, range: ReadRange) => read(eventLog.read(topic, partition, range)),
     async subscribe(options: SubscribeOptions): Promise<Subscription> {
-      /** As a call of the process: now, after the pause, or never. */
+      /** Runs a call in the process: now, after it is resumed, or never. */
       const inside = <T>(call: () => T | Promise<T>): T | Promise<T> => {
         if (process.state === 'running') return call();
         return new Promise((resolve, reject) => {
           process.call(() => void Promise.resolve().then(call).then(resolve, reject));
         });
       };
-      // Without delay: the first assignment comes after the answer.
+      // Without delay: the first assignment comes after the response.
       const subscription = await process.gate(
         eventLog.subscribe({
           ...options,
@@ -66,7 +65,7 @@ export function logOf(process: Process, eventLog: EventLog, scheduler: Scheduler
   };
 }
 
-/** A process's connection to the bus, likewise. */
+/** A process's connection to the bus: nothing reaches a process that is suspended or dead. */
 export function busOf(process: Process, bus: Bus): Bus {
   return {
     start: () => process.gate(bus.start()),
@@ -96,7 +95,7 @@ export function busOf(process: Process, bus: Bus): Bus {
   };
 }
 
-/** A process's transport, likewise. `connect` of the inner one is a call of the process. */
+/** A process's transport, in the same way. `connect` of the inner one is a call of the process. */
 export function transportOf(process: Process, transport: Transport): Transport {
   return {
     listen: <C extends object>(handlers: TransportHandlers<C>) =>
@@ -108,7 +107,7 @@ export function transportOf(process: Process, transport: Transport): Transport {
         opened: (context, connection) => handlers.opened(context, connection),
         message: (context, data, isBinary) => process.call(() => handlers.message(context, data, isBinary)),
         heartbeat: (context) => process.call(() => handlers.heartbeat(context)),
-        // Always in the middle of a call of this process.
+        // Always within a call of this process.
         dropped: (context) => handlers.dropped(context),
         drained: (context) => process.call(() => handlers.drained(context)),
         closed: (context, code) => process.call(() => handlers.closed(context, code)),
@@ -119,11 +118,11 @@ export function transportOf(process: Process, transport: Transport): Transport {
   };
 }
 
-/** What the kernel takes before anything waits in the server's process. */
+/** Bytes that the kernel buffers before any wait in the server's process. */
 const kernelBytes = 4_096;
 const handshakeBytes = 130;
 
-/** The wires of a connection over a link. `onOpen`: the server has answered the handshake. */
+/** Returns the wires of a connection over a link. `onOpen` is called when the handshake is answered. */
 export function wiresOver(link: Link, onOpen: () => void): (drained: () => void) => Wires {
   return (drained) => {
     const toClient: Pipe = new Pipe(link, true, (bytes) => {

@@ -1,17 +1,17 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Scheduler } from './scheduler.ts';
 
-/** How a machine's clocks differ from the right ones. */
+/** How a machine's clocks differ from the true time. */
 export interface Skew {
-  /** Of the wall clock, ms. */
+  /** Offset of the wall clock, ms. */
   readonly offsetMs: number;
-  /** Of both clocks: 1.001 is fast by a thousandth. */
+  /** Rate of both clocks: 1.001 is fast by a thousandth. */
   readonly rate: number;
 }
 
 /**
- * A simulated process: whatever is called in it, by a timer or from outside, goes through `call`, so that it can stand still (SIGSTOP) or
- * die (SIGKILL) between any two calls. Its clocks go on meanwhile, as a machine's do.
+ * A simulated process: all calls, by timers or from outside, go through `call`, so that it can be suspended (SIGSTOP)
+ * or killed (SIGKILL) between any two calls. Its clocks continue meanwhile, as those of a machine do.
  */
 export class Process {
   readonly clock: Clock;
@@ -37,13 +37,13 @@ export class Process {
     return this.#state;
   }
 
-  /** Calls now, after the pause, or never. */
+  /** Calls now, after it is resumed, or never. */
   call(call: () => void): void {
     if (this.#state === 'running') call();
     else if (this.#state === 'paused') this.#calls.push(call);
   }
 
-  /** What it awaits from outside: the answer waits as long as it stands still, and never comes to a dead one. */
+  /** Delays a result from outside while the process is suspended. A dead process never gets it. */
   gate<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       promise.then(
@@ -57,7 +57,7 @@ export class Process {
     if (this.#state === 'running') this.#state = 'paused';
   }
 
-  /** Timers that have become due run first, then what came from outside, as in an event loop. */
+  /** Due timers run first, then calls from outside, as in an event loop. */
   resume(): void {
     if (this.#state !== 'paused') return;
     const waiting = [...this.#timers, ...this.#calls];
@@ -65,7 +65,7 @@ export class Process {
     this.#calls = [];
     const next = () => {
       if (this.#state !== 'paused') return;
-      // What comes while it catches up waits behind what was there before.
+      // Calls that arrive meanwhile wait behind the earlier ones.
       const call = waiting.shift() ?? this.#timers.shift() ?? this.#calls.shift();
       if (call === undefined) {
         this.#state = 'running';
@@ -97,7 +97,7 @@ export class Process {
     };
   }
 
-  /** As in Node: after a pause it is called once, not for every period that has passed. */
+  /** As in Node.js: after a suspension it is called once, not for every period that has passed. */
   #every(periodMs: number, call: () => void): Timer {
     let timer: Timer;
     const again = () => {

@@ -7,27 +7,27 @@ import { World, type WorldOptions } from './world.ts';
 export interface RunResult {
   readonly seed: number;
   readonly violations: readonly Violation[];
-  /** Of everything that happened: the same for the same seed. */
+  /** Hash of all events: the same for the same seed. */
   readonly digest: string;
   readonly steps: number;
   readonly reports: number;
   readonly frames: number;
-  /** From the end of the faults until every client was live and every node saw the same ring; undefined: not within the calm. */
+  /** From the last fault until all clients were live and all nodes saw one ring; undefined: not within the limit. */
   readonly convergedMs: number | undefined;
 }
 
 const faultsMs = { min: 30_000, max: 100_000 };
 const settleMs = 2_000;
 const calmMs = 20_000;
-/** I5: within this long after the last fault. */
+/** I5: limit after the last fault, ms. */
 const convergenceMs = 5_000;
 const stepMs = 50;
-/** For the new owners of what a ghost had to deliver some reports. */
+/** For the new owners of a zombie's partitions to deliver some reports, ms. */
 const newOwnersMs = 2_000;
-/** For the next look at the end of the partitions, by a clock that may be slow, and the way to the client. */
-const learningMs = 1_500;
+/** For the next poll of the end offsets, by a clock that may be slow, and the delivery to the client, ms. */
+const detectionMs = 1_500;
 
-/** One seed from its beginning to its verdict. */
+/** Runs one seed and checks all invariants. */
 export async function simulate(options: WorldOptions): Promise<RunResult> {
   const world = new World(options);
   const { scheduler, violations, chance, checker } = world;
@@ -46,12 +46,12 @@ export async function simulate(options: WorldOptions): Promise<RunResult> {
   faults.end();
   const convergedMs = await converge(world, faults, run);
   await stopLog(world, run);
-  await haunt(world, run);
+  await isolateOwner(world, run);
   await run(calmMs / 2);
   world.load.all();
   world.load.stop();
   await run(calmMs / 2);
-  for (const why of notConverged(world)) violations.add('I5 convergence', `in the end ${why}`);
+  for (const why of notConverged(world)) violations.add('I5 convergence', `at the end ${why}`);
   checker.end();
   world.wire.end();
   const { seed } = options;
@@ -67,9 +67,9 @@ export async function simulate(options: WorldOptions): Promise<RunResult> {
   };
 }
 
-/** How long it took until everything was well. */
+/** Returns how long it took until all clients were live and all nodes saw one ring. */
 async function converge(world: World, faults: Faults, run: (ms: number) => Promise<void>): Promise<number | undefined> {
-  // A node that leaves takes its time, and is the last of the faults.
+  // A node that is still stopping is the last of the faults.
   for (let ms = 0; faults.stopping > 0 && ms < 10_000; ms += stepMs) await run(stepMs);
   const startMs = world.scheduler.nowMs;
   while (notConverged(world).length > 0) {
@@ -84,54 +84,54 @@ async function converge(world: World, faults: Faults, run: (ms: number) => Promi
 }
 
 /**
- * No node can read the log, and all else works: owners announce, answer and send frames as ever. Every
- * client has to learn that what it watches is not read, whichever node serves it.
+ * No node can read the log, and all else works: owners announce, answer and send frames. Every client must be notified
+ * that its partitions are not read, whichever node serves it.
  */
 async function stopLog(world: World, run: (ms: number) => Promise<void>): Promise<void> {
-  // A client whose server's machine is gone finds that out first.
+  // First, clients of a failed machine detect it.
   await run(convergenceMs);
   if (notConverged(world).length > 0) return;
-  world.logIsAway(true);
-  await run(limits.interruptedMs + learningMs);
+  world.setLogUnavailable(true);
+  await run(limits.interruptedMs + detectionMs);
   for (const client of world.clients) {
     const facts = client.notInterrupted();
     if (facts !== undefined) world.violations.add('I8 interruption', facts);
   }
-  world.logIsAway(false);
+  world.setLogUnavailable(false);
   await run(convergenceMs);
-  for (const why of notConverged(world)) world.violations.add('I5 convergence', `after the log stood still ${why}`);
+  for (const why of notConverged(world)) world.violations.add('I5 convergence', `after the log was unavailable ${why}`);
 }
 
 /**
- * One node alone is cut off from the log, and believes that it owns what it had. Once the group has given that to others, everybody else has to know so, though the
- * ghost says on the bus that it is its own.
+ * One node is partitioned from the log, and still believes that it owns its partitions: a zombie. When the group has
+ * assigned them to others, all other nodes must know these owners, although the zombie still announces itself.
  */
-async function haunt(world: World, run: (ms: number) => Promise<void>): Promise<void> {
+async function isolateOwner(world: World, run: (ms: number) => Promise<void>): Promise<void> {
   const nodes = [...world.nodes.values()];
   if (nodes.length < 2) return;
-  const ghost = world.chance.pick(nodes);
-  world.note(`${ghost.name} becomes a ghost`);
-  ghost.cutLog();
+  const zombie = world.chance.pick(nodes);
+  world.note(`${zombie.name} becomes a zombie`);
+  zombie.isolateFromLog();
   await run(sessionMs + newOwnersMs);
-  // Some come back by the ghost, which is behind what they have by then: they must not take that for their own mistake.
+  // Some reconnect to the zombie, which is behind their positions: it must not reject these as invalid.
   for (const { name, connection } of world.clients) {
     world.note(`the connection of ${name} breaks`);
     connection?.close();
   }
   await run(convergenceMs);
   for (const { name, inside } of world.nodes.values()) {
-    if (name === ghost.name || inside === undefined) continue;
+    if (name === zombie.name || inside === undefined) continue;
     const { ring, partitions } = inside.ownership;
-    const haunted = partitions.filter(({ number }) => ring.owner(number)?.node === ghost.name);
-    if (haunted.length > 0) {
-      const facts = `${name} takes the ghost ${ghost.name} for the owner of ${haunted.map(({ number }) => number)}`;
+    const misattributed = partitions.filter(({ number }) => ring.owner(number)?.node === zombie.name);
+    if (misattributed.length > 0) {
+      const facts = `${name} takes the zombie ${zombie.name} as the owner of ${misattributed.map(({ number }) => number)}`;
       world.violations.add('I5 convergence', facts);
     }
   }
-  ghost.healLog();
+  zombie.healLog();
 }
 
-/** Who is not well, and why. */
+/** Returns the clients and nodes that have not converged, and why. */
 function notConverged(world: World): string[] {
   const found = world.clients.flatMap((client) => client.notLive() ?? []);
   const rings = new Map<string, string[]>();
@@ -144,11 +144,11 @@ function notConverged(world: World): string[] {
     const { ring, partitions } = inside.ownership;
     for (const { number, role } of partitions)
       if (role === 'owned') servers.set(number, [...(servers.get(number) ?? []), name]);
-    const owners = partitions.map(({ number }) => ring.owner(number)?.node ?? 'nobody').join(' ');
-    if (owners.includes('nobody')) found.push(`${name} knows these owners: ${owners}`);
+    const owners = partitions.map(({ number }) => ring.owner(number)?.node ?? 'none').join(' ');
+    if (owners.includes('none')) found.push(`${name} knows these owners: ${owners}`);
     rings.set(owners, [...(rings.get(owners) ?? []), name]);
   }
-  // Two do no harm, but it has to end.
+  // Two do no harm, but only for a while.
   for (const [number, names] of servers)
     if (names.length > 1) found.push(`partition ${number} is served by ${names.join(' and ')}`);
   if (rings.size > 1)

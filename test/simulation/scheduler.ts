@@ -1,28 +1,28 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 
-/** Of one run. The busiest that is well has a fifth. */
+/** Limit of one run. The busiest correct run needs a fifth. */
 const stepsMax = 1_000_000;
 
 interface Event {
   readonly dueMs: number;
-  /** Ties: the one set first runs first. */
+  /** Of two with the same time, the one scheduled first runs first. */
   readonly order: number;
   readonly call: () => void;
   cancelled: boolean;
 }
 
-/** Virtual time: one event after the other, and after each one everything that it woke. */
+/** Virtual time: one event after the other, and after each one all microtasks. */
 export class Scheduler {
   nowMs = 0;
   /** Events that have run. */
   steps = 0;
-  /** What an event threw: in a real process nobody would have caught it. */
-  onFault: (thrown: unknown) => void = () => {};
-  /** The world's own clock: right, and never paused. */
+  /** Called with what an event threw: an uncaught error in a real process. */
+  onError: (thrown: unknown) => void = () => {};
+  /** The world's own clock: exact, and never suspended. */
   readonly clock: Clock;
   readonly #epochMs: number;
-  /** A binary heap: the next one is the first. */
+  /** A binary heap: the next event is the first. */
   readonly #heap: Event[] = [];
   #orders = 0;
 
@@ -55,7 +55,7 @@ export class Scheduler {
       const event = this.#pop();
       if (event.cancelled) continue;
       if (this.steps >= stepsMax) {
-        this.onFault(new TailraceError('limit_reached', `${stepsMax} events have run; something is busy for nothing`));
+        this.onError(new TailraceError('limit_reached', `${stepsMax} events have run: there may be an endless loop`));
         break;
       }
       this.nowMs = event.dueMs;
@@ -63,7 +63,7 @@ export class Scheduler {
       try {
         event.call();
       } catch (thrown) {
-        this.onFault(thrown);
+        this.onError(thrown);
       }
       await settle();
       afterEach();
@@ -116,7 +116,7 @@ function isBefore(a: Event, b: Event): boolean {
   return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.order < b.order);
 }
 
-/** Runs all microtasks: `setImmediate` comes only when none is left, however long the chain of awaits. */
+/** Runs all microtasks: `setImmediate` runs when none is left. */
 function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util';
 import { runJobs } from './pool.ts';
 import { type RunResult, simulate } from './run.ts';
 
-/** `make simulate`: many seeds on two threads, or one with everything that happens in it. */
+/** `make simulate`: runs many seeds on two threads, or one with a trace of its events. */
 const { values } = parseArgs({
   options: {
     seeds: { type: 'string', default: '200' },
@@ -14,14 +14,14 @@ const { values } = parseArgs({
 
 const shownViolations = 5;
 
-function tell({ seed, violations, digest }: RunResult): void {
-  console.log(`seed ${seed} fails (trace ${digest}); replay it with: make simulate SEED=${seed}`);
+function print({ seed, violations, digest }: RunResult): void {
+  console.log(`seed ${seed} failed (trace ${digest}); replay it with: make simulate SEED=${seed}`);
   for (const { invariant, facts } of violations.slice(0, shownViolations)) console.log(`  ${invariant}: ${facts}`);
 }
 
 async function one(seed: number): Promise<boolean> {
   const result = await simulate({ seed, trace: (line) => console.log(line) });
-  if (result.violations.length > 0) tell(result);
+  if (result.violations.length > 0) print(result);
   console.log(JSON.stringify({ ...result, violations: result.violations.length }));
   return result.violations.length === 0;
 }
@@ -42,14 +42,14 @@ async function many(first: number, seeds: number, threads: number): Promise<bool
       if (result.convergedMs !== undefined) convergedMs.push(result.convergedMs);
       if (result.violations.length > 0) {
         failed++;
-        tell(result);
+        print(result);
       }
       if (done % 50 === 0) console.log(`${done} of ${seeds} seeds, ${failed} failed, ${seconds(startMs)} s`);
     },
     ({ seed }, error) => {
       done++;
       failed++;
-      console.log(`seed ${seed} ends by an error that nobody caught; replay it with: make simulate SEED=${seed}`);
+      console.log(`seed ${seed} stops with an uncaught error; replay it with: make simulate SEED=${seed}`);
       console.log(error.stack ?? error.message);
     },
   );
@@ -68,8 +68,8 @@ function seconds(sinceMs: number): string {
   return ((performance.now() - sinceMs) / 1000).toFixed(0);
 }
 
-const isWell =
+const isPassed =
   values.seed === undefined
     ? await many(Number(values.first), Number(values.seeds), Number(values.threads))
     : await one(Number(values.seed));
-process.exitCode = isWell ? 0 : 1;
+process.exitCode = isPassed ? 0 : 1;

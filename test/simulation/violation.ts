@@ -1,4 +1,4 @@
-/** What must not happen, whatever does: docs/ARCHITECTURE.md, "What is kept true". */
+/** Invariants that no fault may violate: docs/ARCHITECTURE.md, "What is kept true". */
 export type Invariant =
   | 'I1 once per ID'
   | 'I2 order'
@@ -8,15 +8,15 @@ export type Invariant =
   | 'I6 isolation'
   | 'I7 bounds'
   | 'I8 interruption'
-  | 'no faults';
+  | 'no errors';
 
 export interface Violation {
   readonly invariant: Invariant;
   readonly facts: string;
 }
 
-/** Of one run: one fault shows in many places. */
-const kept = 20;
+/** Listed violations of one run: one error causes many. */
+const violationsMax = 20;
 
 export class Violations {
   readonly list: Violation[] = [];
@@ -29,7 +29,7 @@ export class Violations {
 
   add(invariant: Invariant, facts: string): void {
     this.count++;
-    if (this.list.length < kept)
+    if (this.list.length < violationsMax)
       this.list.push({ invariant, facts: `${(this.#nowMs() / 1000).toFixed(3)} s: ${facts}` });
   }
 }

@@ -17,7 +17,7 @@ interface WireSkipped {
   readonly to: number;
 }
 
-/** A server's message, as far as the checker looks at it. */
+/** The fields of a server message that the checker reads. */
 export interface WireMessage {
   readonly data?: {
     readonly view: number;
@@ -38,11 +38,11 @@ export interface WireMessage {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-export function shownFrom({ device, partition, seq, readings }: WireReport): Publication {
+export function publicationFrom({ device, partition, seq, readings }: WireReport): Publication {
   return { device, partition, seq, value: Number(readings[0]?.value) };
 }
 
-export function namedFrom(skipped: readonly WireSkipped[]): MissingRange<string>[] {
+export function missingFrom(skipped: readonly WireSkipped[]): MissingRange<string>[] {
   return skipped.map(({ partition, device, from, to }) => ({
     partition,
     from,
@@ -51,26 +51,26 @@ export function namedFrom(skipped: readonly WireSkipped[]): MissingRange<string>
   }));
 }
 
-/** I2, I3, I4 and I6 on the wire, below the client library, which would hide a part. */
+/** Checks I2, I3, I4 and I6 on the wire, below the client library, which could hide violations. */
 export class WireChecker {
   readonly #violations: Violations;
-  /** By start of a node and view: the live frames of each client, as many lists as it was put on the view's topic. */
+  /** By start of a node and view: the live frames of each client, a list for each time that it joined the topic. */
   readonly #views = new Map<string, Run[]>();
 
   constructor(violations: Violations) {
     this.#violations = violations;
   }
 
-  /** A connection of a client with these rights to a start of a node. */
+  /** Returns the checker of a client's connection to a start of a node. */
   connection(client: string, node: string, rights: readonly string[]): WireConnection {
     return new WireConnection(client, node, rights, this.#violations, this.#views);
   }
 
   /**
-   * I4. Published frames of a view go to all its clients alike: from the first on that two of them have in common they
-   * have the same ones, until one of them has no more. Where they differ, one was behind, and was brought up to date by
-   * frames of its own: until they have a published frame in common again both have been told the same reports. A frame
-   * of its own may equal a published one, but is none: other partitions may be further behind it.
+   * Checks I4. Published frames of a view go to all its clients alike: from the first frame that two of them have in
+   * common they have the same ones, until one of them has no more. Where they differ, one was behind, and caught up by
+   * frames of its own: until the next published frame in common both must have received the same reports. A frame of
+   * its own may equal a published one, but is none: other partitions may be further behind.
    */
   end(): void {
     for (const [view, runs] of this.#views) {
@@ -106,13 +106,13 @@ export class WireChecker {
   }
 }
 
-/** Whether it is one frame that was published to both. */
+/** Returns whether it is one frame that was published to both. */
 function isSame(one: Frame, other: Frame): boolean {
   return one.isPublished && other.isPublished && one.text === other.text;
 }
 
 /**
- * The next published frame of `other`, from `from` on, that the one has after `after`: its index there, and here; -1
+ * Returns the indexes of the next published frame that both have, after `after` here and from `from` in `other`; -1
  * where there is none.
  */
 function common(
@@ -129,7 +129,7 @@ function common(
   return [-1, -1];
 }
 
-/** Which reports are in frames, whatever their order. */
+/** Returns the reports in frames, sorted. */
 function reportsOf(frames: readonly Frame[]): string {
   const reports = frames.flatMap(({ text }) => (JSON.parse(text) as WireMessage).data?.reports ?? []);
   const names = reports.map(({ device, seq }) => `${device}:${seq}`);
@@ -138,7 +138,7 @@ function reportsOf(frames: readonly Frame[]): string {
 
 interface Frame {
   readonly text: string;
-  /** To all clients of the view; else to this one alone. */
+  /** Whether it went to all clients of the view; otherwise to this one alone. */
   readonly isPublished: boolean;
 }
 
@@ -148,7 +148,7 @@ interface Run {
 }
 
 interface WireView {
-  /** By device: the last position on this view. */
+  /** The last position of each device on this view. */
   readonly lasts: Map<string, number>;
   run: Run | undefined;
 }
@@ -160,7 +160,7 @@ export class WireConnection {
   readonly #violations: Violations;
   readonly #runs: Map<string, Run[]>;
   readonly #views = new Map<number, WireView>();
-  /** By the ID of the subscription. */
+  /** By subscription ID. */
   readonly #viewById = new Map<string, WireView>();
 
   constructor(
@@ -177,27 +177,27 @@ export class WireConnection {
     this.#runs = runs;
   }
 
-  /** `isPublished`: as in `Frame`. */
+  /** Checks one frame. `isPublished`: as in `Frame`. */
   take(text: string, message: WireMessage, isPublished: boolean): void {
     if (message.subscribed !== undefined) {
       const { id, view: number } = message.subscribed;
-      const begun: WireView = { lasts: new Map(), run: undefined };
-      this.#views.set(number, begun);
-      this.#viewById.set(id, begun);
+      const started: WireView = { lasts: new Map(), run: undefined };
+      this.#views.set(number, started);
+      this.#viewById.set(id, started);
       return;
     }
     const { data, error, paused } = message;
-    // It is off the topic until it has caught up.
+    // A paused subscription is off the topic until it has caught up.
     const stopped = paused === undefined ? undefined : this.#viewById.get(paused.id);
     if (stopped !== undefined) stopped.run = undefined;
-    // The log is never created again here, so that each position a client has was once given to it.
+    // The log is never re-created here, so that each position of a client is valid.
     if (error?.code === 'invalid_position')
       this.#violations.add('I3 completeness', `${this.#client} was refused its position: ${error.message}`);
     const view = data === undefined ? undefined : this.#views.get(data.view);
     if (data === undefined || view === undefined) return;
     for (const report of data.reports) this.#check(view, report);
     if (data.snapshot === true) return;
-    // What one client alone is told; after it the common frames go on.
+    // Sent to one client alone; after it the common frames continue.
     if (data.replay === true || data.skipped !== undefined) view.run = undefined;
     else this.#runOf(view, data.view).frames.push({ text, isPublished });
   }

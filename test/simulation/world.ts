@@ -19,10 +19,10 @@ import { WireChecker } from './wire-checker.ts';
 
 export interface WorldOptions {
   readonly seed: number;
-  /** For the mutations: between nodes and the bus, and what tokens grant. */
+  /** For the mutations: wraps the bus of nodes, and replaces the verification of tokens. */
   readonly seam?: (bus: Bus) => Bus;
   readonly verify?: (token: string) => Promise<Claims>;
-  /** Told what happens, with the virtual time. */
+  /** Receives each event, with the virtual time. */
   readonly trace?: (line: string) => void;
 }
 
@@ -31,12 +31,12 @@ const restartMs = 500;
 /** 2023-11-14. */
 export const epochMs = 1_700_000_000_000;
 
-/** Tokens are what they grant: `acme.>,zeta.line1.>`. */
+/** A token is the list of its patterns: `acme.>,zeta.line1.>`. */
 async function verify(token: string): Promise<Claims> {
   return { subject: 's', publish: [], subscribe: token.split(',') };
 }
 
-/** A whole installation: nodes, log, bus, devices and clients, all of it by one seed. */
+/** A whole installation from one seed: nodes, log, bus, devices and clients. */
 export class World {
   readonly scheduler = new Scheduler(epochMs);
   readonly chance: Chance;
@@ -46,19 +46,19 @@ export class World {
   readonly network: MemoryNetwork;
   readonly log: MemoryLog;
   readonly devices: readonly string[];
-  /** By name, those that are up, or going. */
+  /** Running and stopping nodes, by name. */
   readonly nodes = new Map<string, SimulatedNode>();
   readonly clients: SimulatedClient[] = [];
   /** While set, every operation on the log fails. */
   logFault: TailraceError | undefined;
-  /** Of the clocks of machines that start. */
+  /** Whether the clocks of new machines are wrong. */
   skewed = false;
   frames = 0;
   load!: Load;
   #writer!: MemoryEventLog;
   readonly #options: WorldOptions;
   readonly #hash: Hash = createHash('sha1');
-  #incarnations = 0;
+  #starts = 0;
   #clientsMade = 0;
 
   constructor(options: WorldOptions) {
@@ -68,13 +68,13 @@ export class World {
     this.violations = new Violations(() => scheduler.nowMs);
     this.checker = new Checker(this.violations, () => scheduler.nowMs, limits.idWindowMs);
     this.wire = new WireChecker(this.violations);
-    scheduler.onFault = (thrown) => this.fault('nobody caught an error', thrown);
+    scheduler.onError = (thrown) => this.error('uncaught error', thrown);
     this.network = createMemoryNetwork({ clock: scheduler.clock, random: chance.fork().random });
-    // Whoever is called by the log is called at a moment of its own.
-    const moments = chance.fork();
+    // Each callback of the log runs at a time of its own.
+    const tickChance = chance.fork();
     const logClock = {
       ...scheduler.clock,
-      after: (delayMs: number, call: () => void) => scheduler.at(delayMs === 0 ? moments.random() : delayMs, call),
+      after: (delayMs: number, call: () => void) => scheduler.at(delayMs === 0 ? tickChance.random() : delayMs, call),
     };
     this.log = createMemoryLog({ clock: logClock, epoch: () => epoch, handoverMs: 2_000, callRecordsMax: 3 });
     this.devices = tenants.flatMap((tenant) => Array.from({ length: 12 }, (_, i) => `${tenant}.line${i % 3}.m${i}`));
@@ -98,14 +98,14 @@ export class World {
     this.#options.trace?.(line);
   }
 
-  /** Of everything that has happened. */
+  /** Returns the hash of all events so far. */
   digest(): string {
     return this.#hash.copy().digest('hex').slice(0, 16);
   }
 
-  fault(what: string, thrown: unknown): void {
+  error(what: string, thrown: unknown): void {
     const error = thrown instanceof Error ? thrown : tailraceErrorFrom(thrown);
-    this.violations.add('no faults', `${what}: ${error.stack ?? error.message}`);
+    this.violations.add('no errors', `${what}: ${error.stack ?? error.message}`);
   }
 
   startNode(name: string): void {
@@ -113,7 +113,7 @@ export class World {
     const { scheduler, network, log, chance } = this;
     const node = new SimulatedNode({
       name,
-      incarnation: ++this.#incarnations,
+      startNumber: ++this.#starts,
       scheduler,
       network,
       log,
@@ -122,21 +122,21 @@ export class World {
       logFault: () => this.logFault,
       seam: this.#options.seam ?? ((bus) => bus),
       verify: this.#options.verify ?? verify,
-      onFault: (what, thrown) => this.fault(what, thrown),
+      onError: (what, thrown) => this.error(what, thrown),
     });
     this.nodes.set(name, node);
     node.start().catch((thrown: unknown) => this.#startFailed(node, thrown));
   }
 
-  /** Whoever runs the processes starts it again. */
+  /** The supervisor starts it again. */
   #startFailed(node: SimulatedNode, thrown: unknown): void {
     if (node.process.state === 'dead') return;
-    if (tailraceErrorFrom(thrown).code !== 'unavailable') this.fault(`${node.name} did not start`, thrown);
+    if (tailraceErrorFrom(thrown).code !== 'unavailable') this.error(`${node.name} did not start`, thrown);
     this.crashNode(node, true);
     this.scheduler.at(restartMs, () => this.startNode(node.name));
   }
 
-  /** Resolves when its process has ended. */
+  /** Resolves when its process has exited. */
   async stopNode(node: SimulatedNode): Promise<void> {
     this.note(`${node.name} stops`);
     await node.stop();
@@ -144,9 +144,9 @@ export class World {
     this.forget(node);
   }
 
-  crashNode(node: SimulatedNode, isTold: boolean): void {
-    this.note(`${node.name} dies${isTold ? '' : ' with its machine'}`);
-    node.crash(isTold);
+  crashNode(node: SimulatedNode, sendsReset: boolean): void {
+    this.note(`${node.name} dies${sendsReset ? '' : ' with its machine'}`);
+    node.crash(sendsReset);
     this.forget(node);
   }
 
@@ -159,11 +159,11 @@ export class World {
     this.network.setFaults(faults);
   }
 
-  /** The log loses what is older than that, as retention does. */
-  async forgetRecords(partition: number, olderMs: number): Promise<void> {
+  /** Removes older records of the log, as retention does. */
+  async removeRecords(partition: number, olderMs: number): Promise<void> {
     const starts = await this.#writer.positionsAt(topic, this.scheduler.clock.now() - olderMs);
-    const first = this.load.cutAt(partition, starts[partition]!);
-    this.note(`the log forgets ${partition}:0 to ${first - 1}`);
+    const first = this.load.retentionStart(partition, starts[partition]!);
+    this.note(`the log removes ${partition}:0 to ${first - 1}`);
     await this.#writer.forget(topic, partition, first);
   }
 
@@ -184,21 +184,21 @@ export class World {
         this.frames++;
         this.note(`${name} < ${text}`);
       },
-      onFault: (what, thrown) => this.fault(what, thrown),
+      onError: (what, thrown) => this.error(what, thrown),
     });
     this.clients.push(client);
-    this.note(`${client.name} comes, with ${rights}`);
+    this.note(`${client.name} starts, with ${rights}`);
     for (let i = chance.whole(1, 3); i > 0; i--) this.subscribe(client, rights[0]!);
     return client;
   }
 
   removeClient(client: SimulatedClient): void {
-    this.note(`${client.name} goes`);
+    this.note(`${client.name} stops`);
     client.close();
     this.clients.splice(this.clients.indexOf(client), 1);
   }
 
-  /** To something within the rights. */
+  /** Subscribes to a channel within the rights. */
   subscribe(client: SimulatedClient, right: string): void {
     const { chance } = this;
     const own = right === '>' ? this.devices : this.devices.filter((device) => device.startsWith(right.slice(0, -1)));
@@ -210,17 +210,17 @@ export class World {
     client.subscribe(channel, chance.happens(0.4) ? 'loop' : 'callbacks');
   }
 
-  /** To what the client may not see: it is to be refused. */
+  /** Subscribes to a channel outside the rights, which must be refused. */
   intrude(client: SimulatedClient): void {
     const { chance } = this;
     const channel = chance.happens(0.5) ? '>' : chance.pick(this.devices);
     const [right] = client.rights;
     if (right === '>' || patternMatches(right!, channel)) return;
-    this.note(`${client.name} asks for ${channel}`);
+    this.note(`${client.name} requests ${channel}`);
     client.intrude(channel);
   }
 
-  /** A node's own address, or that of a load balancer, which knows who listens, not who is well. */
+  /** Returns the node at an address: its own, or that of a load balancer, which selects any node that listens. */
   #reach(url: string): SimulatedNode | undefined {
     const { hostname } = new URL(url);
     if (hostname !== 'any') return this.nodes.get(hostname);
@@ -233,8 +233,8 @@ export class World {
     return { offsetMs: this.chance.between(-60_000, 60_000), rate: this.chance.between(0.98, 1.02) };
   }
 
-  logIsAway(isAway: boolean): void {
-    this.note(isAway ? 'the log is away' : 'the log is back');
-    this.logFault = isAway ? new TailraceError('unavailable', 'the log is away') : undefined;
+  setLogUnavailable(isUnavailable: boolean): void {
+    this.note(isUnavailable ? 'the log is unavailable' : 'the log is available again');
+    this.logFault = isUnavailable ? new TailraceError('unavailable', 'the log is unavailable') : undefined;
   }
 }

@@ -1,31 +1,31 @@
-// What `helm test` runs, after token.mjs: publishes a reading over HTTP and takes it from the stream over a WebSocket, through the Services.
-// It has passed when the very report has come back; it ends with 1 and says how far it got when that takes too long.
+// `helm test` runs this after token.mjs: it publishes a report over HTTP and receives it over a WebSocket, through the
+// Services. It passes when it receives that report; otherwise it exits with 1 and prints the step that it reached.
 const { TOKEN_SECRET, TOKEN_CLAIMS, INGEST_URL, STREAMS_URL } = process.env;
 const token = signedToken(TOKEN_SECRET, JSON.parse(TOKEN_CLAIMS), 600);
 const device = 'helmtest.probe';
 const id = `helm-test-${process.pid}-${Date.now()}`;
 let reached = `connecting to ${STREAMS_URL}`;
 
-function end(code, sentence) {
+function exit(code, sentence) {
   console.log(sentence);
   process.exit(code);
 }
 
-setTimeout(() => end(1, `failed: nothing within 60 s; got as far as: ${reached}`), 60_000);
+setTimeout(() => exit(1, `failed: nothing within 60 s; got as far as: ${reached}`), 60_000);
 
 async function publish() {
   const report = { device, time: Date.now(), id, readings: [{ tag: 'test', value: true }] };
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const answer = await fetch(`${INGEST_URL}/v1/ingest`, { method: 'POST', headers, body: JSON.stringify(report) });
-  if (answer.status !== 202) end(1, `failed: ingest answered ${answer.status} ${await answer.text()}`);
-  reached = `${INGEST_URL} took the report`;
+  if (answer.status !== 202) exit(1, `failed: ingest answered ${answer.status} ${await answer.text()}`);
+  reached = `${INGEST_URL} accepted the report`;
 }
 
-/** Under one id, so that it is one report however often it is sent. */
-function publishUntilTaken() {
+/** Retries with the same id, so that it is delivered once. */
+function publishUntilAccepted() {
   publish().catch((error) => {
     reached = `${INGEST_URL}, which does not answer: ${error.cause ?? error}`;
-    setTimeout(publishUntilTaken, 500);
+    setTimeout(publishUntilAccepted, 500);
   });
 }
 
@@ -39,24 +39,24 @@ function connect() {
   };
   socket.onmessage = ({ data }) => {
     const message = JSON.parse(data);
-    if (message.error) end(1, `failed: the stream answered ${data}`);
+    if (message.error) exit(1, `failed: the stream answered ${data}`);
     if (message.welcome) socket.send(JSON.stringify({ subscribe: { id: 'test', channel: device, snapshot: false } }));
     if (message.subscribed) {
       reached = 'subscribed';
-      publishUntilTaken();
+      publishUntilAccepted();
     }
     if (message.data && data.includes(id))
-      end(0, `passed: ${id} went to ${INGEST_URL} and came back from ${STREAMS_URL}`);
+      exit(0, `passed: ${id} went to ${INGEST_URL} and came back from ${STREAMS_URL}`);
   };
-  // Where no connection came about, Node.js tells of an error, and not always of a close.
+  // Where no connection was made, Node.js emits an error, and not always a close.
   socket.onerror = () => {
     if (isOpen) return;
     socket.onclose = null;
-    // Right after an install or a restart, Services and policies take a moment to reach every machine.
+    // After an install or a restart, Services and policies take a moment to reach every machine.
     reached = `connecting to ${STREAMS_URL}, which does not answer`;
     setTimeout(connect, 500);
   };
   socket.onclose = ({ code, reason }) =>
-    end(1, `failed: the stream was closed with ${code} ${reason}; got as far as: ${reached}`);
+    exit(1, `failed: the stream was closed with ${code} ${reason}; got as far as: ${reached}`);
 }
 connect();

@@ -1,4 +1,5 @@
-// Signs a token (HS256, docs/PROTOCOL.md "Tokens"). Runs in pods of the chart, by the image's own Node: for trials and for the chart's test.
+// Signs a token (HS256, docs/PROTOCOL.md "Tokens"). Runs in pods of the chart, on the Node.js of the image: for trials
+// and for the chart's test.
 import { createHmac } from 'node:crypto';
 
 export function signedToken(secret, claims, lifeSeconds) {

@@ -1,8 +1,8 @@
-{{/* The secret that tokens are signed with, and tokens for services of ours that are clients themselves. */}}
+{{/* The secret that signs tokens, and tokens for services that are clients themselves. */}}
 
 {{/*
-The data of the Secret that the chart makes itself, or nothing where there is one already. For trials: a key in values is a key that many have
-seen. Standalone alone needs none in the values: it gets one by chance, which upgrades keep.
+The data of the Secret that the chart creates, or nothing where auth.existingSecret names one. For trials: many can read
+a key in the values. Standalone needs none in the values: it gets a random one, which upgrades keep.
 */}}
 {{- define "tailrace.ownSecretData" -}}
 {{- $auth := .Values.auth -}}
@@ -10,7 +10,7 @@ seen. Standalone alone needs none in the values: it gets one by chance, which up
 {{- if and (not $auth.tokenSecret) .Values.standalone.enabled -}}
 {{- $present := lookup "v1" "Secret" .Release.Namespace (include "tailrace.authSecretName" .) | default dict -}}
 {{- $kept := dig "data" $auth.keys.tokenSecret "" $present | b64dec -}}
-{{- /* Kept in the values for the rest of this rendering, so that all who ask get the same. */ -}}
+{{- /* Stored in the values, so that the rest of this rendering uses the same. */ -}}
 {{- $_ := set $auth "tokenSecret" ($kept | default (randAlphaNum 48)) -}}
 {{- end -}}
 {{- with $auth.tokenSecret -}}
@@ -19,7 +19,7 @@ seen. Standalone alone needs none in the values: it gets one by chance, which up
 {{- end -}}
 {{- end -}}
 
-{{/* Whether a service's token is signed as its pod starts: it is a client, wants one, and is given none ready-made. */}}
+{{/* Whether a service's token is signed as its pod starts: it is a client, and no Secret has its token. */}}
 {{- define "tailrace.signsToken" -}}
 {{- if .token -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
@@ -27,7 +27,7 @@ seen. Standalone alone needs none in the values: it gets one by chance, which up
 {{- end -}}
 {{- end -}}
 
-{{/* Signs the token and leaves it, as a file of settings, where the service reads it: Helm's templates cannot sign. */}}
+{{/* Signs the token and writes it to a settings file of the service: Helm's templates cannot sign. */}}
 {{- define "tailrace.tokenContainer" -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
 image: {{ include "tailrace.image" . }}
@@ -54,7 +54,7 @@ volumeMounts:
     mountPath: /run/tailrace
 {{- end -}}
 
-{{/* Claims as JSON, with the issuer and audience that the services ask for. */}}
+{{/* Claims as JSON, with the issuer and audience that the services require. */}}
 {{- define "tailrace.tokenClaims" -}}
 {{- $config := .root.Values.config -}}
 {{- merge (dict "iss" (default "" $config.tokenIssuer) "aud" (default "" $config.tokenAudience)) .claims | toJson -}}

@@ -1,4 +1,4 @@
-{{/* What comes by reference: secrets as environment variables, certificates as files. */}}
+{{/* References to Secrets: environment variables, and certificates as files. */}}
 
 {{- define "tailrace.authSecretName" -}}
 {{- .Values.auth.existingSecret | default (printf "%s-auth" (include "tailrace.fullname" .)) -}}
@@ -14,8 +14,8 @@
 {{- end -}}
 
 {{/*
-Where clients reach the pod itself; {node} is its name. Inside the cluster by the headless Service. Where clients come by a name for all nodes and
-there is none for each, nothing: an address that they cannot reach is worse than none, and none is never told.
+Where clients reach the pod itself; {node} is its name. Inside the cluster by the headless Service. Empty where there is
+a name for all nodes and none for each: clients are never sent to an address that they cannot reach.
 */}}
 {{- define "tailrace.publicUrl" -}}
 {{- $url := (include "tailrace.section" . | fromYaml).publicUrl -}}
@@ -30,7 +30,7 @@ there is none for each, nothing: an address that they cannot reach is worse than
 {{- default "" $url | replace "{node}" "$(TAILRACE_NODE)" -}}
 {{- end -}}
 
-{{/* The environment of a service's container, apart from its ConfigMap. Later names may refer to earlier ones, not the other way round. */}}
+{{/* The environment of a service's container, apart from its ConfigMap. Later variables may refer to earlier ones. */}}
 {{- define "tailrace.env" -}}
 {{- $known := index (.root.Files.Get "files/settings.json" | fromJson) .service -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}

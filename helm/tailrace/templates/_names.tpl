@@ -1,6 +1,9 @@
-{{/* What objects are called and labelled. */}}
+{{/* Names and labels of objects. */}}
 
-{{/* R where the release's name has the chart's in it, else R-tailrace. Short, for names of pods are built on it and a label holds 63 characters. */}}
+{{/*
+The release's name where it contains the chart's, else <release>-tailrace. At most 40 characters: names of pods are
+longer, and a label has at most 63.
+*/}}
 {{- define "tailrace.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -12,7 +15,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What never changes, for selectors. Takes a dict: root, service (may be left out). */}}
+{{/* Labels that never change, for selectors. Takes a dict: root, service (may be left out). */}}
 {{- define "tailrace.selector" -}}
 app.kubernetes.io/name: {{ default .root.Chart.Name .root.Values.nameOverride }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -32,7 +35,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* metadata: of an object. Takes a dict: root, service, suffix (of the name, default: the service), labels, annotations. */}}
+{{/* Metadata of an object. Takes a dict: root, service, suffix (default: service), labels, annotations. */}}
 {{- define "tailrace.metadata" -}}
 name: {{ include "tailrace.fullname" .root }}{{ with (default .service .suffix) }}-{{ . }}{{ end }}
 namespace: {{ .root.Release.Namespace }}
@@ -60,7 +63,7 @@ annotations:
 {{- .Values.serviceAccount.name | default (include "tailrace.fullname" .) -}}
 {{- end -}}
 
-{{/* A service's values: what holds for all of them, and above it what its own section says. Left open, it is on where standalone is not. */}}
+{{/* A service's values: `defaults`, overridden by its section. enabled: null: it is on where standalone is off. */}}
 {{- define "tailrace.section" -}}
 {{- $section := mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (index .root.Values .service)) -}}
 {{- if kindIs "invalid" $section.enabled -}}
@@ -69,13 +72,13 @@ annotations:
 {{- toYaml $section -}}
 {{- end -}}
 
-{{/* Kafka as a service reaches it: what holds for all, and above it what its own section says, such as a login of its own. */}}
+{{/* Kafka as a service reaches it: `kafka`, overridden by its own section, such as by a login of its own. */}}
 {{- define "tailrace.kafka" -}}
 {{- $own := (include "tailrace.section" . | fromYaml).kafka -}}
 {{- mustMergeOverwrite (deepCopy .root.Values.kafka) (default dict $own) | toYaml -}}
 {{- end -}}
 
-{{/* Names of the services that the chart has and that are switched on, as JSON list. The table is written from the services' own schemas. */}}
+{{/* Names of the enabled services, as JSON. `make generate` writes the table from the schemas of the services. */}}
 {{- define "tailrace.enabledServices" -}}
 {{- $names := list -}}
 {{- range $service, $_ := .Files.Get "files/settings.json" | fromJson -}}

@@ -1,4 +1,4 @@
-{{/* Who may talk to a service's pods, and to whom they may talk: what is not here is refused. */}}
+{{/* Allowed connections to and from a service's pods. All others are refused. */}}
 
 {{- define "tailrace.networkPolicy" -}}
 {{- if .root.Values.networkPolicy.enabled }}
@@ -26,7 +26,7 @@ spec:
               {{- include "tailrace.selector" (dict "root" $.root) | nindent 14 }}
       {{- end }}
     {{- end }}
-    # Health and metrics. The kubelet's probes come from the pod's own node, which no policy holds up.
+    # Health and metrics. The kubelet's probes come from the pod's own node, which no policy blocks.
     {{- with $policy.metricsFrom }}
     - ports:
         - { protocol: TCP, port: 9090 }
@@ -41,7 +41,7 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{/* The ports are read from the addresses that the service is given, so that they cannot be forgotten here. */}}
+{{/* The ports come from the addresses in the settings of the service. */}}
 {{- define "tailrace.egress" -}}
 {{- $policy := .root.Values.networkPolicy -}}
 {{- $known := index (.root.Files.Get "files/settings.json" | fromJson) .service -}}
@@ -77,7 +77,7 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{/* The port of host:port, or of a URL; else the one given, else that of its scheme. */}}
+{{/* The port of host:port or of a URL; otherwise the second argument, or the default of the scheme. */}}
 {{- define "tailrace.portOf" -}}
 {{- $host := regexReplaceAll "^[a-z]+://([^/]*).*$" (first .) "${1}" -}}
 {{- if regexMatch ":[0-9]+$" $host -}}

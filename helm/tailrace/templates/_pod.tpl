@@ -1,4 +1,4 @@
-{{/* The pod of a service: what "restricted" of the pod security standards asks for, probes, and what it mounts. */}}
+{{/* The pod of a service: the level "restricted" of the pod security standards, probes, and mounts. */}}
 
 {{- define "tailrace.podSecurity" -}}
 runAsNonRoot: true
@@ -18,8 +18,9 @@ capabilities:
 {{- end -}}
 
 {{/*
-How long a stop of the service may take, s, as its own settings say: clients leave and partitions are handed over at the same time, within
-the larger of the two; 3 s are for the drain's own end, 5 s for the parts that stop after it.
+How long a stop of the service may take, s, by its settings: clients are closed and partitions handed over at the same
+time, within the larger of drainMs and handoverMs; plus 3 s for the end of the drain, and 5 s for the parts that stop
+after it.
 */}}
 {{- define "tailrace.stopSeconds" -}}
 {{- $known := index (.root.Files.Get "files/settings.json" | fromJson) .service -}}
@@ -33,7 +34,7 @@ the larger of the two; 3 s are for the drain's own end, 5 s for the parts that s
 {{- add (ceil (divf $spanMs 1000)) 8 -}}
 {{- end -}}
 
-{{/* What Kubernetes grants before it kills: the stop and 10 s, for a busy machine. */}}
+{{/* The grace period of Kubernetes: the stop and 10 s, for a busy machine. */}}
 {{- define "tailrace.graceSeconds" -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
 {{- $section.terminationGracePeriodSeconds | default (add (include "tailrace.stopSeconds" . | int) 10) -}}
@@ -67,7 +68,7 @@ spec:
 {{- $section := include "tailrace.section" . | fromYaml -}}
 serviceAccountName: {{ include "tailrace.serviceAccountName" .root }}
 automountServiceAccountToken: false
-# Kubernetes would set TAILRACE_..._PORT for each Service named tailrace-…, which our services refuse as settings that they do not know.
+# Kubernetes would set TAILRACE_..._PORT for each Service tailrace-…, which the services refuse as unknown settings.
 enableServiceLinks: false
 terminationGracePeriodSeconds: {{ include "tailrace.graceSeconds" . }}
 securityContext:
@@ -117,7 +118,8 @@ securityContext:
   {{- include "tailrace.containerSecurity" . | nindent 2 }}
 resources:
   {{- toYaml $section.resources | nindent 2 }}
-# A node that reads a long log back is alive long before it is ready: only /livez decides about its life, and only once it has answered.
+# A node that recovers from a long log is alive long before it is ready: only /livez decides whether it is restarted,
+# and only after it has answered once.
 startupProbe:
   httpGet: { path: /livez, port: internal }
   periodSeconds: 1

@@ -1,31 +1,31 @@
-{{/* Ways in from outside: an Ingress or HTTPRoutes for the names under `hosts`, and for each node its own, which `moved` sends clients to. */}}
+{{/* Routes from outside: an Ingress or HTTPRoutes for the names under `hosts`, and one for each node, for `moved`. */}}
 
 {{- define "tailrace.routed" -}}
 {{- or .Values.ingress.enabled .Values.httpRoute.enabled -}}
 {{- end -}}
 
-{{/* Whether the way in is over TLS. */}}
+{{/* Whether clients connect with TLS. */}}
 {{- define "tailrace.hostsSecure" -}}
 {{- or (and .Values.ingress.enabled .Values.ingress.tls.enabled) (and .Values.httpRoute.enabled .Values.httpRoute.tls) -}}
 {{- end -}}
 
-{{/* Every name of a service, with the Service and port behind it, as JSON: {"ways": [{host, backend, port, role}]}. */}}
-{{- define "tailrace.ways" -}}
-{{- $ways := list -}}
+{{/* The routes of a service, as JSON: {"routes": [{host, backend, port, role}]}. */}}
+{{- define "tailrace.routeList" -}}
+{{- $routes := list -}}
 {{- $fullname := printf "%s-%s" (include "tailrace.fullname" .root) .service -}}
 {{- $hosts := .root.Values.hosts -}}
 {{- range $role, $port := .ports -}}
 {{- with get $hosts $role -}}
-{{- $ways = append $ways (dict "host" . "backend" $fullname "port" $port "role" $role) -}}
+{{- $routes = append $routes (dict "host" . "backend" $fullname "port" $port "role" $role) -}}
 {{- end -}}
 {{- end -}}
 {{- if eq (include "tailrace.hasNodeServices" .) "true" -}}
 {{- range $ordinal := until (include "tailrace.replicasMax" . | int) -}}
 {{- $node := printf "%s-%d" $fullname $ordinal -}}
-{{- $ways = append $ways (dict "host" ($hosts.node | replace "{node}" $node) "backend" $node "port" (get $.ports $.nodes) "role" $.nodes) -}}
+{{- $routes = append $routes (dict "host" ($hosts.node | replace "{node}" $node) "backend" $node "port" (get $.ports $.nodes) "role" $.nodes) -}}
 {{- end -}}
 {{- end -}}
-{{- dict "ways" $ways | toJson -}}
+{{- dict "routes" $routes | toJson -}}
 {{- end -}}
 
 {{- define "tailrace.hasNodeServices" -}}
@@ -44,7 +44,7 @@ kind: Service
 metadata:
   {{- include "tailrace.metadata" (merge (dict "suffix" $suffix) $) | nindent 2 }}
 spec:
-  # A node that drains tells its own clients itself where to go.
+  # Clients of a draining node still reach it: it sends them to others itself.
   publishNotReadyAddresses: true
   selector:
     {{- include "tailrace.selector" $ | nindent 4 }}
@@ -55,14 +55,14 @@ spec:
       targetPort: {{ $.nodes }}
 {{- end }}
 {{- end }}
-{{- $ways := (include "tailrace.ways" . | fromJson).ways }}
-{{- if $ways }}
+{{- $routes := (include "tailrace.routeList" . | fromJson).routes }}
+{{- if $routes }}
 {{- if .root.Values.ingress.enabled }}
-{{ include "tailrace.ingress" (merge (dict "ways" $ways) .) }}
+{{ include "tailrace.ingress" (merge (dict "routes" $routes) .) }}
 {{- end }}
 {{- if .root.Values.httpRoute.enabled }}
-{{- range $ways }}
-{{ include "tailrace.httpRoute" (merge (dict "way" .) $) }}
+{{- range $routes }}
+{{ include "tailrace.httpRoute" (merge (dict "route" .) $) }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -82,7 +82,7 @@ spec:
   {{- if $ingress.tls.enabled }}
   tls:
     - hosts:
-        {{- range .ways }}
+        {{- range .routes }}
         - {{ .host }}
         {{- end }}
       {{- with $ingress.tls.secretName }}
@@ -90,7 +90,7 @@ spec:
       {{- end }}
   {{- end }}
   rules:
-    {{- range .ways }}
+    {{- range .routes }}
     - host: {{ .host }}
       http:
         paths:
@@ -103,11 +103,11 @@ spec:
     {{- end }}
 {{- end -}}
 
-{{/* A stream has no end: request: 0s switches the gateway's limit off (https://gateway-api.sigs.k8s.io/guides/http-timeouts). */}}
+{{/* request: 0s disables the timeout for streams (https://gateway-api.sigs.k8s.io/guides/http-timeouts). */}}
 {{- define "tailrace.httpRoute" -}}
-{{- $suffix := .way.backend | trimPrefix (printf "%s-" (include "tailrace.fullname" .root)) -}}
+{{- $suffix := .route.backend | trimPrefix (printf "%s-" (include "tailrace.fullname" .root)) -}}
 {{- if gt (len (default dict .ports)) 1 -}}
-{{- $suffix = printf "%s-%s" $suffix .way.role -}}
+{{- $suffix = printf "%s-%s" $suffix .route.role -}}
 {{- end -}}
 {{- $route := .root.Values.httpRoute -}}
 ---
@@ -119,15 +119,15 @@ spec:
   parentRefs:
     {{- toYaml $route.parentRefs | nindent 4 }}
   hostnames:
-    - {{ .way.host }}
+    - {{ .route.host }}
   rules:
     - matches:
         - path: { type: PathPrefix, value: / }
       backendRefs:
-        - name: {{ .way.backend }}
-          port: {{ .way.port }}
+        - name: {{ .route.backend }}
+          port: {{ .route.port }}
       {{- if $route.timeouts }}
       timeouts:
-        request: {{ ternary "0s" "60s" (eq .way.role "streams") }}
+        request: {{ ternary "0s" "60s" (eq .route.role "streams") }}
       {{- end }}
 {{- end -}}

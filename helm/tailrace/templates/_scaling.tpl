@@ -1,4 +1,4 @@
-{{/* What keeps pods of a service there, and what adds and takes away some. */}}
+{{/* The PodDisruptionBudget of a service, and its autoscaler. */}}
 
 {{- define "tailrace.scaling" -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
@@ -9,9 +9,9 @@ kind: PodDisruptionBudget
 metadata:
   {{- include "tailrace.metadata" . | nindent 2 }}
 spec:
-  # One at a time, also where there is but one: a budget that lets none go stops the draining of a node for ever.
+  # One at a time, also where there is only one: a budget that allows none blocks the drain of a node for ever.
   maxUnavailable: {{ $section.pdb.maxUnavailable }}
-  # A pod that is not ready serves nobody: it does not hold up the draining of its node.
+  # A pod that is not ready serves no client: it must not block the drain of its node.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
@@ -67,7 +67,7 @@ spec:
 {{- $kafka := include "tailrace.kafka" . | fromYaml -}}
 {{- $login := or $kafka.tls.enabled $kafka.sasl.mechanism -}}
 {{- if not (or .group $section.keda.triggers) -}}
-{{- fail (printf "%s.keda.enabled is true, and %s reads no topic that it could be behind; right is %s.hpa, or triggers of your own in %s.keda.triggers" .service .service .service .service) -}}
+{{- fail (printf "%s.keda.enabled is true, and %s has no consumer lag; expected %s.hpa, or triggers of your own in %s.keda.triggers" .service .service .service .service) -}}
 {{- end -}}
 ---
 apiVersion: keda.sh/v1alpha1

@@ -1,15 +1,15 @@
 {{/*
-Everything that a service of ours is in a cluster. A file of a service is one call of this:
+All objects of a service. The template of a service is one call of this:
 
   {{ include "tailrace.service" (dict "root" $ "service" "ingest" "kind" "Deployment" "ports" (dict "ingest" 8082)) }}
 
 root      the chart's own context
 service   the section of the values, the name of the image and of the component
 kind      StatefulSet or Deployment
-ports     by the role under which `hosts` names them; left out: nobody connects to it
-replicas  where the values say none; default 1
-group     the consumer group whose lag KEDA looks at, without the topics' prefix; left out: none
-nodes     role whose port is reached pod by pod from outside, too; left out: none
+ports     by the role under which `hosts` names them; left out: it accepts no connections
+replicas  where the values have null; default 1
+group     the consumer group whose lag KEDA scales by, without the topics' prefix; left out: none
+nodes     role whose port is reachable pod by pod from outside; left out: none
 */}}
 {{- define "tailrace.service" -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}

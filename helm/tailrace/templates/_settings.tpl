@@ -1,11 +1,11 @@
-{{/* What a service is configured with: environment variables in a ConfigMap, of which the pod carries the checksum. */}}
+{{/* Settings of a service: environment variables in a ConfigMap, with a checksum in the pod's annotations. */}}
 
 {{/* tokenJwksUrl → TAILRACE_TOKEN_JWKS_URL, as the services derive it. */}}
 {{- define "tailrace.variable" -}}
 TAILRACE_{{ regexReplaceAll "([a-z0-9])([A-Z])" . "${1}_${2}" | upper }}
 {{- end -}}
 
-{{/* A value as the environment has it: a list joined by commas, a large number without an exponent (YAML's are floating). */}}
+{{/* A value as text: a list joined by commas, a large number without an exponent (Helm's numbers are floats). */}}
 {{- define "tailrace.settingText" -}}
 {{- if kindIs "slice" . -}}
 {{- join "," . -}}
@@ -17,8 +17,8 @@ TAILRACE_{{ regexReplaceAll "([a-z0-9])([A-Z])" . "${1}_${2}" | upper }}
 {{- end -}}
 
 {{/*
-Everything that holds for a service, by its own key, as YAML: what the chart knows (brokers, addresses), then the settings for all
-services, then the service's own. Keys that the service does not know are left out; the table of those it knows is files/settings.json.
+All settings of a service, by key, as YAML; later wins: those that the chart sets (brokers, addresses), those for all
+services, its own. Keys that are not in files/settings.json for the service are left out.
 */}}
 {{- define "tailrace.settings" -}}
 {{- $values := .root.Values -}}
@@ -34,7 +34,7 @@ services, then the service's own. Keys that the service does not know are left o
 {{- mustMergeOverwrite $settings $section.config | toYaml -}}
 {{- end -}}
 
-{{/* What the chart itself knows of a service's surroundings; a service takes of it what is among its settings. */}}
+{{/* Settings that the chart sets; a service gets those of them that it has. */}}
 {{- define "tailrace.chartSettings" -}}
 {{- $fullname := include "tailrace.fullname" .root -}}
 {{- $secure := eq (include "tailrace.hostsSecure" .root) "true" -}}
@@ -43,7 +43,7 @@ services, then the service's own. Keys that the service does not know are left o
 internalHost: 0.0.0.0
 internalPort: 9090
 host: 0.0.0.0
-# Longer than kube-proxy takes to learn that a pod ends; after that nobody connects to where the pod was.
+# Longer than kube-proxy takes to remove a terminating pod from its Services.
 leaveMs: 3000
 {{- if eq $.service "standalone" }}
 portBase: 8080

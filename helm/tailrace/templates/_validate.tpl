@@ -1,4 +1,4 @@
-{{/* Contradictions end here, each with the sentence that helps, before anything reaches the cluster. */}}
+{{/* Refuses contradictory values, each with what to do, before anything reaches the cluster. */}}
 
 {{- define "tailrace.validate" -}}
 {{- if eq (toString .Values.enabled) "false" -}}
@@ -7,7 +7,7 @@
 {{- $known := .Files.Get "files/settings.json" | fromJson -}}
 {{- $enabled := (include "tailrace.enabledServices" . | fromJson).services -}}
 {{- if not $enabled -}}
-{{- fail "no service is enabled; right is standalone.enabled: true, or fanout and ingest" -}}
+{{- fail "no service is enabled; expected standalone.enabled: true, or fanout and ingest" -}}
 {{- end -}}
 {{- include "tailrace.validateStandalone" (dict "root" $ "enabled" $enabled) -}}
 {{- range $enabled -}}
@@ -28,7 +28,7 @@
 {{- $section := include "tailrace.section" (dict "root" .root "service" "standalone") | fromYaml -}}
 {{- $replicas := include "tailrace.replicasMax" (dict "root" .root "service" "standalone") | int -}}
 {{- if or (gt $replicas 1) $section.hpa.enabled $section.keda.enabled -}}
-{{- fail (printf "standalone has %d replicas; right is 1, since each has a log of its own: take fanout and ingest on Kafka to have more" $replicas) -}}
+{{- fail (printf "standalone has %d replicas; expected 1, since each has a log of its own: take fanout and ingest on Kafka to have more" $replicas) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -48,7 +48,7 @@
 {{- range $scaler := list "hpa" "keda" -}}
 {{- with get $section $scaler -}}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
-{{- fail (printf "%s.%s.minReplicas is %v and maxReplicas %v; right is at most maxReplicas" $name $scaler .minReplicas .maxReplicas) -}}
+{{- fail (printf "%s.%s.minReplicas is %v and maxReplicas %v; expected at most maxReplicas" $name $scaler .minReplicas .maxReplicas) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -58,22 +58,22 @@
 {{- $stop := include "tailrace.stopSeconds" . | int -}}
 {{- $grace := include "tailrace.graceSeconds" . | int -}}
 {{- if lt $grace $stop -}}
-{{- fail (printf "%s.terminationGracePeriodSeconds is %d, and a stop may take %d s by its drain; right is %d or more, or a shorter drainMs: clients would be cut off" $name $grace $stop $stop) -}}
+{{- fail (printf "%s.terminationGracePeriodSeconds is %d, and a stop may take %d s by its drain; expected %d or more, or a shorter drainMs: clients would be disconnected" $name $grace $stop $stop) -}}
 {{- end -}}
 {{- if and (hasKey .known "kafkaBrokers") (not $kafka.brokers) -}}
-{{- fail (printf "kafka.brokers is empty, and %s needs Kafka; right is a list such as [kafka:9092], or values-embedded.yaml, which needs none" $name) -}}
+{{- fail (printf "kafka.brokers is empty, and %s needs Kafka; expected a list such as [kafka:9092], or values-embedded.yaml, which needs none" $name) -}}
 {{- end -}}
 {{- if and (hasKey .known "natsServers") (not $values.nats.servers) -}}
-{{- fail (printf "nats.servers is empty, and %s needs NATS; right is a list such as [nats://nats:4222]" $name) -}}
+{{- fail (printf "nats.servers is empty, and %s needs NATS; expected a list such as [nats://nats:4222]" $name) -}}
 {{- end -}}
 {{- include "tailrace.validateKeys" . -}}
 {{- include "tailrace.validatePartitions" . -}}
 {{- if gt (dig "connectionsMax" 0 $settings | int) 20000 -}}
-{{- fail (printf "%s.config.connectionsMax is %d; right is at most 20000, what one node was measured to carry: add replicas instead" $name (int $settings.connectionsMax)) -}}
+{{- fail (printf "%s.config.connectionsMax is %d; expected at most 20000, what one node was measured to carry: add replicas instead" $name (int $settings.connectionsMax)) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Something to check tokens by, and logins that are complete. */}}
+{{/* Keys that verify tokens, and complete logins. */}}
 {{- define "tailrace.validateKeys" -}}
 {{- $auth := .root.Values.auth -}}
 {{- $settings := include "tailrace.settings" . | fromYaml -}}
@@ -81,38 +81,38 @@
 {{- if hasKey .known "tokenSecret" -}}
 {{- $bySecret := or $auth.existingSecret $auth.tokenSecret -}}
 {{- if not (or $bySecret $settings.tokenJwksUrl $settings.tokenPublicKeys) -}}
-{{- fail (printf "nothing is set to check tokens with, and %s needs it; right is auth.existingSecret (kubectl create secret generic tailrace-auth --from-literal=token-secret=$(openssl rand -base64 48)) or config.tokenJwksUrl" .service) -}}
+{{- fail (printf "nothing is set that verifies tokens, and %s needs it; expected auth.existingSecret (kubectl create secret generic tailrace-auth --from-literal=token-secret=$(openssl rand -base64 48)) or config.tokenJwksUrl" .service) -}}
 {{- end -}}
 {{- if and $auth.existingSecret $auth.tokenSecret -}}
-{{- fail "auth.existingSecret and auth.tokenSecret are both set; right is one of them: the Secret, or for a trial the value" -}}
+{{- fail "auth.existingSecret and auth.tokenSecret are both set; expected one of them: the Secret, or for a trial the value" -}}
 {{- end -}}
 {{- if and $auth.tokenSecret (lt (len $auth.tokenSecret) 32) -}}
-{{- fail (printf "auth.tokenSecret has %d characters; right is at least 32, from openssl rand -base64 48" (len $auth.tokenSecret)) -}}
+{{- fail (printf "auth.tokenSecret has %d characters; expected at least 32, from openssl rand -base64 48" (len $auth.tokenSecret)) -}}
 {{- end -}}
 {{- end -}}
 {{- with $section.token -}}
 {{- if and .sign (not .secretKey) (not (and $auth.keys.tokenSecret (or $auth.existingSecret $auth.tokenSecret))) -}}
-{{- fail (printf "%s.token.sign is true, and there is no shared secret to sign with; right is auth.existingSecret with the key auth.keys.tokenSecret, or a token of your issuer in it, named by %s.token.secretKey" $.service $.service) -}}
+{{- fail (printf "%s.token.sign is true, and there is no shared secret to sign with; expected auth.existingSecret with the key auth.keys.tokenSecret, or a token of your issuer in it, named by %s.token.secretKey" $.service $.service) -}}
 {{- end -}}
 {{- if and .secretKey (not $auth.existingSecret) -}}
-{{- fail (printf "%s.token.secretKey is %q, a key of auth.existingSecret, which is empty; right is the name of the Secret that has it" $.service .secretKey) -}}
+{{- fail (printf "%s.token.secretKey is %q, a key of auth.existingSecret, which is empty; expected the name of the Secret that has it" $.service .secretKey) -}}
 {{- end -}}
 {{- end -}}
 {{- if hasKey .known "kafkaBrokers" -}}
 {{- with (include "tailrace.kafka" . | fromYaml).sasl -}}
 {{- if and .mechanism (not .existingSecret) -}}
-{{- fail (printf "kafka.sasl.mechanism is %s and kafka.sasl.existingSecret is empty for %s; right is the name of the Secret with the password, there or in %s.kafka.sasl" .mechanism $.service $.service) -}}
+{{- fail (printf "kafka.sasl.mechanism is %s and kafka.sasl.existingSecret is empty for %s; expected the name of the Secret with the password, there or in %s.kafka.sasl" .mechanism $.service $.service) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- with .root.Values.nats.auth -}}
 {{- if and (or .passwordKey .credentialsKey) (not .existingSecret) -}}
-{{- fail "nats.auth.passwordKey or credentialsKey is set and nats.auth.existingSecret is empty; right is the name of the Secret that has it" -}}
+{{- fail "nats.auth.passwordKey or credentialsKey is set and nats.auth.existingSecret is empty; expected the name of the Secret that has it" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Ingest and fanout make and read the same topic; a node without a partition serves nothing. */}}
+{{/* Ingest and fanout create and read the same topic; a node without a partition serves nothing. */}}
 {{- define "tailrace.validatePartitions" -}}
 {{- if hasKey .known "telemetryPartitions" -}}
 {{- $partitions := include "tailrace.partitions" . | int -}}
@@ -124,12 +124,12 @@
 {{- end -}}
 {{- $replicas := include "tailrace.replicasMax" (merge (dict "replicas" 2) .) | int -}}
 {{- if and (hasKey .known "natsServers") (gt $replicas $partitions) -}}
-{{- fail (printf "%s may have %d replicas, and the topic has %d partitions; a node without one is idle: right is at most %d replicas, or more config.telemetryPartitions before the topic is made" .service $replicas $partitions $partitions) -}}
+{{- fail (printf "%s may have %d replicas, and the topic has %d partitions; a node without one is idle: expected at most %d replicas, or more config.telemetryPartitions before the topic is made" .service $replicas $partitions $partitions) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
-{{/* Partitions that a service counts on; 0 where it does not care. */}}
+{{/* Partitions that a service expects; 0 for a service without that setting. */}}
 {{- define "tailrace.partitions" -}}
 {{- $known := index (.root.Files.Get "files/settings.json" | fromJson) .service -}}
 {{- dig "telemetryPartitions" (dig "telemetryPartitions" 0 $known) (include "tailrace.settings" . | fromYaml) -}}
@@ -139,15 +139,15 @@
 {{- $hosts := .Values.hosts -}}
 {{- if eq (include "tailrace.routed" .) "true" -}}
 {{- if not (values $hosts | join "") -}}
-{{- fail "ingress or httpRoute is enabled and no name is under hosts; right is at least hosts.streams" -}}
+{{- fail "ingress or httpRoute is enabled and no name is under hosts; expected at least hosts.streams" -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
-{{- fail "httpRoute.enabled is true and httpRoute.parentRefs is empty; right is the Gateway to attach to: [{ name: public, namespace: gateways }]" -}}
+{{- fail "httpRoute.enabled is true and httpRoute.parentRefs is empty; expected the Gateway to attach to: [{ name: public, namespace: gateways }]" -}}
 {{- end -}}
 {{- end -}}
 {{- range $path, $url := dict "hosts.node" $hosts.node "fanout.publicUrl" .Values.fanout.publicUrl -}}
 {{- if and $url (not (contains "{node}" $url)) -}}
-{{- fail (printf "%s is %q, the same for all nodes; right has {node} in it for the pod's name: {node}.streams.example.org" $path $url) -}}
+{{- fail (printf "%s is %q, the same for all nodes; expected {node} in it for the name of the pod: {node}.streams.example.org" $path $url) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -163,7 +163,7 @@
 {{- end -}}
 {{- end -}}
 {{- if $values.auth.tokenSecret -}}
-{{- fail "production is true and auth.tokenSecret is in the values, where many can read it; right is auth.existingSecret" -}}
+{{- fail "production is true and auth.tokenSecret is in the values, where many can read it; expected auth.existingSecret" -}}
 {{- end -}}
 {{- range $way := list "ingress" "httpRoute" -}}
 {{- $section := index $values $way -}}
@@ -174,9 +174,9 @@
 {{- end -}}
 {{- $url := $values.fanout.publicUrl -}}
 {{- if and $url (not (hasPrefix "wss://" $url)) -}}
-{{- fail (printf "production is true and fanout.publicUrl is %q; right begins with wss://" $url) -}}
+{{- fail (printf "production is true and fanout.publicUrl is %q; expected wss://…" $url) -}}
 {{- end -}}
 {{- if and (has "dashboard" .enabled) $values.dashboard.token.sign -}}
-{{- fail "production is true and dashboard.token.sign, too: everybody who opens the page would see everything; right is false, people bring their own tokens" -}}
+{{- fail "production is true and dashboard.token.sign, too: any visitor of the page would see everything; expected false, people bring their own tokens" -}}
 {{- end -}}
 {{- end -}}

@@ -1,4 +1,4 @@
-{{/* What a service's pod mounts, and where it is placed. */}}
+{{/* Volumes and placement of a service's pod. */}}
 
 {{- define "tailrace.volumes" -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
@@ -51,7 +51,7 @@
 {{- if $section.persistence }}
 - name: data
   mountPath: /data
-# The key that tokens are signed with, where the service looks for its own.
+# The key that signs tokens, in place of the one that the service would create.
 - name: key
   mountPath: /data/key
   subPath: key
@@ -62,7 +62,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* Over zones first, then over hosts, as far as it goes: a pod that runs badly placed is better than one that does not run. */}}
+{{/* Spread over zones, then over hosts. By default a pod that cannot be placed so still runs. */}}
 {{- define "tailrace.placement" -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
 {{- if $section.topologySpread.enabled }}

@@ -1,15 +1,15 @@
 {{/* The StatefulSet or Deployment of a service, and the Services in front of it. */}}
 
-{{/* Whether something else sets the number of replicas: then it is left out, or each upgrade would set it back. */}}
+{{/* Whether an autoscaler sets the number of replicas: then it is left out, or each upgrade would reset it. */}}
 {{- define "tailrace.scaled" -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
 {{- or $section.hpa.enabled $section.keda.enabled -}}
 {{- end -}}
 
 {{/*
-The number that an upgrade must go on stating where something scales, else nothing. A release that began with a number and takes it away would have
-one pod for a moment: Helm removes the field, and Kubernetes takes 1 for a missing one. So it states the number that there is, and marks the object to
-go on so. A release that was autoscaled from its first day never states any.
+The current number of replicas, where an upgrade must keep stating it although an autoscaler sets it; else nothing. If a
+release that had a number removed it, Helm would remove the field, and Kubernetes would run one pod for a moment. So the
+current number is stated, and an annotation keeps it stated. A release that was autoscaled from its first day has none.
 */}}
 {{- define "tailrace.keptReplicas" -}}
 {{- $name := printf "%s-%s" (include "tailrace.fullname" .root) .service -}}
@@ -17,8 +17,8 @@ go on so. A release that was autoscaled from its first day never states any.
 {{- if $live -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
 {{- $scaler := ternary (list "autoscaling/v2" "HorizontalPodAutoscaler") (list "keda.sh/v1alpha1" "ScaledObject") $section.hpa.enabled -}}
-{{- $marked := dig "metadata" "annotations" "tailrace/replicas" "" $live -}}
-{{- if or $marked (not (lookup (first $scaler) (last $scaler) .root.Release.Namespace $name)) -}}
+{{- $annotated := dig "metadata" "annotations" "tailrace/replicas" "" $live -}}
+{{- if or $annotated (not (lookup (first $scaler) (last $scaler) .root.Release.Namespace $name)) -}}
 {{- $live.spec.replicas -}}
 {{- end -}}
 {{- end -}}
@@ -53,7 +53,7 @@ spec:
       {{- include "tailrace.selector" . | nindent 6 }}
   {{- if $stateful }}
   serviceName: {{ include "tailrace.fullname" .root }}-{{ .service }}-nodes
-  # Nodes do not wait for each other to start. A rollout goes one by one all the same.
+  # Nodes do not wait for each other to start. A rollout still replaces one at a time.
   podManagementPolicy: Parallel
   updateStrategy:
     type: RollingUpdate
@@ -90,13 +90,13 @@ spec:
   {{- end }}
 {{- end -}}
 
-{{/* How many there are where nothing scales them. */}}
+{{/* The number of replicas without an autoscaler. */}}
 {{- define "tailrace.replicas" -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
 {{- if kindIs "invalid" $section.replicas -}}{{ .replicas | default 1 }}{{- else -}}{{ $section.replicas }}{{- end -}}
 {{- end -}}
 
-{{/* How many there may ever be. */}}
+{{/* The largest possible number of replicas. */}}
 {{- define "tailrace.replicasMax" -}}
 {{- $section := include "tailrace.section" . | fromYaml -}}
 {{- if $section.hpa.enabled -}}{{ $section.hpa.maxReplicas }}
@@ -127,7 +127,7 @@ metadata:
   {{- include "tailrace.metadata" (merge (dict "suffix" (printf "%s-nodes" .service)) .) | nindent 2 }}
 spec:
   clusterIP: None
-  # A node that drains still has clients, and others still have its address.
+  # A draining node still has clients, and other nodes still have its address.
   publishNotReadyAddresses: true
   selector:
     {{- include "tailrace.selector" . | nindent 4 }}

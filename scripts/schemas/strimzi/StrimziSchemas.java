@@ -54,7 +54,7 @@ public class StrimziSchemas {
         return objectOf(type, schema);
     }
 
-    /** One of several forms has the fields of all of them: which is meant is said by its type. */
+    /** A type with several forms has the fields of all of them; the value of `type` selects the form. */
     static ObjectNode objectOf(JavaType type, ObjectNode schema) {
         schema.put("type", "object").put("additionalProperties", false);
         ObjectNode fields = schema.putObject("properties");

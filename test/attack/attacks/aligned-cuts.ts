@@ -6,10 +6,10 @@ const subscriptions = 100;
 const devices = { full: 2_000, small: 500 };
 const alignMs = 100;
 
-/** Cuts of many devices, each with a period of its own, so that no two are alike. */
+/** Consistent cuts of many devices, each with another period, so that none can be shared. */
 export const alignedCuts: Attack = {
   name: 'aligned-cuts',
-  words: 'a socket asks for 100 consistent cuts of 2,000 devices, ten times a second each',
+  words: 'a socket requests 100 consistent cuts of 2,000 devices, ten times a second each',
   targets: ['standalone'],
   refusals: ['error limit_reached'],
   visits: [{ channel: 'a.>' }],
@@ -23,8 +23,8 @@ export const alignedCuts: Attack = {
     for (let i = 0; i < subscriptions; i++) {
       stream.send({ subscribe: { id: `c${i}`, channel: 'a.>', align: alignMs + i } });
     }
-    while (!context.isOver()) await context.sleep(100);
+    while (!context.isExpired()) await context.sleep(100);
     context.counts.add('cuts sent to the attacker, MB', Math.ceil(stream.bytes / 1e6));
-    stream.cut();
+    stream.terminate();
   },
 };

@@ -5,7 +5,7 @@ import { openRawStream } from '../attack-sockets.ts';
 
 const connections = { full: 20, small: 5 };
 const unpackedBytes = 256 * 1024 * 1024;
-/** What the extension leaves out at the end of a message (RFC 7692, 7.2.1). */
+/** Bytes that the extension omits at the end of a message (RFC 7692, 7.2.1). */
 const tailBytes = 4;
 
 const offers = [
@@ -17,20 +17,20 @@ const offers = [
 ];
 
 /**
- * Compression is agreed on before there is a token, and a message of some KB unpacks to 256 MB: nats-server ran out of
- * memory (GHSA-qrvq-68c2-7grw). The handshake must agree on none, and a frame that claims it ends the connection.
+ * Compression is negotiated before there is a token, and a message of some KB unpacks to 256 MB: nats-server ran out of
+ * memory (GHSA-qrvq-68c2-7grw). The handshake must negotiate none, and a compressed frame must close the connection.
  */
 export const compressedFrames: Attack = {
   name: 'compressed-frames',
   words: 'messages that unpack to 256 MB, on connections that offer each form of compression',
   targets: ['standalone'],
-  refusals: ['connection cut'],
-  forbidden: ['compression agreed'],
+  refusals: ['connection terminated'],
+  forbidden: ['compression negotiated'],
   async run(context) {
     const payload = deflateRawSync(Buffer.alloc(context.size === 'full' ? unpackedBytes : unpackedBytes / 16), {
       level: 9,
     });
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       await Promise.all(
         Array.from({ length: connections[context.size] }, async (_, i) => {
           const extensions = offers[i % offers.length]!;
@@ -38,10 +38,13 @@ export const compressedFrames: Attack = {
             token: undefined,
             headers: { 'Sec-WebSocket-Extensions': extensions },
           });
-          if (stream.extensions !== undefined) context.counts.add('compression agreed');
+          if (stream.extensions !== undefined) context.counts.add('compression negotiated');
           const part = payload.subarray(0, Math.min(16_000, payload.length - tailBytes));
           stream.sendFrame({ opcode: opcodes.binary, rsv: 4, payload: part });
-          await Promise.race([stream.closed.then(() => context.counts.add('connection cut')), context.sleep(1_000)]);
+          await Promise.race([
+            stream.closed.then(() => context.counts.add('connection terminated')),
+            context.sleep(1_000),
+          ]);
           stream.socket.close();
         }),
       );

@@ -3,7 +3,7 @@ import { connectSteadily } from '../attack-sockets.ts';
 
 const connections = { full: 2_000, small: 500 };
 
-/** The same on the page that people open. */
+/** Incomplete requests to the dashboard. */
 export const dashboardHeads: Attack = {
   name: 'dashboard',
   words: '2,000 heads and bodies that never end on the port of the dashboard',
@@ -19,7 +19,7 @@ export const dashboardHeads: Attack = {
         i % 2 === 0 ? 'GET / HTTP/1.1\r\nHost: x\r\n' : 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999\r\n\r\nx',
       );
     }
-    while (!context.isOver()) await context.sleep(100);
+    while (!context.isExpired()) await context.sleep(100);
     for (const socket of sockets) socket.close();
   },
 };

@@ -17,23 +17,23 @@ const shapes = (bytes: number): readonly string[] => [
   `[${'1e999,'.repeat(bytes / 6)}1]`,
 ];
 
-/** JSON as deep, or as odd, as a body holds it. */
+/** JSON as deep, or as unusual, as a body can be. */
 export const deepJson: Attack = {
   name: 'deep-json',
-  words: 'JSON of 1 MB to ingest and of 16 KB to the streams, nested as deep as fits, or odd in other ways',
+  words: 'JSON of 1 MB to ingest and of 16 KB to the streams, nested as deep as fits, or unusual in other ways',
   targets: ['standalone'],
   refusals: ['http 400 invalid_report', 'close 4400'],
   async run(context) {
     const [bodies, messages] = [shapes(bodyBytes), shapes(messageBytes)];
-    // The first round goes to its end.
-    for (let round = 0; round === 0 || !context.isOver(); round++) {
+    // The first iteration is always complete.
+    for (let iteration = 0; iteration === 0 || !context.isExpired(); iteration++) {
       for (const [i, body] of bodies.entries()) {
-        if (round > 0 && context.isOver()) break;
+        if (iteration > 0 && context.isExpired()) break;
         await post(context, body);
         const stream = await AttackStream.open(context);
         stream?.send(Buffer.from(messages[i]!));
         await stream?.untilClosed();
-        stream?.cut();
+        stream?.terminate();
         await context.sleep(pauseMs);
       }
     }

@@ -7,8 +7,8 @@ const requestDeadlineMs = 20_000;
 const [received, foreign] = ['lists received', 'devices of another tenant'] as const;
 
 /**
- * Lists of devices without pause. Large lists are the requests for which the API server of Kubernetes got priority and
- * fairness (KEP-1040).
+ * Lists of devices without pause. Because of large lists the API server of Kubernetes has priority and fairness
+ * (KEP-1040).
  */
 export const deviceLists: Attack = {
   name: 'device-lists',
@@ -27,7 +27,7 @@ export const deviceLists: Attack = {
     const queries = ['?limit=1000', '?limit=1000&after=a.line3.d3', '?limit=0', '?limit=1000&channel=%3E'];
     await Promise.all(
       Array.from({ length: loops }, async (_, i) => {
-        for (let n = i; !context.isOver(); n++) await requestList(context, queries[n % queries.length]!);
+        for (let n = i; !context.isExpired(); n++) await requestList(context, queries[n % queries.length]!);
       }),
     );
   },

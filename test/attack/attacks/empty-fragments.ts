@@ -1,14 +1,14 @@
 import type { Attack } from '../attack-definition.ts';
 import { openRawStream } from '../attack-sockets.ts';
 
-/** Empty, masked fragments of a message that never ends, 6 bytes each. */
+/** Empty, masked fragments of an endless message, 6 bytes each. */
 const fragments = Buffer.alloc(60_000, Buffer.from([0x00, 0x80, 1, 2, 3, 4]));
 const startOfMessage = Buffer.from([0x01, 0x80, 1, 2, 3, 4]);
 const pauseMs = 1;
 
 /**
- * The WebSocket library shows empty fragments to nobody, and reads a socket again for as long as its buffer of 512 KiB
- * was full: SECURITY.md asks for receive buffers below that. `attack.ts` runs it in a network namespace that has them.
+ * The WebSocket library ignores empty fragments, and reads a socket again as long as its buffer of 512 KiB was full:
+ * SECURITY.md requires smaller receive buffers. `attack.ts` runs it in a network namespace with them.
  */
 export const emptyFragments: Attack = {
   name: 'empty-fragments',
@@ -19,7 +19,7 @@ export const emptyFragments: Attack = {
   async run(context) {
     const stream = await openRawStream(context, { token: undefined });
     stream.socket.write(startOfMessage);
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       if (stream.socket.unsentBytes() < 4 * fragments.length) stream.socket.write(fragments);
       else await context.sleep(pauseMs);
     }

@@ -11,16 +11,15 @@ const sockets = 4;
 const pauseMs = 100;
 
 /**
- * Position tokens that nobody was given: of the beginning of the log, of its middle, ahead of it, of partitions that do
- * not exist, of another epoch. In Mercure an ID that was not found cost a scan of the whole history (issues 1259 and
- * 1382).
+ * Forged position tokens: at the start of the log, in its middle, ahead of it, of partitions that do not exist, of
+ * another epoch. In Mercure an unknown ID cost a scan of the whole history (issues 1259 and 1382).
  */
 export const forgedPositions: Attack = {
   name: 'forged-positions',
-  words: '4 sockets resume from positions that they made up, 20 at a time, and come back',
+  words: '4 sockets resume from forged positions, 20 at a time, and reconnect',
   targets: ['standalone', 'stack'],
   refusals: ['error invalid_position'],
-  // Within `catchUpBytesMax` (128 MiB), beside the window: of 512 MB it has to be enough.
+  // Within `catchUpBytesMax` (128 MiB), in addition to the window: 512 MB must be enough.
   heapMb: 512,
   rssGrowthMbMax: 450,
   async prepare(context) {
@@ -65,7 +64,7 @@ export const forgedPositions: Attack = {
       tokenFromPositions(createPositions(epoch, [])),
       'AQ',
     ];
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       const streams = await Promise.all(Array.from({ length: sockets }, () => AttackStream.open(context)));
       for (const stream of streams) {
         for (let i = 0; i < 2 * forged.length; i++) {
@@ -74,13 +73,13 @@ export const forgedPositions: Attack = {
         }
       }
       await context.sleep(pauseMs * 5);
-      for (const stream of streams) stream?.cut();
+      for (const stream of streams) stream?.terminate();
       await context.sleep(pauseMs);
     }
   },
 };
 
-/** What a client of this channel is told honestly. */
+/** Returns the real positions of a client of this channel. */
 async function ownPositions(context: Parameters<typeof openRawStream>[0]) {
   const stream = await openRawStream(context);
   stream.sendText(JSON.stringify({ subscribe: { id: 'p', channel: 'a.>', snapshot: false } }));

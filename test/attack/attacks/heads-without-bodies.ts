@@ -3,13 +3,13 @@ import type { Attack } from '../attack-definition.ts';
 import { connectMany, countAnswers, ingestRequest } from '../attack-sockets.ts';
 
 const connections = { full: 2_048, small: 512 };
-/** At a time, ten times a second: 60 KB a second. */
+/** Connections at a time, ten times a second: 60 KB per second. */
 const together = 50;
 const intervalMs = 100;
 
 /**
- * Heads of requests whose bodies never come, with a token that is none: where requests are counted first, they take all
- * room. As many as the room was are under way before the first is looked at again.
+ * Heads of requests without bodies, with an invalid token: where requests are counted before their tokens are verified,
+ * they use the whole limit.
  */
 export const headsWithoutBodies: Attack = {
   name: 'heads',
@@ -19,7 +19,7 @@ export const headsWithoutBodies: Attack = {
   forbidden: ['no answer'],
   async run(context) {
     const sockets: RawSocket[] = [];
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       const some = await connectMany(context.addresses.ingestPort, together);
       for (const socket of some) socket.write(ingestRequest('x', ['Content-Length: 1000']));
       sockets.push(...some);

@@ -5,20 +5,20 @@ import { AttackStream } from '../attack-stream.ts';
 import { fetchMetrics } from '../metrics-page.ts';
 
 const pauseMs = 2;
-/** Series that come with the first of their kind, such as an outcome that there was none of before. */
+/** Series that are new legitimately, such as the first of an outcome. */
 const newSeriesMax = 60;
 
-/** Whatever a client may choose and a metric may have taken for a label. */
+/** All values that a client may choose and a metric may use as a label. */
 export const labelCardinality: Attack = {
   name: 'label-cardinality',
   words: 'random methods, paths, headers, tokens, channels, tags, units and device names',
   targets: ['standalone'],
   refusals: ['http 404 not_found'],
-  forbidden: ['series without end'],
+  forbidden: ['unbounded series'],
   async run(context) {
     const { ingestPort, streamPort, internalPort, dashboardPort } = context.addresses;
     const before = (await fetchMetrics(internalPort)).seriesCount;
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       const random = randomBytes(8).toString('hex');
       const port = [ingestPort, streamPort, internalPort, dashboardPort ?? ingestPort][random.charCodeAt(0) % 4]!;
       const answer = await fetch(`http://127.0.0.1:${port}/${random}?${random}=${random}`, {
@@ -32,11 +32,11 @@ export const labelCardinality: Attack = {
       await post(context, '{}', { 'content-type': `x/${random}`, 'content-encoding': random });
       const stream = await AttackStream.open(context);
       stream?.send({ subscribe: { id: random, channel: `a.${random}`, tags: [random] } });
-      stream?.cut();
+      stream?.terminate();
       await context.sleep(pauseMs);
     }
     const { seriesCount } = await fetchMetrics(internalPort);
-    context.counts.most('series more', seriesCount - before);
-    if (seriesCount - before > newSeriesMax) context.counts.add('series without end');
+    context.counts.most('new series', seriesCount - before);
+    if (seriesCount - before > newSeriesMax) context.counts.add('unbounded series');
   },
 };

@@ -6,7 +6,7 @@ const readings = 60;
 const characters = 4_000;
 const pauseMs = 500;
 
-/** A publisher makes the last values of a subtree so large that a snapshot which has to fit into something fails. */
+/** A publisher makes the last values of a subtree so large that a snapshot with a fixed limit fails. */
 export const largeSnapshot: Attack = {
   name: 'large-snapshot',
   words: 'ten devices with 240 KB of last values each; others of the tenant, and operators, subscribe to a.> and >',
@@ -14,9 +14,9 @@ export const largeSnapshot: Attack = {
   refusals: [],
   visits: [{ channel: 'a.>' }, { channel: '>' }],
   async run(context) {
-    for (let round = 0; round === 0 || !context.isOver(); round++) {
+    for (let iteration = 0; iteration === 0 || !context.isExpired(); iteration++) {
       for (let i = 0; i < devices; i++) {
-        await postReports(context, [largeReport(`a.evil.d${i}`, readings, characters, `r${round % 2}`)]);
+        await postReports(context, [largeReport(`a.evil.d${i}`, readings, characters, `r${iteration % 2}`)]);
       }
       await context.sleep(pauseMs);
     }

@@ -8,26 +8,26 @@ const characters = 4_000;
 const fillers = { full: 90_000, small: 2_000 };
 
 /**
- * The last values of one device become larger than the topic of last values takes in one record. Where that stops the
- * checkpoints of its partition, devices of others there lose theirs with a restart.
+ * The last values of one device become larger than a record of the state topic. Where that stops the checkpoints of its
+ * partition, other devices lose their last values at a restart.
  */
 export const largeState: Attack = {
   name: 'large-state',
-  words: 'a device has 1 MB of last values, and 90,000 reports of others push everything out of what is read back',
+  words: 'a device has 1 MB of last values, and 90,000 reports of others are newer than all that is recovered',
   targets: ['stack', 'standalone'],
   attackMs: { full: 20_000, small: 1_500 },
-  // All of it is allowed: of a device 512 KiB are kept.
+  // All of it is allowed: 512 KiB of a device are kept.
   refusals: [],
-  // The window of recent reports (32 MiB) is filled, and the heap of a process that takes 90,000 reports at once.
+  // The window (32 MiB) is filled, and the heap of a process that receives 90,000 reports in a burst.
   rssGrowthMbMax: 350,
-  endedBy: 'SIGKILL',
+  stopSignal: 'SIGKILL',
   async run(context) {
-    for (let round = 0; round === 0 || !context.isOver(); round++) {
+    for (let iteration = 0; iteration === 0 || !context.isExpired(); iteration++) {
       for (let i = 0; i < reports; i++) {
         await postReports(context, [largeReport('a.large', readings, characters, `t${i}`)]);
       }
-      if (round === 0) {
-        // Of few devices, so that no limit of names is met.
+      if (iteration === 0) {
+        // Of few devices, so that no limit of names is reached.
         for (const names of nameFlood({
           ...{ names: fillers[context.size], length: 20 },
           tenant: 'a',

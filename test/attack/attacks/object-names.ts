@@ -6,8 +6,8 @@ const names = ['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnPrope
 const pauseMs = 50;
 
 /**
- * Names that every object of JavaScript has, as tags, devices, IDs and keys: `ws` ended with an error on an extension
- * of such a name (NSP-550), and what is kept in an object finds them there.
+ * Names of members of every JavaScript object, as tags, devices, IDs and keys: `ws` crashed at an extension of such a
+ * name (NSP-550).
  */
 export const objectNames: Attack = {
   name: 'object-names',
@@ -16,7 +16,7 @@ export const objectNames: Attack = {
   refusals: ['http 400 invalid_report', 'close 4400'],
   visits: [{ channel: 'a.>' }],
   async run(context) {
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       for (const name of names) {
         const readings = names.map((tag) => ({ tag, value: name, unit: name }));
         await post(context, JSON.stringify({ device: `a.${name}`, id: name, readings }));
@@ -26,7 +26,7 @@ export const objectNames: Attack = {
         for (const id of names) stream?.send({ pause: { id } });
         stream?.send(Buffer.from(`{"subscribe":{"id":"k","channel":"a.x","${name}":{"polluted":true}}}`));
         await stream?.untilClosed();
-        stream?.cut();
+        stream?.terminate();
       }
       await context.sleep(pauseMs);
     }

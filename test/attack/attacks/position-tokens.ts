@@ -3,8 +3,8 @@ import type { Attack } from '../attack-definition.ts';
 import { openRawStream } from '../attack-sockets.ts';
 
 /**
- * What a position token says of others: the end of each partition, so how many records came, and nothing else.
- * SECURITY.md accepts that, and says why.
+ * A position token reveals the end of each partition, so the number of records of others, and nothing else. SECURITY.md
+ * has why that is accepted.
  */
 export const positionTokens: Attack = {
   name: 'position-tokens',
@@ -17,14 +17,14 @@ export const positionTokens: Attack = {
     const { counts } = context;
     const stream = await openRawStream(context);
     let before = -1;
-    for (let n = 0; !context.isOver(); n++) {
+    for (let n = 0; !context.isExpired(); n++) {
       stream.sendText(JSON.stringify({ subscribe: { id: `p${n}`, channel: 'a.empty', snapshot: false } }));
       const token = await subscribedPosition(stream);
       const positions = positionsFromToken(token);
       const sum = positions.entries().reduce((total, [, last]) => total + last + 1, 0);
       if (before >= 0) counts.add('records of others, counted by their positions', Math.max(0, sum - before));
       before = sum;
-      // The epoch, and a number for each partition: everything there is to read in it.
+      // It has the epoch and a number for each partition, and nothing else.
       if (/b\.|line|quiet|device/.test(Buffer.from(token, 'base64url').toString('latin1')))
         counts.add('more than positions');
       stream.sendText(JSON.stringify({ unsubscribe: { id: `p${n}` } }));

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { Attack } from '../attack-definition.ts';
 import { AttackStream } from '../attack-stream.ts';
 
-/** Another one finds other things: TAILRACE_FUZZ_SEED. */
+/** TAILRACE_FUZZ_SEED sets another one. */
 const seed = Number(process.env['TAILRACE_FUZZ_SEED'] ?? 1);
 const atOnce = 8;
 const messagesEach = 20;
@@ -26,7 +26,7 @@ const subscribe = fc.record({
   delta: optional(fc.boolean()),
   align: optional(number),
 });
-/** All kinds of client messages, well-formed, whether they make sense or not. */
+/** Well-formed client messages of all kinds, valid or not. */
 const message = fc.oneof(
   { weight: 6, arbitrary: fc.record({ subscribe }) },
   { weight: 1, arbitrary: fc.record({ unsubscribe: fc.record({ id }) }) },
@@ -36,7 +36,7 @@ const message = fc.oneof(
   { weight: 1, arbitrary: fc.record({ resume: fc.record({ id, speed: optional(number) }) }) },
 ) as fc.Arbitrary<ClientMessage>;
 
-/** The bytes of valid messages with some of them changed, left out, doubled or cut off. */
+/** The bytes of such messages with some of them changed, removed, repeated or truncated. */
 const mutated = fc
   .tuple(message.map(clientMessageBytes), fc.array(fc.tuple(fc.nat(20_000), fc.nat(4), fc.nat(255)), { maxLength: 3 }))
   .map(([bytes, changes]) => {
@@ -55,8 +55,8 @@ const mutated = fc
   });
 
 /**
- * Valid messages of every kind and option, and what a few changed bytes make of them: answered or closed, never a
- * fault.
+ * Messages of every kind and option with a few changed bytes: each is answered or closes the connection, without an
+ * internal error.
  */
 export const protobufFuzz: Attack = {
   name: 'protobuf-fuzz',
@@ -66,7 +66,7 @@ export const protobufFuzz: Attack = {
   forbidden: ['close 1011', 'close 1006'],
   async run(context) {
     const all = fc.sample(mutated, { seed, numRuns: samples[context.size] });
-    for (let from = 0; !context.isOver(); from = (from + atOnce * messagesEach) % all.length) {
+    for (let from = 0; !context.isExpired(); from = (from + atOnce * messagesEach) % all.length) {
       await Promise.all(
         Array.from({ length: atOnce }, async (_, i) => {
           const stream = await AttackStream.open(context, { protocol: 'tailrace.v1.proto' });
@@ -75,7 +75,7 @@ export const protobufFuzz: Attack = {
           for (const bytes of all.slice(start, start + messagesEach)) stream.send(bytes);
           context.counts.add('messages', messagesEach);
           await Promise.race([stream.closed, context.sleep(100)]);
-          stream.cut();
+          stream.terminate();
         }),
       );
     }

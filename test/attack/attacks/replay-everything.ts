@@ -8,10 +8,10 @@ const sockets = 3;
 const replays = 50;
 const devices = Array.from({ length: 100 }, (_, i) => `a.d${i}`);
 
-/** The whole log is asked for again and again. */
+/** Replays of the whole log again and again. */
 export const replayEverything: Attack = {
   name: 'replay',
-  words: '3 sockets ask 50 times each for everything since 1970, with 60,000 reports in the log',
+  words: '3 sockets request 50 replays each of everything since 1970, with 60,000 reports in the log',
   targets: ['standalone', 'stack'],
   refusals: [],
   expected: ['MB replayed'],
@@ -27,10 +27,10 @@ export const replayEverything: Attack = {
     for (const stream of streams) {
       for (let i = 0; i < replays; i++) stream?.send({ subscribe: { id: `r${i}`, channel: 'a.>', from: 0 } });
     }
-    while (!context.isOver()) await context.sleep(100);
+    while (!context.isExpired()) await context.sleep(100);
     for (const stream of streams) {
       context.counts.add('MB replayed', Math.ceil((stream?.bytes ?? 0) / 1e6));
-      stream?.cut();
+      stream?.terminate();
     }
   },
 };

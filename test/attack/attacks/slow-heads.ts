@@ -4,10 +4,10 @@ import { connectMany } from '../attack-sockets.ts';
 const connections = { full: 1_000, small: 200 };
 const intervalMs = 1_000;
 
-/** Slowloris: handshakes of which a line comes each second, and none is ever whole. */
+/** Slowloris: handshakes of which a line is sent each second, and that are never complete. */
 export const slowHeads: Attack = {
   name: 'slow-heads',
-  words: '1,000 handshakes on the streams and on ingest of which a line comes each second',
+  words: '1,000 handshakes on the streams and on ingest of which a line is sent each second',
   targets: ['standalone'],
   refusals: [],
   attackMs: { full: 25_000, small: 1_000 },
@@ -20,7 +20,7 @@ export const slowHeads: Attack = {
       socket.write('GET /v1/stream HTTP/1.1\r\nHost: x\r\n');
       void socket.ended.then(() => context.counts.add('connections closed by the server'));
     }
-    for (let n = 0; !context.isOver(); n++) {
+    for (let n = 0; !context.isExpired(); n++) {
       for (const socket of sockets) socket.write(`X-Line-${n}: x\r\n`);
       context.counts.add('lines sent', sockets.length);
       await context.sleep(intervalMs);

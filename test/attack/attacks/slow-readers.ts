@@ -22,10 +22,10 @@ export const slowReaders: Attack = {
         return stream;
       }),
     );
-    for (let n = 0; !context.isOver(); n++) {
+    for (let n = 0; !context.isExpired(); n++) {
       await postReports(context, [largeReport(`a.d${n % 5}`, 8, 4_000, 't')]);
       await context.sleep(pauseMs[context.size]);
     }
-    for (const stream of streams) stream?.cut();
+    for (const stream of streams) stream?.terminate();
   },
 };

@@ -8,15 +8,15 @@ const perRequest = 40;
 const pauseMs = 100;
 
 /**
- * A token for one path sends tags that nobody has seen, 1,000 a report: where each report is compared with all that
- * came before, it stops the event loop longer and longer.
+ * A token for one path sends new tags, 1,000 per report: where each report is compared with all earlier tags, it blocks
+ * the event loop longer and longer.
  */
 export const tagsWithoutEnd: Attack = {
   name: 'tags',
-  words: 'one device makes up 121,000 tags, then goes on with 1,000 new ones in a report, ten times a second',
+  words: 'one device invents 121,000 tags, then sends 1,000 new ones in a report, ten times a second',
   targets: ['standalone', 'stack'],
   rights: { publish: ['a.device'], subscribe: [] },
-  // All of it is allowed: the tags reported longest ago are forgotten, which is counted.
+  // All of it is allowed: the tags reported longest ago are evicted, which is counted.
   refusals: [],
   grown: ['tailrace_fanout_forgotten_tags_total'],
   async run(context) {
@@ -26,9 +26,9 @@ export const tagsWithoutEnd: Attack = {
       await postReports(context, first.slice(from, from + perRequest));
     }
     const more = [...tagFlood({ ...flood, reports: perRequest })];
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       for (const report of more) {
-        if (context.isOver()) break;
+        if (context.isExpired()) break;
         await postReports(context, [report]);
         await context.sleep(pauseMs);
       }

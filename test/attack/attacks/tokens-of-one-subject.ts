@@ -4,9 +4,9 @@ import { connectSteadily, countAnswers, ingestRequest, untilServerHolds } from '
 
 const tokens = 1_000;
 const declaredBytes = 100;
-/** At a time, ten times a second. */
+/** Connections at a time, ten times a second. */
 const together = 50;
-/** Nearly as many as one sender may have under way. */
+/** Nearly as many as one sender may have in flight. */
 const requestsOfSender = 500;
 
 /** A thousand tokens of one subject must have no larger share than one. */

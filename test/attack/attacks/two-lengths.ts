@@ -4,7 +4,7 @@ import { connectMany, countAnswers, ingestRequest } from '../attack-sockets.ts';
 
 const report = JSON.stringify({ device: 'a.device', readings: [{ tag: 'n', value: 1 }] });
 const length = `Content-Length: ${report.length}`;
-/** What would be a request of its own, if a proxy in front and the server read the first one in two ways. */
+/** A second request, if a proxy in front and the server parse the first one differently. */
 const hidden = 'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n';
 
 const smuggled: readonly { readonly fields: readonly string[]; readonly body: string }[] = [
@@ -18,8 +18,8 @@ const smuggled: readonly { readonly fields: readonly string[]; readonly body: st
 ];
 
 /**
- * Requests that two readers understand in two ways, refused by RFC 9112 (6.3), and two requests in one write, which are
- * allowed and both answered.
+ * Requests that two parsers may understand differently, which RFC 9112 (6.3) refuses, and two requests in one write,
+ * which are allowed and both answered.
  */
 export const twoLengths: Attack = {
   name: 'two-lengths',
@@ -29,7 +29,7 @@ export const twoLengths: Attack = {
   expected: ['pipelined request answered'],
   forbidden: ['http 202', 'http 200', 'pipelined request not answered'],
   async run(context) {
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       const sockets = await connectMany(context.addresses.ingestPort, smuggled.length);
       for (const [i, { fields, body }] of smuggled.entries()) {
         sockets[i]!.write(ingestRequest(context.token, fields, body));

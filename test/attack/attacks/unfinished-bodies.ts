@@ -4,10 +4,10 @@ import { connectMany, countAnswers, ingestRequest, untilServerHolds } from '../a
 const connections = 70;
 const declaredBytes = 1_048_576;
 const missingBytes = 576;
-/** 32 of them, nearly as much as one sender may have under way. */
+/** 32 of them: nearly as much as one sender may have in flight. */
 const bytesOfSender = 33_500_000;
 
-/** Bodies of which only the last bytes are missing hold memory as long as they may. */
+/** Bodies without their last bytes hold memory until their deadline. */
 export const unfinishedBodies: Attack = {
   name: 'bodies',
   words: '70 bodies of 1 MB, each without its last bytes, by one sender',
@@ -19,7 +19,7 @@ export const unfinishedBodies: Attack = {
     const sent = 'x'.repeat(declaredBytes - missingBytes);
     for (const socket of sockets)
       socket.write(ingestRequest(context.token, [`Content-Length: ${declaredBytes}`], sent));
-    // As long as the attack goes on: those that are refused are told so when their bodies end, or at their deadline.
+    // Until the end of the attack: refused requests get their response when the body is complete, or at the deadline.
     await untilServerHolds(context, 'tailrace_ingest_unfinished_body_bytes', bytesOfSender);
     for (const socket of sockets) socket.write('x'.repeat(missingBytes));
     await countAnswers(context, sockets, 12_000);

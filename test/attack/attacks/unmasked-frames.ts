@@ -4,12 +4,12 @@ import type { Attack } from '../attack-definition.ts';
 import { openRawStream } from '../attack-sockets.ts';
 
 const connections = { full: 50, small: 10 };
-/** Two protocols, since garbage is told from a message in two ways: it is no UTF-8, or no Protobuf. */
+/** Two protocols, because garbage is detected in two ways: as invalid UTF-8, or as invalid Protobuf. */
 const protocols = ['tailrace.v1.json', 'tailrace.v1.proto'] as const;
 
 /**
- * Frames without a mask, for which RFC 6455 (5.1) has a server close. The WebSocket library takes four bytes of the
- * payload for the mask, so that the message is garbage, and the connection waits or ends: SECURITY.md says so.
+ * Frames without a mask, at which a server must close the connection (RFC 6455, 5.1). The WebSocket library uses four
+ * bytes of the payload as the mask, so that the message is garbage, and the connection waits or closes: SECURITY.md.
  */
 export const unmaskedFrames: Attack = {
   name: 'unmasked-frames',
@@ -18,7 +18,7 @@ export const unmaskedFrames: Attack = {
   refusals: ['close 4400', 'close 1006'],
   forbidden: ['an answer to what was sent'],
   async run(context) {
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       await Promise.all(
         Array.from({ length: connections[context.size] }, async (_, i) => {
           const protocol = protocols[i % protocols.length]!;
@@ -28,7 +28,7 @@ export const unmaskedFrames: Attack = {
           const opcode = isJson ? opcodes.text : opcodes.binary;
           const count = i % 4 < 2 ? 10 : 1;
           for (let n = 0; n < count; n++) stream.sendFrame({ opcode, payload: ping, mask: false });
-          // As many bytes as the library took for the mask: the message is whole for it then.
+          // As many bytes as the library used as the mask: the message is complete for it then.
           if (count === 1) stream.socket.write(Buffer.alloc(4));
           await Promise.race([stream.closed.then(({ code }) => context.counts.close(code)), context.sleep(2_000)]);
           if (stream.frames.some(({ payload }) => payload.includes('"pong"'))) context.counts.add(answered);

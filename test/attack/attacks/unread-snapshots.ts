@@ -8,7 +8,7 @@ const readers = { full: 100, small: 20 };
 const subscriptionsEach = 20;
 
 /**
- * Clients that ask for the last values of many devices and read none: brokers that copied all retained messages for
+ * Clients that request the last values of many devices and read none: brokers that copied all retained messages for
  * each subscriber ran out of memory (EMQX issue 5431, NanoMQ issue 2266, Mosquitto issue 3096).
  */
 export const unreadSnapshots: Attack = {
@@ -24,14 +24,14 @@ export const unreadSnapshots: Attack = {
   },
   async run(context) {
     const streams: AttackStream[] = [];
-    for (let i = 0; i < readers[context.size] && !context.isOver(); i++) {
+    for (let i = 0; i < readers[context.size] && !context.isExpired(); i++) {
       const stream = await AttackStream.open(context);
       if (stream === undefined) continue;
       streams.push(stream);
       stream.stopReading();
       for (let n = 0; n < subscriptionsEach; n++) stream.send({ subscribe: { id: `s${n}`, channel: 'a.>' } });
     }
-    while (!context.isOver()) await context.sleep(100);
-    for (const stream of streams) stream.cut();
+    while (!context.isExpired()) await context.sleep(100);
+    for (const stream of streams) stream.terminate();
   },
 };

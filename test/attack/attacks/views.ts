@@ -6,10 +6,10 @@ const views = 300;
 const devices = Array.from({ length: 50 }, (_, i) => `a.d${i}`);
 const pauseMs = 200;
 
-/** All ways to see a channel are taken by one socket. */
+/** One socket uses all possible views of a channel. */
 export const viewsOfAChannel: Attack = {
   name: 'views',
-  words: 'a socket asks for 300 views of a channel, each with options of its own; another client wants one',
+  words: 'a socket requests 300 views of a channel, each with its own options; another client requests one',
   targets: ['standalone'],
   refusals: ['error limit_reached'],
   visits: [{ channel: 'a.>', options: { maxRate: 3.5 } }],
@@ -22,10 +22,10 @@ export const viewsOfAChannel: Attack = {
     for (let i = 0; i < views; i++) {
       stream.send({ subscribe: { id: `v${i}`, channel: 'a.>', maxRate: 10 + i / 1_000, deadband: { absolute: 0.1 } } });
     }
-    for (let n = 1; !context.isOver(); n++) {
+    for (let n = 1; !context.isExpired(); n++) {
       await postReports(context, smallReports(devices, n));
       await context.sleep(pauseMs);
     }
-    stream.cut();
+    stream.terminate();
   },
 };

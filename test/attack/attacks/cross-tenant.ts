@@ -2,7 +2,7 @@ import type { Attack } from '../attack-definition.ts';
 import { post } from '../attack-post.ts';
 import { openRawStream } from '../attack-sockets.ts';
 
-/** Channels that reach into tenant `b`, or try to. */
+/** Channels within tenant `b`, or attempts at them. */
 const channels = [
   ...[
     'b.>',
@@ -47,17 +47,21 @@ const options: readonly Readonly<Record<string, unknown>>[] = [
 ];
 const devices = ['b.line0.d0', 'b.quiet.d0', 'b', 'B.x', 'a..b', 'a/../b', 'b.line0.d0\u0000', '>', 'b.>'];
 
-/** Whatever is asked for, nothing of another tenant comes, and nothing is written there. */
-export const foreignTenant: Attack = {
-  name: 'foreign-tenant',
+/** No request returns data of another tenant, or writes to it. */
+export const crossTenant: Attack = {
+  name: 'cross-tenant',
   words:
     '400 attempts at the data of tenant b with a token for a.>, by streams, positions, routes, operators and ingest',
   targets: ['standalone', 'stack'],
   refusals: ['error forbidden', 'error invalid_pattern', 'http 403 forbidden', 'http 400 invalid_report'],
-  forbidden: ['a report of tenant b was sent', 'a report into tenant b was accepted', 'an operator was obeyed'],
+  forbidden: [
+    'a report of tenant b was sent',
+    'a report into tenant b was accepted',
+    'an operator request was accepted',
+  ],
   async run(context) {
     const { counts } = context;
-    while (!context.isOver()) {
+    while (!context.isExpired()) {
       for (const option of options) {
         const stream = await openRawStream(context);
         for (const [i, channel] of channels.entries()) {
@@ -69,7 +73,7 @@ export const foreignTenant: Attack = {
         await Promise.race([stream.closed, context.sleep(300)]);
         for (const { payload } of stream.frames) count(payload.toString('utf8'), counts);
         stream.socket.close();
-        if (context.isOver()) break;
+        if (context.isExpired()) break;
       }
       for (const device of devices) {
         counts.add('attempts', 2);
@@ -80,7 +84,7 @@ export const foreignTenant: Attack = {
       for (const path of ['/v1/revocations', '/v1/notice']) {
         const body = path === '/v1/notice' ? '{"severity":"critical","message":"x"}' : '{"subject":"device"}';
         const status = await request(context, path, 'POST', body);
-        if (status < 400) counts.add('an operator was obeyed');
+        if (status < 400) counts.add('an operator request was accepted');
         counts.add('attempts');
       }
     }

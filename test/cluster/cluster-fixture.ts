@@ -2,34 +2,34 @@ import type { ClusterImages } from './cluster-images.ts';
 import type { ClusterPlace } from './cluster-place.ts';
 import type { Kubectl } from './kubectl.ts';
 import type { Release } from './release.ts';
-import type { RemoteCrowd } from './remote-crowd.ts';
+import type { RemoteClients } from './remote-clients.ts';
 
-/** What all tests of a run share: they follow each other on one installation. */
-export interface Stage {
+/** Shared by all tests of a run, which use one installation one after the other. */
+export interface ClusterFixture {
   readonly place: ClusterPlace;
   readonly kubectl: Kubectl;
   /** A namespace whose pods may see the processes of their node. */
   readonly host: Kubectl;
-  readonly crowd: RemoteCrowd;
+  readonly clients: RemoteClients;
   readonly images: ClusterImages;
-  /** Kafka, NATS, a service each. */
+  /** Each service in pods of its own, with Kafka and NATS. */
   readonly release: Release;
-  /** All in one pod. */
+  /** Standalone. */
   readonly embedded: Release;
-  /** That tokens are signed with. */
+  /** Signs tokens. */
   readonly secret: string;
-  /** Prints what goes on. */
+  /** Prints progress. */
   readonly step: (text: string) => void;
 }
 
-/** A pod that is nobody to Tailrace listens there. */
+/** Port of a pod outside of Tailrace. */
 export const strangerPort = 8888;
 
-/** On every object of a run, with its namespace: no other installation of the cluster has it. */
+/** Label of every object of a run, with its namespace as the value. */
 export const runLabel = 'cluster-test';
 export const releaseLabel = 'app.kubernetes.io/instance=tailrace';
 export const fanoutLabel = `${releaseLabel},app.kubernetes.io/component=fanout`;
 export const fanout = 'statefulset/tailrace-fanout';
 
-/** By the load of two cores; a pod is ready within seconds. */
+/** Deadline with a loaded machine of two cores; usually a pod is ready within seconds. */
 export const rolloutMs = 150_000;

@@ -4,17 +4,17 @@ import { type ServiceProcess, startService } from '@tailrace/testkit/process';
 
 const root = join(import.meta.dirname, '..');
 
-/** A service that is started again whenever it ends, as Kubernetes and Compose do it, until `stop`. */
-export class Kept {
-  /** With which it has ended, in this order. */
+/** A service that is restarted whenever it exits, as Kubernetes and Compose do, until `stop`. */
+export class RestartingService {
+  /** Exit codes so far. */
   readonly codes: (number | null)[] = [];
-  /** By those that have ended. */
-  said = '';
+  /** Output of the processes that have exited. */
+  output = '';
   readonly #script: string;
   readonly #url: string;
   readonly #env: Readonly<Record<string, string>>;
   #process: ServiceProcess | undefined;
-  #kept: Promise<void> | undefined;
+  #restarting: Promise<void> | undefined;
   #stopped = false;
 
   constructor(script: string, internalPort: number, env: Readonly<Record<string, string>>) {
@@ -25,7 +25,7 @@ export class Kept {
 
   /** Resolves when it is ready. */
   async start(): Promise<void> {
-    this.#kept = this.#keep();
+    this.#restarting = this.#run();
     await this.ready(60_000);
   }
 
@@ -45,17 +45,17 @@ export class Kept {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#process?.kill();
-    await this.#kept;
+    await this.#restarting;
   }
 
-  async #keep(): Promise<void> {
+  async #run(): Promise<void> {
     while (!this.#stopped) {
       const running = await startService({ args: [this.#script], env: this.#env, cwd: root });
       this.#process = running;
       if (this.#stopped) await running.kill();
       const { code } = await running.exited;
       this.codes.push(code);
-      this.said += running.output();
+      this.output += running.output();
     }
   }
 }
