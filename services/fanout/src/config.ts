@@ -198,9 +198,7 @@ export const fanoutSettings = {
     .int()
     .min(65_536)
     .default(2_097_152)
-    .describe(
-      'Size of what one subscription resumes with, and of what is conflated at a time for a slow one.',
-    ),
+    .describe('Size of what one subscription resumes with, and of what is conflated at a time for a slow one.'),
   viewsPerConnectionMax: z
     .int()
     .min(1)

@@ -192,7 +192,7 @@ function send(res: uws.HttpResponse, { status, headers, body }: HttpAnswer): voi
 type Handler = (res: uws.HttpResponse, req: uws.HttpRequest) => void;
 
 type Library = typeof uws & {
-  /** Exported by the library, and missing in its types. */
+  /** Exported by the library, but missing in its types. */
   readonly LIBUS_LISTEN_EXCLUSIVE_PORT: number;
 };
 

@@ -20,16 +20,16 @@ test('the installed build of uWebSockets.js reads a request in two segments', as
 
 test('a server that answers the first segment with 505 is detected, and an unreachable one is unknown', async () => {
   // As builds of autumn 2024 do: the first segment is taken for the whole line.
-  const faulty = createServer((socket: Socket) => {
+  const broken = createServer((socket: Socket) => {
     socket.once('data', (bytes) => {
       const isWhole = bytes.includes('\r\n');
       socket.end(isWhole ? 'HTTP/1.1 200 OK\r\n\r\n' : 'HTTP/1.1 505 HTTP Version Not Supported\r\n\r\n');
     });
   }).listen(0, '127.0.0.1');
-  await once(faulty, 'listening');
-  const { port } = faulty.address() as AddressInfo;
+  await once(broken, 'listening');
+  const { port } = broken.address() as AddressInfo;
   assert.equal(await readsSplitRequests('127.0.0.1', port), false);
-  faulty.close();
-  await once(faulty, 'close');
+  broken.close();
+  await once(broken, 'close');
   assert.equal(await readsSplitRequests('127.0.0.1', port), undefined);
 });

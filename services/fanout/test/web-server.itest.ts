@@ -128,7 +128,7 @@ test('a response closes its connection, so that no balancer sends the next reque
   assert.match(await text(socket), /^HTTP\/1\.1 200 [\s\S]*\r\nConnection: close\r\n/i);
 });
 
-test('a body far too large is refused from its length alone, and the connection is closed', async (t) => {
+test('a body far too large is refused by its length alone, and the connection is closed', async (t) => {
   const { port, calls } = await serving(t);
   const socket = await rawSocket(t, port);
   socket.write('POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000000\r\n\r\n');
@@ -181,12 +181,12 @@ test('a handler that throws is answered with 500 and logged, and the server cont
   const logger: Logger = { ...silentLogger, error: (_, message) => void messages.push(message) };
   const { server, url } = await serving(t, { logger });
   server.app.get(
-    '/faulty',
+    '/throws',
     server.guarded(() => {
       throw new TailraceError('internal', 'inner secret');
     }),
   );
-  const response = await fetch(`${url}/faulty`);
+  const response = await fetch(`${url}/throws`);
   assert.equal(response.status, 500);
   assert.doesNotMatch(await response.text(), /inner secret/);
   assert.equal(messages.length, 1);

@@ -420,7 +420,7 @@ function violationsOf(
   return violations;
 }
 
-test('whatever clients read, pause and leave, each report is sent to them in order or named as left out, and little waits', async () => {
+test('whatever clients read, pause and resume, each report is sent to them in order or named as left out, and little waits', async () => {
   let conflated = 0;
   for (let seed = 1; seed <= 12; seed++) {
     await withNode(async (node) => {
@@ -446,6 +446,12 @@ test('whatever clients read, pause and leave, each report is sent to them in ord
           logged.push({ device, partition, seq });
         }
         if (reports.length > 0) await node.append(reports);
+        const token = clients[pick(clients.length)]!.all('subscribed')[0]?.subscribed.position;
+        if (token !== undefined && random() < 0.04) {
+          const client = await node.client();
+          client.send({ subscribe: { id: 'a', channel: 'p.>', snapshot: random() < 0.5, after: token } });
+          clients.push(client);
+        }
         for (const client of clients) {
           if (random() < 0.4) client.take(pick(30_000));
           if (random() < 0.02) {

@@ -145,6 +145,11 @@ export class CatchUps {
     const { subscriber } = subscription;
     const { clock, replies } = this.#options;
     const { start, snapshot, catchUp } = reply;
+    // The flush before the reply may have closed a connection that was full.
+    if (subscription.state !== 'waiting') {
+      catchUp.stop();
+      return catchUp;
+    }
     subscription.start(catchUp);
     catchUp.start(clock.monotonic());
     subscriber.sendHead(subscription, start);

@@ -213,7 +213,10 @@ test('many clients that come back at once cost one reading of the log', async ()
         client.live.map(({ value }) => value),
         after(2, 102),
       );
-    assert.ok(away.history.ranges.blocks.counts.read <= 3, `${away.history.ranges.blocks.counts.read} blocks were read`);
+    assert.ok(
+      away.history.ranges.blocks.counts.read <= 3,
+      `${away.history.ranges.blocks.counts.read} blocks were read`,
+    );
   });
 });
 

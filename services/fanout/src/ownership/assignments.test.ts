@@ -5,8 +5,8 @@ import { runInNewContext } from 'node:vm';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { createLocalNode } from '../../test/local-node.ts';
-import { Assignments, type AssignmentsOptions } from './assignments.ts';
 import { Membership } from './announcer.ts';
+import { Assignments, type AssignmentsOptions } from './assignments.ts';
 import type { Prepared } from './take-over.ts';
 
 setFlagsFromString('--expose-gc');

@@ -39,7 +39,15 @@ function stateLog(partitions = 2) {
   const clock = createFakeClock();
   const now = () => clock.monotonic();
   const { warn } = silentLogger;
-  const parts = { eventLog, topic: 'state', epoch: 'e', partitions, endOf: async () => Number.MAX_SAFE_INTEGER, warn, now };
+  const parts = {
+    eventLog,
+    topic: 'state',
+    epoch: 'e',
+    partitions,
+    endOf: async () => Number.MAX_SAFE_INTEGER,
+    warn,
+    now,
+  };
   const checkpoints = new Checkpoints(parts);
   checkpoints.start(0, 0);
   return { eventLog, parts, checkpoints, clock };

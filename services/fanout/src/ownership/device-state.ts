@@ -24,7 +24,11 @@ export type InvalidStateReason = 'another epoch' | 'key' | 'malformed' | 'positi
  * anything: a position that no report has would hide the device's reports for ever, and a report of another device
  * would be sent to the clients that watch this one.
  */
-export function deviceStateFrom(key: string, value: Uint8Array, of: StateOf): tailrace.v1.DeviceState | InvalidStateReason {
+export function deviceStateFrom(
+  key: string,
+  value: Uint8Array,
+  of: StateOf,
+): tailrace.v1.DeviceState | InvalidStateReason {
   const state = decoded(value);
   if (state === undefined) return 'malformed';
   if (state.epoch !== of.epoch) return 'another epoch';

@@ -8,8 +8,8 @@ import { idLimits } from '../../test/log-ranges.ts';
 import { record } from '../../test/records.ts';
 import { recentsOf } from '../catch-up/backlog.ts';
 import type { Channel } from '../channels/channels.ts';
-import { IdMemory } from './recent-ids.ts';
 import type { Partition } from './partition.ts';
+import { IdMemory } from './recent-ids.ts';
 import type { RejectReason } from './rejected-records.ts';
 
 test('last values, window and what is under way are copies: the fetch that brought them can go, also where it is a Buffer', () => {

@@ -13,7 +13,7 @@ import type { Silence } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
-import { RecentIds, type IdMemory } from './recent-ids.ts';
+import { type IdMemory, RecentIds } from './recent-ids.ts';
 import { keyRejectReason, RejectedRecords, type RejectReason } from './rejected-records.ts';
 import { Window, type WindowLimits } from './window.ts';
 

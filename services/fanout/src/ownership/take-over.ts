@@ -129,8 +129,5 @@ export class TakeOver {
 function boundsOf(bounds: readonly PartitionBounds[], partition: number): PartitionBounds {
   const found = bounds[partition];
   if (found !== undefined) return found;
-  throw new TailraceError(
-    'unavailable',
-    `expected the bounds of partition ${partition}, got none: no broker answers`,
-  );
+  throw new TailraceError('unavailable', `expected the bounds of partition ${partition}, got none: no broker answers`);
 }
