@@ -1,4 +1,4 @@
-/** Invariants that no fault may violate: docs/ARCHITECTURE.md, "What is kept true". */
+/** Invariants that no fault may violate: docs/ARCHITECTURE.md, "Invariants". */
 export type Invariant =
   | 'I1 once per ID'
   | 'I2 order'
