@@ -1,6 +1,7 @@
 /** A bare uWebSockets.js server whose clients are each on one topic, for what a connection costs at least. */
-import { createLogger } from '@tailrace/platform/logger';
+
 import { createWebServer } from '@tailrace/fanout/uws-transport';
+import { createLogger } from '@tailrace/platform/logger';
 import { answer, cpuSeconds } from './child.ts';
 
 interface Client {

@@ -1,6 +1,7 @@
 /** Without Tailrace: a kafkajs consumer that publishes each record as JSON on a uWebSockets.js topic of its key. */
-import { createLogger } from '@tailrace/platform/logger';
+
 import { createWebServer } from '@tailrace/fanout/uws-transport';
+import { createLogger } from '@tailrace/platform/logger';
 import { deliveryJson } from '@tailrace/protocol/report-json';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { dataFrameJson, noFlags } from '@tailrace/protocol/server-message';
