@@ -60,6 +60,9 @@ process.stdout.write(`${table}\n\nOn ${machine}.\n`);
 if (requested.length > 0) process.exit(0);
 const text = await readFile(page, 'utf8');
 const generated = `${startTag}\n${table}\n\nOn ${machine}.\n${endTag}`;
-await writeFile(page, text.slice(0, text.indexOf(startTag)) + generated + text.slice(text.indexOf(endTag) + endTag.length));
+await writeFile(
+  page,
+  text.slice(0, text.indexOf(startTag)) + generated + text.slice(text.indexOf(endTag) + endTag.length),
+);
 // A bench never fails a build.
 process.exit(0);

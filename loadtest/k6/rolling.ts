@@ -20,7 +20,14 @@ const drainMs = 5000;
  */
 export async function rollOwnCluster(run: (env: NodeJS.ProcessEnv) => K6Run, data: string): Promise<number> {
   const portBase = await freePortBase(nodes);
-  const cluster = new StackCluster({ nodes, data: join(data, 'cluster'), keepsData: false, portBase, drainMs, say: print });
+  const cluster = new StackCluster({
+    nodes,
+    data: join(data, 'cluster'),
+    keepsData: false,
+    portBase,
+    drainMs,
+    say: print,
+  });
   try {
     await cluster.start();
     const k6 = run({

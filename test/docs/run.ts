@@ -10,7 +10,9 @@ import { BlockError } from './terminals.ts';
 
 const [setting, ...more] = process.argv.slice(2);
 if (setting === undefined || more.length > 0 || !(settings as readonly string[]).includes(setting)) {
-  process.stderr.write(`setting: expected one of ${settings.join(', ')}, got ${process.argv.slice(2).join(' ') || 'none'}\n`);
+  process.stderr.write(
+    `setting: expected one of ${settings.join(', ')}, got ${process.argv.slice(2).join(' ') || 'none'}\n`,
+  );
   process.exit(2);
 }
 try {

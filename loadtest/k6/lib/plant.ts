@@ -42,7 +42,7 @@ export class Channel {
   readonly devices: number;
   readonly #plant: Plant;
   readonly #first: number;
-  /** By device: how long its path is, once it was seen letter by letter; 0 before. */
+  /** By device: the length of its path, once that was compared; 0 before. */
   readonly #lengths: number[];
 
   constructor(plant: Plant, pattern: string, first: number, devices: number) {
@@ -54,8 +54,9 @@ export class Channel {
   }
 
   /**
-   * The device whose path stands there, numbered within the channel; -1 where the channel does not cover it. A path is compared letter by letter when it comes
-   * first; then its number and its length are enough: what else were taken for it would not go on with its counter.
+   * Returns the number within the channel of the device whose path these bytes are; -1 if the channel does not cover
+   * it. The first time a path is compared byte by byte. Later its number and length are enough: another path would not
+   * continue the counter.
    */
   indexAt(bytes: ArrayLike<number>, start: number, end: number): number {
     let number = 0;

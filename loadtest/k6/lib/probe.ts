@@ -49,7 +49,9 @@ function probeRoute(target: string, device: string, token: string, probeMs: numb
   const body = fieldsOf(answer.body);
   const isOurs = answer.status === 200 ? 'node' in body && 'url' in body : 'error' in body || answer.status === 503;
   if (!isOurs)
-    abort(`${target} (TARGET) is not a Tailrace fanout: GET ${url} was answered ${answer.status} ${shown(answer.body)}`);
+    abort(
+      `${target} (TARGET) is not a Tailrace fanout: GET ${url} was answered ${answer.status} ${shown(answer.body)}`,
+    );
   if (answer.status !== 200 && answer.status !== 503)
     abort(`${target} (TARGET) rejects the token or the run with ${answer.status}: ${shown(answer.body)}`);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
-import type { MissingRange } from './codec.ts';
+import type { MissingRange } from './data-frame.ts';
 import { Tally } from './tally.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { DeliveryChecker, type Finding, MissingRanges } from '../../../test/delivery-checker.ts';
 import { type Positions, positionsFromToken, tokenFromPositions } from '../generated/protocol.js';
-import type { DataSink, MissingRange } from './codec.ts';
+import type { DataSink, MissingRange } from './data-frame.ts';
 
 /** Missing ranges kept for a client; older ones excuse nothing that is still to come. */
 const rangesMax = 200;

@@ -24,7 +24,7 @@ class Utf8Encoder {
   }
 }
 
-/** Keeps a byte order mark, as with `ignoreBOM`. */
+/** Keeps a leading U+FEFF, as with `ignoreBOM`. */
 class Utf8Decoder {
   readonly #isFatal: boolean;
 

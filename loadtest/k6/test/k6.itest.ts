@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join, resolve } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -125,7 +125,10 @@ function assertAborted({ code, output, ms }: Outcome, message: RegExp): void {
 k6Test('a closed port, another server and an invalid token abort the run at once, before the load', async () => {
   const port = await freePort();
   const closed = `ws://127.0.0.1:${port}`;
-  assertAborted(await run('average', { TARGET: closed }), new RegExp(`${closed} \\(TARGET\\) does not answer: .*refused`));
+  assertAborted(
+    await run('average', { TARGET: closed }),
+    new RegExp(`${closed} \\(TARGET\\) does not answer: .*refused`),
+  );
   assertAborted(
     await run('average', { INGEST: `http://127.0.0.1:${port}` }),
     new RegExp(`http://127.0.0.1:${port} \\(INGEST\\) does not answer`),
@@ -157,6 +160,18 @@ k6Test('an invalid environment is rejected with every error', async () => {
   assert.equal(code, scriptError, output);
   assert.match(output, /TARGET: expected ws:\/\/ or wss:\/\/ with a host, such as \S+, got localhost:8081/);
   assert.match(output, /CLIENTS: expected an integer from 1 to 100000, got many/);
+});
+
+/** The most that a ConfigMap holds, from which the k6 operator reads an archive. */
+const configMapBytesMax = 1024 * 1024;
+
+k6Test('an archive of a scenario fits into a ConfigMap', async () => {
+  const archive = join(dir.path, 'archive.tar');
+  const args = ['archive', '--include-system-env-vars', '-O', archive, join(scenarios, 'average.ts')];
+  const { code, output } = await runK6(args, urls);
+  assert.equal(code, 0, output);
+  const { size } = await stat(archive);
+  assert.ok(size < configMapBytesMax, `expected less than ${configMapBytesMax} bytes, got ${size}`);
 });
 
 k6Test('k6 accepts every scenario', async () => {

@@ -47,7 +47,11 @@ test('a replay continues after a retryable error, and stops at any other', async
   history.show('b', window(60_000));
   await clock.advance(500);
   onState({ name: 'live', devices: 0 });
-  assert.deepEqual([[...open.keys()], requested], [['b'], ['a 60000', 'b 60000']], 'a late state stops no other replay');
+  assert.deepEqual(
+    [[...open.keys()], requested],
+    [['b'], ['a 60000', 'b 60000']],
+    'a late state stops no other replay',
+  );
 });
 
 test('while the user goes down the list, only the history of the last device is requested', async () => {

@@ -1,7 +1,7 @@
 import { gapMsFrom } from './gaps.ts';
 import type { TagHistory } from './history.ts';
 import type { Palette } from './palette.ts';
-import { ticksFitting, plotLeftPx, plotRightPx, timeTicks } from './timescale.ts';
+import { plotLeftPx, plotRightPx, ticksFitting, timeTicks } from './timescale.ts';
 import type { Span } from './view.ts';
 
 /** States over time as a band: true is filled, false is not; each text has a shade and its name where that fits. */

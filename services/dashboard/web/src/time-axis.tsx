@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { usePage } from './page.ts';
 import { paletteAt } from './palette.ts';
 import { themeRevision } from './theme.ts';
-import { ticksFitting, plotLeftPx, plotRightPx, timeTicks } from './timescale.ts';
+import { plotLeftPx, plotRightPx, ticksFitting, timeTicks } from './timescale.ts';
 
 const heightPx = 26;
 const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });

@@ -3,7 +3,7 @@ import { byteScale, decimalsMax, decimalsOf, fixed } from './format.ts';
 import { gapMsFrom } from './gaps.ts';
 import type { Palette } from './palette.ts';
 import type { Points, Series } from './series.ts';
-import { ticksFitting, plotLeftPx, plotRightPx, timeTicks } from './timescale.ts';
+import { plotLeftPx, plotRightPx, ticksFitting, timeTicks } from './timescale.ts';
 import type { Span } from './view.ts';
 
 /** What is drawn besides the line. */
