@@ -31,7 +31,7 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     idsMax: 'tailrace_fanout_message_ids',
     viewsPerConnectionMax: 'tailrace_fanout_connection_views',
     userViewsMax: 'tailrace_fanout_user_views',
-    toldReadingsMax: 'tailrace_fanout_told_readings',
+    lastSentReadingsMax: 'tailrace_fanout_last_sent_readings',
     pacedBytesMax: 'tailrace_fanout_paced_bytes',
     heldBytesMax: 'tailrace_fanout_relay_held_bytes',
   },

@@ -21,7 +21,7 @@ export interface StackClusterOptions {
   /** Span over which a fanout node lets its clients go when it stops. */
   readonly drainMs: number;
   /** Receives progress messages. */
-  readonly say: (text: string) => void;
+  readonly print: (text: string) => void;
   /** Called when a service exits that was not stopped. */
   readonly onServiceExit?: (service: StackService, exit: Exit) => void;
 }
@@ -75,7 +75,7 @@ export class StackCluster {
 
   /** Resolves when all are ready. After an error, `stop` stops what was started. */
   async start(): Promise<void> {
-    const { data, keepsData, nodes, portBase, drainMs, say: print } = this.#options;
+    const { data, keepsData, nodes, portBase, drainMs, print } = this.#options;
     await mkdir(data, { recursive: true });
     print('Starting Kafka and NATS …');
     const placeOf = (name: string) => ({

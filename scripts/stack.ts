@@ -17,7 +17,7 @@ const drainMs = 500;
 const options = optionsFrom(process.argv.slice(2));
 const tokenFile = join(options.data, 'token');
 const cluster = new StackCluster({
-  ...{ ...options, keepsData: true, drainMs, say: print },
+  ...{ ...options, keepsData: true, drainMs, print: print },
   onServiceExit: ({ name, log }, { code, signal }) =>
     print(`${name} exited with ${signal === null ? `code ${code}` : signal}; see ${log}`),
 });

@@ -100,11 +100,11 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     await assertShows(page, 'connection-state', /^Live/);
     t.after(() => {
       isReporting = true;
-      node.restoreLog();
+      node.reconnectLog();
       return Promise.resolve();
     });
     isReporting = false;
-    node.cutLog();
+    node.disconnectLog();
     await assertShows(page, 'connection-state', /^Interrupted/);
     await assertShows(page, 'device-age', /^interrupted/);
     // Longer than the stale deadline of a device that reports every 250 ms.
@@ -118,7 +118,7 @@ for (const [name, viewport] of Object.entries({ wide, narrow })) {
     );
     assert.match(await textOf(page, 'notice'), /^Interrupted\./);
     await shot(page, `interrupted-${name}`);
-    node.restoreLog();
+    node.reconnectLog();
     isReporting = true;
     await assertShows(page, 'connection-state', /^Live/);
     await assertShows(page, 'device-age', /^live/);

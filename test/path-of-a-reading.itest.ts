@@ -52,7 +52,7 @@ interface Watched {
 
 before(async () => {
   cluster = new StackCluster({
-    ...{ nodes: 2, data: join(dir.path, 'stack'), keepsData: false, drainMs: 0, say: () => {} },
+    ...{ nodes: 2, data: join(dir.path, 'stack'), keepsData: false, drainMs: 0, print: () => {} },
     portBase: await freePortBase(2),
   });
   cluster.common['NODE_OPTIONS'] = '--inspect=127.0.0.1:0';

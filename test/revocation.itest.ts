@@ -85,7 +85,7 @@ test('on Kafka, ingest and fanout as processes refuse a revoked token within two
     keepsData: false,
     portBase: await freePortBase(),
     drainMs: 0,
-    say: () => {},
+    print: () => {},
   });
   t.after(async () => {
     await cluster.stop();

@@ -32,7 +32,7 @@ let prometheusUrl: string;
 before(async () => {
   receiver = await startOtlpReceiver();
   cluster = new StackCluster({
-    ...{ nodes: 2, data: join(dir.path, 'stack'), keepsData: false, drainMs: 0, say: () => {} },
+    ...{ nodes: 2, data: join(dir.path, 'stack'), keepsData: false, drainMs: 0, print: () => {} },
     portBase: await freePortBase(2),
   });
   cluster.common['TAILRACE_TRACING_URL'] = receiver.url;

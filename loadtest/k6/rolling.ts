@@ -26,7 +26,7 @@ export async function rollOwnCluster(run: (env: NodeJS.ProcessEnv) => K6Run, dat
     keepsData: false,
     portBase,
     drainMs,
-    say: print,
+    print: print,
   });
   try {
     await cluster.start();

@@ -154,7 +154,10 @@ export const brokers: Dashboard = {
           unit: 's',
           description: 'Duration of a request over NATS, including the work of the owner. Usually milliseconds.',
           lines: [
-            { expr: quantile(0.99, 'tailrace_fanout_relay_ask_duration_seconds', nodes, 'node'), legend: '{{node}}' },
+            {
+              expr: quantile(0.99, 'tailrace_fanout_relay_request_duration_seconds', nodes, 'node'),
+              legend: '{{node}}',
+            },
           ],
         },
         {

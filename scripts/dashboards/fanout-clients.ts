@@ -85,7 +85,7 @@ export const clientRow: Row = {
       unit: 'short',
       description:
         'In ten minutes: times that a client could not be served because of an error of this node. Must be 0; the log has the error.',
-      lines: [{ expr: `increase(tailrace_fanout_faults_total{${nodes}}[10m])`, legend: '{{node}}' }],
+      lines: [{ expr: `increase(tailrace_fanout_internal_errors_total{${nodes}}[10m])`, legend: '{{node}}' }],
     },
   ],
 };
@@ -99,7 +99,7 @@ export const catchUpRow: Row = {
       description:
         'resume: with the whole backlog; partial_resume: with a part, and the missing ranges were sent: retention is too short, or resumeRecordsMax too small.',
       lines: [
-        { expr: `sum by (start) (${rate('tailrace_fanout_begun_subscriptions_total', nodes)})`, legend: '{{start}}' },
+        { expr: `sum by (start) (${rate('tailrace_fanout_started_subscriptions_total', nodes)})`, legend: '{{start}}' },
       ],
     },
     {
@@ -154,7 +154,7 @@ export const catchUpRow: Row = {
       description: 'Above high water a client lags and gets conflated reports; at the limit it is disconnected.',
       lines: [
         { expr: `tailrace_fanout_socket_bytes{${nodes}}`, legend: '{{node}}' },
-        { expr: `min(tailrace_fanout_limit_socket_mark_bytes{${nodes}})`, legend: 'high water', isLimit: true },
+        { expr: `min(tailrace_fanout_limit_socket_high_water_bytes{${nodes}})`, legend: 'high water', isLimit: true },
         { expr: `min(tailrace_fanout_limit_socket_bytes{${nodes}})`, legend: 'limit', isLimit: true },
       ],
     },
@@ -178,8 +178,8 @@ export const catchUpRow: Row = {
         'Per second: by maxRate, deadband and tags, as clients requested; slow: conflated because a client did not read fast enough.',
       lines: [
         { expr: `sum(${rate('tailrace_fanout_conflated_reports_total', nodes)})`, legend: 'rate' },
-        { expr: `sum(${rate('tailrace_fanout_held_back_reports_total', nodes)})`, legend: 'deadband' },
-        { expr: `sum(${rate('tailrace_fanout_untagged_reports_total', nodes)})`, legend: 'tags' },
+        { expr: `sum(${rate('tailrace_fanout_deadband_reports_total', nodes)})`, legend: 'deadband' },
+        { expr: `sum(${rate('tailrace_fanout_unmatched_reports_total', nodes)})`, legend: 'tags' },
         { expr: `sum(${rate('tailrace_fanout_slow_conflated_reports_total', nodes)})`, legend: 'slow' },
       ],
     },
@@ -215,7 +215,7 @@ export const limitRow: Row = {
         'Share in use, of the node that is nearest to its limit. docs/CONFIG.md has what happens at 1; clients are notified of all that they lose.',
       lines: [
         used('paced_bytes', 'pacedBytesMax'),
-        used('told_readings', 'toldReadingsMax'),
+        used('last_sent_readings', 'lastSentReadingsMax'),
         used('relay_held_bytes', 'heldBytesMax'),
         used('cut_bytes', 'cutBytesMax'),
         used('catch_up_bytes', 'catchUpBytesMax'),
@@ -266,7 +266,7 @@ export const limitRow: Row = {
       unit: 's',
       description: 'How long other nodes take to answer the requests of this one. Usually milliseconds.',
       lines: [
-        { expr: quantile(0.99, 'tailrace_fanout_relay_ask_duration_seconds', nodes, 'node'), legend: '{{node}}' },
+        { expr: quantile(0.99, 'tailrace_fanout_relay_request_duration_seconds', nodes, 'node'), legend: '{{node}}' },
       ],
     },
   ],

@@ -68,7 +68,7 @@ export const logRow: Row = {
           legend: '{{node}} unreadable ranges',
         },
         { expr: `increase(tailrace_fanout_failed_records_total{${nodes}}[10m])`, legend: '{{node}} failed' },
-        { expr: `increase(tailrace_fanout_repeated_reports_total{${nodes}}[10m])`, legend: '{{node}} duplicates' },
+        { expr: `increase(tailrace_fanout_duplicate_reports_total{${nodes}}[10m])`, legend: '{{node}} duplicates' },
       ],
     },
     nearLimit({
@@ -105,7 +105,7 @@ export const ringRow: Row = {
       lines: [
         { expr: `tailrace_fanout_owned_partitions{${nodes}}`, legend: '{{node}} owned' },
         { expr: `tailrace_fanout_recovering_partitions{${nodes}}`, legend: '{{node}} recovering' },
-        { expr: `tailrace_fanout_acting_partitions{${nodes}}`, legend: '{{node}} standby' },
+        { expr: `tailrace_fanout_standby_partitions{${nodes}}`, legend: '{{node}} standby' },
         { expr: `tailrace_fanout_stalled_partitions{${nodes}}`, legend: '{{node}} stalled' },
       ],
     },
@@ -125,7 +125,7 @@ export const ringRow: Row = {
       description: 'In ten minutes: partitions taken over from a suspect owner, and released to another node.',
       lines: [
         { expr: `increase(tailrace_fanout_taken_over_partitions_total{${nodes}}[10m])`, legend: '{{node}} took over' },
-        { expr: `increase(tailrace_fanout_handed_on_partitions_total{${nodes}}[10m])`, legend: '{{node}} released' },
+        { expr: `increase(tailrace_fanout_released_partitions_total{${nodes}}[10m])`, legend: '{{node}} released' },
       ],
     },
     {
@@ -144,9 +144,9 @@ export const ringRow: Row = {
       description:
         'Per second: gaps (a frame was missing, and was requested again), failed requests, and rejected frames. Usually 0.',
       lines: [
-        { expr: rate('tailrace_fanout_relay_breaks_total', nodes), legend: '{{node}} gaps' },
-        { expr: rate('tailrace_fanout_relay_ask_failures_total', nodes), legend: '{{node}} failed requests' },
-        { expr: rate('tailrace_fanout_foreign_relay_frames_total', nodes), legend: '{{node}} rejected' },
+        { expr: rate('tailrace_fanout_relay_gaps_total', nodes), legend: '{{node}} gaps' },
+        { expr: rate('tailrace_fanout_relay_request_failures_total', nodes), legend: '{{node}} failed requests' },
+        { expr: rate('tailrace_fanout_rejected_relay_frames_total', nodes), legend: '{{node}} rejected' },
       ],
     },
     {
@@ -182,7 +182,7 @@ export const presenceRow: Row = {
         'Per second: reports of devices beyond the limit (TailraceUnknownDevices in the runbook), last values evicted at the limit of their device, and reports older than the last values, which change none.',
       lines: [
         { expr: `sum(${rate('tailrace_fanout_refused_devices_total', nodes)})`, legend: 'refused' },
-        { expr: `sum(${rate('tailrace_fanout_forgotten_tags_total', nodes)})`, legend: 'evicted tags' },
+        { expr: `sum(${rate('tailrace_fanout_evicted_tags_total', nodes)})`, legend: 'evicted tags' },
         { expr: `sum(${rate('tailrace_fanout_late_reports_total', nodes)})`, legend: 'late' },
       ],
     },

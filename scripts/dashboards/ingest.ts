@@ -209,7 +209,7 @@ export const ingest: Dashboard = {
           lines: [
             { expr: rate('tailrace_ingest_evicted_connections_total', nodes), legend: 'evicted {{node}}' },
             { expr: rate('tailrace_ingest_refused_connections_total', nodes), legend: 'refused {{node}}' },
-            { expr: rate('tailrace_ingest_unread_answers_total', nodes), legend: 'unread response {{node}}' },
+            { expr: rate('tailrace_ingest_unread_responses_total', nodes), legend: 'unread response {{node}}' },
             { expr: rate('tailrace_ingest_slow_bodies_total', nodes), legend: 'slow body {{node}}' },
           ],
         },

@@ -25,7 +25,14 @@ export class StackTarget implements Target {
 
   static async start({ folder, heapMb, env = {} }: TargetOptions): Promise<StackTarget> {
     const portBase = await freePortBase(nodes);
-    const cluster = new StackCluster({ nodes, data: folder, keepsData: false, portBase, drainMs: 500, say: () => {} });
+    const cluster = new StackCluster({
+      nodes,
+      data: folder,
+      keepsData: false,
+      portBase,
+      drainMs: 500,
+      print: () => {},
+    });
     cluster.common['TAILRACE_LOG_LEVEL'] ??= 'warn';
     Object.assign(cluster.common, env);
     if (heapMb !== undefined) cluster.common['NODE_OPTIONS'] = `--max-old-space-size=${heapMb}`;

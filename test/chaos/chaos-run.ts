@@ -1,7 +1,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StackCluster } from '../../scripts/stack-cluster.ts';
-import { noFaults, type Verdict } from './checker.ts';
+import { noViolations, type Verdict } from './checker.ts';
 import { screenTimes } from './client.ts';
 import { Crowd, type Reached } from './client-processes.ts';
 import type { Fault } from './faults.ts';
@@ -35,14 +35,14 @@ export class ChaosRun {
   readonly #clients: Crowd;
   readonly #rows: Figures[] = [];
   #fleet: Fleet | undefined;
-  #before: Verdict = noFaults();
+  #before: Verdict = noViolations();
   #failures: string[] = [];
 
   constructor(settings: ChaosSettings, print: (text: string) => void) {
     this.#settings = settings;
     this.#print = print;
     const { nodes, data, portBase, drainMs } = settings;
-    this.#cluster = new StackCluster({ nodes, data, portBase, drainMs, keepsData: false, say: print });
+    this.#cluster = new StackCluster({ nodes, data, portBase, drainMs, keepsData: false, print: print });
     this.#clients = new Crowd(settings.clients);
   }
 

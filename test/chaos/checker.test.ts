@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Checker, noFaults, type Publication, type Verdict } from './checker.ts';
+import { Checker, noViolations, type Publication, type Verdict } from './checker.ts';
 
 const device = 'chaos.line0.cell0.machine1';
 const at = (value: number, seq: number, of = device): Publication => ({ device: of, partition: 3, seq, value });
@@ -36,16 +36,16 @@ function verdictOf(run: Run): Verdict {
 }
 
 test('each report from the first on, once, in order, finds nothing', () => {
-  assert.deepEqual(verdictOf({ shown: [at(7, 10), at(8, 14), at(9, 15)] }), noFaults());
+  assert.deepEqual(verdictOf({ shown: [at(7, 10), at(8, 14), at(9, 15)] }), noViolations());
 });
 
 test('a report without a counter is foreign, and those after it are still checked', () => {
   const shown = [at(1, 10), at(Number.NaN, 11), at(4, 12)];
-  assert.deepEqual(verdictOf({ shown, acknowledged: { [device]: 4 } }), { ...noFaults(), foreign: 1, lost: 2 });
+  assert.deepEqual(verdictOf({ shown, acknowledged: { [device]: 4 } }), { ...noViolations(), foreign: 1, lost: 2 });
 });
 
 test('each report left out is lost', () => {
-  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(4, 14)] }), { ...noFaults(), lost: 2 });
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(4, 14)] }), { ...noViolations(), lost: 2 });
 });
 
 test('an acknowledged report that the client has not received at the end is lost', () => {
@@ -55,26 +55,26 @@ test('an acknowledged report that the client has not received at the end is lost
 
 test('a report that was sent and not acknowledged may be delivered, or not', () => {
   const run = { acknowledged: { [device]: 1 }, sent: { [device]: 2 } };
-  assert.deepEqual(verdictOf({ shown: [at(1, 10)], ...run }), noFaults());
-  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 11)], ...run }), noFaults());
+  assert.deepEqual(verdictOf({ shown: [at(1, 10)], ...run }), noViolations());
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 11)], ...run }), noViolations());
 });
 
 test('a report delivered twice is doubled, at its own position and at another, at once and later', () => {
-  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 10)] }), { ...noFaults(), doubled: 1 });
-  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 11), at(1, 12)] }), { ...noFaults(), doubled: 1 });
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 10)] }), { ...noViolations(), doubled: 1 });
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 11), at(1, 12)] }), { ...noViolations(), doubled: 1 });
 });
 
 test('a report that comes after a later one is disordered, and not lost', () => {
-  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(3, 12), at(2, 11)] }), { ...noFaults(), disordered: 1 });
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(3, 12), at(2, 11)] }), { ...noViolations(), disordered: 1 });
 });
 
 test('a position that does not grow is disordered, though the values are in order', () => {
-  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 9)] }), { ...noFaults(), disordered: 1 });
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 9)] }), { ...noViolations(), disordered: 1 });
 });
 
 test('a report of a device that the subscription does not cover is foreign', () => {
   const other = 'chaos.line0.cell1.machine5';
-  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 11, other)] }), { ...noFaults(), foreign: 1 });
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 11, other)] }), { ...noViolations(), foreign: 1 });
 });
 
 test('a counter that no device has sent is foreign', () => {
@@ -84,7 +84,7 @@ test('a counter that no device has sent is foreign', () => {
 
 test('a gap in a missing range is named; one elsewhere is a loss', () => {
   const shown = [at(1, 10), at(4, 20)];
-  assert.deepEqual(verdictOf({ shown, missing: { after: 1, from: 11, to: 19 } }), { ...noFaults(), named: 2 });
+  assert.deepEqual(verdictOf({ shown, missing: { after: 1, from: 11, to: 19 } }), { ...noViolations(), named: 2 });
   assert.equal(verdictOf({ shown, missing: { after: 1, from: 21, to: 30 } }).lost, 2, 'later positions');
   assert.equal(verdictOf({ shown, missing: { after: 1, from: 1, to: 10 } }).lost, 2, 'earlier positions');
   assert.equal(
@@ -103,7 +103,7 @@ test('devices of a subtree are checked separately', () => {
     shown: [at(1, 10), at(5, 11, other), at(2, 12), at(7, 13, other)],
     acknowledged: { [device]: 2, [other]: 7 },
   });
-  assert.deepEqual(verdict, { ...noFaults(), lost: 1 });
+  assert.deepEqual(verdict, { ...noViolations(), lost: 1 });
 });
 
 test('the longest pause is the one between two reports of one device since `measure`', () => {

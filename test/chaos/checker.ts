@@ -22,7 +22,7 @@ export interface Verdict {
   foreign: number;
 }
 
-export function noFaults(): Verdict {
+export function noViolations(): Verdict {
   return { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
 }
 
@@ -43,7 +43,7 @@ const findingsMax = 20;
  * names the range that is missing.
  */
 export class Checker {
-  readonly verdict: Verdict = noFaults();
+  readonly verdict: Verdict = noViolations();
   readonly findings: string[] = [];
   readonly #watches: Watch[] = [];
 

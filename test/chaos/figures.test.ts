@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { noFaults } from './checker.ts';
+import { noViolations } from './checker.ts';
 import type { Seen } from './client.ts';
 import type { Fault } from './faults.ts';
 import { figuresFrom, judgement, percentilesOf, tableOf } from './figures.ts';
@@ -25,26 +25,26 @@ test('percentiles are by nearest rank', () => {
 });
 
 test("a pause is counted beyond the device's own interval", () => {
-  const row = figuresFrom(roll, [seen(1_000), seen(2_500), seen(900)], 1_000, noFaults());
+  const row = figuresFrom(roll, [seen(1_000), seen(2_500), seen(900)], 1_000, noViolations());
   assert.deepEqual(row.pause, { p50: 0, p95: 1_500, p99: 1_500, max: 1_500 });
 });
 
 test('a target that is met, not met within noise, and not met by more', () => {
-  const of = (longestMs: number) => judgement(figuresFrom(roll, [seen(longestMs)], 0, noFaults()));
+  const of = (longestMs: number) => judgement(figuresFrom(roll, [seen(longestMs)], 0, noViolations()));
   assert.deepEqual(of(2_000), { words: 'pause p99 2000 of 2000 ms: met', fails: false });
   assert.deepEqual(of(4_000), { words: 'pause p99 4000 of 2000 ms: NOT MET', fails: false });
   assert.deepEqual(of(4_001), { words: 'pause p99 4001 of 2000 ms: FAILED', fails: true });
 });
 
 test('a kill counts the clients that were hit, and fails if one of them receives no report again', () => {
-  const good = figuresFrom(kill, [seen(0, 3_000), seen(60_000, undefined, false)], 0, noFaults());
+  const good = figuresFrom(kill, [seen(0, 3_000), seen(60_000, undefined, false)], 0, noViolations());
   assert.equal(good.hit, 1);
   assert.equal(judgement(good).fails, false);
-  assert.equal(judgement(figuresFrom(kill, [seen(0, undefined)], 0, noFaults())).fails, true);
+  assert.equal(judgement(figuresFrom(kill, [seen(0, undefined)], 0, noViolations())).fails, true);
 });
 
 test('the table has a row for each fault', () => {
-  const lines = tableOf([figuresFrom(kill, [seen(10, 30)], 0, { ...noFaults(), lost: 3 })]).split('\n');
+  const lines = tableOf([figuresFrom(kill, [seen(10, 30)], 0, { ...noViolations(), lost: 3 })]).split('\n');
   assert.equal(lines.length, 3);
   assert.match(lines[2]!, /^\| kill +\| 1 of 1 +\| 1 +\| 7 +\| 10 \/ 10 \/ 10 \/ 10 +\| 30 \/ 30 \/ 30 +\| 3 /);
 });

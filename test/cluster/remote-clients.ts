@@ -1,4 +1,4 @@
-import { noFaults, type Verdict } from '../chaos/checker.ts';
+import { noViolations, type Verdict } from '../chaos/checker.ts';
 import type { Disruption } from '../chaos/faults.ts';
 import { difference, type Figures, figuresFrom, isFaulty, judgement, tableOf } from '../chaos/figures.ts';
 import {
@@ -24,7 +24,7 @@ export class RemoteClients {
   readonly #pod: string;
   readonly #print: (text: string) => void;
   #intervalMs = 0;
-  #before: Verdict = noFaults();
+  #before: Verdict = noViolations();
   #retries = 0;
 
   constructor(kubectl: Kubectl, pod: string, print: (text: string) => void) {

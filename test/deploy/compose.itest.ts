@@ -11,7 +11,7 @@ import { findTool } from '@tailrace/testkit/tool';
 import { buildImage, docker } from '../../scripts/image/build.ts';
 import { projectRoot, serviceNames } from '../../scripts/services.ts';
 import { projectVersion } from '../../scripts/version-places.ts';
-import { Checker, noFaults } from '../chaos/checker.ts';
+import { Checker, noViolations } from '../chaos/checker.ts';
 import { ChaosClient } from '../chaos/client.ts';
 import { deviceName, Fleet } from '../chaos/fleet.ts';
 import { createWatcher } from '../watcher.ts';
@@ -185,7 +185,7 @@ test('SDK clients behind the balancer receive every reading once when a fanout c
     t.diagnostic(
       `longest pause ${longest} ms; fanout-0 ready after ${readiness.wallMs} ms (${readiness.cpuMs} of a processor)`,
     );
-    assert.deepEqual(checker.verdict, noFaults(), checker.findings.join('\n'));
+    assert.deepEqual(checker.verdict, noViolations(), checker.findings.join('\n'));
     assert.ok(
       seen.some(({ node, nodeNow, hit, moves }) => node === 'fanout-0' && (hit || moves > 0 || nodeNow !== node)),
       JSON.stringify(seen),

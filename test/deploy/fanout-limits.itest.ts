@@ -79,7 +79,7 @@ test('a limit has the name of the gauge that it limits', async (t) => {
     return name !== limited && !names.has(limited) && !names.has(`${limited}_count`);
   });
   // High water, well below the limit of the same socket.
-  assert.deepEqual(alone, ['tailrace_fanout_limit_socket_mark_bytes']);
+  assert.deepEqual(alone, ['tailrace_fanout_limit_socket_high_water_bytes']);
 });
 
 /** Limit of one node. A Prometheus stores millions. */
@@ -136,7 +136,7 @@ test('messages, errors and close codes of clients are counted by closed lists', 
   assert.equal(await counted('received_messages_total', 'kind="subscribe"'), 1);
   assert.equal(await counted('received_messages_total', 'kind="unsubscribe"'), 1);
   assert.equal(await counted('sent_errors_total', 'code="not_found"'), 1);
-  assert.equal(await counted('begun_subscriptions_total', 'start="snapshot"'), 1);
+  assert.equal(await counted('started_subscriptions_total', 'start="snapshot"'), 1);
   assert.equal(await counted('subscribe_duration_seconds_count', ''), 1);
   const answer = await fetch(`http://127.0.0.1:${node.port}/v1/route?device=x.y&token=${node.token}`);
   await answer.text();

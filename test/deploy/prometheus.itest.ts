@@ -32,7 +32,7 @@ before(async () => {
     keepsData: false,
     portBase: await freePortBase(2),
     drainMs: 200,
-    say: () => undefined,
+    print: () => undefined,
   });
   await cluster.start();
   load = new Load();

@@ -30,14 +30,14 @@ export const limits = {
   resumeRecordsMax: 400,
   resumeBytesMax: 30_000,
   joinDeadlineMs: 3_000,
-  nodeSilenceMs: 3_000,
+  nodeTimeoutMs: 3_000,
   // Renewed every 10 s by clocks that may be slow by a fiftieth: it expires when a renewal is late.
   interestLeaseMs: 10_400,
-  askDeadlineMs: 500,
+  ownerRequestTimeoutMs: 500,
   heldBytesMax: 4_096,
   // For about ten clients that catch up at the same time.
   catchUpBytesMax: 4_194_304,
-  socketMarkBytes: 8_192,
+  socketHighWaterBytes: 8_192,
   socketBytesMax: 24_576,
   repliesBytesMax: 16_384,
   lagMsMax: 6_000,

@@ -304,13 +304,13 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
   'a node is not notified that its lease has expired': {
     weaken: () => {
-      const original = Object.getOwnPropertyDescriptor(Interests.prototype, 'chain')!;
-      Object.defineProperty(Interests.prototype, 'chain', { ...original, get: () => 0 });
-      return () => Object.defineProperty(Interests.prototype, 'chain', original);
+      const original = Object.getOwnPropertyDescriptor(Interests.prototype, 'streamEpoch')!;
+      Object.defineProperty(Interests.prototype, 'streamEpoch', { ...original, get: () => 0 });
+      return () => Object.defineProperty(Interests.prototype, 'streamEpoch', original);
     },
   },
   'reports that a slow owner cannot read any more are not sent as missing': {
-    weaken: () => replace(Views.prototype, 'tellMissing', () => () => {}),
+    weaken: () => replace(Views.prototype, 'publishMissing', () => () => {}),
   },
   'frames of an owner prove that it reads the log': {
     seam: framesAs((frame) => {

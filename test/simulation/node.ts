@@ -59,7 +59,7 @@ export class SimulatedNode {
     this.startNumber = parts.startNumber;
     this.process = new Process(scheduler, parts.skew);
     const { process } = this;
-    this.#eventLog = log.connect({ fault: parts.logFault });
+    this.#eventLog = log.connect({ injectError: parts.logFault });
     this.bus = network.createBus({ node: name, logger: silentLogger });
     const deferChance = chance.fork();
     const logger: Logger = {
@@ -125,7 +125,7 @@ export class SimulatedNode {
   /** Suspends it, as SIGSTOP does. The log notices after the session timeout. */
   pause(): void {
     this.process.pause();
-    this.#eventLog.cutOff(sessionMs);
+    this.#eventLog.disconnect(sessionMs);
   }
 
   /** Resumes it, as SIGCONT does. */
@@ -136,7 +136,7 @@ export class SimulatedNode {
 
   /** Makes the log unreachable from this node. */
   isolateFromLog(): void {
-    this.#eventLog.cutOff(sessionMs);
+    this.#eventLog.disconnect(sessionMs);
   }
 
   healLog(): void {

@@ -34,7 +34,7 @@ export function logOf(process: Process, eventLog: EventLog, scheduler: Scheduler
     describeTopic: (topic) => answered(eventLog.describeTopic(topic)),
     append: (topic, records) => answered(eventLog.append(topic, records)),
     bounds: (topic, partitions) => answered(eventLog.bounds(topic, partitions)),
-    ends: (topic, waitMs) => answered(eventLog.ends(topic, waitMs)),
+    endOffsets: (topic, waitMs) => answered(eventLog.endOffsets(topic, waitMs)),
     positionsAt: (topic, timeMs, partitions) => answered(eventLog.positionsAt(topic, timeMs, partitions)),
     lag: (group, topic) => answered(eventLog.lag(group, topic)),
     read: (topic: string, partition: number, range: ReadRange) => read(eventLog.read(topic, partition, range)),
@@ -153,7 +153,7 @@ class PipeWire implements Wire {
     this.#pipe.push(bytes, arrive);
   }
 
-  cut(): void {
+  terminate(): void {
     this.#pipe.close();
   }
 }

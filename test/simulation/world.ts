@@ -81,7 +81,7 @@ export class World {
   }
 
   async start(): Promise<void> {
-    this.#writer = this.log.connect({ fault: () => this.logFault });
+    this.#writer = this.log.connect({ injectError: () => this.logFault });
     await this.#writer.start();
     const retention = { retentionMs: 1e12, retentionBytes: 1e12, partitions };
     await this.#writer.ensureTopic({ name: topic, ...retention });

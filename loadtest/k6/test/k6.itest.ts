@@ -36,7 +36,7 @@ before(async () => {
     return;
   }
   const portBase = await freePortBase(2);
-  cluster = new StackCluster({ nodes: 2, data: dir.path, keepsData: false, portBase, drainMs: 500, say: () => {} });
+  cluster = new StackCluster({ nodes: 2, data: dir.path, keepsData: false, portBase, drainMs: 500, print: () => {} });
   await cluster.start();
   urls = {
     TARGET: cluster.fanout.map(({ port }) => `ws://127.0.0.1:${port}`).join(','),

@@ -15,7 +15,7 @@ import {
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
-import { tlsFaultOf } from '@tailrace/platform/tls-error';
+import { tlsErrorTextOf } from '@tailrace/platform/tls-error';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus } from './bus.ts';
 import type { Connection, ConnectionEvents, Dial, MessageHeaders } from './connection.ts';
@@ -201,7 +201,7 @@ function dialError(addresses: string, error: unknown, overTls: boolean): Tailrac
     overTls && /ECONNRESET|EPIPE/.test(reason)
       ? `it closed the connection (${reason}); if it asks for certificates, check natsTlsCertFile and natsTlsKeyFile`
       : undefined;
-  const tlsReason = reason.includes("does not support 'tls'") ? noTls : (tlsFaultOf(error, 'nats') ?? resetReason);
+  const tlsReason = reason.includes("does not support 'tls'") ? noTls : (tlsErrorTextOf(error, 'nats') ?? resetReason);
   if (tlsReason !== undefined)
     return new TailraceError('unavailable', `cannot reach NATS at ${addresses} over TLS: ${tlsReason}`, {
       cause: error,

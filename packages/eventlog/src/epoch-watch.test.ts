@@ -69,8 +69,8 @@ test('another epoch under the same name is reported once, with both, and stops t
 test('after an error of the log the topic is checked at once; one check at a time', async () => {
   const { clock, world, watch } = arrangement();
   world.epoch = 'new';
-  watch.look();
-  watch.look();
+  watch.check();
+  watch.check();
   await clock.advance(0);
   assert.equal(world.checks, 1);
   assert.equal(world.replaced.length, 1);

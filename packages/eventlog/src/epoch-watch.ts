@@ -36,11 +36,11 @@ export class EpochWatch {
 
   constructor(options: EpochWatchOptions) {
     this.#options = options;
-    this.#timer = options.clock.every(checkMs, () => this.look());
+    this.#timer = options.clock.every(checkMs, () => this.check());
   }
 
   /** Checks now, after an error of the log. One check at a time. */
-  look(): void {
+  check(): void {
     if (this.#isChecking || this.#isStopped) return;
     this.#isChecking = true;
     void this.#check().finally(() => {

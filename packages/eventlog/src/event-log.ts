@@ -47,7 +47,7 @@ export interface EventLog {
    * Resolves with the next position, by partition number; undefined if the leader of the partition has not answered
    * within `waitMs`, or it has no leader. An error of one partition does not affect the others.
    */
-  ends(topic: string, waitMs: number): Promise<readonly (number | undefined)[]>;
+  endOffsets(topic: string, waitMs: number): Promise<readonly (number | undefined)[]>;
   /**
    * Resolves with the first position whose record time is `>= timeMs`, by partition number; the end if there is none.
    * `partitions`: only of these. Rejects if the broker of one of them does not answer.

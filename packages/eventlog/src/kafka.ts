@@ -173,7 +173,7 @@ export class KafkaEventLog implements EventLog {
     return bounds;
   }
 
-  async ends(topic: string, waitMs: number): Promise<readonly (number | undefined)[]> {
+  async endOffsets(topic: string, waitMs: number): Promise<readonly (number | undefined)[]> {
     this.#assertOpen('look up end positions');
     return await this.#endOffsets.endOffsets(topic, waitMs);
   }

@@ -78,7 +78,7 @@ test('a process that reconnects before its session expires continues at its posi
   await fill(other, 't', 6, 5);
   await clock.advance(1_000);
   const generation = a.generation();
-  eventLog.cutOff(3_000);
+  eventLog.disconnect(3_000);
   await fill(other, 't', 6, 5, 5);
   await assert.rejects(eventLog.append('t', [recordOf('x', 'y')]), { code: 'unavailable' });
   await assert.rejects(eventLog.bounds('t'), { code: 'unavailable' });
@@ -99,7 +99,7 @@ test('a process that reconnects after its session has expired loses all partitio
   const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
   await fill(other, 't', 6, 10);
   await clock.advance(1_000);
-  eventLog.cutOff(3_000);
+  eventLog.disconnect(3_000);
   const b = await createMember(other, { topics: ['t'], group: 'g', member: 'b', commits: true });
   await clock.advance(3_010);
   assert.deepEqual(sorted(a.partitions()), numbersTo(6));
@@ -146,7 +146,8 @@ test('an injected error fails its call; an answer can be lost although the recor
   let faulty: MemoryOperation | undefined;
   const { clock, connect } = createWorld();
   const eventLog = await connect({
-    fault: (operation) => (operation === faulty ? new TailraceError('unavailable', `no ${operation}`) : undefined),
+    injectError: (operation) =>
+      operation === faulty ? new TailraceError('unavailable', `no ${operation}`) : undefined,
   });
   const member = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
   await clock.advance(10);
@@ -200,9 +201,9 @@ test('retention by bytes and by time drops the oldest and keeps the newest; comp
 test('a partition that is released and assigned again while its member is disconnected is not held after a reconnect', async () => {
   const { clock, connect } = createWorld({ handoverMs: 500 });
   let away = false;
-  const fault = (operation: MemoryOperation) =>
+  const injectError = (operation: MemoryOperation) =>
     away && operation === 'deliver' ? new TailraceError('unavailable', 'away') : undefined;
-  const [eventLog, other] = [await connect({ fault }), await connect()];
+  const [eventLog, other] = [await connect({ injectError }), await connect()];
   const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
   await clock.advance(10);
   away = true;
@@ -225,11 +226,11 @@ test('a partition that is released and assigned again while its member is discon
 test('a member that reconnects after a long time, and gets another error, starts its backoff again', async () => {
   let away = false;
   const { clock, connect } = createWorld();
-  const eventLog = await connect({ fault: () => (away ? new TailraceError('unavailable', 'away') : undefined) });
+  const eventLog = await connect({ injectError: () => (away ? new TailraceError('unavailable', 'away') : undefined) });
   const other = await connect();
   const a = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a' });
   await clock.advance(10);
-  eventLog.cutOff(60_000);
+  eventLog.disconnect(60_000);
   await fill(other, 't', 6, 5);
   await clock.advance(20_000);
   away = true;

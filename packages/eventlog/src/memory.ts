@@ -21,7 +21,7 @@ export interface MemoryLogOptions {
 
 export interface MemoryConnectOptions {
   /** Called before each operation of this connection, which fails with the returned error. */
-  readonly fault?: ErrorInjector;
+  readonly injectError?: ErrorInjector;
 }
 
 /** A log in memory, with a connection for each (simulated) process. Lost when the process exits. */
@@ -52,5 +52,5 @@ export function createMemoryLog(options: MemoryLogOptions): MemoryLog {
     ...(options.callRecordsMax !== undefined && { callRecordsMax: options.callRecordsMax }),
     ...(options.handoverMs !== undefined && { handoverMs: options.handoverMs }),
   });
-  return { connect: ({ fault } = {}) => new MemoryEventLog(localLog, fault ?? (() => undefined)) };
+  return { connect: ({ injectError } = {}) => new MemoryEventLog(localLog, injectError ?? (() => undefined)) };
 }

@@ -47,7 +47,7 @@ export function readingPromises(contract: Contract): void {
 
   test('the end positions are those of the next record of each partition', async () => {
     const topic = await newTopic(contract.eventLog(), 2);
-    const endPositions = () => contract.eventLog().ends(topic, 10_000);
+    const endPositions = () => contract.eventLog().endOffsets(topic, 10_000);
     // A new leader may not know yet that it leads.
     await eventually('both answer', contract.deadlineMs, async () => !(await endPositions()).includes(undefined));
     assert.deepEqual(await endPositions(), [0, 0]);

@@ -30,19 +30,19 @@ describe('kafka: three brokers', () => {
     await eventLog.start();
     try {
       const topic = await newTopic(eventLog, partitions);
-      const all = await eventLog.ends(topic, 10_000);
+      const all = await eventLog.endOffsets(topic, 10_000);
       assert.deepEqual(all, new Array(partitions).fill(0));
       await paused.signal('SIGSTOP');
       const startMs = performance.now();
       const known: number[] = [];
       for (let poll = 0; poll < 5; poll++) {
-        known.push((await eventLog.ends(topic, 1_000)).filter((end) => end !== undefined).length);
+        known.push((await eventLog.endOffsets(topic, 1_000)).filter((end) => end !== undefined).length);
       }
       // The first call waits for the missing answer; the others send no request.
       assert.ok(performance.now() - startMs < 2_500, `${performance.now() - startMs} ms`);
       for (const count of known) assert.ok(count > 0 && count < partitions, `${known}`);
       await paused.signal('SIGCONT');
-      await until('it answers again', async () => (await eventLog.ends(topic, 1_000)).every((end) => end === 0));
+      await until('it answers again', async () => (await eventLog.endOffsets(topic, 1_000)).every((end) => end === 0));
     } finally {
       await paused.signal('SIGCONT');
       await eventLog.close();

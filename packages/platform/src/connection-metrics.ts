@@ -36,7 +36,7 @@ export function registerConnectionMetrics(
     () => read()?.counts.refused ?? 0,
   );
   metrics.total(
-    `${prefix}_unread_${word}answers_total`,
+    `${prefix}_unread_${word}responses_total`,
     `Connections${of} closed because their client did not read its answer.`,
     () => read()?.counts.unread ?? 0,
   );

@@ -12,7 +12,7 @@ import { addressKey, clientAddress, proxiesFrom } from './client-address.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
 import { errorBody, headBytesMax, isEndOfClient, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
-import { listenFault } from './listen-error.ts';
+import { listenError } from './listen-error.ts';
 import type { Logger } from './logger.ts';
 import type { Headers } from './web-response.ts';
 
@@ -127,7 +127,7 @@ export class HttpServer {
     const { host, port, portSetting = 'port', logger } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const onError = (error: NodeJS.ErrnoException) =>
-      reject(listenFault({ host, port, portSetting }, error.code, error));
+      reject(listenError({ host, port, portSetting }, error.code, error));
     this.#server.once('error', onError);
     this.#server.listen({ host, port, exclusive: true, backlog: 4_096 }, () => {
       this.#server.off('error', onError);

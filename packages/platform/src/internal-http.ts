@@ -5,7 +5,7 @@ import { Connections } from './connections.ts';
 import type { Health } from './health.ts';
 import { headBytesMax } from './http-refusal.ts';
 import type { Part } from './lifecycle.ts';
-import { listenFault } from './listen-error.ts';
+import { listenError } from './listen-error.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -105,7 +105,7 @@ function listen(server: Server, options: InternalHttpOptions): Promise<void> {
   const { host, port, portSetting = 'internalPort' } = options;
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException) =>
-      reject(listenFault({ host, port, portSetting }, error.code, error));
+      reject(listenError({ host, port, portSetting }, error.code, error));
     server.once('error', onError);
     server.listen(port, host, () => {
       server.off('error', onError);

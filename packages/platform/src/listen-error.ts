@@ -11,7 +11,7 @@ export interface ListenAddress {
 }
 
 /** Returns the error for a port that is not available, with what to change. `code`: of Node.js, as EADDRINUSE. */
-export function listenFault(address: ListenAddress, code: string | undefined, cause?: unknown): TailraceError {
+export function listenError(address: ListenAddress, code: string | undefined, cause?: unknown): TailraceError {
   const { host, port, portSetting } = address;
   const place = `${host}:${port}`;
   const setting = `${portSetting} (${variableFrom(portSetting)})`;

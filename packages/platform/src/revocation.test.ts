@@ -67,7 +67,7 @@ test('at the limit the entry that expires first is removed, and is counted', asy
   const page = await metrics.text();
   assert.match(page, /tailrace_fanout_revocation_entries\{.*\} 3\n/);
   assert.match(page, /tailrace_fanout_evicted_revocation_entries_total\{.*\} 1\n/);
-  assert.match(page, /tailrace_fanout_ill_formed_revocation_entries_total\{.*\} 2\n/);
+  assert.match(page, /tailrace_fanout_invalid_revocation_entries_total\{.*\} 2\n/);
 });
 
 test('an entry that can match no token is refused', () => {

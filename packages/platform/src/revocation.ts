@@ -70,7 +70,7 @@ export function createRevocationList(options: RevocationListOptions): Revocation
       () => list.evicted,
     );
     metrics.total(
-      `${prefix}_ill_formed_revocation_entries_total`,
+      `${prefix}_invalid_revocation_entries_total`,
       'Invalid revocations of other processes, skipped.',
       () => list.illFormed,
     );

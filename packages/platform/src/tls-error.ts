@@ -1,5 +1,5 @@
 /** Returns the reason of a TLS error with a broker, with the setting to check. `broker`: the prefix of the settings. */
-export function tlsFaultOf(thrown: unknown, broker: 'kafka' | 'nats'): string | undefined {
+export function tlsErrorTextOf(thrown: unknown, broker: 'kafka' | 'nats'): string | undefined {
   for (let error = thrown; error instanceof Error; error = error.cause) {
     const { code } = error as NodeJS.ErrnoException;
     const reason = typeof code === 'string' ? reasonOf(code, error.message, broker) : undefined;

@@ -25,7 +25,7 @@ export interface RawSocket {
   /** Closes it at once. Idempotent. */
   close(): void;
   /** Resolves when the other side has closed the connection, or it is lost, and all its bytes were received. */
-  readonly ended: Promise<void>;
+  readonly closed: Promise<void>;
   /** Bytes received and not yet read. */
   waiting(): number;
   /** Bytes written that the kernel has not taken yet. */
@@ -59,7 +59,7 @@ function wrap(socket: Socket): RawSocket {
   const reader = createReader(socket);
   const { take } = reader;
   return {
-    ended: reader.disconnected,
+    closed: reader.disconnected,
     waiting: () => reader.bytes().length,
     unsentBytes: () => socket.writableLength,
     write: (data) => void socket.write(data),

@@ -90,7 +90,7 @@ describe('a raw connection', () => {
     });
     assert.equal((await exchange(socket, 'GET /chunked HTTP/1.1\r\nHost: x\r\n\r\n')).body, 'one,two');
     assert.equal((await exchange(socket, 'GET / HTTP/1.0\r\n\r\n')).body, 'GET ');
-    await socket.ended;
+    await socket.closed;
     socket.close();
   });
 
@@ -98,7 +98,7 @@ describe('a raw connection', () => {
     const socket = await connectRaw({ port });
     const answer = await exchange(socket, 'nonsense\r\n\r\n');
     assert.equal(answer.status, 400);
-    await socket.ended;
+    await socket.closed;
     assert.equal((await socket.readSome()).length, 0);
     await assert.rejects(socket.read(1), (error) => isEnd(error));
     socket.close();

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { listenFault } from '@tailrace/platform/listen-error';
+import { listenError } from '@tailrace/platform/listen-error';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -53,7 +53,7 @@ export function createDashboard(options: DashboardOptions): Dashboard {
       try {
         await server.listen({ host: config.host, port: config.port });
       } catch (error) {
-        throw listenFault(
+        throw listenError(
           { host: config.host, port: config.port, portSetting },
           (error as NodeJS.ErrnoException).code,
           error,

@@ -28,7 +28,7 @@ import type { Ownership } from './ownership/ownership.ts';
 import { Migration } from './placement/migration.ts';
 import { RingPlacement } from './placement/placement.ts';
 import { deviceRoute } from './placement/route.ts';
-import type { SessionParts } from './sessions/session.ts';
+import type { SessionOptions } from './sessions/session.ts';
 import { SessionCounts } from './sessions/session-counts.ts';
 import { Sessions } from './sessions/sessions.ts';
 import { StreamServer } from './sessions/stream-server.ts';
@@ -261,7 +261,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     connectionsMax: config.connectionsMax,
     reachable: config.publicUrl !== '',
     onMissing: missingNotifier(views, logger, now),
-    onLogError: () => epochWatch?.look(),
+    onLogError: () => epochWatch?.check(),
     limits: config,
     lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4),
     backlogRecordsMax: bounds.backlogRecordsMax,
@@ -295,7 +295,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     ...operatorRoutes({ operators, revocations, verify, nodes: () => ring.nodes().length, logger, endpoints }),
   ];
   const sessionCounts = new SessionCounts();
-  const session: SessionParts = {
+  const session: SessionOptions = {
     hub,
     placement,
     work,
@@ -341,7 +341,7 @@ function missingNotifier(views: Views, logger: Logger, now: () => number): OnMis
   const warning = new LimitedWarning(logger.warn.bind(logger), sentence, 10_000, now);
   return (channel, partition, from, until, reason) => {
     warning.write(() => ({ channel: channel.pattern, partition, from, until, reason }));
-    views.tellMissing(channel, partition, from, until, reason);
+    views.publishMissing(channel, partition, from, until, reason);
   };
 }
 

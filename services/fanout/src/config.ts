@@ -95,7 +95,7 @@ export const fanoutSettings = {
     .max(1_048_576)
     .default(16_384)
     .describe('Size of a client message; beyond it 4413.'),
-  socketMarkBytes: z
+  socketHighWaterBytes: z
     .int()
     .min(65_536)
     .default(262_144)
@@ -107,7 +107,7 @@ export const fanoutSettings = {
     .min(65_536)
     .default(4_194_304)
     .describe(
-      'Bytes that a socket takes; a client to which more is sent at once is terminated. Above socketMarkBytes by what may be published at once.',
+      'Bytes that a socket takes; a client to which more is sent at once is terminated. Above socketHighWaterBytes by what may be published at once.',
     ),
   repliesBytesMax: z
     .int()
@@ -214,7 +214,7 @@ export const fanoutSettings = {
     .max(3_600_000)
     .default(10_000)
     .describe('With delta, a reading that does not change is sent again this often, as long as its device sends it.'),
-  toldReadingsMax: z
+  lastSentReadingsMax: z
     .int()
     .min(0)
     .default(1_000_000)
@@ -235,14 +235,14 @@ export const fanoutSettings = {
     .describe(
       'A node that announces nothing for this long is suspect: others serve its partitions until it announces again, or the group has assigned them. Nodes announce every 500 ms.',
     ),
-  nodeSilenceMs: z.int().min(1_000).default(6_000).describe('A node that announces nothing for this long is absent.'),
+  nodeTimeoutMs: z.int().min(1_000).default(6_000).describe('A node that announces nothing for this long is absent.'),
   interestLeaseMs: z
     .int()
     .min(11_000)
     .default(30_000)
     .describe('Interest of another node that is not renewed this long lapses. It is renewed every 10 s.'),
-  askDeadlineMs: z.int().min(100).default(5_000).describe("For an owner's answer."),
-  frameSilenceMs: z
+  ownerRequestTimeoutMs: z.int().min(100).default(5_000).describe("For an owner's answer."),
+  frameTimeoutMs: z
     .int()
     .min(1_500)
     .default(3_000)

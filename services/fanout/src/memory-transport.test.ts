@@ -27,7 +27,7 @@ class PausableWire implements Wire {
     if (waited) this.#onDrained();
   }
 
-  cut(): void {
+  terminate(): void {
     this.#waiting = [];
     this.waitingBytes = 0;
   }

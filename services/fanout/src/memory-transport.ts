@@ -22,7 +22,7 @@ export interface Wire {
   readonly waitingBytes: number;
   send(bytes: number, arrive: () => void): void;
   /** Drops what waits, and sends nothing more. */
-  cut(): void;
+  terminate(): void;
 }
 
 export interface Wires {
@@ -50,7 +50,7 @@ const brokenCode = 1006;
 export const directWire: Wire = {
   waitingBytes: 0,
   send: (_bytes, arrive) => arrive(),
-  cut() {},
+  terminate() {},
 };
 
 /**
@@ -241,7 +241,7 @@ export class MemoryConnection implements Connection {
 
   close(): void {
     if (!this.#isOpen) return;
-    this.#wires.toClient.cut();
+    this.#wires.toClient.terminate();
     this.#reset();
     this.#close(brokenCode);
   }
@@ -252,7 +252,7 @@ export class MemoryConnection implements Connection {
   die(isNoticed: boolean): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    this.#wires.toClient.cut();
+    this.#wires.toClient.terminate();
     if (isNoticed) this.#reset();
   }
 
@@ -270,7 +270,7 @@ export class MemoryConnection implements Connection {
     this.#client = undefined;
     this.#wires.toServer.send(closeBytes + 4, () => {
       if (!this.#isOpen) return;
-      this.#wires.toClient.cut();
+      this.#wires.toClient.terminate();
       this.#close(code);
     });
   }

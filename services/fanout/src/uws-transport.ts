@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import process from 'node:process';
 import { BodyReader, type BodyReaderOptions } from '@tailrace/platform/body-reader';
 import { headBytesMax } from '@tailrace/platform/http-refusal';
-import { type ListenAddress, listenFault } from '@tailrace/platform/listen-error';
+import { type ListenAddress, listenError } from '@tailrace/platform/listen-error';
 import type { Logger } from '@tailrace/platform/logger';
 import { respond, watchAbort } from '@tailrace/platform/web-response';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -361,9 +361,9 @@ function listenExclusively(app: uws.TemplatedApp, address: ListenAddress): Promi
 function listenErrorOf(address: ListenAddress): Promise<Error> {
   const { promise, resolve } = Promise.withResolvers<Error>();
   const probe = createServer();
-  probe.once('error', (error: NodeJS.ErrnoException) => resolve(listenFault(address, error.code, error)));
+  probe.once('error', (error: NodeJS.ErrnoException) => resolve(listenError(address, error.code, error)));
   probe.listen({ host: address.host, port: address.port, exclusive: true }, () => {
-    probe.close(() => resolve(listenFault(address, undefined)));
+    probe.close(() => resolve(listenError(address, undefined)));
   });
   return promise;
 }

@@ -77,7 +77,7 @@ export function assertNothingLeft(nodes: readonly ClusterNode[]): void {
   for (const { name, channels, ownership } of nodes) {
     assert.equal(channels.size, 0);
     for (const { number, role, devices: kept, feed } of ownership.partitions) {
-      assert.ok(feed.interests.empty, `${name} still serves interest in partition ${number}`);
+      assert.ok(feed.interests.isEmpty, `${name} still serves interest in partition ${number}`);
       if (role === 'elsewhere') assert.equal(kept.size, 0, `${name} keeps devices of partition ${number}`);
     }
   }

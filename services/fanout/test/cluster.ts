@@ -46,12 +46,12 @@ export interface Cluster {
   appendUnreadable(device: string): Promise<{ partition: number; seq: number }>;
   /** Deletes the records of a partition before `first`, except for the last one, as retention does. */
   forget(partition: number, first: number): Promise<void>;
-  setFaults(faults: MemoryFaults): void;
+  setNetworkErrors(faults: MemoryFaults): void;
   /** Makes a partition of all topics unreadable, as when its broker is down, or readable again. */
   setAway(partition: number, isAway: boolean): void;
   /** Delays the bounds of the log, without which no node takes over. */
   slowReads(delayMs: number): void;
-  cut(node: string): void;
+  isolate(node: string): void;
   heal(node: string): void;
   close(): Promise<void>;
 }
@@ -75,8 +75,8 @@ export interface ClusterNode extends FanoutNode {
   /** As SIGCONT. */
   resume(): void;
   /** Makes the log alone unreachable; the group notices after `sessionMs`. */
-  cutLog(): void;
-  healLog(): void;
+  disconnectLog(): void;
+  reconnectLog(): void;
 }
 
 export interface Seen {
@@ -94,7 +94,7 @@ export class ClusterClient extends UnboundedSubscriber {
   /** The ranges that were named as skipped. */
   readonly skipped: Skipped[] = [];
   /** Messages that are neither data nor errors, in order. */
-  readonly told: ServerMessage[] = [];
+  readonly notifications: ServerMessage[] = [];
   subscription: Subscription | undefined;
   readonly #topics: Map<string, Set<ClusterClient>>;
   readonly #unsubscribe: (subscription: Subscription) => void;
@@ -134,7 +134,7 @@ export class ClusterClient extends UnboundedSubscriber {
     if (message !== undefined && 'error' in message) this.errors.push(message.error.message);
     if (message === undefined || 'error' in message) return;
     if (!('data' in message)) {
-      this.told.push(message);
+      this.notifications.push(message);
       return;
     }
     const { reports, snapshot, skipped = [] } = message.data;
@@ -175,11 +175,11 @@ export const limits = {
   replaysMax: 10,
   joinDeadlineMs: 60_000,
   suspectMs: 1_500,
-  nodeSilenceMs: 6_000,
+  nodeTimeoutMs: 6_000,
   handoverMs: 8_000,
   interestLeaseMs: 30_000,
-  askDeadlineMs: 2_000,
-  frameSilenceMs: 3_000,
+  ownerRequestTimeoutMs: 2_000,
+  frameTimeoutMs: 3_000,
   heldBytesMax: 1_048_576,
   ...freshnessLimits,
   ...workLimits,
@@ -256,8 +256,8 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     await fanout.start();
     const inside = fanout.node!;
     const { hub, views } = inside;
-    const tellMissing = views.tellMissing.bind(views);
-    views.tellMissing = (channel, partition, from, until, reason) => {
+    const tellMissing = views.publishMissing.bind(views);
+    views.publishMissing = (channel, partition, from, until, reason) => {
       missing.push(`${(channel as Channel).pattern} ${partition} ${from} ${until}`);
       tellMissing(channel, partition, from, until, reason);
     };
@@ -295,7 +295,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     };
     const pause = () => {
       own.pause();
-      connection.cutOff(sessionMs);
+      connection.disconnect(sessionMs);
       network.partition(name);
     };
     const resume = () => {
@@ -303,9 +303,9 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       connection.reconnect();
       own.resume();
     };
-    const cutLog = () => connection.cutOff(sessionMs);
-    const healLog = () => connection.reconnect();
-    return { ...inside, name, bus, transport, client, stop, crash, pause, resume, cutLog, healLog };
+    const disconnectLog = () => connection.disconnect(sessionMs);
+    const reconnectLog = () => connection.reconnect();
+    return { ...inside, name, bus, transport, client, stop, crash, pause, resume, disconnectLog, reconnectLog };
   }
 
   return {
@@ -331,7 +331,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       return position!;
     },
     forget: (partition, first) => writer.forget(topic, partition, first),
-    setFaults: (faults) => network.setFaults(faults),
+    setNetworkErrors: (faults) => network.setFaults(faults),
     setAway(partition, isAway) {
       if (isAway) away.add(partition);
       else away.delete(partition);
@@ -339,7 +339,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     slowReads(delayMs) {
       readDelayMs = delayMs;
     },
-    cut: (name) => network.partition(name),
+    isolate: (name) => network.partition(name),
     heal: (name) => network.heal(name),
     async close() {
       // A stop may wait for timers of the fake clock.

@@ -65,7 +65,7 @@ async function settled(): Promise<void> {
         nodes.map(() => partitions),
       );
       assert.deepEqual(
-        await figures('acting_partitions'),
+        await figures('standby_partitions'),
         nodes.map(() => 0),
       );
     },
@@ -136,7 +136,7 @@ test('an isolated node has standby owners until it is back, and no client misses
   isolated.isolate();
   await eventually(
     async () => {
-      const standby = await Promise.all(others.map((node) => node.metric('tailrace_fanout_acting_partitions')));
+      const standby = await Promise.all(others.map((node) => node.metric('tailrace_fanout_standby_partitions')));
       assert.equal(
         standby.reduce((sum, count) => sum + count, 0),
         own,

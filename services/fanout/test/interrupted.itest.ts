@@ -38,7 +38,7 @@ beforeEach(async () => {
         const owned = await node.metric('tailrace_fanout_owned_partitions');
         assert.ok(owned > 0 && owned < partitions);
         assert.equal(await node.metric('tailrace_fanout_ring_partitions'), partitions);
-        assert.equal(await node.metric('tailrace_fanout_acting_partitions'), 0);
+        assert.equal(await node.metric('tailrace_fanout_standby_partitions'), 0);
       }
     },
     { deadlineMs: 30_000, pollMs: 50, describe: 'three nodes share the partitions' },

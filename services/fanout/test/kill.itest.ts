@@ -47,7 +47,7 @@ beforeEach(async () => {
       for (const node of nodes) {
         assert.equal(await node.metric('tailrace_fanout_ring_nodes'), 3);
         assert.equal(await node.metric('tailrace_fanout_ring_partitions'), partitions);
-        assert.equal(await node.metric('tailrace_fanout_acting_partitions'), 0);
+        assert.equal(await node.metric('tailrace_fanout_standby_partitions'), 0);
       }
     },
     { deadlineMs: 30_000, pollMs: 50, describe: 'three nodes share the partitions' },
@@ -117,7 +117,7 @@ function longestPauseMs(): number {
 test('the partitions of a killed node have standby owners before the group notices, and new owners without a gap', async (t) => {
   const orphaned = partitions - (await sum('owned_partitions'));
   await victim.kill();
-  await eventually(async () => assert.equal(await sum('acting_partitions'), orphaned), {
+  await eventually(async () => assert.equal(await sum('standby_partitions'), orphaned), {
     deadlineMs: 10_000,
     pollMs: 10,
     describe: 'the others serve its partitions',
@@ -130,7 +130,7 @@ test('the partitions of a killed node have standby owners before the group notic
   await load.passed(50);
   t.diagnostic(`longest pause ${longestPauseMs().toFixed(0)} ms`);
   assert.ok(longestPauseMs() < 5_000);
-  assert.equal(await sum('acting_partitions'), 0);
+  assert.equal(await sum('standby_partitions'), 0);
   await assertWhole();
 });
 

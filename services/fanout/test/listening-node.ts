@@ -21,13 +21,13 @@ const pollMs = 500;
  */
 export interface ListeningNode {
   readonly clock: FakeClock;
-  readonly silences: PresenceMonitor;
+  readonly presence: PresenceMonitor;
   readonly channels: Channels;
   readonly partitions: readonly Partition[];
   /** Messages that clients received, except for data, and when, ms after the start. */
-  readonly told: { readonly atMs: number; readonly message: ServerMessage }[];
+  readonly notifications: { readonly atMs: number; readonly message: ServerMessage }[];
   /** Whether requests to the log fail. */
-  logFault: boolean;
+  isLogUnavailable: boolean;
   /** Overrides up to when a partition was delivered. Default: as the node itself knows. */
   deliveredThroughMs: ((partition: number) => number) | undefined;
   watch(pattern: string): Channel;
@@ -36,23 +36,23 @@ export interface ListeningNode {
   /** Advances the clock, with a poll every 500 ms and, every `everyMs`, a report of each device. */
   pass(ms: number, reports?: { everyMs: number; devices: readonly string[] }): Promise<void>;
   /** Returns the messages since the last call, as `stale a.b`. */
-  news(): string[];
+  takeNotifications(): string[];
 }
 
 export function createListeningNode(options: { partitions?: number; owned?: boolean } = {}): ListeningNode {
   const { partitions: count = 1, owned = true } = options;
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
-  const told: { atMs: number; message: ServerMessage }[] = [];
+  const notifications: { atMs: number; message: ServerMessage }[] = [];
   let asked = 0;
   const transport = new MemoryTransport({ socketBytesMax: Number.POSITIVE_INFINITY });
   transport.publish = (_topic, frame) => {
     const message = serverMessageFromJson(String(frame));
-    if (message !== undefined && !('data' in message)) told.push({ atMs: clock.monotonic(), message });
+    if (message !== undefined && !('data' in message)) notifications.push({ atMs: clock.monotonic(), message });
   };
   const endOffsets = new Array<number>(count).fill(0);
   const eventLog = {
     async ends() {
-      if (node.logFault) throw new Error('the log is unavailable');
+      if (node.isLogUnavailable) throw new Error('the log is unavailable');
       return endOffsets;
     },
   } as unknown as EventLog;
@@ -68,7 +68,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
     }),
     { telemetry: topic, state: stateTopic, partitions: count, epoch },
   );
-  const { partitions, presence: silences } = ownership;
+  const { partitions, presence } = ownership;
   for (const { number, progress } of partitions) {
     let throughMs = progress.deliveredThroughMs;
     progress.deliveredThrough = (ms) => {
@@ -79,11 +79,11 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
   }
   const node: ListeningNode = {
     clock,
-    silences,
+    presence,
     channels,
     partitions,
-    told,
-    logFault: false,
+    notifications,
+    isLogUnavailable: false,
     deliveredThroughMs: undefined,
     watch(pattern) {
       const channel = channels.open(pattern);
@@ -107,16 +107,16 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
         if (reports !== undefined && clock.monotonic() % reports.everyMs === 0) {
           for (const device of reports.devices) node.report(device);
         }
-        void silences.look();
+        void presence.poll();
         await clock.advance(0);
       }
     },
-    news() {
-      const news = told.slice(asked).map(({ message }) => {
+    takeNotifications() {
+      const news = notifications.slice(asked).map(({ message }) => {
         const [kind, fields] = Object.entries(message)[0] as [string, { device?: string }];
         return fields.device === undefined ? kind : `${kind} ${fields.device}`;
       });
-      asked = told.length;
+      asked = notifications.length;
       return news;
     },
   };

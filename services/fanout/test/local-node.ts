@@ -24,7 +24,7 @@ export interface LocalNode {
   readonly views: Views;
   readonly hub: Hub;
   readonly work: WorkScheduler;
-  readonly silences: PresenceMonitor;
+  readonly presence: PresenceMonitor;
   readonly partitions: readonly Partition[];
   /** Published frames, in order. */
   readonly published: { readonly topic: string; readonly frame: string | Uint8Array }[];
@@ -78,7 +78,7 @@ export function createLocalNode(
     { telemetry: topic, state: stateTopic, partitions: count, epoch },
   );
   const { channels, views, hub, work } = node;
-  const { partitions, presence: silences } = node.ownership;
+  const { partitions, presence } = node.ownership;
   const gain = (number: number) => partitions[number]!.gain(1, 0, 0);
   if (owned) for (const { number } of partitions) gain(number);
   return {
@@ -87,7 +87,7 @@ export function createLocalNode(
     views,
     hub,
     work,
-    silences,
+    presence,
     partitions,
     published,
     sockets,

@@ -2,5 +2,5 @@ import type { Placement } from '../src/placement/placement.ts';
 
 /** A placement by which every client is on the right node. */
 export function noPlacement(): Placement {
-  return { counts: { told: 0 }, elsewhere: () => undefined };
+  return { counts: { moved: 0 }, elsewhere: () => undefined };
 }

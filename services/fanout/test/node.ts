@@ -28,8 +28,8 @@ export interface TestNode {
   /** Appends a report of each device, at once. */
   appendAll(devices: readonly string[], readings: readonly Reading[]): Promise<void>;
   /** Disconnects the node from the log, as when Kafka is down, until `restoreLog`. */
-  cutLog(): void;
-  restoreLog(): void;
+  disconnectLog(): void;
+  reconnectLog(): void;
   /** Returns one series of /metrics. */
   metric(name: string): Promise<number>;
   /** Returns all of /metrics. */
@@ -112,8 +112,8 @@ export async function startNode(
       await writer.append(topic, records);
     },
     // As long as the session timeout: no other node gets the partitions.
-    cutLog: () => eventLog.cutOff(3_600_000),
-    restoreLog: () => eventLog.reconnect(),
+    disconnectLog: () => eventLog.disconnect(3_600_000),
+    reconnectLog: () => eventLog.reconnect(),
     async metric(name) {
       const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${name}{`));
       return Number(line?.split(' ').at(-1));

@@ -4,7 +4,7 @@ import type { Claims } from '@tailrace/platform/token';
 import { type ClientMessage, clientMessageBytes } from '@tailrace/protocol/client-message';
 import { TailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
-import type { SessionParts } from '../src/sessions/session.ts';
+import type { SessionOptions } from '../src/sessions/session.ts';
 import { Session } from '../src/sessions/session.ts';
 import { SessionCounts } from '../src/sessions/session-counts.ts';
 import type { Encoding } from '../src/views/view-options.ts';
@@ -21,7 +21,7 @@ export async function verify(token: string): Promise<Claims> {
 export interface ClientOptions
   extends Partial<
     Pick<
-      SessionParts,
+      SessionOptions,
       'verify' | 'hub' | 'placement' | 'subscriptionsMax' | 'viewsPerConnectionMax' | 'logger' | 'access'
     >
   > {

@@ -20,7 +20,7 @@ import { spoil, unreadableHeaders } from './unreadable-records.ts';
 
 export const slowLimits = {
   ...clusterLimits,
-  socketMarkBytes: 40_000,
+  socketHighWaterBytes: 40_000,
   socketBytesMax: 4_000_000,
   repliesBytesMax: 10_000,
   lagMsMax: 600_000,
@@ -79,7 +79,7 @@ class SlowWire implements Wire {
     return taken;
   }
 
-  cut(): void {
+  terminate(): void {
     this.#waiting.length = 0;
     this.waitingBytes = 0;
   }

@@ -7,7 +7,7 @@ import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { connectRaw, exchange } from '@tailrace/testkit/raw-socket';
 import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/raw-websocket';
 import { opcodes } from '@tailrace/testkit/ws-frames';
-import type { SessionParts } from '../src/sessions/session.ts';
+import type { SessionOptions } from '../src/sessions/session.ts';
 import { SessionCounts } from '../src/sessions/session-counts.ts';
 import { Sessions } from '../src/sessions/sessions.ts';
 import { StreamServer } from '../src/sessions/stream-server.ts';
@@ -25,7 +25,7 @@ const broken = () => {
 };
 
 /** Starts a stream server on a port, parts of which the test breaks. */
-async function serving(t: { after(call: () => void): void }, session: Partial<SessionParts> = {}) {
+async function serving(t: { after(call: () => void): void }, session: Partial<SessionOptions> = {}) {
   const node = createLocalNode();
   const errors: object[] = [];
   const logger: Logger = { ...silentLogger, error: (facts) => errors.push(facts) };
@@ -33,7 +33,7 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
     ...freeLimits,
     connectionsMax: 100,
     messageBytesMax: 1_024,
-    ...{ socketMarkBytes: 65_536, socketBytesMax: 1_048_576, repliesBytesMax: 65_536, lagMsMax: 30_000 },
+    ...{ socketHighWaterBytes: 65_536, socketBytesMax: 1_048_576, repliesBytesMax: 65_536, lagMsMax: 30_000 },
     heartbeatMs: 30_000,
     pongDeadlineMs: 10_000,
     authDeadlineMs: 10_000,

@@ -90,7 +90,7 @@ for (const encoding of ['json', 'proto'] as const) {
     ws.close();
     await ws.closed;
     for (const [outcome, count] of Object.entries(outcomes)) assert.ok(count > 20, `${outcome}: ${count}`);
-    assert.equal(await node.metric('tailrace_fanout_faults_total'), 0);
+    assert.equal(await node.metric('tailrace_fanout_internal_errors_total'), 0);
     await eventually(async () => assert.equal(await node.metric('tailrace_fanout_connections'), 0));
     assert.equal(await node.metric('tailrace_fanout_channels'), 0);
   });
@@ -131,7 +131,7 @@ test('any frames are served or close the connection, and the node keeps serving'
   assert.ok('pong' in ((await ws.nextJson()) as object));
   ws.close();
   await ws.closed;
-  assert.equal(await node.metric('tailrace_fanout_faults_total'), 0);
+  assert.equal(await node.metric('tailrace_fanout_internal_errors_total'), 0);
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_connections'), 0));
 });
 
@@ -151,7 +151,7 @@ test('random bytes instead of HTTP are answered or close the connection, and the
   const ws = await welcomed('proto');
   ws.close();
   await ws.closed;
-  assert.equal(await node.metric('tailrace_fanout_faults_total'), 0);
+  assert.equal(await node.metric('tailrace_fanout_internal_errors_total'), 0);
 });
 
 async function welcomed(encoding: Encoding): Promise<RawWebSocket> {

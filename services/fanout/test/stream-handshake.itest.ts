@@ -34,7 +34,7 @@ async function ask(request: string, options: { hasBody?: boolean } = {}): Promis
   const socket = await raw();
   socket.write(request);
   const response = await readResponse(socket, options);
-  await socket.ended;
+  await socket.closed;
   socket.close();
   return response;
 }

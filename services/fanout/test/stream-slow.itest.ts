@@ -15,7 +15,7 @@ let node: TestNode;
 before(async () => {
   node = await startNode({
     ...{ heartbeatMs: 10_000, pongDeadlineMs: 3_000, messagesPerSecondMax: 1e6 },
-    ...{ socketMarkBytes: 262_144, socketBytesMax: 2_097_152, lagMsMax: 3_000 },
+    ...{ socketHighWaterBytes: 262_144, socketBytesMax: 2_097_152, lagMsMax: 3_000 },
   });
 });
 after(() => node.stop());
@@ -200,7 +200,7 @@ test('a client that does not read its pongs is disconnected at the limit of its 
 
 test('a client whose socket overflows at once is terminated, and gets nothing newer', async () => {
   // So small that what 40 views publish in one turn does not fit, and no check finds the socket full before.
-  const tight = await startNode({ flushMs: 20, socketMarkBytes: 262_144, socketBytesMax: 262_144 });
+  const tight = await startNode({ flushMs: 20, socketHighWaterBytes: 262_144, socketBytesMax: 262_144 });
   const devices = Array.from({ length: 40 }, (_, i) => `burst.d${i}`);
   const ws = await tight.connect({
     path: `/v1/stream?token=${tight.token}&${devices.map((device) => `channel=${device}`).join('&')}`,

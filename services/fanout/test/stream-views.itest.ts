@@ -86,7 +86,7 @@ test('clients with equal options get the same bytes, which the node has encoded 
   );
   // Two of each shaped view, three of the plain one, or fewer where reports shared a batch.
   assert.ok((await node.metric('tailrace_fanout_frames_total')) - framesBefore <= 7);
-  assert.equal(await node.metric('tailrace_fanout_held_back_reports_total'), 2);
+  assert.equal(await node.metric('tailrace_fanout_deadband_reports_total'), 2);
   assert.equal(await node.metric('tailrace_fanout_shaped_views'), 2);
   await closeAll([first, second, proto, plain]);
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_views'), 0));

@@ -69,5 +69,5 @@ test('a device that sends as many new tags as it can does not delay the readings
   t.diagnostic(`behind by ${(performance.now() - sentMs).toFixed(0)} ms`);
   assert.deepEqual(watcher.violations(), []);
   assert.equal(await node.metric('tailrace_fanout_device_tags'), 1_000);
-  assert.equal(await node.metric('tailrace_fanout_forgotten_tags_total'), 160_000);
+  assert.equal(await node.metric('tailrace_fanout_evicted_tags_total'), 160_000);
 });

@@ -56,7 +56,7 @@ test('a body of ambiguous length is refused, and nothing after it is read (RFC 9
     const answer = await exchange(socket, headText(token, fields) + body + headText(token) + body);
     assert.deepEqual([answer.status, errorOf(answer).code], [400, 'invalid_message'], fields.join());
     assert.equal(answer.headers['connection'], 'close');
-    await socket.ended;
+    await socket.closed;
   }
   assert.equal((await logged()).length, 0);
   assert.equal(await metric('tailrace_ingest_requests_total{outcome="malformed"}'), cases.length);
@@ -67,7 +67,7 @@ test('a client of HTTP/1.0 is served, and keeps its connection on request', asyn
   const request = (headText(token) + body).replace('HTTP/1.1', 'HTTP/1.0');
   const once = await rawTo(t, port);
   assert.equal((await exchange(once, request)).status, 202);
-  await once.ended;
+  await once.closed;
   const keepAlive = await rawTo(t, port);
   for (let n = 0; n < 2; n++)
     assert.equal((await exchange(keepAlive, request.replace('\r\n', '\r\nConnection: keep-alive\r\n'))).status, 202);
@@ -82,7 +82,7 @@ test('a client that waits for 100 (Continue) gets it, or the refusal, before it 
   const refused = await rawTo(t, port);
   assert.equal((await exchange(refused, headText('nonsense', fields))).status, 401);
   // The client may still send the body: the connection cannot be used again.
-  await refused.ended;
+  await refused.closed;
   assert.equal((await logged()).length, 1);
 });
 
@@ -144,7 +144,7 @@ test('an idle connection stays open for longer than the 60 s of a load balancer,
   const short = await startIngest(t, { settings: { keepAliveMs: 1_000 } });
   const idle = await rawTo(t, short.port);
   assert.equal((await exchange(idle, headText(short.token) + body)).status, 202);
-  await idle.ended;
+  await idle.closed;
 });
 
 test('bytes that are not an HTTP/1.1 request get 400 in JSON, and the connection closes', async (t) => {
@@ -162,7 +162,7 @@ test('bytes that are not an HTTP/1.1 request get 400 in JSON, and the connection
     const socket = await rawTo(t, port);
     const answer = await exchange(socket, request);
     assert.deepEqual([answer.status, errorOf(answer).code], [400, 'invalid_message'], request);
-    await socket.ended;
+    await socket.closed;
   }
   assert.equal((await post(body)).status, 202);
 });
@@ -195,7 +195,7 @@ test('a tunnel whose client resets the connection, or that follows other request
   const release = hold();
   const pipelined = await rawTo(t, port);
   pipelined.write((headText(token) + body).repeat(3) + connect);
-  await pipelined.ended;
+  await pipelined.closed;
   release();
   assert.equal((await post(body)).status, 202);
   await ingest.drain();
@@ -208,7 +208,7 @@ test('a request with an invalid chunk gets 400, and its bytes are released', asy
   await metricIs('tailrace_ingest_unfinished_body_bytes', 5);
   const answer = await exchange(socket, 'zz\r\nnonsense');
   assert.deepEqual([answer.status, errorOf(answer).code], [400, 'invalid_message']);
-  await socket.ended;
+  await socket.closed;
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
 
@@ -220,7 +220,7 @@ test('invalid bytes after a request do not suppress its answer', async (t) => {
   await metricIs('tailrace_ingest_in_flight_requests', 1);
   release();
   assert.equal((await readResponse(socket)).status, 202);
-  await socket.ended;
+  await socket.closed;
 });
 
 test('a client that is still sending receives the whole answer of a refusal', async (t) => {
@@ -263,7 +263,7 @@ test('unread answers are bounded: beyond the limit the connection of the oldest 
     socket.write(request.repeat(8));
     sockets.push(socket);
   }
-  await eventually(async () => assert.ok((await metric('tailrace_ingest_unread_answers_total')) > 0), {
+  await eventually(async () => assert.ok((await metric('tailrace_ingest_unread_responses_total')) > 0), {
     deadlineMs: 15_000,
   });
   for (const socket of sockets) socket.reset();

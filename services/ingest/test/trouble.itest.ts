@@ -127,7 +127,7 @@ test('a body that takes too long is a 408', async (t) => {
   const response = await readResponse(socket);
   assert.equal(response.status, 408);
   assert.match(errorOf(response).message, /the body: expected all of it within 10000 ms, got 7 bytes/);
-  await socket.ended;
+  await socket.closed;
 });
 
 test('a client that disconnects while its reports are appended affects no other client', async (t) => {
@@ -220,7 +220,7 @@ test('draining: requests in progress are answered, idle connections are closed, 
     isDrained = true;
   });
   assert.equal(ingest.notReady(), 'draining');
-  await idle.ended;
+  await idle.closed;
   await assert.rejects(connectRaw({ port }), /cannot connect/);
   assert.ok(!isDrained);
   release();
@@ -241,7 +241,7 @@ test('leaving: requests of a balancer that does not know of it yet are still acc
     const answer = await exchange(socket, requestText(token));
     assert.equal(answer.status, 202);
     assert.equal(answer.headers['connection'], 'close');
-    await socket.ended;
+    await socket.closed;
   }
   await drained;
   assert.equal(ingest.notReady(), 'draining');

@@ -21,12 +21,12 @@ export const internalPort: Attack = {
       const sockets = await connectMany(context.addresses.internalPort, connections[context.size]);
       for (const socket of sockets) {
         socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n');
-        void socket.ended.then(() => context.counts.add('connections closed by the server'));
+        void socket.closed.then(() => context.counts.add('connections closed by the server'));
       }
       all.push(...sockets);
       await context.sleep(pauseMs);
     }
-    await Promise.race([...all.map(({ ended }) => ended), sleep(closedMs, undefined, { ref: false })]);
+    await Promise.race([...all.map(({ closed }) => closed), sleep(closedMs, undefined, { ref: false })]);
     for (const socket of all) socket.close();
   },
 };

@@ -18,7 +18,7 @@ export const slowHeads: Attack = {
     const sockets = [...(await connectMany(streamPort, count)), ...(await connectMany(ingestPort, count))];
     for (const socket of sockets) {
       socket.write('GET /v1/stream HTTP/1.1\r\nHost: x\r\n');
-      void socket.ended.then(() => context.counts.add('connections closed by the server'));
+      void socket.closed.then(() => context.counts.add('connections closed by the server'));
     }
     for (let n = 0; !context.isExpired(); n++) {
       for (const socket of sockets) socket.write(`X-Line-${n}: x\r\n`);

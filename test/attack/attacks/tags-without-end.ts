@@ -18,7 +18,7 @@ export const tagsWithoutEnd: Attack = {
   rights: { publish: ['a.device'], subscribe: [] },
   // All of it is allowed: the tags reported longest ago are evicted, which is counted.
   refusals: [],
-  grown: ['tailrace_fanout_forgotten_tags_total'],
+  grown: ['tailrace_fanout_evicted_tags_total'],
   async run(context) {
     const flood = { device: 'a.device', tags, timeMs: Date.now() };
     const first = [...tagFlood({ ...flood, reports: reportsFirst[context.size] })];

@@ -1,4 +1,4 @@
-import { tlsFaultOf } from '@tailrace/platform/tls-error';
+import { tlsErrorTextOf } from '@tailrace/platform/tls-error';
 import { type ErrorCode, isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 
 /** An error code of Kafka (https://kafka.apache.org/protocol.html#protocol_error_codes), and its error here. */
@@ -155,7 +155,7 @@ export function kafkaErrorFrom(thrown: unknown, operation: string, addresses: re
 
 /** Returns why a broker has not answered, as far as known. TLS may be corrected at the broker: retries may succeed. */
 function unreachableMessage(at: string, reason: string, root: Error): string {
-  const tlsError = tlsFaultOf(root, 'kafka');
+  const tlsError = tlsErrorTextOf(root, 'kafka');
   if (tlsError !== undefined) return `no connection to ${at} over TLS: ${tlsError}`;
   if (root.name === 'KafkaJSConnectionClosedError')
     return `${at} closed the connection without an answer; check that kafkaTls and kafkaSaslMechanism are those of this listener`;

@@ -136,7 +136,7 @@ export class LocalEventLog implements EventLog {
     return ofPartitions(this.localLog.topic(topicName), partitions, ({ first, next }) => ({ first, next }));
   }
 
-  async ends(topicName: string, _waitMs: number): Promise<readonly number[]> {
+  async endOffsets(topicName: string, _waitMs: number): Promise<readonly number[]> {
     this.assertOpen('bounds');
     return this.localLog.topic(topicName).partitions.map(({ next }) => next);
   }

@@ -75,7 +75,7 @@ export class MemoryEventLog extends LocalEventLog {
   }
 
   /** Simulates a lost network connection. After `sessionMs` others have its partitions, unknown to its members. */
-  cutOff(sessionMs: number): void {
+  disconnect(sessionMs: number): void {
     if (this.#connection !== 'connected') return;
     this.#connection = 'disconnected';
     this.#session = this.localLog.options.clock.after(sessionMs, () => {

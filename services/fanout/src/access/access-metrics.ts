@@ -5,7 +5,7 @@ import type { Transport } from '../transport.ts';
 import type { Access } from './access.ts';
 import { type Handshakes, refusalReasons } from './handshakes.ts';
 
-export interface AccessMetricsParts {
+export interface AccessMetricsOptions {
   readonly access: Access;
   readonly handshakes: Handshakes;
   readonly sessions: Sessions;
@@ -16,7 +16,7 @@ export interface AccessMetricsParts {
 }
 
 /** Registers the metrics of refused clients, of each limit and its use, and of operators' requests. */
-export function registerAccessMetrics(metrics: Metrics, options: AccessMetricsParts): void {
+export function registerAccessMetrics(metrics: Metrics, options: AccessMetricsOptions): void {
   const { access, handshakes, transport, sessions, limits, now } = options;
   const { users, actions } = access;
 

@@ -8,7 +8,7 @@ export interface Grant {
   /** When the token expires, epoch ms; infinite: never. */
   readonly expiresAt: number;
   /** Returns why the client may not subscribe to this text, which need not be a valid pattern; undefined: it may. */
-  faultOf(channel: string): TailraceError | undefined;
+  channelError(channel: string): TailraceError | undefined;
 }
 
 type GrantClaims = Pick<Claims, 'subscribe' | 'expiresAt'>;
@@ -29,7 +29,7 @@ function createGrant({ subscribe, expiresAt }: GrantClaims): Grant {
   const rights = rightsFrom(subscribe);
   return {
     expiresAt: expiresAt ?? Number.POSITIVE_INFINITY,
-    faultOf(channel) {
+    channelError(channel) {
       try {
         assertPattern(channel);
       } catch (thrown) {

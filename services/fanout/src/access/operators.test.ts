@@ -23,7 +23,7 @@ function fixture() {
     revocations,
     sessions: {
       endRevoked: (revoked) => checks.push(revoked),
-      tell: (message) => void sent.push(message),
+      broadcast: (message) => void sent.push(message),
     },
     clock,
   });

@@ -20,13 +20,13 @@ const recheckMs = 50;
 export class ControlActions {
   readonly counts = { revokedSessions: 0, notices: 0 };
   readonly #revocations: Pick<Revocations, 'merge' | 'revoked'>;
-  readonly #sessions: Pick<Sessions, 'endRevoked' | 'tell'>;
+  readonly #sessions: Pick<Sessions, 'endRevoked' | 'broadcast'>;
   readonly #clock: Clock;
   #recheck: Timer | undefined;
 
   constructor(options: {
     revocations: Pick<Revocations, 'merge' | 'revoked'>;
-    sessions: Pick<Sessions, 'endRevoked' | 'tell'>;
+    sessions: Pick<Sessions, 'endRevoked' | 'broadcast'>;
     clock: Clock;
   }) {
     this.#revocations = options.revocations;
@@ -47,7 +47,7 @@ export class ControlActions {
   onNotice({ severity, message, time }: Notice): void {
     if (this.#clock.now() - time > noticeAgeMsMax) return;
     this.counts.notices++;
-    this.#sessions.tell({ notice: { severity, message: message.slice(0, noticeCharactersMax), time } });
+    this.#sessions.broadcast({ notice: { severity, message: message.slice(0, noticeCharactersMax), time } });
   }
 
   stop(): void {

@@ -23,7 +23,7 @@ export class CatchUp {
   /** Of a client that was on the topic: the change of `Presences` up to which it knows them. */
   presencesKnown: number | undefined;
   /** Whether such a client believes that this node receives nothing of some partitions. */
-  interrupted = false;
+  isInterrupted = false;
   /** Before this, monotonic ms, it is sent everything that came meanwhile, however much that is. */
   conflatesFromMs = Number.NEGATIVE_INFINITY;
   /** To reserve for the message IDs of the next pass: see `IdReservation`. */

@@ -470,7 +470,7 @@ test('whatever clients read, pause and resume, each report is sent to them in or
         }
         assert.equal(client.topics.size, i === 2 ? 2 : 1, `seed ${seed}: client ${i} is live again`);
         // What may wait, what one batch brings to two views, and a frame.
-        const waitMost = slowLimits.socketMarkBytes + 2 * 50_000 + 66_000;
+        const waitMost = slowLimits.socketHighWaterBytes + 2 * 50_000 + 66_000;
         assert.ok(client.waitedMost < waitMost, `${client.waitedMost} bytes waited`);
       }
       conflated += node.hub.catchUps.counts.conflated;
@@ -562,7 +562,7 @@ test('on any node, while relay frames are lost, clients that pause or fall behin
           ['plant.>', devices[0]!, devices[1]!].map((channel) => ({ node, channel, client: node.client(channel) })),
         );
         await cluster.clock.advance(1_000);
-        cluster.setFaults({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
+        cluster.setNetworkErrors({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
         for (let i = 0; i < 60; i++) {
           for (const { node, client } of people) {
             const subscription = client.subscription!;
@@ -573,7 +573,7 @@ test('on any node, while relay frames are lost, clients that pause or fall behin
           }
           await load(cluster, appended, 1, Math.floor(random() * 100));
         }
-        cluster.setFaults({});
+        cluster.setNetworkErrors({});
         for (const { node, client } of people) {
           if (client.subscription!.state === 'paused') node.hub.resume(client.subscription!);
         }

@@ -129,14 +129,14 @@ export class CatchUps {
         `${replaysMax} replays with a speed are the most this node runs at once; try again later, or without a speed`,
       );
     }
-    subscription.paced = true;
+    subscription.isPaced = true;
     this.counts.pacedReplays++;
   }
 
   /** Idempotent. */
   release(subscription: Subscription): void {
-    if (!subscription.paced) return;
-    subscription.paced = false;
+    if (!subscription.isPaced) return;
+    subscription.isPaced = false;
     this.counts.pacedReplays--;
   }
 

@@ -97,12 +97,12 @@ test('clients that come and go between nodes while frames are lost receive every
           } else person.token = person.clients.at(-1)!.leave() || person.token;
           person.away = !person.away;
         };
-        cluster.setFaults({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
+        cluster.setNetworkErrors({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
         for (let i = 0; i < 60; i++) {
           for (const person of people) if (random() < 0.2) comeOrGo(person);
           await load(cluster, appended, 1, Math.floor(random() * 100));
         }
-        cluster.setFaults({});
+        cluster.setNetworkErrors({});
         for (const person of people) if (person.away) comeOrGo(person);
         await load(cluster, appended, 2, 100);
         await settle(cluster);
@@ -235,8 +235,8 @@ test('a client that comes back while its node reads a partition back receives it
     await load(cluster, appended, 5, 10);
     // The other nodes receive nothing of its owner, which is still in the group. Its standby takes its time.
     cluster.slowReads(10_000);
-    cluster.cut(owner.name);
-    await cluster.clock.advance(limits.nodeSilenceMs + 1_000);
+    cluster.isolate(owner.name);
+    await cluster.clock.advance(limits.nodeTimeoutMs + 1_000);
     const back = other.client(device, true, token);
     await cluster.clock.advance(100);
     assert.equal(back.start, undefined, 'it waits for an owner');

@@ -63,7 +63,7 @@ export class Device {
   /** Its report interval, if this node reads or has read its partition. */
   reportInterval: ReportInterval | undefined;
   /** Whether it is stale or offline, see `Presences`. */
-  silent = false;
+  isIdle = false;
   /** Position of its newest report, kept or not; -1 before the first. */
   lastSeq = -1;
   /** Undefined: the device is not known, see `KnownDevices`. */

@@ -212,7 +212,7 @@ export class Hub implements SubscriptionOwner {
     if (speed !== undefined) this.catchUps.reserve(subscription);
     const next = new CatchUp(catchUp.position, true, speed);
     next.presencesKnown = catchUp.presencesKnown;
-    next.interrupted = catchUp.interrupted;
+    next.isInterrupted = catchUp.isInterrupted;
     subscription.resume(next);
     this.#drive(subscription, this.catchUps.continue(subscription, next));
   }
@@ -224,7 +224,7 @@ export class Hub implements SubscriptionOwner {
     subscriber.part(subscription);
     const catchUp = new CatchUp(this.replies.here(channel), false);
     catchUp.presencesKnown = this.#presence.presences.counts.changes;
-    catchUp.interrupted = this.#presence.interruptions.message(channel, view) !== undefined;
+    catchUp.isInterrupted = this.#presence.interruptions.message(channel, view) !== undefined;
     return catchUp;
   }
 

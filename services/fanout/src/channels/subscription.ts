@@ -106,7 +106,7 @@ export class Subscription {
   /** A snapshot that is not sent completely. The client may pause in the middle of it. */
   snapshot: Snapshot | undefined;
   /** Whether it counts as a replay with a speed. */
-  paced = false;
+  isPaced = false;
   /** While waiting. */
   deadline: Timer | undefined;
   readonly #owner: SubscriptionOwner;

@@ -56,7 +56,7 @@ test('only what the patterns cover is listed and counted', async (t) => {
 test('partitions whose owner does not reply are named, and the others are listed', async (t) => {
   const { cluster, nodes, list } = await fleet(t);
   const lost = nodes[2]!.ownership.partitions.filter(({ role }) => role === 'owned').map(({ number }) => number);
-  cluster.cut('c');
+  cluster.isolate('c');
   const { devices, missing } = await list(nodes[0]!);
   assert.deepEqual(missing, lost);
   assert.ok(devices.length > 0 && devices.length < 60);
@@ -74,9 +74,9 @@ test('equal requests for a count within a second cause one request to the owners
   await cluster.clock.advance(100);
   assert.equal((await first).count, 60);
   const { relay } = node.ownership.counts;
-  const { asks } = relay;
+  const { requests } = relay;
   for (let n = 0; n < 20; n++) assert.equal((await drive(queue, devices.list(queue, query))).count, 60);
-  assert.equal(relay.asks, asks);
+  assert.equal(relay.requests, requests);
   await cluster.append('plant1.line0.new', 1);
   await cluster.clock.advance(2_000);
   assert.equal((await list(node, count)).count, 61);

@@ -20,7 +20,7 @@ export interface DeviceDirectoryOptions {
   /** Monotonic ms. */
   readonly now: () => number;
   /** Requests to owners, and those that failed. */
-  readonly counts: { asks: number; askFailures: number };
+  readonly counts: { requests: number; requestFailures: number };
 }
 
 /** A page of the devices of a whole installation. */
@@ -102,7 +102,7 @@ export class DeviceDirectory {
   /** Resolves with undefined if the owner does not reply. Never rejects. */
   async #request(owner: string, partitions: readonly number[], query: DeviceQuery): Promise<OwnerPage | undefined> {
     const { node, bus, deadlineMs, counts } = this.#options;
-    counts.asks++;
+    counts.requests++;
     try {
       const devices = { partitions: [...partitions], ...query, patterns: [...query.patterns] };
       const request = OwnerRequest.encode({ node, devices, deadlineMs }).finish();
@@ -111,7 +111,7 @@ export class DeviceDirectory {
       if (!list) return undefined;
       return { partitions: list.partitions ?? [], page: devicePageFrom(list) };
     } catch {
-      counts.askFailures++;
+      counts.requestFailures++;
       return undefined;
     }
   }

@@ -57,7 +57,7 @@ test('each device has its state and the time of its last report, and devices tha
     for (const [path, device] of partition.devices) {
       // 1: stale; 2: offline.
       if (path !== 'p.a')
-        partition.silence(device, { state: path === 'p.b' ? 1 : 2, sinceMs: now - 5_000, seq: device.lastSeq });
+        partition.setIdle(device, { state: path === 'p.b' ? 1 : 2, sinceMs: now - 5_000, seq: device.lastSeq });
     }
   }
   const { devices, count, notOnline } = await list(['p.>'], '', 10, true);

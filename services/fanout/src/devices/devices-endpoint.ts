@@ -83,7 +83,7 @@ export function deviceQueryFrom(
   if (!/^\d{1,4}$/.test(limit) || Number(limit) > devicesPerPageMax) {
     throw new TailraceError('invalid_message', `limit: expected 0 to ${devicesPerPageMax}, got ${shown(limit)}`);
   }
-  const error = channel === undefined ? undefined : grantFrom(claims).faultOf(channel);
+  const error = channel === undefined ? undefined : grantFrom(claims).channelError(channel);
   if (error !== undefined) throw error;
   const patterns = channel === undefined ? disjointPatterns(claims.subscribe) : [channel];
   if (patterns.length === 0) throw new TailraceError('forbidden', 'the token does not let you see any device');

@@ -11,7 +11,7 @@ function arrangement() {
   const sent: tailrace.v1.Announcement[] = [];
   const clock = { nowMs: 0 };
   let deliver: (bytes: Uint8Array) => void = () => assert.fail('expected a subscription');
-  const ring = new Ring(3, { suspectMs: 1_500, nodeSilenceMs: 6_000 });
+  const ring = new Ring(3, { suspectMs: 1_500, nodeTimeoutMs: 6_000 });
   const announcer = new Announcer({
     bus: {
       publish: (_subject, bytes) => sent.push(Announcement.decode(bytes)),

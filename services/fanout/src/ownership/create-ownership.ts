@@ -53,13 +53,13 @@ export interface OwnershipLimits extends FreshnessLimits, Omit<KnownDeviceLimits
    */
   readonly suspectMs: number;
   /** A node that announces nothing for so long is absent. */
-  readonly nodeSilenceMs: number;
+  readonly nodeTimeoutMs: number;
   /** How long a node that stops goes on serving its partitions until others do. */
   readonly handoverMs: number;
   readonly interestLeaseMs: number;
   /** For one answer of an owner. */
-  readonly askDeadlineMs: number;
-  readonly frameSilenceMs: number;
+  readonly ownerRequestTimeoutMs: number;
+  readonly frameTimeoutMs: number;
   readonly heldBytesMax: number;
 }
 
@@ -109,7 +109,14 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   const counts: OwnershipCounts = {
     partition: { reports: 0, duplicates: 0 },
     feed: { frames: 0, updates: 0 },
-    relay: { frames: 0, foreign: 0, breaks: 0, asks: 0, askFailures: 0, askSeconds: new Histogram(delayBoundsSeconds) },
+    relay: {
+      frames: 0,
+      rejected: 0,
+      gaps: 0,
+      requests: 0,
+      requestFailures: 0,
+      replySeconds: new Histogram(delayBoundsSeconds),
+    },
     missing: { ranges: 0 },
   };
 
@@ -122,7 +129,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   });
   const rejected = new RejectedRecords(warn, now);
   const ids = new IdMemory(limits, () => clock.now());
-  const presences = new Presences(channels, (view, message) => views.tell(view, message));
+  const presences = new Presences(channels, (view, message) => views.publishMessage(view, message));
   const freshness = new Freshness(clock, presences, limits);
   const onMissing: OnMissing = (...range) => {
     counts.missing.ranges++;
@@ -165,8 +172,8 @@ export function createOwnership(options: OwnershipOptions): Ownership {
         pipeline,
         work,
         counts: counts.relay,
-        deadlineMs: limits.askDeadlineMs,
-        silenceMs: limits.frameSilenceMs,
+        deadlineMs: limits.ownerRequestTimeoutMs,
+        silenceMs: limits.frameTimeoutMs,
         heldBytesMax: limits.heldBytesMax,
       }),
   );
@@ -186,7 +193,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
 
   // What is read back, for this node and for others.
   const ownerOf = (number: number) => ring.owner(number)?.node;
-  const deadlineMs = limits.askDeadlineMs;
+  const deadlineMs = limits.ownerRequestTimeoutMs;
   const devices = new DeviceDirectory({ bus, ownerOf, deadlineMs, node, partitions, now, counts: counts.relay });
   const lookup = new RepeatLookup({ bus, ownerOf, deadlineMs });
   const ranges: LogRangeContext & { readonly blocks: LogBlocks } = {

@@ -130,7 +130,7 @@ test('a node that is isolated from the bus alone serves its own clients all the 
     const [partition] = served(victim, false);
     const clients = watchAll(nodes);
     await load(cluster, appended, 3, 20);
-    cluster.cut(victim.name);
+    cluster.isolate(victim.name);
     await load(cluster, appended, 100, 100);
     // Longer than until it is absent: two serve its partitions, and it is the standby of no other.
     assert.equal(others.filter((node) => served(node, true).includes(partition!)).length, 1);
@@ -153,7 +153,7 @@ test('when the bus is gone for all nodes none is the standby of another, then or
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 2, 10);
     const clients = watchAll(nodes);
-    for (const name of names) cluster.cut(name);
+    for (const name of names) cluster.isolate(name);
     await load(cluster, appended, 100, 100);
     // Not all at the same moment, as after a restart of the server.
     for (const name of names) {

@@ -19,7 +19,7 @@ export function registerOwnershipMetrics(
   registerLag(metrics, ownership, now);
   metrics.total('tailrace_fanout_reports_total', 'Reports read from the log.', () => partition.reports);
   metrics.total(
-    'tailrace_fanout_repeated_reports_total',
+    'tailrace_fanout_duplicate_reports_total',
     'Reports of an ID seen before, not delivered again.',
     () => partition.duplicates,
   );
@@ -105,7 +105,7 @@ function registerDevices(metrics: Metrics, known: KnownDevices): void {
     () => counts.refused,
   );
   metrics.total(
-    'tailrace_fanout_forgotten_tags_total',
+    'tailrace_fanout_evicted_tags_total',
     'Last values forgotten, because their device has more tags or bytes than are kept.',
     () => counts.forgottenTags,
   );

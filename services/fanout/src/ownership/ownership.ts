@@ -145,7 +145,7 @@ export class Ownership {
   async #join(): Promise<void> {
     const { bus, clock, node, eventLog, topic, group, flushMs, logger, pipeline, onLogError } = this.#components;
     const { interestServer, assignments, announcer } = this.#components;
-    this.#serving = await bus.serve(ownerSubject(node), (request) => interestServer.answer(request));
+    this.#serving = await bus.serve(ownerSubject(node), (request) => interestServer.reply(request));
     await announcer.start();
     this.#timers = [
       clock.every(announceMs, () => this.#tick()),
@@ -248,7 +248,7 @@ export class Ownership {
   #tick(): void {
     const nowMs = this.#components.clock.monotonic();
     this.#components.announcer.announce();
-    const polled = this.presence.look();
+    const polled = this.presence.poll();
     this.stalled.check(nowMs);
     for (const { role, number, feed } of this.partitions) {
       if (role === 'owned') feed.interests.expire(nowMs);
@@ -262,7 +262,7 @@ export class Ownership {
    * cannot be found out.
    */
   #sendHeartbeats(): void {
-    for (const { role, feed, next } of this.partitions) if (role === 'owned') feed.beat(next);
+    for (const { role, feed, next } of this.partitions) if (role === 'owned') feed.heartbeat(next);
   }
 
   get #checkpointGroups(): number {

@@ -9,7 +9,7 @@ import { Device, type KnownDevices } from '../channels/device.ts';
 import { LogReport } from '../channels/log-report.ts';
 import { PathIndex } from '../channels/path-index.ts';
 import type { Freshness } from '../presence/freshness.ts';
-import type { Silence } from '../presence/presences.ts';
+import type { IdleState } from '../presence/presences.ts';
 import { Progress } from '../presence/progress.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
@@ -218,7 +218,7 @@ export class Partition {
 
   /** Processes records of the log, in order. Records that were processed before are skipped. */
   accept(records: readonly LogRecord[]): void {
-    const nowMs = this.#freshness.moment();
+    const nowMs = this.#freshness.tick();
     const first = records[0]?.seq ?? this.next;
     if (first > this.next) this.#skip(first, 'retention');
     for (const record of records) {
@@ -252,7 +252,7 @@ export class Partition {
       const device = known ?? this.device(path);
       this.learn(device, logReport);
       this.deliver(device, logReport);
-      this.progress.gave(logReport.header.received);
+      this.progress.onDelivered(logReport.header.received);
     }
     for (const range of unreadable) {
       for (const channel of this.#channels.in(this.number)) {
@@ -281,7 +281,7 @@ export class Partition {
       const { state, next } = channel.slot(this.number);
       if (state === 'joined') this.miss(channel, Math.max(next, this.next), first, reason);
     }
-    if (this.#role === 'owned') this.feed.passOver(this.next, first, reason);
+    if (this.#role === 'owned') this.feed.skip(this.next, first, reason);
     this.next = first;
   }
 
@@ -329,9 +329,9 @@ export class Partition {
     }
     const device = known ?? this.device(record.key);
     const receivedMs = received === 0 ? record.timeMs : received;
-    this.progress.took(receivedMs, nowMs);
+    this.progress.onReport(receivedMs, nowMs);
     if (device.isKnown) {
-      this.#freshness.heard(device, receivedMs, this.#role === 'owned');
+      this.#freshness.onReport(device, receivedMs, this.#role === 'owned');
       this.learn(device, logReport);
       this.changed.add(device);
     } else this.#unknownSeq = record.seq;
@@ -350,18 +350,18 @@ export class Partition {
   learn(device: Device, logReport: LogReport): void {
     if (!device.isKnown) return;
     device.keep(logReport, this.#known);
-    if (device.silent) this.#freshness.presences.spoke(device, logReport.seq);
+    if (device.isIdle) this.#freshness.presences.spoke(device, logReport.seq);
   }
 
   /** The device does not report, as its owner sees it. */
-  silence(device: Device, silence: Silence): void {
-    const isChange = this.#freshness.presences.silence(device, silence);
-    if (isChange && this.#role === 'owned') this.feed.tell(device, silence);
+  setIdle(device: Device, setIdle: IdleState): void {
+    const isChange = this.#freshness.presences.setIdle(device, setIdle);
+    if (isChange && this.#role === 'owned') this.feed.offerPresence(device, setIdle);
   }
 
   /** Returns since when a device is stale or offline; undefined: it is online. */
-  silenceOf(device: Device): Silence | undefined {
-    return device.silent ? this.#freshness.presences.of(device) : undefined;
+  silenceOf(device: Device): IdleState | undefined {
+    return device.isIdle ? this.#freshness.presences.of(device) : undefined;
   }
 
   /** Returns the number of devices that a pattern covers and that are stale or offline. */
@@ -370,7 +370,7 @@ export class Partition {
   }
 
   /** Devices of a channel that do not report. */
-  silences(pattern: string): Iterable<[Device, Silence]> {
+  idleDevices(pattern: string): Iterable<[Device, IdleState]> {
     return this.#freshness.presences.in(this.number, pattern);
   }
 

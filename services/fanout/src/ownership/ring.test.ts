@@ -18,7 +18,7 @@ function standby(node: string, generation: number, partitions: readonly number[]
   return state(node, generation, [], { standby: partitions });
 }
 
-const limits = { suspectMs: 1_500, nodeSilenceMs: 6_000 };
+const limits = { suspectMs: 1_500, nodeTimeoutMs: 6_000 };
 
 function ring(partitions = 3) {
   const changes: [number, string | undefined][] = [];

@@ -31,7 +31,7 @@ export interface RingLimits {
    */
   readonly suspectMs: number;
   /** A node that announces nothing for so long is absent. */
-  readonly nodeSilenceMs: number;
+  readonly nodeTimeoutMs: number;
 }
 
 export type RingListener = (partition: number, owner: Owner | undefined) => void;
@@ -139,7 +139,7 @@ export class Ring {
     let hasChanged = false;
     for (const [node, known] of this.#nodes) {
       const idleMs = nowMs - known.announcedAt;
-      if (idleMs > this.#limits.nodeSilenceMs) this.#nodes.delete(node);
+      if (idleMs > this.#limits.nodeTimeoutMs) this.#nodes.delete(node);
       else if (!known.isSuspect && idleMs > this.#limits.suspectMs) known.isSuspect = true;
       else continue;
       hasChanged = true;

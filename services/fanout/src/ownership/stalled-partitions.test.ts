@@ -62,20 +62,20 @@ test('a node stands still when the log has more in each of its partitions and it
     stalled.check(nowMs);
     return [stalled.at(nowMs).length, stalled.isStalled(nowMs)];
   };
-  for (const { progress } of partitions) progress.look(0, 0, 0);
+  for (const { progress } of partitions) progress.onLogEnd(0, 0, 0);
   for (const partition of partitions) partition.reach();
   assert.deepEqual(at(1_000), [0, false]);
   // The log cannot be asked: whether there is more is not known.
   assert.deepEqual(at(31_000), [0, false]);
   assert.deepEqual(at(62_000), [2, false]);
-  one.progress.look(62_000, 0, 5);
-  other.progress.look(62_000, 0, 7);
+  one.progress.onLogEnd(62_000, 0, 5);
+  other.progress.onLogEnd(62_000, 0, 7);
   assert.deepEqual(at(62_500), [2, true]);
   other.next = 3;
   assert.deepEqual(at(63_000), [1, false]);
   other.next = 7;
   other.reach();
-  other.progress.look(90_000, 0, 7);
+  other.progress.onLogEnd(90_000, 0, 7);
   other.reach();
   assert.deepEqual(at(93_500), [1, false], 'of the other everything is read');
 });

@@ -29,7 +29,7 @@ test('what the log cannot read is named once to every client that watches, which
     for (const client of elsewhere) assert.deepEqual(client.skipped, named, 'a subtree cannot know whose it was');
     const owner = nodes.find(({ ownership }) => ownership.partitions[partition]!.role === 'owned')!;
     assert.equal(owner.ownership.rejected.unreadableRanges, 2);
-    assert.equal(owner.ownership.counts.relay.breaks, 0, 'no node has to ask for it');
+    assert.equal(owner.ownership.counts.relay.gaps, 0, 'no node has to ask for it');
   });
 });
 
@@ -43,7 +43,7 @@ test('a client that was away, and a node that could not receive the owner’s fr
     await cluster.append(device, 1);
     await cluster.clock.advance(1_000);
     const token = away.leave();
-    cluster.cut(other.name);
+    cluster.isolate(other.name);
     await cluster.append(device, 2);
     const { seq } = await cluster.appendUnreadable(device);
     await cluster.append(device, 3);

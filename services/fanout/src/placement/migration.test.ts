@@ -34,7 +34,7 @@ function fixture(count: number, limits: Partial<MigrationLimits> = {}) {
     clock,
     random: randomFrom(1),
     limits: { settleMs: 5_000, migrationsPerSecond: 50, ...limits },
-    placement: { counts: { told: 0 }, elsewhere: () => place.url },
+    placement: { counts: { moved: 0 }, elsewhere: () => place.url },
     residents: () => {
       visits++;
       return residents;

@@ -15,7 +15,7 @@ export function registerPlacementMetrics(
     () => ownership.ring.suspects,
   );
   metrics.gauge(
-    'tailrace_fanout_acting_partitions',
+    'tailrace_fanout_standby_partitions',
     'Partitions this node serves as standby owner, until another node serves them.',
     () => ownership.failover.size,
   );
@@ -25,14 +25,14 @@ export function registerPlacementMetrics(
     () => ownership.failover.counts.takenOver,
   );
   metrics.total(
-    'tailrace_fanout_handed_on_partitions_total',
+    'tailrace_fanout_released_partitions_total',
     'Times that this node released a partition that it had kept or taken over, because another node served it.',
     () => ownership.failover.counts.released,
   );
   metrics.total(
     'tailrace_fanout_moved_clients_total',
     'Times that a client was sent moved, because another node owns its device.',
-    () => placement.counts.told,
+    () => placement.counts.moved,
   );
   metrics.gauge(
     'tailrace_fanout_migrations',

@@ -4,7 +4,7 @@ import { type NodeState, Ring } from '../ownership/ring.ts';
 import { RingPlacement } from './placement.ts';
 
 function fixture(other: Partial<NodeState> = {}) {
-  const ring = new Ring(1, { suspectMs: 1_500, nodeSilenceMs: 6_000 });
+  const ring = new Ring(1, { suspectMs: 1_500, nodeTimeoutMs: 6_000 });
   const both = { generation: 1, connections: 9, connectionsMax: 10, reachable: true, draining: false, standby: [] };
   ring.announced({ node: 'a', url: 'ws://a', partitions: [], ...both }, 0);
   const placement = new RingPlacement({ ring, node: 'a', partitions: 1 });

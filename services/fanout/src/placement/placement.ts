@@ -4,7 +4,7 @@ import type { Ring } from '../ownership/ring.ts';
 /** The node that serves a channel at the lowest cost. An optimization only: every node serves every channel. */
 export interface Placement {
   /** Number of `moved` messages sent to clients. */
-  readonly counts: { told: number };
+  readonly counts: { moved: number };
   /**
    * Returns the URL of another node that owns the device. Undefined: this node owns it, the channel is a subtree, or
    * the owner takes no clients now.
@@ -14,7 +14,7 @@ export interface Placement {
 
 /** Places a device with its owner by the ring, as long as that node takes clients. */
 export class RingPlacement implements Placement {
-  readonly counts = { told: 0 };
+  readonly counts = { moved: 0 };
   readonly #ring: Pick<Ring, 'owner' | 'node' | 'isSuspect'>;
   readonly #node: string;
   readonly #partitions: number;

@@ -7,7 +7,7 @@ import { openedSession, subscribe } from '../../test/session-client.ts';
 function fixture() {
   const place: { url: string | undefined } = { url: 'ws://b' };
   const placement = {
-    counts: { told: 0 },
+    counts: { moved: 0 },
     elsewhere: (channel: string) => (channel.endsWith('>') ? undefined : place.url),
   };
   return { node: createLocalNode(), place, placement };
@@ -22,7 +22,7 @@ test('a client of a device that another node owns is sent moved right after subs
   assert.deepEqual(client.kinds(), ['subscribed', 'moved', 'data']);
   node.report('p.d', 2);
   assert.deepEqual(client.kinds(), ['data']);
-  assert.equal(placement.counts.told, 1);
+  assert.equal(placement.counts.moved, 1);
 });
 
 test('a client of a subtree, or of a device that this node owns, is not sent moved', async () => {

@@ -13,7 +13,7 @@ async function report(cluster: Cluster, seconds: number, reporting: readonly str
 
 /** The notifications of a client in order, such as `stale plant.line0.m0`. */
 function notifications(client: ClusterClient): string[] {
-  return client.told.map((message) => {
+  return client.notifications.map((message) => {
     const [kind, fields] = Object.entries(message)[0] as [string, { device?: string }];
     return fields.device === undefined ? kind : `${kind} ${fields.device}`;
   });
@@ -37,7 +37,7 @@ test('a device that stops reporting is stale for the clients of all nodes, and o
     const [idle, ...reporting] = devices as [string, ...string[]];
     const lastMs = cluster.clock.now() - 1_000;
     await report(cluster, 12, reporting);
-    for (const client of clients) assert.deepEqual(client.told, [{ stale: { device: idle, since: lastMs } }]);
+    for (const client of clients) assert.deepEqual(client.notifications, [{ stale: { device: idle, since: lastMs } }]);
     await report(cluster, 60, reporting);
     for (const client of clients) assert.deepEqual(notifications(client).slice(1), [`offline ${idle}`]);
     const late = watchers(nodes);
@@ -57,7 +57,7 @@ test('stale, offline and online reach every node although frames are lost, dupli
         await report(cluster, 20);
         const clients = watchers(nodes);
         await cluster.clock.advance(2_000);
-        cluster.setFaults({
+        cluster.setNetworkErrors({
           delayMs: { min: 0, max: 30 },
           loss: 0.3,
           duplication: 0.1,
@@ -65,7 +65,7 @@ test('stale, offline and online reach every node although frames are lost, dupli
         });
         const reporting = devices.slice(4);
         await report(cluster, 30, reporting);
-        cluster.setFaults({});
+        cluster.setNetworkErrors({});
         await report(cluster, 10, reporting);
         for (const client of clients) {
           const stale = notifications(client).filter((each) => each.startsWith('stale'));
@@ -97,9 +97,9 @@ test('stale reaches every node although the frames with it are lost, and no repo
       await report(cluster, 20);
       const clients = watchers(nodes);
       await cluster.clock.advance(3_000);
-      cluster.setFaults({ loss: 0.5 });
+      cluster.setNetworkErrors({ loss: 0.5 });
       await cluster.clock.advance(6_000);
-      cluster.setFaults({});
+      cluster.setNetworkErrors({});
       await cluster.clock.advance(3_000);
       for (const client of clients) {
         assert.deepEqual(notifications(client).filter((each) => each.startsWith('stale')).length, devices.length);
@@ -119,7 +119,7 @@ test('a client that was behind, or paused, is sent the devices that became stale
     assert.deepEqual(notifications(client), [`stale ${first}`]);
     node.hub.pause(client.subscription!);
     await report(cluster, 10, [first, ...others]);
-    assert.equal(client.told.length, 1);
+    assert.equal(client.notifications.length, 1);
     node.hub.resume(client.subscription!);
     await report(cluster, 1, [first, ...others]);
     assert.deepEqual(notifications(client).slice(1), [`stale ${second}`, `online ${first}`]);
@@ -132,7 +132,7 @@ test('a client that was behind, or paused, during the end of an interruption is 
     const [, isolated] = nodes as [ClusterNode, ClusterNode];
     const clients = [isolated.client('plant.>'), isolated.client('plant.>')] as const;
     await cluster.clock.advance(1_000);
-    cluster.cut('b');
+    cluster.isolate('b');
     await report(cluster, 5);
     for (const client of clients) assert.deepEqual(notifications(client), ['interrupted']);
     const [behind, paused] = clients;
@@ -186,12 +186,12 @@ test('clients of an isolated node are sent interrupted, and not stale', async ()
     assert.ok(away.length > 0);
     await cluster.clock.advance(1_000);
     const isolatedAt = cluster.clock.now();
-    cluster.cut('b');
+    cluster.isolate('b');
     await report(cluster, 1);
     assert.deepEqual(notifications(client), [], 'a short interruption is not notified');
     await report(cluster, 3);
-    assert.equal(client.told.length, 1);
-    const message = client.told[0]!;
+    assert.equal(client.notifications.length, 1);
+    const message = client.notifications[0]!;
     assert.ok('interrupted' in message);
     const { view, since, partitions } = message.interrupted;
     assert.deepEqual([view, partitions], [client.subscription!.view.number, away]);
@@ -218,15 +218,15 @@ async function withoutLog(
     await report(cluster, 20);
     const clients = watchers(nodes);
     await report(cluster, 2);
-    for (const node of nodes) node.cutLog();
-    if (slowBusMs > 0) cluster.setFaults({ delayMs: { min: slowBusMs, max: slowBusMs } });
+    for (const node of nodes) node.disconnectLog();
+    if (slowBusMs > 0) cluster.setNetworkErrors({ delayMs: { min: slowBusMs, max: slowBusMs } });
     await check(cluster, clients, nodes);
   });
 }
 
 /** The last message is interrupted, with all partitions. */
 function assertInterrupted(client: ClusterClient, nodes: readonly ClusterNode[], stoppedMs: number): void {
-  const last = client.told.at(-1);
+  const last = client.notifications.at(-1);
   assert.ok(last !== undefined && 'interrupted' in last, notifications(client).join());
   assert.deepEqual(
     last.interrupted.partitions,
@@ -241,7 +241,7 @@ test('when no node reads the log, all clients are sent interrupted for all parti
     // And one poll of the end of the partitions.
     await cluster.clock.advance(limits.interruptedMs + 500);
     for (const client of clients) assertInterrupted(client, nodes, stoppedMs);
-    for (const node of nodes) node.healLog();
+    for (const node of nodes) node.reconnectLog();
     await settle(cluster);
     for (const client of clients) assert.deepEqual(kindsOf(client), ['interrupted', 'restored']);
   });

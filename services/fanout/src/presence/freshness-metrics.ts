@@ -59,8 +59,8 @@ export function registerFreshnessMetrics(
     () => cuts.counts.waitedMs / 1_000,
   );
   metrics.total(
-    'tailrace_fanout_ended_aligned_subscriptions_total',
+    'tailrace_fanout_closed_aligned_subscriptions_total',
     'Subscriptions closed because cuts took too much memory.',
-    () => cuts.counts.ended,
+    () => cuts.counts.terminated,
   );
 }

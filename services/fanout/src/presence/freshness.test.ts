@@ -10,32 +10,32 @@ test('a device that stops reporting is stale, then offline, and online again wit
   node.watch('p.>');
   await node.pass(20_000, secondly);
   const lastMs = node.clock.now();
-  assert.deepEqual(node.news(), []);
+  assert.deepEqual(node.takeNotifications(), []);
   await node.pass(4_500, { everyMs: 1_000, devices: ['p.b'] });
-  assert.deepEqual(node.news(), [], 'no device is stale before the minimum');
+  assert.deepEqual(node.takeNotifications(), [], 'no device is stale before the minimum');
   await node.pass(3_000, { everyMs: 1_000, devices: ['p.b'] });
-  assert.deepEqual(node.news(), ['stale p.a']);
-  assert.deepEqual(node.told[0]!.message, { stale: { device: 'p.a', since: lastMs } });
+  assert.deepEqual(node.takeNotifications(), ['stale p.a']);
+  assert.deepEqual(node.notifications[0]!.message, { stale: { device: 'p.a', since: lastMs } });
   await node.pass(60_000, { everyMs: 1_000, devices: ['p.b'] });
-  assert.deepEqual(node.news(), ['offline p.a']);
-  assert.deepEqual(node.told[1]!.message, { offline: { device: 'p.a', since: lastMs } });
+  assert.deepEqual(node.takeNotifications(), ['offline p.a']);
+  assert.deepEqual(node.notifications[1]!.message, { offline: { device: 'p.a', since: lastMs } });
   await node.pass(600_000, { everyMs: 1_000, devices: ['p.b'] });
-  assert.deepEqual(node.news(), [], 'it is sent once');
+  assert.deepEqual(node.takeNotifications(), [], 'it is sent once');
   node.report('p.a');
-  assert.deepEqual(node.news(), ['online p.a']);
+  assert.deepEqual(node.takeNotifications(), ['online p.a']);
   await node.pass(15_000, { everyMs: 1_000, devices: ['p.b'] });
-  assert.deepEqual(node.news(), ['stale p.a'], 'and again if it stops reporting again');
+  assert.deepEqual(node.takeNotifications(), ['stale p.a'], 'and again if it stops reporting again');
 });
 
 test('a device is checked by its own report interval', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   for (let minute = 0; minute < 20; minute++) await node.pass(60_000, { everyMs: 60_000, devices: ['p.slow'] });
-  assert.deepEqual(node.news(), []);
+  assert.deepEqual(node.takeNotifications(), []);
   await node.pass(140_000);
-  assert.deepEqual(node.news(), []);
+  assert.deepEqual(node.takeNotifications(), []);
   await node.pass(60_000);
-  assert.deepEqual(node.news(), ['stale p.slow']);
+  assert.deepEqual(node.takeNotifications(), ['stale p.slow']);
 });
 
 test('a device with two reports is not checked', async () => {
@@ -45,28 +45,28 @@ test('a device with two reports is not checked', async () => {
   await node.pass(2_000);
   node.report('p.a');
   await node.pass(3_600_000);
-  assert.deepEqual(node.news(), []);
+  assert.deepEqual(node.takeNotifications(), []);
 });
 
 test('while the log is unavailable no device is stale, and afterwards devices have time to report', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   await node.pass(20_000, secondly);
-  node.logFault = true;
+  node.isLogUnavailable = true;
   await node.pass(120_000);
   assert.deepEqual(
-    node.news().filter((each) => each.startsWith('stale')),
+    node.takeNotifications().filter((each) => each.startsWith('stale')),
     [],
   );
-  node.logFault = false;
+  node.isLogUnavailable = false;
   await node.pass(4_000);
   await node.pass(20_000, secondly);
   assert.deepEqual(
-    node.news().filter((each) => each.startsWith('stale')),
+    node.takeNotifications().filter((each) => each.startsWith('stale')),
     [],
   );
   await node.pass(8_000);
-  assert.equal(node.news().filter((each) => each.startsWith('stale')).length, 2);
+  assert.equal(node.takeNotifications().filter((each) => each.startsWith('stale')).length, 2);
 });
 
 test('while the node lags behind the log no device is stale', async () => {
@@ -76,7 +76,7 @@ test('while the node lags behind the log no device is stale', async () => {
   node.report('p.c', { unread: true });
   await node.pass(120_000);
   assert.deepEqual(
-    node.news().filter((each) => each.startsWith('stale')),
+    node.takeNotifications().filter((each) => each.startsWith('stale')),
     [],
   );
 });
@@ -90,7 +90,7 @@ test('reports that ingest received long ago, and that are read only now, do not 
     await node.pass(1_000);
     for (const device of secondly.devices) node.report(device, { receivedMs: node.clock.now() - 60_000 });
   }
-  assert.deepEqual(node.news(), []);
+  assert.deepEqual(node.takeNotifications(), []);
 });
 
 test('a new owner checks by the report interval that the previous one measured, after a grace period', async () => {
@@ -104,13 +104,13 @@ test('a new owner checks by the report interval that the previous one measured, 
   partition!.restore('p.dead', [], { intervalMs: 3_600_000, lastMs: nowMs - 5 * week });
   partition!.gain(1, 0, 0);
   await node.pass(5_000);
-  assert.deepEqual(node.news(), []);
+  assert.deepEqual(node.takeNotifications(), []);
   await node.pass(5_000);
-  assert.deepEqual(node.news(), ['stale p.quick']);
+  assert.deepEqual(node.takeNotifications(), ['stale p.quick']);
   await node.pass(52_000);
-  assert.deepEqual(node.news(), ['offline p.dead']);
+  assert.deepEqual(node.takeNotifications(), ['offline p.dead']);
   await node.pass(3_600_000);
-  assert.deepEqual(node.news(), ['offline p.quick']);
+  assert.deepEqual(node.takeNotifications(), ['offline p.quick']);
 });
 
 test('a new owner does not repeat what clients here were sent for the previous owner', async () => {
@@ -119,12 +119,12 @@ test('a new owner does not repeat what clients here were sent for the previous o
   node.watch('p.>');
   const lastMs = node.clock.now() - 10_000;
   const device = partition!.device('p.quick');
-  partition!.silence(device, { state: stale, sinceMs: lastMs, seq: device.lastSeq });
-  assert.deepEqual(node.news(), ['stale p.quick']);
+  partition!.setIdle(device, { state: stale, sinceMs: lastMs, seq: device.lastSeq });
+  assert.deepEqual(node.takeNotifications(), ['stale p.quick']);
   partition!.restore('p.quick', [], { intervalMs: 1_000, lastMs });
   partition!.gain(1, 0, 0);
   await node.pass(20_000);
-  assert.deepEqual(node.news(), []);
+  assert.deepEqual(node.takeNotifications(), []);
 });
 
 test('a presence that arrives late, twice or after the next report changes nothing', () => {
@@ -132,13 +132,13 @@ test('a presence that arrives late, twice or after the next report changes nothi
   node.watch('p.>');
   node.report('p.a');
   const device = node.partitions[0]!.device('p.a');
-  const { presences } = node.silences;
-  assert.ok(presences.silence(device, { state: offline, sinceMs: 1, seq: 0 }));
-  assert.ok(!presences.silence(device, { state: stale, sinceMs: 1, seq: 0 }));
-  assert.ok(!presences.silence(device, { state: offline, sinceMs: 1, seq: 0 }));
+  const { presences } = node.presence;
+  assert.ok(presences.setIdle(device, { state: offline, sinceMs: 1, seq: 0 }));
+  assert.ok(!presences.setIdle(device, { state: stale, sinceMs: 1, seq: 0 }));
+  assert.ok(!presences.setIdle(device, { state: offline, sinceMs: 1, seq: 0 }));
   node.report('p.a');
-  assert.ok(!presences.silence(device, { state: offline, sinceMs: 1, seq: 0 }));
-  assert.deepEqual(node.news(), ['offline p.a', 'online p.a']);
+  assert.ok(!presences.setIdle(device, { state: offline, sinceMs: 1, seq: 0 }));
+  assert.deepEqual(node.takeNotifications(), ['offline p.a', 'online p.a']);
 });
 
 test('a new client is sent the stale devices of its channel, and no others', async () => {
@@ -147,7 +147,7 @@ test('a new client is sent the stale devices of its channel, and no others', asy
   await node.pass(10_000);
   const channel = node.watch('p.>');
   const view = channel.views.get('json')!;
-  const frames = node.silences.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
+  const frames = node.presence.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
   assert.deepEqual(frames, ['stale']);
 });
 
@@ -157,7 +157,7 @@ test('a hundred thousand devices are checked when they are due, and not in betwe
   const { devices } = partition;
   const nowMs = node.clock.now();
   for (let i = 0; i < 100_000; i++) partition.restore(`p.d${i}`, [], { intervalMs: 3_600_000, lastMs: nowMs });
-  node.silences.freshness.watch(devices.values());
+  node.presence.freshness.watch(devices.values());
   let checks = 0;
   const get = devices.get.bind(devices);
   Object.assign(devices, {

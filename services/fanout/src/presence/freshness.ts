@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { type Device, ReportInterval, type ReportIntervalLimits } from '../channels/device.ts';
-import { offline, type Presences, type Silence, stale } from './presences.ts';
+import { type IdleState, offline, type Presences, stale } from './presences.ts';
 import type { Progress } from './progress.ts';
 
 export interface FreshnessLimits extends ReportIntervalLimits {
@@ -13,7 +13,7 @@ interface CheckedPartition {
   readonly role: string;
   readonly devices: { get(path: string): Device | undefined };
   readonly progress: Pick<Progress, 'isCurrent' | 'sinceMs'>;
-  silence(device: Device, silence: Silence): void;
+  setIdle(device: Device, state: IdleState): void;
 }
 
 /** Slots of the timing wheel, of one second each. */
@@ -48,18 +48,18 @@ export class Freshness {
     this.presences = presences;
     this.#limits = limits;
     this.#second = secondOf(clock.monotonic());
-    this.moment();
+    this.tick();
   }
 
   /** Updates the time that the next reports are taken at, once a batch. Returns it, epoch ms. */
-  moment(): number {
+  tick(): number {
     this.#nowSecond = secondOf(this.#clock.monotonic());
     this.#nowMs = this.#clock.now();
     return this.#nowMs;
   }
 
   /** Takes a report of a device that ingest received at `receivedMs`. `isLive`: it was not read back. */
-  heard(device: Device, receivedMs: number, isLive: boolean): void {
+  onReport(device: Device, receivedMs: number, isLive: boolean): void {
     device.reportInterval ??= new ReportInterval();
     const { reportInterval } = device;
     reportInterval.add(receivedMs);
@@ -79,7 +79,7 @@ export class Freshness {
 
   /** Starts to check the devices of a partition that this node serves from now on. */
   watch(devices: Iterable<Device>): void {
-    this.moment();
+    this.tick();
     for (const device of devices) {
       const { reportInterval } = device;
       if (reportInterval !== undefined && reportInterval.slot < 0)
@@ -89,7 +89,7 @@ export class Freshness {
 
   /** Checks the devices that are due. Called every second or more often. */
   check(partitions: readonly CheckedPartition[]): void {
-    this.moment();
+    this.tick();
     const from = Math.max(this.#second + 1, this.#nowSecond - slots + 1);
     for (let second = from; second <= this.#nowSecond; second++) {
       const place = second % slots;
@@ -119,7 +119,7 @@ export class Freshness {
       const offlineAt = Math.max(reportedMs + allowedMs * this.#limits.offlineFactor, graceEndMs);
       if (nowMs >= staleAt) {
         const state = nowMs >= offlineAt ? offline : stale;
-        partition.silence(device, { state, sinceMs: reportInterval.lastMs, seq: device.lastSeq });
+        partition.setIdle(device, { state, sinceMs: reportInterval.lastMs, seq: device.lastSeq });
         // Only a report can change its state, and adds it to the wheel again.
         if (state === offline) return;
       }

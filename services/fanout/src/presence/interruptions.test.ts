@@ -11,18 +11,18 @@ test('clients are sent interrupted once, with the partitions and the time, and r
   const since = node.clock.now();
   node.deliveredThroughMs = (partition) => (partition === 1 ? readMs : node.clock.monotonic());
   await node.pass(1_500);
-  assert.deepEqual(node.news(), [], 'an ordinary handover');
+  assert.deepEqual(node.takeNotifications(), [], 'an ordinary handover');
   await node.pass(20_000);
   const view = channel.views.get('json')!.number;
   assert.deepEqual(
-    node.told.map(({ message }) => message),
+    node.notifications.map(({ message }) => message),
     [{ interrupted: { view, since, partitions: [1] } }],
   );
-  assert.equal(node.silences.interruptions.size, 1);
+  assert.equal(node.presence.interruptions.size, 1);
   node.deliveredThroughMs = undefined;
   await node.pass(1_000);
-  assert.deepEqual(node.told[1]!.message, { restored: { view } });
-  assert.equal(node.silences.interruptions.size, 0);
+  assert.deepEqual(node.notifications[1]!.message, { restored: { view } });
+  assert.equal(node.presence.interruptions.size, 0);
 });
 
 /** A node whose second of three partitions is not read after `readMs`, and whose client was notified. */
@@ -40,7 +40,9 @@ test('when further partitions are interrupted, interrupted is sent again with al
   const { node, readMs } = await withOneInterrupted();
   node.deliveredThroughMs = (partition) => (partition >= 1 ? readMs : node.clock.monotonic());
   await node.pass(5_000);
-  const partitions = node.told.map(({ message }) => 'interrupted' in message && message.interrupted.partitions);
+  const partitions = node.notifications.map(
+    ({ message }) => 'interrupted' in message && message.interrupted.partitions,
+  );
   assert.deepEqual(partitions, [[1], [1, 2]]);
 });
 
@@ -48,7 +50,9 @@ test('when another partition is interrupted as one is restored, interrupted is s
   const { node, readMs } = await withOneInterrupted();
   node.deliveredThroughMs = (partition) => (partition === 2 ? readMs : node.clock.monotonic());
   await node.pass(5_000);
-  const partitions = node.told.map(({ message }) => 'interrupted' in message && message.interrupted.partitions);
+  const partitions = node.notifications.map(
+    ({ message }) => 'interrupted' in message && message.interrupted.partitions,
+  );
   assert.deepEqual(partitions, [[1], [2]]);
 });
 
@@ -59,19 +63,19 @@ test('a client that subscribes during an interruption is notified at once, and o
   node.deliveredThroughMs = (partition) => (partition === channel.partitions[2] ? 0 : node.clock.monotonic());
   await node.pass(5_000);
   const view = channel.views.get('json')!;
-  const frames = node.silences.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
+  const frames = node.presence.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
   assert.deepEqual(frames, ['interrupted']);
   const elsewhere = ['p.a', 'p.b', 'p.c', 'p.d', 'p.e'].find((device) => partitionOf(device, 3) !== 2)!;
-  assert.deepEqual(node.silences.frames(node.channels.open(elsewhere), view), []);
+  assert.deepEqual(node.presence.frames(node.channels.open(elsewhere), view), []);
 });
 
 test('the partitions of a node that cannot read the log are interrupted', async () => {
   const node = createListeningNode();
   node.watch('p.>');
   await node.pass(5_000);
-  node.logFault = true;
+  node.isLogUnavailable = true;
   await node.pass(5_000);
-  node.logFault = false;
+  node.isLogUnavailable = false;
   await node.pass(2_000);
-  assert.deepEqual(node.news(), ['interrupted', 'restored']);
+  assert.deepEqual(node.takeNotifications(), ['interrupted', 'restored']);
 });

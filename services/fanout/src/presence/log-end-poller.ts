@@ -11,14 +11,14 @@ const waitMs = 1_000;
  * no proof of progress.
  */
 export class LogEndPoller {
-  readonly #eventLog: Pick<EventLog, 'ends'>;
+  readonly #eventLog: Pick<EventLog, 'endOffsets'>;
   readonly #topic: string;
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly #partitions: readonly Partition[];
   #isPolling = false;
 
   constructor(options: {
-    eventLog: Pick<EventLog, 'ends'>;
+    eventLog: Pick<EventLog, 'endOffsets'>;
     topic: string;
     clock: Pick<Clock, 'now' | 'monotonic'>;
     partitions: readonly Partition[];
@@ -36,11 +36,11 @@ export class LogEndPoller {
     const monotonicMs = this.#clock.monotonic();
     const epochMs = this.#clock.now();
     try {
-      const ends = await this.#eventLog.ends(this.#topic, waitMs);
+      const ends = await this.#eventLog.endOffsets(this.#topic, waitMs);
       for (const partition of this.#partitions) {
         const end = ends[partition.number];
         if (partition.role !== 'owned' || end === undefined) continue;
-        partition.progress.look(monotonicMs, epochMs, end);
+        partition.progress.onLogEnd(monotonicMs, epochMs, end);
         partition.reach();
       }
     } catch {

@@ -12,8 +12,8 @@ import type { Presences } from './presences.ts';
 export interface PresenceMonitorOptions {
   readonly clock: Clock;
   readonly channels: Channels;
-  readonly views: Pick<Views, 'tell'>;
-  readonly eventLog: Pick<EventLog, 'ends'>;
+  readonly views: Pick<Views, 'publishMessage'>;
+  readonly eventLog: Pick<EventLog, 'endOffsets'>;
   readonly topic: string;
   readonly presences: Presences;
   readonly freshness: Freshness;
@@ -28,7 +28,7 @@ export interface KnownPresences {
   /** The client was sent all changes of `Presences` up to this number. Undefined: none. */
   presencesKnown?: number | undefined;
   /** Whether it was sent `interrupted`, and not `restored`. */
-  interrupted?: boolean;
+  isInterrupted?: boolean;
 }
 
 /** Presences that are sent in one turn: 20 KB. */
@@ -50,7 +50,7 @@ export class PresenceMonitor {
     this.#partitions = partitions;
     this.presences = options.presences;
     this.freshness = options.freshness;
-    const publish = views.tell.bind(views);
+    const publish = views.publishMessage.bind(views);
     this.interruptions = new Interruptions({ clock, channels, partitions, publish, isSettled, interruptedMs });
     this.#logEndPoller = new LogEndPoller({ eventLog, topic, clock, partitions });
   }
@@ -59,7 +59,7 @@ export class PresenceMonitor {
    * Called every 500 ms, before the owner's frames are sent. Resolves when the end offsets are known; at once if a poll
    * is in progress. Never rejects.
    */
-  look(): Promise<void> {
+  poll(): Promise<void> {
     const polled = this.#logEndPoller.poll();
     this.freshness.check(this.#partitions);
     this.interruptions.check();
@@ -82,7 +82,7 @@ export class PresenceMonitor {
    * no `pages`. `known`: what it was sent before.
    */
   frames(channel: Channel, view: View, known: Readonly<KnownPresences> = {}): (string | Uint8Array)[] {
-    const { presencesKnown, interrupted = false } = known;
+    const { presencesKnown, isInterrupted = false } = known;
     const frames: (string | Uint8Array)[] = [];
     const add = (message: SharedMessage) => void frames.push(message.frame(view.encoding));
     if (presencesKnown !== undefined && this.presences.remembers(presencesKnown)) {
@@ -91,7 +91,7 @@ export class PresenceMonitor {
       for (const messages of this.presences.pages(channel)) messages.forEach(add);
       if (presencesKnown !== undefined) this.presences.back(channel, presencesKnown).forEach(add);
     }
-    const interruption = this.interruptions.message(channel, view) ?? (interrupted ? restored(view) : undefined);
+    const interruption = this.interruptions.message(channel, view) ?? (isInterrupted ? restored(view) : undefined);
     if (interruption !== undefined) add(interruption);
     return frames;
   }

@@ -14,7 +14,7 @@ const changesMax = 1_000;
 const pageDevices = 256;
 
 /** The state of a device that is stale or offline. */
-export interface Silence {
+export interface IdleState {
   readonly state: typeof stale | typeof offline;
   /** When ingest received its last report, epoch ms. */
   readonly sinceMs: number;
@@ -23,7 +23,7 @@ export interface Silence {
 }
 
 /** A state, and the number of the change that set it. */
-interface Known extends Silence {
+interface Known extends IdleState {
   readonly change: number;
 }
 
@@ -55,13 +55,13 @@ export class Presences {
   }
 
   /** Returns the number of devices in a state. */
-  count(state: Silence['state']): number {
+  count(state: IdleState['state']): number {
     let count = 0;
     for (const known of this.#idle.values()) if (known.state === state) count++;
     return count;
   }
 
-  of(device: Device): Silence | undefined {
+  of(device: Device): IdleState | undefined {
     return this.#idle.get(device);
   }
 
@@ -69,18 +69,18 @@ export class Presences {
   spoke(device: Device, seq: number): void {
     const known = this.#idle.get(device);
     if (known !== undefined && seq <= known.seq) return;
-    device.silent = false;
+    device.isIdle = false;
     if (this.#delete(device)) this.#change(device, undefined);
   }
 
   /** Sets the state of a device. Returns whether it is newer than the known one. */
-  silence(device: Device, idle: Silence): boolean {
+  setIdle(device: Device, idle: IdleState): boolean {
     if (device.lastSeq > idle.seq) return false;
     const known = this.#idle.get(device);
     if (known !== undefined && (known.seq > idle.seq || (known.seq === idle.seq && known.state >= idle.state))) {
       return false;
     }
-    device.silent = true;
+    device.isIdle = true;
     if (known === undefined) this.#indexOf(device).add(device);
     const isChange = known?.state !== idle.state;
     this.#idle.set(device, { ...idle, change: isChange ? this.counts.changes + 1 : known!.change });
@@ -90,7 +90,7 @@ export class Presences {
 
   /** Removes a device that this node no longer knows. */
   forget(device: Device): void {
-    if (device.silent) this.#delete(device);
+    if (device.isIdle) this.#delete(device);
   }
 
   /** Returns the number of idle devices of a channel. */
@@ -133,12 +133,12 @@ export class Presences {
 
   /** Returns the same, only for devices that are online again. */
   back(channel: Pick<Channel, 'pattern'>, since: number): SharedMessage[] {
-    const back = this.#changed(channel, since).filter(({ silent }) => !silent);
+    const back = this.#changed(channel, since).filter(({ isIdle }) => !isIdle);
     return back.map((device) => messageOf(device, undefined));
   }
 
   /** Iterates over the idle devices of a partition that a pattern covers. Changes meanwhile may be included or not. */
-  *in(partition: number, pattern: string): Iterable<[Device, Silence]> {
+  *in(partition: number, pattern: string): Iterable<[Device, IdleState]> {
     for (const device of this.#index[partition]?.in(pattern) ?? []) {
       const known = this.#idle.get(device);
       // The index returns devices in pages: one may have reported since its page was read.
@@ -167,7 +167,7 @@ export class Presences {
     return true;
   }
 
-  #change(device: Device, idle: Silence | undefined): void {
+  #change(device: Device, idle: IdleState | undefined): void {
     this.counts.changes++;
     this.#changes.push({ change: this.counts.changes, device });
     if (this.#changes.length >= 2 * changesMax) this.#changes.splice(0, changesMax);
@@ -182,7 +182,7 @@ export class Presences {
   }
 }
 
-function messageOf(device: Device, idle: Silence | undefined): SharedMessage {
+function messageOf(device: Device, idle: IdleState | undefined): SharedMessage {
   if (idle === undefined) return new SharedMessage({ online: { device: device.path } });
   const fields = { device: device.path, since: idle.sinceMs };
   return new SharedMessage(idle.state === offline ? { offline: fields } : { stale: fields });

@@ -7,11 +7,11 @@ const epochMs = 1_700_000_000_000;
 test('a partition is read up to the time of the last poll whose end was reached', () => {
   const progress = new Progress(250);
   assert.ok(!progress.isCurrent(0));
-  progress.look(1_000, epochMs, 10);
+  progress.onLogEnd(1_000, epochMs, 10);
   progress.reach(9);
   assert.ok(!progress.isCurrent(1_000));
   // The partition grows: the end of the first poll is the one to reach.
-  progress.look(1_500, epochMs + 500, 20);
+  progress.onLogEnd(1_500, epochMs + 500, 20);
   progress.reach(10);
   assert.equal(progress.throughMs, 1_000);
   assert.ok(progress.isCurrent(3_000));
@@ -21,24 +21,24 @@ test('a partition is read up to the time of the last poll whose end was reached'
 test('after a pause it is current since the first poll that was reached', () => {
   const progress = new Progress(250);
   for (let at = 1_000; at <= 5_000; at += 500) {
-    progress.look(at, epochMs + at, 0);
+    progress.onLogEnd(at, epochMs + at, 0);
     progress.reach(0);
   }
   assert.equal(progress.sinceMs, 1_000);
-  progress.look(9_000, epochMs + 9_000, 0);
+  progress.onLogEnd(9_000, epochMs + 9_000, 0);
   progress.reach(0);
   assert.equal(progress.sinceMs, 9_000);
 });
 
 test('the watermark follows reports or else the clock; it never decreases, and is never ahead of the clock', () => {
   const progress = new Progress(250);
-  progress.took(epochMs, epochMs + 100);
+  progress.onReport(epochMs, epochMs + 100);
   assert.equal(progress.watermarkMs, epochMs - 250);
-  progress.took(epochMs - 5_000, epochMs + 200);
+  progress.onReport(epochMs - 5_000, epochMs + 200);
   assert.equal(progress.watermarkMs, epochMs - 250);
-  progress.took(epochMs + 86_400_000, epochMs + 300);
+  progress.onReport(epochMs + 86_400_000, epochMs + 300);
   assert.equal(progress.watermarkMs, epochMs + 50);
-  progress.look(1, epochMs + 1_000, 0);
+  progress.onLogEnd(1, epochMs + 1_000, 0);
   progress.reach(0);
   assert.equal(progress.watermarkMs, epochMs + 750);
 });
@@ -46,13 +46,13 @@ test('the watermark follows reports or else the clock; it never decreases, and i
 test('when the clock of a node is set back, the watermark follows, here and where the owner sends it', () => {
   const hourMs = 3_600_000;
   const progress = new Progress(250);
-  progress.took(epochMs, epochMs + hourMs);
-  progress.look(1, epochMs + hourMs, 0);
+  progress.onReport(epochMs, epochMs + hourMs);
+  progress.onLogEnd(1, epochMs + hourMs, 0);
   progress.reach(0);
   assert.equal(progress.watermarkMs, epochMs + hourMs - 250);
-  progress.took(epochMs + 1_000, epochMs + 1_000);
+  progress.onReport(epochMs + 1_000, epochMs + 1_000);
   assert.equal(progress.watermarkMs, epochMs + 750);
-  progress.look(2, epochMs - hourMs, 0);
+  progress.onLogEnd(2, epochMs - hourMs, 0);
   progress.reach(0);
   assert.equal(progress.watermarkMs, epochMs - hourMs - 250);
 
@@ -69,10 +69,10 @@ test('when the clock of a node is set back, the watermark follows, here and wher
 test('the lag has the records of the last poll that are not processed, and the time since none was', () => {
   const progress = new Progress(250);
   assert.deepEqual([progress.lagRecords(0), progress.lagMs(1_000)], [0, 0]);
-  progress.look(1_000, epochMs, 10);
+  progress.onLogEnd(1_000, epochMs, 10);
   progress.reach(4);
   assert.deepEqual([progress.lagRecords(4), progress.lagMs(1_700)], [6, 700]);
-  progress.look(2_000, epochMs + 1_000, 25);
+  progress.onLogEnd(2_000, epochMs + 1_000, 25);
   progress.reach(10);
   assert.deepEqual([progress.lagRecords(10), progress.lagMs(2_000)], [15, 1_000]);
   // The log is unavailable: everything known is read, and yet the lag grows.
@@ -85,8 +85,8 @@ test('the lag has the records of the last poll that are not processed, and the t
 test('of the reports that are published together the oldest counts, once', () => {
   const progress = new Progress(250);
   assert.equal(progress.takeOldestMs(), Number.POSITIVE_INFINITY);
-  for (const receivedMs of [epochMs + 5, epochMs, epochMs + 9]) progress.took(receivedMs, epochMs + 20);
-  progress.gave(epochMs + 3);
+  for (const receivedMs of [epochMs + 5, epochMs, epochMs + 9]) progress.onReport(receivedMs, epochMs + 20);
+  progress.onDelivered(epochMs + 3);
   assert.equal(progress.takeOldestMs(), epochMs);
   assert.equal(progress.takeOldestMs(), Number.POSITIVE_INFINITY);
 });

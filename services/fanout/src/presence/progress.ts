@@ -58,15 +58,15 @@ export class Progress {
   }
 
   /** Takes a processed report. An ingest clock that is ahead does not advance the watermark beyond `nowMs`. */
-  took(receivedMs: number, nowMs: number): void {
-    this.gave(receivedMs);
+  onReport(receivedMs: number, nowMs: number): void {
+    this.onDelivered(receivedMs);
     const watermarkMs = (receivedMs < nowMs ? receivedMs : nowMs) - this.#slackMs;
     if (watermarkMs > this.watermarkMs) this.watermarkMs = watermarkMs;
     else if (nowMs < this.watermarkMs - setBackMsMin) this.watermarkMs = watermarkMs;
   }
 
   /** Takes a report that is delivered to the views, if there are any. */
-  gave(receivedMs: number): void {
+  onDelivered(receivedMs: number): void {
     if (receivedMs < this.#oldestMs) this.#oldestMs = receivedMs;
   }
 
@@ -101,7 +101,7 @@ export class Progress {
   }
 
   /** Takes the end offset of a poll that started at these times. The oldest poll that is not reached is kept. */
-  look(monotonicMs: number, epochMs: number, end: number): void {
+  onLogEnd(monotonicMs: number, epochMs: number, end: number): void {
     this.#end = end;
     this.#poll ??= { monotonicMs, epochMs, end };
   }

@@ -21,7 +21,7 @@ test('the loss of a frame with presences only is detected by the count of the ne
   assert.ok(received.take({ presences: [], told: 6 }), 'until the next reply');
   received.reset(6);
   assert.ok(!received.take({ presences: [], told: 6 }));
-  assert.deepEqual(node.news(), ['stale p.a', 'stale p.b', 'stale p.c']);
+  assert.deepEqual(node.takeNotifications(), ['stale p.a', 'stale p.b', 'stale p.c']);
 });
 
 test('devices that this node does not know, and states of a later version, are skipped', () => {
@@ -31,6 +31,6 @@ test('devices that this node does not know, and states of a later version, are s
   partition!.device('p.a');
   const received = new ReceivedPresences(partition!);
   received.takeAll([staleDevice('q.a'), { device: 'p.a', state: 9 as typeof stale, since: 1, seq: 5 }]);
-  assert.deepEqual(node.news(), []);
+  assert.deepEqual(node.takeNotifications(), []);
   assert.equal(partition!.devices.size, 1);
 });

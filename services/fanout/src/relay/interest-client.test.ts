@@ -22,7 +22,7 @@ function fixture() {
   const clock = createFakeClock();
   const sent: SentRequest[] = [];
   const replied: string[][] = [];
-  const counts = { asks: 0, askFailures: 0, askSeconds: new Histogram([1]) };
+  const counts = { requests: 0, requestFailures: 0, replySeconds: new Histogram([1]) };
   const interestClient = new InterestClient({
     bus: {
       request: (subject, payload) =>
@@ -124,7 +124,7 @@ test('a request that fails is repeated with a growing delay', async () => {
     await assert.rejects(next(), /no request is sent/);
     await clock.advance(1);
   }
-  assert.equal(counts.askFailures, 7);
+  assert.equal(counts.requestFailures, 7);
 });
 
 test('after a conflict all channels are requested again', async () => {

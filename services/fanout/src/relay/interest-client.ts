@@ -19,8 +19,8 @@ export interface InterestClientOptions {
   readonly node: string;
   readonly partition: number;
   readonly deadlineMs: number;
-  /** `askSeconds`: reply times of owners. The metrics replace it with their own. */
-  readonly counts: { asks: number; askFailures: number; askSeconds: Histogram };
+  /** `replySeconds`: reply times of owners. The metrics replace it with their own. */
+  readonly counts: { requests: number; requestFailures: number; replySeconds: Histogram };
   /** Resolves when this node is subscribed to the frames of the partition. Interest is requested only after that. */
   readonly subscribed: () => Promise<void>;
   /** Decodes a reply, and applies the larger part of it, in steps, while `isCurrent`. */
@@ -137,7 +137,7 @@ export class InterestClient {
       this.#pending.add(channel);
     }
     for (const pattern of released) this.#released.delete(pattern);
-    counts.asks++;
+    counts.requests++;
     const interests = requested.map((channel) => {
       const next = channel.slot(partition).next;
       return next < 0 ? { channel: channel.pattern } : { channel: channel.pattern, from: next };
@@ -150,7 +150,7 @@ export class InterestClient {
       const request = OwnerRequest.encode({ node, partition, interests, released, held, deadlineMs }).finish();
       const startMs = clock.monotonic();
       const reply = await bus.request(ownerSubject(owner), request, { deadlineMs });
-      counts.askSeconds.observe((clock.monotonic() - startMs) / 1_000);
+      counts.replySeconds.observe((clock.monotonic() - startMs) / 1_000);
       if (version !== this.#ownerVersion) return;
       const replies = await this.#options.decode(reply, () => version === this.#ownerVersion);
       if (version !== this.#ownerVersion) return;
@@ -167,7 +167,7 @@ export class InterestClient {
 
   #failed(released: readonly string[], thrown: unknown): void {
     const { logger, clock, random, counts, partition } = this.#options;
-    counts.askFailures++;
+    counts.requestFailures++;
     this.#failures++;
     this.#isBusy = false;
     const error = tailraceErrorFrom(thrown);

@@ -90,10 +90,10 @@ function interestServer(
         deadlineMs,
       };
       const message = repeats === undefined ? plain : { ...plain, repeats };
-      const parts = await made.answer(OwnerRequest.encode(message).finish());
+      const parts = await made.reply(OwnerRequest.encode(message).finish());
       return parts.map((part) => OwnerReply.decode(part));
     },
-    answer: (bytes: Uint8Array) => made.answer(bytes),
+    answer: (bytes: Uint8Array) => made.reply(bytes),
   };
 }
 
@@ -182,7 +182,7 @@ test('a node gets the positions that repeat a message ID, and the position from 
   assert.deepEqual(others, []);
   assert.deepEqual([reply?.decidedFrom, reply?.next, reply?.repeated], [0, 5, [1, 2]]);
   assert.equal((await request({ repeats: { from: 1, until: 100 } }))[0]?.next, 6, 'no further than it has read');
-  assert.ok(interests.empty, 'it registers no interest');
+  assert.ok(interests.isEmpty, 'it registers no interest');
 });
 
 test('if the log has deleted a part of the backlog, the last values of that part are sent first', async () => {
@@ -255,7 +255,7 @@ test('a node that does not own the partition refuses the request, and registers 
     elsewhere.request({ interests: [{ channel: 'p.d' }] }),
     failure('unavailable', /does not own partition 0/),
   );
-  assert.equal(elsewhere.interests.empty, true);
+  assert.equal(elsewhere.interests.isEmpty, true);
   await assert.rejects(interestServer().request({ partition: 9 }), failure('unavailable', /does not own partition 9/));
 });
 
@@ -266,7 +266,7 @@ test('invalid requests, and interest in invalid patterns, are refused', async ()
     failure('invalid_message', /expected an OwnerRequest, got 2 other bytes/),
   );
   await assert.rejects(request({ interests: [{ channel: 'p.*' }] }), failure('invalid_pattern', /"p\.\*"/));
-  assert.equal(interests.empty, true);
+  assert.equal(interests.isEmpty, true);
 });
 
 test('an owner stops work on a reply that the node no longer waits for', async () => {

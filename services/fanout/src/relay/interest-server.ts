@@ -80,7 +80,7 @@ export class InterestServer {
   /**
    * Returns the parts of the reply to an encoded request. Throws `unavailable` if this node does not own the partition.
    */
-  async answer(bytes: Uint8Array): Promise<Uint8Array[]> {
+  async reply(bytes: Uint8Array): Promise<Uint8Array[]> {
     const request = checkedRequestFrom(bytes);
     if (request.devices !== undefined) return [await this.#deviceList(request, request.devices)];
     const partition = this.#partitions[request.partition];
@@ -112,7 +112,7 @@ export class InterestServer {
     const next = partition.next;
     const generation = partition.generation;
     const sentMs = this.#now();
-    const head = { generation, next, told: partition.feed.told, chain: interests.chain };
+    const head = { generation, next, told: partition.feed.presencesSent, chain: interests.streamEpoch };
     const parts = [OwnerReply.encode({ ...head, sentMs, behindMs: sentMs - partition.progress.throughMs }).finish()];
     const pending = this.#add(request, { generation, next }, sentMs);
     try {
@@ -453,7 +453,7 @@ function* addLastValuesOf(
 /** Iterates over the idle devices of a channel, in lists that each fit a part. */
 function* presencesIn(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence[]> {
   let presences: tailrace.v1.IPresence[] = [];
-  for (const [device, { state, sinceMs, seq }] of partition.silences(channel)) {
+  for (const [device, { state, sinceMs, seq }] of partition.idleDevices(channel)) {
     presences.push({ device: device.path, state, since: sinceMs, seq });
     if (presences.length < presencesPerFrameMax) continue;
     yield presences;

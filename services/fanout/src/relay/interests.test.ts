@@ -8,15 +8,15 @@ const leaseMs = 30_000;
 test('a device is wanted while some node has interest in a channel that covers it', () => {
   const interests = new Interests(leaseMs);
   const device = new Device('p.d', 0);
-  assert.equal(interests.want(device), false);
+  assert.equal(interests.isWanted(device), false);
   interests.add('a', ['p.>'], 0);
   interests.add('b', ['p.d'], 0);
-  assert.equal(interests.want(device), true);
+  assert.equal(interests.isWanted(device), true);
   interests.release('a', ['p.>']);
-  assert.equal(interests.want(device), true);
+  assert.equal(interests.isWanted(device), true);
   interests.release('b', ['p.d']);
-  assert.equal(interests.want(device), false);
-  assert.equal(interests.empty, true);
+  assert.equal(interests.isWanted(device), false);
+  assert.equal(interests.isEmpty, true);
 });
 
 test('a channel is counted once, however often it is requested', () => {
@@ -40,24 +40,24 @@ test('all interest of a node expires when its lease does, and not before', () =>
   assert.equal(interests.held('a'), 1);
   assert.equal(interests.held('b'), 0);
   interests.expire(50_000);
-  assert.equal(interests.empty, true);
+  assert.equal(interests.isEmpty, true);
 });
 
 test('a node without channels has no lease', () => {
   const interests = new Interests(leaseMs);
   interests.add('a', [], 0);
   interests.release('a', ['p.d']);
-  assert.equal(interests.empty, true);
+  assert.equal(interests.isEmpty, true);
 });
 
 test('the stream epoch changes when a node loses interest that it has not released, and not otherwise', () => {
   const interests = new Interests(leaseMs, 5);
   const changed = (change: () => void) => {
-    const before = interests.chain;
+    const before = interests.streamEpoch;
     change();
-    return interests.chain !== before;
+    return interests.streamEpoch !== before;
   };
-  assert.equal(interests.chain, 5);
+  assert.equal(interests.streamEpoch, 5);
   assert.equal(
     changed(() => interests.add('a', ['p.d', 'p.e'], 0)),
     false,
@@ -86,6 +86,6 @@ test('clearing removes the interest of all nodes', () => {
   interests.add('a', ['p.d', '>'], 0);
   interests.add('b', ['p.d'], 0);
   interests.clear();
-  assert.equal(interests.empty, true);
-  assert.equal(interests.want(new Device('p.d', 0)), false);
+  assert.equal(interests.isEmpty, true);
+  assert.equal(interests.isWanted(new Device('p.d', 0)), false);
 });

@@ -64,8 +64,8 @@ test('frames follow each other without a gap, with updates or without', () => {
   made.flush(101);
   made.flush(110);
   assert.equal(frames.length, 1, 'no updates, no frame');
-  made.beat(110);
-  made.beat(110);
+  made.heartbeat(110);
+  made.heartbeat(110);
   made.offer(device, logReport('p.d', 110));
   made.flush(112);
   assert.deepEqual(spans(frames), [
@@ -80,10 +80,10 @@ test('without interest no frame is sent, and the first frame starts at the posit
   const { feed: made, frames, interests } = feed();
   made.offer(new Device('p.d', 3), logReport('p.d', 100));
   made.flush(150);
-  made.beat(150);
+  made.heartbeat(150);
   assert.deepEqual(frames, []);
   interests.add('b', ['p.d'], 0);
-  made.beat(150);
+  made.heartbeat(150);
   assert.deepEqual(spans(frames), [[150, 150]]);
 });
 
@@ -91,9 +91,9 @@ test('frames continue under a new assignment; a restart starts at a new position
   const { feed: made, frames, interests } = feed();
   interests.add('b', ['p.d'], 0);
   made.renew(8);
-  made.beat(120);
+  made.heartbeat(120);
   made.restart(9, 500);
-  made.beat(500);
+  made.heartbeat(500);
   assert.deepEqual(
     frames.map(({ generation, previous, next }) => [generation, previous, next]),
     [
@@ -127,8 +127,8 @@ test('presences and the watermark are sent with the last frame only, in as many 
   interests.add('b', ['p.>'], 0);
   const large = { n: 'x'.repeat(200_000) };
   for (let seq = 100; seq < 103; seq++) made.offer(new Device('p.d', 3), logReport('p.d', seq, large));
-  for (let i = 0; i < 2_500; i++) made.tell(new Device(`p.${i}`, 3), { state: 1, sinceMs: 5, seq: 99 });
-  made.tell(new Device('q.d', 3), { state: 1, sinceMs: 5, seq: 99 });
+  for (let i = 0; i < 2_500; i++) made.offerPresence(new Device(`p.${i}`, 3), { state: 1, sinceMs: 5, seq: 99 });
+  made.offerPresence(new Device('q.d', 3), { state: 1, sinceMs: 5, seq: 99 });
   made.watermarkMs = 77;
   made.flush(103);
   const sent = frames.map(({ presences, told, watermark }) => [presences.length, told, watermark]);
@@ -138,7 +138,7 @@ test('presences and the watermark are sent with the last frame only, in as many 
     [1_000, 2_000, 77],
     [500, 2_500, 77],
   ]);
-  made.beat(103);
+  made.heartbeat(103);
   assert.deepEqual([frames.at(-1)!.presences, frames.at(-1)!.told], [[], 2_500]);
 });
 
@@ -179,12 +179,12 @@ test('a frame that the bus refuses affects no other: it counts as lost, so that 
 
 test('a range that the log cannot read is in a frame of its own, between the updates before and after it', () => {
   const { feed: made, frames, interests } = feed();
-  made.passOver(100, 105, 'unreadable');
+  made.skip(100, 105, 'unreadable');
   assert.equal(frames.length, 0, 'no node has an interest');
   interests.add('b', ['p.d'], 0);
   const device = new Device('p.d', 3);
   made.offer(device, logReport('p.d', 105));
-  made.passOver(106, 110, 'unreadable');
+  made.skip(106, 110, 'unreadable');
   made.offer(device, logReport('p.d', 110));
   made.flush(111);
   assert.deepEqual(
@@ -201,9 +201,9 @@ test('a range that the log cannot read is in a frame of its own, between the upd
 test('a frame has the time since its owner had read the partition to the end; infinite: not since it serves it', () => {
   const { feed: made, frames, interests } = feed();
   interests.add('b', ['p.d'], 0);
-  made.beat(100);
+  made.heartbeat(100);
   made.readThroughMs = 4_800;
-  made.beat(100);
+  made.heartbeat(100);
   assert.deepEqual(
     frames.map(({ sentMs, behindMs }) => [sentMs, behindMs]),
     [

@@ -6,7 +6,7 @@ import { PatternTrie } from '@tailrace/protocol/pattern-trie';
 import type { LostReason } from '../channels/channels.ts';
 import type { Device } from '../channels/device.ts';
 import type { LogReport } from '../channels/log-report.ts';
-import type { Silence } from '../presence/presences.ts';
+import type { IdleState } from '../presence/presences.ts';
 import { relaySubject } from '../subjects.ts';
 
 const { RelayFrame } = tailrace.v1;
@@ -28,7 +28,7 @@ export class RelayFeed {
   /** As `Progress.throughMs`. */
   readThroughMs = Number.NEGATIVE_INFINITY;
   /** Number of presences sent. Never reset while the node runs. */
-  told = 0;
+  presencesSent = 0;
   readonly #bus: Pick<Bus, 'publish'>;
   readonly #partition: number;
   readonly #subject: string;
@@ -75,14 +75,14 @@ export class RelayFeed {
 
   /** Adds a new report to the next frame if any node has interest in it. */
   offer(device: Device, logReport: LogReport): void {
-    if (!this.interests.empty && this.interests.want(device)) this.#updates.push(logReport);
+    if (!this.interests.isEmpty && this.interests.isWanted(device)) this.#updates.push(logReport);
   }
 
   /** Adds the state of an idle device to the next frame if any node has interest in it. */
-  tell(device: Device, { state, sinceMs, seq }: Silence): void {
-    if (this.interests.empty || !this.interests.want(device)) return;
+  offerPresence(device: Device, { state, sinceMs, seq }: IdleState): void {
+    if (this.interests.isEmpty || !this.interests.isWanted(device)) return;
     this.#presences.push({ device: device.path, state, since: sinceMs, seq });
-    this.told++;
+    this.presencesSent++;
   }
 
   /** Whether there is something to send. */
@@ -95,13 +95,13 @@ export class RelayFeed {
    * `traceparent`: of the batch, if it is traced.
    */
   flush(next: number, traceparent = ''): void {
-    if (this.interests.empty) this.#sent = next;
+    if (this.interests.isEmpty) this.#sent = next;
     if (this.waits) this.#send(next, traceparent);
   }
 
   /** Sends a frame also without updates, so that the loss of the last frame is detected. */
-  beat(next: number): void {
-    if (!this.interests.empty) this.#send(next, '');
+  heartbeat(next: number): void {
+    if (!this.interests.isEmpty) this.#send(next, '');
   }
 
   /**
@@ -109,9 +109,9 @@ export class RelayFeed {
    * names it, because they may have received a part of it from an owner before. No owner could read what the log cannot
    * read, so the next frame names that.
    */
-  passOver(from: number, until: number, reason: LostReason): void {
-    this.beat(from);
-    if (reason === 'unreadable' && !this.interests.empty) this.#publish([], until, false, '', [{ from, until }]);
+  skip(from: number, until: number, reason: LostReason): void {
+    this.heartbeat(from);
+    if (reason === 'unreadable' && !this.interests.isEmpty) this.#publish([], until, false, '', [{ from, until }]);
     this.#sent = until;
   }
 
@@ -151,9 +151,9 @@ export class RelayFeed {
       updates: updates.map((logReport) => ({ seq: logReport.seq, report: logReport.bytes })),
       node: this.#node,
       presences,
-      told: this.told - this.#presences.length,
+      told: this.presencesSent - this.#presences.length,
       watermark: isComplete ? this.watermarkMs : 0,
-      chain: this.interests.chain,
+      chain: this.interests.streamEpoch,
       traceparent,
       unreadable,
       sentMs,
@@ -202,11 +202,11 @@ export class Interests {
    * not notice: frames for other nodes follow each other without a gap, and lack its channels. So every frame has the
    * stream epoch, and a node whose reply had another one requests its interest again.
    */
-  get chain(): number {
+  get streamEpoch(): number {
     return this.#streamEpoch;
   }
 
-  get empty(): boolean {
+  get isEmpty(): boolean {
     return this.#leases.size === 0;
   }
 
@@ -260,7 +260,7 @@ export class Interests {
   }
 
   /** Whether any node has interest in the device. The match is cached until an interest is added or removed. */
-  want(device: Device): boolean {
+  isWanted(device: Device): boolean {
     if (device.interestVersion !== this.version) {
       device.wantedElsewhere = false;
       this.#trie.match(device.path, () => {

@@ -5,8 +5,8 @@ import type { Ownership } from '../ownership/ownership.ts';
 /** Registers the metrics of frames between nodes, and of requests to owners. */
 export function registerRelayMetrics(metrics: Metrics, ownership: Ownership, heldBytesMax: number): void {
   const { feed, relay } = ownership.counts;
-  relay.askSeconds = metrics.histogram(
-    'tailrace_fanout_relay_ask_duration_seconds',
+  relay.replySeconds = metrics.histogram(
+    'tailrace_fanout_relay_request_duration_seconds',
     'Reply times of owners. Requests without a reply are counted as failures.',
     delayBoundsSeconds,
   );
@@ -18,13 +18,17 @@ export function registerRelayMetrics(metrics: Metrics, ownership: Ownership, hel
   );
   metrics.total('tailrace_fanout_received_relay_frames_total', 'Frames received from owners.', () => relay.frames);
   metrics.total(
-    'tailrace_fanout_foreign_relay_frames_total',
+    'tailrace_fanout_rejected_relay_frames_total',
     'Received frames that were rejected: unreadable, or not from the owner.',
-    () => relay.foreign,
+    () => relay.rejected,
   );
-  metrics.total('tailrace_fanout_relay_breaks_total', 'Gaps in the frames of an owner.', () => relay.breaks);
-  metrics.total('tailrace_fanout_relay_asks_total', 'Requests to owners.', () => relay.asks);
-  metrics.total('tailrace_fanout_relay_ask_failures_total', 'Requests to owners that failed.', () => relay.askFailures);
+  metrics.total('tailrace_fanout_relay_gaps_total', 'Gaps in the frames of an owner.', () => relay.gaps);
+  metrics.total('tailrace_fanout_relay_requests_total', 'Requests to owners.', () => relay.requests);
+  metrics.total(
+    'tailrace_fanout_relay_request_failures_total',
+    'Requests to owners that failed.',
+    () => relay.requestFailures,
+  );
   metrics.gauge(
     'tailrace_fanout_relay_held_bytes',
     'Bytes of frames held while a reply is pending, of the partition that has most.',

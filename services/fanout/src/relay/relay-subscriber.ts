@@ -21,13 +21,13 @@ const { OwnerReply } = tailrace.v1;
 export interface RelayCounts {
   frames: number;
   /** Rejected frames: unreadable, or not from the owner that this node knows. */
-  foreign: number;
+  rejected: number;
   /** Times that a frame did not continue from the last one, or was overdue. */
-  breaks: number;
-  asks: number;
-  askFailures: number;
+  gaps: number;
+  requests: number;
+  requestFailures: number;
   /** The metrics replace it with their own. */
-  askSeconds: Histogram;
+  replySeconds: Histogram;
 }
 
 export interface RelaySubscriberOptions {
@@ -155,7 +155,7 @@ export class RelaySubscriber {
   /** Checks that frames arrive. Their absence shows that the last one, or the interest at the owner, is lost. */
   watch(nowMs: number): void {
     if (this.#next < 0 || nowMs - this.#receivedAtMs < this.#options.silenceMs) return;
-    this.#options.counts.breaks++;
+    this.#options.counts.gaps++;
     this.#receivedAtMs = nowMs;
     this.#askAgain();
   }
@@ -189,7 +189,7 @@ export class RelaySubscriber {
       frame.node !== owner.node ||
       frame.generation < owner.generation
     ) {
-      this.#options.counts.foreign++;
+      this.#options.counts.rejected++;
       return;
     }
     this.#options.counts.frames++;
@@ -197,7 +197,7 @@ export class RelaySubscriber {
     if (!this.#interestClient.isIdle) this.#hold(frame, bytes.length);
     if (this.#next < 0) return;
     if (frame.previous > this.#next || frame.chain !== this.#streamEpoch) {
-      this.#options.counts.breaks++;
+      this.#options.counts.gaps++;
       this.#askAgain();
       this.#hold(frame, bytes.length);
       return;
@@ -207,7 +207,7 @@ export class RelaySubscriber {
     this.#partition.progress.onOwnerWatermark(frame.watermark, this.#options.clock.now());
     this.#partition.progress.deliveredThrough(this.#readThroughMs(frame));
     if (!this.#receivedPresences.take(frame)) return;
-    this.#options.counts.breaks++;
+    this.#options.counts.gaps++;
     this.#askAgain();
   }
 
@@ -249,7 +249,7 @@ export class RelaySubscriber {
     // The owner has dropped the interest in a joined channel, or a frame for it is lost.
     const isBroken = this.#next >= 0 && streamEpoch !== this.#streamEpoch;
     if (isBroken || showsLoss(replies, this.#partition, this.#next)) {
-      this.#options.counts.breaks++;
+      this.#options.counts.gaps++;
       this.#askAgain();
       return;
     }
@@ -513,7 +513,7 @@ export class ReceivedPresences {
     for (const { device: path, state, since, seq } of presences) {
       if (state !== stale && state !== offline) continue;
       const device = this.#partition.devices.get(path ?? '');
-      if (device !== undefined) this.#partition.silence(device, { state, sinceMs: since ?? 0, seq: seq ?? 0 });
+      if (device !== undefined) this.#partition.setIdle(device, { state, sinceMs: since ?? 0, seq: seq ?? 0 });
     }
   }
 }

@@ -23,7 +23,7 @@ test('clients that come and go while relay frames are lost cause no loss for tho
         );
         await cluster.clock.advance(100);
         await load(cluster, appended, 1, 10);
-        cluster.setFaults({ loss: 0.1 });
+        cluster.setNetworkErrors({ loss: 0.1 });
         for (let i = 0; i < 60; i++) {
           const node = nodes[i % 2]!;
           // Channels that are new on the node, over devices that others watch already.
@@ -34,7 +34,7 @@ test('clients that come and go while relay frames are lost cause no loss for tho
           stay.push({ client: node.client(device), channel: [device] });
           leave(node, passing);
         }
-        cluster.setFaults({});
+        cluster.setNetworkErrors({});
         await load(cluster, appended, 1, 50);
         await settle(cluster);
         for (const { client, channel } of stay) assertWhole(client, channel, appended);
@@ -48,7 +48,7 @@ test('while no frame is lost no interest is requested twice, whenever clients su
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
-    cluster.setFaults({ delayMs: { min: 5, max: 30 } });
+    cluster.setNetworkErrors({ delayMs: { min: 5, max: 30 } });
     const clients: { client: ClusterClient; channel: readonly string[] }[] = [];
     for (const device of devices) {
       for (const node of nodes) clients.push({ client: node.client(device), channel: [device] });
@@ -59,7 +59,7 @@ test('while no frame is lost no interest is requested twice, whenever clients su
     await settle(cluster);
     for (const { client, channel } of clients) assertWhole(client, channel, appended);
     assert.equal(
-      nodes.reduce((sum, node) => sum + node.ownership.counts.relay.breaks, 0),
+      nodes.reduce((sum, node) => sum + node.ownership.counts.relay.gaps, 0),
       0,
     );
   });
@@ -74,7 +74,7 @@ test('a node with a backlog larger than a reply sends requests until it has all 
       ...devices.map((device) => ({ client: node.client(device), channel: [device] })),
     ]);
     await load(cluster, appended, 1, 10);
-    cluster.cut('b');
+    cluster.isolate('b');
     await load(cluster, appended, 10 * backlogRecordsMax, 0);
     cluster.heal('b');
     await load(cluster, appended, 1, 1_000);
@@ -87,7 +87,7 @@ test('a channel that is closed while its request is pending leaves no state behi
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
-    cluster.setFaults({ delayMs: { min: 20, max: 20 } });
+    cluster.setNetworkErrors({ delayMs: { min: 20, max: 20 } });
     for (const node of nodes) {
       const client = node.client('plant.>');
       // The request is sent, the reply is not.
@@ -134,12 +134,12 @@ test('when an owner falls behind the retention of the log, clients of all nodes 
     await load(cluster, appended, 2, 10);
     const clients = [owner.client('plant.>'), owner.client(there[0]!), one.client('plant.>'), other.client(there[0]!)];
     await load(cluster, appended, 2, 10);
-    owner.cutLog();
+    owner.disconnectLog();
     const seqs: number[] = [];
     for (let value = 100; value < 110; value++) seqs.push((await cluster.append(there[0]!, value)).seq);
     await cluster.forget(number, seqs[7]!);
     await cluster.clock.advance(1_000);
-    owner.healLog();
+    owner.reconnectLog();
     await cluster.clock.advance(5_000);
     for (const client of clients) {
       assert.deepEqual(client.errors, []);
@@ -208,7 +208,7 @@ test('the last values of many devices are sent in steps, and live data meanwhile
         for (let i = 0; i < count; i++) assert.equal(seen.get(path(i))?.value, last.get(i) ?? 1, path(i));
       }
       assert.equal(early.live.at(-1)?.value, last.get(7));
-      assert.equal(b!.ownership.counts.relay.breaks, 0);
+      assert.equal(b!.ownership.counts.relay.gaps, 0);
     },
     3,
     { bounds: { workStepsMax: 2 }, turnMs: () => 10 },
@@ -221,7 +221,7 @@ test('a client that subscribes to a subtree and unsubscribes in a loop makes own
     async (cluster, [a, b]) => {
       const appended = new Map<string, number[]>();
       await load(cluster, appended, 1, 10);
-      const asks = () => b!.ownership.counts.relay.asks;
+      const asks = () => b!.ownership.counts.relay.requests;
       const before = asks();
       for (let i = 0; i < 30; i++) {
         leave(b!, b!.client('plant.>'));
@@ -277,7 +277,7 @@ test('a subtree is served although its first client was refused a replay', async
 });
 
 test('overloaded nodes reply to others, a few channels at a time', async () => {
-  const busy = { partitions: 2, bounds: { workStepsMax: 1 }, turnMs: () => 20, limits: { askDeadlineMs: 500 } };
+  const busy = { partitions: 2, bounds: { workStepsMax: 1 }, turnMs: () => 20, limits: { ownerRequestTimeoutMs: 500 } };
   await withCluster(
     ['a', 'b'],
     async (cluster, nodes) => {

@@ -19,7 +19,7 @@ export interface SessionMetricsOptions {
     | 'connectionsMax'
     | 'subscriptionsMax'
     | 'viewsPerConnectionMax'
-    | 'socketMarkBytes'
+    | 'socketHighWaterBytes'
     | 'socketBytesMax'
     | 'repliesBytesMax'
     | 'lagMsMax'
@@ -78,7 +78,7 @@ export function registerSessionMetrics(metrics: Metrics, options: SessionMetrics
     () => limits.viewsPerConnectionMax,
   );
   metrics.total(
-    'tailrace_fanout_faults_total',
+    'tailrace_fanout_internal_errors_total',
     'Times that a client could not be served because of an internal error; the log has the error.',
     () => streams.counts.errors,
   );
@@ -120,9 +120,9 @@ function registerSocketMetrics(metrics: Metrics, { sockets, limits, now }: Sessi
     () => limits.socketBytesMax,
   );
   metrics.gauge(
-    'tailrace_fanout_limit_socket_mark_bytes',
+    'tailrace_fanout_limit_socket_high_water_bytes',
     'Bytes waiting in a socket at which its client lags.',
-    () => limits.socketMarkBytes,
+    () => limits.socketHighWaterBytes,
   );
   metrics.gauge(
     'tailrace_fanout_reply_bytes',

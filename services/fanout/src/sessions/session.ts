@@ -36,7 +36,7 @@ export interface SessionAccess {
 }
 
 /** What all sessions of a node share. */
-export interface SessionParts extends SubscriptionsOptions {
+export interface SessionOptions extends SubscriptionsOptions {
   readonly work: Pick<WorkScheduler, 'queue'>;
   readonly verify: (token: string) => Promise<Claims>;
   readonly node: string;
@@ -69,7 +69,7 @@ export class Session implements SubscriptionsOwner {
   /** When `Expiries` checks its token next, epoch ms. */
   dueMs = 0;
   readonly #socket: Socket;
-  readonly #options: SessionParts;
+  readonly #options: SessionOptions;
   readonly #subscriptions: Subscriptions;
   readonly #work: WorkQueue;
   #grant: Grant = noGrant;
@@ -81,7 +81,7 @@ export class Session implements SubscriptionsOwner {
   #hasFailed = false;
   #queued: ClientMessage[] = [];
 
-  constructor(id: string, encoding: Encoding, socket: Socket, options: SessionParts) {
+  constructor(id: string, encoding: Encoding, socket: Socket, options: SessionOptions) {
     this.id = id;
     this.encoding = encoding;
     this.#socket = socket;

@@ -193,7 +193,7 @@ test('clients whose token is revoked get an error and are disconnected with 4401
 test('a message to all reaches every client that was welcomed', async () => {
   const { sessions: made, join } = sessions();
   const clients = [await join(), await join(), await join({ token: false })];
-  made.tell({ notice: { severity: 'info', message: 'hello', time: startMs } });
+  made.broadcast({ notice: { severity: 'info', message: 'hello', time: startMs } });
   assert.deepEqual(
     clients.map(({ times }) => times('notice').length),
     [1, 1, 0],

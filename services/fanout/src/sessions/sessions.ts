@@ -91,7 +91,7 @@ export class Sessions {
   }
 
   /** Sends a message to all clients, encoded once for each encoding. */
-  tell(message: ServerMessage): void {
+  broadcast(message: ServerMessage): void {
     let text: string | undefined;
     let bytes: Uint8Array | undefined;
     for (const session of this.#all) {

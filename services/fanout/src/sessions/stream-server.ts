@@ -5,7 +5,7 @@ import type { Headers } from '@tailrace/platform/web-response';
 import { type HandshakeLimits, Handshakes, type Refusal } from '../access/handshakes.ts';
 import type { Accepted, Connection, HttpAnswer, RequestHead, Route, TransportHandlers } from '../transport.ts';
 import type { Encoding } from '../views/view-options.ts';
-import { internalErrorClose, Session, type SessionParts } from './session.ts';
+import { internalErrorClose, Session, type SessionOptions } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import type { StreamSocket, StreamSockets } from './stream-socket.ts';
 
@@ -17,7 +17,7 @@ export interface StreamServerOptions {
   readonly sockets: StreamSockets;
   readonly sessions: Sessions;
   readonly limits: StreamLimits;
-  readonly session: SessionParts;
+  readonly session: SessionOptions;
   readonly sessionId: () => string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -61,7 +61,7 @@ export class StreamServer implements TransportHandlers<Client> {
   readonly #sockets: StreamSockets;
   readonly #sessions: Sessions;
   readonly #limits: StreamLimits;
-  readonly #session: SessionParts;
+  readonly #session: SessionOptions;
   readonly #sessionId: () => string;
   readonly #clock: Clock;
   readonly #logger: Logger;

@@ -5,7 +5,7 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { StreamSocket } from './stream-socket.ts';
 
 const limits = {
-  socketMarkBytes: 400,
+  socketHighWaterBytes: 400,
   socketBytesMax: 1_000,
   repliesBytesMax: 10,
   lagMsMax: 30_000,

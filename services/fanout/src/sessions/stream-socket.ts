@@ -5,7 +5,7 @@ import type { Socket, SocketWatcher } from './socket.ts';
 
 export interface StreamSocketLimits {
   /** Above so many waiting bytes the socket leaves its topics. */
-  readonly socketMarkBytes: number;
+  readonly socketHighWaterBytes: number;
   /** Above so many waiting bytes the transport drops frames. */
   readonly socketBytesMax: number;
   /** The maximum of queued replies. */
@@ -16,7 +16,7 @@ export interface StreamSocketLimits {
   readonly pongDeadlineMs: number;
 }
 
-/** Sockets are checked after so many times `socketMarkBytes` were published. */
+/** Sockets are checked after so many times `socketHighWaterBytes` were published. */
 const checkFactor = 4;
 
 /** Counts of all sockets of a node. */
@@ -34,7 +34,7 @@ export interface SocketCounts {
  * The sockets of a node. All frames are published through it, so that no buffer exceeds its limit unnoticed.
  *
  * uWebSockets.js does not report which sockets received a published frame, nor how much waits in each. But no socket
- * can have received more than was published. So all sockets are checked each time `checkFactor` times `socketMarkBytes`
+ * can have received more than was published. So all sockets are checked each time `checkFactor` times `socketHighWaterBytes`
  * were published, which costs a call for each socket and megabyte.
  */
 export class StreamSockets {
@@ -79,7 +79,7 @@ export class StreamSockets {
     this.#transport.publish(topic, frame);
     this.#terminateLost();
     const before = this.#publishedBytes;
-    const checkBytes = checkFactor * this.#limits.socketMarkBytes;
+    const checkBytes = checkFactor * this.#limits.socketHighWaterBytes;
     this.#publishedBytes += frame.length;
     // After the batch, but before anything else.
     if (before < checkBytes && this.#publishedBytes >= checkBytes) queueMicrotask(() => this.#check());
@@ -105,7 +105,7 @@ export class StreamSockets {
 /**
  * A connection as a session uses it: never used after it has closed.
  *
- * **Full**: more than `socketMarkBytes` wait. The watcher is notified, and the socket leaves its topics. Catch-up data
+ * **Full**: more than `socketHighWaterBytes` wait. The watcher is notified, and the socket leaves its topics. Catch-up data
  * is sent only while at most half of that waits, so that the buffer shrinks. Replies are sent up to `socketBytesMax`,
  * and queued beyond it.
  *
@@ -175,7 +175,8 @@ export class StreamSocket implements Socket {
   whenWritable(): Promise<void> | undefined {
     const connection = this.#open();
     if (connection === undefined) return undefined;
-    if (!this.#repliesWait() && connection.getBufferedAmount() <= this.#limits.socketMarkBytes / 2) return undefined;
+    if (!this.#repliesWait() && connection.getBufferedAmount() <= this.#limits.socketHighWaterBytes / 2)
+      return undefined;
     this.#watchStall();
     this.#waiters ??= [];
     const waiters = this.#waiters;
@@ -233,7 +234,7 @@ export class StreamSocket implements Socket {
   check(): void {
     const connection = this.#open();
     if (connection === undefined || this.#joined === 0) return;
-    if (connection.getBufferedAmount() > this.#limits.socketMarkBytes) this.watcher?.onFull();
+    if (connection.getBufferedAmount() > this.#limits.socketHighWaterBytes) this.watcher?.onFull();
   }
 
   /**

@@ -79,7 +79,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   cover(grant: Grant): void {
     this.#grant = grant;
     for (const [id, subscription] of this.#byId) {
-      const error = grant.faultOf(subscription.channel.pattern);
+      const error = grant.channelError(subscription.channel.pattern);
       if (error === undefined) continue;
       this.#drop(id, subscription);
       this.#owner.error(error, id);
@@ -217,7 +217,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   #sendMoved(channel: string, url: string): void {
     this.#lastMovedUrls ??= new Map();
     this.#lastMovedUrls.set(channel, url);
-    this.#options.placement.counts.told++;
+    this.#options.placement.counts.moved++;
     this.#owner.send({ moved: { channel, url } });
   }
 
@@ -290,7 +290,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
         `expected at most ${this.#options.subscriptionsMax} subscriptions on a connection`,
       );
     }
-    return this.#grant.faultOf(request.channel);
+    return this.#grant.channelError(request.channel);
   }
 
   /** Removes a subscription: nothing more of it is sent. */

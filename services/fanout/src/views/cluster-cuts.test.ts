@@ -18,7 +18,7 @@ function watch(node: ClusterNode, channel = 'plant.>'): ClusterClient {
 }
 
 function cutsOf(client: ClusterClient): Cut[] {
-  return client.told.flatMap((message) => ('cut' in message ? [message.cut] : []));
+  return client.notifications.flatMap((message) => ('cut' in message ? [message.cut] : []));
 }
 
 /** Sends random reports of random devices for `ms`, and records them. */
@@ -102,7 +102,7 @@ test('a cut waits for an unreachable partition, then names it; what was missing 
     await sendReports(cluster, sent, 3_000, random);
     const client = watch(nodes[1]!);
     await sendReports(cluster, sent, 5_000, random);
-    cluster.cut('b');
+    cluster.isolate('b');
     await sendReports(cluster, sent, 10_000, random);
     cluster.heal('b');
     await sendReports(cluster, sent, 15_000, random);

@@ -72,7 +72,7 @@ export class Cuts {
    * `waitedMs`: the sum of the delays between the times of the cuts and when they were made. `ended`: subscriptions
    * that were terminated because of the memory of their cuts.
    */
-  readonly counts = { sent: 0, incomplete: 0, late: 0, waitedMs: 0, ended: 0 };
+  readonly counts = { sent: 0, incomplete: 0, late: 0, waitedMs: 0, terminated: 0 };
   readonly #options: CutsOptions;
   readonly #groups = new Map<string, CutGroup>();
   #timer: Timer | undefined;
@@ -285,7 +285,7 @@ export class Cuts {
     const message = `expected at most ${cutBytesMax} bytes to be held for cuts on this node, got ${this.bytes}; subscribe to fewer devices or tags, or try again later`;
     for (const subscription of [...subscriptionsOf(largest)]) {
       if (userOf(subscription) !== user) continue;
-      this.counts.ended++;
+      this.counts.terminated++;
       this.leave(subscription);
       subscription.refuse(new TailraceError('rate_limited', message));
     }

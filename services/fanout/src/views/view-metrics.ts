@@ -12,7 +12,7 @@ export function registerViewMetrics(
 ): void {
   const { channels, views, subscribeReplies, lingering } = sources;
   const starts = metrics.counters(
-    'tailrace_fanout_begun_subscriptions_total',
+    'tailrace_fanout_started_subscriptions_total',
     'Subscriptions that started, by start: with last values, after a position, from a time; partial: something was missing.',
     { values: { start: startKinds } },
   );
@@ -55,22 +55,22 @@ export function registerViewMetrics(
     () => views.counts.conflated,
   );
   metrics.total(
-    'tailrace_fanout_untagged_reports_total',
+    'tailrace_fanout_unmatched_reports_total',
     'Reports that a view left out because none of its tags is in them.',
     () => views.counts.untagged,
   );
   metrics.total(
-    'tailrace_fanout_held_back_reports_total',
+    'tailrace_fanout_deadband_reports_total',
     'Reports that a view left out because they are within its deadband.',
     () => views.counts.heldBack,
   );
   metrics.gauge(
-    'tailrace_fanout_told_readings',
+    'tailrace_fanout_last_sent_readings',
     'Last-sent readings remembered for deadband and delta.',
     () => views.lastSent.readings,
   );
   metrics.gauge(
-    'tailrace_fanout_limit_told_readings',
+    'tailrace_fanout_limit_last_sent_readings',
     'Last-sent readings at which the oldest are evicted.',
     () => views.lastSent.readingsMax,
   );

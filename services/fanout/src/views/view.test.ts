@@ -90,7 +90,7 @@ test('a missing range is reported to every view of the channel, after what came 
   proto.sockets = 1;
   const liveBuffer = new LiveBuffer(1_000);
   channel.liveBuffers.add(liveBuffer);
-  made.tellMissing(channel, 3, 5, 9, 'retention');
+  made.publishMissing(channel, 3, 5, 9, 'retention');
   assert.deepEqual(
     published.map(({ topic }) => topic),
     [json.topic, json.topic, proto.topic],

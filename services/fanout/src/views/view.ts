@@ -88,7 +88,7 @@ export interface ViewLimits {
   /** As in `ShapeContext`. */
   readonly keyFrameMs: number;
   /** The number of last-sent readings that all views with `deadband` or `delta` remember together. */
-  readonly toldReadingsMax: number;
+  readonly lastSentReadingsMax: number;
   /** The bytes of reports that all views with `maxRate` hold together. */
   readonly pacedBytesMax: number;
 }
@@ -138,7 +138,7 @@ export class Views {
     this.#broadcast = broadcast;
     this.#clock = clock;
     this.limits = limits;
-    this.lastSent = new LastSentBudget(limits.toldReadingsMax);
+    this.lastSent = new LastSentBudget(limits.lastSentReadingsMax);
     this.paced = { bytes: 0, bytesMax: limits.pacedBytesMax };
     this.#shapeContext = { budget: this.lastSent, keyFrameMs: limits.keyFrameMs, counts: this.counts };
   }
@@ -203,7 +203,7 @@ export class Views {
   }
 
   /** Publishes a message to all clients of the view, before its pending reports. */
-  tell(view: View, message: SharedMessage): void {
+  publishMessage(view: View, message: SharedMessage): void {
     if (view.sockets > 0) this.#broadcast.publish(view.topic, message.frame(view.encoding));
   }
 
@@ -216,7 +216,7 @@ export class Views {
   }
 
   /** Reports a range of a partition as missing to all clients of the channel: every loss is reported. */
-  tellMissing(
+  publishMissing(
     channel: {
       readonly views: ReadonlyMap<string, View>;
       readonly liveBuffers: ReadonlySet<{ overflow(): void }>;
