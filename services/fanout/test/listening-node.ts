@@ -51,7 +51,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
   };
   const endOffsets = new Array<number>(count).fill(0);
   const eventLog = {
-    async ends() {
+    async endOffsets() {
       if (node.isLogUnavailable) throw new Error('the log is unavailable');
       return endOffsets;
     },

@@ -57,7 +57,7 @@ export function createLocalNode(
   const nowhere = () => assert.fail('the log is read');
   const eventLog = {
     ...{ read: nowhere, bounds: nowhere, positionsAt: nowhere },
-    ends: async () => partitions.map(({ next }) => next),
+    endOffsets: async () => partitions.map(({ next }) => next),
   } as unknown as EventLog;
   const node = composeNode(
     fanoutOptions({

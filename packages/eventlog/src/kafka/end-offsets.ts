@@ -19,7 +19,7 @@ export class KafkaEndOffsets {
     this.#clock = clock;
   }
 
-  /** See `EventLog.ends`. */
+  /** See `EventLog.endOffsets`. */
   async endOffsets(topic: string, waitMs: number): Promise<(number | undefined)[]> {
     const { leaders } = this.#client.knownTopic(topic) ?? (await this.#client.topic(topic, waitMs));
     const endOffsets = new Array<number | undefined>(leaders.length).fill(undefined);
