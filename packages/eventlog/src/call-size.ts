@@ -7,14 +7,17 @@ export const callRecordsMax = 500;
  * Most records of one call while the subscriber has a backlog: each call has a fixed cost, and latency is high already.
  */
 const backlogCallRecordsMax = 2_000;
+/** Most bytes of one call without a backlog, or one record: a report of 1,000 tags takes as long as 100 small ones. */
+export const callBytesMax = 128 * 1_024;
 /** The subscriber has a backlog when the records of this number of calls wait. */
 const backlogCalls = 8;
 
 /**
- * Returns the most records of the next call while `waiting` records are to be delivered. `recordsMax`: the most records
- * of a call without a backlog. Default: `callRecordsMax`.
+ * Returns the most records of the next call while `waiting` records of so many bytes are to be delivered. `recordsMax`:
+ * the most records of a call without a backlog. Default: `callRecordsMax`.
  */
-export function callSize(waiting: number, recordsMax = callRecordsMax): number {
-  const factor = backlogCallRecordsMax / callRecordsMax;
-  return waiting > recordsMax * backlogCalls ? recordsMax * factor : recordsMax;
+export function callSize(waiting: number, waitingBytes: number, recordsMax = callRecordsMax): number {
+  const factor = waiting > recordsMax * backlogCalls ? backlogCallRecordsMax / callRecordsMax : 1;
+  const fitting = Math.floor((callBytesMax * factor * waiting) / Math.max(1, waitingBytes));
+  return Math.max(1, Math.min(recordsMax * factor, fitting));
 }

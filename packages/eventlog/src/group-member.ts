@@ -251,7 +251,7 @@ export class GroupMember implements Subscription {
 
   #take(): readonly QueuedBatch[] {
     const { buffer, callRecordsMax } = this.#options;
-    const recordsMax = callSize(buffer.records, callRecordsMax);
+    const recordsMax = callSize(buffer.records, buffer.bytes, callRecordsMax);
     const batches = buffer.take(recordsMax);
     let left = recordsMax;
     for (const { records } of batches) left -= records.length;

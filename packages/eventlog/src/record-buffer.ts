@@ -118,6 +118,11 @@ export class RecordBuffer {
     return this.#records;
   }
 
+  /** Of the records in it. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   get recordsMax(): number {
     return this.#options.recordsMax;
   }
