@@ -30,7 +30,8 @@ export interface PagesOptions {
 /**
  * The page is small and its requests are few. A new connection is always accepted: at the limit it replaces one that
  * has not sent a whole request (see `Connections`). `keepAliveMs` is above the 60 s after which load balancers close
- * their idle connections.
+ * their idle connections. A browser has 6 connections at most, for a moment; each one that ends together with others
+ * keeps streams of the same process waiting for some 30 µs.
  */
 const limits = {
   bodyBytesMax: 1024,
@@ -38,7 +39,7 @@ const limits = {
   requestMs: 10_000,
   headCheckMs: 500,
   keepAliveMs: 75_000,
-  connectionsMax: 2000,
+  connectionsMax: 500,
 } as const;
 
 /** Serves the built page, `GET /config.json`, which names the URLs of streams and ingest, and health checks. */

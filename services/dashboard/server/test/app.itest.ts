@@ -71,8 +71,8 @@ test('2,400 unfinished heads and bodies exclude no other client', async (t) => {
   times.sort((a, b) => a - b);
   assert.ok(times[10]! < 100, `half of the requests took ${times[10]} ms and more`);
   assert.ok((await metric('tailrace_dashboard_evicted_connections_total')) >= 400);
-  assert.ok((await metric('tailrace_dashboard_connections')) <= 2_000);
-  assert.equal(await metric('tailrace_dashboard_limit_connections'), 2_000);
+  assert.ok((await metric('tailrace_dashboard_connections')) <= 500);
+  assert.equal(await metric('tailrace_dashboard_limit_connections'), 500);
 });
 
 test('bytes that are no request get 400, a head of 16 KiB fits, and a larger one gets 431 in JSON', async (t) => {
