@@ -61,7 +61,7 @@ export const p99FactorMax = 2;
  * A run in which the target or the honest clients waited longer for a processor says nothing of times that are too
  * long.
  */
-export const waitShareMax = 0.1;
+const waitShareMax = 0.1;
 /**
  * Nor one in which a write of 4 KB took longer than this until it was on the disk, although the target wrote little: an
  * honest report of standalone is acknowledged when it is on the disk.

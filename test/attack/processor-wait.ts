@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { ProcessGrowth, procText } from './process-growth.ts';
 
 /**
  * How long processes wait for a processor that others have: the second number of `/proc/<pid>/schedstat`, of the main
@@ -6,32 +6,19 @@ import { readFile } from 'node:fs/promises';
  * Linux only; elsewhere 0.
  */
 export class ProcessorWait {
-  readonly #pids: () => readonly number[];
-  #waitedMs = new Map<number, number>();
-  #sinceMs = performance.now();
+  readonly #waited: ProcessGrowth;
 
   constructor(pids: () => readonly number[]) {
-    this.#pids = pids;
+    this.#waited = new ProcessGrowth(pids, waitedMs);
   }
 
   /** Of the time since the last call, the part that the process waited which waited longest; 0 to 1. */
   async taken(): Promise<number> {
-    const waited = new Map<number, number>();
-    for (const pid of this.#pids()) waited.set(pid, await waitedMs(pid));
-    const nowMs = performance.now();
-    const longest = Math.max(0, ...Array.from(waited, ([pid, ms]) => ms - (this.#waitedMs.get(pid) ?? ms)));
-    const share = longest / Math.max(1, nowMs - this.#sinceMs);
-    this.#waitedMs = waited;
-    this.#sinceMs = nowMs;
-    return share;
+    const { grown, elapsedMs } = await this.#waited.taken();
+    return Math.max(0, ...grown) / elapsedMs;
   }
 }
 
 async function waitedMs(pid: number): Promise<number> {
-  try {
-    return Number((await readFile(`/proc/${pid}/schedstat`, 'latin1')).split(' ')[1]) / 1e6;
-  } catch {
-    // Another system, or it ended.
-    return 0;
-  }
+  return Number((await procText(pid, 'schedstat')).split(' ')[1] ?? 0) / 1e6;
 }
