@@ -160,14 +160,14 @@ export class Connections {
 
   /** Newcomers are connections like others from now on, and those that are too many go. */
   #settle(): void {
-    const newcomers = this.#newcomers;
+    const newcomers = new Set(this.#newcomers.reverse());
     this.#newcomers = [];
     for (const newcomer of newcomers) newcomer.isNew = false;
-    for (const newcomer of newcomers.toReversed()) {
+    for (const newcomer of newcomers) {
       if (!this.#isOverLimit(newcomer.address)) continue;
       const connection = this.#replaceableFor(newcomer.address) ?? newcomer;
       if (connection.isClosed) continue;
-      if (newcomers.includes(connection)) this.counts.refused++;
+      if (newcomers.has(connection)) this.counts.refused++;
       else this.counts.evicted++;
       this.#drop(connection);
     }

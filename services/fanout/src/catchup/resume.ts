@@ -124,9 +124,9 @@ export class Resume {
   }
 
   /**
-   * The position at which everything was appended from `timeMs` on, and what of that may be missing: before the first record kept there may have been others, if
-   * that one is not older. Where the window reaches back so far, the log is not asked: else each of a client's requests would be several of this
-   * node's to the brokers.
+   * The position at which everything was appended from `timeMs` on, and what of that may be missing: before the first
+   * record kept there may have been others, if that one is not older. Where the window reaches back so far, the log is
+   * not asked: else each of a client's requests would be several of this node's to the brokers.
    */
   async since(channel: Channel, timeMs: number): Promise<{ positions: Positions; missing: Missing[] }> {
     const { log, topic } = this.ranges;
