@@ -30,7 +30,7 @@ export function refusalOf(error: NodeJS.ErrnoException): readonly [RefusedStatus
 }
 
 /**
- * Whether a `clientError` is the end of the client's half within a head or a body. Nobody waits for an answer then, and
+ * Whether a `clientError` is the end of the client's half within a head or a body. It waits for no answer then, and
  * thousands that leave at once must cost no more than their ends.
  */
 export function isEndOfClient(error: NodeJS.ErrnoException): boolean {

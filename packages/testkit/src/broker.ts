@@ -13,7 +13,9 @@ export interface Broker {
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** Kills it if it runs and starts it again on the same data and the same port. Resolves when it serves. */
   restart(): Promise<void>;
-  /** SIGSTOP pauses it, SIGCONT lets it go on. A local process stands still when this resolves, a container soon after. */
+  /**
+   * SIGSTOP pauses it, SIGCONT lets it go on. A local process stands still when this resolves, a container soon after.
+   */
   signal(signal: NodeJS.Signals): Promise<void>;
 }
 

@@ -169,9 +169,9 @@ const stillDeadlineMs = 10_000;
 const stillPollMs = 1;
 
 /**
- * Resolves when no thread of a process that got SIGSTOP runs any more, or when the process is gone. The signal only marks the process: a thread
- * that runs on another processor goes on until it next enters the kernel, and one of a server's may answer a request meanwhile. `timeout` after
- * 10 s. Without /proc it resolves at once.
+ * Resolves when no thread of a process that got SIGSTOP runs any more, or when the process is gone. The signal only
+ * marks the process: a thread that runs on another processor goes on until it next enters the kernel, and one of a
+ * server's may answer a request meanwhile. `timeout` after 10 s. Without /proc it resolves at once.
  */
 export async function untilStandsStill(pid: number): Promise<void> {
   const check = async () => {
