@@ -1,6 +1,7 @@
-import { open, readFile, rm } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { RepeatedMeasurement } from './repeated-measurement.ts';
+import { ProcessCounters, procText } from './process-counters.ts';
+import { type Measured, RepeatedMeasurement } from './repeated-measurement.ts';
 
 const bytesPerMb = 1024 * 1024;
 const block = Buffer.alloc(4096, 1);
@@ -20,15 +21,13 @@ export interface DiskFigures {
  */
 export class DiskSync {
   readonly #file: string;
-  readonly #pids: () => readonly number[];
+  readonly #written: ProcessCounters;
   readonly #syncs: RepeatedMeasurement;
-  #written = new Map<number, number>();
-  #sinceMs = performance.now();
 
   /** `folder` must be on the disk of the target's data. */
   constructor(folder: string, pids: () => readonly number[]) {
     this.#file = join(folder, 'disk-sync');
-    this.#pids = pids;
+    this.#written = new ProcessCounters(pids, writtenBytes);
     this.#syncs = new RepeatedMeasurement(() => this.#sync(), pauseMs);
   }
 
@@ -43,35 +42,29 @@ export class DiskSync {
 
   /** Returns the measurements since the last call. */
   async take(): Promise<DiskFigures> {
-    const written = new Map<number, number>();
-    for (const pid of this.#pids()) written.set(pid, await writtenBytes(pid));
-    const bytes = Array.from(written, ([pid, now]) => now - (this.#written.get(pid) ?? now));
-    const nowMs = performance.now();
-    const writtenMb = bytes.reduce((sum, each) => sum + each, 0) / bytesPerMb;
-    const writtenMbPerS = (1_000 * writtenMb) / Math.max(1, nowMs - this.#sinceMs);
-    this.#written = written;
-    this.#sinceMs = nowMs;
-    return { slowestSyncMs: Math.round(Math.max(0, ...this.#syncs.take().times)), writtenMbPerS };
+    const { increases, elapsedMs } = await this.#written.take();
+    const writtenMb = increases.reduce((sum, bytes) => sum + bytes, 0) / bytesPerMb;
+    const slowestSyncMs = Math.round(Math.max(0, ...this.#syncs.take().times));
+    return { slowestSyncMs, writtenMbPerS: (1_000 * writtenMb) / elapsedMs };
   }
 
-  async #sync() {
+  async #sync(): Promise<Measured> {
     const startedMs = performance.now();
-    const file = await open(this.#file, 'w');
     try {
-      await file.write(block);
-      await file.datasync();
-    } finally {
-      await file.close();
+      const file = await open(this.#file, 'w');
+      try {
+        await file.write(block);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+    } catch (error) {
+      return { failure: (error as Error).message };
     }
     return { ms: performance.now() - startedMs };
   }
 }
 
 async function writtenBytes(pid: number): Promise<number> {
-  try {
-    return Number(/^write_bytes: (\d+)/m.exec(await readFile(`/proc/${pid}/io`, 'latin1'))?.[1] ?? 0);
-  } catch {
-    // Another system, or it has exited.
-    return 0;
-  }
+  return Number(/^write_bytes: (\d+)/m.exec(await procText(pid, 'io'))?.[1] ?? 0);
 }

@@ -60,7 +60,7 @@ export const p99FactorMax = 2;
 /**
  * If the target or the honest clients waited longer for a processor, times that are too long prove nothing.
  */
-export const waitShareMax = 0.1;
+const waitShareMax = 0.1;
 /**
  * The same if a write of 4 KB took longer than this until it was on the disk, although the target wrote little: an
  * honest report to standalone is acknowledged when it is on the disk.

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { procText } from './process-counters.ts';
 
 const sampleMs = 100;
 const bytesPerMb = 1024 * 1024;
@@ -36,11 +36,5 @@ export class ProcessMemory {
 }
 
 async function residentMb(pid: number): Promise<number> {
-  try {
-    const status = await readFile(`/proc/${pid}/status`, 'latin1');
-    return (Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024) / bytesPerMb;
-  } catch {
-    // It is being started again.
-    return 0;
-  }
+  return (Number(/^VmRSS:\s+(\d+) kB/m.exec(await procText(pid, 'status'))?.[1] ?? 0) * 1024) / bytesPerMb;
 }

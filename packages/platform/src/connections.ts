@@ -159,14 +159,14 @@ export class Connections {
 
   /** Treats the new connections like all others, and closes those that exceed a limit. */
   #settle(): void {
-    const settled = this.#newConnections;
+    const settled = new Set(this.#newConnections.reverse());
     this.#newConnections = [];
     for (const connection of settled) connection.isNew = false;
-    for (const newest of settled.toReversed()) {
+    for (const newest of settled) {
       if (!this.#exceedsLimit(newest.address)) continue;
       const connection = this.#replaceableFor(newest.address) ?? newest;
       if (connection.isClosed) continue;
-      if (settled.includes(connection)) this.counts.refused++;
+      if (settled.has(connection)) this.counts.refused++;
       else this.counts.evicted++;
       this.#destroy(connection);
     }

@@ -30,8 +30,8 @@ export interface PagesOptions {
 /**
  * The page is small and its requests are few. A new connection is always accepted: at the limit it replaces one that
  * has not sent a whole request (see `Connections`). `keepAliveMs` is above the 60 s after which load balancers close
- * their idle connections. A browser has 6 connections at most, for a moment; each one that ends together with others
- * keeps streams of the same process waiting for some 30 µs.
+ * their idle connections. A browser has 6 connections at most, for a moment; each close of a connection delays the
+ * streams of the same process by some 30 µs.
  */
 const limits = {
   bodyBytesMax: 1024,

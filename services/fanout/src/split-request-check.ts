@@ -1,12 +1,12 @@
 import { connect } from 'node:net';
 
-/** Turns of the event loop between the segments: enough for the server, in this process, to accept and read the first. */
+/** Turns of the event loop between the segments: the server, in this process, accepts and reads the first in them. */
 const segmentGapTurns = 6;
 const deadlineMs = 1_000;
 
 /**
- * Resolves with whether the server at this port reads a request whose first line is in two TCP segments, or undefined if
- * unknown. Builds of uWebSockets.js from August to October 2024 answer it with 505
+ * Resolves with whether the server at this port reads a request whose first line is in two TCP segments, or undefined
+ * if unknown. Builds of uWebSockets.js from August to October 2024 answer it with 505
  * (https://github.com/uNetworking/uWebSockets/issues/1776), and no build has a version number. Never rejects; takes a
  * few turns of the event loop.
  */

@@ -120,7 +120,7 @@ export class Window {
 
   /** All reports from a position on, oldest first. */
   *since(from: number): Iterable<Recent> {
-    for (let i = this.#indexOf(from); i < this.#recents.length; i++) yield this.#recents[i]!;
+    for (let i = this.#indexOf('seq', from); i < this.#recents.length; i++) yield this.#recents[i]!;
   }
 
   /**
@@ -130,28 +130,21 @@ export class Window {
   positionAt(timeMs: number, next: number): number | undefined {
     const oldest = this.#recents[this.#head];
     if (oldest === undefined || oldest.latestMs >= timeMs) return undefined;
-    let low = this.#head;
-    let high = this.#recents.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#recents[middle]!.latestMs < timeMs) low = middle + 1;
-      else high = middle;
-    }
-    return this.#recents[low]?.seq ?? next;
+    return this.#recents[this.#indexOf('latestMs', timeMs)]?.seq ?? next;
   }
 
   #at(seq: number): Recent | undefined {
-    const recent = this.#recents[this.#indexOf(seq)];
+    const recent = this.#recents[this.#indexOf('seq', seq)];
     return recent?.seq === seq ? recent : undefined;
   }
 
-  /** Returns the index of the first report at or after a position; positions may have holes. */
-  #indexOf(seq: number): number {
+  /** Returns the index of the first report whose `key`, which never falls, is at least `value`. Positions have gaps. */
+  #indexOf(key: 'seq' | 'latestMs', value: number): number {
     let low = this.#head;
     let high = this.#recents.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#recents[middle]!.seq < seq) low = middle + 1;
+      if (this.#recents[middle]![key] < value) low = middle + 1;
       else high = middle;
     }
     return low;

@@ -36,9 +36,9 @@ export class LogEndPoller {
     const monotonicMs = this.#clock.monotonic();
     const epochMs = this.#clock.now();
     try {
-      const ends = await this.#eventLog.endOffsets(this.#topic, waitMs);
+      const endOffsets = await this.#eventLog.endOffsets(this.#topic, waitMs);
       for (const partition of this.#partitions) {
-        const end = ends[partition.number];
+        const end = endOffsets[partition.number];
         if (partition.role !== 'owned' || end === undefined) continue;
         partition.progress.onLogEnd(monotonicMs, epochMs, end);
         partition.reach();

@@ -34,8 +34,8 @@ export interface SocketCounts {
  * The sockets of a node. All frames are published through it, so that no buffer exceeds its limit unnoticed.
  *
  * uWebSockets.js does not report which sockets received a published frame, nor how much waits in each. But no socket
- * can have received more than was published. So all sockets are checked each time `checkFactor` times `socketHighWaterBytes`
- * were published, which costs a call for each socket and megabyte.
+ * can have received more than was published. So all sockets are checked each time `checkFactor` times
+ * `socketHighWaterBytes` were published, which costs a call for each socket and megabyte.
  */
 export class StreamSockets {
   readonly counts: SocketCounts = { tooSlow: 0, lagging: 0, lagMs: 0, replies: { bytes: 0 } };
@@ -105,9 +105,9 @@ export class StreamSockets {
 /**
  * A connection as a session uses it: never used after it has closed.
  *
- * **Full**: more than `socketHighWaterBytes` wait. The watcher is notified, and the socket leaves its topics. Catch-up data
- * is sent only while at most half of that waits, so that the buffer shrinks. Replies are sent up to `socketBytesMax`,
- * and queued beyond it.
+ * **Full**: more than `socketHighWaterBytes` wait. The watcher is notified, and the socket leaves its topics. Catch-up
+ * data is sent only while at most half of that waits, so that the buffer shrinks. Replies are sent up to
+ * `socketBytesMax`, and queued beyond it.
  *
  * **Lost**: a frame was dropped, after more than `socketBytesMax` at once or a flood of pings. The connection is
  * terminated without a close frame, the only way to prevent that newer frames are sent. Observed with uWebSockets.js
