@@ -51,6 +51,19 @@ function dataIn(ws: RawWebSocket): Data[] {
   });
 }
 
+/** Resolves when the latest value received of each of these devices is the given one. */
+function untilReceived(ws: RawWebSocket, values: ReadonlyMap<string, number>): Promise<void> {
+  return eventually(
+    () => {
+      const latest = new Map(
+        dataIn(ws).flatMap(({ reports }) => reports.map((each) => [each.device, each.readings[0]!.value])),
+      );
+      for (const [device, value] of values) assert.equal(latest.get(device), value);
+    },
+    { deadlineMs: 30_000 },
+  );
+}
+
 /** Asserts that a client received last values of all devices, then every report, once and in order. */
 function assertComplete(data: readonly Data[], sent: ReadonlyMap<string, readonly number[]>): void {
   const received = new Map<string, { seq: number; values: number[]; snapshot: number }>();
@@ -121,24 +134,17 @@ for (const protocol of ['tailrace.v1.json', 'tailrace.v1.proto']) {
     const sent = await load.stop();
     const total = [...sent.values()].reduce((sum, values) => sum + values.length, 0);
     assert.ok(total > 20, `${total} reports: the test proves little`);
-    await eventually(
-      () => {
-        const last = new Map(
-          dataIn(ws).flatMap(({ reports }) => reports.map((each) => [each.device, each.readings[0]!.value])),
-        );
-        for (const [device, values] of sent) assert.equal(last.get(device), values.at(-1));
-      },
-      { deadlineMs: 30_000 },
-    );
+    await untilReceived(ws, new Map(Array.from(sent, ([device, values]) => [device, values.at(-1)!])));
     const data = dataIn(ws);
     assert.equal(data.filter(({ snapshotComplete }) => snapshotComplete === true).length, 1);
     assert.ok(Math.max(...ws.frames.map(({ payload }) => payload.length)) <= 70_000);
     assertComplete(data, sent);
+    // The next test starts with the value 0 of every device, and no report on its way.
+    for (const i of Array.from({ length: devices }, (_, k) => k)) if (sent.has(pathOf(i))) await report(i, 0);
+    await untilReceived(ws, new Map(Array.from(sent.keys(), (device) => [device, 0])));
     ws.close();
     await ws.closed;
     await other.end();
-    // As before, for the next one.
-    for (const i of Array.from({ length: devices }, (_, k) => k)) if (sent.has(pathOf(i))) await report(i, 0);
   });
 }
 
@@ -162,15 +168,7 @@ test('a client that stops reading in the middle of its snapshot costs the node t
   ws.socket.startReading();
   await eventually(() => dataIn(ws).some(({ snapshotComplete }) => snapshotComplete === true), { deadlineMs: 30_000 });
   const sent = await load.stop();
-  await eventually(
-    () => {
-      const last = new Map(
-        dataIn(ws).flatMap(({ reports }) => reports.map((each) => [each.device, each.readings[0]!.value])),
-      );
-      for (const [device, values] of sent) assert.equal(last.get(device), values.at(-1));
-    },
-    { deadlineMs: 30_000 },
-  );
+  await untilReceived(ws, new Map(Array.from(sent, ([device, values]) => [device, values.at(-1)!])));
   assertComplete(dataIn(ws), sent);
   ws.close();
   await ws.closed;
