@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { cpSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'vite';
 
@@ -39,15 +39,15 @@ await build({
   },
 });
 
-// The compiler writes declarations of its input files and of their relative imports, not of packages.
-const sources = globSync('src/*.ts', { cwd: client, exclude: ['**/*.test.ts'] });
-const ofProtocol = new Set(
-  sources.flatMap((file) =>
-    [...readFileSync(join(client, file), 'utf8').matchAll(/'@tailrace\/protocol\/([\w-]+)'/g)].map(([, name]) =>
-      join(root, `packages/protocol/src/${name}.ts`),
-    ),
-  ),
-);
+// All files are inputs of the compiler: which imported files of a package it writes declarations of differs between runs.
+const inputs = new Set(entries.map((name) => join(client, `src/${name}.ts`)));
+for (const file of inputs) {
+  for (const [, ofProtocol, relative] of readFileSync(file, 'utf8').matchAll(
+    /'(?:@tailrace\/protocol\/([\w-]+)|(\.[\w./-]+\.ts))'/g,
+  )) {
+    inputs.add(ofProtocol ? join(root, `packages/protocol/src/${ofProtocol}.ts`) : resolve(dirname(file), relative!));
+  }
+}
 const types = join(out, 'types');
 const compiled = spawnSync(
   process.execPath,
@@ -57,8 +57,7 @@ const compiled = spawnSync(
     ...['--rootDir', join(root, 'packages'), '--module', 'nodenext', '--target', 'es2024'],
     ...['--lib', 'es2024,esnext.disposable'],
     ...['--allowImportingTsExtensions', '--erasableSyntaxOnly', '--strict', '--skipLibCheck', '--types', 'node'],
-    ...entries.map((name) => join(client, `src/${name}.ts`)),
-    ...ofProtocol,
+    ...inputs,
   ],
   { encoding: 'utf8' },
 );

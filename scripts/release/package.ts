@@ -3,7 +3,7 @@
  * can use it. Each error is one sentence.
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { run, whyItFailed } from '@tailrace/testkit/run';
 
 const deadlineMs = 120_000;
@@ -48,6 +48,7 @@ export async function contentErrors(tarball: string, into: string, root: string)
         `the package contains ${file}: expected only code, declarations, package.json, README.md and LICENSE`,
       );
     const text = readFileSync(join(folder, file), 'utf8');
+    if (file.endsWith('.d.ts')) errors.push(...importErrors(file, text, files));
     for (const [pattern, what] of [...forbidden, [new RegExp(escaped(root)), 'the path of the repository'] as const]) {
       const found = pattern.exec(text);
       if (found) errors.push(`${file}:${lineOf(text, found.index)}: has ${what}: ${found[0].trim()}`);
@@ -56,6 +57,15 @@ export async function contentErrors(tarball: string, into: string, root: string)
   if (files.includes('package.json'))
     errors.push(...manifestErrors(readFileSync(join(folder, 'package.json'), 'utf8')));
   return errors;
+}
+
+/** A compiler without `skipLibCheck` fails on a declaration that imports a missing one. */
+function importErrors(file: string, text: string, files: readonly string[]): string[] {
+  const imports = text.matchAll(/['"](\.{1,2}\/[\w./-]+)\.js['"]/g);
+  const targets = Array.from(imports, ([, path]) => join(dirname(file), `${path}.d.ts`));
+  return targets
+    .filter((target) => !files.includes(target))
+    .map((target) => `${file}: imports ${target}, which is missing`);
 }
 
 function manifestErrors(text: string): string[] {
