@@ -7,23 +7,20 @@ import { createManualClock } from '../test/manual-clock.ts';
 import { proxiesFrom } from './client-address.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
 
-/** A server whose connections the test opens: each is read before the next one, except those of a `burst`. */
+/** A server whose connections the test opens, each 25 ms before the next one, except those of a `burst`. */
 function serverWith(limits: ConnectionLimits) {
   const server = new EventEmitter();
   const clock = createManualClock();
-  const pending: (() => void)[] = [];
-  const connections = new Connections(server as unknown as Server, limits, clock, (call) => pending.push(call));
+  const connections = new Connections(server as unknown as Server, limits, clock);
   server.emit('listening');
-  const read = () => {
-    for (const call of pending.splice(0)) call();
-  };
+  const passNewMs = () => clock.advance(25);
   const burst = (addresses: readonly string[]) => addresses.map((address) => new Peer(server, connections, address));
   const peer = (address: string) => {
     const [opened] = burst([address]);
-    read();
+    passNewMs();
     return opened!;
   };
-  return { server, clock, connections, burst, read, peer };
+  return { server, clock, connections, burst, passNewMs, peer };
 }
 
 /** The client's side of one connection. */
@@ -115,26 +112,34 @@ test('if every connection is being served, the new one is closed, and nothing of
   assert.ok(!peer('10.0.0.3').isClosed);
 });
 
-test('of a burst that one turn of the event loop accepts, those that sent a request stay', () => {
-  const { connections, burst, read, peer } = serverWith({ connectionsMax: 4 });
+test('of a burst, those stay that send a request within 25 ms, although the limit is exceeded meanwhile', () => {
+  const { clock, connections, burst, peer } = serverWith({ connectionsMax: 4 });
   const slow = peer('10.0.0.1');
-  const opened = burst(new Array(20).fill('10.0.0.1'));
+  const first = burst(new Array(20).fill('10.0.0.1'));
   assert.equal(slow.isClosed, true);
   assert.equal(connections.size, 20);
-  opened[1]!.request();
-  read();
+  clock.advance(10);
+  const second = burst(new Array(20).fill('10.0.0.1'));
+  clock.advance(14);
+  first[1]!.request();
+  clock.advance(1);
+  assert.equal(first[1]!.isClosed, false);
+  assert.equal(first.filter(({ isClosed }) => !isClosed).length, 1);
+  assert.equal(second.filter(({ isClosed }) => !isClosed).length, 20);
+  second[1]!.request();
+  clock.advance(10);
+  assert.equal(second[1]!.isClosed, false);
   assert.equal(connections.size, 4);
-  assert.equal(opened[1]!.isClosed, false);
-  assert.equal(opened.filter(({ isClosed }) => !isClosed).length, 4);
-  assert.deepEqual(connections.counts, { evicted: 1, refused: 16, unread: 0 });
+  assert.equal(first[1]!.isClosed, false);
+  assert.deepEqual(connections.counts, { evicted: 1, refused: 36, unread: 0 });
 });
 
-test('beyond 512 in one turn, new connections are closed at once', () => {
-  const { connections, burst, read } = serverWith({ connectionsMax: 4 });
+test('while 512 connections are new, further ones are closed at once', () => {
+  const { connections, burst, passNewMs } = serverWith({ connectionsMax: 4 });
   const opened = burst(new Array(520).fill('10.0.0.1'));
   assert.equal(connections.size, 512);
   assert.equal(opened.at(-1)!.isClosed, true);
-  read();
+  passNewMs();
   assert.equal(connections.size, 4);
   assert.equal(connections.counts.refused, 516);
 });

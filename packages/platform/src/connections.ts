@@ -15,8 +15,10 @@ export interface ConnectionLimits {
 /** How often unread responses are checked; a connection is closed at the second check of one response. */
 const checkMs = 5_000;
 
-/** Accepted above a limit until their first bytes can be read: as many as one turn of the event loop accepts. */
+/** New connections above a limit: as many as one turn of the event loop accepts. */
 const newConnectionsMax = 512;
+/** Time for a new connection to send its request. A busy client on the same machine takes some 10 ms. */
+const newConnectionMs = 25;
 
 /**
  * The connections of an HTTP server of Node.js. Their limits cannot be used to lock out other clients: **a new
@@ -28,9 +30,9 @@ const newConnectionsMax = 512;
  *
  * A connection whose whole request is in progress is never closed. Only if all are such, the new one is closed.
  *
- * One turn of the event loop accepts all pending connections and reads none of them. So a new connection is not closed
- * before the next turn has read from it: of a burst, those stay that sent a request. Until then a limit may be exceeded
- * by `newConnectionsMax`.
+ * One turn of the event loop accepts all pending connections and reads none of them, and a client sends its request only
+ * when it is connected. So a new connection is not closed in the first `newConnectionMs`: of a burst, those stay that
+ * sent a request. Meanwhile a limit may be exceeded by `newConnectionsMax`.
  */
 export class Connections {
   readonly #limits: ConnectionLimits;
@@ -42,8 +44,8 @@ export class Connections {
   readonly #byCount: Set<Address>[] = [];
   #most = 0;
   #timer: Timer | undefined;
-  readonly #afterReading: (call: () => void) => void;
-  /** Accepted in this turn of the event loop, oldest first. */
+  readonly #clock: Pick<Clock, 'every' | 'after' | 'monotonic'>;
+  /** Accepted since the limits were last applied, oldest first. */
   #newConnections: Connection[] = [];
   readonly counts = {
     /** Closed and replaced by a new one. */
@@ -54,14 +56,12 @@ export class Connections {
     unread: 0,
   };
 
-  /** `afterReading` calls once the connections accepted in this turn of the event loop have been read. */
   constructor(
     server: Server,
     limits: ConnectionLimits,
-    clock: Pick<Clock, 'every'> = systemClock,
-    afterReading: (call: () => void) => void = afterNextPoll,
+    clock: Pick<Clock, 'every' | 'after' | 'monotonic'> = systemClock,
   ) {
-    this.#afterReading = afterReading;
+    this.#clock = clock;
     this.#limits = limits;
     this.#addressConnectionsMax = limits.addressConnectionsMax ?? limits.connectionsMax;
     this.#trusted = limits.trustedProxies ?? new BlockList();
@@ -148,19 +148,23 @@ export class Connections {
     }
     // The replaced connection may have been the only one of this address, which was removed with it.
     this.#addresses.set(address.key, address);
-    const connection = new Connection(socket, address);
+    const connection = new Connection(socket, address, this.#clock.monotonic());
     this.#bySocket.set(socket, connection);
     address.incomplete.add(connection);
     this.#recount(address, 1);
     socket.once('close', () => this.#close(connection));
     this.#newConnections.push(connection);
-    if (this.#newConnections.length === 1) this.#afterReading(() => this.#settle());
+    if (this.#newConnections.length === 1) this.#clock.after(newConnectionMs, () => this.#settle());
   }
 
-  /** Treats the new connections like all others, and closes those that exceed a limit. */
+  /** Treats connections that are no longer new like all others, and closes those that exceed a limit. */
   #settle(): void {
-    const settled = new Set(this.#newConnections.reverse());
-    this.#newConnections = [];
+    const nowMs = this.#clock.monotonic();
+    const isDue = ({ openedMs }: Connection) => openedMs + newConnectionMs <= nowMs;
+    const settled = new Set(this.#newConnections.filter(isDue).reverse());
+    this.#newConnections = this.#newConnections.slice(settled.size);
+    const next = this.#newConnections[0];
+    if (next !== undefined) this.#clock.after(next.openedMs + newConnectionMs - nowMs, () => this.#settle());
     for (const connection of settled) connection.isNew = false;
     for (const newest of settled) {
       if (!this.#exceedsLimit(newest.address)) continue;
@@ -294,12 +298,14 @@ class Address {
 export class Connection {
   readonly socket: Socket;
   readonly address: Address;
+  /** Monotonic, ms. */
+  readonly openedMs: number;
   request: IncomingMessage | undefined;
   response: ServerResponse | undefined;
   /** Requests without a response; several with pipelining. */
   open = 0;
   isClosed = false;
-  /** Nothing could be read from it yet. */
+  /** Accepted less than `newConnectionMs` ago. */
   isNew = true;
   /** The response that was unread at the last check. */
   unreadAtCheck: ServerResponse | undefined;
@@ -310,13 +316,9 @@ export class Connection {
   /** Pipelined requests, which are notified when the connection closes. Undefined until there is one. */
   pipelined: Set<{ onClose(): void }> | undefined;
 
-  constructor(socket: Socket, address: Address) {
+  constructor(socket: Socket, address: Address, openedMs: number) {
     this.socket = socket;
     this.address = address;
+    this.openedMs = openedMs;
   }
-}
-
-/** Calls after the next turn of the event loop, which polls the connections. */
-function afterNextPoll(call: () => void): void {
-  setImmediate(() => setImmediate(call));
 }
