@@ -90,6 +90,18 @@ for (const service of services) {
   });
 }
 
+test('the SBOM in an image lists the packages in it, with their versions', async () => {
+  if (!isHere) return;
+  const sbom = JSON.parse(await inside('fanout', 'cat /app/sbom.cdx.json')) as {
+    readonly bomFormat: string;
+    readonly components: readonly { readonly 'bom-ref': string }[];
+  };
+  assert.equal(sbom.bomFormat, 'CycloneDX');
+  const installed = (await inside('fanout', `cd /app && node -e '${listPackages}'`)).split('\n');
+  assert.ok(installed.length > 20, `${installed.length} packages: the test proves little`);
+  assert.deepEqual(sbom.components.map((component) => component['bom-ref']).sort(), [...new Set(installed)].sort());
+});
+
 test(`standalone is ready within ${readyMsMax} ms of its start, and exits with 0 within ${stopMsMax} ms of SIGTERM`, async (t) => {
   if (!isHere) return;
   const readiness: Readiness[] = [];
@@ -118,6 +130,13 @@ const inspectCode = [
   'node -p \'require("uWebSockets.js"); Object.keys(require.cache).find((file) => file.endsWith(".node")).replace("/app/", "./")\'',
   'echo --; find . -type f -o -type l',
 ].join('; ');
+
+/** Prints each package in an image as `name@version`. */
+const listPackages = `
+for (const file of require("fs").globSync("{node_modules,packages,services}/**/package.json")) {
+  const { name, version } = JSON.parse(require("fs").readFileSync(file));
+  if (name && version) console.log(name + "@" + version);
+}`;
 
 async function inside(service: string, script: string): Promise<string> {
   return (await docker(['run', '--rm', ...restricted, '--entrypoint=sh', nameOf(service), '-c', script])).trim();
