@@ -65,13 +65,13 @@ lint: setup ## Lints
 generate: setup ## Writes the generated files: Protobuf code, configuration docs, dashboards, limits, the chart's schema and page
 	node scripts/generate.ts
 
-screenshot: setup ## Takes docs/dashboard.png anew: what the demo's test sees
+screenshot: setup ## Replaces docs/dashboard.png by what the test of the demo shows
 	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts
 
 bench: setup ## Measures against bare libraries in the same run, prints a table and writes docs/PERFORMANCE.md. ONLY=name prints one
 	node loadtest/bench/bench.ts $(ONLY)
 
-chaos: setup ## Breaks a running stack one fault after the other, with clients on it, and counts what they lost. CLIENTS=3000 DEVICES=1000 NODES=3 FAULTS=kill,pause,roll,nats,kafka
+chaos: setup ## Injects failures into a running stack, one after the other, and counts what its clients lose. CLIENTS=3000 DEVICES=1000 NODES=3 FAULTS=kill,pause,roll,nats,kafka
 	@exec node test/chaos/chaos.ts --nodes $(or $(NODES),3) --clients $(or $(CLIENTS),3000) --devices $(or $(DEVICES),1000) $(if $(FAULTS),--faults $(FAULTS)) \
 		--seconds $(or $(SECONDS),5) --drain-ms $(or $(DRAIN_MS),5000) --limit-seconds $(or $(LIMIT_SECONDS),600) --data $(or $(DATA),data/chaos)
 
@@ -81,10 +81,10 @@ sizing: setup ## Measures what one fanout node and one ingest carry, and writes 
 attack: setup ## Runs the attacks of test/attack beside honest clients, and prints a table. ATTACK=name,… TARGET=standalone|stack SIZE=small
 	@exec node test/attack/attack.ts --attack '$(ATTACK)' --target '$(TARGET)' --size $(or $(SIZE),full) --data $(or $(DATA),data/attack)
 
-simulate: setup ## Runs whole clusters under virtual time, with faults by chance, and checks what is promised. SEEDS=200 FIRST=1, or SEED=17 with all that happens
+simulate: setup ## Runs whole clusters under virtual time, with random failures, and checks the invariants. SEEDS=200 FIRST=1; SEED=17 prints each event
 	@exec node test/simulation/simulate.ts $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --first $(or $(FIRST),1))
 
-simulate-mutations: setup ## Takes each mechanism away in turn, and shows at which seed the simulation sees its lack. SEEDS=200
+simulate-mutations: setup ## Disables one mechanism at a time, and shows at which seed the simulation detects it. SEEDS=200
 	@exec node test/simulation/mutation-table.ts --seeds $(or $(SEEDS),200)
 
 version: $(INSTALLED) ## Writes the version everywhere it stands. VERSION=0.2.0; without it, prints the one there is
@@ -99,10 +99,10 @@ token: $(INSTALLED) ## Signs a token with TAILRACE_TOKEN_SECRET and prints it. S
 	@node scripts/token.ts $(if $(SUBSCRIBE),--subscribe '$(SUBSCRIBE)') $(if $(PUBLISH),--publish '$(PUBLISH)') $(if $(ROLE),--role '$(ROLE)') \
 		$(if $(SUBJECT),--subject '$(SUBJECT)') $(if $(ID),--id '$(ID)') $(if $(HOURS),--hours '$(HOURS)')
 
-images: $(INSTALLED) ## Builds the images of the services and says how large they are. SERVICES='fanout ingest' TAG=1.2.3 PREFIX=registry.example/tailrace
+images: $(INSTALLED) ## Builds the images of the services, and prints their sizes. SERVICES='fanout ingest' TAG=1.2.3 PREFIX=registry.example/tailrace
 	@node scripts/images.ts $(SERVICES) $(if $(TAG),--tag $(TAG)) $(if $(PREFIX),--prefix $(PREFIX))
 
-loadtest: $(INSTALLED) ## Loads an installation by k6: make loadtest SCENARIO=average, against `make stack`, or TARGET= INGEST= TOKEN=; loadtest/k6/README.md says all
+loadtest: $(INSTALLED) ## Loads an installation by k6: make loadtest SCENARIO=average, against `make stack`, or TARGET= INGEST= TOKEN=; see loadtest/k6/README.md
 	@exec node loadtest/k6/run.ts $(or $(SCENARIO),smoke)
 
 cluster-test: $(INSTALLED) ## Installs the chart on the Kubernetes cluster of KUBECONFIG, breaks it, and counts what subscribers lost. TAILRACE_IMAGE_LOAD='kind load image-archive' or TAILRACE_IMAGE_REGISTRY=host/folder; NAMESPACE=name CLIENTS=120 KEEP=1

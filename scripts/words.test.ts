@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { writtenFiles } from './source-files.ts';
-import { longComments, nameOf, textsOf, type Word, wordList, wordListFile, wordPlaces } from './words.ts';
+import {
+  longComments,
+  nameOf,
+  textsOf,
+  unusedExceptions,
+  type Word,
+  wordList,
+  wordListFile,
+  wordPlaces,
+} from './words.ts';
 
 const found = (word: Omit<Word, 'use' | 'max'>, text: string, file = 'a.ts') =>
   wordPlaces([{ use: '', max: 0, ...word }], [{ file, text }])[0]!.map(({ line }) => line);
@@ -19,9 +28,32 @@ test('a word with a capital is found only where it is written so, and a phrase a
 test('a word is not reported in the phrases and the files that its entry allows, and outside of its folders', () => {
   const word = { words: 'flight', except: ['in flight'] };
   assert.deepEqual(found(word, 'requests in flight\ninFlightMax\nthe flight, in flight'), [3]);
-  assert.deepEqual(found({ words: 'cut', allowed: ['**/*cut*'] }, 'cut', 'services/fanout/src/views/cut.ts'), []);
+  const cut = { words: 'cut', allowed: { 'the consistent cut': ['services/fanout/src/views/cut.ts'] } };
+  assert.deepEqual(found(cut, 'cut', 'services/fanout/src/views/cut.ts'), []);
+  assert.deepEqual(found(cut, 'cut', 'services/fanout/src/views/view.ts'), [1], 'a wrong use in any other file');
   assert.deepEqual(found({ words: 'lease', only: ['packages/eventlog/**'] }, 'lease', 'packages/bus/src/a.ts'), []);
   assert.deepEqual(found({ pattern: '\\broom\\(' }, 'room()\nroom'), [1]);
+});
+
+test('an exception with other characters than letters is code, and allows only what is written exactly so', () => {
+  const word = { words: 'chain, told', except: ['.chain(', 'told: this.sent'] };
+  assert.deepEqual(found(word, 'each.chain(map)\nchain(map)\n{ told: this.sent }\nclients are told: this'), [2, 4]);
+});
+
+test('an exception that allows nothing is reported', () => {
+  const word: Word = {
+    words: 'cut',
+    use: '',
+    max: 0,
+    except: ['short cut', 'cut -d'],
+    allowed: { a: ['a.ts', 'b.ts'] },
+  };
+  const texts = [
+    { file: 'a.ts', text: 'a cut' },
+    { file: 'b.ts', text: 'nothing' },
+    { file: 'c.ts', text: 'a short cut' },
+  ];
+  assert.deepEqual(unusedExceptions([word], texts), ['cut: b.ts', 'cut: cut -d']);
 });
 
 test('a comment line is long by its columns, code and pages are not', () => {
@@ -48,4 +80,5 @@ test('no word of the list gets more frequent, and no comment line too long', () 
       `comment lines over ${list.commentColumnsMax} columns: expected at most ${list.longCommentsMax}, got ${comments.length}; node scripts/numbers.ts --comments lists them`,
     );
   assert.deepEqual(over, [], `the bounds are in ${wordListFile}`);
+  assert.deepEqual(unusedExceptions(list.words, texts), [], `exceptions of ${wordListFile} that allow nothing`);
 });

@@ -13,10 +13,13 @@ export interface Word {
   readonly pattern?: string;
   /** What to write instead. */
   readonly use: string;
-  /** Phrases of the field that may contain the word. */
+  /**
+   * Phrases of the field that may contain the word, in lower case. One with other characters than lower-case letters
+   * and spaces is code, and is found exactly as it is written: ".chain(".
+   */
   readonly except?: readonly string[];
-  /** Globs of files that may contain the word. */
-  readonly allowed?: readonly string[];
+  /** Globs of files that may contain the word, by its meaning there. */
+  readonly allowed?: Readonly<Record<string, readonly string[]>>;
   /** Globs of the only files that may not contain the word. Default: all. */
   readonly only?: readonly string[];
   /** How often it is there at most: today's number, so that it only falls. */
@@ -75,6 +78,28 @@ export function wordPlaces(words: readonly Word[], texts: readonly Text[]): Plac
   return places;
 }
 
+/**
+ * Returns the exceptions that allow nothing: globs of `allowed` without a file that has the word, and phrases of
+ * `except` without which the same places would be found.
+ */
+export function unusedExceptions(words: readonly Word[], texts: readonly Text[]): string[] {
+  const placesWithout = wordPlaces(
+    words.map(({ except: _, allowed: __, ...word }) => word),
+    texts,
+  );
+  return words.flatMap((word, index) => {
+    const files = new Set(placesWithout[index]!.map(({ file }) => file));
+    const own = texts.filter(({ file }) => files.has(file));
+    const countOf = (changed: Word) => wordPlaces([changed], own)[0]!.length;
+    const count = countOf(word);
+    const { except = [] } = word;
+    return [
+      ...allowedGlobs(word).filter((glob) => ![...files].some((file) => matchesGlob(file, glob))),
+      ...except.filter((phrase) => countOf({ ...word, except: except.filter((each) => each !== phrase) }) === count),
+    ].map((exception) => `${nameOf(word)}: ${exception}`);
+  });
+}
+
 /** Returns the comment lines with more than `columnsMax` columns, and lines that code and a comment share. */
 export function longComments(columnsMax: number, texts: readonly Text[]): Place[] {
   const places: Place[] = [];
@@ -92,7 +117,11 @@ export function longComments(columnsMax: number, texts: readonly Text[]): Place[
 
 function isWrongIn(word: Word, file: string): boolean {
   const matches = (glob: string) => matchesGlob(file, glob);
-  return !file.startsWith('scripts/words.') && !word.allowed?.some(matches) && (word.only?.some(matches) ?? true);
+  return !file.startsWith('scripts/words.') && !allowedGlobs(word).some(matches) && (word.only?.some(matches) ?? true);
+}
+
+function allowedGlobs({ allowed = {} }: Word): string[] {
+  return Object.values(allowed).flat();
 }
 
 /** Returns the words of a text: names are taken apart, lines stay lines. */
@@ -108,9 +137,16 @@ type Finder = (prose: string, text: string) => [searched: string, offsets: numbe
 
 function finderOf(word: Word): Finder {
   const offsets = (pattern: RegExp, text: string) => [...text.matchAll(pattern)].map(({ index }) => index);
+  const { except = [] } = word;
+  const phrases = except.filter(isPhrase);
+  const code = except.filter((each) => !isPhrase(each));
+  const withoutCode = (text: string) => code.reduce((rest, each) => rest.replaceAll(each, '; '), text);
   if (word.pattern !== undefined) {
     const pattern = new RegExp(word.pattern, 'g');
-    return (_, text) => [text, offsets(pattern, text)];
+    return (_, text) => {
+      const searched = withoutCode(text);
+      return [searched, offsets(pattern, searched)];
+    };
   }
   const all = (word.words ?? '').split(',').map((each) => each.trim());
   const exact = all.filter((each) => /[A-Z]/.test(each));
@@ -119,11 +155,16 @@ function finderOf(word: Word): Finder {
     ...(exact.length > 0 ? [alternatives(exact, 'g')] : []),
     ...(others.length > 0 ? [alternatives(others, 'gi')] : []),
   ];
-  const except = word.except === undefined ? undefined : alternatives(word.except, 'gi');
-  return (prose) => {
-    const searched = except === undefined ? prose : prose.replace(except, (phrase) => phrase.replace(/[^\n]+/g, ' '));
+  const phrase = phrases.length > 0 ? alternatives(phrases, 'gi') : undefined;
+  return (prose, text) => {
+    const rest = code.some((each) => text.includes(each)) ? spaced(withoutCode(text)) : prose;
+    const searched = phrase ? rest.replace(phrase, (found) => found.replace(/[^\n]+/g, ' ')) : rest;
     return [searched, patterns.flatMap((pattern) => offsets(pattern, searched))];
   };
+}
+
+function isPhrase(exception: string): boolean {
+  return /^[a-z ]+$/.test(exception);
 }
 
 function alternatives(phrases: readonly string[], flags: string): RegExp {

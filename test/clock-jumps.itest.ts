@@ -27,7 +27,7 @@ const alignMs = 200;
 const validMs = 10 * dayMs;
 /** Kafka refuses records that are further ahead of its clock (`message.timestamp.after.max.ms`). */
 const kafkaAheadMsMax = hourMs;
-const noViolations = { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
+const noViolations = { lost: 0, named: 0, doubled: 0, disordered: 0, invalid: 0 };
 
 interface Fixture {
   readonly target: Target;

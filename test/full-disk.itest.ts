@@ -14,7 +14,7 @@ const diskMb = 96;
 const ballastBytes = 24_000_000;
 /** How long the attack lasts after the disk is full. */
 const fullMs = 3_000;
-const noViolations = { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
+const noViolations = { lost: 0, named: 0, doubled: 0, disordered: 0, invalid: 0 };
 
 test('a sender that fills the disk is refused by storage_full; readers stay, and with space again no accepted report is lost', async (t) => {
   const dir = await createTempDir('full-disk');

@@ -121,8 +121,8 @@ function otherFailures(figures: AttackFigures): string[] {
   const { attack, under, after, verdict, counts, restart } = figures;
   const failures: string[] = [];
   if (figures.error !== undefined) failures.push(`the attack itself failed: ${figures.error}`);
-  const { lost, named, doubled, disordered, foreign } = verdict;
-  if (lost + named + doubled + disordered + foreign > 0) {
+  const { lost, named, doubled, disordered, invalid } = verdict;
+  if (lost + named + doubled + disordered + invalid > 0) {
     failures.push(`honest clients: expected no loss, repeat or disorder, got ${JSON.stringify(verdict)}`);
     failures.push(...figures.findings.slice(0, 3));
   }

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { StackCluster } from '../../scripts/stack-cluster.ts';
 import { noViolations, type Verdict } from './checker.ts';
 import { screenTimes } from './client.ts';
-import { Crowd, type Reached } from './client-processes.ts';
+import { ClientProcesses, type Reached } from './client-processes.ts';
 import type { Fault } from './faults.ts';
 import { difference, type Figures, figuresFrom, isFaulty, judgement, tableOf } from './figures.ts';
 import { Fleet } from './fleet.ts';
@@ -32,7 +32,7 @@ export class ChaosRun {
   readonly #settings: ChaosSettings;
   readonly #print: (text: string) => void;
   readonly #cluster: StackCluster;
-  readonly #clients: Crowd;
+  readonly #clients: ClientProcesses;
   readonly #rows: Figures[] = [];
   #fleet: Fleet | undefined;
   #before: Verdict = noViolations();
@@ -43,7 +43,7 @@ export class ChaosRun {
     this.#print = print;
     const { nodes, data, portBase, drainMs } = settings;
     this.#cluster = new StackCluster({ nodes, data, portBase, drainMs, keepsData: false, print: print });
-    this.#clients = new Crowd(settings.clients);
+    this.#clients = new ClientProcesses(settings.clients);
   }
 
   /** Resolves with whether the run met its targets without a loss, repeat or disorder. */
@@ -99,7 +99,7 @@ export class ChaosRun {
     // Pauses depend on the load of the machine, too.
     const load = `load ${loadavg()[0]!.toFixed(1)} on ${availableParallelism()} cores`;
     this.#print(`\n${fault.name}: ${fault.words} (${new Date(atMs).toISOString()}, ${load})`);
-    await this.#clients.begin({ atMs, acknowledged: fleet.acknowledged });
+    await this.#clients.startFault({ atMs, acknowledged: fleet.acknowledged });
     await fault.run(this.#cluster, printStep);
     printStep('done; waiting until every client receives new reports');
     const reached = await this.#clients.reach({ targets: fleet.next(), deadlineMs: convergeDeadlineMs });

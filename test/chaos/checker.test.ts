@@ -39,9 +39,9 @@ test('each report from the first on, once, in order, finds nothing', () => {
   assert.deepEqual(verdictOf({ shown: [at(7, 10), at(8, 14), at(9, 15)] }), noViolations());
 });
 
-test('a report without a counter is foreign, and those after it are still checked', () => {
+test('a report without a counter is invalid, and those after it are still checked', () => {
   const shown = [at(1, 10), at(Number.NaN, 11), at(4, 12)];
-  assert.deepEqual(verdictOf({ shown, acknowledged: { [device]: 4 } }), { ...noViolations(), foreign: 1, lost: 2 });
+  assert.deepEqual(verdictOf({ shown, acknowledged: { [device]: 4 } }), { ...noViolations(), invalid: 1, lost: 2 });
 });
 
 test('each report left out is lost', () => {
@@ -72,14 +72,14 @@ test('a position that does not grow is disordered, though the values are in orde
   assert.deepEqual(verdictOf({ shown: [at(1, 10), at(2, 9)] }), { ...noViolations(), disordered: 1 });
 });
 
-test('a report of a device that the subscription does not cover is foreign', () => {
+test('a report of a device that the subscription does not cover is invalid', () => {
   const other = 'chaos.line0.cell1.machine5';
-  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 11, other)] }), { ...noViolations(), foreign: 1 });
+  assert.deepEqual(verdictOf({ shown: [at(1, 10), at(1, 11, other)] }), { ...noViolations(), invalid: 1 });
 });
 
-test('a counter that no device has sent is foreign', () => {
+test('a counter that no device has sent is invalid', () => {
   const shown = [at(1, 10), at(2, 11)];
-  assert.equal(verdictOf({ shown, acknowledged: { [device]: 1 }, sent: { [device]: 1 } }).foreign, 1);
+  assert.equal(verdictOf({ shown, acknowledged: { [device]: 1 }, sent: { [device]: 1 } }).invalid, 1);
 });
 
 test('a gap in a missing range is named; one elsewhere is a loss', () => {

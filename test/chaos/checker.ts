@@ -19,11 +19,11 @@ export interface Verdict {
   doubled: number;
   disordered: number;
   /** Of a device that the subscription does not cover, never sent, or without a counter. */
-  foreign: number;
+  invalid: number;
 }
 
 export function noViolations(): Verdict {
-  return { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
+  return { lost: 0, named: 0, doubled: 0, disordered: 0, invalid: 0 };
 }
 
 const verdictOf: Readonly<Record<Finding, keyof Verdict>> = {
@@ -31,7 +31,7 @@ const verdictOf: Readonly<Record<Finding, keyof Verdict>> = {
   missing: 'named',
   duplicate: 'doubled',
   outOfOrder: 'disordered',
-  invalid: 'foreign',
+  invalid: 'invalid',
 };
 
 /** Findings kept as text. */
@@ -101,7 +101,7 @@ export class Watch {
   /** A listener was called with this report. */
   shown({ device, partition, seq, value }: Publication, atMs: number): void {
     if (!patternMatches(this.channel, device)) {
-      this.#onFinding('foreign', 1, `${this.channel}: got ${device}`);
+      this.#onFinding('invalid', 1, `${this.channel}: got ${device}`);
       return;
     }
     const number = this.#numbers.numberOf(device);
@@ -139,7 +139,7 @@ export class Watch {
     for (const device of this.devices) {
       const [last, until, most] = [this.last(device), acknowledged.get(device) ?? 0, sent.get(device) ?? 0];
       if (last < until) this.#onFinding('lost', until - last, `${device}: got ${last} of ${until} (${this.channel})`);
-      if (last > most) this.#onFinding('foreign', last - most, `${device}: got ${last}, sent at most ${most}`);
+      if (last > most) this.#onFinding('invalid', last - most, `${device}: got ${last}, sent at most ${most}`);
     }
   }
 

@@ -22,7 +22,7 @@ async function open({ plans, urls, token }: Requests['open']): Promise<Answers['
 }
 
 function startFault({ atMs, acknowledged }: Requests['startFault']): Answers['startFault'] {
-  for (const client of clients) client.begin(atMs, acknowledged);
+  for (const client of clients) client.startFault(atMs, acknowledged);
   return undefined;
 }
 

@@ -44,7 +44,7 @@ export interface Request<K extends keyof Requests> {
 export const clientsPerProcessMax = 1_500;
 
 /** All clients of a run, in several child processes. */
-export class Crowd {
+export class ClientProcesses {
   readonly #processes: readonly ClientProcess[];
 
   constructor(clients: number) {
@@ -58,7 +58,7 @@ export class Crowd {
     await this.#all('open', (i) => ({ plans: plans.slice(i * share, (i + 1) * share), ...place }));
   }
 
-  async begin(body: Requests['startFault']): Promise<void> {
+  async startFault(body: Requests['startFault']): Promise<void> {
     await this.#all('startFault', () => body);
   }
 
@@ -127,7 +127,7 @@ class ClientProcess {
 function sumOf(
   answers: readonly { readonly verdict: Verdict; readonly findings: readonly string[] }[],
 ): Answers['end'] {
-  const verdict = { lost: 0, named: 0, doubled: 0, disordered: 0, foreign: 0 };
+  const verdict = { lost: 0, named: 0, doubled: 0, disordered: 0, invalid: 0 };
   for (const answer of answers) {
     for (const kind of Object.keys(verdict) as (keyof Verdict)[]) verdict[kind] += answer.verdict[kind];
   }

@@ -35,7 +35,7 @@ export interface Seen {
 
 /** One SDK client, as on a screen, and what it observes. */
 export class ChaosClient {
-  /** Why connections were lost, and how often, since `begin`. */
+  /** Why connections were lost, and how often, since `startFault`. */
   readonly losses = new Map<string, number>();
   readonly #watches: readonly Watch[];
   readonly #stream: Stream;
@@ -83,7 +83,7 @@ export class ChaosClient {
   }
 
   /** A fault starts. */
-  begin(atMs: number, acknowledged: ReadonlyMap<string, number>): void {
+  startFault(atMs: number, acknowledged: ReadonlyMap<string, number>): void {
     this.#startedAtMs = atMs;
     this.#nodeAtStart = this.#node;
     this.#counterAtStart = acknowledged.get(this.#device) ?? 0;

@@ -68,8 +68,8 @@ export function judgement({ fault: { target }, pause, shownAgain }: Figures): { 
   return { words: `${words}: FAILED`, fails: true };
 }
 
-export function isFaulty({ lost, doubled, disordered, foreign }: Verdict): boolean {
-  return lost !== 0 || doubled !== 0 || disordered !== 0 || foreign !== 0;
+export function isFaulty({ lost, doubled, disordered, invalid }: Verdict): boolean {
+  return lost !== 0 || doubled !== 0 || disordered !== 0 || invalid !== 0;
 }
 
 export function difference(now: Verdict, before: Verdict): Verdict {
@@ -78,7 +78,7 @@ export function difference(now: Verdict, before: Verdict): Verdict {
     named: now.named - before.named,
     doubled: now.doubled - before.doubled,
     disordered: now.disordered - before.disordered,
-    foreign: now.foreign - before.foreign,
+    invalid: now.invalid - before.invalid,
   };
 }
 
@@ -92,7 +92,7 @@ const columns = [
   'lost',
   'doubled',
   'disordered',
-  'foreign',
+  'invalid',
   'named',
   'target',
 ];
@@ -108,7 +108,7 @@ export function tableOf(rows: readonly Figures[]): string {
       String(reports),
       `${pause.p50} / ${pause.p95} / ${pause.p99} / ${pause.max}`,
       again === undefined ? '–' : `${again.p50} / ${again.p95} / ${again.max}`,
-      ...[verdict.lost, verdict.doubled, verdict.disordered, verdict.foreign, verdict.named].map(String),
+      ...[verdict.lost, verdict.doubled, verdict.disordered, verdict.invalid, verdict.named].map(String),
       judgement(row).words,
     ];
   });

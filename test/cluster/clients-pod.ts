@@ -5,26 +5,26 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { availableParallelism, loadavg } from 'node:os';
 import { text } from 'node:stream/consumers';
-import { Crowd } from '../chaos/client-processes.ts';
+import { ClientProcesses } from '../chaos/client-processes.ts';
 import { Fleet } from '../chaos/fleet.ts';
 import { planOf } from '../chaos/plan.ts';
 import { type ClientReplies, type ClientRequestKind, type ClientRequests, clientsPort } from './client-requests.ts';
 
 const token = process.env['TOKEN'] ?? '';
 let fleet: Fleet | undefined;
-let subscribers: Crowd | undefined;
+let subscribers: ClientProcesses | undefined;
 
 const handlers: { readonly [K in ClientRequestKind]: (request: ClientRequests[K]) => Promise<ClientReplies[K]> } = {
   async open({ clients, devices, intervalMs, streamUrl, ingestUrl }) {
     fleet = new Fleet({ devices, intervalMs, ingestUrl, token });
-    subscribers = new Crowd(clients);
+    subscribers = new ClientProcesses(clients);
     fleet.start();
     const plans = Array.from({ length: clients }, (_, i) => planOf(i, devices));
     await subscribers.open(plans, { urls: [streamUrl], token });
     return null;
   },
   async startDisruption() {
-    await open().subscribers.begin({ atMs: Date.now(), acknowledged: open().fleet.acknowledged });
+    await open().subscribers.startFault({ atMs: Date.now(), acknowledged: open().fleet.acknowledged });
     return { load: `load ${loadavg()[0]!.toFixed(1)} on ${availableParallelism()} cores` };
   },
   async reach({ deadlineMs, everything }) {
@@ -40,7 +40,7 @@ const handlers: { readonly [K in ClientRequestKind]: (request: ClientRequests[K]
   },
 };
 
-function open(): { fleet: Fleet; subscribers: Crowd } {
+function open(): { fleet: Fleet; subscribers: ClientProcesses } {
   if (fleet === undefined || subscribers === undefined) throw new Error('no clients: expected the request open first');
   return { fleet, subscribers };
 }

@@ -173,7 +173,7 @@ test('SDK clients behind the balancer receive every reading once when a fanout c
   try {
     fleet.start();
     await allReach(fleet.next());
-    for (const client of observers) client.begin(Date.now(), fleet.acknowledged);
+    for (const client of observers) client.startFault(Date.now(), fleet.acknowledged);
     await stack.compose('restart', 'fanout-0');
     await allReach(fleet.next());
     const readiness = await readinessOf(await stack.containerOf('fanout-0'));

@@ -100,7 +100,7 @@ test('each alert has a severity, a summary, a description, and a section in the 
     assert.equal(annotations!['runbook'], `docs/OPERATIONS.md#${alert.toLowerCase()}`);
     const section = sections.get(alert);
     assert.ok(section, `docs/OPERATIONS.md has no section "### ${alert}"`);
-    for (const part of ['**Means**', '**Users notice**', '**Look**', '**Do**'])
+    for (const part of ['**Means**', '**Users notice**', '**Check**', '**Do**'])
       assert.ok(section.includes(part), `the section ${alert} has ${part}`);
   }
   const known = new Set(all.map(({ alert }) => alert));

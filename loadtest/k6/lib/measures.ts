@@ -7,7 +7,7 @@ export const measures = {
   frames: new Counter('tailrace_frames'),
   gaps: new Counter('tailrace_gaps'),
   duplicates: new Counter('tailrace_duplicates'),
-  foreign: new Counter('tailrace_foreign'),
+  invalid: new Counter('tailrace_invalid'),
   named: new Counter('tailrace_named'),
   repeats: new Counter('tailrace_repeats'),
   /** Devices whose last report a client did not receive. */

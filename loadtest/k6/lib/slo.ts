@@ -27,7 +27,7 @@ export function thresholdsOf(plan: Plan): Thresholds {
     thresholds['tailrace_throughput'] = [`avg>=${throughputMin}`];
     return thresholds;
   }
-  for (const kind of ['gaps', 'duplicates', 'foreign', 'undelivered', 'named'])
+  for (const kind of ['gaps', 'duplicates', 'invalid', 'undelivered', 'named'])
     thresholds[`tailrace_${kind}`] = ['count==0'];
   if (isBreakpoint) {
     const aborting = (threshold: string) => [{ threshold, abortOnFail: true, delayAbortEval: '10s' }];

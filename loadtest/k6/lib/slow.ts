@@ -57,7 +57,7 @@ export function readSlowly(plan: Plan, run: Run, vu: number): void {
   measures.slowReports.add(tally.counts.reports);
   measures.gaps.add(tally.counts.gaps);
   measures.duplicates.add(tally.counts.duplicates);
-  measures.foreign.add(tally.counts.foreign);
+  measures.invalid.add(tally.counts.invalid);
   measures.undelivered.add(tally.devices - tally.counts.finished);
   if (tally.firstError !== '') console.error(tally.firstError);
 }

@@ -48,7 +48,7 @@ test('reports in order are counted, to the last of each device', () => {
   const tally = tallyOf([[0, 1, 1]], [[1, 2, 1]], [[0, 3, 2]], [[1, 5, 2]], [[0, 9, -3]], [[1, 11, -3]]);
   assert.deepEqual(
     { ...tally.counts },
-    { reports: 6, frames: 6, repeats: 0, named: 0, finished: 2, gaps: 0, duplicates: 0, foreign: 0 },
+    { reports: 6, frames: 6, repeats: 0, named: 0, finished: 2, gaps: 0, duplicates: 0, invalid: 0 },
   );
   assert.equal(tally.isComplete, true);
   assert.equal(tally.worstLatencyMs, 10);
@@ -103,7 +103,7 @@ test('a range of one device excuses no gap of another', () => {
 
 test('reports of devices that the channel does not cover, and without a counter, are counted', () => {
   const tally = tallyOf([[-1, 1, 1]], [[0, 2, Number.NaN]]);
-  assert.equal(tally.counts.foreign, 2);
+  assert.equal(tally.counts.invalid, 2);
 });
 
 test('the position of a slow reader stays until a device is live again', () => {

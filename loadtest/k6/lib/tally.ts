@@ -21,14 +21,14 @@ export interface Counts {
   /** Counters delivered before that came again at a newer position. */
   duplicates: number;
   /** Of devices that the channel does not cover, or without a counter. */
-  foreign: number;
+  invalid: number;
 }
 
 const countOf: Readonly<Record<Exclude<Finding, 'outOfOrder'>, keyof Counts>> = {
   lost: 'gaps',
   missing: 'named',
   duplicate: 'duplicates',
-  invalid: 'foreign',
+  invalid: 'invalid',
 };
 
 /**
@@ -46,7 +46,7 @@ export class Tally implements DataSink {
     finished: 0,
     gaps: 0,
     duplicates: 0,
-    foreign: 0,
+    invalid: 0,
   };
   readonly devices: number;
   /** The first error, as text. */

@@ -16,7 +16,7 @@ const reportedCounts = [
   'frames',
   'gaps',
   'duplicates',
-  'foreign',
+  'invalid',
   'named',
   'repeats',
 ] as const satisfies (keyof Counts)[];

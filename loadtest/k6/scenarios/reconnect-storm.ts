@@ -4,7 +4,7 @@ import { loadTest } from '../lib/loadtest.ts';
 const test = loadTest({
   name: 'reconnect-storm',
   what: 'all clients are disconnected at the same time, several times',
-  defaults: { CLIENTS: 1000, DEVICES: 1000, LINE: 10, RATE: 10_000, CUTS: 3, duration: '60s' },
+  defaults: { CLIENTS: 1000, DEVICES: 1000, LINE: 10, RATE: 10_000, DISCONNECTS: 3, duration: '60s' },
   isStorm: true,
 });
 

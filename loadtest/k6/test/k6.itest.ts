@@ -95,7 +95,7 @@ for (const encoding of ['proto', 'json']) {
     const [reports, published] = [count('reports')!, count('published')!];
     assert.ok(published > 300, String(published));
     assert.ok(reports <= 2 * published && reports > 2 * (published - 40), `${reports} of ${published}`);
-    for (const name of ['gaps', 'duplicates', 'foreign', 'undelivered', 'named']) assert.equal(count(name), 0, name);
+    for (const name of ['gaps', 'duplicates', 'invalid', 'undelivered', 'named']) assert.equal(count(name), 0, name);
     assert.match(await readFile(join(dir.path, 'smoke.html'), 'utf8'), /All objectives are met/);
   });
 }

@@ -27,7 +27,8 @@ export interface MemoryConnectOptions {
 /** A log in memory, with a connection for each (simulated) process. Lost when the process exits. */
 export interface MemoryLog {
   /**
-   * Returns a connection that is not started yet. `crash`, `cutOff` and `reconnect` are for tests and the simulation.
+   * Returns a connection that is not started yet. Its `crash`, `disconnect` and `reconnect` are for tests and the
+   * simulation.
    */
   connect(options?: MemoryConnectOptions): MemoryEventLog;
 }

@@ -64,5 +64,5 @@ export function registerMetrics(metrics: Metrics, node: CountingNode): void {
   registerViewMetrics(metrics, { channels, views, subscribeReplies: replies.counts, lingering });
   registerCatchUpMetrics(metrics, { catchUps, history, limits });
   registerWorkMetrics(metrics, work);
-  registerFreshnessMetrics(metrics, { silences: ownership.presence, cuts, cutBytesMax });
+  registerFreshnessMetrics(metrics, { presence: ownership.presence, cuts, cutBytesMax });
 }

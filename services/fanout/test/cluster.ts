@@ -46,7 +46,7 @@ export interface Cluster {
   appendUnreadable(device: string): Promise<{ partition: number; seq: number }>;
   /** Deletes the records of a partition before `first`, except for the last one, as retention does. */
   forget(partition: number, first: number): Promise<void>;
-  setNetworkErrors(faults: MemoryFaults): void;
+  setNetworkFaults(faults: MemoryFaults): void;
   /** Makes a partition of all topics unreadable, as when its broker is down, or readable again. */
   setAway(partition: number, isAway: boolean): void;
   /** Delays the bounds of the log, without which no node takes over. */
@@ -256,10 +256,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     await fanout.start();
     const inside = fanout.node!;
     const { hub, views } = inside;
-    const tellMissing = views.publishMissing.bind(views);
+    const publishMissing = views.publishMissing.bind(views);
     views.publishMissing = (channel, partition, from, until, reason) => {
       missing.push(`${(channel as Channel).pattern} ${partition} ${from} ${until}`);
-      tellMissing(channel, partition, from, until, reason);
+      publishMissing(channel, partition, from, until, reason);
     };
     let stopped = false;
     const stop = async () => {
@@ -331,7 +331,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       return position!;
     },
     forget: (partition, first) => writer.forget(topic, partition, first),
-    setNetworkErrors: (faults) => network.setFaults(faults),
+    setNetworkFaults: (faults) => network.setFaults(faults),
     setAway(partition, isAway) {
       if (isAway) away.add(partition);
       else away.delete(partition);

@@ -112,12 +112,12 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
       }
     },
     takeNotifications() {
-      const news = notifications.slice(asked).map(({ message }) => {
+      const latest = notifications.slice(asked).map(({ message }) => {
         const [kind, fields] = Object.entries(message)[0] as [string, { device?: string }];
         return fields.device === undefined ? kind : `${kind} ${fields.device}`;
       });
       asked = notifications.length;
-      return news;
+      return latest;
     },
   };
   if (owned) for (const partition of partitions) partition.gain(1, 0, 0);

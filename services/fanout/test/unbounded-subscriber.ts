@@ -50,4 +50,4 @@ export abstract class UnboundedSubscriber implements Subscriber {
   abstract offTopic(view: View): void;
 }
 
-const freeViews: UserViews = { faultOfView: () => undefined, addView() {}, removeView() {} };
+const freeViews: UserViews = { viewError: () => undefined, addView() {}, removeView() {} };

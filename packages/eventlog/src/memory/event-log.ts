@@ -86,7 +86,7 @@ export class MemoryEventLog extends LocalEventLog {
     });
   }
 
-  /** Restores the connection after `cutOff`. Expelled members lose their partitions, and join again. */
+  /** Restores the connection after `disconnect`. Expelled members lose their partitions, and join again. */
   reconnect(): void {
     if (this.#connection !== 'disconnected') return;
     this.#connection = 'connected';

@@ -39,12 +39,12 @@ export class UserShare implements UserViews {
   }
 
   /** Returns why the user may have no further subscription; undefined: they may. */
-  faultOfSubscribing(): TailraceError | undefined {
-    return this.#user && this.#users.faultOfSubscribing(this.#user);
+  subscribeError(): TailraceError | undefined {
+    return this.#user && this.#users.subscribeError(this.#user);
   }
 
-  faultOfView(view: object | undefined, pattern: string): TailraceError | undefined {
-    return this.#user && this.#users.faultOfView(this.#user, view, pattern);
+  viewError(view: object | undefined, pattern: string): TailraceError | undefined {
+    return this.#user && this.#users.viewError(this.#user, view, pattern);
   }
 
   addView(view: object, pattern: string): void {

@@ -30,13 +30,13 @@ test('subscriptions count over all connections of a user, and are subtracted whe
   const [one, other] = [new UserShare(users), new UserShare(users)];
   assert.equal(one.join({ subject: 'anna' }) ?? other.join({ subject: 'anna' }), undefined);
   one.count(2);
-  assert.equal(other.faultOfSubscribing(), undefined);
+  assert.equal(other.subscribeError(), undefined);
   other.count(1);
-  for (const share of [one, other]) assert.equal(share.faultOfSubscribing()?.code, 'limit_reached');
+  for (const share of [one, other]) assert.equal(share.subscribeError()?.code, 'limit_reached');
   assert.deepEqual(users.most(), { connections: 2, subscriptions: 3, views: 0 });
   one.leave();
   one.leave();
-  assert.equal(other.faultOfSubscribing(), undefined);
+  assert.equal(other.subscribeError(), undefined);
   assert.deepEqual(users.most(), { connections: 1, subscriptions: 1, views: 0 });
 });
 
@@ -51,7 +51,7 @@ test('with a token of another user a connection and its subscriptions count ther
   assert.deepEqual(users.most(), { connections: 1, subscriptions: 3, views: 0 });
   assert.ok(!isTailraceError(users.join({ subject: 'carl' })) && !isTailraceError(users.join({ subject: 'carl' })));
   assert.equal(share.join({ subject: 'carl' })?.code, 'limit_reached');
-  assert.match(share.faultOfSubscribing()?.message ?? '', /^"ben"/);
+  assert.match(share.subscribeError()?.message ?? '', /^"ben"/);
 });
 
 test('different views of subtrees, and of one channel, are limited by user; a shared view counts once', () => {
@@ -64,21 +64,21 @@ test('different views of subtrees, and of one channel, are limited by user; a sh
   one.addView(second, 'b.>');
   other.addView(first, 'a.>');
   assert.equal(users.most().views, 2);
-  assert.equal(other.faultOfView(second, 'b.>'), undefined, 'the user has it already');
-  assert.equal(other.faultOfView(undefined, 'c.>')?.code, 'limit_reached');
+  assert.equal(other.viewError(second, 'b.>'), undefined, 'the user has it already');
+  assert.equal(other.viewError(undefined, 'c.>')?.code, 'limit_reached');
   for (let i = 0; i < 20; i++) {
-    assert.equal(other.faultOfView(undefined, `c.d${i}`), undefined);
+    assert.equal(other.viewError(undefined, `c.d${i}`), undefined);
     other.addView({}, `c.d${i}`);
   }
   other.addView({}, 'c.d7');
-  assert.match(other.faultOfView(undefined, 'c.d7')?.message ?? '', /at most 2 different views of "c.d7"/);
+  assert.match(other.viewError(undefined, 'c.d7')?.message ?? '', /at most 2 different views of "c.d7"/);
   assert.equal(users.counts.refusedViews, 2);
   one.leave();
   assert.equal(users.most().views, 1);
-  assert.equal(other.faultOfView(undefined, 'c.>'), undefined);
+  assert.equal(other.viewError(undefined, 'c.>'), undefined);
   other.join({ subject: 'ben' });
   assert.equal(users.most().views, 1, 'the views of a connection count at its new user');
-  assert.equal(other.faultOfView(undefined, 'c.d7')?.code, 'limit_reached');
+  assert.equal(other.viewError(undefined, 'c.d7')?.code, 'limit_reached');
   other.removeView(first);
   assert.equal(users.most().views, 0);
 });

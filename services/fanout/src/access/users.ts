@@ -109,7 +109,7 @@ export class Users {
   }
 
   /** Returns why the user may have no further subscription, and counts that; undefined: they may. */
-  faultOfSubscribing(user: User): TailraceError | undefined {
+  subscribeError(user: User): TailraceError | undefined {
     if (user.subscriptions < this.limits.userSubscriptionsMax) return undefined;
     this.counts.refusedSubscriptions++;
     return new TailraceError(
@@ -123,7 +123,7 @@ export class Users {
    * they may, or have it already. A view of a subtree processes the reports of all its devices, so a user may have
    * few. A view of a device costs little, so only the views of one channel are limited.
    */
-  faultOfView({ views, subject }: User, view: object | undefined, pattern: string): TailraceError | undefined {
+  viewError({ views, subject }: User, view: object | undefined, pattern: string): TailraceError | undefined {
     if (view !== undefined && views.has(view)) return undefined;
     const { userViewsMax, viewsPerConnectionMax } = this.limits;
     const isSubtree = pattern.endsWith('>');

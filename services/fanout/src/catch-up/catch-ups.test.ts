@@ -562,7 +562,7 @@ test('on any node, while relay frames are lost, clients that pause or fall behin
           ['plant.>', devices[0]!, devices[1]!].map((channel) => ({ node, channel, client: node.client(channel) })),
         );
         await cluster.clock.advance(1_000);
-        cluster.setNetworkErrors({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
+        cluster.setNetworkFaults({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
         for (let i = 0; i < 60; i++) {
           for (const { node, client } of people) {
             const subscription = client.subscription!;
@@ -573,7 +573,7 @@ test('on any node, while relay frames are lost, clients that pause or fall behin
           }
           await load(cluster, appended, 1, Math.floor(random() * 100));
         }
-        cluster.setNetworkErrors({});
+        cluster.setNetworkFaults({});
         for (const { node, client } of people) {
           if (client.subscription!.state === 'paused') node.hub.resume(client.subscription!);
         }

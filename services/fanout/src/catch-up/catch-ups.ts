@@ -92,7 +92,7 @@ export class CatchUps {
       if (turn !== undefined) yield turn;
       for (let wait = subscriber.whenWritable(); wait !== undefined; wait = subscriber.whenWritable()) yield wait;
       if (subscription.state !== 'waiting') return;
-      // A cut holds everything: what was before it adds nothing.
+      // A consistent cut has everything: what was before it adds nothing.
       const { after, from } = view.options.align === undefined ? request : noHistory;
       if (after !== undefined) catchUp = yield* this.#resume(subscription, after);
       else if (from !== undefined) catchUp = yield* this.#replayFrom(subscription, from);

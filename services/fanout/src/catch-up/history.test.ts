@@ -97,12 +97,12 @@ test('clients that come and go between nodes while frames are lost receive every
           } else person.token = person.clients.at(-1)!.leave() || person.token;
           person.away = !person.away;
         };
-        cluster.setNetworkErrors({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
+        cluster.setNetworkFaults({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
         for (let i = 0; i < 60; i++) {
           for (const person of people) if (random() < 0.2) comeOrGo(person);
           await load(cluster, appended, 1, Math.floor(random() * 100));
         }
-        cluster.setNetworkErrors({});
+        cluster.setNetworkFaults({});
         for (const person of people) if (person.away) comeOrGo(person);
         await load(cluster, appended, 2, 100);
         await settle(cluster);

@@ -7,7 +7,7 @@ export function registerWorkMetrics(metrics: Metrics, work: WorkScheduler): void
   const { limits, memory } = work;
   metrics.total(
     'tailrace_fanout_background_seconds_total',
-    'Time of the event loop used for what clients ask for: their messages, snapshots, resuming, replay, catching up and cuts.',
+    'Time of the event loop used for what clients ask for: their messages, snapshots, resuming, replay, catching up and consistent cuts.',
     () => work.counts.usedMs / 1_000,
   );
   metrics.total(

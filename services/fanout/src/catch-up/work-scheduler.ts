@@ -87,8 +87,8 @@ class WorkUser extends Flow implements MemoryHolder {
 }
 
 /**
- * Work that clients cause beside the live path: snapshots, resuming, replaying, catching up, cuts. It shares one event
- * loop with live data, and live data goes first.
+ * Work that clients cause beside the live path: snapshots, resuming, replaying, catching up, consistent cuts. It shares
+ * one event loop with live data, and live data goes first.
  *
  * **Slices.** In one turn of the event loop at most `sliceMs` of it runs, then everything else that is ready. Work is
  * made of steps, and is left off between two.

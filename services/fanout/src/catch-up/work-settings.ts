@@ -9,7 +9,7 @@ export const workSettings = {
     .default(0.5)
     .meta({ unit: 'share' })
     .describe(
-      'Share of the processor for snapshots, resuming, replay, catching up and cuts, while live data wants the processor, too. What live data leaves unused they may use in full.',
+      'Share of the processor for snapshots, resuming, replay, catching up and consistent cuts, while live data wants the processor, too. What live data leaves unused they may use in full.',
     ),
   queuedTasksMax: z
     .int()

@@ -33,7 +33,7 @@ export interface DevicePage {
   readonly notOnline: number;
 }
 
-type ListedPartition = Pick<Partition, 'index' | 'silenceOf' | 'notOnlineCount'>;
+type ListedPartition = Pick<Partition, 'index' | 'idleStateOf' | 'notOnlineCount'>;
 
 /** Devices taken from a partition's index at once. */
 const chunkDevices = 64;
@@ -151,7 +151,7 @@ function siftDown(heap: Cursor[], i: number): void {
 }
 
 function listed(partition: ListedPartition, device: Device): ListedDevice {
-  const presence = partition.silenceOf(device);
+  const presence = partition.idleStateOf(device);
   const state = presence === undefined ? 'online' : presence.state === offline ? 'offline' : 'stale';
   return { path: device.path, state, receivedMs: presence?.sinceMs ?? device.reportInterval?.lastMs ?? 0 };
 }

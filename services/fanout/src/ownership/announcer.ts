@@ -117,9 +117,9 @@ export class Announcer {
     else if (announced.node === this.#node) this.#busMonitor.echo(nowMs);
     else if (announced.leaving) this.#ring.left(announced.node, nowMs);
     else {
-      const { node, url, generation, partitions, acting, connections, connectionsMax, reachable, draining } = announced;
+      const { node, url, generation, partitions, connections, connectionsMax, reachable, draining } = announced;
       const state = { node, url, generation, partitions, connections, connectionsMax, reachable, draining };
-      this.#ring.announced({ ...state, standby: acting }, nowMs);
+      this.#ring.announced({ ...state, standby: announced.acting }, nowMs);
     }
   }
 }

@@ -44,7 +44,7 @@ class Run {
     if (chance < 0.35) this.#watch(node);
     else if (chance < 0.5) this.#leave();
     else if (chance < 0.6) this.#addFaults();
-    else if (chance < 0.65) this.#note('no faults', () => this.#cluster.setNetworkErrors({}));
+    else if (chance < 0.65) this.#note('no faults', () => this.#cluster.setNetworkFaults({}));
     else if (chance < 0.7) this.#isolateOrHeal(node.name);
     else if (chance < 0.74 && this.nodes.length > 2) await this.#stop(node);
     else if (chance < 0.78 && this.#joined < 3) {
@@ -72,7 +72,7 @@ class Run {
 
   /** Nothing is wrong from here on. */
   async calm(): Promise<void> {
-    this.#cluster.setNetworkErrors({});
+    this.#cluster.setNetworkFaults({});
     if (this.#isolated !== undefined) this.#cluster.heal(this.#isolated);
     this.#paused?.resume();
     await this.load(3, 1_000);
@@ -104,7 +104,7 @@ class Run {
       duplication: random() * 0.1,
       reordering: { probability: random() < 0.3 ? 0.1 : 0, byMs: 80 },
     };
-    this.#note(JSON.stringify(faults), () => this.#cluster.setNetworkErrors(faults));
+    this.#note(JSON.stringify(faults), () => this.#cluster.setNetworkFaults(faults));
   }
 
   #isolateOrHeal(name: string): void {

@@ -54,7 +54,7 @@ test('relay frames that are lost, doubled and out of order leave no gap and no d
       async (cluster, nodes) => {
         const appended = new Map<string, number[]>();
         await load(cluster, appended, 1, 10);
-        cluster.setNetworkErrors({
+        cluster.setNetworkFaults({
           delayMs: { min: 0, max: 30 },
           loss: 0.1,
           duplication: 0.1,
@@ -65,7 +65,7 @@ test('relay frames that are lost, doubled and out of order leave no gap and no d
           { client: node.client('plant.>'), channel: devices },
         ]);
         await load(cluster, appended, 40, 50);
-        cluster.setNetworkErrors({});
+        cluster.setNetworkFaults({});
         await load(cluster, appended, 1, 50);
         await settle(cluster);
         const breaks = nodes.reduce((sum, node) => sum + node.ownership.counts.relay.gaps, 0);

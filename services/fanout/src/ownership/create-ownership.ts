@@ -173,7 +173,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
         work,
         counts: counts.relay,
         deadlineMs: limits.ownerRequestTimeoutMs,
-        silenceMs: limits.frameTimeoutMs,
+        frameTimeoutMs: limits.frameTimeoutMs,
         heldBytesMax: limits.heldBytesMax,
       }),
   );

@@ -350,7 +350,7 @@ export class Partition {
   learn(device: Device, logReport: LogReport): void {
     if (!device.isKnown) return;
     device.keep(logReport, this.#known);
-    if (device.isIdle) this.#freshness.presences.spoke(device, logReport.seq);
+    if (device.isIdle) this.#freshness.presences.reported(device, logReport.seq);
   }
 
   /** The device does not report, as its owner sees it. */
@@ -360,7 +360,7 @@ export class Partition {
   }
 
   /** Returns since when a device is stale or offline; undefined: it is online. */
-  silenceOf(device: Device): IdleState | undefined {
+  idleStateOf(device: Device): IdleState | undefined {
     return device.isIdle ? this.#freshness.presences.of(device) : undefined;
   }
 

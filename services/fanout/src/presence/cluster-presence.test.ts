@@ -57,7 +57,7 @@ test('stale, offline and online reach every node although frames are lost, dupli
         await report(cluster, 20);
         const clients = watchers(nodes);
         await cluster.clock.advance(2_000);
-        cluster.setNetworkErrors({
+        cluster.setNetworkFaults({
           delayMs: { min: 0, max: 30 },
           loss: 0.3,
           duplication: 0.1,
@@ -65,7 +65,7 @@ test('stale, offline and online reach every node although frames are lost, dupli
         });
         const reporting = devices.slice(4);
         await report(cluster, 30, reporting);
-        cluster.setNetworkErrors({});
+        cluster.setNetworkFaults({});
         await report(cluster, 10, reporting);
         for (const client of clients) {
           const stale = notifications(client).filter((each) => each.startsWith('stale'));
@@ -97,9 +97,9 @@ test('stale reaches every node although the frames with it are lost, and no repo
       await report(cluster, 20);
       const clients = watchers(nodes);
       await cluster.clock.advance(3_000);
-      cluster.setNetworkErrors({ loss: 0.5 });
+      cluster.setNetworkFaults({ loss: 0.5 });
       await cluster.clock.advance(6_000);
-      cluster.setNetworkErrors({});
+      cluster.setNetworkFaults({});
       await cluster.clock.advance(3_000);
       for (const client of clients) {
         assert.deepEqual(notifications(client).filter((each) => each.startsWith('stale')).length, devices.length);
@@ -219,7 +219,7 @@ async function withoutLog(
     const clients = watchers(nodes);
     await report(cluster, 2);
     for (const node of nodes) node.disconnectLog();
-    if (slowBusMs > 0) cluster.setNetworkErrors({ delayMs: { min: slowBusMs, max: slowBusMs } });
+    if (slowBusMs > 0) cluster.setNetworkFaults({ delayMs: { min: slowBusMs, max: slowBusMs } });
     await check(cluster, clients, nodes);
   });
 }

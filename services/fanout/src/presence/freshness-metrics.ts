@@ -6,9 +6,9 @@ import { offline, stale } from './presences.ts';
 /** Registers the metrics of stale and offline devices, of interruptions, and of cuts. */
 export function registerFreshnessMetrics(
   metrics: Metrics,
-  options: { silences: PresenceMonitor; cuts: Cuts; cutBytesMax: number },
+  options: { presence: PresenceMonitor; cuts: Cuts; cutBytesMax: number },
 ): void {
-  const { presences, interruptions } = options.silences;
+  const { presences, interruptions } = options.presence;
   const { cuts } = options;
   metrics.gauge(
     'tailrace_fanout_stale_devices',

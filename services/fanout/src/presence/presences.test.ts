@@ -10,7 +10,7 @@ test('a device that reports while the idle devices are iterated is skipped, and 
   const visited: string[] = [];
   for (const [device] of presences.in(0, 'p.>')) {
     visited.push(device.path);
-    if (visited.length === 1) for (const each of devices.slice(4, 6)) presences.spoke(each, 1);
+    if (visited.length === 1) for (const each of devices.slice(4, 6)) presences.reported(each, 1);
   }
   assert.deepEqual(
     visited,

@@ -66,7 +66,7 @@ export class Presences {
   }
 
   /** Takes a report of an idle device, before it is delivered to the views. */
-  spoke(device: Device, seq: number): void {
+  reported(device: Device, seq: number): void {
     const known = this.#idle.get(device);
     if (known !== undefined && seq <= known.seq) return;
     device.isIdle = false;

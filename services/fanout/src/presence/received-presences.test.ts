@@ -13,14 +13,14 @@ test('the loss of a frame with presences only is detected by the count of the ne
   for (const path of ['p.a', 'p.b', 'p.c']) partition!.device(path);
   const received = new ReceivedPresences(partition!);
   received.reset(3);
-  assert.ok(!received.take({ presences: [staleDevice('p.a')], told: 4 }));
-  assert.ok(!received.take({ presences: [], told: 4 }));
-  assert.ok(!received.take({ presences: [staleDevice('p.a')], told: 4 }), 'twice');
-  assert.ok(!received.take({ presences: [staleDevice('p.b')], told: 2 }), 'from before the reply');
-  assert.ok(received.take({ presences: [staleDevice('p.c')], told: 6 }), 'the fifth is missing');
-  assert.ok(received.take({ presences: [], told: 6 }), 'until the next reply');
+  assert.ok(!received.take([staleDevice('p.a')], 4));
+  assert.ok(!received.take([], 4));
+  assert.ok(!received.take([staleDevice('p.a')], 4), 'twice');
+  assert.ok(!received.take([staleDevice('p.b')], 2), 'from before the reply');
+  assert.ok(received.take([staleDevice('p.c')], 6), 'the fifth is missing');
+  assert.ok(received.take([], 6), 'until the next reply');
   received.reset(6);
-  assert.ok(!received.take({ presences: [], told: 6 }));
+  assert.ok(!received.take([], 6));
   assert.deepEqual(node.takeNotifications(), ['stale p.a', 'stale p.b', 'stale p.c']);
 });
 

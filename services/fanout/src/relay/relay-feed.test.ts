@@ -131,7 +131,7 @@ test('presences and the watermark are sent with the last frame only, in as many 
   made.offerPresence(new Device('q.d', 3), { state: 1, sinceMs: 5, seq: 99 });
   made.watermarkMs = 77;
   made.flush(103);
-  const sent = frames.map(({ presences, told, watermark }) => [presences.length, told, watermark]);
+  const sent = frames.map(({ presences, told: count, watermark }) => [presences.length, count, watermark]);
   assert.deepEqual(sent, [
     [0, 0, 0],
     [1_000, 1_000, 77],

@@ -46,7 +46,7 @@ export interface RelaySubscriberOptions {
   /** For one reply of an owner. */
   readonly deadlineMs: number;
   /** After this time without a frame, interest is requested again. An owner sends at least one a second. */
-  readonly silenceMs: number;
+  readonly frameTimeoutMs: number;
   /** Limit of frames held while a reply is pending. Beyond it they are dropped, and interest is requested again. */
   readonly heldBytesMax: number;
 }
@@ -154,7 +154,7 @@ export class RelaySubscriber {
 
   /** Checks that frames arrive. Their absence shows that the last one, or the interest at the owner, is lost. */
   watch(nowMs: number): void {
-    if (this.#next < 0 || nowMs - this.#receivedAtMs < this.#options.silenceMs) return;
+    if (this.#next < 0 || nowMs - this.#receivedAtMs < this.#options.frameTimeoutMs) return;
     this.#options.counts.gaps++;
     this.#receivedAtMs = nowMs;
     this.#askAgain();
@@ -206,16 +206,16 @@ export class RelaySubscriber {
     this.#next = Math.max(this.#next, frame.next);
     this.#partition.progress.onOwnerWatermark(frame.watermark, this.#options.clock.now());
     this.#partition.progress.deliveredThrough(this.#readThroughMs(frame));
-    if (!this.#receivedPresences.take(frame)) return;
+    if (!this.#receivedPresences.take(frame.presences, frame.told)) return;
     this.#options.counts.gaps++;
     this.#askAgain();
   }
 
   /** Returns the time up to which the owner had read the partition when it sent the frame, by this node's clock. */
-  #readThroughMs({ chain, sentMs, behindMs }: tailrace.v1.RelayFrame): number {
+  #readThroughMs({ chain: streamEpoch, sentMs, behindMs }: tailrace.v1.RelayFrame): number {
     // From a node without the field nothing else is known.
     if (sentMs === 0) return this.#receivedAtMs;
-    this.#ownerClock.observe(chain, sentMs, this.#receivedAtMs);
+    this.#ownerClock.observe(streamEpoch, sentMs, this.#receivedAtMs);
     return this.#ownerClock.localMs(sentMs - behindMs);
   }
 
@@ -281,7 +281,7 @@ export class RelaySubscriber {
     this.#options.pipeline.flushViews();
     // After all reports, because one may be newer than the presence of its device.
     for (const { presences } of replies) this.#receivedPresences.takeAll(presences);
-    for (const frame of this.#held) this.#receivedPresences.take(frame);
+    for (const { presences, told: sent } of this.#held) this.#receivedPresences.take(presences, sent);
     if (this.#interestClient.isIdle) this.#held.drop();
   }
 
@@ -497,11 +497,14 @@ export class ReceivedPresences {
     this.#received = count;
   }
 
-  /** Takes the presences of a frame. Returns whether a frame before this one is missing. */
-  take(frame: Pick<HeldFrame, 'presences' | 'told'>): boolean {
-    this.takeAll(frame.presences);
-    if (frame.told - frame.presences.length > this.#received) return true;
-    this.#received = Math.max(this.#received, frame.told);
+  /**
+   * Takes the presences of a frame. `sent`: the owner's count up to this frame. Returns whether a frame before this one
+   * is missing.
+   */
+  take(presences: readonly tailrace.v1.IPresence[], sent: number): boolean {
+    this.takeAll(presences);
+    if (sent - presences.length > this.#received) return true;
+    this.#received = Math.max(this.#received, sent);
     return false;
   }
 

@@ -23,7 +23,7 @@ test('clients that come and go while relay frames are lost cause no loss for tho
         );
         await cluster.clock.advance(100);
         await load(cluster, appended, 1, 10);
-        cluster.setNetworkErrors({ loss: 0.1 });
+        cluster.setNetworkFaults({ loss: 0.1 });
         for (let i = 0; i < 60; i++) {
           const node = nodes[i % 2]!;
           // Channels that are new on the node, over devices that others watch already.
@@ -34,7 +34,7 @@ test('clients that come and go while relay frames are lost cause no loss for tho
           stay.push({ client: node.client(device), channel: [device] });
           leave(node, passing);
         }
-        cluster.setNetworkErrors({});
+        cluster.setNetworkFaults({});
         await load(cluster, appended, 1, 50);
         await settle(cluster);
         for (const { client, channel } of stay) assertWhole(client, channel, appended);
@@ -48,7 +48,7 @@ test('while no frame is lost no interest is requested twice, whenever clients su
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
-    cluster.setNetworkErrors({ delayMs: { min: 5, max: 30 } });
+    cluster.setNetworkFaults({ delayMs: { min: 5, max: 30 } });
     const clients: { client: ClusterClient; channel: readonly string[] }[] = [];
     for (const device of devices) {
       for (const node of nodes) clients.push({ client: node.client(device), channel: [device] });
@@ -87,7 +87,7 @@ test('a channel that is closed while its request is pending leaves no state behi
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
-    cluster.setNetworkErrors({ delayMs: { min: 20, max: 20 } });
+    cluster.setNetworkFaults({ delayMs: { min: 20, max: 20 } });
     for (const node of nodes) {
       const client = node.client('plant.>');
       // The request is sent, the reply is not.

@@ -291,7 +291,7 @@ export class Session implements SubscriptionsOwner {
   }
 
   #subscribe(request: Subscribe): void {
-    const error = this.#share.faultOfSubscribing();
+    const error = this.#share.subscribeError();
     if (error === undefined) this.#subscriptions.subscribe(request);
     else this.error(error, request.id);
     this.#share.count(this.#subscriptions.size);

@@ -4,7 +4,7 @@ import type { View, ViewHolder } from './view.ts';
 /** The views with options of all connections of one user. No method throws. */
 export interface UserViews {
   /** Returns the error if the user may not have this view of a channel as well. `view`: undefined for a new one. */
-  faultOfView(view: View | undefined, pattern: string): TailraceError | undefined;
+  viewError(view: View | undefined, pattern: string): TailraceError | undefined;
   addView(view: View, pattern: string): void;
   removeView(view: View): void;
 }
@@ -63,7 +63,7 @@ export class ConnectionViews implements ViewHolder {
         `expected at most ${viewsPerConnectionMax} subscriptions with maxRate, deadband, tags, delta or align on a connection; unsubscribe one of them, or subscribe without`,
       );
     }
-    const error = this.#user.faultOfView(view, pattern);
+    const error = this.#user.viewError(view, pattern);
     if (error !== undefined) throw error;
   }
 

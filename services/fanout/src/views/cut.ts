@@ -37,8 +37,8 @@ const reportOverheadBytes = 512;
 const devicesPerStep = 256;
 
 /**
- * Computes consistent cuts of a channel: its last values at each multiple of `alignMs` of ingest's time, so that all
- * nodes cut at the same times.
+ * Computes consistent cuts of a channel: its last values at each multiple of `alignMs` of ingest's time, so that
+ * all nodes have the same cuts.
  *
  * A report belongs to the first cut at or after its time of receipt. The last value of a tag is the one with the newest
  * effective time, then with the highest position, as in `Device`, among the reports of this cut and the earlier ones.

@@ -69,8 +69,8 @@ export interface CutsOptions {
  */
 export class Cuts {
   /**
-   * `waitedMs`: the sum of the delays between the times of the cuts and when they were made. `ended`: subscriptions
-   * that were terminated because of the memory of their cuts.
+   * `waitedMs`: the sum of the delays between the times of the cuts and when they were made. `terminated`:
+   * subscriptions that were terminated because of the memory of their cuts.
    */
   readonly counts = { sent: 0, incomplete: 0, late: 0, waitedMs: 0, terminated: 0 };
   readonly #options: CutsOptions;
