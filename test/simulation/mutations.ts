@@ -104,9 +104,9 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'a group member drops what does not fit into one call': {
     weaken: () =>
       replace(RecordBuffer.prototype, 'take', (original) => {
-        return function (this: RecordBuffer, recordsMax) {
-          const batches = original.call(this, recordsMax);
-          for (const { queue } of batches) queue.take(queue.records);
+        return function (this: RecordBuffer, recordsMax, bytesMax) {
+          const batches = original.call(this, recordsMax, bytesMax);
+          for (const { queue } of batches) queue.clear();
           return batches;
         };
       }),

@@ -2,24 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { callSize } from './call-size.ts';
 
-test('a call has at most 500 records, and four times as many with a backlog', () => {
+test('a call has at most 500 records and 128 KB, and four times as many with a backlog', () => {
+  const small = { recordsMax: 500, bytesMax: 131_072 };
+  for (const waiting of [1, 500, 4_000]) assert.deepEqual(callSize(waiting), small);
+  const large = { recordsMax: 2_000, bytesMax: 524_288 };
+  for (const waiting of [4_001, 1_000_000]) assert.deepEqual(callSize(waiting), large);
   assert.deepEqual(
-    [1, 500, 4_000].map((waiting) => callSize(waiting, 100 * waiting)),
-    [500, 500, 500],
-  );
-  assert.deepEqual(
-    [4_001, 1_000_000].map((waiting) => callSize(waiting, 100 * waiting)),
-    [2_000, 2_000],
-  );
-  assert.deepEqual(
-    [40, 41].map((waiting) => callSize(waiting, 100 * waiting, 5)),
+    [40, 41].map((waiting) => callSize(waiting, 5).recordsMax),
     [5, 20],
   );
-});
-
-test('a call has at most 128 KB, four times as many with a backlog, and at least one record', () => {
-  const tenKb = 10 * 1_024;
-  assert.equal(callSize(20, 20 * tenKb), 12);
-  assert.equal(callSize(5_000, 5_000 * tenKb), 51);
-  assert.equal(callSize(3, 3_000_000), 1);
 });

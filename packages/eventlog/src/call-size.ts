@@ -12,12 +12,17 @@ export const callBytesMax = 128 * 1_024;
 /** The subscriber has a backlog when the records of this number of calls wait. */
 const backlogCalls = 8;
 
+export interface CallSize {
+  readonly recordsMax: number;
+  /** Of more than one record. */
+  readonly bytesMax: number;
+}
+
 /**
- * Returns the most records of the next call while `waiting` records of so many bytes are to be delivered. `recordsMax`:
- * the most records of a call without a backlog. Default: `callRecordsMax`.
+ * Returns the most records and bytes of the next call while `waiting` records are to be delivered. `recordsMax`: the
+ * most records of a call without a backlog. Default: `callRecordsMax`.
  */
-export function callSize(waiting: number, waitingBytes: number, recordsMax = callRecordsMax): number {
+export function callSize(waiting: number, recordsMax = callRecordsMax): CallSize {
   const factor = waiting > recordsMax * backlogCalls ? backlogCallRecordsMax / callRecordsMax : 1;
-  const fitting = Math.floor((callBytesMax * factor * waiting) / Math.max(1, waitingBytes));
-  return Math.max(1, Math.min(recordsMax * factor, fitting));
+  return { recordsMax: recordsMax * factor, bytesMax: callBytesMax * factor };
 }

@@ -251,11 +251,9 @@ export class GroupMember implements Subscription {
 
   #take(): readonly QueuedBatch[] {
     const { buffer, callRecordsMax } = this.#options;
-    const recordsMax = callSize(buffer.records, buffer.bytes, callRecordsMax);
-    const batches = buffer.take(recordsMax);
-    let left = recordsMax;
-    for (const { records } of batches) left -= records.length;
-    this.#isBehind = left === 0;
+    const { recordsMax, bytesMax } = callSize(buffer.records, callRecordsMax);
+    const batches = buffer.take(recordsMax, bytesMax);
+    this.#isBehind = buffer.hasBacklog;
     return batches;
   }
 

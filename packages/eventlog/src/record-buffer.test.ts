@@ -67,6 +67,79 @@ test('if fewer records than partitions fit, successive calls take from all parti
   assert.equal(served.size, 5);
 });
 
+function recordsOfSizes(sizes: readonly number[]): LogRecord[] {
+  return sizes.map((size, seq) => ({ seq, timeMs: 0, key: '', value: new Uint8Array(size) }));
+}
+
+const bytesIn = (records: readonly LogRecord[]) => records.reduce((sum, { value }) => sum + value.length, 0);
+
+test('a few large records among many small ones do not exceed the bytes of a take', () => {
+  const sizes = [...Array(1_000).fill(100), ...Array(30).fill(40_000), ...Array(1_000).fill(100)];
+  const total = sizes.reduce((sum, size) => sum + size);
+  for (const isOneChunk of [true, false]) {
+    const buffer = new RecordBuffer({ recordsMax: 100_000, bytesMax: 10 * total });
+    const [mixed, small] = [buffer.open('t', 0), buffer.open('t', 1)];
+    const records = recordsOfSizes(sizes);
+    if (isOneChunk) buffer.push(mixed, records, total);
+    else for (const record of records) buffer.push(mixed, [record], record.value.length);
+    buffer.push(small, recordsOfSizes(Array(3_000).fill(100)), 300_000);
+    const seqs: number[][] = [[], []];
+    while (buffer.records > 0) {
+      const batches = buffer.take(500, 131_072);
+      const taken = batches.reduce((sum, batch) => sum + bytesIn(batch.records), 0);
+      assert.ok(taken > 0 && taken <= 131_072, `${taken} bytes`);
+      for (const { partition, records: some } of batches) seqs[partition]!.push(...seqsOf(some));
+    }
+    assert.equal(buffer.bytes, 0);
+    assert.deepEqual(
+      seqs.map((each) => each.length),
+      [2_030, 3_000],
+    );
+    for (const each of seqs) assert.ok(each.every((seq, n) => seq === n));
+  }
+});
+
+test('a record larger than a take is taken alone, and no partition waits for ever', () => {
+  const buffer = new RecordBuffer({ recordsMax: 100_000, bytesMax: 10_000_000 });
+  const queues = [0, 1, 2, 3].map((partition) => buffer.open('t', partition));
+  for (const n of [0, 2]) buffer.push(queues[n]!, recordsOfSizes(Array(5).fill(200_000)), 1_000_000);
+  const largeTaken = [0, 0];
+  for (let call = 0; call < 20; call++) {
+    for (const n of [1, 3]) buffer.push(queues[n]!, recordsOfSizes([100]), 100);
+    const batches = buffer.take(500, 131_072);
+    const bytes = batches.map(({ records }) => bytesIn(records));
+    assert.ok(bytes[0] === 200_000 ? batches.length === 1 : bytes.every((each) => each < 131_072));
+    for (const { partition, records } of batches) if (partition % 2 === 0) largeTaken[partition / 2]! += records.length;
+  }
+  assert.deepEqual(largeTaken, [5, 5]);
+});
+
+test('a batch that is put back before a chunk that was taken in part keeps order and bytes', () => {
+  const buffer = new RecordBuffer({ recordsMax: 100, bytesMax: 100_000 });
+  buffer.push(buffer.open('t', 0), recordsOfSizes([1_000, 10, 10, 3_000, 10]), 4_100);
+  const [first] = buffer.take(2);
+  assert.equal(first!.bytes, 1_010);
+  buffer.putBack(first!);
+  assert.equal(buffer.bytes, 4_100);
+  const taken = [buffer.take(1), buffer.take(2), buffer.take(9)].map(([batch]) => batch!);
+  assert.deepEqual(
+    taken.flatMap(({ records }) => seqsOf(records)),
+    [0, 1, 2, 3, 4],
+  );
+  assert.equal(buffer.bytes, 0);
+});
+
+test('the responses of several brokers together do not exceed the bytes of the buffer', () => {
+  const buffer = new RecordBuffer({ recordsMax: 100_000, bytesMax: 1_000_000 });
+  const queues = [0, 1, 2, 3].map((partition) => buffer.open('t', partition));
+  // Each of them was requested while there was capacity.
+  const accepted = queues.map((queue) => buffer.push(queue, recordsOfSizes(Array(400).fill(1_000)), 400_000));
+  assert.deepEqual(accepted, [400, 400, 200, 0]);
+  assert.equal(buffer.bytes, 1_000_000);
+  buffer.take(100_000);
+  assert.equal(buffer.push(queues[3]!, recordsOfSizes([2_000_000]), 2_000_000), 1, 'a larger record than all of it');
+});
+
 test('at half of a limit there is no capacity, and no more than the limit is accepted', async () => {
   const buffer = new RecordBuffer({ recordsMax: 10, bytesMax: 1_000 });
   const queue = buffer.open('t', 0);

@@ -17,9 +17,11 @@ export class RecordQueue {
   /** Whether the partition is another member's: records are no longer accepted. */
   isClosed = false;
   #chunks: Chunk[] = [];
-  /** Number of records of the first chunk that were taken. */
+  /** Number of records of the first chunk that were taken, and their bytes. */
   #taken = 0;
+  #takenBytes = 0;
   #records = 0;
+  #bytes = 0;
 
   constructor(topic: string, partition: number) {
     this.topic = topic;
@@ -30,32 +32,41 @@ export class RecordQueue {
     return this.#records;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   push(chunk: Chunk): void {
     this.#chunks.push(chunk);
     this.#records += chunk.records.length;
+    this.#bytes += chunk.bytes;
   }
 
   putBack(chunk: Chunk): void {
     if (this.#taken > 0) {
       const { records, bytes } = this.#chunks[0]!;
-      const rest = bytes - shareOf(bytes, this.#taken, records.length);
-      this.#chunks[0] = { records: records.slice(this.#taken), bytes: rest };
+      this.#chunks[0] = { records: records.slice(this.#taken), bytes: bytes - this.#takenBytes };
       this.#taken = 0;
+      this.#takenBytes = 0;
     }
     this.#chunks.unshift(chunk);
     this.#records += chunk.records.length;
+    this.#bytes += chunk.bytes;
   }
 
-  /** Takes at most `count` records from the front. A chunk that is taken whole is not copied. */
-  take(count: number): Chunk {
+  /** Takes records from the front, up to the limits. A chunk that is taken whole is not copied. */
+  take(limits: TakeLimits): Chunk {
     let records: readonly LogRecord[] = [];
     let merged: LogRecord[] | undefined;
     let bytes = 0;
     let done = 0;
     for (const chunk of this.#chunks) {
-      const left = count - records.length;
-      if (left <= 0) break;
-      const part = this.#takeFrom(chunk, left);
+      const part = this.#takeFrom(chunk, {
+        recordsMax: limits.recordsMax - records.length,
+        bytesMax: limits.bytesMax - bytes,
+        firstBytesMax: records.length === 0 ? limits.firstBytesMax : 0,
+      });
+      if (part.records.length === 0) break;
       bytes += part.bytes;
       if (records.length === 0) records = part.records;
       else {
@@ -68,20 +79,48 @@ export class RecordQueue {
     }
     if (done > 0) this.#chunks = this.#chunks.slice(done);
     this.#records -= records.length;
+    this.#bytes -= bytes;
     return { records, bytes };
   }
 
-  /** Takes records of the first chunk, and a share of its bytes by their number. */
-  #takeFrom({ records, bytes }: Chunk, count: number): Chunk {
+  /** Takes records of the first chunk, with the bytes of values and keys; the last ones with the rest of its bytes. */
+  #takeFrom(chunk: Chunk, { recordsMax, bytesMax, firstBytesMax }: TakeLimits): Chunk {
+    const { records } = chunk;
     const start = this.#taken;
-    const end = Math.min(start + count, records.length);
-    this.#taken = end === records.length ? 0 : end;
-    if (end - start === records.length) return { records, bytes };
-    return {
-      records: records.slice(start, end),
-      bytes: shareOf(bytes, end, records.length) - shareOf(bytes, start, records.length),
-    };
+    const restBytes = chunk.bytes - this.#takenBytes;
+    let end = records.length;
+    let bytes = restBytes;
+    if (end - start > recordsMax || restBytes > bytesMax) {
+      const last = Math.min(start + recordsMax, end);
+      bytes = 0;
+      for (end = start; end < last; end++) {
+        const next = bytes + records[end]!.value.length + records[end]!.key.length;
+        if (next > bytesMax && (end > start || next > firstBytesMax)) break;
+        bytes = next;
+      }
+      bytes = end === records.length ? restBytes : Math.min(bytes, restBytes);
+    }
+    const isDone = end === records.length;
+    this.#taken = isDone ? 0 : end;
+    this.#takenBytes = isDone ? 0 : this.#takenBytes + bytes;
+    return { records: end - start === records.length ? records : records.slice(start, end), bytes };
   }
+
+  /** Removes all records. */
+  clear(): void {
+    this.#chunks = [];
+    this.#taken = 0;
+    this.#takenBytes = 0;
+    this.#records = 0;
+    this.#bytes = 0;
+  }
+}
+
+interface TakeLimits {
+  readonly recordsMax: number;
+  readonly bytesMax: number;
+  /** The first record may exceed `bytesMax`, up to this size. */
+  readonly firstBytesMax: number;
 }
 
 export interface QueuedBatch extends LogBatch {
@@ -107,6 +146,8 @@ export class RecordBuffer {
   #turn = 0;
   #isClosed = false;
   #waiting: (() => void)[] = [];
+  /** Whether the last take left records in queues that are not held. */
+  hasBacklog = false;
   /** Called when there are records to deliver. Set by the member. */
   onRecords: () => void = () => {};
 
@@ -127,6 +168,10 @@ export class RecordBuffer {
     return this.#options.recordsMax;
   }
 
+  get bytesMax(): number {
+    return this.#options.bytesMax;
+  }
+
   open(topic: string, partition: number): RecordQueue {
     const queue = new RecordQueue(topic, partition);
     this.#queues.add(queue);
@@ -144,13 +189,16 @@ export class RecordBuffer {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Adds the records that fit. Returns their number. */
+  /** Adds the records that fit. Returns their number. An empty buffer accepts one record of any size. */
   push(queue: RecordQueue, records: readonly LogRecord[], bytes: number): number {
     if (this.#isClosed || queue.isClosed) return 0;
-    const count = Math.min(records.length, this.#options.recordsMax - this.#records);
+    const { recordsMax, bytesMax } = this.#options;
+    const bytesLeft = bytesMax - this.#bytes;
+    const fitting = bytes <= bytesLeft ? records.length : Math.floor((records.length * bytesLeft) / bytes);
+    const count = Math.min(records.length, recordsMax - this.#records, Math.max(fitting, this.#bytes === 0 ? 1 : 0));
     if (count <= 0) return 0;
     const isAll = count === records.length;
-    const taken = isAll ? bytes : shareOf(bytes, count, records.length);
+    const taken = isAll ? bytes : Math.ceil((bytes * count) / records.length);
     queue.push({ records: isAll ? records : records.slice(0, count), bytes: taken });
     this.#records += count;
     this.#bytes += taken;
@@ -158,29 +206,50 @@ export class RecordBuffer {
     return count;
   }
 
-  /** Takes at most `recordsMax` records, a share of each queue that is not held. Each call starts at another queue. */
-  take(recordsMax: number): QueuedBatch[] {
+  /**
+   * Takes at most `recordsMax` records of at most `bytesMax` bytes, or one larger record: a share of each queue that is
+   * not held. Each call starts at another queue; one whose next record does not fit is the first of the next call.
+   */
+  take(recordsMax: number, bytesMax = Number.POSITIVE_INFINITY): QueuedBatch[] {
     const ready: RecordQueue[] = [];
     for (const queue of this.#queues) if (!queue.isHeld && queue.records > 0) ready.push(queue);
-    const share = Math.max(shareMin, Math.floor(recordsMax / (ready.length || 1)));
+    const count = ready.length || 1;
+    const share = { records: Math.max(shareMin, Math.floor(recordsMax / count)), bytes: bytesMax / count };
     // Shares that small queues do not use go to the others.
-    let spare = recordsMax;
-    for (const { records } of ready) spare -= Math.min(share, records);
+    const spare = { records: recordsMax, bytes: bytesMax };
+    let waiting = 0;
+    for (const { records, bytes } of ready) {
+      waiting += records;
+      spare.records -= Math.min(share.records, records);
+      spare.bytes -= Math.min(share.bytes, bytes);
+    }
     const batches: QueuedBatch[] = [];
-    const first = this.#turn % (ready.length || 1);
-    let left = recordsMax;
-    for (let n = 0; n < ready.length && left > 0; n++) {
+    const first = this.#turn % count;
+    const left = { records: recordsMax, bytes: bytesMax };
+    for (let n = 0; n < ready.length && left.records > 0; n++) {
       const queue = ready[(first + n) % ready.length]!;
-      const own = Math.min(share, queue.records);
-      const extra = Math.min(queue.records - own, Math.max(0, spare));
-      spare -= extra;
-      const { records, bytes } = queue.take(Math.min(own + extra, left));
-      left -= records.length;
+      const own = { records: Math.min(share.records, queue.records), bytes: Math.min(share.bytes, queue.bytes) };
+      const extra = {
+        records: Math.min(queue.records - own.records, Math.max(0, spare.records)),
+        bytes: Math.min(queue.bytes - own.bytes, Math.max(0, spare.bytes)),
+      };
+      spare.records -= extra.records;
+      spare.bytes -= extra.bytes;
+      const allowedBytes = own.bytes + extra.bytes;
+      const { records, bytes } = queue.take({
+        recordsMax: Math.min(own.records + extra.records, left.records),
+        bytesMax: allowedBytes < queue.bytes ? Math.min(allowedBytes, left.bytes) : left.bytes,
+        firstBytesMax: batches.length === 0 ? Number.POSITIVE_INFINITY : left.bytes,
+      });
+      if (records.length === 0) break;
+      left.records -= records.length;
+      left.bytes -= bytes;
       this.#records -= records.length;
       this.#bytes -= bytes;
       batches.push({ topic: queue.topic, partition: queue.partition, records, bytes, queue });
     }
     this.#turn = first + batches.length;
+    this.hasBacklog = waiting > recordsMax - left.records;
     this.#notifyCapacity();
     return batches;
   }
@@ -197,9 +266,9 @@ export class RecordBuffer {
   remove(queue: RecordQueue): void {
     queue.isClosed = true;
     if (!this.#queues.delete(queue)) return;
-    const { records, bytes } = queue.take(queue.records);
-    this.#records -= records.length;
-    this.#bytes -= bytes;
+    this.#records -= queue.records;
+    this.#bytes -= queue.bytes;
+    queue.clear();
     this.#notifyCapacity();
   }
 
@@ -215,8 +284,4 @@ export class RecordBuffer {
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
-}
-
-function shareOf(bytes: number, count: number, records: number): number {
-  return Math.ceil((bytes * count) / records);
 }
