@@ -260,6 +260,80 @@ test('a subscriber that has not answered yet is notified of the newest assignmen
   );
 });
 
+test('a partition that another member had in a skipped generation is lost before it is gained again', async () => {
+  const gate = Promise.withResolvers<void>();
+  const { assign, push, turn, clock, changes, started, seqs, member, commits } = setUp({
+    onBatches: () => gate.promise,
+    committed: async () => new Map([['t', new Map([[0, 7]])]]),
+  });
+  await assign(1, [0, 1, 2]);
+  push(0, 0, 1);
+  await turn();
+  push(0, 1, 5);
+  push(1, 0, 1);
+  await assign(2, [1]);
+  await assign(3, [0, 1]);
+  member.commit('t', 0, 1);
+  gate.resolve();
+  await clock.advance(0);
+  assert.deepEqual(changes(), [
+    { generation: 1, gained: [0, 1, 2], lost: [] },
+    { generation: 2, gained: [], lost: [0, 2] },
+    { generation: 3, gained: [0], lost: [] },
+  ]);
+  assert.deepEqual(started.at(-1), ['t', 0, 7], 'where the group is');
+  await turn();
+  await clock.advance(1_000);
+  assert.deepEqual([seqs(0), seqs(1)], [[0], [0]]);
+  assert.deepEqual(commits, []);
+});
+
+test('a partition that was revoked and is assigned again in the next generation is retained', async () => {
+  const { assign, push, turn, changes, seqs, member } = setUp();
+  await assign(1, [0]);
+  push(0, 0, 1);
+  await member.release([0]);
+  member.revoke([0]);
+  await assign(2, [0]);
+  await turn();
+  assert.deepEqual(seqs(0), [0]);
+  assert.deepEqual(changes().at(-1), { generation: 2, gained: [], lost: [] });
+});
+
+test('a partition that is released before the subscriber was notified of it is never gained', async () => {
+  const gate = Promise.withResolvers<void>();
+  const { assign, push, turn, clock, changes, member } = setUp({ onBatches: () => gate.promise });
+  await assign(1, [0]);
+  push(0, 0, 1);
+  await turn();
+  await assign(2, [0, 1, 2]);
+  const released = member.release([1]);
+  member.revoke([2]);
+  gate.resolve();
+  await released;
+  await clock.advance(0);
+  await assign(3, [0]);
+  assert.deepEqual(
+    changes().map(({ gained }) => gained),
+    [[0], [], []],
+  );
+});
+
+test('an expulsion while the subscriber is notified repeats no generation', async () => {
+  const answer = Promise.withResolvers<undefined>();
+  const { assign, clock, changes } = setUp({
+    onAssigned: ({ generation }) => (generation === 1 ? answer.promise : undefined),
+  });
+  await assign(1, [0]);
+  await assign(2, [0], true);
+  answer.resolve(undefined);
+  await clock.advance(0);
+  assert.deepEqual(changes(), [
+    { generation: 1, gained: [0], lost: [] },
+    { generation: 2, gained: [], lost: [] },
+  ]);
+});
+
 test('an assignment that the subscriber rejects is reported, does not block the group, and is repeated after a pause', async () => {
   let rejections = 2;
   const { member, clock, changes, errors } = setUp({

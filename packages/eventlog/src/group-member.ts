@@ -71,7 +71,10 @@ interface MemberPartition {
 }
 
 /** An assignment of which the subscriber is not notified yet. */
-interface PendingAssignment extends Assigned {
+interface PendingAssignment {
+  readonly generation: number;
+  /** Without those that the group has taken back in the meantime. */
+  partitions: readonly number[];
   /** Called when the subscriber has answered, or has rejected once, or a newer assignment replaces this one. */
   settle(): void;
 }
@@ -99,8 +102,8 @@ const lastCommitMs = 2_000;
  * longer delivered, and it resolves at a boundary, when no call runs and commits are written. `assign` affects delivery
  * and commits at once; the subscriber is notified at the next boundary. If the group changes again before that,
  * assignments in between are skipped. Retained partitions are delivered while the subscriber determines where the
- * gained ones start. A start position that is a promise delays its own partition alone. A member that returns after it
- * was expelled first loses all its partitions: others may have had them.
+ * gained ones start. A start position that is a promise delays its own partition alone. A partition that another member
+ * may have had in a skipped generation is first lost, then gained: all of them, if the group had expelled this member.
  *
  * Commits. Positions are written every `commitMs`, at `release` and at `stop`, independently of delivery: a commit
  * after every batch costs more than the batch (measured on Kafka: p50 of delivery 74 ms instead of 3 ms).
@@ -125,8 +128,10 @@ export class GroupMember implements Subscription {
   #notified: Assigned = { generation: -1, partitions: [] };
   #pending: PendingAssignment | undefined;
   #isNotifying = false;
-  /** All partitions are lost before the next assignment. */
-  #losesAll = false;
+  /** Of the last call of `onAssigned`, which may not have answered yet. */
+  #calledGeneration = -1;
+  /** Partitions that are lost before the next assignment. */
+  #lostFirst: ReadonlySet<number> = new Set();
   /** Between `release` of all partitions and the next assignment: partitions gained in the meantime are held too. */
   #isReleased = false;
   readonly #sleepers = new Set<() => void>();
@@ -175,10 +180,15 @@ export class GroupMember implements Subscription {
   /** Resolves when the subscriber has answered, or has rejected once: one member must not block its group. */
   assign({ generation, partitions, expelled }: GroupAssignment): Promise<void> {
     if (this.#isStoppingOrStopped()) return Promise.resolve();
-    if (expelled && generation - 1 > this.#notified.generation && this.#partitions.size > 0) this.#losesAll = true;
+    const skipsGenerations = generation - 1 > this.#calledGeneration;
+    const lostFirst = new Set(this.#lostFirst);
+    for (const { number, status } of this.#partitions.values())
+      if (skipsGenerations && (expelled || (status === 'revoked' && partitions.includes(number))))
+        lostFirst.add(number);
+    this.#lostFirst = lostFirst;
     this.#isReleased = false;
     for (const partition of this.#partitions.values()) {
-      const isRetained = !this.#losesAll && partitions.includes(partition.number);
+      const isRetained = !lostFirst.has(partition.number) && partitions.includes(partition.number);
       this.#setStatus(partition, isRetained ? 'active' : 'revoked');
     }
     this.#dropCommits();
@@ -192,6 +202,7 @@ export class GroupMember implements Subscription {
   /** Holds these partitions, or all. Resolves when no call runs and commits are written. */
   async release(partitions?: readonly number[]): Promise<void> {
     this.#isReleased ||= partitions === undefined;
+    if (partitions !== undefined) this.#withdraw(partitions);
     for (const partition of this.#partitions.values()) {
       if (partition.status !== 'active' || !(partitions?.includes(partition.number) ?? true)) continue;
       this.#setStatus(partition, 'held');
@@ -202,10 +213,18 @@ export class GroupMember implements Subscription {
 
   /** Revokes these partitions, or all, whether or not they were released: another member has them. */
   revoke(partitions?: readonly number[]): void {
+    this.#withdraw(partitions);
     for (const partition of this.#partitions.values()) {
       if (partitions?.includes(partition.number) ?? true) this.#setStatus(partition, 'revoked');
     }
     this.#dropCommits();
+  }
+
+  /** Removes partitions from the pending assignment, unless the subscriber was notified that it has them. */
+  #withdraw(partitions?: readonly number[]): void {
+    if (this.#pending === undefined) return;
+    const isTaken = (number: number) => (partitions?.includes(number) ?? true) && !this.#partitions.has(number);
+    this.#pending.partitions = this.#pending.partitions.filter((number) => !isTaken(number));
   }
 
   /** Stops without commits and notifications, as a process that crashes. */
@@ -323,9 +342,8 @@ export class GroupMember implements Subscription {
       try {
         await this.#boundary();
         if (this.#isStoppingOrStopped() || this.#pending !== next) continue;
-        if (this.#losesAll) {
-          await this.#notify(next.generation - 1, []);
-          this.#losesAll = false;
+        if (this.#lostFirst.size > 0) {
+          await this.#notifyLoss(next.generation - 1);
           continue;
         }
         await this.#notify(next.generation, next.partitions);
@@ -342,6 +360,20 @@ export class GroupMember implements Subscription {
     this.#isNotifying = false;
   }
 
+  async #notifyLoss(generation: number): Promise<void> {
+    const lost = this.#lostFirst;
+    // An assignment in the meantime adds others.
+    this.#lostFirst = new Set();
+    try {
+      const isRetained = (number: number) => !lost.has(number) && this.#commitsCount(number);
+      const retained = this.#notified.partitions.filter(isRetained);
+      await this.#notify(generation, retained);
+    } catch (thrown) {
+      this.#lostFirst = new Set([...lost, ...this.#lostFirst]);
+      throw thrown;
+    }
+  }
+
   async #notify(generation: number, partitions: readonly number[]): Promise<void> {
     const { partitions: before } = this.#notified;
     const gained = partitions.filter((partition) => !before.includes(partition));
@@ -351,6 +383,7 @@ export class GroupMember implements Subscription {
     const status = this.#isReleased ? 'held' : 'active';
     const added = gained.map((number): MemberPartition => ({ number, status, queues: undefined }));
     for (const partition of added) this.#partitions.set(partition.number, partition);
+    this.#calledGeneration = generation;
     const starts = await this.#options.subscriber.onAssigned({ generation, partitions, gained, lost });
     this.#notified = { generation, partitions };
     const isLater = ({ number }: MemberPartition) => startsLater(this.topics, number, starts);
