@@ -218,3 +218,19 @@ test('reconnects for a stalled partition get less frequent: the others are inter
   assert.ok(pauses.length <= 2 * 6, `${pauses.length} times in 700 s`);
   fetcher.close();
 });
+
+test('a reconnect that takes longer than a check of the watchdog is not interrupted by another one', async () => {
+  const clock = createFakeClock();
+  const { fetcher, client } = setUp(() => assert.fail('answered'), undefined, clock, 1e9);
+  const reconnectsMs: number[] = [];
+  const startMs = clock.monotonic();
+  for (let second = 0; second < 25; second++) {
+    await clock.advance(1_000);
+    if (fetcher.stalled(10_000) !== undefined) reconnectsMs.push(clock.monotonic() - startMs);
+  }
+  assert.deepEqual(reconnectsMs, [11_000, 22_000], 'although no connection is established in the meantime');
+  fetcher.moveTo(client);
+  await clock.advance(10_000);
+  assert.equal(fetcher.stalled(10_000), undefined);
+  fetcher.close();
+});

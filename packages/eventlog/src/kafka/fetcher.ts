@@ -119,8 +119,7 @@ export class KafkaFetcher implements Source {
     this.#client = client;
     this.#loopGeneration++;
     this.#loops.clear();
-    this.#respondedMs = this.#options.clock.monotonic();
-    for (const state of this.#states.values()) state.stalledSinceMs = undefined;
+    this.#restartWatch();
     this.#startLoops();
   }
 
@@ -131,25 +130,35 @@ export class KafkaFetcher implements Source {
 
   /**
    * Returns what has stalled for `limitMs`: no fetch was answered, or a partition with records to read has no progress.
-   * Undefined if nothing has stalled, or the buffer is full. For the watchdog.
+   * Undefined if nothing has stalled, or the buffer is full. Starts to measure again after each report: a reconnect
+   * takes time. For the watchdog.
    */
   stalled(limitMs: number): string | undefined {
     const now = this.#options.clock.monotonic();
     if (this.#states.size === 0 || !this.#options.buffer.hasCapacity()) {
-      this.#respondedMs = now;
-      for (const state of this.#states.values()) state.stalledSinceMs = undefined;
+      this.#restartWatch();
       return undefined;
     }
-    if (now - this.#respondedMs > limitMs) return `no fetch was answered for ${Math.round(now - this.#respondedMs)} ms`;
+    const waitedMs = now - this.#respondedMs;
+    if (waitedMs > limitMs) {
+      this.#restartWatch();
+      return `no fetch was answered for ${Math.round(waitedMs)} ms`;
+    }
     for (const state of this.#states.values()) {
       if (state.stalledSinceMs === undefined) continue;
       // A reconnect interrupts the other partitions: less often if it does not help.
       const factor = Math.min(2 ** state.reconnects, reconnectFactorMax);
       if (now - state.stalledSinceMs <= limitMs * factor) continue;
       state.reconnects++;
+      this.#restartWatch();
       return `partition ${state.partition} of ${state.topic} is at ${state.next} of ${state.end}`;
     }
     return undefined;
+  }
+
+  #restartWatch(): void {
+    this.#respondedMs = this.#options.clock.monotonic();
+    for (const state of this.#states.values()) state.stalledSinceMs = undefined;
   }
 
   readonly #startLoops = (): void => {
