@@ -47,6 +47,7 @@ export class KafkaMembership {
   #kafkaGeneration = -1;
   #generationBase: number | undefined;
   #sessionTimeoutMs: number;
+  #isJoining = false;
 
   constructor(client: KafkaClient, options: KafkaMembershipOptions) {
     this.#client = client;
@@ -63,6 +64,15 @@ export class KafkaMembership {
 
   /** Joins or rejoins the group, when all its members do. One attempt: a retriable error is thrown. */
   async join(): Promise<JoinResult> {
+    this.#isJoining = true;
+    try {
+      return await this.#join();
+    } finally {
+      this.#isJoining = false;
+    }
+  }
+
+  async #join(): Promise<JoinResult> {
     const { group, rebalanceTimeoutMs, topics, clock, partitions, logger } = this.#options;
     const coordinator = await this.#findCoordinator();
     try {
@@ -97,7 +107,7 @@ export class KafkaMembership {
           facts,
           'the broker does not allow the requested session timeout; the group will detect a dead node later. Lower group.min.session.timeout.ms of the broker',
         );
-        return await this.join();
+        return await this.#join();
       }
       throw thrown;
     }
@@ -124,6 +134,8 @@ export class KafkaMembership {
   /** Commits positions. Rejects during a rebalance, and for an expelled member. */
   async commit(commits: readonly Commit[]): Promise<void> {
     if (this.#memberId === '') throw new TailraceError('unavailable', 'not a member of the group');
+    // The broker would accept it in the generation that is being formed, also for partitions of other members.
+    if (this.#isJoining) throw new TailraceError('unavailable', 'cannot commit: the group is rebalancing');
     const topics = this.#options.topics.map((topic) => ({
       topic,
       partitions: commits
