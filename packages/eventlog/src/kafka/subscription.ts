@@ -160,7 +160,9 @@ export class KafkaSubscription {
         await this.#heartbeats();
       } catch (thrown) {
         if (this.#hasLeft) return;
-        if (kafkajsTypeOf(thrown) === 'UNKNOWN_MEMBER_ID') this.#isFenced = true;
+        // Without an answer the group may have a generation with this member, of which it does not know.
+        const type = kafkajsTypeOf(thrown);
+        if (type === undefined || type === 'UNKNOWN_MEMBER_ID') this.#isFenced = true;
         this.#report(thrown);
         await this.#sleep(pauseMs);
         pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
