@@ -16,7 +16,7 @@ async function world() {
   const memory = createMemoryLog({ clock });
   const eventLog = memory.connect();
   await eventLog.start();
-  const start = async (from: Pick<EventLog, 'ensureTopic' | 'append' | 'read' | 'bounds'> = eventLog) => {
+  const start = async (from: Pick<EventLog, 'ensureTopic' | 'describeTopic' | 'append' | 'read' | 'bounds'> = eventLog) => {
     const revocations: RevocationEntry[] = [];
     const notices: Notice[] = [];
     const topic = new ControlTopic({
@@ -69,6 +69,7 @@ test('a revocation that is not durable is not acknowledged', async () => {
   const { eventLog, start } = await world();
   const failing = {
     ensureTopic: (spec: Parameters<EventLog['ensureTopic']>[0]) => eventLog.ensureTopic(spec),
+    describeTopic: eventLog.describeTopic.bind(eventLog),
     read: eventLog.read.bind(eventLog),
     bounds: eventLog.bounds.bind(eventLog),
     append: async () => {
@@ -86,6 +87,7 @@ test('while the log cannot be read the age of the last read grows, and the read 
   let isDown = false;
   const flaky = {
     ensureTopic: eventLog.ensureTopic.bind(eventLog),
+    describeTopic: eventLog.describeTopic.bind(eventLog),
     append: eventLog.append.bind(eventLog),
     read: eventLog.read.bind(eventLog),
     bounds: (...given: Parameters<EventLog['bounds']>) =>
@@ -160,6 +162,7 @@ test('a cleanup cannot undo a revocation of the same subject that another proces
   // The other process appends between the read and the tombstone of this one.
   const racing = await start({
     ensureTopic: eventLog.ensureTopic.bind(eventLog),
+    describeTopic: eventLog.describeTopic.bind(eventLog),
     read: eventLog.read.bind(eventLog),
     bounds: eventLog.bounds.bind(eventLog),
     append: async (...given: Parameters<EventLog['append']>) => {
@@ -195,4 +198,49 @@ test('a record that cannot be read is skipped and counted, and the following one
   await one.topic.revoke(token('t1'));
   assert.deepEqual([one.revocations, one.topic.counts.unreadable], [[token('t1')], 1]);
   one.topic.stop();
+});
+
+test('a topic that was re-created with as many records is read from its start', async () => {
+  const { clock, eventLog, start } = await world();
+  const recreated = createMemoryLog({ clock }).connect();
+  await recreated.start();
+  let current: typeof eventLog = eventLog;
+  const [writer, reader] = [
+    await start(),
+    await start({
+      ensureTopic: (spec) => current.ensureTopic(spec),
+      describeTopic: (topic) => current.describeTopic(topic),
+      append: (topic, records) => current.append(topic, records),
+      read: (topic, partition, range) => current.read(topic, partition, range),
+      bounds: (topic, partitions) => current.bounds(topic, partitions),
+    }),
+  ];
+  await writer.topic.revoke(token('t1'));
+  await clock.advance(controlPollMs);
+  writer.topic.stop();
+  const newWriter = await start(recreated);
+  for (const tokenId of ['t2', 't3']) await newWriter.topic.revoke(token(tokenId));
+  current = recreated;
+  await clock.advance(5_000);
+  assert.deepEqual(reader.revocations, [token('t1'), token('t3'), token('t2'), token('t3')]);
+  for (const { topic } of [newWriter, reader]) topic.stop();
+});
+
+test('a revocation is received, although a notice of the same batch cannot be sent', async () => {
+  const { clock, eventLog, start } = await world();
+  const writer = await start();
+  await writer.topic.revoke(token('t1'));
+  await writer.topic.notify({ severity: 'info', message: 'a', time: clock.now() });
+  const revocations: RevocationEntry[] = [];
+  const topic = new ControlTopic({
+    ...{ eventLog, topicPrefix: 'tailrace', clock, logger: silentLogger },
+    onRevocations: (entries) => revocations.push(...entries),
+    onNotice: () => {
+      throw new Error('no session');
+    },
+  });
+  await topic.poll();
+  await topic.poll();
+  assert.deepEqual(revocations, [token('t1')]);
+  for (const each of [topic, writer.topic]) each.stop();
 });

@@ -11,6 +11,8 @@ const { ControlRecord } = tailrace.v1;
 
 /** How often each process polls the topic, ms: the record of another process arrives within this time and one read. */
 export const controlPollMs = 500;
+/** How often a process checks whether the topic was re-created. */
+const epochCheckMs = 5_000;
 /** A notice is removed from the topic after this time, ms. Clients get none that is older than a minute. */
 const noticeRetentionMs = 3_600_000;
 const cleanupEveryMs = 3_600_000;
@@ -26,7 +28,7 @@ export interface Notice {
 }
 
 export interface ControlTopicOptions {
-  readonly eventLog: Pick<EventLog, 'ensureTopic' | 'append' | 'read' | 'bounds'>;
+  readonly eventLog: Pick<EventLog, 'ensureTopic' | 'describeTopic' | 'append' | 'read' | 'bounds'>;
   /** Of the installation's topics. */
   readonly topicPrefix: string;
   readonly clock: Clock;
@@ -54,6 +56,9 @@ export class ControlTopic {
   readonly #options: ControlTopicOptions;
   readonly #name: string;
   #next = 0;
+  /** The epoch of `#next`, and when it was checked. */
+  #epoch = '';
+  #epochAtMs = 0;
   #reading: Promise<void> | undefined;
   #poller: Timer | undefined;
   #cleaner: Timer | undefined;
@@ -69,7 +74,9 @@ export class ControlTopic {
 
   /** Creates the topic if it is missing and reads all of it. Rejects as `ensureTopic` and `read` do. */
   async start(): Promise<void> {
-    await this.#options.eventLog.ensureTopic(specOf(this.#name));
+    const { epoch } = await this.#options.eventLog.ensureTopic(specOf(this.#name));
+    this.#epoch = epoch;
+    this.#epochAtMs = this.#options.clock.monotonic();
     await this.#read();
     if (this.#stopped) return;
     this.#poller = this.#options.clock.every(controlPollMs, () => void this.poll());
@@ -167,6 +174,7 @@ export class ControlTopic {
 
   async #read(): Promise<void> {
     const { eventLog, clock, logger } = this.#options;
+    if (clock.monotonic() - this.#epochAtMs >= epochCheckMs) await this.#checkEpoch();
     const [bounds] = await eventLog.bounds(this.#name, [0]);
     if (bounds === undefined)
       throw new TailraceError('unavailable', `${this.#name}: expected bounds, got no answer from its broker`, {
@@ -187,17 +195,32 @@ export class ControlTopic {
     this.#readAtMs = clock.monotonic();
   }
 
+  /** Reads a re-created topic from its start: it has other records at the same positions. */
+  async #checkEpoch(): Promise<void> {
+    const { eventLog, clock, logger } = this.#options;
+    const { epoch } = await eventLog.describeTopic(this.#name);
+    this.#epochAtMs = clock.monotonic();
+    if (epoch === this.#epoch) return;
+    const facts = { topic: this.#name, epoch, formerEpoch: this.#epoch, readTo: this.#next };
+    logger.warn(facts, 'the control topic was re-created');
+    this.#epoch = epoch;
+    this.#next = 0;
+  }
+
   #process(records: readonly LogRecord[]): void {
     const revocations: RevocationEntry[] = [];
+    const notices: Notice[] = [];
     for (const record of records) {
-      this.#next = recordEnd(record);
       const content = contentOf(record);
       if (content?.revocation) revocations.push(entryFrom(content.revocation));
-      else if (content?.notice) this.#options.onNotice?.(noticeFrom(content.notice));
+      else if (content?.notice) notices.push(noticeFrom(content.notice));
       else if (record.unreadable !== undefined || record.value.length > 0) this.counts.unreadable++;
       if (content !== undefined) this.counts.received++;
     }
+    // A revocation must not be lost by an error of a subscriber.
     if (revocations.length > 0) this.#options.onRevocations(revocations);
+    this.#next = recordEnd(records.at(-1)!);
+    for (const notice of notices) this.#options.onNotice?.(notice);
   }
 
   #register(metrics: Metrics): void {
