@@ -80,3 +80,27 @@ for (const until of [undefined, 5, 100]) {
 test('an empty partition has no records', async () => {
   assert.deepEqual(await seqsOf(createReader([0], 0).reader), []);
 });
+
+test('a leader that does not have all acknowledged records does not shorten a range', async () => {
+  for (const { end, records } of [
+    { end: 0, records: 0 },
+    { end: 9, records: 3 },
+  ]) {
+    const send = async ({ request }: { request: { encode(): Promise<{ buffer: Buffer }> } }) => {
+      const from = Number((await request.encode()).buffer.readBigInt64BE(25 + 4 + 3 + 4 + 4 + 4));
+      const errorCode = from < records ? 0 : 1;
+      const some = recordsFrom(from, Math.max(from, records));
+      const sizes = { bytes: 1, heldBytes: 1, unreadable: 0 };
+      const next = from + some.length;
+      return { partitions: [{ topic: 't', partition: 0, errorCode, end, first: 0, records: some, next, ...sizes }] };
+    };
+    const client: Partial<KafkaClient> = {
+      topic: async () => ({ name: 't', errorCode: 0, id: '', leaders: [0] }),
+      broker: async () => ({ connectionPool: { send } }) as never,
+      offsets: async (_, timeMs) => [timeMs === -2 ? 0 : 9],
+      retry: async (_, __, attempt) => await attempt(),
+    };
+    const reader = new KafkaRangeReader(client as KafkaClient, new KafkaCounts());
+    await assert.rejects(seqsOf(reader, 9), { code: 'unavailable', message: new RegExp(`position ${records} `) });
+  }
+});

@@ -74,10 +74,15 @@ export class KafkaRangeReader {
       if (part !== fetched) doubtfulSeq = part.next;
       if (part.errorCode === kafkaCode.offsetOutOfRange) {
         const first = (await this.#client.offsets(topic, earliest, readTimeoutMs, [partition]))[partition] ?? 0;
-        // Beyond the end, or deleted in the meantime.
-        if (from >= first) return;
-        from = first;
-        continue;
+        if (from < first) {
+          from = first;
+          continue;
+        }
+        const next = (await this.#client.offsets(topic, latest, readTimeoutMs, [partition]))[partition] ?? 0;
+        if (from >= Math.max(end, next)) return;
+        // The leader has fewer records than were acknowledged, or another one has answered in its place.
+        const message = `cannot ${operation}: position ${from} is out of range, expected ${first} to ${Math.max(end, next)}`;
+        throw new TailraceError('unavailable', message);
       }
       if (end === 0) {
         // A new leader reports the high watermark that it had as a follower, which may be before acknowledged records.
