@@ -16,7 +16,9 @@ async function world() {
   const memory = createMemoryLog({ clock });
   const eventLog = memory.connect();
   await eventLog.start();
-  const start = async (from: Pick<EventLog, 'ensureTopic' | 'describeTopic' | 'append' | 'read' | 'bounds'> = eventLog) => {
+  const start = async (
+    from: Pick<EventLog, 'ensureTopic' | 'describeTopic' | 'append' | 'read' | 'bounds'> = eventLog,
+  ) => {
     const revocations: RevocationEntry[] = [];
     const notices: Notice[] = [];
     const topic = new ControlTopic({

@@ -21,12 +21,13 @@ function recordsFrom(from: number, count: number): LogRecord[] {
   return Array.from({ length: count }, (_, n) => ({ seq: from + n, timeMs: 0, key: 'a', value: new Uint8Array(1) }));
 }
 
-/** A fetcher of partitions 0 and 1 of one broker. */
+/** A fetcher of partitions 0 and 1, by default of one broker. */
 function setUp(
   answer: Answer,
   offsets: KafkaClient['offsets'] = () => assert.fail('positions are looked up'),
   clock: Clock = systemClock,
   answerMs = 1,
+  leadersOf = () => [1, 1],
 ) {
   const taken: LogRecord[][] = [[], []];
   const asked: number[][] = [];
@@ -48,7 +49,7 @@ function setUp(
     return { clientSideThrottleTime: 0, errorCode: 0, partitions };
   };
   const client: Partial<KafkaClient> = {
-    knownTopic: () => ({ name: topic, errorCode: 0, id: 'id', leaders: [1, 1] }),
+    knownTopic: () => ({ name: topic, errorCode: 0, id: 'id', leaders: leadersOf() }),
     broker: async () => ({ connectionPool: { send } }) as never,
     errorFrom: (thrown) => thrown as never,
     refresh: async () => {},
@@ -232,5 +233,22 @@ test('a reconnect that takes longer than a check of the watchdog is not interrup
   fetcher.moveTo(client);
   await clock.advance(10_000);
   assert.equal(fetcher.stalled(10_000), undefined);
+  fetcher.close();
+});
+
+test('a partition is fetched from its next leader, although another request has refreshed the metadata', async () => {
+  const leaders = [1, 1];
+  const { fetcher, taken, asked } = setUp(
+    (_, from) => ({ ...empty, records: recordsFrom(from, 2), end: from + 2, next: from + 2 }),
+    undefined,
+    systemClock,
+    1,
+    () => leaders,
+  );
+  await until('both are read', () => taken.every((records) => records.length > 10));
+  leaders[0] = 2;
+  const before = taken[0]!.length;
+  await until('the first is read', () => taken[0]!.length > before + 20);
+  assert.deepEqual(asked.at(-1)?.length, 1, 'each from its leader');
   fetcher.close();
 });

@@ -164,11 +164,14 @@ export class KafkaFetcher implements Source {
   readonly #startLoops = (): void => {
     for (const state of this.#states.values()) {
       const leader = this.#leaderOf(state);
-      if (this.#loops.has(leader)) continue;
-      this.#loops.add(leader);
-      void this.#loop(leader, this.#loopGeneration, this.#client);
+      if (!this.#loops.has(leader)) this.#startLoop(leader);
     }
   };
+
+  #startLoop(leader: number): void {
+    this.#loops.add(leader);
+    void this.#loop(leader, this.#loopGeneration, this.#client);
+  }
 
   #leaderOf(state: FetchState): number {
     return this.#client.knownTopic(state.topic)?.leaders[state.partition] ?? -1;
@@ -218,7 +221,10 @@ export class KafkaFetcher implements Source {
     const nowMs = this.#options.clock.monotonic();
     const states: FetchState[] = [];
     for (const state of this.#states.values()) {
-      if (state.retryAtMs > nowMs || this.#leaderOf(state) !== leader) continue;
+      const leaderOfState = this.#leaderOf(state);
+      // Requests of others refresh the metadata, too.
+      if (!this.#loops.has(leaderOfState)) this.#startLoop(leaderOfState);
+      if (state.retryAtMs > nowMs || leaderOfState !== leader) continue;
       this.#followTopic(state);
       states.push(state);
     }
