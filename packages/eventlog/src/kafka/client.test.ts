@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { patchBroker, patchMetadata } from './client.ts';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { KafkaClient, patchBroker, patchMetadata } from './client.ts';
+import type { TopicMetadata } from './metadata.ts';
 import type { KafkaBroker, KafkaCluster, KafkaConnectionPool } from './wire.ts';
 
 class FakeConnection {
@@ -54,4 +56,39 @@ test('a client reconnects to a broker that has accepted the connection and not a
   await broker.connect();
   assert.deepEqual(broker.versions, {});
   assert.equal(broker.isConnected(), true);
+});
+
+test('metadata of a broker that is out of date do not move a partition back to its former leader', async () => {
+  const answers: Partial<TopicMetadata>[] = [];
+  const send = async () => ({ topics: [{ name: 't', errorCode: 0, id: 'id', ...answers.shift() }] });
+  const client = new KafkaClient({
+    createCluster: () =>
+      ({
+        getNodeIds: () => [1],
+        findBroker: async () => ({ connectionPool: { pool: [], send } }),
+        refreshMetadata: async () => {},
+      }) as unknown as KafkaCluster,
+    addresses: ['a:9092'],
+    clock: createFakeClock(),
+  });
+  const leadersAfter = async (...some: Partial<TopicMetadata>[]) => {
+    for (const answer of some) {
+      answers.push(answer);
+      if (client.knownTopic('t') === undefined) await client.lookUp('t', 0);
+      else await client.refresh();
+    }
+    return client.knownTopic('t')!.leaders;
+  };
+  const old = { leaders: [1, 1], leaderEpochs: [4, 4] };
+  const current = { leaders: [2, 3], leaderEpochs: [5, 6] };
+  assert.deepEqual(await leadersAfter(old, current), [2, 3]);
+  assert.deepEqual(await leadersAfter(old, old, old, old, old), [2, 3]);
+  const mixed = { leaders: [1, 4], leaderEpochs: [4, 7] };
+  assert.deepEqual(await leadersAfter(current, mixed, current), [2, 4], 'each partition by itself');
+  const leaderless = { leaders: [-1, 4], leaderEpochs: [-1, 7] };
+  assert.deepEqual(await leadersAfter(...Array(9).fill(leaderless), old), [-1, 4], 'an unknown epoch replaces none');
+  assert.deepEqual(await leadersAfter({ ...old, id: 'another' }), [1, 1], 'of a re-created topic');
+  assert.deepEqual(await leadersAfter({ ...current, id: 'another' }), [2, 3]);
+  const restored = Array(6).fill({ ...old, id: 'another' });
+  assert.deepEqual(await leadersAfter(...restored), [1, 1], 'the epochs of the cluster have restarted');
 });

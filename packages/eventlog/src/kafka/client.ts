@@ -3,7 +3,7 @@ import { withinDeadline } from '@tailrace/platform/deadline';
 import { retry } from '@tailrace/platform/retry';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { errorFromCode, isRetriable, kafkaCode, kafkaErrorFrom } from './errors.ts';
-import { listOffsetsRequest, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
+import { listOffsetsRequest, mergeMetadata, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
 import {
   type KafkaBroker,
   type KafkaCluster,
@@ -29,6 +29,11 @@ const pauseFirstMs = 50;
 const pauseMaxMs = 1000;
 /** `offsetsInReach` waits this long for further leaders after the first answer. */
 const othersMs = 250;
+/**
+ * Consecutive metadata with an older leader that are ignored. Then it counts: a cluster that was restored from a backup
+ * restarts its epochs.
+ */
+const outdatedMax = 5;
 /** Attempts of `offsetsInReach` while a broker does not lead its partition yet. */
 const refusedTriesMax = 4;
 
@@ -45,6 +50,8 @@ export class KafkaClient {
   readonly #outdated = new Set<string>();
   /** Topics that were missing in the last metadata. A broker that has just started may not know them yet. */
   readonly #missing = new Set<string>();
+  /** By topic: consecutive metadata with an older leader. */
+  readonly #outdatedCounts = new Map<string, number>();
   #refreshing: Promise<void> | undefined;
   #closed = false;
 
@@ -112,10 +119,9 @@ export class KafkaClient {
       const { topics } = await sendTo(await this.anyBroker(), metadataRequest([name]));
       const found = topics[0];
       if (found?.errorCode === 0) {
-        this.#topics.set(name, found);
         this.#outdated.delete(name);
         this.#missing.delete(name);
-        return found;
+        return this.#learn(found);
       }
       // A broker may not know a new topic yet: one more request.
       if (found?.errorCode === kafkaCode.unknownTopic && ++missing < 2)
@@ -144,13 +150,25 @@ export class KafkaClient {
     for (const topic of topics) {
       const { name, errorCode } = topic;
       if (errorCode === 0) {
-        this.#topics.set(name, topic);
+        this.#learn(topic);
         this.#missing.delete(name);
       } else if (errorCode === kafkaCode.unknownTopic && this.#missing.has(name)) {
         this.#topics.delete(name);
         this.#missing.delete(name);
       } else if (errorCode === kafkaCode.unknownTopic) this.#missing.add(name);
     }
+  }
+
+  /** Stores the metadata of a topic. Leaders that are older than the known ones are ignored at first. */
+  #learn(found: TopicMetadata): TopicMetadata {
+    const { name } = found;
+    const known = this.#topics.get(name) ?? found;
+    const count = this.#outdatedCounts.get(name) ?? 0;
+    const acceptsOlder = count === outdatedMax;
+    const { topic, isOutdated } = mergeMetadata(found, known, acceptsOlder);
+    this.#outdatedCounts.set(name, isOutdated && !acceptsOlder ? count + 1 : 0);
+    this.#topics.set(name, topic);
+    return topic;
   }
 
   /** Resolves with the position that ListOffsets returns for the time, by partition. `only`: of these partitions. */

@@ -49,7 +49,7 @@ function setUp(
     return { clientSideThrottleTime: 0, errorCode: 0, partitions };
   };
   const client: Partial<KafkaClient> = {
-    knownTopic: () => ({ name: topic, errorCode: 0, id: 'id', leaders: leadersOf() }),
+    knownTopic: () => ({ name: topic, errorCode: 0, id: 'id', leaders: leadersOf(), leaderEpochs: [0, 0] }),
     broker: async () => ({ connectionPool: { send } }) as never,
     errorFrom: (thrown) => thrown as never,
     refresh: async () => {},

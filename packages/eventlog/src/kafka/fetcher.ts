@@ -123,6 +123,14 @@ export class KafkaFetcher implements Source {
     this.#startLoops();
   }
 
+  /**
+   * Refreshes the leaders of all partitions. A broker that is isolated from the others answers as their leader, without
+   * an error and without new records.
+   */
+  async refresh(): Promise<void> {
+    await this.#refreshLeaders(this.#client, [...this.#states.values()]);
+  }
+
   close(): void {
     this.#loopGeneration++;
     this.#states.clear();

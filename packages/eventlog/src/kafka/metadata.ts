@@ -12,6 +12,8 @@ export interface TopicMetadata {
   readonly id: string;
   /** The leader by partition; -1: none. */
   readonly leaders: readonly number[];
+  /** By partition: increases with each change of its leader. */
+  readonly leaderEpochs: readonly number[];
 }
 
 export interface BrokerAddress {
@@ -79,19 +81,50 @@ function readMetadata(body: KafkaReader): MetadataAnswer {
     const id = body.view(uuidBytes).toString('hex');
     body.skip(1); // internal
     const leaders: number[] = [];
+    const leaderEpochs: number[] = [];
     for (let partitions = body.uvarint() - 1; partitions > 0; partitions--) {
       body.skip(2);
       const partition = body.int32();
       leaders[partition] = body.int32();
-      body.skip(4); // leader epoch
+      leaderEpochs[partition] = body.int32();
       for (let list = 0; list < 3; list++) body.skip(4 * (body.uvarint() - 1)); // replicas, in sync, offline
       body.skipTags();
     }
     body.skip(4); // rights
     body.skipTags();
-    topics.push({ name, errorCode, id, leaders });
+    topics.push({ name, errorCode, id, leaders, leaderEpochs });
   }
   return { clientSideThrottleTime, brokers, controllerId, topics };
+}
+
+export interface MergedMetadata {
+  readonly topic: TopicMetadata;
+  /** Whether a leader of `found` is older than the known one. */
+  readonly isOutdated: boolean;
+}
+
+/**
+ * Returns `found` with the leaders of `known` that are newer, if it is of the same topic and `acceptsOlder` is false. A
+ * broker that is isolated from the others answers with outdated metadata (KIP-320): the former leader, itself.
+ */
+export function mergeMetadata(found: TopicMetadata, known: TopicMetadata, acceptsOlder: boolean): MergedMetadata {
+  if (known.id !== found.id) return { topic: found, isOutdated: false };
+  const leaders = [...found.leaders];
+  const leaderEpochs = [...found.leaderEpochs];
+  let isOutdated = false;
+  for (const [partition, epoch] of known.leaderEpochs.entries()) {
+    const foundEpoch = found.leaderEpochs[partition];
+    if (foundEpoch === undefined || foundEpoch >= epoch) continue;
+    // Unknown: some brokers answer so while there is no leader.
+    if (foundEpoch < 0) leaderEpochs[partition] = epoch;
+    else {
+      isOutdated = true;
+      if (acceptsOlder) continue;
+      leaders[partition] = known.leaders[partition]!;
+      leaderEpochs[partition] = epoch;
+    }
+  }
+  return { topic: { ...found, leaders, leaderEpochs }, isOutdated };
 }
 
 /** Instead of a time: the first retained position. */

@@ -38,7 +38,7 @@ function createReader(
     };
   };
   const client: Partial<KafkaClient> = {
-    topic: async () => ({ name: 't', errorCode: 0, id: '', leaders: [0] }),
+    topic: async () => ({ name: 't', errorCode: 0, id: '', leaders: [0], leaderEpochs: [0] }),
     broker: async () => ({ connectionPool: { send } }) as never,
     offsets: async () => {
       asked.push('end');
@@ -95,7 +95,7 @@ test('a leader that does not have all acknowledged records does not shorten a ra
       return { partitions: [{ topic: 't', partition: 0, errorCode, end, first: 0, records: some, next, ...sizes }] };
     };
     const client: Partial<KafkaClient> = {
-      topic: async () => ({ name: 't', errorCode: 0, id: '', leaders: [0] }),
+      topic: async () => ({ name: 't', errorCode: 0, id: '', leaders: [0], leaderEpochs: [0] }),
       broker: async () => ({ connectionPool: { send } }) as never,
       offsets: async (_, timeMs) => [timeMs === -2 ? 0 : 9],
       retry: async (_, __, attempt) => await attempt(),

@@ -19,6 +19,7 @@ async function setUp() {
   const failures: Error[] = [];
   let generationId = 0;
   let isRebalancing = false;
+  let refreshes = 0;
   const coordinator: Partial<KafkaBroker> = {
     async joinGroup({ groupProtocols }) {
       isRebalancing = false;
@@ -35,11 +36,15 @@ async function setUp() {
     },
     leaveGroup: async () => {},
   };
+  const send = async () => {
+    await clock.sleep(100);
+    return { clientSideThrottleTime: 0, errorCode: 0, partitions: [] };
+  };
   const client: Partial<KafkaClient> = {
     coordinator: async () => coordinator as KafkaBroker,
-    knownTopic: () => undefined,
-    broker: () => new Promise(() => {}),
-    refresh: async () => {},
+    knownTopic: () => ({ name: 't', errorCode: 0, id: 'id', leaders: [1], leaderEpochs: [0] }),
+    broker: async () => ({ connectionPool: { pool: [], send } }) as never,
+    refresh: async () => void refreshes++,
     close: async () => {},
     errorFrom: (thrown) => thrown as never,
     retry: async (_operation, _deadlineMs, attempt) => await attempt(),
@@ -62,7 +67,9 @@ async function setUp() {
   await turn();
   await clock.advance(0);
   return {
+    clock,
     failures,
+    refreshes: () => refreshes,
     async rebalance() {
       isRebalancing = true;
       await clock.advance(2_000);
@@ -77,8 +84,7 @@ async function setUp() {
       const stopped = subscription.member.stop();
       await clock.advance(0);
       await stopped;
-      // A fetch that waits before it is repeated.
-      await clock.advance(5_000);
+      await clock.advance(100);
       assert.equal(clock.pending(), 0);
     },
   };
@@ -104,5 +110,13 @@ test('after a generation that the group has given up the partitions are retained
     { generation: 0, gained: [0], lost: [] },
     { generation: 2, gained: [], lost: [] },
   ]);
+  await stop();
+});
+
+test('the leaders are refreshed once a minute: an isolated broker answers as leader without an error', async () => {
+  const { clock, refreshes, stop } = await setUp();
+  assert.equal(refreshes(), 0);
+  for (let second = 0; second < 120; second++) await clock.advance(1_000);
+  assert.equal(refreshes(), 2);
   await stop();
 });

@@ -29,6 +29,8 @@ const releaseMs = 3000;
 const commitTimeoutMs = 2000;
 const leaveMs = 2000;
 const committedTimeoutMs = 10_000;
+/** The metadata are refreshed after this time also without an error. */
+const metadataAgeMs = 60_000;
 const pauseFirstMs = 100;
 const pauseMaxMs = 2000;
 
@@ -55,6 +57,7 @@ export class KafkaSubscription {
   #isFenced = false;
   #hasLeft = false;
   #watchdog: Timer | undefined;
+  #refresher: Timer | undefined;
   #wake: (() => void) | undefined;
 
   constructor(
@@ -119,6 +122,7 @@ export class KafkaSubscription {
     // The first assignment comes after `subscribe` has resolved.
     setImmediate(() => void this.#run(joined));
     this.#watchdog = clock.every(1000, () => this.#watch());
+    this.#refresher = clock.every(metadataAgeMs, () => void this.#fetcher.refresh());
   }
 
   #report(thrown: unknown): void {
@@ -141,6 +145,7 @@ export class KafkaSubscription {
     const { clock } = this.#options.settings;
     this.#hasLeft = true;
     this.#watchdog?.cancel();
+    this.#refresher?.cancel();
     this.#wake?.();
     await withinDeadline(clock, leaveMs, () => this.#membership.leave().catch(() => {}));
     await withinDeadline(clock, leaveMs, () => this.#client.close());
