@@ -32,6 +32,11 @@ export interface ProducerId {
   readonly sequences: Map<string, number>;
 }
 
+export interface RemovedRecords {
+  readonly count: number;
+  readonly bytes: number;
+}
+
 /** The records of one partition that wait to be sent. At most one batch at a time is taken. */
 export class PartitionQueue {
   /** Topic and partition. */
@@ -101,19 +106,31 @@ export class PartitionQueue {
     for (const { bytes } of records) this.#bytes += bytes;
   }
 
-  /** Removes the records that wait since `oldestMs` or longer, and rejects their calls. Returns their bytes. */
-  expire(oldestMs: number, error: TailraceError): number {
+  /** Removes the records that wait since `oldestMs` or longer, and rejects their calls. Returns their size. */
+  expire(oldestMs: number, error: TailraceError): RemovedRecords {
+    return this.#remove(({ call }) => {
+      if (call.startedMs > oldestMs) return false;
+      call.reject(error);
+      return true;
+    });
+  }
+
+  /**
+   * Removes the rest of a call that was rejected, at the front: of an append that was rejected, a prefix may be in the
+   * log. Returns its size.
+   */
+  removeRest(rejected: AppendCall): RemovedRecords {
+    return this.#remove(({ call }) => call === rejected);
+  }
+
+  #remove(matches: (record: PendingRecord) => boolean): RemovedRecords {
     let count = 0;
     let bytes = 0;
-    for (; count < this.#records.length; count++) {
-      const record = this.#records[count]!;
-      if (record.call.startedMs > oldestMs) break;
-      bytes += record.bytes;
-      record.call.reject(error);
-    }
-    this.#records.splice(0, count);
+    for (; count < this.#records.length && matches(this.#records[count]!); count++)
+      bytes += this.#records[count]!.bytes;
+    if (count > 0) this.#records.splice(0, count);
     this.#bytes -= bytes;
-    return bytes;
+    return { count, bytes };
   }
 }
 

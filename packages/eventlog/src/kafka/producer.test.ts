@@ -421,6 +421,23 @@ describe('kafka producer', () => {
     );
   });
 
+  test('of an append that is rejected a prefix is written, and nothing after the record that was refused', async () => {
+    const { cluster, log } = createBroker(2, [], { textsMax: 100 });
+    const producer = createProducer(cluster);
+    const texts = Array.from({ length: 16 }, (_, n) => (n === 5 ? 'x'.repeat(101) : String(n)));
+    const rejected = producer.append('t', [...texts.map((text) => record(text, keyOf(0))), record('other', keyOf(1))]);
+    const next = producer.append('t', [record('next', keyOf(0))]);
+    await assert.rejects(rejected, { code: 'too_large' });
+    await next;
+    await producer.append('t', [record('last', keyOf(1))]);
+    assert.deepEqual(log, [
+      ['0', '1', '2', '3', '4', 'next'],
+      ['other', 'last'],
+    ]);
+    assert.equal(producer.stats().pendingBytes, 0);
+    await producer.close();
+  });
+
   test('beyond the limit of pending bytes appends are refused, and accepted again afterwards', async () => {
     const { cluster, log } = createBroker(1);
     const producer = createProducer(cluster, { pendingBytesMax: 1000 });

@@ -13,6 +13,7 @@ import {
   type ProducerBatch,
   type ProducerId,
   pendingFrom,
+  type RemovedRecords,
 } from './producer-batch.ts';
 import { type ProduceResult, produceRequest } from './requests.ts';
 
@@ -382,7 +383,9 @@ export class KafkaProducer {
   #failBatch(batch: ProducerBatch, error: TailraceError): void {
     this.#failedBatches++;
     if (batch.mayBeWritten && batch.producerId !== undefined) this.#retire(batch.producerId);
+    const { call } = batch.records.at(-1)!;
     batch.fail(error);
+    this.#removed(batch.queue.removeRest(call));
     this.#done(batch);
   }
 
@@ -409,10 +412,14 @@ export class KafkaProducer {
       cause,
     });
     // Following records that are too old are not sent at all.
-    const bytes = batch.queue.expire(oldestMs, error);
+    this.#removed(batch.queue.expire(oldestMs, error));
+    this.#failBatch(batch, error);
+  }
+
+  /** Counts records that are removed from a queue before they are sent. */
+  #removed({ bytes }: RemovedRecords): void {
     this.#readyBytes -= bytes;
     this.#pendingBytes -= bytes;
-    this.#failBatch(batch, error);
   }
 
   #pauseBroker(leader: number): void {
