@@ -234,11 +234,13 @@ export class ProducerBatch {
   }
 }
 
+/** Size of a pending record beyond the bytes that count against its limit, without headers. */
+export const pendingOverheadBytes = 32;
+
 /** Returns a pending record, and adds its bytes to the call. Throws `too_large`. */
 export function pendingFrom(record: NewRecord, index: number, call: AppendCall, timeMs: number): PendingRecord {
   const { key, value, headers } = record;
-  // The overhead of a record and of each header, beyond the bytes that count against the limit.
-  let bytes = recordBytes(record) + 32;
+  let bytes = recordBytes(record) + pendingOverheadBytes;
   if (headers !== undefined) bytes += 10 * Object.keys(headers).length;
   call.bytes += bytes;
   return { key, keyBytes: Buffer.byteLength(key), value, headers, timeMs, bytes, call, index };

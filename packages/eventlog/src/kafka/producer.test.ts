@@ -438,6 +438,47 @@ describe('kafka producer', () => {
     await producer.close();
   });
 
+  test('records that wait for the metadata of their topic count against the limit of pending bytes', async () => {
+    const { cluster, log } = createBroker(1);
+    const gate = Promise.withResolvers<void>();
+    const unresponsive: KafkaCluster = {
+      ...cluster,
+      async findBroker(node) {
+        await gate.promise;
+        return await cluster.findBroker(node);
+      },
+    };
+    const producer = createProducer(unresponsive, { pendingBytesMax: 1000 });
+    const large = { key: 'a', value: new Uint8Array(600) };
+    const accepted = producer.append('t', [large]);
+    await assert.rejects(producer.append('t', [large, large]), { code: 'unavailable', retryable: true });
+    assert.equal(producer.stats().refusedRecords, 2);
+    gate.resolve();
+    await accepted;
+    await producer.append('t', [large]);
+    assert.equal(log[0]!.length, 2);
+    assert.equal(producer.stats().pendingBytes, 0);
+    await producer.close();
+  });
+
+  test('each record that expires is counted, and no other one', async () => {
+    const { cluster } = createBroker(1, [], { codes: new Map([[0, 19]]) });
+    const producer = createProducer(cluster, { appendTimeoutMs: 0, batchBytesMax: 150 });
+    await assert.rejects(
+      producer.append(
+        't',
+        ['1', '2', '3', '4', '5'].map((text) => record(text)),
+      ),
+      {
+        code: 'unavailable',
+      },
+    );
+    assert.equal(producer.stats().expiredRecords, 5);
+    const refusing = createProducer(createBroker(1, [{ code: 87 }]).cluster);
+    await assert.rejects(refusing.append('t', [record('invalid')]), { code: 'internal' });
+    assert.equal(refusing.stats().expiredRecords, 0);
+  });
+
   test('beyond the limit of pending bytes appends are refused, and accepted again afterwards', async () => {
     const { cluster, log } = createBroker(1);
     const producer = createProducer(cluster, { pendingBytesMax: 1000 });
@@ -445,7 +486,7 @@ describe('kafka producer', () => {
     const large = { key: 'a', value: new Uint8Array(600) };
     const accepted = producer.append('t', [large]);
     await assert.rejects(producer.append('t', [large]), { code: 'unavailable', retryable: true });
-    assert.equal(producer.stats().refused, 1);
+    assert.equal(producer.stats().refusedRecords, 1);
     await accepted;
     await producer.append('t', [large]);
     assert.equal(log[0]!.length, 3);

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { NewRecord, Position } from '../event-log.ts';
+import { recordBytes } from '../topic.ts';
 import { type KafkaClient, sendTo } from './client.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { KafkaCounts } from './counts.ts';
@@ -13,6 +14,7 @@ import {
   type ProducerBatch,
   type ProducerId,
   pendingFrom,
+  pendingOverheadBytes,
   type RemovedRecords,
 } from './producer-batch.ts';
 import { type ProduceResult, produceRequest } from './requests.ts';
@@ -40,12 +42,13 @@ export interface KafkaProducerStats {
   /** Bytes accepted and not acknowledged, and the limit. */
   readonly pendingBytes: number;
   readonly pendingBytesMax: number;
-  /** Appends refused at the limit, since the start. */
-  readonly refused: number;
+  /** Records refused at the limit, since the start. */
+  readonly refusedRecords: number;
   readonly requests: number;
-  /** Retried requests, and batches that failed. */
+  /** Retried requests. */
   readonly retries: number;
-  readonly givenUp: number;
+  /** Records that were not acknowledged within `appendTimeoutMs`. */
+  readonly expiredRecords: number;
 }
 
 /** A call that waits for the metadata of its topic. */
@@ -113,10 +116,10 @@ export class KafkaProducer {
   /** Bytes of all accepted records that are in no request. */
   #readyBytes = 0;
   #pendingBytes = 0;
-  #refused = 0;
+  #refusedRecords = 0;
   #requests = 0;
   #retries = 0;
-  #failedBatches = 0;
+  #expiredRecords = 0;
   #closed = false;
   #onIdle: (() => void) | undefined;
 
@@ -134,12 +137,30 @@ export class KafkaProducer {
     }
     const queues = this.#queues.get(topic);
     if (queues !== undefined) return this.#accept(queues, records);
+    return this.#wait(topic, records);
+  }
+
+  /** Accepts the records when the metadata of their topic are known. Until then they are pending, too. */
+  async #wait(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
+    let bytes = 0;
+    for (const record of records) bytes += recordBytes(record) + pendingOverheadBytes;
+    this.#assertCapacity(bytes, records.length, []);
+    this.#pendingBytes += bytes;
     const { promise, resolve, reject } = Promise.withResolvers<readonly Position[]>();
-    const call: WaitingCall = { accept: (created) => resolve(this.#accept(created, records)), reject };
+    const call: WaitingCall = {
+      accept: (queues) => {
+        this.#pendingBytes -= bytes;
+        resolve(this.#accept(queues, records));
+      },
+      reject: (error) => {
+        this.#pendingBytes -= bytes;
+        reject(error);
+      },
+    };
     const calls = this.#waitingCalls.get(topic);
     if (calls !== undefined) calls.push(call);
     else void this.#createQueues(topic, [call]);
-    return promise;
+    return await promise;
   }
 
   /** Resolves when all accepted records are settled. Accepts no further appends. */
@@ -156,10 +177,10 @@ export class KafkaProducer {
     return {
       pendingBytes: this.#pendingBytes,
       pendingBytesMax: this.#options.pendingBytesMax,
-      refused: this.#refused,
+      refusedRecords: this.#refusedRecords,
       requests: this.#requests,
       retries: this.#retries,
-      givenUp: this.#failedBatches,
+      expiredRecords: this.#expiredRecords,
     };
   }
 
@@ -198,7 +219,7 @@ export class KafkaProducer {
     };
     const pending = records.map((record, index) => pendingFrom(record, index, call, timeMs));
     const ownQueues = pending.map(({ key }) => queues[partitionOf(key, queues.length)]!);
-    this.#assertCapacity(call.bytes, ownQueues);
+    this.#assertCapacity(call.bytes, records.length, ownQueues);
     this.#pendingBytes += call.bytes;
     this.#readyBytes += call.bytes;
     for (let index = 0; index < pending.length; index++) {
@@ -214,7 +235,7 @@ export class KafkaProducer {
   }
 
   /** Throws `unavailable` if the bytes exceed the limit, or blocked partitions their share of it. */
-  #assertCapacity(bytes: number, queues: readonly PartitionQueue[]): void {
+  #assertCapacity(bytes: number, records: number, queues: readonly PartitionQueue[]): void {
     const { pendingBytesMax } = this.#options;
     let waiting: string | undefined;
     let blocked: PartitionQueue | undefined;
@@ -232,7 +253,7 @@ export class KafkaProducer {
       }
     }
     if (waiting === undefined) return;
-    this.#refused++;
+    this.#refusedRecords += records;
     throw new TailraceError('unavailable', `cannot append ${bytes} bytes: ${waiting}; retry later`);
   }
 
@@ -381,7 +402,6 @@ export class KafkaProducer {
   }
 
   #failBatch(batch: ProducerBatch, error: TailraceError): void {
-    this.#failedBatches++;
     if (batch.mayBeWritten && batch.producerId !== undefined) this.#retire(batch.producerId);
     const { call } = batch.records.at(-1)!;
     batch.fail(error);
@@ -412,7 +432,9 @@ export class KafkaProducer {
       cause,
     });
     // Following records that are too old are not sent at all.
-    this.#removed(batch.queue.expire(oldestMs, error));
+    const expired = batch.queue.expire(oldestMs, error);
+    this.#removed(expired);
+    this.#expiredRecords += batch.records.length + expired.count;
     this.#failBatch(batch, error);
   }
 
