@@ -36,6 +36,9 @@ export interface KafkaEventLogStats extends KafkaProducerStats {
   /** Records in the queues of all subscriptions. */
   readonly queuedRecords: number;
   readonly queuedRecordsMax: number;
+  /** Bytes of these records. */
+  readonly queuedBytes: number;
+  readonly queuedBytesMax: number;
 }
 
 /** `new`: not started. `open`: in use. `closing`: calls in progress complete. `closed`: final. */
@@ -205,12 +208,16 @@ export class KafkaEventLog implements EventLog {
   stats(): KafkaEventLogStats {
     let queuedRecords = 0;
     let queuedRecordsMax = 0;
-    for (const { member } of this.#subscriptions) {
+    let queuedBytes = 0;
+    let queuedBytesMax = 0;
+    for (const { member, buffer } of this.#subscriptions) {
       const { records, recordsMax } = member.queue();
       queuedRecords += records;
       queuedRecordsMax += recordsMax;
+      queuedBytes += buffer.bytes;
+      queuedBytesMax += buffer.bytesMax;
     }
-    return { ...this.#producer.stats(), queuedRecords, queuedRecordsMax };
+    return { ...this.#producer.stats(), queuedRecords, queuedRecordsMax, queuedBytes, queuedBytesMax };
   }
 
   #createClient(): KafkaClient {

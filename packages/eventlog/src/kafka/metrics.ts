@@ -12,7 +12,13 @@ export function registerKafkaMetrics(metrics: Metrics, eventLog: Pick<KafkaEvent
   metrics.gauge(name('limit_pending_bytes'), 'Bytes at which appends are refused.', () => stats().pendingBytesMax);
   metrics.gauge(name('queued_records'), 'Records fetched and not yet delivered.', () => stats().queuedRecords);
   metrics.gauge(name('limit_queued_records'), 'Records at which fetching pauses.', () => stats().queuedRecordsMax);
-  metrics.total(name('refused_records_total'), 'Records refused because too much was pending.', () => stats().refusedRecords);
+  metrics.gauge(name('queued_bytes'), 'Bytes of records fetched and not yet delivered.', () => stats().queuedBytes);
+  metrics.gauge(name('limit_queued_bytes'), 'Bytes at which fetching pauses.', () => stats().queuedBytesMax);
+  metrics.total(
+    name('refused_records_total'),
+    'Records refused because too much was pending.',
+    () => stats().refusedRecords,
+  );
   metrics.total(name('produce_requests_total'), 'Produce requests, retries included.', () => stats().requests);
   metrics.total(name('retries_total'), 'Produce requests sent again.', () => stats().retries);
   metrics.total(name('expired_records_total'), 'Records that expired at their deadline.', () => stats().expiredRecords);

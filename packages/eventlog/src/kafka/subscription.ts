@@ -48,6 +48,8 @@ const pauseMaxMs = 2000;
  */
 export class KafkaSubscription {
   readonly member: GroupMember;
+  /** The records that are fetched and not delivered. For metrics. */
+  readonly buffer: RecordBuffer;
   readonly #options: KafkaSubscriptionOptions;
   readonly #subscriber: SubscribeOptions;
   readonly #fetcher: KafkaFetcher;
@@ -84,6 +86,7 @@ export class KafkaSubscription {
       logger,
     });
     const buffer = new RecordBuffer({ recordsMax: queueRecordsMax, bytesMax: queueBytesMax });
+    this.buffer = buffer;
     this.#fetcher = new KafkaFetcher(client, {
       clock,
       counts,
