@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import type { KafkaClient } from './client.ts';
-import { KafkaMembership } from './membership.ts';
+import { fetchCommitted, KafkaMembership } from './membership.ts';
 import type { KafkaBroker } from './wire.ts';
 
 /** A member of a group with one coordinator, with the answers of the test. */
@@ -42,4 +42,21 @@ test('a position is not committed while the group forms its next generation', as
   await joined;
   await commit();
   assert.deepEqual(commits, [1, 2]);
+});
+
+test('committed positions are requested without the partitions whose brokers do not answer', async () => {
+  const asked: unknown[] = [];
+  const coordinator: Partial<KafkaBroker> = {
+    async offsetFetch({ topics }) {
+      asked.push(...topics.map(({ partitions }) => partitions));
+      return { responses: topics.map(({ topic, partitions }) => ({ topic, partitions: answersTo(partitions) })) };
+    },
+  };
+  const answersTo = (some: readonly { partition: number }[]) =>
+    some.map(({ partition }) => ({ partition, offset: String(10 * partition) }));
+  const partitions: number[] = [];
+  for (const partition of [1, 4]) partitions[partition] = partition;
+  const committed = await fetchCommitted(coordinator as KafkaBroker, 'g', ['t'], partitions);
+  assert.deepEqual(asked, [[{ partition: 1 }, { partition: 4 }]]);
+  assert.deepEqual(Object.fromEntries(committed.get('t')!), { 1: 10, 4: 40 });
 });

@@ -195,14 +195,19 @@ export class KafkaMembership {
   }
 }
 
-/** Resolves with the committed positions of a group, by topic, then partition; none for partitions without a commit. */
+/**
+ * Resolves with the committed positions of a group, by topic, then partition; none for partitions without a commit.
+ * `partitions` may have holes, as the list of partitions whose brokers answer.
+ */
 export async function fetchCommitted(
   coordinator: KafkaBroker,
   groupId: string,
   topics: readonly string[],
   partitions: readonly number[],
 ): Promise<Map<string, Map<number, number>>> {
-  const asked = topics.map((topic) => ({ topic, partitions: partitions.map((partition) => ({ partition })) }));
+  // `flatMap` leaves out the holes, which the encoder of kafkajs counts and does not write.
+  const numbers = partitions.flatMap((partition) => [{ partition }]);
+  const asked = topics.map((topic) => ({ topic, partitions: numbers }));
   const { responses } = await coordinator.offsetFetch({ groupId, topics: asked });
   return new Map(
     responses.map(({ topic, partitions: found }) => [
