@@ -133,3 +133,19 @@ test('a closed log has no timers', async () => {
   await closing;
   assert.equal(clock.pending(), 0);
 });
+
+test('records that are deleted before they are read are reported; reading continues at the first record', async () => {
+  const { clock, connect } = createWorld({ queueRecordsMax: 4 });
+  const eventLog = await connect();
+  await fill(eventLog, 't', 6, 10);
+  const gate = Promise.withResolvers<void>();
+  const member = await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a', onCall: () => gate.promise });
+  await clock.advance(10);
+  for (let partition = 0; partition < 6; partition++) await eventLog.forget('t', partition, 8);
+  gate.resolve();
+  await clock.advance(1_000);
+  assert.ok(member.errors.length >= 5, `${member.errors.length} errors`);
+  for (const { message } of member.errors)
+    assert.match(message, /expected 8 to 10; its records were deleted before they were read; .* continues at 8/);
+  assert.ok(member.receivedCount() >= 12);
+});

@@ -47,13 +47,10 @@ export class LocalSource implements Source {
   start(queue: RecordQueue, position: number): void {
     const topic = this.#topic(queue.topic);
     const bounds = topic.partitions[queue.partition]!;
-    const { first, next } = bounds;
-    if (position > next) {
-      // Of another epoch, or of a log that was restored from a backup. Kafka also starts at the first position then.
-      const what = `position ${position} of ${queue.topic}/${queue.partition}: expected ${first} to ${next}`;
-      this.#options.report(new TailraceError('invalid_position', `${what}; reading starts at ${first}`));
-    }
-    this.#cursors.push({ queue, topic, bounds, seq: position > next ? first : Math.max(position, first) });
+    const cursor = { queue, topic, bounds, seq: position };
+    // Of another epoch, or of a log that was restored from a backup. Kafka also starts at the first position then.
+    if (position > bounds.next) this.#restart(cursor, 'the log was truncated or re-created');
+    this.#cursors.push(cursor);
     this.wake();
   }
 
@@ -97,7 +94,11 @@ export class LocalSource implements Source {
   };
 
   #read(cursor: Cursor, recordsMax: number, bytesMax: number): { readonly records: number; readonly bytes: number } {
-    const { topic, queue, bounds, seq: from } = cursor;
+    const { topic, queue, bounds } = cursor;
+    // A compacted topic has no record at some positions.
+    if (cursor.seq < bounds.first && topic.spec.compacted !== true)
+      this.#restart(cursor, 'its records were deleted before they were read');
+    const { seq: from } = cursor;
     const range = { from, until: bounds.next, recordsMax, bytesMax };
     const records = this.#options.store.slice(topic, queue.partition, range);
     if (records.length === 0) {
@@ -109,6 +110,15 @@ export class LocalSource implements Source {
     const taken = this.#options.buffer.push(queue, records, bytes);
     cursor.seq = taken === records.length ? records[taken - 1]!.seq + 1 : records[taken]!.seq;
     return { records: taken, bytes };
+  }
+
+  /** Continues at the first position, and reports why. */
+  #restart(cursor: Cursor, why: string): void {
+    const { first, next } = cursor.bounds;
+    const { topic, partition } = cursor.queue;
+    const what = `position ${cursor.seq} of ${topic}/${partition}: expected ${first} to ${next}; ${why}`;
+    cursor.seq = first;
+    this.#options.report(new TailraceError('invalid_position', `${what}; reading continues at ${first}`));
   }
 
   #topic(name: string): StoredTopic {
