@@ -59,6 +59,7 @@ export class LocalEventLog implements EventLog {
   protected readonly members = new Map<LocalMember, Group>();
   readonly #appends = new Set<Promise<unknown>>();
   #state: State = 'new';
+  #closing: Promise<void> | undefined;
 
   constructor(localLog: LocalLog) {
     this.localLog = localLog;
@@ -70,8 +71,12 @@ export class LocalEventLog implements EventLog {
     this.#state = 'open';
   }
 
-  async close(): Promise<void> {
-    if (this.#state === 'closed') return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     await Promise.all([...this.members.keys()].map(({ member }) => member.stop()));
     this.#state = 'closed';
     await Promise.allSettled([...this.#appends]);
@@ -105,6 +110,7 @@ export class LocalEventLog implements EventLog {
 
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
     this.assertOpen('subscribe');
+    if (this.#closing !== undefined) throw new TailraceError('closed', 'cannot subscribe: the log is being closed');
     assertName('group', options.group);
     assertName('member', options.member);
     const topics = options.topics.map((name) => this.localLog.topic(name));

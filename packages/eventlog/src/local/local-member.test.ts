@@ -149,3 +149,18 @@ test('records that are deleted before they are read are reported; reading contin
     assert.match(message, /expected 8 to 10; its records were deleted before they were read; .* continues at 8/);
   assert.ok(member.receivedCount() >= 12);
 });
+
+test('a log that is being closed accepts no member, and closes once', async () => {
+  const { clock, connect } = createWorld();
+  const eventLog = await connect();
+  const gate = Promise.withResolvers<void>();
+  await createMember(eventLog, { topics: ['t'], group: 'g', member: 'a', onCall: () => gate.promise });
+  await fill(eventLog, 't', 6, 1);
+  await clock.advance(10);
+  const closed = [eventLog.close(), eventLog.close()];
+  await assert.rejects(createMember(eventLog, { topics: ['t'], group: 'g', member: 'b' }), { code: 'closed' });
+  gate.resolve();
+  await clock.advance(10);
+  await Promise.all(closed);
+  assert.equal(clock.pending(), 0);
+});
