@@ -492,14 +492,15 @@ test('stop waits for the call in progress, writes its commits and leaves; there 
   assert.equal(clock.pending(), 0);
 });
 
-test('stop waits for its last commits for at most 2 s', async () => {
-  const { assign, clock, member, hasLeft } = setUp({ commit: () => new Promise(() => {}) });
+test('stop waits for its last commits for at most 2 s, and reports that they are not confirmed', async () => {
+  const { assign, clock, member, hasLeft, errors } = setUp({ commit: () => new Promise(() => {}) });
   await assign(1, [0]);
   member.commit('t', 0, 1);
   const stopped = member.stop();
   await clock.advance(2_000);
   await stopped;
   assert.ok(hasLeft());
+  assert.match(errors[0]!.message, /last commits: expected an answer within 2000 ms/);
 });
 
 test('an aborted member writes nothing and does not block its group', async () => {

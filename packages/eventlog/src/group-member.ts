@@ -492,7 +492,11 @@ export class GroupMember implements Subscription {
     this.#isStopping = true;
     await this.#boundary();
     this.#options.source.close();
-    await withinDeadline(this.#options.clock, lastCommitMs, () => this.flush());
+    const result = await withinDeadline(this.#options.clock, lastCommitMs, () => this.flush());
+    if (result === 'late') {
+      const late = `the last commits: expected an answer within ${lastCommitMs} ms, got none`;
+      this.report(new TailraceError('timeout', `${late}; the next member may read some records again`));
+    }
     // Aborted in the meantime.
     if (this.#state === 'stopped') return;
     this.#terminate();
