@@ -39,7 +39,8 @@ await build({
   },
 });
 
-// All files are inputs of the compiler: which imported files of a package it writes declarations of differs between runs.
+// All files are inputs of the compiler: of which imported files of a package it writes declarations differs between
+// runs.
 const inputs = new Set(entries.map((name) => join(client, `src/${name}.ts`)));
 for (const file of inputs) {
   for (const [, ofProtocol, relative] of readFileSync(file, 'utf8').matchAll(

@@ -68,8 +68,8 @@ function packagePaths(): string[] {
 }
 
 /**
- * Returns npm's SBOM (CycloneDX 1.5), reduced to the packages in the image: npm also lists those of other platforms, and
- * of tests. Without the time and the random serial number, so that the same image has the same SBOM.
+ * Returns npm's SBOM (CycloneDX 1.5), reduced to the packages in the image: npm also lists those of other platforms,
+ * and of tests. Without the time and the random serial number, so that the same image has the same SBOM.
  */
 function sbom(): object {
   const { stdout, stderr } = npm(['sbom', '--sbom-format=cyclonedx', '--package-lock-only']);

@@ -30,9 +30,9 @@ const newConnectionMs = 25;
  *
  * A connection whose whole request is in progress is never closed. Only if all are such, the new one is closed.
  *
- * One turn of the event loop accepts all pending connections and reads none of them, and a client sends its request only
- * when it is connected. So a new connection is not closed in the first `newConnectionMs`: of a burst, those stay that
- * sent a request. Meanwhile a limit may be exceeded by `newConnectionsMax`.
+ * One turn of the event loop accepts all pending connections and reads none of them, and a client sends its request
+ * only when it is connected. So a new connection is not closed in the first `newConnectionMs`: of a burst, those stay
+ * that sent a request. Meanwhile a limit may be exceeded by `newConnectionsMax`.
  */
 export class Connections {
   readonly #limits: ConnectionLimits;
