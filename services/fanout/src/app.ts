@@ -133,14 +133,21 @@ class FanoutProcess implements Fanout {
   async #start(): Promise<void> {
     const { eventLog, config, transport } = this.#options;
     const topics = await ensureTopics(eventLog, config);
-    if (this.#isStopped) throw new TailraceError('closed', 'the node was stopped before it had started');
+    this.#assertNotStopped();
     const node = composeNode(this.#options, topics);
     this.node = node;
     node.sessions.start();
     // Before the first client: a revoked token is refused from the start.
     await node.access.start();
+    // `stop` has closed the transport: nothing would close it again.
+    this.#assertNotStopped();
     this.port = await transport.listen(node.streams);
+    this.#assertNotStopped();
     await node.ownership.start(urlOf(config, this.port));
+  }
+
+  #assertNotStopped(): void {
+    if (this.#isStopped) throw new TailraceError('closed', 'the node was stopped before it had started');
   }
 
   async drain(): Promise<void> {
