@@ -95,6 +95,57 @@ test('the backlog of a client that is slow for a moment comes whole', async () =
   });
 });
 
+const broken = () => {
+  throw new TypeError('broken');
+};
+
+for (const [what, act] of [
+  ['pauses', ({ slow }) => slow.send({ pause: { id: 'a' } })],
+  ['falls behind', ({ node }) => [...node.sockets].forEach((socket) => void socket.check())],
+] as const satisfies readonly [string, (given: { node: SlowNode; slow: SlowClient }) => void][]) {
+  test(`a client whose socket overflows when it ${what} is terminated, and the others on its view are served`, async () => {
+    await withNode(
+      async (node) => {
+        const [slow, other] = [await node.client(), await node.client()];
+        for (const client of [slow, other]) client.send({ subscribe: { id: 'a', channel: 'p.d', maxRate: 1 } });
+        other.take(Number.POSITIVE_INFINITY);
+        for (const value of [1, 2]) await node.append([{ device: 'p.d', value }]);
+        // The view holds the second report, and the socket is full beyond its limit: that report does not fit.
+        while (slow.waiting <= 3_000) slow.send({ ping: { t: 1 } });
+        act({ node, slow });
+        await node.clock.advance(1_000);
+        assert.deepEqual(slow.closes, ['1006 ']);
+        await node.append([{ device: 'p.d', value: 3 }]);
+        other.take(Number.POSITIVE_INFINITY);
+        assert.deepEqual(valuesOf(other), [1, 2, 3]);
+      },
+      { socketHighWaterBytes: 2_000, socketBytesMax: 3_000 },
+    );
+  });
+}
+
+test('an error while a client falls behind, or when it is too slow, disconnects that client alone', async () => {
+  for (const method of ['fallBehind', 'position'] as const) {
+    await withNode(
+      async (node) => {
+        const [slow, other] = [await node.client(), await node.client()];
+        slow.send({ subscribe: { id: 'a', channel: 'p.d' } });
+        other.send({ subscribe: { id: 'a', channel: 'p.e' } });
+        node.hub[method] = broken;
+        await node.append(many('p.d', 1, 50));
+        await node.append(many('p.d', 51, 52));
+        await node.clock.advance(31_000);
+        slow.take(Number.POSITIVE_INFINITY);
+        assert.deepEqual(slow.closes, ['1011 internal error; come back'], method);
+        await node.append([{ device: 'p.e', value: 1 }]);
+        await readAll(node, other);
+        assert.deepEqual(valuesOf(other), [1], method);
+      },
+      { lagMsMax: 30_000 },
+    );
+  }
+});
+
 test('a client that lags for too long is disconnected with the position to resume from', async () => {
   await withNode(
     async (node) => {

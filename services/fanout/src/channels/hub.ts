@@ -188,6 +188,7 @@ export class Hub implements SubscriptionOwner {
   fallBehind(subscription: Subscription): void {
     if (subscription.state !== 'live') return;
     const catchUp = this.#leaveTopic(subscription);
+    if (catchUp === undefined) return;
     subscription.fallBehind(catchUp);
     this.#drive(subscription, this.catchUps.continue(subscription, catchUp));
   }
@@ -197,6 +198,7 @@ export class Hub implements SubscriptionOwner {
     const { state } = subscription;
     if (state !== 'live' && state !== 'behind') throw conflict(subscription, 'live or behind');
     const catchUp = subscription.catchUp ?? this.#leaveTopic(subscription);
+    if (catchUp === undefined) throw conflict(subscription, 'live or behind');
     subscription.pause(catchUp);
     this.catchUps.release(subscription);
     return tokenFromPositions(catchUp.position);
@@ -217,10 +219,14 @@ export class Hub implements SubscriptionOwner {
     this.#drive(subscription, this.catchUps.continue(subscription, next));
   }
 
-  /** Takes a live subscription off the topic. Flushes its view first, so that the position is exact. */
-  #leaveTopic(subscription: Subscription): CatchUp {
+  /**
+   * Takes a live subscription off the topic. Flushes its view first, so that the position is exact. Undefined: what was
+   * pending overflowed the socket, and the subscription was closed with its connection.
+   */
+  #leaveTopic(subscription: Subscription): CatchUp | undefined {
     const { channel, view, subscriber } = subscription;
     this.#views.flush(view);
+    if (subscription.state !== 'live') return undefined;
     subscriber.part(subscription);
     const catchUp = new CatchUp(this.replies.here(channel), false);
     catchUp.presencesKnown = this.#presence.presences.counts.changes;

@@ -174,6 +174,10 @@ export class Subscriptions implements Subscriber, SocketWatcher {
 
   /** Called by the socket. Live subscriptions leave their topics, and catch up as the client reads. */
   onFull(): void {
+    this.#guarded(() => this.#fallBehind());
+  }
+
+  #fallBehind(): void {
     const live = [...this.#byId.values()].filter(({ state }) => state === 'live');
     if (live.length === 0) return;
     this.#lagging ??= new Set();
@@ -184,6 +188,10 @@ export class Subscriptions implements Subscriber, SocketWatcher {
 
   /** Called by the socket. Disconnects the client; the close reason has the position to resume from, if it fits. */
   onStalled(): void {
+    this.#guarded(() => this.#endAsTooSlow());
+  }
+
+  #endAsTooSlow(): void {
     const subscriptions = [...this.#byId.values()];
     const positions = subscriptions.flatMap((each) =>
       each.snapshot === undefined ? (this.#options.hub.position(each) ?? []) : [],
