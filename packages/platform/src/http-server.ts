@@ -316,6 +316,8 @@ export class HttpExchange implements BodySink {
   #done: ((error: TailraceError | undefined, body: Buffer) => void) | undefined;
   #closes = false;
   #isClosed = false;
+  /** The body is invalid, which was found before the handler reads it. */
+  #invalidBody: TailraceError | undefined;
 
   constructor(
     server: HttpServer,
@@ -373,6 +375,10 @@ export class HttpExchange implements BodySink {
   ): void {
     this.#done = done;
     if (this.isFinished) return;
+    if (this.#invalidBody !== undefined) {
+      this.settleBody(this.#invalidBody, Buffer.alloc(0), false);
+      return;
+    }
     this.#body = this.#server.bodies.open(this, bytesMax, this.declaredBytes, owner);
     if (this.#body === undefined) return;
     if (this.#expectsContinue) {
@@ -418,10 +424,11 @@ export class HttpExchange implements BodySink {
     this.answer(status, [['Content-Type', 'application/json']], errorBody(code, message));
   }
 
-  /** The bytes of the connection are invalid: the body fails. */
+  /** The bytes of the connection are invalid: the body fails, also one that is not read yet, unless it is complete. */
   failBody(error: TailraceError): void {
     this.#closes = true;
-    this.#body?.fail(error);
+    if (this.#body !== undefined) this.#body.fail(error);
+    else if (!this.#request.complete) this.#invalidBody = error;
   }
 
   settleBody(error: TailraceError | undefined, body: Buffer, isComplete: boolean): void {

@@ -212,6 +212,17 @@ test('a request with an invalid chunk gets 400, and its bytes are released', asy
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });
 
+test('an invalid chunk that is received before the token is verified gets 400 at once', async (t) => {
+  const { port, token, metric, metricIs } = await startIngest(t);
+  const socket = await rawTo(t, port);
+  // The first request with this token: its signature is checked after the chunk was parsed.
+  const answer = await exchange(socket, `${headText(token, ['Transfer-Encoding: chunked'])}zz\r\nnonsense`);
+  assert.deepEqual([answer.status, errorOf(answer).code], [400, 'invalid_message']);
+  await socket.closed;
+  await metricIs('tailrace_ingest_in_flight_requests', 0);
+  assert.equal(await metric('tailrace_ingest_requests_total{outcome="malformed"}'), 1);
+});
+
 test('invalid bytes after a request do not suppress its answer', async (t) => {
   const { port, token, hold, metricIs } = await startIngest(t);
   const release = hold();
