@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { positionsFromToken } from '@tailrace/protocol/position';
+import { Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { randomFrom } from '../../test/cluster.ts';
 import { assertWhole, devices, load, settle, withCluster } from '../../test/cluster-load.ts';
@@ -431,6 +431,20 @@ test('a `from` that is a little ahead of the clock of the server means now; furt
       assert.deepEqual([error?.id, error?.code], [`c${index}`, 'invalid_message']);
       assert.match(error?.message ?? '', sentence);
     }
+  });
+});
+
+test('with `align` a position has no effect, also one that is ahead of the log', async () => {
+  await withNode(async (node) => {
+    const client = await node.client();
+    const ahead = new Positions('epoch-1');
+    for (const partition of [0, 1, 2]) ahead.advance(partition, 1_000);
+    client.send({ subscribe: { id: 'a', channel: 'p.d', align: 100, after: tokenFromPositions(ahead) } });
+    await node.append([{ device: 'p.d', value: 1 }]);
+    await node.clock.advance(3_000);
+    await readAll(node, client);
+    assert.deepEqual(client.all('error'), []);
+    assert.ok(client.all('cut').length > 0);
   });
 });
 

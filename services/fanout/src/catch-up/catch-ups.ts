@@ -84,7 +84,9 @@ export class CatchUps {
   *start(subscription: Subscription): Steps {
     const { channel, view, subscriber, request } = subscription;
     const { history, replies } = this.#options;
-    if (request.after !== undefined) yield history.reach(channel, request.after);
+    // A consistent cut has everything: what was before it adds nothing.
+    const { after, from } = view.options.align === undefined ? request : noHistory;
+    if (after !== undefined) yield history.reach(channel, after);
     // What is held for a client is held for one of its subscriptions at a time.
     const turn = subscriber.catchUpMutex.take();
     let catchUp: CatchUp;
@@ -92,8 +94,6 @@ export class CatchUps {
       if (turn !== undefined) yield turn;
       for (let wait = subscriber.whenWritable(); wait !== undefined; wait = subscriber.whenWritable()) yield wait;
       if (subscription.state !== 'waiting') return;
-      // A consistent cut has everything: what was before it adds nothing.
-      const { after, from } = view.options.align === undefined ? request : noHistory;
       if (after !== undefined) catchUp = yield* this.#resume(subscription, after);
       else if (from !== undefined) catchUp = yield* this.#replayFrom(subscription, from);
       else catchUp = yield* this.#sendHead(subscription, replies.withLastValues(subscription));
