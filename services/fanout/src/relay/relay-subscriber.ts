@@ -275,6 +275,8 @@ export class RelaySubscriber {
     // The last join of a channel starts its waiting subscriptions: only after the held frames, so that their snapshot
     // is as new as what others have.
     for (const { channel, complete, isDeferred } of replies) {
+      // What was just sent may have closed the last client of a channel.
+      if (this.#options.channels.find(channel.pattern) !== channel) continue;
       if (isDeferred) this.#interestClient.ask(channel);
       else this.#catchUp(channel, complete, parts[0]!.next);
     }

@@ -156,6 +156,32 @@ test('when an owner falls behind the retention of the log, clients of all nodes 
   });
 });
 
+test('a channel whose last client is closed while a part of its backlog is applied is not requested again', async () => {
+  await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
+    const { number, there, owner, one } = followed(cluster, nodes);
+    const [stays, leaves] = [one.client(there[0]!), one.client(there[1]!)];
+    await settle(cluster);
+    cluster.isolate(one.name);
+    await cluster.appendUnreadable(there[0]!);
+    for (let value = 0; value < 3 * backlogRecordsMax; value++) await cluster.append(there[0]!, value);
+    await cluster.clock.advance(100);
+    // A client that is too slow is closed when something is published to it.
+    const publishMissing = one.views.publishMissing.bind(one.views);
+    one.views.publishMissing = (...args) => {
+      publishMissing(...args);
+      leave(one, leaves);
+    };
+    cluster.heal(one.name);
+    await settle(cluster);
+    assert.equal(stays.skipped.length, 1);
+    assert.equal(one.channels.find(there[1]!), undefined);
+    assert.equal(owner.ownership.partitions[number]!.feed.interests.held(one.name), 1);
+    leave(one, stays);
+    await settle(cluster);
+    assertNothingLeft(nodes);
+  });
+});
+
 test('the position of the applied frames is not the position of a channel whose reply is pending', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const { number, there, one } = followed(cluster, nodes);
