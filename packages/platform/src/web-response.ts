@@ -9,6 +9,8 @@ export interface WebResponse {
   onAborted(handler: () => void): unknown;
   /** Added here: responded or aborted. A later call on the response throws in uWebSockets.js. */
   isFinished?: boolean;
+  /** Added here: the client closed the connection before the response. */
+  isAborted?: boolean;
   /** Added here: called on an abort. */
   abortHandler?: () => void;
 }
@@ -30,6 +32,7 @@ export function watchAbort(res: WebResponse, onAbort?: () => void): void {
   res.onAborted(() => {
     if (res.isFinished) return;
     res.isFinished = true;
+    res.isAborted = true;
     res.abortHandler?.();
   });
 }

@@ -6,7 +6,7 @@ import { BodyReader, type BodyReaderOptions } from '@tailrace/platform/body-read
 import { headBytesMax } from '@tailrace/platform/http-refusal';
 import { type ListenAddress, listenError } from '@tailrace/platform/listen-error';
 import type { Logger } from '@tailrace/platform/logger';
-import { respond, watchAbort } from '@tailrace/platform/web-response';
+import { respond, type WebResponse, watchAbort } from '@tailrace/platform/web-response';
 import { TailraceError } from '@tailrace/protocol/error';
 import { readsSplitRequests } from './split-request-check.ts';
 import {
@@ -129,14 +129,11 @@ class UwsTransport implements Transport {
 
   #requestOf(res: uws.HttpResponse, req: uws.HttpRequest): HttpRequest {
     const server = this.#server;
-    let isAborted = false;
-    watchAbort(res, () => {
-      isAborted = true;
-    });
+    const response: WebResponse = res;
     return {
       ...headOf(res, req),
       get isAborted() {
-        return isAborted;
+        return response.isAborted === true;
       },
       body: (bytesMax) =>
         new Promise((resolve, reject) => {

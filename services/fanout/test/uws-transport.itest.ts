@@ -1,7 +1,11 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { silentLogger } from '@tailrace/platform/logger';
+import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import { connectRaw } from '@tailrace/testkit/raw-socket';
 import { WebSocket } from 'ws';
-import type { Transport, TransportHandlers } from '../src/transport.ts';
+import type { HttpAnswer, HttpRequest, Route, Transport, TransportHandlers } from '../src/transport.ts';
 import { createUwsTransport } from '../src/uws-transport.ts';
 import {
   type ContractAnswer,
@@ -12,6 +16,19 @@ import {
 } from './transport-contract.ts';
 
 failOnLeaks();
+
+const unusedHandlers: TransportHandlers<object> = {
+  path: '/v1/stream',
+  routes: [],
+  otherwise: () => ({ status: 404, headers: [], body: '' }),
+  handshake: () => ({ status: 503, headers: [], body: '' }),
+  opened() {},
+  message() {},
+  heartbeat() {},
+  dropped() {},
+  drained() {},
+  closed() {},
+};
 
 function startUws(): TransportUnderTest {
   const uws = createUwsTransport(
@@ -88,3 +105,28 @@ function connect(url: string, headers: Readonly<Record<string, string>>): Promis
 }
 
 transportContract('uWebSockets.js', startUws);
+
+test('a request is aborted when its client leaves, also after its body was read', async (t) => {
+  const { transport } = startUws();
+  t.after(() => transport.close());
+  let request: HttpRequest | undefined;
+  const { promise: left, resolve: answer } = Promise.withResolvers<HttpAnswer>();
+  const route: Route = {
+    method: 'POST',
+    path: '/v1/wait',
+    async answer(received) {
+      const body = await received.body(10);
+      request = received;
+      assert.equal(String(body), 'body');
+      return await left;
+    },
+  };
+  const port = await transport.listen({ ...unusedHandlers, routes: [route] });
+  const socket = await connectRaw({ port });
+  socket.write('POST /v1/wait HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody');
+  await eventually(() => request !== undefined);
+  assert.equal(request?.isAborted, false);
+  socket.reset();
+  await eventually(() => request?.isAborted === true);
+  answer({ status: 200, headers: [], body: '' });
+});
