@@ -26,6 +26,8 @@ export class CatchUp {
   isInterrupted = false;
   /** Before this, monotonic ms, it is sent everything that came meanwhile, however much that is. */
   conflatesFromMs = Number.NEGATIVE_INFINITY;
+  /** Before the next pass, without memory, ms. */
+  pauseMs = 0;
   /** To reserve for the message IDs of the next pass: see `IdReservation`. */
   idBytes = 0;
   readonly #pacing: Pacing | undefined;

@@ -434,6 +434,37 @@ test('a `from` that is a little ahead of the clock of the server means now; furt
   });
 });
 
+test('a replay that waits for its time keeps no other client from the memory to catch up with', async () => {
+  await withNode(
+    async (node) => {
+      const fromMs = node.clock.now();
+      await node.append(many('p.d', 1, 100));
+      await node.clock.advance(60_000);
+      await node.append(many('p.d', 101, 900));
+      const [replaying, back] = [await node.client(), await node.client()];
+      replaying.send({ subscribe: { id: 'a', channel: 'p.d', from: fromMs, speed: 1 } });
+      await readAll(node, replaying);
+      assert.ok(node.work.memory.heldBytes > 0, 'the test tests nothing');
+      // More than the memory that is free, and than all of it.
+      const before = new Positions('epoch-1');
+      before.advance(partitionOf('p.d', 3), 0);
+      back.send({ subscribe: { id: 'a', channel: 'p.d', after: tokenFromPositions(before) } });
+      await node.clock.advance(2_000);
+      await readAll(node, back);
+      assert.deepEqual(valuesOf(back), range(2, 900));
+      assert.deepEqual(valuesOf(replaying), range(1, 100));
+      await node.clock.advance(55_000);
+      await readAll(node, replaying);
+      assert.deepEqual(valuesOf(replaying), range(1, 100), 'its time has not come');
+      await node.clock.advance(5_000);
+      await readAll(node, replaying);
+      assert.deepEqual(valuesOf(replaying), range(1, 900));
+      assert.equal(replaying.all('live').length, 1);
+    },
+    { catchUpBytesMax: 1_048_576, windowBytesMax: 100_000 },
+  );
+});
+
 test('with `align` a position has no effect, also one that is ahead of the log', async () => {
   await withNode(async (node) => {
     const client = await node.client();

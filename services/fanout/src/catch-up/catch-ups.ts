@@ -49,6 +49,8 @@ const nearMs = 1_000;
 /** Reports due within this are sent together. */
 const grainMs = 20;
 const retryPauseMs = 500;
+/** How often a replay that waits checks whether others wait for its memory. */
+const memoryCheckMs = 1_000;
 const noHistory: Pick<SubscribeRequest, 'after' | 'from'> = {};
 
 /**
@@ -246,6 +248,9 @@ export class CatchUps {
     try {
       if (turn !== undefined) yield turn;
       if (!catchUp.isStopped) yield* this.#pass(subscription, catchUp);
+      const { pauseMs } = catchUp;
+      catchUp.pauseMs = 0;
+      if (pauseMs > 0 && !catchUp.isStopped) yield catchUp.sleep(pauseMs, this.#options.clock);
     } catch (thrown) {
       if (!isTailraceError(thrown) || !thrown.retryable) throw thrown;
       // The log cannot be read for a moment.
@@ -284,7 +289,8 @@ export class CatchUps {
       if (catchUp.isStopped || ids.isShort || !(yield* this.#sendMissing(reading))) return false;
       if (reports.length === 0) break;
       for (let from = 0; from < reports.length; ) {
-        const to = yield* this.#due(catchUp, reports, from);
+        const to = yield* this.#due(reading, reports, from);
+        if (to === undefined) return false;
         // The client may have been paused, or its socket filled, meanwhile.
         if (!(yield* this.#sendReports(reading, reports.slice(from, to)))) return false;
         from = to;
@@ -295,12 +301,23 @@ export class CatchUps {
     return !backlog.isTruncated;
   }
 
-  /** Waits for the report at `from`. Returns up to where they are due with it. */
-  *#due(catchUp: CatchUp, reports: readonly BacklogReport[], from: number): Steps<number> {
+  /**
+   * Waits for the report at `from`. Returns up to where they are due with it. Undefined: others wait for memory, so
+   * this pass stops, and another one starts from here when the report is due.
+   */
+  *#due({ pass, catchUp }: Reading, reports: readonly BacklogReport[], from: number): Steps<number | undefined> {
     const { clock } = this.#options;
     if (catchUp.speed === undefined) return reports.length;
-    const waitMs = catchUp.waitMs(reports[from]!.timeMs, clock);
-    if (waitMs > 0) yield catchUp.sleep(waitMs, clock);
+    for (;;) {
+      const waitMs = catchUp.waitMs(reports[from]!.timeMs, clock);
+      if (waitMs <= 0 || catchUp.isStopped) break;
+      if (pass.memory.isWanted) {
+        catchUp.pauseMs = waitMs;
+        return undefined;
+      }
+      yield catchUp.sleep(Math.min(waitMs, memoryCheckMs), clock);
+      if (waitMs <= memoryCheckMs) break;
+    }
     let to = from + 1;
     while (to < reports.length && catchUp.waitMs(reports[to]!.timeMs, clock) <= grainMs) to++;
     return to;

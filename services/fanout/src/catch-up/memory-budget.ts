@@ -6,6 +6,8 @@ export interface MemoryHolder {
 /** Bytes that one task holds. */
 export interface Reservation {
   readonly bytes: number;
+  /** Whether others wait for memory: who does nothing with it now should release it. */
+  readonly isWanted: boolean;
   /** So many more, now or not at all. False: none is free, or the rest is for others. */
   grow(bytes: number): boolean;
   /** Returns some of it to the budget. */
@@ -82,6 +84,7 @@ export class MemoryBudget {
         this.#add(holder, -less);
         this.#grantWaiting();
       },
+      () => this.waiting > 0,
     );
   }
 
@@ -120,11 +123,22 @@ class Held implements Reservation {
   bytes: number;
   readonly #grow: (bytes: number) => boolean;
   readonly #returnBytes: (bytes: number) => void;
+  readonly #isWanted: () => boolean;
 
-  constructor(bytes: number, grow: (bytes: number) => boolean, returnBytes: (bytes: number) => void) {
+  constructor(
+    bytes: number,
+    grow: (bytes: number) => boolean,
+    returnBytes: (bytes: number) => void,
+    isWanted: () => boolean,
+  ) {
     this.bytes = bytes;
     this.#grow = grow;
     this.#returnBytes = returnBytes;
+    this.#isWanted = isWanted;
+  }
+
+  get isWanted(): boolean {
+    return this.#isWanted();
   }
 
   grow(bytes: number): boolean {
