@@ -30,7 +30,8 @@ test('a function or a file that does not exist is found', () => {
   assert.deepEqual(answersOf('| Where? | [A](#a) | `a/b.ts` | `B.#c` |\n| no | `x.ts` |\n'), [
     { file: 'a/b.ts', name: 'B.#c' },
   ]);
-  const source = 'export class A {\n  b() {\n    c();\n  }\n}\n\nclass B {\n  async *#c(): X {}\n}\nexport function d() {}\n';
+  const source =
+    'export class A {\n  b() {\n    c();\n  }\n}\n\nclass B {\n  async *#c(): X {}\n}\nexport function d() {}\n';
   assert.deepEqual(
     ['A.b', 'B.#c', 'd', 'A.c', 'A.#c', 'B.b', 'c'].map((name) => defines(source, name)),
     [true, true, true, false, false, false, false],
