@@ -26,7 +26,7 @@ $(DASHBOARD): $(INSTALLED) $(DASHBOARD_SOURCES)
 	@touch $@
 
 demo: setup ## Runs all of Tailrace in one process, without a broker: live data in a browser. DATA=folder PORT_BASE=number
-	@TAILRACE_DATA_DIR=$(or $(DATA),data/demo) TAILRACE_PORT_BASE=$(or $(PORT_BASE),8080) TAILRACE_LOG_PRETTY=true TAILRACE_LOG_LEVEL=$${TAILRACE_LOG_LEVEL:-warn} exec node services/standalone/src/main.ts
+	@TAILRACE_DATA_DIR=$(or $(DATA),$(TAILRACE_DATA_DIR),data/demo) TAILRACE_PORT_BASE=$(or $(PORT_BASE),$(TAILRACE_PORT_BASE),8080) TAILRACE_LOG_PRETTY=true TAILRACE_LOG_LEVEL=$${TAILRACE_LOG_LEVEL:-warn} exec node services/standalone/src/main.ts
 
 stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=folder PORT_BASE=number
 	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
