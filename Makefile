@@ -15,7 +15,7 @@ INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/t
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
 
-setup: $(INSTALLED) $(DASHBOARD) ## Installs the dependencies and builds the dashboard, where that is due
+setup: $(INSTALLED) $(DASHBOARD) ## Installs the npm packages, and builds the dashboard, if they changed
 
 $(INSTALLED): package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
@@ -25,8 +25,8 @@ $(DASHBOARD): $(INSTALLED) $(DASHBOARD_SOURCES)
 	npm run --silent build -w services/dashboard
 	@touch $@
 
-demo: setup ## Runs all of Tailrace in one process, without a broker: live data in a browser. DATA=folder PORT_BASE=number
-	@TAILRACE_DATA_DIR=$(or $(DATA),data/demo) TAILRACE_PORT_BASE=$(or $(PORT_BASE),8080) TAILRACE_LOG_PRETTY=true TAILRACE_LOG_LEVEL=$${TAILRACE_LOG_LEVEL:-warn} exec node services/standalone/src/main.ts
+demo: setup ## Runs Tailrace in one process, without a broker, and prints the URL of its page. DATA=folder PORT_BASE=number
+	@TAILRACE_DATA_DIR=$(or $(DATA),$(TAILRACE_DATA_DIR),data/demo) TAILRACE_PORT_BASE=$(or $(PORT_BASE),$(TAILRACE_PORT_BASE),8080) TAILRACE_LOG_PRETTY=true TAILRACE_LOG_LEVEL=$${TAILRACE_LOG_LEVEL:-warn} exec node services/standalone/src/main.ts
 
 stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=folder PORT_BASE=number
 	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
@@ -50,7 +50,7 @@ ok: setup ## The gate: format, types, lint, generated files, unit tests
 	node scripts/version.ts --check
 	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
 
-numbers: $(INSTALLED) ## Prints what stays small: lines of the product, import circles, words that are not the field's
+numbers: $(INSTALLED) ## Prints lines of the product, import circles, and words outside the glossary
 	@node --disable-warning=ExperimentalWarning scripts/numbers.ts
 
 format: setup ## Formats the code and sorts its imports
@@ -65,7 +65,7 @@ lint: setup ## Lints
 generate: setup ## Writes the generated files: Protobuf code, configuration docs, dashboards, limits, the chart's schema and page
 	node scripts/generate.ts
 
-screenshot: setup ## Replaces docs/dashboard.png by what the test of the demo shows
+screenshot: setup ## Renews docs/dashboard.png, the picture of the README
 	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts
 
 bench: setup ## Measures against bare libraries in the same run, prints a table and writes docs/PERFORMANCE.md. ONLY=name prints one
@@ -75,7 +75,7 @@ chaos: setup ## Injects failures into a running stack, one after the other, and 
 	@exec node test/chaos/chaos.ts --nodes $(or $(NODES),3) --clients $(or $(CLIENTS),3000) --devices $(or $(DEVICES),1000) $(if $(FAULTS),--faults $(FAULTS)) \
 		--seconds $(or $(SECONDS),5) --drain-ms $(or $(DRAIN_MS),5000) --limit-seconds $(or $(LIMIT_SECONDS),600) --data $(or $(DATA),data/chaos)
 
-sizing: setup ## Measures what one fanout node and one ingest carry, and writes it with the rule for N nodes into docs/OPERATIONS.md
+sizing: setup ## Measures the capacity of one fanout node and one ingest, and writes it into docs/OPERATIONS.md
 	node loadtest/bench/sizing.ts
 
 attack: setup ## Runs the attacks of test/attack beside honest clients, and prints a table. ATTACK=name,… TARGET=standalone|stack SIZE=small
@@ -87,12 +87,12 @@ simulate: setup ## Runs whole clusters under virtual time, with random failures,
 simulate-mutations: setup ## Disables one mechanism at a time, and shows at which seed the simulation detects it. SEEDS=200
 	@exec node test/simulation/mutation-table.ts --seeds $(or $(SEEDS),200)
 
-version: $(INSTALLED) ## Writes the version everywhere it stands. VERSION=0.2.0; without it, prints the one there is
+version: $(INSTALLED) ## Sets the version in all files. VERSION=0.2.0; without it, prints the current one
 	@$(if $(VERSION),npm version '$(VERSION)' --silent --workspaces --include-workspace-root --no-git-tag-version --no-workspaces-update --allow-same-version >/dev/null)
 	@$(if $(VERSION),npm install --silent --package-lock-only --offline --ignore-scripts)
 	@node scripts/version.ts $(if $(VERSION),--spread)
 
-release-check: setup ## Whether this commit can be released: version, changelog, clean tree, the packed client. TAG=v0.1.0 TARBALL=file REPOSITORY=https://…
+release-check: setup ## Checks whether this commit can be released: version, changelog, clean tree, the packed client. TAG=v0.1.0 TARBALL=file REPOSITORY=https://…
 	@node scripts/release-check.ts $(if $(TAG),--tag $(TAG)) $(if $(TARBALL),--tarball $(TARBALL)) $(if $(REPOSITORY),--repository $(REPOSITORY))
 
 token: $(INSTALLED) ## Signs a token with TAILRACE_TOKEN_SECRET and prints it. SUBSCRIBE='plant1.>' PUBLISH='plant1.>' ROLE=operator SUBJECT=me ID=t1 HOURS=1
@@ -102,20 +102,20 @@ token: $(INSTALLED) ## Signs a token with TAILRACE_TOKEN_SECRET and prints it. S
 images: $(INSTALLED) ## Builds the images of the services, and prints their sizes. SERVICES='fanout ingest' TAG=1.2.3 PREFIX=registry.example/tailrace
 	@node scripts/images.ts $(SERVICES) $(if $(TAG),--tag $(TAG)) $(if $(PREFIX),--prefix $(PREFIX))
 
-loadtest: $(INSTALLED) ## Loads an installation by k6: make loadtest SCENARIO=average, against `make stack`, or TARGET= INGEST= TOKEN=; see loadtest/k6/README.md
+loadtest: $(INSTALLED) ## Runs a k6 scenario against `make stack`, or TARGET= INGEST= TOKEN=. SCENARIO=average; loadtest/k6/README.md has all options
 	@exec node loadtest/k6/run.ts $(or $(SCENARIO),smoke)
 
-cluster-test: $(INSTALLED) ## Installs the chart on the Kubernetes cluster of KUBECONFIG, breaks it, and counts what subscribers lost. TAILRACE_IMAGE_LOAD='kind load image-archive' or TAILRACE_IMAGE_REGISTRY=host/folder; NAMESPACE=name CLIENTS=120 KEEP=1
+cluster-test: $(INSTALLED) ## Installs the chart on the Kubernetes cluster of KUBECONFIG, disturbs it, and counts what subscribers lost. TAILRACE_IMAGE_LOAD='kind load image-archive' or TAILRACE_IMAGE_REGISTRY=host/folder; NAMESPACE=name CLIENTS=120 KEEP=1
 	@exec node --test-reporter=spec test/cluster/cluster.ts
 
 deploy/.env: | $(INSTALLED)
 	@(umask 077; node scripts/compose-env.ts >$@.new) && mv $@.new $@
 
-compose: deploy/.env ## Runs all of it in containers: Kafka, NATS, two fanout nodes behind nginx. PROFILE=observability adds Prometheus, Grafana, Tempo
+compose: deploy/.env ## Runs Tailrace in containers: Kafka, NATS, two fanout nodes behind nginx. PROFILE=observability adds Prometheus, Grafana, Tempo
 	$(if $(filter observability,$(PROFILE)),TAILRACE_TRACING_URL=http://collector:4318/v1/traces) docker compose -f deploy/compose.yaml $(if $(PROFILE),--profile $(PROFILE)) up -d --wait
 
 compose-down: deploy/.env ## Stops what `make compose` started, and removes its data
 	docker compose -f deploy/compose.yaml --profile '*' down -v
 
-docs-test: $(INSTALLED) ## Runs the commands of docs/OPERATIONS.md as somebody who copies them, in a copy of the tree. SETTING=laptop, compose (Docker), cluster (KUBECONFIG)
+docs-test: $(INSTALLED) ## Runs the commands of docs/OPERATIONS.md as they stand, in a copy of the tree. SETTING=laptop, compose (Docker), cluster (KUBECONFIG)
 	@node test/docs/run.ts $(or $(SETTING),laptop)

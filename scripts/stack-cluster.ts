@@ -1,13 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { FolderLock } from '@tailrace/eventlog/embedded/folder-lock';
 import { systemClock } from '@tailrace/platform/clock';
 import { issueToken } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
 import type { Exit } from '@tailrace/testkit/supervised';
-import { StackService } from './stack-service.ts';
+import { assertFreePorts, StackService } from './stack-service.ts';
 
 export interface StackClusterOptions {
   /** Fanout nodes: `fanout-0`, `fanout-1` … */
@@ -45,10 +46,16 @@ export class StackCluster {
   #ingest: StackService | undefined;
   #token = '';
   #tokenSecret = '';
+  #lock: FolderLock | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: StackClusterOptions) {
     this.#options = options;
+  }
+
+  /** Whether the data folder is this cluster's, from its start to its stop. */
+  get holdsData(): boolean {
+    return this.#lock !== undefined;
   }
 
   get kafka(): KafkaBroker {
@@ -73,10 +80,15 @@ export class StackCluster {
     return this.#tokenSecret;
   }
 
-  /** Resolves when all are ready. After an error, `stop` stops what was started. */
+  /**
+   * Resolves when all are ready. After an error, `stop` stops what was started. Throws `address_in_use` and `conflict`,
+   * before it changes anything, if another process uses a port or the data folder.
+   */
   async start(): Promise<void> {
     const { data, keepsData, nodes, portBase, drainMs, print } = this.#options;
+    await assertFreePorts([2, ...Array.from({ length: nodes }, (_, i) => 20 + i)].map((offset) => portBase + offset));
     await mkdir(data, { recursive: true });
+    this.#lock = await FolderLock.acquire(data, systemClock);
     print('Starting Kafka and NATS …');
     const placeOf = (name: string) => ({
       log: join(data, `${name}.log`),
@@ -135,6 +147,8 @@ export class StackCluster {
   stop(): Promise<void> {
     this.#stopping ??= (async () => {
       for (const each of this.#running.toReversed()) await each.stop();
+      await this.#lock?.release();
+      this.#lock = undefined;
     })();
     return this.#stopping;
   }

@@ -2,11 +2,25 @@ import { open } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { systemClock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
+import { isFreePort } from '@tailrace/testkit/free-port';
 import { type Exit, type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 
 const root = resolve(import.meta.dirname, '..');
 const readyDeadlineMs = 60_000;
 const stopDeadlineMs = 15_000;
+const internalOffset = 1010;
+
+/**
+ * Throws `address_in_use` for the first public port that another process uses, or whose internal port it uses. A
+ * service would exit, and the other process might answer its probe of `/readyz`.
+ */
+export async function assertFreePorts(ports: readonly number[]): Promise<void> {
+  for (const port of ports.flatMap((each) => [each, each + internalOffset])) {
+    if (await isFreePort(port)) continue;
+    const message = `port ${port} on 127.0.0.1 is in use by another process: stop that one, or set another PORT_BASE`;
+    throw new TailraceError('address_in_use', message);
+  }
+}
 
 /** Options with which a service is started and restarted. */
 export interface StackServiceOptions {
@@ -14,7 +28,7 @@ export interface StackServiceOptions {
   readonly name: string;
   /** From the root of the repository. */
   readonly script: string;
-  /** The public port; the internal one is 1010 above. */
+  /** The public port; the internal one is `internalOffset` above. */
   readonly port: number;
   /** Overrides the environment of this process; undefined removes a variable. */
   readonly settings: NodeJS.ProcessEnv;
@@ -45,7 +59,7 @@ export class StackService {
     this.name = name;
     this.port = port;
     this.url = `http://127.0.0.1:${port}`;
-    this.internal = `http://127.0.0.1:${port + 1010}`;
+    this.internal = `http://127.0.0.1:${port + internalOffset}`;
     this.log = join(data, `${name}.log`);
   }
 
@@ -55,19 +69,22 @@ export class StackService {
   }
 
   /**
-   * Resolves when /readyz returns 200. Throws `unavailable` where the process exits first, `timeout`, and `closed`
-   * where it is stopped meanwhile.
+   * Resolves when /readyz returns 200. Throws `address_in_use` where another process has its ports, `unavailable`
+   * where the process exits first, `timeout`, and `closed` where it is stopped meanwhile.
    */
   async start(): Promise<void> {
     const { script, port, settings } = this.#options;
-    if (this.#process === undefined) await (await open(this.log, 'w')).close();
+    if (this.#process === undefined) {
+      await assertFreePorts([port]);
+      await (await open(this.log, 'w')).close();
+    }
     const child = await startSupervised({
       command: process.execPath,
       args: [join(root, script)],
       env: {
         ...process.env,
         TAILRACE_PORT: String(port),
-        TAILRACE_INTERNAL_PORT: String(port + 1010),
+        TAILRACE_INTERNAL_PORT: String(port + internalOffset),
         ...settings,
       },
       cwd: root,

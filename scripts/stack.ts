@@ -25,8 +25,11 @@ let stopping: Promise<void> | undefined;
 
 function stopAll(): Promise<void> {
   stopping ??= (async () => {
-    await removeEndpoints(options.data);
-    await rm(tokenFile, { force: true });
+    // Those of another stack, which uses the folder, stay.
+    if (cluster.holdsData) {
+      await removeEndpoints(options.data);
+      await rm(tokenFile, { force: true });
+    }
     await cluster.stop();
   })();
   return stopping;

@@ -24,8 +24,14 @@ const { values } = parseArgs({
 const hours = Number(values.hours);
 try {
   if (!(hours > 0 && hours <= 24 * 366)) fail(`--hours: expected a number above 0, at most 8784, got ${values.hours}`);
+  const secret = process.env['TAILRACE_TOKEN_SECRET'] ?? '';
+  if (secret === '') {
+    fail(
+      'TAILRACE_TOKEN_SECRET: expected the shared secret of the installation, got none; make demo has it in data/demo/key',
+    );
+  }
   const token = await issueToken({
-    secret: process.env['TAILRACE_TOKEN_SECRET'] ?? '',
+    secret,
     subject: values.subject,
     publish: values.publish,
     subscribe: values.subscribe,

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { integerArgument, seedsMax, threadsMax } from './arguments.ts';
 import type { Found } from './mutation-run.ts';
 import { mutations } from './mutations.ts';
 import { runJobs } from './pool.ts';
@@ -7,17 +8,19 @@ import { runJobs } from './pool.ts';
 const { values } = parseArgs({
   options: { seeds: { type: 'string', default: '200' }, threads: { type: 'string', default: '2' } },
 });
-const jobs = Object.keys(mutations).map((mutation) => ({ mutation, seedsMax: Number(values.seeds) }));
+const seeds = integerArgument('SEEDS', values.seeds, 1, seedsMax);
+const threads = integerArgument('--threads', values.threads, 1, threadsMax);
+const jobs = Object.keys(mutations).map((mutation) => ({ mutation, seedsMax: seeds }));
 let undetected = 0;
 console.log('| mutation | found at seed | invariant |\n| --- | --- | --- |');
 await runJobs<(typeof jobs)[0], Found>(
   jobs,
-  Number(values.threads),
+  threads,
   (_, { mutation, seed, violation }) => {
     if (seed === undefined) undetected++;
     console.log(`| ${mutation} | ${seed ?? 'never'} | ${violation?.invariant ?? ''} |`);
   },
   ({ mutation }, error) => console.log(`| ${mutation} | an uncaught error | ${error.message} |`),
 );
-if (undetected > 0) console.log(`${undetected} were not found within ${values.seeds} seeds`);
+if (undetected > 0) console.log(`${undetected} were not found within ${seeds} seeds`);
 process.exitCode = undetected === 0 ? 0 : 1;

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { integerArgument, seedMax, seedsMax, threadsMax } from './arguments.ts';
 import { runJobs } from './pool.ts';
 import { type RunResult, simulate } from './run.ts';
 
@@ -70,6 +71,10 @@ function seconds(sinceMs: number): string {
 
 const isPassed =
   values.seed === undefined
-    ? await many(Number(values.first), Number(values.seeds), Number(values.threads))
-    : await one(Number(values.seed));
+    ? await many(
+        integerArgument('FIRST', values.first, 0, seedMax),
+        integerArgument('SEEDS', values.seeds, 1, seedsMax),
+        integerArgument('--threads', values.threads, 1, threadsMax),
+      )
+    : await one(integerArgument('SEED', values.seed, 0, seedMax));
 process.exitCode = isPassed ? 0 : 1;

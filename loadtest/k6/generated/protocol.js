@@ -303,7 +303,7 @@ function invalidPathReason(text, length = text.length) {
 * joined by dots; at most 200 bytes. Throws `invalid_path`. Hot: called for each report.
 */
 function assertDevicePath(value) {
-	const reason = typeof value === "string" ? invalidPathReason(value) : `it is ${value === null ? "null" : typeof value}`;
+	const reason = typeof value === "string" ? invalidPathReason(value) : "it is not a string";
 	if (reason === void 0) return;
 	throw new TailraceError("invalid_path", `device path: expected 1 to 8 segments of 1 to 64 letters, digits, "_" or "-", joined by ".", at most 200 bytes, as in "plant1.line3.press7", got ${shown(value)}: ${reason}`);
 }

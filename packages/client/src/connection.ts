@@ -194,7 +194,7 @@ export function openConnection(options: ConnectionOptions): Connection {
       },
       onText,
       onBinary: () => unreadable(1003, new TailraceError('invalid_message', 'expected a text frame, got a binary one')),
-      onClose: (code, reason) => lose(lossFrom(code, errorMessage ?? reason, to)),
+      onClose: (code, reason) => lose(lossFrom(code, errorMessage ?? reason, to, isWelcomed)),
     });
   }
 
@@ -228,17 +228,20 @@ export function openConnection(options: ConnectionOptions): Connection {
   };
 }
 
-function lossFrom(code: number, reason: string, url: string): Loss {
+function lossFrom(code: number, reason: string, url: string, isWelcomed: boolean): Loss {
   // Close reasons address the client program; the message of a loss is for people.
-  const message = (reason === '' ? meaningOf(code, url) : reason).replace(/; (?:come back|after=.*)$/, '');
+  const message = (reason === '' ? meaningOf(code, url, isWelcomed) : reason).replace(/; (?:come back|after=.*)$/, '');
   return { code, message, mayReconnect: mayReconnect(code) };
 }
 
-/** Returns a message for a close code without a reason. */
-function meaningOf(code: number, url: string): string {
+/**
+ * Returns a message for a close code without a reason. A WebSocket does not report why its handshake failed: the port
+ * may be closed, or another service listens there.
+ */
+function meaningOf(code: number, url: string, isWelcomed: boolean): string {
   const name = closeNameOf(code);
   if (name !== undefined) return closeCodes[name].reason;
-  return code === 1006
-    ? `${new URL(url).origin} cannot be reached`
-    : `the server closed the connection with code ${code}`;
+  if (code !== 1006) return `the server closed the connection with code ${code}`;
+  const { origin, pathname } = new URL(url);
+  return isWelcomed ? `the connection to ${origin} was lost` : `no Tailrace stream answers at ${origin}${pathname}`;
 }

@@ -75,6 +75,14 @@ test('two subscriptions share a view, and an unsubscribed one receives nothing m
   assert.equal(subscription.state.name, 'ended');
 });
 
+test('a connection that fails before the welcome names its address, without the token', () => {
+  const { stream, last } = setUp({ url: 'ws://node:8080/tailrace?token=secret' });
+  last().end(1006);
+  const { state } = stream;
+  assert.ok(state.name === 'waiting');
+  assert.equal(state.loss.message, 'no Tailrace stream answers at ws://node:8080/tailrace/v1/stream');
+});
+
 test('after a disconnect it reconnects with full jitter, subscribes again, and delivers no duplicates', async () => {
   const { clock, stream, sockets, last, listener, got } = setUp({ backoff: { baseMs: 1000, capMs: 3000 } });
   stream.subscribe('plant1.>', listener);
@@ -86,7 +94,7 @@ test('after a disconnect it reconnects with full jitter, subscribes again, and d
     name: 'waiting',
     attempt: 1,
     retryAt: clock.now() + 500,
-    loss: { code: 1006, message: 'ws://node:8081 cannot be reached', mayReconnect: true },
+    loss: { code: 1006, message: 'the connection to ws://node:8081 was lost', mayReconnect: true },
   });
   await clock.advance(499);
   assert.equal(sockets.length, 1);

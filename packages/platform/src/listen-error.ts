@@ -11,17 +11,24 @@ export interface ListenAddress {
 }
 
 /** Returns the error for a port that is not available, with what to change. `code`: of Node.js, as EADDRINUSE. */
-export function listenError(address: ListenAddress, code: string | undefined, cause?: unknown): TailraceError {
+export function listenError(
+  address: ListenAddress,
+  code: string | undefined,
+  cause?: unknown,
+  platform: string = process.platform,
+): TailraceError {
   const { host, port, portSetting } = address;
   const place = `${host}:${port}`;
   const setting = `${portSetting} (${variableFrom(portSetting)})`;
   switch (code) {
-    case 'EADDRINUSE':
+    case 'EADDRINUSE': {
+      const lister = platform === 'darwin' ? `lsof -nP -iTCP:${port} -sTCP:LISTEN` : `ss -ltnp 'sport = :${port}'`;
       return new TailraceError(
         'address_in_use',
-        `port ${port} on ${host} is in use by another process: stop that one (ss -ltnp 'sport = :${port}' names it) or set ${setting} to a free port`,
+        `port ${port} on ${host} is in use by another process: stop that one (${lister} names it) or set ${setting} to a free port`,
         { cause },
       );
+    }
     case 'EACCES':
       return new TailraceError(
         'invalid_config',

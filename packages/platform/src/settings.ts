@@ -61,7 +61,7 @@ export const revocationSettings = {
     .max(10_000_000)
     .default(100_000)
     .describe(
-      'Revoked tokens and subjects in memory, about 200 bytes each; beyond it the one that expires first is removed, and is valid again. Set the same in ingest and fanout.',
+      'Revoked tokens and subjects in memory, about 200 bytes each; beyond it the revocation that expires first is removed, and its token is valid again. Set the same in ingest and fanout.',
     ),
 };
 

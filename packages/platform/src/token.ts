@@ -102,6 +102,10 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
   }
 
   async function checked(token: string, onWait: (() => void) | undefined): Promise<Verified> {
+    if (token === '') {
+      const message = 'expected a token, as in the header "Authorization: Bearer <token>", got none';
+      throw new TailraceError('unauthorized', message);
+    }
     const signed = await signedPayload(
       token,
       keySets,

@@ -37,10 +37,10 @@ test('the error of an invalid path has the path and the reason', () => {
     [`a.x${longSegment}`, /segment 2 is too long/],
     ['a.b.c.d.e.f.g.h.i', /it has 9 segments/],
     [`${`${longSegment}.`.repeat(3)}abcdef`, /it has 201 characters/],
-    [undefined, /it is undefined/],
-    [null, /it is null/],
-    [7, /, got 7: it is number$/],
-    [['a'], /it is object/],
+    [undefined, /, got undefined: it is not a string$/],
+    [null, /, got null: it is not a string$/],
+    [7, /, got 7: it is not a string$/],
+    [['a'], /, got \["a"\]: it is not a string$/],
   ];
   for (const [value, message] of cases) {
     assert.match(errorOf(() => assertDevicePath(value), 'invalid_path').message, message);

@@ -39,8 +39,7 @@ export function invalidPathReason(text: string, length: number = text.length): s
  * joined by dots; at most 200 bytes. Throws `invalid_path`. Hot: called for each report.
  */
 export function assertDevicePath(value: unknown): asserts value is string {
-  const reason =
-    typeof value === 'string' ? invalidPathReason(value) : `it is ${value === null ? 'null' : typeof value}`;
+  const reason = typeof value === 'string' ? invalidPathReason(value) : 'it is not a string';
   if (reason === undefined) return;
   throw new TailraceError(
     'invalid_path',

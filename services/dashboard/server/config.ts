@@ -19,7 +19,7 @@ export const configSchema = z.strictObject({
     })
     .default('')
     .describe(
-      'Where browsers find the streams, such as wss://streams.example.org; several URLs of one installation, separated by commas, where no load balancer stands before the nodes: a page that cannot reach one tries the next. Empty: port 8081 of the host in their address bar.',
+      'Where browsers find the streams, such as wss://streams.example.org. Without a load balancer, several URLs of one installation, separated by commas: a page that cannot reach one tries the next. Empty: port 8081 of the host in their address bar.',
     ),
   publicIngestUrl: z
     .union([z.literal(''), z.url({ protocol: /^https?$/ })])

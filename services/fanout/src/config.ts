@@ -19,7 +19,7 @@ export const fanoutSettings = {
   publicUrl: z
     .string()
     .default('')
-    .describe('Where clients reach this very node, ws:// or wss://. Empty: ws://<host name>:<port>.'),
+    .describe('Where clients reach this one node, ws:// or wss://. Empty: ws://<host name>:<port>.'),
   topicPrefix: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,100}$/, 'letters, digits, . _ and - only, at most 100')
@@ -47,14 +47,16 @@ export const fanoutSettings = {
     .min(0)
     .max(1_000)
     .default(20)
-    .describe('How long reports gather before they go out together. Less is sooner, and costs more CPU a report.'),
+    .describe(
+      'How long reports are collected before they are sent together. A smaller value lowers the latency, and costs more CPU per report.',
+    ),
   heartbeatMs: z
     .int()
     .min(2_000)
     .max(600_000)
     .multipleOf(1_000)
     .default(30_000)
-    .describe('A ping goes to each client this often.'),
+    .describe('Interval of the pings to each client.'),
   pongDeadlineMs: z
     .int()
     .min(1_000)
@@ -67,13 +69,13 @@ export const fanoutSettings = {
     .min(100)
     .max(60_000)
     .default(10_000)
-    .describe('For the first message to bring a token; then 4408.'),
+    .describe('How long a client may take to send its token in the first message; then 4408.'),
   joinDeadlineMs: z
     .int()
     .min(100)
     .max(60_000)
     .default(10_000)
-    .describe('How long a subscription waits for the owners of its partitions.'),
+    .describe('How long a subscription waits for the owners of its partitions; then unavailable.'),
   connectionsMax: z
     .int()
     .min(1)
@@ -94,20 +96,20 @@ export const fanoutSettings = {
     .min(1_024)
     .max(1_048_576)
     .default(16_384)
-    .describe('Size of a client message; beyond it 4413.'),
+    .describe('Bytes of a client message; beyond it 4413.'),
   socketHighWaterBytes: z
     .int()
     .min(65_536)
     .default(262_144)
     .describe(
-      'Bytes that may wait in one socket; a client that lets more wait gets what comes conflated until it has read enough.',
+      'Bytes that may wait in one socket; beyond it the client receives conflated reports until it has read enough.',
     ),
   socketBytesMax: z
     .int()
     .min(65_536)
     .default(4_194_304)
     .describe(
-      'Bytes that a socket takes; a client to which more is sent at once is terminated. Above socketHighWaterBytes by what may be published at once.',
+      'Bytes that a socket accepts; a connection to which more is sent at once is terminated. Above socketHighWaterBytes by what may be published at once.',
     ),
   repliesBytesMax: z
     .int()
@@ -133,7 +135,7 @@ export const fanoutSettings = {
     .default(500_000)
     .meta({ unit: 'devices' })
     .describe(
-      'Devices that this node knows, some 0.8 KB each; reports of one more are delivered, and it has no last values and no presence.',
+      'Devices that this node knows, some 0.8 KB each. Reports of further devices are delivered; these devices have no last values and no presence.',
     ),
   devicesPerTenantMax: z
     .int()
@@ -141,7 +143,7 @@ export const fanoutSettings = {
     .max(50_000_000)
     .default(200_000)
     .meta({ unit: 'devices' })
-    .describe('The same of one tenant, the first segment of a path.'),
+    .describe('The same for one tenant, the first segment of a path.'),
   tagsPerDeviceMax: z
     .int()
     .min(1)
@@ -154,7 +156,7 @@ export const fanoutSettings = {
     .min(0)
     .default(0)
     .describe(
-      'Memory for the last values of all devices, of which one tenant may take two thirds; beyond it new devices are not known, and a device that grows loses its oldest. 0: two fifths of the heap.',
+      'Memory for the last values of all devices; one tenant may use two thirds of it. Beyond it new devices have no last values, and a device that grows loses its oldest. 0: two fifths of the heap.',
     ),
   recoveryRecordsMax: z
     .int()
@@ -167,7 +169,7 @@ export const fanoutSettings = {
     .max(3_600_000)
     .default(120_000)
     .describe(
-      'A report is a repetition, and not delivered, if its device sent one with the same ID that was appended at most this long before. The same on all nodes. More than senders retry: the SDK gives up before.',
+      'A report is a duplicate, and not delivered, if its device sent one with the same ID that was appended at most this long before. The same on all nodes. Longer than senders retry: the SDK stops earlier.',
     ),
   idsMax: z
     .int()
@@ -176,29 +178,35 @@ export const fanoutSettings = {
     .default(2_000_000)
     .meta({ unit: 'ids' })
     .describe(
-      'Message IDs that a node remembers, of all its partitions, about 16 bytes each. With more in idWindowMs the oldest of the partition with most are forgotten: its window is shorter.',
+      'Message IDs that a node remembers for all its partitions, about 16 bytes each. Beyond it the node forgets the oldest of the partition with most, whose window is then shorter.',
     ),
   windowBytesMax: z
     .int()
     .min(0)
     .default(8_388_608)
     .describe(
-      'Newest reports of a partition kept in memory, with what it takes to hold them, for clients that come back: what is older is read from the log.',
+      'Memory for the newest reports of a partition, overhead included, for clients that reconnect. Older reports are read from the log.',
     ),
-  windowMs: z.int().min(0).default(60_000).describe('Age of the reports kept for clients that come back.'),
+  windowMs: z
+    .int()
+    .min(0)
+    .default(60_000)
+    .describe('Maximum age of the reports in memory, for clients that reconnect.'),
   resumeRecordsMax: z
     .int()
     .min(0)
     .default(50_000)
     .meta({ unit: 'records' })
     .describe(
-      'Records of a partition read from the log for one client that comes back; one that is further behind gets last values, and is notified.',
+      'Records of a partition read from the log for one client that reconnects; a client that is further behind receives the missing range and last values.',
     ),
   resumeBytesMax: z
     .int()
     .min(65_536)
     .default(2_097_152)
-    .describe('Size of what one subscription resumes with, and of what is conflated at a time for a slow one.'),
+    .describe(
+      'Bytes of the backlog with which one subscription resumes, and of the reports conflated at a time for a slow client.',
+    ),
   viewsPerConnectionMax: z
     .int()
     .min(1)
@@ -206,14 +214,14 @@ export const fanoutSettings = {
     .default(64)
     .meta({ unit: 'views' })
     .describe(
-      'Subscriptions of one connection with maxRate, deadband, tags, delta or align; beyond it limit_reached. Without those there is always room.',
+      'Subscriptions of one connection with maxRate, deadband, tags, delta or align; beyond it limit_reached. Subscriptions without options do not count.',
     ),
   keyFrameMs: z
     .int()
     .min(100)
     .max(3_600_000)
     .default(10_000)
-    .describe('With delta, a reading that does not change is sent again this often, as long as its device sends it.'),
+    .describe('With delta: interval at which an unchanged reading is sent again, as long as its device sends it.'),
   lastSentReadingsMax: z
     .int()
     .min(0)
@@ -226,7 +234,7 @@ export const fanoutSettings = {
     .int()
     .min(1_048_576)
     .default(67_108_864)
-    .describe('Reports that wait for maxRate, all views together; beyond it they go at once.'),
+    .describe('Reports that wait for maxRate, all views together; beyond it they are sent at once.'),
   suspectMs: z
     .int()
     .min(1_250)
@@ -240,41 +248,39 @@ export const fanoutSettings = {
     .int()
     .min(11_000)
     .default(30_000)
-    .describe('Interest of another node that is not renewed this long lapses. It is renewed every 10 s.'),
-  ownerRequestTimeoutMs: z.int().min(100).default(5_000).describe("For an owner's answer."),
+    .describe('An owner drops interest of another node that is not renewed for this long. Nodes renew it every 10 s.'),
+  ownerRequestTimeoutMs: z.int().min(100).default(5_000).describe('How long a node waits for the reply of an owner.'),
   frameTimeoutMs: z
     .int()
     .min(1_500)
     .default(3_000)
-    .describe('An owner that sends no frame this long is asked again. It sends one a second at least.'),
+    .describe(
+      'After this time without a frame of the owner, a node requests its interest again. An owner sends at least one frame a second.',
+    ),
   heldBytesMax: z
     .int()
     .min(1_048_576)
     .default(16_777_216)
-    .describe("Frames of one partition held while an owner's answer is under way."),
+    .describe('Frames of one partition that are held until the owner replies.'),
   settleMs: z
     .int()
     .min(0)
     .max(600_000)
     .default(5_000)
-    .describe(
-      'How long a device must have been with its new owner before clients that are here are asked to go there.',
-    ),
+    .describe('How long a new owner must have had a partition before clients of this node are asked to move there.'),
   migrationsPerSecond: z
     .number()
     .positive()
     .max(10_000)
     .default(50)
-    .describe(
-      'Clients of this node asked to go to another one a second, at most, after partitions have changed hands.',
-    ),
+    .describe('Clients of this node that are asked per second to move to another node, after a change of owners.'),
   drainMs: z.int().min(0).default(5_000).describe('Span over which clients are disconnected when the node stops.'),
   handoverMs: z
     .int()
     .min(100)
     .max(20_000)
     .default(8_000)
-    .describe('How long a node that stops goes on serving its partitions until others do.'),
+    .describe('How long a node that stops continues to serve its partitions until others do.'),
 };
 
 /** Settings of the fanout service. */

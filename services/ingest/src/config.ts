@@ -92,7 +92,7 @@ export const ingestSettings = {
     .default(10_000)
     .meta({ unit: 'reports' })
     .describe(
-      'Beyond it 413. A large request is processed in chunks of 500 reports, so that other senders do not wait for all of it.',
+      'Reports of one request; beyond it 413. A large request is processed in chunks of 500 reports, so that other senders do not wait for all of it.',
     ),
   bodyDeadlineMs: z
     .int()
@@ -129,7 +129,7 @@ export const ingestSettings = {
     .default(512)
     .meta({ unit: 'requests' })
     .describe(
-      'Requests of one sender (iss, tenant and sub of its tokens) in progress at once; beyond it 429, so that no sender takes the capacity of the others.',
+      'Requests of one sender (iss, tenant and sub of its tokens) in progress at once; beyond it 429. So no sender takes the capacity of the others.',
     ),
   appendDeadlineMs: z
     .int()

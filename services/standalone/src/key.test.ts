@@ -14,6 +14,17 @@ test('the key is created once, and again if its file is empty, as a full disk le
   assert.equal(await keyFrom(dir), key);
 });
 
+test('a data folder that is a file is refused with what is expected', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'key-'));
+  t.after(() => rm(dir, { recursive: true }));
+  const file = join(dir, 'README.md');
+  await writeFile(file, '');
+  await assert.rejects(
+    keyFrom(file),
+    /^TailraceError: dataDir: expected a folder that can be written, got ".*README\.md" \(E/,
+  );
+});
+
 test('concurrent first starts return the same key', async (t) => {
   const dir = await mkdtemp(join(tmpdir(), 'key-'));
   t.after(() => rm(dir, { recursive: true }));

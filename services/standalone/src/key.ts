@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createWholeFile, writeWholeFile } from '@tailrace/platform/whole-file';
-import { TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError } from '@tailrace/protocol/error';
 
 const keyBytes = 48;
 
@@ -25,7 +25,7 @@ export async function keyFrom(dataDir: string): Promise<string> {
     const why = (cause as Error).message;
     throw new TailraceError(
       'invalid_config',
-      `dataDir: ${dataDir} cannot be written (${why}); name a folder that can, or free its disk`,
+      `dataDir: expected a folder that can be written, got ${shown(dataDir)} (${why}): set another one, or free its disk`,
       { cause },
     );
   }

@@ -142,5 +142,5 @@ function ignoreMissing(thrown: NodeJS.ErrnoException): undefined {
 
 function inUse(folder: string, pid: number, who: string): TailraceError {
   const how = pid === 0 ? 'try again' : 'stop it, or use another data folder';
-  return new TailraceError('conflict', `the log in ${folder} is in use by ${who}: ${how}`);
+  return new TailraceError('conflict', `the data in ${folder} is in use by ${who}: ${how}`);
 }

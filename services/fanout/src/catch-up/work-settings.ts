@@ -9,7 +9,7 @@ export const workSettings = {
     .default(0.5)
     .meta({ unit: 'share' })
     .describe(
-      'Share of the processor for snapshots, resuming, replay, catching up and consistent cuts, while live data wants the processor, too. What live data leaves unused they may use in full.',
+      'Share of the processor for snapshots, resuming, replay, catching up and consistent cuts, while live data needs it, too. They may use all the time that live data leaves unused.',
     ),
   queuedTasksMax: z
     .int()
@@ -17,7 +17,7 @@ export const workSettings = {
     .max(10_000_000)
     .default(100_000)
     .meta({ unit: 'tasks' })
-    .describe('Snapshots and the like of all clients that wait for their turn; beyond it rate_limited.'),
+    .describe('Queued snapshots, replays and other background tasks of all clients; beyond it rate_limited.'),
   userQueuedTasksMax: z
     .int()
     .min(10)
@@ -25,20 +25,20 @@ export const workSettings = {
     .default(50_000)
     .meta({ unit: 'tasks' })
     .describe(
-      'The same of one user; beyond it rate_limited. A connection has about one at a time. Users take turns, whatever waits for each.',
+      'The same for one user; beyond it rate_limited. A connection has about one at a time. Users take turns, however many tasks each has.',
     ),
   catchUpBytesMax: z
     .int()
     .min(1_048_576)
     .default(134_217_728)
     .describe(
-      'Memory for the history that clients are sent, together; beyond it clients wait, and the one that holds least is next.',
+      'Memory for the history that is sent to all clients; beyond it clients wait, and the one that holds least is next.',
     ),
   cutBytesMax: z
     .int()
     .min(1_048_576)
     .default(268_435_456)
     .describe(
-      'Memory for the reports of all views with align, together; beyond it the largest subscription of the user that holds most ends with rate_limited.',
+      'Memory for the reports of all views with align, together; beyond it the node closes the largest subscription of the user that holds most, with rate_limited.',
     ),
 };

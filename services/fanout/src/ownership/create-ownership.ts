@@ -54,7 +54,7 @@ export interface OwnershipLimits extends FreshnessLimits, Omit<KnownDeviceLimits
   readonly suspectMs: number;
   /** A node that announces nothing for so long is absent. */
   readonly nodeTimeoutMs: number;
-  /** How long a node that stops goes on serving its partitions until others do. */
+  /** How long a node that stops continues to serve its partitions until others do. */
   readonly handoverMs: number;
   readonly interestLeaseMs: number;
   /** For one answer of an owner. */

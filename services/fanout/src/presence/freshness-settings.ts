@@ -41,7 +41,7 @@ export const freshnessSettings = {
     .max(60_000)
     .default(2_000)
     .describe(
-      'Clients are sent interrupted when a partition of theirs is not known to have been read to its end for this long. An owner checks that every 500 ms, and most handovers take less than this.',
+      'Clients receive interrupted when no node has proved for this long that it reads a partition of theirs to its end. An owner checks that every 500 ms, and most handovers take less than this.',
     ),
   cutSlackMs: z
     .int()
