@@ -3,9 +3,7 @@ import { type Cluster, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type {
   EventLog,
   LogRecord,
-  NewRecord,
   PartitionBounds,
-  Position,
   ReadRange,
   SubscribeOptions,
   Subscription,
@@ -53,6 +51,7 @@ export class KafkaEventLog implements EventLog {
   readonly #producerClient: KafkaClient;
   readonly #client: KafkaClient;
   readonly #producer: KafkaProducer;
+  readonly append: KafkaProducer['append'];
   /** For metrics. */
   readonly counts = new KafkaCounts();
   readonly #rangeReader: KafkaRangeReader;
@@ -85,12 +84,13 @@ export class KafkaEventLog implements EventLog {
       codec: kafkaCodecs[compression],
       counts: this.counts,
     });
+    this.append = this.#producer.append;
     this.#topics = new KafkaTopics({
       client: this.#client,
       rangeReader: this.#rangeReader,
       clock,
       logger,
-      append: (topic, records) => this.#producer.append(topic, records),
+      append: this.append,
       metaTopic: `${prefix}.meta`,
       replicationFactor,
       timeoutMs: appendTimeoutMs,
@@ -102,6 +102,7 @@ export class KafkaEventLog implements EventLog {
     const { startTimeoutMs } = this.#settings;
     const clients = [this.#client, this.#producerClient, this.#backgroundClient];
     await Promise.all(clients.map((client) => client.connect(startTimeoutMs)));
+    this.#producer.start();
     this.#state = 'open';
   }
 
@@ -112,8 +113,7 @@ export class KafkaEventLog implements EventLog {
 
   async #close(): Promise<void> {
     this.#state = 'closing';
-    await Promise.all([...this.#subscriptions].map(({ member }) => member.stop()));
-    await this.#producer.close();
+    await Promise.all([this.#producer.close(), ...[...this.#subscriptions].map(({ member }) => member.stop())]);
     this.#state = 'closed';
     await Promise.all([this.#producerClient.close(), this.#client.close(), this.#backgroundClient.close()]);
   }
@@ -126,11 +126,6 @@ export class KafkaEventLog implements EventLog {
   async describeTopic(topic: string): Promise<TopicInfo> {
     this.#assertOpen('look up a topic');
     return await this.#topics.describe(topic);
-  }
-
-  append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
-    if (this.#state !== 'open') return Promise.reject(this.#notOpen(`append to topic ${shown(topic)}`));
-    return this.#producer.append(topic, records);
   }
 
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
@@ -230,12 +225,9 @@ export class KafkaEventLog implements EventLog {
   }
 
   #assertOpen(operation: string): void {
-    if (this.#state !== 'open') throw this.#notOpen(operation);
-  }
-
-  #notOpen(operation: string): TailraceError {
+    if (this.#state === 'open') return;
     const why = this.#state === 'new' ? 'not started: call start first' : 'closed';
-    return new TailraceError('closed', `cannot ${operation}: the event log is ${why}`);
+    throw new TailraceError('closed', `cannot ${operation}: the event log is ${why}`);
   }
 }
 

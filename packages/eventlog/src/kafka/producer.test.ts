@@ -152,7 +152,13 @@ function createClient(cluster: KafkaCluster): KafkaClient {
   return new KafkaClient({ createCluster: () => cluster, addresses: ['broker:9092'], clock: systemClock });
 }
 
-function createProducer(
+function createProducer(...args: Parameters<typeof newProducer>): KafkaProducer {
+  const producer = newProducer(...args);
+  producer.start();
+  return producer;
+}
+
+function newProducer(
   cluster: KafkaCluster,
   options: Partial<KafkaProducerOptions> = {},
   client = createClient(cluster),
@@ -490,6 +496,13 @@ describe('kafka producer', () => {
     await accepted;
     await producer.append('t', [large]);
     assert.equal(log[0]!.length, 3);
+  });
+
+  test('append is refused before start', async () => {
+    const { cluster, log } = createBroker(1);
+    const message = 'cannot append to topic "t": the event log is not started: call start first';
+    await assert.rejects(newProducer(cluster).append('t', [record('1')]), { code: 'closed', message });
+    assert.equal(log.flat().length, 0);
   });
 
   test('close waits for accepted records and accepts no more', async () => {

@@ -120,7 +120,7 @@ export class KafkaProducer {
   #requests = 0;
   #retries = 0;
   #expiredRecords = 0;
-  #closed = false;
+  #state: 'new' | 'open' | 'closed' = 'new';
   #onIdle: (() => void) | undefined;
 
   constructor(client: KafkaClient, options: KafkaProducerOptions) {
@@ -129,16 +129,25 @@ export class KafkaProducer {
     this.#counts = options.counts ?? new KafkaCounts();
   }
 
-  /** Not async: the records have their place in their queues before the call returns. */
-  append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
-    if (this.#closed) {
-      const closed = `cannot append to topic ${shown(topic)}: the event log is closed`;
-      return Promise.reject(new TailraceError('closed', closed));
+  /** Accepts appends from now on. */
+  start(): void {
+    if (this.#state === 'new') this.#state = 'open';
+  }
+
+  /**
+   * `append` of the event log. Rejects with `closed` before `start` and from `close` on. Not async: the records have
+   * their place in their queues before the call returns.
+   */
+  readonly append = (topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> => {
+    if (this.#state !== 'open') {
+      const why = this.#state === 'new' ? 'not started: call start first' : 'closed';
+      const message = `cannot append to topic ${shown(topic)}: the event log is ${why}`;
+      return Promise.reject(new TailraceError('closed', message));
     }
     const queues = this.#queues.get(topic);
     if (queues !== undefined) return this.#accept(queues, records);
     return this.#wait(topic, records);
-  }
+  };
 
   /** Accepts the records when the metadata of their topic are known. Until then they are pending, too. */
   async #wait(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
@@ -165,7 +174,7 @@ export class KafkaProducer {
 
   /** Resolves when all accepted records are settled. Accepts no further appends. */
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#state = 'closed';
     if (this.#isIdle()) return;
     this.#pump();
     await new Promise<void>((resolve) => {
