@@ -45,6 +45,8 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
   const requester = createRequester(clock);
   const responder = createResponder(options.name, logger);
   const entries = new Set<Entry>();
+  /** From `onUp` to `onDown`: what the subscriptions are attached to. */
+  let attached: Connection | undefined;
   let pending: PendingBytes | undefined;
   let payloadBytesMax: number = busLimits.payloadBytesMax;
   let dropped = 0;
@@ -64,15 +66,17 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
         );
       }
       pending = createPendingBytes({ clock, flush: () => connection.flush() });
+      attached = connection;
       requester.attach(connection);
       for (const entry of entries) entry.attach(connection);
-      const attached = [...entries];
+      const sent = [...entries];
       await connection.flush();
-      for (const entry of attached) entry.confirm();
+      for (const entry of sent) entry.confirm();
     },
     onDown(connection, reason) {
       pending?.close(reason);
       pending = undefined;
+      attached = undefined;
       requester.rejectAll(
         closing !== undefined
           ? closedError()
@@ -165,11 +169,10 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
         },
       };
       entries.add(entry);
-      const { connection } = reconnector;
-      if (connection === undefined) return; // `onUp` attaches it.
-      entry.attach(connection);
+      if (attached === undefined) return; // `onUp` attaches it.
+      entry.attach(attached);
       // A flush fails only with its connection: `onUp` attaches the entry to the next one.
-      connection.flush().then(entry.confirm, () => {});
+      attached.flush().then(entry.confirm, () => {});
     });
   }
 
