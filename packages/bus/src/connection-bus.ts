@@ -3,9 +3,8 @@ import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus, BusSubscription } from './bus.ts';
 import type { Connection, Dial, ReceivedMessage } from './connection.ts';
-import { guarded } from './guarded.ts';
 import { assertPayload, busLimits } from './limits.ts';
-import { createPendingBytes, type PendingBytes } from './pending-bytes.ts';
+import { createPendingBytes } from './pending-bytes.ts';
 import { closedError, createReconnector } from './reconnector.ts';
 import { createRequester } from './requester.ts';
 import { type ActiveConnection, createResponder } from './responder.ts';
@@ -45,9 +44,9 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
   const requester = createRequester(clock);
   const responder = createResponder(options.name, logger);
   const entries = new Set<Entry>();
-  /** From `onUp` to `onDown`: what the subscriptions are attached to. */
-  let attached: Connection | undefined;
-  let pending: PendingBytes | undefined;
+  /** The connection with the subscriptions, from `onUp` to `onDown`. It may be used while `isUp`. */
+  let current: ActiveConnection | undefined;
+  let isUp = false;
   let payloadBytesMax: number = busLimits.payloadBytesMax;
   let dropped = 0;
   let connections = 0;
@@ -65,18 +64,16 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
           'the NATS server accepts smaller messages than the nodes may send to each other: raise its max_payload',
         );
       }
-      pending = createPendingBytes({ clock, flush: () => connection.flush() });
-      attached = connection;
+      current = { connection, pending: createPendingBytes({ clock, flush: () => connection.flush() }) };
       requester.attach(connection);
       for (const entry of entries) entry.attach(connection);
-      const sent = [...entries];
+      const attached = [...entries];
       await connection.flush();
-      for (const entry of sent) entry.confirm();
+      for (const entry of attached) entry.confirm();
     },
     onDown(connection, reason) {
-      pending?.close(reason);
-      pending = undefined;
-      attached = undefined;
+      current?.pending.close(reason);
+      current = undefined;
       requester.rejectAll(
         closing !== undefined
           ? closedError()
@@ -87,7 +84,8 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
             ),
       );
     },
-    onState(isUp) {
+    onState(state) {
+      isUp = state;
       if (isUp) connections++;
     },
     onRefusedPublish(subject, error) {
@@ -97,8 +95,7 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
   });
 
   function active(): ActiveConnection | undefined {
-    const { connection } = reconnector;
-    return connection === undefined || pending === undefined ? undefined : { connection, pending };
+    return isUp ? current : undefined;
   }
 
   function assertOpen(): void {
@@ -169,10 +166,10 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
         },
       };
       entries.add(entry);
-      if (attached === undefined) return; // `onUp` attaches it.
-      entry.attach(attached);
+      if (current === undefined) return; // `onUp` attaches it.
+      entry.attach(current.connection);
       // A flush fails only with its connection: `onUp` attaches the entry to the next one.
-      attached.flush().then(entry.confirm, () => {});
+      current.connection.flush().then(entry.confirm, () => {});
     });
   }
 
@@ -190,14 +187,13 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
       assertOpen();
       assertSubject(subject);
       assertPayload(payload, payloadBytesMax, subject);
-      const { connection } = reconnector;
       const bytes = payload.length + subject.length + framingBytes;
-      if (connection === undefined || pending === undefined || pending.bytes + bytes > pendingBytesMax) {
+      if (!isUp || current === undefined || current.pending.bytes + bytes > pendingBytesMax) {
         dropped++;
         return;
       }
-      connection.publish(subject, payload);
-      pending.add(bytes);
+      current.connection.publish(subject, payload);
+      current.pending.add(bytes);
     },
     async subscribe(subject, onMessage) {
       return subscribe(subject, undefined, (message) =>
@@ -215,12 +211,22 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
       return subscribe(subject, servingQueue, (message) => void responder.respond(message, onRequest, active));
     },
     stats: () => ({
-      pendingBytes: pending?.bytes ?? 0,
+      pendingBytes: current?.pending.bytes ?? 0,
       pendingBytesMax,
       payloadBytesMax,
       dropped,
       connections,
-      connected: reconnector.connection !== undefined,
+      connected: isUp,
     }),
   };
+}
+
+/** Calls a callback of the bus's user. Logs what it throws, or rejects with, under `message`; does not pass it on. */
+export function guarded(logger: Logger, call: () => unknown, message: string): void {
+  try {
+    const result = call();
+    if (result instanceof Promise) result.catch((error: unknown) => logger.error({ error }, message));
+  } catch (error) {
+    logger.error({ error }, message);
+  }
 }

@@ -2,7 +2,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Bus, BusSubscription } from './bus.ts';
-import { guarded } from './guarded.ts';
+import { guarded } from './connection-bus.ts';
 import { assertPayload, busLimits } from './limits.ts';
 import { closedError } from './reconnector.ts';
 import { assertReply, errorFromReply, errorReplyFrom } from './reply.ts';

@@ -19,7 +19,13 @@ function createBench(random = () => 1) {
   const dialled: Dialled[] = [];
   const notifications: string[] = [];
   const complaints: string[] = [];
-  const bench = { clock, dials, dialled, notifications, complaints, isServerUp: true, initialize: async () => {} };
+  let current: Connection | undefined;
+  let isUp = false;
+  const bench = {
+    ...{ clock, dials, dialled, notifications, complaints, isServerUp: true, initialize: async () => {} },
+    /** The connection that may be used. */
+    up: () => (isUp ? current : undefined),
+  };
   const reconnector = createReconnector({
     clock,
     random,
@@ -39,9 +45,18 @@ function createBench(random = () => 1) {
       dialled.push(entry);
       return connection;
     },
-    onUp: () => bench.initialize(),
-    onDown: (_, reason) => notifications.push(`down: ${reason.message}`),
-    onState: (isUp) => notifications.push(isUp ? 'up' : 'not up'),
+    onUp(connection) {
+      current = connection;
+      return bench.initialize();
+    },
+    onDown(_, reason) {
+      current = undefined;
+      notifications.push(`down: ${reason.message}`);
+    },
+    onState(state) {
+      isUp = state;
+      notifications.push(isUp ? 'up' : 'not up');
+    },
     onRefusedPublish() {},
   });
   return Object.assign(bench, { reconnector });
@@ -66,12 +81,12 @@ describe('the reconnector of a NATS connection', () => {
     await bench.reconnector.start();
     bench.isServerUp = false;
     bench.dialled[0]!.events.onLost(reset);
-    assert.equal(bench.reconnector.connection, undefined);
+    assert.equal(bench.up(), undefined);
     await bench.clock.advance(13_100);
     assert.deepEqual(bench.dials, [0, 100, 300, 700, 1500, 3100, 5100, 7100, 9100, 11_100, 13_100]);
     bench.isServerUp = true;
     await bench.clock.advance(2000);
-    assert.equal(bench.reconnector.connection, bench.dialled[1]!.connection);
+    assert.equal(bench.up(), bench.dialled[1]!.connection);
     assert.deepEqual(bench.notifications, ['up', 'down: reset by peer', 'not up', 'up']);
     // After a success the waits are short again.
     bench.dialled[1]!.events.onLost(reset);
@@ -100,14 +115,14 @@ describe('the reconnector of a NATS connection', () => {
       new Promise((resolve, reject) => (finish = (error) => (error === undefined ? resolve() : reject(error))));
     bench.dialled[0]!.events.onLost(reset);
     await bench.clock.advance(100);
-    assert.equal(bench.reconnector.connection, undefined);
+    assert.equal(bench.up(), undefined);
     bench.dialled[1]!.events.onLost(reset);
     finish(reset);
     await bench.clock.advance(200);
     assert.equal(bench.dialled.length, 3);
     finish();
     await bench.clock.advance(0);
-    assert.equal(bench.reconnector.connection, bench.dialled[2]!.connection);
+    assert.equal(bench.up(), bench.dialled[2]!.connection);
     assert.deepEqual(bench.notifications, ['up', 'down: reset by peer', 'not up', 'down: reset by peer', 'up']);
   });
 
@@ -118,7 +133,7 @@ describe('the reconnector of a NATS connection', () => {
     };
     await assert.rejects(bench.reconnector.start(), failure('unavailable', /reset/));
     assert.equal(bench.dialled[0]!.isClosed, true);
-    assert.equal(bench.reconnector.connection, undefined);
+    assert.equal(bench.up(), undefined);
   });
 
   it('events of a connection that was replaced are ignored', async () => {
@@ -127,7 +142,7 @@ describe('the reconnector of a NATS connection', () => {
     bench.dialled[0]!.events.onLost(reset);
     await bench.clock.advance(100);
     bench.dialled[0]!.events.onLost(reset);
-    assert.equal(bench.reconnector.connection, bench.dialled[1]!.connection);
+    assert.equal(bench.up(), bench.dialled[1]!.connection);
   });
 
   it('close while waiting stops dialling, and close while dialling closes the connection', async () => {

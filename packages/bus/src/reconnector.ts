@@ -12,14 +12,11 @@ import type { Connection, Dial } from './connection.ts';
  * - `idle`: before `start`, or after a `start` that failed.
  * - `connecting`: a dial is under way.
  * - `initializing`: there is a connection, and `onUp` (which sends the subscriptions) has not resolved.
- * - `up`: `connection` may be used.
+ * - `up`: the connection may be used.
  * - `waiting`: the connection is lost; the next dial starts when the timer fires.
  * - `closed`: final.
  */
 export interface Reconnector {
-  /** The connection; undefined unless it is `up`. */
-  readonly connection: Connection | undefined;
-  readonly isClosed: boolean;
   /** Dials once, within the dial's own deadline. Throws its TailraceError; may be called again then. */
   start(): Promise<void>;
   /** Disconnects for good; sends what is queued within `withinMs`. */
@@ -40,6 +37,7 @@ export interface ReconnectorOptions {
   onUp(connection: Connection): Promise<void>;
   /** The connection that `onUp` was called with is lost. */
   onDown(connection: Connection, reason: Error): void;
+  /** Whether the connection that `onUp` was called with may be used. */
   onState(isUp: boolean): void;
   onRefusedPublish(subject: string, error: Error): void;
 }
@@ -118,12 +116,6 @@ export function createReconnector(options: ReconnectorOptions): Reconnector {
   }
 
   return {
-    get connection() {
-      return state === 'up' ? connection : undefined;
-    },
-    get isClosed() {
-      return isClosed();
-    },
     async start() {
       if (isClosed()) throw closedError();
       if (state !== 'idle') return;
@@ -145,9 +137,9 @@ export function createReconnector(options: ReconnectorOptions): Reconnector {
       timer?.cancel();
       connection = undefined;
       if (last === undefined) return;
+      if (wasUp) options.onState(false);
       await last.close(withinMs);
       options.onDown(last, closedError());
-      if (wasUp) options.onState(false);
     },
   };
 }
