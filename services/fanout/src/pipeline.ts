@@ -19,7 +19,7 @@ export interface PipelineOptions {
  *    to the views of each channel that covers its device (`Views.add`) and to the frame for other nodes
  *    (`RelayFeed.offer`).
  * 2. The views are flushed (`Views.flush`): each encodes what was added, once, and publishes it to its topic.
- * 3. The relay is flushed (`RelayFeed.flush`): what other nodes want goes out in one frame per partition.
+ * 3. The relay is flushed (`RelayFeed.flush`): what other nodes want goes out in one frame per partition that has any.
  *
  * All of it is one turn of the event loop, per batch or frame. `TracedPipeline` (spans.ts) wraps the steps in spans.
  */
@@ -46,31 +46,30 @@ export class Pipeline {
    * ignored.
    */
   takeBatches(batches: readonly LogBatch[]): void {
-    const owned: Partition[] = [];
+    const relayed: Partition[] = [];
     let servesMore = false;
     let oldestMs = Number.POSITIVE_INFINITY;
     for (const { partition: number, records } of batches) {
       const partition = this.partitions[number]!;
       const { role } = partition;
       if (role === 'elsewhere') continue;
-      this.#accept(partition, records);
-      const takenMs = partition.progress.takeOldestMs();
+      const receivedMs = this.#accept(partition, records);
       if (partition.role !== role) servesMore = true;
       // What is read back is old, and goes to no client.
-      else if (role === 'owned') oldestMs = Math.min(oldestMs, takenMs);
-      if (partition.role === 'owned') owned.push(partition);
+      else if (role === 'owned') oldestMs = Math.min(oldestMs, receivedMs);
+      if (partition.role === 'owned' && partition.feed.waits) relayed.push(partition);
     }
     this.flushViews();
     this.#observeAge(this.logAgeSeconds, oldestMs);
-    this.flushRelay(owned);
+    if (relayed.length > 0) this.flushRelay(relayed);
     if (servesMore) this.#onServing();
   }
 
   /** Takes a frame of the owner of a partition that is elsewhere, from position `from` on. */
   takeFrame(partition: Partition, frame: RelayedReports, from: number): void {
-    partition.acceptRelayed(frame, from);
+    const oldestMs = partition.acceptRelayed(frame, from);
     this.flushViews();
-    this.#observeAge(this.relayAgeSeconds, partition.progress.takeOldestMs());
+    this.#observeAge(this.relayAgeSeconds, oldestMs);
   }
 
   /** Publishes what was added to the views. */
@@ -78,20 +77,21 @@ export class Pipeline {
     this.views.flush();
   }
 
-  /** Sends what was offered to other nodes. */
-  protected flushRelay(owned: readonly Partition[]): void {
-    for (const { feed, next } of owned) feed.flush(next, this.traceparent);
+  /** Sends what other nodes want. */
+  protected flushRelay(relayed: readonly Partition[]): void {
+    for (const { feed, next } of relayed) feed.flush(next, this.traceparent);
   }
 
   /**
    * An error in one partition is not thrown to the log, which would deliver the batches of all again, for ever: the
    * others go on, and what this one has not processed is named to the clients with its next batch.
    */
-  #accept(partition: Partition, records: readonly LogRecord[]): void {
+  #accept(partition: Partition, records: readonly LogRecord[]): number {
     try {
-      partition.accept(records);
+      return partition.accept(records);
     } catch (error) {
       partition.rejected.failed(partition.number, records[0]!, error);
+      return Number.POSITIVE_INFINITY;
     }
   }
 

@@ -60,9 +60,8 @@ export class TracedPipeline extends Pipeline {
     span.end();
   }
 
-  protected override flushRelay(owned: readonly Partition[]): void {
-    const isTraced = this.traceparent !== '' && owned.some(({ feed }) => feed.waits);
-    this.#during(isTraced ? this.#relaySpan() : noSpan, () => super.flushRelay(owned));
+  protected override flushRelay(relayed: readonly Partition[]): void {
+    this.#during(this.traceparent === '' ? noSpan : this.#relaySpan(), () => super.flushRelay(relayed));
   }
 
   /** Calls with the span as the current one, then closes it. */

@@ -14,6 +14,7 @@ import { Pipeline } from '../pipeline.ts';
 import { Freshness, type FreshnessLimits } from '../presence/freshness.ts';
 import { PresenceMonitor } from '../presence/presence-monitor.ts';
 import { Presences } from '../presence/presences.ts';
+import { Progress } from '../presence/progress.ts';
 import { InterestServer } from '../relay/interest-server.ts';
 import { Interests, RelayFeed } from '../relay/relay-feed.ts';
 import { RelaySubscriber } from '../relay/relay-subscriber.ts';
@@ -138,17 +139,19 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   const window = { bytesMax: limits.windowBytesMax, ageMsMax: limits.windowMs };
   const partitions = Array.from({ length: options.partitions }, (_, number) => {
     const interests = new Interests(limits.interestLeaseMs, Math.floor(random() * 2 ** 32));
+    const progress = new Progress(limits.cutSlackMs);
     return new Partition(number, {
       channels,
       views,
-      feed: new RelayFeed({ bus, interests, partition: number, node, epoch, clock, counts: counts.feed }),
+      feed: new RelayFeed({ bus, interests, partition: number, node, epoch, clock, progress, counts: counts.feed }),
       counts: counts.partition,
       known,
       rejected,
       idMemory: ids,
       window,
+      clock,
       freshness,
-      cutSlackMs: limits.cutSlackMs,
+      progress,
       onMissing,
     });
   });

@@ -55,6 +55,28 @@ test('what retention deleted while the node was behind is not in the window, and
   );
 });
 
+test('of the reports of a batch or frame the oldest counts for their age, and the newest for the watermark', () => {
+  const { partitions, clock } = createLocalNode({ partitions: 1 });
+  const [partition] = partitions as [Partition];
+  const nowMs = clock.now();
+  const readings = [{ tag: 'n', value: 1 }];
+  const reportAt = (receivedMs: number) => encodeReport({ device: 'p.d', time: receivedMs, readings }, receivedMs);
+  const at = (seq: number, receivedMs: number) => ({ ...record('p.d', seq), value: reportAt(receivedMs) });
+  assert.equal(partition.accept([at(0, nowMs - 900), at(1, nowMs - 5_000), at(2, nowMs - 700)]), nowMs - 5_000);
+  const { watermarkMs } = partition.progress;
+  assert.equal(partition.accept([at(3, nowMs - 300), at(4, nowMs - 800)]), nowMs - 800);
+  assert.equal(partition.progress.watermarkMs, watermarkMs + 400);
+  assert.equal(partition.accept([at(3, nowMs)]), Number.POSITIVE_INFINITY, 'processed before');
+  assert.equal(partition.progress.watermarkMs, watermarkMs + 400);
+
+  const other = createLocalNode({ partitions: 1, owned: false });
+  const [elsewhere] = other.partitions as [Partition];
+  other.channels.open('p.d').join(0, 0);
+  const updates = [nowMs - 10, nowMs - 40, nowMs - 20].map((ms, seq) => ({ seq, report: reportAt(ms) }));
+  assert.equal(elsewhere.acceptRelayed({ updates, unreadable: [], traceparent: '' }, 0), nowMs - 40);
+  assert.equal(elsewhere.acceptRelayed({ updates, unreadable: [], traceparent: '' }, 3), Number.POSITIVE_INFINITY);
+});
+
 test('a record with a time far ahead takes nothing out of the window, and does not keep what follows in it', async () => {
   const { partitions, clock } = createLocalNode({ partitions: 1 });
   const [partition] = partitions as [Partition];

@@ -1,16 +1,17 @@
 import type { LogRecord } from '@tailrace/eventlog/event-log';
+import type { Clock } from '@tailrace/platform/clock';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
 import { checkReport } from '@tailrace/protocol/report-check';
 import type { ReportHeader } from '@tailrace/protocol/report-header';
 import type { Channel, Channels, LostReason, OnMissing } from '../channels/channels.ts';
-import { Device, type KnownDevices } from '../channels/device.ts';
+import { Device, type KnownDevices, ReportInterval } from '../channels/device.ts';
 import { LogReport } from '../channels/log-report.ts';
 import { PathIndex } from '../channels/path-index.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import type { IdleState } from '../presence/presences.ts';
-import { Progress } from '../presence/progress.ts';
+import type { Progress } from '../presence/progress.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
 import { type IdMemory, RecentIds } from './recent-ids.ts';
@@ -73,6 +74,7 @@ export class Partition {
   readonly progress: Progress;
   #role: Role = 'elsewhere';
   #isStandby = false;
+  readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly #freshness: Freshness;
   readonly #channels: Channels;
   readonly #views: Views;
@@ -95,9 +97,9 @@ export class Partition {
       rejected?: RejectedRecords;
       idMemory: IdMemory;
       window: WindowLimits;
+      clock: Pick<Clock, 'now' | 'monotonic'>;
       freshness: Freshness;
-      /** See `Progress`. */
-      cutSlackMs: number;
+      progress: Progress;
       onMissing: OnMissing;
     },
   ) {
@@ -112,7 +114,8 @@ export class Partition {
     this.#onMissing = parts.onMissing;
     this.#ids = new RecentIds(parts.idMemory);
     this.window = new Window(parts.window);
-    this.progress = new Progress(parts.cutSlackMs);
+    this.progress = parts.progress;
+    this.#clock = parts.clock;
     this.#freshness = parts.freshness;
   }
 
@@ -216,9 +219,15 @@ export class Partition {
     if (reportInterval !== undefined) this.#freshness.restore(device, reportInterval.intervalMs, reportInterval.lastMs);
   }
 
-  /** Processes records of the log, in order. Records that were processed before are skipped. */
-  accept(records: readonly LogRecord[]): void {
-    const nowMs = this.#freshness.tick();
+  /**
+   * Processes records of the log, in order. Records that were processed before are skipped. Returns when ingest
+   * received the oldest of their reports, epoch ms; infinite: there was none.
+   */
+  accept(records: readonly LogRecord[]): number {
+    const nowMs = this.#clock.now();
+    const nowSecond = Math.floor(this.#clock.monotonic() / 1_000);
+    let oldestMs = Number.POSITIVE_INFINITY;
+    let newestMs = Number.NEGATIVE_INFINITY;
     const first = records[0]?.seq ?? this.next;
     if (first > this.next) this.#skip(first, 'retention');
     for (const record of records) {
@@ -228,20 +237,27 @@ export class Partition {
       else if (record.seq >= this.next) {
         this.next = record.seq + 1;
         try {
-          this.#accept(record, nowMs);
+          const receivedMs = this.#accept(record, nowMs, nowSecond);
+          if (receivedMs === undefined) continue;
+          if (receivedMs < oldestMs) oldestMs = receivedMs;
+          if (receivedMs > newestMs) newestMs = receivedMs;
         } catch (error) {
           this.#fail(record, error);
         }
       }
     }
-    this.reach();
+    if (newestMs > Number.NEGATIVE_INFINITY) this.progress.onReports(newestMs, nowMs);
+    this.progress.reach(this.next);
     if (this.#role === 'recovering' && this.next >= this.recoveredAt) this.#serve();
+    return oldestMs;
   }
 
   /**
    * While it is elsewhere: processes a frame of its owner from position `from` on, for the channels that have joined.
+   * Returns as `accept`.
    */
-  acceptRelayed({ updates, unreadable }: RelayedReports, from: number): void {
+  acceptRelayed({ updates, unreadable }: RelayedReports, from: number): number {
+    let oldestMs = Number.POSITIVE_INFINITY;
     for (const update of updates) {
       const logReport = LogReport.fromUpdate(this.number, update);
       if (logReport.seq < from) continue;
@@ -252,13 +268,14 @@ export class Partition {
       const device = known ?? this.device(path);
       this.learn(device, logReport);
       this.deliver(device, logReport);
-      this.progress.onDelivered(logReport.header.received);
+      oldestMs = Math.min(oldestMs, logReport.header.received);
     }
     for (const range of unreadable) {
       for (const channel of this.#channels.in(this.number)) {
         if (channel.slot(this.number).state === 'joined') this.missUnreadable(channel, range);
       }
     }
+    return oldestMs;
   }
 
   /**
@@ -311,12 +328,13 @@ export class Partition {
     for (const logReport of known.sort((a, b) => a.seq - b.seq)) this.deliverTo(channel, logReport);
   }
 
-  #accept(record: LogRecord, nowMs: number): void {
-    const known = this.devices.get(record.key);
+  /** Returns when ingest received the report, epoch ms. Undefined: it is no report, or was processed before. */
+  #accept(record: LogRecord, nowMs: number, nowSecond: number): number | undefined {
+    const known = this.#devices.get(record.key);
     const header = this.#checked(record.key, record.value, known !== undefined);
     if (typeof header === 'string') {
       this.rejected.reject(header, this.number, record);
-      return;
+      return undefined;
     }
     // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view
     // holds the report.
@@ -325,13 +343,12 @@ export class Partition {
     const { id, received } = header;
     if (id !== '' && this.#ids.repeats(record.key, id, record.seq, record.timeMs)) {
       this.counts.duplicates++;
-      return;
+      return undefined;
     }
     const device = known ?? this.device(record.key);
     const receivedMs = received === 0 ? record.timeMs : received;
-    this.progress.onReport(receivedMs, nowMs);
     if (device.isKnown) {
-      this.#freshness.onReport(device, receivedMs, this.#role === 'owned');
+      this.#onReport(device, receivedMs, nowSecond);
       this.learn(device, logReport);
       this.changed.add(device);
     } else this.#unknownSeq = record.seq;
@@ -340,7 +357,22 @@ export class Partition {
     const atMs = Math.min(record.timeMs, nowMs);
     this.window.add(device.isKnown ? device : { path: device.path, recentSeq: -1 }, logReport, atMs);
     this.deliver(device, logReport);
-    if (this.#role === 'owned') this.feed.offer(device, logReport);
+    // The device remembers whether another node wants it.
+    const isUnwanted = !device.wantedElsewhere && device.interestVersion === this.feed.interests.version;
+    if (!isUnwanted && this.#role === 'owned') this.feed.offer(device, logReport);
+    return receivedMs;
+  }
+
+  /** Updates the report interval of the device. Its next check is scheduled, unless it is new or was offline. */
+  #onReport(device: Device, receivedMs: number, nowSecond: number): void {
+    device.reportInterval ??= new ReportInterval();
+    const { reportInterval } = device;
+    reportInterval.add(receivedMs);
+    if (this.#role !== 'owned') this.#freshness.onReadBack(reportInterval);
+    else {
+      reportInterval.reportedSecond = nowSecond;
+      if (reportInterval.slot < 0) this.#freshness.schedule(device, reportInterval);
+    }
   }
 
   /**
@@ -372,13 +404,6 @@ export class Partition {
   /** Devices of a channel that do not report. */
   idleDevices(pattern: string): Iterable<[Device, IdleState]> {
     return this.#freshness.presences.in(this.number, pattern);
-  }
-
-  /** Time passes as far as the partition has been processed. */
-  reach(): void {
-    this.progress.reach(this.next);
-    this.feed.watermarkMs = this.progress.watermarkMs;
-    this.feed.readThroughMs = this.progress.throughMs;
   }
 
   /** Which reports repeat a message ID, of those that were processed while it was here. */
@@ -469,7 +494,6 @@ export class Partition {
     this.#enter('owned');
     this.feed.restart(this.generation, this.next);
     this.progress.restart();
-    this.feed.readThroughMs = this.progress.throughMs;
     this.#freshness.watch(this.devices.values());
     for (const channel of this.#channels.in(this.number)) channel.join(this.number, this.next);
   }

@@ -63,7 +63,7 @@ test('a node stands still when the log has more in each of its partitions and it
     return [stalled.at(nowMs).length, stalled.isStalled(nowMs)];
   };
   for (const { progress } of partitions) progress.onLogEnd(0, 0, 0);
-  for (const partition of partitions) partition.reach();
+  for (const { progress, next } of partitions) progress.reach(next);
   assert.deepEqual(at(1_000), [0, false]);
   // The log cannot be asked: whether there is more is not known.
   assert.deepEqual(at(31_000), [0, false]);
@@ -74,8 +74,8 @@ test('a node stands still when the log has more in each of its partitions and it
   other.next = 3;
   assert.deepEqual(at(63_000), [1, false]);
   other.next = 7;
-  other.reach();
+  other.progress.reach(7);
   other.progress.onLogEnd(90_000, 0, 7);
-  other.reach();
+  other.progress.reach(7);
   assert.deepEqual(at(93_500), [1, false], 'of the other everything is read');
 });

@@ -29,9 +29,10 @@ const retrySeconds = 2;
  * all nodes are sent the same.
  *
  * A timing wheel of seconds (Varghese and Lauck, 1987, scheme 4): each device is in the slot of the second in which it
- * would be overdue, or in the furthest slot. A report does not move it. When its second is due it is checked, or moved
- * to the slot in which it would be overdue by now. So a report costs a few nanoseconds, and a device one check for each
- * time that it may be idle, at least one a minute.
+ * would be overdue, or in the furthest slot. A report does not move it: the partition updates the report interval of
+ * the device, and calls here only for a device that is in no slot. When its second is due it is checked, or moved to
+ * the slot in which it would be overdue by now. So a device costs one check for each time that it may be idle, at least
+ * one a minute.
  */
 export class Freshness {
   readonly presences: Presences;
@@ -48,26 +49,24 @@ export class Freshness {
     this.presences = presences;
     this.#limits = limits;
     this.#second = secondOf(clock.monotonic());
-    this.tick();
+    this.#tick();
   }
 
-  /** Updates the time that the next reports are taken at, once a batch. Returns it, epoch ms. */
-  tick(): number {
+  #tick(): void {
     this.#nowSecond = secondOf(this.#clock.monotonic());
     this.#nowMs = this.#clock.now();
-    return this.#nowMs;
   }
 
-  /** Takes a report of a device that ingest received at `receivedMs`. `isLive`: it was not read back. */
-  onReport(device: Device, receivedMs: number, isLive: boolean): void {
-    device.reportInterval ??= new ReportInterval();
-    const { reportInterval } = device;
-    reportInterval.add(receivedMs);
-    if (isLive) {
-      reportInterval.reportedSecond = this.#nowSecond;
-      if (reportInterval.slot < 0)
-        this.#wait(device, reportInterval, this.#nowSecond + this.#allowedSeconds(reportInterval));
-    } else reportInterval.reportedSecond = this.#secondsAt(reportInterval.lastMs);
+  /** Schedules the first check of a device that has reported, and is in no slot. */
+  schedule(device: Device, reportInterval: ReportInterval): void {
+    this.#tick();
+    this.#wait(device, reportInterval, this.#nowSecond + this.#allowedSeconds(reportInterval));
+  }
+
+  /** Determines when a device reported whose last report was read back. */
+  onReadBack(reportInterval: ReportInterval): void {
+    this.#tick();
+    reportInterval.reportedSecond = this.#secondsAt(reportInterval.lastMs);
   }
 
   /** Takes the report interval that a previous owner measured. */
@@ -79,7 +78,7 @@ export class Freshness {
 
   /** Starts to check the devices of a partition that this node serves from now on. */
   watch(devices: Iterable<Device>): void {
-    this.tick();
+    this.#tick();
     for (const device of devices) {
       const { reportInterval } = device;
       if (reportInterval !== undefined && reportInterval.slot < 0)
@@ -89,7 +88,7 @@ export class Freshness {
 
   /** Checks the devices that are due. Called every second or more often. */
   check(partitions: readonly CheckedPartition[]): void {
-    this.tick();
+    this.#tick();
     const from = Math.max(this.#second + 1, this.#nowSecond - slots + 1);
     for (let second = from; second <= this.#nowSecond; second++) {
       const place = second % slots;

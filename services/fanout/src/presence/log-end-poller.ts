@@ -41,7 +41,7 @@ export class LogEndPoller {
         const end = endOffsets[partition.number];
         if (partition.role !== 'owned' || end === undefined) continue;
         partition.progress.onLogEnd(monotonicMs, epochMs, end);
-        partition.reach();
+        partition.progress.reach(partition.next);
       }
     } catch {
       // The reader of the partitions reports the error.

@@ -32,11 +32,11 @@ test('after a pause it is current since the first poll that was reached', () => 
 
 test('the watermark follows reports or else the clock; it never decreases, and is never ahead of the clock', () => {
   const progress = new Progress(250);
-  progress.onReport(epochMs, epochMs + 100);
+  progress.onReports(epochMs, epochMs + 100);
   assert.equal(progress.watermarkMs, epochMs - 250);
-  progress.onReport(epochMs - 5_000, epochMs + 200);
+  progress.onReports(epochMs - 5_000, epochMs + 200);
   assert.equal(progress.watermarkMs, epochMs - 250);
-  progress.onReport(epochMs + 86_400_000, epochMs + 300);
+  progress.onReports(epochMs + 86_400_000, epochMs + 300);
   assert.equal(progress.watermarkMs, epochMs + 50);
   progress.onLogEnd(1, epochMs + 1_000, 0);
   progress.reach(0);
@@ -46,11 +46,11 @@ test('the watermark follows reports or else the clock; it never decreases, and i
 test('when the clock of a node is set back, the watermark follows, here and where the owner sends it', () => {
   const hourMs = 3_600_000;
   const progress = new Progress(250);
-  progress.onReport(epochMs, epochMs + hourMs);
+  progress.onReports(epochMs, epochMs + hourMs);
   progress.onLogEnd(1, epochMs + hourMs, 0);
   progress.reach(0);
   assert.equal(progress.watermarkMs, epochMs + hourMs - 250);
-  progress.onReport(epochMs + 1_000, epochMs + 1_000);
+  progress.onReports(epochMs + 1_000, epochMs + 1_000);
   assert.equal(progress.watermarkMs, epochMs + 750);
   progress.onLogEnd(2, epochMs - hourMs, 0);
   progress.reach(0);
@@ -80,13 +80,4 @@ test('the lag has the records of the last poll that are not processed, and the t
   assert.deepEqual([progress.lagRecords(25), progress.lagMs(9_000)], [0, 8_000]);
   progress.restart();
   assert.deepEqual([progress.lagRecords(25), progress.lagMs(9_000)], [0, 0]);
-});
-
-test('of the reports that are published together the oldest counts, once', () => {
-  const progress = new Progress(250);
-  assert.equal(progress.takeOldestMs(), Number.POSITIVE_INFINITY);
-  for (const receivedMs of [epochMs + 5, epochMs, epochMs + 9]) progress.onReport(receivedMs, epochMs + 20);
-  progress.onDelivered(epochMs + 3);
-  assert.equal(progress.takeOldestMs(), epochMs);
-  assert.equal(progress.takeOldestMs(), Number.POSITIVE_INFINITY);
 });

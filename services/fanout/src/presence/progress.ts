@@ -28,7 +28,6 @@ export class Progress {
   readonly #slackMs: number;
   /** End offset at the last poll. */
   #end = 0;
-  #oldestMs = Number.POSITIVE_INFINITY;
   /** The oldest poll whose end offset is not reached. */
   #poll: { readonly monotonicMs: number; readonly epochMs: number; readonly end: number } | undefined;
 
@@ -57,24 +56,14 @@ export class Progress {
     return monotonicMs - this.#throughMs <= currentMs;
   }
 
-  /** Takes a processed report. An ingest clock that is ahead does not advance the watermark beyond `nowMs`. */
-  onReport(receivedMs: number, nowMs: number): void {
-    this.onDelivered(receivedMs);
+  /**
+   * Takes processed reports, of which ingest received the newest at `receivedMs`. An ingest clock that is ahead does
+   * not advance the watermark beyond `nowMs`.
+   */
+  onReports(receivedMs: number, nowMs: number): void {
     const watermarkMs = (receivedMs < nowMs ? receivedMs : nowMs) - this.#slackMs;
     if (watermarkMs > this.watermarkMs) this.watermarkMs = watermarkMs;
     else if (nowMs < this.watermarkMs - setBackMsMin) this.watermarkMs = watermarkMs;
-  }
-
-  /** Takes a report that is delivered to the views, if there are any. */
-  onDelivered(receivedMs: number): void {
-    if (receivedMs < this.#oldestMs) this.#oldestMs = receivedMs;
-  }
-
-  /** Returns when ingest received the oldest report since the last call, epoch ms; infinite: there was none. */
-  takeOldestMs(): number {
-    const oldestMs = this.#oldestMs;
-    this.#oldestMs = Number.POSITIVE_INFINITY;
-    return oldestMs;
   }
 
   /** Returns the records that were in the log at the last poll, and are not processed at `next`. */

@@ -93,11 +93,8 @@ export class InterestServer {
     if (request.repeats !== undefined) return [repeatsIn(partition, request.repeats)];
     const interests = partition.feed.interests;
     interests.release(request.node, request.released);
-    interests.add(
-      request.node,
-      request.interests.map((interest) => interest.channel),
-      this.#now(),
-    );
+    const channels = request.interests.map((interest) => interest.channel);
+    partition.feed.addInterest(request.node, channels, this.#now(), partition.next);
     const held = interests.held(request.node);
     if (held !== request.held) {
       // A node was restarted, or a lease expired, unnoticed by the other. Start again without interest.

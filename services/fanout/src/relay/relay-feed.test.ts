@@ -16,6 +16,7 @@ function feed() {
     },
   };
   const interests = new Interests(30_000);
+  const progress = { watermarkMs: 0, throughMs: Number.NEGATIVE_INFINITY };
   const counts = { frames: 0, updates: 0 };
   const made = new RelayFeed({
     bus,
@@ -24,10 +25,11 @@ function feed() {
     node: 'a',
     epoch: 'e',
     clock: { monotonic: () => 5_000 },
+    progress,
     counts,
   });
   made.restart(7, 100);
-  return { feed: made, frames, interests, counts, subjects };
+  return { feed: made, frames, interests, progress, counts, subjects };
 }
 
 const spans = (frames: readonly tailrace.v1.RelayFrame[]) => frames.map(({ previous, next }) => [previous, next]);
@@ -77,12 +79,13 @@ test('frames follow each other without a gap, with updates or without', () => {
 });
 
 test('without interest no frame is sent, and the first frame starts at the position of the first interest', () => {
-  const { feed: made, frames, interests } = feed();
+  const { feed: made, frames } = feed();
   made.offer(new Device('p.d', 3), logReport('p.d', 100));
-  made.flush(150);
-  made.heartbeat(150);
+  assert.equal(made.waits, false);
+  made.flush(149);
+  made.heartbeat(149);
   assert.deepEqual(frames, []);
-  interests.add('b', ['p.d'], 0);
+  made.addInterest('b', ['p.d'], 0, 150);
   made.heartbeat(150);
   assert.deepEqual(spans(frames), [[150, 150]]);
 });
@@ -123,14 +126,16 @@ test('updates larger than a bus message are sent in several frames without a gap
 });
 
 test('presences and the watermark are sent with the last frame only, in as many frames as needed', () => {
-  const { feed: made, frames, interests } = feed();
+  const { feed: made, frames, interests, progress } = feed();
   interests.add('b', ['p.>'], 0);
   const large = { n: 'x'.repeat(200_000) };
   for (let seq = 100; seq < 103; seq++) made.offer(new Device('p.d', 3), logReport('p.d', seq, large));
   for (let i = 0; i < 2_500; i++) made.offerPresence(new Device(`p.${i}`, 3), { state: 1, sinceMs: 5, seq: 99 });
   made.offerPresence(new Device('q.d', 3), { state: 1, sinceMs: 5, seq: 99 });
-  made.watermarkMs = 77;
+  progress.watermarkMs = 77;
+  assert.equal(made.waits, true);
   made.flush(103);
+  assert.equal(made.waits, false);
   const sent = frames.map(({ presences, told: count, watermark }) => [presences.length, count, watermark]);
   assert.deepEqual(sent, [
     [0, 0, 0],
@@ -160,6 +165,7 @@ test('a frame that the bus refuses affects no other: it counts as lost, so that 
     node: 'a',
     epoch: 'e',
     clock: { monotonic: () => 5_000 },
+    progress: { watermarkMs: 0, throughMs: 0 },
     counts,
   });
   made.restart(7, 100);
@@ -199,10 +205,10 @@ test('a range that the log cannot read is in a frame of its own, between the upd
 });
 
 test('a frame has the time since its owner had read the partition to the end; infinite: not since it serves it', () => {
-  const { feed: made, frames, interests } = feed();
+  const { feed: made, frames, interests, progress } = feed();
   interests.add('b', ['p.d'], 0);
   made.heartbeat(100);
-  made.readThroughMs = 4_800;
+  progress.throughMs = 4_800;
   made.heartbeat(100);
   assert.deepEqual(
     frames.map(({ sentMs, behindMs }) => [sentMs, behindMs]),

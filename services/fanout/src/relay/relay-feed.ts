@@ -7,6 +7,7 @@ import type { LostReason } from '../channels/channels.ts';
 import type { Device } from '../channels/device.ts';
 import type { LogReport } from '../channels/log-report.ts';
 import type { IdleState } from '../presence/presences.ts';
+import type { Progress } from '../presence/progress.ts';
 import { relaySubject } from '../subjects.ts';
 
 const { RelayFrame } = tailrace.v1;
@@ -23,10 +24,8 @@ export const presencesPerFrameMax = 1_000;
 export class RelayFeed {
   readonly interests: Interests;
   readonly counts: { frames: number; updates: number };
-  /** Epoch ms: reports that ingest received before have been offered. */
-  watermarkMs = 0;
-  /** As `Progress.throughMs`. */
-  readThroughMs = Number.NEGATIVE_INFINITY;
+  /** Whether there is something to send. A field: it is read for each batch. */
+  waits = false;
   /** Number of presences sent. Never reset while the node runs. */
   presencesSent = 0;
   readonly #bus: Pick<Bus, 'publish'>;
@@ -35,6 +34,7 @@ export class RelayFeed {
   readonly #node: string;
   readonly #epoch: string;
   readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #progress: Pick<Progress, 'watermarkMs' | 'throughMs'>;
   #generation = 0;
   /** The position up to which frames were sent, exclusive. */
   #sent = 0;
@@ -48,6 +48,8 @@ export class RelayFeed {
     node: string;
     epoch: string;
     clock: Pick<Clock, 'monotonic'>;
+    /** Of the partition. */
+    progress: Pick<Progress, 'watermarkMs' | 'throughMs'>;
     counts: { frames: number; updates: number };
   }) {
     this.#bus = options.bus;
@@ -57,6 +59,7 @@ export class RelayFeed {
     this.#node = options.node;
     this.#epoch = options.epoch;
     this.#clock = options.clock;
+    this.#progress = options.progress;
     this.counts = options.counts;
   }
 
@@ -66,6 +69,7 @@ export class RelayFeed {
     this.#sent = next;
     this.#updates = [];
     this.#presences = [];
+    this.waits = false;
   }
 
   /** The node keeps the partition under a new assignment: frames continue. */
@@ -73,21 +77,28 @@ export class RelayFeed {
     this.#generation = generation;
   }
 
+  /**
+   * Adds interest in channels for a node, and renews its lease. Everything before `next` has been offered: the first
+   * frame after a time without interest starts there.
+   */
+  addInterest(node: string, channels: readonly string[], nowMs: number, next: number): void {
+    if (this.interests.isEmpty) this.#sent = next;
+    this.interests.add(node, channels, nowMs);
+  }
+
   /** Adds a new report to the next frame if any node has interest in it. */
   offer(device: Device, logReport: LogReport): void {
-    if (!this.interests.isEmpty && this.interests.isWanted(device)) this.#updates.push(logReport);
+    if (!this.interests.isWanted(device)) return;
+    this.#updates.push(logReport);
+    this.waits = true;
   }
 
   /** Adds the state of an idle device to the next frame if any node has interest in it. */
   offerPresence(device: Device, { state, sinceMs, seq }: IdleState): void {
-    if (this.interests.isEmpty || !this.interests.isWanted(device)) return;
+    if (!this.interests.isWanted(device)) return;
     this.#presences.push({ device: device.path, state, since: sinceMs, seq });
     this.presencesSent++;
-  }
-
-  /** Whether there is something to send. */
-  get waits(): boolean {
-    return this.#updates.length > 0 || this.#presences.length > 0;
+    this.waits = true;
   }
 
   /**
@@ -95,7 +106,6 @@ export class RelayFeed {
    * `traceparent`: of the batch, if it is traced.
    */
   flush(next: number, traceparent = ''): void {
-    if (this.interests.isEmpty) this.#sent = next;
     if (this.waits) this.#send(next, traceparent);
   }
 
@@ -128,6 +138,7 @@ export class RelayFeed {
       from = to;
     } while (from < updates.length);
     while (this.#presences.length > 0) this.#publish([], next, true, traceparent);
+    this.waits = false;
   }
 
   /**
@@ -152,12 +163,12 @@ export class RelayFeed {
       node: this.#node,
       presences,
       told: this.presencesSent - this.#presences.length,
-      watermark: isComplete ? this.watermarkMs : 0,
+      watermark: isComplete ? this.#progress.watermarkMs : 0,
       chain: this.interests.streamEpoch,
       traceparent,
       unreadable,
       sentMs,
-      behindMs: sentMs - this.readThroughMs,
+      behindMs: sentMs - this.#progress.throughMs,
     }).finish();
     this.#sent = next;
     this.counts.frames++;
