@@ -70,14 +70,14 @@ test('channels of one turn are requested together, one request at a time', async
   interestClient.ask(channel('p.c'));
   await clock.advance(100);
   assert.equal(sent.length, 0);
-  assert.equal(interestClient.isIdle, false);
+  assert.equal(interestClient.asked.size, 3);
   first.reply();
   const second = await next();
   assert.deepEqual([second.interests, second.held], [['p.c'], 3]);
   second.reply();
   await clock.advance(0);
   assert.deepEqual(replied, [['p.a', 'p.b'], ['p.c']]);
-  assert.equal(interestClient.isIdle, true);
+  assert.equal(interestClient.asked.size, 0);
 });
 
 test('more channels than the limit of a request are requested one request after another', async () => {
@@ -182,6 +182,23 @@ test('a channel that is released while its request is pending is not requested a
   again.reply();
   await clock.advance(0);
   assert.deepEqual(replied, [['p.a']]);
+});
+
+test('a channel that is asked for again while its request is pending ignores the reply, and is requested again', async () => {
+  const { interestClient, clock, next, replied } = fixture();
+  const [a, b] = [channel('p.a'), channel('p.b')];
+  interestClient.ask(a);
+  interestClient.ask(b);
+  const first = await next();
+  interestClient.ask(a);
+  assert.equal(interestClient.asked.size, 2);
+  first.reply();
+  const again = await next();
+  assert.deepEqual(replied, [['p.b']]);
+  assert.deepEqual([again.interests, again.held], [['p.a'], 2]);
+  again.reply();
+  await clock.advance(0);
+  assert.deepEqual(replied, [['p.b'], ['p.a']]);
 });
 
 test('the reply of a previous owner is ignored, and the same is requested from the next owner', async () => {

@@ -48,12 +48,12 @@ const backoff: BackoffOptions = { baseMs: 100, capMs: 2_000 };
 export class InterestClient {
   readonly #options: InterestClientOptions;
   #owner: string | undefined;
-  /** For the next request. */
-  readonly #wanted = new Set<Channel>();
+  /** The channels without a reply: those of the pending request, and those for the next one. */
+  readonly asked = new Set<Channel>();
   readonly #released = new Set<string>();
   /** Registered at the owner, as far as this node knows. */
   readonly #held = new Map<string, Channel>();
-  /** The channels of the pending request that are still requested. */
+  /** The channels of the pending request that were neither released nor asked for again since. */
   readonly #pending = new Set<Channel>();
   /** Increases with every change of owner, which makes the pending request outdated. */
   #ownerVersion = 0;
@@ -65,16 +65,10 @@ export class InterestClient {
     this.#options = options;
   }
 
-  /** Whether no reply is pending. */
-  get isIdle(): boolean {
-    return this.#wanted.size === 0 && this.#pending.size === 0;
-  }
-
   /** Sets the owner, also to the same node again. Replies to requests before are ignored. */
   setOwner(owner: string | undefined): void {
     this.#ownerVersion++;
     this.#owner = owner;
-    for (const channel of this.#pending) this.#wanted.add(channel);
     this.#pending.clear();
     this.#isBusy = false;
     this.#released.clear();
@@ -85,17 +79,18 @@ export class InterestClient {
     this.#schedule();
   }
 
-  /** Requests interest in a channel. Its slot is `asking` until the reply. */
+  /** Requests interest in a channel. Its slot is `asking` until the reply. The reply to a request before is ignored. */
   ask(channel: Channel): void {
     channel.part(this.#options.partition, 'asking');
-    this.#wanted.add(channel);
+    this.asked.add(channel);
+    this.#pending.delete(channel);
     // Released, but not at the owner yet: it is still registered there.
     if (this.#released.delete(channel.pattern)) this.#held.set(channel.pattern, channel);
     this.#schedule();
   }
 
   release(channel: Channel): void {
-    this.#wanted.delete(channel);
+    this.asked.delete(channel);
     this.#pending.delete(channel);
     if (!this.#held.delete(channel.pattern)) return;
     this.#released.add(channel.pattern);
@@ -110,13 +105,13 @@ export class InterestClient {
   stop(): void {
     this.setOwner(undefined);
     this.#timer?.cancel();
-    this.#wanted.clear();
+    this.asked.clear();
   }
 
   /** Sends one request for all changes in one turn of the event loop. */
   #schedule(): void {
     if (this.#owner === undefined || this.#isBusy || this.#timer !== undefined) return;
-    if (this.#wanted.size === 0 && this.#released.size === 0) return;
+    if (this.asked.size === 0 && this.#released.size === 0) return;
     this.#timer = this.#options.clock.after(0, () => {
       this.#timer = undefined;
       void this.#request();
@@ -129,10 +124,9 @@ export class InterestClient {
     const owner = this.#owner;
     if (owner === undefined || this.#isBusy) return;
     this.#isBusy = true;
-    const requested = [...this.#wanted].slice(0, channelsPerRequestMax);
+    const requested = [...this.asked].slice(0, channelsPerRequestMax);
     const released = [...this.#released].slice(0, channelsPerRequestMax);
     for (const channel of requested) {
-      this.#wanted.delete(channel);
       this.#held.set(channel.pattern, channel);
       this.#pending.add(channel);
     }
@@ -155,17 +149,18 @@ export class InterestClient {
       const replies = await this.#options.decode(reply, () => version === this.#ownerVersion);
       if (version !== this.#ownerVersion) return;
       const channels = [...this.#pending];
+      for (const channel of channels) this.asked.delete(channel);
       this.#pending.clear();
       this.#isBusy = false;
       this.#failures = 0;
       this.#options.onReply(channels, replies, startMs);
       this.#schedule();
     } catch (thrown) {
-      if (version === this.#ownerVersion) this.#failed(released, thrown);
+      if (version === this.#ownerVersion) this.#failed(requested, released, thrown);
     }
   }
 
-  #failed(released: readonly string[], thrown: unknown): void {
+  #failed(requested: readonly Channel[], released: readonly string[], thrown: unknown): void {
     const { logger, clock, random, counts, partition } = this.#options;
     counts.requestFailures++;
     this.#failures++;
@@ -176,9 +171,12 @@ export class InterestClient {
       'the request to an owner failed; retrying',
     );
     for (const pattern of released) this.#released.add(pattern);
-    for (const channel of this.#pending) {
+    for (const channel of requested) {
+      // Released in the meantime.
+      if (!this.asked.delete(channel)) continue;
       this.#held.delete(channel.pattern);
-      this.#wanted.add(channel);
+      // Behind the others: what fails again and again delays none of them.
+      this.asked.add(channel);
     }
     this.#pending.clear();
     if (isTailraceError(thrown) && thrown.code === 'conflict') this.#askAll();
@@ -192,7 +190,7 @@ export class InterestClient {
   #askAll(): void {
     for (const channel of this.#held.values()) {
       channel.part(this.#options.partition, 'asking');
-      this.#wanted.add(channel);
+      this.asked.add(channel);
     }
     this.#held.clear();
     this.#released.clear();

@@ -106,7 +106,7 @@ export class RelaySubscriber {
 
   /** Whether no channel waits for a reply of the owner. */
   get isSettled(): boolean {
-    return this.#interestClient.isIdle;
+    return this.#interestClient.asked.size === 0;
   }
 
   get heldBytes(): number {
@@ -194,7 +194,7 @@ export class RelaySubscriber {
     }
     this.#options.counts.frames++;
     this.#receivedAtMs = this.#options.clock.monotonic();
-    if (!this.#interestClient.isIdle) this.#hold(frame, bytes.length);
+    if (this.#interestClient.asked.size > 0) this.#hold(frame, bytes.length);
     if (this.#next < 0) return;
     if (frame.previous > this.#next || frame.chain !== this.#streamEpoch) {
       this.#options.counts.gaps++;
@@ -284,7 +284,7 @@ export class RelaySubscriber {
     // After all reports, because one may be newer than the presence of its device.
     for (const { presences } of replies) this.#receivedPresences.takeAll(presences);
     for (const { presences, told: sent } of this.#held) this.#receivedPresences.take(presences, sent);
-    if (this.#interestClient.isIdle) this.#held.drop();
+    if (this.isSettled) this.#held.drop();
   }
 
   async #decode(reply: readonly Uint8Array[], isCurrent: () => boolean): Promise<tailrace.v1.OwnerReply[]> {
