@@ -229,8 +229,8 @@ export function openConnection(options: ConnectionOptions): Connection {
 }
 
 function lossFrom(code: number, reason: string, url: string, isWelcomed: boolean): Loss {
-  // Close reasons address the client program; the message of a loss is for people.
-  const message = (reason === '' ? meaningOf(code, url, isWelcomed) : reason).replace(/; (?:come back|after=.*)$/, '');
+  // The message of a loss is for people. Servers before 0.2.0 add "; come back".
+  const message = (reason === '' ? meaningOf(code, url, isWelcomed) : reason).replace(/; (?:after=.*|come back)$/, '');
   return { code, message, mayReconnect: mayReconnect(code) };
 }
 

@@ -10,17 +10,17 @@ export interface CloseCode {
  * the WebSocket registry's "service restart" and "try again later".
  */
 export const closeCodes = {
-  restarting: { code: 1012, reason: 'the server restarts; come back' },
-  tryAgain: { code: 1013, reason: 'not now; come back' },
-  heartbeatTimeout: { code: 4001, reason: 'no message was received in time; come back' },
-  tooSlow: { code: 4002, reason: 'you read too slowly; come back' },
-  moved: { code: 4003, reason: 'the channel is served elsewhere now; come back' },
-  protocolError: { code: 4400, reason: 'a message was not understood' },
-  unauthorized: { code: 4401, reason: 'the token is missing, wrong or expired' },
-  forbidden: { code: 4403, reason: 'the token does not allow this' },
-  noAuth: { code: 4408, reason: 'no auth message came in time' },
-  replaced: { code: 4409, reason: 'a newer session took over' },
-  messageTooLarge: { code: 4413, reason: 'a message was too large' },
+  restarting: { code: 1012, reason: 'the server restarts' },
+  tryAgain: { code: 1013, reason: 'try again later' },
+  heartbeatTimeout: { code: 4001, reason: 'heartbeat timeout' },
+  tooSlow: { code: 4002, reason: 'too slow' },
+  moved: { code: 4003, reason: 'another node serves the channel' },
+  protocolError: { code: 4400, reason: 'invalid message' },
+  unauthorized: { code: 4401, reason: 'the token is missing, invalid or expired' },
+  forbidden: { code: 4403, reason: 'the token does not cover the request' },
+  noAuth: { code: 4408, reason: 'no auth message in time' },
+  replaced: { code: 4409, reason: 'a newer session replaced this one' },
+  messageTooLarge: { code: 4413, reason: 'message too large' },
   rateExceeded: { code: 4429, reason: 'too many messages' },
 } as const satisfies Record<string, CloseCode>;
 

@@ -246,7 +246,7 @@ test('a client whose socket overflows at once is terminated, and gets nothing ne
 test('a client that answers no ping is disconnected with 4001', async () => {
   const mute = await subscribed('mute.d', { answersPings: false });
   const alive = await subscribed('mute.d');
-  assert.deepEqual(await mute.closed, { code: 4001, reason: 'no message was received in time; come back' });
+  assert.deepEqual(await mute.closed, { code: 4001, reason: 'heartbeat timeout' });
   alive.sendText('{"ping":{"t":1}}');
   assert.ok('pong' in ((await alive.nextJson()) as object));
   alive.close();

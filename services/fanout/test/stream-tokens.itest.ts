@@ -124,7 +124,7 @@ test('a message before the token closes the connection with 4401', async () => {
 
 test('a client without a token at the deadline is disconnected with 4408', async () => {
   const ws = await node.connect();
-  assert.deepEqual(await ws.closed, { code: 4408, reason: 'no auth message came in time' });
+  assert.deepEqual(await ws.closed, { code: 4408, reason: 'no auth message in time' });
 });
 
 test('a client whose token expires is warned, and disconnected with 4401', async () => {

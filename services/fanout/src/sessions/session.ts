@@ -49,7 +49,7 @@ export interface SessionOptions extends SubscriptionsOptions {
 }
 
 /** RFC 6455, section 7.4.1: the server met an unexpected condition. */
-export const internalErrorClose: CloseCode = { code: 1011, reason: 'internal error; come back' };
+export const internalErrorClose: CloseCode = { code: 1011, reason: 'internal error' };
 
 /**
  * One client's connection.
