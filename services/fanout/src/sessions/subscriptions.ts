@@ -1,10 +1,9 @@
 import type { Subscribe } from '@tailrace/protocol/client-message';
 import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { positionsFromToken } from '@tailrace/protocol/position';
+import { Positions, positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import type { ServerMessage } from '@tailrace/protocol/server-message';
 import { type Grant, noGrant } from '../access/grant.ts';
-import { tooSlowReason } from '../catch-up/lag.ts';
 import { assertReplayRequest, assertSpeed } from '../catch-up/replay-request.ts';
 import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { Hub } from '../channels/hub.ts';
@@ -308,4 +307,28 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     this.#options.hub.unsubscribe(subscription);
     this.#caughtUp(subscription);
   }
+}
+
+/** RFC 6455, section 5.5: 125 bytes, two of them the code. */
+const reasonBytesMax = 123;
+const tooSlowPrefix = 'too slow; after=';
+
+/**
+ * Returns the close reason for a slow client. It has the token from which all its subscriptions resume without a gap, if
+ * that fits: for a device it does, for a subtree up to some ten partitions. Otherwise the client continues from what it
+ * has received.
+ */
+export function tooSlowReason(positions: readonly Positions[]): string {
+  const [first] = positions;
+  if (first === undefined) return closeCodes.tooSlow.reason;
+  const lowest = new Map<number, number>();
+  for (const each of positions) {
+    for (const [partition, last] of each.entries()) {
+      lowest.set(partition, Math.min(last, lowest.get(partition) ?? Number.POSITIVE_INFINITY));
+    }
+  }
+  const token = new Positions(first.epoch);
+  for (const [partition, last] of lowest) token.advance(partition, last);
+  const reason = `${tooSlowPrefix}${tokenFromPositions(token)}`;
+  return reason.length <= reasonBytesMax ? reason : closeCodes.tooSlow.reason;
 }

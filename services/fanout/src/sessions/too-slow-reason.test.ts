@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createPositions, positionsFromToken } from '@tailrace/protocol/position';
-import { tooSlowReason } from './lag.ts';
+import { tooSlowReason } from './subscriptions.ts';
 
 const epoch = '0b7f9f6e-3f0c-4f3a-9c0e-6c1f0d3f8a55';
 const prefix = 'too slow; after=';
