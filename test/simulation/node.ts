@@ -148,7 +148,7 @@ export class SimulatedNode {
     this.process.kill();
     this.#eventLog.crash(sessionMs);
     void this.bus.close();
-    for (const connection of this.connections) connection.die(sendsReset);
+    for (const connection of this.connections) connection.crash(sendsReset);
   }
 
   /** Drains and leaves, as at SIGTERM, and stops the process. */

@@ -249,7 +249,7 @@ export class MemoryConnection implements Connection {
   /**
    * The server's process dies. `isNoticed`: its machine resets the connection; otherwise the client notices nothing.
    */
-  die(isNoticed: boolean): void {
+  crash(isNoticed: boolean): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#wires.toClient.terminate();

@@ -2,7 +2,7 @@ import type { Missing } from '@tailrace/protocol/server-message';
 import type { Channel } from '../channels/channels.ts';
 import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
-import type { Recent } from '../ownership/window.ts';
+import type { WindowReport } from '../ownership/window.ts';
 import {
   type BacklogReport,
   LogRange,
@@ -49,11 +49,11 @@ export function windowHas(partition: Partition, from: number, until: number): bo
  * Returns the reports of a window that may be selected, oldest first: of one device its own, of a subtree all. Nothing
  * is read for a selection without a known device.
  */
-export function recentsOf(
+export function windowReportsOf(
   selection: Pick<Selection, 'pattern' | 'isSubtree'>,
   partition: Partition,
   from: number,
-): Iterable<Recent> {
+): Iterable<WindowReport> {
   const { devices, index, window } = partition;
   if (!partition.knowsDevicesFrom(from)) return window.since(from);
   if (selection.isSubtree) return index.count(selection.pattern) === 0 ? [] : window.since(from);
@@ -256,7 +256,7 @@ class PartitionBacklog {
     const { number } = this.#partition;
     let checked = 0;
     let bytes = 0;
-    for (const { seq, report, device, atMs } of recentsOf(this.#selection, this.#partition, this.#from)) {
+    for (const { seq, report, device, atMs } of windowReportsOf(this.#selection, this.#partition, this.#from)) {
       if (seq >= this.#until) break;
       if (++checked > windowReportsPerStep || bytes >= this.#bytesMax) return;
       if (this.#selection.covers(device.path)) {

@@ -271,9 +271,14 @@ export class CatchUps {
     try {
       if (catchUp.isStopped) return;
       const untils = channel.partitions.map((partition) => table.next(channel, partition));
-      const reading: Reading = { pass, catchUp, backlog: history.backlog(channel, catchUp.position, untils, ids), ids };
+      const backlogPass: BacklogPass = {
+        pass,
+        catchUp,
+        backlog: history.backlog(channel, catchUp.position, untils, ids),
+        ids,
+      };
       const isWhole = catchUp.whole || clock.monotonic() < catchUp.conflatesFromMs;
-      const isSent = yield* isWhole ? this.#sendWhole(reading) : this.#sendConflated(reading);
+      const isSent = yield* isWhole ? this.#sendWhole(backlogPass) : this.#sendConflated(backlogPass);
       if (isSent && liveBuffer !== undefined) yield* this.#sendLiveBuffer(pass, catchUp, liveBuffer);
     } finally {
       if (ids.isShort) catchUp.idBytes = ids.nextBytes;
@@ -282,17 +287,17 @@ export class CatchUps {
   }
 
   /** All of it. Returns whether the client has it all. */
-  *#sendWhole(reading: Reading): Steps<boolean> {
-    const { catchUp, backlog, ids } = reading;
+  *#sendWhole(backlogPass: BacklogPass): Steps<boolean> {
+    const { catchUp, backlog, ids } = backlogPass;
     for (;;) {
       const reports = yield* backlog.next(frameBytesMax);
-      if (catchUp.isStopped || ids.isShort || !(yield* this.#sendMissing(reading))) return false;
+      if (catchUp.isStopped || ids.isShort || !(yield* this.#sendMissing(backlogPass))) return false;
       if (reports.length === 0) break;
       for (let from = 0; from < reports.length; ) {
-        const to = yield* this.#due(reading, reports, from);
+        const to = yield* this.#due(backlogPass, reports, from);
         if (to === undefined) return false;
         // The client may have been paused, or its socket filled, meanwhile.
-        if (!(yield* this.#sendReports(reading, reports.slice(from, to)))) return false;
+        if (!(yield* this.#sendReports(backlogPass, reports.slice(from, to)))) return false;
         from = to;
       }
       yield undefined;
@@ -305,7 +310,7 @@ export class CatchUps {
    * Waits for the report at `from`. Returns up to where they are due with it. Undefined: others wait for memory, so
    * this pass stops, and another one starts from here when the report is due.
    */
-  *#due({ pass, catchUp }: Reading, reports: readonly BacklogReport[], from: number): Steps<number | undefined> {
+  *#due({ pass, catchUp }: BacklogPass, reports: readonly BacklogReport[], from: number): Steps<number | undefined> {
     const { clock } = this.#options;
     if (catchUp.speed === undefined) return reports.length;
     for (;;) {
@@ -323,7 +328,7 @@ export class CatchUps {
     return to;
   }
 
-  *#sendReports({ pass, catchUp }: Reading, reports: readonly BacklogReport[]): Steps<boolean> {
+  *#sendReports({ pass, catchUp }: BacklogPass, reports: readonly BacklogReport[]): Steps<boolean> {
     const { subscription } = pass;
     const { view } = subscription;
     const shaped = view.shaped(reports.map(({ logReport }) => logReport));
@@ -341,8 +346,8 @@ export class CatchUps {
    * as may be held at a time. Where the socket is not writable for all of that, the rest is read, and conflated, again
    * when it is. Returns whether the client has it all.
    */
-  *#sendConflated(reading: Reading): Steps<boolean> {
-    const { pass, catchUp, backlog, ids } = reading;
+  *#sendConflated(backlogPass: BacklogPass): Steps<boolean> {
+    const { pass, catchUp, backlog, ids } = backlogPass;
     const { subscription, memory } = pass;
     const { view, subscriber } = subscription;
     const conflation = new Conflation<Publication>();
@@ -356,7 +361,7 @@ export class CatchUps {
       // that: the next pass starts with what is missing.
       isAll = !ids.isShort && (chunks === 1 || backlog.missing.length === 0);
       if (!isAll) break;
-      if (!(yield* this.#sendMissing(reading))) return false;
+      if (!(yield* this.#sendMissing(backlogPass))) return false;
       reached = [...backlog.reached()];
       if (reports.length === 0) break;
       const shaped = view.shaped(reports.map(({ logReport }) => logReport));
@@ -385,7 +390,7 @@ export class CatchUps {
   }
 
   /** Names what the log no longer has, and sends the last values of it. */
-  *#sendMissing({ pass, catchUp, backlog }: Reading): Steps<boolean> {
+  *#sendMissing({ pass, catchUp, backlog }: BacklogPass): Steps<boolean> {
     const { subscription } = pass;
     const missing = backlog.missing.splice(0);
     if (missing.length === 0) return true;
@@ -471,7 +476,7 @@ class Pass {
 }
 
 /** One reading of what a subscription is behind. */
-interface Reading {
+interface BacklogPass {
   readonly pass: Pass;
   readonly catchUp: CatchUp;
   readonly backlog: Backlog;

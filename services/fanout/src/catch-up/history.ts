@@ -174,15 +174,15 @@ export class History {
    */
   *resume(channel: Channel, after: Positions, memory: Pick<Reservation, 'grow'>): Steps<ResumeBacklog | undefined> {
     const untils = channel.partitions.map((partition) => this.#table.next(channel, partition));
-    const reading = new ResumeReading(this.#limits.resumeBytesMax, memory);
+    const budget = new ResumeBudget(this.#limits.resumeBytesMax, memory);
     const position = new Positions(this.#epoch);
     const reached = new Positions(this.#epoch);
     const missing: Missing[] = [];
     const logReports: LogReport[] = [];
     for (const [i, number] of channel.partitions.entries()) {
       const until = untils[i]!;
-      const part = yield* this.#resumePartition(channel, number, after, until, reading);
-      if (reading.isShort) return undefined;
+      const part = yield* this.#resumePartition(channel, number, after, until, budget);
+      if (budget.isShort) return undefined;
       if (part.missing.length > 0) this.counts.incomplete++;
       position.advance(number, part.from - 1);
       reached.advance(number, until - 1);
@@ -197,7 +197,7 @@ export class History {
     number: number,
     after: Positions,
     until: number,
-    reading: ResumeReading,
+    budget: ResumeBudget,
   ): Steps<ResumePart> {
     if (after.epoch !== this.#epoch) return allMissing(number, 0, until, 'epoch');
     const last = after.last(number);
@@ -208,8 +208,8 @@ export class History {
     if (windowHas(partition, from, until)) this.counts.fromWindow++;
     else if (until - from > this.#limits.resumeRecordsMax) return allMissing(number, from, until, 'too_far');
     else this.counts.fromLog++;
-    const take = (logReport: LogReport) => reading.take(logReport);
-    const found = yield* readRange(channel, { partition, from, until }, this.ranges, take, { memory: reading });
+    const take = (logReport: LogReport) => budget.take(logReport);
+    const found = yield* readRange(channel, { partition, from, until }, this.ranges, take, { memory: budget });
     if (found.until < until) return allMissing(number, from, until, 'too_far');
     const { missing, reports } = found;
     return { from: found.from, missing, logReports: reports.map(({ logReport }) => logReport) };
@@ -217,7 +217,7 @@ export class History {
 }
 
 /** What one subscription that resumes may read. */
-class ResumeReading {
+class ResumeBudget {
   /** There is not as much memory as it takes. */
   isShort = false;
   #leftBytes: number;

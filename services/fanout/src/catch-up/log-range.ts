@@ -35,7 +35,7 @@ export interface LogRangeContext {
   readonly blocks: Pick<LogBlocks, 'read'>;
   readonly eventLog: Pick<EventLog, 'bounds' | 'positionsAt'>;
   readonly topic: string;
-  readonly ids: Pick<IdMemory, 'apart' | 'limits'>;
+  readonly ids: Pick<IdMemory, 'detached' | 'limits'>;
   /**
    * Returns what another node that owns the partition knows of it; undefined where it does not know all of the range,
    * or does not answer. Never rejects.
@@ -219,7 +219,7 @@ export class LogRange {
     const { blocks, eventLog, topic, ids: memory, counts } = this.#context;
     const { number } = this.#partition;
     const { lookbackMax = lookbackRecordsMax } = this.#options;
-    const ids = memory.apart(lookbackMax);
+    const ids = memory.detached(lookbackMax);
     counts.lookbacks++;
     const fromMs = lookbackTimeMs(timeMs, memory.limits.idWindowMs);
     const at = (yield* awaited(eventLog.positionsAt(topic, fromMs, [number])))[number];

@@ -16,7 +16,7 @@ export interface Reservation {
   release(): void;
 }
 
-interface Waiting {
+interface WaitingRequest {
   readonly holder: MemoryHolder;
   readonly bytes: number;
   readonly grant: (reservation: Reservation) => void;
@@ -42,7 +42,7 @@ export class MemoryBudget {
   readonly counts = { waits: 0 };
   #heldBytes = 0;
   readonly #holding = new Set<MemoryHolder>();
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting: WaitingRequest[] = [];
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
@@ -77,7 +77,7 @@ export class MemoryBudget {
 
   #grant(holder: MemoryHolder, bytes: number): Reservation {
     this.#add(holder, bytes);
-    return new Held(
+    return new MemoryReservation(
       bytes,
       (more) => this.#grow(holder, more),
       (less) => {
@@ -113,13 +113,13 @@ export class MemoryBudget {
       }
       // The one whose turn it is waits until its request fits: smaller requests do not overtake it for ever.
       if (least < 0 || !this.#fits(this.#waiting[least]!.holder, this.#waiting[least]!.bytes)) return;
-      const [{ holder, bytes, grant }] = this.#waiting.splice(least, 1) as [Waiting];
+      const [{ holder, bytes, grant }] = this.#waiting.splice(least, 1) as [WaitingRequest];
       grant(this.#grant(holder, bytes));
     }
   }
 }
 
-class Held implements Reservation {
+class MemoryReservation implements Reservation {
   bytes: number;
   readonly #grow: (bytes: number) => boolean;
   readonly #returnBytes: (bytes: number) => void;

@@ -38,7 +38,7 @@ export const sliceMs = 2;
 /** A turn of the event loop in which everything else took less had nothing to do. */
 const idleMs = 0.2;
 /** Users that have gone, and are remembered for what they have used. */
-const goneUsersMax = 1_000;
+const disconnectedUsersMax = 1_000;
 
 /** Who causes work: clients, or other nodes for all of their clients. */
 export type WorkCause = 'client' | 'node';
@@ -68,7 +68,7 @@ class WorkClass extends Flow {
 }
 
 class WorkUser extends Flow implements MemoryHolder {
-  readonly cause: WorkClass;
+  readonly workClass: WorkClass;
   readonly key: string;
   readonly name: string;
   readonly connections = new FairQueue<ConnectionFlow>();
@@ -78,9 +78,9 @@ class WorkUser extends Flow implements MemoryHolder {
   queued = 0;
   heldBytes = 0;
 
-  constructor(cause: WorkClass, key: string, name: string) {
+  constructor(workClass: WorkClass, key: string, name: string) {
     super();
-    this.cause = cause;
+    this.workClass = workClass;
     this.key = key;
     this.name = name;
   }
@@ -122,7 +122,7 @@ export class WorkScheduler {
   readonly #fair = new FairQueue<WorkClass>();
   readonly #classes: Readonly<Record<WorkCause, WorkClass>> = { client: new WorkClass(), node: new WorkClass() };
   /** Without an open connection. */
-  readonly #gone = new Set<WorkUser>();
+  readonly #disconnected = new Set<WorkUser>();
   #isDeferred = false;
   #isRunning = false;
   /** Used in this turn of the event loop. */
@@ -167,14 +167,14 @@ export class WorkScheduler {
       this.#users.set(key, user);
     }
     user.queues++;
-    this.#gone.delete(user);
+    this.#disconnected.delete(user);
     return user;
   }
 
   leave(user: WorkUser): void {
     if (--user.queues > 0) return;
-    this.#gone.add(user);
-    if (this.queued === 0 || this.#gone.size > goneUsersMax) this.#forgetGone();
+    this.#disconnected.add(user);
+    if (this.queued === 0 || this.#disconnected.size > disconnectedUsersMax) this.#forgetDisconnected();
   }
 
   run(flow: ConnectionFlow, step: Step): Promise<void> | undefined {
@@ -201,8 +201,8 @@ export class WorkScheduler {
   #charge(flow: ConnectionFlow, ms: number): void {
     const { user } = flow;
     this.counts.usedMs += ms;
-    this.#fair.charge(user.cause, ms);
-    user.cause.users.charge(user, ms);
+    this.#fair.charge(user.workClass, ms);
+    user.workClass.users.charge(user, ms);
     user.connections.charge(flow, ms);
   }
 
@@ -248,10 +248,10 @@ export class WorkScheduler {
 
   #enqueue(flow: ConnectionFlow): void {
     const { user } = flow;
-    const { cause } = user;
+    const { workClass } = user;
     if (!flow.isQueued) user.connections.add(flow);
-    if (!user.isQueued) cause.users.add(user);
-    if (!cause.isQueued) this.#fair.add(cause);
+    if (!user.isQueued) workClass.users.add(user);
+    if (!workClass.isQueued) this.#fair.add(workClass);
   }
 
   /** Another turn of the event loop. */
@@ -288,7 +288,7 @@ export class WorkScheduler {
     if (this.queued > 0) return;
     this.#fair.idle();
     for (const { users } of Object.values(this.#classes)) users.idle();
-    this.#forgetGone();
+    this.#forgetDisconnected();
   }
 
   /** Until it is done, or the slice is used up. Returns the time. */
@@ -320,12 +320,12 @@ export class WorkScheduler {
       if (failure === undefined) task.done();
       else task.failed(failure.thrown);
     } else flow.tasks.push(task);
-    const { cause } = user;
+    const { workClass } = user;
     // The step may have asked for more work, and so have queued each of them already.
     if (flow.tasks.length > 0 && !flow.isQueued) user.connections.add(flow);
     else if (user.connections.size === 0) user.connections.idle();
-    if (user.connections.size > 0 && !user.isQueued) cause.users.add(user);
-    if (cause.users.size > 0 && !cause.isQueued) this.#fair.add(cause);
+    if (user.connections.size > 0 && !user.isQueued) workClass.users.add(user);
+    if (workClass.users.size > 0 && !workClass.isQueued) this.#fair.add(workClass);
     return nowMs;
   }
 
@@ -348,11 +348,11 @@ export class WorkScheduler {
     this.#defer(() => this.#turn());
   }
 
-  #forgetGone(): void {
-    for (const user of this.#gone) {
+  #forgetDisconnected(): void {
+    for (const user of this.#disconnected) {
       if (user.queued > 0 || user.heldBytes > 0) continue;
-      if (this.queued > 0 && !user.cause.users.isSettled(user)) continue;
-      this.#gone.delete(user);
+      if (this.queued > 0 && !user.workClass.users.isSettled(user)) continue;
+      this.#disconnected.delete(user);
       this.#users.delete(user.key);
     }
   }

@@ -59,7 +59,7 @@ export class Device {
   wantedElsewhere = false;
   interestVersion = -1;
   /** Position of its newest report in the partition's window; -1: none. */
-  recentSeq = -1;
+  windowSeq = -1;
   /** Its report interval, if this node reads or has read its partition. */
   reportInterval: ReportInterval | undefined;
   /** Whether it is stale or offline, see `Presences`. */

@@ -11,7 +11,7 @@ const { Announcement } = tailrace.v1;
 export const checkMs = 100;
 
 /** What a node announces besides its partitions. Written by `Assignments` and `Ownership`. */
-export class Membership {
+export class LocalNode {
   /** Of the last assignment; 0 before the first. */
   generation = 0;
   /** When the first assignment came, monotonic ms. */

@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { createLocalNode } from '../../test/local-node.ts';
-import { Membership } from './announcer.ts';
+import { LocalNode } from './announcer.ts';
 import { Assignments, type AssignmentsOptions } from './assignments.ts';
 import type { Prepared } from './take-over.ts';
 
@@ -27,7 +27,7 @@ async function loseWhilePreparing(): Promise<WeakRef<Prepared>> {
     logger: silentLogger,
     announcer: { announce() {} },
     random: () => 0.5,
-    membership: new Membership(),
+    localNode: new LocalNode(),
   });
   assignments.take({ generation: 1, partitions: [0], gained: [0], lost: [] });
   assignments.take({ generation: 2, partitions: [], gained: [], lost: [0] });

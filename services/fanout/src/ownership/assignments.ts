@@ -3,7 +3,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { retry } from '@tailrace/platform/retry';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
-import type { Announcer, Membership } from './announcer.ts';
+import type { Announcer, LocalNode } from './announcer.ts';
 import type { Failover } from './failover.ts';
 import type { Partition } from './partition.ts';
 import type { PartitionReader } from './partition-reader.ts';
@@ -17,7 +17,7 @@ export interface AssignmentsOptions {
   readonly reader: Pick<PartitionReader, 'readBack'>;
   readonly failover: Failover;
   readonly announcer: Pick<Announcer, 'announce'>;
-  readonly membership: Membership;
+  readonly localNode: LocalNode;
   readonly clock: Pick<Clock, 'sleep' | 'monotonic'>;
   readonly logger: Logger;
   /** In [0, 1): spreads retries. */
@@ -53,11 +53,11 @@ export class Assignments {
    * itself. While the log cannot be read for one of them, that one is tried again, and the others are served.
    */
   take(assignment: Assignment): StartPositions {
-    const { topic, partitions, failover, announcer, clock, logger, membership } = this.#options;
+    const { topic, partitions, failover, announcer, clock, logger, localNode } = this.#options;
     const { generation, gained, lost } = assignment;
     if (this.#isLeaving) return {};
     const starts: Record<number, number | Promise<number>> = {};
-    membership.generation = generation;
+    localNode.generation = generation;
     for (const number of lost) {
       this.#preparing.delete(number);
       // One that was still being prepared has been followed as another node's all the time.
@@ -74,7 +74,7 @@ export class Assignments {
       }
     }
     failover.renew(generation);
-    membership.sinceMs ??= clock.monotonic();
+    localNode.sinceMs ??= clock.monotonic();
     logger.info({ generation, partitions: assignment.partitions, gained, lost }, 'partitions assigned');
     announcer.announce();
     return { [topic]: starts };
@@ -129,12 +129,12 @@ export class Assignments {
   }
 
   #start(partition: Partition, prepared: Prepared): void {
-    const { relays, takeOver, failover, announcer, membership } = this.#options;
+    const { relays, takeOver, failover, announcer, localNode } = this.#options;
     const { number } = partition;
     // It has become the standby of another owner meanwhile, and goes on where it is.
-    if (partition.isStandby) failover.adopt(number, membership.generation);
+    if (partition.isStandby) failover.adopt(number, localNode.generation);
     else {
-      takeOver.start(partition, relays[number]!, membership.generation, prepared);
+      takeOver.start(partition, relays[number]!, localNode.generation, prepared);
       if (partition.role === 'owned') announcer.announce();
     }
   }

@@ -21,7 +21,7 @@ import { RelaySubscriber } from '../relay/relay-subscriber.ts';
 import { RepeatLookup } from '../relay/repeat-lookup.ts';
 import { TracedPipeline } from '../spans.ts';
 import type { Views } from '../views/view.ts';
-import { Announcer, Membership } from './announcer.ts';
+import { Announcer, LocalNode } from './announcer.ts';
 import { Assignments } from './assignments.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Failover } from './failover.ts';
@@ -157,9 +157,9 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   });
 
   // Which node owns what, and the path of what is read or received.
-  const membership = new Membership();
+  const localNode = new LocalNode();
   const ring = new Ring(options.partitions, limits);
-  const self = () => nodeStateOf(options, membership, partitions);
+  const self = () => nodeStateOf(options, localNode, partitions);
   const announcer = new Announcer({ bus, ring, epoch, clock, self });
   const pipeline = pipelineFrom(options, partitions, () => announcer.announce());
   const relays = partitions.map(
@@ -242,7 +242,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     takeOver,
     reader,
     announcer,
-    membership,
+    localNode,
     clock,
     logger,
   });
@@ -254,7 +254,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     reader,
     failover,
     announcer,
-    membership,
+    localNode,
     clock,
     logger,
     random,
@@ -276,7 +276,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     onLogError: options.onLogError,
     flushMs,
     handoverMs,
-    membership,
+    localNode,
     table,
     ring,
     announcer,
@@ -307,7 +307,7 @@ function pipelineFrom(options: OwnershipOptions, partitions: readonly Partition[
 /** Returns what this node announces of itself. */
 function nodeStateOf(
   { node, connections, connectionsMax, reachable }: OwnershipOptions,
-  { url, generation, isDraining }: Membership,
+  { url, generation, isDraining }: LocalNode,
   partitions: readonly Partition[],
 ): NodeState {
   const served = partitions.filter(({ role }) => role === 'owned');

@@ -2,7 +2,7 @@ import { assignPartitions } from '@tailrace/eventlog/rendezvous';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
-import type { Announcer, Membership } from './announcer.ts';
+import type { Announcer, LocalNode } from './announcer.ts';
 import type { Partition } from './partition.ts';
 import type { PartitionReader } from './partition-reader.ts';
 import type { Ring } from './ring.ts';
@@ -16,7 +16,7 @@ export interface FailoverOptions {
   readonly takeOver: TakeOver;
   readonly reader: Pick<PartitionReader, 'follow' | 'stop'>;
   readonly announcer: Pick<Announcer, 'announce' | 'isIsolated'>;
-  readonly membership: Membership;
+  readonly localNode: LocalNode;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly logger: Logger;
 }
@@ -114,14 +114,14 @@ export class Failover {
   }
 
   async #takeOver(number: number): Promise<void> {
-    const { takeOver, partitions, relays, reader, ring, logger, clock, announcer, membership } = this.#options;
+    const { takeOver, partitions, relays, reader, ring, logger, clock, announcer, localNode } = this.#options;
     this.#preparing.add(number);
     try {
       const prepared = await takeOver.prepare([number]);
       const partition = partitions[number]!;
       const orphans = this.#stopped || announcer.isIsolated ? [] : ring.orphans(clock.monotonic());
       if (!orphans.includes(number) || partition.role !== 'elsewhere') return;
-      takeOver.start(partition, relays[number]!, membership.generation, prepared);
+      takeOver.start(partition, relays[number]!, localNode.generation, prepared);
       partition.standBy();
       reader.follow(number);
       this.counts.takenOver++;

@@ -30,7 +30,7 @@ export class IdLookback {
   /** For reading on from `from`; `first` is the first position of the log. Rejects where the log cannot be read. */
   async before(number: number, from: number, first: number): Promise<RecentIds> {
     const { reader, partitions, memory } = this.#options;
-    const ids = memory.apart();
+    const ids = memory.detached();
     const partition = partitions[number]!;
     const start = await this.#start(number, from, first);
     let isShort = start.isShort;

@@ -12,7 +12,7 @@ import type { PresenceMonitor } from '../presence/presence-monitor.ts';
 import type { InterestServer } from '../relay/interest-server.ts';
 import type { RelayCounts } from '../relay/relay-subscriber.ts';
 import { ownerSubject } from '../subjects.ts';
-import { type Announcer, checkMs, type Membership } from './announcer.ts';
+import { type Announcer, checkMs, type LocalNode } from './announcer.ts';
 import type { Assignments } from './assignments.ts';
 import type { Checkpoints } from './checkpoints.ts';
 import type { Failover } from './failover.ts';
@@ -54,7 +54,7 @@ export interface OwnershipComponents {
   readonly flushMs: number;
   /** How long a node that stops serves its partitions until others do. */
   readonly handoverMs: number;
-  readonly membership: Membership;
+  readonly localNode: LocalNode;
   readonly table: PartitionTable;
   readonly ring: Ring;
   readonly announcer: Announcer;
@@ -130,7 +130,7 @@ export class Ownership {
    * does a `stop` meanwhile.
    */
   async start(url: string): Promise<void> {
-    this.#components.membership.url = url;
+    this.#components.localNode.url = url;
     try {
       await this.#join();
     } catch (thrown) {
@@ -172,9 +172,9 @@ export class Ownership {
    * pause. Where no node is left to take them, it serves them until `stop`. Idempotent.
    */
   async handOver(): Promise<void> {
-    const { clock, handoverMs, membership, announcer, assignments } = this.#components;
+    const { clock, handoverMs, localNode, announcer, assignments } = this.#components;
     this.#handoverEndMs ??= clock.monotonic() + handoverMs;
-    membership.isDraining = true;
+    localNode.isDraining = true;
     if (this.#subscription === undefined) return;
     announcer.announce();
     // So that the next owner has little to read. Where the log does not take it, it reads more.
@@ -208,7 +208,7 @@ export class Ownership {
    * none.
    */
   notReady(): string | undefined {
-    const { sinceMs } = this.#components.membership;
+    const { sinceMs } = this.#components.localNode;
     if (sinceMs === undefined) return 'the consumer group has not assigned partitions yet';
     const nowMs = this.#components.clock.monotonic();
     if (this.stalled.isStalled(nowMs)) return `reading of all ${this.#owned()} partitions of this node stands still`;

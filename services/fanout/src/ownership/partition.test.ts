@@ -6,7 +6,7 @@ import { encodeReport } from '@tailrace/protocol/report-proto';
 import { createLocalNode } from '../../test/local-node.ts';
 import { idLimits } from '../../test/log-ranges.ts';
 import { record } from '../../test/records.ts';
-import { recentsOf } from '../catch-up/backlog.ts';
+import { windowReportsOf } from '../catch-up/backlog.ts';
 import type { Channel } from '../channels/channels.ts';
 import type { Partition } from './partition.ts';
 import { IdMemory } from './recent-ids.ts';
@@ -94,7 +94,7 @@ test('which positions repeat an ID is known from where reading started, also of 
   const node = createLocalNode({ partitions: 1, owned: false });
   const [partition] = node.partitions as [Partition];
   const memory = new IdMemory(idLimits, () => node.clock.now());
-  const ids = memory.apart();
+  const ids = memory.detached();
   const { timeMs } = record('p.d', 0);
   ids.repeats('p.d', 'x', 4_998, timeMs);
   ids.repeats('p.d', 'x', 4_999, timeMs);
@@ -253,7 +253,9 @@ test('a device beyond the limit is delivered live and found in the window, and n
   );
   assert.deepEqual([...partition.lastValues(channels[1])], []);
   const recent = (channel: Channel, from: number) =>
-    [...recentsOf(channel, partition, from)].filter(({ device }) => channel.covers(device.path)).map(({ seq }) => seq);
+    [...windowReportsOf(channel, partition, from)]
+      .filter(({ device }) => channel.covers(device.path))
+      .map(({ seq }) => seq);
   assert.deepEqual(
     [recent(channels[1], 0), recent(channels[0], 0)],
     [
@@ -269,7 +271,7 @@ test('of a subtree without a device the window answers with nothing, of another 
   const [partition] = node.partitions as [Partition];
   partition.accept(['p.few.b', 'p.many.a', 'p.few.a'].map((name, seq) => record(name, seq)));
   const recent = (pattern: string, from: number) =>
-    [...recentsOf({ pattern, isSubtree: true }, partition, from)].map(({ seq }) => seq);
+    [...windowReportsOf({ pattern, isSubtree: true }, partition, from)].map(({ seq }) => seq);
   assert.deepEqual(recent('p.few.>', 0), [0, 1, 2]);
   assert.deepEqual(recent('p.few.>', 1), [1, 2]);
   assert.deepEqual(recent('p.none.>', 0), []);

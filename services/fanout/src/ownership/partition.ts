@@ -87,7 +87,7 @@ export class Partition {
 
   constructor(
     number: number,
-    parts: {
+    options: {
       channels: Channels;
       views: Views;
       feed: RelayFeed;
@@ -104,19 +104,19 @@ export class Partition {
     },
   ) {
     this.number = number;
-    this.#channels = parts.channels;
-    this.#views = parts.views;
-    this.#known = parts.known;
-    this.feed = parts.feed;
-    this.counts = parts.counts;
-    this.rejected = parts.rejected ?? new RejectedRecords();
-    this.#idMemory = parts.idMemory;
-    this.#onMissing = parts.onMissing;
-    this.#ids = new RecentIds(parts.idMemory);
-    this.window = new Window(parts.window);
-    this.progress = parts.progress;
-    this.#clock = parts.clock;
-    this.#freshness = parts.freshness;
+    this.#channels = options.channels;
+    this.#views = options.views;
+    this.#known = options.known;
+    this.feed = options.feed;
+    this.counts = options.counts;
+    this.rejected = options.rejected ?? new RejectedRecords();
+    this.#idMemory = options.idMemory;
+    this.#onMissing = options.onMissing;
+    this.#ids = new RecentIds(options.idMemory);
+    this.window = new Window(options.window);
+    this.progress = options.progress;
+    this.#clock = options.clock;
+    this.#freshness = options.freshness;
   }
 
   /** Changed by `gain`, `lose`, and where everything is read back. */
@@ -157,7 +157,7 @@ export class Partition {
     this.#ids.clear();
     this.#ids = ids ?? new RecentIds(this.#idMemory);
     if (ids === undefined) this.#ids.startAt(from);
-    else ids.settle();
+    else ids.attach();
     this.window.restart(from);
     for (const channel of this.#channels.in(this.number)) {
       const { next } = channel.slot(this.number);
@@ -355,7 +355,7 @@ export class Partition {
     // Of a device that is not known nothing is held but that. A record with a time of the future makes no other one
     // older.
     const atMs = Math.min(record.timeMs, nowMs);
-    this.window.add(device.isKnown ? device : { path: device.path, recentSeq: -1 }, logReport, atMs);
+    this.window.add(device.isKnown ? device : { path: device.path, windowSeq: -1 }, logReport, atMs);
     this.deliver(device, logReport);
     // The device remembers whether another node wants it.
     const isUnwanted = !device.wantedElsewhere && device.interestVersion === this.feed.interests.version;

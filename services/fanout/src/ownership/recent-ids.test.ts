@@ -148,17 +148,17 @@ test('with a bound of 0 nothing is remembered', () => {
   assert.equal(ids.size, 0);
 });
 
-test('what is remembered apart counts once it is settled, and what is cleared no more', () => {
+test('detached IDs count once they are attached, and cleared ones no more', () => {
   const memory = memoryOf();
-  const apart = memory.apart();
-  apart.repeats('p.d', 'x', 0, startMs);
+  const detached = memory.detached();
+  detached.repeats('p.d', 'x', 0, startMs);
   assert.equal(memory.ids, 0);
-  apart.settle();
+  detached.attach();
   assert.equal(memory.ids, 1);
-  assert.equal(apart.repeats('p.d', 'x', 1, startMs), true);
-  apart.clear();
+  assert.equal(detached.repeats('p.d', 'x', 1, startMs), true);
+  detached.clear();
   assert.equal(memory.ids, 0);
-  assert.equal(apart.has(1), true, 'decisions stay');
+  assert.equal(detached.has(1), true, 'decisions stay');
 });
 
 test('positions that were added are there, and no others, in any range', () => {

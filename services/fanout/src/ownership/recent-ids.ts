@@ -74,9 +74,9 @@ export class IdMemory {
 
   /**
    * Returns IDs for a reader of a range, or for what may not be used: at most `idsMax`, which do not count among those
-   * of the node before `settle`.
+   * of the node before `attach`.
    */
-  apart(idsMax: number = this.limits.idsMax): RecentIds {
+  detached(idsMax: number = this.limits.idsMax): RecentIds {
     const memory = new IdMemory({ ...this.limits, idsMax }, this.now, [this.keyHigh, this.keyLow]);
     return new RecentIds(memory, this);
   }
@@ -140,7 +140,7 @@ export class IdMemory {
  */
 export class RecentIds {
   #memory: IdMemory;
-  readonly #home: IdMemory;
+  readonly #nodeMemory: IdMemory;
   readonly #bucketMs: number;
   readonly #hash = new IdHash();
   /** Oldest first. */
@@ -151,10 +151,10 @@ export class RecentIds {
   /** Epoch ms: no ID that was appended later is forgotten. */
   #wholeFromMs = Number.NEGATIVE_INFINITY;
 
-  /** What it remembers counts in `memory`, and in `home` after `settle`. */
-  constructor(memory: IdMemory, home: IdMemory = memory) {
+  /** What it remembers counts in `memory`, and in `nodeMemory` after `attach`. */
+  constructor(memory: IdMemory, nodeMemory: IdMemory = memory) {
     this.#memory = memory;
-    this.#home = home;
+    this.#nodeMemory = nodeMemory;
     this.#bucketMs = memory.limits.idWindowMs / bucketsPerWindow;
   }
 
@@ -224,10 +224,10 @@ export class RecentIds {
   }
 
   /** What was remembered apart counts among the IDs of the node from now on. Called once. */
-  settle(): void {
-    if (this.#memory === this.#home) return;
-    this.#memory = this.#home;
-    this.#home.takeAll(this);
+  attach(): void {
+    if (this.#memory === this.#nodeMemory) return;
+    this.#memory = this.#nodeMemory;
+    this.#nodeMemory.takeAll(this);
   }
 
   /** The lookback did not reach what was appended before `timeMs`. */

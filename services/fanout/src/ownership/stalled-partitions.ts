@@ -6,7 +6,7 @@ import type { Partition } from './partition.ts';
 export const stalledMs = 30_000;
 
 /** Where a partition was when it last moved. */
-interface Progress {
+interface LastMove {
   next: number;
   /** Monotonic ms. */
   sinceMs: number;
@@ -20,7 +20,7 @@ export class StalledPartitions {
   readonly #partitions: readonly Partition[];
   /** Whether a partition is assigned to this node, which has not read its last values yet. */
   readonly #isPreparing: (number: number) => boolean;
-  readonly #waiting = new Map<number, Progress>();
+  readonly #waiting = new Map<number, LastMove>();
 
   constructor(partitions: readonly Partition[], isPreparing: (number: number) => boolean) {
     this.#partitions = partitions;

@@ -13,7 +13,7 @@ function windowWith(
 ) {
   const window = new Window(limits);
   window.restart(0);
-  for (const device of devices) device.recentSeq = -1;
+  for (const device of devices) device.windowSeq = -1;
   const offered: { device: Device; seq: number; bytes: number; atMs: number }[] = [];
   let seq = -1;
   let atMs = 0;
@@ -77,7 +77,7 @@ test('after a restart nothing of before is answered', () => {
 
 test('a window that starts again further back, as when a partition returns, has what was added since alone', () => {
   const device = devices[0]!;
-  device.recentSeq = -1;
+  device.windowSeq = -1;
   const window = new Window({ bytesMax: 10_000, ageMsMax: 100 });
   window.restart(10);
   // The first has expired when the last comes.

@@ -10,14 +10,14 @@ export interface WindowLimits {
 export interface WindowDevice {
   readonly path: string;
   /** Position of its newest report here; -1: none. */
-  recentSeq: number;
+  windowSeq: number;
 }
 
 /** What holding a report takes in the heap, besides its bytes; measured. Small reports cost more than they have. */
 const entryBytes = 144;
 
 /** A report in the window, and the one before it of the same device. */
-export interface Recent {
+export interface WindowReport {
   readonly seq: number;
   readonly report: Packed;
   readonly device: WindowDevice;
@@ -29,8 +29,8 @@ export interface Recent {
 }
 
 /** In the place of those that were dropped, so that nothing is held by them until the array is shortened. */
-const gone: Recent = Object.freeze({
-  ...{ seq: -1, report: '', device: { path: '', recentSeq: -1 }, previousSeq: -1, atMs: 0, latestMs: 0 },
+const droppedReport: WindowReport = Object.freeze({
+  ...{ seq: -1, report: '', device: { path: '', windowSeq: -1 }, previousSeq: -1, atMs: 0, latestMs: 0 },
 });
 
 /**
@@ -43,7 +43,7 @@ const gone: Recent = Object.freeze({
 export class Window {
   readonly #bytesMax: number;
   readonly #ageMsMax: number;
-  readonly #recents: Recent[] = [];
+  readonly #reports: WindowReport[] = [];
   /** Entries before this index were dropped; the array is shortened when half of it was. */
   #head = 0;
   #bytes = 0;
@@ -61,7 +61,7 @@ export class Window {
   }
 
   get size(): number {
-    return this.#recents.length - this.#head;
+    return this.#reports.length - this.#head;
   }
 
   /** Everything that was offered at or after this position is here. */
@@ -72,8 +72,8 @@ export class Window {
   /** Forgets everything: what comes next starts at `from`. */
   restart(from: number): void {
     // A device that stays known would lead from what is added next to what is not here any more.
-    for (let i = this.#head; i < this.#recents.length; i++) this.#recents[i]!.device.recentSeq = -1;
-    this.#recents.length = 0;
+    for (let i = this.#head; i < this.#reports.length; i++) this.#reports[i]!.device.windowSeq = -1;
+    this.#reports.length = 0;
     this.#head = 0;
     this.#bytes = 0;
     this.#from = from;
@@ -82,10 +82,10 @@ export class Window {
   /** A report newer than all that are here; `atMs`: when it was appended. */
   add(device: WindowDevice, logReport: LogReport, atMs: number): void {
     const report = logReport.packed;
-    const previousSeq = device.recentSeq;
-    device.recentSeq = logReport.seq;
-    const latestMs = Math.max(atMs, this.#recents.at(-1)?.latestMs ?? 0);
-    this.#recents.push({ seq: logReport.seq, report, device, previousSeq, atMs, latestMs });
+    const previousSeq = device.windowSeq;
+    device.windowSeq = logReport.seq;
+    const latestMs = Math.max(atMs, this.#reports.at(-1)?.latestMs ?? 0);
+    this.#reports.push({ seq: logReport.seq, report, device, previousSeq, atMs, latestMs });
     this.#bytes += entryBytes + report.length;
     this.#expire(atMs);
   }
@@ -93,34 +93,34 @@ export class Window {
   /** Drops what is too old, or too much. */
   #expire(nowMs: number): void {
     const oldestMs = nowMs - this.#ageMsMax;
-    while (this.#head < this.#recents.length) {
-      const first = this.#recents[this.#head]!;
+    while (this.#head < this.#reports.length) {
+      const first = this.#reports[this.#head]!;
       if (this.#bytes <= this.#bytesMax && first.atMs >= oldestMs) break;
       this.#bytes -= entryBytes + first.report.length;
       this.#from = first.seq + 1;
-      if (first.device.recentSeq === first.seq) first.device.recentSeq = -1;
-      this.#recents[this.#head++] = gone;
+      if (first.device.windowSeq === first.seq) first.device.windowSeq = -1;
+      this.#reports[this.#head++] = droppedReport;
     }
-    if (this.#head < 1_024 || this.#head * 2 < this.#recents.length) return;
-    this.#recents.splice(0, this.#head);
+    if (this.#head < 1_024 || this.#head * 2 < this.#reports.length) return;
+    this.#reports.splice(0, this.#head);
     this.#head = 0;
   }
 
   /** Reports of one device from a position on, oldest first. */
-  ofDevice(device: WindowDevice, from: number): Recent[] {
-    const found: Recent[] = [];
-    for (let seq = device.recentSeq; seq >= from && seq >= this.#from; ) {
-      const recent = this.#at(seq);
-      if (recent === undefined) break;
-      found.push(recent);
-      seq = recent.previousSeq;
+  ofDevice(device: WindowDevice, from: number): WindowReport[] {
+    const found: WindowReport[] = [];
+    for (let seq = device.windowSeq; seq >= from && seq >= this.#from; ) {
+      const report = this.#at(seq);
+      if (report === undefined) break;
+      found.push(report);
+      seq = report.previousSeq;
     }
     return found.reverse();
   }
 
   /** All reports from a position on, oldest first. */
-  *since(from: number): Iterable<Recent> {
-    for (let i = this.#indexOf('seq', from); i < this.#recents.length; i++) yield this.#recents[i]!;
+  *since(from: number): Iterable<WindowReport> {
+    for (let i = this.#indexOf('seq', from); i < this.#reports.length; i++) yield this.#reports[i]!;
   }
 
   /**
@@ -128,23 +128,23 @@ export class Window {
    * where the window does not reach back so far.
    */
   positionAt(timeMs: number, next: number): number | undefined {
-    const oldest = this.#recents[this.#head];
+    const oldest = this.#reports[this.#head];
     if (oldest === undefined || oldest.latestMs >= timeMs) return undefined;
-    return this.#recents[this.#indexOf('latestMs', timeMs)]?.seq ?? next;
+    return this.#reports[this.#indexOf('latestMs', timeMs)]?.seq ?? next;
   }
 
-  #at(seq: number): Recent | undefined {
-    const recent = this.#recents[this.#indexOf('seq', seq)];
-    return recent?.seq === seq ? recent : undefined;
+  #at(seq: number): WindowReport | undefined {
+    const report = this.#reports[this.#indexOf('seq', seq)];
+    return report?.seq === seq ? report : undefined;
   }
 
   /** Returns the index of the first report whose `key`, which never falls, is at least `value`. Positions have gaps. */
   #indexOf(key: 'seq' | 'latestMs', value: number): number {
     let low = this.#head;
-    let high = this.#recents.length;
+    let high = this.#reports.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#recents[middle]![key] < value) low = middle + 1;
+      if (this.#reports[middle]![key] < value) low = middle + 1;
       else high = middle;
     }
     return low;

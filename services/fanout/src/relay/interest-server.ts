@@ -27,7 +27,7 @@ const deferAfterShare = 1 / 2;
 /** About five bytes each, so that the reply fits a bus message. */
 const repeatsPerReplyMax = 50_000;
 
-interface Backlog {
+interface InterestBacklog {
   /** It is complete up to this position, exclusive. */
   readonly until: number;
   /** The first position that the log has. */
@@ -227,7 +227,7 @@ export class InterestServer {
     }
   }
 
-  *#encode(partition: Partition, behind: readonly Behind[], backlog: Backlog): Steps<Uint8Array[]> {
+  *#encode(partition: Partition, behind: readonly Behind[], backlog: InterestBacklog): Steps<Uint8Array[]> {
     const { generation } = partition;
     const parts: Uint8Array[] = [];
     for (const { channel, from } of behind) {
@@ -257,7 +257,7 @@ export class InterestServer {
     behind: readonly Behind[],
     pending: PendingRequest,
     memory: ReplyMemory,
-  ): Steps<Backlog | undefined> {
+  ): Steps<InterestBacklog | undefined> {
     const { next } = pending.head;
     const covers = (device: string) => behind.some(({ channel }) => patternMatches(channel, device));
     const { number } = partition;
