@@ -13,15 +13,15 @@ import {
 import type { Reservation } from './memory-budget.ts';
 import type { Steps } from './steps.ts';
 
-/** Of the reports that wait, of all partitions; and of one at least. */
+/** Bytes of the queued reports: of all partitions together, and at least of each. */
 const queuedBytes = 128 * 1_024;
 const queuedBytesMin = 4 * 1_024;
-/** Of one partition that is read by itself. */
+/** Bytes of the queued reports of a partition that is read alone. */
 const partitionBytesMax = 64 * 1_024;
 /** Reports of a window that are checked in one step. */
 const windowReportsPerStep = 100;
 
-/** Which reports: those of a channel, or of several. */
+/** Selects reports: those of a channel, or of several. */
 export type Selection = Pick<Channel, 'covers' | 'pattern' | 'isSubtree'>;
 
 /** Positions of one partition, `until` exclusive. */
@@ -31,23 +31,23 @@ export interface PartitionRange {
   readonly until: number;
 }
 
-/** Returns the memory, bytes, that a backlog over so many partitions holds, about: see `heldBytesOf`. */
+/** Returns the approximate memory of a backlog of this number of partitions, bytes: see `heldBytesOf`. */
 export function backlogBytesOf(partitions: number): number {
   return 4 * Math.max(queuedBytes, partitions * queuedBytesMin);
 }
 
 /**
- * Whether the window of a partition has all of a range: this node has read the log that far, and the window reaches
- * back. Not while the partition is still read back: channels may be further, by what another owner sent them, and the
- * window has less than they received.
+ * Returns whether the window of a partition has all of a range: this node has read the log up to `until`, and the
+ * window starts at or before `from`. False while the partition is recovering: channels may be further ahead, by frames
+ * of another owner, and the window lacks what they received.
  */
 export function windowHas(partition: Partition, from: number, until: number): boolean {
   return partition.role !== 'elsewhere' && partition.next >= until && partition.window.from <= from;
 }
 
 /**
- * Returns the reports of a window that may be selected, oldest first: of one device its own, of a subtree all. Nothing
- * is read for a selection without a known device.
+ * Returns the reports of a window that may be selected, oldest first: of a device its own, of a subtree all. Reads
+ * nothing for a selection without a known device.
  */
 export function windowReportsOf(
   selection: Pick<Selection, 'pattern' | 'isSubtree'>,
@@ -63,9 +63,9 @@ export function windowReportsOf(
 
 /**
  * Streams the reports of a channel in a range of each partition, in the order in which they were appended, over all
- * partitions; those of one partition in the order of their positions, whatever the times are. They come from the
- * window where it reaches back far enough, else from the log, in blocks that are shared. Of each partition a few
- * reports are held, and only those that the channel covers.
+ * partitions. The reports of one partition are in the order of their positions, whatever their times. They come from
+ * the window if it has the range, otherwise from the log, in shared blocks. Only a few reports of each partition are in
+ * memory, and only those that the channel covers.
  */
 export class Backlog {
   /** Ranges that are not available, found so far. */
@@ -87,7 +87,7 @@ export class Backlog {
     this.#sources = ranges.map((range) => new PartitionBacklog(channel, range, context, options));
   }
 
-  /** By partition number: everything before `next` has been returned, or is in `missing`. */
+  /** Iterates over the partitions by number: everything before `next` was returned, or is in `missing`. */
   *reached(): Iterable<readonly [partition: number, next: number]> {
     for (const { number, reached } of this.#sources) {
       const missing = this.#missingNext.find(({ partition }) => partition === number);
@@ -96,14 +96,16 @@ export class Backlog {
   }
 
   /**
-   * Whether it stops early: retention has deleted what comes next while it was read. Another backlog, from where this
-   * one stops, names that first.
+   * Whether it stopped early, because retention deleted the next reports during the read. Another backlog, from the
+   * position where this one stopped, starts with what is missing.
    */
   get isTruncated(): boolean {
     return this.#sources.some((source) => source.isTruncated);
   }
 
-  /** Returns the next reports, of `bytesMax` or a little more, behind what is `missing` by then; none at the end. */
+  /**
+   * Returns the next reports, up to `bytesMax` or one more. They follow what is in `missing` by then. None at the end.
+   */
   *next(bytesMax: number): Steps<BacklogReport[]> {
     const reports: BacklogReport[] = [];
     this.missing.push(...this.#missingNext.splice(0));
@@ -111,7 +113,7 @@ export class Backlog {
     while (bytes < bytesMax) {
       for (const source of this.#sources)
         if (source.head === undefined) this.#missingNext.push(...(yield* source.fill()));
-      // What is missing behind these reports is named when they have been sent.
+      // What is missing after these reports is reported when they have been sent.
       if (this.#missingNext.length > 0 && reports.length > 0) break;
       this.missing.push(...this.#missingNext.splice(0));
       let first: PartitionBacklog | undefined;
@@ -128,21 +130,21 @@ export class Backlog {
   }
 }
 
-/** A whole range, or as much of it as was taken. */
+/** The result of `readRange`: the whole range, or the part that `take` accepted. */
 export interface WholeRange {
-  /** Nothing that lies before is available any more. */
+  /** Nothing before it is available. */
   readonly from: number;
-  /** Everything before is here, or missing. */
+  /** Everything before it is in `reports` or `missing`. */
   readonly until: number;
   readonly reports: readonly BacklogReport[];
-  /** What is not available, oldest first. What retention has deleted is one range, the first. */
+  /** The ranges that are not available, oldest first. What retention has deleted is one range, the first. */
   readonly missing: readonly Missing[];
 }
 
 /**
- * Reads all of a range that is available into memory, as long as `take` returns true for the next report. Where
- * retention overtakes it, it reads again from there: what is missing comes before the first report. Throws where the
- * log cannot be read.
+ * Reads the available part of a range into memory, as long as `take` returns true for the next report. If retention
+ * deletes records during the read, it starts again from the first one left: what is missing comes before the first
+ * report. Throws if the log cannot be read.
  */
 export function* readRange(
   selection: Selection,
@@ -177,13 +179,13 @@ export function* readRange(
 }
 
 interface PartitionBacklogOptions extends LogRangeOptions {
-  /** Of the reports that wait, or one more. Default 64 KB. */
+  /** Bytes of the queued reports, or one report more. Default: 64 KB. */
   readonly bytesMax?: number;
 }
 
 /**
- * Reports of one partition in a range, a few at a time: from the window where that reaches back far enough, else from
- * the log (`LogRange`). The partition, and with it the window, may be gained and lost while they are read.
+ * The reports of one partition in a range, a few at a time: from the window if it has the range, otherwise from the log
+ * (`LogRange`). This node may gain and lose the partition, and with it the window, during the read.
  */
 class PartitionBacklog {
   readonly #selection: Selection;
@@ -193,11 +195,11 @@ class PartitionBacklog {
   readonly #bytesMax: number;
   readonly #start: number;
   #until: number;
-  /** Retention has deleted what comes next, up to `first`, exclusive. Nothing more comes. */
+  /** Whether retention has deleted the next records, up to `first`, exclusive. Nothing follows. */
   isTruncated = false;
   #queue: BacklogReport[] = [];
   #at = 0;
-  /** The position behind the queue. */
+  /** The position after the queue. */
   #from: number;
   #range: LogRange | undefined;
 
@@ -221,7 +223,7 @@ class PartitionBacklog {
     return this.#partition.number;
   }
 
-  /** The first position that the log was found to have; 0: that was not looked up. */
+  /** The first position of the log, if it was looked up; otherwise 0. */
   get first(): number {
     return this.#range?.first ?? 0;
   }
@@ -230,7 +232,7 @@ class PartitionBacklog {
     return this.#queue[this.#at];
   }
 
-  /** Everything before has been taken. */
+  /** Everything before it was taken. */
   get reached(): number {
     return this.head?.logReport.seq ?? this.#from;
   }
@@ -239,7 +241,7 @@ class PartitionBacklog {
     return this.#queue[this.#at++]!;
   }
 
-  /** Reads until there is a head, or nothing is left. Returns what is missing before it. */
+  /** Reads until there is a head, or nothing is left. Returns the ranges that are missing before it. */
   *fill(): Steps<Missing[]> {
     this.#queue = [];
     this.#at = 0;
@@ -270,7 +272,7 @@ class PartitionBacklog {
 
   *#readLog(): Steps<Missing[]> {
     const [from, until] = [this.#from, this.#until];
-    // The window may have been read in between, while the partition was here.
+    // The window may have been read in the meantime, while this node had the partition.
     if (this.#range?.next !== from) {
       const covers = (device: string) => this.#selection.covers(device);
       this.#range = new LogRange(this.#partition, covers, { from, until }, this.#context, this.#options);

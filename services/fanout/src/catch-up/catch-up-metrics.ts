@@ -3,7 +3,7 @@ import type { FanoutSettings } from '../config.ts';
 import type { CatchUps } from './catch-ups.ts';
 import type { History } from './history.ts';
 
-/** Registers how many clients get history or resume, and from where it was read. */
+/** Registers the metrics of replays, of resuming clients, and of the sources of their reports. */
 export function registerCatchUpMetrics(
   metrics: Metrics,
   options: { catchUps: CatchUps; history: History; limits: Pick<FanoutSettings, 'replaysMax'> },

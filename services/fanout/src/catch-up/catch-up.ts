@@ -1,34 +1,34 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Positions } from '@tailrace/protocol/position';
 
-/** A client that is not live by then is a slow one. As long as it may lag, by default. */
+/** Time from the start of a subscription until conflation may start, ms: the default of `lagMsMax`. */
 const wholeMs = 30_000;
 
-/** How fast a replay goes: `speed` times as fast as it happened. */
+/** The pace of a replay: `speed` times as fast as the reports came. */
 interface Pacing {
   readonly speed: number;
-  /** What happened at `timeMs`, epoch, is sent at `atMs`, monotonic. Known with the first report. */
+  /** A report of `timeMs` (epoch) is sent at `atMs` (monotonic). Set by the first report. */
   origin: { readonly timeMs: number; readonly atMs: number } | undefined;
 }
 
 /**
- * Where a subscription is that is not live, and how it gets to where its channel is; `CatchUps` brings it there. It
- * stops when the subscription is live, paused or closed; one that falls behind again gets another.
+ * The progress of a subscription that is not live; `CatchUps` brings it to the position of its channel. Stops when the
+ * subscription is live, paused or closed. A subscription that falls behind again gets another one.
  */
 export class CatchUp {
-  /** Everything up to here has been sent, or named as left out. */
+  /** Everything up to it was sent, or reported as left out. */
   readonly position: Positions;
-  /** A replay: the client gets all of it. Else much is conflated for a slow client. */
+  /** Whether nothing is conflated: a replay, or what came during a pause. */
   readonly whole: boolean;
-  /** Of a client that was on the topic: the change of `Presences` up to which it knows them. */
+  /** For a client that was on the topic: the number of the last change of `Presences` that it was sent. */
   presencesKnown: number | undefined;
-  /** Whether such a client believes that this node receives nothing of some partitions. */
+  /** Whether such a client was sent `interrupted`, and not `restored`. */
   isInterrupted = false;
-  /** Before this, monotonic ms, it is sent everything that came meanwhile, however much that is. */
+  /** Until this time, monotonic ms, nothing is conflated, however large the backlog is. */
   conflatesFromMs = Number.NEGATIVE_INFINITY;
-  /** Before the next pass, without memory, ms. */
+  /** The pause before the next pass, ms. No memory is held meanwhile. */
   pauseMs = 0;
-  /** To reserve for the message IDs of the next pass: see `IdReservation`. */
+  /** Bytes to reserve for the message IDs of the next pass: see `IdReservation`. */
   idBytes = 0;
   readonly #pacing: Pacing | undefined;
   #isStopped = false;
@@ -50,8 +50,8 @@ export class CatchUp {
   }
 
   /**
-   * The subscription starts at `nowMs`, monotonic. What it waits for first, as a large snapshot, is no sign of a slow
-   * client.
+   * Notes that the subscription starts at `nowMs`, monotonic. Waiting for a large snapshot does not make the client
+   * slow.
    */
   start(nowMs: number): void {
     this.conflatesFromMs = nowMs + wholeMs;
@@ -63,7 +63,7 @@ export class CatchUp {
     this.#wake?.();
   }
 
-  /** Returns how long a report of `timeMs` has to wait yet, ms. */
+  /** Returns the time until a report of `timeMs` is due, ms. Negative: it is overdue. */
   waitMs(timeMs: number, clock: Pick<Clock, 'monotonic'>): number {
     const pacing = this.#pacing;
     if (pacing === undefined) return 0;
@@ -72,7 +72,7 @@ export class CatchUp {
     return pacing.origin.atMs + (timeMs - pacing.origin.timeMs) / pacing.speed - nowMs;
   }
 
-  /** Whether it is so near to now that what comes meanwhile can follow it. */
+  /** Returns whether the replay is within `withinMs` of now, so that live reports can follow it. */
   isNear(clock: Pick<Clock, 'monotonic' | 'now'>, withinMs: number): boolean {
     const pacing = this.#pacing;
     if (pacing === undefined) return true;
@@ -81,7 +81,7 @@ export class CatchUp {
     return sentMs >= clock.now() - withinMs;
   }
 
-  /** Resolves then, or when it is stopped. */
+  /** Resolves after this time, or when the catch-up is stopped. */
   sleep(ms: number, clock: Pick<Clock, 'after'>): Promise<void> {
     return new Promise((resolve) => {
       if (this.#isStopped) return resolve();

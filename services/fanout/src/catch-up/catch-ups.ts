@@ -29,49 +29,49 @@ export interface CatchUpsOptions {
   readonly replies: SubscribeReplies;
   readonly clock: Clock;
   readonly cuts: Pick<Cuts, 'enter'>;
-  /** Of what one subscription resumes with, and of reports conflated at a time for it. */
+  /** Bytes of the backlog with which one subscription resumes, and of the reports conflated at a time for it. */
   readonly resumeBytesMax: number;
-  /** Replays with a speed, on this node at once. */
+  /** Replays with a speed on this node at once. */
   readonly replaysMax: number;
 }
 
 const replayFlags: FrameFlags = Object.freeze({ replay: true });
-/** Of what comes while a subscription catches up: four frames. With more it takes another pass. */
+/** Bytes of the reports that come while a subscription catches up: four frames. With more, it takes another pass. */
 const liveBufferBytesMax = 4 * frameBytesMax;
-/** What a pass holds beside what it conflates: the live buffer, a frame's reports, and the frame. */
+/** Bytes of a pass beside the conflated reports: the live buffer, the reports of a frame, and the frame. */
 const passBytes = liveBufferBytesMax + 2 * frameBytesMax;
-/** For the live buffer, and for what most clients resume with. */
+/** Bytes for the live buffer, and for the backlog of most clients. */
 const resumeBytesMin = 2 * liveBufferBytesMax;
-/** What reports take while they are held, times their bytes. */
+/** Memory of held reports, in multiples of their bytes. */
 const heldFactor = 4;
-/** A replay with a speed joins what comes live when it is as near as that. */
+/** A replay with a speed that is this near to now is followed by live reports, ms. */
 const nearMs = 1_000;
-/** Reports due within this are sent together. */
+/** Reports due within this time are sent together, ms. */
 const grainMs = 20;
 const retryPauseMs = 500;
-/** How often a replay that waits checks whether others wait for its memory. */
+/** How often a replay that waits checks whether others wait for its memory, ms. */
 const memoryCheckMs = 1_000;
 const noHistory: Pick<SubscribeRequest, 'after' | 'from'> = {};
 
 /**
- * Brings every subscription from its request, or from where it fell behind or was paused, to live, at the pace of its
- * socket and of the scheduler.
+ * Brings every subscription from its request, or from the position where it fell behind or was paused, to live, at the
+ * pace of its socket and of the scheduler.
  *
  * **Start.** A subscription starts with last values, after a position (`after`), or from a time (`from`). Its head has
  * the position, and what is missing; the snapshot follows. `after` is read into memory before the head, because the
- * head names exactly what is missing of it; it is bounded, and what is beyond is `too_far`. `from` is not bounded, so
- * it is read while it is sent: the head names what lies before the log, and what else is missing is named in its
- * place.
+ * head has the exact ranges that are missing. Its size is limited; what is beyond the limit is `too_far`. `from` has no
+ * limit, so it is read while it is sent. Its head has what is before the log; other missing ranges are reported at
+ * their place.
  *
- * **Passes.** From where the subscription is to where its channel is: all of it (a replay, and a client that was just
- * a little away), or conflated (a slow client). What comes on the channel meanwhile is in a live buffer. Passes follow
- * each other until one ends with a live buffer that has not overflowed. Nothing is held for a socket that is not
- * writable, but its position.
+ * **Passes.** A pass goes from the position of the subscription to that of its channel. It sends everything (a replay,
+ * or a client that was away briefly), or conflates (a slow client). A live buffer collects the reports that come on the
+ * channel meanwhile. Passes follow each other until the live buffer of one has not overflowed. While a socket is not
+ * writable, only its position is held.
  *
- * **Join.** In one turn of the loop nothing is left between the last frame and the topic.
+ * **Join.** The subscription joins the topic in a turn of the event loop in which nothing is left to send.
  */
 export class CatchUps {
-  /** Reports that slow clients were sent conflated; and replays in progress. */
+  /** Reports that were conflated for slow clients, and replays in progress. */
   readonly counts = { conflated: 0, replays: 0, pacedReplays: 0 };
   readonly #options: CatchUpsOptions;
 
@@ -80,16 +80,16 @@ export class CatchUps {
   }
 
   /**
-   * From the request to live, once the channel is live. In one turn of the loop where nothing has to be read, the
-   * scheduler has time, and the socket is writable for all of it. Throws where it cannot go on.
+   * Brings a new subscription to live, once its channel is live. Takes one turn of the event loop if nothing has to be
+   * read, the scheduler has time, and the socket takes everything. Throws if it cannot continue.
    */
   *start(subscription: Subscription): Steps {
     const { channel, view, subscriber, request } = subscription;
     const { history, replies } = this.#options;
-    // A consistent cut has everything: what was before it adds nothing.
+    // A consistent cut is complete: what was before it adds nothing.
     const { after, from } = view.options.align === undefined ? request : noHistory;
     if (after !== undefined) yield history.reach(channel, after);
-    // What is held for a client is held for one of its subscriptions at a time.
+    // A client uses memory for one of its subscriptions at a time.
     const turn = subscriber.catchUpMutex.take();
     let catchUp: CatchUp;
     try {
@@ -105,15 +105,15 @@ export class CatchUps {
     yield* this.continue(subscription, catchUp);
   }
 
-  /** From where the subscription is, until it is live or its catch-up is stopped. Throws where it cannot go on. */
+  /** Continues until the subscription is live or its catch-up is stopped. Throws if it cannot continue. */
   *continue(subscription: Subscription, catchUp: CatchUp): Steps {
-    // Positions of a device only grow: what is left of the snapshot comes first.
+    // Positions of a device only increase, so the rest of the snapshot comes first.
     if (!(yield* sendOwnSnapshot(subscription, catchUp))) return;
     if (catchUp.whole) this.counts.replays++;
     try {
       while (yield* whenWritable(subscription, catchUp)) {
         if (!this.#isComplete(subscription, catchUp)) yield* this.#inTurn(subscription, catchUp);
-        // With the last frame nothing is left in this very turn, though the socket may be full with it.
+        // After the last frame nothing is left in this turn, although the frame may have filled the socket.
         if (catchUp.isStopped || !this.#isComplete(subscription, catchUp)) continue;
         if (!(yield* this.#sendPresencePages(subscription, catchUp))) this.#join(subscription, catchUp);
       }
@@ -122,7 +122,7 @@ export class CatchUps {
     }
   }
 
-  /** One more replay with a speed. Throws `limit_reached`. `release` it when it has stopped. */
+  /** Counts one more replay with a speed. Throws `limit_reached`. Call `release` when it has stopped. */
   reserve(subscription: Subscription): void {
     const { replaysMax } = this.#options;
     if (this.counts.pacedReplays >= replaysMax) {
@@ -142,12 +142,12 @@ export class CatchUps {
     this.counts.pacedReplays--;
   }
 
-  /** The head, and the snapshot as far as the client takes it. */
+  /** Sends the head, and the snapshot as far as the client reads it. */
   *#sendHead(subscription: Subscription, reply: SubscribeReply): Steps<CatchUp> {
     const { subscriber } = subscription;
     const { clock, replies } = this.#options;
     const { start, snapshot, catchUp } = reply;
-    // The flush before the reply may have closed a connection that was full.
+    // The flush before the reply may have closed a full connection.
     if (subscription.state !== 'waiting') {
       catchUp.stop();
       return catchUp;
@@ -168,15 +168,15 @@ export class CatchUps {
   }
 
   /**
-   * Reads what comes after a token, then sends it. Most clients are a little behind; for more there has to be memory
-   * for all that one may resume with.
+   * Reads the backlog after a token, then sends it. Most clients are a little behind. For more than `resumeBytesMin`,
+   * memory for the maximum of one subscription is reserved.
    */
   *#resume(subscription: Subscription, after: Positions): Steps<CatchUp> {
     const { history, resumeBytesMax } = this.#options;
     for (let isWhole = false; ; isWhole = true) {
       const bytes = isWhole ? resumeBytesMin + heldFactor * resumeBytesMax : resumeBytesMin;
       const memory = yield* reserved(subscription.subscriber.work, bytes);
-      // What is more than was reserved is counted where it is free, and held either way: it has a bound.
+      // Bytes beyond the reservation are counted if memory is free, and held in any case: their number is limited.
       const grow = (more: number) => memory.grow(more) || isWhole;
       const pass = new Pass(subscription, memory, new LiveBuffer(liveBufferBytesMax));
       try {
@@ -193,7 +193,8 @@ export class CatchUps {
     const { channel, view } = subscription;
     const { views, replies } = this.#options;
     const liveBuffer = pass.liveBuffer!;
-    // One moment: up to here the frames below are complete, and what comes later is in the live buffer.
+    // In one turn of the event loop: the frames below are complete up to here, and later reports are in the live
+    // buffer.
     views.flush(view);
     const reply = replies.afterPosition(subscription, backlog);
     const shaped = view.shaped([...backlog.logReports, ...liveBuffer.take()]);
@@ -212,8 +213,8 @@ export class CatchUps {
   }
 
   /**
-   * Sends the client which devices of many do not report, a page at a time. False: they are few, and sent with the
-   * joining.
+   * Sends the idle devices of a channel with many of them, page by page. Returns false if they are few: `#join` sends
+   * them.
    */
   *#sendPresencePages(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
     const { channel, view, subscriber } = subscription;
@@ -227,11 +228,11 @@ export class CatchUps {
     return true;
   }
 
-  /** Nothing is left between the two: from the next frame of the topic on. */
+  /** Joins the topic: nothing is left to send before its next frame. */
   #join(subscription: Subscription, catchUp: CatchUp): void {
     const { channel, view, subscriber } = subscription;
     const { presence, cuts } = this.#options;
-    // The topic has what changes: this is what it changes from.
+    // The topic has the changes only, so the present state comes first.
     for (const frame of presence.frames(channel, view, catchUp)) subscriber.send(subscription, frame);
     if (catchUp.isStopped) return;
     if (view.options.align !== undefined) cuts.enter(subscription);
@@ -240,7 +241,10 @@ export class CatchUps {
     subscriber.join(subscription, catchUp.whole ? tokenFromPositions(catchUp.position) : undefined);
   }
 
-  /** What one subscription holds while it reads, it holds alone; a replay with a speed holds little, and long. */
+  /**
+   * Runs a pass while no other subscription of the client uses memory. A replay with a speed uses little, for a long
+   * time, so it does not wait.
+   */
   *#inTurn(subscription: Subscription, catchUp: CatchUp): Steps {
     const { catchUpMutex, replayMutex } = subscription.subscriber;
     const mutex = catchUp.speed !== undefined ? undefined : catchUp.whole ? replayMutex : catchUpMutex;
@@ -253,7 +257,7 @@ export class CatchUps {
       if (pauseMs > 0 && !catchUp.isStopped) yield catchUp.sleep(pauseMs, this.#options.clock);
     } catch (thrown) {
       if (!isTailraceError(thrown) || !thrown.retryable) throw thrown;
-      // The log cannot be read for a moment.
+      // The log is unavailable.
       if (!catchUp.isStopped) yield catchUp.sleep(retryPauseMs, this.#options.clock);
     } finally {
       mutex?.release();
@@ -286,7 +290,7 @@ export class CatchUps {
     }
   }
 
-  /** All of it. Returns whether the client has it all. */
+  /** Sends everything. Returns whether the client has all of it. */
   *#sendWhole(backlogPass: BacklogPass): Steps<boolean> {
     const { catchUp, backlog, ids } = backlogPass;
     for (;;) {
@@ -296,7 +300,7 @@ export class CatchUps {
       for (let from = 0; from < reports.length; ) {
         const to = yield* this.#due(backlogPass, reports, from);
         if (to === undefined) return false;
-        // The client may have been paused, or its socket filled, meanwhile.
+        // The subscription may have been paused, or its socket filled, in the meantime.
         if (!(yield* this.#sendReports(backlogPass, reports.slice(from, to)))) return false;
         from = to;
       }
@@ -307,8 +311,8 @@ export class CatchUps {
   }
 
   /**
-   * Waits for the report at `from`. Returns up to where they are due with it. Undefined: others wait for memory, so
-   * this pass stops, and another one starts from here when the report is due.
+   * Waits until the report at `from` is due. Returns the end of the reports that are due with it. Undefined: others
+   * wait for memory, so this pass stops, and another one continues when the report is due.
    */
   *#due({ pass, catchUp }: BacklogPass, reports: readonly BacklogReport[], from: number): Steps<number | undefined> {
     const { clock } = this.#options;
@@ -342,9 +346,9 @@ export class CatchUps {
   }
 
   /**
-   * What is at most one frame is sent as it is. More is conflated: from all there is up to what is missing, or as much
-   * as may be held at a time. Where the socket is not writable for all of that, the rest is read, and conflated, again
-   * when it is. Returns whether the client has it all.
+   * Sends a backlog of at most one frame whole, and conflates a larger one: up to the next missing range, or as much as
+   * may be held at a time. If the socket cannot take all of it, the rest is read and conflated again later. Returns
+   * whether the client has all of it.
    */
   *#sendConflated(backlogPass: BacklogPass): Steps<boolean> {
     const { pass, catchUp, backlog, ids } = backlogPass;
@@ -357,8 +361,8 @@ export class CatchUps {
     for (let chunks = 1; ; chunks++) {
       const reports = yield* backlog.next(frameBytesMax);
       if (catchUp.isStopped) return false;
-      // What is missing is named behind what is gathered, or a client whose socket fills meanwhile would never get
-      // that: the next pass starts with what is missing.
+      // A missing range is reported after the collected reports. Otherwise a client whose socket fills meanwhile would
+      // never get those: the next pass starts with the missing range.
       isAll = !ids.isShort && (chunks === 1 || backlog.missing.length === 0);
       if (!isAll) break;
       if (!(yield* this.#sendMissing(backlogPass))) return false;
@@ -389,7 +393,7 @@ export class CatchUps {
     return isAll && !backlog.isTruncated;
   }
 
-  /** Names what the log no longer has, and sends the last values of it. */
+  /** Reports the ranges that the log no longer has, and sends the last values in them. */
   *#sendMissing({ pass, catchUp, backlog }: BacklogPass): Steps<boolean> {
     const { subscription } = pass;
     const missing = backlog.missing.splice(0);
@@ -406,7 +410,10 @@ export class CatchUps {
     return true;
   }
 
-  /** What came meanwhile; with the last frame of it nothing is left, and the subscription may join in the same turn. */
+  /**
+   * Sends the reports that came meanwhile. After the last frame nothing is left, and the subscription may join in the
+   * same turn.
+   */
   *#sendLiveBuffer(pass: Pass, catchUp: CatchUp, liveBuffer: LiveBuffer): Steps {
     const { subscription } = pass;
     const { view } = subscription;
@@ -414,7 +421,7 @@ export class CatchUps {
     while (yield* pass.whenWritable(catchUp)) {
       if (liveBuffer.overflowed) return;
       const isLast = liveBuffer.bytes <= frameBytesMax;
-      // To those on the topic before it is joined: it is in the live buffer, too.
+      // For the clients on the topic, before this one joins: the live buffer has the same reports.
       if (isLast) this.#options.views.flush(view);
       const logReports = liveBuffer.take();
       for (const encoded of encodedFrames(view, view.shaped(logReports), flags)) {
@@ -427,7 +434,7 @@ export class CatchUps {
     }
   }
 
-  /** Of the channel nothing lies between where the client is and where the channel is. */
+  /** Moves the client to the position of the channel: there is nothing in between. */
   #reachHere({ channel }: Subscription, catchUp: CatchUp): void {
     for (const partition of channel.partitions) {
       catchUp.position.advance(partition, this.#options.table.next(channel, partition) - 1);
@@ -437,7 +444,7 @@ export class CatchUps {
   #isComplete(subscription: Subscription, catchUp: CatchUp): boolean {
     const { channel, view } = subscription;
     this.#options.views.flush(view);
-    // The next cut holds everything.
+    // The next cut has everything.
     if (view.options.align !== undefined) return true;
     return channel.partitions.every(
       (partition) => (catchUp.position.last(partition) ?? -1) >= this.#options.table.next(channel, partition) - 1,
@@ -445,11 +452,11 @@ export class CatchUps {
   }
 }
 
-/** What a subscription holds while it is brought nearer to its channel: memory, and what comes meanwhile. `end` it. */
+/** What a subscription holds during a pass: memory, and the reports that come meanwhile. To be closed with `end`. */
 class Pass {
   readonly subscription: Subscription;
   readonly memory: Reservation;
-  /** Undefined: what comes meanwhile is read again. */
+  /** Undefined: reports that come meanwhile are read again. */
   readonly liveBuffer: LiveBuffer | undefined;
 
   constructor(subscription: Subscription, memory: Reservation, liveBuffer: LiveBuffer | undefined) {
@@ -459,7 +466,7 @@ class Pass {
     if (liveBuffer !== undefined) subscription.channel.liveBuffers.add(liveBuffer);
   }
 
-  /** As `whenWritable`. While it waits, the live buffer takes nothing: that is read again. */
+  /** As `whenWritable`. If it waits, the live buffer is dropped, and its reports are read again. */
   *whenWritable(catchUp: CatchUp): Steps<boolean> {
     const { subscription, liveBuffer } = this;
     if (liveBuffer?.overflowed === false && subscription.subscriber.whenWritable() !== undefined) {
@@ -475,7 +482,7 @@ class Pass {
   }
 }
 
-/** One reading of what a subscription is behind. */
+/** A pass, and the backlog that it sends. */
 interface BacklogPass {
   readonly pass: Pass;
   readonly catchUp: CatchUp;
@@ -483,7 +490,7 @@ interface BacklogPass {
   readonly ids: IdReservation;
 }
 
-/** Waits until the socket is writable. False: the catch-up is stopped. */
+/** Waits until the socket is writable. Returns false if the catch-up is stopped. */
 function* whenWritable({ subscriber }: Subscription, catchUp: CatchUp): Steps<boolean> {
   while (!catchUp.isStopped) {
     const wait = subscriber.whenWritable();
@@ -493,7 +500,7 @@ function* whenWritable({ subscriber }: Subscription, catchUp: CatchUp): Steps<bo
   return false;
 }
 
-/** Sends all of a snapshot. False: the catch-up is stopped. */
+/** Sends all of a snapshot. Returns false if the catch-up is stopped. */
 function* sendSnapshot(subscription: Subscription, catchUp: CatchUp, snapshot: Snapshot): Steps<boolean> {
   while (!snapshot.isComplete) {
     if (!(yield* whenWritable(subscription, catchUp))) return false;
@@ -504,7 +511,7 @@ function* sendSnapshot(subscription: Subscription, catchUp: CatchUp, snapshot: S
   return !catchUp.isStopped;
 }
 
-/** Sends what is left of the subscription's own snapshot. False: the rest of it is for the next catch-up. */
+/** Sends the rest of the subscription's snapshot. Returns false if the catch-up is stopped: the next one continues. */
 function* sendOwnSnapshot(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
   const { snapshot } = subscription;
   if (snapshot !== undefined && !(yield* sendSnapshot(subscription, catchUp, snapshot))) return false;
@@ -512,7 +519,7 @@ function* sendOwnSnapshot(subscription: Subscription, catchUp: CatchUp): Steps<b
   return true;
 }
 
-/** In each partition the reports of a frame are the next ones. */
+/** Sends a frame, and moves the position to its reports, which are the next ones of each partition. */
 function send(subscription: Subscription, catchUp: CatchUp, { frame, reports }: EncodedFrame): void {
   subscription.subscriber.send(subscription, frame);
   for (const { partition, seq } of reports) catchUp.position.advance(partition, seq);

@@ -1,10 +1,10 @@
-/** One that shares a `FairQueue` with others. Its tags belong to the queue. */
+/** A flow of a `FairQueue`. Only the queue changes its tags. */
 export class Flow {
-  /** Virtual time at which its next turn starts; of the last turn while it waits for none. */
+  /** Virtual time at which its next turn starts; while it does not wait, at which its last turn started. */
   startTag = 0;
   /** Virtual time up to which it has used its share. */
   finishTag = 0;
-  /** Equal start tags: the one that was added first goes first. */
+  /** Of equal start tags, the flow that was added first goes first. */
   order = 0;
   isQueued = false;
 }
@@ -13,17 +13,17 @@ export class Flow {
  * Start-time fair queueing (Goyal, Vin and Cheng, 1996), with the cost of a turn known only after it, as for processor
  * time (Goyal, Guo and Vin, "A hierarchical CPU scheduler for multimedia operating systems", 1996).
  *
- * The flow with the least start tag goes next, and virtual time is its start tag. What it uses moves its finish tag;
- * its next start tag is that, or virtual time if that is later. So a flow that waits always goes before one that has
- * used more since, a flow that was idle has saved nothing up, and one that goes away and comes back at once has not
- * lost its debt. Over any time two flows that both wait get the same, but for one turn of each.
+ * The flow with the least start tag is next, and virtual time is its start tag. What it uses moves its finish tag. Its
+ * next start tag is the finish tag, or virtual time if that is later. So a waiting flow goes before one that has used
+ * more since. An idle flow saves nothing, and a flow that leaves and returns keeps its debt. In any interval, two flows
+ * that both wait get the same, except for one turn each.
  *
  * Worked example: a and b wait with tag 0. a goes first and uses 5: its next tag is 5. b goes three times and uses 1
  * each time: its next tag is 3, and virtual time is 2, the tag of its last turn. c comes: its tag is 2, and it goes
  * first.
  */
 export class FairQueue<F extends Flow> {
-  /** A binary heap: the next one is the first. */
+  /** A binary heap: the next flow is the first. */
   readonly #heap: F[] = [];
   #virtualTime = 0;
   #finishTagMax = 0;
@@ -33,7 +33,7 @@ export class FairQueue<F extends Flow> {
     return this.#heap.length;
   }
 
-  /** The flow wants a turn. Not for one that waits already. */
+  /** Adds a flow that is not in the queue. */
   add(flow: F): void {
     flow.startTag = Math.max(this.#virtualTime, flow.finishTag);
     flow.finishTag = flow.startTag;
@@ -50,9 +50,7 @@ export class FairQueue<F extends Flow> {
     heap[at] = flow;
   }
 
-  /**
-   * The flow whose turn it is; it waits no longer. `charge` it for what it uses, then `add` it again if it wants more.
-   */
+  /** Removes and returns the next flow. `charge` it for what it uses, then `add` it again if it needs more. */
   take(): F | undefined {
     const heap = this.#heap;
     const first = heap[0];
@@ -64,19 +62,19 @@ export class FairQueue<F extends Flow> {
     return first;
   }
 
-  /** The flow has used so much, in its turn or beside it. */
+  /** Charges a flow for what it has used, in its turn or outside it. */
   charge(flow: F, cost: number): void {
     if (!flow.isQueued) flow.finishTag = Math.max(flow.finishTag, this.#virtualTime);
     flow.finishTag += cost;
     this.#finishTagMax = Math.max(this.#finishTagMax, flow.finishTag);
   }
 
-  /** Nothing waits any more: what was used until now does not count from here on. */
+  /** Resets the shares while no flow waits: what was used before does not count any more. */
   idle(): void {
     this.#virtualTime = Math.max(this.#virtualTime, this.#finishTagMax);
   }
 
-  /** Whether the queue would treat the flow as one that it has never seen. */
+  /** Returns whether the queue treats the flow as a new one. */
   isSettled(flow: F): boolean {
     return !flow.isQueued && flow.finishTag <= this.#virtualTime;
   }

@@ -13,7 +13,7 @@ import { type NotReached, PositionWaits } from './position-waits.ts';
 import type { Steps } from './steps.ts';
 
 export interface HistoryLimits {
-  /** Records of one partition read from the log for one subscription; more than that behind is `too_far`. */
+  /** Records of one partition that are read from the log for one subscription; a larger backlog is `too_far`. */
   readonly resumeRecordsMax: number;
   /** Bytes of the reports that one subscription resumes with, from all partitions. */
   readonly resumeBytesMax: number;
@@ -21,36 +21,36 @@ export interface HistoryLimits {
   readonly joinDeadlineMs: number;
 }
 
-/** What comes after a position token, up to where the channel was when it was read. */
+/** The reports after a position token, up to the position of the channel at the time of the read. */
 export interface ResumeBacklog {
-  /** Everything after it is in `logReports`, or comes after them. */
+  /** Everything after it is in `logReports`, or follows them. */
   readonly position: Positions;
-  /** Up to where `logReports` are complete. */
+  /** `logReports` are complete up to it. */
   readonly reached: Positions;
   /** Ranges before `position`, or between the reports, that are not available. */
   readonly missing: readonly Missing[];
-  /** By partition; those of a partition oldest first. */
+  /** By partition, then oldest first. */
   readonly logReports: readonly LogReport[];
 }
 
-/** How long an answer of the log about the end of a partition is reused, ms: thousands of waits may expire at once. */
+/** How long the end offset of a partition is reused, ms: thousands of waits may expire at once. */
 const endReuseMs = 1_000;
 
 /**
- * The history of channels on this node: waits for positions, finds the position of a time, and reads what comes after
+ * The history of channels on this node. Waits for positions, finds the position of a time, and reads the reports after
  * a position, from the window of a partition that this node owns or from the log.
  */
 export class History {
   /** Partitions with which subscriptions resumed: from the window, from the log, and with something missing. */
   readonly counts = { fromWindow: 0, fromLog: 0, incomplete: 0 };
-  /** How it reads the log. */
+  /** The context of its reads of the log. */
   readonly ranges: LogRangeContext & { readonly blocks: LogBlocks };
   readonly #table: Pick<PartitionTable, 'next' | 'partitions'>;
   readonly #epoch: string;
   readonly #clock: Clock;
   readonly #limits: HistoryLimits;
   readonly #waits: PositionWaits;
-  /** By partition: the last question about its end, and when it was asked, of the clock's `monotonic`. */
+  /** By partition: the last request for its end offset, and when it was sent, monotonic ms. */
   readonly #nexts = new Map<number, { readonly askedMs: number; readonly next: Promise<number> }>();
 
   constructor(options: {
@@ -71,8 +71,8 @@ export class History {
   }
 
   /**
-   * Resolves once this node has reached a token. Rejects with `invalid_position` where the token is ahead of the log,
-   * with `unavailable` where this node is behind it.
+   * Resolves once this node has reached a token. Rejects with `invalid_position` if the token is ahead of the log, with
+   * `unavailable` if this node is behind it.
    */
   async reach(channel: Channel, after: Positions): Promise<void> {
     if (after.epoch !== this.#epoch) return;
@@ -94,8 +94,8 @@ export class History {
   }
 
   /**
-   * Returns the position of the next record of a partition; infinite where the log does not know it. It is not older
-   * than `endReuseMs`, and was asked for after `sinceMs`: a token that was issued before then cannot be ahead of it.
+   * Returns the position of the next record of a partition; infinite if the log does not return it. It is at most
+   * `endReuseMs` old, and was requested after `sinceMs`: a token issued before then cannot be ahead of it.
    */
   #endOf(partition: number, sinceMs: number): Promise<number> {
     const nowMs = this.#clock.monotonic();
@@ -107,12 +107,12 @@ export class History {
       next: eventLog.bounds(topic, [partition]).then((bounds) => bounds[partition]?.next ?? Number.POSITIVE_INFINITY),
     };
     this.#nexts.set(partition, asked);
-    // A failure is not reused.
+    // An error is not reused.
     asked.next.catch(() => this.#nexts.get(partition) === asked && this.#nexts.delete(partition));
     return asked.next;
   }
 
-  /** Returns a reader of everything of the channel after the position, up to `untils`, one for each partition. */
+  /** Returns a reader of the reports of the channel after the position, up to `untils`, one for each partition. */
   backlog(channel: Channel, after: Positions, untils: readonly number[], memory?: Pick<Reservation, 'grow'>): Backlog {
     const ranges = channel.partitions.map((number, i) => ({
       partition: this.#table.partitions[number]!,
@@ -123,10 +123,10 @@ export class History {
   }
 
   /**
-   * Returns the position from which on everything was appended at `timeMs` or later, and what of that may be missing:
-   * before the first record that the log has there may have been others, if that one is not older. The log is queried
-   * only for partitions whose window does not reach back to that time: a client's request must not cost several
-   * requests to the brokers.
+   * Returns the position after which everything was appended at `timeMs` or later, and the ranges that may be missing:
+   * if the first record of the log is not older than `timeMs`, others may have been before it. Queries the log only for
+   * partitions whose window does not go back to that time, because a client's request must not cost several requests to
+   * the brokers. Rejects with `unavailable` if the broker of a partition does not answer.
    */
   async since(channel: Channel, timeMs: number): Promise<{ position: Positions; missing: Missing[] }> {
     const { eventLog, topic } = this.ranges;
@@ -151,7 +151,7 @@ export class History {
           `expected the bounds of partition ${number}, got none: no broker answers`,
         );
       }
-      // What this node has not processed yet comes live.
+      // Reports that this node has not processed yet come live.
       const start = Math.min(starts[number]!, this.#table.next(channel, number));
       position.advance(number, start - 1);
       if (start <= first && first > 0) missing.push({ partition: number, from: 0, to: first - 1, reason: 'retention' });
@@ -167,10 +167,10 @@ export class History {
   }
 
   /**
-   * Reads everything of the channel after a token into memory, up to where the channel is at the time of the call:
-   * only then is it known exactly what is missing. A partition is read whole or not at all; one with which it would be
-   * more than `resumeBytesMax`, or that is more than `resumeRecordsMax` behind, is `too_far`. Undefined where `memory`
-   * cannot grow as far as that takes.
+   * Reads the reports of the channel after a token into memory, up to the position of the channel at the time of the
+   * call: only then the missing ranges are known exactly. A partition is read whole or not at all. It is `too_far` if
+   * it exceeds `resumeBytesMax`, or is more than `resumeRecordsMax` behind. Returns undefined if `memory` cannot grow
+   * enough.
    */
   *resume(channel: Channel, after: Positions, memory: Pick<Reservation, 'grow'>): Steps<ResumeBacklog | undefined> {
     const untils = channel.partitions.map((partition) => this.#table.next(channel, partition));
@@ -216,9 +216,9 @@ export class History {
   }
 }
 
-/** What one subscription that resumes may read. */
+/** The bytes that one resuming subscription may read. */
 class ResumeBudget {
-  /** There is not as much memory as it takes. */
+  /** Whether `memory` could not grow enough. */
   isShort = false;
   #leftBytes: number;
   readonly #memory: Pick<Reservation, 'grow'>;
@@ -228,7 +228,7 @@ class ResumeBudget {
     this.#memory = memory;
   }
 
-  /** Returns whether the report may be read, too. */
+  /** Returns whether the report may be read as well. */
   take(logReport: LogReport): boolean {
     this.#leftBytes -= logReport.bytes.length;
     return this.#leftBytes >= 0 && this.grow(heldBytesOf(logReport));
@@ -240,9 +240,9 @@ class ResumeBudget {
   }
 }
 
-/** Of one partition. */
+/** The part of a `ResumeBacklog` of one partition. */
 interface ResumePart {
-  /** Everything from here on is in `logReports`, or comes after them. */
+  /** Everything from here on is in `logReports`, or follows them. */
   readonly from: number;
   readonly missing: readonly Missing[];
   readonly logReports: readonly LogReport[];

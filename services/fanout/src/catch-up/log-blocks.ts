@@ -1,13 +1,13 @@
 import { type EventLog, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/event-log';
 import { awaited, type Steps } from './steps.ts';
 
-/** What a record takes beside its key and its value, bytes. */
+/** Memory of a record beside its key and value, bytes. */
 const recordOverheadBytes = 200;
-/** A block grows to so much; one read of the log may be more. */
+/** Maximum size of a block; a single read of the log may be larger. */
 const blockBytes = 64 * 1_024;
 /**
- * A read starts at a multiple of so many positions, where that many small records lie before: readers of nearly the
- * same range share it.
+ * A read starts at a multiple of as many positions as have this many bytes, so that readers of nearly the same range
+ * share it.
  */
 const alignBytes = 16 * 1_024;
 const alignPositionsMax = 64;
@@ -16,7 +16,7 @@ const alignPositionsMax = 64;
 interface Block {
   readonly cached: PartitionBlocks;
   readonly start: number;
-  /** Everything before is in it. */
+  /** The end of the block, exclusive. */
   until: number;
   readonly records: LogRecord[];
   bytes: number;
@@ -26,21 +26,21 @@ interface Block {
 interface PartitionBlocks {
   /** Oldest first; they do not overlap. */
   readonly blocks: Block[];
-  /** The read in progress; never rejects. One at a time: who reads meanwhile mostly wants what it brings. */
+  /** The read in progress; never rejects. One at a time: most concurrent readers need what it returns. */
   reading: Promise<void> | undefined;
-  /** Of a record, smoothed; 0: not known yet. */
+  /** Bytes of a record, smoothed; 0: unknown. */
   recordBytes: number;
 }
 
 /**
- * Ranges of one topic, read in blocks that are cached: many clients that come back at once read nearly the same range,
- * and it is read once. Bounded by bytes: the least recently used block is dropped first. A block at the end of what was
- * read grows, so that a later reader waits only for what has been appended since.
+ * Reads ranges of one topic in cached blocks: many clients that reconnect at once read nearly the same range, and it is
+ * read once. Limited by bytes: the least recently used block is dropped first. The block at the end of a read grows, so
+ * that a later reader waits only for what was appended since.
  *
- * A log in this process is read in the very step that reads, a little at a time, so that the scheduler decides when.
+ * A log in this process is read within the step, a little at a time, so that the scheduler decides when.
  */
 export class LogBlocks {
-  /** Reads of the log, and reads that a cached block answered. */
+  /** Reads of the log, and reads from a cached block. */
   readonly counts = { read: 0, shared: 0 };
   bytes = 0;
   readonly bytesMax: number;
@@ -57,8 +57,8 @@ export class LogBlocks {
   }
 
   /**
-   * Returns the records from `from` on, before `until`, as many as lie in one block, and the position of the next read.
-   * `until` is not beyond the end of the partition. Throws where the log cannot be read.
+   * Returns the records from `from` up to `until`, exclusive, as far as they are in one block, and the position of the
+   * next read. `until` is not beyond the end of the partition. Throws if the log cannot be read.
    */
   *read(
     partition: number,
@@ -82,7 +82,7 @@ export class LogBlocks {
     }
   }
 
-  /** One read. A log in this process is read before this returns. */
+  /** Reads once. A log in this process is read before this returns. */
   #fetch(cached: PartitionBlocks, partition: number, from: number, until: number): Promise<void> {
     this.counts.read++;
     const at = indexBefore(cached, from);
@@ -118,7 +118,7 @@ export class LogBlocks {
       block = { cached, start, until, records: [], bytes: 0 };
       cached.blocks.splice(at + 1, 0, block);
     }
-    // Copies: slices of a response would keep all of it.
+    // Copies, because a slice keeps the whole response in memory.
     for (const record of records) block.records.push({ ...record, value: new Uint8Array(record.value) });
     block.until = until;
     block.bytes += bytes;
@@ -152,7 +152,7 @@ export class LogBlocks {
   }
 }
 
-/** Returns the index of the last block that starts at a position or before; -1: none. */
+/** Returns the index of the last block that starts at or before a position; -1: none. */
 function indexBefore({ blocks }: PartitionBlocks, seq: number): number {
   let low = 0;
   let high = blocks.length;
@@ -170,7 +170,10 @@ function alignedStart({ recordBytes }: PartitionBlocks, from: number): number {
   return from - (from % positions);
 }
 
-/** Returns the records of a range. What the log cannot read may start before it, and reach beyond it. */
+/**
+ * Returns the records of a range. Unreadable positions may start before it and continue beyond it: they are limited to
+ * it.
+ */
 function within(records: readonly LogRecord[], from: number, until: number): readonly LogRecord[] {
   const first = indexOf(records, from);
   const some = records.slice(first, indexOf(records, until));

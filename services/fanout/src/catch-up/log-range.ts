@@ -8,12 +8,12 @@ import type { LogBlocks } from './log-blocks.ts';
 import type { Reservation } from './memory-budget.ts';
 import { awaited, type Steps } from './steps.ts';
 
-/** Records of a lookback, at most: with more than these in the window, the window is shorter. */
+/** Maximum of the records of a lookback. If the window of message IDs has more, the lookback is too short. */
 export const lookbackRecordsMax = 100_000;
-/** Records read in one step: a tenth of a millisecond. */
+/** Records processed in one step: a tenth of a millisecond. */
 const recordsPerStep = 100;
 
-/** Returns what a report takes while it is held, bytes, about: its bytes, the text it is sent as, and the objects. */
+/** Returns the approximate memory of a held report, bytes: its bytes, its text for clients, and the objects. */
 export function heldBytesOf({ bytes }: LogReport): number {
   return 3 * bytes.length + 200;
 }
@@ -25,7 +25,7 @@ export interface BacklogReport {
   readonly timeMs: number;
 }
 
-/** Which positions of a range hold a report that repeats a message ID. */
+/** The positions of a range whose reports repeat a message ID. */
 export interface KnownRepeats {
   has(seq: number): boolean;
 }
@@ -37,8 +37,8 @@ export interface LogRangeContext {
   readonly topic: string;
   readonly ids: Pick<IdMemory, 'detached' | 'limits'>;
   /**
-   * Returns what another node that owns the partition knows of it; undefined where it does not know all of the range,
-   * or does not answer. Never rejects.
+   * Requests the repeated positions from the owner of the partition. Resolves with undefined if the owner does not know
+   * all of the range, or does not reply. Never rejects.
    */
   readonly repeatsOf?:
     | ((partition: number, from: number, until: number) => Promise<KnownRepeats | undefined>)
@@ -47,17 +47,17 @@ export interface LogRangeContext {
 }
 
 export interface LogRangeCounts {
-  /** Ranges that needed a lookback for message IDs; and lookbacks that were too short. */
+  /** Ranges that needed a lookback for message IDs. */
   lookbacks: number;
   shortLookbacks: number;
 }
 
 export interface LogRangeOptions {
-  /** Records of its lookback, at most. Default `lookbackRecordsMax`. */
+  /** Maximum of the records of its lookback. Default: `lookbackRecordsMax`. */
   readonly lookbackMax?: number;
   /**
-   * For the IDs that it remembers: see `IdReservation`. Where it cannot grow, the oldest IDs are forgotten: what is
-   * read then may hold repetitions, so the caller discards it, and reads again with more. Default: not counted.
+   * Memory for the remembered IDs: see `IdReservation`. If it cannot grow, the oldest IDs are forgotten. What is read
+   * then may have duplicates, so the caller discards it, and reads again with more memory. Default: not counted.
    */
   readonly memory?: Pick<Reservation, 'grow'> | undefined;
 }
@@ -66,45 +66,44 @@ export interface LogRangeOptions {
 export interface LogChunk {
   /** Oldest first. */
   readonly reports: BacklogReport[];
-  /** What is not available before them. */
+  /** The range before them that is not available. */
   readonly missing?: Missing;
 }
 
 /**
- * Reads a range of one partition from the log, a chunk at a time: the reports of the devices that are selected,
- * without those that repeat a message ID, and what of the range is not available. Resuming, replaying, catching up and
- * answering other nodes read the log by this.
+ * Reads a range of one partition from the log in chunks: the reports of the selected devices, without duplicates, and
+ * the ranges that are not available. Used for resuming, replay, catching up and replies to other nodes.
  *
- * **Repetitions.** Where the partition is here and was read over the range, it is known which positions repeat an ID.
- * Where another node owns it, that node is asked. Else a lookback reads the reports of the selected devices, by the
- * window of message IDs before the first that has one. A device repeats only its own IDs, so that the others need
- * not be decoded.
+ * **Duplicates.** If this node has read the partition over the range, it knows the repeated positions. If another node
+ * owns the partition, that node is asked. Otherwise a lookback reads the reports of the selected devices in the window
+ * of message IDs before the first report with an ID. A device repeats only its own IDs, so other reports are not
+ * decoded.
  *
- * **Retention.** Where fewer records come than there are positions, the log is asked for its first position. What it
- * has deleted at the start of the range is `missing`. What it deletes while the range is read stops the range before
- * (`isTruncated`): another range from there starts with what is missing.
+ * **Retention.** If there are fewer records than positions, the first position of the log is requested. What retention
+ * has deleted at the start of the range is `missing`. If retention deletes records during the read, the range stops
+ * before them (`isTruncated`): another range from there starts with what is missing.
  *
- * **What the log cannot read** is `missing`, after all reports before it.
+ * **Unreadable positions** are `missing`, after all reports before them.
  */
 export class LogRange {
-  /** Everything before has been returned, or is missing. */
+  /** Everything before it was returned, or is missing. */
   next: number;
   /** Exclusive. */
   readonly until: number;
-  /** Retention has deleted what comes next, up to `first`, exclusive. Nothing more comes. */
+  /** Whether retention has deleted the next records, up to `first`, exclusive. Nothing follows. */
   isTruncated = false;
-  /** The first position that the log was found to have; 0: that was not looked up. */
+  /** The first position of the log, if it was looked up; otherwise 0. */
   first = 0;
   readonly #partition: Partition;
   readonly #covers: (device: string) => boolean;
   readonly #from: number;
   readonly #context: LogRangeContext;
   readonly #options: LogRangeOptions;
-  /** Memory that the remembered IDs have taken. */
+  /** Memory of the remembered IDs. */
   #idBytes = 0;
-  /** The lookback was too short: counted once. */
+  /** Whether the lookback was too short, which is counted once. */
   #isShort = false;
-  /** Known once a report has an ID. */
+  /** Set with the first report that has an ID. */
   #repeats: ((record: LogRecord, id: string) => boolean) | undefined;
 
   constructor(
@@ -128,8 +127,8 @@ export class LogRange {
   }
 
   /**
-   * Returns the next chunk, of `bytesMax` or one report more; it may have none. Throws where the log cannot be read:
-   * the same chunk comes with the next call.
+   * Returns the next chunk, up to `bytesMax` or one report more; it may have no report. Throws if the log cannot be
+   * read: the next call returns the same chunk.
    */
   *read(bytesMax: number = Number.POSITIVE_INFINITY): Steps<LogChunk> {
     const from = this.next;
@@ -151,7 +150,7 @@ export class LogRange {
         if (next === from) next = Math.min(record.unreadable.until, this.until);
         break;
       }
-      // What was read while the start of the log moved is not to be sent.
+      // Records that were read before the start of the log moved must not be sent.
       if (record.seq < first) continue;
       const report = yield* this.#reportOf(record);
       if (this.first !== first) return yield* this.read(bytesMax);
@@ -195,8 +194,8 @@ export class LogRange {
   }
 
   /**
-   * From the first record on that has an ID. Undefined where retention has deleted it: it was remembered, and what it
-   * may repeat is not in the log any more.
+   * Returns a function that decides about a record, for this one and later ones; this is the first with an ID.
+   * Undefined if retention has deleted the record: the log does not have what it may repeat any more.
    */
   *#findRepeats(record: LogRecord): Steps<((record: LogRecord, id: string) => boolean) | undefined> {
     const { number, role, next, ids } = this.#partition;
@@ -247,7 +246,7 @@ export class LogRange {
     this.#isShort = true;
   }
 
-  /** Takes memory for what the IDs have grown by, or forgets the oldest until they fit. */
+  /** Takes memory for the growth of the IDs, or forgets the oldest until they fit. */
   #takeMemory(ids: RecentIds): void {
     const { memory } = this.#options;
     while (memory !== undefined && ids.bytes > this.#idBytes) {
@@ -258,20 +257,20 @@ export class LogRange {
   }
 }
 
-/** Returns the number of positions from `from` on that these records account for. */
+/** Returns the number of positions from `from` on that the records cover. */
 function positionsIn(records: readonly LogRecord[], from: number): number {
   let positions = 0;
   for (const record of records) positions += recordEnd(record) - Math.max(record.seq, from);
   return positions;
 }
 
-/** Of a second attempt, at least: the IDs of a few thousand reports. */
+/** Minimum reservation of a second attempt, bytes: the IDs of a few thousand reports. */
 const secondBytesMin = 64 * 1_024;
 
 /**
- * Memory for the message IDs that one reader of the log remembers: so much of it is reserved, and more is taken where
- * it is free. A reader that was short of it has forgotten IDs, so what it returned last may hold repetitions. That is
- * not to be sent, but to be read again with `nextBytes` reserved before.
+ * Memory for the message IDs of one reader of the log: a reserved part, and more if it is free. A reader without enough
+ * memory has forgotten IDs, so its last result may have duplicates. The result must not be sent, but read again with
+ * `nextBytes` reserved before.
  */
 export class IdReservation {
   isShort = false;
@@ -280,7 +279,7 @@ export class IdReservation {
   #grantedBytes = 0;
   #wantedBytes = 0;
 
-  /** `reservedBytes`: the part of what `memory` holds that is for IDs. */
+  /** `reservedBytes`: the part of `memory` that is for IDs. */
   constructor(reservedBytes: number, memory: Pick<Reservation, 'grow'>) {
     this.#reservedBytes = reservedBytes;
     this.#memory = memory;

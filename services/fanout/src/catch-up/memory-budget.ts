@@ -6,9 +6,9 @@ export interface MemoryHolder {
 /** Bytes that one task holds. */
 export interface Reservation {
   readonly bytes: number;
-  /** Whether others wait for memory: who does nothing with it now should release it. */
+  /** Whether others wait for memory. A task that does not use its memory now should release it. */
   readonly isWanted: boolean;
-  /** So many more, now or not at all. False: none is free, or the rest is for others. */
+  /** Takes further bytes. Returns false, at once, if none are free or the rest is for others. */
   grow(bytes: number): boolean;
   /** Returns some of it to the budget. */
   shrink(bytes: number): void;
@@ -22,19 +22,19 @@ interface WaitingRequest {
   readonly grant: (reservation: Reservation) => void;
 }
 
-/** How much more than what is free one holder may have. */
+/** One holder may have this many times the free bytes. */
 const freeFactor = 2;
 
 /**
- * Bytes that all work of one kind on a node may hold together, shared fairly among holders: when some become free, the
- * waiting holder that has least gets them (max-min fairness, one request at a time). What one holds cannot be taken
- * back, and slow clients hold it long. So a holder may have at most `freeFactor` times what is free (the dynamic
- * threshold of Choudhury and Hahne, 1998): one alone two thirds, ten together all but a twentieth, and there is always
- * some left for one more.
+ * Bytes that all background work of a node may hold together, shared fairly among holders. When some become free, the
+ * waiting holder with least gets them (max-min fairness, one request at a time). Held bytes cannot be taken back, and
+ * slow clients hold them long. So a holder may have at most `freeFactor` times what is free (the dynamic threshold of
+ * Choudhury and Hahne, 1998): one alone has two thirds, ten together have all but a twentieth, and some are always left
+ * for one more.
  *
- * Work takes what it needs before it starts, and holds nothing while it waits for that: so no two can wait for each
- * other. Work that needs more later asks with `grow`, which never waits, and gets along without it where that fails. A
- * request above `bytesMax` is granted when nothing else is held.
+ * A task takes what it needs before it starts, and holds nothing while it waits. So no two tasks wait for each other. A
+ * task that needs more later calls `grow`, which never waits, and continues without it if that fails. A request above
+ * `bytesMax` is granted when nothing else is held.
  */
 export class MemoryBudget {
   readonly bytesMax: number;
@@ -57,14 +57,14 @@ export class MemoryBudget {
     return this.#waiting.length;
   }
 
-  /** At once, or when it is free. */
+  /** Reserves bytes, at once or as soon as they are free. */
   reserve(holder: MemoryHolder, bytes: number): Reservation | Promise<Reservation> {
     if (this.#isNext(holder) && this.#fits(holder, bytes)) return this.#grant(holder, bytes);
     this.counts.waits++;
     return new Promise((grant) => this.#waiting.push({ holder, bytes, grant }));
   }
 
-  /** Whether no holder waits that has as little. One that has more may wait long for what it holds itself. */
+  /** Returns whether no holder with as little waits. A holder with more may wait long for what it holds itself. */
   #isNext({ heldBytes }: MemoryHolder): boolean {
     return !this.#waiting.some(({ holder }) => holder.heldBytes <= heldBytes);
   }
@@ -108,10 +108,10 @@ export class MemoryBudget {
       let least = -1;
       for (const [i, { holder }] of this.#waiting.entries()) {
         if (least < 0 || holder.heldBytes < this.#waiting[least]!.holder.heldBytes) least = i;
-        // Nothing is less: the usual case, so that a thousand that wait are not visited each time.
+        // Nothing is less. This is the usual case, so that a thousand waiting holders are not visited each time.
         if (holder.heldBytes === 0) break;
       }
-      // The one whose turn it is waits until its request fits: smaller requests do not overtake it for ever.
+      // The next one waits until its request fits: smaller requests must not overtake it without end.
       if (least < 0 || !this.#fits(this.#waiting[least]!.holder, this.#waiting[least]!.bytes)) return;
       const [{ holder, bytes, grant }] = this.#waiting.splice(least, 1) as [WaitingRequest];
       grant(this.#grant(holder, bytes));

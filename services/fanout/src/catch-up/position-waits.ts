@@ -2,22 +2,22 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Positions } from '@tailrace/protocol/position';
 import type { Channel } from '../channels/channels.ts';
 
-/** Ms between two checks. */
+/** Interval of the checks, ms. */
 const checkMs = 10;
 /**
- * Partitions of channels checked at a time, and waits that expire at a time; the rest follows the next times. A client
- * chooses how many channels it waits on, and other clients must not notice.
+ * Maximum of the partitions checked, and of the waits that expire, in one run; the rest follows in the next ones. A
+ * client chooses how many channels it waits for, and must not delay other clients.
  */
 const checksPerRun = 256;
 
 /** The first partition that was not reached before the deadline. */
 export interface NotReached {
   readonly partition: number;
-  /** The position waited for. */
+  /** The awaited position. */
   readonly last: number;
-  /** Up to where this node has the channel. */
+  /** The next position of the channel on this node. */
   readonly next: number;
-  /** When the wait started, of the clock's `monotonic`. */
+  /** When the wait started, monotonic ms. */
   readonly startMs: number;
 }
 
@@ -25,12 +25,12 @@ interface Waiter {
   readonly channel: Channel;
   readonly after: Positions;
   readonly startMs: number;
-  /** Index in `channel.partitions` of the partition waited for. */
+  /** Index of the awaited partition in `channel.partitions`. */
   at: number;
   resolve: (result: NotReached | undefined) => void;
 }
 
-/** Those that wait for one partition of a channel. */
+/** The waiters for one partition of a channel. */
 interface Group {
   readonly channel: Channel;
   readonly partition: number;
@@ -39,8 +39,8 @@ interface Group {
 }
 
 /**
- * Waits until this node has a channel up to a position. One timer checks for all that wait, and a channel is checked
- * once however many wait on it, so the work does not grow with the subscriptions.
+ * Waits until this node has a channel up to a position. One timer checks for all waiters, and a channel is checked once
+ * for all of them, so the work does not grow with the subscriptions.
  */
 export class PositionWaits {
   /** Checks of a channel's partition by the timer, and runs of the timer. */
@@ -70,7 +70,7 @@ export class PositionWaits {
     return this.#waiters.size;
   }
 
-  /** Resolves with undefined once the channel is here up to `after`, with what is missing after the deadline. */
+  /** Resolves with undefined once this node has the channel up to `after`; with what is missing after the deadline. */
   async reach(channel: Channel, after: Positions): Promise<NotReached | undefined> {
     const waiter: Waiter = { channel, after, startMs: this.#clock.monotonic(), at: 0, resolve: () => {} };
     if (this.#hasReached(waiter)) return undefined;
@@ -82,7 +82,7 @@ export class PositionWaits {
     });
   }
 
-  /** Moves on to the first partition that is not reached. Returns whether there is none. */
+  /** Moves to the first partition that is not reached. Returns whether there is none. */
   #hasReached(waiter: Waiter): boolean {
     const { partitions } = waiter.channel;
     while (waiter.at < partitions.length) {
@@ -124,7 +124,7 @@ export class PositionWaits {
     let left = Math.min(checksPerRun, this.#order.size);
     for (const group of this.#order) {
       if (left-- === 0) break;
-      // Behind the others.
+      // Moves it behind the others.
       this.#order.delete(group);
       this.#order.add(group);
       this.#checkGroup(group);
@@ -169,7 +169,7 @@ export class PositionWaits {
     }
   }
 
-  /** Its turn to be checked may not have come yet. */
+  /** Returns the result of a wait at its deadline. The last check may have been before the position was reached. */
   #expired(waiter: Waiter): NotReached | undefined {
     if (this.#hasReached(waiter)) return undefined;
     const partition = partitionOf(waiter);

@@ -2,16 +2,13 @@ import type { Subscribe } from '@tailrace/protocol/client-message';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { mistakenUnitOf } from '@tailrace/protocol/time-unit';
 
-/** Times as fast as it happened. */
+/** Bounds of `speed`: how many times as fast as the reports came. */
 export const speedLimits = { min: 0.01, max: 1_000 } as const;
 
-/**
- * A client's clock may be ahead of this node's by so much, ms: as far apart as NTP keeps clocks, and more. A `from`
- * within it means now.
- */
+/** How far a client's clock may be ahead of this node's, ms: more than NTP allows. A `from` within it means now. */
 export const fromAheadMsMax = 5_000;
 
-/** Throws `invalid_message` where a subscription asks for history that makes no sense. */
+/** Throws `invalid_message` for a subscription with contradictory or invalid `after`, `from` and `speed`. */
 export function assertReplayRequest(request: Pick<Subscribe, 'after' | 'from' | 'speed'>, nowMs: number): void {
   const { after, from, speed } = request;
   if (from !== undefined) {

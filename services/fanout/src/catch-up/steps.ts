@@ -3,18 +3,18 @@ import type { Reservation } from './memory-budget.ts';
 import type { WorkQueue } from './work-scheduler.ts';
 
 /**
- * Work that is interrupted and continued. It yields after each step: nothing, where it may continue at once, or a
- * promise that it waits for. Each step runs in a slice of the scheduler; what lies between two yields happens in one
- * turn of the event loop. What it holds it releases in `finally`.
+ * A task that can be interrupted. It yields after each step: undefined if it may continue at once, or a promise that it
+ * waits for. Each step runs in a slice of the scheduler; everything between two yields happens in one turn of the event
+ * loop. It releases what it holds in `finally`.
  */
 export type Steps<T = void> = Generator<Promise<unknown> | undefined, T, void>;
 
 /**
- * Runs steps to their end, in slices of a queue, the first ones in this turn where the scheduler has time. Rejects with
+ * Runs the steps of a task in slices of a queue; the first ones in this turn if the scheduler has time. Rejects with
  * what they throw, and with `rate_limited`.
  *
- * Before each step `isWanted` is asked. Once it answers false, no step runs any more and what the work holds is
- * released; rejects with `closed`. A node with much to do must not spend its time on results that are thrown away.
+ * Calls `isWanted` before each step. Once it returns false, no further step runs, what the task holds is released, and
+ * this rejects with `closed`. An overloaded node must not spend time on results that are discarded.
  */
 export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () => boolean = always): Promise<T> {
   let failure: { readonly thrown: unknown } | undefined;
@@ -35,7 +35,7 @@ export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () =
       try {
         await turn;
       } catch (thrown) {
-        // Refused: what it holds goes. Where it has thrown itself, this does nothing.
+        // The task was refused: this releases what it holds. If it has thrown itself, this does nothing.
         steps.return(undefined as never);
         throw thrown;
       }
@@ -50,7 +50,7 @@ export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () =
   }
 }
 
-/** What a promise resolves with, within steps. */
+/** Waits for a promise within steps, and returns its value. */
 export function* awaited<T>(promise: Promise<T>): Steps<T> {
   let result: { readonly value: T } | undefined;
   yield promise.then((value) => {
@@ -59,7 +59,7 @@ export function* awaited<T>(promise: Promise<T>): Steps<T> {
   return result!.value;
 }
 
-/** Memory to work with, within steps. `release` it. */
+/** Waits for a reservation of memory within steps. To be released. */
 export function* reserved(queue: WorkQueue, bytes: number): Steps<Reservation> {
   const granted = queue.reserve(bytes);
   if (!(granted instanceof Promise)) return granted;
@@ -68,7 +68,7 @@ export function* reserved(queue: WorkQueue, bytes: number): Steps<Reservation> {
     memory = yield* awaited(granted);
     return memory;
   } finally {
-    // The steps were stopped while they waited.
+    // The task was stopped while it waited.
     if (memory === undefined) void granted.then((late) => late.release());
   }
 }

@@ -2,7 +2,7 @@ import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { WorkScheduler } from './work-scheduler.ts';
 
-/** What clients make the node do beside the live path, how long it waits, and what it holds. */
+/** Registers the metrics of background work: its time, its waits, its queues and its memory. */
 export function registerWorkMetrics(metrics: Metrics, work: WorkScheduler): void {
   const { limits, memory } = work;
   metrics.total(

@@ -5,11 +5,11 @@ import { FairQueue, Flow } from './fair-queue.ts';
 import { MemoryBudget, type MemoryHolder, type Reservation } from './memory-budget.ts';
 
 export interface WorkLimits {
-  /** Of the event loop's time, as long as something else wants it, too. In (0, 1]. */
+  /** Share of the event loop's time while other work needs it, too. In (0, 1]. */
   readonly backgroundShare: number;
-  /** Tasks of all users that wait. */
+  /** Queued tasks of all users. */
   readonly queuedTasksMax: number;
-  /** Tasks of one user that wait. */
+  /** Queued tasks of one user. */
   readonly userQueuedTasksMax: number;
   /** Bytes that all background work holds together. */
   readonly catchUpBytesMax: number;
@@ -17,30 +17,28 @@ export interface WorkLimits {
 
 export interface WorkSchedulerOptions {
   readonly clock: Pick<Clock, 'monotonic'>;
-  /** Calls once in a later turn of the event loop, after what is ready now: `setImmediate`. */
+  /** Calls once in a later turn of the event loop, after everything that is ready now: `setImmediate`. */
   readonly defer: (call: () => void) => void;
   readonly limits: WorkLimits;
   /**
-   * Steps in one turn of the event loop, whatever time they take: a bound for virtual time, in which no step
-   * takes any. Default: none.
+   * Maximum of the steps in one turn of the event loop, for virtual time, in which no step takes any. Default: none.
    */
   readonly stepsMax?: number | undefined;
 }
 
 /**
- * A part of a task, called again and again until it returns true. Each step takes well under a millisecond, and waits
- * for nothing.
+ * One step of a task, called repeatedly until it returns true. Takes well under a millisecond, and waits for nothing.
  */
 export type Step = () => boolean;
 
-/** One turn of the event loop goes to background work for so long, and one step. */
+/** Time for background work in one turn of the event loop, ms; exceeded by at most one step. */
 export const sliceMs = 2;
-/** A turn of the event loop in which everything else took less had nothing to do. */
+/** A turn of the event loop is idle if all other work in it took less than this, ms. */
 const idleMs = 0.2;
-/** Users that have gone, and are remembered for what they have used. */
+/** Maximum of the users without a connection whose usage is remembered. */
 const disconnectedUsersMax = 1_000;
 
-/** Who causes work: clients, or other nodes for all of their clients. */
+/** The cause of a task: a client, or another node for all of its clients. */
 export type WorkCause = 'client' | 'node';
 
 interface Task {
@@ -51,7 +49,7 @@ interface Task {
   readonly failed: (thrown: unknown) => void;
 }
 
-/** The tasks of one connection, in turns. */
+/** The tasks of one connection, which alternate. */
 class ConnectionFlow extends Flow {
   readonly user: WorkUser;
   readonly tasks: Task[] = [];
@@ -62,7 +60,7 @@ class ConnectionFlow extends Flow {
   }
 }
 
-/** Clients' users, or nodes. */
+/** All users of clients, or all nodes. */
 class WorkClass extends Flow {
   readonly users = new FairQueue<WorkUser>();
 }
@@ -72,9 +70,9 @@ class WorkUser extends Flow implements MemoryHolder {
   readonly key: string;
   readonly name: string;
   readonly connections = new FairQueue<ConnectionFlow>();
-  /** Queues of connections that are open. */
+  /** Number of open queues of its connections. */
   queues = 0;
-  /** Tasks that wait. */
+  /** Number of its queued tasks. */
   queued = 0;
   heldBytes = 0;
 
@@ -87,33 +85,31 @@ class WorkUser extends Flow implements MemoryHolder {
 }
 
 /**
- * Work that clients cause beside the live path: snapshots, resuming, replaying, catching up, consistent cuts. It shares
- * one event loop with live data, and live data goes first.
+ * Schedules background work, which clients cause beside the live path: snapshots, resuming, replay, catching up,
+ * consistent cuts. It shares one event loop with live data, which goes first.
  *
- * **Slices.** In one turn of the event loop at most `sliceMs` of it runs, then everything else that is ready. Work is
- * made of steps, and is left off between two.
- * **Share.** While the rest of the loop has something to do, the rest gets its part of the time before the next slice
- * runs, as much as `backgroundShare` leaves it. A turn in which the rest had nothing to do stops that wait: what
- * nothing else wants is not left unused.
- * **Fairness.** Who is next is decided by `FairQueue`: between other nodes, which ask for all of their clients, and
- * clients, each of which gets half if it wants it; among the nodes or users; and among the connections of the user. Of
- * one connection the tasks take turns. The user that causes work is charged for the time that it took, so many small
- * tasks weigh as much as one large one.
- * **Bounds.** Beyond `userQueuedTasksMax` tasks a user, and `queuedTasksMax` in all, `rate_limited`. What is held in
- * memory meanwhile counts against `catchUpBytesMax` (`reserve`).
+ * **Slices.** In one turn of the event loop at most `sliceMs` of background work runs, then everything else that is
+ * ready. Tasks consist of steps, and are interrupted between two.
+ * **Share.** While the loop has other work, that gets its share of the time before the next slice: what
+ * `backgroundShare` leaves. An idle turn skips this wait, so that no time stays unused.
+ * **Fairness.** `FairQueue` selects the next task on three levels. Other nodes and clients get half of the time each,
+ * if both need it. Then the nodes or users share it, then the connections of a user. The tasks of a connection
+ * alternate. A user is charged for the time of its tasks, so many small tasks count as much as one large one.
+ * **Limits.** Beyond `userQueuedTasksMax` tasks of a user, or `queuedTasksMax` in all, a task gets `rate_limited`. The
+ * memory of tasks counts against `catchUpBytesMax` (`reserve`).
  *
- * Where nothing waits and the turn's slice is not used up, work runs at once, in the turn in which it is asked for.
+ * If nothing is queued and the slice of this turn is not used up, a task runs at once.
  *
- * Compare CockroachDB's admission control for elastic CPU work, whose work yields in its own loops, too.
+ * CockroachDB's admission control of elastic CPU work also lets work yield in its own loops.
  */
 export class WorkScheduler {
   readonly limits: WorkLimits;
   readonly memory: MemoryBudget;
-  /** Milliseconds used, slices, and tasks that were refused. */
+  /** Milliseconds used, slices, and refused tasks. */
   readonly counts = { usedMs: 0, slices: 0, refused: 0 };
-  /** From asking until the first step. A metric may put its own in the place of it. */
+  /** Time from `run` until the first step. The metrics replace it with their own. */
   waitSeconds = new Histogram(delayBoundsSeconds);
-  /** Tasks that wait or are in progress. */
+  /** Tasks that are queued or in progress. */
   queued = 0;
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #defer: (call: () => void) => void;
@@ -121,16 +117,16 @@ export class WorkScheduler {
   readonly #users = new Map<string, WorkUser>();
   readonly #fair = new FairQueue<WorkClass>();
   readonly #classes: Readonly<Record<WorkCause, WorkClass>> = { client: new WorkClass(), node: new WorkClass() };
-  /** Without an open connection. */
+  /** Users without an open connection. */
   readonly #disconnected = new Set<WorkUser>();
   #isDeferred = false;
   #isRunning = false;
-  /** Used in this turn of the event loop. */
+  /** Time used in this turn of the event loop, ms. */
   #usedMs = 0;
   #steps = 0;
-  /** When background work last stopped, or last checked whether it may continue. */
+  /** When background work last stopped, or last checked whether it may continue, monotonic ms. */
   #leftAtMs = 0;
-  /** The rest's time since the last slice, and how much of it it is to have before the next. */
+  /** Time of other work since the last slice, and the time that it is to have before the next one, ms. */
   #restMs = 0;
   #owedMs = 0;
 
@@ -142,17 +138,17 @@ export class WorkScheduler {
     this.memory = new MemoryBudget(options.limits.catchUpBytesMax);
   }
 
-  /** For one connection, or another node's question. `user`: whom it is charged to. `close` it. */
+  /** Returns a queue for one connection, or for a request of another node. `user`: who is charged. To be closed. */
   queue(user = '', cause: WorkCause = 'client'): WorkQueue {
     return new WorkQueue(this, this.open(user, cause), cause);
   }
 
-  /** Users that are connected or remembered. */
+  /** Number of users that are connected or remembered. */
   get users(): number {
     return this.#users.size;
   }
 
-  /** Of the user that has most. */
+  /** Queued tasks of the user that has most. */
   get userQueuedMost(): number {
     let most = 0;
     for (const { queued } of this.#users.values()) most = Math.max(most, queued);
@@ -192,7 +188,7 @@ export class WorkScheduler {
     try {
       call();
     } finally {
-      // What it did by `run` has been charged.
+      // The time of `run` within the call is charged already.
       const runMs = this.counts.usedMs - usedMs;
       this.#charge(flow, Math.max(0, this.#now() - startMs - runMs));
     }
@@ -206,7 +202,7 @@ export class WorkScheduler {
     user.connections.charge(flow, ms);
   }
 
-  /** In the turn of the caller. Returns whether it is done. */
+  /** Runs steps in the turn of the caller. Returns whether the task is done. */
   #runNow(flow: ConnectionFlow, step: Step): boolean {
     this.#isRunning = true;
     const startMs = this.#now();
@@ -254,7 +250,7 @@ export class WorkScheduler {
     if (!workClass.isQueued) this.#fair.add(workClass);
   }
 
-  /** Another turn of the event loop. */
+  /** Called in each turn of the event loop while there is work. */
   #turn(): void {
     this.#isDeferred = false;
     const nowMs = this.#now();
@@ -291,7 +287,7 @@ export class WorkScheduler {
     this.#forgetDisconnected();
   }
 
-  /** Until it is done, or the slice is used up. Returns the time. */
+  /** Runs a task until it is done, or the slice is used up. Returns the time, monotonic ms. */
   #runTask(flow: ConnectionFlow, task: Task, startMs: number): number {
     const { user } = flow;
     if (!task.started) {
@@ -321,7 +317,7 @@ export class WorkScheduler {
       else task.failed(failure.thrown);
     } else flow.tasks.push(task);
     const { workClass } = user;
-    // The step may have asked for more work, and so have queued each of them already.
+    // The step may have added tasks, and so have queued each of them already.
     if (flow.tasks.length > 0 && !flow.isQueued) user.connections.add(flow);
     else if (user.connections.size === 0) user.connections.idle();
     if (user.connections.size > 0 && !user.isQueued) workClass.users.add(user);
@@ -333,7 +329,7 @@ export class WorkScheduler {
     return this.#usedMs < sliceMs && this.#steps < this.#stepsMax;
   }
 
-  /** The rest of the loop has its turn. */
+  /** Stops the slice: other work follows. */
   #leave(nowMs: number): void {
     const { backgroundShare } = this.limits;
     this.#owedMs = (this.#usedMs * (1 - backgroundShare)) / backgroundShare;
@@ -362,12 +358,12 @@ export class WorkScheduler {
   }
 }
 
-/** What one connection causes. */
+/** The tasks of one connection. */
 export class WorkQueue {
   readonly #scheduler: WorkScheduler;
   readonly #cause: WorkCause;
   #user: WorkUser;
-  /** Made with the first work: most connections are quiet. */
+  /** Created with the first task: most connections cause none. */
   #flow: ConnectionFlow | undefined;
   #closed = false;
 
@@ -377,12 +373,12 @@ export class WorkQueue {
     this.#user = user;
   }
 
-  /** Whom it is charged to. */
+  /** The user who is charged. */
   get user(): string {
     return this.#user.name;
   }
 
-  /** What comes from here on is charged to this user. */
+  /** Charges later tasks to this user. */
   assign(user: string): void {
     if (this.#closed || this.#user.name === user) return;
     const before = this.#user;
@@ -392,25 +388,25 @@ export class WorkQueue {
   }
 
   /**
-   * Runs `step` until it returns true, in slices. Undefined: it has, in this turn. Else resolves when it has; rejects
-   * with what a step throws, and with `rate_limited` where too much waits. Work that is not wanted any more returns
-   * true from its next step.
+   * Runs `step` in slices until it returns true. Returns undefined if that was in this turn. Otherwise resolves when it
+   * has returned true; rejects with what a step throws, and with `rate_limited` at the limit of the queue. A step that
+   * is not needed any more returns true.
    */
   run(step: Step): Promise<void> | undefined {
     return this.#scheduler.run(this.#flowOf(), step);
   }
 
-  /** Calls at once, beside `run`, and charges the time that it takes. */
+  /** Calls at once, outside the slices, and charges the time of the call. */
   measure(call: () => void): void {
     this.#scheduler.measure(this.#flowOf(), call);
   }
 
-  /** Bytes to hold while working, at once or when there is room: see `MemoryBudget`. `release` them. */
+  /** Reserves memory, at once or as soon as it is free: see `MemoryBudget`. To be released. */
   reserve(bytes: number): Reservation | Promise<Reservation> {
     return this.#scheduler.memory.reserve(this.#user, bytes);
   }
 
-  /** The connection has gone. What still waits is run, and charged. Idempotent. */
+  /** Closes the queue of a connection. Queued tasks still run, and are charged. Idempotent. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

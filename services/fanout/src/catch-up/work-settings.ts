@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Of `fanoutSettings`: what clients may make a node do beside the live path. */
+/** Part of `fanoutSettings`: limits of background work. */
 export const workSettings = {
   backgroundShare: z
     .number()
