@@ -7,21 +7,21 @@ import type { NodeState, Ring } from './ring.ts';
 
 const { Announcement } = tailrace.v1;
 
-/** How often `check` is to be called: a fraction of the time after which a node is suspect. */
+/** Interval of the calls of `check`, ms: a fraction of the time after which a node is suspect. */
 export const checkMs = 100;
 
-/** What a node announces besides its partitions. Written by `Assignments` and `Ownership`. */
+/** The state of this node that it announces besides its partitions. Only `Assignments` and `Ownership` change it. */
 export class LocalNode {
-  /** Of the last assignment; 0 before the first. */
+  /** Generation of the last assignment; 0 before the first. */
   generation = 0;
-  /** When the first assignment came, monotonic ms. */
+  /** Time of the first assignment, monotonic ms. */
   sinceMs: number | undefined;
   isDraining = false;
-  /** Where clients reach this node; known once it listens. */
+  /** The URL where clients reach this node. Set once it listens. */
   url = '';
 }
 
-/** Announces on the bus what this node owns, and passes the announcements of other nodes to the ring. */
+/** Announces the partitions of this node on the bus, and passes the announcements of other nodes to the ring. */
 export class Announcer {
   /** Announcements that are invalid, or of another epoch of the log. */
   readonly counts = { rejected: 0 };
@@ -53,12 +53,15 @@ export class Announcer {
     this.announce();
   }
 
-  /** Whether this node receives nothing on the bus, not even its own announcements: it knows nothing new of others. */
+  /**
+   * Whether this node receives nothing on the bus, not even its own announcements. Then it does not know the present
+   * state of other nodes.
+   */
   get isIsolated(): boolean {
     return this.#busMonitor.isIsolated(this.#clock.monotonic());
   }
 
-  /** At every change, and every 500 ms. */
+  /** Announces the state of this node. Called at every change, and every 500 ms. */
   announce(leaving = false): void {
     const { node, url, generation, partitions, standby, connections, connectionsMax, reachable, draining } =
       this.#self();
@@ -87,7 +90,7 @@ export class Announcer {
     }
   }
 
-  /** Every `checkMs`. */
+  /** Finds nodes that have become suspect or absent. Called every `checkMs`. */
   check(): void {
     const nowMs = this.#clock.monotonic();
     const excusedMs = this.#busMonitor.check(nowMs);
@@ -95,7 +98,7 @@ export class Announcer {
     this.#ring.expire(nowMs);
   }
 
-  /** Does nothing if it was not started: another process may have the same name, and is not leaving. */
+  /** Announces that this node leaves. Does nothing before `start`: another process may have the same name. */
   async stop(): Promise<void> {
     const subscription = this.#subscription;
     this.#subscription = undefined;

@@ -27,10 +27,13 @@ export interface AssignmentsOptions {
 const retryBaseMs = 200;
 const retryCapMs = 5_000;
 
-/** The partitions that the consumer group assigns to this node, and how they are taken over. */
+/**
+ * Applies the assignments of the consumer group: takes over the partitions that this node gains, and keeps those that
+ * it loses until another node serves them.
+ */
 export class Assignments {
   readonly #options: AssignmentsOptions;
-  /** Partitions that are being prepared, each under the assignment that brought it. */
+  /** Partitions that are being prepared. The value identifies the assignment that brought each. */
   readonly #preparing = new Map<number, object>();
   #isLeaving = false;
 
@@ -39,8 +42,8 @@ export class Assignments {
   }
 
   /**
-   * The node is about to leave the group, and takes nothing that it is assigned from here on. It goes on with what it
-   * serves: see `Failover`.
+   * Called before the node leaves the group. It takes no further partitions, and continues to serve its own: see
+   * `Failover`.
    */
   leave(): void {
     this.#isLeaving = true;
@@ -49,8 +52,9 @@ export class Assignments {
   }
 
   /**
-   * Returns where to start each partition that is gained: known when its last values have been read, for each by
-   * itself. While the log cannot be read for one of them, that one is tried again, and the others are served.
+   * Applies an assignment. Returns the start position of each gained partition, as a promise that resolves when its
+   * last values have been read. If the log cannot be read for one partition, that one is retried, and the others are
+   * served.
    */
   take(assignment: Assignment): StartPositions {
     const { topic, partitions, failover, announcer, clock, logger, localNode } = this.#options;
@@ -60,7 +64,7 @@ export class Assignments {
     localNode.generation = generation;
     for (const number of lost) {
       this.#preparing.delete(number);
-      // One that was still being prepared has been followed as another node's all the time.
+      // A partition that was still being prepared was followed by relay all the time.
       if (partitions[number]!.role !== 'elsewhere') failover.keep(number);
     }
     for (const number of assignment.partitions) {
@@ -68,7 +72,7 @@ export class Assignments {
       if (partition.isStandby) starts[number] = failover.adopt(number, generation);
       else if (!gained.includes(number)) this.#keep(partition, generation);
       else {
-        // A member whose consumer was re-created gains what it never knew it had lost.
+        // A member whose consumer was re-created gains partitions without a notification that it had lost them.
         if (partition.role !== 'elsewhere') partition.lose();
         starts[number] = this.#takeOver(partition);
       }
@@ -84,12 +88,12 @@ export class Assignments {
     if (partition.role !== 'elsewhere') partition.keep(generation);
   }
 
-  /** Whether a partition is assigned to this node, which has not read its last values yet. */
+  /** Returns whether a partition is assigned to this node, and its last values are not read yet. */
   isPreparing(number: number): boolean {
     return this.#preparing.has(number);
   }
 
-  /** Resolves with where reading starts, once that is known; never where the partition has been lost meanwhile. */
+  /** Resolves with the start position. Never settles if the partition was lost meanwhile. */
   async #takeOver(partition: Partition): Promise<number> {
     const { clock, random, logger } = this.#options;
     const { number } = partition;
@@ -112,11 +116,11 @@ export class Assignments {
       if (!isLost()) throw error;
     }
     if (start !== undefined) return start;
-    // One of its own: what waits for it is freed with it. On a shared one it would stay for ever.
+    // A new promise, which is collected together with its waiters. A shared one would keep them forever.
     return await new Promise<never>(() => {});
   }
 
-  /** Undefined: the partition was lost meanwhile. */
+  /** Resolves with undefined if the partition was lost meanwhile. */
   async #tryTakeOver(partition: Partition, isLost: () => boolean): Promise<number | undefined> {
     const { takeOver, reader } = this.#options;
     const { number } = partition;
@@ -131,7 +135,7 @@ export class Assignments {
   #start(partition: Partition, prepared: Prepared): void {
     const { relays, takeOver, failover, announcer, localNode } = this.#options;
     const { number } = partition;
-    // It has become the standby of another owner meanwhile, and goes on where it is.
+    // This node became the standby owner in the meantime, and continues at its position.
     if (partition.isStandby) failover.adopt(number, localNode.generation);
     else {
       takeOver.start(partition, relays[number]!, localNode.generation, prepared);

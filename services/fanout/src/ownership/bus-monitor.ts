@@ -1,13 +1,16 @@
-/** A node announces every 500 ms. One echo may be missing for a moment before that means something. */
+/**
+ * This node is isolated after this time without its own announcement, ms. It announces every 500 ms, so one may be
+ * late.
+ */
 const echoMs = 750;
-/** What other nodes may need to reconnect to the bus after they lost it together with this node. */
+/** Time for other nodes to reconnect to the bus after they lost it together with this node, ms. */
 const forgivenMsMax = 2_000;
 
 /**
- * Whether this node receives anything on the bus: only while it does, a node that announces nothing is suspect. Every
- * node receives its own announcements back. While they are missing, this node is isolated; and a node whose process was
- * stopped for a while (a debugger, a full machine) has received nothing either. Without this a restart of the bus would
- * make every node the standby owner of every other.
+ * Detects whether this node receives messages of the bus: only then a node without announcements is suspect. Every node
+ * receives its own announcements. While they are missing, this node is isolated. A process that was stopped for a while
+ * (a debugger, an overloaded machine) has received nothing either. Without this check, a restart of the bus would make
+ * every node the standby owner of every other.
  */
 export class BusMonitor {
   readonly #checkMs: number;
@@ -15,24 +18,25 @@ export class BusMonitor {
   #checkedAt: number | undefined;
   #isolatedMs = 0;
 
-  /** `checkMs`: how often `check` is called when all is well. */
+  /** `checkMs`: the normal interval of the calls of `check`. */
   constructor(checkMs: number) {
     this.#checkMs = checkMs;
   }
 
-  /** The node's own announcement has come back. */
+  /** Called when the node receives its own announcement. */
   echo(nowMs: number): void {
     this.#echoAt = nowMs;
   }
 
-  /** No echo for too long, or none yet. */
+  /** Returns whether the own announcements are missing for too long, or none was received yet. */
   isIsolated(nowMs: number): boolean {
     return this.#echoAt === undefined || nowMs - this.#echoAt > echoMs;
   }
 
   /**
-   * Returns how much of the time since the last check counts against no node, ms. While isolated that is all of it; and
-   * at the end as much again, at most `forgivenMsMax`, so that nodes that were isolated as well have time to reconnect.
+   * Returns the part of the time since the last check that counts against no node, ms. While this node is isolated,
+   * that is all of it. Afterwards it is the same time again, at most `forgivenMsMax`, so that other isolated nodes have
+   * time to reconnect.
    */
   check(nowMs: number): number {
     const sinceMs = nowMs - (this.#checkedAt ?? nowMs);

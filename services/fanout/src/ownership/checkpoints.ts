@@ -11,30 +11,32 @@ import { RestoredDevice } from './restored-device.ts';
 
 const { DeviceState } = tailrace.v1;
 
-/** What the state topic has of one partition. */
+/** The content of the state topic for one partition. */
 export interface Restored {
   /** By device path. */
   readonly devices: ReadonlyMap<string, RestoredDevice>;
-  /** The state holds everything before; from here on the log has to be read. Undefined: there is no state. */
+  /**
+   * The state has everything before this position; the log has to be read from here on. Undefined: there is no state.
+   */
   readonly from: number | undefined;
 }
 
-/** Devices in one append: some 50 KB of state, made in less than a millisecond. */
+/** Maximum of the devices in one append: some 50 KB of state, encoded in less than a millisecond. */
 const recordsPerAppend = 200;
-/** Of one append: a device's state may be as large as a record. */
+/** Maximum bytes of one append: the state of a device may be as large as a record. */
 const appendBytesMax = 1_048_576;
 /**
- * Of the state of one device. What a device may keep (`Device.bytesMax`) takes no more, which is half of what Kafka
- * takes in a record unless it is configured otherwise; where a topic takes less, half of what it has refused.
+ * Maximum bytes of the state of one device: the limit of `Device.bytesMax`, and half of Kafka's default limit of a
+ * record. If a topic accepts less, half of what it has refused.
  */
 const stateBytesMax = 524_288;
-/** A topic that takes less than this loses what it does not take. */
+/** Minimum of that limit: a topic that accepts less loses what it does not accept. */
 const stateBytesMin = 16_384;
 const warningEveryMs = 60_000;
 
 /**
- * A device whose last values take more than this is written less often: its record has all of them each time, though a
- * report may have changed one.
+ * A device with larger last values is written less often: its record has all of them each time, although a report may
+ * have changed one.
  */
 const largeBytes = 16_384;
 const largeIntervalMs = 30_000;
@@ -43,7 +45,7 @@ export interface CheckpointsOptions {
   readonly eventLog: Pick<EventLog, 'append' | 'read'>;
   readonly topic: string;
   readonly epoch: string;
-  /** Of the telemetry topic and of the state topic. */
+  /** Partitions of the telemetry topic and of the state topic. */
   readonly partitions: number;
   /** Returns the end of a partition of the telemetry topic. */
   readonly endOf: (partition: number) => Promise<number>;
@@ -53,29 +55,29 @@ export interface CheckpointsOptions {
 }
 
 /**
- * Last values in the compacted state topic. The owner of a partition writes what changed, now and then, with the
- * positions between which it changed; the next owner reads all of it and the log from there on. So a device that
- * reports once a month has its last value after any change of owner.
+ * Stores last values in the compacted state topic. The owner of a partition regularly writes the changed devices, with
+ * the positions between which they changed. The next owner reads all of them, and the log from there on. So a device
+ * that reports once a month keeps its last value through any change of owner.
  *
- * A batch of records may be truncated by a crash: each record has the end of the batch before, and the log is read from
- * there. A batch of an owner that did not know that it had lost the partition may lie after newer ones, and hide them:
- * the log is read from the end of such a batch.
+ * A crash may truncate a batch of records. So each record has the end of the previous batch, and the log is read from
+ * there. An owner that did not know that it had lost the partition may write an old batch after newer ones, and replace
+ * them. The log is read from the end of such a batch.
  *
- * A large device that was written within the last 30 s is left for a later batch, so that a small report each 5 s does
- * not cost a record of 500 KB each time. What came since it was written is not in the batch, whose end is before that.
+ * A large device that was written within the last 30 s is left for a later batch, so that a small report every 5 s does
+ * not cost a record of 500 KB each time. Its newer reports are not in the batch, whose end is before them.
  *
- * A device whose state the topic does not take costs no other its own: it is written by itself, without its oldest
- * reports.
+ * If the topic refuses the state of a device, the others are still written. That device is written alone, without its
+ * oldest reports.
  */
 export class Checkpoints {
   readonly counts = {
     records: 0,
     failures: 0,
-    /** States that lack the oldest last values of their device, because they would have been too large. */
+    /** States without the oldest last values of their device, because they would have been too large. */
     truncated: 0,
-    /** Devices whose state the topic did not take, however small it was made. */
+    /** Devices whose state the topic refused at any size. */
     refused: 0,
-    /** Records of the state topic that are no state of their device, or cannot be read. */
+    /** Records of the state topic that are not a state of their device, or cannot be read. */
     unreadable: 0,
   };
   readonly #eventLog: Pick<EventLog, 'append' | 'read'>;
@@ -88,13 +90,13 @@ export class Checkpoints {
   readonly #onRefused: LimitedWarning;
   readonly #onUnreadable: LimitedWarning;
   readonly #now: () => number;
-  /** When a large device was written last, monotonic ms, and up to where. */
+  /** The last write of a large device: its time, monotonic ms, and the end of its batch. */
   readonly #large = new WeakMap<Device, { readonly atMs: number; readonly next: number }>();
-  /** Of the state of one device, as far as refusals have shown. */
+  /** Current maximum of the state of one device, bytes: lowered after a refusal. */
   #stateBytesMax = stateBytesMax;
-  /** The end of the last whole batch of a partition. */
+  /** The end of the last complete batch, by partition. */
   readonly #written = new Map<number, number>();
-  /** Partitions of which a batch is being written: of two at once neither would have the end of the one before. */
+  /** Partitions with a batch in progress. Of two concurrent batches, neither would have the end of the other. */
   readonly #writing = new Set<number>();
 
   constructor(options: CheckpointsOptions) {
@@ -114,7 +116,10 @@ export class Checkpoints {
     this.#onUnreadable = limited('a record of the state topic is no state of its device: skipped');
   }
 
-  /** Reads what is there of a partition that is becoming this node's, of as many devices as may be known. */
+  /**
+   * Reads the state of a partition that this node takes over, of at most as many devices as may be known. Rejects if
+   * the log cannot be read.
+   */
   async restore(partition: number, known: Pick<KnownDevices, 'admit' | 'take' | 'leave'>): Promise<Restored> {
     const devices = new Map<string, RestoredDevice>();
     let last: { readonly previous: number; readonly next: number } | undefined;
@@ -126,7 +131,7 @@ export class Checkpoints {
       for (const { seq, key, value, emptyUntil, unreadable } of records) {
         if (emptyUntil !== undefined) continue;
         if (value.length === 0 && unreadable === undefined) {
-          // A tombstone: an operator's word that the device is no more.
+          // A tombstone: an operator has removed the device.
           const removed = devices.get(key);
           if (devices.delete(key) && removed !== undefined) known.leave(removed.share, removed.bytes);
           continue;
@@ -136,7 +141,7 @@ export class Checkpoints {
           if (state !== 'another epoch') this.#reject(partition, seq, state);
           continue;
         }
-        // The state is at most as far as the log, which grows while this is read.
+        // No state can be ahead of the log, which grows during this read.
         if (endOfState(state) > end && !isEndNew) {
           end = await this.#endOf(partition);
           isEndNew = true;
@@ -165,14 +170,14 @@ export class Checkpoints {
     this.#onUnreadable.write(() => ({ partition, seq, reason }));
   }
 
-  /** The node has the partition, from where it was restored. */
+  /** Called when the node has taken over the partition. `from`: the position to which it was restored. */
   start(partition: number, from: number): void {
     this.#written.set(partition, from);
   }
 
   /**
-   * Writes what changed of an owned partition since the last time; `all`: large devices, too. Never rejects: what could
-   * not be written is written the next time.
+   * Writes the devices of an owned partition that changed since the last call; `all`: large devices, too. Never
+   * rejects: what could not be written is written by the next call.
    */
   async write(partition: Partition, all = false): Promise<void> {
     if (this.#writing.has(partition.number)) return;
@@ -193,7 +198,7 @@ export class Checkpoints {
       }
     } catch (error) {
       this.counts.failures++;
-      // What has gone meanwhile is its next owner's to write; what was kept under a new assignment is still ours.
+      // Devices that were lost meanwhile are written by the next owner; those kept under a new assignment by this node.
       const still = partition.role === 'owned';
       for (const device of changed) {
         if (still && partition.devices.get(device.path) === device) partition.changed.add(device);
@@ -204,7 +209,7 @@ export class Checkpoints {
     }
   }
 
-  /** The devices to write, and up to where everything is in their records and those before. */
+  /** Returns the devices to write, and the position up to which their records and the earlier ones are complete. */
   #due(partition: Partition, all: boolean, previous: number): { changed: readonly Device[]; next: number } {
     const changed: Device[] = [];
     let { next } = partition;
@@ -213,13 +218,13 @@ export class Checkpoints {
       if (written === undefined || this.#now() - written.atMs >= largeIntervalMs) changed.push(device);
       else next = Math.min(next, written.next);
     }
-    // The end of the batch before holds: a device that waits has changed since.
+    // The end of the previous batch stays valid: a device that waits has changed since.
     return { changed, next: Math.max(previous, next) };
   }
 
   /**
-   * Made as they are written: those of all devices at once would take as much memory as the devices, and the loop
-   * for seconds. What comes meanwhile is in them, too.
+   * Encodes batches one by one as they are written: all at once would take as much memory as the devices, and block the
+   * event loop for seconds. Reports that come meanwhile are included.
    */
   *#batches(devices: readonly Device[], at: StateAt): Iterable<StateRecord[]> {
     let batch: StateRecord[] = [];
@@ -238,7 +243,8 @@ export class Checkpoints {
   }
 
   /**
-   * Where the topic does not take one of them, the others are written all the same, and that one as far as it is taken.
+   * Appends records. If the topic refuses one as too large, the others are still appended, and that one with fewer
+   * reports.
    */
   async #append(records: readonly StateRecord[]): Promise<void> {
     try {
@@ -268,10 +274,10 @@ export class Checkpoints {
   #record(device: Device, at: StateAt, bytesMax: number = this.#stateBytesMax): StateRecord {
     const reports = device.lastValues().map(({ seq, bytes }) => ({ seq, report: bytes }));
     let left = reports.length;
-    // A position takes eight bytes at most, and what stands around it and the report another eight.
+    // A position takes at most eight bytes, and the tags and lengths of both fields another eight.
     for (let bytes = 0; left > 0; left--) {
       bytes += reports[left - 1]!.report.length + 16;
-      // The newest one is worth a try.
+      // The newest report is always tried.
       if (bytes > bytesMax && left < reports.length) break;
     }
     if (left > 0) this.#truncate(device, left);
@@ -287,7 +293,7 @@ export class Checkpoints {
   }
 }
 
-/** Of a batch. */
+/** The fields that all records of a batch have. */
 interface StateAt {
   readonly generation: number;
   readonly previous: number;

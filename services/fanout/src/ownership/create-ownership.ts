@@ -41,24 +41,24 @@ export interface OwnershipLimits extends FreshnessLimits, Omit<KnownDeviceLimits
   readonly interruptedMs: number;
   /** See `Progress`. */
   readonly cutSlackMs: number;
-  /** The log's batching window, ms: how long readings gather before they go out together. */
+  /** The batching window of the log, ms: how long reports are collected before they are delivered together. */
   readonly flushMs: number;
-  /** Records of a partition read back by a new owner, to know the last values. */
+  /** Records of a partition that a new owner reads back, for the last values. */
   readonly recoveryRecordsMax: number;
-  /** Of the newest reports kept for clients that come back, a partition. */
+  /** Memory for the newest reports of a partition, for clients that reconnect. */
   readonly windowBytesMax: number;
   readonly windowMs: number;
   /**
-   * A node that announces nothing for so long is suspect: another serves its partitions until it announces again, or
-   * the group has assigned them.
+   * A node that announces nothing for this long is suspect: another one serves its partitions until it announces again,
+   * or the group has assigned them.
    */
   readonly suspectMs: number;
-  /** A node that announces nothing for so long is absent. */
+  /** A node that announces nothing for this long is absent. */
   readonly nodeTimeoutMs: number;
   /** How long a node that stops continues to serve its partitions until others do. */
   readonly handoverMs: number;
   readonly interestLeaseMs: number;
-  /** For one answer of an owner. */
+  /** For one reply of an owner. */
   readonly ownerRequestTimeoutMs: number;
   readonly frameTimeoutMs: number;
   readonly heldBytesMax: number;
@@ -73,9 +73,9 @@ export interface OwnershipOptions {
   /** In [0, 1). */
   readonly random: () => number;
   readonly channels: Channels;
-  /** For what other nodes ask for. */
+  /** For the requests of other nodes. */
   readonly work: WorkScheduler;
-  /** Calls once in a later turn of the event loop, after what is ready now. */
+  /** Calls once in a later turn of the event loop, after everything that is ready now. */
   readonly defer: (call: () => void) => void;
   readonly views: Views;
   readonly node: string;
@@ -85,9 +85,9 @@ export interface OwnershipOptions {
   readonly epoch: string;
   readonly partitions: number;
   readonly connections: () => number;
-  /** Clients this node takes. */
+  /** Maximum of the clients of this node. */
   readonly connectionsMax: number;
-  /** Clients of other nodes can be sent to this one. */
+  /** Whether clients of other nodes can be sent to this one. */
   readonly reachable: boolean;
   readonly onMissing: OnMissing;
   /** Called at each error of the subscription. */
@@ -99,10 +99,10 @@ export interface OwnershipOptions {
   readonly backlogRecordsMax: number | undefined;
 }
 
-/** Of the memory for catching up: for blocks of the log that several clients read. */
+/** Share of `catchUpBytesMax` for blocks of the log that several clients read. */
 const blocksShare = 1 / 8;
 
-/** Makes the parts of ownership, each from those before it. Nothing runs yet. */
+/** Composes ownership: each object gets those created before it. Nothing runs yet. */
 export function createOwnership(options: OwnershipOptions): Ownership {
   const { eventLog, bus, clock, logger, random, channels, work, defer, views, node, topic, epoch, limits } = options;
   const now = () => clock.monotonic();
@@ -121,7 +121,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     missing: { ranges: 0 },
   };
 
-  // What is known of devices and partitions.
+  // Devices and partitions.
   const known = new KnownDevices({
     devicesMax: limits.devicesMax,
     devicesPerTenantMax: limits.devicesPerTenantMax,
@@ -156,7 +156,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     });
   });
 
-  // Which node owns what, and the path of what is read or received.
+  // The owners of partitions, and the path of reports that are read or received.
   const localNode = new LocalNode();
   const ring = new Ring(options.partitions, limits);
   const self = () => nodeStateOf(options, localNode, partitions);
@@ -194,7 +194,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     interruptedMs: limits.interruptedMs,
   });
 
-  // What is read back, for this node and for others.
+  // Reading history, for this node and for others.
   const ownerOf = (number: number) => ring.owner(number)?.node;
   const deadlineMs = limits.ownerRequestTimeoutMs;
   const devices = new DeviceDirectory({ bus, ownerOf, deadlineMs, node, partitions, now, counts: counts.relay });
@@ -219,7 +219,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     now,
   });
 
-  // How partitions are gained and lost.
+  // Gaining and losing partitions.
   const { flushMs, recoveryRecordsMax, handoverMs } = limits;
   const onRecords = (partition: number, records: readonly LogRecord[]) =>
     pipeline.takeBatches([{ topic, partition, records }]);
@@ -304,7 +304,7 @@ function pipelineFrom(options: OwnershipOptions, partitions: readonly Partition[
     : new TracedPipeline({ partitions, views, clock, onServing, tracing, eventLog, bus, topic, group });
 }
 
-/** Returns what this node announces of itself. */
+/** Returns the state that this node announces. */
 function nodeStateOf(
   { node, connections, connectionsMax, reachable }: OwnershipOptions,
   { url, generation, isDraining }: LocalNode,

@@ -6,7 +6,7 @@ import { reportLimits } from '@tailrace/protocol/report-limits';
 
 const { DeviceState } = tailrace.v1;
 
-/** What a record of the state topic has to belong to. */
+/** The epoch and partition to which a record of the state topic must belong. */
 export interface StateOf {
   readonly epoch: string;
   readonly partition: number;
@@ -14,15 +14,15 @@ export interface StateOf {
 }
 
 /**
- * Why a record of the state topic is no state of its device; or of another log, which every record is after the topics
- * were re-created.
+ * Why a record of the state topic is not a state of its device. `another epoch`: it is of another log, as every record
+ * is after the topics were re-created.
  */
 export type InvalidStateReason = 'another epoch' | 'key' | 'malformed' | 'positions' | 'times' | 'reports';
 
 /**
- * Returns the state in a record of the state topic, of the device that is its key. Any writer to the topic may write
- * anything: a position that no report has would hide the device's reports for ever, and a report of another device
- * would be sent to the clients that watch this one.
+ * Returns the state in a record of the state topic, or why it is invalid. The key is the device. Any program may write
+ * to the topic: a position that no report has would hide the device's later reports, and a report of another device
+ * would be sent to clients that watch this one.
  */
 export function deviceStateFrom(
   key: string,
@@ -48,12 +48,12 @@ export function deviceStateFrom(
 
 const nothing = new Uint8Array(0);
 
-/** False for NaN, too. */
+/** Returns false for NaN as well. */
 function isTime(ms: number): boolean {
   return ms >= 0 && ms <= reportLimits.timeMsMax;
 }
 
-/** Undefined for bytes that are none. */
+/** Returns undefined for invalid bytes. */
 function decoded(value: Uint8Array): tailrace.v1.DeviceState | undefined {
   try {
     return value.length === 0 ? undefined : DeviceState.decode(value);
@@ -62,7 +62,10 @@ function decoded(value: Uint8Array): tailrace.v1.DeviceState | undefined {
   }
 }
 
-/** Returns the least end of the log that a state can be of. What came while its batch was written is in it, too. */
+/**
+ * Returns the smallest end of the log with which a state is valid. The state may have reports that came while its batch
+ * was written.
+ */
 export function endOfState({ next, reports, lastSeq }: tailrace.v1.DeviceState): number {
   return Math.max(next, (reports.at(-1)?.seq ?? -1) + 1, lastSeq === 0 ? 0 : lastSeq + 1);
 }

@@ -22,23 +22,22 @@ export interface FailoverOptions {
 }
 
 /**
- * Partitions that this node serves without owning them, as their standby owner, until the group has assigned them: it
- * reads them by itself, outside the group, and announces them apart.
- * - One whose owner is suspect, or that has no owner. Every node derives alike which node is its standby: the one to
- *   which the group is going to assign the partition once it has noticed, so that mostly it just stays there.
- * - One that was this node's own until the group assigned it to another, or this node left: until the other serves it,
- *   so that no client waits meanwhile.
+ * The partitions that this node serves as their standby owner, until the group has assigned them. It does not own them,
+ * reads them outside the group, and announces them separately. There are two kinds:
+ * - Partitions without an owner, or whose owner is suspect. Every node selects the same standby owner: the node to
+ *   which the group is going to assign the partition, so that it mostly stays there.
+ * - Partitions that this node lost, or owned when it left the group: until the next owner serves them, so that no
+ *   client waits.
  *
- * It stops when another serves the partition as its owner, or as a standby that comes first (see `Ring`). Two that
- * serve one partition at the same time do no harm: positions order everything, and a node that follows the partition
- * follows one of them.
+ * A node stops when another one serves the partition as its owner, or as a standby owner that comes first (see `Ring`).
+ * Two nodes that serve one partition do no harm: positions order all reports, and each follower follows one of the two.
  */
 export class Failover {
-  /** Partitions taken over from suspect nodes, kept until another serves them, and released since. */
+  /** Partitions taken over, kept until another node serves them, and released. */
   readonly counts = { takenOver: 0, kept: 0, released: 0 };
   readonly #options: FailoverOptions;
   readonly #preparing = new Set<number>();
-  /** What the group would assign if it had the willing nodes `of`. */
+  /** The assignment of a group of the willing nodes `of`. */
   #successors: { readonly of: string; readonly byName: ReadonlyMap<string, readonly number[]> } | undefined;
   #stopped = false;
 
@@ -46,12 +45,12 @@ export class Failover {
     this.#options = options;
   }
 
-  /** The number of partitions that this node serves as their standby owner. */
+  /** Number of partitions that this node serves as their standby owner. */
   get size(): number {
     return this.#options.partitions.reduce((sum, partition) => sum + (partition.isStandby ? 1 : 0), 0);
   }
 
-  /** Called regularly. Takes over the partitions that no node serves and whose standby is this node. */
+  /** Takes over the partitions that no node serves and whose standby owner is this node. Called regularly. */
   check(): void {
     const { ring, partitions, clock, announcer, node } = this.#options;
     for (const partition of partitions) if (partition.isStandby) this.settle(partition.number);
@@ -63,11 +62,11 @@ export class Failover {
       (number) =>
         succeeded.includes(number) && partitions[number]!.role === 'elsewhere' && !this.#preparing.has(number),
     );
-    // Each by itself: one that cannot be read delays no other.
+    // One by one, so that one that cannot be read does not delay the others.
     for (const number of mine) void this.#takeOver(number);
   }
 
-  /** Releases a partition that another node serves now. */
+  /** Releases a partition if another node serves it. */
   settle(number: number): void {
     const { ring, partitions, node } = this.#options;
     const owner = ring.owner(number);
@@ -78,8 +77,8 @@ export class Failover {
   }
 
   /**
-   * The group assigns a partition of this node to another, or this node leaves. It goes on with it if it serves it and
-   * no other node does yet; else the partition is lost at once.
+   * Called when the group assigns a partition of this node to another one, or this node leaves the group. Keeps the
+   * partition if this node serves it and no other one does; otherwise releases it.
    */
   keep(number: number): void {
     const { ring, partitions, reader, node } = this.#options;
@@ -94,7 +93,10 @@ export class Failover {
     } else this.#release(number);
   }
 
-  /** The group assigns a partition to this very node, which goes on where it is. Returns that position. */
+  /**
+   * Called when the group assigns a standby partition to this node, which continues at its position. Returns that
+   * position.
+   */
   adopt(number: number, generation: number): number {
     const partition = this.#options.partitions[number]!;
     this.#options.reader.stop(number);
@@ -102,12 +104,12 @@ export class Failover {
     return partition.next;
   }
 
-  /** What it serves as a standby it serves under this assignment now. */
+  /** Serves all standby partitions under a new assignment. */
   renew(generation: number): void {
     for (const partition of this.#options.partitions) if (partition.isStandby) partition.keep(generation);
   }
 
-  /** Releases everything, and takes over nothing any more. */
+  /** Releases all partitions, and takes over no others. */
   stop(): void {
     this.#stopped = true;
     for (const { isStandby, number } of this.#options.partitions) if (isStandby) this.#release(number);
@@ -144,7 +146,10 @@ export class Failover {
     relays[number]!.follow(ring.owner(number));
   }
 
-  /** Returns what the group would assign to a node if it consisted of the willing ones. Derived when they change. */
+  /**
+   * Returns the partitions that the group would assign to a node if it consisted of the willing ones. Computed when
+   * these change.
+   */
   #partitionsOf(node: string): readonly number[] {
     const { ring, partitions } = this.#options;
     const names = ring.willing().sort();

@@ -1,13 +1,13 @@
 /**
- * HalfSipHash-1-3 with 64 bits of output (J.-P. Aumasson, D. J. Bernstein; https://github.com/veorq/SipHash), the
- * member of the family that Linux uses for hash tables on 32-bit machines: JavaScript counts in 32 bits, too. Of a
- * text as UTF-16LE, under a key of 64 bits.
+ * HalfSipHash-1-3 with 64 bits of output (J.-P. Aumasson, D. J. Bernstein; https://github.com/veorq/SipHash) of a text
+ * as UTF-16LE, under a key of 64 bits. Linux uses it for hash tables on 32-bit machines; JavaScript also computes in 32
+ * bits.
  *
- * The key of an ID is the hash of its device's path under the key of this process: a sender that does not know it
- * cannot choose an ID that passes for another device's, and a device's path is hashed once, not with each report.
+ * The key for a message ID is the hash of its device path under the key of this process. A sender does not know that
+ * key, so it cannot choose an ID with the hash of another device's ID.
  */
 export class IdHash {
-  /** Of the last `take`, 32 bits each. Never both 0. */
+  /** The hash of the last `take`, 32 bits each. Never both 0. */
   high = 0;
   low = 0;
 

@@ -11,15 +11,15 @@ export interface IdLookbackOptions {
   readonly memory: IdMemory;
 }
 
-/** Records in which the one is searched whose time is the start of a range. */
+/** Records read at a time to find the first one with a time. */
 const firstRecords = 100;
 
 /**
- * What a node has to know of message IDs before it starts to read a partition: those of the window before. NATS does
- * the same at its start (`rebuildDedupe`).
+ * Reads the message IDs of the window before a position, which a node needs before it reads a partition from there.
+ * NATS does the same at its start (`rebuildDedupe`).
  */
 export class IdLookback {
-  /** Times that there were more records than may be remembered: the window is shorter then, until it has passed. */
+  /** Lookbacks with more records than may be remembered: the window is shorter until it has passed. */
   readonly counts = { shortened: 0 };
   readonly #options: IdLookbackOptions;
 
@@ -27,7 +27,9 @@ export class IdLookback {
     this.#options = options;
   }
 
-  /** For reading on from `from`; `first` is the first position of the log. Rejects where the log cannot be read. */
+  /**
+   * Resolves with the IDs before `from`; `first` is the first position of the log. Rejects if the log cannot be read.
+   */
   async before(number: number, from: number, first: number): Promise<RecentIds> {
     const { reader, partitions, memory } = this.#options;
     const ids = memory.detached();
@@ -57,8 +59,8 @@ export class IdLookback {
   }
 
   /**
-   * Returns when the first record from there on was appended, or now. What stands for positions that hold no record, or
-   * cannot be read, has no time.
+   * Resolves with the time of the first record at or after a position; now, if there is none. Unreadable positions and
+   * positions without records have no time.
    */
   async #timeMs(number: number, from: number): Promise<number> {
     const { eventLog, topic, memory } = this.#options;
@@ -76,7 +78,7 @@ export class IdLookback {
     }
   }
 
-  /** What one partition may have of all that is remembered. */
+  /** Returns the share of one partition in `idsMax`. */
   #recordsMax(): number {
     const { partitions, memory } = this.#options;
     const here = partitions.filter(({ role }) => role !== 'elsewhere').length;

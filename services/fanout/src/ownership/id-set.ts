@@ -1,20 +1,20 @@
-/** A table grows when so much of it is taken: then the eight bytes of an entry are 11 to 23. */
+/** Load at which the table grows: an entry of eight bytes takes 11 to 23. */
 const loadMax = 0.7;
 const slotsMin = 64;
 
-/** A set of 64-bit hashes, none of them 0, by open addressing with linear probing. Nothing is removed from it. */
+/** A set of 64-bit hashes, none of them 0, by open addressing with linear probing. Hashes cannot be removed. */
 export class IdSet {
   size = 0;
   #slots: Uint32Array;
 
-  /** `sizeHint`: as large as it is expected to become. */
+  /** `sizeHint`: the expected size. */
   constructor(sizeHint = 0) {
     let slots = slotsMin;
     while (slots * loadMax < sizeHint) slots *= 2;
     this.#slots = new Uint32Array(2 * slots);
   }
 
-  /** Of the table. */
+  /** Bytes of the table. */
   get bytes(): number {
     return this.#slots.byteLength;
   }
@@ -23,7 +23,7 @@ export class IdSet {
     return this.#isTaken(this.#find(high, low));
   }
 
-  /** Returns whether it was not there yet. */
+  /** Returns false if the set has the hash already. */
   add(high: number, low: number): boolean {
     let at = this.#find(high, low);
     if (this.#isTaken(at)) return false;
@@ -41,7 +41,7 @@ export class IdSet {
     return (this.#slots[at]! | this.#slots[at + 1]!) !== 0;
   }
 
-  /** Where it is, or would be. */
+  /** Returns the index of the hash, or of the free slot where it belongs. */
   #find(high: number, low: number): number {
     const slots = this.#slots;
     const mask = slots.length - 1;

@@ -6,8 +6,8 @@ import type { Partition } from './partition.ts';
 import { rejectReasons } from './rejected-records.ts';
 
 /**
- * Registers what is read from the log and how far behind its end, what is kept of it, and which node owns what. `now`:
- * monotonic ms.
+ * Registers the metrics of the partitions of this node: what is read from the log, its lag, what is kept, and the ring.
+ * `now`: monotonic ms.
  */
 export function registerOwnershipMetrics(
   metrics: Metrics,
@@ -76,7 +76,7 @@ function registerCheckpoints(metrics: Metrics, { checkpoints }: Ownership): void
   );
 }
 
-/** The devices that are known, what is kept of them, and what is not any more. */
+/** Registers the known devices, their last values, and what was evicted. */
 function registerDevices(metrics: Metrics, known: KnownDevices): void {
   const { counts, limits } = known;
   const pairs = [
@@ -116,7 +116,7 @@ function registerDevices(metrics: Metrics, known: KnownDevices): void {
   );
 }
 
-/** What is remembered of message IDs. */
+/** Registers the remembered message IDs. */
 function registerIds(metrics: Metrics, { ids, idLookback, ranges }: Ownership): void {
   metrics.gauge('tailrace_fanout_message_ids', 'Message IDs remembered, of all partitions.', () => ids.ids);
   metrics.gauge(
@@ -136,7 +136,7 @@ function registerIds(metrics: Metrics, { ids, idLookback, ranges }: Ownership): 
   );
 }
 
-/** Records of the log that are no reports, or cannot be read. */
+/** Registers the records of the log that are not reports, or cannot be read. */
 function registerRejected(metrics: Metrics, { rejected }: Ownership): void {
   const counters = metrics.counters(
     'tailrace_fanout_unreadable_records_total',
@@ -158,7 +158,7 @@ function registerRejected(metrics: Metrics, { rejected }: Ownership): void {
   );
 }
 
-/** How far behind its end the log is read, and how old what goes out is. */
+/** Registers the lag behind the end of the log, and the age of published reports. */
 function registerLag(metrics: Metrics, ownership: Ownership, now: () => number): void {
   metrics.gauge(
     'tailrace_fanout_log_queue_records',

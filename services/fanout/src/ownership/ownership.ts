@@ -27,7 +27,7 @@ import { type StalledPartitions, stalledMs } from './stalled-partitions.ts';
 const announceMs = 500;
 const renewMs = 10_000;
 const checkpointMs = 5_000;
-/** The partitions are checkpointed in so many groups at most, spread over that time. */
+/** Maximum of the groups in which partitions are checkpointed, spread over `checkpointMs`. */
 const checkpointGroupsMax = 100;
 const lastCheckpointMs = 2_000;
 const handoverPollMs = 20;
@@ -36,11 +36,11 @@ export interface OwnershipCounts {
   readonly partition: PartitionCounts;
   readonly feed: { frames: number; updates: number };
   readonly relay: RelayCounts;
-  /** Times that channels of this node were notified that something is no longer in the log. */
+  /** Ranges that channels of this node were notified of as missing. */
   readonly missing: { ranges: number };
 }
 
-/** What ownership is made of: see `createOwnership`. */
+/** The objects that `createOwnership` composes. */
 export interface OwnershipComponents {
   readonly eventLog: EventLog;
   readonly bus: Bus;
@@ -52,7 +52,7 @@ export interface OwnershipComponents {
   /** Called at each error of the subscription. */
   readonly onLogError: () => void;
   readonly flushMs: number;
-  /** How long a node that stops serves its partitions until others do. */
+  /** How long a node that stops continues to serve its partitions until others do, ms. */
   readonly handoverMs: number;
   readonly localNode: LocalNode;
   readonly table: PartitionTable;
@@ -65,9 +65,9 @@ export interface OwnershipComponents {
   readonly failover: Failover;
   readonly assignments: Assignments;
   readonly stalled: StalledPartitions;
-  /** The devices of all partitions, here and elsewhere. */
+  /** The devices of all partitions, of this node and of others. */
   readonly devices: DeviceDirectory;
-  /** How ranges of the log are read back. */
+  /** The context of reads of the log. */
   readonly ranges: LogRangeContext & { readonly blocks: LogBlocks };
   readonly known: KnownDevices;
   readonly rejected: RejectedRecords;
@@ -76,10 +76,7 @@ export interface OwnershipComponents {
   readonly counts: OwnershipCounts;
 }
 
-/**
- * Which partitions this node owns, by the log's consumer group, and where it gets the others from: see
- * docs/ARCHITECTURE.md, "Ownership".
- */
+/** The life of this node in the ring and in the consumer group: see docs/ARCHITECTURE.md, "Ownership". */
 export class Ownership {
   readonly partitions: readonly Partition[];
   readonly table: PartitionTable;
@@ -98,7 +95,7 @@ export class Ownership {
   readonly counts: OwnershipCounts;
   readonly #components: OwnershipComponents;
   #checkpointGroup = 0;
-  /** Monotonic ms; once it has started. */
+  /** End of the handover, monotonic ms; undefined before its start. */
   #handoverEndMs: number | undefined;
   #isStopped = false;
   #couldServe = false;
@@ -126,8 +123,8 @@ export class Ownership {
   }
 
   /**
-   * Joins the ring and the group. `url`: where clients reach this node. A rejection leaves nothing behind, and neither
-   * does a `stop` meanwhile.
+   * Joins the ring and the group. `url`: where clients reach this node. After a rejection, and after a `stop`
+   * meanwhile, nothing is left open.
    */
   async start(url: string): Promise<void> {
     this.#components.localNode.url = url;
@@ -168,8 +165,8 @@ export class Ownership {
   }
 
   /**
-   * Leaves the group, and goes on serving its partitions until others do, at most `handoverMs`: for clients there is no
-   * pause. Where no node is left to take them, it serves them until `stop`. Idempotent.
+   * Leaves the group, and continues to serve its partitions until others do, at most `handoverMs`, so that clients have
+   * no pause. If no other node is left, it serves them until `stop`. Idempotent.
    */
   async handOver(): Promise<void> {
     const { clock, handoverMs, localNode, announcer, assignments } = this.#components;
@@ -177,7 +174,7 @@ export class Ownership {
     localNode.isDraining = true;
     if (this.#subscription === undefined) return;
     announcer.announce();
-    // So that the next owner has little to read. Where the log does not take it, it reads more.
+    // So that the next owner has little to read. If the log is unavailable, it reads more.
     await withinDeadline(clock, lastCheckpointMs, () => this.#checkpointAll());
     assignments.leave();
     announcer.announce();
@@ -200,12 +197,12 @@ export class Ownership {
   }
 
   /**
-   * Returns what keeps this node from serving; undefined when nothing does.
+   * Returns why this node cannot serve; undefined if it can.
    *
-   * At first it waits for its partitions to be read back, and for every partition to have an owner; but not for those
-   * that are stalled: while a broker is away, the other partitions are served. Once it could serve it stays able,
-   * placement is for speed only, unless the log has something to read in every partition that it owns and it reads
-   * none.
+   * At first it waits until its partitions are read back, and every partition has an owner. It does not wait for
+   * stalled partitions: while a broker is unavailable, the other partitions are served. After that it stays ready,
+   * because every node serves every channel, unless it reads none of its partitions although the log has records for
+   * all of them.
    */
   notReady(): string | undefined {
     const { sinceMs } = this.#components.localNode;
@@ -222,12 +219,12 @@ export class Ownership {
     return this.#couldServe ? undefined : `${orphans} partitions have no owner yet`;
   }
 
-  /** Whether partitions of this node are read back, of which it serves nothing yet. */
+  /** Returns whether partitions of this node are read back and not served yet. */
   isReadingBack(): boolean {
     return this.partitions.some((partition) => this.#isAwaited(partition));
   }
 
-  /** Assigned to this node, which does not serve it yet. */
+  /** Returns whether the partition is assigned to this node and not served yet. */
   #isAwaited({ number, role, isStandby }: Partition): boolean {
     return this.#components.assignments.isPreparing(number) || (role === 'recovering' && !isStandby);
   }
@@ -257,10 +254,7 @@ export class Ownership {
     void polled.then(() => this.#sendHeartbeats());
   }
 
-  /**
-   * Once the end of the partitions is known, so that the frames have how far they are read as of now; or while it
-   * cannot be found out.
-   */
+  /** Called when the end offsets are known, so that the frames have the present lag; or when they could not be read. */
   #sendHeartbeats(): void {
     for (const { role, feed, next } of this.partitions) if (role === 'owned') feed.heartbeat(next);
   }
@@ -270,8 +264,8 @@ export class Ownership {
   }
 
   /**
-   * Writes what is owned and has changed to the state topic, a few partitions at a time: all of them at once would take
-   * one turn of the event loop, and every report would wait behind their records for the log.
+   * Writes the changed devices of the next group of partitions to the state topic. All partitions at once would take
+   * one turn of the event loop, and every report would wait for their records.
    */
   #checkpointNext(): void {
     const group = this.#checkpointGroup++ % this.#checkpointGroups;

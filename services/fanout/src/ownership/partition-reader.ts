@@ -11,20 +11,20 @@ export interface PartitionReaderOptions {
   readonly logger: Pick<Logger, 'warn'>;
   /** Calls once in a later turn of the event loop, after what is ready now. */
   readonly defer: (call: () => void) => void;
-  /** How long records gather, ms; see `pollMs`. */
+  /** How long records are collected, ms; see `pollMs`. */
   readonly flushMs: number;
   readonly onRecords: (partition: number, records: readonly LogRecord[]) => void;
 }
 
-/** Records processed at a time: about a millisecond. */
+/** Maximum of the records processed at a time: about a millisecond. */
 const recordsPerTurn = 250;
-/** So often in one turn of the event loop, of all partitions together. */
+/** Maximum of such calls in one turn of the event loop, of all partitions together. */
 const grantsPerTurn = 4;
-/** Between two reads of a followed partition, ms, at least: a read of what has come is a request to a broker. */
+/** Minimum interval of two reads of a followed partition, ms: each read is a request to a broker. */
 const pollMsMin = 25;
 /**
- * Reads of all partitions together, a second: less than a tenth of a core. With more than ten partitions each is read
- * less often.
+ * Maximum of the reads of all partitions together, a second: less than a tenth of a core. With more than ten
+ * partitions, each is read less often.
  */
 const pollsPerSecondMax = 400;
 const errorPauseMs = 500;
@@ -32,13 +32,13 @@ const errorPauseMs = 500;
 /**
  * Reads partitions of the log beside the consumer group.
  *
- * - **Ranges** (`range`, `readBack`): what a partition had before it was taken over. The group would deliver all of it
- *   at once, with what comes of the partitions that this node serves already. So a little is read in each turn of the
- *   event loop, over all partitions together, and the group delivers what is left.
- * - **Followed partitions** (`follow`): those that this node serves as a standby owner, which the group does not
- *   deliver to it. Each is polled: a broker could hold a request until there are records, but answers the requests of
- *   one connection in order, so that every partition would need a connection of its own. What comes is live, so it does
- *   not wait for the turns of what is read back.
+ * - **Ranges** (`range`, `readBack`): the records of a partition before its takeover. The group would deliver all of
+ *   them at once, together with live records of other partitions. So a few are read in each turn of the event loop,
+ *   over all partitions together, and the group delivers the rest.
+ * - **Followed partitions** (`follow`): those that this node serves as standby owner, which the group does not deliver
+ *   to it. Each is polled. A broker could hold a request until there are records, but it answers the requests of a
+ *   connection in order, so every partition would need its own connection. These records are live, so they do not wait
+ *   for the ranges.
  */
 export class PartitionReader {
   readonly #options: PartitionReaderOptions;
@@ -52,15 +52,13 @@ export class PartitionReader {
     this.#loop = new SharedLoop(options.defer);
   }
 
-  /** Returns the records of a range, a little in each turn of the event loop. Throws where the log cannot be read. */
+  /** Returns the records of a range, a few in each turn of the event loop. Throws if the log cannot be read. */
   range(partition: number, range: ReadRange): AsyncIterable<readonly LogRecord[]> {
     const { eventLog, topic } = this.#options;
     return yielding(eventLog.read(topic, partition, range), () => this.#loop.yieldTurn());
   }
 
-  /**
-   * Reads until the partition is recovered, or lost. Never rejects: what could not be read is delivered by the group.
-   */
+  /** Reads until the partition is recovered, or lost. Never rejects: the group delivers what could not be read. */
   async readBack(partition: Pick<Partition, 'number' | 'role' | 'next' | 'recoveredAt'>): Promise<void> {
     const { logger, onRecords } = this.#options;
     const { number, next: from, recoveredAt: until } = partition;
@@ -75,7 +73,7 @@ export class PartitionReader {
     }
   }
 
-  /** Reads from `next` of the partition on, until `stop`. */
+  /** Reads the partition from its `next` on, until `stop`. */
   follow(partition: number): void {
     if (this.#following.has(partition)) return;
     const follower = ++this.#followers;
@@ -83,12 +81,12 @@ export class PartitionReader {
     void this.#follow(partition, follower);
   }
 
-  /** No record of a followed partition comes after it. */
+  /** Stops to follow a partition: no further records of it are passed on. */
   stop(partition: number): void {
     this.#following.delete(partition);
   }
 
-  /** Between two reads of one followed partition, ms. */
+  /** Interval of two reads of one followed partition, ms. */
   get pollMs(): number {
     return Math.max(pollMsMin, this.#options.flushMs, (this.#following.size * 1_000) / pollsPerSecondMax);
   }
@@ -116,8 +114,8 @@ export class PartitionReader {
 }
 
 /**
- * Turns of the event loop, shared by all ranges: a node that takes over twenty partitions at once must not spend twenty
- * milliseconds on them in each turn. First come, first served.
+ * Shares the turns of the event loop among all ranges, first come, first served: a node that takes over twenty
+ * partitions at once must not spend twenty milliseconds on them in each turn.
  */
 class SharedLoop {
   readonly #defer: (call: () => void) => void;
@@ -146,7 +144,7 @@ class SharedLoop {
   }
 }
 
-/** Returns the batches a little at a time, with a turn of the event loop between. */
+/** Returns the batches in chunks of `recordsPerTurn`, with a turn of the event loop between two. */
 async function* yielding(
   batches: AsyncIterable<readonly LogRecord[]>,
   turn: () => Promise<void>,

@@ -19,11 +19,11 @@ import { keyRejectReason, RejectedRecords, type RejectReason } from './rejected-
 import { Window, type WindowLimits } from './window.ts';
 
 /**
- * What this node is to a partition.
- * - `elsewhere`: another node owns it, or none does. Channels get it by relay.
- * - `recovering`: assigned to this node, which reads back the records before `recoveredAt`. Channels that were joined
- *   before go on from the log; new ones wait; other nodes are not served.
- * - `owned`: this node reads it from the log as it grows, and serves it to its own channels and to other nodes.
+ * The role of this node for a partition.
+ * - `elsewhere`: another node owns the partition, or none does. Channels receive it by relay.
+ * - `recovering`: the partition is assigned to this node, which reads back the records before `recoveredAt`. Channels
+ *   that had joined continue from the log, new ones wait, and other nodes are not served.
+ * - `owned`: this node follows the log, and serves its own channels and other nodes.
  */
 export type Role = 'elsewhere' | 'recovering' | 'owned';
 
@@ -33,44 +33,44 @@ const transitions: Transitions<Role> = {
   owned: ['elsewhere'],
 };
 
-/** The frame of a partition's owner, as far as it has reports. */
+/** The reports of a frame of the owner. */
 export interface RelayedReports {
   readonly updates: readonly tailrace.v1.IRelayUpdate[];
   /** Positions that the log cannot read. */
   readonly unreadable: readonly tailrace.v1.IUnreadableRange[];
-  /** '' where it is not traced. */
+  /** Empty if it is not traced. */
   readonly traceparent: string;
 }
 
 export interface PartitionCounts {
   reports: number;
-  /** Reports of an ID that was seen before: not delivered again. */
+  /** Reports with a repeated message ID, which are not delivered. */
   duplicates: number;
 }
 
 /**
- * One partition as this node sees it: last values of its devices, and the path of each new report to the channels that
+ * One partition on this node: the last values of its devices, and the path of each new report to the channels that
  * cover it.
  */
 export class Partition {
   readonly number: number;
-  /** Of the assignment under which this node has it, or had it last. */
+  /** Generation of the assignment under which this node has it, or had it last. */
   generation = 0;
-  /** While it is here: everything before has been processed. */
+  /** The next position: everything before it has been processed, while the role is not `elsewhere`. */
   next = 0;
   /** Where `recovering` becomes `owned`: the end of the partition when it was assigned. */
   recoveredAt = 0;
   readonly #devices = new Map<string, Device>();
-  /** The same devices in the order of their paths: a subtree is found without visiting any other device. */
+  /** The same devices in the order of their paths, so that a subtree is found without visiting other devices. */
   readonly index = new PathIndex<Device>();
   /** Devices whose last values have changed since they were written to the state topic. */
   readonly changed = new Set<Device>();
   readonly counts: PartitionCounts;
   readonly rejected: RejectedRecords;
   readonly feed: RelayFeed;
-  /** The newest reports, while the partition is here. */
+  /** The newest reports, while the role is not `elsewhere`. */
   readonly window: Window;
-  /** How far in time it has been processed, here or by its owner. */
+  /** The time up to which it has been processed, by this node or by its owner. */
   readonly progress: Progress;
   #role: Role = 'elsewhere';
   #isStandby = false;
@@ -79,7 +79,7 @@ export class Partition {
   readonly #channels: Channels;
   readonly #views: Views;
   readonly #known: KnownDevices;
-  /** Position of the newest report of a device that is not known; -1: none. */
+  /** Position of the newest report of an unknown device; -1: none. */
   #unknownSeq = -1;
   readonly #idMemory: IdMemory;
   readonly #onMissing: OnMissing;
@@ -93,7 +93,7 @@ export class Partition {
       feed: RelayFeed;
       counts: PartitionCounts;
       known: KnownDevices;
-      /** Default: its own. */
+      /** Default: a new one. */
       rejected?: RejectedRecords;
       idMemory: IdMemory;
       window: WindowLimits;
@@ -119,12 +119,12 @@ export class Partition {
     this.#freshness = options.freshness;
   }
 
-  /** Changed by `gain`, `lose`, and where everything is read back. */
+  /** Changed by `gain`, by `lose`, and when everything is read back. */
   get role(): Role {
     return this.#role;
   }
 
-  /** Whether it is served without being assigned to this node: see `Failover`. Never while it is elsewhere. */
+  /** Whether this node serves it as standby owner: see `Failover`. Never while the role is `elsewhere`. */
   get isStandby(): boolean {
     return this.#isStandby;
   }
@@ -140,14 +140,14 @@ export class Partition {
     throw new TailraceError('internal', message);
   }
 
-  /** By path. `device` and `forget` change it. */
+  /** The known devices, by path. `device` and `forget` change it. */
   get devices(): ReadonlyMap<string, Device> {
     return this.#devices;
   }
 
   /**
-   * `elsewhere` → `recovering`: reading starts at `from`, which no joined channel is behind. `ids`: of the lookback
-   * before `from`. Default: there was none.
+   * Changes `elsewhere` to `recovering`: reading starts at `from`, which is not after the position of any joined
+   * channel. `ids`: of the lookback before `from`. Default: there was none.
    */
   gain(generation: number, from: number, recoveredAt: number, ids?: RecentIds): void {
     this.#enter('recovering');
@@ -161,33 +161,33 @@ export class Partition {
     this.window.restart(from);
     for (const channel of this.#channels.in(this.number)) {
       const { next } = channel.slot(this.number);
-      // What was in progress from another owner comes from the log now.
+      // Reports that were expected from another owner come from the log now.
       if (next >= 0) channel.join(this.number, next);
       else channel.part(this.number, 'waiting');
     }
     if (this.next >= this.recoveredAt) this.#serve();
   }
 
-  /** This node serves it without being assigned to it, until `adopt` or `lose`. */
+  /** Called when this node serves the partition as standby owner, until `adopt` or `lose`. */
   standBy(): void {
     this.#assertHere('standing by');
     this.#isStandby = true;
   }
 
-  /** The group assigns it to this node, which stands by for it: it goes on where it is. */
+  /** Called when the group assigns it to this node, its standby owner, which continues at its position. */
   adopt(generation: number): void {
     this.#isStandby = false;
     this.keep(generation);
   }
 
-  /** Stays here under a new assignment. */
+  /** Keeps the partition under a new assignment. */
   keep(generation: number): void {
     this.#assertHere('a new assignment');
     this.generation = generation;
     this.feed.renew(generation);
   }
 
-  /** `recovering` or `owned` → `elsewhere`. Channels keep their position. */
+  /** Changes `recovering` or `owned` to `elsewhere`. Channels keep their position. */
   lose(): void {
     this.#enter('elsewhere');
     for (const channel of this.#channels.in(this.number)) {
@@ -203,8 +203,8 @@ export class Partition {
   }
 
   /**
-   * Takes in what the state topic has of a device, before `gain`. `lastSeq`: position of its newest report, which may
-   * hold no last value.
+   * Restores a device from the state topic, before `gain`. `lastSeq`: position of its newest report, which may have no
+   * last value.
    */
   restore(
     path: string,
@@ -220,8 +220,8 @@ export class Partition {
   }
 
   /**
-   * Processes records of the log, in order. Records that were processed before are skipped. Returns when ingest
-   * received the oldest of their reports, epoch ms; infinite: there was none.
+   * Processes records of the log, in order. Skips records that were processed before. Returns when ingest received the
+   * oldest of their reports, epoch ms; infinite if there was none.
    */
   accept(records: readonly LogRecord[]): number {
     const nowMs = this.#clock.now();
@@ -253,8 +253,8 @@ export class Partition {
   }
 
   /**
-   * While it is elsewhere: processes a frame of its owner from position `from` on, for the channels that have joined.
-   * Returns as `accept`.
+   * Processes a frame of the owner from position `from` on, for the channels that have joined. Called while the role is
+   * `elsewhere`. Returns as `accept`.
    */
   acceptRelayed({ updates, unreadable }: RelayedReports, from: number): number {
     let oldestMs = Number.POSITIVE_INFINITY;
@@ -263,7 +263,7 @@ export class Partition {
       if (logReport.seq < from) continue;
       const path = logReport.report.device;
       const known = this.devices.get(path);
-      // Others' devices come in the same frame; only what a channel here covers is kept.
+      // A frame also has devices for other nodes; only what a channel of this node covers is kept.
       if (!this.follows(known ?? new Device(path, this.number))) continue;
       const device = known ?? this.device(path);
       this.learn(device, logReport);
@@ -278,9 +278,7 @@ export class Partition {
     return oldestMs;
   }
 
-  /**
-   * Positions of a channel that the log cannot read. A channel that has received nothing yet misses nothing.
-   */
+  /** Reports positions that the log cannot read to a channel. A channel without a position misses nothing. */
   missUnreadable(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
     const { next } = channel.slot(this.number);
     if (next < 0) return;
@@ -289,8 +287,8 @@ export class Partition {
   }
 
   /**
-   * What lies before `first` is not available: retention deleted it before this node could read it, or the log cannot
-   * read it.
+   * Skips the positions before `first`: retention deleted them before this node could read them, or the log cannot read
+   * them.
    */
   #skip(first: number, reason: LostReason): void {
     this.window.restart(first);
@@ -308,9 +306,7 @@ export class Partition {
     this.#skip(until, 'unreadable');
   }
 
-  /**
-   * An internal error. The record is named as one that is not available, and the next one is processed.
-   */
+  /** Handles an internal error: the record is reported as not available, and the next one is processed. */
   #fail(record: LogRecord, error: unknown): void {
     this.rejected.failed(this.number, record, error);
     this.next = record.seq;
@@ -318,8 +314,8 @@ export class Partition {
   }
 
   /**
-   * A channel that has everything before `from` cannot have what lies before `until`: notifies its clients, then
-   * delivers the last values that are known from there.
+   * Notifies the clients of a channel that the positions from `from` up to `until`, exclusive, are not available, then
+   * delivers the known last values in that range.
    */
   miss(channel: Channel, from: number, until: number, reason: LostReason): void {
     if (from >= until) return;
@@ -328,7 +324,10 @@ export class Partition {
     for (const logReport of known.sort((a, b) => a.seq - b.seq)) this.deliverTo(channel, logReport);
   }
 
-  /** Returns when ingest received the report, epoch ms. Undefined: it is no report, or was processed before. */
+  /**
+   * Processes one record. Returns when ingest received the report, epoch ms; undefined for a record that is not a
+   * report, or is a duplicate.
+   */
   #accept(record: LogRecord, nowMs: number, nowSecond: number): number | undefined {
     const known = this.#devices.get(record.key);
     const header = this.#checked(record.key, record.value, known !== undefined);
@@ -336,8 +335,8 @@ export class Partition {
       this.rejected.reject(header, this.number, record);
       return undefined;
     }
-    // A copy (`slice` of a Buffer would be none): the bytes lie in a whole fetch, which would live as long as any view
-    // holds the report.
+    // A copy (`slice` of a Buffer makes none): otherwise the whole fetch would stay in memory as long as any view holds
+    // the report.
     const logReport = new LogReport(this.number, record.seq, new Uint8Array(record.value), header);
     this.counts.reports++;
     const { id, received } = header;
@@ -352,12 +351,11 @@ export class Partition {
       this.learn(device, logReport);
       this.changed.add(device);
     } else this.#unknownSeq = record.seq;
-    // Of a device that is not known nothing is held but that. A record with a time of the future makes no other one
-    // older.
+    // For an unknown device only this is held. A record with a time in the future does not make others older.
     const atMs = Math.min(record.timeMs, nowMs);
     this.window.add(device.isKnown ? device : { path: device.path, windowSeq: -1 }, logReport, atMs);
     this.deliver(device, logReport);
-    // The device remembers whether another node wants it.
+    // The device has a cache of whether another node has interest in it.
     const isUnwanted = !device.wantedElsewhere && device.interestVersion === this.feed.interests.version;
     if (!isUnwanted && this.#role === 'owned') this.feed.offer(device, logReport);
     return receivedMs;
@@ -376,8 +374,8 @@ export class Partition {
   }
 
   /**
-   * Takes a report into what is known of the device. Before it is added to the views: clients are notified first that
-   * the device is online again.
+   * Updates the last values and the presence of a device. Called before the report is added to the views: clients are
+   * notified first that the device is online again.
    */
   learn(device: Device, logReport: LogReport): void {
     if (!device.isKnown) return;
@@ -385,7 +383,7 @@ export class Partition {
     if (device.isIdle) this.#freshness.presences.reported(device, logReport.seq);
   }
 
-  /** The device does not report, as its owner sees it. */
+  /** Sets the idle state of a device, as determined by its owner. */
   setIdle(device: Device, setIdle: IdleState): void {
     const isChange = this.#freshness.presences.setIdle(device, setIdle);
     if (isChange && this.#role === 'owned') this.feed.offerPresence(device, setIdle);
@@ -401,18 +399,18 @@ export class Partition {
     return this.#freshness.presences.countIn({ pattern, partitions: [this.number] });
   }
 
-  /** Devices of a channel that do not report. */
+  /** Iterates over the idle devices that a pattern covers. */
   idleDevices(pattern: string): Iterable<[Device, IdleState]> {
     return this.#freshness.presences.in(this.number, pattern);
   }
 
-  /** Which reports repeat a message ID, of those that were processed while it was here. */
+  /** The repeated message IDs of the reports that this node has processed. */
   get ids(): RecentIds {
     return this.#ids;
   }
 
   /**
-   * What routing needs of a record that is read again; undefined where it is no report. It was counted when it was
+   * Returns the header of a record that is read again; undefined if it is not a report, which was counted when it was
    * new.
    */
   headerOf(key: string, value: Uint8Array): ReportHeader | undefined {
@@ -420,10 +418,7 @@ export class Partition {
     return typeof header === 'string' ? undefined : header;
   }
 
-  /**
-   * What routing needs of a record, or why it is no report of a device: any writer to the topic may write
-   * anything.
-   */
+  /** Returns the header of a record, or why it is not a report of a device: any program may write to the topic. */
   #checked(key: string, value: Uint8Array, isKnown: boolean): ReportHeader | RejectReason {
     // The key of a device that is known was checked when it was new.
     const reason = isKnown ? undefined : keyRejectReason(key, this.number, this.#channels.partitions);
@@ -444,17 +439,19 @@ export class Partition {
     if (channel.liveBuffers.size > 0) for (const liveBuffer of channel.liveBuffers) liveBuffer.push(logReport);
   }
 
-  /** Whether all reports from a position on are of devices that are known, so that each is found by its device. */
+  /** Returns whether all reports from a position on are of known devices, so that each is found by its device. */
   knowsDevicesFrom(seq: number): boolean {
     return this.#unknownSeq < seq;
   }
 
-  /** Whether a channel that has joined covers the device. */
+  /** Returns whether a joined channel covers the device. */
   follows(device: Device): boolean {
     return this.#channels.of(device).some((channel) => channel.slot(this.number).state === 'joined');
   }
 
-  /** Returns the device of this path, created if it is new. Where no more may be known it is for one report alone. */
+  /**
+   * Returns the device of this path; creates it if it is new. At the limit of known devices it is for this report only.
+   */
   device(path: string): Device {
     let device = this.devices.get(path);
     if (device === undefined) {
@@ -470,7 +467,7 @@ export class Partition {
     this.index.add(device);
   }
 
-  /** Drops what is known of a device of which this node receives nothing any more. */
+  /** Removes a device of which this node receives nothing any more. */
   forget(device: Device): void {
     if (this.#role !== 'elsewhere' || this.#channels.of(device).length > 0) return;
     this.#freshness.presences.forget(device);
@@ -479,17 +476,17 @@ export class Partition {
     if (device.share !== undefined) this.#known.leave(device.share, device.bytes);
   }
 
-  /** Last values of the devices of a channel, of each device by position. */
+  /** Iterates over the last values of the devices of a channel; those of one device by position. */
   *lastValues({ pattern }: { readonly pattern: string }): Iterable<LogReport> {
     for (const device of this.index.in(pattern)) yield* device.lastValues();
   }
 
-  /** A channel that is new on this node, while the partition is here. */
+  /** Joins a channel that is new on this node. Called while the role is not `elsewhere`. */
   admit(channel: Channel): void {
     if (this.#role === 'owned') channel.join(this.number, this.next);
   }
 
-  /** `recovering` → `owned`. */
+  /** Changes `recovering` to `owned`. */
   #serve(): void {
     this.#enter('owned');
     this.feed.restart(this.generation, this.next);

@@ -4,23 +4,23 @@ import { IdSet } from './id-set.ts';
 export interface IdLimits {
   /** How long a message ID is remembered, ms; see `RecentIds`. */
   readonly idWindowMs: number;
-  /** Message IDs that are remembered together. */
+  /** Maximum of the message IDs that are remembered together. */
   readonly idsMax: number;
 }
 
-/** Time buckets in a window. */
+/** Time buckets of a window. */
 const bucketsPerWindow = 4;
 /**
- * Buckets of one partition. More only where times of records lie hours ahead, or where this node's clock is hours
- * behind: then the oldest one is forgotten.
+ * Maximum of the buckets of one partition. Only times of records that are hours ahead, or a clock of this node that is
+ * hours behind, need more: then the oldest bucket is forgotten.
  */
 const bucketsMax = 256;
-/** How much the clocks of the processes that append may differ, ms. */
+/** Tolerance between the clocks of the processes that append, ms. */
 const skewMs = 5_000;
 
 /**
- * Returns the time, epoch ms, from which on records have to be read to decide about those that were appended at
- * `timeMs` or later.
+ * Returns the time from which on records have to be read, epoch ms, to decide about records appended at `timeMs` or
+ * later.
  */
 export function lookbackTimeMs(timeMs: number, idWindowMs: number): number {
   const bucketMs = idWindowMs / bucketsPerWindow;
@@ -28,8 +28,8 @@ export function lookbackTimeMs(timeMs: number, idWindowMs: number): number {
 }
 
 /**
- * Returns where a lookback over at most `recordsMax` records before `until` starts. `at`: the position of
- * `lookbackTimeMs`, where the log knows one; `first`: the first position of the log. Short: the window has more.
+ * Returns the start of a lookback over at most `recordsMax` records before `until`. `at`: the position of
+ * `lookbackTimeMs`, if the log has one; `first`: the first position of the log. `isShort`: the window has more records.
  */
 export function lookbackStart(
   at: number | undefined,
@@ -42,21 +42,21 @@ export function lookbackStart(
   return from >= least ? { from, isShort: false } : { from: least, isShort: true };
 }
 
-/** Returns the age, ms, beyond which a message ID is new again, wherever in its bucket it lies. */
+/** Returns the age beyond which a message ID is always new again, ms, wherever it is in its bucket. */
 export function idExpiryMs(idWindowMs: number): number {
   return ((bucketsPerWindow + 1) * idWindowMs) / bucketsPerWindow;
 }
 
-/** The message IDs that a node remembers, of all its partitions together. */
+/** Limits and counts the message IDs that a node remembers for all its partitions. */
 export class IdMemory {
-  /** Remembered now. */
+  /** Number of remembered IDs. */
   ids = 0;
   readonly limits: IdLimits;
-  /** Time buckets forgotten before their time, because there were more IDs than `idsMax`. */
+  /** Time buckets that were forgotten early, because there were more IDs than `idsMax`. */
   readonly counts = { forgotten: 0 };
   /** Epoch ms. */
   readonly now: () => number;
-  /** Of the hashes. Each process has its own key. */
+  /** Key of the hashes, different in each process. */
   readonly keyHigh: number;
   readonly keyLow: number;
   readonly #holders = new Set<RecentIds>();
@@ -73,42 +73,42 @@ export class IdMemory {
   }
 
   /**
-   * Returns IDs for a reader of a range, or for what may not be used: at most `idsMax`, which do not count among those
-   * of the node before `attach`.
+   * Returns an empty set of IDs for a reader of a range, or for a takeover that may be abandoned: at most `idsMax`,
+   * which are not counted in this memory before `attach`.
    */
   detached(idsMax: number = this.limits.idsMax): RecentIds {
     const memory = new IdMemory({ ...this.limits, idsMax }, this.now, [this.keyHigh, this.keyLow]);
     return new RecentIds(memory, this);
   }
 
-  /** One more is remembered. */
+  /** Counts one more ID. */
   take(holder: RecentIds): void {
     this.#holders.add(holder);
     this.ids++;
     if (this.ids > this.limits.idsMax) this.#shrink();
   }
 
-  /** Counts what was remembered apart. */
+  /** Counts the IDs of a holder that was detached. */
   takeAll(holder: RecentIds): void {
     this.#holders.add(holder);
     this.ids += holder.size;
     this.#shrink();
   }
 
-  /** So many are forgotten. */
+  /** Subtracts forgotten IDs. */
   release(holder: RecentIds, ids: number): void {
     this.ids -= ids;
     if (holder.size === 0) this.#holders.delete(holder);
   }
 
-  /** Returns how far back the partition remembers that remembers least, at most `idWindowMs`; ms. */
+  /** Returns the shortest time for which a partition remembers IDs, at most `idWindowMs`, ms. */
   heldMs(): number {
     let heldMs = this.limits.idWindowMs;
     for (const holder of this.#holders) heldMs = Math.min(heldMs, holder.heldMs());
     return heldMs;
   }
 
-  /** The partition with most forgets its oldest. */
+  /** Lets the partition with most IDs forget its oldest, down to `idsMax`. */
   #shrink(): void {
     while (this.ids > this.limits.idsMax) {
       let most: RecentIds | undefined;
@@ -121,22 +121,22 @@ export class IdMemory {
 }
 
 /**
- * Decides which records of a partition repeat a message ID: the device sent one with that ID before, which was
- * appended at most `idWindowMs` earlier. So a report that a sender's retry wrote twice is delivered once.
+ * Decides which records of a partition repeat a message ID: the device sent another one with that ID, which was
+ * appended at most `idWindowMs` earlier. So a report that a retry wrote twice is delivered once.
  *
- * **The rule** depends on nothing but the records, so that every node decides the same, wherever it started to read.
- * The times at which records were appended fall into buckets of a quarter of the window. A record repeats an earlier
- * one of its device and ID if that one lies in the same bucket or one of the four before. So one that is at most
- * `idWindowMs` old always counts, and one that is older than five buckets never does. A repetition counts as an
- * earlier one, too: what a reader has to know lies within five buckets.
+ * **The rule** depends only on the records, so that every node decides the same, wherever it started to read. The
+ * append times are divided into buckets of a quarter of the window. A record repeats an earlier one of its device and
+ * ID if that one is in the same bucket or one of the four before. So an earlier record of at most `idWindowMs` always
+ * counts, and one older than five buckets never does. A duplicate also counts as an earlier record. A reader has to
+ * know five buckets.
  *
- * **Memory.** The IDs of a bucket are 64-bit hashes in an `IdSet`, about 16 bytes each; a bucket that is too old is
- * forgotten as a whole. Of the decisions there is a bit for each position (`RepeatedPositions`), so that records that
- * are read again need no IDs. Where the node has more IDs than `idsMax`, the partition with most forgets its oldest
- * bucket: its window is shorter then.
+ * **Memory.** The IDs of a bucket are 64-bit hashes in an `IdSet`, about 16 bytes each. A bucket that is too old is
+ * forgotten as a whole. Decisions are stored as one bit for each position (`RepeatedPositions`), so that records that
+ * are read again need no IDs. If the node has more IDs than `idsMax`, the partition with most forgets its oldest
+ * bucket, and its window is shorter then.
  *
- * NATS JetStream keeps its duplicates in memory likewise, for `duplicate_window`, and reads back as far when it
- * starts (`rebuildDedupe`).
+ * NATS JetStream also keeps message IDs in memory, for `duplicate_window`, and reads back that far at its start
+ * (`rebuildDedupe`).
  */
 export class RecentIds {
   #memory: IdMemory;
@@ -146,52 +146,50 @@ export class RecentIds {
   /** Oldest first. */
   readonly #buckets: Bucket[] = [];
   readonly #positions = new RepeatedPositions();
-  /** What lies before was decided by the lookback. */
+  /** Positions before it were decided by the lookback. */
   #lookbackUntil = 0;
-  /** Epoch ms: no ID that was appended later is forgotten. */
+  /** Epoch ms: all IDs appended later are remembered. */
   #wholeFromMs = Number.NEGATIVE_INFINITY;
 
-  /** What it remembers counts in `memory`, and in `nodeMemory` after `attach`. */
+  /** Its IDs are counted in `memory`, and in `nodeMemory` after `attach`. */
   constructor(memory: IdMemory, nodeMemory: IdMemory = memory) {
     this.#memory = memory;
     this.#nodeMemory = nodeMemory;
     this.#bucketMs = memory.limits.idWindowMs / bucketsPerWindow;
   }
 
-  /** IDs remembered. */
+  /** Number of remembered IDs. */
   get size(): number {
     let size = 0;
     for (const { ids } of this.#buckets) size += ids.size;
     return size;
   }
 
-  /** Of the tables of IDs. */
+  /** Bytes of the tables of IDs. */
   get bytes(): number {
     let bytes = 0;
     for (const { ids } of this.#buckets) bytes += ids.bytes;
     return bytes;
   }
 
-  /** Positions from here on have been decided, as far as the partition was read. */
+  /** Positions from here on are decided, up to where the partition was read. */
   get decidedFrom(): number {
     return this.#positions.from;
   }
 
-  /** Returns how far back it remembers, at most `idWindowMs`; ms. */
+  /** Returns the time for which it remembers IDs, at most `idWindowMs`, ms. */
   heldMs(): number {
     const { now, limits } = this.#memory;
     return Math.max(0, Math.min(limits.idWindowMs, now() - this.#wholeFromMs));
   }
 
-  /**
-   * Completes the lookback: reading starts at `from`. A record of before that is read again is decided as it was.
-   */
+  /** Completes the lookback: reading starts at `from`. Decisions about earlier records stay as they are. */
   startAt(from: number): void {
     this.#lookbackUntil = from;
     this.#positions.startAt(from);
   }
 
-  /** Notes the ID of a record, and returns whether the record repeats one. In the order of positions. */
+  /** Adds the ID of a record, and returns whether the record repeats one. Called in the order of positions. */
   repeats(device: string, id: string, seq: number, timeMs: number): boolean {
     if (seq < this.#lookbackUntil) return this.#positions.has(seq);
     const { keyHigh, keyLow } = this.#memory;
@@ -213,35 +211,37 @@ export class RecentIds {
     return repeats;
   }
 
-  /** Whether the record at a position repeats one. Only for what has been decided. */
+  /** Returns whether the record at a position repeats an ID. Only for decided positions. */
   has(seq: number): boolean {
     return this.#positions.has(seq);
   }
 
-  /** The positions in [from, until) whose records repeat one, oldest first. Only for what has been decided. */
+  /**
+   * Iterates over the positions in [from, until) whose records repeat an ID, oldest first. Only for decided positions.
+   */
   in(from: number, until: number): Iterable<number> {
     return this.#positions.in(from, until);
   }
 
-  /** What was remembered apart counts among the IDs of the node from now on. Called once. */
+  /** Counts its IDs among those of the node from now on. Called once. */
   attach(): void {
     if (this.#memory === this.#nodeMemory) return;
     this.#memory = this.#nodeMemory;
     this.#nodeMemory.takeAll(this);
   }
 
-  /** The lookback did not reach what was appended before `timeMs`. */
+  /** Notes that the lookback did not include IDs appended before `timeMs`. */
   wholeFrom(timeMs: number): void {
     this.#wholeFromMs = timeMs;
   }
 
-  /** The node remembers too many. */
+  /** Forgets the oldest bucket: the node remembers too many IDs. */
   forgetOldest(): void {
     const bucket = this.#shift();
     if (bucket !== undefined) this.#wholeFromMs = (bucket.number + 1) * this.#bucketMs;
   }
 
-  /** Forgets all IDs. The decisions stay. */
+  /** Forgets all IDs, but not the decisions. */
   clear(): void {
     while (this.#shift() !== undefined);
   }
@@ -252,11 +252,13 @@ export class RecentIds {
     return bucket;
   }
 
-  /** Returns the bucket of a record: of a late one the oldest that counts. Buckets that are too old are forgotten. */
+  /**
+   * Returns the bucket of a record; for a late record the oldest one in the window. Forgets buckets that are too old.
+   */
   #bucketOf(number: number): Bucket {
     const newest = Math.max(number, this.#buckets.at(-1)?.number ?? number);
-    // A record with a time of the future removes none of the others. This node's clock decides nothing else: where it
-    // is behind, more is remembered than is needed.
+    // A record with a time in the future must not remove others. The clock of this node decides nothing else: if it is
+    // behind, more IDs are remembered than needed.
     const oldest = Math.min(newest, Math.floor(this.#memory.now() / this.#bucketMs)) - bucketsPerWindow;
     while (this.#buckets.length > 0 && this.#buckets[0]!.number < oldest) this.#shift();
     const wanted = Math.max(number, oldest);
@@ -265,55 +267,53 @@ export class RecentIds {
     const before = this.#buckets[at - 1];
     if (before?.number === wanted) return before;
     if (this.#buckets.length >= bucketsMax) {
-      // It would be the oldest itself.
+      // The new bucket would be the oldest itself.
       if (at === 0) return this.#buckets[0]!;
       this.#shift();
       at--;
     }
-    // As large as the one before: nothing has to be moved while it fills.
+    // As large as the previous one, so that the table does not grow while it fills.
     const bucket = { number: wanted, ids: new IdSet(before?.ids.size) };
     this.#buckets.splice(at, 0, bucket);
     return bucket;
   }
 }
 
-/** What was appended in one span of time. */
+/** The IDs that were appended in one span of time. */
 interface Bucket {
-  /** Epoch ms divided by the span. */
+  /** Epoch ms divided by the span, rounded down. */
   readonly number: number;
   readonly ids: IdSet;
 }
 
-/** Positions of one block: a bit each. */
+/** Positions of one block, of one bit each. */
 const blockPositions = 1_024;
 const wordsPerBlock = blockPositions / 32;
 /**
- * Blocks that have one. A partition has so many only in a flood of repetitions: then of eight million positions, in 1
- * MB.
+ * Maximum of the blocks with a duplicate: 1 MB. Only a flood of duplicates has so many, over eight million positions.
  */
 const blocksMax = 8_192;
 
 /**
- * Which positions of a partition hold a report that repeats a message ID: a bit a position, and nothing for a block
- * of positions that has none.
+ * The positions of a partition whose reports repeat a message ID: a bit for each, and nothing for a block without any.
  */
 export class RepeatedPositions {
-  /** Positions from here on are known. */
+  /** Positions from here on are decided. */
   from = 0;
   /** By the number of the block, oldest first. */
   readonly #blocks = new Map<number, Uint32Array>();
 
-  /** The bytes of the bits. */
+  /** Bytes of the blocks. */
   get bytes(): number {
     return this.#blocks.size * wordsPerBlock * 4;
   }
 
-  /** Positions before are not known from now on. What was added of them stays. */
+  /** Sets the first decided position. Earlier positions that were added stay. */
   startAt(from: number): void {
     this.from = from;
   }
 
-  /** Positions only grow. */
+  /** Adds a position. Called in ascending order. */
   add(seq: number): void {
     const number = Math.floor(seq / blockPositions);
     let block = this.#blocks.get(number);
@@ -332,7 +332,7 @@ export class RepeatedPositions {
     return block !== undefined && (block[bit >> 5]! & (1 << (bit & 31))) !== 0;
   }
 
-  /** Those in [from, until), oldest first. */
+  /** Iterates over the positions in [from, until), oldest first. */
   *in(from: number, until: number): Iterable<number> {
     const last = Math.floor((until - 1) / blockPositions);
     for (const number of this.#blocks.keys()) {

@@ -7,28 +7,30 @@ import { type InvalidReportReason, invalidReportReasons } from '@tailrace/protoc
 import { LimitedWarning } from '../limited-warning.ts';
 
 /**
- * Why a record of the telemetry topic is no report of a device, beside what is wrong with its bytes: `key`: its key is
- * no device path. `partition`: the key belongs to another partition, in which the device is looked up.
+ * Why a record of the telemetry topic is not a report of a device, beside errors in its bytes. `key`: its key is not a
+ * device path. `partition`: the key belongs to another partition.
  */
 export type RejectReason = InvalidReportReason | 'key' | 'partition';
 
 export const rejectReasons: readonly RejectReason[] = ['key', 'partition', ...invalidReportReasons];
 
-/** Returns what is wrong with the key of a record in this partition of so many. */
+/**
+ * Returns why the key of a record in this partition is invalid; undefined if it is valid. `partitions`: their number.
+ */
 export function keyRejectReason(key: string, partition: number, partitions: number): RejectReason | undefined {
   if (!isDevicePath(key)) return 'key';
   return partitionOf(key, partitions) === partition ? undefined : 'partition';
 }
 
 const warningEveryMs = 60_000;
-/** A key may be as large as a record; a line of the log has this much of it. */
+/** Characters of a key in a log line: a key may be as large as a record. */
 const keyCharactersMax = 80;
 
-/** Counts records of the log that are no reports or cannot be read, and logs them at a limited rate. */
+/** Counts the records of the log that are not reports or cannot be read, and logs them at a limited rate. */
 export class RejectedRecords {
-  /** Records that are no report of a device. A metric may put its own counters in their place. */
+  /** Records that are not reports of a device. The metrics replace these counters by their own. */
   byReason: Readonly<Record<RejectReason, Counter>> = countersOf(rejectReasons);
-  /** Ranges of positions that the log has and cannot read. */
+  /** Ranges of positions that the log cannot read. */
   unreadableRanges = 0;
   /** Records that this node could not process because of an internal error. */
   failedRecords = 0;

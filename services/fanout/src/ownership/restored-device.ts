@@ -4,7 +4,7 @@ import { LogReport, type Packed, unpacked } from '../channels/log-report.ts';
 
 const { DeviceState } = tailrace.v1;
 
-/** One device as the state topic has it; decoded when it is asked, because there may be hundreds of thousands. */
+/** A device from the state topic. Decoded on request, because there may be hundreds of thousands. */
 export class RestoredDevice {
   readonly next: number;
   readonly share: TenantShare;
@@ -18,14 +18,14 @@ export class RestoredDevice {
     this.#state = state;
   }
 
-  /** In the heap. */
+  /** Heap bytes. */
   get bytes(): number {
     return this.#state.length;
   }
 
   /**
-   * Its last values, by position; the position of its last report; and how often it reports, where that was known, and
-   * when it last did.
+   * Returns its last values, by position, the position of its last report, and its report interval and the time of its
+   * last report, if they were known.
    */
   decoded(): {
     readonly logReports: readonly LogReport[];

@@ -1,18 +1,18 @@
-/** What a node announces of itself. */
+/** The announced state of a node. */
 export interface NodeState {
   readonly node: string;
   readonly url: string;
   readonly generation: number;
-  /** That it owns and serves. */
+  /** Partitions that it owns and serves. */
   readonly partitions: readonly number[];
-  /** That it serves as a standby owner: see `Failover`. */
+  /** Partitions that it serves as standby owner: see `Failover`. */
   readonly standby: readonly number[];
   readonly connections: number;
-  /** 0: not known. */
+  /** 0: unknown. */
   readonly connectionsMax: number;
-  /** Clients can be sent to its URL. */
+  /** Whether clients can be sent to its URL. */
   readonly reachable: boolean;
-  /** It is about to stop: no client is sent there, and no partition is left to it. */
+  /** Whether it is stopping: no client is sent to it, and it takes over no partition. */
   readonly draining: boolean;
 }
 
@@ -20,17 +20,17 @@ export interface Owner {
   readonly node: string;
   readonly url: string;
   readonly generation: number;
-  /** Serves the partition without owning it. */
+  /** Whether it serves the partition as standby owner. */
   readonly isStandby: boolean;
 }
 
 export interface RingLimits {
   /**
-   * A node that announces nothing for so long is suspect: it is still owner, but any other node that serves its
-   * partitions comes before it.
+   * A node that announces nothing for this long is suspect: it is still owner, but any other node that serves its
+   * partitions comes first.
    */
   readonly suspectMs: number;
-  /** A node that announces nothing for so long is absent. */
+  /** A node that announces nothing for this long is absent. */
   readonly nodeTimeoutMs: number;
 }
 
@@ -38,7 +38,7 @@ export type RingListener = (partition: number, owner: Owner | undefined) => void
 
 interface KnownNode {
   readonly state: NodeState;
-  /** Of its last announcement, monotonic ms. */
+  /** Time of its last announcement, monotonic ms. */
   announcedAt: number;
   isSuspect: boolean;
 }
@@ -48,19 +48,21 @@ interface Claim extends Owner {
 }
 
 /**
- * Which node owns which partition, derived by every node alike from what all nodes announce. Of several claims holds
- * 1. one of a node that is not suspect, before one of a node that is,
- * 2. the one of the highest generation,
- * 3. an owner's, before a standby's. So an owner that was only slow for a moment has its partition back as soon as it
- *    announces again; one that was away for so long that the group has gone on without it does not.
- * 4. the one of the lesser name. The group assigns a partition to one member; should it ever not, all nodes agree.
+ * The owner of each partition, which every node derives from the announcements of all nodes. If several nodes claim a
+ * partition, this order decides:
+ * 1. A node that is not suspect comes before a suspect node.
+ * 2. The highest generation comes first.
+ * 3. An owner comes before a standby owner. So an owner that was slow for a moment has its partition again with its
+ *    next announcement. One that the group has replaced meanwhile does not.
+ * 4. The name that sorts first comes first. The group assigns a partition to one member; if it ever does not, all nodes
+ *    still agree.
  */
 export class Ring {
   readonly #limits: RingLimits;
   readonly #nodes = new Map<string, KnownNode>();
   readonly #listeners: RingListener[] = [];
   readonly #owners: (Claim | undefined)[];
-  /** Since when a partition that had an owner has none, monotonic ms. */
+  /** Partitions that have lost their owner, and when, monotonic ms. */
   readonly #vacantSince = new Map<number, number>();
   #suspects = 0;
 
@@ -69,7 +71,7 @@ export class Ring {
     this.#owners = new Array<Claim | undefined>(partitions).fill(undefined);
   }
 
-  /** Calls `listener` at every change of an owner, after those that were added before. */
+  /** Calls `listener` at every change of an owner, after the listeners that were added before. */
   onChange(listener: RingListener): void {
     this.#listeners.push(listener);
   }
@@ -78,7 +80,7 @@ export class Ring {
     return this.#owners[partition];
   }
 
-  /** Returns what a node announced last; undefined where it is absent. */
+  /** Returns the last announced state of a node; undefined if it is absent. */
   node(name: string): NodeState | undefined {
     return this.#nodes.get(name)?.state;
   }
@@ -91,17 +93,17 @@ export class Ring {
     return this.#nodes.get(name)?.isSuspect ?? false;
   }
 
-  /** The number of nodes that are suspect. */
+  /** Number of suspect nodes. */
   get suspects(): number {
     return this.#suspects;
   }
 
-  /** The number of partitions that have an owner. */
+  /** Number of partitions with an owner. */
   get owned(): number {
     return this.#owners.filter((owner) => owner !== undefined).length;
   }
 
-  /** Returns the nodes that would take more: those that are neither suspect nor draining. */
+  /** Returns the nodes that take over partitions: those that are neither suspect nor draining. */
   willing(): string[] {
     const names: string[] = [];
     for (const [name, { state, isSuspect }] of this.#nodes) if (!isSuspect && !state.draining) names.push(name);
@@ -109,8 +111,8 @@ export class Ring {
   }
 
   /**
-   * Returns the partitions that no node serves at present: their owner is suspect, or left more than `suspectMs` ago
-   * and no other has come.
+   * Returns the partitions that no node serves: their owner is suspect, or left more than `suspectMs` ago and has no
+   * successor.
    */
   orphans(nowMs: number): number[] {
     if (this.#suspects === 0 && this.#vacantSince.size === 0) return [];
@@ -123,7 +125,7 @@ export class Ring {
     return orphans;
   }
 
-  /** A node has announced its state. */
+  /** Takes the announced state of a node. */
   announced(state: NodeState, nowMs: number): void {
     const known = this.#nodes.get(state.node);
     this.#nodes.set(state.node, { state, announcedAt: nowMs, isSuspect: false });
@@ -134,7 +136,7 @@ export class Ring {
     if (this.#nodes.delete(node)) this.#derive(nowMs);
   }
 
-  /** Called often: finds the nodes that have become suspect or absent. */
+  /** Finds the nodes that have become suspect or absent. Called often. */
   expire(nowMs: number): void {
     let hasChanged = false;
     for (const [node, known] of this.#nodes) {
@@ -147,7 +149,7 @@ export class Ring {
     if (hasChanged) this.#derive(nowMs);
   }
 
-  /** So much time, in which this node could not have received any announcement, counts against no node. */
+  /** Extends the deadlines of all nodes by a time in which this node could not receive announcements. */
   excuse(ms: number): void {
     for (const known of this.#nodes.values()) known.announcedAt += ms;
     for (const [partition, since] of this.#vacantSince) this.#vacantSince.set(partition, since + ms);

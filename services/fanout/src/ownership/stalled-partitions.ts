@@ -1,11 +1,9 @@
 import type { Partition } from './partition.ts';
 
-/**
- * A partition that has not moved for so long, ms, although there is something to read or that is not known, is stalled.
- */
+/** A partition is stalled after this time without progress, ms, if there are records to read or that is unknown. */
 export const stalledMs = 30_000;
 
-/** Where a partition was when it last moved. */
+/** The last progress of a partition. */
 interface LastMove {
   next: number;
   /** Monotonic ms. */
@@ -13,12 +11,12 @@ interface LastMove {
 }
 
 /**
- * Which partitions of this node stand still: assigned and not read back, or owned and not read. For `/readyz`, and for
- * an alert.
+ * Finds the stalled partitions of this node: assigned and not read back, or owned and not read. For `/readyz` and an
+ * alert.
  */
 export class StalledPartitions {
   readonly #partitions: readonly Partition[];
-  /** Whether a partition is assigned to this node, which has not read its last values yet. */
+  /** Returns whether a partition is assigned to this node, and its last values are not read yet. */
   readonly #isPreparing: (number: number) => boolean;
   readonly #waiting = new Map<number, LastMove>();
 
@@ -27,7 +25,7 @@ export class StalledPartitions {
     this.#isPreparing = isPreparing;
   }
 
-  /** Every second or more often. */
+  /** Called every second or more often. */
   check(nowMs: number): void {
     for (const partition of this.#partitions) {
       const { number, next } = partition;
@@ -44,7 +42,7 @@ export class StalledPartitions {
     }
   }
 
-  /** Those that stand still. */
+  /** Returns the stalled partitions. */
   at(nowMs: number): Partition[] {
     return this.#partitions.filter(({ number }) => {
       const last = this.#waiting.get(number);
@@ -53,8 +51,8 @@ export class StalledPartitions {
   }
 
   /**
-   * Whether every partition that this node owns stands still, and the log has something to read in each: then this node
-   * does not read.
+   * Returns whether every partition that this node owns is stalled and has records to read: then this node does not
+   * read.
    */
   isStalled(nowMs: number): boolean {
     const owned = this.#partitions.filter(({ role }) => role === 'owned');
@@ -63,7 +61,7 @@ export class StalledPartitions {
     return owned.every((partition) => stalled.has(partition) && partition.progress.lagRecords(partition.next) > 0);
   }
 
-  /** Whether there is something to read, or that is not known. */
+  /** Returns whether there are records to read, or that is unknown. */
   #waits({ number, role, next, progress }: Partition, nowMs: number): boolean {
     if (role === 'elsewhere') return this.#isPreparing(number);
     if (role === 'recovering') return true;

@@ -9,19 +9,19 @@ import type { Partition } from './partition.ts';
 import type { RecentIds } from './recent-ids.ts';
 
 /**
- * Records that are read back where the state topic has nothing of the partition: in the first seconds of a topic, and
+ * Records that are read back if the state topic has nothing of the partition: in the first seconds of a topic, and
  * after it was emptied.
  */
 const withoutStateRecordsMax = 20_000;
 
-/** What has to be known before a node may take partitions over. */
+/** What a node reads before it takes over partitions. */
 export interface Prepared {
   readonly bounds: readonly PartitionBounds[];
   readonly restored: ReadonlyMap<number, Restored>;
   readonly starts: ReadonlyMap<number, Start>;
 }
 
-/** Where reading starts, and the message IDs of before. */
+/** Where reading starts, and the message IDs before that. */
 interface Start {
   readonly from: number;
   readonly ids: RecentIds;
@@ -38,10 +38,7 @@ export interface TakeOverOptions {
   readonly recoveryRecordsMax: number;
 }
 
-/**
- * Makes a partition of another node, or of none, this node's: last values from the state topic, and where in the log to
- * start.
- */
+/** Takes over partitions: restores last values from the state topic, and determines the start position in the log. */
 export class TakeOver {
   readonly #options: TakeOverOptions;
 
@@ -50,23 +47,23 @@ export class TakeOver {
   }
 
   /**
-   * Rejects where the log cannot be read. Nothing has changed then. One that cannot be read delays the others: prepare
-   * those by themselves.
+   * Reads what a takeover needs, and changes nothing. Rejects if the log cannot be read. A partition that cannot be
+   * read delays the others of the call.
    */
   async prepare(partitions: readonly number[]): Promise<Prepared> {
     if (partitions.length === 0) return { bounds: [], restored: new Map(), starts: new Map() };
     const { eventLog, topic, checkpoints, ids, known } = this.#options;
-    // However many devices the state topic has, no more of them are held than may be known.
+    // Limits the restored devices to those that may be known, however many the state topic has.
     const devices = known.fork();
     const restored = new Map(
       await Promise.all(
         partitions.map(async (number) => [number, await checkpoints.restore(number, devices)] as const),
       ),
     );
-    // After the state, so that no last value is of later than the end: another owner may still be writing.
+    // After the state, so that no last value is later than the end: another owner may still be writing.
     const bounds = await eventLog.bounds(topic, partitions);
     const starts = new Map<number, Start>();
-    // A channel that comes meanwhile may be further back than the lookback reaches.
+    // A channel that was opened meanwhile may be further back than the lookback.
     for (let missing = partitions; missing.length > 0; ) {
       const found = missing.map(async (number) => {
         const { first, next } = boundsOf(bounds, number);
@@ -82,8 +79,8 @@ export class TakeOver {
   }
 
   /**
-   * The newest records for the window; all that the state does not have, for the last values; and what the channels of
-   * this node have not received.
+   * Returns the start position: the newest records for the window, everything that the state does not have, and what
+   * the channels of this node have not received.
    */
   #from(number: number, { first, next }: PartitionBounds, state: Restored): number {
     const { channels, recoveryRecordsMax } = this.#options;
@@ -95,7 +92,7 @@ export class TakeOver {
     return Math.max(first, from);
   }
 
-  /** `elsewhere` → `recovering`. Returns where reading starts. */
+  /** Changes a partition to `recovering`. Returns the start position. */
   start(
     partition: Partition,
     relay: Pick<RelaySubscriber, 'stop'>,
@@ -117,7 +114,7 @@ export class TakeOver {
       const reached = channel.slot(number).next;
       if (reached < 0) continue;
       partition.miss(channel, reached, first, 'retention');
-      // None is further back than was prepared; one that were would miss what lies between.
+      // No channel is further back than prepared; otherwise it would miss the reports in between.
       from = Math.max(first, Math.min(from, reached));
     }
     checkpoints.start(number, state.from ?? from);

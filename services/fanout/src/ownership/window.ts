@@ -1,44 +1,44 @@
 import type { LogReport, Packed } from '../channels/log-report.ts';
 
 export interface WindowLimits {
-  /** Of the reports held, with what it takes to hold them. */
+  /** Maximum bytes of the reports, overhead included. */
   readonly bytesMax: number;
   readonly ageMsMax: number;
 }
 
-/** As much of a device as the window needs. */
+/** The part of a device that the window needs. */
 export interface WindowDevice {
   readonly path: string;
-  /** Position of its newest report here; -1: none. */
+  /** Position of its newest report in the window; -1: none. */
   windowSeq: number;
 }
 
-/** What holding a report takes in the heap, besides its bytes; measured. Small reports cost more than they have. */
+/** Heap bytes of a report beside its own bytes; measured. */
 const entryBytes = 144;
 
-/** A report in the window, and the one before it of the same device. */
+/** A report in the window, with the position of the previous one of its device. */
 export interface WindowReport {
   readonly seq: number;
   readonly report: Packed;
   readonly device: WindowDevice;
-  /** -1: none that is still here. */
+  /** -1: none is left in the window. */
   readonly previousSeq: number;
   readonly atMs: number;
-  /** The largest `atMs` of this report and all before it: times of foreign producers may go back. */
+  /** The largest `atMs` of this report and all before it: times of other producers may decrease. */
   readonly latestMs: number;
 }
 
-/** In the place of those that were dropped, so that nothing is held by them until the array is shortened. */
+/** Replaces dropped reports until the array is shortened, so that it does not keep them in memory. */
 const droppedReport: WindowReport = Object.freeze({
   ...{ seq: -1, report: '', device: { path: '', windowSeq: -1 }, previousSeq: -1, atMs: 0, latestMs: 0 },
 });
 
 /**
- * The newest reports of one partition, whole, in order: clients that come back resume from here. Bounded by bytes and
- * by age; the oldest are dropped first.
+ * The newest reports of one partition, in order, for clients that reconnect. Limited by bytes and by age; the oldest
+ * are dropped first.
  *
- * Reports lie in the order of their positions. A device knows its newest, and each report the one before it of the same
- * device, so that one device's reports are found without visiting the others', and without an index.
+ * Reports are in the order of their positions. A device has the position of its newest one, and each report that of the
+ * previous one of its device. So the reports of one device are found without visiting others, and without an index.
  */
 export class Window {
   readonly #bytesMax: number;
@@ -47,7 +47,7 @@ export class Window {
   /** Entries before this index were dropped; the array is shortened when half of it was. */
   #head = 0;
   #bytes = 0;
-  /** Everything from here on is in the window, as far as it was offered. */
+  /** Everything from here on that was added is in the window. */
   #from = 0;
 
   constructor(limits: WindowLimits) {
@@ -55,7 +55,7 @@ export class Window {
     this.#ageMsMax = limits.ageMsMax;
   }
 
-  /** What the reports held take. */
+  /** Bytes of the reports, overhead included. */
   get bytes(): number {
     return this.#bytes;
   }
@@ -64,14 +64,14 @@ export class Window {
     return this.#reports.length - this.#head;
   }
 
-  /** Everything that was offered at or after this position is here. */
+  /** All added reports at or after this position are in the window. */
   get from(): number {
     return this.#from;
   }
 
-  /** Forgets everything: what comes next starts at `from`. */
+  /** Drops all reports. The next one is at `from` or later. */
   restart(from: number): void {
-    // A device that stays known would lead from what is added next to what is not here any more.
+    // A device that stays known must not refer to a dropped report.
     for (let i = this.#head; i < this.#reports.length; i++) this.#reports[i]!.device.windowSeq = -1;
     this.#reports.length = 0;
     this.#head = 0;
@@ -79,7 +79,7 @@ export class Window {
     this.#from = from;
   }
 
-  /** A report newer than all that are here; `atMs`: when it was appended. */
+  /** Adds a report that is newer than all others. `atMs`: when it was appended, epoch ms. */
   add(device: WindowDevice, logReport: LogReport, atMs: number): void {
     const report = logReport.packed;
     const previousSeq = device.windowSeq;
@@ -90,7 +90,7 @@ export class Window {
     this.#expire(atMs);
   }
 
-  /** Drops what is too old, or too much. */
+  /** Drops the oldest reports beyond the limits of age and bytes. */
   #expire(nowMs: number): void {
     const oldestMs = nowMs - this.#ageMsMax;
     while (this.#head < this.#reports.length) {
@@ -106,7 +106,7 @@ export class Window {
     this.#head = 0;
   }
 
-  /** Reports of one device from a position on, oldest first. */
+  /** Returns the reports of one device from a position on, oldest first. */
   ofDevice(device: WindowDevice, from: number): WindowReport[] {
     const found: WindowReport[] = [];
     for (let seq = device.windowSeq; seq >= from && seq >= this.#from; ) {
@@ -118,14 +118,14 @@ export class Window {
     return found.reverse();
   }
 
-  /** All reports from a position on, oldest first. */
+  /** Iterates over all reports from a position on, oldest first. */
   *since(from: number): Iterable<WindowReport> {
     for (let i = this.#indexOf('seq', from); i < this.#reports.length; i++) yield this.#reports[i]!;
   }
 
   /**
-   * Returns the position of the first report that was appended at `timeMs` or later, `next` where none was. Undefined
-   * where the window does not reach back so far.
+   * Returns the position of the first report that was appended at `timeMs` or later; `next` if there is none. Undefined
+   * if the window does not go back that far.
    */
   positionAt(timeMs: number, next: number): number | undefined {
     const oldest = this.#reports[this.#head];
@@ -138,7 +138,9 @@ export class Window {
     return report?.seq === seq ? report : undefined;
   }
 
-  /** Returns the index of the first report whose `key`, which never falls, is at least `value`. Positions have gaps. */
+  /**
+   * Returns the index of the first report whose `key`, which never decreases, is at least `value`. Positions have gaps.
+   */
   #indexOf(key: 'seq' | 'latestMs', value: number): number {
     let low = this.#head;
     let high = this.#reports.length;

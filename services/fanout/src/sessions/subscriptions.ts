@@ -314,7 +314,7 @@ const reasonBytesMax = 123;
 const tooSlowPrefix = 'too slow; after=';
 
 /**
- * Returns the close reason for a slow client. It has the token from which all its subscriptions resume without a gap, if
+ * Returns the close reason for a slow client, with the token from which all its subscriptions resume without a gap, if
  * that fits: for a device it does, for a subtree up to some ten partitions. Otherwise the client continues from what it
  * has received.
  */
