@@ -11,25 +11,33 @@ export function registerCatchUpMetrics(
   const { catchUps, history, limits } = options;
   metrics.total(
     'tailrace_fanout_slow_conflated_reports_total',
-    'Reports that slow clients were sent conflated.',
+    'Reports that were conflated for slow clients.',
     () => catchUps.counts.conflated,
   );
-  metrics.gauge('tailrace_fanout_replays', 'Subscriptions that are shown the history.', () => catchUps.counts.replays);
-  metrics.gauge('tailrace_fanout_paced_replays', 'Those with a speed.', () => catchUps.counts.pacedReplays);
-  metrics.gauge('tailrace_fanout_limit_paced_replays', 'Those this node runs at once.', () => limits.replaysMax);
+  metrics.gauge('tailrace_fanout_replays', 'Replays in progress.', () => catchUps.counts.replays);
+  metrics.gauge(
+    'tailrace_fanout_paced_replays',
+    'Replays with a speed in progress.',
+    () => catchUps.counts.pacedReplays,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_paced_replays',
+    'Maximum of replays with a speed; beyond it limit_reached.',
+    () => limits.replaysMax,
+  );
   metrics.total(
     'tailrace_fanout_window_resumed_partitions_total',
-    'Partitions with which a client resumed from the window.',
+    'Partitions of resuming clients that were read from the window.',
     () => history.counts.fromWindow,
   );
   metrics.total(
     'tailrace_fanout_log_resumed_partitions_total',
-    'Partitions with which a client resumed from the log.',
+    'Partitions of resuming clients that were read from the log.',
     () => history.counts.fromLog,
   );
   metrics.total(
     'tailrace_fanout_incomplete_resumed_partitions_total',
-    'Partitions with which a client resumed with something missing.',
+    'Partitions of resuming clients with missing reports.',
     () => history.counts.incomplete,
   );
   metrics.total(
@@ -39,17 +47,17 @@ export function registerCatchUpMetrics(
   );
   metrics.gauge(
     'tailrace_fanout_log_block_bytes',
-    'Blocks of the log that are cached for clients that are behind.',
+    'Bytes of cached blocks of the log, for clients that are behind.',
     () => history.ranges.blocks.bytes,
   );
   metrics.gauge(
     'tailrace_fanout_limit_log_block_bytes',
-    'An eighth of catchUpBytesMax: beyond it the least recently used block is dropped.',
+    'Maximum bytes of cached blocks, an eighth of catchUpBytesMax; beyond it the least recently used one is dropped.',
     () => history.ranges.blocks.bytesMax,
   );
   metrics.total(
     'tailrace_fanout_shared_log_blocks_total',
-    'Times that such a block was cached already.',
+    'Reads of the log that a cached block answered.',
     () => history.ranges.blocks.counts.shared,
   );
 }

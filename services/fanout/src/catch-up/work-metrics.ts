@@ -7,32 +7,44 @@ export function registerWorkMetrics(metrics: Metrics, work: WorkScheduler): void
   const { limits, memory } = work;
   metrics.total(
     'tailrace_fanout_background_seconds_total',
-    'Time of the event loop used for what clients ask for: their messages, snapshots, resuming, replay, catching up and consistent cuts.',
+    'Time of the event loop for background work: client messages, snapshots, resuming, replay, catching up and consistent cuts.',
     () => work.counts.usedMs / 1_000,
   );
   metrics.total(
     'tailrace_fanout_refused_tasks_total',
-    'Tasks of such work refused with rate_limited because too many waited.',
+    'Background tasks refused with rate_limited because too many were queued.',
     () => work.counts.refused,
   );
   work.waitSeconds = metrics.histogram(
     'tailrace_fanout_work_wait_seconds',
-    'How long such work waited for its first turn.',
+    'Time from queueing a background task until its first step.',
     delayBoundsSeconds,
   );
-  metrics.gauge('tailrace_fanout_queued_tasks', 'Tasks of such work that wait or are in progress.', () => work.queued);
-  metrics.gauge('tailrace_fanout_limit_queued_tasks', 'Those that may wait.', () => limits.queuedTasksMax);
-  metrics.gauge('tailrace_fanout_user_queued_tasks', 'Those of the user that has most.', () => work.userQueuedMost);
+  metrics.gauge('tailrace_fanout_queued_tasks', 'Background tasks that are queued or in progress.', () => work.queued);
+  metrics.gauge(
+    'tailrace_fanout_limit_queued_tasks',
+    'Maximum of queued background tasks; beyond it rate_limited.',
+    () => limits.queuedTasksMax,
+  );
+  metrics.gauge(
+    'tailrace_fanout_user_queued_tasks',
+    'Background tasks of the user that has most.',
+    () => work.userQueuedMost,
+  );
   metrics.gauge(
     'tailrace_fanout_limit_user_queued_tasks',
-    'Those that may wait for one user.',
+    'Maximum of queued background tasks of one user; beyond it rate_limited.',
     () => limits.userQueuedTasksMax,
   );
-  metrics.gauge('tailrace_fanout_catch_up_bytes', 'Memory held by such work.', () => memory.heldBytes);
-  metrics.gauge('tailrace_fanout_limit_catch_up_bytes', 'Memory that such work may hold.', () => memory.bytesMax);
+  metrics.gauge('tailrace_fanout_catch_up_bytes', 'Memory of background tasks, bytes.', () => memory.heldBytes);
+  metrics.gauge(
+    'tailrace_fanout_limit_catch_up_bytes',
+    'Maximum memory of background tasks, bytes; beyond it they wait.',
+    () => memory.bytesMax,
+  );
   metrics.total(
     'tailrace_fanout_catch_up_memory_waits_total',
-    'Times that such work had to wait for memory.',
+    'Background tasks that waited for memory.',
     () => memory.counts.waits,
   );
 }

@@ -20,7 +20,7 @@ export function registerOwnershipMetrics(
   metrics.total('tailrace_fanout_reports_total', 'Reports read from the log.', () => partition.reports);
   metrics.total(
     'tailrace_fanout_duplicate_reports_total',
-    'Reports of an ID seen before, not delivered again.',
+    'Reports with a repeated message ID, which were not delivered.',
     () => partition.duplicates,
   );
   registerIds(metrics, ownership);
@@ -28,7 +28,7 @@ export function registerOwnershipMetrics(
   registerCheckpoints(metrics, ownership);
   metrics.gauge(
     'tailrace_fanout_stalled_partitions',
-    'Partitions of this node that have not moved for 30 s, although there is something to read or that is not known.',
+    'Partitions of this node without progress for 30 s, although there are records to read or that is unknown.',
     () => ownership.stalled.at(now()).length,
   );
   metrics.total(
@@ -36,12 +36,12 @@ export function registerOwnershipMetrics(
     'Ranges of reports that were sent to clients of a channel as missing.',
     () => missing.ranges,
   );
-  metrics.gauge('tailrace_fanout_window_bytes', 'Newest reports kept for clients that come back.', () =>
+  metrics.gauge('tailrace_fanout_window_bytes', 'Newest reports for clients that reconnect, bytes.', () =>
     ownership.partitions.reduce((sum, each) => sum + each.window.bytes, 0),
   );
   metrics.gauge(
     'tailrace_fanout_limit_window_bytes',
-    'Bytes that the windows of the partitions that are here may hold; beyond it the oldest reports are dropped.',
+    'Maximum bytes of the windows of the partitions of this node; beyond it the oldest reports are dropped.',
     () => here(ownership).length * windowBytesMax,
   );
   registerDevices(metrics, ownership.known);
@@ -66,12 +66,12 @@ function registerCheckpoints(metrics: Metrics, { checkpoints }: Ownership): void
   );
   metrics.total(
     'tailrace_fanout_refused_checkpoints_total',
-    'States of devices that the state topic did not take, however small they were made.',
+    'States of devices that the state topic refused at any size.',
     () => counts.refused,
   );
   metrics.total(
     'tailrace_fanout_unreadable_state_records_total',
-    'Records of the state topic that are no state of their device, or cannot be read: skipped.',
+    'Records of the state topic that were skipped: not a state of their device, or unreadable.',
     () => counts.unreadable,
   );
 }
@@ -93,7 +93,7 @@ function registerDevices(metrics: Metrics, known: KnownDevices): void {
       () => counts.tagsMost,
       limits.tagsPerDeviceMax,
     ],
-    ['last_value_bytes', 'Memory that last values take, about', () => known.bytes, limits.lastValuesBytesMax],
+    ['last_value_bytes', 'Memory of last values, approximately', () => known.bytes, limits.lastValuesBytesMax],
   ] as const;
   for (const [name, help, read, limit] of pairs) {
     metrics.gauge(`tailrace_fanout_${name}`, `${help}.`, read);
@@ -101,37 +101,37 @@ function registerDevices(metrics: Metrics, known: KnownDevices): void {
   }
   metrics.total(
     'tailrace_fanout_refused_devices_total',
-    'Times that a device was not taken in, because as many are known as may be, or there is no memory: once a report of it.',
+    'Reports of devices that are unknown because of the limits of devices or of memory.',
     () => counts.refused,
   );
   metrics.total(
     'tailrace_fanout_evicted_tags_total',
-    'Last values forgotten, because their device has more tags or bytes than are kept.',
+    'Last values evicted, because their device exceeds the limits of tags or bytes.',
     () => counts.forgottenTags,
   );
   metrics.total(
     'tailrace_fanout_late_reports_total',
-    'Reports that changed no last value, because newer ones had come before.',
+    'Reports that changed no last value, because newer ones came before.',
     () => counts.late,
   );
 }
 
 /** Registers the remembered message IDs. */
 function registerIds(metrics: Metrics, { ids, idLookback, ranges }: Ownership): void {
-  metrics.gauge('tailrace_fanout_message_ids', 'Message IDs remembered, of all partitions.', () => ids.ids);
+  metrics.gauge('tailrace_fanout_message_ids', 'Remembered message IDs of all partitions.', () => ids.ids);
   metrics.gauge(
     'tailrace_fanout_limit_message_ids',
-    'Message IDs that are remembered at most; beyond it the oldest of the partition with most are forgotten.',
+    'Maximum of remembered message IDs; beyond it the partition with most forgets its oldest.',
     () => ids.limits.idsMax,
   );
   metrics.gauge(
     'tailrace_fanout_id_window_seconds',
-    'How far back message IDs are remembered, in the partition that goes back least; idWindowMs where none is forgotten.',
+    'Shortest time for which a partition remembers message IDs: idWindowMs, unless some were forgotten.',
     () => ids.heldMs() / 1_000,
   );
   metrics.total(
     'tailrace_fanout_shortened_id_windows_total',
-    'Times that a repetition within idWindowMs may not be recognized: IDs were forgotten, or a reader did not go back far enough.',
+    'Times that the window of message IDs was shorter than idWindowMs, so that duplicates may be delivered.',
     () => ids.counts.forgotten + idLookback.counts.shortened + ranges.counts.shortLookbacks,
   );
 }
@@ -140,7 +140,7 @@ function registerIds(metrics: Metrics, { ids, idLookback, ranges }: Ownership): 
 function registerRejected(metrics: Metrics, { rejected }: Ownership): void {
   const counters = metrics.counters(
     'tailrace_fanout_unreadable_records_total',
-    'Records of the telemetry topic that are no report of a device: skipped.',
+    'Records of the telemetry topic that were skipped because they are not reports of a device.',
     { values: { reason: rejectReasons } },
   );
   rejected.byReason = Object.fromEntries(
@@ -148,7 +148,7 @@ function registerRejected(metrics: Metrics, { rejected }: Ownership): void {
   ) as typeof rejected.byReason;
   metrics.total(
     'tailrace_fanout_unreadable_ranges_total',
-    'Ranges of positions that the log has and cannot read; clients get them as missing.',
+    'Ranges of positions that the log cannot read; clients get them as missing.',
     () => rejected.unreadableRanges,
   );
   metrics.total(
@@ -177,12 +177,12 @@ function registerLag(metrics: Metrics, ownership: Ownership, now: () => number):
   );
   metrics.gauge(
     'tailrace_fanout_log_lag_seconds',
-    'How long at most something has been in the log without being processed, in the partition that is furthest behind; up to one when all is well.',
+    'Maximum time that a report has been in the log without being processed, of the partition with most; up to 1 s in normal operation.',
     () => owned(ownership).reduce((most, { progress }) => Math.max(most, progress.lagMs(now())), 0) / 1_000,
   );
   const ages = metrics.histograms(
     'tailrace_fanout_published_age_seconds',
-    'From ingest to the sockets of this node, of the oldest report of what came together: in a fetch of the log, or in a frame of another node.',
+    'Time from ingest to the sockets of this node, of the oldest report of each fetch of the log, or of each frame of another node.',
     delayBoundsSeconds,
     { values: { source: ['log', 'relay'] } },
   );
