@@ -63,10 +63,10 @@ export interface BusSubscription {
 }
 
 export interface BusStats {
-  /** Bytes published and not yet known to be sent (known within 0.1 s and a round trip), and the limit. */
+  /** Bytes published and not yet confirmed as sent, which takes 0.1 s and a round trip, and their limit. */
   readonly pendingBytes: number;
   readonly pendingBytesMax: number;
-  /** Of one message. With NATS the server's `max_payload` less 512 bytes, from `start` on. */
+  /** Maximum of one message. With NATS the server's `max_payload` less 512 bytes, from `start` on. */
   readonly payloadBytesMax: number;
   /** Messages that `publish` has dropped so far. */
   readonly dropped: number;

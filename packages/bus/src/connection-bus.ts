@@ -11,7 +11,7 @@ import { type ActiveConnection, createResponder } from './responder.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
 
 export interface ConnectionBusOptions {
-  /** Of this node, in replies. */
+  /** Name of this node in replies. */
   name: string;
   dial: Dial;
   clock: Clock;
@@ -22,7 +22,7 @@ export interface ConnectionBusOptions {
   closeTimeoutMs: number;
 }
 
-// Beside the payload, in the server's protocol: `PUB <subject> <length>\r\n` and `\r\n`.
+// Bytes beside the payload in the protocol of the server: `PUB <subject> <length>\r\n` and `\r\n`.
 const framingBytes = 16;
 
 // The responders of one subject share its requests.
@@ -32,19 +32,19 @@ const servingQueue = 'tailrace-serve';
 interface Entry {
   attach(connection: Connection): void;
   detach(): void;
-  /** The server has the subscription. */
+  /** Called when the server has the subscription. */
   confirm(): void;
-  /** There will be no subscription. */
+  /** Called when there will be no subscription. */
   fail(error: TailraceError): void;
 }
 
-/** Returns a Bus over the connection that the reconnector has up. See `Bus` for the contract of each method. */
+/** Returns a Bus over the connection of the reconnector. See `Bus` for the contract of each method. */
 export function createConnectionBus(options: ConnectionBusOptions): Bus {
   const { clock, logger, pendingBytesMax } = options;
   const requester = createRequester(clock);
   const responder = createResponder(options.name, logger);
   const entries = new Set<Entry>();
-  /** The connection with the subscriptions, from `onUp` to `onDown`. It may be used while `isUp`. */
+  /** The connection with the subscriptions, from `onUp` to `onDown`. To be used only while `isUp`. */
   let current: ActiveConnection | undefined;
   let isUp = false;
   let payloadBytesMax: number = busLimits.payloadBytesMax;
@@ -221,7 +221,7 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
   };
 }
 
-/** Calls a callback of the bus's user. Logs what it throws, or rejects with, under `message`; does not pass it on. */
+/** Calls a callback of the user of the bus. Logs what it throws, or rejects with, under `message`. */
 export function guarded(logger: Logger, call: () => unknown, message: string): void {
   try {
     const result = call();

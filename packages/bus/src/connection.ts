@@ -1,7 +1,7 @@
 /**
- * One connection to a NATS server, as small as the bus needs it. `nats.ts` makes it from the client library; everything
- * else in this package knows only this. It is up until it calls `onLost` once, and never comes back: the reconnector
- * (reconnector.ts) makes the next one.
+ * One connection to a NATS server: the part that the bus needs. `nats.ts` creates it from the client library, which no
+ * other file uses. It is up until it calls `onLost`, once and for good: the reconnector (reconnector.ts) creates the
+ * next one.
  */
 export interface Connection {
   /** Host and port, for messages. */
@@ -13,7 +13,8 @@ export interface Connection {
   /** Passes the message to the library, in order. Does nothing on a lost connection. */
   publish(subject: string, payload: Uint8Array, reply?: string, headers?: MessageHeaders): void;
   /**
-   * Takes effect at the server with the next `flush`. Returns a function that unsubscribes. `onRefused`: not allowed.
+   * Takes effect at the server with the next `flush`. Returns a function that unsubscribes. `onRefused`: called if the
+   * server does not allow it.
    */
   subscribe(
     subject: string,

@@ -15,12 +15,12 @@ export interface MemoryBusOptions {
   payloadBytesMax?: number;
 }
 
-/** A bus as the network sees it. */
+/** A bus, as the network uses it. */
 export interface MemoryNode {
   readonly name: string;
   /** `idle` before start. */
   state: 'idle' | 'connected' | 'partitioned' | 'closed';
-  /** Bytes on the way from it. */
+  /** Bytes of messages from it that are not delivered yet. */
   pendingBytes: number;
   onPartitioned(): void;
   onConnected(): void;
@@ -36,12 +36,12 @@ export interface MemorySubscription {
   receive(payload: Uint8Array, subject: string, reply?: (reply: MemoryReply) => void): void;
 }
 
-/** An error is in the form of the wire, so that the requester gets its own copy, with no more than code and message. */
+/** An error has the form of the wire, so that the requester gets a copy with code and message only. */
 export type MemoryReply =
   | { parts: readonly Uint8Array[]; bytes: number }
   | { error: ReturnType<typeof errorReplyFrom>; bytes: number };
 
-/** The network as its buses see it. */
+/** The network, as its buses use it. */
 export interface MemoryFabric {
   readonly clock: Clock;
   isPartitioned(node: string): boolean;
@@ -53,7 +53,7 @@ export interface MemoryFabric {
   removeNode(node: MemoryNode): void;
 }
 
-/** One node's bus on a memory network. See `Bus` for the contract of each method. */
+/** Creates the bus of one node on a memory network. See `Bus` for the contract of each method. */
 export function createMemoryBus(
   fabric: MemoryFabric,
   options: Required<MemoryBusOptions>,

@@ -7,12 +7,12 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
  * is one PING per 64 KB or 100 ms, whichever is rarer.
  */
 export interface PendingBytes {
-  /** Bytes added and not yet proven to be sent; outdated by at most `confirmMs` and a round trip. */
+  /** Bytes added and not yet confirmed as sent; outdated by at most `confirmMs` and a round trip. */
   readonly bytes: number;
   add(bytes: number): void;
   /** Resolves when at most `bytes` are pending. Rejects when the connection is lost. */
   below(bytes: number): Promise<void>;
-  /** The connection is lost: rejects every waiting `below` with `reason`. */
+  /** Called when the connection is lost: rejects every waiting `below` with `reason`. */
   close(reason: Error): void;
 }
 

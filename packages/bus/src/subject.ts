@@ -1,7 +1,8 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 
 /**
- * Of a subject or pattern. NATS's own limit is its control line of 4,096 bytes, which has more than the subject in it.
+ * Maximum bytes of a subject or pattern. The limit of NATS is its control line of 4,096 bytes, which has further
+ * fields.
  */
 export const subjectBytesMax = 512;
 

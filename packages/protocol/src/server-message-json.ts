@@ -67,8 +67,7 @@ export interface Missing {
   readonly to: number;
   /**
    * `epoch`: the positions are of another log. `retention`: the log has deleted it. `too_far`: more than the server
-   * reads
-   * back for one subscription. `unknown`: the token lacks the partition. `unreadable`: the log cannot decode it.
+   * reads for one subscription. `unknown`: the token lacks the partition. `unreadable`: the log cannot decode it.
    */
   readonly reason: string;
 }

@@ -48,28 +48,25 @@ export interface FanoutOptions {
   readonly config: FanoutSettings;
   /** In [0, 1): spreads retries and disconnects. */
   readonly random: () => number;
-  /**
-   * Calls once in a later turn of the event loop: between two of them everything that is ready has run. Default:
-   * `setImmediate`.
-   */
+  /** Calls once in a later turn of the event loop, after everything that is ready now. Default: `setImmediate`. */
   readonly defer?: (call: () => void) => void;
   /** Verifies the tokens of clients and requests. Default: by the keys of the settings. */
   readonly verify?: (token: string) => Promise<Claims>;
   /** Returns the ID of a new session, unlike any other. Default: random. */
   readonly sessionId?: () => string;
-  /** Of the product, sent to clients. */
+  /** Version of the product, sent to clients. */
   readonly version: string;
   /**
-   * The log was re-created: this node has to stop, and may be started again. Called once. Default: it is not watched.
+   * Called once, if the log was re-created: this node must stop, and may be restarted. Default: the log is not watched.
    */
   readonly onLogReplaced?: (error: TailraceError) => void;
   /** Default: `fanoutBounds`. */
   readonly bounds?: Partial<FanoutBounds>;
 }
 
-/** Bounds that no operator changes. Undefined ones have their default beside the code that keeps them. */
+/** Limits that are no settings. An undefined one has its default beside the code that applies it. */
 export interface FanoutBounds {
-  /** How long a channel outlives its last subscription: a page that is loaded again is back by then. */
+  /** How long a channel stays open after its last subscription, ms: a page that is reloaded has reconnected by then. */
   readonly channelLingerMs: number;
   readonly snapshotDevicesPerFrame: number | undefined;
   readonly wholeCutBytesMax: number | undefined;
@@ -87,24 +84,22 @@ const fanoutBounds: FanoutBounds = {
 };
 
 export interface Fanout {
-  /** Resolves once clients are accepted. Partitions come when the group assigns them: see `notReady`. */
+  /** Resolves once clients are accepted. The group assigns partitions later: see `notReady`. */
   start(): Promise<void>;
   /** Disconnects clients, spread over `drainMs`, and leaves the group; serves its partitions until others do. */
   drain(): Promise<void>;
   stop(): Promise<void>;
-  /** Returns why this node cannot serve yet; undefined when it can. */
+  /** Returns why this node cannot serve; undefined if it can. */
   notReady(): string | undefined;
-  /** Whether it waits for partitions that it reads back from the log. */
+  /** Returns whether it waits for partitions that it reads back from the log. */
   isReadingBack(): boolean;
-  /** Where clients connect; 0 before `start`. */
+  /** Port for clients; 0 before `start`. */
   readonly port: number;
-  /** What the node is made of, for tests; undefined before `start` and after `stop`. */
+  /** The objects of the node, for tests; undefined before `start` and after `stop`. */
   readonly node: FanoutNode | undefined;
 }
 
-/**
- * A fanout node: clients on one side, the log and the other nodes on the other. Knows no environment and no process.
- */
+/** Creates a fanout node. Depends on no environment and process. */
 export function createFanout(options: FanoutOptions): Fanout {
   return new FanoutProcess(options);
 }
@@ -137,7 +132,7 @@ class FanoutProcess implements Fanout {
     const node = composeNode(this.#options, topics);
     this.node = node;
     node.sessions.start();
-    // Before the first client: a revoked token is refused from the start.
+    // Before the first client, so that a revoked token is refused from the start.
     await node.access.start();
     // `stop` has closed the transport: nothing would close it again.
     this.#assertNotStopped();
@@ -155,7 +150,7 @@ class FanoutProcess implements Fanout {
     const { streams, sessions, ownership, migration } = this.node;
     streams.drain();
     migration.stop();
-    // Both at once: while clients leave, the partitions find their new owners, where the clients find them.
+    // At the same time: when clients leave, the new owners of the partitions serve them.
     await Promise.all([sessions.drain(this.#options.config.drainMs, this.#options.random), ownership.handOver()]);
   }
 
@@ -189,12 +184,12 @@ class FanoutProcess implements Fanout {
   }
 }
 
-/** Where clients and other nodes' clients reach a node that listens. */
+/** Returns the URL where clients reach this node. */
 function urlOf({ publicUrl, host }: FanoutSettings, port: number): string {
   return publicUrl || `ws://${host === '0.0.0.0' ? hostname() : host}:${port}`;
 }
 
-/** The topics of a node, as they are in the log. */
+/** The topics of a node. */
 export interface FanoutTopics {
   readonly telemetry: string;
   readonly state: string;
@@ -202,7 +197,7 @@ export interface FanoutTopics {
   readonly epoch: string;
 }
 
-/** Creates the topics that are not there. Rejects with `unavailable` where the log is away. */
+/** Creates missing topics. Rejects with `unavailable` if the log is unavailable. */
 async function ensureTopics(eventLog: EventLog, config: FanoutSettings): Promise<FanoutTopics> {
   const { topicPrefix, retentionMs, retentionBytes, telemetryPartitions } = config;
   const telemetry = `${topicPrefix}.telemetry`;
@@ -232,7 +227,7 @@ export interface FanoutNode {
   readonly epochWatch: EpochWatch | undefined;
 }
 
-/** Makes the parts of a node, each from those before it. Nothing listens or is read yet. */
+/** Composes a node: each object gets those created before it. Nothing listens or is read yet. */
 export function composeNode(options: FanoutOptions, topics: FanoutTopics): FanoutNode {
   const { eventLog, bus, clock, logger, metrics, tracing, transport, config, random, version } = options;
   const { epoch, partitions } = topics;
@@ -368,7 +363,7 @@ function verifierFrom(
   return (token) => verifier.verify(token);
 }
 
-/** A part of the memory that this process may have for its objects, bytes. */
+/** Returns a share of the heap limit of this process, bytes. */
 function heapShare(share: number): number {
   return Math.floor(getHeapStatistics().heap_size_limit * share);
 }

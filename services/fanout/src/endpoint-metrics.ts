@@ -3,11 +3,11 @@ import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { ErrorCode } from '@tailrace/protocol/error';
 
-/** What a fanout node answers beside its streams. */
+/** The HTTP endpoints of a fanout node, without the stream. */
 const endpoints = ['route', 'devices', 'revocations', 'notice'] as const;
 export type EndpointName = (typeof endpoints)[number];
 
-/** The results of these requests; the other codes concern ingest or the start of a process. */
+/** The results of these requests. Any other code counts as `internal`. */
 const codes: readonly ('ok' | ErrorCode)[] = [
   'ok',
   'invalid_path',
@@ -24,10 +24,10 @@ const codes: readonly ('ok' | ErrorCode)[] = [
   'internal',
 ];
 
-/** The request has its answer. */
+/** Called when the request is answered. */
 export type Answered = (code: 'ok' | ErrorCode) => void;
 
-/** Counts and times requests by endpoint; by their results, too. */
+/** Counts requests by endpoint and result, and measures their duration by endpoint. */
 export class EndpointMetrics {
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #count: (endpoint: EndpointName, code: string, seconds: number) => void;

@@ -21,8 +21,8 @@ const statuses: Readonly<Record<string, number>> = {
 };
 
 /**
- * Returns the result of `call` as JSON (a text is JSON already), or its error as `{"error":{"code":…,"message":…}}`
- * under the code's status; `headers` go with either. Calls `call` before it returns. Never rejects.
+ * Returns the result of `call` as JSON; a text is JSON already. Returns its error as `{"error":{"code":…,"message":…}}`
+ * with the status of the code. Both have `headers`. Calls `call` before it returns. Never rejects.
  */
 export async function answerOf(
   logger: Logger,

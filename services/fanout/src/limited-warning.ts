@@ -1,6 +1,6 @@
 import type { Logger } from '@tailrace/platform/logger';
 
-/** A warning that clients can cause: logged at most once in `everyMs`, with the number of those that were left out. */
+/** A warning that clients can cause: logged at most once in `everyMs`, with the number of those left out since. */
 export class LimitedWarning {
   readonly #warn: Logger['warn'];
   readonly #message: string;

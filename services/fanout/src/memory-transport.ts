@@ -16,12 +16,12 @@ export interface MemoryClient {
   closed(code: number, reason: string): void;
 }
 
-/** One direction of a connection. What is sent arrives in order, at once or later. */
+/** One direction of a connection. Delivers in order, at once or later. */
 export interface Wire {
-  /** Bytes that have not left the sender's process. */
+  /** Bytes that wait in the process of the sender. */
   readonly waitingBytes: number;
   send(bytes: number, arrive: () => void): void;
-  /** Drops what waits, and sends nothing more. */
+  /** Drops the waiting bytes, and sends nothing more. */
   terminate(): void;
 }
 
@@ -43,7 +43,7 @@ export interface MemoryRequest {
 const peerAddress = '127.0.0.1';
 const pingBytes = 2;
 const closeBytes = 4;
-/** RFC 6455, section 7.1.5: the connection broke. */
+/** RFC 6455, section 7.1.5: the connection was closed abnormally. */
 const brokenCode = 1006;
 
 /** Delivers at once: a connection without a network. */
@@ -54,11 +54,11 @@ export const directWire: Wire = {
 };
 
 /**
- * Connections and requests within one process. Keeps uWebSockets.js's rules: a frame for a connection in which more
- * than `socketBytesMax` waits is dropped, and no connection may leave a topic in the middle of a publish.
+ * Connections and requests within one process. Follows the rules of uWebSockets.js: a frame is dropped if more than
+ * `socketBytesMax` waits on its connection, and no connection may leave a topic in the middle of a publish.
  */
 export class MemoryTransport implements Transport {
-  /** The connections that are open. */
+  /** The open connections. */
   readonly connections = new Set<MemoryConnection>();
   readonly #socketBytesMax: number;
   readonly #topics = new Map<string, Set<MemoryConnection>>();
@@ -163,7 +163,7 @@ export class MemoryConnection implements Connection {
   readonly #leave: (topic: string) => void;
   readonly #gone: () => void;
   readonly #topics = new Set<string>();
-  /** Until it has closed. */
+  /** Undefined after the close. */
   #client: MemoryClient | undefined;
   #isOpen = true;
 
@@ -191,14 +191,14 @@ export class MemoryConnection implements Connection {
     this.deliver(frame, false);
   }
 
-  /** A frame for this connection alone, or one that is published. */
+  /** Sends a frame to this connection alone, or a published one. */
   deliver(frame: string | Uint8Array, isPublished: boolean): void {
     if (!this.#isOpen) return;
     if (this.getBufferedAmount() > this.#socketBytesMax) {
       this.#handlers.dropped(this.#context);
       return;
     }
-    // Bytes may be the sender's own buffer.
+    // A copy, because bytes may be a view of a buffer of the sender.
     const sent = typeof frame === 'string' ? frame : new Uint8Array(frame);
     const bytes = frame.length;
     this.#wires.toClient.send(bytes, () => this.#client?.message(sent, isPublished));
@@ -247,7 +247,8 @@ export class MemoryConnection implements Connection {
   }
 
   /**
-   * The server's process dies. `isNoticed`: its machine resets the connection; otherwise the client notices nothing.
+   * Simulates a crash of the server's process. `isNoticed`: its machine resets the connection; otherwise the client
+   * does not notice.
    */
   crash(isNoticed: boolean): void {
     if (!this.#isOpen) return;
@@ -256,7 +257,7 @@ export class MemoryConnection implements Connection {
     if (isNoticed) this.#reset();
   }
 
-  /** The client sends a message. */
+  /** Sends a message, called by the client. */
   sendMessage(data: string | Uint8Array): void {
     const isBinary = typeof data !== 'string';
     const bytes = isBinary ? data : Buffer.from(data);
@@ -265,7 +266,10 @@ export class MemoryConnection implements Connection {
     });
   }
 
-  /** The client closes. It receives nothing more; the server notices when that arrives. */
+  /**
+   * Closes the connection, called by the client, which receives nothing more. The server is notified when the close
+   * frame arrives.
+   */
   leave(code = 1000): void {
     this.#client = undefined;
     this.#wires.toServer.send(closeBytes + 4, () => {
@@ -275,7 +279,7 @@ export class MemoryConnection implements Connection {
     });
   }
 
-  /** Called by the wire when it has sent some of what waits. */
+  /** Called by the wire when it has sent some of the waiting bytes. */
   drained(): void {
     if (this.#isOpen) this.#handlers.drained(this.#context);
   }

@@ -24,7 +24,7 @@ import type { Transport } from './transport.ts';
 import type { Views } from './views/view.ts';
 import { registerViewMetrics } from './views/view-metrics.ts';
 
-/** What a node is made of, as far as it counts. */
+/** The objects of a node that have metrics. */
 export interface CountingNode {
   readonly ownership: Ownership;
   readonly sessions: Sessions;
@@ -46,9 +46,9 @@ export interface CountingNode {
 }
 
 /**
- * Registers what a fanout node counts, a file for each folder. Everything is read out when it is asked for: the hot
- * path only adds to plain numbers. Each limit is a gauge with `limit_` before the name of the gauge, or histogram, that
- * shows how near it is.
+ * Registers the metrics of a fanout node; each folder has a file of its own. All values are read when they are
+ * requested, so that hot paths only add to plain numbers. Each limit is a gauge with `limit_` before the name of the
+ * gauge or histogram of its usage.
  */
 export function registerMetrics(metrics: Metrics, node: CountingNode): void {
   const { ownership, sessions, sessionCounts: counts, channels, views, streams, sockets, hub, history, work } = node;

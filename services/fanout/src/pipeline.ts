@@ -8,26 +8,27 @@ export interface PipelineOptions {
   readonly partitions: readonly Partition[];
   readonly views: Pick<Views, 'flush' | 'counts'>;
   readonly clock: Pick<Clock, 'now'>;
-  /** A partition has been read back, and is served from now on. */
+  /** Called when a partition was read back, and is served from now on. */
   readonly onServing: () => void;
 }
 
 /**
  * The path of a reading through this node, from the log or from the node that owns its partition:
  *
- * 1. Its partition accepts it (`Partition.accept`, `acceptRelayed`): checks it, keeps it as a last value, and adds it
- *    to the views of each channel that covers its device (`Views.add`) and to the frame for other nodes
+ * 1. The partition accepts it (`Partition.accept`, `acceptRelayed`): checks it, updates the last values, and adds it to
+ *    the views of the channels that cover its device (`Views.add`), and to the frame for other nodes
  *    (`RelayFeed.offer`).
- * 2. The views are flushed (`Views.flush`): each encodes what was added, once, and publishes it to its topic.
- * 3. The relay is flushed (`RelayFeed.flush`): what other nodes want goes out in one frame per partition that has any.
+ * 2. The views are flushed (`Views.flush`): each encodes the added reports once, and publishes them to its topic.
+ * 3. The relay is flushed (`RelayFeed.flush`): each partition sends one frame with the reports in which other nodes
+ *    have interest.
  *
- * All of it is one turn of the event loop, per batch or frame. `TracedPipeline` (spans.ts) wraps the steps in spans.
+ * A batch or frame takes one turn of the event loop. `TracedPipeline` (spans.ts) wraps the steps in spans.
  */
 export class Pipeline {
-  /** Of the oldest report of a batch or frame, when it is published here. A metric may put its own in their place. */
+  /** Age of the oldest report of a batch or frame when it is published. The metrics replace them by their own. */
   logAgeSeconds = new Histogram(delayBoundsSeconds);
   relayAgeSeconds = new Histogram(delayBoundsSeconds);
-  /** Of the batch or frame at hand, as frames carry it to other nodes; '' where it is not traced. */
+  /** The trace of the current batch or frame, which is sent to other nodes; empty if it is not traced. */
   protected traceparent = '';
   protected readonly partitions: readonly Partition[];
   protected readonly views: Pick<Views, 'flush' | 'counts'>;
@@ -42,8 +43,7 @@ export class Pipeline {
   }
 
   /**
-   * Takes what the log has, by the consumer group or read beside it. Batches of partitions that are elsewhere are
-   * ignored.
+   * Takes batches of the log, from the consumer group or read beside it. Ignores partitions with the role `elsewhere`.
    */
   takeBatches(batches: readonly LogBatch[]): void {
     const relayed: Partition[] = [];
@@ -55,7 +55,7 @@ export class Pipeline {
       if (role === 'elsewhere') continue;
       const receivedMs = this.#accept(partition, records);
       if (partition.role !== role) servesMore = true;
-      // What is read back is old, and goes to no client.
+      // Records that are read back are old, and are not published.
       else if (role === 'owned') oldestMs = Math.min(oldestMs, receivedMs);
       if (partition.role === 'owned' && partition.feed.waits) relayed.push(partition);
     }
@@ -65,26 +65,27 @@ export class Pipeline {
     if (servesMore) this.#onServing();
   }
 
-  /** Takes a frame of the owner of a partition that is elsewhere, from position `from` on. */
+  /** Takes a frame of the owner of a partition with the role `elsewhere`, from position `from` on. */
   takeFrame(partition: Partition, frame: RelayedReports, from: number): void {
     const oldestMs = partition.acceptRelayed(frame, from);
     this.flushViews();
     this.#observeAge(this.relayAgeSeconds, oldestMs);
   }
 
-  /** Publishes what was added to the views. */
+  /** Publishes the reports that were added to the views. */
   flushViews(): void {
     this.views.flush();
   }
 
-  /** Sends what other nodes want. */
+  /** Sends frames to other nodes. */
   protected flushRelay(relayed: readonly Partition[]): void {
     for (const { feed, next } of relayed) feed.flush(next, this.traceparent);
   }
 
   /**
-   * An error in one partition is not thrown to the log, which would deliver the batches of all again, for ever: the
-   * others go on, and what this one has not processed is named to the clients with its next batch.
+   * Accepts records. An error of one partition is not passed to the log, which would deliver the batches of all
+   * partitions again, without end. The others continue, and the next batch reports what this one has not processed as
+   * missing.
    */
   #accept(partition: Partition, records: readonly LogRecord[]): number {
     try {

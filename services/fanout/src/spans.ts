@@ -5,7 +5,7 @@ import type { Partition, RelayedReports } from './ownership/partition.ts';
 import { Pipeline, type PipelineOptions } from './pipeline.ts';
 import { relaySubject } from './subjects.ts';
 
-/** More links than this a span does not keep. */
+/** Maximum of the links of a span. */
 const linksMax = 128;
 
 export interface TracedPipelineOptions extends PipelineOptions {
@@ -17,9 +17,9 @@ export interface TracedPipelineOptions extends PipelineOptions {
 }
 
 /**
- * The pipeline of a node that traces, by OpenTelemetry's conventions for messaging: a span for what a fetch of the log
- * brought, linked to the requests that its reports came by, and below it a span for each step; in a frame for other
- * nodes, and there again. Never one for a report. A batch that is not traced costs a check of each record for a header.
+ * The pipeline of a node with tracing, by OpenTelemetry's conventions for messaging. A fetch of the log has one span,
+ * linked to the requests of its reports, and below it a span for each step. Frames for other nodes carry it, which
+ * start their own. A report never has a span. A batch without a trace costs one check of each record for a header.
  */
 export class TracedPipeline extends Pipeline {
   readonly #tracing: Tracing;
@@ -64,7 +64,7 @@ export class TracedPipeline extends Pipeline {
     this.#during(this.traceparent === '' ? noSpan : this.#relaySpan(), () => super.flushRelay(relayed));
   }
 
-  /** Calls with the span as the current one, then closes it. */
+  /** Calls with the span as the current one, then closes the span. */
   #during(span: Span, call: () => void): void {
     const before = this.traceparent;
     this.traceparent = span.traceparent;
@@ -90,11 +90,11 @@ export class TracedPipeline extends Pipeline {
     return span;
   }
 
-  /** Of a frame that an owner sent while it worked through a batch that is traced. */
+  /** Returns the span of a frame that an owner sent within a traced batch. */
   #frameSpan(partition: number, { traceparent, updates }: RelayedReports): Span {
     const tracing = this.#tracing;
     if (traceparent === '' || !tracing.enabled || !tracing.sampled(traceparent)) return noSpan;
-    // A frame has one cause, so that it may be a child; the link is what the conventions ask of every consumer.
+    // A frame has one cause, so its span is a child. The conventions require the link of every consumer.
     const options = { parent: traceparent, links: [traceparent], kind: 'consumer' } as const;
     const span = tracing.span('process tailrace.v1.relay', { ...this.#relayFacts, ...operation('process') }, options);
     span.set('messaging.destination.name', relaySubject(partition));
@@ -116,7 +116,10 @@ function operation(doing: 'send' | 'process') {
   return { 'messaging.operation.name': doing, 'messaging.operation.type': doing };
 }
 
-/** The traces that records here carry, each once. What is read back for the last values was traced when it was new. */
+/**
+ * Returns the traces of records in owned partitions, each once. Records that are read back were traced when they were
+ * new.
+ */
 function tracesIn(batches: readonly LogBatch[], partitions: readonly Partition[]): readonly string[] {
   const traces = new Set<string>();
   for (const { partition, records } of batches) {

@@ -6,7 +6,7 @@ import type { Headers } from '@tailrace/platform/web-response';
  */
 export interface Transport {
   /**
-   * Accepts connections and requests from now on. Resolves with the port, or 0 where there is none. Rejects with
+   * Accepts connections and requests from now on. Resolves with the port, or 0 without one. Rejects with
    * `address_in_use` and `invalid_config`. Called at most once.
    */
   listen<C extends object>(handlers: TransportHandlers<C>): Promise<number>;
@@ -23,22 +23,22 @@ export interface Transport {
 
 /** The head of a request. Valid until the handler returns or awaits: copy what is needed later. */
 export interface RequestHead {
-  /** In capitals. */
+  /** In upper case. */
   readonly method: string;
   readonly path: string;
-  /** What follows `?`, as sent. */
+  /** The text after `?`, as sent. */
   readonly query: string;
-  /** The address of the peer, as the socket has it. */
+  /** The address of the peer of the socket. */
   readonly peer: string;
-  /** Returns '' for a header that is not there. */
+  /** Returns an empty text for a missing header. */
   header(lowerCaseName: string): string;
 }
 
 export interface HttpRequest extends RequestHead {
-  /** Whether the client has left before the response. Valid at any time. */
+  /** Whether the client closed the connection before the response. Valid at any time. */
   readonly isAborted: boolean;
   /**
-   * Resolves with the body, the caller's own copy. Rejects with `too_large` and the like. Call it before the first
+   * Resolves with the body, which the caller owns. Rejects with the errors of `BodySink`. Call it before the first
    * await.
    */
   body(bytesMax: number): Promise<Buffer>;
@@ -53,22 +53,22 @@ export interface HttpAnswer {
 export interface Route {
   readonly method: 'GET' | 'POST' | 'OPTIONS';
   readonly path: string;
-  /** What it throws is logged and answered with 500. */
+  /** Returns the response. An error is logged, and answered with 500. */
   answer(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;
 }
 
-/** A WebSocket connection. After it has closed no method may be called. */
+/** A WebSocket connection. No method may be called after it has closed. */
 export interface Connection {
-  /** Sends a frame to this connection. One that is full drops it and calls `dropped`. */
+  /** Sends a frame to this connection. A full connection drops it and calls `dropped`. */
   send(frame: string | Uint8Array, isBinary: boolean): unknown;
   ping(): unknown;
   subscribe(topic: string): unknown;
   unsubscribe(topic: string): unknown;
-  /** The topics to which it is subscribed. */
+  /** Returns the topics to which it is subscribed. */
   getTopics(): string[];
-  /** Bytes that wait in this process; the kernel's are not counted. */
+  /** Returns the bytes that wait in this process, without those in the kernel. */
   getBufferedAmount(): number;
-  /** Closes it once everything before is sent. Calls `closed` at once. */
+  /** Closes it after everything sent before. Calls `closed` at once. */
   end(code: number, reason: string): unknown;
   /** Terminates it. Calls `closed` at once. */
   close(): unknown;
@@ -76,7 +76,7 @@ export interface Connection {
 
 /** A handshake that is accepted. */
 export interface Accepted<C> {
-  /** '' for none. */
+  /** Empty for none. */
   readonly subprotocol: string;
   /** Passed with each event of the connection. */
   readonly context: C;
@@ -97,13 +97,13 @@ export interface TransportHandlers<C> {
   /** Receives a ping or pong of the WebSocket protocol. */
   heartbeat(context: C): void;
   /**
-   * The connection did not get a frame, and so has a gap. Called possibly in the middle of a publish, when no
+   * Called when the connection did not get a frame, and so has a gap. Possibly in the middle of a publish, when no
    * connection may be closed or leave a topic.
    */
   dropped(context: C): void;
-  /** Called when the connection has sent some of what waits. */
+  /** Called when the connection has sent some of the waiting bytes. */
   drained(context: C): void;
-  /** Called once for each connection that was opened. It may not be used any more. */
+  /** Called once for each opened connection, which must not be used any more. */
   closed(context: C, code: number): void;
 }
 
@@ -112,7 +112,7 @@ export function isAccepted<C>(answer: Accepted<C> | HttpAnswer): answer is Accep
   return 'context' in answer;
 }
 
-/** Returns the first value of a query parameter; undefined for one that is not there. */
+/** Returns the first value of a query parameter; undefined for a missing one. */
 export function queryParameter({ query }: Pick<RequestHead, 'query'>, name: string): string | undefined {
   return query === '' ? undefined : (new URLSearchParams(query).get(name) ?? undefined);
 }

@@ -47,7 +47,7 @@ export function createUwsTransport(settings: UwsTransportSettings, logger: Logge
 }
 
 /**
- * WebSockets and HTTP on uWebSockets.js: no other file knows the library. It aborts the process where a handler throws,
+ * WebSockets and HTTP on uWebSockets.js, which no other file uses. The library aborts the process if a handler throws,
  * or returns from a request that is neither answered nor watched for an abort.
  */
 class UwsTransport implements Transport {

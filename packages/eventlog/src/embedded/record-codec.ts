@@ -3,9 +3,11 @@ import { type LogRecord, type NewRecord, unreadableRecord } from '../event-log.t
 /**
  * The encoding of a record in the embedded log, little endian:
  *
- *     0  f64  time of appending, epoch ms 8  f64  bytes of all records of the partition up to and including this one,
- *     since the partition was created 16  u16  bytes of the key 18  u32  bytes of the headers 22       key, UTF-8 ·
- *     headers, JSON, UTF-8 · value
+ *     0   f64  time of appending, epoch ms
+ *     8   f64  running sum: bytes of all records of the partition since it was created, this one included
+ *     16  u16  bytes of the key
+ *     18  u32  bytes of the headers; 0 without headers
+ *     22       key (UTF-8), headers (JSON, UTF-8), value
  *
  * With the running sum, the size of any range of a partition is the difference of two records: retention by bytes needs
  * no counters that a crash could invalidate.

@@ -2,7 +2,7 @@ import { RateLimit } from './rate-limit.ts';
 
 export interface AddressLimits {
   readonly addressConnectionsMax: number;
-  /** Handshakes a second. The burst is `addressConnectionsMax`, because all connections may come back together. */
+  /** Handshakes a second. The burst is `addressConnectionsMax`, because all clients may reconnect at once. */
   readonly addressHandshakesPerSecondMax: number;
 }
 

@@ -127,7 +127,7 @@ export class Handshakes {
     if (reason !== undefined) return this.#addressRefusal(reason, address);
     const tatMs = this.#rate.take(this.#tatMs, nowMs);
     if (tatMs === undefined) {
-      // First come, first served: who was refused first is to retry first.
+      // First come, first served: the handshake that was refused first is retried first.
       const retryAfterSeconds = 1 + Math.floor(this.#queued++ / handshakesPerSecondMax);
       const message = `this node accepts ${handshakesPerSecondMax} handshakes a second`;
       return unavailable('rate', message, retryAfterSeconds);

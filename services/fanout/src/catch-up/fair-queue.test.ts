@@ -13,7 +13,7 @@ class Named extends Flow {
   }
 }
 
-/** Lets the next flow use `cost`, and come back. */
+/** Lets the next flow use `cost`, and adds it again. */
 function turn(queue: FairQueue<Named>, cost: number): string {
   const flow = queue.take()!;
   queue.charge(flow, cost);

@@ -5,7 +5,7 @@ import type { Channel } from './channels.ts';
 import { LogReport, type Packed } from './log-report.ts';
 import { TagIndex } from './tag-index.ts';
 
-/** A report, and those of its tags whose last value it has. */
+/** A report, and its tags whose last value it has. */
 interface RetainedReport {
   readonly seq: number;
   readonly report: Packed;
