@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
+import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import { TailraceError } from '@tailrace/protocol/error';
 import { callSize } from './call-size.ts';
 import type { StartPositions, SubscribeOptions, Subscription } from './event-log.ts';
@@ -45,7 +46,7 @@ export interface GroupMemberOptions {
  */
 type State = 'idle' | 'due' | 'calling' | 'pausing' | 'stopped';
 
-const nextStates: Readonly<Record<State, readonly State[]>> = {
+const transitions: Transitions<State> = {
   idle: ['due', 'stopped'],
   due: ['idle', 'calling', 'stopped'],
   calling: ['idle', 'pausing', 'stopped'],
@@ -241,7 +242,7 @@ export class GroupMember implements Subscription {
   }
 
   #schedule(): void {
-    this.#changeTo('due');
+    this.#enter('due');
     const waitMs = this.#notBeforeMs - this.#options.clock.monotonic();
     // Timers have a resolution of a millisecond.
     if (waitMs < 1) this.#options.schedule(this.#step);
@@ -253,10 +254,10 @@ export class GroupMember implements Subscription {
     const { subscriber, clock } = this.#options;
     const batches = this.#isStopping ? [] : (this.#inFlight ?? this.#take());
     if (batches.length === 0) {
-      this.#changeTo('idle');
+      this.#enter('idle');
       return;
     }
-    this.#changeTo('calling');
+    this.#enter('calling');
     this.#inFlight = batches;
     this.#calledAtMs = clock.monotonic();
     try {
@@ -283,7 +284,7 @@ export class GroupMember implements Subscription {
     this.#rejections = 0;
     const nowMs = clock.monotonic();
     this.#notBeforeMs = this.#isBehind ? nowMs : nowMs + Math.min(windowMs, 3 * (nowMs - this.#calledAtMs));
-    this.#changeTo('idle');
+    this.#enter('idle');
     this.#passBoundary();
     if (buffer.records > 0) this.#wake();
   };
@@ -292,9 +293,9 @@ export class GroupMember implements Subscription {
     if (this.#state === 'stopped') return;
     const pauseMs = Math.min(retryMaxMs, retryFirstMs * 2 ** this.#rejections);
     this.#rejections = Math.min(this.#rejections + 1, 10);
-    this.#changeTo('pausing');
+    this.#enter('pausing');
     this.#timer = this.#options.clock.after(pauseMs, () => {
-      this.#changeTo('due');
+      this.#enter('due');
       this.#step();
     });
     this.#putBackHeld();
@@ -504,7 +505,7 @@ export class GroupMember implements Subscription {
   }
 
   #terminate(): void {
-    this.#changeTo('stopped');
+    this.#enter('stopped');
     this.#timer?.cancel();
     this.#commitTimer?.cancel();
     this.#options.source.close();
@@ -529,10 +530,8 @@ export class GroupMember implements Subscription {
     this.#sleepers.delete(resolve);
   }
 
-  #changeTo(state: State): void {
-    if (!nextStates[this.#state].includes(state)) {
-      throw new TailraceError('internal', `group member: expected ${nextStates[this.#state]}, got ${state}`);
-    }
+  #enter(state: State): void {
+    assertTransition('group member', transitions, this.#state, state);
     this.#state = state;
   }
 }

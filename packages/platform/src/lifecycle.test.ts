@@ -175,5 +175,5 @@ test('a part that cannot go on stops all in order, with the exit code of a failu
 test('a second start is an internal error', async () => {
   const { lifecycle } = arrangement([]);
   await lifecycle.start();
-  await assert.rejects(lifecycle.start(), /starting cannot follow running/);
+  await assert.rejects(lifecycle.start(), /expected \w+( or \w+)* after running, got starting$/);
 });

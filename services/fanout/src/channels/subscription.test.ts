@@ -53,7 +53,7 @@ for (const [state, { path, events: expected }] of Object.entries(allowed)) {
       else {
         assert.throws(() => run(subscription), {
           code: 'internal',
-          message: new RegExp(`^subscription "a": \\w+ cannot follow ${state}$`),
+          message: new RegExp(`^subscription "a": expected .+ after ${state}, got \\w+$`),
         });
         assert.equal(subscription.state, state);
       }

@@ -136,7 +136,7 @@ export class Partition {
 
   #assertHere(event: string): void {
     if (this.#role !== 'elsewhere') return;
-    const message = `partition ${this.number}: expected to be here for ${event}, got ${this.#role}`;
+    const message = `partition ${this.number}: expected recovering or owned for ${event}, got ${this.#role}`;
     throw new TailraceError('internal', message);
   }
 
