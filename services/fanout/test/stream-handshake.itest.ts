@@ -162,7 +162,7 @@ test('a node with its maximum of clients answers 503, and accepts one again when
   socket.write(get('/v1/stream', handshakeHeaders));
   const { status, headers, body } = await readResponse(socket);
   assert.deepEqual([status, headers['retry-after']], [503, '1']);
-  assert.match(body, /this node has 20 connections, the maximum; try another, or again/);
+  assert.match(body, /expected at most 20 connections of this node, got one more: try another, or again/);
   socket.close();
   clients[0]!.close();
   await clients[0]!.closed;

@@ -38,7 +38,7 @@ function createGrant({ subscribe, expiresAt }: GrantClaims): Grant {
       if (rights.allowsChannel(channel)) return undefined;
       return new TailraceError(
         'forbidden',
-        `the token does not let you see ${shown(channel)}; it covers ${shown(subscribe)}`,
+        `channel: expected one that the token covers, ${shown(subscribe)}, got ${shown(channel)}`,
       );
     },
   };

@@ -85,7 +85,7 @@ test('addresses without connections are forgotten', () => {
 test('each refusal is counted by its reason', () => {
   const { at, handshakes, refusal } = fixture({ connectionsMax: 1 });
   at.connections = 1;
-  assert.equal(refusal().message, 'this node has 1 connections, the maximum; try another, or again');
+  assert.equal(refusal().message, 'expected at most 1 connections of this node, got one more: try another, or again');
   handshakes.draining = true;
   assert.equal(refusal().message, 'this node is draining; try another, or again');
   assert.deepEqual(

@@ -112,7 +112,7 @@ export class Handshakes {
     const { connectionsMax, handshakesPerSecondMax } = this.#limits;
     if (this.draining) return unavailable('draining', 'this node is draining; try another, or again');
     if (this.#connections() >= connectionsMax) {
-      const message = `this node has ${connectionsMax} connections, the maximum; try another, or again`;
+      const message = `expected at most ${connectionsMax} connections of this node, got one more: try another, or again`;
       return unavailable('connections', message);
     }
     if (origin !== '' && this.#origins.size > 0 && !this.#origins.has(origin)) {
@@ -129,7 +129,7 @@ export class Handshakes {
     if (tatMs === undefined) {
       // First come, first served: the handshake that was refused first is retried first.
       const retryAfterSeconds = 1 + Math.floor(this.#queued++ / handshakesPerSecondMax);
-      const message = `this node accepts ${handshakesPerSecondMax} handshakes a second`;
+      const message = `expected at most ${handshakesPerSecondMax} handshakes a second of this node, got more`;
       return unavailable('rate', message, retryAfterSeconds);
     }
     this.#tatMs = tatMs;
@@ -145,12 +145,12 @@ export class Handshakes {
       ? {
           ...limited,
           code: 'rate_limited',
-          message: `expected at most ${addressHandshakesPerSecondMax} handshakes a second of one address; ${shown(address)} has sent more`,
+          message: `expected at most ${addressHandshakesPerSecondMax} handshakes a second of ${shown(address)}, got more`,
         }
       : {
           ...limited,
           code: 'limit_reached',
-          message: `${shown(address)} has ${addressConnectionsMax} connections, the maximum of an address; close one first`,
+          message: `expected at most ${addressConnectionsMax} connections of ${shown(address)}, got one more: close one first`,
         };
   }
 }

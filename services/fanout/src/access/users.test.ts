@@ -17,7 +17,7 @@ test('connections of a user are limited, one that closes frees its place, and ot
     shares.map(({ error }) => error?.code),
     [undefined, undefined, 'limit_reached', undefined],
   );
-  assert.match(shares[2]?.error?.message ?? '', /"anna" has 2 connections, the maximum of a user/);
+  assert.match(shares[2]?.error?.message ?? '', /expected at most 2 connections of "anna", got one more/);
   assert.ok(shares[2]?.error?.retryable);
   shares[2]?.share.leave();
   shares[0]?.share.leave();

@@ -95,7 +95,7 @@ export class Users {
       this.counts.refusedConnections++;
       return new TailraceError(
         'limit_reached',
-        `${shown(subject)} has ${user.connections} connections, the maximum of a user; close one first`,
+        `expected at most ${user.connections} connections of ${shown(subject)}, got one more: close one first`,
         { retryable: true },
       );
     }
@@ -114,7 +114,7 @@ export class Users {
     this.counts.refusedSubscriptions++;
     return new TailraceError(
       'limit_reached',
-      `${shown(user.subject)} has ${user.subscriptions} subscriptions, the maximum of a user; unsubscribe some first`,
+      `expected at most ${user.subscriptions} subscriptions of ${shown(user.subject)}, got one more: unsubscribe one first`,
     );
   }
 

@@ -128,7 +128,7 @@ export class CatchUps {
     if (this.counts.pacedReplays >= replaysMax) {
       throw new TailraceError(
         'limit_reached',
-        `${replaysMax} replays with a speed are the most this node runs at once; try again later, or without a speed`,
+        `expected at most ${replaysMax} replays with a speed on this node, got one more: try later, or without a speed`,
       );
     }
     subscription.isPaced = true;

@@ -84,12 +84,14 @@ export class History {
   async #errorOf({ partition, last, next: here, startMs }: NotReached): Promise<TailraceError> {
     const next = await this.#endOf(partition, startMs);
     if (last < next) {
-      const why = `this node has reached ${here} of partition ${partition}, and after is at ${last}`;
-      return new TailraceError('unavailable', `${why}; try again, here or at another node`);
+      return new TailraceError(
+        'unavailable',
+        `after: expected a position below ${here} in partition ${partition}, as far as this node has come, got ${last}: try again, here or at another node`,
+      );
     }
     return new TailraceError(
       'invalid_position',
-      `after is at ${last} of partition ${partition}, where the next report is ${next}; it is ahead of the log`,
+      `after: expected a position below ${next} in partition ${partition}, got ${last}: it is ahead of the log`,
     );
   }
 

@@ -86,7 +86,9 @@ export function deviceQueryFrom(
   const error = channel === undefined ? undefined : grantFrom(claims).channelError(channel);
   if (error !== undefined) throw error;
   const patterns = channel === undefined ? disjointPatterns(claims.subscribe) : [channel];
-  if (patterns.length === 0) throw new TailraceError('forbidden', 'the token does not let you see any device');
+  if (patterns.length === 0) {
+    throw new TailraceError('forbidden', 'token: expected patterns in its claim subscribe, got none');
+  }
   // Counts visit every partition, and are the same for each page.
   return { patterns, after, limit: Number(limit), counts: after === '' };
 }

@@ -2,7 +2,7 @@ import { rightsFrom } from '@tailrace/platform/access';
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Claims } from '@tailrace/platform/token';
-import { TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
 import { answerOf } from '../endpoint.ts';
 import type { EndpointMetrics } from '../endpoint-metrics.ts';
@@ -37,7 +37,7 @@ export function deviceRoute(options: {
 function homeOf(device: string, claims: Claims, placement: Pick<RingPlacement, 'home'>): { node: string; url: string } {
   assertDevicePath(device);
   if (!rightsFrom(claims.subscribe).allowsDevice(device)) {
-    throw new TailraceError('forbidden', `the token does not let you see ${device}`);
+    throw new TailraceError('forbidden', `device: expected one that the token covers, got ${shown(device)}`);
   }
   const home = placement.home(device);
   if (home === undefined) throw new TailraceError('unavailable', `no node serves ${device} now; try again`);

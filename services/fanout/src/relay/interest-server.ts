@@ -87,7 +87,7 @@ export class InterestServer {
     if (partition?.role !== 'owned') {
       throw new TailraceError(
         'unavailable',
-        `this node does not own partition ${request.partition}; send the request to its owner`,
+        `expected a partition that this node owns, got ${request.partition}: send the request to its owner`,
       );
     }
     if (request.repeats !== undefined) return [repeatsIn(partition, request.repeats)];
