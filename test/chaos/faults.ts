@@ -36,7 +36,7 @@ export const faultsByName: Readonly<Record<string, readonly Fault[]>> = {
     },
     {
       name: 'return',
-      words: 'the killed node comes back under its name',
+      words: 'the killed node is restarted under its name',
       run: (cluster) => cluster.fanout[killed]!.start(),
     },
   ],

@@ -71,7 +71,7 @@ test('a flow that was idle has saved nothing up', () => {
   assert.equal(turns.filter((name) => name === 'late').length, 3);
 });
 
-test('a flow that goes away and comes back has not lost its debt', () => {
+test('a flow that becomes empty and is used again keeps its debt', () => {
   const queue = new FairQueue<Named>();
   const [greedy, other] = [new Named('greedy'), new Named('other')];
   queue.add(other);

@@ -22,7 +22,7 @@ function shown(clients: readonly ClusterClient[], device: string): { seqs: numbe
 const device = devices[0]!;
 const after = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i + 1);
 
-test('a client that comes back receives its backlog, once and in order, from the owner and from any other node', async () => {
+test('a client that reconnects receives its backlog, once and in order, from the owner and from any other node', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 3, 10);
@@ -49,7 +49,7 @@ test('a client that comes back receives its backlog, once and in order, from the
   });
 });
 
-test('on a log of one partition, a client of a subtree that comes back receives its backlog, and nothing of it is left when it leaves', async () => {
+test('on a log of one partition, a client of a subtree that reconnects receives its backlog, which is freed when it disconnects', async () => {
   const cluster = await createCluster({ partitions: 1 });
   const nodes = [await cluster.node('a'), await cluster.node('b')];
   await settle(cluster);
@@ -195,7 +195,7 @@ test('a token ahead of the log is refused, after this node had its time to come 
   });
 });
 
-test('many clients that come back at once cost one reading of the log', async () => {
+test('many clients that reconnect at once share one read of the log', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const away = nodes.find(
       ({ ownership }) => ownership.partitions[partitionOf(device, cluster.partitions)]!.role === 'elsewhere',
@@ -220,7 +220,7 @@ test('many clients that come back at once cost one reading of the log', async ()
   });
 });
 
-test('a client that comes back while its node reads a partition back receives its backlog, though others there have had it', async () => {
+test('a client that reconnects while its node reads a partition back receives its backlog, also if others received it before', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 3, 10);

@@ -73,7 +73,7 @@ test('what was read grows, and what lies before it is read up to it', async () =
   assert.equal(log.ranges.at(-1)?.split(' ')[1], '500');
 });
 
-test('clients that come back to nearly the same position share what is read', async () => {
+test('clients that resume at nearly the same position share the records that were read', async () => {
   const log = logWith();
   const blocks = new LogBlocks(log, 't', 1e9);
   await seqs(blocks, 5_000, 5_010);

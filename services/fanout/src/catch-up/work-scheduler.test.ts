@@ -165,7 +165,7 @@ test('what was used beside the tasks counts, once', () => {
   assert.deepEqual(log.slice(0, 10), Array(10).fill('quiet'));
 });
 
-test('a user that comes back at once still has used what it has', () => {
+test('the work of a user counts also after it disconnects and reconnects', () => {
   const loop = createLoop();
   const log: string[] = [];
   void task(loop, loop.scheduler.queue('honest'), 30, log, 'honest');

@@ -57,7 +57,7 @@ test('a new owner knows the IDs of the window, however many other reports lie be
   });
 });
 
-test('a client that comes back, on any node, is not given a report again that its sender repeated meanwhile', async () => {
+test('a client that reconnects, to any node, does not receive a report again that its sender repeated meanwhile', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const clients = nodes.map((node) => ({ node, client: node.client(device, false) }));
     await cluster.clock.advance(1_000);

@@ -77,7 +77,7 @@ test('relay frames that are lost, doubled and out of order leave no gap and no d
   }
 });
 
-test('clients of the nodes that stay see everything while another node joins, leaves and comes back', async () => {
+test('clients of the other nodes receive every report while a node joins, leaves and joins again', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);

@@ -104,7 +104,7 @@ test('clients on a node that was paused for 20 s, and those of the others, are s
   });
 });
 
-test('a node that comes back before the group has noticed has its partitions again', async () => {
+test('a node that resumes before the group notices its pause owns its partitions again', async () => {
   await withCluster(names, async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 2, 10);

@@ -221,7 +221,7 @@ test('positions that hold no record are skipped, and no client is notified', () 
   assert.equal(partition.window.from, 0);
 });
 
-test('what the log cannot read restarts the window: a client that comes back from before is sent it by the log', () => {
+test('an unreadable record restarts the window: a client that resumes before it is served from the log', () => {
   const { partition, shown } = watched();
   const gap = unreadableRecord(1, { until: 4, reason: 'codec', message: 'expected codec 0 to 4, got 7' });
   partition.accept([record('p.d', 0), gap, record('p.d', 4)]);
