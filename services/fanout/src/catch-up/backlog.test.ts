@@ -35,7 +35,7 @@ function backlogOf(records: readonly LogRecord[], pattern: string, from: number)
   return new Backlog(node.channels.open(pattern), ranges, logRangesOf(log));
 }
 
-test('what the log no longer has is named, and what it has comes', async () => {
+test('records that the log no longer has are named as skipped, and the others are sent', async () => {
   const records = Array.from({ length: 10 }, (_, i) => record('p.d', 1_000_010 + i));
   const backlog = backlogOf(records, 'p.>', 1_000_005);
   assert.deepEqual(

@@ -82,7 +82,7 @@ test('a client that stops reading is sent its backlog conflated once it reads, t
   });
 });
 
-test('the backlog of a client that is slow for a moment comes whole', async () => {
+test('the backlog of a client that is slow for a short time is sent in full', async () => {
   await withNode(async (node) => {
     const client = await node.client();
     client.send({ subscribe: { id: 'a', channel: 'p.d' } });
@@ -270,7 +270,7 @@ test('a client that subscribes again and again and reads nothing has one snapsho
   });
 });
 
-test('a pause holds everything back, and resume brings all of it before what comes now', async () => {
+test('during a pause nothing is sent, and after resume the held reports are sent before live ones', async () => {
   await withNode(async (node) => {
     const client = await node.client();
     client.send({ subscribe: { id: 'a', channel: 'p.>' } });

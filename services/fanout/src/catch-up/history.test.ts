@@ -182,7 +182,7 @@ test('a client further behind than is read for one is sent the exact range, and 
   });
 });
 
-test('a token ahead of the log is refused, after this node had its time to come so far', async () => {
+test('a token ahead of the log is refused once the time to reach it has passed', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     await load(cluster, new Map(), 1, 10);
     const partition = partitionOf(device, cluster.partitions);
@@ -283,7 +283,7 @@ test('a report that repeats a message ID of before the token does not come again
   );
 });
 
-test('where a time lies in the log is asked for only where the window does not reach back so far', async () => {
+test('the log is asked for the position of a time only if the window does not reach back to it', async () => {
   const { partitions, channels, clock } = createLocalNode({ partitions: 1 });
   const nowMs = clock.now();
   // One time goes back, as a foreign producer's may.
@@ -387,7 +387,7 @@ test('what the log cannot read is named up to where the rest of it has been dele
   assert.equal(position.last(0), 44);
 });
 
-test('thousands that stop waiting at once ask the log once for the end of the partition', async () => {
+test('thousands of waits that expire at once cause one request for the end of the partition', async () => {
   const { log, history, clock, channels } = reading([record('p.d', 0, 0)]);
   let asked = 0;
   const { bounds } = log;

@@ -83,7 +83,7 @@ test('clients that resume at nearly the same position share the records that wer
   assert.ok(log.ranges.length < 8, log.ranges.join(', '));
 });
 
-test('of large records none is read that was not asked for', async () => {
+test('large records outside the requested range are not read', async () => {
   const log = logWith({ valueBytes: 200_000 });
   const blocks = new LogBlocks(log, 't', 1e9);
   await seqs(blocks, 100, 110);
@@ -91,7 +91,7 @@ test('of large records none is read that was not asked for', async () => {
   assert.deepEqual(log.ranges, ['100 110', '177 180']);
 });
 
-test('a block that grows when retention has come past its end lacks what is gone, and no more', async () => {
+test('a block that grows after retention has passed its end lacks the deleted records, and no others', async () => {
   const log = logWith();
   const blocks = new LogBlocks(log, 't', 1e9);
   assert.deepEqual(await seqs(blocks, 0, 50), expected(0, 50));
@@ -99,7 +99,7 @@ test('a block that grows when retention has come past its end lacks what is gone
   assert.deepEqual(await seqs(blocks, 0, 100), [...expected(0, 50), ...expected(81, 100)]);
 });
 
-test('a reading that failed is tried again by the next who asks', async () => {
+test('a read that failed is repeated by the next request', async () => {
   const log = logWith({ failures: 1 });
   const blocks = new LogBlocks(log, 't', 1e9);
   const [first, second] = await Promise.allSettled([seqs(blocks, 0, 50), seqs(blocks, 0, 50)]);
@@ -122,7 +122,7 @@ test('beyond its bytes what was used longest ago is forgotten', async () => {
   assert.ok(blocks.bytes < 200_000, `${blocks.bytes} bytes`);
 });
 
-test('what the log cannot read is given as far as it lies in the range', async () => {
+test('unreadable records are returned as far as they lie in the range', async () => {
   const gap = unreadableRecord(5, { until: 20, reason: 'checksum', message: 'damaged' });
   const log = {
     async *read(_topic: string, _partition: number, { from }: ReadRange) {

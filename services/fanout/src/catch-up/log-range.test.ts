@@ -95,7 +95,7 @@ test('the IDs of a lookback take memory as they grow, and the oldest are forgott
   assert.equal(parts.counts.shortLookbacks, 0, 'what was read so is sent to no client');
 });
 
-test('where another node knows which positions repeat an ID, no lookback is needed', async () => {
+test('if another node knows which positions repeat an ID, no lookback is needed', async () => {
   const asked: unknown[] = [];
   const { whole, parts } = reading(recordsOf(1_500, { 1000: 'a', 1003: 'b' }), async (...range) => {
     asked.push(range);
@@ -119,7 +119,7 @@ test('a node that has read the partition itself knows by position what it did no
   assert.equal(parts.counts.lookbacks, 0);
 });
 
-test('what retention has taken is named, with nothing of before', async () => {
+test('records that retention has deleted are named as skipped, and nothing before them is sent', async () => {
   const { whole } = reading(recordsOf(2_500).slice(1_500));
   assert.deepEqual(await whole(10, 2_000), {
     from: 1_500,
@@ -148,7 +148,7 @@ test('retention that overtakes a reader stops the range, and of a whole one it r
   });
 });
 
-test('what the log cannot read is named after what is before it', async () => {
+test('unreadable records are named after the reports before them', async () => {
   const hole = unreadableRecord(40, { until: 60, reason: 'checksum', message: 'expected 1, got 2' });
   const records = recordsOf(100);
   const { range, whole } = reading([...records.slice(0, 40), hole, ...records.slice(60)]);
@@ -171,7 +171,7 @@ test('what the log cannot read is named after what is before it', async () => {
   );
 });
 
-test('a chunk that could not be read comes with the next call', async () => {
+test('a chunk that could not be read is returned by the next call', async () => {
   const { range, log } = reading(recordsOf(100, { 51: 'a', 60: 'a' }));
   const { positionsAt } = log;
   log.positionsAt = async () => assert.fail('no broker');
@@ -185,7 +185,7 @@ test('a chunk that could not be read comes with the next call', async () => {
   );
 });
 
-test('a record that is remembered though retention has taken it, and what it may repeat, is gone', async () => {
+test('a record in the cache that retention has deleted, and the records that it may repeat, are not returned', async () => {
   const { whole, log } = reading(recordsOf(2_500, { 1200: 'a', 1300: 'a', 1800: 'b' }));
   await whole(1_250, 1_260);
   await whole(1_290, 2_000);
@@ -210,7 +210,7 @@ function memoryOf(free: number) {
   return memory;
 }
 
-test('IDs take what is reserved for them first, then what is free', () => {
+test('IDs take the memory that is reserved for them first, then free memory', () => {
   const memory = memoryOf(1_000);
   const reservation = new IdReservation(500, memory);
   assert.equal(reservation.grow(400), true);
@@ -219,7 +219,7 @@ test('IDs take what is reserved for them first, then what is free', () => {
   assert.deepEqual([memory.free, reservation.isShort], [400, false]);
 });
 
-test('a reader that was short of memory for IDs has twice as much as it asked for reserved the next time', () => {
+test('a reader that was short of memory for IDs reserves twice as much the next time', () => {
   const reservation = new IdReservation(0, memoryOf(100_000));
   assert.deepEqual([reservation.grow(90_000), reservation.grow(30_000), reservation.grow(5_000)], [true, false, true]);
   assert.deepEqual([reservation.isShort, reservation.nextBytes], [true, 240_000]);

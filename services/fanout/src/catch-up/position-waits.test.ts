@@ -81,7 +81,7 @@ test('each wait resolves as soon as its own position is reached, in all partitio
   assert.equal(clock.pending(), 0);
 });
 
-test('what is here already is not waited for', async () => {
+test('a position that is reached already is not waited for', async () => {
   const { clock, nexts, waits } = waiting();
   nexts[0] = 4;
   assert.equal(await waits.reach(new Channel('p.d', [0]), at(3)), undefined);

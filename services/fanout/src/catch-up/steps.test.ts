@@ -7,7 +7,7 @@ import { WorkScheduler } from './work-scheduler.ts';
 
 const queue = () => workOn(createFakeClock()).queue('test');
 
-test('steps that wait for nothing run in the turn in which they are asked for', async () => {
+test('steps that wait for nothing run in the turn in which they are started', async () => {
   const log: number[] = [];
   function* steps(): Steps<string> {
     for (let i = 0; i < 3; i++) {
@@ -71,7 +71,7 @@ test('steps that are refused release what they hold', async () => {
   assert.equal(isHeld, false);
 });
 
-test('work that is no longer wanted takes no further step, and releases what it holds', async () => {
+test('stopped work takes no further step, and releases its memory', async () => {
   const log: string[] = [];
   let isWanted = true;
   function* steps(): Steps {

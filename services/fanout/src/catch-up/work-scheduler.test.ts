@@ -104,7 +104,7 @@ test('time that nothing else wants is used in full', () => {
   assert.equal(turns, 49);
 });
 
-test('users get the same, whatever they ask for and by however many connections', () => {
+test('users get the same share of time, whatever they request and over however many connections', () => {
   const loop = createLoop();
   const log: string[] = [];
   for (let i = 0; i < 20; i++) {
@@ -119,7 +119,7 @@ test('users get the same, whatever they ask for and by however many connections'
   assert.ok(greedy <= 20 + 2 * sliceMs, `${greedy} steps of the other before 20 of one's own`);
 });
 
-test('connections of a user share what it gets', () => {
+test('connections of a user share the time of that user', () => {
   const loop = createLoop();
   const log: string[] = [];
   const [first, second] = [loop.scheduler.queue('u'), loop.scheduler.queue('u')];
@@ -129,7 +129,7 @@ test('connections of a user share what it gets', () => {
   assert.ok(log.filter((name) => name === 'first').length <= 10 + 2 * sliceMs);
 });
 
-test('another node, which asks for all of its clients, gets half, however many users want the rest', () => {
+test('another node, which requests for all of its clients, gets half of the time, however many users share the rest', () => {
   const loop = createLoop();
   const log: string[] = [];
   for (let i = 0; i < 90; i++) void task(loop, loop.scheduler.queue(`user${i}`), 20, log, 'user');
@@ -182,7 +182,7 @@ test('the work of a user counts also after it disconnects and reconnects', () =>
   assert.equal(loop.scheduler.users, 1);
 });
 
-test('too much that waits is refused, and may be asked for again', async () => {
+test('tasks beyond the limit are refused with a retryable error', async () => {
   const loop = createLoop({ userQueuedTasksMax: 3, queuedTasksMax: 5 });
   const [a, b] = [loop.scheduler.queue('a'), loop.scheduler.queue('b')];
   const add = (queue: WorkQueue) => task(loop, queue, 5) as Promise<void>;
@@ -216,7 +216,7 @@ test('a step that throws stops its own task, and nothing else', async () => {
   await after;
 });
 
-test('under virtual time, where no step takes any, work is left off after so many steps', () => {
+test('under virtual time, where steps take no time, work is interrupted after a number of steps', () => {
   const loop = createLoop({}, 2);
   let steps = 0;
   void loop.scheduler.queue('a').run(() => ++steps >= 6);
@@ -227,14 +227,14 @@ test('under virtual time, where no step takes any, work is left off after so man
   assert.equal(steps, 6);
 });
 
-test('a scheduler with nothing to do asks for no turns', () => {
+test('a scheduler without tasks schedules no turns', () => {
   const loop = createLoop();
   void task(loop, loop.scheduler.queue('a'), 3);
   for (let i = 0; i < 5; i++) loop.turn();
   assert.equal(loop.waits, false);
 });
 
-test('a connection may become another user, and what it holds is counted by user', async () => {
+test('a connection may become another user, and its reservations are counted by user', async () => {
   const loop = createLoop();
   const queue = loop.scheduler.queue();
   queue.assign('a');
@@ -246,7 +246,7 @@ test('a connection may become another user, and what it holds is counted by user
   assert.equal((await waits).bytes, 600);
 });
 
-test('a step may ask for more work of its own connection, and of others of its user', async () => {
+test('a step may add work of its own connection, and of others of its user', async () => {
   const loop = createLoop();
   const [queue, other] = [loop.scheduler.queue('a'), loop.scheduler.queue('a')];
   const log: string[] = [];

@@ -24,7 +24,7 @@ async function pathsByPage(list: ReturnType<typeof fleet>['list'], patterns: rea
   }
 }
 
-test('each device of all partitions comes once, in the order of the paths, whatever the size of the pages', async () => {
+test('each device of all partitions is listed once, in the order of the paths, for any size of the pages', async () => {
   const paths = Array.from({ length: 700 }, (_, n) => `plant${n % 3}.line${n % 7}.m${n}`);
   const { list } = fleet(paths);
   for (const limit of [1, 63, 64, 65, 700, 1000]) {

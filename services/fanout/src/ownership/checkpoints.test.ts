@@ -181,7 +181,7 @@ test('state of another log is not taken', async () => {
   assert.equal((await restored(checkpoints)).from, 0);
 });
 
-test('a cluster under load goes on writing state, and what it has is never behind what was written', async () => {
+test('a cluster under load continues to write state, and its own state is never behind the written one', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 30, 500);
@@ -428,7 +428,7 @@ test('a device that the topic does not take at all is counted, and tried again w
   assert.deepEqual((await restored(checkpoints)).values, { [large!]: 2, [other!]: 1 });
 });
 
-test('what others write to the state topic is passed over and counted: no device, position or report comes of it', async () => {
+test('records of other programs in the state topic are ignored and counted: they create no device, position or report', async () => {
   const { eventLog, parts, checkpoints } = stateLog();
   const node = createLocalNode();
   const [device, other] = ownDevices(2) as [string, string];
@@ -465,7 +465,7 @@ test('what others write to the state topic is passed over and counted: no device
   assert.equal(reading.counts.unreadable, foreign.length + 1);
 });
 
-test('the end of the log is asked for when a state is later than it was, once for what is read together', async () => {
+test('the end of the log is requested when a state is later than the known end, once for each batch', async () => {
   const { eventLog, parts, checkpoints } = stateLog();
   const node = createLocalNode();
   for (const device of ownDevices(5)) {

@@ -20,7 +20,7 @@ test('a node alone shows a device its last value, then every report once', async
   });
 });
 
-test('three nodes share the partitions, and every node shows every device whole, wherever it lives', async () => {
+test('three nodes share the partitions, and every node delivers all reports of every device, whichever node owns it', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const owned = nodes.map(
       (node) => node.ownership.partitions.filter((partition) => partition.role === 'owned').length,

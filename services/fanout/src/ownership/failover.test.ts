@@ -148,7 +148,7 @@ test('a node that is isolated from the bus alone serves its own clients all the 
   });
 });
 
-test('when the bus is gone for all nodes none is the standby of another, then or when it is back', async () => {
+test('when all nodes lose the bus none is the standby of another, neither then nor after it has returned', async () => {
   await withCluster(names, async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 2, 10);

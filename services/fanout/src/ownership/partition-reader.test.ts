@@ -114,7 +114,7 @@ test('a partition that is lost meanwhile is not read on, nor one that was gained
   assert.equal(again.partition.role, 'recovering');
 });
 
-test('what cannot be read back is left to the group', async () => {
+test('partitions that cannot be read back are left to the group', async () => {
   const { partition, state, run } = recovering(10);
   state.broken = true;
   await run();
@@ -152,7 +152,7 @@ function following(flushMs = 0) {
   return { clock, reader, seen, errors, state, append };
 }
 
-test('of a followed partition everything from its position on comes once and in order, until it is stopped', async () => {
+test('of a followed partition every record from its position on is delivered once and in order, until it is stopped', async () => {
   const { clock, reader, seen, append } = following();
   append(5);
   reader.follow(0);

@@ -41,7 +41,7 @@ test('within the window an ID always counts, after five quarters of it never, an
   }
 });
 
-test('a clock of this node that is hours behind or ahead decides nothing, and what is remembered stays bounded', () => {
+test('a clock of this node that is hours behind or ahead has no effect, and the remembered IDs stay bounded', () => {
   for (const offsetMs of [-86_400_000, -600_000, 0, 600_000, 86_400_000]) {
     let timeMs = startMs;
     const memory = memoryOf(1_000, () => startMs + offsetMs);
@@ -112,7 +112,7 @@ test('times that go back, or far ahead of the clock, take nothing from the other
   assert.equal(ids.repeats('p.d', 'future', 5, startMs), true);
 });
 
-test('with as many times of the future as there may be buckets, an ID that comes again at once is known', () => {
+test('with future times in as many buckets as there may be, an ID that is repeated at once is found', () => {
   const ids = idsOf();
   for (let i = 1; i <= 300; i++) ids.repeats('p.d', `future ${i}`, i, startMs + i * idWindowMs);
   for (let seq = 301; seq < 400; seq++) {

@@ -54,7 +54,7 @@ test('a partition whose broker is away at the start holds up no other, nor the r
   });
 });
 
-test('a node stands still when the log has more in each of its partitions and it reads none; not while one moves, nor while the log cannot be asked', () => {
+test('a node is stalled when the log has more records in each of its partitions and it reads none; not while one advances, nor while the log cannot be reached', () => {
   const { partitions } = createLocalNode({ partitions: 2 });
   const [one, other] = [partitions[0]!, partitions[1]!];
   const stalled = new StalledPartitions(partitions, () => false);

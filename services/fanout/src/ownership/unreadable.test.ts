@@ -5,7 +5,7 @@ import { settle, withCluster } from '../../test/cluster-load.ts';
 
 const device = 'plant.line1.press7';
 
-test('what the log cannot read is named once to every client that watches, whichever node serves it, and what is behind it comes', async () => {
+test('unreadable records are named once to every subscribed client, on any node, and the records after them are delivered', async () => {
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const clients = nodes.flatMap((node) => [node.client(device), node.client('plant.>')]);
     const elsewhere = nodes.map((node) => node.client('other.>'));

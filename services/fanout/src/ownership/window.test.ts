@@ -58,7 +58,7 @@ test('the window has what a list of everything would have, from its first positi
   );
 });
 
-test('after a restart nothing of before is answered', () => {
+test('after a restart the window returns no reports from before it', () => {
   const { window } = windowWith({ bytesMax: 1e6, ageMsMax: 1e6 }, [
     [0, 0, 0],
     [0, 0, 0],

@@ -184,7 +184,7 @@ test('a channel that is released while its request is pending is not requested a
   assert.deepEqual(replied, [['p.a']]);
 });
 
-test('a channel that is asked for again while its request is pending ignores the reply, and is requested again', async () => {
+test('a channel that is opened again while its request is pending ignores the reply, and is requested again', async () => {
   const { interestClient, clock, next, replied } = fixture();
   const [a, b] = [channel('p.a'), channel('p.b')];
   interestClient.ask(a);

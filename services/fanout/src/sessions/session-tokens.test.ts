@@ -134,7 +134,7 @@ test('the session has the expiry of its token', async () => {
   assert.equal(client.session.expiresAt, 1_700_000_060_000);
 });
 
-test('beyond the connections of a user the error is retryable, since other connections may be dead', async () => {
+test('beyond the connections of a user the error is retryable, since other connections may be lost already', async () => {
   const node = createLocalNode();
   const access = {
     ...freeAccess(),

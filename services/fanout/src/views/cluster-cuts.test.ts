@@ -116,7 +116,7 @@ test('a cut waits for an unreachable partition, then names it; what was missing 
   });
 });
 
-test('over a change of owner cuts stay complete, or name what is missing', async () => {
+test('across a change of owner cuts stay complete, or name the missing partitions', async () => {
   for (let seed = 1; seed <= 3; seed++) {
     await withCluster(
       ['a', 'b', 'c'],
@@ -179,7 +179,7 @@ function wholeCutsOf(client: ClusterClient): Cut[] {
   return cuts;
 }
 
-test('a cut of any size comes in pages, and is the same as in one frame', async () => {
+test('a cut of any size is sent in pages, with the same content as in one frame', async () => {
   const bounds = { wholeCutBytesMax: 300_000 };
   await withCluster(
     ['a'],

@@ -187,7 +187,7 @@ test('what was taken is not returned again, and the return to good is a change a
   assert.deepEqual(last.skipped[0]?.tags, [{ tag: 't', count: 2, first: 6, min: 6, max: 7, last: 7 }]);
 });
 
-test('what it holds is bounded by the tags of a device, by reports and by bytes, and skipped reports are named', () => {
+test('its memory is bounded by the tags of a device, by reports and by bytes, and skipped reports are named', () => {
   const conflation = new Conflation<LogReport>();
   const one = logReport('p.a', 0, { t: 1 }).bytes.length;
   for (let seq = 0; seq < 5_000; seq++) conflation.add(logReport('p.a', seq, { t: 1 }));

@@ -27,7 +27,7 @@ function filtered(filter: DeltaFilter, seq: number, values: Values, nowMs = 0) {
   return read(filter.filter(logReport('p.d', seq, values), nowMs));
 }
 
-test('a new device is sent whole, then only changes, and a report without change shows that it is alive', () => {
+test('a new device is sent with all its tags, then with changes only, and a report without a change is sent as an empty delta', () => {
   const filter = filterOf();
   assert.deepEqual(filtered(filter, 1, { t: 1, u: 'on' }), { seq: 1, delta: false, values: { t: 1, u: 'on' } });
   assert.deepEqual(filtered(filter, 2, { t: 2, u: 'on' }), { seq: 2, delta: true, values: { t: 2 } });

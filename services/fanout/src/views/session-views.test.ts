@@ -126,7 +126,7 @@ test('with a rate, snapshot and live data join without a gap and without an olde
   ]);
 });
 
-test('with its last client a view is removed, with its timer and what it remembers', async () => {
+test('with its last client a view is removed, with its timer and its state', async () => {
   const node = createLocalNode({ partitions: 1 });
   const plain = await watching(node, 'p.d', {});
   const first = await watching(node, 'p.d', { maxRate: 1, deadband: { absolute: 0 } });
