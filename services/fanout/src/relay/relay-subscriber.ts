@@ -13,10 +13,11 @@ import type { Owner } from '../ownership/ring.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { offline, stale } from '../presence/presences.ts';
 import { relaySubject } from '../subjects.ts';
+import { type HeldFrame, HeldFrames } from './held-frames.ts';
 import { InterestClient } from './interest-client.ts';
 import { interestRepliesFrom, showsLoss } from './interest-reply.ts';
 
-const { OwnerReply } = tailrace.v1;
+const { OwnerReply, RelayFrame } = tailrace.v1;
 
 export interface RelayCounts {
   frames: number;
@@ -370,60 +371,6 @@ export class RelaySubscriber {
     if (applied >= this.#next) channel.join(number, applied);
     // A held frame is missing: the channel is complete up to there only.
     else this.#interestClient.ask(channel);
-  }
-}
-
-const { RelayFrame } = tailrace.v1;
-
-/** A frame of an owner as received from the bus. */
-export interface HeldFrame {
-  readonly previous: number;
-  readonly next: number;
-  readonly updates: readonly tailrace.v1.IRelayUpdate[];
-  readonly unreadable: readonly tailrace.v1.IUnreadableRange[];
-  readonly presences: readonly tailrace.v1.IPresence[];
-  readonly told: number;
-  readonly chain: number;
-  readonly watermark: number;
-}
-
-/** The frames of one partition that are received while a reply is pending, in the order of receipt, and their bytes. */
-export class HeldFrames implements Iterable<HeldFrame> {
-  readonly #bytesMax: number;
-  #frames: HeldFrame[] = [];
-  #bytes = 0;
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  /** Adds a frame. Returns false if the bytes exceed the limit. */
-  hold(frame: HeldFrame, bytes: number): boolean {
-    this.#frames.push(frame);
-    this.#bytes += bytes;
-    return this.#bytes <= this.#bytesMax;
-  }
-
-  /** Returns the position up to which the frames of a stream epoch continue from `from` without a gap. */
-  through(from: number, streamEpoch: number): number {
-    let next = from;
-    for (const frame of this.#frames) {
-      if (frame.chain === streamEpoch && frame.previous <= next) next = Math.max(next, frame.next);
-    }
-    return next;
-  }
-
-  drop(): void {
-    this.#frames = [];
-    this.#bytes = 0;
-  }
-
-  [Symbol.iterator](): Iterator<HeldFrame> {
-    return this.#frames[Symbol.iterator]();
   }
 }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createListeningNode } from '../../test/listening-node.ts';
-import { ReceivedPresences } from '../relay/relay-subscriber.ts';
-import { stale } from './presences.ts';
+import { stale } from '../presence/presences.ts';
+import { ReceivedPresences } from './relay-subscriber.ts';
 
 const staleDevice = (device: string) => ({ device, state: stale, since: 1, seq: 5 });
 
