@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { randomFrom } from '../../test/cluster.ts';
-import { ReportInterval } from '../channels/device.ts';
+import { ReportInterval } from './device.ts';
 
 const limits = { staleFactor: 2.5, staleMsMin: 5_000, staleMsMax: 40 * 86_400_000 };
 const startMs = 1_700_000_000_000;
