@@ -1,6 +1,7 @@
 import type { Logger } from '@tailrace/platform/logger';
 import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
+import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import {
   type ClientMessage,
   clientMessageFromBytes,
@@ -51,6 +52,15 @@ export interface SessionOptions extends SubscriptionsOptions {
 /** RFC 6455, section 7.4.1: the server met an unexpected condition. */
 export const internalErrorClose: CloseCode = { code: 1011, reason: 'internal error' };
 
+export type SessionState = 'greeting' | 'checking' | 'open' | 'closed';
+
+const transitions: Transitions<SessionState> = {
+  greeting: ['checking', 'closed'],
+  checking: ['open', 'closed'],
+  open: ['checking', 'closed'],
+  closed: [],
+};
+
 /**
  * One client's connection.
  * - `greeting`: no valid token yet; every message but `auth` is refused. `Sessions` closes it after `authDeadlineMs`.
@@ -59,7 +69,7 @@ export const internalErrorClose: CloseCode = { code: 1011, reason: 'internal err
  * - `closed`: sends and handles nothing any more.
  */
 export class Session implements SubscriptionsOwner {
-  state: 'greeting' | 'checking' | 'open' | 'closed' = 'greeting';
+  #state: SessionState = 'greeting';
   readonly id: string;
   readonly encoding: Encoding;
   /** The tick of `Sessions` at which the client was received from last. */
@@ -92,6 +102,16 @@ export class Session implements SubscriptionsOwner {
     this.#subscriptions = new Subscriptions(encoding, socket, this.#work, this.#share, options, this);
   }
 
+  /** Changed by `authenticate` and `onClose`. */
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  #enter(state: SessionState): void {
+    assertTransition(`session ${this.id}`, transitions, this.#state, state);
+    this.#state = state;
+  }
+
   /** When its token expires, epoch ms; infinite for never. */
   get expiresAt(): number {
     return this.#grant.expiresAt;
@@ -109,8 +129,8 @@ export class Session implements SubscriptionsOwner {
   /** Verifies the token of the handshake, or of `auth`. Closes with 4401 if it is not valid. Never rejects. */
   async authenticate(token: string): Promise<void> {
     if (this.#isClosed()) return;
-    this.state = 'checking';
     try {
+      this.#enter('checking');
       const claims = await this.#options.verify(token);
       // The connection may have closed while the token was verified.
       if (!this.#isClosed()) this.#open(claims);
@@ -134,7 +154,7 @@ export class Session implements SubscriptionsOwner {
       this.#refuse(error, closeCodes.tryAgain);
       return;
     }
-    this.state = 'open';
+    this.#enter('open');
     this.#claims = claims;
     this.#work.assign(identityOf(claims));
     this.#grant = grantFrom(claims);
@@ -175,7 +195,7 @@ export class Session implements SubscriptionsOwner {
 
   /** Handles a message as received: text on a JSON connection, bytes on a Protobuf one. */
   onMessage(data: string | Uint8Array): void {
-    if (this.state === 'closed') return;
+    if (this.#state === 'closed') return;
     let message: ClientMessage;
     try {
       message = this.#decode(data);
@@ -200,7 +220,7 @@ export class Session implements SubscriptionsOwner {
 
   /** Handles a subscription in the URL of the connection. Queued like a message until the token is verified. */
   onSubscribeRequest(request: { id: string; channel: string }): void {
-    if (this.state !== 'closed') this.#handle({ subscribe: request });
+    if (this.#state !== 'closed') this.#handle({ subscribe: request });
   }
 
   /** Notifies the client that the server stops, and when it disconnects it. Not before `welcome`, its first message. */
@@ -220,7 +240,7 @@ export class Session implements SubscriptionsOwner {
 
   /** Sends a message to all clients, encoded for this one. Not before `welcome`, its first message. */
   sendFrame(frame: string | Uint8Array): void {
-    if (this.#claims !== undefined && this.state !== 'closed') this.#socket.send(frame);
+    if (this.#claims !== undefined && this.#state !== 'closed') this.#socket.send(frame);
   }
 
   /** See `Resident`. */
@@ -229,7 +249,7 @@ export class Session implements SubscriptionsOwner {
   }
 
   moved(channel: string, url: string): boolean {
-    return this.state === 'open' && this.#subscriptions.moved(channel, url);
+    return this.#state === 'open' && this.#subscriptions.moved(channel, url);
   }
 
   ping(): void {
@@ -238,7 +258,7 @@ export class Session implements SubscriptionsOwner {
 
   /** Closes the connection with a close code. */
   end(close: CloseCode): void {
-    if (this.state === 'closed') return;
+    if (this.#state === 'closed') return;
     this.onClose();
     this.#socket.end(close.code, close.reason);
   }
@@ -253,7 +273,7 @@ export class Session implements SubscriptionsOwner {
 
   /** Releases the session: the socket has closed, or is closing. Idempotent. */
   onClose(): void {
-    this.state = 'closed';
+    if (!this.#isClosed()) this.#enter('closed');
     this.#queued = [];
     this.#subscriptions.close();
     this.#share.leave();
@@ -270,12 +290,12 @@ export class Session implements SubscriptionsOwner {
   }
 
   #handle(message: ClientMessage): void {
-    if (this.state === 'checking') {
+    if (this.#state === 'checking') {
       this.#enqueue(message);
     } else if ('auth' in message) {
       // While open: a fresh token replaces the old one.
       void this.authenticate(message.auth.token);
-    } else if (this.state === 'greeting') {
+    } else if (this.#state === 'greeting') {
       const error = new TailraceError(
         'unauthorized',
         `expected {"auth":{"token":"…"}} as the first message, got ${shown(Object.keys(message)[0])}`,
@@ -329,13 +349,13 @@ export class Session implements SubscriptionsOwner {
   }
 
   send(message: ServerMessage): void {
-    if (this.state === 'closed') return;
+    if (this.#state === 'closed') return;
     this.#socket.send(this.encoding === 'json' ? serverMessageJson(message) : serverMessageBytes(message));
   }
 
   /** A method, because TypeScript does not see that calls change the field. */
   #isClosed(): boolean {
-    return this.state === 'closed';
+    return this.#state === 'closed';
   }
 }
 
