@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createManualClock } from '../test/manual-clock.ts';
-import { createHealth } from './health.ts';
+import { createHealth, isHealthCheck } from './health.ts';
 
 test('a process whose timers are called in time is alive', () => {
   const clock = createManualClock();
@@ -91,4 +91,11 @@ test('stop leaves no timer behind', () => {
   assert.equal(clock.timers(), 1);
   health.stop();
   assert.equal(clock.timers(), 0);
+});
+
+test('a health check of a load balancer is known by its method and path', () => {
+  for (const path of ['/', '/healthz']) assert.ok(isHealthCheck('GET', path) && isHealthCheck('HEAD', path), path);
+  assert.ok(isHealthCheck('OPTIONS', '*'));
+  assert.ok(!isHealthCheck('POST', '/'));
+  assert.ok(!isHealthCheck('GET', '/v1/stream'));
 });

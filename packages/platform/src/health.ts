@@ -36,6 +36,17 @@ export interface HealthOptions {
   readonly eventLoopMedianMsMax?: number;
 }
 
+const healthCheckPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
+const healthCheckMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * Returns whether a request to a public port is a health check of a load balancer, by the paths that these use by
+ * default. `*`: of `OPTIONS *` (RFC 9110, section 9.3.7).
+ */
+export function isHealthCheck(method: string, path: string): boolean {
+  return healthCheckPaths.has(path) && healthCheckMethods.has(method);
+}
+
 /** Creates the health of /livez and /readyz. A check that throws counts as not ready, with its message. */
 export function createHealth(options: HealthOptions = {}): Health {
   const medianMsMax = options.eventLoopMedianMsMax ?? 2_000;

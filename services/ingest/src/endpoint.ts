@@ -1,6 +1,7 @@
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
 import type { CorsHeaders } from '@tailrace/platform/cors';
+import { isHealthCheck } from '@tailrace/platform/health';
 import type { RefusedStatus } from '@tailrace/platform/http-refusal';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Claims, TokenVerifier } from '@tailrace/platform/token';
@@ -46,10 +47,6 @@ interface Head {
 /** The outcome of a request that the transport refuses before it reaches the endpoint, by status. */
 const refusedOutcomes = { 400: 'malformed', 408: 'head_timeout', 431: 'head_too_large' } as const;
 
-/** The default health checks of load balancers. */
-const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
-const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
-
 /**
  * Serves `POST /v1/ingest`, and answers every other request. The path of a request: `#post` checks its head,
  * `#readBody` counts it against the limits and receives its body, `#parse` parses it into records in steps, `#append`
@@ -91,7 +88,7 @@ export class Endpoint implements TransportHandlers {
       if (method === 'POST') this.#post(request);
       else if (method === 'OPTIONS') this.#answer(request, answers.preflight(request.cors.preflight));
       else this.#answer(request, answers.notFound(405, shown(`${method} ${path}`)));
-    } else if (healthPaths.has(path) && healthMethods.has(method)) {
+    } else if (isHealthCheck(method, path)) {
       this.#answer(request, answers.health(!this.#isLeaving));
     } else this.#answer(request, answers.notFound(404, shown(`${method} ${path}`)));
   }

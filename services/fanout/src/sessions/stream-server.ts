@@ -1,5 +1,6 @@
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
+import { isHealthCheck } from '@tailrace/platform/health';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Headers } from '@tailrace/platform/web-response';
 import { type HandshakeLimits, Handshakes, type Refusal } from '../access/handshakes.ts';
@@ -42,9 +43,6 @@ const subprotocols: Readonly<Record<string, Encoding>> = { 'tailrace.v1.json': '
 
 const streamPath = '/v1/stream';
 
-/** The default paths of load balancers' health checks. */
-const healthPaths: ReadonlySet<string> = new Set(['/', '/healthz', '*']);
-const healthMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 const healthHeaders: Headers = [
   ['content-type', 'application/json'],
   ['cache-control', 'no-store'],
@@ -157,7 +155,7 @@ export class StreamServer implements TransportHandlers<Client> {
 
   /** Answers health checks of load balancers like every port of Tailrace. */
   otherwise({ path, method }: RequestHead): HttpAnswer {
-    if (healthPaths.has(path) && healthMethods.has(method)) {
+    if (isHealthCheck(method, path)) {
       const { draining } = this.handshakes;
       const body = JSON.stringify({ status: draining ? 'draining' : 'ok' });
       // An answer to HEAD has no body (RFC 9110, section 9.3.2).
