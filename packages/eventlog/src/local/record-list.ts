@@ -1,3 +1,4 @@
+import { firstIndex } from '@tailrace/platform/first-index';
 import type { LogRecord } from '../event-log.ts';
 
 /** Records of one partition in memory, ascending by `seq`, with possible gaps. Fast at both sides. */
@@ -72,14 +73,7 @@ export class RecordList {
   }
 
   #search(matches: (record: LogRecord) => boolean): number {
-    let low = this.#head;
-    let high = this.#records.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (matches(this.#records[middle]!)) high = middle;
-      else low = middle + 1;
-    }
-    return low - this.#head;
+    return firstIndex(this.#head, this.#records.length, (i) => matches(this.#records[i]!)) - this.#head;
   }
 }
 

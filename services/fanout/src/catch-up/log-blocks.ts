@@ -1,4 +1,5 @@
 import { type EventLog, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/event-log';
+import { firstIndex } from '@tailrace/platform/first-index';
 import { awaited, type Steps } from './steps.ts';
 
 /** Memory of a record beside its key and value, bytes. */
@@ -154,14 +155,7 @@ export class LogBlocks {
 
 /** Returns the index of the last block that starts at or before a position; -1: none. */
 function indexBefore({ blocks }: PartitionBlocks, seq: number): number {
-  let low = 0;
-  let high = blocks.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (blocks[middle]!.start <= seq) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
+  return firstIndex(0, blocks.length, (i) => blocks[i]!.start > seq) - 1;
 }
 
 function alignedStart({ recordBytes }: PartitionBlocks, from: number): number {
@@ -188,12 +182,5 @@ function within(records: readonly LogRecord[], from: number, until: number): rea
 
 /** Returns the index of the first record at or after a position. */
 function indexOf(records: readonly LogRecord[], seq: number): number {
-  let low = 0;
-  let high = records.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (records[middle]!.seq < seq) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(0, records.length, (i) => records[i]!.seq >= seq);
 }

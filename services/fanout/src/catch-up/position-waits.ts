@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import { firstIndex } from '@tailrace/platform/first-index';
 import type { Positions } from '@tailrace/protocol/position';
 import type { Channel } from '../channels/channels.ts';
 
@@ -108,14 +109,8 @@ export class PositionWaits {
     }
     const last = lastOf(waiter);
     const { waiters } = group;
-    let low = 0;
-    let high = waiters.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (lastOf(waiters[middle]!) > last) low = middle + 1;
-      else high = middle;
-    }
-    waiters.splice(low, 0, waiter);
+    const at = firstIndex(0, waiters.length, (i) => lastOf(waiters[i]!) <= last);
+    waiters.splice(at, 0, waiter);
   }
 
   #check(): void {

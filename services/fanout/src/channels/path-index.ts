@@ -1,3 +1,5 @@
+import { firstIndex } from '@tailrace/platform/first-index';
+
 /** An item of a `PathIndex`. */
 export interface Indexed {
   /** Device path: ASCII, without the character `/`. */
@@ -113,14 +115,7 @@ export class PathIndex<T extends Indexed> {
   /** Returns the index of the first block whose first path is after the path. */
   #blockAfter(path: string): number {
     const blocks = this.#blocks;
-    let low = 0;
-    let high = blocks.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (blocks[middle]![0]!.path <= path) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstIndex(0, blocks.length, (i) => blocks[i]![0]!.path > path);
   }
 
   /** Returns the number of items at or before the path. */
@@ -153,12 +148,5 @@ function rangeOf(pattern: string): { readonly after: string; readonly before: st
 
 /** Returns the index of the first item of a block after the path. */
 function firstAfter(block: readonly Indexed[], path: string): number {
-  let low = 0;
-  let high = block.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (block[middle]!.path <= path) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(0, block.length, (i) => block[i]!.path > path);
 }

@@ -1,3 +1,4 @@
+import { firstIndex } from '@tailrace/platform/first-index';
 import type { LogReport, Packed } from '../channels/log-report.ts';
 
 export interface WindowLimits {
@@ -142,13 +143,6 @@ export class Window {
    * Returns the index of the first report whose `key`, which never decreases, is at least `value`. Positions have gaps.
    */
   #indexOf(key: 'seq' | 'latestMs', value: number): number {
-    let low = this.#head;
-    let high = this.#reports.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#reports[middle]![key] < value) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return firstIndex(this.#head, this.#reports.length, (i) => this.#reports[i]![key] >= value);
   }
 }
