@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Connection, Dial } from './connection.ts';
 
@@ -44,6 +45,15 @@ export interface ReconnectorOptions {
 
 type ReconnectorState = 'idle' | 'connecting' | 'initializing' | 'up' | 'waiting' | 'closed';
 
+const transitions: Transitions<ReconnectorState> = {
+  idle: ['connecting', 'closed'],
+  connecting: ['initializing', 'idle', 'waiting', 'closed'],
+  initializing: ['up', 'idle', 'waiting', 'closed'],
+  up: ['waiting', 'closed'],
+  waiting: ['connecting', 'closed'],
+  closed: [],
+};
+
 export function createReconnector(options: ReconnectorOptions): Reconnector {
   const { dial, clock, random, logger, wait } = options;
   let state: ReconnectorState = 'idle';
@@ -53,8 +63,13 @@ export function createReconnector(options: ReconnectorOptions): Reconnector {
 
   const isClosed = () => state === 'closed';
 
+  function enter(next: ReconnectorState): void {
+    assertTransition('reconnector', transitions, state, next);
+    state = next;
+  }
+
   async function connect(): Promise<void> {
-    state = 'connecting';
+    enter('connecting');
     let dialled: Connection | undefined;
     const next = await dial({
       onLost: (reason) => dialled !== undefined && onLost(dialled, reason),
@@ -65,12 +80,12 @@ export function createReconnector(options: ReconnectorOptions): Reconnector {
       await next.close(0);
       throw closedError();
     }
-    state = 'initializing';
+    enter('initializing');
     connection = next;
     await options.onUp(next);
     if (connection !== next)
       throw new TailraceError('unavailable', `the connection to NATS at ${next.address} was lost at once`);
-    state = 'up';
+    enter('up');
     dialsInARow = 0;
     options.onState(true);
   }
@@ -87,7 +102,7 @@ export function createReconnector(options: ReconnectorOptions): Reconnector {
   }
 
   function reconnectLater(): void {
-    state = 'waiting';
+    enter('waiting');
     // Half of it is fixed: a random time near 0 would make the first waits a busy loop.
     const boundMs = Math.min(wait.maxMs, wait.minMs * 2 ** Math.min(dialsInARow, 20));
     dialsInARow++;
@@ -124,7 +139,7 @@ export function createReconnector(options: ReconnectorOptions): Reconnector {
       } catch (error) {
         if (!isClosed()) {
           dropUninitialized(error as Error);
-          state = 'idle';
+          enter('idle');
         }
         throw error;
       }
@@ -133,7 +148,7 @@ export function createReconnector(options: ReconnectorOptions): Reconnector {
       if (isClosed()) return;
       const wasUp = state === 'up';
       const last = connection;
-      state = 'closed';
+      enter('closed');
       timer?.cancel();
       connection = undefined;
       if (last === undefined) return;
