@@ -28,7 +28,7 @@ test('a subscription that is made while a new connection takes over the others r
     clock: createFakeClock(),
     random: () => 0,
     logger: silentLogger,
-    reconnectWait: { minMs: 1, maxMs: 1 },
+    reconnectBackoff: { baseMs: 1, capMs: 1 },
     pendingBytesMax: 1_000,
     closeTimeoutMs: 0,
   });

@@ -1,5 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import type { BackoffOptions } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus, BusSubscription } from './bus.ts';
 import type { Connection, Dial, ReceivedMessage } from './connection.ts';
@@ -17,7 +18,7 @@ export interface ConnectionBusOptions {
   clock: Clock;
   random: () => number;
   logger: Logger;
-  reconnectWait: { minMs: number; maxMs: number };
+  reconnectBackoff: BackoffOptions;
   pendingBytesMax: number;
   closeTimeoutMs: number;
 }
@@ -54,7 +55,7 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
 
   const reconnector = createReconnector({
     ...options,
-    wait: options.reconnectWait,
+    backoff: options.reconnectBackoff,
     async onUp(connection) {
       payloadBytesMax = connection.payloadBytesMax;
       if (payloadBytesMax < busLimits.payloadBytesMax) {

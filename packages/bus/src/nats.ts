@@ -16,6 +16,7 @@ import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node
 import { type Clock, systemClock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { tlsErrorTextOf } from '@tailrace/platform/tls-error';
+import type { BackoffOptions } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus } from './bus.ts';
 import type { Connection, ConnectionEvents, Dial, MessageHeaders } from './connection.ts';
@@ -39,8 +40,8 @@ export interface NatsBusOptions {
   random?: () => number;
   /** For each attempt to connect to an address. Default 5,000 ms. */
   connectTimeoutMs?: number;
-  /** The wait before a reconnect is random, below a bound that doubles from `minMs` (100) to `maxMs` (2,000). */
-  reconnectWait?: { minMs: number; maxMs: number };
+  /** The waits before a reconnect. Default: `baseMs` 100, `capMs` 2,000. */
+  reconnectBackoff?: BackoffOptions;
   /** A connection whose server answers no ping for three intervals is closed. Default 2,000 ms. */
   pingIntervalMs?: number;
   /** Default 64 MiB, see `BusStats`. */
@@ -83,7 +84,7 @@ export function createNatsBus(options: NatsBusOptions): Bus {
     clock,
     random,
     logger: logger.child({ bus: 'nats', node: name }),
-    reconnectWait: options.reconnectWait ?? { minMs: 100, maxMs: 2000 },
+    reconnectBackoff: options.reconnectBackoff ?? { baseMs: 100, capMs: 2000 },
     pendingBytesMax: options.pendingBytesMax ?? busLimits.pendingBytesMax,
     closeTimeoutMs: options.closeTimeoutMs ?? 2000,
   });

@@ -30,7 +30,7 @@ function createBench(random = () => 1) {
     clock,
     random,
     logger: createComplaintLog(complaints),
-    wait: { minMs: 100, maxMs: 2000 },
+    backoff: { baseMs: 100, capMs: 2000 },
     async dial(events) {
       dials.push(clock.monotonic());
       if (!bench.isServerUp) throw new TailraceError('unavailable', 'no server');

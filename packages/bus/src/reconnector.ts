@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
+import { type BackoffOptions, backoffMs } from '@tailrace/protocol/backoff';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Connection, Dial } from './connection.ts';
 
@@ -30,10 +31,10 @@ export interface ReconnectorOptions {
   random: () => number;
   logger: Logger;
   /**
-   * Before the nth dial in a row: a random time between the half and the whole of `min(maxMs, minMs * 2^n)`, so that
+   * Before the nth dial in a row: a random time between the half and the whole of `min(capMs, baseMs * 2^n)`, so that
    * nodes do not reconnect at the same moment.
    */
-  wait: { minMs: number; maxMs: number };
+  backoff: BackoffOptions;
   /** Called with a new connection, which is up when this resolves. If this rejects, the connection is closed. */
   onUp(connection: Connection): Promise<void>;
   /** The connection that `onUp` was called with is lost. */
@@ -55,7 +56,7 @@ const transitions: Transitions<ReconnectorState> = {
 };
 
 export function createReconnector(options: ReconnectorOptions): Reconnector {
-  const { dial, clock, random, logger, wait } = options;
+  const { dial, clock, random, logger, backoff } = options;
   let state: ReconnectorState = 'idle';
   let connection: Connection | undefined;
   let timer: Timer | undefined;
@@ -104,9 +105,8 @@ export function createReconnector(options: ReconnectorOptions): Reconnector {
   function reconnectLater(): void {
     enter('waiting');
     // Half of it is fixed: a random time near 0 would make the first waits a busy loop.
-    const boundMs = Math.min(wait.maxMs, wait.minMs * 2 ** Math.min(dialsInARow, 20));
-    dialsInARow++;
-    timer = clock.after((boundMs * (1 + random())) / 2, () => {
+    const waitMs = backoffMs(dialsInARow++, () => (1 + random()) / 2, backoff);
+    timer = clock.after(waitMs, () => {
       connect().then(
         () => logger.info({ address: connection?.address }, 'connected to NATS again'),
         (error: Error) => {

@@ -22,7 +22,7 @@ export function createNatsBench(url: string): NatsBench {
         name: `node-${buses.length}`,
         logger: watchingLogger(complaints, states),
         closeTimeoutMs: 300,
-        reconnectWait: { minMs: 10, maxMs: 50 },
+        reconnectBackoff: { baseMs: 10, capMs: 50 },
         ...options,
       });
       buses.push(bus);

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
+import { type BackoffOptions, backoffMs } from '@tailrace/protocol/backoff';
 import { TailraceError } from '@tailrace/protocol/error';
 import { callSize } from './call-size.ts';
 import type { StartPositions, SubscribeOptions, Subscription } from './event-log.ts';
@@ -80,9 +81,10 @@ interface PendingAssignment {
   settle(): void;
 }
 
-const retryFirstMs = 50;
-const retryMaxMs = 5_000;
-const assignRetryFirstMs = 100;
+const callBackoff: BackoffOptions = { baseMs: 50, capMs: 5_000 };
+const assignBackoff: BackoffOptions = { baseMs: 100, capMs: 5_000 };
+/** Without jitter: no other member waits for the same subscriber. */
+const noJitter = () => 1;
 const startRetryMs = 5_000;
 /** How long `stop` waits for the last commits. */
 const lastCommitMs = 2_000;
@@ -291,8 +293,7 @@ export class GroupMember implements Subscription {
 
   readonly #rejected = (thrown: unknown): void => {
     if (this.#state === 'stopped') return;
-    const pauseMs = Math.min(retryMaxMs, retryFirstMs * 2 ** this.#rejections);
-    this.#rejections = Math.min(this.#rejections + 1, 10);
+    const pauseMs = backoffMs(this.#rejections++, noJitter, callBackoff);
     this.#enter('pausing');
     this.#timer = this.#options.clock.after(pauseMs, () => {
       this.#enter('due');
@@ -337,7 +338,7 @@ export class GroupMember implements Subscription {
 
   async #notifyAll(): Promise<void> {
     this.#isNotifying = true;
-    let pauseMs = assignRetryFirstMs;
+    let failures = 0;
     while (this.#pending !== undefined && !this.#isStoppingOrStopped()) {
       const next = this.#pending;
       try {
@@ -349,13 +350,12 @@ export class GroupMember implements Subscription {
         }
         await this.#notify(next.generation, next.partitions);
         if (this.#pending === next) this.#pending = undefined;
-        pauseMs = assignRetryFirstMs;
+        failures = 0;
         next.settle();
       } catch (thrown) {
         next.settle();
         this.report(thrown);
-        await this.#sleep(pauseMs);
-        pauseMs = Math.min(pauseMs * 2, retryMaxMs);
+        await this.#sleep(backoffMs(failures++, noJitter, assignBackoff));
       }
     }
     this.#isNotifying = false;
