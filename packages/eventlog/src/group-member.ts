@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
-import { type BackoffOptions, backoffMs } from '@tailrace/protocol/backoff';
+import { type BackoffOptions, backoffMs, noJitter } from '@tailrace/protocol/backoff';
 import { TailraceError } from '@tailrace/protocol/error';
 import { callSize } from './call-size.ts';
 import type { StartPositions, SubscribeOptions, Subscription } from './event-log.ts';
@@ -83,8 +83,6 @@ interface PendingAssignment {
 
 const callBackoff: BackoffOptions = { baseMs: 50, capMs: 5_000 };
 const assignBackoff: BackoffOptions = { baseMs: 100, capMs: 5_000 };
-/** Without jitter: no other member waits for the same subscriber. */
-const noJitter = () => 1;
 const startRetryMs = 5_000;
 /** How long `stop` waits for the last commits. */
 const lastCommitMs = 2_000;

@@ -6,6 +6,9 @@ export interface BackoffOptions {
   readonly capMs?: number;
 }
 
+/** As `random` of `backoffMs`: every wait is its upper bound. For waits that few processes have at the same time. */
+export const noJitter = (): number => 1;
+
 /**
  * Returns the wait before attempt number `attempt` (0 is the first retry), ms: exponential backoff with full jitter,
  * `random(0, min(cap, base · 2^attempt))`, after Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,

@@ -1,6 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
 import { retry } from '@tailrace/platform/retry';
+import { noJitter } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { errorFromCode, isRetriable, kafkaCode, kafkaErrorFrom } from './errors.ts';
 import { listOffsetsRequest, mergeMetadata, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
@@ -25,8 +26,8 @@ export interface KafkaClientOptions {
   readonly clock: Clock;
 }
 
-const pauseFirstMs = 50;
-const pauseMaxMs = 1000;
+/** The waits between attempts of all calls but those of the group. */
+export const retryBackoff = { baseMs: 50, capMs: 1000 };
 /** `offsetsInReach` waits this long for further leaders after the first answer. */
 const othersMs = 250;
 /**
@@ -271,10 +272,8 @@ export class KafkaClient {
     let needsRefresh = false;
     const options = {
       clock: this.#options.clock,
-      // No jitter: a process has few clients.
-      random: () => 1,
-      baseMs: pauseFirstMs,
-      capMs: pauseMaxMs,
+      random: noJitter,
+      ...retryBackoff,
       deadlineMs,
       onRetry: (_: unknown, retries: number) => {
         needsRefresh = retries > 1;

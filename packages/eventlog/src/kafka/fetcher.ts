@@ -1,9 +1,10 @@
 import type { Clock } from '@tailrace/platform/clock';
+import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { LogRecord, UnreadableRange } from '../event-log.ts';
 import type { Source } from '../group-ports.ts';
 import type { RecordBuffer, RecordQueue } from '../record-buffer.ts';
-import { type KafkaClient, sendTo } from './client.ts';
+import { type KafkaClient, retryBackoff, sendTo } from './client.ts';
 import type { KafkaCounts } from './counts.ts';
 import { errorFromCode, isRetriable, kafkaCode } from './errors.ts';
 import { earliest, latest } from './metadata.ts';
@@ -45,8 +46,6 @@ interface FetchState {
   doubtfulSeq: number;
 }
 
-const pauseFirstMs = 50;
-const pauseMaxMs = 1000;
 /** Fetch wait of an idle partition: the broker answers at once when there is a record. */
 const idleWaitMs = 100;
 const positionsTimeoutMs = 5000;
@@ -187,7 +186,7 @@ export class KafkaFetcher implements Source {
 
   async #loop(leader: number, loopGeneration: number, client: KafkaClient): Promise<void> {
     let isIdle = false;
-    let pauseMs = pauseFirstMs;
+    let failures = 0;
     while (loopGeneration === this.#loopGeneration) {
       if (!this.#options.buffer.hasCapacity()) {
         await this.#options.buffer.whenCapacity();
@@ -206,13 +205,12 @@ export class KafkaFetcher implements Source {
         this.#respondedMs = this.#options.clock.monotonic();
         const bytes = this.#accept(client, answer, states);
         isIdle = bytes === 0;
-        pauseMs = pauseFirstMs;
+        failures = 0;
       } catch (thrown) {
         if (loopGeneration !== this.#loopGeneration) return;
         this.#options.counts.failedFetches++;
         this.#options.report(client.errorFrom(thrown, 'fetch records'));
-        await this.#options.clock.sleep(pauseMs);
-        pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
+        await this.#options.clock.sleep(backoffMs(failures++, noJitter, retryBackoff));
         await this.#refreshLeaders(client, states);
       }
     }
@@ -250,7 +248,7 @@ export class KafkaFetcher implements Source {
       if (this.#leaderOf(state) === leader) retryAtMs = Math.min(retryAtMs ?? state.retryAtMs, state.retryAtMs);
     }
     if (retryAtMs === undefined) return undefined;
-    return Math.min(Math.max(1, retryAtMs - this.#options.clock.monotonic()), pauseFirstMs);
+    return Math.min(Math.max(1, retryAtMs - this.#options.clock.monotonic()), retryBackoff.baseMs);
   }
 
   /** Restarts at the first record of a re-created topic, which has other records at the same positions. */
@@ -320,7 +318,7 @@ export class KafkaFetcher implements Source {
   #pause(state: FetchState, error: TailraceError): void {
     const { clock, counts, report } = this.#options;
     counts.failedFetches++;
-    const pauseMs = Math.min(pauseFirstMs * 2 ** state.failures, pauseMaxMs);
+    const pauseMs = backoffMs(state.failures, noJitter, retryBackoff);
     // Consecutive errors are reported at intervals.
     if (state.failures++ % 20 === 0) report(error);
     state.retryAtMs = clock.monotonic() + pauseMs;

@@ -1,9 +1,10 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { NewRecord, Position } from '../event-log.ts';
 import { recordBytes } from '../topic.ts';
-import { type KafkaClient, sendTo } from './client.ts';
+import { type KafkaClient, retryBackoff, sendTo } from './client.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { KafkaCounts } from './counts.ts';
 import { errorFromCode, isRetriable, kafkaCode } from './errors.ts';
@@ -57,8 +58,6 @@ interface WaitingCall {
   reject(error: TailraceError): void;
 }
 
-const pauseFirstMs = 50;
-const pauseMaxMs = 1000;
 /** A blocked partition may hold this share of `pendingBytesMax`, so that the others have capacity. */
 const blockedShare = 4;
 /** All blocked partitions together may hold this share. */
@@ -335,7 +334,7 @@ export class KafkaProducer {
       // A halved batch is sent without a pause.
       if (errorCode !== 0) {
         isLedElsewhere = true;
-        queue.retryAtMs = this.#options.clock.monotonic() + pauseMs(queue.failures++);
+        queue.retryAtMs = this.#options.clock.monotonic() + backoffMs(queue.failures++, noJitter, retryBackoff);
       }
       this.#ready.add(queue);
       this.#readyBytes += bytes;
@@ -455,7 +454,7 @@ export class KafkaProducer {
 
   #pauseBroker(leader: number): void {
     const failures = this.#unresponsiveBrokers.get(leader)?.failures ?? 0;
-    const retryAtMs = this.#options.clock.monotonic() + pauseMs(failures);
+    const retryAtMs = this.#options.clock.monotonic() + backoffMs(failures, noJitter, retryBackoff);
     this.#unresponsiveBrokers.set(leader, { retryAtMs, failures: failures + 1 });
   }
 
@@ -489,10 +488,6 @@ export class KafkaProducer {
   #retire(producerId: ProducerId): void {
     if (this.#producerId === producerId) this.#producerId = undefined;
   }
-}
-
-function pauseMs(failures: number): number {
-  return Math.min(pauseFirstMs * 2 ** failures, pauseMaxMs);
 }
 
 function lastErrorText(batch: ProducerBatch): string {

@@ -1,5 +1,6 @@
 import type { Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
+import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { SubscribeOptions } from '../event-log.ts';
 import { GroupMember } from '../group-member.ts';
@@ -31,8 +32,7 @@ const leaveMs = 2000;
 const committedTimeoutMs = 10_000;
 /** The metadata are refreshed after this time also without an error. */
 const metadataAgeMs = 60_000;
-const pauseFirstMs = 100;
-const pauseMaxMs = 2000;
+const backoff = { baseMs: 100, capMs: 2000 };
 
 /**
  * The Kafka part of a consumer group member: joins the group, sends heartbeats, and passes assignments to the
@@ -158,13 +158,13 @@ export class KafkaSubscription {
   /** Runs one generation after the other until the member leaves. */
   async #run(first: JoinResult): Promise<void> {
     let joined: JoinResult | undefined = first;
-    let pauseMs = pauseFirstMs;
+    let failures = 0;
     while (!this.#hasLeft) {
       try {
         joined ??= await this.#rejoin();
         if (this.#hasLeft) return;
         this.#adopt(joined);
-        pauseMs = pauseFirstMs;
+        failures = 0;
         await this.#heartbeats();
       } catch (thrown) {
         if (this.#hasLeft) return;
@@ -172,8 +172,7 @@ export class KafkaSubscription {
         const type = kafkajsTypeOf(thrown);
         if (type === undefined || type === 'UNKNOWN_MEMBER_ID') this.#isFenced = true;
         this.#report(thrown);
-        await this.#sleep(pauseMs);
-        pauseMs = Math.min(pauseMs * 2, pauseMaxMs);
+        await this.#sleep(backoffMs(failures++, noJitter, backoff));
       }
       joined = undefined;
     }
