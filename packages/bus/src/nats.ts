@@ -14,6 +14,7 @@ import {
 } from '@nats-io/transport-node';
 import { NodeTransport, nodeResolveHost } from '@nats-io/transport-node/lib/node_transport.js';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
+import { withinDeadline } from '@tailrace/platform/deadline';
 import type { Logger } from '@tailrace/platform/logger';
 import { tlsErrorTextOf } from '@tailrace/platform/tls-error';
 import type { BackoffOptions } from '@tailrace/protocol/backoff';
@@ -290,15 +291,7 @@ function createConnection(
     flush,
     async close(withinMs) {
       isClosed = true;
-      await new Promise<void>((resolve) => {
-        const timer = clock.after(withinMs, resolve);
-        flush()
-          .catch(() => {})
-          .then(() => {
-            timer.cancel();
-            resolve();
-          });
-      });
+      await withinDeadline(clock, withinMs, () => flush().catch(() => {}));
       await connection.close();
     },
   };

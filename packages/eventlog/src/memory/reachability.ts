@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
 
-const retryFirstMs = 50;
-const retryMaxMs = 5_000;
+const backoff = { baseMs: 50, capMs: 5_000 };
 
 export interface ReachabilityOptions {
   readonly clock: Clock;
@@ -33,11 +33,10 @@ export class Reachability {
       this.release();
       return true;
     }
-    this.#timer = this.#options.clock.after(Math.min(retryMaxMs, retryFirstMs * 2 ** this.#failures), () => {
+    this.#timer = this.#options.clock.after(backoffMs(this.#failures++, noJitter, backoff), () => {
       this.#timer = undefined;
       if (this.#waiting.length > 0) this.isOpen();
     });
-    this.#failures = Math.min(this.#failures + 1, 10);
     this.#options.report(error);
     return false;
   }
