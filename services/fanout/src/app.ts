@@ -119,7 +119,7 @@ class FanoutProcess implements Fanout {
       await this.#start();
     } catch (thrown) {
       await this.stop().catch((error: unknown) =>
-        this.#options.logger.warn({ error }, 'a failed start left something behind'),
+        this.#options.logger.warn({ error }, 'the resources of a failed start could not all be released'),
       );
       throw thrown;
     }

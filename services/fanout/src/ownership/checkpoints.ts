@@ -113,7 +113,7 @@ export class Checkpoints {
       'the last values of a device are more than the state topic takes; the oldest are left out',
     );
     this.#onRefused = limited('the state topic does not take the last values of a device');
-    this.#onUnreadable = limited('a record of the state topic is no state of its device: skipped');
+    this.#onUnreadable = limited('a record of the state topic is not a state of its device; skipped');
   }
 
   /**

@@ -132,7 +132,7 @@ export class Ownership {
       await this.#join();
     } catch (thrown) {
       await this.stop().catch((error: unknown) =>
-        this.#components.logger.warn({ error }, 'a failed start left something behind'),
+        this.#components.logger.warn({ error }, 'the resources of a failed start could not all be released'),
       );
       throw thrown;
     }

@@ -41,7 +41,7 @@ export class RejectedRecords {
   /** `now`: monotonic ms. */
   constructor(warn: Logger['warn'] = () => {}, now: () => number = () => 0) {
     const limited = (sentence: string) => new LimitedWarning(warn, sentence, warningEveryMs, now);
-    this.#onRejected = limited('a record is no report of a device: skipped');
+    this.#onRejected = limited('a record is not a report of a device; skipped');
     this.#onUnreadable = limited('the log has positions that it cannot read; clients get them as missing');
     this.#onFailed = limited('a record could not be processed; clients get it as missing');
   }
