@@ -3,9 +3,9 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type RevocationEntry, revocationEndMs } from '@tailrace/platform/revocation';
-import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { type EventLog, type LogRecord, type NewRecord, recordEnd, type TopicSpec } from './event-log.ts';
+import { boundsOf, type EventLog, type LogRecord, type NewRecord, recordEnd, type TopicSpec } from './event-log.ts';
 
 const { ControlRecord } = tailrace.v1;
 
@@ -175,11 +175,7 @@ export class ControlTopic {
   async #read(): Promise<void> {
     const { eventLog, clock, logger } = this.#options;
     if (clock.monotonic() - this.#epochAtMs >= epochCheckMs) await this.#checkEpoch();
-    const [bounds] = await eventLog.bounds(this.#name, [0]);
-    if (bounds === undefined)
-      throw new TailraceError('unavailable', `${this.#name}: expected bounds, got no answer from its broker`, {
-        retryable: true,
-      });
+    const bounds = boundsOf(await eventLog.bounds(this.#name, [0]), 0);
     if (bounds.next < this.#next) {
       logger.warn({ topic: this.#name, next: bounds.next, readTo: this.#next }, 'the control topic was re-created');
       this.#next = 0;

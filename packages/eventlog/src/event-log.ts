@@ -1,3 +1,5 @@
+import { TailraceError } from '@tailrace/protocol/error';
+
 /**
  * The port to the log: durable topics in numbered partitions, read by consumer groups or by range.
  *
@@ -165,6 +167,13 @@ export interface PartitionBounds {
   readonly first: number;
   /** The position of the next record; `next === first` for an empty partition. */
   readonly next: number;
+}
+
+/** Returns the bounds of one partition from the answer of `EventLog.bounds`. Throws `unavailable` if it has none. */
+export function boundsOf(bounds: readonly PartitionBounds[], partition: number): PartitionBounds {
+  const found = bounds[partition];
+  if (found !== undefined) return found;
+  throw new TailraceError('unavailable', `bounds: expected those of partition ${partition}, got no answer`);
 }
 
 export interface SubscribeOptions {

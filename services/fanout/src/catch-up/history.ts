@@ -1,3 +1,4 @@
+import { boundsOf } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Positions } from '@tailrace/protocol/position';
@@ -146,13 +147,7 @@ export class History {
       eventLog.bounds(topic, queried),
     ]);
     for (const number of queried) {
-      const first = bounds[number]?.first;
-      if (first === undefined) {
-        throw new TailraceError(
-          'unavailable',
-          `expected the bounds of partition ${number}, got none: no broker answers`,
-        );
-      }
+      const { first } = boundsOf(bounds, number);
       // Reports that this node has not processed yet come live.
       const start = Math.min(starts[number]!, this.#table.next(channel, number));
       position.advance(number, start - 1);

@@ -1,5 +1,4 @@
-import { type EventLog, type LogRecord, recordEnd } from '@tailrace/eventlog/event-log';
-import { TailraceError } from '@tailrace/protocol/error';
+import { boundsOf, type EventLog, type LogRecord, recordEnd } from '@tailrace/eventlog/event-log';
 import type { Missing } from '@tailrace/protocol/server-message';
 import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
@@ -186,11 +185,7 @@ export class LogRange {
   async #first(): Promise<number> {
     const { eventLog, topic } = this.#context;
     const { number } = this.#partition;
-    const bounds = (await eventLog.bounds(topic, [number]))[number];
-    if (bounds === undefined) {
-      throw new TailraceError('unavailable', `expected the bounds of partition ${number}, got none: no broker answers`);
-    }
-    return bounds.first;
+    return boundsOf(await eventLog.bounds(topic, [number]), number).first;
   }
 
   /**

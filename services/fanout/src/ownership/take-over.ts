@@ -1,5 +1,4 @@
-import type { EventLog, PartitionBounds } from '@tailrace/eventlog/event-log';
-import { TailraceError } from '@tailrace/protocol/error';
+import { boundsOf, type EventLog, type PartitionBounds } from '@tailrace/eventlog/event-log';
 import type { Channels } from '../channels/channels.ts';
 import type { KnownDevices } from '../channels/device.ts';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
@@ -121,10 +120,4 @@ export class TakeOver {
     partition.gain(generation, from, next, start.ids);
     return from;
   }
-}
-
-function boundsOf(bounds: readonly PartitionBounds[], partition: number): PartitionBounds {
-  const found = bounds[partition];
-  if (found !== undefined) return found;
-  throw new TailraceError('unavailable', `expected the bounds of partition ${partition}, got none: no broker answers`);
 }
