@@ -1,6 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { withinDeadline } from '@tailrace/platform/deadline';
-import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import { type BackoffOptions, backoffMs, noJitter } from '@tailrace/protocol/backoff';
 import { TailraceError } from '@tailrace/protocol/error';
 import { callSize } from './call-size.ts';
@@ -47,7 +46,7 @@ export interface GroupMemberOptions {
  */
 type State = 'idle' | 'due' | 'calling' | 'pausing' | 'stopped';
 
-const transitions: Transitions<State> = {
+const nextStates: Readonly<Record<State, readonly State[]>> = {
   idle: ['due', 'stopped'],
   due: ['idle', 'calling', 'stopped'],
   calling: ['idle', 'pausing', 'stopped'],
@@ -242,7 +241,7 @@ export class GroupMember implements Subscription {
   }
 
   #schedule(): void {
-    this.#enter('due');
+    this.#changeTo('due');
     const waitMs = this.#notBeforeMs - this.#options.clock.monotonic();
     // Timers have a resolution of a millisecond.
     if (waitMs < 1) this.#options.schedule(this.#step);
@@ -254,10 +253,10 @@ export class GroupMember implements Subscription {
     const { subscriber, clock } = this.#options;
     const batches = this.#isStopping ? [] : (this.#inFlight ?? this.#take());
     if (batches.length === 0) {
-      this.#enter('idle');
+      this.#changeTo('idle');
       return;
     }
-    this.#enter('calling');
+    this.#changeTo('calling');
     this.#inFlight = batches;
     this.#calledAtMs = clock.monotonic();
     try {
@@ -284,7 +283,7 @@ export class GroupMember implements Subscription {
     this.#rejections = 0;
     const nowMs = clock.monotonic();
     this.#notBeforeMs = this.#isBehind ? nowMs : nowMs + Math.min(windowMs, 3 * (nowMs - this.#calledAtMs));
-    this.#enter('idle');
+    this.#changeTo('idle');
     this.#passBoundary();
     if (buffer.records > 0) this.#wake();
   };
@@ -292,9 +291,9 @@ export class GroupMember implements Subscription {
   readonly #rejected = (thrown: unknown): void => {
     if (this.#state === 'stopped') return;
     const pauseMs = backoffMs(this.#rejections++, noJitter, callBackoff);
-    this.#enter('pausing');
+    this.#changeTo('pausing');
     this.#timer = this.#options.clock.after(pauseMs, () => {
-      this.#enter('due');
+      this.#changeTo('due');
       this.#step();
     });
     this.#putBackHeld();
@@ -503,7 +502,7 @@ export class GroupMember implements Subscription {
   }
 
   #terminate(): void {
-    this.#enter('stopped');
+    this.#changeTo('stopped');
     this.#timer?.cancel();
     this.#commitTimer?.cancel();
     this.#options.source.close();
@@ -528,8 +527,10 @@ export class GroupMember implements Subscription {
     this.#sleepers.delete(resolve);
   }
 
-  #enter(state: State): void {
-    assertTransition('group member', transitions, this.#state, state);
+  #changeTo(state: State): void {
+    if (!nextStates[this.#state].includes(state)) {
+      throw new TailraceError('internal', `group member: expected ${nextStates[this.#state]}, got ${state}`);
+    }
     this.#state = state;
   }
 }
