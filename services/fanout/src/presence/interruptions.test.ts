@@ -69,6 +69,19 @@ test('a client that subscribes during an interruption is notified at once, and o
   assert.deepEqual(node.presence.frames(node.channels.open(elsewhere), view), []);
 });
 
+test('a client of a channel that was not checked yet is notified when it joins, not by the next check', async () => {
+  const node = createListeningNode({ partitions: 3 });
+  node.watch('p.>');
+  await node.pass(5_000);
+  const readMs = node.clock.monotonic();
+  node.deliveredThroughMs = () => readMs;
+  await node.pass(5_000);
+  const channel = node.watch('p.late');
+  const view = channel.views.get('json')!;
+  const frames = node.presence.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
+  assert.deepEqual(frames, ['interrupted']);
+});
+
 test('the partitions of a node that cannot read the log are interrupted', async () => {
   const node = createListeningNode();
   node.watch('p.>');

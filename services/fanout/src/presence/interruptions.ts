@@ -57,22 +57,29 @@ export class Interruptions {
   check(): void {
     const { clock, channels, partitions, isSettled } = this.#options;
     const nowMs = clock.monotonic();
-    const isStale: boolean[] = [];
     let isWell = this.#running.size === 0;
-    for (const [number, { progress }] of partitions.entries()) {
-      // That the owner is alive does not prove that it reads the partition.
-      isStale.push(nowMs - progress.deliveredThroughMs > staleMs);
-      isWell &&= !isStale[number] && isSettled(number);
-    }
+    for (const number of partitions.keys()) isWell &&= !this.#isStale(number, nowMs) && isSettled(number);
     if (isWell) return;
-    for (const channel of channels.all()) {
-      const interrupted = channel.partitions.filter(
-        (partition) => isStale[partition] || channel.slot(partition).state !== 'joined',
-      );
-      if (interrupted.length > 0) this.#interrupt(channel, interrupted, nowMs);
-      else this.#restore(channel);
-    }
+    for (const channel of channels.all()) this.#check(channel, nowMs);
     for (const channel of this.#running.keys()) if (channel.subscriptions === 0) this.#running.delete(channel);
+  }
+
+  /** Before a client joins the topic of the channel: it is not to wait for the next check. */
+  checkChannel(channel: Channel): void {
+    this.#check(channel, this.#options.clock.monotonic());
+  }
+
+  #check(channel: Channel, nowMs: number): void {
+    const interrupted = channel.partitions.filter(
+      (partition) => this.#isStale(partition, nowMs) || channel.slot(partition).state !== 'joined',
+    );
+    if (interrupted.length > 0) this.#interrupt(channel, interrupted, nowMs);
+    else this.#restore(channel);
+  }
+
+  /** That the owner is alive does not prove that it reads the partition. */
+  #isStale(partition: number, nowMs: number): boolean {
+    return nowMs - this.#options.partitions[partition]!.progress.deliveredThroughMs > staleMs;
   }
 
   /** Returns the message for a new client of the view, if its channel is interrupted. */

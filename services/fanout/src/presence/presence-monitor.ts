@@ -91,6 +91,7 @@ export class PresenceMonitor {
       for (const messages of this.presences.pages(channel)) messages.forEach(add);
       if (presencesKnown !== undefined) this.presences.back(channel, presencesKnown).forEach(add);
     }
+    this.interruptions.checkChannel(channel);
     const interruption = this.interruptions.message(channel, view) ?? (isInterrupted ? restored(view) : undefined);
     if (interruption !== undefined) add(interruption);
     return frames;
