@@ -9,6 +9,7 @@ import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
 import { writeWholeFile } from '@tailrace/platform/whole-file';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { linesToTry } from '@tailrace/standalone/greeting';
+import { integerArgument } from './integer-argument.ts';
 import { StackCluster } from './stack-cluster.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -55,16 +56,10 @@ function optionsFrom(args: readonly string[]): { nodes: number; data: string; po
       'port-base': { type: 'string', default: '8080' },
     },
   });
-  const number = (name: string, text: string, min: number, max: number) => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    process.stderr.write(`${name}: expected an integer from ${min} to ${max}, got ${text}\n`);
-    process.exit(1);
-  };
   return {
-    nodes: number('NODES', values.nodes, 1, 16),
+    nodes: integerArgument('NODES', values.nodes, 1, 16),
     data: resolve(root, values.data),
-    portBase: number('PORT_BASE', values['port-base'], 1024, 64_000),
+    portBase: integerArgument('PORT_BASE', values['port-base'], 1024, 64_000),
   };
 }
 

@@ -6,6 +6,7 @@
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { integerArgument } from '../../scripts/integer-argument.ts';
 import { freePortBase } from '../ports.ts';
 import { ChaosRun, type ChaosSettings } from './chaos-run.ts';
 import { faultsByName } from './faults.ts';
@@ -54,27 +55,21 @@ function settingsFrom(args: readonly string[]): Omit<ChaosSettings, 'portBase'> 
       data: { type: 'string', default: 'data/chaos' },
     },
   });
-  const fail = (message: string): never => {
-    process.stderr.write(`${message}\n`);
-    process.exit(1);
-  };
-  const number = (name: string, text: string, min: number, max: number): number => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    return fail(`${name}: expected an integer from ${min} to ${max}, got ${text}`);
-  };
   const names = values.faults.split(',');
   const unknown = names.find((name) => !Object.hasOwn(faultsByName, name));
-  if (unknown !== undefined) fail(`FAULTS: expected some of ${Object.keys(faultsByName).join(', ')}, got ${unknown}`);
+  if (unknown !== undefined) {
+    process.stderr.write(`FAULTS: expected some of ${Object.keys(faultsByName).join(', ')}, got ${unknown}\n`);
+    process.exit(1);
+  }
   return {
-    nodes: number('NODES', values.nodes, 2, 16),
-    clients: number('CLIENTS', values.clients, 1, 30_000),
-    devices: number('DEVICES', values.devices, 1, 100_000),
+    nodes: integerArgument('NODES', values.nodes, 2, 16),
+    clients: integerArgument('CLIENTS', values.clients, 1, 30_000),
+    devices: integerArgument('DEVICES', values.devices, 1, 100_000),
     faults: names.flatMap((name) => faultsByName[name]!),
-    calmMs: number('SECONDS', values.seconds, 0, 600) * 1000,
-    intervalMs: number('INTERVAL_MS', values['interval-ms'], 50, 60_000),
-    drainMs: number('DRAIN_MS', values['drain-ms'], 0, 60_000),
-    limitSeconds: number('LIMIT_SECONDS', values['limit-seconds'], 30, 7200),
+    calmMs: integerArgument('SECONDS', values.seconds, 0, 600) * 1000,
+    intervalMs: integerArgument('INTERVAL_MS', values['interval-ms'], 50, 60_000),
+    drainMs: integerArgument('DRAIN_MS', values['drain-ms'], 0, 60_000),
+    limitSeconds: integerArgument('LIMIT_SECONDS', values['limit-seconds'], 30, 7200),
     data: resolve(root, values.data),
   };
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { integerArgument, seedsMax, threadsMax } from './arguments.ts';
+import { integerArgument } from '../../scripts/integer-argument.ts';
+import { seedsMax, threadsMax } from './arguments.ts';
 import type { Found } from './mutation-run.ts';
 import { mutations } from './mutations.ts';
 import { runJobs } from './pool.ts';

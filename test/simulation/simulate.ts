@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
-import { integerArgument, seedMax, seedsMax, threadsMax } from './arguments.ts';
+import { integerArgument } from '../../scripts/integer-argument.ts';
+import { seedMax, seedsMax, threadsMax } from './arguments.ts';
 import { runJobs } from './pool.ts';
 import { type RunResult, simulate } from './run.ts';
 
