@@ -28,10 +28,13 @@ export interface EventLog {
   describeTopic(topic: string): Promise<TopicInfo>;
   /**
    * Appends in order. Resolves when durable, with the position of each record in the order given. An append is not
-   * atomic: after a rejection any prefix of each partition may be in the log. Records of one caller for one partition
+   * atomic: after a rejection any prefix of each partition may be in the log. Records of one sender for one partition
    * keep their order across calls, also if the calls overlap.
+   *
+   * `sender`: the same object for all appends of one origin, so that a log that writes them one after the other lets
+   * the senders take turns. Default: one sender for each topic.
    */
-  append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]>;
+  append(topic: string, records: readonly NewRecord[], sender?: object): Promise<readonly Position[]>;
   /** Joins a group. Resolves when the member has joined, before its first assignment. */
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   /**

@@ -56,6 +56,31 @@ export function recordPromises(contract: Contract): void {
     }
   });
 
+  test('the records of each sender keep their order across overlapping calls, whatever others append', async () => {
+    const topic = await newTopic(contract.eventLog(), 1);
+    const [key] = keysByPartition(1);
+    const senders = [{}, {}, undefined];
+    const calls = Array.from({ length: 150 }, (_, call) => {
+      const name = call % senders.length;
+      // Some calls are larger than what a log writes at once.
+      const records = Array.from({ length: call % 50 === 0 ? 700 : 2 }, (_each, n) =>
+        recordOf(key!, `${name}:${call}.${n}`),
+      );
+      return contract.eventLog().append(topic, records, senders[name]);
+    });
+    await Promise.all(calls);
+    const texts = (await readAll(contract.eventLog(), topic, 0)).map(textOf);
+    for (const name of senders.keys()) {
+      const expected = numbersTo(150)
+        .filter((call) => call % senders.length === name)
+        .flatMap((call) => numbersTo(call % 50 === 0 ? 700 : 2).map((n) => `${name}:${call}.${n}`));
+      assert.deepEqual(
+        texts.filter((text) => text.startsWith(`${name}:`)),
+        expected,
+      );
+    }
+  });
+
   test('a thousand concurrent callers get a thousand different positions, without gaps', async () => {
     const topic = await newTopic(contract.eventLog(), 4);
     const answers = await Promise.all(

@@ -23,9 +23,11 @@ function setUp() {
     error: line('error'),
     child: () => logger,
   };
+  const senders: unknown[] = [];
   const eventLog = {
-    append: (_topic: string, records: readonly NewRecord[]) => {
+    append: (_topic: string, records: readonly NewRecord[], sender?: object) => {
       appended.push(records);
+      senders.push(sender);
       const call = Promise.withResolvers<readonly Position[]>();
       calls.push(call);
       return call.promise;
@@ -40,6 +42,7 @@ function setUp() {
     clock,
     calls,
     appended,
+    senders,
     /** By sender and number of reports. */
     appendOf: (sender: object, key: string, reports: number, bytes = 1) =>
       appender.append(
@@ -147,6 +150,21 @@ test('a large request is appended in chunks, and another sender waits for one of
   calls[3]!.resolve([]);
   await large;
   assert.equal(settled(), 2);
+});
+
+test('the log knows the sender of each append, small or large, so that senders take turns there', async () => {
+  const { appendOf, senders, calls } = setUp();
+  const [one, other] = [{}, {}];
+  const all = [appendOf(one, 'large', 501), appendOf(other, 'small', 1)];
+  for (let n = 0; n < 3; n++) {
+    calls[n]!.resolve([]);
+    await nextTurn();
+  }
+  await Promise.all(all);
+  assert.deepEqual(
+    senders.map((sender) => [one, other].indexOf(sender as object)),
+    [0, 1, 0],
+  );
 });
 
 test('a chunk has at most the limit of bytes, and at least one record', async () => {

@@ -91,7 +91,8 @@ export class Appender {
     };
     const traced = tracedRecords(records, observation.traceparent);
     const queue = this.#queues.get(sender);
-    if (queue === undefined && chunkEnd(traced, 0) === traced.length) eventLog.append(topic, traced).then(done, failed);
+    if (queue === undefined && chunkEnd(traced, 0) === traced.length)
+      eventLog.append(topic, traced, sender).then(done, failed);
     else this.#enqueue(sender, queue, { records: traced, isLate: () => isLate, done, failed });
     return promise;
   }
@@ -108,7 +109,7 @@ export class Appender {
   /** Never rejects. */
   async #run(sender: object, queue: PendingAppend[]): Promise<void> {
     for (let append = queue[0]; append !== undefined; append = queue[0]) {
-      await this.#appendChunks(append);
+      await this.#appendChunks(append, sender);
       queue.shift();
     }
     this.#queues.delete(sender);
@@ -118,7 +119,7 @@ export class Appender {
    * Resolves when no further chunk is to be appended. `done` or `failed` is called when the log has settled all chunks.
    * Never rejects.
    */
-  async #appendChunks({ records, isLate, done, failed }: PendingAppend): Promise<void> {
+  async #appendChunks({ records, isLate, done, failed }: PendingAppend, sender: object): Promise<void> {
     const { eventLog, topic, deadlineMs, clock } = this.#options;
     const failures: unknown[] = [];
     let unconfirmed = 0;
@@ -143,10 +144,12 @@ export class Appender {
       const until = chunkEnd(records, from);
       const isWhole = from === 0 && until === records.length;
       unconfirmed++;
-      eventLog.append(topic, isWhole ? records : records.slice(from, until)).then(settled, (thrown: unknown) => {
-        failures.push(thrown);
-        settled();
-      });
+      eventLog
+        .append(topic, isWhole ? records : records.slice(from, until), sender)
+        .then(settled, (thrown: unknown) => {
+          failures.push(thrown);
+          settled();
+        });
       from = until;
       if (from === records.length) break;
       const next = Promise.withResolvers<void>();

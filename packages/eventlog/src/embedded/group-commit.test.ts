@@ -20,8 +20,8 @@ function setUp({ groupBytesMax = 1_000, groupRecordsMax = 10, pendingBytesMax = 
     failed: () => undefined,
     ...{ groupBytesMax, groupRecordsMax, pendingBytesMax },
   });
-  const write = (name: string, records: number, bytes = records): Write => ({
-    ...{ records, bytes, apply: () => void names.push(name) },
+  const write = (name: string, records: number, bytes = records, flow = 'topic'): Write => ({
+    ...{ flow, records, bytes, apply: () => void names.push(name) },
   });
   const end = async () => {
     flushes[flushes.length - 1]!.resolve();
@@ -76,4 +76,15 @@ test('at the limit several writes are refused together', async () => {
   await end();
   await Promise.all([first, second]);
   assert.deepEqual(transactions, [['a'], ['b']]);
+});
+
+test('a write does not wait for those of other flows that came before; each flow keeps its order', async () => {
+  const { writes, transactions, write, started, end } = setUp();
+  const checkpoint = ['s1', 's2', 's3', 's4', 's5'].map((name) => write(name, 5, 5, 'state'));
+  const done = [writes.writeAll(checkpoint), writes.write(write('a', 1)), writes.write(write('b', 1))];
+  await started();
+  done.push(writes.write(write('c', 1)));
+  for (let n = 0; n < 4; n++) await end();
+  await Promise.all(done);
+  assert.deepEqual(transactions, [['s1', 'a', 'b'], ['s2', 'c'], ['s3', 's4'], ['s5']]);
 });

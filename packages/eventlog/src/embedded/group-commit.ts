@@ -3,6 +3,8 @@ import type { Transaction } from './disk-space.ts';
 
 /** A write in one transaction, possibly together with others. */
 export interface Write {
+  /** Writes of one flow keep their order. Those of different flows, such as senders, take turns. */
+  readonly flow: unknown;
   readonly bytes: number;
   /** Default: 1. */
   readonly records?: number;
@@ -37,10 +39,14 @@ interface Pending {
 /**
  * Group commit: while one transaction is flushed, further writes are collected for the next. The flush is the linger: a
  * single writer waits for one flush, and a thousand share one.
+ *
+ * The flows that wait take turns, one write each: a report does not wait for the thousands of records of a checkpoint,
+ * or of another sender, only for those of them in one transaction.
  */
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
-  #queue: Pending[] = [];
+  /** By flow, the writes that wait; never empty. The flow whose turn it is comes first. */
+  readonly #queues = new Map<unknown, Pending[]>();
   #queueBytes = 0;
   #running: Promise<void> | undefined;
 
@@ -84,7 +90,9 @@ export class GroupCommit {
   #enqueue(write: Write): Promise<void> {
     this.#queueBytes += write.bytes;
     return new Promise((resolve, reject) => {
-      this.#queue.push({ write, resolve, reject });
+      const queue = this.#queues.get(write.flow);
+      if (queue === undefined) this.#queues.set(write.flow, [{ write, resolve, reject }]);
+      else queue.push({ write, resolve, reject });
       this.#running ??= this.#run();
     });
   }
@@ -97,7 +105,7 @@ export class GroupCommit {
   async #run(): Promise<void> {
     // Writes of the same turn of the event loop share the transaction.
     await undefined;
-    while (this.#queue.length > 0) {
+    while (this.#queues.size > 0) {
       const group = this.#take();
       try {
         const size = { bytes: 0, frees: true };
@@ -127,26 +135,47 @@ export class GroupCommit {
    */
   #fail(group: readonly Pending[], thrown: unknown): void {
     this.#options.failed(thrown);
-    const waiting = this.#queue;
-    this.#queue = waiting.filter(({ write }) => write.frees === true);
-    this.#queueBytes = this.#queue.reduce((sum, { write }) => sum + write.bytes, 0);
+    const refused: Pending[] = [];
+    this.#queueBytes = 0;
+    for (const [flow, queue] of this.#queues) {
+      const kept: Pending[] = [];
+      for (const pending of queue) {
+        if (pending.write.frees === true) {
+          kept.push(pending);
+          this.#queueBytes += pending.write.bytes;
+        } else refused.push(pending);
+      }
+      if (kept.length > 0) this.#queues.set(flow, kept);
+      else this.#queues.delete(flow);
+    }
     for (const { reject } of group) reject(thrown);
-    for (const { write, reject } of waiting) if (write.frees !== true) reject(thrown);
+    for (const { reject } of refused) reject(thrown);
   }
 
   #take(): Pending[] {
     const { groupBytesMax, groupRecordsMax } = this.#options;
-    let count = 0;
+    const group: Pending[] = [];
     let bytes = 0;
     let records = 0;
-    for (const { write } of this.#queue) {
-      const more = write.records ?? 1;
-      if (count > 0 && (bytes + write.bytes > groupBytesMax || records + more > groupRecordsMax)) break;
-      bytes += write.bytes;
+    const taken = new Map<Pending[], number>();
+    // A flow that has more writes is added again, behind the others: the loop comes to it once more. One whose next write
+    // does not fit stays where it is, and comes first in the next transaction.
+    for (const [flow, queue] of this.#queues) {
+      const at = taken.get(queue) ?? 0;
+      const pending = queue[at]!;
+      const more = pending.write.records ?? 1;
+      if (group.length > 0 && (bytes + pending.write.bytes > groupBytesMax || records + more > groupRecordsMax))
+        continue;
+      bytes += pending.write.bytes;
       records += more;
-      count++;
+      group.push(pending);
+      taken.set(queue, at + 1);
+      this.#queues.delete(flow);
+      if (at + 1 < queue.length) this.#queues.set(flow, queue);
     }
+    // Once for a flow, not for each of its writes: there may be hundreds of thousands.
+    for (const [queue, count] of taken) queue.splice(0, count);
     this.#queueBytes -= bytes;
-    return this.#queue.splice(0, count);
+    return group;
   }
 }

@@ -120,7 +120,11 @@ export class EmbeddedStore implements Store {
     topic.spec = { ...spec };
   }
 
-  async append(topic: EmbeddedTopic, records: readonly NewRecord[]): Promise<readonly Position[]> {
+  async append(
+    topic: EmbeddedTopic,
+    records: readonly NewRecord[],
+    sender: object = topic,
+  ): Promise<readonly Position[]> {
     this.#assertNotFull();
     const positions: Position[] = [];
     const extraBytes = topic.spec.compacted === true ? compactedBytes : 0;
@@ -129,7 +133,12 @@ export class EmbeddedStore implements Store {
     let bytes = 0;
     const add = (until: number) => {
       const part = from === 0 && until === records.length ? records : records.slice(from, until);
-      writes.push({ bytes, records: part.length, apply: () => this.#applyAppend(topic, part, positions) });
+      writes.push({
+        flow: sender,
+        bytes,
+        records: part.length,
+        apply: () => this.#applyAppend(topic, part, positions),
+      });
       from = until;
       bytes = 0;
     };
@@ -180,6 +189,7 @@ export class EmbeddedStore implements Store {
     while (partition.first < end && !this.#closing) {
       const [from, until] = [partition.first, Math.min(end, partition.first + sliceRecords)];
       await this.writes.write({
+        flow: 'retention',
         bytes: (until - from) * 16,
         records: until - from,
         frees: true,
@@ -296,7 +306,7 @@ export class EmbeddedStore implements Store {
   }
 
   #put(apply: () => void): Promise<void> {
-    return this.writes.write({ bytes: 256, apply });
+    return this.writes.write({ flow: 'meta', bytes: 256, apply });
   }
 
   async #recover(): Promise<void> {

@@ -94,12 +94,12 @@ export class LocalEventLog implements EventLog {
     return this.localLog.topic(topic).info;
   }
 
-  async append(topicName: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
+  async append(topicName: string, records: readonly NewRecord[], sender?: object): Promise<readonly Position[]> {
     this.assertOpen('append');
     const topic = this.localLog.topic(topicName);
     for (const record of records) recordBytes(record);
     if (records.length === 0) return [];
-    const answer = this.localLog.options.store.append(topic, records);
+    const answer = this.localLog.options.store.append(topic, records, sender);
     this.#appends.add(answer);
     try {
       return await answer;

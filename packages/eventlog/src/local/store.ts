@@ -17,8 +17,11 @@ export interface Store {
   createTopic(spec: TopicSpec): Promise<StoredTopic>;
   /** Changes the retention. */
   retain(topic: StoredTopic, spec: TopicSpec): Promise<void>;
-  /** Appends in the order of the calls. Sizes are checked already. Resolves when durable and visible to readers. */
-  append(topic: StoredTopic, records: readonly NewRecord[]): Promise<readonly Position[]>;
+  /**
+   * Appends in the order of the calls with the same `sender`. Sizes are checked already. Resolves when durable and
+   * visible to readers.
+   */
+  append(topic: StoredTopic, records: readonly NewRecord[], sender?: object): Promise<readonly Position[]>;
   /** Returns records with `from <= seq < until`, oldest first, within the limits, but at least one if there is any. */
   slice(topic: StoredTopic, partition: number, range: SliceRange): LogRecord[];
   /** Returns the first position whose record time is `>= timeMs`; the end if there is none. */

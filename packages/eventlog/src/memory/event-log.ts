@@ -56,8 +56,8 @@ export class MemoryEventLog extends LocalEventLog {
     await super.close();
   }
 
-  override async append(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
-    const positions = await super.append(topic, records);
+  override async append(topic: string, records: readonly NewRecord[], sender?: object): Promise<readonly Position[]> {
+    const positions = await super.append(topic, records, sender);
     const error = records.length === 0 ? undefined : this.#injectError('answer');
     if (error !== undefined) throw error;
     return positions;
