@@ -29,7 +29,7 @@ function logOf(records: readonly LogRecord[]) {
   return log;
 }
 
-function reading(records: readonly LogRecord[], repeatsOf?: () => Promise<KnownRepeats | undefined>) {
+function reading(records: readonly LogRecord[], repeatsOf: () => Promise<KnownRepeats | undefined> = async () => undefined) {
   const log = logOf(records);
   const node = createLocalNode({ partitions: 1, owned: false });
   const parts = { ...logRangesOf(log), repeatsOf };

@@ -39,9 +39,7 @@ export interface LogRangeContext {
    * Requests the repeated positions from the owner of the partition. Resolves with undefined if the owner does not know
    * all of the range, or does not reply. Never rejects.
    */
-  readonly repeatsOf?:
-    | ((partition: number, from: number, until: number) => Promise<KnownRepeats | undefined>)
-    | undefined;
+  readonly repeatsOf: (partition: number, from: number, until: number) => Promise<KnownRepeats | undefined>;
   readonly counts: LogRangeCounts;
 }
 
@@ -196,8 +194,7 @@ export class LogRange {
     const { number, role, next, ids } = this.#partition;
     if (role !== 'elsewhere' && next >= this.until && ids.decidedFrom <= record.seq) return ({ seq }) => ids.has(seq);
     if (role === 'elsewhere') {
-      const asked = this.#context.repeatsOf?.(number, record.seq, this.until);
-      const known = asked === undefined ? undefined : yield* awaited(asked);
+      const known = yield* awaited(this.#context.repeatsOf(number, record.seq, this.until));
       if (known !== undefined) return ({ seq }) => known.has(seq);
     }
     const own = yield* this.#lookback(record);

@@ -23,12 +23,6 @@ export interface HubOptions {
   readonly clock: Clock;
   readonly epoch: string;
   readonly limits: HubLimits;
-  /** As in `Snapshot`. */
-  readonly snapshotDevicesPerFrame?: number | undefined;
-  /** As in `Cuts`. */
-  readonly wholeCutBytesMax?: number | undefined;
-  /** How long a subtree with partitions of other nodes outlives its last subscription, ms. Default: 0. */
-  readonly channelLingerMs?: number | undefined;
 }
 
 export interface HubLimits {
@@ -56,11 +50,9 @@ export class Hub implements SubscriptionOwner {
   readonly #presence: PresenceMonitor;
   readonly #clock: Clock;
   readonly #joinDeadlineMs: number;
-  readonly #channelLingerMs: number;
 
   constructor(options: HubOptions) {
-    const { channels, views, table, presence, history, clock, epoch, limits, channelLingerMs = 0 } = options;
-    const { snapshotDevicesPerFrame, wholeCutBytesMax } = options;
+    const { channels, views, table, presence, history, clock, epoch, limits } = options;
     const { alignWaitMs, cutBytesMax, resumeBytesMax, replaysMax } = limits;
     this.#channels = channels;
     this.#views = views;
@@ -68,13 +60,8 @@ export class Hub implements SubscriptionOwner {
     this.#presence = presence;
     this.#clock = clock;
     this.#joinDeadlineMs = limits.joinDeadlineMs;
-    this.#channelLingerMs = channelLingerMs;
-    this.lingering = new LingeringChannels({
-      clock,
-      lingerMs: channelLingerMs,
-      close: (channel) => this.#close(channel),
-    });
-    this.replies = new SubscribeReplies({ views, table, epoch, snapshotDevicesPerFrame });
+    this.lingering = new LingeringChannels(clock, (channel) => this.#close(channel));
+    this.replies = new SubscribeReplies({ views, table, epoch });
     this.cuts = new Cuts({
       clock,
       views,
@@ -82,7 +69,6 @@ export class Hub implements SubscriptionOwner {
       next: (channel, partition) => table.next(channel, partition),
       alignWaitMs,
       cutBytesMax,
-      wholeCutBytesMax,
     });
     const { replies, cuts } = this;
     this.catchUps = new CatchUps({
@@ -168,8 +154,7 @@ export class Hub implements SubscriptionOwner {
   }
 
   #lingers({ isSubtree, partitions }: Channel): boolean {
-    if (!isSubtree || this.#channelLingerMs === 0) return false;
-    return partitions.some((partition) => this.#table.partitions[partition]!.role === 'elsewhere');
+    return isSubtree && partitions.some((partition) => this.#table.partitions[partition]!.role === 'elsewhere');
   }
 
   #close(channel: Channel): void {

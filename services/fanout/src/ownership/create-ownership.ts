@@ -102,8 +102,6 @@ export interface OwnershipOptions {
   readonly limits: OwnershipLimits;
   /** Memory for the last values of all devices. */
   readonly lastValuesBytesMax: number;
-  /** See `InterestServer`. */
-  readonly backlogRecordsMax: number | undefined;
 }
 
 /** Share of `catchUpBytesMax` for blocks of the log that several clients read. */
@@ -253,7 +251,7 @@ function createHistoryAccess(
   { partitions, ids }: LocalPartitions,
   { ring }: RingMembership,
 ): HistoryAccess {
-  const { eventLog, bus, clock, work, node, topic, limits, backlogRecordsMax } = options;
+  const { eventLog, bus, clock, work, node, topic, limits } = options;
   const now = () => clock.monotonic();
   const ownerOf = (number: number) => ring.owner(number)?.node;
   const deadlineMs = limits.ownerRequestTimeoutMs;
@@ -267,7 +265,7 @@ function createHistoryAccess(
     repeatsOf: (...range) => lookup.repeatsOf(...range),
     counts: { lookbacks: 0, shortLookbacks: 0 },
   };
-  return { devices, ranges, interestServer: new InterestServer({ partitions, ranges, work, now, backlogRecordsMax }) };
+  return { devices, ranges, interestServer: new InterestServer({ partitions, ranges, work, now }) };
 }
 
 function createTransfers(

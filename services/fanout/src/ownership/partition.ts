@@ -15,7 +15,7 @@ import type { Progress } from '../presence/progress.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
 import { type IdMemory, RecentIds } from './recent-ids.ts';
-import { keyRejectReason, RejectedRecords, type RejectReason } from './rejected-records.ts';
+import { keyRejectReason, type RejectedRecords, type RejectReason } from './rejected-records.ts';
 import { Window, type WindowLimits } from './window.ts';
 
 /**
@@ -93,8 +93,7 @@ export class Partition {
       feed: RelayFeed;
       counts: PartitionCounts;
       known: KnownDevices;
-      /** Default: a new one. */
-      rejected?: RejectedRecords;
+      rejected: RejectedRecords;
       idMemory: IdMemory;
       window: WindowLimits;
       clock: Pick<Clock, 'now' | 'monotonic'>;
@@ -109,7 +108,7 @@ export class Partition {
     this.#known = options.known;
     this.feed = options.feed;
     this.counts = options.counts;
-    this.rejected = options.rejected ?? new RejectedRecords();
+    this.rejected = options.rejected;
     this.#idMemory = options.idMemory;
     this.#onMissing = options.onMissing;
     this.#ids = new RecentIds(options.idMemory);

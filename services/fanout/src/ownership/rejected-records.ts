@@ -39,7 +39,7 @@ export class RejectedRecords {
   readonly #onFailed: LimitedWarning;
 
   /** `now`: monotonic ms. */
-  constructor(warn: Logger['warn'] = () => {}, now: () => number = () => 0) {
+  constructor(warn: Logger['warn'], now: () => number) {
     const limited = (sentence: string) => new LimitedWarning(warn, sentence, warningEveryMs, now);
     this.#onRejected = limited('a record is not a report of a device; skipped');
     this.#onUnreadable = limited('the log has positions that it cannot read; clients get them as missing');

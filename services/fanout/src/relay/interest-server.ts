@@ -17,7 +17,6 @@ const { OwnerRequest, OwnerReply } = tailrace.v1;
 
 /** Replies are split into parts of about this size, so that each fits a bus message. */
 const partBytesMax = 256 * 1024;
-const backlogRecordsMaxDefault = 50_000;
 /** Devices whose last values are taken in one step. */
 const devicesPerStep = 128;
 /** Backlog of one reply. A node that is further behind continues with another request. */
@@ -52,11 +51,12 @@ interface InterestBacklog {
  * duplicates; after a complete channel it is deferred.
  */
 export class InterestServer {
+  /** Records that are read for one request, at most. A node that is further behind continues with another request. */
+  static readonly backlogRecordsMax: number = 50_000;
   readonly #partitions: readonly Partition[];
   readonly #ranges: LogRangeContext;
   readonly #work: Pick<WorkScheduler, 'queue'>;
   readonly #now: () => number;
-  readonly #backlogRecordsMax: number;
   /** The last request of each node for each partition, until its reply. */
   readonly #pending = new Map<string, PendingRequest>();
 
@@ -67,14 +67,11 @@ export class InterestServer {
     work: Pick<WorkScheduler, 'queue'>;
     /** Monotonic ms. */
     now: () => number;
-    /** Records that are read for one request, at most. A node that is further behind continues with another request. */
-    backlogRecordsMax?: number | undefined;
   }) {
     this.#partitions = options.partitions;
     this.#ranges = options.ranges;
     this.#work = options.work;
     this.#now = options.now;
-    this.#backlogRecordsMax = options.backlogRecordsMax ?? backlogRecordsMaxDefault;
   }
 
   /**
@@ -267,7 +264,7 @@ export class InterestServer {
       const bounds = yield* awaited(eventLog.bounds(topic, [number]));
       start = Math.max(start, bounds[number]?.first ?? start);
     }
-    const range = { partition, from: start, until: Math.min(next, start + this.#backlogRecordsMax) };
+    const range = { partition, from: start, until: Math.min(next, start + InterestServer.backlogRecordsMax) };
     let bytes = 0;
     const take = (logReport: LogReport) => {
       const isFirst = bytes === 0;

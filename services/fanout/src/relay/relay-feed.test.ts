@@ -15,7 +15,7 @@ function feed() {
       frames.push(tailrace.v1.RelayFrame.decode(bytes));
     },
   };
-  const interests = new Interests(30_000);
+  const interests = new Interests(30_000, 0);
   const progress = { watermarkMs: 0, throughMs: Number.NEGATIVE_INFINITY };
   const counts = { frames: 0, updates: 0 };
   const made = new RelayFeed({
@@ -155,7 +155,7 @@ test('a frame that the bus refuses affects no other: it counts as lost, so that 
       frames.push(tailrace.v1.RelayFrame.decode(bytes));
     },
   };
-  const interests = new Interests(30_000);
+  const interests = new Interests(30_000, 0);
   interests.add('b', ['p.d'], 0);
   const counts = { frames: 0, updates: 0 };
   const made = new RelayFeed({

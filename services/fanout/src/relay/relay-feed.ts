@@ -203,7 +203,7 @@ export class Interests {
   #streamEpoch: number;
 
   /** `streamEpoch`: the first one, different from the ones before a restart of the node. */
-  constructor(leaseMs: number, streamEpoch = 0) {
+  constructor(leaseMs: number, streamEpoch: number) {
     this.#leaseMs = leaseMs;
     this.#streamEpoch = streamEpoch;
   }

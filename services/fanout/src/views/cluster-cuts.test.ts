@@ -4,6 +4,8 @@ import type { Cut } from '@tailrace/protocol/cut';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { type Cluster, type ClusterClient, type ClusterNode, randomFrom } from '../../test/cluster.ts';
 import { devices, withCluster } from '../../test/cluster-load.ts';
+import { replaceConstant } from '../../test/constants.ts';
+import { Cuts } from './cuts.ts';
 
 interface SentReport {
   readonly device: string;
@@ -180,7 +182,7 @@ function wholeCutsOf(client: ClusterClient): Cut[] {
 }
 
 test('a cut of any size is sent in pages, with the same content as in one frame', async () => {
-  const bounds = { wholeCutBytesMax: 300_000 };
+  const restore = replaceConstant(Cuts, 'wholeBytesMax', 300_000);
   await withCluster(
     ['a'],
     async (cluster, [node]) => {
@@ -209,8 +211,7 @@ test('a cut of any size is sent in pages, with the same content as in one frame'
       assert.ok(cutsOf(small).length > 5);
     },
     1,
-    { bounds },
-  );
+  ).finally(restore);
 });
 
 test('beyond the memory limit of cuts, the largest cuts of the user that holds most are terminated', async () => {

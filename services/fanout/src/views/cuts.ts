@@ -13,11 +13,6 @@ import type { Encoding } from './view-options.ts';
 
 /** The interval at which due cuts are checked: a quarter of the shortest `align`. */
 const pollMs = 25;
-/**
- * A cut of at most this size is one frame, published to all clients of a view. A larger one is sent in pages, to each
- * client as it reads.
- */
-const wholeCutBytesMaxDefault = 2_097_152;
 /** Devices or reports processed in one step. */
 const itemsPerStep = 64;
 
@@ -55,8 +50,6 @@ export interface CutsOptions {
    * Of the reports that all views hold for cuts. Beyond it the largest cuts of the user that holds most are terminated.
    */
   readonly cutBytesMax: number;
-  /** Default: 2 MiB. */
-  readonly wholeCutBytesMax?: number | undefined;
 }
 
 /**
@@ -68,6 +61,11 @@ export interface CutsOptions {
  * fall due while it makes one.
  */
 export class Cuts {
+  /**
+   * A cut of at most this size is one frame, published to all clients of a view. A larger one is sent in pages, to each
+   * client as it reads.
+   */
+  static readonly wholeBytesMax: number = 2_097_152;
   /**
    * `waitedMs`: the sum of the delays between the times of the cuts and when they were made. `terminated`:
    * subscriptions that were terminated because of the memory of their cuts.
@@ -245,8 +243,7 @@ export class Cuts {
       bytes += size;
       if (i % itemsPerStep === itemsPerStep - 1) yield undefined;
     }
-    const { wholeCutBytesMax = wholeCutBytesMaxDefault } = this.#options;
-    return { pages: bytes <= wholeCutBytesMax ? [reports] : pages, bytes };
+    return { pages: bytes <= Cuts.wholeBytesMax ? [reports] : pages, bytes };
   }
 
   /** Sends one page after the other, as the client reads. */
