@@ -1,5 +1,5 @@
 import type { LogRecord } from '@tailrace/eventlog/event-log';
-import type { Clock } from '@tailrace/platform/clock';
+import { type Clock, secondOf } from '@tailrace/platform/clock';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
@@ -224,7 +224,7 @@ export class Partition {
    */
   accept(records: readonly LogRecord[]): number {
     const nowMs = this.#clock.now();
-    const nowSecond = Math.floor(this.#clock.monotonic() / 1_000);
+    const nowSecond = secondOf(this.#clock.monotonic());
     let oldestMs = Number.POSITIVE_INFINITY;
     let newestMs = Number.NEGATIVE_INFINITY;
     const first = records[0]?.seq ?? this.next;
