@@ -24,7 +24,10 @@ export const presencesPerFrameMax = 1_000;
 export class RelayFeed {
   readonly interests: Interests;
   readonly counts: { frames: number; updates: number };
-  /** Whether there is something to send. A field: it is read for each batch. */
+  /**
+   * Whether `#updates` or `#presences` has an entry. A field, because it is read for each batch: a getter would be on
+   * the path of readings that no other node wants.
+   */
   waits = false;
   /** Number of presences sent. Never reset while the node runs. */
   presencesSent = 0;
