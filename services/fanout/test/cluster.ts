@@ -112,8 +112,8 @@ export class ClusterClient extends UnboundedSubscriber {
     this.#unsubscribe = unsubscribe;
   }
 
-  /** Leaves, as when its connection breaks. Returns its position token, as a client computes it. */
-  leave(): string {
+  /** Disconnects, as when its connection breaks. Returns its position token, as a client computes it. */
+  disconnect(): string {
     this.#unsubscribe(this.subscription!);
     if (this.start === undefined) return '';
     const positions = positionsFromToken(this.start.position);

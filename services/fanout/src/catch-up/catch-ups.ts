@@ -19,7 +19,7 @@ import type { CatchUp } from './catch-up.ts';
 import type { History, ResumeBacklog } from './history.ts';
 import { type BacklogReport, IdReservation } from './log-range.ts';
 import type { Reservation } from './memory-budget.ts';
-import { awaited, reserved, type Steps } from './steps.ts';
+import { awaited, reserved, type Coroutine } from './coroutine.ts';
 
 export interface CatchUpsOptions {
   readonly views: Pick<Views, 'flush'>;
@@ -83,7 +83,7 @@ export class CatchUps {
    * Brings a new subscription to live, once its channel is live. Takes one turn of the event loop if nothing has to be
    * read, the scheduler has time, and the socket takes everything. Throws if it cannot continue.
    */
-  *start(subscription: Subscription): Steps {
+  *start(subscription: Subscription): Coroutine {
     const { channel, view, subscriber, request } = subscription;
     const { history, replies } = this.#options;
     // A consistent cut is complete: what was before it adds nothing.
@@ -106,7 +106,7 @@ export class CatchUps {
   }
 
   /** Continues until the subscription is live or its catch-up is stopped. Throws if it cannot continue. */
-  *continue(subscription: Subscription, catchUp: CatchUp): Steps {
+  *continue(subscription: Subscription, catchUp: CatchUp): Coroutine {
     // Positions of a device only increase, so the rest of the snapshot comes first.
     if (!(yield* sendOwnSnapshot(subscription, catchUp))) return;
     if (catchUp.whole) this.counts.replays++;
@@ -143,7 +143,7 @@ export class CatchUps {
   }
 
   /** Sends the head, and the snapshot as far as the client reads it. */
-  *#sendHead(subscription: Subscription, reply: SubscribeReply): Steps<CatchUp> {
+  *#sendHead(subscription: Subscription, reply: SubscribeReply): Coroutine<CatchUp> {
     const { subscriber } = subscription;
     const { clock, replies } = this.#options;
     const { start, snapshot, catchUp } = reply;
@@ -161,7 +161,7 @@ export class CatchUps {
     return catchUp;
   }
 
-  *#replayFrom(subscription: Subscription, timeMs: number): Steps<CatchUp> {
+  *#replayFrom(subscription: Subscription, timeMs: number): Coroutine<CatchUp> {
     const { history, replies } = this.#options;
     const { position, missing } = yield* awaited(history.since(subscription.channel, timeMs));
     return yield* this.#sendHead(subscription, replies.fromTime(subscription, position, missing));
@@ -171,7 +171,7 @@ export class CatchUps {
    * Reads the backlog after a token, then sends it. Most clients are a little behind. For more than `resumeBytesMin`,
    * memory for the maximum of one subscription is reserved.
    */
-  *#resume(subscription: Subscription, after: Positions): Steps<CatchUp> {
+  *#resume(subscription: Subscription, after: Positions): Coroutine<CatchUp> {
     const { history, resumeBytesMax } = this.#options;
     for (let isWhole = false; ; isWhole = true) {
       const bytes = isWhole ? resumeBytesMin + heldFactor * resumeBytesMax : resumeBytesMin;
@@ -188,7 +188,7 @@ export class CatchUps {
     }
   }
 
-  *#sendResume(pass: Pass, backlog: ResumeBacklog): Steps<CatchUp> {
+  *#sendResume(pass: Pass, backlog: ResumeBacklog): Coroutine<CatchUp> {
     const { subscription } = pass;
     const { channel, view } = subscription;
     const { views, replies } = this.#options;
@@ -216,7 +216,7 @@ export class CatchUps {
    * Sends the idle devices of a channel with many of them, page by page. Returns false if they are few: `#join` sends
    * them.
    */
-  *#sendPresencePages(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
+  *#sendPresencePages(subscription: Subscription, catchUp: CatchUp): Coroutine<boolean> {
     const { channel, view, subscriber } = subscription;
     const pages = this.#options.presence.pages(channel, view, catchUp);
     if (pages === undefined) return false;
@@ -245,7 +245,7 @@ export class CatchUps {
    * Runs a pass while no other subscription of the client uses memory. A replay with a speed uses little, for a long
    * time, so it does not wait.
    */
-  *#inTurn(subscription: Subscription, catchUp: CatchUp): Steps {
+  *#inTurn(subscription: Subscription, catchUp: CatchUp): Coroutine {
     const { catchUpMutex, replayMutex } = subscription.subscriber;
     const mutex = catchUp.speed !== undefined ? undefined : catchUp.whole ? replayMutex : catchUpMutex;
     const turn = mutex?.take();
@@ -264,7 +264,7 @@ export class CatchUps {
     }
   }
 
-  *#pass(subscription: Subscription, catchUp: CatchUp): Steps {
+  *#pass(subscription: Subscription, catchUp: CatchUp): Coroutine {
     const { channel, subscriber } = subscription;
     const { table, history, clock } = this.#options;
     const { idBytes } = catchUp;
@@ -291,7 +291,7 @@ export class CatchUps {
   }
 
   /** Sends everything. Returns whether the client has all of it. */
-  *#sendWhole(backlogPass: BacklogPass): Steps<boolean> {
+  *#sendWhole(backlogPass: BacklogPass): Coroutine<boolean> {
     const { catchUp, backlog, ids } = backlogPass;
     for (;;) {
       const reports = yield* backlog.next(frameBytesMax);
@@ -314,7 +314,7 @@ export class CatchUps {
    * Waits until the report at `from` is due. Returns the end of the reports that are due with it. Undefined: others
    * wait for memory, so this pass stops, and another one continues when the report is due.
    */
-  *#due({ pass, catchUp }: BacklogPass, reports: readonly BacklogReport[], from: number): Steps<number | undefined> {
+  *#due({ pass, catchUp }: BacklogPass, reports: readonly BacklogReport[], from: number): Coroutine<number | undefined> {
     const { clock } = this.#options;
     if (catchUp.speed === undefined) return reports.length;
     for (;;) {
@@ -332,7 +332,7 @@ export class CatchUps {
     return to;
   }
 
-  *#sendReports({ pass, catchUp }: BacklogPass, reports: readonly BacklogReport[]): Steps<boolean> {
+  *#sendReports({ pass, catchUp }: BacklogPass, reports: readonly BacklogReport[]): Coroutine<boolean> {
     const { subscription } = pass;
     const { view } = subscription;
     const shaped = view.shaped(reports.map(({ logReport }) => logReport));
@@ -350,7 +350,7 @@ export class CatchUps {
    * may be held at a time. If the socket cannot take all of it, the rest is read and conflated again later. Returns
    * whether the client has all of it.
    */
-  *#sendConflated(backlogPass: BacklogPass): Steps<boolean> {
+  *#sendConflated(backlogPass: BacklogPass): Coroutine<boolean> {
     const { pass, catchUp, backlog, ids } = backlogPass;
     const { subscription, memory } = pass;
     const { view, subscriber } = subscription;
@@ -394,7 +394,7 @@ export class CatchUps {
   }
 
   /** Reports the ranges that the log no longer has, and sends the last values in them. */
-  *#sendMissing({ pass, catchUp, backlog }: BacklogPass): Steps<boolean> {
+  *#sendMissing({ pass, catchUp, backlog }: BacklogPass): Coroutine<boolean> {
     const { subscription } = pass;
     const missing = backlog.missing.splice(0);
     if (missing.length === 0) return true;
@@ -414,7 +414,7 @@ export class CatchUps {
    * Sends the reports that came meanwhile. After the last frame nothing is left, and the subscription may join in the
    * same turn.
    */
-  *#sendLiveBuffer(pass: Pass, catchUp: CatchUp, liveBuffer: LiveBuffer): Steps {
+  *#sendLiveBuffer(pass: Pass, catchUp: CatchUp, liveBuffer: LiveBuffer): Coroutine {
     const { subscription } = pass;
     const { view } = subscription;
     const flags = catchUp.whole ? replayFlags : noFlags;
@@ -467,7 +467,7 @@ class Pass {
   }
 
   /** As `whenWritable`. If it waits, the live buffer is dropped, and its reports are read again. */
-  *whenWritable(catchUp: CatchUp): Steps<boolean> {
+  *whenWritable(catchUp: CatchUp): Coroutine<boolean> {
     const { subscription, liveBuffer } = this;
     if (liveBuffer?.overflowed === false && subscription.subscriber.whenWritable() !== undefined) {
       liveBuffer.overflow();
@@ -491,7 +491,7 @@ interface BacklogPass {
 }
 
 /** Waits until the socket is writable. Returns false if the catch-up is stopped. */
-function* whenWritable({ subscriber }: Subscription, catchUp: CatchUp): Steps<boolean> {
+function* whenWritable({ subscriber }: Subscription, catchUp: CatchUp): Coroutine<boolean> {
   while (!catchUp.isStopped) {
     const wait = subscriber.whenWritable();
     if (wait === undefined) return true;
@@ -501,7 +501,7 @@ function* whenWritable({ subscriber }: Subscription, catchUp: CatchUp): Steps<bo
 }
 
 /** Sends all of a snapshot. Returns false if the catch-up is stopped. */
-function* sendSnapshot(subscription: Subscription, catchUp: CatchUp, snapshot: Snapshot): Steps<boolean> {
+function* sendSnapshot(subscription: Subscription, catchUp: CatchUp, snapshot: Snapshot): Coroutine<boolean> {
   while (!snapshot.isComplete) {
     if (!(yield* whenWritable(subscription, catchUp))) return false;
     const frame = snapshot.next();
@@ -512,7 +512,7 @@ function* sendSnapshot(subscription: Subscription, catchUp: CatchUp, snapshot: S
 }
 
 /** Sends the rest of the subscription's snapshot. Returns false if the catch-up is stopped: the next one continues. */
-function* sendOwnSnapshot(subscription: Subscription, catchUp: CatchUp): Steps<boolean> {
+function* sendOwnSnapshot(subscription: Subscription, catchUp: CatchUp): Coroutine<boolean> {
   const { snapshot } = subscription;
   if (snapshot !== undefined && !(yield* sendSnapshot(subscription, catchUp, snapshot))) return false;
   subscription.snapshot = undefined;

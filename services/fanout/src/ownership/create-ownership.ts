@@ -119,7 +119,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   const { partitions } = local;
   const { relays } = reportPath.table;
   membership.ring.onChange((number, owner) => {
-    transfers.failover.settle(number);
+    transfers.failover.releaseIfServed(number);
     if (partitions[number]!.role === 'elsewhere') relays[number]!.follow(owner);
   });
   return new Ownership({

@@ -213,7 +213,7 @@ export class Ownership {
     transfers.assignments.leave();
     announcer.announce();
     await withinDeadline(clock, handoverMs, async () => this.#subscription?.stop());
-    while (this.failover.size > 0 && this.ring.willing().length > 0 && clock.monotonic() < this.#handoverEndMs) {
+    while (this.failover.size > 0 && this.ring.eligibleNodes().length > 0 && clock.monotonic() < this.#handoverEndMs) {
       await clock.sleep(handoverPollMs);
     }
   }

@@ -72,7 +72,7 @@ export class PresenceMonitor {
    */
   pages(channel: Channel, view: View, known: KnownPresences): Iterable<(string | Uint8Array)[]> | undefined {
     const { presencesKnown } = known;
-    if (presencesKnown !== undefined && this.presences.remembers(presencesKnown)) return undefined;
+    if (presencesKnown !== undefined && this.presences.hasChangesSince(presencesKnown)) return undefined;
     if (this.presences.countIn(channel) <= presencesAtOnce) return undefined;
     return this.#pages(channel, view, known);
   }
@@ -85,11 +85,11 @@ export class PresenceMonitor {
     const { presencesKnown, isInterrupted = false } = known;
     const frames: (string | Uint8Array)[] = [];
     const add = (message: SharedMessage) => void frames.push(message.frame(view.encoding));
-    if (presencesKnown !== undefined && this.presences.remembers(presencesKnown)) {
+    if (presencesKnown !== undefined && this.presences.hasChangesSince(presencesKnown)) {
       this.presences.changed(channel, presencesKnown).forEach(add);
     } else {
       for (const messages of this.presences.pages(channel)) messages.forEach(add);
-      if (presencesKnown !== undefined) this.presences.back(channel, presencesKnown).forEach(add);
+      if (presencesKnown !== undefined) this.presences.backOnline(channel, presencesKnown).forEach(add);
     }
     this.interruptions.checkChannel(channel);
     const interruption = this.interruptions.message(channel, view) ?? (isInterrupted ? restored(view) : undefined);

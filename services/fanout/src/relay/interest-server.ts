@@ -2,9 +2,9 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
 import { readRange, windowHas } from '../catch-up/backlog.ts';
+import { awaited, type Coroutine, reserved, runCoroutine } from '../catch-up/coroutine.ts';
 import { heldBytesOf, IdReservation, type LogRangeContext } from '../catch-up/log-range.ts';
 import type { Reservation } from '../catch-up/memory-budget.ts';
-import { awaited, drive, reserved, type Steps } from '../catch-up/steps.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Device } from '../channels/device.ts';
 import type { LogReport } from '../channels/log-report.ts';
@@ -110,7 +110,7 @@ export class InterestServer {
     const parts = [OwnerReply.encode({ ...head, sentMs, behindMs: sentMs - partition.progress.throughMs }).finish()];
     const pending = this.#add(request, { generation, next }, sentMs);
     try {
-      await drive(pending.queue, this.#reply(partition, pending, parts), () => this.#isCurrent(pending));
+      await runCoroutine(pending.queue, this.#reply(partition, pending, parts), () => this.#isCurrent(pending));
       return parts;
     } finally {
       pending.queue.close();
@@ -137,7 +137,7 @@ export class InterestServer {
   }
 
   /** Adds the last values of new channels, then the backlog of others, as far as time and memory allow. */
-  *#reply(partition: Partition, pending: PendingRequest, parts: Uint8Array[]): Steps {
+  *#reply(partition: Partition, pending: PendingRequest, parts: Uint8Array[]): Coroutine {
     const { interests, head, queue } = pending;
     const fresh = interests.filter(({ from }) => from === undefined);
     const caughtUp = interests.filter(({ from }) => from !== undefined && from >= head.next);
@@ -181,7 +181,7 @@ export class InterestServer {
     pending: PendingRequest,
     memory: ReplyMemory,
     parts: Uint8Array[],
-  ): Steps<number> {
+  ): Coroutine<number> {
     const { head, queue } = pending;
     let complete = 0;
     let visited = 0;
@@ -217,14 +217,14 @@ export class InterestServer {
     });
     const queue = this.#work.queue(node, 'node');
     try {
-      const page = await drive(queue, devicePageWithin(queue, served, query), () => this.#now() < endMs);
+      const page = await runCoroutine(queue, devicePageWithin(queue, served, query), () => this.#now() < endMs);
       return OwnerReply.encode({ devices: deviceListOf(served, page) }).finish();
     } finally {
       queue.close();
     }
   }
 
-  *#encode(partition: Partition, behind: readonly Behind[], backlog: InterestBacklog): Steps<Uint8Array[]> {
+  *#encode(partition: Partition, behind: readonly Behind[], backlog: InterestBacklog): Coroutine<Uint8Array[]> {
     const { generation } = partition;
     const parts: Uint8Array[] = [];
     for (const { channel, from } of behind) {
@@ -254,7 +254,7 @@ export class InterestServer {
     behind: readonly Behind[],
     pending: PendingRequest,
     memory: ReplyMemory,
-  ): Steps<InterestBacklog | undefined> {
+  ): Coroutine<InterestBacklog | undefined> {
     const { next } = pending.head;
     const covers = (device: string) => behind.some(({ channel }) => patternMatches(channel, device));
     const { number } = partition;
@@ -301,7 +301,7 @@ class ReplyMemory {
   }
 
   /** Releases all memory, and waits for a reservation of twice the size. */
-  *double(queue: WorkQueue): Steps {
+  *double(queue: WorkQueue): Coroutine {
     const bytes = 2 * this.#reservation.bytes;
     this.#usedBytes = 0;
     this.#reservation.release();
@@ -398,7 +398,7 @@ function* addPresences(
   interests: CheckedRequest['interests'],
   head: PendingRequest['head'],
   parts: Uint8Array[],
-): Steps {
+): Coroutine {
   for (const { channel } of interests) {
     for (const presences of presencesIn(partition, channel)) {
       parts.push(OwnerReply.encode({ ...head, channel, presences }).finish());
@@ -416,7 +416,7 @@ function* addLastValuesOf(
   head: PendingRequest['head'],
   memory: ReplyMemory,
   parts: Uint8Array[],
-): Steps<number | undefined> {
+): Coroutine<number | undefined> {
   let updates: { seq: number; report: Uint8Array }[] = [];
   let bytes = 0;
   let devices: readonly Device[] = [];

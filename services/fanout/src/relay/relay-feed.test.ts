@@ -93,7 +93,7 @@ test('without interest no frame is sent, and the first frame starts at the posit
 test('frames continue under a new assignment; a restart starts at a new position', () => {
   const { feed: made, frames, interests } = feed();
   interests.add('b', ['p.d'], 0);
-  made.renew(8);
+  made.setGeneration(8);
   made.heartbeat(120);
   made.restart(9, 500);
   made.heartbeat(500);

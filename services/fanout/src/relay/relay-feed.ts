@@ -76,7 +76,7 @@ export class RelayFeed {
   }
 
   /** The node keeps the partition under a new assignment: frames continue. */
-  renew(generation: number): void {
+  setGeneration(generation: number): void {
     this.#generation = generation;
   }
 

@@ -262,12 +262,12 @@ test('views of a channel with the same cuts share what they hold, and continue w
     await sendReports(cluster, sent, 2_500, random);
     assert.equal(node!.hub.cuts.size, 2);
     assert.ok(node!.hub.cuts.bytes < 1.5 * alone, `${node!.hub.cuts.bytes} bytes for two, ${alone} for one`);
-    first.leave();
+    first.disconnect();
     await sendReports(cluster, sent, 3_000, random);
     const cuts = cutsOf(binary);
     assert.ok(cuts.length >= 4, `${cuts.length} cuts`);
     assertCuts(cuts, sent, home(cluster));
-    binary.leave();
+    binary.disconnect();
     assert.equal(node!.hub.cuts.size, 0);
   });
 });
@@ -284,8 +284,8 @@ test('a client that joins running cuts gets the next one, and with the last clie
     const theirs = cutsOf(second);
     assert.ok(theirs.length > 0);
     assert.deepEqual(theirs, cutsOf(first).slice(-theirs.length));
-    first.leave();
-    second.leave();
+    first.disconnect();
+    second.disconnect();
     assert.equal(node!.hub.cuts.size, 0);
   });
 });

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { cutFrameBytes, cutFrameJson } from '@tailrace/protocol/cut';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { drive, type Steps } from '../catch-up/steps.ts';
+import { type Coroutine, runCoroutine } from '../catch-up/coroutine.ts';
 import type { Channel } from '../channels/channels.ts';
 import type { Subscription } from '../channels/subscription.ts';
 import type { Partition } from '../ownership/partition.ts';
@@ -139,7 +139,7 @@ export class Cuts {
     this.#groups.set(keyOf(subscription), group);
     view.cutter = group.cutter;
     const isNeeded = () => this.#groups.get(keyOf(subscription)) === group;
-    drive(subscription.subscriber.work, this.#loadLastValues(group), isNeeded).then(
+    runCoroutine(subscription.subscriber.work, this.#loadLastValues(group), isNeeded).then(
       () => {
         group.isBusy = false;
       },
@@ -149,7 +149,7 @@ export class Cuts {
   }
 
   /** Loads all last values of the channel, while it has clients. The cutter takes the reports that arrive meanwhile. */
-  *#loadLastValues({ channel, cutter, feed, watchers }: CutGroup): Steps {
+  *#loadLastValues({ channel, cutter, feed, watchers }: CutGroup): Coroutine {
     const { clock, partitions, next } = this.#options;
     for (const number of channel.partitions) {
       const until = next(channel, number);
@@ -185,7 +185,7 @@ export class Cuts {
       group.isBusy = true;
       const [first] = subscriptionsOf(group);
       const isNeeded = () => group.watchers.size > 0;
-      drive(first!.subscriber.work, this.#cut(group, moment), isNeeded)
+      runCoroutine(first!.subscriber.work, this.#cut(group, moment), isNeeded)
         .catch((thrown: unknown) => {
           const error = tailraceErrorFrom(thrown);
           // If too much work is queued, the cut is skipped, as after a pause of the process.
@@ -197,7 +197,7 @@ export class Cuts {
     }
   }
 
-  *#cut(group: CutGroup, moment: CutMoment): Steps {
+  *#cut(group: CutGroup, moment: CutMoment): Coroutine {
     const { channel, cutter, watchers } = group;
     yield* cutter.settle();
     if (watchers.size === 0) return;
@@ -228,7 +228,7 @@ export class Cuts {
   }
 
   /** Divides the reports into pages. Encodes them by the way: they cache their encoding. */
-  *#pages(view: View, reports: readonly Publication[]): Steps<Pick<EncodableCut, 'pages' | 'bytes'>> {
+  *#pages(view: View, reports: readonly Publication[]): Coroutine<Pick<EncodableCut, 'pages' | 'bytes'>> {
     const pages: Publication[][] = [[]];
     let bytes = 0;
     let pageBytes = 0;
@@ -251,7 +251,7 @@ export class Cuts {
     const { receiving } = group;
     if (subscription.state !== 'live' || receiving.has(subscription)) return;
     receiving.set(subscription, cut.bytes);
-    drive(subscription.subscriber.work, sendPages(subscription, cut))
+    runCoroutine(subscription.subscriber.work, sendPages(subscription, cut))
       .catch((thrown: unknown) => {
         const error = tailraceErrorFrom(thrown);
         // If too much work is queued, the client gets the next cut, from its first page.
@@ -289,7 +289,7 @@ export class Cuts {
   }
 }
 
-function* sendPages(subscription: Subscription, cut: EncodableCut): Steps {
+function* sendPages(subscription: Subscription, cut: EncodableCut): Coroutine {
   const { subscriber, view } = subscription;
   for (let page = 0; page < cut.pages.length; page++) {
     for (let writable = subscriber.whenWritable(); writable !== undefined; writable = subscriber.whenWritable()) {
