@@ -33,6 +33,10 @@ export function registerViewMetrics(
     'Maximum of lingering channels; beyond it the oldest is closed.',
     () => LingeringChannels.countMax,
   );
+  registerViews(metrics, views);
+}
+
+function registerViews(metrics: Metrics, views: Views): void {
   metrics.total('tailrace_fanout_frames_total', 'Frames published to views.', () => views.counts.frames);
   metrics.total(
     'tailrace_fanout_deliveries_total',
