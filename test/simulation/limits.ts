@@ -1,6 +1,9 @@
-import type { FanoutBounds } from '@tailrace/fanout/app';
+import { LingeringChannels } from '@tailrace/fanout/channels/lingering-channels';
+import { Snapshot } from '@tailrace/fanout/channels/snapshot';
 import type { FanoutSettings } from '@tailrace/fanout/config';
+import { InterestServer } from '@tailrace/fanout/relay/interest-server';
 import { limits as clusterLimits } from '../../services/fanout/test/cluster.ts';
+import { replaceConstant } from '../../services/fanout/test/constants.ts';
 import { testConfig } from '../../services/fanout/test/node.ts';
 
 /** Session timeout of the consumer group, ms. */
@@ -62,16 +65,17 @@ export const limits = {
   messagesPerSecondMax: 1e6,
 } as const satisfies Partial<FanoutSettings>;
 
-/** Small bounds that have no setting. */
-export const bounds: Partial<FanoutBounds> = {
-  channelLingerMs: 1_000,
+/** Replaces the constants of the product that limit too little in a short run. */
+export function replaceConstants(): void {
+  replaceConstant(LingeringChannels, 'lingerMs', 1_000);
   // A snapshot takes several frames, and iterations of the event loop.
-  snapshotDevicesPerFrame: 3,
+  replaceConstant(Snapshot, 'devicesPerFrame', 3);
   // A node that was down must send several requests.
-  backlogRecordsMax: 40,
-  // No step takes virtual time, so that nothing else would stop background work.
-  workStepsMax: 2,
-};
+  replaceConstant(InterestServer, 'backlogRecordsMax', 40);
+}
+
+/** No step takes virtual time, so that nothing else would stop background work. */
+export const workStepsMax = 2;
 
 /** Retention of the telemetry and the state topic. */
 export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;

@@ -285,7 +285,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
       ),
   },
   'a standby owner never releases its partitions': {
-    weaken: () => replace(Failover.prototype, 'settle', () => () => {}),
+    weaken: () => replace(Failover.prototype, 'releaseIfServed', () => () => {}),
   },
   'a node that is behind rejects positions ahead of it': {
     weaken: () =>

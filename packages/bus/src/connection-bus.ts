@@ -1,5 +1,5 @@
 import type { Clock } from '@tailrace/platform/clock';
-import type { Logger } from '@tailrace/platform/logger';
+import { type Logger, logErrorsOf } from '@tailrace/platform/logger';
 import type { BackoffOptions } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus, BusSubscription } from './bus.ts';
@@ -198,7 +198,7 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
     },
     async subscribe(subject, onMessage) {
       return subscribe(subject, undefined, (message) =>
-        guarded(logger, () => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
+        logErrorsOf(logger, () => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
       );
     },
     async request(subject, payload, { deadlineMs }) {
@@ -220,14 +220,4 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
       connected: isUp,
     }),
   };
-}
-
-/** Calls a callback of the user of the bus. Logs what it throws, or rejects with, under `message`. */
-export function guarded(logger: Logger, call: () => unknown, message: string): void {
-  try {
-    const result = call();
-    if (result instanceof Promise) result.catch((error: unknown) => logger.error({ error }, message));
-  } catch (error) {
-    logger.error({ error }, message);
-  }
 }

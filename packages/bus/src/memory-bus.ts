@@ -1,8 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
-import type { Logger } from '@tailrace/platform/logger';
+import { type Logger, logErrorsOf } from '@tailrace/platform/logger';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Bus, BusSubscription } from './bus.ts';
-import { guarded } from './connection-bus.ts';
 import { assertPayload, busLimits } from './limits.ts';
 import { closedError } from './reconnector.ts';
 import { assertReply, errorFromReply, errorReplyFrom } from './reply.ts';
@@ -214,7 +213,7 @@ export function createMemoryBus(
         serve: false,
         isStopped: false,
         receive: (payload, subject) =>
-          guarded(logger, () => onMessage(payload, subject), 'a subscriber to the bus failed'),
+          logErrorsOf(logger, () => onMessage(payload, subject), 'a subscriber to the bus failed'),
       });
     },
     async request(subject, payload, { deadlineMs }) {

@@ -11,6 +11,11 @@ export interface Clock {
   sleep(delayMs: number): Promise<void>;
 }
 
+/** Returns the whole second of a time in ms, of either clock. */
+export function secondOf(ms: number): number {
+  return Math.floor(ms / 1_000);
+}
+
 export interface Timer {
   /** Idempotent. */
   cancel(): void;

@@ -154,7 +154,15 @@ export class Connections {
     this.#recount(address, 1);
     socket.once('close', () => this.#close(connection));
     this.#newConnections.push(connection);
-    if (this.#newConnections.length === 1) this.#clock.after(newConnectionMs, () => this.#settle());
+    if (this.#newConnections.length === 1) this.#settleLater();
+  }
+
+  /** Called when a connection has become the oldest new one. */
+  #settleLater(): void {
+    const [oldest] = this.#newConnections;
+    if (oldest === undefined) return;
+    const waitMs = oldest.openedMs + newConnectionMs - this.#clock.monotonic();
+    this.#clock.after(Math.ceil(waitMs), () => this.#settle());
   }
 
   /** Treats connections that are no longer new like all others, and closes those that exceed a limit. */
@@ -163,8 +171,7 @@ export class Connections {
     const isDue = ({ openedMs }: Connection) => openedMs + newConnectionMs <= nowMs;
     const settled = new Set(this.#newConnections.filter(isDue).reverse());
     this.#newConnections = this.#newConnections.slice(settled.size);
-    const next = this.#newConnections[0];
-    if (next !== undefined) this.#clock.after(next.openedMs + newConnectionMs - nowMs, () => this.#settle());
+    this.#settleLater();
     for (const connection of settled) connection.isNew = false;
     for (const newest of settled) {
       if (!this.#exceedsLimit(newest.address)) continue;

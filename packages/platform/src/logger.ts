@@ -68,6 +68,16 @@ function plainFacts(facts: object): Record<string, unknown> {
   return plain;
 }
 
+/** Calls a callback of other code, and logs what it throws, or rejects with, under `message`. */
+export function logErrorsOf(logger: Pick<Logger, 'error'>, call: () => unknown, message: string): void {
+  try {
+    const result = call();
+    if (result instanceof Promise) result.catch((error: unknown) => logger.error({ error }, message));
+  } catch (error) {
+    logger.error({ error }, message);
+  }
+}
+
 /** Writes nothing. For tests, simulations and callers without a logger. */
 export const silentLogger: Logger = {
   debug() {},

@@ -9,6 +9,7 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import type { Clock } from './clock.ts';
 import { withinDeadline } from './deadline.ts';
+import { LimitedWarning } from './limited-warning.ts';
 import type { Logger } from './logger.ts';
 import { SpanQueue } from './span-queue.ts';
 import { createTraceSampling } from './trace-sampling.ts';
@@ -20,8 +21,8 @@ import { version } from './version.ts';
 const queuedSpansMax = 2_048;
 const exportMs = 5_000;
 const linksMax = 128;
-/** Failed exports are logged at most once per interval. */
-const errorLogIntervalMs = 60_000;
+/** Shortest time between two warnings of failed exports, ms. */
+const warningEveryMs = 60_000;
 
 const kinds: Readonly<Record<SpanKind, api.SpanKind>> = {
   internal: api.SpanKind.INTERNAL,
@@ -148,17 +149,12 @@ function errorTypeOf(error: unknown): string {
 
 /** Returns an exporter that logs failed exports, which the SDK does not. */
 function logging(exporter: SpanExporter, logger: Logger, clock: Clock): SpanExporter {
-  let lastLogMs = Number.NEGATIVE_INFINITY;
+  const sentence = 'traces were not sent; check tracingUrl and the collector';
+  const warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
   return {
     export(spans, done) {
       exporter.export(spans, (result) => {
-        if (result.code !== 0 && clock.monotonic() - lastLogMs >= errorLogIntervalMs) {
-          lastLogMs = clock.monotonic();
-          logger.warn(
-            { error: result.error, spans: spans.length },
-            'traces were not sent; check tracingUrl and the collector',
-          );
-        }
+        if (result.code !== 0) warning.write(() => ({ error: result.error, spans: spans.length }));
         done(result);
       });
     },

@@ -5,6 +5,7 @@ import type { Bus } from '@tailrace/bus/bus';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Revocations } from '@tailrace/platform/revocation';
@@ -21,7 +22,6 @@ import { Hub } from './channels/hub.ts';
 import type { FanoutSettings } from './config.ts';
 import { deviceListRoutes } from './devices/devices-endpoint.ts';
 import { EndpointMetrics } from './endpoint-metrics.ts';
-import { LimitedWarning } from './limited-warning.ts';
 import { registerMetrics } from './metrics.ts';
 import { createOwnership } from './ownership/create-ownership.ts';
 import type { Ownership } from './ownership/ownership.ts';
@@ -60,28 +60,9 @@ export interface FanoutOptions {
    * Called once, if the log was re-created: this node must stop, and may be restarted. Default: the log is not watched.
    */
   readonly onLogReplaced?: (error: TailraceError) => void;
-  /** Default: `fanoutBounds`. */
-  readonly bounds?: Partial<FanoutBounds>;
+  /** See `WorkSchedulerOptions`. */
+  readonly workStepsMax?: number | undefined;
 }
-
-/** Limits that are no settings. An undefined one has its default beside the code that applies it. */
-export interface FanoutBounds {
-  /** How long a channel stays open after its last subscription, ms: a page that is reloaded has reconnected by then. */
-  readonly channelLingerMs: number;
-  readonly snapshotDevicesPerFrame: number | undefined;
-  readonly wholeCutBytesMax: number | undefined;
-  readonly backlogRecordsMax: number | undefined;
-  /** Steps of background work in one turn of the event loop. Default: as many as its time allows. */
-  readonly workStepsMax: number | undefined;
-}
-
-const fanoutBounds: FanoutBounds = {
-  channelLingerMs: 10_000,
-  snapshotDevicesPerFrame: undefined,
-  wholeCutBytesMax: undefined,
-  backlogRecordsMax: undefined,
-  workStepsMax: undefined,
-};
 
 export interface Fanout {
   /** Resolves once clients are accepted. The group assigns partitions later: see `notReady`. */
@@ -231,7 +212,6 @@ export interface FanoutNode {
 export function composeNode(options: FanoutOptions, topics: FanoutTopics): FanoutNode {
   const { eventLog, bus, clock, logger, metrics, tracing, transport, config, random, version } = options;
   const { epoch, partitions } = topics;
-  const bounds = { ...fanoutBounds, ...options.bounds };
   const defer = options.defer ?? setImmediate;
   const now = () => clock.monotonic();
 
@@ -240,7 +220,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
   const channels = new Channels(partitions);
   const sessions = new Sessions(clock, config);
   const access = new Access({ eventLog, clock, logger, metrics, random, config, sessions });
-  const work = new WorkScheduler({ clock, defer, limits: config, stepsMax: bounds.workStepsMax });
+  const work = new WorkScheduler({ clock, defer, limits: config, stepsMax: options.workStepsMax });
   const epochWatch = epochWatchFrom(options, topics);
   const ownership = createOwnership({
     eventLog,
@@ -266,23 +246,10 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     onLogError: () => epochWatch?.check(),
     limits: config,
     lastValuesBytesMax: config.lastValuesBytesMax || heapShare(0.4),
-    backlogRecordsMax: bounds.backlogRecordsMax,
   });
   const { table, ranges, presence, ring, devices } = ownership;
   const history = new History({ table, ranges, epoch, clock, limits: config });
-  const hub = new Hub({
-    channels,
-    views,
-    table,
-    presence,
-    history,
-    clock,
-    epoch,
-    limits: config,
-    wholeCutBytesMax: bounds.wholeCutBytesMax,
-    channelLingerMs: bounds.channelLingerMs,
-    snapshotDevicesPerFrame: bounds.snapshotDevicesPerFrame,
-  });
+  const hub = new Hub({ channels, views, table, presence, history, clock, epoch, limits: config });
 
   const placement = new RingPlacement({ ring, node: config.node, partitions });
   const migration = new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });

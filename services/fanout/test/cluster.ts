@@ -10,15 +10,17 @@ import { encodeReport } from '@tailrace/protocol/report-proto';
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import type { Skipped } from '@tailrace/protocol/skipped';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
-import { createFanout, type FanoutBounds, type FanoutNode } from '../src/app.ts';
+import { createFanout, type FanoutNode } from '../src/app.ts';
 import type { WorkScheduler } from '../src/catch-up/work-scheduler.ts';
 import type { Channel } from '../src/channels/channels.ts';
 import type { Subscription } from '../src/channels/subscription.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import { MemoryTransport } from '../src/memory-transport.ts';
+import { InterestServer } from '../src/relay/interest-server.ts';
 import type { Transport } from '../src/transport.ts';
 import type { View } from '../src/views/view.ts';
 import type { Encoding, ViewOptions } from '../src/views/view-options.ts';
+import { replaceConstant } from './constants.ts';
 import { deviceLimits } from './device-limits.ts';
 import { epoch, fanoutOptions, retention, stateTopic, topic } from './fanout-options.ts';
 import { freshnessLimits } from './freshness-limits.ts';
@@ -110,8 +112,8 @@ export class ClusterClient extends UnboundedSubscriber {
     this.#unsubscribe = unsubscribe;
   }
 
-  /** Leaves, as when its connection breaks. Returns its position token, as a client computes it. */
-  leave(): string {
+  /** Disconnects, as when its connection breaks. Returns its position token, as a client computes it. */
+  disconnect(): string {
     this.#unsubscribe(this.subscription!);
     if (this.start === undefined) return '';
     const positions = positionsFromToken(this.start.position);
@@ -187,11 +189,13 @@ export const limits = {
 
 /** Few, so that a node that was away has to send several requests. */
 export const backlogRecordsMax = 40;
+replaceConstant(InterestServer, 'backlogRecordsMax', backlogRecordsMax);
 
 export interface ClusterOptions {
   readonly partitions?: number;
   readonly seed?: number;
-  readonly bounds?: Partial<FanoutBounds>;
+  /** As in `FanoutOptions`. */
+  readonly workStepsMax?: number;
   /** The duration of a turn of the event loop, ms. Default: 0. */
   readonly turnMs?: () => number;
   /** Overrides `limits`. */
@@ -249,7 +253,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
         settings: { ...limits, ...options.limits },
         random,
         tracing: options.tracing?.(name) ?? noTracing,
-        bounds: { backlogRecordsMax, ...options.bounds },
+        workStepsMax: options.workStepsMax,
         ...(options.turnMs && { turnMs: options.turnMs }),
       }),
     );

@@ -4,9 +4,11 @@ import type { Clock } from '@tailrace/platform/clock';
 import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
-import type { FanoutBounds, FanoutOptions } from '../src/app.ts';
+import type { FanoutOptions } from '../src/app.ts';
+import { LingeringChannels } from '../src/channels/lingering-channels.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import type { Transport } from '../src/transport.ts';
+import { replaceConstant } from './constants.ts';
 import { testConfig } from './node.ts';
 
 export const topic = 'tailrace.telemetry';
@@ -14,6 +16,9 @@ export const stateTopic = 'tailrace.state';
 export const epoch = 'epoch-1';
 /** So long and large that nothing is deleted. */
 export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;
+
+// A channel is closed with its last client.
+replaceConstant(LingeringChannels, 'lingerMs', 0);
 
 /** Options of `createFanout` for a node in this process, on a clock of the test. */
 export function fanoutOptions(parts: {
@@ -28,7 +33,7 @@ export function fanoutOptions(parts: {
   readonly random?: () => number;
   readonly logger?: Logger;
   readonly tracing?: Tracing;
-  readonly bounds?: Partial<FanoutBounds>;
+  readonly workStepsMax?: number | undefined;
   /** The duration of a turn of the event loop, ms. Default: 0. */
   readonly turnMs?: () => number;
 }): FanoutOptions {
@@ -46,7 +51,6 @@ export function fanoutOptions(parts: {
     defer: (call) => void clock.after(turnMs?.() ?? 0, call),
     verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
     version: '1',
-    // A channel is closed with its last client.
-    bounds: { channelLingerMs: 0, ...parts.bounds },
+    workStepsMax: parts.workStepsMax,
   };
 }

@@ -8,12 +8,14 @@ import { composeNode } from '../src/app.ts';
 import type { Channel, Channels } from '../src/channels/channels.ts';
 import { MemoryTransport } from '../src/memory-transport.ts';
 import type { Partition } from '../src/ownership/partition.ts';
-import type { PresenceMonitor } from '../src/presence/presence-monitor.ts';
+import type { KnownPresences, PresenceMonitor } from '../src/presence/presence-monitor.ts';
 import { deviceLimits } from './device-limits.ts';
 import { epoch, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
 import { idLimits } from './log-ranges.ts';
 
 const pollMs = 500;
+/** Of a new client. */
+export const nothingSent: Readonly<KnownPresences> = { presencesKnown: undefined, isInterrupted: false };
 
 /**
  * A node that reads partitions and sends presence messages to one JSON client for each channel. Without log, bus and

@@ -18,6 +18,8 @@ export function logRangesOf(
     eventLog: { bounds: (name, partitions) => eventLog.bounds(name, partitions), positionsAt },
     topic,
     ids,
+    // No node has the decision.
+    repeatsOf: async () => undefined,
     counts: { lookbacks: 0, shortLookbacks: 0 },
   };
 }

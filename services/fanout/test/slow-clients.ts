@@ -14,7 +14,7 @@ import {
   MemoryTransport,
   type Wire,
 } from '../src/memory-transport.ts';
-import { backlogRecordsMax, limits as clusterLimits } from './cluster.ts';
+import { limits as clusterLimits } from './cluster.ts';
 import { fanoutOptions, topic } from './fanout-options.ts';
 import { spoil, unreadableHeaders } from './unreadable-records.ts';
 
@@ -169,9 +169,8 @@ export async function createSlowNode(
   await bus.start();
   const clients = new Set<SlowClient>();
   const transport = new MemoryTransport({ socketBytesMax: limits.socketBytesMax });
-  const bounds = { backlogRecordsMax };
   const fanout = createFanout(
-    fanoutOptions({ node: 'a', eventLog, bus, clock, transport, partitions, settings: limits, bounds }),
+    fanoutOptions({ node: 'a', eventLog, bus, clock, transport, partitions, settings: limits }),
   );
   await fanout.start();
   await clock.advance(10_000);

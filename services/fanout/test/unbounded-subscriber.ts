@@ -40,7 +40,7 @@ export abstract class UnboundedSubscriber implements Subscriber {
     this.onTopic(view);
   }
 
-  part({ view }: Subscription): void {
+  leave({ view }: Subscription): void {
     view.sockets--;
     this.offTopic(view);
   }

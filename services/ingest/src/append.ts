@@ -1,5 +1,6 @@
 import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { AppendObservation } from './observer.ts';
@@ -12,8 +13,8 @@ export interface AppenderOptions {
   readonly logger: Logger;
 }
 
-/** Least time between two errors logged while the log fails: one for each request would hide everything else. */
-const warningIntervalMs = 60_000;
+/** Shortest time between two errors logged while the log fails: one for each request would hide everything else. */
+const warningEveryMs = 60_000;
 
 /**
  * Most records and bytes of one append. A larger request has several, so that the reports of other senders wait for one
@@ -43,8 +44,8 @@ interface PendingAppend {
 /** Appends the reports of requests to the event log: one append for a request, or for each chunk of a large one. */
 export class Appender {
   readonly #options: AppenderOptions;
-  /** Set while every append fails. Monotonic ms. */
-  #failing: { readonly sinceMs: number; warnedMs: number; count: number } | undefined;
+  /** Set while every append fails. `sinceMs`: monotonic. */
+  #failing: { readonly sinceMs: number; readonly warning: LimitedWarning; count: number } | undefined;
   /**
    * By sender, while a large request of it is appended: that request and the following ones. The requests of a sender
    * are appended in the order in which they were received, so that the reports of a device keep their order.
@@ -176,13 +177,15 @@ export class Appender {
   }
 
   #logFailure(error: TailraceError): void {
+    this.#failing ??= { sinceMs: this.#options.clock.monotonic(), warning: this.#createWarning(), count: 0 };
+    const failedAppends = ++this.#failing.count;
+    this.#failing.warning.write(() => ({ error, failedAppends }));
+  }
+
+  #createWarning(): LimitedWarning {
     const { clock, logger } = this.#options;
-    const nowMs = clock.monotonic();
-    this.#failing ??= { sinceMs: nowMs, warnedMs: Number.NEGATIVE_INFINITY, count: 0 };
-    this.#failing.count++;
-    if (nowMs - this.#failing.warnedMs < warningIntervalMs) return;
-    this.#failing.warnedMs = nowMs;
-    logger.error({ error, failedAppends: this.#failing.count }, 'the log accepts no reports; senders get 503');
+    const sentence = 'the log accepts no reports; senders get 503';
+    return new LimitedWarning(logger.error.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
   }
 
   #logRecovery(): void {

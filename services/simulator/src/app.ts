@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { createPublisher, type Publisher, type PublisherStats } from '@tailrace/client/publish';
 import { type Clock, systemClock, type Timer } from '@tailrace/platform/clock';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
-import { tailraceErrorFrom } from '@tailrace/protocol/error';
+import { type ErrorCode, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
 import { createHost, type Host } from './host/host.ts';
 import { createPlant, type Plant } from './plant/plant.ts';
-import { createThrottledWarnings } from './throttled-warnings.ts';
 
 export interface SimulatorOptions {
   /** As of `configSchema`. */
@@ -37,6 +37,8 @@ export interface Simulator {
 
 /** A shorter interval would mostly measure the sampling itself. */
 const hostPeriodMs = 1000;
+/** Shortest time between two warnings of a kind, ms. */
+const warningEveryMs = 30_000;
 
 /** Sends the readings of this host and of a simulated plant to ingest, over the public HTTP protocol. */
 export function createSimulator(options: SimulatorOptions): Simulator {
@@ -47,27 +49,37 @@ class PublishingSimulator implements Simulator {
   readonly #options: SimulatorOptions;
   readonly #clock: Clock;
   readonly #publisher: Publisher;
-  readonly #warn: (kind: string, facts: object, sentence: string) => void;
+  readonly #onRetry: LimitedWarning;
+  readonly #onHostError: LimitedWarning;
+  readonly #onRefused: LimitedWarning;
+  readonly #onLost = new Map<ErrorCode, LimitedWarning>();
   readonly #plant: Plant | undefined;
   readonly #host: Host | undefined;
   #timers: Timer[] = [];
   #isSampling = false;
 
   constructor(options: SimulatorOptions) {
-    const { config, logger } = options;
+    const { config } = options;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#warn = createThrottledWarnings(logger, this.#clock);
+    this.#onRetry = this.#limited('ingest does not accept readings; retrying');
+    this.#onHostError = this.#limited('cannot read the values of this host');
+    this.#onRefused = this.#limited('ingest refused readings');
     this.#publisher = createPublisher({
       url: config.ingestUrl,
       token: config.token,
       clock: this.#clock,
       ...(options.random ? { random: options.random } : {}),
       ...(options.fetch ? { fetch: options.fetch } : {}),
-      onRetry: (error, waitMs) => this.#warn('retry', { error, waitMs }, 'ingest does not accept readings; retrying'),
+      onRetry: (error, waitMs) => this.#onRetry.write(() => ({ error, waitMs })),
     });
     this.#plant = config.plant ? createPlant(config.plantSeed) : undefined;
     this.#host = config.hostReadings ? createHost({ name: config.hostName || hostname() }) : undefined;
+  }
+
+  #limited(sentence: string): LimitedWarning {
+    const { logger } = this.#options;
+    return new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => this.#clock.monotonic());
   }
 
   async start(): Promise<void> {
@@ -123,7 +135,7 @@ class PublishingSimulator implements Simulator {
     try {
       this.#publish(await host.sample(this.#clock.now()));
     } catch (error) {
-      this.#warn('host', { error }, 'cannot read the values of this host');
+      this.#onHostError.write(() => ({ error }));
     } finally {
       this.#isSampling = false;
     }
@@ -135,16 +147,21 @@ class PublishingSimulator implements Simulator {
         const [first] = refused;
         if (first === undefined) return;
         const { report, code, message } = first;
-        this.#warn(
-          'refused',
-          { device: report.device, code, reason: message, count: refused.length },
-          'ingest refused readings',
-        );
+        this.#onRefused.write(() => ({ device: report.device, code, reason: message, count: refused.length }));
       },
       (thrown: unknown) => {
         const error = tailraceErrorFrom(thrown);
-        if (error.code !== 'closed') this.#warn(error.code, { error, count: reports.length }, 'readings were lost');
+        if (error.code !== 'closed') this.#lost(error.code).write(() => ({ error, count: reports.length }));
       },
     );
+  }
+
+  #lost(code: ErrorCode): LimitedWarning {
+    let warning = this.#onLost.get(code);
+    if (warning === undefined) {
+      warning = this.#limited('readings were lost');
+      this.#onLost.set(code, warning);
+    }
+    return warning;
   }
 }

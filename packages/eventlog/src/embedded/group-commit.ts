@@ -158,8 +158,8 @@ export class GroupCommit {
     let bytes = 0;
     let records = 0;
     const taken = new Map<Pending[], number>();
-    // A flow that has more writes is added again, behind the others: the loop comes to it once more. One whose next write
-    // does not fit stays where it is, and comes first in the next transaction.
+    // A flow that has more writes is added again, behind the others: the loop comes to it once more. One whose next
+    // write does not fit stays where it is, and comes first in the next transaction.
     for (const [flow, queue] of this.#queues) {
       const at = taken.get(queue) ?? 0;
       const pending = queue[at]!;

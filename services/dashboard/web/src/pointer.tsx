@@ -1,5 +1,5 @@
-import { useSignal } from '@preact/signals';
-import type { JSX } from 'preact';
+import { type Signal, useSignal } from '@preact/signals';
+import type { JSX, RefObject } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { shownTime } from './format.ts';
 import { usePage } from './page.ts';
@@ -26,14 +26,12 @@ function plotBox(
   return { left, width: box.width - plotLeftPx - plotRightPx, offset: left - area.getBoundingClientRect().left };
 }
 
-/** One line through all traces at the time under the pointer, and a drag that zooms into a span of time. */
-export function Pointer(): JSX.Element {
+/** Follows the pointer over the area of an element, and zooms into a span of time that is dragged. Returns the drag. */
+function usePointer(element: RefObject<HTMLElement | null>): Signal<Drag | undefined> {
   const { live, view } = usePage();
-  const line = useRef<HTMLDivElement>(null);
   const drag = useSignal<Drag | undefined>(undefined);
-
   useEffect(() => {
-    const area = line.current?.parentElement;
+    const area = element.current?.parentElement;
     if (!area) return;
     const partOf = (event: PointerEvent) => {
       const box = plotBox(area);
@@ -72,8 +70,15 @@ export function Pointer(): JSX.Element {
       for (const [name, call] of Object.entries(calls)) area.removeEventListener(name, call as EventListener);
       leave();
     };
-  }, [live, view, drag]);
+  }, [element, live, view, drag]);
+  return drag;
+}
 
+/** One line through all traces at the time under the pointer, and a drag that zooms into a span of time. */
+export function Pointer(): JSX.Element {
+  const { live, view } = usePage();
+  const line = useRef<HTMLDivElement>(null);
+  const drag = usePointer(line);
   const area = line.current?.parentElement;
   const box = area ? plotBox(area) : undefined;
   const leftOf = (part: number) => `${(box?.offset ?? 0) + part * (box?.width ?? 0)}px`;

@@ -4,7 +4,7 @@ import { type LogRecord, unreadableRecord } from '@tailrace/eventlog/event-log';
 import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { inBatches, record, recordsIn } from '../../test/records.ts';
-import { runSteps } from '../../test/run-steps.ts';
+import { runUnscheduled } from '../../test/run-unscheduled.ts';
 import { Backlog } from './backlog.ts';
 
 /** A log of one partition that starts at its first record. */
@@ -21,7 +21,7 @@ function logOf(records: readonly LogRecord[]) {
 
 async function readAll(backlog: Backlog, bytesMax: number): Promise<number[][]> {
   const parts: number[][] = [];
-  const next = () => runSteps(backlog.next(bytesMax));
+  const next = () => runUnscheduled(backlog.next(bytesMax));
   for (let reports = await next(); reports.length > 0; reports = await next()) {
     parts.push(reports.map(({ logReport }) => logReport.seq));
   }
@@ -78,7 +78,7 @@ test('where retention overtakes a backlog it stops there, and the next one start
       parts,
     );
   const first = from(0);
-  const returned = (await runSteps(first.next(1))).map(({ logReport }) => logReport.seq);
+  const returned = (await runUnscheduled(first.next(1))).map(({ logReport }) => logReport.seq);
   kept = records.slice(1_500);
   returned.push(...(await readAll(first, 10_000)).flat());
   assert.deepEqual(returned, range(0, 1_000), 'what was read already');
@@ -103,7 +103,7 @@ test('what the log cannot read is named after everything before it, and before e
   const backlog = backlogOf(records, 'p.>', 0);
   const returned: (number | string)[] = [];
   for (;;) {
-    const reports = await runSteps(backlog.next(100_000));
+    const reports = await runUnscheduled(backlog.next(100_000));
     returned.push(...backlog.missing.splice(0).map(({ from, to, reason }) => `${from}-${to} ${reason}`));
     if (reports.at(-1)?.logReport.seq === 4) assert.deepEqual([...backlog.reached()], [[0, 5]], 'nothing unnamed');
     if (reports.length === 0) break;

@@ -3,6 +3,7 @@ import type { Channel } from '../channels/channels.ts';
 import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
 import type { WindowReport } from '../ownership/window.ts';
+import type { Coroutine } from './coroutine.ts';
 import {
   type BacklogReport,
   LogRange,
@@ -11,7 +12,6 @@ import {
   lookbackRecordsMax,
 } from './log-range.ts';
 import type { Reservation } from './memory-budget.ts';
-import type { Steps } from './steps.ts';
 
 /** Bytes of the queued reports: of all partitions together, and at least of each. */
 const queuedBytes = 128 * 1_024;
@@ -106,7 +106,7 @@ export class Backlog {
   /**
    * Returns the next reports, up to `bytesMax` or one more. They follow what is in `missing` by then. None at the end.
    */
-  *next(bytesMax: number): Steps<BacklogReport[]> {
+  *next(bytesMax: number): Coroutine<BacklogReport[]> {
     const reports: BacklogReport[] = [];
     this.missing.push(...this.#missingNext.splice(0));
     let bytes = 0;
@@ -152,7 +152,7 @@ export function* readRange(
   context: LogRangeContext,
   take: (logReport: LogReport) => boolean = () => true,
   options: LogRangeOptions = {},
-): Steps<WholeRange> {
+): Coroutine<WholeRange> {
   for (let from = start; ; ) {
     const backlog = new PartitionBacklog(selection, { partition, from, until: end }, context, options);
     const reports: BacklogReport[] = [];
@@ -242,7 +242,7 @@ class PartitionBacklog {
   }
 
   /** Reads until there is a head, or nothing is left. Returns the ranges that are missing before it. */
-  *fill(): Steps<Missing[]> {
+  *fill(): Coroutine<Missing[]> {
     this.#queue = [];
     this.#at = 0;
     const missing: Missing[] = [];
@@ -270,7 +270,7 @@ class PartitionBacklog {
     this.#from = this.#until;
   }
 
-  *#readLog(): Steps<Missing[]> {
+  *#readLog(): Coroutine<Missing[]> {
     const [from, until] = [this.#from, this.#until];
     // The window may have been read in the meantime, while this node had the partition.
     if (this.#range?.next !== from) {

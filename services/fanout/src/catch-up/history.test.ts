@@ -10,7 +10,7 @@ import { assertNothingLeft, devices, load, settle, withCluster } from '../../tes
 import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { inBatches, record, recordsIn } from '../../test/records.ts';
-import { runSteps } from '../../test/run-steps.ts';
+import { runUnscheduled } from '../../test/run-unscheduled.ts';
 import { History } from './history.ts';
 
 /** What one person received over several connections. */
@@ -30,7 +30,7 @@ test('a client that reconnects receives its backlog, once and in order, from the
       const before = appended.get(device)!.length;
       const first = node.client(device);
       await cluster.clock.advance(1_000);
-      const token = first.leave();
+      const token = first.disconnect();
       await load(cluster, appended, 20, 10);
       const back = node.client(device, true, token);
       await load(cluster, appended, 5, 10);
@@ -39,7 +39,7 @@ test('a client that reconnects receives its backlog, once and in order, from the
       assert.equal(back.start?.recovered, true);
       assert.deepEqual(back.snapshot, []);
       assert.deepEqual(shown([back], device).values, after(before, before + 25), `over ${node.name}`);
-      back.leave();
+      back.disconnect();
     }
     const counts = nodes.map(({ history }) => history.counts);
     assert.ok(
@@ -60,13 +60,13 @@ test('on a log of one partition, a client of a subtree that reconnects receives 
       const before = appended.get(device)!.length;
       const first = node.client('plant.>');
       await cluster.clock.advance(1_000);
-      const token = first.leave();
+      const token = first.disconnect();
       await load(cluster, appended, 5, 10);
       const back = node.client('plant.>', true, token);
       await settle(cluster);
       assert.equal(back.start?.recovered, true);
       for (const each of devices) assert.deepEqual(shown([back], each).values, after(before, before + 5), node.name);
-      back.leave();
+      back.disconnect();
     }
     await settle(cluster);
     assertNothingLeft(nodes);
@@ -94,7 +94,7 @@ test('clients that come and go between nodes while frames are lost receive every
           if (person.away) {
             const hasStarted = person.clients.some(({ start }) => start !== undefined);
             person.clients.push(pick(nodes).client(person.channel, true, hasStarted ? person.token : undefined));
-          } else person.token = person.clients.at(-1)!.leave() || person.token;
+          } else person.token = person.clients.at(-1)!.disconnect() || person.token;
           person.away = !person.away;
         };
         cluster.setNetworkFaults({ delayMs: { min: 0, max: 20 }, loss: 0.05, duplication: 0.05 });
@@ -157,7 +157,7 @@ test('a client further behind than is read for one is sent the exact range, and 
     const appended = new Map<string, number[]>();
     const first = node!.client(device);
     await load(cluster, appended, 1, 10);
-    const token = first.leave();
+    const token = first.disconnect();
     // More than the window holds by age, and more records than resumeRecordsMax.
     for (let i = 0; i < 5_200; i++) await cluster.append(device, 100 + i);
     await cluster.clock.advance(120_000);
@@ -204,7 +204,7 @@ test('many clients that reconnect at once share one read of the log', async () =
     await load(cluster, appended, 2, 10);
     const first = away.client(device);
     await cluster.clock.advance(1_000);
-    const token = first.leave();
+    const token = first.disconnect();
     await load(cluster, appended, 100, 10);
     const clients = Array.from({ length: 100 }, () => away.client(device, true, token));
     await settle(cluster);
@@ -231,7 +231,7 @@ test('a client that reconnects while its node reads a partition back receives it
     const stays = other.client(device);
     const goes = other.client(device);
     await cluster.clock.advance(1_000);
-    const token = goes.leave();
+    const token = goes.disconnect();
     await load(cluster, appended, 5, 10);
     // The other nodes receive nothing of its owner, which is still in the group. Its standby takes its time.
     cluster.slowReads(10_000);
@@ -269,7 +269,7 @@ function reading(records: readonly LogRecord[], resumeBytesMax = 10_000_000) {
   const history = new History({ table, ranges: logRangesOf(log), epoch: 'e', clock, limits });
   const backlogAfter = async (last: number) => {
     const after = createPositions('e', [[0, last]]);
-    return (await runSteps(history.resume(channels.open('p.d'), after, { grow: () => true })))!;
+    return (await runUnscheduled(history.resume(channels.open('p.d'), after, { grow: () => true })))!;
   };
   return { log, history, clock, channels, backlogAfter };
 }

@@ -7,11 +7,11 @@ import type { Channel } from '../channels/channels.ts';
 import type { LogReport } from '../channels/log-report.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
 import { Backlog, readRange, windowHas } from './backlog.ts';
+import type { Coroutine } from './coroutine.ts';
 import type { LogBlocks } from './log-blocks.ts';
 import { heldBytesOf, type LogRangeContext } from './log-range.ts';
 import type { Reservation } from './memory-budget.ts';
 import { type NotReached, PositionWaits } from './position-waits.ts';
-import type { Steps } from './steps.ts';
 
 export interface HistoryLimits {
   /** Records of one partition that are read from the log for one subscription; a larger backlog is `too_far`. */
@@ -169,7 +169,7 @@ export class History {
    * it exceeds `resumeBytesMax`, or is more than `resumeRecordsMax` behind. Returns undefined if `memory` cannot grow
    * enough.
    */
-  *resume(channel: Channel, after: Positions, memory: Pick<Reservation, 'grow'>): Steps<ResumeBacklog | undefined> {
+  *resume(channel: Channel, after: Positions, memory: Pick<Reservation, 'grow'>): Coroutine<ResumeBacklog | undefined> {
     const untils = channel.partitions.map((partition) => this.#table.next(channel, partition));
     const budget = new ResumeBudget(this.#limits.resumeBytesMax, memory);
     const position = new Positions(this.#epoch);
@@ -195,7 +195,7 @@ export class History {
     after: Positions,
     until: number,
     budget: ResumeBudget,
-  ): Steps<ResumePart> {
+  ): Coroutine<ResumePart> {
     if (after.epoch !== this.#epoch) return allMissing(number, 0, until, 'epoch');
     const last = after.last(number);
     if (last === undefined) return allMissing(number, 0, until, 'unknown');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type LogRecord, type ReadRange, unreadableRecord } from '@tailrace/eventlog/event-log';
 import { TailraceError } from '@tailrace/protocol/error';
-import { runSteps } from '../../test/run-steps.ts';
+import { runUnscheduled } from '../../test/run-unscheduled.ts';
 import { LogBlocks } from './log-blocks.ts';
 
 const batchRecords = 100;
@@ -40,7 +40,7 @@ function logWith(options: { failures?: number; valueBytes?: number } = {}) {
 async function seqs(blocks: LogBlocks, from: number, until: number, partition = 0): Promise<number[]> {
   const found: number[] = [];
   for (let at = from; at < until; ) {
-    const { records, next } = await runSteps(blocks.read(partition, at, until));
+    const { records, next } = await runUnscheduled(blocks.read(partition, at, until));
     assert.ok(next > at);
     for (const { seq } of records) found.push(seq);
     at = next;
@@ -131,7 +131,7 @@ test('unreadable records are returned as far as they lie in the range', async ()
     },
   };
   const given = async (from: number, until: number, blocks = new LogBlocks(log, 't', 10)) => {
-    const { records } = await runSteps(blocks.read(0, from, until));
+    const { records } = await runUnscheduled(blocks.read(0, from, until));
     return records.map(({ seq, unreadable }) => [seq, unreadable?.until]);
   };
   const blocks = new LogBlocks(log, 't', 1e9);

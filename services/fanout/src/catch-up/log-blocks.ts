@@ -1,6 +1,6 @@
 import { type EventLog, type LogRecord, recordEnd, unreadableRecord } from '@tailrace/eventlog/event-log';
 import { firstIndex } from '@tailrace/platform/first-index';
-import { awaited, type Steps } from './steps.ts';
+import { awaited, type Coroutine } from './coroutine.ts';
 
 /** Memory of a record beside its key and value, bytes. */
 const recordOverheadBytes = 200;
@@ -65,7 +65,7 @@ export class LogBlocks {
     partition: number,
     from: number,
     until: number,
-  ): Steps<{ readonly records: readonly LogRecord[]; readonly next: number }> {
+  ): Coroutine<{ readonly records: readonly LogRecord[]; readonly next: number }> {
     const cached = this.#cachedOf(partition);
     for (let isShared = true; ; ) {
       const block = cached.blocks[indexBefore(cached, from)];

@@ -4,7 +4,7 @@ import { type LogRecord, type ReadRange, unreadableRecord } from '@tailrace/even
 import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { inBatches, record } from '../../test/records.ts';
-import { runSteps } from '../../test/run-steps.ts';
+import { runUnscheduled } from '../../test/run-unscheduled.ts';
 import { readRange } from './backlog.ts';
 import { IdReservation, type KnownRepeats, LogRange } from './log-range.ts';
 
@@ -29,7 +29,10 @@ function logOf(records: readonly LogRecord[]) {
   return log;
 }
 
-function reading(records: readonly LogRecord[], repeatsOf?: () => Promise<KnownRepeats | undefined>) {
+function reading(
+  records: readonly LogRecord[],
+  repeatsOf: () => Promise<KnownRepeats | undefined> = async () => undefined,
+) {
   const log = logOf(records);
   const node = createLocalNode({ partitions: 1, owned: false });
   const parts = { ...logRangesOf(log), repeatsOf };
@@ -37,7 +40,7 @@ function reading(records: readonly LogRecord[], repeatsOf?: () => Promise<KnownR
   const range = (from: number, until: number) => new LogRange(node.partitions[0]!, covers, { from, until }, parts);
   const whole = async (from: number, until: number) => {
     const selection = { covers, pattern: '>', isSubtree: true };
-    const read = await runSteps(readRange(selection, { partition: node.partitions[0]!, from, until }, parts));
+    const read = await runUnscheduled(readRange(selection, { partition: node.partitions[0]!, from, until }, parts));
     const { from: start, missing, reports } = read;
     assert.equal(read.until, until);
     return { from: start, missing, reports: reports.map(({ logReport }) => logReport.seq) };
@@ -83,7 +86,7 @@ test('the IDs of a lookback take memory as they grow, and the oldest are forgott
     };
     const [partition] = node.partitions;
     const range = new LogRange(partition!, () => true, { from: 3_000, until: 3_002 }, parts, { memory: { grow } });
-    const { reports } = await runSteps(range.read());
+    const { reports } = await runUnscheduled(range.read());
     return { bytes, reports: reports.map(({ logReport }) => logReport.seq) };
   };
   const whole = await read(Number.POSITIVE_INFINITY);
@@ -136,9 +139,9 @@ test('records that retention has deleted are named as skipped, and nothing befor
 test('retention that overtakes a reader stops the range, and of a whole one it removes what was read', async () => {
   const { range, whole, log } = reading(recordsOf(3_000));
   const stopped = range(0, 2_500);
-  assert.equal((await runSteps(stopped.read())).reports.length, wanted(0, 1_000).length);
+  assert.equal((await runUnscheduled(stopped.read())).reports.length, wanted(0, 1_000).length);
   log.records = log.records.slice(1_700);
-  assert.deepEqual(await runSteps(stopped.read()), { reports: [] });
+  assert.deepEqual(await runUnscheduled(stopped.read()), { reports: [] });
   assert.deepEqual([stopped.isTruncated, stopped.isComplete, stopped.next, stopped.first], [true, true, 1_000, 1_700]);
   // The first block is remembered.
   assert.deepEqual(await whole(0, 2_500), {
@@ -160,7 +163,7 @@ test('unreadable records are named after the reports before them', async () => {
   });
   const parts = range(10, 100);
   const chunks = [];
-  while (!parts.isComplete) chunks.push(await runSteps(parts.read()));
+  while (!parts.isComplete) chunks.push(await runUnscheduled(parts.read()));
   assert.deepEqual(
     chunks.map((chunk) => [chunk.reports.length, chunk.missing]),
     [
@@ -176,9 +179,9 @@ test('a chunk that could not be read is returned by the next call', async () => 
   const { positionsAt } = log;
   log.positionsAt = async () => assert.fail('no broker');
   const part = range(45, 100);
-  await assert.rejects(runSteps(part.read()));
+  await assert.rejects(runUnscheduled(part.read()));
   log.positionsAt = positionsAt;
-  const { reports } = await runSteps(part.read());
+  const { reports } = await runUnscheduled(part.read());
   assert.deepEqual(
     reports.map(({ logReport }) => logReport.seq),
     wanted(45, 100, [60]),

@@ -3,9 +3,9 @@ import type { Missing } from '@tailrace/protocol/server-message';
 import { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { type IdMemory, lookbackStart, lookbackTimeMs, type RecentIds } from '../ownership/recent-ids.ts';
+import { awaited, type Coroutine } from './coroutine.ts';
 import type { LogBlocks } from './log-blocks.ts';
 import type { Reservation } from './memory-budget.ts';
-import { awaited, type Steps } from './steps.ts';
 
 /** Maximum of the records of a lookback. If the window of message IDs has more, the lookback is too short. */
 export const lookbackRecordsMax = 100_000;
@@ -39,9 +39,7 @@ export interface LogRangeContext {
    * Requests the repeated positions from the owner of the partition. Resolves with undefined if the owner does not know
    * all of the range, or does not reply. Never rejects.
    */
-  readonly repeatsOf?:
-    | ((partition: number, from: number, until: number) => Promise<KnownRepeats | undefined>)
-    | undefined;
+  readonly repeatsOf: (partition: number, from: number, until: number) => Promise<KnownRepeats | undefined>;
   readonly counts: LogRangeCounts;
 }
 
@@ -129,7 +127,7 @@ export class LogRange {
    * Returns the next chunk, up to `bytesMax` or one report more; it may have no report. Throws if the log cannot be
    * read: the next call returns the same chunk.
    */
-  *read(bytesMax: number = Number.POSITIVE_INFINITY): Steps<LogChunk> {
+  *read(bytesMax: number = Number.POSITIVE_INFINITY): Coroutine<LogChunk> {
     const from = this.next;
     const { number } = this.#partition;
     const block = yield* this.#context.blocks.read(number, from, this.until);
@@ -170,7 +168,7 @@ export class LogRange {
     return { reports, missing: { partition: number, from, to: this.next - 1, reason: 'unreadable' } };
   }
 
-  *#reportOf(record: LogRecord): Steps<BacklogReport | undefined> {
+  *#reportOf(record: LogRecord): Coroutine<BacklogReport | undefined> {
     const { key, seq, value, timeMs } = record;
     if (!this.#covers(key)) return undefined;
     const header = this.#partition.headerOf(key, value);
@@ -192,12 +190,11 @@ export class LogRange {
    * Returns a function that decides about a record, for this one and later ones; this is the first with an ID.
    * Undefined if retention has deleted the record: the log does not have what it may repeat any more.
    */
-  *#findRepeats(record: LogRecord): Steps<((record: LogRecord, id: string) => boolean) | undefined> {
+  *#findRepeats(record: LogRecord): Coroutine<((record: LogRecord, id: string) => boolean) | undefined> {
     const { number, role, next, ids } = this.#partition;
     if (role !== 'elsewhere' && next >= this.until && ids.decidedFrom <= record.seq) return ({ seq }) => ids.has(seq);
     if (role === 'elsewhere') {
-      const asked = this.#context.repeatsOf?.(number, record.seq, this.until);
-      const known = asked === undefined ? undefined : yield* awaited(asked);
+      const known = yield* awaited(this.#context.repeatsOf(number, record.seq, this.until));
       if (known !== undefined) return ({ seq }) => known.has(seq);
     }
     const own = yield* this.#lookback(record);
@@ -209,7 +206,7 @@ export class LogRange {
     };
   }
 
-  *#lookback({ seq: until, timeMs }: LogRecord): Steps<RecentIds | undefined> {
+  *#lookback({ seq: until, timeMs }: LogRecord): Coroutine<RecentIds | undefined> {
     const { blocks, eventLog, topic, ids: memory, counts } = this.#context;
     const { number } = this.#partition;
     const { lookbackMax = lookbackRecordsMax } = this.#options;

@@ -15,7 +15,7 @@ test('a channel is live once it has joined all its partitions, and notifies once
   assert.equal(channel.live, false);
   channel.join(1, 7);
   assert.equal(channel.live, true);
-  channel.part(1, 'asking');
+  channel.leave(1, 'requested');
   channel.join(1, 9);
   assert.equal(calls, 1);
   channel.wait({ onLive: () => calls++ });
@@ -26,10 +26,10 @@ test('a partition that is lost makes the channel wait again, and its position is
   const channel = new Channel('p.>', [0, 1]);
   channel.join(0, 10);
   channel.join(1, 20);
-  channel.part(1, 'waiting');
+  channel.leave(1, 'waiting');
   assert.equal(channel.live, false);
   assert.deepEqual(channel.slot(1), { state: 'waiting', next: 20 });
-  channel.part(1, 'asking');
+  channel.leave(1, 'requested');
   channel.join(1, 15);
   assert.equal(channel.live, true);
   assert.equal(channel.slot(1).next, 20, 'the position never decreases');
@@ -44,10 +44,10 @@ test('a channel of a device has one partition, whatever its number', () => {
   assert.equal(channel.covers('p.d.e'), false);
 });
 
-test('in each partition a channel changes between waiting, asking and joined, and its position only grows', () => {
+test('in each partition a channel changes between waiting, requested and joined, and its position only grows', () => {
   const enter = {
-    waiting: (channel: Channel) => channel.part(0, 'waiting'),
-    asking: (channel: Channel) => channel.part(0, 'asking'),
+    waiting: (channel: Channel) => channel.leave(0, 'waiting'),
+    requested: (channel: Channel) => channel.leave(0, 'requested'),
     joined: (channel: Channel) => channel.join(0, 3),
   };
   for (const before of Object.values(enter)) {

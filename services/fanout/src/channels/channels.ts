@@ -85,10 +85,10 @@ export class Channels {
 /**
  * The progress of a channel in one partition.
  * - `waiting`: the partition has no owner, or this node is still reading it back.
- * - `asking`: interest was requested from the owner; its reply is pending.
+ * - `requested`: interest was requested from the owner; its reply is pending.
  * - `joined`: everything before `next` was delivered to the views; reports at or after `next` are delivered to them.
  *
- * `next` outlives a change of owner, so that the new owner is asked from there, without duplicates or gaps. -1: never
+ * `next` outlives a change of owner, so that interest is requested from there, without duplicates or gaps. -1: never
  * joined.
  */
 export interface Slot {
@@ -96,7 +96,7 @@ export interface Slot {
   readonly next: number;
 }
 
-export type SlotState = 'waiting' | 'asking' | 'joined';
+export type SlotState = 'waiting' | 'requested' | 'joined';
 
 /** A slot as its channel changes it. */
 type OwnSlot = { -readonly [K in keyof Slot]: Slot[K] };
@@ -205,7 +205,7 @@ export class Channel implements ViewedChannel {
   }
 
   /** The source of the partition is lost. The position is kept. */
-  part(partition: number, state: Exclude<SlotState, 'joined'>): void {
+  leave(partition: number, state: Exclude<SlotState, 'joined'>): void {
     const slot = this.#slot(partition);
     if (slot.state === 'joined') this.#joined--;
     slot.state = state;

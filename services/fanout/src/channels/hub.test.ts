@@ -143,6 +143,8 @@ test('a client that leaves while it waits is not started, and its deadline is ca
   const node = createLocalNode({ owned: false });
   const client = new Client(node, 'p.>');
   node.hub.unsubscribe(client.subscription!);
+  // The channel is closed.
+  await node.clock.advance(0);
   assert.equal(node.clock.pending(), 0);
   for (const { number } of node.partitions) node.own(number);
   assert.equal(client.start, undefined);

@@ -3,8 +3,8 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
 import { CatchUp } from '../catch-up/catch-up.ts';
 import { CatchUps } from '../catch-up/catch-ups.ts';
+import { type Coroutine, runCoroutine } from '../catch-up/coroutine.ts';
 import type { History } from '../catch-up/history.ts';
-import { drive, type Steps } from '../catch-up/steps.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
 import type { PresenceMonitor } from '../presence/presence-monitor.ts';
 import { Cuts } from '../views/cuts.ts';
@@ -23,12 +23,6 @@ export interface HubOptions {
   readonly clock: Clock;
   readonly epoch: string;
   readonly limits: HubLimits;
-  /** As in `Snapshot`. */
-  readonly snapshotDevicesPerFrame?: number | undefined;
-  /** As in `Cuts`. */
-  readonly wholeCutBytesMax?: number | undefined;
-  /** How long a subtree with partitions of other nodes outlives its last subscription, ms. Default: 0. */
-  readonly channelLingerMs?: number | undefined;
 }
 
 export interface HubLimits {
@@ -56,11 +50,9 @@ export class Hub implements SubscriptionOwner {
   readonly #presence: PresenceMonitor;
   readonly #clock: Clock;
   readonly #joinDeadlineMs: number;
-  readonly #channelLingerMs: number;
 
   constructor(options: HubOptions) {
-    const { channels, views, table, presence, history, clock, epoch, limits, channelLingerMs = 0 } = options;
-    const { snapshotDevicesPerFrame, wholeCutBytesMax } = options;
+    const { channels, views, table, presence, history, clock, epoch, limits } = options;
     const { alignWaitMs, cutBytesMax, resumeBytesMax, replaysMax } = limits;
     this.#channels = channels;
     this.#views = views;
@@ -68,13 +60,8 @@ export class Hub implements SubscriptionOwner {
     this.#presence = presence;
     this.#clock = clock;
     this.#joinDeadlineMs = limits.joinDeadlineMs;
-    this.#channelLingerMs = channelLingerMs;
-    this.lingering = new LingeringChannels({
-      clock,
-      lingerMs: channelLingerMs,
-      close: (channel) => this.#close(channel),
-    });
-    this.replies = new SubscribeReplies({ views, table, epoch, snapshotDevicesPerFrame });
+    this.lingering = new LingeringChannels(clock, (channel) => this.#close(channel));
+    this.replies = new SubscribeReplies({ views, table, epoch });
     this.cuts = new Cuts({
       clock,
       views,
@@ -82,7 +69,6 @@ export class Hub implements SubscriptionOwner {
       next: (channel, partition) => table.next(channel, partition),
       alignWaitMs,
       cutBytesMax,
-      wholeCutBytesMax,
     });
     const { replies, cuts } = this;
     this.catchUps = new CatchUps({
@@ -144,7 +130,7 @@ export class Hub implements SubscriptionOwner {
 
   /** Starts a subscription. An error closes this one only: the others and the current batch continue. */
   onLive(subscription: Subscription): void {
-    this.#drive(subscription, this.catchUps.start(subscription));
+    this.#run(subscription, this.catchUps.start(subscription));
   }
 
   /** Closes a subscription; with the last one the channel is closed, or lingers. Idempotent. */
@@ -154,7 +140,7 @@ export class Hub implements SubscriptionOwner {
     subscription.close();
     channel.waiting.delete(subscription);
     this.catchUps.release(subscription);
-    if (state === 'live') subscriber.part(subscription);
+    if (state === 'live') subscriber.leave(subscription);
     this.cuts.leave(subscription);
     this.#views.leave(channel, view, subscriber.views);
     if (--channel.subscriptions > 0) return;
@@ -168,8 +154,7 @@ export class Hub implements SubscriptionOwner {
   }
 
   #lingers({ isSubtree, partitions }: Channel): boolean {
-    if (!isSubtree || this.#channelLingerMs === 0) return false;
-    return partitions.some((partition) => this.#table.partitions[partition]!.role === 'elsewhere');
+    return isSubtree && partitions.some((partition) => this.#table.partitions[partition]!.role === 'elsewhere');
   }
 
   #close(channel: Channel): void {
@@ -190,7 +175,7 @@ export class Hub implements SubscriptionOwner {
     const catchUp = this.#leaveTopic(subscription);
     if (catchUp === undefined) return;
     subscription.fallBehind(catchUp);
-    this.#drive(subscription, this.catchUps.continue(subscription, catchUp));
+    this.#run(subscription, this.catchUps.continue(subscription, catchUp));
   }
 
   /** Sends nothing until `resume`. Returns the token of the position of the client. Throws `conflict`. */
@@ -216,7 +201,7 @@ export class Hub implements SubscriptionOwner {
     next.presencesKnown = catchUp.presencesKnown;
     next.isInterrupted = catchUp.isInterrupted;
     subscription.resume(next);
-    this.#drive(subscription, this.catchUps.continue(subscription, next));
+    this.#run(subscription, this.catchUps.continue(subscription, next));
   }
 
   /**
@@ -227,17 +212,17 @@ export class Hub implements SubscriptionOwner {
     const { channel, view, subscriber } = subscription;
     this.#views.flush(view);
     if (subscription.state !== 'live') return undefined;
-    subscriber.part(subscription);
+    subscriber.leave(subscription);
     const catchUp = new CatchUp(this.replies.here(channel), false);
     catchUp.presencesKnown = this.#presence.presences.counts.changes;
     catchUp.isInterrupted = this.#presence.interruptions.message(channel, view) !== undefined;
     return catchUp;
   }
 
-  /** Runs the steps while the subscription is open. An error closes it. */
-  #drive(subscription: Subscription, steps: Steps): void {
+  /** Runs the coroutine while the subscription is open. An error closes it. */
+  #run(subscription: Subscription, coroutine: Coroutine): void {
     const isWanted = () => subscription.state !== 'closed';
-    drive(subscription.subscriber.work, steps, isWanted).catch((thrown: unknown) =>
+    runCoroutine(subscription.subscriber.work, coroutine, isWanted).catch((thrown: unknown) =>
       subscription.refuse(tailraceErrorFrom(thrown)),
     );
   }

@@ -4,11 +4,11 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { Channel } from './channels.ts';
 import { LingeringChannels } from './lingering-channels.ts';
 
-function lingeringOf(lingeringMax: number) {
+function createLingering() {
   const clock = createFakeClock();
   const closed: string[] = [];
   const close = ({ pattern }: Channel) => void closed.push(pattern);
-  const lingering = new LingeringChannels({ clock, lingerMs: 1_000, close, lingeringMax });
+  const lingering = new LingeringChannels(clock, close);
   const add = (pattern: string) => {
     const channel = new Channel(pattern, [0]);
     lingering.add(channel);
@@ -18,22 +18,23 @@ function lingeringOf(lingeringMax: number) {
 }
 
 test('a channel is closed after its linger time, unless it is subscribed to again', async () => {
-  const { clock, closed, lingering, add } = lingeringOf(9);
+  const { clock, closed, lingering, add } = createLingering();
   add('a.>');
-  await clock.advance(400);
+  await clock.advance(4_000);
   const back = add('b.>');
   add('c.>');
   lingering.remove(back);
-  await clock.advance(600);
+  await clock.advance(6_000);
   assert.deepEqual([closed, lingering.size], [['a.>'], 1]);
-  await clock.advance(400);
+  await clock.advance(4_000);
   assert.deepEqual([closed, clock.pending()], [['a.>', 'c.>'], 0]);
 });
 
 test('beyond the limit the oldest channel is closed, and all when the node stops', () => {
-  const { clock, closed, lingering, add } = lingeringOf(2);
-  for (const pattern of ['a.>', 'b.>', 'c.>']) add(pattern);
-  assert.deepEqual([closed, lingering.size], [['a.>'], 2]);
+  const { clock, closed, lingering, add } = createLingering();
+  const patterns = Array.from({ length: LingeringChannels.countMax + 1 }, (_, i) => `p${i}.>`);
+  for (const pattern of patterns) add(pattern);
+  assert.deepEqual([closed, lingering.size], [['p0.>'], LingeringChannels.countMax]);
   lingering.stop();
-  assert.deepEqual([closed, clock.pending()], [['a.>', 'b.>', 'c.>'], 0]);
+  assert.deepEqual([closed, clock.pending()], [patterns, 0]);
 });

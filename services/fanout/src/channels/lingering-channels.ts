@@ -1,34 +1,26 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Channel } from './channels.ts';
 
-/** Beyond it, the channel that has lingered longest is closed. */
-const defaultLingeringMax = 1_000;
-
 /**
- * Channels without subscriptions that stay open for `lingerMs`. Opening a subtree whose partitions other nodes own
+ * Channels without subscriptions that stay open for a while. Opening a subtree whose partitions other nodes own
  * makes the owners send all its last values. A client that subscribes and unsubscribes in a loop, or many that
  * reconnect, cause that once.
  */
 export class LingeringChannels {
-  readonly limit: number;
+  /** How long a channel stays open after its last subscription, ms: a page that is reloaded has reconnected by then. */
+  static readonly lingerMs: number = 10_000;
+  /** Beyond it, the channel that has lingered longest is closed. */
+  static readonly countMax = 1_000;
+
   readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
-  readonly #lingerMs: number;
   readonly #close: (channel: Channel) => void;
   /** When each is closed, monotonic ms. The first entry is the next to close. */
   readonly #untilMs = new Map<Channel, number>();
   #timer: Timer | undefined;
 
-  constructor(options: {
-    readonly clock: Pick<Clock, 'monotonic' | 'after'>;
-    readonly lingerMs: number;
-    readonly close: (channel: Channel) => void;
-    /** Lingering channels at once. Default: 1,000. */
-    readonly lingeringMax?: number;
-  }) {
-    this.#clock = options.clock;
-    this.#lingerMs = options.lingerMs;
-    this.#close = options.close;
-    this.limit = options.lingeringMax ?? defaultLingeringMax;
+  constructor(clock: Pick<Clock, 'monotonic' | 'after'>, close: (channel: Channel) => void) {
+    this.#clock = clock;
+    this.#close = close;
   }
 
   get size(): number {
@@ -41,9 +33,9 @@ export class LingeringChannels {
 
   /** Keeps a channel open whose last subscription was closed. */
   add(channel: Channel): void {
-    this.#untilMs.set(channel, this.#clock.monotonic() + this.#lingerMs);
+    this.#untilMs.set(channel, this.#clock.monotonic() + LingeringChannels.lingerMs);
     const [oldest] = this.#untilMs.keys();
-    if (this.#untilMs.size > this.limit && oldest !== undefined) this.#closeChannel(oldest);
+    if (this.#untilMs.size > LingeringChannels.countMax && oldest !== undefined) this.#closeChannel(oldest);
     this.#arm();
   }
 

@@ -6,9 +6,6 @@ import type { Publication } from '../views/publication.ts';
 import type { View } from '../views/view.ts';
 import type { Channel } from './channels.ts';
 
-/** Devices visited for one frame, at most: with 250 bytes each they fill it. */
-const devicesPerFrameDefault = 256;
-
 const flags: FrameFlags = Object.freeze({ snapshot: true });
 const lastFlags: FrameFlags = Object.freeze({ snapshot: true, snapshotComplete: true });
 
@@ -37,11 +34,12 @@ interface Range {
  * values of a device that a channel covers are kept.
  */
 export class Snapshot {
+  /** Devices visited for one frame, at most: with 250 bytes each they fill it. */
+  static readonly devicesPerFrame: number = 256;
   /** Devices known at its creation; some may have no report left to send. 0: there are no frames. */
   readonly devices: number;
   readonly #pattern: string;
   readonly #view: View;
-  readonly #devicesPerFrame: number;
   readonly #ranges: readonly Range[];
   /** The current range, its last device that was sent completely, and the last sent position of the next device. */
   #at = 0;
@@ -56,12 +54,9 @@ export class Snapshot {
       readonly partitions: readonly Pick<Partition, 'index'>[];
       readonly here: Positions;
       readonly within?: readonly Missing[] | undefined;
-      /** Devices visited for one frame, at most. */
-      readonly devicesPerFrame?: number | undefined;
     },
   ) {
-    const { partitions, here, within, devicesPerFrame = devicesPerFrameDefault } = options;
-    this.#devicesPerFrame = devicesPerFrame;
+    const { partitions, here, within } = options;
     this.#pattern = channel.pattern;
     this.#view = view;
     const ranges: Range[] = [];
@@ -88,7 +83,7 @@ export class Snapshot {
    */
   next(): string | Uint8Array | undefined {
     const publications: Publication[] = [];
-    let left = this.#devicesPerFrame;
+    let left = Snapshot.devicesPerFrame;
     let bytes = 0;
     while (!this.isComplete && left > 0) {
       const range = this.#ranges[this.#at]!;

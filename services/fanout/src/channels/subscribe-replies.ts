@@ -12,8 +12,6 @@ export interface SubscribeRepliesOptions {
   readonly views: Pick<Views, 'flush'>;
   readonly table: Pick<PartitionTable, 'next' | 'partitions'>;
   readonly epoch: string;
-  /** As in `Snapshot`. */
-  readonly snapshotDevicesPerFrame: number | undefined;
 }
 
 /** The start of a subscription: its head, last values, and the catch-up from there. */
@@ -30,13 +28,11 @@ export class SubscribeReplies {
   readonly #views: Pick<Views, 'flush'>;
   readonly #table: Pick<PartitionTable, 'next' | 'partitions'>;
   readonly #epoch: string;
-  readonly #devicesPerFrame: number | undefined;
 
-  constructor({ views, table, epoch, snapshotDevicesPerFrame }: SubscribeRepliesOptions) {
+  constructor({ views, table, epoch }: SubscribeRepliesOptions) {
     this.#views = views;
     this.#table = table;
     this.#epoch = epoch;
-    this.#devicesPerFrame = snapshotDevicesPerFrame;
   }
 
   /**
@@ -98,7 +94,7 @@ export class SubscribeReplies {
 
   #snapshot(channel: Channel, view: Subscription['view'], here: Positions, within?: readonly Missing[]): Snapshot {
     const { partitions } = this.#table;
-    return new Snapshot(channel, view, { partitions, here, within, devicesPerFrame: this.#devicesPerFrame });
+    return new Snapshot(channel, view, { partitions, here, within });
   }
 
   #start(position: Positions, snapshot: Snapshot | undefined): SubscriptionStart {

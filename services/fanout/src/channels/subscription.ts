@@ -33,7 +33,7 @@ export interface Subscriber {
    */
   join(subscription: Subscription, position?: string): void;
   /** Leaves the topic, before anything else is published. */
-  part(subscription: Subscription): void;
+  leave(subscription: Subscription): void;
 }
 
 export interface SubscriptionStart {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createCluster } from '../../test/cluster.ts';
-import { drive } from '../catch-up/steps.ts';
+import { runCoroutine } from '../catch-up/coroutine.ts';
 import type { DeviceQuery } from './device-page.ts';
 
 const paths = Array.from({ length: 60 }, (_, n) => `plant1.line${n % 4}.m${n}`).sort();
@@ -16,7 +16,7 @@ async function fleet(t: { after(call: () => Promise<void>): void }) {
   const list = async (node: (typeof nodes)[number], query: Partial<DeviceQuery> = {}) => {
     const requested = { patterns: ['>'], after: '', limit: 1000, counts: true, ...query };
     const queue = node.work.queue('test');
-    const listing = drive(queue, node.ownership.devices.list(queue, requested));
+    const listing = runCoroutine(queue, node.ownership.devices.list(queue, requested));
     await cluster.clock.advance(2_500);
     return await listing;
   };
@@ -70,12 +70,12 @@ test('equal requests for a count within a second cause one request to the owners
   const queue = node.work.queue('other');
   const query = { patterns: ['>'], after: '', limit: 0, counts: true };
   await list(node, count);
-  const first = drive(queue, devices.list(queue, query));
+  const first = runCoroutine(queue, devices.list(queue, query));
   await cluster.clock.advance(100);
   assert.equal((await first).count, 60);
   const { relay } = node.ownership.counts;
   const { requests } = relay;
-  for (let n = 0; n < 20; n++) assert.equal((await drive(queue, devices.list(queue, query))).count, 60);
+  for (let n = 0; n < 20; n++) assert.equal((await runCoroutine(queue, devices.list(queue, query))).count, 60);
   assert.equal(relay.requests, requests);
   await cluster.append('plant1.line0.new', 1);
   await cluster.clock.advance(2_000);

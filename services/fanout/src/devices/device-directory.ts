@@ -1,6 +1,6 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { tailrace } from '@tailrace/protocol/generated';
-import { awaited, reserved, type Steps } from '../catch-up/steps.ts';
+import { awaited, type Coroutine, reserved } from '../catch-up/coroutine.ts';
 import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { ownerSubject } from '../subjects.ts';
@@ -59,7 +59,7 @@ export class DeviceDirectory {
   }
 
   /** Runs in slices of `queue`. */
-  *list(queue: WorkQueue, requested: DeviceQuery): Steps<DeviceListing> {
+  *list(queue: WorkQueue, requested: DeviceQuery): Coroutine<DeviceListing> {
     if (requested.limit > 0) return yield* this.#list(queue, requested);
     const key = JSON.stringify(requested);
     const known = this.#counted.get(key);
@@ -71,7 +71,7 @@ export class DeviceDirectory {
     return listing;
   }
 
-  *#list(queue: WorkQueue, requested: DeviceQuery): Steps<DeviceListing> {
+  *#list(queue: WorkQueue, requested: DeviceQuery): Coroutine<DeviceListing> {
     const { partitions } = this.#options;
     // One device more than requested shows whether there is another page.
     const query = requested.limit === 0 ? requested : { ...requested, limit: requested.limit + 1 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createLocalNode } from '../../test/local-node.ts';
-import { drive } from '../catch-up/steps.ts';
+import { runCoroutine } from '../catch-up/coroutine.ts';
 import { devicePage } from './device-page.ts';
 
 function fleet(paths: readonly string[], partitions = 4) {
@@ -9,7 +9,7 @@ function fleet(paths: readonly string[], partitions = 4) {
   for (const path of paths) node.report(path, { t: 1 });
   const queue = node.work.queue('test');
   const list = (patterns: readonly string[], after: string, limit: number, counts = false) =>
-    drive(queue, devicePage(node.partitions, { patterns, after, limit, counts }));
+    runCoroutine(queue, devicePage(node.partitions, { patterns, after, limit, counts }));
   return { node, list };
 }
 

@@ -1,4 +1,4 @@
-import { reserved, type Steps } from '../catch-up/steps.ts';
+import { type Coroutine, reserved } from '../catch-up/coroutine.ts';
 import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { Device } from '../channels/device.ts';
 import type { Partition } from '../ownership/partition.ts';
@@ -48,7 +48,7 @@ export function* devicePageWithin(
   queue: WorkQueue,
   partitions: readonly ListedPartition[],
   query: DeviceQuery,
-): Steps<DevicePage> {
+): Coroutine<DevicePage> {
   const memory = yield* reserved(queue, query.limit * listedDeviceBytes);
   try {
     return yield* devicePage(partitions, query);
@@ -87,7 +87,7 @@ class Cursor {
  * Returns a page of the devices of some partitions, merged by path. Each pattern is one range of the order, and the
  * ranges do not overlap, so they are listed one after the other.
  */
-export function* devicePage(partitions: readonly ListedPartition[], query: DeviceQuery): Steps<DevicePage> {
+export function* devicePage(partitions: readonly ListedPartition[], query: DeviceQuery): Coroutine<DevicePage> {
   const { patterns, after, limit, counts } = query;
   let [count, notOnline] = [0, 0];
   if (counts) {
@@ -117,7 +117,7 @@ function* merge(
   after: string,
   limit: number,
   devices: ListedDevice[],
-): Steps {
+): Coroutine {
   const heap: Cursor[] = [];
   for (let i = 0; i < partitions.length; i++) {
     const cursor = new Cursor(partitions[i]!, pattern, after);

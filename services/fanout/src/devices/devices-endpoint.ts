@@ -6,7 +6,7 @@ import { identityOf } from '@tailrace/platform/token-identity';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
 import { grantFrom } from '../access/grant.ts';
-import { drive, type Steps } from '../catch-up/steps.ts';
+import { type Coroutine, runCoroutine } from '../catch-up/coroutine.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import { answerOf } from '../endpoint.ts';
 import type { EndpointMetrics } from '../endpoint-metrics.ts';
@@ -50,7 +50,7 @@ export function deviceListRoutes(options: DevicesEndpointOptions): readonly Rout
         const requested = deviceQueryFrom(params, claims);
         const queue = work.queue(identityOf(claims), 'client');
         try {
-          return await drive(queue, bodySteps(directory, queue, requested), () => !request.isAborted);
+          return await runCoroutine(queue, bodySteps(directory, queue, requested), () => !request.isAborted);
         } finally {
           queue.close();
         }
@@ -117,7 +117,7 @@ function* bodySteps(
   directory: DevicesEndpointOptions['directory'],
   queue: WorkQueue,
   query: DeviceQuery,
-): Steps<string> {
+): Coroutine<string> {
   const listing = yield* directory.list(queue, query);
   yield undefined;
   return JSON.stringify(bodyOf(listing, query));

@@ -94,7 +94,7 @@ export class Announcer {
   check(): void {
     const nowMs = this.#clock.monotonic();
     const excusedMs = this.#busMonitor.check(nowMs);
-    if (excusedMs > 0) this.#ring.excuse(excusedMs);
+    if (excusedMs > 0) this.#ring.extendDeadlines(excusedMs);
     this.#ring.expire(nowMs);
   }
 

@@ -22,7 +22,7 @@ async function loseWhilePreparing(): Promise<WeakRef<Prepared>> {
     relays: [],
     takeOver: { prepare: () => prepared.promise } as unknown as AssignmentsOptions['takeOver'],
     reader: {} as AssignmentsOptions['reader'],
-    failover: { renew() {}, keep() {} } as unknown as AssignmentsOptions['failover'],
+    failover: { setGeneration() {}, revoked() {} } as unknown as AssignmentsOptions['failover'],
     clock: createFakeClock(),
     logger: silentLogger,
     announcer: { announce() {} },

@@ -48,7 +48,7 @@ export class Assignments {
   leave(): void {
     this.#isLeaving = true;
     const { partitions, failover } = this.#options;
-    for (const { number, role } of partitions) if (role !== 'elsewhere') failover.keep(number);
+    for (const { number, role } of partitions) if (role !== 'elsewhere') failover.revoked(number);
   }
 
   /**
@@ -65,11 +65,11 @@ export class Assignments {
     for (const number of lost) {
       this.#preparing.delete(number);
       // A partition that was still being prepared was followed by relay all the time.
-      if (partitions[number]!.role !== 'elsewhere') failover.keep(number);
+      if (partitions[number]!.role !== 'elsewhere') failover.revoked(number);
     }
     for (const number of assignment.partitions) {
       const partition = partitions[number]!;
-      if (partition.isStandby) starts[number] = failover.adopt(number, generation);
+      if (partition.isStandby) starts[number] = failover.promote(number, generation);
       else if (!gained.includes(number)) this.#keep(partition, generation);
       else {
         // A member whose consumer was re-created gains partitions without a notification that it had lost them.
@@ -77,7 +77,7 @@ export class Assignments {
         starts[number] = this.#takeOver(partition);
       }
     }
-    failover.renew(generation);
+    failover.setGeneration(generation);
     localNode.sinceMs ??= clock.monotonic();
     logger.info({ generation, partitions: assignment.partitions, gained, lost }, 'partitions assigned');
     announcer.announce();
@@ -85,7 +85,7 @@ export class Assignments {
   }
 
   #keep(partition: Partition, generation: number): void {
-    if (partition.role !== 'elsewhere') partition.keep(generation);
+    if (partition.role !== 'elsewhere') partition.setGeneration(generation);
   }
 
   /** Returns whether a partition is assigned to this node, and its last values are not read yet. */
@@ -136,7 +136,7 @@ export class Assignments {
     const { relays, takeOver, failover, announcer, localNode } = this.#options;
     const { number } = partition;
     // This node became the standby owner in the meantime, and continues at its position.
-    if (partition.isStandby) failover.adopt(number, localNode.generation);
+    if (partition.isStandby) failover.promote(number, localNode.generation);
     else {
       takeOver.start(partition, relays[number]!, localNode.generation, prepared);
       if (partition.role === 'owned') announcer.announce();

@@ -228,7 +228,7 @@ test('what could not be written is written the next time, also when the partitio
   node.report(device, 1);
   eventLog.room = 0;
   const failing = checkpoints.write(partition);
-  partition.keep(partition.generation + 1);
+  partition.setGeneration(partition.generation + 1);
   await failing;
   eventLog.room = Number.POSITIVE_INFINITY;
   await checkpoints.write(partition);

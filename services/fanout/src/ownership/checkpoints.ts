@@ -1,10 +1,10 @@
 import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { Device, KnownDevices } from '../channels/device.ts';
 import { packed } from '../channels/log-report.ts';
-import { LimitedWarning } from '../limited-warning.ts';
 import { deviceStateFrom, endOfState } from './device-state.ts';
 import type { Partition } from './partition.ts';
 import { RestoredDevice } from './restored-device.ts';

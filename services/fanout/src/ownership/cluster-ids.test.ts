@@ -63,7 +63,7 @@ test('a client that reconnects, to any node, does not receive a report again tha
     await cluster.clock.advance(1_000);
     await cluster.append(device, 1, 'same');
     await cluster.clock.advance(1_000);
-    const tokens = clients.map(({ client }) => client.leave());
+    const tokens = clients.map(({ client }) => client.disconnect());
     for (let i = 0; i < 1_500; i++) await cluster.append(others[i % others.length]!, i);
     // Beyond the window of the owner, so that both read the log.
     await cluster.clock.advance(limits.windowMs + 10_000);

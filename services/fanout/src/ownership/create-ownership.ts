@@ -5,7 +5,6 @@ import type { Logger } from '@tailrace/platform/logger';
 import { delayBoundsSeconds, Histogram } from '@tailrace/platform/measures';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { LogBlocks } from '../catch-up/log-blocks.ts';
-import type { LogRangeContext } from '../catch-up/log-range.ts';
 import type { WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Channels, OnMissing } from '../channels/channels.ts';
 import { type KnownDeviceLimits, KnownDevices } from '../channels/device.ts';
@@ -26,7 +25,15 @@ import { Assignments } from './assignments.ts';
 import { Checkpoints } from './checkpoints.ts';
 import { Failover } from './failover.ts';
 import { IdLookback } from './id-lookback.ts';
-import { Ownership, type OwnershipCounts } from './ownership.ts';
+import {
+  type HistoryAccess,
+  type LocalPartitions,
+  Ownership,
+  type OwnershipCounts,
+  type ReportPath,
+  type RingMembership,
+  type Transfers,
+} from './ownership.ts';
 import { Partition } from './partition.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { PartitionTable } from './partition-table.ts';
@@ -95,19 +102,48 @@ export interface OwnershipOptions {
   readonly limits: OwnershipLimits;
   /** Memory for the last values of all devices. */
   readonly lastValuesBytesMax: number;
-  /** See `InterestServer`. */
-  readonly backlogRecordsMax: number | undefined;
 }
 
 /** Share of `catchUpBytesMax` for blocks of the log that several clients read. */
 const blocksShare = 1 / 8;
 
-/** Composes ownership: each object gets those created before it. Nothing runs yet. */
+/** Composes ownership in five groups: each gets those created before it. Nothing runs yet. */
 export function createOwnership(options: OwnershipOptions): Ownership {
-  const { eventLog, bus, clock, logger, random, channels, work, defer, views, node, topic, epoch, limits } = options;
-  const now = () => clock.monotonic();
-  const warn = logger.warn.bind(logger);
-  const counts: OwnershipCounts = {
+  const { eventLog, bus, clock, logger, node, topic, group, onLogError, limits } = options;
+  const counts = newCounts();
+  const local = createLocalPartitions(options, counts);
+  const membership = createMembership(options, local);
+  const reportPath = createReportPath(options, counts, local, membership);
+  const history = createHistoryAccess(options, counts, local, membership);
+  const transfers = createTransfers(options, local, membership, reportPath);
+  const { partitions } = local;
+  const { relays } = reportPath.table;
+  membership.ring.onChange((number, owner) => {
+    transfers.failover.releaseIfServed(number);
+    if (partitions[number]!.role === 'elsewhere') relays[number]!.follow(owner);
+  });
+  return new Ownership({
+    eventLog,
+    bus,
+    clock,
+    logger,
+    node,
+    topic,
+    group,
+    onLogError,
+    flushMs: limits.flushMs,
+    handoverMs: limits.handoverMs,
+    counts,
+    local,
+    membership,
+    reportPath,
+    history,
+    transfers,
+  });
+}
+
+function newCounts(): OwnershipCounts {
+  return {
     partition: { reports: 0, duplicates: 0 },
     feed: { frames: 0, updates: 0 },
     relay: {
@@ -120,15 +156,17 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     },
     missing: { ranges: 0 },
   };
+}
 
-  // Devices and partitions.
+function createLocalPartitions(options: OwnershipOptions, counts: OwnershipCounts): LocalPartitions {
+  const { bus, clock, logger, random, channels, views, node, epoch, limits } = options;
   const known = new KnownDevices({
     devicesMax: limits.devicesMax,
     devicesPerTenantMax: limits.devicesPerTenantMax,
     tagsPerDeviceMax: limits.tagsPerDeviceMax,
     lastValuesBytesMax: options.lastValuesBytesMax,
   });
-  const rejected = new RejectedRecords(warn, now);
+  const rejected = new RejectedRecords(logger.warn.bind(logger), () => clock.monotonic());
   const ids = new IdMemory(limits, () => clock.now());
   const presences = new Presences(channels, (view, message) => views.publishMessage(view, message));
   const freshness = new Freshness(clock, presences, limits);
@@ -155,12 +193,24 @@ export function createOwnership(options: OwnershipOptions): Ownership {
       onMissing,
     });
   });
+  return { partitions, known, rejected, ids, presences, freshness };
+}
 
-  // The owners of partitions, and the path of reports that are read or received.
+function createMembership(options: OwnershipOptions, { partitions }: LocalPartitions): RingMembership {
+  const { bus, clock, epoch, limits } = options;
   const localNode = new LocalNode();
   const ring = new Ring(options.partitions, limits);
   const self = () => nodeStateOf(options, localNode, partitions);
-  const announcer = new Announcer({ bus, ring, epoch, clock, self });
+  return { localNode, ring, announcer: new Announcer({ bus, ring, epoch, clock, self }) };
+}
+
+function createReportPath(
+  options: OwnershipOptions,
+  counts: OwnershipCounts,
+  { partitions, presences, freshness }: LocalPartitions,
+  { announcer }: RingMembership,
+): ReportPath {
+  const { eventLog, bus, clock, logger, random, channels, work, views, node, topic, epoch, limits } = options;
   const pipeline = pipelineFrom(options, partitions, () => announcer.announce());
   const relays = partitions.map(
     (partition) =>
@@ -180,7 +230,6 @@ export function createOwnership(options: OwnershipOptions): Ownership {
         heldBytesMax: limits.heldBytesMax,
       }),
   );
-  const table = new PartitionTable(partitions, relays);
   const presence = new PresenceMonitor({
     clock,
     channels,
@@ -193,13 +242,22 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     isSettled: (number) => relays[number]!.isSettled,
     interruptedMs: limits.interruptedMs,
   });
+  return { pipeline, table: new PartitionTable(partitions, relays), presence };
+}
 
-  // Reading history, for this node and for others.
+function createHistoryAccess(
+  options: OwnershipOptions,
+  counts: OwnershipCounts,
+  { partitions, ids }: LocalPartitions,
+  { ring }: RingMembership,
+): HistoryAccess {
+  const { eventLog, bus, clock, work, node, topic, limits } = options;
+  const now = () => clock.monotonic();
   const ownerOf = (number: number) => ring.owner(number)?.node;
   const deadlineMs = limits.ownerRequestTimeoutMs;
   const devices = new DeviceDirectory({ bus, ownerOf, deadlineMs, node, partitions, now, counts: counts.relay });
   const lookup = new RepeatLookup({ bus, ownerOf, deadlineMs });
-  const ranges: LogRangeContext & { readonly blocks: LogBlocks } = {
+  const ranges: HistoryAccess['ranges'] = {
     blocks: new LogBlocks(eventLog, topic, work.limits.catchUpBytesMax * blocksShare),
     eventLog,
     topic,
@@ -207,20 +265,27 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     repeatsOf: (...range) => lookup.repeatsOf(...range),
     counts: { lookbacks: 0, shortLookbacks: 0 },
   };
-  const { backlogRecordsMax } = options;
-  const interestServer = new InterestServer({ partitions, ranges, work, now, backlogRecordsMax });
+  return { devices, ranges, interestServer: new InterestServer({ partitions, ranges, work, now }) };
+}
+
+function createTransfers(
+  options: OwnershipOptions,
+  { partitions, known, ids }: LocalPartitions,
+  { ring, announcer, localNode }: RingMembership,
+  { pipeline, table }: ReportPath,
+): Transfers {
+  const { eventLog, clock, logger, random, channels, defer, node, topic, epoch, limits } = options;
+  const { relays } = table;
   const checkpoints = new Checkpoints({
     eventLog,
     topic: options.stateTopic,
     epoch,
     partitions: options.partitions,
     endOf: async (number) => (await eventLog.bounds(topic, [number]))[number]?.next ?? 0,
-    warn,
-    now,
+    warn: logger.warn.bind(logger),
+    now: () => clock.monotonic(),
   });
-
-  // Gaining and losing partitions.
-  const { flushMs, recoveryRecordsMax, handoverMs } = limits;
+  const { flushMs, recoveryRecordsMax } = limits;
   const onRecords = (partition: number, records: readonly LogRecord[]) =>
     pipeline.takeBatches([{ topic, partition, records }]);
   const reader = new PartitionReader({ eventLog, topic, partitions, clock, logger, defer, flushMs, onRecords });
@@ -260,41 +325,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     random,
   });
   const stalled = new StalledPartitions(partitions, (number) => assignments.isPreparing(number));
-  ring.onChange((number, owner) => {
-    failover.settle(number);
-    if (partitions[number]!.role === 'elsewhere') relays[number]!.follow(owner);
-  });
-
-  return new Ownership({
-    eventLog,
-    bus,
-    clock,
-    logger,
-    node,
-    topic,
-    group: options.group,
-    onLogError: options.onLogError,
-    flushMs,
-    handoverMs,
-    localNode,
-    table,
-    ring,
-    announcer,
-    pipeline,
-    presence,
-    interestServer,
-    checkpoints,
-    failover,
-    assignments,
-    stalled,
-    devices,
-    ranges,
-    known,
-    rejected,
-    ids,
-    idLookback,
-    counts,
-  });
+  return { checkpoints, idLookback, failover, assignments, stalled };
 }
 
 function pipelineFrom(options: OwnershipOptions, partitions: readonly Partition[], onServing: () => void): Pipeline {

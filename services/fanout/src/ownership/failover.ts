@@ -37,7 +37,7 @@ export class Failover {
   readonly counts = { takenOver: 0, kept: 0, released: 0 };
   readonly #options: FailoverOptions;
   readonly #preparing = new Set<number>();
-  /** The assignment of a group of the willing nodes `of`. */
+  /** The assignment of a group of the eligible nodes `of`. */
   #successors: { readonly of: string; readonly byName: ReadonlyMap<string, readonly number[]> } | undefined;
   #stopped = false;
 
@@ -53,7 +53,7 @@ export class Failover {
   /** Takes over the partitions that no node serves and whose standby owner is this node. Called regularly. */
   check(): void {
     const { ring, partitions, clock, announcer, node } = this.#options;
-    for (const partition of partitions) if (partition.isStandby) this.settle(partition.number);
+    for (const partition of partitions) if (partition.isStandby) this.releaseIfServed(partition.number);
     if (this.#stopped || announcer.isIsolated) return;
     const orphans = ring.orphans(clock.monotonic());
     if (orphans.length === 0) return;
@@ -67,7 +67,7 @@ export class Failover {
   }
 
   /** Releases a partition if another node serves it. */
-  settle(number: number): void {
+  releaseIfServed(number: number): void {
     const { ring, partitions, node } = this.#options;
     const owner = ring.owner(number);
     if (!partitions[number]!.isStandby || owner === undefined || owner.node === node || ring.isSuspect(owner.node))
@@ -80,7 +80,7 @@ export class Failover {
    * Called when the group assigns a partition of this node to another one, or this node leaves the group. Keeps the
    * partition if this node serves it and no other one does; otherwise releases it.
    */
-  keep(number: number): void {
+  revoked(number: number): void {
     const { ring, partitions, reader, node } = this.#options;
     const partition = partitions[number]!;
     if (partition.isStandby) return;
@@ -97,16 +97,16 @@ export class Failover {
    * Called when the group assigns a standby partition to this node, which continues at its position. Returns that
    * position.
    */
-  adopt(number: number, generation: number): number {
+  promote(number: number, generation: number): number {
     const partition = this.#options.partitions[number]!;
     this.#options.reader.stop(number);
-    partition.adopt(generation);
+    partition.promote(generation);
     return partition.next;
   }
 
   /** Serves all standby partitions under a new assignment. */
-  renew(generation: number): void {
-    for (const partition of this.#options.partitions) if (partition.isStandby) partition.keep(generation);
+  setGeneration(generation: number): void {
+    for (const partition of this.#options.partitions) if (partition.isStandby) partition.setGeneration(generation);
   }
 
   /** Releases all partitions, and takes over no others. */
@@ -147,12 +147,12 @@ export class Failover {
   }
 
   /**
-   * Returns the partitions that the group would assign to a node if it consisted of the willing ones. Computed when
+   * Returns the partitions that the group would assign to a node if it consisted of the eligible ones. Computed when
    * these change.
    */
   #partitionsOf(node: string): readonly number[] {
     const { ring, partitions } = this.#options;
-    const names = ring.willing().sort();
+    const names = ring.eligibleNodes().sort();
     const of = names.join(' ');
     if (this.#successors?.of !== of) this.#successors = { of, byName: assignPartitions(names, partitions.length) };
     return this.#successors.byName.get(node) ?? [];

@@ -8,7 +8,9 @@ import type { LogRangeContext } from '../catch-up/log-range.ts';
 import type { KnownDevices } from '../channels/device.ts';
 import type { DeviceDirectory } from '../devices/device-directory.ts';
 import type { Pipeline } from '../pipeline.ts';
+import type { Freshness } from '../presence/freshness.ts';
 import type { PresenceMonitor } from '../presence/presence-monitor.ts';
+import type { Presences } from '../presence/presences.ts';
 import type { InterestServer } from '../relay/interest-server.ts';
 import type { RelayCounts } from '../relay/relay-subscriber.ts';
 import { ownerSubject } from '../subjects.ts';
@@ -40,6 +42,48 @@ export interface OwnershipCounts {
   readonly missing: { ranges: number };
 }
 
+/** The partitions of this node, and what they share. */
+export interface LocalPartitions {
+  readonly partitions: readonly Partition[];
+  readonly known: KnownDevices;
+  readonly rejected: RejectedRecords;
+  readonly ids: IdMemory;
+  readonly presences: Presences;
+  readonly freshness: Freshness;
+}
+
+/** This node among the others. */
+export interface RingMembership {
+  readonly localNode: LocalNode;
+  readonly ring: Ring;
+  readonly announcer: Announcer;
+}
+
+/** The path of reports to the channels, from the log or from the owners of their partitions. */
+export interface ReportPath {
+  readonly pipeline: Pipeline;
+  readonly table: PartitionTable;
+  readonly presence: PresenceMonitor;
+}
+
+/** Reads history and lists devices, for this node and for others. */
+export interface HistoryAccess {
+  /** The devices of all partitions, of this node and of others. */
+  readonly devices: DeviceDirectory;
+  /** The context of reads of the log. */
+  readonly ranges: LogRangeContext & { readonly blocks: LogBlocks };
+  readonly interestServer: InterestServer;
+}
+
+/** Gains and loses partitions, with their state. */
+export interface Transfers {
+  readonly checkpoints: Checkpoints;
+  readonly idLookback: IdLookback;
+  readonly failover: Failover;
+  readonly assignments: Assignments;
+  readonly stalled: StalledPartitions;
+}
+
 /** The objects that `createOwnership` composes. */
 export interface OwnershipComponents {
   readonly eventLog: EventLog;
@@ -54,26 +98,12 @@ export interface OwnershipComponents {
   readonly flushMs: number;
   /** How long a node that stops continues to serve its partitions until others do, ms. */
   readonly handoverMs: number;
-  readonly localNode: LocalNode;
-  readonly table: PartitionTable;
-  readonly ring: Ring;
-  readonly announcer: Announcer;
-  readonly pipeline: Pipeline;
-  readonly presence: PresenceMonitor;
-  readonly interestServer: InterestServer;
-  readonly checkpoints: Checkpoints;
-  readonly failover: Failover;
-  readonly assignments: Assignments;
-  readonly stalled: StalledPartitions;
-  /** The devices of all partitions, of this node and of others. */
-  readonly devices: DeviceDirectory;
-  /** The context of reads of the log. */
-  readonly ranges: LogRangeContext & { readonly blocks: LogBlocks };
-  readonly known: KnownDevices;
-  readonly rejected: RejectedRecords;
-  readonly ids: IdMemory;
-  readonly idLookback: IdLookback;
   readonly counts: OwnershipCounts;
+  readonly local: LocalPartitions;
+  readonly membership: RingMembership;
+  readonly reportPath: ReportPath;
+  readonly history: HistoryAccess;
+  readonly transfers: Transfers;
 }
 
 /** The life of this node in the ring and in the consumer group: see docs/ARCHITECTURE.md, "Ownership". */
@@ -87,7 +117,7 @@ export class Ownership {
   readonly failover: Failover;
   readonly stalled: StalledPartitions;
   readonly devices: DeviceDirectory;
-  readonly ranges: OwnershipComponents['ranges'];
+  readonly ranges: HistoryAccess['ranges'];
   readonly known: KnownDevices;
   readonly rejected: RejectedRecords;
   readonly ids: IdMemory;
@@ -105,21 +135,22 @@ export class Ownership {
 
   constructor(components: OwnershipComponents) {
     this.#components = components;
-    this.table = components.table;
-    this.partitions = components.table.partitions;
-    this.ring = components.ring;
-    this.pipeline = components.pipeline;
-    this.presence = components.presence;
-    this.checkpoints = components.checkpoints;
-    this.failover = components.failover;
-    this.stalled = components.stalled;
-    this.devices = components.devices;
-    this.ranges = components.ranges;
-    this.known = components.known;
-    this.rejected = components.rejected;
-    this.ids = components.ids;
-    this.idLookback = components.idLookback;
-    this.counts = components.counts;
+    const { local, membership, reportPath, history, transfers, counts } = components;
+    this.partitions = local.partitions;
+    this.known = local.known;
+    this.rejected = local.rejected;
+    this.ids = local.ids;
+    this.ring = membership.ring;
+    this.table = reportPath.table;
+    this.pipeline = reportPath.pipeline;
+    this.presence = reportPath.presence;
+    this.devices = history.devices;
+    this.ranges = history.ranges;
+    this.checkpoints = transfers.checkpoints;
+    this.idLookback = transfers.idLookback;
+    this.failover = transfers.failover;
+    this.stalled = transfers.stalled;
+    this.counts = counts;
   }
 
   /**
@@ -127,7 +158,7 @@ export class Ownership {
    * meanwhile, nothing is left open.
    */
   async start(url: string): Promise<void> {
-    this.#components.localNode.url = url;
+    this.#components.membership.localNode.url = url;
     try {
       await this.#join();
     } catch (thrown) {
@@ -140,10 +171,12 @@ export class Ownership {
   }
 
   async #join(): Promise<void> {
-    const { bus, clock, node, eventLog, topic, group, flushMs, logger, pipeline, onLogError } = this.#components;
-    const { interestServer, assignments, announcer } = this.#components;
+    const { bus, clock, node, eventLog, topic, group, flushMs, logger, onLogError } = this.#components;
+    const { history, transfers, membership } = this.#components;
+    const { interestServer } = history;
+    const { assignments } = transfers;
     this.#serving = await bus.serve(ownerSubject(node), (request) => interestServer.reply(request));
-    await announcer.start();
+    await membership.announcer.start();
     this.#timers = [
       clock.every(announceMs, () => this.#tick()),
       clock.every(checkMs, () => this.#check()),
@@ -156,7 +189,7 @@ export class Ownership {
       member: node,
       flushMs,
       onAssigned: (assignment) => assignments.take(assignment),
-      onBatches: pipeline.takeBatches.bind(pipeline),
+      onBatches: this.pipeline.takeBatches.bind(this.pipeline),
       onError: (error) => {
         logger.warn({ error }, 'the subscription to the log has an error; it retries');
         onLogError();
@@ -169,17 +202,18 @@ export class Ownership {
    * no pause. If no other node is left, it serves them until `stop`. Idempotent.
    */
   async handOver(): Promise<void> {
-    const { clock, handoverMs, localNode, announcer, assignments } = this.#components;
+    const { clock, handoverMs, membership, transfers } = this.#components;
+    const { localNode, announcer } = membership;
     this.#handoverEndMs ??= clock.monotonic() + handoverMs;
     localNode.isDraining = true;
     if (this.#subscription === undefined) return;
     announcer.announce();
     // So that the next owner has little to read. If the log is unavailable, it reads more.
     await withinDeadline(clock, lastCheckpointMs, () => this.#checkpointAll());
-    assignments.leave();
+    transfers.assignments.leave();
     announcer.announce();
     await withinDeadline(clock, handoverMs, async () => this.#subscription?.stop());
-    while (this.failover.size > 0 && this.ring.willing().length > 0 && clock.monotonic() < this.#handoverEndMs) {
+    while (this.failover.size > 0 && this.ring.eligibleNodes().length > 0 && clock.monotonic() < this.#handoverEndMs) {
       await clock.sleep(handoverPollMs);
     }
   }
@@ -190,7 +224,7 @@ export class Ownership {
     await this.handOver();
     this.failover.stop();
     for (const partition of this.partitions) if (partition.role !== 'elsewhere') partition.lose();
-    await this.#components.announcer.stop();
+    await this.#components.membership.announcer.stop();
     for (const timer of this.#timers) timer.cancel();
     for (const relay of this.table.relays) relay.stop();
     await this.#serving?.stop();
@@ -205,7 +239,7 @@ export class Ownership {
    * all of them.
    */
   notReady(): string | undefined {
-    const { sinceMs } = this.#components.localNode;
+    const { sinceMs } = this.#components.membership.localNode;
     if (sinceMs === undefined) return 'the consumer group has not assigned partitions yet';
     const nowMs = this.#components.clock.monotonic();
     if (this.stalled.isStalled(nowMs)) return `reading of all ${this.#owned()} partitions of this node stands still`;
@@ -226,7 +260,7 @@ export class Ownership {
 
   /** Returns whether the partition is assigned to this node and not served yet. */
   #isAwaited({ number, role, isStandby }: Partition): boolean {
-    return this.#components.assignments.isPreparing(number) || (role === 'recovering' && !isStandby);
+    return this.#components.transfers.assignments.isPreparing(number) || (role === 'recovering' && !isStandby);
   }
 
   #owned(): number {
@@ -238,13 +272,13 @@ export class Ownership {
   }
 
   #check(): void {
-    this.#components.announcer.check();
+    this.#components.membership.announcer.check();
     this.failover.check();
   }
 
   #tick(): void {
     const nowMs = this.#components.clock.monotonic();
-    this.#components.announcer.announce();
+    this.#components.membership.announcer.announce();
     const polled = this.presence.poll();
     this.stalled.check(nowMs);
     for (const { role, number, feed } of this.partitions) {

@@ -296,7 +296,7 @@ test('a partition is gained, served and lost in this order, and has a standby ow
   const [partition] = partitions as [Partition];
   const invalid = (message: RegExp) => ({ code: 'internal', message });
   assert.throws(() => partition.lose(), invalid(/^partition 0: expected .+ after elsewhere, got elsewhere$/));
-  assert.throws(() => partition.keep(2), invalid(/^partition 0: expected recovering or owned for /));
+  assert.throws(() => partition.setGeneration(2), invalid(/^partition 0: expected recovering or owned for /));
   assert.throws(() => partition.standBy(), invalid(/^partition 0: expected recovering or owned for /));
   partition.gain(1, 0, 1);
   assert.equal(partition.role, 'recovering');
@@ -305,9 +305,9 @@ test('a partition is gained, served and lost in this order, and has a standby ow
   assert.equal(partition.role, 'owned');
   assert.throws(() => partition.gain(2, 0, 1), invalid(/^partition 0: expected .+ after owned, got recovering$/));
   partition.standBy();
-  partition.keep(2);
+  partition.setGeneration(2);
   assert.deepEqual([partition.role, partition.isStandby, partition.generation], ['owned', true, 2]);
-  partition.adopt(3);
+  partition.promote(3);
   assert.deepEqual([partition.isStandby, partition.generation], [false, 3]);
   partition.standBy();
   partition.lose();

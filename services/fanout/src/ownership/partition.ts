@@ -1,5 +1,5 @@
 import type { LogRecord } from '@tailrace/eventlog/event-log';
-import type { Clock } from '@tailrace/platform/clock';
+import { type Clock, secondOf } from '@tailrace/platform/clock';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
@@ -15,7 +15,7 @@ import type { Progress } from '../presence/progress.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
 import { type IdMemory, RecentIds } from './recent-ids.ts';
-import { keyRejectReason, RejectedRecords, type RejectReason } from './rejected-records.ts';
+import { keyRejectReason, type RejectedRecords, type RejectReason } from './rejected-records.ts';
 import { Window, type WindowLimits } from './window.ts';
 
 /**
@@ -93,8 +93,7 @@ export class Partition {
       feed: RelayFeed;
       counts: PartitionCounts;
       known: KnownDevices;
-      /** Default: a new one. */
-      rejected?: RejectedRecords;
+      rejected: RejectedRecords;
       idMemory: IdMemory;
       window: WindowLimits;
       clock: Pick<Clock, 'now' | 'monotonic'>;
@@ -109,7 +108,7 @@ export class Partition {
     this.#known = options.known;
     this.feed = options.feed;
     this.counts = options.counts;
-    this.rejected = options.rejected ?? new RejectedRecords();
+    this.rejected = options.rejected;
     this.#idMemory = options.idMemory;
     this.#onMissing = options.onMissing;
     this.#ids = new RecentIds(options.idMemory);
@@ -163,28 +162,28 @@ export class Partition {
       const { next } = channel.slot(this.number);
       // Reports that were expected from another owner come from the log now.
       if (next >= 0) channel.join(this.number, next);
-      else channel.part(this.number, 'waiting');
+      else channel.leave(this.number, 'waiting');
     }
     if (this.next >= this.recoveredAt) this.#serve();
   }
 
-  /** Called when this node serves the partition as standby owner, until `adopt` or `lose`. */
+  /** Called when this node serves the partition as standby owner, until `promote` or `lose`. */
   standBy(): void {
     this.#assertHere('standing by');
     this.#isStandby = true;
   }
 
   /** Called when the group assigns it to this node, its standby owner, which continues at its position. */
-  adopt(generation: number): void {
+  promote(generation: number): void {
     this.#isStandby = false;
-    this.keep(generation);
+    this.setGeneration(generation);
   }
 
-  /** Keeps the partition under a new assignment. */
-  keep(generation: number): void {
+  /** The node keeps the partition under a new assignment. */
+  setGeneration(generation: number): void {
     this.#assertHere('a new assignment');
     this.generation = generation;
-    this.feed.renew(generation);
+    this.feed.setGeneration(generation);
   }
 
   /** Changes `recovering` or `owned` to `elsewhere`. Channels keep their position. */
@@ -192,7 +191,7 @@ export class Partition {
     this.#enter('elsewhere');
     for (const channel of this.#channels.in(this.number)) {
       if (channel.slot(this.number).state === 'joined') channel.advance(this.number, this.next);
-      channel.part(this.number, 'waiting');
+      channel.leave(this.number, 'waiting');
     }
     this.#isStandby = false;
     this.feed.interests.clear();
@@ -214,7 +213,7 @@ export class Partition {
   ): void {
     const device = this.device(path);
     if (!device.isKnown) return;
-    for (const logReport of logReports) this.learn(device, logReport);
+    for (const logReport of logReports) this.updateDevice(device, logReport);
     if (lastSeq > device.lastSeq) device.lastSeq = lastSeq;
     if (reportInterval !== undefined) this.#freshness.restore(device, reportInterval.intervalMs, reportInterval.lastMs);
   }
@@ -225,7 +224,7 @@ export class Partition {
    */
   accept(records: readonly LogRecord[]): number {
     const nowMs = this.#clock.now();
-    const nowSecond = Math.floor(this.#clock.monotonic() / 1_000);
+    const nowSecond = secondOf(this.#clock.monotonic());
     let oldestMs = Number.POSITIVE_INFINITY;
     let newestMs = Number.NEGATIVE_INFINITY;
     const first = records[0]?.seq ?? this.next;
@@ -266,23 +265,23 @@ export class Partition {
       // A frame also has devices for other nodes; only what a channel of this node covers is kept.
       if (!this.follows(known ?? new Device(path, this.number))) continue;
       const device = known ?? this.device(path);
-      this.learn(device, logReport);
+      this.updateDevice(device, logReport);
       this.deliver(device, logReport);
       oldestMs = Math.min(oldestMs, logReport.header.received);
     }
     for (const range of unreadable) {
       for (const channel of this.#channels.in(this.number)) {
-        if (channel.slot(this.number).state === 'joined') this.missUnreadable(channel, range);
+        if (channel.slot(this.number).state === 'joined') this.notifyUnreadable(channel, range);
       }
     }
     return oldestMs;
   }
 
   /** Reports positions that the log cannot read to a channel. A channel without a position misses nothing. */
-  missUnreadable(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
+  notifyUnreadable(channel: Channel, { from, until }: tailrace.v1.IUnreadableRange): void {
     const { next } = channel.slot(this.number);
     if (next < 0) return;
-    this.miss(channel, Math.max(next, from ?? 0), until ?? 0, 'unreadable');
+    this.notifyMissing(channel, Math.max(next, from ?? 0), until ?? 0, 'unreadable');
     channel.advance(this.number, until ?? 0);
   }
 
@@ -294,7 +293,7 @@ export class Partition {
     this.window.restart(first);
     for (const channel of this.#channels.in(this.number)) {
       const { state, next } = channel.slot(this.number);
-      if (state === 'joined') this.miss(channel, Math.max(next, this.next), first, reason);
+      if (state === 'joined') this.notifyMissing(channel, Math.max(next, this.next), first, reason);
     }
     if (this.#role === 'owned') this.feed.skip(this.next, first, reason);
     this.next = first;
@@ -317,7 +316,7 @@ export class Partition {
    * Notifies the clients of a channel that the positions from `from` up to `until`, exclusive, are not available, then
    * delivers the known last values in that range.
    */
-  miss(channel: Channel, from: number, until: number, reason: LostReason): void {
+  notifyMissing(channel: Channel, from: number, until: number, reason: LostReason): void {
     if (from >= until) return;
     this.#onMissing(channel, this.number, from, until, reason);
     const known = [...this.lastValues(channel)].filter(({ seq }) => seq >= from && seq < until);
@@ -348,7 +347,7 @@ export class Partition {
     const receivedMs = received === 0 ? record.timeMs : received;
     if (device.isKnown) {
       this.#onReport(device, receivedMs, nowSecond);
-      this.learn(device, logReport);
+      this.updateDevice(device, logReport);
       this.changed.add(device);
     } else this.#unknownSeq = record.seq;
     // For an unknown device only this is held. A record with a time in the future does not make others older.
@@ -377,7 +376,7 @@ export class Partition {
    * Updates the last values and the presence of a device. Called before the report is added to the views: clients are
    * notified first that the device is online again.
    */
-  learn(device: Device, logReport: LogReport): void {
+  updateDevice(device: Device, logReport: LogReport): void {
     if (!device.isKnown) return;
     device.keep(logReport, this.#known);
     if (device.isIdle) this.#freshness.presences.reported(device, logReport.seq);

@@ -1,10 +1,10 @@
 import type { LogRecord } from '@tailrace/eventlog/event-log';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import { Counter } from '@tailrace/platform/measures';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { isDevicePath } from '@tailrace/protocol/path';
 import { type InvalidReportReason, invalidReportReasons } from '@tailrace/protocol/report-check';
-import { LimitedWarning } from '../limited-warning.ts';
 
 /**
  * Why a record of the telemetry topic is not a report of a device, beside errors in its bytes. `key`: its key is not a
@@ -39,7 +39,7 @@ export class RejectedRecords {
   readonly #onFailed: LimitedWarning;
 
   /** `now`: monotonic ms. */
-  constructor(warn: Logger['warn'] = () => {}, now: () => number = () => 0) {
+  constructor(warn: Logger['warn'], now: () => number) {
     const limited = (sentence: string) => new LimitedWarning(warn, sentence, warningEveryMs, now);
     this.#onRejected = limited('a record is not a report of a device; skipped');
     this.#onUnreadable = limited('the log has positions that it cannot read; clients get them as missing');

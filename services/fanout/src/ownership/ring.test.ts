@@ -174,7 +174,7 @@ test('a partition whose owner has left is an orphan when no other serves it in t
 test('time in which no announcement could be received makes no node suspect', () => {
   const { ring: made } = ring(1);
   made.announced(state('a', 5, [0]), 0);
-  made.excuse(20_000);
+  made.extendDeadlines(20_000);
   made.expire(21_500);
   assert.equal(made.suspects, 0);
   made.expire(21_501);
@@ -187,5 +187,5 @@ test('the nodes that would take more are those that announce and stay', () => {
   made.announced(state('b', 5, []), 2_000);
   made.announced(state('c', 5, [], { draining: true }), 2_000);
   made.expire(2_000);
-  assert.deepEqual(made.willing(), ['b']);
+  assert.deepEqual(made.eligibleNodes(), ['b']);
 });

@@ -104,7 +104,7 @@ export class Ring {
   }
 
   /** Returns the nodes that take over partitions: those that are neither suspect nor draining. */
-  willing(): string[] {
+  eligibleNodes(): string[] {
     const names: string[] = [];
     for (const [name, { state, isSuspect }] of this.#nodes) if (!isSuspect && !state.draining) names.push(name);
     return names;
@@ -150,7 +150,7 @@ export class Ring {
   }
 
   /** Extends the deadlines of all nodes by a time in which this node could not receive announcements. */
-  excuse(ms: number): void {
+  extendDeadlines(ms: number): void {
     for (const known of this.#nodes.values()) known.announcedAt += ms;
     for (const [partition, since] of this.#vacantSince) this.#vacantSince.set(partition, since + ms);
   }

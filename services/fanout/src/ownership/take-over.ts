@@ -112,7 +112,7 @@ export class TakeOver {
     for (const channel of channels.in(number)) {
       const reached = channel.slot(number).next;
       if (reached < 0) continue;
-      partition.miss(channel, reached, first, 'retention');
+      partition.notifyMissing(channel, reached, first, 'retention');
       // No channel is further back than prepared; otherwise it would miss the reports in between.
       from = Math.max(first, Math.min(from, reached));
     }

@@ -42,7 +42,7 @@ test('a client that was away, and a node that could not receive the owner’s fr
     await settle(cluster);
     await cluster.append(device, 1);
     await cluster.clock.advance(1_000);
-    const token = away.leave();
+    const token = away.disconnect();
     cluster.isolate(other.name);
     await cluster.append(device, 2);
     const { seq } = await cluster.appendUnreadable(device);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createListeningNode } from '../../test/listening-node.ts';
+import { createListeningNode, nothingSent } from '../../test/listening-node.ts';
 import { offline, stale } from './presences.ts';
 
 const secondly = { everyMs: 1_000, devices: ['p.a', 'p.b'] };
@@ -147,7 +147,9 @@ test('a new client is sent the stale devices of its channel, and no others', asy
   await node.pass(10_000);
   const channel = node.watch('p.>');
   const view = channel.views.get('json')!;
-  const frames = node.presence.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
+  const frames = node.presence
+    .frames(channel, view, nothingSent)
+    .map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
   assert.deepEqual(frames, ['stale']);
 });
 

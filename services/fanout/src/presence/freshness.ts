@@ -1,4 +1,4 @@
-import type { Clock } from '@tailrace/platform/clock';
+import { type Clock, secondOf } from '@tailrace/platform/clock';
 import { type Device, ReportInterval, type ReportIntervalLimits } from '../channels/device.ts';
 import { type IdleState, offline, type Presences, stale } from './presences.ts';
 import type { Progress } from './progress.ts';
@@ -141,8 +141,4 @@ export class Freshness {
   #secondsAt(epochMs: number): number {
     return Math.min(this.#nowSecond, secondOf(this.#nowSecond * 1_000 - (this.#nowMs - epochMs)));
   }
-}
-
-function secondOf(ms: number): number {
-  return Math.floor(ms / 1_000);
 }

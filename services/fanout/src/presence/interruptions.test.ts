@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
-import { createListeningNode } from '../../test/listening-node.ts';
+import { createListeningNode, nothingSent } from '../../test/listening-node.ts';
 
 test('clients are sent interrupted once, with the partitions and the time, and restored when all are back', async () => {
   const node = createListeningNode({ partitions: 3 });
@@ -63,10 +63,12 @@ test('a client that subscribes during an interruption is notified at once, and o
   node.deliveredThroughMs = (partition) => (partition === channel.partitions[2] ? 0 : node.clock.monotonic());
   await node.pass(5_000);
   const view = channel.views.get('json')!;
-  const frames = node.presence.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
+  const frames = node.presence
+    .frames(channel, view, nothingSent)
+    .map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
   assert.deepEqual(frames, ['interrupted']);
   const elsewhere = ['p.a', 'p.b', 'p.c', 'p.d', 'p.e'].find((device) => partitionOf(device, 3) !== 2)!;
-  assert.deepEqual(node.presence.frames(node.channels.open(elsewhere), view), []);
+  assert.deepEqual(node.presence.frames(node.channels.open(elsewhere), view, nothingSent), []);
 });
 
 test('a client of a channel that was not checked yet is notified when it joins, not by the next check', async () => {
@@ -78,7 +80,9 @@ test('a client of a channel that was not checked yet is notified when it joins, 
   await node.pass(5_000);
   const channel = node.watch('p.late');
   const view = channel.views.get('json')!;
-  const frames = node.presence.frames(channel, view).map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
+  const frames = node.presence
+    .frames(channel, view, nothingSent)
+    .map((frame) => Object.keys(JSON.parse(String(frame)))[0]);
   assert.deepEqual(frames, ['interrupted']);
 });
 

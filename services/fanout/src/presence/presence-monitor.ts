@@ -26,9 +26,9 @@ export interface PresenceMonitorOptions {
 /** What a client was sent already. */
 export interface KnownPresences {
   /** The client was sent all changes of `Presences` up to this number. Undefined: none. */
-  presencesKnown?: number | undefined;
+  presencesKnown: number | undefined;
   /** Whether it was sent `interrupted`, and not `restored`. */
-  isInterrupted?: boolean;
+  isInterrupted: boolean;
 }
 
 /** Presences that are sent in one turn: 20 KB. */
@@ -72,7 +72,7 @@ export class PresenceMonitor {
    */
   pages(channel: Channel, view: View, known: KnownPresences): Iterable<(string | Uint8Array)[]> | undefined {
     const { presencesKnown } = known;
-    if (presencesKnown !== undefined && this.presences.remembers(presencesKnown)) return undefined;
+    if (presencesKnown !== undefined && this.presences.hasChangesSince(presencesKnown)) return undefined;
     if (this.presences.countIn(channel) <= presencesAtOnce) return undefined;
     return this.#pages(channel, view, known);
   }
@@ -81,15 +81,15 @@ export class PresenceMonitor {
    * Returns the presences and interruptions that a client is sent in the turn in which it joins the topic, if there are
    * no `pages`. `known`: what it was sent before.
    */
-  frames(channel: Channel, view: View, known: Readonly<KnownPresences> = {}): (string | Uint8Array)[] {
-    const { presencesKnown, isInterrupted = false } = known;
+  frames(channel: Channel, view: View, known: Readonly<KnownPresences>): (string | Uint8Array)[] {
+    const { presencesKnown, isInterrupted } = known;
     const frames: (string | Uint8Array)[] = [];
     const add = (message: SharedMessage) => void frames.push(message.frame(view.encoding));
-    if (presencesKnown !== undefined && this.presences.remembers(presencesKnown)) {
+    if (presencesKnown !== undefined && this.presences.hasChangesSince(presencesKnown)) {
       this.presences.changed(channel, presencesKnown).forEach(add);
     } else {
       for (const messages of this.presences.pages(channel)) messages.forEach(add);
-      if (presencesKnown !== undefined) this.presences.back(channel, presencesKnown).forEach(add);
+      if (presencesKnown !== undefined) this.presences.backOnline(channel, presencesKnown).forEach(add);
     }
     this.interruptions.checkChannel(channel);
     const interruption = this.interruptions.message(channel, view) ?? (isInterrupted ? restored(view) : undefined);

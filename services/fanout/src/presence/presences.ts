@@ -122,7 +122,7 @@ export class Presences {
   }
 
   /** Whether all changes after the change `since` are kept. */
-  remembers(since: number): boolean {
+  hasChangesSince(since: number): boolean {
     return since >= this.counts.changes || (this.#changes[0]?.change ?? Number.POSITIVE_INFINITY) <= since + 1;
   }
 
@@ -132,7 +132,7 @@ export class Presences {
   }
 
   /** Returns the same, only for devices that are online again. */
-  back(channel: Pick<Channel, 'pattern'>, since: number): SharedMessage[] {
+  backOnline(channel: Pick<Channel, 'pattern'>, since: number): SharedMessage[] {
     const back = this.#changed(channel, since).filter(({ isIdle }) => !isIdle);
     return back.map((device) => messageOf(device, undefined));
   }

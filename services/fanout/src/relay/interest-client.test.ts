@@ -62,27 +62,27 @@ const channel = (pattern: string) => new Channel(pattern, [0]);
 
 test('channels of one turn are requested together, one request at a time', async () => {
   const { interestClient, sent, replied, clock, next } = fixture();
-  interestClient.ask(channel('p.a'));
-  interestClient.ask(channel('p.b'));
+  interestClient.request(channel('p.a'));
+  interestClient.request(channel('p.b'));
   const first = await next();
   assert.equal(first.subject, 'tailrace.v1.owner.a');
   assert.deepEqual([first.interests, first.held], [['p.a', 'p.b'], 2]);
-  interestClient.ask(channel('p.c'));
+  interestClient.request(channel('p.c'));
   await clock.advance(100);
   assert.equal(sent.length, 0);
-  assert.equal(interestClient.asked.size, 3);
+  assert.equal(interestClient.unanswered.size, 3);
   first.reply();
   const second = await next();
   assert.deepEqual([second.interests, second.held], [['p.c'], 3]);
   second.reply();
   await clock.advance(0);
   assert.deepEqual(replied, [['p.a', 'p.b'], ['p.c']]);
-  assert.equal(interestClient.asked.size, 0);
+  assert.equal(interestClient.unanswered.size, 0);
 });
 
 test('more channels than the limit of a request are requested one request after another', async () => {
   const { interestClient, replied, clock, next } = fixture();
-  for (let i = 0; i < 1_200; i++) interestClient.ask(channel(`p.d${i}`));
+  for (let i = 0; i < 1_200; i++) interestClient.request(channel(`p.d${i}`));
   for (const [count, held] of [
     [500, 500],
     [500, 1_000],
@@ -100,9 +100,9 @@ test('a channel that was joined before is requested from its position', async ()
   const { interestClient, next } = fixture();
   const joined = channel('p.a');
   joined.join(0, 42);
-  interestClient.ask(joined);
-  interestClient.ask(channel('p.b'));
-  assert.equal(joined.slot(0).state, 'asking');
+  interestClient.request(joined);
+  interestClient.request(channel('p.b'));
+  assert.equal(joined.slot(0).state, 'requested');
   const { request } = await next();
   assert.deepEqual(
     request.interests.map(({ channel: pattern, from }) => [pattern, from ?? 'none']),
@@ -115,7 +115,7 @@ test('a channel that was joined before is requested from its position', async ()
 
 test('a request that fails is repeated with a growing delay', async () => {
   const { interestClient, clock, counts, next } = fixture();
-  interestClient.ask(channel('p.a'));
+  interestClient.request(channel('p.a'));
   for (const waitMs of [50, 100, 200, 400, 800, 1_000, 1_000]) {
     const request = await next();
     assert.deepEqual([request.interests, request.held], [['p.a'], 1]);
@@ -129,10 +129,10 @@ test('a request that fails is repeated with a growing delay', async () => {
 
 test('after a conflict all channels are requested again', async () => {
   const { interestClient, clock, next } = fixture();
-  interestClient.ask(channel('p.a'));
+  interestClient.request(channel('p.a'));
   (await next()).reply();
   await clock.advance(0);
-  interestClient.ask(channel('p.b'));
+  interestClient.request(channel('p.b'));
   (await next()).fail(new TailraceError('conflict', 'expected 7 registered channels, got 2'));
   await clock.advance(50);
   const again = await next();
@@ -142,10 +142,10 @@ test('after a conflict all channels are requested again', async () => {
 test('a released channel is released at the owner with the next request, unless it was never registered', async () => {
   const { interestClient, sent, clock, next } = fixture();
   const [a, b] = [channel('p.a'), channel('p.b')];
-  interestClient.ask(a);
+  interestClient.request(a);
   (await next()).reply();
   await clock.advance(0);
-  interestClient.ask(b);
+  interestClient.request(b);
   interestClient.release(b);
   interestClient.release(a);
   const request = await next();
@@ -158,11 +158,11 @@ test('a released channel is released at the owner with the next request, unless 
 test('a channel that is released and requested again in one turn is not released at the owner', async () => {
   const { interestClient, clock, next } = fixture();
   const a = channel('p.a');
-  interestClient.ask(a);
+  interestClient.request(a);
   (await next()).reply();
   await clock.advance(0);
   interestClient.release(a);
-  interestClient.ask(channel('p.a'));
+  interestClient.request(channel('p.a'));
   const request = await next();
   assert.deepEqual([request.interests, request.released, request.held], [['p.a'], [], 1]);
 });
@@ -170,11 +170,11 @@ test('a channel that is released and requested again in one turn is not released
 test('a channel that is released while its request is pending is not requested again when that fails', async () => {
   const { interestClient, clock, next, replied } = fixture();
   const released = channel('p.a');
-  interestClient.ask(released);
+  interestClient.request(released);
   const request = await next();
   interestClient.release(released);
   const opened = channel('p.a');
-  interestClient.ask(opened);
+  interestClient.request(opened);
   request.fail(unavailable);
   await clock.advance(50);
   const again = await next();
@@ -187,11 +187,11 @@ test('a channel that is released while its request is pending is not requested a
 test('a channel that is opened again while its request is pending ignores the reply, and is requested again', async () => {
   const { interestClient, clock, next, replied } = fixture();
   const [a, b] = [channel('p.a'), channel('p.b')];
-  interestClient.ask(a);
-  interestClient.ask(b);
+  interestClient.request(a);
+  interestClient.request(b);
   const first = await next();
-  interestClient.ask(a);
-  assert.equal(interestClient.asked.size, 2);
+  interestClient.request(a);
+  assert.equal(interestClient.unanswered.size, 2);
   first.reply();
   const again = await next();
   assert.deepEqual(replied, [['p.b']]);
@@ -203,7 +203,7 @@ test('a channel that is opened again while its request is pending ignores the re
 
 test('the reply of a previous owner is ignored, and the same is requested from the next owner', async () => {
   const { interestClient, replied, next, clock } = fixture();
-  interestClient.ask(channel('p.a'));
+  interestClient.request(channel('p.a'));
   const old = await next();
   interestClient.setOwner('c');
   const request = await next();
@@ -221,7 +221,7 @@ test('a lease is renewed only while channels are registered', async () => {
   interestClient.renew();
   await clock.advance(100);
   assert.equal(sent.length, 0);
-  interestClient.ask(channel('p.a'));
+  interestClient.request(channel('p.a'));
   (await next()).reply();
   await clock.advance(0);
   interestClient.renew();
@@ -231,7 +231,7 @@ test('a lease is renewed only while channels are registered', async () => {
 
 test('no request is sent after stop', async () => {
   const { interestClient, sent, clock } = fixture();
-  interestClient.ask(channel('p.a'));
+  interestClient.request(channel('p.a'));
   interestClient.stop();
   await clock.advance(10_000);
   assert.equal(sent.length, 0);

@@ -49,11 +49,11 @@ export class InterestClient {
   readonly #options: InterestClientOptions;
   #owner: string | undefined;
   /** The channels without a reply: those of the pending request, and those for the next one. */
-  readonly asked = new Set<Channel>();
+  readonly unanswered = new Set<Channel>();
   readonly #released = new Set<string>();
   /** Registered at the owner, as far as this node knows. */
   readonly #held = new Map<string, Channel>();
-  /** The channels of the pending request that were neither released nor asked for again since. */
+  /** The channels of the pending request that were neither released nor requested again since. */
   readonly #pending = new Set<Channel>();
   /** Increases with every change of owner, which makes the pending request outdated. */
   #ownerVersion = 0;
@@ -79,10 +79,10 @@ export class InterestClient {
     this.#schedule();
   }
 
-  /** Requests interest in a channel. Its slot is `asking` until the reply. The reply to a request before is ignored. */
-  ask(channel: Channel): void {
-    channel.part(this.#options.partition, 'asking');
-    this.asked.add(channel);
+  /** Requests interest in a channel: its slot is `requested` until the reply. Ignores the reply to a request before. */
+  request(channel: Channel): void {
+    channel.leave(this.#options.partition, 'requested');
+    this.unanswered.add(channel);
     this.#pending.delete(channel);
     // Released, but not at the owner yet: it is still registered there.
     if (this.#released.delete(channel.pattern)) this.#held.set(channel.pattern, channel);
@@ -90,7 +90,7 @@ export class InterestClient {
   }
 
   release(channel: Channel): void {
-    this.asked.delete(channel);
+    this.unanswered.delete(channel);
     this.#pending.delete(channel);
     if (!this.#held.delete(channel.pattern)) return;
     this.#released.add(channel.pattern);
@@ -99,32 +99,32 @@ export class InterestClient {
 
   /** Extends the lease. */
   renew(): void {
-    if (this.#held.size > 0 && !this.#isBusy) void this.#request();
+    if (this.#held.size > 0 && !this.#isBusy) void this.#send();
   }
 
   stop(): void {
     this.setOwner(undefined);
     this.#timer?.cancel();
-    this.asked.clear();
+    this.unanswered.clear();
   }
 
   /** Sends one request for all changes in one turn of the event loop. */
   #schedule(): void {
     if (this.#owner === undefined || this.#isBusy || this.#timer !== undefined) return;
-    if (this.asked.size === 0 && this.#released.size === 0) return;
+    if (this.unanswered.size === 0 && this.#released.size === 0) return;
     this.#timer = this.#options.clock.after(0, () => {
       this.#timer = undefined;
-      void this.#request();
+      void this.#send();
     });
   }
 
-  async #request(): Promise<void> {
+  async #send(): Promise<void> {
     const { bus, clock, node, partition, deadlineMs, counts } = this.#options;
     const version = this.#ownerVersion;
     const owner = this.#owner;
     if (owner === undefined || this.#isBusy) return;
     this.#isBusy = true;
-    const requested = [...this.asked].slice(0, channelsPerRequestMax);
+    const requested = [...this.unanswered].slice(0, channelsPerRequestMax);
     const released = [...this.#released].slice(0, channelsPerRequestMax);
     for (const channel of requested) {
       this.#held.set(channel.pattern, channel);
@@ -149,7 +149,7 @@ export class InterestClient {
       const replies = await this.#options.decode(reply, () => version === this.#ownerVersion);
       if (version !== this.#ownerVersion) return;
       const channels = [...this.#pending];
-      for (const channel of channels) this.asked.delete(channel);
+      for (const channel of channels) this.unanswered.delete(channel);
       this.#pending.clear();
       this.#isBusy = false;
       this.#failures = 0;
@@ -173,24 +173,24 @@ export class InterestClient {
     for (const pattern of released) this.#released.add(pattern);
     for (const channel of requested) {
       // Released in the meantime.
-      if (!this.asked.delete(channel)) continue;
+      if (!this.unanswered.delete(channel)) continue;
       this.#held.delete(channel.pattern);
       // Behind the others: what fails again and again delays none of them.
-      this.asked.add(channel);
+      this.unanswered.add(channel);
     }
     this.#pending.clear();
-    if (isTailraceError(thrown) && thrown.code === 'conflict') this.#askAll();
+    if (isTailraceError(thrown) && thrown.code === 'conflict') this.#requestAll();
     this.#timer = clock.after(backoffMs(this.#failures - 1, random, backoff), () => {
       this.#timer = undefined;
-      void this.#request();
+      void this.#send();
     });
   }
 
   /** Requests all channels again: the owner has none of this node. */
-  #askAll(): void {
+  #requestAll(): void {
     for (const channel of this.#held.values()) {
-      channel.part(this.#options.partition, 'asking');
-      this.asked.add(channel);
+      channel.leave(this.#options.partition, 'requested');
+      this.unanswered.add(channel);
     }
     this.#held.clear();
     this.#released.clear();

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { EventLog, LogRecord } from '@tailrace/eventlog/event-log';
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
+import { replaceConstant } from '../../test/constants.ts';
 import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { record, type Values } from '../../test/records.ts';
@@ -24,7 +25,6 @@ interface RequestFields {
 /** A node that owns its one partition, whose log is an array. */
 function interestServer(
   options: {
-    backlogRecordsMax?: number;
     first?: number;
     owned?: boolean;
     windowBytesMax?: number;
@@ -34,7 +34,7 @@ function interestServer(
     stepMs?: number;
   } = {},
 ) {
-  const { first = 0, owned = true, backlogRecordsMax, windowBytesMax = 0, readMs = 0, stepMs = 0 } = options;
+  const { first = 0, owned = true, windowBytesMax = 0, readMs = 0, stepMs = 0 } = options;
   const node = createLocalNode({ partitions: 1, owned, windowBytesMax });
   const partition = node.partitions[0]!;
   const records: LogRecord[] = [];
@@ -56,7 +56,6 @@ function interestServer(
       steppedMs += stepMs;
       return node.clock.monotonic() + steppedMs;
     },
-    backlogRecordsMax,
   });
   return {
     interests: partition.feed.interests,
@@ -197,7 +196,8 @@ test('if the log has deleted a part of the backlog, the last values of that part
 });
 
 test('a node too far behind gets a part of the backlog with its end, and the rest with the next request', async () => {
-  const { request, report } = interestServer({ backlogRecordsMax: 4 });
+  const restore = replaceConstant(InterestServer, 'backlogRecordsMax', 4);
+  const { request, report } = interestServer();
   for (let i = 0; i < 10; i++) report('p.d', i);
   const first = await request({ interests: [{ channel: 'p.d', from: 1 }, { channel: 'p.>' }] });
   assert.deepEqual(partsOf(first), [
@@ -210,6 +210,7 @@ test('a node too far behind gets a part of the backlog with its end, and the res
     ['p.d', 9, []],
     ['p.d', 9, [5, 6, 7, 8]],
   ]);
+  restore();
 });
 
 test('the range that the log has deleted is named', async () => {

@@ -2,9 +2,9 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
 import { readRange, windowHas } from '../catch-up/backlog.ts';
+import { awaited, type Coroutine, reserved, runCoroutine } from '../catch-up/coroutine.ts';
 import { heldBytesOf, IdReservation, type LogRangeContext } from '../catch-up/log-range.ts';
 import type { Reservation } from '../catch-up/memory-budget.ts';
-import { awaited, drive, reserved, type Steps } from '../catch-up/steps.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Device } from '../channels/device.ts';
 import type { LogReport } from '../channels/log-report.ts';
@@ -17,7 +17,6 @@ const { OwnerRequest, OwnerReply } = tailrace.v1;
 
 /** Replies are split into parts of about this size, so that each fits a bus message. */
 const partBytesMax = 256 * 1024;
-const backlogRecordsMaxDefault = 50_000;
 /** Devices whose last values are taken in one step. */
 const devicesPerStep = 128;
 /** Backlog of one reply. A node that is further behind continues with another request. */
@@ -52,11 +51,12 @@ interface InterestBacklog {
  * duplicates; after a complete channel it is deferred.
  */
 export class InterestServer {
+  /** Records that are read for one request, at most. A node that is further behind continues with another request. */
+  static readonly backlogRecordsMax: number = 50_000;
   readonly #partitions: readonly Partition[];
   readonly #ranges: LogRangeContext;
   readonly #work: Pick<WorkScheduler, 'queue'>;
   readonly #now: () => number;
-  readonly #backlogRecordsMax: number;
   /** The last request of each node for each partition, until its reply. */
   readonly #pending = new Map<string, PendingRequest>();
 
@@ -67,14 +67,11 @@ export class InterestServer {
     work: Pick<WorkScheduler, 'queue'>;
     /** Monotonic ms. */
     now: () => number;
-    /** Records that are read for one request, at most. A node that is further behind continues with another request. */
-    backlogRecordsMax?: number | undefined;
   }) {
     this.#partitions = options.partitions;
     this.#ranges = options.ranges;
     this.#work = options.work;
     this.#now = options.now;
-    this.#backlogRecordsMax = options.backlogRecordsMax ?? backlogRecordsMaxDefault;
   }
 
   /**
@@ -113,7 +110,7 @@ export class InterestServer {
     const parts = [OwnerReply.encode({ ...head, sentMs, behindMs: sentMs - partition.progress.throughMs }).finish()];
     const pending = this.#add(request, { generation, next }, sentMs);
     try {
-      await drive(pending.queue, this.#reply(partition, pending, parts), () => this.#isCurrent(pending));
+      await runCoroutine(pending.queue, this.#reply(partition, pending, parts), () => this.#isCurrent(pending));
       return parts;
     } finally {
       pending.queue.close();
@@ -140,7 +137,7 @@ export class InterestServer {
   }
 
   /** Adds the last values of new channels, then the backlog of others, as far as time and memory allow. */
-  *#reply(partition: Partition, pending: PendingRequest, parts: Uint8Array[]): Steps {
+  *#reply(partition: Partition, pending: PendingRequest, parts: Uint8Array[]): Coroutine {
     const { interests, head, queue } = pending;
     const fresh = interests.filter(({ from }) => from === undefined);
     const caughtUp = interests.filter(({ from }) => from !== undefined && from >= head.next);
@@ -184,7 +181,7 @@ export class InterestServer {
     pending: PendingRequest,
     memory: ReplyMemory,
     parts: Uint8Array[],
-  ): Steps<number> {
+  ): Coroutine<number> {
     const { head, queue } = pending;
     let complete = 0;
     let visited = 0;
@@ -220,14 +217,14 @@ export class InterestServer {
     });
     const queue = this.#work.queue(node, 'node');
     try {
-      const page = await drive(queue, devicePageWithin(queue, served, query), () => this.#now() < endMs);
+      const page = await runCoroutine(queue, devicePageWithin(queue, served, query), () => this.#now() < endMs);
       return OwnerReply.encode({ devices: deviceListOf(served, page) }).finish();
     } finally {
       queue.close();
     }
   }
 
-  *#encode(partition: Partition, behind: readonly Behind[], backlog: InterestBacklog): Steps<Uint8Array[]> {
+  *#encode(partition: Partition, behind: readonly Behind[], backlog: InterestBacklog): Coroutine<Uint8Array[]> {
     const { generation } = partition;
     const parts: Uint8Array[] = [];
     for (const { channel, from } of behind) {
@@ -257,7 +254,7 @@ export class InterestServer {
     behind: readonly Behind[],
     pending: PendingRequest,
     memory: ReplyMemory,
-  ): Steps<InterestBacklog | undefined> {
+  ): Coroutine<InterestBacklog | undefined> {
     const { next } = pending.head;
     const covers = (device: string) => behind.some(({ channel }) => patternMatches(channel, device));
     const { number } = partition;
@@ -267,7 +264,7 @@ export class InterestServer {
       const bounds = yield* awaited(eventLog.bounds(topic, [number]));
       start = Math.max(start, bounds[number]?.first ?? start);
     }
-    const range = { partition, from: start, until: Math.min(next, start + this.#backlogRecordsMax) };
+    const range = { partition, from: start, until: Math.min(next, start + InterestServer.backlogRecordsMax) };
     let bytes = 0;
     const take = (logReport: LogReport) => {
       const isFirst = bytes === 0;
@@ -304,7 +301,7 @@ class ReplyMemory {
   }
 
   /** Releases all memory, and waits for a reservation of twice the size. */
-  *double(queue: WorkQueue): Steps {
+  *double(queue: WorkQueue): Coroutine {
     const bytes = 2 * this.#reservation.bytes;
     this.#usedBytes = 0;
     this.#reservation.release();
@@ -401,7 +398,7 @@ function* addPresences(
   interests: CheckedRequest['interests'],
   head: PendingRequest['head'],
   parts: Uint8Array[],
-): Steps {
+): Coroutine {
   for (const { channel } of interests) {
     for (const presences of presencesIn(partition, channel)) {
       parts.push(OwnerReply.encode({ ...head, channel, presences }).finish());
@@ -419,7 +416,7 @@ function* addLastValuesOf(
   head: PendingRequest['head'],
   memory: ReplyMemory,
   parts: Uint8Array[],
-): Steps<number | undefined> {
+): Coroutine<number | undefined> {
   let updates: { seq: number; report: Uint8Array }[] = [];
   let bytes = 0;
   let devices: readonly Device[] = [];

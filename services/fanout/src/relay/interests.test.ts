@@ -6,7 +6,7 @@ import { Interests } from './relay-feed.ts';
 const leaseMs = 30_000;
 
 test('a device is wanted while some node has interest in a channel that covers it', () => {
-  const interests = new Interests(leaseMs);
+  const interests = new Interests(leaseMs, 0);
   const device = new Device('p.d', 0);
   assert.equal(interests.isWanted(device), false);
   interests.add('a', ['p.>'], 0);
@@ -20,7 +20,7 @@ test('a device is wanted while some node has interest in a channel that covers i
 });
 
 test('a channel is counted once, however often it is requested', () => {
-  const interests = new Interests(leaseMs);
+  const interests = new Interests(leaseMs, 0);
   interests.add('a', ['p.d', 'p.d'], 0);
   interests.add('a', ['p.d', 'p.e'], 0);
   assert.equal(interests.held('a'), 2);
@@ -29,7 +29,7 @@ test('a channel is counted once, however often it is requested', () => {
 });
 
 test('all interest of a node expires when its lease does, and not before', () => {
-  const interests = new Interests(leaseMs);
+  const interests = new Interests(leaseMs, 0);
   interests.add('a', ['p.d'], 0);
   interests.add('b', ['p.e'], 0);
   // Every request renews, even one without channels.
@@ -44,7 +44,7 @@ test('all interest of a node expires when its lease does, and not before', () =>
 });
 
 test('a node without channels has no lease', () => {
-  const interests = new Interests(leaseMs);
+  const interests = new Interests(leaseMs, 0);
   interests.add('a', [], 0);
   interests.release('a', ['p.d']);
   assert.equal(interests.isEmpty, true);
@@ -82,7 +82,7 @@ test('the stream epoch changes when a node loses interest that it has not releas
 });
 
 test('clearing removes the interest of all nodes', () => {
-  const interests = new Interests(leaseMs);
+  const interests = new Interests(leaseMs, 0);
   interests.add('a', ['p.d', '>'], 0);
   interests.add('b', ['p.d'], 0);
   interests.clear();

@@ -15,7 +15,7 @@ function feed() {
       frames.push(tailrace.v1.RelayFrame.decode(bytes));
     },
   };
-  const interests = new Interests(30_000);
+  const interests = new Interests(30_000, 0);
   const progress = { watermarkMs: 0, throughMs: Number.NEGATIVE_INFINITY };
   const counts = { frames: 0, updates: 0 };
   const made = new RelayFeed({
@@ -93,7 +93,7 @@ test('without interest no frame is sent, and the first frame starts at the posit
 test('frames continue under a new assignment; a restart starts at a new position', () => {
   const { feed: made, frames, interests } = feed();
   interests.add('b', ['p.d'], 0);
-  made.renew(8);
+  made.setGeneration(8);
   made.heartbeat(120);
   made.restart(9, 500);
   made.heartbeat(500);
@@ -155,7 +155,7 @@ test('a frame that the bus refuses affects no other: it counts as lost, so that 
       frames.push(tailrace.v1.RelayFrame.decode(bytes));
     },
   };
-  const interests = new Interests(30_000);
+  const interests = new Interests(30_000, 0);
   interests.add('b', ['p.d'], 0);
   const counts = { frames: 0, updates: 0 };
   const made = new RelayFeed({

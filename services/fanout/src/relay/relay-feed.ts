@@ -24,7 +24,10 @@ export const presencesPerFrameMax = 1_000;
 export class RelayFeed {
   readonly interests: Interests;
   readonly counts: { frames: number; updates: number };
-  /** Whether there is something to send. A field: it is read for each batch. */
+  /**
+   * Whether `#updates` or `#presences` has an entry. A field, because it is read for each batch: a getter would be on
+   * the path of readings that no other node wants.
+   */
   waits = false;
   /** Number of presences sent. Never reset while the node runs. */
   presencesSent = 0;
@@ -73,7 +76,7 @@ export class RelayFeed {
   }
 
   /** The node keeps the partition under a new assignment: frames continue. */
-  renew(generation: number): void {
+  setGeneration(generation: number): void {
     this.#generation = generation;
   }
 
@@ -203,7 +206,7 @@ export class Interests {
   #streamEpoch: number;
 
   /** `streamEpoch`: the first one, different from the ones before a restart of the node. */
-  constructor(leaseMs: number, streamEpoch = 0) {
+  constructor(leaseMs: number, streamEpoch: number) {
     this.#leaseMs = leaseMs;
     this.#streamEpoch = streamEpoch;
   }

@@ -3,7 +3,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Histogram } from '@tailrace/platform/measures';
 import { tailrace } from '@tailrace/protocol/generated';
-import { drive, type Steps } from '../catch-up/steps.ts';
+import { type Coroutine, runCoroutine } from '../catch-up/coroutine.ts';
 import type { WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Channel, Channels } from '../channels/channels.ts';
 import { Device } from '../channels/device.ts';
@@ -107,7 +107,7 @@ export class RelaySubscriber {
 
   /** Whether no channel waits for a reply of the owner. */
   get isSettled(): boolean {
-    return this.#interestClient.asked.size === 0;
+    return this.#interestClient.unanswered.size === 0;
   }
 
   get heldBytes(): number {
@@ -123,7 +123,7 @@ export class RelaySubscriber {
     this.#owner = owner;
     if (isSame) return;
     this.#interestClient.setOwner(owner?.node);
-    this.#askAgain();
+    this.#requestAgain();
   }
 
   /** Stops, because this node serves the partition itself. */
@@ -137,7 +137,7 @@ export class RelaySubscriber {
   }
 
   admit(channel: Channel): void {
-    this.#interestClient.ask(channel);
+    this.#interestClient.request(channel);
   }
 
   release(channel: Channel): void {
@@ -158,7 +158,7 @@ export class RelaySubscriber {
     if (this.#next < 0 || nowMs - this.#receivedAtMs < this.#options.frameTimeoutMs) return;
     this.#options.counts.gaps++;
     this.#receivedAtMs = nowMs;
-    this.#askAgain();
+    this.#requestAgain();
   }
 
   async #subscribe(): Promise<void> {
@@ -195,11 +195,11 @@ export class RelaySubscriber {
     }
     this.#options.counts.frames++;
     this.#receivedAtMs = this.#options.clock.monotonic();
-    if (this.#interestClient.asked.size > 0) this.#hold(frame, bytes.length);
+    if (this.#interestClient.unanswered.size > 0) this.#hold(frame, bytes.length);
     if (this.#next < 0) return;
     if (frame.previous > this.#next || frame.chain !== this.#streamEpoch) {
       this.#options.counts.gaps++;
-      this.#askAgain();
+      this.#requestAgain();
       this.#hold(frame, bytes.length);
       return;
     }
@@ -209,7 +209,7 @@ export class RelaySubscriber {
     this.#partition.progress.deliveredThrough(this.#readThroughMs(frame));
     if (!this.#receivedPresences.take(frame.presences, frame.told)) return;
     this.#options.counts.gaps++;
-    this.#askAgain();
+    this.#requestAgain();
   }
 
   /** Returns the time up to which the owner had read the partition when it sent the frame, by this node's clock. */
@@ -221,10 +221,10 @@ export class RelaySubscriber {
   }
 
   /** Requests all channels again, each from its position. */
-  #askAgain(): void {
+  #requestAgain(): void {
     this.#held.drop();
     this.#settle();
-    for (const channel of this.#options.channels.in(this.#partition.number)) this.#interestClient.ask(channel);
+    for (const channel of this.#options.channels.in(this.#partition.number)) this.#interestClient.request(channel);
     this.#next = -1;
   }
 
@@ -239,7 +239,7 @@ export class RelaySubscriber {
   #hold(frame: HeldFrame, bytes: number): void {
     if (this.#held.hold(frame, bytes)) return;
     this.#interestClient.setOwner(this.#owner?.node);
-    this.#askAgain();
+    this.#requestAgain();
   }
 
   #onReply(channels: readonly Channel[], parts: readonly tailrace.v1.OwnerReply[], requestedMs: number): void {
@@ -251,19 +251,20 @@ export class RelaySubscriber {
     const isBroken = this.#next >= 0 && streamEpoch !== this.#streamEpoch;
     if (isBroken || showsLoss(replies, this.#partition, this.#next)) {
       this.#options.counts.gaps++;
-      this.#askAgain();
+      this.#requestAgain();
       return;
     }
     for (const { channel, missingUntil, logReports, unreadable } of replies) {
       const { next } = channel.slot(this.#partition.number);
-      if (next >= 0 && missingUntil !== undefined) this.#partition.miss(channel, next, missingUntil, 'retention');
+      if (next >= 0 && missingUntil !== undefined)
+        this.#partition.notifyMissing(channel, next, missingUntil, 'retention');
       let reported = 0;
       for (const logReport of logReports) {
         while (reported < unreadable.length && unreadable[reported]!.from! < logReport.seq)
-          this.#partition.missUnreadable(channel, unreadable[reported++]!);
+          this.#partition.notifyUnreadable(channel, unreadable[reported++]!);
         this.#replay(channel, logReport);
       }
-      for (const range of unreadable.slice(reported)) this.#partition.missUnreadable(channel, range);
+      for (const range of unreadable.slice(reported)) this.#partition.notifyUnreadable(channel, range);
     }
     if (this.#next < 0 && replies.length > 0) {
       this.#streamEpoch = streamEpoch;
@@ -278,7 +279,7 @@ export class RelaySubscriber {
     for (const { channel, complete, isDeferred } of replies) {
       // What was just sent may have closed the last client of a channel.
       if (this.#options.channels.find(channel.pattern) !== channel) continue;
-      if (isDeferred) this.#interestClient.ask(channel);
+      if (isDeferred) this.#interestClient.request(channel);
       else this.#catchUp(channel, complete, parts[0]!.next);
     }
     this.#options.pipeline.flushViews();
@@ -291,7 +292,7 @@ export class RelaySubscriber {
   async #decode(reply: readonly Uint8Array[], isCurrent: () => boolean): Promise<tailrace.v1.OwnerReply[]> {
     const queue = this.#options.work.queue('relay', 'node');
     try {
-      return await drive(queue, this.#learn(reply, isCurrent));
+      return await runCoroutine(queue, this.#applyReply(reply, isCurrent));
     } finally {
       queue.close();
     }
@@ -302,7 +303,7 @@ export class RelaySubscriber {
    * depends on them. The other updates are left for the turn in which the channels join, and so are those that show the
    * loss of a frame.
    */
-  *#learn(reply: readonly Uint8Array[], isCurrent: () => boolean): Steps<tailrace.v1.OwnerReply[]> {
+  *#applyReply(reply: readonly Uint8Array[], isCurrent: () => boolean): Coroutine<tailrace.v1.OwnerReply[]> {
     const { number } = this.#partition;
     const parts: tailrace.v1.OwnerReply[] = [];
     for (const bytes of reply) {
@@ -314,7 +315,7 @@ export class RelaySubscriber {
         if (!isCurrent()) return parts;
         const logReport = LogReport.fromUpdate(number, update);
         if (this.#isFresh(part.channel) && !this.#isUnseen(logReport)) {
-          this.#partition.learn(this.#partition.device(logReport.report.device), logReport);
+          this.#partition.updateDevice(this.#partition.device(logReport.report.device), logReport);
         } else left.push(update);
       }
       part.updates = left;
@@ -338,7 +339,7 @@ export class RelaySubscriber {
   /** Applies one report of a reply to one channel: a last value, or one of its backlog. */
   #replay(channel: Channel, logReport: LogReport): void {
     const device = this.#partition.device(logReport.report.device);
-    this.#partition.learn(device, logReport);
+    this.#partition.updateDevice(device, logReport);
     if (channel.slot(this.#partition.number).next >= 0) this.#partition.deliverTo(channel, logReport);
   }
 
@@ -351,7 +352,7 @@ export class RelaySubscriber {
     channel.advance(number, complete);
     if (channel.slot(number).next < framesFrom) {
       // The reply has a part of the backlog only.
-      this.#interestClient.ask(channel);
+      this.#interestClient.request(channel);
       return;
     }
     let applied = channel.slot(number).next;
@@ -361,16 +362,16 @@ export class RelaySubscriber {
       for (const update of frame.updates) {
         const logReport = LogReport.fromUpdate(this.#partition.number, update);
         if (logReport.seq < applied || !channel.covers(logReport.report.device)) continue;
-        this.#partition.learn(this.#partition.device(logReport.report.device), logReport);
+        this.#partition.updateDevice(this.#partition.device(logReport.report.device), logReport);
         this.#partition.deliverTo(channel, logReport);
       }
-      for (const range of frame.unreadable) this.#partition.missUnreadable(channel, range);
+      for (const range of frame.unreadable) this.#partition.notifyUnreadable(channel, range);
       applied = frame.next;
     }
     channel.advance(number, applied);
     if (applied >= this.#next) channel.join(number, applied);
     // A held frame is missing: the channel is complete up to there only.
-    else this.#interestClient.ask(channel);
+    else this.#interestClient.request(channel);
   }
 }
 

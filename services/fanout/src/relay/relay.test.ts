@@ -9,6 +9,8 @@ import {
   randomFrom,
 } from '../../test/cluster.ts';
 import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../../test/cluster-load.ts';
+import { replaceConstant } from '../../test/constants.ts';
+import { LingeringChannels } from '../channels/lingering-channels.ts';
 
 test('clients that come and go while relay frames are lost cause no loss for those that stay', async () => {
   for (let seed = 1; seed <= 8; seed++) {
@@ -237,11 +239,12 @@ test('the last values of many devices are sent in steps, and live data meanwhile
       assert.equal(b!.ownership.counts.relay.gaps, 0);
     },
     3,
-    { bounds: { workStepsMax: 2 }, turnMs: () => 10 },
+    { workStepsMax: 2, turnMs: () => 10 },
   );
 });
 
 test('a client that subscribes to a subtree and unsubscribes in a loop makes owners send its last values once', async () => {
+  const restore = replaceConstant(LingeringChannels, 'lingerMs', 10_000);
   await withCluster(
     ['a', 'b'],
     async (cluster, [a, b]) => {
@@ -274,11 +277,11 @@ test('a client that subscribes to a subtree and unsubscribes in a loop makes own
       assertNothingLeft([a!, b!]);
     },
     5,
-    { bounds: { channelLingerMs: 10_000 } },
-  );
+  ).finally(restore);
 });
 
 test('a subtree is served although its first client was refused a replay', async () => {
+  const restore = replaceConstant(LingeringChannels, 'lingerMs', 10_000);
   await withCluster(
     ['a', 'b'],
     async (cluster, [a, b]) => {
@@ -298,12 +301,12 @@ test('a subtree is served although its first client was refused a replay', async
       assertNothingLeft([a!, b!]);
     },
     5,
-    { bounds: { channelLingerMs: 10_000 }, limits: { replaysMax: 0 } },
-  );
+    { limits: { replaysMax: 0 } },
+  ).finally(restore);
 });
 
 test('overloaded nodes reply to others, a few channels at a time', async () => {
-  const busy = { partitions: 2, bounds: { workStepsMax: 1 }, turnMs: () => 20, limits: { ownerRequestTimeoutMs: 500 } };
+  const busy = { partitions: 2, workStepsMax: 1, turnMs: () => 20, limits: { ownerRequestTimeoutMs: 500 } };
   await withCluster(
     ['a', 'b'],
     async (cluster, nodes) => {

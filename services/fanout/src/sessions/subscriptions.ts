@@ -166,7 +166,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     });
   }
 
-  part({ view }: Subscription): void {
+  leave({ view }: Subscription): void {
     view.sockets--;
     this.#guarded(() => this.#socket.leave(view.topic));
   }

@@ -4,6 +4,8 @@ import type { Cut } from '@tailrace/protocol/cut';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { type Cluster, type ClusterClient, type ClusterNode, randomFrom } from '../../test/cluster.ts';
 import { devices, withCluster } from '../../test/cluster-load.ts';
+import { replaceConstant } from '../../test/constants.ts';
+import { Cuts } from './cuts.ts';
 
 interface SentReport {
   readonly device: string;
@@ -180,7 +182,7 @@ function wholeCutsOf(client: ClusterClient): Cut[] {
 }
 
 test('a cut of any size is sent in pages, with the same content as in one frame', async () => {
-  const bounds = { wholeCutBytesMax: 300_000 };
+  const restore = replaceConstant(Cuts, 'wholeBytesMax', 300_000);
   await withCluster(
     ['a'],
     async (cluster, [node]) => {
@@ -209,8 +211,7 @@ test('a cut of any size is sent in pages, with the same content as in one frame'
       assert.ok(cutsOf(small).length > 5);
     },
     1,
-    { bounds },
-  );
+  ).finally(restore);
 });
 
 test('beyond the memory limit of cuts, the largest cuts of the user that holds most are terminated', async () => {
@@ -261,12 +262,12 @@ test('views of a channel with the same cuts share what they hold, and continue w
     await sendReports(cluster, sent, 2_500, random);
     assert.equal(node!.hub.cuts.size, 2);
     assert.ok(node!.hub.cuts.bytes < 1.5 * alone, `${node!.hub.cuts.bytes} bytes for two, ${alone} for one`);
-    first.leave();
+    first.disconnect();
     await sendReports(cluster, sent, 3_000, random);
     const cuts = cutsOf(binary);
     assert.ok(cuts.length >= 4, `${cuts.length} cuts`);
     assertCuts(cuts, sent, home(cluster));
-    binary.leave();
+    binary.disconnect();
     assert.equal(node!.hub.cuts.size, 0);
   });
 });
@@ -283,8 +284,8 @@ test('a client that joins running cuts gets the next one, and with the last clie
     const theirs = cutsOf(second);
     assert.ok(theirs.length > 0);
     assert.deepEqual(theirs, cutsOf(first).slice(-theirs.length));
-    first.leave();
-    second.leave();
+    first.disconnect();
+    second.disconnect();
     assert.equal(node!.hub.cuts.size, 0);
   });
 });

@@ -1,5 +1,5 @@
 import { effectiveTime } from '@tailrace/protocol/source-time';
-import type { Steps } from '../catch-up/steps.ts';
+import type { Coroutine } from '../catch-up/coroutine.ts';
 import { LogReport } from '../channels/log-report.ts';
 import type { Publication } from './publication.ts';
 
@@ -145,7 +145,7 @@ export class Cutter {
   }
 
   /** Merges the held reports into the last values, up to the time of the cut, in steps. */
-  *settle(): Steps {
+  *settle(): Coroutine {
     for (const [moment, later] of [...this.#later].sort(([a], [b]) => a - b)) {
       const aheadMs = moment - this.#cutAt;
       if (aheadMs > 0 && aheadMs <= this.alignMs + aheadMsMax) continue;

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { cutFrameBytes, cutFrameJson } from '@tailrace/protocol/cut';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { drive, type Steps } from '../catch-up/steps.ts';
+import { type Coroutine, runCoroutine } from '../catch-up/coroutine.ts';
 import type { Channel } from '../channels/channels.ts';
 import type { Subscription } from '../channels/subscription.ts';
 import type { Partition } from '../ownership/partition.ts';
@@ -13,11 +13,6 @@ import type { Encoding } from './view-options.ts';
 
 /** The interval at which due cuts are checked: a quarter of the shortest `align`. */
 const pollMs = 25;
-/**
- * A cut of at most this size is one frame, published to all clients of a view. A larger one is sent in pages, to each
- * client as it reads.
- */
-const wholeCutBytesMaxDefault = 2_097_152;
 /** Devices or reports processed in one step. */
 const itemsPerStep = 64;
 
@@ -55,8 +50,6 @@ export interface CutsOptions {
    * Of the reports that all views hold for cuts. Beyond it the largest cuts of the user that holds most are terminated.
    */
   readonly cutBytesMax: number;
-  /** Default: 2 MiB. */
-  readonly wholeCutBytesMax?: number | undefined;
 }
 
 /**
@@ -68,6 +61,11 @@ export interface CutsOptions {
  * fall due while it makes one.
  */
 export class Cuts {
+  /**
+   * A cut of at most this size is one frame, published to all clients of a view. A larger one is sent in pages, to each
+   * client as it reads.
+   */
+  static readonly wholeBytesMax: number = 2_097_152;
   /**
    * `waitedMs`: the sum of the delays between the times of the cuts and when they were made. `terminated`:
    * subscriptions that were terminated because of the memory of their cuts.
@@ -141,7 +139,7 @@ export class Cuts {
     this.#groups.set(keyOf(subscription), group);
     view.cutter = group.cutter;
     const isNeeded = () => this.#groups.get(keyOf(subscription)) === group;
-    drive(subscription.subscriber.work, this.#loadLastValues(group), isNeeded).then(
+    runCoroutine(subscription.subscriber.work, this.#loadLastValues(group), isNeeded).then(
       () => {
         group.isBusy = false;
       },
@@ -151,7 +149,7 @@ export class Cuts {
   }
 
   /** Loads all last values of the channel, while it has clients. The cutter takes the reports that arrive meanwhile. */
-  *#loadLastValues({ channel, cutter, feed, watchers }: CutGroup): Steps {
+  *#loadLastValues({ channel, cutter, feed, watchers }: CutGroup): Coroutine {
     const { clock, partitions, next } = this.#options;
     for (const number of channel.partitions) {
       const until = next(channel, number);
@@ -187,7 +185,7 @@ export class Cuts {
       group.isBusy = true;
       const [first] = subscriptionsOf(group);
       const isNeeded = () => group.watchers.size > 0;
-      drive(first!.subscriber.work, this.#cut(group, moment), isNeeded)
+      runCoroutine(first!.subscriber.work, this.#cut(group, moment), isNeeded)
         .catch((thrown: unknown) => {
           const error = tailraceErrorFrom(thrown);
           // If too much work is queued, the cut is skipped, as after a pause of the process.
@@ -199,7 +197,7 @@ export class Cuts {
     }
   }
 
-  *#cut(group: CutGroup, moment: CutMoment): Steps {
+  *#cut(group: CutGroup, moment: CutMoment): Coroutine {
     const { channel, cutter, watchers } = group;
     yield* cutter.settle();
     if (watchers.size === 0) return;
@@ -230,7 +228,7 @@ export class Cuts {
   }
 
   /** Divides the reports into pages. Encodes them by the way: they cache their encoding. */
-  *#pages(view: View, reports: readonly Publication[]): Steps<Pick<EncodableCut, 'pages' | 'bytes'>> {
+  *#pages(view: View, reports: readonly Publication[]): Coroutine<Pick<EncodableCut, 'pages' | 'bytes'>> {
     const pages: Publication[][] = [[]];
     let bytes = 0;
     let pageBytes = 0;
@@ -245,8 +243,7 @@ export class Cuts {
       bytes += size;
       if (i % itemsPerStep === itemsPerStep - 1) yield undefined;
     }
-    const { wholeCutBytesMax = wholeCutBytesMaxDefault } = this.#options;
-    return { pages: bytes <= wholeCutBytesMax ? [reports] : pages, bytes };
+    return { pages: bytes <= Cuts.wholeBytesMax ? [reports] : pages, bytes };
   }
 
   /** Sends one page after the other, as the client reads. */
@@ -254,7 +251,7 @@ export class Cuts {
     const { receiving } = group;
     if (subscription.state !== 'live' || receiving.has(subscription)) return;
     receiving.set(subscription, cut.bytes);
-    drive(subscription.subscriber.work, sendPages(subscription, cut))
+    runCoroutine(subscription.subscriber.work, sendPages(subscription, cut))
       .catch((thrown: unknown) => {
         const error = tailraceErrorFrom(thrown);
         // If too much work is queued, the client gets the next cut, from its first page.
@@ -292,7 +289,7 @@ export class Cuts {
   }
 }
 
-function* sendPages(subscription: Subscription, cut: EncodableCut): Steps {
+function* sendPages(subscription: Subscription, cut: EncodableCut): Coroutine {
   const { subscriber, view } = subscription;
   for (let page = 0; page < cut.pages.length; page++) {
     for (let writable = subscriber.whenWritable(); writable !== undefined; writable = subscriber.whenWritable()) {

@@ -1,7 +1,7 @@
 import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Channels } from '../channels/channels.ts';
-import type { LingeringChannels } from '../channels/lingering-channels.ts';
+import { LingeringChannels } from '../channels/lingering-channels.ts';
 import { type SubscribeReplyCounts, startKinds } from '../channels/subscribe-replies.ts';
 import type { Views } from './view.ts';
 
@@ -31,8 +31,12 @@ export function registerViewMetrics(
   metrics.gauge(
     'tailrace_fanout_limit_lingering_channels',
     'Maximum of lingering channels; beyond it the oldest is closed.',
-    () => lingering.limit,
+    () => LingeringChannels.countMax,
   );
+  registerViews(metrics, views);
+}
+
+function registerViews(metrics: Metrics, views: Views): void {
   metrics.total('tailrace_fanout_frames_total', 'Frames published to views.', () => views.counts.frames);
   metrics.total(
     'tailrace_fanout_deliveries_total',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LimitedWarning } from './limited-warning.ts';
 
-test('a warning is logged at once, then at most once in its interval, with the number of those left out', () => {
+test('a warning is logged at once, then at most once in its interval, with the number of those suppressed', () => {
   const lines: object[] = [];
   let nowMs = 0;
   const warning = new LimitedWarning(
@@ -15,5 +15,5 @@ test('a warning is logged at once, then at most once in its interval, with the n
     const at = nowMs;
     warning.write(() => ({ at }));
   }
-  assert.deepEqual(lines, [{ at: 0 }, { at: 1_000, leftOut: 9 }, { at: 2_000, leftOut: 9 }]);
+  assert.deepEqual(lines, [{ at: 0 }, { at: 1_000, suppressed: 9 }, { at: 2_000, suppressed: 9 }]);
 });

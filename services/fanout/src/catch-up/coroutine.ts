@@ -3,31 +3,35 @@ import type { Reservation } from './memory-budget.ts';
 import type { WorkQueue } from './work-scheduler.ts';
 
 /**
- * A task that can be interrupted. It yields after each step: undefined if it may continue at once, or a promise that it
- * waits for. Each step runs in a slice of the scheduler; everything between two yields happens in one turn of the event
- * loop. It releases what it holds in `finally`.
+ * A task that can be interrupted: a generator that yields after each step. It yields undefined if it may continue at
+ * once, or a promise that it waits for. Each step runs in a slice of the scheduler; everything between two yields
+ * happens in one turn of the event loop. It releases what it holds in `finally`.
  */
-export type Steps<T = void> = Generator<Promise<unknown> | undefined, T, void>;
+export type Coroutine<T = void> = Generator<Promise<unknown> | undefined, T, void>;
 
 /**
- * Runs the steps of a task in slices of a queue; the first ones in this turn if the scheduler has time. Rejects with
- * what they throw, and with `rate_limited`.
+ * Runs a coroutine in slices of a queue; the first steps in this turn if the scheduler has time. Rejects with what it
+ * throws, and with `rate_limited`.
  *
  * Calls `isWanted` before each step. Once it returns false, no further step runs, what the task holds is released, and
  * this rejects with `closed`. An overloaded node must not spend time on results that are discarded.
  */
-export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () => boolean = always): Promise<T> {
+export async function runCoroutine<T>(
+  queue: WorkQueue,
+  coroutine: Coroutine<T>,
+  isWanted: () => boolean = always,
+): Promise<T> {
   let failure: { readonly thrown: unknown } | undefined;
   for (;;) {
     let result: IteratorResult<Promise<unknown> | undefined, T> | undefined;
     const step = () => {
       if (!isWanted()) {
-        steps.return(undefined as never);
+        coroutine.return(undefined as never);
         throw new TailraceError('closed', 'the result of this work is no longer wanted');
       }
       const before = failure;
       failure = undefined;
-      result = before === undefined ? steps.next() : steps.throw(before.thrown);
+      result = before === undefined ? coroutine.next() : coroutine.throw(before.thrown);
       return result.done === true || result.value !== undefined;
     };
     const turn = queue.run(step);
@@ -36,7 +40,7 @@ export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () =
         await turn;
       } catch (thrown) {
         // The task was refused: this releases what it holds. If it has thrown itself, this does nothing.
-        steps.return(undefined as never);
+        coroutine.return(undefined as never);
         throw thrown;
       }
     }
@@ -50,8 +54,8 @@ export async function drive<T>(queue: WorkQueue, steps: Steps<T>, isWanted: () =
   }
 }
 
-/** Waits for a promise within steps, and returns its value. */
-export function* awaited<T>(promise: Promise<T>): Steps<T> {
+/** Waits for a promise within a coroutine, and returns its value. */
+export function* awaited<T>(promise: Promise<T>): Coroutine<T> {
   let result: { readonly value: T } | undefined;
   yield promise.then((value) => {
     result = { value };
@@ -59,8 +63,8 @@ export function* awaited<T>(promise: Promise<T>): Steps<T> {
   return result!.value;
 }
 
-/** Waits for a reservation of memory within steps. To be released. */
-export function* reserved(queue: WorkQueue, bytes: number): Steps<Reservation> {
+/** Waits for a reservation of memory within a coroutine. To be released. */
+export function* reserved(queue: WorkQueue, bytes: number): Coroutine<Reservation> {
   const granted = queue.reserve(bytes);
   if (!(granted instanceof Promise)) return granted;
   let memory: Reservation | undefined;

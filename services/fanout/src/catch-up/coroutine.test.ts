@@ -2,35 +2,35 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { workLimits, workOn } from '../../test/work-limits.ts';
-import { awaited, drive, type Steps } from './steps.ts';
+import { awaited, type Coroutine, runCoroutine } from './coroutine.ts';
 import { WorkScheduler } from './work-scheduler.ts';
 
 const queue = () => workOn(createFakeClock()).queue('test');
 
 test('steps that wait for nothing run in the turn in which they are started', async () => {
   const log: number[] = [];
-  function* steps(): Steps<string> {
+  function* steps(): Coroutine<string> {
     for (let i = 0; i < 3; i++) {
       log.push(i);
       yield undefined;
     }
     return 'done';
   }
-  const driven = drive(queue(), steps());
+  const driven = runCoroutine(queue(), steps());
   assert.deepEqual(log, [0, 1, 2]);
   assert.equal(await driven, 'done');
 });
 
 test('steps wait for what they yield, and get what it resolves with', async () => {
-  function* steps(): Steps<number> {
+  function* steps(): Coroutine<number> {
     return (yield* awaited(Promise.resolve(20))) + (yield* awaited(Promise.resolve(1)));
   }
-  assert.equal(await drive(queue(), steps()), 21);
+  assert.equal(await runCoroutine(queue(), steps()), 21);
 });
 
 test('a promise that rejects throws where it is waited for', async () => {
   const log: string[] = [];
-  function* steps(): Steps<string> {
+  function* steps(): Coroutine<string> {
     try {
       yield Promise.reject(new TypeError('away'));
     } catch (thrown) {
@@ -43,7 +43,7 @@ test('a promise that rejects throws where it is waited for', async () => {
     }
     return 'not reached';
   }
-  await assert.rejects(drive(queue(), steps()), /away again/);
+  await assert.rejects(runCoroutine(queue(), steps()), /away again/);
   assert.deepEqual(log, ['away', 'released']);
 });
 
@@ -62,7 +62,7 @@ test('steps that are refused release what they hold', async () => {
   );
   void busy.run(() => true);
   let isHeld = true;
-  function* steps(): Steps {
+  function* steps(): Coroutine {
     try {
       yield undefined;
     } finally {
@@ -72,14 +72,14 @@ test('steps that are refused release what they hold', async () => {
   const held = steps();
   // It has started, and has to go on.
   held.next();
-  await assert.rejects(drive(busy, held), { code: 'rate_limited' });
+  await assert.rejects(runCoroutine(busy, held), { code: 'rate_limited' });
   assert.equal(isHeld, false);
 });
 
 test('stopped work takes no further step, and releases its memory', async () => {
   const log: string[] = [];
   let isWanted = true;
-  function* steps(): Steps {
+  function* steps(): Coroutine {
     try {
       log.push('first');
       yield Promise.resolve();
@@ -88,7 +88,7 @@ test('stopped work takes no further step, and releases its memory', async () => 
       log.push('released');
     }
   }
-  const driven = drive(queue(), steps(), () => isWanted);
+  const driven = runCoroutine(queue(), steps(), () => isWanted);
   isWanted = false;
   await assert.rejects(driven, { code: 'closed' });
   assert.deepEqual(log, ['first', 'released']);
