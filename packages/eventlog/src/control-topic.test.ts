@@ -18,6 +18,7 @@ async function world() {
   await eventLog.start();
   const start = async (
     from: Pick<EventLog, 'ensureTopic' | 'describeTopic' | 'append' | 'read' | 'bounds'> = eventLog,
+    logger = silentLogger,
   ) => {
     const revocations: RevocationEntry[] = [];
     const notices: Notice[] = [];
@@ -25,7 +26,7 @@ async function world() {
       eventLog: from,
       topicPrefix: 'tailrace',
       clock,
-      logger: silentLogger,
+      logger,
       onRevocations: (entries) => revocations.push(...entries),
       onNotice: (notice) => notices.push(notice),
     });
@@ -202,30 +203,114 @@ test('a record that cannot be read is skipped and counted, and the following one
   one.topic.stop();
 });
 
-test('a topic that was re-created with as many records is read from its start', async () => {
+/** A reader of a topic with two records, which a test re-creates. Each record has a revocation and a notice. */
+async function recreation() {
   const { clock, eventLog, start } = await world();
-  const recreated = createMemoryLog({ clock }).connect();
-  await recreated.start();
+  const warnings: string[] = [];
   let current: typeof eventLog = eventLog;
-  const [writer, reader] = [
-    await start(),
-    await start({
+  /** The bounds of an outdated answer. */
+  let outdated: { first: number; next: number } | undefined;
+  const reader = await start(
+    {
       ensureTopic: (spec) => current.ensureTopic(spec),
       describeTopic: (topic) => current.describeTopic(topic),
       append: (topic, records) => current.append(topic, records),
       read: (topic, partition, range) => current.read(topic, partition, range),
-      bounds: (topic, partitions) => current.bounds(topic, partitions),
-    }),
-  ];
-  await writer.topic.revoke(token('t1'));
+      bounds: async (topic, partitions) => (outdated ? [outdated] : await current.bounds(topic, partitions)),
+    },
+    { ...silentLogger, warn: (_, sentence) => void warnings.push(sentence) },
+  );
+  const append = async (to: typeof eventLog, name: string) => {
+    const { topic } = await start(to);
+    await topic.revoke(token(name));
+    await topic.notify({ severity: 'info', message: name, time: clock.now() });
+    topic.stop();
+  };
+  const received = () => ({
+    tokens: reader.revocations.map((entry) => ('tokenId' in entry ? entry.tokenId : '')),
+    notices: reader.notices.map(({ message }) => message),
+  });
+  const recreate = async (names: readonly string[]) => {
+    const recreated = createMemoryLog({ clock }).connect();
+    await recreated.start();
+    await recreated.ensureTopic({
+      ...{ name: 'tailrace.control', partitions: 1, compacted: true },
+      ...{ retentionMs: Infinity, retentionBytes: Infinity },
+    });
+    for (const name of names) await append(recreated, name);
+    current = recreated;
+  };
+  await append(eventLog, 'a');
+  await append(eventLog, 'b');
   await clock.advance(controlPollMs);
-  writer.topic.stop();
-  const newWriter = await start(recreated);
-  for (const tokenId of ['t2', 't3']) await newWriter.topic.revoke(token(tokenId));
-  current = recreated;
+  assert.deepEqual(received(), { tokens: ['a', 'b'], notices: ['a', 'b'] });
+  return {
+    clock,
+    reader,
+    warnings,
+    received,
+    recreate,
+    append: (name: string) => append(current, name),
+    outdate: (end: number | undefined) => {
+      outdated = end === undefined ? undefined : { first: 0, next: end };
+    },
+  };
+}
+
+for (const [size, names] of [
+  ['no', []],
+  ['fewer', ['c']],
+  ['as many', ['c', 'd']],
+  ['more', ['c', 'd', 'e']],
+] as const) {
+  test(`each record of a topic that was re-created with ${size} records is received once`, async () => {
+    const { clock, reader, warnings, received, recreate, append } = await recreation();
+    await recreate(names);
+    await clock.advance(5_000);
+    await append('later');
+    await clock.advance(30_000);
+    const expected = ['a', 'b', ...names, 'later'];
+    assert.deepEqual(received(), { tokens: expected, notices: expected });
+    assert.deepEqual(warnings, ['the control topic was re-created']);
+    assert.equal(reader.topic.counts.readFailures, 0);
+    reader.topic.stop();
+  });
+}
+
+test('a topic that was re-created twice is read twice', async () => {
+  const { clock, reader, warnings, received, recreate } = await recreation();
+  for (const name of ['c', 'd']) {
+    await recreate([name]);
+    await clock.advance(10_000);
+  }
+  assert.deepEqual(received().notices, ['a', 'b', 'c', 'd']);
+  assert.equal(warnings.length, 2);
+  reader.topic.stop();
+});
+
+test('no record is received twice when a broker answers with an outdated end for some seconds', async () => {
+  const { clock, reader, received, append, outdate } = await recreation();
+  outdate(1);
+  await clock.advance(4_000);
+  assert.equal(reader.topic.counts.readFailures, 8);
+  outdate(undefined);
+  await append('c');
+  await clock.advance(30_000);
+  assert.deepEqual(received().notices, ['a', 'b', 'c']);
+  reader.topic.stop();
+});
+
+test('a topic that has lost its last records is read from its start after 5 s', async () => {
+  const { clock, reader, warnings, received, outdate } = await recreation();
+  outdate(2);
   await clock.advance(5_000);
-  assert.deepEqual(reader.revocations, [token('t1'), token('t3'), token('t2'), token('t3')]);
-  for (const { topic } of [newWriter, reader]) topic.stop();
+  assert.deepEqual(received().tokens, ['a', 'b']);
+  await clock.advance(controlPollMs);
+  assert.deepEqual(received().tokens, ['a', 'b', 'a']);
+  await clock.advance(30_000);
+  assert.deepEqual(received().tokens, ['a', 'b', 'a']);
+  assert.deepEqual(warnings, ['cannot read the control topic, retrying', 'the control topic has lost records']);
+  reader.topic.stop();
 });
 
 test('a revocation is received, although a notice of the same batch cannot be sent', async () => {

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type RevocationEntry, revocationEndMs } from '@tailrace/platform/revocation';
-import { tailraceErrorFrom } from '@tailrace/protocol/error';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { boundsOf, type EventLog, type LogRecord, type NewRecord, recordEnd, type TopicSpec } from './event-log.ts';
 
@@ -11,8 +11,10 @@ const { ControlRecord } = tailrace.v1;
 
 /** How often each process polls the topic, ms: the record of another process arrives within this time and one read. */
 export const controlPollMs = 500;
-/** How often a process checks whether the topic was re-created. */
+/** How often a process checks whether a topic with an unchanged end was re-created. */
 const epochCheckMs = 5_000;
+/** How long the end may be before the position that was read; then the topic has lost records. */
+const shorterMsMax = 5_000;
 /** A notice is removed from the topic after this time, ms. Clients get none that is older than a minute. */
 const noticeRetentionMs = 3_600_000;
 const cleanupEveryMs = 3_600_000;
@@ -55,10 +57,13 @@ export class ControlTopic {
   readonly counts = { appended: 0, received: 0, unreadable: 0, readFailures: 0, removed: 0 };
   readonly #options: ControlTopicOptions;
   readonly #name: string;
+  /** The position after the last record that was read. */
   #next = 0;
   /** The epoch of `#next`, and when it was checked. */
   #epoch = '';
   #epochAtMs = 0;
+  /** Since when the end is before `#next`, with the same epoch. */
+  #shorterSinceMs: number | undefined;
   #reading: Promise<void> | undefined;
   #poller: Timer | undefined;
   #cleaner: Timer | undefined;
@@ -173,34 +178,68 @@ export class ControlTopic {
   }
 
   async #read(): Promise<void> {
-    const { eventLog, clock, logger } = this.#options;
-    if (clock.monotonic() - this.#epochAtMs >= epochCheckMs) await this.#checkEpoch();
-    const bounds = boundsOf(await eventLog.bounds(this.#name, [0]), 0);
-    if (bounds.next < this.#next) {
-      logger.warn({ topic: this.#name, next: bounds.next, readTo: this.#next }, 'the control topic was re-created');
-      this.#next = 0;
-    }
-    if (bounds.next > this.#next) {
-      for await (const records of eventLog.read(this.#name, 0, { from: this.#next, until: bounds.next })) {
+    const { eventLog, clock } = this.#options;
+    const until = await this.#findEnd();
+    if (until > this.#next) {
+      for await (const records of eventLog.read(this.#name, 0, { from: this.#next, until })) {
         if (this.#stopped) return;
         this.#process(records);
       }
-      // Compaction removes the records of some positions, possibly also the last ones before `next`.
-      this.#next = bounds.next;
+      // Compaction removes the records of some positions, possibly also the last ones before the end.
+      this.#next = until;
     }
     this.#readAtMs = clock.monotonic();
   }
 
-  /** Reads a re-created topic from its start: it has other records at the same positions. */
-  async #checkEpoch(): Promise<void> {
+  /**
+   * Resolves with the end, and sets `#next` to 0 if the topic was re-created: it has other records at the same
+   * positions. The epoch alone decides this. It is checked before each read of new records, so that none is received
+   * twice, and every `epochCheckMs`, because a re-created topic may have the same end.
+   */
+  async #findEnd(): Promise<number> {
+    const end = await this.#end();
+    const isDue = this.#options.clock.monotonic() - this.#epochAtMs >= epochCheckMs;
+    if ((isDue || end !== this.#next) && (await this.#wasRecreated())) {
+      this.#next = 0;
+      this.#shorterSinceMs = undefined;
+      // The first one may be the end of the former topic.
+      return await this.#end();
+    }
+    if (end < this.#next) this.#onShorter(end);
+    else this.#shorterSinceMs = undefined;
+    return end;
+  }
+
+  async #end(): Promise<number> {
+    return boundsOf(await this.#options.eventLog.bounds(this.#name, [0]), 0).next;
+  }
+
+  async #wasRecreated(): Promise<boolean> {
     const { eventLog, clock, logger } = this.#options;
     const { epoch } = await eventLog.describeTopic(this.#name);
     this.#epochAtMs = clock.monotonic();
-    if (epoch === this.#epoch) return;
+    if (epoch === this.#epoch) return false;
     const facts = { topic: this.#name, epoch, formerEpoch: this.#epoch, readTo: this.#next };
     logger.warn(facts, 'the control topic was re-created');
     this.#epoch = epoch;
+    return true;
+  }
+
+  /**
+   * The end is before `#next`, and the epoch is the same. Either the answer is outdated: a broker does not know the
+   * re-created topic yet, or an isolated one does not know the latest records. Or an unclean leader election has
+   * removed records for good. Throws `unavailable` until that is certain; then the topic is read from its start,
+   * because the positions from the new end on have other records.
+   */
+  #onShorter(end: number): void {
+    const { clock, logger } = this.#options;
+    const nowMs = clock.monotonic();
+    this.#shorterSinceMs ??= nowMs;
+    if (nowMs - this.#shorterSinceMs < shorterMsMax)
+      throw new TailraceError('unavailable', `end of the control topic: expected ${this.#next} or more, got ${end}`);
+    logger.warn({ topic: this.#name, end, readTo: this.#next }, 'the control topic has lost records');
     this.#next = 0;
+    this.#shorterSinceMs = undefined;
   }
 
   #process(records: readonly LogRecord[]): void {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { silentLogger } from '@tailrace/platform/logger';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
+import { ControlTopic } from '../src/control-topic.ts';
 import type { KafkaEventLogOptions } from '../src/kafka/settings.ts';
 import { KafkaEventLog } from '../src/kafka.ts';
 import { eventLogContract } from './contract.ts';
@@ -78,6 +80,43 @@ describe('kafka: what only this adapter promises', () => {
     );
     assert.ok(member.errors.some(({ message }) => /was re-created/.test(message)));
     await member.subscription.stop();
+  });
+
+  test('each record of a re-created control topic is received once', async () => {
+    const clock = createFakeClock();
+    const topicPrefix = unique('control');
+    const notices: string[] = [];
+    const controlTopicOf = (from: KafkaEventLog, received: string[]) =>
+      new ControlTopic({
+        ...{ eventLog: from, topicPrefix, clock, logger: silentLogger },
+        onRevocations() {},
+        onNotice: ({ message }) => received.push(message),
+      });
+    const notify = (topic: ControlTopic, message: string) => topic.notify({ severity: 'info', message, time: 0 });
+    const reader = controlTopicOf(eventLog, notices);
+    await reader.start();
+    for (const message of ['a', 'b']) await notify(reader, message);
+    const name = `${topicPrefix}.control`;
+    const { epoch } = await eventLog.describeTopic(name);
+    await deleteTopic({ brokers: broker.brokers }, name);
+    const other = await open();
+    const compacted = { name, partitions: 1, retentionMs: Infinity, retentionBytes: Infinity, compacted: true };
+    await eventually('it is re-created', deadlineMs, async () => (await other.ensureTopic(compacted)).epoch !== epoch);
+    const writer = controlTopicOf(other, []);
+    await writer.start();
+    for (const message of ['c', 'd', 'e']) {
+      await notify(writer, message);
+      await eventually(`${message} is received`, deadlineMs, async () => {
+        await reader.poll();
+        return notices.at(-1) === message;
+      });
+      // The epoch is checked again.
+      await clock.advance(5_000);
+      await reader.poll();
+    }
+    assert.deepEqual(notices, ['a', 'b', 'c', 'd', 'e']);
+    for (const topic of [reader, writer]) topic.stop();
+    await other.close();
   });
 
   test('the meta topic has the epoch of each topic once', async () => {
