@@ -1,4 +1,4 @@
-import { shown, TailraceError } from '@tailrace/protocol/error';
+import { shown } from '@tailrace/protocol/error';
 import { type Cluster, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import type {
   EventLog,
@@ -28,6 +28,7 @@ import { tlsSockets } from './kafka/sockets.ts';
 import { KafkaSubscription } from './kafka/subscription.ts';
 import { KafkaTopics } from './kafka/topics.ts';
 import type { KafkaCluster } from './kafka/wire.ts';
+import { LogState } from './log-state.ts';
 import { assertName, assertSamePartitions } from './topic.ts';
 
 export interface KafkaEventLogStats extends KafkaProducerStats {
@@ -38,9 +39,6 @@ export interface KafkaEventLogStats extends KafkaProducerStats {
   readonly queuedBytes: number;
   readonly queuedBytesMax: number;
 }
-
-/** `new`: not started. `open`: in use. `closing`: calls in progress complete. `closed`: final. */
-type State = 'new' | 'open' | 'closing' | 'closed';
 
 /** The event log on Kafka 3.0 or newer. */
 export class KafkaEventLog implements EventLog {
@@ -59,8 +57,8 @@ export class KafkaEventLog implements EventLog {
   readonly #backgroundReader: KafkaRangeReader;
   readonly #endOffsets: KafkaEndOffsets;
   readonly #topics: KafkaTopics;
-  #state: State = 'new';
-  #closing: Promise<void> | undefined;
+  readonly #state = new LogState();
+  #closed: Promise<void> | undefined;
 
   constructor(options: KafkaEventLogOptions) {
     this.#settings = kafkaSettingsFrom(options);
@@ -75,6 +73,7 @@ export class KafkaEventLog implements EventLog {
     this.#endOffsets = new KafkaEndOffsets(this.#client, clock);
     this.#producer = new KafkaProducer(this.#producerClient, {
       clock,
+      state: this.#state,
       lingerMs,
       batchBytesMax,
       requestBytesMax,
@@ -98,38 +97,40 @@ export class KafkaEventLog implements EventLog {
   }
 
   async start(): Promise<void> {
-    if (this.#state !== 'new') this.#assertOpen('start');
-    const { startTimeoutMs } = this.#settings;
-    const clients = [this.#client, this.#producerClient, this.#backgroundClient];
-    await Promise.all(clients.map((client) => client.connect(startTimeoutMs)));
-    this.#producer.start();
-    this.#state = 'open';
+    if (this.#state.current === 'new') {
+      const { startTimeoutMs } = this.#settings;
+      const clients = [this.#client, this.#producerClient, this.#backgroundClient];
+      await Promise.all(clients.map((client) => client.connect(startTimeoutMs)));
+      // It may have been closed in the meantime.
+      if (this.#state.current === 'new') this.#state.enter('open');
+    }
+    this.#state.assertOpen('start');
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    this.#closed ??= this.#close();
+    return this.#closed;
   }
 
   async #close(): Promise<void> {
-    this.#state = 'closing';
-    await Promise.all([this.#producer.close(), ...[...this.#subscriptions].map(({ member }) => member.stop())]);
-    this.#state = 'closed';
+    this.#state.enter('closing');
+    await Promise.all([this.#producer.flush(), ...[...this.#subscriptions].map(({ member }) => member.stop())]);
+    this.#state.enter('closed');
     await Promise.all([this.#producerClient.close(), this.#client.close(), this.#backgroundClient.close()]);
   }
 
   async ensureTopic(spec: TopicSpec): Promise<TopicInfo> {
-    this.#assertOpen('ensure a topic');
+    this.#state.assertOpen('ensure a topic');
     return await this.#topics.ensure(spec);
   }
 
   async describeTopic(topic: string): Promise<TopicInfo> {
-    this.#assertOpen('look up a topic');
+    this.#state.assertOpen('look up a topic');
     return await this.#topics.describe(topic);
   }
 
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
-    this.#assertOpen('subscribe');
+    this.#state.assertOpen('subscribe');
     assertName('group', options.group);
     assertName('member', options.member);
     const client = this.#createClient();
@@ -143,8 +144,8 @@ export class KafkaEventLog implements EventLog {
       });
       await subscription.start();
       this.#subscriptions.add(subscription);
-      if (this.#state !== 'open') await subscription.member.stop();
-      this.#assertOpen('subscribe');
+      if (this.#state.current !== 'open') await subscription.member.stop();
+      this.#state.assertOpen('subscribe');
       return subscription.member;
     } catch (thrown) {
       void client.close();
@@ -153,12 +154,12 @@ export class KafkaEventLog implements EventLog {
   }
 
   async *read(topic: string, partition: number, range: ReadRange): AsyncGenerator<readonly LogRecord[]> {
-    this.#assertOpen('read');
+    this.#state.assertOpen('read');
     yield* (range.background ? this.#backgroundReader : this.#rangeReader).read(topic, partition, range);
   }
 
   async bounds(topic: string, partitions?: readonly number[]): Promise<readonly PartitionBounds[]> {
-    this.#assertOpen('look up bounds');
+    this.#state.assertOpen('look up bounds');
     const { startTimeoutMs } = this.#settings;
     const [firsts, nexts] = await Promise.all(
       [earliest, latest].map((timeMs) => this.#client.offsetsInReach(topic, timeMs, startTimeoutMs, partitions)),
@@ -172,12 +173,12 @@ export class KafkaEventLog implements EventLog {
   }
 
   async endOffsets(topic: string, waitMs: number): Promise<readonly (number | undefined)[]> {
-    this.#assertOpen('look up end positions');
+    this.#state.assertOpen('look up end positions');
     return await this.#endOffsets.endOffsets(topic, waitMs);
   }
 
   async positionsAt(topic: string, timeMs: number, partitions?: readonly number[]): Promise<readonly number[]> {
-    this.#assertOpen('look up positions');
+    this.#state.assertOpen('look up positions');
     const found = await this.#offsets(topic, Math.max(0, Math.ceil(timeMs)), partitions);
     if (!found.includes(-1)) return found;
     const endOffsets = await this.#offsets(topic, latest, partitions);
@@ -185,7 +186,7 @@ export class KafkaEventLog implements EventLog {
   }
 
   async lag(group: string, topic: string): Promise<readonly number[]> {
-    this.#assertOpen('look up lag');
+    this.#state.assertOpen('look up lag');
     const bounds = await this.bounds(topic);
     const partitions = bounds.map((_, partition) => partition);
     const committed = await this.#client.retry(
@@ -222,12 +223,6 @@ export class KafkaEventLog implements EventLog {
 
   async #offsets(topic: string, timeMs: number, only?: readonly number[]): Promise<number[]> {
     return await this.#client.offsets(topic, timeMs, this.#settings.startTimeoutMs, only);
-  }
-
-  #assertOpen(operation: string): void {
-    if (this.#state === 'open') return;
-    const why = this.#state === 'new' ? 'not started: call start first' : 'closed';
-    throw new TailraceError('closed', `cannot ${operation}: the event log is ${why}`);
   }
 }
 

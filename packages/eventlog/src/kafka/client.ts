@@ -3,6 +3,7 @@ import { withinDeadline } from '@tailrace/platform/deadline';
 import { retry } from '@tailrace/platform/retry';
 import { noJitter } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { closedError } from '../log-state.ts';
 import { errorFromCode, isRetriable, kafkaCode, kafkaErrorFrom } from './errors.ts';
 import { listOffsetsRequest, mergeMetadata, metadataRequest, metadataVersion, type TopicMetadata } from './metadata.ts';
 import {
@@ -294,10 +295,6 @@ export class KafkaClient {
   errorFrom(thrown: unknown, operation: string): TailraceError {
     return this.#closed ? closedError(operation) : kafkaErrorFrom(thrown, operation, this.#options.addresses);
   }
-}
-
-function closedError(operation: string): TailraceError {
-  return new TailraceError('closed', `cannot ${operation}: the event log is closed`);
 }
 
 function retriableError(code: number): TailraceError {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { systemClock } from '@tailrace/platform/clock';
 import { partitionOf } from '@tailrace/protocol/partition';
+import { LogState } from '../log-state.ts';
 import { KafkaReader, KafkaWriter } from './bytes.ts';
 import { KafkaClient } from './client.ts';
 import { kafkaCodecs } from './codecs.ts';
@@ -152,19 +153,21 @@ function createClient(cluster: KafkaCluster): KafkaClient {
   return new KafkaClient({ createCluster: () => cluster, addresses: ['broker:9092'], clock: systemClock });
 }
 
-function createProducer(...args: Parameters<typeof newProducer>): KafkaProducer {
-  const producer = newProducer(...args);
-  producer.start();
-  return producer;
+/** Returns the state of a started log. */
+function openState(): LogState {
+  const state = new LogState();
+  state.enter('open');
+  return state;
 }
 
-function newProducer(
+function createProducer(
   cluster: KafkaCluster,
   options: Partial<KafkaProducerOptions> = {},
   client = createClient(cluster),
 ): KafkaProducer {
   return new KafkaProducer(client, {
     clock: systemClock,
+    state: openState(),
     lingerMs: 1,
     batchBytesMax: 100_000,
     requestBytesMax: 1_000_000,
@@ -281,7 +284,7 @@ describe('kafka producer', () => {
     await Promise.all([underWay, behind]);
     assert.deepEqual(log[0], ['1', '2']);
     assert.equal(producer.stats().pendingBytes, 0);
-    await producer.close();
+    await producer.flush();
   });
 
   test('a topic that one broker does not know yet is written', async () => {
@@ -318,7 +321,7 @@ describe('kafka producer', () => {
     answers[1]!.resolve();
     await producer.append('t', [record('2', keyOf(0)), record('other', keyOf(1))]);
     assert.deepEqual(log, [['1', '2'], ['other']]);
-    await assert.doesNotReject(producer.close());
+    await assert.doesNotReject(producer.flush());
   });
 
   test('a batch that is too large for the broker is halved until it fits; a single record is refused', async () => {
@@ -441,7 +444,7 @@ describe('kafka producer', () => {
       ['other', 'last'],
     ]);
     assert.equal(producer.stats().pendingBytes, 0);
-    await producer.close();
+    await producer.flush();
   });
 
   test('records that wait for the metadata of their topic count against the limit of pending bytes', async () => {
@@ -464,7 +467,7 @@ describe('kafka producer', () => {
     await producer.append('t', [large]);
     assert.equal(log[0]!.length, 2);
     assert.equal(producer.stats().pendingBytes, 0);
-    await producer.close();
+    await producer.flush();
   });
 
   test('each record that expires is counted, and no other one', async () => {
@@ -498,18 +501,21 @@ describe('kafka producer', () => {
     assert.equal(log[0]!.length, 3);
   });
 
-  test('append is refused before start', async () => {
+  test('append is refused before the log is started', async () => {
     const { cluster, log } = createBroker(1);
+    const producer = createProducer(cluster, { state: new LogState() });
     const message = 'cannot append to topic "t": the event log is not started: call start first';
-    await assert.rejects(newProducer(cluster).append('t', [record('1')]), { code: 'closed', message });
+    await assert.rejects(producer.append('t', [record('1')]), { code: 'closed', message });
     assert.equal(log.flat().length, 0);
   });
 
-  test('close waits for accepted records and accepts no more', async () => {
+  test('a log that closes waits for accepted records and accepts no more', async () => {
     const { cluster, log } = createBroker(2);
-    const producer = createProducer(cluster, { lingerMs: 1000 });
+    const state = openState();
+    const producer = createProducer(cluster, { lingerMs: 1000, state });
     const running = producer.append('t', [record('1'), record('2', 'b')]);
-    await producer.close();
+    state.enter('closing');
+    await producer.flush();
     assert.equal((await running).length, 2);
     assert.equal(log.flat().length, 2);
     await assert.rejects(producer.append('t', [record('3')]), { code: 'closed' });

@@ -3,6 +3,7 @@ import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { NewRecord, Position } from '../event-log.ts';
+import type { LogState } from '../log-state.ts';
 import { recordBytes } from '../topic.ts';
 import { type KafkaClient, retryBackoff, sendTo } from './client.ts';
 import type { KafkaCodec } from './codecs.ts';
@@ -22,6 +23,8 @@ import { type ProduceResult, produceRequest } from './requests.ts';
 
 export interface KafkaProducerOptions {
   readonly clock: Clock;
+  /** Of the event log. Appends are accepted while it is open. */
+  readonly state: Pick<LogState, 'current' | 'notOpenError'>;
   /** How long records wait for others, ms. */
   readonly lingerMs: number;
   /** Most bytes of one partition in one request; below `max.message.bytes` of the broker (default: 1,048,588). */
@@ -119,7 +122,6 @@ export class KafkaProducer {
   #requests = 0;
   #retries = 0;
   #expiredRecords = 0;
-  #state: 'new' | 'open' | 'closed' = 'new';
   #onIdle: (() => void) | undefined;
 
   constructor(client: KafkaClient, options: KafkaProducerOptions) {
@@ -128,21 +130,13 @@ export class KafkaProducer {
     this.#counts = options.counts ?? new KafkaCounts();
   }
 
-  /** Accepts appends from now on. */
-  start(): void {
-    if (this.#state === 'new') this.#state = 'open';
-  }
-
   /**
-   * `append` of the event log. Rejects with `closed` before `start` and from `close` on. Not async: the records have
-   * their place in their queues before the call returns.
+   * `append` of the event log. Rejects with `closed` while that is not open. Not async: the records have their place in
+   * their queues before the call returns.
    */
   readonly append = (topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> => {
-    if (this.#state !== 'open') {
-      const why = this.#state === 'new' ? 'not started: call start first' : 'closed';
-      const message = `cannot append to topic ${shown(topic)}: the event log is ${why}`;
-      return Promise.reject(new TailraceError('closed', message));
-    }
+    const { state } = this.#options;
+    if (state.current !== 'open') return Promise.reject(state.notOpenError(`append to topic ${shown(topic)}`));
     const queues = this.#queues.get(topic);
     if (queues !== undefined) return this.#accept(queues, records);
     return this.#wait(topic, records);
@@ -171,9 +165,8 @@ export class KafkaProducer {
     return await promise;
   }
 
-  /** Resolves when all accepted records are settled. Accepts no further appends. */
-  async close(): Promise<void> {
-    this.#state = 'closed';
+  /** Sends all accepted records without a linger, and resolves when they are settled. For a log that is closing. */
+  async flush(): Promise<void> {
     if (this.#isIdle()) return;
     this.#pump();
     await new Promise<void>((resolve) => {

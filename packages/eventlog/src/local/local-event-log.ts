@@ -13,6 +13,7 @@ import type {
 } from '../event-log.ts';
 import { GroupMember } from '../group-member.ts';
 import type { Commit, Membership } from '../group-ports.ts';
+import { LogState } from '../log-state.ts';
 import { RecordBuffer } from '../record-buffer.ts';
 import { assertName, assertSamePartitions, assertTopicSpec, recordBytes } from '../topic.ts';
 import type { Group, LocalGroupMember } from './group.ts';
@@ -29,9 +30,6 @@ const readBytesMax = 1_000_000;
 /** Most records and bytes of a background batch: half a millisecond on disk. */
 const backgroundRecordsMax = 250;
 const backgroundBytesMax = 128_000;
-
-/** `new`: not started. `open`: in use. `closed`: final. */
-type State = 'new' | 'open' | 'closed';
 
 /** One member of this connection, with its source. */
 export interface LocalMember {
@@ -58,27 +56,31 @@ export class LocalEventLog implements EventLog {
   protected readonly localLog: LocalLog;
   protected readonly members = new Map<LocalMember, Group>();
   readonly #appends = new Set<Promise<unknown>>();
-  #state: State = 'new';
-  #closing: Promise<void> | undefined;
+  readonly #state = new LogState();
+  #closed: Promise<void> | undefined;
 
   constructor(localLog: LocalLog) {
     this.localLog = localLog;
   }
 
   async start(): Promise<void> {
-    if (this.#state === 'closed') this.assertOpen('start');
-    await this.localLog.options.store.open();
-    this.#state = 'open';
+    if (this.#state.current === 'new') {
+      await this.localLog.options.store.open();
+      // It may have been closed in the meantime.
+      if (this.#state.current === 'new') this.#state.enter('open');
+    }
+    this.#state.assertOpen('start');
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+    this.#closed ??= this.#close();
+    return this.#closed;
   }
 
   async #close(): Promise<void> {
+    this.#state.enter('closing');
     await Promise.all([...this.members.keys()].map(({ member }) => member.stop()));
-    this.#state = 'closed';
+    this.#state.enter('closed');
     await Promise.allSettled([...this.#appends]);
     await this.localLog.options.store.close();
   }
@@ -110,7 +112,7 @@ export class LocalEventLog implements EventLog {
 
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
     this.assertOpen('subscribe');
-    if (this.#closing !== undefined) throw new TailraceError('closed', 'cannot subscribe: the log is being closed');
+    this.#state.assertOpen('subscribe');
     assertName('group', options.group);
     assertName('member', options.member);
     const topics = options.topics.map((name) => this.localLog.topic(name));
@@ -245,10 +247,10 @@ export class LocalEventLog implements EventLog {
     throw new TailraceError('not_found', `topic ${shown(topicName)}: ${expected}, got ${shown(partition)}`);
   }
 
-  protected assertOpen(_operation: string): void {
-    if (this.#state === 'open') return;
-    const why = this.#state === 'new' ? 'the log is not started: call start first' : 'the log is closed';
-    throw new TailraceError('closed', why);
+  /** Also passes while the log closes: the subscribers that it stops may still call it. */
+  protected assertOpen(operation: string): void {
+    const { current } = this.#state;
+    if (current !== 'open' && current !== 'closing') throw this.#state.notOpenError(`call ${operation}`);
   }
 }
 
