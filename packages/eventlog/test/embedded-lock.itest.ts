@@ -37,6 +37,13 @@ test('two logs in one process on the same folder are refused; after close the fo
   await openLog(t, path);
 });
 
+test('a log that is closed while it starts releases its folder, and its start is refused', async (t) => {
+  const path = await folder(t);
+  const eventLog = createEmbeddedLog({ path, clock: systemClock, logger: silentLogger });
+  await Promise.all([assert.rejects(eventLog.start(), { code: 'closed' }), eventLog.close()]);
+  await openLog(t, path);
+});
+
 test('the lock of a dead process whose ID is reused, and one left incomplete by a crash, are replaced', async (t) => {
   const path = await folder(t);
   const lock = join(path, 'tailrace.lock');

@@ -58,6 +58,32 @@ test('a client reconnects to a broker that has accepted the connection and not a
   assert.equal(broker.isConnected(), true);
 });
 
+test('a client that is closed while it connects leaves no connection open', async () => {
+  const opened = Promise.withResolvers<void>();
+  let isOpen = false;
+  const cluster = {
+    connect: async () => {
+      await opened.promise;
+      isOpen = true;
+    },
+    disconnect: async () => {
+      isOpen = false;
+    },
+    refreshMetadata: async () => {},
+    getNodeIds: () => [],
+  };
+  const client = new KafkaClient({
+    createCluster: () => cluster as unknown as KafkaCluster,
+    addresses: ['a:9092'],
+    clock: createFakeClock(),
+  });
+  const connecting = client.connect(1_000);
+  await client.close();
+  opened.resolve();
+  await assert.rejects(connecting, { code: 'closed' });
+  assert.equal(isOpen, false);
+});
+
 test('metadata of a broker that is out of date do not move a partition back to its former leader', async () => {
   const answers: Partial<TopicMetadata>[] = [];
   const send = async () => ({ topics: [{ name: 't', errorCode: 0, id: 'id', ...answers.shift() }] });

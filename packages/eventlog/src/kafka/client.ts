@@ -66,14 +66,19 @@ export class KafkaClient {
    * Connects. Rejects with `unavailable` if no broker answers until the deadline, `invalid_config` if they are too old.
    */
   async connect(deadlineMs: number): Promise<void> {
-    await this.retry('connect', deadlineMs, async () => {
-      await this.#openSeed();
-      this.#assertVersion(this.#cluster.brokerPool?.seedBroker);
-      patchMetadata(this.#cluster, () => metadataRequest([]));
-      await this.#cluster.refreshMetadata();
-      await this.anyBroker();
-    });
-    this.#assertVersion(await this.anyBroker());
+    try {
+      await this.retry('connect', deadlineMs, async () => {
+        await this.#openSeed();
+        this.#assertVersion(this.#cluster.brokerPool?.seedBroker);
+        patchMetadata(this.#cluster, () => metadataRequest([]));
+        await this.#cluster.refreshMetadata();
+        await this.anyBroker();
+      });
+      this.#assertVersion(await this.anyBroker());
+    } finally {
+      // It was closed in the meantime, before these connections were open.
+      if (this.#closed) await this.#cluster.disconnect().catch(() => {});
+    }
   }
 
   /** Disconnects after an error: a seed broker that has not answered would count as connected at the next attempt. */

@@ -57,6 +57,7 @@ export class LocalEventLog implements EventLog {
   protected readonly members = new Map<LocalMember, Group>();
   readonly #appends = new Set<Promise<unknown>>();
   readonly #state = new LogState();
+  #opened: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(localLog: LocalLog) {
@@ -65,7 +66,8 @@ export class LocalEventLog implements EventLog {
 
   async start(): Promise<void> {
     if (this.#state.current === 'new') {
-      await this.localLog.options.store.open();
+      this.#opened = this.localLog.options.store.open();
+      await this.#opened;
       // It may have been closed in the meantime.
       if (this.#state.current === 'new') this.#state.enter('open');
     }
@@ -81,7 +83,7 @@ export class LocalEventLog implements EventLog {
     this.#state.enter('closing');
     await Promise.all([...this.members.keys()].map(({ member }) => member.stop()));
     this.#state.enter('closed');
-    await Promise.allSettled([...this.#appends]);
+    await Promise.allSettled([this.#opened, ...this.#appends]);
     await this.localLog.options.store.close();
   }
 
