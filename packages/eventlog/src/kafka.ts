@@ -217,8 +217,8 @@ export class KafkaEventLog implements EventLog {
   }
 
   #createClient(): KafkaClient {
-    const { brokers, clock } = this.#settings;
-    return new KafkaClient({ createCluster: this.#createCluster, addresses: brokers, clock });
+    const { brokers, clock, random } = this.#settings;
+    return new KafkaClient({ createCluster: this.#createCluster, addresses: brokers, clock, random });
   }
 
   async #offsets(topic: string, timeMs: number, only?: readonly number[]): Promise<number[]> {

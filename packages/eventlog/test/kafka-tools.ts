@@ -22,7 +22,12 @@ export async function withLink<T>(
 ): Promise<T> {
   const settings = { clientId: 'test', requestTimeoutMs: 10_000, connectTimeoutMs: 3000, logger: silentLogger };
   const createCluster = clusterFactory({ ...options, logger: silentLogger }, settings);
-  const client = new KafkaClient({ createCluster, addresses: options.brokers, clock: systemClock });
+  const client = new KafkaClient({
+    createCluster,
+    addresses: options.brokers,
+    clock: systemClock,
+    random: Math.random,
+  });
   try {
     await client.connect(10_000);
     return await work(client);

@@ -76,12 +76,34 @@ test('a client that is closed while it connects leaves no connection open', asyn
     createCluster: () => cluster as unknown as KafkaCluster,
     addresses: ['a:9092'],
     clock: createFakeClock(),
+    random: () => 0,
   });
   const connecting = client.connect(1_000);
   await client.close();
   opened.resolve();
   await assert.rejects(connecting, { code: 'closed' });
   assert.equal(isOpen, false);
+});
+
+test('the random number selects the broker, and the next ones follow if it does not answer', async () => {
+  const requested: unknown[] = [];
+  const client = (random: number) =>
+    new KafkaClient({
+      createCluster: () =>
+        ({
+          getNodeIds: () => [1, 2, 3],
+          findBroker: async ({ nodeId }: { nodeId: number }) => {
+            requested.push(nodeId);
+            if (nodeId !== 2) throw new Error('unreachable');
+            return { connectionPool: { pool: [] } };
+          },
+        }) as unknown as KafkaCluster,
+      addresses: ['a:9092'],
+      clock: createFakeClock(),
+      random: () => random,
+    });
+  for (const random of [0, 0.5, 0.99]) await client(random).anyBroker();
+  assert.deepEqual(requested, [1, 2, 2, 3, 1, 2]);
 });
 
 test('metadata of a broker that is out of date do not move a partition back to its former leader', async () => {
@@ -96,6 +118,7 @@ test('metadata of a broker that is out of date do not move a partition back to i
       }) as unknown as KafkaCluster,
     addresses: ['a:9092'],
     clock: createFakeClock(),
+    random: () => 0,
   });
   const leadersAfter = async (...some: Partial<TopicMetadata>[]) => {
     for (const answer of some) {

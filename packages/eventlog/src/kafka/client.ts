@@ -25,6 +25,8 @@ export interface KafkaClientOptions {
   /** `host:port`, for messages. */
   readonly addresses: readonly string[];
   readonly clock: Clock;
+  /** In [0, 1). Selects one of several brokers. */
+  readonly random: () => number;
 }
 
 /** The waits between attempts of all calls but those of the group. */
@@ -249,7 +251,7 @@ export class KafkaClient {
   async anyBroker(): Promise<KafkaBroker> {
     const nodes = this.#cluster.getNodeIds();
     let last: unknown = new TailraceError('unavailable', 'no broker is known');
-    const start = Math.floor(Math.random() * nodes.length);
+    const start = Math.floor(this.#options.random() * nodes.length);
     for (let n = 0; n < nodes.length; n++) {
       try {
         return patchBroker(await this.#cluster.findBroker({ nodeId: nodes[(start + n) % nodes.length]! }));

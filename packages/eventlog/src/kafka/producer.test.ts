@@ -150,7 +150,12 @@ function batchesFrom(body: Buffer): Batch[] {
 }
 
 function createClient(cluster: KafkaCluster): KafkaClient {
-  return new KafkaClient({ createCluster: () => cluster, addresses: ['broker:9092'], clock: systemClock });
+  return new KafkaClient({
+    createCluster: () => cluster,
+    addresses: ['broker:9092'],
+    clock: systemClock,
+    random: () => 0,
+  });
 }
 
 /** Returns the state of a started log. */

@@ -23,6 +23,8 @@ export interface KafkaEventLogOptions {
   readonly brokers: readonly string[];
   readonly logger: Logger;
   readonly clock?: Clock;
+  /** In [0, 1). Selects the broker of a request that any broker answers. Default: Math.random. */
+  readonly random?: () => number;
   /** Client ID for the logs and quotas of the brokers. Default: `tailrace`. */
   readonly clientId?: string;
   /** The topic `<prefix>.meta` has the epochs. Default: `tailrace`. */
@@ -92,8 +94,9 @@ const defaults = {
 /** The options with all defaults. */
 export type KafkaSettings = typeof fixed &
   typeof defaults &
-  Pick<KafkaEventLogOptions, 'brokers' | 'logger'> & { readonly clock: Clock };
+  Pick<KafkaEventLogOptions, 'brokers' | 'logger'> &
+  Required<Pick<KafkaEventLogOptions, 'clock' | 'random'>>;
 
 export function kafkaSettingsFrom(options: KafkaEventLogOptions): KafkaSettings {
-  return { ...defaults, clock: systemClock, ...options, ...fixed };
+  return { ...defaults, clock: systemClock, random: Math.random, ...options, ...fixed };
 }
