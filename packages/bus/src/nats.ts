@@ -112,13 +112,19 @@ function assertServers(servers: readonly string[]): void {
  * leave one open.
  */
 class BoundedTransport extends NodeTransport {
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+
+  constructor(clock: Clock, timeoutMs: number) {
+    super();
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+  }
+
   override async connect(...args: Parameters<NodeTransport['connect']>): Promise<void> {
-    const timer = setTimeout(() => this.discard(), args[1].timeout);
-    try {
-      await super.connect(...args);
-    } finally {
-      clearTimeout(timer);
-    }
+    const connected = super.connect(...args);
+    if ((await withinDeadline(this.#clock, this.#timeoutMs, () => connected)) === 'late') this.discard();
+    await connected;
   }
 }
 
@@ -126,15 +132,19 @@ function createDial(options: NatsBusOptions & { clock: Clock }): Dial {
   const addresses = options.servers.join(', ');
   return async (events) => {
     let connection: NatsConnection;
+    const timeout = options.connectTimeoutMs ?? 5000;
     try {
       // Set each time: another user of the library in this process may have set another.
-      setTransportFactory({ factory: () => new BoundedTransport(), dnsResolveFn: nodeResolveHost });
+      setTransportFactory({
+        factory: () => new BoundedTransport(options.clock, timeout),
+        dnsResolveFn: nodeResolveHost,
+      });
       connection = await NatsConnectionImpl.connect({
         servers: [...options.servers],
         name: options.name,
         authenticator: await authenticatorFrom(options.credentials),
         ...(options.tls === undefined ? {} : { tls: { ...options.tls } }),
-        timeout: options.connectTimeoutMs ?? 5000,
+        timeout,
         reconnect: false,
         ignoreClusterUpdates: true,
         pingInterval: options.pingIntervalMs ?? 2000,

@@ -1,5 +1,6 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Clock } from './clock.ts';
+import { withinDeadline } from './deadline.ts';
 import type { Logger } from './logger.ts';
 import { type JwksUrlSource, type KeySet, keysTextBytesMax, publicKeysFromText, type TokenKey } from './token-keys.ts';
 
@@ -103,18 +104,22 @@ class RotatedKeys implements KeySet {
 
   async #text(): Promise<string> {
     const abort = new AbortController();
-    const onTimeout = () =>
-      abort.abort(new TailraceError('timeout', `expected a complete response within ${this.#deadlineMs} ms, got none`));
-    const timer = this.#clock.after(this.#deadlineMs, onTimeout);
-    try {
-      const headers = { accept: 'application/jwk-set+json, application/json' };
-      const response = await this.#fetch(this.#url, { headers, redirect: 'error', signal: abort.signal });
-      if (response.status === 200) return await boundedText(response);
-      await response.body?.cancel();
-      throw new TailraceError('unavailable', `expected status 200, got ${response.status}`);
-    } finally {
-      timer.cancel();
-    }
+    let text = '';
+    const outcome = await withinDeadline(this.#clock, this.#deadlineMs, async () => {
+      text = await this.#request(abort.signal);
+    });
+    if (outcome === 'done') return text;
+    // Closes the connection.
+    abort.abort();
+    throw new TailraceError('timeout', `expected a complete response within ${this.#deadlineMs} ms, got none`);
+  }
+
+  async #request(signal: AbortSignal): Promise<string> {
+    const headers = { accept: 'application/jwk-set+json, application/json' };
+    const response = await this.#fetch(this.#url, { headers, redirect: 'error', signal });
+    if (response.status === 200) return await boundedText(response);
+    await response.body?.cancel();
+    throw new TailraceError('unavailable', `expected status 200, got ${response.status}`);
   }
 
   #adopt(fetched: readonly TokenKey[], skipped: readonly string[]): void {

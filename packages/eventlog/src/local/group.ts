@@ -1,4 +1,5 @@
-import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Clock } from '@tailrace/platform/clock';
+import { withinDeadline } from '@tailrace/platform/deadline';
 import { TailraceError } from '@tailrace/protocol/error';
 import { assignPartitions } from '../rendezvous.ts';
 import type { Store, StoredTopic } from './store.ts';
@@ -127,11 +128,7 @@ export class Group {
 
   async #withinHandover(pending: readonly Promise<void>[]): Promise<void> {
     if (pending.length === 0) return;
-    let timer: Timer | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = this.#context.clock.after(this.#context.handoverMs ?? defaultHandoverMs, resolve);
-    });
-    await Promise.race([Promise.all(pending), late]);
-    timer?.cancel();
+    const { clock, handoverMs = defaultHandoverMs } = this.#context;
+    await withinDeadline(clock, handoverMs, async () => void (await Promise.all(pending)));
   }
 }
