@@ -46,6 +46,24 @@ test('retention by time and by bytes deletes the oldest records, in slices that 
   assert.equal(textOf(record!), `2:${record!.seq}`);
 });
 
+test('a topic that retains everything still does after a restart', async (t) => {
+  const path = await folder(t);
+  const clock = createFakeClock({ nowMs: 1_000_000 });
+  const eventLog = await openLog(t, path, { clock });
+  await eventLog.ensureTopic({ ...spec, retentionMs: Infinity, retentionBytes: Infinity });
+  // Retention visits it after the other one.
+  await eventLog.ensureTopic({ ...spec, name: 'visited-last', retentionMs: 1_000 });
+  for (const name of ['t', 'visited-last']) await fill(eventLog, name, 4, 10);
+  await eventLog.close();
+  const again = await openLog(t, path, { clock, retentionEveryMs: 1_000 });
+  await clock.advance(10_000);
+  await eventually('retention has run', deadlineMs, async () => {
+    assert.deepEqual(await again.bounds('visited-last'), Array(4).fill({ first: 9, next: 10 }));
+    return true;
+  });
+  assert.deepEqual(await again.bounds('t'), Array(4).fill({ first: 0, next: 10 }));
+});
+
 test('when all records are too old the last one is retained, so that positions continue after reopening', async (t) => {
   const path = await folder(t);
   const clock = createFakeClock({ nowMs: 1_000_000 });

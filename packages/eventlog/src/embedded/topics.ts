@@ -21,10 +21,21 @@ export function topicFrom({ id, epoch, spec }: StoredSpec): EmbeddedTopic {
   return { id, info, spec: { ...spec }, partitions };
 }
 
+/** JSON has no Infinity: the limits of a topic that retains everything are stored as null. */
+function storedSpecFrom(json: Buffer): StoredSpec {
+  const { id, epoch, spec } = JSON.parse(json.toString()) as StoredSpec;
+  const { retentionMs, retentionBytes } = spec as { retentionMs: number | null; retentionBytes: number | null };
+  return {
+    id,
+    epoch,
+    spec: { ...spec, retentionMs: retentionMs ?? Infinity, retentionBytes: retentionBytes ?? Infinity },
+  };
+}
+
 /** Returns all topics of the file, with their partitions recovered from their last records. */
 export function* topicsIn(file: TableFile): Generator<EmbeddedTopic> {
   for (const { value } of file.meta.range(topicKey(''), topicKey('\uffff'), 1_000_000)) {
-    const topic = topicFrom(JSON.parse(value.toString()) as StoredSpec);
+    const topic = topicFrom(storedSpecFrom(value));
     for (const [number, partition] of topic.partitions.entries()) recover(file, topic, number, partition);
     yield topic;
   }
