@@ -30,11 +30,7 @@ export interface EmbeddedLogOptions extends EmbeddedOptions {
  */
 export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
   const path = resolve(options.path);
-  const store = new EmbeddedStore(
-    options,
-    () => openLocked(path, options),
-    (topic) => localLog.appended(topic),
-  );
+  const store = new EmbeddedStore(options, () => openLocked(path, options));
   if (options.metrics !== undefined) registerEmbeddedMetrics(options.metrics, store.writes);
   const localLog = new LocalLog({
     store,

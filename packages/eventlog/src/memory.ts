@@ -42,11 +42,8 @@ export interface MemoryLog {
  */
 export function createMemoryLog(options: MemoryLogOptions): MemoryLog {
   const { clock } = options;
-  const store = new MemoryStore(clock, options.epoch ?? (() => crypto.randomUUID()), (topic) =>
-    localLog.appended(topic),
-  );
   const localLog = new LocalLog({
-    store,
+    store: new MemoryStore(clock, options.epoch ?? (() => crypto.randomUUID())),
     clock,
     schedule: (call) => void clock.after(0, call),
     queueRecordsMax: options.queueRecordsMax ?? 10_000,

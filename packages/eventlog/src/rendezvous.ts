@@ -19,7 +19,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 const loadFactor = 1.25;
 
 /** Returns the most partitions of one of `memberCount` members. */
-export function partitionsMax(memberCount: number, partitions: number): number {
+export function memberPartitionsMax(memberCount: number, partitions: number): number {
   return Math.ceil((loadFactor * partitions) / memberCount);
 }
 
@@ -33,7 +33,7 @@ export function assignPartitions(members: readonly string[], partitions: number)
   const assigned = new Map(names.map((name): [string, number[]] => [name, []]));
   if (names.length === 0) return assigned;
   const hashes = names.map(hashOfName);
-  const max = partitionsMax(names.length, partitions);
+  const max = memberPartitionsMax(names.length, partitions);
   for (const partition of placingOrder(partitions)) {
     let best: number[] | undefined;
     let bestWeight = -1;
@@ -51,17 +51,6 @@ export function assignPartitions(members: readonly string[], partitions: number)
   }
   for (const own of assigned.values()) own.sort((a, b) => a - b);
   return assigned;
-}
-
-/**
- * Returns the members by descending weight for a partition: each is the successor of those before it, without limits.
- */
-export function rendezvousOrder(members: readonly string[], partition: number): string[] {
-  return [...new Set(members)]
-    .sort()
-    .map((name) => ({ name, weight: weightOf(hashOfName(name), partition) }))
-    .sort((a, b) => b.weight - a.weight)
-    .map(({ name }) => name);
 }
 
 /**

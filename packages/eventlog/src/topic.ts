@@ -1,4 +1,5 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { partitionsMax } from '@tailrace/protocol/partition';
 import type { NewRecord, TopicSpec } from './event-log.ts';
 
 /** A key is a device path (200 bytes) or a short name. The embedded log has an index whose keys are bounded. */
@@ -6,7 +7,6 @@ const keyBytesMax = 1_024;
 /** Key, value and headers together. Kafka's default for a batch is 1 MB, which includes the overhead of a record. */
 const recordBytesMax = 1_000_000;
 const headersMax = 32;
-export const partitionsMax = 10_000;
 const nameBytesMax = 200;
 
 /** Throws `invalid_config` with the value and what was expected. */

@@ -16,7 +16,7 @@ interface AdminBroker extends KafkaBroker {
 }
 
 /** Runs the work with a separate client, which is closed afterwards. */
-export async function withLink<T>(
+export async function withClient<T>(
   options: Pick<KafkaEventLogOptions, 'brokers'>,
   work: (client: KafkaClient) => Promise<T>,
 ): Promise<T> {
@@ -43,7 +43,7 @@ export async function deleteRecords(
   partition: number,
   first: number,
 ): Promise<void> {
-  await withLink(options, async (client) => {
+  await withClient(options, async (client) => {
     const { leaders } = await client.topic(topic, 10_000);
     const leader = (await client.broker(leaders[partition]!)) as AdminBroker;
     await leader.deleteRecords({ topics: [{ topic, partitions: [{ partition, offset: String(first) }] }] });
@@ -51,14 +51,14 @@ export async function deleteRecords(
 }
 
 export async function deleteTopic(options: Pick<KafkaEventLogOptions, 'brokers'>, topic: string): Promise<void> {
-  await withLink(options, async (client) => {
+  await withClient(options, async (client) => {
     await ((await client.controller()) as AdminBroker).deleteTopics({ topics: [topic], timeout: 5000 });
   });
 }
 
 /** Resolves with the groups of the broker. */
 export async function groupIds(options: Pick<KafkaEventLogOptions, 'brokers'>): Promise<string[]> {
-  return await withLink(options, async (client) => {
+  return await withClient(options, async (client) => {
     const { groups } = await ((await client.anyBroker()) as AdminBroker).listGroups();
     return groups.map(({ groupId }) => groupId);
   });
@@ -87,7 +87,7 @@ export async function allow(
       permissionType: allowed,
     })),
   );
-  await withLink(options, async (client) => {
+  await withClient(options, async (client) => {
     await ((await client.controller()) as AdminBroker).createAcls({ acl });
   });
 }

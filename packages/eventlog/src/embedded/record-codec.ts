@@ -22,8 +22,9 @@ export interface EncodedRecord {
   readonly sumBytes: number;
 }
 
+/** Returns an upper bound of the size without headers, which are short: a trace context. */
 export function encodedSize(record: NewRecord): number {
-  // An upper bound: UTF-8 has at most three bytes for each UTF-16 unit.
+  // UTF-8 has at most three bytes for each UTF-16 unit.
   return headBytes + record.key.length * 3 + record.value.length;
 }
 

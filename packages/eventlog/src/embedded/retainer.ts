@@ -27,7 +27,7 @@ export class Retainer {
     if (this.#stopped) return;
     this.#needsAnother = this.#running !== undefined;
     this.#running ??= this.#pass()
-      .catch((thrown) => this.#logger.warn({ err: thrown }, 'retention failed; retrying'))
+      .catch((thrown) => this.#logger.warn({ error: thrown }, 'retention failed; retrying'))
       .finally(() => {
         this.#running = undefined;
         if (this.#needsAnother) this.run();

@@ -6,6 +6,7 @@ import { partitionOf } from '@tailrace/protocol/partition';
 import type { LogRecord, NewRecord, Position, TopicSpec } from '../event-log.ts';
 import type { Commit } from '../group-ports.ts';
 import type { SliceRange, Store } from '../local/store.ts';
+import { closedError } from '../log-state.ts';
 import { GroupCommit, type Write } from './group-commit.ts';
 import { type EmbeddedPartition, type EmbeddedTopic, latestKey, recordKey, seqOfKey } from './partition.ts';
 import { decodeRecord, encodedSize } from './record-codec.ts';
@@ -48,11 +49,11 @@ const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 export class EmbeddedStore implements Store {
   readonly #options: EmbeddedOptions;
   readonly #openFile: () => Promise<TableFile>;
-  readonly #appended: (topic: string) => void;
   readonly #topics = new Map<string, EmbeddedTopic>();
   readonly #committed = new Map<string, number>();
   readonly #generations = new Map<string, number>();
   readonly writes: GroupCommit;
+  onAppended: (topic: string) => void = () => {};
   readonly #retainer: Retainer;
   // Of the open transaction: its partitions, and the new positions of the keys of compacted topics.
   readonly #touched = new Map<EmbeddedPartition, EmbeddedTopic>();
@@ -64,10 +65,9 @@ export class EmbeddedStore implements Store {
   #lastTopicId = 0;
   #full: { readonly error: TailraceError; readonly untilMs: number } | undefined;
 
-  constructor(options: EmbeddedOptions, openFile: () => Promise<TableFile>, appended: (topic: string) => void) {
+  constructor(options: EmbeddedOptions, openFile: () => Promise<TableFile>) {
     this.#options = options;
     this.#openFile = openFile;
-    this.#appended = appended;
     this.#retainer = new Retainer(options, () => this.#retainAll());
     this.writes = new GroupCommit({
       transaction: (apply, size) => this.#opened().transaction(apply, size),
@@ -286,7 +286,7 @@ export class EmbeddedStore implements Store {
     this.#uncommittedLatest.clear();
     if (this.#full !== undefined) this.#options.logger.info({}, 'the disk of the log accepts writes again');
     this.#full = undefined;
-    for (const topic of topics) this.#appended(topic.info.name);
+    for (const topic of topics) this.onAppended(topic.info.name);
   }
 
   #rollbackTouched(thrown: unknown): void {
@@ -346,6 +346,6 @@ export class EmbeddedStore implements Store {
 
   #opened(): TableFile {
     if (this.#file !== undefined) return this.#file;
-    throw new TailraceError('closed', 'the log is closed');
+    throw closedError('access the folder of the log');
   }
 }

@@ -32,18 +32,6 @@ const controlBatch = 0x20;
 /** Offset of the field after the length of a batch. */
 const lengthEnd = 12;
 
-/** Returns the most bytes of a record in a batch. */
-export function recordBytes(record: Pick<ProducerRecord, 'keyBytes' | 'value' | 'headers'>): number {
-  // Length, attributes, time and offset deltas, lengths of key and value, number of headers.
-  let bytes = 32 + record.keyBytes + record.value.length;
-  if (record.headers !== undefined) {
-    for (const name in record.headers) {
-      bytes += 10 + Buffer.byteLength(name) + Buffer.byteLength(record.headers[name]!);
-    }
-  }
-  return bytes;
-}
-
 /** Writes one batch with these records, in order. */
 export async function writeBatch(
   out: KafkaWriter,

@@ -26,11 +26,9 @@ export class LocalLog {
 
   constructor(options: LocalLogOptions) {
     this.options = options;
-  }
-
-  /** Called by the store when new records of the topic are durable and visible. */
-  appended(topic: string): void {
-    for (const source of this.#sources.get(topic) ?? []) source.wake();
+    options.store.onAppended = (topic) => {
+      for (const source of this.#sources.get(topic) ?? []) source.wake();
+    };
   }
 
   async ensureTopic(spec: TopicSpec): Promise<StoredTopic> {

@@ -8,6 +8,8 @@ import type { Commit } from '../group-ports.ts';
  * Reading is synchronous: both stores read from memory (the one on disk from its memory map).
  */
 export interface Store {
+  /** Called when new records of a topic are durable and visible. Set by the log. */
+  onAppended: (topic: string) => void;
   /** Called at the start of every connection. Idempotent. */
   open(): Promise<void>;
   /** Closes after the writes in progress. Idempotent. */

@@ -6,6 +6,7 @@ import type { LocalGroupMember } from '../local/group.ts';
 import { LocalEventLog, type LocalMember, type LocalMemberOptions } from '../local/local-event-log.ts';
 import type { LocalLog } from '../local/local-log.ts';
 import { LocalSource, type LocalSourceOptions } from '../local/local-source.ts';
+import { closedError } from '../log-state.ts';
 import { Reachability } from './reachability.ts';
 
 /** An operation of a connection that a test can make fail. */
@@ -130,7 +131,7 @@ export class MemoryEventLog extends LocalEventLog {
   }
 
   protected override assertOpen(operation: MemoryOperation): void {
-    if (this.#connection === 'crashed') throw new TailraceError('closed', 'the log is closed');
+    if (this.#connection === 'crashed') throw closedError(`call ${operation}`);
     if (this.#connection === 'connected') super.assertOpen(operation);
     const error = this.#errorOf(operation);
     if (error !== undefined) throw error;

@@ -25,15 +25,14 @@ class MemoryPartition implements StoredPartition {
 export class MemoryStore implements Store {
   readonly #clock: Clock;
   readonly #epoch: () => string;
-  readonly #appended: (topic: string) => void;
   readonly #topics = new Map<string, MemoryTopic>();
   readonly #committed = new Map<string, number>();
   readonly #generations = new Map<string, number>();
+  onAppended: (topic: string) => void = () => {};
 
-  constructor(clock: Clock, epoch: () => string, appended: (topic: string) => void) {
+  constructor(clock: Clock, epoch: () => string) {
     this.#clock = clock;
     this.#epoch = epoch;
-    this.#appended = appended;
   }
 
   async open(): Promise<void> {}
@@ -72,7 +71,7 @@ export class MemoryStore implements Store {
       if (topic.spec.compacted === true) compact(partition);
       else expire(partition, topic.spec, nowMs);
     }
-    this.#appended(topic.info.name);
+    this.onAppended(topic.info.name);
     return positions;
   }
 
