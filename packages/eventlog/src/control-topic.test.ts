@@ -4,7 +4,8 @@ import { silentLogger } from '@tailrace/platform/logger';
 import type { RevocationEntry } from '@tailrace/platform/revocation';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
-import { ControlTopic, controlPollMs, type Notice } from './control-topic.ts';
+import type { Notice } from './control-record.ts';
+import { ControlTopic, controlPollMs } from './control-topic.ts';
 import type { EventLog } from './event-log.ts';
 import { createMemoryLog } from './memory.ts';
 

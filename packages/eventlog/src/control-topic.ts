@@ -1,13 +1,11 @@
-import { createHash } from 'node:crypto';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
-import { type RevocationEntry, revocationEndMs } from '@tailrace/platform/revocation';
+import type { RevocationEntry } from '@tailrace/platform/revocation';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { tailrace } from '@tailrace/protocol/generated';
-import { boundsOf, type EventLog, type LogRecord, type NewRecord, recordEnd, type TopicSpec } from './event-log.ts';
-
-const { ControlRecord } = tailrace.v1;
+import type { tailrace } from '@tailrace/protocol/generated';
+import { contentOf, entryFrom, type Notice, noticeFrom, obsoleteKeys, recordFrom } from './control-record.ts';
+import { boundsOf, type EventLog, type LogRecord, recordEnd, type TopicSpec } from './event-log.ts';
 
 /** How often each process polls the topic, ms: the record of another process arrives within this time and one read. */
 export const controlPollMs = 500;
@@ -15,19 +13,10 @@ export const controlPollMs = 500;
 const epochCheckMs = 5_000;
 /** How long the end may be before the position that was read; then the topic has lost records. */
 const shorterMsMax = 5_000;
-/** A notice is removed from the topic after this time, ms. Clients get none that is older than a minute. */
-const noticeRetentionMs = 3_600_000;
 const cleanupEveryMs = 3_600_000;
 /** The first cleanup is at a random time below this, ms, so that one of many nodes does the work. */
 const firstCleanupMs = 600_000;
 const tombstonesPerAppend = 500;
-
-export interface Notice {
-  readonly severity: string;
-  readonly message: string;
-  /** Epoch ms. */
-  readonly time: number;
-}
 
 export interface ControlTopicOptions {
   readonly eventLog: Pick<EventLog, 'ensureTopic' | 'describeTopic' | 'append' | 'read' | 'bounds'>;
@@ -49,9 +38,7 @@ export interface ControlTopicOptions {
  * A process reads all of it in `start`, before it accepts a client, and polls it afterwards. An append is durable when
  * it resolves, and this process has read it, unless the read failed. Other processes read it at their next poll.
  *
- * The key of a record is a hash of its content. So a tombstone removes exactly the content that its writer has read,
- * and not a newer revocation of the same subject that another process appends concurrently. For the same reason readers
- * ignore tombstones: a revocation expires at its own time.
+ * Readers ignore tombstones: a revocation expires at its own time.
  */
 export class ControlTopic {
   readonly counts = { appended: 0, received: 0, unreadable: 0, readFailures: 0, removed: 0 };
@@ -285,65 +272,4 @@ function specOf(name: string): TopicSpec {
     retentionBytes: Number.POSITIVE_INFINITY,
     compacted: true,
   };
-}
-
-function recordFrom(content: tailrace.v1.IControlRecord): NewRecord {
-  const value = ControlRecord.encode(content).finish();
-  const kind = content.revocation == null ? 'notice' : 'revocation';
-  return { key: `${kind}/${createHash('sha256').update(value).digest('base64url')}`, value };
-}
-
-/** Returns the content of a record; undefined for a tombstone and an invalid record. */
-function contentOf({ value, unreadable }: LogRecord): tailrace.v1.ControlRecord | undefined {
-  if (unreadable !== undefined || value.length === 0) return undefined;
-  try {
-    return ControlRecord.decode(value);
-  } catch {
-    return undefined;
-  }
-}
-
-function entryFrom({ tokenId, subject, issuedBefore, expiresAt }: tailrace.v1.IRevocation): RevocationEntry {
-  const end = expiresAt == null ? {} : { expiresAt };
-  if (tokenId) return { tokenId, ...end };
-  return { subject: subject ?? '', issuedBefore: issuedBefore ?? Number.NaN, ...end };
-}
-
-function noticeFrom({ severity, message, time }: tailrace.v1.IOperatorNotice): Notice {
-  return { severity: severity ?? 'info', message: message ?? '', time: time ?? 0 };
-}
-
-/** Returns the keys of records without effect. */
-function obsoleteKeys(live: ReadonlyMap<string, tailrace.v1.ControlRecord>, nowMs: number): string[] {
-  const obsolete: string[] = [];
-  const inForce: { readonly key: string; readonly about: string; readonly entry: RevocationEntry }[] = [];
-  /** By token or subject: the entry that expires last. */
-  const longest = new Map<string, RevocationEntry>();
-  for (const [key, { revocation, notice }] of live) {
-    if (notice && (notice.time ?? 0) + noticeRetentionMs <= nowMs) obsolete.push(key);
-    if (!revocation) continue;
-    const entry = entryFrom(revocation);
-    if (revocationEndMs(entry) <= nowMs) {
-      obsolete.push(key);
-      continue;
-    }
-    const about = 'tokenId' in entry ? `token ${entry.tokenId}` : `subject ${entry.subject}`;
-    inForce.push({ key, about, entry });
-    const other = longest.get(about);
-    if (other === undefined || isLonger(entry, other)) longest.set(about, entry);
-  }
-  for (const { key, about, entry } of inForce) {
-    const other = longest.get(about)!;
-    if (other !== entry && issuedBeforeOf(entry) <= issuedBeforeOf(other)) obsolete.push(key);
-  }
-  return obsolete;
-}
-
-function isLonger(entry: RevocationEntry, other: RevocationEntry): boolean {
-  const [endMs, otherEndMs] = [revocationEndMs(entry), revocationEndMs(other)];
-  return endMs === otherEndMs ? issuedBeforeOf(entry) > issuedBeforeOf(other) : endMs > otherEndMs;
-}
-
-function issuedBeforeOf(entry: RevocationEntry): number {
-  return 'issuedBefore' in entry ? entry.issuedBefore : 0;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Notice } from '@tailrace/eventlog/control-topic';
+import type { Notice } from '@tailrace/eventlog/control-record';
 import { createRevocationList, type RevocationEntry } from '@tailrace/platform/revocation';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';

@@ -1,4 +1,5 @@
-import type { ControlTopic, Notice } from '@tailrace/eventlog/control-topic';
+import type { Notice } from '@tailrace/eventlog/control-record';
+import type { ControlTopic } from '@tailrace/eventlog/control-topic';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { type RevocationEntry, type Revocations, revocationFrom } from '@tailrace/platform/revocation';
 import { shown, TailraceError } from '@tailrace/protocol/error';
