@@ -28,6 +28,8 @@ function setUp(
   clock: Clock = systemClock,
   answerMs = 1,
   leadersOf = () => [1, 1],
+  /** The topic ID of the metadata that the client has, and the one that a broker answers. */
+  ids = { known: 'id', current: 'id' },
 ) {
   const taken: LogRecord[][] = [[], []];
   const asked: number[][] = [];
@@ -48,8 +50,13 @@ function setUp(
     });
     return { clientSideThrottleTime: 0, errorCode: 0, partitions };
   };
+  const metadata = () => ({ name: topic, errorCode: 0, id: ids.known, leaders: leadersOf(), leaderEpochs: [0, 0] });
   const client: Partial<KafkaClient> = {
-    knownTopic: () => ({ name: topic, errorCode: 0, id: 'id', leaders: leadersOf(), leaderEpochs: [0, 0] }),
+    knownTopic: metadata,
+    async lookUp() {
+      ids.known = ids.current;
+      return metadata();
+    },
     broker: async () => ({ connectionPool: { send } }) as never,
     errorFrom: (thrown) => thrown as never,
     refresh: async () => {},
@@ -251,4 +258,37 @@ test('a partition is fetched from its next leader, although another request has 
   await until('the first is read', () => taken[0]!.length > before + 20);
   assert.deepEqual(asked.at(-1)?.length, 1, 'each from its leader');
   fetcher.close();
+});
+
+test('a re-created topic whose end is before the position is read from its first record once', async (t) => {
+  const ids = { known: 'former', current: 'former' };
+  let end = 40;
+  const { fetcher, taken, reported } = setUp(
+    (_, from) => {
+      if (from > end) return { ...empty, errorCode: 1, end, next: from };
+      const next = Math.min(from + 2, end);
+      return { ...empty, records: recordsFrom(from, next - from), end, next };
+    },
+    async (_topic, timeMs) => (timeMs === -2 ? [0, 0] : [end, end]),
+    systemClock,
+    1,
+    undefined,
+    ids,
+  );
+  t.after(() => fetcher.close());
+  await until('the former topic is read', () => taken.every((records) => records.length === 40));
+  ids.current = 'new';
+  end = 4;
+  await until('the new topic is read', () => taken.every((records) => records.length >= 44));
+  // The metadata are refreshed now at the latest.
+  ids.known = 'new';
+  end = 6;
+  await until('it continues', () => taken.every((records) => records.at(-1)?.seq === 5));
+  for (const records of taken) {
+    assert.deepEqual(
+      records.slice(40).map(({ seq }) => seq),
+      [0, 1, 2, 3, 4, 5],
+    );
+  }
+  assert.equal(reported.length, 2, 'once for each partition');
 });

@@ -367,6 +367,12 @@ export class KafkaFetcher implements Source {
     // Not fetched until the position is known.
     state.retryAtMs = Number.POSITIVE_INFINITY;
     try {
+      // Another topic ID alone shows that the topic was re-created: `#followTopic` restarts it once, at the next fetch.
+      const { id } = await client.lookUp(topic, positionsTimeoutMs);
+      if (id !== state.topicId) {
+        state.retryAtMs = 0;
+        return;
+      }
       const first = (await client.offsets(topic, earliest, positionsTimeoutMs, [partition]))[partition] ?? 0;
       const end = (await client.offsets(topic, latest, positionsTimeoutMs, [partition]))[partition] ?? 0;
       state.retryAtMs = 0;
