@@ -1,5 +1,7 @@
 import { type Rights, rightsFrom } from '@tailrace/platform/access';
 import type { BodyOwner } from '@tailrace/platform/body-reader';
+import { HashSet } from '@tailrace/platform/hash-set';
+import { TextHash } from '@tailrace/platform/text-hash';
 import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
 import { shown, TailraceError } from '@tailrace/protocol/error';
@@ -200,7 +202,6 @@ export interface DeviceNameLimits {
   readonly devicesPerTenantMax: number;
 }
 
-const initialSlots = 1_024;
 /** Names that are found without the table, because V8 caches their hashes. At the limit the set is cleared. */
 const recentMax = 8_192;
 
@@ -208,88 +209,52 @@ const recentMax = 8_192;
  * Bounds the distinct device names that this process accepts: a sender can invent names without end, and each costs
  * memory in every fanout node, permanently.
  *
- * Stores a hash of 64 bits for each name, in a table with open addressing that is at most half full (Knuth, TAOCP
- * volume 3, section 6.4, algorithm L): 16 to 32 bytes a name. Two names with the same hash count as one; among 500,000
- * names that happens in one of 10^8 processes. The table is not shared between processes, and starts empty.
+ * Stores a hash of 64 bits for each name, in 11 to 23 bytes. Two names with the same hash count as one; among 500,000
+ * names that happens in one of 10^8 processes. The hashes are not shared between processes, and start empty.
  */
 export class DeviceNames {
-  size = 0;
   /** Most names of one tenant. */
   mostOfOneTenant = 0;
   readonly #limits: DeviceNameLimits;
   readonly #byTenant = new Map<string, number>();
-  readonly #seeds: readonly [number, number];
-  /** Two words per slot; a free slot has 0 in the second. */
-  #table = new Uint32Array(2 * initialSlots);
-  #high = 0;
-  #low = 0;
+  readonly #keyHigh: number;
+  readonly #keyLow: number;
+  readonly #hash = new TextHash();
+  readonly #hashes = new HashSet();
   readonly #recent = new Set<string>();
 
-  /** `seeds`: two random integers of 32 bits, so that a sender cannot choose names that collide. */
-  constructor(limits: DeviceNameLimits, seeds: readonly [number, number]) {
+  /** `key`: two random integers of 32 bits, so that a sender cannot choose names that collide. */
+  constructor(limits: DeviceNameLimits, key: readonly [high: number, low: number]) {
     this.#limits = limits;
-    this.#seeds = seeds;
+    [this.#keyHigh, this.#keyLow] = key;
+  }
+
+  /** Number of names. */
+  get size(): number {
+    return this.#hashes.size;
   }
 
   /** Counts a device path. Throws `limit_reached` for a new one at a limit. Hot: called once for each report. */
   admit(path: string): void {
     if (this.#recent.has(path)) return;
-    this.#hash(path);
-    const slot = slotOf(this.#table, this.#high, this.#low);
-    if (this.#table[slot + 1] === 0) this.#add(path, slot);
+    this.#hash.take(path, this.#keyHigh, this.#keyLow);
+    if (!this.#hashes.has(this.#hash.high, this.#hash.low)) this.#add(path);
     if (this.#recent.size === recentMax) this.#recent.clear();
     this.#recent.add(path);
   }
 
-  #add(path: string, slot: number): void {
+  /** Adds the name whose hash was taken last. */
+  #add(path: string): void {
     const { devicesMax, devicesPerTenantMax } = this.#limits;
     const end = path.indexOf('.');
     const tenant = end < 0 ? path : path.slice(0, end);
     const count = this.#byTenant.get(tenant) ?? 0;
     if (count >= devicesPerTenantMax) throw tooMany(path, `${devicesPerTenantMax} devices of tenant ${tenant}`);
     if (this.size >= devicesMax) throw tooMany(path, `${devicesMax} devices`);
-    this.#table[slot] = this.#high;
-    this.#table[slot + 1] = this.#low;
-    this.size++;
+    this.#hashes.add(this.#hash.high, this.#hash.low);
     this.#byTenant.set(tenant, count + 1);
     this.mostOfOneTenant = Math.max(this.mostOfOneTenant, count + 1);
-    if (this.size * 4 > this.#table.length) this.#grow();
   }
-
-  /** Sets `#high` and `#low`, which is never 0: two multiplicative hashes with a final mix (after MurmurHash3). */
-  #hash(path: string): void {
-    let [high, low] = this.#seeds;
-    for (let index = 0; index < path.length; index++) {
-      const code = path.charCodeAt(index);
-      high = Math.imul(high ^ code, 0x9e3779b1);
-      low = Math.imul(low ^ code, 0x5f356495);
-      low ^= low >>> 15;
-    }
-    high = Math.imul(high ^ (high >>> 16), 0x85ebca6b) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35);
-    low = Math.imul(low ^ (low >>> 16), 0x85ebca6b) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35);
-    this.#high = high >>> 0;
-    this.#low = low >>> 0 || 1;
-  }
-
-  #grow(): void {
-    const table = this.#table;
-    this.#table = new Uint32Array(table.length * 2);
-    for (let at = 0; at < table.length; at += 2) {
-      const [high, low] = [table[at]!, table[at + 1]!];
-      if (low === 0) continue;
-      const slot = slotOf(this.#table, high, low);
-      this.#table[slot] = high;
-      this.#table[slot + 1] = low;
-    }
-  }
-}
-
-/** Returns the slot of a hash, or the free slot where it belongs. */
-function slotOf(table: Uint32Array, high: number, low: number): number {
-  const mask = table.length - 1;
-  let slot = (low << 1) & mask;
-  while (table[slot + 1] !== 0 && (table[slot] !== high || table[slot + 1] !== low)) slot = (slot + 2) & mask;
-  return slot;
 }
 
 function tooMany(path: string, limit: string): TailraceError {

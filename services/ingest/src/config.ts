@@ -154,7 +154,7 @@ export const ingestSettings = {
     .default(500_000)
     .meta({ unit: 'devices' })
     .describe(
-      'Distinct device names accepted since the start, 16 to 32 bytes each; beyond it reports of a new device are refused with limit_reached. The default is the limit of a fanout node.',
+      'Distinct device names accepted since the start, 11 to 23 bytes each; beyond it reports of a new device are refused with limit_reached. The default is the limit of a fanout node.',
     ),
   devicesPerTenantMax: z
     .int()

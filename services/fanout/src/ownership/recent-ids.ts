@@ -1,5 +1,5 @@
-import { IdHash } from './id-hash.ts';
-import { IdSet } from './id-set.ts';
+import { HashSet } from '@tailrace/platform/hash-set';
+import { TextHash } from '@tailrace/platform/text-hash';
 
 export interface IdLimits {
   /** How long a message ID is remembered, ms; see `RecentIds`. */
@@ -130,7 +130,10 @@ export class IdMemory {
  * counts, and one older than five buckets never does. A duplicate also counts as an earlier record. A reader has to
  * know five buckets.
  *
- * **Memory.** The IDs of a bucket are 64-bit hashes in an `IdSet`, about 16 bytes each. A bucket that is too old is
+ * **Hashes.** The key for a message ID is the hash of its device path under the key of this process. A sender does not
+ * know that key, so it cannot choose an ID with the hash of another device's ID.
+ *
+ * **Memory.** The IDs of a bucket are 64-bit hashes in a `HashSet`, about 16 bytes each. A bucket that is too old is
  * forgotten as a whole. Decisions are stored as one bit for each position (`RepeatedPositions`), so that records that
  * are read again need no IDs. If the node has more IDs than `idsMax`, the partition with most forgets its oldest
  * bucket, and its window is shorter then.
@@ -142,7 +145,7 @@ export class RecentIds {
   #memory: IdMemory;
   readonly #nodeMemory: IdMemory;
   readonly #bucketMs: number;
-  readonly #hash = new IdHash();
+  readonly #hash = new TextHash();
   /** Oldest first. */
   readonly #buckets: Bucket[] = [];
   readonly #positions = new RepeatedPositions();
@@ -273,7 +276,7 @@ export class RecentIds {
       at--;
     }
     // As large as the previous one, so that the table does not grow while it fills.
-    const bucket = { number: wanted, ids: new IdSet(before?.ids.size) };
+    const bucket = { number: wanted, ids: new HashSet(before?.ids.size) };
     this.#buckets.splice(at, 0, bucket);
     return bucket;
   }
@@ -283,7 +286,7 @@ export class RecentIds {
 interface Bucket {
   /** Epoch ms divided by the span, rounded down. */
   readonly number: number;
-  readonly ids: IdSet;
+  readonly ids: HashSet;
 }
 
 /** Positions of one block, of one bit each. */

@@ -2,8 +2,11 @@
 const loadMax = 0.7;
 const slotsMin = 64;
 
-/** A set of 64-bit hashes, none of them 0, by open addressing with linear probing. Hashes cannot be removed. */
-export class IdSet {
+/**
+ * A set of 64-bit hashes, none of them 0, by open addressing with linear probing (Knuth, TAOCP volume 3, section 6.4,
+ * algorithm L). Hashes cannot be removed.
+ */
+export class HashSet {
   size = 0;
   #slots: Uint32Array;
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { IdHash } from './id-hash.ts';
+import { TextHash } from './text-hash.ts';
 
 /** HalfSipHash-c-d with 64 bits of output as its reference describes it, of bytes. */
 function referenceOf(bytes: Uint8Array, key: readonly [low: number, high: number], c: number, d: number): string {
@@ -59,7 +59,7 @@ test('the reference of this test answers the published vectors', () => {
 });
 
 test('a text has the HalfSipHash-1-3 of its UTF-16 under the key', () => {
-  const hash = new IdHash();
+  const hash = new TextHash();
   fc.assert(
     fc.property(fc.string({ maxLength: 70, unit: 'binary' }), fc.nat(), fc.nat(), (text, high, low) => {
       hash.take(text, high, low);

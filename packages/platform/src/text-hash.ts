@@ -1,12 +1,9 @@
 /**
  * HalfSipHash-1-3 with 64 bits of output (J.-P. Aumasson, D. J. Bernstein; https://github.com/veorq/SipHash) of a text
- * as UTF-16LE, under a key of 64 bits. Linux uses it for hash tables on 32-bit machines; JavaScript also computes in 32
- * bits.
- *
- * The key for a message ID is the hash of its device path under the key of this process. A sender does not know that
- * key, so it cannot choose an ID with the hash of another device's ID.
+ * as UTF-16LE, under a key of 64 bits. A sender that does not know the key cannot choose texts whose hashes collide.
+ * Linux uses it for hash tables on 32-bit machines; JavaScript also computes in 32 bits.
  */
-export class IdHash {
+export class TextHash {
   /** The hash of the last `take`, 32 bits each. Never both 0. */
   high = 0;
   low = 0;
