@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { createDashboard, type Dashboard } from '@tailrace/dashboard/app';
-import { silentLogger } from '@tailrace/platform/logger';
-import { createMetrics } from '@tailrace/platform/metrics';
 import { launchChromium } from '@tailrace/testkit/chromium';
 import { eventually } from '@tailrace/testkit/eventually';
 import { freePort } from '@tailrace/testkit/free-port';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import type { Browser, Page } from 'playwright-core';
 import { startNode, type TestNode } from '../services/fanout/test/node.ts';
+import { type PageServer, startPageServer } from './page-server.ts';
 
 /** The page of one device in a real browser: what it shows while the server reads nothing, and its charts. */
 const devices = ['plant1.line1.press1', 'plant1.line1.press2'] as const;
@@ -16,8 +14,7 @@ const wide = { width: 1440, height: 900 };
 const narrow = { width: 390, height: 844 };
 const dir = await createTempDir('device page');
 let node: TestNode;
-let dashboard: Dashboard;
-let origin: string;
+let server: PageServer;
 let browser: Browser;
 let reporting: NodeJS.Timeout;
 let isReporting = true;
@@ -29,24 +26,16 @@ before(async () => {
     // Always rising: the difference of the extremes shows how much history the page has.
     if (isReporting) void node.appendAll(devices, [{ tag: 'temperature', value: 20 + reportCount++, unit: 'Cel' }]);
   }, 250);
-  const config = {
-    host: '127.0.0.1',
-    port: 0,
-    // The first node is down.
-    streamUrl: `ws://127.0.0.1:${await freePort()},ws://127.0.0.1:${node.port}`,
-    publicIngestUrl: '',
-    demoToken: node.token,
-  };
-  const metrics = createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
-  dashboard = createDashboard({ config, logger: silentLogger, metrics });
-  origin = `http://127.0.0.1:${(await dashboard.start()).port}`;
+  // The first node is down.
+  const streamUrl = `ws://127.0.0.1:${await freePort()},ws://127.0.0.1:${node.port}`;
+  server = await startPageServer(streamUrl, node.token);
   browser = await launchChromium();
 });
 
 after(async () => {
   clearInterval(reporting);
   await browser?.close();
-  await dashboard?.stop();
+  await server?.stop();
   await node?.stop();
   await dir.remove();
 });
@@ -64,7 +53,7 @@ async function opened(
     await page.close();
     assert.deepEqual(errors, []);
   });
-  await page.goto(`${origin}/#/${path}`);
+  await page.goto(`${server.url}/#/${path}`);
   return page;
 }
 
@@ -192,7 +181,7 @@ test('charts of a device that is selected while they are paused show the whole w
   await page.locator('.pause').click();
   const known = await spread();
   // On a narrow screen the page subscribes to the selected device only: it has no data of the other one.
-  await page.goto(`${origin}/#/${devices[1]}`);
+  await page.goto(`${server.url}/#/${devices[1]}`);
   await page.locator('[data-testid=chart] canvas').first().waitFor();
   await eventually(async () => assert.ok((await spread()) >= known - 2, `${await spread()} of ${known}`), {
     deadlineMs: 10_000,

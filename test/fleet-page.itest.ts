@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { createDashboard, type Dashboard } from '@tailrace/dashboard/app';
-import { silentLogger } from '@tailrace/platform/logger';
-import { createMetrics } from '@tailrace/platform/metrics';
 import { launchChromium } from '@tailrace/testkit/chromium';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import type { Browser, CDPSession, Page } from 'playwright-core';
 import { startNode, type TestNode } from '../services/fanout/test/node.ts';
+import { type PageServer, startPageServer } from './page-server.ts';
 
 /** The dashboard in a real browser, with 20,000 devices that report all the time. */
 const deviceCount = 20_000;
@@ -23,7 +21,7 @@ const lastDevice = devices.at(-1)!;
 
 const dir = await createTempDir('fleet page');
 let node: TestNode;
-let dashboard: Dashboard;
+let server: PageServer;
 let browser: Browser;
 let page: Page;
 let session: CDPSession;
@@ -45,16 +43,7 @@ before(async () => {
     const some = devices.filter((_, n) => n % groups === group);
     void node.appendAll(some, [{ tag: 'temperature', value: 20 + (reported % 1000) / 100, unit: 'Cel' }]);
   }, reportEveryMs / groups);
-  const config = {
-    host: '127.0.0.1',
-    port: 0,
-    streamUrl: `ws://127.0.0.1:${node.port}`,
-    publicIngestUrl: '',
-    demoToken: node.token,
-  };
-  const metrics = createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
-  dashboard = createDashboard({ config, logger: silentLogger, metrics });
-  const { port } = await dashboard.start();
+  server = await startPageServer(`ws://127.0.0.1:${node.port}`, node.token);
   browser = await launchChromium();
   page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
   page.on('pageerror', (error) => errors.push(String(error)));
@@ -79,13 +68,13 @@ before(async () => {
   );
   session = await page.context().newCDPSession(page);
   await session.send('Performance.enable', { timeDomain: 'threadTicks' });
-  await page.goto(`http://127.0.0.1:${port}`);
+  await page.goto(server.url);
 });
 
 after(async () => {
   clearInterval(reporting);
   await browser?.close();
-  await dashboard?.stop();
+  await server?.stop();
   await node?.stop();
   await dir.remove();
 });

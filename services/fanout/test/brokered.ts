@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createNatsBus } from '@tailrace/bus/nats';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { systemClock } from '@tailrace/platform/clock';
@@ -8,17 +9,30 @@ import { noTracing } from '@tailrace/platform/tracing';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { encodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
-import type { KafkaBroker } from '@tailrace/testkit/kafka';
-import type { NatsServer } from '@tailrace/testkit/nats';
+import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
+import { type NatsServer, startNats } from '@tailrace/testkit/nats';
 import { createFanout, type Fanout } from '../src/app.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import { createUwsTransport } from '../src/uws-transport.ts';
 import { gatedBus } from './gated-bus.ts';
 import { testConfig, tokenSecret } from './node.ts';
+import type { Watcher } from './watcher.ts';
 
 export interface Brokers {
   readonly kafka: KafkaBroker;
   readonly nats: NatsServer;
+  stop(): Promise<void>;
+}
+
+export async function startBrokers(): Promise<Brokers> {
+  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
+  return {
+    kafka,
+    nats,
+    async stop() {
+      await Promise.all([kafka.stop(), nats.stop()]);
+    },
+  };
 }
 
 /** A fanout node on real brokers, in this process, with its own connections. */
@@ -49,7 +63,7 @@ export async function startBrokeredNode(
     brokers: brokers.kafka.brokers,
     prefix: topicPrefix,
     clientId: name,
-    logger: logger,
+    logger,
   });
   const gate = gatedBus(createNatsBus({ servers: [brokers.nats.url], name, logger }));
   const { bus } = gate;
@@ -59,7 +73,7 @@ export async function startBrokeredNode(
     eventLog,
     bus,
     clock: systemClock,
-    logger: logger,
+    logger,
     metrics,
     tracing: noTracing,
     transport: createUwsTransport(config, logger),
@@ -94,6 +108,36 @@ export async function startBrokeredNode(
       return stopped;
     },
   };
+}
+
+/** Returns a metric of fanout, by node. */
+export function figuresOf(nodes: readonly BrokeredNode[], metric: string): Promise<number[]> {
+  return Promise.all(nodes.map((node) => node.metric(`tailrace_fanout_${metric}`)));
+}
+
+/**
+ * Waits until each partition has one owner among these nodes, which all of them know, and no standby owner.
+ * `ownedMin`: least partitions of a node.
+ */
+export async function settled(nodes: readonly BrokeredNode[], partitions: number, ownedMin = 0): Promise<void> {
+  await eventually(
+    async () => {
+      const owned = await figuresOf(nodes, 'owned_partitions');
+      assert.equal(
+        owned.reduce((sum, count) => sum + count, 0),
+        partitions,
+      );
+      assert.ok(Math.min(...owned) >= ownedMin, `${owned}`);
+      for (const known of await figuresOf(nodes, 'ring_partitions')) assert.equal(known, partitions);
+      for (const standby of await figuresOf(nodes, 'standby_partitions')) assert.equal(standby, 0);
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'every partition has its owner' },
+  );
+}
+
+/** Returns the paths of devices in three lines. */
+export function plantDevices(count: number): readonly string[] {
+  return Array.from({ length: count }, (_, i) => `plant.line${i % 3}.m${i}`);
 }
 
 export function tokenForAll(): Promise<string> {
@@ -167,4 +211,22 @@ export class Load {
       }
     }
   }
+}
+
+/**
+ * Stops the load. Asserts that each client received every value of its devices from its first on, once, up to the last
+ * acknowledged one.
+ */
+export async function assertWhole(load: Load, clients: readonly Watcher[]): Promise<void> {
+  await load.stop();
+  await eventually(
+    () => {
+      for (const client of clients) {
+        assert.ok(client.shown.size > 0, 'a client received nothing');
+        for (const device of client.shown.keys()) assert.equal(client.last(device), load.sent.get(device), device);
+      }
+    },
+    { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
+  );
+  for (const client of clients) assert.deepEqual(client.violations(), []);
 }

@@ -14,12 +14,11 @@ import { issueToken } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
 import { encodeReport } from '@tailrace/protocol/report-proto';
 import { eventually, nextEvent } from '@tailrace/testkit/eventually';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { createFanout } from '../src/app.ts';
 import { createUwsTransport } from '../src/uws-transport.ts';
+import { startBrokers } from './brokered.ts';
 import { testConfig, tokenSecret } from './node.ts';
 import type { ReplayerCounts, ReplayerOptions } from './replayer.worker.ts';
 import { type Watcher, watch } from './watcher.ts';
@@ -58,11 +57,8 @@ async function embedded(): Promise<Brokers> {
 }
 
 async function brokered(): Promise<Brokers> {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  closers.push(
-    () => kafka.stop(),
-    () => nats.stop(),
-  );
+  const { kafka, nats, stop } = await startBrokers();
+  closers.push(stop);
   const eventLog = new KafkaEventLog({ brokers: kafka.brokers, prefix: 'tailrace', logger: logger });
   await eventLog.start();
   return { eventLog: eventLog, bus: createNatsBus({ servers: [nats.url], name: 'n', logger }) };

@@ -4,10 +4,16 @@ import type { Delivery } from '@tailrace/client/report';
 import { createStream, type Stream } from '@tailrace/client/stream';
 import { eventually } from '@tailrace/testkit/eventually';
 import { freePort } from '@tailrace/testkit/free-port';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
-import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import {
+  type BrokeredNode,
+  type Brokers,
+  Load,
+  settled,
+  startBrokeredNode,
+  startBrokers,
+  tokenForAll,
+} from './brokered.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
@@ -20,21 +26,14 @@ let token: string;
 let load: Load;
 
 before(async () => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  brokers = { kafka, nats };
+  brokers = await startBrokers();
   token = await tokenForAll();
   for (const name of ['a', 'b']) {
     const port = await freePort();
     const settings = { port, publicUrl: `ws://127.0.0.1:${port}`, settleMs: 200, drainMs: 2_000 };
     nodes.push(await startBrokeredNode(brokers, name, prefix, settings));
   }
-  await eventually(
-    async () => {
-      for (const node of nodes) assert.equal(await node.metric('tailrace_fanout_ring_partitions'), 6);
-      for (const node of nodes) assert.ok((await node.metric('tailrace_fanout_owned_partitions')) > 0);
-    },
-    { deadlineMs: 30_000, pollMs: 50, describe: 'both nodes own partitions' },
-  );
+  await settled(nodes, 6, 1);
   load = new Load(brokers, prefix, devices);
   await load.start();
 });
@@ -42,7 +41,7 @@ after(async () => {
   for (const stream of streams) stream.close();
   await load.close();
   await Promise.all(nodes.map((node) => node.stop()));
-  await Promise.all([brokers.kafka.stop(), brokers.nats.stop()]);
+  await brokers.stop();
 });
 
 /** Subscribes to a device through the SDK, and records what it delivers. */

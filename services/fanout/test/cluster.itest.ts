@@ -1,24 +1,32 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
-import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
-import { type Watcher, watch } from './watcher.ts';
+import {
+  assertWhole,
+  type BrokeredNode,
+  type Brokers,
+  Load,
+  plantDevices,
+  settled,
+  startBrokeredNode,
+  startBrokers,
+  tokenForAll,
+} from './brokered.ts';
+import { type Watcher, watchEach } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
 let brokers: Brokers;
 let token: string;
 before(async () => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  brokers = { kafka, nats };
+  brokers = await startBrokers();
   token = await tokenForAll();
 });
-after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
+after(() => brokers.stop());
 
-const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
+const partitions = 6;
+const devices = plantDevices(12);
 let testNumber = 0;
 let prefix: string;
 let nodes: BrokeredNode[];
@@ -31,7 +39,7 @@ beforeEach(async () => {
   watchers = [];
   for (const name of ['a', 'b']) nodes.push(await startBrokeredNode(brokers, `${prefix}-${name}`, prefix));
   load = new Load(brokers, prefix, devices);
-  await bothServe();
+  await settled(nodes, partitions, 1);
 });
 
 afterEach(async () => {
@@ -40,46 +48,16 @@ afterEach(async () => {
   await Promise.all(nodes.map((node) => node.stop()));
 });
 
-/** Waits until each node owns some partitions, and knows the owner of all. */
-async function bothServe(): Promise<void> {
-  await eventually(
-    async () => {
-      const owned = await Promise.all(nodes.map((node) => node.metric('tailrace_fanout_owned_partitions')));
-      const known = await Promise.all(nodes.map((node) => node.metric('tailrace_fanout_ring_partitions')));
-      assert.equal(owned[0]! + owned[1]!, 6);
-      assert.ok(
-        owned.every((count) => count > 0),
-        `${owned}`,
-      );
-      assert.deepEqual(known, [6, 6]);
-    },
-    { deadlineMs: 30_000, pollMs: 50, describe: 'both nodes own partitions' },
-  );
-}
-
 /** Connects a client for each device and one for all of them to a node. */
 async function watchAll(node: BrokeredNode): Promise<Watcher[]> {
-  const made = await Promise.all(
-    [...devices, 'plant.>'].map((channel) => watch({ port: node.port, token, channels: [channel] })),
-  );
-  for (const watcher of made) await watcher.next('subscribed', 20_000);
+  const made = await watchEach(node.port, token, [...devices, 'plant.>']);
   watchers.push(...made);
   return made;
 }
 
-/** Asserts that every client received every value from its first on, once, up to the last acknowledged one. */
-async function assertWhole(clients: readonly Watcher[]): Promise<void> {
-  await load.stop();
-  await eventually(
-    () => {
-      for (const client of clients) {
-        assert.ok(client.shown.size > 0, 'a client received nothing');
-        for (const device of client.shown.keys()) assert.equal(client.last(device), load.sent.get(device), device);
-      }
-    },
-    { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
-  );
-  for (const client of clients) assert.deepEqual(client.violations(), []);
+/** Asserts that every client is complete, and that one of them watches all devices. */
+async function assertWholeFleet(clients: readonly Watcher[]): Promise<void> {
+  await assertWhole(load, clients);
   assert.ok(clients.some((client) => client.shown.size === devices.length));
 }
 
@@ -87,7 +65,7 @@ test('every device is complete on both nodes, whichever of them owns it', async 
   await load.start();
   const clients = (await Promise.all(nodes.map(watchAll))).flat();
   await load.passed(200);
-  await assertWhole(clients);
+  await assertWholeFleet(clients);
   for (const node of nodes) {
     assert.ok(
       (await node.metric('tailrace_fanout_received_relay_frames_total')) > 0,
@@ -135,7 +113,7 @@ test('when NATS restarts under load nothing is lost or duplicated once it is bac
   }
   const later = (await Promise.all(nodes.map(watchAll))).flat();
   await load.passed(50);
-  await assertWhole([...clients, ...later]);
+  await assertWholeFleet([...clients, ...later]);
 });
 
 test('when a node stops gracefully the other serves its partitions, and its clients see no gap', async () => {
@@ -148,13 +126,13 @@ test('when a node stops gracefully the other serves its partitions, and its clie
   await eventually(() => {
     for (const client of moved) assert.equal(client.close, 1012);
   });
-  await eventually(async () => assert.equal(await staying.metric('tailrace_fanout_owned_partitions'), 6), {
+  await eventually(async () => assert.equal(await staying.metric('tailrace_fanout_owned_partitions'), partitions), {
     deadlineMs: 30_000,
   });
   // They reconnect to the other node and continue there.
   const back = await watchAll(staying);
   await load.passed(50);
-  await assertWhole([...clients, ...back]);
+  await assertWholeFleet([...clients, ...back]);
   for (const client of moved) assert.deepEqual(client.violations(), []);
 });
 
@@ -169,7 +147,7 @@ test('when a node joins under load the clients of the others see no gap', async 
   });
   clients.push(...(await watchAll(third)));
   await load.passed(100);
-  await assertWhole(clients);
+  await assertWholeFleet(clients);
 });
 
 test('when Kafka restarts under load nothing is lost or duplicated', async () => {
@@ -183,5 +161,5 @@ test('when Kafka restarts under load nothing is lost or duplicated', async () =>
   assert.ok(devices.every((device) => load.sent.get(device)! > sent.get(device)! + 99));
   const later = (await Promise.all(nodes.map(watchAll))).flat();
   await load.passed(50);
-  await assertWhole([...clients, ...later]);
+  await assertWholeFleet([...clients, ...later]);
 });

@@ -7,10 +7,16 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { encodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
-import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import {
+  type BrokeredNode,
+  type Brokers,
+  Load,
+  plantDevices,
+  startBrokeredNode,
+  startBrokers,
+  tokenForAll,
+} from './brokered.ts';
 import { type ForeignProducer, type ForeignRecord, startForeignProducer } from './foreign-producer.ts';
 import { watch } from './watcher.ts';
 
@@ -23,14 +29,13 @@ let brokers: Brokers;
 let foreign: ForeignProducer;
 let token: string;
 before(async () => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  brokers = { kafka, nats };
-  foreign = await startForeignProducer(kafka.brokers);
+  brokers = await startBrokers();
+  foreign = await startForeignProducer(brokers.kafka.brokers);
   token = await tokenForAll();
 });
 after(async () => {
   await foreign.close();
-  await Promise.all([brokers.kafka.stop(), brokers.nats.stop()]);
+  await brokers.stop();
 });
 
 let prefix: string;
@@ -56,7 +61,7 @@ for (const codec of ['lz4', 'snappy']) {
       'cleanup.policy': 'compact',
       'compression.type': codec,
     });
-    const devices = Array.from({ length: 12 }, (_, n) => `plant.line${n % 3}.m${n}`);
+    const devices = plantDevices(12);
     let nodes = [await start('a'), await start('b')];
     const load = new Load(brokers, prefix, devices);
     await load.start();

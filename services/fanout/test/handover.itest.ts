@@ -1,24 +1,32 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
-import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
-import { type Watcher, watch } from './watcher.ts';
+import {
+  assertWhole,
+  type BrokeredNode,
+  type Brokers,
+  figuresOf,
+  Load,
+  plantDevices,
+  settled,
+  startBrokeredNode,
+  startBrokers,
+  tokenForAll,
+} from './brokered.ts';
+import { longestPauseMs, type Watcher, watchEach } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
 const partitions = 6;
-const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
+const devices = plantDevices(12);
 let brokers: Brokers;
 let token: string;
 before(async () => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  brokers = { kafka, nats };
+  brokers = await startBrokers();
   token = await tokenForAll();
 });
-after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
+after(() => brokers.stop());
 
 let testNumber = 0;
 let prefix: string;
@@ -32,7 +40,7 @@ beforeEach(async () => {
   watchers = [];
   for (const name of ['a', 'b', 'c']) nodes.push(await start(name));
   load = new Load(brokers, prefix, devices);
-  await settled();
+  await settled(nodes, partitions);
   await load.start();
 });
 
@@ -47,58 +55,11 @@ function start(name: string): Promise<BrokeredNode> {
   return startBrokeredNode(brokers, `${prefix}-${name}`, prefix, { drainMs: 1_500 });
 }
 
-async function figures(metric: string): Promise<number[]> {
-  return await Promise.all(nodes.map((node) => node.metric(`tailrace_fanout_${metric}`)));
-}
-
-/** Waits until every partition has one owner, which all nodes know, and no standby owner. */
-async function settled(): Promise<void> {
-  await eventually(
-    async () => {
-      const owned = await figures('owned_partitions');
-      assert.equal(
-        owned.reduce((sum, count) => sum + count, 0),
-        partitions,
-      );
-      assert.deepEqual(
-        await figures('ring_partitions'),
-        nodes.map(() => partitions),
-      );
-      assert.deepEqual(
-        await figures('standby_partitions'),
-        nodes.map(() => 0),
-      );
-    },
-    { deadlineMs: 30_000, pollMs: 50, describe: 'every partition has its owner' },
-  );
-}
-
 /** Connects a client for each device and one for all of them to a node. */
 async function watchAll(node: BrokeredNode): Promise<Watcher[]> {
-  const made = await Promise.all(
-    [...devices, 'plant.>'].map((channel) => watch({ port: node.port, token, channels: [channel] })),
-  );
-  for (const watcher of made) await watcher.next('subscribed', 20_000);
+  const made = await watchEach(node.port, token, [...devices, 'plant.>']);
   watchers.push(...made);
   return made;
-}
-
-async function assertWhole(clients: readonly Watcher[]): Promise<void> {
-  await load.stop();
-  await eventually(
-    () => {
-      for (const client of clients) {
-        assert.ok(client.shown.size > 0, 'a client received nothing');
-        for (const device of client.shown.keys()) assert.equal(client.last(device), load.sent.get(device), device);
-      }
-    },
-    { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
-  );
-  for (const client of clients) assert.deepEqual(client.violations(), []);
-}
-
-function longestPauseMs(clients: readonly Watcher[]): number {
-  return Math.max(...clients.map((client) => client.pauseMs()));
 }
 
 test('while each node is restarted in turn under load, clients of the others receive everything once, in order, almost without a pause', async (t) => {
@@ -115,7 +76,7 @@ test('while each node is restarted in turn under load, clients of the others rec
       describe: 'its clients are disconnected',
     });
     nodes[i] = await start(restarting.name.slice(prefix.length + 1));
-    await settled();
+    await settled(nodes, partitions);
     await load.passed(20);
     const pauseMs = longestPauseMs([...clients, ...leaving]);
     t.diagnostic(`${restarting.name}: stopped in ${stopMs.toFixed(0)} ms, longest pause ${pauseMs.toFixed(0)} ms`);
@@ -123,7 +84,10 @@ test('while each node is restarted in turn under load, clients of the others rec
     for (const client of leaving) assert.deepEqual(client.violations(), []);
     await Promise.all(leaving.map((client) => client.end()));
   }
-  await assertWhole(watchers.filter((client) => client.close === undefined));
+  await assertWhole(
+    load,
+    watchers.filter((client) => client.close === undefined),
+  );
 });
 
 test('an isolated node has standby owners until it is back, and no client misses anything', async (t) => {
@@ -136,7 +100,7 @@ test('an isolated node has standby owners until it is back, and no client misses
   isolated.isolate();
   await eventually(
     async () => {
-      const standby = await Promise.all(others.map((node) => node.metric('tailrace_fanout_standby_partitions')));
+      const standby = await figuresOf(others, 'standby_partitions');
       assert.equal(
         standby.reduce((sum, count) => sum + count, 0),
         own,
@@ -150,9 +114,9 @@ test('an isolated node has standby owners until it is back, and no client misses
   t.diagnostic(`longest pause ${longestPauseMs(elsewhere).toFixed(0)} ms`);
   assert.ok(longestPauseMs(elsewhere) < 4_000);
   isolated.heal();
-  await settled();
+  await settled(nodes, partitions);
   await load.passed(20);
-  await assertWhole(clients);
+  await assertWhole(load, clients);
 });
 
 test('a restart of NATS makes no node a standby owner', async () => {
@@ -162,7 +126,7 @@ test('a restart of NATS makes no node a standby owner', async () => {
   await load.passed(200);
   await brokers.nats.restart();
   await load.passed(200);
-  await settled();
-  assert.deepEqual(await figures('taken_over_partitions_total'), [0, 0, 0]);
-  await assertWhole(clients);
+  await settled(nodes, partitions);
+  assert.deepEqual(await figuresOf(nodes, 'taken_over_partitions_total'), [0, 0, 0]);
+  await assertWhole(load, clients);
 });

@@ -2,16 +2,23 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { eventually } from '@tailrace/testkit/eventually';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
-import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import {
+  type BrokeredNode,
+  type Brokers,
+  Load,
+  plantDevices,
+  settled,
+  startBrokeredNode,
+  startBrokers,
+  tokenForAll,
+} from './brokered.ts';
 import { type Watcher, watch } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
 const partitions = 12;
-const devices = Array.from({ length: 24 }, (_, i) => `plant.line${i % 3}.m${i}`);
+const devices = plantDevices(24);
 /** `interruptedMs` and one poll of the log's end; twice that for a busy machine. */
 const notifiedMsMax = 2 * (2_000 + 500);
 let brokers: Brokers;
@@ -21,28 +28,17 @@ let watchers: Watcher[];
 let load: Load;
 
 before(async () => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  brokers = { kafka, nats };
+  brokers = await startBrokers();
   token = await tokenForAll();
 });
-after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
+after(() => brokers.stop());
 
 beforeEach(async () => {
   nodes = [];
   for (const name of ['a', 'b', 'c']) {
     nodes.push(await startBrokeredNode(brokers, name, 'interrupted', { telemetryPartitions: partitions }));
   }
-  await eventually(
-    async () => {
-      for (const node of nodes) {
-        const owned = await node.metric('tailrace_fanout_owned_partitions');
-        assert.ok(owned > 0 && owned < partitions);
-        assert.equal(await node.metric('tailrace_fanout_ring_partitions'), partitions);
-        assert.equal(await node.metric('tailrace_fanout_standby_partitions'), 0);
-      }
-    },
-    { deadlineMs: 30_000, pollMs: 50, describe: 'three nodes share the partitions' },
-  );
+  await settled(nodes, partitions, 1);
   load = new Load(brokers, 'interrupted', devices);
   await load.start();
   watchers = [];

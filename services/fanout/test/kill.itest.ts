@@ -3,27 +3,34 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
 import { freePorts } from '@tailrace/testkit/free-port';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
 import { type ServiceProcess, startService } from '@tailrace/testkit/process';
-import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import {
+  assertWhole,
+  type BrokeredNode,
+  type Brokers,
+  figuresOf,
+  Load,
+  plantDevices,
+  startBrokeredNode,
+  startBrokers,
+  tokenForAll,
+} from './brokered.ts';
 import { tokenSecret } from './node.ts';
-import { type Watcher, watch } from './watcher.ts';
+import { longestPauseMs, type Watcher, watchEach } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
 /** Enough for each of three nodes to have some: no node has more than five. */
 const partitions = 12;
-const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
+const devices = plantDevices(12);
 let brokers: Brokers;
 let token: string;
 before(async () => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  brokers = { kafka, nats };
+  brokers = await startBrokers();
   token = await tokenForAll();
 });
-after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
+after(() => brokers.stop());
 
 let testNumber = 0;
 let victim: ServiceProcess;
@@ -53,12 +60,7 @@ beforeEach(async () => {
     { deadlineMs: 30_000, pollMs: 50, describe: 'three nodes share the partitions' },
   );
   await load.start();
-  for (const node of nodes) {
-    for (const channel of [...devices, 'plant.>']) {
-      watchers.push(await watch({ port: node.port, token, channels: [channel] }));
-    }
-  }
-  for (const watcher of watchers) await watcher.next('subscribed', 20_000);
+  for (const { port } of nodes) watchers.push(...(await watchEach(port, token, [...devices, 'plant.>'])));
   await load.passed(20);
 });
 
@@ -92,26 +94,8 @@ async function startVictim(prefix: string): Promise<ServiceProcess> {
 }
 
 async function sum(metric: string): Promise<number> {
-  const figures = await Promise.all(nodes.map((node) => node.metric(`tailrace_fanout_${metric}`)));
+  const figures = await figuresOf(nodes, metric);
   return figures.reduce((total, figure) => total + figure, 0);
-}
-
-async function assertWhole(): Promise<void> {
-  await load.stop();
-  await eventually(
-    () => {
-      for (const client of watchers) {
-        assert.ok(client.shown.size > 0, 'a client received nothing');
-        for (const device of client.shown.keys()) assert.equal(client.last(device), load.sent.get(device), device);
-      }
-    },
-    { deadlineMs: 30_000, pollMs: 50, describe: 'all clients have the last value' },
-  );
-  for (const client of watchers) assert.deepEqual(client.violations(), []);
-}
-
-function longestPauseMs(): number {
-  return Math.max(...watchers.map((client) => client.pauseMs()));
 }
 
 test('the partitions of a killed node have standby owners before the group notices, and new owners without a gap', async (t) => {
@@ -128,10 +112,10 @@ test('the partitions of a killed node have standby owners before the group notic
     describe: 'the group has reassigned them',
   });
   await load.passed(50);
-  t.diagnostic(`longest pause ${longestPauseMs().toFixed(0)} ms`);
-  assert.ok(longestPauseMs() < 5_000);
+  t.diagnostic(`longest pause ${longestPauseMs(watchers).toFixed(0)} ms`);
+  assert.ok(longestPauseMs(watchers) < 5_000);
   assert.equal(await sum('standby_partitions'), 0);
-  await assertWhole();
+  await assertWhole(load, watchers);
 });
 
 test('a node that resumes after the session timeout causes no gap and no duplicate', async (t) => {
@@ -142,7 +126,7 @@ test('a node that resumes after the session timeout causes no gap and no duplica
     describe: 'the group has reassigned its partitions',
   });
   await load.passed(50);
-  t.diagnostic(`longest pause ${longestPauseMs().toFixed(0)} ms`);
+  t.diagnostic(`longest pause ${longestPauseMs(watchers).toFixed(0)} ms`);
   victim.signal('SIGCONT');
   await eventually(async () => assert.ok((await sum('owned_partitions')) < partitions), {
     deadlineMs: 30_000,
@@ -150,7 +134,7 @@ test('a node that resumes after the session timeout causes no gap and no duplica
     describe: 'it is back in the group',
   });
   await load.passed(50);
-  t.diagnostic(`longest pause ${longestPauseMs().toFixed(0)} ms, with its return`);
-  assert.ok(longestPauseMs() < 5_000);
-  await assertWhole();
+  t.diagnostic(`longest pause ${longestPauseMs(watchers).toFixed(0)} ms, with its return`);
+  assert.ok(longestPauseMs(watchers) < 5_000);
+  await assertWhole(load, watchers);
 });

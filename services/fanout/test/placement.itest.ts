@@ -2,33 +2,38 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
 import { freePort } from '@tailrace/testkit/free-port';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
-import { type BrokeredNode, type Brokers, startBrokeredNode, tokenForAll } from './brokered.ts';
+import {
+  type BrokeredNode,
+  type Brokers,
+  plantDevices,
+  settled,
+  startBrokeredNode,
+  startBrokers,
+  tokenForAll,
+} from './brokered.ts';
 import { type Watcher, watch } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
 
 const partitions = 6;
 const perSecond = 1;
-const devices = Array.from({ length: 60 }, (_, i) => `plant.line${i % 3}.m${i}`);
+const devices = plantDevices(60);
 const nodes: BrokeredNode[] = [];
 let brokers: Brokers;
 let token: string;
 const watchers: Watcher[] = [];
 
 before(async () => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  brokers = { kafka, nats };
+  brokers = await startBrokers();
   token = await tokenForAll();
   for (const name of ['a', 'b', 'c']) nodes.push(await start(name));
-  await settled();
+  await settled(nodes, partitions);
 });
 after(async () => {
   await Promise.all(watchers.map((watcher) => watcher.end()));
   await Promise.all(nodes.map((node) => node.stop()));
-  await Promise.all([brokers.kafka.stop(), brokers.nats.stop()]);
+  await brokers.stop();
 });
 
 async function start(name: string): Promise<BrokeredNode> {
@@ -40,20 +45,6 @@ async function start(name: string): Promise<BrokeredNode> {
     settleMs: 500,
     migrationsPerSecond: perSecond,
   });
-}
-
-async function settled(): Promise<void> {
-  await eventually(
-    async () => {
-      const owned = await Promise.all(nodes.map((node) => node.metric('tailrace_fanout_owned_partitions')));
-      assert.equal(
-        owned.reduce((sum, count) => sum + count, 0),
-        partitions,
-      );
-      for (const node of nodes) assert.equal(await node.metric('tailrace_fanout_ring_partitions'), partitions);
-    },
-    { deadlineMs: 30_000, pollMs: 50, describe: 'every partition has its owner' },
-  );
 }
 
 async function route(node: BrokeredNode, device: string): Promise<{ node: string; url: string }> {
@@ -100,7 +91,7 @@ test('after a node has joined, clients of its devices are asked to move there, a
   }
   for (const client of clients.values()) assert.deepEqual(moves(client), []);
   nodes.push(await start('d'));
-  await settled();
+  await settled(nodes, partitions);
   const homes = new Map<string, { node: string; url: string }>();
   for (const device of devices) homes.set(device, await route(nodes[0]!, device));
   const gone = devices.filter((device) => homes.get(device)!.node !== before.get(device));

@@ -5,11 +5,17 @@ import { silentLogger } from '@tailrace/platform/logger';
 import type { Cut } from '@tailrace/protocol/cut';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { encodeReport } from '@tailrace/protocol/report-proto';
-import { eventually } from '@tailrace/testkit/eventually';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
-import { type BrokeredNode, type Brokers, Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import {
+  type BrokeredNode,
+  type Brokers,
+  Load,
+  plantDevices,
+  settled,
+  startBrokeredNode,
+  startBrokers,
+  tokenForAll,
+} from './brokered.ts';
 import { type Watcher, watch } from './watcher.ts';
 
 failOnLeaks({ graceMs: 5_000 });
@@ -17,14 +23,13 @@ failOnLeaks({ graceMs: 5_000 });
 let brokers: Brokers;
 let token: string;
 before(async () => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  brokers = { kafka, nats };
+  brokers = await startBrokers();
   token = await tokenForAll();
 });
-after(() => Promise.all([brokers.kafka.stop(), brokers.nats.stop()]));
+after(() => brokers.stop());
 
 const partitions = 6;
-const devices = Array.from({ length: 12 }, (_, i) => `plant.line${i % 3}.m${i}`);
+const devices = plantDevices(12);
 let testNumber = 0;
 let prefix: string;
 let nodes: BrokeredNode[];
@@ -39,14 +44,7 @@ beforeEach(async () => {
   for (const name of ['a', 'b']) {
     nodes.push(await startBrokeredNode(brokers, `${prefix}-${name}`, prefix, { staleMsMin: 1_000 }));
   }
-  await eventually(
-    async () => {
-      const owned = await Promise.all(nodes.map((node) => node.metric('tailrace_fanout_owned_partitions')));
-      assert.equal(owned[0]! + owned[1]!, partitions);
-      assert.ok(owned.every((count) => count > 0));
-    },
-    { deadlineMs: 30_000, pollMs: 50, describe: 'both nodes own partitions' },
-  );
+  await settled(nodes, partitions, 1);
   load = new Load(brokers, prefix, devices);
   eventLog = new KafkaEventLog({ brokers: brokers.kafka.brokers, prefix, logger: silentLogger });
   await eventLog.start();

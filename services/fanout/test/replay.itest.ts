@@ -1,10 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
-import { Load, startBrokeredNode, tokenForAll } from './brokered.ts';
+import { Load, startBrokeredNode, startBrokers, tokenForAll } from './brokered.ts';
 import { startNode } from './node.ts';
 import { type Watcher, watch } from './watcher.ts';
 
@@ -62,9 +60,8 @@ test('reports since a time are replayed, paused, resumed and joined to live data
 });
 
 test('on Kafka replays do the same while devices report', async (t) => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  after(() => Promise.all([kafka.stop(), nats.stop()]));
-  const brokers = { kafka, nats };
+  const brokers = await startBrokers();
+  after(() => brokers.stop());
   const node = await startBrokeredNode(brokers, 'replay', 'replay');
   const load = new Load(brokers, 'replay', ['plant.a', 'plant.b', 'plant.c']);
   t.after(async () => {

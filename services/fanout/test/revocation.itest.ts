@@ -2,11 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
 import { eventually } from '@tailrace/testkit/eventually';
-import { startKafka } from '@tailrace/testkit/kafka';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
-import { startNats } from '@tailrace/testkit/nats';
 import { connectRawWebSocket } from '@tailrace/testkit/raw-websocket';
-import { type BrokeredNode, type Brokers, startBrokeredNode } from './brokered.ts';
+import { type BrokeredNode, type Brokers, startBrokeredNode, startBrokers } from './brokered.ts';
 import { tokenSecret } from './node.ts';
 
 failOnLeaks({ graceMs: 5_000 });
@@ -14,8 +12,7 @@ failOnLeaks({ graceMs: 5_000 });
 let brokers: Brokers;
 let nodes: BrokeredNode[];
 before(async () => {
-  const [kafka, nats] = await Promise.all([startKafka(), startNats()]);
-  brokers = { kafka, nats };
+  brokers = await startBrokers();
   nodes = [await startBrokeredNode(brokers, 'access-a', 'access')];
   nodes.push(await startBrokeredNode(brokers, 'access-b', 'access'));
   await eventually(
@@ -27,7 +24,7 @@ before(async () => {
 });
 after(async () => {
   await Promise.all(nodes.map((node) => node.stop()));
-  await Promise.all([brokers.kafka.stop(), brokers.nats.stop()]);
+  await brokers.stop();
 });
 
 const issue = (subject: string, facts: { tokenId?: string; roles?: string[] } = {}) =>

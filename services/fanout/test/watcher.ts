@@ -119,3 +119,15 @@ export async function watch(options: {
   await nextEvent(socket, 'open', { deadlineMs: 10_000 });
   return watcher;
 }
+
+/** Connects a client for each channel. Resolves when all are subscribed. */
+export async function watchEach(port: number, token: string, channels: readonly string[]): Promise<Watcher[]> {
+  const watchers = await Promise.all(channels.map((channel) => watch({ port, token, channels: [channel] })));
+  for (const watcher of watchers) await watcher.next('subscribed', 20_000);
+  return watchers;
+}
+
+/** Returns the longest time in which a client received no report of one of its devices, ms. */
+export function longestPauseMs(clients: readonly Watcher[]): number {
+  return Math.max(...clients.map((client) => client.pauseMs()));
+}

@@ -1,0 +1,20 @@
+import { createDashboard } from '@tailrace/dashboard/app';
+import { silentLogger } from '@tailrace/platform/logger';
+import { createMetrics } from '@tailrace/platform/metrics';
+
+/** The dashboard's server with the built page. */
+export interface PageServer {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Serves the page, which reads the streams at `streamUrl` with this token. */
+export async function startPageServer(streamUrl: string, demoToken: string): Promise<PageServer> {
+  const dashboard = createDashboard({
+    config: { host: '127.0.0.1', port: 0, streamUrl, publicIngestUrl: '', demoToken },
+    logger: silentLogger,
+    metrics: createMetrics({ service: 'dashboard', node: 'test', processMetrics: false }),
+  });
+  const { port } = await dashboard.start();
+  return { url: `http://127.0.0.1:${port}`, stop: () => dashboard.stop() };
+}
