@@ -1,4 +1,4 @@
-import { createDashboard } from '@tailrace/dashboard/app';
+import { builtPage, createDashboard } from '@tailrace/dashboard/app';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 
@@ -14,6 +14,7 @@ export async function startPageServer(streamUrl: string, demoToken: string): Pro
     config: { host: '127.0.0.1', port: 0, streamUrl, publicIngestUrl: '', demoToken },
     logger: silentLogger,
     metrics: createMetrics({ service: 'dashboard', node: 'test', processMetrics: false }),
+    folder: builtPage,
   });
   const { port } = await dashboard.start();
   return { url: `http://127.0.0.1:${port}`, stop: () => dashboard.stop() };

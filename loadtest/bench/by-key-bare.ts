@@ -39,7 +39,7 @@ async function start({ broker, flushMs }: { broker: string; flushMs: number }): 
     eachBatchAutoResolve: true,
     eachBatch: async ({ batch }) => {
       for (const { key, value, offset } of batch.messages) {
-        const json = deliveryJson(decodeReport(value!, true), batch.partition, Number(offset));
+        const json = deliveryJson(decodeReport(value!), batch.partition, Number(offset));
         server.app.publish(String(key), dataFrameJson(1, [json], noFlags));
       }
     },

@@ -92,7 +92,7 @@ async function startBare(): Promise<Started> {
   server.app.ws('/v1/stream', { open: (ws) => void ws.subscribe('all'), maxBackpressure: 4_194_304 });
   let seq = 0;
   const deliveries = () =>
-    reportsOfFlush(1_700_000_000_000).map(({ value }) => deliveryJson(decodeReport(value, true), 0, seq++));
+    reportsOfFlush(1_700_000_000_000).map(({ value }) => deliveryJson(decodeReport(value), 0, seq++));
   // The frame is built each time, as in any server; the texts of its reports are ready.
   const texts = deliveries();
   flush = () => void server.app.publish('all', dataFrameJson(1, texts, noFlags), false);

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { delivery, mutatedBytes, report, seeded } from '../test/arbitraries.ts';
 import { errorOf, resultOrError } from '../test/errors.ts';
+import { validatedReport } from '../test/validated-report.ts';
 import { deliveryFromJson } from './delivery.ts';
 import { TailraceError } from './error.ts';
 import { tailrace } from './generated/tailrace.js';
@@ -51,12 +52,12 @@ test('encodes to the same bytes as the generated code', () => {
   );
 });
 
-test('a report survives a round trip through Protobuf, trusted or not', () => {
+test('a report survives a round trip through Protobuf, validated or not', () => {
   fc.assert(
     fc.property(report, (value) => {
       const bytes = encodeReport(value);
+      assert.deepEqual(validatedReport(bytes), value);
       assert.deepEqual(decodeReport(bytes), value);
-      assert.deepEqual(decodeReport(bytes, true), value);
       assert.equal(parseReportHeader(bytes).device, value.device);
     }),
     { ...seeded, numRuns: 400 },
@@ -73,7 +74,7 @@ test('texts beyond ASCII, with lengths around the sizes of a varint, survive', (
           { tag: 'u', value: 2 },
         ],
       };
-      assert.deepEqual(decodeReport(encodeReport(value)), value);
+      assert.deepEqual(validatedReport(encodeReport(value)), value);
     }
   }
 });
@@ -82,7 +83,7 @@ test('encoding a report does not change bytes encoded before', () => {
   const all = Array.from({ length: 2000 }, (_, index): Report => ({ ...simple, id: `i${index}` }));
   const bytes = all.map((value) => encodeReport(value));
   assert.deepEqual(
-    bytes.map((each) => decodeReport(each)),
+    bytes.map((each) => validatedReport(each)),
     all,
   );
 });
@@ -98,7 +99,9 @@ test('a report over the size limit is too large', () => {
     errorOf(() => encodeReport({ ...simple, readings }), 'too_large').message,
     /^report of p\.d: expected at most 262144 bytes, got more/,
   );
-  errorOf(() => decodeReport(new Uint8Array(300_000)), 'too_large');
+  const sent = decodeSentReport(new Uint8Array(300_000));
+  assert.ok(sent instanceof TailraceError);
+  assert.equal(sent.code, 'too_large');
 });
 
 test('a delivery has the bytes of its report and its position', () => {
@@ -119,7 +122,7 @@ test('a delivery has the bytes of its report and its position', () => {
   );
 });
 
-test('content is validated as in JSON, unless trusted', () => {
+test('content is validated as in JSON, except in the log', () => {
   const bytesOf = (change: object) => v1.Report.encode({ ...generatedFrom(simple), ...change }).finish();
   const one = (change: object) => bytesOf({ readings: [{ tag: 't', number: 1, ...change }] });
   const cases: readonly (readonly [Uint8Array, RegExp])[] = [
@@ -135,23 +138,23 @@ test('content is validated as in JSON, unless trusted', () => {
     [one({ time: -1 }), /^readings\[0\]\.time: .*, got -1$/],
   ];
   for (const [bytes, message] of cases) {
-    assert.match(errorOf(() => decodeReport(bytes), 'invalid_report').message, message);
+    assert.match(errorOf(() => validatedReport(bytes), 'invalid_report').message, message);
   }
-  errorOf(() => decodeReport(bytesOf({ device: 'a b' })), 'invalid_path');
-  assert.ok(Number.isNaN(decodeReport(bytesOf({ time: Number.NaN }), true).time));
+  errorOf(() => validatedReport(bytesOf({ device: 'a b' })), 'invalid_path');
+  assert.ok(Number.isNaN(decodeReport(bytesOf({ time: Number.NaN })).time));
   // A later version may have more qualities; a sender may not.
-  for (const trusted of [true, false]) {
-    assert.equal(decodeReport(one({ quality: 4 }), trusted).readings[0]?.quality, 'uncertain');
+  for (const decode of [decodeReport, validatedReport]) {
+    assert.equal(decode(one({ quality: 4 })).readings[0]?.quality, 'uncertain');
   }
   const batch = v1.ReportBatch.encode({ reports: [v1.Report.decode(one({ quality: 4 }))] }).finish();
   assert.match(String(decodeReportBatch(batch, 1)[0]), /readings\[0\]\.quality: expected 0 to 3, got 4/);
   // A reading without a value is invalid, even in the log.
-  errorOf(() => decodeReport(one({ number: null }), true), 'invalid_report');
+  errorOf(() => decodeReport(one({ number: null })), 'invalid_report');
 });
 
 test('proto3 rules apply: defaults, the last of a repeated field, unknown fields, invalid UTF-8', () => {
   const encoded = [...encodeReport(simple)];
-  const read = (...more: number[]) => decodeReport(Uint8Array.from([...encoded, ...more]));
+  const read = (...more: number[]) => validatedReport(Uint8Array.from([...encoded, ...more]));
   assert.equal(read(0x0a, 1, 0x71).device, 'q');
   assert.deepEqual(read(0x40, 0x96, 1, 0x4a, 2, 9, 9, 0x55, 1, 2, 3, 4, 0x59, 1, 2, 3, 4, 5, 6, 7, 8), simple);
   // A known field of another wire type is an unknown field.
@@ -227,7 +230,8 @@ test('only a delta without changes may have no readings', () => {
   assert.deepEqual(decodeDelivery(deliveryBytes(encodeReport(simple), 3, 7, true)), { ...changed, ...simple });
   errorOf(() => decodeDelivery(deliveryBytes(empty, 3, 7)), 'invalid_report');
   // A report to ingest has no `delta`.
-  errorOf(() => decodeReport(deliveryBytes(empty, 3, 7, true)), 'invalid_report');
+  const sent = decodeSentReport(deliveryBytes(encodeReport({ ...simple, time: 0, readings: [] }), 3, 7, true));
+  assert.match(String(sent), /readings: expected 1 to 1000 items, got 0/);
 });
 
 test('positions of 2^53 and more are rejected', () => {
@@ -247,9 +251,9 @@ test('garbage and mutated bytes never crash, and valid ones can be encoded again
   );
   fc.assert(
     fc.property(values, (bytes) => {
-      const read = resultOrError(() => decodeReport(bytes), 'invalid_report', 'invalid_path');
+      const read = resultOrError(() => validatedReport(bytes), 'invalid_report', 'invalid_path');
       if (read !== undefined) assert.deepEqual(decodeReport(encodeReport(read)), read);
-      resultOrError(() => decodeReport(bytes, true), 'invalid_report');
+      resultOrError(() => decodeReport(bytes), 'invalid_report');
       resultOrError(() => decodeDelivery(bytes), 'invalid_report', 'invalid_path');
       resultOrError(() => decodeReportBatch(bytes, 10), 'invalid_report', 'too_large');
       resultOrError(() => parseReportHeader(bytes).device, 'invalid_report');

@@ -50,13 +50,11 @@ function tooLarge(device: string): TailraceError {
 }
 
 /**
- * Decodes a Protobuf `Report`. Throws `invalid_report` for malformed bytes. Unless `trusted` (ingest has validated the
- * report), it validates the content as `reportFromJson` does: `invalid_path` and `invalid_report`.
+ * Decodes a Protobuf `Report` of the log, whose content ingest has validated. Throws `invalid_report` for malformed
+ * bytes.
  */
-export function decodeReport(bytes: Uint8Array, trusted = false): Report {
-  if (!trusted) assertSize(bytes);
-  const fields = readFields(new WireReader(bytes, 'invalid_report'), trusted ? 'log' : 'server');
-  return trusted ? reportOf(fields) : checkedReportOf(fields);
+export function decodeReport(bytes: Uint8Array): Report {
+  return reportOf(readFields(new WireReader(bytes, 'invalid_report'), 'log'));
 }
 
 function assertSize(bytes: Uint8Array): void {
@@ -87,7 +85,10 @@ export function batchedReports(bytes: Uint8Array, max: number): readonly Uint8Ar
   return reports;
 }
 
-/** Decodes and validates a sender's report. Returns the report, or the error of an invalid one. */
+/**
+ * Decodes a sender's report, and validates it as `reportFromJson` does. Returns the report, or the error of an invalid
+ * one.
+ */
 export function decodeSentReport(bytes: Uint8Array): Report | TailraceError {
   try {
     assertSize(bytes);

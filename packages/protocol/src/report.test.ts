@@ -3,8 +3,9 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { anyJson, mutated, seeded, sentReport } from '../test/arbitraries.ts';
 import { errorOf, resultOrError } from '../test/errors.ts';
+import { validatedReport } from '../test/validated-report.ts';
 import { reportFromJson, reportLimits } from './report.ts';
-import { decodeReport, encodeReport } from './report-proto.ts';
+import { encodeReport } from './report-proto.ts';
 
 const device = 'plant1.line3.press7';
 const reading = { tag: 'temperature', value: 42.5 };
@@ -136,7 +137,7 @@ test('a report at every limit is valid, also through Protobuf', () => {
   }));
   for (const readings of [[widest], many]) {
     const checked = reportFromJson({ device, time: timeMsMax, readings, id: 'i'.repeat(idBytesMax) });
-    assert.deepEqual(decodeReport(encodeReport(checked)), checked);
+    assert.deepEqual(validatedReport(encodeReport(checked)), checked);
   }
 });
 
@@ -193,7 +194,7 @@ test('garbage and mutated reports never crash, and valid ones can be encoded and
   fc.assert(
     fc.property(values, (value) => {
       const checked = resultOrError(() => reportFromJson(value), 'invalid_report', 'invalid_path');
-      if (checked !== undefined) decodeReport(encodeReport(checked));
+      if (checked !== undefined) validatedReport(encodeReport(checked));
     }),
     { ...seeded, numRuns: 1500 },
   );

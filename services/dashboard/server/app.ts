@@ -15,8 +15,8 @@ export interface DashboardOptions {
   readonly metrics: Metrics;
   /** The key of the setting that holds the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
-  /** The built page. Default: `services/dashboard/dist`. */
-  readonly folder?: string;
+  /** The built page, `builtPage` in every process. */
+  readonly folder: string;
 }
 
 export interface Dashboard {
@@ -31,11 +31,12 @@ export interface Dashboard {
   stop(): Promise<void>;
 }
 
-const builtFolder = fileURLToPath(new URL('../dist', import.meta.url));
+/** The folder into which `npm run build` writes the page. */
+export const builtPage: string = fileURLToPath(new URL('../dist', import.meta.url));
 
 /** The dashboard's HTTP server: the built page, and `GET /config.json` with the URLs of the streams. */
 export function createDashboard(options: DashboardOptions): Dashboard {
-  const { config, logger, metrics, folder = builtFolder, portSetting = 'port' } = options;
+  const { config, logger, metrics, folder, portSetting = 'port' } = options;
   const server = createPages({ config, logger, metrics, folder });
   let closed: Promise<void> | undefined;
   const close = () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { TailraceError } from '@tailrace/protocol/error';
 import { BodyScheduler, encodingFrom, formatFrom } from './endpoint.ts';
 
@@ -54,8 +55,7 @@ test('gzip is accepted, and the error of any other encoding names it', () => {
 });
 
 function setUp() {
-  const due: (() => void)[] = [];
-  const bodies = new BodyScheduler((call) => void due.push(call));
+  const bodies = new BodyScheduler();
   const steps: string[] = [];
   const add = (sender: object, name: string, count: number, onDone = () => {}) => {
     let left = count;
@@ -65,52 +65,59 @@ function setUp() {
       return left === 0;
     });
   };
-  /** Runs one turn of the event loop. Returns the steps that were done in it. */
-  const turn = () => {
+  /** Waits for one turn of the event loop. Returns the steps that were done in it. */
+  const turn = async () => {
     steps.length = 0;
-    for (const call of due.splice(0)) call();
+    await setImmediate();
     return [...steps];
   };
-  return { bodies, add, turn, due };
+  /** Returns the steps of this many turns, one after the other. */
+  const turns = async (count: number) => {
+    const done: string[][] = [];
+    while (done.length < count) done.push(await turn());
+    return done;
+  };
+  return { bodies, add, turns };
 }
 
-test('each turn of the event loop runs one step, and senders alternate', () => {
-  const { add, turn, due } = setUp();
+/** Returns how many calls wait for the next turn of the event loop. */
+const callsDue = () => process.getActiveResourcesInfo().filter((type) => type === 'Immediate').length;
+
+test('each turn of the event loop runs one step, and senders alternate', async () => {
+  const { add, turns } = setUp();
   add({}, 'a', 3);
   add({}, 'b', 2);
   add({}, 'c', 1);
-  assert.deepEqual(due.length, 1);
-  const done = Array.from({ length: 6 }, () => turn());
-  assert.deepEqual(done, [['a'], ['b'], ['c'], ['a'], ['b'], ['a']]);
-  assert.equal(due.length, 0, 'without work there is no further turn');
+  assert.equal(callsDue(), 1);
+  assert.deepEqual(await turns(6), [['a'], ['b'], ['c'], ['a'], ['b'], ['a']]);
+  assert.equal(callsDue(), 0, 'without work there is no further turn');
 });
 
-test('bodies of one sender keep their order, and get no more steps than those of another', () => {
-  const { bodies, add, turn } = setUp();
+test('bodies of one sender keep their order, and get no more steps than those of another', async () => {
+  const { bodies, add, turns } = setUp();
   const [one, other] = [{}, {}];
   add(one, 'first', 2);
   add(one, 'second', 1);
   add(other, 'other', 2);
-  const done = Array.from({ length: 5 }, () => turn()).flat();
-  assert.deepEqual(done, ['first', 'other', 'first', 'other', 'second']);
+  assert.deepEqual((await turns(5)).flat(), ['first', 'other', 'first', 'other', 'second']);
   assert.equal(bodies.has(one) || bodies.has(other), false);
 });
 
-test('a body that is received while the last step of the one before runs waits for it', () => {
-  const { bodies, add, turn } = setUp();
+test('a body that is received while the last step of the one before runs waits for it', async () => {
+  const { bodies, add, turns } = setUp();
   const sender = {};
   add(sender, 'first', 1, () => {
     assert.ok(bodies.has(sender));
     add(sender, 'second', 1);
   });
-  assert.deepEqual([turn(), turn(), turn()], [['first'], ['second'], []]);
+  assert.deepEqual(await turns(3), [['first'], ['second'], []]);
   assert.equal(bodies.has(sender), false);
 });
 
-test('four bodies are started at once, however many senders there are, and the others follow in their order', () => {
-  const { add, turn } = setUp();
+test('four bodies are started at once, however many senders there are, and the others follow in their order', async () => {
+  const { add, turns } = setUp();
   for (let sender = 0; sender < 9; sender++) add({}, String(sender), 3);
-  const done = Array.from({ length: 27 }, () => turn()[0]!);
+  const done = (await turns(27)).flat();
   const left = new Map<string, number>();
   for (const name of done) {
     left.set(name, (left.get(name) ?? 3) - 1);

@@ -315,18 +315,12 @@ const startedMax = 4;
  * are processed in the order in which they were received.
  */
 export class BodyScheduler {
-  readonly #defer: (call: () => void) => void;
   /** By sender, the body that is processed first. */
   readonly #queues = new Map<object, BodyStep[]>();
   /** Senders with a started body, at most `startedMax`, and senders that wait; the next one first. */
   readonly #started: object[] = [];
   readonly #waiting: object[] = [];
   #isDue = false;
-
-  /** `defer` calls once, in a later turn of the event loop. Default: `setImmediate`. */
-  constructor(defer: (call: () => void) => void = setImmediate) {
-    this.#defer = defer;
-  }
 
   /** Whether a body of the sender is waiting or in progress: the next one has to wait for it. */
   has(sender: object): boolean {
@@ -345,7 +339,7 @@ export class BodyScheduler {
   #schedule(): void {
     if (this.#isDue) return;
     this.#isDue = true;
-    this.#defer(this.#runStep);
+    setImmediate(this.#runStep);
   }
 
   readonly #runStep = (): void => {

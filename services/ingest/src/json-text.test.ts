@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { jsonSyntaxErrorIn, jsonSyntaxErrorText, jsonWithInexact } from './json-text.ts';
 
+const errorIn = (text: string) => jsonSyntaxErrorIn(text, text.length);
+
 function isJson(text: string): boolean {
   try {
     JSON.parse(text);
@@ -37,7 +39,7 @@ const cases: readonly (readonly [text: string, at: number, expected: RegExp])[] 
 
 for (const [text, at, expected] of cases) {
   test(`the syntax error of ${JSON.stringify(text)} is at ${at}`, () => {
-    const error = jsonSyntaxErrorIn(text);
+    const error = errorIn(text);
     assert.equal(error?.at, at);
     assert.match(error.expected, expected);
   });
@@ -46,7 +48,7 @@ for (const [text, at, expected] of cases) {
 test('a number that JSON does not have is quoted whole, in every spelling', () => {
   for (const word of ['NaN', 'Infinity', '-Infinity', 'None', 'undefined', 'True']) {
     const text = `{"value":${word}}`;
-    const message = jsonSyntaxErrorText(text, jsonSyntaxErrorIn(text)!);
+    const message = jsonSyntaxErrorText(text, errorIn(text)!);
     assert.ok(message.startsWith('line 1, column 10: expected a value: an object,'), message);
     assert.ok(message.includes(`, got "${word}", near `), message);
   }
@@ -68,31 +70,31 @@ test('a text has a syntax error exactly if JSON.parse rejects it, and never beyo
   });
   fc.assert(
     fc.property(texts, (text) => {
-      const error = jsonSyntaxErrorIn(text);
+      const error = errorIn(text);
       assert.equal(error === undefined, isJson(text));
       assert.ok(error === undefined || (error.at >= 0 && error.at <= text.length));
       // Not too late: the text before the error is complete, or is only incomplete.
-      if (error !== undefined) assert.equal(jsonSyntaxErrorIn(text.slice(0, error.at))?.at ?? error.at, error.at);
+      if (error !== undefined) assert.equal(errorIn(text.slice(0, error.at))?.at ?? error.at, error.at);
     }),
     { seed: 20_241_121, numRuns: 3_000 },
   );
 });
 
 test('a deeply nested text does not overflow the stack', () => {
-  assert.equal(jsonSyntaxErrorIn('['.repeat(500_000))?.at, 500_000);
-  assert.equal(jsonSyntaxErrorIn(`${'['.repeat(200_000)}${']'.repeat(200_000)}`), undefined);
+  assert.equal(errorIn('['.repeat(500_000))?.at, 500_000);
+  assert.equal(errorIn(`${'['.repeat(200_000)}${']'.repeat(200_000)}`), undefined);
 });
 
 test('the message has line, column, what was expected, what was found, and the text around it', () => {
   const text = '[\n  {"device":"plant1.press1",\n   "time":oops}\n]';
-  const message = jsonSyntaxErrorText(text, jsonSyntaxErrorIn(text)!);
+  const message = jsonSyntaxErrorText(text, errorIn(text)!);
   assert.match(message, /^line 3, column 11: expected a value: .*, got "oops", near ".*oops.*"$/);
 });
 
 test('the message of an incomplete text has its end', () => {
   const text = '{"device":"plant1';
   assert.match(
-    jsonSyntaxErrorText(text, jsonSyntaxErrorIn(text)!),
+    jsonSyntaxErrorText(text, errorIn(text)!),
     /^line 1, column 18: expected the closing double quote .*, got the end of the text/,
   );
 });
@@ -100,7 +102,7 @@ test('the message of an incomplete text has its end', () => {
 test('the message is short and printable for any text', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
-      const error = jsonSyntaxErrorIn(text);
+      const error = errorIn(text);
       if (error === undefined) return;
       const message = jsonSyntaxErrorText(text, error);
       assert.ok(message.length < 400, message);

@@ -217,7 +217,7 @@ export interface JsonSyntaxError {
  * For messages only: JSON.parse decides, but its errors change with V8, and not all have the place. One pass without
  * recursion, so that depth costs no stack.
  */
-export function jsonSyntaxErrorIn(text: string, charactersMax: number = text.length): JsonSyntaxError | undefined {
+export function jsonSyntaxErrorIn(text: string, charactersMax: number): JsonSyntaxError | undefined {
   const closers: number[] = [];
   let next: Next = 'value';
   let at = 0;

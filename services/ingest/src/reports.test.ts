@@ -8,6 +8,7 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
 import { floodBody } from '@tailrace/testkit/name-flood';
 import fc from 'fast-check';
+import { parseBody } from '../test/parse-body.ts';
 import { DeviceNames } from './admission.ts';
 import {
   BodyParser,
@@ -15,7 +16,6 @@ import {
   type Grant,
   type ParsedBody,
   type ParseOptions,
-  parseBody,
   stepBytesMax,
   stepReportsMax,
   unpackBody,
@@ -129,7 +129,7 @@ test('only the first hundred rejections have a reason, and all are listed', () =
   assert.equal(parsed.rejected[249]!.index, 249);
 });
 
-const decoded = (parsed: ParsedBody) => parsed.records.map(({ value }) => decodeReport(value, true));
+const decoded = (parsed: ParsedBody) => parsed.records.map(({ value }) => decodeReport(value));
 
 test('a report without a time gets the time of ingest, and clock: ingest', () => {
   const { time: _, ...timeless } = reportOf('a.1');

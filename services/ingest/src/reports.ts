@@ -220,13 +220,6 @@ export class BodyParser {
   }
 }
 
-/** Parses a whole body at once. Throws as `BodyParser.step` does. */
-export function parseBody(body: Buffer, format: Format, options: ParseOptions): ParsedBody {
-  const parser = new BodyParser(body, format, options);
-  while (!parser.step());
-  return parser.parsed;
-}
-
 /** Parses a small body, or a single report, in one step, and a larger array in a step for each run. */
 function jsonReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step {
   const text = textFrom(body);

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { registerBusMetrics } from '@tailrace/bus/metrics';
-import { createDashboard } from '@tailrace/dashboard/app';
+import { builtPage, createDashboard } from '@tailrace/dashboard/app';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { createFanout } from '@tailrace/fanout/app';
 import { fanoutSettings } from '@tailrace/fanout/config';
@@ -112,6 +112,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
   const dashboard = createDashboard({
     logger,
     metrics: metrics.forService('dashboard'),
+    folder: builtPage,
     portSetting: 'portBase',
     config: {
       host,

@@ -41,21 +41,25 @@ test('before the servers are known, and with an invalid URL, the list is unavail
   assert.ok('error' in (await fetchDevicePage('', '', undefined, 0)));
 });
 
-test('where the token is refused the list is requested once more, with a fresh one that differs', async () => {
+test('where the token is refused the list is requested once more, with a fresh one that differs', async (t) => {
   for (const [fresh, expected] of [
-    ['new', ['old', 'new']],
-    ['old', ['old']],
+    ['new', ['Bearer old', 'Bearer new']],
+    ['old', ['Bearer old']],
   ] as const) {
-    const tokens: string[] = [];
+    const tokens: (string | null)[] = [];
+    t.mock.method(globalThis, 'fetch', async (_url: URL, { headers }: RequestInit) => {
+      const token = new Headers(headers).get('authorization');
+      tokens.push(token);
+      return token === 'Bearer new'
+        ? Response.json({ devices: [] })
+        : Response.json({ error: { code: 'unauthorized', message: 'expired' } }, { status: 401 });
+    });
     const requestPage = pageRequests({
       config: () => ({ streamUrls: ['ws://a'], token: 'old' }),
       renewToken: async () => fresh,
-      fetchPage: async (_url, token) => {
-        tokens.push(token);
-        return token === 'new' ? page : errorOf('unauthorized');
-      },
     });
-    await requestPage(undefined, 0);
+    const answer = await requestPage(undefined, 0);
     assert.deepEqual(tokens, expected);
+    assert.equal('page' in answer, fresh === 'new');
   }
 });

@@ -53,15 +53,13 @@ export interface PageSource {
   readonly config: () => Pick<PageConfig, 'streamUrls' | 'token'> | undefined;
   /** Resolves with the current token. */
   readonly renewToken: () => Promise<string>;
-  /** Default: `fetchDevicePage`. */
-  readonly fetchPage?: typeof fetchDevicePage;
 }
 
 /** Returns what requests pages from the servers of the page, with a fresh token where the known one is refused. */
-export function pageRequests({ config, renewToken, fetchPage = fetchDevicePage }: PageSource): RequestPage {
+export function pageRequests({ config, renewToken }: PageSource): RequestPage {
   const servers = new ListServers();
   const requestWith = (token: string, after: string | undefined, limit: number): Promise<PageAnswer> =>
-    servers.request(config()!.streamUrls, (url) => fetchPage(url, token, after, limit));
+    servers.request(config()!.streamUrls, (url) => fetchDevicePage(url, token, after, limit));
   return async (after, limit) => {
     const known = config();
     if (known === undefined)

@@ -215,9 +215,13 @@ test('all readings of a tag in one report are points of its history', () => {
 });
 
 test('beyond the bound of all points, the devices viewed longest ago lose theirs', () => {
-  const history = new History(3 * 128);
-  const of = (device: string) => ({ ...report(1, [{ tag: 'n', value: 1 }]), device });
-  for (const device of ['a', 'b', 'c']) history.add(of(device));
+  const history = new History();
+  const readings = Array.from({ length: 1_000 }, (_, n) => ({ tag: `t${n}`, value: n }));
+  const of = (device: string) => ({ ...report(1, readings), device });
+  // Each tag takes room for 128 points: 23 such devices fit into 3,000,000.
+  const others = Array.from({ length: 20 }, (_, n) => `other${n}`);
+  for (const device of ['a', 'b', 'c', ...others]) history.add(of(device));
+  assert.ok(history.tags('b') !== undefined);
   history.view('a');
   history.add(of('d'));
   assert.deepEqual(
@@ -227,8 +231,8 @@ test('beyond the bound of all points, the devices viewed longest ago lose theirs
   history.add(of('e'));
   history.add(of('f'));
   assert.deepEqual(
-    ['a', 'c', 'e', 'f'].map((device) => history.tags(device)?.size),
-    [1, undefined, 1, 1],
+    ['a', 'c', 'other0', 'other1', 'e', 'f'].map((device) => history.tags(device)?.size),
+    [1_000, undefined, undefined, 1_000, 1_000, 1_000],
   );
 });
 

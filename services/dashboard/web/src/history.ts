@@ -37,14 +37,9 @@ export class History {
   /** Devices that were never viewed, and those that were, in the order of their last view. */
   readonly #unseen = new Map<string, DeviceHistory>();
   readonly #viewed = new Map<string, DeviceHistory>();
-  readonly #pointsMax: number;
   #points = 0;
   /** Raised with each report that is older than those before: charts that are paused have more to show. */
   olderCount = 0;
-
-  constructor(pointsMax: number = allPointsMax) {
-    this.#pointsMax = pointsMax;
-  }
 
   /**
    * Readings lie at their own times. One ahead of its receipt by the device's clock, which is behind by `skewMs`, lies
@@ -69,7 +64,7 @@ export class History {
       const timeMs = effectiveTime(report, reading.time);
       this.#addReading(device, reading, timeMs > receivedMs + skewToleranceMs ? receivedMs : timeMs);
     }
-    if (this.#points > this.#pointsMax) this.#evict(report.device);
+    if (this.#points > allPointsMax) this.#evict(report.device);
   }
 
   tags(device: string): ReadonlyMap<string, TagHistory> | undefined {
@@ -114,7 +109,7 @@ export class History {
   #evict(except: string): void {
     for (const devices of [this.#unseen, this.#viewed]) {
       for (const [path, device] of devices) {
-        if (this.#points <= this.#pointsMax) return;
+        if (this.#points <= allPointsMax) return;
         if (path === except) continue;
         for (const { series } of device.values()) this.#points -= series.capacity;
         devices.delete(path);

@@ -72,7 +72,7 @@ export class LogReport {
    * The decoded report. Throws `invalid_report` for bytes that were not checked, here or by the owner that sent them.
    */
   get report(): Report {
-    this.#report ??= decodeReport(this.bytes, true);
+    this.#report ??= decodeReport(this.bytes);
     return this.#report;
   }
 

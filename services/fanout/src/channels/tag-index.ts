@@ -114,7 +114,7 @@ export class TagIndex {
       const { tags } = kept;
       this.#reports.delete(kept);
       this.bytes -= this.#reportBytes(kept.report) + tags * indexedTagBytes;
-      for (const { tag } of decodeReport(unpacked(kept.report), true).readings) {
+      for (const { tag } of decodeReport(unpacked(kept.report)).readings) {
         if (this.#tags.get(tag)?.kept === kept) this.#tags.delete(tag);
       }
       return tags;
