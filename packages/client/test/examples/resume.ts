@@ -13,7 +13,7 @@ const subscription = stream.subscribe('plant1.line3.press7', {
   },
   onState(state) {
     if (state.name === 'live' && state.recovered === false) {
-      console.warn('cannot be had any more:', state.missing ?? state.error?.message);
+      console.warn('cannot be delivered:', state.missing ?? state.error?.message);
     }
   },
 });
