@@ -1,13 +1,30 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { build, type Rolldown } from 'vite';
+import { build, type Plugin, type Rolldown } from 'vite';
+import { clientMessagesJs } from './protobuf.ts';
 import { projectRoot } from './services.ts';
 
 const k6Directory = 'loadtest/k6';
 const source = `${k6Directory}/lib/protocol.ts`;
 const header = `// Generated from ${source} by scripts/k6-bundle.ts. Do not edit.\n`;
 const { resolve } = createRequire(import.meta.url);
+/** The ID of an empty module. */
+const nothing = '\0nothing';
+
+/**
+ * Each virtual user of k6 runs the whole bundle once. So it has the messages of clients only, and not the package
+ * `long`, which protobufjs loads if it is there: 64-bit integers are numbers in the generated code.
+ */
+const leavesOut: Plugin = {
+  name: 'tailrace:leaves-out',
+  enforce: 'pre',
+  resolveId: (id) => (id === 'long' ? nothing : undefined),
+  load(id) {
+    if (id === nothing) return 'export {};';
+    return id.endsWith('/packages/protocol/src/generated/tailrace.js') ? clientMessagesJs() : undefined;
+  },
+};
 
 /**
  * Returns the protocol package as one ES module for k6, with its types, by path. k6 has neither npm packages nor Node's
@@ -18,11 +35,13 @@ export async function k6BundleFiles(): Promise<Record<string, string>> {
     root: projectRoot,
     configFile: false,
     logLevel: 'error',
+    plugins: [leavesOut],
     build: {
       write: false,
       target: 'es2022',
       minify: false,
       lib: { entry: join(projectRoot, source), formats: ['es'], fileName: 'protocol' },
+      rolldownOptions: { output: { comments: false } },
     },
   })) as Rolldown.RolldownOutput[];
   const chunk = built[0]!.output[0];

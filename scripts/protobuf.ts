@@ -26,6 +26,15 @@ function protoFiles(): readonly string[] {
     .map((file) => join(protoDirectory, file));
 }
 
+function inTemporaryDirectory<T>(run: (directory: string) => T): T {
+  const directory = mkdtempSync(join(tmpdir(), 'tailrace-generate-'));
+  try {
+    return run(directory);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
 /**
  * Returns the text of the module. pbts needs the comments that pbjs writes; the product is generated without them.
  */
@@ -87,18 +96,13 @@ function withNumbers(js: string): string {
  */
 export function protobufFiles(): Record<string, string> {
   lint();
-  const directory = mkdtempSync(join(tmpdir(), 'tailrace-generate-'));
-  try {
+  return inTemporaryDirectory((directory) => {
     const files = protoFiles();
     const commented = join(directory, 'tailrace.js');
     generatedJs(files, commented, true);
     const typesFile = join(directory, 'tailrace.d.ts');
     run('protobufjs-cli/bin/pbts', ['--out', typesFile, commented]);
-    const js = withNumbers(generatedJs(files, join(directory, 'plain.js'), false));
-    // protobufjs is CommonJS: only its default import works in Node.js and in every bundler. `minimal` omits
-    // reflection.
-    if (!js.includes('import $protobuf from "protobufjs/minimal.js";'))
-      throw new Error('pbjs no longer imports as expected');
+    const js = messagesJs(files, directory);
     const importLine = 'import * as $protobuf from "protobufjs";';
     const types = replaced(
       replaced(readFileSync(typesFile, 'utf8'), 'import Long = require("long");\n', ''),
@@ -109,9 +113,21 @@ export function protobufFiles(): Record<string, string> {
       [`${generatedDirectory}/tailrace.js`]: header + js,
       [`${generatedDirectory}/tailrace.d.ts`]: header + types,
     };
-  } finally {
-    rmSync(directory, { recursive: true });
-  }
+  });
+}
+
+/** Returns the ES module of `protobufFiles` with the messages of clients only, and those that they contain. */
+export function clientMessagesJs(): string {
+  const file = join(protoDirectory, 'tailrace/v1/client.proto');
+  return inTemporaryDirectory((directory) => messagesJs([file], directory));
+}
+
+function messagesJs(files: readonly string[], directory: string): string {
+  const js = withNumbers(generatedJs(files, join(directory, 'plain.js'), false));
+  // protobufjs is CommonJS: only its default import works in Node.js and in every bundler. `minimal` omits reflection.
+  if (!js.includes('import $protobuf from "protobufjs/minimal.js";'))
+    throw new Error('pbjs no longer imports as expected');
+  return js;
 }
 
 function lint(): void {

@@ -50,6 +50,15 @@ var __getOwnPropNames = Object.getOwnPropertyNames;
 var __getProtoOf = Object.getPrototypeOf;
 var __hasOwnProp = Object.prototype.hasOwnProperty;
 var __commonJSMin = (cb, mod) => () => (mod || (cb((mod = { exports: {} }).exports, mod, mod.exports), cb = null), mod.exports);
+var __exportAll = (all, no_symbols) => {
+	let target = {};
+	for (var name in all) __defProp(target, name, {
+		get: all[name],
+		enumerable: true
+	});
+	if (!no_symbols) __defProp(target, Symbol.toStringTag, { value: "Module" });
+	return target;
+};
 var __copyProps = (to, from, except, desc) => {
 	if (from && typeof from === "object" || typeof from === "function") for (var keys = __getOwnPropNames(from), i = 0, n = keys.length, key; i < n; i++) {
 		key = keys[i];
@@ -64,11 +73,8 @@ var __toESM = (mod, isNodeMode, target) => (target = mod != null ? __create(__ge
 	value: mod,
 	enumerable: true
 }) : target, mod));
+var __toCommonJS = (mod) => __hasOwnProp.call(mod, "module.exports") ? mod["module.exports"] : __copyProps(__defProp({}, "__esModule", { value: true }), mod);
 // loadtest/k6/lib/text-encoding.ts
-/**
-* k6 has neither TextEncoder nor TextDecoder, which packages/protocol and protobufjs create when they load: this file
-* comes before them in the bundle. They are the WHATWG ones (https://encoding.spec.whatwg.org) as far as they are used.
-*/
 var Utf8Encoder = class {
 	encode(text) {
 		const bytes = [];
@@ -89,7 +95,6 @@ var Utf8Encoder = class {
 		};
 	}
 };
-/** Keeps a leading U+FEFF, as with `ignoreBOM`. */
 var Utf8Decoder = class {
 	#isFatal;
 	constructor(_label = "utf-8", { fatal = false } = {}) {
@@ -110,26 +115,17 @@ var globals = globalThis;
 globals.TextEncoder ??= Utf8Encoder;
 globals.TextDecoder ??= Utf8Decoder;
 // packages/protocol/src/backoff.ts
-/**
-* Returns the wait before attempt number `attempt` (0 is the first retry), ms: exponential backoff with full jitter,
-* `random(0, min(cap, base · 2^attempt))`, after Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog,
-* 2015. Jitter over the whole span keeps ten thousand clients of a dead node from reconnecting at the same time.
-*/
 function backoffMs(attempt, random, options = {}) {
 	const { baseMs = 250, capMs = 15e3 } = options;
 	return random() * Math.min(capMs, baseMs * 2 ** Math.min(attempt, 30));
 }
 // packages/protocol/src/error.ts
-var retryableCodes = /* @__PURE__ */ new Set([
+var retryableCodes = new Set([
 	"rate_limited",
 	"unavailable",
 	"timeout",
 	"storage_full"
 ]);
-/**
-* The only error class of the project. The message states what was expected and the invalid value, truncated by
-* `shown`. It may be sent to the sender of the value.
-*/
 var TailraceError = class extends Error {
 	name = "TailraceError";
 	code;
@@ -139,9 +135,6 @@ var TailraceError = class extends Error {
 		this.code = code;
 		this.retryable = options.retryable ?? retryableCodes.has(code);
 	}
-	/**
-	* Returns the fields for `JSON.stringify`, which omits the message of a plain `Error`. Without `cause` and `stack`.
-	*/
 	toJSON() {
 		const { name, code, message, retryable } = this;
 		return {
@@ -155,14 +148,10 @@ var TailraceError = class extends Error {
 function isTailraceError(value) {
 	return value instanceof TailraceError;
 }
-/** Returns anything thrown as a TailraceError: itself, or `internal` with the original as its cause. */
 function tailraceErrorFrom(thrown) {
 	return isTailraceError(thrown) ? thrown : new TailraceError("internal", "internal error; see the server log", { cause: thrown });
 }
 var shownCharactersMax = 80;
-/**
-* Returns a value for an error message: JSON with control characters escaped, at most 80 characters and an ellipsis.
-*/
 function shown(value) {
 	let text;
 	try {
@@ -174,10 +163,6 @@ function shown(value) {
 	return text.length > shownCharactersMax ? `${text.slice(0, shownCharactersMax).toWellFormed()}…` : text.toWellFormed();
 }
 // packages/protocol/src/text.ts
-/**
-* Returns whether the text has no control characters (Unicode category Cc) and no lone surrogates, which UTF-8 cannot
-* encode. A loop, because entering a RegExp costs more than most texts.
-*/
 function isPlainText(text) {
 	let hasSurrogates = false;
 	for (let index = 0; index < text.length; index++) {
@@ -187,10 +172,6 @@ function isPlainText(text) {
 	}
 	return !hasSurrogates || text.isWellFormed();
 }
-/**
-* Returns the bytes of the text in UTF-8, without encoding it. A lone surrogate counts 3, as the U+FFFD that replaces
-* it.
-*/
 function utf8Bytes(text) {
 	let bytes = text.length;
 	for (let index = 0; index < text.length; index++) {
@@ -212,7 +193,6 @@ function isPairAt(text, index) {
 function invalidMessage(message, cause) {
 	return new TailraceError("invalid_message", message, cause === void 0 ? {} : { cause });
 }
-/** Parses the text, if it has at most `charactersMax` characters. Throws `too_large`, `invalid_message`. */
 function jsonFrom(text, charactersMax) {
 	assertSize(text.length, charactersMax);
 	try {
@@ -224,10 +204,6 @@ function jsonFrom(text, charactersMax) {
 function assertSize(size, max) {
 	if (size > max) throw new TailraceError("too_large", `message: expected at most ${max} bytes, got ${size}`);
 }
-/**
-* Returns the only key of a message and its value. `expected` describes the message in errors. Throws
-* `invalid_message`. Hot: runs for each message, so nothing is allocated for an error that does not occur.
-*/
 function kindAndFields(message, expected) {
 	if (typeof message !== "object" || message === null || Array.isArray(message)) throw invalidMessage(`message: expected ${expected}, got ${shown(message)}`);
 	const keys = Object.keys(message);
@@ -236,12 +212,10 @@ function kindAndFields(message, expected) {
 	if (keys.length > 1) throw invalidMessage(`message: expected ${expected}, got ${keys.length} keys, ${shown(keys)}`);
 	return [kind, message[kind]];
 }
-/** Returns an object with any keys. `details` is appended to "an object" in the error. */
 function fieldsOf(value, where, details = "") {
 	if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalidMessage(`${where}: expected an object${details}, got ${shown(value)}`);
 	return value;
 }
-/** Returns a list; empty where it is absent. */
 function listFrom(value, where) {
 	const list = value ?? [];
 	if (Array.isArray(list)) return list;
@@ -250,7 +224,6 @@ function listFrom(value, where) {
 function numberOf(fields, key, where, absent) {
 	return checkedField(fields, key, where, absent, Number.isFinite, "a finite number");
 }
-/** Returns an integer from 0 to 2^53 - 1. */
 function countOf(fields, key, where, absent) {
 	return checkedField(fields, key, where, absent, isCount$1, "an integer from 0 to 2^53 - 1");
 }
@@ -269,18 +242,13 @@ var isCount$1 = (value) => Number.isSafeInteger(value) && value >= 0;
 var isText = (value) => typeof value === "string";
 var isBoolean = (value) => typeof value === "boolean";
 // packages/protocol/src/path.ts
-/**
-* Bounds of a device path. 200 bytes fit a NATS subject, a Kafka key and a log line; 8 levels are site, area, line …
-*/
 var pathLimits = {
 	segmentsMax: 8,
 	segmentBytesMax: 64,
 	bytesMax: 200
 };
 var dot = 46;
-/** 1 for the bytes of `A-Za-z0-9_-`. */
 var segmentBytes = Uint8Array.from({ length: 128 }, (_, code) => /[A-Za-z0-9_-]/.test(String.fromCharCode(code)) ? 1 : 0);
-/** Returns why the first `length` characters are not a device path; undefined where they are. */
 function invalidPathReason(text, length = text.length) {
 	if (length === 0) return "it is empty";
 	if (length > pathLimits.bytesMax) return `it has ${length} characters`;
@@ -298,10 +266,6 @@ function invalidPathReason(text, length = text.length) {
 	if (start === length) return `segment ${segments} is empty`;
 	return segments > pathLimits.segmentsMax ? `it has ${segments} segments` : void 0;
 }
-/**
-* Asserts a device path, such as `plant1.line3.press7`: 1 to 8 segments of `A-Z a-z 0-9 _ -`, 1 to 64 bytes each,
-* joined by dots; at most 200 bytes. Throws `invalid_path`. Hot: called for each report.
-*/
 function assertDevicePath(value) {
 	const reason = typeof value === "string" ? invalidPathReason(value) : "it is not a string";
 	if (reason === void 0) return;
@@ -322,24 +286,8 @@ function clientMessageJson(message) {
 	return JSON.stringify(message);
 }
 // node_modules/protobufjs/src/util/aspromise.js
-var require_aspromise = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_aspromise = __commonJSMin(((exports, module) => {
 	module.exports = asPromise;
-	/**
-	* Callback as used by {@link util.asPromise}.
-	* @typedef asPromiseCallback
-	* @type {function}
-	* @param {Error|null} error Error, if any
-	* @param {...*} params Additional arguments
-	* @returns {undefined}
-	*/
-	/**
-	* Returns a promise from a node-style callback function.
-	* @memberof util
-	* @param {asPromiseCallback} fn Function to call
-	* @param {*} ctx Function context
-	* @param {...*} params Function arguments
-	* @returns {Promise<*>} Promisified function
-	*/
 	function asPromise(fn, ctx) {
 		var params = new Array(arguments.length - 1), offset = 0, index = 2, pending = true;
 		while (index < arguments.length) params[offset++] = arguments[index++];
@@ -367,18 +315,8 @@ var require_aspromise = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 	}
 }));
 // node_modules/protobufjs/src/util/base64.js
-var require_base64 = /* @__PURE__ */ __commonJSMin(((exports) => {
-	/**
-	* A minimal base64 implementation for number arrays.
-	* @memberof util
-	* @namespace
-	*/
+var require_base64 = __commonJSMin(((exports) => {
 	var base64 = exports;
-	/**
-	* Calculates the byte length of a base64 encoded string.
-	* @param {string} string Base64 encoded string
-	* @returns {number} Byte length
-	*/
 	base64.length = function length(string) {
 		var p = string.length;
 		if (!p) return 0;
@@ -390,13 +328,6 @@ var require_base64 = /* @__PURE__ */ __commonJSMin(((exports) => {
 	for (var i = 0; i < 64;) s64[b64[i] = i < 26 ? i + 65 : i < 52 ? i + 71 : i < 62 ? i - 4 : i - 59 | 43] = i++;
 	s64[45] = 62;
 	s64[95] = 63;
-	/**
-	* Encodes a buffer to a base64 encoded string.
-	* @param {Uint8Array} buffer Source buffer
-	* @param {number} start Source start
-	* @param {number} end Source end
-	* @returns {string} Base64 encoded string
-	*/
 	base64.encode = function encode(buffer, start, end) {
 		var parts = null, chunk = [];
 		var i = 0, j = 0, t;
@@ -435,14 +366,6 @@ var require_base64 = /* @__PURE__ */ __commonJSMin(((exports) => {
 		return String.fromCharCode.apply(String, chunk.slice(0, i));
 	};
 	var invalidEncoding = "invalid encoding";
-	/**
-	* Decodes a base64 encoded string to a buffer.
-	* @param {string} string Source string
-	* @param {Uint8Array} buffer Destination buffer
-	* @param {number} offset Destination offset
-	* @returns {number} Number of bytes written
-	* @throws {Error} If encoding is invalid
-	*/
 	base64.decode = function decode(string, buffer, offset) {
 		var start = offset;
 		var j = 0, t;
@@ -476,46 +399,16 @@ var require_base64 = /* @__PURE__ */ __commonJSMin(((exports) => {
 	var base64Re = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 	var base64UrlRe = /[-_]/;
 	var base64UrlNoPaddingRe = /^(?:[A-Za-z0-9_-]{4})*(?:[A-Za-z0-9_-]{2}(?:==)?|[A-Za-z0-9_-]{3}=?)?$/;
-	/**
-	* Tests if the specified string appears to be base64 encoded.
-	* @param {string} string String to test
-	* @returns {boolean} `true` if probably base64 encoded, otherwise false
-	*/
 	base64.test = function test(string) {
 		return base64Re.test(string) || base64UrlRe.test(string) && base64UrlNoPaddingRe.test(string);
 	};
 }));
 // node_modules/protobufjs/src/util/eventemitter.js
-var require_eventemitter = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_eventemitter = __commonJSMin(((exports, module) => {
 	module.exports = EventEmitter;
-	/**
-	* Constructs a new event emitter instance.
-	* @classdesc A minimal event emitter.
-	* @memberof util
-	* @constructor
-	*/
 	function EventEmitter() {
-		/**
-		* Registered listeners.
-		* @type {Object.<string,*>}
-		* @private
-		*/
 		this._listeners = Object.create(null);
 	}
-	/**
-	* Event listener as used by {@link util.EventEmitter}.
-	* @typedef EventEmitterListener
-	* @type {function}
-	* @param {...*} args Arguments
-	* @returns {undefined}
-	*/
-	/**
-	* Registers an event listener.
-	* @param {string} evt Event name
-	* @param {EventEmitterListener} fn Listener
-	* @param {*} [ctx] Listener context
-	* @returns {this} `this`
-	*/
 	EventEmitter.prototype.on = function on(evt, fn, ctx) {
 		(this._listeners[evt] || (this._listeners[evt] = [])).push({
 			fn,
@@ -523,12 +416,6 @@ var require_eventemitter = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		});
 		return this;
 	};
-	/**
-	* Removes an event listener or any matching listeners if arguments are omitted.
-	* @param {string} [evt] Event name. Removes all listeners if omitted.
-	* @param {EventEmitterListener} [fn] Listener to remove. Removes all listeners of `evt` if omitted.
-	* @returns {this} `this`
-	*/
 	EventEmitter.prototype.off = function off(evt, fn) {
 		if (evt === void 0) this._listeners = Object.create(null);
 		else if (fn === void 0) this._listeners[evt] = [];
@@ -540,12 +427,6 @@ var require_eventemitter = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		}
 		return this;
 	};
-	/**
-	* Emits an event by calling its listeners with the specified arguments.
-	* @param {string} evt Event name
-	* @param {...*} args Arguments
-	* @returns {this} `this`
-	*/
 	EventEmitter.prototype.emit = function emit(evt) {
 		var listeners = this._listeners[evt];
 		if (listeners) {
@@ -557,81 +438,8 @@ var require_eventemitter = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 	};
 }));
 // node_modules/protobufjs/src/util/float.js
-var require_float = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_float = __commonJSMin(((exports, module) => {
 	module.exports = factory(factory);
-	/**
-	* Reads / writes floats / doubles from / to buffers.
-	* @name util.float
-	* @namespace
-	*/
-	/**
-	* Writes a 32 bit float to a buffer using little endian byte order.
-	* @name util.float.writeFloatLE
-	* @function
-	* @param {number} val Value to write
-	* @param {Uint8Array} buf Target buffer
-	* @param {number} pos Target buffer offset
-	* @returns {undefined}
-	*/
-	/**
-	* Writes a 32 bit float to a buffer using big endian byte order.
-	* @name util.float.writeFloatBE
-	* @function
-	* @param {number} val Value to write
-	* @param {Uint8Array} buf Target buffer
-	* @param {number} pos Target buffer offset
-	* @returns {undefined}
-	*/
-	/**
-	* Reads a 32 bit float from a buffer using little endian byte order.
-	* @name util.float.readFloatLE
-	* @function
-	* @param {Uint8Array} buf Source buffer
-	* @param {number} pos Source buffer offset
-	* @returns {number} Value read
-	*/
-	/**
-	* Reads a 32 bit float from a buffer using big endian byte order.
-	* @name util.float.readFloatBE
-	* @function
-	* @param {Uint8Array} buf Source buffer
-	* @param {number} pos Source buffer offset
-	* @returns {number} Value read
-	*/
-	/**
-	* Writes a 64 bit double to a buffer using little endian byte order.
-	* @name util.float.writeDoubleLE
-	* @function
-	* @param {number} val Value to write
-	* @param {Uint8Array} buf Target buffer
-	* @param {number} pos Target buffer offset
-	* @returns {undefined}
-	*/
-	/**
-	* Writes a 64 bit double to a buffer using big endian byte order.
-	* @name util.float.writeDoubleBE
-	* @function
-	* @param {number} val Value to write
-	* @param {Uint8Array} buf Target buffer
-	* @param {number} pos Target buffer offset
-	* @returns {undefined}
-	*/
-	/**
-	* Reads a 64 bit double from a buffer using little endian byte order.
-	* @name util.float.readDoubleLE
-	* @function
-	* @param {Uint8Array} buf Source buffer
-	* @param {number} pos Source buffer offset
-	* @returns {number} Value read
-	*/
-	/**
-	* Reads a 64 bit double from a buffer using big endian byte order.
-	* @name util.float.readDoubleBE
-	* @function
-	* @param {Uint8Array} buf Source buffer
-	* @param {number} pos Source buffer offset
-	* @returns {number} Value read
-	*/
 	function factory(exports) {
 		if (typeof Float32Array !== "undefined") (function() {
 			var f32 = new Float32Array([-0]), f8b = new Uint8Array(f32.buffer), le = f8b[3] === 128;
@@ -649,9 +457,7 @@ var require_float = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 				buf[pos + 2] = f8b[1];
 				buf[pos + 3] = f8b[0];
 			}
-			/* istanbul ignore next */
 			exports.writeFloatLE = le ? writeFloat_f32_cpy : writeFloat_f32_rev;
-			/* istanbul ignore next */
 			exports.writeFloatBE = le ? writeFloat_f32_rev : writeFloat_f32_cpy;
 			function readFloat_f32_cpy(buf, pos) {
 				f8b[0] = buf[pos];
@@ -667,9 +473,7 @@ var require_float = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 				f8b[0] = buf[pos + 3];
 				return f32[0];
 			}
-			/* istanbul ignore next */
 			exports.readFloatLE = le ? readFloat_f32_cpy : readFloat_f32_rev;
-			/* istanbul ignore next */
 			exports.readFloatBE = le ? readFloat_f32_rev : readFloat_f32_cpy;
 		})();
 		else (function() {
@@ -718,9 +522,7 @@ var require_float = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 				buf[pos + 6] = f8b[1];
 				buf[pos + 7] = f8b[0];
 			}
-			/* istanbul ignore next */
 			exports.writeDoubleLE = le ? writeDouble_f64_cpy : writeDouble_f64_rev;
-			/* istanbul ignore next */
 			exports.writeDoubleBE = le ? writeDouble_f64_rev : writeDouble_f64_cpy;
 			function readDouble_f64_cpy(buf, pos) {
 				f8b[0] = buf[pos];
@@ -744,9 +546,7 @@ var require_float = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 				f8b[0] = buf[pos + 7];
 				return f64[0];
 			}
-			/* istanbul ignore next */
 			exports.readDoubleLE = le ? readDouble_f64_cpy : readDouble_f64_rev;
-			/* istanbul ignore next */
 			exports.readDoubleBE = le ? readDouble_f64_rev : readDouble_f64_cpy;
 		})();
 		else (function() {
@@ -809,12 +609,7 @@ var require_float = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 	}
 }));
 // node_modules/protobufjs/src/util/utf8.js
-var require_utf8 = /* @__PURE__ */ __commonJSMin(((exports) => {
-	/**
-	* A minimal UTF8 implementation.
-	* @memberof util
-	* @namespace
-	*/
+var require_utf8 = __commonJSMin(((exports) => {
 	var utf8 = exports;
 	var looseDecoder = new TextDecoder("utf-8", { ignoreBOM: true });
 	var strictDecoder;
@@ -827,11 +622,6 @@ var require_utf8 = /* @__PURE__ */ __commonJSMin(((exports) => {
 	} catch (err) {
 		strictDecoder = looseDecoder;
 	}
-	/**
-	* Calculates the UTF8 byte length of a string.
-	* @param {string} string String
-	* @returns {number} Byte length
-	*/
 	utf8.length = function utf8_length(string) {
 		var len = 0, c = 0;
 		for (var i = 0; i < string.length; ++i) {
@@ -849,13 +639,6 @@ var require_utf8 = /* @__PURE__ */ __commonJSMin(((exports) => {
 		var source = start === 0 && end === buffer.length ? buffer : buffer.subarray(start, end);
 		return decoder.decode(source);
 	}
-	/**
-	* Reads UTF8 bytes as a string.
-	* @param {Uint8Array} buffer Source buffer
-	* @param {number} start Source start
-	* @param {number} end Source end
-	* @returns {string} String read
-	*/
 	utf8.read = function utf8_read_loose(buffer, start, end) {
 		if (end - start < 1) return "";
 		if (end - start >= TEXT_DECODER_MIN_LENGTH) return utf8_read_decoder(looseDecoder, buffer, start, end);
@@ -879,13 +662,6 @@ var require_utf8 = /* @__PURE__ */ __commonJSMin(((exports) => {
 		}
 		return str;
 	};
-	/**
-	* Reads UTF8 bytes as a string, rejecting invalid UTF8.
-	* @param {Uint8Array} buffer Source buffer
-	* @param {number} start Source start
-	* @param {number} end Source end
-	* @returns {string} String read
-	*/
 	utf8.readStrict = function utf8_read_strict(buffer, start, end) {
 		if (end - start < 1) return "";
 		if (end - start >= TEXT_DECODER_MIN_LENGTH) return utf8_read_decoder(strictDecoder, buffer, start, end);
@@ -909,13 +685,6 @@ var require_utf8 = /* @__PURE__ */ __commonJSMin(((exports) => {
 		}
 		return str;
 	};
-	/**
-	* Writes a string as UTF8 bytes.
-	* @param {string} string Source string
-	* @param {Uint8Array} buffer Destination buffer
-	* @param {number} offset Destination offset
-	* @returns {number} Bytes written
-	*/
 	utf8.write = function utf8_write(string, buffer, offset) {
 		var start = offset, c1, c2;
 		for (var i = 0; i < string.length; ++i) {
@@ -941,33 +710,8 @@ var require_utf8 = /* @__PURE__ */ __commonJSMin(((exports) => {
 	};
 }));
 // node_modules/protobufjs/src/util/pool.js
-var require_pool = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_pool = __commonJSMin(((exports, module) => {
 	module.exports = pool;
-	/**
-	* An allocator as used by {@link util.pool}.
-	* @typedef PoolAllocator
-	* @type {function}
-	* @param {number} size Buffer size
-	* @returns {Uint8Array} Buffer
-	*/
-	/**
-	* A slicer as used by {@link util.pool}.
-	* @typedef PoolSlicer
-	* @type {function}
-	* @param {number} start Start offset
-	* @param {number} end End offset
-	* @returns {Uint8Array} Buffer slice
-	* @this Uint8Array
-	*/
-	/**
-	* A general purpose buffer pool.
-	* @memberof util
-	* @function
-	* @param {PoolAllocator} alloc Allocator
-	* @param {PoolSlicer} slice Slicer
-	* @param {number} [size=8192] Slab size
-	* @returns {PoolAllocator} Pooled allocator
-	*/
 	function pool(alloc, slice, size) {
 		var SIZE = size || 8192;
 		var MAX = SIZE >>> 1;
@@ -986,34 +730,13 @@ var require_pool = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 	}
 }));
 // node_modules/protobufjs/src/util/longbits.js
-var require_longbits = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_longbits = __commonJSMin(((exports, module) => {
 	module.exports = LongBits;
 	var Long;
-	/**
-	* Constructs new long bits.
-	* @classdesc Helper class for working with the low and high bits of a 64 bit value.
-	* @memberof util
-	* @constructor
-	* @param {number} lo Low 32 bits, unsigned
-	* @param {number} hi High 32 bits, unsigned
-	*/
 	function LongBits(lo, hi) {
-		/**
-		* Low bits.
-		* @type {number}
-		*/
 		this.lo = lo >>> 0;
-		/**
-		* High bits.
-		* @type {number}
-		*/
 		this.hi = hi >>> 0;
 	}
-	/**
-	* Zero bits.
-	* @memberof util.LongBits
-	* @type {util.LongBits}
-	*/
 	var zero = LongBits.zero = new LongBits(0, 0);
 	zero.toNumber = function() {
 		return 0;
@@ -1024,17 +747,7 @@ var require_longbits = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 	zero.length = function() {
 		return 1;
 	};
-	/**
-	* Zero hash.
-	* @memberof util.LongBits
-	* @type {string}
-	*/
 	var zeroHash = LongBits.zeroHash = "\0\0\0\0\0\0\0\0";
-	/**
-	* Constructs new long bits from the specified number.
-	* @param {number} value Value
-	* @returns {util.LongBits} Instance
-	*/
 	LongBits.fromNumber = function fromNumber(value) {
 		if (value === 0) return zero;
 		var sign = value < 0;
@@ -1050,25 +763,14 @@ var require_longbits = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		}
 		return new LongBits(lo, hi);
 	};
-	/**
-	* Constructs new long bits from a number, long or string.
-	* @param {Long|number|string} value Value
-	* @returns {util.LongBits} Instance
-	*/
 	LongBits.from = function from(value) {
 		if (typeof value === "number") return LongBits.fromNumber(value);
 		if (typeof value === "string" || value instanceof String) {
-			/* istanbul ignore else */
 			if (Long) value = Long.fromString(value);
 			else return LongBits.fromNumber(parseInt(value, 10));
 		}
 		return value.low || value.high ? new LongBits(value.low >>> 0, value.high >>> 0) : zero;
 	};
-	/**
-	* Converts this long bits to a possibly unsafe JavaScript number.
-	* @param {boolean} [unsigned=false] Whether unsigned or not
-	* @returns {number} Possibly unsafe number
-	*/
 	LongBits.prototype.toNumber = function toNumber(unsigned) {
 		if (!unsigned && this.hi >>> 31) {
 			var lo = ~this.lo + 1 >>> 0, hi = ~this.hi >>> 0;
@@ -1077,11 +779,6 @@ var require_longbits = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		}
 		return this.lo + this.hi * 4294967296;
 	};
-	/**
-	* Converts this long bits to a long.
-	* @param {boolean} [unsigned=false] Whether unsigned or not
-	* @returns {Long} Long
-	*/
 	LongBits.prototype.toLong = function toLong(unsigned) {
 		return Long ? new Long(this.lo | 0, this.hi | 0, Boolean(unsigned)) : {
 			low: this.lo | 0,
@@ -1090,46 +787,25 @@ var require_longbits = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		};
 	};
 	var charCodeAt = String.prototype.charCodeAt;
-	/**
-	* Constructs new long bits from the specified 8 characters long hash.
-	* @param {string} hash Hash
-	* @returns {util.LongBits} Bits
-	*/
 	LongBits.fromHash = function fromHash(hash) {
 		if (hash === zeroHash) return zero;
 		return new LongBits((charCodeAt.call(hash, 0) | charCodeAt.call(hash, 1) << 8 | charCodeAt.call(hash, 2) << 16 | charCodeAt.call(hash, 3) << 24) >>> 0, (charCodeAt.call(hash, 4) | charCodeAt.call(hash, 5) << 8 | charCodeAt.call(hash, 6) << 16 | charCodeAt.call(hash, 7) << 24) >>> 0);
 	};
-	/**
-	* Converts this long bits to a 8 characters long hash.
-	* @returns {string} Hash
-	*/
 	LongBits.prototype.toHash = function toHash() {
 		return String.fromCharCode(this.lo & 255, this.lo >>> 8 & 255, this.lo >>> 16 & 255, this.lo >>> 24, this.hi & 255, this.hi >>> 8 & 255, this.hi >>> 16 & 255, this.hi >>> 24);
 	};
-	/**
-	* Zig-zag encodes this long bits.
-	* @returns {util.LongBits} `this`
-	*/
 	LongBits.prototype.zzEncode = function zzEncode() {
 		var mask = this.hi >> 31;
 		this.hi = ((this.hi << 1 | this.lo >>> 31) ^ mask) >>> 0;
 		this.lo = (this.lo << 1 ^ mask) >>> 0;
 		return this;
 	};
-	/**
-	* Zig-zag decodes this long bits.
-	* @returns {util.LongBits} `this`
-	*/
 	LongBits.prototype.zzDecode = function zzDecode() {
 		var mask = -(this.lo & 1);
 		this.lo = ((this.lo >>> 1 | this.hi << 31) ^ mask) >>> 0;
 		this.hi = (this.hi >>> 1 ^ mask) >>> 0;
 		return this;
 	};
-	/**
-	* Calculates the length of this longbits when encoded as a varint.
-	* @returns {number} Length
-	*/
 	LongBits.prototype.length = function length() {
 		var part0 = this.lo, part1 = (this.lo >>> 28 | this.hi << 4) >>> 0, part2 = this.hi >>> 24;
 		return part2 === 0 ? part1 === 0 ? part0 < 16384 ? part0 < 128 ? 1 : 2 : part0 < 2097152 ? 3 : 4 : part1 < 16384 ? part1 < 128 ? 5 : 6 : part1 < 2097152 ? 7 : 8 : part2 < 128 ? 9 : 10;
@@ -1138,1487 +814,10 @@ var require_longbits = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		Long = Long_;
 	};
 }));
-// node_modules/long/umd/index.js
-var require_umd = /* @__PURE__ */ __commonJSMin(((exports, module, this$2) => {
-	(function(global, factory) {
-		function preferDefault(exports) {
-			return exports.default || exports;
-		}
-		if (typeof define === "function" && define.amd) define([], function() {
-			var exports = {};
-			factory(exports);
-			return preferDefault(exports);
-		});
-		else if (typeof exports === "object") {
-			factory(exports);
-			if (typeof module === "object") module.exports = preferDefault(exports);
-		} else (function() {
-			var exports = {};
-			factory(exports);
-			global.Long = preferDefault(exports);
-		})();
-	})(typeof globalThis !== "undefined" ? globalThis : typeof self !== "undefined" ? self : this$2, function(_exports) {
-		"use strict";
-		Object.defineProperty(_exports, "__esModule", { value: true });
-		_exports.default = void 0;
-		/**
-		* @license
-		* Copyright 2009 The Closure Library Authors
-		* Copyright 2020 Daniel Wirtz / The long.js Authors.
-		*
-		* Licensed under the Apache License, Version 2.0 (the "License");
-		* you may not use this file except in compliance with the License.
-		* You may obtain a copy of the License at
-		*
-		*     http://www.apache.org/licenses/LICENSE-2.0
-		*
-		* Unless required by applicable law or agreed to in writing, software
-		* distributed under the License is distributed on an "AS IS" BASIS,
-		* WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
-		* See the License for the specific language governing permissions and
-		* limitations under the License.
-		*
-		* SPDX-License-Identifier: Apache-2.0
-		*/
-		var wasm = null;
-		try {
-			wasm = new WebAssembly.Instance(new WebAssembly.Module(new Uint8Array([
-				0,
-				97,
-				115,
-				109,
-				1,
-				0,
-				0,
-				0,
-				1,
-				13,
-				2,
-				96,
-				0,
-				1,
-				127,
-				96,
-				4,
-				127,
-				127,
-				127,
-				127,
-				1,
-				127,
-				3,
-				7,
-				6,
-				0,
-				1,
-				1,
-				1,
-				1,
-				1,
-				6,
-				6,
-				1,
-				127,
-				1,
-				65,
-				0,
-				11,
-				7,
-				50,
-				6,
-				3,
-				109,
-				117,
-				108,
-				0,
-				1,
-				5,
-				100,
-				105,
-				118,
-				95,
-				115,
-				0,
-				2,
-				5,
-				100,
-				105,
-				118,
-				95,
-				117,
-				0,
-				3,
-				5,
-				114,
-				101,
-				109,
-				95,
-				115,
-				0,
-				4,
-				5,
-				114,
-				101,
-				109,
-				95,
-				117,
-				0,
-				5,
-				8,
-				103,
-				101,
-				116,
-				95,
-				104,
-				105,
-				103,
-				104,
-				0,
-				0,
-				10,
-				191,
-				1,
-				6,
-				4,
-				0,
-				35,
-				0,
-				11,
-				36,
-				1,
-				1,
-				126,
-				32,
-				0,
-				173,
-				32,
-				1,
-				173,
-				66,
-				32,
-				134,
-				132,
-				32,
-				2,
-				173,
-				32,
-				3,
-				173,
-				66,
-				32,
-				134,
-				132,
-				126,
-				34,
-				4,
-				66,
-				32,
-				135,
-				167,
-				36,
-				0,
-				32,
-				4,
-				167,
-				11,
-				36,
-				1,
-				1,
-				126,
-				32,
-				0,
-				173,
-				32,
-				1,
-				173,
-				66,
-				32,
-				134,
-				132,
-				32,
-				2,
-				173,
-				32,
-				3,
-				173,
-				66,
-				32,
-				134,
-				132,
-				127,
-				34,
-				4,
-				66,
-				32,
-				135,
-				167,
-				36,
-				0,
-				32,
-				4,
-				167,
-				11,
-				36,
-				1,
-				1,
-				126,
-				32,
-				0,
-				173,
-				32,
-				1,
-				173,
-				66,
-				32,
-				134,
-				132,
-				32,
-				2,
-				173,
-				32,
-				3,
-				173,
-				66,
-				32,
-				134,
-				132,
-				128,
-				34,
-				4,
-				66,
-				32,
-				135,
-				167,
-				36,
-				0,
-				32,
-				4,
-				167,
-				11,
-				36,
-				1,
-				1,
-				126,
-				32,
-				0,
-				173,
-				32,
-				1,
-				173,
-				66,
-				32,
-				134,
-				132,
-				32,
-				2,
-				173,
-				32,
-				3,
-				173,
-				66,
-				32,
-				134,
-				132,
-				129,
-				34,
-				4,
-				66,
-				32,
-				135,
-				167,
-				36,
-				0,
-				32,
-				4,
-				167,
-				11,
-				36,
-				1,
-				1,
-				126,
-				32,
-				0,
-				173,
-				32,
-				1,
-				173,
-				66,
-				32,
-				134,
-				132,
-				32,
-				2,
-				173,
-				32,
-				3,
-				173,
-				66,
-				32,
-				134,
-				132,
-				130,
-				34,
-				4,
-				66,
-				32,
-				135,
-				167,
-				36,
-				0,
-				32,
-				4,
-				167,
-				11
-			])), {}).exports;
-		} catch {}
-		/**
-		* Constructs a 64 bit two's-complement integer, given its low and high 32 bit values as *signed* integers.
-		*  See the from* functions below for more convenient ways of constructing Longs.
-		* @exports Long
-		* @class A Long class for representing a 64 bit two's-complement integer value.
-		* @param {number} low The low (signed) 32 bits of the long
-		* @param {number} high The high (signed) 32 bits of the long
-		* @param {boolean=} unsigned Whether unsigned or not, defaults to signed
-		* @constructor
-		*/
-		function Long(low, high, unsigned) {
-			/**
-			* The low 32 bits as a signed value.
-			* @type {number}
-			*/
-			this.low = low | 0;
-			/**
-			* The high 32 bits as a signed value.
-			* @type {number}
-			*/
-			this.high = high | 0;
-			/**
-			* Whether unsigned or not.
-			* @type {boolean}
-			*/
-			this.unsigned = !!unsigned;
-		}
-		/**
-		* An indicator used to reliably determine if an object is a Long or not.
-		* @type {boolean}
-		* @const
-		* @private
-		*/
-		Long.prototype.__isLong__;
-		Object.defineProperty(Long.prototype, "__isLong__", { value: true });
-		/**
-		* @function
-		* @param {*} obj Object
-		* @returns {boolean}
-		* @inner
-		*/
-		function isLong(obj) {
-			return (obj && obj["__isLong__"]) === true;
-		}
-		/**
-		* @function
-		* @param {*} value number
-		* @returns {number}
-		* @inner
-		*/
-		function ctz32(value) {
-			var c = Math.clz32(value & -value);
-			return value ? 31 - c : c;
-		}
-		/**
-		* Tests if the specified object is a Long.
-		* @function
-		* @param {*} obj Object
-		* @returns {boolean}
-		*/
-		Long.isLong = isLong;
-		/**
-		* A cache of the Long representations of small integer values.
-		* @type {!Object}
-		* @inner
-		*/
-		var INT_CACHE = {};
-		/**
-		* A cache of the Long representations of small unsigned integer values.
-		* @type {!Object}
-		* @inner
-		*/
-		var UINT_CACHE = {};
-		/**
-		* @param {number} value
-		* @param {boolean=} unsigned
-		* @returns {!Long}
-		* @inner
-		*/
-		function fromInt(value, unsigned) {
-			var obj, cachedObj, cache;
-			if (unsigned) {
-				value >>>= 0;
-				if (cache = 0 <= value && value < 256) {
-					cachedObj = UINT_CACHE[value];
-					if (cachedObj) return cachedObj;
-				}
-				obj = fromBits(value, 0, true);
-				if (cache) UINT_CACHE[value] = obj;
-				return obj;
-			} else {
-				value |= 0;
-				if (cache = -128 <= value && value < 128) {
-					cachedObj = INT_CACHE[value];
-					if (cachedObj) return cachedObj;
-				}
-				obj = fromBits(value, value < 0 ? -1 : 0, false);
-				if (cache) INT_CACHE[value] = obj;
-				return obj;
-			}
-		}
-		/**
-		* Returns a Long representing the given 32 bit integer value.
-		* @function
-		* @param {number} value The 32 bit integer in question
-		* @param {boolean=} unsigned Whether unsigned or not, defaults to signed
-		* @returns {!Long} The corresponding Long value
-		*/
-		Long.fromInt = fromInt;
-		/**
-		* @param {number} value
-		* @param {boolean=} unsigned
-		* @returns {!Long}
-		* @inner
-		*/
-		function fromNumber(value, unsigned) {
-			if (isNaN(value)) return unsigned ? UZERO : ZERO;
-			if (unsigned) {
-				if (value < 0) return UZERO;
-				if (value >= TWO_PWR_64_DBL) return MAX_UNSIGNED_VALUE;
-			} else {
-				if (value <= -TWO_PWR_63_DBL) return MIN_VALUE;
-				if (value + 1 >= TWO_PWR_63_DBL) return MAX_VALUE;
-			}
-			if (value < 0) return fromNumber(-value, unsigned).neg();
-			return fromBits(value % TWO_PWR_32_DBL | 0, value / TWO_PWR_32_DBL | 0, unsigned);
-		}
-		/**
-		* Returns a Long representing the given value, provided that it is a finite number. Otherwise, zero is returned.
-		* @function
-		* @param {number} value The number in question
-		* @param {boolean=} unsigned Whether unsigned or not, defaults to signed
-		* @returns {!Long} The corresponding Long value
-		*/
-		Long.fromNumber = fromNumber;
-		/**
-		* @param {number} lowBits
-		* @param {number} highBits
-		* @param {boolean=} unsigned
-		* @returns {!Long}
-		* @inner
-		*/
-		function fromBits(lowBits, highBits, unsigned) {
-			return new Long(lowBits, highBits, unsigned);
-		}
-		/**
-		* Returns a Long representing the 64 bit integer that comes by concatenating the given low and high bits. Each is
-		*  assumed to use 32 bits.
-		* @function
-		* @param {number} lowBits The low 32 bits
-		* @param {number} highBits The high 32 bits
-		* @param {boolean=} unsigned Whether unsigned or not, defaults to signed
-		* @returns {!Long} The corresponding Long value
-		*/
-		Long.fromBits = fromBits;
-		/**
-		* @function
-		* @param {number} base
-		* @param {number} exponent
-		* @returns {number}
-		* @inner
-		*/
-		var pow_dbl = Math.pow;
-		/**
-		* @param {string} str
-		* @param {(boolean|number)=} unsigned
-		* @param {number=} radix
-		* @returns {!Long}
-		* @inner
-		*/
-		function fromString(str, unsigned, radix) {
-			if (str.length === 0) throw Error("empty string");
-			if (typeof unsigned === "number") {
-				radix = unsigned;
-				unsigned = false;
-			} else unsigned = !!unsigned;
-			if (str === "NaN" || str === "Infinity" || str === "+Infinity" || str === "-Infinity") return unsigned ? UZERO : ZERO;
-			radix = radix || 10;
-			if (radix < 2 || 36 < radix) throw RangeError("radix");
-			var p;
-			if ((p = str.indexOf("-")) > 0) throw Error("interior hyphen");
-			else if (p === 0) return fromString(str.substring(1), unsigned, radix).neg();
-			var radixToPower = fromNumber(pow_dbl(radix, 8));
-			var result = ZERO;
-			for (var i = 0; i < str.length; i += 8) {
-				var size = Math.min(8, str.length - i), value = parseInt(str.substring(i, i + size), radix);
-				if (size < 8) {
-					var power = fromNumber(pow_dbl(radix, size));
-					result = result.mul(power).add(fromNumber(value));
-				} else {
-					result = result.mul(radixToPower);
-					result = result.add(fromNumber(value));
-				}
-			}
-			result.unsigned = unsigned;
-			return result;
-		}
-		/**
-		* Returns a Long representation of the given string, written using the specified radix.
-		* @function
-		* @param {string} str The textual representation of the Long
-		* @param {(boolean|number)=} unsigned Whether unsigned or not, defaults to signed
-		* @param {number=} radix The radix in which the text is written (2-36), defaults to 10
-		* @returns {!Long} The corresponding Long value
-		*/
-		Long.fromString = fromString;
-		/**
-		* @function
-		* @param {!Long|number|string|!{low: number, high: number, unsigned: boolean}} val
-		* @param {boolean=} unsigned
-		* @returns {!Long}
-		* @inner
-		*/
-		function fromValue(val, unsigned) {
-			if (typeof val === "number") return fromNumber(val, unsigned);
-			if (typeof val === "string") return fromString(val, unsigned);
-			return fromBits(val.low, val.high, typeof unsigned === "boolean" ? unsigned : val.unsigned);
-		}
-		/**
-		* Converts the specified value to a Long using the appropriate from* function for its type.
-		* @function
-		* @param {!Long|number|bigint|string|!{low: number, high: number, unsigned: boolean}} val Value
-		* @param {boolean=} unsigned Whether unsigned or not, defaults to signed
-		* @returns {!Long}
-		*/
-		Long.fromValue = fromValue;
-		/**
-		* @type {number}
-		* @const
-		* @inner
-		*/
-		var TWO_PWR_16_DBL = 65536;
-		/**
-		* @type {number}
-		* @const
-		* @inner
-		*/
-		var TWO_PWR_24_DBL = 1 << 24;
-		/**
-		* @type {number}
-		* @const
-		* @inner
-		*/
-		var TWO_PWR_32_DBL = TWO_PWR_16_DBL * TWO_PWR_16_DBL;
-		/**
-		* @type {number}
-		* @const
-		* @inner
-		*/
-		var TWO_PWR_64_DBL = TWO_PWR_32_DBL * TWO_PWR_32_DBL;
-		/**
-		* @type {number}
-		* @const
-		* @inner
-		*/
-		var TWO_PWR_63_DBL = TWO_PWR_64_DBL / 2;
-		/**
-		* @type {!Long}
-		* @const
-		* @inner
-		*/
-		var TWO_PWR_24 = fromInt(TWO_PWR_24_DBL);
-		/**
-		* @type {!Long}
-		* @inner
-		*/
-		var ZERO = fromInt(0);
-		/**
-		* Signed zero.
-		* @type {!Long}
-		*/
-		Long.ZERO = ZERO;
-		/**
-		* @type {!Long}
-		* @inner
-		*/
-		var UZERO = fromInt(0, true);
-		/**
-		* Unsigned zero.
-		* @type {!Long}
-		*/
-		Long.UZERO = UZERO;
-		/**
-		* @type {!Long}
-		* @inner
-		*/
-		var ONE = fromInt(1);
-		/**
-		* Signed one.
-		* @type {!Long}
-		*/
-		Long.ONE = ONE;
-		/**
-		* @type {!Long}
-		* @inner
-		*/
-		var UONE = fromInt(1, true);
-		/**
-		* Unsigned one.
-		* @type {!Long}
-		*/
-		Long.UONE = UONE;
-		/**
-		* @type {!Long}
-		* @inner
-		*/
-		var NEG_ONE = fromInt(-1);
-		/**
-		* Signed negative one.
-		* @type {!Long}
-		*/
-		Long.NEG_ONE = NEG_ONE;
-		/**
-		* @type {!Long}
-		* @inner
-		*/
-		var MAX_VALUE = fromBits(-1, 2147483647, false);
-		/**
-		* Maximum signed value.
-		* @type {!Long}
-		*/
-		Long.MAX_VALUE = MAX_VALUE;
-		/**
-		* @type {!Long}
-		* @inner
-		*/
-		var MAX_UNSIGNED_VALUE = fromBits(-1, -1, true);
-		/**
-		* Maximum unsigned value.
-		* @type {!Long}
-		*/
-		Long.MAX_UNSIGNED_VALUE = MAX_UNSIGNED_VALUE;
-		/**
-		* @type {!Long}
-		* @inner
-		*/
-		var MIN_VALUE = fromBits(0, -2147483648, false);
-		/**
-		* Minimum signed value.
-		* @type {!Long}
-		*/
-		Long.MIN_VALUE = MIN_VALUE;
-		/**
-		* @alias Long.prototype
-		* @inner
-		*/
-		var LongPrototype = Long.prototype;
-		/**
-		* Converts the Long to a 32 bit integer, assuming it is a 32 bit integer.
-		* @this {!Long}
-		* @returns {number}
-		*/
-		LongPrototype.toInt = function toInt() {
-			return this.unsigned ? this.low >>> 0 : this.low;
-		};
-		/**
-		* Converts the Long to a the nearest floating-point representation of this value (double, 53 bit mantissa).
-		* @this {!Long}
-		* @returns {number}
-		*/
-		LongPrototype.toNumber = function toNumber() {
-			if (this.unsigned) return (this.high >>> 0) * TWO_PWR_32_DBL + (this.low >>> 0);
-			return this.high * TWO_PWR_32_DBL + (this.low >>> 0);
-		};
-		/**
-		* Converts the Long to a string written in the specified radix.
-		* @this {!Long}
-		* @param {number=} radix Radix (2-36), defaults to 10
-		* @returns {string}
-		* @override
-		* @throws {RangeError} If `radix` is out of range
-		*/
-		LongPrototype.toString = function toString(radix) {
-			radix = radix || 10;
-			if (radix < 2 || 36 < radix) throw RangeError("radix");
-			if (this.isZero()) return "0";
-			if (this.isNegative()) {
-				if (this.eq(MIN_VALUE)) {
-					var radixLong = fromNumber(radix), div = this.div(radixLong), rem1 = div.mul(radixLong).sub(this);
-					return div.toString(radix) + rem1.toInt().toString(radix);
-				} else return "-" + this.neg().toString(radix);
-			}
-			var radixToPower = fromNumber(pow_dbl(radix, 6), this.unsigned), rem = this;
-			var result = "";
-			while (true) {
-				var remDiv = rem.div(radixToPower), digits = (rem.sub(remDiv.mul(radixToPower)).toInt() >>> 0).toString(radix);
-				rem = remDiv;
-				if (rem.isZero()) return digits + result;
-				else {
-					while (digits.length < 6) digits = "0" + digits;
-					result = "" + digits + result;
-				}
-			}
-		};
-		/**
-		* Gets the high 32 bits as a signed integer.
-		* @this {!Long}
-		* @returns {number} Signed high bits
-		*/
-		LongPrototype.getHighBits = function getHighBits() {
-			return this.high;
-		};
-		/**
-		* Gets the high 32 bits as an unsigned integer.
-		* @this {!Long}
-		* @returns {number} Unsigned high bits
-		*/
-		LongPrototype.getHighBitsUnsigned = function getHighBitsUnsigned() {
-			return this.high >>> 0;
-		};
-		/**
-		* Gets the low 32 bits as a signed integer.
-		* @this {!Long}
-		* @returns {number} Signed low bits
-		*/
-		LongPrototype.getLowBits = function getLowBits() {
-			return this.low;
-		};
-		/**
-		* Gets the low 32 bits as an unsigned integer.
-		* @this {!Long}
-		* @returns {number} Unsigned low bits
-		*/
-		LongPrototype.getLowBitsUnsigned = function getLowBitsUnsigned() {
-			return this.low >>> 0;
-		};
-		/**
-		* Gets the number of bits needed to represent the absolute value of this Long.
-		* @this {!Long}
-		* @returns {number}
-		*/
-		LongPrototype.getNumBitsAbs = function getNumBitsAbs() {
-			if (this.isNegative()) return this.eq(MIN_VALUE) ? 64 : this.neg().getNumBitsAbs();
-			var val = this.high != 0 ? this.high : this.low;
-			for (var bit = 31; bit > 0; bit--) if ((val & 1 << bit) != 0) break;
-			return this.high != 0 ? bit + 33 : bit + 1;
-		};
-		/**
-		* Tests if this Long can be safely represented as a JavaScript number.
-		* @this {!Long}
-		* @returns {boolean}
-		*/
-		LongPrototype.isSafeInteger = function isSafeInteger() {
-			var top11Bits = this.high >> 21;
-			if (!top11Bits) return true;
-			if (this.unsigned) return false;
-			return top11Bits === -1 && !(this.low === 0 && this.high === -2097152);
-		};
-		/**
-		* Tests if this Long's value equals zero.
-		* @this {!Long}
-		* @returns {boolean}
-		*/
-		LongPrototype.isZero = function isZero() {
-			return this.high === 0 && this.low === 0;
-		};
-		/**
-		* Tests if this Long's value equals zero. This is an alias of {@link Long#isZero}.
-		* @returns {boolean}
-		*/
-		LongPrototype.eqz = LongPrototype.isZero;
-		/**
-		* Tests if this Long's value is negative.
-		* @this {!Long}
-		* @returns {boolean}
-		*/
-		LongPrototype.isNegative = function isNegative() {
-			return !this.unsigned && this.high < 0;
-		};
-		/**
-		* Tests if this Long's value is positive or zero.
-		* @this {!Long}
-		* @returns {boolean}
-		*/
-		LongPrototype.isPositive = function isPositive() {
-			return this.unsigned || this.high >= 0;
-		};
-		/**
-		* Tests if this Long's value is odd.
-		* @this {!Long}
-		* @returns {boolean}
-		*/
-		LongPrototype.isOdd = function isOdd() {
-			return (this.low & 1) === 1;
-		};
-		/**
-		* Tests if this Long's value is even.
-		* @this {!Long}
-		* @returns {boolean}
-		*/
-		LongPrototype.isEven = function isEven() {
-			return (this.low & 1) === 0;
-		};
-		/**
-		* Tests if this Long's value equals the specified's.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.equals = function equals(other) {
-			if (!isLong(other)) other = fromValue(other);
-			if (this.unsigned !== other.unsigned && this.high >>> 31 === 1 && other.high >>> 31 === 1) return false;
-			return this.high === other.high && this.low === other.low;
-		};
-		/**
-		* Tests if this Long's value equals the specified's. This is an alias of {@link Long#equals}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.eq = LongPrototype.equals;
-		/**
-		* Tests if this Long's value differs from the specified's.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.notEquals = function notEquals(other) {
-			return !this.eq(other);
-		};
-		/**
-		* Tests if this Long's value differs from the specified's. This is an alias of {@link Long#notEquals}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.neq = LongPrototype.notEquals;
-		/**
-		* Tests if this Long's value differs from the specified's. This is an alias of {@link Long#notEquals}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.ne = LongPrototype.notEquals;
-		/**
-		* Tests if this Long's value is less than the specified's.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.lessThan = function lessThan(other) {
-			return this.comp(other) < 0;
-		};
-		/**
-		* Tests if this Long's value is less than the specified's. This is an alias of {@link Long#lessThan}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.lt = LongPrototype.lessThan;
-		/**
-		* Tests if this Long's value is less than or equal the specified's.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.lessThanOrEqual = function lessThanOrEqual(other) {
-			return this.comp(other) <= 0;
-		};
-		/**
-		* Tests if this Long's value is less than or equal the specified's. This is an alias of {@link Long#lessThanOrEqual}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.lte = LongPrototype.lessThanOrEqual;
-		/**
-		* Tests if this Long's value is less than or equal the specified's. This is an alias of {@link Long#lessThanOrEqual}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.le = LongPrototype.lessThanOrEqual;
-		/**
-		* Tests if this Long's value is greater than the specified's.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.greaterThan = function greaterThan(other) {
-			return this.comp(other) > 0;
-		};
-		/**
-		* Tests if this Long's value is greater than the specified's. This is an alias of {@link Long#greaterThan}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.gt = LongPrototype.greaterThan;
-		/**
-		* Tests if this Long's value is greater than or equal the specified's.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.greaterThanOrEqual = function greaterThanOrEqual(other) {
-			return this.comp(other) >= 0;
-		};
-		/**
-		* Tests if this Long's value is greater than or equal the specified's. This is an alias of {@link Long#greaterThanOrEqual}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.gte = LongPrototype.greaterThanOrEqual;
-		/**
-		* Tests if this Long's value is greater than or equal the specified's. This is an alias of {@link Long#greaterThanOrEqual}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {boolean}
-		*/
-		LongPrototype.ge = LongPrototype.greaterThanOrEqual;
-		/**
-		* Compares this Long's value with the specified's.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {number} 0 if they are the same, 1 if the this is greater and -1
-		*  if the given one is greater
-		*/
-		LongPrototype.compare = function compare(other) {
-			if (!isLong(other)) other = fromValue(other);
-			if (this.eq(other)) return 0;
-			var thisNeg = this.isNegative(), otherNeg = other.isNegative();
-			if (thisNeg && !otherNeg) return -1;
-			if (!thisNeg && otherNeg) return 1;
-			if (!this.unsigned) return this.sub(other).isNegative() ? -1 : 1;
-			return other.high >>> 0 > this.high >>> 0 || other.high === this.high && other.low >>> 0 > this.low >>> 0 ? -1 : 1;
-		};
-		/**
-		* Compares this Long's value with the specified's. This is an alias of {@link Long#compare}.
-		* @function
-		* @param {!Long|number|bigint|string} other Other value
-		* @returns {number} 0 if they are the same, 1 if the this is greater and -1
-		*  if the given one is greater
-		*/
-		LongPrototype.comp = LongPrototype.compare;
-		/**
-		* Negates this Long's value.
-		* @this {!Long}
-		* @returns {!Long} Negated Long
-		*/
-		LongPrototype.negate = function negate() {
-			if (!this.unsigned && this.eq(MIN_VALUE)) return MIN_VALUE;
-			return this.not().add(ONE);
-		};
-		/**
-		* Negates this Long's value. This is an alias of {@link Long#negate}.
-		* @function
-		* @returns {!Long} Negated Long
-		*/
-		LongPrototype.neg = LongPrototype.negate;
-		/**
-		* Returns the sum of this and the specified Long.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} addend Addend
-		* @returns {!Long} Sum
-		*/
-		LongPrototype.add = function add(addend) {
-			if (!isLong(addend)) addend = fromValue(addend);
-			var a48 = this.high >>> 16;
-			var a32 = this.high & 65535;
-			var a16 = this.low >>> 16;
-			var a00 = this.low & 65535;
-			var b48 = addend.high >>> 16;
-			var b32 = addend.high & 65535;
-			var b16 = addend.low >>> 16;
-			var b00 = addend.low & 65535;
-			var c48 = 0, c32 = 0, c16 = 0, c00 = 0;
-			c00 += a00 + b00;
-			c16 += c00 >>> 16;
-			c00 &= 65535;
-			c16 += a16 + b16;
-			c32 += c16 >>> 16;
-			c16 &= 65535;
-			c32 += a32 + b32;
-			c48 += c32 >>> 16;
-			c32 &= 65535;
-			c48 += a48 + b48;
-			c48 &= 65535;
-			return fromBits(c16 << 16 | c00, c48 << 16 | c32, this.unsigned);
-		};
-		/**
-		* Returns the difference of this and the specified Long.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} subtrahend Subtrahend
-		* @returns {!Long} Difference
-		*/
-		LongPrototype.subtract = function subtract(subtrahend) {
-			if (!isLong(subtrahend)) subtrahend = fromValue(subtrahend);
-			return this.add(subtrahend.neg());
-		};
-		/**
-		* Returns the difference of this and the specified Long. This is an alias of {@link Long#subtract}.
-		* @function
-		* @param {!Long|number|bigint|string} subtrahend Subtrahend
-		* @returns {!Long} Difference
-		*/
-		LongPrototype.sub = LongPrototype.subtract;
-		/**
-		* Returns the product of this and the specified Long.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} multiplier Multiplier
-		* @returns {!Long} Product
-		*/
-		LongPrototype.multiply = function multiply(multiplier) {
-			if (this.isZero()) return this;
-			if (!isLong(multiplier)) multiplier = fromValue(multiplier);
-			if (wasm) return fromBits(wasm["mul"](this.low, this.high, multiplier.low, multiplier.high), wasm["get_high"](), this.unsigned);
-			if (multiplier.isZero()) return this.unsigned ? UZERO : ZERO;
-			if (this.eq(MIN_VALUE)) return multiplier.isOdd() ? MIN_VALUE : ZERO;
-			if (multiplier.eq(MIN_VALUE)) return this.isOdd() ? MIN_VALUE : ZERO;
-			if (this.isNegative()) {
-				if (multiplier.isNegative()) return this.neg().mul(multiplier.neg());
-				else return this.neg().mul(multiplier).neg();
-			} else if (multiplier.isNegative()) return this.mul(multiplier.neg()).neg();
-			if (this.lt(TWO_PWR_24) && multiplier.lt(TWO_PWR_24)) return fromNumber(this.toNumber() * multiplier.toNumber(), this.unsigned);
-			var a48 = this.high >>> 16;
-			var a32 = this.high & 65535;
-			var a16 = this.low >>> 16;
-			var a00 = this.low & 65535;
-			var b48 = multiplier.high >>> 16;
-			var b32 = multiplier.high & 65535;
-			var b16 = multiplier.low >>> 16;
-			var b00 = multiplier.low & 65535;
-			var c48 = 0, c32 = 0, c16 = 0, c00 = 0;
-			c00 += a00 * b00;
-			c16 += c00 >>> 16;
-			c00 &= 65535;
-			c16 += a16 * b00;
-			c32 += c16 >>> 16;
-			c16 &= 65535;
-			c16 += a00 * b16;
-			c32 += c16 >>> 16;
-			c16 &= 65535;
-			c32 += a32 * b00;
-			c48 += c32 >>> 16;
-			c32 &= 65535;
-			c32 += a16 * b16;
-			c48 += c32 >>> 16;
-			c32 &= 65535;
-			c32 += a00 * b32;
-			c48 += c32 >>> 16;
-			c32 &= 65535;
-			c48 += a48 * b00 + a32 * b16 + a16 * b32 + a00 * b48;
-			c48 &= 65535;
-			return fromBits(c16 << 16 | c00, c48 << 16 | c32, this.unsigned);
-		};
-		/**
-		* Returns the product of this and the specified Long. This is an alias of {@link Long#multiply}.
-		* @function
-		* @param {!Long|number|bigint|string} multiplier Multiplier
-		* @returns {!Long} Product
-		*/
-		LongPrototype.mul = LongPrototype.multiply;
-		/**
-		* Returns this Long divided by the specified. The result is signed if this Long is signed or
-		*  unsigned if this Long is unsigned.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} divisor Divisor
-		* @returns {!Long} Quotient
-		*/
-		LongPrototype.divide = function divide(divisor) {
-			if (!isLong(divisor)) divisor = fromValue(divisor);
-			if (divisor.isZero()) throw Error("division by zero");
-			if (wasm) {
-				if (!this.unsigned && this.high === -2147483648 && divisor.low === -1 && divisor.high === -1) return this;
-				return fromBits((this.unsigned ? wasm["div_u"] : wasm["div_s"])(this.low, this.high, divisor.low, divisor.high), wasm["get_high"](), this.unsigned);
-			}
-			if (this.isZero()) return this.unsigned ? UZERO : ZERO;
-			var approx, rem, res;
-			if (!this.unsigned) {
-				if (this.eq(MIN_VALUE)) {
-					if (divisor.eq(ONE) || divisor.eq(NEG_ONE)) return MIN_VALUE;
-					else if (divisor.eq(MIN_VALUE)) return ONE;
-					else {
-						approx = this.shr(1).div(divisor).shl(1);
-						if (approx.eq(ZERO)) return divisor.isNegative() ? ONE : NEG_ONE;
-						else {
-							rem = this.sub(divisor.mul(approx));
-							res = approx.add(rem.div(divisor));
-							return res;
-						}
-					}
-				} else if (divisor.eq(MIN_VALUE)) return this.unsigned ? UZERO : ZERO;
-				if (this.isNegative()) {
-					if (divisor.isNegative()) return this.neg().div(divisor.neg());
-					return this.neg().div(divisor).neg();
-				} else if (divisor.isNegative()) return this.div(divisor.neg()).neg();
-				res = ZERO;
-			} else {
-				if (!divisor.unsigned) divisor = divisor.toUnsigned();
-				if (divisor.gt(this)) return UZERO;
-				if (divisor.gt(this.shru(1))) return UONE;
-				res = UZERO;
-			}
-			rem = this;
-			while (rem.gte(divisor)) {
-				approx = Math.max(1, Math.floor(rem.toNumber() / divisor.toNumber()));
-				var log2 = Math.ceil(Math.log(approx) / Math.LN2), delta = log2 <= 48 ? 1 : pow_dbl(2, log2 - 48), approxRes = fromNumber(approx), approxRem = approxRes.mul(divisor);
-				while (approxRem.isNegative() || approxRem.gt(rem)) {
-					approx -= delta;
-					approxRes = fromNumber(approx, this.unsigned);
-					approxRem = approxRes.mul(divisor);
-				}
-				if (approxRes.isZero()) approxRes = ONE;
-				res = res.add(approxRes);
-				rem = rem.sub(approxRem);
-			}
-			return res;
-		};
-		/**
-		* Returns this Long divided by the specified. This is an alias of {@link Long#divide}.
-		* @function
-		* @param {!Long|number|bigint|string} divisor Divisor
-		* @returns {!Long} Quotient
-		*/
-		LongPrototype.div = LongPrototype.divide;
-		/**
-		* Returns this Long modulo the specified.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} divisor Divisor
-		* @returns {!Long} Remainder
-		*/
-		LongPrototype.modulo = function modulo(divisor) {
-			if (!isLong(divisor)) divisor = fromValue(divisor);
-			if (wasm) return fromBits((this.unsigned ? wasm["rem_u"] : wasm["rem_s"])(this.low, this.high, divisor.low, divisor.high), wasm["get_high"](), this.unsigned);
-			return this.sub(this.div(divisor).mul(divisor));
-		};
-		/**
-		* Returns this Long modulo the specified. This is an alias of {@link Long#modulo}.
-		* @function
-		* @param {!Long|number|bigint|string} divisor Divisor
-		* @returns {!Long} Remainder
-		*/
-		LongPrototype.mod = LongPrototype.modulo;
-		/**
-		* Returns this Long modulo the specified. This is an alias of {@link Long#modulo}.
-		* @function
-		* @param {!Long|number|bigint|string} divisor Divisor
-		* @returns {!Long} Remainder
-		*/
-		LongPrototype.rem = LongPrototype.modulo;
-		/**
-		* Returns the bitwise NOT of this Long.
-		* @this {!Long}
-		* @returns {!Long}
-		*/
-		LongPrototype.not = function not() {
-			return fromBits(~this.low, ~this.high, this.unsigned);
-		};
-		/**
-		* Returns count leading zeros of this Long.
-		* @this {!Long}
-		* @returns {!number}
-		*/
-		LongPrototype.countLeadingZeros = function countLeadingZeros() {
-			return this.high ? Math.clz32(this.high) : Math.clz32(this.low) + 32;
-		};
-		/**
-		* Returns count leading zeros. This is an alias of {@link Long#countLeadingZeros}.
-		* @function
-		* @param {!Long}
-		* @returns {!number}
-		*/
-		LongPrototype.clz = LongPrototype.countLeadingZeros;
-		/**
-		* Returns count trailing zeros of this Long.
-		* @this {!Long}
-		* @returns {!number}
-		*/
-		LongPrototype.countTrailingZeros = function countTrailingZeros() {
-			return this.low ? ctz32(this.low) : ctz32(this.high) + 32;
-		};
-		/**
-		* Returns count trailing zeros. This is an alias of {@link Long#countTrailingZeros}.
-		* @function
-		* @param {!Long}
-		* @returns {!number}
-		*/
-		LongPrototype.ctz = LongPrototype.countTrailingZeros;
-		/**
-		* Returns the bitwise AND of this Long and the specified.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other Long
-		* @returns {!Long}
-		*/
-		LongPrototype.and = function and(other) {
-			if (!isLong(other)) other = fromValue(other);
-			return fromBits(this.low & other.low, this.high & other.high, this.unsigned);
-		};
-		/**
-		* Returns the bitwise OR of this Long and the specified.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other Long
-		* @returns {!Long}
-		*/
-		LongPrototype.or = function or(other) {
-			if (!isLong(other)) other = fromValue(other);
-			return fromBits(this.low | other.low, this.high | other.high, this.unsigned);
-		};
-		/**
-		* Returns the bitwise XOR of this Long and the given one.
-		* @this {!Long}
-		* @param {!Long|number|bigint|string} other Other Long
-		* @returns {!Long}
-		*/
-		LongPrototype.xor = function xor(other) {
-			if (!isLong(other)) other = fromValue(other);
-			return fromBits(this.low ^ other.low, this.high ^ other.high, this.unsigned);
-		};
-		/**
-		* Returns this Long with bits shifted to the left by the given amount.
-		* @this {!Long}
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Shifted Long
-		*/
-		LongPrototype.shiftLeft = function shiftLeft(numBits) {
-			if (isLong(numBits)) numBits = numBits.toInt();
-			if ((numBits &= 63) === 0) return this;
-			else if (numBits < 32) return fromBits(this.low << numBits, this.high << numBits | this.low >>> 32 - numBits, this.unsigned);
-			else return fromBits(0, this.low << numBits - 32, this.unsigned);
-		};
-		/**
-		* Returns this Long with bits shifted to the left by the given amount. This is an alias of {@link Long#shiftLeft}.
-		* @function
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Shifted Long
-		*/
-		LongPrototype.shl = LongPrototype.shiftLeft;
-		/**
-		* Returns this Long with bits arithmetically shifted to the right by the given amount.
-		* @this {!Long}
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Shifted Long
-		*/
-		LongPrototype.shiftRight = function shiftRight(numBits) {
-			if (isLong(numBits)) numBits = numBits.toInt();
-			if ((numBits &= 63) === 0) return this;
-			else if (numBits < 32) return fromBits(this.low >>> numBits | this.high << 32 - numBits, this.high >> numBits, this.unsigned);
-			else return fromBits(this.high >> numBits - 32, this.high >= 0 ? 0 : -1, this.unsigned);
-		};
-		/**
-		* Returns this Long with bits arithmetically shifted to the right by the given amount. This is an alias of {@link Long#shiftRight}.
-		* @function
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Shifted Long
-		*/
-		LongPrototype.shr = LongPrototype.shiftRight;
-		/**
-		* Returns this Long with bits logically shifted to the right by the given amount.
-		* @this {!Long}
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Shifted Long
-		*/
-		LongPrototype.shiftRightUnsigned = function shiftRightUnsigned(numBits) {
-			if (isLong(numBits)) numBits = numBits.toInt();
-			if ((numBits &= 63) === 0) return this;
-			if (numBits < 32) return fromBits(this.low >>> numBits | this.high << 32 - numBits, this.high >>> numBits, this.unsigned);
-			if (numBits === 32) return fromBits(this.high, 0, this.unsigned);
-			return fromBits(this.high >>> numBits - 32, 0, this.unsigned);
-		};
-		/**
-		* Returns this Long with bits logically shifted to the right by the given amount. This is an alias of {@link Long#shiftRightUnsigned}.
-		* @function
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Shifted Long
-		*/
-		LongPrototype.shru = LongPrototype.shiftRightUnsigned;
-		/**
-		* Returns this Long with bits logically shifted to the right by the given amount. This is an alias of {@link Long#shiftRightUnsigned}.
-		* @function
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Shifted Long
-		*/
-		LongPrototype.shr_u = LongPrototype.shiftRightUnsigned;
-		/**
-		* Returns this Long with bits rotated to the left by the given amount.
-		* @this {!Long}
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Rotated Long
-		*/
-		LongPrototype.rotateLeft = function rotateLeft(numBits) {
-			var b;
-			if (isLong(numBits)) numBits = numBits.toInt();
-			if ((numBits &= 63) === 0) return this;
-			if (numBits === 32) return fromBits(this.high, this.low, this.unsigned);
-			if (numBits < 32) {
-				b = 32 - numBits;
-				return fromBits(this.low << numBits | this.high >>> b, this.high << numBits | this.low >>> b, this.unsigned);
-			}
-			numBits -= 32;
-			b = 32 - numBits;
-			return fromBits(this.high << numBits | this.low >>> b, this.low << numBits | this.high >>> b, this.unsigned);
-		};
-		/**
-		* Returns this Long with bits rotated to the left by the given amount. This is an alias of {@link Long#rotateLeft}.
-		* @function
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Rotated Long
-		*/
-		LongPrototype.rotl = LongPrototype.rotateLeft;
-		/**
-		* Returns this Long with bits rotated to the right by the given amount.
-		* @this {!Long}
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Rotated Long
-		*/
-		LongPrototype.rotateRight = function rotateRight(numBits) {
-			var b;
-			if (isLong(numBits)) numBits = numBits.toInt();
-			if ((numBits &= 63) === 0) return this;
-			if (numBits === 32) return fromBits(this.high, this.low, this.unsigned);
-			if (numBits < 32) {
-				b = 32 - numBits;
-				return fromBits(this.high << b | this.low >>> numBits, this.low << b | this.high >>> numBits, this.unsigned);
-			}
-			numBits -= 32;
-			b = 32 - numBits;
-			return fromBits(this.low << b | this.high >>> numBits, this.high << b | this.low >>> numBits, this.unsigned);
-		};
-		/**
-		* Returns this Long with bits rotated to the right by the given amount. This is an alias of {@link Long#rotateRight}.
-		* @function
-		* @param {number|!Long} numBits Number of bits
-		* @returns {!Long} Rotated Long
-		*/
-		LongPrototype.rotr = LongPrototype.rotateRight;
-		/**
-		* Converts this Long to signed.
-		* @this {!Long}
-		* @returns {!Long} Signed long
-		*/
-		LongPrototype.toSigned = function toSigned() {
-			if (!this.unsigned) return this;
-			return fromBits(this.low, this.high, false);
-		};
-		/**
-		* Converts this Long to unsigned.
-		* @this {!Long}
-		* @returns {!Long} Unsigned long
-		*/
-		LongPrototype.toUnsigned = function toUnsigned() {
-			if (this.unsigned) return this;
-			return fromBits(this.low, this.high, true);
-		};
-		/**
-		* Converts this Long to its byte representation.
-		* @param {boolean=} le Whether little or big endian, defaults to big endian
-		* @this {!Long}
-		* @returns {!Array.<number>} Byte representation
-		*/
-		LongPrototype.toBytes = function toBytes(le) {
-			return le ? this.toBytesLE() : this.toBytesBE();
-		};
-		/**
-		* Converts this Long to its little endian byte representation.
-		* @this {!Long}
-		* @returns {!Array.<number>} Little endian byte representation
-		*/
-		LongPrototype.toBytesLE = function toBytesLE() {
-			var hi = this.high, lo = this.low;
-			return [
-				lo & 255,
-				lo >>> 8 & 255,
-				lo >>> 16 & 255,
-				lo >>> 24,
-				hi & 255,
-				hi >>> 8 & 255,
-				hi >>> 16 & 255,
-				hi >>> 24
-			];
-		};
-		/**
-		* Converts this Long to its big endian byte representation.
-		* @this {!Long}
-		* @returns {!Array.<number>} Big endian byte representation
-		*/
-		LongPrototype.toBytesBE = function toBytesBE() {
-			var hi = this.high, lo = this.low;
-			return [
-				hi >>> 24,
-				hi >>> 16 & 255,
-				hi >>> 8 & 255,
-				hi & 255,
-				lo >>> 24,
-				lo >>> 16 & 255,
-				lo >>> 8 & 255,
-				lo & 255
-			];
-		};
-		/**
-		* Creates a Long from its byte representation.
-		* @param {!Array.<number>} bytes Byte representation
-		* @param {boolean=} unsigned Whether unsigned or not, defaults to signed
-		* @param {boolean=} le Whether little or big endian, defaults to big endian
-		* @returns {Long} The corresponding Long value
-		*/
-		Long.fromBytes = function fromBytes(bytes, unsigned, le) {
-			return le ? Long.fromBytesLE(bytes, unsigned) : Long.fromBytesBE(bytes, unsigned);
-		};
-		/**
-		* Creates a Long from its little endian byte representation.
-		* @param {!Array.<number>} bytes Little endian byte representation
-		* @param {boolean=} unsigned Whether unsigned or not, defaults to signed
-		* @returns {Long} The corresponding Long value
-		*/
-		Long.fromBytesLE = function fromBytesLE(bytes, unsigned) {
-			return new Long(bytes[0] | bytes[1] << 8 | bytes[2] << 16 | bytes[3] << 24, bytes[4] | bytes[5] << 8 | bytes[6] << 16 | bytes[7] << 24, unsigned);
-		};
-		/**
-		* Creates a Long from its big endian byte representation.
-		* @param {!Array.<number>} bytes Big endian byte representation
-		* @param {boolean=} unsigned Whether unsigned or not, defaults to signed
-		* @returns {Long} The corresponding Long value
-		*/
-		Long.fromBytesBE = function fromBytesBE(bytes, unsigned) {
-			return new Long(bytes[4] << 24 | bytes[5] << 16 | bytes[6] << 8 | bytes[7], bytes[0] << 24 | bytes[1] << 16 | bytes[2] << 8 | bytes[3], unsigned);
-		};
-		if (typeof BigInt === "function") {
-			/**
-			* Returns a Long representing the given big integer.
-			* @function
-			* @param {number} value The big integer value
-			* @param {boolean=} unsigned Whether unsigned or not, defaults to signed
-			* @returns {!Long} The corresponding Long value
-			*/
-			Long.fromBigInt = function fromBigInt(value, unsigned) {
-				return fromBits(Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> BigInt(32))), unsigned);
-			};
-			Long.fromValue = function fromValueWithBigInt(value, unsigned) {
-				if (typeof value === "bigint") return Long.fromBigInt(value, unsigned);
-				return fromValue(value, unsigned);
-			};
-			/**
-			* Converts the Long to its big integer representation.
-			* @this {!Long}
-			* @returns {bigint}
-			*/
-			LongPrototype.toBigInt = function toBigInt() {
-				var lowBigInt = BigInt(this.low >>> 0);
-				return BigInt(this.unsigned ? this.high >>> 0 : this.high) << BigInt(32) | lowBigInt;
-			};
-		}
-		_exports.default = Long;
-	});
-}));
+// \0nothing
+var _nothing_exports = __exportAll({});
 // node_modules/protobufjs/src/util/minimal.js
-var require_minimal$1 = /* @__PURE__ */ __commonJSMin(((exports, module, this$1) => {
+var require_minimal$1 = __commonJSMin(((exports, module, this$1) => {
 	var util = exports;
 	util.asPromise = require_aspromise();
 	util.base64 = require_base64();
@@ -2627,116 +826,40 @@ var require_minimal$1 = /* @__PURE__ */ __commonJSMin(((exports, module, this$1)
 	util.utf8 = require_utf8();
 	util.pool = require_pool();
 	util.LongBits = require_longbits();
-	/**
-	* Tests if the specified key can affect object prototypes.
-	* @memberof util
-	* @param {string} key Key to test
-	* @returns {boolean} `true` if the key is unsafe
-	*/
 	function isUnsafeProperty(key) {
 		return key === "__proto__" || key === "prototype" || key === "constructor";
 	}
 	util.isUnsafeProperty = isUnsafeProperty;
-	/**
-	* Whether running within node or not.
-	* @memberof util
-	* @type {boolean}
-	*/
 	util.isNode = Boolean(typeof global !== "undefined" && global && global.process && global.process.versions && global.process.versions.node);
-	/**
-	* Global object reference.
-	* @memberof util
-	* @type {Object}
-	*/
 	util.global = util.isNode && global || typeof window !== "undefined" && window || typeof self !== "undefined" && self || typeof globalThis !== "undefined" && globalThis || this$1;
-	/**
-	* An immuable empty array.
-	* @memberof util
-	* @type {Array.<*>}
-	* @const
-	*/
-	util.emptyArray = Object.freeze ? Object.freeze([]) : /* istanbul ignore next */ [];
-	/**
-	* An immutable empty object.
-	* @type {Object}
-	* @const
-	*/
-	util.emptyObject = Object.freeze ? Object.freeze({}) : /* istanbul ignore next */ {};
-	/**
-	* Tests if the specified value is an integer.
-	* @function
-	* @param {*} value Value to test
-	* @returns {boolean} `true` if the value is an integer
-	*/
-	util.isInteger = Number.isInteger || /* istanbul ignore next */ function isInteger(value) {
+	util.emptyArray = Object.freeze ? Object.freeze([]) : [];
+	util.emptyObject = Object.freeze ? Object.freeze({}) : {};
+	util.isInteger = Number.isInteger || function isInteger(value) {
 		return typeof value === "number" && isFinite(value) && Math.floor(value) === value;
 	};
-	/**
-	* Tests if the specified value is a string.
-	* @param {*} value Value to test
-	* @returns {boolean} `true` if the value is a string
-	*/
 	util.isString = function isString(value) {
 		return typeof value === "string" || value instanceof String;
 	};
-	/**
-	* Tests if the specified value is a non-null object.
-	* @param {*} value Value to test
-	* @returns {boolean} `true` if the value is a non-null object
-	*/
 	util.isObject = function isObject(value) {
 		return value && typeof value === "object";
 	};
-	/**
-	* Checks if a property on a message is considered to be present.
-	* This is an alias of {@link util.isSet}.
-	* @function
-	* @param {Object} obj Plain object or message instance
-	* @param {string} prop Property name
-	* @returns {boolean} `true` if considered to be present, otherwise `false`
-	*/
 	util.isset = util.isSet = function isSet(obj, prop) {
 		var value = obj[prop];
 		if (value != null && Object.hasOwnProperty.call(obj, prop)) return typeof value !== "object" || (Array.isArray(value) ? value.length : Object.keys(value).length) > 0;
 		return false;
 	};
-	/**
-	* Any compatible Buffer instance.
-	* This is a minimal stand-alone definition of a Buffer instance. The actual type is that exported by node's typings.
-	* @interface Buffer
-	* @extends Uint8Array
-	*/
-	/**
-	* Node's Buffer class if available.
-	* @type {Constructor<Buffer>}
-	*/
 	util.Buffer = (function() {
 		try {
 			var Buffer = util.global.Buffer;
-			return Buffer.prototype.utf8Write || util.isNode ? Buffer : /* istanbul ignore next */ null;
+			return Buffer.prototype.utf8Write || util.isNode ? Buffer : null;
 		} catch (e) {
-			/* istanbul ignore next */
 			return null;
 		}
 	})();
-	/**
-	* Creates a new buffer of whatever type supported by the environment.
-	* @param {number|number[]} [sizeOrArray=0] Buffer size or number array
-	* @returns {Uint8Array|Buffer} Buffer
-	*/
 	util.newBuffer = function newBuffer(sizeOrArray) {
 		var Buffer = util.Buffer;
-		/* istanbul ignore next */
 		return typeof sizeOrArray === "number" ? Buffer ? Buffer.allocUnsafe(sizeOrArray) : new Uint8Array(sizeOrArray) : Buffer ? Buffer.from(sizeOrArray) : new Uint8Array(sizeOrArray);
 	};
-	/**
-	* Prepends a raw field tag to raw field data.
-	* @param {number} id Field id
-	* @param {number} wireType Wire type
-	* @param {Uint8Array} data Raw field data
-	* @returns {Uint8Array|Buffer} Raw field bytes
-	* @ignore
-	*/
 	util.rawField = function rawField(id, wireType, data) {
 		var out = [], tag = id << 3 | wireType;
 		tag >>>= 0;
@@ -2748,94 +871,32 @@ var require_minimal$1 = /* @__PURE__ */ __commonJSMin(((exports, module, this$1)
 		for (var i = 0; i < data.length; ++i) out.push(data[i]);
 		return util.newBuffer(out);
 	};
-	/**
-	* Array implementation used in the browser.
-	* @type {Constructor<Uint8Array>}
-	* @deprecated Use `Uint8Array` instead.
-	*/
 	util.Array = Uint8Array;
-	/**
-	* Any compatible Long instance.
-	* This is a minimal stand-alone definition of a Long instance. The actual type is that exported by long.js.
-	* @interface Long
-	* @property {number} low Low bits
-	* @property {number} high High bits
-	* @property {boolean} unsigned Whether unsigned or not
-	*/
-	/**
-	* Long.js's Long class if available.
-	* @type {Constructor<Long>}
-	*/
-	util.Long = util.global.dcodeIO && /* istanbul ignore next */ util.global.dcodeIO.Long || /* istanbul ignore next */ util.global.Long || (function() {
+	util.Long = util.global.dcodeIO && util.global.dcodeIO.Long || util.global.Long || (function() {
 		try {
-			var Long = require_umd();
+			var Long = __toCommonJS(_nothing_exports);
 			return Long && Long.isLong ? Long : null;
 		} catch (e) {
-			/* istanbul ignore next */
 			return null;
 		}
 	})();
-	/**
-	* Regular expression used to verify 2 bit (`bool`) map keys.
-	* @type {RegExp}
-	* @const
-	*/
 	util.key2Re = /^(?:true|false|0|1)$/;
-	/**
-	* Regular expression used to verify 32 bit (`int32` etc.) map keys.
-	* @type {RegExp}
-	* @const
-	*/
 	util.key32Re = /^-?(?:0|[1-9][0-9]*)$/;
-	/**
-	* Regular expression used to verify 64 bit (`int64` etc.) map keys.
-	* @type {RegExp}
-	* @const
-	*/
 	util.key64Re = /^(?:[\x00-\xff]{8}|-?(?:0|[1-9][0-9]*))$/;
-	/**
-	* Converts a number or long to an 8 characters long hash string.
-	* @param {Long|number} value Value to convert
-	* @returns {string} Hash
-	*/
 	util.longToHash = function longToHash(value) {
 		return value ? util.LongBits.from(value).toHash() : util.LongBits.zeroHash;
 	};
-	/**
-	* Converts an 8 characters long hash string to a long or number.
-	* @param {string} hash Hash
-	* @param {boolean} [unsigned=false] Whether unsigned or not
-	* @returns {Long|number} Original value
-	*/
 	util.longFromHash = function longFromHash(hash, unsigned) {
 		var bits = util.LongBits.fromHash(hash);
 		if (util.Long) return util.Long.fromBits(bits.lo, bits.hi, unsigned);
 		return bits.toNumber(Boolean(unsigned));
 	};
-	/**
-	* Converts a 64 bit key to a long or number if it is an 8 characters long hash string.
-	* @param {string} key Map key
-	* @param {boolean} [unsigned=false] Whether unsigned or not
-	* @returns {Long|number|string} Original value
-	*/
 	util.longFromKey = function longFromKey(key, unsigned) {
 		return util.key64Re.test(key) && !util.key32Re.test(key) ? util.longFromHash(key, unsigned) : key;
 	};
-	/**
-	* Converts a boolean key to a boolean value.
-	* @param {string} key Map key
-	* @returns {boolean} Boolean value
-	*/
 	util.boolFromKey = function boolFromKey(key) {
 		return key === "true" || key === "1";
 	};
-	/**
-	* Merges the properties of the source object into the destination object.
-	* @memberof util
-	* @param {Object.<string,*>} dst Destination object
-	* @param {...(Object.<string,*>|boolean)} src Source objects, optionally followed by an `ifNotSet` flag
-	* @returns {Object.<string,*>} Destination object
-	*/
 	function merge(dst) {
 		var ifNotSet = typeof arguments[arguments.length - 1] === "boolean", limit = ifNotSet ? arguments.length - 1 : arguments.length;
 		ifNotSet = ifNotSet && arguments[arguments.length - 1];
@@ -2847,26 +908,8 @@ var require_minimal$1 = /* @__PURE__ */ __commonJSMin(((exports, module, this$1)
 		return dst;
 	}
 	util.merge = merge;
-	/**
-	* Schema declaration nesting limit.
-	* @memberof util
-	* @type {number}
-	*/
 	util.nestingLimit = 32;
-	/**
-	* Recursion limit.
-	* @memberof util
-	* @type {number}
-	*/
 	util.recursionLimit = 100;
-	/**
-	* Makes a property safe for assignment as an own property.
-	* @memberof util
-	* @param {Object.<string,*>} obj Object
-	* @param {string} key Property key
-	* @param {boolean} [enumerable=true] Whether the property should be enumerable
-	* @returns {undefined}
-	*/
 	util.makeProp = function makeProp(obj, key, enumerable) {
 		if (Object.prototype.hasOwnProperty.call(obj, key)) return;
 		Object.defineProperty(obj, key, {
@@ -2875,29 +918,17 @@ var require_minimal$1 = /* @__PURE__ */ __commonJSMin(((exports, module, this$1)
 			writable: true
 		});
 	};
-	/**
-	* Converts the first character of a string to lower case.
-	* @param {string} str String to convert
-	* @returns {string} Converted string
-	*/
 	util.lcFirst = function lcFirst(str) {
 		return str.charAt(0).toLowerCase() + str.substring(1);
 	};
-	/**
-	* Creates a custom error constructor.
-	* @memberof util
-	* @param {string} name Error name
-	* @returns {Constructor<Error>} Custom error constructor
-	*/
 	function newError(name) {
 		function CustomError(message, properties) {
 			if (!(this instanceof CustomError)) return new CustomError(message, properties);
 			Object.defineProperty(this, "message", { get: function() {
 				return message;
 			} });
-			/* istanbul ignore next */
 			if (Error.captureStackTrace) Error.captureStackTrace(this, CustomError);
-			else Object.defineProperty(this, "stack", { value: (/* @__PURE__ */ new Error()).stack || "" });
+			else Object.defineProperty(this, "stack", { value: new Error().stack || "" });
 			if (properties) merge(this, properties);
 		}
 		CustomError.prototype = Object.create(Error.prototype, {
@@ -2927,91 +958,19 @@ var require_minimal$1 = /* @__PURE__ */ __commonJSMin(((exports, module, this$1)
 		return CustomError;
 	}
 	util.newError = newError;
-	/**
-	* Constructs a new protocol error.
-	* @classdesc Error subclass indicating a protocol specifc error.
-	* @memberof util
-	* @extends Error
-	* @template T extends Message<T>
-	* @constructor
-	* @param {string} message Error message
-	* @param {Object.<string,*>} [properties] Additional properties
-	* @example
-	* try {
-	*     MyMessage.decode(someBuffer); // throws if required fields are missing
-	* } catch (e) {
-	*     if (e instanceof ProtocolError && e.instance)
-	*         console.log("decoded so far: " + JSON.stringify(e.instance));
-	* }
-	*/
 	util.ProtocolError = newError("ProtocolError");
-	/**
-	* So far decoded message instance.
-	* @name util.ProtocolError#instance
-	* @type {Message<T>}
-	*/
-	/**
-	* A OneOf getter as returned by {@link util.oneOfGetter}.
-	* @typedef OneOfGetter
-	* @type {function}
-	* @returns {string|undefined} Set field name, if any
-	*/
-	/**
-	* Builds a getter for a oneof's present field name.
-	* @param {string[]} fieldNames Field names
-	* @returns {OneOfGetter} Unbound getter
-	*/
 	util.oneOfGetter = function getOneOf(fieldNames) {
 		var fieldMap = {};
 		for (var i = 0; i < fieldNames.length; ++i) fieldMap[fieldNames[i]] = 1;
-		/**
-		* @returns {string|undefined} Set field name, if any
-		* @this Object
-		* @ignore
-		*/
 		return function() {
 			for (var keys = Object.keys(this), i = keys.length - 1; i > -1; --i) if (fieldMap[keys[i]] === 1 && this[keys[i]] !== void 0 && this[keys[i]] !== null) return keys[i];
 		};
 	};
-	/**
-	* A OneOf setter as returned by {@link util.oneOfSetter}.
-	* @typedef OneOfSetter
-	* @type {function}
-	* @param {string|undefined} value Field name
-	* @returns {undefined}
-	*/
-	/**
-	* Builds a setter for a oneof's present field name.
-	* @param {string[]} fieldNames Field names
-	* @returns {OneOfSetter} Unbound setter
-	*/
 	util.oneOfSetter = function setOneOf(fieldNames) {
-		/**
-		* @param {string} name Field name
-		* @returns {undefined}
-		* @this Object
-		* @ignore
-		*/
 		return function(name) {
 			for (var i = 0; i < fieldNames.length; ++i) if (fieldNames[i] !== name) delete this[fieldNames[i]];
 		};
 	};
-	/**
-	* Default conversion options used for {@link Message#toJSON} implementations.
-	*
-	* These options are close to proto3's JSON mapping with the exception that internal types like Any are handled just like messages. More precisely:
-	*
-	* - Longs become strings
-	* - Enums become string keys
-	* - Bytes become base64 encoded strings
-	* - (Sub-)Messages become plain objects
-	* - Maps become plain objects with all string keys
-	* - Repeated fields become arrays
-	* - NaN and Infinity for float and double fields become strings
-	*
-	* @type {IConversionOptions}
-	* @see https://developers.google.com/protocol-buffers/docs/proto3?hl=en#json
-	*/
 	util.toJSONOptions = {
 		longs: String,
 		enums: String,
@@ -3020,51 +979,20 @@ var require_minimal$1 = /* @__PURE__ */ __commonJSMin(((exports, module, this$1)
 	};
 }));
 // node_modules/protobufjs/src/writer.js
-var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_writer = __commonJSMin(((exports, module) => {
 	module.exports = Writer;
 	var util = require_minimal$1();
 	var BufferWriter;
 	var LongBits = util.LongBits;
 	var base64 = util.base64;
 	var utf8 = util.utf8;
-	/**
-	* Constructs a new writer instance.
-	* @classdesc Wire format writer using `Uint8Array`.
-	* @constructor
-	*/
 	function Writer() {
-		/**
-		* Write cursor into {@link Writer#buf}.
-		* @type {number}
-		*/
 		this.pos = 0;
-		/**
-		* Backing buffer.
-		* @type {Uint8Array}
-		*/
 		this.buf = this.constructor.alloc(Writer.initialBufferSize);
-		/**
-		* Cached DataView over {@link Writer#buf}.
-		* @type {DataView|null}
-		*/
 		this.view = null;
-		/**
-		* Stack of forked length-prefix positions.
-		* @type {Array<number>|null}
-		*/
 		this.states = null;
 	}
-	/**
-	* Initial backing buffer size in bytes. Defaults to 128.
-	* @type {number}
-	*/
 	Writer.initialBufferSize = 128;
-	/**
-	* Current write position.
-	* @name Writer#len
-	* @type {number}
-	* @deprecated Use {@link Writer#pos} instead.
-	*/
 	Object.defineProperty(Writer.prototype, "len", {
 		configurable: true,
 		enumerable: true,
@@ -3081,36 +1009,14 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 			return new Writer();
 		};
 	};
-	/**
-	* Creates a new writer.
-	* @function
-	* @returns {BufferWriter|Writer} A {@link BufferWriter} when Buffers are supported, otherwise a {@link Writer}
-	*/
 	Writer.create = create();
-	/**
-	* Allocates a buffer of the specified size.
-	* @param {number} size Buffer size
-	* @returns {Uint8Array} Buffer
-	*/
 	Writer.alloc = function alloc(size) {
 		return new Uint8Array(size);
 	};
 	Writer.alloc = util.pool(Writer.alloc, Uint8Array.prototype.subarray);
-	/**
-	* Calculates the number of bytes a value occupies as a varint.
-	* @param {number} value Value to size (unsigned)
-	* @returns {number} Byte length (1..5)
-	* @ignore
-	*/
 	function sizeVarint32(value) {
 		return value < 128 ? 1 : value < 16384 ? 2 : value < 2097152 ? 3 : value < 268435456 ? 4 : 5;
 	}
-	/**
-	* Ensures that at least `n` more bytes fit into the backing buffer, doubling it if not.
-	* @param {number} n Number of additional bytes required
-	* @returns {undefined}
-	* @private
-	*/
 	Writer.prototype._reserve = function _reserve(n) {
 		var need = this.pos + n;
 		if (need > this.buf.length) {
@@ -3133,11 +1039,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		buf[pos] = val;
 		return pos + 1;
 	}
-	/**
-	* Writes an unsigned 32 bit value as a varint.
-	* @param {number} value Value to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.uint32 = function write_uint32(value) {
 		value = value >>> 0;
 		this._reserve(5);
@@ -3145,12 +1046,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos = writeVarint32(value, this.buf, pos);
 		return this;
 	};
-	/**
-	* Writes a signed 32 bit value as a varint.
-	* @function
-	* @param {number} value Value to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.int32 = function write_int32(value) {
 		if ((value |= 0) < 0) {
 			this._reserve(10);
@@ -3160,11 +1055,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		}
 		return this.uint32(value);
 	};
-	/**
-	* Writes a 32 bit value as a varint, zig-zag encoded.
-	* @param {number} value Value to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.sint32 = function write_sint32(value) {
 		return this.uint32((value << 1 ^ value >> 31) >>> 0);
 	};
@@ -3182,12 +1072,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		buf[pos] = lo;
 		return pos + 1;
 	}
-	/**
-	* Writes an unsigned 64 bit value as a varint.
-	* @param {Long|number|string} value Value to write
-	* @returns {Writer} `this`
-	* @throws {TypeError} If `value` is a string and no long library is present.
-	*/
 	Writer.prototype.uint64 = function write_uint64(value) {
 		var bits = LongBits.from(value);
 		this._reserve(10);
@@ -3195,20 +1079,7 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos = writeVarint64(bits, this.buf, pos);
 		return this;
 	};
-	/**
-	* Writes a signed 64 bit value as a varint.
-	* @function
-	* @param {Long|number|string} value Value to write
-	* @returns {Writer} `this`
-	* @throws {TypeError} If `value` is a string and no long library is present.
-	*/
 	Writer.prototype.int64 = Writer.prototype.uint64;
-	/**
-	* Writes a signed 64 bit value as a varint, zig-zag encoded.
-	* @param {Long|number|string} value Value to write
-	* @returns {Writer} `this`
-	* @throws {TypeError} If `value` is a string and no long library is present.
-	*/
 	Writer.prototype.sint64 = function write_sint64(value) {
 		var bits = LongBits.from(value).zzEncode();
 		this._reserve(10);
@@ -3216,11 +1087,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos = writeVarint64(bits, this.buf, pos);
 		return this;
 	};
-	/**
-	* Writes a boolish value as a varint.
-	* @param {boolean} value Value to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.bool = function write_bool(value) {
 		this._reserve(1);
 		this.buf[this.pos++] = value ? 1 : 0;
@@ -3232,30 +1098,13 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		buf[pos + 2] = val >>> 16 & 255;
 		buf[pos + 3] = val >>> 24;
 	}
-	/**
-	* Writes an unsigned 32 bit value as fixed 32 bits.
-	* @param {number} value Value to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.fixed32 = function write_fixed32(value) {
 		this._reserve(4);
 		writeFixed32(value >>> 0, this.buf, this.pos);
 		this.pos += 4;
 		return this;
 	};
-	/**
-	* Writes a signed 32 bit value as fixed 32 bits.
-	* @function
-	* @param {number} value Value to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.sfixed32 = Writer.prototype.fixed32;
-	/**
-	* Writes an unsigned 64 bit value as fixed 64 bits.
-	* @param {Long|number|string} value Value to write
-	* @returns {Writer} `this`
-	* @throws {TypeError} If `value` is a string and no long library is present.
-	*/
 	Writer.prototype.fixed64 = function write_fixed64(value) {
 		var bits = LongBits.from(value);
 		this._reserve(8);
@@ -3264,43 +1113,19 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos += 8;
 		return this;
 	};
-	/**
-	* Writes a signed 64 bit value as fixed 64 bits.
-	* @function
-	* @param {Long|number|string} value Value to write
-	* @returns {Writer} `this`
-	* @throws {TypeError} If `value` is a string and no long library is present.
-	*/
 	Writer.prototype.sfixed64 = Writer.prototype.fixed64;
-	/**
-	* Writes a float (32 bit).
-	* @function
-	* @param {number} value Value to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.float = function write_float(value) {
 		this._reserve(4);
 		util.float.writeFloatLE(value, this.buf, this.pos);
 		this.pos += 4;
 		return this;
 	};
-	/**
-	* Writes a double (64 bit float).
-	* @function
-	* @param {number} value Value to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.double = function write_double(value) {
 		this._reserve(8);
 		util.float.writeDoubleLE(value, this.buf, this.pos);
 		this.pos += 8;
 		return this;
 	};
-	/**
-	* Writes a sequence of bytes.
-	* @param {Uint8Array|string} value Buffer or base64 encoded string to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.bytes = function write_bytes(value) {
 		var len = value.length >>> 0;
 		if (!len) {
@@ -3319,11 +1144,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos += len;
 		return this;
 	};
-	/**
-	* Writes raw bytes without a tag or length prefix.
-	* @param {Uint8Array} value Raw bytes
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.raw = function write_raw(value) {
 		var len = value.length >>> 0;
 		if (!len) return this;
@@ -3332,13 +1152,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos += len;
 		return this;
 	};
-	/**
-	* Backfills the length varint.
-	* @param {number} pos Position of reserved length byte
-	* @param {number} len Length of content after length varint
-	* @returns {Writer} `this`
-	* @private
-	*/
 	Writer.prototype._delim = function _delim(pos, len) {
 		var n = sizeVarint32(len);
 		if (n > 1) this.buf.copyWithin(pos + n, pos + 1, pos + 1 + len);
@@ -3346,11 +1159,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos = pos + n + len;
 		return this;
 	};
-	/**
-	* Writes a string.
-	* @param {string} value Value to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.string = function write_string(value) {
 		var n = value.length;
 		if (!n) {
@@ -3371,11 +1179,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos += len;
 		return this;
 	};
-	/**
-	* Writes an array of unsigned 32 bit values as a packed repeated field.
-	* @param {number[]} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.uint32s = function write_uint32s(value) {
 		var n = value.length;
 		this._reserve(n * 5 + 5);
@@ -3383,11 +1186,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		for (var i = 0; i < n; ++i) p = writeVarint32(value[i] >>> 0, buf, p);
 		return this._delim(lenPos, p - lenPos - 1);
 	};
-	/**
-	* Writes an array of signed 32 bit values as a packed repeated field.
-	* @param {number[]} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.int32s = function write_int32s(value) {
 		var n = value.length;
 		this._reserve(n * 10 + 5);
@@ -3396,11 +1194,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		else pos = writeVarint32(val, buf, pos);
 		return this._delim(lenPos, pos - lenPos - 1);
 	};
-	/**
-	* Writes an array of 32 bit values as packed, zig-zag encoded varints.
-	* @param {number[]} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.sint32s = function write_sint32s(value) {
 		var n = value.length;
 		this._reserve(n * 5 + 5);
@@ -3408,11 +1201,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		for (var i = 0; i < n; ++i) pos = writeVarint32((value[i] << 1 ^ value[i] >> 31) >>> 0, buf, pos);
 		return this._delim(lenPos, pos - lenPos - 1);
 	};
-	/**
-	* Writes an array of unsigned 64 bit values as a packed repeated field.
-	* @param {Array.<Long|number|string>} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.uint64s = function write_uint64s(value) {
 		var n = value.length;
 		this._reserve(n * 10 + 5);
@@ -3420,18 +1208,7 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		for (var i = 0; i < n; ++i) pos = writeVarint64(LongBits.from(value[i]), buf, pos);
 		return this._delim(lenPos, pos - lenPos - 1);
 	};
-	/**
-	* Writes an array of signed 64 bit values as a packed repeated field.
-	* @function
-	* @param {Array.<Long|number|string>} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.int64s = Writer.prototype.uint64s;
-	/**
-	* Writes an array of 64 bit values as packed, zig-zag encoded varints.
-	* @param {Array.<Long|number|string>} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.sint64s = function write_sint64s(value) {
 		var n = value.length;
 		this._reserve(n * 10 + 5);
@@ -3439,11 +1216,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		for (var i = 0; i < n; ++i) pos = writeVarint64(LongBits.from(value[i]).zzEncode(), buf, pos);
 		return this._delim(lenPos, pos - lenPos - 1);
 	};
-	/**
-	* Writes an array of boolish values as a packed repeated field.
-	* @param {boolean[]} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.bools = function write_bools(value) {
 		var n = value.length;
 		this.uint32(n);
@@ -3461,11 +1233,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		var buf = writer.buf;
 		return writer.view = new DataView(buf.buffer, buf.byteOffset, buf.byteLength);
 	}
-	/**
-	* Writes an array of unsigned 32 bit values as packed, fixed 32 bits.
-	* @param {number[]} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.fixed32s = function write_fixed32s(value) {
 		var n = value.length, bytes = n * 4;
 		this.uint32(bytes);
@@ -3485,18 +1252,7 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos += bytes;
 		return this;
 	};
-	/**
-	* Writes an array of signed 32 bit values as packed, fixed 32 bits.
-	* @function
-	* @param {number[]} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.sfixed32s = Writer.prototype.fixed32s;
-	/**
-	* Writes an array of unsigned 64 bit values as packed, fixed 64 bits.
-	* @param {Array.<Long|number|string>} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.fixed64s = function write_fixed64s(value) {
 		var n = value.length, bytes = n * 8;
 		this.uint32(bytes);
@@ -3520,18 +1276,7 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos += bytes;
 		return this;
 	};
-	/**
-	* Writes an array of signed 64 bit values as packed, fixed 64 bits.
-	* @function
-	* @param {Array.<Long|number|string>} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.sfixed64s = Writer.prototype.fixed64s;
-	/**
-	* Writes an array of floats (32 bit) as a packed repeated field.
-	* @param {number[]} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.floats = function write_floats(value) {
 		var n = value.length, bytes = n * 4;
 		this.uint32(bytes);
@@ -3551,11 +1296,6 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos += bytes;
 		return this;
 	};
-	/**
-	* Writes an array of doubles (64 bit float) as a packed repeated field.
-	* @param {number[]} value Values to write
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.doubles = function write_doubles(value) {
 		var n = value.length, bytes = n * 8;
 		this.uint32(bytes);
@@ -3575,30 +1315,18 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos += bytes;
 		return this;
 	};
-	/**
-	* Forks this writer's state by pushing it to a stack.
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.fork = function fork() {
 		this._reserve(1);
 		(this.states || (this.states = [])).push(this.pos);
 		this.pos += 1;
 		return this;
 	};
-	/**
-	* Resets this instance to the last state.
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.reset = function reset() {
 		var states = this.states;
 		if (states && states.length) this.pos = states.pop();
 		else this.pos = 0;
 		return this;
 	};
-	/**
-	* Resets to the last state and prepends the fork state's current write length as a varint.
-	* @returns {Writer} `this`
-	*/
 	Writer.prototype.ldelim = function ldelim() {
 		var states = this.states, len, vlen;
 		if (states && states.length) {
@@ -3621,27 +1349,12 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		}
 		return this;
 	};
-	/**
-	* Finishes the write operation.
-	* Returns a buffer sized to the written data by default.
-	* @param {boolean} [shared=false] Whether to return a shared view instead of a unique copy
-	* @returns {Uint8Array} Finished buffer
-	*/
 	Writer.prototype.finish = function finish(shared) {
 		if (shared) return this.buf.subarray(0, this.pos);
 		var buf = this.constructor.alloc(this.pos);
 		buf.set(this.buf.subarray(0, this.pos), 0);
 		return buf;
 	};
-	/**
-	* Finishes the write operation, writing into the provided buffer.
-	* The caller must ensure that `buf` has enough space starting at `offset`
-	* to hold {@link Writer#pos} bytes.
-	* @param {T} buf Target buffer
-	* @param {number} [offset=0] Offset to start writing at
-	* @returns {T} The provided buffer
-	* @template T extends Uint8Array
-	*/
 	Writer.prototype.finishInto = function finishInto(buf, offset) {
 		if (offset === void 0) offset = 0;
 		buf.set(this.buf.subarray(0, this.pos), offset);
@@ -3654,7 +1367,7 @@ var require_writer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 	};
 }));
 // node_modules/protobufjs/src/writer_buffer.js
-var require_writer_buffer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_writer_buffer = __commonJSMin(((exports, module) => {
 	module.exports = BufferWriter;
 	var Writer = require_writer();
 	BufferWriter.prototype = Object.create(Writer.prototype, { constructor: {
@@ -3664,23 +1377,11 @@ var require_writer_buffer = /* @__PURE__ */ __commonJSMin(((exports, module) => 
 		configurable: true
 	} });
 	var util = require_minimal$1();
-	/**
-	* Constructs a new buffer writer instance.
-	* @classdesc Wire format writer using node buffers.
-	* @extends Writer
-	* @constructor
-	*/
 	function BufferWriter() {
 		Writer.call(this);
 	}
 	var writeStringBuffer;
 	BufferWriter._configure = function() {
-		/**
-		* Allocates a buffer of the specified size.
-		* @function
-		* @param {number} size Buffer size
-		* @returns {Buffer} Buffer
-		*/
 		BufferWriter.alloc = util.Buffer && util.Buffer.allocUnsafe;
 		writeStringBuffer = util.Buffer && util.Buffer.prototype.utf8Write ? function writeStringBuffer_utf8Write(val, buf, pos) {
 			return buf.utf8Write(val, pos);
@@ -3688,9 +1389,6 @@ var require_writer_buffer = /* @__PURE__ */ __commonJSMin(((exports, module) => 
 			return buf.write(val, pos);
 		};
 	};
-	/**
-	* @override
-	*/
 	BufferWriter.prototype.bytes = function write_bytes_buffer(value) {
 		if (util.isString(value)) value = util.Buffer.from(value, "base64");
 		var len = value.length >>> 0;
@@ -3702,9 +1400,6 @@ var require_writer_buffer = /* @__PURE__ */ __commonJSMin(((exports, module) => 
 		}
 		return this;
 	};
-	/**
-	* @override
-	*/
 	BufferWriter.prototype.string = function write_string_buffer(value) {
 		var n = value.length;
 		if (!n) {
@@ -3724,56 +1419,23 @@ var require_writer_buffer = /* @__PURE__ */ __commonJSMin(((exports, module) => 
 		this.pos += len;
 		return this;
 	};
-	/**
-	* Finishes the write operation.
-	* @name BufferWriter#finish
-	* @function
-	* @returns {Buffer} Finished buffer
-	*/
 	BufferWriter._configure();
 }));
 // node_modules/protobufjs/src/reader.js
-var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_reader = __commonJSMin(((exports, module) => {
 	module.exports = Reader;
 	var util = require_minimal$1();
 	var BufferReader;
 	var LongBits = util.LongBits;
 	var utf8 = util.utf8;
-	/* istanbul ignore next */
 	function indexOutOfRange(reader, writeLength) {
 		return RangeError("index out of range: " + reader.pos + " + " + (writeLength || 1) + " > " + reader.len);
 	}
-	/**
-	* Constructs a new reader instance using the specified buffer.
-	* @classdesc Wire format reader using `Uint8Array`.
-	* @constructor
-	* @param {Uint8Array} buffer Buffer to read from
-	*/
 	function Reader(buffer) {
-		/**
-		* Read buffer.
-		* @type {Uint8Array}
-		*/
 		this.buf = buffer;
-		/**
-		* Read buffer position.
-		* @type {number}
-		*/
 		this.pos = 0;
-		/**
-		* Read buffer length.
-		* @type {number}
-		*/
 		this.len = buffer.length;
-		/**
-		* Cached DataView for packed reads.
-		* @type {DataView|null}
-		*/
 		this.view = null;
-		/**
-		* Whether to discard unknown fields while decoding.
-		* @type {boolean}
-		*/
 		this.discardUnknown = Reader.discardUnknown;
 	}
 	function create_array(buffer) {
@@ -3788,20 +1450,7 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 			})(buffer);
 		} : create_array;
 	};
-	/**
-	* Creates a new reader using the specified buffer.
-	* @function
-	* @param {Uint8Array|Buffer} buffer Buffer to read from
-	* @returns {Reader|BufferReader} A {@link BufferReader} if `buffer` is a Buffer, otherwise a {@link Reader}
-	* @throws {Error} If `buffer` is not a valid buffer
-	*/
 	Reader.create = create();
-	/**
-	* Returns raw bytes from the backing buffer without advancing the reader.
-	* @param {number} start Start offset
-	* @param {number} end End offset
-	* @returns {Uint8Array} Raw bytes
-	*/
 	Reader.prototype.raw = function read_raw(start, end) {
 		return this.buf.subarray(start, end);
 	};
@@ -3815,11 +1464,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		}
 		throw indexOutOfRange(reader);
 	}
-	/**
-	* Reads a varint as an unsigned 32 bit value.
-	* @function
-	* @returns {number} Value read
-	*/
 	Reader.prototype.uint32 = function read_uint32() {
 		if (this.len - this.pos < 5) {
 			if (this.pos >= this.len) throw indexOutOfRange(this);
@@ -3851,7 +1495,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 			return value;
 		}
 		for (var i = 0; i < 5; ++i) {
-			/* istanbul ignore if */
 			if (pos >= this.len) {
 				this.pos = pos;
 				throw indexOutOfRange(this);
@@ -3861,15 +1504,9 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 				return value;
 			}
 		}
-		/* istanbul ignore next */
 		this.pos = pos;
 		throw Error("invalid varint encoding");
 	};
-	/**
-	* Reads a field tag.
-	* @function
-	* @returns {number} Tag read
-	*/
 	Reader.prototype.tag = function read_tag() {
 		if (this.len - this.pos < 5) {
 			if (this.pos >= this.len) throw indexOutOfRange(this);
@@ -3903,10 +1540,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.pos = pos + 1;
 		throw Error("invalid tag encoding");
 	};
-	/**
-	* Reads a varint length prefix within signed 32 bit range.
-	* @returns {number} Length read
-	*/
 	Reader.prototype.size = function read_size() {
 		if (this.len - this.pos < 5) {
 			if (this.pos >= this.len) throw indexOutOfRange(this);
@@ -3936,17 +1569,9 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		if (buf[pos] > 7) throw Error("invalid length encoding");
 		return (value | buf[pos] << 28) >>> 0;
 	};
-	/**
-	* Reads a varint as a signed 32 bit value.
-	* @returns {number} Value read
-	*/
 	Reader.prototype.int32 = function read_int32() {
 		return this.uint32() | 0;
 	};
-	/**
-	* Reads a zig-zag encoded varint as a signed 32 bit value.
-	* @returns {number} Value read
-	*/
 	Reader.prototype.sint32 = function read_sint32() {
 		var value = this.uint32();
 		return value >>> 1 ^ -(value & 1) | 0;
@@ -3965,7 +1590,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 			i = 0;
 		} else {
 			for (; i < 4; ++i) {
-				/* istanbul ignore if */
 				if (this.pos >= this.len) throw indexOutOfRange(this);
 				bits.lo = (bits.lo | (this.buf[this.pos] & 127) << i * 7) >>> 0;
 				if (this.buf[this.pos++] < 128) return bits;
@@ -3977,115 +1601,49 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 			if (this.buf[this.pos++] < 128) return bits;
 		}
 		else for (; i < 5; ++i) {
-			/* istanbul ignore if */
 			if (this.pos >= this.len) throw indexOutOfRange(this);
 			bits.hi = (bits.hi | (this.buf[this.pos] & 127) << i * 7 + 3) >>> 0;
 			if (this.buf[this.pos++] < 128) return bits;
 		}
-		/* istanbul ignore next */
 		throw Error("invalid varint encoding");
 	}
-	/**
-	* Reads a varint as a signed 64 bit value.
-	* @name Reader#int64
-	* @function
-	* @returns {Long} Value read
-	*/
-	/**
-	* Reads a varint as an unsigned 64 bit value.
-	* @name Reader#uint64
-	* @function
-	* @returns {Long} Value read
-	*/
-	/**
-	* Reads a zig-zag encoded varint as a signed 64 bit value.
-	* @name Reader#sint64
-	* @function
-	* @returns {Long} Value read
-	*/
-	/**
-	* Reads a varint as a boolean.
-	* @returns {boolean} Value read
-	*/
 	Reader.prototype.bool = function read_bool() {
 		var value = false, b;
 		for (var i = 0; i < 10; ++i) {
-			/* istanbul ignore if */
 			if (this.pos >= this.len) throw indexOutOfRange(this);
 			b = this.buf[this.pos++];
 			if (b & 127) value = true;
 			if (b < 128) return value;
 		}
-		/* istanbul ignore next */
 		throw Error("invalid varint encoding");
 	};
 	function readFixed32_end(buf, end) {
 		return (buf[end - 4] | buf[end - 3] << 8 | buf[end - 2] << 16 | buf[end - 1] << 24) >>> 0;
 	}
-	/**
-	* Reads fixed 32 bits as an unsigned 32 bit integer.
-	* @returns {number} Value read
-	*/
 	Reader.prototype.fixed32 = function read_fixed32() {
-		/* istanbul ignore if */
 		if (this.pos + 4 > this.len) throw indexOutOfRange(this, 4);
 		return readFixed32_end(this.buf, this.pos += 4);
 	};
-	/**
-	* Reads fixed 32 bits as a signed 32 bit integer.
-	* @returns {number} Value read
-	*/
 	Reader.prototype.sfixed32 = function read_sfixed32() {
-		/* istanbul ignore if */
 		if (this.pos + 4 > this.len) throw indexOutOfRange(this, 4);
 		return readFixed32_end(this.buf, this.pos += 4) | 0;
 	};
 	function readFixed64() {
-		/* istanbul ignore if */
 		if (this.pos + 8 > this.len) throw indexOutOfRange(this, 8);
 		return new LongBits(readFixed32_end(this.buf, this.pos += 4), readFixed32_end(this.buf, this.pos += 4));
 	}
-	/**
-	* Reads fixed 64 bits.
-	* @name Reader#fixed64
-	* @function
-	* @returns {Long} Value read
-	*/
-	/**
-	* Reads zig-zag encoded fixed 64 bits.
-	* @name Reader#sfixed64
-	* @function
-	* @returns {Long} Value read
-	*/
-	/**
-	* Reads a float (32 bit) as a number.
-	* @function
-	* @returns {number} Value read
-	*/
 	Reader.prototype.float = function read_float() {
-		/* istanbul ignore if */
 		if (this.pos + 4 > this.len) throw indexOutOfRange(this, 4);
 		var value = util.float.readFloatLE(this.buf, this.pos);
 		this.pos += 4;
 		return value;
 	};
-	/**
-	* Reads a double (64 bit float) as a number.
-	* @function
-	* @returns {number} Value read
-	*/
 	Reader.prototype.double = function read_double() {
-		/* istanbul ignore if */
 		if (this.pos + 8 > this.len) throw indexOutOfRange(this, 4);
 		var value = util.float.readDoubleLE(this.buf, this.pos);
 		this.pos += 8;
 		return value;
 	};
-	/**
-	* Reads a packed repeated field of unsigned 32 bit varints.
-	* @param {number[]} [array] Array to read into; a new one is created if omitted
-	* @returns {number[]} Array read into
-	*/
 	Reader.prototype.uint32s = function read_uint32s(array) {
 		if (array === void 0) array = [];
 		var end = this.size() + this.pos, len = this.len, buf = this.buf, pos = this.pos, value;
@@ -4105,11 +1663,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.len = len;
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of signed 32 bit varints.
-	* @param {number[]} [array] Array to read into; a new one is created if omitted
-	* @returns {number[]} Array read into
-	*/
 	Reader.prototype.int32s = function read_int32s(array) {
 		if (array === void 0) array = [];
 		var end = this.size() + this.pos, len = this.len, buf = this.buf, pos = this.pos, value;
@@ -4129,11 +1682,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.len = len;
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of zig-zag encoded signed 32 bit varints.
-	* @param {number[]} [array] Array to read into; a new one is created if omitted
-	* @returns {number[]} Array read into
-	*/
 	Reader.prototype.sint32s = function read_sint32s(array) {
 		if (array === void 0) array = [];
 		var end = this.size() + this.pos, len = this.len;
@@ -4144,11 +1692,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.len = len;
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of booleans.
-	* @param {boolean[]} [array] Array to read into; a new one is created if omitted
-	* @returns {boolean[]} Array read into
-	*/
 	Reader.prototype.bools = function read_bools(array) {
 		if (array === void 0) array = [];
 		var end = this.size() + this.pos, len = this.len, buf = this.buf, pos = this.pos, value;
@@ -4176,15 +1719,9 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		var buf = reader.buf;
 		return reader.view = new DataView(buf.buffer, buf.byteOffset, buf.byteLength);
 	}
-	/**
-	* Reads a packed repeated field of unsigned 32 bit fixed values.
-	* @param {number[]} [array] Array to read into; a new one is created if omitted
-	* @returns {number[]} Array read into
-	*/
 	Reader.prototype.fixed32s = function read_fixed32s(array) {
 		if (array === void 0) array = [];
 		var len = this.size(), end = this.pos + len;
-		/* istanbul ignore if */
 		if (end > this.len) throw indexOutOfRange(this, len);
 		var count = len >>> 2, i = array.length, pos = this.pos;
 		array.length = i + count;
@@ -4198,15 +1735,9 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		if (pos !== end) throw indexOutOfRange(this, 4);
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of signed 32 bit fixed values.
-	* @param {number[]} [array] Array to read into; a new one is created if omitted
-	* @returns {number[]} Array read into
-	*/
 	Reader.prototype.sfixed32s = function read_sfixed32s(array) {
 		if (array === void 0) array = [];
 		var len = this.size(), end = this.pos + len;
-		/* istanbul ignore if */
 		if (end > this.len) throw indexOutOfRange(this, len);
 		var count = len >>> 2, i = array.length, pos = this.pos;
 		array.length = i + count;
@@ -4220,15 +1751,9 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		if (pos !== end) throw indexOutOfRange(this, 4);
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of floats (32 bit).
-	* @param {number[]} [array] Array to read into; a new one is created if omitted
-	* @returns {number[]} Array read into
-	*/
 	Reader.prototype.floats = function read_floats(array) {
 		if (array === void 0) array = [];
 		var len = this.size(), end = this.pos + len;
-		/* istanbul ignore if */
 		if (end > this.len) throw indexOutOfRange(this, len);
 		var count = len >>> 2, i = array.length, pos = this.pos;
 		array.length = i + count;
@@ -4242,15 +1767,9 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		if (pos !== end) throw indexOutOfRange(this, 4);
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of doubles (64 bit float).
-	* @param {number[]} [array] Array to read into; a new one is created if omitted
-	* @returns {number[]} Array read into
-	*/
 	Reader.prototype.doubles = function read_doubles(array) {
 		if (array === void 0) array = [];
 		var len = this.size(), end = this.pos + len;
-		/* istanbul ignore if */
 		if (end > this.len) throw indexOutOfRange(this, len);
 		var count = len >>> 3, i = array.length, pos = this.pos;
 		array.length = i + count;
@@ -4264,11 +1783,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		if (pos !== end) throw indexOutOfRange(this, 8);
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of unsigned 64 bit varints.
-	* @param {Array.<Long|number>} [array] Array to read into; a new one is created if omitted
-	* @returns {Array.<Long|number>} Array read into
-	*/
 	Reader.prototype.uint64s = function read_uint64s(array) {
 		if (array === void 0) array = [];
 		var end = this.size() + this.pos, len = this.len;
@@ -4279,11 +1793,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.len = len;
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of signed 64 bit varints.
-	* @param {Array.<Long|number>} [array] Array to read into; a new one is created if omitted
-	* @returns {Array.<Long|number>} Array read into
-	*/
 	Reader.prototype.int64s = function read_int64s(array) {
 		if (array === void 0) array = [];
 		var end = this.size() + this.pos, len = this.len;
@@ -4294,11 +1803,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.len = len;
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of zig-zag encoded signed 64 bit varints.
-	* @param {Array.<Long|number>} [array] Array to read into; a new one is created if omitted
-	* @returns {Array.<Long|number>} Array read into
-	*/
 	Reader.prototype.sint64s = function read_sint64s(array) {
 		if (array === void 0) array = [];
 		var end = this.size() + this.pos, len = this.len;
@@ -4309,15 +1813,9 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		this.len = len;
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of unsigned 64 bit fixed values.
-	* @param {Array.<Long|number>} [array] Array to read into; a new one is created if omitted
-	* @returns {Array.<Long|number>} Array read into
-	*/
 	Reader.prototype.fixed64s = function read_fixed64s(array) {
 		if (array === void 0) array = [];
 		var len = this.size(), end = this.pos + len, i = array.length;
-		/* istanbul ignore if */
 		if (end > this.len) throw indexOutOfRange(this, len);
 		var count = len >>> 3;
 		array.length = i + count;
@@ -4325,15 +1823,9 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		if (this.pos !== end) throw indexOutOfRange(this, 8);
 		return array;
 	};
-	/**
-	* Reads a packed repeated field of signed 64 bit fixed values.
-	* @param {Array.<Long|number>} [array] Array to read into; a new one is created if omitted
-	* @returns {Array.<Long|number>} Array read into
-	*/
 	Reader.prototype.sfixed64s = function read_sfixed64s(array) {
 		if (array === void 0) array = [];
 		var len = this.size(), end = this.pos + len, i = array.length;
-		/* istanbul ignore if */
 		if (end > this.len) throw indexOutOfRange(this, len);
 		var count = len >>> 3;
 		array.length = i + count;
@@ -4341,72 +1833,35 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		if (this.pos !== end) throw indexOutOfRange(this, 8);
 		return array;
 	};
-	/**
-	* Reads a sequence of bytes preceeded by its length as a varint.
-	* @returns {Uint8Array} Value read
-	*/
 	Reader.prototype.bytes = function read_bytes() {
 		var length = this.size(), start = this.pos, end = this.pos + length;
-		/* istanbul ignore if */
 		if (end > this.len) throw indexOutOfRange(this, length);
 		this.pos = end;
 		return this.raw(start, end);
 	};
-	/**
-	* Reads a string preceeded by its byte length as a varint.
-	* @returns {string} Value read
-	*/
 	Reader.prototype.string = function read_string() {
 		var length = this.size(), start = this.pos, end = this.pos + length;
-		/* istanbul ignore if */
 		if (end > this.len) throw indexOutOfRange(this, length);
 		this.pos = end;
 		return utf8.read(this.buf, start, end);
 	};
-	/**
-	* Reads a string preceeded by its byte length as a varint, rejecting invalid UTF8.
-	* @returns {string} Value read
-	*/
 	Reader.prototype.stringVerify = function read_string_verify() {
 		var length = this.size(), start = this.pos, end = this.pos + length;
-		/* istanbul ignore if */
 		if (end > this.len) throw indexOutOfRange(this, length);
 		this.pos = end;
 		return utf8.readStrict(this.buf, start, end);
 	};
-	/**
-	* Skips the specified number of bytes if specified, otherwise skips a varint.
-	* @param {number} [length] Length if known, otherwise a varint is assumed
-	* @returns {Reader} `this`
-	*/
 	Reader.prototype.skip = function skip(length) {
 		if (typeof length === "number") {
-			/* istanbul ignore if */
 			if (this.pos + length > this.len) throw indexOutOfRange(this, length);
 			this.pos += length;
 		} else do
-			/* istanbul ignore if */
 			if (this.pos >= this.len) throw indexOutOfRange(this);
 		while (this.buf[this.pos++] & 128);
 		return this;
 	};
-	/**
-	* Recursion limit.
-	* @type {number}
-	*/
 	Reader.recursionLimit = util.recursionLimit;
-	/**
-	* Whether readers discard unknown fields while decoding.
-	* @type {boolean}
-	*/
 	Reader.discardUnknown = true;
-	/**
-	* Skips the next element of the specified wire type.
-	* @param {number} wireType Wire type received
-	* @param {number} [depth] Depth of recursion to control nested calls; 0 if omitted
-	* @param {number} [fieldNumber] Field number for validating group end tags
-	* @returns {Reader} `this`
-	*/
 	Reader.prototype.skipType = function(wireType, depth, fieldNumber) {
 		if (depth === void 0) depth = 0;
 		if (depth > Reader.recursionLimit) throw Error("max depth exceeded");
@@ -4437,7 +1892,6 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 			case 5:
 				this.skip(4);
 				break;
-			/* istanbul ignore next */
 			default: throw Error("invalid wire type " + wireType + " at offset " + this.pos);
 		}
 		return this;
@@ -4446,7 +1900,7 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		BufferReader = BufferReader_;
 		Reader.create = create();
 		BufferReader._configure();
-		var fn = util.Long ? "toLong" : /* istanbul ignore next */ "toNumber";
+		var fn = util.Long ? "toLong" : "toNumber";
 		util.merge(Reader.prototype, {
 			int64: function read_int64() {
 				return readLongVarint.call(this)[fn](false);
@@ -4467,7 +1921,7 @@ var require_reader = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 	};
 }));
 // node_modules/protobufjs/src/reader_buffer.js
-var require_reader_buffer = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_reader_buffer = __commonJSMin(((exports, module) => {
 	module.exports = BufferReader;
 	var Reader = require_reader();
 	BufferReader.prototype = Object.create(Reader.prototype, { constructor: {
@@ -4477,56 +1931,25 @@ var require_reader_buffer = /* @__PURE__ */ __commonJSMin(((exports, module) => 
 		configurable: true
 	} });
 	var util = require_minimal$1();
-	/**
-	* Constructs a new buffer reader instance.
-	* @classdesc Wire format reader using node buffers.
-	* @extends Reader
-	* @constructor
-	* @param {Buffer} buffer Buffer to read from
-	*/
 	function BufferReader(buffer) {
 		Reader.call(this, buffer);
-		/**
-		* Read buffer.
-		* @name BufferReader#buf
-		* @type {Buffer}
-		*/
 	}
 	BufferReader._configure = function() {
-		/* istanbul ignore else */
 		if (util.Buffer) BufferReader.prototype._slice = util.Buffer.prototype.slice;
 	};
-	/**
-	* Returns raw bytes from the backing buffer without advancing the reader.
-	* @name BufferReader#raw
-	* @function
-	* @param {number} start Start offset
-	* @param {number} end End offset
-	* @returns {Buffer} Raw bytes
-	*/
 	BufferReader.prototype.raw = function read_raw_buffer(start, end) {
 		return this._slice.call(this.buf, start, end);
 	};
-	/**
-	* @override
-	*/
 	BufferReader.prototype.string = function read_string_buffer() {
 		var len = this.size(), start = this.pos, end = this.pos + len;
-		/* istanbul ignore if */
 		if (end > this.len) throw RangeError("index out of range: " + this.pos + " + " + len + " > " + this.len);
 		this.pos = end;
 		return this.buf.utf8Slice ? this.buf.utf8Slice(start, end) : this.buf.toString("utf-8", start, end);
 	};
-	/**
-	* Reads a sequence of bytes preceeded by its length as a varint.
-	* @name BufferReader#bytes
-	* @function
-	* @returns {Buffer} Value read
-	*/
 	BufferReader._configure();
 }));
 // node_modules/protobufjs/src/rpc/service.js
-var require_service = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_service = __commonJSMin(((exports, module) => {
 	module.exports = Service;
 	var util = require_minimal$1();
 	Service.prototype = Object.create(util.EventEmitter.prototype, { constructor: {
@@ -4535,73 +1958,13 @@ var require_service = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 		enumerable: false,
 		configurable: true
 	} });
-	/**
-	* A service method callback as used by {@link rpc.ServiceMethod|ServiceMethod}.
-	*
-	* Differs from {@link RPCImplCallback} in that it is an actual callback of a service method which may not return `response = null`.
-	* @typedef rpc.ServiceMethodCallback
-	* @template TRes extends Message<TRes>
-	* @type {function}
-	* @param {Error|null} error Error, if any
-	* @param {TRes} [response] Response message
-	* @returns {undefined}
-	*/
-	/**
-	* A service method part of a {@link rpc.Service} as created by {@link Service.create}.
-	* @typedef rpc.ServiceMethod
-	* @template TReq extends Message<TReq>
-	* @template TRes extends Message<TRes>
-	* @type {{
-	*   (request: TReq|Properties<TReq>, callback: rpc.ServiceMethodCallback<TRes>): void;
-	*   (request: TReq|Properties<TReq>): Promise<TRes>;
-	*   readonly name: string;
-	*   readonly path: string;
-	*   readonly requestType: string;
-	*   readonly responseType: string;
-	*   readonly requestStream: true|undefined;
-	*   readonly responseStream: true|undefined;
-	* }}
-	*/
-	/**
-	* Constructs a new RPC service instance.
-	* @classdesc An RPC service as returned by {@link Service#create}.
-	* @exports rpc.Service
-	* @extends util.EventEmitter
-	* @constructor
-	* @param {RPCImpl} rpcImpl RPC implementation
-	* @param {boolean} [requestDelimited=false] Whether requests are length-delimited
-	* @param {boolean} [responseDelimited=false] Whether responses are length-delimited
-	*/
 	function Service(rpcImpl, requestDelimited, responseDelimited) {
 		if (typeof rpcImpl !== "function") throw TypeError("rpcImpl must be a function");
 		util.EventEmitter.call(this);
-		/**
-		* RPC implementation. Becomes `null` once the service is ended.
-		* @type {RPCImpl|null}
-		*/
 		this.rpcImpl = rpcImpl;
-		/**
-		* Whether requests are length-delimited.
-		* @type {boolean}
-		*/
 		this.requestDelimited = Boolean(requestDelimited);
-		/**
-		* Whether responses are length-delimited.
-		* @type {boolean}
-		*/
 		this.responseDelimited = Boolean(responseDelimited);
 	}
-	/**
-	* Calls a service method through {@link rpc.Service#rpcImpl|rpcImpl}.
-	* @param {Method|rpc.ServiceMethod<TReq,TRes>} method Reflected or static method
-	* @param {Constructor<TReq>} requestCtor Request constructor
-	* @param {Constructor<TRes>} responseCtor Response constructor
-	* @param {TReq|Properties<TReq>} request Request message or plain object
-	* @param {rpc.ServiceMethodCallback<TRes>} callback Service callback
-	* @returns {undefined}
-	* @template TReq extends Message<TReq>
-	* @template TRes extends Message<TRes>
-	*/
 	Service.prototype.rpcCall = function rpcCall(method, requestCtor, responseCtor, request, callback) {
 		if (!request) throw TypeError("request must be specified");
 		var self = this;
@@ -4639,11 +2002,6 @@ var require_service = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 			return;
 		}
 	};
-	/**
-	* Ends this service and emits the `end` event.
-	* @param {boolean} [endedByRPC=false] Whether the service has been ended by the RPC implementation.
-	* @returns {rpc.Service} `this`
-	*/
 	Service.prototype.end = function end(endedByRPC) {
 		if (this.rpcImpl) {
 			if (!endedByRPC) this.rpcImpl(null, null, null);
@@ -4654,66 +2012,16 @@ var require_service = /* @__PURE__ */ __commonJSMin(((exports, module) => {
 	};
 }));
 // node_modules/protobufjs/src/rpc.js
-var require_rpc = /* @__PURE__ */ __commonJSMin(((exports) => {
-	/**
-	* Streaming RPC helpers.
-	* @namespace
-	*/
+var require_rpc = __commonJSMin(((exports) => {
 	var rpc = exports;
-	/**
-	* RPC implementation passed to {@link Service#create} performing a service request on network level, i.e. by utilizing http requests or websockets.
-	* @typedef RPCImpl
-	* @type {function}
-	* @param {Method|rpc.ServiceMethod<Message<{}>,Message<{}>>} method Reflected or static method being called
-	* @param {Uint8Array} requestData Request data
-	* @param {RPCImplCallback} callback Callback function
-	* @returns {undefined}
-	* @example
-	* function rpcImpl(method, requestData, callback) {
-	*     if (protobuf.util.lcFirst(method.name) !== "myMethod") // compatible with static code
-	*         throw Error("no such method");
-	*     asynchronouslyObtainAResponse(requestData, function(err, responseData) {
-	*         callback(err, responseData);
-	*     });
-	* }
-	*/
-	/**
-	* Node-style callback as used by {@link RPCImpl}.
-	* @typedef RPCImplCallback
-	* @type {function}
-	* @param {Error|null} error Error, if any, otherwise `null`
-	* @param {Uint8Array|null} [response] Response data or `null` to signal end of stream, if there hasn't been an error
-	* @returns {undefined}
-	*/
 	rpc.Service = require_service();
 }));
 // node_modules/protobufjs/src/roots.js
-var require_roots = /* @__PURE__ */ __commonJSMin(((exports, module) => {
+var require_roots = __commonJSMin(((exports, module) => {
 	module.exports = Object.create(null);
 }));
-/**
-* Named roots.
-* This is where pbjs stores generated structures (the option `-r, --root` specifies a name).
-* Can also be used manually to make roots available across modules.
-* @name roots
-* @type {Object.<string,Root>}
-* @example
-* // pbjs -r myroot -o compiled.js ...
-*
-* // in another module:
-* require("./compiled.js");
-*
-* // in any subsequent module:
-* var root = protobuf.roots["myroot"];
-*/
 // node_modules/protobufjs/src/index-minimal.js
-var require_index_minimal = /* @__PURE__ */ __commonJSMin(((exports) => {
-	/**
-	* Build type, one of `"full"`, `"light"` or `"minimal"`.
-	* @name build
-	* @type {string}
-	* @const
-	*/
+var require_index_minimal = __commonJSMin(((exports) => {
 	exports.build = "minimal";
 	exports.Writer = require_writer();
 	exports.BufferWriter = require_writer_buffer();
@@ -4723,11 +2031,6 @@ var require_index_minimal = /* @__PURE__ */ __commonJSMin(((exports) => {
 	exports.rpc = require_rpc();
 	exports.roots = require_roots();
 	exports.configure = configure;
-	/* istanbul ignore next */
-	/**
-	* Reconfigures the library according to the environment.
-	* @returns {undefined}
-	*/
 	function configure() {
 		exports.util.LongBits._configure(exports.util.Long);
 		exports.Writer._configure(exports.BufferWriter);
@@ -4736,9 +2039,9 @@ var require_index_minimal = /* @__PURE__ */ __commonJSMin(((exports) => {
 	configure();
 }));
 // packages/protocol/src/generated/tailrace.js
-var import_minimal = /* @__PURE__ */ __toESM((/* @__PURE__ */ __commonJSMin(((exports, module) => {
+var import_minimal = __toESM(__commonJSMin(((exports, module) => {
 	module.exports = require_index_minimal();
-})))(), 1);
+}))(), 1);
 var $Reader = import_minimal.Reader;
 var $Writer = import_minimal.Writer;
 var $util = import_minimal.util;
@@ -7798,1521 +5101,6 @@ var tailrace = $root.tailrace = (() => {
 			};
 			return Rejection;
 		})();
-		v1.ControlRecord = (function() {
-			const ControlRecord = function(properties) {
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			ControlRecord.prototype.revocation = null;
-			ControlRecord.prototype.notice = null;
-			let $oneOfFields;
-			$Object.defineProperty(ControlRecord.prototype, "content", {
-				get: $util.oneOfGetter($oneOfFields = ["revocation", "notice"]),
-				set: $util.oneOfSetter($oneOfFields)
-			});
-			ControlRecord.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.revocation != null && $Object.hasOwnProperty.call(message, "revocation")) $root.tailrace.v1.Revocation.encode(message.revocation, writer.uint32(10).fork(), _depth + 1).ldelim();
-				if (message.notice != null && $Object.hasOwnProperty.call(message, "notice")) $root.tailrace.v1.OperatorNotice.encode(message.notice, writer.uint32(18).fork(), _depth + 1).ldelim();
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			ControlRecord.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.ControlRecord();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							message.revocation = $root.tailrace.v1.Revocation.decode(reader, reader.size(), $undefined, _depth + 1, message.revocation);
-							message.content = "revocation";
-							continue;
-						case 2:
-							if (wireType !== 2) break;
-							message.notice = $root.tailrace.v1.OperatorNotice.decode(reader, reader.size(), $undefined, _depth + 1, message.notice);
-							message.content = "notice";
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return ControlRecord;
-		})();
-		v1.Revocation = (function() {
-			const Revocation = function(properties) {
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			Revocation.prototype.tokenId = "";
-			Revocation.prototype.subject = "";
-			Revocation.prototype.issuedBefore = 0;
-			Revocation.prototype.expiresAt = null;
-			let $oneOfFields;
-			$Object.defineProperty(Revocation.prototype, "_expiresAt", {
-				get: $util.oneOfGetter($oneOfFields = ["expiresAt"]),
-				set: $util.oneOfSetter($oneOfFields)
-			});
-			Revocation.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.tokenId != null && $Object.hasOwnProperty.call(message, "tokenId") && message.tokenId !== "") writer.uint32(10).string(message.tokenId);
-				if (message.subject != null && $Object.hasOwnProperty.call(message, "subject") && message.subject !== "") writer.uint32(18).string(message.subject);
-				if (message.issuedBefore != null && $Object.hasOwnProperty.call(message, "issuedBefore") && !$Object.is(message.issuedBefore, 0)) writer.uint32(25).double(message.issuedBefore);
-				if (message.expiresAt != null && $Object.hasOwnProperty.call(message, "expiresAt")) writer.uint32(33).double(message.expiresAt);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			Revocation.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.Revocation();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.tokenId = value;
-							else delete message.tokenId;
-							continue;
-						case 2:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.subject = value;
-							else delete message.subject;
-							continue;
-						case 3:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.issuedBefore = value;
-							else delete message.issuedBefore;
-							continue;
-						case 4:
-							if (wireType !== 1) break;
-							message.expiresAt = reader.double();
-							message._expiresAt = "expiresAt";
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return Revocation;
-		})();
-		v1.OperatorNotice = (function() {
-			const OperatorNotice = function(properties) {
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			OperatorNotice.prototype.severity = "";
-			OperatorNotice.prototype.message = "";
-			OperatorNotice.prototype.time = 0;
-			OperatorNotice.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.severity != null && $Object.hasOwnProperty.call(message, "severity") && message.severity !== "") writer.uint32(10).string(message.severity);
-				if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "") writer.uint32(18).string(message.message);
-				if (message.time != null && $Object.hasOwnProperty.call(message, "time") && !$Object.is(message.time, 0)) writer.uint32(25).double(message.time);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			OperatorNotice.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.OperatorNotice();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.severity = value;
-							else delete message.severity;
-							continue;
-						case 2:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.message = value;
-							else delete message.message;
-							continue;
-						case 3:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.time = value;
-							else delete message.time;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return OperatorNotice;
-		})();
-		v1.Announcement = (function() {
-			const Announcement = function(properties) {
-				this.partitions = [];
-				this.acting = [];
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			Announcement.prototype.node = "";
-			Announcement.prototype.url = "";
-			Announcement.prototype.generation = 0;
-			Announcement.prototype.partitions = $util.emptyArray;
-			Announcement.prototype.epoch = "";
-			Announcement.prototype.connections = 0;
-			Announcement.prototype.leaving = false;
-			Announcement.prototype.acting = $util.emptyArray;
-			Announcement.prototype.connectionsMax = 0;
-			Announcement.prototype.reachable = false;
-			Announcement.prototype.draining = false;
-			Announcement.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "") writer.uint32(10).string(message.node);
-				if (message.url != null && $Object.hasOwnProperty.call(message, "url") && message.url !== "") writer.uint32(18).string(message.url);
-				if (message.generation != null && $Object.hasOwnProperty.call(message, "generation") && (typeof message.generation === "object" ? message.generation.low || message.generation.high : message.generation !== 0)) writer.uint32(24).uint64(message.generation);
-				if (message.partitions != null && message.partitions.length) writer.uint32(34).uint32s(message.partitions);
-				if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== "") writer.uint32(42).string(message.epoch);
-				if (message.connections != null && $Object.hasOwnProperty.call(message, "connections") && message.connections !== 0) writer.uint32(48).uint32(message.connections);
-				if (message.leaving != null && $Object.hasOwnProperty.call(message, "leaving") && message.leaving !== false) writer.uint32(56).bool(message.leaving);
-				if (message.acting != null && message.acting.length) writer.uint32(66).uint32s(message.acting);
-				if (message.connectionsMax != null && $Object.hasOwnProperty.call(message, "connectionsMax") && message.connectionsMax !== 0) writer.uint32(72).uint32(message.connectionsMax);
-				if (message.reachable != null && $Object.hasOwnProperty.call(message, "reachable") && message.reachable !== false) writer.uint32(80).bool(message.reachable);
-				if (message.draining != null && $Object.hasOwnProperty.call(message, "draining") && message.draining !== false) writer.uint32(104).bool(message.draining);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			Announcement.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.Announcement();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.node = value;
-							else delete message.node;
-							continue;
-						case 2:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.url = value;
-							else delete message.url;
-							continue;
-						case 3:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.generation = value;
-							else delete message.generation;
-							continue;
-						case 4:
-							if (wireType === 2) {
-								if (!(message.partitions && message.partitions.length)) message.partitions = [];
-								reader.uint32s(message.partitions);
-								continue;
-							}
-							if (wireType !== 0) break;
-							if (!(message.partitions && message.partitions.length)) message.partitions = [];
-							message.partitions.push(reader.uint32());
-							continue;
-						case 5:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.epoch = value;
-							else delete message.epoch;
-							continue;
-						case 6:
-							if (wireType !== 0) break;
-							if (value = reader.uint32()) message.connections = value;
-							else delete message.connections;
-							continue;
-						case 7:
-							if (wireType !== 0) break;
-							if (value = reader.bool()) message.leaving = value;
-							else delete message.leaving;
-							continue;
-						case 8:
-							if (wireType === 2) {
-								if (!(message.acting && message.acting.length)) message.acting = [];
-								reader.uint32s(message.acting);
-								continue;
-							}
-							if (wireType !== 0) break;
-							if (!(message.acting && message.acting.length)) message.acting = [];
-							message.acting.push(reader.uint32());
-							continue;
-						case 9:
-							if (wireType !== 0) break;
-							if (value = reader.uint32()) message.connectionsMax = value;
-							else delete message.connectionsMax;
-							continue;
-						case 10:
-							if (wireType !== 0) break;
-							if (value = reader.bool()) message.reachable = value;
-							else delete message.reachable;
-							continue;
-						case 13:
-							if (wireType !== 0) break;
-							if (value = reader.bool()) message.draining = value;
-							else delete message.draining;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return Announcement;
-		})();
-		v1.RelayFrame = (function() {
-			const RelayFrame = function(properties) {
-				this.updates = [];
-				this.presences = [];
-				this.unreadable = [];
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			RelayFrame.prototype.epoch = "";
-			RelayFrame.prototype.partition = 0;
-			RelayFrame.prototype.generation = 0;
-			RelayFrame.prototype.previous = 0;
-			RelayFrame.prototype.next = 0;
-			RelayFrame.prototype.updates = $util.emptyArray;
-			RelayFrame.prototype.node = "";
-			RelayFrame.prototype.presences = $util.emptyArray;
-			RelayFrame.prototype.watermark = 0;
-			RelayFrame.prototype.told = 0;
-			RelayFrame.prototype.chain = 0;
-			RelayFrame.prototype.traceparent = "";
-			RelayFrame.prototype.unreadable = $util.emptyArray;
-			RelayFrame.prototype.sentMs = 0;
-			RelayFrame.prototype.behindMs = 0;
-			RelayFrame.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== "") writer.uint32(10).string(message.epoch);
-				if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0) writer.uint32(16).uint32(message.partition);
-				if (message.generation != null && $Object.hasOwnProperty.call(message, "generation") && (typeof message.generation === "object" ? message.generation.low || message.generation.high : message.generation !== 0)) writer.uint32(24).uint64(message.generation);
-				if (message.previous != null && $Object.hasOwnProperty.call(message, "previous") && (typeof message.previous === "object" ? message.previous.low || message.previous.high : message.previous !== 0)) writer.uint32(32).uint64(message.previous);
-				if (message.next != null && $Object.hasOwnProperty.call(message, "next") && (typeof message.next === "object" ? message.next.low || message.next.high : message.next !== 0)) writer.uint32(40).uint64(message.next);
-				if (message.updates != null && message.updates.length) for (let i = 0; i < message.updates.length; ++i) $root.tailrace.v1.RelayUpdate.encode(message.updates[i], writer.uint32(50).fork(), _depth + 1).ldelim();
-				if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "") writer.uint32(58).string(message.node);
-				if (message.presences != null && message.presences.length) for (let i = 0; i < message.presences.length; ++i) $root.tailrace.v1.Presence.encode(message.presences[i], writer.uint32(66).fork(), _depth + 1).ldelim();
-				if (message.watermark != null && $Object.hasOwnProperty.call(message, "watermark") && !$Object.is(message.watermark, 0)) writer.uint32(73).double(message.watermark);
-				if (message.told != null && $Object.hasOwnProperty.call(message, "told") && (typeof message.told === "object" ? message.told.low || message.told.high : message.told !== 0)) writer.uint32(80).uint64(message.told);
-				if (message.chain != null && $Object.hasOwnProperty.call(message, "chain") && (typeof message.chain === "object" ? message.chain.low || message.chain.high : message.chain !== 0)) writer.uint32(88).uint64(message.chain);
-				if (message.traceparent != null && $Object.hasOwnProperty.call(message, "traceparent") && message.traceparent !== "") writer.uint32(98).string(message.traceparent);
-				if (message.sentMs != null && $Object.hasOwnProperty.call(message, "sentMs") && !$Object.is(message.sentMs, 0)) writer.uint32(105).double(message.sentMs);
-				if (message.behindMs != null && $Object.hasOwnProperty.call(message, "behindMs") && !$Object.is(message.behindMs, 0)) writer.uint32(113).double(message.behindMs);
-				if (message.unreadable != null && message.unreadable.length) for (let i = 0; i < message.unreadable.length; ++i) $root.tailrace.v1.UnreadableRange.encode(message.unreadable[i], writer.uint32(130).fork(), _depth + 1).ldelim();
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			RelayFrame.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.RelayFrame();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.epoch = value;
-							else delete message.epoch;
-							continue;
-						case 2:
-							if (wireType !== 0) break;
-							if (value = reader.uint32()) message.partition = value;
-							else delete message.partition;
-							continue;
-						case 3:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.generation = value;
-							else delete message.generation;
-							continue;
-						case 4:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.previous = value;
-							else delete message.previous;
-							continue;
-						case 5:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.next = value;
-							else delete message.next;
-							continue;
-						case 6:
-							if (wireType !== 2) break;
-							if (!(message.updates && message.updates.length)) message.updates = [];
-							message.updates.push($root.tailrace.v1.RelayUpdate.decode(reader, reader.size(), $undefined, _depth + 1));
-							continue;
-						case 7:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.node = value;
-							else delete message.node;
-							continue;
-						case 8:
-							if (wireType !== 2) break;
-							if (!(message.presences && message.presences.length)) message.presences = [];
-							message.presences.push($root.tailrace.v1.Presence.decode(reader, reader.size(), $undefined, _depth + 1));
-							continue;
-						case 9:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.watermark = value;
-							else delete message.watermark;
-							continue;
-						case 10:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.told = value;
-							else delete message.told;
-							continue;
-						case 11:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.chain = value;
-							else delete message.chain;
-							continue;
-						case 12:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.traceparent = value;
-							else delete message.traceparent;
-							continue;
-						case 16:
-							if (wireType !== 2) break;
-							if (!(message.unreadable && message.unreadable.length)) message.unreadable = [];
-							message.unreadable.push($root.tailrace.v1.UnreadableRange.decode(reader, reader.size(), $undefined, _depth + 1));
-							continue;
-						case 13:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.sentMs = value;
-							else delete message.sentMs;
-							continue;
-						case 14:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.behindMs = value;
-							else delete message.behindMs;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return RelayFrame;
-		})();
-		v1.Presence = (function() {
-			const Presence = function(properties) {
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			Presence.prototype.device = "";
-			Presence.prototype.state = 0;
-			Presence.prototype.since = 0;
-			Presence.prototype.seq = 0;
-			Presence.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(10).string(message.device);
-				if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0) writer.uint32(16).int32(message.state);
-				if (message.since != null && $Object.hasOwnProperty.call(message, "since") && !$Object.is(message.since, 0)) writer.uint32(25).double(message.since);
-				if (message.seq != null && $Object.hasOwnProperty.call(message, "seq") && (typeof message.seq === "object" ? message.seq.low || message.seq.high : message.seq !== 0)) writer.uint32(32).uint64(message.seq);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			Presence.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.Presence();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.device = value;
-							else delete message.device;
-							continue;
-						case 2:
-							if (wireType !== 0) break;
-							if (value = reader.int32()) message.state = value;
-							else delete message.state;
-							continue;
-						case 3:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.since = value;
-							else delete message.since;
-							continue;
-						case 4:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.seq = value;
-							else delete message.seq;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return Presence;
-		})();
-		v1.PresenceState = (function() {
-			const valuesById = $Object.create(null), values = $Object.create(valuesById);
-			values[valuesById[0] = "PRESENCE_STATE_UNSPECIFIED"] = 0;
-			values[valuesById[1] = "PRESENCE_STATE_STALE"] = 1;
-			values[valuesById[2] = "PRESENCE_STATE_OFFLINE"] = 2;
-			return values;
-		})();
-		v1.RelayUpdate = (function() {
-			const RelayUpdate = function(properties) {
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			RelayUpdate.prototype.seq = 0;
-			RelayUpdate.prototype.report = $util.newBuffer([]);
-			RelayUpdate.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.seq != null && $Object.hasOwnProperty.call(message, "seq") && (typeof message.seq === "object" ? message.seq.low || message.seq.high : message.seq !== 0)) writer.uint32(8).uint64(message.seq);
-				if (message.report != null && $Object.hasOwnProperty.call(message, "report") && message.report.length) writer.uint32(18).bytes(message.report);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			RelayUpdate.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.RelayUpdate();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.seq = value;
-							else delete message.seq;
-							continue;
-						case 2:
-							if (wireType !== 2) break;
-							if ((value = reader.bytes()).length) message.report = value;
-							else delete message.report;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return RelayUpdate;
-		})();
-		v1.UnreadableRange = (function() {
-			const UnreadableRange = function(properties) {
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			UnreadableRange.prototype.from = 0;
-			UnreadableRange.prototype.until = 0;
-			UnreadableRange.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.from != null && $Object.hasOwnProperty.call(message, "from") && (typeof message.from === "object" ? message.from.low || message.from.high : message.from !== 0)) writer.uint32(8).uint64(message.from);
-				if (message.until != null && $Object.hasOwnProperty.call(message, "until") && (typeof message.until === "object" ? message.until.low || message.until.high : message.until !== 0)) writer.uint32(16).uint64(message.until);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			UnreadableRange.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.UnreadableRange();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.from = value;
-							else delete message.from;
-							continue;
-						case 2:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.until = value;
-							else delete message.until;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return UnreadableRange;
-		})();
-		v1.OwnerRequest = (function() {
-			const OwnerRequest = function(properties) {
-				this.interests = [];
-				this.released = [];
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			OwnerRequest.prototype.node = "";
-			OwnerRequest.prototype.partition = 0;
-			OwnerRequest.prototype.interests = $util.emptyArray;
-			OwnerRequest.prototype.released = $util.emptyArray;
-			OwnerRequest.prototype.held = 0;
-			OwnerRequest.prototype.repeats = null;
-			OwnerRequest.prototype.deadlineMs = 0;
-			OwnerRequest.prototype.devices = null;
-			OwnerRequest.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "") writer.uint32(10).string(message.node);
-				if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0) writer.uint32(16).uint32(message.partition);
-				if (message.interests != null && message.interests.length) for (let i = 0; i < message.interests.length; ++i) $root.tailrace.v1.Interest.encode(message.interests[i], writer.uint32(26).fork(), _depth + 1).ldelim();
-				if (message.released != null && message.released.length) for (let i = 0; i < message.released.length; ++i) writer.uint32(34).string(message.released[i]);
-				if (message.held != null && $Object.hasOwnProperty.call(message, "held") && message.held !== 0) writer.uint32(40).uint32(message.held);
-				if (message.repeats != null && $Object.hasOwnProperty.call(message, "repeats")) $root.tailrace.v1.PositionRange.encode(message.repeats, writer.uint32(50).fork(), _depth + 1).ldelim();
-				if (message.deadlineMs != null && $Object.hasOwnProperty.call(message, "deadlineMs") && message.deadlineMs !== 0) writer.uint32(56).uint32(message.deadlineMs);
-				if (message.devices != null && $Object.hasOwnProperty.call(message, "devices")) $root.tailrace.v1.DeviceListRequest.encode(message.devices, writer.uint32(66).fork(), _depth + 1).ldelim();
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			OwnerRequest.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.OwnerRequest();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.node = value;
-							else delete message.node;
-							continue;
-						case 2:
-							if (wireType !== 0) break;
-							if (value = reader.uint32()) message.partition = value;
-							else delete message.partition;
-							continue;
-						case 3:
-							if (wireType !== 2) break;
-							if (!(message.interests && message.interests.length)) message.interests = [];
-							message.interests.push($root.tailrace.v1.Interest.decode(reader, reader.size(), $undefined, _depth + 1));
-							continue;
-						case 4:
-							if (wireType !== 2) break;
-							if (!(message.released && message.released.length)) message.released = [];
-							message.released.push(reader.stringVerify());
-							continue;
-						case 5:
-							if (wireType !== 0) break;
-							if (value = reader.uint32()) message.held = value;
-							else delete message.held;
-							continue;
-						case 6:
-							if (wireType !== 2) break;
-							message.repeats = $root.tailrace.v1.PositionRange.decode(reader, reader.size(), $undefined, _depth + 1, message.repeats);
-							continue;
-						case 7:
-							if (wireType !== 0) break;
-							if (value = reader.uint32()) message.deadlineMs = value;
-							else delete message.deadlineMs;
-							continue;
-						case 8:
-							if (wireType !== 2) break;
-							message.devices = $root.tailrace.v1.DeviceListRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.devices);
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return OwnerRequest;
-		})();
-		v1.DeviceListRequest = (function() {
-			const DeviceListRequest = function(properties) {
-				this.partitions = [];
-				this.patterns = [];
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			DeviceListRequest.prototype.partitions = $util.emptyArray;
-			DeviceListRequest.prototype.patterns = $util.emptyArray;
-			DeviceListRequest.prototype.after = "";
-			DeviceListRequest.prototype.limit = 0;
-			DeviceListRequest.prototype.counts = false;
-			DeviceListRequest.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.partitions != null && message.partitions.length) writer.uint32(10).uint32s(message.partitions);
-				if (message.patterns != null && message.patterns.length) for (let i = 0; i < message.patterns.length; ++i) writer.uint32(18).string(message.patterns[i]);
-				if (message.after != null && $Object.hasOwnProperty.call(message, "after") && message.after !== "") writer.uint32(26).string(message.after);
-				if (message.limit != null && $Object.hasOwnProperty.call(message, "limit") && message.limit !== 0) writer.uint32(32).uint32(message.limit);
-				if (message.counts != null && $Object.hasOwnProperty.call(message, "counts") && message.counts !== false) writer.uint32(40).bool(message.counts);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			DeviceListRequest.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.DeviceListRequest();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType === 2) {
-								if (!(message.partitions && message.partitions.length)) message.partitions = [];
-								reader.uint32s(message.partitions);
-								continue;
-							}
-							if (wireType !== 0) break;
-							if (!(message.partitions && message.partitions.length)) message.partitions = [];
-							message.partitions.push(reader.uint32());
-							continue;
-						case 2:
-							if (wireType !== 2) break;
-							if (!(message.patterns && message.patterns.length)) message.patterns = [];
-							message.patterns.push(reader.stringVerify());
-							continue;
-						case 3:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.after = value;
-							else delete message.after;
-							continue;
-						case 4:
-							if (wireType !== 0) break;
-							if (value = reader.uint32()) message.limit = value;
-							else delete message.limit;
-							continue;
-						case 5:
-							if (wireType !== 0) break;
-							if (value = reader.bool()) message.counts = value;
-							else delete message.counts;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return DeviceListRequest;
-		})();
-		v1.PositionRange = (function() {
-			const PositionRange = function(properties) {
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			PositionRange.prototype.from = 0;
-			PositionRange.prototype.until = 0;
-			PositionRange.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.from != null && $Object.hasOwnProperty.call(message, "from") && (typeof message.from === "object" ? message.from.low || message.from.high : message.from !== 0)) writer.uint32(8).uint64(message.from);
-				if (message.until != null && $Object.hasOwnProperty.call(message, "until") && (typeof message.until === "object" ? message.until.low || message.until.high : message.until !== 0)) writer.uint32(16).uint64(message.until);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			PositionRange.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.PositionRange();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.from = value;
-							else delete message.from;
-							continue;
-						case 2:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.until = value;
-							else delete message.until;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return PositionRange;
-		})();
-		v1.Interest = (function() {
-			const Interest = function(properties) {
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			Interest.prototype.channel = "";
-			Interest.prototype.from = null;
-			let $oneOfFields;
-			$Object.defineProperty(Interest.prototype, "_from", {
-				get: $util.oneOfGetter($oneOfFields = ["from"]),
-				set: $util.oneOfSetter($oneOfFields)
-			});
-			Interest.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.channel != null && $Object.hasOwnProperty.call(message, "channel") && message.channel !== "") writer.uint32(10).string(message.channel);
-				if (message.from != null && $Object.hasOwnProperty.call(message, "from")) writer.uint32(16).uint64(message.from);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			Interest.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.Interest();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.channel = value;
-							else delete message.channel;
-							continue;
-						case 2:
-							if (wireType !== 0) break;
-							message.from = $uint64(reader);
-							message._from = "from";
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return Interest;
-		})();
-		v1.OwnerReply = (function() {
-			const OwnerReply = function(properties) {
-				this.updates = [];
-				this.presences = [];
-				this.unreadable = [];
-				this.repeated = [];
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			OwnerReply.prototype.generation = 0;
-			OwnerReply.prototype.next = 0;
-			OwnerReply.prototype.channel = "";
-			OwnerReply.prototype.updates = $util.emptyArray;
-			OwnerReply.prototype.missingUntil = null;
-			OwnerReply.prototype.presences = $util.emptyArray;
-			OwnerReply.prototype.told = 0;
-			OwnerReply.prototype.chain = 0;
-			OwnerReply.prototype.unreadable = $util.emptyArray;
-			OwnerReply.prototype.sentMs = 0;
-			OwnerReply.prototype.behindMs = 0;
-			OwnerReply.prototype.decidedFrom = null;
-			OwnerReply.prototype.repeated = $util.emptyArray;
-			OwnerReply.prototype.deferred = false;
-			OwnerReply.prototype.devices = null;
-			let $oneOfFields;
-			$Object.defineProperty(OwnerReply.prototype, "_missingUntil", {
-				get: $util.oneOfGetter($oneOfFields = ["missingUntil"]),
-				set: $util.oneOfSetter($oneOfFields)
-			});
-			$Object.defineProperty(OwnerReply.prototype, "_decidedFrom", {
-				get: $util.oneOfGetter($oneOfFields = ["decidedFrom"]),
-				set: $util.oneOfSetter($oneOfFields)
-			});
-			OwnerReply.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.generation != null && $Object.hasOwnProperty.call(message, "generation") && (typeof message.generation === "object" ? message.generation.low || message.generation.high : message.generation !== 0)) writer.uint32(8).uint64(message.generation);
-				if (message.next != null && $Object.hasOwnProperty.call(message, "next") && (typeof message.next === "object" ? message.next.low || message.next.high : message.next !== 0)) writer.uint32(16).uint64(message.next);
-				if (message.channel != null && $Object.hasOwnProperty.call(message, "channel") && message.channel !== "") writer.uint32(26).string(message.channel);
-				if (message.updates != null && message.updates.length) for (let i = 0; i < message.updates.length; ++i) $root.tailrace.v1.RelayUpdate.encode(message.updates[i], writer.uint32(34).fork(), _depth + 1).ldelim();
-				if (message.missingUntil != null && $Object.hasOwnProperty.call(message, "missingUntil")) writer.uint32(40).uint64(message.missingUntil);
-				if (message.presences != null && message.presences.length) for (let i = 0; i < message.presences.length; ++i) $root.tailrace.v1.Presence.encode(message.presences[i], writer.uint32(50).fork(), _depth + 1).ldelim();
-				if (message.told != null && $Object.hasOwnProperty.call(message, "told") && (typeof message.told === "object" ? message.told.low || message.told.high : message.told !== 0)) writer.uint32(56).uint64(message.told);
-				if (message.chain != null && $Object.hasOwnProperty.call(message, "chain") && (typeof message.chain === "object" ? message.chain.low || message.chain.high : message.chain !== 0)) writer.uint32(64).uint64(message.chain);
-				if (message.sentMs != null && $Object.hasOwnProperty.call(message, "sentMs") && !$Object.is(message.sentMs, 0)) writer.uint32(73).double(message.sentMs);
-				if (message.behindMs != null && $Object.hasOwnProperty.call(message, "behindMs") && !$Object.is(message.behindMs, 0)) writer.uint32(81).double(message.behindMs);
-				if (message.decidedFrom != null && $Object.hasOwnProperty.call(message, "decidedFrom")) writer.uint32(88).uint64(message.decidedFrom);
-				if (message.repeated != null && message.repeated.length) writer.uint32(98).uint32s(message.repeated);
-				if (message.deferred != null && $Object.hasOwnProperty.call(message, "deferred") && message.deferred !== false) writer.uint32(104).bool(message.deferred);
-				if (message.devices != null && $Object.hasOwnProperty.call(message, "devices")) $root.tailrace.v1.DeviceList.encode(message.devices, writer.uint32(114).fork(), _depth + 1).ldelim();
-				if (message.unreadable != null && message.unreadable.length) for (let i = 0; i < message.unreadable.length; ++i) $root.tailrace.v1.UnreadableRange.encode(message.unreadable[i], writer.uint32(130).fork(), _depth + 1).ldelim();
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			OwnerReply.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.OwnerReply();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.generation = value;
-							else delete message.generation;
-							continue;
-						case 2:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.next = value;
-							else delete message.next;
-							continue;
-						case 3:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.channel = value;
-							else delete message.channel;
-							continue;
-						case 4:
-							if (wireType !== 2) break;
-							if (!(message.updates && message.updates.length)) message.updates = [];
-							message.updates.push($root.tailrace.v1.RelayUpdate.decode(reader, reader.size(), $undefined, _depth + 1));
-							continue;
-						case 5:
-							if (wireType !== 0) break;
-							message.missingUntil = $uint64(reader);
-							message._missingUntil = "missingUntil";
-							continue;
-						case 6:
-							if (wireType !== 2) break;
-							if (!(message.presences && message.presences.length)) message.presences = [];
-							message.presences.push($root.tailrace.v1.Presence.decode(reader, reader.size(), $undefined, _depth + 1));
-							continue;
-						case 7:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.told = value;
-							else delete message.told;
-							continue;
-						case 8:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.chain = value;
-							else delete message.chain;
-							continue;
-						case 16:
-							if (wireType !== 2) break;
-							if (!(message.unreadable && message.unreadable.length)) message.unreadable = [];
-							message.unreadable.push($root.tailrace.v1.UnreadableRange.decode(reader, reader.size(), $undefined, _depth + 1));
-							continue;
-						case 9:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.sentMs = value;
-							else delete message.sentMs;
-							continue;
-						case 10:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.behindMs = value;
-							else delete message.behindMs;
-							continue;
-						case 11:
-							if (wireType !== 0) break;
-							message.decidedFrom = $uint64(reader);
-							message._decidedFrom = "decidedFrom";
-							continue;
-						case 12:
-							if (wireType === 2) {
-								if (!(message.repeated && message.repeated.length)) message.repeated = [];
-								reader.uint32s(message.repeated);
-								continue;
-							}
-							if (wireType !== 0) break;
-							if (!(message.repeated && message.repeated.length)) message.repeated = [];
-							message.repeated.push(reader.uint32());
-							continue;
-						case 13:
-							if (wireType !== 0) break;
-							if (value = reader.bool()) message.deferred = value;
-							else delete message.deferred;
-							continue;
-						case 14:
-							if (wireType !== 2) break;
-							message.devices = $root.tailrace.v1.DeviceList.decode(reader, reader.size(), $undefined, _depth + 1, message.devices);
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return OwnerReply;
-		})();
-		v1.DeviceList = (function() {
-			const DeviceList = function(properties) {
-				this.partitions = [];
-				this.devices = [];
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			DeviceList.prototype.partitions = $util.emptyArray;
-			DeviceList.prototype.devices = $util.emptyArray;
-			DeviceList.prototype.count = 0;
-			DeviceList.prototype.notOnline = 0;
-			DeviceList.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.partitions != null && message.partitions.length) writer.uint32(10).uint32s(message.partitions);
-				if (message.devices != null && message.devices.length) for (let i = 0; i < message.devices.length; ++i) $root.tailrace.v1.ListedDevice.encode(message.devices[i], writer.uint32(18).fork(), _depth + 1).ldelim();
-				if (message.count != null && $Object.hasOwnProperty.call(message, "count") && message.count !== 0) writer.uint32(24).uint32(message.count);
-				if (message.notOnline != null && $Object.hasOwnProperty.call(message, "notOnline") && message.notOnline !== 0) writer.uint32(32).uint32(message.notOnline);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			DeviceList.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.DeviceList();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType === 2) {
-								if (!(message.partitions && message.partitions.length)) message.partitions = [];
-								reader.uint32s(message.partitions);
-								continue;
-							}
-							if (wireType !== 0) break;
-							if (!(message.partitions && message.partitions.length)) message.partitions = [];
-							message.partitions.push(reader.uint32());
-							continue;
-						case 2:
-							if (wireType !== 2) break;
-							if (!(message.devices && message.devices.length)) message.devices = [];
-							message.devices.push($root.tailrace.v1.ListedDevice.decode(reader, reader.size(), $undefined, _depth + 1));
-							continue;
-						case 3:
-							if (wireType !== 0) break;
-							if (value = reader.uint32()) message.count = value;
-							else delete message.count;
-							continue;
-						case 4:
-							if (wireType !== 0) break;
-							if (value = reader.uint32()) message.notOnline = value;
-							else delete message.notOnline;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return DeviceList;
-		})();
-		v1.ListedDevice = (function() {
-			const ListedDevice = function(properties) {
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			ListedDevice.prototype.path = "";
-			ListedDevice.prototype.received = 0;
-			ListedDevice.prototype.state = 0;
-			ListedDevice.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.path != null && $Object.hasOwnProperty.call(message, "path") && message.path !== "") writer.uint32(10).string(message.path);
-				if (message.received != null && $Object.hasOwnProperty.call(message, "received") && !$Object.is(message.received, 0)) writer.uint32(17).double(message.received);
-				if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0) writer.uint32(24).int32(message.state);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			ListedDevice.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.ListedDevice();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.path = value;
-							else delete message.path;
-							continue;
-						case 2:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.received = value;
-							else delete message.received;
-							continue;
-						case 3:
-							if (wireType !== 0) break;
-							if (value = reader.int32()) message.state = value;
-							else delete message.state;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return ListedDevice;
-		})();
-		v1.DeviceState = (function() {
-			const DeviceState = function(properties) {
-				this.reports = [];
-				if (properties) {
-					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
-				}
-			};
-			DeviceState.prototype.epoch = "";
-			DeviceState.prototype.generation = 0;
-			DeviceState.prototype.previous = 0;
-			DeviceState.prototype.next = 0;
-			DeviceState.prototype.reports = $util.emptyArray;
-			DeviceState.prototype.intervalMs = 0;
-			DeviceState.prototype.lastMs = 0;
-			DeviceState.prototype.lastSeq = 0;
-			DeviceState.encode = function(message, writer, _depth) {
-				if (!writer) writer = $Writer.create();
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
-				if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== "") writer.uint32(10).string(message.epoch);
-				if (message.generation != null && $Object.hasOwnProperty.call(message, "generation") && (typeof message.generation === "object" ? message.generation.low || message.generation.high : message.generation !== 0)) writer.uint32(16).uint64(message.generation);
-				if (message.previous != null && $Object.hasOwnProperty.call(message, "previous") && (typeof message.previous === "object" ? message.previous.low || message.previous.high : message.previous !== 0)) writer.uint32(24).uint64(message.previous);
-				if (message.next != null && $Object.hasOwnProperty.call(message, "next") && (typeof message.next === "object" ? message.next.low || message.next.high : message.next !== 0)) writer.uint32(32).uint64(message.next);
-				if (message.reports != null && message.reports.length) for (let i = 0; i < message.reports.length; ++i) $root.tailrace.v1.RelayUpdate.encode(message.reports[i], writer.uint32(42).fork(), _depth + 1).ldelim();
-				if (message.intervalMs != null && $Object.hasOwnProperty.call(message, "intervalMs") && !$Object.is(message.intervalMs, 0)) writer.uint32(49).double(message.intervalMs);
-				if (message.lastMs != null && $Object.hasOwnProperty.call(message, "lastMs") && !$Object.is(message.lastMs, 0)) writer.uint32(57).double(message.lastMs);
-				if (message.lastSeq != null && $Object.hasOwnProperty.call(message, "lastSeq") && (typeof message.lastSeq === "object" ? message.lastSeq.low || message.lastSeq.high : message.lastSeq !== 0)) writer.uint32(64).uint64(message.lastSeq);
-				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
-				return writer;
-			};
-			DeviceState.decode = function(reader, length, _end, _depth, _target) {
-				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
-				if (_depth === $undefined) _depth = 0;
-				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
-				let end, message, value;
-				if (length === $undefined) end = reader.len;
-				else {
-					end = reader.pos + length;
-					if (end > reader.len) throw $RangeError("index out of range");
-					length = reader.len;
-					reader.len = end;
-				}
-				message = _target || new $root.tailrace.v1.DeviceState();
-				while (reader.pos < end) {
-					let start = reader.pos;
-					let tag = reader.tag();
-					if (tag === _end) {
-						_end = $undefined;
-						break;
-					}
-					let wireType = tag & 7;
-					switch (tag >>>= 3) {
-						case 1:
-							if (wireType !== 2) break;
-							if ((value = reader.stringVerify()).length) message.epoch = value;
-							else delete message.epoch;
-							continue;
-						case 2:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.generation = value;
-							else delete message.generation;
-							continue;
-						case 3:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.previous = value;
-							else delete message.previous;
-							continue;
-						case 4:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.next = value;
-							else delete message.next;
-							continue;
-						case 5:
-							if (wireType !== 2) break;
-							if (!(message.reports && message.reports.length)) message.reports = [];
-							message.reports.push($root.tailrace.v1.RelayUpdate.decode(reader, reader.size(), $undefined, _depth + 1));
-							continue;
-						case 6:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.intervalMs = value;
-							else delete message.intervalMs;
-							continue;
-						case 7:
-							if (wireType !== 1) break;
-							if (!$Object.is(value = reader.double(), 0)) message.lastMs = value;
-							else delete message.lastMs;
-							continue;
-						case 8:
-							if (wireType !== 0) break;
-							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.lastSeq = value;
-							else delete message.lastSeq;
-							continue;
-					}
-					reader.skipType(wireType, _depth, tag);
-					if (!reader.discardUnknown) {
-						$util.makeProp(message, "$unknowns", false);
-						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-					}
-				}
-				if (length !== $undefined) {
-					if (reader.pos !== end) throw $RangeError("index out of range");
-					reader.len = length;
-				}
-				if (_end !== $undefined) throw $Error("missing end group");
-				return message;
-			};
-			return DeviceState;
-		})();
 		return v1;
 	})();
 	return tailrace;
@@ -9322,8 +5110,7 @@ function clientMessageBytes(message) {
 	return tailrace.v1.ClientMessage.encode(message).finish();
 }
 // packages/protocol/src/close.ts
-/** Codes of RFC 6455 for errors of the client, or sent by the client: a reconnect would fail in the same way. */
-var finalCodes = /* @__PURE__ */ new Set([
+var finalCodes = new Set([
 	1e3,
 	1002,
 	1003,
@@ -9332,22 +5119,15 @@ var finalCodes = /* @__PURE__ */ new Set([
 	1009,
 	1010
 ]);
-/**
-* Returns whether a client reconnects by itself, with backoff, after a close with this code. Codes of this protocol, of
-* later versions too, go by their hundred. After codes of the network or a proxy (1001, 1006, 1011 to 1014 …) a client
-* reconnects.
-*/
 function mayReconnect(code) {
 	return code >= 4e3 ? code < 4400 || code >= 4500 : !finalCodes.has(code);
 }
 // packages/protocol/src/base64url.ts
 var alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-/** Six bits by character code; 64 for characters outside of the alphabet. */
 var sixBits = Uint8Array.from({ length: 128 }, (_, code) => {
 	const index = alphabet.indexOf(String.fromCharCode(code));
 	return index === -1 ? 64 : index;
 });
-/** Encodes by RFC 4648 section 5 without padding. Browsers and Node share no function for it yet. */
 function base64urlFromBytes(bytes) {
 	let text = "";
 	let bits = 0;
@@ -9362,7 +5142,6 @@ function base64urlFromBytes(bytes) {
 	}
 	return bitCount === 0 ? text : text + alphabet[bits << 6 - bitCount & 63];
 }
-/** Decodes the output of `base64urlFromBytes`. Undefined for padding, other characters, and bits left over. */
 function bytesFromBase64url(text) {
 	if (text.length % 4 === 1) return void 0;
 	const bytes = new Uint8Array(text.length * 3 >> 2);
@@ -9382,21 +5161,12 @@ function bytesFromBase64url(text) {
 	return (bits & (1 << bitCount) - 1) === 0 ? bytes : void 0;
 }
 // packages/protocol/src/partition.ts
-/** Most partitions of a topic. A position token of that many stays within its bound. */
 var partitionsMax = 4096;
 // packages/protocol/src/slab.ts
 var slabBytes = 65536;
-/**
-* Larger arrays get a buffer of their own: they would waste too much of a slab, and the buffer is cheap for their size.
-*/
 var slabbedBytesMax = 4096;
 var slab;
 var slabAt = 0;
-/**
-* Allocates `length` zero bytes as a view of a larger buffer: a typed array with its own buffer costs over 1 µs in V8,
-* a view 0.05 µs. The caller owns the bytes, but not their `buffer`: use `byteOffset` and `byteLength`, and never
-* transfer it. A slab lives as long as any view of it, so that one small view retains up to 64 KiB.
-*/
 function bytesOf(length) {
 	if (length > slabbedBytesMax) return new Uint8Array(length);
 	if (slab === void 0 || slabAt + length > slabBytes) {
@@ -9408,14 +5178,12 @@ function bytesOf(length) {
 	return bytes;
 }
 // packages/protocol/src/wire-writer.ts
-var utf8$1 = /* @__PURE__ */ new TextEncoder();
-/** Returns the bytes of an unsigned integer below 2^53 as a varint. */
+var utf8$1 = new TextEncoder();
 function varintBytes(value) {
 	let bytes = 1;
 	for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes++;
 	return bytes;
 }
-/** Writes an unsigned integer below 2^53. Returns its end. The caller ensures the capacity. */
 function writeVarint(bytes, at, value) {
 	let end = at;
 	let rest = value;
@@ -9430,18 +5198,13 @@ function writeVarint(bytes, at, value) {
 	bytes[end++] = rest;
 	return end;
 }
-/**
-* Writes Protobuf's wire format into a reused buffer, from `reset` to `finish`. The buffer grows by doubling; the
-* caller bounds it by checking `at`.
-*/
 var WireWriter = class {
 	at = 0;
-	bytes = /* @__PURE__ */ new Uint8Array(16384);
+	bytes = new Uint8Array(16384);
 	view = new DataView(this.bytes.buffer);
 	reset() {
 		this.at = 0;
 	}
-	/** Returns a copy of the written bytes. */
 	finish() {
 		const { at, bytes } = this;
 		const copy = bytesOf(at);
@@ -9457,14 +5220,12 @@ var WireWriter = class {
 		this.ensureCapacity(10);
 		this.at = writeVarint(this.bytes, this.at, value);
 	}
-	/** Writes a double with its one-byte tag. */
 	doubleField(tag, value) {
 		this.ensureCapacity(9);
 		this.bytes[this.at] = tag;
 		this.view.setFloat64(this.at + 1, value, true);
 		this.at += 9;
 	}
-	/** Writes a string with its one-byte tag. */
 	textField(tag, text) {
 		const length = text.length;
 		this.ensureCapacity(length * 3 + 6);
@@ -9481,14 +5242,12 @@ var WireWriter = class {
 		}
 		this.at = start + length;
 	}
-	/** Opens a length-delimited field. Returns its start, for `closeField`. */
 	openField(tag) {
 		this.ensureCapacity(2);
 		this.bytes[this.at] = tag;
 		this.at += 2;
 		return this.at;
 	}
-	/** Writes the length before the field's content, and moves the content where the length takes more than one byte. */
 	closeField(start) {
 		const length = this.at - start;
 		const extra = varintBytes(length) - 1;
@@ -9499,7 +5258,6 @@ var WireWriter = class {
 		}
 		writeVarint(this.bytes, start - 1, length);
 	}
-	/** Writes length and UTF-8 of a text that is not ASCII, after the tag at `at`. */
 	wideText(text) {
 		const start = this.at + 6;
 		const length = utf8$1.encodeInto(text, this.bytes.subarray(start)).written;
@@ -9517,38 +5275,24 @@ var WireWriter = class {
 };
 // packages/protocol/src/position.ts
 var positionLimits = {
-	/** A UUID has 36 characters. */
 	epochCharactersMax: 64,
-	/** 4096 partitions of 2 + 8 bytes in base64url, the epoch, and some spare. */
 	tokenCharactersMax: 65536
 };
 var version = 1;
-/**
-* A consumer's position in each partition: everything up to `last`, inclusive, was delivered. Of a partition that is
-* absent nothing is known. -1: nothing was delivered, and the first record is next. Comparable only within one epoch
-* (see TopicInfo in the event log).
-*/
 var Positions = class {
 	epoch;
-	lasts = /* @__PURE__ */ new Map();
-	/** Throws `invalid_position` for an epoch that is not 1 to 64 printable ASCII characters without spaces. */
+	lasts = new Map();
 	constructor(epoch) {
 		const max = positionLimits.epochCharactersMax;
 		if (epoch.length > max || !/^[!-~]+$/.test(epoch)) throw invalidPosition(`epoch: expected 1 to ${max} printable ASCII characters without spaces, got ${shown(epoch)}`);
 		this.epoch = epoch;
 	}
-	/** Number of known partitions. */
 	get size() {
 		return this.lasts.size;
 	}
-	/** Returns the last delivered position of the partition. */
 	last(partition) {
 		return this.lasts.get(partition);
 	}
-	/**
-	* Moves the position forward to `seq`. Returns false, and changes nothing, where it is not newer. Throws
-	* `invalid_position`.
-	*/
 	advance(partition, seq) {
 		const before = this.lasts.get(partition);
 		if (before !== void 0 && seq <= before) return false;
@@ -9556,16 +5300,10 @@ var Positions = class {
 		this.lasts.set(partition, seq);
 		return true;
 	}
-	/** Returns the positions in ascending order of partition. */
 	entries() {
 		return [...this.lasts].sort(([a], [b]) => a - b);
 	}
 };
-/**
-* Encodes the positions as a token, which is opaque to clients. Equal positions have equal tokens. Version (1), length
-* of the epoch, the epoch; then for each partition, ascending, its distance from the previous one less one, and the
-* next position (`last` + 1); all as varints; base64url without padding.
-*/
 function tokenFromPositions(positions) {
 	const { epoch } = positions;
 	const entries = positions.entries();
@@ -9581,7 +5319,6 @@ function tokenFromPositions(positions) {
 	}
 	return base64urlFromBytes(bytes.subarray(0, at));
 }
-/** Decodes a token. Throws `invalid_position` for anything that `tokenFromPositions` cannot have written. */
 function positionsFromToken(text) {
 	const max = positionLimits.tokenCharactersMax;
 	if (typeof text !== "string" || text.length === 0 || text.length > max) throw notAToken(text);
@@ -9608,7 +5345,6 @@ function positionsFrom(bytes) {
 	}
 	return positions;
 }
-/** Reads a varint and its end. Without WireReader: a browser client reads no other binary data. */
 function varintAt(bytes, start) {
 	let value = 0;
 	let scale = 1;
@@ -9634,46 +5370,28 @@ function notAToken(text, cause) {
 function invalidPosition(message, cause) {
 	return new TailraceError("invalid_position", message, cause === void 0 ? {} : { cause });
 }
-/** Limits of a report. A report over a limit is rejected, never truncated. */
 var reportLimits = {
-	/** Enough for a gateway's whole scan. At 200 bytes each, well under `encodedBytesMax`. */
 	readingsMax: 1e3,
-	/** OPC UA browse names and PLC symbols are shorter. Every reading repeats its tag, and screens display it. */
 	tagCharactersMax: 128,
-	/** Enough for a recipe, a bar code or a line of a machine's log. */
 	textCharactersMax: 4096,
-	/** UCUM's longest units in use have about 20 characters. */
 	unitCharactersMax: 32,
-	/** A UUID has 36, a SHA-256 in hexadecimal 64. Each ID is kept in memory for the duplicate window. */
 	idBytesMax: 64,
 	timeMsMax: 864e13,
-	/** Bytes of a report as Protobuf. Kafka and NATS accept messages of 1 MiB by default, which may hold several. */
 	encodedBytesMax: 262144
 };
 // packages/protocol/src/time-unit.ts
-/**
-* Returns the probable unit of a number that should be milliseconds since 1970: seconds from 1e8 (1973) to 1e11 (5138),
-* microseconds from 1e14, nanoseconds from 1e17. Undefined: probably milliseconds. As milliseconds, these ranges are
-* 1970 to 1973, and 5138 and later.
-*/
 function mistakenUnitOf(ms) {
 	if (ms >= 0x16345785d8a0000) return "nanoseconds";
 	if (ms >= 0x5af3107a4000) return "microseconds";
 	return ms >= 1e8 && ms < 1e11 ? "seconds" : void 0;
 }
 // packages/protocol/src/source-time.ts
-/** March 1973, and the year 5138. */
 var timeMsMin = 1e11;
 var timeMsBelow = 0x5af3107a4000;
-/**
-* Asserts a sender's time, in milliseconds from 1973 to 5138. Current times in seconds, microseconds and nanoseconds
-* are outside of this range, and the error names the unit. Throws `invalid_report`.
-*/
 function assertSourceTime(value, name) {
 	if (isSourceTime(value)) return;
 	throw new TailraceError("invalid_report", `${name}: expected milliseconds since 1970, got ${sourceTimeText(value)}`);
 }
-/** Returns whether `assertSourceTime` accepts the value, for callers that build the name only for an error. */
 function isSourceTime(value) {
 	return typeof value === "number" && value >= timeMsMin && value < timeMsBelow;
 }
@@ -9684,7 +5402,6 @@ function sourceTimeText(value) {
 	const advice = unit === void 0 ? "a device without a clock leaves it out" : `probably in ${unit}`;
 	return `${value}, which would be ${dayOf(value)}; ${advice}`;
 }
-/** Returns the day of a time, as in `1970-01-19`; from the year 9970 on, the year. */
 function dayOf(timeMs) {
 	const yearsMs = 31556952e3;
 	if (timeMs >= 8e3 * yearsMs) return `the year ${Math.floor(1970 + timeMs / yearsMs)}`;
@@ -9704,7 +5421,6 @@ function assertValue(value, index, list = "readings") {
 	const max = reportLimits.textCharactersMax;
 	throw invalidReport(`${list}[${index}].value: expected a finite number, boolean or text of at most ${max} characters without NUL, got ${shown(value)}`);
 }
-/** A text may have line breaks, but no NUL, which PostgreSQL's `text` cannot store. */
 function isTextValue(value) {
 	if (typeof value !== "string" || value.length > reportLimits.textCharactersMax) return false;
 	return value.isWellFormed() && !value.includes("\0");
@@ -9717,7 +5433,6 @@ function assertUnit(value, index, list = "readings") {
 function assertReadingTime(value, index, list = "readings") {
 	if (typeof value !== "number" || !(value >= 0 && value <= reportLimits.timeMsMax)) assertTime(value, `${list}[${index}].time`);
 }
-/** Asserts the time of a sender's reading. */
 function assertReadingSourceTime(value, index, list = "readings") {
 	if (!isSourceTime(value)) assertSourceTime(value, `${list}[${index}].time`);
 }
@@ -9726,9 +5441,6 @@ function assertTime(value, name) {
 	throw invalidReport(`${name}: expected milliseconds since 1970 from 0 to ${reportLimits.timeMsMax}, as in 1634567890123.25, got ${shown(value)}`);
 }
 // packages/protocol/src/report-tags.ts
-/**
-* Field tags of Protobuf `Report` and of `Delivery`, which has three more: (number << 3) | wire type.
-*/
 var reportTags = {
 	device: 10,
 	time: 17,
@@ -9740,7 +5452,6 @@ var reportTags = {
 	delta: 64,
 	clock: 72
 };
-/** Field tags of Protobuf `Reading`. */
 var readingTags = {
 	tag: 10,
 	number: 17,
@@ -9751,11 +5462,6 @@ var readingTags = {
 	time: 57
 };
 // packages/protocol/src/reading-proto.ts
-/**
-* Reads a length-delimited reading. `index` is its index in the report, for error messages. Throws `invalid_report` for
-* malformed bytes and for a reading without a value. Unless the source is the log, also for content that is invalid in
-* JSON. For a sender, also for an unknown quality; a delivery of a later version may have one.
-*/
 function readReading(reader, index, source) {
 	const outerEnd = reader.enter();
 	let tag = "";
@@ -9805,7 +5511,6 @@ function readReading(reader, index, source) {
 	if (value === void 0) throw invalidReport(`readings[${index}].value: expected a number, boolean or text, got none`);
 	return readingOf(tag, value, unit, quality, time);
 }
-/** Qualities by number. Absent and good are the same, and are left out. */
 var qualities = [
 	void 0,
 	void 0,
@@ -9832,7 +5537,6 @@ function readingOf(tag, value, unit, number, time) {
 	return reading;
 }
 // packages/protocol/src/report.ts
-/** `list` is the sender's name of the readings. Throws `invalid_report`. */
 function assertReadingCount(count, list = "readings") {
 	if (count >= 1 && count <= reportLimits.readingsMax) return;
 	throw invalidReport(`${list}: expected 1 to ${reportLimits.readingsMax} items, got ${count}`);
@@ -9847,30 +5551,19 @@ var utf8 = new TextDecoder("utf-8", {
 	fatal: true,
 	ignoreBOM: true
 });
-/**
-* Wire types of Protobuf (https://protobuf.dev/programming-guides/encoding/). Groups (3 and 4) do not occur in proto3.
-*/
 var wireTypes = {
 	varint: 0,
 	fixed64: 1,
 	bytes: 2,
 	fixed32: 5
 };
-/**
-* Interned texts (device paths, tags, units) by a hash of their bytes. A repeated text is one string in memory and
-* costs no decoding. A direct-mapped cache: the next text of the same slot replaces a text, so it never grows.
-*/
 var repeatedTexts = new Array(8192).fill(void 0);
 var repeatedBytesMax = 200;
-/**
-* Reads Protobuf's wire format from untrusted bytes. It never reads past `end`, whatever lengths the bytes declare, and
-* throws a TailraceError with the code of the constructor.
-*/
 var WireReader = class {
 	at = 0;
 	end;
-	bytes;
 	view;
+	bytes;
 	code;
 	constructor(bytes, code) {
 		this.bytes = bytes;
@@ -9881,7 +5574,6 @@ var WireReader = class {
 	fail(problem) {
 		throw new TailraceError(this.code, `Protobuf: expected well-formed bytes, got ${problem} at byte ${this.at} of ${this.bytes.length}`);
 	}
-	/** Reads an unsigned integer below 2^53. */
 	varint() {
 		if (this.at >= this.end) this.fail("an end within a field");
 		const first = this.bytes[this.at++];
@@ -9895,7 +5587,6 @@ var WireReader = class {
 		}
 		return this.fail("an integer of more than 10 bytes");
 	}
-	/** Reads a tag: field number and wire type. */
 	tag() {
 		const tag = this.varint();
 		return tag >= 8 && tag <= 4294967295 ? tag : this.fail(`the invalid field tag ${tag}`);
@@ -9906,7 +5597,6 @@ var WireReader = class {
 		this.at += 8;
 		return value;
 	}
-	/** Enters a length-delimited field, whose end becomes `end`. Returns the previous end, for `leave`. */
 	enter() {
 		const length = this.varint();
 		if (length > this.end - this.at) this.fail(`a length of ${length} where ${this.end - this.at} bytes are left`);
@@ -9914,26 +5604,22 @@ var WireReader = class {
 		this.end = this.at + length;
 		return outerEnd;
 	}
-	/** Continues after the field that `enter` entered. */
 	leave(outerEnd) {
 		this.at = this.end;
 		this.end = outerEnd;
 	}
-	/** Returns a view of the bytes of a length-delimited field. */
 	slice() {
 		const outerEnd = this.enter();
 		const slice = this.bytes.subarray(this.at, this.end);
 		this.leave(outerEnd);
 		return slice;
 	}
-	/** Reads a text. Fails for invalid UTF-8. */
 	text() {
 		const outerEnd = this.enter();
 		const text = this.decoded();
 		this.leave(outerEnd);
 		return text;
 	}
-	/** Reads a text that is likely to repeat, and interns it. */
 	repeatedText() {
 		const outerEnd = this.enter();
 		const { bytes, at, end } = this;
@@ -9951,7 +5637,6 @@ var WireReader = class {
 		this.leave(outerEnd);
 		return text;
 	}
-	/** Skips an unknown field. */
 	skip(wireType) {
 		if (wireType === wireTypes.varint) this.skipVarint();
 		else if (wireType === wireTypes.fixed64) this.advance(8);
@@ -9959,7 +5644,6 @@ var WireReader = class {
 		else if (wireType === wireTypes.fixed32) this.advance(4);
 		else this.fail(`the unsupported wire type ${wireType}`);
 	}
-	/** Skips an integer of up to 64 bits: an unknown field may exceed a safe integer. */
 	skipVarint() {
 		for (let count = 0; count < 10; count++) {
 			if (this.at >= this.end) this.fail("an end within a field");
@@ -9971,7 +5655,6 @@ var WireReader = class {
 		if (this.at + count > this.end) this.fail("an end within a field");
 		this.at += count;
 	}
-	/** Returns whether the bytes from `at` to `end` equal the text. Bytes of 128 and more never match. */
 	isNext(text) {
 		const { bytes, at } = this;
 		if (text.length !== this.end - at) return false;
@@ -9994,7 +5677,6 @@ var WireReader = class {
 		}
 	}
 };
-/** Decodes ASCII; undefined for other bytes. Eight bytes a step, because every step allocates a string. */
 function asciiText(bytes, start, end) {
 	let text = "";
 	let at = start;
@@ -10021,7 +5703,6 @@ function asciiText(bytes, start, end) {
 	}
 	return seen < 128 ? text : void 0;
 }
-/** FNV-1a (32 bit) over words of four bytes instead of bytes: only the distribution over the slots matters. */
 function slotOf(bytes, start, end) {
 	let hash = 2166136261;
 	let at = start;
@@ -10034,7 +5715,6 @@ function slotOf(bytes, start, end) {
 	return (hash ^ hash >>> 16) & repeatedTexts.length - 1;
 }
 new WireWriter();
-/** Decodes and validates a `Delivery`. Throws `invalid_report`, `invalid_path`. */
 function decodeDelivery(bytes) {
 	const fields = readFields(new WireReader(bytes, "invalid_report"), "server");
 	const { partition, seq, delta } = fields;
@@ -10051,13 +5731,11 @@ function decodeDelivery(bytes) {
 		seq
 	};
 }
-/** Clocks by number. A value of a later version means that the times are unreliable. */
 var clocks = [
 	void 0,
 	"ahead",
 	"ingest"
 ];
-/** The last of a repeated field wins; a field of another wire type is an unknown field (proto3). */
 function readFields(reader, source) {
 	const fields = {
 		device: "",
@@ -10142,7 +5820,6 @@ function reportOf(fields) {
 		received
 	};
 }
-/** `mayBeEmpty`: a delta in which nothing has changed may have no readings. */
 function checkedReportOf(fields, mayBeEmpty = false) {
 	assertDevicePath(fields.device);
 	assertTime(fields.time, "time");
@@ -10152,11 +5829,6 @@ function checkedReportOf(fields, mayBeEmpty = false) {
 	return reportOf(fields);
 }
 // packages/protocol/src/delivery.ts
-/**
-* Validates a delivery from a server's frame, parsed by JSON.parse. The result is `value` itself. It validates types
-* and ranges that programs rely on, but not the limits for senders, which a later server may have raised. Unknown keys
-* stay. Throws `invalid_report`.
-*/
 function deliveryFromJson(value) {
 	const { device, time, received = 0, partition, seq, readings, delta = false, clock } = Object(value);
 	assertIs(isDevicePath(device), "device", device);
@@ -10188,10 +5860,6 @@ function assertIs(isValid, name, value) {
 	if (!isValid) throw invalidReport(`delivery: expected a valid ${name}, got ${shown(value)}`);
 }
 // packages/protocol/src/deliveries.ts
-/**
-* Returns the deliveries of a message. The result may share `value`'s objects. Throws `invalid_message` for anything
-* but a list. Passes a delivery that cannot be read to `onUnreadable`; without a listener it throws `invalid_report`.
-*/
 function deliveriesFrom(value, where, onUnreadable) {
 	const list = listFrom(value, where);
 	let readable;
@@ -10206,14 +5874,12 @@ function deliveriesFrom(value, where, onUnreadable) {
 	return readable ?? list;
 }
 // packages/protocol/src/presence.ts
-/** Parses `stale` or `offline`. Throws `invalid_message`. */
 function staleOrOfflineFrom(fields, kind) {
 	return {
 		device: textOf(fields, "device", kind),
 		since: numberOf(fields, "since", kind, 0)
 	};
 }
-/** Throws `invalid_message`. */
 function interruptedFrom(fields) {
 	return {
 		view: countOf(fields, "view", "interrupted", 0),
@@ -10221,7 +5887,6 @@ function interruptedFrom(fields) {
 		partitions: partitionsFrom(fields["partitions"], "interrupted.partitions")
 	};
 }
-/** Throws `invalid_message`. */
 function noticeFrom(fields) {
 	return {
 		severity: textOf(fields, "severity", "notice", "info"),
@@ -10229,17 +5894,14 @@ function noticeFrom(fields) {
 		time: numberOf(fields, "time", "notice", 0)
 	};
 }
-/** Parses a list of partition numbers; empty where it is absent. Throws `invalid_message`. */
 function partitionsFrom(value, where) {
 	return listFrom(value, where).map((partition) => countOf({ partition }, "partition", where));
 }
 // packages/protocol/src/cut-json.ts
-/** Parses a cut. Throws `invalid_message`; for a report as `deliveriesFrom` does. */
 function cutFrom(fields, onUnreadable) {
 	const late = listFrom(fields["late"], "cut.late").map((device) => textOf({ device }, "device", "cut.late"));
 	return cutOf(countOf(fields, "view", "cut", 0), numberOf(fields, "at", "cut", 0), deliveriesFrom(fields["reports"], "cut.reports", onUnreadable), late, partitionsFrom(fields["missing"], "cut.missing"), countOf(fields, "page", "cut", 0), booleanOf(fields, "more", "cut", false));
 }
-/** Returns the cut without empty lists and default values. */
 function cutOf(view, at, reports, late, missing, page, more) {
 	return {
 		view,
@@ -10253,7 +5915,6 @@ function cutOf(view, at, reports, late, missing, page, more) {
 }
 // packages/protocol/src/cut.ts
 var reportsTag = 26;
-/** Decodes the `cut` of a ServerMessage that has only a cut; undefined for others. Throws as `cutFrom` does. */
 function cutFromBytes(bytes) {
 	if (bytes[0] !== 130 || bytes[1] !== 1) return void 0;
 	const reader = new WireReader(bytes, "invalid_message");
@@ -10289,7 +5950,6 @@ function packed(bytes) {
 	return numbers;
 }
 // packages/protocol/src/data-frame-json.ts
-/** Returns the data without default values. */
 function dataOf(view, reports, flags) {
 	const { snapshot, snapshotComplete, replay, skipped } = flags;
 	if (!snapshot && !snapshotComplete && !replay && skipped === void 0) return {
@@ -10307,7 +5967,6 @@ function dataOf(view, reports, flags) {
 }
 // packages/protocol/src/skipped.ts
 var where = "data.skipped";
-/** Parses the value of `data.skipped`. Undefined where it is absent or empty. Throws `invalid_message`. */
 function skippedFrom(value) {
 	const list = listFrom(value, where);
 	return list.length === 0 ? void 0 : list.map(checkedSkipped);
@@ -10341,7 +6000,6 @@ function checkedSummary(value) {
 	return summary;
 }
 // packages/protocol/src/data-frame.ts
-/** Tags of ServerMessage.data and of Data's fields. */
 var dataTag = 26;
 var tags = {
 	view: 8,
@@ -10351,10 +6009,6 @@ var tags = {
 	replay: 40,
 	snapshotComplete: 48
 };
-/**
-* Decodes the `data` of a ServerMessage that has only data; undefined for others. Throws `invalid_message`, and what
-* `decodeDelivery` throws.
-*/
 function dataFromBytes(bytes) {
 	if (bytes[0] !== dataTag) return void 0;
 	const reader = new WireReader(bytes, "invalid_message");
@@ -10393,7 +6047,6 @@ function decodeSkipped(bytes) {
 	}
 }
 // packages/protocol/src/server-message-json.ts
-/** Largest message that a client accepts, a bound of its memory. A server's data frames are far smaller. */
 var serverMessageBytesMax = 16777216;
 var serverMessageKinds = [
 	"welcome",
@@ -10415,16 +6068,10 @@ var serverMessageKinds = [
 	"expiring",
 	"notice"
 ];
-/**
-* Parses a text frame. Undefined for a kind of a later server, which a client ignores, as it does unknown fields.
-* Fields that proto3 leaves out may be absent. Throws `too_large`, `invalid_message`; for a report in `data` or `cut`
-* as `deliveriesFrom` does.
-*/
 function serverMessageFromJson(text, onUnreadable) {
 	const [kind, fields] = kindAndFields(jsonFrom(text, serverMessageBytesMax), "one kind of message");
 	return checkedServerMessage(kind, fields, onUnreadable);
 }
-/** Validates the value of a kind. Returns undefined, and throws, as `serverMessageFromJson` does. */
 function checkedServerMessage(kind, value, onUnreadable) {
 	const fields = fieldsOf(value, kind);
 	switch (kind) {
@@ -10520,7 +6167,6 @@ function checkedError(fields) {
 	};
 }
 // packages/protocol/src/server-message.ts
-/** Parses a binary frame, as `serverMessageFromJson` does a text frame. */
 function serverMessageFromBytes(bytes) {
 	assertSize(bytes.length, serverMessageBytesMax);
 	const data = dataFromBytes(bytes);

@@ -48,7 +48,7 @@ export function passDataFrame(bytes: Uint8Array, channel: Channel, sink: DataSin
   reader.at = 1;
   reader.enter();
   let isSnapshot = false;
-  const skipped: tailrace.v1.Skipped[] = [];
+  let skipped: tailrace.v1.Skipped[] | undefined;
   let count = 0;
   while (reader.at < reader.end) {
     const tag = reader.varint();
@@ -58,11 +58,13 @@ export function passDataFrame(bytes: Uint8Array, channel: Channel, sink: DataSin
       endOffsets[count++] = reader.end;
       reader.leave(outerEnd);
     } else if (tag === tags.snapshot) isSnapshot = reader.varint() !== 0;
-    else if (tag === tags.skipped) skipped.push(tailrace.v1.Skipped.decode(reader.slice()));
-    else reader.skip(tag & 7);
+    else if (tag === tags.skipped) {
+      skipped ??= [];
+      skipped.push(tailrace.v1.Skipped.decode(reader.slice()));
+    } else reader.skip(tag & 7);
   }
-  sink.frame(isSnapshot, missingRanges(skippedFrom(skipped), channel));
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  sink.frame(isSnapshot, skipped === undefined ? noRanges : missingRanges(skippedFrom(skipped), channel));
+  const { view } = reader;
   for (let index = 0; index < count; index++) {
     if (passOwnReport(bytes, view, startOffsets[index]!, endOffsets[index]!, channel, sink)) continue;
     passReport(decodeDelivery(bytes.subarray(startOffsets[index], endOffsets[index])), channel, sink);

@@ -21,8 +21,9 @@ const repeatedBytesMax = 200;
 export class WireReader {
   at = 0;
   end: number;
+  /** All of the bytes. */
+  readonly view: DataView;
   private readonly bytes: Uint8Array;
-  private readonly view: DataView;
   private readonly code: ErrorCode;
 
   constructor(bytes: Uint8Array, code: ErrorCode) {
