@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import type { Connection } from './connection.ts';
-import { createConnectionBus } from './connection-bus.ts';
+import { ConnectionBus } from './connection-bus.ts';
 import { busLimits } from './limits.ts';
 
 test('a subscription that is made while a new connection takes over the others reaches the server, too', async () => {
@@ -22,7 +22,7 @@ test('a subscription that is made while a new connection takes over the others r
     flush: () => new Promise((resolve) => flushes.push(resolve)),
     async close() {},
   };
-  const bus = createConnectionBus({
+  const bus = new ConnectionBus({
     name: 'a',
     dial: async () => connection,
     clock: createFakeClock(),

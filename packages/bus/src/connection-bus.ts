@@ -2,13 +2,13 @@ import type { Clock } from '@tailrace/platform/clock';
 import { type Logger, logErrorsOf } from '@tailrace/platform/logger';
 import type { BackoffOptions } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { Bus, BusSubscription } from './bus.ts';
+import type { Bus, BusStats, BusSubscription } from './bus.ts';
 import type { Connection, Dial, ReceivedMessage } from './connection.ts';
 import { assertPayload, busLimits } from './limits.ts';
 import { createPendingBytes } from './pending-bytes.ts';
-import { closedError, createReconnector } from './reconnector.ts';
-import { createRequester } from './requester.ts';
-import { type ActiveConnection, createResponder } from './responder.ts';
+import { closedError, Reconnector } from './reconnector.ts';
+import { Requester } from './requester.ts';
+import { type ActiveConnection, createResponder, type OnRequest, type Responder } from './responder.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
 
 export interface ConnectionBusOptions {
@@ -39,90 +39,175 @@ interface Entry {
   fail(error: TailraceError): void;
 }
 
-/** Returns a Bus over the connection of the reconnector. See `Bus` for the contract of each method. */
-export function createConnectionBus(options: ConnectionBusOptions): Bus {
-  const { clock, logger, pendingBytesMax } = options;
-  const requester = createRequester(clock);
-  const responder = createResponder(options.name, logger);
-  const entries = new Set<Entry>();
-  /** The connection with the subscriptions, from `onUp` to `onDown`. To be used only while `isUp`. */
-  let current: ActiveConnection | undefined;
-  let isUp = false;
-  let payloadBytesMax: number = busLimits.payloadBytesMax;
-  let dropped = 0;
-  let connections = 0;
-  let closing: Promise<void> | undefined;
+/** A Bus over the connection of the reconnector. See `Bus` for the contract of each method. */
+export class ConnectionBus implements Bus {
+  readonly system = 'nats';
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #pendingBytesMax: number;
+  readonly #closeTimeoutMs: number;
+  readonly #requester: Requester;
+  readonly #responder: Responder;
+  readonly #reconnector: Reconnector;
+  readonly #entries = new Set<Entry>();
+  /** The connection with the subscriptions, from `#onUp` to `#onDown`. To be used only while `#isUp`. */
+  #current: ActiveConnection | undefined;
+  #isUp = false;
+  #payloadBytesMax: number = busLimits.payloadBytesMax;
+  #dropped = 0;
+  #connections = 0;
+  #closing: Promise<void> | undefined;
 
-  const reconnector = createReconnector({
-    ...options,
-    backoff: options.reconnectBackoff,
-    async onUp(connection) {
-      payloadBytesMax = connection.payloadBytesMax;
-      if (payloadBytesMax < busLimits.payloadBytesMax) {
-        const expected = busLimits.payloadBytesMax + busLimits.headerBytesMax;
-        logger.error(
-          { address: connection.address, expected, got: payloadBytesMax + busLimits.headerBytesMax },
-          'the NATS server accepts smaller messages than the nodes may send to each other: raise its max_payload',
-        );
-      }
-      current = { connection, pending: createPendingBytes({ clock, flush: () => connection.flush() }) };
-      requester.attach(connection);
-      for (const entry of entries) entry.attach(connection);
-      const attached = [...entries];
-      await connection.flush();
-      for (const entry of attached) entry.confirm();
-    },
-    onDown(connection, reason) {
-      current?.pending.close(reason);
-      current = undefined;
-      requester.rejectAll(
-        closing !== undefined
-          ? closedError()
-          : new TailraceError(
-              'unavailable',
-              `the connection to NATS at ${connection.address} was lost before the reply came`,
-              { cause: reason },
-            ),
+  constructor(options: ConnectionBusOptions) {
+    const { name, dial, clock, random, logger, reconnectBackoff } = options;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#pendingBytesMax = options.pendingBytesMax;
+    this.#closeTimeoutMs = options.closeTimeoutMs;
+    this.#requester = new Requester(clock);
+    this.#responder = createResponder(name, logger);
+    this.#reconnector = new Reconnector({
+      ...{ dial, clock, random, logger, backoff: reconnectBackoff },
+      onUp: (connection) => this.#onUp(connection),
+      onDown: (connection, reason) => this.#onDown(connection, reason),
+      onState: (isUp) => {
+        this.#isUp = isUp;
+        if (isUp) this.#connections++;
+      },
+      onRefusedPublish: (subject, error) => {
+        logger.error({ subject, error }, 'the NATS user may not publish to this subject');
+        this.#requester.rejectSubject(subject, error);
+      },
+    });
+  }
+
+  start(): Promise<void> {
+    return this.#reconnector.start();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  publish(subject: string, payload: Uint8Array): void {
+    this.#assertOpen();
+    assertSubject(subject);
+    assertPayload(payload, this.#payloadBytesMax, subject);
+    const current = this.#current;
+    const bytes = payload.length + subject.length + framingBytes;
+    if (!this.#isUp || current === undefined || current.pending.bytes + bytes > this.#pendingBytesMax) {
+      this.#dropped++;
+      return;
+    }
+    current.connection.publish(subject, payload);
+    current.pending.add(bytes);
+  }
+
+  async subscribe(
+    subject: string,
+    onMessage: (payload: Uint8Array, subject: string) => void,
+  ): Promise<BusSubscription> {
+    const logger = this.#logger;
+    return this.#subscribe(subject, undefined, (message) =>
+      logErrorsOf(logger, () => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
+    );
+  }
+
+  async request(
+    subject: string,
+    payload: Uint8Array,
+    { deadlineMs }: { deadlineMs: number },
+  ): Promise<readonly Uint8Array[]> {
+    assertSubject(subject);
+    const to = this.#activeOrUnavailable();
+    const reply = this.#requester.request(to.connection, subject, payload, deadlineMs);
+    to.pending.add(payload.length + subject.length + framingBytes);
+    return reply;
+  }
+
+  async serve(subject: string, onRequest: OnRequest): Promise<BusSubscription> {
+    const active = () => this.#active();
+    return this.#subscribe(
+      subject,
+      servingQueue,
+      (message) => void this.#responder.respond(message, onRequest, active),
+    );
+  }
+
+  stats(): BusStats {
+    return {
+      pendingBytes: this.#current?.pending.bytes ?? 0,
+      pendingBytesMax: this.#pendingBytesMax,
+      payloadBytesMax: this.#payloadBytesMax,
+      dropped: this.#dropped,
+      connections: this.#connections,
+      connected: this.#isUp,
+    };
+  }
+
+  async #onUp(connection: Connection): Promise<void> {
+    this.#payloadBytesMax = connection.payloadBytesMax;
+    if (this.#payloadBytesMax < busLimits.payloadBytesMax) {
+      const expected = busLimits.payloadBytesMax + busLimits.headerBytesMax;
+      this.#logger.error(
+        { address: connection.address, expected, got: this.#payloadBytesMax + busLimits.headerBytesMax },
+        'the NATS server accepts smaller messages than the nodes may send to each other: raise its max_payload',
       );
-    },
-    onState(state) {
-      isUp = state;
-      if (isUp) connections++;
-    },
-    onRefusedPublish(subject, error) {
-      logger.error({ subject, error }, 'the NATS user may not publish to this subject');
-      requester.rejectSubject(subject, error);
-    },
-  });
-
-  function active(): ActiveConnection | undefined {
-    return isUp ? current : undefined;
+    }
+    const pending = createPendingBytes({ clock: this.#clock, flush: () => connection.flush() });
+    this.#current = { connection, pending };
+    this.#requester.attach(connection);
+    for (const entry of this.#entries) entry.attach(connection);
+    const attached = [...this.#entries];
+    await connection.flush();
+    for (const entry of attached) entry.confirm();
   }
 
-  function assertOpen(): void {
-    if (closing !== undefined) throw closedError();
+  #onDown({ address }: Connection, cause: Error): void {
+    this.#current?.pending.close(cause);
+    this.#current = undefined;
+    const message = `the connection to NATS at ${address} was lost before the reply came`;
+    this.#requester.rejectAll(
+      this.#closing === undefined ? new TailraceError('unavailable', message, { cause }) : closedError(),
+    );
   }
 
-  function activeOrUnavailable(): ActiveConnection {
-    assertOpen();
-    const found = active();
+  async #close(): Promise<void> {
+    for (const entry of [...this.#entries]) entry.fail(closedError());
+    this.#requester.rejectAll(closedError());
+    await this.#reconnector.close(this.#closeTimeoutMs);
+  }
+
+  #active(): ActiveConnection | undefined {
+    return this.#isUp ? this.#current : undefined;
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw closedError();
+  }
+
+  #activeOrUnavailable(): ActiveConnection {
+    this.#assertOpen();
+    const found = this.#active();
     if (found === undefined) throw new TailraceError('unavailable', 'the bus is not connected to NATS at present');
-    if (found.pending.bytes > pendingBytesMax) {
+    if (found.pending.bytes > this.#pendingBytesMax) {
       throw new TailraceError(
         'unavailable',
-        `pending bytes to NATS: expected at most ${pendingBytesMax}, got ${found.pending.bytes}`,
+        `pending bytes to NATS: expected at most ${this.#pendingBytesMax}, got ${found.pending.bytes}`,
       );
     }
     return found;
   }
 
-  function subscribe(
+  #subscribe(
     subject: string,
     queue: string | undefined,
     onMessage: (message: ReceivedMessage) => void,
   ): Promise<BusSubscription> {
-    assertOpen();
+    this.#assertOpen();
     assertSubjectPattern(subject);
+    const entries = this.#entries;
     if (entries.size >= busLimits.subscriptionsMax) {
       throw new TailraceError(
         'limit_reached',
@@ -132,23 +217,16 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
     let unsubscribe: () => void = () => {};
     let isStopped = false;
     return new Promise((resolve, reject) => {
+      const onRefused = (cause: Error) => {
+        this.#logger.error({ subject, error: cause }, 'the NATS user may not subscribe to this subject');
+        entry.fail(new TailraceError('forbidden', `the NATS user may not subscribe to ${shown(subject)}`, { cause }));
+      };
       const entry: Entry = {
         attach(connection) {
-          unsubscribe = connection.subscribe(
-            subject,
-            queue,
-            (message) => {
-              if (!isStopped) onMessage(message);
-            },
-            (error) => {
-              logger.error({ subject, error }, 'the NATS user may not subscribe to this subject');
-              entry.fail(
-                new TailraceError('forbidden', `the NATS user may not subscribe to ${shown(subject)}`, {
-                  cause: error,
-                }),
-              );
-            },
-          );
+          const onAny = (message: ReceivedMessage) => {
+            if (!isStopped) onMessage(message);
+          };
+          unsubscribe = connection.subscribe(subject, queue, onAny, onRefused);
         },
         detach: () => unsubscribe(),
         confirm: () => resolve(subscription),
@@ -167,57 +245,11 @@ export function createConnectionBus(options: ConnectionBusOptions): Bus {
         },
       };
       entries.add(entry);
-      if (current === undefined) return; // `onUp` attaches it.
-      entry.attach(current.connection);
-      // A flush fails only with its connection: `onUp` attaches the entry to the next one.
-      current.connection.flush().then(entry.confirm, () => {});
+      if (this.#current === undefined) return; // `#onUp` attaches it.
+      const { connection } = this.#current;
+      entry.attach(connection);
+      // A flush fails only with its connection: `#onUp` attaches the entry to the next one.
+      connection.flush().then(entry.confirm, () => {});
     });
   }
-
-  async function close(): Promise<void> {
-    for (const entry of [...entries]) entry.fail(closedError());
-    requester.rejectAll(closedError());
-    await reconnector.close(options.closeTimeoutMs);
-  }
-
-  return {
-    system: 'nats',
-    start: () => reconnector.start(),
-    close: () => (closing ??= close()),
-    publish(subject, payload) {
-      assertOpen();
-      assertSubject(subject);
-      assertPayload(payload, payloadBytesMax, subject);
-      const bytes = payload.length + subject.length + framingBytes;
-      if (!isUp || current === undefined || current.pending.bytes + bytes > pendingBytesMax) {
-        dropped++;
-        return;
-      }
-      current.connection.publish(subject, payload);
-      current.pending.add(bytes);
-    },
-    async subscribe(subject, onMessage) {
-      return subscribe(subject, undefined, (message) =>
-        logErrorsOf(logger, () => onMessage(message.data, message.subject), 'a subscriber to the bus failed'),
-      );
-    },
-    async request(subject, payload, { deadlineMs }) {
-      assertSubject(subject);
-      const to = activeOrUnavailable();
-      const reply = requester.request(to.connection, subject, payload, deadlineMs);
-      to.pending.add(payload.length + subject.length + framingBytes);
-      return reply;
-    },
-    async serve(subject, onRequest) {
-      return subscribe(subject, servingQueue, (message) => void responder.respond(message, onRequest, active));
-    },
-    stats: () => ({
-      pendingBytes: current?.pending.bytes ?? 0,
-      pendingBytesMax,
-      payloadBytesMax,
-      dropped,
-      connections,
-      connected: isUp,
-    }),
-  };
 }

@@ -1,10 +1,11 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { type Logger, logErrorsOf } from '@tailrace/platform/logger';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import type { Bus, BusSubscription } from './bus.ts';
+import type { Bus, BusStats, BusSubscription } from './bus.ts';
 import { assertPayload, busLimits } from './limits.ts';
 import { closedError } from './reconnector.ts';
 import { assertReply, errorFromReply, errorReplyFrom } from './reply.ts';
+import type { OnRequest } from './responder.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
 
 export interface MemoryBusOptions {
@@ -52,93 +53,169 @@ export interface MemoryFabric {
   removeNode(node: MemoryNode): void;
 }
 
-/** Creates the bus of one node on a memory network. See `Bus` for the contract of each method. */
-export function createMemoryBus(
-  fabric: MemoryFabric,
-  options: Required<MemoryBusOptions>,
-): { node: MemoryNode; bus: Bus } {
-  const { clock } = fabric;
-  const { logger, pendingBytesMax, payloadBytesMax } = options;
-  const subscriptions = new Set<MemorySubscription>();
+/** The bus of one node on a memory network. See `Bus` for the contract of each method. */
+export class MemoryBus implements Bus {
+  readonly node: MemoryNode;
+  readonly #fabric: MemoryFabric;
+  readonly #options: Required<MemoryBusOptions>;
+  readonly #subscriptions = new Set<MemorySubscription>();
   /** Rejects one pending request each. */
-  const pendingRequests = new Set<(error: TailraceError) => void>();
-  let closing: Promise<void> | undefined;
-  const connectWaiters: { resolve(): void; reject(error: TailraceError): void }[] = [];
-  let serving = 0;
-  let dropped = 0;
-  let connections = 0;
+  readonly #pendingRequests = new Set<(error: TailraceError) => void>();
+  readonly #connectWaiters: { resolve(): void; reject(error: TailraceError): void }[] = [];
+  #closing: Promise<void> | undefined;
+  /** Requests in progress on this node. */
+  #serving = 0;
+  #dropped = 0;
+  #connections = 0;
 
-  const node: MemoryNode = {
-    name: options.node,
-    state: 'idle',
-    pendingBytes: 0,
-    onPartitioned() {
-      rejectRequests(new TailraceError('unavailable', 'the connection was lost before the reply came'));
-    },
-    onConnected() {
-      for (const waiter of connectWaiters.splice(0)) waiter.resolve();
-    },
-  };
-
-  function rejectRequests(error: TailraceError): void {
-    for (const reject of [...pendingRequests]) reject(error);
-  }
-
-  function assertOpen(): void {
-    if (closing !== undefined) throw closedError();
-  }
-
-  function assertConnected(): void {
-    assertOpen();
-    if (node.state !== 'connected') throw new TailraceError('unavailable', 'the bus is not connected at present');
-  }
-
-  function whenConnected(): Promise<void> {
-    if (node.state === 'connected') return Promise.resolve();
-    return new Promise((resolve, reject) => connectWaiters.push({ resolve, reject }));
-  }
-
-  async function subscribe(subscription: MemorySubscription): Promise<BusSubscription> {
-    assertOpen();
-    assertSubjectPattern(subscription.pattern);
-    if (subscriptions.size >= busLimits.subscriptionsMax) {
-      throw new TailraceError(
-        'limit_reached',
-        `subscriptions: expected at most ${busLimits.subscriptionsMax}, got ${subscriptions.size + 1}`,
-      );
-    }
-    subscriptions.add(subscription);
-    fabric.add(subscription);
-    await whenConnected();
-    return {
-      async stop() {
-        subscription.isStopped = true;
-        subscriptions.delete(subscription);
-        fabric.remove(subscription);
+  constructor(fabric: MemoryFabric, options: Required<MemoryBusOptions>) {
+    this.#fabric = fabric;
+    this.#options = options;
+    this.node = {
+      name: options.node,
+      state: 'idle',
+      pendingBytes: 0,
+      onPartitioned: () =>
+        this.#rejectRequests(new TailraceError('unavailable', 'the connection was lost before the reply came')),
+      onConnected: () => {
+        for (const waiter of this.#connectWaiters.splice(0)) waiter.resolve();
       },
     };
   }
 
-  async function respond(
-    onRequest: Parameters<Bus['serve']>[1],
+  async start(): Promise<void> {
+    const { node } = this;
+    this.#assertOpen();
+    if (node.state !== 'idle') return;
+    if (this.#fabric.isPartitioned(node.name)) {
+      throw new TailraceError('unavailable', `the node ${shown(node.name)} is partitioned from the network`);
+    }
+    node.state = 'connected';
+    this.#connections++;
+    node.onConnected();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  publish(subject: string, payload: Uint8Array): void {
+    const { node } = this;
+    const { payloadBytesMax, pendingBytesMax } = this.#options;
+    this.#assertOpen();
+    assertSubject(subject);
+    assertPayload(payload, payloadBytesMax, subject);
+    if (node.state !== 'connected' || node.pendingBytes + payload.length > pendingBytesMax) this.#dropped++;
+    else this.#fabric.publish(node, subject, payload);
+  }
+
+  async subscribe(
+    pattern: string,
+    onMessage: (payload: Uint8Array, subject: string) => void,
+  ): Promise<BusSubscription> {
+    const { node } = this;
+    const { logger } = this.#options;
+    return this.#subscribe({
+      ...{ node, pattern, serve: false, isStopped: false },
+      receive: (payload, subject) =>
+        logErrorsOf(logger, () => onMessage(payload, subject), 'a subscriber to the bus failed'),
+    });
+  }
+
+  async request(
+    subject: string,
+    payload: Uint8Array,
+    { deadlineMs }: { deadlineMs: number },
+  ): Promise<readonly Uint8Array[]> {
+    assertSubject(subject);
+    this.#assertConnected();
+    assertPayload(payload, this.#options.payloadBytesMax, subject);
+    return this.#request(subject, payload, deadlineMs);
+  }
+
+  async serve(pattern: string, onRequest: OnRequest): Promise<BusSubscription> {
+    const { node } = this;
+    return this.#subscribe({
+      ...{ node, pattern, serve: true, isStopped: false },
+      receive: (payload, subject, reply) => {
+        if (reply !== undefined) void this.#respond(onRequest, payload, subject, reply);
+      },
+    });
+  }
+
+  stats(): BusStats {
+    const { pendingBytesMax, payloadBytesMax } = this.#options;
+    return {
+      pendingBytes: this.node.pendingBytes,
+      pendingBytesMax,
+      payloadBytesMax,
+      dropped: this.#dropped,
+      connections: this.#connections,
+      connected: this.node.state === 'connected',
+    };
+  }
+
+  #rejectRequests(error: TailraceError): void {
+    for (const reject of [...this.#pendingRequests]) reject(error);
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== undefined) throw closedError();
+  }
+
+  #assertConnected(): void {
+    this.#assertOpen();
+    if (this.node.state !== 'connected') throw new TailraceError('unavailable', 'the bus is not connected at present');
+  }
+
+  #whenConnected(): Promise<void> {
+    if (this.node.state === 'connected') return Promise.resolve();
+    return new Promise((resolve, reject) => this.#connectWaiters.push({ resolve, reject }));
+  }
+
+  async #subscribe(subscription: MemorySubscription): Promise<BusSubscription> {
+    this.#assertOpen();
+    assertSubjectPattern(subscription.pattern);
+    if (this.#subscriptions.size >= busLimits.subscriptionsMax) {
+      throw new TailraceError(
+        'limit_reached',
+        `subscriptions: expected at most ${busLimits.subscriptionsMax}, got ${this.#subscriptions.size + 1}`,
+      );
+    }
+    this.#subscriptions.add(subscription);
+    this.#fabric.add(subscription);
+    await this.#whenConnected();
+    return {
+      stop: async () => {
+        subscription.isStopped = true;
+        this.#subscriptions.delete(subscription);
+        this.#fabric.remove(subscription);
+      },
+    };
+  }
+
+  async #respond(
+    onRequest: OnRequest,
     payload: Uint8Array,
     subject: string,
     reply: (reply: MemoryReply) => void,
   ): Promise<void> {
+    const { logger, payloadBytesMax } = this.#options;
     try {
-      if (serving >= busLimits.servingMax) {
+      if (this.#serving >= busLimits.servingMax) {
         throw new TailraceError(
           'rate_limited',
-          `requests in progress on this node: expected at most ${busLimits.servingMax}, got ${serving + 1}`,
+          `requests in progress on this node: expected at most ${busLimits.servingMax}, got ${this.#serving + 1}`,
         );
       }
-      serving++;
+      this.#serving++;
       try {
         const parts = await onRequest(payload, subject);
         assertReply(parts, payloadBytesMax);
         reply({ parts, bytes: parts.reduce((sum, part) => sum + part.length, 0) });
       } finally {
-        serving--;
+        this.#serving--;
       }
     } catch (thrown) {
       if (tailraceErrorFrom(thrown).code === 'internal') logger.error({ subject, error: thrown }, 'a request failed');
@@ -147,7 +224,8 @@ export function createMemoryBus(
     }
   }
 
-  function request(subject: string, payload: Uint8Array, deadlineMs: number): Promise<readonly Uint8Array[]> {
+  #request(subject: string, payload: Uint8Array, deadlineMs: number): Promise<readonly Uint8Array[]> {
+    const pendingRequests = this.#pendingRequests;
     if (pendingRequests.size >= busLimits.requestsMax) {
       throw new TailraceError(
         'limit_reached',
@@ -162,11 +240,11 @@ export function createMemoryBus(
         call();
       };
       const fail = (error: TailraceError) => settle(() => reject(error));
-      const timer = clock.after(deadlineMs, () =>
+      const timer = this.#fabric.clock.after(deadlineMs, () =>
         fail(new TailraceError('timeout', `no complete reply from ${shown(subject)} within ${deadlineMs} ms`)),
       );
       pendingRequests.add(fail);
-      const hasResponder = fabric.request(node, subject, payload, (reply) =>
+      const hasResponder = this.#fabric.request(this.node, subject, payload, (reply) =>
         settle(() => {
           if ('parts' in reply) resolve(reply.parts);
           else reject(errorFromReply(reply.error.header, reply.error.payload));
@@ -176,71 +254,14 @@ export function createMemoryBus(
     });
   }
 
-  async function close(): Promise<void> {
-    for (const subscription of subscriptions) {
+  async #close(): Promise<void> {
+    for (const subscription of this.#subscriptions) {
       subscription.isStopped = true;
-      fabric.remove(subscription);
+      this.#fabric.remove(subscription);
     }
-    for (const waiter of connectWaiters.splice(0)) waiter.reject(closedError());
-    rejectRequests(closedError());
-    node.state = 'closed';
-    fabric.removeNode(node);
+    for (const waiter of this.#connectWaiters.splice(0)) waiter.reject(closedError());
+    this.#rejectRequests(closedError());
+    this.node.state = 'closed';
+    this.#fabric.removeNode(this.node);
   }
-
-  const bus: Bus = {
-    async start() {
-      assertOpen();
-      if (node.state !== 'idle') return;
-      if (fabric.isPartitioned(node.name)) {
-        throw new TailraceError('unavailable', `the node ${shown(node.name)} is partitioned from the network`);
-      }
-      node.state = 'connected';
-      connections++;
-      node.onConnected();
-    },
-    close: () => (closing ??= close()),
-    publish(subject, payload) {
-      assertOpen();
-      assertSubject(subject);
-      assertPayload(payload, payloadBytesMax, subject);
-      if (node.state !== 'connected' || node.pendingBytes + payload.length > pendingBytesMax) dropped++;
-      else fabric.publish(node, subject, payload);
-    },
-    async subscribe(pattern, onMessage) {
-      return subscribe({
-        node,
-        pattern,
-        serve: false,
-        isStopped: false,
-        receive: (payload, subject) =>
-          logErrorsOf(logger, () => onMessage(payload, subject), 'a subscriber to the bus failed'),
-      });
-    },
-    async request(subject, payload, { deadlineMs }) {
-      assertSubject(subject);
-      assertConnected();
-      assertPayload(payload, payloadBytesMax, subject);
-      return request(subject, payload, deadlineMs);
-    },
-    async serve(pattern, onRequest) {
-      return subscribe({
-        node,
-        pattern,
-        serve: true,
-        isStopped: false,
-        receive(payload, subject, reply) {
-          if (reply !== undefined) void respond(onRequest, payload, subject, reply);
-        },
-      });
-    },
-    stats: () => ({
-      pendingBytes: node.pendingBytes,
-      pendingBytesMax,
-      payloadBytesMax,
-      dropped,
-      connections,
-      connected: node.state === 'connected',
-    }),
-  };
-  return { node, bus };
 }

@@ -3,7 +3,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus } from './bus.ts';
 import { busLimits } from './limits.ts';
 import {
-  createMemoryBus,
+  MemoryBus,
   type MemoryBusOptions,
   type MemoryFabric,
   type MemoryNode,
@@ -56,9 +56,39 @@ export interface MemoryFaults {
  * Messages from one node to another, oldest first, with one timer for the first. A due message waits for those before
  * it.
  */
-interface MessageQueue {
-  messages: { dueMs: number; deliver(): void }[];
-  timer: Timer | undefined;
+class MessageQueue {
+  readonly #clock: Clock;
+  readonly #messages: { readonly dueMs: number; deliver(): void }[] = [];
+  #timer: Timer | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  push(delayMs: number, deliver: () => void): void {
+    this.#messages.push({ dueMs: this.#clock.monotonic() + delayMs, deliver });
+    this.#arm();
+  }
+
+  /** Delivers nothing more. */
+  close(): void {
+    this.#timer?.cancel();
+  }
+
+  #arm(): void {
+    const first = this.#messages[0];
+    if (first === undefined || this.#timer !== undefined) return;
+    this.#timer = this.#clock.after(Math.max(0, first.dueMs - this.#clock.monotonic()), () => this.#deliverDue());
+  }
+
+  #deliverDue(): void {
+    this.#timer = undefined;
+    const nowMs = this.#clock.monotonic();
+    let count = 0;
+    while (count < this.#messages.length && this.#messages[count]!.dueMs <= nowMs) count++;
+    for (const { deliver } of this.#messages.splice(0, count)) deliver();
+    this.#arm();
+  }
 }
 
 const matchCacheMax = 4096;
@@ -89,24 +119,9 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
 
   function queueBetween(from: MemoryNode, to: MemoryNode): MessageQueue {
     const ofSender = queues.get(from) ?? new Map<MemoryNode, MessageQueue>();
-    const queue = ofSender.get(to) ?? { messages: [], timer: undefined };
+    const queue = ofSender.get(to) ?? new MessageQueue(clock);
     queues.set(from, ofSender.set(to, queue));
     return queue;
-  }
-
-  function deliverDue(queue: MessageQueue): void {
-    queue.timer = undefined;
-    const nowMs = clock.monotonic();
-    let count = 0;
-    while (count < queue.messages.length && queue.messages[count]!.dueMs <= nowMs) count++;
-    for (const { deliver } of queue.messages.splice(0, count)) deliver();
-    arm(queue);
-  }
-
-  function arm(queue: MessageQueue): void {
-    const first = queue.messages[0];
-    if (first === undefined || queue.timer !== undefined) return;
-    queue.timer = clock.after(Math.max(0, first.dueMs - clock.monotonic()), () => deliverDue(queue));
   }
 
   function send(
@@ -122,13 +137,8 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
       from.pendingBytes -= bytes;
       if (to.state === 'connected') deliver();
     };
-    if (!isOrdered) {
-      clock.after(delayMs, deliverIfConnected);
-      return;
-    }
-    const queue = queueBetween(from, to);
-    queue.messages.push({ dueMs: clock.monotonic() + delayMs, deliver: deliverIfConnected });
-    arm(queue);
+    if (isOrdered) queueBetween(from, to).push(delayMs, deliverIfConnected);
+    else clock.after(delayMs, deliverIfConnected);
   }
 
   function sendPublished(
@@ -190,7 +200,7 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
       // Messages from it are still delivered; messages to it are not.
       queues.delete(node);
       for (const ofSender of queues.values()) {
-        ofSender.get(node)?.timer?.cancel();
+        ofSender.get(node)?.close();
         ofSender.delete(node);
       }
     },
@@ -200,8 +210,8 @@ export function createMemoryNetwork(options: MemoryNetworkOptions): MemoryNetwor
     createBus(busOptions) {
       if (nodes.has(busOptions.node))
         throw new TailraceError('conflict', `a node ${shown(busOptions.node)} is open on this network already`);
-      const { node, bus } = createMemoryBus(fabric, { ...defaults, ...busOptions });
-      nodes.set(node.name, node);
+      const bus = new MemoryBus(fabric, { ...defaults, ...busOptions });
+      nodes.set(bus.node.name, bus.node);
       return bus;
     },
     setFaults(next) {

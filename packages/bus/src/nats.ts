@@ -21,7 +21,7 @@ import type { BackoffOptions } from '@tailrace/protocol/backoff';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus } from './bus.ts';
 import type { Connection, ConnectionEvents, Dial, MessageHeaders } from './connection.ts';
-import { createConnectionBus } from './connection-bus.ts';
+import { ConnectionBus } from './connection-bus.ts';
 import { busLimits } from './limits.ts';
 
 export interface NatsBusOptions {
@@ -79,7 +79,7 @@ export interface NatsTls {
 export function createNatsBus(options: NatsBusOptions): Bus {
   const { clock = systemClock, random = Math.random, logger, name } = options;
   assertServers(options.servers);
-  return createConnectionBus({
+  return new ConnectionBus({
     name: nuid.next(),
     dial: createDial({ ...options, clock }),
     clock,

@@ -4,7 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { createComplaintLog, failure } from '../test/contract-bench.ts';
 import type { Connection, ConnectionEvents } from './connection.ts';
-import { createReconnector } from './reconnector.ts';
+import { Reconnector } from './reconnector.ts';
 
 interface Dialled {
   events: ConnectionEvents;
@@ -26,7 +26,7 @@ function createBench(random = () => 1) {
     /** The connection that may be used. */
     up: () => (isUp ? current : undefined),
   };
-  const reconnector = createReconnector({
+  const reconnector = new Reconnector({
     clock,
     random,
     logger: createComplaintLog(complaints),

@@ -5,26 +5,6 @@ import { type BackoffOptions, backoffMs } from '@tailrace/protocol/backoff';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Connection, Dial } from './connection.ts';
 
-/**
- * Keeps one connection up. The client library can reconnect by itself, with two defects. Messages published during an
- * outage may stay in its buffer and be sent late. And a connection whose server has stopped reading is not closed while
- * bytes wait in the socket. With a new connection each time, nothing of the old one can reach the new one.
- *
- * States:
- * - `idle`: before `start`, or after a `start` that failed.
- * - `connecting`: a dial is under way.
- * - `initializing`: there is a connection, and `onUp` (which sends the subscriptions) has not resolved.
- * - `up`: the connection may be used.
- * - `waiting`: the connection is lost; the next dial starts when the timer fires.
- * - `closed`: final.
- */
-export interface Reconnector {
-  /** Dials once, within the dial's own deadline. Throws its TailraceError; may be called again then. */
-  start(): Promise<void>;
-  /** Disconnects for good; sends what is queued within `withinMs`. */
-  close(withinMs: number): Promise<void>;
-}
-
 export interface ReconnectorOptions {
   dial: Dial;
   clock: Clock;
@@ -55,108 +35,132 @@ const transitions: Transitions<ReconnectorState> = {
   closed: [],
 };
 
-export function createReconnector(options: ReconnectorOptions): Reconnector {
-  const { dial, clock, random, logger, backoff } = options;
-  let state: ReconnectorState = 'idle';
-  let connection: Connection | undefined;
-  let timer: Timer | undefined;
-  let dialsInARow = 0;
+/**
+ * Keeps one connection up. The client library can reconnect by itself, with two defects. Messages published during an
+ * outage may stay in its buffer and be sent late. And a connection whose server has stopped reading is not closed while
+ * bytes wait in the socket. With a new connection each time, nothing of the old one can reach the new one.
+ *
+ * States:
+ * - `idle`: before `start`, or after a `start` that failed.
+ * - `connecting`: a dial is under way.
+ * - `initializing`: there is a connection, and `onUp` (which sends the subscriptions) has not resolved.
+ * - `up`: the connection may be used.
+ * - `waiting`: the connection is lost; the next dial starts when the timer fires.
+ * - `closed`: final.
+ */
+export class Reconnector {
+  readonly #options: ReconnectorOptions;
+  #state: ReconnectorState = 'idle';
+  #connection: Connection | undefined;
+  #timer: Timer | undefined;
+  #dialsInARow = 0;
 
-  const isClosed = () => state === 'closed';
-
-  function enter(next: ReconnectorState): void {
-    assertTransition('reconnector', transitions, state, next);
-    state = next;
+  constructor(options: ReconnectorOptions) {
+    this.#options = options;
   }
 
-  async function connect(): Promise<void> {
-    enter('connecting');
+  /** Dials once, within the dial's own deadline. Throws its TailraceError; may be called again then. */
+  async start(): Promise<void> {
+    if (this.#isClosed()) throw closedError();
+    if (this.#state !== 'idle') return;
+    try {
+      await this.#connect();
+    } catch (error) {
+      if (!this.#isClosed()) {
+        this.#dropUninitialized(error as Error);
+        this.#enter('idle');
+      }
+      throw error;
+    }
+  }
+
+  /** Disconnects for good; sends what is queued within `withinMs`. */
+  async close(withinMs: number): Promise<void> {
+    if (this.#isClosed()) return;
+    const wasUp = this.#state === 'up';
+    const last = this.#connection;
+    this.#enter('closed');
+    this.#timer?.cancel();
+    this.#connection = undefined;
+    if (last === undefined) return;
+    if (wasUp) this.#options.onState(false);
+    await last.close(withinMs);
+    this.#options.onDown(last, closedError());
+  }
+
+  #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  #enter(next: ReconnectorState): void {
+    assertTransition('reconnector', transitions, this.#state, next);
+    this.#state = next;
+  }
+
+  async #connect(): Promise<void> {
+    const { dial, onRefusedPublish } = this.#options;
+    this.#enter('connecting');
     let dialled: Connection | undefined;
     const next = await dial({
-      onLost: (reason) => dialled !== undefined && onLost(dialled, reason),
-      onRefusedPublish: options.onRefusedPublish,
+      onLost: (reason) => dialled !== undefined && this.#onLost(dialled, reason),
+      onRefusedPublish,
     });
     dialled = next;
-    if (isClosed()) {
+    if (this.#isClosed()) {
       await next.close(0);
       throw closedError();
     }
-    enter('initializing');
-    connection = next;
-    await options.onUp(next);
-    if (connection !== next)
+    this.#enter('initializing');
+    this.#connection = next;
+    await this.#options.onUp(next);
+    if (this.#connection !== next)
       throw new TailraceError('unavailable', `the connection to NATS at ${next.address} was lost at once`);
-    enter('up');
-    dialsInARow = 0;
-    options.onState(true);
+    this.#enter('up');
+    this.#dialsInARow = 0;
+    this.#options.onState(true);
   }
 
-  function onLost(lost: Connection, reason: Error): void {
-    if (connection !== lost) return;
-    const wasUp = state === 'up';
-    connection = undefined;
-    options.onDown(lost, reason);
-    if (!wasUp) return; // `connect` is still running and checks it.
-    logger.warn({ address: lost.address, reason: reason.message }, 'lost the connection to NATS, reconnecting');
-    options.onState(false);
-    if (!isClosed()) reconnectLater();
+  #onLost(lost: Connection, reason: Error): void {
+    if (this.#connection !== lost) return;
+    const wasUp = this.#state === 'up';
+    this.#connection = undefined;
+    this.#options.onDown(lost, reason);
+    if (!wasUp) return; // `#connect` is still running and checks it.
+    const { address } = lost;
+    this.#options.logger.warn({ address, reason: reason.message }, 'lost the connection to NATS, reconnecting');
+    this.#options.onState(false);
+    if (!this.#isClosed()) this.#reconnectLater();
   }
 
-  function reconnectLater(): void {
-    enter('waiting');
+  #reconnectLater(): void {
+    const { clock, random, logger, backoff } = this.#options;
+    this.#enter('waiting');
     // Half of it is fixed: a random time near 0 would make the first waits a busy loop.
-    const waitMs = backoffMs(dialsInARow++, () => (1 + random()) / 2, backoff);
-    timer = clock.after(waitMs, () => {
-      connect().then(
-        () => logger.info({ address: connection?.address }, 'connected to NATS again'),
+    const waitMs = backoffMs(this.#dialsInARow++, () => (1 + random()) / 2, backoff);
+    this.#timer = clock.after(waitMs, () => {
+      this.#connect().then(
+        () => logger.info({ address: this.#connection?.address }, 'connected to NATS again'),
         (error: Error) => {
-          if (isClosed()) return;
-          dropUninitialized(error);
+          if (this.#isClosed()) return;
+          this.#dropUninitialized(error);
+          const tries = this.#dialsInARow;
           // Not every attempt: an outage of an hour would be thousands of lines.
-          if (dialsInARow === 1 || dialsInARow % 30 === 0)
-            logger.warn({ tries: dialsInARow, reason: error.message }, 'still no connection to NATS');
-          reconnectLater();
+          if (tries === 1 || tries % 30 === 0)
+            logger.warn({ tries, reason: error.message }, 'still no connection to NATS');
+          this.#reconnectLater();
         },
       );
     });
   }
 
   /** Closes a connection that is not lost, and for which `onUp` failed. */
-  function dropUninitialized(reason: Error): void {
-    const dropped = connection;
+  #dropUninitialized(reason: Error): void {
+    const dropped = this.#connection;
     if (dropped === undefined) return;
-    connection = undefined;
-    options.onDown(dropped, reason);
+    this.#connection = undefined;
+    this.#options.onDown(dropped, reason);
     void dropped.close(0);
   }
-
-  return {
-    async start() {
-      if (isClosed()) throw closedError();
-      if (state !== 'idle') return;
-      try {
-        await connect();
-      } catch (error) {
-        if (!isClosed()) {
-          dropUninitialized(error as Error);
-          enter('idle');
-        }
-        throw error;
-      }
-    },
-    async close(withinMs) {
-      if (isClosed()) return;
-      const wasUp = state === 'up';
-      const last = connection;
-      enter('closed');
-      timer?.cancel();
-      connection = undefined;
-      if (last === undefined) return;
-      if (wasUp) options.onState(false);
-      await last.close(withinMs);
-      options.onDown(last, closedError());
-    },
-  };
 }
 
 export function closedError(): TailraceError {

@@ -52,180 +52,186 @@ export interface ConnectionOptions {
  * minutes, and its last data would pass for live. A pong proves only that the server responds; `interrupted` reports
  * that the server receives nothing from devices.
  */
-export interface Connection {
+export class Connection {
+  readonly #options: ConnectionOptions;
   /** Undefined until it is resolved. */
-  readonly url: string | undefined;
-  send(message: ClientMessage): void;
-  /** Closes the connection without a call of `onLost`. */
-  leave(reason: string): void;
-}
-
-export function openConnection(options: ConnectionOptions): Connection {
-  const { clock, roundTrip } = options;
-  let url = typeof options.url === 'string' ? options.url : undefined;
-  let socket: Socket | undefined;
-  let isClosed = false;
-  let isWelcomed = false;
-  let pingAt: { readonly t: number; readonly sentMs: number } | undefined;
-  let pings = 0;
+  #url: string | undefined;
+  #socket: Socket | undefined;
+  #isClosed = false;
+  #isWelcomed = false;
+  #pingAt: { readonly t: number; readonly sentMs: number } | undefined;
+  #pings = 0;
   /** The server's last error of the connection, which is more specific than a close code. */
-  let errorMessage: string | undefined;
+  #errorMessage: string | undefined;
   /**
    * Whether the connection has a token, also in the URL. Unknown before the token is resolved; a proxy may add one.
    */
-  let hasToken = true;
-  let deadline = clock.after(options.deadlineMs, () =>
-    timeOut(`${hasToken ? '' : 'no token was given, and '}the server did not answer`),
-  );
-  let nextPing: { cancel(): void } | undefined;
+  #hasToken = true;
+  #deadline: { cancel(): void };
+  #nextPing: { cancel(): void } | undefined;
   /** Set while a new token is requested or scheduled. */
-  let refresh: { cancel(): void } | undefined;
+  #refresh: { cancel(): void } | undefined;
   /** When the last new token was sent, monotonic ms. */
-  let renewedMs = Number.NEGATIVE_INFINITY;
+  #renewedMs = Number.NEGATIVE_INFINITY;
 
-  function stop(): void {
-    isClosed = true;
-    refresh?.cancel();
-    deadline.cancel();
-    nextPing?.cancel();
-  }
-
-  function lose(loss: Loss): void {
-    if (isClosed) return;
-    stop();
-    socket?.leave(1000, '');
-    options.onLost(loss);
-  }
-
-  function timeOut(what: string): void {
-    lose({
-      code: closeCodes.heartbeatTimeout.code,
-      message: `${what} within ${options.deadlineMs / 1000} s`,
-      mayReconnect: true,
+  /** Connects at once. */
+  constructor(options: ConnectionOptions) {
+    this.#options = options;
+    if (typeof options.url === 'string') this.#url = options.url;
+    this.#deadline = options.clock.after(options.deadlineMs, () =>
+      this.#timeOut(`${this.#hasToken ? '' : 'no token was given, and '}the server did not answer`),
+    );
+    this.#start().catch((error: unknown) => {
+      // No token is available, or the browser does not allow the URL on this page.
+      const message = error instanceof Error ? error.message : String(error);
+      this.#lose({
+        code: 1006,
+        message: `cannot connect to ${this.#url ?? 'the server'}: ${message}`,
+        mayReconnect: true,
+      });
     });
   }
 
-  function send(message: ClientMessage): void {
-    socket?.send(JSON.stringify(message));
+  get url(): string | undefined {
+    return this.#url;
   }
 
-  function ping(): void {
-    pingAt = { t: ++pings, sentMs: clock.monotonic() };
-    send({ ping: { t: pings } });
-    deadline = clock.after(options.deadlineMs, () => timeOut('the server did not answer a ping'));
+  send(message: ClientMessage): void {
+    this.#socket?.send(JSON.stringify(message));
+  }
+
+  /** Closes the connection without a call of `onLost`. */
+  leave(reason: string): void {
+    if (this.#isClosed) return;
+    this.#stop();
+    this.#socket?.leave(1000, reason);
+  }
+
+  async #start(): Promise<void> {
+    const { url, token: source } = this.#options;
+    const to = typeof url === 'string' ? url : await url();
+    this.#url = to;
+    const token = typeof source === 'function' ? await source() : source;
+    if (!this.#isClosed) this.#open(to, token?.trim());
+  }
+
+  #open(to: string, token: string | undefined): void {
+    this.#socket = openSocket(to, this.#options.WebSocket, {
+      onOpen: () => {
+        if (token) this.send({ auth: { token } });
+        else this.#hasToken = /[?&]token=/.test(to);
+      },
+      onText: (text) => this.#onText(text),
+      onBinary: () =>
+        this.#unreadable(1003, new TailraceError('invalid_message', 'expected a text frame, got a binary one')),
+      onClose: (code, reason) => this.#lose(lossFrom(code, this.#errorMessage ?? reason, to, this.#isWelcomed)),
+    });
+  }
+
+  #onText(text: string): void {
+    const skipped: Skipped[] = [];
+    try {
+      const message = serverMessageFromJson(text, (delivery, error) => {
+        skipped.push(...skippedFrom(delivery));
+        this.#options.onUnreadable(error, false);
+      });
+      // Undefined for a kind of a later server.
+      if (message !== undefined) this.#handle(message, skipped);
+    } catch (thrown) {
+      this.#unreadable(1002, tailraceErrorFrom(thrown));
+    }
+  }
+
+  #unreadable(code: number, error: TailraceError): void {
+    if (this.#options.onUnreadable(error, true)) return;
+    this.#lose({ code, message: `invalid message from the server: ${error.message}`, mayReconnect: true });
+  }
+
+  #handle(message: ServerMessage, skipped: readonly Skipped[]): void {
+    const { clock, roundTrip, pingMs } = this.#options;
+    if ('welcome' in message) {
+      if (this.#isWelcomed) return;
+      this.#isWelcomed = true;
+      this.#deadline.cancel();
+      roundTrip.restart();
+      this.#ping();
+      this.#options.onWelcome(message.welcome);
+      return;
+    }
+    if ('pong' in message) {
+      const sent = this.#pingAt;
+      // Not the pong of the last ping.
+      if (message.pong.t !== sent?.t) return;
+      this.#deadline.cancel();
+      roundTrip.add(sent.sentMs, clock.monotonic(), clock.now(), message.pong.time);
+      this.#pingAt = undefined;
+      this.#nextPing = clock.after(pingMs, () => this.#ping());
+    }
+    if ('expiring' in message) this.#expiring(message.expiring.inMs);
+    if ('error' in message && !message.error.id) this.#errorMessage = message.error.message;
+    this.#options.onMessage(message, skipped);
+  }
+
+  #ping(): void {
+    const { clock, deadlineMs } = this.#options;
+    const t = ++this.#pings;
+    this.#pingAt = { t, sentMs: clock.monotonic() };
+    this.send({ ping: { t } });
+    this.#deadline = clock.after(deadlineMs, () => this.#timeOut('the server did not answer a ping'));
   }
 
   /**
    * Handles the expiry of the token in `inMs`. Servers send `expiring` a minute before, or at once for a token of
    * shorter life. The next token is requested after half of `inMs`, since it may be as short-lived.
    */
-  function expiring(inMs: number): void {
-    if (refresh !== undefined) return;
+  #expiring(inMs: number): void {
+    const { clock } = this.#options;
+    if (this.#refresh !== undefined) return;
     const gapMs = Math.min(renewalGapMs.max, Math.max(renewalGapMs.min, inMs / 2));
-    const waitMs = renewedMs + gapMs - clock.monotonic();
-    if (waitMs > 0) refresh = clock.after(waitMs, () => void renew(1));
-    else void renew(1);
+    const waitMs = this.#renewedMs + gapMs - clock.monotonic();
+    if (waitMs > 0) this.#refresh = clock.after(waitMs, () => void this.#renew(1));
+    else void this.#renew(1);
   }
 
   /** Sends a new token. Retries while none is available; in the end, the server closes with 4401. */
-  async function renew(tries: number): Promise<void> {
-    if (typeof options.token !== 'function') return;
-    refresh ??= { cancel() {} };
+  async #renew(tries: number): Promise<void> {
+    const { token: source, clock, random } = this.#options;
+    if (typeof source !== 'function') return;
+    this.#refresh ??= { cancel() {} };
     try {
-      const token = (await options.token()).trim();
-      refresh = undefined;
-      renewedMs = clock.monotonic();
-      if (!isClosed && token !== '') send({ auth: { token } });
+      const token = (await source()).trim();
+      this.#refresh = undefined;
+      this.#renewedMs = clock.monotonic();
+      if (!this.#isClosed && token !== '') this.send({ auth: { token } });
     } catch {
-      refresh = undefined;
-      if (isClosed || tries === renewalsMax) return;
-      const waitMs = 1000 + backoffMs(tries, options.random, { baseMs: 1000 });
-      refresh = clock.after(waitMs, () => void renew(tries + 1));
+      this.#refresh = undefined;
+      if (this.#isClosed || tries === renewalsMax) return;
+      const waitMs = 1000 + backoffMs(tries, random, { baseMs: 1000 });
+      this.#refresh = clock.after(waitMs, () => void this.#renew(tries + 1));
     }
   }
 
-  function onText(text: string): void {
-    const skipped: Skipped[] = [];
-    try {
-      const message = serverMessageFromJson(text, (delivery, error) => {
-        skipped.push(...skippedFrom(delivery));
-        options.onUnreadable(error, false);
-      });
-      // Undefined for a kind of a later server.
-      if (message !== undefined) handle(message, skipped);
-    } catch (thrown) {
-      unreadable(1002, tailraceErrorFrom(thrown));
-    }
-  }
-
-  function unreadable(code: number, error: TailraceError): void {
-    if (options.onUnreadable(error, true)) return;
-    lose({ code, message: `invalid message from the server: ${error.message}`, mayReconnect: true });
-  }
-
-  function handle(message: ServerMessage, skipped: readonly Skipped[]): void {
-    if ('welcome' in message) {
-      if (isWelcomed) return;
-      isWelcomed = true;
-      deadline.cancel();
-      roundTrip.restart();
-      ping();
-      options.onWelcome(message.welcome);
-      return;
-    }
-    if ('pong' in message) {
-      // Not the pong of the last ping.
-      if (message.pong.t !== pingAt?.t) return;
-      deadline.cancel();
-      roundTrip.add(pingAt.sentMs, clock.monotonic(), clock.now(), message.pong.time);
-      pingAt = undefined;
-      nextPing = clock.after(options.pingMs, ping);
-    }
-    if ('expiring' in message) expiring(message.expiring.inMs);
-    if ('error' in message && !message.error.id) errorMessage = message.error.message;
-    options.onMessage(message, skipped);
-  }
-
-  function open(to: string, token: string | undefined): void {
-    socket = openSocket(to, options.WebSocket, {
-      onOpen() {
-        if (token) send({ auth: { token } });
-        else hasToken = /[?&]token=/.test(to);
-      },
-      onText,
-      onBinary: () => unreadable(1003, new TailraceError('invalid_message', 'expected a text frame, got a binary one')),
-      onClose: (code, reason) => lose(lossFrom(code, errorMessage ?? reason, to, isWelcomed)),
-    });
-  }
-
-  async function start(): Promise<void> {
-    const to = typeof options.url === 'string' ? options.url : await options.url();
-    url = to;
-    const token = typeof options.token === 'function' ? await options.token() : options.token;
-    if (!isClosed) open(to, token?.trim());
-  }
-
-  start().catch((error: unknown) => {
-    // No token is available, or the browser does not allow the URL on this page.
-    const message = error instanceof Error ? error.message : String(error);
-    lose({
-      code: 1006,
-      message: `cannot connect to ${url ?? 'the server'}: ${message}`,
+  #timeOut(what: string): void {
+    this.#lose({
+      code: closeCodes.heartbeatTimeout.code,
+      message: `${what} within ${this.#options.deadlineMs / 1000} s`,
       mayReconnect: true,
     });
-  });
+  }
 
-  return {
-    get url() {
-      return url;
-    },
-    send,
-    leave(reason) {
-      if (isClosed) return;
-      stop();
-      socket?.leave(1000, reason);
-    },
-  };
+  #lose(loss: Loss): void {
+    if (this.#isClosed) return;
+    this.#stop();
+    this.#socket?.leave(1000, '');
+    this.#options.onLost(loss);
+  }
+
+  #stop(): void {
+    this.#isClosed = true;
+    this.#refresh?.cancel();
+    this.#deadline.cancel();
+    this.#nextPing?.cancel();
+  }
 }
 
 function lossFrom(code: number, reason: string, url: string, isWelcomed: boolean): Loss {

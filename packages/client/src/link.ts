@@ -1,4 +1,4 @@
-import { type Connection, type ConnectionOptions, openConnection } from './connection.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
 import type { SubscriptionRecord } from './subscription-record.ts';
 
 /** Listeners of a link. */
@@ -17,7 +17,7 @@ export class Link {
   node: { readonly session: string; readonly node: string } | undefined;
 
   constructor(options: ConnectionOptions) {
-    this.#connection = openConnection({
+    this.#connection = new Connection({
       ...options,
       onWelcome: (welcome) => {
         this.node = { session: welcome.session, node: welcome.node };
