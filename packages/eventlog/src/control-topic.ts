@@ -2,7 +2,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { RevocationEntry } from '@tailrace/platform/revocation';
-import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
 import { contentOf, entryFrom, type Notice, noticeFrom, obsoleteKeys, recordFrom } from './control-record.ts';
 import { boundsOf, type EventLog, type LogRecord, recordEnd, type TopicSpec } from './event-log.ts';
@@ -11,12 +11,12 @@ import { boundsOf, type EventLog, type LogRecord, recordEnd, type TopicSpec } fr
 export const controlPollMs = 500;
 /** How often a process checks whether a topic with an unchanged end was re-created. */
 const epochCheckMs = 5_000;
-/** How long the end may be before the position that was read; then the topic has lost records. */
-const shorterMsMax = 5_000;
 const cleanupEveryMs = 3_600_000;
 /** The first cleanup is at a random time below this, ms, so that one of many nodes does the work. */
 const firstCleanupMs = 600_000;
 const tombstonesPerAppend = 500;
+/** Notices that are recognized when they are read again. Clients get none that is older than a minute. */
+const knownNoticesMax = 1_000;
 
 export interface ControlTopicOptions {
   readonly eventLog: Pick<EventLog, 'ensureTopic' | 'describeTopic' | 'append' | 'read' | 'bounds'>;
@@ -28,6 +28,7 @@ export interface ControlTopicOptions {
   readonly metrics?: Metrics;
   /** Called with new revocations in the topic, and with some of them again after an error of the log. */
   readonly onRevocations: (entries: readonly RevocationEntry[]) => void;
+  /** Called once with each notice. */
   readonly onNotice?: (notice: Notice) => void;
 }
 
@@ -49,8 +50,8 @@ export class ControlTopic {
   /** The epoch of `#next`, and when it was checked. */
   #epoch = '';
   #epochAtMs = 0;
-  /** Since when the end is before `#next`, with the same epoch. */
-  #shorterSinceMs: number | undefined;
+  /** Keys of the last notices, oldest first. */
+  readonly #knownNotices = new Set<string>();
   #reading: Promise<void> | undefined;
   #poller: Timer | undefined;
   #cleaner: Timer | undefined;
@@ -179,21 +180,27 @@ export class ControlTopic {
   }
 
   /**
-   * Resolves with the end, and sets `#next` to 0 if the topic was re-created: it has other records at the same
-   * positions. The epoch alone decides this. It is checked before each read of new records, so that none is received
+   * Resolves with the end, and sets `#next` to 0 if the topic has other records at the same positions. It was
+   * re-created if its epoch has changed. That is checked before each read of new records, so that none is received
    * twice, and every `epochCheckMs`, because a re-created topic may have the same end.
+   *
+   * If the end is before `#next`, and the epoch is the same, an unclean leader election has removed records, or the
+   * answer is outdated. Both look alike, and new records may follow at once, at positions that were read before. So the
+   * topic is read again in both cases.
    */
   async #findEnd(): Promise<number> {
     const end = await this.#end();
     const isDue = this.#options.clock.monotonic() - this.#epochAtMs >= epochCheckMs;
     if ((isDue || end !== this.#next) && (await this.#wasRecreated())) {
       this.#next = 0;
-      this.#shorterSinceMs = undefined;
       // The first one may be the end of the former topic.
       return await this.#end();
     }
-    if (end < this.#next) this.#onShorter(end);
-    else this.#shorterSinceMs = undefined;
+    if (end < this.#next) {
+      const facts = { topic: this.#name, end, readTo: this.#next };
+      this.#options.logger.warn(facts, 'the control topic has lost records, or a broker is behind; it is read again');
+      this.#next = 0;
+    }
     return end;
   }
 
@@ -212,37 +219,30 @@ export class ControlTopic {
     return true;
   }
 
-  /**
-   * The end is before `#next`, and the epoch is the same. Either the answer is outdated: a broker does not know the
-   * re-created topic yet, or an isolated one does not know the latest records. Or an unclean leader election has
-   * removed records for good. Throws `unavailable` until that is certain; then the topic is read from its start,
-   * because the positions from the new end on have other records.
-   */
-  #onShorter(end: number): void {
-    const { clock, logger } = this.#options;
-    const nowMs = clock.monotonic();
-    this.#shorterSinceMs ??= nowMs;
-    if (nowMs - this.#shorterSinceMs < shorterMsMax)
-      throw new TailraceError('unavailable', `end of the control topic: expected ${this.#next} or more, got ${end}`);
-    logger.warn({ topic: this.#name, end, readTo: this.#next }, 'the control topic has lost records');
-    this.#next = 0;
-    this.#shorterSinceMs = undefined;
-  }
-
   #process(records: readonly LogRecord[]): void {
     const revocations: RevocationEntry[] = [];
     const notices: Notice[] = [];
     for (const record of records) {
       const content = contentOf(record);
       if (content?.revocation) revocations.push(entryFrom(content.revocation));
-      else if (content?.notice) notices.push(noticeFrom(content.notice));
-      else if (record.unreadable !== undefined || record.value.length > 0) this.counts.unreadable++;
+      else if (content?.notice) {
+        if (this.#isNew(record.key)) notices.push(noticeFrom(content.notice));
+      } else if (record.unreadable !== undefined || record.value.length > 0) this.counts.unreadable++;
       if (content !== undefined) this.counts.received++;
     }
     // A revocation must not be lost by an error of a subscriber.
     if (revocations.length > 0) this.#options.onRevocations(revocations);
     this.#next = recordEnd(records.at(-1)!);
     for (const notice of notices) this.#options.onNotice?.(notice);
+  }
+
+  /** Returns whether a notice was not received yet, and remembers it. */
+  #isNew(key: string): boolean {
+    if (this.#knownNotices.has(key)) return false;
+    this.#knownNotices.add(key);
+    const [oldest] = this.#knownNotices;
+    if (this.#knownNotices.size > knownNoticesMax) this.#knownNotices.delete(oldest!);
+    return true;
   }
 
   #register(metrics: Metrics): void {
