@@ -88,3 +88,14 @@ test('a write does not wait for those of other flows that came before; each flow
   await Promise.all(done);
   assert.deepEqual(transactions, [['s1', 'a', 'b'], ['s2', 'c'], ['s3', 's4'], ['s5']]);
 });
+
+test('a write that frees space is accepted at the limit, so that retention goes on while the log is overloaded', async () => {
+  const { writes, transactions, write, started, end } = setUp({ pendingBytesMax: 100 });
+  const appends = [writes.write(write('a', 10)), writes.write(write('b', 10, 90))];
+  const retention = writes.write({ ...write('retention', 10, 50, 'retention'), frees: true });
+  await assert.rejects(writes.write(write('c', 1)), { code: 'unavailable' });
+  await started();
+  for (let n = 0; n < 3; n++) await end();
+  await Promise.all([...appends, retention]);
+  assert.deepEqual(transactions, [['a'], ['retention'], ['b']]);
+});

@@ -8,7 +8,7 @@ export interface Write {
   readonly bytes: number;
   /** Default: 1. */
   readonly records?: number;
-  /** Whether it only deletes: it is tried also on a full disk. */
+  /** Whether it only deletes: it is tried also on a full disk, and never refused. */
   readonly frees?: boolean;
   /** Adds its operations to the open transaction. Called once. */
   apply(): void;
@@ -26,7 +26,7 @@ export interface GroupCommitOptions {
   /** Most bytes and records of one transaction. A larger write has its own transaction. */
   readonly groupBytesMax: number;
   readonly groupRecordsMax: number;
-  /** Most bytes that wait. Beyond it a write is refused as `unavailable`. */
+  /** Most bytes that wait. Beyond it a write is refused as `unavailable`, unless it frees space. */
   readonly pendingBytesMax: number;
 }
 
@@ -64,7 +64,7 @@ export class GroupCommit {
   }
 
   write(write: Write): Promise<void> {
-    const refused = this.#refused(write.bytes);
+    const refused = write.frees === true ? undefined : this.#refused(write.bytes);
     return refused === undefined ? this.#enqueue(write) : Promise.reject(refused);
   }
 
