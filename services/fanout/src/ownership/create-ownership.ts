@@ -292,6 +292,7 @@ function createTransfers(
   const idLookback = new IdLookback({ eventLog, topic, reader, partitions, memory: ids });
   const takeOver = new TakeOver({
     eventLog,
+    clock,
     topic,
     checkpoints,
     channels,

@@ -60,6 +60,8 @@ export class Partition {
   next = 0;
   /** Where `recovering` becomes `owned`: the end of the partition when it was assigned. */
   recoveredAt = 0;
+  /** Monotonic ms: everything appended before is before `recoveredAt`. */
+  #recoveredThroughMs = Number.NEGATIVE_INFINITY;
   readonly #devices = new Map<string, Device>();
   /** The same devices in the order of their paths, so that a subtree is found without visiting other devices. */
   readonly index = new PathIndex<Device>();
@@ -146,13 +148,21 @@ export class Partition {
 
   /**
    * Changes `elsewhere` to `recovering`: reading starts at `from`, which is not after the position of any joined
-   * channel. `ids`: of the lookback before `from`. Default: there was none.
+   * channel. `ids`: of the lookback before `from`. Default: there was none. `endMs`: monotonic ms;
+   * everything appended before is before `recoveredAt`. Default: unknown.
    */
-  gain(generation: number, from: number, recoveredAt: number, ids?: RecentIds): void {
+  gain(
+    generation: number,
+    from: number,
+    recoveredAt: number,
+    ids?: RecentIds,
+    endMs: number = Number.NEGATIVE_INFINITY,
+  ): void {
     this.#enter('recovering');
     this.generation = generation;
     this.next = from;
     this.recoveredAt = recoveredAt;
+    this.#recoveredThroughMs = endMs;
     this.#ids.clear();
     this.#ids = ids ?? new RecentIds(this.#idMemory);
     if (ids === undefined) this.#ids.startAt(from);
@@ -490,6 +500,9 @@ export class Partition {
     this.#enter('owned');
     this.feed.restart(this.generation, this.next);
     this.progress.restart();
+    // Otherwise the time of a former owner would count until the first poll of the end, and clients that join meanwhile
+    // would be sent an interruption since then.
+    this.progress.deliveredThrough(this.#recoveredThroughMs);
     this.#freshness.watch(this.devices.values());
     for (const channel of this.#channels.in(this.number)) channel.join(this.number, this.next);
   }

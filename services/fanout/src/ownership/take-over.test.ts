@@ -60,7 +60,10 @@ function takingOver(options: { had: number; records: readonly LogRecord[]; idsMa
   });
   const ids = new IdLookback({ eventLog, topic: 't', reader, partitions, memory });
   const { channels } = node;
-  const takeOver = new TakeOver({ eventLog, topic: 't', checkpoints, channels, known, ids, recoveryRecordsMax: 1 });
+  const takeOver = new TakeOver({
+    ...{ eventLog, clock: node.clock, topic: 't', checkpoints, channels, known, ids },
+    recoveryRecordsMax: 1,
+  });
   const shown = () =>
     node.published.flatMap(({ frame }) => {
       const { data } = JSON.parse(String(frame)) as { data: { reports: { seq: number }[]; skipped?: object[] } };

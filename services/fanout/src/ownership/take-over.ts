@@ -1,4 +1,5 @@
 import { boundsOf, type EventLog, type PartitionBounds } from '@tailrace/eventlog/event-log';
+import type { Clock } from '@tailrace/platform/clock';
 import type { Channels } from '../channels/channels.ts';
 import type { KnownDevices } from '../channels/device.ts';
 import type { RelaySubscriber } from '../relay/relay-subscriber.ts';
@@ -16,6 +17,8 @@ const withoutStateRecordsMax = 20_000;
 /** What a node reads before it takes over partitions. */
 export interface Prepared {
   readonly bounds: readonly PartitionBounds[];
+  /** Monotonic ms at which the bounds were requested. */
+  readonly boundsMs: number;
   readonly restored: ReadonlyMap<number, Restored>;
   readonly starts: ReadonlyMap<number, Start>;
 }
@@ -28,6 +31,7 @@ interface Start {
 
 export interface TakeOverOptions {
   readonly eventLog: Pick<EventLog, 'bounds'>;
+  readonly clock: Pick<Clock, 'monotonic'>;
   readonly topic: string;
   readonly checkpoints: Pick<Checkpoints, 'restore' | 'start'>;
   readonly channels: Channels;
@@ -50,8 +54,9 @@ export class TakeOver {
    * read delays the others of the call.
    */
   async prepare(partitions: readonly number[]): Promise<Prepared> {
-    if (partitions.length === 0) return { bounds: [], restored: new Map(), starts: new Map() };
-    const { eventLog, topic, checkpoints, ids, known } = this.#options;
+    const { eventLog, clock, topic, checkpoints, ids, known } = this.#options;
+    if (partitions.length === 0)
+      return { bounds: [], boundsMs: clock.monotonic(), restored: new Map(), starts: new Map() };
     // Limits the restored devices to those that may be known, however many the state topic has.
     const devices = known.fork();
     const restored = new Map(
@@ -60,6 +65,7 @@ export class TakeOver {
       ),
     );
     // After the state, so that no last value is later than the end: another owner may still be writing.
+    const boundsMs = clock.monotonic();
     const bounds = await eventLog.bounds(topic, partitions);
     const starts = new Map<number, Start>();
     // A channel that was opened meanwhile may be further back than the lookback.
@@ -74,7 +80,7 @@ export class TakeOver {
         (number) => this.#from(number, boundsOf(bounds, number), restored.get(number)!) < starts.get(number)!.from,
       );
     }
-    return { bounds, restored, starts };
+    return { bounds, boundsMs, restored, starts };
   }
 
   /**
@@ -96,7 +102,7 @@ export class TakeOver {
     partition: Partition,
     relay: Pick<RelaySubscriber, 'stop'>,
     generation: number,
-    { bounds, restored, starts }: Prepared,
+    { bounds, boundsMs, restored, starts }: Prepared,
   ): number {
     const { number } = partition;
     const { channels, checkpoints } = this.#options;
@@ -117,7 +123,7 @@ export class TakeOver {
       from = Math.max(first, Math.min(from, reached));
     }
     checkpoints.start(number, state.from ?? from);
-    partition.gain(generation, from, next, start.ids);
+    partition.gain(generation, from, next, start.ids, boundsMs);
     return from;
   }
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
+import { createCluster } from '../../test/cluster.ts';
 import { createListeningNode, nothingSent } from '../../test/listening-node.ts';
 
 test('clients are sent interrupted once, with the partitions and the time, and restored when all are back', async () => {
@@ -95,4 +96,29 @@ test('the partitions of a node that cannot read the log are interrupted', async 
   node.isLogUnavailable = false;
   await node.pass(2_000);
   assert.deepEqual(node.takeNotifications(), ['interrupted', 'restored']);
+});
+
+test('a client of a partition that this node has just taken over is not notified of an interruption that never was', async () => {
+  const cluster = await createCluster({ partitions: 4 });
+  const { clock } = cluster;
+  const first = await cluster.node('a');
+  await clock.advance(5_000);
+  const second = await cluster.node('b');
+  await clock.advance(60_000);
+  const [moved] = second.ownership.partitions.filter(({ role }) => role === 'owned');
+  const { number } = moved!;
+  const device = Array.from({ length: 100 }, (_, n) => `plant.d${n}`).find((path) => partitionOf(path, 4) === number)!;
+  await cluster.append(device, 1);
+  await clock.advance(10_000);
+  const partition = first.ownership.partitions[number]!;
+  assert.equal(partition.role, 'elsewhere');
+  const stopped = second.stop();
+  for (let ms = 0; ms < 20_000 && partition.role !== 'owned'; ms += 10) await clock.advance(10);
+  assert.equal(partition.role, 'owned');
+  const client = first.client(device);
+  await clock.advance(5_000);
+  await stopped;
+  assert.equal(client.snapshot.length, 1);
+  assert.deepEqual(client.notifications, []);
+  await cluster.close();
 });
