@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { RevocationEntry } from '@tailrace/platform/revocation';
@@ -15,6 +16,8 @@ const cleanupEveryMs = 3_600_000;
 /** The first cleanup is at a random time below this, ms, so that one of many nodes does the work. */
 const firstCleanupMs = 600_000;
 const tombstonesPerAppend = 500;
+/** Shortest time between two warnings that the end is before the position, ms. */
+const warningEveryMs = 60_000;
 /** Notices that are recognized when they are read again. Clients get none that is older than a minute. */
 const knownNoticesMax = 1_000;
 
@@ -45,6 +48,7 @@ export class ControlTopic {
   readonly counts = { appended: 0, received: 0, unreadable: 0, readFailures: 0, removed: 0 };
   readonly #options: ControlTopicOptions;
   readonly #name: string;
+  readonly #onShorter: LimitedWarning;
   /** The position after the last record that was read. */
   #next = 0;
   /** The epoch of `#next`, and when it was checked. */
@@ -62,6 +66,9 @@ export class ControlTopic {
   constructor(options: ControlTopicOptions) {
     this.#options = options;
     this.#name = `${options.topicPrefix}.control`;
+    const { logger, clock } = options;
+    const sentence = 'the control topic has lost records, or a broker is behind; it is read again';
+    this.#onShorter = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
     if (options.metrics !== undefined) this.#register(options.metrics);
   }
 
@@ -197,8 +204,8 @@ export class ControlTopic {
       return await this.#end();
     }
     if (end < this.#next) {
-      const facts = { topic: this.#name, end, readTo: this.#next };
-      this.#options.logger.warn(facts, 'the control topic has lost records, or a broker is behind; it is read again');
+      const readTo = this.#next;
+      this.#onShorter.write(() => ({ topic: this.#name, end, readTo }));
       this.#next = 0;
     }
     return end;
