@@ -499,10 +499,9 @@ export class Partition {
   #serve(): void {
     this.#enter('owned');
     this.feed.restart(this.generation, this.next);
-    this.progress.restart();
-    // Otherwise the time of a former owner would count until the first poll of the end, and clients that join meanwhile
-    // would be sent an interruption since then.
-    this.progress.deliveredThrough(this.#recoveredThroughMs);
+    // Until the first poll of the end, the time of a former owner would count otherwise. Clients that join meanwhile,
+    // here or by relay, would be sent an interruption since then.
+    this.progress.restart(this.#recoveredThroughMs);
     this.#freshness.watch(this.devices.values());
     for (const channel of this.#channels.in(this.number)) channel.join(this.number, this.next);
   }

@@ -110,14 +110,62 @@ test('a client of a partition that this node has just taken over is not notified
   const device = Array.from({ length: 100 }, (_, n) => `plant.d${n}`).find((path) => partitionOf(path, 4) === number)!;
   await cluster.append(device, 1);
   await clock.advance(10_000);
-  const partition = first.ownership.partitions[number]!;
-  assert.equal(partition.role, 'elsewhere');
+  const isOwned = () => first.ownership.partitions[number]!.role === 'owned';
+  assert.ok(!isOwned());
   const stopped = second.stop();
-  for (let ms = 0; ms < 20_000 && partition.role !== 'owned'; ms += 10) await clock.advance(10);
-  assert.equal(partition.role, 'owned');
+  for (let ms = 0; ms < 20_000 && !isOwned(); ms += 10) await clock.advance(10);
+  assert.ok(isOwned());
   const client = first.client(device);
   await clock.advance(5_000);
   await stopped;
+  assert.equal(client.snapshot.length, 1);
+  assert.deepEqual(client.notifications, []);
+  await cluster.close();
+});
+
+test('nor is a client of another node, which the new owner serves by relay', async () => {
+  const cluster = await createCluster({ partitions: 8 });
+  const { clock } = cluster;
+  const nodes = await Promise.all(['a', 'b', 'c'].map((name) => cluster.node(name)));
+  await clock.advance(10_000);
+  const stopping = nodes.find(({ ownership }) => ownership.partitions.some(({ role }) => role === 'owned'))!;
+  const others = nodes.filter((node) => node !== stopping);
+  const { number } = stopping.ownership.partitions.find(({ role }) => role === 'owned')!;
+  const device = Array.from({ length: 100 }, (_, n) => `plant.d${n}`).find((path) => partitionOf(path, 8) === number)!;
+  await cluster.append(device, 1);
+  const earlier = others.map((node) => node.client(device));
+  await clock.advance(5_000);
+  for (const client of earlier) client.disconnect();
+  await clock.advance(60_000);
+  const stopped = stopping.stop();
+  const owner = () => others.find(({ ownership }) => ownership.partitions[number]!.role === 'owned');
+  for (let ms = 0; ms < 20_000 && owner() === undefined; ms += 10) await clock.advance(10);
+  const client = others.find((node) => node !== owner())!.client(device);
+  await clock.advance(5_000);
+  await stopped;
+  assert.equal(client.snapshot.length, 1);
+  assert.deepEqual(client.notifications, []);
+  await cluster.close();
+});
+
+test('a client whose owner replies late is not notified of an interruption, if frames came meanwhile', async () => {
+  const cluster = await createCluster({ partitions: 4 });
+  const { clock } = cluster;
+  const nodes = await Promise.all(['a', 'b'].map((name) => cluster.node(name)));
+  await clock.advance(10_000);
+  const [first, second] = nodes;
+  const { number } = second!.ownership.partitions.find(({ role }) => role === 'owned')!;
+  const device = Array.from({ length: 100 }, (_, n) => `plant.d${n}`).find((path) => partitionOf(path, 4) === number)!;
+  await cluster.append(device, 1);
+  const { bus } = first!;
+  const request = bus.request.bind(bus);
+  bus.request = async (...args) => {
+    const reply = await request(...args);
+    await clock.sleep(4_000);
+    return reply;
+  };
+  const client = first!.client(device);
+  await clock.advance(10_000);
   assert.equal(client.snapshot.length, 1);
   assert.deepEqual(client.notifications, []);
   await cluster.close();

@@ -35,11 +35,16 @@ export class Progress {
     this.#slackMs = slackMs;
   }
 
-  /** This node starts to serve the partition. */
-  restart(): void {
-    this.#throughMs = Number.NEGATIVE_INFINITY;
+  /**
+   * This node starts to serve the partition. Everything appended before `throughMs`, monotonic, has been processed;
+   * negative infinity: unknown.
+   */
+  restart(throughMs: number): void {
+    this.#throughMs = throughMs;
+    this.#sinceMs = throughMs;
     this.#poll = undefined;
     this.#end = 0;
+    this.deliveredThrough(throughMs);
   }
 
   /** Since when it has been current without a pause, monotonic ms. */

@@ -1,6 +1,6 @@
 import type { tailrace } from '@tailrace/protocol/generated';
 
-/** A frame of an owner as received from the bus. */
+/** A frame of an owner. */
 export interface HeldFrame {
   readonly previous: number;
   readonly next: number;
@@ -10,6 +10,10 @@ export interface HeldFrame {
   readonly told: number;
   readonly chain: number;
   readonly watermark: number;
+  readonly sentMs: number;
+  readonly behindMs: number;
+  /** When it was received, monotonic ms. */
+  readonly receivedMs: number;
 }
 
 /** The frames of one partition that are received while a reply is pending, in the order of receipt, and their bytes. */
@@ -33,13 +37,19 @@ export class HeldFrames implements Iterable<HeldFrame> {
     return this.#bytes <= this.#bytesMax;
   }
 
-  /** Returns the position up to which the frames of a stream epoch continue from `from` without a gap. */
-  through(from: number, streamEpoch: number): number {
+  /**
+   * Returns the position up to which the frames of a stream epoch continue from `from` without a gap, and the last of
+   * these frames; undefined if none continues.
+   */
+  through(from: number, streamEpoch: number): { readonly next: number; readonly last: HeldFrame | undefined } {
     let next = from;
+    let last: HeldFrame | undefined;
     for (const frame of this.#frames) {
-      if (frame.chain === streamEpoch && frame.previous <= next) next = Math.max(next, frame.next);
+      if (frame.chain !== streamEpoch || frame.previous > next) continue;
+      next = Math.max(next, frame.next);
+      last = frame;
     }
-    return next;
+    return { next, last };
   }
 
   drop(): void {

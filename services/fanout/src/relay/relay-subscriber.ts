@@ -194,30 +194,30 @@ export class RelaySubscriber {
       return;
     }
     this.#options.counts.frames++;
-    this.#receivedAtMs = this.#options.clock.monotonic();
-    if (this.#interestClient.unanswered.size > 0) this.#hold(frame, bytes.length);
+    const receivedMs = this.#options.clock.monotonic();
+    this.#receivedAtMs = receivedMs;
+    if (frame.sentMs > 0) this.#ownerClock.observe(frame.chain, frame.sentMs, receivedMs);
+    if (this.#interestClient.unanswered.size > 0) this.#hold(frame, bytes.length, receivedMs);
     if (this.#next < 0) return;
     if (frame.previous > this.#next || frame.chain !== this.#streamEpoch) {
       this.#options.counts.gaps++;
       this.#requestAgain();
-      this.#hold(frame, bytes.length);
+      this.#hold(frame, bytes.length, receivedMs);
       return;
     }
     this.#options.pipeline.takeFrame(this.#partition, frame, this.#next);
     this.#next = Math.max(this.#next, frame.next);
     this.#partition.progress.onOwnerWatermark(frame.watermark, this.#options.clock.now());
-    this.#partition.progress.deliveredThrough(this.#readThroughMs(frame));
+    this.#partition.progress.deliveredThrough(this.#readThroughMs(frame, receivedMs));
     if (!this.#receivedPresences.take(frame.presences, frame.told)) return;
     this.#options.counts.gaps++;
     this.#requestAgain();
   }
 
   /** Returns the time up to which the owner had read the partition when it sent the frame, by this node's clock. */
-  #readThroughMs({ chain: streamEpoch, sentMs, behindMs }: tailrace.v1.RelayFrame): number {
+  #readThroughMs({ sentMs, behindMs }: Pick<HeldFrame, 'sentMs' | 'behindMs'>, receivedMs: number): number {
     // From a node without the field nothing else is known.
-    if (sentMs === 0) return this.#receivedAtMs;
-    this.#ownerClock.observe(streamEpoch, sentMs, this.#receivedAtMs);
-    return this.#ownerClock.localMs(sentMs - behindMs);
+    return sentMs === 0 ? receivedMs : this.#ownerClock.localMs(sentMs - behindMs);
   }
 
   /** Requests all channels again, each from its position. */
@@ -236,8 +236,11 @@ export class RelaySubscriber {
     }
   }
 
-  #hold(frame: HeldFrame, bytes: number): void {
-    if (this.#held.hold(frame, bytes)) return;
+  #hold(frame: tailrace.v1.RelayFrame, bytes: number, receivedMs: number): void {
+    const { previous, next, updates, unreadable, presences, told, chain: streamEpoch, watermark } = frame;
+    const held = { previous, next, updates, unreadable, presences, told, chain: streamEpoch, watermark };
+    const { sentMs, behindMs } = frame;
+    if (this.#held.hold({ ...held, sentMs, behindMs, receivedMs }, bytes)) return;
     this.#interestClient.setOwner(this.#owner?.node);
     this.#requestAgain();
   }
@@ -268,10 +271,14 @@ export class RelaySubscriber {
     }
     if (this.#next < 0 && replies.length > 0) {
       this.#streamEpoch = streamEpoch;
-      this.#next = this.#held.through(parts[0]!.next, streamEpoch);
+      const { next, last } = this.#held.through(parts[0]!.next, streamEpoch);
+      this.#next = next;
       this.#receivedAtMs = this.#options.clock.monotonic();
+      const { progress } = this.#partition;
       // The reply was created after the request was sent, whatever its delay.
-      this.#partition.progress.deliveredThrough(requestedMs - parts[0]!.behindMs);
+      progress.deliveredThrough(requestedMs - parts[0]!.behindMs);
+      // It may have taken longer than a handover. The held frames show that the owner was reading meanwhile.
+      if (last !== undefined) progress.deliveredThrough(this.#readThroughMs(last, last.receivedMs));
       this.#receivedPresences.reset(parts[0]!.told);
     }
     // The last join of a channel starts its waiting subscriptions: only after the held frames, so that their snapshot
