@@ -5,10 +5,8 @@ import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import type { FanoutOptions } from '../src/app.ts';
-import { LingeringChannels } from '../src/channels/lingering-channels.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import type { Transport } from '../src/transport.ts';
-import { replaceConstant } from './constants.ts';
 import { testConfig } from './node.ts';
 
 export const topic = 'tailrace.telemetry';
@@ -16,9 +14,6 @@ export const stateTopic = 'tailrace.state';
 export const epoch = 'epoch-1';
 /** So long and large that nothing is deleted. */
 export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;
-
-// A channel is closed with its last client.
-replaceConstant(LingeringChannels, 'lingerMs', 0);
 
 /** Options of `createFanout` for a node in this process, on a clock of the test. */
 export function fanoutOptions(parts: {
