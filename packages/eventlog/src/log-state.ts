@@ -31,6 +31,7 @@ export class LogState {
     if (this.current !== 'open') throw this.notOpenError(operation);
   }
 
+  /** Returns the error of an operation while the log is not open. */
   notOpenError(operation: string): TailraceError {
     if (this.current !== 'new') return closedError(operation);
     return new TailraceError('closed', `cannot ${operation}: the event log is not started: call start first`);

@@ -46,6 +46,7 @@ export interface LogRangeContext {
 export interface LogRangeCounts {
   /** Ranges that needed a lookback for message IDs. */
   lookbacks: number;
+  /** Lookbacks that did not include the whole window of message IDs. */
   shortLookbacks: number;
 }
 
@@ -187,8 +188,8 @@ export class LogRange {
   }
 
   /**
-   * Returns a function that decides about a record, for this one and later ones; this is the first with an ID.
-   * Undefined if retention has deleted the record: the log does not have what it may repeat any more.
+   * Returns a function that returns whether a record repeats an ID. `record`: the first one with an ID. Undefined if
+   * retention has deleted that record: the log does not have what it may repeat any more.
    */
   *#findRepeats(record: LogRecord): Coroutine<((record: LogRecord, id: string) => boolean) | undefined> {
     const { number, role, next, ids } = this.#partition;

@@ -110,7 +110,7 @@ test('live first: what else wants the loop gets its share of the time', () => {
   }
 });
 
-test('for 25 ms after live data, an idle turn does not end the wait: the next report is on its way', () => {
+test('for 25 ms after live data, background work keeps to its share also in idle turns, and sleeps between its slices', () => {
   const loop = createLoop();
   const log: string[] = [];
   void task(loop, loop.scheduler.queue('a'), 100, log);
@@ -165,7 +165,7 @@ test('connections of a user share the time of that user', () => {
   assert.ok(log.filter((name) => name === 'first').length <= 10 + 2 * sliceMs);
 });
 
-test('another node, which requests for all of its clients, gets half of the time, however many users share the rest', () => {
+test('another node, whose requests are for all of its clients, gets half of the time, however many users share the rest', () => {
   const loop = createLoop();
   const log: string[] = [];
   for (let i = 0; i < 90; i++) void task(loop, loop.scheduler.queue(`user${i}`), 20, log, 'user');

@@ -36,8 +36,8 @@ export const sliceMs = 2;
 /** A turn of the event loop is idle if all other work in it took less than this, ms. */
 const idleMs = 0.2;
 /**
- * Idle turns do not count as idle so long after one that was not, ms: a report waits for the disk or the broker between
- * two turns, and the next one needs it at once.
+ * Background work keeps to its share for this time after a turn that was not idle, ms. Between two turns, a report
+ * waits for the disk or the broker, and needs the event loop at once when that answers.
  */
 const liveMs = 25;
 /** Maximum of the users without a connection whose usage is remembered. */
@@ -134,7 +134,7 @@ export class WorkScheduler {
   /** Time of other work since the last slice, and the time that it is to have before the next one, ms. */
   #restMs = 0;
   #owedMs = 0;
-  /** End of the last turn that was not idle. */
+  /** End of the last turn that was not idle, monotonic ms. */
   #liveAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: WorkSchedulerOptions) {
@@ -278,7 +278,7 @@ export class WorkScheduler {
     if (this.queued > 0) this.#slice(nowMs);
   }
 
-  /** A timer: further idle turns would only cost time of the processor. */
+  /** Waits by a timer, because further idle turns would only cost processor time. */
   #pause(waitMs: number): void {
     this.#isDeferred = true;
     this.#clock.after(Math.ceil(waitMs), () => this.#turn(true));

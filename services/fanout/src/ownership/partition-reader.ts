@@ -81,7 +81,7 @@ export class PartitionReader {
     void this.#follow(partition, follower);
   }
 
-  /** Stops to follow a partition: no further records of it are passed on. */
+  /** Stops following a partition: no further records of it are passed on. */
   stop(partition: number): void {
     this.#following.delete(partition);
   }

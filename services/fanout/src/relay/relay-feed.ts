@@ -75,7 +75,7 @@ export class RelayFeed {
     this.waits = false;
   }
 
-  /** The node keeps the partition under a new assignment: frames continue. */
+  /** Called when the node keeps the partition under a new assignment: frames continue. */
   setGeneration(generation: number): void {
     this.#generation = generation;
   }
