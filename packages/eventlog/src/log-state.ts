@@ -16,7 +16,7 @@ const transitions: Transitions<State> = {
   closed: [],
 };
 
-/** The state of one connection to an event log. Its parts ask here whether it is open. */
+/** The state of one connection to an event log, which its parts share. */
 export class LogState {
   /** Changed by `enter` alone. A field, because each append reads it. */
   current: State = 'new';

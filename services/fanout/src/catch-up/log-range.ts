@@ -73,9 +73,9 @@ export interface LogChunk {
  * the ranges that are not available. Used for resuming, replay, catching up and replies to other nodes.
  *
  * **Duplicates.** If this node has read the partition over the range, it knows the repeated positions. If another node
- * owns the partition, that node is asked. Otherwise a lookback reads the reports of the selected devices in the window
- * of message IDs before the first report with an ID. A device repeats only its own IDs, so other reports are not
- * decoded.
+ * owns the partition, they are requested from that node. Otherwise a lookback reads the reports of the selected devices
+ * in the window of message IDs before the first report with an ID. A device repeats only its own IDs, so other reports
+ * are not decoded.
  *
  * **Retention.** If there are fewer records than positions, the first position of the log is requested. What retention
  * has deleted at the start of the range is `missing`. If retention deletes records during the read, the range stops
