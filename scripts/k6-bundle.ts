@@ -45,13 +45,13 @@ export async function k6BundleFiles(): Promise<Record<string, string>> {
   })) as Rolldown.RolldownOutput[];
   const chunk = built[0]!.output[0];
   return {
-    [`${k6Directory}/generated/protocol.js`]: `${header}${licence()}${chunk.code}`,
+    [`${k6Directory}/generated/protocol.js`]: `${header}${license()}${chunk.code}`,
     [`${k6Directory}/generated/protocol.d.ts`]: `${header}export * from '../lib/protocol.ts';\n`,
   };
 }
 
-/** Returns the licence of protobufjs, which the bundle contains, as a comment. */
-function licence(): string {
+/** Returns the license of protobufjs, which the bundle contains, as a comment. */
+function license(): string {
   const text = readFileSync(join(dirname(resolve('protobufjs/package.json')), 'LICENSE'), 'utf8').trim();
   return `/*\nIt contains protobufjs:\n\n${text}\n*/\n`;
 }
