@@ -59,7 +59,7 @@ const lines = [
   'For `kubeconform -strict`, which the tests run without the network. Written by `scripts/chart-schemas.ts`; do not edit.',
   'Descriptions are left out, and unknown fields are refused.',
   '',
-  '| kinds | from | licence |',
+  '| kinds | from | license |',
   '| --- | --- | --- |',
   `| ${kubernetes.kinds.map(({ definition }) => definition.split('.').at(-1)).join(', ')} | \`${kubernetes.module}\`, ${kubernetes.file} | Apache-2.0 |`,
   ...operators.map(

@@ -9,19 +9,18 @@ const k6Directory = 'loadtest/k6';
 const source = `${k6Directory}/lib/protocol.ts`;
 const header = `// Generated from ${source} by scripts/k6-bundle.ts. Do not edit.\n`;
 const { resolve } = createRequire(import.meta.url);
-/** The ID of an empty module. */
-const nothing = '\0nothing';
+const emptyModuleId = '\0empty';
 
 /**
  * Each virtual user of k6 runs the whole bundle once. So it has the messages of clients only, and not the package
  * `long`, which protobufjs loads if it is there: 64-bit integers are numbers in the generated code.
  */
-const leavesOut: Plugin = {
-  name: 'tailrace:leaves-out',
+const clientMessagesOnly: Plugin = {
+  name: 'tailrace:client-messages-only',
   enforce: 'pre',
-  resolveId: (id) => (id === 'long' ? nothing : undefined),
+  resolveId: (id) => (id === 'long' ? emptyModuleId : undefined),
   load(id) {
-    if (id === nothing) return 'export {};';
+    if (id === emptyModuleId) return 'export {};';
     return id.endsWith('/packages/protocol/src/generated/tailrace.js') ? clientMessagesJs() : undefined;
   },
 };
@@ -35,7 +34,7 @@ export async function k6BundleFiles(): Promise<Record<string, string>> {
     root: projectRoot,
     configFile: false,
     logLevel: 'error',
-    plugins: [leavesOut],
+    plugins: [clientMessagesOnly],
     build: {
       write: false,
       target: 'es2022',
@@ -46,13 +45,13 @@ export async function k6BundleFiles(): Promise<Record<string, string>> {
   })) as Rolldown.RolldownOutput[];
   const chunk = built[0]!.output[0];
   return {
-    [`${k6Directory}/generated/protocol.js`]: `${header}${licence()}${chunk.code}`,
+    [`${k6Directory}/generated/protocol.js`]: `${header}${license()}${chunk.code}`,
     [`${k6Directory}/generated/protocol.d.ts`]: `${header}export * from '../lib/protocol.ts';\n`,
   };
 }
 
-/** Returns the licence of protobufjs, which the bundle contains, as a comment. */
-function licence(): string {
+/** Returns the license of protobufjs, which the bundle contains, as a comment. */
+function license(): string {
   const text = readFileSync(join(dirname(resolve('protobufjs/package.json')), 'LICENSE'), 'utf8').trim();
   return `/*\nIt contains protobufjs:\n\n${text}\n*/\n`;
 }

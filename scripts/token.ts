@@ -24,6 +24,9 @@ const { values } = parseArgs({
 const hours = Number(values.hours);
 try {
   if (!(hours > 0 && hours <= 24 * 366)) fail(`--hours: expected a number above 0, at most 8784, got ${values.hours}`);
+  if ([values.publish, values.subscribe, values.role].every((rights) => rights.length === 0)) {
+    fail("expected at least one of --subscribe, --publish and --role (SUBSCRIBE='plant1.>' of make token), got none");
+  }
   const secret = process.env['TAILRACE_TOKEN_SECRET'] ?? '';
   if (secret === '') {
     fail(

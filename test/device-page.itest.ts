@@ -158,11 +158,11 @@ const lineOf = (page: Page) =>
     const canvas = document.querySelector('[data-testid=chart] canvas');
     const { width, height } = canvas;
     const { data } = canvas.getContext('2d').getImageData(0, 0, width, height);
-    const isColoured = (at) => data[at + 3] > 200 && Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]) > 60;
+    const isColored = (at) => data[at + 3] > 200 && Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]) > 60;
     let [first, last] = [1, 0];
     for (let x = 0; x < width; x++)
       for (let y = 0; y < height; y++)
-        if (isColoured(4 * (y * width + x))) {
+        if (isColored(4 * (y * width + x))) {
           first = Math.min(first, x / width);
           last = Math.max(last, x / width);
         }

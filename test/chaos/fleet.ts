@@ -62,7 +62,7 @@ export class Fleet {
     const all = Array.from({ length: devices }, (_, i) => deviceName(i));
     const count = Math.ceil(devices / devicesPerGateway);
     for (let gateway = 0; gateway < count; gateway++) {
-      // Neighbours report at different moments.
+      // Neighbors report at different moments.
       const mine = all.filter((_, i) => i % count === gateway);
       this.#gateways.push(this.#gateway(mine, (gateway * intervalMs) / count));
     }

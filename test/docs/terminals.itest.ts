@@ -28,6 +28,14 @@ test('a block has the variables and the folder of the one before', async () => {
   );
 });
 
+test('programs have the variables that a block exports, and no others, as in the shell of a reader', async () => {
+  await run('run: laptop', 'INNER=1\nexport OUTER="a b"\nOTHER=2');
+  const seen = 'printenv INNER OUTER OTHER || true';
+  assert.equal(await run('run: laptop', `OTHER=3\n${seen}\necho $INNER $OTHER`), 'a b\n1 3\n');
+  assert.equal(await run('run: laptop', `export OTHER\n${seen}`), 'a b\n3\n');
+  assert.equal(await run('run: laptop', seen), 'a b\n3\n');
+});
+
 test('a command that fails, a text that is not printed, and a block that takes too long are errors with their place', async () => {
   await assert.rejects(run('run: laptop', 'echo before\nfalse\necho after'), (thrown) => {
     assert.ok(thrown instanceof BlockError);

@@ -80,13 +80,12 @@ export class Terminals {
       script,
       `set -eEuo pipefail
 trap 'echo "line $((LINENO - 6)) of the block failed: $BASH_COMMAND" >&2' ERR
+docs_names=$(compgen -v)
 [ ! -e '${this.#state}' ] || . '${this.#state}'
 cd "\${DOCS_CWD:-$PWD}"
-set -a
 : block
 ${block.text}
-set +a
-${keeps ? `DOCS_CWD=$PWD; export DOCS_CWD; export -p >'${this.#state}'` : ''}
+${keeps ? saveState(this.#state) : ''}
 `,
     );
     return startSupervised({ command: 'bash', args: [script], cwd, env, output: { file } });
@@ -103,4 +102,13 @@ ${keeps ? `DOCS_CWD=$PWD; export DOCS_CWD; export -p >'${this.#state}'` : ''}
     if (isLate) throw errorOf(`took longer than ${withinMs} ms`);
     if (code !== 0) throw errorOf(`exited with ${code ?? signal}`);
   }
+}
+
+/**
+ * Writes the variables to `file`, and only those as exported that the blocks exported. So a command whose variable
+ * lacks its `export` fails here as it does in the shell of a reader.
+ */
+function saveState(file: string): string {
+  return `DOCS_CWD=$PWD; export DOCS_CWD
+{ export -p; declare -p $(compgen -v | grep -vxF "$docs_names"$'\\n'docs_names) | grep -v '^declare -[a-zA-Z]*r'; } >'${file}' || true`;
 }

@@ -2,8 +2,8 @@ import { LingeringChannels } from '@tailrace/fanout/channels/lingering-channels'
 import { Snapshot } from '@tailrace/fanout/channels/snapshot';
 import type { FanoutSettings } from '@tailrace/fanout/config';
 import { InterestServer } from '@tailrace/fanout/relay/interest-server';
+import { replaceProperty } from '@tailrace/testkit/replace-property';
 import { limits as clusterLimits } from '../../services/fanout/test/cluster.ts';
-import { replaceConstant } from '../../services/fanout/test/constants.ts';
 import { testConfig } from '../../services/fanout/test/node.ts';
 
 /** Session timeout of the consumer group, ms. */
@@ -65,13 +65,13 @@ export const limits = {
   messagesPerSecondMax: 1e6,
 } as const satisfies Partial<FanoutSettings>;
 
-/** Replaces the constants of the product that limit too little in a short run. */
+/** Replaces constants of the product in this process: a short run does not reach their limits. */
 export function replaceConstants(): void {
-  replaceConstant(LingeringChannels, 'lingerMs', 1_000);
+  replaceProperty(LingeringChannels, 'lingerMs', 1_000);
   // A snapshot takes several frames, and iterations of the event loop.
-  replaceConstant(Snapshot, 'devicesPerFrame', 3);
+  replaceProperty(Snapshot, 'devicesPerFrame', 3);
   // A node that was down must send several requests.
-  replaceConstant(InterestServer, 'backlogRecordsMax', 40);
+  replaceProperty(InterestServer, 'backlogRecordsMax', 40);
 }
 
 /** No step takes virtual time, so that nothing else would stop background work. */

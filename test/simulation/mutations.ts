@@ -21,6 +21,7 @@ import { Views } from '@tailrace/fanout/views/view';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
+import { replaceProperty } from '@tailrace/testkit/replace-property';
 import { epochMs } from './world.ts';
 
 const { Interest, OwnerRequest, RelayFrame } = tailrace.v1;
@@ -40,11 +41,7 @@ export interface Mutation {
 
 /** Replaces one method until the returned function is called. */
 function replace<T extends object, K extends keyof T>(target: T, method: K, by: (original: T[K]) => T[K]): () => void {
-  const original = target[method];
-  target[method] = by(original);
-  return () => {
-    target[method] = original;
-  };
+  return replaceProperty(target, method, by(target[method]));
 }
 
 /** Changes the frames of owners that a node receives. */

@@ -9,7 +9,7 @@ import type { Claims } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { Chance } from './chance.ts';
-import { deferMs, limits, replaceConstants, sessionMs, settingsOf, workStepsMax } from './limits.ts';
+import { deferMs, limits, sessionMs, settingsOf, workStepsMax } from './limits.ts';
 import type { Link } from './link.ts';
 import { busOf, logOf, transportOf, wiresOver } from './ports.ts';
 import { Process, type Skew } from './process.ts';
@@ -66,7 +66,6 @@ export class SimulatedNode {
       ...silentLogger,
       error: (facts, sentence) => onError(sentence, 'error' in facts ? facts.error : facts),
     };
-    replaceConstants();
     this.#fanout = createFanout({
       eventLog: logOf(process, this.#eventLog, scheduler, chance.fork()),
       bus: parts.seam(busOf(process, this.bus)),

@@ -9,7 +9,7 @@ import { epoch, stateTopic, topic } from '../../services/fanout/test/fanout-opti
 import { Chance } from './chance.ts';
 import { Checker } from './checker.ts';
 import { SimulatedClient } from './client.ts';
-import { limits, partitions } from './limits.ts';
+import { limits, partitions, replaceConstants } from './limits.ts';
 import { Load } from './load.ts';
 import { SimulatedNode } from './node.ts';
 import type { Skew } from './process.ts';
@@ -62,6 +62,7 @@ export class World {
   #clientsMade = 0;
 
   constructor(options: WorldOptions) {
+    replaceConstants();
     this.chance = new Chance(options.seed);
     this.#options = options;
     const { scheduler, chance } = this;

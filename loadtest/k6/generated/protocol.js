@@ -814,8 +814,8 @@ var require_longbits = __commonJSMin(((exports, module) => {
 		Long = Long_;
 	};
 }));
-// \0nothing
-var _nothing_exports = __exportAll({});
+// \0empty
+var _empty_exports = __exportAll({});
 // node_modules/protobufjs/src/util/minimal.js
 var require_minimal$1 = __commonJSMin(((exports, module, this$1) => {
 	var util = exports;
@@ -874,7 +874,7 @@ var require_minimal$1 = __commonJSMin(((exports, module, this$1) => {
 	util.Array = Uint8Array;
 	util.Long = util.global.dcodeIO && util.global.dcodeIO.Long || util.global.Long || (function() {
 		try {
-			var Long = __toCommonJS(_nothing_exports);
+			var Long = __toCommonJS(_empty_exports);
 			return Long && Long.isLong ? Long : null;
 		} catch (e) {
 			return null;

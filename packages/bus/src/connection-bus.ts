@@ -5,10 +5,10 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Bus, BusStats, BusSubscription } from './bus.ts';
 import type { Connection, Dial, ReceivedMessage } from './connection.ts';
 import { assertPayload, busLimits } from './limits.ts';
-import { createPendingBytes } from './pending-bytes.ts';
+import { PendingBytes } from './pending-bytes.ts';
 import { closedError, Reconnector } from './reconnector.ts';
 import { Requester } from './requester.ts';
-import { type ActiveConnection, createResponder, type OnRequest, type Responder } from './responder.ts';
+import { type ActiveConnection, type OnRequest, Responder } from './responder.ts';
 import { assertSubject, assertSubjectPattern } from './subject.ts';
 
 export interface ConnectionBusOptions {
@@ -65,7 +65,7 @@ export class ConnectionBus implements Bus {
     this.#pendingBytesMax = options.pendingBytesMax;
     this.#closeTimeoutMs = options.closeTimeoutMs;
     this.#requester = new Requester(clock);
-    this.#responder = createResponder(name, logger);
+    this.#responder = new Responder(name, logger);
     this.#reconnector = new Reconnector({
       ...{ dial, clock, random, logger, backoff: reconnectBackoff },
       onUp: (connection) => this.#onUp(connection),
@@ -155,7 +155,7 @@ export class ConnectionBus implements Bus {
         'the NATS server accepts smaller messages than the nodes may send to each other: raise its max_payload',
       );
     }
-    const pending = createPendingBytes({ clock: this.#clock, flush: () => connection.flush() });
+    const pending = new PendingBytes({ clock: this.#clock, flush: () => connection.flush() });
     this.#current = { connection, pending };
     this.#requester.attach(connection);
     for (const entry of this.#entries) entry.attach(connection);

@@ -3,13 +3,13 @@ import { describe, it } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { failure } from '../test/contract-bench.ts';
-import { createPendingBytes } from './pending-bytes.ts';
+import { PendingBytes } from './pending-bytes.ts';
 
 function createBench() {
   const clock = createFakeClock();
   const trips: { resolve(): void; reject(error: Error): void }[] = [];
   const flush = () => new Promise<void>((resolve, reject) => trips.push({ resolve, reject }));
-  return { clock, trips, pending: createPendingBytes({ clock, flush }) };
+  return { clock, trips, pending: new PendingBytes({ clock, flush }) };
 }
 
 describe('the count of pending bytes', () => {

@@ -1,21 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 
-/**
- * Counts the bytes that were passed to the client library and may still be in this process: the library neither bounds
- * its send buffer nor reports its size. A round trip to the server (PING, PONG) proves that everything before it was
- * sent. At most one is under way. It starts at once when `confirmBytes` are pending, else after `confirmMs`. The cost
- * is one PING per 64 KB or 100 ms, whichever is rarer.
- */
-export interface PendingBytes {
-  /** Bytes added and not yet confirmed as sent; outdated by at most `confirmMs` and a round trip. */
-  readonly bytes: number;
-  add(bytes: number): void;
-  /** Resolves when at most `bytes` are pending. Rejects when the connection is lost. */
-  below(bytes: number): Promise<void>;
-  /** Called when the connection is lost: rejects every waiting `below` with `reason`. */
-  close(reason: Error): void;
-}
-
 export interface PendingBytesOptions {
   clock: Clock;
   /** A round trip to the server. */
@@ -25,66 +9,81 @@ export interface PendingBytesOptions {
 const confirmBytes = 64 * 1024;
 const confirmMs = 100;
 
-export function createPendingBytes({ clock, flush }: PendingBytesOptions): PendingBytes {
-  let pendingBytes = 0;
-  let closeReason: Error | undefined;
-  let isConfirming = false;
-  let timer: Timer | undefined;
-  let waiters: { bytes: number; resolve(): void; reject(reason: Error): void }[] = [];
+/**
+ * Counts the bytes that were passed to the client library and may still be in this process: the library neither bounds
+ * its send buffer nor reports its size. A round trip to the server (PING, PONG) proves that everything before it was
+ * sent. At most one is under way. It starts at once when `confirmBytes` are pending, else after `confirmMs`. The cost
+ * is one PING per 64 KB or 100 ms, whichever is rarer.
+ */
+export class PendingBytes {
+  readonly #options: PendingBytesOptions;
+  #bytes = 0;
+  #closeReason: Error | undefined;
+  #isConfirming = false;
+  #timer: Timer | undefined;
+  #waiters: { bytes: number; resolve(): void; reject(reason: Error): void }[] = [];
 
-  function arm(): void {
-    if (isConfirming || closeReason !== undefined || pendingBytes === 0) return;
-    if (pendingBytes >= confirmBytes || waiters.length > 0) confirm();
-    else timer ??= clock.after(confirmMs, confirm);
+  constructor(options: PendingBytesOptions) {
+    this.#options = options;
   }
 
-  function confirm(): void {
-    timer?.cancel();
-    timer = undefined;
-    if (isConfirming || closeReason !== undefined) return;
-    isConfirming = true;
-    const coveredBytes = pendingBytes;
-    flush().then(
+  /** Bytes added and not yet confirmed as sent; outdated by at most `confirmMs` and a round trip. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(bytes: number): void {
+    this.#bytes += bytes;
+    // The cheap test first: this runs for every message.
+    if (!this.#isConfirming && (this.#timer === undefined || this.#bytes >= confirmBytes)) this.#arm();
+  }
+
+  /** Resolves when at most `bytes` are pending. Rejects when the connection is lost. */
+  below(bytes: number): Promise<void> {
+    if (this.#closeReason !== undefined) return Promise.reject(this.#closeReason);
+    if (this.#bytes <= bytes) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ bytes, resolve, reject });
+      this.#arm();
+    });
+  }
+
+  /** Called when the connection is lost: rejects every waiting `below` with `reason`. */
+  close(reason: Error): void {
+    this.#closeReason ??= reason;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#bytes = 0;
+    for (const waiter of this.#waiters) waiter.reject(reason);
+    this.#waiters = [];
+  }
+
+  #arm(): void {
+    if (this.#isConfirming || this.#closeReason !== undefined || this.#bytes === 0) return;
+    if (this.#bytes >= confirmBytes || this.#waiters.length > 0) this.#confirm();
+    else this.#timer ??= this.#options.clock.after(confirmMs, () => this.#confirm());
+  }
+
+  #confirm(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    if (this.#isConfirming || this.#closeReason !== undefined) return;
+    this.#isConfirming = true;
+    const coveredBytes = this.#bytes;
+    this.#options.flush().then(
       () => {
-        isConfirming = false;
-        pendingBytes -= coveredBytes;
-        const before = waiters;
-        waiters = [];
+        this.#isConfirming = false;
+        this.#bytes -= coveredBytes;
+        const before = this.#waiters;
+        this.#waiters = [];
         for (const waiter of before) {
-          if (pendingBytes <= waiter.bytes) waiter.resolve();
-          else waiters.push(waiter);
+          if (this.#bytes <= waiter.bytes) waiter.resolve();
+          else this.#waiters.push(waiter);
         }
-        arm();
+        this.#arm();
       },
       // A round trip fails only with its connection, whose owner calls `close`.
       () => {},
     );
   }
-
-  return {
-    get bytes() {
-      return pendingBytes;
-    },
-    add(bytes) {
-      pendingBytes += bytes;
-      // The cheap test first: this runs for every message.
-      if (!isConfirming && (timer === undefined || pendingBytes >= confirmBytes)) arm();
-    },
-    below(bytes) {
-      if (closeReason !== undefined) return Promise.reject(closeReason);
-      if (pendingBytes <= bytes) return Promise.resolve();
-      return new Promise((resolve, reject) => {
-        waiters.push({ bytes, resolve, reject });
-        arm();
-      });
-    },
-    close(reason) {
-      closeReason ??= reason;
-      timer?.cancel();
-      timer = undefined;
-      pendingBytes = 0;
-      for (const waiter of waiters) waiter.reject(reason);
-      waiters = [];
-    },
-  };
 }

@@ -3,15 +3,15 @@ import { describe, it } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import fc from 'fast-check';
 import { bytes, failure } from '../test/contract-bench.ts';
-import { assertReply, createReplyCollector, errorFromReply, errorReplyFrom, partHeaderOf } from './reply.ts';
+import { assertReply, errorFromReply, errorReplyFrom, partHeaderOf, ReplyCollector } from './reply.ts';
 
 describe('replies of many parts', () => {
   it('collected in order they are complete with the last part and not before', () => {
-    const collector = createReplyCollector('a');
+    const collector = new ReplyCollector('a');
     assert.equal(collector.take(partHeaderOf('x-1', 0, 3), bytes('0')), undefined);
     assert.equal(collector.take(partHeaderOf('x-1', 1, 3), bytes('1')), undefined);
     assert.deepEqual(collector.take(partHeaderOf('x-1', 2, 3), bytes('2')), [bytes('0'), bytes('1'), bytes('2')]);
-    assert.deepEqual(createReplyCollector('a').take(partHeaderOf('x-1', 0, 0), bytes('')), []);
+    assert.deepEqual(new ReplyCollector('a').take(partHeaderOf('x-1', 0, 0), bytes('')), []);
   });
 
   it('any sequence of messages returns the complete reply in order, or an error, or nothing yet', () => {
@@ -22,7 +22,7 @@ describe('replies of many parts', () => {
     });
     fc.assert(
       fc.property(fc.array(message, { maxLength: 6 }), (messages) => {
-        const collector = createReplyCollector('a');
+        const collector = new ReplyCollector('a');
         for (const [at, { reply, index, count }] of messages.entries()) {
           try {
             const parts = collector.take(partHeaderOf(reply, index, count), bytes(index));
@@ -46,7 +46,7 @@ describe('replies of many parts', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (header) => {
         try {
-          createReplyCollector('a').take(header, bytes('x'));
+          new ReplyCollector('a').take(header, bytes('x'));
         } catch (error) {
           failure('unavailable')(error);
           assert.ok((error as Error).message.length < 300);

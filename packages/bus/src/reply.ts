@@ -61,38 +61,40 @@ export function assertReply(parts: readonly Uint8Array[], payloadBytesMax: numbe
   }
 }
 
-export interface ReplyCollector {
+/** Collects the messages of one reply. */
+export class ReplyCollector {
+  readonly #subject: string;
+  readonly #parts: Uint8Array[] = [];
+  #reply: string | undefined;
+  #bytes = 0;
+
+  constructor(subject: string) {
+    this.#subject = subject;
+  }
+
   /**
    * Takes the next message. Returns all parts with the last one, else undefined. Throws the error for the requester.
    */
-  take(header: string, payload: Uint8Array): readonly Uint8Array[] | undefined;
-}
-
-export function createReplyCollector(subject: string): ReplyCollector {
-  const parts: Uint8Array[] = [];
-  let reply: string | undefined;
-  let bytes = 0;
-
-  return {
-    take(header, payload) {
-      const match = /^(\S{1,64}) (\d{1,6}) (\d{1,6})$/.exec(header);
-      if (match === null) throw incomplete(subject, `the part header ${shown(header)} does not parse`);
-      const index = Number(match[2]);
-      const count = Number(match[3]);
-      reply ??= match[1];
-      if (reply !== match[1]) throw incomplete(subject, 'two responders replied at once');
-      if (count > busLimits.partsPerReplyMax)
-        throw incomplete(subject, `expected at most ${busLimits.partsPerReplyMax} parts, got ${count}`);
-      if (count === 0) return parts;
-      if (index !== parts.length || index >= count)
-        throw incomplete(subject, `expected part ${parts.length}, got part ${index} of ${count}`);
-      bytes += payload.length;
-      if (bytes > busLimits.bytesPerReplyMax)
-        throw incomplete(subject, `expected at most ${busLimits.bytesPerReplyMax} bytes, got more`);
-      parts.push(payload);
-      return parts.length === count ? parts : undefined;
-    },
-  };
+  take(header: string, payload: Uint8Array): readonly Uint8Array[] | undefined {
+    const subject = this.#subject;
+    const parts = this.#parts;
+    const match = /^(\S{1,64}) (\d{1,6}) (\d{1,6})$/.exec(header);
+    if (match === null) throw incomplete(subject, `the part header ${shown(header)} does not parse`);
+    const index = Number(match[2]);
+    const count = Number(match[3]);
+    this.#reply ??= match[1];
+    if (this.#reply !== match[1]) throw incomplete(subject, 'two responders replied at once');
+    if (count > busLimits.partsPerReplyMax)
+      throw incomplete(subject, `expected at most ${busLimits.partsPerReplyMax} parts, got ${count}`);
+    if (count === 0) return parts;
+    if (index !== parts.length || index >= count)
+      throw incomplete(subject, `expected part ${parts.length}, got part ${index} of ${count}`);
+    this.#bytes += payload.length;
+    if (this.#bytes > busLimits.bytesPerReplyMax)
+      throw incomplete(subject, `expected at most ${busLimits.bytesPerReplyMax} bytes, got more`);
+    parts.push(payload);
+    return parts.length === count ? parts : undefined;
+  }
 }
 
 /** `unavailable`, which is retryable: the request may be sent again. */

@@ -2,12 +2,12 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Connection, ReceivedMessage } from './connection.ts';
 import { assertPayload, busLimits } from './limits.ts';
-import { createReplyCollector, errorFromReply, errorHeader, partHeader } from './reply.ts';
+import { errorFromReply, errorHeader, partHeader, ReplyCollector } from './reply.ts';
 
 interface PendingRequest {
   subject: string;
   timer: Timer;
-  take: ReturnType<typeof createReplyCollector>['take'];
+  collector: ReplyCollector;
   resolve(parts: readonly Uint8Array[]): void;
   reject(error: TailraceError): void;
 }
@@ -59,7 +59,7 @@ export class Requester {
         const message = `no complete reply from ${shown(subject)} within ${deadlineMs} ms`;
         this.#remove(id)?.reject(new TailraceError('timeout', message));
       });
-      this.#pending.set(id, { subject, timer, take: createReplyCollector(subject).take, resolve, reject });
+      this.#pending.set(id, { subject, timer, collector: new ReplyCollector(subject), resolve, reject });
       connection.publish(subject, payload, `${connection.inbox}${id}`);
     });
   }
@@ -100,7 +100,7 @@ export class Requester {
       return;
     }
     try {
-      const parts = request.take(headers?.get(partHeader) ?? '', message.data);
+      const parts = request.collector.take(headers?.get(partHeader) ?? '', message.data);
       if (parts !== undefined) this.#remove(id)?.resolve(parts);
     } catch (thrown) {
       this.#remove(id)?.reject(thrown as TailraceError);

@@ -16,60 +16,67 @@ export interface ActiveConnection {
   pending: PendingBytes;
 }
 
-/** The replying side of requests. */
-export interface Responder {
-  /**
-   * Computes and sends the reply to one request. Never throws. `active`: returns the connection to reply on, if one is
-   * up.
-   */
-  respond(message: ReceivedMessage, onRequest: OnRequest, active: () => ActiveConnection | undefined): Promise<void>;
-}
-
 // Below `pendingBytesMax`, at which `publish` drops, so that replies leave capacity for published messages.
 const replyPendingBytesMax = 1024 * 1024;
 const nothing = new Uint8Array(0);
 
-export function createResponder(name: string, logger: Logger): Responder {
-  let requests = 0;
-  let replies = 0;
+/** The replying side of requests. */
+export class Responder {
+  readonly #name: string;
+  readonly #logger: Logger;
+  /** Requests in progress. */
+  #requests = 0;
+  #replies = 0;
 
-  async function partsOf(message: ReceivedMessage, onRequest: OnRequest): Promise<readonly Uint8Array[]> {
-    if (requests >= busLimits.servingMax) {
-      throw new TailraceError(
-        'rate_limited',
-        `requests in progress on this node: expected at most ${busLimits.servingMax}, got ${requests + 1}`,
-      );
-    }
-    requests++;
+  /** `name`: of this node, in the IDs of its replies. */
+  constructor(name: string, logger: Logger) {
+    this.#name = name;
+    this.#logger = logger;
+  }
+
+  /**
+   * Computes and sends the reply to one request. Never rejects. `active`: returns the connection to reply on, if one is
+   * up.
+   */
+  async respond(
+    message: ReceivedMessage,
+    onRequest: OnRequest,
+    active: () => ActiveConnection | undefined,
+  ): Promise<void> {
+    const { reply, subject } = message;
+    if (reply === undefined || reply === '') return; // A published message: no requester waits.
     try {
-      return await onRequest(message.data, message.subject);
-    } finally {
-      requests--;
+      const parts = await this.#partsOf(message, onRequest);
+      const to = active();
+      if (to === undefined) return; // The requester's own connection fails, or its deadline expires.
+      assertReply(parts, to.connection.payloadBytesMax);
+      const id = `${this.#name}-${(this.#replies++).toString(36)}`;
+      await sendReply(to, reply, id, parts);
+    } catch (thrown) {
+      const error = tailraceErrorFrom(thrown);
+      if (error.code === 'internal') this.#logger.error({ subject, error: thrown }, 'a request failed');
+      const to = active();
+      if (to === undefined) return;
+      const { header, payload } = errorReplyFrom(error);
+      to.connection.publish(reply, payload, undefined, { [errorHeader]: header });
+      to.pending.add(payload.length);
     }
   }
 
-  return {
-    async respond(message, onRequest, active) {
-      const { reply } = message;
-      if (reply === undefined || reply === '') return; // A published message: no requester waits.
-      try {
-        const parts = await partsOf(message, onRequest);
-        const to = active();
-        if (to === undefined) return; // The requester's own connection fails, or its deadline expires.
-        assertReply(parts, to.connection.payloadBytesMax);
-        const id = `${name}-${(replies++).toString(36)}`;
-        await sendReply(to, reply, id, parts);
-      } catch (thrown) {
-        const error = tailraceErrorFrom(thrown);
-        if (error.code === 'internal') logger.error({ subject: message.subject, error: thrown }, 'a request failed');
-        const to = active();
-        if (to === undefined) return;
-        const { header, payload } = errorReplyFrom(error);
-        to.connection.publish(reply, payload, undefined, { [errorHeader]: header });
-        to.pending.add(payload.length);
-      }
-    },
-  };
+  async #partsOf(message: ReceivedMessage, onRequest: OnRequest): Promise<readonly Uint8Array[]> {
+    if (this.#requests >= busLimits.servingMax) {
+      throw new TailraceError(
+        'rate_limited',
+        `requests in progress on this node: expected at most ${busLimits.servingMax}, got ${this.#requests + 1}`,
+      );
+    }
+    this.#requests++;
+    try {
+      return await onRequest(message.data, message.subject);
+    } finally {
+      this.#requests--;
+    }
+  }
 }
 
 async function sendReply(

@@ -36,12 +36,14 @@ export function contentOf({ value, unreadable }: LogRecord): tailrace.v1.Control
   }
 }
 
+/** Returns the entry of a revocation record. Without `issuedBefore` it is NaN, which makes the entry invalid. */
 export function entryFrom({ tokenId, subject, issuedBefore, expiresAt }: tailrace.v1.IRevocation): RevocationEntry {
   const end = expiresAt == null ? {} : { expiresAt };
   if (tokenId) return { tokenId, ...end };
   return { subject: subject ?? '', issuedBefore: issuedBefore ?? Number.NaN, ...end };
 }
 
+/** Returns the notice of a record, with defaults for missing fields. */
 export function noticeFrom({ severity, message, time }: tailrace.v1.IOperatorNotice): Notice {
   return { severity: severity ?? 'info', message: message ?? '', time: time ?? 0 };
 }

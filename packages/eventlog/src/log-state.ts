@@ -16,7 +16,7 @@ const transitions: Transitions<State> = {
   closed: [],
 };
 
-/** The state of one connection to an event log. Its parts ask here whether it is open. */
+/** The state of one connection to an event log, which its parts share. */
 export class LogState {
   /** Changed by `enter` alone. A field, because each append reads it. */
   current: State = 'new';
@@ -31,6 +31,7 @@ export class LogState {
     if (this.current !== 'open') throw this.notOpenError(operation);
   }
 
+  /** Returns the error of an operation while the log is not open. */
   notOpenError(operation: string): TailraceError {
     if (this.current !== 'new') return closedError(operation);
     return new TailraceError('closed', `cannot ${operation}: the event log is not started: call start first`);

@@ -41,7 +41,7 @@ const healthCheckMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS
 
 /**
  * Returns whether a request to a public port is a health check of a load balancer, by the paths that these use by
- * default. `*`: of `OPTIONS *` (RFC 9110, section 9.3.7).
+ * default. `*` is the path of `OPTIONS *` (RFC 9110, section 9.3.7).
  */
 export function isHealthCheck(method: string, path: string): boolean {
   return healthCheckPaths.has(path) && healthCheckMethods.has(method);

@@ -13,7 +13,7 @@ export class LimitedWarning {
   #lastMs = Number.NEGATIVE_INFINITY;
   #suppressed = 0;
 
-  /** `log`: a method of the logger, bound to it. */
+  /** `log`: `warn` or `error` of a logger, bound to it. */
   constructor(log: Logger['warn'], message: string, everyMs: number, now: () => number) {
     this.#log = log;
     this.#message = message;

@@ -6,7 +6,7 @@ export interface BackoffOptions {
   readonly capMs?: number;
 }
 
-/** As `random` of `backoffMs`: every wait is its upper bound. For waits that few processes have at the same time. */
+/** Use it as `random` of `backoffMs` if few processes wait at the same time: every wait is its upper bound. */
 export const noJitter = (): number => 1;
 
 /**

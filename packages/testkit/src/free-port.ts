@@ -2,8 +2,8 @@ import { createServer } from 'node:net';
 import { TailraceError } from '@tailrace/protocol/error';
 
 /**
- * Below every system's range of outgoing ports (Linux 32768, macOS 49152), so that a restarted server can listen on its
- * port after a restart.
+ * Below every system's range of outgoing ports (Linux 32768, macOS 49152), so that no connection takes the port of a
+ * server while it restarts.
  */
 const portMin = 10_240;
 const portMax = 32_767;

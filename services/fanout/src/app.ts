@@ -80,7 +80,7 @@ export interface Fanout {
   readonly node: FanoutNode | undefined;
 }
 
-/** Creates a fanout node. Depends on no environment and process. */
+/** Creates a fanout node. Reads no environment variables, and sets no handlers of the process. */
 export function createFanout(options: FanoutOptions): Fanout {
   return new FanoutProcess(options);
 }

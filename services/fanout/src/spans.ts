@@ -18,8 +18,8 @@ export interface TracedPipelineOptions extends PipelineOptions {
 
 /**
  * The pipeline of a node with tracing, by OpenTelemetry's conventions for messaging. A fetch of the log has one span,
- * linked to the requests of its reports, and below it a span for each step. Frames for other nodes carry it, which
- * start their own. A report never has a span. A batch without a trace costs one check of each record for a header.
+ * linked to the requests of its reports, and below it a span for each step. Frames carry it to other nodes, which start
+ * their own spans. A report never has a span. A batch without a trace costs one check of each record for a header.
  */
 export class TracedPipeline extends Pipeline {
   readonly #tracing: Tracing;

@@ -16,11 +16,9 @@ import type { Channel } from '../src/channels/channels.ts';
 import type { Subscription } from '../src/channels/subscription.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import { MemoryTransport } from '../src/memory-transport.ts';
-import { InterestServer } from '../src/relay/interest-server.ts';
 import type { Transport } from '../src/transport.ts';
 import type { View } from '../src/views/view.ts';
 import type { Encoding, ViewOptions } from '../src/views/view-options.ts';
-import { replaceConstant } from './constants.ts';
 import { deviceLimits } from './device-limits.ts';
 import { epoch, fanoutOptions, retention, stateTopic, topic } from './fanout-options.ts';
 import { freshnessLimits } from './freshness-limits.ts';
@@ -186,10 +184,6 @@ export const limits = {
   ...freshnessLimits,
   ...workLimits,
 } satisfies Partial<FanoutSettings>;
-
-/** Few, so that a node that was away has to send several requests. */
-export const backlogRecordsMax = 40;
-replaceConstant(InterestServer, 'backlogRecordsMax', backlogRecordsMax);
 
 export interface ClusterOptions {
   readonly partitions?: number;

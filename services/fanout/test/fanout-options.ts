@@ -5,10 +5,8 @@ import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import type { FanoutOptions } from '../src/app.ts';
-import { LingeringChannels } from '../src/channels/lingering-channels.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import type { Transport } from '../src/transport.ts';
-import { replaceConstant } from './constants.ts';
 import { testConfig } from './node.ts';
 
 export const topic = 'tailrace.telemetry';
@@ -17,11 +15,8 @@ export const epoch = 'epoch-1';
 /** So long and large that nothing is deleted. */
 export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;
 
-// A channel is closed with its last client.
-replaceConstant(LingeringChannels, 'lingerMs', 0);
-
 /** Options of `createFanout` for a node in this process, on a clock of the test. */
-export function fanoutOptions(parts: {
+export function fanoutOptions(options: {
   readonly node: string;
   readonly eventLog: EventLog;
   readonly bus: Bus;
@@ -37,20 +32,20 @@ export function fanoutOptions(parts: {
   /** The duration of a turn of the event loop, ms. Default: 0. */
   readonly turnMs?: () => number;
 }): FanoutOptions {
-  const { node, eventLog, bus, clock, transport, partitions, settings, turnMs } = parts;
+  const { node, eventLog, bus, clock, transport, partitions, settings, turnMs } = options;
   return {
     eventLog,
     bus,
     clock,
-    logger: parts.logger ?? silentLogger,
+    logger: options.logger ?? silentLogger,
     metrics: createMetrics({ service: 'fanout', node, processMetrics: false }),
-    tracing: parts.tracing ?? noTracing,
+    tracing: options.tracing ?? noTracing,
     transport,
     config: testConfig({ ...retention, ...settings, node, telemetryPartitions: partitions }),
-    random: parts.random ?? (() => 0.5),
+    random: options.random ?? (() => 0.5),
     defer: (call) => void clock.after(turnMs?.() ?? 0, call),
     verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),
     version: '1',
-    workStepsMax: parts.workStepsMax,
+    workStepsMax: options.workStepsMax,
   };
 }

@@ -14,7 +14,7 @@ import { epoch, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
 import { idLimits } from './log-ranges.ts';
 
 const pollMs = 500;
-/** Of a new client. */
+/** What a new client was sent. */
 export const nothingSent: Readonly<KnownPresences> = { presencesKnown: undefined, isInterrupted: false };
 
 /**

@@ -18,7 +18,7 @@ export function logRangesOf(
     eventLog: { bounds: (name, partitions) => eventLog.bounds(name, partitions), positionsAt },
     topic,
     ids,
-    // No node has the decision.
+    // No other node knows the repeated positions.
     repeatsOf: async () => undefined,
     counts: { lookbacks: 0, shortLookbacks: 0 },
   };

@@ -75,7 +75,7 @@ test('a repeated id gets an error each time, and then disconnects', async () => 
   await eventually(async () => assert.equal(await node.metric('tailrace_fanout_channels'), 0));
 });
 
-/** Misbehaviour of clients. */
+/** Misbehavior of clients. */
 const misdeeds: readonly ((ws: RawWebSocket) => void)[] = [
   (ws) => ws.sendText('hello'),
   (ws) => ws.sendText('{"auth":{"token":"x.y.z"}}'),

@@ -47,8 +47,10 @@ test('plain HTTP on the stream port gets an error that names the stream', async 
   for (const path of ['/v1', '/v1/streams', `/${'x'.repeat(2_000)}`]) {
     const { status, body } = await ask(get(path));
     assert.equal(status, 404);
-    assert.match(body, /expected a WebSocket handshake at \/v1\/stream/);
+    assert.match(body, /expected one of a WebSocket handshake at \/v1\/stream, GET \/v1\/route, GET \/v1\/devices, /);
   }
+  const { body } = await ask(get('/v1/route/plant1.press7'));
+  assert.match(body, /got \\"GET \/v1\/route\/plant1\.press7\\"/);
 });
 
 test('the default health checks of load balancers are answered, and their connections closed', async () => {

@@ -23,7 +23,7 @@ import { type ProduceResult, produceRequest } from './requests.ts';
 
 export interface KafkaProducerOptions {
   readonly clock: Clock;
-  /** Of the event log. Appends are accepted while it is open. */
+  /** The state of the event log. Appends are accepted while it is `open`. */
   readonly state: Pick<LogState, 'current' | 'notOpenError'>;
   /** How long records wait for others, ms. */
   readonly lingerMs: number;

@@ -114,6 +114,7 @@ export class LocalEventLog implements EventLog {
 
   async subscribe(options: SubscribeOptions): Promise<Subscription> {
     this.assertOpen('subscribe');
+    // Not while the log closes: nothing would stop the subscription.
     this.#state.assertOpen('subscribe');
     assertName('group', options.group);
     assertName('member', options.member);

@@ -30,6 +30,6 @@ export function connectionWords(
     case 'waiting':
       return [mood, 'Reconnecting', `in ${Math.max(0, Math.ceil((state.retryAt - nowMs) / 1000))} s`];
     case 'closed':
-      return [mood, state.loss.code === 4401 || state.loss.code === 4403 ? 'Not authorised' : 'Closed', ''];
+      return [mood, state.loss.code === 4401 || state.loss.code === 4403 ? 'Not authorized' : 'Closed', ''];
   }
 }

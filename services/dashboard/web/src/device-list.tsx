@@ -67,7 +67,7 @@ function Rows({ rows }: { rows: readonly Row[] }): JSX.Element {
     if (element === null || chosenIndex === -1) return;
     const { start, end } = virtual.measurementsCache[chosenIndex]!;
     const hiddenPx = Math.max(element.scrollTop - start, end - element.scrollTop - element.clientHeight);
-    // A far row goes to the middle, so that its neighbours are visible, too.
+    // A far row goes to the middle, so that its neighbors are visible, too.
     if (hiddenPx > 0) virtual.scrollToIndex(chosenIndex, { align: hiddenPx > farPx ? 'center' : 'auto' });
   }, [chosen, chosenIndex !== -1]);
 

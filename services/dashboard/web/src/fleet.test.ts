@@ -218,7 +218,7 @@ test('beyond the bound of all points, the devices viewed longest ago lose theirs
   const history = new History();
   const readings = Array.from({ length: 1_000 }, (_, n) => ({ tag: `t${n}`, value: n }));
   const of = (device: string) => ({ ...report(1, readings), device });
-  // Each tag takes room for 128 points: 23 such devices fit into 3,000,000.
+  // Each tag takes the memory of 128 points: 23 such devices fit into 3,000,000.
   const others = Array.from({ length: 20 }, (_, n) => `other${n}`);
   for (const device of ['a', 'b', 'c', ...others]) history.add(of(device));
   assert.ok(history.tags('b') !== undefined);

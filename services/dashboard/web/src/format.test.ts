@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decimalsOf, fixed, shownAge, shownNumber, shownText, unitLabel } from './format.ts';
+import { decimalsOf, fixed, shownAge, shownNumber, shownRange, shownText, unitLabel } from './format.ts';
 
 const shown = (value: number, unit: string, decimals = 6) =>
   shownText(shownNumber(value, unit, decimals))
@@ -26,6 +26,19 @@ test('bytes and spans have the units that people read', () => {
   assert.equal(shown(200_000, 's'), '2 d 7 h');
   assert.equal(unitLabel('kW.h'), 'kWh');
   assert.equal(unitLabel('N.m'), 'N·m');
+});
+
+test('a range has the units of its numbers where they differ from the unit of the value', () => {
+  assert.equal(shownRange([6.51, 7.46], 'bar', 2, 'bar'), '6.51 to 7.46');
+  assert.equal(shownRange([16_370, 451_400_000], 'By/s', 0, 'kB/s'), '16.37\u00a0kB/s to 451.4\u00a0MB/s');
+  assert.equal(shownRange([1_200_000, 1_400_000], 'By/s', 0, 'kB/s'), '1.200 to 1.400\u00a0MB/s');
+  assert.equal(shownRange([1_200_000, 1_400_000], 'By/s', 0, 'MB/s'), '1.200 to 1.400');
+  assert.equal(shownRange([60, 7200], 's', 0, ''), '60\u00a0s to 2 h 0 min');
+});
+
+test('a range of two numbers with the same text is not shown', () => {
+  assert.equal(shownRange([7292.71, 7292.72], 'h', 2, 'h'), undefined);
+  assert.notEqual(shownRange([1000, 1_000_000], 'By', 0, 'B'), undefined);
 });
 
 test('the decimals of a number are those it is written with', () => {

@@ -97,6 +97,23 @@ export function shownText({ number, unit }: FormattedValue): string {
   return unit === '' || unit === '°' ? number + unit : `${number}\u00a0${unit}`;
 }
 
+/**
+ * Formats a range beside a value with the unit `shownUnit`: `6.5 to 7.4`. Numbers with another unit have it:
+ * `16.4 kB/s to 451 MB/s`. Undefined if both numbers have the same text.
+ */
+export function shownRange(
+  [low, high]: readonly [number, number],
+  ucum: string,
+  decimals: number,
+  shownUnit: string,
+): string | undefined {
+  const from = shownNumber(low, ucum, decimals);
+  const to = shownNumber(high, ucum, decimals);
+  if (from.unit !== to.unit) return `${shownText(from)} to ${shownText(to)}`;
+  if (from.number === to.number) return undefined;
+  return `${from.number} to ${to.unit === shownUnit ? to.number : shownText(to)}`;
+}
+
 function shownSpan(seconds: number): string {
   const minutes = Math.floor(Math.abs(seconds) / 60);
   const days = Math.floor(minutes / 1440);

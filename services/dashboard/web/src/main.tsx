@@ -5,7 +5,7 @@ import { App } from './app.tsx';
 import { Frames } from './frames.ts';
 import { startKeyboard } from './keyboard.ts';
 import { Live } from './live.ts';
-import './style/colours.css';
+import './style/colors.css';
 import './style/base.css';
 import './style/topbar.css';
 import './style/list.css';

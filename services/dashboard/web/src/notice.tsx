@@ -26,7 +26,7 @@ function titleOf(code: number): string {
   switch (code) {
     case 4401:
     case 4403:
-      return 'Not authorised.';
+      return 'Not authorized.';
     case 4429:
       return 'A limit was reached.';
     default:

@@ -1,4 +1,4 @@
-/** The colours of the page as canvases need them. */
+/** The colors of the page as canvases need them. */
 export interface Palette {
   readonly line: string;
   readonly fill: string;
@@ -21,25 +21,25 @@ let paletteRevision = -1;
 export function paletteAt(revision: number): Palette {
   if (palette !== undefined && revision === paletteRevision) return palette;
   paletteRevision = revision;
-  // A canvas does not know `light-dark()`: an element that has the colour does.
+  // A canvas does not know `light-dark()`: an element that has the color does.
   const probe = document.body.appendChild(document.createElement('i'));
-  const colour = (name: string) => {
+  const color = (name: string) => {
     probe.style.color = `var(${name})`;
     return getComputedStyle(probe).color;
   };
   palette = {
-    line: colour('--trace'),
-    fill: colour('--trace-fill'),
-    grid: colour('--grid'),
-    text: colour('--muted'),
-    on: colour('--state-on'),
-    off: colour('--state-off'),
-    warn: colour('--warn'),
-    warnSoft: colour('--warn-soft'),
-    bad: colour('--bad'),
-    badSoft: colour('--bad-soft'),
-    idle: colour('--idle'),
-    label: colour('--state-label'),
+    line: color('--trace'),
+    fill: color('--trace-fill'),
+    grid: color('--grid'),
+    text: color('--muted'),
+    on: color('--state-on'),
+    off: color('--state-off'),
+    warn: color('--warn'),
+    warnSoft: color('--warn-soft'),
+    bad: color('--bad'),
+    badSoft: color('--bad-soft'),
+    idle: color('--idle'),
+    label: color('--state-label'),
   };
   probe.remove();
   return palette;

@@ -59,7 +59,7 @@ export class Strip {
     const top = isOn ? 3 : height / 2 - 1.5;
     const bandHeight = isOn ? height - 6 : 3;
     context.fillStyle = isOn ? palette.on : palette.off;
-    // Texts alternate between two shades, so that neighbours differ.
+    // Texts alternate between two shades, so that neighbors differ.
     context.globalAlpha = kind === 'text' ? (band.value % 2 === 0 ? 0.55 : 0.9) : 1;
     context.fillRect(left, top, Math.max(1, width - (kind === 'text' ? 1 : 0)), bandHeight);
     context.globalAlpha = 1;

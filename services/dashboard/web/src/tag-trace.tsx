@@ -1,6 +1,6 @@
 import type { JSX } from 'preact';
 import type { Device } from './fleet.ts';
-import { shownNumber, shownTime } from './format.ts';
+import { shownRange, shownTime } from './format.ts';
 import type { TagHistory } from './history.ts';
 import { usePage } from './page.ts';
 import { Plot } from './plot.tsx';
@@ -31,6 +31,7 @@ function TagValue({ device, tag, history }: { device: Device; tag: string; histo
     shown === undefined ? { number: '–', unit: '' } : shownValue(shown.value, unit, decimals);
   const extremes =
     history.kind === 'number' ? extremesOf(history, spanOf(view.spanAt(live.serverNow()), device)) : undefined;
+  const range = extremes === undefined ? undefined : shownRange(extremes, unit, decimals, label);
   return (
     <div class="reading">
       <span class="tag" title={tag}>
@@ -48,11 +49,7 @@ function TagValue({ device, tag, history }: { device: Device; tag: string; histo
         {shown !== undefined && shown.quality !== 'good' && (
           <span class={`quality ${shown.quality}`}>{shown.quality}</span>
         )}
-        {extremes !== undefined && (
-          <span class="extremes">
-            {extremes.map((extreme) => shownNumber(extreme, unit, decimals).number).join(' to ')}
-          </span>
-        )}
+        {range !== undefined && <span class="extremes">{range}</span>}
       </span>
     </div>
   );

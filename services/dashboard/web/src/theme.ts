@@ -7,7 +7,7 @@ const order: readonly Theme[] = ['system', 'dark', 'light'];
 const darkSystem = matchMedia('(prefers-color-scheme: dark)');
 
 export const theme: Signal<Theme> = signal(stored());
-/** Grows when colours change, for what is drawn on canvas. */
+/** Grows when colors change, for what is drawn on canvas. */
 export const themeRevision: Signal<number> = signal(0);
 
 /** Applies the choice and keeps it. */

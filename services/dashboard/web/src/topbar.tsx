@@ -32,8 +32,8 @@ export function TopBar({ onHelp }: { onHelp: () => void }): JSX.Element {
           type="button"
           class="quiet"
           onClick={nextTheme}
-          aria-label={`Colours: ${theme.value}. Change`}
-          title={`Colours: ${theme.value}`}
+          aria-label={`Colors: ${theme.value}. Change`}
+          title={`Colors: ${theme.value}`}
         >
           <Icon name={theme.value} />
         </button>

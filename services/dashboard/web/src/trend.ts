@@ -56,7 +56,7 @@ export class Trend {
   }
 
   #options(size: { width: number; height: number }): uPlot.Options {
-    const colour = (name: keyof Palette) => () => this.#facts.palette[name];
+    const color = (name: keyof Palette) => () => this.#facts.palette[name];
     return {
       ...size,
       ms: 1,
@@ -71,7 +71,7 @@ export class Trend {
         {
           size: 0,
           ticks: { show: false },
-          grid: { stroke: colour('grid'), width: 1 },
+          grid: { stroke: color('grid'), width: 1 },
           splits: (plot, _axis, min, max) => timeTicks(min, max, ticksFitting(plot.bbox.width / devicePixelRatio)),
           values: (_plot, splits) => splits.map(() => ''),
         },
@@ -82,18 +82,18 @@ export class Trend {
           // At least two ticks, and not too many lines.
           space: (_plot, _axis, _min, _max, heightPx) => Math.max(22, heightPx / 5),
           incrs: () => stepsFrom(this.#facts.decimals),
-          stroke: colour('text'),
+          stroke: color('text'),
           ticks: { show: false },
-          grid: { stroke: colour('grid'), width: 1 },
+          grid: { stroke: color('grid'), width: 1 },
           values: (_plot, splits) => labelsOf(splits, this.#facts.unit),
         },
       ],
       series: [
         {},
         {
-          stroke: colour('line'),
+          stroke: color('line'),
           width: 1.5,
-          points: { show: (_plot, _series, first, last) => last - first < 2, size: 5, fill: colour('line') },
+          points: { show: (_plot, _series, first, last) => last - first < 2, size: 5, fill: color('line') },
           gaps: (plot, _series, first, last) => this.#gaps(plot, first, last),
         },
       ],

@@ -43,8 +43,8 @@ const retryPauseMs = 500;
 const noHistory: Pick<SubscribeRequest, 'after' | 'from'> = {};
 
 /**
- * Brings every subscription from its request, or from the position where it fell behind or was paused, to live, at the
- * pace of its socket and of the scheduler.
+ * Brings every subscription to live: from its request, or from the position where it fell behind or was paused. Its
+ * socket and the scheduler determine the pace.
  *
  * **Start.** A subscription starts with last values, after a position (`after`), or from a time (`from`). Its head has
  * the position, and what is missing; the snapshot follows. `after` is read into memory before the head, because the

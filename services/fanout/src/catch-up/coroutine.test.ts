@@ -49,12 +49,7 @@ test('a promise that rejects throws where it is waited for', async () => {
 
 test('steps that are refused release what they hold', async () => {
   const limits = { ...workLimits, userQueuedTasksMax: 1 };
-  const scheduler = new WorkScheduler({
-    clock: { monotonic: () => 0, after: () => ({ cancel() {} }) },
-    defer() {},
-    limits,
-    stepsMax: 1,
-  });
+  const scheduler = new WorkScheduler({ clock: { monotonic: () => 0 }, defer() {}, limits, stepsMax: 1 });
   const busy = scheduler.queue('test');
   assert.equal(
     busy.run(() => true),

@@ -4,7 +4,7 @@ export class Flow {
   startTag = 0;
   /** Virtual time up to which it has used its share. */
   finishTag = 0;
-  /** Of equal start tags, the flow that was added first goes first. */
+  /** Decides between equal start tags: the flow that was added first goes first. */
   order = 0;
   isQueued = false;
 }

@@ -283,7 +283,7 @@ test('a report that repeats a message ID of before the token does not come again
   );
 });
 
-test('the log is asked for the position of a time only if the window does not reach back to it', async () => {
+test('the position of a time is requested from the log only if the window does not reach back to it', async () => {
   const { partitions, channels, clock } = createLocalNode({ partitions: 1 });
   const nowMs = clock.now();
   // One time goes back, as a foreign producer's may.

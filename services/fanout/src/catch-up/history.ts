@@ -52,7 +52,7 @@ export class History {
   readonly #limits: HistoryLimits;
   readonly #waits: PositionWaits;
   /** By partition: the last request for its end offset, and when it was sent, monotonic ms. */
-  readonly #nexts = new Map<number, { readonly askedMs: number; readonly next: Promise<number> }>();
+  readonly #nexts = new Map<number, { readonly requestedMs: number; readonly next: Promise<number> }>();
 
   constructor(options: {
     table: Pick<PartitionTable, 'next' | 'partitions'>;
@@ -85,10 +85,8 @@ export class History {
   async #errorOf({ partition, last, next: here, startMs }: NotReached): Promise<TailraceError> {
     const next = await this.#endOf(partition, startMs);
     if (last < next) {
-      return new TailraceError(
-        'unavailable',
-        `after: expected a position below ${here} in partition ${partition}, as far as this node has come, got ${last}: try again, here or at another node`,
-      );
+      const expected = `a position below ${here} in partition ${partition}, which this node has reached`;
+      return new TailraceError('unavailable', `after: expected ${expected}, got ${last}: try again, here or elsewhere`);
     }
     return new TailraceError(
       'invalid_position',
@@ -103,16 +101,17 @@ export class History {
   #endOf(partition: number, sinceMs: number): Promise<number> {
     const nowMs = this.#clock.monotonic();
     const known = this.#nexts.get(partition);
-    if (known !== undefined && known.askedMs >= sinceMs && nowMs - known.askedMs <= endReuseMs) return known.next;
+    if (known !== undefined && known.requestedMs >= sinceMs && nowMs - known.requestedMs <= endReuseMs)
+      return known.next;
     const { eventLog, topic } = this.ranges;
-    const asked = {
-      askedMs: nowMs,
+    const request = {
+      requestedMs: nowMs,
       next: eventLog.bounds(topic, [partition]).then((bounds) => bounds[partition]?.next ?? Number.POSITIVE_INFINITY),
     };
-    this.#nexts.set(partition, asked);
+    this.#nexts.set(partition, request);
     // An error is not reused.
-    asked.next.catch(() => this.#nexts.get(partition) === asked && this.#nexts.delete(partition));
-    return asked.next;
+    request.next.catch(() => this.#nexts.get(partition) === request && this.#nexts.delete(partition));
+    return request.next;
   }
 
   /** Returns a reader of the reports of the channel after the position, up to `untils`, one for each partition. */

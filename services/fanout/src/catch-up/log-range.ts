@@ -46,6 +46,7 @@ export interface LogRangeContext {
 export interface LogRangeCounts {
   /** Ranges that needed a lookback for message IDs. */
   lookbacks: number;
+  /** Lookbacks that did not include the whole window of message IDs. */
   shortLookbacks: number;
 }
 
@@ -72,9 +73,9 @@ export interface LogChunk {
  * the ranges that are not available. Used for resuming, replay, catching up and replies to other nodes.
  *
  * **Duplicates.** If this node has read the partition over the range, it knows the repeated positions. If another node
- * owns the partition, that node is asked. Otherwise a lookback reads the reports of the selected devices in the window
- * of message IDs before the first report with an ID. A device repeats only its own IDs, so other reports are not
- * decoded.
+ * owns the partition, they are requested from that node. Otherwise a lookback reads the reports of the selected devices
+ * in the window of message IDs before the first report with an ID. A device repeats only its own IDs, so other reports
+ * are not decoded.
  *
  * **Retention.** If there are fewer records than positions, the first position of the log is requested. What retention
  * has deleted at the start of the range is `missing`. If retention deletes records during the read, the range stops
@@ -187,8 +188,8 @@ export class LogRange {
   }
 
   /**
-   * Returns a function that decides about a record, for this one and later ones; this is the first with an ID.
-   * Undefined if retention has deleted the record: the log does not have what it may repeat any more.
+   * Returns a function that returns whether a record repeats an ID. `record`: the first one with an ID. Undefined if
+   * retention has deleted that record: the log does not have what it may repeat any more.
    */
   *#findRepeats(record: LogRecord): Coroutine<((record: LogRecord, id: string) => boolean) | undefined> {
     const { number, role, next, ids } = this.#partition;

@@ -7,15 +7,8 @@ import { type Step, sliceMs, type WorkLimits, type WorkQueue, WorkScheduler } fr
 function createLoop(limits: Partial<WorkLimits> = {}, stepsMax?: number) {
   let nowMs = 0;
   let deferred: (() => void)[] = [];
-  const timers: { readonly dueMs: number; readonly call: () => void }[] = [];
   const scheduler = new WorkScheduler({
-    clock: {
-      monotonic: () => nowMs,
-      after(delayMs, call) {
-        timers.push({ dueMs: nowMs + delayMs, call });
-        return { cancel() {} };
-      },
-    },
+    clock: { monotonic: () => nowMs },
     defer: (call) => deferred.push(call),
     limits: {
       backgroundShare: 0.5,
@@ -35,14 +28,7 @@ function createLoop(limits: Partial<WorkLimits> = {}, stepsMax?: number) {
     /** One turn of the event loop, in which the rest has so much to do. */
     turn(restMs = 0) {
       nowMs += restMs;
-      if (deferred.length === 0 && timers.length > 0) this.sleep();
       for (const call of deferred.splice(0)) call();
-    },
-    /** Nothing happens until the only timer is due. */
-    sleep() {
-      const [timer] = timers.splice(0);
-      nowMs = Math.max(nowMs, timer!.dueMs);
-      timer!.call();
     },
     get waits() {
       return deferred.length > 0;
@@ -110,28 +96,6 @@ test('live first: what else wants the loop gets its share of the time', () => {
   }
 });
 
-test('for 25 ms after live data, an idle turn does not end the wait: the next report is on its way', () => {
-  const loop = createLoop();
-  const log: string[] = [];
-  void task(loop, loop.scheduler.queue('a'), 100, log);
-  assert.equal(log.length, sliceMs);
-  loop.turn(0.5);
-  assert.equal(log.length, sliceMs);
-  for (let slices = 2; slices <= 6; slices++) {
-    loop.turn(0.05);
-    assert.equal(loop.waits, false, 'it sleeps instead of polling');
-    loop.sleep();
-    assert.equal(log.length, slices * sliceMs);
-  }
-  for (let turns = 0; turns < 8; turns++) {
-    loop.turn(0.05);
-    if (!loop.waits) loop.sleep();
-  }
-  const before = log.length;
-  loop.turn(0.05);
-  assert.equal(log.length, before + sliceMs, 'no live data for 25 ms');
-});
-
 test('time that nothing else wants is used in full', () => {
   const loop = createLoop({ backgroundShare: 0.1 });
   void task(loop, loop.scheduler.queue('a'), 100);
@@ -165,7 +129,7 @@ test('connections of a user share the time of that user', () => {
   assert.ok(log.filter((name) => name === 'first').length <= 10 + 2 * sliceMs);
 });
 
-test('another node, which requests for all of its clients, gets half of the time, however many users share the rest', () => {
+test('another node, whose requests are for all of its clients, gets half of the time, however many users share the rest', () => {
   const loop = createLoop();
   const log: string[] = [];
   for (let i = 0; i < 90; i++) void task(loop, loop.scheduler.queue(`user${i}`), 20, log, 'user');

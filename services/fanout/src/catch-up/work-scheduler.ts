@@ -16,7 +16,7 @@ export interface WorkLimits {
 }
 
 export interface WorkSchedulerOptions {
-  readonly clock: Pick<Clock, 'monotonic' | 'after'>;
+  readonly clock: Pick<Clock, 'monotonic'>;
   /** Calls once in a later turn of the event loop, after everything that is ready now: `setImmediate`. */
   readonly defer: (call: () => void) => void;
   readonly limits: WorkLimits;
@@ -35,11 +35,6 @@ export type Step = () => boolean;
 export const sliceMs = 2;
 /** A turn of the event loop is idle if all other work in it took less than this, ms. */
 const idleMs = 0.2;
-/**
- * Idle turns do not count as idle so long after one that was not, ms: a report waits for the disk or the broker between
- * two turns, and the next one needs it at once.
- */
-const liveMs = 25;
 /** Maximum of the users without a connection whose usage is remembered. */
 const disconnectedUsersMax = 1_000;
 
@@ -96,7 +91,7 @@ class WorkUser extends Flow implements MemoryHolder {
  * **Slices.** In one turn of the event loop at most `sliceMs` of background work runs, then everything else that is
  * ready. Tasks consist of steps, and are interrupted between two.
  * **Share.** While the loop has other work, that gets its share of the time before the next slice: what
- * `backgroundShare` leaves. If the loop was idle for `liveMs`, this wait is skipped, so that no time stays unused.
+ * `backgroundShare` leaves. An idle turn skips this wait, so that no time stays unused.
  * **Fairness.** `FairQueue` selects the next task on three levels. Other nodes and clients get half of the time each,
  * if both need it. Then the nodes or users share it, then the connections of a user. The tasks of a connection
  * alternate. A user is charged for the time of its tasks, so many small tasks count as much as one large one.
@@ -116,7 +111,7 @@ export class WorkScheduler {
   waitSeconds = new Histogram(delayBoundsSeconds);
   /** Tasks that are queued or in progress. */
   queued = 0;
-  readonly #clock: Pick<Clock, 'monotonic' | 'after'>;
+  readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #defer: (call: () => void) => void;
   readonly #stepsMax: number;
   readonly #users = new Map<string, WorkUser>();
@@ -134,8 +129,6 @@ export class WorkScheduler {
   /** Time of other work since the last slice, and the time that it is to have before the next one, ms. */
   #restMs = 0;
   #owedMs = 0;
-  /** End of the last turn that was not idle. */
-  #liveAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: WorkSchedulerOptions) {
     this.#clock = options.clock;
@@ -258,30 +251,20 @@ export class WorkScheduler {
   }
 
   /** Called in each turn of the event loop while there is work. */
-  #turn(isAfterPause = false): void {
+  #turn(): void {
     this.#isDeferred = false;
     const nowMs = this.#now();
     const restMs = nowMs - this.#leftAtMs;
     this.#restMs += restMs;
     this.#leftAtMs = nowMs;
-    const isIdle = restMs < idleMs;
-    if (!isIdle && !isAfterPause) this.#liveAtMs = nowMs;
-    const waitMs = this.#owedMs - this.#restMs;
-    if (waitMs > 0 && nowMs - this.#liveAtMs < liveMs) {
-      if (isIdle) this.#pause(waitMs);
-      else this.#arm();
+    if (restMs >= idleMs && this.#restMs < this.#owedMs) {
+      this.#arm();
       return;
     }
     this.#usedMs = 0;
     this.#steps = 0;
     this.#owedMs = 0;
     if (this.queued > 0) this.#slice(nowMs);
-  }
-
-  /** A timer: further idle turns would only cost time of the processor. */
-  #pause(waitMs: number): void {
-    this.#isDeferred = true;
-    this.#clock.after(Math.ceil(waitMs), () => this.#turn(true));
   }
 
   #slice(startMs: number): void {

@@ -204,7 +204,7 @@ export class Channel implements ViewedChannel {
     if (this.live) this.#notifyLive();
   }
 
-  /** The source of the partition is lost. The position is kept. */
+  /** Called when the source of a partition is lost. Keeps the position. */
   leave(partition: number, state: Exclude<SlotState, 'joined'>): void {
     const slot = this.#slot(partition);
     if (slot.state === 'joined') this.#joined--;

@@ -7,6 +7,7 @@ import { serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protoco
 import { createLocalNode, type LocalNode } from '../../test/local-node.ts';
 import { TopicSubscriber } from '../../test/topic-subscriber.ts';
 import type { Encoding } from '../views/view-options.ts';
+import { LingeringChannels } from './lingering-channels.ts';
 import type { Subscription } from './subscription.ts';
 
 type Publication = readonly [device: string, seq: number, snapshot: boolean];
@@ -134,6 +135,7 @@ test('a client whose partitions no node serves is refused after joinDeadlineMs',
   assert.equal(client.refused[0]?.code, 'unavailable');
   assert.equal(client.refused[0]?.retryable, true);
   assert.match(client.refused[0]?.message ?? '', /p\.>: expected an owner of partitions 1 within 5000 ms/);
+  await node.clock.advance(LingeringChannels.lingerMs);
   assert.equal(node.channels.size, 0);
   node.own(1);
   assert.equal(client.start, undefined);
@@ -143,8 +145,7 @@ test('a client that leaves while it waits is not started, and its deadline is ca
   const node = createLocalNode({ owned: false });
   const client = new Client(node, 'p.>');
   node.hub.unsubscribe(client.subscription!);
-  // The channel is closed.
-  await node.clock.advance(0);
+  await node.clock.advance(LingeringChannels.lingerMs);
   assert.equal(node.clock.pending(), 0);
   for (const { number } of node.partitions) node.own(number);
   assert.equal(client.start, undefined);

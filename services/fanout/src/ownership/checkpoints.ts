@@ -63,8 +63,8 @@ export interface CheckpointsOptions {
  * there. An owner that did not know that it had lost the partition may write an old batch after newer ones, and replace
  * them. The log is read from the end of such a batch.
  *
- * A large device that was written within the last 30 s is left for a later batch, so that a small report every 5 s does
- * not cost a record of 500 KB each time. Its newer reports are not in the batch, whose end is before them.
+ * A large device that was written within the last 30 s is left for a later batch. Otherwise a small report every 5 s
+ * would cost a record of 500 KB each time. Its newer reports are not in the batch, whose end is before them.
  *
  * If the topic refuses the state of a device, the others are still written. That device is written alone, without its
  * oldest reports.

@@ -65,7 +65,7 @@ export interface OwnershipLimits extends FreshnessLimits, Omit<KnownDeviceLimits
   /** How long a node that stops continues to serve its partitions until others do. */
   readonly handoverMs: number;
   readonly interestLeaseMs: number;
-  /** For one reply of an owner. */
+  /** Deadline of one reply of an owner, ms. */
   readonly ownerRequestTimeoutMs: number;
   readonly frameTimeoutMs: number;
   readonly heldBytesMax: number;
@@ -80,7 +80,7 @@ export interface OwnershipOptions {
   /** In [0, 1). */
   readonly random: () => number;
   readonly channels: Channels;
-  /** For the requests of other nodes. */
+  /** Schedules the work for requests of other nodes. */
   readonly work: WorkScheduler;
   /** Calls once in a later turn of the event loop, after everything that is ready now. */
   readonly defer: (call: () => void) => void;

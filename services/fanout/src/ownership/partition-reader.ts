@@ -36,7 +36,7 @@ const errorPauseMs = 500;
  *   them at once, together with live records of other partitions. So a few are read in each turn of the event loop,
  *   over all partitions together, and the group delivers the rest.
  * - **Followed partitions** (`follow`): those that this node serves as standby owner, which the group does not deliver
- *   to it. Each is polled. A broker could hold a request until there are records, but it answers the requests of a
+ *   to it. Each is polled. A broker could hold a request until there are records. But it answers the requests of a
  *   connection in order, so every partition would need its own connection. These records are live, so they do not wait
  *   for the ranges.
  */
@@ -81,7 +81,7 @@ export class PartitionReader {
     void this.#follow(partition, follower);
   }
 
-  /** Stops to follow a partition: no further records of it are passed on. */
+  /** Stops following a partition: no further records of it are passed on. */
   stop(partition: number): void {
     this.#following.delete(partition);
   }

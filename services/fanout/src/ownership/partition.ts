@@ -189,7 +189,7 @@ export class Partition {
     this.setGeneration(generation);
   }
 
-  /** The node keeps the partition under a new assignment. */
+  /** Called when the node keeps the partition under a new assignment. */
   setGeneration(generation: number): void {
     this.#assertHere('a new assignment');
     this.generation = generation;

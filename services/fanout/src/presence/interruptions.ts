@@ -64,7 +64,7 @@ export class Interruptions {
     for (const channel of this.#running.keys()) if (channel.subscriptions === 0) this.#running.delete(channel);
   }
 
-  /** Before a client joins the topic of the channel: it is not to wait for the next check. */
+  /** Checks a channel before a client joins its topic, so that the client does not wait for the next check. */
   checkChannel(channel: Channel): void {
     this.#check(channel, this.#options.clock.monotonic());
   }
@@ -77,7 +77,7 @@ export class Interruptions {
     else this.#restore(channel);
   }
 
-  /** That the owner is alive does not prove that it reads the partition. */
+  /** Returns whether the partition was not read for `staleMs`. An owner that announces itself may not read it. */
   #isStale(partition: number, nowMs: number): boolean {
     return nowMs - this.#options.partitions[partition]!.progress.deliveredThroughMs > staleMs;
   }

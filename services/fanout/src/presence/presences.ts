@@ -121,7 +121,7 @@ export class Presences {
     }
   }
 
-  /** Whether all changes after the change `since` are kept. */
+  /** Returns whether all changes after the change `since` are kept. */
   hasChangesSince(since: number): boolean {
     return since >= this.counts.changes || (this.#changes[0]?.change ?? Number.POSITIVE_INFINITY) <= since + 1;
   }

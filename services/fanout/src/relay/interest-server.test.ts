@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { EventLog, LogRecord } from '@tailrace/eventlog/event-log';
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { replaceConstant } from '../../test/constants.ts';
+import { replaceProperty } from '@tailrace/testkit/replace-property';
 import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { record, type Values } from '../../test/records.ts';
@@ -195,8 +195,8 @@ test('if the log has deleted a part of the backlog, the last values of that part
   );
 });
 
-test('a node too far behind gets a part of the backlog with its end, and the rest with the next request', async () => {
-  const restore = replaceConstant(InterestServer, 'backlogRecordsMax', 4);
+test('a node too far behind gets a part of the backlog with its end, and the rest with the next request', async (t) => {
+  t.after(replaceProperty(InterestServer, 'backlogRecordsMax', 4));
   const { request, report } = interestServer();
   for (let i = 0; i < 10; i++) report('p.d', i);
   const first = await request({ interests: [{ channel: 'p.d', from: 1 }, { channel: 'p.>' }] });
@@ -210,7 +210,6 @@ test('a node too far behind gets a part of the backlog with its end, and the res
     ['p.d', 9, []],
     ['p.d', 9, [5, 6, 7, 8]],
   ]);
-  restore();
 });
 
 test('the range that the log has deleted is named', async () => {

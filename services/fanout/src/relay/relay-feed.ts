@@ -26,7 +26,7 @@ export class RelayFeed {
   readonly counts: { frames: number; updates: number };
   /**
    * Whether `#updates` or `#presences` has an entry. A field, because it is read for each batch: a getter would be on
-   * the path of readings that no other node wants.
+   * the path of readings in which no other node has interest.
    */
   waits = false;
   /** Number of presences sent. Never reset while the node runs. */
@@ -75,7 +75,7 @@ export class RelayFeed {
     this.waits = false;
   }
 
-  /** The node keeps the partition under a new assignment: frames continue. */
+  /** Called when the node keeps the partition under a new assignment: frames continue. */
   setGeneration(generation: number): void {
     this.#generation = generation;
   }

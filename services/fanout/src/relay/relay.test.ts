@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
-import {
-  backlogRecordsMax,
-  type Cluster,
-  type ClusterClient,
-  type ClusterNode,
-  randomFrom,
-} from '../../test/cluster.ts';
+import { replaceProperty } from '@tailrace/testkit/replace-property';
+import { type Cluster, type ClusterClient, type ClusterNode, randomFrom } from '../../test/cluster.ts';
 import { assertNothingLeft, assertWhole, devices, leave, load, settle, withCluster } from '../../test/cluster-load.ts';
-import { replaceConstant } from '../../test/constants.ts';
-import { LingeringChannels } from '../channels/lingering-channels.ts';
+import { InterestServer } from './interest-server.ts';
+
+/** Few, so that a node that was away has to send several requests. */
+const backlogRecordsMax = 40;
 
 test('clients that come and go while relay frames are lost cause no loss for those that stay', async () => {
   for (let seed = 1; seed <= 8; seed++) {
@@ -67,7 +64,8 @@ test('while no frame is lost no interest is requested twice, whenever clients su
   });
 });
 
-test('a node with a backlog larger than a reply sends requests until it has all of it', async () => {
+test('a node with a backlog larger than a reply sends requests until it has all of it', async (t) => {
+  t.after(replaceProperty(InterestServer, 'backlogRecordsMax', backlogRecordsMax));
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     const appended = new Map<string, number[]>();
     await load(cluster, appended, 1, 10);
@@ -158,7 +156,8 @@ test('when an owner falls behind the retention of the log, clients of all nodes 
   });
 });
 
-test('a channel whose last client is closed while a part of its backlog is applied is not requested again', async () => {
+test('a channel whose last client is closed while a part of its backlog is applied is not requested again', async (t) => {
+  t.after(replaceProperty(InterestServer, 'backlogRecordsMax', backlogRecordsMax));
   await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
     const { number, there, owner, one } = followed(cluster, nodes);
     const [stays, leaves] = [one.client(there[0]!), one.client(there[1]!)];
@@ -244,14 +243,13 @@ test('the last values of many devices are sent in steps, and live data meanwhile
 });
 
 test('a client that subscribes to a subtree and unsubscribes in a loop makes owners send its last values once', async () => {
-  const restore = replaceConstant(LingeringChannels, 'lingerMs', 10_000);
   await withCluster(
     ['a', 'b'],
     async (cluster, [a, b]) => {
       const appended = new Map<string, number[]>();
       await load(cluster, appended, 1, 10);
-      const asks = () => b!.ownership.counts.relay.requests;
-      const before = asks();
+      const requests = () => b!.ownership.counts.relay.requests;
+      const before = requests();
       for (let i = 0; i < 30; i++) {
         leave(b!, b!.client('plant.>'));
         await cluster.clock.advance(100);
@@ -262,8 +260,8 @@ test('a client that subscribes to a subtree and unsubscribes in a loop makes own
         await cluster.clock.advance(100);
       }
       assert.ok(
-        asks() - before <= cluster.partitions,
-        `${asks() - before} requests for ${cluster.partitions} partitions`,
+        requests() - before <= cluster.partitions,
+        `${requests() - before} requests for ${cluster.partitions} partitions`,
       );
       assert.equal(b!.channels.size, 1);
       await load(cluster, appended, 2, 10);
@@ -277,11 +275,10 @@ test('a client that subscribes to a subtree and unsubscribes in a loop makes own
       assertNothingLeft([a!, b!]);
     },
     5,
-  ).finally(restore);
+  );
 });
 
 test('a subtree is served although its first client was refused a replay', async () => {
-  const restore = replaceConstant(LingeringChannels, 'lingerMs', 10_000);
   await withCluster(
     ['a', 'b'],
     async (cluster, [a, b]) => {
@@ -302,7 +299,7 @@ test('a subtree is served although its first client was refused a replay', async
     },
     5,
     { limits: { replaysMax: 0 } },
-  ).finally(restore);
+  );
 });
 
 test('overloaded nodes reply to others, a few channels at a time', async () => {

@@ -52,6 +52,17 @@ test('an invalid token closes the connection, with its error and 4401', async ()
   assert.equal(client.session.state, 'closed');
 });
 
+test('a channel in the URL without a token closes the connection, and names where a token is expected', async () => {
+  const client = connectSession(createLocalNode());
+  client.session.onSubscribeRequest({ id: '1', channel: 'p.>' });
+  client.session.onSubscribeRequest({ id: '2', channel: 'q.>' });
+  assert.deepEqual(
+    client.errors().map(({ message }) => message),
+    ['?channel= requires a token: expected it in the header Authorization or in ?token=, got none'],
+  );
+  assert.deepEqual(client.closes, [4401]);
+});
+
 test('any message before the token closes the connection with 4401', async () => {
   for (const message of [subscribe('a', 'p.d'), { unsubscribe: { id: 'a' } }, { ping: { t: 1 } }]) {
     const client = connectSession(createLocalNode());

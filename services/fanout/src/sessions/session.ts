@@ -220,7 +220,10 @@ export class Session implements SubscriptionsOwner {
 
   /** Handles a subscription in the URL of the connection. Queued like a message until the token is verified. */
   onSubscribeRequest(request: { id: string; channel: string }): void {
-    if (this.#state !== 'closed') this.#handle({ subscribe: request });
+    if (this.#state === 'greeting') {
+      const message = '?channel= requires a token: expected it in the header Authorization or in ?token=, got none';
+      this.#refuse(new TailraceError('unauthorized', message), closeCodes.unauthorized);
+    } else if (this.#state !== 'closed') this.#handle({ subscribe: request });
   }
 
   /** Notifies the client that the server stops, and when it disconnects it. Not before `welcome`, its first message. */

@@ -3,6 +3,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { isHealthCheck } from '@tailrace/platform/health';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Headers } from '@tailrace/platform/web-response';
+import { shown } from '@tailrace/protocol/error';
 import { type HandshakeLimits, Handshakes, type Refusal } from '../access/handshakes.ts';
 import type { Accepted, Connection, HttpAnswer, RequestHead, Route, TransportHandlers } from '../transport.ts';
 import type { Encoding } from '../views/view-options.ts';
@@ -162,8 +163,14 @@ export class StreamServer implements TransportHandlers<Client> {
       return { status: draining ? 503 : 200, headers: healthHeaders, body: method === 'HEAD' ? '' : body };
     }
     const code = 'not_found';
-    if (path !== streamPath)
-      return refusalOf({ status: 404, code, message: `expected a WebSocket handshake at ${streamPath}` }, []);
+    if (path !== streamPath) {
+      const requests = this.routes
+        .filter((route) => route.method !== 'OPTIONS')
+        .map((route) => `${route.method} ${route.path}`);
+      const expected = [`a WebSocket handshake at ${streamPath}`, ...requests].join(', ');
+      const message = `expected one of ${expected}, got ${shown(`${method} ${path}`)}`;
+      return refusalOf({ status: 404, code, message }, []);
+    }
     const upgrade: Headers = [['upgrade', 'websocket']];
     return refusalOf({ status: 426, code, message: 'expected a WebSocket handshake (RFC 6455)' }, upgrade);
   }

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Cut } from '@tailrace/protocol/cut';
 import { partitionOf } from '@tailrace/protocol/partition';
+import { replaceProperty } from '@tailrace/testkit/replace-property';
 import { type Cluster, type ClusterClient, type ClusterNode, randomFrom } from '../../test/cluster.ts';
 import { devices, withCluster } from '../../test/cluster-load.ts';
-import { replaceConstant } from '../../test/constants.ts';
 import { Cuts } from './cuts.ts';
 
 interface SentReport {
@@ -181,8 +181,8 @@ function wholeCutsOf(client: ClusterClient): Cut[] {
   return cuts;
 }
 
-test('a cut of any size is sent in pages, with the same content as in one frame', async () => {
-  const restore = replaceConstant(Cuts, 'wholeBytesMax', 300_000);
+test('a cut of any size is sent in pages, with the same content as in one frame', async (t) => {
+  t.after(replaceProperty(Cuts, 'wholeBytesMax', 300_000));
   await withCluster(
     ['a'],
     async (cluster, [node]) => {
@@ -211,7 +211,7 @@ test('a cut of any size is sent in pages, with the same content as in one frame'
       assert.ok(cutsOf(small).length > 5);
     },
     1,
-  ).finally(restore);
+  );
 });
 
 test('beyond the memory limit of cuts, the largest cuts of the user that holds most are terminated', async () => {
