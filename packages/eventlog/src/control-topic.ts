@@ -192,8 +192,8 @@ export class ControlTopic {
    * twice, and every `epochCheckMs`, because a re-created topic may have the same end.
    *
    * If the end is before `#next`, and the epoch is the same, an unclean leader election has removed records, or the
-   * answer is outdated. Both look alike, and new records may follow at once, at positions that were read before. So the
-   * topic is read again in both cases.
+   * answer is outdated. This cannot be distinguished, and new records may follow at once, at positions that were read
+   * before. So the topic is read again in both cases.
    */
   async #findEnd(): Promise<number> {
     const end = await this.#end();

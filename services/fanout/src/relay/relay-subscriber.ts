@@ -237,8 +237,8 @@ export class RelaySubscriber {
   }
 
   #hold(frame: tailrace.v1.RelayFrame, bytes: number, receivedMs: number): void {
-    const { previous, next, updates, unreadable, presences, told, chain: streamEpoch, watermark } = frame;
-    const held = { previous, next, updates, unreadable, presences, told, chain: streamEpoch, watermark };
+    const { previous, next, updates, unreadable, presences, told: sent, chain: streamEpoch, watermark } = frame;
+    const held = { previous, next, updates, unreadable, presences, told: sent, chain: streamEpoch, watermark };
     const { sentMs, behindMs } = frame;
     if (this.#held.hold({ ...held, sentMs, behindMs, receivedMs }, bytes)) return;
     this.#interestClient.setOwner(this.#owner?.node);
