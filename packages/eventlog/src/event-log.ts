@@ -13,6 +13,8 @@ import { TailraceError } from '@tailrace/protocol/error';
 export interface EventLog {
   /** OpenTelemetry's name of the system (`messaging.system`), for spans. Undefined: in this process. */
   readonly system?: string;
+  /** Whether appends wait for the disk of this process. Undefined: the log is not in this process. */
+  readonly isAppending?: boolean;
   /** Connects. Rejects with `unavailable`, with the address and what to check. */
   start(): Promise<void>;
   /** Stops subscriptions, waits for appends in progress, closes. Idempotent. */

@@ -220,7 +220,13 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
   const channels = new Channels(partitions);
   const sessions = new Sessions(clock, config);
   const access = new Access({ eventLog, clock, logger, metrics, random, config, sessions });
-  const work = new WorkScheduler({ clock, defer, limits: config, stepsMax: options.workStepsMax });
+  const work = new WorkScheduler({
+    clock,
+    defer,
+    limits: config,
+    isLiveWaiting: () => eventLog.isAppending === true,
+    stepsMax: options.workStepsMax,
+  });
   const epochWatch = epochWatchFrom(options, topics);
   const ownership = createOwnership({
     eventLog,

@@ -64,6 +64,10 @@ export class LocalEventLog implements EventLog {
     this.localLog = localLog;
   }
 
+  get isAppending(): boolean {
+    return this.#appends.size > 0;
+  }
+
   async start(): Promise<void> {
     if (this.#state.current === 'new') {
       this.#opened = this.localLog.options.store.open();

@@ -7,6 +7,7 @@ import { type Step, sliceMs, type WorkLimits, type WorkQueue, WorkScheduler } fr
 function createLoop(limits: Partial<WorkLimits> = {}, stepsMax?: number) {
   let nowMs = 0;
   let deferred: (() => void)[] = [];
+  let isLiveWaiting = false;
   const scheduler = new WorkScheduler({
     clock: { monotonic: () => nowMs },
     defer: (call) => deferred.push(call),
@@ -17,10 +18,15 @@ function createLoop(limits: Partial<WorkLimits> = {}, stepsMax?: number) {
       catchUpBytesMax: 1_000,
       ...limits,
     },
+    isLiveWaiting: () => isLiveWaiting,
     stepsMax,
   });
   return {
     scheduler,
+    /** A report waits for the disk, or none does. */
+    setLiveWaiting(isWaiting: boolean) {
+      isLiveWaiting = isWaiting;
+    },
     /** Time is used. */
     spend(ms: number) {
       nowMs += ms;
@@ -94,6 +100,23 @@ test('live first: what else wants the loop gets its share of the time', () => {
     assert.ok(share <= backgroundShare + 0.03, `${share} of the time, where ${backgroundShare} is the share`);
     assert.ok(share >= Math.min(backgroundShare * 0.75, sliceMs / (sliceMs + restMs) - 0.05), `only ${share}`);
   }
+});
+
+test('while a report waits for the disk, idle turns do not skip the wait between slices', () => {
+  const loop = createLoop();
+  const log: string[] = [];
+  void task(loop, loop.scheduler.queue('a'), 100, log);
+  loop.setLiveWaiting(true);
+  for (let slices = 1; slices <= 5; slices++) {
+    assert.equal(log.length, slices * sliceMs);
+    // As long as the slice took, because the share is one half.
+    for (let turns = 0; turns < 20 * sliceMs; turns++) loop.turn(0.05);
+    loop.turn(0.05);
+  }
+  loop.setLiveWaiting(false);
+  const before = log.length;
+  loop.turn(0.05);
+  assert.equal(log.length, before + sliceMs, 'the disk has answered');
 });
 
 test('time that nothing else wants is used in full', () => {

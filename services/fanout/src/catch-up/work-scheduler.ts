@@ -21,6 +21,11 @@ export interface WorkSchedulerOptions {
   readonly defer: (call: () => void) => void;
   readonly limits: WorkLimits;
   /**
+   * Whether a report waits for the disk of this process: it needs the event loop at once when that answers, although
+   * the turns until then are idle. Default: never.
+   */
+  readonly isLiveWaiting?: () => boolean;
+  /**
    * Maximum of the steps in one turn of the event loop, for virtual time, in which no step takes any. Default: none.
    */
   readonly stepsMax?: number | undefined;
@@ -91,7 +96,8 @@ class WorkUser extends Flow implements MemoryHolder {
  * **Slices.** In one turn of the event loop at most `sliceMs` of background work runs, then everything else that is
  * ready. Tasks consist of steps, and are interrupted between two.
  * **Share.** While the loop has other work, that gets its share of the time before the next slice: what
- * `backgroundShare` leaves. An idle turn skips this wait, so that no time stays unused.
+ * `backgroundShare` leaves. An idle turn skips this wait, so that no time stays unused, unless a report waits for the
+ * disk.
  * **Fairness.** `FairQueue` selects the next task on three levels. Other nodes and clients get half of the time each,
  * if both need it. Then the nodes or users share it, then the connections of a user. The tasks of a connection
  * alternate. A user is charged for the time of its tasks, so many small tasks count as much as one large one.
@@ -113,6 +119,7 @@ export class WorkScheduler {
   queued = 0;
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #defer: (call: () => void) => void;
+  readonly #isLiveWaiting: () => boolean;
   readonly #stepsMax: number;
   readonly #users = new Map<string, WorkUser>();
   readonly #fair = new FairQueue<WorkClass>();
@@ -133,6 +140,7 @@ export class WorkScheduler {
   constructor(options: WorkSchedulerOptions) {
     this.#clock = options.clock;
     this.#defer = options.defer;
+    this.#isLiveWaiting = options.isLiveWaiting ?? (() => false);
     this.#stepsMax = options.stepsMax ?? Number.POSITIVE_INFINITY;
     this.limits = options.limits;
     this.memory = new MemoryBudget(options.limits.catchUpBytesMax);
@@ -257,7 +265,7 @@ export class WorkScheduler {
     const restMs = nowMs - this.#leftAtMs;
     this.#restMs += restMs;
     this.#leftAtMs = nowMs;
-    if (restMs >= idleMs && this.#restMs < this.#owedMs) {
+    if (this.#restMs < this.#owedMs && (restMs >= idleMs || this.#isLiveWaiting())) {
       this.#arm();
       return;
     }
