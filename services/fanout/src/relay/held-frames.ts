@@ -2,16 +2,7 @@ import type { tailrace } from '@tailrace/protocol/generated';
 
 /** A frame of an owner. */
 export interface HeldFrame {
-  readonly previous: number;
-  readonly next: number;
-  readonly updates: readonly tailrace.v1.IRelayUpdate[];
-  readonly unreadable: readonly tailrace.v1.IUnreadableRange[];
-  readonly presences: readonly tailrace.v1.IPresence[];
-  readonly told: number;
-  readonly chain: number;
-  readonly watermark: number;
-  readonly sentMs: number;
-  readonly behindMs: number;
+  readonly frame: tailrace.v1.RelayFrame;
   /** When it was received, monotonic ms. */
   readonly receivedMs: number;
 }
@@ -31,8 +22,8 @@ export class HeldFrames implements Iterable<HeldFrame> {
   }
 
   /** Adds a frame. Returns false if the bytes exceed the limit. */
-  hold(frame: HeldFrame, bytes: number): boolean {
-    this.#frames.push(frame);
+  hold(held: HeldFrame, bytes: number): boolean {
+    this.#frames.push(held);
     this.#bytes += bytes;
     return this.#bytes <= this.#bytesMax;
   }
@@ -44,10 +35,11 @@ export class HeldFrames implements Iterable<HeldFrame> {
   through(from: number, streamEpoch: number): { readonly next: number; readonly last: HeldFrame | undefined } {
     let next = from;
     let last: HeldFrame | undefined;
-    for (const frame of this.#frames) {
+    for (const held of this.#frames) {
+      const { frame } = held;
       if (frame.chain !== streamEpoch || frame.previous > next) continue;
       next = Math.max(next, frame.next);
-      last = frame;
+      last = held;
     }
     return { next, last };
   }

@@ -13,7 +13,7 @@ import type { Owner } from '../ownership/ring.ts';
 import type { Pipeline } from '../pipeline.ts';
 import { offline, stale } from '../presence/presences.ts';
 import { relaySubject } from '../subjects.ts';
-import { type HeldFrame, HeldFrames } from './held-frames.ts';
+import { HeldFrames } from './held-frames.ts';
 import { InterestClient } from './interest-client.ts';
 import { interestRepliesFrom, showsLoss } from './interest-reply.ts';
 
@@ -215,7 +215,7 @@ export class RelaySubscriber {
   }
 
   /** Returns the time up to which the owner had read the partition when it sent the frame, by this node's clock. */
-  #readThroughMs({ sentMs, behindMs }: Pick<HeldFrame, 'sentMs' | 'behindMs'>, receivedMs: number): number {
+  #readThroughMs({ sentMs, behindMs }: tailrace.v1.RelayFrame, receivedMs: number): number {
     // From a node without the field nothing else is known.
     return sentMs === 0 ? receivedMs : this.#ownerClock.localMs(sentMs - behindMs);
   }
@@ -237,10 +237,7 @@ export class RelaySubscriber {
   }
 
   #hold(frame: tailrace.v1.RelayFrame, bytes: number, receivedMs: number): void {
-    const { previous, next, updates, unreadable, presences, told: sent, chain: streamEpoch, watermark } = frame;
-    const held = { previous, next, updates, unreadable, presences, told: sent, chain: streamEpoch, watermark };
-    const { sentMs, behindMs } = frame;
-    if (this.#held.hold({ ...held, sentMs, behindMs, receivedMs }, bytes)) return;
+    if (this.#held.hold({ frame, receivedMs }, bytes)) return;
     this.#interestClient.setOwner(this.#owner?.node);
     this.#requestAgain();
   }
@@ -278,7 +275,7 @@ export class RelaySubscriber {
       // The reply was created after the request was sent, whatever its delay.
       progress.deliveredThrough(requestedMs - parts[0]!.behindMs);
       // It may have taken longer than a handover. The held frames show that the owner was reading meanwhile.
-      if (last !== undefined) progress.deliveredThrough(this.#readThroughMs(last, last.receivedMs));
+      if (last !== undefined) progress.deliveredThrough(this.#readThroughMs(last.frame, last.receivedMs));
       this.#receivedPresences.reset(parts[0]!.told);
     }
     // The last join of a channel starts its waiting subscriptions: only after the held frames, so that their snapshot
@@ -292,7 +289,7 @@ export class RelaySubscriber {
     this.#options.pipeline.flushViews();
     // After all reports, because one may be newer than the presence of its device.
     for (const { presences } of replies) this.#receivedPresences.takeAll(presences);
-    for (const { presences, told: sent } of this.#held) this.#receivedPresences.take(presences, sent);
+    for (const { frame } of this.#held) this.#receivedPresences.take(frame.presences, frame.told);
     if (this.isSettled) this.#held.drop();
   }
 
@@ -363,7 +360,7 @@ export class RelaySubscriber {
       return;
     }
     let applied = channel.slot(number).next;
-    for (const frame of this.#held) {
+    for (const { frame } of this.#held) {
       if (frame.next <= applied || frame.chain !== this.#streamEpoch) continue;
       if (frame.previous > applied) break;
       for (const update of frame.updates) {
