@@ -172,8 +172,9 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         HeldFrames.prototype,
         'hold',
         (original) =>
-          function (this: HeldFrames, frame, bytes) {
-            return original.call(this, { ...frame, updates: [] }, bytes);
+          function (this: HeldFrames, held, bytes) {
+            const frame = new RelayFrame({ ...held.frame, updates: [] });
+            return original.call(this, { ...held, frame }, bytes);
           },
       ),
   },
