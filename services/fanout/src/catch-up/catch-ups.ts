@@ -33,8 +33,11 @@ export interface CatchUpsOptions {
 
 /** Bytes of a pass beside the conflated reports: the live buffer, the reports of a frame, and the frame. */
 const passBytes = liveBufferBytesMax + 2 * frameBytesMax;
-/** Bytes for the live buffer, and for the backlog of most clients. */
-const resumeBytesMin = 2 * liveBufferBytesMax;
+/**
+ * Bytes with which a subscription resumes at first: half for the live buffer, half for the backlog of most clients.
+ * With more, fewer could resume at a time, and each waits for the log.
+ */
+const resumeBytesMin = 2 * frameBytesMax;
 /** Memory of held reports, in multiples of their bytes. */
 const heldFactor = 4;
 /** A replay with a speed that is this near to now is followed by live reports, ms. */
@@ -157,17 +160,21 @@ export class CatchUps {
   }
 
   /**
-   * Reads the backlog after a token, then sends it. Most clients are a little behind. For more than `resumeBytesMin`,
-   * memory for the maximum of one subscription is reserved.
+   * Reads the backlog after a token, then sends it. Most clients are a little behind. If `resumeBytesMin` are too few
+   * and no more are free, memory for the maximum of one subscription is reserved.
    */
   *#resume(subscription: Subscription, after: Positions): Coroutine<CatchUp> {
     const { history, resumeBytesMax } = this.#options;
     for (let isWhole = false; ; isWhole = true) {
-      const bytes = isWhole ? resumeBytesMin + heldFactor * resumeBytesMax : resumeBytesMin;
-      const memory = yield* reserved(subscription.subscriber.work, bytes);
-      // Bytes beyond the reservation are counted if memory is free, and held in any case: their number is limited.
-      const grow = (more: number) => memory.grow(more) || isWhole;
-      const pass = new Pass(subscription, memory, new LiveBuffer(liveBufferBytesMax));
+      const liveBuffer = new LiveBuffer(isWhole ? liveBufferBytesMax : resumeBytesMin / 2);
+      let freeBytes = isWhole ? liveBufferBytesMax + heldFactor * resumeBytesMax : resumeBytesMin / 2;
+      const memory = yield* reserved(subscription.subscriber.work, liveBuffer.bytesMax + freeBytes);
+      const grow = (more: number) => {
+        freeBytes -= more;
+        // Of a whole one, bytes beyond the reservation are held even if none are free: their number is limited.
+        return freeBytes >= 0 || memory.grow(more) || isWhole;
+      };
+      const pass = new Pass(subscription, memory, liveBuffer);
       try {
         const backlog = yield* history.resume(subscription.channel, after, { grow });
         if (backlog !== undefined) return yield* this.#sendResume(pass, backlog);

@@ -40,7 +40,7 @@ function logWith(options: { failures?: number; valueBytes?: number } = {}) {
 async function seqs(blocks: LogBlocks, from: number, until: number, partition = 0): Promise<number[]> {
   const found: number[] = [];
   for (let at = from; at < until; ) {
-    const { records, next } = await runUnscheduled(blocks.read(partition, at, until));
+    const { records, next } = await runUnscheduled(blocks.read(partition, at, until, () => true));
     assert.ok(next > at);
     for (const { seq } of records) found.push(seq);
     at = next;
@@ -131,7 +131,7 @@ test('unreadable records are returned as far as they lie in the range', async ()
     },
   };
   const given = async (from: number, until: number, blocks = new LogBlocks(log, 't', 10)) => {
-    const { records } = await runUnscheduled(blocks.read(0, from, until));
+    const { records } = await runUnscheduled(blocks.read(0, from, until, () => true));
     return records.map(({ seq, unreadable }) => [seq, unreadable?.until]);
   };
   const blocks = new LogBlocks(log, 't', 1e9);
@@ -143,4 +143,42 @@ test('unreadable records are returned as far as they lie in the range', async ()
     assert.deepEqual(await given(8, 12, remembered), [[8, 12]]);
     assert.deepEqual(await given(20, 30, remembered), []);
   }
+});
+
+test('of a block without gaps, the records of the selected keys are returned, in any part of it and as it grows', async () => {
+  const keys = ['p.a', 'p.b', 'p.c'];
+  const log = {
+    async *read(_topic: string, _partition: number, { from, until }: ReadRange): AsyncGenerator<readonly LogRecord[]> {
+      const seqsOf = Array.from({ length: until! - from }, (_, i) => from + i);
+      yield seqsOf.map((seq) => ({ seq, key: keys[seq % 3]!, value: new Uint8Array(10), timeMs: seq }));
+    },
+  };
+  const blocks = new LogBlocks(log, 't', 1e9);
+  for (const [from, until] of [
+    [0, 60],
+    [7, 31],
+    [7, 90],
+    [0, 90],
+  ] as const) {
+    for (const wanted of [['p.b'], ['p.c', 'p.a'], keys, []]) {
+      const found: number[] = [];
+      for (let at = from as number; at < until; ) {
+        const part = await runUnscheduled(blocks.read(0, at, until, (key) => wanted.includes(key)));
+        assert.ok(part.isWhole);
+        for (const { seq } of part.records) found.push(seq);
+        at = part.next;
+      }
+      const all = Array.from({ length: until - from }, (_, i) => from + i);
+      assert.deepEqual(
+        found,
+        all.filter((seq) => wanted.includes(keys[seq % 3]!)),
+      );
+    }
+  }
+});
+
+test('a block with a gap or an unreadable position is returned whole, so that the reader sees it', async () => {
+  const blocks = new LogBlocks(logWith(), 't', 1e9);
+  const { records, isWhole } = await runUnscheduled(blocks.read(0, 0, 10, () => false));
+  assert.deepEqual([records.length, isWhole], [9, false]);
 });

@@ -21,6 +21,21 @@ interface Block {
   until: number;
   readonly records: LogRecord[];
   bytes: number;
+  /** Whether there is a readable record at every position. */
+  isWhole: boolean;
+  /** The first records of a whole block by key, `indexed` of them; created with the first read of some keys. */
+  readonly byKey: Map<string, LogRecord[]>;
+  indexed: number;
+}
+
+/** A part of a range. */
+export interface BlockPart {
+  /** Oldest first. */
+  readonly records: readonly LogRecord[];
+  /** The position of the next read. */
+  readonly next: number;
+  /** Whether there is a readable record at every position. Then `records` has the selected ones only. */
+  readonly isWhole: boolean;
 }
 
 /** The blocks of one partition. */
@@ -58,14 +73,11 @@ export class LogBlocks {
   }
 
   /**
-   * Returns the records from `from` up to `until`, exclusive, as far as they are in one block, and the position of the
-   * next read. `until` is not beyond the end of the partition. Throws if the log cannot be read.
+   * Returns the records from `from` up to `until`, exclusive, as far as they are in one block. `until` is not beyond
+   * the end of the partition. `covers` selects records by key: of many devices, a client needs a few, and they are
+   * found without a visit to each record. Throws if the log cannot be read.
    */
-  *read(
-    partition: number,
-    from: number,
-    until: number,
-  ): Coroutine<{ readonly records: readonly LogRecord[]; readonly next: number }> {
+  *read(partition: number, from: number, until: number, covers: (key: string) => boolean): Coroutine<BlockPart> {
     const cached = this.#cachedOf(partition);
     for (let isShared = true; ; ) {
       const block = cached.blocks[indexBefore(cached, from)];
@@ -73,7 +85,8 @@ export class LogBlocks {
         if (isShared) this.counts.shared++;
         this.#use(block);
         const next = Math.min(block.until, until);
-        return { records: within(block.records, from, next), next };
+        const records = block.isWhole ? selected(block, from, next, covers) : within(block.records, from, next);
+        return { records, next, isWhole: block.isWhole };
       }
       if (cached.reading !== undefined) yield cached.reading;
       else {
@@ -116,11 +129,12 @@ export class LogBlocks {
     const before = cached.blocks[at];
     let block = before;
     if (block === undefined || block.until !== start || block.bytes + bytes > blockBytes) {
-      block = { cached, start, until, records: [], bytes: 0 };
+      block = { cached, start, until: start, records: [], bytes: 0, isWhole: true, byKey: new Map(), indexed: 0 };
       cached.blocks.splice(at + 1, 0, block);
     }
     // Copies, because a slice keeps the whole response in memory.
     for (const record of records) block.records.push({ ...record, value: new Uint8Array(record.value) });
+    block.isWhole &&= isWhole(records, block.until, until);
     block.until = until;
     block.bytes += bytes;
     this.bytes += bytes;
@@ -162,6 +176,35 @@ function alignedStart({ recordBytes }: PartitionBlocks, from: number): number {
   const positions =
     recordBytes === 0 ? 1 : Math.max(1, Math.min(alignPositionsMax, Math.floor(alignBytes / recordBytes)));
   return from - (from % positions);
+}
+
+/** Whether there is a readable record at every position from `from` up to `until`, exclusive. */
+function isWhole(records: readonly LogRecord[], from: number, until: number): boolean {
+  if (records.length !== until - from) return false;
+  return records.every(
+    ({ seq, unreadable, emptyUntil }, i) => seq === from + i && unreadable === undefined && emptyUntil === undefined,
+  );
+}
+
+/** Returns the records of a range of a whole block with the keys that `covers` selects, oldest first. */
+function selected(block: Block, from: number, until: number, covers: (key: string) => boolean): LogRecord[] {
+  const { records, byKey, start } = block;
+  for (; block.indexed < records.length; block.indexed++) {
+    const record = records[block.indexed]!;
+    const list = byKey.get(record.key);
+    if (list === undefined) byKey.set(record.key, [record]);
+    else list.push(record);
+  }
+  const isAll = from === start && until === block.until;
+  const some: LogRecord[] = [];
+  let keys = 0;
+  for (const [key, list] of byKey) {
+    if (!covers(key)) continue;
+    keys++;
+    if (isAll) some.push(...list);
+    else for (const record of list) if (record.seq >= from && record.seq < until) some.push(record);
+  }
+  return keys > 1 ? some.sort((one, other) => one.seq - other.seq) : some;
 }
 
 /**

@@ -131,8 +131,9 @@ export class LogRange {
   *read(bytesMax: number = Number.POSITIVE_INFINITY): Coroutine<LogChunk> {
     const from = this.next;
     const { number } = this.#partition;
-    const block = yield* this.#context.blocks.read(number, from, this.until);
-    if (positionsIn(block.records, from) < block.next - from) this.first = yield* awaited(this.#first());
+    const block = yield* this.#context.blocks.read(number, from, this.until, this.#covers);
+    const isShort = !block.isWhole && positionsIn(block.records, from) < block.next - from;
+    if (isShort) this.first = yield* awaited(this.#first());
     const { first } = this;
     if (first > from && from > this.#from) {
       this.isTruncated = true;
@@ -149,7 +150,7 @@ export class LogRange {
         break;
       }
       // Records that were read before the start of the log moved must not be sent.
-      if (record.seq < first) continue;
+      if (record.seq < first || !this.#covers(record.key)) continue;
       const report = yield* this.#reportOf(record);
       if (this.first !== first) return yield* this.read(bytesMax);
       if (report === undefined) continue;
@@ -171,7 +172,6 @@ export class LogRange {
 
   *#reportOf(record: LogRecord): Coroutine<BacklogReport | undefined> {
     const { key, seq, value, timeMs } = record;
-    if (!this.#covers(key)) return undefined;
     const header = this.#partition.headerOf(key, value);
     if (header === undefined) return undefined;
     if (header.id !== '') {
@@ -222,7 +222,7 @@ export class LogRange {
     const start = lookbackStart(at, until, lookbackMax);
     if (start.isShort) this.#countShort();
     for (let { from } = start; from < until; ) {
-      const { records, next } = yield* blocks.read(number, from, until);
+      const { records, next } = yield* blocks.read(number, from, until, this.#covers);
       for (const [i, { key, seq, value, timeMs: atMs }] of records.entries()) {
         if (i % recordsPerStep === recordsPerStep - 1) yield undefined;
         const id = this.#covers(key) ? this.#partition.headerOf(key, value)?.id : '';

@@ -17,7 +17,6 @@ export interface Reservation {
 }
 
 interface WaitingRequest {
-  readonly holder: MemoryHolder;
   readonly bytes: number;
   readonly grant: (reservation: Reservation) => void;
 }
@@ -42,7 +41,9 @@ export class MemoryBudget {
   readonly counts = { waits: 0 };
   #heldBytes = 0;
   readonly #holding = new Set<MemoryHolder>();
-  readonly #waiting: WaitingRequest[] = [];
+  /** By holder, in the order of their oldest request: one holder may have thousands. */
+  readonly #waiting = new Map<MemoryHolder, WaitingRequest[]>();
+  #requests = 0;
 
   constructor(bytesMax: number) {
     this.bytesMax = bytesMax;
@@ -54,19 +55,25 @@ export class MemoryBudget {
 
   /** Requests that wait. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#requests;
   }
 
   /** Reserves bytes, at once or as soon as they are free. */
   reserve(holder: MemoryHolder, bytes: number): Reservation | Promise<Reservation> {
     if (this.#isNext(holder) && this.#fits(holder, bytes)) return this.#grant(holder, bytes);
     this.counts.waits++;
-    return new Promise((grant) => this.#waiting.push({ holder, bytes, grant }));
+    return new Promise((grant) => {
+      this.#requests++;
+      const requests = this.#waiting.get(holder);
+      if (requests === undefined) this.#waiting.set(holder, [{ bytes, grant }]);
+      else requests.push({ bytes, grant });
+    });
   }
 
   /** Returns whether no holder with as little waits. A holder with more may wait long for what it holds itself. */
   #isNext({ heldBytes }: MemoryHolder): boolean {
-    return !this.#waiting.some(({ holder }) => holder.heldBytes <= heldBytes);
+    for (const holder of this.#waiting.keys()) if (holder.heldBytes <= heldBytes) return false;
+    return true;
   }
 
   #fits(holder: MemoryHolder, bytes: number): boolean {
@@ -91,7 +98,7 @@ export class MemoryBudget {
   #grow(holder: MemoryHolder, bytes: number): boolean {
     if (!this.#fits(holder, bytes)) return false;
     // While others wait, no holder grows beyond an equal share.
-    if (this.#waiting.length > 0 && holder.heldBytes + bytes > this.bytesMax / (this.#holding.size + 1)) return false;
+    if (this.#requests > 0 && holder.heldBytes + bytes > this.bytesMax / (this.#holding.size + 1)) return false;
     this.#add(holder, bytes);
     return true;
   }
@@ -105,16 +112,23 @@ export class MemoryBudget {
 
   #grantWaiting(): void {
     for (;;) {
-      let least = -1;
-      for (const [i, { holder }] of this.#waiting.entries()) {
-        if (least < 0 || holder.heldBytes < this.#waiting[least]!.holder.heldBytes) least = i;
+      let least: MemoryHolder | undefined;
+      for (const holder of this.#waiting.keys()) {
+        if (least === undefined || holder.heldBytes < least.heldBytes) least = holder;
         // Nothing is less. This is the usual case, so that a thousand waiting holders are not visited each time.
         if (holder.heldBytes === 0) break;
       }
+      if (least === undefined) return;
+      const requests = this.#waiting.get(least)!;
+      const { bytes, grant } = requests[0]!;
       // The next one waits until its request fits: smaller requests must not overtake it without end.
-      if (least < 0 || !this.#fits(this.#waiting[least]!.holder, this.#waiting[least]!.bytes)) return;
-      const [{ holder, bytes, grant }] = this.#waiting.splice(least, 1) as [WaitingRequest];
-      grant(this.#grant(holder, bytes));
+      if (!this.#fits(least, bytes)) return;
+      requests.shift();
+      this.#requests--;
+      // Behind the other holders: those that hold as much take turns.
+      this.#waiting.delete(least);
+      if (requests.length > 0) this.#waiting.set(least, requests);
+      grant(this.#grant(least, bytes));
     }
   }
 }

@@ -41,7 +41,7 @@ export class Pass {
     const { subscription, liveBuffer } = this;
     if (liveBuffer?.overflowed === false && subscription.subscriber.whenWritable() !== undefined) {
       liveBuffer.overflow();
-      this.memory.shrink(liveBufferBytesMax);
+      this.memory.shrink(liveBuffer.bytesMax);
     }
     return yield* whenWritable(subscription, catchUp);
   }

@@ -232,11 +232,11 @@ export class LiveBuffer {
   /** Oldest first, in each partition. */
   logReports: LogReport[] = [];
   overflowed = false;
+  readonly bytesMax: number;
   #bytes = 0;
-  readonly #bytesMax: number;
 
   constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
+    this.bytesMax = bytesMax;
   }
 
   /** Bytes of the reports as in the log. */
@@ -247,7 +247,7 @@ export class LiveBuffer {
   push(logReport: LogReport): void {
     if (this.overflowed) return;
     this.#bytes += logReport.bytes.length;
-    if (this.#bytes <= this.#bytesMax) this.logReports.push(logReport);
+    if (this.#bytes <= this.bytesMax) this.logReports.push(logReport);
     else this.overflow();
   }
 

@@ -7,6 +7,8 @@ const { OwnerRequest, OwnerReply } = tailrace.v1;
 
 /** Ranges start at a multiple of this: clients that resume from nearly the same position share one request. */
 const alignPositions = 1_024;
+/** Positions that are requested beyond a range: the partition grows while clients resume one after the other. */
+const aheadPositions = 8_192;
 
 interface Known {
   readonly from: number;
@@ -71,12 +73,17 @@ export class RepeatLookup {
   async #request(owner: string, partition: number, from: number, until: number): Promise<Known | undefined> {
     // Without a name: this node requests no interest, and an owner of version 0.1.0, which ignores `repeats`, changes
     // nothing.
-    const request = OwnerRequest.encode({ node: '', partition, held: 0, repeats: { from, until } }).finish();
+    const request = OwnerRequest.encode({
+      node: '',
+      partition,
+      held: 0,
+      repeats: { from, until: until + aheadPositions },
+    }).finish();
     const [part] = await this.#bus.request(ownerSubject(owner), request, { deadlineMs: this.#deadlineMs });
     if (part === undefined) return undefined;
     const { decidedFrom, next, repeated } = OwnerReply.decode(part);
     if (decidedFrom === undefined || decidedFrom === null || decidedFrom > from || next < until) return undefined;
-    const known = { from, until, positions: new Set(repeated.map((offset) => from + offset)) };
+    const known = { from, until: next, positions: new Set(repeated.map((offset) => from + offset)) };
     this.#known.set(partition, known);
     return known;
   }
