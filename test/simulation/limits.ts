@@ -1,4 +1,5 @@
 import { LingeringChannels } from '@tailrace/fanout/channels/lingering-channels';
+import { ProgressMessages } from '@tailrace/fanout/channels/progress-messages';
 import { Snapshot } from '@tailrace/fanout/channels/snapshot';
 import type { FanoutSettings } from '@tailrace/fanout/config';
 import { InterestServer } from '@tailrace/fanout/relay/interest-server';
@@ -72,6 +73,10 @@ export function replaceConstants(): void {
   replaceProperty(Snapshot, 'devicesPerFrame', 3);
   // A node that was down must send several requests.
   replaceProperty(InterestServer, 'backlogRecordsMax', 40);
+  // Partitions have few records in a run.
+  replaceProperty(ProgressMessages, 'recordsMin', 3);
+  replaceProperty(ProgressMessages, 'periodMs', 1_000);
+  replaceProperty(ProgressMessages, 'channelsPerStep', 2);
 }
 
 /** No step takes virtual time, so that nothing else would stop background work. */

@@ -1,6 +1,6 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { Delivered } from '@tailrace/client/delivered';
-import { Progress } from '@tailrace/client/progress';
+import { Progress as ClientProgress } from '@tailrace/client/progress';
 import { SubscriptionRecord } from '@tailrace/client/subscription-record';
 import { RecordBuffer } from '@tailrace/eventlog/record-buffer';
 import { Backlog } from '@tailrace/fanout/catch-up/backlog';
@@ -17,10 +17,13 @@ import { Ring } from '@tailrace/fanout/ownership/ring';
 import { HeldFrames } from '@tailrace/fanout/relay/held-frames';
 import { Interests } from '@tailrace/fanout/relay/relay-feed';
 import { RepeatLookup } from '@tailrace/fanout/relay/repeat-lookup';
+import { SharedMessage } from '@tailrace/fanout/views/shared-message';
 import { Views } from '@tailrace/fanout/views/view';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
+import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
+import type { Progress, ServerMessage } from '@tailrace/protocol/server-message';
 import { replaceProperty } from '@tailrace/testkit/replace-property';
 import { epochMs } from './world.ts';
 
@@ -42,6 +45,13 @@ export interface Mutation {
 /** Replaces one method until the returned function is called. */
 function replace<T extends object, K extends keyof T>(target: T, method: K, by: (original: T[K]) => T[K]): () => void {
   return replaceProperty(target, method, by(target[method]));
+}
+
+/** Returns the message with a position that is two reports ahead in each partition. */
+function ahead({ view, position }: Progress): ServerMessage {
+  const positions = positionsFromToken(position);
+  for (const [partition, last] of [...positions.entries()]) positions.advance(partition, last + 2);
+  return { progress: { view, position: tokenFromPositions(positions) } };
 }
 
 /** Changes the frames of owners that a node receives. */
@@ -330,15 +340,27 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'the position of a loop includes last values that it has not read': {
     weaken: () =>
       replace(
-        Progress.prototype,
+        ClientProgress.prototype,
         'loopReachesReply',
         (original) =>
-          function (this: Progress) {
+          function (this: ClientProgress) {
             const passed = original.call(this);
             return () => {
               passed();
               this.loopConsumed([], [], [], true);
             };
+          },
+      ),
+  },
+  'clients are sent a position that their reports have not reached': {
+    weaken: () =>
+      replace(
+        Views.prototype,
+        'publishMessage',
+        (original) =>
+          function (this: Views, view, message) {
+            const sent = JSON.parse(String(message.frame('json'))) as ServerMessage;
+            original.call(this, view, 'progress' in sent ? new SharedMessage(ahead(sent.progress)) : message);
           },
       ),
   },

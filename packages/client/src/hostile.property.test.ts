@@ -116,6 +116,7 @@ const messages: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   offline: fc.record({ device, since: number }),
   interrupted: fc.record({ view, since: number, partitions: fc.array(number, { maxLength: 3 }) }),
   restored: fc.record({ view }),
+  progress: fc.record({ view, position: fc.string() }),
   expiring: fc.record({ inMs: number }),
   notice: fc.record({ severity: fc.string(), message: fc.string(), time: number }),
   unsubscribed: fc.record({ id }),

@@ -87,6 +87,40 @@ test('after a connection lost before the last values of a gap, the same position
   assert.equal(requestedAfter(), position(5));
 });
 
+test('a client resumes from the position of `progress`, and ignores that of another epoch or of a later server', async () => {
+  const { clock, stream, last } = setUp();
+  stream.subscribe('plant1.>');
+  const position = (seq: number, epoch = 'e1') => tokenFromPositions(createPositions(epoch, [[0, seq]]));
+  last().welcome();
+  const subscribed = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: position(5), snapshot: 0 };
+  last().deliver({ subscribed });
+  for (const token of [position(700), position(600), position(900, 'e2'), '!']) {
+    last().deliver({ progress: { view: 1, position: token } });
+  }
+  last().end(1006);
+  await clock.advanceToNext();
+  last().welcome();
+  const [request] = last().sentOf('subscribe');
+  assert.deepEqual(request, { subscribe: { id: 's1', channel: 'plant1.>', after: position(700) } });
+});
+
+test('the position of a loop reaches that of `progress` when it has consumed the reports before', async () => {
+  const { stream, last } = setUp();
+  const subscription = stream.subscribe('plant1.>');
+  const position = (seq: number) => tokenFromPositions(createPositions('e1', [[0, seq]]));
+  last().welcome();
+  const subscribed = { id: 's1', view: 1, channel: 'plant1.>', epoch: 'e1', position: position(5), snapshot: 0 };
+  last().deliver({ subscribed });
+  const loop = subscription[Symbol.asyncIterator]();
+  last().data(1, [6]);
+  last().deliver({ progress: { view: 1, position: position(700) } });
+  assert.equal((await loop.next()).value?.seq, 6);
+  assert.equal(subscription.position, position(6));
+  void loop.next();
+  assert.equal(subscription.position, position(700));
+  stream.close();
+});
+
 test('an interrupted replay that resumes by position is live, since the server sends no `live`', async () => {
   const { clock, stream, last } = setUp();
   const states: string[] = [];

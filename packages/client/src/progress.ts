@@ -95,9 +95,7 @@ export class Progress {
 
   /** Handles a server's position: everything up to it has been sent. */
   reached(token: string): void {
-    const reached = positionsOf(token);
-    if (reached === undefined || reached.epoch !== this.#positions?.epoch) return;
-    for (const [partition, last] of reached.entries()) this.#positions.advance(partition, last);
+    if (this.#positions !== undefined) advanceTo(this.#positions, token);
   }
 
   /** Starts a replay at this speed. */
@@ -156,6 +154,11 @@ export class Progress {
     };
   }
 
+  /** Handles a server's position: the loop has consumed everything up to it. */
+  loopReached(token: string): void {
+    if (this.#loop?.positions !== undefined) advanceTo(this.#loop.positions, token);
+  }
+
   /** Handles a frame that the loop has consumed. `isLast`: it has completed the snapshot. */
   loopConsumed(
     reports: readonly Delivery[],
@@ -183,6 +186,13 @@ function advance(
   // An unreadable delivery counts as received: otherwise it would come again.
   for (const { partition, to } of unreadable) positions.advance(partition, to);
   for (const { partition, seq } of reports) positions.advance(partition, seq);
+}
+
+/** Does nothing for a token of another epoch, or of a later server. */
+function advanceTo(positions: Positions, token: string): void {
+  const reached = positionsOf(token);
+  if (reached === undefined || reached.epoch !== positions.epoch) return;
+  for (const [partition, last] of reached.entries()) positions.advance(partition, last);
 }
 
 function copyOf(positions: Positions | undefined): Positions | undefined {

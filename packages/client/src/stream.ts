@@ -256,6 +256,9 @@ class ReconnectingStream implements Stream {
       for (const subscription of link.of(view)) subscription.interrupted(since, partitions);
     } else if ('restored' in message) {
       for (const subscription of link.of(message.restored.view)) subscription.restored();
+    } else if ('progress' in message) {
+      const { view, position } = message.progress;
+      for (const subscription of link.of(view)) subscription.reached(position);
     } else if ('stale' in message) this.#presence({ ...message.stale, state: 'stale' });
     else if ('offline' in message) this.#presence({ ...message.offline, state: 'offline' });
     else if ('online' in message) this.#presence({ ...message.online, state: 'online' });

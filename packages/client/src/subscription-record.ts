@@ -161,6 +161,13 @@ export class SubscriptionRecord {
     if (this.state.name === 'replaying') this.reportState();
   }
 
+  /** Handles a position of the server: everything up to it was sent. */
+  reached(token: string): void {
+    const { progress } = this;
+    progress.reached(token);
+    this.#buffer?.push(none, () => progress.loopReached(token));
+  }
+
   interrupted(since: number, partitions: readonly number[]): void {
     this.#interruption = { since, partitions };
     this.reportState();

@@ -117,6 +117,13 @@ export interface Paused {
   readonly position: string;
 }
 
+/** Everything of the view up to the position was sent, or named as missing. */
+export interface Progress {
+  readonly view: number;
+  /** Position token. */
+  readonly position: string;
+}
+
 /** The token expires: the client sends a new one in `auth`, or the server closes with 4401. */
 export interface Expiring {
   readonly inMs: number;
@@ -141,7 +148,8 @@ export type ServerMessage =
   | { readonly restored: Restored }
   | { readonly cut: Cut }
   | { readonly expiring: Expiring }
-  | { readonly notice: Notice };
+  | { readonly notice: Notice }
+  | { readonly progress: Progress };
 
 /** Largest message that a client accepts, a bound of its memory. A server's data frames are far smaller. */
 export const serverMessageBytesMax: number = 16 * 1024 * 1024;
@@ -165,6 +173,7 @@ export const serverMessageKinds = [
   'cut',
   'expiring',
   'notice',
+  'progress',
 ] as const;
 
 /** Encodes a text frame. For data to many sockets, use `dataFrameJson`. */
@@ -230,6 +239,8 @@ export function checkedServerMessage(
       return { expiring: { inMs: numberOf(fields, 'inMs', kind, 0) } };
     case 'notice':
       return { notice: noticeFrom(fields) };
+    case 'progress':
+      return { progress: { view: countOf(fields, 'view', kind, 0), position: textOf(fields, 'position', kind, '') } };
     default:
       return undefined;
   }

@@ -86,6 +86,7 @@ const message: fc.Arbitrary<ServerMessage> = fc.oneof(
   text.map((device) => ({ online: { device } })),
   record({ view: count, since: finite, partitions: counts }).map((interrupted) => ({ interrupted })),
   count.map((view) => ({ restored: { view } })),
+  fc.tuple(count, fc.string()).map(([view, position]) => ({ progress: { view, position } })),
   optional(
     {
       view: count,

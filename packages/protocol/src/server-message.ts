@@ -23,6 +23,7 @@ export {
   type Moved,
   type Paused,
   type Pong,
+  type Progress,
   type ServerMessage,
   type Subscribed,
   serverMessageBytesMax,

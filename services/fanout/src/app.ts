@@ -19,6 +19,7 @@ import { History } from './catch-up/history.ts';
 import { WorkScheduler } from './catch-up/work-scheduler.ts';
 import { Channels, type OnMissing } from './channels/channels.ts';
 import { Hub } from './channels/hub.ts';
+import { ProgressMessages } from './channels/progress-messages.ts';
 import type { FanoutSettings } from './config.ts';
 import { deviceListRoutes } from './devices/devices-endpoint.ts';
 import { EndpointMetrics } from './endpoint-metrics.ts';
@@ -113,6 +114,7 @@ class FanoutProcess implements Fanout {
     const node = composeNode(this.#options, topics);
     this.node = node;
     node.sessions.start();
+    node.progressMessages.start();
     // Before the first client, so that a revoked token is refused from the start.
     await node.access.start();
     // `stop` has closed the transport: nothing would close it again.
@@ -147,6 +149,7 @@ class FanoutProcess implements Fanout {
     node.streams.drain();
     node.migration.stop();
     node.sessions.stop();
+    node.progressMessages.stop();
     node.hub.stop();
     try {
       await node.ownership.stop();
@@ -203,6 +206,7 @@ export interface FanoutNode {
   readonly ownership: Ownership;
   readonly history: History;
   readonly hub: Hub;
+  readonly progressMessages: ProgressMessages;
   readonly migration: Migration;
   readonly streams: StreamServer;
   readonly epochWatch: EpochWatch | undefined;
@@ -256,6 +260,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
   const { table, ranges, presence, ring, devices } = ownership;
   const history = new History({ table, ranges, epoch, clock, limits: config });
   const hub = new Hub({ channels, views, table, presence, history, clock, epoch, limits: config });
+  const progressMessages = new ProgressMessages({ channels, views, table, replies: hub.replies, work, clock, logger });
 
   const placement = new RingPlacement({ ring, node: config.node, partitions });
   const migration = new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });
@@ -298,6 +303,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     streams,
     sockets,
     hub,
+    progressMessages,
     history,
     work,
     placement,
@@ -307,7 +313,8 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     limits: config,
     now,
   });
-  return { sockets, views, channels, sessions, access, work, ownership, history, hub, migration, streams, epochWatch };
+  const running = { sessions, progressMessages, access, ownership, hub, migration, streams, epochWatch };
+  return { sockets, views, channels, work, history, ...running };
 }
 
 /** Notifies the clients of a channel of reports that are not available. `now`: monotonic ms. */

@@ -7,6 +7,7 @@ import { registerWorkMetrics } from './catch-up/work-metrics.ts';
 import type { WorkScheduler } from './catch-up/work-scheduler.ts';
 import type { Channels } from './channels/channels.ts';
 import type { Hub } from './channels/hub.ts';
+import type { ProgressMessages } from './channels/progress-messages.ts';
 import type { FanoutSettings } from './config.ts';
 import type { Ownership } from './ownership/ownership.ts';
 import { registerOwnershipMetrics } from './ownership/ownership-metrics.ts';
@@ -34,6 +35,7 @@ export interface CountingNode {
   readonly streams: StreamServer;
   readonly sockets: StreamSockets;
   readonly hub: Hub;
+  readonly progressMessages: ProgressMessages;
   readonly history: History;
   readonly work: WorkScheduler;
   readonly placement: RingPlacement;
@@ -52,7 +54,7 @@ export interface CountingNode {
  */
 export function registerMetrics(metrics: Metrics, node: CountingNode): void {
   const { ownership, sessions, sessionCounts: counts, channels, views, streams, sockets, hub, history, work } = node;
-  const { placement, migration, access, transport, limits, now } = node;
+  const { progressMessages, placement, migration, access, transport, limits, now } = node;
   const { handshakes } = streams;
   const { catchUps, cuts, replies, lingering } = hub;
   const { cutBytesMax, windowBytesMax } = limits;
@@ -61,7 +63,7 @@ export function registerMetrics(metrics: Metrics, node: CountingNode): void {
   registerOwnershipMetrics(metrics, { ownership, windowBytesMax, now });
   registerRelayMetrics(metrics, ownership, limits.heldBytesMax);
   registerPlacementMetrics(metrics, { ownership, placement, migration });
-  registerViewMetrics(metrics, { channels, views, subscribeReplies: replies.counts, lingering });
+  registerViewMetrics(metrics, { channels, views, subscribeReplies: replies.counts, lingering, progressMessages });
   registerCatchUpMetrics(metrics, { catchUps, history, limits });
   registerWorkMetrics(metrics, work);
   registerFreshnessMetrics(metrics, { presence: ownership.presence, cuts, cutBytesMax });

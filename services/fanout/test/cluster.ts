@@ -116,6 +116,11 @@ export class ClusterClient extends UnboundedSubscriber {
     if (this.start === undefined) return '';
     const positions = positionsFromToken(this.start.position);
     for (const { partition, seq } of this.live) positions.advance(partition, seq);
+    for (const message of this.notifications) {
+      if (!('progress' in message)) continue;
+      for (const [partition, last] of positionsFromToken(message.progress.position).entries())
+        positions.advance(partition, last);
+    }
     return tokenFromPositions(positions);
   }
 

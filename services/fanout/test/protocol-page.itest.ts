@@ -21,9 +21,10 @@ const testedElsewhere: Readonly<Record<string, string>> = {
   moved: 'placement.itest.ts',
   stale: 'presence-and-cuts.itest.ts',
   online: 'presence-and-cuts.itest.ts',
-  offline: 'cluster-presence.test.ts',
-  interrupted: 'cluster-presence.test.ts',
-  restored: 'cluster-presence.test.ts',
+  offline: 'presence/cluster-presence.test.ts',
+  interrupted: 'presence/cluster-presence.test.ts',
+  restored: 'presence/cluster-presence.test.ts',
+  progress: 'channels/progress-messages.test.ts',
 };
 
 /** Waits for the answer that the page names for a message. */
@@ -110,7 +111,7 @@ test('a node sends every kind of server message on the page', async (t) => {
   assert.deepEqual(missing, []);
   // The other tests exist, and name the message.
   for (const [kind, file] of Object.entries(testedElsewhere)) {
-    const folder = file.endsWith('.itest.ts') ? '.' : '../src/presence';
+    const folder = file.endsWith('.itest.ts') ? '.' : '../src';
     assert.match(readFileSync(join(import.meta.dirname, folder, file), 'utf8'), new RegExp(`\\b${kind}\\b`), file);
   }
 });

@@ -654,8 +654,11 @@ export namespace tailrace {
             /** ServerMessage notice. */
             notice?: (tailrace.v1.Notice.$Properties|null);
 
+            /** ServerMessage progress. */
+            progress?: (tailrace.v1.Progress.$Properties|null);
+
             /** ServerMessage message. */
-            message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice");
+            message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice"|"progress");
 
             /**
              * Encodes the specified ServerMessage message. Does not implicitly {@link tailrace.v1.ServerMessage.verify|verify} messages.
@@ -735,8 +738,11 @@ export namespace tailrace {
                 /** ServerMessage notice */
                 notice?: (tailrace.v1.Notice.$Properties|null);
 
+                /** ServerMessage progress */
+                progress?: (tailrace.v1.Progress.$Properties|null);
+
                 /** ServerMessage message */
-                message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice");
+                message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice"|"progress");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -762,9 +768,10 @@ export namespace tailrace {
               cut?: tailrace.v1.Cut.$Shape|null;
               expiring?: tailrace.v1.Expiring.$Shape|null;
               notice?: tailrace.v1.Notice.$Shape|null;
+              progress?: tailrace.v1.Progress.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ message?: undefined; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "welcome"; welcome: tailrace.v1.Welcome.$Shape; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "subscribed"; welcome?: null; subscribed: tailrace.v1.Subscribed.$Shape; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "data"; welcome?: null; subscribed?: null; data: tailrace.v1.Data.$Shape; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "unsubscribed"; welcome?: null; subscribed?: null; data?: null; unsubscribed: tailrace.v1.Unsubscribed.$Shape; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "pong"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong: tailrace.v1.Pong.$Shape; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "draining"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining: tailrace.v1.Draining.$Shape; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "error"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error: tailrace.v1.Error.$Shape; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "moved"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved: tailrace.v1.Moved.$Shape; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "live"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live: tailrace.v1.Live.$Shape; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "paused"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused: tailrace.v1.Paused.$Shape; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "stale"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale: tailrace.v1.Stale.$Shape; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "online"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online: tailrace.v1.Online.$Shape; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "offline"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline: tailrace.v1.Offline.$Shape; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "interrupted"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted: tailrace.v1.Interrupted.$Shape; restored?: null; cut?: null; expiring?: null; notice?: null }|{ message?: "restored"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored: tailrace.v1.Restored.$Shape; cut?: null; expiring?: null; notice?: null }|{ message?: "cut"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut: tailrace.v1.Cut.$Shape; expiring?: null; notice?: null }|{ message?: "expiring"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring: tailrace.v1.Expiring.$Shape; notice?: null }|{ message?: "notice"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice: tailrace.v1.Notice.$Shape })
+              ({ message?: undefined; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "welcome"; welcome: tailrace.v1.Welcome.$Shape; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "subscribed"; welcome?: null; subscribed: tailrace.v1.Subscribed.$Shape; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "data"; welcome?: null; subscribed?: null; data: tailrace.v1.Data.$Shape; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "unsubscribed"; welcome?: null; subscribed?: null; data?: null; unsubscribed: tailrace.v1.Unsubscribed.$Shape; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "pong"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong: tailrace.v1.Pong.$Shape; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "draining"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining: tailrace.v1.Draining.$Shape; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "error"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error: tailrace.v1.Error.$Shape; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "moved"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved: tailrace.v1.Moved.$Shape; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "live"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live: tailrace.v1.Live.$Shape; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "paused"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused: tailrace.v1.Paused.$Shape; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "stale"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale: tailrace.v1.Stale.$Shape; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "online"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online: tailrace.v1.Online.$Shape; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "offline"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline: tailrace.v1.Offline.$Shape; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "interrupted"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted: tailrace.v1.Interrupted.$Shape; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "restored"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored: tailrace.v1.Restored.$Shape; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "cut"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut: tailrace.v1.Cut.$Shape; expiring?: null; notice?: null; progress?: null }|{ message?: "expiring"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring: tailrace.v1.Expiring.$Shape; notice?: null; progress?: null }|{ message?: "notice"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice: tailrace.v1.Notice.$Shape; progress?: null }|{ message?: "progress"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress: tailrace.v1.Progress.$Shape })
             );
         }
 
@@ -2109,6 +2116,69 @@ export namespace tailrace {
 
             /** Shape of a Restored. */
             type $Shape = tailrace.v1.Restored.$Properties;
+        }
+
+        /**
+         * Properties of a Progress.
+         * @deprecated Use tailrace.v1.Progress.$Properties instead.
+         */
+        interface IProgress extends tailrace.v1.Progress.$Properties {
+        }
+
+        /** Represents a Progress. */
+        class Progress {
+
+            /**
+             * Constructs a new Progress.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Progress.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Progress view. */
+            view: number;
+
+            /** Progress position. */
+            position: string;
+
+            /**
+             * Encodes the specified Progress message. Does not implicitly {@link tailrace.v1.Progress.verify|verify} messages.
+             * @param message Progress message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Progress.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Progress message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Progress & tailrace.v1.Progress.$Shape} Progress
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Progress & tailrace.v1.Progress.$Shape;
+        }
+
+        namespace Progress {
+
+            /** Properties of a Progress. */
+            interface $Properties {
+
+                /** Progress view */
+                view?: (number|null);
+
+                /** Progress position */
+                position?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Progress. */
+            type $Shape = tailrace.v1.Progress.$Properties;
         }
 
         /**

@@ -953,11 +953,12 @@ export const tailrace = $root.tailrace = (() => {
             ServerMessage.prototype.cut = null;
             ServerMessage.prototype.expiring = null;
             ServerMessage.prototype.notice = null;
+            ServerMessage.prototype.progress = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(ServerMessage.prototype, "message", {
-                get: $util.oneOfGetter($oneOfFields = ["welcome", "subscribed", "data", "unsubscribed", "pong", "draining", "error", "moved", "live", "paused", "stale", "online", "offline", "interrupted", "restored", "cut", "expiring", "notice"]),
+                get: $util.oneOfGetter($oneOfFields = ["welcome", "subscribed", "data", "unsubscribed", "pong", "draining", "error", "moved", "live", "paused", "stale", "online", "offline", "interrupted", "restored", "cut", "expiring", "notice", "progress"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -1004,6 +1005,8 @@ export const tailrace = $root.tailrace = (() => {
                     $root.tailrace.v1.Expiring.encode(message.expiring, writer.uint32(138).fork(), _depth + 1).ldelim();
                 if (message.notice != null && $Object.hasOwnProperty.call(message, "notice"))
                     $root.tailrace.v1.Notice.encode(message.notice, writer.uint32(146).fork(), _depth + 1).ldelim();
+                if (message.progress != null && $Object.hasOwnProperty.call(message, "progress"))
+                    $root.tailrace.v1.Progress.encode(message.progress, writer.uint32(154).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -1161,6 +1164,13 @@ export const tailrace = $root.tailrace = (() => {
                                 break;
                             message.notice = $root.tailrace.v1.Notice.decode(reader, reader.size(), $undefined, _depth + 1, message.notice);
                             message.message = "notice";
+                            continue;
+                        }
+                    case 19: {
+                            if (wireType !== 2)
+                                break;
+                            message.progress = $root.tailrace.v1.Progress.decode(reader, reader.size(), $undefined, _depth + 1, message.progress);
+                            message.message = "progress";
                             continue;
                         }
                     }
@@ -3274,6 +3284,100 @@ export const tailrace = $root.tailrace = (() => {
             };
 
             return Restored;
+        })();
+
+        v1.Progress = (function() {
+
+            const Progress = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            Progress.prototype.view = 0;
+            Progress.prototype.position = "";
+
+            Progress.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.view != null && $Object.hasOwnProperty.call(message, "view") && message.view !== 0)
+                    writer.uint32(8).uint32(message.view);
+                if (message.position != null && $Object.hasOwnProperty.call(message, "position") && message.position !== "")
+                    writer.uint32(18).string(message.position);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            Progress.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.Progress();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.uint32())
+                                message.view = value;
+                            else
+                                delete message.view;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.position = value;
+                            else
+                                delete message.position;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return Progress;
         })();
 
         v1.Cut = (function() {

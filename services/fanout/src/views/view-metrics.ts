@@ -2,15 +2,22 @@ import { delayBoundsSeconds } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Channels } from '../channels/channels.ts';
 import { LingeringChannels } from '../channels/lingering-channels.ts';
+import type { ProgressMessages } from '../channels/progress-messages.ts';
 import { type SubscribeReplyCounts, startKinds } from '../channels/subscribe-replies.ts';
 import type { Views } from './view.ts';
 
 /** Registers the metrics of subscriptions, channels and views: what was sent, and what views left out. */
 export function registerViewMetrics(
   metrics: Metrics,
-  sources: { channels: Channels; views: Views; subscribeReplies: SubscribeReplyCounts; lingering: LingeringChannels },
+  sources: {
+    channels: Channels;
+    views: Views;
+    subscribeReplies: SubscribeReplyCounts;
+    lingering: LingeringChannels;
+    progressMessages: ProgressMessages;
+  },
 ): void {
-  const { channels, views, subscribeReplies, lingering } = sources;
+  const { channels, views, subscribeReplies, lingering, progressMessages } = sources;
   const starts = metrics.counters(
     'tailrace_fanout_started_subscriptions_total',
     'Subscriptions that started, by start: with last values, after a position, from a time; partial: something was missing.',
@@ -32,6 +39,11 @@ export function registerViewMetrics(
     'tailrace_fanout_limit_lingering_channels',
     'Maximum of lingering channels; beyond it the oldest is closed.',
     () => LingeringChannels.countMax,
+  );
+  metrics.total(
+    'tailrace_fanout_progress_messages_total',
+    'Positions sent to the clients of views with few reports.',
+    () => progressMessages.counts.sent,
   );
   registerViews(metrics, views);
 }

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { partitionOf } from '@tailrace/protocol/partition';
+import type { Cluster, ClusterClient, ClusterNode } from '../../test/cluster.ts';
+import { withCluster } from '../../test/cluster-load.ts';
+import { ProgressMessages } from './progress-messages.ts';
+
+const { periodMs, recordsMin } = ProgressMessages;
+const quiet = 'plant.quiet';
+
+/** Returns a device of another subtree in the partition of the quiet device. */
+function neighborIn({ partitions }: Cluster): string {
+  for (let i = 0; ; i++) {
+    const device = `other.m${i}`;
+    if (partitionOf(device, partitions) === partitionOf(quiet, partitions)) return device;
+  }
+}
+
+/** Appends reports of the neighbor, and waits for two checks. */
+async function reportNext(cluster: Cluster, count: number): Promise<void> {
+  const neighbor = neighborIn(cluster);
+  for (let i = 0; i < count; i++) await cluster.append(neighbor, i);
+  await cluster.clock.advance(2 * periodMs);
+}
+
+function positionsOf({ notifications }: ClusterClient): string[] {
+  return notifications.flatMap((message) => ('progress' in message ? [message.progress.position] : []));
+}
+
+test('a client of a quiet channel that reconnects has nothing missing, however many reports its neighbors sent', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    for (const channel of [quiet, 'plant.>']) {
+      const clients = nodes.map((node) => node.client(channel));
+      await cluster.append(quiet, 1);
+      // More than `resumeRecordsMax` in all, and older than the window.
+      for (let i = 0; i < 4; i++) await reportNext(cluster, 1_500);
+      await cluster.clock.advance(60_000);
+      for (const [i, node] of nodes.entries()) {
+        const back = node.client(channel, true, clients[i]!.disconnect());
+        await cluster.clock.advance(1_000);
+        assert.deepEqual(back.errors, []);
+        assert.deepEqual(back.start?.missing, undefined, `${channel} on ${node.name}`);
+        await cluster.append(quiet, 2);
+        await cluster.clock.advance(1_000);
+        assert.deepEqual(
+          back.live.map(({ value }) => value),
+          [2],
+        );
+        back.disconnect();
+      }
+    }
+  });
+});
+
+test('a position is sent once per number of reports, and to no channel whose own reports have it', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    const client = node!.client(quiet);
+    const neighbor = node!.client(neighborIn(cluster));
+    await reportNext(cluster, recordsMin - 1);
+    assert.deepEqual(positionsOf(client), []);
+    await reportNext(cluster, 1);
+    assert.equal(positionsOf(client).length, 1);
+    await reportNext(cluster, recordsMin);
+    assert.equal(positionsOf(client).length, 2);
+    assert.deepEqual(positionsOf(neighbor), []);
+  });
+});
+
+test('a view with `maxRate` that holds reports, or with `align`, is not sent the position', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    const slow = clientWith(node!, { maxRate: 0.01 });
+    const aligned = clientWith(node!, { align: 1_000 });
+    await cluster.clock.advance(100);
+    for (const value of [1, 2]) {
+      await cluster.append(quiet, value);
+      await cluster.clock.advance(100);
+    }
+    await reportNext(cluster, recordsMin);
+    assert.deepEqual(
+      slow.live.map(({ value }) => value),
+      [1],
+      'the second one is held',
+    );
+    assert.deepEqual([positionsOf(slow), positionsOf(aligned)], [[], []]);
+  });
+});
+
+function clientWith(node: ClusterNode, options: Parameters<ClusterNode['client']>[3]): ClusterClient {
+  return node.client('plant.>', true, undefined, options);
+}

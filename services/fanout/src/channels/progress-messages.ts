@@ -1,0 +1,109 @@
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Logger } from '@tailrace/platform/logger';
+import { isTailraceError } from '@tailrace/protocol/error';
+import { tokenFromPositions } from '@tailrace/protocol/position';
+import { type Coroutine, runCoroutine } from '../catch-up/coroutine.ts';
+import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
+import type { PartitionTable } from '../ownership/partition-table.ts';
+import { SharedMessage } from '../views/shared-message.ts';
+import type { View, Views } from '../views/view.ts';
+import type { Channel, Channels } from './channels.ts';
+import type { SubscribeReplies } from './subscribe-replies.ts';
+
+export interface ProgressMessagesOptions {
+  readonly channels: Pick<Channels, 'all'>;
+  readonly views: Pick<Views, 'flush' | 'publishMessage'>;
+  readonly table: Pick<PartitionTable, 'next'>;
+  readonly replies: Pick<SubscribeReplies, 'here'>;
+  readonly work: Pick<WorkScheduler, 'queue'>;
+  readonly clock: Pick<Clock, 'every'>;
+  readonly logger: Pick<Logger, 'error'>;
+}
+
+/**
+ * Sends clients the position of their channel where it has few reports.
+ *
+ * A client learns the positions of a partition from the reports that it receives. Those of a quiet device, and of a
+ * subtree in the partitions of other devices, get old while reports of others fill the partition. When the client
+ * reconnects, a node would read all of these to find none for it, or report a range as missing in which nothing is
+ * missing. Materialize sends such messages for the same purpose (`SUBSCRIBE … WITH (PROGRESS)`).
+ */
+export class ProgressMessages {
+  /** Between two checks of all channels, ms. */
+  static readonly periodMs: number = 5_000;
+  /** Reports of a partition, after the last one of the channel, from which its clients are sent the position. */
+  static readonly recordsMin: number = 500;
+  /** Channels that are checked in one step: each may have several views. */
+  static readonly channelsPerStep: number = 20;
+  /** Messages published, each to all clients of a view. */
+  readonly counts = { sent: 0 };
+  readonly #options: ProgressMessagesOptions;
+  readonly #queue: WorkQueue;
+  #timer: Timer | undefined;
+  #isChecking = false;
+
+  constructor(options: ProgressMessagesOptions) {
+    this.#options = options;
+    this.#queue = options.work.queue('progress', 'node');
+  }
+
+  start(): void {
+    this.#timer = this.#options.clock.every(ProgressMessages.periodMs, () => void this.#checkAll());
+  }
+
+  /** Idempotent. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#queue.close();
+  }
+
+  /** Skips a period in which the last check still waits for the event loop, or is refused by the scheduler. */
+  async #checkAll(): Promise<void> {
+    if (this.#isChecking) return;
+    this.#isChecking = true;
+    try {
+      await runCoroutine(this.#queue, this.#check(), () => this.#timer !== undefined);
+    } catch (error) {
+      // Refused by the scheduler, or stopped. The clients get their positions with the next check.
+      if (!isTailraceError(error)) this.#options.logger.error({ error }, 'clients could not be sent their positions');
+    } finally {
+      this.#isChecking = false;
+    }
+  }
+
+  *#check(): Coroutine {
+    let checked = 0;
+    for (const channel of this.#options.channels.all()) {
+      if (this.#isQuiet(channel)) this.#send(channel);
+      if (++checked % ProgressMessages.channelsPerStep === 0) yield undefined;
+    }
+  }
+
+  #isQuiet(channel: Channel): boolean {
+    const { table } = this.#options;
+    if (!channel.live || channel.subscriptions === 0) return false;
+    return channel.partitions.some(
+      (number) => table.next(channel, number) - channel.slot(number).next >= ProgressMessages.recordsMin,
+    );
+  }
+
+  #send(channel: Channel): void {
+    const { views, table, replies } = this.#options;
+    // Everything before the position is published before the message.
+    views.flush();
+    const position = tokenFromPositions(replies.here(channel));
+    for (const view of channel.views.values()) {
+      if (view.sockets === 0 || isIncomplete(view)) continue;
+      views.publishMessage(view, new SharedMessage({ progress: { view: view.number, position } }));
+      this.counts.sent++;
+    }
+    // The next message is due after as many further reports.
+    for (const number of channel.partitions) channel.advance(number, table.next(channel, number));
+  }
+}
+
+/** Whether the view holds reports until later, or sends consistent cuts in their place. */
+function isIncomplete({ options, pace }: View): boolean {
+  return options.align !== undefined || pace?.isEmpty === false;
+}
