@@ -1,18 +1,8 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { NewRecord, Position } from '../event-log.ts';
+import type { NewRecord } from '../event-log.ts';
 import { recordBytes } from '../topic.ts';
+import type { AppendCall } from './append-call.ts';
 import type { ProducerRecord } from './records.ts';
-
-/** One call of `append`. */
-export interface AppendCall {
-  readonly positions: Position[];
-  readonly startedMs: number;
-  /** Number of records without a position. */
-  unacknowledged: number;
-  bytes: number;
-  resolve(positions: readonly Position[]): void;
-  reject(error: TailraceError): void;
-}
 
 export interface PendingRecord extends ProducerRecord {
   readonly bytes: number;
@@ -36,6 +26,8 @@ export interface RemovedRecords {
   readonly count: number;
   readonly bytes: number;
 }
+
+const nothingRemoved: RemovedRecords = { count: 0, bytes: 0 };
 
 /** The records of one partition that wait to be sent. At most one batch at a time is taken. */
 export class PartitionQueue {
@@ -106,21 +98,21 @@ export class PartitionQueue {
     for (const { bytes } of records) this.#bytes += bytes;
   }
 
-  /** Removes the records that wait since `oldestMs` or longer, and rejects their calls. Returns their size. */
+  /** Removes the records that wait since `oldestMs` or longer, and fails them. Returns their size. */
   expire(oldestMs: number, error: TailraceError): RemovedRecords {
-    return this.#remove(({ call }) => {
+    return this.#remove(({ call, index }) => {
       if (call.startedMs > oldestMs) return false;
-      call.reject(error);
+      call.failed(index, error);
       return true;
     });
   }
 
   /**
-   * Removes the rest of a call that was rejected, at the front: of an append that was rejected, a prefix may be in the
-   * log. Returns its size.
+   * Removes the rest of an `append` that was rejected, at the front: only a prefix of it may be in the log. Returns its
+   * size.
    */
   removeRest(rejected: AppendCall): RemovedRecords {
-    return this.#remove(({ call }) => call === rejected);
+    return rejected.failsTogether ? this.#remove(({ call }) => call === rejected) : nothingRemoved;
   }
 
   #remove(matches: (record: PendingRecord) => boolean): RemovedRecords {
@@ -215,14 +207,13 @@ export class ProducerBatch {
     const { partition } = this.queue;
     for (let n = 0; n < this.records.length; n++) {
       const { call, index } = this.records[n]!;
-      call.positions[index] = { partition, seq: firstSeq + n };
-      if (--call.unacknowledged === 0) call.resolve(call.positions);
+      call.acknowledged(index, partition, firstSeq + n);
     }
   }
 
   fail(error: TailraceError): void {
     this.#changeTo('done');
-    for (const { call } of this.records) call.reject(error);
+    for (const { call, index } of this.records) call.failed(index, error);
   }
 
   #changeTo(state: BatchState): void {
@@ -237,12 +228,11 @@ export class ProducerBatch {
 /** Size of a pending record beyond the bytes that count against its limit, without headers. */
 export const pendingOverheadBytes = 32;
 
-/** Returns a pending record, and adds its bytes to the call. Throws `too_large`. */
+/** Returns a pending record. Throws `too_large`. */
 export function pendingFrom(record: NewRecord, index: number, call: AppendCall, timeMs: number): PendingRecord {
   const { key, value, headers } = record;
   let bytes = recordBytes(record) + pendingOverheadBytes;
   if (headers !== undefined) bytes += 10 * Object.keys(headers).length;
-  call.bytes += bytes;
   return { key, keyBytes: Buffer.byteLength(key), value, headers, timeMs, bytes, call, index };
 }
 
