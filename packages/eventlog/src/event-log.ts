@@ -40,9 +40,9 @@ export interface EventLog {
   /**
    * Appends records that do not depend on each other, such as messages of many devices, in order per key. Calls
    * `settled` once for each record, when it is durable or has failed; never before this method returns, which never
-   * throws. A failed record does not affect the others: a later record of the same key may be in the log, and the failed
-   * one, too, unless it is `too_large`. Keeps the order of a key across overlapping calls, and with `append` without a
-   * sender.
+   * throws. A failed record does not affect the others: later records of its key may be in the log. The failed one may
+   * be there, too, unless it is `too_large`. Keeps the order of a key across overlapping calls, and with `append`
+   * without a sender.
    *
    * The records must not change until they are settled.
    */
@@ -101,7 +101,7 @@ export interface NewRecord {
    */
   readonly key: string;
   readonly value: Uint8Array;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Position {

@@ -663,7 +663,7 @@ describe('kafka producer', () => {
 
   test('appendEach: without metadata of the topic each record gets the error', async () => {
     const { cluster } = createBroker(1, [], { isKnown: () => false });
-    const producer = createProducer(cluster, { appendTimeoutMs: 50 });
+    const producer = createProducer(cluster);
     assert.deepEqual(outcomesOf(await eachOf(producer, [record('1'), record('2')])), ['not_found', 'not_found']);
     assert.equal(producer.stats().pendingBytes, 0);
   });

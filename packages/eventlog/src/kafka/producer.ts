@@ -5,12 +5,13 @@ import { partitionOf } from '@tailrace/protocol/partition';
 import type { NewRecord, Position, RecordSettled } from '../event-log.ts';
 import type { LogState } from '../log-state.ts';
 import { recordBytes } from '../topic.ts';
-import { AppendAllCall, AppendEachCall } from './append-call.ts';
 import { type KafkaClient, retryBackoff, sendTo } from './client.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { KafkaCounts } from './counts.ts';
 import { errorFromCode, isRetriable, kafkaCode } from './errors.ts';
 import {
+  AppendAllCall,
+  AppendEachCall,
   appendingTo,
   PartitionQueue,
   type PendingRecord,
@@ -165,7 +166,9 @@ export class KafkaProducer {
     return await promise;
   }
 
-  /** The same for records of `appendEach`. The limit of pending bytes refuses all of them, until the metadata are known. */
+  /**
+   * The same for records of `appendEach`. Until the metadata are known, the limit of pending bytes refuses all of them.
+   */
   #waitEach(topic: string, records: readonly NewRecord[], settled: RecordSettled): void {
     let bytes = 0;
     // A record that is too large itself does not count: `#acceptEach` refuses it.
@@ -240,25 +243,37 @@ export class KafkaProducer {
 
   async #accept(queues: readonly PartitionQueue[], records: readonly NewRecord[]): Promise<readonly Position[]> {
     if (records.length === 0) return [];
-    const { clock } = this.#options;
+    const { clock, requestBytesMax, lingerMs } = this.#options;
     const timeMs = Math.floor(clock.now());
     const call = new AppendAllCall(clock.monotonic(), records.length);
+    const pending: PendingRecord[] = [];
+    const ownQueues: PartitionQueue[] = [];
     let bytes = 0;
-    const pending = records.map((record, index) => {
-      const each = pendingFrom(record, index, call, timeMs);
-      bytes += each.bytes;
-      return each;
-    });
-    const ownQueues = pending.map(({ key }) => queues[partitionOf(key, queues.length)]!);
+    for (let index = 0; index < records.length; index++) {
+      const record = pendingFrom(records[index]!, index, call, timeMs);
+      pending.push(record);
+      ownQueues.push(queues[partitionOf(record.key, queues.length)]!);
+      bytes += record.bytes;
+    }
     this.#assertCapacity(bytes, records.length, ownQueues);
-    for (let index = 0; index < pending.length; index++) this.#push(ownQueues[index]!, pending[index]!);
-    this.#schedule();
+    this.#pendingBytes += bytes;
+    this.#readyBytes += bytes;
+    for (let index = 0; index < pending.length; index++) {
+      const queue = ownQueues[index]!;
+      // A queue with a batch in flight is added when that is settled: another broker may lead the partition by then.
+      if (queue.batch === undefined) this.#ready.add(queue);
+      queue.push(pending[index]!);
+    }
+    // A request in flight is followed by the next one.
+    if (this.#readyBytes >= requestBytesMax && this.#busyBrokers.size === 0) this.#pump();
+    else this.#timer ??= clock.after(lingerMs, this.#pump);
     return await call.promise;
   }
 
   /** Accepts the records one by one: one that is too large, or beyond a limit, is refused alone. */
   #acceptEach(queues: readonly PartitionQueue[], records: readonly NewRecord[], call: AppendEachCall): void {
-    const timeMs = Math.floor(this.#options.clock.now());
+    const { clock, requestBytesMax, lingerMs } = this.#options;
+    const timeMs = Math.floor(clock.now());
     /** By partition, the error of its records: one for each of thousands would cost more than the records. */
     let refusals: Map<PartitionQueue, TailraceError> | undefined;
     for (let index = 0; index < records.length; index++) {
@@ -266,8 +281,12 @@ export class KafkaProducer {
         const pending = pendingFrom(records[index]!, index, call, timeMs);
         const queue = queues[partitionOf(pending.key, queues.length)]!;
         const waiting = this.#waitingText(pending.bytes, queue.failures > 0 ? queue : undefined);
-        if (waiting === undefined) this.#push(queue, pending);
-        else {
+        if (waiting === undefined) {
+          this.#pendingBytes += pending.bytes;
+          this.#readyBytes += pending.bytes;
+          if (queue.batch === undefined) this.#ready.add(queue);
+          queue.push(pending);
+        } else {
           this.#refusedRecords++;
           const error = refusals?.get(queue) ?? overLimit(pending.bytes, waiting);
           refusals ??= new Map();
@@ -278,23 +297,8 @@ export class KafkaProducer {
         call.refuse(index, tailraceErrorFrom(thrown));
       }
     }
-    if (this.#ready.size > 0) this.#schedule();
-  }
-
-  #push(queue: PartitionQueue, record: PendingRecord): void {
-    this.#pendingBytes += record.bytes;
-    this.#readyBytes += record.bytes;
-    // A queue with a batch in flight is added when that is settled: another broker may lead the partition by then.
-    if (queue.batch === undefined) this.#ready.add(queue);
-    queue.push(record);
-  }
-
-  /** Sends what is ready: at once if it fills a request, else when the linger has expired. */
-  #schedule(): void {
-    const { clock, requestBytesMax, lingerMs } = this.#options;
-    // A request in flight is followed by the next one.
     if (this.#readyBytes >= requestBytesMax && this.#busyBrokers.size === 0) this.#pump();
-    else this.#timer ??= clock.after(lingerMs, this.#pump);
+    else if (this.#ready.size > 0) this.#timer ??= clock.after(lingerMs, this.#pump);
   }
 
   /** Throws `unavailable` if the bytes exceed the limit, or blocked partitions their share of it. */
@@ -303,6 +307,7 @@ export class KafkaProducer {
     for (const queue of queues) {
       if (queue.failures > 0 && queue.bytes > (blocked?.bytes ?? 0)) blocked = queue;
     }
+    if (blocked === undefined && this.#pendingBytes + bytes <= this.#options.pendingBytesMax) return;
     const waiting = this.#waitingText(bytes, blocked);
     if (waiting === undefined) return;
     this.#refusedRecords += records;
@@ -384,10 +389,11 @@ export class KafkaProducer {
       }
     }
     for (const batch of batches) if (batch.state === 'ready') this.#expire(batch, error);
-    const retried = batches.filter(({ state }) => state === 'ready');
-    if (retried.length > 0) this.#retries++;
+    let isRetried = false;
     let isLedElsewhere = false;
-    for (const { queue, errorCode, bytes } of retried) {
+    for (const { queue, errorCode, bytes, state } of batches) {
+      if (state !== 'ready') continue;
+      isRetried = true;
       // A halved batch is sent without a pause.
       if (errorCode !== 0) {
         isLedElsewhere = true;
@@ -396,6 +402,7 @@ export class KafkaProducer {
       this.#ready.add(queue);
       this.#readyBytes += bytes;
     }
+    if (isRetried) this.#retries++;
     // Other brokers may lead the partitions: `#pump` determines the leader of each queue again.
     if (isLedElsewhere || error !== undefined) this.#client.refresh().catch(() => {});
     this.#busyBrokers.delete(leader);
