@@ -40,8 +40,8 @@ const noBytes = new Uint8Array(0);
  * The road of single messages into the log, for all protocols that acknowledge messages one by one.
  *
  * `add` takes the messages of one turn of the event loop, of all sources. They are one call of `appendEach` at the end
- * of the turn, so that a thousand devices cost one request. The log settles each by itself. A source is notified of each
- * of its messages, then once to send its answers.
+ * of the turn, so that a thousand devices cost one request. The log settles each by itself. A source is notified of
+ * each of its messages, then once to send its answers.
  *
  * Unsettled messages are a list, oldest `add` first. A message leaves it when the log has settled it, which may be long
  * after it was refused at the deadline: its bytes are held until then.
