@@ -88,17 +88,12 @@ export function createIngest(options: IngestOptions): Ingest {
     metrics,
     onRevocations: (entries) => void revocations.merge(entries),
   });
+  const logFailures = new LogFailures({ clock, logger });
   const endpoint = new Endpoint({
     verifier: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
     admission,
     devices,
-    appender: new Appender({
-      eventLog,
-      topic,
-      deadlineMs: config.appendDeadlineMs,
-      clock,
-      logFailures: new LogFailures({ clock, logger }),
-    }),
+    appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logFailures }),
     answers: new Answers(config.retryAfterMs),
     cors: corsFrom(config.allowedOrigins, corsRequests),
     observer: new Observer({ metrics: createIngestMetrics(metrics), tracing, clock, topic, system: eventLog.system }),

@@ -41,7 +41,7 @@ test('an outage is logged once a minute, and its end once, with the number of fa
   await clock.advance(500);
   failures.succeeded();
   failures.succeeded();
-  const message = 'the log accepts no reports; senders get 503';
+  const message = 'the log accepts no reports; their senders are to send them again';
   assert.deepEqual(lines, [
     { error: unavailable, failedAppends: 1, message },
     { error: unavailable, failedAppends: 3, suppressed: 1, message },
@@ -55,4 +55,17 @@ test('a record that is too large is no outage', () => {
   failures.failed(new TailraceError('too_large', 'record'));
   assert.equal(failures.isFailing, false);
   assert.deepEqual(lines, []);
+});
+
+test('while appends fail and succeed by turns, as with one partition without a leader, there are two lines a minute', async () => {
+  const { clock, lines, failures } = setUp();
+  for (let second = 0; second < 120; second++) {
+    failures.failed(unavailable);
+    failures.succeeded();
+    await clock.advance(1_000);
+  }
+  assert.deepEqual(
+    lines.map((line) => ('outageMs' in line ? 'end' : 'start')),
+    ['start', 'end', 'start', 'end'],
+  );
 });

@@ -11,18 +11,28 @@ export interface LogFailuresOptions {
 /** Shortest time between two errors logged while the log fails: one for each request would hide everything else. */
 const warningEveryMs = 60_000;
 
-/** Failed appends of the process: the errors for senders, and one log line at the start and the end of an outage. */
+/**
+ * Failed appends of the process: the errors for senders, and log lines at the start and the end of an outage.
+ *
+ * While one partition has no leader, appends fail and succeed by turns, and each failure is an outage of its own. So an
+ * error is logged at most once in `warningEveryMs`, over all outages, and the end of an outage only if its error was.
+ */
 export class LogFailures {
   /** Whether every append has failed since the first failure. A field, because each confirmed append reads it. */
   isFailing = false;
   readonly #options: LogFailuresOptions;
-  #warning: LimitedWarning | undefined;
+  readonly #warning: LimitedWarning;
+  /** Whether this outage is in the log of the process. */
+  #isLogged = false;
   /** Monotonic ms. */
   #sinceMs = 0;
   #failedAppends = 0;
 
   constructor(options: LogFailuresOptions) {
     this.#options = options;
+    const { clock, logger } = options;
+    const sentence = 'the log accepts no reports; their senders are to send them again';
+    this.#warning = new LimitedWarning(logger.error.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
   }
 
   /**
@@ -45,23 +55,23 @@ export class LogFailures {
   succeeded(): void {
     if (!this.isFailing) return;
     const { clock, logger } = this.#options;
-    const failedAppends = this.#failedAppends;
+    const [failedAppends, isLogged] = [this.#failedAppends, this.#isLogged];
     const outageMs = Math.round(clock.monotonic() - this.#sinceMs);
     this.isFailing = false;
-    this.#warning = undefined;
+    this.#isLogged = false;
     this.#failedAppends = 0;
-    logger.info({ failedAppends, outageMs }, 'the log accepts reports again');
+    if (isLogged) logger.info({ failedAppends, outageMs }, 'the log accepts reports again');
   }
 
   #log(error: TailraceError): void {
-    const { clock, logger } = this.#options;
     if (!this.isFailing) {
       this.isFailing = true;
-      this.#sinceMs = clock.monotonic();
+      this.#sinceMs = this.#options.clock.monotonic();
     }
-    const sentence = 'the log accepts no reports; senders get 503';
-    this.#warning ??= new LimitedWarning(logger.error.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
     const failedAppends = ++this.#failedAppends;
-    this.#warning.write(() => ({ error, failedAppends }));
+    this.#warning.write(() => {
+      this.#isLogged = true;
+      return { error, failedAppends };
+    });
   }
 }

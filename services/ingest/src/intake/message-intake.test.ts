@@ -109,7 +109,7 @@ test('the log settles each message by itself, and the error of one changes no ot
   settled(2, unavailable(), -1, -1);
   await nextTurn();
   assert.deepEqual(received, ['s2 settled too_large', 's1 settled 7', 's3 settled unavailable', 's acks']);
-  assert.deepEqual(lines, ['error: the log accepts no reports; senders get 503']);
+  assert.deepEqual(lines, ['error: the log accepts no reports; their senders are to send them again']);
 });
 
 test('the refusal has no addresses, and messages that fail together share it', async () => {
