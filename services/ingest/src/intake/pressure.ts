@@ -5,7 +5,10 @@ import type { Clock } from '@tailrace/platform/clock';
  * - `slow`: many bytes wait for the log, or a message has waited for long. Senders with most of them are to pause.
  * - `away`: the log confirms nothing. Senders are to pause, with a probe from time to time.
  */
-export type PressureState = 'open' | 'slow' | 'away';
+export type PressureState = (typeof pressureStates)[number];
+
+/** In the order of the metric, whose value is the index. */
+export const pressureStates = ['open', 'slow', 'away'] as const;
 
 export interface PressureOptions {
   readonly clock: Pick<Clock, 'monotonic'>;
