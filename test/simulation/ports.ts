@@ -33,6 +33,12 @@ export function logOf(process: Process, eventLog: EventLog, scheduler: Scheduler
     ensureTopic: (topic) => answered(eventLog.ensureTopic(topic)),
     describeTopic: (topic) => answered(eventLog.describeTopic(topic)),
     append: (topic, records) => answered(eventLog.append(topic, records)),
+    appendEach(topic, records, settled) {
+      const delayMs = chance.between(0, latencyMsMax);
+      eventLog.appendEach(topic, records, (...result) =>
+        scheduler.clock.after(delayMs, () => process.call(() => settled(...result))),
+      );
+    },
     bounds: (topic, partitions) => answered(eventLog.bounds(topic, partitions)),
     endOffsets: (topic, waitMs) => answered(eventLog.endOffsets(topic, waitMs)),
     positionsAt: (topic, timeMs, partitions) => answered(eventLog.positionsAt(topic, timeMs, partitions)),

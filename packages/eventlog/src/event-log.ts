@@ -37,6 +37,16 @@ export interface EventLog {
    * the senders take turns. Default: one sender for each topic.
    */
   append(topic: string, records: readonly NewRecord[], sender?: object): Promise<readonly Position[]>;
+  /**
+   * Appends records that do not depend on each other, such as messages of many devices, in order per key. Calls
+   * `settled` once for each record, when it is durable or has failed; never before this method returns, which never
+   * throws. A failed record does not affect the others: later records of its key may be in the log. The failed one may
+   * be there, too, unless it is `too_large`. Keeps the order of a key across overlapping calls, and with `append`
+   * without a sender.
+   *
+   * The records must not change until they are settled.
+   */
+  appendEach(topic: string, records: readonly NewRecord[], settled: RecordSettled): void;
   /** Joins a group. Resolves when the member has joined, before its first assignment. */
   subscribe(options: SubscribeOptions): Promise<Subscription>;
   /**
@@ -91,13 +101,19 @@ export interface NewRecord {
    */
   readonly key: string;
   readonly value: Uint8Array;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
 export interface Position {
   readonly partition: number;
   readonly seq: number;
 }
+
+/**
+ * Called with the index of a record in its call, and its position or the error. A record that failed has the position
+ * -1, in partition -1; records may share one error. Must not throw, and is to be short: it delays the other records.
+ */
+export type RecordSettled = (index: number, error: TailraceError | undefined, partition: number, seq: number) => void;
 
 export interface LogRecord {
   readonly seq: number;

@@ -50,6 +50,7 @@ export class KafkaEventLog implements EventLog {
   readonly #client: KafkaClient;
   readonly #producer: KafkaProducer;
   readonly append: KafkaProducer['append'];
+  readonly appendEach: KafkaProducer['appendEach'];
   /** For metrics. */
   readonly counts = new KafkaCounts();
   readonly #rangeReader: KafkaRangeReader;
@@ -84,6 +85,7 @@ export class KafkaEventLog implements EventLog {
       counts: this.counts,
     });
     this.append = this.#producer.append;
+    this.appendEach = this.#producer.appendEach;
     this.#topics = new KafkaTopics({
       client: this.#client,
       rangeReader: this.#rangeReader,

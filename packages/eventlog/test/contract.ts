@@ -1,5 +1,6 @@
 import { after, before, describe } from 'node:test';
 import type { EventLog } from '../src/event-log.ts';
+import { appendEachPromises } from './contract-append-each.ts';
 import { deliveryPromises } from './contract-delivery.ts';
 import { groupPromises } from './contract-groups.ts';
 import { readingPromises } from './contract-reading.ts';
@@ -59,6 +60,7 @@ export function eventLogContract(name: string, options: ContractOptions): void {
 
     describe('topics', () => topicPromises(contract));
     describe('records', () => recordPromises(contract));
+    describe('independent records', () => appendEachPromises(contract));
     describe('reading', () => readingPromises(contract));
     describe('delivery', () => deliveryPromises(contract));
     describe('groups', () => groupPromises(contract));

@@ -4,8 +4,19 @@ import { silentLogger } from '@tailrace/platform/logger';
 import type { KafkaBroker } from '@tailrace/testkit/kafka';
 import { startLocalKafkaCluster } from '@tailrace/testkit/kafka-local';
 import { KafkaEventLog } from '../src/kafka.ts';
+import { outcomesOf, settlementsOf } from './contract-append-each.ts';
 import { createMember, stopAll } from './member.ts';
-import { eventually, fill, keysByPartition, numbersTo, readAll, recordOf, textOf, unique } from './support.ts';
+import {
+  eventually,
+  fill,
+  keysByPartition,
+  newTopic,
+  numbersTo,
+  readAll,
+  recordOf,
+  textOf,
+  unique,
+} from './support.ts';
 
 const deadlineMs = 30_000;
 const partitions = 6;
@@ -19,13 +30,14 @@ describe('kafka: partitions without a leader', () => {
   });
   after(() => Promise.all(brokers.toReversed().map((broker) => broker.stop())));
 
-  const open = async (t: TestContext) => {
+  const open = async (t: TestContext, options: { readonly appendTimeoutMs?: number } = {}) => {
     const addresses = brokers.flatMap(({ brokers: own }) => own);
     const eventLog = new KafkaEventLog({
       logger: silentLogger,
       brokers: addresses,
       replicationFactor: 1,
       requestTimeoutMs: 2_000,
+      ...options,
     });
     t.after(() => eventLog.close());
     await eventLog.start();
@@ -95,5 +107,27 @@ describe('kafka: partitions without a leader', () => {
       );
     });
     await stopAll([member, other]);
+  });
+
+  test('appendEach settles the records of a partition without a leader as unavailable, and the others as durable', async (t) => {
+    const eventLog = await open(t, { appendTimeoutMs: 3_000 });
+    const name = await newTopic(eventLog, partitions);
+    const keys = keysByPartition(partitions);
+    const records = keys.map((key) => recordOf(key, 'each'));
+    const before = await settlementsOf(eventLog, name, records);
+    assert.deepEqual(outcomesOf(before), new Array(partitions).fill(0));
+
+    await brokers[1]!.kill();
+    t.after(() => brokers[1]!.restart());
+    const here = await eventually('some have no leader', deadlineMs, async () => {
+      const bounds = await eventLog.bounds(name);
+      const found = numbersTo(partitions).filter((partition) => bounds[partition] !== undefined);
+      return found.length < partitions && found.length > 0 && found;
+    });
+    const order: number[] = [];
+    const settlements = await settlementsOf(eventLog, name, records, (index) => order.push(index));
+    const expected = numbersTo(partitions).map((partition) => (here.includes(partition) ? 1 : 'unavailable'));
+    assert.deepEqual(outcomesOf(settlements), expected);
+    assert.deepEqual(order.slice(0, here.length).sort(), here, 'those that are durable do not wait for the others');
   });
 });

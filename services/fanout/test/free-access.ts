@@ -1,4 +1,4 @@
-import { RateLimit } from '../src/access/rate-limit.ts';
+import { RateLimit } from '@tailrace/platform/rate-limit';
 import { Users } from '../src/access/users.ts';
 import type { SessionAccess } from '../src/sessions/session.ts';
 

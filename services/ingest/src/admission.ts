@@ -6,7 +6,7 @@ import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { IngestSettings } from './config.ts';
-import type { Grant } from './reports.ts';
+import type { Grant } from './intake/record-from.ts';
 
 /** What one identity has in progress, over all its tokens. Removed when nothing is in progress. */
 export class Sender implements BodyOwner {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { parseBody } from '../test/parse-body.ts';
 import { Answers } from './answers.ts';
-import type { Grant } from './reports.ts';
+import type { Grant } from './intake/record-from.ts';
 
 const answers = new Answers(1_500);
 const onlyA: Grant = { allowsDevice: (path) => path.startsWith('a.'), covers: 'the token may publish a.>' };

@@ -16,6 +16,7 @@ import { Answers } from './answers.ts';
 import { Appender } from './append.ts';
 import type { IngestSettings } from './config.ts';
 import { Endpoint } from './endpoint.ts';
+import { LogFailures } from './intake/log-failures.ts';
 import { createIngestMetrics, registerLimits } from './metrics.ts';
 import { Observer } from './observer.ts';
 import type { Transport } from './transport.ts';
@@ -87,11 +88,12 @@ export function createIngest(options: IngestOptions): Ingest {
     metrics,
     onRevocations: (entries) => void revocations.merge(entries),
   });
+  const logFailures = new LogFailures({ clock, logger });
   const endpoint = new Endpoint({
     verifier: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
     admission,
     devices,
-    appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logger }),
+    appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logFailures }),
     answers: new Answers(config.retryAfterMs),
     cors: corsFrom(config.allowedOrigins, corsRequests),
     observer: new Observer({ metrics: createIngestMetrics(metrics), tracing, clock, topic, system: eventLog.system }),

@@ -7,6 +7,7 @@ import { noSpan } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { Appender } from './append.ts';
+import { LogFailures } from './intake/log-failures.ts';
 import { AppendObservation } from './observer.ts';
 
 /** An appender on a log whose appends the test settles, and the lines logged. */
@@ -35,7 +36,13 @@ function setUp() {
   };
   const appendSeconds = new Histogram([0.001, 10]);
   const failedAppends = new Counter();
-  const appender = new Appender({ eventLog, topic: 't', deadlineMs: 5_000, clock, logger });
+  const appender = new Appender({
+    eventLog,
+    topic: 't',
+    deadlineMs: 5_000,
+    clock,
+    logFailures: new LogFailures({ clock, logger }),
+  });
   const observation = () => new AppendObservation({ appendSeconds, failedAppends }, clock, noSpan);
   let settled = 0;
   return {

@@ -1,8 +1,7 @@
 import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
-import { LimitedWarning } from '@tailrace/platform/limited-warning';
-import type { Logger } from '@tailrace/platform/logger';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import type { LogFailures } from './intake/log-failures.ts';
 import type { AppendObservation } from './observer.ts';
 
 export interface AppenderOptions {
@@ -10,11 +9,8 @@ export interface AppenderOptions {
   readonly topic: string;
   readonly deadlineMs: number;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly logFailures: LogFailures;
 }
-
-/** Shortest time between two errors logged while the log fails: one for each request would hide everything else. */
-const warningEveryMs = 60_000;
 
 /**
  * Most records and bytes of one append. A larger request has several, so that the reports of other senders wait for one
@@ -44,8 +40,6 @@ interface PendingAppend {
 /** Appends the reports of requests to the event log: one append for a request, or for each chunk of a large one. */
 export class Appender {
   readonly #options: AppenderOptions;
-  /** Set while every append fails. `sinceMs`: monotonic. */
-  #failing: { readonly sinceMs: number; readonly warning: LimitedWarning; count: number } | undefined;
   /**
    * By sender, while a large request of it is appended: that request and the following ones. The requests of a sender
    * are appended in the order in which they were received, so that the reports of a device keep their order.
@@ -57,9 +51,9 @@ export class Appender {
   }
 
   /**
-   * Resolves when all records are durable. Rejects with the error for the sender: `unavailable` (also at the deadline),
-   * `storage_full`, or `too_large` for a record that the log refuses. The cause, such as the address of a broker, is
-   * logged and not sent. `onSettled` is called when the log has released the records, possibly long after the deadline.
+   * Resolves when all records are durable. Rejects with the error for the sender, as `LogFailures.failed` returns it:
+   * `unavailable` (also at the deadline), `storage_full`, or `too_large` for a record that the log refuses. `onSettled`
+   * is called when the log has released the records, possibly long after the deadline.
    * `sender`: the same object for all concurrent requests of a sender.
    */
   append(
@@ -68,13 +62,13 @@ export class Appender {
     observation: AppendObservation,
     onSettled: () => void,
   ): Promise<void> {
-    const { eventLog, topic, clock, deadlineMs } = this.#options;
+    const { eventLog, topic, clock, deadlineMs, logFailures } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let isLate = false;
     const timer = clock.after(deadlineMs, () => {
       isLate = true;
       const error = new TailraceError('timeout', `the log: expected a confirmation within ${deadlineMs} ms, got none`);
-      reject(observation.refused(() => this.#refusal(error)));
+      reject(observation.refused(() => logFailures.failed(error)));
     });
     const settle = (error?: unknown) => {
       timer.cancel();
@@ -83,12 +77,12 @@ export class Appender {
     };
     const done = () => {
       settle();
-      if (this.#failing !== undefined) this.#logRecovery();
+      if (logFailures.isFailing) logFailures.succeeded();
       resolve();
     };
     const failed = (thrown: unknown) => {
       settle(thrown);
-      if (!isLate) reject(observation.refused(() => this.#refusal(tailraceErrorFrom(thrown))));
+      if (!isLate) reject(observation.refused(() => logFailures.failed(tailraceErrorFrom(thrown))));
     };
     const traced = tracedRecords(records, observation.traceparent);
     const queue = this.#queues.get(sender);
@@ -162,38 +156,6 @@ export class Appender {
     wake = undefined;
     isSent = true;
     finish();
-  }
-
-  /** Returns the error that the sender receives. */
-  #refusal(error: TailraceError): TailraceError {
-    if (error.code === 'too_large') return error;
-    this.#logFailure(error);
-    const why = error.code === 'storage_full' ? 'is full' : 'cannot be reached';
-    return new TailraceError(
-      error.code === 'storage_full' ? 'storage_full' : 'unavailable',
-      `the log ${why}: the reports may or may not be in it; send them again, which is safe with the same ids`,
-      { cause: error },
-    );
-  }
-
-  #logFailure(error: TailraceError): void {
-    this.#failing ??= { sinceMs: this.#options.clock.monotonic(), warning: this.#createWarning(), count: 0 };
-    const failedAppends = ++this.#failing.count;
-    this.#failing.warning.write(() => ({ error, failedAppends }));
-  }
-
-  #createWarning(): LimitedWarning {
-    const { clock, logger } = this.#options;
-    const sentence = 'the log accepts no reports; senders get 503';
-    return new LimitedWarning(logger.error.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
-  }
-
-  #logRecovery(): void {
-    const { clock, logger } = this.#options;
-    const { sinceMs, count } = this.#failing!;
-    this.#failing = undefined;
-    const outageMs = Math.round(clock.monotonic() - sinceMs);
-    logger.info({ failedAppends: count, outageMs }, 'the log accepts reports again');
   }
 }
 

@@ -10,10 +10,10 @@ import { floodBody } from '@tailrace/testkit/name-flood';
 import fc from 'fast-check';
 import { parseBody } from '../test/parse-body.ts';
 import { DeviceNames } from './admission.ts';
+import type { Grant } from './intake/record-from.ts';
 import {
   BodyParser,
   type Format,
-  type Grant,
   type ParsedBody,
   type ParseOptions,
   stepBytesMax,

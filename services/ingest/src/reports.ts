@@ -4,7 +4,8 @@ import type { NewRecord } from '@tailrace/eventlog/event-log';
 import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Rejection } from '@tailrace/protocol/ingest-result';
 import { type Reading, type Report, reportFromJson } from '@tailrace/protocol/report';
-import { batchedReports, decodeSentReport, encodeReport } from '@tailrace/protocol/report-proto';
+import { batchedReports, decodeSentReport } from '@tailrace/protocol/report-proto';
+import { type RecordContext, recordFrom } from './intake/record-from.ts';
 import {
   assertExact,
   type JsonSyntaxError,
@@ -40,22 +41,8 @@ export function unpackBody(body: Buffer, encoding: Encoding, bytesMax: number): 
   }
 }
 
-/** The devices of which a sender may send reports; `TokenGrant` of admission.ts. */
-export interface Grant {
-  allowsDevice(path: string): boolean;
-  /** What the token covers, for messages. */
-  readonly covers: string;
-}
-
-export interface ParseOptions {
-  readonly grant: Grant;
-  /** Ingest's clock, epoch ms: becomes `received` of every report. */
-  readonly receivedMs: number;
-  /** How far ahead of `receivedMs` a time may be; beyond it the report gets `clock: 'ahead'`. */
-  readonly clockAheadMs: number;
+export interface ParseOptions extends RecordContext {
   readonly reportsMax: number;
-  /** Counts the devices that have reported; `DeviceNames` of admission.ts. */
-  readonly devices: { admit(path: string): void };
 }
 
 /** Most rejections with a reason: an answer stays below about 1 MB. */
@@ -94,19 +81,24 @@ export class ParsedBody {
    * the log has confirmed.
    */
   addJson(value: unknown, text: JsonText, index?: number): void {
+    let report: Report;
     try {
-      const report = reportFromJson(value);
+      report = reportFromJson(value);
       if (hasLargeNumber(report.readings)) text.assertExact(index);
-      this.#add(report);
     } catch (error) {
       this.reject(error);
+      return;
     }
+    this.add(report);
   }
 
   /** Adds a valid report. */
   add(report: Report): void {
     try {
-      this.#add(report);
+      const record = recordFrom(report, this.#options);
+      this.records.push(record);
+      this.readings += report.readings.length;
+      if (record.clockAhead) this.clockAhead++;
     } catch (error) {
       this.reject(error);
     }
@@ -120,23 +112,8 @@ export class ParsedBody {
   reject(thrown: unknown): void {
     const error = tailraceErrorFrom(thrown);
     if (error.code === 'internal') this.internalError ??= thrown;
+    if (error.code === 'forbidden') this.forbidden++;
     this.#reject(error.code, error.message);
-  }
-
-  #add(report: Report): void {
-    const { grant, receivedMs, clockAheadMs, devices } = this.#options;
-    const { device } = report;
-    if (!grant.allowsDevice(device)) {
-      this.forbidden++;
-      this.#reject('forbidden', `${shown(device)} is not covered: ${grant.covers}`);
-      return;
-    }
-    const clocked = withClock(report, receivedMs, clockAheadMs);
-    const value = encodeReport(clocked, receivedMs);
-    devices.admit(device);
-    this.records.push({ key: device, value });
-    this.readings += report.readings.length;
-    if (clocked.clock === 'ahead') this.clockAhead++;
   }
 
   #reject(code: ErrorCode, message: string): void {
@@ -146,31 +123,6 @@ export class ParsedBody {
     const reason = this.rejected.length < reasonsMax ? place + message : noReason;
     this.rejected.push({ index: this.reports, code, message: reason });
   }
-}
-
-/**
- * Returns a report with the state of the sender's clock; the report itself if the clock is not ahead.
- *
- * A report without a time gets the time of ingest and `clock: 'ingest'`. A report whose time is further ahead of ingest
- * than `aheadMs` keeps it and gets `clock: 'ahead'`: its readings were measured at an unknown time, and are at best
- * `uncertain`. If only some readings have a time that is ahead, only those are.
- */
-function withClock(report: Report, receivedMs: number, aheadMs: number): Report {
-  const { time, readings } = report;
-  const aheadFrom = receivedMs + aheadMs;
-  if (time > aheadFrom) return { ...report, readings: readings.map(atLeastUncertain), clock: 'ahead' };
-  for (let index = 0; index < readings.length; index++) {
-    const { time: readingTime } = readings[index]!;
-    if (readingTime === undefined || readingTime <= aheadFrom) continue;
-    const adjusted = readings.map((each) => ((each.time ?? 0) > aheadFrom ? atLeastUncertain(each) : each));
-    return { ...report, time: time === 0 ? receivedMs : time, readings: adjusted, clock: 'ahead' };
-  }
-  return time === 0 ? { ...report, time: receivedMs, clock: 'ingest' } : report;
-}
-
-function atLeastUncertain(reading: Reading): Reading {
-  const isUncertain = reading.quality === 'uncertain' || reading.quality === 'bad';
-  return isUncertain ? reading : { ...reading, quality: 'uncertain' };
 }
 
 /**

@@ -139,6 +139,6 @@ test('a line logged for a traced request has its trace, also if the log answers 
   const [append] = await spans();
   assert.deepEqual(
     lines.map((line) => [line['message'], line['trace_id'], line['span_id']]),
-    [['the log accepts no reports; senders get 503', traceId, append?.spanId]],
+    [['the log accepts no reports; their senders are to send them again', traceId, append?.spanId]],
   );
 });

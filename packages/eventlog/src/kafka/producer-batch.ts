@@ -1,17 +1,87 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import type { NewRecord, Position } from '../event-log.ts';
+import type { NewRecord, Position, RecordSettled } from '../event-log.ts';
 import { recordBytes } from '../topic.ts';
 import type { ProducerRecord } from './records.ts';
 
-/** One call of `append`. */
+/** The records of one call. */
 export interface AppendCall {
-  readonly positions: Position[];
+  /** Monotonic ms. */
   readonly startedMs: number;
-  /** Number of records without a position. */
-  unacknowledged: number;
-  bytes: number;
-  resolve(positions: readonly Position[]): void;
-  reject(error: TailraceError): void;
+  /** Whether the records that follow one that has failed are not to be sent. */
+  readonly failsTogether: boolean;
+  /** Called at most once for a record. */
+  acknowledged(index: number, partition: number, seq: number): void;
+  /** Called once for each record of a failed batch. */
+  failed(index: number, error: TailraceError): void;
+}
+
+/** A call of `append`: fails with its first record that fails. */
+export class AppendAllCall implements AppendCall {
+  readonly startedMs: number;
+  readonly failsTogether = true;
+  /** The answer of the call. */
+  readonly promise: Promise<readonly Position[]>;
+  readonly #positions: Position[];
+  readonly #resolve: (positions: readonly Position[]) => void;
+  readonly #reject: (error: TailraceError) => void;
+  #unacknowledged: number;
+
+  constructor(startedMs: number, records: number) {
+    this.startedMs = startedMs;
+    this.#positions = new Array<Position>(records);
+    this.#unacknowledged = records;
+    const { promise, resolve, reject } = Promise.withResolvers<readonly Position[]>();
+    this.promise = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  acknowledged(index: number, partition: number, seq: number): void {
+    this.#positions[index] = { partition, seq };
+    if (--this.#unacknowledged === 0) this.#resolve(this.#positions);
+  }
+
+  failed(_index: number, error: TailraceError): void {
+    this.#reject(error);
+  }
+}
+
+/** A call of `appendEach`: its records are settled one by one. */
+export class AppendEachCall implements AppendCall {
+  readonly startedMs: number;
+  readonly failsTogether = false;
+  readonly #settled: RecordSettled;
+  #refused: { readonly index: number; readonly error: TailraceError }[] = [];
+
+  constructor(startedMs: number, settled: RecordSettled) {
+    this.startedMs = startedMs;
+    this.#settled = settled;
+  }
+
+  acknowledged(index: number, partition: number, seq: number): void {
+    this.#settled(index, undefined, partition, seq);
+  }
+
+  failed(index: number, error: TailraceError): void {
+    this.#settled(index, error, -1, -1);
+  }
+
+  /** Fails a record that is not accepted, after the call has returned. */
+  refuse(index: number, error: TailraceError): void {
+    if (this.#refused.length === 0) queueMicrotask(this.#settleRefused);
+    this.#refused.push({ index, error });
+  }
+
+  /** Fails all records of a call that is not accepted. */
+  refuseAll(records: number, error: TailraceError): void {
+    for (let index = 0; index < records; index++) this.refuse(index, error);
+  }
+
+  readonly #settleRefused = (): void => {
+    const refused = this.#refused;
+    this.#refused = [];
+    for (const { index, error } of refused) this.failed(index, error);
+  };
 }
 
 export interface PendingRecord extends ProducerRecord {
@@ -36,6 +106,8 @@ export interface RemovedRecords {
   readonly count: number;
   readonly bytes: number;
 }
+
+const nothingRemoved: RemovedRecords = { count: 0, bytes: 0 };
 
 /** The records of one partition that wait to be sent. At most one batch at a time is taken. */
 export class PartitionQueue {
@@ -106,21 +178,21 @@ export class PartitionQueue {
     for (const { bytes } of records) this.#bytes += bytes;
   }
 
-  /** Removes the records that wait since `oldestMs` or longer, and rejects their calls. Returns their size. */
+  /** Removes the records that wait since `oldestMs` or longer, and fails them. Returns their size. */
   expire(oldestMs: number, error: TailraceError): RemovedRecords {
-    return this.#remove(({ call }) => {
+    return this.#remove(({ call, index }) => {
       if (call.startedMs > oldestMs) return false;
-      call.reject(error);
+      call.failed(index, error);
       return true;
     });
   }
 
   /**
-   * Removes the rest of a call that was rejected, at the front: of an append that was rejected, a prefix may be in the
-   * log. Returns its size.
+   * Removes the rest of an `append` that was rejected, at the front: only a prefix of it may be in the log. Returns its
+   * size.
    */
   removeRest(rejected: AppendCall): RemovedRecords {
-    return this.#remove(({ call }) => call === rejected);
+    return rejected.failsTogether ? this.#remove(({ call }) => call === rejected) : nothingRemoved;
   }
 
   #remove(matches: (record: PendingRecord) => boolean): RemovedRecords {
@@ -215,14 +287,13 @@ export class ProducerBatch {
     const { partition } = this.queue;
     for (let n = 0; n < this.records.length; n++) {
       const { call, index } = this.records[n]!;
-      call.positions[index] = { partition, seq: firstSeq + n };
-      if (--call.unacknowledged === 0) call.resolve(call.positions);
+      call.acknowledged(index, partition, firstSeq + n);
     }
   }
 
   fail(error: TailraceError): void {
     this.#changeTo('done');
-    for (const { call } of this.records) call.reject(error);
+    for (const { call, index } of this.records) call.failed(index, error);
   }
 
   #changeTo(state: BatchState): void {
@@ -237,12 +308,11 @@ export class ProducerBatch {
 /** Size of a pending record beyond the bytes that count against its limit, without headers. */
 export const pendingOverheadBytes = 32;
 
-/** Returns a pending record, and adds its bytes to the call. Throws `too_large`. */
+/** Returns a pending record. Throws `too_large`. */
 export function pendingFrom(record: NewRecord, index: number, call: AppendCall, timeMs: number): PendingRecord {
   const { key, value, headers } = record;
   let bytes = recordBytes(record) + pendingOverheadBytes;
   if (headers !== undefined) bytes += 10 * Object.keys(headers).length;
-  call.bytes += bytes;
   return { key, keyBytes: Buffer.byteLength(key), value, headers, timeMs, bytes, call, index };
 }
 

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { systemClock } from '@tailrace/platform/clock';
+import type { TailraceError } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
+import { outcomesOf, type Settlement, settlementsOf } from '../../test/contract-append-each.ts';
+import type { NewRecord } from '../event-log.ts';
 import { LogState } from '../log-state.ts';
 import { KafkaReader, KafkaWriter } from './bytes.ts';
 import { KafkaClient } from './client.ts';
@@ -182,6 +185,15 @@ function createProducer(
     codec: kafkaCodecs.none,
     ...options,
   });
+}
+
+/** Resolves with what `appendEach` has reported of each record. `onSettled` is called at once. */
+function eachOf(
+  producer: KafkaProducer,
+  records: readonly NewRecord[],
+  onSettled?: (index: number, error: TailraceError | undefined) => void,
+): Promise<Settlement[]> {
+  return settlementsOf({ appendEach: producer.appendEach }, 't', records, onSettled);
 }
 
 /** Returns a key of this partition of two. */
@@ -539,5 +551,139 @@ describe('kafka producer', () => {
         [2, 0],
       ],
     );
+  });
+
+  test('appendEach settles the records of a partition without a leader as unavailable, and the others as durable', async () => {
+    const { cluster, log } = createBroker(2, [], { leaderOf: (partition) => (partition === 0 ? -1 : 1) });
+    const producer = createProducer(cluster, { appendTimeoutMs: 200 });
+    const [away, here] = [keyOf(0), keyOf(1)];
+    const order: number[] = [];
+    const settlements = await eachOf(
+      producer,
+      [record('1', away), record('2', here), record('3', away), record('4', here)],
+      (index) => order.push(index),
+    );
+    assert.deepEqual(outcomesOf(settlements), ['unavailable', 0, 'unavailable', 1]);
+    assert.deepEqual(order, [1, 3, 0, 2], 'those that are durable do not wait for the others');
+    assert.deepEqual(log, [[], ['2', '4']]);
+    assert.equal(producer.stats().pendingBytes, 0);
+  });
+
+  test('appendEach: a partition without a leader that holds its share of the pending bytes refuses its records alone', async () => {
+    const { cluster, log } = createBroker(2, [], { leaderOf: (partition) => (partition === 0 ? -1 : 1) });
+    const producer = createProducer(cluster, { lingerMs: 0, pendingBytesMax: 10_000, appendTimeoutMs: 400 });
+    const [away, here] = [keyOf(0), keyOf(1)];
+    const large = (key: string) => ({ key, value: new Uint8Array(900) });
+    const waiting = [eachOf(producer, [large(away), large(away), large(away)])];
+    while (producer.stats().retries === 0) await turn();
+    const records = [large(away), large(here), large(away), large(here)];
+    const errors: unknown[] = [];
+    const settlements = await eachOf(producer, records, (_, error) => errors.push(error));
+    assert.deepEqual(outcomesOf(settlements), ['unavailable', 0, 'unavailable', 1]);
+    assert.equal(producer.stats().refusedRecords, 2);
+    assert.match(String(errors[0]), /bytes wait for partition 0 of topic "t", .* for all partitions that cannot be/);
+    assert.equal(log[1]!.length, 2);
+    for (const each of await Promise.all(waiting)) assert.deepEqual(outcomesOf(each), new Array(3).fill('unavailable'));
+    assert.equal(producer.stats().pendingBytes, 0);
+  });
+
+  test('appendEach: beyond the limit of pending bytes a record is refused alone, and accepted again afterwards', async () => {
+    const { cluster, log } = createBroker(1);
+    const producer = createProducer(cluster, { pendingBytesMax: 1000 });
+    await producer.append('t', [record('first')]);
+    const large = { key: 'a', value: new Uint8Array(600) };
+    assert.deepEqual(outcomesOf(await eachOf(producer, [large, large, record('small')])), [1, 'unavailable', 2]);
+    assert.equal(producer.stats().refusedRecords, 1);
+    assert.deepEqual(outcomesOf(await eachOf(producer, [large])), [3]);
+    assert.equal(log[0]!.length, 4);
+    assert.equal(producer.stats().pendingBytes, 0);
+  });
+
+  test('appendEach: of many records the broker refuses the one that is too large, and writes the others in order', async () => {
+    const { cluster, log } = createBroker(1, [], { textsMax: 100 });
+    const producer = createProducer(cluster);
+    const texts = Array.from({ length: 64 }, (_, n) => (n === 41 ? 'x'.repeat(101) : String(n)));
+    const settlements = await eachOf(
+      producer,
+      texts.map((text) => record(text)),
+    );
+    const expected = texts.filter((_, n) => n !== 41);
+    assert.deepEqual(log[0], expected);
+    assert.deepEqual(
+      outcomesOf(settlements),
+      texts.map((text, n) => (n === 41 ? 'too_large' : expected.indexOf(text))),
+    );
+  });
+
+  test('appendEach: the records that follow a batch that has failed are sent', async () => {
+    const { cluster, log } = createBroker(1, [{ code: 87 }]);
+    const producer = createProducer(cluster, { batchBytesMax: 70 });
+    const settlements = await eachOf(producer, [record('1'), record('2'), record('3'), record('4')]);
+    assert.deepEqual(outcomesOf(settlements), ['internal', 'internal', 0, 1]);
+    assert.deepEqual(log, [['3', '4']]);
+    assert.equal(producer.stats().pendingBytes, 0);
+  });
+
+  test('appendEach: records that expire are settled once, also those that were not sent', async () => {
+    const { cluster } = createBroker(1, [], { codes: new Map([[0, 19]]) });
+    const producer = createProducer(cluster, { appendTimeoutMs: 0, batchBytesMax: 70 });
+    const settlements = await eachOf(
+      producer,
+      ['1', '2', '3', '4', '5'].map((text) => record(text)),
+    );
+    assert.deepEqual(outcomesOf(settlements), new Array(5).fill('unavailable'));
+    assert.equal(producer.stats().expiredRecords, 5);
+    assert.equal(producer.stats().pendingBytes, 0);
+    await producer.flush();
+  });
+
+  test('appendEach: records that wait for the metadata of their topic count against the limit, and keep their order', async () => {
+    const { cluster, log } = createBroker(1);
+    const gate = Promise.withResolvers<void>();
+    const unresponsive: KafkaCluster = {
+      ...cluster,
+      async findBroker(node) {
+        await gate.promise;
+        return await cluster.findBroker(node);
+      },
+    };
+    const producer = createProducer(unresponsive, { pendingBytesMax: 1000 });
+    const large = { key: 'a', value: new Uint8Array(600) };
+    const tooLarge = { key: 'a', value: new Uint8Array(2_000_000) };
+    const first = eachOf(producer, [record('1'), tooLarge, large]);
+    const second = producer.append('t', [record('2')]);
+    assert.deepEqual(outcomesOf(await eachOf(producer, [large, record('3')])), ['unavailable', 'unavailable']);
+    assert.equal(producer.stats().refusedRecords, 2);
+    gate.resolve();
+    assert.deepEqual(outcomesOf(await first), [0, 'too_large', 1]);
+    await second;
+    assert.deepEqual(log[0], ['1', '\0'.repeat(600), '2']);
+    assert.equal(producer.stats().pendingBytes, 0);
+  });
+
+  test('appendEach: without metadata of the topic each record gets the error', async () => {
+    const { cluster } = createBroker(1, [], { isKnown: () => false });
+    const producer = createProducer(cluster);
+    assert.deepEqual(outcomesOf(await eachOf(producer, [record('1'), record('2')])), ['not_found', 'not_found']);
+    assert.equal(producer.stats().pendingBytes, 0);
+  });
+
+  test('appendEach: a caller that appends again while a record is settled blocks nothing', async () => {
+    const { cluster, log } = createBroker(1, ['taken', { code: 87 }]);
+    const producer = createProducer(cluster, { requestBytesMax: 1 });
+    const done = Promise.withResolvers<void>();
+    const texts: string[] = [];
+    const append = (text: string) =>
+      producer.appendEach('t', [record(text)], (_, error) => {
+        texts.push(`${text} ${error?.code ?? 'durable'}`);
+        if (texts.length < 4) append(String(texts.length + 1));
+        else done.resolve();
+      });
+    append('1');
+    await done.promise;
+    assert.deepEqual(texts, ['1 durable', '2 internal', '3 durable', '4 durable']);
+    assert.deepEqual(log, [['1', '3', '4']]);
+    await producer.flush();
+    assert.equal(producer.stats().pendingBytes, 0);
   });
 });

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
-import { shown, TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { partitionOf } from '@tailrace/protocol/partition';
-import type { NewRecord, Position } from '../event-log.ts';
+import type { NewRecord, Position, RecordSettled } from '../event-log.ts';
 import type { LogState } from '../log-state.ts';
 import { recordBytes } from '../topic.ts';
 import { type KafkaClient, retryBackoff, sendTo } from './client.ts';
@@ -10,9 +10,11 @@ import type { KafkaCodec } from './codecs.ts';
 import { KafkaCounts } from './counts.ts';
 import { errorFromCode, isRetriable, kafkaCode } from './errors.ts';
 import {
-  type AppendCall,
+  AppendAllCall,
+  AppendEachCall,
   appendingTo,
   PartitionQueue,
+  type PendingRecord,
   type ProducerBatch,
   type ProducerId,
   pendingFrom,
@@ -57,6 +59,8 @@ export interface KafkaProducerStats {
 
 /** A call that waits for the metadata of its topic. */
 interface WaitingCall {
+  /** What its records count against `pendingBytesMax` meanwhile. */
+  readonly bytes: number;
   accept(queues: readonly PartitionQueue[]): void;
   reject(error: TailraceError): void;
 }
@@ -78,7 +82,7 @@ const sequenceMax = 0x7fff_ffff;
  *
  * Each partition has a queue of records, and at most one batch that is taken from it (see `BatchState`). This class
  * alone changes the state of batches:
- * - `append` adds records to the queues. They wait for `lingerMs`, or for the previous request.
+ * - `append` and `appendEach` add records to the queues. They wait for `lingerMs`, or for the previous request.
  * - `#pump` forms the batches of the queues in `#ready`, and sends one request to each broker that leads some of them.
  *   Each broker has at most one request in flight: it processes the requests of a connection one by one, the next batch
  *   grows in the meantime, and the batches of a partition keep their order.
@@ -142,27 +146,53 @@ export class KafkaProducer {
     return this.#wait(topic, records);
   };
 
-  /** Accepts the records when the metadata of their topic are known. Until then they are pending, too. */
+  /** `appendEach` of the event log. */
+  readonly appendEach = (topic: string, records: readonly NewRecord[], settled: RecordSettled): void => {
+    const { state, clock } = this.#options;
+    const call = new AppendEachCall(clock.monotonic(), settled);
+    const queues = this.#queues.get(topic);
+    if (state.current !== 'open') call.refuseAll(records.length, state.notOpenError(`append to topic ${shown(topic)}`));
+    else if (queues !== undefined) this.#acceptEach(queues, records, call);
+    else this.#waitEach(topic, records, settled);
+  };
+
+  /** Accepts the records when the metadata of their topic are known. */
   async #wait(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
     let bytes = 0;
     for (const record of records) bytes += recordBytes(record) + pendingOverheadBytes;
     this.#assertCapacity(bytes, records.length, []);
-    this.#pendingBytes += bytes;
     const { promise, resolve, reject } = Promise.withResolvers<readonly Position[]>();
-    const call: WaitingCall = {
-      accept: (queues) => {
-        this.#pendingBytes -= bytes;
-        resolve(this.#accept(queues, records));
-      },
-      reject: (error) => {
-        this.#pendingBytes -= bytes;
-        reject(error);
-      },
-    };
+    this.#addWaiting(topic, { bytes, accept: (queues) => resolve(this.#accept(queues, records)), reject });
+    return await promise;
+  }
+
+  /**
+   * The same for records of `appendEach`. Until the metadata are known, the limit of pending bytes refuses all of them.
+   */
+  #waitEach(topic: string, records: readonly NewRecord[], settled: RecordSettled): void {
+    let bytes = 0;
+    // A record that is too large itself does not count: `#acceptEach` refuses it.
+    for (const record of records) bytes += sizeOf(record);
+    const { clock } = this.#options;
+    try {
+      this.#assertCapacity(bytes, records.length, []);
+    } catch (thrown) {
+      new AppendEachCall(clock.monotonic(), settled).refuseAll(records.length, tailraceErrorFrom(thrown));
+      return;
+    }
+    this.#addWaiting(topic, {
+      bytes,
+      accept: (queues) => this.#acceptEach(queues, records, new AppendEachCall(clock.monotonic(), settled)),
+      reject: (error) => new AppendEachCall(clock.monotonic(), settled).refuseAll(records.length, error),
+    });
+  }
+
+  /** Adds a call whose records are pending until the metadata of their topic are known. */
+  #addWaiting(topic: string, call: WaitingCall): void {
+    this.#pendingBytes += call.bytes;
     const calls = this.#waitingCalls.get(topic);
     if (calls !== undefined) calls.push(call);
     else void this.#createQueues(topic, [call]);
-    return await promise;
   }
 
   /** Sends all accepted records without a linger, and resolves when they are settled. For a log that is closing. */
@@ -192,10 +222,16 @@ export class KafkaProducer {
       const queues = leaders.map((_, partition) => new PartitionQueue(topic, partition));
       this.#queues.set(topic, queues);
       // In the order of the calls, before later ones.
-      for (const call of calls) call.accept(queues);
+      for (const call of calls) {
+        this.#pendingBytes -= call.bytes;
+        call.accept(queues);
+      }
     } catch (thrown) {
       const error = this.#client.errorFrom(thrown, `append to topic ${shown(topic)}`);
-      for (const call of calls) call.reject(error);
+      for (const call of calls) {
+        this.#pendingBytes -= call.bytes;
+        call.reject(error);
+      }
     }
     this.#waitingCalls.delete(topic);
     if (this.#isIdle()) this.#onIdle?.();
@@ -209,20 +245,19 @@ export class KafkaProducer {
     if (records.length === 0) return [];
     const { clock, requestBytesMax, lingerMs } = this.#options;
     const timeMs = Math.floor(clock.now());
-    const { promise, resolve, reject } = Promise.withResolvers<readonly Position[]>();
-    const call: AppendCall = {
-      positions: new Array<Position>(records.length),
-      startedMs: clock.monotonic(),
-      unacknowledged: records.length,
-      bytes: 0,
-      resolve,
-      reject,
-    };
-    const pending = records.map((record, index) => pendingFrom(record, index, call, timeMs));
-    const ownQueues = pending.map(({ key }) => queues[partitionOf(key, queues.length)]!);
-    this.#assertCapacity(call.bytes, records.length, ownQueues);
-    this.#pendingBytes += call.bytes;
-    this.#readyBytes += call.bytes;
+    const call = new AppendAllCall(clock.monotonic(), records.length);
+    const pending: PendingRecord[] = [];
+    const ownQueues: PartitionQueue[] = [];
+    let bytes = 0;
+    for (let index = 0; index < records.length; index++) {
+      const record = pendingFrom(records[index]!, index, call, timeMs);
+      pending.push(record);
+      ownQueues.push(queues[partitionOf(record.key, queues.length)]!);
+      bytes += record.bytes;
+    }
+    this.#assertCapacity(bytes, records.length, ownQueues);
+    this.#pendingBytes += bytes;
+    this.#readyBytes += bytes;
     for (let index = 0; index < pending.length; index++) {
       const queue = ownQueues[index]!;
       // A queue with a batch in flight is added when that is settled: another broker may lead the partition by then.
@@ -232,30 +267,64 @@ export class KafkaProducer {
     // A request in flight is followed by the next one.
     if (this.#readyBytes >= requestBytesMax && this.#busyBrokers.size === 0) this.#pump();
     else this.#timer ??= clock.after(lingerMs, this.#pump);
-    return await promise;
+    return await call.promise;
+  }
+
+  /** Accepts the records one by one: one that is too large, or beyond a limit, is refused alone. */
+  #acceptEach(queues: readonly PartitionQueue[], records: readonly NewRecord[], call: AppendEachCall): void {
+    const { clock, requestBytesMax, lingerMs } = this.#options;
+    const timeMs = Math.floor(clock.now());
+    /** By partition, the error of its records: one for each of thousands would cost more than the records. */
+    let refusals: Map<PartitionQueue, TailraceError> | undefined;
+    for (let index = 0; index < records.length; index++) {
+      try {
+        const pending = pendingFrom(records[index]!, index, call, timeMs);
+        const queue = queues[partitionOf(pending.key, queues.length)]!;
+        const waiting = this.#waitingText(pending.bytes, queue.failures > 0 ? queue : undefined);
+        if (waiting === undefined) {
+          this.#pendingBytes += pending.bytes;
+          this.#readyBytes += pending.bytes;
+          if (queue.batch === undefined) this.#ready.add(queue);
+          queue.push(pending);
+        } else {
+          this.#refusedRecords++;
+          const error = refusals?.get(queue) ?? overLimit(pending.bytes, waiting);
+          refusals ??= new Map();
+          refusals.set(queue, error);
+          call.refuse(index, error);
+        }
+      } catch (thrown) {
+        call.refuse(index, tailraceErrorFrom(thrown));
+      }
+    }
+    if (this.#readyBytes >= requestBytesMax && this.#busyBrokers.size === 0) this.#pump();
+    else if (this.#ready.size > 0) this.#timer ??= clock.after(lingerMs, this.#pump);
   }
 
   /** Throws `unavailable` if the bytes exceed the limit, or blocked partitions their share of it. */
   #assertCapacity(bytes: number, records: number, queues: readonly PartitionQueue[]): void {
-    const { pendingBytesMax } = this.#options;
-    let waiting: string | undefined;
     let blocked: PartitionQueue | undefined;
     for (const queue of queues) {
       if (queue.failures > 0 && queue.bytes > (blocked?.bytes ?? 0)) blocked = queue;
     }
-    if (this.#pendingBytes + bytes > pendingBytesMax) {
-      waiting = `${this.#pendingBytes} of ${pendingBytesMax} bytes wait for Kafka's answer`;
-    } else if (blocked !== undefined) {
-      const { topic, partition, bytes: own } = blocked;
-      const all = this.#blockedBytes();
-      if (own > pendingBytesMax / blockedShare || all > pendingBytesMax / blockedTogetherShare) {
-        const together = `${all} for all partitions that cannot be written`;
-        waiting = `${own} bytes wait for partition ${partition} of topic ${shown(topic)}, ${together}`;
-      }
-    }
+    if (blocked === undefined && this.#pendingBytes + bytes <= this.#options.pendingBytesMax) return;
+    const waiting = this.#waitingText(bytes, blocked);
     if (waiting === undefined) return;
     this.#refusedRecords += records;
-    throw new TailraceError('unavailable', `cannot append ${bytes} bytes: ${waiting}; retry later`);
+    throw overLimit(bytes, waiting);
+  }
+
+  /** Returns what waits, for the error, if the bytes exceed the limit, or blocked partitions their share of it. */
+  #waitingText(bytes: number, blocked: PartitionQueue | undefined): string | undefined {
+    const { pendingBytesMax } = this.#options;
+    if (this.#pendingBytes + bytes > pendingBytesMax)
+      return `${this.#pendingBytes} of ${pendingBytesMax} bytes wait for Kafka's answer`;
+    if (blocked === undefined) return undefined;
+    const { topic, partition, bytes: own } = blocked;
+    const all = this.#blockedBytes();
+    if (own <= pendingBytesMax / blockedShare && all <= pendingBytesMax / blockedTogetherShare) return undefined;
+    const together = `${all} for all partitions that cannot be written`;
+    return `${own} bytes wait for partition ${partition} of topic ${shown(topic)}, ${together}`;
   }
 
   /** Returns the bytes of all blocked partitions. */
@@ -320,10 +389,11 @@ export class KafkaProducer {
       }
     }
     for (const batch of batches) if (batch.state === 'ready') this.#expire(batch, error);
-    const retried = batches.filter(({ state }) => state === 'ready');
-    if (retried.length > 0) this.#retries++;
+    let isRetried = false;
     let isLedElsewhere = false;
-    for (const { queue, errorCode, bytes } of retried) {
+    for (const { queue, errorCode, bytes, state } of batches) {
+      if (state !== 'ready') continue;
+      isRetried = true;
       // A halved batch is sent without a pause.
       if (errorCode !== 0) {
         isLedElsewhere = true;
@@ -332,6 +402,7 @@ export class KafkaProducer {
       this.#ready.add(queue);
       this.#readyBytes += bytes;
     }
+    if (isRetried) this.#retries++;
     // Other brokers may lead the partitions: `#pump` determines the leader of each queue again.
     if (isLedElsewhere || error !== undefined) this.#client.refresh().catch(() => {});
     this.#busyBrokers.delete(leader);
@@ -480,6 +551,19 @@ export class KafkaProducer {
   /** Stops to use the producer ID for new batches. */
   #retire(producerId: ProducerId): void {
     if (this.#producerId === producerId) this.#producerId = undefined;
+  }
+}
+
+function overLimit(bytes: number, waiting: string): TailraceError {
+  return new TailraceError('unavailable', `cannot append ${bytes} bytes: ${waiting}; retry later`);
+}
+
+/** Returns the bytes of a record while it is pending; 0 for one that is too large. */
+function sizeOf(record: NewRecord): number {
+  try {
+    return recordBytes(record) + pendingOverheadBytes;
+  } catch {
+    return 0;
   }
 }
 

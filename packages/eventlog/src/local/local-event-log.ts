@@ -6,6 +6,7 @@ import type {
   PartitionBounds,
   Position,
   ReadRange,
+  RecordSettled,
   SubscribeOptions,
   Subscription,
   TopicInfo,
@@ -113,6 +114,40 @@ export class LocalEventLog implements EventLog {
       return await answer;
     } finally {
       this.#appends.delete(answer);
+    }
+  }
+
+  appendEach(topicName: string, records: readonly NewRecord[], settled: RecordSettled): void {
+    void this.#appendEach(topicName, records, settled);
+  }
+
+  /** One append for all records that are not too large: a disk takes or refuses all. Rejects if `settled` throws. */
+  async #appendEach(topicName: string, records: readonly NewRecord[], settled: RecordSettled): Promise<void> {
+    const tooLarge: (TailraceError | undefined)[] = [];
+    for (let index = 0; index < records.length; index++) {
+      try {
+        recordBytes(records[index]!);
+      } catch (thrown) {
+        tooLarge[index] = tailraceErrorFrom(thrown);
+      }
+    }
+    const isAll = tooLarge.length === 0;
+    let positions: readonly Position[] = [];
+    let error: TailraceError | undefined;
+    try {
+      positions = await this.append(topicName, isAll ? records : records.filter((_, n) => tooLarge[n] === undefined));
+    } catch (thrown) {
+      error = tailraceErrorFrom(thrown);
+    }
+    let appended = 0;
+    for (let index = 0; index < records.length; index++) {
+      const refused = isAll ? undefined : tooLarge[index];
+      if (refused !== undefined) settled(index, refused, -1, -1);
+      else if (error !== undefined) settled(index, error, -1, -1);
+      else {
+        const { partition, seq } = positions[appended++]!;
+        settled(index, undefined, partition, seq);
+      }
     }
   }
 

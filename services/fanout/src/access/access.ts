@@ -3,12 +3,12 @@ import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
+import { RateLimit } from '@tailrace/platform/rate-limit';
 import { createRevocationList, type Revocations } from '@tailrace/platform/revocation';
 import type { FanoutSettings } from '../config.ts';
 import type { SessionAccess } from '../sessions/session.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { ControlActions, Operators } from './operators.ts';
-import { RateLimit } from './rate-limit.ts';
 import { Users } from './users.ts';
 
 export interface AccessOptions {

@@ -1,4 +1,4 @@
-import { RateLimit } from './rate-limit.ts';
+import { RateLimit } from '@tailrace/platform/rate-limit';
 
 export interface AddressLimits {
   readonly addressConnectionsMax: number;

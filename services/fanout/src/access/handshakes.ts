@@ -1,10 +1,10 @@
 import type { BlockList } from 'node:net';
 import { addressKey, clientAddress, proxiesFrom } from '@tailrace/platform/client-address';
 import { Counter } from '@tailrace/platform/measures';
+import { RateLimit } from '@tailrace/platform/rate-limit';
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { shown } from '@tailrace/protocol/error';
 import { Addresses, type AddressLimits, type AddressRefusalReason } from './addresses.ts';
-import { RateLimit } from './rate-limit.ts';
 
 export interface HandshakeLimits extends AddressLimits {
   readonly connectionsMax: number;

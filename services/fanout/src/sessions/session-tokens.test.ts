@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { RateLimit } from '@tailrace/platform/rate-limit';
 import { TailraceError } from '@tailrace/protocol/error';
 import { freeAccess } from '../../test/free-access.ts';
 import { createLocalNode } from '../../test/local-node.ts';
 import { connectSession, logging, openedSession, subscribe } from '../../test/session-client.ts';
-import { RateLimit } from '../access/rate-limit.ts';
 import { Users } from '../access/users.ts';
 
 test('a token of the handshake opens the session, and the welcome has the limits', async () => {

@@ -1,4 +1,5 @@
 import type { Logger } from '@tailrace/platform/logger';
+import type { RateLimit } from '@tailrace/platform/rate-limit';
 import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
@@ -13,7 +14,6 @@ import { type CloseCode, closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageBytes, serverMessageJson } from '@tailrace/protocol/server-message';
 import { type Grant, grantFrom, noGrant } from '../access/grant.ts';
-import type { RateLimit } from '../access/rate-limit.ts';
 import { UserShare } from '../access/user-share.ts';
 import type { Users } from '../access/users.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';

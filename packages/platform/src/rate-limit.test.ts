@@ -36,3 +36,25 @@ test('after as long as the burst takes at the even rate it is available again, a
   assert.equal(limit.left(tatMs, 1_500), 5);
   assert.equal(accept(limit, tatMs, 60_000, 100).accepted, 5, 'no more than the burst, however long the pause');
 });
+
+test('several events are accepted together or not at all, after the time that `waitMs` returns', () => {
+  const limit = new RateLimit(10, 5);
+  const tatMs = limit.take(0, 1_000, 3)!;
+  assert.equal(limit.left(tatMs, 1_000), 2);
+  assert.equal(limit.take(tatMs, 1_000, 3), undefined);
+  assert.equal(limit.waitMs(tatMs, 1_000, 2), 0);
+  const waitMs = limit.waitMs(tatMs, 1_000, 3);
+  assert.ok(Math.abs(waitMs - 100) < 1e-3, `${waitMs}`);
+  assert.equal(limit.take(tatMs, 1_099, 3), undefined);
+  assert.equal(limit.left(limit.take(tatMs, 1_100, 3)!, 1_100), 0);
+});
+
+test('more events than the burst are accepted when the full burst is available, and delay the following ones', () => {
+  const limit = new RateLimit(10, 5);
+  const tatMs = limit.take(0, 1_000, 20)!;
+  assert.equal(tatMs, 3_000);
+  assert.equal(limit.waitMs(tatMs, 1_000, 20), 2_000);
+  assert.equal(limit.waitMs(tatMs, 1_000), 1_600);
+  assert.equal(limit.take(tatMs, 2_999, 20), undefined);
+  assert.equal(limit.take(tatMs, 3_000, 20), 5_000);
+});

@@ -17,10 +17,21 @@ export class RateLimit {
     this.#intervalMs = 1_000 / perSecond;
   }
 
-  /** Returns the TAT after one more event at `nowMs`; undefined: the event is refused, and the TAT does not change. */
-  take(tatMs: number, nowMs: number): number | undefined {
+  /**
+   * Returns the TAT after `count` more events at `nowMs`; undefined: all of them are refused, and the TAT does not
+   * change. More events than the burst are accepted once the full burst is available, so that they are not refused for
+   * ever; the following ones wait for as long as all take at the even rate.
+   */
+  take(tatMs: number, nowMs: number, count = 1): number | undefined {
     const from = tatMs > nowMs ? tatMs : nowMs;
-    return from - nowMs > (this.burst - 1) * this.#intervalMs + 1e-6 ? undefined : from + this.#intervalMs;
+    const free = count < this.burst ? this.burst - count : 0;
+    return from - nowMs > free * this.#intervalMs + 1e-6 ? undefined : from + count * this.#intervalMs;
+  }
+
+  /** Returns how long after `nowMs` the events are accepted, ms; 0: now. */
+  waitMs(tatMs: number, nowMs: number, count = 1): number {
+    const free = count < this.burst ? this.burst - count : 0;
+    return Math.max(0, tatMs - nowMs - free * this.#intervalMs);
   }
 
   /** Returns the number of events that would be accepted at `nowMs`; `burst` after a long pause. */

@@ -1,0 +1,61 @@
+import type { NewRecord } from '@tailrace/eventlog/event-log';
+import type { IntakeSource } from './intake-source.ts';
+
+/**
+ * `waiting`: the log has not settled it.
+ * `late`: the same, after the deadline. Its source has the refusal, and the message may still get into the log.
+ * `settled`: the log has confirmed or refused it.
+ */
+export type IntakeState = 'waiting' | 'late' | 'settled';
+
+/**
+ * A message on its way into the log. It is the record itself, and a node of the list of unsettled messages: there is no
+ * other object for a message.
+ *
+ * `Device`: what its source keeps for the device of the message.
+ */
+export class IntakeEntry<Device extends object = object> implements NewRecord {
+  readonly key: string;
+  /** Empty when it is settled. */
+  value: Uint8Array;
+  /** The trace of a sampled message. Set before `MessageIntake.add`. */
+  headers: Readonly<Record<string, string>> | undefined = undefined;
+  readonly source: IntakeSource;
+  /** What the source acknowledges: a message ID, or an MQTT packet ID. */
+  readonly token: string | number;
+  /** The message ID of the report; '' for none. */
+  readonly id: string;
+  /** What it counts in `MessageIntake.heldBytes`. */
+  readonly bytes: number;
+  /** Time of receipt, monotonic ms. The deadline of the log counts from it. */
+  readonly startedMs: number;
+  /** Set by the source. */
+  device: Device | undefined = undefined;
+  /** Changed by `MessageIntake` alone, as all fields below. */
+  state: IntakeState = 'waiting';
+  /** Whether it was refused at the deadline. Stays true when it is settled. */
+  isLate = false;
+  /** Its partition and position in the log once it is confirmed; -1 before, and if it has failed. */
+  partition = -1;
+  seq = -1;
+  previous: IntakeEntry | undefined = undefined;
+  next: IntakeEntry | undefined = undefined;
+
+  /** `record`: of `recordFrom`. */
+  constructor(
+    source: IntakeSource,
+    token: string | number,
+    id: string,
+    record: Pick<NewRecord, 'key' | 'value'>,
+    bytes: number,
+    startedMs: number,
+  ) {
+    this.source = source;
+    this.token = token;
+    this.id = id;
+    this.key = record.key;
+    this.value = record.value;
+    this.bytes = bytes;
+    this.startedMs = startedMs;
+  }
+}
