@@ -174,7 +174,7 @@ export const ingestSettings = {
     .max(64)
     .default([])
     .describe(
-      'Origins of web pages that may send reports (CORS), as https://host:port; * for all. Empty: no web pages.',
+      'Origins of web pages that may send reports (CORS) and open WebSockets of devices, as https://host:port; * for all. Empty: no web pages.',
     ),
 };
 
