@@ -201,26 +201,60 @@ test('a connection between two requests is idle, and not counted as one without 
   assert.deepEqual([connections.incomplete, connections.size, connections.mostOfOneAddress], [0, 0, 0]);
 });
 
-test('an upgraded connection is replaced like one without a request, until its client is authenticated', () => {
+test('an upgraded connection is replaced like one without a request', () => {
   const { connections, peer } = serverWith({ connectionsMax: 3 });
   const waiting = peer('10.0.0.1');
   const upgraded = peer('10.0.0.1');
   // Between two requests before: it waits since the upgrade.
   upgraded.request().respond();
-  const connection = upgraded.upgrade();
-  const device = peer('10.0.0.1');
-  device.upgrade().authenticated();
-  assert.deepEqual([connections.upgraded, connections.incomplete], [2, 1]);
+  upgraded.upgrade();
   peer('10.0.0.1').request();
-  assert.deepEqual([waiting.isClosed, upgraded.isClosed, device.isClosed], [true, false, false]);
+  assert.deepEqual([connections.upgraded, connections.incomplete], [1, 1]);
   peer('10.0.0.1').request();
-  assert.deepEqual([upgraded.isClosed, device.isClosed], [true, false]);
-  const refused = peer('10.0.0.2');
-  assert.deepEqual([refused.isClosed, device.isClosed], [true, false]);
-  assert.equal(connections.upgraded, 1);
-  connection.authenticated();
+  assert.deepEqual([waiting.isClosed, upgraded.isClosed], [true, false]);
+  peer('10.0.0.1').request();
+  assert.deepEqual([upgraded.isClosed, connections.upgraded], [true, 0]);
+});
+
+test('an upgraded connection with an authenticated client is out of the limits, and never replaced', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 2, addressConnectionsMax: 1 });
+  const devices = [1, 2, 3].map(() => {
+    const device = peer('10.0.0.1');
+    const connection = device.upgrade();
+    connections.authenticated(connection);
+    connections.authenticated(connection);
+    return device;
+  });
+  assert.deepEqual([connections.size, connections.upgraded, connections.mostOfOneAddress], [0, 3, 0]);
+  const [request, other] = [peer('10.0.0.1').request(), peer('10.0.0.2').request()];
+  assert.ok(peer('10.0.0.3').isClosed);
+  assert.deepEqual([connections.size, connections.incomplete], [2, 0]);
+  assert.ok(devices.every(({ isClosed }) => !isClosed));
+  request.respond();
+  other.respond();
+  devices[0]!.destroy();
+  assert.deepEqual([connections.size, connections.upgraded, connections.mostOfOneAddress], [2, 2, 1]);
   connections.closeUpgraded();
-  assert.deepEqual([device.isClosed, connections.upgraded, connections.size], [true, 0, 2]);
+  assert.ok(devices.every(({ isClosed }) => isClosed));
+  assert.deepEqual([connections.size, connections.upgraded, connections.mostOfOneAddress], [2, 0, 1]);
+});
+
+test('a new connection whose client is authenticated at once is not closed when the limits are applied', () => {
+  const { burst, passNewMs, connections } = serverWith({ connectionsMax: 1 });
+  const [first, second, device] = burst(['10.0.0.1', '10.0.0.1', '10.0.0.1']);
+  first!.request();
+  second!.request();
+  connections.authenticated(device!.upgrade());
+  passNewMs();
+  assert.deepEqual([first!.isClosed, second!.isClosed, device!.isClosed], [false, true, false]);
+});
+
+test('a client that is authenticated after its connection was replaced changes no count', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 1 });
+  const connection = peer('10.0.0.1').upgrade();
+  peer('10.0.0.2');
+  connections.authenticated(connection);
+  assert.deepEqual([connections.size, connections.upgraded, connections.mostOfOneAddress], [1, 0, 1]);
 });
 
 test('a client that does not send the rest of an answered request is closed after 10 to 15 s', () => {

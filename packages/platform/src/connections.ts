@@ -36,10 +36,10 @@ const newConnectionMs = 25;
  * 2. of that address, first one that has not sent a whole request, then one that is idle between two requests, then one
  *    that does not read its response; of those the one that has waited longest.
  *
- * An upgraded connection counts as one that has not sent a whole request until its client is authenticated.
+ * A connection whose whole request is in progress is never closed. Only if all are such, the new one is closed.
  *
- * A connection whose whole request is in progress, or whose upgrade is authenticated, is never closed. Only if all are
- * such, the new one is closed.
+ * An upgraded connection counts as one that has not sent a whole request until its client is authenticated. From then on
+ * it is out of these limits, and what serves it has limits of its own: many devices cannot lock out requests.
  *
  * One turn of the event loop accepts all pending connections and reads none of them, and a client sends its request
  * only when it is connected. So a new connection is not closed in the first `newConnectionMs`: of a burst, those stay
@@ -55,6 +55,8 @@ export class Connections {
   readonly #byCount: Set<Address>[] = [];
   #most = 0;
   #upgraded = 0;
+  /** Of the upgraded ones. */
+  #authenticated = 0;
   #timer: Timer | undefined;
   readonly #clock: Pick<Clock, 'every' | 'after' | 'monotonic'>;
   /** Accepted since the limits were last applied, oldest first. */
@@ -89,20 +91,21 @@ export class Connections {
     });
   }
 
+  /** The number that counts against the limit: all but the authenticated ones. */
   get size(): number {
-    return this.#bySocket.size;
+    return this.#bySocket.size - this.#authenticated;
   }
 
   get limit(): number {
     return this.#limits.connectionsMax;
   }
 
-  /** Connections of the address that has the most, proxies apart. */
+  /** Connections of the address that has the most, proxies and authenticated ones apart. */
   get mostOfOneAddress(): number {
     return this.#most;
   }
 
-  /** The number of those that were upgraded. */
+  /** The number of those that were upgraded, the authenticated ones included. */
   get upgraded(): number {
     return this.#upgraded;
   }
@@ -165,6 +168,17 @@ export class Connections {
     if (address.idle.delete(connection)) address.incomplete.add(connection);
   }
 
+  /** The client of an upgraded connection is authenticated: it is out of the limits from now on. Idempotent. */
+  authenticated(connection: Connection): void {
+    if (connection.isClosed || connection.isAuthenticated) return;
+    connection.isAuthenticated = true;
+    this.#authenticated++;
+    const { address } = connection;
+    address.incomplete.delete(connection);
+    this.#recount(address, -1);
+    this.#removeIfEmpty(address);
+  }
+
   /** Closes the upgraded connections, which are not in the list of the server. */
   closeUpgraded(): void {
     for (const { socket, isUpgraded } of this.#bySocket.values()) if (isUpgraded) socket.destroy();
@@ -212,7 +226,7 @@ export class Connections {
     this.#settleLater();
     for (const connection of settled) connection.isNew = false;
     for (const newest of settled) {
-      if (!this.#exceedsLimit(newest.address)) continue;
+      if (newest.isAuthenticated || !this.#exceedsLimit(newest.address)) continue;
       const connection = this.#replaceableFor(newest.address) ?? newest;
       if (connection.isClosed) continue;
       if (settled.has(connection)) this.counts.refused++;
@@ -266,6 +280,10 @@ export class Connections {
     address.incomplete.delete(connection);
     address.serving.delete(connection);
     address.idle.delete(connection);
+    if (connection.isAuthenticated) {
+      this.#authenticated--;
+      return;
+    }
     this.#recount(address, -1);
     this.#removeIfEmpty(address);
   }
@@ -385,6 +403,8 @@ export class Connection {
   openUpgrade: OpenUpgrade | undefined;
   refusedUpgrade: HttpAnswer | undefined;
   isUpgraded = false;
+  /** The client of the upgraded connection is authenticated. */
+  isAuthenticated = false;
   /** Pipelined requests, which are notified when the connection closes. Undefined until there is one. */
   pipelined: Set<{ onClose(): void }> | undefined;
 
@@ -392,10 +412,5 @@ export class Connection {
     this.socket = socket;
     this.address = address;
     this.openedMs = openedMs;
-  }
-
-  /** The client of an upgraded connection is authenticated: no new connection replaces it from now on. */
-  authenticated(): void {
-    this.address.incomplete.delete(this);
   }
 }

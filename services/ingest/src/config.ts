@@ -47,7 +47,7 @@ export const ingestSettings = {
     .max(1_000_000)
     .default(10_000)
     .describe(
-      'Connections at once. A new one is always accepted: beyond the limit it replaces one that has not sent a whole request, or is idle. Keep below the limit of open files.',
+      'Connections at once, except WebSockets of authenticated devices. A new one is always accepted: beyond the limit it replaces one that has not sent a whole request, or is idle. Keep below the limit of open files.',
     ),
   addressConnectionsMax: z
     .int()

@@ -36,7 +36,7 @@ class HttpTransport extends HttpServer implements Transport {
 
   constructor(options: HttpServerOptions) {
     super(options);
-    this.#sockets = new WsSockets(options.logger);
+    this.#sockets = new WsSockets(this.connections, options.logger);
   }
 
   override listen(handlers: TransportHandlers): Promise<number> {

@@ -156,7 +156,7 @@ export function registerLimits(
   registerConnectionMetrics(metrics, () => transport.connections);
   metrics.gauge(
     'tailrace_ingest_upgraded_connections',
-    'Connections that are WebSockets of devices, part of all connections.',
+    'Connections that are WebSockets of devices. Those with an authenticated device are not in tailrace_ingest_connections.',
     () => transport.connections.upgraded,
   );
   metrics.total(

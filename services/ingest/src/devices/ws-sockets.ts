@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
-import type { Connection } from '@tailrace/platform/connections';
+import type { Socket } from 'node:net';
+import type { Connection, Connections } from '@tailrace/platform/connections';
 import { rawAnswer } from '@tailrace/platform/http-refusal';
 import type { Logger } from '@tailrace/platform/logger';
 import { type RawData, type ServerOptions, WebSocket, WebSocketServer } from 'ws';
@@ -37,10 +38,12 @@ interface WithSocket {
 
 /** Makes sockets of devices from upgraded connections, with the library ws. */
 export class WsSockets {
+  readonly #connections: Pick<Connections, 'authenticated'>;
   readonly #logger: Logger;
   readonly #servers = new Map<DeviceSocketServer, WebSocketServer>();
 
-  constructor(logger: Logger) {
+  constructor(connections: Pick<Connections, 'authenticated'>, logger: Logger) {
+    this.#connections = connections;
     this.#logger = logger;
   }
 
@@ -56,7 +59,8 @@ export class WsSockets {
     { server, open }: AcceptedUpgrade,
   ): void {
     this.#serverFor(server).handleUpgrade(request, connection.socket, bytes, (webSocket) => {
-      new WsSocket(webSocket, connection, address, this.#logger).start(open);
+      const authenticated = () => this.#connections.authenticated(connection);
+      new WsSocket(webSocket, connection.socket, address, authenticated, this.#logger).start(open);
     });
   }
 
@@ -90,8 +94,9 @@ export class WsSockets {
 
 class WsSocket implements DeviceSocket {
   readonly address: string;
+  readonly authenticated: () => void;
   readonly #webSocket: WebSocket;
-  readonly #connection: Connection;
+  readonly #socket: Socket;
   readonly #logger: Logger;
   /** Undefined before `start`. */
   #handlers: DeviceSocketHandlers | undefined;
@@ -100,11 +105,12 @@ class WsSocket implements DeviceSocket {
   /** Of the close frame of this side, if it is the first one. */
   #closeCode: number | undefined;
 
-  constructor(webSocket: WebSocket, connection: Connection, address: string, logger: Logger) {
+  constructor(webSocket: WebSocket, socket: Socket, address: string, authenticated: () => void, logger: Logger) {
     this.#webSocket = webSocket;
-    this.#connection = connection;
-    this.#logger = logger;
+    this.#socket = socket;
     this.address = address;
+    this.authenticated = authenticated;
+    this.#logger = logger;
     (webSocket as WithSocket)[socketOf] = this;
     webSocket.on('message', onMessage);
     webSocket.on('ping', onPing);
@@ -138,11 +144,11 @@ class WsSocket implements DeviceSocket {
   }
 
   cork(): void {
-    this.#connection.socket.cork();
+    this.#socket.cork();
   }
 
   uncork(): void {
-    this.#connection.socket.uncork();
+    this.#socket.uncork();
   }
 
   ping(): void {
@@ -170,10 +176,6 @@ class WsSocket implements DeviceSocket {
     this.#isClosing = true;
     this.#closeCode ??= lostCode;
     this.#webSocket.terminate();
-  }
-
-  authenticated(): void {
-    this.#connection.authenticated();
   }
 
   message(data: Buffer, isBinary: boolean): void {
