@@ -28,9 +28,9 @@ const newConnectionsMax = 512;
 const newConnectionMs = 25;
 
 /**
- * The connections of an HTTP server of Node.js, also those that it has upgraded. Their limits cannot be used to lock out
- * other clients: **a new connection is always accepted**. At a limit it replaces a connection, which is selected in this
- * order:
+ * The connections of an HTTP server of Node.js, also those that it has upgraded. Their limits cannot be used to lock
+ * out other clients: **a new connection is always accepted**. At a limit it replaces a connection, which is selected in
+ * this order:
  *
  * 1. of the address with the most connections; trusted proxies come last;
  * 2. of that address, first one that has not sent a whole request, then one that is idle between two requests, then one
@@ -38,8 +38,8 @@ const newConnectionMs = 25;
  *
  * A connection whose whole request is in progress is never closed. Only if all are such, the new one is closed.
  *
- * An upgraded connection counts as one that has not sent a whole request until its client is authenticated. From then on
- * it is out of these limits, and what serves it has limits of its own: many devices cannot lock out requests.
+ * An upgraded connection counts as one that has not sent a whole request until its client is authenticated. From then
+ * on it is out of these limits, and what serves it has limits of its own: many devices cannot lock out requests.
  *
  * One turn of the event loop accepts all pending connections and reads none of them, and a client sends its request
  * only when it is connected. So a new connection is not closed in the first `newConnectionMs`: of a burst, those stay
@@ -372,8 +372,8 @@ export interface HttpAnswer {
 }
 
 /**
- * Takes over the connection of an accepted upgrade: reads and writes its socket, and sends 101. `bytes`: received behind
- * the head of the request. An error that it throws is logged, and closes the connection.
+ * Takes over the connection of an accepted upgrade: reads and writes its socket, and sends 101. `bytes`: received
+ * behind the head of the request. An error that it throws is logged, and closes the connection.
  */
 export type OpenUpgrade = (request: IncomingMessage, connection: Connection, bytes: Buffer) => void;
 

@@ -18,8 +18,8 @@ interface UpgradeServer {
 
 /**
  * The requests of an HTTP server that change the protocol of their connection, which is a WebSocket from then on.
- * Node.js calls `accepts` with each request that has `Connection: Upgrade`, and `open` at once if it returned true. Else
- * the request is an ordinary one.
+ * Node.js calls `accepts` with each request that has `Connection: Upgrade`, and `open` at once if it returned true.
+ * Else the request is an ordinary one.
  */
 export class HttpUpgrades {
   /** Undefined: every request is an ordinary one. */

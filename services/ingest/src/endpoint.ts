@@ -53,8 +53,8 @@ const refusedOutcomes = { 400: 'malformed', 408: 'head_timeout', 431: 'head_too_
 
 /**
  * Serves `POST /v1/ingest`, passes WebSockets to what serves their path, and answers every other request. The path of a
- * request: `#post` checks its head, `#readBody` counts it against the limits and receives its body, `#parse` parses it into records in steps, `#append`
- * writes them to the log, `#answer` sends the answer.
+ * request: `#post` checks its head, `#readBody` counts it against the limits and receives its body, `#parse` parses it
+ * into records in steps, `#append` writes them to the log, `#answer` sends the answer.
  */
 export class Endpoint implements TransportHandlers {
   readonly #options: EndpointOptions;

@@ -39,8 +39,8 @@ export interface DeviceSocket {
   /** Disconnects at once; what was sent may be lost. Idempotent. */
   terminate(): void;
   /**
-   * Marks the client as authenticated: the connection is out of the limits of connections from now on, and the limits of
-   * sessions count it. Before, a new connection may replace it like one that has not sent a request. Idempotent.
+   * Called when the client is authenticated: the connection is out of the limits of connections from now on, and the
+   * limits of sessions count it. Before, a new connection may replace it like one without a request. Idempotent.
    */
   authenticated(): void;
 }

@@ -4,7 +4,7 @@ import type { UpgradeHead } from './device-socket.ts';
 /** RFC 6455, section 4.1: the only version. */
 export const webSocketVersion = '13';
 
-/** Why a request cannot become a WebSocket. 405: another method; 426: no upgrade, or to another version; 400: invalid. */
+/** Why a request cannot become a WebSocket. 405: another method; 426: no upgrade, or another version; 400: invalid. */
 export interface HandshakeError {
   readonly status: 400 | 405 | 426;
   readonly message: string;
