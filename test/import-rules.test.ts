@@ -39,6 +39,7 @@ const adapters: Readonly<Record<string, string>> = {
   'lz4-napi': 'packages/eventlog/src/kafka/codecs.ts',
   pino: 'packages/platform/src/logger.ts',
   snappy: 'packages/eventlog/src/kafka/codecs.ts',
+  ws: 'services/ingest/src/devices/ws-sockets.ts',
   protobufjs: 'packages/protocol/src/generated/tailrace.js',
 };
 

@@ -205,11 +205,12 @@ export const ingest: Dashboard = {
           title: 'Closed by ingest',
           unit: 'ops',
           description:
-            'At a limit, because of unread responses, and because of slow bodies near a limit. See TailraceIngestConnectionsEvicted in the runbook.',
+            'At a limit, because of unread responses and unfinished requests, and because of slow bodies near a limit. See TailraceIngestConnectionsEvicted in the runbook.',
           lines: [
             { expr: rate('tailrace_ingest_evicted_connections_total', nodes), legend: 'evicted {{node}}' },
             { expr: rate('tailrace_ingest_refused_connections_total', nodes), legend: 'refused {{node}}' },
             { expr: rate('tailrace_ingest_unread_responses_total', nodes), legend: 'unread response {{node}}' },
+            { expr: rate('tailrace_ingest_unfinished_requests_total', nodes), legend: 'unfinished request {{node}}' },
             { expr: rate('tailrace_ingest_slow_bodies_total', nodes), legend: 'slow body {{node}}' },
           ],
         },

@@ -1,7 +1,10 @@
 import type { Connections } from './connections.ts';
 import type { Metrics } from './metrics.ts';
 
-export type ConnectionCounts = Pick<Connections, 'size' | 'limit' | 'incomplete' | 'mostOfOneAddress' | 'counts'>;
+export type ConnectionCounts = Pick<
+  Connections,
+  'size' | 'limit' | 'incomplete' | 'upgraded' | 'mostOfOneAddress' | 'counts'
+>;
 
 /**
  * Registers the connections of an HTTP server, their limit, and what was closed at it. `read` returns undefined before
@@ -39,5 +42,10 @@ export function registerConnectionMetrics(
     `${prefix}_unread_${word}responses_total`,
     `Connections${of} closed because their client did not read its answer.`,
     () => read()?.counts.unread ?? 0,
+  );
+  metrics.total(
+    `${prefix}_unfinished_${word}requests_total`,
+    `Connections${of} closed because their client did not send the rest of an answered request.`,
+    () => read()?.counts.unfinished ?? 0,
   );
 }

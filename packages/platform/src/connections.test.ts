@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { createManualClock } from '../test/manual-clock.ts';
 import { proxiesFrom } from './client-address.ts';
-import { type ConnectionLimits, Connections } from './connections.ts';
+import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
 
 /** A server whose connections the test opens, each 25 ms before the next one, except those of a `burst`. */
 function serverWith(limits: ConnectionLimits) {
@@ -43,15 +43,21 @@ class Peer extends EventEmitter {
   }
 
   /**
-   * Sends a request's head; `complete`: with its body. Returns its response, and a function that sends the response.
+   * Sends a request's head; `complete`: with its body. Returns the request as received, its response, and a function
+   * that sends the response.
    */
   request(complete = true) {
     const response = { writableEnded: false };
-    const connection = this.#connections.startRequest(
-      { socket: this as unknown as Socket, complete } as IncomingMessage,
-      response as ServerResponse,
-    )!;
-    return { response, respond: () => this.#connections.finishRequest(connection) };
+    const received = { socket: this as unknown as Socket, complete };
+    const connection = this.#connections.startRequest(received as IncomingMessage, response as ServerResponse)!;
+    return { received, response, respond: () => this.#connections.finishRequest(connection) };
+  }
+
+  /** Changes the protocol of the connection. */
+  upgrade(): Connection {
+    const connection = this.#connections.of(this as unknown as Socket)!;
+    this.#connections.startUpgraded(connection);
+    return connection;
   }
 }
 
@@ -131,7 +137,7 @@ test('of a burst, those stay that send a request within 25 ms, although the limi
   assert.equal(second[1]!.isClosed, false);
   assert.equal(connections.size, 4);
   assert.equal(first[1]!.isClosed, false);
-  assert.deepEqual(connections.counts, { evicted: 1, refused: 36, unread: 0 });
+  assert.deepEqual(connections.counts, { evicted: 1, refused: 36, unread: 0, unfinished: 0 });
 });
 
 test('while 512 connections are new, further ones are closed at once', () => {
@@ -193,6 +199,80 @@ test('a connection between two requests is idle, and not counted as one without 
   upload.respond();
   client.destroy();
   assert.deepEqual([connections.incomplete, connections.size, connections.mostOfOneAddress], [0, 0, 0]);
+});
+
+test('an upgraded connection is replaced like one without a request', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 3 });
+  const waiting = peer('10.0.0.1');
+  const upgraded = peer('10.0.0.1');
+  // Between two requests before: it waits since the upgrade.
+  upgraded.request().respond();
+  upgraded.upgrade();
+  peer('10.0.0.1').request();
+  assert.deepEqual([connections.upgraded, connections.incomplete], [1, 1]);
+  peer('10.0.0.1').request();
+  assert.deepEqual([waiting.isClosed, upgraded.isClosed], [true, false]);
+  peer('10.0.0.1').request();
+  assert.deepEqual([upgraded.isClosed, connections.upgraded], [true, 0]);
+});
+
+test('an upgraded connection with an authenticated client is out of the limits, and never replaced', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 2, addressConnectionsMax: 1 });
+  const devices = [1, 2, 3].map(() => {
+    const device = peer('10.0.0.1');
+    const connection = device.upgrade();
+    connections.authenticated(connection);
+    connections.authenticated(connection);
+    return device;
+  });
+  assert.deepEqual([connections.size, connections.upgraded, connections.mostOfOneAddress], [0, 3, 0]);
+  const [request, other] = [peer('10.0.0.1').request(), peer('10.0.0.2').request()];
+  assert.ok(peer('10.0.0.3').isClosed);
+  assert.deepEqual([connections.size, connections.incomplete], [2, 0]);
+  assert.ok(devices.every(({ isClosed }) => !isClosed));
+  request.respond();
+  other.respond();
+  devices[0]!.destroy();
+  assert.deepEqual([connections.size, connections.upgraded, connections.mostOfOneAddress], [2, 2, 1]);
+  connections.closeUpgraded();
+  assert.ok(devices.every(({ isClosed }) => isClosed));
+  assert.deepEqual([connections.size, connections.upgraded, connections.mostOfOneAddress], [2, 0, 1]);
+});
+
+test('a new connection whose client is authenticated at once is not closed when the limits are applied', () => {
+  const { burst, passNewMs, connections } = serverWith({ connectionsMax: 1 });
+  const [first, second, device] = burst(['10.0.0.1', '10.0.0.1', '10.0.0.1']);
+  first!.request();
+  second!.request();
+  connections.authenticated(device!.upgrade());
+  passNewMs();
+  assert.deepEqual([first!.isClosed, second!.isClosed, device!.isClosed], [false, true, false]);
+});
+
+test('a client that is authenticated after its connection was replaced changes no count', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 1 });
+  const connection = peer('10.0.0.1').upgrade();
+  peer('10.0.0.2');
+  connections.authenticated(connection);
+  assert.deepEqual([connections.size, connections.upgraded, connections.mostOfOneAddress], [1, 0, 1]);
+});
+
+test('a client that does not send the rest of an answered request is closed after 10 to 15 s', () => {
+  const { clock, connections, peer } = serverWith({ connectionsMax: 9 });
+  const [stuck, slow, next] = [peer('10.0.0.1'), peer('10.0.0.2'), peer('10.0.0.3')];
+  stuck.request(false).respond();
+  const upload = slow.request(false);
+  upload.respond();
+  next.request(false);
+  clock.advance(9_000);
+  assert.equal(stuck.isClosed, false);
+  upload.received.complete = true;
+  clock.advance(6_000);
+  assert.deepEqual([stuck.isClosed, slow.isClosed, next.isClosed], [true, false, false]);
+  slow.request(false);
+  clock.advance(20_000);
+  assert.equal(slow.isClosed, false, 'the body of an unanswered request has another deadline');
+  assert.equal(connections.counts.unfinished, 1);
 });
 
 test('a server that has closed leaves no timer', () => {

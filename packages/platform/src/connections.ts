@@ -2,6 +2,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { BlockList, isIPv4, type Socket } from 'node:net';
 import { addressFrom, addressKey } from './client-address.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
+import type { Headers } from './web-response.ts';
 
 export interface ConnectionLimits {
   /** Beyond it a new connection replaces another. Below the limit of open files. */
@@ -12,8 +13,14 @@ export interface ConnectionLimits {
   readonly trustedProxies?: BlockList;
 }
 
-/** How often unread responses are checked; a connection is closed at the second check of one response. */
+/**
+ * How often unread responses and unfinished requests are checked; a connection is closed at the second check of one
+ * response.
+ */
 const checkMs = 5_000;
+
+/** How long the client of an answered request may take to send the rest of its body. */
+const unfinishedMs = 10_000;
 
 /** New connections above a limit: as many as one turn of the event loop accepts. */
 const newConnectionsMax = 512;
@@ -21,14 +28,18 @@ const newConnectionsMax = 512;
 const newConnectionMs = 25;
 
 /**
- * The connections of an HTTP server of Node.js. Their limits cannot be used to lock out other clients: **a new
- * connection is always accepted**. At a limit it replaces a connection, which is selected in this order:
+ * The connections of an HTTP server of Node.js, also those that it has upgraded. Their limits cannot be used to lock
+ * out other clients: **a new connection is always accepted**. At a limit it replaces a connection, which is selected in
+ * this order:
  *
  * 1. of the address with the most connections; trusted proxies come last;
  * 2. of that address, first one that has not sent a whole request, then one that is idle between two requests, then one
  *    that does not read its response; of those the one that has waited longest.
  *
  * A connection whose whole request is in progress is never closed. Only if all are such, the new one is closed.
+ *
+ * An upgraded connection counts as one that has not sent a whole request until its client is authenticated. From then
+ * on it is out of these limits, and what serves it has limits of its own: many devices cannot lock out requests.
  *
  * One turn of the event loop accepts all pending connections and reads none of them, and a client sends its request
  * only when it is connected. So a new connection is not closed in the first `newConnectionMs`: of a burst, those stay
@@ -43,6 +54,9 @@ export class Connections {
   /** Addresses by how many connections they have. */
   readonly #byCount: Set<Address>[] = [];
   #most = 0;
+  #upgraded = 0;
+  /** Of the upgraded ones. */
+  #authenticated = 0;
   #timer: Timer | undefined;
   readonly #clock: Pick<Clock, 'every' | 'after' | 'monotonic'>;
   /** Accepted since the limits were last applied, oldest first. */
@@ -54,6 +68,8 @@ export class Connections {
     refused: 0,
     /** Closed because the client did not read its response. */
     unread: 0,
+    /** Closed because the client did not send the rest of an answered request. */
+    unfinished: 0,
   };
 
   constructor(
@@ -75,23 +91,30 @@ export class Connections {
     });
   }
 
+  /** The number that counts against the limit: all but the authenticated ones. */
   get size(): number {
-    return this.#bySocket.size;
+    return this.#bySocket.size - this.#authenticated;
   }
 
   get limit(): number {
     return this.#limits.connectionsMax;
   }
 
-  /** Connections of the address that has the most, proxies apart. */
+  /** Connections of the address that has the most, proxies and authenticated ones apart. */
   get mostOfOneAddress(): number {
     return this.#most;
   }
 
-  /** The number without a whole request. Loops over all connections: for a metric. */
+  /** The number of those that were upgraded, the authenticated ones included. */
+  get upgraded(): number {
+    return this.#upgraded;
+  }
+
+  /** The number without a whole request, upgraded ones apart. Loops over all connections: for a metric. */
   get incomplete(): number {
     let count = 0;
     for (const connection of this.#bySocket.values()) {
+      if (connection.isUpgraded) continue;
       if (connection.request?.complete !== true && !connection.address.idle.has(connection)) count++;
     }
     return count;
@@ -124,12 +147,41 @@ export class Connections {
   /** The response was sent, or its connection is closed. */
   finishRequest(connection: Connection): void {
     if (--connection.open > 0 || connection.isClosed) return;
-    const { address } = connection;
+    const { address, request } = connection;
+    if (request?.complete === false) {
+      connection.unfinished = request;
+      connection.unfinishedSinceMs = this.#clock.monotonic();
+    }
     connection.request = undefined;
     connection.response = undefined;
     address.incomplete.delete(connection);
     address.serving.delete(connection);
     address.idle.add(connection);
+  }
+
+  /** The connection has changed its protocol: it has no requests any more. Called once. */
+  startUpgraded(connection: Connection): void {
+    connection.openUpgrade = undefined;
+    connection.isUpgraded = true;
+    this.#upgraded++;
+    const { address } = connection;
+    if (address.idle.delete(connection)) address.incomplete.add(connection);
+  }
+
+  /** The client of an upgraded connection is authenticated: it is out of the limits from now on. Idempotent. */
+  authenticated(connection: Connection): void {
+    if (connection.isClosed || connection.isAuthenticated) return;
+    connection.isAuthenticated = true;
+    this.#authenticated++;
+    const { address } = connection;
+    address.incomplete.delete(connection);
+    this.#recount(address, -1);
+    this.#removeIfEmpty(address);
+  }
+
+  /** Closes the upgraded connections, which are not in the list of the server. */
+  closeUpgraded(): void {
+    for (const { socket, isUpgraded } of this.#bySocket.values()) if (isUpgraded) socket.destroy();
   }
 
   #open(socket: Socket): void {
@@ -174,7 +226,7 @@ export class Connections {
     this.#settleLater();
     for (const connection of settled) connection.isNew = false;
     for (const newest of settled) {
-      if (!this.#exceedsLimit(newest.address)) continue;
+      if (newest.isAuthenticated || !this.#exceedsLimit(newest.address)) continue;
       const connection = this.#replaceableFor(newest.address) ?? newest;
       if (connection.isClosed) continue;
       if (settled.has(connection)) this.counts.refused++;
@@ -222,11 +274,16 @@ export class Connections {
     if (connection.isClosed) return;
     connection.isClosed = true;
     connection.linger?.cancel();
+    if (connection.isUpgraded) this.#upgraded--;
     const { address } = connection;
     this.#bySocket.delete(connection.socket);
     address.incomplete.delete(connection);
     address.serving.delete(connection);
     address.idle.delete(connection);
+    if (connection.isAuthenticated) {
+      this.#authenticated--;
+      return;
+    }
     this.#recount(address, -1);
     this.#removeIfEmpty(address);
   }
@@ -259,8 +316,14 @@ export class Connections {
   }
 
   #check(): void {
+    const nowMs = this.#clock.monotonic();
     for (const connection of this.#bySocket.values()) {
-      const { response } = connection;
+      const { response, unfinished } = connection;
+      if (unfinished?.complete) connection.unfinished = undefined;
+      else if (unfinished !== undefined && nowMs - connection.unfinishedSinceMs >= unfinishedMs) {
+        this.counts.unfinished++;
+        connection.socket.destroy();
+      }
       if (response === undefined || !response.writableEnded) continue;
       if (connection.unreadAtCheck === response) {
         this.counts.unread++;
@@ -301,6 +364,19 @@ class Address {
   }
 }
 
+/** A whole response. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/**
+ * Takes over the connection of an accepted upgrade: reads and writes its socket, and sends 101. `bytes`: received
+ * behind the head of the request. An error that it throws is logged, and closes the connection.
+ */
+export type OpenUpgrade = (request: IncomingMessage, connection: Connection, bytes: Buffer) => void;
+
 /** One connection, and its latest request. */
 export class Connection {
   readonly socket: Socket;
@@ -316,10 +392,19 @@ export class Connection {
   isNew = true;
   /** The response that was unread at the last check. */
   unreadAtCheck: ServerResponse | undefined;
+  /** The latest answered request whose body was incomplete, and since when, monotonic, ms. */
+  unfinished: IncomingMessage | undefined;
+  unfinishedSinceMs = 0;
   /** Invalid HTTP was received: nothing more is read. */
   isBroken = false;
   /** Closes it after the client had time to read the response. */
   linger: Timer | undefined;
+  /** The decision about a request for an upgrade, until Node.js passes the upgrade or the request on. */
+  openUpgrade: OpenUpgrade | undefined;
+  refusedUpgrade: HttpAnswer | undefined;
+  isUpgraded = false;
+  /** The client of the upgraded connection is authenticated. */
+  isAuthenticated = false;
   /** Pipelined requests, which are notified when the connection closes. Undefined until there is one. */
   pipelined: Set<{ onClose(): void }> | undefined;
 

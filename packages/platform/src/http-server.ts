@@ -3,6 +3,7 @@ import {
   type IncomingMessage,
   type OutgoingHttpHeader,
   type Server,
+  type ServerOptions,
   type ServerResponse,
 } from 'node:http';
 import type { AddressInfo, BlockList, Socket } from 'node:net';
@@ -12,6 +13,7 @@ import { addressKey, clientAddress, proxiesFrom } from './client-address.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
 import { errorBody, headBytesMax, isEndOfClient, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
+import { HttpUpgrades, type Upgrade } from './http-upgrade.ts';
 import { listenError } from './listen-error.ts';
 import type { Logger } from './logger.ts';
 import type { Headers } from './web-response.ts';
@@ -52,6 +54,11 @@ export interface HttpHandlers {
 /** Before `listen` there is no connection. */
 const noHandlers: HttpHandlers = { request() {}, refused() {}, isNearLimit: () => false };
 
+/** An option of Node.js 22.21 that its types do not have yet. False: the request is an ordinary one. */
+interface UpgradeOptions {
+  readonly shouldUpgradeCallback: (request: IncomingMessage) => boolean;
+}
+
 /** Deadline of the head of a request, from its first byte or from the connection. */
 const headMs = 10_000;
 /** Resolution of `headMs`. */
@@ -89,22 +96,25 @@ export class HttpServer {
   #closesAfterAnswers = false;
   #drained: (() => void) | undefined;
   #handlers = noHandlers;
+  readonly #upgrades: HttpUpgrades;
 
   constructor(options: HttpServerOptions) {
-    const { clock = systemClock, bodyMs = 10_000, keepAliveMs = 75_000 } = options;
+    const { clock = systemClock, keepAliveMs = 75_000 } = options;
     this.#options = options;
     this.#clock = clock;
     this.#trusted = proxiesFrom(options.trustedProxies ?? []);
-    this.#server = createServer({
+    const serverOptions: ServerOptions & UpgradeOptions = {
       maxHeaderSize: headBytesMax,
       headersTimeout: headMs,
-      // Bodies have their own deadline, with a response; this is for those that no handler reads.
-      requestTimeout: headMs + bodyMs + 5_000,
+      // Bodies have their own deadline, with a response. `Connections` closes those that no handler reads.
+      requestTimeout: 0,
       connectionsCheckingInterval: headCheckMs,
       keepAliveTimeout: keepAliveMs,
       // `#handle` does it, with an error of Tailrace.
       requireHostHeader: false,
-    });
+      shouldUpgradeCallback: (request) => this.#upgrades.accepts(request),
+    };
+    this.#server = createServer(serverOptions);
     const { connectionsMax } = options;
     this.connections = new Connections(this.#server, { ...options, trustedProxies: this.#trusted }, clock);
     this.bodies = new BodyReader({
@@ -116,14 +126,17 @@ export class HttpServer {
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket as Socket));
     // Else Node.js closes the connection without a response.
     this.#server.on('connect', (_request, socket) => this.#refuseTunnel(socket as Socket));
+    this.#upgrades = new HttpUpgrades(this, options.logger, () => this.#checkDrained());
+    this.#server.on('upgrade', (request, socket, bytes) => this.#upgrades.open(request, socket as Socket, bytes));
   }
 
   /**
    * Resolves with the port on which it listens. Rejects with `address_in_use`, or with `invalid_config` for a host or
-   * port that is not available. Called at most once.
+   * port that is not available. Called at most once. Without `upgrade`, a request for a WebSocket is an ordinary one.
    */
-  listen(handlers: HttpHandlers): Promise<number> {
+  listen(handlers: HttpHandlers, upgrade?: Upgrade): Promise<number> {
     this.#handlers = handlers;
+    this.#upgrades.decide = upgrade;
     const { host, port, portSetting = 'port', logger } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const onError = (error: NodeJS.ErrnoException) =>
@@ -143,12 +156,13 @@ export class HttpServer {
   }
 
   /**
-   * Accepts no new connections and closes the idle ones. Resolves when the response of every accepted request is sent.
+   * Accepts no new connections and closes the idle ones. Resolves when the response of every accepted request is sent,
+   * and every upgraded connection is closed, which is for the one that has upgraded it.
    */
   async drain(): Promise<void> {
     this.closeAfterAnswers();
     this.#server.close();
-    if (this.#open === 0) return;
+    if (this.#open === 0 && this.connections.upgraded === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#drained = resolve;
     await promise;
@@ -159,6 +173,7 @@ export class HttpServer {
     this.bodies.stop();
     this.#server.close();
     this.#server.closeAllConnections();
+    this.connections.closeUpgraded();
   }
 
   /** Returns the key of the client's address, for limits: of IPv6 its /64. */
@@ -179,6 +194,12 @@ export class HttpServer {
     if (request.headers.host === undefined && request.httpVersionMinor === 1 && request.httpVersionMajor === 1) {
       exchange.refuse(400, 'invalid_message', 'expected the header Host (RFC 9112, section 3.2), got none');
       this.#handlers.refused(400);
+      return;
+    }
+    const { refusedUpgrade } = connection;
+    if (refusedUpgrade !== undefined) {
+      connection.refusedUpgrade = undefined;
+      exchange.answer(refusedUpgrade.status, refusedUpgrade.headers, refusedUpgrade.body);
       return;
     }
     try {
@@ -225,7 +246,11 @@ export class HttpServer {
     this.#removeLarge(exchange);
     this.connections.finishRequest(connection);
     if (connection.isBroken && connection.open === 0) connection.socket.destroySoon();
-    if (--this.#open === 0) this.#drained?.();
+    if (--this.#open === 0 && this.#drained !== undefined) this.#checkDrained();
+  }
+
+  #checkDrained(): void {
+    if (this.#open === 0 && this.connections.upgraded === 0) this.#drained?.();
   }
 
   #removeLarge(exchange: HttpExchange): void {

@@ -22,6 +22,8 @@ export interface RawWebSocketOptions {
   headers?: Readonly<Record<string, string>>;
   /** Whether pings are answered automatically. Default true; false is for a client that has disappeared. */
   answersPings?: boolean;
+  /** Whether a close frame is answered automatically, as libraries do. Default false. */
+  answersCloses?: boolean;
   deadlineMs?: number;
 }
 
@@ -106,16 +108,22 @@ export async function connectRawWebSocket(options: RawWebSocketOptions): Promise
       { cause: answer },
     );
   }
-  return createRawWebSocket(socket, answer.headers, options.answersPings ?? true);
+  return createRawWebSocket(socket, answer.headers, options);
 }
 
-function createRawWebSocket(socket: RawSocket, handshake: RawResponse['headers'], answersPings: boolean): RawWebSocket {
+function createRawWebSocket(
+  socket: RawSocket,
+  handshake: RawResponse['headers'],
+  { answersPings = true, answersCloses = false }: RawWebSocketOptions,
+): RawWebSocket {
+  let hasClosed = false;
   const frames = createInbox<Frame>();
   const messages = createInbox<Message | Close>();
   const sendFrame = (frame: FrameToSend) => socket.write(encodeFrame(frame));
   const closed = receive(socket, (frame, fragments) => {
     frames.put(frame);
     if (frame.opcode === opcodes.ping && answersPings) sendFrame({ opcode: opcodes.pong, payload: frame.payload });
+    if (frame.opcode === opcodes.close && answersCloses && !hasClosed) sendFrame(frame);
     if (fragments) {
       messages.put({
         type: fragments[0]!.opcode === opcodes.text ? 'text' : 'binary',
@@ -147,7 +155,10 @@ function createRawWebSocket(socket: RawSocket, handshake: RawResponse['headers']
     },
     ping: (payload = '') => sendFrame({ opcode: opcodes.ping, payload }),
     pong: (payload = '') => sendFrame({ opcode: opcodes.pong, payload }),
-    close: (code, reason) => sendFrame({ opcode: opcodes.close, payload: closePayload(code, reason) }),
+    close(code, reason) {
+      hasClosed = true;
+      sendFrame({ opcode: opcodes.close, payload: closePayload(code, reason) });
+    },
     nextMessage,
     nextJson: async (options) => JSON.parse((await nextMessage(options)).payload.toString('utf8')),
     nextFrame: (opcode, options) =>

@@ -2,6 +2,7 @@ import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Headers } from '@tailrace/platform/web-response';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import { ingestResultJson } from '@tailrace/protocol/ingest-result';
+import { type HandshakeError, webSocketVersion } from './devices/handshake.ts';
 import type { ParsedBody } from './reports.ts';
 
 /** The outcome of a request, for metrics. */
@@ -15,7 +16,7 @@ export const outcomes = [
   'unauthorized',
   'forbidden',
   'too_large',
-  /** An unknown content type or encoding. */
+  /** An unknown content type or encoding, or no request for a WebSocket where one is expected. */
   'unsupported',
   /** The body took too long. */
   'timeout',
@@ -37,6 +38,8 @@ export const outcomes = [
   /** Another path or method. */
   'not_found',
   'preflight',
+  /** The connection is a WebSocket from now on. */
+  'upgraded',
   /** A health check of a load balancer. */
   'health_check',
   /** An internal error. */
@@ -54,6 +57,14 @@ export interface Answer {
 const contentType = ['Content-Type', 'application/json'] as const;
 const jsonHeaders: Headers = [contentType];
 const healthHeaders: Headers = [contentType, ['Cache-Control', 'no-store']];
+const versionHeader = ['Sec-WebSocket-Version', webSocketVersion] as const;
+/** A sender of Upgrade also names it in Connection (RFC 9110, section 7.8). */
+const upgradeHeaders: Headers = [
+  contentType,
+  ['Upgrade', 'websocket'],
+  ['Connection', 'close, Upgrade'],
+  versionHeader,
+];
 const unauthorizedHeaders: Headers = [contentType, ['WWW-Authenticate', 'Bearer']];
 
 /** Status and outcome of a request that failed with a code. The other codes are internal errors. */
@@ -134,6 +145,16 @@ export class Answers {
   /** Returns 400: the framing of the body is invalid (RFC 9112, sections 6 and 7). */
   malformed({ code, message }: TailraceError): Answer {
     return { status: 400, outcome: 'malformed', headers: jsonHeaders, body: errorBody(code, message) };
+  }
+
+  /** Returns the answer to a request on the path of a WebSocket that cannot become one. */
+  noHandshake({ status, message }: HandshakeError): Answer {
+    if (status === 405) {
+      const headers: Headers = [contentType, ['Allow', 'GET']];
+      return { status, outcome: 'not_found', headers, body: errorBody('not_found', message) };
+    }
+    const headers = status === 426 ? upgradeHeaders : jsonHeaders;
+    return { status, outcome: 'unsupported', headers, body: errorBody('invalid_message', message) };
   }
 
   /** Returns 404 or 405. `text`: the method and path, shortened. */

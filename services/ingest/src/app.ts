@@ -100,6 +100,7 @@ export function createIngest(options: IngestOptions): Ingest {
     clock,
     logger,
     limits: config,
+    sockets: new Map(),
   });
   registerLimits(metrics, admission, devices, transport, config);
   let state: State = 'new';

@@ -47,7 +47,7 @@ export const ingestSettings = {
     .max(1_000_000)
     .default(10_000)
     .describe(
-      'Connections at once. A new one is always accepted: beyond the limit it replaces one that has not sent a whole request, or is idle. Keep below the limit of open files.',
+      'Connections at once, except WebSockets of authenticated devices. A new one is always accepted: beyond the limit it replaces one that has not sent a whole request, or is idle. Keep below the limit of open files.',
     ),
   addressConnectionsMax: z
     .int()
@@ -174,7 +174,7 @@ export const ingestSettings = {
     .max(64)
     .default([])
     .describe(
-      'Origins of web pages that may send reports (CORS), as https://host:port; * for all. Empty: no web pages.',
+      'Origins of web pages that may send reports (CORS) and open WebSockets of devices, as https://host:port; * for all. Empty: no web pages.',
     ),
 };
 

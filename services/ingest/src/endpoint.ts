@@ -10,6 +10,8 @@ import type { Admission, DeviceNames, Sender, TokenGrant } from './admission.ts'
 import type { Answer, Answers } from './answers.ts';
 import type { Appender } from './append.ts';
 import type { IngestSettings } from './config.ts';
+import type { AcceptedUpgrade, DeviceSocketServer, UpgradeHead } from './devices/device-socket.ts';
+import { handshakeErrorOf, noUpgrade } from './devices/handshake.ts';
 import type { Observer, RequestObservation } from './observer.ts';
 import { BodyParser, type Encoding, type Format, type ParsedBody, stepBytesMax, unpackBody } from './reports.ts';
 import type { HttpExchange, TransportHandlers } from './transport.ts';
@@ -25,6 +27,8 @@ export interface EndpointOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: Pick<IngestSettings, 'bodyBytesMax' | 'reportsPerRequestMax' | 'clockAheadMs'>;
+  /** What serves the WebSockets of devices, by path. */
+  readonly sockets: ReadonlyMap<string, DeviceSocketServer>;
 }
 
 /** One request, from its head to its answer. `#answer`, which completes every request, releases what it holds. */
@@ -48,9 +52,9 @@ interface Head {
 const refusedOutcomes = { 400: 'malformed', 408: 'head_timeout', 431: 'head_too_large' } as const;
 
 /**
- * Serves `POST /v1/ingest`, and answers every other request. The path of a request: `#post` checks its head,
- * `#readBody` counts it against the limits and receives its body, `#parse` parses it into records in steps, `#append`
- * writes them to the log, `#answer` sends the answer.
+ * Serves `POST /v1/ingest`, passes WebSockets to what serves their path, and answers every other request. The path of a
+ * request: `#post` checks its head, `#readBody` counts it against the limits and receives its body, `#parse` parses it
+ * into records in steps, `#append` writes them to the log, `#answer` sends the answer.
  */
 export class Endpoint implements TransportHandlers {
   readonly #options: EndpointOptions;
@@ -75,7 +79,7 @@ export class Endpoint implements TransportHandlers {
 
   /** Handles a request; its body is not read yet. */
   request(http: HttpExchange): void {
-    const { answers, observer, cors } = this.#options;
+    const { answers, observer, cors, sockets } = this.#options;
     const { path, method } = http;
     const request: Request = {
       http,
@@ -90,7 +94,47 @@ export class Endpoint implements TransportHandlers {
       else this.#answer(request, answers.notFound(405, shown(`${method} ${path}`)));
     } else if (isHealthCheck(method, path)) {
       this.#answer(request, answers.health(!this.#isLeaving));
+    } else if (sockets.has(path)) {
+      this.#answer(request, answers.noHandshake(handshakeErrorOf(http, method) ?? noUpgrade(path)));
     } else this.#answer(request, answers.notFound(404, shown(`${method} ${path}`)));
+  }
+
+  /** Decides about a request for a WebSocket. One to another path is an ordinary request. */
+  upgrade(head: UpgradeHead): AcceptedUpgrade | Answer | undefined {
+    const { observer, sockets } = this.#options;
+    const server = sockets.get(head.path);
+    if (server === undefined) return undefined;
+    const observation = observer.request();
+    const decision = this.#accept(server, head);
+    if ('open' in decision) observation.answered(101, 'upgraded');
+    else observation.answered(decision.status, decision.outcome);
+    return decision;
+  }
+
+  #accept(server: DeviceSocketServer, head: UpgradeHead): AcceptedUpgrade | Answer {
+    const { answers } = this.#options;
+    const error = handshakeErrorOf(head);
+    if (error !== undefined) return answers.noHandshake(error);
+    try {
+      // A session would have to move soon. Its next server may be this one for a while, until balancers have noticed.
+      if (this.#isLeaving) throw new TailraceError('closed', 'this server is shutting down; connect again');
+      this.#assertOrigin(head.header('origin'));
+      return { server, open: server.accept(head) };
+    } catch (thrown) {
+      const answer = answers.failed(tailraceErrorFrom(thrown));
+      if (answer.outcome === 'internal')
+        this.#options.logger.error({ error: thrown }, 'a request for a WebSocket could not be handled');
+      return answer;
+    }
+  }
+
+  /**
+   * Asserts that a page may open sockets of devices. A browser attaches a certificate of its user to the request of any
+   * page (cross-site WebSocket hijacking), and CORS does not apply to WebSockets. Throws `forbidden`.
+   */
+  #assertOrigin(origin: string): void {
+    if (origin !== '' && this.#options.cors(origin).answer.length === 0)
+      throw new TailraceError('forbidden', `Origin: expected none, or one of allowedOrigins, got ${shown(origin)}`);
   }
 
   refused(status: RefusedStatus): void {

@@ -1,8 +1,9 @@
 import type { Clock } from '@tailrace/platform/clock';
-import { HttpServer } from '@tailrace/platform/http-server';
+import { HttpServer, type HttpServerOptions } from '@tailrace/platform/http-server';
 import type { Logger } from '@tailrace/platform/logger';
 import type { IngestSettings } from './config.ts';
-import type { Transport } from './transport.ts';
+import { WsSockets } from './devices/ws-sockets.ts';
+import type { Transport, TransportHandlers } from './transport.ts';
 
 export interface HttpTransportOptions {
   readonly config: IngestSettings;
@@ -14,7 +15,7 @@ export interface HttpTransportOptions {
 
 /** Creates the transport with sockets and the limits of the settings. Throws `invalid_config`. */
 export function createHttpTransport({ config, clock, logger, portSetting = 'port' }: HttpTransportOptions): Transport {
-  return new HttpServer({
+  return new HttpTransport({
     host: config.host,
     port: config.port,
     portSetting,
@@ -27,4 +28,23 @@ export function createHttpTransport({ config, clock, logger, portSetting = 'port
     addressConnectionsMax: config.addressConnectionsMax,
     trustedProxies: config.trustedProxies,
   });
+}
+
+/** The HTTP server with the WebSockets of devices on the same port. */
+class HttpTransport extends HttpServer implements Transport {
+  readonly #sockets: WsSockets;
+
+  constructor(options: HttpServerOptions) {
+    super(options);
+    this.#sockets = new WsSockets(this.connections, options.logger);
+  }
+
+  override listen(handlers: TransportHandlers): Promise<number> {
+    return super.listen(handlers, (head) => {
+      const decision = handlers.upgrade?.(head);
+      if (decision === undefined || !('open' in decision)) return decision;
+      const { address } = head;
+      return (request, connection, bytes) => this.#sockets.open(request, connection, bytes, address, decision);
+    });
+  }
 }

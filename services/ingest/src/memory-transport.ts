@@ -4,6 +4,7 @@ import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Headers } from '@tailrace/platform/web-response';
 import type { TailraceError } from '@tailrace/protocol/error';
+import { MemoryDevice } from './devices/memory-sockets.ts';
 import type { HttpExchange, Transport, TransportHandlers } from './transport.ts';
 
 export interface MemoryRequest {
@@ -42,15 +43,28 @@ export interface MemoryTransportOptions {
   readonly unfinishedBytesMax?: number;
 }
 
-/** A transport within one process: each request has a connection of its own. For unit tests and the simulation. */
+const clientAddress = '127.0.0.1';
+const internalError: MemoryAnswer = {
+  status: 500,
+  headers: [['Content-Type', 'application/json']],
+  body: errorBody('internal', 'internal error; see the server log'),
+};
+
+/**
+ * A transport within one process: each request and each device has a connection of its own. For unit tests and the
+ * simulation.
+ */
 export class MemoryTransport implements Transport {
   readonly bodies: BodyReader;
   readonly logger: Logger;
   #handlers: TransportHandlers | undefined;
+  readonly #clock: Clock;
   readonly #open = new Set<MemoryExchange>();
+  readonly #devices = new Set<MemoryDevice>();
   #drained: (() => void) | undefined;
 
   constructor({ clock, logger, bodyMs = 10_000, unfinishedBytesMax = 67_108_864 }: MemoryTransportOptions) {
+    this.#clock = clock;
     this.logger = logger;
     this.bodies = new BodyReader({
       clock,
@@ -61,13 +75,15 @@ export class MemoryTransport implements Transport {
   }
 
   get connections(): Transport['connections'] {
-    const { size } = this.#open;
+    const upgraded = this.#devices.size;
+    const size = this.#open.size + upgraded;
     return {
       size,
       limit: Number.POSITIVE_INFINITY,
       incomplete: 0,
+      upgraded,
       mostOfOneAddress: size,
-      counts: { evicted: 0, refused: 0, unread: 0 },
+      counts: { evicted: 0, refused: 0, unread: 0, unfinished: 0 },
     };
   }
 
@@ -80,7 +96,7 @@ export class MemoryTransport implements Transport {
 
   async drain(): Promise<void> {
     this.#handlers = undefined;
-    if (this.#open.size === 0) return;
+    if (this.connections.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#drained = resolve;
     await promise;
@@ -90,6 +106,44 @@ export class MemoryTransport implements Transport {
     this.#handlers = undefined;
     this.bodies.stop();
     for (const exchange of this.#open) exchange.abort();
+    for (const device of this.#devices) device.abort();
+  }
+
+  /**
+   * Connects a device by WebSocket. `offered`: subprotocols of the client. Returns the answer if it is refused, and
+   * undefined if the transport does not listen, or serves no WebSocket there.
+   */
+  connectDevice(
+    { target, headers = {} }: Omit<MemoryRequest, 'method'>,
+    offered: readonly string[] = [],
+  ): MemoryDevice | MemoryAnswer | undefined {
+    const fields: Readonly<Record<string, string>> = {
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+      'sec-websocket-protocol': offered.join(', '),
+      ...headers,
+    };
+    const head = { path: pathOf(target), address: clientAddress, header: (name: string) => fields[name] ?? '' };
+    let decision: ReturnType<NonNullable<TransportHandlers['upgrade']>>;
+    try {
+      decision = this.#handlers?.upgrade?.(head);
+    } catch (error) {
+      this.logger.error({ error }, 'a request could not be handled');
+      return internalError;
+    }
+    if (decision === undefined || !('open' in decision)) return decision;
+    const device: MemoryDevice = new MemoryDevice(decision, offered, {
+      clock: this.#clock,
+      logger: this.logger,
+      address: clientAddress,
+      onClose: () => {
+        this.#devices.delete(device);
+        this.#checkDrained();
+      },
+    });
+    this.#devices.add(device);
+    return device;
   }
 
   /** Sends the head of a request. A transport that does not listen closes the connection. */
@@ -112,7 +166,11 @@ export class MemoryTransport implements Transport {
   /** Called by an exchange that is answered, or whose connection is closed. */
   closed(exchange: MemoryExchange): void {
     this.#open.delete(exchange);
-    if (this.#open.size === 0) this.#drained?.();
+    this.#checkDrained();
+  }
+
+  #checkDrained(): void {
+    if (this.connections.size === 0) this.#drained?.();
   }
 }
 
@@ -120,7 +178,7 @@ export class MemoryTransport implements Transport {
 class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
   readonly method: string;
   readonly path: string;
-  readonly address = '127.0.0.1';
+  readonly address = clientAddress;
   readonly isBroken = false;
   readonly answered: Promise<MemoryAnswer | undefined>;
   isFinished = false;
@@ -137,7 +195,7 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
     const { promise, resolve } = Promise.withResolvers<MemoryAnswer | undefined>();
     this.#transport = transport;
     this.method = method;
-    this.path = target.replace(/\?.*$/, '');
+    this.path = pathOf(target);
     this.#headers = headers;
     this.answered = promise;
     this.#resolve = resolve;
@@ -200,11 +258,11 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
       call();
     } catch (error) {
       this.#transport.logger.error({ error }, 'a request could not be handled');
-      this.answer(
-        500,
-        [['Content-Type', 'application/json']],
-        errorBody('internal', 'internal error; see the server log'),
-      );
+      this.answer(internalError.status, internalError.headers, internalError.body);
     }
   }
+}
+
+function pathOf(target: string): string {
+  return target.replace(/\?.*$/, '');
 }

@@ -154,6 +154,11 @@ export function registerLimits(
     () => settings.reportsPerRequestMax,
   );
   registerConnectionMetrics(metrics, () => transport.connections);
+  metrics.gauge(
+    'tailrace_ingest_upgraded_connections',
+    'Connections that are WebSockets of devices. Those with an authenticated device are not in tailrace_ingest_connections.',
+    () => transport.connections.upgraded,
+  );
   metrics.total(
     'tailrace_ingest_slow_bodies_total',
     'Bodies terminated before their deadline because the process was near a limit.',

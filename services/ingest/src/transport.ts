@@ -3,10 +3,13 @@ import type { ConnectionCounts } from '@tailrace/platform/connection-metrics';
 import type { RefusedStatus } from '@tailrace/platform/http-refusal';
 import type { Headers } from '@tailrace/platform/web-response';
 import type { TailraceError } from '@tailrace/protocol/error';
+import type { Answer } from './answers.ts';
+import type { AcceptedUpgrade, UpgradeHead } from './devices/device-socket.ts';
 
 /**
- * The port to the network: receives HTTP requests and sends answers. Adapters: `HttpServer` of packages/platform, with
- * sockets (`http-transport.ts`), and `memory-transport.ts`, within a process. Both pass `test/transport-contract.ts`.
+ * The port to the network: receives HTTP requests and sends answers, and opens the WebSockets of devices. Adapters:
+ * `HttpServer` of packages/platform, with sockets (`http-transport.ts`), and `memory-transport.ts`, within a process.
+ * Both pass `test/transport-contract.ts` and `test/device-socket-contract.ts`.
  */
 export interface Transport {
   /**
@@ -16,7 +19,10 @@ export interface Transport {
   listen(handlers: TransportHandlers): Promise<number>;
   /** Makes each further answer close its connection, so that a client finds another server for its next request. */
   closeAfterAnswers(): void;
-  /** Accepts no new connections. Resolves when every received request is answered. */
+  /**
+   * Accepts no new connections. Resolves when every received request is answered, and every WebSocket closed, which is
+   * for those that opened them.
+   */
   drain(): Promise<void>;
   /** Closes every connection, without an answer to requests in progress. Idempotent. */
   close(): void;
@@ -29,6 +35,11 @@ export interface Transport {
 export interface TransportHandlers {
   /** Called for each request with a complete head. An error that it throws is logged and answered with 500. */
   request(exchange: HttpExchange): void;
+  /**
+   * Called for each request for a WebSocket. Returns the accepted one, or the answer that refuses it. Undefined: it is
+   * passed to `request`, as all are without this method. An error that it throws is logged and answered with 500.
+   */
+  upgrade?(head: UpgradeHead): AcceptedUpgrade | Answer | undefined;
   /** Called for each request that the transport has refused. */
   refused(status: RefusedStatus): void;
   /** Returns whether the service is near a limit: then slow bodies are terminated early. */
