@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline/promises';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { findChromium } from '@tailrace/testkit/chromium';
 import { findJava } from '@tailrace/testkit/java';
+import { findPython } from '@tailrace/testkit/python';
 import { findInstalled, type Tool, tools } from '@tailrace/testkit/tool';
 import { installTools } from './tool-installer.ts';
 
@@ -38,6 +39,7 @@ async function isPresent(name: Tool): Promise<boolean> {
   try {
     if (name === 'java') return Boolean(await findJava(process.env));
     if (name === 'chromium') return Boolean(await findChromium());
+    if (name === 'python3') return Boolean(await findPython());
   } catch (error) {
     if (isTailraceError(error)) return false;
     throw error;

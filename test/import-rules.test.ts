@@ -14,6 +14,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'packages/platform': ['protocol'],
   'packages/eventlog': ['protocol', 'platform'],
   'packages/bus': ['protocol', 'platform'],
+  'packages/sparkplug': ['protocol'],
   'packages/client': ['protocol'],
   'packages/testkit': ['protocol', 'platform', 'eventlog', 'bus', 'client'],
   'services/ingest': ['protocol', 'platform', 'eventlog', 'bus'],
@@ -25,7 +26,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** Libraries with access to the network or disk, or that must be replaceable: only this file imports each. */
-const adapters: Readonly<Record<string, string>> = {
+const adapters: Readonly<Record<string, string | readonly string[]>> = {
   '@node-rs/crc32': 'packages/eventlog/src/kafka/crc32c.ts',
   '@nats-io/transport-node': 'packages/bus/src/nats.ts',
   '@opentelemetry/api': 'packages/platform/src/otlp-tracing.ts',
@@ -40,7 +41,7 @@ const adapters: Readonly<Record<string, string>> = {
   pino: 'packages/platform/src/logger.ts',
   snappy: 'packages/eventlog/src/kafka/codecs.ts',
   ws: 'services/ingest/src/devices/ws-sockets.ts',
-  protobufjs: 'packages/protocol/src/generated/tailrace.js',
+  protobufjs: ['packages/protocol/src/generated/tailrace.js', 'packages/sparkplug/src/generated/sparkplug.js'],
 };
 
 /** Limit of import cycles, imports of types included; it only falls. `make numbers` lists them. */
@@ -88,7 +89,7 @@ test('each library with an adapter is imported by the adapter alone', () => {
   const wrong = imports.filter(({ file, from, typeOnly }) => {
     const library = from.startsWith('@') ? from.split('/').slice(0, 2).join('/') : from.split('/')[0]!;
     const adapter = adapters[library];
-    return adapter !== undefined && file !== adapter && !typeOnly && !isTestFile(file);
+    return adapter !== undefined && ![adapter].flat().includes(file) && !typeOnly && !isTestFile(file);
   });
   assert.deepEqual(
     wrong.map(({ file, from }) => `${file} imports ${from}`),

@@ -41,6 +41,8 @@ export const tools = {
   haproxy: { apt: ['haproxy'], brew: ['haproxy'], service: 'haproxy' },
   openssl: { apt: ['openssl'], brew: ['openssl'] },
   go: { apt: ['golang-go'], brew: ['go'] },
+  // Needs the part that makes virtual environments; see findPython.
+  python3: { apt: ['python3-venv'], brew: ['python'] },
   actionlint: { go: { module: 'github.com/rhysd/actionlint/cmd/actionlint', version: 'v1.7.12' } },
   helm: { go: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.19.5' } },
   k6: { go: { module: 'go.k6.io/k6', version: 'v1.8.1' } },
