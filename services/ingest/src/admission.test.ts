@@ -66,7 +66,7 @@ test('bytes over the limit are refused until others are released, and one sender
   assert.throws(() => admission.hold(c!, 6), refused('limit_reached'));
   admission.hold(c!, 5);
   assert.throws(() => admission.enter(grantOf(admission, 'd')), refused('limit_reached'));
-  assert.deepEqual(admission.mostOfOneSender(), { requests: 1, bytes: 50 });
+  assert.deepEqual(admission.mostOfOneSender(), { requests: 1, sessions: 0, bytes: 50 });
   admission.release(a!, 45);
   admission.enter(grantOf(admission, 'd'));
   assert.equal(admission.bytes, 55);
@@ -108,7 +108,7 @@ test('a sender with nothing in progress is removed', () => {
   admission.leave(sender);
   assert.equal(admission.mostOfOneSender().bytes, 10);
   admission.release(sender, 10);
-  assert.deepEqual(admission.mostOfOneSender(), { requests: 0, bytes: 0 });
+  assert.deepEqual(admission.mostOfOneSender(), { requests: 0, sessions: 0, bytes: 0 });
 });
 
 const deviceLimits = (devicesMax: number, devicesPerTenantMax = devicesMax) => ({ devicesMax, devicesPerTenantMax });
@@ -132,4 +132,37 @@ test('a refused name is refused again, and uses no slot', () => {
   });
   names.admit('a.2');
   assert.equal(names.size, 3);
+});
+
+test('messages of sessions are counted with bodies, and leave a tenth of all bytes to events', () => {
+  const admission = new Admission(limits);
+  const [a, b, c] = ['a', 'b', 'c'].map((subject) => admission.enterSession(grantOf(admission, subject)));
+  assert.ok(admission.tryHold(a!, 45, false));
+  assert.ok(admission.tryHold(b!, 45, false));
+  assert.ok(!admission.tryHold(c!, 1, false));
+  assert.ok(admission.tryHold(c!, 10, true));
+  assert.equal(admission.bytes, 100);
+  admission.release(c!, 10);
+  admission.release(b!, 45);
+  // Half of all for one sender.
+  assert.ok(!admission.tryHold(a!, 6, false));
+  assert.ok(admission.tryHold(a!, 5, false));
+});
+
+test('a single message fits, however large', () => {
+  const admission = new Admission(limits);
+  assert.ok(admission.tryHold(admission.enterSession(grantOf(admission, 'a')), 1_000, false));
+});
+
+test('a sender is forgotten when its last session has closed and its bytes are released', () => {
+  const admission = new Admission(limits);
+  const sender = admission.enterSession(grantOf(admission, 'a'));
+  assert.equal(admission.enterSession(grantOf(admission, 'a')), sender);
+  assert.equal(admission.mostOfOneSender().sessions, 2);
+  admission.tryHold(sender, 10, false);
+  admission.leaveSession(sender);
+  admission.leaveSession(sender);
+  assert.equal(admission.mostOfOneSender().bytes, 10);
+  admission.release(sender, 10);
+  assert.notEqual(admission.enterSession(grantOf(admission, 'a')), sender);
 });

@@ -12,7 +12,9 @@ import type { Grant } from './intake/record-from.ts';
 export class Sender implements BodyOwner {
   readonly key: string;
   requests = 0;
-  /** Bytes of bodies, unpacked, whose reports wait for the log. */
+  /** Sessions of devices. */
+  sessions = 0;
+  /** Bytes of bodies, unpacked, and of messages, whose reports wait for the log. */
   bytes = 0;
   unfinishedBytes = 0;
 
@@ -57,11 +59,14 @@ type Limits = Pick<
   | 'addressUnverifiedRequestsMax'
 >;
 
+/** The share of `inFlightBytesMax` that messages of sessions leave for events. */
+const eventShare = 0.1;
+
 /**
  * Counts what is in progress, within its limits. While the keys of its token are fetched, a request counts against its
  * address and a small limit for all such requests (`enterUnverified`). Then it counts against its sender and the limit
  * of all requests (`enter`). So requests without a valid token use no capacity of those with one. Each `enter…` is
- * followed by one `leave…`, and each `hold` by one `release`.
+ * followed by one `leave…`, and each `hold` by one `release`. Sessions of devices count their messages by `tryHold`.
  */
 export class Admission {
   requests = 0;
@@ -81,13 +86,14 @@ export class Admission {
   }
 
   /** Returns the most that one sender has in progress. For metrics. */
-  mostOfOneSender(): { readonly requests: number; readonly bytes: number } {
-    let [requests, bytes] = [0, 0];
+  mostOfOneSender(): { readonly requests: number; readonly sessions: number; readonly bytes: number } {
+    let [requests, sessions, bytes] = [0, 0, 0];
     for (const sender of this.#senders.values()) {
       requests = Math.max(requests, sender.requests);
+      sessions = Math.max(sessions, sender.sessions);
       bytes = Math.max(bytes, sender.bytes);
     }
-    return { requests, bytes };
+    return { requests, sessions, bytes };
   }
 
   /** Returns the most requests of one address that wait for keys. For metrics. */
@@ -165,6 +171,33 @@ export class Admission {
     this.#removeIdle(sender);
   }
 
+  /** Counts one more session of a sender. Followed by one `leaveSession`. */
+  enterSession({ identity: key }: TokenGrant): Sender {
+    const sender = this.#senders.get(key) ?? new Sender(key);
+    sender.sessions++;
+    this.#senders.set(key, sender);
+    return sender;
+  }
+
+  leaveSession(sender: Sender): void {
+    sender.sessions--;
+    this.#removeIdle(sender);
+  }
+
+  /**
+   * Counts the bytes of a message of a session. Returns false, and counts nothing, above `senderBytesMax`, unless the
+   * sender has nothing else in progress, and at the limit of all, of which a tenth is for events; a single message
+   * always fits. Followed by one `release`.
+   */
+  tryHold(sender: Sender, bytes: number, isEvent: boolean): boolean {
+    const { inFlightBytesMax } = this.#limits;
+    if (sender.bytes > 0 && sender.bytes + bytes > this.senderBytesMax) return false;
+    if (this.bytes > 0 && this.bytes + bytes > (isEvent ? 1 : 1 - eventShare) * inFlightBytesMax) return false;
+    this.bytes += bytes;
+    sender.bytes += bytes;
+    return true;
+  }
+
   /**
    * Counts the bytes of a body that is complete. Throws `rate_limited` above `senderBytesMax`, unless the sender has no
    * other body in progress, and `limit_reached` at the limit of all.
@@ -187,7 +220,7 @@ export class Admission {
   }
 
   #removeIdle(sender: Sender): void {
-    if (sender.requests === 0 && sender.bytes === 0) this.#senders.delete(sender.key);
+    if (sender.requests === 0 && sender.sessions === 0 && sender.bytes === 0) this.#senders.delete(sender.key);
   }
 }
 

@@ -353,7 +353,7 @@ function utf8ErrorAt(bytes: Buffer): number {
 const exactBelow = 2 ** 53;
 
 /** Whether JSON.parse may have rounded a value: then the text is scanned. Hot: called once for each JSON report. */
-function hasLargeNumber(readings: readonly Reading[]): boolean {
+export function hasLargeNumber(readings: readonly Reading[]): boolean {
   for (let index = 0; index < readings.length; index++) {
     const { value } = readings[index]!;
     if (typeof value === 'number' && (value >= exactBelow || value <= -exactBelow)) return true;

@@ -1,0 +1,222 @@
+import type { PeerCertificate } from 'node:tls';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Claims, TokenVerifier } from '@tailrace/platform/token';
+import { identityOf } from '@tailrace/platform/token-identity';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import type { Grant } from '../intake/record-from.ts';
+import type { AuthOutcome, DeviceCounts } from './device-metrics.ts';
+import { authWindowMs, type Nonces } from './nonces.ts';
+
+/** What a device sends to authenticate, in any protocol. Absent texts are '', an absent time is 0. */
+export interface AuthRequest {
+  /** Device path. */
+  readonly device: string;
+  readonly token: string;
+  /** Epoch ms by the device's clock, with a nonce. */
+  readonly time: number;
+  /** 8 to 64 characters. */
+  readonly nonce: string;
+  /** The one of this connection, instead of time and nonce. */
+  readonly challenge: string;
+  /** ID of the credential whose secret has signed, instead of a token. */
+  readonly keyId: string;
+  /** Of the challenge. */
+  readonly signature: string;
+  /** Random for each boot of the device. */
+  readonly instance: string;
+}
+
+/** What a device presents to be verified. */
+export type Presented = { readonly token: string } | { readonly certificate: PeerCertificate };
+
+/** Verifies what devices present, whichever protocol they use. */
+export interface CredentialVerifier {
+  /** As `TokenVerifier.cached`. */
+  cached(presented: Presented): Claims | undefined;
+  /** As `TokenVerifier.verify`. */
+  verify(presented: Presented, onWait?: () => void): Promise<Claims>;
+  /** Returns the claims of a credential whose secret has signed device and challenge. Throws `unauthorized`. */
+  signed(keyId: string, device: string, challenge: string, signature: string): Claims;
+}
+
+/** Returns a verifier of JSON Web Tokens alone. */
+export function tokenCredentials(tokens: TokenVerifier): CredentialVerifier {
+  return {
+    cached: (presented) => ('token' in presented ? tokens.cached(presented.token) : undefined),
+    async verify(presented, onWait) {
+      if ('token' in presented) return await tokens.verify(presented.token, onWait);
+      throw new TailraceError('unauthorized', 'expected a token, got a certificate: this server accepts none');
+    },
+    signed() {
+      throw new TailraceError('unauthorized', 'expected a token, got a signature: this server has no credentials');
+    },
+  };
+}
+
+/** What a connection has beside its messages. */
+export interface AuthConnection {
+  /** Of its `Authorization`; '' for none. */
+  readonly token: string;
+  readonly certificate: PeerCertificate | undefined;
+  readonly address: string;
+}
+
+/** What `Admission` has for devices that authenticate. */
+interface AuthAdmission {
+  /** Counts a connection whose token waits for keys that are being fetched. */
+  enterUnverified(address: string): void;
+  leaveUnverified(address: string): void;
+  grantOf(claims: Claims): Grant;
+}
+
+export interface AuthenticatorOptions {
+  readonly credentials: CredentialVerifier;
+  readonly nonces: Nonces;
+  readonly admission: AuthAdmission;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly counts: Pick<DeviceCounts, 'auth'>;
+}
+
+export type AuthResult = (error: TailraceError | undefined, claims: Claims | undefined) => void;
+
+const nonceCharactersMin = 8;
+
+/**
+ * Authenticates devices, and refuses a recorded `auth` that is sent again. A request is fresh if it repeats the
+ * challenge of its connection, or has a time near this server's and a nonce that was not used before.
+ */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+
+  constructor(options: AuthenticatorOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Calls `done` once, at once if what the device presents is known already. Errors: `invalid_message` without
+   * challenge or nonce, `unauthorized`, `forbidden` if the claims do not cover the device, `unavailable` while keys
+   * cannot be fetched, and the errors of `enterUnverified`. `limit_reached`: the nonces are full. `challenge`: of the
+   * connection; '' if it was used.
+   */
+  authenticate(auth: AuthRequest, connection: AuthConnection, challenge: string, done: AuthResult): void {
+    const { credentials, counts, clock } = this.#options;
+    const kind = auth.signature !== '' ? 'signed' : isCertificate(auth, connection) ? 'certificate' : 'token';
+    const finish: Finish = (outcome, error, claims) => {
+      counts.auth[kind][outcome].add();
+      done(error, claims);
+    };
+    const stale = staleReason(auth, challenge, clock.now());
+    if (stale !== undefined) {
+      finish(stale.outcome, stale.error, undefined);
+      return;
+    }
+    if (kind === 'signed') {
+      let claims: Claims;
+      try {
+        claims = credentials.signed(auth.keyId, auth.device, challenge, auth.signature);
+      } catch (thrown) {
+        refuse(thrown, finish);
+        return;
+      }
+      this.#verified(auth, claims, 'ok', finish);
+      return;
+    }
+    const presented = presentedFrom(auth, connection);
+    const known = credentials.cached(presented);
+    if (known !== undefined) this.#verified(auth, known, 'cached', finish);
+    else void this.#verify(auth, presented, connection.address, finish);
+  }
+
+  /** Never rejects. */
+  async #verify(auth: AuthRequest, presented: Presented, address: string, finish: Finish): Promise<void> {
+    const { credentials, admission } = this.#options;
+    let isCounted = false;
+    let claims: Claims;
+    try {
+      claims = await credentials
+        .verify(presented, () => {
+          if (isCounted) return;
+          admission.enterUnverified(address);
+          isCounted = true;
+        })
+        .finally(() => {
+          if (isCounted) admission.leaveUnverified(address);
+        });
+    } catch (thrown) {
+      refuse(thrown, finish);
+      return;
+    }
+    this.#verified(auth, claims, 'ok', finish);
+  }
+
+  /** The nonce counts for a verified sender only, so that others cannot fill the memory. */
+  #verified(auth: AuthRequest, claims: Claims, outcome: AuthOutcome, finish: Finish): void {
+    const { device, challenge, time, nonce } = auth;
+    const grant = this.#options.admission.grantOf(claims);
+    if (!grant.allowsDevice(device)) {
+      finish(
+        'forbidden',
+        new TailraceError('forbidden', `${shown(device)} is not covered: ${grant.covers}`),
+        undefined,
+      );
+      return;
+    }
+    const state = challenge !== '' ? 'new' : this.#options.nonces.take(identityOf(claims), time, nonce);
+    if (state === 'new') finish(outcome, undefined, claims);
+    else if (state === 'seen') finish('replayed', replayed('nonce: expected one that was not used before'), undefined);
+    else {
+      const message = 'this server has as many nonces as it can remember: try again in a minute, or use the challenge';
+      finish('unavailable', new TailraceError('limit_reached', message, { retryable: true }), undefined);
+    }
+  }
+}
+
+type Finish = (outcome: AuthOutcome, error: TailraceError | undefined, claims: Claims | undefined) => void;
+
+interface StaleReason {
+  readonly outcome: AuthOutcome;
+  readonly error: TailraceError;
+}
+
+/** Returns why the request may be a recorded one; undefined if it is fresh, apart from its nonce. */
+function staleReason(
+  { challenge, time, nonce }: AuthRequest,
+  expected: string,
+  nowMs: number,
+): StaleReason | undefined {
+  if (challenge !== '') {
+    if (challenge === expected) return undefined;
+    return {
+      outcome: 'replayed',
+      error: replayed('challenge: expected the one of the hello of this connection, once'),
+    };
+  }
+  if (time === 0 || nonce.length < nonceCharactersMin) {
+    const wanted = `the challenge, or time and a nonce of ${nonceCharactersMin} to 64 characters`;
+    return { outcome: 'invalid', error: new TailraceError('invalid_message', `auth: expected ${wanted}, got neither`) };
+  }
+  if (Math.abs(time - nowMs) <= authWindowMs) return undefined;
+  const window = `within ${authWindowMs} ms of the clock of the server, which is at ${nowMs}`;
+  const message = `time: expected ${window}, got ${time}; a device without a clock uses the challenge`;
+  return { outcome: 'clock', error: new TailraceError('unauthorized', message) };
+}
+
+function replayed(message: string): TailraceError {
+  return new TailraceError('unauthorized', `${message}, got another: a recorded message is not accepted again`);
+}
+
+function refuse(thrown: unknown, finish: Finish): void {
+  const error = tailraceErrorFrom(thrown);
+  finish(error.code === 'unauthorized' ? 'unauthorized' : 'unavailable', error, undefined);
+}
+
+function isCertificate(auth: AuthRequest, { token, certificate }: AuthConnection): boolean {
+  return auth.token === '' && token === '' && certificate !== undefined;
+}
+
+/** The token of the message, then of the handshake, then the certificate. */
+function presentedFrom({ token }: AuthRequest, connection: AuthConnection): Presented {
+  if (token !== '') return { token };
+  if (connection.token === '' && connection.certificate !== undefined) return { certificate: connection.certificate };
+  return { token: connection.token };
+}

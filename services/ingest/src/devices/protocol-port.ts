@@ -1,0 +1,64 @@
+import type { CloseName } from '@tailrace/protocol/close';
+import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
+import type { MessageToken } from './device-message.ts';
+
+/** What became of a message: it is in the log, was in the log before, or is not known to be. */
+export type Outcome = 'accepted' | 'duplicate' | TailraceError;
+
+/** What became of the messages of a batch. */
+export interface BatchOutcome {
+  /** Messages that are in the log. */
+  readonly accepted: number;
+  readonly rejected: readonly BatchRejection[];
+  /** The first error, of a retryable one if there is any; undefined if none was rejected. */
+  readonly error: TailraceError | undefined;
+}
+
+export interface BatchRejection {
+  readonly index: number;
+  /** '' for none. */
+  readonly id: string;
+  readonly code: ErrorCode;
+  readonly message: string;
+}
+
+/** What a device learns about its session. */
+export interface Welcome {
+  /** Rises with each session of the device. */
+  readonly session: number;
+  readonly device: string;
+  /** The session that this one replaced. */
+  readonly replaced: { readonly address: string; readonly openedMs: number } | undefined;
+  /** When the token expires, epoch ms; undefined for never. */
+  readonly expiresAt: number | undefined;
+}
+
+/**
+ * The port of a session to the protocol of its device. A call after the connection is lost has no effect.
+ *
+ * The session does not pause for `close`: the protocol resumes reading where its socket needs that to close.
+ */
+export interface ProtocolPort {
+  /** Sent when the session is live, and again for each renewed token. */
+  welcome(welcome: Welcome): void;
+  acknowledge(token: MessageToken, outcome: 'accepted' | 'duplicate'): void;
+  /**
+   * Refuses a message. `token` undefined: of an error that answers no single message. 0 ms: retry at once, if at all.
+   */
+  refuse(token: MessageToken | undefined, error: TailraceError, retryAfterMs: number): void;
+  /** Answers a batch of which some messages were rejected. */
+  acknowledgeBatch(token: MessageToken, outcome: BatchOutcome, retryAfterMs: number): void;
+  /** Warns that the token expires. */
+  expiring(inMs: number): void;
+  /** Announces that the server closes the session after this time. */
+  draining(afterMs: number): void;
+  /** Reads no further messages until `resume`. */
+  pause(): void;
+  resume(): void;
+  /** Sends what waits: called after the acknowledgements of one turn. */
+  flush(): void;
+  /** `bye`: as the device requested. `error`: sent before, for people. */
+  close(reason: CloseName | 'bye', error: TailraceError | undefined): void;
+  /** Bytes that wait for the device. */
+  readonly bufferedBytes: number;
+}
