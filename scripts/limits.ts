@@ -49,6 +49,17 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     devicesMax: 'tailrace_ingest_devices',
     devicesPerTenantMax: 'tailrace_ingest_tenant_devices',
     revocationsMax: 'tailrace_ingest_revocation_entries',
+    deviceSessionsMax: 'tailrace_ingest_device_sessions',
+    deviceSessionsPerIdentityMax: 'tailrace_ingest_identity_device_sessions',
+    unauthenticatedDevicesMax: 'tailrace_ingest_unauthenticated_devices',
+    addressUnauthenticatedDevicesMax: 'tailrace_ingest_address_unauthenticated_devices',
+    deviceMessageBytesMax: 'tailrace_ingest_device_message_bytes',
+    deviceWindowMax: 'tailrace_ingest_device_window_messages',
+    deviceWindowBytesMax: 'tailrace_ingest_device_window_bytes',
+    intakeUnsettledMax: 'tailrace_ingest_unsettled_messages',
+    deviceSocketBytesMax: 'tailrace_ingest_device_socket_bytes',
+    noncesMax: 'tailrace_ingest_nonces',
+    recentIdBytesMax: 'tailrace_ingest_recent_id_bytes',
   },
 };
 

@@ -86,6 +86,7 @@ async function start(): Promise<void> {
     ingest: [{ url: ingest.url, internal: ingest.internal, pid: ingest.pid }],
     fanout: fanout.map(({ name, port, internal, pid }) => ({ name, url: streamUrl(port), internal, pid })),
     dashboard: { url: dashboard.url },
+    device: { url: `${ingest.url.replace('http', 'ws')}/v1/device` },
     token,
   });
   print(`

@@ -14,6 +14,8 @@ export interface Endpoints {
     readonly pid: number;
   }[];
   readonly dashboard: { readonly url: string };
+  /** Where devices connect by WebSocket. */
+  readonly device: { readonly url: string };
   /** With all rights in this run. */
   readonly token: string;
 }

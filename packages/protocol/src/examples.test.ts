@@ -41,6 +41,9 @@ const checks: Readonly<Record<string, (text: string) => void>> = {
       assert.equal(positionsFromToken(message.subscribed.position).epoch, message.subscribed.epoch);
     }
   },
+  // `services/ingest/src/devices/examples.test.ts` reads these with the codec of ingest.
+  'device → server': (text) => assert.equal(typeof JSON.parse(text).type, 'string'),
+  'server → device': (text) => assert.equal(typeof JSON.parse(text).type, 'string'),
   'ingest result': (text) => {
     const { accepted, rejected } = JSON.parse(text);
     assert.ok(Number.isInteger(accepted));

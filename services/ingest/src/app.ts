@@ -14,7 +14,9 @@ import type { TailraceError } from '@tailrace/protocol/error';
 import { Admission, DeviceNames } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appender } from './append.ts';
-import type { IngestSettings } from './config.ts';
+import { type IngestSettings, serviceName } from './config.ts';
+import { tokenCredentials } from './devices/authentication.ts';
+import { createDevices } from './devices/devices.ts';
 import { Endpoint } from './endpoint.ts';
 import { LogFailures } from './intake/log-failures.ts';
 import { createIngestMetrics, registerLimits } from './metrics.ts';
@@ -31,6 +33,10 @@ export interface IngestOptions {
   /** Where senders connect. Used by ingest alone. */
   readonly transport: Transport;
   readonly config: IngestSettings;
+  /** Name of this node, for devices. Default: ingest. */
+  readonly node?: string;
+  /** Default: `Math.random`. */
+  readonly random?: () => number;
   /** How long requests are still accepted after `drain` is called. Default: 0. */
   readonly leaveMs?: number;
   /**
@@ -76,9 +82,10 @@ const corsRequests = {
 /** Creates the service that appends the reports of senders to the event log. Depends on no environment and process. */
 export function createIngest(options: IngestOptions): Ingest {
   const { eventLog, clock, logger, metrics, tracing, transport, config, leaveMs = 0, onLogReplaced } = options;
+  const { node = serviceName, random = Math.random } = options;
   const topic = `${config.topicPrefix}.telemetry`;
   const admission = new Admission(config);
-  const devices = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
+  const names = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
   const revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
   const control = new ControlTopic({
     eventLog,
@@ -86,23 +93,44 @@ export function createIngest(options: IngestOptions): Ingest {
     clock,
     logger,
     metrics,
-    onRevocations: (entries) => void revocations.merge(entries),
+    onRevocations(entries) {
+      if (revocations.merge(entries).length > 0) devices.server.checkRevocations();
+    },
   });
+  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations });
   const logFailures = new LogFailures({ clock, logger });
-  const endpoint = new Endpoint({
-    verifier: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
+  const ingestMetrics = createIngestMetrics(metrics);
+  const devices = createDevices({
+    eventLog,
+    topic,
+    node,
     admission,
-    devices,
+    names,
+    credentials: tokenCredentials(verifier),
+    revocations,
+    logFailures,
+    appendSeconds: ingestMetrics.appendSeconds,
+    onAccepted: (readings, isClockAhead) => ingestMetrics.countMessage(readings, isClockAhead),
+    clock,
+    random,
+    logger,
+    metrics,
+    config,
+  });
+  const endpoint = new Endpoint({
+    verifier,
+    admission,
+    devices: names,
     appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logFailures }),
     answers: new Answers(config.retryAfterMs),
     cors: corsFrom(config.allowedOrigins, corsRequests),
-    observer: new Observer({ metrics: createIngestMetrics(metrics), tracing, clock, topic, system: eventLog.system }),
+    observer: new Observer({ metrics: ingestMetrics, tracing, clock, topic, system: eventLog.system }),
     clock,
     logger,
     limits: config,
-    sockets: new Map(),
+    sockets: new Map([['/v1/device', devices.server]]),
   });
-  registerLimits(metrics, admission, devices, transport, config);
+  registerLimits(metrics, admission, names, transport, config);
   let state: State = 'new';
   let port = 0;
   let epochWatch: EpochWatch | undefined;
@@ -126,14 +154,20 @@ export function createIngest(options: IngestOptions): Ingest {
         return;
       }
       state = 'running';
+      devices.start();
       // A Kafka without its data assigns producer IDs from the start again, so that another process may get the ID by
       // which Kafka detects the duplicates of this process.
       if (onLogReplaced)
         epochWatch = new EpochWatch({ eventLog, clock, logger, spec, epoch, onReplaced: onLogReplaced });
-      logger.info({ host: config.host, port, topic, partitions }, 'accepting reports at POST /v1/ingest');
+      logger.info(
+        { host: config.host, port, topic, partitions },
+        'accepting reports at POST /v1/ingest and GET /v1/device',
+      );
     },
     async drain() {
       if (state !== 'running') return;
+      // Beside the requests: sockets are closed over some time, and accept messages until then.
+      const left = devices.drain(leaveMs);
       if (leaveMs > 0) {
         state = 'leaving';
         endpoint.leave();
@@ -143,13 +177,14 @@ export function createIngest(options: IngestOptions): Ingest {
       }
       state = 'draining';
       endpoint.drain();
-      await transport.drain();
+      await Promise.all([transport.drain(), left]);
     },
     async stop() {
       state = 'stopped';
       epochWatch?.stop();
       control.stop();
       transport.close();
+      devices.stop();
     },
   };
 }

@@ -8,6 +8,7 @@ import {
 } from '@tailrace/platform/settings';
 import { clockAheadMsMax } from '@tailrace/protocol/source-time';
 import { z } from 'zod';
+import { deviceSettings } from './devices/device-settings.ts';
 
 export const serviceName = 'ingest';
 
@@ -169,6 +170,7 @@ export const ingestSettings = {
     .max(600_000)
     .default(2_000)
     .describe('Retry-After of 429 and 503, rounded up to whole seconds: about the time in which a broker fails over.'),
+  ...deviceSettings,
   allowedOrigins: z
     .array(z.string().regex(/^(\*|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path, or *'))
     .max(64)

@@ -23,6 +23,7 @@ await runAsProcess(process, {
       metrics,
       tracing,
       transport: createHttpTransport({ config, clock: systemClock, logger }),
+      node,
       config,
       leaveMs: config.leaveMs,
       onLogReplaced: end,

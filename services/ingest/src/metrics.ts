@@ -20,6 +20,8 @@ export interface IngestMetrics {
   readonly bodyBytes: Histogram;
   readonly appendSeconds: Histogram;
   readonly failedAppends: Counter;
+  /** Counts a report of a session that is in the log. */
+  countMessage(readings: number, isClockAhead: boolean): void;
   /** Counts a body whose records are in the log. */
   countAccepted(body: ParsedBody): void;
   countRejected(body: ParsedBody): void;
@@ -70,6 +72,11 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
       delayBoundsSeconds,
     ),
     failedAppends: metrics.counter('tailrace_ingest_failed_appends_total', 'Appends that the log refused.'),
+    countMessage(count, isClockAhead) {
+      reports.add();
+      readings.add(count);
+      if (isClockAhead) clockAhead.add();
+    },
     countAccepted(body) {
       reports.add(body.records.length);
       readings.add(body.readings);

@@ -37,12 +37,19 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
   if (options.eventLog === undefined) await memory.start();
   const eventLog =
     options.eventLog ??
-    withAppend(memory, async (name, records) => {
-      appendSizes.push(records.length);
-      await gate;
-      if (appendError !== undefined) throw appendError;
-      return await memory.append(name, records);
-    });
+    withAppends(
+      memory,
+      async (name, records) => {
+        appendSizes.push(records.length);
+        await gate;
+        if (appendError !== undefined) throw appendError;
+        return await memory.append(name, records);
+      },
+      (name, records, settled) => {
+        if (gate === undefined) memory.appendEach(name, records, settled);
+        else void gate.then(() => memory.appendEach(name, records, settled));
+      },
+    );
   const metrics = createMetrics({ service: 'ingest', node: 'test', processMetrics: false });
   const config = configSchema.parse({ host: '127.0.0.1', port: 0, tokenSecret, ...options.settings });
   const ingest = createIngest({
@@ -100,10 +107,11 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
   };
 }
 
-function withAppend(eventLog: EventLog, append: EventLog['append']): EventLog {
+function withAppends(eventLog: EventLog, append: EventLog['append'], appendEach: EventLog['appendEach']): EventLog {
   return new Proxy(eventLog, {
     get(target, name) {
       if (name === 'append') return append;
+      if (name === 'appendEach') return appendEach;
       const value: unknown = Reflect.get(target, name);
       return typeof value === 'function' ? value.bind(target) : value;
     },

@@ -108,6 +108,8 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     tracing,
     transport: createHttpTransport({ config: ingestConfig, clock, logger, portSetting: 'portBase' }),
     config: ingestConfig,
+    node: 'standalone',
+    random,
   });
   const dashboard = createDashboard({
     logger,
@@ -149,6 +151,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],
       fanout: [{ name: 'standalone', url: urls.streams, internal: urls.internal, pid: process.pid }],
       dashboard: { url: urls.dashboard },
+      device: { url: `ws://${host}:${ports.ingest}/v1/device` },
       token,
     });
     options.onReady(urls);

@@ -1,0 +1,87 @@
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { Admission } from '../admission.ts';
+import { type DeviceRecords, idleRecordsMax } from './device-record.ts';
+import type { DeviceServer } from './device-server.ts';
+import type { DeviceSettings } from './device-settings.ts';
+import type { Nonces } from './nonces.ts';
+import type { SessionRegistry } from './session-registry.ts';
+
+/** What the limits are compared with. */
+export interface DeviceUsage {
+  readonly server: Pick<
+    DeviceServer,
+    'size' | 'unauthenticated' | 'mostUnauthenticatedOfOneAddress' | 'mostOfOneSession'
+  >;
+  readonly registry: Pick<SessionRegistry, 'size' | 'waiting'>;
+  readonly records: Pick<DeviceRecords, 'size' | 'recentIdBytes'>;
+  readonly nonces: Pick<Nonces, 'size'>;
+  readonly admission: Pick<Admission, 'mostOfOneSender'>;
+}
+
+/** Registers the limits of devices, and how much of each is used. */
+export function registerDeviceLimits(metrics: Metrics, usage: DeviceUsage, settings: DeviceSettings): void {
+  const { server, registry, records, nonces, admission } = usage;
+  const pairs = [
+    ['device_sessions', 'WebSockets of devices', () => server.size, settings.deviceSessionsMax],
+    [
+      'identity_device_sessions',
+      'Sessions of devices of the sender that has most',
+      () => admission.mostOfOneSender().sessions,
+      settings.deviceSessionsPerIdentityMax,
+    ],
+    [
+      'unauthenticated_devices',
+      'WebSockets of devices without a valid auth',
+      () => server.unauthenticated,
+      settings.unauthenticatedDevicesMax,
+    ],
+    [
+      'address_unauthenticated_devices',
+      'WebSockets of devices without a valid auth, of the address that has most',
+      () => server.mostUnauthenticatedOfOneAddress(),
+      settings.addressUnauthenticatedDevicesMax,
+    ],
+    [
+      'device_window_messages',
+      'Messages that wait for the log, of the session that has most',
+      () => server.mostOfOneSession().messages,
+      settings.deviceWindowMax,
+    ],
+    [
+      'device_window_bytes',
+      'Bytes that wait for the log, of the session that has most',
+      () => server.mostOfOneSession().bytes,
+      settings.deviceWindowBytesMax,
+    ],
+    [
+      'device_socket_bytes',
+      'Answers that wait for the device, of the session that has most',
+      () => server.mostOfOneSession().bufferedBytes,
+      settings.deviceSocketBytesMax,
+    ],
+    ['nonces', 'Nonces that are remembered', () => nonces.size, settings.noncesMax],
+    [
+      'recent_id_bytes',
+      'Memory for message IDs that are in the log',
+      () => records.recentIdBytes,
+      settings.recentIdBytesMax,
+    ],
+    ['device_records', 'Devices that are remembered without a session', () => records.size, idleRecordsMax],
+  ] as const;
+  for (const [name, help, read, limit] of pairs) {
+    metrics.gauge(`tailrace_ingest_${name}`, `${help}.`, read);
+    metrics.gauge(`tailrace_ingest_limit_${name}`, `${help}: the limit.`, () => limit);
+  }
+  // The histogram of this name has the use.
+  metrics.gauge(
+    'tailrace_ingest_limit_device_message_bytes',
+    'A message of a device: the limit.',
+    () => settings.deviceMessageBytesMax,
+  );
+  metrics.gauge('tailrace_ingest_live_devices', 'Devices with a session.', () => registry.size);
+  metrics.gauge(
+    'tailrace_ingest_waiting_takeovers',
+    'Sessions that wait because two senders use the identity of one device.',
+    () => registry.waiting,
+  );
+}

@@ -1,0 +1,376 @@
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Logger } from '@tailrace/platform/logger';
+import type { Claims } from '@tailrace/platform/token';
+import { assertTransition, type Transitions } from '@tailrace/platform/transition';
+import type { CloseName } from '@tailrace/protocol/close';
+import { TailraceError } from '@tailrace/protocol/error';
+import type { Admission, Sender } from '../admission.ts';
+import type { AuthConnection, Authenticator, AuthRequest } from './authentication.ts';
+import type { DeviceBatch, DeviceMessage, MessageToken } from './device-message.ts';
+import type { DeviceCounts, ProtocolCounts, SessionProtocol } from './device-metrics.ts';
+import type { DeviceRecord, DeviceRecords } from './device-record.ts';
+import type { CloseReason, PresenceEvents } from './presence-events.ts';
+import type { ProtocolPort } from './protocol-port.ts';
+import { type MessageOwner, type SessionMessageOptions, SessionMessages } from './session-messages.ts';
+import type { Claim, ClaimingSession, ClaimOrigin, SessionRegistry } from './session-registry.ts';
+
+/**
+ * How long a device may be without a session before it is offline; not after a `bye`, or when its token has expired.
+ */
+export const graceMs = 5_000;
+/** How long a session waits for its answers when it closes: at the request of its device, and of this process. */
+const byeMs = 1_000;
+const drainMs = 2_000;
+
+/** What all sessions of a process share. */
+export interface DeviceSessionOptions {
+  readonly registry: SessionRegistry<DeviceSession>;
+  readonly records: DeviceRecords;
+  readonly authenticator: Authenticator;
+  readonly admission: Pick<Admission, 'grantOf' | 'enterSession' | 'leaveSession'>;
+  readonly messages: SessionMessageOptions;
+  readonly presence: PresenceEvents;
+  readonly counts: DeviceCounts;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Sessions of one identity (iss, tenant and sub of its claims). */
+  readonly sessionsPerIdentityMax: number;
+}
+
+export type DeviceSessionState = 'greeting' | 'verifying' | 'claiming' | 'live' | 'draining' | 'closing' | 'closed';
+
+const transitions: Transitions<DeviceSessionState> = {
+  greeting: ['verifying', 'closing', 'closed'],
+  verifying: ['claiming', 'closing', 'closed'],
+  claiming: ['live', 'closing', 'closed'],
+  live: ['draining', 'closing', 'closed'],
+  draining: ['closing', 'closed'],
+  closing: ['closed'],
+  closed: [],
+};
+
+/**
+ * The session of a device, whichever protocol it uses.
+ * - `greeting`: connected; only `authenticate` is expected.
+ * - `verifying`: what the device presents is being verified. Messages wait.
+ * - `claiming`: verified; it becomes the session of its device, perhaps after another one. Messages wait.
+ * - `live`: messages go to the log, and are acknowledged when they are in it.
+ * - `draining`: as `live`; the device was notified that the process stops.
+ * - `closing`: messages are ignored; those that wait for the log are still answered, if the port is open.
+ * - `closed`: the connection is lost. Messages may still wait for the log.
+ */
+export class DeviceSession implements ClaimingSession, MessageOwner {
+  readonly address: string;
+  readonly openedMs: number;
+  /** When it was opened, monotonic ms. */
+  readonly startedMs: number;
+  /** Of the `auth`; '' before. */
+  device = '';
+  instance = '';
+  lastReceivedMs: number;
+  readonly #options: DeviceSessionOptions;
+  readonly #port: ProtocolPort;
+  readonly #connection: AuthConnection;
+  readonly #counts: ProtocolCounts;
+  readonly #messages: SessionMessages;
+  #state: DeviceSessionState = 'greeting';
+  #claims: Claims | undefined;
+  #sender: Sender | undefined;
+  #record: DeviceRecord | undefined;
+  /** Of the claim; 0 before. */
+  #number = 0;
+  #isExpiryAnnounced = false;
+  #isByeReceived = false;
+  #closeTimer: Timer | undefined;
+  /** Called when the messages are answered, at the latest at `#closeTimer`. */
+  #closePort: (() => void) | undefined;
+  /** Of a session that was live, until its event is published. */
+  #closeReason: CloseReason | undefined;
+
+  constructor(
+    options: DeviceSessionOptions,
+    port: ProtocolPort,
+    connection: AuthConnection,
+    protocol: SessionProtocol,
+  ) {
+    this.#options = options;
+    this.#port = port;
+    this.#connection = connection;
+    this.#counts = options.counts.protocols[protocol];
+    this.#messages = new SessionMessages(options.messages, port, this.#counts, this);
+    this.address = connection.address;
+    this.openedMs = options.clock.now();
+    this.startedMs = options.clock.monotonic();
+    this.lastReceivedMs = this.startedMs;
+  }
+
+  get state(): DeviceSessionState {
+    return this.#state;
+  }
+
+  /** Whether its device is authenticated and the session takes messages. */
+  get isLive(): boolean {
+    return this.#state === 'live' || this.#state === 'draining';
+  }
+
+  /** What waits for the log, and whether the session is paused. For the heartbeat and metrics. */
+  get messages(): Pick<SessionMessages, 'isPaused' | 'unanswered' | 'windowBytes'> {
+    return this.#messages;
+  }
+
+  /** Undefined before they are verified. */
+  get claims(): Claims | undefined {
+    return this.#claims;
+  }
+
+  /** Called for everything that is received from the device. */
+  received(): void {
+    this.lastReceivedMs = this.#options.clock.monotonic();
+  }
+
+  /**
+   * Authenticates the device; in a live session, renews its claims. `challenge`: which the protocol has sent on this
+   * connection; '' for none, or if it was used.
+   */
+  authenticate(auth: AuthRequest, challenge: string): void {
+    if (this.isLive) {
+      this.#renew(auth, challenge);
+      return;
+    }
+    if (this.#state === 'verifying' || this.#state === 'claiming')
+      this.refuseAuth(new TailraceError('invalid_message', 'auth: expected one before the welcome, got another'));
+    if (this.#state !== 'greeting') return;
+    this.#enter('verifying');
+    this.device = auth.device;
+    this.instance = auth.instance;
+    this.#messages.wait();
+    this.#options.authenticator.authenticate(auth, this.#connection, challenge, (error, claims) => {
+      // Of a session that has closed meanwhile.
+      if (this.#state !== 'verifying') return;
+      if (error !== undefined) this.refuseAuth(error);
+      else this.#verified(claims!);
+    });
+  }
+
+  /** Takes a message of the device. It is answered later, unless its quality is 0. */
+  accept(message: DeviceMessage | DeviceBatch): void {
+    if (this.#state === 'greeting')
+      this.refuseAuth(new TailraceError('invalid_message', 'expected auth as the first message, got another'));
+    else this.#messages.add(message);
+  }
+
+  /** Refuses a message that its protocol could not read. `token` undefined: it has none by which it can be answered. */
+  reject(token: MessageToken | undefined, error: TailraceError): void {
+    if (this.isLive) this.#messages.reject(token, error);
+    else this.refuseAuth(error);
+  }
+
+  /** The device closes its session, and is offline at once. */
+  bye(): void {
+    if (this.isLive && this.#messages.hasInbox) this.#isByeReceived = true;
+    else this.#close('bye', undefined, 'bye', byeMs);
+  }
+
+  /** The connection is lost, with a close code of WebSocket. Idempotent. */
+  closed(code: number): void {
+    if (this.#state === 'closed') return;
+    this.#counts.closed(code);
+    const { isLive } = this;
+    const isReleased = this.#state === 'closing';
+    this.#enter('closed');
+    this.#closePort = undefined;
+    this.#closeTimer?.cancel();
+    if (!isReleased) this.#release(isLive ? 'lost' : undefined);
+  }
+
+  /** Nothing was received from the device for too long. */
+  timedOut(): void {
+    this.#close('heartbeatTimeout', undefined, 'timeout');
+  }
+
+  /** The device did not authenticate in time, or a newer connection takes its place. */
+  noAuth(message: string): void {
+    this.#close('noAuth', new TailraceError('timeout', message), undefined);
+  }
+
+  /** Announces that the session is closed after this time: the device can find another server before. */
+  drain(afterMs: number): void {
+    if (this.#state !== 'live') return;
+    this.#enter('draining');
+    this.#port.draining(afterMs);
+  }
+
+  /** Closes the session because the process stops, when its messages are answered or after two seconds. */
+  leave(): void {
+    this.#close('restarting', undefined, 'drain', drainMs);
+  }
+
+  /** The claims of the device were revoked. */
+  revoked(): void {
+    this.#close('unauthorized', new TailraceError('unauthorized', 'the token was revoked; get a new one'), 'expired');
+  }
+
+  /** Closes the session: its device is not authenticated, or not any more. */
+  refuseAuth(error: TailraceError): void {
+    if (error.code === 'internal') this.#options.logger.error({ error }, 'a session of a device could not be opened');
+    this.#close(authCloseNames[error.code] ?? 'tryAgain', error, 'refused');
+  }
+
+  /** Called every second. `toleranceMs`: for how long claims are accepted after they have expired. */
+  checkExpiry(nowMs: number, warningMs: number, toleranceMs: number): void {
+    const expiresAt = this.#claims?.expiresAt;
+    if (expiresAt === undefined || !this.isLive) return;
+    const leftMs = expiresAt + toleranceMs - nowMs;
+    if (leftMs <= 0) {
+      this.#close('unauthorized', new TailraceError('unauthorized', 'the token has expired; get a new one'), 'expired');
+    } else if (leftMs <= warningMs && !this.#isExpiryAnnounced) {
+      this.#isExpiryAnnounced = true;
+      this.#port.expiring(leftMs);
+    }
+  }
+
+  // Called by the registry.
+
+  claimed({ number, replaced, recentIds }: Claim): void {
+    const { records, clock, presence } = this.#options;
+    const { device } = this;
+    this.#enter('live');
+    this.#number = number;
+    this.#record = records.enter(device, clock.monotonic());
+    if (recentIds !== undefined) records.seed(this.#record, recentIds);
+    presence.started({ device, number });
+    this.#port.welcome({ session: number, device, replaced, expiresAt: this.#claims!.expiresAt });
+    this.#openMessages();
+  }
+
+  waits(waitMs: number): void {
+    const message = `${this.device} has another session that is at work, and takeovers follow each other too fast`;
+    this.#port.refuse(undefined, new TailraceError('conflict', message, { retryable: true }), waitMs);
+  }
+
+  replaced({ address, node }: ClaimOrigin): void {
+    // Without an event: the higher number of the newer session supersedes this one.
+    this.#close(
+      'replaced',
+      new TailraceError('conflict', `replaced by a session from ${address} on ${node}`),
+      undefined,
+    );
+  }
+
+  // Called by its messages.
+
+  violated(name: CloseName, error: TailraceError): void {
+    this.#close(name, error, 'refused');
+  }
+
+  onSettled(): void {
+    if (this.#messages.unanswered === 0) this.#closePort?.();
+    if (this.#messages.unsettled === 0) this.#publishClosed();
+  }
+
+  onInboxEmpty(): void {
+    if (this.#isByeReceived) this.bye();
+  }
+
+  #verified(claims: Claims): void {
+    const { admission, registry, sessionsPerIdentityMax } = this.#options;
+    const sender = admission.enterSession(admission.grantOf(claims));
+    if (sender.sessions > sessionsPerIdentityMax) {
+      admission.leaveSession(sender);
+      const message = `expected at most ${sessionsPerIdentityMax} sessions of one sender, got one more`;
+      this.refuseAuth(new TailraceError('limit_reached', message, { retryable: true }));
+      return;
+    }
+    this.#enter('claiming');
+    this.#claims = claims;
+    this.#sender = sender;
+    registry.claim(this);
+  }
+
+  /** Takes new claims of the same device; the old ones count until they are verified. */
+  #renew(auth: AuthRequest, challenge: string): void {
+    if (auth.device !== this.device) {
+      const message = `auth: expected ${this.device}, the device of this session, got ${auth.device}`;
+      this.refuseAuth(new TailraceError('invalid_message', message));
+      return;
+    }
+    this.#options.authenticator.authenticate(auth, this.#connection, challenge, (error, claims) => {
+      if (!this.isLive) return;
+      // While keys cannot be fetched, the old claims count until they expire.
+      if (error !== undefined && error.code !== 'unauthorized' && error.code !== 'forbidden')
+        this.#port.refuse(undefined, error, 0);
+      else if (error !== undefined) this.refuseAuth(error);
+      else {
+        this.#claims = claims!;
+        this.#isExpiryAnnounced = false;
+        this.#port.welcome({
+          session: this.#number,
+          device: this.device,
+          replaced: undefined,
+          expiresAt: claims!.expiresAt,
+        });
+        this.#openMessages();
+      }
+    });
+  }
+
+  #openMessages(): void {
+    const grant = this.#options.admission.grantOf(this.#claims!);
+    this.#messages.open({ device: this.device, record: this.#record!, grant, sender: this.#sender! });
+  }
+
+  #enter(state: DeviceSessionState): void {
+    assertTransition(`session of ${this.device || this.address}`, transitions, this.#state, state);
+    this.#state = state;
+  }
+
+  /** `reason`: of the event, if the session was live; undefined for none. `waitMs`: for the answers to its messages. */
+  #close(name: CloseName | 'bye', error: TailraceError | undefined, reason: CloseReason | undefined, waitMs = 0): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    const { isLive } = this;
+    this.#enter('closing');
+    this.#closePort = () => {
+      this.#closePort = undefined;
+      this.#closeTimer?.cancel();
+      this.#port.close(name, error);
+    };
+    this.#release(isLive ? reason : undefined);
+    if (waitMs === 0 || this.#messages.unanswered === 0) this.#closePort?.();
+    else this.#closeTimer = this.#options.clock.after(waitMs, () => this.#closePort?.());
+  }
+
+  /** Releases what the session holds, apart from its messages that wait for the log. Called once. */
+  #release(reason: CloseReason | undefined): void {
+    const { registry, records, admission, clock } = this.#options;
+    this.#closeReason = reason;
+    registry.release(this);
+    this.#messages.close();
+    if (this.#record !== undefined) records.leave(this.#record, clock.monotonic());
+    if (this.#sender !== undefined) admission.leaveSession(this.#sender);
+    if (this.#messages.unsettled === 0) this.#publishClosed();
+  }
+
+  /** The event has the position of the last report, which is known when the log has settled all. */
+  #publishClosed(): void {
+    const reason = this.#closeReason;
+    if (reason === undefined || this.isLive) return;
+    this.#closeReason = undefined;
+    const hasGrace = reason !== 'bye' && reason !== 'expired';
+    const { device } = this;
+    this.#options.presence.closed(
+      { device, number: this.#number },
+      reason,
+      hasGrace ? graceMs : 0,
+      this.#record!.lastSeq,
+    );
+  }
+}
+
+/** Codes of errors of the authentication; after the others the device tries again. */
+const authCloseNames: Partial<Record<TailraceError['code'], CloseName>> = {
+  unauthorized: 'unauthorized',
+  forbidden: 'forbidden',
+  invalid_message: 'protocolError',
+  invalid_path: 'protocolError',
+  too_large: 'messageTooLarge',
+};

@@ -1,0 +1,171 @@
+import type { EventLog } from '@tailrace/eventlog/event-log';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Logger } from '@tailrace/platform/logger';
+import type { Histogram } from '@tailrace/platform/measures';
+import type { Metrics } from '@tailrace/platform/metrics';
+import { RateLimit } from '@tailrace/platform/rate-limit';
+import type { Revocations } from '@tailrace/platform/revocation';
+import type { Admission, DeviceNames } from '../admission.ts';
+import type { IngestSettings } from '../config.ts';
+import { DeviceRates } from '../intake/device-rates.ts';
+import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-metrics.ts';
+import type { LogFailures } from '../intake/log-failures.ts';
+import { MessageIntake } from '../intake/message-intake.ts';
+import { Pressure } from '../intake/pressure.ts';
+import { Authenticator, type CredentialVerifier } from './authentication.ts';
+import { registerDeviceLimits } from './device-limits.ts';
+import { createDeviceCounts } from './device-metrics.ts';
+import { DeviceRecords } from './device-record.ts';
+import { DeviceServer } from './device-server.ts';
+import type { DeviceSession, DeviceSessionOptions } from './device-session.ts';
+import { Nonces } from './nonces.ts';
+import { CountedPresenceEvents } from './presence-events.ts';
+import { ackDeadlineMs, eventSlots } from './session-messages.ts';
+import { SessionRegistry } from './session-registry.ts';
+
+export interface DevicesOptions {
+  readonly eventLog: Pick<EventLog, 'appendEach'>;
+  readonly topic: string;
+  readonly node: string;
+  readonly admission: Admission;
+  /** Devices that have reported. */
+  readonly names: DeviceNames;
+  readonly credentials: CredentialVerifier;
+  readonly revocations: Pick<Revocations, 'revoked'>;
+  readonly logFailures: LogFailures;
+  readonly appendSeconds: Histogram;
+  /** Called for each report that is in the log. */
+  readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly config: IngestSettings;
+}
+
+/** The devices of this process that have a session. */
+export interface Devices {
+  /** Serves `GET /v1/device`. */
+  readonly server: DeviceServer;
+  /** What all sessions share, for further protocols. */
+  readonly sessions: DeviceSessionOptions;
+  readonly intake: MessageIntake;
+  readonly pressure: Pressure;
+  start(): void;
+  /** Closes all sessions, over at least two seconds. Resolves when they are closed and the log has settled all. */
+  drain(leaveMs: number): Promise<void>;
+  /** Stops the timers. */
+  stop(): void;
+}
+
+/** Message IDs that are remembered of one device, at most: they are compared one by one. */
+const recentIdsMax = 4_096;
+
+/** Composes the sessions of devices: the way of their messages into the log, and their server. */
+export function createDevices(options: DevicesOptions): Devices {
+  const { eventLog, topic, node, admission, names, credentials, revocations, logFailures } = options;
+  const { appendSeconds, onAccepted } = options;
+  const { clock, random, logger, metrics, config } = options;
+  const counts = createDeviceCounts(metrics);
+  const presence = new CountedPresenceEvents(counts.presence);
+  const pressure = new Pressure({
+    clock,
+    heldBytes: () => admission.bytes,
+    heldBytesMax: config.inFlightBytesMax,
+  });
+  const intake = new MessageIntake({
+    eventLog,
+    topic,
+    ackDeadlineMs,
+    unsettledMax: config.intakeUnsettledMax,
+    pressure,
+    observer: createIntakeObserver(metrics, appendSeconds),
+    clock,
+    logger,
+    logFailures,
+  });
+  const nonces = new Nonces(clock, config.noncesMax);
+  const records = new DeviceRecords({
+    recentIds: Math.min(2 * (config.deviceWindowMax + eventSlots), recentIdsMax),
+    recentIdBytesMax: config.recentIdBytesMax,
+  });
+  const registry = new SessionRegistry<DeviceSession>({
+    node,
+    clock,
+    logger,
+    counts: counts.takeovers,
+    presence,
+  });
+  const sessions: DeviceSessionOptions = {
+    registry,
+    records,
+    authenticator: new Authenticator({ credentials, nonces, admission, clock, counts }),
+    admission,
+    messages: {
+      records,
+      admission,
+      intake,
+      rates: ratesFrom(config),
+      names,
+      counts,
+      onAccepted,
+      clock,
+      random,
+      limits: {
+        window: config.deviceWindowMax,
+        windowBytes: config.deviceWindowBytesMax,
+        messageBytesMax: config.deviceMessageBytesMax,
+        socketBytesMax: config.deviceSocketBytesMax,
+        retryAfterMs: config.retryAfterMs,
+        clockAheadMs: config.clockAheadMs,
+      },
+    },
+    presence,
+    counts,
+    clock,
+    logger,
+    sessionsPerIdentityMax: config.deviceSessionsPerIdentityMax,
+  };
+  const server = new DeviceServer({
+    session: sessions,
+    revocations,
+    clock,
+    limits: {
+      node,
+      window: config.deviceWindowMax,
+      windowBytes: config.deviceWindowBytesMax,
+      messageBytesMax: config.deviceMessageBytesMax,
+      messagesPerSecond: config.deviceMessagesPerSecond,
+      eventsPerSecond: config.deviceEventsPerSecond,
+      sessionsMax: config.deviceSessionsMax,
+      unauthenticatedMax: config.unauthenticatedDevicesMax,
+      addressUnauthenticatedMax: config.addressUnauthenticatedDevicesMax,
+      clockToleranceMs: config.tokenClockToleranceMs,
+    },
+  });
+  registerIntakeMetrics(metrics, intake, pressure, config.intakeUnsettledMax);
+  registerDeviceLimits(metrics, { server, registry, records, nonces, admission }, config);
+  return {
+    server,
+    sessions,
+    intake,
+    pressure,
+    start: () => server.start(),
+    async drain(leaveMs) {
+      await server.drain(leaveMs);
+      await intake.drain();
+    },
+    stop() {
+      server.close();
+      intake.close();
+    },
+  };
+}
+
+function ratesFrom(config: IngestSettings): DeviceRates {
+  return new DeviceRates({
+    messages: new RateLimit(config.deviceMessagesPerSecond, config.deviceMessagesBurst),
+    events: new RateLimit(config.deviceEventsPerSecond, config.deviceEventsBurst),
+    tenant: new RateLimit(config.tenantMessagesPerSecond, config.tenantMessagesBurst),
+  });
+}

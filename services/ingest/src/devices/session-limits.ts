@@ -1,0 +1,161 @@
+import type { Clock } from '@tailrace/platform/clock';
+import { RateLimit } from '@tailrace/platform/rate-limit';
+import type { CloseName } from '@tailrace/protocol/close';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { tenantOf } from '@tailrace/protocol/path';
+import type { TokenGrant } from '../admission.ts';
+import type { DeviceRates } from '../intake/device-rates.ts';
+import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
+import type { DeviceCounts, ProtocolCounts } from './device-metrics.ts';
+import type { DeviceRecord, DeviceRecords } from './device-record.ts';
+import type { ProtocolPort } from './protocol-port.ts';
+
+/** Refusals a second, in multiples of the rate, and for how long: then the device is disconnected. */
+const refusalFactor = 10;
+const refusalSeconds = 30;
+/** Shortest time between two errors about messages of quality 0. */
+const droppedEveryMs = 10_000;
+
+export interface SessionLimitOptions {
+  readonly records: Pick<DeviceRecords, 'find'>;
+  readonly rates: DeviceRates;
+  readonly counts: Pick<DeviceCounts, 'rateLimited'>;
+  readonly clock: Pick<Clock, 'monotonic'>;
+  /** Most bytes that wait for the device. */
+  readonly socketBytesMax: number;
+}
+
+/** Whose messages are limited. */
+export interface LimitedSender {
+  readonly device: string;
+  readonly record: DeviceRecord;
+  readonly grant: TokenGrant;
+}
+
+/** Closes a session for a limit that its device does not obey. */
+export type Violated = (name: CloseName, error: TailraceError) => void;
+
+/** Refuses messages of a session beyond its rates and rights, and disconnects a device that goes on all the same. */
+export class SessionLimits {
+  readonly #options: SessionLimitOptions;
+  readonly #port: ProtocolPort;
+  readonly #counts: ProtocolCounts;
+  readonly #violated: Violated;
+  readonly #refusals: RateLimit;
+  #refusalTat = 0;
+  /** Messages of quality 0 that were dropped since the last error about it. */
+  #dropped = 0;
+  #droppedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: SessionLimitOptions, port: ProtocolPort, counts: ProtocolCounts, violated: Violated) {
+    this.#options = options;
+    this.#port = port;
+    this.#counts = counts;
+    this.#violated = violated;
+    const { perSecond } = options.rates.messages;
+    this.#refusals = new RateLimit(refusalFactor * perSecond, refusalFactor * refusalSeconds * perSecond);
+  }
+
+  /** Refuses a message beyond a rate, or of a device that its sender does not cover. Returns whether it has. */
+  refuses(message: DeviceMessage | DeviceBatch, sender: LimitedSender): boolean {
+    const { device, grant } = sender;
+    const isCovered = message.device === device || grant.allowsDevice(message.device);
+    // A device that is not covered costs its sender, and not that device.
+    if (this.#isLimited(message, isCovered ? message.device : device, sender)) return true;
+    if (isCovered) return false;
+    this.reject(message, new TailraceError('forbidden', `${shown(message.device)} is not covered: ${grant.covers}`));
+    return true;
+  }
+
+  /** Refuses a message that is not to be sent again. */
+  reject(message: DeviceMessage | DeviceBatch, error: TailraceError): void {
+    if (message.qos === 0) this.dropped(error, 1);
+    else {
+      this.#counts.messages.rejected.add();
+      this.#counts.rejected(error.code);
+      this.#port.refuse(message.token, error, 0);
+    }
+    this.check();
+  }
+
+  /** Refuses a frame that is no valid message. `token` undefined: it has none. */
+  rejectFrame(token: MessageToken | undefined, error: TailraceError): void {
+    this.#counts.messages.rejected.add();
+    this.#counts.rejected(error.code);
+    this.#port.refuse(token, error, 0);
+    this.check();
+  }
+
+  /** Refuses a message that is to be sent again after a time. */
+  delay(message: DeviceMessage | DeviceBatch, error: TailraceError, waitMs: number): void {
+    if (message.qos === 0) this.dropped(error, isBatch(message) ? message.count : 1);
+    else {
+      this.#counts.messages.rate_limited.add();
+      this.#port.refuse(message.token, error, Math.ceil(waitMs));
+    }
+    this.check();
+  }
+
+  /** Counts messages of quality 0, which get no answer: the device is notified of them together, at most every 10 s. */
+  dropped(error: TailraceError, count: number): void {
+    this.#counts.messages.dropped.add(count);
+    this.#dropped += count;
+    const nowMs = this.#options.clock.monotonic();
+    if (nowMs - this.#droppedMs < droppedEveryMs) return;
+    const text = `${this.#dropped} messages of qos 0 were dropped; the last one: ${error.message}`;
+    this.#droppedMs = nowMs;
+    this.#dropped = 0;
+    this.#port.refuse(undefined, new TailraceError(error.code, text, { retryable: error.retryable }), 0);
+  }
+
+  /**
+   * Counts a refusal. Disconnects a device that goes on for half a minute although it is refused at ten times its rate,
+   * and one that reads no answers.
+   */
+  check(): void {
+    const tat = this.#refusals.take(this.#refusalTat, this.#options.clock.monotonic());
+    if (tat !== undefined) {
+      this.#refusalTat = tat;
+      this.checkBuffered();
+      return;
+    }
+    const { perSecond } = this.#refusals;
+    const text = `expected at most ${perSecond} refused messages a second, got more for ${refusalSeconds} s: obey retryAfterMs`;
+    this.#violated('rateExceeded', new TailraceError('rate_limited', text));
+  }
+
+  checkBuffered(): void {
+    const { socketBytesMax } = this.#options;
+    const { bufferedBytes } = this.#port;
+    if (bufferedBytes <= socketBytesMax) return;
+    const text = `expected at most ${socketBytesMax} bytes that wait for the device, got ${bufferedBytes}`;
+    this.#violated('tooSlow', new TailraceError('limit_reached', text));
+  }
+
+  #isLimited(message: DeviceMessage | DeviceBatch, device: string, sender: LimitedSender): boolean {
+    const { rates, records, counts, clock } = this.#options;
+    const { isEvent } = message;
+    const nowMs = clock.monotonic();
+    const limit = isEvent ? rates.events : rates.messages;
+    // A batch that is larger than a burst would never be accepted.
+    const count = isBatch(message) ? Math.min(message.count, limit.burst, Math.ceil(rates.tenant.burst / 2)) : 1;
+    const record = device === sender.device ? sender.record : records.find(device, nowMs);
+    const deviceMs = record === undefined ? 0 : rates.takeDevice(record, isEvent, nowMs, count);
+    if (deviceMs > 0) {
+      counts.rateLimited[isEvent ? 'event' : 'device'].add();
+      this.delay(message, rateError(isEvent ? 'events' : 'messages', shown(device), limit), deviceMs);
+      return true;
+    }
+    const tenant = tenantOf(device);
+    const tenantMs = rates.takeTenant(tenant, isEvent, nowMs, count);
+    if (tenantMs === 0) return false;
+    counts.rateLimited.tenant.add();
+    this.delay(message, rateError('messages', `tenant ${shown(tenant)}`, rates.tenant), tenantMs);
+    return true;
+  }
+}
+
+function rateError(what: string, of: string, { perSecond, burst }: RateLimit): TailraceError {
+  const message = `expected at most ${perSecond} ${what} a second of ${of} (burst ${burst}), got more`;
+  return new TailraceError('rate_limited', message);
+}

@@ -1,0 +1,467 @@
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { CloseName } from '@tailrace/protocol/close';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import type { Admission, Sender, TokenGrant } from '../admission.ts';
+import type { DeviceRates } from '../intake/device-rates.ts';
+import type { IntakeSource } from '../intake/intake-source.ts';
+import type { MessageIntake } from '../intake/message-intake.ts';
+import { type RecordContext, recordFrom } from '../intake/record-from.ts';
+import { BatchEntry, DeviceEntry, type WindowItem } from './device-entry.ts';
+import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
+import type { DeviceCounts, ProtocolCounts } from './device-metrics.ts';
+import type { DeviceRecord, DeviceRecords, PendingMessage, PendingWaiter } from './device-record.ts';
+import type { BatchOutcome, ProtocolPort } from './protocol-port.ts';
+import { ReadingPauses } from './reading-pauses.ts';
+import { SessionLimits } from './session-limits.ts';
+
+/** How long the log may take to confirm a message; then it is refused, and the device sends it again. */
+export const ackDeadlineMs = 5_000;
+/** Messages that the window has for events alone. */
+export const eventSlots = 8;
+/** What is received after reading was paused: at most the rest of a chunk, and the message that it completes. */
+const chunkBytesMax = 65_536;
+/** The longest pause after the log has refused a message. */
+const pauseMsMax = 5_000;
+/** When a session tries again that waits for the bytes of others. */
+const bytesRetryMs = 100;
+export interface SessionMessageLimits {
+  /** Messages that wait for the log. */
+  readonly window: number;
+  readonly windowBytes: number;
+  readonly messageBytesMax: number;
+  readonly socketBytesMax: number;
+  readonly retryAfterMs: number;
+  readonly clockAheadMs: number;
+}
+
+/** What the messages of all sessions of a process share. */
+export interface SessionMessageOptions {
+  readonly records: DeviceRecords;
+  readonly admission: Pick<Admission, 'tryHold' | 'release'>;
+  readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
+  readonly rates: DeviceRates;
+  /** Counts the devices that have reported; `DeviceNames`. */
+  readonly names: { admit(path: string): void };
+  readonly counts: Pick<DeviceCounts, 'paused' | 'rateLimited'>;
+  /** Called for each report that is in the log. */
+  readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly limits: SessionMessageLimits;
+}
+
+/** The session whose messages these are. */
+export interface MessageOwner {
+  /** Closes the session for a limit that its device does not obey. */
+  violated(name: CloseName, error: TailraceError): void;
+  /** Called when messages were settled. */
+  onSettled(): void;
+  /** Called when no message waits in the inbox any more. */
+  onInboxEmpty(): void;
+}
+
+/** Whose messages these are, once it is verified. */
+export interface MessageSender {
+  readonly device: string;
+  readonly record: DeviceRecord;
+  readonly grant: TokenGrant;
+  readonly sender: Sender;
+}
+
+/**
+ * The messages of a session, from their receipt to their answer. The path: `add` lets a message wait in the inbox while
+ * the window is full, `#take` checks its rights and rates (`SessionLimits`) and whether the device has sent it before,
+ * `#takeMessage` or `#takeBatch` encodes its report and adds it to the intake, `settled` answers it.
+ *
+ * Nothing that was received is dropped without an answer, except for messages of quality 0, which are counted. When a
+ * limit is reached reading is paused, so that TCP stops the device. What waits is bounded: the window, and an inbox of
+ * what was received with the message that filled it.
+ */
+export class SessionMessages implements IntakeSource, PendingWaiter {
+  readonly #options: SessionMessageOptions;
+  readonly #port: ProtocolPort;
+  readonly #counts: ProtocolCounts;
+  readonly #owner: MessageOwner;
+  readonly #limits: SessionLimits;
+  readonly #pauses: ReadingPauses;
+  #from: MessageSender | undefined;
+  #context: MutableContext | undefined;
+  #isOpen = true;
+  #inbox: (DeviceMessage | DeviceBatch)[] = [];
+  #inboxBytes = 0;
+  #pauseTimer: Timer | undefined;
+  #retryTimer: Timer | undefined;
+  #windowBytes = 0;
+  /** Messages and batches in the window: received, and not answered. */
+  unanswered = 0;
+  /** Messages and batches that the log has not settled, also those that were refused at the deadline. */
+  unsettled = 0;
+
+  constructor(options: SessionMessageOptions, port: ProtocolPort, counts: ProtocolCounts, owner: MessageOwner) {
+    this.#options = options;
+    this.#port = port;
+    this.#counts = counts;
+    this.#owner = owner;
+    this.#pauses = new ReadingPauses(port, options.counts.paused);
+    const { records, rates, counts: all, clock, limits } = options;
+    const { socketBytesMax } = limits;
+    const violated = (name: CloseName, error: TailraceError) => owner.violated(name, error);
+    this.#limits = new SessionLimits({ records, rates, counts: all, clock, socketBytesMax }, port, counts, violated);
+  }
+
+  get isPaused(): boolean {
+    return this.#pauses.isPaused;
+  }
+
+  get windowBytes(): number {
+    return this.#windowBytes;
+  }
+
+  get hasInbox(): boolean {
+    return this.#inbox.length > 0;
+  }
+
+  /** Waits for `open`: what is received meanwhile stays in the inbox. */
+  wait(): void {
+    this.#pauses.add('auth');
+  }
+
+  /** Takes what was received, and reads on. Called again for renewed claims. */
+  open(from: MessageSender): void {
+    const { names, limits } = this.#options;
+    this.#from = from;
+    this.#context = { grant: from.grant, devices: names, clockAheadMs: limits.clockAheadMs, receivedMs: 0 };
+    this.#pauses.delete('auth');
+    this.#takeInbox();
+  }
+
+  /** Takes no further messages, and forgets those in the inbox: they were not answered. Those in the log still are. */
+  close(): void {
+    this.#isOpen = false;
+    this.#inbox = [];
+    this.#inboxBytes = 0;
+    this.#pauseTimer?.cancel();
+    this.#retryTimer?.cancel();
+    this.#pauses.stop();
+  }
+
+  add(message: DeviceMessage | DeviceBatch): void {
+    if (!this.#isOpen) return;
+    this.#counts.messageBytes.observe(message.bytes);
+    const mustWait = this.#from === undefined || this.#inbox.length > 0 || this.#pauses.has('unavailable');
+    if (mustWait || !this.#take(message)) this.#enqueue(message);
+  }
+
+  /** Refuses a frame that its protocol could not read. `token` undefined: it has none. */
+  reject(token: MessageToken | undefined, error: TailraceError): void {
+    if (this.#isOpen) this.#limits.rejectFrame(token, error);
+  }
+
+  // The intake settles a message.
+
+  settled(entry: DeviceEntry, error: TailraceError | undefined): void {
+    const item = entry.batch ?? entry;
+    if (entry.state === 'late') {
+      this.#late(item, error!);
+      return;
+    }
+    if (entry.batch === undefined) {
+      this.#done(entry, entry.device!);
+      if (error === undefined) this.#confirmed(entry, entry.device!);
+      // Not again, if it was answered at the deadline and not sent again.
+      else if (!entry.isLate || entry.waiter !== undefined) this.#answerError(entry, error);
+    } else this.#settledOfBatch(entry.batch, entry, error);
+    this.#takeInbox();
+    this.#owner.onSettled();
+  }
+
+  flushAcks(): void {
+    this.#port.flush();
+    if (this.#isOpen) this.#limits.checkBuffered();
+  }
+
+  // Answers, also to a message that another session of the device has sent first.
+
+  acknowledge(token: MessageToken, outcome: 'accepted' | 'duplicate'): void {
+    this.#port.acknowledge(token, outcome);
+  }
+
+  refuse(token: MessageToken, error: TailraceError): void {
+    this.#port.refuse(token, error, error.retryable ? this.#options.limits.retryAfterMs : 0);
+  }
+
+  acknowledgeBatch(token: MessageToken, outcome: BatchOutcome): void {
+    const { retryAfterMs } = this.#options.limits;
+    this.#port.acknowledgeBatch(token, outcome, outcome.error?.retryable ? retryAfterMs : 0);
+  }
+
+  #enqueue(message: DeviceMessage | DeviceBatch): void {
+    const bytesMax = chunkBytesMax + this.#options.limits.messageBytesMax;
+    if (this.#inbox.length > 0 && this.#inboxBytes + message.bytes > bytesMax) {
+      const text = `expected at most ${bytesMax} bytes that wait, got more: await answers before sending more`;
+      this.#limits.delay(message, new TailraceError('rate_limited', text), this.#options.limits.retryAfterMs);
+      return;
+    }
+    this.#inbox.push(message);
+    this.#inboxBytes += message.bytes;
+  }
+
+  #takeInbox(): void {
+    if (this.#from === undefined || this.#pauses.has('unavailable')) return;
+    const inbox = this.#inbox;
+    while (inbox.length > 0) {
+      const message = inbox[0]!;
+      if (!this.#take(message)) return;
+      // Closed within the call.
+      if (inbox !== this.#inbox) return;
+      inbox.shift();
+      this.#inboxBytes -= message.bytes;
+    }
+    // Reading resumes at three quarters, so that it does not stop again with the next message.
+    if (this.unanswered <= 0.75 * this.#options.limits.window) {
+      this.#pauses.delete('window');
+      this.#pauses.delete('bytes');
+    }
+    this.#owner.onInboxEmpty();
+  }
+
+  /** Takes a message that is next. Returns false if there is no room for it: it has to wait. */
+  #take(message: DeviceMessage | DeviceBatch): boolean {
+    const from = this.#from!;
+    const { admission } = this.#options;
+    if (!this.#hasRoom(message)) return false;
+    if (!admission.tryHold(from.sender, message.bytes, message.isEvent)) {
+      this.#waitForBytes();
+      return false;
+    }
+    // Neither costs any parsing of its report.
+    if (this.#limits.refuses(message, from) || this.#isRepeated(message, from))
+      admission.release(from.sender, message.bytes);
+    else if (isBatch(message)) this.#takeBatch(message, from);
+    else this.#takeMessage(message, from);
+    return true;
+  }
+
+  /** Whether there is room in the window and in the intake; pauses if not. */
+  #hasRoom({ isEvent, bytes }: DeviceMessage | DeviceBatch): boolean {
+    const { limits, intake } = this.#options;
+    const isFull = this.unanswered >= limits.window + (isEvent ? eventSlots : 0);
+    if (isFull || (this.unanswered > 0 && this.#windowBytes + bytes > limits.windowBytes)) {
+      this.#pauses.add('window');
+      return false;
+    }
+    if (!intake.isFull) return true;
+    this.#waitForBytes();
+    return false;
+  }
+
+  #waitForBytes(): void {
+    this.#pauses.add('bytes');
+    this.#retryTimer ??= this.#options.clock.after(bytesRetryMs, () => {
+      this.#retryTimer = undefined;
+      this.#takeInbox();
+    });
+  }
+
+  /** Answers a message that the device has sent before, now or when the log has settled it. */
+  #isRepeated({ id, token, qos }: DeviceMessage | DeviceBatch, { record }: MessageSender): boolean {
+    if (id === '' || qos === 0) return false;
+    const pending = record.pending.get(id);
+    if (pending !== undefined) {
+      pending.waiter = this;
+      pending.ackToken = token;
+      this.#counts.resent.add();
+      return true;
+    }
+    if (!record.recent?.has(id)) return false;
+    this.#counts.resent.add();
+    this.#counts.messages.duplicate.add();
+    this.#port.acknowledge(token, 'duplicate');
+    return true;
+  }
+
+  #takeMessage(message: DeviceMessage, { record, sender }: MessageSender): void {
+    const { admission, intake } = this.#options;
+    let entry: DeviceEntry;
+    try {
+      entry = this.#entryOf(message, record, message.bytes, message.receivedMs);
+    } catch (thrown) {
+      admission.release(sender, message.bytes);
+      this.#limits.reject(message, tailraceErrorFrom(thrown));
+      return;
+    }
+    this.#enter(entry, message, record);
+    intake.add(entry);
+  }
+
+  #takeBatch(batch: DeviceBatch, { record, sender }: MessageSender): void {
+    const item = new BatchEntry(batch);
+    const entries: DeviceEntry[] = [];
+    const messages = batch.messages();
+    for (let index = 0; index < messages.length; index++) {
+      const message = messages[index]!;
+      if ('error' in message) {
+        this.#rejectInner(item, index, message.id, message.error);
+        continue;
+      }
+      try {
+        // The bytes of the frame count once.
+        const bytes = entries.length === 0 ? batch.bytes : 0;
+        const entry = this.#entryOf(message, record, bytes, batch.receivedMs);
+        entry.batch = item;
+        entry.index = index;
+        entries.push(entry);
+      } catch (thrown) {
+        this.#rejectInner(item, index, message.id, tailraceErrorFrom(thrown));
+      }
+    }
+    item.unsettled = entries.length;
+    if (entries.length === 0) {
+      this.#options.admission.release(sender, batch.bytes);
+      if (batch.qos > 0) this.acknowledgeBatch(batch.token, item.outcome());
+      this.#limits.check();
+      return;
+    }
+    this.#enter(item, batch, record);
+    for (const entry of entries) this.#options.intake.add(entry);
+  }
+
+  #entryOf(message: DeviceMessage, record: DeviceRecord, bytes: number, receivedMs: number): DeviceEntry {
+    const context = this.#context!;
+    context.receivedMs = this.#options.clock.now();
+    const report = message.report();
+    const encoded = recordFrom(report, context);
+    const entry = new DeviceEntry(this, message.token, message.id, encoded, bytes, receivedMs);
+    entry.device = record;
+    entry.readings = report.readings.length;
+    entry.isClockAhead = encoded.clockAhead;
+    return entry;
+  }
+
+  /** Counts a message or batch in the window. */
+  #enter(item: WindowItem, { id, token, qos, bytes }: DeviceMessage | DeviceBatch, record: DeviceRecord): void {
+    item.isInWindow = true;
+    this.unanswered++;
+    this.unsettled++;
+    this.#windowBytes += bytes;
+    if (qos === 0) return;
+    item.waiter = this;
+    item.ackToken = token;
+    if (id !== '') record.pending.set(id, item);
+  }
+
+  #leaveWindow(item: WindowItem): void {
+    if (!item.isInWindow) return;
+    item.isInWindow = false;
+    this.unanswered--;
+    this.#windowBytes -= item.bytes;
+  }
+
+  /** The log has not confirmed a message in time. It still may: until then its bytes count, and its ID is pending. */
+  #late(item: WindowItem, error: TailraceError): void {
+    if (!item.isInWindow) return;
+    this.#leaveWindow(item);
+    this.#answerError(item, error);
+    this.#takeInbox();
+    this.#owner.onSettled();
+  }
+
+  /** The log has settled a message, or all of a batch. */
+  #done(item: WindowItem, record: DeviceRecord): void {
+    this.#leaveWindow(item);
+    this.unsettled--;
+    this.#options.admission.release(this.#from!.sender, item.bytes);
+    if (record.pending.get(item.id) === (item as PendingMessage)) record.pending.delete(item.id);
+  }
+
+  #confirmed(entry: DeviceEntry, record: DeviceRecord): void {
+    if (entry.id !== '') this.#options.records.remember(record, entry.id);
+    this.#inLog(entry, record);
+    const { waiter } = entry;
+    if (waiter === undefined) return;
+    entry.waiter = undefined;
+    this.#observeAck(entry);
+    waiter.acknowledge(entry.ackToken, 'accepted');
+    if (waiter !== this) waiter.flushAcks();
+  }
+
+  #settledOfBatch(item: BatchEntry, entry: DeviceEntry, error: TailraceError | undefined): void {
+    const record = entry.device!;
+    if (error === undefined) {
+      item.accepted++;
+      this.#inLog(entry, record);
+    } else {
+      item.reject(entry.index, entry.id, error);
+      if (!entry.isLate) this.#countError(error);
+    }
+    if (--item.unsettled > 0) return;
+    this.#done(item, record);
+    // A repetition of a batch with a rejected message is answered with that rejection again.
+    if (item.id !== '' && item.rejected.length === 0) this.#options.records.remember(record, item.id);
+    const { waiter } = item;
+    const outcome = item.outcome();
+    if (outcome.error?.retryable) this.#pauseForLog();
+    if (waiter === undefined) {
+      if (outcome.error !== undefined && !entry.isLate) this.#limits.dropped(outcome.error, outcome.rejected.length);
+      return;
+    }
+    item.waiter = undefined;
+    this.#observeAck(item);
+    waiter.acknowledgeBatch(item.ackToken, outcome);
+    if (waiter !== this) waiter.flushAcks();
+  }
+
+  #answerError(item: WindowItem, error: TailraceError): void {
+    const { waiter } = item;
+    this.#countError(error);
+    if (error.retryable) this.#pauseForLog();
+    if (waiter === undefined) {
+      this.#limits.dropped(error, 1);
+      return;
+    }
+    item.waiter = undefined;
+    this.#observeAck(item);
+    waiter.refuse(item.ackToken, error);
+    if (waiter !== this) waiter.flushAcks();
+  }
+
+  #countError(error: TailraceError): void {
+    this.#counts.messages[error.retryable ? 'unavailable' : 'rejected'].add();
+    if (!error.retryable) this.#counts.rejected(error.code);
+  }
+
+  #observeAck({ startedMs }: WindowItem): void {
+    this.#counts.ackSeconds.observe((this.#options.clock.monotonic() - startedMs) / 1_000);
+  }
+
+  /**
+   * A message is in the log. One that was refused at the deadline counts as `unavailable`, and its report as accepted.
+   */
+  #inLog(entry: DeviceEntry, record: DeviceRecord): void {
+    if (!entry.isLate) this.#counts.messages.accepted.add();
+    this.#options.onAccepted(entry.readings, entry.isClockAhead);
+    // Of the device itself, and not of one behind it.
+    if (entry.key === record.path && entry.seq > record.lastSeq) record.lastSeq = entry.seq;
+  }
+
+  #rejectInner(item: BatchEntry, index: number, id: string, error: TailraceError): void {
+    item.reject(index, id, error);
+    this.#counts.messages.rejected.add();
+    this.#counts.rejected(error.code);
+  }
+
+  /** The log is slow or away: reads nothing for a while, different for each session. */
+  #pauseForLog(): void {
+    if (!this.#isOpen || this.#pauses.has('unavailable')) return;
+    const { limits, random, clock } = this.#options;
+    this.#pauses.add('unavailable');
+    this.#pauseTimer = clock.after(Math.min(pauseMsMax, limits.retryAfterMs * (0.5 + random())), () => {
+      this.#pauses.delete('unavailable');
+      this.#takeInbox();
+    });
+  }
+}
+
+interface MutableContext extends RecordContext {
+  receivedMs: number;
+}
