@@ -95,6 +95,31 @@ test('another client receives the plant and this host too', async () => {
   watcher.close();
 });
 
+test('a device by WebSocket sends, and its reading reaches a socket of a browser', async () => {
+  const device = 'home.attic';
+  const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: device });
+  const socket = new WebSocket(endpoints.device.url, ['tailrace.device.v1.json']);
+  const acks: string[] = [];
+  const send = (type: string, payload: object, msgid?: string) => socket.send(JSON.stringify({ type, msgid, payload }));
+  socket.onmessage = ({ data }) => {
+    const { type, msgid, payload } = JSON.parse(String(data));
+    const { token } = endpoints;
+    if (type === 'hello') send('auth', { device, token, challenge: payload.challenge });
+    else if (type === 'welcome') {
+      for (const value of [1, 2, 3]) send('status', { readings: [{ tag: 'temperature', value }] }, `m${value}`);
+      // Sent again, as after a lost answer.
+      send('status', { readings: [{ tag: 'temperature', value: 3 }] }, 'm3');
+      send('event', { name: 'window_open' }, 'e1');
+    } else acks.push(`${msgid} ${payload.status}`);
+  };
+  await watcher.until(4, 20_000);
+  assert.deepEqual(watcher.values(device), [1, 2, 3, true]);
+  await eventually(() => acks.length === 4, { deadlineMs: 5_000, describe: `four answers, got ${acks}` });
+  assert.deepEqual([...acks].sort(), ['e1 accepted', 'm1 accepted', 'm2 accepted', 'm3 accepted']);
+  socket.close();
+  watcher.close();
+});
+
 test('the commands that the demo prints work unchanged: curl publishes, a WebSocket watches', async () => {
   const printed = await readFile(output, 'utf8');
   const line = (start: string) => {

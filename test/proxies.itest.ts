@@ -115,10 +115,24 @@ async function assertCarries(port: number, device: string): Promise<void> {
   assert.equal(data.reports[0]?.device, device);
   ws.close();
   await ws.closed;
+  await assertCarriesDevice(port, device);
   assert.match(
     await (await fetch(`http://127.0.0.1:${port}/`, { headers: { connection: 'close' } })).text(),
     /Tailrace/,
   );
+}
+
+/** Asserts that a session of a device passes the proxy. */
+async function assertCarriesDevice(port: number, device: string): Promise<void> {
+  const ws = await connectRawWebSocket({ port, path: '/v1/device' });
+  const { payload } = (await ws.nextJson()) as { payload: { challenge: string } };
+  ws.sendText(JSON.stringify({ type: 'auth', payload: { device, token, challenge: payload.challenge } }));
+  assert.equal(((await ws.nextJson()) as { type: string }).type, 'welcome');
+  const readings = [{ tag: 't', value: 1 }];
+  ws.sendText(JSON.stringify({ type: 'status', msgid: 'a1', payload: { readings } }));
+  assert.deepEqual(await ws.nextJson(), { type: 'ack', msgid: 'a1', payload: { status: 'accepted' } });
+  ws.close();
+  await ws.closed;
 }
 
 test('a bare proxy_pass of nginx (HTTP/1.0, a connection for each request) reaches ingest and the dashboard', async (t) => {
