@@ -95,17 +95,20 @@ export class Authenticator {
   /**
    * Calls `done` once, at once if what the device presents is known already. Errors: `invalid_message` without
    * challenge or nonce, `unauthorized`, `forbidden` if the claims do not cover the device, `unavailable` while keys
-   * cannot be fetched, and the errors of `enterUnverified`. `limit_reached`: the nonces are full. `challenge`: of the
-   * connection; '' if it was used.
+   * cannot be fetched, and the errors of `enterUnverified`. `limit_reached`: the nonces are full.
+   *
+   * `challenge`: of the connection; '' if it was used. Undefined: the connection is authenticated already, and only a
+   * sender on it can renew its claims, so that the request needs neither challenge nor nonce.
    */
-  authenticate(auth: AuthRequest, connection: AuthConnection, challenge: string, done: AuthResult): void {
+  authenticate(auth: AuthRequest, connection: AuthConnection, challenge: string | undefined, done: AuthResult): void {
     const { credentials, counts, clock } = this.#options;
     const kind = auth.signature !== '' ? 'signed' : isCertificate(auth, connection) ? 'certificate' : 'token';
     const finish: Finish = (outcome, error, claims) => {
       counts.auth[kind][outcome].add();
       done(error, claims);
     };
-    const stale = staleReason(auth, challenge, clock.now());
+    const isFresh = challenge === undefined;
+    const stale = isFresh ? undefined : staleReason(auth, challenge, clock.now());
     if (stale !== undefined) {
       finish(stale.outcome, stale.error, undefined);
       return;
@@ -113,22 +116,28 @@ export class Authenticator {
     if (kind === 'signed') {
       let claims: Claims;
       try {
-        claims = credentials.signed(auth.keyId, auth.device, challenge, auth.signature);
+        claims = credentials.signed(auth.keyId, auth.device, challenge ?? '', auth.signature);
       } catch (thrown) {
         refuse(thrown, finish);
         return;
       }
-      this.#verified(auth, claims, 'ok', finish);
+      this.#verified(auth, claims, 'ok', isFresh, finish);
       return;
     }
     const presented = presentedFrom(auth, connection);
     const known = credentials.cached(presented);
-    if (known !== undefined) this.#verified(auth, known, 'cached', finish);
-    else void this.#verify(auth, presented, connection.address, finish);
+    if (known !== undefined) this.#verified(auth, known, 'cached', isFresh, finish);
+    else void this.#verify(auth, presented, connection.address, isFresh, finish);
   }
 
   /** Never rejects. */
-  async #verify(auth: AuthRequest, presented: Presented, address: string, finish: Finish): Promise<void> {
+  async #verify(
+    auth: AuthRequest,
+    presented: Presented,
+    address: string,
+    isFresh: boolean,
+    finish: Finish,
+  ): Promise<void> {
     const { credentials, admission } = this.#options;
     let isCounted = false;
     let claims: Claims;
@@ -146,11 +155,11 @@ export class Authenticator {
       refuse(thrown, finish);
       return;
     }
-    this.#verified(auth, claims, 'ok', finish);
+    this.#verified(auth, claims, 'ok', isFresh, finish);
   }
 
   /** The nonce counts for a verified sender only, so that others cannot fill the memory. */
-  #verified(auth: AuthRequest, claims: Claims, outcome: AuthOutcome, finish: Finish): void {
+  #verified(auth: AuthRequest, claims: Claims, outcome: AuthOutcome, isFresh: boolean, finish: Finish): void {
     const { device, challenge, time, nonce } = auth;
     const grant = this.#options.admission.grantOf(claims);
     if (!grant.allowsDevice(device)) {
@@ -161,7 +170,7 @@ export class Authenticator {
       );
       return;
     }
-    const state = challenge !== '' ? 'new' : this.#options.nonces.take(identityOf(claims), time, nonce);
+    const state = isFresh || challenge !== '' ? 'new' : this.#options.nonces.take(identityOf(claims), time, nonce);
     if (state === 'new') finish(outcome, undefined, claims);
     else if (state === 'seen') finish('replayed', replayed('nonce: expected one that was not used before'), undefined);
     else {

@@ -237,12 +237,21 @@ test('a device can renew its token, and not change its device', async (t) => {
   const { login, tokenFor, clock } = await startDevices(t);
   const device = await login();
   const token = await tokenFor(['plant1.>'], { expiresInMs: 7_200_000 });
-  const fresh = { time: clock.now(), nonce: 'b7f3b7f3' };
-  device.send({ type: 'auth', payload: { device: press, token, ...fresh } });
+  device.send({ type: 'auth', payload: { device: press, token } });
   const { payload } = await device.next('welcome');
   assert.equal(payload.expiresAt, clock.now() + 7_200_000);
-  device.send({ type: 'auth', payload: { device: 'plant1.other', token, ...fresh } });
+  device.send({ type: 'auth', payload: { device: 'plant1.other', token } });
   assert.equal(await device.closed(), 4400);
+});
+
+test('a device that renews its token again and again, and reads no answers, is disconnected', async (t) => {
+  const { login, token } = await startDevices(t, { settings: { deviceSocketBytesMax: 4_096 } });
+  const device = await login();
+  device.socket.stopReading();
+  for (let count = 0; count < 50; count++) device.send({ type: 'auth', payload: { device: press, token } });
+  await nextTurn();
+  device.socket.startReading();
+  assert.equal(await device.closed(), 4002);
 });
 
 test('a device is warned a minute before its token expires, then closed with 4401', async (t) => {

@@ -129,12 +129,12 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
   }
 
   /**
-   * Authenticates the device; in a live session, renews its claims. `challenge`: which the protocol has sent on this
-   * connection; '' for none, or if it was used.
+   * Authenticates the device; in a live session, renews its claims, for which the challenge does not count.
+   * `challenge`: which the protocol has sent on this connection; '' for none, or if it was used.
    */
   authenticate(auth: AuthRequest, challenge: string): void {
     if (this.isLive) {
-      this.#renew(auth, challenge);
+      this.#renew(auth);
       return;
     }
     if (this.#state === 'verifying' || this.#state === 'claiming')
@@ -288,13 +288,13 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
   }
 
   /** Takes new claims of the same device; the old ones count until they are verified. */
-  #renew(auth: AuthRequest, challenge: string): void {
+  #renew(auth: AuthRequest): void {
     if (auth.device !== this.device) {
       const message = `auth: expected ${this.device}, the device of this session, got ${auth.device}`;
       this.refuseAuth(new TailraceError('invalid_message', message));
       return;
     }
-    this.#options.authenticator.authenticate(auth, this.#connection, challenge, (error, claims) => {
+    this.#options.authenticator.authenticate(auth, this.#connection, undefined, (error, claims) => {
       if (!this.isLive) return;
       // While keys cannot be fetched, the old claims count until they expire.
       if (error !== undefined && error.code !== 'unauthorized' && error.code !== 'forbidden')
@@ -310,6 +310,7 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
           expiresAt: claims!.expiresAt,
         });
         this.#openMessages();
+        this.#messages.countAnswer();
       }
     });
   }

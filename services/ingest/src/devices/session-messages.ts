@@ -157,6 +157,11 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (this.#isOpen) this.#limits.rejectFrame(token, error);
   }
 
+  /** Counts an answer that is not to a message, so that a device cannot request any number of them. */
+  countAnswer(): void {
+    if (this.#isOpen) this.#limits.check();
+  }
+
   // The intake settles a message.
 
   settled(entry: DeviceEntry, error: TailraceError | undefined): void {
