@@ -1,13 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Clock } from '@tailrace/platform/clock';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type Database, open } from 'lmdb';
 import { diskErrorFrom } from './embedded/disk-error.ts';
+import { DiskQueue } from './embedded/disk-queue.ts';
 import { assertDiskSpace } from './embedded/disk-space.ts';
+import { assertFileIsWhole } from './embedded/file-check.ts';
 import { FolderLock } from './embedded/folder-lock.ts';
 import { registerEmbeddedMetrics } from './embedded/metrics.ts';
 import { type EmbeddedOptions, EmbeddedStore } from './embedded/store.ts';
-import type { Entry, Table, TableFile } from './embedded/table.ts';
+import type { Entry, Table, TransactionFile } from './embedded/table.ts';
 import { LocalEventLog } from './local/local-event-log.ts';
 import { LocalLog } from './local/local-log.ts';
 
@@ -30,7 +33,9 @@ export interface EmbeddedLogOptions extends EmbeddedOptions {
  */
 export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
   const path = resolve(options.path);
-  const store = new EmbeddedStore(options, () => openLocked(path, options));
+  const store = new EmbeddedStore(options, () =>
+    openLocked(path, options.clock, ['records', 'latest', 'meta', 'groups']),
+  );
   if (options.metrics !== undefined) registerEmbeddedMetrics(options.metrics, store.writes);
   const localLog = new LocalLog({
     store,
@@ -42,15 +47,29 @@ export function createEmbeddedLog(options: EmbeddedLogOptions): LocalEventLog {
   return new LocalEventLog(localLog);
 }
 
-async function openLocked(path: string, options: EmbeddedLogOptions): Promise<TableFile> {
+/**
+ * Creates a queue on this machine's disk, for one process. `open` rejects with `conflict` if another process uses the
+ * folder, `storage_full` if its disk is full, and `unavailable` or `invalid_config` if it is not usable.
+ */
+export function createDiskQueue(options: { readonly path: string; readonly clock: Clock }): DiskQueue {
+  const path = resolve(options.path);
+  return new DiskQueue(async () => {
+    await assertFileIsWhole(path);
+    return openLocked(path, options.clock, ['records', 'meta']);
+  });
+}
+
+type Tables<N extends string> = TransactionFile & Readonly<Record<N, Table>>;
+
+async function openLocked<N extends string>(path: string, clock: Clock, names: readonly N[]): Promise<Tables<N>> {
   try {
     await mkdir(path, { recursive: true });
   } catch (thrown) {
     throw await diskErrorFrom(thrown, path, 'opening');
   }
-  const lock = await FolderLock.acquire(path, options.clock);
+  const lock = await FolderLock.acquire(path, clock);
   try {
-    const file = openFile(path);
+    const file = openFile(path, names);
     return {
       ...file,
       async close() {
@@ -64,7 +83,7 @@ async function openLocked(path: string, options: EmbeddedLogOptions): Promise<Ta
   }
 }
 
-function openFile(path: string): TableFile {
+function openFile<N extends string>(path: string, names: readonly N[]): Tables<N> {
   const root = open({
     path,
     // Otherwise LMDB treats a name with a dot as a file.
@@ -89,11 +108,9 @@ function openFile(path: string): TableFile {
     for (const database of databases) used += pagesOf(statsOf(database));
     return Math.max(0, lastPageNumber + 1 - used) * pageSize;
   }
+  const tables = Object.fromEntries(names.map((name) => [name, table(name)])) as Record<N, Table>;
   return {
-    records: table('records'),
-    latest: table('latest'),
-    meta: table('meta'),
-    groups: table('groups'),
+    ...tables,
     async transaction(apply, size) {
       assertDiskSpace(path, size, reusableBytes);
       try {

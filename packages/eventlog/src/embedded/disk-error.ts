@@ -23,7 +23,7 @@ export async function diskErrorFrom(thrown: unknown, path: string, action: strin
 
 export function fullError(path: string, freeBytes: number | undefined, cause?: unknown): TailraceError {
   const left = freeBytes === undefined ? '' : ` (${freeBytes} bytes left)`;
-  const fix = 'free space on it, or lower the retention; then writing continues';
+  const fix = 'free space on it, or keep less in it; then writing continues';
   return new TailraceError('storage_full', `the disk of ${path} is full${left}: ${fix}`, { cause });
 }
 

@@ -1,7 +1,17 @@
 import type { Transaction } from './disk-space.ts';
 
 /** The port to a file of sorted keys, so that one file alone depends on the library. */
-export interface TableFile {
+export interface TransactionFile {
+  /**
+   * Every `put` and `remove` is called within `apply`. Resolves when all are flushed to disk; after a rejection none
+   * is. Rejects with `storage_full` if the disk has no space.
+   */
+  transaction(apply: () => void, size: Transaction): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The file of an event log. */
+export interface TableFile extends TransactionFile {
   /** `recordKey` → encoded record. */
   readonly records: Table;
   /** Compacted topics: `latestKey` → position of the last record. */
@@ -10,12 +20,14 @@ export interface TableFile {
   readonly meta: Table;
   /** `group/topic/partition` → committed position, `group` → generation; JSON. */
   readonly groups: Table;
-  /**
-   * Every `put` and `remove` is called within `apply`. Resolves when all are flushed to disk; after a rejection none
-   * is. Rejects with `storage_full` if the disk has no space.
-   */
-  transaction(apply: () => void, size: Transaction): Promise<void>;
-  close(): Promise<void>;
+}
+
+/** The file of a queue. */
+export interface QueueFile extends TransactionFile {
+  /** Number → item. */
+  readonly records: Table;
+  /** Name → JSON: the version of the layout, the size, and what the owner of the queue keeps with it. */
+  readonly meta: Table;
 }
 
 /** Keys sort by their bytes. Values are copies that the caller owns. */

@@ -1,0 +1,61 @@
+import type { Value } from './sample.ts';
+
+/*
+ * What a write did is decided by reading the tag again, not by the answer to the write: devices accept values that they
+ * do not store, and answers are lost on the way.
+ */
+
+/** What the device answered to a write. `unknown`: nothing, or nothing certain. */
+export type WriteAnswer = 'good' | 'unknown';
+
+export interface WriteResult {
+  /** `done`: the device has the value. `failed`: it has not. `unconfirmed`: nothing shows what it has. */
+  readonly state: 'done' | 'failed' | 'unconfirmed';
+  /** Of a failure. `unavailable`: nothing was written. `conflict`: another value was read back. */
+  readonly code?: 'unavailable' | 'forbidden' | 'conflict' | 'invalid_message';
+  readonly message?: string;
+  /** Value read before the write, and after it. */
+  readonly before?: Value;
+  readonly after?: Value;
+}
+
+export interface ReadBack {
+  readonly answer: WriteAnswer;
+  readonly wanted: Value;
+  readonly before: Value;
+  /** Undefined: it could not be read. */
+  readonly after: Value | undefined;
+  /** Greatest difference of numbers that are equal. */
+  readonly tolerance: number;
+  /** Whether the device would have finished the write by now if it received it. */
+  readonly isSettled: boolean;
+  /** Whether there is no time for another read. */
+  readonly isLast: boolean;
+}
+
+/** Returns what the write did; undefined if another read may show it. */
+export function writeResultFrom(readBack: ReadBack): WriteResult | undefined {
+  const { answer, wanted, before, after, tolerance, isSettled, isLast } = readBack;
+  if (after === undefined) {
+    return isLast ? { state: 'unconfirmed', before, message: 'the value could not be read back' } : undefined;
+  }
+  const values = { before, after };
+  if (isEqual(after, wanted, tolerance)) {
+    const message = 'it had the value before';
+    return isEqual(before, wanted, tolerance) && answer === 'unknown'
+      ? { state: 'done', ...values, message }
+      : { state: 'done', ...values };
+  }
+  if (answer === 'good') {
+    const message = 'the device accepted the value and did not store it';
+    return isLast ? { state: 'failed', code: 'conflict', ...values, message } : undefined;
+  }
+  if (isSettled && isEqual(after, before, tolerance)) {
+    return { state: 'failed', code: 'unavailable', ...values, message: 'not written: the device has the old value' };
+  }
+  return isLast ? { state: 'unconfirmed', ...values, message: 'the device has a third value' } : undefined;
+}
+
+export function isEqual(a: Value, b: Value, tolerance: number): boolean {
+  return typeof a === 'number' && typeof b === 'number' ? Math.abs(a - b) <= tolerance : a === b;
+}

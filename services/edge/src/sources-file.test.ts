@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import fc from 'fast-check';
+import { sourcesFrom } from './sources-file.ts';
+
+type Json = Record<string, unknown>;
+
+const tag = { tag: 'power', table: 'holding', address: 3_060, type: 'f32', scale: 0.001, unit: 'kW' };
+const unit = { unit: 1, device: 'plant1.meter1', addressing: 'one', tags: [tag] };
+const source = { name: 'meters', modbus: { host: '10.0.0.9' }, units: [unit] };
+
+/** Returns a file with one source, whose unit and tag have these fields. */
+function file(changes: { source?: Json; modbus?: Json; unit?: Json; tag?: Json } = {}): string {
+  const tags = [{ ...tag, ...changes.tag }];
+  const units = [{ ...unit, tags, ...changes.unit }];
+  const modbus = { ...source.modbus, ...changes.modbus };
+  return JSON.stringify({ sources: [{ ...source, modbus, units, ...changes.source }] });
+}
+
+test('a file has its defaults, and the addresses of the protocol', () => {
+  const { sources } = sourcesFrom(file());
+  const [meters] = sources;
+  assert.deepEqual(meters!.modbus, {
+    host: '10.0.0.9',
+    port: 502,
+    framing: 'tcp',
+    timeoutMs: 1_000,
+    inFlightMax: 4,
+    connections: 'shared',
+  });
+  assert.deepEqual(meters!.tags, [
+    { device: 'plant1.meter1', tag: 'power', unit: 'kW', filter: undefined, write: undefined, writeWith: 'auto' },
+  ]);
+  const [first] = meters!.units;
+  assert.deepEqual(first!.tags, [
+    {
+      tag: 0,
+      table: 'holding',
+      address: 3_059,
+      format: { type: 'f32', wordOrder: 'big', byteOrder: 'big', scale: 0.001, offset: 0 },
+      pollMs: 1_000,
+    },
+  ]);
+  assert.deepEqual(first!.limitsOf('holding'), { lengthMax: 125, gapMax: 16, forbidden: [] });
+  assert.deepEqual(first!.limitsOf('coil'), { lengthMax: 2_000, gapMax: 256, forbidden: [] });
+});
+
+test('a tag has its own orders and interval, and RTU framing a smaller gap', () => {
+  const text = file({
+    modbus: { framing: 'rtu' },
+    unit: { wordOrder: 'little', pollMs: 5_000, forbidden: [{ table: 'holding', from: 10, to: 12 }] },
+    tag: { byteOrder: 'little', pollMs: 250, filter: { swingingDoor: 0.05 }, write: { min: 0, max: 5 } },
+  });
+  // `unit` replaces the tags.
+  const parsed = JSON.parse(text) as { sources: [{ units: [{ tags: Json[] }] }] };
+  const { sources } = sourcesFrom(JSON.stringify(parsed));
+  const [options] = sources[0]!.units[0]!.tags;
+  assert.deepEqual([options!.format.wordOrder, options!.format.byteOrder, options!.pollMs], ['little', 'little', 250]);
+  assert.deepEqual(sources[0]!.tags[0]!.filter, { swingingDoor: 0.05, maxSilenceMs: 60_000 });
+  assert.deepEqual(sources[0]!.units[0]!.limitsOf('holding'), { lengthMax: 125, gapMax: 10, forbidden: [[10, 13]] });
+});
+
+function assertInvalid(text: string, message: RegExp): void {
+  assert.throws(() => sourcesFrom(text), { code: 'invalid_config', message }, text.slice(0, 200));
+}
+
+test('an error has the path of its field, what was expected, and the value', () => {
+  const at = String.raw`sources\[0\]\.units\[0\]\.tags\[0\]`;
+  const cases: readonly (readonly [string, RegExp | string])[] = [
+    ['{', /expected JSON/],
+    ['[]', /the file: expected object/],
+    ['{"sources":[]}', /sources: expected at least 1 items/],
+    ['{"sources":[],"rules":[]}', /the file: expected no key "rules"/],
+    [file({ modbus: { hots: 1 } }), /modbus: expected no key "hots"/],
+    [file({ modbus: { port: 0 } }), /modbus\.port: expected at least 1, got 0/],
+    [file({ source: { name: 'a b' } }), /sources\[0\]\.name: expected 1 to 64 letters.*, got "a b"/],
+    [file({ unit: { device: 'a..b' } }), /device: expected a device path.* got "a\.\.b"/],
+    [file({ unit: { unit: 256 } }), /unit: expected at most 255, got 256/],
+    [file({ unit: { pollMs: 10 } }), /pollMs: expected at least 50, got 10/],
+    [file({ tag: { tag: 'a\u0000' } }), `${at}.tag: expected a text without control characters`],
+    [file({ tag: { table: 'holdin' } }), `${at}.table: expected one of coil, discrete, input, holding, got "holdin"`],
+    [file({ tag: { address: 0 } }), `${at}.address: expected 1 to 65536 with addressing "one", got 0`],
+    [file({ tag: { address: 65_536 } }), `${at}.address: expected 2 registers up to 65535`],
+    [file({ tag: { type: undefined } }), `${at}.type: expected a type for the table holding, got none`],
+    [file({ tag: { table: 'coil' } }), `${at}.type: expected bool for the table coil, got f32`],
+    [file({ tag: { type: 'bit' } }), `${at}.bit: expected it with the type bit`],
+    [file({ tag: { bit: 3 } }), `${at}.bit: expected it with the type bit`],
+    [file({ tag: { type: 'text', scale: undefined } }), `${at}.registers: expected it with the type text`],
+    [file({ tag: { type: 'text', registers: 5 } }), `${at}.scale: expected scale and offset for numbers only`],
+    [file({ tag: { as: 'text' } }), `${at}.as: expected it with the types u64 and i64 only`],
+    [file({ tag: { scale: 0 } }), `${at}.scale: expected a number other than 0, got 0`],
+    [file({ tag: { table: 'input', write: { min: 0, max: 1 } } }), `${at}.write: expected the table coil or holding`],
+    [file({ tag: { write: { min: 2, max: 1 } } }), `${at}.write: expected min to be at most max`],
+    [file({ tag: { write: { min: 2 } } }), `${at}.write.max: expected number, got none`],
+    [file({ tag: { filter: { deadband: 1, swingingDoor: 1 } } }), `${at}.filter: expected at most one of`],
+    [file({ tag: { filter: { deadbandPercent: 1 } } }), `${at}.filter: expected a range`],
+    [file({ tag: { filter: { deadband: 1, maxSilenceMs: 10 } } }), `${at}.filter.maxSilenceMs: expected at least 1000`],
+    [
+      file({ unit: { forbidden: [{ table: 'holding', from: 3_059, to: 3_059 }] } }),
+      `${at}.address: expected registers`,
+    ],
+    [file({ unit: { registersMax: 1 } }), `${at}.registers: expected at most registersMax 1, got 2`],
+    [file({ unit: { tags: [tag, tag] } }), /expected each tag of a device once, got "plant1.meter1 power" again/],
+    [file({ source: { units: [unit, unit] } }), /units\[1\]\.unit: expected each unit once, got 1 again/],
+    [JSON.stringify({ sources: [source, source] }), /sources\[1\]\.name: expected each name once, got meters again/],
+  ];
+  for (const [text, message] of cases) {
+    assertInvalid(text, typeof message === 'string' ? new RegExp(message.replaceAll('.', '.')) : message);
+  }
+});
+
+test('all errors of a file are reported, at most twenty', () => {
+  const tags = Array.from({ length: 30 }, (_, n) => ({ ...tag, tag: `t${n}`, address: 0 }));
+  assert.throws(
+    () => sourcesFrom(file({ unit: { tags } })),
+    ({ message }: Error) => message.split('\n').length === 22 && message.endsWith('and 10 more'),
+  );
+});
+
+test('a file over a limit is refused', () => {
+  assertInvalid(' '.repeat(4 * 1024 * 1024 + 1), /expected at most 4194304 bytes/);
+  const tags = Array.from({ length: 30_000 }, (_, n) => ({ tag: `t${n}`, table: 'coil', address: n + 1 }));
+  const sources = [1, 2].map((n) => ({
+    ...source,
+    name: `s${n}`,
+    units: [{ ...unit, device: `p.d${n}`, tags }],
+  }));
+  assertInvalid(JSON.stringify({ sources }), /expected at most 50000 tags, got 60000/);
+});
+
+test('any JSON is a list of sources or one clear error', () => {
+  const keys = fc.constantFrom('sources', 'units', 'tags', 'name', 'modbus', 'address', 'table', 'type', 'filter');
+  const { tree } = fc.letrec((tie) => ({
+    tree: fc.oneof({ depthSize: 'small' }, fc.jsonValue(), fc.array(tie('tree')), fc.dictionary(keys, tie('tree'))),
+  }));
+  const changed = fc.tuple(keys, tree).map(([key, value]) => file({ tag: { [key]: value } }));
+  const wild = fc.oneof(
+    tree.map((value) => JSON.stringify(value)),
+    changed,
+    fc.string(),
+  );
+  fc.assert(
+    fc.property(wild, (text) => {
+      try {
+        sourcesFrom(text);
+      } catch (thrown) {
+        assert.ok(thrown instanceof TailraceError && thrown.code === 'invalid_config', String(thrown));
+        assert.ok(thrown.message.length < 10_000);
+      }
+    }),
+    { seed: 20_261_129, numRuns: 500 },
+  );
+});

@@ -1,0 +1,518 @@
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
+import type { Logger } from '@tailrace/platform/logger';
+import { isTailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import type { Report } from '@tailrace/protocol/report';
+import { encodeReport } from '@tailrace/protocol/report-proto';
+import {
+  type Batch,
+  type BatchLimits,
+  batchOf,
+  bytesOf,
+  type Entry,
+  entryBytes,
+  entryFrom,
+  fittingCount,
+  merged,
+  sumOf,
+} from './entry.ts';
+import { Losses, type LossReason, type LostReports, type StoredLosses, unknownLoss } from './loss.ts';
+import { closeSession, newStream, openSession, type Session } from './session.ts';
+import { type Disk, StoredEntries } from './stored-entries.ts';
+
+/*
+ * Keeps each report until it is acknowledged: in memory while the link is up, on disk while it is down.
+ *
+ * A report has its number when it is put in, and is sent in the order of numbers. It is at one place:
+ *
+ * - `live`: in memory, sent as it comes.
+ * - `spill`: in memory, for the disk. Writes take the lowest first.
+ * - `writing`: in the transaction that runs.
+ * - the disk.
+ * - a batch in flight: of `live` or `spill` (its reports stay in memory), or of the disk (they stay there).
+ *
+ * Disk, `writing` and `spill` are the backlog: what came before the link returned. `live` is sent beside it, so that
+ * live readings are not late. Both keep their order. When the link is lost again, all in flight goes back to its place,
+ * and `live` becomes part of `spill`: one ordered set again.
+ *
+ * States, for people: `memory` (no backlog), `disk` (link down, reports go to the disk), `catching_up` (link up, with a
+ * backlog), `full` (the disk refuses writes: reports stay in memory up to its limit, and writes are tried again).
+ *
+ * Numbers are reserved on disk in large blocks before the first is used, so that none is used twice after a crash, and
+ * also not while the disk is full for days.
+ */
+
+export type OutboxState = 'memory' | 'disk' | 'catching_up' | 'full';
+
+export interface OpenedDisk {
+  readonly disk: Disk;
+  /** Whether a damaged store was put aside: its reports are lost. */
+  readonly isReplaced: boolean;
+}
+
+export interface OutboxOptions {
+  /** Opens the store. `conflict` fails the start; after other errors it is tried again every 5 s. */
+  readonly openDisk: () => Promise<OpenedDisk>;
+  /** The device of the edge, which reports losses. */
+  readonly device: string;
+  /** Which reports are dropped at a limit. */
+  readonly drops: 'oldest' | 'newest';
+  readonly memoryBytesMax: number;
+  readonly storeBytesMax: number;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+/** How long the link may be down until reports go to the disk, ms. */
+const spillAfterMs = 2_000;
+/** A transaction starts after this time or size: flash memory wears out by the number of its writes. */
+const commitMs = 250;
+const commitBytes = 262_144;
+const writeLimits: BatchLimits = { reportsMax: 2_000, bytesMax: commitBytes };
+const fullRetryMs = 500;
+const openRetryMs = 5_000;
+const warningEveryMs = 30_000;
+export class Outbox {
+  readonly losses = new Losses();
+  readonly #options: OutboxOptions;
+  readonly #fullWarning: LimitedWarning;
+  #stored: StoredEntries | undefined;
+  #stream: string;
+  #next = 1;
+  #live: Entry[] = [];
+  #spill: Entry[] = [];
+  #writing: readonly Entry[] = [];
+  readonly #inFlight = new Set<Batch>();
+  #memoryReports = 0;
+  #memoryBytes = 0;
+  #spillBytes = 0;
+  /** Reports with lower numbers are the backlog. */
+  #liveFrom = 1;
+  #isUp = false;
+  #isSpilling = false;
+  #isFull = false;
+  #isLossInFlight = false;
+  #isClosed = false;
+  #spillTimer: Timer | undefined;
+  #commitTimer: Timer | undefined;
+  #fullTimer: Timer | undefined;
+  #openTimer: Timer | undefined;
+  #lossTimer: Timer | undefined;
+  #write: Promise<void> | undefined;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.#stream = newStream(options.random);
+    const { logger, clock } = options;
+    this.#fullWarning = new LimitedWarning(
+      logger.warn.bind(logger),
+      'the store does not accept reports; they stay in memory',
+      warningEveryMs,
+      () => clock.monotonic(),
+    );
+  }
+
+  get state(): OutboxState {
+    if (this.#isFull) return 'full';
+    if (!this.#isUp) return this.#isSpilling ? 'disk' : 'memory';
+    return this.#hasBacklog ? 'catching_up' : 'memory';
+  }
+
+  /** Reports that are not acknowledged. */
+  get reports(): number {
+    return this.#memoryReports + this.#storedReports;
+  }
+
+  get memoryBytes(): number {
+    return this.#memoryBytes;
+  }
+
+  /** Bytes on disk. The file has more. */
+  get storeBytes(): number {
+    return this.#stored?.disk.bytes ?? 0;
+  }
+
+  /** Reports that came before the link returned and are not acknowledged. */
+  get backlogReports(): number {
+    return this.#storedReports + this.#spill.length + this.#writing.length;
+  }
+
+  get #storedReports(): number {
+    return this.#stored?.count ?? 0;
+  }
+
+  get #hasBacklog(): boolean {
+    return this.backlogReports > 0;
+  }
+
+  /**
+   * Opens the store. Without one it resolves as well: reports stay in memory, and the store is tried again. Rejects
+   * with `conflict` if another process uses it.
+   */
+  async open(): Promise<void> {
+    await this.#tryOpen();
+    if (!this.#isUp && !this.#isSpilling) this.#spillLater();
+  }
+
+  async #tryOpen(): Promise<void> {
+    try {
+      await this.#openDisk();
+    } catch (thrown) {
+      const error = tailraceErrorFrom(thrown);
+      // Only at the start: later, another process may have the folder for a while.
+      if (error.code === 'conflict' && !this.#isFull) throw error;
+      const { logger, clock } = this.#options;
+      logger.error({ error }, 'the store cannot be opened; reports stay in memory, and it is tried again');
+      this.#isFull = true;
+      if (!this.#isClosed) this.#openTimer = clock.after(openRetryMs, () => void this.#tryOpen());
+    }
+  }
+
+  async #openDisk(): Promise<void> {
+    const { disk, isReplaced } = await this.#options.openDisk();
+    let session: Session;
+    try {
+      session = await openSession(disk, this.#stream);
+    } catch (thrown) {
+      await disk.close();
+      throw thrown;
+    }
+    if (this.#isClosed) return disk.close();
+    const losses = disk.meta('losses') as StoredLosses | undefined;
+    if (losses !== undefined) this.losses.restore(losses);
+    this.#stored = new StoredEntries(disk, this.#options.logger);
+    this.#isFull = false;
+    this.#stream = session.stream;
+    this.#next = session.first;
+    // Reports that came before keep their IDs, which are of another stream.
+    for (const entry of this.#inMemory()) entry.number = this.#next++;
+    this.#liveFrom = this.#live[0]?.number ?? this.#next;
+    if (session.isAfterCrash) this.#lost('crash', unknownLoss, session.first);
+    if (isReplaced) this.#lost('damaged_store', unknownLoss, session.first);
+    // What is on disk comes before what is in memory.
+    if (this.#isUp && this.#storedReports > 0) this.#toSpill();
+    else if (!this.#isUp && (this.#storedReports > 0 || this.#isSpilling)) this.#startSpilling();
+  }
+
+  /** Returns the entries in memory, in the order of their numbers. */
+  #inMemory(): Entry[] {
+    const inFlight = [...this.#inFlight].filter(({ isOnDisk }) => !isOnDisk).flatMap(({ entries }) => entries);
+    return [...inFlight, ...this.#spill, ...this.#live].sort((a, b) => a.number - b.number);
+  }
+
+  /** Takes a report without an ID: it gets one. At the limit a report is dropped, and reported as lost. */
+  put(report: Omit<Report, 'id'>): void {
+    const number = this.#next++;
+    const entry = entryFrom(number, { ...report, id: `${this.#stream}-${number.toString(36)}` });
+    this.#memoryReports++;
+    this.#memoryBytes += entryBytes(entry);
+    if (this.#isSpilling) {
+      this.#spill.push(entry);
+      this.#spillBytes += entryBytes(entry);
+      this.#scheduleWrite();
+    } else this.#live.push(entry);
+    const { memoryBytesMax } = this.#options;
+    if (this.#memoryBytes > memoryBytesMax / 2 && !this.#isFull && this.#write === undefined) {
+      this.#toSpill();
+      this.#startWrite();
+    }
+    if (this.#memoryBytes > memoryBytesMax) this.#dropFromMemory();
+  }
+
+  /** The link accepts batches. */
+  linkUp(): void {
+    if (this.#isUp) return;
+    this.#isUp = true;
+    this.#isSpilling = false;
+    this.#spillTimer?.cancel();
+    this.#commitTimer?.cancel();
+    this.#commitTimer = undefined;
+    // Only what was on its way to the disk is the backlog: a short interruption leaves everything live.
+    this.#liveFrom = this.#live[0]?.number ?? this.#next;
+    this.#stored?.rewind();
+  }
+
+  /** The link is lost: all batches in flight are void. */
+  linkDown(): void {
+    if (!this.#isUp) return;
+    this.#isUp = false;
+    for (const batch of [...this.#inFlight]) this.returned(batch);
+    if (this.#hasBacklog) this.#startSpilling();
+    else this.#spillLater();
+  }
+
+  #spillLater(): void {
+    this.#spillTimer = this.#options.clock.after(spillAfterMs, () => this.#startSpilling());
+  }
+
+  #startSpilling(): void {
+    this.#isSpilling = true;
+    this.#toSpill();
+    this.#startWrite();
+  }
+
+  /** What is live and not in flight becomes part of the backlog. */
+  #toSpill(): void {
+    this.#spill = merged(this.#spill, this.#live);
+    this.#live = [];
+    this.#spillBytes = bytesOf(this.#spill);
+    this.#liveFrom = this.#next;
+  }
+
+  /**
+   * Returns the next batch of a queue, which is then in flight; undefined while the link is down or the queue has
+   * nothing to send. `live` first: the caller sends the backlog only beside it.
+   */
+  next(queue: 'live' | 'backlog', limits: BatchLimits): Batch | undefined {
+    if (!this.#isUp) return undefined;
+    const batch = queue === 'live' ? this.#nextLive(limits) : this.#nextOfBacklog(limits);
+    if (batch !== undefined) this.#inFlight.add(batch);
+    return batch;
+  }
+
+  #nextLive(limits: BatchLimits): Batch | undefined {
+    const place = this.#lossPlace;
+    const first = this.#live[0];
+    const isBefore = !this.#hasBacklog || (place !== undefined && place >= this.#liveFrom);
+    if (first === undefined) {
+      // Nothing follows the gap yet.
+      if (place === undefined || this.#hasBacklog || this.#inFlight.size > 0) return undefined;
+      return this.#batch('live', [], true, false);
+    }
+    const isLossDue = place !== undefined && isBefore && first.number >= place;
+    const until = isLossDue || place === undefined || !isBefore ? Number.POSITIVE_INFINITY : place;
+    const count = fittingCount(this.#live, until, limits);
+    return this.#batch('live', this.#live.splice(0, count), isLossDue, false);
+  }
+
+  #nextOfBacklog(limits: BatchLimits): Batch | undefined {
+    // What is being written comes before the rest, and is on disk in a moment.
+    const written = Math.min(this.#writing[0]?.number ?? this.#liveFrom, this.#liveFrom);
+    const damaged: number[] = [];
+    const stored = this.#stored?.read(written, limits, damaged) ?? [];
+    if (damaged.length > 0) this.#discard(damaged);
+    const place = this.#lossPlace;
+    const [inMemory, onDisk] = [this.#spill[0], stored[0]];
+    const isOnDisk = inMemory === undefined || (onDisk !== undefined && onDisk.number < inMemory.number);
+    const source = isOnDisk ? stored : this.#spill;
+    const first = source[0];
+    if (first === undefined || first.number >= written) return undefined;
+    const isLossDue = place !== undefined && first.number >= place;
+    const other = (isOnDisk ? inMemory : onDisk)?.number ?? Number.POSITIVE_INFINITY;
+    const until = Math.min(written, other, isLossDue || place === undefined ? Number.POSITIVE_INFINITY : place);
+    const entries = source.slice(0, fittingCount(source, until, limits));
+    if (isOnDisk) this.#stored!.take(entries);
+    else {
+      this.#spill.splice(0, entries.length);
+      this.#spillBytes -= bytesOf(entries);
+    }
+    return this.#batch('backlog', entries, isLossDue, isOnDisk);
+  }
+
+  /** Values that this program did not write. */
+  #discard(numbers: readonly number[]): void {
+    void this.#stored!.remove(numbers);
+    this.#lost('damaged_store', { ...unknownLoss, reports: numbers.length }, numbers.at(-1)! + 1);
+  }
+
+  get #lossPlace(): number | undefined {
+    return this.#isLossInFlight ? undefined : this.losses.place;
+  }
+
+  #batch(queue: Batch['queue'], entries: readonly Entry[], hasLoss: boolean, isOnDisk: boolean): Batch {
+    const { device, clock } = this.#options;
+    const loss = hasLoss ? encodeReport(this.losses.report(device, clock.now())) : undefined;
+    if (hasLoss) {
+      this.#isLossInFlight = true;
+      this.#saveLosses();
+    }
+    return batchOf(queue, entries, loss, isOnDisk);
+  }
+
+  /**
+   * The batch is in the log. `refused`: numbers of reports that the receiver will never accept; they are lost. Ignored
+   * for a batch that was returned.
+   */
+  acked(batch: Batch, refused: ReadonlySet<number> = new Set()): void {
+    if (!this.#inFlight.delete(batch)) return;
+    if (batch.loss !== undefined) {
+      this.#isLossInFlight = false;
+      this.losses.acked();
+      this.#saveLosses();
+    }
+    if (batch.isOnDisk) void this.#stored!.remove(batch.entries.map(({ number }) => number));
+    else this.#release(batch.entries);
+    const gone = batch.entries.filter(({ number }) => refused.has(number));
+    if (gone.length > 0) this.#lost('refused', sumOf(gone), batch.entries.at(-1)!.number + 1);
+  }
+
+  /** The batch was not accepted: its reports are sent again, in their places. Ignored for one that was returned. */
+  returned(batch: Batch): void {
+    if (!this.#inFlight.delete(batch)) return;
+    if (batch.loss !== undefined) this.#isLossInFlight = false;
+    const { entries, queue, isOnDisk } = batch;
+    if (isOnDisk) this.#stored!.release(entries);
+    else if (queue === 'live') this.#live = merged(entries, this.#live);
+    else {
+      this.#spill = merged(entries, this.#spill);
+      this.#spillBytes += bytesOf(entries);
+    }
+  }
+
+  /** Writes what is in memory to the disk, as far as it accepts it, and closes the store. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.linkDown();
+    this.#fullTimer?.cancel();
+    this.#fullTimer = undefined;
+    this.#startSpilling();
+    while (this.#write !== undefined) await this.#write;
+    this.#isClosed = true;
+    for (const timer of [this.#spillTimer, this.#commitTimer, this.#fullTimer, this.#openTimer, this.#lossTimer]) {
+      timer?.cancel();
+    }
+    const isClean = this.#memoryReports === 0;
+    if (!isClean) {
+      this.#options.logger.error({ reports: this.#memoryReports }, 'the store is full or not open: reports are lost');
+    }
+    const disk = this.#stored?.disk;
+    if (disk === undefined) return;
+    // The next process counts on from the last number, not from the end of the block.
+    try {
+      await disk.putMeta('losses', this.losses.toStored());
+      await closeSession(disk, this.#stream, this.#next, isClean);
+    } catch (error) {
+      this.#options.logger.error({ error }, 'the store could not be closed in order');
+    }
+    await disk.close();
+  }
+
+  #release(entries: readonly Entry[]): void {
+    this.#memoryReports -= entries.length;
+    this.#memoryBytes -= bytesOf(entries);
+  }
+
+  #scheduleWrite(): void {
+    if (this.#spillBytes >= commitBytes) this.#startWrite();
+    else this.#commitTimer ??= this.#options.clock.after(commitMs, () => this.#startWrite());
+  }
+
+  #startWrite(): void {
+    this.#commitTimer?.cancel();
+    this.#commitTimer = undefined;
+    if (this.#fullTimer !== undefined || this.#stored === undefined || this.#write !== undefined) return;
+    this.#write = this.#writeSpill(this.#stored).finally(() => {
+      this.#write = undefined;
+    });
+  }
+
+  async #writeSpill(stored: StoredEntries): Promise<void> {
+    while (this.#spill.length > 0 && this.#mustWrite) {
+      this.#writing = this.#spill.splice(0, fittingCount(this.#spill, Number.POSITIVE_INFINITY, writeLimits));
+      this.#spillBytes -= bytesOf(this.#writing);
+      try {
+        await this.#makeSpace(stored);
+        await stored.put(this.#writing);
+        this.#release(this.#writing);
+        this.#isFull = false;
+      } catch (thrown) {
+        this.#spill = merged(this.#writing, this.#spill);
+        this.#spillBytes += bytesOf(this.#writing);
+        this.#onFull(thrown);
+        return;
+      } finally {
+        this.#writing = [];
+      }
+    }
+  }
+
+  /** With the link up, a little in memory is sent from there. */
+  get #mustWrite(): boolean {
+    return this.#isSpilling || this.#memoryBytes > this.#options.memoryBytesMax / 2;
+  }
+
+  #onFull(thrown: unknown): void {
+    this.#isFull = true;
+    this.#fullWarning.write(() => ({ reason: isTailraceError(thrown) ? thrown.message : String(thrown) }));
+    this.#fullTimer ??= this.#options.clock.after(fullRetryMs, () => void this.#retryWrite());
+  }
+
+  async #retryWrite(): Promise<void> {
+    const { drops, memoryBytesMax } = this.#options;
+    // The oldest are on disk: without them there is space in the file for the newest.
+    if (drops === 'oldest' && this.#memoryBytes > memoryBytesMax / 2) {
+      await this.#dropStored(this.#stored!, commitBytes, 'disk_full');
+    }
+    this.#fullTimer = undefined;
+    if (this.#isClosed) return;
+    // With the link up, a little in memory is sent from there, and needs no disk.
+    if (this.#spill.length === 0 || !this.#mustWrite) this.#isFull = false;
+    this.#startWrite();
+  }
+
+  /** Drops older entries, or some of those that are being written, so that the store is within its limit. */
+  async #makeSpace(stored: StoredEntries): Promise<void> {
+    const { storeBytesMax, drops } = this.#options;
+    const bytes = bytesOf(this.#writing);
+    if (drops === 'oldest') {
+      for (let missing = 1; missing > 0; ) {
+        missing = stored.disk.bytes + bytes - storeBytesMax;
+        // What is in flight is not dropped: it is in the log, or sent again.
+        if (missing > 0 && !(await this.#dropStored(stored, missing, 'limit_oldest'))) return;
+      }
+      return;
+    }
+    let left = storeBytesMax - stored.disk.bytes;
+    const count = this.#writing.findIndex((entry) => {
+      left -= entryBytes(entry);
+      return left < 0;
+    });
+    if (count < 0) return;
+    const gone = this.#writing.slice(count);
+    this.#writing = this.#writing.slice(0, count);
+    this.#release(gone);
+    this.#lost('limit_newest', sumOf(gone), gone.at(-1)!.number + 1);
+  }
+
+  /** Resolves with whether something was dropped. */
+  async #dropStored(stored: StoredEntries, bytes: number, reason: LossReason): Promise<boolean> {
+    const gone = await stored.dropOldest(bytes);
+    if (gone.length > 0) this.#lost(reason, sumOf(gone), gone.at(-1)!.number + 1);
+    return gone.length > 0;
+  }
+
+  /** At the limit of memory: the disk is full, or too slow. */
+  #dropFromMemory(): void {
+    const { memoryBytesMax, drops } = this.#options;
+    const gone: Entry[] = [];
+    while (this.#memoryBytes > memoryBytesMax) {
+      const [first, last] = [this.#spill, this.#live].filter((queue) => queue.length > 0);
+      const entry = drops === 'oldest' ? first?.shift() : (last ?? first)?.pop();
+      if (entry === undefined) break;
+      this.#release([entry]);
+      gone.push(entry);
+    }
+    if (gone.length === 0) return;
+    this.#spillBytes = bytesOf(this.#spill);
+    const reason = this.#isFull ? 'disk_full' : `limit_${drops}`;
+    this.#lost(reason as LossReason, sumOf(gone), Math.max(...gone.map(({ number }) => number)) + 1);
+  }
+
+  #lost(reason: LossReason, lost: LostReports, place: number): void {
+    const isNewest = place >= this.#next;
+    // From the numbers of reports, which are never used twice.
+    const id = `${this.#stream}-L${(this.#next++).toString(36)}`;
+    this.losses.add(reason, lost, isNewest ? this.#next : place, id);
+    this.#saveLosses();
+  }
+
+  #saveLosses(): void {
+    if (this.#isClosed) return;
+    this.#lossTimer ??= this.#options.clock.after(commitMs, () => {
+      this.#lossTimer = undefined;
+      // Tried again with the next loss, and at the stop.
+      void this.#stored?.disk.putMeta('losses', this.losses.toStored()).catch(() => {});
+    });
+  }
+}
