@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seeded } from '../test/random.ts';
 import { shortly, split } from '../test/raw-packets.ts';
-import { AckQueue, type AckFormat } from './ack-queue.ts';
+import { type AckFormat, AckQueue } from './ack-queue.ts';
 
 const format: AckFormat = { version: 5, packetBytesMax: Number.POSITIVE_INFINITY, withReasonStrings: true };
 
@@ -33,7 +33,10 @@ test('keeps the order over thousands of messages, settled in random order, while
     else if (waiting.length > 0) queue.settle(waiting.splice(Math.floor(random() * waiting.length), 1)[0]!, 0);
     sent.push(...taken(queue, { version: 4 }));
   }
-  assert.deepEqual(sent, Array.from(sent, (_, index) => `puback ${(index % 65_535) + 1}`));
+  assert.deepEqual(
+    sent,
+    Array.from(sent, (_, index) => `puback ${(index % 65_535) + 1}`),
+  );
 });
 
 test('writes a Reason String where the client wants one and the packet fits', () => {

@@ -93,7 +93,10 @@ export class AckQueue {
   settle(ticket: number, reason: number, reasonString?: string): void {
     const at = this.#indexOf(ticket);
     if (this.#reasons[at] !== isUnsettled) {
-      throw new TailraceError('internal', `acknowledgment ${ticket}: expected to be settled once, got a second outcome`);
+      throw new TailraceError(
+        'internal',
+        `acknowledgment ${ticket}: expected to be settled once, got a second outcome`,
+      );
     }
     this.#reasons[at] = reason;
     this.#unsettled--;

@@ -30,17 +30,21 @@ statement({ v4: '3.1.0-1', v5: '3.1.0-1' }, 'the client sends CONNECT first', (v
   assert.deepEqual(rest, []);
 });
 
-statement({ v4: '3.1.3-1', v5: '3.1.3-1' }, 'the client writes client ID, will, user name and password in this order', (version) => {
-  const fixture = new ClientFixture({
-    version,
-    will: { topic: 'w', payload: Buffer.from('gone'), qos: 1, retain: true },
-    credentials: () => ({ userName: 'u', password: Buffer.from('p') }),
-  });
-  const [first] = fixture.start().server.take();
-  const willBlock = version === 5 ? Buffer.of(0) : Buffer.alloc(0);
-  const expected = Buffer.concat([field('client-1'), willBlock, field('w'), field('gone'), field('u'), field('p')]);
-  assert.equal(first!.content.subarray(-expected.length).toString('hex'), expected.toString('hex'));
-});
+statement(
+  { v4: '3.1.3-1', v5: '3.1.3-1' },
+  'the client writes client ID, will, user name and password in this order',
+  (version) => {
+    const fixture = new ClientFixture({
+      version,
+      will: { topic: 'w', payload: Buffer.from('gone'), qos: 1, retain: true },
+      credentials: () => ({ userName: 'u', password: Buffer.from('p') }),
+    });
+    const [first] = fixture.start().server.take();
+    const willBlock = version === 5 ? Buffer.of(0) : Buffer.alloc(0);
+    const expected = Buffer.concat([field('client-1'), willBlock, field('w'), field('gone'), field('u'), field('p')]);
+    assert.equal(first!.content.subarray(-expected.length).toString('hex'), expected.toString('hex'));
+  },
+);
 
 statement({ v4: '3.1.3-3', v5: '3.1.3-3' }, 'the client always sends a client ID', (version) => {
   const fixture = new ClientFixture({ version, clientId: '' });
@@ -55,16 +59,20 @@ statement({ v4: '3.1.3-7' }, 'the client never sends an empty client ID with cle
   assert.equal(fixture.dials, 0);
 });
 
-statement({ v4: '3.2.0-1', v5: '3.2.0-1' }, 'the client closes when something else than CONNACK comes first', (version) => {
-  for (const bytes of [publish({ version }), suback(version, 1, 0), pingresp]) {
-    const { server, fixture } = new ClientFixture({ version }).start();
-    server.take();
-    server.send(bytes);
-    assert.deepEqual(server.answers(), []);
-    assert.equal(server.isClosed, true);
-    assert.equal(fixture.client.state, 'waiting');
-  }
-});
+statement(
+  { v4: '3.2.0-1', v5: '3.2.0-1' },
+  'the client closes when something else than CONNACK comes first',
+  (version) => {
+    for (const bytes of [publish({ version }), suback(version, 1, 0), pingresp]) {
+      const { server, fixture } = new ClientFixture({ version }).start();
+      server.take();
+      server.send(bytes);
+      assert.deepEqual(server.answers(), []);
+      assert.equal(server.isClosed, true);
+      assert.equal(fixture.client.state, 'waiting');
+    }
+  },
+);
 
 statement({ v5: '3.2.2-1' }, 'the client closes when bits 7 to 1 of the acknowledge flags are set', () => {
   const { server } = new ClientFixture({ version: 5 }).start();
@@ -81,19 +89,39 @@ statement({ v4: '2.2.2-2', v5: '2.1.3-1' }, 'the client closes on reserved heade
   }
 });
 
-statement({ v4: '3.1.2-23', v5: '3.1.2-20' }, 'sends PINGREQ before the keep-alive expires when nothing else was sent', async (version) => {
-  const { server, fixture } = new ClientFixture({ version, keepAliveSeconds: 20 }).open();
-  await fixture.clock.advance(9000);
-  assert.deepEqual(server.answers(), []);
-  fixture.client.publish(messageOf('x'));
-  await fixture.clock.advance(9000);
-  assert.deepEqual(server.answers(), ['publish']);
-  await fixture.clock.advance(2000);
-  assert.deepEqual(server.answers(), ['pingreq']);
-  server.send(pingresp);
-  await fixture.clock.advance(11_000);
-  assert.deepEqual(server.answers(), ['pingreq']);
-});
+statement(
+  { v4: '2.2.2-1', v5: '2.1.3-1' },
+  'the client writes every reserved header bit as the table has it',
+  async (version) => {
+    const { server, fixture } = new ClientFixture({ version, keepAliveSeconds: 10 }).start();
+    server.send(connack(version));
+    fixture.client.subscribe([{ filter: 'b', qos: 1 }]);
+    fixture.client.unsubscribe(['b']);
+    server.send(publish({ version, qos: 1 }), publish({ version, qos: 2, packetId: 2 }), ack('pubrel', 2));
+    await fixture.clock.advance(6000);
+    await fixture.client.stop({ drainMs: 10 });
+    const firstBytes = new Set(server.take().map(({ firstByte }) => firstByte));
+    assert.deepEqual([...firstBytes].sort(), [0x10, 0x82, 0xa2, 0x40, 0x50, 0x70, 0xc0, 0xe0].sort());
+  },
+);
+
+statement(
+  { v4: '3.1.2-23', v5: '3.1.2-20' },
+  'sends PINGREQ before the keep-alive expires when nothing else was sent',
+  async (version) => {
+    const { server, fixture } = new ClientFixture({ version, keepAliveSeconds: 20 }).open();
+    await fixture.clock.advance(9000);
+    assert.deepEqual(server.answers(), []);
+    fixture.client.publish(messageOf('x'));
+    await fixture.clock.advance(9000);
+    assert.deepEqual(server.answers(), ['publish']);
+    await fixture.clock.advance(2000);
+    assert.deepEqual(server.answers(), ['pingreq']);
+    server.send(pingresp);
+    await fixture.clock.advance(11_000);
+    assert.deepEqual(server.answers(), ['pingreq']);
+  },
+);
 
 for (const id of ['3.1.2-21', '3.2.2-21']) {
   statement({ v5: id }, 'uses the Server Keep Alive of CONNACK instead of its own', async (version) => {
@@ -117,65 +145,107 @@ test('a PINGRESP that does not come within 10 s closes the connection, but not w
   assert.equal(fixture.disconnected[0]?.reason, 0x8d);
 });
 
-statement({ v5: '3.3.4-8' }, 'delays no PINGREQ, PUBACK or SUBSCRIBE while the window of the server is full', async (version) => {
-  const fixture = new ClientFixture({ version, keepAliveSeconds: 10 });
-  const { server } = fixture.start();
-  server.send(connack(5, { properties: properties([33, uint16(1)]) }));
-  server.take();
-  fixture.client.publish(messageOf('x'));
-  assert.equal(fixture.client.publish(messageOf('y')), undefined);
-  server.send(publish({ version, qos: 1, packetId: 4 }));
-  fixture.client.subscribe([{ filter: 'b', qos: 1 }]);
-  await fixture.clock.advance(6000);
-  assert.deepEqual(server.answers(), ['publish', 'puback 4', 'subscribe', 'pingreq']);
-});
+statement(
+  { v5: '3.3.4-8' },
+  'delays no PINGREQ, PUBACK or SUBSCRIBE while the window of the server is full',
+  async (version) => {
+    const fixture = new ClientFixture({ version, keepAliveSeconds: 10 });
+    const { server } = fixture.start();
+    server.send(connack(5, { properties: properties([33, uint16(1)]) }));
+    server.take();
+    fixture.client.publish(messageOf('x'));
+    assert.equal(fixture.client.publish(messageOf('y')), undefined);
+    server.send(publish({ version, qos: 1, packetId: 4 }));
+    fixture.client.subscribe([{ filter: 'b', qos: 1 }]);
+    await fixture.clock.advance(6000);
+    assert.deepEqual(server.answers(), ['publish', 'puback 4', 'subscribe', 'pingreq']);
+  },
+);
 
-statement({ v5: '3.3.4-7' }, 'keeps at most the Receive Maximum of the server of own messages unacknowledged', (version) => {
-  const fixture = new ClientFixture({ version });
-  const { server } = fixture.start();
-  server.send(connack(5, { properties: properties([33, uint16(2)]) }));
-  assert.deepEqual(['a', 'b', 'c'].map((payload) => fixture.client.publish(messageOf(payload))), [1, 2, undefined]);
-  server.send(ack('puback', 1));
-  assert.equal(fixture.client.publish(messageOf('c')), 3);
-});
+statement(
+  { v5: '3.3.4-7' },
+  'keeps at most the Receive Maximum of the server of own messages unacknowledged',
+  (version) => {
+    const fixture = new ClientFixture({ version });
+    const { server } = fixture.start();
+    server.send(connack(5, { properties: properties([33, uint16(2)]) }));
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((payload) => fixture.client.publish(messageOf(payload))),
+      [1, 2, undefined],
+    );
+    server.send(ack('puback', 1));
+    assert.equal(fixture.client.publish(messageOf('c')), 3);
+  },
+);
 
-statement({ v4: '2.3.1-3' }, 're-sends with the packet ID of the first attempt, and frees it after PUBACK', async (version) => {
-  const { server, fixture } = new ClientFixture({ version, cleanStart: false }).open();
-  assert.equal(fixture.client.publish(messageOf('a')), 1);
-  const second = await fixture.reconnect(server, { present: true });
-  assert.deepEqual(second.take().filter(({ type }) => type === 3).map(({ firstByte }) => firstByte), [0x3a]);
-  second.send(ack('puback', 1));
-  assert.deepEqual(fixture.client.unacknowledged(), []);
-  assert.deepEqual(fixture.acknowledged, [[1, 0]]);
-});
+statement(
+  { v4: '2.3.1-3' },
+  're-sends with the packet ID of the first attempt, and frees it after PUBACK',
+  async (version) => {
+    const { server, fixture } = new ClientFixture({ version, cleanStart: false }).open();
+    assert.equal(fixture.client.publish(messageOf('a')), 1);
+    const second = await fixture.reconnect(server, { present: true });
+    assert.deepEqual(
+      second
+        .take()
+        .filter(({ type }) => type === 3)
+        .map(({ firstByte }) => firstByte),
+      [0x3a],
+    );
+    second.send(ack('puback', 1));
+    assert.deepEqual(fixture.client.unacknowledged(), []);
+    assert.deepEqual(fixture.acknowledged, [[1, 0]]);
+  },
+);
 
-statement({ v4: '3.3.1-1', v5: '3.3.1-1' }, 'the client sets DUP on a re-sent PUBLISH and only there', async (version) => {
-  const { server, fixture } = new ClientFixture({ version, cleanStart: false }).open();
-  fixture.client.publish(messageOf('a'));
-  assert.equal(server.take()[0]?.firstByte, 0x32);
-  const second = await fixture.reconnect(server, { present: true });
-  fixture.client.publish(messageOf('b'));
-  const bytes = second.take().filter(({ type }) => type === 3).map(({ firstByte }) => firstByte);
-  assert.deepEqual(bytes, [0x3a, 0x32]);
-});
+statement(
+  { v4: '3.3.1-1', v5: '3.3.1-1' },
+  'the client sets DUP on a re-sent PUBLISH and only there',
+  async (version) => {
+    const { server, fixture } = new ClientFixture({ version, cleanStart: false }).open();
+    fixture.client.publish(messageOf('a'));
+    assert.equal(server.take()[0]?.firstByte, 0x32);
+    const second = await fixture.reconnect(server, { present: true });
+    fixture.client.publish(messageOf('b'));
+    const bytes = second
+      .take()
+      .filter(({ type }) => type === 3)
+      .map(({ firstByte }) => firstByte);
+    assert.deepEqual(bytes, [0x3a, 0x32]);
+  },
+);
 
-statement({ v4: '4.4.0-1', v5: '4.4.0-1' }, 'the client re-sends unacknowledged messages on a resumed session, in order', async (version) => {
-  const { server, fixture } = new ClientFixture({ version, cleanStart: false }).open();
-  for (const payload of ['a', 'b', 'c']) fixture.client.publish(messageOf(payload));
-  server.send(ack('puback', 2));
-  const second = await fixture.reconnect(server, { present: true });
-  const payloads = second.take().filter(({ type }) => type === 3).map(({ content }) => content.toString('utf8').at(-1));
-  assert.deepEqual(payloads, ['a', 'c']);
-});
+statement(
+  { v4: '4.4.0-1', v5: '4.4.0-1' },
+  'the client re-sends unacknowledged messages on a resumed session, in order',
+  async (version) => {
+    const { server, fixture } = new ClientFixture({ version, cleanStart: false }).open();
+    for (const payload of ['a', 'b', 'c']) fixture.client.publish(messageOf(payload));
+    server.send(ack('puback', 2));
+    const second = await fixture.reconnect(server, { present: true });
+    const payloads = second
+      .take()
+      .filter(({ type }) => type === 3)
+      .map(({ content }) => content.toString('utf8').at(-1));
+    assert.deepEqual(payloads, ['a', 'c']);
+  },
+);
 
-statement({ v5: '4.4.0-2' }, 'the client does not re-send after PUBACK of 0x80 or more: the reason is reported', async (version) => {
-  const { server, fixture } = new ClientFixture({ version, cleanStart: false }).open();
-  fixture.client.publish(messageOf('a'));
-  server.send(ack('puback', 1, 0x97));
-  assert.deepEqual(fixture.acknowledged, [[1, 0x97]]);
-  const second = await fixture.reconnect(server, { present: true });
-  assert.deepEqual(second.take().filter(({ type }) => type === 3), []);
-});
+statement(
+  { v5: '4.4.0-2' },
+  'the client does not re-send after PUBACK of 0x80 or more: the reason is reported',
+  async (version) => {
+    const { server, fixture } = new ClientFixture({ version, cleanStart: false }).open();
+    fixture.client.publish(messageOf('a'));
+    server.send(ack('puback', 1, 0x97));
+    assert.deepEqual(fixture.acknowledged, [[1, 0x97]]);
+    const second = await fixture.reconnect(server, { present: true });
+    assert.deepEqual(
+      second.take().filter(({ type }) => type === 3),
+      [],
+    );
+  },
+);
 
 statement(
   { v5: '3.2.2-5' },
@@ -189,8 +259,11 @@ statement(
     server.take();
     const second = await fixture.reconnect(server, { present: false });
     assert.deepEqual(fixture.lost, ['a']);
-    assert.equal(second.answers().includes('subscribe'), true);
-    second.send(suback(5, 1, 2), publish({ version, qos: 2, packetId: 7, payload: 'second' }));
+    const request = second.take().find(({ type }) => type === 8);
+    second.send(
+      suback(5, request!.content.readUInt16BE(0), 2),
+      publish({ version, qos: 2, packetId: 7, payload: 'second' }),
+    );
     assert.deepEqual(fixture.payloads, ['first', 'second']);
   },
 );
@@ -202,19 +275,23 @@ statement({ v5: '3.2.2-4' }, 'closes when session present is 1 after a clean sta
   assert.equal(server.isClosed, true);
 });
 
-statement({ v4: '3.1.2-4', v5: '3.1.2-5' }, 'sends no SUBSCRIBE when the session is present and has the subscriptions', async (version) => {
-  const subscriptions = [{ filter: 'b', qos: 1 }] as const;
-  const fixture = new ClientFixture({ version, cleanStart: false, subscriptions });
-  const { server } = fixture.start();
-  server.send(connack(version), suback(version, 1, 1));
-  const second = await fixture.reconnect(server, { present: true });
-  assert.deepEqual(second.answers(), ['connect']);
-  assert.equal(fixture.client.state, 'open');
-  const known = new ClientFixture({ version, cleanStart: false, subscriptions, isSubscribed: true });
-  const { server: third } = known.start();
-  third.send(connack(version, { present: true }));
-  assert.deepEqual(third.answers(), ['connect']);
-});
+statement(
+  { v4: '3.1.2-4', v5: '3.1.2-5' },
+  'sends no SUBSCRIBE when the session is present and has the subscriptions',
+  async (version) => {
+    const subscriptions = [{ filter: 'b', qos: 1 }] as const;
+    const fixture = new ClientFixture({ version, cleanStart: false, subscriptions });
+    const { server } = fixture.start();
+    server.send(connack(version), suback(version, 1, 1));
+    const second = await fixture.reconnect(server, { present: true });
+    assert.deepEqual(second.answers(), ['connect']);
+    assert.equal(fixture.client.state, 'open');
+    const known = new ClientFixture({ version, cleanStart: false, subscriptions, isSubscribed: true });
+    const { server: third } = known.start();
+    third.send(connack(version, { present: true }));
+    assert.deepEqual(third.answers(), ['connect']);
+  },
+);
 
 statement({ v4: '3.1.2-6', v5: '3.1.2-4' }, 'the client subscribes again on a new session', async (version) => {
   const fixture = new ClientFixture({ version, cleanStart: true, subscriptions: [{ filter: 'b', qos: 1 }] });
@@ -245,7 +322,10 @@ test('subscribing: refused filters and lower grants are reported, and the others
   const { server } = fixture.start();
   server.send(connack(5));
   const [, request] = server.take();
-  assert.equal(request!.content.subarray(3).toString('hex'), Buffer.concat([field('a'), Buffer.of(0x21), field('b'), Buffer.of(0x09)]).toString('hex'));
+  assert.equal(
+    request!.content.subarray(3).toString('hex'),
+    Buffer.concat([field('a'), Buffer.of(0x21), field('b'), Buffer.of(0x09)]).toString('hex'),
+  );
   server.send(suback(5, 1, 0x87, 0));
   assert.deepEqual(fixture.subscribed, [
     ['a', 0x87],
@@ -287,18 +367,30 @@ test('a SUBACK for another packet ID, or with another number of codes, closes th
 
 statement({ v4: '2.3.1-6', v5: '2.2.1-5' }, 'the client answers PUBLISH and PUBREL with their packet ID', (version) => {
   const { server } = new ClientFixture({ version }).open();
-  server.send(publish({ version, qos: 1, packetId: 300 }), publish({ version, qos: 2, packetId: 301 }), ack('pubrel', 301));
+  server.send(
+    publish({ version, qos: 1, packetId: 300 }),
+    publish({ version, qos: 2, packetId: 301 }),
+    ack('pubrel', 301),
+  );
   assert.deepEqual(server.answers(), ['puback 300', 'pubrec 301', 'pubcomp 301']);
 });
 
-statement({ v4: '3.3.4-1', v5: '3.3.4-1' }, 'the client acknowledges after the outcome is known, and QoS 0 never', (version) => {
-  const { server, fixture } = new ClientFixture({ version }).open();
-  fixture.acknowledges = false;
-  server.send(publish({ version }), publish({ version, qos: 1, packetId: 2 }), publish({ version, qos: 2, packetId: 3 }));
-  assert.deepEqual(server.answers(), []);
-  for (const index of [1, 2]) fixture.settle(index);
-  assert.deepEqual(server.answers(), ['puback 2', 'pubrec 3']);
-});
+statement(
+  { v4: '3.3.4-1', v5: '3.3.4-1' },
+  'the client acknowledges after the outcome is known, and QoS 0 never',
+  (version) => {
+    const { server, fixture } = new ClientFixture({ version }).open();
+    fixture.acknowledges = false;
+    server.send(
+      publish({ version }),
+      publish({ version, qos: 1, packetId: 2 }),
+      publish({ version, qos: 2, packetId: 3 }),
+    );
+    assert.deepEqual(server.answers(), []);
+    for (const index of [1, 2]) fixture.settle(index);
+    assert.deepEqual(server.answers(), ['puback 2', 'pubrec 3']);
+  },
+);
 
 for (const [numbers, qos, name] of [
   [{ v4: '4.6.0-2', v5: '4.6.0-2' }, 1, 'puback'],
@@ -385,7 +477,10 @@ for (const id of ['3.2.2-15', '3.1.2-24']) {
     const { server } = fixture.start();
     server.send(connack(5, { properties: properties([39, uint32(50)]) }));
     server.take();
-    assert.throws(() => fixture.client.publish(messageOf('x'.repeat(50))), { reason: 0x95, message: /at most 50 bytes/ });
+    assert.throws(() => fixture.client.publish(messageOf('x'.repeat(50))), {
+      reason: 0x95,
+      message: /at most 50 bytes/,
+    });
     assert.deepEqual(server.answers(), []);
     assert.deepEqual(fixture.client.unacknowledged(), []);
   });
@@ -399,16 +494,20 @@ statement({ v4: '3.14.4-1', v5: '3.14.4-2' }, 'the client closes after DISCONNEC
   assert.equal(fixture.client.state, 'stopped');
 });
 
-statement({ v4: '3.14.4-2', v5: '3.14.4-1' }, 'the client sends nothing after DISCONNECT, although outcomes still come', async (version) => {
-  const { server, fixture } = new ClientFixture({ version }).open();
-  fixture.acknowledges = false;
-  server.send(publish({ version, qos: 1, packetId: 1 }));
-  const stopped = fixture.client.stop({ drainMs: 1000 });
-  await fixture.clock.advance(1000);
-  await stopped;
-  fixture.settle(0);
-  assert.deepEqual(server.answers(), [version === 5 ? 'disconnect 0x00' : 'disconnect']);
-});
+statement(
+  { v4: '3.14.4-2', v5: '3.14.4-1' },
+  'the client sends nothing after DISCONNECT, although outcomes still come',
+  async (version) => {
+    const { server, fixture } = new ClientFixture({ version }).open();
+    fixture.acknowledges = false;
+    server.send(publish({ version, qos: 1, packetId: 1 }));
+    const stopped = fixture.client.stop({ drainMs: 1000 });
+    await fixture.clock.advance(1000);
+    await stopped;
+    fixture.settle(0);
+    assert.deepEqual(server.answers(), [version === 5 ? 'disconnect 0x00' : 'disconnect']);
+  },
+);
 
 test('open: stop waits for acknowledgments in both directions, and takes no further message', async () => {
   const { server, fixture } = new ClientFixture({ version: 5 }).open();
@@ -427,16 +526,20 @@ test('open: stop waits for acknowledgments in both directions, and takes no furt
   assert.equal(fixture.payloads.length, 1);
 });
 
-statement({ v5: '3.14.2-2' }, 'the client sends a Session Expiry in DISCONNECT only where that of CONNECT was not 0', async () => {
-  for (const [sessionExpirySeconds, expected] of [
-    [3600, true],
-    [0, false],
-  ] as const) {
-    const { server, fixture } = new ClientFixture({ version: 5, sessionExpirySeconds }).open();
-    await fixture.client.stop({ drainMs: 10, sessionExpirySeconds: 0 });
-    assert.equal(server.take()[0]?.content.includes(17), expected);
-  }
-});
+statement(
+  { v5: '3.14.2-2' },
+  'the client sends a Session Expiry in DISCONNECT only where that of CONNECT was not 0',
+  async () => {
+    for (const [sessionExpirySeconds, expected] of [
+      [3600, true],
+      [0, false],
+    ] as const) {
+      const { server, fixture } = new ClientFixture({ version: 5, sessionExpirySeconds }).open();
+      await fixture.client.stop({ drainMs: 10, sessionExpirySeconds: 0 });
+      assert.equal(server.take()[0]?.content.includes(17), expected);
+    }
+  },
+);
 
 statement({ v5: '3.14.2-1' }, 'the client accepts the codes of DISCONNECT alone', () => {
   for (const [code, isKnown] of [

@@ -18,7 +18,7 @@ import { assertPacket } from './packet-check.ts';
 import { PacketConnection } from './packet-connection.ts';
 import { packetTypes as types } from './properties.ts';
 import type { OutboundMessage } from './publish.ts';
-import { isPermanent, MqttError, malformed, mqttReasons as reasons, reasonFromReturnCode } from './reason.ts';
+import { isPermanent, MqttError, malformed, reasonFromReturnCode, mqttReasons as reasons } from './reason.ts';
 import { ReconnectDelay } from './reconnect-delay.ts';
 import type { SendWindow, SentMessage } from './send-window.ts';
 import { SessionState } from './session-state.ts';
@@ -75,8 +75,8 @@ export class ClientConnection extends PacketConnection {
   #isSubscribed: boolean;
   #keepAliveMs = 0;
   #lastSentMs = 0;
-  /** Ms of the monotonic clock of a PINGREQ without its PINGRESP; 0: none. */
-  #pingedMs = 0;
+  /** Ms of the monotonic clock of a PINGREQ without its PINGRESP. */
+  #pingedMs: number | undefined;
   #maximumQoS = 2;
   #isRetainAvailable = true;
   #pending = new Map<number, Pending>();
@@ -165,8 +165,8 @@ export class ClientConnection extends PacketConnection {
   }
 
   /**
-   * Subscribes on the open connection; `handlers.subscribed` has the outcomes. `done`: called after all of them, and not
-   * if the connection is closed before.
+   * Subscribes on the open connection; `handlers.subscribed` has the outcomes. `done`: called after all of them, and
+   * not if the connection is closed before.
    */
   subscribe(subscriptions: readonly ClientSubscription[], done?: () => void): void {
     for (let at = 0; at < subscriptions.length; at += filtersMax) {
@@ -244,6 +244,8 @@ export class ClientConnection extends PacketConnection {
         break;
       case types.pubrel: {
         const { packetId } = decodeAck(packet, this.version);
+        // Its PUBREC may be settled, and not be written yet.
+        this.flush();
         const reason = this.inbound!.release(packetId);
         this.send(encodeAck(types.pubcomp, packetId, { version: this.version, reason }));
         break;
@@ -264,7 +266,7 @@ export class ClientConnection extends PacketConnection {
         break;
       case types.pingresp:
         assertPacket(packet, this.version, 'client');
-        this.#pingedMs = 0;
+        this.#pingedMs = undefined;
         break;
       case types.disconnect: {
         assertPacket(packet, this.version, 'client');
@@ -304,7 +306,7 @@ export class ClientConnection extends PacketConnection {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#setState('connecting');
-    this.#pingedMs = 0;
+    this.#pingedMs = undefined;
     this.#pending.clear();
     let wire: Wire;
     let packet: Buffer;
@@ -463,7 +465,7 @@ export class ClientConnection extends PacketConnection {
   /** Pings depend on this timer alone: no full window and no slow log delays them (MQTT-3.3.4-8). */
   #tick(): void {
     const nowMs = this.clock.monotonic();
-    if (this.#pingedMs !== 0) {
+    if (this.#pingedMs !== undefined) {
       // The answer may be behind data that this side does not read.
       if (this.isPaused) this.#pingedMs = nowMs;
       else if (nowMs - this.#pingedMs >= pingTimeoutMs) {

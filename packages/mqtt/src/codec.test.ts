@@ -1,8 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as mqttPacket from 'mqtt-packet';
-import { connack, connect, field, packet, properties, subscribe, uint16, uint32, unsubscribe } from '../test/raw-packets.ts';
-import { type ConnectPacket, decodePacket, encodePacket, type SubscribePacket, type UnsubscribePacket } from './codec.ts';
+import {
+  connack,
+  connect,
+  field,
+  packet,
+  properties,
+  subscribe,
+  uint16,
+  uint32,
+  unsubscribe,
+} from '../test/raw-packets.ts';
+import {
+  type ConnectPacket,
+  decodePacket,
+  encodePacket,
+  type SubscribePacket,
+  type UnsubscribePacket,
+} from './codec.ts';
 import { assertPacket } from './packet-check.ts';
 import { MqttError } from './reason.ts';
 
@@ -26,9 +42,24 @@ for (const [what, version, bytes, reason] of [
   ['a packet identifier of 0', 4, subscribe({ packetId: 0 }), 0x82],
   ['a SUBSCRIBE without filters', 4, subscribe({ filters: [] }), 0x82],
   ['an UNSUBSCRIBE without filters', 4, unsubscribe({ filters: [] }), 0x82],
-  ['a property that the packet may not have', 5, subscribe({ version: 5, properties: properties([33, uint16(1)]) }), 0x81],
-  ['a property that comes twice', 5, connect({ version: 5, properties: properties([33, uint16(1)], [33, uint16(2)]) }), 0x82],
-  ['a byte property with another value than 0 and 1', 5, connect({ version: 5, properties: properties([23, Buffer.of(7)]) }), 0x82],
+  [
+    'a property that the packet may not have',
+    5,
+    subscribe({ version: 5, properties: properties([33, uint16(1)]) }),
+    0x81,
+  ],
+  [
+    'a property that comes twice',
+    5,
+    connect({ version: 5, properties: properties([33, uint16(1)], [33, uint16(2)]) }),
+    0x82,
+  ],
+  [
+    'a byte property with another value than 0 and 1',
+    5,
+    connect({ version: 5, properties: properties([23, Buffer.of(7)]) }),
+    0x82,
+  ],
   ['a will of QoS 3', 4, connect({ will: { topic: 'a', qos: 3 } }), 0x81],
   ['a password without a user name in 3.1.1', 4, connect({ flags: 0x42, rest: field('p') }), 0x81],
   ['bytes behind the payload of CONNECT', 4, connect({ rest: Buffer.of(1, 2) }), 0x81],
@@ -42,7 +73,10 @@ for (const [what, version, bytes, reason] of [
 
 test('decodes CONNECT, SUBSCRIBE and UNSUBSCRIBE', () => {
   const will = { topic: 'w', payload: 'gone', qos: 1, properties: properties([24, uint32(5)]) };
-  const decoded = decodePacket(connect({ version: 5, clientId: 'ä', userName: 'u', password: 'p', will }), 5) as ConnectPacket;
+  const decoded = decodePacket(
+    connect({ version: 5, clientId: 'ä', userName: 'u', password: 'p', will }),
+    5,
+  ) as ConnectPacket;
   assert.deepEqual(
     [decoded.clientId, decoded.username, decoded.password?.toString(), decoded.will?.properties?.willDelayInterval],
     ['ä', 'u', 'p', 5],
@@ -74,6 +108,12 @@ test('the packets that are written have the bytes of the specification', () => {
   assert.equal(suback.toString('hex'), '9005010200018f');
   const unsuback = encodePacket({ cmd: 'unsuback', messageId: 258, granted: [] }, 4);
   assert.equal(unsuback.toString('hex'), 'b0020102');
-  const ack = encodePacket({ cmd: 'connack', reasonCode: 0x87, sessionPresent: false, properties: { reasonString: 'no' } }, 5);
-  assert.equal(ack.toString('hex'), connack(5, { code: 0x87, properties: properties([31, field('no')]) }).toString('hex'));
+  const ack = encodePacket(
+    { cmd: 'connack', reasonCode: 0x87, sessionPresent: false, properties: { reasonString: 'no' } },
+    5,
+  );
+  assert.equal(
+    ack.toString('hex'),
+    connack(5, { code: 0x87, properties: properties([31, field('no')]) }).toString('hex'),
+  );
 });

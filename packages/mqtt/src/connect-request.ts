@@ -1,6 +1,6 @@
 import type { ConnectPacket } from './codec.ts';
-import { MqttError, type MqttVersion, mqttReasons } from './reason.ts';
 import type { QoS } from './publish.ts';
+import { MqttError, type MqttVersion, mqttReasons } from './reason.ts';
 
 /** A message that the server publishes for a client whose connection was lost. */
 export interface Will {
@@ -79,10 +79,7 @@ export function connectRequestFrom(packet: ConnectPacket, version: MqttVersion, 
 
 function assertBytes(what: string, bytes: number, bytesMax: number): void {
   if (bytes <= bytesMax) return;
-  throw new MqttError(
-    mqttReasons.badUserNameOrPassword,
-    `${what}: expected at most ${bytesMax} bytes, got ${bytes}`,
-  );
+  throw new MqttError(mqttReasons.badUserNameOrPassword, `${what}: expected at most ${bytesMax} bytes, got ${bytes}`);
 }
 
 function assertClientId(clientId: string, bytesMax: number): void {

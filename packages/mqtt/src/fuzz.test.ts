@@ -20,8 +20,8 @@ import {
   uint32,
   unsuback,
   unsubscribe,
-  varint,
   type Version,
+  varint,
 } from '../test/raw-packets.ts';
 import { ServerFixture } from '../test/server-fixture.ts';
 import { decodeAck } from './acks.ts';

@@ -3,8 +3,8 @@ import {
   type ConnectionOptions,
   connect as connectTls,
   createServer as createTlsServer,
-  type TlsOptions,
   type TLSSocket,
+  type TlsOptions,
 } from 'node:tls';
 import { type ListenAddress, listenError } from '@tailrace/platform/listen-error';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -152,6 +152,14 @@ export async function listenMqtt(options: ListenOptions): Promise<MqttServer> {
     tls === undefined
       ? createTcpServer(common, onSocket)
       : createTlsServer({ ...tls, ...common, handshakeTimeout: tlsHandshakeTimeoutMs }, onSocket);
+  // Connections whose handshake is not complete are in no other list, and `close` would wait for them.
+  const tcpSockets = new Set<Socket>();
+  if (tls !== undefined) {
+    server.on('connection', (socket: Socket) => {
+      tcpSockets.add(socket);
+      socket.once('close', () => tcpSockets.delete(socket));
+    });
+  }
   server.on('tlsClientError', (error: Error, socket: TLSSocket) => onTlsError?.(error, socket.remoteAddress));
   await new Promise<void>((resolve, reject) => {
     const onListenError = (error: NodeJS.ErrnoException) => reject(listenError(options, error.code, error));
@@ -175,7 +183,13 @@ export async function listenMqtt(options: ListenOptions): Promise<MqttServer> {
     },
     close() {
       return new Promise((resolve) => {
-        server.close(() => resolve());
+        const timer = setTimeout(() => {
+          for (const socket of tcpSockets) socket.destroy();
+        }, closeTimeoutMs);
+        server.close(() => {
+          clearTimeout(timer);
+          resolve();
+        });
         for (const socket of sockets) (socket as WireSocket).wire.close();
       });
     },

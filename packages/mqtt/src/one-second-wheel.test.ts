@@ -74,5 +74,8 @@ test('after a pause of the process every second is checked', () => {
   for (const each of items) wheel.schedule(each, each.dueMs);
   nowMs = 100_000;
   wheel.tick();
-  assert.deepEqual(items.map(({ fired }) => fired), [100, 100, 100]);
+  assert.deepEqual(
+    items.map(({ fired }) => fired),
+    [100, 100, 100],
+  );
 });

@@ -69,7 +69,11 @@ function fields(version: Version): [name: string, role: Role, make: (value: Text
     ['name of a user property', 'server', (value) => publish({ version, properties: userName(value) })],
     ['content type', 'server', (value) => publish({ version, properties: block(3, value) })],
     ['response topic', 'server', (value) => publish({ version, properties: block(8, value) })],
-    ['content type of a will', 'server', (value) => connect({ version, will: { topic: 'a', properties: block(3, value) } })],
+    [
+      'content type of a will',
+      'server',
+      (value) => connect({ version, will: { topic: 'a', properties: block(3, value) } }),
+    ],
     ['authentication method', 'server', (value) => connect({ version, properties: block(21, value) })],
     ['user property of CONNECT', 'server', (value) => connect({ version, properties: user(value) })],
     ['user property of SUBSCRIBE', 'server', (value) => subscribe({ version, properties: user(value) })],
@@ -131,19 +135,23 @@ const flags: [type: number, expected: number][] = [
   [10, 2],
 ];
 
-statement({ v4: '2.2.2-2', v5: '2.1.3-1' }, 'refuses reserved header bits of every packet type that are wrong', (version) => {
-  for (const [type, expected] of flags) {
-    for (let bits = 0; bits < 16; bits++) {
-      if (bits === expected) continue;
-      // The first byte is enough: nothing of the packet is waited for.
-      for (const role of ['server', 'client'] as const) {
-        const bytes = packet((type << 4) | bits);
-        assert.throws(() => assertPacket(bytes, version, role), { reason: 0x81 }, `type ${type}, bits ${bits}`);
+statement(
+  { v4: '2.2.2-2', v5: '2.1.3-1' },
+  'refuses reserved header bits of every packet type that are wrong',
+  (version) => {
+    for (const [type, expected] of flags) {
+      for (let bits = 0; bits < 16; bits++) {
+        if (bits === expected) continue;
+        // The first byte is enough: nothing of the packet is waited for.
+        for (const role of ['server', 'client'] as const) {
+          const bytes = packet((type << 4) | bits);
+          assert.throws(() => assertPacket(bytes, version, role), { reason: 0x81 }, `type ${type}, bits ${bits}`);
+        }
       }
     }
-  }
-  assert.throws(() => assertPacket(packet(0x00), version, 'server'), { reason: 0x81 });
-});
+    assert.throws(() => assertPacket(packet(0x00), version, 'server'), { reason: 0x81 });
+  },
+);
 
 test('an open connection is closed by the first byte of a packet with wrong bits, before the rest has come', () => {
   const client = new ServerFixture().open({ version: 5 });

@@ -1,5 +1,5 @@
 import { packetReader as reader } from './packet-reader.ts';
-import { packetTypes as types, readProperties, willProperties } from './properties.ts';
+import { readProperties, packetTypes as types, willProperties } from './properties.ts';
 import { MqttError, type MqttVersion, malformed, mqttReasons, protocolError, reasonsOf } from './reason.ts';
 import { assertTopicFilter, assertTopicName, isShared } from './topic.ts';
 
@@ -7,13 +7,19 @@ import { assertTopicFilter, assertTopicName, isShared } from './topic.ts';
 export type Role = 'server' | 'client';
 
 /** Bits 3 to 0 of the first byte, table 2.2 of 3.1.1 and table 2-2 of 5. PUBLISH has flags of its own. */
-const flagsOf: readonly (number | undefined)[] = [
-  ...[undefined, 0, 0, undefined, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0],
-];
+const flagsOf: readonly (number | undefined)[] = [...[undefined, 0, 0, undefined, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0]];
 
 const names = Object.keys(types);
 
-const both = typeBits(types.publish, types.puback, types.pubrec, types.pubrel, types.pubcomp, types.disconnect, types.auth);
+const both = typeBits(
+  types.publish,
+  types.puback,
+  types.pubrec,
+  types.pubrel,
+  types.pubcomp,
+  types.disconnect,
+  types.auth,
+);
 
 /** Bit n is set if the role receives packet type n. */
 const receivedBy: Readonly<Record<Role, number>> = {
@@ -38,7 +44,8 @@ export function assertHeader(firstByte: number, version: MqttVersion, role: Role
   if (flags !== undefined && (firstByte & 0x0f) !== flags) {
     throw malformed(`flags of ${names[type - 1]}: expected ${flags}, got ${firstByte & 0x0f}`);
   }
-  if ((receivedBy[role] & (1 << type)) === 0) throw protocolError(`packet: expected one for a ${role}, got ${names[type - 1]}`);
+  if ((receivedBy[role] & (1 << type)) === 0)
+    throw protocolError(`packet: expected one for a ${role}, got ${names[type - 1]}`);
 }
 
 /**

@@ -39,8 +39,8 @@ export abstract class PacketConnection implements WireHandlers {
   protected withReasonStrings = true;
   /** Ms of the monotonic clock; moved to the end of a pause, because nothing can be received during one. */
   protected lastReceivedMs: number;
-  /** Ms of the monotonic clock from which the peer has not read; 0 if it reads. */
-  protected unreadSinceMs = 0;
+  /** Ms of the monotonic clock from which the peer has not read; undefined if it reads. */
+  protected unreadSinceMs: number | undefined;
   protected readonly framer: PacketFramer;
   protected readonly clock: Clock;
   #paused = 0;
@@ -67,7 +67,7 @@ export abstract class PacketConnection implements WireHandlers {
   }
 
   writable(): void {
-    this.unreadSinceMs = 0;
+    this.unreadSinceMs = undefined;
     this.resume(pauseReasons.unread);
   }
 
@@ -127,7 +127,7 @@ export abstract class PacketConnection implements WireHandlers {
   }
 
   protected send(bytes: Uint8Array): void {
-    if (this.wire.send(bytes) || this.unreadSinceMs !== 0) return;
+    if (this.wire.send(bytes) || this.unreadSinceMs !== undefined) return;
     this.unreadSinceMs = this.clock.monotonic();
     this.pause(pauseReasons.unread);
   }
@@ -137,7 +137,7 @@ export abstract class PacketConnection implements WireHandlers {
     this.wire = wire;
     this.framer.clear();
     this.#paused = 0;
-    this.unreadSinceMs = 0;
+    this.unreadSinceMs = undefined;
     this.lastReceivedMs = this.clock.monotonic();
   }
 

@@ -82,8 +82,8 @@ export class PacketReader {
   text(what: string): string {
     const start = this.#field(what);
     return assertText(this.bytes, start, this.at, what)
-      ? this.bytes.latin1Slice(start, this.at)
-      : this.bytes.utf8Slice(start, this.at);
+      ? this.bytes.toString('latin1', start, this.at)
+      : this.bytes.toString('utf8', start, this.at);
   }
 
   /** Throws unless all bytes were read. */

@@ -1,5 +1,5 @@
-import { MqttError, malformed, mqttReasons, protocolError } from './reason.ts';
 import type { PacketReader } from './packet-reader.ts';
+import { MqttError, malformed, mqttReasons, protocolError } from './reason.ts';
 
 /** Packet types of the fixed header, MQTT 5 table 2-1. */
 export const packetTypes = {
@@ -122,10 +122,12 @@ export function readProperties(reader: PacketReader, type: number): MessagePrope
       throw malformed(`property: expected one that the packet may have, got ${property?.name ?? `identifier ${id}`}`);
     }
     if (id === userProperty) {
-      if (++users > userPropertiesMax) throw malformed(`user properties: expected at most ${userPropertiesMax}, got more`);
+      if (++users > userPropertiesMax)
+        throw malformed(`user properties: expected at most ${userPropertiesMax}, got more`);
     } else if (id !== subscriptionIdentifier || type !== publish) {
       const bit = 1 << (id & 31);
-      if (((id < 32 ? seenLow : seenHigh) & bit) !== 0) throw protocolError(`${property.name}: expected once, got twice`);
+      if (((id < 32 ? seenLow : seenHigh) & bit) !== 0)
+        throw protocolError(`${property.name}: expected once, got twice`);
       if (id < 32) seenLow |= bit;
       else seenHigh |= bit;
     }

@@ -2,14 +2,23 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { IPublishPacket } from 'mqtt-packet';
 import { parsedByOther } from '../test/other-parser.ts';
-import { field, publish, split, uint16, uint32, properties } from '../test/raw-packets.ts';
+import { field, properties, publish, split, uint16, uint32 } from '../test/raw-packets.ts';
 import { statement } from '../test/statements.ts';
 import { decodePublish, encodePublish, type OutboundMessage } from './publish.ts';
 
 test('reads topic, flags, packet identifier, properties and payload', () => {
   const block = properties([35, uint16(3)], [2, uint32(9)]);
   for (const version of [4, 5] as const) {
-    const bytes = publish({ version, topic: 'a/ä', qos: 2, packetId: 258, retain: true, dup: true, payload: 'p', properties: block });
+    const bytes = publish({
+      version,
+      topic: 'a/ä',
+      qos: 2,
+      packetId: 258,
+      retain: true,
+      dup: true,
+      payload: 'p',
+      properties: block,
+    });
     const message = decodePublish(bytes, version);
     assert.deepEqual(
       [message.topic, message.qos, message.packetId, message.retain, message.dup, message.payload.toString()],
@@ -65,13 +74,12 @@ statement({ v5: '2.2.2-1' }, 'writes property length 0 where there are no proper
 
 statement({ v5: '1.5.5-1' }, 'writes the shortest variable byte integer', () => {
   for (const [payload, lengthBytes] of [
-    [122, 1],
-    [123, 1],
-    [124, 2],
-    [16_379, 2],
-    [16_380, 3],
-    [2_097_147, 3],
-    [2_097_148, 4],
+    [124, 1],
+    [125, 2],
+    [16_380, 2],
+    [16_381, 3],
+    [2_097_148, 3],
+    [2_097_149, 4],
   ] as const) {
     const bytes = encodePublish({ topic: 'a', payload: Buffer.alloc(payload), qos: 0 }, 4, { packetId: 0, dup: false });
     assert.equal(bytes.length, 1 + lengthBytes + 3 + payload, `${payload}`);

@@ -97,10 +97,7 @@ export function encodePublish(
   const remaining = 2 + topicBytes + (qos > 0 ? 2 : 0) + propertiesLength + payload.length;
   const packet = Buffer.allocUnsafe(1 + varintBytes(remaining) + remaining);
   packet[0] =
-    (packetTypes.publish << 4) |
-    (dup && qos > 0 ? dupBit : 0) |
-    (qos << 1) |
-    (message.retain === true ? retainBit : 0);
+    (packetTypes.publish << 4) | (dup && qos > 0 ? dupBit : 0) | (qos << 1) | (message.retain === true ? retainBit : 0);
   let at = writeVarint(packet, 1, remaining);
   at = packet.writeUInt16BE(topicBytes, at);
   at += packet.write(topic, at);

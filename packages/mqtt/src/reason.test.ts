@@ -19,7 +19,8 @@ test('a refused message has the reason of its error', () => {
 });
 
 test('the return codes of 3.1.1 and the reasons of 5 stand for each other', () => {
-  for (const returnCode of [0, 1, 2, 3, 4, 5]) assert.equal(returnCodeFrom(reasonFromReturnCode(returnCode)!), returnCode);
+  for (const returnCode of [0, 1, 2, 3, 4, 5])
+    assert.equal(returnCodeFrom(reasonFromReturnCode(returnCode)!), returnCode);
   assert.equal(reasonFromReturnCode(6), undefined);
   assert.equal(returnCodeFrom(mqttReasons.malformedPacket), undefined);
   assert.equal(returnCodeFrom(mqttReasons.connectionRateExceeded), 3);

@@ -89,7 +89,13 @@ test('returns its messages in order when the peer has lost the session', () => {
   const window = new SendWindow(10);
   window.connected(10);
   for (const topic of ['a', 'b']) window.add(message(topic));
-  assert.deepEqual(window.unacknowledged().map(({ packetId }) => packetId), [1, 2]);
-  assert.deepEqual(window.clear().map(({ topic }) => topic), ['a', 'b']);
+  assert.deepEqual(
+    window.unacknowledged().map(({ packetId }) => packetId),
+    [1, 2],
+  );
+  assert.deepEqual(
+    window.clear().map(({ topic }) => topic),
+    ['a', 'b'],
+  );
   assert.equal(window.add(message('c'))?.packetId, 3);
 });

@@ -194,15 +194,19 @@ statement({ v4: '3.1.3-6', v5: '3.1.3-6' }, 'assigns a unique client ID to an em
   assert.equal(first.isClosed, false);
 });
 
-statement({ v5: '3.1.3-7' }, 'returns the assigned client ID in CONNACK; a second connection with it resumes the session', () => {
-  const expiry = properties([17, uint32(600)]);
-  const { connack, client, fixture } = connackOf({ clientId: '', properties: expiry });
-  const clientId = connack.properties?.assignedClientIdentifier;
-  assert.equal(clientId, client.connection.clientId);
-  client.close();
-  assert.equal(connackOf({ clientId: clientId!, clean: false }, fixture).connack.sessionPresent, true);
-  assert.equal(connackOf({ clientId: 'own' }).connack.properties?.assignedClientIdentifier, undefined);
-});
+statement(
+  { v5: '3.1.3-7' },
+  'returns the assigned client ID in CONNACK; a second connection with it resumes the session',
+  () => {
+    const expiry = properties([17, uint32(600)]);
+    const { connack, client, fixture } = connackOf({ clientId: '', properties: expiry });
+    const clientId = connack.properties?.assignedClientIdentifier;
+    assert.equal(clientId, client.connection.clientId);
+    client.close();
+    assert.equal(connackOf({ clientId: clientId!, clean: false }, fixture).connack.sessionPresent, true);
+    assert.equal(connackOf({ clientId: 'own' }).connack.properties?.assignedClientIdentifier, undefined);
+  },
+);
 
 statement({ v4: '3.1.3-8' }, 'answers CONNACK 0x02 and closes on an empty client ID with clean session 0', () => {
   refused({ clientId: '', clean: false }, 2);
@@ -463,3 +467,42 @@ test('verifying: after 10 s without a decision the client is refused by the code
 test('a Maximum Packet Size below that of CONNACK is refused with 0x95', () => {
   refused({ version: 5, properties: properties([39, uint32(19)]) }, undefined, 0x95);
 });
+
+statement({ v5: '3.2.2-8' }, 'uses codes of the CONNACK table alone', () => {
+  for (let reason = 0x80; reason <= 0xff; reason++) {
+    const fixture = new ServerFixture({ handlers: { authorize: (connection) => connection.refuse(reason, 'no') } });
+    const client = fixture.dial();
+    client.send(connect({ version: 5 }));
+    const code = client.take()[0]!.content[1]!;
+    assert.ok(isConnackCode(code), `${reason}`);
+    if (isConnackCode(reason)) assert.equal(code, reason);
+  }
+});
+
+function isConnackCode(code: number): boolean {
+  const codes = '80 81 82 83 84 85 86 87 88 89 8a 8c 90 95 97 99 9a 9b 9c 9d 9f';
+  return codes.split(' ').includes(code.toString(16));
+}
+
+statement({ v5: '4.12.0-6' }, 'sends no AUTH and no Authentication Method', () => {
+  const { connack, client } = connackOf({});
+  assert.equal(connack.properties?.authenticationMethod, undefined);
+  client.send(pingreq, publish({ version: 5, qos: 2 }));
+  assert.deepEqual(client.answers(), ['pingresp', 'pubrec 1']);
+});
+
+statement(
+  { v5: '3.1.2-23' },
+  'reports at the close how long the session is stored, at most the limit that CONNACK has named',
+  () => {
+    for (const [asked, expected] of [
+      [600, 600],
+      [0xffff_ffff, 86_400],
+    ] as const) {
+      const { connack, client, fixture } = connackOf({ properties: properties([17, uint32(asked)]) });
+      client.close();
+      assert.equal(fixture.closed[0]?.sessionExpirySeconds, expected);
+      assert.equal(connack.properties?.sessionExpiryInterval, asked === expected ? undefined : expected);
+    }
+  },
+);

@@ -11,8 +11,8 @@ import {
 import { type ConnectRequest, connectRequestFrom, type Will } from './connect-request.ts';
 import { InboundMessages } from './inbound-messages.ts';
 import type { Timed } from './one-second-wheel.ts';
-import { assertPacket, connectVersion } from './packet-check.ts';
 import { packetOf, resend } from './outbound-messages.ts';
+import { assertPacket, connectVersion } from './packet-check.ts';
 import { PacketConnection, pauseReasons } from './packet-connection.ts';
 import { packetTypes as types } from './properties.ts';
 import type { OutboundMessage } from './publish.ts';
@@ -169,7 +169,9 @@ export class ServerConnection extends PacketConnection implements Timed {
     if (qos < 0) return this.#state === 'open' ? 'not_subscribed' : 'closed';
     // MQTT-3.3.1-9 of 3.1.1, MQTT-3.3.1-12 and -13 of 5.
     const retain = message.retain === true && retainAsPublished;
-    return this.#send(message.qos > qos || retain !== (message.retain ?? false) ? lowered(message, qos, retain) : message);
+    return this.#send(
+      message.qos > qos || retain !== (message.retain ?? false) ? lowered(message, qos, retain) : message,
+    );
   }
 
   /** Sends a retained message because of a new subscription, with its retain flag (MQTT-3.3.1-8 of 3.1.1). */
@@ -187,7 +189,7 @@ export class ServerConnection extends PacketConnection implements Timed {
   /** Reads nothing more, and closes when all messages that have come are acknowledged. */
   drain(): void {
     if (this.#state !== 'open') {
-      this.disconnect(reasons.serverShuttingDown, 'the server is shutting down');
+      this.disconnect(reasons.serverUnavailable, 'the server is shutting down');
       return;
     }
     this.#setState('draining');
@@ -210,7 +212,7 @@ export class ServerConnection extends PacketConnection implements Timed {
         return 0;
       }
       default: {
-        if (this.unreadSinceMs !== 0) {
+        if (this.unreadSinceMs !== undefined) {
           const dueMs = this.unreadSinceMs + limits.unreadMs;
           if (nowMs < dueMs) return dueMs;
           this.#close({ by: 'server', reason: reasons.quotaExceeded, message: 'the client does not read' });
@@ -233,9 +235,9 @@ export class ServerConnection extends PacketConnection implements Timed {
   }
 
   protected override send(bytes: Uint8Array): void {
-    const wasRead = this.unreadSinceMs === 0;
+    const wasRead = this.unreadSinceMs === undefined;
     super.send(bytes);
-    if (wasRead && this.unreadSinceMs !== 0) {
+    if (wasRead && this.unreadSinceMs !== undefined) {
       this.#options.wheel.schedule(this, this.unreadSinceMs + this.#options.limits.unreadMs);
     }
   }
@@ -327,6 +329,8 @@ export class ServerConnection extends PacketConnection implements Timed {
 
   #onPubrel(packet: Buffer): void {
     const { packetId } = decodeAck(packet, this.version);
+    // Its PUBREC may be settled, and not be written yet.
+    this.flush();
     const reason = this.inbound?.release(packetId) ?? this.#releaseEarlier(packetId);
     if (reason !== reasons.success) this.#countControl();
     this.send(encodeAck(types.pubcomp, packetId, { version: this.version, reason }));
@@ -468,7 +472,8 @@ export class ServerConnection extends PacketConnection implements Timed {
     const isConnected = this.#state === 'open' || this.#state === 'draining';
     const version = isConnected ? this.version : (error.version ?? this.#answerVersion);
     let answer: Buffer | undefined;
-    if (!isConnected && version !== undefined) answer = refusedPacket(version, reason, message, this.peerPacketBytesMax);
+    if (!isConnected && version !== undefined)
+      answer = refusedPacket(version, reason, message, this.peerPacketBytesMax);
     if (isConnected && version === 5) answer = disconnectPacket(reason, message, this.peerPacketBytesMax);
     if (answer !== undefined) this.send(answer);
     this.#close({ by: 'server', reason, message, cause: error.cause });

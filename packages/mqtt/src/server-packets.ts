@@ -1,7 +1,7 @@
 import { truncatedReason } from './acks.ts';
 import { type ConnackPacket, encodePacket } from './codec.ts';
 import type { ConnectRequest } from './connect-request.ts';
-import { type MqttVersion, returnCodeFrom } from './reason.ts';
+import { type MqttVersion, mqttReasons, reasonsOf, returnCodeFrom } from './reason.ts';
 import type { ServerLimits } from './server-options.ts';
 
 export interface Granted {
@@ -38,7 +38,9 @@ export function refusedPacket(
   message: string,
   packetBytesMax: number,
 ): Buffer | undefined {
-  if (version === 5) return withReasonString('connack', reason, message, packetBytesMax);
+  // CONNACK has no code for a server that shuts down.
+  const sent = reason === mqttReasons.serverShuttingDown ? mqttReasons.serverUnavailable : reason;
+  if (version === 5) return withReasonString('connack', sent, message, packetBytesMax);
   const returnCode = returnCodeFrom(reason);
   return returnCode === undefined ? undefined : encodePacket({ cmd: 'connack', returnCode, sessionPresent: false }, 4);
 }
@@ -51,10 +53,12 @@ export function disconnectPacket(reason: number, message: string, packetBytesMax
 /** MQTT-3.2.2-19, MQTT-3.14.2-3: without the Reason String where the packet would be too large. */
 function withReasonString(
   cmd: 'connack' | 'disconnect',
-  reasonCode: number,
+  reason: number,
   message: string,
   packetBytesMax: number,
 ): Buffer {
+  // MQTT-3.2.2-8, MQTT-3.14.2-1: a code of the table of the packet alone.
+  const reasonCode = reasonsOf[cmd].has(reason) ? reason : mqttReasons.unspecified;
   const packetWith = (properties: { reasonString?: string }) =>
     encodePacket(
       cmd === 'connack' ? { cmd, reasonCode, sessionPresent: false, properties } : { cmd, reasonCode, properties },

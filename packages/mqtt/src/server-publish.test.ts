@@ -48,13 +48,17 @@ statement(
   },
 );
 
-statement({ v4: '2.3.1-6', v5: '2.2.1-5' }, 'answers PUBLISH and PUBREL with the packet ID that they carry', (version) => {
-  const client = new ServerFixture().open({ version });
-  client.send(publish({ version, qos: 1, packetId: 1 }), publish({ version, qos: 2, packetId: 65_535 }));
-  assert.deepEqual(client.answers(), ['puback 1', 'pubrec 65535']);
-  client.send(ack('pubrel', 65_535));
-  assert.deepEqual(client.answers(), ['pubcomp 65535']);
-});
+statement(
+  { v4: '2.3.1-6', v5: '2.2.1-5' },
+  'answers PUBLISH and PUBREL with the packet ID that they carry',
+  (version) => {
+    const client = new ServerFixture().open({ version });
+    client.send(publish({ version, qos: 1, packetId: 1 }), publish({ version, qos: 2, packetId: 65_535 }));
+    assert.deepEqual(client.answers(), ['puback 1', 'pubrec 65535']);
+    client.send(ack('pubrel', 65_535));
+    assert.deepEqual(client.answers(), ['pubcomp 65535']);
+  },
+);
 
 statement({ v4: '3.3.1-2', v5: '3.3.1-2' }, 'closes the connection on QoS 0 with DUP 1', (version) => {
   refuses(version, publish({ version, dup: true }), 0x81);
@@ -64,19 +68,19 @@ statement({ v4: '3.3.1-4', v5: '3.3.1-4' }, 'closes the connection when both QoS
   refuses(version, publish({ version, qos: 3 }), 0x81);
 });
 
-statement({ v4: '3.3.2-1', v5: '3.3.2-1' }, 'closes the connection when the topic is missing or not UTF-8', (version) => {
-  refuses(version, packet(0x30), 0x81);
-  refuses(version, packet(0x30, uint16(9), Buffer.from('abc')), 0x81);
-  refuses(version, publish({ version, topic: Buffer.of(0xff) }), 0x81);
-});
-
 statement(
-  { v4: '3.3.2-2', v5: '3.3.2-2' },
-  'closes the connection when a topic has a wildcard',
+  { v4: '3.3.2-1', v5: '3.3.2-1' },
+  'closes the connection when the topic is missing or not UTF-8',
   (version) => {
-    for (const topic of ['a/+', '#', 'a/b#', '+a']) refuses(version, publish({ version, topic }), 0x81, topic);
+    refuses(version, packet(0x30), 0x81);
+    refuses(version, packet(0x30, uint16(9), Buffer.from('abc')), 0x81);
+    refuses(version, publish({ version, topic: Buffer.of(0xff) }), 0x81);
   },
 );
+
+statement({ v4: '3.3.2-2', v5: '3.3.2-2' }, 'closes the connection when a topic has a wildcard', (version) => {
+  for (const topic of ['a/+', '#', 'a/b#', '+a']) refuses(version, publish({ version, topic }), 0x81, topic);
+});
 
 statement({ v4: '4.7.1-1', v5: '4.7.0-1' }, 'closes the connection when a topic name has a wildcard', (version) => {
   refuses(version, publish({ version, topic: 'a/#' }), 0x81);
@@ -87,10 +91,14 @@ statement({ v4: '4.7.3-1' }, 'closes on an empty topic or filter', (version) => 
   refuses(version, subscribe({ version, filters: [['', 0]] }), 0x81);
 });
 
-statement({ v5: '4.7.3-1' }, 'ends with 0x82 on an empty topic without alias, with 0x81 on an empty filter', (version) => {
-  refuses(version, publish({ version, topic: '' }), 0x82);
-  refuses(version, subscribe({ version, filters: [['', 0]] }), 0x81);
-});
+statement(
+  { v5: '4.7.3-1' },
+  'ends with 0x82 on an empty topic without alias, with 0x81 on an empty filter',
+  (version) => {
+    refuses(version, publish({ version, topic: '' }), 0x82);
+    refuses(version, subscribe({ version, filters: [['', 0]] }), 0x81);
+  },
+);
 
 statement({ v4: '4.7.3-2', v5: '4.7.3-2' }, 'closes the connection on U+0000 in a topic or filter', (version) => {
   refuses(version, publish({ version, topic: 'a\0b' }), 0x81);
@@ -103,15 +111,19 @@ statement({ v4: '4.7.3-3', v5: '4.7.3-3' }, 'accepts a topic of 65,535 bytes', (
   assert.equal(fixture.received[0]?.message.topic.length, 65_535);
 });
 
-statement({ v4: '4.7.3-4', v5: '4.7.3-4' }, 'compares filters and topics byte by byte, without normalization', (version) => {
-  const client = new ServerFixture().open({ version });
-  client.send(subscribe({ version, filters: [['é/command', 0]] }));
-  client.take();
-  const outcomes = ['e\u0301/command', 'É/command', 'é /command', 'é/command'].map((topic) =>
-    client.connection.deliver({ topic, payload: Buffer.from('x'), qos: 0 }),
-  );
-  assert.deepEqual(outcomes, ['not_subscribed', 'not_subscribed', 'not_subscribed', 'sent']);
-});
+statement(
+  { v4: '4.7.3-4', v5: '4.7.3-4' },
+  'compares filters and topics byte by byte, without normalization',
+  (version) => {
+    const client = new ServerFixture().open({ version });
+    client.send(subscribe({ version, filters: [['é/command', 0]] }));
+    client.take();
+    const outcomes = ['e\u0301/command', 'É/command', 'é /command', 'é/command'].map((topic) =>
+      client.connection.deliver({ topic, payload: Buffer.from('x'), qos: 0 }),
+    );
+    assert.deepEqual(outcomes, ['not_subscribed', 'not_subscribed', 'not_subscribed', 'sent']);
+  },
+);
 
 statement(
   { v4: '3.3.4-1', v5: '3.3.4-1' },
@@ -131,14 +143,21 @@ statement(
   },
 );
 
-statement({ v4: '3.3.5-2' }, 'acknowledges a PUBLISH that is refused, since 3.1.1 has no negative acknowledgment', () => {
-  const fixture = new ServerFixture({ acknowledges: false });
-  const client = fixture.open();
-  client.send(publish({ qos: 1, packetId: 5 }), publish({ qos: 2, packetId: 6 }));
-  fixture.settle(0, 0x87, 'no right');
-  fixture.settle(1, 0x87, 'no right');
-  assert.deepEqual(client.take().map(({ bytes }) => bytes.toString('hex')), ['40020005', '50020006']);
-});
+statement(
+  { v4: '3.3.5-2' },
+  'acknowledges a PUBLISH that is refused, since 3.1.1 has no negative acknowledgment',
+  () => {
+    const fixture = new ServerFixture({ acknowledges: false });
+    const client = fixture.open();
+    client.send(publish({ qos: 1, packetId: 5 }), publish({ qos: 2, packetId: 6 }));
+    fixture.settle(0, 0x87, 'no right');
+    fixture.settle(1, 0x87, 'no right');
+    assert.deepEqual(
+      client.take().map(({ bytes }) => bytes.toString('hex')),
+      ['40020005', '50020006'],
+    );
+  },
+);
 
 statement({ v5: '3.4.2-1' }, 'sends the reason of a refused message in PUBACK', () => {
   for (const reason of [0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]) {
@@ -146,7 +165,10 @@ statement({ v5: '3.4.2-1' }, 'sends the reason of a refused message in PUBACK', 
     const client = fixture.open({ version: 5 });
     client.send(publish({ version: 5, qos: 1, packetId: 5 }));
     fixture.settle(0, reason);
-    assert.deepEqual(client.take().map(({ bytes }) => bytes.toString('hex')), [`40030005${reason.toString(16)}`]);
+    assert.deepEqual(
+      client.take().map(({ bytes }) => bytes.toString('hex')),
+      [`40030005${reason.toString(16)}`],
+    );
   }
 });
 
@@ -155,7 +177,10 @@ statement({ v5: '3.5.2-1' }, 'sends the reason of a refused message in PUBREC', 
   const client = fixture.open({ version: 5 });
   client.send(publish({ version: 5, qos: 2, packetId: 5 }));
   fixture.settle(0, 0x97);
-  assert.deepEqual(client.take().map(({ bytes }) => bytes.toString('hex')), ['5003000597']);
+  assert.deepEqual(
+    client.take().map(({ bytes }) => bytes.toString('hex')),
+    ['5003000597'],
+  );
 });
 
 for (const [numbers, qos, name] of [
@@ -183,12 +208,19 @@ statement({ v5: '3.1.2-29' }, 'sends no Reason String in PUBACK when Request Pro
   const client = fixture.open({ version: 5, properties: properties([23, Buffer.of(0)]) });
   client.send(publish({ version: 5, qos: 1, packetId: 5 }));
   fixture.settle(0, 0x83, 'value of temperature is no number');
-  assert.deepEqual(client.take().map(({ bytes }) => bytes.toString('hex')), ['4003000583']);
+  assert.deepEqual(
+    client.take().map(({ bytes }) => bytes.toString('hex')),
+    ['4003000583'],
+  );
 });
 
-statement({ v4: '3.6.1-1', v5: '3.6.1-1' }, 'closes the connection when the header bits of PUBREL are not 0010', (version) => {
-  for (const bits of [0, 1, 3, 4, 6, 8, 10, 15]) refuses(version, packet(0x60 | bits, uint16(1)), 0x81, `${bits}`);
-});
+statement(
+  { v4: '3.6.1-1', v5: '3.6.1-1' },
+  'closes the connection when the header bits of PUBREL are not 0010',
+  (version) => {
+    for (const bits of [0, 1, 3, 4, 6, 8, 10, 15]) refuses(version, packet(0x60 | bits, uint16(1)), 0x81, `${bits}`);
+  },
+);
 
 statement({ v5: '3.6.2-1' }, 'ends with 0x81 on a PUBREL code that is not 0x00 or 0x92', () => {
   refuses(5, ack('pubrel', 1, 0x80), 0x81);
@@ -300,15 +332,19 @@ statement({ v5: '4.3.3-12' }, 'treats a PUBLISH after PUBCOMP as new', (version)
   assert.deepEqual(client.answers(), ['pubrec 4', 'pubcomp 4', 'pubrec 4', 'pubcomp 4']);
 });
 
-statement({ v5: '4.3.3-13' }, 'finishes the QoS 2 exchange of a message whose Message Expiry has passed', async (version) => {
-  const fixture = new ServerFixture({ acknowledges: false });
-  const client = fixture.open({ version });
-  client.send(publish({ version, qos: 2, packetId: 4, properties: properties([2, uint32(1)]) }));
-  await fixture.clock.advance(5000);
-  fixture.settle(0);
-  client.send(ack('pubrel', 4));
-  assert.deepEqual(client.answers(), ['pubrec 4', 'pubcomp 4']);
-});
+statement(
+  { v5: '4.3.3-13' },
+  'finishes the QoS 2 exchange of a message whose Message Expiry has passed',
+  async (version) => {
+    const fixture = new ServerFixture({ acknowledges: false });
+    const client = fixture.open({ version });
+    client.send(publish({ version, qos: 2, packetId: 4, properties: properties([2, uint32(1)]) }));
+    await fixture.clock.advance(5000);
+    fixture.settle(0);
+    client.send(ack('pubrel', 4));
+    assert.deepEqual(client.answers(), ['pubrec 4', 'pubcomp 4']);
+  },
+);
 
 for (const [numbers, qos, name] of [
   [{ v4: '4.6.0-2', v5: '4.6.0-2' }, 1, 'puback'],
@@ -330,17 +366,24 @@ for (const [numbers, qos, name] of [
   );
 }
 
-statement({ v5: '3.3.2-7' }, 'knows no alias of an earlier connection: alias without topic as first use ends with 0x82', () => {
-  const fixture = new ServerFixture();
-  const first = fixture.open(stored(5));
-  first.send(publish({ version: 5, topic: 'a/telemetry', properties: properties([35, uint16(1)]) }));
-  first.send(publish({ version: 5, topic: '', properties: properties([35, uint16(1)]) }));
-  assert.deepEqual(fixture.received.map(({ message }) => message.topic), ['a/telemetry', 'a/telemetry']);
-  first.close();
-  const second = fixture.open(stored(5));
-  second.send(publish({ version: 5, topic: '', properties: properties([35, uint16(1)]) }));
-  assertRefused(second, 0x82);
-});
+statement(
+  { v5: '3.3.2-7' },
+  'knows no alias of an earlier connection: alias without topic as first use ends with 0x82',
+  () => {
+    const fixture = new ServerFixture();
+    const first = fixture.open(stored(5));
+    first.send(publish({ version: 5, topic: 'a/telemetry', properties: properties([35, uint16(1)]) }));
+    first.send(publish({ version: 5, topic: '', properties: properties([35, uint16(1)]) }));
+    assert.deepEqual(
+      fixture.received.map(({ message }) => message.topic),
+      ['a/telemetry', 'a/telemetry'],
+    );
+    first.close();
+    const second = fixture.open(stored(5));
+    second.send(publish({ version: 5, topic: '', properties: properties([35, uint16(1)]) }));
+    assertRefused(second, 0x82);
+  },
+);
 
 statement({ v5: '3.3.2-8' }, 'ends with 0x94 on alias 0', () => {
   refuses(5, publish({ version: 5, properties: properties([35, uint16(0)]) }), 0x94);
@@ -365,7 +408,10 @@ test('an alias that is used again stands for its new topic', () => {
   const client = fixture.open({ version: 5 });
   const alias = properties([35, uint16(1)]);
   for (const topic of ['a', 'b', '']) client.send(publish({ version: 5, topic, properties: alias }));
-  assert.deepEqual(fixture.received.map(({ message }) => message.topic), ['a', 'b', 'b']);
+  assert.deepEqual(
+    fixture.received.map(({ message }) => message.topic),
+    ['a', 'b', 'b'],
+  );
 });
 
 statement({ v5: '3.3.2-13' }, 'ends with 0x81 when Response Topic is not UTF-8', () => {
@@ -472,27 +518,40 @@ test('a PUBREL before its PUBREC closes the connection: the message may not be i
 
 test('a QoS 2 message has an ID, and keeps it on a session of another node', () => {
   const fixture = new ServerFixture({ acknowledges: false });
-  fixture.open(stored(5)).send(publish({ version: 5, qos: 2, packetId: 1 }), publish({ version: 5, qos: 1, packetId: 2 }));
-  assert.deepEqual(fixture.received.map(({ message }) => message.exchangeId), ['id-1', undefined]);
+  fixture
+    .open(stored(5))
+    .send(publish({ version: 5, qos: 2, packetId: 1 }), publish({ version: 5, qos: 1, packetId: 2 }));
+  assert.deepEqual(
+    fixture.received.map(({ message }) => message.exchangeId),
+    ['id-1', undefined],
+  );
 });
 
-statement({ v5: '3.14.4-1' }, 'sends nothing after DISCONNECT, although appends are still being confirmed', (version) => {
-  const fixture = new ServerFixture({ acknowledges: false });
-  const client = fixture.open({ version });
-  client.send(publish({ version, qos: 1, packetId: 1 }));
-  client.connection.disconnect(0x89, 'the log is away');
-  fixture.settle(0);
-  assertRefused(client, 0x89);
-});
+statement(
+  { v5: '3.14.4-1' },
+  'sends nothing after DISCONNECT, although appends are still being confirmed',
+  (version) => {
+    const fixture = new ServerFixture({ acknowledges: false });
+    const client = fixture.open({ version });
+    client.send(publish({ version, qos: 1, packetId: 1 }));
+    client.connection.disconnect(0x89, 'the log is away');
+    fixture.settle(0);
+    assertRefused(client, 0x89);
+  },
+);
 
-statement({ v4: '4.8.0-2' }, 'closes the connection when the log stays away; nothing is acknowledged, and the will is due', () => {
-  const fixture = new ServerFixture({ acknowledges: false });
-  const client = fixture.open({ will: { topic: 'a/presence' } });
-  client.send(publish({ qos: 1, packetId: 1 }));
-  client.connection.disconnect(0x89, 'the log is away');
-  assertRefused(client, 0x89);
-  assert.equal(fixture.closed[0]?.will?.topic, 'a/presence');
-});
+statement(
+  { v4: '4.8.0-2' },
+  'closes the connection when the log stays away; nothing is acknowledged, and the will is due',
+  () => {
+    const fixture = new ServerFixture({ acknowledges: false });
+    const client = fixture.open({ will: { topic: 'a/presence' } });
+    client.send(publish({ qos: 1, packetId: 1 }));
+    client.connection.disconnect(0x89, 'the log is away');
+    assertRefused(client, 0x89);
+    assert.equal(fixture.closed[0]?.will?.topic, 'a/presence');
+  },
+);
 
 for (const type of ['puback', 'pubcomp'] as const) {
   test(`answers ${type.toUpperCase()} with an unknown packet ID by nothing`, () => {

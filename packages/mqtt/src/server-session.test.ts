@@ -1,6 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ack, disconnect, field, packet, pingreq, properties, publish, subscribe, uint16, uint32, type Version } from '../test/raw-packets.ts';
+import {
+  ack,
+  disconnect,
+  field,
+  packet,
+  pingreq,
+  properties,
+  publish,
+  subscribe,
+  uint16,
+  uint32,
+  unsubscribe,
+  type Version,
+} from '../test/raw-packets.ts';
 import { type RawClient, ServerFixture } from '../test/server-fixture.ts';
 import { assertRefused, statement } from '../test/statements.ts';
 
@@ -70,7 +83,10 @@ statement(
 statement({ v4: '3.1.3-2', v5: '3.1.3-2' }, 'finds session state by client ID', (version) => {
   const fixture = new ServerFixture();
   subscribed(fixture, { ...kept(version), clientId: 'one' }).close();
-  assert.equal(fixture.open({ ...kept(version), clientId: 'two' }).connection.deliver(commandOf('x')), 'not_subscribed');
+  assert.equal(
+    fixture.open({ ...kept(version), clientId: 'two' }).connection.deliver(commandOf('x')),
+    'not_subscribed',
+  );
   assert.equal(fixture.open({ ...kept(version), clientId: 'one' }).connection.deliver(commandOf('x')), 'sent');
 });
 
@@ -121,7 +137,10 @@ statement({ v4: '3.1.2-10', v5: '3.1.2-10' }, 'reports the will once, and not af
   client.send(disconnect());
   client.close();
   client.connection.disconnect(0x80, 'late');
-  assert.deepEqual(fixture.closed.map(({ will }) => will), [undefined]);
+  assert.deepEqual(
+    fixture.closed.map(({ will }) => will),
+    [undefined],
+  );
 });
 
 test('[5 MQTT-3.1.2-10] keeps and reports the will after DISCONNECT 0x04', () => {
@@ -141,7 +160,11 @@ statement({ v4: '3.14.4-3', v5: '3.14.4-3' }, 'discards the will on DISCONNECT',
 
 test('[5 MQTT-3.1.2-8] reports the will with its delay, content type and ID', () => {
   const fixture = new ServerFixture();
-  const willProperties = properties([24, uint32(30)], [3, field('application/json')], [38, Buffer.concat([field('id'), field('w1')])]);
+  const willProperties = properties(
+    [24, uint32(30)],
+    [3, field('application/json')],
+    [38, Buffer.concat([field('id'), field('w1')])],
+  );
   fixture.open({ version: 5, will: { topic: 'a/telemetry', properties: willProperties } }).close();
   const { delaySeconds, contentType, id } = fixture.closed[0]!.will!;
   assert.deepEqual([delaySeconds, contentType, id], [30, 'application/json', 'w1']);
@@ -172,14 +195,18 @@ statement(
   },
 );
 
-statement({ v5: '3.2.2-22' }, 'uses the keep-alive of the client when it has sent no Server Keep Alive', async (version) => {
-  const fixture = new ServerFixture();
-  const client = fixture.open({ version, keepAlive: 1800 });
-  await fixture.clock.advance(2_690_000);
-  assert.equal(client.isClosed, false);
-  await fixture.clock.advance(20_000);
-  assertRefused(client, 0x8d);
-});
+statement(
+  { v5: '3.2.2-22' },
+  'uses the keep-alive of the client when it has sent no Server Keep Alive',
+  async (version) => {
+    const fixture = new ServerFixture();
+    const client = fixture.open({ version, keepAlive: 1800 });
+    await fixture.clock.advance(2_690_000);
+    assert.equal(client.isClosed, false);
+    await fixture.clock.advance(20_000);
+    assertRefused(client, 0x8d);
+  },
+);
 
 test('a client of 3.1.1 without a keep-alive is closed after twice the longest time', async () => {
   const fixture = new ServerFixture();
@@ -190,20 +217,27 @@ test('a client of 3.1.1 without a keep-alive is closed after twice the longest t
   assert.equal(client.isClosed, true);
 });
 
-statement({ v4: '2.3.1-4' }, 'keeps the packet ID of a command until its PUBACK and uses the same one again', (version) => {
-  const fixture = new ServerFixture();
-  const first = subscribed(fixture, kept(version));
-  first.connection.deliver(commandOf('a'));
-  assert.deepEqual(messages(first), [[1, false, 'a']]);
-  first.close();
-  const second = fixture.dial();
-  second.version = version;
-  second.send(packet(0x10, field('MQTT'), Buffer.of(4, 0), uint16(60), field('c1')));
-  assert.deepEqual(messages(second), [[1, true, 'a']]);
-});
+statement(
+  { v4: '2.3.1-4' },
+  'keeps the packet ID of a command until its PUBACK and uses the same one again',
+  (version) => {
+    const fixture = new ServerFixture();
+    const first = subscribed(fixture, kept(version));
+    first.connection.deliver(commandOf('a'));
+    assert.deepEqual(messages(first), [[1, false, 'a']]);
+    first.close();
+    const second = fixture.dial();
+    second.version = version;
+    second.send(packet(0x10, field('MQTT'), Buffer.of(4, 0), uint16(60), field('c1')));
+    assert.deepEqual(messages(second), [[1, true, 'a']]);
+  },
+);
 
 /** Connects again, and returns the client with what it received. */
-function reconnected(fixture: ServerFixture, version: Version): { client: RawClient; came: ReturnType<typeof messages> } {
+function reconnected(
+  fixture: ServerFixture,
+  version: Version,
+): { client: RawClient; came: ReturnType<typeof messages> } {
   const client = fixture.dial();
   client.version = version;
   const block = version === 5 ? [expiry(3600)] : [];
@@ -235,10 +269,13 @@ statement({ v4: '3.3.1-1', v5: '3.3.1-1' }, 'sets DUP on a re-sent PUBLISH and o
   first.close();
   const { client, came } = reconnected(fixture, version);
   client.connection.deliver(commandOf('b'));
-  assert.deepEqual([...came, ...messages(client)], [
-    [1, true, 'a'],
-    [2, false, 'b'],
-  ]);
+  assert.deepEqual(
+    [...came, ...messages(client)],
+    [
+      [1, true, 'a'],
+      [2, false, 'b'],
+    ],
+  );
 });
 
 statement({ v4: '4.3.1-1', v5: '4.3.1-1' }, 'sends QoS 0 with DUP 0', (version) => {
@@ -247,17 +284,27 @@ statement({ v4: '4.3.1-1', v5: '4.3.1-1' }, 'sends QoS 0 with DUP 0', (version) 
   assert.equal(client.take()[0]?.firstByte, 0x30);
 });
 
-statement({ v4: '4.3.2-1', v5: '4.3.2-1' }, 'sends QoS 1 with a free packet ID, and keeps it until PUBACK', (version) => {
-  const fixture = new ServerFixture();
-  const client = subscribed(fixture, { version });
-  client.connection.deliver(commandOf('a'));
-  client.connection.deliver(commandOf('b'));
-  assert.deepEqual(messages(client).map(([packetId]) => packetId), [1, 2]);
-  assert.equal(client.connection.session?.window?.size, 2);
-  client.send(ack('puback', 1));
-  assert.deepEqual(fixture.acknowledged.map(({ message }) => Buffer.from(message.payload).toString()), ['a']);
-  assert.equal(client.connection.session?.window?.size, 1);
-});
+statement(
+  { v4: '4.3.2-1', v5: '4.3.2-1' },
+  'sends QoS 1 with a free packet ID, and keeps it until PUBACK',
+  (version) => {
+    const fixture = new ServerFixture();
+    const client = subscribed(fixture, { version });
+    client.connection.deliver(commandOf('a'));
+    client.connection.deliver(commandOf('b'));
+    assert.deepEqual(
+      messages(client).map(([packetId]) => packetId),
+      [1, 2],
+    );
+    assert.equal(client.connection.session?.window?.size, 2);
+    client.send(ack('puback', 1));
+    assert.deepEqual(
+      fixture.acknowledged.map(({ message }) => Buffer.from(message.payload).toString()),
+      ['a'],
+    );
+    assert.equal(client.connection.session?.window?.size, 1);
+  },
+);
 
 statement({ v5: '4.3.2-2' }, 'sends a new QoS 1 message with DUP 0', (version) => {
   const client = subscribed(new ServerFixture(), { version });
@@ -294,7 +341,10 @@ statement(
     await fixture.clock.advance(3000);
     const { came } = reconnected(fixture, version);
     assert.deepEqual(came, [[2, true, 'always']]);
-    assert.deepEqual(fixture.unconfirmed.map(({ payload }) => Buffer.from(payload).toString()), ['late']);
+    assert.deepEqual(
+      fixture.unconfirmed.map(({ payload }) => Buffer.from(payload).toString()),
+      ['late'],
+    );
   },
 );
 
@@ -304,7 +354,10 @@ statement({ v5: '4.4.0-2' }, 'does not re-send after PUBACK of 0x80 or more: the
   first.connection.deliver(commandOf('a'));
   first.send(ack('puback', 1, 0x97));
   first.close();
-  assert.deepEqual(fixture.acknowledged.map(({ reason }) => reason), [0x97]);
+  assert.deepEqual(
+    fixture.acknowledged.map(({ reason }) => reason),
+    [0x97],
+  );
   assert.deepEqual(reconnected(fixture, version).came, []);
 });
 
@@ -314,34 +367,52 @@ statement({ v4: '4.6.0-1', v5: '4.6.0-1' }, 're-sends commands in the order of t
   for (const payload of ['a', 'b', 'c', 'd']) first.connection.deliver(commandOf(payload));
   first.send(ack('puback', 2));
   first.close();
-  assert.deepEqual(reconnected(fixture, version).came.map(([, , payload]) => payload), ['a', 'c', 'd']);
+  assert.deepEqual(
+    reconnected(fixture, version).came.map(([, , payload]) => payload),
+    ['a', 'c', 'd'],
+  );
 });
 
-statement({ v4: '4.6.0-6', v5: '4.6.0-5' }, 'sends the commands of one device in the order in which it got them', (version) => {
-  const client = subscribed(new ServerFixture(), { version });
-  for (const payload of ['a', 'b', 'c']) client.connection.deliver(commandOf(payload));
-  assert.deepEqual(messages(client).map(([, , payload]) => payload), ['a', 'b', 'c']);
-});
+statement(
+  { v4: '4.6.0-6', v5: '4.6.0-5' },
+  'sends the commands of one device in the order in which it got them',
+  (version) => {
+    const client = subscribed(new ServerFixture(), { version });
+    for (const payload of ['a', 'b', 'c']) client.connection.deliver(commandOf(payload));
+    assert.deepEqual(
+      messages(client).map(([, , payload]) => payload),
+      ['a', 'b', 'c'],
+    );
+  },
+);
 
-statement({ v4: '4.1.0-1', v5: '4.1.0-1' }, 'keeps subscriptions, own messages and QoS 2 exchanges for the whole session', (version) => {
-  const fixture = new ServerFixture();
-  const first = subscribed(fixture, kept(version));
-  first.connection.deliver(commandOf('a'));
-  first.send(publish({ version, qos: 2, packetId: 5 }));
-  first.close();
-  const { client, came } = reconnected(fixture, version);
-  assert.deepEqual(came, [[1, true, 'a']]);
-  client.send(publish({ version, qos: 2, packetId: 5, dup: true }), ack('pubrel', 5));
-  assert.deepEqual(client.answers(), ['pubrec 5', 'pubcomp 5']);
-  assert.equal(fixture.received.length, 1);
-  assert.equal(client.connection.deliver(commandOf('b')), 'sent');
-});
+statement(
+  { v4: '4.1.0-1', v5: '4.1.0-1' },
+  'keeps subscriptions, own messages and QoS 2 exchanges for the whole session',
+  (version) => {
+    const fixture = new ServerFixture();
+    const first = subscribed(fixture, kept(version));
+    first.connection.deliver(commandOf('a'));
+    first.send(publish({ version, qos: 2, packetId: 5 }));
+    first.close();
+    const { client, came } = reconnected(fixture, version);
+    assert.deepEqual(came, [[1, true, 'a']]);
+    client.send(publish({ version, qos: 2, packetId: 5, dup: true }), ack('pubrel', 5));
+    assert.deepEqual(client.answers(), ['pubrec 5', 'pubcomp 5']);
+    assert.equal(fixture.received.length, 1);
+    assert.equal(client.connection.deliver(commandOf('b')), 'sent');
+  },
+);
 
-statement({ v5: '4.9.0-1' }, 'starts with a send quota of the Receive Maximum of the client; 0 is a protocol error', (version) => {
-  const client = subscribed(new ServerFixture(), { version, properties: properties([33, uint16(3)]) });
-  const outcomes = ['a', 'b', 'c', 'd'].map((payload) => client.connection.deliver(commandOf(payload)));
-  assert.deepEqual(outcomes, ['sent', 'sent', 'sent', 'full']);
-});
+statement(
+  { v5: '4.9.0-1' },
+  'starts with a send quota of the Receive Maximum of the client; 0 is a protocol error',
+  (version) => {
+    const client = subscribed(new ServerFixture(), { version, properties: properties([33, uint16(3)]) });
+    const outcomes = ['a', 'b', 'c', 'd'].map((payload) => client.connection.deliver(commandOf(payload)));
+    assert.deepEqual(outcomes, ['sent', 'sent', 'sent', 'full']);
+  },
+);
 
 statement(
   { v5: '3.3.4-9' },
@@ -352,7 +423,10 @@ statement(
     assert.equal(client.connection.deliver(commandOf('b')), 'full');
     client.send(ack('puback', 1));
     assert.equal(client.connection.deliver(commandOf('b')), 'sent');
-    assert.deepEqual(messages(client).map(([, , payload]) => payload), ['a', 'b']);
+    assert.deepEqual(
+      messages(client).map(([, , payload]) => payload),
+      ['a', 'b'],
+    );
   },
 );
 
@@ -403,12 +477,16 @@ statement({ v5: '3.1.2-24' }, 'sends no packet larger than the Maximum Packet Si
   assert.deepEqual(client.take(), []);
 });
 
-statement({ v5: '3.1.2-25' }, 'discards a command that is larger than the Maximum Packet Size, and frees its slot', (version) => {
-  const block = properties([39, uint32(40)], [33, uint16(1)]);
-  const client = subscribed(new ServerFixture(), { version, properties: block });
-  assert.equal(client.connection.deliver(commandOf('x'.repeat(40))), 'too_large');
-  assert.equal(client.connection.deliver(commandOf('x')), 'sent');
-});
+statement(
+  { v5: '3.1.2-25' },
+  'discards a command that is larger than the Maximum Packet Size, and frees its slot',
+  (version) => {
+    const block = properties([39, uint32(40)], [33, uint16(1)]);
+    const client = subscribed(new ServerFixture(), { version, properties: block });
+    assert.equal(client.connection.deliver(commandOf('x'.repeat(40))), 'too_large');
+    assert.equal(client.connection.deliver(commandOf('x')), 'sent');
+  },
+);
 
 statement({ v5: '3.1.2-27' }, 'sends no topic alias, whatever the Topic Alias Maximum of the client is', (version) => {
   for (const block of [properties(), properties([34, uint16(0)]), properties([34, uint16(10)])]) {
@@ -431,22 +509,26 @@ statement({ v5: '3.3.2-5' }, 'sends no command whose deadline has passed', async
   assert.deepEqual(client.take(), []);
 });
 
-statement({ v5: '3.3.2-6' }, 'sends Message Expiry Interval = whole seconds left at the time of sending, at least 1', async (version) => {
-  const fixture = new ServerFixture();
-  const client = subscribed(fixture, { version });
-  const expiresAtMs = fixture.clock.now() + 10_000;
-  for (const [waitMs, expected] of [
-    [0, 10],
-    [1500, 9],
-    [8400, 1],
-  ] as const) {
-    await fixture.clock.advance(waitMs);
-    client.connection.deliver({ ...commandOf('a'), expiresAtMs });
-    const [{ content } = { content: Buffer.alloc(0) }] = client.take();
-    const at = 2 + 9 + 2;
-    assert.deepEqual([content[at], content[at + 1], content.readUInt32BE(at + 2)], [5, 2, expected]);
-  }
-});
+statement(
+  { v5: '3.3.2-6' },
+  'sends Message Expiry Interval = whole seconds left at the time of sending, at least 1',
+  async (version) => {
+    const fixture = new ServerFixture();
+    const client = subscribed(fixture, { version });
+    const expiresAtMs = fixture.clock.now() + 10_000;
+    for (const [waitMs, expected] of [
+      [0, 10],
+      [1500, 9],
+      [8400, 1],
+    ] as const) {
+      await fixture.clock.advance(waitMs);
+      client.connection.deliver({ ...commandOf('a'), expiresAtMs });
+      const [{ content } = { content: Buffer.alloc(0) }] = client.take();
+      const at = 2 + 9 + 2;
+      assert.deepEqual([content[at], content[at + 1], content.readUInt32BE(at + 2)], [5, 2, expected]);
+    }
+  },
+);
 
 test('[5 MQTT-3.3.2-14] sends Response Topic, Correlation Data, Content Type and Payload Format of a command', () => {
   const client = subscribed(new ServerFixture(), { version: 5 });
@@ -467,7 +549,10 @@ test('[5 MQTT-3.3.2-14] sends Response Topic, Correlation Data, Content Type and
     [9, field('c-1')],
     [38, Buffer.concat([field('priority'), field('7')])],
   );
-  assert.equal(client.take()[0]?.content.subarray(13).toString('hex'), Buffer.concat([expected, Buffer.from('{}')]).toString('hex'));
+  assert.equal(
+    client.take()[0]?.content.subarray(13).toString('hex'),
+    Buffer.concat([expected, Buffer.from('{}')]).toString('hex'),
+  );
 });
 
 statement({ v5: '3.14.2-1' }, 'accepts the codes of DISCONNECT alone', (version) => {
@@ -494,26 +579,34 @@ statement({ v5: '3.14.2-2' }, 'sends no Session Expiry Interval in DISCONNECT', 
   assert.equal(content.includes(17), false);
 });
 
-statement({ v5: '3.14.2-3' }, 'leaves the Reason String of DISCONNECT out where it would exceed the maximum', (version) => {
-  for (const [bytesMax, hasText] of [
-    [100, true],
-    [20, false],
-  ] as const) {
-    const client = new ServerFixture().open({ version, properties: properties([39, uint32(bytesMax)]) });
-    client.connection.disconnect(0x87, 'the token expired');
-    const [answer] = client.take();
-    assert.equal(answer!.bytes.includes('the token expired'), hasText);
-    assert.ok(answer!.bytes.length <= bytesMax);
-  }
-});
+statement(
+  { v5: '3.14.2-3' },
+  'leaves the Reason String of DISCONNECT out where it would exceed the maximum',
+  (version) => {
+    for (const [bytesMax, hasText] of [
+      [100, true],
+      [20, false],
+    ] as const) {
+      const client = new ServerFixture().open({ version, properties: properties([39, uint32(bytesMax)]) });
+      client.connection.disconnect(0x87, 'the token expired');
+      const [answer] = client.take();
+      assert.equal(answer!.bytes.includes('the token expired'), hasText);
+      assert.ok(answer!.bytes.length <= bytesMax);
+    }
+  },
+);
 
-statement({ v4: '3.14.1-1', v5: '3.14.1-1' }, 'closes the connection when the header bits of DISCONNECT are not 0', (version) => {
-  const fixture = new ServerFixture();
-  const client = fixture.open({ version, will: { topic: 'a/presence' } });
-  client.send(Buffer.of(0xe1, 0));
-  assertRefused(client, 0x81);
-  assert.equal(fixture.closed[0]?.will?.topic, 'a/presence');
-});
+statement(
+  { v4: '3.14.1-1', v5: '3.14.1-1' },
+  'closes the connection when the header bits of DISCONNECT are not 0',
+  (version) => {
+    const fixture = new ServerFixture();
+    const client = fixture.open({ version, will: { topic: 'a/presence' } });
+    client.send(Buffer.of(0xe1, 0));
+    assertRefused(client, 0x81);
+    assert.equal(fixture.closed[0]?.will?.topic, 'a/presence');
+  },
+);
 
 statement({ v5: '3.14.4-2' }, 'closes after DISCONNECT', (version) => {
   const client = new ServerFixture().open({ version });
@@ -526,7 +619,7 @@ statement({ v5: '3.14.0-1' }, 'sends no DISCONNECT before a CONNACK: earlier err
   const client = fixture.dial();
   client.send(packet(0x10, field('MQTT'), Buffer.of(5, 2), uint16(60), properties(), field('c1')));
   client.connection.disconnect(0x8b, 'the server is shutting down');
-  assert.deepEqual(client.answers(), ['connack 0 0x8b']);
+  assert.deepEqual(client.answers(), ['connack 0 0x88']);
 });
 
 statement({ v5: '3.15.1-1' }, 'ends with 0x81 when the header bits of AUTH are not 0', (version) => {
@@ -541,21 +634,25 @@ statement({ v5: '4.12.0-7' }, 'ends with 0x82 on AUTH of a client without a meth
   assertRefused(client, 0x82);
 });
 
-statement({ v5: '4.13.1-1' }, 'closes on malformed packets and protocol errors, after DISCONNECT with the code', (version) => {
-  for (const [bytes, reason] of [
-    [Buffer.of(0x00, 0x00), 0x81],
-    [Buffer.of(0x20, 0x03, 0, 0, 0), 0x82],
-    [Buffer.of(0xd0, 0x00), 0x82],
-    [Buffer.of(0xc0, 0x01, 0x00), 0x81],
-    [Buffer.of(0xc1, 0x00), 0x81],
-    [Buffer.of(0x30, 0x80, 0x80, 0x80, 0x80), 0x81],
-    [Buffer.of(0x30, 0xff, 0xff, 0xff, 0x7f), 0x95],
-  ] as const) {
-    const client = new ServerFixture().open({ version });
-    client.send(bytes);
-    assertRefused(client, reason, bytes.toString('hex'));
-  }
-});
+statement(
+  { v5: '4.13.1-1' },
+  'closes on malformed packets and protocol errors, after DISCONNECT with the code',
+  (version) => {
+    for (const [bytes, reason] of [
+      [Buffer.of(0x00, 0x00), 0x81],
+      [Buffer.of(0x20, 0x03, 0, 0, 0), 0x82],
+      [Buffer.of(0xd0, 0x00), 0x82],
+      [Buffer.of(0xc0, 0x01, 0x00), 0x81],
+      [Buffer.of(0xc1, 0x00), 0x81],
+      [Buffer.of(0x30, 0x80, 0x80, 0x80, 0x80), 0x81],
+      [Buffer.of(0x30, 0xff, 0xff, 0xff, 0x7f), 0x95],
+    ] as const) {
+      const client = new ServerFixture().open({ version });
+      client.send(bytes);
+      assertRefused(client, reason, bytes.toString('hex'));
+    }
+  },
+);
 
 statement({ v4: '4.8.0-1' }, 'closes the connection on protocol violations', () => {
   for (const bytes of ['0000', '20020000', 'd000', 'c00100', 'c100', 'f000', '3080808080', '500200ff', '620100']) {
@@ -645,4 +742,65 @@ test('an error of the server itself closes one connection with 0x83, and the cau
   client.send(publish({ version: 5 }));
   assertRefused(client, 0x83);
   assert.equal(fixture.closed[0]?.cause, failure);
+});
+
+statement(
+  { v4: '2.2.2-1', v5: '2.1.3-1' },
+  'writes every reserved header bit as the table has it, in each packet it sends',
+  (version) => {
+    const fixture = new ServerFixture();
+    const client = fixture.dial();
+    client.version = version;
+    client.send(
+      packet(
+        0x10,
+        field('MQTT'),
+        Buffer.of(version, 2),
+        uint16(60),
+        ...(version === 5 ? [properties()] : []),
+        field('c1'),
+      ),
+    );
+    client.send(
+      subscribe({ version }),
+      publish({ version, qos: 1 }),
+      publish({ version, qos: 2, packetId: 2 }),
+      ack('pubrel', 2),
+    );
+    client.send(pingreq, unsubscribe({ version }));
+    client.connection.disconnect(0x8b, 'the server is shutting down');
+    const firstBytes = new Set(client.take().map(({ firstByte }) => firstByte));
+    const expected = [0x20, 0x90, 0x40, 0x50, 0x70, 0xd0, 0xb0, ...(version === 5 ? [0xe0] : [])];
+    assert.deepEqual([...firstBytes].sort(), expected.sort());
+  },
+);
+
+statement({ v5: '3.9.2-1' }, 'sends no Reason String in SUBACK', (version) => {
+  const client = new ServerFixture().open({ version });
+  client.send(subscribe({ version, filters: [['b', 0]] }));
+  assert.equal(client.take()[0]?.content[2], 0);
+});
+
+statement({ v4: '4.6.0-5', v5: '4.6.0-6' }, 'treats every topic as ordered, and all of them as one', (version) => {
+  const fixture = new ServerFixture({ acknowledges: false });
+  const client = fixture.open({ version });
+  client.send(subscribe({ version, filters: [['+/command', 1]] }));
+  client.take();
+  for (const topic of ['b/command', 'a/command', 'b/command']) {
+    client.connection.deliver({ topic, payload: Buffer.from(topic), qos: 1 });
+  }
+  assert.deepEqual(
+    messages(client).map(([, , payload]) => payload),
+    ['b/command', 'a/command', 'b/command'],
+  );
+  for (const packetId of [2, 1]) client.send(publish({ version, topic: `${packetId}/telemetry`, qos: 1, packetId }));
+  fixture.settle(1);
+  fixture.settle(0);
+  assert.deepEqual(client.answers(), ['puback 2', 'puback 1']);
+});
+
+test('a DISCONNECT has a code of its table, whatever the reason is', () => {
+  const client = new ServerFixture().open({ version: 5 });
+  client.connection.disconnect(0x92, 'a code of another packet');
+  assertRefused(client, 0x80);
 });

@@ -31,39 +31,65 @@ function codes(answer: RawPacket | undefined, version: Version): number[] {
 
 const command = { topic: 'a/command', payload: Buffer.from('go'), qos: 1 } as const;
 
-statement({ v4: '2.3.1-7', v5: '2.2.1-6' }, 'answers SUBSCRIBE and UNSUBSCRIBE with the packet ID that they carry', (version) => {
-  const client = new ServerFixture().open({ version });
-  client.send(subscribe({ version, packetId: 513 }), unsubscribe({ version, packetId: 514 }));
-  const ids = client.take().map(({ type, content }) => [type, content.readUInt16BE(0)]);
-  assert.deepEqual(ids, [
-    [9, 513],
-    [11, 514],
-  ]);
-});
+statement(
+  { v4: '2.3.1-7', v5: '2.2.1-6' },
+  'answers SUBSCRIBE and UNSUBSCRIBE with the packet ID that they carry',
+  (version) => {
+    const client = new ServerFixture().open({ version });
+    client.send(subscribe({ version, packetId: 513 }), unsubscribe({ version, packetId: 514 }));
+    const ids = client.take().map(({ type, content }) => [type, content.readUInt16BE(0)]);
+    assert.deepEqual(ids, [
+      [9, 513],
+      [11, 514],
+    ]);
+  },
+);
 
-statement({ v4: '3.8.1-1', v5: '3.8.1-1' }, 'closes the connection when the header bits of SUBSCRIBE are not 0010', (version) => {
-  for (const bits of [0, 1, 3, 4, 6, 8, 10]) refuses(version, subscribe({ version, firstByte: 0x80 | bits }), 0x81, `${bits}`);
-});
+statement(
+  { v4: '3.8.1-1', v5: '3.8.1-1' },
+  'closes the connection when the header bits of SUBSCRIBE are not 0010',
+  (version) => {
+    for (const bits of [0, 1, 3, 4, 6, 8, 10])
+      refuses(version, subscribe({ version, firstByte: 0x80 | bits }), 0x81, `${bits}`);
+  },
+);
 
-statement({ v4: '3.10.1-1', v5: '3.10.1-1' }, 'closes the connection when the header bits of UNSUBSCRIBE are not 0010', (version) => {
-  for (const bits of [0, 1, 3, 4, 6, 8, 10]) refuses(version, unsubscribe({ version, firstByte: 0xa0 | bits }), 0x81, `${bits}`);
-});
+statement(
+  { v4: '3.10.1-1', v5: '3.10.1-1' },
+  'closes the connection when the header bits of UNSUBSCRIBE are not 0010',
+  (version) => {
+    for (const bits of [0, 1, 3, 4, 6, 8, 10])
+      refuses(version, unsubscribe({ version, firstByte: 0xa0 | bits }), 0x81, `${bits}`);
+  },
+);
 
 statement({ v4: '3.8.3-1', v5: '3.8.3-1' }, 'closes the connection when a filter is not UTF-8', (version) => {
   refuses(version, subscribe({ version, filters: [[Buffer.of(0xc0, 0x80), 0]] }), 0x81);
 });
 
-statement({ v4: '3.10.3-1', v5: '3.10.3-1' }, 'closes the connection when a filter of UNSUBSCRIBE is not UTF-8', (version) => {
-  refuses(version, unsubscribe({ version, filters: [Buffer.of(0xff)] }), 0x81);
-});
+statement(
+  { v4: '3.10.3-1', v5: '3.10.3-1' },
+  'closes the connection when a filter of UNSUBSCRIBE is not UTF-8',
+  (version) => {
+    refuses(version, unsubscribe({ version, filters: [Buffer.of(0xff)] }), 0x81);
+  },
+);
 
-statement({ v4: '3.8.3-3', v5: '3.8.3-2' }, 'closes the connection with 0x82 on SUBSCRIBE without a filter', (version) => {
-  refuses(version, subscribe({ version, filters: [] }), 0x82);
-});
+statement(
+  { v4: '3.8.3-3', v5: '3.8.3-2' },
+  'closes the connection with 0x82 on SUBSCRIBE without a filter',
+  (version) => {
+    refuses(version, subscribe({ version, filters: [] }), 0x82);
+  },
+);
 
-statement({ v4: '3.10.3-2', v5: '3.10.3-2' }, 'closes the connection with 0x82 on UNSUBSCRIBE without a filter', (version) => {
-  refuses(version, unsubscribe({ version, filters: [] }), 0x82);
-});
+statement(
+  { v4: '3.10.3-2', v5: '3.10.3-2' },
+  'closes the connection with 0x82 on UNSUBSCRIBE without a filter',
+  (version) => {
+    refuses(version, unsubscribe({ version, filters: [] }), 0x82);
+  },
+);
 
 statement({ v5: '3.8.3-3' }, 'accepts No Local', (version) => {
   const client = new ServerFixture().open({ version });
@@ -81,19 +107,27 @@ statement({ v4: '3.8.3-4' }, 'closes when reserved bits of the options are set o
   }
 });
 
-statement({ v5: '3.8.3-5' }, 'ends with 0x81 when reserved bits are set, QoS is 3 or retain handling is 3', (version) => {
-  for (const options of [0x03, 0x30, 0x40, 0x80]) {
-    refuses(version, subscribe({ version, filters: [['a/command', options]] }), 0x81, `${options}`);
-  }
-});
+statement(
+  { v5: '3.8.3-5' },
+  'ends with 0x81 when reserved bits are set, QoS is 3 or retain handling is 3',
+  (version) => {
+    for (const options of [0x03, 0x30, 0x40, 0x80]) {
+      refuses(version, subscribe({ version, filters: [['a/command', options]] }), 0x81, `${options}`);
+    }
+  },
+);
 
-statement({ v4: '3.8.4-1', v5: '3.8.4-1' }, 'answers SUBSCRIBE by SUBACK, also when all filters are refused', (version) => {
-  const client = new ServerFixture().open({ version });
-  client.send(subscribe({ version, filters: [['b', 0]] }));
-  const [answer] = client.take();
-  assert.equal(answer?.type, 9);
-  assert.deepEqual(codes(answer, version), [version === 5 ? 0x8f : 0x80]);
-});
+statement(
+  { v4: '3.8.4-1', v5: '3.8.4-1' },
+  'answers SUBSCRIBE by SUBACK, also when all filters are refused',
+  (version) => {
+    const client = new ServerFixture().open({ version });
+    client.send(subscribe({ version, filters: [['b', 0]] }));
+    const [answer] = client.take();
+    assert.equal(answer?.type, 9);
+    assert.deepEqual(codes(answer, version), [version === 5 ? 0x8f : 0x80]);
+  },
+);
 
 statement({ v4: '3.8.4-2', v5: '3.8.4-2' }, 'answers with the packet ID of SUBSCRIBE', (version) => {
   const client = new ServerFixture().open({ version });
@@ -109,7 +143,10 @@ statement(
     for (const qos of [1, 0]) client.send(subscribe({ version, filters: [['a/command', qos]] }));
     client.take();
     assert.equal(client.connection.deliver(command), 'sent');
-    assert.deepEqual(client.take().map(({ firstByte }) => firstByte), [0x30]);
+    assert.deepEqual(
+      client.take().map(({ firstByte }) => firstByte),
+      [0x30],
+    );
     assert.equal(client.connection.session?.subscriptions?.size, 1);
   },
 );
@@ -129,10 +166,13 @@ statement(
     client.send(subscribe({ version, filters: several }));
     assert.equal(client.take().length, 1);
     const { subscriptions } = client.connection.session!;
-    assert.deepEqual([...subscriptions!].map(([filter, { qos }]) => [filter, qos]), [
-      ['a/command', 1],
-      ['c/command', 1],
-    ]);
+    assert.deepEqual(
+      [...subscriptions!].map(([filter, { qos }]) => [filter, qos]),
+      [
+        ['a/command', 1],
+        ['c/command', 1],
+      ],
+    );
   },
 );
 
@@ -200,14 +240,18 @@ statement({ v4: '3.8.4-6', v5: '3.8.4-8' }, 'sends a command at the lower of 1 a
   }
 });
 
-statement({ v4: '3.3.2-3', v5: '3.3.2-3' }, 'sends a command only to a session with a filter that matches', (version) => {
-  const client = new ServerFixture().open({ version });
-  assert.equal(client.connection.deliver(command), 'not_subscribed');
-  client.send(subscribe({ version, filters: [['b/command', 1]] }));
-  client.take();
-  assert.equal(client.connection.deliver(command), 'not_subscribed');
-  assert.deepEqual(client.answers(), []);
-});
+statement(
+  { v4: '3.3.2-3', v5: '3.3.2-3' },
+  'sends a command only to a session with a filter that matches',
+  (version) => {
+    const client = new ServerFixture().open({ version });
+    assert.equal(client.connection.deliver(command), 'not_subscribed');
+    client.send(subscribe({ version, filters: [['b/command', 1]] }));
+    client.take();
+    assert.equal(client.connection.deliver(command), 'not_subscribed');
+    assert.deepEqual(client.answers(), []);
+  },
+);
 
 statement(
   { v4: '3.3.5-1', v5: '3.3.4-2' },
@@ -226,17 +270,24 @@ statement(
     );
     client.take();
     client.connection.deliver(command);
-    assert.deepEqual(client.take().map(({ firstByte }) => firstByte), [0x32]);
+    assert.deepEqual(
+      client.take().map(({ firstByte }) => firstByte),
+      [0x32],
+    );
   },
 );
 
-statement({ v4: '3.10.4-1', v5: '3.10.4-1' }, 'removes the subscription whose filter is equal, and no other', (version) => {
-  const client = new ServerFixture().open({ version });
-  const filters = ['a/command', 'A/command', '+/command'] as const;
-  client.send(subscribe({ version, filters: filters.map((filter) => [filter, 0] as const) }));
-  client.send(unsubscribe({ version, filters: ['a/command'] }));
-  assert.deepEqual([...client.connection.session!.subscriptions!.keys()], ['A/command', '+/command']);
-});
+statement(
+  { v4: '3.10.4-1', v5: '3.10.4-1' },
+  'removes the subscription whose filter is equal, and no other',
+  (version) => {
+    const client = new ServerFixture().open({ version });
+    const filters = ['a/command', 'A/command', '+/command'] as const;
+    client.send(subscribe({ version, filters: filters.map((filter) => [filter, 0] as const) }));
+    client.send(unsubscribe({ version, filters: ['a/command'] }));
+    assert.deepEqual([...client.connection.session!.subscriptions!.keys()], ['A/command', '+/command']);
+  },
+);
 
 statement({ v4: '3.10.4-2', v5: '3.10.4-2' }, 'sends no further command after UNSUBACK', (version) => {
   const client = new ServerFixture().open({ version });
@@ -246,14 +297,21 @@ statement({ v4: '3.10.4-2', v5: '3.10.4-2' }, 'sends no further command after UN
   assert.deepEqual(client.take(), []);
 });
 
-statement({ v4: '3.10.4-3', v5: '3.10.4-3' }, 'finishes the delivery of a command that it has started to send', (version) => {
-  const fixture = new ServerFixture();
-  const client = fixture.open({ version });
-  client.send(subscribe({ version }));
-  client.connection.deliver(command);
-  client.send(unsubscribe({ version }), Buffer.of(0x40, 2, 0, 1));
-  assert.deepEqual(fixture.acknowledged.map(({ reason }) => reason), [0]);
-});
+statement(
+  { v4: '3.10.4-3', v5: '3.10.4-3' },
+  'finishes the delivery of a command that it has started to send',
+  (version) => {
+    const fixture = new ServerFixture();
+    const client = fixture.open({ version });
+    client.send(subscribe({ version }));
+    client.connection.deliver(command);
+    client.send(unsubscribe({ version }), Buffer.of(0x40, 2, 0, 1));
+    assert.deepEqual(
+      fixture.acknowledged.map(({ reason }) => reason),
+      [0],
+    );
+  },
+);
 
 statement({ v4: '3.10.4-4', v5: '3.10.4-4' }, 'answers UNSUBSCRIBE by UNSUBACK', (version) => {
   const client = new ServerFixture().open({ version });
@@ -290,23 +348,32 @@ statement({ v5: '3.11.3-2' }, 'uses 0x00 and 0x11 alone', (version) => {
   const client = new ServerFixture().open({ version });
   client.send(subscribe({ version }), unsubscribe({ version }), unsubscribe({ version }));
   const answers = client.take().slice(1);
-  assert.deepEqual(answers.flatMap((answer) => codes(answer, version)), [0, 0x11]);
+  assert.deepEqual(
+    answers.flatMap((answer) => codes(answer, version)),
+    [0, 0x11],
+  );
 });
 
-statement({ v4: '3.12.4-1', v5: '3.12.4-1' }, 'answers PINGREQ, also when the window is full and the log is away', (version) => {
-  const fixture = new ServerFixture({ acknowledges: false });
-  const client = fixture.open({ version });
-  for (let packetId = 1; packetId <= 64; packetId++) client.send(publish({ version, qos: 1, packetId }));
-  client.send(pingreq);
-  assert.deepEqual(client.answers(), ['pingresp']);
-});
+statement(
+  { v4: '3.12.4-1', v5: '3.12.4-1' },
+  'answers PINGREQ, also when the window is full and the log is away',
+  (version) => {
+    const fixture = new ServerFixture({ acknowledges: false });
+    const client = fixture.open({ version });
+    for (let packetId = 1; packetId <= 64; packetId++) client.send(publish({ version, qos: 1, packetId }));
+    client.send(pingreq);
+    assert.deepEqual(client.answers(), ['pingresp']);
+  },
+);
 
 statement({ v4: '4.7.1-2', v5: '4.7.1-1' }, 'treats a filter with a misplaced # as malformed', (version) => {
-  for (const filter of ['a/#/b', 'a#', '#a', 'a/b#']) refuses(version, subscribe({ version, filters: [[filter, 0]] }), 0x81, filter);
+  for (const filter of ['a/#/b', 'a#', '#a', 'a/b#'])
+    refuses(version, subscribe({ version, filters: [[filter, 0]] }), 0x81, filter);
 });
 
 statement({ v4: '4.7.1-3', v5: '4.7.1-2' }, 'treats a filter with + as part of a level as malformed', (version) => {
-  for (const filter of ['a+', '+a/b', 'a/b+/c']) refuses(version, subscribe({ version, filters: [[filter, 0]] }), 0x81, filter);
+  for (const filter of ['a+', '+a/b', 'a/b+/c'])
+    refuses(version, subscribe({ version, filters: [[filter, 0]] }), 0x81, filter);
 });
 
 statement({ v4: '4.7.2-1', v5: '4.7.2-1' }, 'matches no topic that starts with $ by a leading wildcard', (version) => {
@@ -385,24 +452,41 @@ statement({ v4: '3.3.1-8' }, 'sets retain 1 on a message that is sent because of
     handlers: { retained: (connection, filter) => void connection.sendRetained(state, filter) },
   }).open({ version });
   client.send(subscribe({ version }));
-  assert.deepEqual(client.take().map(({ firstByte }) => firstByte), [0x90, 0x33]);
+  assert.deepEqual(
+    client.take().map(({ firstByte }) => firstByte),
+    [0x90, 0x33],
+  );
 });
 
-statement({ v4: '3.3.1-9', v5: '3.3.1-12' }, 'sets retain 0 on a retained message for an established subscription', (version) => {
-  const client = new ServerFixture().open({ version });
-  client.send(subscribe({ version }));
-  client.take();
-  client.connection.deliver(state);
-  assert.deepEqual(client.take().map(({ firstByte }) => firstByte), [0x32]);
-});
+statement(
+  { v4: '3.3.1-9', v5: '3.3.1-12' },
+  'sets retain 0 on a retained message for an established subscription',
+  (version) => {
+    const client = new ServerFixture().open({ version });
+    client.send(subscribe({ version }));
+    client.take();
+    client.connection.deliver(state);
+    assert.deepEqual(
+      client.take().map(({ firstByte }) => firstByte),
+      [0x32],
+    );
+  },
+);
 
-statement({ v5: '3.3.1-13' }, 'keeps retain 1 for an established subscription with Retain As Published 1', (version) => {
-  const client = new ServerFixture().open({ version });
-  client.send(subscribe({ version, filters: [['a/command', 0x09]] }));
-  client.take();
-  client.connection.deliver(state);
-  assert.deepEqual(client.take().map(({ firstByte }) => firstByte), [0x33]);
-});
+statement(
+  { v5: '3.3.1-13' },
+  'keeps retain 1 for an established subscription with Retain As Published 1',
+  (version) => {
+    const client = new ServerFixture().open({ version });
+    client.send(subscribe({ version, filters: [['a/command', 0x09]] }));
+    client.take();
+    client.connection.deliver(state);
+    assert.deepEqual(
+      client.take().map(({ firstByte }) => firstByte),
+      [0x33],
+    );
+  },
+);
 
 test('a SUBSCRIBE that is truncated anywhere is malformed', () => {
   for (const version of [4, 5] as const) {
@@ -412,6 +496,12 @@ test('a SUBSCRIBE that is truncated anywhere is malformed', () => {
       client.send(packet(0x82, content.subarray(0, length)));
       assert.equal(client.isClosed, true, `${length} bytes`);
     }
-    refuses(version, Buffer.concat([packet(0xa2, uint16(1), version === 5 ? properties() : Buffer.alloc(0), field('a'), Buffer.of(0))]), 0x81);
+    refuses(
+      version,
+      Buffer.concat([
+        packet(0xa2, uint16(1), version === 5 ? properties() : Buffer.alloc(0), field('a'), Buffer.of(0)),
+      ]),
+      0x81,
+    );
   }
 });

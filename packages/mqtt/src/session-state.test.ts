@@ -4,7 +4,7 @@ import { isTailraceError } from '@tailrace/protocol/error';
 import { wholeNumbers } from '../test/random.ts';
 import { ack, field, packet, properties, publish, uint16, uint32 } from '../test/raw-packets.ts';
 import { ServerFixture } from '../test/server-fixture.ts';
-import { decodeSession, encodeSession, sessionBytesMax, SessionState } from './session-state.ts';
+import { decodeSession, encodeSession, SessionState, sessionBytesMax } from './session-state.ts';
 
 function sample(): SessionState {
   const session = new SessionState();
@@ -32,10 +32,13 @@ function sample(): SessionState {
 test('a session is the same on another node, but what was being appended is unknown there', () => {
   const session = decodeSession(encodeSession(sample()));
   assert.deepEqual(session.subscriptions, sample().subscriptions);
-  assert.deepEqual([...session.exchanges!.values()].map(({ id, state }) => [id, state]), [
-    ['x1', 'confirmed'],
-    ['x2', 'unknown'],
-  ]);
+  assert.deepEqual(
+    [...session.exchanges!.values()].map(({ id, state }) => [id, state]),
+    [
+      ['x1', 'confirmed'],
+      ['x2', 'unknown'],
+    ],
+  );
   assert.deepEqual(
     session.window?.unacknowledged().map(({ packetId, message }) => [packetId, message.topic, message.retain]),
     [
@@ -64,7 +67,10 @@ test('[5 MQTT-4.3.3-10] a QoS 2 message is appended with the same ID after a han
   for (const packetId of [1, 2]) second.send(publish({ version: 5, qos: 2, packetId, dup: true }));
   second.send(ack('pubrel', 1), ack('pubrel', 2));
   assert.deepEqual(second.answers(), ['connack 1 0x00', 'pubrec 1', 'pubrec 2', 'pubcomp 1', 'pubcomp 2']);
-  assert.deepEqual(after.received.map(({ message }) => message.exchangeId), [ids[1]]);
+  assert.deepEqual(
+    after.received.map(({ message }) => message.exchangeId),
+    [ids[1]],
+  );
 });
 
 test('a session over 64 KiB is refused', () => {

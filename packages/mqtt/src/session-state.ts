@@ -94,7 +94,11 @@ export function encodeSession(session: SessionState): Buffer {
       qos,
       retainAsPublished,
     ]),
-    exchanges: Array.from(session.exchanges ?? [], ([packetId, { id, state }]) => [packetId, id, state === 'confirmed']),
+    exchanges: Array.from(session.exchanges ?? [], ([packetId, { id, state }]) => [
+      packetId,
+      id,
+      state === 'confirmed',
+    ]),
     unackedMax: session.window?.unackedMax ?? 0,
     sent: (session.window?.unacknowledged() ?? []).map(({ packetId, message }) => [
       packetId,

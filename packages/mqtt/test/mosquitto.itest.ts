@@ -75,7 +75,8 @@ const messageOf = (topic: string, payload: string, qos: 0 | 1 = 1) => ({ topic, 
 describe('Mosquitto', () => {
   let mosquitto: Mosquitto;
   before(async () => {
-    mosquitto = await startMosquitto({ settings: () => ['max_queued_messages 100000', 'max_inflight_messages 20'] });
+    // With another limit, 2.0.11 stops after that many messages of a queue on MQTT 5, whatever is acknowledged.
+    mosquitto = await startMosquitto({ settings: () => ['max_queued_messages 100000', 'max_inflight_messages 0'] });
   });
   after(() => mosquitto.stop());
   const address = () => ({ host: mosquitto.host, port: mosquitto.port });
@@ -119,7 +120,10 @@ describe('Mosquitto', () => {
       const second = createPeer(address(), { ...session, isSubscribed: true });
       assert.deepEqual(await second.opened.next(), { isSessionPresent: true });
       await second.messages.atLeast(50);
-      assert.deepEqual(second.messages.all.map(({ payload }) => payload), Array.from({ length: 50 }, (_, index) => `${index}`));
+      assert.deepEqual(
+        second.messages.all.map(({ payload }) => payload),
+        Array.from({ length: 50 }, (_, index) => `${index}`),
+      );
       assert.deepEqual(second.subscribed.all, []);
       await Promise.all([sender.client.stop(stopOptions), second.client.stop(stopOptions)]);
     });
@@ -150,7 +154,10 @@ describe('Mosquitto', () => {
     for (let index = 0; index < 20; index++) sender.client.publish(messageOf('shared/a', `${index}`));
     await eventually(() => {
       const payloads = members.flatMap(({ messages }) => messages.all.map(({ payload }) => Number(payload)));
-      assert.deepEqual(payloads.sort((a, b) => a - b), Array.from({ length: 20 }, (_, index) => index));
+      assert.deepEqual(
+        payloads.sort((a, b) => a - b),
+        Array.from({ length: 20 }, (_, index) => index),
+      );
     });
     await Promise.all([sender, ...members].map(({ client }) => client.stop(stopOptions)));
   });
@@ -181,14 +188,19 @@ describe('Mosquitto', () => {
     await second.client.stop(stopOptions);
   });
 
-  test('a second client with the client ID disconnects the first with 0x8E, which connects again', async () => {
+  test('a client whose client ID is taken over connects again', async () => {
     const first = createPeer(address(), { clientId: 'fight', backoff: { baseMs: 200, capMs: 200 }, random: () => 1 });
     await first.opened.next();
-    const second = createPeer(address(), { clientId: 'fight', backoff: { baseMs: 60_000, capMs: 60_000 }, random: () => 1 });
+    const second = createPeer(address(), {
+      clientId: 'fight',
+      backoff: { baseMs: 60_000, capMs: 60_000 },
+      random: () => 1,
+    });
     await second.opened.next();
-    assert.equal((await first.disconnected.next()).reason, 0x8e);
+    // 2.0.11 closes the connection without a DISCONNECT.
+    assert.ok([0, 0x8e].includes((await first.disconnected.next()).reason));
     await first.opened.next();
-    assert.equal((await second.disconnected.next()).reason, 0x8e);
+    assert.ok([0, 0x8e].includes((await second.disconnected.next()).reason));
     await Promise.all([first.client.stop(stopOptions), second.client.stop(stopOptions)]);
   });
 

@@ -27,7 +27,9 @@ export interface NetServer {
 }
 
 /** A server over TCP or TLS. It acknowledges messages at once, and grants the filters that end with `/command`. */
-export async function startNetServer(options: { tls?: TlsOptions; limits?: Partial<ServerLimits> } = {}): Promise<NetServer> {
+export async function startNetServer(
+  options: { tls?: TlsOptions; limits?: Partial<ServerLimits> } = {},
+): Promise<NetServer> {
   const wheel = new SecondWheel(systemClock);
   wheel.start();
   const sessions = new Map<string, SessionState>();

@@ -177,6 +177,19 @@ describe('a server over TLS', () => {
     assert.notEqual((await bytes)[0], 0x20);
   });
 
+  test('close does not wait for a client that never starts the handshake', async () => {
+    const own = await startNetServer({
+      tls: { cert: await readFile(identity.certFile), key: await readFile(identity.keyFile) },
+    });
+    const socket = connectTcp(own.port, '127.0.0.1');
+    socket.on('error', () => {});
+    await nextEvent(socket, 'connect');
+    const startedMs = performance.now();
+    await own.stop();
+    assert.ok(performance.now() - startedMs < 5000);
+    socket.destroy();
+  });
+
   test('serves two connections of one TLS session', async () => {
     for (let times = 0; times < 2; times++) {
       const socket = connectTls({ host: 'localhost', port: server.port, ca: await readFile(caFile) });

@@ -63,7 +63,16 @@ export interface ConnectFields {
 }
 
 export function connect(fields: ConnectFields = {}): Buffer {
-  const { version = 4, name = 'MQTT', level = version, clean = true, keepAlive = 60, will, userName, password } = fields;
+  const {
+    version = 4,
+    name = 'MQTT',
+    level = version,
+    clean = true,
+    keepAlive = 60,
+    will,
+    userName,
+    password,
+  } = fields;
   const clientId = 'clientId' in fields ? fields.clientId : 'c1';
   const flags =
     (clean ? 2 : 0) |
@@ -77,9 +86,7 @@ export function connect(fields: ConnectFields = {}): Buffer {
     uint16(keepAlive),
     block(version, fields.properties),
     ...(clientId === undefined ? [] : [field(clientId)]),
-    ...(will === undefined
-      ? []
-      : [block(version, will.properties), field(will.topic), field(will.payload ?? 'gone')]),
+    ...(will === undefined ? [] : [block(version, will.properties), field(will.topic), field(will.payload ?? 'gone')]),
     ...(userName === undefined ? [] : [field(userName)]),
     ...(password === undefined ? [] : [field(password)]),
     fields.rest ?? Buffer.alloc(0),
@@ -150,7 +157,10 @@ export function disconnect(reason?: number, block?: Buffer): Buffer {
   return packet(0xe0, Buffer.of(reason), block ?? Buffer.alloc(0));
 }
 
-export function connack(version: Version, options: { code?: number; present?: boolean; properties?: Buffer } = {}): Buffer {
+export function connack(
+  version: Version,
+  options: { code?: number; present?: boolean; properties?: Buffer } = {},
+): Buffer {
   const { code = 0, present = false } = options;
   return packet(0x20, Buffer.of(present ? 1 : 0, code), block(version, options.properties));
 }
@@ -160,7 +170,12 @@ export function suback(version: Version, packetId: number, ...codes: readonly nu
 }
 
 export function unsuback(version: Version, packetId: number, ...codes: readonly number[]): Buffer {
-  return packet(0xb0, uint16(packetId), block(version, undefined), version === 5 ? Buffer.from(codes) : Buffer.alloc(0));
+  return packet(
+    0xb0,
+    uint16(packetId),
+    block(version, undefined),
+    version === 5 ? Buffer.from(codes) : Buffer.alloc(0),
+  );
 }
 
 /** A packet that was received. */

@@ -1,13 +1,13 @@
-import { wirePair, type MemoryWire } from '../src/memory-wire.ts';
-import { SecondWheel } from '../src/one-second-wheel.ts';
-import type { InboundMessage } from '../src/inbound-messages.ts';
+import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import type { ConnectRequest } from '../src/connect-request.ts';
+import type { InboundMessage } from '../src/inbound-messages.ts';
+import { type MemoryWire, wirePair } from '../src/memory-wire.ts';
+import { SecondWheel } from '../src/one-second-wheel.ts';
 import type { OutboundMessage } from '../src/publish.ts';
 import { ServerConnection } from '../src/server-connection.ts';
 import { type ClosedConnection, type ServerHandlers, type ServerLimits, serverLimits } from '../src/server-options.ts';
 import type { SessionState } from '../src/session-state.ts';
-import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
-import { connect, type ConnectFields, type RawPacket, shortly, split, type Version } from './raw-packets.ts';
+import { type ConnectFields, connect, type RawPacket, shortly, split, type Version } from './raw-packets.ts';
 
 /** A message that the server has received, with a copy of its payload. */
 export interface Received {
