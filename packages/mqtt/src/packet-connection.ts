@@ -75,6 +75,11 @@ export abstract class PacketConnection implements WireHandlers {
     if (!this.isClosed) this.onWireClosed(error);
   }
 
+  /** Bytes of a packet that has not come whole, and of packets that wait for the end of a pause. */
+  get pendingBytes(): number {
+    return this.framer.pendingBytes;
+  }
+
   get isPaused(): boolean {
     return this.#paused !== 0;
   }

@@ -114,7 +114,8 @@ export class ServerConnection extends PacketConnection implements Timed {
 
   /**
    * Opens the connection on its session. `stored`: the session of this client ID, here or of another node; undefined if
-   * there is none. With clean start it is not used (MQTT-3.1.2-6 of 3.1.1, MQTT-3.1.2-4 of 5).
+   * there is none. With clean start it is not used (MQTT-3.1.2-6 of 3.1.1, MQTT-3.1.2-4 of 5). An earlier connection of
+   * the session has to be closed before.
    */
   claimed(stored: SessionState | undefined): void {
     if (this.#state !== 'claiming') return;
@@ -186,8 +187,9 @@ export class ServerConnection extends PacketConnection implements Timed {
     if (!this.isClosed) this.#fail(new MqttError(reason, message));
   }
 
-  /** Reads nothing more, and closes when all messages that have come are acknowledged. */
+  /** Reads nothing more, and closes when all messages that have come are acknowledged. Idempotent. */
   drain(): void {
+    if (this.#state === 'draining') return;
     if (this.#state !== 'open') {
       this.disconnect(reasons.serverUnavailable, 'the server is shutting down');
       return;

@@ -691,6 +691,7 @@ test('open: drain acknowledges what has come, reads nothing more, and then close
     const client = fixture.open({ version });
     client.send(publish({ version, qos: 1, packetId: 1 }));
     client.connection.drain();
+    client.connection.drain();
     client.send(publish({ version, qos: 1, packetId: 2 }));
     assert.equal(client.connection.state, 'draining');
     fixture.settle(0);
@@ -699,6 +700,15 @@ test('open: drain acknowledges what has come, reads nothing more, and then close
     assert.equal(fixture.received.length, 1);
     assert.equal(client.isClosed, true);
   }
+});
+
+test('what a client has sent of a packet, and what waits for the end of a pause, is counted', () => {
+  const client = new ServerFixture().open({ version: 5 });
+  const bytes = publish({ version: 5, payload: 'x'.repeat(100) });
+  client.send(bytes.subarray(0, 60));
+  assert.equal(client.connection.pendingBytes, 60);
+  client.send(bytes.subarray(60));
+  assert.equal(client.connection.pendingBytes, 0);
 });
 
 test('a client that leaves 64 KiB unread for 30 s is closed, and is not read meanwhile', async () => {
