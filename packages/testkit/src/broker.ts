@@ -1,7 +1,7 @@
 import { TailraceError } from '@tailrace/protocol/error';
 import type { BrokerSource, Environment } from './broker-source.ts';
 
-/** A Kafka or NATS server to test with. */
+/** A Kafka, NATS or MQTT server to test with. */
 export interface Broker {
   /** Where it comes from. */
   readonly source: BrokerSource;

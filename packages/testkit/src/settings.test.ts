@@ -4,6 +4,7 @@ import { javaMajorFrom } from './java.ts';
 import { hostAndPortFrom } from './kafka-handshake.ts';
 import { newClusterId } from './kafka-local.ts';
 import { kafkaVariablesFrom, propertiesFrom } from './kafka-settings.ts';
+import { mqttAddressFrom } from './mqtt-handshake.ts';
 import { natsAddressFrom, natsInfoFrom } from './nats-handshake.ts';
 
 test('the version of Java is parsed in its old and new form', () => {
@@ -65,4 +66,15 @@ test('the greeting of NATS is parsed, and any other text is not', () => {
   assert.deepEqual(natsInfoFrom('INFO {"version":"2.12.1","port":4222}'), { version: '2.12.1' });
   assert.equal(natsInfoFrom('HTTP/1.1 400 Bad Request'), undefined);
   assert.equal(natsInfoFrom('INFO {'), undefined);
+});
+
+test('an address of an MQTT server is a URL of mqtt; anything else is refused without the password in the message', () => {
+  assert.deepEqual(mqttAddressFrom('mqtt://a.example', 'V'), { host: 'a.example', port: 1883 });
+  assert.deepEqual(mqttAddressFrom('mqtt://[::1]:1884', 'V'), { host: '::1', port: 1884 });
+  for (const address of ['', '127.0.0.1:1883', 'mqtts://127.0.0.1:8883', 'mqtt://']) {
+    assert.throws(() => mqttAddressFrom(address, 'V'), {
+      code: 'invalid_config',
+      message: /^V: expected an address such as mqtt:.*, got ".*"$/,
+    });
+  }
 });

@@ -39,6 +39,8 @@ export const tools = {
   promtool: { apt: ['prometheus'], brew: ['prometheus'], service: 'prometheus' },
   nginx: { apt: ['nginx'], brew: ['nginx'], service: 'nginx' },
   haproxy: { apt: ['haproxy'], brew: ['haproxy'], service: 'haproxy' },
+  mosquitto: { apt: ['mosquitto'], brew: ['mosquitto'], service: 'mosquitto' },
+  mosquitto_pub: { apt: ['mosquitto-clients'], brew: ['mosquitto'] },
   openssl: { apt: ['openssl'], brew: ['openssl'] },
   go: { apt: ['golang-go'], brew: ['go'] },
   // Needs the part that makes virtual environments; see findPython.

@@ -1,0 +1,16 @@
+/** Random numbers from a seed, 0 to below 1 (mulberry32). */
+export function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Whole random numbers, 0 to below `max`. */
+export function wholeNumbers(seed: number): (max: number) => number {
+  const random = seeded(seed);
+  return (max) => Math.floor(random() * max);
+}
