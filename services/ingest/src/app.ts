@@ -4,6 +4,8 @@ import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { corsFrom } from '@tailrace/platform/cors';
+import { CredentialVerifier } from '@tailrace/platform/credentials';
+import { DeviceCredentials } from '@tailrace/platform/device-credentials';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
@@ -80,17 +82,30 @@ export function createIngest(options: IngestOptions): Ingest {
   const admission = new Admission(config);
   const devices = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
   const revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
+  const credentials = new DeviceCredentials({ clock, revocations, entriesMax: config.credentialsMax, metrics });
   const control = new ControlTopic({
     eventLog,
     topicPrefix: config.topicPrefix,
     clock,
     logger,
     metrics,
-    onRevocations: (entries) => void revocations.merge(entries),
+    onCredentials: (entries) => credentials.merge(entries),
+    onRevocations: (entries) => {
+      credentials.revoke(entries);
+      revocations.merge(entries);
+    },
+  });
+  const verifier = new CredentialVerifier({
+    tokens: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
+    credentials,
+    revocations,
+    clock,
+    clockToleranceMs: config.tokenClockToleranceMs,
+    metrics,
   });
   const logFailures = new LogFailures({ clock, logger });
   const endpoint = new Endpoint({
-    verifier: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
+    verifier,
     admission,
     devices,
     appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logFailures }),

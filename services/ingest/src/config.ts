@@ -1,6 +1,7 @@
 import { kafkaRules, kafkaSettings } from '@tailrace/platform/broker-settings';
 import {
   commonSettings,
+  credentialSettings,
   keySourceRule,
   proxySettings,
   revocationSettings,
@@ -41,6 +42,7 @@ export const ingestSettings = {
   ...tokenSettings,
   ...proxySettings,
   ...revocationSettings,
+  ...credentialSettings,
   connectionsMax: z
     .int()
     .min(1)
