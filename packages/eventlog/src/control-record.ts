@@ -18,8 +18,8 @@ export interface Notice {
 
 /**
  * Returns the record of a revocation, notice or credential. Its key is a hash of its content. So a tombstone removes
- * exactly the content that its writer has read, and not a newer revocation of the same subject that another process appends
- * concurrently.
+ * exactly the content that its writer has read, and not a newer revocation of the same subject that another process
+ * appends concurrently.
  */
 export function recordFrom(content: tailrace.v1.IControlRecord): NewRecord {
   const value = ControlRecord.encode(content).finish();

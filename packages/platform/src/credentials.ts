@@ -1,5 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import { shown, type TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { CertificateRules } from './certificate-rules.ts';
+import type { ClientCertificate } from './client-certificate.ts';
 import type { Clock } from './clock.ts';
 import { type RefusalKind, refusal, refusalKindOf } from './credential-refusal.ts';
 import type { DeviceCredentials, KnownCredential } from './device-credentials.ts';
@@ -14,6 +16,8 @@ import { type Claims, isExpired } from './token-claims.ts';
 export interface Presented {
   /** A JSON Web Token or a device token; undefined or empty for none. */
   readonly token: string | undefined;
+  /** Of the TLS handshake of the client, also if that was with a proxy. Used without a token only. */
+  readonly certificate?: ClientCertificate | undefined;
 }
 
 export interface CredentialVerifierOptions {
@@ -21,6 +25,8 @@ export interface CredentialVerifierOptions {
   readonly tokens: TokenVerifier;
   /** Of device tokens. */
   readonly credentials: Pick<DeviceCredentials, 'find'>;
+  /** Of client certificates. Default: none is accepted. */
+  readonly rules?: CertificateRules;
   /** Checked at each call. */
   readonly revocations: Pick<Revocations, 'revoked'>;
   readonly clock: Pick<Clock, 'now'>;
@@ -30,7 +36,7 @@ export interface CredentialVerifierOptions {
   readonly metrics?: Metrics;
 }
 
-const kinds = ['jwt', 'token', 'signed'] as const;
+const kinds = ['jwt', 'token', 'signed', 'certificate'] as const;
 type Kind = (typeof kinds)[number];
 const outcomes = ['ok', 'cached', 'invalid', 'expired', 'revoked', 'unavailable'] as const;
 type Outcome = (typeof outcomes)[number];
@@ -40,7 +46,7 @@ const signatureContext = 'tailrace-device-v1';
 
 /**
  * Verifies what a client presents, and returns its claims: the one check of all protocols. Kinds: JSON Web Tokens;
- * device tokens, which the operators of fanout issue.
+ * device tokens, which the operators of fanout issue; client certificates, which rules map to devices.
  */
 export class CredentialVerifier {
   readonly #options: CredentialVerifierOptions;
@@ -52,10 +58,17 @@ export class CredentialVerifier {
   }
 
   /**
-   * Returns the claims if that needs no promise: of a valid device token, and of a JSON Web Token that was verified
-   * before. The same object at each call for one credential. Undefined means that `verify` is to be called.
+   * Returns the claims if that needs no promise: of a valid device token or client certificate, and of a JSON Web Token
+   * that was verified before. The same object at each call for one credential. Undefined means that `verify` is to be
+   * called.
    */
-  cached({ token }: Presented): Claims | undefined {
+  cached({ token, certificate }: Presented): Claims | undefined {
+    if (!token && certificate !== undefined) {
+      const claims = this.#certificateClaims(certificate);
+      if (claims instanceof TailraceError) return undefined;
+      this.#count('certificate', 'ok');
+      return claims;
+    }
     if (token !== undefined && isDeviceToken(token)) {
       const credential = this.#credentialOf(token);
       if (credential === undefined || this.#refusalOf(credential) !== undefined) return undefined;
@@ -69,12 +82,18 @@ export class CredentialVerifier {
 
   /**
    * Resolves with the claims of a valid credential. Rejects with `unauthorized` and the reason, without the secret;
-   * with `unavailable` while keys that may verify a JSON Web Token cannot be fetched. `onWait`: see `TokenVerifier.verify`.
+   * with `unavailable` while keys that may verify a JSON Web Token cannot be fetched. `onWait`: see
+   * `TokenVerifier.verify`.
    */
-  async verify({ token = '' }: Presented, onWait?: () => void): Promise<Claims> {
-    const kind = isDeviceToken(token) ? 'token' : 'jwt';
+  async verify({ token = '', certificate }: Presented, onWait?: () => void): Promise<Claims> {
+    const ofCertificate = token === '' && certificate !== undefined;
+    const kind = ofCertificate ? 'certificate' : isDeviceToken(token) ? 'token' : 'jwt';
     try {
-      const claims = kind === 'token' ? this.#claimsOf(token) : await this.#options.tokens.verify(token, onWait);
+      let claims: Claims | TailraceError;
+      if (ofCertificate) claims = this.#certificateClaims(certificate);
+      else if (kind === 'token') claims = this.#claimsOf(token);
+      else claims = await this.#options.tokens.verify(token, onWait);
+      if (claims instanceof TailraceError) throw claims;
       this.#count(kind, 'ok');
       return claims;
     } catch (error) {
@@ -112,6 +131,26 @@ export class CredentialVerifier {
     const refused = this.#refusalOf(credential);
     if (refused !== undefined) throw refused;
     return credential.claims;
+  }
+
+  /** Returns the claims of a certificate, or why it is refused. */
+  #certificateClaims(certificate: ClientCertificate): Claims | TailraceError {
+    const { rules, revocations, clock, clockToleranceMs } = this.#options;
+    if (rules === undefined)
+      return refusal('invalid', 'expected a token, got a client certificate: there are no rules');
+    try {
+      const claims = rules.claimsOf(certificate);
+      const nowMs = clock.now();
+      const name = `the client certificate of ${shown(claims.subject)}`;
+      if (revocations.revoked(claims)) return refusal('revoked', `${name} was revoked; get a new one`);
+      if (isExpired(claims, clockToleranceMs, nowMs))
+        return refusal('expired', `${name} expired at ${new Date(claims.expiresAt!).toISOString()}; get a new one`);
+      if (claims.issuedAt! > nowMs + clockToleranceMs)
+        return refusal('invalid', `${name} is not valid before ${new Date(claims.issuedAt!).toISOString()}`);
+      return claims;
+    } catch (error) {
+      return error as TailraceError;
+    }
   }
 
   /** Returns the credential if the token has its secret. */

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/event-log';
+import { certificateRulesFrom } from '@tailrace/platform/certificate-rules';
 import type { Clock } from '@tailrace/platform/clock';
 import { corsFrom } from '@tailrace/platform/cors';
 import { CredentialVerifier } from '@tailrace/platform/credentials';
@@ -67,6 +68,8 @@ export interface Ingest {
   notReady(): string | undefined;
   /** The port that it listens on; 0 before `start`. */
   readonly port: number;
+  /** The port with TLS; 0 before `start`, and without one. */
+  readonly tlsPort: number;
 }
 
 /** What pages of `allowedOrigins` may send. */
@@ -98,6 +101,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const verifier = new CredentialVerifier({
     tokens: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
     credentials,
+    rules: certificateRulesFrom(config.certificateRules),
     revocations,
     clock,
     clockToleranceMs: config.tokenClockToleranceMs,
@@ -126,6 +130,9 @@ export function createIngest(options: IngestOptions): Ingest {
     get port() {
       return port;
     },
+    get tlsPort() {
+      return transport.tlsPort;
+    },
     notReady: () => (state === 'running' ? undefined : state),
     async start() {
       const { telemetryPartitions: partitions, retentionMs, retentionBytes } = config;
@@ -145,7 +152,9 @@ export function createIngest(options: IngestOptions): Ingest {
       // which Kafka detects the duplicates of this process.
       if (onLogReplaced)
         epochWatch = new EpochWatch({ eventLog, clock, logger, spec, epoch, onReplaced: onLogReplaced });
-      logger.info({ host: config.host, port, topic, partitions }, 'accepting reports at POST /v1/ingest');
+      const { tlsPort } = transport;
+      const ports = tlsPort === 0 ? { port } : { port, tlsPort };
+      logger.info({ host: config.host, ...ports, topic, partitions }, 'accepting reports at POST /v1/ingest');
     },
     async drain() {
       if (state !== 'running') return;

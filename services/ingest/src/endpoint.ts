@@ -149,7 +149,7 @@ export class Endpoint implements TransportHandlers {
     try {
       if (this.#isDraining)
         throw new TailraceError('closed', 'this server is shutting down; reconnect and send the request again');
-      const head = headOf(request.http);
+      const head = headOf(request);
       request.observation.trace(request.http.header('traceparent'));
       const claims = this.#options.verifier.cached(head);
       if (claims === undefined) void this.#verify(request, head);
@@ -160,8 +160,8 @@ export class Endpoint implements TransportHandlers {
   }
 
   /**
-   * Verifies a credential whose claims are not cached yet. The body is read afterwards, so that requests
-   * without a valid token use no capacity. While keys are fetched the request counts as unverified.
+   * Verifies a credential whose claims are not cached yet. The body is read afterwards, so that requests without a
+   * valid one use no capacity. While keys are fetched the request counts as unverified.
    */
   async #verify(request: Request, head: Head): Promise<void> {
     const { admission, verifier } = this.#options;
@@ -293,13 +293,22 @@ export class Endpoint implements TransportHandlers {
   }
 }
 
-/** Returns the fields of a head. Throws `unauthorized` without a token, and as `formatFrom` and `encodingFrom` do. */
-function headOf(http: HttpExchange): Head {
+/**
+ * Returns the fields of a head. Throws `unauthorized` without a credential, and as `formatFrom` and `encodingFrom` do.
+ *
+ * A browser adds the certificate of its user to the requests of any page (CSRF), and the origin of the page: so a
+ * certificate counts for the origins that are listed by name, and for programs, which send none.
+ */
+function headOf({ http, cors }: Request): Head {
   const token = bearerToken(http.header('authorization'));
-  if (token === undefined)
+  const origin = http.header('origin');
+  const isOfForeignPage = origin !== '' && cors.answer[0]?.[1] !== origin;
+  const certificate = token === undefined && !isOfForeignPage ? http.certificate : undefined;
+  if (token === undefined && certificate === undefined)
     throw new TailraceError('unauthorized', 'expected the header "Authorization: Bearer <token>", got none');
   return {
     token,
+    certificate,
     format: formatFrom(http.header('content-type')),
     encoding: encodingFrom(http.header('content-encoding')),
   };
