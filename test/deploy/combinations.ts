@@ -44,7 +44,7 @@ export const combinations: Readonly<Record<string, Values>> = {
     ingest: {
       tls: { enabled: true, certSecret: 'ingest-tls', clientCaSecret: 'device-ca' },
       config: {
-        certificateRules: '[{"field":"CN","pattern":"press(\\d+)","device":"plant1.press$1"}]',
+        certificateRules: '[{"field":"CN","pattern":"press([0-9]+)","device":"plant1.press$1"}]',
         trustedProxies: ['10.0.0.0/8'],
         clientCertificateHeader: 'x-forwarded-client-cert',
       },

@@ -80,7 +80,7 @@ export const ingestSettings = {
     })
     .default('')
     .describe(
-      'Rules that map client certificates to devices, as a JSON array: [{"field":"CN","pattern":"press(\\d+)","device":"plant1.line3.press$1"}]. The first match decides; a pattern matches a whole value. Empty: none is accepted.',
+      'Rules that map client certificates to devices, as a JSON array: [{"field":"CN","pattern":"press([0-9]+)","device":"plant1.line3.press$1"}]. The first match decides; a pattern matches a whole value. Empty: none is accepted.',
     ),
   ...tokenSettings,
   ...proxySettings,
