@@ -15,6 +15,7 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     handshakesPerSecondMax: 'tailrace_fanout_recent_handshakes',
     messagesPerSecondMax: 'tailrace_fanout_recent_connection_messages',
     revocationsMax: 'tailrace_fanout_revocation_entries',
+    credentialsMax: 'tailrace_fanout_credentials',
     socketBytesMax: 'tailrace_fanout_socket_bytes',
     repliesBytesMax: 'tailrace_fanout_reply_bytes',
     lagMsMax: 'tailrace_fanout_client_lag_seconds',
@@ -60,6 +61,7 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     deviceSocketBytesMax: 'tailrace_ingest_device_socket_bytes',
     noncesMax: 'tailrace_ingest_nonces',
     recentIdBytesMax: 'tailrace_ingest_recent_id_bytes',
+    credentialsMax: 'tailrace_ingest_credentials',
   },
 };
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -13,10 +13,9 @@ import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { type ServiceProcess, startService } from '@tailrace/testkit/process';
 import { connectRaw, readResponse } from '@tailrace/testkit/raw-socket';
 import { connectRawWebSocket } from '@tailrace/testkit/raw-websocket';
-import { startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
-import { findTool } from '@tailrace/testkit/tool';
 import { freePortBase } from './ports.ts';
+import { startProxyProcess } from './proxy-process.ts';
 
 /**
  * nginx and HAProxy in front of an installation, with their defaults and with the settings of deploy/proxies.
@@ -64,35 +63,15 @@ async function proxyConfig(name: string, port: number): Promise<string> {
     .replaceAll('127.0.0.1:8000', `127.0.0.1:${port}`);
 }
 
-/** Starts a proxy in a folder of its own, and waits until it forwards a request. */
+/** Starts a proxy in a folder of its own, which is returned, and waits until it forwards a request. */
 async function startProxy(t: TestContext, name: 'nginx' | 'haproxy', config: (folder: string) => string, port: number) {
   const folder = join(dir.path, `${name}-${port}`);
-  await mkdir(folder);
-  const file = join(folder, 'proxy.conf');
-  await writeFile(file, config(folder));
-  const args = name === 'nginx' ? ['-p', folder, '-c', file, '-e', join(folder, 'error.log')] : ['-db', '-f', file];
-  const log = join(folder, 'output.log');
-  const proxy = await startSupervised({ command: await findTool(name), args, output: { file: log } });
-  t.after(() => proxy.stop());
-  await eventually(
-    async () => {
-      assert.equal(proxy.exit(), undefined, await readFile(log, 'utf8'));
-      const answer = await fetch(`http://127.0.0.1:${port}/v1/ingest`, { headers: { connection: 'close' } });
-      assert.equal(answer.status, 405);
-    },
-    { deadlineMs: 20_000, pollMs: 50, describe: `${name} forwards a request` },
-  );
+  const ready = async () => {
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/ingest`, { headers: { connection: 'close' } });
+    assert.equal(answer.status, 405);
+  };
+  await startProxyProcess(t, { name, folder, config: config(folder), ready });
   return folder;
-}
-
-/** Adds to a configuration of nginx that it runs in the foreground and writes into its own folder only. */
-function nginxIn(folder: string, config: string): string {
-  const paths = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (kind) => `${kind}_temp_path ${folder}/${kind};`,
-  );
-  // By default its workers run as another user, who may not write into the folder.
-  const user = process.getuid?.() === 0 ? 'user root;\n' : '';
-  return `${user}daemon off;\npid ${folder}/nginx.pid;\n${config.replace('http {', `http {\n${paths.join('\n')}`)}`;
 }
 
 async function publish(port: number, device: string, init: RequestInit = {}): Promise<Response> {
@@ -140,7 +119,7 @@ test('a bare proxy_pass of nginx (HTTP/1.0, a connection for each request) reach
   const bare = `events {}\nhttp {\naccess_log off;\nserver {\nlisten 127.0.0.1:${port};
     location /v1/ { proxy_pass http://127.0.0.1:${base + 2}; }
     location / { proxy_pass http://127.0.0.1:${base}; }\n}\n}\n`;
-  await startProxy(t, 'nginx', (folder) => nginxIn(folder, bare), port);
+  await startProxy(t, 'nginx', () => bare, port);
   for (let i = 0; i < 3; i++) assert.equal((await publish(port, 'plant1.bare')).status, 202);
   const page = await fetch(`http://127.0.0.1:${port}/healthz`, { headers: { connection: 'close' } });
   assert.equal(page.status, 200);
@@ -149,7 +128,7 @@ test('a bare proxy_pass of nginx (HTTP/1.0, a connection for each request) reach
 test('nginx with the settings of deploy/proxies carries readings, large tokens and WebSockets', async (t) => {
   const port = await freePort();
   const config = await proxyConfig('nginx.conf', port);
-  await startProxy(t, 'nginx', (folder) => nginxIn(folder, config), port);
+  await startProxy(t, 'nginx', () => config, port);
   await assertCarries(port, 'plant1.nginx');
   // A body that ingest refuses is refused by ingest, not by nginx.
   const large = await publish(port, 'plant1.nginx', { body: ' '.repeat(1_500_000) });

@@ -56,6 +56,16 @@ const token = z.strictObject({ sign: z.boolean(), secretKey: z.string() });
 /** Further keys of some services. */
 export const sectionExtras: Readonly<Record<string, z.ZodRawShape>> = {
   fanout: { publicUrl: z.string().regex(/^(|wss?:\/\/.+)$/, 'ws:// or wss://') },
+  ingest: {
+    tls: z.strictObject({
+      enabled: z.boolean(),
+      certSecret: z.string(),
+      certKey: z.string(),
+      keyKey: z.string(),
+      clientCaSecret: z.string(),
+      clientCaKey: z.string(),
+    }),
+  },
   dashboard: { token },
   simulator: { token },
   standalone: {

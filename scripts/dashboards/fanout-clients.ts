@@ -220,6 +220,7 @@ export const limitRow: Row = {
         used('cut_bytes', 'cutBytesMax'),
         used('catch_up_bytes', 'catchUpBytesMax'),
         used('revocation_entries', 'revocationsMax'),
+        used('credentials', 'credentialsMax'),
         used('unfinished_body_bytes', 'bodies of requests'),
         { expr: '1', legend: 'limit', isLimit: true },
       ],

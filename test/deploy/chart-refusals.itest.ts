@@ -27,6 +27,29 @@ const contradictions: readonly (readonly [what: string, values: Values, sentence
   ],
   ['a short secret', { ...leastValues, auth: { tokenSecret: 'secret' } }, /has 6 characters; expected at least 32/],
   [
+    'TLS without a certificate',
+    { ...leastValues, ingest: { tls: { enabled: true } } },
+    /ingest\.tls\.enabled is true and ingest\.tls\.certSecret is empty; expected the name of the Secret/,
+  ],
+  [
+    'certificates of devices without rules',
+    { ...leastValues, ingest: { tls: { enabled: true, certSecret: 'a', clientCaSecret: 'b' } } },
+    /ingest\.config\.certificateRules is empty; expected rules that map certificates to devices/,
+  ],
+  [
+    'rules for certificates that are not requested',
+    { ...leastValues, ingest: { config: { certificateRules: '[]' } } },
+    /certificateRules is set and no client certificate is accepted; expected ingest\.tls\.clientCaSecret/,
+  ],
+  [
+    'a header of any client',
+    {
+      ...leastValues,
+      ingest: { config: { certificateRules: '[]', clientCertificateHeader: 'x-forwarded-client-cert' } },
+    },
+    /clientCertificateHeader is set and trustedProxies is empty; expected the networks of the proxies/,
+  ],
+  [
     'no service',
     { fanout: { enabled: false }, ingest: { enabled: false }, dashboard: { enabled: false } },
     /no service is enabled/,

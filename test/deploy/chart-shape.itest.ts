@@ -67,6 +67,19 @@ test('a gateway has no timeout for streams, and one for everything else', async 
   });
 });
 
+test('ingest with certificates of devices has a port with TLS in its pods, Service and network policy, and no route to it', async () => {
+  const { one, all } = await rendered('certificates of devices');
+  const container = at(one('Deployment', 'tailrace-ingest'), 'spec.template.spec.containers.0') as Values;
+  const names = (ports: unknown) => (ports as Values[]).map(({ name }) => name);
+  assert.deepEqual(names(container['ports']), ['ingest', 'ingest-tls', 'internal']);
+  const mounts = (container['volumeMounts'] as Values[]).map(({ mountPath }) => mountPath);
+  assert.deepEqual(mounts, ['/etc/tailrace/device-tls', '/etc/tailrace/device-ca']);
+  assert.deepEqual(names(at(one('Service', 'tailrace-ingest'), 'spec.ports')), ['ingest', 'ingest-tls']);
+  const allowed = at(one('NetworkPolicy', 'tailrace-ingest'), 'spec.ingress') as Values[];
+  assert.ok(allowed.some((rule) => JSON.stringify(rule['ports']).includes('8443')));
+  assert.ok(!JSON.stringify(all('Ingress')).includes('8443'));
+});
+
 test('the network policies allow only the necessary connections', async () => {
   const { one, all } = await rendered('everything observed');
   const ports = (rules: unknown) =>

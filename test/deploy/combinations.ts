@@ -37,6 +37,19 @@ export const combinations: Readonly<Record<string, Values>> = {
     hosts: everyHost,
     httpRoute: { enabled: true, parentRefs: [{ name: 'public', namespace: 'gateways' }], tls: true },
   },
+  'certificates of devices': {
+    ...leastValues,
+    hosts: everyHost,
+    ingress: { enabled: true },
+    ingest: {
+      tls: { enabled: true, certSecret: 'ingest-tls', clientCaSecret: 'device-ca' },
+      config: {
+        certificateRules: '[{"field":"CN","pattern":"press([0-9]+)","device":"plant1.press$1"}]',
+        trustedProxies: ['10.0.0.0/8'],
+        clientCertificateHeader: 'x-forwarded-client-cert',
+      },
+    },
+  },
   'autoscaling on CPU and connections': {
     ...leastValues,
     hosts: everyHost,

@@ -99,6 +99,14 @@ a name for all nodes and none for each: clients are never sent to an address tha
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- with (include "tailrace.section" . | fromYaml).tls -}}
+{{- if .enabled -}}
+{{- $mounts = append $mounts (dict "name" "device-tls" "secret" .certSecret "items" (dict .certKey "tls.crt" .keyKey "tls.key")) -}}
+{{- with .clientCaSecret -}}
+{{- $mounts = append $mounts (dict "name" "device-ca" "secret" . "items" (dict $.root.Values.ingest.tls.clientCaKey "ca.crt")) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- with .root.Values.nats.auth -}}
 {{- if and (hasKey $known "natsServers") .credentialsKey -}}
 {{- $mounts = append $mounts (dict "name" "nats-credentials" "secret" .existingSecret "items" (dict .credentialsKey "nats.creds")) -}}

@@ -72,6 +72,17 @@ annotations:
 {{- toYaml $section -}}
 {{- end -}}
 
+{{/* The ports of a service by role, as JSON; with TLS one more, whose role no name under `hosts` has. */}}
+{{- define "tailrace.allPorts" -}}
+{{- $ports := deepCopy (default dict .ports) -}}
+{{- with (include "tailrace.section" . | fromYaml).tls -}}
+{{- if .enabled -}}
+{{- $_ := set $ports (printf "%s-tls" $.service) 8443 -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $ports -}}
+{{- end -}}
+
 {{/* Kafka as a service reaches it: `kafka`, overridden by its own section, such as by a login of its own. */}}
 {{- define "tailrace.kafka" -}}
 {{- $own := (include "tailrace.section" . | fromYaml).kafka -}}

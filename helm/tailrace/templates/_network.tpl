@@ -14,7 +14,7 @@ spec:
       {{- include "tailrace.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
-    {{- range $role, $port := .ports }}
+    {{- range $role, $port := include "tailrace.allPorts" . | fromJson }}
     - ports:
         - { protocol: TCP, port: {{ $port }} }
       {{- with $policy.publicFrom }}

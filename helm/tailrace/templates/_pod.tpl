@@ -103,7 +103,7 @@ volumes:
 image: {{ include "tailrace.image" . }}
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 ports:
-  {{- range $role, $port := .ports }}
+  {{- range $role, $port := include "tailrace.allPorts" . | fromJson }}
   - name: {{ $role }}
     containerPort: {{ $port }}
   {{- end }}

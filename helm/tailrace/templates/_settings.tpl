@@ -91,6 +91,16 @@ natsTlsKeyFile: /etc/tailrace/nats-cert/tls.key
 natsCredentialsFile: /etc/tailrace/nats-credentials/nats.creds
 {{- end }}
 {{- end }}
+{{- with (include "tailrace.section" $ | fromYaml).tls }}
+{{- if .enabled }}
+tlsPort: 8443
+tlsCertFile: /etc/tailrace/device-tls/tls.crt
+tlsKeyFile: /etc/tailrace/device-tls/tls.key
+{{- if .clientCaSecret }}
+tlsClientCaFile: /etc/tailrace/device-ca/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
 ingestUrl: http://{{ $fullname }}-ingest:8082
 {{- with .hosts.streams }}
 streamUrl: {{ ternary "wss" "ws" $secure }}://{{ . }}

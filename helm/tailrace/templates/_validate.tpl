@@ -67,6 +67,7 @@
 {{- fail (printf "nats.servers is empty, and %s needs NATS; expected a list such as [nats://nats:4222]" $name) -}}
 {{- end -}}
 {{- include "tailrace.validateKeys" . -}}
+{{- include "tailrace.validateTls" . -}}
 {{- include "tailrace.validatePartitions" . -}}
 {{- if gt (dig "connectionsMax" 0 $settings | int) 20000 -}}
 {{- fail (printf "%s.config.connectionsMax is %d; expected at most 20000, what one node was measured to carry: add replicas instead" $name (int $settings.connectionsMax)) -}}
@@ -108,6 +109,27 @@
 {{- with .root.Values.nats.auth -}}
 {{- if and (or .passwordKey .credentialsKey) (not .existingSecret) -}}
 {{- fail "nats.auth.passwordKey or credentialsKey is set and nats.auth.existingSecret is empty; expected the name of the Secret that has it" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The port with TLS for devices, and their certificates. */}}
+{{- define "tailrace.validateTls" -}}
+{{- $name := .service -}}
+{{- $settings := include "tailrace.settings" . | fromYaml -}}
+{{- with (include "tailrace.section" . | fromYaml).tls -}}
+{{- if and .enabled (not .certSecret) -}}
+{{- fail (printf "%s.tls.enabled is true and %s.tls.certSecret is empty; expected the name of the Secret with the certificate" $name $name) -}}
+{{- end -}}
+{{- $isAccepted := or (and .enabled .clientCaSecret) $settings.clientCertificateHeader -}}
+{{- if and $isAccepted (not $settings.certificateRules) -}}
+{{- fail (printf "%s accepts client certificates and %s.config.certificateRules is empty; expected rules that map certificates to devices: docs/OPERATIONS.md" $name $name) -}}
+{{- end -}}
+{{- if and $settings.certificateRules (not $isAccepted) -}}
+{{- fail (printf "%s.config.certificateRules is set and no client certificate is accepted; expected %s.tls.clientCaSecret with %s.tls.enabled: true, or %s.config.clientCertificateHeader" $name $name $name $name) -}}
+{{- end -}}
+{{- if and $settings.clientCertificateHeader (not $settings.trustedProxies) -}}
+{{- fail (printf "%s.config.clientCertificateHeader is set and trustedProxies is empty; expected the networks of the proxies: the header is ignored from others" $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

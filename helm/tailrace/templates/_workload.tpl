@@ -137,7 +137,7 @@ spec:
 {{- end -}}
 
 {{- define "tailrace.servicePorts" -}}
-{{- range $role, $port := .ports }}
+{{- range $role, $port := include "tailrace.allPorts" . | fromJson }}
 - name: {{ $role }}
   port: {{ $port }}
   targetPort: {{ $role }}

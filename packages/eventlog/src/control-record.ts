@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type RevocationEntry, revocationEndMs } from '@tailrace/platform/revocation';
+import { type DeviceCredential, isRevokedBy, subjectOf } from '@tailrace/platform/device-credentials';
+import { expiryGraceMs, type RevocationEntry, revocationEndMs } from '@tailrace/platform/revocation';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { LogRecord, NewRecord } from './event-log.ts';
 
@@ -16,14 +17,18 @@ export interface Notice {
 }
 
 /**
- * Returns the record of a revocation or notice. Its key is a hash of its content. So a tombstone removes exactly the
- * content that its writer has read, and not a newer revocation of the same subject that another process appends
- * concurrently.
+ * Returns the record of a revocation, notice or credential. Its key is a hash of its content. So a tombstone removes
+ * exactly the content that its writer has read, and not a newer revocation of the same subject that another process
+ * appends concurrently.
  */
 export function recordFrom(content: tailrace.v1.IControlRecord): NewRecord {
   const value = ControlRecord.encode(content).finish();
-  const kind = content.revocation == null ? 'notice' : 'revocation';
-  return { key: `${kind}/${createHash('sha256').update(value).digest('base64url')}`, value };
+  return { key: `${kindOf(content)}/${createHash('sha256').update(value).digest('base64url')}`, value };
+}
+
+function kindOf({ revocation, credential }: tailrace.v1.IControlRecord): string {
+  if (revocation != null) return 'revocation';
+  return credential == null ? 'notice' : 'credential';
 }
 
 /** Returns the content of a record; undefined for a tombstone and an invalid record. */
@@ -43,18 +48,43 @@ export function entryFrom({ tokenId, subject, issuedBefore, expiresAt }: tailrac
   return { subject: subject ?? '', issuedBefore: issuedBefore ?? Number.NaN, ...end };
 }
 
+/** Returns the message of a credential. */
+export function credentialMessage(credential: DeviceCredential): tailrace.v1.IDeviceCredential {
+  const { secretSha256, ...fields } = credential;
+  return { ...fields, secretSha256: Buffer.from(secretSha256, 'base64url') };
+}
+
+/** Returns the credential of a record, possibly invalid: `DeviceCredentials.merge` checks it. */
+export function credentialFrom(message: tailrace.v1.IDeviceCredential): DeviceCredential {
+  return {
+    id: message.id ?? '',
+    device: message.device ?? '',
+    gateway: message.gateway ?? false,
+    secretSha256: Buffer.from(message.secretSha256 ?? []).toString('base64url'),
+    issuedAt: message.issuedAt ?? Number.NaN,
+    ...(message.expiresAt == null ? {} : { expiresAt: message.expiresAt }),
+    issuedBy: message.issuedBy ?? '',
+    label: message.label ?? '',
+  };
+}
+
 /** Returns the notice of a record, with defaults for missing fields. */
 export function noticeFrom({ severity, message, time }: tailrace.v1.IOperatorNotice): Notice {
   return { severity: severity ?? 'info', message: message ?? '', time: time ?? 0 };
 }
 
-/** Returns the keys of records without effect: expired, an old notice, or covered by a longer revocation. */
+/**
+ * Returns the keys of records without effect: expired, an old notice, a revoked credential, or a revocation that is
+ * covered by a longer one.
+ */
 export function obsoleteKeys(live: ReadonlyMap<string, tailrace.v1.ControlRecord>, nowMs: number): string[] {
   const obsolete: string[] = [];
   const inForce: { readonly key: string; readonly about: string; readonly entry: RevocationEntry }[] = [];
+  const credentials: { readonly key: string; readonly credential: DeviceCredential }[] = [];
   /** By token or subject: the entry that expires last. */
   const longest = new Map<string, RevocationEntry>();
-  for (const [key, { revocation, notice }] of live) {
+  for (const [key, { revocation, notice, credential }] of live) {
+    if (credential) credentials.push({ key, credential: credentialFrom(credential) });
     if (notice && (notice.time ?? 0) + noticeRetentionMs <= nowMs) obsolete.push(key);
     if (!revocation) continue;
     const entry = entryFrom(revocation);
@@ -70,6 +100,12 @@ export function obsoleteKeys(live: ReadonlyMap<string, tailrace.v1.ControlRecord
   for (const { key, about, entry } of inForce) {
     const other = longest.get(about)!;
     if (other !== entry && issuedBeforeOf(entry) <= issuedBeforeOf(other)) obsolete.push(key);
+  }
+  for (const { key, credential } of credentials) {
+    const { id, expiresAt = Number.POSITIVE_INFINITY } = credential;
+    const revocations = [longest.get(`token ${id}`), longest.get(`subject ${subjectOf(credential)}`)];
+    const isRevoked = revocations.some((entry) => entry !== undefined && isRevokedBy(credential, entry));
+    if (isRevoked || expiresAt + expiryGraceMs <= nowMs) obsolete.push(key);
   }
   return obsolete;
 }

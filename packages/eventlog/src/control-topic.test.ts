@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { DeviceCredential } from '@tailrace/platform/device-credentials';
 import { silentLogger } from '@tailrace/platform/logger';
 import type { RevocationEntry } from '@tailrace/platform/revocation';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -24,16 +25,18 @@ async function world(epoch: string = crypto.randomUUID()) {
   ) => {
     const revocations: RevocationEntry[] = [];
     const notices: Notice[] = [];
+    const credentials: DeviceCredential[] = [];
     const topic = new ControlTopic({
       eventLog: from,
       topicPrefix: 'tailrace',
       clock,
       logger,
+      onCredentials: (entries) => credentials.push(...entries),
       onRevocations: (entries) => revocations.push(...entries),
       onNotice: (notice) => notices.push(notice),
     });
     await topic.start();
-    return { topic, revocations, notices };
+    return { topic, credentials, revocations, notices };
   };
   /** Advances the virtual clock until the work resolves. */
   const settled = async <T>(promise: Promise<T>): Promise<T> => {
@@ -57,6 +60,53 @@ test('a revocation is read by its process when the append resolves, and by other
   assert.deepEqual([one.revocations.length, other.revocations.length], [1, 1], 'once');
   for (const { topic } of [one, other]) topic.stop();
   assert.equal(clock.pending(), 0);
+});
+
+const credential = (id: string, facts: Partial<DeviceCredential> = {}): DeviceCredential => ({
+  id: id.padEnd(16, '0'),
+  device: 'plant1.press7',
+  gateway: false,
+  secretSha256: Buffer.alloc(32, 7).toString('base64url'),
+  issuedAt: 1_700_000_000_000,
+  issuedBy: 'operator',
+  label: 'press hall',
+  ...facts,
+});
+
+test('a credential is read by its process when the append resolves, and whole by others at their next poll and later', async () => {
+  const { clock, start } = await world();
+  const [one, other] = [await start(), await start()];
+  const issued = [credential('a'), credential('b', { gateway: true, expiresAt: clock.now() + hourMs })];
+  for (const each of issued) await one.topic.issue(each);
+  assert.deepEqual([one.credentials, other.credentials], [issued, []]);
+  await clock.advance(controlPollMs);
+  assert.deepEqual(other.credentials, issued);
+  const later = await start();
+  assert.deepEqual(later.credentials, issued);
+  for (const { topic } of [one, other, later]) topic.stop();
+});
+
+test('the cleanup removes credentials that have expired or are revoked, and keeps the others and their revocations', async () => {
+  const { clock, start, settled } = await world();
+  const one = await start();
+  const expiresAt = clock.now() + hourMs;
+  const device = 'plant1.press8';
+  const kept = [credential('kept', { expiresAt: expiresAt + 1 }), credential('new', { device, issuedAt: 1_800 })];
+  for (const each of [
+    ...kept,
+    credential('expired', { expiresAt }),
+    credential('revoked'),
+    credential('old', { device, issuedAt: 1_000 }),
+  ])
+    await one.topic.issue(each);
+  await one.topic.revoke({ tokenId: credential('revoked').id });
+  await one.topic.revoke({ subject: `device/${device}`, issuedBefore: 1_800 });
+  await clock.advance(hourMs + graceMs);
+  await settled(one.topic.removeObsolete());
+  assert.equal(one.topic.counts.removed, 3);
+  await settled(one.topic.removeObsolete());
+  assert.equal(one.topic.counts.removed, 3, 'nothing is left to remove');
+  one.topic.stop();
 });
 
 test('a process that starts later has read every revocation when its start resolves', async () => {
@@ -339,6 +389,7 @@ test('a revocation is received, although a notice of the same batch cannot be se
   const revocations: RevocationEntry[] = [];
   const topic = new ControlTopic({
     ...{ eventLog, topicPrefix: 'tailrace', clock, logger: silentLogger },
+    onCredentials() {},
     onRevocations: (entries) => revocations.push(...entries),
     onNotice: () => {
       throw new Error('no session');

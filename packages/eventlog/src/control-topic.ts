@@ -1,11 +1,21 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { DeviceCredential } from '@tailrace/platform/device-credentials';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { RevocationEntry } from '@tailrace/platform/revocation';
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
-import { contentOf, entryFrom, type Notice, noticeFrom, obsoleteKeys, recordFrom } from './control-record.ts';
+import {
+  contentOf,
+  credentialFrom,
+  credentialMessage,
+  entryFrom,
+  type Notice,
+  noticeFrom,
+  obsoleteKeys,
+  recordFrom,
+} from './control-record.ts';
 import { boundsOf, type EventLog, type LogRecord, recordEnd, type TopicSpec } from './event-log.ts';
 
 /** How often each process polls the topic, ms: the record of another process arrives within this time and one read. */
@@ -31,18 +41,23 @@ export interface ControlTopicOptions {
   readonly metrics?: Metrics;
   /** Called with new revocations in the topic, and with some of them again after an error of the log. */
   readonly onRevocations: (entries: readonly RevocationEntry[]) => void;
+  /**
+   * Called with new credentials in the topic, before `onRevocations` with revocations that follow them, and with some
+   * of them again after an error of the log.
+   */
+  readonly onCredentials: (credentials: readonly DeviceCredential[]) => void;
   /** Called once with each notice. */
   readonly onNotice?: (notice: Notice) => void;
 }
 
 /**
- * The topic of records for every process of an installation: revocations and operators' notices
+ * The topic of records for every process of an installation: credentials of devices, revocations and operators' notices
  * (docs/adr/0014-revocations-in-the-log.md). It is compacted and has one partition.
  *
  * A process reads all of it in `start`, before it accepts a client, and polls it afterwards. An append is durable when
  * it resolves, and this process has read it, unless the read failed. Other processes read it at their next poll.
  *
- * Readers ignore tombstones: a revocation expires at its own time.
+ * Readers ignore tombstones: a revocation or credential expires at its own time.
  */
 export class ControlTopic {
   readonly counts = { appended: 0, received: 0, unreadable: 0, readFailures: 0, removed: 0 };
@@ -98,6 +113,11 @@ export class ControlTopic {
     await this.#append({ revocation: entry });
   }
 
+  /** Resolves when the credential is durable and this process has read it. Rejects as `EventLog.append` does. */
+  async issue(credential: DeviceCredential): Promise<void> {
+    await this.#append({ credential: credentialMessage(credential) });
+  }
+
   /** Resolves when the notice is durable and this process has read it. Rejects as `EventLog.append` does. */
   async notify(notice: Notice): Promise<void> {
     await this.#append({ notice });
@@ -128,7 +148,7 @@ export class ControlTopic {
     run(random() * firstCleanupMs);
   }
 
-  /** Appends a tombstone for each record without effect: expired, an old notice, or covered by a longer revocation. */
+  /** Appends a tombstone for each record without effect, see `obsoleteKeys`. */
   async removeObsolete(): Promise<void> {
     const { eventLog } = this.#options;
     const live = new Map<string, tailrace.v1.ControlRecord>();
@@ -227,17 +247,20 @@ export class ControlTopic {
   }
 
   #process(records: readonly LogRecord[]): void {
+    const credentials: DeviceCredential[] = [];
     const revocations: RevocationEntry[] = [];
     const notices: Notice[] = [];
     for (const record of records) {
       const content = contentOf(record);
       if (content?.revocation) revocations.push(entryFrom(content.revocation));
+      else if (content?.credential) credentials.push(credentialFrom(content.credential));
       else if (content?.notice) {
         if (this.#isNew(record.key)) notices.push(noticeFrom(content.notice));
       } else if (record.unreadable !== undefined || record.value.length > 0) this.counts.unreadable++;
       if (content !== undefined) this.counts.received++;
     }
-    // A revocation must not be lost by an error of a subscriber.
+    // A credential is issued before it is revoked. Neither may be lost by an error of a subscriber to notices.
+    if (credentials.length > 0) this.#options.onCredentials(credentials);
     if (revocations.length > 0) this.#options.onRevocations(revocations);
     this.#next = recordEnd(records.at(-1)!);
     for (const notice of notices) this.#options.onNotice?.(notice);
@@ -257,10 +280,10 @@ export class ControlTopic {
     const { counts } = this;
     metrics.gauge(
       name('read_age_seconds'),
-      'Seconds since the control topic was last read to its end: the most that a revocation is delayed.',
+      'Seconds since the control topic was last read to its end: the most that a credential or revocation is delayed.',
       () => this.readAgeMs / 1_000,
     );
-    metrics.total(name('records_total'), 'Revocations and notices read.', () => counts.received);
+    metrics.total(name('records_total'), 'Credentials, revocations and notices read.', () => counts.received);
     metrics.total(name('read_failures_total'), 'Polls of the control topic that failed.', () => counts.readFailures);
     metrics.total(
       name('unreadable_records_total'),

@@ -89,6 +89,7 @@ describe('kafka: what only this adapter promises', () => {
     const controlTopicOf = (from: KafkaEventLog, received: string[]) =>
       new ControlTopic({
         ...{ eventLog: from, topicPrefix, clock, logger: silentLogger },
+        onCredentials() {},
         onRevocations() {},
         onNotice: ({ message }) => received.push(message),
       });

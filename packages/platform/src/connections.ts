@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { BlockList, isIPv4, type Socket } from 'node:net';
 import { addressFrom, addressKey } from './client-address.ts';
+import type { ClientCertificate } from './client-certificate.ts';
 import { type Clock, systemClock, type Timer } from './clock.ts';
 import type { Headers } from './web-response.ts';
 
@@ -405,6 +406,8 @@ export class Connection {
   isUpgraded = false;
   /** The client of the upgraded connection is authenticated. */
   isAuthenticated = false;
+  /** The certificate that the client has presented in its handshake; null: none; undefined: not read yet. */
+  certificate: ClientCertificate | null | undefined;
   /** Pipelined requests, which are notified when the connection closes. Undefined until there is one. */
   pipelined: Set<{ onClose(): void }> | undefined;
 

@@ -10,12 +10,15 @@ import type { AddressInfo, BlockList, Socket } from 'node:net';
 import { type ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from './body-reader.ts';
 import { addressKey, clientAddress, proxiesFrom } from './client-address.ts';
+import { type ClientCertificate, ClientCertificates } from './client-certificate.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
 import { errorBody, headBytesMax, isEndOfClient, type RefusedStatus, rawAnswer, refusalOf } from './http-refusal.ts';
 import { HttpUpgrades, type Upgrade } from './http-upgrade.ts';
 import { listenError } from './listen-error.ts';
 import type { Logger } from './logger.ts';
+import type { ServerTlsFiles } from './tls-files.ts';
+import { type HandshakeCounts, noHandshakes, TlsListener } from './tls-listener.ts';
 import type { Headers } from './web-response.ts';
 
 export type { Headers } from './web-response.ts';
@@ -39,6 +42,13 @@ export interface HttpServerOptions extends Omit<ConnectionLimits, 'trustedProxie
   readonly keepAliveMs?: number;
   /** Addresses and networks whose `X-Forwarded-For` is trusted. An invalid one throws `invalid_config`. */
   readonly trustedProxies?: readonly string[];
+  /** A second port, with TLS; its setting is `tlsPort`. 0: any free port. Default: none. */
+  readonly tls?: { readonly port: number; readonly files: ServerTlsFiles };
+  /**
+   * The header in which trusted proxies pass the certificate of the client, in lower case. It is ignored from any other
+   * peer. Empty: none, the default.
+   */
+  readonly clientCertificateHeader?: string;
 }
 
 /** Callbacks of the server. */
@@ -88,6 +98,10 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #clock: Clock;
   readonly #trusted: BlockList;
+  readonly #tls: TlsListener | undefined;
+  readonly #certificates: ClientCertificates;
+  /** The port with TLS, once it listens; 0 without one. */
+  tlsPort = 0;
   /** Large responses that are not read yet, oldest first. */
   readonly #largeAnswers = new Map<HttpExchange, number>();
   #unreadAnswerBytes = 0;
@@ -103,6 +117,7 @@ export class HttpServer {
     this.#options = options;
     this.#clock = clock;
     this.#trusted = proxiesFrom(options.trustedProxies ?? []);
+    this.#certificates = new ClientCertificates(options.clientCertificateHeader ?? '', this.#trusted);
     const serverOptions: ServerOptions & UpgradeOptions = {
       maxHeaderSize: headBytesMax,
       headersTimeout: headMs,
@@ -121,6 +136,7 @@ export class HttpServer {
       ...options,
       isNearLimit: () => this.connections.size > connectionsMax / 2 || this.#handlers.isNearLimit(),
     });
+    this.#tls = options.tls && this.#tlsListener(options.tls);
     this.#server.on('request', (request, response) => this.#handle(request, response, false));
     this.#server.on('checkContinue', (request, response) => this.#handle(request, response, true));
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket as Socket));
@@ -130,13 +146,45 @@ export class HttpServer {
     this.#server.on('upgrade', (request, socket, bytes) => this.#upgrades.open(request, socket as Socket, bytes));
   }
 
+  /** Of the port with TLS, for metrics. */
+  get handshakes(): HandshakeCounts {
+    return this.#tls?.counts ?? noHandshakes;
+  }
+
   /**
-   * Resolves with the port on which it listens. Rejects with `address_in_use`, or with `invalid_config` for a host or
-   * port that is not available. Called at most once. Without `upgrade`, a request for a WebSocket is an ordinary one.
+   * Resolves with the port on which it listens, without TLS. Rejects with `address_in_use`, or with `invalid_config`
+   * for a host or port that is not available. Called at most once. Without `upgrade`, a request for a WebSocket is an
+   * ordinary one.
    */
-  listen(handlers: HttpHandlers, upgrade?: Upgrade): Promise<number> {
+  async listen(handlers: HttpHandlers, upgrade?: Upgrade): Promise<number> {
     this.#handlers = handlers;
     this.#upgrades.decide = upgrade;
+    const port = await this.#listen();
+    try {
+      if (this.#tls !== undefined) this.tlsPort = await this.#tls.listen();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    return port;
+  }
+
+  /** Connections are requests of this server once their handshake is complete. */
+  #tlsListener({ port, files }: { readonly port: number; readonly files: ServerTlsFiles }): TlsListener {
+    const { host, logger } = this.#options;
+    return new TlsListener({
+      host,
+      port,
+      portSetting: 'tlsPort',
+      files,
+      clock: this.#clock,
+      logger,
+      // As `https.Server` does it.
+      onConnection: (socket) => this.#server.emit('connection', socket),
+    });
+  }
+
+  #listen(): Promise<number> {
     const { host, port, portSetting = 'port', logger } = this.#options;
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     const onError = (error: NodeJS.ErrnoException) =>
@@ -161,6 +209,7 @@ export class HttpServer {
    */
   async drain(): Promise<void> {
     this.closeAfterAnswers();
+    this.#tls?.close();
     this.#server.close();
     if (this.#open === 0 && this.connections.upgraded === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -171,6 +220,7 @@ export class HttpServer {
   /** Closes every connection. Idempotent. */
   close(): void {
     this.bodies.stop();
+    this.#tls?.close();
     this.#server.close();
     this.#server.closeAllConnections();
     this.connections.closeUpgraded();
@@ -181,6 +231,11 @@ export class HttpServer {
     const forwardedFor = request.headers['x-forwarded-for'];
     const text = typeof forwardedFor === 'string' ? forwardedFor : '';
     return addressKey(clientAddress(request.socket.remoteAddress ?? '', text, this.#trusted));
+  }
+
+  /** Returns the certificate of the client, see `ClientCertificates.of`. */
+  certificateOf({ headers }: IncomingMessage, connection: Connection): ClientCertificate | undefined {
+    return this.#certificates.of(connection, headers);
   }
 
   #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
@@ -380,6 +435,11 @@ export class HttpExchange implements BodySink {
   /** The key of the client's address, for limits. Computed at each call. */
   get address(): string {
     return this.#server.addressOf(this.#request);
+  }
+
+  /** The certificate of the client; undefined for none. Throws `unauthorized`, see `ClientCertificates.of`. */
+  get certificate(): ClientCertificate | undefined {
+    return this.#server.certificateOf(this.#request, this.connection);
   }
 
   /** Invalid bytes were received on the connection. */

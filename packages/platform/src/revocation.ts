@@ -1,8 +1,8 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { mistakenUnitOf } from '@tailrace/protocol/time-unit';
 import type { Clock } from './clock.ts';
+import { ExpiryHeap } from './expiry-heap.ts';
 import type { Metrics } from './metrics.ts';
-import { RevocationHeap } from './revocation-heap.ts';
 import { type Claims, claimCharactersMax, isClaimName } from './token-claims.ts';
 
 /** Plain data, as in the control topic. */
@@ -50,7 +50,7 @@ export interface RevocationListOptions {
 }
 
 /** A verifier accepts a token for its clock tolerance after its expiry: at most this long. */
-const graceMs = 300_000;
+export const expiryGraceMs = 300_000;
 
 /** Creates a bounded list in memory; an entry is removed when its token has expired. Has no timer. */
 export function createRevocationList(options: RevocationListOptions): Revocations {
@@ -85,7 +85,7 @@ class RevocationList implements Revocations {
   readonly #entriesMax: number;
   readonly #tokens = new Map<string, TokenRevocation>();
   readonly #subjects = new Map<string, SubjectRevocation>();
-  readonly #byExpiry = new RevocationHeap<RevocationEntry>((entry) => this.#find(entry) === entry);
+  readonly #byExpiry = new ExpiryHeap<RevocationEntry>((entry) => this.#find(entry) === entry);
 
   constructor(clock: Clock, entriesMax: number) {
     if (!Number.isSafeInteger(entriesMax) || entriesMax < 1)
@@ -164,7 +164,7 @@ export function revocationFrom(entry: RevocationEntry): RevocationEntry {
  * Returns when the entry has no effect any more, epoch ms: when the last token that it revokes has expired everywhere.
  */
 export function revocationEndMs({ expiresAt }: RevocationEntry): number {
-  return (expiresAt ?? Number.POSITIVE_INFINITY) + graceMs;
+  return (expiresAt ?? Number.POSITIVE_INFINITY) + expiryGraceMs;
 }
 
 /** Copies only the fields of an entry. */

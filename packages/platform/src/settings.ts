@@ -65,6 +65,18 @@ export const revocationSettings = {
     ),
 };
 
+/** Settings of services that keep the device tokens in memory. */
+export const credentialSettings = {
+  credentialsMax: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(200_000)
+    .describe(
+      'Device tokens in memory, about 500 bytes each; beyond it no further one is issued, and a process ignores those that exist. Set the same in ingest and fanout.',
+    ),
+};
+
 const claimCharactersMax = 2_048;
 
 /** Settings for the verification of tokens: at least one of the first three is required, see `keySourcesFrom`. */

@@ -18,6 +18,31 @@ export interface TlsTexts {
  */
 export function tlsTextsFrom(broker: 'kafka' | 'nats', paths: TlsPaths, nowMs: number): TlsTexts {
   const names = { ca: `${broker}TlsCaFile`, cert: `${broker}TlsCertFile`, key: `${broker}TlsKeyFile` };
+  return textsFrom(names, paths, nowMs);
+}
+
+/** Files of a port with TLS; `clientCa` is empty if clients are not asked for a certificate. */
+export interface ServerTlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  readonly clientCa: string;
+}
+
+export interface ServerTlsTexts {
+  /** Options of `tls.createServer`. */
+  readonly context: TlsTexts;
+  /** When the certificate expires, epoch ms. */
+  readonly expiresAt: number;
+}
+
+/** Returns the PEM texts of the files of a port with TLS. Throws as `tlsTextsFrom` does. */
+export function serverTlsTextsFrom({ cert, key, clientCa }: ServerTlsFiles, nowMs: number): ServerTlsTexts {
+  const names = { ca: 'tlsClientCaFile', cert: 'tlsCertFile', key: 'tlsKeyFile' };
+  const context = textsFrom(names, { ca: clientCa, cert, key }, nowMs);
+  return { context, expiresAt: Date.parse(new X509Certificate(context.cert ?? '').validTo) };
+}
+
+function textsFrom(names: TlsPaths, paths: TlsPaths, nowMs: number): TlsTexts {
   const ca = textOf(names.ca, paths.ca);
   const cert = textOf(names.cert, paths.cert);
   const key = textOf(names.key, paths.key);

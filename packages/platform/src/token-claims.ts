@@ -1,6 +1,7 @@
-import { shown, TailraceError } from '@tailrace/protocol/error';
+import { shown, type TailraceError } from '@tailrace/protocol/error';
 import { assertPattern, patternCovers } from '@tailrace/protocol/pattern';
 import { isPlainText } from '@tailrace/protocol/text';
+import { refusal } from './credential-refusal.ts';
 
 /** The claims of a token. */
 export interface Claims {
@@ -109,7 +110,7 @@ function checkedTimes(payload: Payload, rules: ClaimRules, nowMs: number): Pick<
   timeMs(payload, 'nbf');
   // jose compares with the whole second before now.
   if (isExpired(expiresAt === undefined ? {} : { expiresAt }, rules.clockToleranceMs, nowMs))
-    throw refused(expiredReason(expiresAt!, nowMs));
+    throw refusal('expired', expiredReason(expiresAt!, nowMs));
   if (issuedAt !== undefined && issuedAt > nowMs + rules.clockToleranceMs)
     throw refused(
       `was issued at ${timeText(issuedAt)} (iat), in the future; it is ${timeText(nowMs)} here: check the clocks`,
@@ -196,5 +197,5 @@ function patternsFrom(payload: Payload, right: Right, tenant: string | undefined
 }
 
 function refused(reason: string, cause?: unknown): TailraceError {
-  return new TailraceError('unauthorized', reason, { cause });
+  return refusal('invalid', reason, cause);
 }

@@ -2,6 +2,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertPattern } from '@tailrace/protocol/pattern';
 import * as jose from 'jose';
 import { type Clock, systemClock } from './clock.ts';
+import { type RefusalKind, refusal, refusalKindOf } from './credential-refusal.ts';
 import { type Logger, silentLogger } from './logger.ts';
 import type { Revocations } from './revocation.ts';
 import {
@@ -118,7 +119,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
       verified.set(token, entry);
       return entry;
     } catch (error) {
-      throw unauthorized((error as Error).message, token, (error as Error).cause);
+      throw unauthorized((error as Error).message, token, (error as Error).cause, refusalKindOf(error));
     }
   }
 
@@ -137,7 +138,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
         entry = cachedEntry(token);
       }
       const { claims } = entry ?? (await checked(token, onWait));
-      if (revocations?.revoked(claims)) throw unauthorized('was revoked; get a new one', token);
+      if (revocations?.revoked(claims)) throw unauthorized('was revoked; get a new one', token, undefined, 'revoked');
       return claims;
     },
   };
@@ -263,7 +264,8 @@ async function payloadSignedBy(
   } catch (error) {
     if (error instanceof jose.errors.JWSSignatureVerificationFailed) return undefined;
     const isOfClaim = error instanceof jose.errors.JWTClaimValidationFailed || error instanceof jose.errors.JWTExpired;
-    throw unauthorized(isOfClaim ? refusedClaimReason(error, rules, nowMs) : malformed, token, error);
+    const kind = error instanceof jose.errors.JWTExpired ? 'expired' : 'invalid';
+    throw unauthorized(isOfClaim ? refusedClaimReason(error, rules, nowMs) : malformed, token, error, kind);
   }
 }
 
@@ -286,8 +288,8 @@ function decodedHeader(token: string): Readonly<Record<string, unknown>> | undef
 }
 
 /** The message has the first characters of the token: enough to identify it, too few to use it. */
-function unauthorized(reason: string, token: string, cause?: unknown): TailraceError {
-  return new TailraceError('unauthorized', `the token ${shown(token.slice(0, 6))}… ${reason}`, { cause });
+function unauthorized(reason: string, token: string, cause?: unknown, kind: RefusalKind = 'invalid'): TailraceError {
+  return refusal(kind, `the token ${shown(token.slice(0, 6))}… ${reason}`, cause);
 }
 
 export interface TokenIssue

@@ -5,15 +5,16 @@ import type { Bus } from '@tailrace/bus/bus';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
+import { CredentialVerifier } from '@tailrace/platform/credentials';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { Revocations } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { type Claims, createTokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Access } from './access/access.ts';
+import { deviceTokenRoutes } from './access/device-token-endpoints.ts';
 import { operatorRoutes } from './access/operator-endpoints.ts';
 import { History } from './catch-up/history.ts';
 import { WorkScheduler } from './catch-up/work-scheduler.ts';
@@ -266,13 +267,14 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
   const migration = new Migration({ clock, random, limits: config, placement, residents: () => sessions.all() });
   ring.onChange((partition, owner) => migration.changed(partition, owner));
 
-  const { operators, revocations } = access;
-  const verify = options.verify ?? verifierFrom(options, revocations);
+  const { operators, revocations, deviceTokens } = access;
+  const verify = options.verify ?? verifierFrom(options, access);
   const endpoints = new EndpointMetrics(metrics, clock);
   const routes = [
     deviceRoute({ placement, verify, logger, endpoints }),
     ...deviceListRoutes({ directory: devices, verify, work, origins: config.origins, logger, endpoints }),
     ...operatorRoutes({ operators, revocations, verify, nodes: () => ring.nodes().length, logger, endpoints }),
+    ...deviceTokenRoutes({ deviceTokens, verify, clock, logger, endpoints }),
   ];
   const sessionCounts = new SessionCounts();
   const session: SessionOptions = {
@@ -337,10 +339,12 @@ function epochWatchFrom(options: FanoutOptions, topics: FanoutTopics): EpochWatc
 
 function verifierFrom(
   { config, clock, logger }: FanoutOptions,
-  revocations: Revocations,
+  { credentials, revocations }: Pick<Access, 'credentials' | 'revocations'>,
 ): (token: string) => Promise<Claims> {
-  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations });
-  return (token) => verifier.verify(token);
+  const tokens = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations });
+  const { tokenClockToleranceMs: clockToleranceMs } = config;
+  const verifier = new CredentialVerifier({ tokens, credentials, revocations, clock, clockToleranceMs });
+  return (token) => verifier.verify({ token });
 }
 
 /** Returns a share of the heap limit of this process, bytes. */

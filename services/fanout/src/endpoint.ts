@@ -13,6 +13,7 @@ const statuses: Readonly<Record<string, number>> = {
   invalid_message: 400,
   unauthorized: 401,
   forbidden: 403,
+  not_found: 404,
   timeout: 408,
   too_large: 413,
   rate_limited: 429,

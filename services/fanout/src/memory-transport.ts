@@ -128,7 +128,7 @@ export class MemoryTransport implements Transport {
   async fetch(request: MemoryRequest): Promise<HttpAnswer> {
     const handlers = this.#listening();
     const head = headOf(request);
-    const route = handlers.routes.find(({ method, path }) => method === head.method && path === head.path);
+    const route = handlers.routes.find(({ method, path }) => method === head.method && isOn(path, head.path));
     return route === undefined ? handlers.otherwise(head) : await route.answer(requestOf(head, request.body ?? ''));
   }
 
@@ -149,6 +149,13 @@ export class MemoryTransport implements Transport {
     const connections = this.#topics.get(topic);
     if (connections?.delete(connection) && connections.size === 0) this.#topics.delete(topic);
   }
+}
+
+/** Returns whether the path of a route, see `Route`, is for this path. */
+function isOn(route: string, path: string): boolean {
+  const end = route.indexOf(':');
+  if (end === -1) return route === path;
+  return path.startsWith(route.slice(0, end)) && path.length > end && !path.includes('/', end);
 }
 
 /** Both sides of a connection: `Connection` for the server; `sendMessage` and `leave` for its client. */

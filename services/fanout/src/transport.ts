@@ -51,7 +51,8 @@ export interface HttpAnswer {
 }
 
 export interface Route {
-  readonly method: 'GET' | 'POST' | 'OPTIONS';
+  readonly method: 'GET' | 'POST' | 'DELETE' | 'OPTIONS';
+  /** A last segment with a colon, as in `/v1/credentials/:id`, is for any segment. */
   readonly path: string;
   /** Returns the response. An error is logged, and answered with 500. */
   answer(request: HttpRequest): HttpAnswer | Promise<HttpAnswer>;

@@ -46,6 +46,9 @@ export function createUwsTransport(settings: UwsTransportSettings, logger: Logge
   return new UwsTransport(settings, logger, portSetting);
 }
 
+/** The methods of the web server's app. */
+const appMethods = { GET: 'get', POST: 'post', DELETE: 'del', OPTIONS: 'options' } as const;
+
 /**
  * WebSockets and HTTP on uWebSockets.js, which no other file uses. The library aborts the process if a handler throws,
  * or returns from a request that is neither answered nor watched for an abort.
@@ -105,8 +108,7 @@ class UwsTransport implements Transport {
   }
 
   #serve(route: Route): void {
-    const method = route.method.toLowerCase() as 'get' | 'post' | 'options';
-    this.#server.app[method](
+    this.#server.app[appMethods[route.method]](
       route.path,
       this.#server.guarded((res, req) => {
         watchAbort(res);

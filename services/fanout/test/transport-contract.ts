@@ -69,6 +69,11 @@ class RecordingHandlers implements TransportHandlers<Peer> {
         }
       },
     },
+    {
+      method: 'DELETE' as const,
+      path: '/v1/things/:id',
+      answer: ({ path }: RequestHead): HttpAnswer => ({ status: 202, headers: [], body: `deleted ${path}` }),
+    },
   ];
 
   otherwise({ path }: RequestHead): HttpAnswer {
@@ -241,6 +246,17 @@ export function transportContract(name: string, start: () => TransportUnderTest)
     assert.ok('status' in answer);
     assert.deepEqual([answer.status, answer.body, answer.headers['retry-after']], [503, 'no', '1']);
     assert.deepEqual(handlers.peers, []);
+  });
+
+  promise('a route with a colon answers for any one segment in its place', async ({ fetch }) => {
+    const outcome = async (method: string, target: string) => {
+      const { status, body } = await fetch(method, target);
+      return [status, body];
+    };
+    assert.deepEqual(await outcome('DELETE', '/v1/things/a_-1'), [202, 'deleted /v1/things/a_-1']);
+    assert.deepEqual(await outcome('DELETE', '/v1/things/a/b'), [404, 'nothing at /v1/things/a/b']);
+    assert.deepEqual(await outcome('DELETE', '/v1/things'), [404, 'nothing at /v1/things']);
+    assert.deepEqual(await outcome('POST', '/v1/things/a'), [404, 'nothing at /v1/things/a']);
   });
 
   promise('routes answer by method and path; everything else is answered in one place', async ({ fetch }) => {

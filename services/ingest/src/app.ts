@@ -2,8 +2,11 @@ import { randomInt } from 'node:crypto';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/event-log';
+import { certificateRulesFrom } from '@tailrace/platform/certificate-rules';
 import type { Clock } from '@tailrace/platform/clock';
 import { corsFrom } from '@tailrace/platform/cors';
+import { CredentialVerifier } from '@tailrace/platform/credentials';
+import { DeviceCredentials } from '@tailrace/platform/device-credentials';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
@@ -15,7 +18,6 @@ import { Admission, DeviceNames } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appender } from './append.ts';
 import { type IngestSettings, serviceName } from './config.ts';
-import { tokenCredentials } from './devices/authentication.ts';
 import { createDevices } from './devices/devices.ts';
 import { Endpoint } from './endpoint.ts';
 import { LogFailures } from './intake/log-failures.ts';
@@ -71,6 +73,8 @@ export interface Ingest {
   notReady(): string | undefined;
   /** The port that it listens on; 0 before `start`. */
   readonly port: number;
+  /** The port with TLS; 0 before `start`, and without one. */
+  readonly tlsPort: number;
 }
 
 /** What pages of `allowedOrigins` may send. */
@@ -87,17 +91,28 @@ export function createIngest(options: IngestOptions): Ingest {
   const admission = new Admission(config);
   const names = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
   const revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
+  const credentials = new DeviceCredentials({ clock, revocations, entriesMax: config.credentialsMax, metrics });
   const control = new ControlTopic({
     eventLog,
     topicPrefix: config.topicPrefix,
     clock,
     logger,
     metrics,
+    onCredentials: (entries) => credentials.merge(entries),
     onRevocations(entries) {
+      credentials.revoke(entries);
       if (revocations.merge(entries).length > 0) devices.server.checkRevocations();
     },
   });
-  const verifier = createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations });
+  const verifier = new CredentialVerifier({
+    tokens: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
+    credentials,
+    rules: certificateRulesFrom(config.certificateRules),
+    revocations,
+    clock,
+    clockToleranceMs: config.tokenClockToleranceMs,
+    metrics,
+  });
   const logFailures = new LogFailures({ clock, logger });
   const ingestMetrics = createIngestMetrics(metrics);
   const devices = createDevices({
@@ -106,7 +121,7 @@ export function createIngest(options: IngestOptions): Ingest {
     node,
     admission,
     names,
-    credentials: tokenCredentials(verifier),
+    credentials: verifier,
     revocations,
     logFailures,
     appendSeconds: ingestMetrics.appendSeconds,
@@ -139,6 +154,9 @@ export function createIngest(options: IngestOptions): Ingest {
     get port() {
       return port;
     },
+    get tlsPort() {
+      return transport.tlsPort;
+    },
     notReady: () => (state === 'running' ? undefined : state),
     async start() {
       const { telemetryPartitions: partitions, retentionMs, retentionBytes } = config;
@@ -159,8 +177,10 @@ export function createIngest(options: IngestOptions): Ingest {
       // which Kafka detects the duplicates of this process.
       if (onLogReplaced)
         epochWatch = new EpochWatch({ eventLog, clock, logger, spec, epoch, onReplaced: onLogReplaced });
+      const { tlsPort } = transport;
+      const ports = tlsPort === 0 ? { port } : { port, tlsPort };
       logger.info(
-        { host: config.host, port, topic, partitions },
+        { host: config.host, ...ports, topic, partitions },
         'accepting reports at POST /v1/ingest and GET /v1/device',
       );
     },

@@ -1,6 +1,8 @@
 import { kafkaRules, kafkaSettings } from '@tailrace/platform/broker-settings';
+import { certificateRulesFrom } from '@tailrace/platform/certificate-rules';
 import {
   commonSettings,
+  credentialSettings,
   keySourceRule,
   proxySettings,
   revocationSettings,
@@ -39,9 +41,52 @@ export const ingestSettings = {
     .min(1_048_576)
     .default(1_073_741_824)
     .describe('Size of one partition; the oldest reports beyond it are deleted, so that the disk does not fill up.'),
+  tlsPort: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(8443)
+    .describe('Port with TLS for devices, if tlsCertFile is set; 0 takes a free one.'),
+  tlsCertFile: z
+    .string()
+    .max(4_096)
+    .default('')
+    .describe(
+      'PEM file with the certificate of tlsPort and its intermediates; empty: no port with TLS. Changed files are read within 10 s, without a restart.',
+    ),
+  tlsKeyFile: z.string().max(4_096).default('').describe('PEM file with its private key.'),
+  tlsClientCaFile: z
+    .string()
+    .max(4_096)
+    .default('')
+    .describe(
+      'PEM file with the authorities of client certificates; empty: clients are not asked for one. A device without one may use a token.',
+    ),
+  clientCertificateHeader: z
+    .string()
+    .regex(/^[a-z0-9-]{0,64}$/, 'lower-case letters, digits and - only, at most 64')
+    .default('')
+    .describe(
+      'Header in which trustedProxies pass a verified client certificate, such as x-forwarded-client-cert; ignored from others. They must remove it from requests of clients. Empty: none.',
+    ),
+  certificateRules: z
+    .string()
+    .max(65_536)
+    .superRefine((text, context) => {
+      try {
+        certificateRulesFrom(text);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^certificateRules: /, '') });
+      }
+    })
+    .default('')
+    .describe(
+      'Rules that map client certificates to devices, as a JSON array: [{"field":"CN","pattern":"press([0-9]+)","device":"plant1.line3.press$1"}]. The first match decides; a pattern matches a whole value. Empty: none is accepted.',
+    ),
   ...tokenSettings,
   ...proxySettings,
   ...revocationSettings,
+  ...credentialSettings,
   connectionsMax: z
     .int()
     .min(1)
@@ -180,6 +225,31 @@ export const ingestSettings = {
     ),
 };
 
+type TlsSettings = Pick<IngestSettings, 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile' | 'certificateRules'> &
+  Pick<IngestSettings, 'clientCertificateHeader' | 'trustedProxies'>;
+
+/** Adds the errors of settings for TLS that are of no use without others. */
+export function tlsRules(settings: TlsSettings, context: Pick<z.core.$RefinementCtx, 'addIssue'>): void {
+  const { tlsCertFile, tlsKeyFile, tlsClientCaFile, clientCertificateHeader, certificateRules, trustedProxies } =
+    settings;
+  const expect = (isValid: boolean, key: keyof TlsSettings, message: string) => {
+    if (!isValid) context.addIssue({ code: 'custom', path: [key], message });
+  };
+  expect((tlsCertFile === '') === (tlsKeyFile === ''), 'tlsKeyFile', 'expected tlsCertFile and tlsKeyFile together');
+  expect(tlsClientCaFile === '' || tlsCertFile !== '', 'tlsClientCaFile', 'expected tlsCertFile with it');
+  expect(
+    clientCertificateHeader === '' || trustedProxies.length > 0,
+    'clientCertificateHeader',
+    'expected trustedProxies with it: the header is ignored from others',
+  );
+  const isAccepted = tlsClientCaFile !== '' || clientCertificateHeader !== '';
+  expect(
+    (certificateRules !== '') === isAccepted,
+    'certificateRules',
+    'expected rules if client certificates are accepted (tlsClientCaFile or clientCertificateHeader), and none if not',
+  );
+}
+
 /** Settings of the ingest service. */
 export const configSchema = z
   .strictObject({
@@ -211,6 +281,7 @@ export const configSchema = z
     path: ['leaveMs'],
     error: 'expected at most drainMs, of which it is a part',
   })
+  .superRefine(tlsRules)
   .superRefine(kafkaRules);
 
 export type IngestConfig = z.output<typeof configSchema>;

@@ -1,10 +1,11 @@
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock } from '@tailrace/platform/clock';
 import type { CorsHeaders } from '@tailrace/platform/cors';
+import type { CredentialVerifier, Presented } from '@tailrace/platform/credentials';
 import { isHealthCheck } from '@tailrace/platform/health';
 import type { RefusedStatus } from '@tailrace/platform/http-refusal';
 import type { Logger } from '@tailrace/platform/logger';
-import type { Claims, TokenVerifier } from '@tailrace/platform/token';
+import type { Claims } from '@tailrace/platform/token';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, DeviceNames, Sender, TokenGrant } from './admission.ts';
 import type { Answer, Answers } from './answers.ts';
@@ -17,7 +18,7 @@ import { BodyParser, type Encoding, type Format, type ParsedBody, stepBytesMax, 
 import type { HttpExchange, TransportHandlers } from './transport.ts';
 
 export interface EndpointOptions {
-  readonly verifier: TokenVerifier;
+  readonly verifier: Pick<CredentialVerifier, 'cached' | 'verify'>;
   readonly admission: Admission;
   readonly devices: DeviceNames;
   readonly appender: Appender;
@@ -42,8 +43,7 @@ interface Request {
 }
 
 /** The fields of a head that are used after the body is received. */
-interface Head {
-  readonly token: string;
+interface Head extends Presented {
   readonly format: Format;
   readonly encoding: Encoding;
 }
@@ -149,9 +149,9 @@ export class Endpoint implements TransportHandlers {
     try {
       if (this.#isDraining)
         throw new TailraceError('closed', 'this server is shutting down; reconnect and send the request again');
-      const head = headOf(request.http);
+      const head = headOf(request);
       request.observation.trace(request.http.header('traceparent'));
-      const claims = this.#options.verifier.cached(head.token);
+      const claims = this.#options.verifier.cached(head);
       if (claims === undefined) void this.#verify(request, head);
       else this.#readBody(request, head, claims);
     } catch (error) {
@@ -160,15 +160,15 @@ export class Endpoint implements TransportHandlers {
   }
 
   /**
-   * Verifies a token whose claims are not in the verifier's cache yet. The body is read afterwards, so that requests
-   * without a valid token use no capacity. While keys are fetched the request counts as unverified.
+   * Verifies a credential whose claims are not cached yet. The body is read afterwards, so that requests without a
+   * valid one use no capacity. While keys are fetched the request counts as unverified.
    */
   async #verify(request: Request, head: Head): Promise<void> {
     const { admission, verifier } = this.#options;
     let address: string | undefined;
     try {
       const claims = await verifier
-        .verify(head.token, () => {
+        .verify(head, () => {
           if (address !== undefined) return;
           admission.enterUnverified(request.http.address);
           address = request.http.address;
@@ -293,13 +293,22 @@ export class Endpoint implements TransportHandlers {
   }
 }
 
-/** Returns the fields of a head. Throws `unauthorized` without a token, and as `formatFrom` and `encodingFrom` do. */
-function headOf(http: HttpExchange): Head {
+/**
+ * Returns the fields of a head. Throws `unauthorized` without a credential, and as `formatFrom` and `encodingFrom` do.
+ *
+ * A browser adds the certificate of its user to the requests of any page (CSRF), and the origin of the page: so a
+ * certificate counts for the origins that are listed by name, and for programs, which send none.
+ */
+function headOf({ http, cors }: Request): Head {
   const token = bearerToken(http.header('authorization'));
-  if (token === undefined)
+  const origin = http.header('origin');
+  const isOfForeignPage = origin !== '' && cors.answer[0]?.[1] !== origin;
+  const certificate = token === undefined && !isOfForeignPage ? http.certificate : undefined;
+  if (token === undefined && certificate === undefined)
     throw new TailraceError('unauthorized', 'expected the header "Authorization: Bearer <token>", got none');
   return {
     token,
+    certificate,
     format: formatFrom(http.header('content-type')),
     encoding: encodingFrom(http.header('content-encoding')),
   };

@@ -1,7 +1,9 @@
 import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from '@tailrace/platform/body-reader';
+import type { ClientCertificate } from '@tailrace/platform/client-certificate';
 import type { Clock } from '@tailrace/platform/clock';
 import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Logger } from '@tailrace/platform/logger';
+import { noHandshakes } from '@tailrace/platform/tls-listener';
 import type { Headers } from '@tailrace/platform/web-response';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { MemoryDevice } from './devices/memory-sockets.ts';
@@ -14,6 +16,8 @@ export interface MemoryRequest {
   readonly target: string;
   /** By names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Default: none. */
+  readonly certificate?: ClientCertificate;
 }
 
 export interface MemoryAnswer {
@@ -57,6 +61,8 @@ const internalError: MemoryAnswer = {
 export class MemoryTransport implements Transport {
   readonly bodies: BodyReader;
   readonly logger: Logger;
+  readonly tlsPort = 0;
+  readonly handshakes = noHandshakes;
   #handlers: TransportHandlers | undefined;
   readonly #clock: Clock;
   readonly #open = new Set<MemoryExchange>();
@@ -180,6 +186,7 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
   readonly path: string;
   readonly address = clientAddress;
   readonly isBroken = false;
+  readonly certificate: ClientCertificate | undefined;
   readonly answered: Promise<MemoryAnswer | undefined>;
   isFinished = false;
   readonly #headers: Readonly<Record<string, string>>;
@@ -191,10 +198,11 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
   #body: IncomingBody | undefined;
   #done: ((error: TailraceError | undefined, body: Buffer) => void) | undefined;
 
-  constructor(transport: MemoryTransport, { method = 'POST', target, headers = {} }: MemoryRequest) {
+  constructor(transport: MemoryTransport, { method = 'POST', target, headers = {}, certificate }: MemoryRequest) {
     const { promise, resolve } = Promise.withResolvers<MemoryAnswer | undefined>();
     this.#transport = transport;
     this.method = method;
+    this.certificate = certificate;
     this.path = pathOf(target);
     this.#headers = headers;
     this.answered = promise;

@@ -7,6 +7,7 @@ import {
   sizeBoundsBytes,
 } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
+import { handshakesMax } from '@tailrace/platform/tls-listener';
 import type { Admission, DeviceNames } from './admission.ts';
 import { type Outcome, outcomes } from './answers.ts';
 import type { IngestSettings } from './config.ts';
@@ -94,7 +95,7 @@ export function registerLimits(
   metrics: Metrics,
   admission: Admission,
   devices: DeviceNames,
-  transport: Pick<Transport, 'connections' | 'bodies'>,
+  transport: Pick<Transport, 'connections' | 'bodies' | 'handshakes'>,
   settings: IngestSettings,
 ): void {
   const pairs = [
@@ -160,6 +161,7 @@ export function registerLimits(
     'Reports of one request: the limit.',
     () => settings.reportsPerRequestMax,
   );
+  registerHandshakes(metrics, transport);
   registerConnectionMetrics(metrics, () => transport.connections);
   metrics.gauge(
     'tailrace_ingest_upgraded_connections',
@@ -170,5 +172,31 @@ export function registerLimits(
     'tailrace_ingest_slow_bodies_total',
     'Bodies terminated before their deadline because the process was near a limit.',
     () => transport.bodies.terminated,
+  );
+}
+
+function registerHandshakes(metrics: Metrics, transport: Pick<Transport, 'handshakes'>): void {
+  const name = (rest: string) => `tailrace_ingest_${rest}`;
+  metrics.gauge(name('tls_handshakes'), 'TLS handshakes in progress.', () => transport.handshakes.pending);
+  metrics.gauge(
+    name('limit_tls_handshakes'),
+    'TLS handshakes in progress: beyond the limit the oldest one is closed.',
+    () => handshakesMax,
+  );
+  metrics.total(name('failed_tls_handshakes_total'), 'TLS handshakes that failed.', () => transport.handshakes.failed);
+  metrics.total(
+    name('evicted_tls_handshakes_total'),
+    'TLS handshakes that were closed because newer ones exceeded the limit.',
+    () => transport.handshakes.evicted,
+  );
+  metrics.total(
+    name('failed_tls_reads_total'),
+    'Reads of changed TLS files that failed; the former ones stay in use.',
+    () => transport.handshakes.failedReads,
+  );
+  metrics.gauge(
+    name('tls_certificate_expiry_timestamp_seconds'),
+    'When the certificate of the port with TLS expires, in seconds since 1970.',
+    () => transport.handshakes.expiresAt / 1_000,
   );
 }

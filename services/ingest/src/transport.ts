@@ -1,6 +1,8 @@
 import type { BodyOwner, BodyReader } from '@tailrace/platform/body-reader';
+import type { ClientCertificate } from '@tailrace/platform/client-certificate';
 import type { ConnectionCounts } from '@tailrace/platform/connection-metrics';
 import type { RefusedStatus } from '@tailrace/platform/http-refusal';
+import type { HandshakeCounts } from '@tailrace/platform/tls-listener';
 import type { Headers } from '@tailrace/platform/web-response';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { Answer } from './answers.ts';
@@ -26,8 +28,12 @@ export interface Transport {
   drain(): Promise<void>;
   /** Closes every connection, without an answer to requests in progress. Idempotent. */
   close(): void;
+  /** The port with TLS, once it listens; 0 without one. */
+  readonly tlsPort: number;
   /** For metrics. */
   readonly connections: ConnectionCounts;
+  /** For metrics. */
+  readonly handshakes: HandshakeCounts;
   /** For metrics. */
   readonly bodies: Pick<BodyReader, 'unfinishedBytes' | 'terminated'>;
 }
@@ -53,6 +59,11 @@ export interface HttpExchange {
   readonly path: string;
   /** The address of the client, as limits count it. Computed at each call. */
   readonly address: string;
+  /**
+   * The certificate of the client; undefined for none. The same object for one connection. Throws `unauthorized` for an
+   * invalid one that a proxy has passed.
+   */
+  readonly certificate: ClientCertificate | undefined;
   /** Whether it is answered, or its connection is closed. */
   readonly isFinished: boolean;
   /** Whether the framing of the request is invalid. */

@@ -31,7 +31,9 @@ transportContract('HTTP', () => {
       closeAfterAnswers: () => transport.closeAfterAnswers(),
       drain: () => transport.drain(),
       close: () => transport.close(),
+      tlsPort: transport.tlsPort,
       connections: transport.connections,
+      handshakes: transport.handshakes,
       bodies: transport.bodies,
     },
     send({ method, target, headers = {} }) {

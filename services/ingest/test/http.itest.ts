@@ -172,6 +172,7 @@ async function revokeAll(eventLog: EventLog): Promise<void> {
     topicPrefix: 'tailrace',
     clock: systemClock,
     logger: silentLogger,
+    onCredentials() {},
     onRevocations() {},
   });
   await control.revoke({ subject: 'gateway7', issuedBefore: Date.now() + 1_000 });

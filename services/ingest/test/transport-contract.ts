@@ -75,6 +75,7 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
       seen.push([exchange.method, exchange.path, exchange.header('x-custom'), exchange.header('x-other')]);
       assert.equal(exchange.isFinished, false);
       assert.notEqual(exchange.address, '');
+      assert.equal(exchange.certificate, undefined);
       assert.equal(exchange.answer(202, json, '{}'), true);
       assert.equal(exchange.isFinished, true);
       assert.equal(exchange.answer(500, json, 'again'), false);

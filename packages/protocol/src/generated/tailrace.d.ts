@@ -2976,8 +2976,11 @@ export namespace tailrace {
             /** ControlRecord notice. */
             notice?: (tailrace.v1.OperatorNotice.$Properties|null);
 
+            /** ControlRecord credential. */
+            credential?: (tailrace.v1.DeviceCredential.$Properties|null);
+
             /** ControlRecord content. */
-            content?: ("revocation"|"notice");
+            content?: ("revocation"|"notice"|"credential");
 
             /**
              * Encodes the specified ControlRecord message. Does not implicitly {@link tailrace.v1.ControlRecord.verify|verify} messages.
@@ -3009,8 +3012,11 @@ export namespace tailrace {
                 /** ControlRecord notice */
                 notice?: (tailrace.v1.OperatorNotice.$Properties|null);
 
+                /** ControlRecord credential */
+                credential?: (tailrace.v1.DeviceCredential.$Properties|null);
+
                 /** ControlRecord content */
-                content?: ("revocation"|"notice");
+                content?: ("revocation"|"notice"|"credential");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3020,9 +3026,10 @@ export namespace tailrace {
             type $Shape = {
               revocation?: tailrace.v1.Revocation.$Shape|null;
               notice?: tailrace.v1.OperatorNotice.$Shape|null;
+              credential?: tailrace.v1.DeviceCredential.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ content?: undefined; revocation?: null; notice?: null }|{ content?: "revocation"; revocation: tailrace.v1.Revocation.$Shape; notice?: null }|{ content?: "notice"; revocation?: null; notice: tailrace.v1.OperatorNotice.$Shape })
+              ({ content?: undefined; revocation?: null; notice?: null; credential?: null }|{ content?: "revocation"; revocation: tailrace.v1.Revocation.$Shape; notice?: null; credential?: null }|{ content?: "notice"; revocation?: null; notice: tailrace.v1.OperatorNotice.$Shape; credential?: null }|{ content?: "credential"; revocation?: null; notice?: null; credential: tailrace.v1.DeviceCredential.$Shape })
             );
         }
 
@@ -3168,6 +3175,105 @@ export namespace tailrace {
 
             /** Shape of an OperatorNotice. */
             type $Shape = tailrace.v1.OperatorNotice.$Properties;
+        }
+
+        /**
+         * Properties of a DeviceCredential.
+         * @deprecated Use tailrace.v1.DeviceCredential.$Properties instead.
+         */
+        interface IDeviceCredential extends tailrace.v1.DeviceCredential.$Properties {
+        }
+
+        /** Represents a DeviceCredential. */
+        class DeviceCredential {
+
+            /**
+             * Constructs a new DeviceCredential.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.DeviceCredential.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceCredential id. */
+            id: string;
+
+            /** DeviceCredential device. */
+            device: string;
+
+            /** DeviceCredential gateway. */
+            gateway: boolean;
+
+            /** DeviceCredential secretSha256. */
+            secretSha256: Uint8Array;
+
+            /** DeviceCredential issuedAt. */
+            issuedAt: number;
+
+            /** DeviceCredential expiresAt. */
+            expiresAt?: (number|null);
+
+            /** DeviceCredential issuedBy. */
+            issuedBy: string;
+
+            /** DeviceCredential label. */
+            label: string;
+
+            /**
+             * Encodes the specified DeviceCredential message. Does not implicitly {@link tailrace.v1.DeviceCredential.verify|verify} messages.
+             * @param message DeviceCredential message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.DeviceCredential.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceCredential message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.DeviceCredential & tailrace.v1.DeviceCredential.$Shape} DeviceCredential
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.DeviceCredential & tailrace.v1.DeviceCredential.$Shape;
+        }
+
+        namespace DeviceCredential {
+
+            /** Properties of a DeviceCredential. */
+            interface $Properties {
+
+                /** DeviceCredential id */
+                id?: (string|null);
+
+                /** DeviceCredential device */
+                device?: (string|null);
+
+                /** DeviceCredential gateway */
+                gateway?: (boolean|null);
+
+                /** DeviceCredential secretSha256 */
+                secretSha256?: (Uint8Array|null);
+
+                /** DeviceCredential issuedAt */
+                issuedAt?: (number|null);
+
+                /** DeviceCredential expiresAt */
+                expiresAt?: (number|null);
+
+                /** DeviceCredential issuedBy */
+                issuedBy?: (string|null);
+
+                /** DeviceCredential label */
+                label?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceCredential. */
+            type $Shape = tailrace.v1.DeviceCredential.$Properties;
         }
 
         /**

@@ -4523,11 +4523,12 @@ export const tailrace = $root.tailrace = (() => {
 
             ControlRecord.prototype.revocation = null;
             ControlRecord.prototype.notice = null;
+            ControlRecord.prototype.credential = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(ControlRecord.prototype, "content", {
-                get: $util.oneOfGetter($oneOfFields = ["revocation", "notice"]),
+                get: $util.oneOfGetter($oneOfFields = ["revocation", "notice", "credential"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -4542,6 +4543,8 @@ export const tailrace = $root.tailrace = (() => {
                     $root.tailrace.v1.Revocation.encode(message.revocation, writer.uint32(10).fork(), _depth + 1).ldelim();
                 if (message.notice != null && $Object.hasOwnProperty.call(message, "notice"))
                     $root.tailrace.v1.OperatorNotice.encode(message.notice, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.credential != null && $Object.hasOwnProperty.call(message, "credential"))
+                    $root.tailrace.v1.DeviceCredential.encode(message.credential, writer.uint32(26).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4587,6 +4590,13 @@ export const tailrace = $root.tailrace = (() => {
                                 break;
                             message.notice = $root.tailrace.v1.OperatorNotice.decode(reader, reader.size(), $undefined, _depth + 1, message.notice);
                             message.content = "notice";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.credential = $root.tailrace.v1.DeviceCredential.decode(reader, reader.size(), $undefined, _depth + 1, message.credential);
+                            message.content = "credential";
                             continue;
                         }
                     }
@@ -4837,6 +4847,178 @@ export const tailrace = $root.tailrace = (() => {
             };
 
             return OperatorNotice;
+        })();
+
+        v1.DeviceCredential = (function() {
+
+            const DeviceCredential = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            DeviceCredential.prototype.id = "";
+            DeviceCredential.prototype.device = "";
+            DeviceCredential.prototype.gateway = false;
+            DeviceCredential.prototype.secretSha256 = $util.newBuffer([]);
+            DeviceCredential.prototype.issuedAt = 0;
+            DeviceCredential.prototype.expiresAt = null;
+            DeviceCredential.prototype.issuedBy = "";
+            DeviceCredential.prototype.label = "";
+
+            let $oneOfFields;
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(DeviceCredential.prototype, "_expiresAt", {
+                get: $util.oneOfGetter($oneOfFields = ["expiresAt"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            DeviceCredential.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                    writer.uint32(10).string(message.id);
+                if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "")
+                    writer.uint32(18).string(message.device);
+                if (message.gateway != null && $Object.hasOwnProperty.call(message, "gateway") && message.gateway !== false)
+                    writer.uint32(24).bool(message.gateway);
+                if (message.secretSha256 != null && $Object.hasOwnProperty.call(message, "secretSha256") && message.secretSha256.length)
+                    writer.uint32(34).bytes(message.secretSha256);
+                if (message.issuedAt != null && $Object.hasOwnProperty.call(message, "issuedAt") && !$Object.is(message.issuedAt, 0))
+                    writer.uint32(41).double(message.issuedAt);
+                if (message.expiresAt != null && $Object.hasOwnProperty.call(message, "expiresAt"))
+                    writer.uint32(49).double(message.expiresAt);
+                if (message.issuedBy != null && $Object.hasOwnProperty.call(message, "issuedBy") && message.issuedBy !== "")
+                    writer.uint32(58).string(message.issuedBy);
+                if (message.label != null && $Object.hasOwnProperty.call(message, "label") && message.label !== "")
+                    writer.uint32(66).string(message.label);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            DeviceCredential.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.DeviceCredential();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.id = value;
+                            else
+                                delete message.id;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.device = value;
+                            else
+                                delete message.device;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.gateway = value;
+                            else
+                                delete message.gateway;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.secretSha256 = value;
+                            else
+                                delete message.secretSha256;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.issuedAt = value;
+                            else
+                                delete message.issuedAt;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 1)
+                                break;
+                            message.expiresAt = reader.double();
+                            message._expiresAt = "expiresAt";
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.issuedBy = value;
+                            else
+                                delete message.issuedBy;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.label = value;
+                            else
+                                delete message.label;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return DeviceCredential;
         })();
 
         v1.Announcement = (function() {

@@ -1,7 +1,7 @@
-import { proxySettings, revocationSettings } from '@tailrace/platform/settings';
+import { credentialSettings, proxySettings, revocationSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
 
-/** Part of `fanoutSettings`: limits of users, addresses and connections, origins, proxies, and revocations. */
+/** Part of `fanoutSettings`: limits of users, addresses and connections, origins, proxies, revocations, tokens. */
 export const accessSettings = {
   userConnectionsMax: z
     .int()
@@ -75,4 +75,5 @@ export const accessSettings = {
     .default(60_000)
     .describe('How long before its token expires a client is notified, so that it can fetch a new one.'),
   ...revocationSettings,
+  ...credentialSettings,
 };

@@ -5,7 +5,7 @@ import type { Claims } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { Admission } from '../admission.ts';
-import { Authenticator, type AuthRequest, type CredentialVerifier } from './authentication.ts';
+import { Authenticator, type AuthRequest, type DeviceVerifier } from './authentication.ts';
 import { createDeviceCounts } from './device-metrics.ts';
 import { Nonces } from './nonces.ts';
 
@@ -13,7 +13,7 @@ const claims: Claims = { subject: 'press7', publish: ['plant1.>'], subscribe: []
 const nothing = { token: '', time: 0, nonce: '', challenge: '', keyId: '', signature: '', instance: '' };
 const connection = { token: '', certificate: undefined, address: '10.0.0.1' };
 
-function setUp(credentials: Partial<CredentialVerifier> = {}, noncesMax = 100) {
+function setUp(credentials: Partial<DeviceVerifier> = {}, noncesMax = 100) {
   const clock = createFakeClock({ nowMs: 1_764_446_400_000 });
   const metrics = createMetrics({ service: 'ingest', node: 'test', processMetrics: false });
   const counts = createDeviceCounts(metrics);
@@ -23,9 +23,9 @@ function setUp(credentials: Partial<CredentialVerifier> = {}, noncesMax = 100) {
   });
   const authenticator = new Authenticator({
     credentials: {
-      cached: (presented) => ('token' in presented && presented.token === 'known' ? claims : undefined),
+      cached: (presented) => (presented.token === 'known' ? claims : undefined),
       async verify(presented) {
-        if ('token' in presented && presented.token === 'good') return claims;
+        if (presented.token === 'good') return claims;
         throw new TailraceError('unauthorized', 'the token is not valid');
       },
       signed: () => claims,

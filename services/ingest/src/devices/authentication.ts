@@ -1,6 +1,7 @@
-import type { PeerCertificate } from 'node:tls';
+import type { ClientCertificate } from '@tailrace/platform/client-certificate';
 import type { Clock } from '@tailrace/platform/clock';
-import type { Claims, TokenVerifier } from '@tailrace/platform/token';
+import type { CredentialVerifier, Presented } from '@tailrace/platform/credentials';
+import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Grant } from '../intake/record-from.ts';
@@ -26,38 +27,11 @@ export interface AuthRequest {
   readonly instance: string;
 }
 
-/** What a device presents to be verified. */
-export type Presented = { readonly token: string } | { readonly certificate: PeerCertificate };
-
-/** Verifies what devices present, whichever protocol they use. */
-export interface CredentialVerifier {
-  /** As `TokenVerifier.cached`. */
-  cached(presented: Presented): Claims | undefined;
-  /** As `TokenVerifier.verify`. */
-  verify(presented: Presented, onWait?: () => void): Promise<Claims>;
-  /** Returns the claims of a credential whose secret has signed device and challenge. Throws `unauthorized`. */
-  signed(keyId: string, device: string, challenge: string, signature: string): Claims;
-}
-
-/** Returns a verifier of JSON Web Tokens alone. */
-export function tokenCredentials(tokens: TokenVerifier): CredentialVerifier {
-  return {
-    cached: (presented) => ('token' in presented ? tokens.cached(presented.token) : undefined),
-    async verify(presented, onWait) {
-      if ('token' in presented) return await tokens.verify(presented.token, onWait);
-      throw new TailraceError('unauthorized', 'expected a token, got a certificate: this server accepts none');
-    },
-    signed() {
-      throw new TailraceError('unauthorized', 'expected a token, got a signature: this server has no credentials');
-    },
-  };
-}
-
 /** What a connection has beside its messages. */
 export interface AuthConnection {
   /** Of its `Authorization`; '' for none. */
   readonly token: string;
-  readonly certificate: PeerCertificate | undefined;
+  readonly certificate: ClientCertificate | undefined;
   readonly address: string;
 }
 
@@ -69,8 +43,11 @@ interface AuthAdmission {
   grantOf(claims: Claims): Grant;
 }
 
+/** What verifies the tokens, certificates and signatures of devices. */
+export type DeviceVerifier = Pick<CredentialVerifier, 'cached' | 'verify' | 'signed'>;
+
 export interface AuthenticatorOptions {
-  readonly credentials: CredentialVerifier;
+  readonly credentials: DeviceVerifier;
   readonly nonces: Nonces;
   readonly admission: AuthAdmission;
   readonly clock: Pick<Clock, 'now'>;
@@ -226,6 +203,5 @@ function isCertificate(auth: AuthRequest, { token, certificate }: AuthConnection
 /** The token of the message, then of the handshake, then the certificate. */
 function presentedFrom({ token }: AuthRequest, connection: AuthConnection): Presented {
   if (token !== '') return { token };
-  if (connection.token === '' && connection.certificate !== undefined) return { certificate: connection.certificate };
-  return { token: connection.token };
+  return { token: connection.token, certificate: connection.certificate };
 }

@@ -275,7 +275,9 @@ test('the session of a revoked token is closed with 4401', async (t) => {
   const other = await login({ device: 'plant1.b' });
   const metrics = createMetrics({ service: 'fanout', node: 'test', processMetrics: false });
   const control = new ControlTopic({
-    ...{ eventLog: memory, topicPrefix: 'tailrace', clock, logger: silentLogger, metrics, onRevocations: () => {} },
+    ...{ eventLog: memory, topicPrefix: 'tailrace', clock, logger: silentLogger, metrics },
+    onCredentials: () => {},
+    onRevocations: () => {},
   });
   await control.start();
   t.after(() => control.stop());

@@ -1,4 +1,4 @@
-import type { PeerCertificate } from 'node:tls';
+import type { ClientCertificate } from '@tailrace/platform/client-certificate';
 
 /**
  * The socket of a device, as its session sees it. Adapters: `ws-sockets.ts`, on a connection of the HTTP server, and
@@ -11,7 +11,7 @@ export interface DeviceSocket {
   /** The subprotocol on which both sides agree; '' for none. */
   readonly subprotocol: string;
   /** The certificate of the client. Undefined without TLS. */
-  readonly certificate?: PeerCertificate | undefined;
+  readonly certificate?: ClientCertificate | undefined;
   /** Bytes that were sent and that the kernel has not taken yet. */
   readonly bufferedBytes: number;
   /**

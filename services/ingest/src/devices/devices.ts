@@ -12,7 +12,7 @@ import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-me
 import type { LogFailures } from '../intake/log-failures.ts';
 import { MessageIntake } from '../intake/message-intake.ts';
 import { Pressure } from '../intake/pressure.ts';
-import { Authenticator, type CredentialVerifier } from './authentication.ts';
+import { Authenticator, type DeviceVerifier } from './authentication.ts';
 import { registerDeviceLimits } from './device-limits.ts';
 import { createDeviceCounts } from './device-metrics.ts';
 import { DeviceRecords } from './device-record.ts';
@@ -30,7 +30,7 @@ export interface DevicesOptions {
   readonly admission: Admission;
   /** Devices that have reported. */
   readonly names: DeviceNames;
-  readonly credentials: CredentialVerifier;
+  readonly credentials: DeviceVerifier;
   readonly revocations: Pick<Revocations, 'revoked'>;
   readonly logFailures: LogFailures;
   readonly appendSeconds: Histogram;

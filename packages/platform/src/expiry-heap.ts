@@ -10,7 +10,7 @@ const slackMax = 64;
  * on top, or until most entries are replaced ones, and all of those are removed at once. So a replacement needs no
  * search.
  */
-export class RevocationHeap<E> {
+export class ExpiryHeap<E> {
   #slots: Slot<E>[] = [];
   /** The number of live entries when they were last counted. */
   #liveCounted = 0;
