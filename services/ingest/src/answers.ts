@@ -1,7 +1,8 @@
 import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Headers } from '@tailrace/platform/web-response';
-import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
+import { type ErrorCode, shown, type TailraceError } from '@tailrace/protocol/error';
 import { ingestResultJson } from '@tailrace/protocol/ingest-result';
+import { acceptedEncodings } from './body-encoding.ts';
 import { type HandshakeError, webSocketVersion } from './devices/handshake.ts';
 import type { ParsedBody } from './reports.ts';
 
@@ -65,6 +66,8 @@ const upgradeHeaders: Headers = [
   ['Connection', 'close, Upgrade'],
   versionHeader,
 ];
+/** Of a refused encoding alone, so that a sender can distinguish it from a content type (RFC 9110 section 12.5.3). */
+const encodingHeaders: Headers = [contentType, ['Accept-Encoding', acceptedEncodings]];
 const unauthorizedHeaders: Headers = [contentType, ['WWW-Authenticate', 'Bearer']];
 
 /** Status and outcome of a request that failed with a code. The other codes are internal errors. */
@@ -128,6 +131,17 @@ export class Answers {
     const retry = status === 503 || status === 429;
     const headers = retry ? this.#retryHeaders : status === 401 ? unauthorizedHeaders : jsonHeaders;
     return { status, outcome, headers, body: errorBody(error.code, error.message) };
+  }
+
+  /** Returns 415: the encoding is unknown, or there are several. `text`: the header Content-Encoding. */
+  unsupportedEncoding(text: string): Answer {
+    const message = `Content-Encoding: expected gzip, deflate or none, got ${shown(text)}`;
+    return {
+      status: 415,
+      outcome: 'unsupported',
+      headers: encodingHeaders,
+      body: errorBody('invalid_message', message),
+    };
   }
 
   /** Returns 200 or 503, for load balancers, which read the status alone. */

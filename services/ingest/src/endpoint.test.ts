@@ -10,7 +10,7 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { Answers } from './answers.ts';
 import type { DeviceSocketServer } from './devices/device-socket.ts';
 import { MemoryDevice } from './devices/memory-sockets.ts';
-import { BodyScheduler, Endpoint, type EndpointOptions, encodingFrom, formatFrom } from './endpoint.ts';
+import { BodyScheduler, Endpoint, type EndpointOptions, formatFrom } from './endpoint.ts';
 import { MemoryTransport } from './memory-transport.ts';
 import { createIngestMetrics } from './metrics.ts';
 import { Observer } from './observer.ts';
@@ -57,12 +57,6 @@ test('JSON in another charset than UTF-8 is refused', () => {
     () => formatFrom('application/json; charset=latin1'),
     fails('invalid_message', /expected charset=utf-8, got "charset=latin1"/),
   );
-});
-
-test('gzip is accepted, and the error of any other encoding names it', () => {
-  assert.equal(encodingFrom(''), 'identity');
-  assert.equal(encodingFrom('GZIP'), 'gzip');
-  assert.throws(() => encodingFrom('br'), fails('invalid_message', /expected gzip or none, got "br"/));
 });
 
 function setUp() {

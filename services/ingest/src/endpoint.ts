@@ -9,11 +9,12 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import type { Admission, DeviceNames, Sender, TokenGrant } from './admission.ts';
 import type { Answer, Answers } from './answers.ts';
 import type { Appender } from './append.ts';
+import { type Encoding, encodingFrom, unpackBody } from './body-encoding.ts';
 import type { IngestSettings } from './config.ts';
 import type { AcceptedUpgrade, DeviceSocketServer, UpgradeHead } from './devices/device-socket.ts';
 import { handshakeErrorOf, noUpgrade } from './devices/handshake.ts';
 import type { Observer, RequestObservation } from './observer.ts';
-import { BodyParser, type Encoding, type Format, type ParsedBody, stepBytesMax, unpackBody } from './reports.ts';
+import { BodyParser, type Format, type ParsedBody, stepBytesMax } from './reports.ts';
 import type { HttpExchange, TransportHandlers } from './transport.ts';
 
 export interface EndpointOptions {
@@ -149,9 +150,17 @@ export class Endpoint implements TransportHandlers {
     try {
       if (this.#isDraining)
         throw new TailraceError('closed', 'this server is shutting down; reconnect and send the request again');
-      const head = headOf(request.http);
-      request.observation.trace(request.http.header('traceparent'));
-      const claims = this.#options.verifier.cached(head.token);
+      const { http } = request;
+      const token = tokenOf(http);
+      const contentEncoding = http.header('content-encoding');
+      const encoding = contentEncoding === '' ? 'identity' : encodingFrom(contentEncoding);
+      if (encoding === undefined) {
+        this.#answer(request, this.#options.answers.unsupportedEncoding(contentEncoding));
+        return;
+      }
+      const head: Head = { token, encoding, format: formatFrom(http.header('content-type')) };
+      request.observation.trace(http.header('traceparent'));
+      const claims = this.#options.verifier.cached(token);
       if (claims === undefined) void this.#verify(request, head);
       else this.#readBody(request, head, claims);
     } catch (error) {
@@ -208,7 +217,7 @@ export class Endpoint implements TransportHandlers {
     const sender = request.sender!;
     let parser: BodyParser;
     try {
-      const body = unpackBody(packed, head.encoding, limits.bodyBytesMax);
+      const body = head.encoding === 'identity' ? packed : unpackBody(packed, head.encoding, limits.bodyBytesMax);
       admission.hold(sender, body.length);
       request.heldBytes = body.length;
       parser = new BodyParser(body, head.format, {
@@ -293,16 +302,11 @@ export class Endpoint implements TransportHandlers {
   }
 }
 
-/** Returns the fields of a head. Throws `unauthorized` without a token, and as `formatFrom` and `encodingFrom` do. */
-function headOf(http: HttpExchange): Head {
+/** Returns the token of a head. Throws `unauthorized` without one. */
+function tokenOf(http: HttpExchange): string {
   const token = bearerToken(http.header('authorization'));
-  if (token === undefined)
-    throw new TailraceError('unauthorized', 'expected the header "Authorization: Bearer <token>", got none');
-  return {
-    token,
-    format: formatFrom(http.header('content-type')),
-    encoding: encodingFrom(http.header('content-encoding')),
-  };
+  if (token !== undefined) return token;
+  throw new TailraceError('unauthorized', 'expected the header "Authorization: Bearer <token>", got none');
 }
 
 const formats: Readonly<Record<string, Format>> = {
@@ -330,14 +334,6 @@ export function formatFrom(contentType: string): Format {
   if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset.trim()))
     throw new TailraceError('invalid_message', `Content-Type: expected charset=utf-8, got ${shown(charset.trim())}`);
   return format;
-}
-
-/** Returns the encoding of a Content-Encoding header. Throws `invalid_message` for an unknown one. */
-export function encodingFrom(contentEncoding: string): Encoding {
-  const name = contentEncoding.trim().toLowerCase();
-  if (name === '' || name === 'identity') return 'identity';
-  if (name === 'gzip' || name === 'x-gzip') return 'gzip';
-  throw new TailraceError('invalid_message', `Content-Encoding: expected gzip or none, got ${shown(contentEncoding)}`);
 }
 
 function clientClosed(): TailraceError {

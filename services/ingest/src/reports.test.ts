@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { gzipSync } from 'node:zlib';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
@@ -18,7 +17,6 @@ import {
   type ParseOptions,
   stepBytesMax,
   stepReportsMax,
-  unpackBody,
 } from './reports.ts';
 
 const all: Grant = { allowsDevice: () => true, covers: 'the token of "test" may publish >' };
@@ -615,30 +613,6 @@ test('a syntax error beyond the first part of a large body has the message of JS
   assert.throws(
     () => parsedOf(`{"a":1}\n${'{"a":1}\n'.repeat(100_000)}`, 'json'),
     fails('invalid_report', /line 2, column 1: .* one report on each line is application\/x-ndjson/),
-  );
-});
-
-test('a compressed body is decompressed', () => {
-  assert.equal(unpackBody(gzipSync('[1]'), 'gzip', 100).toString(), '[1]');
-});
-
-test('a compressed body that exceeds the limit is refused, however small it was sent', () => {
-  const bomb = gzipSync(Buffer.alloc(50_000_000));
-  assert.ok(bomb.length < 60_000);
-  assert.throws(
-    () => unpackBody(bomb, 'gzip', 1_048_576),
-    fails('too_large', /the unpacked body: expected at most 1048576 bytes, got more/),
-  );
-});
-
-test('a body that is not compressed as its content encoding declares is refused', () => {
-  assert.throws(
-    () => unpackBody(Buffer.from('[1]'), 'gzip', 100),
-    fails('invalid_report', /expected gzip \(RFC 1952\)/),
-  );
-  assert.throws(
-    () => unpackBody(gzipSync('[1]').subarray(0, 12), 'gzip', 100),
-    fails('invalid_report', /expected gzip \(RFC 1952\)/),
   );
 });
 

@@ -1,5 +1,4 @@
 import { isUtf8 } from 'node:buffer';
-import { gunzipSync } from 'node:zlib';
 import type { NewRecord } from '@tailrace/eventlog/event-log';
 import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Rejection } from '@tailrace/protocol/ingest-result';
@@ -20,26 +19,6 @@ import {
 
 /** How the reports of a body are written. */
 export type Format = 'json' | 'ndjson' | 'protobuf';
-export type Encoding = 'identity' | 'gzip';
-
-/** Returns the body, unpacked. Throws `too_large` once more than `bytesMax` are unpacked, and `invalid_report`. */
-export function unpackBody(body: Buffer, encoding: Encoding, bytesMax: number): Buffer {
-  if (encoding === 'identity') return body;
-  try {
-    return gunzipSync(body, { maxOutputLength: bytesMax });
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-      const message = `the unpacked body: expected at most ${bytesMax} bytes, got more: send less at once`;
-      throw new TailraceError('too_large', message, { cause });
-    }
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new TailraceError(
-      'invalid_report',
-      `the body: expected gzip (RFC 1952), its content encoding, got ${shown(why)}`,
-      { cause },
-    );
-  }
-}
 
 export interface ParseOptions extends RecordContext {
   readonly reportsMax: number;

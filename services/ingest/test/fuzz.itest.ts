@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { tailrace } from '@tailrace/protocol/generated';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { connectRaw, exchange } from '@tailrace/testkit/raw-socket';
@@ -20,6 +20,8 @@ const goodBodies: readonly Buffer[] = [
     }).finish(),
   ),
   gzipSync(JSON.stringify(good)),
+  deflateSync(JSON.stringify(good)),
+  deflateRawSync(JSON.stringify(good)),
 ];
 
 /** Valid bodies with a few bytes changed, and random ones. */
@@ -48,7 +50,7 @@ const contentTypes = fc.constantFrom(
   'text/plain',
   '',
 );
-const encodings = fc.constantFrom('', '', '', 'gzip', 'br');
+const encodings = fc.constantFrom('', '', '', 'gzip', 'deflate', 'br');
 
 test('random bodies always get an answer in JSON with a fitting status, and close neither connection nor process', async (t) => {
   const { port, token, metricIs } = await startIngest(t);

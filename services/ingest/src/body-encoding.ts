@@ -1,0 +1,64 @@
+import { gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+
+/** A content coding (RFC 9110 section 8.4.1). */
+export type Encoding = 'identity' | 'gzip' | 'deflate';
+
+/** The value of the header Accept-Encoding of an answer that refuses a coding (RFC 9110 section 12.5.3). */
+export const acceptedEncodings = 'gzip, deflate';
+
+/** Returns the encoding of a Content-Encoding header; undefined for an unknown one and for a list of several. */
+export function encodingFrom(contentEncoding: string): Encoding | undefined {
+  switch (contentEncoding.trim().toLowerCase()) {
+    case '':
+    case 'identity':
+      return 'identity';
+    case 'gzip':
+    case 'x-gzip':
+      return 'gzip';
+    case 'deflate':
+      return 'deflate';
+    default:
+      return undefined;
+  }
+}
+
+/** The format of each encoding, for messages. */
+const formats = { gzip: 'gzip (RFC 1952)', deflate: 'deflate (zlib, RFC 1950, or raw, RFC 1951)' } as const;
+
+/**
+ * Returns whether deflated data has the header of zlib: method 8, a window of at most 32 KiB, and a check that makes
+ * the two bytes a multiple of 31 (RFC 1950 section 2.2).
+ *
+ * `deflate` is zlib's format (RFC 9110 section 8.4.1.2), but some senders leave its header out. The first bytes
+ * distinguish the two: raw data with such a header would start with an uncompressed block whose padding is not zero
+ * (RFC 1951 section 3.2.4), which no usual encoder writes.
+ */
+export function hasZlibHeader(first: number, second: number): boolean {
+  return (first & 0x0f) === 8 && first >> 4 <= 7 && (first * 256 + second) % 31 === 0;
+}
+
+/** Returns the body, unpacked. Throws `too_large` once more than `bytesMax` are unpacked, and `invalid_report`. */
+export function unpackBody(body: Buffer, encoding: 'gzip' | 'deflate', bytesMax: number): Buffer {
+  try {
+    return unpackerOf(body, encoding)(body, { maxOutputLength: bytesMax });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
+      const message = `the unpacked body: expected at most ${bytesMax} bytes, got more: send less at once`;
+      throw new TailraceError('too_large', message, { cause });
+    }
+    throw notUnpacked(encoding, cause);
+  }
+}
+
+function unpackerOf(body: Buffer, encoding: 'gzip' | 'deflate'): typeof gunzipSync {
+  if (encoding === 'gzip') return gunzipSync;
+  return body.length >= 2 && hasZlibHeader(body[0]!, body[1]!) ? inflateSync : inflateRawSync;
+}
+
+/** Returns the error of a body that is not of its encoding. */
+export function notUnpacked(encoding: 'gzip' | 'deflate', cause: unknown): TailraceError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const message = `the body: expected ${formats[encoding]}, its content encoding, got ${shown(why)}`;
+  return new TailraceError('invalid_report', message, { cause });
+}
