@@ -52,10 +52,24 @@ test('the error of an unknown content type names the known ones', () => {
   }
 });
 
+test('the parameter proto of a Protobuf content type names its message', () => {
+  assert.equal(formatFrom('application/x-protobuf; proto=tailrace.v1.ReportBatch'), 'report-batch');
+  assert.equal(formatFrom('application/x-protobuf;proto="tailrace.v1.IoTData"'), 'iot-data');
+  assert.equal(formatFrom('Application/Protobuf; charset=utf-8; proto = tailrace.v1.IoTDataBatch'), 'iot-data-batch');
+  // Another format has no such parameter, and unknown ones are ignored.
+  assert.equal(formatFrom('application/json; proto=tailrace.v1.IoTData'), 'json');
+  assert.equal(formatFrom('application/x-protobuf; version=2; flag'), 'protobuf');
+  for (const proto of ['tailrace.v1.Report', 'IoTData', '', 'constructor', '__proto__'])
+    assert.throws(
+      () => formatFrom(`application/x-protobuf; proto=${proto}`),
+      fails('invalid_message', /expected proto=tailrace\.v1\.ReportBatch, .*IoTDataBatch, got "/),
+    );
+});
+
 test('JSON in another charset than UTF-8 is refused', () => {
   assert.throws(
     () => formatFrom('application/json; charset=latin1'),
-    fails('invalid_message', /expected charset=utf-8, got "charset=latin1"/),
+    fails('invalid_message', /expected charset=utf-8, got "latin1"/),
   );
 });
 

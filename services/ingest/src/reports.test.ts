@@ -283,7 +283,7 @@ test('a body without a report is refused', () => {
   ] as const) {
     assert.throws(
       () => parsedOf(body, format),
-      fails('invalid_report', /expected (a ReportBatch of )?at least one report, got none/),
+      fails('invalid_report', /expected (a message ReportBatch with )?at least one report, got none/),
     );
   }
 });
@@ -591,6 +591,43 @@ for (const [what, why] of [
     });
   }
 }
+
+test('IoTData is accepted without a name, and its batch with one', () => {
+  const { IoTData, IoTDataBatch, ReportBatch } = tailrace.v1;
+  const messages = ['a.1', 'a b', 'a.2'].map((deviceId) => ({
+    deviceId,
+    timestamp: 1_634_567_890_123,
+    readings: [{ sensorId: 'temperature', value: 42.5, unit: 'Cel' }],
+  }));
+  const { time: _, ...sent } = reportOf('a.1');
+  const expected = { ...sent, time: 1_634_567_890_123, received: receivedMs };
+  const single = IoTData.encode(messages[0]!).finish();
+  for (const format of ['protobuf', 'iot-data'] as const)
+    assert.deepEqual(decoded(parsedOf(single, format)), [expected], format);
+  const batch = IoTDataBatch.encode({ messages }).finish();
+  const parsed = parsedOf(batch, 'iot-data-batch');
+  assert.deepEqual(decoded(parsed), [expected, { ...expected, device: 'a.2' }]);
+  assert.deepEqual(
+    parsed.rejected.map(({ index, code }) => [index, code]),
+    [[1, 'invalid_path']],
+  );
+  // As a ReportBatch it would lose its times and units.
+  for (const format of ['protobuf', 'report-batch'] as const) {
+    const refused = parsedOf(batch, format);
+    assert.equal(refused.records.length, 0);
+    assert.match(refused.rejected[0]!.message, /^time: expected a double, .* proto=tailrace\.v1\.IoTDataBatch/);
+  }
+  const reports = ReportBatch.encode({ reports: [{ device: 'a.1', readings: [{ tag: 't', number: 1 }] }] }).finish();
+  assert.equal(parsedOf(reports, 'report-batch').records.length, 1);
+  assert.throws(() => parsedOf('', 'iot-data-batch'), fails('invalid_report', /a message IoTDataBatch with at least/));
+});
+
+test('an IoTData without a time gets the time of ingest, and one of a clock ahead is marked', () => {
+  const bytesOf = (timestamp: number) =>
+    tailrace.v1.IoTData.encode({ deviceId: 'a.1', timestamp, readings: [{ sensorId: 't', value: 1 }] }).finish();
+  assert.deepEqual(decoded(parsedOf(bytesOf(0), 'protobuf'))[0]?.clock, 'ingest');
+  assert.deepEqual(decoded(parsedOf(bytesOf(receivedMs + 60_001), 'protobuf'))[0]?.clock, 'ahead');
+});
 
 test('the steps of lines that are not JSON are bounded by bytes', () => {
   const line = `[${'1,'.repeat(5_000)}`;

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import type { NewRecord } from '@tailrace/eventlog/event-log';
 import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Rejection } from '@tailrace/protocol/ingest-result';
+import { decodeIotData, isIotData } from '@tailrace/protocol/iot-data-proto';
 import { type Reading, type Report, reportFromJson } from '@tailrace/protocol/report';
 import { batchedReports, decodeSentReport } from '@tailrace/protocol/report-proto';
 import { type RecordContext, recordFrom } from './intake/record-from.ts';
@@ -17,8 +18,8 @@ import {
   runElementsMax,
 } from './json-text.ts';
 
-/** How the reports of a body are written. */
-export type Format = 'json' | 'ndjson' | 'protobuf';
+/** How the reports of a body are written. `protobuf`: a `ReportBatch` or an `IoTData`, which its fields distinguish. */
+export type Format = 'json' | 'ndjson' | 'protobuf' | 'report-batch' | 'iot-data' | 'iot-data-batch';
 
 export interface ParseOptions extends RecordContext {
   readonly reportsMax: number;
@@ -128,7 +129,9 @@ export class BodyParser {
     const { reportsMax } = options;
     this.#open = (parsed) => {
       if (format === 'json') return jsonReports(parsed, body, reportsMax);
-      return format === 'ndjson' ? lineReports(parsed, body, reportsMax) : protobufReports(parsed, body, reportsMax);
+      return format === 'ndjson'
+        ? lineReports(parsed, body, reportsMax)
+        : protobufReports(parsed, body, format, reportsMax);
     };
   }
 
@@ -231,8 +234,21 @@ function isBlank(body: Buffer, start: number, end: number): boolean {
   return true;
 }
 
-function protobufReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step {
-  const reports = batchedReports(body, reportsMax);
+function protobufReports(
+  parsed: ParsedBody,
+  body: Buffer,
+  format: Exclude<Format, 'json' | 'ndjson'>,
+  reportsMax: number,
+): Step {
+  if (format === 'iot-data' || (format === 'protobuf' && isIotData(body))) {
+    return () => {
+      addDecoded(parsed, decodeIotData(body));
+      return false;
+    };
+  }
+  const isIot = format === 'iot-data-batch';
+  const reports = batchedReports(body, reportsMax, isIot ? 'IoTDataBatch' : 'ReportBatch');
+  const decode = isIot ? decodeIotData : decodeSentReport;
   let next = 0;
   return () => {
     // All are decoded before the first is added: one at a time, each took a quarter longer.
@@ -241,14 +257,16 @@ function protobufReports(parsed: ParsedBody, body: Buffer, reportsMax: number): 
     while (next < reports.length && decoded.length < stepReportsMax && bytes < stepBytesMax) {
       const report = reports[next++]!;
       bytes += report.length;
-      decoded.push(decodeSentReport(report));
+      decoded.push(decode(report));
     }
-    for (const result of decoded) {
-      if (result instanceof TailraceError) parsed.reject(result);
-      else parsed.add(result);
-    }
+    for (const result of decoded) addDecoded(parsed, result);
     return next < reports.length;
   };
+}
+
+function addDecoded(parsed: ParsedBody, result: Report | TailraceError): void {
+  if (result instanceof TailraceError) parsed.reject(result);
+  else parsed.add(result);
 }
 
 interface JsonPart {

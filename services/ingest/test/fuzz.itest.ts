@@ -19,6 +19,13 @@ const goodBodies: readonly Buffer[] = [
       reports: [{ device: 'plant1.a', time: 1_634_567_890_123, readings: [{ tag: 't', number: 1 }] }],
     }).finish(),
   ),
+  Buffer.from(
+    tailrace.v1.IoTData.encode({
+      deviceId: 'plant1.a',
+      timestamp: 1_634_567_890_123,
+      readings: [{ sensorId: 't', value: 1, unit: 'Cel' }],
+    }).finish(),
+  ),
   gzipSync(JSON.stringify(good)),
   deflateSync(JSON.stringify(good)),
   deflateRawSync(JSON.stringify(good)),
@@ -47,6 +54,8 @@ const contentTypes = fc.constantFrom(
   'application/json',
   'application/x-ndjson',
   'application/x-protobuf',
+  'application/x-protobuf; proto=tailrace.v1.IoTData',
+  'application/x-protobuf; proto=tailrace.v1.IoTDataBatch',
   'text/plain',
   '',
 );

@@ -73,6 +73,23 @@ test('an array, lines, Protobuf, gzip and deflate are accepted', async (t) => {
   assert.equal((await logged()).length, 12);
 });
 
+test('IoTData is accepted beside reports', async (t) => {
+  const { post, logged } = await startIngest(t);
+  const { IoTData, IoTDataBatch } = tailrace.v1;
+  const message = {
+    deviceId: 'plant1.a',
+    timestamp: 1_634_567_890_123,
+    readings: [{ sensorId: 'temperature', value: 42.5, unit: 'Cel' }],
+  };
+  const single = await post(IoTData.encode(message).finish(), { 'content-type': 'application/x-protobuf' });
+  assert.deepEqual(await single.json(), { accepted: 1, rejected: [] });
+  const type = 'application/x-protobuf; proto=tailrace.v1.IoTDataBatch';
+  const batch = await post(IoTDataBatch.encode({ messages: [message, message] }).finish(), { 'content-type': type });
+  assert.deepEqual(await batch.json(), { accepted: 2, rejected: [] });
+  for (const { received, ...report } of await logged())
+    assert.deepEqual(report, { ...reportOf('plant1.a'), time: 1_634_567_890_123 });
+});
+
 test('a large body is appended in chunks that do not wait for each other or delay other senders, and its sender keeps the order', async (t) => {
   const { post, appendSizes: sizes, hold, logged } = await startIngest(t);
   const release = hold();
