@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { deflateRawSync, deflateSync, gzipSync, constants as zlib } from 'node:zlib';
 import { TailraceError } from '@tailrace/protocol/error';
 import fc from 'fast-check';
-import { encodingFrom, hasZlibHeader, unpackBody } from './body-encoding.ts';
+import { encodingFrom, hasZlibHeader, Unpacker, unpackBody } from './body-encoding.ts';
 
 const fails = (code: string, message: RegExp) => (error: unknown) => {
   assert.ok(error instanceof TailraceError, String(error));
@@ -116,4 +116,72 @@ test('random and changed bytes are unpacked or refused, and never throw another 
     }),
     { ...seeded, numRuns: 1_000 },
   );
+});
+
+/** Unpacks parts as a stream does. Resolves with what was unpacked, and the error. */
+async function unpackedOf(encoding: 'gzip' | 'deflate', parts: readonly Buffer[]) {
+  const unpacked: Buffer[] = [];
+  const { promise, resolve } = Promise.withResolvers<TailraceError | undefined>();
+  let drained = () => {};
+  const unpacker = new Unpacker(encoding, {
+    unpacked: (bytes) => void unpacked.push(Buffer.from(bytes)),
+    unpackedAll: () => resolve(undefined),
+    unpackFailed: resolve,
+    unpackerDrained: () => drained(),
+  });
+  for (const part of parts) {
+    unpacker.write(part);
+    if (unpacker.isFull) {
+      const space = Promise.withResolvers<void>();
+      drained = space.resolve;
+      await Promise.race([space.promise, promise]);
+    }
+  }
+  unpacker.end();
+  const error = await promise;
+  unpacker.close();
+  return { text: Buffer.concat(unpacked).toString(), error };
+}
+
+const encoders = [
+  ['gzip', gzipSync],
+  ['deflate', deflateSync],
+  ['deflate', deflateRawSync],
+] as const;
+
+test('a stream is unpacked wherever it is divided', async () => {
+  const text = '{"device":"a.b"}\n'.repeat(3);
+  for (const [encoding, pack] of encoders) {
+    const packed = pack(text);
+    for (let at = 0; at <= packed.length; at++) {
+      const found = await unpackedOf(encoding, [packed.subarray(0, at), packed.subarray(at)]);
+      assert.deepEqual(found, { text, error: undefined }, `${encoding} at ${at}`);
+    }
+    const bytes = [...packed].map((byte) => Buffer.of(byte));
+    assert.deepEqual(await unpackedOf(encoding, bytes), { text, error: undefined });
+  }
+  const members = Buffer.concat([gzipSync('one'), gzipSync('two')]);
+  assert.equal((await unpackedOf('gzip', [members])).text, 'onetwo');
+});
+
+test('a stream that stops early, or is not of its encoding, fails, and what was unpacked before is passed on', async () => {
+  const text = '0123456789'.repeat(50_000);
+  for (const [encoding, pack] of encoders) {
+    const packed = pack(text);
+    const short = await unpackedOf(encoding, [packed.subarray(0, -1)]);
+    assert.equal(short.error?.code, 'invalid_report');
+    assert.match(short.error?.message ?? '', /^the body: expected (gzip|deflate) .*, its content encoding, got "/);
+    assert.ok(text.startsWith(short.text) && short.text.length > 100_000, `${short.text.length}`);
+  }
+  for (const [encoding] of encoders) {
+    assert.equal((await unpackedOf(encoding, [])).error?.code, 'invalid_report');
+    assert.equal((await unpackedOf(encoding, [Buffer.from('x')])).error?.code, 'invalid_report');
+    assert.equal((await unpackedOf(encoding, [Buffer.from('{"device":"a.b"}')])).error?.code, 'invalid_report');
+  }
+});
+
+test('what follows the packed data is ignored, however much it is', async () => {
+  const more = Array.from({ length: 40 }, () => Buffer.alloc(65_536));
+  for (const [encoding, pack] of encoders)
+    assert.deepEqual(await unpackedOf(encoding, [pack('text'), ...more]), { text: 'text', error: undefined });
 });

@@ -1,4 +1,4 @@
-import { gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
+import { createGunzip, createInflate, createInflateRaw, gunzipSync, inflateRawSync, inflateSync } from 'node:zlib';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 
 /** A content coding (RFC 9110 section 8.4.1). */
@@ -61,4 +61,97 @@ export function notUnpacked(encoding: 'gzip' | 'deflate', cause: unknown): Tailr
   const why = cause instanceof Error ? cause.message : String(cause);
   const message = `the body: expected ${formats[encoding]}, its content encoding, got ${shown(why)}`;
   return new TailraceError('invalid_report', message, { cause });
+}
+
+/** Receives what an `Unpacker` unpacks. */
+export interface UnpackerTarget {
+  unpacked(bytes: Buffer): void;
+  /** The packed data are complete, and all of them are unpacked. Called once, unless `unpackFailed` is. */
+  unpackedAll(): void;
+  unpackFailed(error: TailraceError): void;
+  /** The unpacker has space again: `isFull` is false. */
+  unpackerDrained(): void;
+}
+
+type ZlibStream = ReturnType<typeof createGunzip>;
+
+/** Bytes of one call of zlib, and of one part that it returns. */
+const partBytes = 65_536;
+
+/** Unpacks a body while it is received, in threads of Node.js. `isFull` and `pause` bound what waits in it. */
+export class Unpacker {
+  readonly #encoding: 'gzip' | 'deflate';
+  readonly #target: UnpackerTarget;
+  #stream: ZlibStream | undefined;
+  /** The first byte of `deflate`, until the second arrives, which decides about the format. */
+  #first: Buffer = Buffer.alloc(0);
+  /** What follows the end of the packed data is ignored, as gzip programs do. */
+  #isComplete = false;
+  #isClosed = false;
+
+  constructor(encoding: 'gzip' | 'deflate', target: UnpackerTarget) {
+    this.#encoding = encoding;
+    this.#target = target;
+    if (encoding === 'gzip') this.#open(createGunzip({ chunkSize: partBytes }));
+  }
+
+  /** Whether the caller must wait for `unpackerDrained` before it writes more. */
+  get isFull(): boolean {
+    return !this.#isComplete && (this.#stream?.writableNeedDrain ?? false);
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#isComplete || this.#isClosed) return;
+    if (this.#stream !== undefined) {
+      this.#stream.write(bytes);
+      return;
+    }
+    this.#first = Buffer.concat([this.#first, bytes]);
+    if (this.#first.length >= 2) this.#openDeflate().write(this.#first);
+  }
+
+  /** The packed data are complete. */
+  end(): void {
+    if (this.#isComplete || this.#isClosed) return;
+    if (this.#stream !== undefined) this.#stream.end();
+    else this.#openDeflate().end(this.#first);
+  }
+
+  pause(): void {
+    this.#stream?.pause();
+  }
+
+  resume(): void {
+    this.#stream?.resume();
+  }
+
+  /** Stops. The target is not called any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.#stream?.destroy();
+  }
+
+  #openDeflate(): ZlibStream {
+    const isZlib = this.#first.length >= 2 && hasZlibHeader(this.#first[0]!, this.#first[1]!);
+    const options = { chunkSize: partBytes };
+    return this.#open(isZlib ? createInflate(options) : createInflateRaw(options));
+  }
+
+  #open(stream: ZlibStream): ZlibStream {
+    this.#stream = stream;
+    stream.on('data', (bytes: Buffer) => {
+      if (!this.#isClosed) this.#target.unpacked(bytes);
+    });
+    stream.on('drain', () => {
+      if (!this.#isClosed) this.#target.unpackerDrained();
+    });
+    stream.on('end', () => {
+      this.#isComplete = true;
+      if (!this.#isClosed) this.#target.unpackedAll();
+    });
+    stream.on('error', (cause) => {
+      if (!this.#isClosed) this.#target.unpackFailed(notUnpacked(this.#encoding, cause));
+    });
+    return stream;
+  }
 }

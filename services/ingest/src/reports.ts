@@ -25,9 +25,15 @@ export interface ParseOptions extends RecordContext {
   readonly reportsMax: number;
 }
 
-/** Most rejections with a reason: an answer stays below about 1 MB. */
-const reasonsMax = 100;
+/** Most rejections of a request that have a reason: an answer stays below about 1 MB. */
+export const reasonsMax = 100;
 const noReason = `no reason: only the first ${reasonsMax} rejections have one`;
+
+/** Reports of a request, and how many of them were rejected. */
+export interface EarlierReports {
+  readonly reports: number;
+  readonly rejected: number;
+}
 
 /** The result of a body: records for the log, in the order of the reports, and a rejection for each other report. */
 export class ParsedBody {
@@ -45,9 +51,12 @@ export class ParsedBody {
   /** Current line of NDJSON, from 1; 0 for the other formats. */
   line = 0;
   readonly #options: ParseOptions;
+  readonly #earlier: EarlierReports;
 
-  constructor(options: ParseOptions) {
+  /** `earlier`: the reports of the same request in other parsed bodies. Default: none. */
+  constructor(options: ParseOptions, earlier: EarlierReports = { reports: 0, rejected: 0 }) {
     this.#options = options;
+    this.#earlier = earlier;
   }
 
   /** Reports parsed so far. */
@@ -86,7 +95,7 @@ export class ParsedBody {
 
   /** Whether further rejections have no reason. */
   get hasReasonsMax(): boolean {
-    return this.rejected.length >= reasonsMax;
+    return this.#earlier.rejected + this.rejected.length >= reasonsMax;
   }
 
   reject(thrown: unknown): void {
@@ -100,8 +109,8 @@ export class ParsedBody {
     const place = this.line === 0 ? '' : `line ${this.line}: `;
     // Most of the cost of a rejected report is the stack trace of its error. `BodyParser` restores the limit.
     if (this.hasReasonsMax) Error.stackTraceLimit = 0;
-    const reason = this.rejected.length < reasonsMax ? place + message : noReason;
-    this.rejected.push({ index: this.reports, code, message: reason });
+    const reason = this.hasReasonsMax ? noReason : place + message;
+    this.rejected.push({ index: this.#earlier.reports + this.reports, code, message: reason });
   }
 }
 
@@ -201,17 +210,18 @@ function lineReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step
       let end = body.indexOf(lineFeed, at);
       if (end === -1) end = body.length;
       parsed.line++;
-      if (!isBlank(body, at, end)) {
-        if (parsed.reports === reportsMax) throw tooMany('more', reportsMax);
-        parseLine(parsed, body.subarray(at, end));
-      }
+      const line = body.subarray(at, end);
+      if (parsed.reports === reportsMax && !isBlank(line)) throw tooMany('more', reportsMax);
+      parseLine(parsed, line);
       at = end + 1;
     }
     return at < body.length;
   };
 }
 
-function parseLine(parsed: ParsedBody, line: Buffer): void {
+/** Adds the report of a line of NDJSON, or rejects it. Skips a blank line. */
+export function parseLine(parsed: ParsedBody, line: Buffer): void {
+  if (isBlank(line)) return;
   try {
     const text = textFrom(line);
     // A shorter line is parsed in bounded time, whatever its content.
@@ -226,9 +236,9 @@ function parseLine(parsed: ParsedBody, line: Buffer): void {
   }
 }
 
-function isBlank(body: Buffer, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) {
-    const byte = body[at];
+function isBlank(line: Buffer): boolean {
+  for (let at = 0; at < line.length; at++) {
+    const byte = line[at];
     if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
   }
   return true;
