@@ -141,6 +141,21 @@ export const ingest: Dashboard = {
         }),
         nearLimit({
           service: 'ingest',
+          gauge: 'streams',
+          title: 'Streams',
+          unit: 'short',
+          description:
+            'Bodies of NDJSON that are processed while they are received. At the limit others get 503: streamsMax.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'token_streams',
+          title: 'Streams of one sender',
+          unit: 'short',
+          description: 'Of the sender that has most. At the limit it gets 429: streamsPerTokenMax.',
+        }),
+        nearLimit({
+          service: 'ingest',
           gauge: 'unverified_requests',
           title: 'Requests that wait for keys',
           unit: 'short',
@@ -161,6 +176,15 @@ export const ingest: Dashboard = {
           lines: [
             { expr: quantile(0.99, 'tailrace_ingest_request_body_bytes', nodes), legend: 'p99' },
             { expr: `min(tailrace_ingest_limit_request_body_bytes{${nodes}})`, legend: 'limit', isLimit: true },
+          ],
+        },
+        {
+          title: 'Size of streams',
+          unit: 'bytes',
+          description: 'Unpacked. 99 of 100 are smaller. Beyond the limit (streamBytesMax): 413.',
+          lines: [
+            { expr: quantile(0.99, 'tailrace_ingest_stream_bytes', nodes), legend: 'p99' },
+            { expr: `min(tailrace_ingest_limit_stream_bytes{${nodes}})`, legend: 'limit', isLimit: true },
           ],
         },
         {

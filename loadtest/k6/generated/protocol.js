@@ -4921,6 +4921,224 @@ var tailrace = $root.tailrace = (() => {
 			};
 			return ReportBatch;
 		})();
+		v1.IoTData = (function() {
+			const IoTData = function(properties) {
+				this.readings = [];
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			IoTData.prototype.deviceId = "";
+			IoTData.prototype.timestamp = 0;
+			IoTData.prototype.readings = $util.emptyArray;
+			IoTData.prototype.id = "";
+			IoTData.prototype.quality = 0;
+			IoTData.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.deviceId != null && $Object.hasOwnProperty.call(message, "deviceId") && message.deviceId !== "") writer.uint32(10).string(message.deviceId);
+				if (message.timestamp != null && $Object.hasOwnProperty.call(message, "timestamp") && (typeof message.timestamp === "object" ? message.timestamp.low || message.timestamp.high : message.timestamp !== 0)) writer.uint32(16).uint64(message.timestamp);
+				if (message.readings != null && message.readings.length) for (let i = 0; i < message.readings.length; ++i) $root.tailrace.v1.IoTData.Reading.encode(message.readings[i], writer.uint32(26).fork(), _depth + 1).ldelim();
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(34).string(message.id);
+				if (message.quality != null && $Object.hasOwnProperty.call(message, "quality") && message.quality !== 0) writer.uint32(40).int32(message.quality);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			IoTData.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.IoTData();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.deviceId = value;
+							else delete message.deviceId;
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.timestamp = value;
+							else delete message.timestamp;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if (!(message.readings && message.readings.length)) message.readings = [];
+							message.readings.push($root.tailrace.v1.IoTData.Reading.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 5:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.quality = value;
+							else delete message.quality;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			IoTData.Reading = (function() {
+				const Reading = function(properties) {
+					if (properties) {
+						for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+					}
+				};
+				Reading.prototype.sensorId = "";
+				Reading.prototype.value = 0;
+				Reading.prototype.unit = "";
+				Reading.encode = function(message, writer, _depth) {
+					if (!writer) writer = $Writer.create();
+					if (_depth === $undefined) _depth = 0;
+					if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+					if (message.sensorId != null && $Object.hasOwnProperty.call(message, "sensorId") && message.sensorId !== "") writer.uint32(10).string(message.sensorId);
+					if (message.value != null && $Object.hasOwnProperty.call(message, "value") && !$Object.is(message.value, 0)) writer.uint32(17).double(message.value);
+					if (message.unit != null && $Object.hasOwnProperty.call(message, "unit") && message.unit !== "") writer.uint32(26).string(message.unit);
+					if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+					return writer;
+				};
+				Reading.decode = function(reader, length, _end, _depth, _target) {
+					if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+					if (_depth === $undefined) _depth = 0;
+					if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+					let end, message, value;
+					if (length === $undefined) end = reader.len;
+					else {
+						end = reader.pos + length;
+						if (end > reader.len) throw $RangeError("index out of range");
+						length = reader.len;
+						reader.len = end;
+					}
+					message = _target || new $root.tailrace.v1.IoTData.Reading();
+					while (reader.pos < end) {
+						let start = reader.pos;
+						let tag = reader.tag();
+						if (tag === _end) {
+							_end = $undefined;
+							break;
+						}
+						let wireType = tag & 7;
+						switch (tag >>>= 3) {
+							case 1:
+								if (wireType !== 2) break;
+								if ((value = reader.stringVerify()).length) message.sensorId = value;
+								else delete message.sensorId;
+								continue;
+							case 2:
+								if (wireType !== 1) break;
+								if (!$Object.is(value = reader.double(), 0)) message.value = value;
+								else delete message.value;
+								continue;
+							case 3:
+								if (wireType !== 2) break;
+								if ((value = reader.stringVerify()).length) message.unit = value;
+								else delete message.unit;
+								continue;
+						}
+						reader.skipType(wireType, _depth, tag);
+						if (!reader.discardUnknown) {
+							$util.makeProp(message, "$unknowns", false);
+							(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+						}
+					}
+					if (length !== $undefined) {
+						if (reader.pos !== end) throw $RangeError("index out of range");
+						reader.len = length;
+					}
+					if (_end !== $undefined) throw $Error("missing end group");
+					return message;
+				};
+				return Reading;
+			})();
+			return IoTData;
+		})();
+		v1.IoTDataBatch = (function() {
+			const IoTDataBatch = function(properties) {
+				this.messages = [];
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			IoTDataBatch.prototype.messages = $util.emptyArray;
+			IoTDataBatch.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.messages != null && message.messages.length) for (let i = 0; i < message.messages.length; ++i) $root.tailrace.v1.IoTData.encode(message.messages[i], writer.uint32(10).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			IoTDataBatch.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.IoTDataBatch();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if (!(message.messages && message.messages.length)) message.messages = [];
+							message.messages.push($root.tailrace.v1.IoTData.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return IoTDataBatch;
+		})();
 		v1.Delivery = (function() {
 			const Delivery = function(properties) {
 				this.readings = [];
@@ -5484,10 +5702,10 @@ function dayOf(timeMs) {
 function invalidReport(message, code = "invalid_report") {
 	return new TailraceError(code, message);
 }
-function assertTag(value, index, list = "readings") {
+function assertTag(value, index, list = "readings", name = "tag") {
 	const max = reportLimits.tagCharactersMax;
 	if (typeof value === "string" && value.length > 0 && value.length <= max && isPlainText(value)) return;
-	throw invalidReport(`${list}[${index}].tag: expected a text of 1 to ${max} characters without control characters, got ${shown(value)}`);
+	throw invalidReport(`${list}[${index}].${name}: expected a text of 1 to ${max} characters without control characters, got ${shown(value)}`);
 }
 function assertValue(value, index, list = "readings") {
 	if (typeof value === "number" ? Number.isFinite(value) : typeof value === "boolean" || isTextValue(value)) return;
@@ -5566,7 +5784,9 @@ function readReading(reader, index, source) {
 			case readingTags.time:
 				time = reader.double();
 				break;
-			default: reader.skip(fieldTag & 7);
+			default:
+				if (source === "sender" && isValueNumber(fieldTag >>> 3)) throw invalidReport(`readings[${index}]: expected a double in field 2 and a boolean in field 3, got wire type ${fieldTag & 7} in field ${fieldTag >>> 3}; ${iotDataHint}`);
+				reader.skip(fieldTag & 7);
 		}
 	}
 	reader.leave(outerEnd);
@@ -5583,6 +5803,10 @@ function readReading(reader, index, source) {
 	}
 	if (value === void 0) throw invalidReport(`readings[${index}].value: expected a number, boolean or text, got none`);
 	return readingOf(tag, value, unit, quality, time);
+}
+var iotDataHint = "a batch of IoTData has proto=tailrace.v1.IoTDataBatch in its content type";
+function isValueNumber(number) {
+	return number === readingTags.number >>> 3 || number === readingTags.boolean >>> 3;
 }
 var qualities = [
 	void 0,
@@ -5660,9 +5884,30 @@ var WireReader = class {
 		}
 		return this.fail("an integer of more than 10 bytes");
 	}
+	signedVarint() {
+		let value = 0;
+		for (let scale = 1, count = 0; count < 10; scale *= 128, count++) {
+			if (this.at >= this.end) this.fail("an end within a field");
+			const byte = this.bytes[this.at++];
+			value += (byte & 127) * scale;
+			if (byte < 128) return value < 2 ** 63 ? value : this.int64Before(count + 1);
+		}
+		return this.fail("an integer of more than 10 bytes");
+	}
+	int64Before(count) {
+		let bits = 0n;
+		for (let back = 1; back <= count; back++) bits = bits << 7n | BigInt(this.bytes[this.at - back] & 127);
+		return Number(BigInt.asIntN(64, bits));
+	}
 	tag() {
 		const tag = this.varint();
 		return tag >= 8 && tag <= 4294967295 ? tag : this.fail(`the invalid field tag ${tag}`);
+	}
+	float() {
+		if (this.at + 4 > this.end) this.fail("an end within a field");
+		const value = this.view.getFloat32(this.at, true);
+		this.at += 4;
+		return value;
 	}
 	double() {
 		if (this.at + 8 > this.end) this.fail("an end within a field");
@@ -5809,6 +6054,7 @@ var clocks = [
 	"ahead",
 	"ingest"
 ];
+var timeNumber = reportTags.time >>> 3;
 function readFields(reader, source) {
 	const fields = {
 		device: "",
@@ -5852,7 +6098,9 @@ function readFields(reader, source) {
 			case reportTags.clock:
 				fields.clock = reader.varint();
 				break;
-			default: reader.skip(tag & 7);
+			default:
+				if (tag >>> 3 === timeNumber && source === "sender") throw invalidReport(`time: expected a double, got wire type ${tag & 7}; ${iotDataHint}`);
+				reader.skip(tag & 7);
 		}
 	}
 	return fields;

@@ -82,6 +82,24 @@ test('a connection of the address with the most is closed, not the one that has 
   assert.equal(connections.mostOfOneAddress, 2);
 });
 
+test('a connection whose body is processed while it is received is not replaced before its response', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 2 });
+  const stream = peer('10.0.0.1');
+  const { respond } = stream.request(false);
+  connections.of(stream as unknown as Socket)!.isStreaming = true;
+  assert.equal(connections.incomplete, 0);
+  const second = peer('10.0.0.1');
+  const third = peer('10.0.0.1');
+  assert.deepEqual([stream.isClosed, second.isClosed, third.isClosed], [false, true, false]);
+  respond();
+  third.request(false);
+  peer('10.0.0.1');
+  assert.deepEqual([stream.isClosed, third.isClosed], [false, true]);
+  peer('10.0.0.1').request();
+  peer('10.0.0.1');
+  assert.equal(stream.isClosed, true);
+});
+
 test('the addresses of an IPv6 /64 are one address', () => {
   const { peer } = serverWith({ connectionsMax: 3 });
   const honest = peer('2001:db8:0:9::1');

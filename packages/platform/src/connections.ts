@@ -37,7 +37,8 @@ const newConnectionMs = 25;
  * 2. of that address, first one that has not sent a whole request, then one that is idle between two requests, then one
  *    that does not read its response; of those the one that has waited longest.
  *
- * A connection whose whole request is in progress is never closed. Only if all are such, the new one is closed.
+ * A connection whose whole request is in progress is never closed, nor one whose body is processed while it is
+ * received. Only if all are such, the new one is closed.
  *
  * An upgraded connection counts as one that has not sent a whole request until its client is authenticated. From then
  * on it is out of these limits, and what serves it has limits of its own: many devices cannot lock out requests.
@@ -116,7 +117,7 @@ export class Connections {
     let count = 0;
     for (const connection of this.#bySocket.values()) {
       if (connection.isUpgraded) continue;
-      if (connection.request?.complete !== true && !connection.address.idle.has(connection)) count++;
+      if (!connection.isServing && !connection.address.idle.has(connection)) count++;
     }
     return count;
   }
@@ -155,6 +156,7 @@ export class Connections {
     }
     connection.request = undefined;
     connection.response = undefined;
+    connection.isStreaming = false;
     address.incomplete.delete(connection);
     address.serving.delete(connection);
     address.idle.add(connection);
@@ -354,7 +356,7 @@ class Address {
   replaceable(): Connection | undefined {
     for (const connection of this.incomplete) {
       if (connection.isNew) continue;
-      if (connection.request?.complete !== true) return connection;
+      if (!connection.isServing) return connection;
       // Moved here instead of when each request is complete, which would add a cost to every request.
       this.incomplete.delete(connection);
       this.serving.add(connection);
@@ -391,6 +393,8 @@ export class Connection {
   isClosed = false;
   /** Accepted less than `newConnectionMs` ago. */
   isNew = true;
+  /** The body of its request is processed while it is received. */
+  isStreaming = false;
   /** The response that was unread at the last check. */
   unreadAtCheck: ServerResponse | undefined;
   /** The latest answered request whose body was incomplete, and since when, monotonic, ms. */
@@ -415,5 +419,10 @@ export class Connection {
     this.socket = socket;
     this.address = address;
     this.openedMs = openedMs;
+  }
+
+  /** Whether a request is in progress that is complete, or whose rest the server receives as fast as it can use it. */
+  get isServing(): boolean {
+    return this.isStreaming || this.request?.complete === true;
   }
 }

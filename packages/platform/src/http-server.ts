@@ -9,6 +9,7 @@ import {
 import type { AddressInfo, BlockList, Socket } from 'node:net';
 import { type ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from './body-reader.ts';
+import { BodyStream, type StreamSink } from './body-stream.ts';
 import { addressKey, clientAddress, proxiesFrom } from './client-address.ts';
 import { type ClientCertificate, ClientCertificates } from './client-certificate.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -81,6 +82,8 @@ const lingerMs = 1_000;
  */
 const unreadAnswerBytesMax = 33_554_432;
 const largeAnswerBytes = 65_536;
+/** Most bytes of a streamed response that wait for its client; beyond it further parts are left out. */
+const unreadStreamBytesMax = 65_536;
 const exchangeOf = Symbol('exchange');
 interface WithExchange {
   [exchangeOf]?: HttpExchange;
@@ -121,7 +124,8 @@ export class HttpServer {
     const serverOptions: ServerOptions & UpgradeOptions = {
       maxHeaderSize: headBytesMax,
       headersTimeout: headMs,
-      // Bodies have their own deadline, with a response. `Connections` closes those that no handler reads.
+      // Bodies have their own deadline, with a response; that of a stream is a rate. `Connections` closes those that no
+      // handler reads.
       requestTimeout: 0,
       connectionsCheckingInterval: headCheckMs,
       keepAliveTimeout: keepAliveMs,
@@ -294,6 +298,17 @@ export class HttpServer {
     }
   }
 
+  /** Reads the body of an exchange as it arrives. */
+  openStream(exchange: HttpExchange, source: IncomingMessage, sink: StreamSink, owner: BodyOwner): BodyStream {
+    exchange.connection.isStreaming = true;
+    return new BodyStream({ source, sink, clock: this.#clock, counts: [this.bodies, owner] });
+  }
+
+  /** Whether each response closes its connection. */
+  get closesAfterAnswers(): boolean {
+    return this.#closesAfterAnswers;
+  }
+
   /** Called by an exchange when its response is sent, or its connection closed. */
   closed(exchange: HttpExchange): void {
     const { connection } = exchange;
@@ -392,7 +407,7 @@ export class HttpExchange implements BodySink {
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
   #expectsContinue: boolean;
-  #body: IncomingBody | undefined;
+  #body: IncomingBody | BodyStream | undefined;
   #done: ((error: TailraceError | undefined, body: Buffer) => void) | undefined;
   #closes = false;
   #isClosed = false;
@@ -465,7 +480,23 @@ export class HttpExchange implements BodySink {
       return;
     }
     this.#body = this.#server.bodies.open(this, bytesMax, this.declaredBytes, owner);
-    if (this.#body === undefined) return;
+    if (this.#body !== undefined) this.#receive();
+  }
+
+  /**
+   * Reads the body as it arrives, without a limit of its size, instead of `readBody`. Returns undefined for a finished
+   * request, whose sink is not called.
+   */
+  streamBody(sink: StreamSink, owner: BodyOwner): BodyStream | undefined {
+    if (this.isFinished) return undefined;
+    const stream = this.#server.openStream(this, this.#request, sink, owner);
+    this.#body = stream;
+    if (this.#invalidBody !== undefined) stream.fail(this.#invalidBody);
+    else this.#receive();
+    return stream;
+  }
+
+  #receive(): void {
     if (this.#expectsContinue) {
       this.#expectsContinue = false;
       this.#response.writeContinue();
@@ -497,10 +528,52 @@ export class HttpExchange implements BodySink {
     return true;
   }
 
+  /**
+   * Starts a response whose parts follow, before the body of the request is complete. Returns false and does nothing if
+   * the request is finished, or of HTTP/1.0, which has no such responses.
+   */
+  answerHead(status: number, headers: Headers): boolean {
+    if (this.isFinished || this.#request.httpVersionMinor === 0) return false;
+    const response = this.#response;
+    const fields: OutgoingHttpHeader[] = [];
+    for (const [name, value] of headers) fields.push(name, value);
+    this.#server.answering(this, response, 0);
+    response.writeHead(status, fields);
+    response.flushHeaders();
+    return true;
+  }
+
+  /**
+   * Sends a part of a started response. Returns false if the request is finished, or if the part is left out because
+   * 64 KiB wait for the client.
+   */
+  answerPart(text: string): boolean {
+    if (this.isFinished || this.#response.writableLength > unreadStreamBytesMax) return false;
+    this.#response.write(text);
+    return true;
+  }
+
+  /**
+   * Sends the last part of a started response. Returns false if the client has closed the connection. Closes the
+   * connection after it if the body of the request is incomplete.
+   */
+  answerEnd(text: string): boolean {
+    if (this.isFinished) return false;
+    this.isFinished = true;
+    const { socket } = this.connection;
+    const isIncomplete = !this.#request.complete;
+    if (isIncomplete) this.#server.linger(this.connection);
+    // The head of the response did not announce it.
+    const closes = isIncomplete || (this.#server.closesAfterAnswers && this.connection.open === 1);
+    this.#response.end(text, closes ? () => socket.destroySoon() : undefined);
+    return true;
+  }
+
   /** Logs an unexpected error, and responds with 500. */
   fail(thrown: unknown): void {
     this.#logger.error({ error: thrown }, 'a request could not be handled');
-    this.refuse(500, 'internal', 'internal error; see the server log');
+    if (this.#response.headersSent) this.connection.socket.destroy();
+    else this.refuse(500, 'internal', 'internal error; see the server log');
   }
 
   /** Responds with an error, and closes the connection. */
@@ -532,23 +605,32 @@ export class HttpExchange implements BodySink {
     if (!this.isFinished) {
       this.isFinished = true;
       this.#body?.abort();
-    }
+    } else if (this.#body instanceof BodyStream) this.#body.stop();
     this.#server.closed(this);
   }
 
   take(chunk: Buffer): void {
-    this.#body?.take(chunk, true);
+    try {
+      this.#body?.take(chunk, true);
+    } catch (thrown) {
+      this.fail(thrown);
+    }
   }
 
   end(): void {
-    this.#body?.end();
+    try {
+      this.#body?.end();
+    } catch (thrown) {
+      this.fail(thrown);
+    }
   }
 
   /**
-   * Returns whether the rest of a body that no handler reads is not worth reading: its length is unknown or large, or
-   * the client waits for `100 Continue`.
+   * Returns whether the rest of a body that no handler reads is not worth reading: its length is unknown or large, the
+   * client waits for `100 Continue`, or the body is a stream.
    */
   #leavesTooMuchUnread(): boolean {
+    if (this.#body instanceof BodyStream) return !this.#request.complete;
     if (this.#body !== undefined || this.#request.complete) return false;
     return (
       this.#expectsContinue ||

@@ -52,6 +52,12 @@ const checks: Readonly<Record<string, (text: string) => void>> = {
       assert.ok(codesOf('Error codes').includes(rejection.code));
     }
   },
+  'stream result': (text) => assertStreamResult(JSON.parse(text)),
+  'stream line': (text) => {
+    const { progress, result } = JSON.parse(text);
+    if (progress === undefined) assertStreamResult(result);
+    else assert.ok(Object.values(progress).every(Number.isInteger));
+  },
   devices: (text) => {
     const { devices, next, count, notOnline } = JSON.parse(text);
     for (const { device, state, received } of devices) {
@@ -66,6 +72,29 @@ const checks: Readonly<Record<string, (text: string) => void>> = {
     assert.ok([...publish, ...subscribe].every(isPattern));
   },
 };
+
+interface StreamResult {
+  readonly error?: { readonly code: string; readonly retryable: boolean };
+  readonly accepted: number;
+  readonly rejectedCount: number;
+  readonly rejected: readonly { readonly code: string }[];
+  readonly codes: Readonly<Record<string, number>>;
+  readonly resume?: { readonly line: number; readonly byte: number };
+}
+
+function assertStreamResult({ error, accepted, rejectedCount, rejected, codes, resume }: StreamResult): void {
+  const known = codesOf('Error codes');
+  const counts = Object.values(codes);
+  assert.ok(Number.isInteger(accepted) && rejected.length <= 100);
+  assert.equal(
+    counts.reduce((sum, count) => sum + count, 0),
+    rejectedCount,
+  );
+  for (const code of [...Object.keys(codes), ...rejected.map((each) => each.code)]) assert.ok(known.includes(code));
+  if (error === undefined) return;
+  assert.equal(error.retryable, new TailraceError(error.code as ErrorCode, 'x').retryable);
+  assert.ok(Number.isInteger(resume?.line) && Number.isInteger(resume?.byte));
+}
 
 /** Returns the first cells of the table under the heading. */
 function codesOf(heading: string): readonly string[] {

@@ -73,6 +73,10 @@ export function readReading(reader: WireReader, index: number, source: WireSourc
         time = reader.double();
         break;
       default:
+        if (source === 'sender' && isValueNumber(fieldTag >>> 3))
+          throw invalidReport(
+            `readings[${index}]: expected a double in field 2 and a boolean in field 3, got wire type ${fieldTag & 7} in field ${fieldTag >>> 3}; ${iotDataHint}`,
+          );
         reader.skip(fieldTag & 7);
     }
   }
@@ -92,6 +96,14 @@ export function readReading(reader: WireReader, index: number, source: WireSourc
   if (value === undefined)
     throw invalidReport(`readings[${index}].value: expected a number, boolean or text, got none`);
   return readingOf(tag, value, unit, quality, time);
+}
+
+/** For a sender whose batch of `IoTData` is read as a `ReportBatch`: the fields of both have the same numbers. */
+export const iotDataHint = 'a batch of IoTData has proto=tailrace.v1.IoTDataBatch in its content type';
+
+/** Whether `IoTData` has another field of this number in its readings, a value or a unit that would be lost. */
+function isValueNumber(number: number): boolean {
+  return number === readingTags.number >>> 3 || number === readingTags.boolean >>> 3;
 }
 
 /** Qualities by number. Absent and good are the same, and are left out. */

@@ -82,11 +82,11 @@ function withoutEmpty(reading: Reading): Reading {
   return { tag, value, ...(unit ? { unit } : {}), ...(quality ? { quality } : {}), ...(time ? { time } : {}) };
 }
 
-export function assertTag(value: unknown, index: number, list = 'readings'): asserts value is string {
+export function assertTag(value: unknown, index: number, list = 'readings', name = 'tag'): asserts value is string {
   const max = reportLimits.tagCharactersMax;
   if (typeof value === 'string' && value.length > 0 && value.length <= max && isPlainText(value)) return;
   throw invalidReport(
-    `${list}[${index}].tag: expected a text of 1 to ${max} characters without control characters, got ${shown(value)}`,
+    `${list}[${index}].${name}: expected a text of 1 to ${max} characters without control characters, got ${shown(value)}`,
   );
 }
 

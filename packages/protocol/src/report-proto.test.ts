@@ -221,6 +221,19 @@ test("reports of a batch are validated as senders' reports: plausible times or n
   }
 });
 
+test('a batch of IoTData is never taken for reports without its times, values or units', () => {
+  const double = [...new Uint8Array(Float64Array.of(1).buffer)];
+  const refused = (time: readonly number[], value: readonly number[], message: RegExp) => {
+    const reading = [0x0a, 1, 0x74, ...value];
+    const bytes = Uint8Array.from([0x0a, 3, ...Buffer.from('p.d'), ...time, 0x1a, reading.length, ...reading]);
+    assert.match(String(decodeSentReport(bytes)), message);
+  };
+  refused([0x10, 5], [0x11, ...double], /time: expected a double, got wire type 0; a batch of IoTData has proto=/);
+  refused([0x12, 2, 0x08, 5], [0x11, ...double], /time: .*, got wire type 2; /);
+  refused([], [0x12, 1, 0x61], /readings\[0\]: .*, got wire type 2 in field 2; a batch of IoTData has proto=/);
+  refused([], [0x11, ...double, 0x1a, 1, 0x43], /readings\[0\]: .*, got wire type 2 in field 3; /);
+});
+
 test('only a delta without changes may have no readings', () => {
   const empty = encodeReport({ ...simple, readings: [] });
   const changed = { ...simple, readings: [], partition: 3, seq: 7, delta: true };

@@ -2,7 +2,7 @@ import { TailraceError } from './error.ts';
 import { partitionsMax } from './partition.ts';
 import { assertDevicePath } from './path.ts';
 import { assertTime, invalidReport, type Reading } from './reading.ts';
-import { readReading, type WireSource, writeReading } from './reading-proto.ts';
+import { iotDataHint, readReading, type WireSource, writeReading } from './reading-proto.ts';
 import { assertReadingCount, assertReportId, type Delivery, type Report, type ReportClock } from './report.ts';
 import { reportLimits } from './report-limits.ts';
 import { reportTags } from './report-tags.ts';
@@ -64,10 +64,11 @@ function assertSize(bytes: Uint8Array): void {
 }
 
 /**
- * Returns the bytes of each report of a Protobuf `ReportBatch`, for `decodeSentReport`. Throws `invalid_report` for a
- * malformed or empty batch, `too_large` for more than `max` reports.
+ * Returns the bytes of each report of a Protobuf `ReportBatch`, for `decodeSentReport`, or of another message whose
+ * reports are in field 1. Throws `invalid_report` for a malformed or empty batch, `too_large` for more than `max`
+ * reports.
  */
-export function batchedReports(bytes: Uint8Array, max: number): readonly Uint8Array[] {
+export function batchedReports(bytes: Uint8Array, max: number, message = 'ReportBatch'): readonly Uint8Array[] {
   const reader = new WireReader(bytes, 'invalid_report');
   const reports: Uint8Array[] = [];
   while (reader.at < reader.end) {
@@ -81,7 +82,8 @@ export function batchedReports(bytes: Uint8Array, max: number): readonly Uint8Ar
     }
     reports.push(reader.slice());
   }
-  if (reports.length === 0) throw invalidReport('batch: expected a ReportBatch of at least one report, got none');
+  if (reports.length === 0)
+    throw invalidReport(`batch: expected a message ${message} with at least one report, got none`);
   return reports;
 }
 
@@ -147,6 +149,9 @@ interface Fields {
 /** Clocks by number. A value of a later version means that the times are unreliable. */
 const clocks: readonly (ReportClock | undefined)[] = [undefined, 'ahead', 'ingest'];
 
+/** Field 2 of `IoTData` has another type, and as a report it would lose its time. */
+const timeNumber = reportTags.time >>> 3;
+
 /** The last of a repeated field wins; a field of another wire type is an unknown field (proto3). */
 function readFields(reader: WireReader, source: WireSource): Fields {
   const fields: Fields = {
@@ -192,6 +197,8 @@ function readFields(reader: WireReader, source: WireSource): Fields {
         fields.clock = reader.varint();
         break;
       default:
+        if (tag >>> 3 === timeNumber && source === 'sender')
+          throw invalidReport(`time: expected a double, got wire type ${tag & 7}; ${iotDataHint}`);
         reader.skip(tag & 7);
     }
   }

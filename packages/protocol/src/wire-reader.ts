@@ -55,10 +55,36 @@ export class WireReader {
     return this.fail('an integer of more than 10 bytes');
   }
 
+  /** Reads an `int64`; one beyond 2^53 is rounded. */
+  signedVarint(): number {
+    let value = 0;
+    for (let scale = 1, count = 0; count < 10; scale *= 128, count++) {
+      if (this.at >= this.end) this.fail('an end within a field');
+      const byte = this.bytes[this.at++]!;
+      value += (byte & 127) * scale;
+      if (byte < 128) return value < 2 ** 63 ? value : this.int64Before(count + 1);
+    }
+    return this.fail('an integer of more than 10 bytes');
+  }
+
+  /** Returns the `int64` of the bytes before `at`, in two's complement. */
+  private int64Before(count: number): number {
+    let bits = 0n;
+    for (let back = 1; back <= count; back++) bits = (bits << 7n) | BigInt(this.bytes[this.at - back]! & 127);
+    return Number(BigInt.asIntN(64, bits));
+  }
+
   /** Reads a tag: field number and wire type. */
   tag(): number {
     const tag = this.varint();
     return tag >= 8 && tag <= 0xffffffff ? tag : this.fail(`the invalid field tag ${tag}`);
+  }
+
+  float(): number {
+    if (this.at + 4 > this.end) this.fail('an end within a field');
+    const value = this.view.getFloat32(this.at, true);
+    this.at += 4;
+    return value;
   }
 
   double(): number {

@@ -10,6 +10,8 @@ const limits = {
   requestsPerTokenMax: 1,
   unverifiedRequestsMax: 3,
   addressUnverifiedRequestsMax: 2,
+  streamsMax: 3,
+  streamsPerTokenMax: 2,
 };
 const claims = (publish: readonly string[], rest: Partial<Claims> = {}): Claims => ({
   subject: 'gateway7',
@@ -57,6 +59,20 @@ test('requests over the limit are refused until one leaves', () => {
   assert.equal(admission.requests, 2);
 });
 
+test('streams over the limit of a sender and of all are refused until one leaves', () => {
+  const admission = new Admission({ ...limits, inFlightRequestsMax: 9, requestsPerTokenMax: 9 });
+  const [a, b] = ['a', 'b'].map((subject) => admission.enter(grantOf(admission, subject)));
+  admission.enterStream(a!);
+  admission.enterStream(a!);
+  assert.throws(() => admission.enterStream(a!), refused('rate_limited'));
+  admission.enterStream(b!);
+  assert.throws(() => admission.enterStream(b!), refused('limit_reached'));
+  assert.deepEqual([admission.streams, admission.mostOfOneSender().streams], [3, 2]);
+  admission.leaveStream(a!);
+  admission.enterStream(b!);
+  assert.equal(admission.streams, 3);
+});
+
 test('bytes over the limit are refused until others are released, and one sender has half of them', () => {
   const admission = new Admission({ ...limits, inFlightRequestsMax: 9 });
   const [a, b, c] = ['a', 'b', 'c'].map((subject) => admission.enter(grantOf(admission, subject)));
@@ -66,7 +82,7 @@ test('bytes over the limit are refused until others are released, and one sender
   assert.throws(() => admission.hold(c!, 6), refused('limit_reached'));
   admission.hold(c!, 5);
   assert.throws(() => admission.enter(grantOf(admission, 'd')), refused('limit_reached'));
-  assert.deepEqual(admission.mostOfOneSender(), { requests: 1, sessions: 0, bytes: 50 });
+  assert.deepEqual(admission.mostOfOneSender(), { requests: 1, sessions: 0, bytes: 50, streams: 0 });
   admission.release(a!, 45);
   admission.enter(grantOf(admission, 'd'));
   assert.equal(admission.bytes, 55);
@@ -108,7 +124,7 @@ test('a sender with nothing in progress is removed', () => {
   admission.leave(sender);
   assert.equal(admission.mostOfOneSender().bytes, 10);
   admission.release(sender, 10);
-  assert.deepEqual(admission.mostOfOneSender(), { requests: 0, sessions: 0, bytes: 0 });
+  assert.deepEqual(admission.mostOfOneSender(), { requests: 0, sessions: 0, bytes: 0, streams: 0 });
 });
 
 const deviceLimits = (devicesMax: number, devicesPerTenantMax = devicesMax) => ({ devicesMax, devicesPerTenantMax });

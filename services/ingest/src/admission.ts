@@ -17,6 +17,8 @@ export class Sender implements BodyOwner {
   /** Bytes of bodies, unpacked, and of messages, whose reports wait for the log. */
   bytes = 0;
   unfinishedBytes = 0;
+  /** Bodies that are processed while they are received. */
+  streams = 0;
 
   constructor(key: string) {
     this.key = key;
@@ -57,6 +59,8 @@ type Limits = Pick<
   | 'requestsPerTokenMax'
   | 'unverifiedRequestsMax'
   | 'addressUnverifiedRequestsMax'
+  | 'streamsMax'
+  | 'streamsPerTokenMax'
 >;
 
 /** The share of `inFlightBytesMax` that messages of sessions leave for events. */
@@ -74,6 +78,8 @@ export class Admission {
   bytes = 0;
   /** Requests whose token waits for keys. */
   unverified = 0;
+  /** Bodies that are processed while they are received. */
+  streams = 0;
   readonly #limits: Limits;
   /** By the claims of a token, which are the same object as long as the verifier caches them. */
   readonly #grants = new WeakMap<Claims, TokenGrant>();
@@ -86,14 +92,15 @@ export class Admission {
   }
 
   /** Returns the most that one sender has in progress. For metrics. */
-  mostOfOneSender(): { readonly requests: number; readonly sessions: number; readonly bytes: number } {
-    let [requests, sessions, bytes] = [0, 0, 0];
+  mostOfOneSender(): Pick<Sender, 'requests' | 'sessions' | 'bytes' | 'streams'> {
+    let [requests, sessions, bytes, streams] = [0, 0, 0, 0];
     for (const sender of this.#senders.values()) {
       requests = Math.max(requests, sender.requests);
       sessions = Math.max(sessions, sender.sessions);
       bytes = Math.max(bytes, sender.bytes);
+      streams = Math.max(streams, sender.streams);
     }
-    return { requests, sessions, bytes };
+    return { requests, sessions, bytes, streams };
   }
 
   /** Returns the most requests of one address that wait for keys. For metrics. */
@@ -199,8 +206,28 @@ export class Admission {
   }
 
   /**
-   * Counts the bytes of a body that is complete. Throws `rate_limited` above `senderBytesMax`, unless the sender has no
-   * other body in progress, and `limit_reached` at the limit of all.
+   * Counts the body of a request as one that is processed while it is received. Throws `rate_limited` at the limit of
+   * the sender, and `limit_reached` at the limit of all. Followed by one `leaveStream`, before `leave`.
+   */
+  enterStream(sender: Sender): void {
+    const { streamsMax, streamsPerTokenMax } = this.#limits;
+    if (sender.streams >= streamsPerTokenMax) {
+      const message = `expected at most ${streamsPerTokenMax} streams of one sender in progress, got one more: await answers before sending more`;
+      throw new TailraceError('rate_limited', message);
+    }
+    if (this.streams >= streamsMax) throw full(`${this.streams} streams`);
+    this.streams++;
+    sender.streams++;
+  }
+
+  leaveStream(sender: Sender): void {
+    this.streams--;
+    sender.streams--;
+  }
+
+  /**
+   * Counts the bytes of a body that is complete, or of a part of a stream. Throws `rate_limited` above
+   * `senderBytesMax`, unless the sender has no other body in progress, and `limit_reached` at the limit of all.
    */
   hold(sender: Sender, bytes: number): void {
     if (sender.bytes > 0 && sender.bytes + bytes > this.senderBytesMax) {

@@ -81,3 +81,13 @@ test('401 names the scheme, 405 the methods', () => {
   assert.ok(wrongMethod.headers.some(([name, value]) => name === 'Allow' && value === 'POST, OPTIONS'));
   assert.match(wrongMethod.body, /expected POST \/v1\/ingest, got/);
 });
+
+test('only the answer to an unknown encoding names the known ones in a header', () => {
+  const unknown = answers.unsupportedEncoding('br');
+  assert.equal(unknown.status, 415);
+  assert.match(unknown.body, /Content-Encoding: expected gzip, deflate or none, got \\"br\\"/);
+  assert.deepEqual(unknown.headers[1], ['Accept-Encoding', 'gzip, deflate']);
+  const ofType = answers.failed(new TailraceError('invalid_message', 'Content-Type: expected …'));
+  assert.equal(ofType.status, 415);
+  assert.equal(ofType.headers.length, 1);
+});

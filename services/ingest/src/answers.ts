@@ -1,7 +1,8 @@
 import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Headers } from '@tailrace/platform/web-response';
-import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
-import { ingestResultJson } from '@tailrace/protocol/ingest-result';
+import { type ErrorCode, shown, type TailraceError } from '@tailrace/protocol/error';
+import { ingestResultJson, type Rejection } from '@tailrace/protocol/ingest-result';
+import { acceptedEncodings } from './body-encoding.ts';
 import { type HandshakeError, webSocketVersion } from './devices/handshake.ts';
 import type { ParsedBody } from './reports.ts';
 
@@ -65,7 +66,32 @@ const upgradeHeaders: Headers = [
   ['Connection', 'close, Upgrade'],
   versionHeader,
 ];
+/** Of a refused encoding alone, so that a sender can distinguish it from a content type (RFC 9110 section 12.5.3). */
+const encodingHeaders: Headers = [contentType, ['Accept-Encoding', acceptedEncodings]];
 const unauthorizedHeaders: Headers = [contentType, ['WWW-Authenticate', 'Bearer']];
+
+/** A place in a body, unpacked. */
+export interface StreamPlace {
+  /** Number of a line, from 1. */
+  readonly line: number;
+  /** Offset of its first byte. */
+  readonly byte: number;
+}
+
+/** The result of a body that was processed while it was received. */
+export interface StreamResult {
+  /** Reports in the log. */
+  readonly accepted: number;
+  readonly rejectedCount: number;
+  /** Rejections because the token does not cover the device. */
+  readonly forbidden: number;
+  /** The first ones. */
+  readonly rejected: readonly Rejection[];
+  /** Rejections by code. */
+  readonly codes: Readonly<Record<string, number>>;
+  /** The first line that is neither in the log nor rejected. */
+  readonly resume: StreamPlace;
+}
 
 /** Status and outcome of a request that failed with a code. The other codes are internal errors. */
 const answerKinds: Partial<Record<ErrorCode, readonly [status: number, outcome: Outcome]>> = {
@@ -122,12 +148,59 @@ export class Answers {
     };
   }
 
+  /**
+   * Returns 202 for a stream with a report in the log, else as `refused`. `isLine`: the last line of an answer with the
+   * progress.
+   */
+  streamed(result: StreamResult, isLine: boolean): Answer {
+    const { accepted, rejectedCount, forbidden, rejected, codes } = result;
+    const body = { accepted, rejectedCount, rejected, codes };
+    if (accepted > 0) {
+      return {
+        status: 202,
+        outcome: rejectedCount === 0 ? 'accepted' : 'partly_accepted',
+        headers: jsonHeaders,
+        body: JSON.stringify(isLine ? { result: body } : body),
+      };
+    }
+    const isForbidden = forbidden > 0 && forbidden === rejectedCount;
+    const code: ErrorCode = isForbidden ? 'forbidden' : 'invalid_report';
+    const message =
+      rejectedCount === 0
+        ? 'the body: expected at least one report, got none'
+        : `all ${rejectedCount} reports were rejected; the first: ${rejected[0]!.message}`;
+    return {
+      status: isForbidden ? 403 : 400,
+      outcome: isForbidden ? 'forbidden' : 'refused',
+      headers: jsonHeaders,
+      body: JSON.stringify({ error: { code, message, retryable: false }, ...body }),
+    };
+  }
+
+  /** Returns an answer with the result of its stream, which failed in the middle, and the line to continue from. */
+  streamFailed(failed: Answer, { code, message, retryable }: TailraceError, result: StreamResult): Answer {
+    const { accepted, rejectedCount, rejected, codes, resume } = result;
+    const error = { code, message, retryable };
+    return { ...failed, body: JSON.stringify({ error, accepted, rejectedCount, rejected, codes, resume }) };
+  }
+
   /** Returns the answer to a request that failed as a whole. */
   failed(error: TailraceError): Answer {
     const [status, outcome] = answerKinds[error.code] ?? [500, 'internal'];
     const retry = status === 503 || status === 429;
     const headers = retry ? this.#retryHeaders : status === 401 ? unauthorizedHeaders : jsonHeaders;
     return { status, outcome, headers, body: errorBody(error.code, error.message) };
+  }
+
+  /** Returns 415: the encoding is unknown, or there are several. `text`: the header Content-Encoding. */
+  unsupportedEncoding(text: string): Answer {
+    const message = `Content-Encoding: expected gzip, deflate or none, got ${shown(text)}`;
+    return {
+      status: 415,
+      outcome: 'unsupported',
+      headers: encodingHeaders,
+      body: errorBody('invalid_message', message),
+    };
   }
 
   /** Returns 200 or 503, for load balancers, which read the status alone. */

@@ -177,6 +177,29 @@ export const ingestSettings = {
     .describe(
       'Requests of one sender (iss, tenant and sub of its tokens) in progress at once; beyond it 429. So no sender takes the capacity of the others.',
     ),
+  streamsMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(16)
+    .describe(
+      'Bodies of NDJSON at once that are processed while they are received, some 3 MB each; beyond it 503. Those are bodies above bodyBytesMax or without a length.',
+    ),
+  streamsPerTokenMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(4)
+    .meta({ unit: 'streams' })
+    .describe('The same for one sender (iss, tenant and sub of its tokens); beyond it 429.'),
+  streamBytesMax: z
+    .int()
+    .min(1_048_576)
+    .max(1_099_511_627_776)
+    .default(4_294_967_296)
+    .describe(
+      'Such a body, also when unpacked; beyond it 413, with the line from which the sender continues. What was received before is in the log.',
+    ),
   appendDeadlineMs: z
     .int()
     .min(500)

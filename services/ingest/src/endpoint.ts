@@ -10,11 +10,15 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import type { Admission, DeviceNames, Sender, TokenGrant } from './admission.ts';
 import type { Answer, Answers } from './answers.ts';
 import type { Appender } from './append.ts';
+import { type Encoding, encodingFrom, unpackBody } from './body-encoding.ts';
+import { BodyScheduler } from './body-scheduler.ts';
 import type { IngestSettings } from './config.ts';
+import { formatFrom } from './content-type.ts';
 import type { AcceptedUpgrade, DeviceSocketServer, UpgradeHead } from './devices/device-socket.ts';
 import { handshakeErrorOf, noUpgrade } from './devices/handshake.ts';
+import { NdjsonStream } from './ndjson-stream.ts';
 import type { Observer, RequestObservation } from './observer.ts';
-import { BodyParser, type Encoding, type Format, type ParsedBody, stepBytesMax, unpackBody } from './reports.ts';
+import { BodyParser, type Format, type ParsedBody, stepBytesMax } from './reports.ts';
 import type { HttpExchange, TransportHandlers } from './transport.ts';
 
 export interface EndpointOptions {
@@ -27,7 +31,10 @@ export interface EndpointOptions {
   readonly observer: Observer;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly limits: Pick<IngestSettings, 'bodyBytesMax' | 'reportsPerRequestMax' | 'clockAheadMs'>;
+  readonly limits: Pick<
+    IngestSettings,
+    'bodyBytesMax' | 'reportsPerRequestMax' | 'clockAheadMs' | 'streamBytesMax' | 'appendDeadlineMs'
+  >;
   /** What serves the WebSockets of devices, by path. */
   readonly sockets: ReadonlyMap<string, DeviceSocketServer>;
 }
@@ -40,6 +47,8 @@ interface Request {
   /** Undefined before the token is verified. */
   sender: Sender | undefined;
   heldBytes: number;
+  /** Its body is processed while it is received. */
+  stream: NdjsonStream | undefined;
 }
 
 /** The fields of a head that are used after the body is received. */
@@ -59,6 +68,7 @@ const refusedOutcomes = { 400: 'malformed', 408: 'head_timeout', 431: 'head_too_
 export class Endpoint implements TransportHandlers {
   readonly #options: EndpointOptions;
   readonly #bodies = new BodyScheduler();
+  readonly #streams = new Set<NdjsonStream>();
   #isLeaving = false;
   #isDraining = false;
 
@@ -71,10 +81,11 @@ export class Endpoint implements TransportHandlers {
     this.#isLeaving = true;
   }
 
-  /** Makes health checks fail, and refuses new requests. */
+  /** Makes health checks fail, refuses new requests, and stops streams at the line that they have reached. */
   drain(): void {
     this.#isLeaving = true;
     this.#isDraining = true;
+    for (const stream of this.#streams) stream.drain();
   }
 
   /** Handles a request; its body is not read yet. */
@@ -87,6 +98,7 @@ export class Endpoint implements TransportHandlers {
       observation: observer.request(),
       sender: undefined,
       heldBytes: 0,
+      stream: undefined,
     };
     if (path === '/v1/ingest') {
       if (method === 'POST') this.#post(request);
@@ -149,8 +161,22 @@ export class Endpoint implements TransportHandlers {
     try {
       if (this.#isDraining)
         throw new TailraceError('closed', 'this server is shutting down; reconnect and send the request again');
-      const head = headOf(request);
-      request.observation.trace(request.http.header('traceparent'));
+      const { http } = request;
+      const { token, certificate } = presentedOf(request);
+      const contentEncoding = http.header('content-encoding');
+      const contentType = http.header('content-type');
+      const encoding = contentEncoding === '' ? 'identity' : encodingFrom(contentEncoding);
+      if (encoding === undefined) {
+        this.#answer(request, this.#options.answers.unsupportedEncoding(contentEncoding));
+        return;
+      }
+      const head: Head = {
+        token,
+        certificate,
+        encoding,
+        format: contentType === 'application/json' ? 'json' : formatFrom(contentType),
+      };
+      request.observation.trace(http.header('traceparent'));
       const claims = this.#options.verifier.cached(head);
       if (claims === undefined) void this.#verify(request, head);
       else this.#readBody(request, head, claims);
@@ -192,6 +218,10 @@ export class Endpoint implements TransportHandlers {
       this.#fail(request, clientClosed());
       return;
     }
+    if (head.format === 'ndjson' && isStream(http, limits.bodyBytesMax)) {
+      this.#stream(request, head, grant);
+      return;
+    }
     http.readBody(limits.bodyBytesMax, request.sender, (error, body) => {
       if (error !== undefined) {
         this.#fail(request, error);
@@ -202,13 +232,38 @@ export class Endpoint implements TransportHandlers {
     });
   }
 
+  /** Processes a body while it is received. Throws at a limit. */
+  #stream(request: Request, head: Head, grant: TokenGrant): void {
+    const { admission } = this.#options;
+    const { http, observation, cors } = request;
+    const sender = request.sender!;
+    admission.enterStream(sender);
+    const progressHeaders = acceptsLines(http.header('accept')) ? [...progressAnswer, ...cors.answer] : undefined;
+    const stream = new NdjsonStream(
+      { ...this.#options, bodies: this.#bodies },
+      { http, observation, sender, grant, presented: head, encoding: head.encoding, progressHeaders },
+      (error) => {
+        this.#streams.delete(stream);
+        admission.leaveStream(sender);
+        observation.streamReceived(stream.unpackedBytes);
+        if (error !== undefined) this.#fail(request, error);
+        else this.#answer(request, this.#options.answers.streamed(stream.result, stream.hasHead));
+      },
+    );
+    request.stream = stream;
+    this.#streams.add(stream);
+    stream.start();
+    // It may have waited for the keys of its token.
+    if (this.#isDraining) stream.drain();
+  }
+
   /** Parses a body of one step at once, and schedules a larger one; later bodies of its sender wait for it. */
   #parse(request: Request, head: Head, grant: TokenGrant, packed: Buffer): void {
     const { admission, devices, clock, limits } = this.#options;
     const sender = request.sender!;
     let parser: BodyParser;
     try {
-      const body = unpackBody(packed, head.encoding, limits.bodyBytesMax);
+      const body = head.encoding === 'identity' ? packed : unpackBody(packed, head.encoding, limits.bodyBytesMax);
       admission.hold(sender, body.length);
       request.heldBytes = body.length;
       parser = new BodyParser(body, head.format, {
@@ -223,7 +278,7 @@ export class Endpoint implements TransportHandlers {
       return;
     }
     const isSmall = request.heldBytes <= stepBytesMax;
-    if (isSmall && !this.#bodies.has(sender) && this.#step(request, parser)) return;
+    if (isSmall && (this.#bodies.senders === 0 || !this.#bodies.has(sender)) && this.#step(request, parser)) return;
     this.#bodies.add(sender, () => {
       if (!request.http.isFinished) return request.observation.run(() => this.#step(request, parser));
       // None of its reports are in the log.
@@ -278,14 +333,17 @@ export class Endpoint implements TransportHandlers {
     if (answer.outcome === 'internal')
       observation.run(() => logger.error({ error: thrown }, 'a request could not be handled'));
     if (answer.status >= 500) observation.failed(error);
-    this.#answer(request, answer);
+    const { stream } = request;
+    this.#answer(request, stream === undefined ? answer : answers.streamFailed(answer, error, stream.result));
   }
 
   #answer(request: Request, { status, headers, body, outcome }: Answer): void {
     const { admission } = this.#options;
-    const { http, cors, observation, sender, heldBytes } = request;
-    const isSent = http.answer(status, cors.answer.length === 0 ? headers : [...headers, ...cors.answer], body);
-    observation.answered(status, isSent ? outcome : 'client_gone');
+    const { http, cors, observation, sender, heldBytes, stream } = request;
+    const isSent = stream?.hasHead
+      ? http.answerEnd(`${body}\n`)
+      : http.answer(status, cors.answer.length === 0 ? headers : [...headers, ...cors.answer], body);
+    observation.answered(stream?.hasHead ? 200 : status, isSent ? outcome : 'client_gone');
     // Last: the next request starts after this one is answered and counted.
     if (sender === undefined) return;
     admission.release(sender, heldBytes);
@@ -294,119 +352,39 @@ export class Endpoint implements TransportHandlers {
 }
 
 /**
- * Returns the fields of a head. Throws `unauthorized` without a credential, and as `formatFrom` and `encodingFrom` do.
+ * Returns what the sender presents. Throws `unauthorized` without a credential.
  *
  * A browser adds the certificate of its user to the requests of any page (CSRF), and the origin of the page: so a
  * certificate counts for the origins that are listed by name, and for programs, which send none.
  */
-function headOf({ http, cors }: Request): Head {
+function presentedOf({ http, cors }: Request): Presented {
   const token = bearerToken(http.header('authorization'));
+  if (token !== undefined) return { token };
   const origin = http.header('origin');
   const isOfForeignPage = origin !== '' && cors.answer[0]?.[1] !== origin;
-  const certificate = token === undefined && !isOfForeignPage ? http.certificate : undefined;
-  if (token === undefined && certificate === undefined)
-    throw new TailraceError('unauthorized', 'expected the header "Authorization: Bearer <token>", got none');
-  return {
-    token,
-    certificate,
-    format: formatFrom(http.header('content-type')),
-    encoding: encodingFrom(http.header('content-encoding')),
-  };
+  const certificate = isOfForeignPage ? undefined : http.certificate;
+  if (certificate !== undefined) return { token, certificate };
+  throw new TailraceError('unauthorized', 'expected the header "Authorization: Bearer <token>", got none');
 }
 
-const formats: Readonly<Record<string, Format>> = {
-  'application/json': 'json',
-  'application/x-ndjson': 'ndjson',
-  'application/ndjson': 'ndjson',
-  'application/jsonl': 'ndjson',
-  'application/x-protobuf': 'protobuf',
-  'application/protobuf': 'protobuf',
-};
+/** The head of an answer with the progress of a stream. Proxies must not collect its lines. */
+const progressAnswer = [
+  ['Content-Type', 'application/x-ndjson'],
+  ['Cache-Control', 'no-store'],
+  ['X-Accel-Buffering', 'no'],
+] as const;
 
-/** The first content type of each format, for messages. */
-const formatsText =
-  'application/json (one report or an array), application/x-ndjson (one report on each line) or application/x-protobuf (a tailrace.v1.ReportBatch)';
-
-/** Returns the format of a content type; JSON for none, as small devices send. Throws `invalid_message`. */
-export function formatFrom(contentType: string): Format {
-  if (contentType === '' || contentType === 'application/json') return 'json';
-  const [type = '', ...parameters] = contentType.toLowerCase().split(';');
-  const format = Object.hasOwn(formats, type.trim()) ? formats[type.trim()] : undefined;
-  if (format === undefined)
-    throw new TailraceError('invalid_message', `Content-Type: expected ${formatsText}, got ${shown(contentType)}`);
-  const charset = parameters.find((parameter) => parameter.trim().startsWith('charset='));
-  // RFC 8259 section 8.1: JSON that leaves a closed system is UTF-8.
-  if (charset !== undefined && !/^charset="?utf-?8"?$/.test(charset.trim()))
-    throw new TailraceError('invalid_message', `Content-Type: expected charset=utf-8, got ${shown(charset.trim())}`);
-  return format;
+/** Returns whether NDJSON is processed while it is received: it is too large to be held, or has no length. */
+function isStream(http: HttpExchange, bodyBytesMax: number): boolean {
+  const length = http.header('content-length');
+  return length === '' ? http.header('transfer-encoding') !== '' : Number(length) > bodyBytesMax;
 }
 
-/** Returns the encoding of a Content-Encoding header. Throws `invalid_message` for an unknown one. */
-export function encodingFrom(contentEncoding: string): Encoding {
-  const name = contentEncoding.trim().toLowerCase();
-  if (name === '' || name === 'identity') return 'identity';
-  if (name === 'gzip' || name === 'x-gzip') return 'gzip';
-  throw new TailraceError('invalid_message', `Content-Encoding: expected gzip or none, got ${shown(contentEncoding)}`);
+/** Returns whether a header Accept names NDJSON: the sender reads lines of the progress. */
+function acceptsLines(accept: string): boolean {
+  return /(^|[\s,])application\/(x-)?ndjson\s*(,|;|$)/i.test(accept);
 }
 
 function clientClosed(): TailraceError {
   return new TailraceError('closed', 'the client closed the connection');
-}
-
-/** Does one step of the work on a body. Returns whether it was the last. Never throws. */
-export type BodyStep = () => boolean;
-
-/**
- * Bodies that are worked on at once. What JSON.parse makes of one takes up to forty times its bytes, and is held until
- * its last step.
- */
-const startedMax = 4;
-
-/**
- * Schedules the work on large bodies: one step in each turn of the event loop, so that sockets and small bodies are
- * served between two steps. At most `startedMax` senders have a started body; they alternate. The bodies of one sender
- * are processed in the order in which they were received.
- */
-export class BodyScheduler {
-  /** By sender, the body that is processed first. */
-  readonly #queues = new Map<object, BodyStep[]>();
-  /** Senders with a started body, at most `startedMax`, and senders that wait; the next one first. */
-  readonly #started: object[] = [];
-  readonly #waiting: object[] = [];
-  #isDue = false;
-
-  /** Whether a body of the sender is waiting or in progress: the next one has to wait for it. */
-  has(sender: object): boolean {
-    return this.#queues.has(sender);
-  }
-
-  add(sender: object, step: BodyStep): void {
-    const queue = this.#queues.get(sender);
-    if (queue === undefined) {
-      this.#queues.set(sender, [step]);
-      this.#waiting.push(sender);
-    } else queue.push(step);
-    this.#schedule();
-  }
-
-  #schedule(): void {
-    if (this.#isDue) return;
-    this.#isDue = true;
-    setImmediate(this.#runStep);
-  }
-
-  readonly #runStep = (): void => {
-    this.#isDue = false;
-    this.#started.push(...this.#waiting.splice(0, startedMax - this.#started.length));
-    const sender = this.#started.shift()!;
-    const queue = this.#queues.get(sender)!;
-    // Still queued while the step runs: an answer may bring the sender's next body at once.
-    if (!queue[0]!()) this.#started.push(sender);
-    else {
-      queue.shift();
-      if (queue.length > 0) this.#waiting.push(sender);
-      else this.#queues.delete(sender);
-    }
-    if (this.#queues.size > 0) this.#schedule();
-  };
 }

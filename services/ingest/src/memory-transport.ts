@@ -1,4 +1,5 @@
 import { type BodyOwner, BodyReader, type BodySink, type IncomingBody } from '@tailrace/platform/body-reader';
+import { BodyStream, type StreamSink, type StreamSource } from '@tailrace/platform/body-stream';
 import type { ClientCertificate } from '@tailrace/platform/client-certificate';
 import type { Clock } from '@tailrace/platform/clock';
 import { errorBody } from '@tailrace/platform/http-refusal';
@@ -60,17 +61,17 @@ const internalError: MemoryAnswer = {
  */
 export class MemoryTransport implements Transport {
   readonly bodies: BodyReader;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly tlsPort = 0;
   readonly handshakes = noHandshakes;
   #handlers: TransportHandlers | undefined;
-  readonly #clock: Clock;
   readonly #open = new Set<MemoryExchange>();
   readonly #devices = new Set<MemoryDevice>();
   #drained: (() => void) | undefined;
 
   constructor({ clock, logger, bodyMs = 10_000, unfinishedBytesMax = 67_108_864 }: MemoryTransportOptions) {
-    this.#clock = clock;
+    this.clock = clock;
     this.logger = logger;
     this.bodies = new BodyReader({
       clock,
@@ -140,7 +141,7 @@ export class MemoryTransport implements Transport {
     }
     if (decision === undefined || !('open' in decision)) return decision;
     const device: MemoryDevice = new MemoryDevice(decision, offered, {
-      clock: this.#clock,
+      clock: this.clock,
       logger: this.logger,
       address: clientAddress,
       onClose: () => {
@@ -181,7 +182,7 @@ export class MemoryTransport implements Transport {
 }
 
 /** A request, as its server and as its client. */
-class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
+class MemoryExchange implements HttpExchange, MemoryClient, BodySink, StreamSource {
   readonly method: string;
   readonly path: string;
   readonly address = clientAddress;
@@ -192,10 +193,13 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
   readonly #headers: Readonly<Record<string, string>>;
   readonly #transport: MemoryTransport;
   readonly #resolve: (answer: MemoryAnswer | undefined) => void;
-  /** What the client has sent before `readBody`. */
+  /** What the client has sent before the body is read, or while it is paused. */
   readonly #sent: Uint8Array[] = [];
   #isComplete = false;
-  #body: IncomingBody | undefined;
+  #isReading = false;
+  #body: IncomingBody | BodyStream | undefined;
+  #head: Pick<MemoryAnswer, 'status' | 'headers'> | undefined;
+  #parts = '';
   #done: ((error: TailraceError | undefined, body: Buffer) => void) | undefined;
 
   constructor(transport: MemoryTransport, { method = 'POST', target, headers = {}, certificate }: MemoryRequest) {
@@ -225,8 +229,29 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
     if (this.isFinished) return;
     this.#done = done;
     this.#body = this.#transport.bodies.open(this, bytesMax, Number(this.header('content-length') || 0), owner);
-    for (const bytes of this.#sent.splice(0)) this.#body?.take(bytes, true);
-    if (this.#isComplete) this.#body?.end();
+    this.resume();
+  }
+
+  streamBody(sink: StreamSink, owner: BodyOwner): BodyStream | undefined {
+    if (this.isFinished) return undefined;
+    const { clock, bodies } = this.#transport;
+    const stream = new BodyStream({ source: this, sink, clock, counts: [bodies, owner] });
+    this.#body = stream;
+    // As sockets do, after the caller has the stream.
+    queueMicrotask(() => this.resume());
+    return stream;
+  }
+
+  pause(): void {
+    this.#isReading = false;
+  }
+
+  resume(): void {
+    this.#isReading = true;
+    this.#guard(() => {
+      while (this.#isReading && this.#sent.length > 0) this.#body?.take(Buffer.from(this.#sent.shift()!), true);
+      if (this.#isReading && this.#isComplete) this.#body?.end();
+    });
   }
 
   answer(status: number, headers: Headers, body = ''): boolean {
@@ -235,18 +260,34 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
     return true;
   }
 
+  answerHead(status: number, headers: Headers): boolean {
+    if (this.isFinished) return false;
+    this.#head = { status, headers };
+    return true;
+  }
+
+  answerPart(text: string): boolean {
+    if (this.isFinished) return false;
+    this.#parts += text;
+    return true;
+  }
+
+  answerEnd(text: string): boolean {
+    return this.answer(this.#head!.status, this.#head!.headers, this.#parts + text);
+  }
+
   settleBody(error: TailraceError | undefined, body: Buffer): void {
     this.#guard(() => this.#done?.(error, body));
   }
 
   write(bytes: Uint8Array): void {
-    if (this.#done === undefined) this.#sent.push(bytes);
-    else this.#body?.take(bytes, true);
+    this.#sent.push(bytes);
+    if (this.#isReading) this.resume();
   }
 
   end(): void {
     this.#isComplete = true;
-    this.#body?.end();
+    if (this.#isReading) this.resume();
   }
 
   abort(): void {
@@ -257,6 +298,7 @@ class MemoryExchange implements HttpExchange, MemoryClient, BodySink {
 
   #close(answer: MemoryAnswer | undefined): void {
     this.isFinished = true;
+    if (answer !== undefined && this.#body instanceof BodyStream) this.#body.stop();
     this.#resolve(answer);
     this.#transport.closed(this);
   }

@@ -19,6 +19,7 @@ export interface IngestMetrics {
   /** By outcome: the number, and the time from the head of a request to its answer. */
   readonly requests: Readonly<Record<Outcome, { readonly count: Counter; readonly seconds: Histogram }>>;
   readonly bodyBytes: Histogram;
+  readonly streamBytes: Histogram;
   readonly appendSeconds: Histogram;
   readonly failedAppends: Counter;
   /** Counts a report of a session that is in the log. */
@@ -27,6 +28,9 @@ export interface IngestMetrics {
   countAccepted(body: ParsedBody): void;
   countRejected(body: ParsedBody): void;
 }
+
+/** Up to the default of `streamBytesMax`. */
+const streamBoundsBytes = [65_536, 1_048_576, 16_777_216, 268_435_456, 1_073_741_824, 4_294_967_296];
 
 /** Codes of rejected reports; any other counts as `other`. */
 const rejectionCodes = [
@@ -66,6 +70,11 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
       'tailrace_ingest_request_body_bytes',
       'Bodies received, before they are unpacked.',
       sizeBoundsBytes,
+    ),
+    streamBytes: metrics.histogram(
+      'tailrace_ingest_stream_bytes',
+      'Bodies that were processed while they were received, unpacked.',
+      streamBoundsBytes,
     ),
     appendSeconds: metrics.histogram(
       'tailrace_ingest_append_duration_seconds',
@@ -142,6 +151,18 @@ export function registerLimits(
       () => admission.mostUnverifiedOfOneAddress(),
       () => settings.addressUnverifiedRequestsMax,
     ],
+    [
+      'streams',
+      'Bodies in progress that are processed while they are received',
+      () => admission.streams,
+      () => settings.streamsMax,
+    ],
+    [
+      'token_streams',
+      'Bodies in progress that are processed while they are received, of the sender that has most',
+      () => admission.mostOfOneSender().streams,
+      () => settings.streamsPerTokenMax,
+    ],
     ['devices', 'Distinct device names accepted since the start', () => devices.size, () => settings.devicesMax],
     [
       'tenant_devices',
@@ -156,6 +177,11 @@ export function registerLimits(
   }
   // The histograms of these names have the use of the limits of single requests.
   metrics.gauge('tailrace_ingest_limit_request_body_bytes', 'A body: the limit.', () => settings.bodyBytesMax);
+  metrics.gauge(
+    'tailrace_ingest_limit_stream_bytes',
+    'A body that is processed while it is received, unpacked: the limit.',
+    () => settings.streamBytesMax,
+  );
   metrics.gauge(
     'tailrace_ingest_limit_request_reports',
     'Reports of one request: the limit.',

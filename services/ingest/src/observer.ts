@@ -70,6 +70,12 @@ export class RequestObservation {
     this.#span.set('http.request.body.size', bytes);
   }
 
+  /** Called at the end of a body that was processed while it was received, with its unpacked bytes. */
+  streamReceived(bytes: number): void {
+    this.#options.metrics.streamBytes.observe(bytes);
+    this.#span.set('http.request.body.size', bytes);
+  }
+
   /** Returns what the call returns. Lines logged within it have the trace. */
   run<T>(call: () => T): T {
     return this.#span === noSpan ? call() : this.#span.run(call);

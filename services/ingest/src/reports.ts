@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
-import { gunzipSync } from 'node:zlib';
 import type { NewRecord } from '@tailrace/eventlog/event-log';
 import { type ErrorCode, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Rejection } from '@tailrace/protocol/ingest-result';
+import { decodeIotData, isIotData } from '@tailrace/protocol/iot-data-proto';
 import { type Reading, type Report, reportFromJson } from '@tailrace/protocol/report';
 import { batchedReports, decodeSentReport } from '@tailrace/protocol/report-proto';
 import { type RecordContext, recordFrom } from './intake/record-from.ts';
@@ -18,36 +18,22 @@ import {
   runElementsMax,
 } from './json-text.ts';
 
-/** How the reports of a body are written. */
-export type Format = 'json' | 'ndjson' | 'protobuf';
-export type Encoding = 'identity' | 'gzip';
-
-/** Returns the body, unpacked. Throws `too_large` once more than `bytesMax` are unpacked, and `invalid_report`. */
-export function unpackBody(body: Buffer, encoding: Encoding, bytesMax: number): Buffer {
-  if (encoding === 'identity') return body;
-  try {
-    return gunzipSync(body, { maxOutputLength: bytesMax });
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') {
-      const message = `the unpacked body: expected at most ${bytesMax} bytes, got more: send less at once`;
-      throw new TailraceError('too_large', message, { cause });
-    }
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new TailraceError(
-      'invalid_report',
-      `the body: expected gzip (RFC 1952), its content encoding, got ${shown(why)}`,
-      { cause },
-    );
-  }
-}
+/** How the reports of a body are written. `protobuf`: a `ReportBatch` or an `IoTData`, which its fields distinguish. */
+export type Format = 'json' | 'ndjson' | 'protobuf' | 'report-batch' | 'iot-data' | 'iot-data-batch';
 
 export interface ParseOptions extends RecordContext {
   readonly reportsMax: number;
 }
 
-/** Most rejections with a reason: an answer stays below about 1 MB. */
-const reasonsMax = 100;
+/** Most rejections of a request that have a reason: an answer stays below about 1 MB. */
+export const reasonsMax = 100;
 const noReason = `no reason: only the first ${reasonsMax} rejections have one`;
+
+/** Reports of a request, and how many of them were rejected. */
+export interface EarlierReports {
+  readonly reports: number;
+  readonly rejected: number;
+}
 
 /** The result of a body: records for the log, in the order of the reports, and a rejection for each other report. */
 export class ParsedBody {
@@ -65,9 +51,12 @@ export class ParsedBody {
   /** Current line of NDJSON, from 1; 0 for the other formats. */
   line = 0;
   readonly #options: ParseOptions;
+  readonly #earlier: EarlierReports;
 
-  constructor(options: ParseOptions) {
+  /** `earlier`: the reports of the same request in other parsed bodies. Default: none. */
+  constructor(options: ParseOptions, earlier: EarlierReports = { reports: 0, rejected: 0 }) {
     this.#options = options;
+    this.#earlier = earlier;
   }
 
   /** Reports parsed so far. */
@@ -106,7 +95,7 @@ export class ParsedBody {
 
   /** Whether further rejections have no reason. */
   get hasReasonsMax(): boolean {
-    return this.rejected.length >= reasonsMax;
+    return this.#earlier.rejected + this.rejected.length >= reasonsMax;
   }
 
   reject(thrown: unknown): void {
@@ -120,8 +109,8 @@ export class ParsedBody {
     const place = this.line === 0 ? '' : `line ${this.line}: `;
     // Most of the cost of a rejected report is the stack trace of its error. `BodyParser` restores the limit.
     if (this.hasReasonsMax) Error.stackTraceLimit = 0;
-    const reason = this.rejected.length < reasonsMax ? place + message : noReason;
-    this.rejected.push({ index: this.reports, code, message: reason });
+    const reason = this.hasReasonsMax ? noReason : place + message;
+    this.rejected.push({ index: this.#earlier.reports + this.reports, code, message: reason });
   }
 }
 
@@ -149,7 +138,9 @@ export class BodyParser {
     const { reportsMax } = options;
     this.#open = (parsed) => {
       if (format === 'json') return jsonReports(parsed, body, reportsMax);
-      return format === 'ndjson' ? lineReports(parsed, body, reportsMax) : protobufReports(parsed, body, reportsMax);
+      return format === 'ndjson'
+        ? lineReports(parsed, body, reportsMax)
+        : protobufReports(parsed, body, format, reportsMax);
     };
   }
 
@@ -219,17 +210,18 @@ function lineReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step
       let end = body.indexOf(lineFeed, at);
       if (end === -1) end = body.length;
       parsed.line++;
-      if (!isBlank(body, at, end)) {
-        if (parsed.reports === reportsMax) throw tooMany('more', reportsMax);
-        parseLine(parsed, body.subarray(at, end));
-      }
+      const line = body.subarray(at, end);
+      if (parsed.reports === reportsMax && !isBlank(line)) throw tooMany('more', reportsMax);
+      parseLine(parsed, line);
       at = end + 1;
     }
     return at < body.length;
   };
 }
 
-function parseLine(parsed: ParsedBody, line: Buffer): void {
+/** Adds the report of a line of NDJSON, or rejects it. Skips a blank line. */
+export function parseLine(parsed: ParsedBody, line: Buffer): void {
+  if (isBlank(line)) return;
   try {
     const text = textFrom(line);
     // A shorter line is parsed in bounded time, whatever its content.
@@ -244,16 +236,29 @@ function parseLine(parsed: ParsedBody, line: Buffer): void {
   }
 }
 
-function isBlank(body: Buffer, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) {
-    const byte = body[at];
+function isBlank(line: Buffer): boolean {
+  for (let at = 0; at < line.length; at++) {
+    const byte = line[at];
     if (byte !== 0x20 && byte !== 0x09 && byte !== 0x0d) return false;
   }
   return true;
 }
 
-function protobufReports(parsed: ParsedBody, body: Buffer, reportsMax: number): Step {
-  const reports = batchedReports(body, reportsMax);
+function protobufReports(
+  parsed: ParsedBody,
+  body: Buffer,
+  format: Exclude<Format, 'json' | 'ndjson'>,
+  reportsMax: number,
+): Step {
+  if (format === 'iot-data' || (format === 'protobuf' && isIotData(body))) {
+    return () => {
+      addDecoded(parsed, decodeIotData(body));
+      return false;
+    };
+  }
+  const isIot = format === 'iot-data-batch';
+  const reports = batchedReports(body, reportsMax, isIot ? 'IoTDataBatch' : 'ReportBatch');
+  const decode = isIot ? decodeIotData : decodeSentReport;
   let next = 0;
   return () => {
     // All are decoded before the first is added: one at a time, each took a quarter longer.
@@ -262,14 +267,16 @@ function protobufReports(parsed: ParsedBody, body: Buffer, reportsMax: number): 
     while (next < reports.length && decoded.length < stepReportsMax && bytes < stepBytesMax) {
       const report = reports[next++]!;
       bytes += report.length;
-      decoded.push(decodeSentReport(report));
+      decoded.push(decode(report));
     }
-    for (const result of decoded) {
-      if (result instanceof TailraceError) parsed.reject(result);
-      else parsed.add(result);
-    }
+    for (const result of decoded) addDecoded(parsed, result);
     return next < reports.length;
   };
+}
+
+function addDecoded(parsed: ParsedBody, result: Report | TailraceError): void {
+  if (result instanceof TailraceError) parsed.reject(result);
+  else parsed.add(result);
 }
 
 interface JsonPart {

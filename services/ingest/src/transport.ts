@@ -1,4 +1,5 @@
 import type { BodyOwner, BodyReader } from '@tailrace/platform/body-reader';
+import type { BodyStream, StreamSink } from '@tailrace/platform/body-stream';
 import type { ClientCertificate } from '@tailrace/platform/client-certificate';
 import type { ConnectionCounts } from '@tailrace/platform/connection-metrics';
 import type { RefusedStatus } from '@tailrace/platform/http-refusal';
@@ -79,6 +80,23 @@ export interface HttpExchange {
     owner: BodyOwner | undefined,
     done: (error: TailraceError | undefined, body: Buffer) => void,
   ): void;
+  /**
+   * Reads the body as it arrives, without a limit of its size, instead of `readBody`. Returns undefined for a finished
+   * request, whose sink is not called.
+   */
+  streamBody(sink: StreamSink, owner: BodyOwner): BodyStream | undefined;
   /** Sends the answer. Returns false, and does nothing, for a finished request. */
   answer(status: number, headers: Headers, body?: string): boolean;
+  /**
+   * Starts an answer whose parts follow, before the body is complete. Returns false, and does nothing, for a finished
+   * request, and for one of HTTP/1.0.
+   */
+  answerHead(status: number, headers: Headers): boolean;
+  /**
+   * Sends a part of a started answer. Returns false for a finished request, and if the part is left out because 64 KiB
+   * wait for the client.
+   */
+  answerPart(text: string): boolean;
+  /** Sends the last part of a started answer. Returns false, and does nothing, for a finished request. */
+  answerEnd(text: string): boolean;
 }

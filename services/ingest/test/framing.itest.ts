@@ -172,7 +172,7 @@ test('an upgrade that the server does not offer is an ordinary request, a tunnel
   const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Key: x', 'Sec-WebSocket-Version: 13'];
   const socket = await rawTo(t, port);
   const fields = upgrade.map((field) => `${field}\r\n`).join('');
-  assert.equal((await exchange(socket, `GET /v1/device HTTP/1.1\r\nHost: x\r\n${fields}\r\n`)).status, 404);
+  assert.equal((await exchange(socket, `GET /v1/other HTTP/1.1\r\nHost: x\r\n${fields}\r\n`)).status, 404);
   const tunnel = await rawTo(t, port);
   assert.equal((await exchange(tunnel, 'CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n')).status, 405);
   const chunked = await rawTo(t, port);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { gzipSync } from 'node:zlib';
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { tailrace } from '@tailrace/protocol/generated';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { connectRaw, exchange } from '@tailrace/testkit/raw-socket';
@@ -19,7 +19,16 @@ const goodBodies: readonly Buffer[] = [
       reports: [{ device: 'plant1.a', time: 1_634_567_890_123, readings: [{ tag: 't', number: 1 }] }],
     }).finish(),
   ),
+  Buffer.from(
+    tailrace.v1.IoTData.encode({
+      deviceId: 'plant1.a',
+      timestamp: 1_634_567_890_123,
+      readings: [{ sensorId: 't', value: 1, unit: 'Cel' }],
+    }).finish(),
+  ),
   gzipSync(JSON.stringify(good)),
+  deflateSync(JSON.stringify(good)),
+  deflateRawSync(JSON.stringify(good)),
 ];
 
 /** Valid bodies with a few bytes changed, and random ones. */
@@ -45,10 +54,12 @@ const contentTypes = fc.constantFrom(
   'application/json',
   'application/x-ndjson',
   'application/x-protobuf',
+  'application/x-protobuf; proto=tailrace.v1.IoTData',
+  'application/x-protobuf; proto=tailrace.v1.IoTDataBatch',
   'text/plain',
   '',
 );
-const encodings = fc.constantFrom('', '', '', 'gzip', 'br');
+const encodings = fc.constantFrom('', '', '', 'gzip', 'deflate', 'br');
 
 test('random bodies always get an answer in JSON with a fitting status, and close neither connection nor process', async (t) => {
   const { port, token, metricIs } = await startIngest(t);

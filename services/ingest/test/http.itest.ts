@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
-import { gzipSync } from 'node:zlib';
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { systemClock } from '@tailrace/platform/clock';
@@ -52,7 +52,7 @@ test('a report sent with curl is in the log when it is answered', async (t) => {
   assert.ok(Math.abs(Date.now() - received!) < 60_000);
 });
 
-test('an array, lines, Protobuf and gzip are accepted', async (t) => {
+test('an array, lines, Protobuf, gzip and deflate are accepted', async (t) => {
   const { post, logged } = await startIngest(t);
   const reports = [reportOf('plant1.a'), reportOf('plant1.b')];
   const lines = reports.map((report) => `${JSON.stringify(report)}\n`).join('');
@@ -63,12 +63,31 @@ test('an array, lines, Protobuf and gzip are accepted', async (t) => {
     await post(lines, { 'content-type': 'application/x-ndjson' }),
     await post(batch, { 'content-type': 'application/x-protobuf' }),
     await post(gzipSync(JSON.stringify(reports)), { 'content-encoding': 'gzip' }),
+    await post(deflateSync(lines), { 'content-encoding': 'deflate', 'content-type': 'application/x-ndjson' }),
+    await post(deflateRawSync(batch), { 'content-encoding': 'deflate', 'content-type': 'application/x-protobuf' }),
   ];
   for (const response of responses) {
     assert.equal(response.status, 202);
     assert.deepEqual(await response.json(), { accepted: 2, rejected: [] });
   }
-  assert.equal((await logged()).length, 8);
+  assert.equal((await logged()).length, 12);
+});
+
+test('IoTData is accepted beside reports', async (t) => {
+  const { post, logged } = await startIngest(t);
+  const { IoTData, IoTDataBatch } = tailrace.v1;
+  const message = {
+    deviceId: 'plant1.a',
+    timestamp: 1_634_567_890_123,
+    readings: [{ sensorId: 'temperature', value: 42.5, unit: 'Cel' }],
+  };
+  const single = await post(IoTData.encode(message).finish(), { 'content-type': 'application/x-protobuf' });
+  assert.deepEqual(await single.json(), { accepted: 1, rejected: [] });
+  const type = 'application/x-protobuf; proto=tailrace.v1.IoTDataBatch';
+  const batch = await post(IoTDataBatch.encode({ messages: [message, message] }).finish(), { 'content-type': type });
+  assert.deepEqual(await batch.json(), { accepted: 2, rejected: [] });
+  for (const { received, ...report } of await logged())
+    assert.deepEqual(report, { ...reportOf('plant1.a'), time: 1_634_567_890_123 });
 });
 
 test('a large body is appended in chunks that do not wait for each other or delay other senders, and its sender keeps the order', async (t) => {
@@ -235,7 +254,9 @@ test('an unknown content type or encoding is a 415 that names the known ones', a
     (await refusalOf(await post('a=b', { 'content-type': 'text/csv' }), 415)).message,
     /expected application\/json.*, got "text\/csv"/,
   );
-  assert.match((await refusalOf(await post('[]', { 'content-encoding': 'br' }), 415)).message, /expected gzip or none/);
+  const encoded = await post('[]', { 'content-encoding': 'br' });
+  assert.equal(encoded.headers.get('accept-encoding'), 'gzip, deflate');
+  assert.match((await refusalOf(encoded, 415)).message, /expected gzip, deflate or none, got "br"/);
   // The default content type of curl.
   const { status, body } = await curl(`${url}/v1/ingest`, '--header', `Authorization: Bearer ${token}`, '--data', '{}');
   assert.equal(status, 415);

@@ -127,6 +127,90 @@ export function transportContract(name: string, create: (t: TestContext) => Cont
     client.abort();
   });
 
+  contract('a body is received as a stream while it is sent, and a pause holds the rest', async (t) => {
+    const received: string[] = [];
+    const settled: (TailraceError | undefined)[] = [];
+    const first = Promise.withResolvers<void>();
+    const owner = { unfinishedBytes: 0 };
+    let stream: ReturnType<HttpExchange['streamBody']>;
+    const { send } = await listening(t, (exchange) => {
+      if (exchange.path === '/other') {
+        exchange.answer(200, json);
+        return;
+      }
+      stream = exchange.streamBody(
+        {
+          streamData(bytes) {
+            received.push(bytes.toString());
+            if (received.join('') !== 'first') return;
+            stream!.pause();
+            first.resolve();
+          },
+          streamEnd(error) {
+            settled.push(error);
+            exchange.answer(200, json, received.join(''));
+          },
+        },
+        owner,
+      );
+      stream!.setWaiting(7);
+    });
+    const client = send({ method: 'POST', target: '/', headers: { 'transfer-encoding': 'chunked' } });
+    client.write('first');
+    await first.promise;
+    assert.equal(owner.unfinishedBytes, 7);
+    client.write('second');
+    client.end();
+    // Requests that are sent later are served meanwhile.
+    for (let other = 0; other < 3; other++) {
+      const later = send({ method: 'POST', target: '/other' });
+      later.end();
+      assert.equal((await later.answered)?.status, 200);
+    }
+    assert.deepEqual(received, ['first']);
+    stream!.resume();
+    assert.equal((await client.answered)?.body, 'firstsecond');
+    assert.deepEqual([received, settled], [['first', 'second'], [undefined]]);
+  });
+
+  contract('a stream whose client closes the connection fails', async (t) => {
+    const failed = Promise.withResolvers<TailraceError | undefined>();
+    const started = Promise.withResolvers<void>();
+    const { send } = await listening(t, (exchange) => {
+      const sink = { streamData: () => started.resolve(), streamEnd: failed.resolve };
+      exchange.streamBody(sink, { unfinishedBytes: 0 });
+    });
+    const client = send({ method: 'POST', target: '/', headers: { 'transfer-encoding': 'chunked' } });
+    client.write('x');
+    await started.promise;
+    client.abort();
+    assert.match((await failed.promise)?.code ?? '', /^(closed|invalid_message)$/);
+  });
+
+  contract('an answer may be sent in parts, before the body is complete', async (t) => {
+    const exchanges: HttpExchange[] = [];
+    const received = Promise.withResolvers<void>();
+    const { send } = await listening(t, (exchange) => {
+      exchanges.push(exchange);
+      exchange.streamBody({ streamData: () => received.resolve(), streamEnd() {} }, { unfinishedBytes: 0 });
+      assert.equal(exchange.answerHead(200, json), true);
+      assert.equal(exchange.answerPart('one,'), true);
+    });
+    const client = send({ method: 'POST', target: '/', headers: { 'transfer-encoding': 'chunked' } });
+    client.write('x');
+    await received.promise;
+    const [exchange] = exchanges;
+    assert.equal(exchange!.isFinished, false);
+    assert.equal(exchange!.answerPart('two,'), true);
+    assert.equal(exchange!.answerEnd('three'), true);
+    assert.equal(exchange!.answerEnd('again'), false);
+    assert.equal(exchange!.answerPart('again'), false);
+    const answer = await client.answered;
+    assert.deepEqual([answer?.status, answer?.body], [200, 'one,two,three']);
+    assert.equal(answer?.headers['content-type'], 'application/json');
+    client.abort();
+  });
+
   contract('a request whose client closes the connection cannot be answered', async (t) => {
     const { send, received, started, settled } = await echoing(t);
     const client = send({ method: 'POST', target: '/', headers: { 'content-length': '5' } });

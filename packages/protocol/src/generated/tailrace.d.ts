@@ -2704,6 +2704,213 @@ export namespace tailrace {
         }
 
         /**
+         * Properties of an IoTData.
+         * @deprecated Use tailrace.v1.IoTData.$Properties instead.
+         */
+        interface IIoTData extends tailrace.v1.IoTData.$Properties {
+        }
+
+        /** Represents an IoTData. */
+        class IoTData {
+
+            /**
+             * Constructs a new IoTData.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.IoTData.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoTData deviceId. */
+            deviceId: string;
+
+            /** IoTData timestamp. */
+            timestamp: number;
+
+            /** IoTData readings. */
+            readings: tailrace.v1.IoTData.Reading.$Properties[];
+
+            /** IoTData id. */
+            id: string;
+
+            /** IoTData quality. */
+            quality: tailrace.v1.Quality;
+
+            /**
+             * Encodes the specified IoTData message. Does not implicitly {@link tailrace.v1.IoTData.verify|verify} messages.
+             * @param message IoTData message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.IoTData.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoTData message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.IoTData & tailrace.v1.IoTData.$Shape} IoTData
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.IoTData & tailrace.v1.IoTData.$Shape;
+        }
+
+        namespace IoTData {
+
+            /** Properties of an IoTData. */
+            interface $Properties {
+
+                /** IoTData deviceId */
+                deviceId?: (string|null);
+
+                /** IoTData timestamp */
+                timestamp?: (number|null);
+
+                /** IoTData readings */
+                readings?: (tailrace.v1.IoTData.Reading.$Properties[]|null);
+
+                /** IoTData id */
+                id?: (string|null);
+
+                /** IoTData quality */
+                quality?: (tailrace.v1.Quality|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoTData. */
+            type $Shape = tailrace.v1.IoTData.$Properties;
+
+            /**
+             * Properties of a Reading.
+             * @deprecated Use tailrace.v1.IoTData.Reading.$Properties instead.
+             */
+            interface IReading extends tailrace.v1.IoTData.Reading.$Properties {
+            }
+
+            /** Represents a Reading. */
+            class Reading {
+
+                /**
+                 * Constructs a new Reading.
+                 * @param [properties] Properties to set
+                 */
+                constructor(properties?: tailrace.v1.IoTData.Reading.$Properties);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+
+                /** Reading sensorId. */
+                sensorId: string;
+
+                /** Reading value. */
+                value: number;
+
+                /** Reading unit. */
+                unit: string;
+
+                /**
+                 * Encodes the specified Reading message. Does not implicitly {@link tailrace.v1.IoTData.Reading.verify|verify} messages.
+                 * @param message Reading message or plain object to encode
+                 * @param [writer] Writer to encode to
+                 * @returns Writer
+                 */
+                static encode(message: tailrace.v1.IoTData.Reading.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+                /**
+                 * Decodes a Reading message from the specified reader or buffer.
+                 * @param reader Reader or buffer to decode from
+                 * @param [length] Message length if known beforehand
+                 * @returns {tailrace.v1.IoTData.Reading & tailrace.v1.IoTData.Reading.$Shape} Reading
+                 * @throws {Error} If the payload is not a reader or valid buffer
+                 * @throws {$protobuf.util.ProtocolError} If required fields are missing
+                 */
+                static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.IoTData.Reading & tailrace.v1.IoTData.Reading.$Shape;
+            }
+
+            namespace Reading {
+
+                /** Properties of a Reading. */
+                interface $Properties {
+
+                    /** Reading sensorId */
+                    sensorId?: (string|null);
+
+                    /** Reading value */
+                    value?: (number|null);
+
+                    /** Reading unit */
+                    unit?: (string|null);
+
+                    /** Unknown fields preserved while decoding when enabled */
+                    $unknowns?: Uint8Array[];
+                }
+
+                /** Shape of a Reading. */
+                type $Shape = tailrace.v1.IoTData.Reading.$Properties;
+            }
+        }
+
+        /**
+         * Properties of an IoTDataBatch.
+         * @deprecated Use tailrace.v1.IoTDataBatch.$Properties instead.
+         */
+        interface IIoTDataBatch extends tailrace.v1.IoTDataBatch.$Properties {
+        }
+
+        /** Represents an IoTDataBatch. */
+        class IoTDataBatch {
+
+            /**
+             * Constructs a new IoTDataBatch.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.IoTDataBatch.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IoTDataBatch messages. */
+            messages: tailrace.v1.IoTData.$Properties[];
+
+            /**
+             * Encodes the specified IoTDataBatch message. Does not implicitly {@link tailrace.v1.IoTDataBatch.verify|verify} messages.
+             * @param message IoTDataBatch message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.IoTDataBatch.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IoTDataBatch message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.IoTDataBatch & tailrace.v1.IoTDataBatch.$Shape} IoTDataBatch
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.IoTDataBatch & tailrace.v1.IoTDataBatch.$Shape;
+        }
+
+        namespace IoTDataBatch {
+
+            /** Properties of an IoTDataBatch. */
+            interface $Properties {
+
+                /** IoTDataBatch messages */
+                messages?: (tailrace.v1.IoTData.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IoTDataBatch. */
+            type $Shape = tailrace.v1.IoTDataBatch.$Properties;
+        }
+
+        /**
          * Properties of a Delivery.
          * @deprecated Use tailrace.v1.Delivery.$Properties instead.
          */

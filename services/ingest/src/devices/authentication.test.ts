@@ -19,7 +19,7 @@ function setUp(credentials: Partial<DeviceVerifier> = {}, noncesMax = 100) {
   const counts = createDeviceCounts(metrics);
   const admission = new Admission({
     ...{ inFlightRequestsMax: 1, inFlightBytesMax: 1, requestsPerTokenMax: 1 },
-    ...{ unverifiedRequestsMax: 1, addressUnverifiedRequestsMax: 1 },
+    ...{ unverifiedRequestsMax: 1, addressUnverifiedRequestsMax: 1, streamsMax: 1, streamsPerTokenMax: 1 },
   });
   const authenticator = new Authenticator({
     credentials: {
