@@ -88,3 +88,33 @@ test('a view with `maxRate` that holds reports, or with `align`, is not sent the
 function clientWith(node: ClusterNode, options: Parameters<ClusterNode['client']>[3]): ClusterClient {
   return node.client('plant.>', true, undefined, options);
 }
+
+test('a channel that reports between two checks is not sent the position, however fast its partition grows', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    const client = node!.client(quiet);
+    const neighbor = neighborIn(cluster);
+    for (let second = 0; second < 16; second++) {
+      await cluster.append(quiet, second);
+      for (let i = 0; i < recordsMin + 100; i++) await cluster.append(neighbor, i);
+      await cluster.clock.advance(1_000);
+    }
+    assert.deepEqual(positionsOf(client), []);
+  });
+});
+
+test('a client of a quiet channel that stays for less than a period is sent the position when it has resumed', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    const neighbor = neighborIn(cluster);
+    let token = node!.client(quiet).disconnect();
+    for (let i = 0; i < 6; i++) {
+      for (let j = 0; j < recordsMin; j++) await cluster.append(neighbor, j);
+      await cluster.clock.advance(100);
+      const client = node!.client(quiet, true, token);
+      await cluster.clock.advance(100);
+      assert.equal(positionsOf(client).length, 1);
+      const reached = client.disconnect();
+      assert.notEqual(reached, token);
+      token = reached;
+    }
+  });
+});

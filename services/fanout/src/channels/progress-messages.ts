@@ -39,6 +39,9 @@ export class ProgressMessages {
   readonly counts = { sent: 0 };
   readonly #options: ProgressMessagesOptions;
   readonly #queue: WorkQueue;
+  /** The position of each partition at the last check, and as far as this check has seen it. */
+  #before: number[] = [];
+  #reached: number[] = [];
   #timer: Timer | undefined;
   #isChecking = false;
 
@@ -78,18 +81,32 @@ export class ProgressMessages {
       if (this.#isQuiet(channel)) this.#send(channel);
       if (++checked % ProgressMessages.channelsPerStep === 0) yield undefined;
     }
+    this.#before = this.#reached;
+    this.#reached = [];
   }
 
+  /**
+   * Whether a partition has had many reports since the last one of the channel, and the channel none since the last
+   * check. Otherwise every device in a partition with a high rate would be quiet, and its clients would receive a
+   * message every period beside their reports.
+   */
   #isQuiet(channel: Channel): boolean {
-    const { table } = this.#options;
     if (!channel.live || channel.subscriptions === 0) return false;
-    return channel.partitions.some(
-      (number) => table.next(channel, number) - channel.slot(number).next >= ProgressMessages.recordsMin,
-    );
+    return channel.partitions.some((number) => {
+      const { next } = channel.slot(number);
+      const isFar = this.#nextOf(channel, number) - next >= ProgressMessages.recordsMin;
+      return isFar && next <= (this.#before[number] ?? 0);
+    });
+  }
+
+  #nextOf(channel: Channel, number: number): number {
+    const next = this.#options.table.next(channel, number);
+    this.#reached[number] = Math.max(this.#reached[number] ?? 0, next);
+    return next;
   }
 
   #send(channel: Channel): void {
-    const { views, table, replies } = this.#options;
+    const { views, replies } = this.#options;
     // Everything before the position is published before the message.
     views.flush();
     const position = tokenFromPositions(replies.here(channel));
@@ -99,7 +116,7 @@ export class ProgressMessages {
       this.counts.sent++;
     }
     // The next message is due after as many further reports.
-    for (const number of channel.partitions) channel.advance(number, table.next(channel, number));
+    for (const number of channel.partitions) channel.advance(number, this.#nextOf(channel, number));
   }
 }
 
