@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { partitionOf } from '@tailrace/protocol/partition';
+import { positionsFromToken } from '@tailrace/protocol/position';
 import type { Cluster, ClusterClient, ClusterNode } from '../../test/cluster.ts';
 import { withCluster } from '../../test/cluster-load.ts';
 import { ProgressMessages } from './progress-messages.ts';
@@ -66,7 +67,7 @@ test('a position is sent once per number of reports, and to no channel whose own
   });
 });
 
-test('a view with `maxRate` that holds reports, or with `align`, is not sent the position', async () => {
+test('a view with `maxRate` is not sent the position of a partition of which it holds reports, nor is one with `align`', async () => {
   await withCluster(['a'], async (cluster, [node]) => {
     const slow = clientWith(node!, { maxRate: 0.01 });
     const aligned = clientWith(node!, { align: 1_000 });
@@ -116,5 +117,28 @@ test('a client of a quiet channel that stays for less than a period is sent the 
       assert.notEqual(reached, token);
       token = reached;
     }
+  });
+});
+
+test('a view with `maxRate` that always holds reports of one partition is sent the positions of the others', async () => {
+  await withCluster(['a'], async (cluster, [node]) => {
+    const neighbor = neighborIn(cluster);
+    const partition = partitionOf(quiet, cluster.partitions);
+    const busy = ['plant.m0', 'plant.m1', 'plant.m2'].find(
+      (path) => partitionOf(path, cluster.partitions) !== partition,
+    )!;
+    const client = clientWith(node!, { maxRate: 1 });
+    await cluster.clock.advance(100);
+    for (let value = 0; value < 100; value++) {
+      await cluster.append(busy, value);
+      for (let i = 0; i < 20; i++) await cluster.append(neighbor, i);
+      await cluster.clock.advance(200);
+      for (const token of positionsOf(client).slice(-1)) {
+        const reached = positionsFromToken(token).last(partitionOf(busy, cluster.partitions)) ?? -1;
+        const newest = client.live.at(-1)?.seq ?? -1;
+        assert.ok(reached <= newest, 'no position of a held report');
+      }
+    }
+    assert.ok(positionsOf(client).length > 0);
   });
 });
