@@ -3,12 +3,14 @@ import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
 import { noFlags } from '@tailrace/protocol/server-message';
 import { LiveBuffer } from '../channels/channels.ts';
+import { ProgressMessages } from '../channels/progress-messages.ts';
 import type { SubscribeReplies, SubscribeReply } from '../channels/subscribe-replies.ts';
 import type { SubscribeRequest, Subscription } from '../channels/subscription.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
 import type { PresenceMonitor } from '../presence/presence-monitor.ts';
 import type { Cuts } from '../views/cuts.ts';
 import { encodedFrames, frameBytesMax } from '../views/frames.ts';
+import { SharedMessage } from '../views/shared-message.ts';
 import type { Views } from '../views/view.ts';
 import { backlogBytesOf } from './backlog.ts';
 import type { CatchUp } from './catch-up.ts';
@@ -203,7 +205,13 @@ export class CatchUps {
     }
     // The next catch-up reads it again.
     if (catchUp.isStopped) return catchUp;
+    const isFar = reached.entries().some(([partition, last]) => {
+      const known = catchUp.position.last(partition) ?? -1;
+      return last - known >= ProgressMessages.recordsMin;
+    });
     for (const [partition, last] of reached.entries()) catchUp.position.advance(partition, last);
+    // Its other clients may have received the position already, and none follows if it disconnects soon.
+    if (isFar) subscription.subscriber.send(subscription, positionFrame(subscription, catchUp));
     yield* this.#sendLiveBuffer(pass, catchUp, liveBuffer);
     return catchUp;
   }
@@ -331,4 +339,10 @@ function* sendOwnSnapshot(subscription: Subscription, catchUp: CatchUp): Corouti
   if (snapshot !== undefined && !(yield* sendSnapshot(subscription, catchUp, snapshot))) return false;
   subscription.snapshot = undefined;
   return true;
+}
+
+/** Encodes `progress` with the position of the catch-up. */
+function positionFrame({ view }: Subscription, { position }: CatchUp): string | Uint8Array {
+  const progress = { view: view.number, position: tokenFromPositions(position) };
+  return new SharedMessage({ progress }).frame(view.encoding);
 }

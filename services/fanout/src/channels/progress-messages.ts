@@ -1,12 +1,12 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { isTailraceError } from '@tailrace/protocol/error';
-import { tokenFromPositions } from '@tailrace/protocol/position';
+import { createPositions, type Positions, tokenFromPositions } from '@tailrace/protocol/position';
 import { type Coroutine, runCoroutine } from '../catch-up/coroutine.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
 import { SharedMessage } from '../views/shared-message.ts';
-import type { View, Views } from '../views/view.ts';
+import type { Views } from '../views/view.ts';
 import type { Channel, Channels } from './channels.ts';
 import type { SubscribeReplies } from './subscribe-replies.ts';
 
@@ -39,6 +39,9 @@ export class ProgressMessages {
   readonly counts = { sent: 0 };
   readonly #options: ProgressMessagesOptions;
   readonly #queue: WorkQueue;
+  /** The position of each partition at the last check, and as far as this check has seen it. */
+  #before: number[] = [];
+  #reached: number[] = [];
   #timer: Timer | undefined;
   #isChecking = false;
 
@@ -75,35 +78,60 @@ export class ProgressMessages {
   *#check(): Coroutine {
     let checked = 0;
     for (const channel of this.#options.channels.all()) {
-      if (this.#isQuiet(channel)) this.#send(channel);
+      const quiet = this.#quietPartitions(channel);
+      if (quiet.length > 0) this.#send(channel, quiet);
       if (++checked % ProgressMessages.channelsPerStep === 0) yield undefined;
     }
+    this.#before = this.#reached;
+    this.#reached = [];
   }
 
-  #isQuiet(channel: Channel): boolean {
-    const { table } = this.#options;
-    if (!channel.live || channel.subscriptions === 0) return false;
-    return channel.partitions.some(
-      (number) => table.next(channel, number) - channel.slot(number).next >= ProgressMessages.recordsMin,
-    );
+  /**
+   * Returns the partitions with many reports since the last one of the channel, and none of the channel since the last
+   * check. Otherwise every device in a partition with a high rate would be quiet, and its clients would receive a
+   * message every period beside their reports.
+   */
+  #quietPartitions(channel: Channel): readonly number[] {
+    if (!channel.live || channel.subscriptions === 0) return none;
+    return channel.partitions.filter((number) => {
+      const { next } = channel.slot(number);
+      const isFar = this.#nextOf(channel, number) - next >= ProgressMessages.recordsMin;
+      return isFar && next <= (this.#before[number] ?? 0);
+    });
   }
 
-  #send(channel: Channel): void {
-    const { views, table, replies } = this.#options;
+  #nextOf(channel: Channel, number: number): number {
+    const next = this.#options.table.next(channel, number);
+    this.#reached[number] = Math.max(this.#reached[number] ?? 0, next);
+    return next;
+  }
+
+  #send(channel: Channel, quiet: readonly number[]): void {
+    const { views, replies } = this.#options;
     // Everything before the position is published before the message.
     views.flush();
-    const position = tokenFromPositions(replies.here(channel));
+    const here = replies.here(channel);
+    const position = tokenFromPositions(here);
     for (const view of channel.views.values()) {
-      if (view.sockets === 0 || isIncomplete(view)) continue;
-      views.publishMessage(view, new SharedMessage({ progress: { view: view.number, position } }));
+      // A view with `align` is sent consistent cuts in place of reports.
+      if (view.sockets === 0 || view.options.align !== undefined) continue;
+      const held = view.pace?.isEmpty === false ? view.pace.partitions() : undefined;
+      if (held !== undefined && quiet.every((number) => held.has(number))) continue;
+      const reached = held === undefined ? position : tokenFromPositions(without(here, held));
+      views.publishMessage(view, new SharedMessage({ progress: { view: view.number, position: reached } }));
       this.counts.sent++;
     }
     // The next message is due after as many further reports.
-    for (const number of channel.partitions) channel.advance(number, table.next(channel, number));
+    for (const number of channel.partitions) channel.advance(number, this.#nextOf(channel, number));
   }
 }
 
-/** Whether the view holds reports until later, or sends consistent cuts in their place. */
-function isIncomplete({ options, pace }: View): boolean {
-  return options.align !== undefined || pace?.isEmpty === false;
+const none: readonly never[] = [];
+
+/** Returns the positions of the partitions of which a view holds no report until later. */
+function without(positions: Positions, held: ReadonlySet<number>): Positions {
+  return createPositions(
+    positions.epoch,
+    positions.entries().filter(([partition]) => !held.has(partition)),
+  );
 }

@@ -60,6 +60,11 @@ export class Conflation<T extends Conflatable> {
     return this.#devices.size === 0;
   }
 
+  /** Returns the partitions of the reports held. */
+  partitions(): Set<number> {
+    return new Set([...this.#devices.values()].map(({ partition }) => partition));
+  }
+
   /** Adds a report. Positions of a device only grow. */
   add(logReport: T): void {
     const path = logReport.report.device;
@@ -143,7 +148,7 @@ class ConflatedDevice<T extends Conflatable> {
   bytes = 0;
   /** Oldest first. */
   readonly retained = new Set<RetainedReport<T>>();
-  readonly #partition: number;
+  readonly partition: number;
   readonly #path: string;
   readonly #qualitiesBefore: ReadonlyMap<string, Quality> | undefined;
   readonly #tags = new Map<string, Tag<T>>();
@@ -152,7 +157,7 @@ class ConflatedDevice<T extends Conflatable> {
   #to = -1;
 
   constructor(partition: number, path: string, qualitiesBefore: ReadonlyMap<string, Quality> | undefined) {
-    this.#partition = partition;
+    this.partition = partition;
     this.#path = path;
     this.#qualitiesBefore = qualitiesBefore;
   }
@@ -189,7 +194,7 @@ class ConflatedDevice<T extends Conflatable> {
   skipped(reason: SkippedReason): Skipped | undefined {
     if (this.#count === 0) return undefined;
     return {
-      partition: this.#partition,
+      partition: this.partition,
       device: this.#path,
       from: this.#from,
       to: this.#to,

@@ -35,6 +35,11 @@ export class Pace {
     return this.#held.isEmpty;
   }
 
+  /** Returns the partitions of the reports held. */
+  partitions(): Set<number> {
+    return this.#held.partitions();
+  }
+
   /** Holds a report. Returns whether the frame became due by it. */
   hold(publication: Publication): boolean {
     const before = this.#held.bytes;
