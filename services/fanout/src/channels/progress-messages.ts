@@ -106,32 +106,37 @@ export class ProgressMessages {
     return next;
   }
 
+  /**
+   * Sends the positions of the quiet partitions alone. A frame with reports of another one may be published in the same
+   * turn, and dropped for a slow socket that still takes this small message.
+   */
   #send(channel: Channel, quiet: readonly number[]): void {
     const { views, replies } = this.#options;
     // Everything before the position is published before the message.
     views.flush();
     const here = replies.here(channel);
-    const position = tokenFromPositions(here);
+    const position = tokenFromPositions(ofPartitions(here, (number) => quiet.includes(number)));
     for (const view of channel.views.values()) {
       // A view with `align` is sent consistent cuts in place of reports.
       if (view.sockets === 0 || view.options.align !== undefined) continue;
       const held = view.pace?.isEmpty === false ? view.pace.partitions() : undefined;
-      if (held !== undefined && quiet.every((number) => held.has(number))) continue;
-      const reached = held === undefined ? position : tokenFromPositions(without(here, held));
+      const isSent = (number: number) => quiet.includes(number) && held?.has(number) !== true;
+      if (held !== undefined && !quiet.some(isSent)) continue;
+      const reached = held === undefined ? position : tokenFromPositions(ofPartitions(here, isSent));
       views.publishMessage(view, new SharedMessage({ progress: { view: view.number, position: reached } }));
       this.counts.sent++;
     }
     // The next message is due after as many further reports.
-    for (const number of channel.partitions) channel.advance(number, this.#nextOf(channel, number));
+    for (const number of quiet) channel.advance(number, this.#nextOf(channel, number));
   }
 }
 
 const none: readonly never[] = [];
 
-/** Returns the positions of the partitions of which a view holds no report until later. */
-function without(positions: Positions, held: ReadonlySet<number>): Positions {
+/** Returns the positions of some partitions. */
+function ofPartitions(positions: Positions, isWanted: (number: number) => boolean): Positions {
   return createPositions(
     positions.epoch,
-    positions.entries().filter(([partition]) => !held.has(partition)),
+    positions.entries().filter(([partition]) => isWanted(partition)),
   );
 }
