@@ -36,7 +36,7 @@ export interface HandshakeCounts {
   readonly evicted: number;
   /** Reads of changed files that failed, so far: the former ones stay in use. */
   readonly failedReads: number;
-  /** When the certificate in use expires, epoch ms. NaN without one. */
+  /** When the certificate in use expires, epoch ms. Infinite without one. */
   readonly expiresAt: number;
 }
 
@@ -46,7 +46,7 @@ export const noHandshakes: HandshakeCounts = {
   failed: 0,
   evicted: 0,
   failedReads: 0,
-  expiresAt: Number.NaN,
+  expiresAt: Number.POSITIVE_INFINITY,
 };
 
 /**

@@ -222,7 +222,7 @@ function registerHandshakes(metrics: Metrics, transport: Pick<Transport, 'handsh
   );
   metrics.gauge(
     name('tls_certificate_expiry_timestamp_seconds'),
-    'When the certificate of the port with TLS expires, in seconds since 1970.',
+    'When the certificate of the port with TLS expires, in seconds since 1970; infinite without TLS.',
     () => transport.handshakes.expiresAt / 1_000,
   );
 }
