@@ -53,6 +53,22 @@ test('records acknowledged before kill -9 are in the log afterwards, and positio
   assert.equal(found, answered.size);
 });
 
+test('a report waits for at most two transactions of 500 records of another sender', async (t) => {
+  const eventLog = await openLog(t, await folder(t));
+  await eventLog.ensureTopic(spec);
+  const large = eventLog.append(
+    't',
+    numbersTo(5_000).map((n) => recordOf(`${n}`, '')),
+    { sender: 'large' },
+  );
+  // The first transaction is being written.
+  await Promise.resolve();
+  await eventLog.append('t', [recordOf('0', '')], { sender: 'small' });
+  const written = (await eventLog.bounds('t')).reduce((sum, { next }) => sum + next, 0);
+  assert.ok(written <= 1_001, `expected at most 1001 records on disk, got ${written}`);
+  await large;
+});
+
 test('the file grows by a hundred megabytes with its records, and all are there', async (t) => {
   const path = await folder(t);
   const eventLog = await openLog(t, path);
