@@ -305,14 +305,21 @@ export class ProducerBatch {
   }
 }
 
-/** Size of a pending record beyond the bytes that count against its limit, without headers. */
-export const pendingOverheadBytes = 32;
+/** Size of a pending record beyond its content, and of each header. */
+const pendingOverheadBytes = 32;
+const headerOverheadBytes = 10;
+
+/** Returns what a record counts against the limit of pending bytes. Throws `too_large`. */
+export function pendingBytesOf(record: NewRecord): number {
+  const { headers } = record;
+  const headerBytes = headers === undefined ? 0 : headerOverheadBytes * Object.keys(headers).length;
+  return recordBytes(record) + pendingOverheadBytes + headerBytes;
+}
 
 /** Returns a pending record. Throws `too_large`. */
 export function pendingFrom(record: NewRecord, index: number, call: AppendCall, timeMs: number): PendingRecord {
   const { key, value, headers } = record;
-  let bytes = recordBytes(record) + pendingOverheadBytes;
-  if (headers !== undefined) bytes += 10 * Object.keys(headers).length;
+  const bytes = pendingBytesOf(record);
   return { key, keyBytes: Buffer.byteLength(key), value, headers, timeMs, bytes, call, index };
 }
 

@@ -4,7 +4,6 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import { partitionOf } from '@tailrace/protocol/partition';
 import type { NewRecord, Position, RecordSettled } from '../event-log.ts';
 import type { LogState } from '../log-state.ts';
-import { recordBytes } from '../topic.ts';
 import { type KafkaClient, retryBackoff, sendTo } from './client.ts';
 import type { KafkaCodec } from './codecs.ts';
 import { KafkaCounts } from './counts.ts';
@@ -17,8 +16,8 @@ import {
   type PendingRecord,
   type ProducerBatch,
   type ProducerId,
+  pendingBytesOf,
   pendingFrom,
-  pendingOverheadBytes,
   type RemovedRecords,
 } from './producer-batch.ts';
 import { type ProduceResult, produceRequest } from './requests.ts';
@@ -153,13 +152,13 @@ export class KafkaProducer {
     const queues = this.#queues.get(topic);
     if (state.current !== 'open') call.refuseAll(records.length, state.notOpenError(`append to topic ${shown(topic)}`));
     else if (queues !== undefined) this.#acceptEach(queues, records, call);
-    else this.#waitEach(topic, records, settled);
+    else this.#waitEach(topic, records, call);
   };
 
   /** Accepts the records when the metadata of their topic are known. */
   async #wait(topic: string, records: readonly NewRecord[]): Promise<readonly Position[]> {
     let bytes = 0;
-    for (const record of records) bytes += recordBytes(record) + pendingOverheadBytes;
+    for (const record of records) bytes += pendingBytesOf(record);
     this.#assertCapacity(bytes, records.length, []);
     const { promise, resolve, reject } = Promise.withResolvers<readonly Position[]>();
     this.#addWaiting(topic, { bytes, accept: (queues) => resolve(this.#accept(queues, records)), reject });
@@ -169,21 +168,20 @@ export class KafkaProducer {
   /**
    * The same for records of `appendEach`. Until the metadata are known, the limit of pending bytes refuses all of them.
    */
-  #waitEach(topic: string, records: readonly NewRecord[], settled: RecordSettled): void {
+  #waitEach(topic: string, records: readonly NewRecord[], call: AppendEachCall): void {
     let bytes = 0;
     // A record that is too large itself does not count: `#acceptEach` refuses it.
-    for (const record of records) bytes += sizeOf(record);
-    const { clock } = this.#options;
+    for (const record of records) bytes += acceptableBytesOf(record);
     try {
       this.#assertCapacity(bytes, records.length, []);
     } catch (thrown) {
-      new AppendEachCall(clock.monotonic(), settled).refuseAll(records.length, tailraceErrorFrom(thrown));
+      call.refuseAll(records.length, tailraceErrorFrom(thrown));
       return;
     }
     this.#addWaiting(topic, {
       bytes,
-      accept: (queues) => this.#acceptEach(queues, records, new AppendEachCall(clock.monotonic(), settled)),
-      reject: (error) => new AppendEachCall(clock.monotonic(), settled).refuseAll(records.length, error),
+      accept: (queues) => this.#acceptEach(queues, records, call),
+      reject: (error) => call.refuseAll(records.length, error),
     });
   }
 
@@ -558,10 +556,10 @@ function overLimit(bytes: number, waiting: string): TailraceError {
   return new TailraceError('unavailable', `cannot append ${bytes} bytes: ${waiting}; retry later`);
 }
 
-/** Returns the bytes of a record while it is pending; 0 for one that is too large. */
-function sizeOf(record: NewRecord): number {
+/** Returns the pending bytes of a record; 0 for one that is too large. */
+function acceptableBytesOf(record: NewRecord): number {
   try {
-    return recordBytes(record) + pendingOverheadBytes;
+    return pendingBytesOf(record);
   } catch {
     return 0;
   }
