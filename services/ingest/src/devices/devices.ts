@@ -99,7 +99,7 @@ export function createDevices(options: DevicesOptions): Devices {
   const sessions: DeviceSessionOptions = {
     registry,
     records,
-    authenticator: new Authenticator({ credentials, nonces, admission, clock, counts }),
+    authenticator: new Authenticator({ credentials, nonces, admission, clock }),
     admission,
     messages: {
       records,
