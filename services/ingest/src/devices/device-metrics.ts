@@ -58,6 +58,7 @@ export interface ProtocolCounts {
 export interface DeviceCounts {
   readonly protocols: Readonly<Record<SessionProtocol, ProtocolCounts>>;
   readonly takeovers: TakeoverCounts;
+  readonly claimsAhead: Counter;
   readonly presence: PresenceCounts;
   readonly rateLimited: Counts<RateScope>;
   /** Sessions that are paused now. */
@@ -76,6 +77,10 @@ export function createDeviceCounts(metrics: Metrics): DeviceCounts {
   return {
     protocols: protocolCounts(metrics),
     takeovers: takeoverCounts(metrics),
+    claimsAhead: metrics.counter(
+      'tailrace_ingest_ahead_claims_total',
+      'Sessions of other nodes whose numbers are more than 10 minutes ahead of the clock of this one.',
+    ),
     presence: presenceCounts(metrics),
     rateLimited: rateCounts(metrics),
     paused,
