@@ -109,13 +109,16 @@ export class StackCluster {
       expiresInMs: 30 * 24 * 3_600_000,
       clock: systemClock,
     });
-    const log = { TAILRACE_KAFKA_BROKERS: this.kafka.brokers.join(','), TAILRACE_TOKEN_SECRET: secret };
+    const brokers = {
+      TAILRACE_KAFKA_BROKERS: this.kafka.brokers.join(','),
+      TAILRACE_NATS_SERVERS: this.nats.url,
+      TAILRACE_TOKEN_SECRET: secret,
+    };
     print('Starting the services …');
-    this.#ingest = await this.service('ingest', 'services/ingest/src/main.ts', 2, log);
+    this.#ingest = await this.service('ingest', 'services/ingest/src/main.ts', 2, brokers);
     const fanout = Array.from({ length: nodes }, (_, i) =>
       this.service(`fanout-${i}`, 'services/fanout/src/main.ts', 20 + i, {
-        ...log,
-        TAILRACE_NATS_SERVERS: this.nats.url,
+        ...brokers,
         TAILRACE_NODE: `fanout-${i}`,
         TAILRACE_PUBLIC_URL: `ws://127.0.0.1:${portBase + 20 + i}`,
         TAILRACE_DRAIN_MS: String(drainMs),

@@ -61,6 +61,7 @@ test('a device token that is issued at one node is accepted and, once revoked, r
   await cluster.start();
   const second = await cluster.service('ingest-1', 'services/ingest/src/main.ts', 3, {
     TAILRACE_KAFKA_BROKERS: cluster.kafka.brokers.join(','),
+    TAILRACE_NATS_SERVERS: cluster.nats.url,
     TAILRACE_TOKEN_SECRET: cluster.tokenSecret,
     TAILRACE_NODE: 'ingest-1',
   });

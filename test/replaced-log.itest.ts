@@ -33,7 +33,6 @@ before(async () => {
     const [port, internalPort] = [ports[2 * n]!, ports[2 * n + 1]!];
     const publicUrl = `ws://127.0.0.1:${port}`;
     const ofFanout = {
-      TAILRACE_NATS_SERVERS: nats.url,
       TAILRACE_PUBLIC_URL: publicUrl,
       TAILRACE_DRAIN_MS: '500',
       TAILRACE_HANDOVER_MS: '1000',
@@ -48,6 +47,7 @@ before(async () => {
       TAILRACE_TELEMETRY_PARTITIONS: '6',
       TAILRACE_TOKEN_SECRET: tokenSecret,
       TAILRACE_KAFKA_BROKERS: kafka.brokers.join(','),
+      TAILRACE_NATS_SERVERS: nats.url,
       ...(kind === 'fanout' ? ofFanout : {}),
     });
   });

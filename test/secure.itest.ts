@@ -60,7 +60,8 @@ function serviceOf(kind: 'ingest' | 'fanout', name: string, offset: number, sett
       TAILRACE_KAFKA_SASL_USERNAME: kind,
       TAILRACE_KAFKA_SASL_PASSWORD: users[kind],
       TAILRACE_START_DEADLINE_MS: '5000',
-      ...(kind === 'fanout' ? natsSettings() : {}),
+      ...natsSettings(),
+      ...(kind === 'fanout' ? { TAILRACE_PUBLIC_URL: 'ws://127.0.0.1', TAILRACE_DRAIN_MS: '0' } : {}),
       ...settings,
     },
   });
@@ -70,8 +71,6 @@ function serviceOf(kind: 'ingest' | 'fanout', name: string, offset: number, sett
 
 function natsSettings(): NodeJS.ProcessEnv {
   return {
-    TAILRACE_PUBLIC_URL: 'ws://127.0.0.1',
-    TAILRACE_DRAIN_MS: '0',
     TAILRACE_NATS_SERVERS: nats.url.replace('127.0.0.1', 'localhost'),
     TAILRACE_NATS_TLS: 'true',
     TAILRACE_NATS_TLS_CA_FILE: listeners.authority.caFile,

@@ -63,7 +63,7 @@
 {{- if and (hasKey .known "kafkaBrokers") (not $kafka.brokers) -}}
 {{- fail (printf "kafka.brokers is empty, and %s needs Kafka; expected a list such as [kafka:9092], or values-embedded.yaml, which needs none" $name) -}}
 {{- end -}}
-{{- if and (hasKey .known "natsServers") (not $values.nats.servers) -}}
+{{- if and (hasKey .known "natsServers") (ne (dig "bus" "nats" $settings) "none") (not $values.nats.servers) -}}
 {{- fail (printf "nats.servers is empty, and %s needs NATS; expected a list such as [nats://nats:4222]" $name) -}}
 {{- end -}}
 {{- include "tailrace.validateKeys" . -}}
@@ -145,7 +145,7 @@
 {{- end -}}
 {{- end -}}
 {{- $replicas := include "tailrace.replicasMax" (merge (dict "replicas" 2) .) | int -}}
-{{- if and (hasKey .known "natsServers") (gt $replicas $partitions) -}}
+{{- if and (eq .service "fanout") (gt $replicas $partitions) -}}
 {{- fail (printf "%s may have %d replicas, and the topic has %d partitions; a node without one is idle: expected at most %d replicas, or more config.telemetryPartitions before the topic is made" .service $replicas $partitions $partitions) -}}
 {{- end -}}
 {{- end -}}

@@ -182,5 +182,11 @@ test('a device that signs the challenge is accepted without its secret on the wi
   assert.throws(() => verifier.signed(unknown, 'plant1.press7', 'c1', signature), refusedWith(/is unknown/));
   revocations.merge([{ tokenId: id }]);
   assert.throws(() => verifier.signed(id, 'plant1.press7', 'c1', signature), refusedWith(/was revoked/));
-  assert.deepEqual(await counted(), ['signed ok: 1', 'signed invalid: 6', 'signed revoked: 1']);
+  verifier.refusedLogin(undefined, 'replayed');
+  verifier.refusedLogin({ token: issue().text }, 'replayed');
+  verifier.refusedLogin({ token: 'x.y.z' }, 'clock');
+  assert.deepEqual(await counted(), [
+    ...['jwt clock: 1', 'token replayed: 1'],
+    ...['signed ok: 1', 'signed invalid: 6', 'signed revoked: 1', 'signed replayed: 1'],
+  ]);
 });

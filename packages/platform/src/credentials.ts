@@ -38,7 +38,11 @@ export interface CredentialVerifierOptions {
 
 const kinds = ['jwt', 'token', 'signed', 'certificate'] as const;
 type Kind = (typeof kinds)[number];
-const outcomes = ['ok', 'cached', 'invalid', 'expired', 'revoked', 'unavailable'] as const;
+/**
+ * `replayed`, `clock`: a login of a device was refused because it may be a recorded one, or its time is too far from the
+ * clock of the server (`refusedLogin`).
+ */
+const outcomes = ['ok', 'cached', 'invalid', 'expired', 'revoked', 'unavailable', 'replayed', 'clock'] as const;
 type Outcome = (typeof outcomes)[number];
 
 /** First line of what a device signs, so that a signature is of no use elsewhere. */
@@ -85,12 +89,12 @@ export class CredentialVerifier {
    * with `unavailable` while keys that may verify a JSON Web Token cannot be fetched. `onWait`: see
    * `TokenVerifier.verify`.
    */
-  async verify({ token = '', certificate }: Presented, onWait?: () => void): Promise<Claims> {
-    const ofCertificate = token === '' && certificate !== undefined;
-    const kind = ofCertificate ? 'certificate' : isDeviceToken(token) ? 'token' : 'jwt';
+  async verify(presented: Presented, onWait?: () => void): Promise<Claims> {
+    const kind = kindOf(presented);
+    const { token = '', certificate } = presented;
     try {
       let claims: Claims | TailraceError;
-      if (ofCertificate) claims = this.#certificateClaims(certificate);
+      if (kind === 'certificate') claims = this.#certificateClaims(certificate!);
       else if (kind === 'token') claims = this.#claimsOf(token);
       else claims = await this.#options.tokens.verify(token, onWait);
       if (claims instanceof TailraceError) throw claims;
@@ -123,6 +127,14 @@ export class CredentialVerifier {
       this.#count('signed', outcomeOf(error));
       throw error;
     }
+  }
+
+  /**
+   * Counts a login that is refused for another reason than its credential. One with a used nonce was verified before,
+   * and counts twice. `presented`: undefined for a signature.
+   */
+  refusedLogin(presented: Presented | undefined, outcome: 'replayed' | 'clock'): void {
+    this.#count(presented === undefined ? 'signed' : kindOf(presented), outcome);
   }
 
   #claimsOf(token: string): Claims {
@@ -180,6 +192,11 @@ export class CredentialVerifier {
 
 function deviceTokenRefusal(kind: RefusalKind, id: string, reason: string): TailraceError {
   return refusal(kind, `the device token ${shown(id)} ${reason}; get a new one`);
+}
+
+function kindOf({ token = '', certificate }: Presented): 'jwt' | 'token' | 'certificate' {
+  if (token === '' && certificate !== undefined) return 'certificate';
+  return isDeviceToken(token) ? 'token' : 'jwt';
 }
 
 /** Compares two texts in a time that depends on their lengths only. */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Connections, HttpAnswer, OpenUpgrade } from './connections.ts';
+import type { ClientCertificate } from './client-certificate.ts';
+import type { Connection, Connections, HttpAnswer, OpenUpgrade } from './connections.ts';
 import { errorBody } from './http-refusal.ts';
 import type { Logger } from './logger.ts';
 
@@ -14,6 +15,7 @@ export type Upgrade = (head: HttpHead) => OpenUpgrade | HttpAnswer | undefined;
 interface UpgradeServer {
   readonly connections: Connections;
   addressOf(request: IncomingMessage): string;
+  certificateOf(request: IncomingMessage, connection: Connection): ClientCertificate | undefined;
 }
 
 /**
@@ -44,7 +46,7 @@ export class HttpUpgrades {
     if (this.decide === undefined || connection?.open !== 0 || !asksForWebSocket(request)) return false;
     let decision: ReturnType<Upgrade>;
     try {
-      decision = this.decide(new HttpHead(this.#server, request));
+      decision = this.decide(new HttpHead(this.#server, request, connection));
     } catch (error) {
       this.#logger.error({ error }, 'a request could not be handled');
       const headers = [['Content-Type', 'application/json']] as const;
@@ -85,10 +87,12 @@ function destroy(this: Socket): void {
 export class HttpHead {
   readonly #server: UpgradeServer;
   readonly #request: IncomingMessage;
+  readonly #connection: Connection;
 
-  constructor(server: UpgradeServer, request: IncomingMessage) {
+  constructor(server: UpgradeServer, request: IncomingMessage, connection: Connection) {
     this.#server = server;
     this.#request = request;
+    this.#connection = connection;
   }
 
   /** Without the query. */
@@ -99,6 +103,11 @@ export class HttpHead {
   /** The key of the client's address, for limits. Computed at each call. */
   get address(): string {
     return this.#server.addressOf(this.#request);
+  }
+
+  /** The certificate of the client; undefined for none. Throws `unauthorized`, see `ClientCertificates.of`. */
+  get certificate(): ClientCertificate | undefined {
+    return this.#server.certificateOf(this.#request, this.#connection);
   }
 
   /** Empty without the header. */

@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import type { Bus } from '@tailrace/bus/bus';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/event-log';
@@ -23,11 +24,17 @@ import { Endpoint } from './endpoint.ts';
 import { LogFailures } from './intake/log-failures.ts';
 import { createIngestMetrics, registerLimits } from './metrics.ts';
 import { Observer } from './observer.ts';
+import { BusConnection } from './peers/bus-connection.ts';
 import type { Transport } from './transport.ts';
 
 export interface IngestOptions {
   /** Started before `start`, and closed after `stop`, by the caller. */
   readonly eventLog: EventLog;
+  /**
+   * To other ingest nodes, for sessions of devices. Ingest connects in the background, serves without a connection, and
+   * closes it. Default: none, and this node is alone.
+   */
+  readonly bus?: Bus | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -85,7 +92,7 @@ const corsRequests = {
 
 /** Creates the service that appends the reports of senders to the event log. Depends on no environment and process. */
 export function createIngest(options: IngestOptions): Ingest {
-  const { eventLog, clock, logger, metrics, tracing, transport, config, leaveMs = 0, onLogReplaced } = options;
+  const { eventLog, bus, clock, logger, metrics, tracing, transport, config, leaveMs = 0, onLogReplaced } = options;
   const { node = serviceName, random = Math.random } = options;
   const topic = `${config.topicPrefix}.telemetry`;
   const admission = new Admission(config);
@@ -119,6 +126,7 @@ export function createIngest(options: IngestOptions): Ingest {
     eventLog,
     topic,
     node,
+    bus,
     admission,
     names,
     credentials: verifier,
@@ -146,6 +154,7 @@ export function createIngest(options: IngestOptions): Ingest {
     sockets: new Map([['/v1/device', devices.server]]),
   });
   registerLimits(metrics, admission, names, transport, config);
+  const busConnection = bus && new BusConnection({ bus, clock, random, logger });
   let state: State = 'new';
   let port = 0;
   let epochWatch: EpochWatch | undefined;
@@ -173,6 +182,9 @@ export function createIngest(options: IngestOptions): Ingest {
       }
       state = 'running';
       devices.start();
+      busConnection?.start(async () => {
+        await devices.peers!.subscribe();
+      });
       // A Kafka without its data assigns producer IDs from the start again, so that another process may get the ID by
       // which Kafka detects the duplicates of this process.
       if (onLogReplaced)
@@ -205,6 +217,7 @@ export function createIngest(options: IngestOptions): Ingest {
       control.stop();
       transport.close();
       devices.stop();
+      await busConnection?.stop();
     },
   };
 }

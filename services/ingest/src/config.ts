@@ -1,4 +1,4 @@
-import { kafkaRules, kafkaSettings } from '@tailrace/platform/broker-settings';
+import { kafkaRules, kafkaSettings, natsRules, natsSettings } from '@tailrace/platform/broker-settings';
 import { certificateRulesFrom } from '@tailrace/platform/certificate-rules';
 import {
   commonSettings,
@@ -283,6 +283,13 @@ export const configSchema = z
       .default('kafka')
       .describe("Event log: Kafka, or a log on this machine's disk for a single process."),
     ...kafkaSettings,
+    bus: z
+      .enum(['nats', 'none'])
+      .default('nats')
+      .describe(
+        'Network between ingest nodes, for sessions of devices: NATS, or none for a single node; not used with the embedded log. The start does not wait for it, and reports are accepted without it.',
+      ),
+    ...natsSettings,
     dataPath: z.string().min(1).default('data/log').describe('Folder of the embedded log; not used with Kafka.'),
     drainMs: z
       .int()
@@ -305,7 +312,8 @@ export const configSchema = z
     error: 'expected at most drainMs, of which it is a part',
   })
   .superRefine(tlsRules)
-  .superRefine(kafkaRules);
+  .superRefine(kafkaRules)
+  .superRefine(natsRules);
 
 export type IngestConfig = z.output<typeof configSchema>;
 

@@ -131,7 +131,9 @@ export class Endpoint implements TransportHandlers {
       // A session would have to move soon. Its next server may be this one for a while, until balancers have noticed.
       if (this.#isLeaving) throw new TailraceError('closed', 'this server is shutting down; connect again');
       this.#assertOrigin(head.header('origin'));
-      return { server, open: server.accept(head) };
+      const origin = head.header('origin');
+      const certificate = mayUseCertificate(origin, this.#options.cors(origin)) ? head.certificate : undefined;
+      return { server, open: server.accept(head), certificate };
     } catch (thrown) {
       const answer = answers.failed(tailraceErrorFrom(thrown));
       if (answer.outcome === 'internal')
@@ -141,8 +143,8 @@ export class Endpoint implements TransportHandlers {
   }
 
   /**
-   * Asserts that a page may open sockets of devices. A browser attaches a certificate of its user to the request of any
-   * page (cross-site WebSocket hijacking), and CORS does not apply to WebSockets. Throws `forbidden`.
+   * Asserts that a page may open sockets of devices: CORS does not apply to WebSockets. See also `mayUseCertificate`.
+   * Throws `forbidden`.
    */
   #assertOrigin(origin: string): void {
     if (origin !== '' && this.#options.cors(origin).answer.length === 0)
@@ -352,17 +354,19 @@ export class Endpoint implements TransportHandlers {
 }
 
 /**
- * Returns what the sender presents. Throws `unauthorized` without a credential.
- *
- * A browser adds the certificate of its user to the requests of any page (CSRF), and the origin of the page: so a
- * certificate counts for the origins that are listed by name, and for programs, which send none.
+ * Returns whether the certificate of a request counts. A browser adds the certificate of its user to the requests of any
+ * page (CSRF), and the origin of the page: so it counts for the origins that `allowedOrigins` lists by name, for which
+ * `*` is not enough, and for programs, which send no origin.
  */
+function mayUseCertificate(origin: string, cors: CorsHeaders): boolean {
+  return origin === '' || cors.answer[0]?.[1] === origin;
+}
+
+/** Returns what the sender presents. Throws `unauthorized` without a credential. */
 function presentedOf({ http, cors }: Request): Presented {
   const token = bearerToken(http.header('authorization'));
   if (token !== undefined) return { token };
-  const origin = http.header('origin');
-  const isOfForeignPage = origin !== '' && cors.answer[0]?.[1] !== origin;
-  const certificate = isOfForeignPage ? undefined : http.certificate;
+  const certificate = mayUseCertificate(http.header('origin'), cors) ? http.certificate : undefined;
   if (certificate !== undefined) return { token, certificate };
   throw new TailraceError('unauthorized', 'expected the header "Authorization: Bearer <token>", got none');
 }

@@ -1,8 +1,11 @@
+import type { Bus } from '@tailrace/bus/bus';
+import { registerBusMetrics } from '@tailrace/bus/metrics';
+import { createNatsBus } from '@tailrace/bus/nats';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { registerKafkaMetrics } from '@tailrace/eventlog/kafka/metrics';
-import { kafkaAccessFrom } from '@tailrace/platform/broker-access';
+import { kafkaAccessFrom, natsAccessFrom } from '@tailrace/platform/broker-access';
 import { systemClock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
@@ -16,8 +19,10 @@ await runAsProcess(process, {
   schema: configSchema,
   parts: ({ config, node, logger, health, metrics, tracing, end }) => {
     const eventLog = eventLogFrom(config, node, logger, metrics);
+    const bus = busFrom(config, node, logger);
     const ingest = createIngest({
       eventLog,
+      bus,
       clock: systemClock,
       logger,
       metrics,
@@ -29,6 +34,7 @@ await runAsProcess(process, {
       onLogReplaced: end,
     });
     if (eventLog instanceof KafkaEventLog) registerKafkaMetrics(metrics, eventLog);
+    if (bus !== undefined) registerBusMetrics(metrics, bus);
     health.check('ingest', () => ingest.notReady());
     return [
       { name: 'event log', start: () => eventLog.start(), stop: () => eventLog.close() },
@@ -57,4 +63,10 @@ function eventLogFrom(settings: IngestConfig, node: string, logger: Logger, metr
     requestTimeoutMs: Math.min(5_000, appendDeadlineMs),
     pendingBytesMax: settings.inFlightBytesMax * 2,
   });
+}
+
+function busFrom(settings: IngestConfig, node: string, logger: Logger): Bus | undefined {
+  // The embedded log is that of one process.
+  if (settings.bus === 'none' || settings.eventLog === 'embedded') return undefined;
+  return createNatsBus({ ...natsAccessFrom(settings, systemClock), name: `ingest-${node}`, logger });
 }

@@ -121,7 +121,7 @@ export class MemoryTransport implements Transport {
    * undefined if the transport does not listen, or serves no WebSocket there.
    */
   connectDevice(
-    { target, headers = {} }: Omit<MemoryRequest, 'method'>,
+    { target, headers = {}, certificate }: Omit<MemoryRequest, 'method'>,
     offered: readonly string[] = [],
   ): MemoryDevice | MemoryAnswer | undefined {
     const fields: Readonly<Record<string, string>> = {
@@ -131,7 +131,8 @@ export class MemoryTransport implements Transport {
       'sec-websocket-protocol': offered.join(', '),
       ...headers,
     };
-    const head = { path: pathOf(target), address: clientAddress, header: (name: string) => fields[name] ?? '' };
+    const header = (name: string) => fields[name] ?? '';
+    const head = { path: pathOf(target), address: clientAddress, certificate, header };
     let decision: ReturnType<NonNullable<TransportHandlers['upgrade']>>;
     try {
       decision = this.#handlers?.upgrade?.(head);

@@ -16,6 +16,8 @@ import { eventually } from '@tailrace/testkit/eventually';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { createTempDir } from '@tailrace/testkit/tempdir';
+import { WebSocket } from 'ws';
+import type { ServerMessage } from './device-fixture.ts';
 import { type FixtureOptions, startIngest } from './ingest-fixture.ts';
 
 failOnLeaks();
@@ -130,6 +132,42 @@ test('a page of an origin that is not allowed cannot use the certificate of the 
   const open = await startWithTls(t, { settings: { allowedOrigins: ['*'] } });
   const anywhere = { ...press, headers: { origin: 'https://evil.example' } };
   assert.equal((await open.send('plant1.line3.press7', anywhere)).status, 401);
+});
+
+test('a device with a certificate has a session without a token, for its device; a page only if its origin is listed by name', async (t) => {
+  /** Resolves with `welcome`, or the code with which the connection closes. */
+  const login = async (port: number, device: string, { certFile, keyFile, headers = {} }: Client = {}) => {
+    const identity = certFile === undefined ? {} : { cert: await readFile(certFile), key: await readFile(keyFile!) };
+    const socket = new WebSocket(`wss://localhost:${port}/v1/device`, {
+      ...{ ca: await readFile(authority.caFile), headers, ...identity },
+    });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    socket.on('message', (data) => {
+      const { type, payload } = JSON.parse(data.toString()) as ServerMessage;
+      const { challenge } = payload;
+      if (type === 'hello') socket.send(JSON.stringify({ type: 'auth', payload: { device, challenge } }));
+      else if (type === 'welcome') resolve(type);
+    });
+    socket.on('error', (error) => resolve(error.message));
+    socket.on('close', (code) => resolve(`${code}`));
+    const outcome = await promise;
+    const closed = new Promise((done) => socket.once('close', done));
+    if (socket.readyState === WebSocket.OPEN) {
+      socket.close();
+      await closed;
+    }
+    return outcome;
+  };
+  const device = 'plant1.line3.press7';
+  const page = 'https://plant.example';
+  const { ingest, metric } = await startWithTls(t, { settings: { allowedOrigins: ['*', page] } });
+  const { tlsPort } = ingest;
+  assert.equal(await login(tlsPort, device, press), 'welcome');
+  assert.equal(await login(tlsPort, 'plant1.line3.press8', press), '4403');
+  assert.equal(await login(tlsPort, device), '4401');
+  assert.equal(await login(tlsPort, device, { ...press, headers: { origin: page } }), 'welcome');
+  assert.equal(await login(tlsPort, device, { ...press, headers: { origin: 'https://evil.example' } }), '4401');
+  assert.equal(await metric('tailrace_ingest_verifications_total{kind="certificate",outcome="ok"}'), 3);
 });
 
 test('a revoked certificate is refused on its open connection', async (t) => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
+import type { Bus } from '@tailrace/bus/bus';
 import type { EventLog, NewRecord, RecordSettled } from '@tailrace/eventlog/event-log';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLogger } from '@tailrace/platform/logger';
@@ -7,7 +8,7 @@ import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
-import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { z } from 'zod';
 import { createIngest } from '../src/app.ts';
 import { type IngestSettings, ingestSettings } from '../src/config.ts';
@@ -114,11 +115,17 @@ export interface HeldRecord extends NewRecord {
 export interface DeviceFixtureOptions {
   readonly settings?: Partial<IngestSettings>;
   readonly leaveMs?: number;
+  readonly clock?: FakeClock;
+  /** Name of the node. Default: ingest-0. */
+  readonly node?: string;
+  /** Default: none, and the node is alone. */
+  readonly bus?: Bus;
 }
 
 /** Ingest on a transport and a clock in memory, with a log whose messages the test settles. */
-export async function startDevices(t: TestContext, { settings = {}, leaveMs = 0 }: DeviceFixtureOptions = {}) {
-  const clock = createFakeClock({ nowMs: 1_764_446_400_000 });
+export async function startDevices(t: TestContext, options: DeviceFixtureOptions = {}) {
+  const { settings = {}, leaveMs = 0, clock = createFakeClock({ nowMs: 1_764_446_400_000 }) } = options;
+  const { node = 'ingest-0', bus } = options;
   const config = z.object(ingestSettings).parse({ tokenSecret: secret, ...settings });
   const memory = createMemoryLog({ clock }).connect();
   await memory.start();
@@ -147,7 +154,7 @@ export async function startDevices(t: TestContext, { settings = {}, leaveMs = 0 
   const metrics = createMetrics({ service: 'ingest', node: 'test', processMetrics: false });
   const ingest = createIngest({
     ...{ eventLog, clock, logger: silentLogger, metrics, tracing: noTracing, transport, config, leaveMs },
-    ...{ node: 'ingest-0', random: () => 0.5 },
+    ...{ node, bus, random: () => 0.5 },
   });
   await ingest.start();
   t.after(() => ingest.stop());

@@ -126,10 +126,10 @@ async function metricFrom(metrics: { text(): Promise<string> }, series: string):
   return Number(lines[0]?.split(' ').at(-1));
 }
 
-export async function loggedReports(eventLog: EventLog): Promise<Report[]> {
+export async function loggedReports(eventLog: EventLog, from = topic): Promise<Report[]> {
   const reports: Report[] = [];
-  for (const partition of (await eventLog.bounds(topic)).keys()) {
-    for await (const batch of eventLog.read(topic, partition, { from: 0 })) {
+  for (const partition of (await eventLog.bounds(from)).keys()) {
+    for await (const batch of eventLog.read(from, partition, { from: 0 })) {
       for (const { value } of batch) reports.push(decodeReport(value));
     }
   }

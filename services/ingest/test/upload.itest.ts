@@ -40,6 +40,7 @@ before(async () => {
       TAILRACE_TELEMETRY_PARTITIONS: '4',
       TAILRACE_RETENTION_BYTES: '33554432',
       TAILRACE_KAFKA_BROKERS: broker.brokers.join(','),
+      TAILRACE_BUS: 'none',
     },
   });
   const [, internalPort] = await service.line(/"port":(\d+).*"the internal port listens"/);

@@ -4546,6 +4546,882 @@ export namespace tailrace {
             type $Shape = tailrace.v1.ListedDevice.$Properties;
         }
 
+        /** SessionState enum. */
+        enum SessionState {
+
+            /** SESSION_STATE_UNSPECIFIED value */
+            SESSION_STATE_UNSPECIFIED = 0,
+
+            /** SESSION_STATE_OPEN value */
+            SESSION_STATE_OPEN = 1,
+
+            /** SESSION_STATE_CLOSED value */
+            SESSION_STATE_CLOSED = 2
+        }
+
+        /**
+         * Properties of a SessionClaim.
+         * @deprecated Use tailrace.v1.SessionClaim.$Properties instead.
+         */
+        interface ISessionClaim extends tailrace.v1.SessionClaim.$Properties {
+        }
+
+        /** Represents a SessionClaim. */
+        class SessionClaim {
+
+            /**
+             * Constructs a new SessionClaim.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.SessionClaim.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionClaim device. */
+            device: string;
+
+            /** SessionClaim number. */
+            number: number;
+
+            /** SessionClaim node. */
+            node: string;
+
+            /** SessionClaim boot. */
+            boot: string;
+
+            /** SessionClaim openedMs. */
+            openedMs: number;
+
+            /** SessionClaim protocol. */
+            protocol: string;
+
+            /** SessionClaim address. */
+            address: string;
+
+            /** SessionClaim state. */
+            state: tailrace.v1.SessionState;
+
+            /** SessionClaim fresh. */
+            fresh: boolean;
+
+            /**
+             * Encodes the specified SessionClaim message. Does not implicitly {@link tailrace.v1.SessionClaim.verify|verify} messages.
+             * @param message SessionClaim message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.SessionClaim.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionClaim message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.SessionClaim & tailrace.v1.SessionClaim.$Shape} SessionClaim
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.SessionClaim & tailrace.v1.SessionClaim.$Shape;
+        }
+
+        namespace SessionClaim {
+
+            /** Properties of a SessionClaim. */
+            interface $Properties {
+
+                /** SessionClaim device */
+                device?: (string|null);
+
+                /** SessionClaim number */
+                number?: (number|null);
+
+                /** SessionClaim node */
+                node?: (string|null);
+
+                /** SessionClaim boot */
+                boot?: (string|null);
+
+                /** SessionClaim openedMs */
+                openedMs?: (number|null);
+
+                /** SessionClaim protocol */
+                protocol?: (string|null);
+
+                /** SessionClaim address */
+                address?: (string|null);
+
+                /** SessionClaim state */
+                state?: (tailrace.v1.SessionState|null);
+
+                /** SessionClaim fresh */
+                fresh?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionClaim. */
+            type $Shape = tailrace.v1.SessionClaim.$Properties;
+        }
+
+        /**
+         * Properties of a UsedNonces.
+         * @deprecated Use tailrace.v1.UsedNonces.$Properties instead.
+         */
+        interface IUsedNonces extends tailrace.v1.UsedNonces.$Properties {
+        }
+
+        /** Represents a UsedNonces. */
+        class UsedNonces {
+
+            /**
+             * Constructs a new UsedNonces.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.UsedNonces.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** UsedNonces node. */
+            node: string;
+
+            /** UsedNonces boot. */
+            boot: string;
+
+            /** UsedNonces hashes. */
+            hashes: Uint8Array;
+
+            /** UsedNonces untilMs. */
+            untilMs: number[];
+
+            /**
+             * Encodes the specified UsedNonces message. Does not implicitly {@link tailrace.v1.UsedNonces.verify|verify} messages.
+             * @param message UsedNonces message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.UsedNonces.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a UsedNonces message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.UsedNonces & tailrace.v1.UsedNonces.$Shape} UsedNonces
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.UsedNonces & tailrace.v1.UsedNonces.$Shape;
+        }
+
+        namespace UsedNonces {
+
+            /** Properties of a UsedNonces. */
+            interface $Properties {
+
+                /** UsedNonces node */
+                node?: (string|null);
+
+                /** UsedNonces boot */
+                boot?: (string|null);
+
+                /** UsedNonces hashes */
+                hashes?: (Uint8Array|null);
+
+                /** UsedNonces untilMs */
+                untilMs?: (number[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a UsedNonces. */
+            type $Shape = tailrace.v1.UsedNonces.$Properties;
+        }
+
+        /**
+         * Properties of an IngestAnnouncement.
+         * @deprecated Use tailrace.v1.IngestAnnouncement.$Properties instead.
+         */
+        interface IIngestAnnouncement extends tailrace.v1.IngestAnnouncement.$Properties {
+        }
+
+        /** Represents an IngestAnnouncement. */
+        class IngestAnnouncement {
+
+            /**
+             * Constructs a new IngestAnnouncement.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.IngestAnnouncement.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IngestAnnouncement node. */
+            node: string;
+
+            /** IngestAnnouncement boot. */
+            boot: string;
+
+            /** IngestAnnouncement sessions. */
+            sessions: number;
+
+            /** IngestAnnouncement digestHigh. */
+            digestHigh: number;
+
+            /** IngestAnnouncement digestLow. */
+            digestLow: number;
+
+            /** IngestAnnouncement leaving. */
+            leaving: boolean;
+
+            /**
+             * Encodes the specified IngestAnnouncement message. Does not implicitly {@link tailrace.v1.IngestAnnouncement.verify|verify} messages.
+             * @param message IngestAnnouncement message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.IngestAnnouncement.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IngestAnnouncement message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.IngestAnnouncement & tailrace.v1.IngestAnnouncement.$Shape} IngestAnnouncement
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.IngestAnnouncement & tailrace.v1.IngestAnnouncement.$Shape;
+        }
+
+        namespace IngestAnnouncement {
+
+            /** Properties of an IngestAnnouncement. */
+            interface $Properties {
+
+                /** IngestAnnouncement node */
+                node?: (string|null);
+
+                /** IngestAnnouncement boot */
+                boot?: (string|null);
+
+                /** IngestAnnouncement sessions */
+                sessions?: (number|null);
+
+                /** IngestAnnouncement digestHigh */
+                digestHigh?: (number|null);
+
+                /** IngestAnnouncement digestLow */
+                digestLow?: (number|null);
+
+                /** IngestAnnouncement leaving */
+                leaving?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IngestAnnouncement. */
+            type $Shape = tailrace.v1.IngestAnnouncement.$Properties;
+        }
+
+        /**
+         * Properties of an IngestRequest.
+         * @deprecated Use tailrace.v1.IngestRequest.$Properties instead.
+         */
+        interface IIngestRequest extends tailrace.v1.IngestRequest.$Properties {
+        }
+
+        /** Represents an IngestRequest. */
+        class IngestRequest {
+
+            /**
+             * Constructs a new IngestRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.IngestRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IngestRequest takeOver. */
+            takeOver?: (tailrace.v1.TakeOverRequest.$Properties|null);
+
+            /** IngestRequest sessions. */
+            sessions?: (tailrace.v1.SessionListRequest.$Properties|null);
+
+            /** IngestRequest find. */
+            find?: (tailrace.v1.SessionFindRequest.$Properties|null);
+
+            /** IngestRequest request. */
+            request?: ("takeOver"|"sessions"|"find");
+
+            /**
+             * Encodes the specified IngestRequest message. Does not implicitly {@link tailrace.v1.IngestRequest.verify|verify} messages.
+             * @param message IngestRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.IngestRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IngestRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.IngestRequest & tailrace.v1.IngestRequest.$Shape} IngestRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.IngestRequest & tailrace.v1.IngestRequest.$Shape;
+        }
+
+        namespace IngestRequest {
+
+            /** Properties of an IngestRequest. */
+            interface $Properties {
+
+                /** IngestRequest takeOver */
+                takeOver?: (tailrace.v1.TakeOverRequest.$Properties|null);
+
+                /** IngestRequest sessions */
+                sessions?: (tailrace.v1.SessionListRequest.$Properties|null);
+
+                /** IngestRequest find */
+                find?: (tailrace.v1.SessionFindRequest.$Properties|null);
+
+                /** IngestRequest request */
+                request?: ("takeOver"|"sessions"|"find");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of an IngestRequest. */
+            type $Shape = {
+              takeOver?: tailrace.v1.TakeOverRequest.$Shape|null;
+              sessions?: tailrace.v1.SessionListRequest.$Shape|null;
+              find?: tailrace.v1.SessionFindRequest.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ request?: undefined; takeOver?: null; sessions?: null; find?: null }|{ request?: "takeOver"; takeOver: tailrace.v1.TakeOverRequest.$Shape; sessions?: null; find?: null }|{ request?: "sessions"; takeOver?: null; sessions: tailrace.v1.SessionListRequest.$Shape; find?: null }|{ request?: "find"; takeOver?: null; sessions?: null; find: tailrace.v1.SessionFindRequest.$Shape })
+            );
+        }
+
+        /**
+         * Properties of an IngestReply.
+         * @deprecated Use tailrace.v1.IngestReply.$Properties instead.
+         */
+        interface IIngestReply extends tailrace.v1.IngestReply.$Properties {
+        }
+
+        /** Represents an IngestReply. */
+        class IngestReply {
+
+            /**
+             * Constructs a new IngestReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.IngestReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IngestReply takeOver. */
+            takeOver?: (tailrace.v1.TakeOverReply.$Properties|null);
+
+            /** IngestReply sessions. */
+            sessions?: (tailrace.v1.SessionList.$Properties|null);
+
+            /** IngestReply find. */
+            find?: (tailrace.v1.FoundSession.$Properties|null);
+
+            /** IngestReply reply. */
+            reply?: ("takeOver"|"sessions"|"find");
+
+            /**
+             * Encodes the specified IngestReply message. Does not implicitly {@link tailrace.v1.IngestReply.verify|verify} messages.
+             * @param message IngestReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.IngestReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IngestReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.IngestReply & tailrace.v1.IngestReply.$Shape} IngestReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.IngestReply & tailrace.v1.IngestReply.$Shape;
+        }
+
+        namespace IngestReply {
+
+            /** Properties of an IngestReply. */
+            interface $Properties {
+
+                /** IngestReply takeOver */
+                takeOver?: (tailrace.v1.TakeOverReply.$Properties|null);
+
+                /** IngestReply sessions */
+                sessions?: (tailrace.v1.SessionList.$Properties|null);
+
+                /** IngestReply find */
+                find?: (tailrace.v1.FoundSession.$Properties|null);
+
+                /** IngestReply reply */
+                reply?: ("takeOver"|"sessions"|"find");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of an IngestReply. */
+            type $Shape = {
+              takeOver?: tailrace.v1.TakeOverReply.$Shape|null;
+              sessions?: tailrace.v1.SessionList.$Shape|null;
+              find?: tailrace.v1.FoundSession.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ reply?: undefined; takeOver?: null; sessions?: null; find?: null }|{ reply?: "takeOver"; takeOver: tailrace.v1.TakeOverReply.$Shape; sessions?: null; find?: null }|{ reply?: "sessions"; takeOver?: null; sessions: tailrace.v1.SessionList.$Shape; find?: null }|{ reply?: "find"; takeOver?: null; sessions?: null; find: tailrace.v1.FoundSession.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a TakeOverRequest.
+         * @deprecated Use tailrace.v1.TakeOverRequest.$Properties instead.
+         */
+        interface ITakeOverRequest extends tailrace.v1.TakeOverRequest.$Properties {
+        }
+
+        /** Represents a TakeOverRequest. */
+        class TakeOverRequest {
+
+            /**
+             * Constructs a new TakeOverRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.TakeOverRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TakeOverRequest boot. */
+            boot: string;
+
+            /** TakeOverRequest device. */
+            device: string;
+
+            /** TakeOverRequest node. */
+            node: string;
+
+            /** TakeOverRequest address. */
+            address: string;
+
+            /** TakeOverRequest instance. */
+            instance: string;
+
+            /** TakeOverRequest hasWaited. */
+            hasWaited: boolean;
+
+            /**
+             * Encodes the specified TakeOverRequest message. Does not implicitly {@link tailrace.v1.TakeOverRequest.verify|verify} messages.
+             * @param message TakeOverRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.TakeOverRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TakeOverRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.TakeOverRequest & tailrace.v1.TakeOverRequest.$Shape} TakeOverRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.TakeOverRequest & tailrace.v1.TakeOverRequest.$Shape;
+        }
+
+        namespace TakeOverRequest {
+
+            /** Properties of a TakeOverRequest. */
+            interface $Properties {
+
+                /** TakeOverRequest boot */
+                boot?: (string|null);
+
+                /** TakeOverRequest device */
+                device?: (string|null);
+
+                /** TakeOverRequest node */
+                node?: (string|null);
+
+                /** TakeOverRequest address */
+                address?: (string|null);
+
+                /** TakeOverRequest instance */
+                instance?: (string|null);
+
+                /** TakeOverRequest hasWaited */
+                hasWaited?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TakeOverRequest. */
+            type $Shape = tailrace.v1.TakeOverRequest.$Properties;
+        }
+
+        /**
+         * Properties of a TakeOverReply.
+         * @deprecated Use tailrace.v1.TakeOverReply.$Properties instead.
+         */
+        interface ITakeOverReply extends tailrace.v1.TakeOverReply.$Properties {
+        }
+
+        /** Represents a TakeOverReply. */
+        class TakeOverReply {
+
+            /**
+             * Constructs a new TakeOverReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.TakeOverReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** TakeOverReply waitMs. */
+            waitMs: number;
+
+            /** TakeOverReply number. */
+            number: number;
+
+            /** TakeOverReply recentIds. */
+            recentIds: Uint8Array;
+
+            /** TakeOverReply lastSeq. */
+            lastSeq?: (number|null);
+
+            /** TakeOverReply settled. */
+            settled: boolean;
+
+            /** TakeOverReply takeovers. */
+            takeovers: number;
+
+            /**
+             * Encodes the specified TakeOverReply message. Does not implicitly {@link tailrace.v1.TakeOverReply.verify|verify} messages.
+             * @param message TakeOverReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.TakeOverReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a TakeOverReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.TakeOverReply & tailrace.v1.TakeOverReply.$Shape} TakeOverReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.TakeOverReply & tailrace.v1.TakeOverReply.$Shape;
+        }
+
+        namespace TakeOverReply {
+
+            /** Properties of a TakeOverReply. */
+            interface $Properties {
+
+                /** TakeOverReply waitMs */
+                waitMs?: (number|null);
+
+                /** TakeOverReply number */
+                number?: (number|null);
+
+                /** TakeOverReply recentIds */
+                recentIds?: (Uint8Array|null);
+
+                /** TakeOverReply lastSeq */
+                lastSeq?: (number|null);
+
+                /** TakeOverReply settled */
+                settled?: (boolean|null);
+
+                /** TakeOverReply takeovers */
+                takeovers?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a TakeOverReply. */
+            type $Shape = tailrace.v1.TakeOverReply.$Properties;
+        }
+
+        /**
+         * Properties of a SessionListRequest.
+         * @deprecated Use tailrace.v1.SessionListRequest.$Properties instead.
+         */
+        interface ISessionListRequest extends tailrace.v1.SessionListRequest.$Properties {
+        }
+
+        /** Represents a SessionListRequest. */
+        class SessionListRequest {
+
+            /**
+             * Constructs a new SessionListRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.SessionListRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionListRequest boot. */
+            boot: string;
+
+            /**
+             * Encodes the specified SessionListRequest message. Does not implicitly {@link tailrace.v1.SessionListRequest.verify|verify} messages.
+             * @param message SessionListRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.SessionListRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionListRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.SessionListRequest & tailrace.v1.SessionListRequest.$Shape} SessionListRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.SessionListRequest & tailrace.v1.SessionListRequest.$Shape;
+        }
+
+        namespace SessionListRequest {
+
+            /** Properties of a SessionListRequest. */
+            interface $Properties {
+
+                /** SessionListRequest boot */
+                boot?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionListRequest. */
+            type $Shape = tailrace.v1.SessionListRequest.$Properties;
+        }
+
+        /**
+         * Properties of a SessionList.
+         * @deprecated Use tailrace.v1.SessionList.$Properties instead.
+         */
+        interface ISessionList extends tailrace.v1.SessionList.$Properties {
+        }
+
+        /** Represents a SessionList. */
+        class SessionList {
+
+            /**
+             * Constructs a new SessionList.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.SessionList.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionList boot. */
+            boot: string;
+
+            /** SessionList sessions. */
+            sessions: tailrace.v1.SessionClaim.$Properties[];
+
+            /** SessionList until. */
+            until: number;
+
+            /**
+             * Encodes the specified SessionList message. Does not implicitly {@link tailrace.v1.SessionList.verify|verify} messages.
+             * @param message SessionList message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.SessionList.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionList message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.SessionList & tailrace.v1.SessionList.$Shape} SessionList
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.SessionList & tailrace.v1.SessionList.$Shape;
+        }
+
+        namespace SessionList {
+
+            /** Properties of a SessionList. */
+            interface $Properties {
+
+                /** SessionList boot */
+                boot?: (string|null);
+
+                /** SessionList sessions */
+                sessions?: (tailrace.v1.SessionClaim.$Properties[]|null);
+
+                /** SessionList until */
+                until?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionList. */
+            type $Shape = tailrace.v1.SessionList.$Properties;
+        }
+
+        /**
+         * Properties of a SessionFindRequest.
+         * @deprecated Use tailrace.v1.SessionFindRequest.$Properties instead.
+         */
+        interface ISessionFindRequest extends tailrace.v1.SessionFindRequest.$Properties {
+        }
+
+        /** Represents a SessionFindRequest. */
+        class SessionFindRequest {
+
+            /**
+             * Constructs a new SessionFindRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.SessionFindRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionFindRequest device. */
+            device: string;
+
+            /**
+             * Encodes the specified SessionFindRequest message. Does not implicitly {@link tailrace.v1.SessionFindRequest.verify|verify} messages.
+             * @param message SessionFindRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.SessionFindRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionFindRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.SessionFindRequest & tailrace.v1.SessionFindRequest.$Shape} SessionFindRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.SessionFindRequest & tailrace.v1.SessionFindRequest.$Shape;
+        }
+
+        namespace SessionFindRequest {
+
+            /** Properties of a SessionFindRequest. */
+            interface $Properties {
+
+                /** SessionFindRequest device */
+                device?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionFindRequest. */
+            type $Shape = tailrace.v1.SessionFindRequest.$Properties;
+        }
+
+        /**
+         * Properties of a FoundSession.
+         * @deprecated Use tailrace.v1.FoundSession.$Properties instead.
+         */
+        interface IFoundSession extends tailrace.v1.FoundSession.$Properties {
+        }
+
+        /** Represents a FoundSession. */
+        class FoundSession {
+
+            /**
+             * Constructs a new FoundSession.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.FoundSession.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** FoundSession node. */
+            node: string;
+
+            /** FoundSession number. */
+            number: number;
+
+            /** FoundSession open. */
+            open: boolean;
+
+            /** FoundSession protocol. */
+            protocol: string;
+
+            /**
+             * Encodes the specified FoundSession message. Does not implicitly {@link tailrace.v1.FoundSession.verify|verify} messages.
+             * @param message FoundSession message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.FoundSession.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a FoundSession message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.FoundSession & tailrace.v1.FoundSession.$Shape} FoundSession
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.FoundSession & tailrace.v1.FoundSession.$Shape;
+        }
+
+        namespace FoundSession {
+
+            /** Properties of a FoundSession. */
+            interface $Properties {
+
+                /** FoundSession node */
+                node?: (string|null);
+
+                /** FoundSession number */
+                number?: (number|null);
+
+                /** FoundSession open */
+                open?: (boolean|null);
+
+                /** FoundSession protocol */
+                protocol?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a FoundSession. */
+            type $Shape = tailrace.v1.FoundSession.$Properties;
+        }
+
         /**
          * Properties of a DeviceState.
          * @deprecated Use tailrace.v1.DeviceState.$Properties instead.

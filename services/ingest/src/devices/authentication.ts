@@ -5,7 +5,6 @@ import type { Claims } from '@tailrace/platform/token';
 import { identityOf } from '@tailrace/platform/token-identity';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Grant } from '../intake/record-from.ts';
-import type { AuthOutcome, DeviceCounts } from './device-metrics.ts';
 import { authWindowMs, type Nonces } from './nonces.ts';
 
 /** What a device sends to authenticate, in any protocol. Absent texts are '', an absent time is 0. */
@@ -44,14 +43,13 @@ interface AuthAdmission {
 }
 
 /** What verifies the tokens, certificates and signatures of devices. */
-export type DeviceVerifier = Pick<CredentialVerifier, 'cached' | 'verify' | 'signed'>;
+export type DeviceVerifier = Pick<CredentialVerifier, 'cached' | 'verify' | 'signed' | 'refusedLogin'>;
 
 export interface AuthenticatorOptions {
   readonly credentials: DeviceVerifier;
   readonly nonces: Nonces;
   readonly admission: AuthAdmission;
   readonly clock: Pick<Clock, 'now'>;
-  readonly counts: Pick<DeviceCounts, 'auth'>;
 }
 
 export type AuthResult = (error: TailraceError | undefined, claims: Claims | undefined) => void;
@@ -78,33 +76,30 @@ export class Authenticator {
    * sender on it can renew its claims, so that the request needs neither challenge nor nonce.
    */
   authenticate(auth: AuthRequest, connection: AuthConnection, challenge: string | undefined, done: AuthResult): void {
-    const { credentials, counts, clock } = this.#options;
-    const kind = auth.signature !== '' ? 'signed' : isCertificate(auth, connection) ? 'certificate' : 'token';
-    const finish: Finish = (outcome, error, claims) => {
-      counts.auth[kind][outcome].add();
-      done(error, claims);
-    };
+    const { credentials, clock } = this.#options;
+    const isSigned = auth.signature !== '';
+    const presented = isSigned ? undefined : presentedFrom(auth, connection);
     const isFresh = challenge === undefined;
     const stale = isFresh ? undefined : staleReason(auth, challenge, clock.now());
     if (stale !== undefined) {
-      finish(stale.outcome, stale.error, undefined);
+      if (stale.outcome !== undefined) credentials.refusedLogin(presented, stale.outcome);
+      done(stale.error, undefined);
       return;
     }
-    if (kind === 'signed') {
+    if (presented === undefined) {
       let claims: Claims;
       try {
         claims = credentials.signed(auth.keyId, auth.device, challenge ?? '', auth.signature);
       } catch (thrown) {
-        refuse(thrown, finish);
+        done(tailraceErrorFrom(thrown), undefined);
         return;
       }
-      this.#verified(auth, claims, 'ok', isFresh, finish);
+      this.#verified(auth, presented, claims, isFresh, done);
       return;
     }
-    const presented = presentedFrom(auth, connection);
     const known = credentials.cached(presented);
-    if (known !== undefined) this.#verified(auth, known, 'cached', isFresh, finish);
-    else void this.#verify(auth, presented, connection.address, isFresh, finish);
+    if (known !== undefined) this.#verified(auth, presented, known, isFresh, done);
+    else void this.#verify(auth, presented, connection.address, isFresh, done);
   }
 
   /** Never rejects. */
@@ -113,7 +108,7 @@ export class Authenticator {
     presented: Presented,
     address: string,
     isFresh: boolean,
-    finish: Finish,
+    done: AuthResult,
   ): Promise<void> {
     const { credentials, admission } = this.#options;
     let isCounted = false;
@@ -129,38 +124,42 @@ export class Authenticator {
           if (isCounted) admission.leaveUnverified(address);
         });
     } catch (thrown) {
-      refuse(thrown, finish);
+      done(tailraceErrorFrom(thrown), undefined);
       return;
     }
-    this.#verified(auth, claims, 'ok', isFresh, finish);
+    this.#verified(auth, presented, claims, isFresh, done);
   }
 
   /** The nonce counts for a verified sender only, so that others cannot fill the memory. */
-  #verified(auth: AuthRequest, claims: Claims, outcome: AuthOutcome, isFresh: boolean, finish: Finish): void {
+  #verified(
+    auth: AuthRequest,
+    presented: Presented | undefined,
+    claims: Claims,
+    isFresh: boolean,
+    done: AuthResult,
+  ): void {
     const { device, challenge, time, nonce } = auth;
-    const grant = this.#options.admission.grantOf(claims);
+    const { admission, nonces, credentials } = this.#options;
+    const grant = admission.grantOf(claims);
     if (!grant.allowsDevice(device)) {
-      finish(
-        'forbidden',
-        new TailraceError('forbidden', `${shown(device)} is not covered: ${grant.covers}`),
-        undefined,
-      );
+      done(new TailraceError('forbidden', `${shown(device)} is not covered: ${grant.covers}`), undefined);
       return;
     }
-    const state = isFresh || challenge !== '' ? 'new' : this.#options.nonces.take(identityOf(claims), time, nonce);
-    if (state === 'new') finish(outcome, undefined, claims);
-    else if (state === 'seen') finish('replayed', replayed('nonce: expected one that was not used before'), undefined);
-    else {
+    const state = isFresh || challenge !== '' ? 'new' : nonces.take(identityOf(claims), time, nonce);
+    if (state === 'new') done(undefined, claims);
+    else if (state === 'seen') {
+      credentials.refusedLogin(presented, 'replayed');
+      done(replayed('nonce: expected one that was not used before'), undefined);
+    } else {
       const message = 'this server has as many nonces as it can remember: try again in a minute, or use the challenge';
-      finish('unavailable', new TailraceError('limit_reached', message, { retryable: true }), undefined);
+      done(new TailraceError('limit_reached', message, { retryable: true }), undefined);
     }
   }
 }
 
-type Finish = (outcome: AuthOutcome, error: TailraceError | undefined, claims: Claims | undefined) => void;
-
 interface StaleReason {
-  readonly outcome: AuthOutcome;
+  /** For the counter of logins; undefined for an invalid message. */
+  readonly outcome: 'replayed' | 'clock' | undefined;
   readonly error: TailraceError;
 }
 
@@ -179,7 +178,7 @@ function staleReason(
   }
   if (time === 0 || nonce.length < nonceCharactersMin) {
     const wanted = `the challenge, or time and a nonce of ${nonceCharactersMin} to 64 characters`;
-    return { outcome: 'invalid', error: new TailraceError('invalid_message', `auth: expected ${wanted}, got neither`) };
+    return { outcome: undefined, error: new TailraceError('invalid_message', `auth: expected ${wanted}, got neither`) };
   }
   if (Math.abs(time - nowMs) <= authWindowMs) return undefined;
   const window = `within ${authWindowMs} ms of the clock of the server, which is at ${nowMs}`;
@@ -189,15 +188,6 @@ function staleReason(
 
 function replayed(message: string): TailraceError {
   return new TailraceError('unauthorized', `${message}, got another: a recorded message is not accepted again`);
-}
-
-function refuse(thrown: unknown, finish: Finish): void {
-  const error = tailraceErrorFrom(thrown);
-  finish(error.code === 'unauthorized' ? 'unauthorized' : 'unavailable', error, undefined);
-}
-
-function isCertificate(auth: AuthRequest, { token, certificate }: AuthConnection): boolean {
-  return auth.token === '' && token === '' && certificate !== undefined;
 }
 
 /** The token of the message, then of the handshake, then the certificate. */

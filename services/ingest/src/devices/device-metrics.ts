@@ -15,25 +15,6 @@ export type SessionProtocol = (typeof sessionProtocols)[number];
 export const messageOutcomes = ['accepted', 'duplicate', 'rejected', 'rate_limited', 'unavailable', 'dropped'] as const;
 export type MessageOutcome = (typeof messageOutcomes)[number];
 
-export const authKinds = ['token', 'certificate', 'signed'] as const;
-export type AuthKind = (typeof authKinds)[number];
-
-/**
- * What became of an `auth`. `cached`: accepted, and verified before. `clock`: the time of the device is outside of the
- * window. `unavailable`: the keys cannot be fetched, or a limit is reached.
- */
-export const authOutcomes = [
-  'ok',
-  'cached',
-  'invalid',
-  'unauthorized',
-  'forbidden',
-  'replayed',
-  'clock',
-  'unavailable',
-] as const;
-export type AuthOutcome = (typeof authOutcomes)[number];
-
 /** Why a session reads nothing. */
 export const pauseCauses = ['auth', 'window', 'bytes', 'unavailable'] as const;
 export type PauseCause = (typeof pauseCauses)[number];
@@ -76,8 +57,8 @@ export interface ProtocolCounts {
 
 export interface DeviceCounts {
   readonly protocols: Readonly<Record<SessionProtocol, ProtocolCounts>>;
-  readonly auth: Readonly<Record<AuthKind, Counts<AuthOutcome>>>;
   readonly takeovers: TakeoverCounts;
+  readonly claimsAhead: Counter;
   readonly presence: PresenceCounts;
   readonly rateLimited: Counts<RateScope>;
   /** Sessions that are paused now. */
@@ -95,8 +76,11 @@ export function createDeviceCounts(metrics: Metrics): DeviceCounts {
   );
   return {
     protocols: protocolCounts(metrics),
-    auth: authCounts(metrics),
     takeovers: takeoverCounts(metrics),
+    claimsAhead: metrics.counter(
+      'tailrace_ingest_ahead_claims_total',
+      'Sessions of other nodes whose numbers are more than 10 minutes ahead of the clock of this one.',
+    ),
     presence: presenceCounts(metrics),
     rateLimited: rateCounts(metrics),
     paused,
@@ -152,13 +136,6 @@ function protocolCounts(metrics: Metrics): Readonly<Record<SessionProtocol, Prot
       closes.with({ protocol, code: codes.includes(`${code}`) ? `${code}` : 'other' }).add();
     },
   }));
-}
-
-function authCounts(metrics: Metrics): DeviceCounts['auth'] {
-  const auth = metrics.counters('tailrace_ingest_authentications_total', 'Authentications of devices with a session.', {
-    values: { kind: authKinds, outcome: authOutcomes },
-  });
-  return record(authKinds, (kind) => record(authOutcomes, (outcome) => auth.with({ kind, outcome })));
 }
 
 function takeoverCounts(metrics: Metrics): TakeoverCounts {

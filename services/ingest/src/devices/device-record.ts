@@ -99,6 +99,11 @@ export class DeviceRecords {
     return this.#add(path, nowMs);
   }
 
+  /** Returns the record of a device that is known. */
+  peek(path: string): DeviceRecord | undefined {
+    return this.#records.get(path);
+  }
+
   /** Remembers that the message with the ID is in the log. */
   remember(record: DeviceRecord, id: string): void {
     this.#recentOf(record).add(id);

@@ -77,7 +77,7 @@ test('a recorded auth is refused, by its nonce and by its challenge', async (t) 
   const { device, challenge } = await send({ time: clock.now(), nonce: 'another one' });
   await device.next('welcome');
   assert.equal(await (await send({ challenge })).device.closed(), 4401);
-  assert.equal(await metric('tailrace_ingest_authentications_total{kind="token",outcome="replayed"}'), 2);
+  assert.equal(await metric('tailrace_ingest_verifications_total{kind="jwt",outcome="replayed"}'), 2);
 });
 
 test('a device without auth is disconnected after ten seconds', async (t) => {

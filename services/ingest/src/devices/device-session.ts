@@ -62,6 +62,7 @@ const transitions: Transitions<DeviceSessionState> = {
 export class DeviceSession implements ClaimingSession, MessageOwner {
   readonly address: string;
   readonly openedMs: number;
+  readonly protocol: SessionProtocol;
   /** When it was opened, monotonic ms. */
   readonly startedMs: number;
   /** Of the `auth`; '' before. */
@@ -99,6 +100,7 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
     this.#counts = options.counts.protocols[protocol];
     this.#messages = new SessionMessages(options.messages, port, this.#counts, this);
     this.address = connection.address;
+    this.protocol = protocol;
     this.openedMs = options.clock.now();
     this.startedMs = options.clock.monotonic();
     this.lastReceivedMs = this.startedMs;
@@ -116,6 +118,11 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
   /** What waits for the log, and whether the session is paused. For the heartbeat and metrics. */
   get messages(): Pick<SessionMessages, 'isPaused' | 'unanswered' | 'windowBytes'> {
     return this.#messages;
+  }
+
+  /** Rises with each session of the device; 0 before it has its device. */
+  get number(): number {
+    return this.#number;
   }
 
   /** Undefined before they are verified. */
@@ -231,13 +238,16 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
 
   // Called by the registry.
 
-  claimed({ number, replaced, recentIds }: Claim): void {
+  claimed({ number, replaced, handOver }: Claim): void {
     const { records, clock, presence } = this.#options;
     const { device } = this;
     this.#enter('live');
     this.#number = number;
     this.#record = records.enter(device, clock.monotonic());
-    if (recentIds !== undefined) records.seed(this.#record, recentIds);
+    if (handOver !== undefined) {
+      records.seed(this.#record, handOver.recentIds);
+      this.#record.lastSeq = Math.max(this.#record.lastSeq, handOver.lastSeq);
+    }
     presence.started({ device, number });
     this.#port.welcome({ session: number, device, replaced, expiresAt: this.#claims!.expiresAt });
     this.#openMessages();
@@ -255,6 +265,16 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
       new TailraceError('conflict', `replaced by a session from ${address} on ${node}`),
       undefined,
     );
+  }
+
+  abandoned(): void {
+    this.#closeReason = 'lost';
+    if (this.#messages.unsettled === 0) this.#publishClosed();
+  }
+
+  renumbered(number: number): void {
+    this.#number = number;
+    this.#options.presence.started({ device: this.device, number });
   }
 
   // Called by its messages.

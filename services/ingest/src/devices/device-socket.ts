@@ -10,7 +10,7 @@ export interface DeviceSocket {
   readonly address: string;
   /** The subprotocol on which both sides agree; '' for none. */
   readonly subprotocol: string;
-  /** The certificate of the client. Undefined without TLS. */
+  /** The certificate of the client; undefined for none, and for one that the page of the client may not use. */
   readonly certificate?: ClientCertificate | undefined;
   /** Bytes that were sent and that the kernel has not taken yet. */
   readonly bufferedBytes: number;
@@ -69,6 +69,8 @@ export interface UpgradeHead {
   readonly path: string;
   /** As `DeviceSocket.address`. Computed at each call. */
   readonly address: string;
+  /** The certificate of the client; undefined for none. Throws `unauthorized` for an invalid one of a proxy. */
+  readonly certificate: ClientCertificate | undefined;
   /** Returns the value of a header; '' for a missing one. */
   header(lowerCaseName: string): string;
 }
@@ -93,6 +95,8 @@ export interface DeviceSocketServer {
 export interface AcceptedUpgrade {
   readonly server: DeviceSocketServer;
   readonly open: OpenDeviceSocket;
+  /** As `DeviceSocket.certificate`. */
+  readonly certificate?: ClientCertificate | undefined;
 }
 
 /** How many bytes a paused socket may still deliver, besides those that complete one message: one read of Node.js. */

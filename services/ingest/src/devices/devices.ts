@@ -1,3 +1,4 @@
+import type { Bus } from '@tailrace/bus/bus';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
@@ -12,6 +13,7 @@ import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-me
 import type { LogFailures } from '../intake/log-failures.ts';
 import { MessageIntake } from '../intake/message-intake.ts';
 import { Pressure } from '../intake/pressure.ts';
+import { SessionBus } from '../peers/session-bus.ts';
 import { Authenticator, type DeviceVerifier } from './authentication.ts';
 import { registerDeviceLimits } from './device-limits.ts';
 import { createDeviceCounts } from './device-metrics.ts';
@@ -27,6 +29,8 @@ export interface DevicesOptions {
   readonly eventLog: Pick<EventLog, 'appendEach'>;
   readonly topic: string;
   readonly node: string;
+  /** To other nodes. Default: none, and this node is alone. */
+  readonly bus?: Bus | undefined;
   readonly admission: Admission;
   /** Devices that have reported. */
   readonly names: DeviceNames;
@@ -51,6 +55,8 @@ export interface Devices {
   readonly sessions: DeviceSessionOptions;
   readonly intake: MessageIntake;
   readonly pressure: Pressure;
+  /** Sessions of other nodes; undefined without a bus. */
+  readonly peers: SessionBus | undefined;
   start(): void;
   /** Closes all sessions, over at least two seconds. Resolves when they are closed and the log has settled all. */
   drain(leaveMs: number): Promise<void>;
@@ -63,7 +69,7 @@ const recentIdsMax = 4_096;
 
 /** Composes the sessions of devices: the way of their messages into the log, and their server. */
 export function createDevices(options: DevicesOptions): Devices {
-  const { eventLog, topic, node, admission, names, credentials, revocations, logFailures } = options;
+  const { eventLog, topic, node, bus, admission, names, credentials, revocations, logFailures } = options;
   const { appendSeconds, onAccepted } = options;
   const { clock, random, logger, metrics, config } = options;
   const counts = createDeviceCounts(metrics);
@@ -95,11 +101,13 @@ export function createDevices(options: DevicesOptions): Devices {
     logger,
     counts: counts.takeovers,
     presence,
+    onClockAhead: () => counts.claimsAhead.add(),
   });
+  const peers = bus && new SessionBus({ bus, node, registry, records, nonces, clock, logger, metrics });
   const sessions: DeviceSessionOptions = {
     registry,
     records,
-    authenticator: new Authenticator({ credentials, nonces, admission, clock, counts }),
+    authenticator: new Authenticator({ credentials, nonces, admission, clock }),
     admission,
     messages: {
       records,
@@ -150,7 +158,11 @@ export function createDevices(options: DevicesOptions): Devices {
     sessions,
     intake,
     pressure,
-    start: () => server.start(),
+    peers,
+    start() {
+      server.start();
+      peers?.start();
+    },
     async drain(leaveMs) {
       await server.drain(leaveMs);
       await intake.drain();
@@ -158,6 +170,7 @@ export function createDevices(options: DevicesOptions): Devices {
     stop() {
       server.close();
       intake.close();
+      peers?.stop();
     },
   };
 }

@@ -19,7 +19,10 @@ const protocolsPattern = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+([ \t]*,[ \t]*[!#$%&'*+.^_
  * Returns why a request cannot become a WebSocket by its method and its fields (RFC 6455, section 4.2.1); undefined if
  * it can.
  */
-export function handshakeErrorOf(head: Omit<UpgradeHead, 'address'>, method = 'GET'): HandshakeError | undefined {
+export function handshakeErrorOf(
+  head: Pick<UpgradeHead, 'path' | 'header'>,
+  method = 'GET',
+): HandshakeError | undefined {
   const { path } = head;
   if (method !== 'GET') return { status: 405, message: `expected GET ${path}, got ${shown(`${method} ${path}`)}` };
   const upgrade = head.header('upgrade');

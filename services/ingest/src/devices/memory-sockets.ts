@@ -1,3 +1,4 @@
+import type { ClientCertificate } from '@tailrace/platform/client-certificate';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import {
@@ -55,13 +56,13 @@ export class MemoryDevice {
   #isScheduled = false;
 
   /** Opens the socket on the side of the server. */
-  constructor({ server, open }: AcceptedUpgrade, offered: readonly string[], options: MemorySocketOptions) {
+  constructor(accepted: AcceptedUpgrade, offered: readonly string[], options: MemorySocketOptions) {
     const { promise, resolve } = Promise.withResolvers<{ readonly code: number; readonly reason: string }>();
     this.closed = promise;
     this.#resolve = resolve;
-    this.subprotocol = server.subprotocols.find((each) => offered.includes(each)) ?? '';
-    this.#socket = new MemorySocket(this, server.messageBytesMax, options);
-    this.#socket.start(open);
+    this.subprotocol = accepted.server.subprotocols.find((each) => offered.includes(each)) ?? '';
+    this.#socket = new MemorySocket(this, accepted, options);
+    this.#socket.start(accepted.open);
   }
 
   /** Sends messages, which the other side receives at once, as one chunk of bytes. */
@@ -148,6 +149,7 @@ type State = 'open' | 'closing' | 'closed';
 /** The server's end. */
 class MemorySocket implements DeviceSocket {
   readonly address: string;
+  readonly certificate: ClientCertificate | undefined;
   readonly #device: MemoryDevice;
   readonly #messageBytesMax: number;
   readonly #options: MemorySocketOptions;
@@ -164,9 +166,10 @@ class MemorySocket implements DeviceSocket {
   #isLost = false;
   #isScheduled = false;
 
-  constructor(device: MemoryDevice, messageBytesMax: number, options: MemorySocketOptions) {
+  constructor(device: MemoryDevice, { server, certificate }: AcceptedUpgrade, options: MemorySocketOptions) {
     this.#device = device;
-    this.#messageBytesMax = messageBytesMax;
+    this.#messageBytesMax = server.messageBytesMax;
+    this.certificate = certificate;
     this.#options = options;
     this.address = options.address;
   }

@@ -17,6 +17,8 @@ export class Nonces {
   readonly #clock: Pick<Clock, 'now'>;
   readonly #max: number;
   readonly #hash = new TextHash();
+  /** Called for each nonce that is new, so that other nodes refuse it too. Default: none. */
+  onNew: ((high: number, low: number, untilMs: number) => void) | undefined;
   /** By the window in which they expire. */
   readonly #generations = new Map<number, HashSet>();
 
@@ -34,7 +36,20 @@ export class Nonces {
   /** Adds the nonce of an `auth`. `timeMs`: its time, within the window. `seen`: it was added before. */
   take(identity: string, timeMs: number, nonce: string): 'new' | 'seen' | 'full' {
     this.#hash.take(JSON.stringify([identity, timeMs, nonce]), 0, 0);
-    return this.#add(this.#hash.high, this.#hash.low, timeMs + authWindowMs);
+    const { high, low } = this.#hash;
+    const untilMs = timeMs + authWindowMs;
+    const outcome = this.#add(high, low, untilMs);
+    if (outcome === 'new') this.onNew?.(high, low, untilMs);
+    return outcome;
+  }
+
+  /**
+   * Adds a nonce that another node has accepted, as `onNew` has passed it there. At `max` it is not remembered, so that
+   * no other node takes the capacity of this one.
+   */
+  merge(high: number, low: number, untilMs: number): void {
+    const latestMs = this.#clock.now() + 3 * authWindowMs;
+    this.#add(high, low, Math.min(untilMs, latestMs));
   }
 
   #add(high: number, low: number, untilMs: number): 'new' | 'seen' | 'full' {

@@ -27,8 +27,11 @@ export interface PresenceEvents {
    * open another one before it counts as offline. `lastSeq`: position of its last report; -1 if unknown.
    */
   closed(session: SessionFacts, reason: CloseReason, graceMs: number, lastSeq: number): void;
-  /** Two senders with the identity of one device replace each other. `count`: takeovers within a minute. */
-  conflict(device: string, addresses: readonly [string, string], count: number): void;
+  /**
+   * Two senders with the identity of one device replace each other. Of the older and the newer session. `count`:
+   * takeovers within a minute.
+   */
+  conflict(device: string, addresses: readonly [string, string], nodes: readonly [string, string], count: number): void;
 }
 
 export interface PresenceCounts {

@@ -9,6 +9,7 @@ import {
   type HandOver,
   type SessionPeers,
   SessionRegistry,
+  type TakeOverWait,
 } from './session-registry.ts';
 
 class TestSession implements ClaimingSession {
@@ -16,10 +17,13 @@ class TestSession implements ClaimingSession {
   readonly address: string;
   readonly instance: string;
   readonly openedMs = 0;
+  readonly protocol = 'websocket';
   lastReceivedMs = 0;
   claim: Claim | undefined;
   waitMs = 0;
   replacedBy: string | undefined;
+  isAbandoned = false;
+  number = 0;
 
   constructor(address: string, instance = '', device = 'plant1.a') {
     this.address = address;
@@ -30,6 +34,7 @@ class TestSession implements ClaimingSession {
   claimed(claim: Claim): void {
     assert.equal(this.claim, undefined, 'claimed once');
     this.claim = claim;
+    this.number = claim.number;
   }
 
   waits(waitMs: number): void {
@@ -40,6 +45,15 @@ class TestSession implements ClaimingSession {
     assert.equal(this.replacedBy, undefined, 'replaced once');
     this.replacedBy = `${address} on ${node}`;
   }
+
+  abandoned(): void {
+    assert.ok(this.replacedBy !== undefined, 'abandoned after it was replaced');
+    this.isAbandoned = true;
+  }
+
+  renumbered(number: number): void {
+    this.number = number;
+  }
 }
 
 function setUp(peers?: SessionPeers) {
@@ -47,22 +61,24 @@ function setUp(peers?: SessionPeers) {
   const conflicts: unknown[] = [];
   const pair = () => ({ yes: new Counter(), no: new Counter() });
   const counts = { node: pair(), cluster: pair() };
+  const ahead = new Counter();
   const registry = new SessionRegistry<TestSession>({
     node: 'ingest-0',
     clock,
     logger: silentLogger,
     counts,
     presence: { conflict: (...facts) => void conflicts.push(facts) },
-    ...(peers !== undefined && { peers }),
+    onClockAhead: () => ahead.add(),
   });
-  return { clock, registry, conflicts, counts };
+  registry.peers = peers;
+  return { clock, registry, conflicts, counts, ahead };
 }
 
 test('the newest session has the device, and its number is higher', () => {
   const { registry, counts } = setUp();
   const [first, second] = [new TestSession('10.0.0.1'), new TestSession('10.0.0.2')];
   registry.claim(first);
-  assert.deepEqual(first.claim, { number: 1_764_446_400_001, replaced: undefined, recentIds: undefined });
+  assert.deepEqual(first.claim, { number: 1_764_446_400_001, replaced: undefined, handOver: undefined });
   registry.claim(second);
   assert.equal(registry.of('plant1.a'), second);
   assert.equal(first.replacedBy, '10.0.0.2 on ingest-0');
@@ -126,7 +142,7 @@ test('the fourth takeover in a minute waits while the first device keeps working
   const newcomer = new TestSession('10.0.0.4');
   registry.claim(newcomer);
   assert.deepEqual([newcomer.waitMs, newcomer.claim, incumbent.replacedBy], [1_000, undefined, undefined]);
-  assert.deepEqual(conflicts, [['plant1.a', ['10.0.0.3', '10.0.0.4'], 4]]);
+  assert.deepEqual(conflicts, [['plant1.a', ['10.0.0.3', '10.0.0.4'], ['ingest-0', 'ingest-0'], 4]]);
   await clock.advance(999);
   assert.equal(registry.of('plant1.a'), incumbent);
   await clock.advance(1);
@@ -165,16 +181,34 @@ test('one session waits for a device: a newer one takes its place, and one that 
   assert.equal(registry.of('plant1.a'), incumbent);
 });
 
-/** Other nodes, whose replies the test sends. */
+/** Another node that is known to have or have had each device, whose replies the test sends. */
 function testPeers() {
-  const replies: ((handOver: HandOver | undefined) => void)[] = [];
+  const replies: ((reply: HandOver | TakeOverWait | undefined) => void)[] = [];
   const sent: string[] = [];
   const peers: SessionPeers = {
-    takeOver: (_device, done) => void replies.push(done),
-    opened: ({ address }) => void sent.push(`opened ${address}`),
+    numberOf: () => 0,
+    takeOver(_session, hasWaited, done) {
+      if (hasWaited) sent.push('again');
+      replies.push(done);
+      return true;
+    },
+    opened: ({ address }, _number, isFresh) => void sent.push(`${isFresh ? 'opened' : 'repeated'} ${address}`),
     closed: ({ address }) => void sent.push(`closed ${address}`),
+    replaced: ({ address }) => void sent.push(`replaced ${address}`),
+    renumbered: ({ address }) => void sent.push(`renumbered ${address}`),
   };
   return { peers, replies, sent };
+}
+
+const handOver: HandOver = { number: 1_764_446_500_000, recentIds: BigUint64Array.of(7n), lastSeq: 3, takeovers: 0 };
+const elsewhere = { address: '10.0.0.9', node: 'ingest-1' };
+
+/** A session of this node, for which no other node had anything. */
+function open(set: ReturnType<typeof setUp>, peers: ReturnType<typeof testPeers>, address = '10.0.0.1'): TestSession {
+  const session = new TestSession(address);
+  set.registry.claim(session);
+  peers.replies.shift()!(undefined);
+  return session;
 }
 
 test('what another node had is taken over, and the number is above its number', () => {
@@ -183,11 +217,18 @@ test('what another node had is taken over, and the number is above its number', 
   const session = new TestSession('10.0.0.1');
   registry.claim(session);
   assert.equal(session.claim, undefined);
-  const recentIds = BigUint64Array.of(7n);
-  replies[0]!({ number: 1_764_446_500_000, recentIds });
-  assert.deepEqual(session.claim, { number: 1_764_446_500_001, replaced: undefined, recentIds });
+  replies[0]!(handOver);
+  assert.deepEqual(session.claim, { number: 1_764_446_500_001, replaced: undefined, handOver });
   registry.release(session);
   assert.deepEqual(sent, ['opened 10.0.0.1', 'closed 10.0.0.1']);
+});
+
+test('a device that no other node has is opened at once', () => {
+  const { peers } = testPeers();
+  const { registry } = setUp({ ...peers, takeOver: () => false, numberOf: () => 2 ** 42 });
+  const session = new TestSession('10.0.0.1');
+  registry.claim(session);
+  assert.equal(session.claim?.number, 2 ** 42 + 1);
 });
 
 test('a reply of another node to a session that has closed, or was replaced meanwhile, changes nothing', () => {
@@ -208,20 +249,140 @@ test('a reply of another node to a session that has closed, or was replaced mean
   assert.equal(registry.of('plant1.a'), third);
 });
 
-test('a newer session of another node replaces the one here, and that one is not announced as closed', () => {
-  const { peers, replies, sent } = testPeers();
-  const { registry, counts } = setUp(peers);
-  const session = new TestSession('10.0.0.1');
-  registry.claim(session);
-  replies[0]!(undefined);
-  registry.replacedBy('plant1.a', 2 ** 41, { address: '10.0.0.2', node: 'ingest-1' });
-  assert.equal(session.replacedBy, '10.0.0.2 on ingest-1');
+test('a session that opens elsewhere replaces the one here, whatever its number, and numbers rise above it', async () => {
+  const peers = testPeers();
+  const set = setUp(peers.peers);
+  const { registry, clock, counts } = set;
+  const session = open(set, peers);
+  await clock.advance(2_000);
+  const number = clock.now() + 60_000;
+  registry.openedElsewhere({ device: 'plant1.a', number, isFresh: true, ...elsewhere });
+  assert.equal(session.replacedBy, '10.0.0.9 on ingest-1');
   assert.equal(registry.release(session), false);
   assert.equal(counts.cluster.no.value, 1);
-  assert.deepEqual(sent, ['opened 10.0.0.1']);
-  // The next number is above that of the other node.
-  const next = new TestSession('10.0.0.3');
-  registry.claim(next);
-  replies[1]!(undefined);
-  assert.ok(next.claim!.number > 2 ** 41);
+  assert.deepEqual(peers.sent, ['opened 10.0.0.1', 'replaced 10.0.0.1']);
+  assert.ok(open(set, peers, '10.0.0.2').number > number);
+  // The clock of the other node is behind: it gets to know the number of this one, as closed.
+  await clock.advance(2_000);
+  registry.openedElsewhere({ device: 'plant1.a', number: 5, isFresh: true, ...elsewhere });
+  assert.equal(registry.of('plant1.a'), undefined);
+  assert.equal(peers.sent.at(-1), 'closed 10.0.0.2');
+});
+
+test('a session gets a number above one that it has replaced without knowing it', () => {
+  const peers = testPeers();
+  const set = setUp(peers.peers);
+  const session = open(set, peers);
+  set.registry.closedElsewhere('plant1.a', session.number + 5_000);
+  assert.ok(session.number > session.claim!.number + 5_000);
+  assert.deepEqual(peers.sent, ['opened 10.0.0.1', 'renumbered 10.0.0.1']);
+  set.registry.closedElsewhere('plant1.a', session.number - 1);
+  assert.equal(peers.sent.length, 2);
+});
+
+test('of two sessions that open at once the one with the higher number stays, and is published again', () => {
+  const peers = testPeers();
+  const set = setUp(peers.peers);
+  const session = open(set, peers);
+  const peer = { device: 'plant1.a', isFresh: true, ...elsewhere };
+  set.registry.openedElsewhere({ ...peer, number: session.number - 1 });
+  assert.deepEqual([session.replacedBy, peers.sent.at(-1)], [undefined, 'repeated 10.0.0.1']);
+  // Equal numbers: by the name of the node.
+  set.registry.openedElsewhere({ ...peer, number: session.number, node: 'ingest' });
+  assert.equal(session.replacedBy, undefined);
+  set.registry.openedElsewhere({ ...peer, number: session.number });
+  assert.equal(session.replacedBy, '10.0.0.9 on ingest-1');
+});
+
+test('a session that was opened before an outage of the bus is compared by its number', async () => {
+  const peers = testPeers();
+  const set = setUp(peers.peers);
+  const session = open(set, peers);
+  await set.clock.advance(60_000);
+  const peer = { device: 'plant1.a', isFresh: false, ...elsewhere };
+  set.registry.openedElsewhere({ ...peer, number: session.number - 1 });
+  assert.equal(session.replacedBy, undefined);
+  set.registry.openedElsewhere({ ...peer, number: session.number + 1 });
+  assert.equal(session.replacedBy, '10.0.0.9 on ingest-1');
+});
+
+test('a node whose clock is a day ahead raises the numbers of its devices alone', () => {
+  const peers = testPeers();
+  const set = setUp(peers.peers);
+  const day = 86_400_000;
+  set.registry.openedElsewhere({ device: 'plant1.b', number: set.clock.now() + day, isFresh: true, ...elsewhere });
+  assert.equal(set.ahead.value, 1);
+  assert.ok(open(set, peers).number < set.clock.now() + day);
+});
+
+test('a device is handed over to another node, with the takeovers that it has counted', () => {
+  const peers = testPeers();
+  const set = setUp(peers.peers);
+  const { registry } = set;
+  const session = open(set, peers);
+  const by = { ...elsewhere, instance: '', hasWaited: false };
+  assert.deepEqual(registry.handOver('plant1.a', by), { waitMs: 0, takeovers: 1 });
+  assert.equal(session.replacedBy, '10.0.0.9 on ingest-1');
+  assert.equal(set.counts.cluster.yes.value, 1);
+  assert.deepEqual(registry.handOver('plant1.b', by), { waitMs: 0, takeovers: 0 });
+});
+
+test('the fourth takeover in a minute waits, although the device has moved between nodes', async () => {
+  const peers = testPeers();
+  const set = setUp(peers.peers);
+  const { registry, clock } = set;
+  const session = new TestSession('10.0.0.1');
+  registry.claim(session);
+  peers.replies.shift()!({ ...handOver, takeovers: 3 });
+  const by = { ...elsewhere, instance: '', hasWaited: false };
+  assert.deepEqual(registry.handOver('plant1.a', by), { waitMs: 1_000, takeovers: 0 });
+  assert.deepEqual(set.conflicts, [['plant1.a', ['10.0.0.1', '10.0.0.9'], ['ingest-0', 'ingest-1'], 4]]);
+  assert.equal(registry.of('plant1.a'), session);
+  await clock.advance(1_000);
+  assert.deepEqual(registry.handOver('plant1.a', { ...by, hasWaited: true }), { waitMs: 0, takeovers: 4 });
+  assert.equal(registry.of('plant1.a'), undefined);
+});
+
+test('a session waits as long as the other node requests, then requests the device again', async () => {
+  const peers = testPeers();
+  const { registry, clock } = setUp(peers.peers);
+  const session = new TestSession('10.0.0.1');
+  registry.claim(session);
+  peers.replies.shift()!({ waitMs: 2_000 });
+  assert.deepEqual([session.waitMs, session.claim], [2_000, undefined]);
+  await clock.advance(2_000);
+  assert.deepEqual(peers.sent, ['again']);
+  peers.replies.shift()!(handOver);
+  assert.equal(registry.of('plant1.a'), session);
+});
+
+test('a session that waits for another node has the device as soon as that one is closed', () => {
+  const peers = testPeers();
+  const { registry, clock } = setUp(peers.peers);
+  const session = new TestSession('10.0.0.1');
+  registry.claim(session);
+  peers.replies.shift()!({ waitMs: 2_000 });
+  registry.closedElsewhere('plant1.a', 1);
+  peers.replies.shift()!(undefined);
+  assert.equal(registry.of('plant1.a'), session);
+  assert.equal(clock.pending(), 0);
+});
+
+test('a session is abandoned if the newer one of another node never opens', async () => {
+  const peers = testPeers();
+  const set = setUp(peers.peers);
+  const { registry, clock } = set;
+  const by = { ...elsewhere, instance: '', hasWaited: false };
+  const [lost, replaced] = [open(set, peers), new TestSession('10.0.0.2', '', 'plant1.b')];
+  registry.claim(replaced);
+  peers.replies.shift()!(undefined);
+  registry.handOver('plant1.a', by);
+  registry.handOver('plant1.b', by);
+  registry.openedElsewhere({ device: 'plant1.b', number: clock.now() + 5, isFresh: true, ...elsewhere });
+  await clock.advance(9_999);
+  registry.check();
+  assert.equal(lost.isAbandoned, false);
+  await clock.advance(1);
+  registry.check();
+  assert.deepEqual([lost.isAbandoned, replaced.isAbandoned], [true, false]);
 });

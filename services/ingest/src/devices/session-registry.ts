@@ -13,12 +13,18 @@ export interface ClaimingSession extends Contender {
   readonly address: string;
   /** When it was opened, epoch ms. */
   readonly openedMs: number;
+  /** Name of its protocol. */
+  readonly protocol: string;
   /** The device is this session's. Called at most once. */
   claimed(claim: Claim): void;
   /** The device is another session's for this time: two senders use its identity. */
   waits(waitMs: number): void;
   /** The device is a newer session's, or this one has waited and a newer one waits in its place. */
   replaced(by: ClaimOrigin): void;
+  /** It was replaced by a session that has closed before it opened, so that the device has none. After `replaced`. */
+  abandoned(): void;
+  /** Another node had a session of the device with a higher number: the number of this one is now above it. */
+  renumbered(number: number): void;
 }
 
 /** Where a session comes from, for people. */
@@ -32,22 +38,62 @@ export interface Claim {
   readonly number: number;
   /** The session of this node that it has replaced. */
   readonly replaced: { readonly address: string; readonly openedMs: number } | undefined;
-  /** Message IDs that another node had in the log, as `IdRing.hashes` returns them. */
-  readonly recentIds: BigUint64Array | undefined;
+  /** What another node had of the device. */
+  readonly handOver: HandOver | undefined;
 }
 
-/** What another node returns of a session that it had. */
+/** What another node returns of a session that it has or had. */
 export interface HandOver {
+  /** Of its last session of the device; 0 if it knows none. */
   readonly number: number;
   readonly recentIds: BigUint64Array;
+  /** Position of the last report of the device; -1 if unknown. */
+  readonly lastSeq: number;
+  /** Takeovers in quick succession, which the next node counts on. */
+  readonly takeovers: number;
+}
+
+/** The session of another node works on for this time. */
+export interface TakeOverWait {
+  readonly waitMs: number;
+}
+
+/** A newer session of another node. */
+export interface Newcomer extends ClaimOrigin {
+  /** '' for none. */
+  readonly instance: string;
+  /** As long as this node has requested before. */
+  readonly hasWaited: boolean;
+}
+
+/** A session that another node has published. */
+export interface PeerSession extends ClaimOrigin {
+  readonly device: string;
+  readonly number: number;
+  /** It has opened now. */
+  readonly isFresh: boolean;
 }
 
 /** Sessions of other nodes. Without them the registry knows those of this node alone. */
 export interface SessionPeers {
-  /** Calls `done` once, within a second: with what another node had, or undefined. Not within the call. */
-  takeOver(device: string, done: (handOver: HandOver | undefined) => void): void;
-  opened(session: ClaimingSession, number: number): void;
+  /** Returns the number of the last known session of the device on another node; 0 for none. */
+  numberOf(device: string): number;
+  /**
+   * Requests the device from the node that has or had it. Returns false if none can be reached: `done` is not called
+   * then. Calls `done` once, within two seconds, not within the call; with undefined without a reply.
+   */
+  takeOver(
+    session: ClaimingSession,
+    hasWaited: boolean,
+    done: (reply: HandOver | TakeOverWait | undefined) => void,
+  ): boolean;
+  /** A session of this node has its device. `isFresh` false: it is published again, because another node has an older. */
+  opened(session: ClaimingSession, number: number, isFresh: boolean): void;
   closed(session: ClaimingSession, number: number): void;
+  /** A session of this node is replaced: by another of this node, or of another one, which publishes it. */
+  replaced(session: ClaimingSession, number: number): void;
+  /** A session of this node has another number than before. */
+  renumbered(session: ClaimingSession, former: number, number: number): void;
 }
 
 export interface SessionRegistryOptions {
@@ -57,13 +103,21 @@ export interface SessionRegistryOptions {
   readonly logger: Logger;
   readonly counts: TakeoverCounts;
   readonly presence: Pick<PresenceEvents, 'conflict'>;
-  /** Default: none. */
-  readonly peers?: SessionPeers;
+  /** Called for a session of another node whose number is far ahead of the clock of this one. */
+  readonly onClockAhead: () => void;
 }
 
 interface Registered<S> {
   readonly session: S;
   readonly number: number;
+  /** When it got its device, monotonic ms. */
+  readonly claimedMs: number;
+}
+
+/** A session that was replaced at the request of another node, whose session has not opened yet. */
+interface Yielded<S> {
+  readonly session: S;
+  readonly untilMs: number;
 }
 
 /** A session that waits: while another works on, or for the reply of another node. */
@@ -73,6 +127,15 @@ interface Waiting<S> {
 }
 
 const warningEveryMs = 60_000;
+/**
+ * Two sessions that open on two nodes within this time are opened at once: their order is not known, and the higher
+ * number decides. After it a session that opens is the newer one, whatever the clocks of the nodes.
+ */
+const atOnceMs = 2_000;
+/** A number that is further ahead of the clock of this node raises the numbers of its own device alone. */
+const aheadMsMax = 600_000;
+/** How long another node may take to open a session for which it has the device. Above all its deadlines. */
+const yieldedMs = 10_000;
 
 /**
  * The sessions of the devices of this node, at most one for each. The newest wins: the connection of a device that has
@@ -81,13 +144,21 @@ const warningEveryMs = 60_000;
  *
  * An entry changes synchronously, and callbacks compare the session, so that a session that was replaced never removes
  * the one that replaced it.
+ *
+ * With other nodes (`peers`), a session first requests its device from the node that has or had it: `handOver` there
+ * closes the older session. A node that cannot be reached is not awaited. Its session closes when it receives that this
+ * one has opened (`openedElsewhere`).
  */
 export class SessionRegistry<S extends ClaimingSession = ClaimingSession> {
   readonly #options: SessionRegistryOptions;
   readonly #sessions = new Map<string, Registered<S>>();
   /** By device, at most one: a newer one takes its place. */
   readonly #waiting = new Map<string, Waiting<S>>();
+  /** By device. */
+  readonly #yielded = new Map<string, Yielded<S>>();
   readonly #damping = new TakeoverDamping();
+  /** Default: none. Set once, before the first claim. */
+  peers: SessionPeers | undefined;
   readonly #warning: LimitedWarning;
   /** The highest number so far. Above the clock if several sessions open in one millisecond, or it is set back. */
   #lastNumber = 0;
@@ -109,8 +180,23 @@ export class SessionRegistry<S extends ClaimingSession = ClaimingSession> {
     return this.#waiting.size;
   }
 
+  /** The highest number so far; sessions that open later have higher ones. */
+  get lastNumber(): number {
+    return this.#lastNumber;
+  }
+
+  /** Returns the number of the session of the device; 0 if it has none. */
+  numberOf(device: string): number {
+    return this.#sessions.get(device)?.number ?? 0;
+  }
+
   of(device: string): S | undefined {
     return this.#sessions.get(device)?.session;
+  }
+
+  /** Calls `visit` for the sessions that have their device, the one opened last at the end. */
+  forEach(visit: (session: S, number: number) => void): void {
+    for (const { session, number } of this.#sessions.values()) visit(session, number);
   }
 
   /** Calls `claimed` of the session now or later, unless it is released or replaced before. */
@@ -119,11 +205,8 @@ export class SessionRegistry<S extends ClaimingSession = ClaimingSession> {
     this.#stopWaiting(device)?.replaced(this.#originOf(session));
     const incumbent = this.of(device);
     const waitMs = incumbent === undefined ? 0 : this.#waitMs(incumbent, session);
-    if (waitMs > 0) {
-      const timer = this.#options.clock.after(waitMs, () => this.#resume(session));
-      this.#waiting.set(device, { session, timer });
-      session.waits(waitMs);
-    } else this.#open(session);
+    if (waitMs > 0) this.#wait(session, waitMs);
+    else this.#open(session, false);
   }
 
   /** Called when the session closes, in any state. Idempotent. Returns whether it had its device. */
@@ -133,71 +216,161 @@ export class SessionRegistry<S extends ClaimingSession = ClaimingSession> {
     const known = this.#sessions.get(device);
     if (known?.session !== session) return false;
     this.#sessions.delete(device);
-    this.#options.peers?.closed(session, known.number);
+    this.peers?.closed(session, known.number);
     const next = this.#waiting.get(device);
     if (next !== undefined) this.#resume(next.session);
     return true;
   }
 
-  /** Called when another node has a newer session of the device, with its number. */
-  replacedBy(device: string, number: number, by: ClaimOrigin): void {
-    this.#lastNumber = Math.max(this.#lastNumber, number);
+  /**
+   * Called when another node requests the device for a newer session. Replaces the session of this node, unless it
+   * works on for the returned time, because two senders fight for the device.
+   */
+  handOver(device: string, by: Newcomer): { readonly waitMs: number; readonly takeovers: number } {
+    const { clock } = this.#options;
     const known = this.#sessions.get(device);
-    this.#stopWaiting(device)?.replaced(by);
+    if (known !== undefined) {
+      const waitMs = by.hasWaited ? 0 : this.#takeoverWaitMs(known.session, by, 'cluster');
+      if (waitMs > 0) return { waitMs, takeovers: 0 };
+      this.#yielded.delete(device);
+      this.#yielded.set(device, { session: known.session, untilMs: clock.monotonic() + yieldedMs });
+      this.#sessions.delete(device);
+      this.peers?.replaced(known.session, known.number);
+      known.session.replaced(by);
+    }
+    return { waitMs: 0, takeovers: this.#damping.countOf(device, clock.monotonic()) };
+  }
+
+  /** Called for a session that another node has published. Replaces the one of this node if that is the older one. */
+  openedElsewhere(peer: PeerSession): void {
+    const { device, number, isFresh } = peer;
+    const { clock, node, counts } = this.#options;
+    this.#take(number);
+    this.#yielded.delete(device);
+    const known = this.#sessions.get(device);
     if (known === undefined) return;
+    const isAtOnce = !isFresh || clock.monotonic() - known.claimedMs < atOnceMs;
+    const isOlder = number < known.number || (number === known.number && peer.node < node);
+    if (isAtOnce && isOlder) {
+      this.peers?.opened(known.session, known.number, false);
+      return;
+    }
+    counts.cluster.no.add();
     this.#sessions.delete(device);
-    this.#options.counts.cluster.no.add();
-    known.session.replaced(by);
+    // Published as closed, so that a newer session with a lower number gets a higher one: the number orders its events.
+    if (number < known.number) this.peers?.closed(known.session, known.number);
+    else this.peers?.replaced(known.session, known.number);
+    known.session.replaced(peer);
+  }
+
+  /** Called when another node has closed its session of the device: one that waits for it has the device now. */
+  closedElsewhere(device: string, number: number): void {
+    this.#take(number);
+    const known = this.#sessions.get(device);
+    if (known !== undefined && known.number <= number) this.#renumber(known, number);
+    const waiting = this.#waiting.get(device);
+    if (waiting?.timer !== undefined && !this.#sessions.has(device)) this.#resume(waiting.session);
+  }
+
+  /** Called every second. */
+  check(): void {
+    const nowMs = this.#options.clock.monotonic();
+    for (const [device, { session, untilMs }] of this.#yielded) {
+      if (untilMs > nowMs) return;
+      this.#yielded.delete(device);
+      session.abandoned();
+    }
   }
 
   #waitMs(incumbent: S, session: S): number {
+    return this.#takeoverWaitMs(incumbent, { ...this.#originOf(session), instance: session.instance }, 'node');
+  }
+
+  #takeoverWaitMs(incumbent: S, newcomer: Omit<Newcomer, 'hasWaited'>, where: keyof TakeoverCounts): number {
     const { clock, counts, presence, node } = this.#options;
-    const { device } = session;
-    const takeover = this.#damping.count(device, incumbent, session, clock.monotonic());
-    counts.node[takeover.isFight ? 'yes' : 'no'].add();
+    const { device } = incumbent;
+    const takeover = this.#damping.count(device, incumbent, newcomer.instance, clock.monotonic());
+    counts[where][takeover.isFight ? 'yes' : 'no'].add();
     if (takeover.isReported) {
       const { count } = takeover;
-      presence.conflict(device, [incumbent.address, session.address], count);
-      this.#warning.write(() => ({ device, addresses: [incumbent.address, session.address], node, takeovers: count }));
+      const addresses = [incumbent.address, newcomer.address] as const;
+      const nodes = [node, newcomer.node] as const;
+      presence.conflict(device, addresses, nodes, count);
+      this.#warning.write(() => ({ device, addresses, nodes, takeovers: count }));
     }
     return takeover.waitMs;
   }
 
-  /** The session has waited long enough, or its device has no session any more. */
-  #resume(session: S): void {
-    if (this.#stopWaiting(session.device) === session) this.#open(session);
+  #wait(session: S, waitMs: number): void {
+    const timer = this.#options.clock.after(waitMs, () => this.#resume(session));
+    this.#waiting.set(session.device, { session, timer });
+    session.waits(waitMs);
   }
 
-  #open(session: S): void {
-    const { peers } = this.#options;
+  /** The session has waited long enough, or its device has no session any more. */
+  #resume(session: S): void {
+    if (this.#stopWaiting(session.device) === session) this.#open(session, true);
+  }
+
+  #open(session: S, hasWaited: boolean): void {
+    const { peers } = this;
     const { device } = session;
     if (peers === undefined || this.#sessions.has(device)) {
       this.#claimed(session, undefined);
       return;
     }
     this.#waiting.set(device, { session, timer: undefined });
-    peers.takeOver(device, (handOver) => {
+    const isRequested = peers.takeOver(session, hasWaited, (reply) => {
       // Replaced or released meanwhile: another session has its place.
       if (this.#waiting.get(device)?.session !== session) return;
       this.#waiting.delete(device);
-      this.#claimed(session, handOver);
+      if (reply !== undefined && 'waitMs' in reply) this.#wait(session, reply.waitMs);
+      else this.#claimed(session, reply);
     });
+    if (isRequested) return;
+    this.#waiting.delete(device);
+    this.#claimed(session, undefined);
   }
 
   #claimed(session: S, handOver: HandOver | undefined): void {
+    const { peers } = this;
+    const { clock } = this.#options;
     const { device } = session;
-    const former = this.#sessions.get(device)?.session;
-    const number = this.#nextNumber(handOver?.number ?? 0);
-    this.#sessions.set(device, { session, number });
+    const known = this.#sessions.get(device);
+    const former = known?.session;
+    const number = this.#nextNumber(Math.max(handOver?.number ?? 0, peers?.numberOf(device) ?? 0, known?.number ?? 0));
+    const claimedMs = clock.monotonic();
+    if (handOver !== undefined) this.#damping.adopt(device, handOver.takeovers, claimedMs);
+    this.#yielded.delete(device);
+    // At the end again, so that the order is that of the numbers.
+    this.#sessions.delete(device);
+    this.#sessions.set(device, { session, number, claimedMs });
+    if (known !== undefined) peers?.replaced(known.session, known.number);
     former?.replaced(this.#originOf(session));
     const replaced = former && { address: former.address, openedMs: former.openedMs };
-    session.claimed({ number, replaced, recentIds: handOver?.recentIds });
-    this.#options.peers?.opened(session, number);
+    peers?.opened(session, number, true);
+    session.claimed({ number, replaced, handOver });
+  }
+
+  /** The session did not know the number of the one that it has replaced, which is higher. */
+  #renumber({ session, number: former, claimedMs }: Registered<S>, known: number): void {
+    const { device } = session;
+    const number = this.#nextNumber(known);
+    this.#sessions.delete(device);
+    this.#sessions.set(device, { session, number, claimedMs });
+    this.peers?.renumbered(session, former, number);
+    session.renumbered(number);
   }
 
   #nextNumber(known: number): number {
-    this.#lastNumber = Math.max(this.#lastNumber, known, this.#options.clock.now()) + 1;
-    return this.#lastNumber;
+    this.#lastNumber = Math.max(this.#lastNumber, this.#options.clock.now()) + 1;
+    return Math.max(this.#lastNumber, known + 1);
+  }
+
+  /** Takes a number of another node into account, unless its clock is far ahead. */
+  #take(number: number): void {
+    if (number <= this.#options.clock.now() + aheadMsMax) this.#lastNumber = Math.max(this.#lastNumber, number);
+    else this.#options.onClockAhead();
   }
 
   /** Returns the session that waited for the device. */

@@ -51,25 +51,42 @@ export class TakeoverDamping {
     return this.#fights.size;
   }
 
-  /** Counts that `newcomer` takes over the device of `incumbent`. `nowMs`: monotonic. */
-  count(device: string, incumbent: Contender, newcomer: Contender, nowMs: number): Takeover {
-    const isSame = newcomer.instance !== '' && newcomer.instance === incumbent.instance;
+  /** Counts that a newcomer takes over the device of `incumbent`. `nowMs`: monotonic. */
+  count(device: string, incumbent: Contender, newcomerInstance: string, nowMs: number): Takeover {
+    const isSame = newcomerInstance !== '' && newcomerInstance === incumbent.instance;
     if (isSame || nowMs - incumbent.lastReceivedMs >= activeMs)
       return { isFight: false, waitMs: 0, count: 0, isReported: false };
     const known = this.#fights.get(device);
     const isRecent = known !== undefined && nowMs - known.lastMs < windowMs;
     const fight = isRecent ? known : { count: 0, lastMs: nowMs, reportedMs: Number.NEGATIVE_INFINITY };
     fight.count++;
-    fight.lastMs = nowMs;
-    this.#fights.delete(device);
-    this.#fights.set(device, fight);
-    this.#forgetOld(nowMs);
+    this.#remember(device, fight, nowMs);
     if (fight.count <= freeMax) return { isFight: true, waitMs: 0, count: fight.count, isReported: false };
     const isReported = nowMs - fight.reportedMs >= windowMs;
     if (isReported) fight.reportedMs = nowMs;
     // 2 ** 5 is above the maximum already.
     const doublings = Math.min(fight.count - freeMax - 1, 5);
     return { isFight: true, waitMs: Math.min(waitMsMin * 2 ** doublings, waitMsMax), count: fight.count, isReported };
+  }
+
+  /** Returns the fights of the device within the window, for the node that takes it over. */
+  countOf(device: string, nowMs: number): number {
+    const known = this.#fights.get(device);
+    return known !== undefined && nowMs - known.lastMs < windowMs ? known.count : 0;
+  }
+
+  /** Continues the count of the node from which the device was taken over. */
+  adopt(device: string, count: number, nowMs: number): void {
+    if (count <= this.countOf(device, nowMs)) return;
+    const reportedMs = this.#fights.get(device)?.reportedMs ?? Number.NEGATIVE_INFINITY;
+    this.#remember(device, { count, lastMs: nowMs, reportedMs }, nowMs);
+  }
+
+  #remember(device: string, fight: Fight, nowMs: number): void {
+    fight.lastMs = nowMs;
+    this.#fights.delete(device);
+    this.#fights.set(device, fight);
+    this.#forgetOld(nowMs);
   }
 
   #forgetOld(nowMs: number): void {

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
+import type { ClientCertificate } from '@tailrace/platform/client-certificate';
 import type { Connection, Connections } from '@tailrace/platform/connections';
 import { rawAnswer } from '@tailrace/platform/http-refusal';
 import type { Logger } from '@tailrace/platform/logger';
@@ -56,11 +57,12 @@ export class WsSockets {
     connection: Connection,
     bytes: Buffer,
     address: string,
-    { server, open }: AcceptedUpgrade,
+    { server, open, certificate }: AcceptedUpgrade,
   ): void {
     this.#serverFor(server).handleUpgrade(request, connection.socket, bytes, (webSocket) => {
       const authenticated = () => this.#connections.authenticated(connection);
-      new WsSocket(webSocket, connection.socket, address, authenticated, this.#logger).start(open);
+      const client = { address, certificate };
+      new WsSocket(webSocket, connection.socket, client, authenticated, this.#logger).start(open);
     });
   }
 
@@ -94,6 +96,7 @@ export class WsSockets {
 
 class WsSocket implements DeviceSocket {
   readonly address: string;
+  readonly certificate: ClientCertificate | undefined;
   readonly authenticated: () => void;
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
@@ -105,10 +108,17 @@ class WsSocket implements DeviceSocket {
   /** Of the close frame of this side, if it is the first one. */
   #closeCode: number | undefined;
 
-  constructor(webSocket: WebSocket, socket: Socket, address: string, authenticated: () => void, logger: Logger) {
+  constructor(
+    webSocket: WebSocket,
+    socket: Socket,
+    client: Pick<DeviceSocket, 'address' | 'certificate'>,
+    authenticated: () => void,
+    logger: Logger,
+  ) {
     this.#webSocket = webSocket;
     this.#socket = socket;
-    this.address = address;
+    this.address = client.address;
+    this.certificate = client.certificate;
     this.authenticated = authenticated;
     this.#logger = logger;
     (webSocket as WithSocket)[socketOf] = this;

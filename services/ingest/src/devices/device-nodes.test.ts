@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { createMemoryNetwork } from '@tailrace/bus/memory';
+import { silentLogger } from '@tailrace/platform/logger';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { nextTurn, press, startDevices, statusOf } from '../../test/device-fixture.ts';
+
+/** Two ingest nodes with a log and a transport each, on one network. */
+async function startNodes(t: TestContext) {
+  const clock = createFakeClock({ nowMs: 1_764_446_400_000 });
+  const network = createMemoryNetwork({ clock, random: () => 0.5 });
+  const start = (node: string) =>
+    startDevices(t, { clock, node, bus: network.createBus({ node, logger: silentLogger }) });
+  const [a, b] = [await start('ingest-0'), await start('ingest-1')];
+  await nextTurn();
+  await clock.advance(10);
+  return { clock, network, a, b };
+}
+
+test('a device that moves to another node gets its answers there, and the log has each message once', async (t) => {
+  const { clock, a, b } = await startNodes(t);
+  const first = await a.login();
+  first.status('a1');
+  await a.confirmAll();
+  assert.deepEqual(first.acks(), ['a1 accepted']);
+  first.status('a2', { qos: 2 });
+  await nextTurn();
+  await clock.advance(10);
+  const second = b.connect();
+  const { payload } = await second.next('hello');
+  const auth = { type: 'auth', payload: { device: press, token: b.token, challenge: payload.challenge } };
+  second.send(auth, statusOf('a1'), statusOf('a2', { qos: 2 }), statusOf('a3'));
+  await nextTurn();
+  await clock.advance(100);
+  // The older session is closed; the newer one waits for the log to settle its message.
+  assert.equal(first.close?.reason, 'replaced by a session from 127.0.0.1 on ingest-1');
+  assert.deepEqual(second.take('welcome'), []);
+  await a.confirmAll();
+  await clock.advance(20);
+  await second.next('welcome');
+  assert.deepEqual(second.acks(), ['a1 duplicate', 'a2 duplicate']);
+  assert.equal(await b.confirmAll(), 1);
+  assert.deepEqual(second.acks(), ['a3 accepted']);
+  assert.equal(await a.metric('tailrace_ingest_takeovers_total{where="cluster",fight="yes"}'), 1);
+  assert.equal(await a.metric('tailrace_ingest_live_devices'), 0);
+});
+
+test('a device that was abandoned by its newer session counts as lost', async (t) => {
+  const { clock, a, b } = await startNodes(t);
+  // Of a message that the log never settles, so that the hand-over waits.
+  const device = await a.login();
+  device.status('a1');
+  await nextTurn();
+  await clock.advance(10);
+  const second = b.connect();
+  const { payload } = await second.next('hello');
+  second.send({ type: 'auth', payload: { device: press, token: b.token, challenge: payload.challenge } });
+  await nextTurn();
+  await clock.advance(100);
+  assert.equal(await device.closed(), 4409);
+  second.socket.abort();
+  await a.confirmAll();
+  await clock.advance(9_000);
+  assert.equal(await a.metric('tailrace_ingest_session_events_total{event="lost"}'), 0);
+  await clock.advance(3_000);
+  assert.equal(await a.metric('tailrace_ingest_session_events_total{event="lost"}'), 1);
+});
+
+test('a node serves its devices while it has no connection to the bus, and closes the older session afterwards', async (t) => {
+  const { clock, network, a, b } = await startNodes(t);
+  const first = await a.login();
+  await clock.advance(10);
+  network.partition('ingest-0');
+  const second = await b.login({ instance: 'boot 2' });
+  for (const [device, node] of [
+    [first, a],
+    [second, b],
+  ] as const) {
+    device.status('m1');
+    await node.confirmAll();
+    assert.deepEqual(device.acks(), ['m1 accepted']);
+  }
+  network.heal('ingest-0');
+  for (let second = 0; second < 10; second++) {
+    await clock.advance(1_000);
+    await nextTurn();
+  }
+  assert.equal(first.close?.code, 4409);
+  assert.equal(second.close, undefined);
+});
