@@ -5,6 +5,7 @@ import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
+import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { z } from 'zod';
 import { createIngest } from './app.ts';
@@ -59,6 +60,32 @@ test('a request without a token, and one to another path, is refused with what w
   assert.equal(elsewhere?.status, 404);
   assert.equal(errorOf(elsewhere).message, 'expected POST /v1/ingest, got "GET /v1/other"');
   assert.equal(statusOf(await transport.request({ method: 'PUT', target: '/v1/ingest' })), 405);
+});
+
+test('while the log fails, requests are refused at once, but for one every 250 ms; the first confirmed one ends that', async (t) => {
+  const { post, eventLog, clock } = await started(t);
+  let appends = 0;
+  let isFailing = true;
+  const { append } = eventLog;
+  eventLog.append = (...parts) => {
+    appends++;
+    if (!isFailing) return append.apply(eventLog, parts);
+    return Promise.reject(new TailraceError('unavailable', 'no answer from the log'));
+  };
+  for (const _ of [0, 1, 2]) {
+    assert.equal(statusOf(await post(report)), 503);
+    await clock.advance(1_000);
+  }
+  assert.equal(appends, 3, 'three failures in two seconds');
+  const [probe, refused] = [await post(report), await post(report)];
+  assert.deepEqual([statusOf(probe), statusOf(refused), appends], [503, 503, 4]);
+  assert.match(errorOf(probe).message, /may or may not be in it/);
+  assert.match(errorOf(refused).message, /nothing of this request was accepted: retry later/);
+  assert.ok(refused?.headers.some(([name, value]) => name === 'Retry-After' && value !== '0'));
+  isFailing = false;
+  assert.equal(statusOf(await post(report)), 503);
+  await clock.advance(250);
+  assert.deepEqual([statusOf(await post(report)), statusOf(await post(report)), appends], [202, 202, 6]);
 });
 
 test('the answer to a preflight has the allowed methods, for allowed origins alone', async (t) => {

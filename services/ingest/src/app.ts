@@ -22,6 +22,7 @@ import { type IngestSettings, serviceName } from './config.ts';
 import { createDevices } from './devices/devices.ts';
 import { Endpoint } from './endpoint.ts';
 import { LogFailures } from './intake/log-failures.ts';
+import { Pressure } from './intake/pressure.ts';
 import { createIngestMetrics, registerLimits } from './metrics.ts';
 import { Observer } from './observer.ts';
 import { BusConnection } from './peers/bus-connection.ts';
@@ -121,6 +122,7 @@ export function createIngest(options: IngestOptions): Ingest {
     metrics,
   });
   const logFailures = new LogFailures({ clock, logger });
+  const pressure = new Pressure({ clock, heldBytes: () => admission.bytes, heldBytesMax: config.inFlightBytesMax });
   const ingestMetrics = createIngestMetrics(metrics);
   const devices = createDevices({
     eventLog,
@@ -132,6 +134,7 @@ export function createIngest(options: IngestOptions): Ingest {
     credentials: verifier,
     revocations,
     logFailures,
+    pressure,
     appendSeconds: ingestMetrics.appendSeconds,
     onAccepted: (readings, isClockAhead) => ingestMetrics.countMessage(readings, isClockAhead),
     clock,
@@ -144,7 +147,8 @@ export function createIngest(options: IngestOptions): Ingest {
     verifier,
     admission,
     devices: names,
-    appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logFailures }),
+    appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logFailures, pressure }),
+    pressure,
     answers: new Answers(config.retryAfterMs),
     cors: corsFrom(config.allowedOrigins, corsRequests),
     observer: new Observer({ metrics: ingestMetrics, tracing, clock, topic, system: eventLog.system }),
@@ -217,6 +221,7 @@ export function createIngest(options: IngestOptions): Ingest {
       control.stop();
       transport.close();
       devices.stop();
+      pressure.stop();
       await busConnection?.stop();
     },
   };

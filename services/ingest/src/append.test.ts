@@ -8,6 +8,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { Appender } from './append.ts';
 import { LogFailures } from './intake/log-failures.ts';
+import { Pressure } from './intake/pressure.ts';
 import { AppendObservation } from './observer.ts';
 
 /** An appender on a log whose appends the test settles, and the lines logged. */
@@ -36,12 +37,14 @@ function setUp() {
   };
   const appendSeconds = new Histogram([0.001, 10]);
   const failedAppends = new Counter();
+  const pressure = new Pressure({ clock, heldBytes: () => 0, heldBytesMax: 1_000 });
   const appender = new Appender({
     eventLog,
     topic: 't',
     deadlineMs: 5_000,
     clock,
     logFailures: new LogFailures({ clock, logger }),
+    pressure,
   });
   const observation = () => new AppendObservation({ appendSeconds, failedAppends }, clock, noSpan);
   let settled = 0;
@@ -50,6 +53,7 @@ function setUp() {
     calls,
     appended,
     senders,
+    pressure,
     /** By sender and number of reports. */
     appendOf: (sender: object, key: string, reports: number, bytes = 1) =>
       appender.append(
@@ -116,6 +120,24 @@ test('an append fails at the deadline, and its records are released when the log
   await clock.advance(0);
   assert.equal(settled(), 1);
   assert.equal(failures.value, 1);
+});
+
+test('a log without a confirmation at the deadline is away, and open again when it confirms; a record too large is none of it', async () => {
+  const { append, calls, clock, pressure } = setUp();
+  const tooLarge = append();
+  calls[0]!.reject(new TailraceError('too_large', 'why'));
+  await assert.rejects(tooLarge);
+  const late = append();
+  const refused = assert.rejects(late, isRefusal('unavailable'));
+  await clock.advance(4_999);
+  assert.equal(pressure.state, 'open');
+  await clock.advance(1);
+  await refused;
+  assert.equal(pressure.state, 'away');
+  calls[1]!.resolve([]);
+  await Promise.resolve();
+  assert.equal(pressure.state, 'open');
+  assert.equal(clock.pending(), 0);
 });
 
 test('an outage of the log is logged once a minute, and its end once', async () => {

@@ -2,6 +2,7 @@ import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { LogFailures } from './intake/log-failures.ts';
+import type { Pressure } from './intake/pressure.ts';
 import type { AppendObservation } from './observer.ts';
 
 export interface AppenderOptions {
@@ -10,6 +11,7 @@ export interface AppenderOptions {
   readonly deadlineMs: number;
   readonly clock: Clock;
   readonly logFailures: LogFailures;
+  readonly pressure: Pick<Pressure, 'confirmed' | 'failed'>;
 }
 
 /**
@@ -62,12 +64,14 @@ export class Appender {
     observation: AppendObservation,
     onSettled: () => void,
   ): Promise<void> {
-    const { eventLog, topic, clock, deadlineMs, logFailures } = this.#options;
+    const { eventLog, topic, clock, deadlineMs, logFailures, pressure } = this.#options;
+    const startedMs = clock.monotonic();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     let isLate = false;
     const timer = clock.after(deadlineMs, () => {
       isLate = true;
       const error = new TailraceError('timeout', `the log: expected a confirmation within ${deadlineMs} ms, got none`);
+      pressure.failed(startedMs);
       reject(observation.refused(() => logFailures.failed(error)));
     });
     const settle = (error?: unknown) => {
@@ -77,12 +81,16 @@ export class Appender {
     };
     const done = () => {
       settle();
+      pressure.confirmed();
       if (logFailures.isFailing) logFailures.succeeded();
       resolve();
     };
     const failed = (thrown: unknown) => {
       settle(thrown);
-      if (!isLate) reject(observation.refused(() => logFailures.failed(tailraceErrorFrom(thrown))));
+      if (isLate) return;
+      const error = tailraceErrorFrom(thrown);
+      if (error.code !== 'too_large') pressure.failed();
+      reject(observation.refused(() => logFailures.failed(error)));
     };
     const traced = tracedRecords(records, observation.traceparent);
     const queue = this.#queues.get(sender);

@@ -16,6 +16,7 @@ import type { IngestSettings } from './config.ts';
 import { formatFrom } from './content-type.ts';
 import type { AcceptedUpgrade, DeviceSocketServer, UpgradeHead } from './devices/device-socket.ts';
 import { handshakeErrorOf, noUpgrade } from './devices/handshake.ts';
+import type { Pressure } from './intake/pressure.ts';
 import { NdjsonStream } from './ndjson-stream.ts';
 import type { Observer, RequestObservation } from './observer.ts';
 import { BodyParser, type Format, type ParsedBody, stepBytesMax } from './reports.ts';
@@ -26,6 +27,7 @@ export interface EndpointOptions {
   readonly admission: Admission;
   readonly devices: DeviceNames;
   readonly appender: Appender;
+  readonly pressure: Pick<Pressure, 'admits'>;
   readonly answers: Answers;
   readonly cors: (origin: string) => CorsHeaders;
   readonly observer: Observer;
@@ -56,6 +58,8 @@ interface Head extends Presented {
   readonly format: Format;
   readonly encoding: Encoding;
 }
+
+const awayText = 'the log cannot be reached; nothing of this request was accepted: retry later';
 
 /** The outcome of a request that the transport refuses before it reaches the endpoint, by status. */
 const refusedOutcomes = { 400: 'malformed', 408: 'head_timeout', 431: 'head_too_large' } as const;
@@ -210,11 +214,12 @@ export class Endpoint implements TransportHandlers {
     }
   }
 
-  /** Counts the request for its sender, then reads its body. Throws at a limit. */
+  /** Counts the request for its sender, then reads its body. Throws at a limit, and while the log is away. */
   #readBody(request: Request, head: Head, claims: Claims): void {
-    const { admission, limits } = this.#options;
+    const { admission, limits, pressure } = this.#options;
     const { http, observation } = request;
     const grant = admission.grantOf(claims);
+    if (!pressure.admits()) throw new TailraceError('unavailable', awayText);
     request.sender = admission.enter(grant);
     if (http.isFinished) {
       this.#fail(request, clientClosed());

@@ -12,7 +12,7 @@ import { DeviceRates } from '../intake/device-rates.ts';
 import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-metrics.ts';
 import type { LogFailures } from '../intake/log-failures.ts';
 import { MessageIntake } from '../intake/message-intake.ts';
-import { Pressure } from '../intake/pressure.ts';
+import type { Pressure } from '../intake/pressure.ts';
 import { SessionBus } from '../peers/session-bus.ts';
 import { Authenticator, type DeviceVerifier } from './authentication.ts';
 import { registerDeviceLimits } from './device-limits.ts';
@@ -37,6 +37,7 @@ export interface DevicesOptions {
   readonly credentials: DeviceVerifier;
   readonly revocations: Pick<Revocations, 'revoked'>;
   readonly logFailures: LogFailures;
+  readonly pressure: Pressure;
   readonly appendSeconds: Histogram;
   /** Called for each report that is in the log. */
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
@@ -54,7 +55,6 @@ export interface Devices {
   /** What all sessions share, for further protocols. */
   readonly sessions: DeviceSessionOptions;
   readonly intake: MessageIntake;
-  readonly pressure: Pressure;
   /** Sessions of other nodes; undefined without a bus. */
   readonly peers: SessionBus | undefined;
   start(): void;
@@ -70,15 +70,10 @@ const recentIdsMax = 4_096;
 /** Composes the sessions of devices: the way of their messages into the log, and their server. */
 export function createDevices(options: DevicesOptions): Devices {
   const { eventLog, topic, node, bus, admission, names, credentials, revocations, logFailures } = options;
-  const { appendSeconds, onAccepted } = options;
+  const { appendSeconds, onAccepted, pressure } = options;
   const { clock, random, logger, metrics, config } = options;
   const counts = createDeviceCounts(metrics);
   const presence = new CountedPresenceEvents(counts.presence);
-  const pressure = new Pressure({
-    clock,
-    heldBytes: () => admission.bytes,
-    heldBytesMax: config.inFlightBytesMax,
-  });
   const intake = new MessageIntake({
     eventLog,
     topic,
@@ -157,7 +152,6 @@ export function createDevices(options: DevicesOptions): Devices {
     server,
     sessions,
     intake,
-    pressure,
     peers,
     start() {
       server.start();

@@ -22,7 +22,7 @@ export interface MessageIntakeOptions {
   readonly ackDeadlineMs: number;
   /** Most unsettled messages, those refused at the deadline included. */
   readonly unsettledMax: number;
-  readonly pressure: Pick<Pressure, 'state' | 'confirmed' | 'failed' | 'check'>;
+  readonly pressure: Pick<Pressure, 'confirmed' | 'failed' | 'check'>;
   readonly observer: IntakeObserver;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -242,7 +242,7 @@ export class MessageIntake {
       entry = next;
     }
     pressure.check(nowMs - oldestMs);
-    if (this.#unsettled > 0 || pressure.state !== 'open') return;
+    if (this.#unsettled > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
   };

@@ -102,3 +102,35 @@ test('without messages it does not stay away', async () => {
   await clock.advance(100);
   assert.deepEqual(changes, ['away', 'open']);
 });
+
+test('it is away at once when what it was given two seconds ago has failed, and nothing was confirmed since', async () => {
+  const { clock, changes, pressure } = setUp();
+  await clock.advance(10_000);
+  pressure.failed(clock.monotonic() - 1_999);
+  assert.deepEqual(changes, []);
+  pressure.failed(clock.monotonic() - 2_000);
+  assert.deepEqual(changes, ['away']);
+});
+
+test('while it is away one request in 250 ms is admitted', async () => {
+  const { clock, pressure } = setUp();
+  assert.deepEqual([pressure.admits(), pressure.admits()], [true, true]);
+  pressure.failed(clock.monotonic() - 2_000);
+  assert.deepEqual([pressure.admits(), pressure.admits()], [true, false]);
+  await clock.advance(249);
+  assert.equal(pressure.admits(), false);
+  await clock.advance(1);
+  assert.deepEqual([pressure.admits(), pressure.admits()], [true, false]);
+  pressure.confirmed();
+  assert.deepEqual([pressure.admits(), pressure.admits()], [true, true]);
+});
+
+test('it checks itself while it is not open, and has no timer otherwise', async () => {
+  const clock = createFakeClock();
+  const pressure = new Pressure({ clock, heldBytes: () => 0, heldBytesMax: 800 });
+  pressure.failed(clock.monotonic() - 2_000);
+  assert.equal(pressure.state, 'away');
+  await clock.advance(5_000);
+  assert.equal(pressure.state, 'open');
+  assert.equal(clock.pending(), 0);
+});

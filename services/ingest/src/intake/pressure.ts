@@ -1,4 +1,4 @@
-import type { Clock } from '@tailrace/platform/clock';
+import type { Clock, Timer } from '@tailrace/platform/clock';
 
 /**
  * - `open`: the log keeps up.
@@ -11,7 +11,7 @@ export type PressureState = (typeof pressureStates)[number];
 export const pressureStates = ['open', 'slow', 'away'] as const;
 
 export interface PressureOptions {
-  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly clock: Pick<Clock, 'monotonic' | 'every'>;
   /** Returns the bytes that wait for the log, of all protocols. */
   heldBytes(): number;
   /** Their limit. */
@@ -25,9 +25,13 @@ const slowMs = 1_000;
 const openShare = 3 / 8;
 const openMs = 500;
 const calmMs = 1_000;
+/** Interval of the checks while it is not `open`. */
+const checkMs = 100;
 /** `away` if the log has confirmed nothing for this time, and refuses, or a message is as old as `awayMs`. */
 const unconfirmedMs = 2_000;
 const awayMs = 5_000;
+/** While it is `away`, one request is admitted in this time. */
+const probeMs = 250;
 
 /**
  * How well the log takes what this process receives.
@@ -38,7 +42,7 @@ const awayMs = 5_000;
  *   two. So a single partition without a leader, beside others that confirm, is `slow`.
  * - From `away`: at the first confirmed message, or after five seconds without any message.
  *
- * `MessageIntake` reports what the log settles, and calls `check` while messages wait.
+ * `MessageIntake` and `Appender` report what the log settles. The intake calls `check` while messages wait.
  */
 export class Pressure {
   /** Called at each change. */
@@ -54,6 +58,8 @@ export class Pressure {
   #calmSinceMs: number | undefined;
   /** The age of the oldest message at the last check, ms. */
   #oldestMs = 0;
+  #admittedMs = Number.NEGATIVE_INFINITY;
+  #timer: Timer | undefined;
 
   constructor(options: PressureOptions) {
     this.#options = options;
@@ -70,10 +76,32 @@ export class Pressure {
     if (this.#state === 'away') this.#enter(this.#exceeds(openShare, openMs) ? 'slow' : 'open');
   }
 
-  /** Called when messages have failed, except for one that is too large. */
-  failed(): void {
+  /**
+   * Called when messages have failed, except for one that is too large. `sinceMs`: since when they were in the log's
+   * hands, monotonic ms. Default: now.
+   */
+  failed(sinceMs = this.#options.clock.monotonic()): void {
     this.#failedMs = this.#options.clock.monotonic();
-    this.#failingSinceMs ??= this.#failedMs;
+    this.#failingSinceMs = Math.min(this.#failingSinceMs ?? this.#failedMs, sinceMs);
+    this.check(this.#oldestMs);
+  }
+
+  /**
+   * Returns whether a new request is processed. While it is `away`, one in `probeMs` is: it shows whether the log is
+   * back. The others would wait for their deadline to be refused then.
+   */
+  admits(): boolean {
+    if (this.#state !== 'away') return true;
+    const nowMs = this.#options.clock.monotonic();
+    if (nowMs - this.#admittedMs < probeMs) return false;
+    this.#admittedMs = nowMs;
+    return true;
+  }
+
+  /** Stops the checks. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   /** Determines the state. `oldestMs`: the age of the oldest message that waits for the log; 0 without one. */
@@ -110,6 +138,8 @@ export class Pressure {
   #enter(state: PressureState): void {
     this.#state = state;
     this.#calmSinceMs = undefined;
+    if (state === 'open') this.stop();
+    else this.#timer ??= this.#options.clock.every(checkMs, () => this.check(this.#oldestMs));
     this.onChange(state);
   }
 }
