@@ -39,8 +39,8 @@ export interface CredentialVerifierOptions {
 const kinds = ['jwt', 'token', 'signed', 'certificate'] as const;
 type Kind = (typeof kinds)[number];
 /**
- * `replayed`, `clock`: a login of a device was refused because it may be a recorded one, or its time is too far from the
- * clock of the server (`refusedLogin`).
+ * `replayed`, `clock`: a login of a device was refused because it may be a recorded one, or its time is too far from
+ * the clock of the server (`refusedLogin`).
  */
 const outcomes = ['ok', 'cached', 'invalid', 'expired', 'revoked', 'unavailable', 'replayed', 'clock'] as const;
 type Outcome = (typeof outcomes)[number];

@@ -359,9 +359,9 @@ export class Endpoint implements TransportHandlers {
 }
 
 /**
- * Returns whether the certificate of a request counts. A browser adds the certificate of its user to the requests of any
- * page (CSRF), and the origin of the page: so it counts for the origins that `allowedOrigins` lists by name, for which
- * `*` is not enough, and for programs, which send no origin.
+ * Returns whether the certificate of a request counts. A browser adds the certificate of its user to the requests of
+ * any page (CSRF), and the origin of the page: so it counts for the origins that `allowedOrigins` lists by name, for
+ * which `*` is not enough, and for programs, which send no origin.
  */
 function mayUseCertificate(origin: string, cors: CorsHeaders): boolean {
   return origin === '' || cors.answer[0]?.[1] === origin;

@@ -91,7 +91,7 @@ test('a device that reconnects to another ingest node repeats nothing in the log
   first.status('m1', 1);
   assert.equal(await first.ack(), 'm1 accepted');
   await nodesKnow(1);
-  // The link is cut before the answer, which the device never receives.
+  // The link is lost before the answer, which the device never receives.
   first.status('m2', 2, { qos: 2 });
   first.status('m3', 3);
   assert.equal(await first.ack(), 'm2 accepted');

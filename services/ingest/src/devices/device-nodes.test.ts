@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { silentLogger } from '@tailrace/platform/logger';
-import { createFakeClock } from '@tailrace/testkit/fake-clock';
-import { nextTurn, press, startDevices, statusOf } from '../../test/device-fixture.ts';
+import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
+import { nextTurn, press, startDevices, statusOf, type TestDevice } from '../../test/device-fixture.ts';
 
 /** Two ingest nodes with a log and a transport each, on one network. */
 async function startNodes(t: TestContext) {
@@ -15,6 +15,18 @@ async function startNodes(t: TestContext) {
   await nextTurn();
   await clock.advance(10);
   return { clock, network, a, b };
+}
+
+/**
+ * Resolves with the reason of the close. The verification of a token takes real time: the clock moves on slowly, and
+ * less than a hand-over may take.
+ */
+async function closeOf(device: TestDevice, clock: FakeClock): Promise<string> {
+  for (let turn = 1; turn <= 10_000 && device.close === undefined; turn++) {
+    await nextTurn();
+    if (turn % 20 === 0) await clock.advance(1);
+  }
+  return device.close?.reason ?? 'open';
 }
 
 test('a device that moves to another node gets its answers there, and the log has each message once', async (t) => {
@@ -30,10 +42,8 @@ test('a device that moves to another node gets its answers there, and the log ha
   const { payload } = await second.next('hello');
   const auth = { type: 'auth', payload: { device: press, token: b.token, challenge: payload.challenge } };
   second.send(auth, statusOf('a1'), statusOf('a2', { qos: 2 }), statusOf('a3'));
-  await nextTurn();
-  await clock.advance(100);
+  assert.equal(await closeOf(first, clock), 'replaced by a session from 127.0.0.1 on ingest-1');
   // The older session is closed; the newer one waits for the log to settle its message.
-  assert.equal(first.close?.reason, 'replaced by a session from 127.0.0.1 on ingest-1');
   assert.deepEqual(second.take('welcome'), []);
   await a.confirmAll();
   await clock.advance(20);
@@ -55,9 +65,7 @@ test('a device that was abandoned by its newer session counts as lost', async (t
   const second = b.connect();
   const { payload } = await second.next('hello');
   second.send({ type: 'auth', payload: { device: press, token: b.token, challenge: payload.challenge } });
-  await nextTurn();
-  await clock.advance(100);
-  assert.equal(await device.closed(), 4409);
+  assert.match(await closeOf(device, clock), /^replaced/);
   second.socket.abort();
   await a.confirmAll();
   await clock.advance(9_000);

@@ -192,7 +192,7 @@ function testPeers() {
       replies.push(done);
       return true;
     },
-    opened: ({ address }, _number, isFresh) => void sent.push(`${isFresh ? 'opened' : 'repeated'} ${address}`),
+    opened: ({ address }, _number, isFresh) => void sent.push(`${isFresh ? 'opened' : 'confirmed'} ${address}`),
     closed: ({ address }) => void sent.push(`closed ${address}`),
     replaced: ({ address }) => void sent.push(`replaced ${address}`),
     renumbered: ({ address }) => void sent.push(`renumbered ${address}`),
@@ -286,7 +286,7 @@ test('of two sessions that open at once the one with the higher number stays, an
   const session = open(set, peers);
   const peer = { device: 'plant1.a', isFresh: true, ...elsewhere };
   set.registry.openedElsewhere({ ...peer, number: session.number - 1 });
-  assert.deepEqual([session.replacedBy, peers.sent.at(-1)], [undefined, 'repeated 10.0.0.1']);
+  assert.deepEqual([session.replacedBy, peers.sent.at(-1)], [undefined, 'confirmed 10.0.0.1']);
   // Equal numbers: by the name of the node.
   set.registry.openedElsewhere({ ...peer, number: session.number, node: 'ingest' });
   assert.equal(session.replacedBy, undefined);

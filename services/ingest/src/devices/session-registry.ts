@@ -87,7 +87,7 @@ export interface SessionPeers {
     hasWaited: boolean,
     done: (reply: HandOver | TakeOverWait | undefined) => void,
   ): boolean;
-  /** A session of this node has its device. `isFresh` false: it is published again, because another node has an older. */
+  /** A session of this node has its device. `isFresh` false: published again, because another node has an older one. */
   opened(session: ClaimingSession, number: number, isFresh: boolean): void;
   closed(session: ClaimingSession, number: number): void;
   /** A session of this node is replaced: by another of this node, or of another one, which publishes it. */

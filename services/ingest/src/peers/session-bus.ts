@@ -53,9 +53,9 @@ export interface SessionBusOptions {
 }
 
 /**
- * The sessions of devices of all ingest nodes, over the bus. Each node publishes a claim when a session opens or closes,
- * and knows those of the others (`SessionDirectory`). Before a device opens here, the node that has or had it is
- * requested to hand it over.
+ * The sessions of devices of all ingest nodes, over the bus. Each node publishes a claim when a session opens or
+ * closes, and knows those of the others (`SessionDirectory`). Before a device opens here, the node that has or had it
+ * is requested to hand it over.
  *
  * Messages of the bus can be lost. So a node announces a digest of its open sessions every second, and one that knows
  * others requests the list (`SessionList`).
@@ -90,7 +90,7 @@ export class SessionBus implements SessionPeers {
     this.#requests = new PeerRequests({ ...self, registry, records, find, clock });
     this.#list = new SessionList({ bus, clock, logger, directory: this.#directory, registry, counts: this.#counts });
     const warn = logger.warn.bind(logger);
-    const sameName = 'another ingest node has the same name; give each its own, or devices are not handed over';
+    const sameName = 'another ingest node has the same name, so that devices are not handed over; set another one';
     this.#sameName = new LimitedWarning(warn, sameName, warningEveryMs, now);
     registry.peers = this;
   }
