@@ -55,7 +55,7 @@ async function run(name: string): Promise<unknown[][]> {
 }
 
 test('the README has the examples unchanged', () => {
-  assert.equal(examples.length, 7);
+  assert.equal(examples.length, 8);
   for (const { name, text } of examples) assert.equal(text, readFileSync(join(folder, name), 'utf8'), name);
 });
 

@@ -24,9 +24,14 @@ export interface Socket {
   leave(code: number, reason: string): void;
 }
 
-/** Opens a WebSocket to a stream, in the JSON protocol. */
-export function openSocket(url: string, WebSocket: WebSocketConstructor, listener: SocketListener): Socket {
-  const socket = new WebSocket(url, 'tailrace.v1.json');
+/** Opens a WebSocket in a JSON protocol. Default: that of streams. */
+export function openSocket(
+  url: string,
+  WebSocket: WebSocketConstructor,
+  listener: SocketListener,
+  protocol = 'tailrace.v1.json',
+): Socket {
+  const socket = new WebSocket(url, protocol);
   let hasLeft = false;
   let isOpen = false;
   socket.addEventListener('open', () => {

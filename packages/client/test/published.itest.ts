@@ -31,14 +31,16 @@ test('the published package works alone: its code in Node.js, its types in the c
   const { stdout } = await run(process.execPath, ['program.js'], { cwd: temp.path });
   assert.equal(stdout, '42.5\nlive closed\n');
 
-  for (const name of ['first', 'loop', 'resume', 'view', 'history', 'publish']) {
+  for (const name of ['first', 'loop', 'resume', 'view', 'history', 'publish', 'device']) {
     await cp(join(import.meta.dirname, `examples/${name}.ts`), join(temp.path, `${name}.ts`));
   }
   await writeFile(join(temp.path, 'program.ts'), program);
   const options = '--ignoreConfig --noEmit --strict --module nodenext --target es2022 --lib es2022,dom --types'.split(
     ' ',
   );
-  const files = ['first', 'loop', 'resume', 'view', 'history', 'publish', 'program'].map((name) => `${name}.ts`);
+  const files = ['first', 'loop', 'resume', 'view', 'history', 'publish', 'device', 'program'].map(
+    (name) => `${name}.ts`,
+  );
   const compiler = join(root, 'node_modules/typescript/bin/tsc');
   await run(process.execPath, [compiler, ...options, '', ...files], { cwd: temp.path }).catch((error: unknown) =>
     assert.fail(String((error as { stdout?: string }).stdout)),

@@ -12,6 +12,9 @@ const config = {
   token: 'secret',
   plant: true,
   plantSeed: 1,
+  mood: 'calm' as const,
+  modbusHost: '127.0.0.1',
+  modbusPort: 0,
   rateHz: 2,
   hostReadings: false,
   hostName: 'here',
@@ -49,7 +52,7 @@ test('the plant reports over HTTP at the configured rate, and not after a drain'
   const count = reports.length;
   await clock.advance(5000);
   assert.equal(reports.length, count);
-  simulator.stop();
+  await simulator.stop();
   assert.equal(clock.pending(), 0);
 });
 
@@ -66,7 +69,7 @@ test('while ingest is down one warning is logged, and afterwards it receives eve
   await clock.advance(40_000);
   assert.ok(simulator.stats().queuedReports < 100);
   assert.ok(simulator.stats().accepted > 2500);
-  simulator.stop();
+  await simulator.stop();
 });
 
 test('a warning names the reason for which ingest refuses readings', async () => {
@@ -84,7 +87,7 @@ test('a warning names the reason for which ingest refuses readings', async () =>
       message: 'ingest refused readings',
     },
   ]);
-  simulator.stop();
+  await simulator.stop();
 });
 
 test('the metrics have the queue and the outcomes', async () => {
@@ -94,5 +97,5 @@ test('the metrics have the queue and the outcomes', async () => {
   await simulator.start();
   await clock.advance(1100);
   assert.match(await metrics.text(), /tailrace_simulator_accepted_reports_total\{[^}]*\} [1-9]/);
-  simulator.stop();
+  await simulator.stop();
 });

@@ -1,11 +1,14 @@
 import { hostname } from 'node:os';
-import { createPublisher, type Publisher, type PublisherStats } from '@tailrace/client/publish';
+import type { PublisherStats } from '@tailrace/client/publish';
 import { type Clock, systemClock, type Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
-import { type ErrorCode, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
 import { createHost, type Host } from './host/host.ts';
+import { HttpLink, warningEveryMs } from './links/http-link.ts';
+import { ModbusLink } from './links/modbus-link.ts';
+import type { PlantLink } from './links/plant-link.ts';
+import type { Mood } from './plant/mood.ts';
 import { createPlant, type Plant } from './plant/plant.ts';
 
 export interface SimulatorOptions {
@@ -15,7 +18,10 @@ export interface SimulatorOptions {
     readonly token: string;
     readonly plant: boolean;
     readonly plantSeed: number;
+    readonly mood: Mood;
     readonly rateHz: number;
+    readonly modbusHost: string;
+    readonly modbusPort: number;
     readonly hostReadings: boolean;
     readonly hostName: string;
   };
@@ -31,16 +37,15 @@ export interface Simulator {
   /** Publishes nothing more. Resolves when every report has an answer. */
   drain(): Promise<void>;
   /** Drops the reports without an answer. Idempotent. */
-  stop(): void;
+  stop(): Promise<void>;
+  /** Of the reports over HTTP. */
   stats(): PublisherStats;
 }
 
 /** A shorter interval would mostly measure the sampling itself. */
 const hostPeriodMs = 1000;
-/** Shortest time between two warnings of a kind, ms. */
-const warningEveryMs = 30_000;
 
-/** Sends the readings of this host and of a simulated plant to ingest, over the public HTTP protocol. */
+/** Sends the readings of this host and of a simulated plant to ingest, over the public protocols of devices. */
 export function createSimulator(options: SimulatorOptions): Simulator {
   return new PublishingSimulator(options);
 }
@@ -48,42 +53,48 @@ export function createSimulator(options: SimulatorOptions): Simulator {
 class PublishingSimulator implements Simulator {
   readonly #options: SimulatorOptions;
   readonly #clock: Clock;
-  readonly #publisher: Publisher;
-  readonly #onRetry: LimitedWarning;
   readonly #onHostError: LimitedWarning;
-  readonly #onRefused: LimitedWarning;
-  readonly #onLost = new Map<ErrorCode, LimitedWarning>();
   readonly #plant: Plant | undefined;
   readonly #host: Host | undefined;
+  readonly #http: HttpLink;
+  /** Links other than HTTP. */
+  readonly #links: PlantLink[] = [];
+  /** Devices with a link other than HTTP. */
+  readonly #linkOf = new Map<string, PlantLink>();
   #timers: Timer[] = [];
   #isSampling = false;
 
   constructor(options: SimulatorOptions) {
-    const { config } = options;
+    const { config, logger, random, fetch } = options;
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#onRetry = this.#limited('ingest does not accept readings; retrying');
-    this.#onHostError = this.#limited('cannot read the values of this host');
-    this.#onRefused = this.#limited('ingest refused readings');
-    this.#publisher = createPublisher({
+    this.#onHostError = new LimitedWarning(
+      logger.warn.bind(logger),
+      'cannot read the values of this host',
+      warningEveryMs,
+      () => this.#clock.monotonic(),
+    );
+    this.#http = new HttpLink({
       url: config.ingestUrl,
       token: config.token,
+      logger,
       clock: this.#clock,
-      ...(options.random ? { random: options.random } : {}),
-      ...(options.fetch ? { fetch: options.fetch } : {}),
-      onRetry: (error, waitMs) => this.#onRetry.write(() => ({ error, waitMs })),
+      random,
+      fetch,
     });
-    this.#plant = config.plant ? createPlant(config.plantSeed) : undefined;
     this.#host = config.hostReadings ? createHost({ name: config.hostName || hostname() }) : undefined;
-  }
-
-  #limited(sentence: string): LimitedWarning {
-    const { logger } = this.#options;
-    return new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => this.#clock.monotonic());
+    this.#plant = config.plant ? createPlant(config.plantSeed, config.mood) : undefined;
+    if (this.#plant !== undefined) this.#createLinks(this.#plant);
   }
 
   async start(): Promise<void> {
     const { config, logger } = this.#options;
+    try {
+      for (const link of this.#links) await link.start();
+    } catch (thrown) {
+      await this.stop();
+      throw thrown;
+    }
     if (this.#host !== undefined) {
       if ((await this.#host.source()) === 'portable') {
         logger.info({}, 'this system has no /proc: only processors, memory and load of the host are reported');
@@ -97,16 +108,27 @@ class PublishingSimulator implements Simulator {
 
   async drain(): Promise<void> {
     this.#cancelTimers();
-    await this.#publisher.drain();
+    await Promise.all([this.#http, ...this.#links].map((link) => link.drain()));
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#cancelTimers();
-    this.#publisher.close();
+    await Promise.all([this.#http, ...this.#links].map((link) => link.stop()));
   }
 
   stats(): PublisherStats {
-    return this.#publisher.stats();
+    return this.#http.stats();
+  }
+
+  #createLinks(plant: Plant): void {
+    const { modbusHost, modbusPort } = this.#options.config;
+    const command = plant.command.bind(plant);
+    if (modbusPort > 0) this.#add(new ModbusLink({ host: modbusHost, port: modbusPort, command }));
+  }
+
+  #add(link: PlantLink & { readonly devices: readonly string[] }): void {
+    this.#links.push(link);
+    for (const device of link.devices) this.#linkOf.set(device, link);
   }
 
   #startTimers(): void {
@@ -117,7 +139,7 @@ class PublishingSimulator implements Simulator {
     this.#timers.push(
       this.#clock.every(1000 / this.#options.config.rateHz, () => {
         const nowMs = this.#clock.monotonic();
-        this.#publish(plant.tick(this.#clock.now(), (nowMs - beforeMs) / 1000));
+        this.#publishPlant(plant, plant.tick(this.#clock.now(), (nowMs - beforeMs) / 1000));
         beforeMs = nowMs;
       }),
     );
@@ -128,40 +150,22 @@ class PublishingSimulator implements Simulator {
     this.#timers = [];
   }
 
+  #publishPlant(plant: Plant, reports: readonly Report[]): void {
+    const byLink = Map.groupBy(reports, ({ device }) => this.#linkOf.get(device) ?? this.#http);
+    const isLinked = (device: string) => plant.isLinked(device);
+    for (const [link, part] of byLink) link.publish(part, isLinked);
+  }
+
   async #sampleHost(host: Host): Promise<void> {
     // Samples must not queue behind a mount that hangs.
     if (this.#isSampling) return;
     this.#isSampling = true;
     try {
-      this.#publish(await host.sample(this.#clock.now()));
+      this.#http.publish(await host.sample(this.#clock.now()));
     } catch (error) {
       this.#onHostError.write(() => ({ error }));
     } finally {
       this.#isSampling = false;
     }
-  }
-
-  #publish(reports: readonly Report[]): void {
-    this.#publisher.publish(reports).then(
-      ({ refused }) => {
-        const [first] = refused;
-        if (first === undefined) return;
-        const { report, code, message } = first;
-        this.#onRefused.write(() => ({ device: report.device, code, reason: message, count: refused.length }));
-      },
-      (thrown: unknown) => {
-        const error = tailraceErrorFrom(thrown);
-        if (error.code !== 'closed') this.#lost(error.code).write(() => ({ error, count: reports.length }));
-      },
-    );
-  }
-
-  #lost(code: ErrorCode): LimitedWarning {
-    let warning = this.#onLost.get(code);
-    if (warning === undefined) {
-      warning = this.#limited('readings were lost');
-      this.#onLost.set(code, warning);
-    }
-    return warning;
   }
 }

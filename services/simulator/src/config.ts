@@ -1,5 +1,6 @@
 import { commonSettings } from '@tailrace/platform/settings';
 import { z } from 'zod';
+import { moods } from './plant/mood.ts';
 
 export const serviceName = 'simulator';
 
@@ -19,7 +20,9 @@ export const configSchema = z.strictObject({
   plant: z
     .boolean()
     .default(true)
-    .describe('Whether to simulate the plant: three lines of ten machines, plant1.line1.press1 and so on.'),
+    .describe(
+      'Whether to simulate the plant: three lines of ten machines, plant1.line1.press1 and so on, a robot cell, and utilities.',
+    ),
   plantSeed: z
     .int()
     .min(0)
@@ -27,12 +30,32 @@ export const configSchema = z.strictObject({
     .default(1)
     .meta({ unit: 'seed' })
     .describe('The same seed produces the same plant.'),
+  mood: z
+    .enum(moods)
+    .default('calm')
+    .describe(
+      'How the plant behaves: calm; drift (a sensor of each area drifts); storm (bursts, a noisy device in each area, repeated and late reports); dropout (links are interrupted); failure (two machines heat up slowly, and fail).',
+    ),
   rateHz: z
     .number()
     .min(0.1)
     .max(50)
     .default(2)
     .describe('How often fast machines report; slow ones (ovens, compressors, doors, meters) report half as often.'),
+  modbusHost: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('Address on which the Modbus server of the plant listens.'),
+  modbusPort: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(0)
+    .meta({ unit: 'port' })
+    .describe(
+      'Port of a Modbus server with three meters and a pump of the plant, for a gateway that polls them; a write is a command. 0: none, and they report over HTTP.',
+    ),
   hostReadings: z
     .boolean()
     .default(true)

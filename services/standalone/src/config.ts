@@ -1,4 +1,5 @@
 import { commonSettings } from '@tailrace/platform/settings';
+import { moods } from '@tailrace/simulator/plant/mood';
 import { z } from 'zod';
 
 export const serviceName = 'standalone';
@@ -66,6 +67,7 @@ export const configSchema = z.strictObject({
     .default(true)
     .describe('Whether the dashboard signs in every browser that opens it, with a token for all devices.'),
   plant: z.boolean().default(true).describe('Whether to simulate the plant.'),
+  mood: z.enum(moods).default('calm').describe('How the simulated plant behaves, as the setting of the simulator.'),
   hostReadings: z
     .boolean()
     .default(true)

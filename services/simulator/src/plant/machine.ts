@@ -1,4 +1,5 @@
 import type { Reading } from '@tailrace/protocol/report';
+import type { CommandSet } from './command.ts';
 import type { Random } from './random.ts';
 
 /** Conditions that are the same for all machines of a line. */
@@ -9,6 +10,8 @@ export interface Surroundings {
   readonly ambientC: number;
   /** A person is in the robot cell: robots and belt must stop. */
   readonly isGateOpen: boolean;
+  /** A robot of the line moves: the gate stays locked. */
+  readonly isRobotMoving: boolean;
   /** Electric power that the other machines of the line draw, kW. For the energy meter. */
   readonly linePowerKw: number;
   /** Whether the line has power. False in tests only. */
@@ -27,6 +30,7 @@ export interface MachineKind<State> {
   readonly everyTicks: 1 | 2;
   start(random: Random): State;
   step(state: State, dtS: number, surroundings: Surroundings, random: Random): State;
+  readonly commands: CommandSet<State>;
   /** Returns the electric power drawn, kW. */
   powerKw(state: State): number;
   /** Returns the readings of intact sensors, noise included; 3 to 8. */

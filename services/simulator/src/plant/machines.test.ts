@@ -2,15 +2,24 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compressor } from './compressor.ts';
 import { conveyor } from './conveyor.ts';
+import { door } from './door.ts';
 import type { MachineKind, Surroundings } from './machine.ts';
 import { oven } from './oven.ts';
 import { press } from './press.ts';
+import { pump } from './pump.ts';
 import { createRandom } from './random.ts';
 import { robot } from './robot.ts';
 import { shiftLoad } from './shift.ts';
 import { spindle } from './spindle.ts';
 
-const working: Surroundings = { load: 1, ambientC: 22, isGateOpen: false, linePowerKw: 0, isPowered: true };
+const working: Surroundings = {
+  load: 1,
+  ambientC: 22,
+  isGateOpen: false,
+  isRobotMoving: false,
+  linePowerKw: 0,
+  isPowered: true,
+};
 
 /** Returns the states of a machine, one every half second. */
 function states<State>(
@@ -31,7 +40,7 @@ function states<State>(
 
 test('a step does not change its argument', () => {
   const random = createRandom(1);
-  for (const kind of [press, spindle, conveyor, oven, compressor, robot] as MachineKind<object>[]) {
+  for (const kind of [press, spindle, conveyor, oven, compressor, robot, door, pump] as MachineKind<object>[]) {
     const state = Object.freeze(kind.start(random));
     const before = structuredClone(state);
     kind.step(state, 0.5, working, random);
@@ -111,6 +120,15 @@ test('a jammed belt stops, with its motor at stall current', () => {
   const jam = states(conveyor, 7200).filter(({ jamS, speedMS }) => jamS > 0 && speedMS < 0.01);
   assert.ok(jam.length > 0);
   assert.ok(jam.some(({ motorA }) => motorA > 9));
+});
+
+test('a pump holds its set point, and lets the pressure go when it stops', () => {
+  const running = states(pump, 300).slice(-100);
+  for (const { pressureBar } of running) assert.ok(Math.abs(pressureBar - 5) < 0.6, `${pressureBar}`);
+  const higher = states(pump, 300, working, { ...running.at(-1)!, setpointBar: 7 }).at(-1)!;
+  assert.ok(Math.abs(higher.pressureBar - 7) < 0.6, `${higher.pressureBar}`);
+  const stopped = states(pump, 30, working, { ...higher, isEnabled: false }).at(-1)!;
+  assert.ok(stopped.pressureBar < 0.1 && stopped.speed < 0.01 && stopped.flowM3H < 0.1);
 });
 
 test('a shift ramps up, pauses and stops, and lines are not in step', () => {

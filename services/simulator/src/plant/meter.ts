@@ -31,6 +31,8 @@ export const meter: MachineKind<Meter> = {
     powerFactor: Math.min(1, wander(state.powerFactor, 0.86 + 0.06 * surroundings.load, 0.01, 15, dtS, random)),
   }),
 
+  commands: {},
+
   powerKw: () => 0,
 
   readings: (state, random) => [

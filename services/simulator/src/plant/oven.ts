@@ -72,11 +72,17 @@ export const oven: MachineKind<Oven> = {
     };
   },
 
+  commands: {
+    setpoints: {
+      temperature_setpoint: { low: 20, high: 260, apply: (state, value) => ({ ...state, setpointC: value }) },
+    },
+  },
+
   powerKw: (state) => state.heater * heaterKw + 0.3,
 
   readings: (state, random) => [
     reading('temperature', state.chamberC + 0.15 * gaussian(random), 'Cel', 1),
-    reading('setpoint', state.setpointC, 'Cel', 0),
+    reading('temperature_setpoint', state.setpointC, 'Cel', 1),
     reading('heater', state.heater * 100, '%', 1),
     { tag: 'door_open', value: state.isDoorOpen },
   ],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Reading, Report } from '@tailrace/protocol/report';
 import { reportFromJson } from '@tailrace/protocol/report';
-import { createPlant } from './plant.ts';
+import { createPlant, simulatorDevice } from './plant.ts';
 
 const startMs = Date.UTC(2024, 4, 6, 9);
 
@@ -27,12 +27,13 @@ function valuesOf(reports: readonly Report[], device: string, tag: string): numb
 
 const hour = run(3600);
 
-test('three lines of ten machines, each with three to eight tags, at one to two reports a second', () => {
+test('lines, cell and utilities: each machine has three to eight tags, at one to two reports a second', () => {
   const { devices } = createPlant(1);
-  assert.equal(devices.length, 30);
-  assert.equal(new Set(devices).size, 30);
-  for (const device of devices) {
-    assert.match(device, /^plant1\.line[123]\.[a-z]+\d$/);
+  const count = (area: string) => devices.filter((device) => device.startsWith(`plant1.${area}.`)).length;
+  assert.deepEqual(['line1', 'line2', 'line3', 'cell1', 'utility'].map(count), [10, 10, 10, 4, 7]);
+  assert.equal(new Set(devices).size, 42);
+  assert.equal(devices.at(-1), simulatorDevice);
+  for (const device of devices.slice(0, -1)) {
     const reports = hour.filter((report) => report.device === device);
     const rateHz = reports.length / 3600;
     assert.ok(rateHz >= 1 && rateHz <= 2, `${device} reports at ${rateHz} Hz`);
@@ -74,6 +75,11 @@ const bounds: Record<string, [number, number]> = {
   current: [0, 400],
   frequency: [49.8, 50.2],
   power_factor: [0.7, 1],
+  flow: [0, 60],
+  stroke_rate_setpoint: [0, 26],
+  speed_setpoint: [0, 1.2],
+  temperature_setpoint: [20, 260],
+  pressure_setpoint: [0, 10],
 };
 
 test('every quantity stays within the limits of such a machine', () => {

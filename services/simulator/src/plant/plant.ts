@@ -1,115 +1,161 @@
-import type { Reading, Report } from '@tailrace/protocol/report';
-import { compressor } from './compressor.ts';
-import { conveyor } from './conveyor.ts';
-import { door } from './door.ts';
-import { type MachineKind, type Surroundings, stepSecondsMax } from './machine.ts';
-import { meter } from './meter.ts';
-import { oven } from './oven.ts';
-import { press } from './press.ts';
-import { createRandom, type Random } from './random.ts';
-import { robot } from './robot.ts';
-import { goodSensor, type Sensor, sense, stepSensor } from './sensor.ts';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { Report } from '@tailrace/protocol/report';
+import { type Area, createAreas } from './area.ts';
+import type { PlantCommand } from './command.ts';
+import { createDropout } from './dropout.ts';
+import { createFailure } from './failure.ts';
+import { type Surroundings, stepSecondsMax } from './machine.ts';
+import { calm, type Mood, type MoodEffect, type MoodOptions, moods } from './mood.ts';
+import { createRandom } from './random.ts';
+import { createDrift } from './sensor-drift.ts';
 import { hallTemperatureC, shiftLoad } from './shift.ts';
-import { spindle } from './spindle.ts';
+import type { SimulatedMachine } from './simulated-machine.ts';
+import { createStorm } from './storm.ts';
 
-/** The plant: three lines of ten machines, `plant1.line1.press1` to `plant1.line3.meter1`. */
+/**
+ * The plant: three lines of ten machines, `plant1.line1.press1` to `plant1.line3.meter1`, the robot cell
+ * `plant1.cell1`, the utilities `plant1.utility`, and `plant1.simulator`, which reports the mood and takes
+ * `set {mood}`.
+ */
 export interface Plant {
   /** Every device path, in a stable order. */
   readonly devices: readonly string[];
+  readonly mood: Mood;
   /**
    * Advances the plant by `dtS` seconds. Returns the reports at `timeMs`, one for each machine that reports at this
-   * tick.
+   * tick, or what the mood makes of them.
    */
   tick(timeMs: number, dtS: number): Report[];
+  /**
+   * Changes a machine, which the next tick shows. Throws `not_found` for an unknown device, command or tag,
+   * `invalid_message` for parameters of another form, and `forbidden` for what the machine refuses.
+   */
+  command(device: string, command: PlantCommand): void;
+  /** Whether the device has its link to the outside. */
+  isLinked(device: string): boolean;
 }
 
-/** One machine and its state, so that machines of different kinds fit into one list. */
-interface Machine {
-  readonly device: string;
-  readonly everyTicks: number;
-  step(dtS: number, surroundings: Surroundings): void;
-  powerKw(): number;
-  hasOpenGate(): boolean;
-  readings(dtS: number): Reading[];
+/** The device that stands for the simulator itself. */
+export const simulatorDevice = 'plant1.simulator';
+
+/** Ticks between two reports of the simulator. */
+const moodEveryTicks = 20;
+
+const effects: Readonly<Record<Mood, (options: MoodOptions) => MoodEffect>> = {
+  calm: () => calm,
+  drift: createDrift,
+  storm: createStorm,
+  dropout: createDropout,
+  failure: createFailure,
+};
+
+/** Creates a plant. The same seed, ticks and commands produce the same plant. */
+export function createPlant(seed: number, mood: Mood = 'calm'): Plant {
+  return new SimulatedPlant(seed, mood);
 }
 
-const lines = 3;
-const lineOffsetS = 160;
+class SimulatedPlant implements Plant {
+  readonly devices: readonly string[];
+  mood: Mood;
+  readonly #seed: number;
+  readonly #areas: readonly Area[];
+  readonly #machines: ReadonlyMap<string, SimulatedMachine>;
+  /** Created at the first tick, which has the time. */
+  #effect: MoodEffect | undefined;
+  /** Reports that the mood before has not sent. */
+  #unsent: Report[] = [];
+  #ticks = 0;
 
-/** Creates a plant. The same seed produces the same plant. */
-export function createPlant(seed: number): Plant {
-  const random = createRandom(seed);
-  const productionLines = Array.from({ length: lines }, (_, line) => createLine(`plant1.line${line + 1}`, random));
-  let ticks = 0;
-  return {
-    devices: productionLines.flat().map((machine) => machine.device),
-    tick(timeMs, dtS) {
-      const spanS = Math.min(Math.max(dtS, 0.001), stepSecondsMax);
-      const reports: Report[] = [];
-      for (const [line, machines] of productionLines.entries()) {
-        const surroundings: Surroundings = {
-          load: shiftLoad(timeMs, line * lineOffsetS),
-          ambientC: hallTemperatureC(timeMs),
-          isGateOpen: machines.some((machine) => machine.hasOpenGate()),
-          linePowerKw: machines.reduce((sum, machine) => sum + machine.powerKw(), 0),
-          isPowered: true,
-        };
-        for (const machine of machines) {
-          machine.step(spanS, surroundings);
-          if (ticks % machine.everyTicks !== 0) continue;
-          reports.push({
-            device: machine.device,
-            time: timeMs,
-            readings: machine.readings(spanS * machine.everyTicks),
-          });
-        }
+  constructor(seed: number, mood: Mood) {
+    this.#seed = seed;
+    this.mood = mood;
+    this.#areas = createAreas(createRandom(seed));
+    const machines = this.#areas.flatMap((area) => area.machines);
+    this.#machines = new Map(machines.map((machine) => [machine.device, machine]));
+    this.devices = [...this.#machines.keys(), simulatorDevice];
+  }
+
+  tick(timeMs: number, dtS: number): Report[] {
+    const spanS = Math.min(Math.max(dtS, 0.001), stepSecondsMax);
+    const isNewMood = this.#effect === undefined;
+    this.#effect ??= this.#createEffect(timeMs);
+    this.#effect.advance(timeMs, spanS);
+    const reports: Report[] = [];
+    for (const area of this.#areas) this.#tickArea(area, this.#effect, timeMs, spanS, reports);
+    const sent = this.#effect.sent(reports, timeMs);
+    sent.push(...this.#unsent);
+    this.#unsent = [];
+    if (isNewMood || this.#ticks % moodEveryTicks === 0) {
+      sent.push({ device: simulatorDevice, time: timeMs, readings: [{ tag: 'mood', value: this.mood }] });
+    }
+    this.#ticks++;
+    return sent;
+  }
+
+  command(device: string, command: PlantCommand): void {
+    if (device === simulatorDevice) {
+      this.#setMood(command);
+      return;
+    }
+    const machine = this.#machines.get(device);
+    if (machine === undefined)
+      throw new TailraceError('not_found', `device: expected one of the plant, got ${shown(device)}`);
+    machine.command(command);
+  }
+
+  isLinked(device: string): boolean {
+    return this.#effect?.isLinked(device) ?? true;
+  }
+
+  #createEffect(startMs: number): MoodEffect {
+    const areas = this.#areas.map(({ machines, shiftOffsetS }) => ({
+      devices: machines.map(({ device }) => device),
+      shiftOffsetS,
+    }));
+    return effects[this.mood]({ areas, random: createRandom(this.#seed + moods.indexOf(this.mood)), startMs });
+  }
+
+  #setMood({ name, params }: PlantCommand): void {
+    if (name !== 'set') throw new TailraceError('not_found', `command: expected set, got ${shown(name)}`);
+    const { mood, ...others } = params;
+    const known = moods.find((each) => each === mood);
+    if (known === undefined || Object.keys(others).length > 0) {
+      throw new TailraceError(
+        'invalid_message',
+        `params: expected mood, one of ${moods.join(', ')}, got ${shown(params)}`,
+      );
+    }
+    if (known === this.mood) return;
+    this.#unsent = this.#effect?.unsent() ?? [];
+    this.mood = known;
+    this.#effect = undefined;
+  }
+
+  #tickArea(area: Area, effect: MoodEffect, timeMs: number, dtS: number, reports: Report[]): void {
+    const { machines } = area;
+    const load = shiftLoad(timeMs, area.shiftOffsetS);
+    const surroundings: Surroundings = {
+      load,
+      ambientC: hallTemperatureC(timeMs),
+      isGateOpen: machines.some((machine) => machine.hasOpenGate()),
+      isRobotMoving: machines.some((machine) => machine.hasMovingRobot()),
+      linePowerKw: machines.reduce((sum, machine) => sum + machine.powerKw(), 0),
+      isPowered: true,
+    };
+    for (const machine of machines) {
+      const { device, everyTicks } = machine;
+      machine.step(dtS, { ...surroundings, load: effect.load(device, load) });
+      if (this.#ticks % everyTicks !== 0) continue;
+      const spanS = dtS * everyTicks;
+      const count = effect.reportsAtOnce(device);
+      for (let index = 1; index <= count; index++) {
+        reports.push({
+          device,
+          // Spread over the time since the report before.
+          time: timeMs - (1000 * spanS * (count - index)) / count,
+          readings: effect.readings(device, machine.readings(spanS / count)),
+        });
       }
-      ticks++;
-      return reports;
-    },
-  };
-}
-
-function createLine(path: string, random: Random): Machine[] {
-  return [
-    createMachine(path, 1, press, random),
-    createMachine(path, 2, press, random),
-    createMachine(path, 1, spindle, random),
-    createMachine(path, 1, conveyor, random),
-    createMachine(path, 1, oven, random),
-    createMachine(path, 1, compressor, random),
-    createMachine(path, 1, robot, random),
-    createMachine(path, 2, robot, random),
-    createMachine(path, 1, door, random, (state) => state.isOpen),
-    createMachine(path, 1, meter, random),
-  ];
-}
-
-function createMachine<State>(
-  line: string,
-  number: number,
-  kind: MachineKind<State>,
-  plantRandom: Random,
-  hasOpenGate: (state: State) => boolean = () => false,
-): Machine {
-  // Its own random numbers, so that adding a machine does not change the others.
-  const random = createRandom(Math.floor(plantRandom() * 0x1_0000_0000));
-  let state = kind.start(random);
-  const sensors = new Map<string, Sensor>();
-  return {
-    device: `${line}.${kind.kind}${number}`,
-    everyTicks: kind.everyTicks,
-    step(dtS, surroundings) {
-      state = kind.step(state, dtS, surroundings, random);
-    },
-    powerKw: () => kind.powerKw(state),
-    hasOpenGate: () => hasOpenGate(state),
-    readings: (dtS) =>
-      kind.readings(state, random).map((reading) => {
-        const sensor = stepSensor(sensors.get(reading.tag) ?? goodSensor, dtS, random);
-        const sensed = sense(sensor, reading);
-        sensors.set(reading.tag, sensed.sensor);
-        return sensed.reading;
-      }),
-  };
+    }
+  }
 }

@@ -1,8 +1,12 @@
+import { startAndStop } from './command.ts';
 import { clamp, type MachineKind, reading } from './machine.ts';
 import { follow, gaussian, wander } from './random.ts';
 
 /** A hydraulic press. Strokes heat the oil, the air of the hall cools it. */
 export interface Press {
+  readonly isEnabled: boolean;
+  /** Strokes a minute at full load. */
+  readonly strokeRateSetpoint: number;
   /** Angle of the crank as a fraction of one stroke, 0 ≤ phase < 1. The ram is at the bottom at 0.5. */
   readonly phase: number;
   readonly strokesPerMinute: number;
@@ -26,6 +30,8 @@ export const press: MachineKind<Press> = {
   everyTicks: 1,
 
   start: (random) => ({
+    isEnabled: true,
+    strokeRateSetpoint: strokesPerMinuteFull,
     phase: random(),
     strokesPerMinute: 0,
     strokes: Math.floor(random() * 2_000_000),
@@ -35,7 +41,7 @@ export const press: MachineKind<Press> = {
   }),
 
   step(state, dtS, surroundings, random) {
-    const wanted = surroundings.isPowered ? surroundings.load * strokesPerMinuteFull : 0;
+    const wanted = surroundings.isPowered && state.isEnabled ? surroundings.load * state.strokeRateSetpoint : 0;
     const strokesPerMinute = clamp(
       wander(state.strokesPerMinute, wanted, wanted * 0.02, 4, dtS, random),
       0,
@@ -51,6 +57,7 @@ export const press: MachineKind<Press> = {
       : follow(state.pressureBar, 0, 20, dtS);
     const heated = surroundings.ambientC + heatingFullK * (strokesPerMinute / strokesPerMinuteFull);
     return {
+      ...state,
       phase,
       strokesPerMinute,
       strokes: state.strokes + Math.floor(turned),
@@ -59,6 +66,13 @@ export const press: MachineKind<Press> = {
       // bar · m² = 100 kN
       forceKn: isMoving ? (pressureBar - pressureIdleBar) * ramAreaM2 * 100 : 0,
     };
+  },
+
+  commands: {
+    actions: startAndStop,
+    setpoints: {
+      stroke_rate_setpoint: { low: 0, high: 26, apply: (state, value) => ({ ...state, strokeRateSetpoint: value }) },
+    },
   },
 
   powerKw: (state) => 2 + 28 * (state.strokesPerMinute / strokesPerMinuteFull),
@@ -70,5 +84,7 @@ export const press: MachineKind<Press> = {
     reading('stroke_rate', state.strokesPerMinute, '/min', 1),
     reading('strokes', state.strokes, '1', 0),
     { tag: 'running', value: state.strokesPerMinute > 1 },
+    { tag: 'enabled', value: state.isEnabled },
+    reading('stroke_rate_setpoint', state.strokeRateSetpoint, '/min', 1),
   ],
 };

@@ -1,8 +1,10 @@
+import { startAndStop } from './command.ts';
 import { type MachineKind, reading } from './machine.ts';
 import { follow, gaussian } from './random.ts';
 
 /** A pick-and-place arm. Its axes repeat one program; it stops while the gate is open. */
 export interface Robot {
+  readonly isEnabled: boolean;
   /** Fraction of its program, 0 ≤ phase < 1. */
   readonly phase: number;
   readonly speed: number;
@@ -20,6 +22,7 @@ export const robot: MachineKind<Robot> = {
   everyTicks: 1,
 
   start: (random) => ({
+    isEnabled: true,
     phase: random(),
     speed: 0,
     cycles: Math.floor(random() * 900_000),
@@ -32,10 +35,16 @@ export const robot: MachineKind<Robot> = {
   step(state, dtS, surroundings) {
     const isStopped = surroundings.isGateOpen || !surroundings.isPowered;
     // A protective stop takes a fraction of a second, a start takes longer.
-    const speed = follow(state.speed, isStopped ? 0 : surroundings.load, isStopped ? 0.15 : 1.5, dtS);
+    const speed = follow(
+      state.speed,
+      isStopped || !state.isEnabled ? 0 : surroundings.load,
+      isStopped ? 0.15 : 1.5,
+      dtS,
+    );
     const turned = state.phase + (speed * dtS) / cycleS;
     const phase = turned % 1;
     return {
+      ...state,
       phase,
       speed,
       cycles: state.cycles + Math.floor(turned),
@@ -46,6 +55,8 @@ export const robot: MachineKind<Robot> = {
     };
   },
 
+  commands: { actions: startAndStop },
+
   powerKw: (state) => 0.6 + 3.4 * state.speed,
 
   readings: (state, random) => [
@@ -54,5 +65,6 @@ export const robot: MachineKind<Robot> = {
     reading('gear_temperature', state.gearC + 0.08 * gaussian(random), 'Cel', 1),
     reading('cycles', state.cycles, '1', 0),
     { tag: 'protective_stop', value: state.isStopped },
+    { tag: 'enabled', value: state.isEnabled },
   ],
 };

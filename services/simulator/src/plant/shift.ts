@@ -4,7 +4,7 @@
  * shift. Each line is `offsetS` later than the previous one.
  */
 export function shiftLoad(timeMs: number, offsetS: number): number {
-  const second = (((timeMs / 1000 - offsetS) % shiftS) + shiftS) % shiftS;
+  const second = shiftSecond(timeMs, offsetS);
   if (second < 60) return 0.25 + (0.75 * second) / 60;
   if (second >= 240 && second < 280) return 0;
   if (second >= 450) return 0.15;
@@ -13,6 +13,11 @@ export function shiftLoad(timeMs: number, offsetS: number): number {
 }
 
 const shiftS = 480;
+
+/** Returns the seconds since the start of the shift, 0 to 480. */
+export function shiftSecond(timeMs: number, offsetS: number): number {
+  return (((timeMs / 1000 - offsetS) % shiftS) + shiftS) % shiftS;
+}
 
 /** Returns the temperature of the hall, °C: warmest at 15:00 UTC. */
 export function hallTemperatureC(timeMs: number): number {

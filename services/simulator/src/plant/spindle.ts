@@ -1,8 +1,10 @@
+import { startAndStop } from './command.ts';
 import { clamp, type MachineKind, reading } from './machine.ts';
 import { follow, gaussian, happens, wander } from './random.ts';
 
 /** A motor spindle on a bearing that wears: vibration and temperature rise until the bearing is replaced. */
 export interface Spindle {
+  readonly isEnabled: boolean;
   readonly speedPerMinute: number;
   readonly torqueNm: number;
   /** 0: new; 1: worn out. Only grows until the bearing is replaced. */
@@ -27,6 +29,7 @@ export const spindle: MachineKind<Spindle> = {
   everyTicks: 1,
 
   start: (random) => ({
+    isEnabled: true,
     speedPerMinute: 0,
     torqueNm: 0,
     wear: random() * 0.7,
@@ -37,7 +40,7 @@ export const spindle: MachineKind<Spindle> = {
   }),
 
   step(state, dtS, surroundings, random) {
-    const isTurning = surroundings.isPowered && state.serviceS <= 0;
+    const isTurning = surroundings.isPowered && state.isEnabled && state.serviceS <= 0;
     const speedPerMinute = Math.max(
       0,
       follow(state.speedPerMinute, isTurning ? surroundings.load * speedFullPerMinute : 0, 6, dtS),
@@ -52,6 +55,7 @@ export const spindle: MachineKind<Spindle> = {
     const shake = (vibrationNewMmS + (vibrationWornMmS - vibrationNewMmS) * wear ** 2.2) * share;
     const friction = 22 * share + 34 * wear ** 2 * share;
     return {
+      ...state,
       speedPerMinute,
       torqueNm,
       wear,
@@ -62,6 +66,8 @@ export const spindle: MachineKind<Spindle> = {
     };
   },
 
+  commands: { actions: startAndStop },
+
   // P = M · ω
   powerKw: (state) => 0.4 + (state.torqueNm * state.speedPerMinute * 2 * Math.PI) / 60_000,
 
@@ -71,5 +77,6 @@ export const spindle: MachineKind<Spindle> = {
     reading('vibration', state.vibrationMmS, 'mm/s', 2),
     reading('bearing_temperature', state.bearingC + 0.08 * gaussian(random), 'Cel', 1),
     { tag: 'state', value: state.serviceS > 0 ? 'bearing service' : state.speedPerMinute > 60 ? 'cutting' : 'idle' },
+    { tag: 'enabled', value: state.isEnabled },
   ],
 };

@@ -1,0 +1,168 @@
+import type { ErrorCode } from '@tailrace/protocol/error';
+import type { Reading } from '@tailrace/protocol/reading';
+import type { ClientClock } from './clock.ts';
+import type { CommandFrame } from './device-frames.ts';
+import { notify } from './notify.ts';
+
+/** A command to a device. */
+export interface DeviceCommand {
+  /** Unique. A command that is sent again has the same ID; the connection passes it on once. */
+  readonly id: string;
+  /** The device of the connection, or one behind a gateway. */
+  readonly device: string;
+  readonly name: string;
+  readonly params: Readonly<Record<string, Reading['value']>>;
+  /** 0: the sender waits for no receipt. */
+  readonly qos: 0 | 1 | 2;
+  /** Numbers of successive senders with control: one below an earlier one is out of date. 0: none. */
+  readonly fence: number;
+  /** When it must not be executed any more, monotonic ms of the clock of the connection. */
+  readonly expiresAtMs: number;
+}
+
+/** What became of a command. */
+export interface CommandReply {
+  /**
+   * - `done`: the device did it.
+   * - `failed`: it did not, and will not.
+   * - `expired`: it came too late, and was not executed.
+   * - `unconfirmed`: nothing shows whether it was executed.
+   */
+  readonly state: 'done' | 'failed' | 'expired' | 'unconfirmed';
+  /** Of a failure. */
+  readonly code?: ErrorCode;
+  /** At most 500 characters. */
+  readonly message?: string;
+  /** The value before the command and after it. */
+  readonly before?: Reading['value'];
+  readonly after?: Reading['value'];
+  /** What shows the result. Default: `device`. */
+  readonly confirmedBy?: 'device' | 'read_back' | 'protocol';
+}
+
+/** Answers one command. Both have no effect the second time. */
+export interface CommandAnswer {
+  /** The device has the command, and executes it at most once from now on. */
+  delivered(): void;
+  /** The command is finished. Counts as `delivered`. */
+  reply(reply: CommandReply): void;
+}
+
+export interface DeviceCommandsOptions {
+  readonly clock: ClientClock;
+  /** Distinguishes the message IDs of replies from those of former processes. */
+  readonly idPrefix: string;
+  /** Undefined: every command fails with `not_found`. */
+  readonly onCommand: ((command: DeviceCommand, answer: CommandAnswer) => void) | undefined;
+  /** Sends a message. No effect without a session. */
+  send(text: string): void;
+}
+
+/** Commands of which the answers are remembered, for a command that is sent again. */
+const commandsMax = 1_000;
+/** Replies without an acknowledgement; the oldest is dropped. The server then sends the command again, or gives up. */
+const repliesMax = 64;
+/** How long a server knows a command, ms. */
+const replyMsMax = 600_000;
+
+interface KnownCommand {
+  isDelivered: boolean;
+  reply: CommandReply | undefined;
+}
+
+interface PendingReply {
+  readonly text: string;
+  readonly sinceMs: number;
+}
+
+/**
+ * The commands of a connection: each reaches the program once, however often it is sent, and not after its deadline.
+ * Replies are sent again in the next session until they are acknowledged.
+ */
+export class DeviceCommands {
+  readonly #options: DeviceCommandsOptions;
+  readonly #known = new Map<string, KnownCommand>();
+  /** By message ID. */
+  readonly #replies = new Map<string, PendingReply>();
+  #nextReply = 1;
+  #isLive = false;
+
+  constructor(options: DeviceCommandsOptions) {
+    this.#options = options;
+  }
+
+  /** A session is live: sends the replies of former sessions. */
+  live(): void {
+    this.#isLive = true;
+    const { clock, send } = this.#options;
+    for (const [id, { text, sinceMs }] of this.#replies) {
+      if (clock.monotonic() - sinceMs > replyMsMax) this.#replies.delete(id);
+      else send(text);
+    }
+  }
+
+  lost(): void {
+    this.#isLive = false;
+  }
+
+  /** Returns whether the ID is that of a reply, which is acknowledged or refused for good. */
+  acknowledged(id: string): boolean {
+    return this.#replies.delete(id);
+  }
+
+  /** Takes a command. `serverNow`: the clock of the server, epoch ms, estimated from its `hello`. */
+  received(frame: CommandFrame, device: string, serverNow: number): void {
+    const { id, deadline, expiresInMs } = frame;
+    const known = this.#known.get(id);
+    if (known !== undefined) {
+      if (known.isDelivered) this.#sendReceipt(id);
+      if (known.reply !== undefined) this.#sendReply(id, known.reply);
+      return;
+    }
+    const command: KnownCommand = { isDelivered: false, reply: undefined };
+    this.#known.set(id, command);
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= commandsMax) break;
+      this.#known.delete(oldest);
+    }
+    const answer: CommandAnswer = {
+      delivered: () => {
+        if (command.isDelivered) return;
+        command.isDelivered = true;
+        this.#sendReceipt(id);
+      },
+      reply: (reply) => {
+        if (command.reply !== undefined) return;
+        command.reply = reply;
+        this.#sendReply(id, reply);
+      },
+    };
+    const leftMs = Math.min(expiresInMs, deadline > 0 ? deadline - serverNow : expiresInMs);
+    const { onCommand, clock } = this.#options;
+    if (leftMs <= 0) answer.reply({ state: 'expired', code: 'timeout', message: 'the deadline passed on the way' });
+    else if (onCommand === undefined) {
+      answer.reply({ state: 'failed', code: 'not_found', message: 'the device takes no commands' });
+    } else {
+      const { name, params, qos, fence } = frame;
+      const expiresAtMs = clock.monotonic() + leftMs;
+      const to = frame.device === '' ? device : frame.device;
+      notify(() => onCommand({ id, device: to, name, params, qos, fence, expiresAtMs }, answer));
+    }
+  }
+
+  #sendReceipt(id: string): void {
+    if (this.#isLive) this.#options.send(JSON.stringify({ type: 'ack', msgid: id }));
+  }
+
+  #sendReply(command: string, reply: CommandReply): void {
+    const { clock, idPrefix, send } = this.#options;
+    const id = `${idPrefix}r${(this.#nextReply++).toString(36)}`;
+    const text = JSON.stringify({ type: 'reply', msgid: id, qos: 1, payload: { command, ...reply } });
+    this.#replies.set(id, { text, sinceMs: clock.monotonic() });
+    for (const oldest of this.#replies.keys()) {
+      if (this.#replies.size <= repliesMax) break;
+      this.#replies.delete(oldest);
+    }
+    if (this.#isLive) send(text);
+  }
+}

@@ -1,0 +1,15 @@
+import type { Report } from '@tailrace/protocol/report';
+
+/** Takes the reports of some devices of the plant to Tailrace, by one protocol. */
+export interface PlantLink {
+  start(): Promise<void>;
+  /**
+   * Takes the reports of a tick. Those of a device that is not linked get lost, or wait, as with this protocol.
+   * Never throws.
+   */
+  publish(reports: readonly Report[], isLinked: (device: string) => boolean): void;
+  /** Resolves when every report has an answer. */
+  drain(): Promise<void>;
+  /** Drops the reports without an answer. Idempotent. */
+  stop(): void | Promise<void>;
+}

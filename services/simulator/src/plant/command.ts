@@ -1,0 +1,77 @@
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import type { Reading } from '@tailrace/protocol/report';
+
+/** A command to a device of the plant. */
+export interface PlantCommand {
+  readonly name: string;
+  readonly params: Readonly<Record<string, Reading['value']>>;
+}
+
+/** The commands that machines of one kind obey, as pure functions of their state. */
+export interface CommandSet<State> {
+  /** Commands without parameters, by name. One that the machine refuses in its state throws `forbidden`. */
+  readonly actions?: Readonly<Record<string, (state: State) => State>>;
+  /** What `set` changes, by tag. The machine reports each set point under the same tag. */
+  readonly setpoints?: Readonly<Record<string, Setpoint<State>>>;
+}
+
+export interface Setpoint<State> {
+  /** Bounds, in the unit of the tag. */
+  readonly low: number;
+  readonly high: number;
+  apply(state: State, value: number): State;
+}
+
+/** For machines that run only while they are enabled. */
+export const startAndStop = {
+  start: <State extends { readonly isEnabled: boolean }>(state: State): State => ({ ...state, isEnabled: true }),
+  stop: <State extends { readonly isEnabled: boolean }>(state: State): State => ({ ...state, isEnabled: false }),
+};
+
+/**
+ * Returns the state after a command. Throws `not_found` for an unknown command or tag, `invalid_message` for parameters
+ * of another form, and `forbidden` for a value out of bounds or a command that the machine refuses in its state.
+ */
+export function obey<State>(state: State, command: PlantCommand, commands: CommandSet<State>): State {
+  const { actions = {}, setpoints = {} } = commands;
+  const params = Object.entries(command.params);
+  const tags = Object.keys(setpoints);
+  if (command.name === 'set' && tags.length > 0) {
+    if (params.length === 0)
+      throw new TailraceError('invalid_message', `params: expected ${tags.join(', ')}, got none`);
+    return params.reduce((changed, [tag, value]) => withSetpoint(changed, tag, value, setpoints), state);
+  }
+  const action = Object.hasOwn(actions, command.name) ? actions[command.name] : undefined;
+  if (action === undefined) {
+    const names = [...Object.keys(actions), ...(tags.length > 0 ? ['set'] : [])];
+    const expected = names.length === 0 ? 'no command' : names.join(', ');
+    throw new TailraceError('not_found', `command: expected ${expected}, got ${shown(command.name)}`);
+  }
+  if (params.length > 0) {
+    throw new TailraceError(
+      'invalid_message',
+      `params of ${command.name}: expected none, got ${shown(command.params)}`,
+    );
+  }
+  return action(state);
+}
+
+function withSetpoint<State>(
+  state: State,
+  tag: string,
+  value: Reading['value'],
+  setpoints: Readonly<Record<string, Setpoint<State>>>,
+): State {
+  const setpoint = Object.hasOwn(setpoints, tag) ? setpoints[tag] : undefined;
+  if (setpoint === undefined) {
+    throw new TailraceError('not_found', `params: expected ${Object.keys(setpoints).join(', ')}, got ${shown(tag)}`);
+  }
+  if (typeof value !== 'number' || !Number.isFinite(value)) {
+    throw new TailraceError('invalid_message', `params.${tag}: expected a number, got ${shown(value)}`);
+  }
+  const { low, high } = setpoint;
+  if (value < low || value > high) {
+    throw new TailraceError('forbidden', `params.${tag}: expected ${low} to ${high}, got ${value}`);
+  }
+  return setpoint.apply(state, value);
+}
