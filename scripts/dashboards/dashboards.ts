@@ -1,10 +1,17 @@
 import { brokers } from './brokers.ts';
 import { type Dashboard, grafanaJson } from './dashboard.ts';
+import { devices } from './devices.ts';
 import { fanoutNode } from './fanout-node.ts';
 import { ingest } from './ingest.ts';
 import { overview } from './overview.ts';
 
-const dashboards: Readonly<Record<string, Dashboard>> = { overview, 'fanout-node': fanoutNode, ingest, brokers };
+const dashboards: Readonly<Record<string, Dashboard>> = {
+  overview,
+  'fanout-node': fanoutNode,
+  ingest,
+  devices,
+  brokers,
+};
 
 /** Returns Grafana's dashboards, by path. */
 export function dashboardFiles(): Record<string, string> {

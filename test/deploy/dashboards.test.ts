@@ -43,6 +43,7 @@ test('each panel has a description, a unit, and queries with legends', async () 
   const all = await dashboards();
   assert.deepEqual(all.map(({ file }) => file).sort(), [
     'brokers.json',
+    'devices.json',
     'fanout-node.json',
     'ingest.json',
     'overview.json',

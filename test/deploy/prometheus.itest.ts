@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { DeviceConnection } from '@tailrace/client/device';
 import { eventually } from '@tailrace/testkit/eventually';
 import { freePort } from '@tailrace/testkit/free-port';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
@@ -50,6 +51,7 @@ after(async () => {
 /** A normal load: reports, clients that watch, reconnects, and requests. */
 class Load {
   #watchers: Watcher[] = [];
+  #device: DeviceConnection | undefined;
   #running = true;
   #done: Promise<unknown> = Promise.resolve();
 
@@ -58,12 +60,15 @@ class Load {
       for (const channel of ['plant.>', ...devices.slice(0, 10)])
         this.#watchers.push(await createWatcher({ url: at, token: cluster.token, channel }));
     }
-    this.#done = Promise.all([this.#report(), this.#reconnect()]);
+    this.#device = new DeviceConnection({ url: cluster.ingest.url, device: 'plant.gateway', token: cluster.token });
+    this.#device.start();
+    this.#done = Promise.all([this.#report(), this.#reconnect(), this.#send(this.#device)]);
   }
 
   async stop(): Promise<void> {
     this.#running = false;
     await this.#done;
+    await this.#device?.close();
     for (const watcher of this.#watchers) watcher.close();
   }
 
@@ -77,6 +82,13 @@ class Load {
         body: JSON.stringify(body),
       });
       assert.equal(answer.status, 202, await answer.text());
+      await pause(200);
+    }
+  }
+
+  async #send(device: DeviceConnection): Promise<void> {
+    for (let n = 0; this.#running; n++) {
+      assert.equal((await device.status([{ tag: 'n', value: n }])).status, 'accepted');
       await pause(200);
     }
   }
