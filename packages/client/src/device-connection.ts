@@ -276,8 +276,8 @@ export class DeviceConnection {
   }
 
   /**
-   * Closes the session in order: waits up to `drainMs` (default 0) for answers, and leaves with `bye`, so that the device
-   * is offline at once. What has no answer then rejects with `closed`. Idempotent.
+   * Closes the session in order: waits up to `drainMs` (default 0) for answers, and leaves with `bye`, so that the
+   * device is offline at once. What has no answer then rejects with `closed`. Idempotent.
    */
   close({ drainMs = 0 }: { readonly drainMs?: number } = {}): Promise<void> {
     this.#closing ??= this.#close(drainMs);
@@ -510,7 +510,7 @@ export class DeviceConnection {
     if (this.#queue.messages === 0) this.#notifyDrained();
   }
 
-  /** Sends nothing for the time that the server requested, and up to half of it, so that devices do not come together. */
+  /** Sends nothing for the time that the server requested, and up to half of it more: devices do not come together. */
   #pause(ms: number): void {
     const { clock, random } = this.#options;
     const waitMs = Math.min(ms, retryAfterMsMax) * (1 + random() / 2);
@@ -521,7 +521,7 @@ export class DeviceConnection {
     this.#pauseTimer = clock.after(waitMs, () => this.#sendNext());
   }
 
-  /** Sends a new token over the open connection. Retries while there is none; in the end the server closes with 4401. */
+  /** Sends a new token over the open connection. Retries while there is none; at last the server closes with 4401. */
   async #renew(tries: number): Promise<void> {
     const { token: source, clock } = this.#options;
     if (typeof source !== 'function') return;

@@ -62,7 +62,7 @@ test('a request without a token, and one to another path, is refused with what w
   assert.equal(statusOf(await transport.request({ method: 'PUT', target: '/v1/ingest' })), 405);
 });
 
-test('while the log fails, requests are refused at once, but for one every 250 ms; the first confirmed one ends that', async (t) => {
+test('while the log fails, requests are refused at once, but for one every 250 ms, until the log confirms one', async (t) => {
   const { post, eventLog, clock } = await started(t);
   let appends = 0;
   let isFailing = true;
