@@ -315,7 +315,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   }
 
   deliver(command: DeliveredCommand): boolean {
-    return this.#port.deliver(command);
+    return this.#port.deliverCommand(command);
   }
 
   // Called by its messages.

@@ -63,7 +63,7 @@ export interface ProtocolPort {
    * deadline. May call `commandReceived` or `commandReplied` of the session within the call. A command whose receipt
    * was not confirmed is sent again, with the same ID.
    */
-  deliver(command: DeliveredCommand): boolean;
+  deliverCommand(command: DeliveredCommand): boolean;
   /** Sends what waits: called after the acknowledgements of one turn. */
   flush(): void;
   /** `bye`: as the device requested. `error`: sent before, for people. */

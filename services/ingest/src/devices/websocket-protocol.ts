@@ -206,7 +206,7 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
     this.#send('draining', undefined, { afterMs });
   }
 
-  deliver(command: DeliveredCommand): boolean {
+  deliverCommand(command: DeliveredCommand): boolean {
     if (this.#socket.bufferedBytes > commandBufferBytesMax) return false;
     const { id: msgid, device: to } = command;
     const timestamp = this.#options.clock.now();
