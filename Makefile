@@ -10,7 +10,7 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration tools ok numbers format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token docs-test images cluster-test compose compose-down
+.PHONY: help setup demo stack test unit integration tools ok numbers format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -98,6 +98,9 @@ release-check: setup ## Checks whether this commit can be released: version, cha
 token: $(INSTALLED) ## Signs a token with TAILRACE_TOKEN_SECRET and prints it. SUBSCRIBE='plant1.>' PUBLISH='plant1.>' ROLE=operator SUBJECT=me ID=t1 HOURS=1
 	@node scripts/token.ts $(if $(SUBSCRIBE),--subscribe '$(SUBSCRIBE)') $(if $(PUBLISH),--publish '$(PUBLISH)') $(if $(ROLE),--role '$(ROLE)') \
 		$(if $(SUBJECT),--subject '$(SUBJECT)') $(if $(ID),--id '$(ID)') $(if $(HOURS),--hours '$(HOURS)')
+
+command: $(INSTALLED) ## Sends a command to a device of `make demo` or `make stack`, and prints its outcomes. DEVICE=plant1.line2.press1 NAME=set PARAMS='{"speed":3}' SECONDS=10 VIA=gateway DATA=folder
+	@exec node scripts/command.ts --device '$(DEVICE)' --name '$(NAME)' $(if $(PARAMS),--params '$(PARAMS)') $(if $(SECONDS),--seconds '$(SECONDS)') $(if $(VIA),--via '$(VIA)') $(if $(QOS),--qos '$(QOS)') $(if $(ID),--id '$(ID)') $(if $(DATA),--data '$(DATA)')
 
 images: $(INSTALLED) ## Builds the images of the services, and prints their sizes. SERVICES='fanout ingest' TAG=1.2.3 PREFIX=registry.example/tailrace
 	@node scripts/images.ts $(SERVICES) $(if $(TAG),--tag $(TAG)) $(if $(PREFIX),--prefix $(PREFIX))

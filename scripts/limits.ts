@@ -65,6 +65,9 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     noncesMax: 'tailrace_ingest_nonces',
     recentIdBytesMax: 'tailrace_ingest_recent_id_bytes',
     credentialsMax: 'tailrace_ingest_credentials',
+    commandsMax: 'tailrace_ingest_commands',
+    deviceCommandsMax: 'tailrace_ingest_device_commands',
+    commandOutcomesMax: 'tailrace_ingest_command_outcomes',
   },
 };
 

@@ -81,6 +81,19 @@ export const ingest: Dashboard = {
             'Reports per second with times further ahead than clockAheadMs: their readings are uncertain. See TailraceClocksAhead in the runbook.',
           lines: [{ expr: `sum(${rate('tailrace_ingest_clock_ahead_reports_total', nodes)})`, legend: 'reports' }],
         },
+        {
+          title: 'Commands',
+          unit: 'ops',
+          description:
+            'By state, per second. unconfirmed: what became of them is unknown; see TailraceCommandsUnconfirmed in the runbook.',
+          lines: [{ expr: `sum by (state) (${rate('tailrace_ingest_commands_total', nodes)})`, legend: '{{state}}' }],
+        },
+        {
+          title: 'Duration of commands',
+          unit: 's',
+          description: 'From the request to the final outcome: mostly the time that devices take.',
+          lines: quantiles('tailrace_ingest_command_duration_seconds', nodes),
+        },
         nearLimit({
           service: 'ingest',
           gauge: 'devices',

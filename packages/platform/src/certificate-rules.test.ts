@@ -61,6 +61,7 @@ test('the claims of a certificate can be revoked by its fingerprint or its subje
     tokenId: `x5t/${x509.fingerprint256.replaceAll(':', '').toLowerCase()}`,
     tenant: 'plant1',
     publish: ['plant1.a'],
+    receiveCommands: ['plant1.a'],
     subscribe: [],
     issuedAt: Date.parse(x509.validFrom),
     expiresAt: Date.parse(x509.validTo),

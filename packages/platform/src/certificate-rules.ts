@@ -133,6 +133,7 @@ function claimsFrom(x509: X509Certificate, device: string, gateway: boolean): Cl
     tokenId: `x5t/${x509.fingerprint256.replaceAll(':', '').toLowerCase()}`,
     tenant: tenantOf(device),
     publish: publishedBy({ device, gateway }),
+    receiveCommands: publishedBy({ device, gateway }),
     subscribe: [],
     issuedAt: Date.parse(x509.validFrom),
     expiresAt: Date.parse(x509.validTo),

@@ -45,12 +45,14 @@ test('a credential is found by its ID, with claims for its device alone, or for 
     tokenId: device.id,
     tenant: 'plant1',
     publish: ['plant1.line3.press7'],
+    receiveCommands: ['plant1.line3.press7'],
     subscribe: [],
     issuedAt: now,
     expiresAt: now + hourMs,
   });
   assert.equal(credentials.find(device.id)!.claims, claims, 'the same object, by which grants are cached');
   assert.deepEqual(credentials.find(gateway.id)!.claims.publish, ['plant1.line3', 'plant1.line3.>']);
+  assert.deepEqual(credentials.find(gateway.id)!.claims.receiveCommands, ['plant1.line3', 'plant1.line3.>']);
   assert.equal(credentials.find('another'), undefined);
 });
 

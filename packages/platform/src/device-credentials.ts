@@ -260,6 +260,7 @@ class Entry implements KnownCredential {
       tokenId: this.id,
       tenant: tenantOf(this.device),
       publish: publishedBy(this),
+      receiveCommands: publishedBy(this),
       subscribe: [],
       issuedAt: this.issuedAt,
       ...(this.expiresAt === undefined ? {} : { expiresAt: this.expiresAt }),
@@ -268,7 +269,10 @@ class Entry implements KnownCredential {
   }
 }
 
-/** Returns the patterns that a device, or a gateway for the devices below its path, may publish. */
+/**
+ * Returns the patterns that a device, or a gateway for the devices below its path, may publish, and whose commands it
+ * may receive.
+ */
 export function publishedBy({ device, gateway }: Pick<DeviceCredential, 'device' | 'gateway'>): readonly string[] {
   return gateway ? [device, `${device}.>`] : [device];
 }

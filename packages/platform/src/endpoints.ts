@@ -16,6 +16,8 @@ export interface Endpoints {
   readonly dashboard: { readonly url: string };
   /** Where devices connect by WebSocket. */
   readonly device: { readonly url: string };
+  /** Where commands for devices are sent, without NATS: a socket of the file system. */
+  readonly commands?: { readonly socket: string };
   /** With all rights in this run. */
   readonly token: string;
 }

@@ -23,6 +23,11 @@ export interface Claims {
   readonly subscribe: readonly string[];
   /** Patterns of the devices that its bearer may command. Undefined: none. */
   readonly command?: readonly string[];
+  /**
+   * Patterns of the devices whose commands a session of its bearer receives. Undefined: the device of the session, if
+   * `publish` names exactly that path.
+   */
+  readonly receiveCommands?: readonly string[];
   /** Epoch ms; `iat`. */
   readonly issuedAt?: number;
   /** Epoch ms; `exp`. Undefined: never. The verifier accepts the token for its clock tolerance longer. */
@@ -67,6 +72,8 @@ export function claimsFromPayload(payload: Payload, rules: ClaimRules, nowMs: nu
   if (jti !== undefined && !isClaimName(jti)) throw refused(`has ${shown(jti)} as its ID (jti); expected ${nameForm}`);
   const tenant = tenantFrom(payload);
   const command = payload['command'] === undefined ? undefined : patternsFrom(payload, 'command', tenant);
+  const received =
+    payload['receiveCommands'] === undefined ? undefined : patternsFrom(payload, 'receiveCommands', tenant);
   const roles = rolesFrom(payload);
   return Object.freeze({
     subject: sub,
@@ -77,6 +84,7 @@ export function claimsFromPayload(payload: Payload, rules: ClaimRules, nowMs: nu
     publish: patternsFrom(payload, 'publish', tenant),
     subscribe: patternsFrom(payload, 'subscribe', tenant),
     ...(command === undefined ? {} : { command }),
+    ...(received === undefined ? {} : { receiveCommands: received }),
     ...times,
   });
 }
@@ -176,7 +184,7 @@ function rolesFrom({ roles }: Payload): readonly string[] | undefined {
   );
 }
 
-type Right = 'publish' | 'subscribe' | 'command';
+type Right = 'publish' | 'subscribe' | 'command' | 'receiveCommands';
 
 function patternsFrom(payload: Payload, right: Right, tenant: string | undefined): readonly string[] {
   const value = payload[right] ?? [];

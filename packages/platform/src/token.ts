@@ -293,7 +293,10 @@ function unauthorized(reason: string, token: string, cause?: unknown, kind: Refu
 }
 
 export interface TokenIssue
-  extends Pick<Claims, 'subject' | 'tokenId' | 'tenant' | 'roles' | 'publish' | 'subscribe' | 'command'> {
+  extends Pick<
+    Claims,
+    'subject' | 'tokenId' | 'tenant' | 'roles' | 'publish' | 'subscribe' | 'command' | 'receiveCommands'
+  > {
   readonly secret: string;
   readonly issuer?: string;
   readonly audience?: string;
@@ -307,9 +310,10 @@ export interface TokenIssue
  * that a verifier would not accept.
  */
 export async function issueToken(issue: TokenIssue): Promise<string> {
-  const { publish, subscribe, command, roles, tenant, tokenId, issuer, audience } = issue;
+  const { publish, subscribe, command, receiveCommands, roles, tenant, tokenId, issuer, audience } = issue;
   const key = secretKey(issue.secret);
-  for (const pattern of [...publish, ...subscribe, ...(command ?? [])]) assertPattern(pattern);
+  for (const pattern of [...publish, ...subscribe, ...(command ?? []), ...(receiveCommands ?? [])])
+    assertPattern(pattern);
   const nowMs = (issue.clock ?? systemClock).now();
   const payload = {
     publish,
@@ -318,6 +322,7 @@ export async function issueToken(issue: TokenIssue): Promise<string> {
     iat: Math.floor(nowMs / 1000),
     exp: Math.ceil((nowMs + issue.expiresInMs) / 1000),
     ...(command && { command }),
+    ...(receiveCommands && { receiveCommands }),
     ...(roles && { roles }),
     ...(tenant !== undefined && { tenant }),
     ...(tokenId !== undefined && { jti: tokenId }),

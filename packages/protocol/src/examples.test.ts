@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { clientMessageBytes, clientMessageFromBytes, clientMessageFromJson } from './client-message.ts';
 import { closeCodes } from './close.ts';
+import { decodeCommandRequest, encodeCommandRequest } from './device-command.ts';
+import { deviceCommandFromJson } from './device-command-json.ts';
 import { type ErrorCode, errorCodes, TailraceError } from './error.ts';
 import { isDevicePath } from './path.ts';
 import { isPattern } from './pattern.ts';
@@ -44,6 +46,10 @@ const checks: Readonly<Record<string, (text: string) => void>> = {
   // `services/ingest/src/devices/examples.test.ts` reads these with the codec of ingest.
   'device → server': (text) => assert.equal(typeof JSON.parse(text).type, 'string'),
   'server → device': (text) => assert.equal(typeof JSON.parse(text).type, 'string'),
+  command: (text) => {
+    const command = deviceCommandFromJson(JSON.parse(text));
+    assert.deepEqual(decodeCommandRequest(encodeCommandRequest({ command })), { command });
+  },
   'ingest result': (text) => {
     const { accepted, rejected } = JSON.parse(text);
     assert.ok(Number.isInteger(accepted));

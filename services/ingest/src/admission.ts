@@ -30,16 +30,31 @@ export class TokenGrant implements Grant {
   readonly identity: string;
   readonly covers: string;
   readonly #rights: Rights;
+  readonly #publish: readonly string[];
+  /** Undefined: its claims do not name whose commands it receives. */
+  readonly #received: Rights | undefined;
 
   constructor(claims: Claims) {
     this.identity = identityOf(claims);
     this.#rights = rightsFrom(claims.publish);
+    this.#publish = claims.publish;
+    this.#received = claims.receiveCommands && rightsFrom(claims.receiveCommands);
     this.covers = coversText(claims);
   }
 
   /** Caches a bounded number of results. */
   allowsDevice(path: string): boolean {
     return this.#rights.allowsDevice(path);
+  }
+
+  /**
+   * Returns whether a session of the device `own` may receive the commands of the device. Without a claim for it only
+   * its own, if `publish` names exactly that path: else each token for the telemetry of a plant could take the commands
+   * of its machines.
+   */
+  receivesCommands(device: string, own: string): boolean {
+    if (this.#received !== undefined) return this.#received.allowsDevice(device);
+    return device === own && this.#publish.includes(device);
   }
 }
 

@@ -32,8 +32,8 @@ export interface IngestOptions {
   /** Started before `start`, and closed after `stop`, by the caller. */
   readonly eventLog: EventLog;
   /**
-   * To other ingest nodes, for sessions of devices. Ingest connects in the background, serves without a connection, and
-   * closes it. Default: none, and this node is alone.
+   * To other ingest nodes, for sessions of devices, and for commands. Ingest connects in the background, serves without
+   * a connection, and closes it. Default: none, and this node is alone.
    */
   readonly bus?: Bus | undefined;
   readonly clock: Clock;

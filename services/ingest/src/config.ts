@@ -10,6 +10,7 @@ import {
 } from '@tailrace/platform/settings';
 import { clockAheadMsMax } from '@tailrace/protocol/source-time';
 import { z } from 'zod';
+import { commandSettings } from './commands/command-settings.ts';
 import { deviceSettings } from './devices/device-settings.ts';
 
 export const serviceName = 'ingest';
@@ -239,6 +240,7 @@ export const ingestSettings = {
     .default(2_000)
     .describe('Retry-After of 429 and 503, rounded up to whole seconds: about the time in which a broker fails over.'),
   ...deviceSettings,
+  ...commandSettings,
   allowedOrigins: z
     .array(z.string().regex(/^(\*|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path, or *'))
     .max(64)

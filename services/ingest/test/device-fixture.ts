@@ -34,12 +34,20 @@ export interface ServerPayload {
   readonly rejected?: readonly { readonly index: number; readonly msgid?: string; readonly code: string }[];
   readonly inMs?: number;
   readonly afterMs?: number;
+  /** Of a command. */
+  readonly name?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly deadline?: number;
+  readonly expiresInMs?: number;
+  readonly qos?: number;
+  readonly fence?: number;
 }
 
 /** A message of the server. */
 export interface ServerMessage {
   readonly type: string;
   readonly msgid?: string;
+  readonly to?: string;
   readonly payload: ServerPayload;
 }
 
@@ -122,6 +130,12 @@ export interface DeviceFixtureOptions {
   readonly bus?: Bus;
 }
 
+interface TokenOptions {
+  readonly subject?: string;
+  readonly expiresInMs?: number;
+  readonly receiveCommands?: readonly string[];
+}
+
 /** Ingest on a transport and a clock in memory, with a log whose messages the test settles. */
 export async function startDevices(t: TestContext, options: DeviceFixtureOptions = {}) {
   const { settings = {}, leaveMs = 0, clock = createFakeClock({ nowMs: 1_764_446_400_000 }) } = options;
@@ -159,8 +173,14 @@ export async function startDevices(t: TestContext, options: DeviceFixtureOptions
   await ingest.start();
   t.after(() => ingest.stop());
 
-  const tokenFor = (publish: readonly string[], { subject = 'gateway7', expiresInMs = 3_600_000 } = {}) =>
-    issueToken({ secret, subject, publish, subscribe: [], expiresInMs, clock, tokenId: subject });
+  const tokenFor = (
+    publish: readonly string[],
+    { subject = 'gateway7', expiresInMs = 3_600_000, receiveCommands }: TokenOptions = {},
+  ) =>
+    issueToken({
+      ...{ secret, subject, publish, subscribe: [], expiresInMs, clock, tokenId: subject },
+      ...(receiveCommands && { receiveCommands }),
+    });
   const token = await tokenFor(['plant1.>']);
   /** Connects, and returns the device before its `auth`. */
   const connect = (headers: Readonly<Record<string, string>> = {}): TestDevice => {

@@ -1,4 +1,5 @@
 import type { TestContext } from 'node:test';
+import type { Bus } from '@tailrace/bus/bus';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
@@ -22,6 +23,8 @@ export interface FixtureOptions {
   readonly clock?: Clock;
   /** Default: the log in memory. Started and closed by the caller. */
   readonly eventLog?: EventLog;
+  /** Default: none. Started and closed by ingest. */
+  readonly bus?: Bus;
   readonly tracing?: Tracing;
   /** Default: none. */
   readonly logger?: Logger;
@@ -54,6 +57,7 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
   const config = configSchema.parse({ host: '127.0.0.1', port: 0, tokenSecret, ...options.settings });
   const ingest = createIngest({
     eventLog,
+    bus: options.bus,
     clock,
     logger,
     metrics,

@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { registerBusMetrics } from '@tailrace/bus/metrics';
 import { builtPage, createDashboard } from '@tailrace/dashboard/app';
@@ -20,6 +20,7 @@ import type { Tracing } from '@tailrace/platform/tracing';
 import { writeWholeFile } from '@tailrace/platform/whole-file';
 import { createSimulator } from '@tailrace/simulator/app';
 import { z } from 'zod';
+import { CommandSocket } from './command-socket.ts';
 import type { StandaloneConfig } from './config.ts';
 import { keyFrom } from './key.ts';
 import { untilReady } from './ready.ts';
@@ -82,7 +83,12 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     logger,
     metrics: metrics.forService('ingest'),
   });
-  const bus = createMemoryNetwork({ clock, random }).createBus({ node: 'standalone', logger });
+  const network = createMemoryNetwork({ clock, random });
+  const bus = network.createBus({ node: 'standalone', logger });
+  // As each service has its own connection to NATS. Ingest starts and closes it.
+  const ingestBus = network.createBus({ node: 'ingest', logger });
+  const commandsPath = resolve(dataDir, 'commands.sock');
+  const commandSocket = new CommandSocket({ path: commandsPath, bus, logger });
   registerBusMetrics(metrics.forService('fanout'), bus);
   const fanoutConfig = z
     .object(fanoutSettings)
@@ -110,6 +116,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     config: ingestConfig,
     node: 'standalone',
     random,
+    bus: ingestBus,
   });
   const dashboard = createDashboard({
     logger,
@@ -155,6 +162,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       fanout: [{ name: 'standalone', url: urls.streams, internal: urls.internal, pid: process.pid }],
       dashboard: { url: urls.dashboard },
       device: { url: `ws://${host}:${ports.ingest}/v1/device` },
+      commands: { socket: commandsPath },
       token,
     });
     options.onReady(urls);
@@ -165,6 +173,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     { name: 'bus', start: () => bus.start(), stop: () => bus.close() },
     { name: 'ingest', start: () => ingest.start(), drain: () => ingest.drain(), stop: () => ingest.stop() },
     { name: 'fanout', start: () => fanout.start(), drain: () => fanout.drain(), stop: () => fanout.stop() },
+    { name: 'commands', start: () => commandSocket.start(), stop: () => commandSocket.stop() },
     { name: 'dashboard', start: async () => void (await dashboard.start()), stop: () => dashboard.stop() },
     { name: 'simulator', start: () => simulator.start(), drain: () => simulator.drain(), stop: () => simulator.stop() },
     {

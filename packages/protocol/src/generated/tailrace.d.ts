@@ -3159,6 +3159,548 @@ export namespace tailrace {
         }
 
         /**
+         * Properties of a CommandRequest.
+         * @deprecated Use tailrace.v1.CommandRequest.$Properties instead.
+         */
+        interface ICommandRequest extends tailrace.v1.CommandRequest.$Properties {
+        }
+
+        /** Represents a CommandRequest. */
+        class CommandRequest {
+
+            /**
+             * Constructs a new CommandRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandRequest command. */
+            command?: (tailrace.v1.DeviceCommand.$Properties|null);
+
+            /** CommandRequest query. */
+            query?: (tailrace.v1.CommandQuery.$Properties|null);
+
+            /** CommandRequest request. */
+            request?: ("command"|"query");
+
+            /**
+             * Encodes the specified CommandRequest message. Does not implicitly {@link tailrace.v1.CommandRequest.verify|verify} messages.
+             * @param message CommandRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandRequest & tailrace.v1.CommandRequest.$Shape} CommandRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandRequest & tailrace.v1.CommandRequest.$Shape;
+        }
+
+        namespace CommandRequest {
+
+            /** Properties of a CommandRequest. */
+            interface $Properties {
+
+                /** CommandRequest command */
+                command?: (tailrace.v1.DeviceCommand.$Properties|null);
+
+                /** CommandRequest query */
+                query?: (tailrace.v1.CommandQuery.$Properties|null);
+
+                /** CommandRequest request */
+                request?: ("command"|"query");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a CommandRequest. */
+            type $Shape = {
+              command?: tailrace.v1.DeviceCommand.$Shape|null;
+              query?: tailrace.v1.CommandQuery.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ request?: undefined; command?: null; query?: null }|{ request?: "command"; command: tailrace.v1.DeviceCommand.$Shape; query?: null }|{ request?: "query"; command?: null; query: tailrace.v1.CommandQuery.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a CommandQuery.
+         * @deprecated Use tailrace.v1.CommandQuery.$Properties instead.
+         */
+        interface ICommandQuery extends tailrace.v1.CommandQuery.$Properties {
+        }
+
+        /** Represents a CommandQuery. */
+        class CommandQuery {
+
+            /**
+             * Constructs a new CommandQuery.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandQuery.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandQuery id. */
+            id: string;
+
+            /** CommandQuery device. */
+            device: string;
+
+            /**
+             * Encodes the specified CommandQuery message. Does not implicitly {@link tailrace.v1.CommandQuery.verify|verify} messages.
+             * @param message CommandQuery message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandQuery.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandQuery message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandQuery & tailrace.v1.CommandQuery.$Shape} CommandQuery
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandQuery & tailrace.v1.CommandQuery.$Shape;
+        }
+
+        namespace CommandQuery {
+
+            /** Properties of a CommandQuery. */
+            interface $Properties {
+
+                /** CommandQuery id */
+                id?: (string|null);
+
+                /** CommandQuery device */
+                device?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandQuery. */
+            type $Shape = tailrace.v1.CommandQuery.$Properties;
+        }
+
+        /**
+         * Properties of a CommandValue.
+         * @deprecated Use tailrace.v1.CommandValue.$Properties instead.
+         */
+        interface ICommandValue extends tailrace.v1.CommandValue.$Properties {
+        }
+
+        /** Represents a CommandValue. */
+        class CommandValue {
+
+            /**
+             * Constructs a new CommandValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandValue number. */
+            number?: (number|null);
+
+            /** CommandValue boolean. */
+            boolean?: (boolean|null);
+
+            /** CommandValue text. */
+            text?: (string|null);
+
+            /** CommandValue value. */
+            value?: ("number"|"boolean"|"text");
+
+            /**
+             * Encodes the specified CommandValue message. Does not implicitly {@link tailrace.v1.CommandValue.verify|verify} messages.
+             * @param message CommandValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandValue & tailrace.v1.CommandValue.$Shape} CommandValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandValue & tailrace.v1.CommandValue.$Shape;
+        }
+
+        namespace CommandValue {
+
+            /** Properties of a CommandValue. */
+            interface $Properties {
+
+                /** CommandValue number */
+                number?: (number|null);
+
+                /** CommandValue boolean */
+                boolean?: (boolean|null);
+
+                /** CommandValue text */
+                text?: (string|null);
+
+                /** CommandValue value */
+                value?: ("number"|"boolean"|"text");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a CommandValue. */
+            type $Shape = {
+              number?: number|null;
+              boolean?: boolean|null;
+              text?: string|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ value?: undefined; number?: null; boolean?: null; text?: null }|{ value?: "number"; number: number; boolean?: null; text?: null }|{ value?: "boolean"; number?: null; boolean: boolean; text?: null }|{ value?: "text"; number?: null; boolean?: null; text: string })
+            );
+        }
+
+        /**
+         * Properties of a DeviceCommand.
+         * @deprecated Use tailrace.v1.DeviceCommand.$Properties instead.
+         */
+        interface IDeviceCommand extends tailrace.v1.DeviceCommand.$Properties {
+        }
+
+        /** Represents a DeviceCommand. */
+        class DeviceCommand {
+
+            /**
+             * Constructs a new DeviceCommand.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.DeviceCommand.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceCommand id. */
+            id: string;
+
+            /** DeviceCommand device. */
+            device: string;
+
+            /** DeviceCommand name. */
+            name: string;
+
+            /** DeviceCommand params. */
+            params: { [k: string]: tailrace.v1.CommandValue.$Properties };
+
+            /** DeviceCommand qos. */
+            qos: number;
+
+            /** DeviceCommand deadline. */
+            deadline: number;
+
+            /** DeviceCommand issued. */
+            issued: number;
+
+            /** DeviceCommand fence. */
+            fence: number;
+
+            /** DeviceCommand session. */
+            session: number;
+
+            /** DeviceCommand subject. */
+            subject: string;
+
+            /** DeviceCommand traceparent. */
+            traceparent: string;
+
+            /** DeviceCommand via. */
+            via: string;
+
+            /**
+             * Encodes the specified DeviceCommand message. Does not implicitly {@link tailrace.v1.DeviceCommand.verify|verify} messages.
+             * @param message DeviceCommand message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.DeviceCommand.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceCommand message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.DeviceCommand & tailrace.v1.DeviceCommand.$Shape} DeviceCommand
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.DeviceCommand & tailrace.v1.DeviceCommand.$Shape;
+        }
+
+        namespace DeviceCommand {
+
+            /** Properties of a DeviceCommand. */
+            interface $Properties {
+
+                /** DeviceCommand id */
+                id?: (string|null);
+
+                /** DeviceCommand device */
+                device?: (string|null);
+
+                /** DeviceCommand name */
+                name?: (string|null);
+
+                /** DeviceCommand params */
+                params?: ({ [k: string]: tailrace.v1.CommandValue.$Properties }|null);
+
+                /** DeviceCommand qos */
+                qos?: (number|null);
+
+                /** DeviceCommand deadline */
+                deadline?: (number|null);
+
+                /** DeviceCommand issued */
+                issued?: (number|null);
+
+                /** DeviceCommand fence */
+                fence?: (number|null);
+
+                /** DeviceCommand session */
+                session?: (number|null);
+
+                /** DeviceCommand subject */
+                subject?: (string|null);
+
+                /** DeviceCommand traceparent */
+                traceparent?: (string|null);
+
+                /** DeviceCommand via */
+                via?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceCommand. */
+            type $Shape = {
+              id?: string|null;
+              device?: string|null;
+              name?: string|null;
+              params?: { [k: string]: tailrace.v1.CommandValue.$Shape }|null;
+              qos?: number|null;
+              deadline?: number|null;
+              issued?: number|null;
+              fence?: number|null;
+              session?: number|null;
+              subject?: string|null;
+              traceparent?: string|null;
+              via?: string|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /** CommandState enum. */
+        enum CommandState {
+
+            /** COMMAND_STATE_UNSPECIFIED value */
+            COMMAND_STATE_UNSPECIFIED = 0,
+
+            /** COMMAND_STATE_ACCEPTED value */
+            COMMAND_STATE_ACCEPTED = 1,
+
+            /** COMMAND_STATE_DELIVERED value */
+            COMMAND_STATE_DELIVERED = 2,
+
+            /** COMMAND_STATE_DONE value */
+            COMMAND_STATE_DONE = 3,
+
+            /** COMMAND_STATE_FAILED value */
+            COMMAND_STATE_FAILED = 4,
+
+            /** COMMAND_STATE_EXPIRED value */
+            COMMAND_STATE_EXPIRED = 5,
+
+            /** COMMAND_STATE_UNCONFIRMED value */
+            COMMAND_STATE_UNCONFIRMED = 6
+        }
+
+        /** ConfirmedBy enum. */
+        enum ConfirmedBy {
+
+            /** CONFIRMED_BY_UNSPECIFIED value */
+            CONFIRMED_BY_UNSPECIFIED = 0,
+
+            /** CONFIRMED_BY_DEVICE value */
+            CONFIRMED_BY_DEVICE = 1,
+
+            /** CONFIRMED_BY_READ_BACK value */
+            CONFIRMED_BY_READ_BACK = 2,
+
+            /** CONFIRMED_BY_PROTOCOL value */
+            CONFIRMED_BY_PROTOCOL = 3
+        }
+
+        /**
+         * Properties of a CommandOutcome.
+         * @deprecated Use tailrace.v1.CommandOutcome.$Properties instead.
+         */
+        interface ICommandOutcome extends tailrace.v1.CommandOutcome.$Properties {
+        }
+
+        /** Represents a CommandOutcome. */
+        class CommandOutcome {
+
+            /**
+             * Constructs a new CommandOutcome.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandOutcome.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandOutcome id. */
+            id: string;
+
+            /** CommandOutcome device. */
+            device: string;
+
+            /** CommandOutcome state. */
+            state: tailrace.v1.CommandState;
+
+            /** CommandOutcome time. */
+            time: number;
+
+            /** CommandOutcome node. */
+            node: string;
+
+            /** CommandOutcome session. */
+            session: number;
+
+            /** CommandOutcome attempt. */
+            attempt: number;
+
+            /** CommandOutcome code. */
+            code: string;
+
+            /** CommandOutcome message. */
+            message: string;
+
+            /** CommandOutcome confirmedBy. */
+            confirmedBy: tailrace.v1.ConfirmedBy;
+
+            /** CommandOutcome before. */
+            before?: (tailrace.v1.CommandValue.$Properties|null);
+
+            /** CommandOutcome after. */
+            after?: (tailrace.v1.CommandValue.$Properties|null);
+
+            /** CommandOutcome holder. */
+            holder: string;
+
+            /**
+             * Encodes the specified CommandOutcome message. Does not implicitly {@link tailrace.v1.CommandOutcome.verify|verify} messages.
+             * @param message CommandOutcome message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandOutcome.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandOutcome message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandOutcome & tailrace.v1.CommandOutcome.$Shape} CommandOutcome
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandOutcome & tailrace.v1.CommandOutcome.$Shape;
+        }
+
+        namespace CommandOutcome {
+
+            /** Properties of a CommandOutcome. */
+            interface $Properties {
+
+                /** CommandOutcome id */
+                id?: (string|null);
+
+                /** CommandOutcome device */
+                device?: (string|null);
+
+                /** CommandOutcome state */
+                state?: (tailrace.v1.CommandState|null);
+
+                /** CommandOutcome time */
+                time?: (number|null);
+
+                /** CommandOutcome node */
+                node?: (string|null);
+
+                /** CommandOutcome session */
+                session?: (number|null);
+
+                /** CommandOutcome attempt */
+                attempt?: (number|null);
+
+                /** CommandOutcome code */
+                code?: (string|null);
+
+                /** CommandOutcome message */
+                message?: (string|null);
+
+                /** CommandOutcome confirmedBy */
+                confirmedBy?: (tailrace.v1.ConfirmedBy|null);
+
+                /** CommandOutcome before */
+                before?: (tailrace.v1.CommandValue.$Properties|null);
+
+                /** CommandOutcome after */
+                after?: (tailrace.v1.CommandValue.$Properties|null);
+
+                /** CommandOutcome holder */
+                holder?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandOutcome. */
+            type $Shape = {
+              id?: string|null;
+              device?: string|null;
+              state?: tailrace.v1.CommandState|null;
+              time?: number|null;
+              node?: string|null;
+              session?: number|null;
+              attempt?: number|null;
+              code?: string|null;
+              message?: string|null;
+              confirmedBy?: tailrace.v1.ConfirmedBy|null;
+              before?: tailrace.v1.CommandValue.$Shape|null;
+              after?: tailrace.v1.CommandValue.$Shape|null;
+              holder?: string|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
          * Properties of a ControlRecord.
          * @deprecated Use tailrace.v1.ControlRecord.$Properties instead.
          */

@@ -6,6 +6,7 @@ import type { CloseName } from '@tailrace/protocol/close';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Admission, Sender } from '../admission.ts';
 import type { AuthConnection, Authenticator, AuthRequest } from './authentication.ts';
+import type { CommandEvents, CommandReply, CommandSession, DeliveredCommand } from './device-command.ts';
 import type { DeviceBatch, DeviceMessage, MessageToken } from './device-message.ts';
 import type { DeviceCounts, ProtocolCounts, SessionProtocol } from './device-metrics.ts';
 import type { DeviceRecord, DeviceRecords } from './device-record.ts';
@@ -30,6 +31,7 @@ export interface DeviceSessionOptions {
   readonly admission: Pick<Admission, 'grantOf' | 'enterSession' | 'leaveSession'>;
   readonly messages: SessionMessageOptions;
   readonly presence: PresenceEvents;
+  readonly commands: CommandEvents;
   readonly counts: DeviceCounts;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -59,7 +61,7 @@ const transitions: Transitions<DeviceSessionState> = {
  * - `closing`: messages are ignored; those that wait for the log are still answered, if the port is open.
  * - `closed`: the connection is lost. Messages may still wait for the log.
  */
-export class DeviceSession implements ClaimingSession, MessageOwner {
+export class DeviceSession implements ClaimingSession, CommandSession, MessageOwner {
   readonly address: string;
   readonly openedMs: number;
   readonly protocol: SessionProtocol;
@@ -85,6 +87,8 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
   #closeTimer: Timer | undefined;
   /** Called when the messages are answered, at the latest at `#closeTimer`. */
   #closePort: (() => void) | undefined;
+  /** The node of the newer session that has replaced it; '' for none. */
+  #successor = '';
   /** Of a session that was live, until its event is published. */
   #closeReason: CloseReason | undefined;
 
@@ -113,6 +117,10 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
   /** Whether its device is authenticated and the session takes messages. */
   get isLive(): boolean {
     return this.#state === 'live' || this.#state === 'draining';
+  }
+
+  get takesCommands(): boolean {
+    return this.isLive && this.#port.takesCommands;
   }
 
   /** What waits for the log, and whether the session is paused. For the heartbeat and metrics. */
@@ -170,6 +178,26 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
   reject(token: MessageToken | undefined, error: TailraceError): void {
     if (this.isLive) this.#messages.reject(token, error);
     else this.refuseAuth(error);
+  }
+
+  /** The device has a command. Returns whether the command is known. */
+  commandReceived(id: string): boolean {
+    this.#messages.countAnswer();
+    return this.isLive && this.#options.commands.commandReceived(this, id);
+  }
+
+  /**
+   * The device, or one behind it, has reported what became of a command. Returns whether the report counts; if not, the
+   * device need not send it again.
+   */
+  commandReplied(reply: CommandReply, device = this.device): boolean {
+    this.#messages.countAnswer();
+    return this.isLive && this.#options.commands.commandReplied(this, device, reply);
+  }
+
+  /** The device takes commands now: those that wait for it are sent. */
+  commandsChanged(): void {
+    if (this.isLive) this.#options.commands.sessionOpened(this);
   }
 
   /** The device closes its session, and is offline at once. */
@@ -251,6 +279,7 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
     presence.started({ device, number });
     this.#port.welcome({ session: number, device, replaced, expiresAt: this.#claims!.expiresAt });
     this.#openMessages();
+    this.#options.commands.sessionOpened(this);
   }
 
   waits(waitMs: number): void {
@@ -259,6 +288,7 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
   }
 
   replaced({ address, node }: ClaimOrigin): void {
+    this.#successor = node;
     // Without an event: the higher number of the newer session supersedes this one.
     this.#close(
       'replaced',
@@ -275,6 +305,17 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
   renumbered(number: number): void {
     this.#number = number;
     this.#options.presence.started({ device: this.device, number });
+  }
+
+  // Called for commands.
+
+  mayReceiveCommands(device: string): boolean {
+    const claims = this.#claims;
+    return claims !== undefined && this.#options.admission.grantOf(claims).receivesCommands(device, this.device);
+  }
+
+  deliver(command: DeliveredCommand): boolean {
+    return this.#port.deliverCommand(command);
   }
 
   // Called by its messages.
@@ -365,6 +406,7 @@ export class DeviceSession implements ClaimingSession, MessageOwner {
     const { registry, records, admission, clock } = this.#options;
     this.#closeReason = reason;
     registry.release(this);
+    this.#options.commands.sessionClosed(this, this.#successor);
     this.#messages.close();
     if (this.#record !== undefined) records.leave(this.#record, clock.monotonic());
     if (this.#sender !== undefined) admission.leaveSession(this.#sender);

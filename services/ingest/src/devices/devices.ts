@@ -7,6 +7,9 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { RateLimit } from '@tailrace/platform/rate-limit';
 import type { Revocations } from '@tailrace/platform/revocation';
 import type { Admission, DeviceNames } from '../admission.ts';
+import { createCommandCounts, registerCommandLimits } from '../commands/command-metrics.ts';
+import { CommandServer } from '../commands/command-server.ts';
+import { DeviceCommands } from '../commands/device-commands.ts';
 import type { IngestSettings } from '../config.ts';
 import { DeviceRates } from '../intake/device-rates.ts';
 import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-metrics.ts';
@@ -29,7 +32,7 @@ export interface DevicesOptions {
   readonly eventLog: Pick<EventLog, 'appendEach'>;
   readonly topic: string;
   readonly node: string;
-  /** To other nodes. Default: none, and this node is alone. */
+  /** To other nodes, and where commands come from. Default: none, and this node is alone. */
   readonly bus?: Bus | undefined;
   readonly admission: Admission;
   /** Devices that have reported. */
@@ -57,6 +60,7 @@ export interface Devices {
   readonly intake: MessageIntake;
   /** Sessions of other nodes; undefined without a bus. */
   readonly peers: SessionBus | undefined;
+  readonly commands: DeviceCommands;
   start(): void;
   /** Closes all sessions, over at least two seconds. Resolves when they are closed and the log has settled all. */
   drain(leaveMs: number): Promise<void>;
@@ -99,6 +103,21 @@ export function createDevices(options: DevicesOptions): Devices {
     onClockAhead: () => counts.claimsAhead.add(),
   });
   const peers = bus && new SessionBus({ bus, node, registry, records, nonces, clock, logger, metrics });
+  const commands: DeviceCommands = new DeviceCommands({
+    node,
+    clock,
+    counts: createCommandCounts(metrics),
+    limits: {
+      commandsMax: config.commandsMax,
+      deviceCommandsMax: config.deviceCommandsMax,
+      outcomesMax: config.commandOutcomesMax,
+    },
+    sessionOf: (device) => registry.of(device),
+    holderOf: (device) => peers?.holderOf(device),
+    offReason: () => (config.commandsEnabled ? undefined : 'commands are off on this node (commandsEnabled)'),
+    publish: (outcome) => commandServer?.publish(outcome),
+  });
+  const commandServer = bus && new CommandServer({ bus, node, commands, logger });
   const sessions: DeviceSessionOptions = {
     registry,
     records,
@@ -124,6 +143,7 @@ export function createDevices(options: DevicesOptions): Devices {
       },
     },
     presence,
+    commands,
     counts,
     clock,
     logger,
@@ -147,22 +167,27 @@ export function createDevices(options: DevicesOptions): Devices {
     },
   });
   registerIntakeMetrics(metrics, intake, pressure, config.intakeUnsettledMax);
+  registerCommandLimits(metrics, commands, config);
   registerDeviceLimits(metrics, { server, registry, records, nonces, admission }, config);
   return {
     server,
     sessions,
     intake,
     peers,
+    commands,
     start() {
       server.start();
       peers?.start();
+      commandServer?.start();
     },
     async drain(leaveMs) {
       await server.drain(leaveMs);
       await intake.drain();
     },
     stop() {
+      commandServer?.stop();
       server.close();
+      commands.close();
       intake.close();
       peers?.stop();
     },

@@ -15,7 +15,7 @@ import type { DeviceBatch, DeviceMessage, InvalidMessage } from './device-messag
  */
 
 /** All types of messages that a device sends. */
-export const deviceMessageTypes = ['auth', 'status', 'event', 'batch', 'bye'] as const;
+export const deviceMessageTypes = ['auth', 'status', 'event', 'batch', 'ack', 'reply', 'bye'] as const;
 export type DeviceMessageType = (typeof deviceMessageTypes)[number];
 
 export interface Envelope {
@@ -111,7 +111,7 @@ export function envelopeFrom(value: object, isInner = false): Envelope {
   const quality = qos ?? (isAnswered ? 1 : 0);
   if (quality !== 0 && quality !== 1 && quality !== 2)
     throw invalidMessage(`qos: expected 0, 1 or 2, got ${shown(qos)}`);
-  if (isAnswered && quality > 0 && id === '' && !isInner)
+  if ((isAnswered || type === 'reply') && quality > 0 && id === '' && !isInner)
     throw invalidMessage(
       `msgid: expected a text of 1 to ${reportLimits.idBytesMax} bytes for qos ${quality}, got none`,
     );
@@ -348,6 +348,31 @@ export function authFrom({ payload }: Envelope): AuthRequest {
     signature: textOf(value, 'signature', 64),
     instance: textOf(value, 'instance', 64),
   };
+}
+
+const authProtocolsMax = 16;
+
+/**
+ * Returns whether an `auth` announces that its device takes commands; undefined if it announces nothing. Throws
+ * `invalid_message`.
+ */
+export function takesCommandsFrom({ payload }: Envelope): boolean | undefined {
+  const { protocols } = payload as { protocols?: unknown };
+  if (protocols === undefined || protocols === null) return undefined;
+  const isText = (value: unknown) => typeof value === 'string';
+  if (Array.isArray(protocols) && protocols.length <= authProtocolsMax && protocols.every(isText))
+    return protocols.includes('command');
+  throw invalidMessage(
+    `payload.protocols: expected a list of at most ${authProtocolsMax} texts, got ${shown(protocols)}`,
+  );
+}
+
+/** Returns the ID of the command whose receipt an `ack` confirms. Throws `invalid_message`. */
+export function receiptFrom({ msgid, payload }: Envelope): string {
+  for (const key in payload)
+    throw invalidMessage(`payload: expected an empty object in an ack, got the key ${shown(key)}`);
+  if (msgid === '') throw invalidMessage('msgid: expected that of the command, got none');
+  return msgid;
 }
 
 /** Returns the text of a key; '' if it is absent. Its value may be a secret and is in no error. */

@@ -1,5 +1,6 @@
 import type { CloseName } from '@tailrace/protocol/close';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
+import type { DeliveredCommand } from './device-command.ts';
 import type { MessageToken } from './device-message.ts';
 
 /** What became of a message: it is in the log, was in the log before, or is not known to be. */
@@ -55,6 +56,14 @@ export interface ProtocolPort {
   /** Reads no further messages until `resume`. */
   pause(): void;
   resume(): void;
+  /** Whether the device takes commands now. */
+  readonly takesCommands: boolean;
+  /**
+   * Sends a command. Returns false if too much waits for the device: nothing was sent, and it is tried again until its
+   * deadline. May call `commandReceived` or `commandReplied` of the session within the call. A command whose receipt
+   * was not confirmed is sent again, with the same ID.
+   */
+  deliverCommand(command: DeliveredCommand): boolean;
   /** Sends what waits: called after the acknowledgements of one turn. */
   flush(): void;
   /** `bye`: as the device requested. `error`: sent before, for people. */

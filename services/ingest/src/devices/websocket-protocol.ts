@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@tailrace/platform/clock';
 import { type CloseName, closeCodes } from '@tailrace/protocol/close';
-import { isTailraceError, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { messageIdWindowMs } from '@tailrace/protocol/message-id';
+import { type CommandReply, commandPayload, commandReplyFrom, type DeliveredCommand } from './device-command.ts';
 import type { MessageToken } from './device-message.ts';
 import type { DeviceSession } from './device-session.ts';
 import type { DeviceSocket, DeviceSocketHandlers } from './device-socket.ts';
@@ -10,10 +11,13 @@ import {
   authFrom,
   batchFrom,
   batchMessagesMax,
+  type Envelope,
   envelopeFrom,
   frameFrom,
   messageFrom,
   messageIdOf,
+  receiptFrom,
+  takesCommandsFrom,
 } from './envelope.ts';
 import type { BatchOutcome, ProtocolPort, Welcome } from './protocol-port.ts';
 import { ackDeadlineMs } from './session-messages.ts';
@@ -25,6 +29,8 @@ export const pongDeadlineMs = 10_000;
 export const authDeadlineMs = 10_000;
 /** Frames in succession that are no message; then the connection is closed. */
 const invalidFramesMax = 10;
+/** Bytes that may wait for a device to which a command is sent, so that no command waits for long in a full socket. */
+const commandBufferBytesMax = 16_384;
 /** Pings of the device a second, and at once. */
 const pingsPerSecond = 10;
 
@@ -56,6 +62,7 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
   #session: DeviceSession | undefined;
   /** '' once it was used. */
   #challenge = randomBytes(16).toString('base64url');
+  takesCommands = false;
   #isCorked = false;
   #isPinged = false;
   #invalidFrames = 0;
@@ -199,6 +206,15 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
     this.#send('draining', undefined, { afterMs });
   }
 
+  deliverCommand(command: DeliveredCommand): boolean {
+    if (this.#socket.bufferedBytes > commandBufferBytesMax) return false;
+    const { id: msgid, device: to } = command;
+    const timestamp = this.#options.clock.now();
+    const message = { type: 'command', msgid, to, timestamp, payload: commandPayload(command) };
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
   pause(): void {
     this.#socket.pause();
   }
@@ -236,8 +252,10 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
       this.#invalidFrames = 0;
       const envelope = envelopeFrom(frame);
       const received = { text, bytes, receivedMs: session.lastReceivedMs };
-      if (envelope.type === 'auth') this.#authenticate(authFrom(envelope));
+      if (envelope.type === 'auth') this.#authenticate(authFrom(envelope), takesCommandsFrom(envelope));
       else if (envelope.type === 'bye') session.bye();
+      else if (envelope.type === 'ack') this.#received(receiptFrom(envelope));
+      else if (envelope.type === 'reply') this.#replied(envelope, commandReplyFrom(envelope.payload));
       else if (envelope.type === 'batch') session.accept(batchFrom(envelope, session.device, received));
       else session.accept(messageFrom(envelope, session.device, received));
     } catch (thrown) {
@@ -248,10 +266,38 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
     }
   }
 
-  #authenticate(auth: ReturnType<typeof authFrom>): void {
+  #authenticate(auth: ReturnType<typeof authFrom>, takesCommands: boolean | undefined): void {
     const challenge = this.#challenge;
     this.#challenge = '';
+    const tookCommands = this.takesCommands;
+    this.takesCommands = takesCommands ?? tookCommands;
     this.session.authenticate(auth, challenge);
+    if (this.takesCommands && !tookCommands) this.session.commandsChanged();
+  }
+
+  /** The device has a command. One that is not known any more needs no answer. */
+  #received(id: string): void {
+    if (this.#isLive('')) this.session.commandReceived(id);
+  }
+
+  #replied({ msgid, qos, from }: Envelope, reply: CommandReply): void {
+    if (!this.#isLive(msgid)) return;
+    const { session } = this;
+    const token = qos === 0 ? undefined : msgid;
+    if (!session.commandReplied(reply, from === '' ? session.device : from)) {
+      const text = `command: expected one that was sent to this device in the last minutes, got ${shown(reply.id)}`;
+      session.reject(token, new TailraceError('not_found', text));
+    } else if (token !== undefined) this.acknowledge(token, 'accepted');
+  }
+
+  /** Returns whether the session is live; if not, the message has no effect, and is answered. */
+  #isLive(msgid: string): boolean {
+    const { session } = this;
+    if (session.isLive) return true;
+    const error = new TailraceError('unavailable', 'expected ack and reply after the welcome, got one before');
+    if (session.state === 'greeting') session.reject(undefined, error);
+    else if (msgid !== '') this.refuse(msgid, error, 0);
+    return false;
   }
 
   /** All answers of one turn are one write. */

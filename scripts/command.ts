@@ -1,0 +1,99 @@
+/**
+ * `make command`: sends a command to a device of a running `make demo` or `make stack`, and prints each of its outcomes
+ * as a line of JSON. The exit code is 0 for done, 3 for failed, 4 for expired, 5 for unconfirmed, and 1 for an error.
+ * `--device`, `--via gateway`, `--name`, `--params '{"speed":3}'`, `--seconds 10`, `--qos 1`, `--id` (default: random),
+ * `--data folder`.
+ */
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { parseArgs } from 'node:util';
+import type { Bus } from '@tailrace/bus/bus';
+import { createNatsBus } from '@tailrace/bus/nats';
+import { systemClock } from '@tailrace/platform/clock';
+import type { Endpoints } from '@tailrace/platform/endpoints';
+import { silentLogger } from '@tailrace/platform/logger';
+import { deviceCommandFromJson } from '@tailrace/protocol/device-command-json';
+import { isTailraceError } from '@tailrace/protocol/error';
+import { CommandClient } from '@tailrace/testkit/command-client';
+import { connectCommandSocket } from './command-socket-bus.ts';
+import { integerArgument } from './integer-argument.ts';
+
+const exitCodes = { done: 0, failed: 3, expired: 4, unconfirmed: 5 } as const;
+
+const { values } = parseArgs({
+  options: {
+    device: { type: 'string', default: '' },
+    name: { type: 'string', default: '' },
+    params: { type: 'string', default: '{}' },
+    seconds: { type: 'string', default: '10' },
+    qos: { type: 'string', default: '1' },
+    id: { type: 'string', default: randomUUID() },
+    data: { type: 'string' },
+    via: { type: 'string', default: '' },
+  },
+});
+const seconds = integerArgument('SECONDS', values.seconds, 1, 86_400);
+const qos = integerArgument('QOS', values.qos, 0, 2);
+try {
+  const endpoints = await endpointsOf(values.data === undefined ? ['data/stack', 'data/demo'] : [values.data]);
+  const { bus, close } = await busOf(endpoints);
+  try {
+    process.exitCode = await send(bus);
+  } finally {
+    await close();
+  }
+} catch (thrown) {
+  fail(isTailraceError(thrown) ? thrown.message : String(thrown));
+}
+
+async function send(bus: Pick<Bus, 'request' | 'subscribe'>): Promise<number> {
+  const { device, name, id, via } = values;
+  const issued = systemClock.now();
+  const deadline = issued + seconds * 1_000;
+  const params = JSON.parse(values.params) as unknown;
+  const command = deviceCommandFromJson({
+    ...{ id, device, via, name, params, qos, issued, deadline, subject: userInfo().username },
+  });
+  const client = new CommandClient(bus, systemClock);
+  await client.start();
+  let code = 1;
+  for await (const outcome of client.send(command)) {
+    process.stdout.write(`${JSON.stringify(outcome)}\n`);
+    const { state } = outcome;
+    if (state !== 'accepted' && state !== 'delivered') code = exitCodes[state];
+  }
+  await client.stop();
+  return code;
+}
+
+async function endpointsOf(folders: readonly string[]): Promise<Endpoints> {
+  for (const folder of folders) {
+    try {
+      return JSON.parse(await readFile(join(folder, 'endpoints.json'), 'utf8')) as Endpoints;
+    } catch {
+      // Not of this installation.
+    }
+  }
+  return fail(`expected endpoints.json of a running make demo or make stack in ${folders.join(' or ')}, found none`);
+}
+
+interface OpenBus {
+  readonly bus: Pick<Bus, 'request' | 'subscribe'>;
+  close(): Promise<void>;
+}
+
+async function busOf({ nats, commands }: Endpoints): Promise<OpenBus> {
+  if (commands !== undefined) return connectCommandSocket(commands.socket);
+  if (nats === undefined) return fail('the installation has neither NATS nor a socket for commands');
+  const bus = createNatsBus({ servers: [nats.url], name: 'command', connectTimeoutMs: 5_000, logger: silentLogger });
+  await bus.start();
+  return { bus, close: () => bus.close() };
+}
+
+function fail(sentence: string): never {
+  process.stderr.write(`command: ${sentence}\n`);
+  process.exit(1);
+}
