@@ -4781,6 +4781,7 @@ var tailrace = $root.tailrace = (() => {
 			Report.prototype.id = "";
 			Report.prototype.received = 0;
 			Report.prototype.clock = 0;
+			Report.prototype.historical = false;
 			Report.encode = function(message, writer, _depth) {
 				if (!writer) writer = $Writer.create();
 				if (_depth === $undefined) _depth = 0;
@@ -4791,6 +4792,7 @@ var tailrace = $root.tailrace = (() => {
 				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(34).string(message.id);
 				if (message.received != null && $Object.hasOwnProperty.call(message, "received") && !$Object.is(message.received, 0)) writer.uint32(41).double(message.received);
 				if (message.clock != null && $Object.hasOwnProperty.call(message, "clock") && message.clock !== 0) writer.uint32(72).int32(message.clock);
+				if (message.historical != null && $Object.hasOwnProperty.call(message, "historical") && message.historical !== false) writer.uint32(80).bool(message.historical);
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -4845,6 +4847,11 @@ var tailrace = $root.tailrace = (() => {
 							if (wireType !== 0) break;
 							if (value = reader.int32()) message.clock = value;
 							else delete message.clock;
+							continue;
+						case 10:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.historical = value;
+							else delete message.historical;
 							continue;
 					}
 					reader.skipType(wireType, _depth, tag);
@@ -5155,6 +5162,7 @@ var tailrace = $root.tailrace = (() => {
 			Delivery.prototype.seq = 0;
 			Delivery.prototype.delta = false;
 			Delivery.prototype.clock = 0;
+			Delivery.prototype.historical = false;
 			Delivery.encode = function(message, writer, _depth) {
 				if (!writer) writer = $Writer.create();
 				if (_depth === $undefined) _depth = 0;
@@ -5168,6 +5176,7 @@ var tailrace = $root.tailrace = (() => {
 				if (message.seq != null && $Object.hasOwnProperty.call(message, "seq") && (typeof message.seq === "object" ? message.seq.low || message.seq.high : message.seq !== 0)) writer.uint32(56).uint64(message.seq);
 				if (message.delta != null && $Object.hasOwnProperty.call(message, "delta") && message.delta !== false) writer.uint32(64).bool(message.delta);
 				if (message.clock != null && $Object.hasOwnProperty.call(message, "clock") && message.clock !== 0) writer.uint32(72).int32(message.clock);
+				if (message.historical != null && $Object.hasOwnProperty.call(message, "historical") && message.historical !== false) writer.uint32(80).bool(message.historical);
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -5237,6 +5246,11 @@ var tailrace = $root.tailrace = (() => {
 							if (wireType !== 0) break;
 							if (value = reader.int32()) message.clock = value;
 							else delete message.clock;
+							continue;
+						case 10:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.historical = value;
+							else delete message.historical;
 							continue;
 					}
 					reader.skipType(wireType, _depth, tag);
@@ -5741,7 +5755,8 @@ var reportTags = {
 	partition: 48,
 	seq: 56,
 	delta: 64,
-	clock: 72
+	clock: 72,
+	historical: 80
 };
 var readingTags = {
 	tag: 10,
@@ -6065,7 +6080,8 @@ function readFields(reader, source) {
 		partition: 0,
 		seq: 0,
 		delta: false,
-		clock: 0
+		clock: 0,
+		historical: false
 	};
 	while (reader.at < reader.end) {
 		const tag = reader.tag();
@@ -6098,6 +6114,9 @@ function readFields(reader, source) {
 			case reportTags.clock:
 				fields.clock = reader.varint();
 				break;
+			case reportTags.historical:
+				fields.historical = reader.varint() !== 0;
+				break;
 			default:
 				if (tag >>> 3 === timeNumber && source === "sender") throw invalidReport(`time: expected a double, got wire type ${tag & 7}; ${iotDataHint}`);
 				reader.skip(tag & 7);
@@ -6106,6 +6125,13 @@ function readFields(reader, source) {
 	return fields;
 }
 function reportOf(fields) {
+	const report = liveReportOf(fields);
+	return fields.historical ? {
+		...report,
+		historical: true
+	} : report;
+}
+function liveReportOf(fields) {
 	const { device, time, readings, id, received } = fields;
 	if (fields.clock !== 0) {
 		const sent = received === 0 ? {} : { received };
@@ -6151,13 +6177,14 @@ function checkedReportOf(fields, mayBeEmpty = false) {
 }
 // packages/protocol/src/delivery.ts
 function deliveryFromJson(value) {
-	const { device, time, received = 0, partition, seq, readings, delta = false, clock } = Object(value);
+	const { device, time, received = 0, partition, seq, readings, delta = false, clock, historical = false } = Object(value);
 	assertIs(isDevicePath(device), "device", device);
 	assertIs(isTime(time), "time", time);
 	assertIs(isTime(received), "received", received);
 	assertIs(isCount(partition) && partition < 4096, "partition", partition);
 	assertIs(isCount(seq) && seq < Number.MAX_SAFE_INTEGER, "seq", seq);
 	assertIs(typeof delta === "boolean", "delta", delta);
+	assertIs(typeof historical === "boolean", "historical", historical);
 	assertIs(Array.isArray(readings), "readings", readings);
 	for (const reading of readings) assertReading(reading);
 	if (clock !== void 0 && clock !== "ingest") value.clock = "ahead";

@@ -78,6 +78,7 @@ test('a late report does not replace a newer reading, and one of a clock that is
   assert.equal(await report(2, nowMs - 3_600_000), 1);
   assert.equal(await report(3, nowMs + 172_800_000, { clock: 'ahead' }), 3);
   assert.equal(await report(4, nowMs), 4);
+  assert.equal(await report(5, nowMs, { historical: true }), 4);
 });
 
 test('for a device that invents tags the last 2,000 are remembered', async (t) => {

@@ -47,9 +47,13 @@ class WatchedDevice {
   subscription: Subscription | undefined;
   presence: Presence['state'] = 'online';
 
-  /** Updates the readings as a server updates last values: a late report does not replace a newer reading. */
+  /**
+   * Updates the readings as a server updates last values: a late report does not replace a newer reading, and a
+   * historical one replaces none.
+   */
   update(reports: readonly Delivery[]): void {
     for (const report of reports) {
+      if (report.historical === true) continue;
       for (const reading of report.readings) {
         const effectiveMs = effectiveTime(report, reading.time);
         if (effectiveMs < (this.readings.get(reading.tag)?.effectiveMs ?? effectiveMs)) continue;

@@ -13,7 +13,7 @@ export function deliveryText(bytes: Uint8Array, partition: number, seq: number):
   const reader = new WireReader(bytes, 'invalid_report');
   out.reset();
   out.ascii('{"device":"');
-  const { id, idEnd, received, clock, time, device, deviceEnd } = headOf(reader);
+  const { id, idEnd, received, clock, historical, time, device, deviceEnd } = headOf(reader);
   out.escaped(bytes, device, deviceEnd);
   out.ascii('","partition":');
   out.number(partition);
@@ -27,6 +27,7 @@ export function deliveryText(bytes: Uint8Array, partition: number, seq: number):
   }
   // A value of a later version means that the times are unreliable.
   if (clock !== 0) out.ascii(clock === 2 ? ',"clock":"ingest"' : ',"clock":"ahead"');
+  if (historical !== 0) out.ascii(',"historical":true');
   out.ascii(',"readings":[');
   writeReadings(bytes);
   out.ascii(']');
@@ -47,18 +48,21 @@ interface Head {
   idEnd: number;
   received: number;
   clock: number;
+  historical: number;
 }
 
 /** Shared: nothing in it outlives a call. */
-const head: Head = { device: 0, deviceEnd: 0, time: 0, id: 0, idEnd: 0, received: 0, clock: 0 };
+const head: Head = { device: 0, deviceEnd: 0, time: 0, id: 0, idEnd: 0, received: 0, clock: 0, historical: 0 };
 
 function headOf(reader: WireReader): Head {
   head.device = head.deviceEnd = head.time = head.id = head.idEnd = head.received = head.clock = 0;
+  head.historical = 0;
   while (reader.at < reader.end) {
     const tag = reader.tag();
     if (tag === reportTags.time) head.time = reader.double();
     else if (tag === reportTags.received) head.received = reader.double();
     else if (tag === reportTags.clock) head.clock = reader.varint();
+    else if (tag === reportTags.historical) head.historical = reader.varint();
     else if (tag === reportTags.device || tag === reportTags.id) {
       const outerEnd = reader.enter();
       if (tag === reportTags.device) {

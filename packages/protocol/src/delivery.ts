@@ -14,6 +14,7 @@ interface UncheckedDelivery {
   readonly readings?: unknown;
   readonly delta?: unknown;
   readonly clock?: unknown;
+  readonly historical?: unknown;
 }
 
 interface UncheckedReading {
@@ -38,6 +39,7 @@ export function deliveryFromJson(value: unknown): Delivery {
     readings,
     delta = false,
     clock,
+    historical = false,
   } = Object(value) as UncheckedDelivery;
   assertIs(isDevicePath(device), 'device', device);
   assertIs(isTime(time), 'time', time);
@@ -46,6 +48,7 @@ export function deliveryFromJson(value: unknown): Delivery {
   // The next position is a safe integer, too.
   assertIs(isCount(seq) && seq < Number.MAX_SAFE_INTEGER, 'seq', seq);
   assertIs(typeof delta === 'boolean', 'delta', delta);
+  assertIs(typeof historical === 'boolean', 'historical', historical);
   assertIs(Array.isArray(readings), 'readings', readings);
   for (const reading of readings as readonly unknown[]) assertReading(reading);
   // A value of a later server means that the times are unreliable.

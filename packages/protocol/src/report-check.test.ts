@@ -114,7 +114,7 @@ test('a report with invalid UTF-8 in any text is invalid', () => {
 });
 
 test('additions of a later version are valid: unknown fields, and a quality', () => {
-  const unknown = Buffer.from([0x4a, 2, 1, 2, 0x50, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
+  const unknown = Buffer.from([0x4a, 2, 1, 2, 0x58, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1]);
   const added = Buffer.concat([bytesOf({ readings: [{ tag: 't', number: 1, quality: 7 as never }] }), unknown]);
   assert.deepEqual(checkReport(added, device), parseReportHeader(added));
   assert.match(deliveryText(added, 0, 1), /"quality":"uncertain"/);

@@ -45,6 +45,7 @@ export function checkReport(bytes: Uint8Array, device: string): ReportHeader | I
   let time = 0;
   let received = 0;
   let clock = 0;
+  let isHistorical = false;
   let readings = 0;
   while (at < end) {
     const tag = bytes[at]!;
@@ -77,9 +78,11 @@ export function checkReport(bytes: Uint8Array, device: string): ReportHeader | I
       if (tag === reportTags.received) received = timeMs;
       else time = timeMs;
       at += 9;
-    } else if (tag === reportTags.clock) {
-      clock = varint(bytes, at + 1, end);
-      if (clock < 0) return 'malformed';
+    } else if (tag === reportTags.clock || tag === reportTags.historical) {
+      const value = varint(bytes, at + 1, end);
+      if (value < 0) return 'malformed';
+      if (tag === reportTags.clock) clock = value;
+      else isHistorical = value !== 0;
       at = varintEnd;
     } else {
       at = skipUnknown(bytes, at, end);
@@ -88,7 +91,7 @@ export function checkReport(bytes: Uint8Array, device: string): ReportHeader | I
   }
   if (!hasDevice) return 'device';
   if (readings === 0) return 'readings';
-  return { device, id, received, time, clock };
+  return { device, id, received, time, clock, isHistorical };
 }
 
 // Second results of the functions below: an object for each would cost more than the functions.

@@ -9,9 +9,10 @@ import { encodeReport } from './report-proto.ts';
 test('a header has device, message ID, times and clock of the report', () => {
   fc.assert(
     fc.property(report, (sent) => {
-      const { device, id = '', received = 0, time, clock } = sent;
+      const { device, id = '', received = 0, time, clock, historical: isHistorical = false } = sent;
       const number = clock === undefined ? 0 : clock === 'ahead' ? 1 : 2;
-      assert.deepEqual(parseReportHeader(encodeReport(sent)), { device, id, received, time, clock: number });
+      const expected = { device, id, received, time, clock: number, isHistorical };
+      assert.deepEqual(parseReportHeader(encodeReport(sent)), expected);
     }),
     seeded,
   );

@@ -14,6 +14,8 @@ export interface ReportHeader {
    * The number of the Protobuf enum. 0: the device's clock, 2: ingest's; any other means that the times are unreliable.
    */
   readonly clock: number;
+  /** Whether its readings never become last values. */
+  readonly isHistorical: boolean;
 }
 
 /**
@@ -27,6 +29,7 @@ export function parseReportHeader(bytes: Uint8Array): ReportHeader {
   let received = 0;
   let time = 0;
   let clock = 0;
+  let isHistorical = false;
   while (reader.at < reader.end) {
     const tag = reader.tag();
     if (tag === reportTags.time) time = reader.double();
@@ -34,9 +37,10 @@ export function parseReportHeader(bytes: Uint8Array): ReportHeader {
     else if (tag === reportTags.id) id = reader.text();
     else if (tag === reportTags.received) received = reader.double();
     else if (tag === reportTags.clock) clock = reader.varint();
+    else if (tag === reportTags.historical) isHistorical = reader.varint() !== 0;
     else reader.skip(tag & 7);
   }
-  return { device, id, received, time, clock };
+  return { device, id, received, time, clock, isHistorical };
 }
 
 /**

@@ -39,6 +39,10 @@ export function encodeReport(report: Report, received: number | undefined = repo
     writer.byte(reportTags.clock);
     writer.byte(report.clock === 'ahead' ? 1 : 2);
   }
+  if (report.historical === true) {
+    writer.byte(reportTags.historical);
+    writer.byte(1);
+  }
   return writer.finish();
 }
 
@@ -144,6 +148,7 @@ interface Fields {
   seq: number;
   delta: boolean;
   clock: number;
+  historical: boolean;
 }
 
 /** Clocks by number. A value of a later version means that the times are unreliable. */
@@ -164,6 +169,7 @@ function readFields(reader: WireReader, source: WireSource): Fields {
     seq: 0,
     delta: false,
     clock: 0,
+    historical: false,
   };
   while (reader.at < reader.end) {
     const tag = reader.tag();
@@ -196,6 +202,9 @@ function readFields(reader: WireReader, source: WireSource): Fields {
       case reportTags.clock:
         fields.clock = reader.varint();
         break;
+      case reportTags.historical:
+        fields.historical = reader.varint() !== 0;
+        break;
       default:
         if (tag >>> 3 === timeNumber && source === 'sender')
           throw invalidReport(`time: expected a double, got wire type ${tag & 7}; ${iotDataHint}`);
@@ -206,6 +215,11 @@ function readFields(reader: WireReader, source: WireSource): Fields {
 }
 
 function reportOf(fields: Fields): Report {
+  const report = liveReportOf(fields);
+  return fields.historical ? { ...report, historical: true } : report;
+}
+
+function liveReportOf(fields: Fields): Report {
   const { device, time, readings, id, received } = fields;
   if (fields.clock !== 0) {
     const sent = received === 0 ? {} : { received };

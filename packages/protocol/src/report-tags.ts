@@ -11,6 +11,7 @@ export const reportTags = {
   seq: 0x38,
   delta: 0x40,
   clock: 0x48,
+  historical: 0x50,
 } as const;
 
 /** Field tags of Protobuf `Reading`. */

@@ -56,6 +56,18 @@ test('a null key counts as absent in either form of a report', () => {
   assert.throws(() => reportFromJson(reportWith({ clock: 'ahead' })), { code: 'invalid_report' });
 });
 
+test('a report may be historical; false and null count as absent', () => {
+  const sent = reportWith({ historical: true });
+  assert.equal(reportFromJson(sent), sent);
+  assert.deepEqual(reportFromJson(reportWith({ historical: true, id: '' })), reportWith({ historical: true }));
+  for (const none of [false, null])
+    assert.deepEqual(reportFromJson(reportWith({ historical: none, id: 'i' })), reportWith({ id: 'i' }));
+  assert.match(
+    errorOf(() => reportFromJson(reportWith({ historical: 1 })), 'invalid_report').message,
+    /^historical: expected true or false, got 1$/,
+  );
+});
+
 test('a time of 0 or null counts as absent', () => {
   const { time: _, ...timeless } = reportWith({ id: 'i' }) as { time: number; id: string };
   for (const none of [0, null]) {
@@ -84,7 +96,7 @@ test('every error of a report has what was expected and the value', () => {
     [reportWith({ id: 'a\n' }), /^id: .*, got "a\\n"$/],
     [
       reportWith({ foo: 1 }),
-      /^report: expected device, readings and optionally time and id, got the unknown key "foo"$/,
+      /^report: expected device, readings and optionally time, id and historical, got the unknown key "foo"$/,
     ],
     [reportWith({ received: 1 }), /^received: expected a report without it, since ingest sets it$/],
     [

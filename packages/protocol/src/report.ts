@@ -25,6 +25,11 @@ export interface Report {
    * Ingest's assessment of the times. Set by ingest, never by a sender. Absent: they are the device's.
    */
   readonly clock?: ReportClock;
+  /**
+   * Whether the readings were taken some time ago, such as in an outage of the sender's connection. They are delivered
+   * and replayed as others, and never become last values. Absent: false.
+   */
+  readonly historical?: boolean;
 }
 
 /** A report with its position in the log. */
@@ -38,7 +43,7 @@ export interface Delivery extends Report {
 const currentNames: ReportNames = {
   time: 'time',
   readings: 'readings',
-  keys: 'device, readings and optionally time and id',
+  keys: 'device, readings and optionally time, id and historical',
 };
 
 /**
@@ -61,6 +66,7 @@ interface UncheckedReport {
   readonly time?: unknown;
   readonly readings?: unknown;
   readonly id?: unknown;
+  readonly historical?: unknown;
 }
 
 function checkedReport(value: object, names: ReportNames): Report {
@@ -75,6 +81,9 @@ function checkedReport(value: object, names: ReportNames): Report {
         // Both mean absent; a Report leaves the key out.
         if ((value as UncheckedReport).id === null || (value as UncheckedReport).id === '') isNormal = false;
         break;
+      case 'historical':
+        if ((value as UncheckedReport).historical !== true) isNormal = false;
+        break;
       default:
         if (!isLeftOut(value, key)) throw unexpectedKey(key, names);
         isNormal = false;
@@ -88,8 +97,16 @@ function checkedReport(value: object, names: ReportNames): Report {
   const readings = checkedReadings((value as UncheckedReport).readings, names);
   const hasId = id !== undefined && id !== null && id !== '';
   if (hasId) assertReportId(id);
+  const isHistorical = historicalFrom((value as UncheckedReport).historical);
   if (isNormal && timeMs === time) return value as Report;
-  return !hasId ? { device, time: timeMs, readings } : { device, time: timeMs, readings, id };
+  const report: Report = !hasId ? { device, time: timeMs, readings } : { device, time: timeMs, readings, id };
+  return isHistorical ? { ...report, historical: true } : report;
+}
+
+function historicalFrom(value: unknown): boolean {
+  if (value === undefined || value === null) return false;
+  if (typeof value === 'boolean') return value;
+  throw invalidReport(`historical: expected true or false, got ${shown(value)}`);
 }
 
 function unexpectedKey(key: string, names: ReportNames): TailraceError {

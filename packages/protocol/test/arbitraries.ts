@@ -63,6 +63,7 @@ export const report: fc.Arbitrary<Report> = fc.record(
     id: plainText(16, 1),
     received: time.filter((value) => value > 0),
     clock: fc.constantFrom<ReportClock>('ahead', 'ingest'),
+    historical: fc.constant(true),
   },
   { requiredKeys: ['device', 'time', 'readings'], noNullPrototype: true },
 );
@@ -80,7 +81,10 @@ export const sentReport: fc.Arbitrary<Report> = fc
   }));
 
 export const partition = fc.integer({ min: 0, max: 4095 });
-export const seq = fc.oneof(fc.integer({ min: 0, max: 300 }), fc.maxSafeNat());
+export const seq = fc.oneof(
+  fc.integer({ min: 0, max: 300 }),
+  fc.maxSafeNat().map((at) => Math.min(at, Number.MAX_SAFE_INTEGER - 1)),
+);
 export const delivery: fc.Arbitrary<Delivery> = fc
   .tuple(report, partition, seq)
   .map(([value, inPartition, at]) => ({ ...value, partition: inPartition, seq: at }));

@@ -2585,6 +2585,9 @@ export namespace tailrace {
             /** Report clock. */
             clock: tailrace.v1.Clock;
 
+            /** Report historical. */
+            historical: boolean;
+
             /**
              * Encodes the specified Report message. Does not implicitly {@link tailrace.v1.Report.verify|verify} messages.
              * @param message Report message or plain object to encode
@@ -2627,6 +2630,9 @@ export namespace tailrace {
                 /** Report clock */
                 clock?: (tailrace.v1.Clock|null);
 
+                /** Report historical */
+                historical?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -2639,6 +2645,7 @@ export namespace tailrace {
               id?: string|null;
               received?: number|null;
               clock?: tailrace.v1.Clock|null;
+              historical?: boolean|null;
               $unknowns?: Uint8Array[];
             };
         }
@@ -2956,6 +2963,9 @@ export namespace tailrace {
             /** Delivery clock. */
             clock: tailrace.v1.Clock;
 
+            /** Delivery historical. */
+            historical: boolean;
+
             /**
              * Encodes the specified Delivery message. Does not implicitly {@link tailrace.v1.Delivery.verify|verify} messages.
              * @param message Delivery message or plain object to encode
@@ -3007,6 +3017,9 @@ export namespace tailrace {
                 /** Delivery clock */
                 clock?: (tailrace.v1.Clock|null);
 
+                /** Delivery historical */
+                historical?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -3022,6 +3035,7 @@ export namespace tailrace {
               seq?: number|null;
               delta?: boolean|null;
               clock?: tailrace.v1.Clock|null;
+              historical?: boolean|null;
               $unknowns?: Uint8Array[];
             };
         }

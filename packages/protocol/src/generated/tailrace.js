@@ -3922,6 +3922,7 @@ export const tailrace = $root.tailrace = (() => {
             Report.prototype.id = "";
             Report.prototype.received = 0;
             Report.prototype.clock = 0;
+            Report.prototype.historical = false;
 
             Report.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -3943,6 +3944,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(41).double(message.received);
                 if (message.clock != null && $Object.hasOwnProperty.call(message, "clock") && message.clock !== 0)
                     writer.uint32(72).int32(message.clock);
+                if (message.historical != null && $Object.hasOwnProperty.call(message, "historical") && message.historical !== false)
+                    writer.uint32(80).bool(message.historical);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4027,6 +4030,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.clock = value;
                             else
                                 delete message.clock;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.historical = value;
+                            else
+                                delete message.historical;
                             continue;
                         }
                     }
@@ -4471,6 +4483,7 @@ export const tailrace = $root.tailrace = (() => {
             Delivery.prototype.seq = 0;
             Delivery.prototype.delta = false;
             Delivery.prototype.clock = 0;
+            Delivery.prototype.historical = false;
 
             Delivery.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -4498,6 +4511,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(64).bool(message.delta);
                 if (message.clock != null && $Object.hasOwnProperty.call(message, "clock") && message.clock !== 0)
                     writer.uint32(72).int32(message.clock);
+                if (message.historical != null && $Object.hasOwnProperty.call(message, "historical") && message.historical !== false)
+                    writer.uint32(80).bool(message.historical);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4609,6 +4624,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.clock = value;
                             else
                                 delete message.clock;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.historical = value;
+                            else
+                                delete message.historical;
                             continue;
                         }
                     }

@@ -167,7 +167,11 @@ test('one late report lies where it belongs, and replaces no newer value', () =>
     ),
     0,
   );
+  // A historical one is no last value, also of a tag that has none.
+  const historical = [{ tag: 'c', value: 1 }];
+  fleet.take({ ...report(7, historical), historical: true }, 0);
   const { tags } = fleet.devices.get('plant1.press')!;
+  assert.equal(tags.get('c'), undefined);
   assert.deepEqual([tags.get('a')?.value, tags.get('b')?.value], [1, 3]);
 });
 

@@ -68,6 +68,7 @@ export class Device {
     this.receivedMs = receivedMs;
     this.clock = report.clock;
     this.aheadMs = report.clock === 'ahead' ? Math.max(0, report.time - receivedMs) : 0;
+    if (report.historical === true) return;
     this.#learnLag(receivedMs - effectiveTime(report, undefined));
     for (const { tag, value, unit = '', quality = 'good', time } of report.readings) {
       const before = this.tags.get(tag);

@@ -94,6 +94,19 @@ test('a report of a clock that is ahead has the last value until the next report
   assert.deepEqual(seqs(), [3]);
 });
 
+test('a historical report never has a last value, also of a tag without one, and advances the position', () => {
+  const { device, known, report, seqs } = deviceIn();
+  const historical = (tag: string) => report({ time: nowMs + 9, historical: true, readings: [{ tag, value: 1 }] });
+  historical('a');
+  assert.deepEqual(seqs(), []);
+  report({ time: nowMs, readings: [{ tag: 'a', value: 2 }] });
+  historical('a');
+  historical('b');
+  assert.deepEqual(seqs(), [1]);
+  assert.equal(device.lastSeq, 3);
+  assert.equal(known.counts.late, 3);
+});
+
 test('of several readings of a tag in one report the newest is the last value, whatever their order', () => {
   const { report, seqs } = deviceIn();
   const collected = [3, 1, 2].map((at) => ({ tag: 'a', value: at, time: nowMs + at }));

@@ -37,8 +37,9 @@ const tagListCharactersMax = 2_000;
  * The last values of one device: the smallest set of its reports with the last value of every tag, by position.
  *
  * The last value of a tag is the reading with the newest effective time (see `effectiveTime`). Of equal times, the
- * later position wins, and in one report the later reading. So a late report replaces nothing newer. Whole reports are
- * kept, not merged values, so that a snapshot has only reports of the device, with their own time and position.
+ * later position wins, and in one report the later reading. So a late report replaces nothing newer, and a
+ * historical one nothing at all. Whole reports are kept, not merged values, so that a snapshot has only reports of the
+ * device, with their own time and position.
  *
  * A device that sends all its tags each time costs one report; one that sends them singly costs one report a tag.
  * Beyond `tagsPerDeviceMax` tags the tag reported longest ago is evicted, beyond `bytesMax` the oldest report.
@@ -95,6 +96,10 @@ export class Device {
     const { seq } = logReport;
     if (seq <= this.lastSeq) return;
     this.lastSeq = seq;
+    if (logReport.header.isHistorical) {
+      known.counts.late++;
+      return;
+    }
     const kept = this.#kept;
     const only = kept instanceof TagIndex || kept.length !== 1 ? undefined : kept[0]!;
     if (only === undefined || typeof only.times !== 'number' || !hasReadingTags(logReport.bytes, only.tags)) {
@@ -276,7 +281,7 @@ export interface KnownDeviceCounts {
   refused: number;
   /** Tags whose last value was evicted at a limit. */
   forgottenTags: number;
-  /** Reports without the last value of any tag, because newer ones arrived before. */
+  /** Reports without the last value of any tag: newer ones arrived before, or they are historical. */
   late: number;
   /** The largest number of tags of one device. */
   tagsMost: number;

@@ -127,6 +127,14 @@ test('several readings of a tag in one report all count, and a late report does 
   assert.deepEqual([conflated.skipped[0]?.from, conflated.skipped[0]?.to, conflated.skipped[0]?.count], [1, 3, 2]);
 });
 
+test('a historical report is skipped and summarized, also as the last one and with another quality', () => {
+  const readings: readonly Reading[] = [{ tag: 't', value: 5, quality: 'bad' }];
+  const bytes = encodeReport({ device: 'p.a', time: nowMs + 9, readings, historical: true });
+  const conflated = conflate([reported('p.a', 1, [{ tag: 't', value: 1 }]), new LogReport(0, 2, bytes)], 'rate');
+  assert.deepEqual(seqs(conflated), [1]);
+  assert.deepEqual([conflated.skipped[0]!.from, conflated.skipped[0]!.count], [2, 1]);
+});
+
 test('tags that are not good are remembered up to a limit, however many a device invents', () => {
   const conflation = new Conflation<LogReport>();
   const bad = Array.from({ length: Conflation.notGoodTagsMax + 1 }, (_, n) => ({

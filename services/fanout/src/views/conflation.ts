@@ -7,7 +7,11 @@ export interface Conflatable {
   readonly partition: number;
   readonly seq: number;
   readonly bytes: { readonly length: number };
-  readonly report: ReportTimes & { readonly device: string; readonly readings: readonly Reading[] };
+  readonly report: ReportTimes & {
+    readonly device: string;
+    readonly readings: readonly Reading[];
+    readonly historical?: boolean;
+  };
 }
 
 /** The result of a conflation: fewer reports, each as its device sent it, and summaries of the others. */
@@ -25,7 +29,7 @@ export interface Conflated<T> {
  * report is as the device sent it, with its time and position.
  *
  * The last reading is the one with the newest effective time, as in `Device`. The summaries use the same order, so a
- * late report does not replace a newer one.
+ * late report does not replace a newer one. A historical report is skipped: it has no last reading.
  *
  * Worked example: temperature 20 at 1, 90 at 2, 21 at 3 leaves the report at 3, and
  * `{from: 1, to: 2, count: 2, tags: [{tag: 'temperature', count: 3, first: 20, min: 20, max: 90, last: 21}]}`.
@@ -165,10 +169,11 @@ class ConflatedDevice<T extends Conflatable> {
   add(logReport: T): void {
     const { report } = logReport;
     const { readings } = report;
+    const isHistorical = report.historical === true;
     const retained: RetainedReport<T> = {
       logReport,
       lastValueCount: 0,
-      changesQuality: this.#hasQualityChange(readings),
+      changesQuality: !isHistorical && this.#hasQualityChange(readings),
     };
     this.retained.add(retained);
     this.bytes += logReport.bytes.length;
@@ -176,7 +181,7 @@ class ConflatedDevice<T extends Conflatable> {
       const tag = this.#tag(reading.tag);
       const timeMs = effectiveTime(report, reading.time);
       addToSummary(tag, reading, timeMs);
-      if (timeMs < tag.timeMs) continue;
+      if (isHistorical || timeMs < tag.timeMs) continue;
       tag.timeMs = timeMs;
       tag.quality = reading.quality ?? 'good';
       if (tag.retained === retained) continue;

@@ -19,11 +19,13 @@ interface SentReport {
   readonly values: Readonly<Record<string, number>>;
   /** By the device's clock. Default: in order. */
   readonly time?: number;
+  readonly historical?: boolean;
 }
 
-function logReportOf({ device, partition, seq, received, values, time = seq }: SentReport): LogReport {
+function logReportOf({ device, partition, seq, received, values, time = seq, historical }: SentReport): LogReport {
   const readings = Object.entries(values).map(([tag, value]) => ({ tag, value }));
-  return new LogReport(partition, seq, encodeReport({ device, time, readings }, received));
+  const report = { device, time, readings, ...(historical === undefined ? {} : { historical }) };
+  return new LogReport(partition, seq, encodeReport(report, received));
 }
 
 /** Returns the value of each tag in a cut, as a client reads it. */
@@ -221,6 +223,14 @@ test('a late report is in a cut for the tags that it alone has, and replaces not
     cut.reports.map(({ seq }) => seq),
     [1, 3],
   );
+});
+
+test('a historical report is in no cut', () => {
+  const cutter = started(options, [], 10_500);
+  const sent = { device: 'a', partition: 0, received: 10_900 };
+  cutter.add(logReportOf({ ...sent, seq: 1, values: { t: 1 } }));
+  cutter.add(logReportOf({ ...sent, seq: 2, values: { t: 2, u: 2 }, time: 99, historical: true }));
+  assert.deepEqual([...valuesOf(due(cutter, passed, 11_000)!)], [['a/t', 1]]);
 });
 
 test('in any order over partitions, each cut has the last values as of its time, except for what it names', () => {

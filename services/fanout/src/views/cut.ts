@@ -100,6 +100,8 @@ export class Cutter {
 
   /** Adds a report; each once, those of a device in order. */
   add(publication: Publication): void {
+    // A cut has last values.
+    if (publication.report.historical === true) return;
     const receivedMs = receivedAt(publication);
     if (this.at === undefined) this.#latestMs = Math.max(this.#latestMs, receivedMs);
     if (receivedMs > this.#cutAt) {

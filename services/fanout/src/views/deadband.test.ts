@@ -90,6 +90,15 @@ test('a late reading is sent if it differs, unless clients would take it for the
   assert.deepEqual(at(300, 25), [25]);
 });
 
+test('a historical report is sent whole, and later readings are not compared with it', () => {
+  const filter = filterOf({ absolute: 1 });
+  passed(filter, [20]);
+  const readings = [{ tag: 't', value: 20 }];
+  assert.equal(filter.filter({ device: 'p.d', time: 9, readings, historical: true }), readings);
+  filter.filter({ device: 'p.d', time: 9, readings: [{ tag: 't', value: 30 }], historical: true });
+  assert.deepEqual(passed(filter, [20.5]), []);
+});
+
 test('a report with several readings of a tag is judged reading by reading', () => {
   const filter = filterOf({ absolute: 1 });
   const readings = [20, 20.5, 22, 22.1].map((value, i) => ({ tag: 't', value, time: 10 + i }));

@@ -26,7 +26,7 @@ interface LastSentReading {
  *
  * A late reading, older than one that came before, is compared in the same way, and later readings are not compared
  * with it. If it is newer than the one sent last, it is held back: clients would take it for the last value, but a
- * newer reading was held back before.
+ * newer reading was held back before. A historical report is sent whole, and no reading is compared with it.
  */
 export class DeadbandFilter {
   readonly #absolute: number;
@@ -44,6 +44,7 @@ export class DeadbandFilter {
    */
   filter(report: Report): readonly Reading[] {
     const { device, readings } = report;
+    if (report.historical === true) return readings;
     let fewer: Reading[] | undefined;
     for (const [i, reading] of readings.entries()) {
       if (this.#mustSend(device, reading, effectiveTime(report, reading.time))) fewer?.push(reading);

@@ -95,6 +95,14 @@ test('a late report is sent whole, and later reports are compared with what was 
   assert.deepEqual(filteredAt(5, 400, t(2), u(1)).report.readings, [t(2)]);
 });
 
+test('a historical report is sent whole, and later reports are not compared with it', () => {
+  const filter = filterOf();
+  filtered(filter, 1, { t: 1 });
+  const historical = logReportOf({ historical: true, readings: [{ tag: 't', value: 2 }] }, 2);
+  assert.equal(filter.filter(historical, 0), historical);
+  assert.deepEqual(filtered(filter, 3, { t: 1 }), { seq: 3, delta: true, values: {} });
+});
+
 test('if one client received something else, the next report is sent to all', () => {
   const filter = filterOf();
   filtered(filter, 1, { t: 1, u: 1 });

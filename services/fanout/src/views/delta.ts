@@ -23,7 +23,7 @@ interface LastSentReading {
  *
  * A reading that is left out counts as read again at the report's time. So a reading that is older than the one sent
  * last is sent, and does not replace it. Where a report has several readings of one tag, as from a gateway that
- * collects them, all of them are sent: each has its own time.
+ * collects them, all of them are sent: each has its own time. A historical report is sent whole, and is not remembered.
  */
 export class DeltaFilter {
   readonly #keyFrameMs: number;
@@ -38,6 +38,7 @@ export class DeltaFilter {
   /** Returns the report as it has to be sent, and notes it as sent. `nowMs`: monotonic. */
   filter(whole: Publication, nowMs: number): Publication {
     const { report } = whole;
+    if (report.historical === true) return whole;
     const { device, readings } = report;
     const number = ++this.#reports;
     const isKey = this.#isKey(device, readings, number, nowMs);

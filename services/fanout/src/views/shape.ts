@@ -95,6 +95,7 @@ export class Shape {
     const newest = new Map<string, Map<string, { readonly reading: Reading; readonly timeMs: number }>>();
     for (const { report } of publications) {
       const { device, readings } = report;
+      if (report.historical === true) continue;
       let tags = newest.get(device);
       if (tags === undefined) {
         tags = new Map();
