@@ -65,6 +65,7 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     noncesMax: 'tailrace_ingest_nonces',
     recentIdBytesMax: 'tailrace_ingest_recent_id_bytes',
     credentialsMax: 'tailrace_ingest_credentials',
+    mqttConnectionsMax: 'tailrace_ingest_mqtt_connections',
   },
 };
 

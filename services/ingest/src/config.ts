@@ -11,6 +11,7 @@ import {
 import { clockAheadMsMax } from '@tailrace/protocol/source-time';
 import { z } from 'zod';
 import { deviceSettings } from './devices/device-settings.ts';
+import { mqttSettings } from './mqtt/mqtt-settings.ts';
 
 export const serviceName = 'ingest';
 
@@ -239,6 +240,7 @@ export const ingestSettings = {
     .default(2_000)
     .describe('Retry-After of 429 and 503, rounded up to whole seconds: about the time in which a broker fails over.'),
   ...deviceSettings,
+  ...mqttSettings,
   allowedOrigins: z
     .array(z.string().regex(/^(\*|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path, or *'))
     .max(64)
