@@ -68,6 +68,7 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     commandsMax: 'tailrace_ingest_commands',
     deviceCommandsMax: 'tailrace_ingest_device_commands',
     commandOutcomesMax: 'tailrace_ingest_command_outcomes',
+    mqttConnectionsMax: 'tailrace_ingest_mqtt_connections',
   },
 };
 

@@ -44,6 +44,13 @@ for (const [name, values, file] of [
       );
       assert.ok(config['internalPort'] === 9090 && ports.includes(9090), service);
       if (typeof config['port'] === 'number') assert.ok(ports.includes(config['port']), service);
+      if (config['mqttEnabled']) {
+        const isOpen = (key: string) => ports.includes(config[key] as number);
+        assert.deepEqual(
+          [isOpen('mqttPort'), isOpen('mqttTlsPort')],
+          [config['mqttPlain'], config['tlsCertFile'] !== ''],
+        );
+      }
       if (config['tlsCertFile']) assert.ok(ports.includes(config['tlsPort'] as number), service);
     }
   });

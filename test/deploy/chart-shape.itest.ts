@@ -80,6 +80,21 @@ test('ingest with certificates of devices has a port with TLS in its pods, Servi
   assert.ok(!JSON.stringify(all('Ingress')).includes('8443'));
 });
 
+test('MQTT has a port with TLS in the pods and a Service of its own for a load balancer of layer 4', async () => {
+  const { one, all } = await rendered('devices by MQTT');
+  const container = at(one('Deployment', 'tailrace-ingest'), 'spec.template.spec.containers.0') as Values;
+  const names = (ports: unknown) => (ports as Values[]).map(({ name }) => name);
+  assert.deepEqual(names(container['ports']), ['ingest', 'ingest-tls', 'mqtt-tls', 'internal']);
+  const service = one('Service', 'tailrace-ingest-mqtt');
+  assert.deepEqual(at(service, 'spec.ports'), [{ name: 'mqtt-tls', port: 8883, targetPort: 'mqtt-tls' }]);
+  assert.equal(at(service, 'spec.type'), 'LoadBalancer');
+  assert.equal(at(service, 'spec.externalTrafficPolicy'), 'Local');
+  assert.deepEqual(at(service, 'spec.selector'), at(one('Service', 'tailrace-ingest'), 'spec.selector'));
+  const allowed = at(one('NetworkPolicy', 'tailrace-ingest'), 'spec.ingress') as Values[];
+  assert.ok(allowed.some((rule) => JSON.stringify(rule['ports']).includes('8883')));
+  assert.ok(!JSON.stringify(all('Ingress')).includes('8883'));
+});
+
 test('the network policies allow only the necessary connections', async () => {
   const { one, all } = await rendered('everything observed');
   const ports = (rules: unknown) =>

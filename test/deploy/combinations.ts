@@ -50,6 +50,16 @@ export const combinations: Readonly<Record<string, Values>> = {
       },
     },
   },
+  'devices by MQTT': {
+    ...leastValues,
+    hosts: everyHost,
+    ingress: { enabled: true },
+    ingest: {
+      tls: { enabled: true, certSecret: 'ingest-tls' },
+      mqtt: { enabled: true, service: { type: 'LoadBalancer' } },
+    },
+  },
+  'devices by MQTT without TLS': { ...leastValues, ingest: { mqtt: { enabled: true } } },
   'autoscaling on CPU and connections': {
     ...leastValues,
     hosts: everyHost,

@@ -72,7 +72,7 @@ annotations:
 {{- toYaml $section -}}
 {{- end -}}
 
-{{/* The ports of a service by role, as JSON; with TLS one more, whose role no name under `hosts` has. */}}
+{{/* The ports of a service by role, as JSON; with TLS and MQTT more, whose roles no name under `hosts` has. */}}
 {{- define "tailrace.allPorts" -}}
 {{- $ports := deepCopy (default dict .ports) -}}
 {{- with (include "tailrace.section" . | fromYaml).tls -}}
@@ -80,7 +80,18 @@ annotations:
 {{- $_ := set $ports (printf "%s-tls" $.service) 8443 -}}
 {{- end -}}
 {{- end -}}
+{{- with (include "tailrace.section" . | fromYaml).mqtt -}}
+{{- if .enabled -}}
+{{- $hasTls := eq (include "tailrace.hasDeviceTls" $) "true" -}}
+{{- $_ := set $ports (ternary "mqtt-tls" "mqtt" $hasTls) (ternary 8883 1883 $hasTls) -}}
+{{- end -}}
+{{- end -}}
 {{- toJson $ports -}}
+{{- end -}}
+
+{{/* "true" if ingest itself serves TLS for devices. */}}
+{{- define "tailrace.hasDeviceTls" -}}
+{{- with (include "tailrace.section" . | fromYaml).tls -}}{{- .enabled -}}{{- end -}}
 {{- end -}}
 
 {{/* Kafka as a service reaches it: `kafka`, overridden by its own section, such as by a login of its own. */}}

@@ -101,6 +101,14 @@ tlsClientCaFile: /etc/tailrace/device-ca/ca.crt
 {{- end }}
 {{- end }}
 {{- end }}
+{{- with (include "tailrace.section" $ | fromYaml).mqtt }}
+{{- if .enabled }}
+mqttEnabled: true
+mqttPort: 1883
+mqttTlsPort: 8883
+mqttPlain: {{ ne (include "tailrace.hasDeviceTls" $) "true" }}
+{{- end }}
+{{- end }}
 ingestUrl: http://{{ $fullname }}-ingest:8082
 {{- with .hosts.streams }}
 streamUrl: {{ ternary "wss" "ws" $secure }}://{{ . }}

@@ -3,7 +3,7 @@ import {
   type ConnectionOptions,
   connect as connectTls,
   createServer as createTlsServer,
-  type TLSSocket,
+  TLSSocket,
   type TlsOptions,
 } from 'node:tls';
 import { type ListenAddress, listenError } from '@tailrace/platform/listen-error';
@@ -132,21 +132,31 @@ export interface MqttServer {
   close(): Promise<void>;
 }
 
+/**
+ * Passes a connection to `accept` that another server has accepted, and secured where it is a TLS socket. `sockets` has
+ * it while it is open. Closes it if it is refused.
+ */
+export function acceptSocket(socket: Socket, sockets: Set<Socket>, accept: ListenOptions['accept']): void {
+  const wire = new NetWire(socket, sockets);
+  const handlers = accept(wire, {
+    address: socket.remoteAddress ?? '',
+    port: socket.remotePort ?? 0,
+    tls: socket instanceof TLSSocket ? socket : undefined,
+  });
+  if (handlers === undefined) socket.destroy();
+  else wire.handlers = handlers;
+}
+
+/** Closes the wires of `acceptSocket`. */
+export function closeSockets(sockets: Iterable<Socket>): void {
+  for (const socket of sockets) (socket as WireSocket).wire.close();
+}
+
 /** Listens on a port. Rejects with the error of `listenError`. */
 export async function listenMqtt(options: ListenOptions): Promise<MqttServer> {
   const { tls, host, accept, onTlsError } = options;
   const sockets = new Set<Socket>();
-  const onSocket = (socket: Socket) => {
-    const wire = new NetWire(socket, sockets);
-    const remote: Remote = {
-      address: socket.remoteAddress ?? '',
-      port: socket.remotePort ?? 0,
-      tls: tls === undefined ? undefined : (socket as TLSSocket),
-    };
-    const handlers = accept(wire, remote);
-    if (handlers === undefined) socket.destroy();
-    else wire.handlers = handlers;
-  };
+  const onSocket = (socket: Socket) => acceptSocket(socket, sockets, accept);
   const common = { noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs };
   const server: Server =
     tls === undefined
@@ -190,7 +200,7 @@ export async function listenMqtt(options: ListenOptions): Promise<MqttServer> {
           clearTimeout(timer);
           resolve();
         });
-        for (const socket of sockets) (socket as WireSocket).wire.close();
+        closeSockets(sockets);
       });
     },
   };

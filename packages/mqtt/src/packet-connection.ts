@@ -38,7 +38,7 @@ export abstract class PacketConnection implements WireHandlers {
   /** Whether the peer wants Reason Strings in all packets (Request Problem Information). */
   protected withReasonStrings = true;
   /** Ms of the monotonic clock; moved to the end of a pause, because nothing can be received during one. */
-  protected lastReceivedMs: number;
+  lastReceivedMs: number;
   /** Ms of the monotonic clock from which the peer has not read; undefined if it reads. */
   protected unreadSinceMs: number | undefined;
   protected readonly framer: PacketFramer;

@@ -85,6 +85,11 @@ export class ServerConnection extends PacketConnection implements Timed {
     return this.#session;
   }
 
+  /** How long the client may send nothing, ms: one and a half times its keep-alive. 0 before the connection is open. */
+  get keepAliveMs(): number {
+    return this.#keepAliveMs;
+  }
+
   /** Messages that wait for the log. */
   get unsettled(): number {
     return this.inbound?.unsettled ?? 0;

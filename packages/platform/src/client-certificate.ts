@@ -52,7 +52,7 @@ export class ClientCertificates {
 }
 
 /** Returns null for a connection without TLS, and for a client that has presented no certificate. */
-function handshakeCertificate(socket: Socket): ClientCertificate | null {
+export function handshakeCertificate(socket: Socket): ClientCertificate | null {
   const x509 = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
   if (x509 === undefined) return null;
   const { authorized, authorizationError } = socket as TLSSocket;

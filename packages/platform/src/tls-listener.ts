@@ -22,6 +22,8 @@ export interface TlsListenerOptions {
   readonly files: ServerTlsFiles;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Of ALPN. Default: `http/1.1`. A client that offers only others is refused. */
+  readonly alpnProtocols?: readonly string[];
   /** Takes each connection whose handshake is complete. */
   readonly onConnection: (socket: TLSSocket) => void;
 }
@@ -79,7 +81,7 @@ export class TlsListener {
       ...this.#texts.context,
       requestCert: options.files.clientCa !== '',
       rejectUnauthorized: false,
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...(options.alpnProtocols ?? ['http/1.1'])],
       handshakeTimeout: handshakeMs,
       noDelay: true,
     });

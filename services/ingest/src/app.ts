@@ -12,6 +12,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
+import { noHandshakes } from '@tailrace/platform/tls-listener';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
@@ -19,11 +20,15 @@ import { Admission, DeviceNames } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appender } from './append.ts';
 import { type IngestSettings, serviceName } from './config.ts';
-import { createDevices } from './devices/devices.ts';
+import type { DeviceSocketServer } from './devices/device-socket.ts';
+import { createDevices, type Devices } from './devices/devices.ts';
 import { Endpoint } from './endpoint.ts';
 import { LogFailures } from './intake/log-failures.ts';
 import { Pressure } from './intake/pressure.ts';
 import { createIngestMetrics, registerLimits } from './metrics.ts';
+import { registerMqttLimits } from './mqtt/mqtt-limits.ts';
+import type { MqttPorts } from './mqtt/mqtt-ports.ts';
+import { MqttWebSockets } from './mqtt/websocket-wire.ts';
 import { Observer } from './observer.ts';
 import { BusConnection } from './peers/bus-connection.ts';
 import type { Transport } from './transport.ts';
@@ -43,6 +48,8 @@ export interface IngestOptions {
   /** Where senders connect. Used by ingest alone. */
   readonly transport: Transport;
   readonly config: IngestSettings;
+  /** Where devices connect by MQTT; used with `mqttEnabled`. Default: no port, and `/v1/mqtt` alone. */
+  readonly mqttPorts?: MqttPorts;
   /** Name of this node, for devices. Default: ingest. */
   readonly node?: string;
   /** Default: `Math.random`. */
@@ -85,6 +92,20 @@ export interface Ingest {
   readonly tlsPort: number;
 }
 
+/** Returns the WebSockets of devices by their path. */
+function socketsOf({ server, mqtt }: Devices, { deviceMessageBytesMax }: IngestSettings, clock: Clock) {
+  const sockets = new Map<string, DeviceSocketServer>([['/v1/device', server]]);
+  const after = (delayMs: number, call: () => void) => clock.after(delayMs, call);
+  if (mqtt !== undefined) sockets.set('/v1/mqtt', new MqttWebSockets(mqtt, deviceMessageBytesMax, after));
+  return sockets;
+}
+
+function mqttFacts(ports: MqttPorts | undefined): { mqttPort?: number; mqttTlsPort?: number } {
+  if (ports === undefined) return {};
+  const { port: mqttPort, tlsPort: mqttTlsPort } = ports;
+  return { ...(mqttPort === 0 ? {} : { mqttPort }), ...(mqttTlsPort === 0 ? {} : { mqttTlsPort }) };
+}
+
 /** What pages of `allowedOrigins` may send. */
 const corsRequests = {
   methods: 'POST',
@@ -94,7 +115,7 @@ const corsRequests = {
 /** Creates the service that appends the reports of senders to the event log. Depends on no environment and process. */
 export function createIngest(options: IngestOptions): Ingest {
   const { eventLog, bus, clock, logger, metrics, tracing, transport, config, leaveMs = 0, onLogReplaced } = options;
-  const { node = serviceName, random = Math.random } = options;
+  const { node = serviceName, random = Math.random, mqttPorts } = options;
   const topic = `${config.topicPrefix}.telemetry`;
   const admission = new Admission(config);
   const names = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
@@ -109,7 +130,7 @@ export function createIngest(options: IngestOptions): Ingest {
     onCredentials: (entries) => credentials.merge(entries),
     onRevocations(entries) {
       credentials.revoke(entries);
-      if (revocations.merge(entries).length > 0) devices.server.checkRevocations();
+      if (revocations.merge(entries).length > 0) devices.checkRevocations();
     },
   });
   const verifier = new CredentialVerifier({
@@ -155,8 +176,10 @@ export function createIngest(options: IngestOptions): Ingest {
     clock,
     logger,
     limits: config,
-    sockets: new Map([['/v1/device', devices.server]]),
+    sockets: socketsOf(devices, config, clock),
   });
+  const ports = devices.mqtt === undefined ? undefined : mqttPorts;
+  registerMqttLimits(metrics, devices.mqtt, () => ports?.handshakes ?? noHandshakes, config.mqttConnectionsMax);
   registerLimits(metrics, admission, names, transport, config);
   const busConnection = bus && new BusConnection({ bus, clock, random, logger });
   let state: State = 'new';
@@ -180,8 +203,10 @@ export function createIngest(options: IngestOptions): Ingest {
       // Stopped in the meantime: nothing is open.
       if (state !== 'new') return;
       port = await transport.listen(endpoint);
+      await ports?.listen((wire, remote) => devices.mqtt?.open(wire, remote));
       if (state !== 'new') {
         transport.close();
+        ports?.close();
         return;
       }
       state = 'running';
@@ -194,9 +219,9 @@ export function createIngest(options: IngestOptions): Ingest {
       if (onLogReplaced)
         epochWatch = new EpochWatch({ eventLog, clock, logger, spec, epoch, onReplaced: onLogReplaced });
       const { tlsPort } = transport;
-      const ports = tlsPort === 0 ? { port } : { port, tlsPort };
+      const facts = { ...(tlsPort === 0 ? {} : { tlsPort }), ...mqttFacts(ports) };
       logger.info(
-        { host: config.host, ...ports, topic, partitions },
+        { host: config.host, port, ...facts, topic, partitions },
         'accepting reports at POST /v1/ingest and GET /v1/device',
       );
     },
@@ -212,6 +237,7 @@ export function createIngest(options: IngestOptions): Ingest {
         if (state !== 'leaving') return;
       }
       state = 'draining';
+      ports?.stopAccepting();
       endpoint.drain();
       await Promise.all([transport.drain(), left]);
     },
@@ -220,6 +246,7 @@ export function createIngest(options: IngestOptions): Ingest {
       epochWatch?.stop();
       control.stop();
       transport.close();
+      ports?.close();
       devices.stop();
       pressure.stop();
       await busConnection?.stop();

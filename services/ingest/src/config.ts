@@ -12,6 +12,7 @@ import { clockAheadMsMax } from '@tailrace/protocol/source-time';
 import { z } from 'zod';
 import { commandSettings } from './commands/command-settings.ts';
 import { deviceSettings } from './devices/device-settings.ts';
+import { mqttSettings } from './mqtt/mqtt-settings.ts';
 
 export const serviceName = 'ingest';
 
@@ -241,6 +242,7 @@ export const ingestSettings = {
     .describe('Retry-After of 429 and 503, rounded up to whole seconds: about the time in which a broker fails over.'),
   ...deviceSettings,
   ...commandSettings,
+  ...mqttSettings,
   allowedOrigins: z
     .array(z.string().regex(/^(\*|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path, or *'))
     .max(64)

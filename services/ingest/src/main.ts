@@ -13,6 +13,7 @@ import { runAsProcess } from '@tailrace/platform/service';
 import { createIngest } from './app.ts';
 import { configSchema, type IngestConfig, serviceName } from './config.ts';
 import { createHttpTransport } from './http-transport.ts';
+import { createMqttPorts } from './mqtt/mqtt-ports.ts';
 
 await runAsProcess(process, {
   name: serviceName,
@@ -28,6 +29,7 @@ await runAsProcess(process, {
       metrics,
       tracing,
       transport: createHttpTransport({ config, clock: systemClock, logger }),
+      ...(config.mqttEnabled ? { mqttPorts: createMqttPorts(config, systemClock, logger) } : {}),
       node,
       config,
       leaveMs: config.leaveMs,

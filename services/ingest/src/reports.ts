@@ -288,8 +288,15 @@ interface JsonPart {
   readonly hasReason?: boolean;
 }
 
-/** `line`: 0 for a line of NDJSON, whose number the message has already. */
-function parseJson(part: string, line: 0 | 1, { text = part, from = 0, hasReason = true }: JsonPart = {}): unknown {
+/**
+ * Returns the value of a JSON text. Throws `invalid_report` with the place of the error. `line`: 0 for a text of one
+ * line, such as of NDJSON, whose number the message has already.
+ */
+export function parseJson(
+  part: string,
+  line: 0 | 1,
+  { text = part, from = 0, hasReason = true }: JsonPart = {},
+): unknown {
   try {
     return JSON.parse(part);
   } catch (cause) {
@@ -369,7 +376,7 @@ export function hasLargeNumber(readings: readonly Reading[]): boolean {
 }
 
 /** A valid JSON text, and the integers that JSON.parse has rounded. Scanned at most once. */
-class JsonText {
+export class JsonText {
   readonly #text: string;
   #withInexact: { readonly value: unknown } | undefined;
 

@@ -14,6 +14,7 @@ import { createIngest } from '../src/app.ts';
 import { type IngestSettings, ingestSettings } from '../src/config.ts';
 import { MemoryDevice } from '../src/devices/memory-sockets.ts';
 import { type MemoryAnswer, MemoryTransport } from '../src/memory-transport.ts';
+import type { MqttPorts } from '../src/mqtt/mqtt-ports.ts';
 
 const secret = 'a secret of the tests, long enough for HS256';
 
@@ -128,6 +129,7 @@ export interface DeviceFixtureOptions {
   readonly node?: string;
   /** Default: none, and the node is alone. */
   readonly bus?: Bus;
+  readonly mqttPorts?: MqttPorts;
 }
 
 interface TokenOptions {
@@ -139,7 +141,7 @@ interface TokenOptions {
 /** Ingest on a transport and a clock in memory, with a log whose messages the test settles. */
 export async function startDevices(t: TestContext, options: DeviceFixtureOptions = {}) {
   const { settings = {}, leaveMs = 0, clock = createFakeClock({ nowMs: 1_764_446_400_000 }) } = options;
-  const { node = 'ingest-0', bus } = options;
+  const { node = 'ingest-0', bus, mqttPorts } = options;
   const config = z.object(ingestSettings).parse({ tokenSecret: secret, ...settings });
   const memory = createMemoryLog({ clock }).connect();
   await memory.start();
@@ -169,6 +171,7 @@ export async function startDevices(t: TestContext, options: DeviceFixtureOptions
   const ingest = createIngest({
     ...{ eventLog, clock, logger: silentLogger, metrics, tracing: noTracing, transport, config, leaveMs },
     ...{ node, bus, random: () => 0.5 },
+    ...(mqttPorts === undefined ? {} : { mqttPorts }),
   });
   await ingest.start();
   t.after(() => ingest.stop());

@@ -14,6 +14,7 @@ import { eventually } from '@tailrace/testkit/eventually';
 import { createIngest } from '../src/app.ts';
 import { configSchema, type IngestConfig } from '../src/config.ts';
 import { createHttpTransport } from '../src/http-transport.ts';
+import { createMqttPorts } from '../src/mqtt/mqtt-ports.ts';
 
 export const tokenSecret = 'a secret of the tests, long enough for HS256';
 export const topic = 'tailrace.telemetry';
@@ -55,6 +56,7 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     );
   const metrics = createMetrics({ service: 'ingest', node: 'test', processMetrics: false });
   const config = configSchema.parse({ host: '127.0.0.1', port: 0, tokenSecret, ...options.settings });
+  const mqttPorts = config.mqttEnabled ? createMqttPorts(config, clock, logger) : undefined;
   const ingest = createIngest({
     eventLog,
     bus: options.bus,
@@ -63,6 +65,7 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     metrics,
     tracing,
     transport: createHttpTransport({ config, clock, logger }),
+    ...(mqttPorts === undefined ? {} : { mqttPorts }),
     config,
     leaveMs: config.leaveMs,
   });
@@ -76,6 +79,8 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     eventLog,
     url,
     port: ingest.port,
+    mqttPort: mqttPorts?.port ?? 0,
+    mqttTlsPort: mqttPorts?.tlsPort ?? 0,
     token,
     /** Records of each append, in order. */
     appendSizes,

@@ -7,10 +7,18 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import type { Grant } from '../intake/record-from.ts';
 import { authWindowMs, type Nonces } from './nonces.ts';
 
+/** Whose session it is, where that follows from the claims. */
+export interface SessionIdentity {
+  /** The device; of a gateway without one of its own, a path of which it is the only user. */
+  readonly device: string;
+  readonly isGateway: boolean;
+}
+
 /** What a device sends to authenticate, in any protocol. Absent texts are '', an absent time is 0. */
 export interface AuthRequest {
-  /** Device path. */
+  /** Device path; '' if `identify` has it. */
   readonly device: string;
+  readonly identify?: (claims: Claims, grant: Grant) => SessionIdentity;
   readonly token: string;
   /** Epoch ms by the device's clock, with a nonce. */
   readonly time: number;
@@ -73,7 +81,8 @@ export class Authenticator {
    * cannot be fetched, and the errors of `enterUnverified`. `limit_reached`: the nonces are full.
    *
    * `challenge`: of the connection; '' if it was used. Undefined: the connection is authenticated already, and only a
-   * sender on it can renew its claims, so that the request needs neither challenge nor nonce.
+   * sender on it can renew its claims, so that the request needs neither challenge nor nonce. Undefined also for MQTT,
+   * whose CONNECT has no place for either.
    */
   authenticate(auth: AuthRequest, connection: AuthConnection, challenge: string | undefined, done: AuthResult): void {
     const { credentials, clock } = this.#options;
@@ -141,8 +150,9 @@ export class Authenticator {
     const { device, challenge, time, nonce } = auth;
     const { admission, nonces, credentials } = this.#options;
     const grant = admission.grantOf(claims);
-    if (!grant.allowsDevice(device)) {
-      done(new TailraceError('forbidden', `${shown(device)} is not covered: ${grant.covers}`), undefined);
+    if (device === '' ? claims.publish.length === 0 : !grant.allowsDevice(device)) {
+      const message = device === '' ? grant.covers : `${shown(device)} is not covered: ${grant.covers}`;
+      done(new TailraceError('forbidden', message), undefined);
       return;
     }
     const state = isFresh || challenge !== '' ? 'new' : nonces.take(identityOf(claims), time, nonce);

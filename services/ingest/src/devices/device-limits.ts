@@ -6,12 +6,18 @@ import type { DeviceSettings } from './device-settings.ts';
 import type { Nonces } from './nonces.ts';
 import type { SessionRegistry } from './session-registry.ts';
 
+/** The connections of one protocol. */
+export interface SessionServer {
+  readonly unauthenticated: number;
+  mostUnauthenticatedOfOneAddress(): number;
+  mostOfOneSession(): { readonly messages: number; readonly bytes: number };
+}
+
 /** What the limits are compared with. */
 export interface DeviceUsage {
-  readonly server: Pick<
-    DeviceServer,
-    'size' | 'unauthenticated' | 'mostUnauthenticatedOfOneAddress' | 'mostOfOneSession'
-  >;
+  readonly server: Pick<DeviceServer, 'size' | 'mostOfOneSession'>;
+  /** Of all protocols. */
+  readonly servers: readonly SessionServer[];
   readonly registry: Pick<SessionRegistry, 'size' | 'waiting'>;
   readonly records: Pick<DeviceRecords, 'size' | 'recentIdBytes'>;
   readonly nonces: Pick<Nonces, 'size'>;
@@ -20,7 +26,8 @@ export interface DeviceUsage {
 
 /** Registers the limits of devices, and how much of each is used. */
 export function registerDeviceLimits(metrics: Metrics, usage: DeviceUsage, settings: DeviceSettings): void {
-  const { server, registry, records, nonces, admission } = usage;
+  const { server, servers, registry, records, nonces, admission } = usage;
+  const most = (read: (each: SessionServer) => number) => Math.max(...servers.map(read));
   const pairs = [
     ['device_sessions', 'WebSockets of devices', () => server.size, settings.deviceSessionsMax],
     [
@@ -31,26 +38,26 @@ export function registerDeviceLimits(metrics: Metrics, usage: DeviceUsage, setti
     ],
     [
       'unauthenticated_devices',
-      'WebSockets of devices without a valid auth',
-      () => server.unauthenticated,
+      'Connections of devices of one protocol without a valid auth',
+      () => most((each) => each.unauthenticated),
       settings.unauthenticatedDevicesMax,
     ],
     [
       'address_unauthenticated_devices',
-      'WebSockets of devices without a valid auth, of the address that has most',
-      () => server.mostUnauthenticatedOfOneAddress(),
+      'Connections of devices of one protocol without a valid auth, of the address that has most',
+      () => most((each) => each.mostUnauthenticatedOfOneAddress()),
       settings.addressUnauthenticatedDevicesMax,
     ],
     [
       'device_window_messages',
       'Messages that wait for the log, of the session that has most',
-      () => server.mostOfOneSession().messages,
+      () => most((each) => each.mostOfOneSession().messages),
       settings.deviceWindowMax,
     ],
     [
       'device_window_bytes',
       'Bytes that wait for the log, of the session that has most',
-      () => server.mostOfOneSession().bytes,
+      () => most((each) => each.mostOfOneSession().bytes),
       settings.deviceWindowBytesMax,
     ],
     [

@@ -5,7 +5,7 @@ import type { ErrorCode } from '@tailrace/protocol/error';
 import { closeReasons, type PresenceCounts } from './presence-events.ts';
 
 /** The protocols of devices with a session. */
-export const sessionProtocols = ['websocket'] as const;
+export const sessionProtocols = ['websocket', 'mqtt'] as const;
 export type SessionProtocol = (typeof sessionProtocols)[number];
 
 /**
@@ -16,7 +16,7 @@ export const messageOutcomes = ['accepted', 'duplicate', 'rejected', 'rate_limit
 export type MessageOutcome = (typeof messageOutcomes)[number];
 
 /** Why a session reads nothing. */
-export const pauseCauses = ['auth', 'window', 'bytes', 'unavailable'] as const;
+export const pauseCauses = ['auth', 'window', 'bytes', 'rate', 'unavailable'] as const;
 export type PauseCause = (typeof pauseCauses)[number];
 
 const rejectionCodes = [
@@ -66,7 +66,7 @@ export interface DeviceCounts {
 }
 
 export function createDeviceCounts(metrics: Metrics): DeviceCounts {
-  const paused: Record<PauseCause, number> = { auth: 0, window: 0, bytes: 0, unavailable: 0 };
+  const paused: Record<PauseCause, number> = { auth: 0, window: 0, bytes: 0, rate: 0, unavailable: 0 };
   metrics.gauges(
     'tailrace_ingest_paused_sessions',
     'Sessions of devices that are not read, by cause.',

@@ -4,6 +4,7 @@ import type { Revocations } from '@tailrace/platform/revocation';
 import { TailraceError } from '@tailrace/protocol/error';
 import { DeviceSession, type DeviceSessionOptions } from './device-session.ts';
 import type { DeviceSocket, DeviceSocketHandlers, DeviceSocketServer, UpgradeHead } from './device-socket.ts';
+import { Unauthenticated } from './unauthenticated.ts';
 import { WebSocketProtocol, type WebSocketProtocolLimits } from './websocket-protocol.ts';
 
 export interface DeviceServerLimits extends WebSocketProtocolLimits {
@@ -39,9 +40,7 @@ export class DeviceServer implements DeviceSocketServer {
   readonly messageBytesMax: number;
   readonly #options: DeviceServerOptions;
   readonly #protocols = new Set<WebSocketProtocol>();
-  /** Oldest first. */
-  readonly #unauthenticated = new Set<WebSocketProtocol>();
-  readonly #byAddress = new Map<string, Set<WebSocketProtocol>>();
+  readonly #unauthenticated: Unauthenticated<WebSocketProtocol>;
   #timer: Timer | undefined;
   #isDraining = false;
   #drained: (() => void) | undefined;
@@ -50,6 +49,7 @@ export class DeviceServer implements DeviceSocketServer {
     this.#options = options;
     // A little more is received, so that its sender gets an error with a reason.
     this.messageBytesMax = 4 * options.limits.messageBytesMax;
+    this.#unauthenticated = new Unauthenticated(options.limits);
   }
 
   /** Starts the timer. Called once, before the first connection. */
@@ -68,9 +68,7 @@ export class DeviceServer implements DeviceSocketServer {
 
   /** Returns the most connections of one address that are not authenticated. For metrics. */
   mostUnauthenticatedOfOneAddress(): number {
-    let most = 0;
-    for (const { size } of this.#byAddress.values()) most = Math.max(most, size);
-    return most;
+    return this.#unauthenticated.mostOfOneAddress();
   }
 
   /** Returns the most of one session. For metrics. */
@@ -146,47 +144,19 @@ export class DeviceServer implements DeviceSocketServer {
     );
     const { address, certificate } = socket;
     const session = new DeviceSession(sessionOptions, protocol, { token, certificate, address }, 'websocket');
-    this.#makeRoom(address);
     this.#protocols.add(protocol);
-    this.#unauthenticated.add(protocol);
-    const ofAddress = this.#byAddress.get(address);
-    if (ofAddress === undefined) this.#byAddress.set(address, new Set([protocol]));
-    else ofAddress.add(protocol);
     protocol.start(session);
+    this.#unauthenticated.add(protocol);
     return protocol;
   }
 
-  #makeRoom(address: string): void {
-    const { unauthenticatedMax, addressUnauthenticatedMax } = this.#options.limits;
-    const ofAddress = this.#byAddress.get(address);
-    if (ofAddress !== undefined && ofAddress.size >= addressUnauthenticatedMax) this.#replace(ofAddress);
-    if (this.#unauthenticated.size >= unauthenticatedMax) this.#replace(this.#unauthenticated);
-  }
-
-  /** Closes the oldest. */
-  #replace(among: Iterable<WebSocketProtocol>): void {
-    for (const protocol of among) {
-      this.#leaveUnauthenticated(protocol);
-      protocol.session.noAuth('too many connections are not authenticated: the oldest is closed for a new one');
-      return;
-    }
-  }
-
-  readonly #onAuthenticated = (protocol: WebSocketProtocol): void => this.#leaveUnauthenticated(protocol);
+  readonly #onAuthenticated = (protocol: WebSocketProtocol): void => this.#unauthenticated.delete(protocol);
 
   readonly #onClosed = (protocol: WebSocketProtocol): void => {
-    this.#leaveUnauthenticated(protocol);
+    this.#unauthenticated.delete(protocol);
     this.#protocols.delete(protocol);
     if (this.#protocols.size === 0) this.#drained?.();
   };
-
-  #leaveUnauthenticated(protocol: WebSocketProtocol): void {
-    if (!this.#unauthenticated.delete(protocol)) return;
-    const { address } = protocol.session;
-    const ofAddress = this.#byAddress.get(address)!;
-    ofAddress.delete(protocol);
-    if (ofAddress.size === 0) this.#byAddress.delete(address);
-  }
 
   #check(): void {
     const { clock, limits, session } = this.#options;

@@ -67,8 +67,10 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   readonly protocol: SessionProtocol;
   /** When it was opened, monotonic ms. */
   readonly startedMs: number;
-  /** Of the `auth`; '' before. */
+  /** Of the `auth`; '' before. Of a gateway without a device of its own, a path of which it is the only user. */
   device = '';
+  /** Whether it has no device of its own, and so no presence. */
+  isGateway = false;
   instance = '';
   lastReceivedMs: number;
   readonly #options: DeviceSessionOptions;
@@ -124,7 +126,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   }
 
   /** What waits for the log, and whether the session is paused. For the heartbeat and metrics. */
-  get messages(): Pick<SessionMessages, 'isPaused' | 'unanswered' | 'windowBytes'> {
+  get messages(): Pick<SessionMessages, 'isPaused' | 'unanswered' | 'windowBytes' | 'hasInbox' | 'stalledMs'> {
     return this.#messages;
   }
 
@@ -138,6 +140,11 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     return this.#claims;
   }
 
+  /** Whose quota it counts against; undefined before it is verified. */
+  get sender(): Sender | undefined {
+    return this.#sender;
+  }
+
   /** Called for everything that is received from the device. */
   received(): void {
     this.lastReceivedMs = this.#options.clock.monotonic();
@@ -145,9 +152,10 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
 
   /**
    * Authenticates the device; in a live session, renews its claims, for which the challenge does not count.
-   * `challenge`: which the protocol has sent on this connection; '' for none, or if it was used.
+   * `challenge`: which the protocol has sent on this connection; '' for none, or if it was used; undefined for a
+   * protocol that has none.
    */
-  authenticate(auth: AuthRequest, challenge: string): void {
+  authenticate(auth: AuthRequest, challenge: string | undefined): void {
     if (this.isLive) {
       this.#renew(auth);
       return;
@@ -163,7 +171,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
       // Of a session that has closed meanwhile.
       if (this.#state !== 'verifying') return;
       if (error !== undefined) this.refuseAuth(error);
-      else this.#verified(claims!);
+      else this.#verified(claims!, auth);
     });
   }
 
@@ -276,7 +284,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
       records.seed(this.#record, handOver.recentIds);
       this.#record.lastSeq = Math.max(this.#record.lastSeq, handOver.lastSeq);
     }
-    presence.started({ device, number });
+    if (!this.isGateway) presence.started({ device, number });
     this.#port.welcome({ session: number, device, replaced, expiresAt: this.#claims!.expiresAt });
     this.#openMessages();
     this.#options.commands.sessionOpened(this);
@@ -333,9 +341,15 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     if (this.#isByeReceived) this.bye();
   }
 
-  #verified(claims: Claims): void {
+  #verified(claims: Claims, { identify }: AuthRequest): void {
     const { admission, registry, sessionsPerIdentityMax } = this.#options;
-    const sender = admission.enterSession(admission.grantOf(claims));
+    const grant = admission.grantOf(claims);
+    if (this.device === '' && identify !== undefined) {
+      const { device, isGateway } = identify(claims, grant);
+      this.device = device;
+      this.isGateway = isGateway;
+    }
+    const sender = admission.enterSession(grant);
     if (sender.sessions > sessionsPerIdentityMax) {
       admission.leaveSession(sender);
       const message = `expected at most ${sessionsPerIdentityMax} sessions of one sender, got one more`;
@@ -418,6 +432,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     const reason = this.#closeReason;
     if (reason === undefined || this.isLive) return;
     this.#closeReason = undefined;
+    if (this.isGateway) return;
     const hasGrace = reason !== 'bye' && reason !== 'expired';
     const { device } = this;
     this.#options.presence.closed(

@@ -29,7 +29,9 @@ export const deviceSettings = {
     .max(1_000_000)
     .default(1_000)
     .meta({ unit: 'connections' })
-    .describe('WebSockets of devices without a valid auth; beyond it the oldest is closed with 4408 for a new one.'),
+    .describe(
+      'Connections of devices without a valid auth, of each protocol; beyond it the oldest is closed for a new one: WebSockets with 4408.',
+    ),
   addressUnauthenticatedDevicesMax: z
     .int()
     .min(1)
@@ -42,7 +44,9 @@ export const deviceSettings = {
     .min(1_024)
     .max(4_194_304)
     .default(262_144)
-    .describe('A message of a device; beyond it 4413, and from four times as much on 1009.'),
+    .describe(
+      'A message of a device; beyond it 4413, and from four times as much on 1009. Of MQTT a packet; beyond it 0x95.',
+    ),
   deviceWindowMax: z
     .int()
     .min(1)
@@ -50,7 +54,7 @@ export const deviceSettings = {
     .default(64)
     .meta({ unit: 'messages' })
     .describe(
-      'Messages and batches of one session that wait for the log, and 8 more for events; beyond it the session is not read, so that TCP stops the device. Enough for 6,000 messages a second at 10 ms.',
+      'Messages and batches of one session that wait for the log, and 8 more for events; beyond it the session is not read, so that TCP stops the device. Enough for 6,000 messages a second at 10 ms. Of MQTT the Receive Maximum.',
     ),
   deviceWindowBytesMax: z
     .int()

@@ -16,6 +16,7 @@ import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-me
 import type { LogFailures } from '../intake/log-failures.ts';
 import { MessageIntake } from '../intake/message-intake.ts';
 import type { Pressure } from '../intake/pressure.ts';
+import { MqttServer } from '../mqtt/mqtt-server.ts';
 import { SessionBus } from '../peers/session-bus.ts';
 import { Authenticator, type DeviceVerifier } from './authentication.ts';
 import { registerDeviceLimits } from './device-limits.ts';
@@ -55,6 +56,8 @@ export interface DevicesOptions {
 export interface Devices {
   /** Serves `GET /v1/device`. */
   readonly server: DeviceServer;
+  /** Undefined without `mqttEnabled`. */
+  readonly mqtt: MqttServer | undefined;
   /** What all sessions share, for further protocols. */
   readonly sessions: DeviceSessionOptions;
   readonly intake: MessageIntake;
@@ -62,6 +65,8 @@ export interface Devices {
   readonly peers: SessionBus | undefined;
   readonly commands: DeviceCommands;
   start(): void;
+  /** Closes the sessions whose claims were revoked. Called when the revocations have changed. */
+  checkRevocations(): void;
   /** Closes all sessions, over at least two seconds. Resolves when they are closed and the log has settled all. */
   drain(leaveMs: number): Promise<void>;
   /** Stops the timers. */
@@ -166,28 +171,57 @@ export function createDevices(options: DevicesOptions): Devices {
       clockToleranceMs: config.tokenClockToleranceMs,
     },
   });
+  const mqtt = config.mqttEnabled
+    ? new MqttServer({
+        session: sessions,
+        revocations,
+        namespaces: [],
+        clock,
+        logger,
+        limits: {
+          connectionsMax: config.mqttConnectionsMax,
+          unauthenticatedMax: config.unauthenticatedDevicesMax,
+          addressUnauthenticatedMax: config.addressUnauthenticatedDevicesMax,
+          window: config.deviceWindowMax,
+          packetBytesMax: config.deviceMessageBytesMax,
+          clockToleranceMs: config.tokenClockToleranceMs,
+          clockAheadMs: config.clockAheadMs,
+        },
+      })
+    : undefined;
   registerIntakeMetrics(metrics, intake, pressure, config.intakeUnsettledMax);
   registerCommandLimits(metrics, commands, config);
-  registerDeviceLimits(metrics, { server, registry, records, nonces, admission }, config);
+  registerDeviceLimits(
+    metrics,
+    { servers: mqtt === undefined ? [server] : [server, mqtt], server, registry, records, nonces, admission },
+    config,
+  );
   return {
     server,
+    mqtt,
     sessions,
     intake,
     peers,
     commands,
     start() {
       server.start();
+      mqtt?.start();
       peers?.start();
       commandServer?.start();
     },
+    checkRevocations() {
+      server.checkRevocations();
+      mqtt?.checkRevocations();
+    },
     async drain(leaveMs) {
-      await server.drain(leaveMs);
+      await Promise.all([server.drain(leaveMs), mqtt?.drain(leaveMs)]);
       await intake.drain();
     },
     stop() {
       commandServer?.stop();
       server.close();
       commands.close();
+      mqtt?.close();
       intake.close();
       peers?.stop();
     },

@@ -40,6 +40,11 @@ export interface Welcome {
  * The session does not pause for `close`: the protocol resumes reading where its socket needs that to close.
  */
 export interface ProtocolPort {
+  /**
+   * Whether a message can be refused for now, so that its device sends it again. Where it cannot, such a message stays
+   * in the window until the log has it, and the session is not read beyond its rates.
+   */
+  readonly canDelay: boolean;
   /** Sent when the session is live, and again for each renewed token. */
   welcome(welcome: Welcome): void;
   acknowledge(token: MessageToken, outcome: 'accepted' | 'duplicate'): void;

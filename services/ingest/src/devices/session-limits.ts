@@ -58,11 +58,20 @@ export class SessionLimits {
 
   /** Refuses a message beyond a rate, or of a device that its sender does not cover. Returns whether it has. */
   refuses(message: DeviceMessage | DeviceBatch, sender: LimitedSender): boolean {
-    const { device, grant } = sender;
-    const isCovered = message.device === device || grant.allowsDevice(message.device);
-    // A device that is not covered costs its sender, and not that device.
-    if (this.#isLimited(message, isCovered ? message.device : device, sender)) return true;
-    if (isCovered) return false;
+    const limited = this.#limited(message, sender);
+    if (limited === undefined) return this.refusesDevice(message, sender);
+    this.delay(message, limited.error(), limited.waitMs);
+    return true;
+  }
+
+  /** Returns after how many ms a message is within the rates; 0: now, and it is counted. */
+  waitMs(message: DeviceMessage | DeviceBatch, sender: LimitedSender): number {
+    return this.#limited(message, sender)?.waitMs ?? 0;
+  }
+
+  /** Refuses a message of a device that its sender does not cover. Returns whether it has. */
+  refusesDevice(message: DeviceMessage | DeviceBatch, { device, grant }: LimitedSender): boolean {
+    if (message.device === device || grant.allowsDevice(message.device)) return false;
     this.reject(message, new TailraceError('forbidden', `${shown(message.device)} is not covered: ${grant.covers}`));
     return true;
   }
@@ -132,9 +141,13 @@ export class SessionLimits {
     this.#violated('tooSlow', new TailraceError('limit_reached', text));
   }
 
-  #isLimited(message: DeviceMessage | DeviceBatch, device: string, sender: LimitedSender): boolean {
+  /** Counts a message against its rates; returns the one that it exceeds. */
+  #limited(message: DeviceMessage | DeviceBatch, sender: LimitedSender): Limited | undefined {
     const { rates, records, counts, clock } = this.#options;
     const { isEvent } = message;
+    // A device that is not covered costs its sender, and not that device.
+    const isCovered = message.device === sender.device || sender.grant.allowsDevice(message.device);
+    const device = isCovered ? message.device : sender.device;
     const nowMs = clock.monotonic();
     const limit = isEvent ? rates.events : rates.messages;
     // A batch that is larger than a burst would never be accepted.
@@ -143,16 +156,23 @@ export class SessionLimits {
     const deviceMs = record === undefined ? 0 : rates.takeDevice(record, isEvent, nowMs, count);
     if (deviceMs > 0) {
       counts.rateLimited[isEvent ? 'event' : 'device'].add();
-      this.delay(message, rateError(isEvent ? 'events' : 'messages', shown(device), limit), deviceMs);
-      return true;
+      return {
+        waitMs: deviceMs,
+        error: () => rateError(isEvent ? 'events' : 'messages', shown(device), limit),
+      };
     }
     const tenant = tenantOf(device);
     const tenantMs = rates.takeTenant(tenant, isEvent, nowMs, count);
-    if (tenantMs === 0) return false;
+    if (tenantMs === 0) return undefined;
     counts.rateLimited.tenant.add();
-    this.delay(message, rateError('messages', `tenant ${shown(tenant)}`, rates.tenant), tenantMs);
-    return true;
+    return { waitMs: tenantMs, error: () => rateError('messages', `tenant ${shown(tenant)}`, rates.tenant) };
   }
+}
+
+/** A rate that a message exceeds. */
+interface Limited {
+  readonly waitMs: number;
+  error(): TailraceError;
 }
 
 function rateError(what: string, of: string, { perSecond, burst }: RateLimit): TailraceError {

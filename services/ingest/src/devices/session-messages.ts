@@ -24,6 +24,10 @@ const chunkBytesMax = 65_536;
 const pauseMsMax = 5_000;
 /** When a session tries again that waits for the bytes of others. */
 const bytesRetryMs = 100;
+/** The first wait before messages are added to the intake again, and the longest one. */
+const againMsMin = 100;
+const againMsMax = 2_000;
+
 export interface SessionMessageLimits {
   /** Messages that wait for the log. */
   readonly window: number;
@@ -38,7 +42,7 @@ export interface SessionMessageLimits {
 export interface SessionMessageOptions {
   readonly records: DeviceRecords;
   readonly admission: Pick<Admission, 'tryHold' | 'release'>;
-  readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
+  readonly intake: Pick<MessageIntake, 'add' | 'isFull' | 'retry'>;
   readonly rates: DeviceRates;
   /** Counts the devices that have reported; `DeviceNames`. */
   readonly names: { admit(path: string): void };
@@ -76,6 +80,11 @@ export interface MessageSender {
  * Nothing that was received is dropped without an answer, except for messages of quality 0, which are counted. When a
  * limit is reached reading is paused, so that TCP stops the device. What waits is bounded: the window, and an inbox of
  * what was received with the message that filled it.
+ *
+ * A device whose protocol cannot delay a message (`ProtocolPort.canDelay`) gets no refusal that is not final: a message
+ * beyond its rate waits in the inbox, and one that the log refuses for now stays in the window and is added to the
+ * intake again, in its order, after the others are settled. That goes on when the session is closed, because a
+ * repetition on the next connection may be waiting for the outcome.
  */
 export class SessionMessages implements IntakeSource, PendingWaiter {
   readonly #options: SessionMessageOptions;
@@ -91,7 +100,16 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #inboxBytes = 0;
   #pauseTimer: Timer | undefined;
   #retryTimer: Timer | undefined;
+  #rateTimer: Timer | undefined;
   #windowBytes = 0;
+  /** Messages that the log has refused for now, and that are added to the intake again. */
+  #refusedForNow: DeviceEntry[] = [];
+  #againMs = againMsMin;
+  #isAgainDue = false;
+  /** Entries that the intake has. */
+  #inIntake = 0;
+  /** When the message was received that the log takes no longer, monotonic ms; undefined if it takes all. */
+  #stalledFromMs: number | undefined;
   /** Messages and batches in the window: received, and not answered. */
   unanswered = 0;
   /** Messages and batches that the log has not settled, also those that were refused at the deadline. */
@@ -121,6 +139,11 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     return this.#inbox.length > 0;
   }
 
+  /** Returns the age of what the log has refused for now, ms; 0 if it has not. For a protocol that cannot delay it. */
+  stalledMs(nowMs: number): number {
+    return this.#stalledFromMs === undefined ? 0 : nowMs - this.#stalledFromMs;
+  }
+
   /** Waits for `open`: what is received meanwhile stays in the inbox. */
   wait(): void {
     this.#pauses.add('auth');
@@ -142,6 +165,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#inboxBytes = 0;
     this.#pauseTimer?.cancel();
     this.#retryTimer?.cancel();
+    this.#rateTimer?.cancel();
     this.#pauses.stop();
   }
 
@@ -166,6 +190,15 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
 
   settled(entry: DeviceEntry, error: TailraceError | undefined): void {
     const item = entry.batch ?? entry;
+    if (!this.#port.canDelay) {
+      if (error?.retryable === true && error.code !== 'closed') {
+        this.#keep(entry);
+        return;
+      }
+      this.#inIntake--;
+      if (this.#refusedForNow.length === 0) this.#stalledFromMs = undefined;
+      this.#addAgain();
+    }
     if (entry.state === 'late') {
       this.#late(item, error!);
       return;
@@ -203,6 +236,12 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #enqueue(message: DeviceMessage | DeviceBatch): void {
     const bytesMax = chunkBytesMax + this.#options.limits.messageBytesMax;
     if (this.#inbox.length > 0 && this.#inboxBytes + message.bytes > bytesMax) {
+      if (!this.#port.canDelay) {
+        // Its device cannot be refused for now, and what it sends again on another connection is not lost.
+        const busy = `expected at most ${bytesMax} bytes that wait, got more: the server is busy, try again`;
+        this.#owner.violated('tryAgain', new TailraceError('unavailable', busy));
+        return;
+      }
       const text = `expected at most ${bytesMax} bytes that wait, got more: await answers before sending more`;
       this.#limits.delay(message, new TailraceError('rate_limited', text), this.#options.limits.retryAfterMs);
       return;
@@ -239,9 +278,19 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       this.#waitForBytes();
       return false;
     }
+    if (!this.#port.canDelay) {
+      const waitMs = this.#limits.waitMs(message, from);
+      if (waitMs > 0) {
+        admission.release(from.sender, message.bytes);
+        this.#waitForRate(waitMs);
+        return false;
+      }
+    }
     // Neither costs any parsing of its report.
-    if (this.#limits.refuses(message, from) || this.#isRepeated(message, from))
-      admission.release(from.sender, message.bytes);
+    const isRefused = this.#port.canDelay
+      ? this.#limits.refuses(message, from)
+      : this.#limits.refusesDevice(message, from);
+    if (isRefused || this.#isRepeated(message, from)) admission.release(from.sender, message.bytes);
     else if (isBatch(message)) this.#takeBatch(message, from);
     else this.#takeMessage(message, from);
     return true;
@@ -264,6 +313,15 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#pauses.add('bytes');
     this.#retryTimer ??= this.#options.clock.after(bytesRetryMs, () => {
       this.#retryTimer = undefined;
+      this.#takeInbox();
+    });
+  }
+
+  #waitForRate(waitMs: number): void {
+    this.#pauses.add('rate');
+    this.#rateTimer ??= this.#options.clock.after(Math.ceil(waitMs), () => {
+      this.#rateTimer = undefined;
+      this.#pauses.delete('rate');
       this.#takeInbox();
     });
   }
@@ -296,6 +354,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       return;
     }
     this.#enter(entry, message, record);
+    this.#inIntake++;
     intake.add(entry);
   }
 
@@ -328,6 +387,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       return;
     }
     this.#enter(item, batch, record);
+    this.#inIntake += entries.length;
     for (const entry of entries) this.#options.intake.add(entry);
   }
 
@@ -453,6 +513,39 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     item.reject(index, id, error);
     this.#counts.messages.rejected.add();
     this.#counts.rejected(error.code);
+  }
+
+  /** Keeps a message that the log has refused for now, or has not settled at the deadline. */
+  #keep(entry: DeviceEntry): void {
+    if (this.#stalledFromMs === undefined || entry.startedMs < this.#stalledFromMs)
+      this.#stalledFromMs = entry.startedMs;
+    if (entry.state === 'late') return;
+    this.#inIntake--;
+    this.#refusedForNow.push(entry);
+    // New messages wait, so that the order of the device is kept.
+    if (this.#isOpen) this.#pauses.add('unavailable');
+    this.#addAgain();
+  }
+
+  /** Adds the kept messages to the intake again, after a time, once the log has settled the others. */
+  #addAgain(): void {
+    if (this.#refusedForNow.length === 0) {
+      this.#againMs = againMsMin;
+      return;
+    }
+    if (this.#inIntake > 0 || this.#isAgainDue) return;
+    this.#isAgainDue = true;
+    const { clock, intake } = this.#options;
+    clock.after(this.#againMs, () => {
+      this.#isAgainDue = false;
+      const entries = this.#refusedForNow;
+      this.#refusedForNow = [];
+      this.#againMs = Math.min(2 * this.#againMs, againMsMax);
+      this.#inIntake += entries.length;
+      for (const entry of entries) intake.retry(entry);
+      this.#pauses.delete('unavailable');
+      this.#takeInbox();
+    });
   }
 
   /** The log is slow or away: reads nothing for a while, different for each session. */

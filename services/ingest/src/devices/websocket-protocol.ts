@@ -57,6 +57,7 @@ export interface WebSocketProtocolOptions {
  * of a device and its session.
  */
 export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
+  readonly canDelay = true;
   readonly #options: WebSocketProtocolOptions;
   readonly #socket: DeviceSocket;
   #session: DeviceSession | undefined;
@@ -77,6 +78,14 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
 
   get session(): DeviceSession {
     return this.#session!;
+  }
+
+  get address(): string {
+    return this.#socket.address;
+  }
+
+  replaced(): void {
+    this.session.noAuth('too many connections are not authenticated: the oldest is closed for a new one');
   }
 
   /** Starts the session: sends `hello`. Called once. */

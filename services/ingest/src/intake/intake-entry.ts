@@ -16,7 +16,7 @@ export type IntakeState = 'waiting' | 'late' | 'settled';
  */
 export class IntakeEntry<Device extends object = object> implements NewRecord {
   readonly key: string;
-  /** Empty when it is settled. */
+  /** Empty when it is settled, unless it may be added again: see `MessageIntake.retry`. */
   value: Uint8Array;
   /** The trace of a sampled message. Set before `MessageIntake.add`. */
   headers: Readonly<Record<string, string>> | undefined = undefined;

@@ -111,6 +111,12 @@ export class MessageIntake {
     setImmediate(this.#flush);
   }
 
+  /** Takes an entry again that the log has settled with a retryable error. It is `late` again after its deadline. */
+  retry(entry: IntakeEntry): void {
+    entry.state = 'waiting';
+    this.add(entry);
+  }
+
   /** Resolves when the log has settled all messages. */
   drain(): Promise<void> {
     if (this.#unsettled === 0) return Promise.resolve();
@@ -166,7 +172,7 @@ export class MessageIntake {
   #settle(entry: IntakeEntry, error: TailraceError | undefined, partition: number, seq: number): void {
     this.#unlink(entry);
     entry.state = 'settled';
-    entry.value = noBytes;
+    if (error?.retryable !== true) entry.value = noBytes;
     if (error === undefined) {
       entry.partition = partition;
       entry.seq = seq;

@@ -1,0 +1,49 @@
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { HandshakeCounts } from '@tailrace/platform/tls-listener';
+import type { MqttServer } from './mqtt-server.ts';
+import { type MqttSessions, storedSessionsMax } from './mqtt-sessions.ts';
+import { type Wills, willBytesMax } from './wills.ts';
+
+/** What the limits are compared with. */
+export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated'> {
+  readonly sessions: Pick<MqttSessions, 'stored' | 'evicted'>;
+  readonly wills: Pick<Wills, 'bytes'>;
+}
+
+/** Registers the limits of MQTT, and how much of each is used; zeros without MQTT. */
+export function registerMqttLimits(
+  metrics: Metrics,
+  usage: MqttUsage | undefined,
+  handshakes: () => HandshakeCounts,
+  connectionsMax: number,
+): void {
+  const pairs = [
+    [
+      'mqtt_connections',
+      'MQTT connections of authenticated devices',
+      () => (usage === undefined ? 0 : usage.size - usage.unauthenticated),
+      connectionsMax,
+    ],
+    [
+      'mqtt_stored_sessions',
+      'MQTT sessions without a connection that are kept',
+      () => usage?.sessions.stored ?? 0,
+      storedSessionsMax,
+    ],
+    ['mqtt_will_bytes', 'Wills of all MQTT clients', () => usage?.wills.bytes ?? 0, willBytesMax],
+  ] as const;
+  for (const [name, help, read, limit] of pairs) {
+    metrics.gauge(`tailrace_ingest_${name}`, `${help}.`, read);
+    metrics.gauge(`tailrace_ingest_limit_${name}`, `${help}: the limit.`, () => limit);
+  }
+  metrics.total(
+    'tailrace_ingest_mqtt_evicted_sessions_total',
+    'MQTT sessions without a connection that were discarded because of their limit.',
+    () => usage?.sessions.evicted ?? 0,
+  );
+  metrics.gauge(
+    'tailrace_ingest_mqtt_tls_handshakes',
+    'TLS handshakes of MQTT clients in progress.',
+    () => handshakes().pending,
+  );
+}

@@ -1,0 +1,430 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
+import { nextTurn, press } from '../../test/device-fixture.ts';
+import { startMqtt } from '../../test/mqtt-fixture.ts';
+import { logDeadlineMs } from './mqtt-protocol.ts';
+
+const topic = 'plant1/line2/press7/telemetry';
+const payload = '{"time":1764446400000,"readings":[{"tag":"t","value":1}]}';
+
+test('a message is acknowledged when it is in the log, and not before', async (t) => {
+  const { login, held, reports } = await startMqtt(t);
+  const device = await login();
+  device.publish(topic, payload, { packetId: 7 });
+  assert.deepEqual(await reports(), [{ device: press, time: 1_764_446_400_000, readings: [{ tag: 't', value: 1 }] }]);
+  assert.deepEqual(device.take(), []);
+  held.shift()!.confirm();
+  assert.deepEqual(await device.next(), ['puback 7']);
+});
+
+test('QoS 2 has PUBREC when the message is in the log, and its report has an ID', async (t) => {
+  const { login, held, reports, confirmAll } = await startMqtt(t);
+  const device = await login();
+  device.publish(topic, payload, { qos: 2, packetId: 7 });
+  const [first] = await reports();
+  assert.match(first!.id!, /^[\w-]{20}$/);
+  // Sent again: one message.
+  device.publish(topic, payload, { qos: 2, packetId: 7, dup: true });
+  await nextTurn();
+  assert.deepEqual([held.length, device.take()], [1, []]);
+  await confirmAll();
+  assert.deepEqual(device.take(), ['pubrec 7']);
+  device.pubrel(7);
+  assert.deepEqual(await device.next(), ['pubcomp 7']);
+  device.publish(topic, payload, { qos: 2, packetId: 7 });
+  const [second] = await reports();
+  assert.notEqual(second!.id, first!.id);
+});
+
+test('QoS 0 is appended, and not acknowledged', async (t) => {
+  const { login, confirmAll } = await startMqtt(t);
+  const device = await login({ version: 4 });
+  device.publish(`${topic}/speed`, '12.5', { qos: 0 });
+  assert.equal(await confirmAll(), 1);
+  assert.deepEqual(device.take(), []);
+});
+
+test('acknowledgments are in the order of the messages, whatever the log confirms first', async (t) => {
+  const { login, held } = await startMqtt(t);
+  const device = await login();
+  for (const packetId of [1, 2, 3]) device.publish(topic, payload, { packetId });
+  await nextTurn();
+  held[2]!.confirm();
+  held[1]!.confirm();
+  await nextTurn();
+  assert.deepEqual(device.take(), []);
+  held[0]!.confirm();
+  assert.deepEqual(await device.next(), ['puback 1', 'puback 2', 'puback 3']);
+});
+
+test('the user property id is the ID of the report', async (t) => {
+  const { login, reports } = await startMqtt(t);
+  const device = await login();
+  device.publish(topic, payload, { properties: { userProperties: [['id', 'm-1']] } });
+  assert.equal((await reports())[0]!.id, 'm-1');
+});
+
+for (const version of [4, 5] as const) {
+  test(`MQTT ${version}: a message that is refused for good is answered with its reason, in order`, async (t) => {
+    const { login, held, metric } = await startMqtt(t);
+    const device = await login({ version });
+    device.publish(topic, payload, { packetId: 1 });
+    device.publish(topic, '{"readings":[]}', { packetId: 2 });
+    device.publish('plant2/press1/telemetry', payload, { packetId: 3 });
+    device.publish('plant1/press1/state', payload, { packetId: 4 });
+    device.publish(topic, '{', { packetId: 5, qos: 2 });
+    await nextTurn();
+    assert.deepEqual(device.take(), []);
+    held.shift()!.confirm();
+    const answers = await device.next();
+    assert.equal(held.length, 0);
+    // MQTT 3.1.1 has no negative acknowledgment, and a device that got none would send the message forever.
+    if (version === 4) assert.deepEqual(answers, ['puback 1', 'puback 2', 'puback 3', 'puback 4', 'pubrec 5']);
+    else {
+      assert.equal(answers[0], 'puback 1');
+      assert.match(answers[1]!, /^puback 2 0x83 readings: expected 1 to 1000 items, got 0/);
+      assert.match(answers[2]!, /^puback 3 0x87 "plant2.press1" is not covered: the token of "gateway7"/);
+      assert.match(answers[3]!, /^puback 4 0x90 MQTT topic: expected <path>\/telemetry/);
+      assert.match(answers[4]!, /^pubrec 5 0x83 the JSON is malformed/);
+    }
+    assert.equal(await metric('tailrace_ingest_messages_total{protocol="mqtt",outcome="rejected"}'), 4);
+  });
+}
+
+test('a batch with invalid reports is acknowledged with what was accepted', async (t) => {
+  const { login, confirmAll } = await startMqtt(t);
+  const device = await login();
+  const reading = '{"readings":[{"tag":"t","value":1}]}';
+  device.publish(topic, `[${reading},{"readings":[]},${reading}]`, { packetId: 1 });
+  device.publish(topic, '[{"readings":[]},7]', { packetId: 2 });
+  assert.equal(await confirmAll(), 2);
+  const answers = device.take();
+  assert.match(answers[0]!, /^puback 1 0x00 accepted 2 of 3: report 1: readings: expected 1 to 1000/);
+  assert.match(answers[1]!, /^puback 2 0x83 readings/);
+});
+
+test('a message that the log refuses for now gets no answer, and is appended again in its order', async (t) => {
+  const { login, held, clock, confirmAll, reports } = await startMqtt(t);
+  const device = await login();
+  for (const value of [1, 2, 3]) device.publish(`${topic}/v`, `${value}`, { packetId: value });
+  await nextTurn();
+  const [first, second, third] = held.splice(0);
+  second!.fail();
+  first!.fail();
+  await nextTurn();
+  // The third is not settled yet.
+  await clock.advance(1_000);
+  assert.equal(held.length, 0);
+  third!.confirm();
+  await clock.advance(1_000);
+  const values = (await reports()).map(({ readings: [reading] }) => reading!.value);
+  assert.deepEqual(values, [2, 1]);
+  assert.deepEqual(device.take(), []);
+  await confirmAll();
+  assert.deepEqual(device.take(), ['puback 1', 'puback 2', 'puback 3']);
+});
+
+test('a message that the log confirms after its deadline is acknowledged all the same', async (t) => {
+  const { login, held, clock } = await startMqtt(t);
+  const device = await login();
+  device.publish(topic, payload);
+  await clock.advance(8_000);
+  assert.deepEqual(device.take(), []);
+  held.shift()!.confirm();
+  assert.deepEqual(await device.next(), ['puback 1']);
+});
+
+for (const version of [4, 5] as const) {
+  test(`MQTT ${version}: a client is disconnected when the log takes nothing for ${logDeadlineMs} ms, and what it sends again is one message`, async (t) => {
+    const { login, held, clock, confirmAll } = await startMqtt(t);
+    const session = { version, clean: false, ...(version === 5 ? { properties: { sessionExpiryInterval: 600 } } : {}) };
+    const device = await login(session);
+    device.publish(topic, payload, { packetId: 5 });
+    for (let second = 0; second < 40 && !device.isClosed; second++) {
+      await clock.advance(1_000);
+      for (const record of held.splice(0)) record.fail();
+      await nextTurn();
+    }
+    assert.equal(device.isClosed, true);
+    assert.deepEqual(device.take(), version === 5 ? ['disconnect 0x89'] : []);
+    const again = await login(session);
+    again.publish(topic, payload, { packetId: 5, dup: true });
+    await clock.advance(3_000);
+    assert.equal(await confirmAll(), 1);
+    assert.deepEqual(again.take(), ['puback 5']);
+  });
+}
+
+test('messages beyond the rate wait, and none is refused', async (t) => {
+  const settings = { deviceMessagesPerSecond: 10, deviceMessagesBurst: 5 };
+  const { login, clock, held, confirmAll } = await startMqtt(t, { settings });
+  const device = await login();
+  for (let packetId = 1; packetId <= 20; packetId++) device.publish(topic, payload, { packetId });
+  await nextTurn();
+  assert.ok(held.length <= 6, `${held.length}`);
+  for (let step = 0; step < 20; step++) {
+    await confirmAll();
+    await clock.advance(100);
+  }
+  await confirmAll();
+  assert.deepEqual(
+    device.take(),
+    Array.from({ length: 20 }, (_, index) => `puback ${index + 1}`),
+  );
+});
+
+test('while the log is away messages of QoS 0 are discarded after half the keep-alive, so that pings are answered', async (t) => {
+  const { login, clock, held, metric, confirmAll } = await startMqtt(t, { settings: { deviceWindowMax: 4 } });
+  const device = await login({ keepalive: 10 });
+  const send = (count: number) => {
+    for (let index = 0; index < count; index++) device.publish(topic, payload, { qos: 0 });
+  };
+  send(6);
+  await nextTurn();
+  assert.equal(held.length, 4);
+  device.send({ cmd: 'pingreq' });
+  await clock.advance(4_000);
+  assert.deepEqual(device.take(), []);
+  await clock.advance(2_000);
+  assert.deepEqual(device.take(), ['pingresp']);
+  send(3);
+  await nextTurn();
+  assert.equal(await metric('tailrace_ingest_messages_total{protocol="mqtt",outcome="dropped"}'), 4);
+  assert.equal(await confirmAll(), 4);
+  await nextTurn();
+  // It was received before the pause.
+  assert.equal(await confirmAll(), 1);
+  send(1);
+  assert.equal(await confirmAll(), 1);
+});
+
+test('more messages than Receive Maximum are a protocol error in MQTT 5, and wait in 3.1.1', async (t) => {
+  const { login, confirmAll } = await startMqtt(t, { settings: { deviceWindowMax: 4 } });
+  const send = (device: Awaited<ReturnType<typeof login>>) => {
+    for (let packetId = 1; packetId <= 5; packetId++) device.publish(topic, payload, { packetId });
+  };
+  const five = await login();
+  send(five);
+  assert.deepEqual(await five.next(), ['disconnect 0x93']);
+  await confirmAll();
+  const four = await login({ version: 4 });
+  send(four);
+  assert.equal(await confirmAll(), 4);
+  assert.equal(await confirmAll(), 1);
+  assert.deepEqual(
+    four.take(),
+    [1, 2, 3, 4, 5].map((packetId) => `puback ${packetId}`),
+  );
+});
+
+test('a topic alias stands for its topic', async (t) => {
+  const { login, reports } = await startMqtt(t);
+  const device = await login();
+  for (const name of [topic, '']) {
+    device.send({
+      ...{ cmd: 'publish', topic: name, payload, qos: 1, messageId: name === '' ? 2 : 1, dup: false, retain: false },
+      properties: { topicAlias: 1 },
+    });
+  }
+  assert.deepEqual(
+    (await reports()).map((each) => each.device),
+    [press, press],
+  );
+});
+
+test('a retained message is a report, as any', async (t) => {
+  const { login, confirmAll } = await startMqtt(t);
+  const device = await login();
+  device.publish(topic, payload, { retain: true });
+  await confirmAll();
+  assert.deepEqual(device.take(), ['puback 1']);
+});
+
+test('a device subscribes to its own commands, and to nothing else', async (t) => {
+  const { login } = await startMqtt(t);
+  for (const version of [4, 5] as const) {
+    const device = await login({ version });
+    const filters = ['plant1/line2/press7/command', 'plant1/line2/press8/command', 'plant1/+/command', '#', topic];
+    for (const filter of filters) device.subscribe(filter);
+    const codes = version === 5 ? ['0x01', '0x87', '0x8f', '0x8f', '0x8f'] : ['0x01', '0x80', '0x80', '0x80', '0x80'];
+    assert.deepEqual(
+      await device.next(),
+      codes.map((code) => `suback ${code}`),
+    );
+  }
+});
+
+test('presence is accepted for covered devices', async (t) => {
+  const { login } = await startMqtt(t);
+  const device = await login();
+  device.publish('plant1/line2/press7/presence', 'online', { packetId: 1, retain: true });
+  device.publish('plant2/press7/presence', 'online', { packetId: 2 });
+  device.publish('plant1/line2/press7/presence', 'maybe', { packetId: 3 });
+  const answers = await device.next();
+  assert.equal(answers[0], 'puback 1');
+  assert.match(answers[1]!, /^puback 2 0x87/);
+  assert.match(answers[2]!, /^puback 3 0x83 presence: expected online/);
+});
+
+test('a session is resumed with its messages and subscriptions, and CONNACK has that', async (t) => {
+  const { login, connect, confirmAll } = await startMqtt(t);
+  const session = { clean: false, properties: { sessionExpiryInterval: 600 } };
+  const device = await login(session);
+  device.publish(topic, payload, { qos: 2, packetId: 3 });
+  await nextTurn();
+  device.disconnect();
+  await confirmAll();
+  const [again, answer] = await connect(session);
+  assert.equal(answer, 'connack present 0x00');
+  again.publish(topic, payload, { qos: 2, packetId: 3, dup: true });
+  assert.deepEqual(await again.next(), ['pubrec 3']);
+  assert.equal(await confirmAll(), 0);
+  again.disconnect();
+  const [, other] = await connect({ ...session, clean: true });
+  assert.equal(other, 'connack 0x00');
+});
+
+test('a newer connection of a device replaces the former one', async (t) => {
+  const { login, connect } = await startMqtt(t);
+  const first = await login();
+  // Another client ID, the same device.
+  await login({ clientId: 'c2' });
+  assert.deepEqual([first.take(), first.isClosed], [['disconnect 0x8e'], true]);
+  // And by WebSocket: one session a device, whatever its protocol.
+  const [third] = await connect({ version: 4, clientId: 'c3' });
+  assert.equal(third.isClosed, false);
+});
+
+test('a client ID is not enough to disconnect another sender', async (t) => {
+  const { login, connect, tokenFor } = await startMqtt(t);
+  const device = await login({ username: 'press' });
+  const other = await tokenFor(['plant1.line9.>'], { subject: 'other' });
+  const [, answer] = await connect({ username: 'other', password: Buffer.from(other) });
+  assert.equal(answer, 'connack 0x87');
+  assert.equal(device.isClosed, false);
+});
+
+test('a client without a device of its own publishes for those that its token covers', async (t) => {
+  const { login, reports, metric } = await startMqtt(t);
+  const gateway = await login({ username: 'gateway', clientId: 'mosq-1' });
+  gateway.publish('plant1/a/telemetry', payload, { packetId: 1 });
+  gateway.publish('plant1/b/telemetry', payload, { packetId: 2 });
+  assert.deepEqual(
+    (await reports()).map(({ device }) => device),
+    ['plant1.a', 'plant1.b'],
+  );
+  gateway.subscribe('plant1/a/command');
+  assert.deepEqual(await gateway.next(), ['suback 0x87']);
+  // It is no device, and has no presence.
+  assert.equal(await metric('tailrace_ingest_session_events_total{event="started"}'), 0);
+});
+
+test('a connection is refused with the code of its version', async (t) => {
+  const { connect, tokenFor, clock } = await startMqtt(t);
+  const expired = await tokenFor(['plant1.>'], { expiresInMs: 1_000 });
+  await clock.advance(120_000);
+  const cases: [Parameters<typeof connect>[0], string, string][] = [
+    [{ password: Buffer.from('nonsense') }, '0x86', '0x04'],
+    [{ password: Buffer.from(expired) }, '0x86', '0x04'],
+    [{ username: 'plant2.press1' }, '0x87', '0x05'],
+    [{ clientId: 'x'.repeat(200) }, '0x85', '0x02'],
+    [{ will: { topic: 'plant2/press1/telemetry', payload: Buffer.from(payload) } }, '0x87', '0x05'],
+    [{ will: { topic: 'plant1/state', payload: Buffer.from('x') } }, '0x90', '0x05'],
+    [{ password: Buffer.from(await tokenFor([])), username: 'x' }, '0x87', '0x05'],
+  ];
+  for (const [fields, five, four] of cases) {
+    const shownFields = Object.keys(fields!).join();
+    const [device, answer] = await connect(fields);
+    assert.deepEqual([answer, device.isClosed], [`connack ${five}`, true], shownFields);
+    assert.equal((await connect({ ...fields, version: 4 }))[1], `connack ${four}`, shownFields);
+  }
+});
+
+test('a connection beyond the limit is refused, and one that sends nothing is closed', async (t) => {
+  const { login, connect, dial, clock } = await startMqtt(t, { settings: { mqttConnectionsMax: 1 } });
+  await login();
+  assert.equal((await connect({ clientId: 'c2', username: 'plant1.b' }))[1], 'connack 0x88');
+  const idle = dial();
+  await clock.advance(12_000);
+  assert.deepEqual([idle.take(), idle.isClosed], [[], true]);
+});
+
+test('of the connections of an address without CONNECT the oldest is closed for a new one', async (t) => {
+  const { dial } = await startMqtt(t, { settings: { addressUnauthenticatedDevicesMax: 2 } });
+  const [first, second] = [dial(), dial()];
+  dial({ address: '10.0.0.2' });
+  assert.equal(first.isClosed, false);
+  dial();
+  assert.deepEqual([first.isClosed, second.isClosed], [true, false]);
+});
+
+test('a device is disconnected when its token expires, with the reason', async (t) => {
+  const { connect, tokenFor, clock } = await startMqtt(t, { settings: { tokenClockToleranceMs: 0 } });
+  const [device] = await connect({ password: Buffer.from(await tokenFor(['plant1.>'], { expiresInMs: 10_000 })) });
+  await clock.advance(9_000);
+  assert.equal(device.isClosed, false);
+  await clock.advance(2_000);
+  assert.deepEqual([device.take(), device.isClosed], [['disconnect 0x87'], true]);
+});
+
+test('a client that sends nothing for one and a half times its keep-alive is disconnected', async (t) => {
+  const { login, clock, metric } = await startMqtt(t);
+  const device = await login({ keepalive: 10 });
+  await clock.advance(14_000);
+  assert.equal(device.isClosed, false);
+  await clock.advance(3_000);
+  assert.deepEqual(device.take(), ['disconnect 0x8d']);
+  assert.equal(await metric('tailrace_ingest_device_closes_total{protocol="mqtt",code="4001"}'), 1);
+});
+
+test('the will is a report when the connection is lost, and nothing after DISCONNECT', async (t) => {
+  const { login, reports, confirmAll, metric } = await startMqtt(t);
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false') };
+  const first = await login({ will });
+  assert.equal(await metric('tailrace_ingest_mqtt_will_bytes'), 5);
+  first.disconnect();
+  assert.deepEqual(await reports(), []);
+  assert.equal(await metric('tailrace_ingest_mqtt_will_bytes'), 0);
+  const second = await login({ will });
+  second.wire.close();
+  const [report] = await reports();
+  assert.deepEqual(
+    [report!.device, report!.readings, report!.clock],
+    [press, [{ tag: 'running', value: false }], 'ingest'],
+  );
+  assert.equal(await confirmAll(), 1);
+  assert.equal(await metric('tailrace_ingest_mqtt_will_bytes'), 0);
+});
+
+test('a will that the log refuses for now is appended again', async (t) => {
+  const { login, held, clock, confirmAll } = await startMqtt(t);
+  const device = await login({ will: { topic: `${topic}/running`, payload: Buffer.from('false') } });
+  device.wire.close();
+  await nextTurn();
+  held.shift()!.fail();
+  await clock.advance(1_500);
+  assert.equal(await confirmAll(), 1);
+});
+
+test('a drain acknowledges what has come, and disconnects with the reason', async (t) => {
+  const { login, ingest, clock, held } = await startMqtt(t);
+  const device = await login();
+  device.publish(topic, payload);
+  await nextTurn();
+  const drained = ingest.drain();
+  await clock.advance(500);
+  held.shift()!.confirm();
+  await clock.advance(3_000);
+  assert.deepEqual(device.take(), ['puback 1', 'disconnect 0x8b']);
+  await drained;
+});
+
+test('a failure that is final is answered with its code', async (t) => {
+  const { login, held } = await startMqtt(t);
+  const device = await login();
+  device.publish(topic, payload);
+  await nextTurn();
+  held.shift()!.fail(new TailraceError('too_large', 'record: expected at most 1 bytes, got 2'));
+  assert.match((await device.next())[0]!, /^puback 1 0x83 record: expected/);
+});

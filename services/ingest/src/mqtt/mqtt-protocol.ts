@@ -1,0 +1,438 @@
+import type { ConnectRequest, Will } from '@tailrace/mqtt/connect-request';
+import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
+import { pauseReasons } from '@tailrace/mqtt/packet-connection';
+import type { OutboundMessage } from '@tailrace/mqtt/publish';
+import { reasonFrom, mqttReasons as reasons } from '@tailrace/mqtt/reason';
+import type { ServerConnection } from '@tailrace/mqtt/server-connection';
+import type { ClosedConnection, SendOutcome, SubscribeRequest } from '@tailrace/mqtt/server-options';
+import type { SessionState } from '@tailrace/mqtt/session-state';
+import type { Clock } from '@tailrace/platform/clock';
+import { type CloseName, closeCodes } from '@tailrace/protocol/close';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { tenantOf } from '@tailrace/protocol/path';
+import type { Admission, Sender, TokenGrant } from '../admission.ts';
+import type { MessageToken } from '../devices/device-message.ts';
+import type { ProtocolCounts } from '../devices/device-metrics.ts';
+import type { DeviceSession } from '../devices/device-session.ts';
+import type { BatchOutcome, ProtocolPort, Welcome } from '../devices/protocol-port.ts';
+import { authFrom } from './connect-auth.ts';
+import { commandPathFrom, type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
+import { closeCodeOf, connackReasons, disconnectReasons } from './mqtt-closes.ts';
+import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
+import type { MqttSessions, SessionOwner } from './mqtt-sessions.ts';
+import type { NamespaceClient, TopicNamespace } from './topic-namespace.ts';
+import type { DueWill, Wills } from './wills.ts';
+
+/** How long the log may refuse what a client has sent; then the client is disconnected, and sends it again. */
+export const logDeadlineMs = 30_000;
+/** Topics of a connection whose form is known. */
+const topicsMax = 8;
+
+/** What all connections share. */
+export interface MqttProtocolOptions {
+  readonly admission: Pick<Admission, 'grantOf'>;
+  readonly sessions: MqttSessions;
+  readonly wills: Wills;
+  readonly namespaces: readonly TopicNamespace[];
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly counts: ProtocolCounts;
+  /** Logs a message that was refused, not each of many. */
+  readonly onRefused: (facts: () => object) => void;
+  /** Called when the client is authenticated: its connection is not to be replaced by a new one. */
+  readonly onAuthenticated: (protocol: MqttProtocol) => void;
+}
+
+/**
+ * One MQTT connection: between `ServerConnection`, which has the packets, and the session of a device, which has
+ * rights, limits and the log. PUBACK, and PUBREC at QoS 2, follow the log.
+ *
+ * MQTT has no answer that means "later": after a negative one a client must not send the message again
+ * (MQTT-4.4.0-2). So a message that the log does not take is kept without an answer until the log has it, and the
+ * Receive Maximum stops the client. After `logDeadlineMs` the connection is closed: the client sends again what was not
+ * acknowledged.
+ */
+export class MqttProtocol implements ProtocolPort, NamespaceClient {
+  readonly canDelay = false;
+  readonly takesCommands = false;
+  /** `ServerConnection` closes clients that do not read. */
+  readonly bufferedBytes = 0;
+  /** Of a verified client. */
+  grant!: TokenGrant;
+  sender!: Sender;
+  readonly #options: MqttProtocolOptions;
+  readonly #authenticated: (() => void) | undefined;
+  #connection!: ServerConnection;
+  #session!: DeviceSession;
+  #number = 0;
+  /** Until the session is open. */
+  #request: ConnectRequest | undefined;
+  #owner: SessionOwner | undefined;
+  /** Counted in `Wills`. */
+  #heldWill: Will | undefined;
+  /** Topics by their text. */
+  #topics: Map<string, DeviceTopic> | undefined;
+  /** Those that the client has used. */
+  #namespaces: Set<TopicNamespace> | undefined;
+  /** Since when the session has paused reading, monotonic ms; undefined if it has not. */
+  #pausedMs: number | undefined;
+  /** Reading goes on for a while although the session has paused it: the client would miss its PINGRESP. */
+  #isDiscarding = false;
+
+  /** `authenticated`: called when the client is. */
+  constructor(options: MqttProtocolOptions, authenticated: (() => void) | undefined) {
+    this.#options = options;
+    this.#authenticated = authenticated;
+  }
+
+  get session(): DeviceSession {
+    return this.#session;
+  }
+
+  get connection(): ServerConnection {
+    return this.#connection;
+  }
+
+  get address(): string {
+    return this.#session.address;
+  }
+
+  /** Closed because too many connections are not authenticated, and this one is the oldest. */
+  replaced(): void {
+    this.#session.noAuth('too many connections are not authenticated: the oldest is closed for a new one');
+  }
+
+  /** Called once. */
+  start(connection: ServerConnection, session: DeviceSession): void {
+    this.#connection = connection;
+    this.#session = session;
+  }
+
+  /** Called every second. `nowMs`: monotonic; `wallMs`: epoch. `toleranceMs`: of expired claims. */
+  check(nowMs: number, wallMs: number, toleranceMs: number): void {
+    const session = this.#session;
+    session.lastReceivedMs = this.#connection.lastReceivedMs;
+    session.checkExpiry(wallMs, 0, toleranceMs);
+    const stalledMs = session.messages.stalledMs(nowMs);
+    if (stalledMs >= logDeadlineMs) {
+      const text = `the log has not taken messages for ${Math.round(stalledMs / 1_000)} s; connect again, and send them again`;
+      session.violated('tryAgain', new TailraceError('unavailable', text));
+      return;
+    }
+    // A third of 1.5 times the keep-alive: the PINGREQ of the client is behind what is not read.
+    if (this.#pausedMs === undefined || this.#isDiscarding) return;
+    const { keepAliveMs } = this.#connection;
+    if (keepAliveMs === 0 || nowMs - this.#pausedMs < keepAliveMs / 3) return;
+    this.#isDiscarding = true;
+    this.#connection.resume(pauseReasons.bytes);
+  }
+
+  deliverCommand(): boolean {
+    return false;
+  }
+
+  // From the connection.
+
+  authorize(request: ConnectRequest): void {
+    this.#request = request;
+    try {
+      if (request.will !== undefined && this.#namespaceOf(request.will.topic) === undefined)
+        this.#options.wills.assert(request.will);
+    } catch (thrown) {
+      this.#refuseConnect(tailraceErrorFrom(thrown));
+      return;
+    }
+    this.#session.authenticate(authFrom(request), undefined);
+  }
+
+  publish(message: InboundMessage): void {
+    const { ticket, qos, topic } = message;
+    if (qos === 0 && this.#isDiscarding) {
+      this.#options.counts.messages.dropped.add();
+      return;
+    }
+    const namespace = this.#namespaceOf(topic);
+    if (namespace !== undefined) {
+      this.#use(namespace);
+      namespace.publish(this, message);
+      return;
+    }
+    try {
+      const known = this.#topics?.get(topic) ?? this.#parse(topic);
+      if (known.kind === 'presence') this.#presence(known, message);
+      else if (known.kind === 'reply')
+        throw new TailraceError('not_found', 'no command of this device waits for a reply');
+      else this.#report(known, message);
+    } catch (thrown) {
+      this.#session.reject(ticket < 0 ? undefined : ticket, tailraceErrorFrom(thrown));
+    }
+  }
+
+  subscribe({ filter, qos }: SubscribeRequest): number {
+    const namespace = this.#namespaceOf(filter);
+    if (namespace !== undefined) {
+      this.#use(namespace);
+      return namespace.subscribe(this, filter, qos);
+    }
+    return this.#mayReceive(filter)
+      ? qos
+      : commandPathFrom(filter) === undefined
+        ? reasons.topicFilterInvalid
+        : reasons.notAuthorized;
+  }
+
+  retained(filter: string): void {
+    this.#namespaceOf(filter)?.retained(this, filter);
+  }
+
+  closed(closed: ClosedConnection): void {
+    const { by, reason, message } = closed;
+    const session = this.#session;
+    const isOrderly = by === 'client' && reason === reasons.success;
+    for (const namespace of this.#namespaces ?? []) namespace.closed(this, isOrderly);
+    this.#closeStored(closed);
+    if (isOrderly) session.bye();
+    else if (by === 'server' && reason === reasons.keepAliveTimeout) session.timedOut();
+    else if (by === 'server') session.violated('protocolError', new TailraceError('invalid_message', message));
+    session.closed(closeCodeOf(by, reason));
+  }
+
+  // From the session.
+
+  welcome({ session: number }: Welcome): void {
+    const { admission, sessions, wills, onAuthenticated } = this.#options;
+    const request = this.#request!;
+    const { device, claims, isGateway } = this.#session;
+    this.#request = undefined;
+    this.#number = number;
+    this.grant = admission.grantOf(claims!);
+    this.sender = this.#session.sender!;
+    const owner = { tenant: claims!.tenant ?? tenantOf(device), grant: this.grant, device };
+    const { will } = request;
+    try {
+      if (sessions.isForeign(request.clientId, owner))
+        throw new TailraceError(
+          'forbidden',
+          `client ID: expected one that no other sender uses, got ${shown(request.clientId)}`,
+        );
+      if (will !== undefined) {
+        const namespace = this.#namespaceOf(will.topic);
+        if (namespace !== undefined) namespace.assertWill(this, will);
+        else {
+          wills.hold(will, this.grant);
+          this.#heldWill = will;
+        }
+      }
+    } catch (thrown) {
+      this.#refuseConnect(tailraceErrorFrom(thrown));
+      return;
+    }
+    this.#owner = owner;
+    onAuthenticated(this);
+    this.#authenticated?.();
+    const state = sessions.open(this.#connection, owner, request.cleanStart);
+    if (state !== undefined) this.#keepAllowed(state, isGateway);
+    this.#connection.authorized();
+    this.#connection.claimed(state);
+    if (will === undefined) return;
+    const namespace = this.#namespaceOf(will.topic);
+    if (namespace !== undefined) this.#use(namespace);
+  }
+
+  acknowledge(token: MessageToken): void {
+    this.#connection.settle(token as number, reasons.success);
+  }
+
+  refuse(token: MessageToken | undefined, error: TailraceError): void {
+    // A message that may be sent again later is never answered with a refusal.
+    if (error.retryable) return;
+    this.#options.onRefused(() => {
+      const { device } = this.#session;
+      return { device, clientId: this.clientId, code: error.code, reason: error.message };
+    });
+    if (token !== undefined) this.#connection.settle(token as number, reasonFrom(error), error.message);
+  }
+
+  acknowledgeBatch(token: MessageToken, { accepted, rejected, error }: BatchOutcome): void {
+    const [first] = rejected;
+    if (error === undefined || first === undefined) {
+      this.acknowledge(token);
+      return;
+    }
+    if (error.retryable) return;
+    if (accepted === 0) {
+      this.refuse(token, error);
+      return;
+    }
+    const text = `accepted ${accepted} of ${accepted + rejected.length}: report ${first.index}: ${first.message}`;
+    this.refuse(undefined, error);
+    this.#connection.settle(token as number, reasons.success, text);
+  }
+
+  /** MQTT has no packet for it. */
+  expiring(): void {}
+
+  draining(): void {}
+
+  pause(): void {
+    this.#pausedMs ??= this.#options.clock.monotonic();
+    if (!this.#isDiscarding) this.#connection.pause(pauseReasons.bytes);
+  }
+
+  resume(): void {
+    this.#pausedMs = undefined;
+    this.#isDiscarding = false;
+    this.#connection.resume(pauseReasons.bytes);
+  }
+
+  flush(): void {
+    this.#connection.flush();
+  }
+
+  close(name: CloseName | 'bye', error: TailraceError | undefined): void {
+    if (name === 'bye') return;
+    const { state } = this.#connection;
+    const isOpen = state === 'open' || state === 'draining';
+    const text = error?.message ?? closeCodes[name].reason;
+    this.#connection.flush();
+    this.#connection.disconnect((isOpen ? disconnectReasons : connackReasons)[name], text);
+  }
+
+  // From a namespace.
+
+  get clientId(): string {
+    return this.#connection.clientId;
+  }
+
+  get device(): string {
+    return this.#session.device;
+  }
+
+  get sessionNumber(): number {
+    return this.#number;
+  }
+
+  get patterns(): readonly string[] {
+    return this.#session.claims?.publish ?? [];
+  }
+
+  get isOpen(): boolean {
+    return this.#connection.state === 'open';
+  }
+
+  get receivedMs(): number {
+    return this.#connection.lastReceivedMs;
+  }
+
+  settle(ticket: number, reason: number, text?: string): void {
+    this.#connection.settle(ticket, reason, text);
+  }
+
+  deliver(message: OutboundMessage): SendOutcome {
+    return this.#connection.deliver(message);
+  }
+
+  sendRetained(message: OutboundMessage, filter: string): SendOutcome {
+    return this.#connection.sendRetained(message, filter);
+  }
+
+  disconnect(reason: number, text: string): void {
+    this.#connection.disconnect(reason, text);
+  }
+
+  #report(topic: DeviceTopic, message: InboundMessage): void {
+    const { ticket, qos, payload, properties, exchangeId } = message;
+    const published = deviceMessageFrom({
+      topic,
+      payload,
+      qos,
+      ticket,
+      id: userProperty(message, 'id') ?? exchangeId ?? '',
+      contentType: properties?.contentType ?? '',
+      isText: properties?.payloadFormat === 1,
+      receivedMs: this.#connection.lastReceivedMs,
+      traceparent: userProperty(message, 'traceparent') ?? '',
+    });
+    this.#session.accept(published);
+    if (this.#session.messages.hasInbox) published.keep();
+  }
+
+  /**
+   * The session itself is the presence of its device. A device behind a gateway is not in these events, so that its
+   * message is checked and acknowledged, and changes nothing.
+   */
+  #presence({ path }: DeviceTopic, { ticket, payload }: InboundMessage): void {
+    if (!this.grant.allowsDevice(path))
+      throw new TailraceError('forbidden', `${shown(path)} is not covered: ${this.grant.covers}`);
+    presenceFrom(payload);
+    if (ticket >= 0) this.acknowledge(ticket);
+  }
+
+  #parse(topic: string): DeviceTopic {
+    const parsed = deviceTopicFrom(topic);
+    this.#topics ??= new Map();
+    if (this.#topics.size >= topicsMax) this.#topics.clear();
+    this.#topics.set(topic, parsed);
+    return parsed;
+  }
+
+  #namespaceOf(topic: string): TopicNamespace | undefined {
+    for (const namespace of this.#options.namespaces) {
+      const { level } = namespace;
+      if (topic.startsWith(level) && topic.charCodeAt(level.length) === slash) return namespace;
+    }
+    return undefined;
+  }
+
+  #use(namespace: TopicNamespace): void {
+    if (this.#namespaces?.has(namespace)) return;
+    this.#namespaces ??= new Set();
+    this.#namespaces.add(namespace);
+    namespace.opened(this);
+  }
+
+  /** A device receives its own commands, and no others. */
+  #mayReceive(filter: string): boolean {
+    const { device, isGateway } = this.#session;
+    return !isGateway && commandPathFrom(filter) === device;
+  }
+
+  /** A stored session may be of a token with other rights. */
+  #keepAllowed(state: SessionState, isGateway: boolean): void {
+    for (const filter of state.subscriptions?.keys() ?? []) {
+      if (this.#namespaceOf(filter) !== undefined) continue;
+      if (isGateway || !this.#mayReceive(filter)) state.subscriptions!.delete(filter);
+    }
+  }
+
+  #refuseConnect(error: TailraceError): void {
+    const reason = error.code === 'forbidden' ? reasons.notAuthorized : reasonFrom(error);
+    // MQTT 3.1.1 has no return code for a topic: a client would not learn why it is disconnected.
+    const isTopic = reason === reasons.topicNameInvalid && this.#connection.mqttVersion === 4;
+    this.#connection.refuse(isTopic ? reasons.notAuthorized : reason, error.message);
+  }
+
+  /** Stores the session of a connection that was open, and schedules its will. */
+  #closeStored({ will, sessionExpirySeconds }: ClosedConnection): void {
+    const { wills, sessions } = this.#options;
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    this.#owner = undefined;
+    const seconds = Math.min(will?.delaySeconds ?? 0, sessionExpirySeconds);
+    if (will === undefined && this.#heldWill !== undefined) wills.release(this.#heldWill);
+    this.#heldWill = undefined;
+    sessions.close(this.#connection, owner, sessionExpirySeconds, will && this.#dueWill(will), seconds);
+  }
+
+  #dueWill(will: Will): DueWill {
+    const namespace = this.#namespaceOf(will.topic);
+    if (namespace === undefined) return this.#options.wills.due(will, this.grant);
+    return { publish: () => namespace.will(this, will), discard() {} };
+  }
+}
+
+const slash = '/'.charCodeAt(0);
+
+/** Returns the first value of a user property of MQTT 5. */
+function userProperty({ properties }: InboundMessage, name: string): string | undefined {
+  return properties?.userProperties?.find(([key]) => key === name)?.[1];
+}

@@ -1,0 +1,172 @@
+import type { SecondWheel, Timed } from '@tailrace/mqtt/one-second-wheel';
+import type { ServerConnection } from '@tailrace/mqtt/server-connection';
+import type { SessionState } from '@tailrace/mqtt/session-state';
+import type { Clock } from '@tailrace/platform/clock';
+import type { TokenGrant } from '../admission.ts';
+import type { DueWill } from './wills.ts';
+
+/** Sessions without a connection that are kept; beyond it the one that was closed first is discarded. */
+export const storedSessionsMax = 100_000;
+
+/** Who may have a session. */
+export interface SessionOwner {
+  /** First segment of its devices. */
+  readonly tenant: string;
+  /** Of its token. */
+  readonly grant: TokenGrant;
+  /** Device of the session. */
+  readonly device: string;
+}
+
+/** A session of one client ID. */
+class StoredSession implements Timed {
+  wheelSecond = 0;
+  readonly key: string;
+  owner: SessionOwner;
+  /** Undefined while it is stored. */
+  connection: ServerConnection | undefined;
+  state: SessionState | undefined;
+  /** Ms of the monotonic clock; 0 while it has a connection. */
+  expiresMs = 0;
+  will: DueWill | undefined;
+  willMs = 0;
+  readonly #expired: (session: StoredSession) => void;
+
+  constructor(key: string, owner: SessionOwner, expired: (session: StoredSession) => void) {
+    this.key = key;
+    this.owner = owner;
+    this.#expired = expired;
+  }
+
+  due(nowMs: number): number {
+    if (this.connection !== undefined) return 0;
+    if (this.will !== undefined && nowMs >= this.willMs) this.publishWill();
+    if (nowMs >= this.expiresMs) {
+      this.#expired(this);
+      return 0;
+    }
+    return this.will === undefined ? this.expiresMs : Math.min(this.willMs, this.expiresMs);
+  }
+
+  publishWill(): void {
+    const { will } = this;
+    this.will = undefined;
+    will?.publish();
+  }
+}
+
+/**
+ * The sessions of the clients of this process, by tenant and client ID: those with a connection, at most one for each
+ * (MQTT-3.1.4-2 of 3.1.1, MQTT-3.1.4-3 of 5), and those without, until they expire. They are in memory: a process that
+ * was killed has none, and its clients learn so by Session Present 0.
+ */
+export class MqttSessions {
+  /** Sessions without a connection that were discarded at the limit, so far. */
+  evicted = 0;
+  readonly #clock: Pick<Clock, 'monotonic'>;
+  readonly #wheel: SecondWheel;
+  readonly #byKey = new Map<string, StoredSession>();
+  /** Without a connection, the one that was closed first at the start. */
+  readonly #stored = new Set<StoredSession>();
+  readonly #storedMax: number;
+
+  constructor(clock: Pick<Clock, 'monotonic'>, wheel: SecondWheel, storedMax = storedSessionsMax) {
+    this.#clock = clock;
+    this.#wheel = wheel;
+    this.#storedMax = storedMax;
+  }
+
+  /** Sessions without a connection. */
+  get stored(): number {
+    return this.#stored.size;
+  }
+
+  /**
+   * Returns whether another sender has the session of the client ID: a sender must not disconnect another one by a
+   * client ID. One whose token covers the device of the session may.
+   */
+  isForeign(clientId: string, { tenant, grant }: SessionOwner): boolean {
+    const known = this.#byKey.get(keyOf(tenant, clientId));
+    if (known === undefined || known.owner.grant.identity === grant.identity) return false;
+    return !grant.allowsDevice(known.owner.device);
+  }
+
+  /**
+   * Assigns the session to a new connection; the former one is disconnected. Returns its state; undefined if there
+   * is none, or with `cleanStart`, which discards it.
+   */
+  open(connection: ServerConnection, owner: SessionOwner, cleanStart: boolean): SessionState | undefined {
+    const key = keyOf(owner.tenant, connection.clientId);
+    const former = this.#byKey.get(key);
+    former?.connection?.disconnect(0x8e, 'a newer connection has this client ID');
+    // The former connection may have had no session to store.
+    const session = this.#byKey.get(key) ?? new StoredSession(key, owner, this.#expired);
+    this.#stored.delete(session);
+    this.#wheel.cancel(session);
+    const { state } = session;
+    // MQTT-3.1.3-9: a session that is resumed in time has no will. The will of a discarded one is due.
+    if (cleanStart) session.publishWill();
+    session.will?.discard();
+    session.will = undefined;
+    session.owner = owner;
+    session.connection = connection;
+    session.state = undefined;
+    session.expiresMs = 0;
+    this.#byKey.set(key, session);
+    return cleanStart ? undefined : state;
+  }
+
+  /**
+   * Stores the session of a connection that is closed, or discards it with `expirySeconds` 0. The will is published
+   * after `willSeconds`, or when the session expires; it is discarded if the session is resumed before.
+   */
+  close(
+    connection: ServerConnection,
+    { tenant }: SessionOwner,
+    expirySeconds: number,
+    will: DueWill | undefined,
+    willSeconds: number,
+  ): void {
+    const key = keyOf(tenant, connection.clientId);
+    const session = this.#byKey.get(key);
+    // A newer connection has the session: then its will is due at once.
+    if (session?.connection !== connection) {
+      will?.publish();
+      return;
+    }
+    session.connection = undefined;
+    if (expirySeconds <= 0) {
+      this.#byKey.delete(key);
+      will?.publish();
+      return;
+    }
+    const nowMs = this.#clock.monotonic();
+    session.state = connection.session;
+    session.expiresMs = nowMs + expirySeconds * 1_000;
+    session.will = will;
+    session.willMs = nowMs + willSeconds * 1_000;
+    if (willSeconds <= 0) session.publishWill();
+    this.#stored.add(session);
+    this.#wheel.schedule(session, session.will === undefined ? session.expiresMs : session.willMs);
+    if (this.#stored.size > this.#storedMax) this.#evict();
+  }
+
+  #evict(): void {
+    for (const oldest of this.#stored) {
+      this.evicted++;
+      this.#wheel.cancel(oldest);
+      this.#expired(oldest);
+      return;
+    }
+  }
+
+  readonly #expired = (session: StoredSession): void => {
+    this.#stored.delete(session);
+    if (this.#byKey.get(session.key) === session) this.#byKey.delete(session.key);
+    session.publishWill();
+  };
+}
+
+function keyOf(tenant: string, clientId: string): string {
+  return `${tenant}\n${clientId}`;
+}

@@ -1,0 +1,69 @@
+import type { Will } from '@tailrace/mqtt/connect-request';
+import type { OutboundMessage } from '@tailrace/mqtt/publish';
+import type { SendOutcome } from '@tailrace/mqtt/server-options';
+import type { Sender, TokenGrant } from '../admission.ts';
+
+/** A message on a topic of a namespace. */
+export interface NamespaceMessage {
+  readonly topic: string;
+  /** A view for the call: copy what is kept. */
+  readonly payload: Buffer;
+  readonly qos: 0 | 1 | 2;
+  readonly retain: boolean;
+  /** For `settle`; -1 at QoS 0. */
+  readonly ticket: number;
+  /** QoS 2: the same at each attempt. */
+  readonly exchangeId: string | undefined;
+}
+
+/** A client that uses a namespace. A call after its connection is closed has no effect, apart from `settle`. */
+export interface NamespaceClient {
+  readonly clientId: string;
+  /** Of its session: a device path; of a gateway without one a path of its client ID. */
+  readonly device: string;
+  /** Number of its session; 0 before it is open. */
+  readonly sessionNumber: number;
+  readonly grant: TokenGrant;
+  readonly sender: Sender;
+  /** Of the devices that it may publish. */
+  readonly patterns: readonly string[];
+  readonly isOpen: boolean;
+  /** When the last message was received, monotonic ms. */
+  readonly receivedMs: number;
+  /**
+   * Sets the outcome of a message, at any time and in any order; then call `flush`. `reason`: 0, or the final reason of
+   * a refusal. A message that failed for now is not settled: its device would not send it again.
+   */
+  settle(ticket: number, reason: number, text?: string): void;
+  flush(): void;
+  /**
+   * Stops reading until `resume`, for at most half a keep-alive: then messages of QoS 0 are discarded, and counted.
+   */
+  pause(): void;
+  resume(): void;
+  /** Sends a message for which the client has a subscription. */
+  deliver(message: OutboundMessage): SendOutcome;
+  sendRetained(message: OutboundMessage, filter: string): SendOutcome;
+  /** Closes the connection with a reason code of MQTT 5. */
+  disconnect(reason: number, text: string): void;
+}
+
+/** Takes the topics below one first level, of all MQTT connections of this process. */
+export interface TopicNamespace {
+  /** The first level, such as `spBv1.0`. */
+  readonly level: string;
+  /** Throws a TailraceError if the client may not have this will. Called before the session is open. */
+  assertWill(client: NamespaceClient, will: Will): void;
+  /** CONNACK was sent. */
+  opened(client: NamespaceClient): void;
+  /** A message came. Call `client.settle` for its ticket when its outcome is final. */
+  publish(client: NamespaceClient, message: NamespaceMessage): void;
+  /** Returns a reason code: 0 or 1 grants the filter, whose first level is the one of the namespace. */
+  subscribe(client: NamespaceClient, filter: string, qos: 0 | 1): number;
+  /** SUBACK was sent for a filter that was granted. */
+  retained(client: NamespaceClient, filter: string): void;
+  /** The connection is closed. `isOrderly`: the client has sent DISCONNECT with reason 0. */
+  closed(client: NamespaceClient, isOrderly: boolean): void;
+  /** The will is due: the connection was lost, and the session was not resumed within the will delay. */
+  will(client: NamespaceClient, will: Will): void;
+}
