@@ -18,7 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'packages/mqtt': ['protocol', 'platform'],
   'packages/client': ['protocol'],
   'packages/testkit': ['protocol', 'platform', 'eventlog', 'bus', 'client'],
-  'services/ingest': ['protocol', 'platform', 'eventlog', 'bus'],
+  'services/ingest': ['protocol', 'platform', 'eventlog', 'bus', 'mqtt'],
   'services/fanout': ['protocol', 'platform', 'eventlog', 'bus'],
   'services/edge': ['protocol', 'platform', 'eventlog'],
   'services/simulator': ['client', 'protocol', 'platform'],

@@ -421,6 +421,22 @@ test('[5 MQTT-3.3.4-7] the client closes the connection with 0x93 when the serve
   assert.deepEqual(server.answers(), ['disconnect 0x93']);
 });
 
+test('a server that exceeds the Receive Maximum is not read, where the options want it, and nothing is lost', () => {
+  const { server, fixture } = new ClientFixture({ version: 5, receiveMaximum: 2, pausesAtReceiveMaximum: true }).open();
+  fixture.acknowledges = false;
+  for (let packetId = 1; packetId <= 5; packetId++) server.send(publish({ version: 5, qos: 1, packetId }));
+  server.send(pingresp);
+  assert.equal(fixture.payloads.length, 2);
+  assert.equal(fixture.client.isPaused, true);
+  fixture.settle(0);
+  assert.deepEqual(server.answers(), ['puback 1']);
+  assert.equal(fixture.payloads.length, 3);
+  for (const index of [1, 2, 3, 4]) fixture.settle(index);
+  assert.deepEqual(server.answers(), ['puback 2', 'puback 3', 'puback 4', 'puback 5']);
+  assert.equal(fixture.client.isPaused, false);
+  assert.equal(fixture.client.state, 'open');
+});
+
 statement({ v5: '3.3.2-10' }, 'accepts every alias from 1 to the maximum that it sent, and no other', (version) => {
   const { server, fixture } = new ClientFixture({ version, topicAliasMaximum: 5 }).open();
   for (let alias = 1; alias <= 5; alias++) {

@@ -90,6 +90,7 @@ export class ClientConnection extends PacketConnection {
     this.#isSubscribed = options.isSubscribed;
     this.#delay = new ReconnectDelay(options.random, options.backoff);
     this.version = options.version;
+    this.pausesAtReceiveMaximum = options.pausesAtReceiveMaximum ?? false;
     this.#session.windowOf(options.unackedMax);
   }
 

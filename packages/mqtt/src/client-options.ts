@@ -40,6 +40,11 @@ export interface ClientOptions {
   readonly keepAliveSeconds: number;
   /** The most messages above QoS 0 that the server may have unacknowledged. MQTT 3.1.1 has no such property. */
   readonly receiveMaximum: number;
+  /**
+   * Whether a server of MQTT 5 that sends more than `receiveMaximum` is not read until there is room, as one of 3.1.1,
+   * which does not know it. Default: the connection is closed with 0x93.
+   */
+  readonly pausesAtReceiveMaximum?: boolean;
   readonly packetBytesMax: number;
   readonly topicAliasMaximum: number;
   /** Own messages of QoS 1 without an acknowledgment; fewer if the server allows fewer. */

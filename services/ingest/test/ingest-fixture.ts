@@ -11,6 +11,7 @@ import type { Report } from '@tailrace/protocol/report';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createIngest } from '../src/app.ts';
+import type { BridgeSettings } from '../src/bridge/bridges-file.ts';
 import { configSchema, type IngestConfig } from '../src/config.ts';
 import { createHttpTransport } from '../src/http-transport.ts';
 
@@ -25,6 +26,9 @@ export interface FixtureOptions {
   readonly tracing?: Tracing;
   /** Default: none. */
   readonly logger?: Logger;
+  readonly bridges?: readonly BridgeSettings[];
+  /** Default: that of `createIngest`. */
+  readonly node?: string;
 }
 
 /** Starts ingest on a free port, on a log in memory whose appends the test can hold or fail. */
@@ -61,6 +65,8 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     transport: createHttpTransport({ config, clock, logger }),
     config,
     leaveMs: config.leaveMs,
+    ...(options.bridges === undefined ? {} : { bridges: options.bridges }),
+    ...(options.node === undefined ? {} : { node: options.node }),
   });
   await ingest.start();
   t.after(() => ingest.stop());
