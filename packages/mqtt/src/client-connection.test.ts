@@ -293,6 +293,19 @@ statement(
   },
 );
 
+test('subscribes again on a session that is present, where the options want it, without retained messages', async () => {
+  const subscriptions = [{ filter: '$share/t/b', qos: 1 }] as const;
+  const fixture = new ClientFixture({ version: 5, cleanStart: false, subscriptions, subscribesAgain: true });
+  const { server } = fixture.start();
+  server.send(connack(5), suback(5, 1, 1));
+  const second = await fixture.reconnect(server, { present: true });
+  const request = second.take().find(({ type }) => type === 8);
+  // Retain handling is bits 4 and 5 of the options, behind the filter.
+  assert.equal(request!.content.at(-1)! >> 4, 2);
+  second.send(suback(5, request!.content.readUInt16BE(0), 1));
+  assert.equal(fixture.client.state, 'open');
+});
+
 statement({ v4: '3.1.2-6', v5: '3.1.2-4' }, 'the client subscribes again on a new session', async (version) => {
   const fixture = new ClientFixture({ version, cleanStart: true, subscriptions: [{ filter: 'b', qos: 1 }] });
   const { server } = fixture.start();

@@ -56,6 +56,12 @@ export interface ClientOptions {
    * nothing is subscribed again: each SUBSCRIBE would bring the retained messages again.
    */
   readonly isSubscribed: boolean;
+  /**
+   * Whether it subscribes at each connect, also on a session that the server still has. With a retain handling of 2 this
+   * brings no retained messages. Mosquitto before 2.0.12 forgets the shared subscriptions of a session that is resumed.
+   * Default: no.
+   */
+  readonly subscribesAgain?: boolean;
   readonly backoff?: BackoffOptions;
   /** Returns an ID for a message that comes at QoS 2. */
   readonly newExchangeId: () => string;

@@ -14,7 +14,7 @@ import { Publisher } from './mqtt-publisher.ts';
 
 const main = join(import.meta.dirname, '../src/main.ts');
 /** Messages that may be in the log twice for each kill of ingest: those in progress. */
-const receiveMaximum = 200;
+const receiveMaximum = 100;
 
 test('ingest, the broker and Kafka are killed under load: every message that the broker acknowledged is in the log, once per ID', async (t) => {
   const kafka = await startKafka({ env: { ...process.env, TAILRACE_TEST_KAFKA: undefined } });
@@ -33,7 +33,14 @@ test('ingest, the broker and Kafka are killed under load: every message that the
     JSON.stringify({
       bridges: [
         {
-          ...{ name: 'plant', url: `mqtt://127.0.0.1:${mosquitto.port}`, publish: ['plant1.>'], receiveMaximum },
+          ...{
+            name: 'plant',
+            url: `mqtt://127.0.0.1:${mosquitto.port}`,
+            publish: ['plant1.>'],
+            receiveMaximum,
+            share: '',
+          },
+          // Not shared: Mosquitto 2.0.11 forgets a shared subscription when its session is resumed, until it is made again.
           subscriptions: [{ filter: 'plant/+', map: { payload: 'json', device: 'plant1.{2}', id: '/id' } }],
         },
       ],
@@ -73,19 +80,19 @@ test('ingest, the broker and Kafka are killed under load: every message that the
   const acknowledged = (count: number) =>
     eventually(() => sender.acknowledged.length >= count, { deadlineMs: 20_000, describe: `${count} acknowledged` });
 
-  send(2_000);
-  await acknowledged(500);
+  send(500);
+  await acknowledged(150);
   await ingest.kill();
-  await acknowledged(2_000);
+  await acknowledged(500);
   ingest = await start();
   await ingest.line(isConnected);
   // In the middle of what it has queued. Its sender is idle, so that all of it is on the disk of the broker.
   await mosquitto.kill();
   await mosquitto.restart();
-  send(2_000);
-  await acknowledged(3_000);
+  send(500);
+  await acknowledged(700);
   await kafka.kill();
-  await acknowledged(4_000);
+  await acknowledged(1_000);
   await kafka.restart();
 
   const eventLog = new KafkaEventLog({ brokers: kafka.brokers, prefix, logger: silentLogger });
@@ -95,14 +102,14 @@ test('ingest, the broker and Kafka are killed under load: every message that the
   const found = await eventually(
     async () => {
       const all = await ids();
-      assert.equal(new Set(all).size, 4_000);
+      assert.equal(new Set(all).size, 1_000);
       return all;
     },
-    { deadlineMs: 40_000, pollMs: 200 },
+    { deadlineMs: 30_000, pollMs: 200 },
   );
-  const twice = found.length - 4_000;
+  const twice = found.length - 1_000;
   t.diagnostic(
-    `sent ${sent}, acknowledged by the broker ${sender.acknowledged.length}, in the log 4000, again ${twice}`,
+    `sent ${sent}, acknowledged by the broker ${sender.acknowledged.length}, in the log 1000, again ${twice}`,
   );
   // What the kills repeat: messages in progress at the kill of ingest, and those that the broker did not know to be
   // acknowledged when it was killed. Appends in progress at the kill of Kafka are repeated, too.

@@ -8,6 +8,7 @@ import { systemClock } from '@tailrace/platform/clock';
 import type { Report } from '@tailrace/protocol/report';
 import { createAuthority } from '@tailrace/testkit/certificates';
 import { eventually } from '@tailrace/testkit/eventually';
+import { startFaultyProxy } from '@tailrace/testkit/faulty-proxy';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { type Mosquitto, startMosquitto } from '@tailrace/testkit/mosquitto';
 import { createTempDir } from '@tailrace/testkit/tempdir';
@@ -177,6 +178,26 @@ test('two nodes share the messages, and those for a node that restarts wait for 
   }
   await sender.stop();
   await Promise.all([a.ingest.drain(), again.ingest.drain()]);
+});
+
+test('a shared subscription goes on after a reconnect of the session, also with Mosquitto 2.0.11, which forgets it', async (t) => {
+  const proxy = await startFaultyProxy(mosquitto.port, []);
+  t.after(() => proxy.close());
+  const bridges = bridgeOf({ name: 'cut' }, `mqtt://127.0.0.1:${proxy.port}`);
+  const { logged, metricIs, ingest } = await startIngest(t, { bridges });
+  await metricIs(connected('cut'), 1);
+  const sender = publisher();
+  for (let round = 0; round < 3; round++) {
+    proxy.cut();
+    await metricIs('tailrace_ingest_bridge_disconnects_total{bridge="cut"', round + 1);
+    await metricIs(connected('cut'), 1);
+    sender.publish('cut/json/press7', jsonOf(`c${round}`));
+    await eventually(async () => assert.ok(idsOf(await logged()).includes(`c${round}`)));
+  }
+  // A message whose acknowledgment was cut comes again, with its ID.
+  assert.deepEqual([...new Set(idsOf(await logged()))], ['c0', 'c1', 'c2']);
+  await sender.stop();
+  await ingest.drain();
 });
 
 test('MQTT 3.1.1: the bridge takes messages, and leaves out those that come with its subscription', async (t) => {

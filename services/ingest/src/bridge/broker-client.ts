@@ -16,7 +16,7 @@ export interface BrokerClientOptions {
   readonly sessionExpiryMs: number;
   readonly receiveMaximum: number;
   readonly subscriptions: readonly ClientSubscription[];
-  /** As `ClientOptions.isSubscribed`. */
+  /** As `ClientOptions.isSubscribed`; of MQTT 3.1.1. A client of 5 subscribes at each connect. */
   readonly isSubscribed: boolean;
   readonly will?: ClientWill;
   /** Own messages without an acknowledgment. Default: 100. */
@@ -66,6 +66,8 @@ export function createBrokerClient(options: BrokerClientOptions, handlers: Clien
       ...(will === undefined ? {} : { will }),
       subscriptions,
       isSubscribed,
+      // In MQTT 3.1.1 each SUBSCRIBE brings the retained messages, and there are no shared subscriptions.
+      subscribesAgain: version === 5,
       backoff,
       newExchangeId: randomUUID,
     },

@@ -3,8 +3,8 @@ import type { BridgeMarks } from './bridge-marks.ts';
 
 /**
  * The subscriptions of a session at a broker, which keeps them over restarts of both sides, also those that are not in
- * the file any more. Noted in the log, so that the next process subscribes only to what the session lacks, and
- * unsubscribes from the rest.
+ * the file any more. Noted in the log, so that the next process unsubscribes from those, and, with MQTT 3.1.1, does not
+ * subscribe to the others again.
  */
 export class SessionSubscriptions {
   readonly #marks: Pick<BridgeMarks, 'get' | 'set'>;
