@@ -57,6 +57,7 @@ const token = z.strictObject({ sign: z.boolean(), secretKey: z.string() });
 export const sectionExtras: Readonly<Record<string, z.ZodRawShape>> = {
   fanout: { publicUrl: z.string().regex(/^(|wss?:\/\/.+)$/, 'ws:// or wss://') },
   ingest: {
+    stableNames: z.boolean(),
     tls: z.strictObject({
       enabled: z.boolean(),
       certSecret: z.string(),

@@ -111,6 +111,62 @@ export const ingest: Dashboard = {
       ],
     },
     {
+      title: 'Bridges and dead letters',
+      panels: [
+        {
+          title: 'Messages of bridges',
+          unit: 'ops',
+          description:
+            'Per second, by bridge and outcome. dead_letter: the message cannot be processed; retained: old, and left out.',
+          lines: [
+            {
+              expr: `sum by (bridge, outcome) (${rate('tailrace_ingest_bridge_messages_total', nodes)})`,
+              legend: '{{bridge}} {{outcome}}',
+            },
+          ],
+        },
+        {
+          title: 'Bridges connected',
+          unit: 'short',
+          description:
+            'Nodes that are connected to the broker, by bridge. Below the number of nodes: TailraceBridgeDown.',
+          lines: [
+            {
+              expr: `sum by (bridge) (tailrace_ingest_bridge_connections{${nodes}})`,
+              legend: '{{bridge}}',
+            },
+          ],
+        },
+        {
+          title: 'Oldest message of a bridge',
+          unit: 's',
+          description: 'How long it has waited for the log. It is not acknowledged, and its broker keeps what follows.',
+          lines: [
+            {
+              expr: `max by (bridge) (tailrace_ingest_bridge_oldest_message_seconds{${nodes}})`,
+              legend: '{{bridge}}',
+            },
+          ],
+        },
+        {
+          title: 'Dead letters',
+          unit: 'ops',
+          description:
+            'Messages that were accepted and cannot be processed, by protocol and reason. See TailraceDeadLetters in the runbook.',
+          lines: [
+            {
+              expr: `sum by (protocol, reason) (${rate('tailrace_ingest_dead_letters_total', nodes)})`,
+              legend: '{{protocol}} {{reason}}',
+            },
+            {
+              expr: `sum(${rate('tailrace_ingest_dropped_dead_letters_total', nodes)})`,
+              legend: 'dropped',
+            },
+          ],
+        },
+      ],
+    },
+    {
       title: 'How near the limits',
       panels: [
         nearLimit({

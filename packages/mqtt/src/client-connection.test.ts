@@ -293,6 +293,19 @@ statement(
   },
 );
 
+test('subscribes again on a session that is present, where the options want it, without retained messages', async () => {
+  const subscriptions = [{ filter: '$share/t/b', qos: 1 }] as const;
+  const fixture = new ClientFixture({ version: 5, cleanStart: false, subscriptions, subscribesAgain: true });
+  const { server } = fixture.start();
+  server.send(connack(5), suback(5, 1, 1));
+  const second = await fixture.reconnect(server, { present: true });
+  const request = second.take().find(({ type }) => type === 8);
+  // Retain handling is bits 4 and 5 of the options, behind the filter.
+  assert.equal(request!.content.at(-1)! >> 4, 2);
+  second.send(suback(5, request!.content.readUInt16BE(0), 1));
+  assert.equal(fixture.client.state, 'open');
+});
+
 statement({ v4: '3.1.2-6', v5: '3.1.2-4' }, 'the client subscribes again on a new session', async (version) => {
   const fixture = new ClientFixture({ version, cleanStart: true, subscriptions: [{ filter: 'b', qos: 1 }] });
   const { server } = fixture.start();
@@ -419,6 +432,22 @@ test('[5 MQTT-3.3.4-7] the client closes the connection with 0x93 when the serve
   fixture.acknowledges = false;
   for (let packetId = 1; packetId <= 3; packetId++) server.send(publish({ version: 5, qos: 1, packetId }));
   assert.deepEqual(server.answers(), ['disconnect 0x93']);
+});
+
+test('a server that exceeds the Receive Maximum is not read, where the options want it, and nothing is lost', () => {
+  const { server, fixture } = new ClientFixture({ version: 5, receiveMaximum: 2, pausesAtReceiveMaximum: true }).open();
+  fixture.acknowledges = false;
+  for (let packetId = 1; packetId <= 5; packetId++) server.send(publish({ version: 5, qos: 1, packetId }));
+  server.send(pingresp);
+  assert.equal(fixture.payloads.length, 2);
+  assert.equal(fixture.client.isPaused, true);
+  fixture.settle(0);
+  assert.deepEqual(server.answers(), ['puback 1']);
+  assert.equal(fixture.payloads.length, 3);
+  for (const index of [1, 2, 3, 4]) fixture.settle(index);
+  assert.deepEqual(server.answers(), ['puback 2', 'puback 3', 'puback 4', 'puback 5']);
+  assert.equal(fixture.client.isPaused, false);
+  assert.equal(fixture.client.state, 'open');
 });
 
 statement({ v5: '3.3.2-10' }, 'accepts every alias from 1 to the maximum that it sent, and no other', (version) => {

@@ -90,6 +90,7 @@ export class ClientConnection extends PacketConnection {
     this.#isSubscribed = options.isSubscribed;
     this.#delay = new ReconnectDelay(options.random, options.backoff);
     this.version = options.version;
+    this.pausesAtReceiveMaximum = options.pausesAtReceiveMaximum ?? false;
     this.#session.windowOf(options.unackedMax);
   }
 
@@ -374,14 +375,15 @@ export class ClientConnection extends PacketConnection {
     };
     this.inbound = new InboundMessages(this.version, this.#session, limits, inbound?.nextTicket);
     this.#session.connection = this;
-    const isSubscribed = (connack.sessionPresent && this.#isSubscribed) || this.#options.subscriptions.length === 0;
-    if (isSubscribed) {
+    const { subscriptions, subscribesAgain = false } = this.#options;
+    const isSubscribed = connack.sessionPresent && this.#isSubscribed && !subscribesAgain;
+    if (isSubscribed || subscriptions.length === 0) {
       this.#open(connack.sessionPresent);
       return;
     }
     this.#setState('subscribing');
     this.#resend();
-    this.subscribe(this.#options.subscriptions, () => {
+    this.subscribe(subscriptions, () => {
       this.#isSubscribed = true;
       if (this.#state === 'subscribing') this.#open(connack.sessionPresent);
     });

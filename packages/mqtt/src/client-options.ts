@@ -40,6 +40,11 @@ export interface ClientOptions {
   readonly keepAliveSeconds: number;
   /** The most messages above QoS 0 that the server may have unacknowledged. MQTT 3.1.1 has no such property. */
   readonly receiveMaximum: number;
+  /**
+   * Whether a server of MQTT 5 that sends more than `receiveMaximum` is not read until there is room, as one of 3.1.1,
+   * which does not know it. Default: the connection is closed with 0x93.
+   */
+  readonly pausesAtReceiveMaximum?: boolean;
   readonly packetBytesMax: number;
   readonly topicAliasMaximum: number;
   /** Own messages of QoS 1 without an acknowledgment; fewer if the server allows fewer. */
@@ -51,6 +56,12 @@ export interface ClientOptions {
    * nothing is subscribed again: each SUBSCRIBE would bring the retained messages again.
    */
   readonly isSubscribed: boolean;
+  /**
+   * Whether it subscribes at each connect, also on a session that the server still has. With a retain handling of 2 this
+   * brings no retained messages. Mosquitto before 2.0.12 forgets the shared subscriptions of a session that is resumed.
+   * Default: no.
+   */
+  readonly subscribesAgain?: boolean;
   readonly backoff?: BackoffOptions;
   /** Returns an ID for a message that comes at QoS 2. */
   readonly newExchangeId: () => string;

@@ -11,7 +11,7 @@ import type { Wire, WireHandlers } from './wire.ts';
 export const pauseReasons = {
   /** The credentials of the peer are being verified, or its session is being claimed. */
   verify: 1,
-  /** A peer of MQTT 3.1.1 has as many unacknowledged messages as the receive maximum. */
+  /** The peer has as many unacknowledged messages as the receive maximum, and sends more. */
   window: 2,
   /** The process holds as many bytes as it may. */
   bytes: 4,
@@ -37,6 +37,8 @@ export abstract class PacketConnection implements WireHandlers {
   protected peerPacketBytesMax: number = Number.POSITIVE_INFINITY;
   /** Whether the peer wants Reason Strings in all packets (Request Problem Information). */
   protected withReasonStrings = true;
+  /** Whether a peer of MQTT 5 that exceeds the receive maximum is not read, instead of an error. */
+  protected pausesAtReceiveMaximum = false;
   /** Ms of the monotonic clock; moved to the end of a pause, because nothing can be received during one. */
   lastReceivedMs: number;
   /** Ms of the monotonic clock from which the peer has not read; undefined if it reads. */
@@ -152,13 +154,13 @@ export abstract class PacketConnection implements WireHandlers {
   }
 
   /**
-   * Returns whether as many messages as allowed wait for their outcome. A peer of MQTT 3.1.1 does not know the limit:
-   * its next message waits, and other packets before it are processed.
+   * Returns whether the next message has to wait, because as many as allowed wait for their outcome. A peer of MQTT
+   * 3.1.1 does not know the limit: other packets before that message are processed.
    */
-  #isFull(): boolean {
+  #mustWait(): boolean {
     if (this.inbound?.isFull !== true) return false;
     this.flush();
-    return this.inbound.isFull;
+    return this.inbound.isFull && (this.version === 4 || this.pausesAtReceiveMaximum);
   }
 
   #process(): void {
@@ -170,7 +172,7 @@ export abstract class PacketConnection implements WireHandlers {
         const first = framer.firstByte;
         if (first === undefined) break;
         this.assertFirstByte(first);
-        if ((first & qosBits) !== 0 && first >> 4 === packetTypes.publish && this.#isFull() && this.version === 4) {
+        if ((first & qosBits) !== 0 && first >> 4 === packetTypes.publish && this.#mustWait()) {
           this.pause(pauseReasons.window);
           continue;
         }

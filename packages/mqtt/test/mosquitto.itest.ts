@@ -12,6 +12,7 @@ import { ClientConnection } from '../src/client-connection.ts';
 import type { ClientHandlers, ClientOptions, Disconnected } from '../src/client-options.ts';
 import type { InboundMessage } from '../src/inbound-messages.ts';
 import { type ConnectOptions, connectWire } from '../src/net-wire.ts';
+import type { OutboundMessage } from '../src/publish.ts';
 
 failOnLeaks();
 
@@ -69,15 +70,22 @@ function createPeer(address: ConnectOptions, options: Partial<ClientOptions>, ac
   return { client, messages, opened, acknowledged, subscribed, disconnected };
 }
 
+/** Publishes as the window of the broker allows: its Receive Maximum is `max_inflight_messages`. */
+async function publishAll({ client }: Peer, messages: readonly OutboundMessage[]): Promise<void> {
+  for (const message of messages) await eventually(() => client.publish(message) !== undefined);
+}
+
 const stopOptions = { drainMs: 1000 };
-const messageOf = (topic: string, payload: string, qos: 0 | 1 = 1) => ({ topic, payload: Buffer.from(payload), qos });
+const messageOf = (topic: string, payload: string, qos: 0 | 1 = 1): OutboundMessage => ({
+  topic,
+  payload: Buffer.from(payload),
+  qos,
+});
 
 describe('Mosquitto', () => {
   let mosquitto: Mosquitto;
   before(async () => {
-    // With another limit, 2.0.11 sent this client no more than that of the queue of a resumed session of MQTT 5.
-    // All were acknowledged.
-    mosquitto = await startMosquitto({ settings: () => ['max_queued_messages 100000', 'max_inflight_messages 0'] });
+    mosquitto = await startMosquitto({ settings: () => ['max_queued_messages 100000', 'max_inflight_messages 20'] });
   });
   after(() => mosquitto.stop());
   const address = () => ({ host: mosquitto.host, port: mosquitto.port });
@@ -116,7 +124,10 @@ describe('Mosquitto', () => {
       await first.client.stop(stopOptions);
       const sender = createPeer(address(), { version });
       await sender.opened.next();
-      for (let index = 0; index < 50; index++) sender.client.publish(messageOf(topic, `${index}`));
+      await publishAll(
+        sender,
+        Array.from({ length: 50 }, (_, index) => messageOf(topic, `${index}`)),
+      );
       await sender.acknowledged.atLeast(50);
       const second = createPeer(address(), { ...session, isSubscribed: true });
       assert.deepEqual(await second.opened.next(), { isSessionPresent: true });
@@ -135,9 +146,10 @@ describe('Mosquitto', () => {
     await receiver.opened.next();
     const sender = createPeer(address(), {});
     await sender.opened.next();
-    for (let index = 0; index < 500; index++) {
-      await eventually(() => assert.notEqual(sender.client.publish(messageOf('many', `${index}`)), undefined));
-    }
+    await publishAll(
+      sender,
+      Array.from({ length: 500 }, (_, index) => messageOf('many', `${index}`)),
+    );
     await receiver.messages.atLeast(500);
     assert.equal(receiver.client.unsettled, 500);
     for (const { message } of [...receiver.messages.all].reverse()) receiver.client.settle(message.ticket, 0);
@@ -146,13 +158,52 @@ describe('Mosquitto', () => {
     await Promise.all([sender.client.stop(stopOptions), receiver.client.stop(stopOptions)]);
   });
 
+  test('gets all of a queue that is longer than its Receive Maximum, in order, on one connection', async () => {
+    const session = {
+      clientId: 'long-queue',
+      cleanStart: false,
+      receiveMaximum: 5,
+      // 2.0.11 sends more than that as soon as the first ones of a resumed session are acknowledged.
+      pausesAtReceiveMaximum: true,
+      subscriptions: [{ filter: 'long', qos: 1 }],
+    } as const;
+    const first = createPeer(address(), session);
+    await first.opened.next();
+    await first.client.stop(stopOptions);
+    const sender = createPeer(address(), {});
+    await sender.opened.next();
+    const payloads = Array.from({ length: 100 }, (_, index) => `${index}`);
+    await publishAll(
+      sender,
+      payloads.map((payload) => messageOf('long', payload)),
+    );
+    await sender.acknowledged.atLeast(100);
+    const second = createPeer(address(), { ...session, isSubscribed: true }, false);
+    await second.messages.atLeast(5);
+    for (let settled = 0; settled < 100; settled++) {
+      const { message } = await second.messages.next();
+      assert.ok(second.client.unsettled <= 5);
+      second.client.settle(message.ticket, 0);
+      second.client.flush();
+    }
+    assert.deepEqual(
+      second.messages.all.map(({ payload }) => payload),
+      payloads,
+    );
+    assert.deepEqual(second.disconnected.all, []);
+    await Promise.all([sender.client.stop(stopOptions), second.client.stop(stopOptions)]);
+  });
+
   test('[5 MQTT-4.8.2-1] two clients of one share receive each message once', async () => {
     const subscriptions = [{ filter: '$share/tailrace/shared/#', qos: 1 }] as const;
     const members = [createPeer(address(), { subscriptions }), createPeer(address(), { subscriptions })];
     for (const { opened } of members) await opened.next();
     const sender = createPeer(address(), {});
     await sender.opened.next();
-    for (let index = 0; index < 20; index++) sender.client.publish(messageOf('shared/a', `${index}`));
+    await publishAll(
+      sender,
+      Array.from({ length: 20 }, (_, index) => messageOf('shared/a', `${index}`)),
+    );
     await eventually(() => {
       const payloads = members.flatMap(({ messages }) => messages.all.map(({ payload }) => Number(payload)));
       assert.deepEqual(

@@ -12,22 +12,30 @@ export type ConfigCommand<C> =
 
 /**
  * Reads the command line and the settings. `--help` → the table, code 0. `--check-config` → the effective settings with
- * secrets masked, code 0. Errors → all of them, code 1. Otherwise → run.
+ * secrets masked, and the text of `check`, code 0. Errors → all of them, code 1. Otherwise → run.
+ *
+ * `check`: reads the files that the settings name, and returns what `--check-config` prints of them. Throws
+ * `invalid_config`.
  */
 export function configCommandFrom<S extends ConfigSchema>(
   serviceName: string,
   schema: S,
   sources: ConfigSources,
+  check: (config: Readonly<z.output<S>>) => string = () => '',
 ): ConfigCommand<z.output<S>> {
   const commandLine = commandLineFrom(sources.args);
   if (commandLine.help) return { kind: 'exit', code: 0, output: configHelp(serviceName, schema, sources.prefix) };
   let config: Readonly<z.output<S>>;
   try {
     config = loadConfig(schema, sources);
+    if (commandLine.checkConfig) {
+      const checked = check(config);
+      const more = checked === '' ? '' : `\n${checked}`;
+      return { kind: 'exit', code: 0, output: `${configListing(schema, config)}\n${more}` };
+    }
   } catch (error) {
     if (!(error instanceof TailraceError) || error.code !== 'invalid_config') throw error;
     return { kind: 'exit', code: 1, output: `${serviceName}: ${error.message}\n` };
   }
-  if (commandLine.checkConfig) return { kind: 'exit', code: 0, output: `${configListing(schema, config)}\n` };
   return { kind: 'run', config };
 }

@@ -34,6 +34,8 @@ export interface ServiceDefinition<S extends ConfigSchema> {
   readonly name: string;
   /** Includes `commonSettings`. */
   readonly schema: S;
+  /** Returns what `--check-config` prints of the files that the settings name. Throws `invalid_config`. */
+  readonly check?: (config: Readonly<z.output<S>>) => string;
   /** The service's own parts, in the order of their start; they stop in reverse order. */
   readonly parts: (base: ServiceBase<Readonly<z.output<S>>>) => readonly Part[] | Promise<readonly Part[]>;
   /** If another setting than `internalPort` determines the internal port: its name, and the port. */
@@ -48,8 +50,8 @@ export async function runAsProcess<S extends ConfigSchema>(
   process: ServiceProcess,
   definition: ServiceDefinition<S>,
 ): Promise<void> {
-  const { name, schema, parts, internal } = definition;
-  const config = configOrExit(process, name, schema);
+  const { name, schema, check, parts, internal } = definition;
+  const config = configOrExit(process, name, schema, check);
   const common = config as unknown as CommonConfig;
   const node = common.node || hostname();
   const { tracingUrl: url, tracingSampleRatio: sampleRatio } = common;

@@ -73,6 +73,8 @@ const checks: Readonly<Record<string, (text: string) => void>> = {
     assert.equal(next, devices.at(-1).device);
     assert.ok(Number.isInteger(count) && Number.isInteger(notOnline));
   },
+  // `services/ingest/src/bridge/protocol-page.test.ts` reads it as ingest does.
+  bridges: (text) => assert.ok(JSON.parse(text).bridges.length > 0),
   claims: (text) => {
     const { publish, subscribe } = JSON.parse(text);
     assert.ok([...publish, ...subscribe].every(isPattern));

@@ -13,6 +13,8 @@ export interface FaultyProxy {
   readonly port: number;
   /** Connections accepted so far. */
   readonly connections: number;
+  /** Resets all open connections. New ones are accepted. */
+  cut(): void;
   close(): Promise<void>;
 }
 
@@ -56,6 +58,9 @@ export async function startFaultyProxy(targetPort: number, faults: readonly Prox
     port: (server.address() as AddressInfo).port,
     get connections() {
       return connections;
+    },
+    cut() {
+      for (const socket of sockets) socket.resetAndDestroy();
     },
     async close() {
       for (const socket of sockets) socket.destroy();

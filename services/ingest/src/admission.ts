@@ -193,8 +193,8 @@ export class Admission {
     this.#removeIdle(sender);
   }
 
-  /** Counts one more session of a sender. Followed by one `leaveSession`. */
-  enterSession({ identity: key }: TokenGrant): Sender {
+  /** Counts one more session of a sender, or one bridge. Followed by one `leaveSession`. */
+  enterSession({ identity: key }: Pick<TokenGrant, 'identity'>): Sender {
     const sender = this.#senders.get(key) ?? new Sender(key);
     sender.sessions++;
     this.#senders.set(key, sender);

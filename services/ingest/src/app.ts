@@ -19,7 +19,10 @@ import type { TailraceError } from '@tailrace/protocol/error';
 import { Admission, DeviceNames } from './admission.ts';
 import { Answers } from './answers.ts';
 import { Appender } from './append.ts';
+import { createBridges } from './bridge/bridges.ts';
+import type { BridgeSettings } from './bridge/bridges-file.ts';
 import { type IngestSettings, serviceName } from './config.ts';
+import { DeadLetters } from './dead-letters/dead-letters.ts';
 import type { DeviceSocketServer } from './devices/device-socket.ts';
 import { createDevices, type Devices } from './devices/devices.ts';
 import { Endpoint } from './endpoint.ts';
@@ -54,6 +57,8 @@ export interface IngestOptions {
   readonly node?: string;
   /** Default: `Math.random`. */
   readonly random?: () => number;
+  /** The brokers whose messages are taken. Default: none. */
+  readonly bridges?: readonly BridgeSettings[];
   /** How long requests are still accepted after `drain` is called. Default: 0. */
   readonly leaveMs?: number;
   /**
@@ -105,6 +110,8 @@ function mqttFacts(ports: MqttPorts | undefined): { mqttPort?: number; mqttTlsPo
   const { port: mqttPort, tlsPort: mqttTlsPort } = ports;
   return { ...(mqttPort === 0 ? {} : { mqttPort }), ...(mqttTlsPort === 0 ? {} : { mqttTlsPort }) };
 }
+/** How long the messages of brokers that are in progress may take at a stop. The broker keeps what is left. */
+const bridgeDrainMs = 5_000;
 
 /** What pages of `allowedOrigins` may send. */
 const corsRequests = {
@@ -115,7 +122,7 @@ const corsRequests = {
 /** Creates the service that appends the reports of senders to the event log. Depends on no environment and process. */
 export function createIngest(options: IngestOptions): Ingest {
   const { eventLog, bus, clock, logger, metrics, tracing, transport, config, leaveMs = 0, onLogReplaced } = options;
-  const { node = serviceName, random = Math.random, mqttPorts } = options;
+  const { node = serviceName, random = Math.random, mqttPorts, bridges: bridgeSettings = [] } = options;
   const topic = `${config.topicPrefix}.telemetry`;
   const admission = new Admission(config);
   const names = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
@@ -145,6 +152,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const logFailures = new LogFailures({ clock, logger });
   const pressure = new Pressure({ clock, heldBytes: () => admission.bytes, heldBytesMax: config.inFlightBytesMax });
   const ingestMetrics = createIngestMetrics(metrics);
+  const onAccepted = (readings: number, isClockAhead: boolean) => ingestMetrics.countMessage(readings, isClockAhead);
   const devices = createDevices({
     eventLog,
     topic,
@@ -157,12 +165,29 @@ export function createIngest(options: IngestOptions): Ingest {
     logFailures,
     pressure,
     appendSeconds: ingestMetrics.appendSeconds,
-    onAccepted: (readings, isClockAhead) => ingestMetrics.countMessage(readings, isClockAhead),
+    onAccepted,
     clock,
     random,
     logger,
     metrics,
     config,
+  });
+  const deadLetters = new DeadLetters({ eventLog, topicPrefix: config.topicPrefix, node, clock, logger, metrics });
+  const bridges = createBridges({
+    settings: bridgeSettings,
+    node,
+    topicPrefix: config.topicPrefix,
+    eventLog,
+    admission,
+    intake: devices.intake,
+    deadLetters,
+    names,
+    onAccepted,
+    clockAheadMs: config.clockAheadMs,
+    clock,
+    random,
+    logger,
+    metrics,
   });
   const endpoint = new Endpoint({
     verifier,
@@ -200,6 +225,7 @@ export function createIngest(options: IngestOptions): Ingest {
       const { epoch } = await eventLog.ensureTopic(spec);
       // Before the first request: a revoked token is refused from the start.
       await control.start();
+      await deadLetters.start();
       // Stopped in the meantime: nothing is open.
       if (state !== 'new') return;
       port = await transport.listen(endpoint);
@@ -214,6 +240,7 @@ export function createIngest(options: IngestOptions): Ingest {
       busConnection?.start(async () => {
         await devices.peers!.subscribe();
       });
+      await bridges.start();
       // A Kafka without its data assigns producer IDs from the start again, so that another process may get the ID by
       // which Kafka detects the duplicates of this process.
       if (onLogReplaced)
@@ -229,6 +256,7 @@ export function createIngest(options: IngestOptions): Ingest {
       if (state !== 'running') return;
       // Beside the requests: sockets are closed over some time, and accept messages until then.
       const left = devices.drain(leaveMs);
+      const bridged = bridges.stop(bridgeDrainMs);
       if (leaveMs > 0) {
         state = 'leaving';
         endpoint.leave();
@@ -239,12 +267,13 @@ export function createIngest(options: IngestOptions): Ingest {
       state = 'draining';
       ports?.stopAccepting();
       endpoint.drain();
-      await Promise.all([transport.drain(), left]);
+      await Promise.all([transport.drain(), left, bridged]);
     },
     async stop() {
       state = 'stopped';
       epochWatch?.stop();
       control.stop();
+      void bridges.stop(0);
       transport.close();
       ports?.close();
       devices.stop();

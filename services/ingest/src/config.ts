@@ -295,6 +295,13 @@ export const configSchema = z
       ),
     ...natsSettings,
     dataPath: z.string().min(1).default('data/log').describe('Folder of the embedded log; not used with Kafka.'),
+    mqttBridgesFile: z
+      .string()
+      .max(4_096)
+      .default('')
+      .describe(
+        'JSON file with the MQTT brokers whose messages ingest takes, and what becomes of them; --check-config prints it for sample messages. Empty: none.',
+      ),
     drainMs: z
       .int()
       .min(0)

@@ -1,23 +1,24 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { registerBusMetrics } from '@tailrace/bus/metrics';
 import { createNatsBus } from '@tailrace/bus/nats';
-import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
-import type { EventLog } from '@tailrace/eventlog/event-log';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { registerKafkaMetrics } from '@tailrace/eventlog/kafka/metrics';
-import { kafkaAccessFrom, natsAccessFrom } from '@tailrace/platform/broker-access';
+import { natsAccessFrom } from '@tailrace/platform/broker-access';
 import { systemClock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
-import type { Metrics } from '@tailrace/platform/metrics';
 import { runAsProcess } from '@tailrace/platform/service';
 import { createIngest } from './app.ts';
+import { bridgesText } from './bridge/bridges-check.ts';
+import { readBridgesFile } from './bridge/bridges-file.ts';
 import { configSchema, type IngestConfig, serviceName } from './config.ts';
+import { eventLogFrom } from './event-log-from.ts';
 import { createHttpTransport } from './http-transport.ts';
 import { createMqttPorts } from './mqtt/mqtt-ports.ts';
 
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
+  check: ({ mqttBridgesFile }) => bridgesText(readBridgesFile(mqttBridgesFile)),
   parts: ({ config, node, logger, health, metrics, tracing, end }) => {
     const eventLog = eventLogFrom(config, node, logger, metrics);
     const bus = busFrom(config, node, logger);
@@ -31,6 +32,7 @@ await runAsProcess(process, {
       transport: createHttpTransport({ config, clock: systemClock, logger }),
       ...(config.mqttEnabled ? { mqttPorts: createMqttPorts(config, systemClock, logger) } : {}),
       node,
+      bridges: readBridgesFile(config.mqttBridgesFile),
       config,
       leaveMs: config.leaveMs,
       onLogReplaced: end,
@@ -50,22 +52,6 @@ await runAsProcess(process, {
     ];
   },
 });
-
-function eventLogFrom(settings: IngestConfig, node: string, logger: Logger, metrics: Metrics): EventLog {
-  const { topicPrefix: prefix, appendDeadlineMs } = settings;
-  if (settings.eventLog === 'embedded')
-    return createEmbeddedLog({ path: settings.dataPath, clock: systemClock, logger, metrics });
-  return new KafkaEventLog({
-    ...kafkaAccessFrom(settings, systemClock),
-    prefix,
-    logger,
-    clientId: `tailrace-ingest-${node}`,
-    // After it the sender has its answer.
-    appendTimeoutMs: appendDeadlineMs,
-    requestTimeoutMs: Math.min(5_000, appendDeadlineMs),
-    pendingBytesMax: settings.inFlightBytesMax * 2,
-  });
-}
 
 function busFrom(settings: IngestConfig, node: string, logger: Logger): Bus | undefined {
   // The embedded log is that of one process.

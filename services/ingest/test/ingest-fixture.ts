@@ -12,6 +12,7 @@ import type { Report } from '@tailrace/protocol/report';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createIngest } from '../src/app.ts';
+import type { BridgeSettings } from '../src/bridge/bridges-file.ts';
 import { configSchema, type IngestConfig } from '../src/config.ts';
 import { createHttpTransport } from '../src/http-transport.ts';
 import { createMqttPorts } from '../src/mqtt/mqtt-ports.ts';
@@ -29,6 +30,9 @@ export interface FixtureOptions {
   readonly tracing?: Tracing;
   /** Default: none. */
   readonly logger?: Logger;
+  readonly bridges?: readonly BridgeSettings[];
+  /** Default: that of `createIngest`. */
+  readonly node?: string;
 }
 
 /** Starts ingest on a free port, on a log in memory whose appends the test can hold or fail. */
@@ -68,6 +72,8 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     ...(mqttPorts === undefined ? {} : { mqttPorts }),
     config,
     leaveMs: config.leaveMs,
+    ...(options.bridges === undefined ? {} : { bridges: options.bridges }),
+    ...(options.node === undefined ? {} : { node: options.node }),
   });
   await ingest.start();
   t.after(() => ingest.stop());

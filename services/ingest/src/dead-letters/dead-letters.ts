@@ -1,0 +1,173 @@
+import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
+import type { Clock } from '@tailrace/platform/clock';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
+import type { Logger } from '@tailrace/platform/logger';
+import type { Counter } from '@tailrace/platform/measures';
+import type { Metrics } from '@tailrace/platform/metrics';
+import { RateLimit } from '@tailrace/platform/rate-limit';
+import { TailraceError } from '@tailrace/protocol/error';
+import {
+  type DeadLetter,
+  type DeadLetterProtocol,
+  type DeadLetterReason,
+  deadLetterProtocols,
+  deadLetterReasons,
+  deadLetterRecord,
+} from './dead-letter.ts';
+
+export interface DeadLettersOptions {
+  readonly eventLog: Pick<EventLog, 'appendEach' | 'ensureTopic'>;
+  readonly topicPrefix: string;
+  readonly node: string;
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** Called once: without an error the message may be acknowledged. Must not throw. */
+export type DeadLetterDone = (error: TailraceError | undefined) => void;
+
+const perSecond = 100;
+const burst = 1_000;
+const sourcePerSecond = 10;
+const sourceBurst = 100;
+/** Sources whose rates are remembered; then those with a full burst are forgotten. */
+const sourcesMax = 10_000;
+/** Dead letters that the log has not confirmed, and their bytes. */
+export const pendingLettersMax = 1_000;
+export const pendingLetterBytesMax = 16 * 1_024 * 1_024;
+const warningEveryMs = 60_000;
+const shownBytesMax = 64;
+const dayMs = 24 * 3_600_000;
+
+/** Returns the name of the topic of dead letters. */
+export function deadLetterTopic(topicPrefix: string): string {
+  return `${topicPrefix}.dead-letter`;
+}
+
+/**
+ * Writes messages that were accepted and cannot become reports to a topic of their own, so that none is dropped
+ * unnoticed, and a bad one does not stop those behind it.
+ *
+ * | limit | at the limit |
+ * | --- | --- |
+ * | 100 a second, burst 1,000; of one source 10 a second, burst 100 | not written: counted, and logged once a minute with its first bytes; its sender is acknowledged all the same |
+ * | 1,000 letters or 16 MiB that the log has not confirmed | refused as `unavailable`: the caller writes it again later |
+ * | 256 KiB of a message | the rest is left out, and the letter is marked |
+ * | 14 days, 256 MiB | the log deletes the oldest |
+ */
+export class DeadLetters {
+  readonly #options: DeadLettersOptions;
+  readonly #topic: string;
+  readonly #rate = new RateLimit(perSecond, burst);
+  readonly #sourceRate = new RateLimit(sourcePerSecond, sourceBurst);
+  #tatMs = 0;
+  readonly #sourceTatMs = new Map<string, number>();
+  readonly #onDropped: LimitedWarning;
+  readonly #counts: ReadonlyMap<string, Counter>;
+  readonly #dropped: Counter;
+  #pending = 0;
+  #pendingBytes = 0;
+
+  constructor(options: DeadLettersOptions) {
+    this.#options = options;
+    this.#topic = deadLetterTopic(options.topicPrefix);
+    const { logger, clock, metrics } = options;
+    const sentence = 'a message that cannot be processed was dropped: there are more than the limit of dead letters';
+    this.#onDropped = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
+    const letters = metrics.counters(
+      'tailrace_ingest_dead_letters_total',
+      'Messages that cannot be processed and are in the topic of dead letters, by protocol and reason.',
+      { values: { protocol: deadLetterProtocols, reason: deadLetterReasons } },
+    );
+    const pairs = deadLetterProtocols.flatMap((protocol) => deadLetterReasons.map((reason) => ({ protocol, reason })));
+    this.#counts = new Map(pairs.map((pair) => [keyOf(pair), letters.with(pair)]));
+    this.#dropped = metrics.counter(
+      'tailrace_ingest_dropped_dead_letters_total',
+      'Messages that cannot be processed and were dropped, because there are more than the limit of dead letters.',
+    );
+    metrics.gauge('tailrace_ingest_pending_dead_letters', 'Dead letters that wait for the log.', () => this.#pending);
+    metrics.gauge(
+      'tailrace_ingest_limit_pending_dead_letters',
+      'Dead letters that wait for the log: the limit.',
+      () => pendingLettersMax,
+    );
+  }
+
+  /** Creates the topic if it is missing. Rejects as `EventLog.ensureTopic` does. */
+  async start(): Promise<void> {
+    await this.#options.eventLog.ensureTopic({
+      name: this.#topic,
+      partitions: 1,
+      retentionMs: 14 * dayMs,
+      retentionBytes: 256 * 1_024 * 1_024,
+    });
+  }
+
+  /**
+   * Writes a dead letter. `done` is called without an error when the log has it, or when it was dropped at the rate;
+   * with a retryable error if it is not known to be in the log: then the message must not be acknowledged, and the
+   * letter is to be written again. Never called within `write`.
+   */
+  write(letter: DeadLetter, done: DeadLetterDone): void {
+    const { clock } = this.#options;
+    const bytes = letter.payload.length;
+    if (
+      this.#pending >= pendingLettersMax ||
+      (this.#pending > 0 && this.#pendingBytes + bytes > pendingLetterBytesMax)
+    ) {
+      const text = `dead letters: expected at most ${pendingLettersMax} that wait for the log, got one more`;
+      queueMicrotask(() => done(new TailraceError('unavailable', text)));
+      return;
+    }
+    if (!this.#takeRates(letter.source)) {
+      this.#drop(letter);
+      queueMicrotask(() => done(undefined));
+      return;
+    }
+    this.#append(deadLetterRecord(letter, clock.now(), this.#options.node), letter, done);
+  }
+
+  #append(record: NewRecord, { protocol, reason }: DeadLetter, done: DeadLetterDone): void {
+    const bytes = record.value.length;
+    this.#pending++;
+    this.#pendingBytes += bytes;
+    this.#options.eventLog.appendEach(this.#topic, [record], (_index, error) => {
+      this.#pending--;
+      this.#pendingBytes -= bytes;
+      if (error === undefined) this.#counts.get(keyOf({ protocol, reason }))!.add();
+      done(error);
+    });
+  }
+
+  #takeRates(source: string): boolean {
+    const nowMs = this.#options.clock.monotonic();
+    const ofSource = this.#sourceRate.take(this.#sourceTatMs.get(source) ?? 0, nowMs);
+    const ofAll = this.#rate.take(this.#tatMs, nowMs);
+    if (ofSource === undefined || ofAll === undefined) return false;
+    if (this.#sourceTatMs.size >= sourcesMax) this.#forgetSources(nowMs);
+    // Without room a new source is limited with all others alone.
+    if (this.#sourceTatMs.size < sourcesMax || this.#sourceTatMs.has(source)) this.#sourceTatMs.set(source, ofSource);
+    this.#tatMs = ofAll;
+    return true;
+  }
+
+  #forgetSources(nowMs: number): void {
+    for (const [source, tatMs] of this.#sourceTatMs) {
+      if (this.#sourceRate.hasFullBurst(tatMs, nowMs)) this.#sourceTatMs.delete(source);
+    }
+  }
+
+  #drop(letter: DeadLetter): void {
+    this.#dropped.add();
+    this.#onDropped.write(() => {
+      const { reason, message, protocol, source, topic, payload } = letter;
+      const start = Buffer.from(payload.subarray(0, shownBytesMax)).toString('latin1');
+      return { reason, reasonText: message, protocol, source, topic, bytes: payload.length, start };
+    });
+  }
+}
+
+function keyOf({ protocol, reason }: { protocol: DeadLetterProtocol; reason: DeadLetterReason }): string {
+  return `${protocol} ${reason}`;
+}
