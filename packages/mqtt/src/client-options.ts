@@ -57,8 +57,8 @@ export interface ClientOptions {
    */
   readonly isSubscribed: boolean;
   /**
-   * Whether it subscribes at each connect, also on a session that the server still has. With a retain handling of 2 this
-   * brings no retained messages. Mosquitto before 2.0.12 forgets the shared subscriptions of a session that is resumed.
+   * Whether it subscribes at each connect, also on a session that the server still has. With a retain handling of 2
+   * this brings no retained messages. Mosquitto before 2.0.12 forgets the shared subscriptions of a session that is resumed.
    * Default: no.
    */
   readonly subscribesAgain?: boolean;
