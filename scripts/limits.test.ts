@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { configSchema as edge } from '@tailrace/edge/config';
 import { configSchema as fanout } from '@tailrace/fanout/config';
 import { configSchema as ingest } from '@tailrace/ingest/config';
 import { withGeneratedPart } from './generated-text.ts';
@@ -19,7 +20,11 @@ test('the table has every limit, with its default and its metric', () => {
 });
 
 test('metrics and settings of the table exist', () => {
-  const schemas: Record<string, Record<string, unknown>> = { fanout: fanout.shape, ingest: ingest.shape };
+  const schemas: Record<string, Record<string, unknown>> = {
+    fanout: fanout.shape,
+    ingest: ingest.shape,
+    edge: edge.shape,
+  };
   const sources = globSync('{services,packages}/*/src/**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] })
     .map((file) => readFileSync(join(root, file), 'utf8'))
     .join('\n');

@@ -70,6 +70,11 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     commandOutcomesMax: 'tailrace_ingest_command_outcomes',
     mqttConnectionsMax: 'tailrace_ingest_mqtt_connections',
   },
+  edge: {
+    storeBytesMax: 'tailrace_edge_store_bytes',
+    memoryBytesMax: 'tailrace_edge_memory_bytes',
+    catchUpReadingsPerSecondMax: 'tailrace_edge_catch_up_readings',
+  },
 };
 
 /** Returns the table of all settings with the suffix Max: what happens beyond each, and the metric to watch. */

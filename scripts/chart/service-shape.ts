@@ -53,6 +53,13 @@ export const serviceShape = {
 
 const token = z.strictObject({ sign: z.boolean(), secretKey: z.string() });
 
+const persistence = z.strictObject({
+  enabled: z.boolean(),
+  size: z.string().min(1),
+  storageClassName: z.string(),
+  whenDeleted: z.enum(['Retain', 'Delete']),
+});
+
 /** Further keys of some services. */
 export const sectionExtras: Readonly<Record<string, z.ZodRawShape>> = {
   fanout: { publicUrl: z.string().regex(/^(|wss?:\/\/.+)$/, 'ws:// or wss://') },
@@ -69,12 +76,6 @@ export const sectionExtras: Readonly<Record<string, z.ZodRawShape>> = {
   },
   dashboard: { token },
   simulator: { token },
-  standalone: {
-    persistence: z.strictObject({
-      enabled: z.boolean(),
-      size: z.string().min(1),
-      storageClassName: z.string(),
-      whenDeleted: z.enum(['Retain', 'Delete']),
-    }),
-  },
+  edge: { persistence },
+  standalone: { persistence },
 };

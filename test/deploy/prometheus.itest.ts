@@ -10,6 +10,7 @@ import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { findTool } from '@tailrace/testkit/tool';
 import { StackCluster } from '../../scripts/stack-cluster.ts';
+import { type Peer, startPeer } from '../../services/edge/test/modbus-peer.ts';
 import { freePortBase } from '../ports.ts';
 import { createWatcher, type Watcher } from '../watcher.ts';
 import { dashboards, queriesOf, rulesFolder } from './dashboards.ts';
@@ -25,6 +26,8 @@ let cluster: StackCluster;
 let prometheus: Supervised;
 let url: string;
 let load: Load;
+let modbus: Peer;
+let edge: { readonly internal: string };
 
 before(async () => {
   cluster = new StackCluster({
@@ -36,6 +39,7 @@ before(async () => {
     print: () => undefined,
   });
   await cluster.start();
+  edge = await startEdge();
   load = new Load();
   await load.start();
   await startPrometheus();
@@ -45,8 +49,28 @@ after(async () => {
   await prometheus?.stop({ signal: 'SIGTERM', deadlineMs: 5_000 });
   await load?.stop();
   await cluster?.stop();
+  await modbus?.stop();
   await dir.remove();
 });
+
+/** Starts a gateway that reads a Modbus server. */
+async function startEdge(): Promise<{ readonly internal: string }> {
+  modbus = await startPeer('tcp');
+  const tags = [{ tag: 'power', table: 'holding', address: 1, type: 'u16' }];
+  const units = [{ unit: 1, device: 'plant.meter1', addressing: 'zero', tags }];
+  const sources = [{ name: 'meters', modbus: { host: '127.0.0.1', port: modbus.port }, units }];
+  const sourcesFile = join(dir.path, 'sources.json');
+  await writeFile(sourcesFile, JSON.stringify({ sources }));
+  return await cluster.service('edge', 'services/edge/src/main.ts', 3, {
+    TAILRACE_HOST: undefined,
+    TAILRACE_PORT: undefined,
+    TAILRACE_EDGE_PATH: 'plant.edge1',
+    TAILRACE_INGEST_URL: cluster.ingest.url,
+    TAILRACE_TOKEN: cluster.token,
+    TAILRACE_SOURCES_FILE: sourcesFile,
+    TAILRACE_STORE_PATH: join(dir.path, 'store'),
+  });
+}
 
 /** A normal load: reports, clients that watch, reconnects, and requests. */
 class Load {
@@ -110,7 +134,7 @@ function pause(ms: number): Promise<void> {
 }
 
 function targets(): string[] {
-  return [...cluster.fanout, cluster.ingest].map(({ internal }) => internal.replace('http://', ''));
+  return [...cluster.fanout, cluster.ingest, edge].map(({ internal }) => internal.replace('http://', ''));
 }
 
 async function startPrometheus(): Promise<void> {

@@ -19,12 +19,14 @@
     sizeLimit: 1Mi
 {{- end }}
 {{- with $section.persistence }}
+{{- if eq $.service "standalone" }}
 - name: key
   secret:
     secretName: {{ include "tailrace.authSecretName" $.root }}
     items:
       - key: {{ $.root.Values.auth.keys.tokenSecret }}
         path: key
+{{- end }}
 {{- if not .enabled }}
 - name: data
   emptyDir:
@@ -51,11 +53,13 @@
 {{- if $section.persistence }}
 - name: data
   mountPath: /data
+{{- if eq .service "standalone" }}
 # The key that signs tokens, in place of the one that the service would create.
 - name: key
   mountPath: /data/key
   subPath: key
   readOnly: true
+{{- end }}
 {{- end }}
 {{- with $section.extraVolumeMounts }}
 {{ toYaml . }}

@@ -119,7 +119,7 @@ spec:
   ports:
     {{- include "tailrace.servicePorts" . | trim | nindent 4 }}
 {{- end }}
-{{- if eq .kind "StatefulSet" }}
+{{- if and .ports (eq .kind "StatefulSet") }}
 ---
 apiVersion: v1
 kind: Service

@@ -113,10 +113,12 @@ export class DeviceCommands {
   /** Takes a command. `serverNow`: the clock of the server, epoch ms, estimated from its `hello`. */
   received(frame: CommandFrame, device: string, serverNow: number): void {
     const { id, deadline, expiresInMs } = frame;
+    // Of a gateway: the machine, by which the server finds the command at another node.
+    const from = frame.device === device ? undefined : frame.device || undefined;
     const known = this.#known.get(id);
     if (known !== undefined) {
       if (known.isDelivered) this.#sendReceipt(id);
-      if (known.reply !== undefined) this.#sendReply(id, known.reply);
+      if (known.reply !== undefined) this.#sendReply(id, from, known.reply);
       return;
     }
     const command: KnownCommand = { isDelivered: false, reply: undefined };
@@ -134,7 +136,7 @@ export class DeviceCommands {
       reply: (reply) => {
         if (command.reply !== undefined) return;
         command.reply = reply;
-        this.#sendReply(id, reply);
+        this.#sendReply(id, from, reply);
       },
     };
     const leftMs = Math.min(expiresInMs, deadline > 0 ? deadline - serverNow : expiresInMs);
@@ -154,10 +156,10 @@ export class DeviceCommands {
     if (this.#isLive) this.#options.send(JSON.stringify({ type: 'ack', msgid: id }));
   }
 
-  #sendReply(command: string, reply: CommandReply): void {
+  #sendReply(command: string, from: string | undefined, reply: CommandReply): void {
     const { clock, idPrefix, send } = this.#options;
     const id = `${idPrefix}r${(this.#nextReply++).toString(36)}`;
-    const text = JSON.stringify({ type: 'reply', msgid: id, qos: 1, payload: { command, ...reply } });
+    const text = JSON.stringify({ type: 'reply', msgid: id, from, qos: 1, payload: { command, ...reply } });
     this.#replies.set(id, { text, sinceMs: clock.monotonic() });
     for (const oldest of this.#replies.keys()) {
       if (this.#replies.size <= repliesMax) break;

@@ -367,6 +367,20 @@ test('a command reaches the program once, and its receipt and reply are sent aga
   assert.equal(received.length, 1);
 });
 
+test('a gateway receives the commands of the machines behind it, and replies for them', async () => {
+  const received: Received[] = [];
+  const ingest = startFakeIngest({ onCommand: (command, answer) => received.push({ command, answer }) });
+  await ingest.live();
+  const [type, payload] = commandFrame('c1');
+  ingest.send(type, payload, { msgid: 'c1', to: 'plant1.boiler' });
+  assert.equal(received[0]!.command.device, 'plant1.boiler');
+  received[0]!.answer.reply({ state: 'done' });
+  assert.deepEqual(
+    ingest.take().map(({ from }) => from),
+    ['plant1.boiler'],
+  );
+});
+
 test('a command after its deadline, by the clock of the server too, does not reach the program', async () => {
   const received: DeviceCommand[] = [];
   const ingest = startFakeIngest({ onCommand: (command) => received.push(command) });

@@ -71,7 +71,7 @@ test('an error has the path of its field, what was expected, and the value', () 
     ['{', /expected JSON/],
     ['[]', /the file: expected object/],
     ['{"sources":[]}', /sources: expected at least 1 items/],
-    ['{"sources":[],"rules":[]}', /the file: expected no key "rules"/],
+    ['{"sources":[],"alarms":[]}', /the file: expected no key "alarms"/],
     [file({ modbus: { hots: 1 } }), /modbus: expected no key "hots"/],
     [file({ modbus: { port: 0 } }), /modbus\.port: expected at least 1, got 0/],
     [file({ source: { name: 'a b' } }), /sources\[0\]\.name: expected 1 to 64 letters.*, got "a b"/],
@@ -108,6 +108,38 @@ test('an error has the path of its field, what was expected, and the value', () 
   for (const [text, message] of cases) {
     assertInvalid(text, typeof message === 'string' ? new RegExp(message.replaceAll('.', '.')) : message);
   }
+});
+
+test('rules and commands name tags of the sources, and values that may be written', () => {
+  const writable = { ...tag, tag: 'limit', address: 3_100, write: { min: 0, max: 10 } };
+  const fileWith = (rest: Json): string =>
+    JSON.stringify({ sources: [{ ...source, units: [{ ...unit, tags: [tag, writable] }] }], ...rest });
+  const device = 'plant1.meter1';
+  const when = { device, tag: 'power', above: 5 };
+  const set = { limit: 3 };
+  const rule = { when, actions: [{ event: 'high' }, { write: { device, tag: 'limit', value: 1 } }] };
+  const command = { device, name: 'limit', set, confirm: { tag: 'power', value: 0 } };
+  const { rules, commands } = sourcesFrom(fileWith({ rules: [rule], commands: [command] }));
+  assert.deepEqual(rules[0]!.when, { ...when, hysteresis: 0, forMs: 0 });
+  assert.deepEqual(commands, [command]);
+  const cases: readonly (readonly [Json, RegExp])[] = [
+    [
+      { rules: [{ ...rule, when: { ...when, tag: 'x' } }] },
+      /rules\[0\]\.when: expected a tag of a source, got "plant1/,
+    ],
+    [{ rules: [{ ...rule, when: { ...when, below: 1 } }] }, /rules\[0\]\.when: expected one of above and below/],
+    [{ rules: [{ ...rule, actions: [] }] }, /rules\[0\]\.actions: expected at least 1 items/],
+    [
+      { rules: [{ ...rule, actions: [{ write: { device, tag: 'limit', value: 11 } }] }] },
+      /rules\[0\]\.actions\[0\]\.write: value: expected a number of 0 to 10, got 11/,
+    ],
+    [{ commands: [{ ...command, set: { power: 1 } }] }, /commands\[0\]\.set: the tag is read-only/],
+    [{ commands: [{ ...command, set: {} }] }, /commands\[0\]\.set: expected 1 to 32 tags/],
+    [{ commands: [{ ...command, name: 'a b' }] }, /commands\[0\]\.name: expected 1 to 64 letters/],
+    [{ commands: [command, command] }, /commands\[1\]\.name: expected each name once, got "limit" again/],
+    [{ commands: [{ ...command, confirm: { tag: 'x', value: 1 } }] }, /commands\[0\]\.confirm: expected a tag/],
+  ];
+  for (const [rest, message] of cases) assertInvalid(fileWith(rest), message);
 });
 
 test('all errors of a file are reported, at most twenty', () => {

@@ -1,20 +1,37 @@
 import { readFileSync, statSync } from 'node:fs';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
+import { type CommandDefinition, commandSchema } from './commands/command-definition.ts';
 import { type ModbusSource, modbusSourceFrom, modbusSourceSchema } from './modbus/modbus-source.ts';
+import { type Rule, ruleSchema } from './rules/rule.ts';
+import type { Value } from './sample.ts';
+import type { SourceTag } from './source.ts';
+import { writeRefusal } from './write-bounds.ts';
 
-/** What the gateway reads, from the sources file. */
+/** An entry of the sources file, by its protocol. */
+export type SourceConfig = ModbusSource;
+
+/** What the gateway reads and writes, from the sources file. */
 export interface Sources {
-  readonly sources: readonly ModbusSource[];
+  readonly sources: readonly SourceConfig[];
+  readonly rules: readonly Rule[];
+  readonly commands: readonly CommandDefinition[];
 }
 
 export const sourcesMax = 64;
 export const tagsMax = 50_000;
+const rulesMax = 10_000;
+const commandsMax = 10_000;
 const fileBytesMax = 4 * 1024 * 1024;
 /** Errors of one file that are reported. */
 const errorsMax = 20;
 
-const fileSchema = z.strictObject({ sources: z.array(modbusSourceSchema).min(1).max(sourcesMax) });
+const sourceSchema = modbusSourceSchema;
+const fileSchema = z.strictObject({
+  sources: z.array(sourceSchema).min(1).max(sourcesMax),
+  rules: z.array(ruleSchema).max(rulesMax).default([]),
+  commands: z.array(commandSchema).max(commandsMax).default([]),
+});
 
 /**
  * Parses the sources file. Throws `invalid_config` with its errors, one a line: the path of the field, what was
@@ -35,9 +52,10 @@ export function sourcesFrom(text: string): Sources {
   const sources = parsed.data.sources.map((source, index) =>
     modbusSourceFrom(source, (path, message) => errors.push(`${pathText(['sources', index, ...path])}: ${message}`)),
   );
-  errors.push(...commonErrors(sources));
+  const { rules, commands } = parsed.data;
+  errors.push(...commonErrors(sources), ...referenceErrors(sources, rules, commands));
   if (errors.length > 0) throw invalid(errors);
-  return { sources };
+  return { sources, rules, commands };
 }
 
 /** Reads and parses the sources file. Throws `invalid_config`, also if it cannot be read. */
@@ -72,6 +90,44 @@ function commonErrors(sources: readonly ModbusSource[]): string[] {
     count += source.tags.length;
   }
   if (count > tagsMax) errors.push(`sources: expected at most ${tagsMax} tags, got ${count}`);
+  return errors;
+}
+
+/** Returns the errors of rules and commands that name tags that do not exist, or values that must not be written. */
+function referenceErrors(
+  sources: readonly SourceConfig[],
+  rules: readonly Rule[],
+  commands: readonly CommandDefinition[],
+): string[] {
+  const tags = new Map<string, SourceTag>();
+  for (const source of sources) for (const tag of source.tags) tags.set(`${tag.device} ${tag.tag}`, tag);
+  const errors: string[] = [];
+  const assertKnown = (place: string, device: string, tag: string) => {
+    if (!tags.has(`${device} ${tag}`))
+      errors.push(`${place}: expected a tag of a source, got ${shown(`${device} ${tag}`)}`);
+  };
+  const assertWrite = (place: string, device: string, tag: string, value: Value) => {
+    const found = tags.get(`${device} ${tag}`);
+    const refusal = found === undefined ? undefined : writeRefusal(found.write, value);
+    assertKnown(place, device, tag);
+    if (refusal !== undefined) errors.push(`${place}: ${refusal}`);
+  };
+  for (const [index, { when, actions }] of rules.entries()) {
+    assertKnown(`rules[${index}].when`, when.device, when.tag);
+    for (const [at, action] of actions.entries()) {
+      if (!('write' in action)) continue;
+      const { device, tag, value } = action.write;
+      assertWrite(`rules[${index}].actions[${at}].write`, device, tag, value);
+    }
+  }
+  const names = new Set<string>();
+  for (const [index, { device, name, set, confirm }] of commands.entries()) {
+    const place = `commands[${index}]`;
+    if (names.has(`${device} ${name}`)) errors.push(`${place}.name: expected each name once, got ${shown(name)} again`);
+    names.add(`${device} ${name}`);
+    for (const [tag, value] of Object.entries(set)) assertWrite(`${place}.set`, device, tag, value);
+    if (confirm !== undefined) assertKnown(`${place}.confirm`, device, confirm.tag);
+  }
   return errors;
 }
 

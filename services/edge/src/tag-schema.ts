@@ -6,6 +6,7 @@ import { z } from 'zod';
 const maxSilenceMsDefault = 60_000;
 
 export const devicePath = z.string().refine(isDevicePath, 'expected a device path, as in plant1.line3.press7');
+export const sourceName = z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, "_" or "-"');
 export const tagName = plainText(reportLimits.tagCharactersMax);
 export const unitName = plainText(reportLimits.unitCharactersMax);
 
@@ -14,6 +15,9 @@ function plainText(charactersMax: number) {
 }
 
 const finite = z.number();
+
+/** A value of a tag. */
+export const tagValue = z.union([finite, z.boolean(), z.string().max(reportLimits.textCharactersMax)]);
 
 /** Which samples of a tag are sent. Without a filter, all are. */
 export const filterSchema = z
@@ -41,10 +45,7 @@ export const writeSchema = z
   .union([
     z.strictObject({ min: finite, max: finite }),
     z.strictObject({
-      values: z
-        .array(z.union([finite, z.boolean(), z.string()]))
-        .min(1)
-        .max(1_000),
+      values: z.array(tagValue).min(1).max(1_000),
     }),
   ])
   .refine((write) => !('min' in write) || write.min <= write.max, 'expected min to be at most max');

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { FilterOptions } from '../rules/tag-filter.ts';
-import { devicePath, filterSchema, tagName, unitName, writeSchema } from '../tag-schema.ts';
-import type { WriteBounds } from '../write-bounds.ts';
+import type { SourceTag } from '../source.ts';
+import { devicePath, filterSchema, sourceName, tagName, unitName, writeSchema } from '../tag-schema.ts';
 import type { ModbusTagOptions } from './modbus-tag.ts';
 import type { PollerUnit } from './poller.ts';
 import { bitsPerRegister, type ReadLimits, readBitsMax, readRegistersMax, rtuGapMax, tcpGapMax } from './read-plan.ts';
@@ -61,7 +61,7 @@ const unitSchema = z.strictObject({
 });
 
 export const modbusSourceSchema = z.strictObject({
-  name: z.string().regex(/^[a-zA-Z0-9_-]{1,64}$/, 'expected 1 to 64 letters, digits, "_" or "-"'),
+  name: sourceName,
   modbus: z.strictObject({
     host: z.string().min(1).max(253),
     port: z.int().min(1).max(65_535).default(502),
@@ -73,16 +73,8 @@ export const modbusSourceSchema = z.strictObject({
   units: z.array(unitSchema).min(1).max(256),
 });
 
-/** A tag of a source, at its position in the list of the source. */
-export interface SourceTag {
-  readonly device: string;
-  readonly tag: string;
-  /** UCUM; empty: none. */
-  readonly unit: string;
-  /** Undefined: every sample is sent. */
-  readonly filter: FilterOptions | undefined;
-  /** Undefined: the tag is read-only. */
-  readonly write: WriteBounds | undefined;
+/** A tag of a Modbus source, at its position in the list of the source. */
+export interface ModbusSourceTag extends SourceTag {
   readonly writeWith: 'auto' | 'many';
 }
 
@@ -90,7 +82,7 @@ export interface ModbusSource {
   readonly name: string;
   readonly modbus: z.output<typeof modbusSourceSchema>['modbus'];
   readonly units: readonly PollerUnit[];
-  readonly tags: readonly SourceTag[];
+  readonly tags: readonly ModbusSourceTag[];
 }
 
 /** Reports an error of the file: the path below the source, and what was expected. */
@@ -101,7 +93,7 @@ type TagConfig = z.output<typeof tagSchema>;
 
 export function modbusSourceFrom(config: z.output<typeof modbusSourceSchema>, onError: OnSourceError): ModbusSource {
   const { name, modbus } = config;
-  const tags: SourceTag[] = [];
+  const tags: ModbusSourceTag[] = [];
   const numbers = new Set<number>();
   const units = config.units.map((unit, unitAt): PollerUnit => {
     if (numbers.has(unit.unit)) onError(['units', unitAt, 'unit'], `expected each unit once, got ${unit.unit} again`);

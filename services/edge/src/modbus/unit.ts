@@ -74,6 +74,7 @@ export class ModbusUnit {
   #timer: Timer | undefined;
   #failures = 0;
   #good = 0;
+  #hasAnswered = false;
   #isStopped = false;
 
   constructor(options: ModbusUnitOptions) {
@@ -95,6 +96,11 @@ export class ModbusUnit {
     let count = 0;
     for (const { badReason } of this.tags) if (badReason !== undefined) count++;
     return count;
+  }
+
+  /** Whether it has answered, and not failed too often since. */
+  get isAnswering(): boolean {
+    return this.#hasAnswered && this.#failures < failuresUntilBad;
   }
 
   get isStopped(): boolean {
@@ -231,6 +237,7 @@ export class ModbusUnit {
   }
 
   #succeeded(): void {
+    this.#hasAnswered = true;
     this.#failures = 0;
     this.#good++;
     this.#state = 'idle';

@@ -23,6 +23,8 @@ export interface BatchLimits {
 
 /** Reports that are sent together. */
 export interface Batch {
+  /** The same for the same entries, also after the link was lost. At most 40 characters. */
+  readonly id: string;
   readonly queue: 'live' | 'backlog';
   /** Ascending. */
   readonly entries: readonly Entry[];
@@ -113,6 +115,7 @@ export function sumOf(entries: readonly Entry[]): LostReports {
 }
 
 export function batchOf(
+  id: string,
   queue: Batch['queue'],
   entries: readonly Entry[],
   loss: Uint8Array | undefined,
@@ -124,5 +127,5 @@ export function batchOf(
     readings += entry.readings;
     bytes += entry.report.length;
   }
-  return { queue, entries, loss, readings, bytes, isOnDisk };
+  return { id, queue, entries, loss, readings, bytes, isOnDisk };
 }

@@ -109,6 +109,11 @@ export class Losses {
     };
   }
 
+  /** The ID of the report that is in flight; '' for none. */
+  get sentId(): string {
+    return this.#sent?.id ?? '';
+  }
+
   acked(): void {
     this.#sent = undefined;
   }

@@ -17,6 +17,7 @@ import {
   sumOf,
 } from './entry.ts';
 import { Losses, type LossReason, type LostReports, type StoredLosses, unknownLoss } from './loss.ts';
+import { batchId, SentRanges } from './sent-ranges.ts';
 import { closeSession, newStream, openSession, type Session } from './session.ts';
 import { type Disk, StoredEntries } from './stored-entries.ts';
 
@@ -59,6 +60,8 @@ export interface OutboxOptions {
   readonly drops: 'oldest' | 'newest';
   readonly memoryBytesMax: number;
   readonly storeBytesMax: number;
+  /** Called for each loss. */
+  readonly onLost?: (reason: LossReason, reports: number) => void;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
@@ -84,6 +87,7 @@ export class Outbox {
   #spill: Entry[] = [];
   #writing: readonly Entry[] = [];
   readonly #inFlight = new Set<Batch>();
+  readonly #sentBefore = new SentRanges();
   #memoryReports = 0;
   #memoryBytes = 0;
   #spillBytes = 0;
@@ -237,6 +241,7 @@ export class Outbox {
   linkDown(): void {
     if (!this.#isUp) return;
     this.#isUp = false;
+    this.#sentBefore.remember(this.#inFlight);
     for (const batch of [...this.#inFlight]) this.returned(batch);
     if (this.#hasBacklog) this.#startSpilling();
     else this.#spillLater();
@@ -282,8 +287,8 @@ export class Outbox {
     }
     const isLossDue = place !== undefined && isBefore && first.number >= place;
     const until = isLossDue || place === undefined || !isBefore ? Number.POSITIVE_INFINITY : place;
-    const count = fittingCount(this.#live, until, limits);
-    return this.#batch('live', this.#live.splice(0, count), isLossDue, false);
+    const { length } = this.#sentBefore.select(this.#live, fittingCount(this.#live, until, limits), until);
+    return this.#batch('live', this.#live.splice(0, length), isLossDue, false);
   }
 
   #nextOfBacklog(limits: BatchLimits): Batch | undefined {
@@ -301,7 +306,7 @@ export class Outbox {
     const isLossDue = place !== undefined && first.number >= place;
     const other = (isOnDisk ? inMemory : onDisk)?.number ?? Number.POSITIVE_INFINITY;
     const until = Math.min(written, other, isLossDue || place === undefined ? Number.POSITIVE_INFINITY : place);
-    const entries = source.slice(0, fittingCount(source, until, limits));
+    const entries = this.#sentBefore.select(source, fittingCount(source, until, limits), until);
     if (isOnDisk) this.#stored!.take(entries);
     else {
       this.#spill.splice(0, entries.length);
@@ -327,7 +332,8 @@ export class Outbox {
       this.#isLossInFlight = true;
       this.#saveLosses();
     }
-    return batchOf(queue, entries, loss, isOnDisk);
+    const id = batchId(this.#stream, entries, hasLoss ? this.losses.sentId : '');
+    return batchOf(id, queue, entries, loss, isOnDisk);
   }
 
   /**
@@ -503,6 +509,7 @@ export class Outbox {
     const isNewest = place >= this.#next;
     // From the numbers of reports, which are never used twice.
     const id = `${this.#stream}-L${(this.#next++).toString(36)}`;
+    this.#options.onLost?.(reason, lost.reports);
     this.losses.add(reason, lost, isNewest ? this.#next : place, id);
     this.#saveLosses();
   }

@@ -1,0 +1,265 @@
+import type { CommandAnswer, CommandReply, DeviceCommand } from '@tailrace/client/device';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Logger } from '@tailrace/platform/logger';
+import { type ErrorCode, shown } from '@tailrace/protocol/error';
+import { isEqual, type WriteResult } from '../read-back.ts';
+import type { Sample, Value } from '../sample.ts';
+import type { Source } from '../source.ts';
+import { writeRefusal } from '../write-bounds.ts';
+import type { CommandDefinition } from './command-definition.ts';
+import type { ExecutedCommands } from './executed-commands.ts';
+
+/** A source, and the samples of its tags. */
+export interface CommandTarget {
+  readonly source: Source;
+  /** Calls the listener for each sample. Returns a function that removes it. */
+  readonly onSample: (listener: (sample: Sample) => void) => () => void;
+}
+
+export interface CommandExecutorOptions {
+  readonly targets: readonly CommandTarget[];
+  readonly definitions: readonly CommandDefinition[];
+  readonly executed: ExecutedCommands;
+  /** False: every command is refused. */
+  readonly isEnabled: boolean;
+  /** Called for each command that was answered. */
+  readonly onFinished: (state: CommandReply['state']) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A tag and its value. */
+interface TagWrite {
+  readonly target: CommandTarget;
+  /** Position in the list of the source. */
+  readonly tag: number;
+  readonly value: Value;
+}
+
+interface Plan {
+  readonly writes: readonly TagWrite[];
+  /** The tag and value that show that the command is done. */
+  readonly confirm: TagWrite | undefined;
+}
+
+/** Commands that wait or run, of all devices. */
+export const waitingMax = 64;
+
+/**
+ * Executes commands as writes to the tags of sources: one at a time for each device, each ID once. The order of checks:
+ * deadline, switch, fence, name and values, state of the source. Then the ID goes to the disk, and only then is
+ * something written. What a write did is decided by reading it back (`read-back.ts`); a write is never repeated.
+ */
+export class CommandExecutor {
+  /** Commands that wait or run. */
+  waiting = 0;
+  readonly #options: CommandExecutorOptions;
+  readonly #tags = new Map<string, { readonly target: CommandTarget; readonly tag: number }>();
+  readonly #definitions = new Map<string, CommandDefinition>();
+  /** Commands that are executed now. */
+  readonly #running = new Set<string>();
+  /** By device, the last command that waits or runs. */
+  readonly #queues = new Map<string, Promise<void>>();
+
+  constructor(options: CommandExecutorOptions) {
+    this.#options = options;
+    for (const target of options.targets) {
+      for (const [tag, { device, tag: name }] of target.source.tags.entries())
+        this.#tags.set(keyOf(device, name), { target, tag });
+    }
+    for (const definition of options.definitions) {
+      this.#definitions.set(keyOf(definition.device, definition.name), definition);
+    }
+  }
+
+  /** Executes a command, and answers it. */
+  execute(command: DeviceCommand, answer: CommandAnswer): void {
+    const { executed } = this.#options;
+    if (executed.has(command.id)) {
+      answer.delivered();
+      const reply = executed.replyTo(command.id);
+      if (reply !== undefined) answer.reply(reply);
+      else if (!this.#running.has(command.id)) {
+        answer.reply({ state: 'unconfirmed', message: 'the gateway has stopped while it executed the command' });
+      }
+      return;
+    }
+    if (this.waiting >= waitingMax) {
+      this.#finish(
+        command,
+        answer,
+        failed('rate_limited', `expected at most ${waitingMax} commands that wait, got more`),
+      );
+      return;
+    }
+    this.#enqueue(command.device, async () => {
+      this.#running.add(command.id);
+      const reply = await this.#run(command, answer);
+      this.#running.delete(command.id);
+      this.#finish(command, answer, reply);
+    });
+  }
+
+  /**
+   * Writes a value of a rule, in the queue of its device. `isSafety`: also while commands are off. Resolves with what
+   * it did.
+   */
+  write(device: string, tag: string, value: Value, isSafety: boolean): Promise<WriteResult> {
+    const place = this.#tags.get(keyOf(device, tag));
+    if (!this.#options.isEnabled && !isSafety) {
+      return Promise.resolve({ state: 'failed', code: 'forbidden', message: 'commands are off' });
+    }
+    if (place === undefined || this.waiting >= waitingMax) {
+      return Promise.resolve({ state: 'failed', code: 'unavailable', message: 'too many commands wait' });
+    }
+    return new Promise((resolve) => {
+      this.#enqueue(device, async () => {
+        resolve(await place.target.source.write(place.tag, value, ruleDeadlineMs));
+      });
+    });
+  }
+
+  #enqueue(device: string, run: () => Promise<void>): void {
+    this.waiting++;
+    const { logger } = this.#options;
+    const next = (this.#queues.get(device) ?? Promise.resolve())
+      .then(run)
+      .catch((error: unknown) => logger.error({ error, device }, 'a command failed by an internal error'))
+      .finally(() => {
+        this.waiting--;
+        if (this.#queues.get(device) === next) this.#queues.delete(device);
+      });
+    this.#queues.set(device, next);
+  }
+
+  #finish({ id, device, name }: DeviceCommand, answer: CommandAnswer, reply: CommandReply): void {
+    const { executed, logger, onFinished } = this.#options;
+    onFinished(reply.state);
+    executed.finish(id, reply);
+    logger.info({ command: id, device, name, ...reply }, `command ${reply.state}`);
+    answer.reply(reply);
+  }
+
+  async #run(command: DeviceCommand, answer: CommandAnswer): Promise<CommandReply> {
+    const { executed, isEnabled, clock } = this.#options;
+    const { id, device, fence, expiresAtMs } = command;
+    if (expiresAtMs <= clock.monotonic()) return expired();
+    if (!isEnabled) return failed('forbidden', 'commands are off in the gateway: the setting commandsEnabled');
+    if (fence > 0 && fence < executed.fenceOf(device)) {
+      return failed('conflict', `fence: expected at least ${executed.fenceOf(device)}, got ${fence}`);
+    }
+    const plan = this.#plan(command);
+    if ('state' in plan) return plan;
+    const away = plan.writes.find(({ target }) => !target.source.isLive);
+    if (away !== undefined) {
+      const { name, state } = away.target.source;
+      return failed('unavailable', `the source ${name} does not answer: ${state}`);
+    }
+    try {
+      await executed.take(id, device, fence);
+    } catch {
+      return failed('unavailable', 'nothing was written: the store of the gateway refuses the command');
+    }
+    answer.delivered();
+    return this.#write(plan, expiresAtMs);
+  }
+
+  /** Returns what the command writes, or why it must not. */
+  #plan({ device, name, params }: DeviceCommand): Plan | CommandReply {
+    const definition = this.#definitions.get(keyOf(device, name));
+    if (definition === undefined && name !== 'set') {
+      return failed(
+        'not_found',
+        `name: expected set, or a command of ${device} in the sources file, got ${shown(name)}`,
+      );
+    }
+    const values = definition?.set ?? params;
+    if (definition !== undefined && Object.keys(params).length > 0) {
+      return failed('invalid_message', `params: expected none for ${name}, got ${shown(params)}`);
+    }
+    const writes: TagWrite[] = [];
+    for (const [tag, value] of Object.entries(values)) {
+      const place = this.#tags.get(keyOf(device, tag));
+      if (place === undefined) return failed('not_found', `params: expected tags of ${device}, got ${shown(tag)}`);
+      const refusal = writeRefusal(place.target.source.tags[place.tag]!.write, value);
+      if (refusal !== undefined) return failed('forbidden', `${tag}: ${refusal}`);
+      writes.push({ ...place, value });
+    }
+    if (writes.length === 0) return failed('invalid_message', 'params: expected at least one tag, got none');
+    const confirm = definition?.confirm;
+    if (confirm === undefined) return { writes, confirm };
+    return { writes, confirm: { ...this.#tags.get(keyOf(device, confirm.tag))!, value: confirm.value } };
+  }
+
+  async #write({ writes, confirm }: Plan, expiresAtMs: number): Promise<CommandReply> {
+    const { clock } = this.#options;
+    // From before the write: the PLC may be fast.
+    const confirmation = confirm && new Confirmation(confirm);
+    try {
+      let reply: CommandReply = { state: 'done', confirmedBy: 'read_back' };
+      for (const [index, { target, tag, value }] of writes.entries()) {
+        const result = await target.source.write(tag, value, expiresAtMs - clock.monotonic());
+        // A request that the PLC has reset is confirmed by the other tag.
+        if (result.state === 'failed' && result.code === 'conflict' && confirm !== undefined) continue;
+        if (result.state !== 'done') return partReply(target.source.tags[tag]!.tag, index, writes.length, result);
+        if (writes.length === 1) reply = { ...result, confirmedBy: 'read_back' };
+      }
+      if (confirm === undefined || (await confirmation!.within(expiresAtMs - clock.monotonic(), clock))) return reply;
+      return { state: 'unconfirmed', message: 'it was written, and the tag that confirms it has another value' };
+    } finally {
+      confirmation?.stop();
+    }
+  }
+}
+
+/** Waits for a sample of a tag with a value. */
+class Confirmation {
+  #isConfirmed = false;
+  #done = () => {};
+  readonly stop: () => void;
+
+  constructor({ target, tag, value }: TagWrite) {
+    this.stop = target.onSample((sample) => {
+      if (sample.tag !== tag || sample.quality === 'bad' || sample.value === undefined) return;
+      if (!isEqual(sample.value, value, 0)) return;
+      this.#isConfirmed = true;
+      this.#done();
+    });
+  }
+
+  /** Resolves with whether it came, within `limitMs` from now. */
+  within(limitMs: number, clock: Pick<Clock, 'after'>): Promise<boolean> {
+    if (this.#isConfirmed) return Promise.resolve(true);
+    return new Promise((resolve) => {
+      const timer = clock.after(Math.max(0, limitMs), () => resolve(false));
+      this.#done = () => {
+        timer.cancel();
+        resolve(true);
+      };
+    });
+  }
+}
+
+/** Returns the reply to a command of which one write failed. */
+function partReply(tag: string, index: number, count: number, result: WriteResult): CommandReply {
+  if (count === 1) return result;
+  const message = `${tag}: ${result.message ?? result.state}`;
+  if (index === 0) return { ...result, message };
+  // The machine may have moved by the tags before it.
+  return { state: 'unconfirmed', message: `${index} of ${count} tags were written; ${message}` };
+}
+
+/** Time in which a write of a rule must be sent, ms. */
+const ruleDeadlineMs = 5_000;
+
+function keyOf(device: string, tag: string): string {
+  return `${device} ${tag}`;
+}
+
+function failed(code: ErrorCode, message: string): CommandReply {
+  return { state: 'failed', code, message };
+}
+
+function expired(): CommandReply {
+  return { state: 'expired', code: 'timeout', message: 'the deadline passed before the command was executed' };
+}
