@@ -58,7 +58,7 @@ export interface ClientOptions {
   readonly isSubscribed: boolean;
   /**
    * Whether it subscribes at each connect, also on a session that the server still has. With a retain handling of 2
-   * this brings no retained messages. Mosquitto before 2.0.12 forgets the shared subscriptions of a session that is resumed.
+   * this brings no retained messages. Mosquitto before 2.0.12 forgets the shared subscriptions of a resumed session.
    * Default: no.
    */
   readonly subscribesAgain?: boolean;
