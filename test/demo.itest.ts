@@ -80,6 +80,43 @@ test("the dashboard shows changing values of this host's CPU, and that it is liv
   }
 });
 
+/** A machine of each part of the plant, and a tag that changes from report to report. */
+const machines = [
+  { device: 'plant1.line1.spindle1', by: 'HTTP' },
+  { device: 'plant1.line2.spindle1', by: 'device WebSocket' },
+  { device: 'plant1.line3.spindle1', by: 'HTTP' },
+  { device: 'plant1.cell1.meter1', by: 'HTTP' },
+  { device: 'plant1.utility.pump1', by: 'HTTP' },
+] as const;
+
+test('every part of the plant moves on the page', async () => {
+  const browser = await launchChromium();
+  try {
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
+    for (const { device, by } of machines) {
+      await page.goto(`${endpoints.dashboard.url}/#/${device}`);
+      const seen = new Set<string>();
+      await eventually(
+        async () => {
+          const values = (await page.locator('[data-testid=value]').allTextContents()).join(' ');
+          if (values !== '') seen.add(values);
+          assert.ok(seen.size >= 3, `values so far: ${[...seen]}`);
+          assert.match((await page.locator('[data-testid=device-age]').first().textContent()) ?? '', /^live/);
+        },
+        { deadlineMs: 20_000, pollMs: 100, describe: `${device}, by ${by}, changes on the page` },
+      );
+    }
+    assert.deepEqual(errors, []);
+  } finally {
+    await browser.close();
+  }
+  const metrics = await (await fetch(`${endpoints.ingest[0]!.internal}/metrics`)).text();
+  const sessions = metrics.split('\n').find((line) => line.startsWith('tailrace_ingest_device_sessions{'));
+  assert.match(sessions ?? 'no metric', / 11$/, 'the ten machines of line 2, and the simulator, by WebSocket');
+});
+
 test('another client receives the plant and this host too', async () => {
   const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: '>' });
   await watcher.until(60, 20_000);

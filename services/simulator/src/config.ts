@@ -42,6 +42,12 @@ export const configSchema = z.strictObject({
     .max(50)
     .default(2)
     .describe('How often fast machines report; slow ones (ovens, compressors, doors, meters) report half as often.'),
+  deviceWebSocket: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether each machine of line 2, and the simulator itself, keeps a WebSocket to /v1/device of ingestUrl, on which it also takes commands; else they report over HTTP.',
+    ),
   modbusHost: z
     .string()
     .min(1)

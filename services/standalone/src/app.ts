@@ -144,6 +144,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       plant: config.plant,
       plantSeed: 1,
       mood: config.mood,
+      deviceWebSocket: true,
       modbusHost: host,
       modbusPort: 0,
       rateHz: 2,
