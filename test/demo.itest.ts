@@ -117,6 +117,44 @@ test('every part of the plant moves on the page', async () => {
   assert.match(sessions ?? 'no metric', / 11$/, 'the ten machines of line 2, and the simulator, by WebSocket');
 });
 
+test('machines obey commands, refuse what they may not do, and a command changes the mood', async () => {
+  const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: 'plant1.>' });
+  const command = async (device: string, name: string, params: object = {}) => {
+    const args = ['--silent', 'command', `DEVICE=${device}`, `NAME=${name}`, `DATA=${data}`];
+    const { code, stdout } = await run('make', [...args, `PARAMS=${JSON.stringify(params)}`], { cwd: root }).then(
+      (finished) => ({ code: 0, ...finished }),
+      (failed: { code: number; stdout: string }) => failed,
+    );
+    const last = stdout.trim().split('\n').at(-1) ?? '';
+    return { code, ...(JSON.parse(last) as { state: string; message: string }) };
+  };
+  const reported = (device: string, tag: string, value: unknown) =>
+    eventually(
+      () => {
+        const readings = watcher.logReports.filter(({ report }) => report.device === device).at(-1)?.report.readings;
+        assert.equal(readings?.find((each) => each.tag === tag)?.value, value);
+      },
+      { deadlineMs: 10_000, describe: `${device} reports ${tag} ${value}` },
+    );
+
+  const press = 'plant1.line2.press1';
+  assert.equal((await command(press, 'set', { stroke_rate_setpoint: 12 })).state, 'done');
+  await reported(press, 'stroke_rate_setpoint', 12);
+  assert.equal((await command(press, 'stop')).state, 'done');
+  await reported(press, 'enabled', false);
+  const tooFast = await command(press, 'set', { stroke_rate_setpoint: 99 });
+  assert.deepEqual(
+    [tooFast.state, tooFast.message],
+    ['failed', 'params.stroke_rate_setpoint: expected 0 to 26, got 99'],
+  );
+  // Over HTTP there is no way to a machine.
+  assert.equal((await command('plant1.line1.press1', 'stop')).state, 'failed');
+
+  assert.equal((await command('plant1.simulator', 'set', { mood: 'drift' })).state, 'done');
+  await reported('plant1.simulator', 'mood', 'drift');
+  watcher.close();
+});
+
 test('another client receives the plant and this host too', async () => {
   const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: '>' });
   await watcher.until(60, 20_000);

@@ -66,9 +66,17 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     internal: `http://${config.internalHost}:${ports.internal}`,
   };
   const tokenSecret = await keyFrom(dataDir);
-  const issue = (subject: string, publish: string[], subscribe: string[]) =>
-    issueToken({ secret: tokenSecret, subject, publish, subscribe, expiresInMs: tokenDays * 24 * 3_600_000, clock });
-  const token = await issue('owner', ['>'], ['>']);
+  const issue = (subject: string, publish: string[], subscribe: string[], receiveCommands: string[] = []) =>
+    issueToken({
+      secret: tokenSecret,
+      subject,
+      publish,
+      subscribe,
+      receiveCommands,
+      expiresInMs: tokenDays * 24 * 3_600_000,
+      clock,
+    });
+  const token = await issue('owner', ['>'], ['>'], ['>']);
 
   const shared = {
     host,
@@ -140,7 +148,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     random,
     config: {
       ingestUrl: urls.ingest,
-      token: await issue('simulator', ['plant1.>', 'host.>'], []),
+      token: await issue('simulator', ['plant1.>', 'host.>'], [], ['plant1.>']),
       plant: config.plant,
       plantSeed: 1,
       mood: config.mood,
