@@ -84,7 +84,7 @@ test("the dashboard shows changing values of this host's CPU, and that it is liv
 const machines = [
   { device: 'plant1.line1.spindle1', by: 'HTTP' },
   { device: 'plant1.line2.spindle1', by: 'device WebSocket' },
-  { device: 'plant1.line3.spindle1', by: 'HTTP' },
+  { device: 'plant1.line3.spindle1', by: 'MQTT' },
   { device: 'plant1.cell1.meter1', by: 'HTTP' },
   { device: 'plant1.utility.pump1', by: 'HTTP' },
 ] as const;
@@ -147,6 +147,10 @@ test('machines obey commands, refuse what they may not do, and a command changes
     [tooFast.state, tooFast.message],
     ['failed', 'params.stroke_rate_setpoint: expected 0 to 26, got 99'],
   );
+  const conveyor = 'plant1.line3.conveyor1';
+  assert.equal((await command(conveyor, 'set', { speed_setpoint: 0.25 })).state, 'done');
+  await reported(conveyor, 'speed_setpoint', 0.25);
+  assert.equal((await command('plant1.line3.oven1', 'start')).state, 'failed');
   // Over HTTP there is no way to a machine.
   assert.equal((await command('plant1.line1.press1', 'stop')).state, 'failed');
 

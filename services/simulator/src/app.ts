@@ -8,6 +8,7 @@ import type { Report } from '@tailrace/protocol/report';
 import { createHost, type Host } from './host/host.ts';
 import { HttpLink, warningEveryMs } from './links/http-link.ts';
 import { ModbusLink } from './links/modbus-link.ts';
+import { MqttLink } from './links/mqtt-link.ts';
 import type { PlantLink } from './links/plant-link.ts';
 import { WebSocketLink } from './links/websocket-link.ts';
 import type { Mood } from './plant/mood.ts';
@@ -23,6 +24,7 @@ export interface SimulatorOptions {
     readonly mood: Mood;
     readonly rateHz: number;
     readonly deviceWebSocket: boolean;
+    readonly mqttUrl: string;
     readonly modbusHost: string;
     readonly modbusPort: number;
     readonly hostReadings: boolean;
@@ -126,13 +128,18 @@ class PublishingSimulator implements Simulator {
 
   #createLinks(plant: Plant): void {
     const { config, logger, random, WebSocket } = this.#options;
-    const { ingestUrl: url, token, modbusHost, modbusPort } = config;
+    const { ingestUrl: url, token, mqttUrl, modbusHost, modbusPort } = config;
     const command = plant.command.bind(plant);
     if (config.deviceWebSocket) {
       const devices = plant.devices.filter(
         (device) => device.startsWith('plant1.line2.') || device === simulatorDevice,
       );
       this.#add(new WebSocketLink({ url, token, devices, logger, clock: this.#clock, random, WebSocket, command }));
+    }
+    if (mqttUrl !== '') {
+      const devices = plant.devices.filter((device) => device.startsWith('plant1.line3.'));
+      const common = { token, devices, logger, clock: this.#clock, command };
+      this.#add(new MqttLink({ url: mqttUrl, random: random ?? Math.random, ...common }));
     }
     if (modbusPort > 0) this.#add(new ModbusLink({ host: modbusHost, port: modbusPort, command }));
   }
