@@ -10,11 +10,19 @@ import { issueToken } from '@tailrace/platform/token';
 
 const days = 90;
 const secret = randomBytes(48).toString('base64url');
-const issue = (subject: string, publish: string[], subscribe: string[]) =>
-  issueToken({ secret, subject, publish, subscribe, expiresInMs: days * 24 * 3_600_000, clock: systemClock });
+const issue = (subject: string, publish: string[], subscribe: string[], receiveCommands: string[] = []) =>
+  issueToken({
+    secret,
+    subject,
+    publish,
+    subscribe,
+    receiveCommands,
+    expiresInMs: days * 24 * 3_600_000,
+    clock: systemClock,
+  });
 
 process.stdout.write(`# Secrets of this installation. Never commit it.
 TAILRACE_TOKEN_SECRET=${secret}
-TAILRACE_SIMULATOR_TOKEN=${await issue('simulator', ['plant1.>', 'host.>'], [])}
+TAILRACE_SIMULATOR_TOKEN=${await issue('simulator', ['plant1.>', 'host.>'], [], ['plant1.>'])}
 TAILRACE_DASHBOARD_TOKEN=${await issue('dashboard', [], ['>'])}
 `);

@@ -106,6 +106,7 @@ export class StackCluster {
       subject: 'stack',
       publish: ['>'],
       subscribe: ['>'],
+      receiveCommands: ['>'],
       expiresInMs: 30 * 24 * 3_600_000,
       clock: systemClock,
     });

@@ -80,6 +80,85 @@ test("the dashboard shows changing values of this host's CPU, and that it is liv
   }
 });
 
+/** A machine of each part of the plant, and a tag that changes from report to report. */
+const machines = [
+  { device: 'plant1.line1.spindle1', by: 'HTTP' },
+  { device: 'plant1.line2.spindle1', by: 'device WebSocket' },
+  { device: 'plant1.line3.spindle1', by: 'MQTT' },
+  { device: 'plant1.cell1.meter1', by: 'HTTP' },
+  { device: 'plant1.utility.pump1', by: 'HTTP' },
+] as const;
+
+test('every part of the plant moves on the page', async () => {
+  const browser = await launchChromium();
+  try {
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(String(error)));
+    for (const { device, by } of machines) {
+      await page.goto(`${endpoints.dashboard.url}/#/${device}`);
+      const seen = new Set<string>();
+      await eventually(
+        async () => {
+          const values = (await page.locator('[data-testid=value]').allTextContents()).join(' ');
+          if (values !== '') seen.add(values);
+          assert.ok(seen.size >= 3, `values so far: ${[...seen]}`);
+          assert.match((await page.locator('[data-testid=device-age]').first().textContent()) ?? '', /^live/);
+        },
+        { deadlineMs: 20_000, pollMs: 100, describe: `${device}, by ${by}, changes on the page` },
+      );
+    }
+    assert.deepEqual(errors, []);
+  } finally {
+    await browser.close();
+  }
+  const metrics = await (await fetch(`${endpoints.ingest[0]!.internal}/metrics`)).text();
+  const sessions = metrics.split('\n').find((line) => line.startsWith('tailrace_ingest_device_sessions{'));
+  assert.match(sessions ?? 'no metric', / 11$/, 'the ten machines of line 2, and the simulator, by WebSocket');
+});
+
+test('machines obey commands, refuse what they may not do, and a command changes the mood', async () => {
+  const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: 'plant1.>' });
+  const command = async (device: string, name: string, params: object = {}) => {
+    const args = ['--silent', 'command', `DEVICE=${device}`, `NAME=${name}`, `DATA=${data}`];
+    const { code, stdout } = await run('make', [...args, `PARAMS=${JSON.stringify(params)}`], { cwd: root }).then(
+      (finished) => ({ code: 0, ...finished }),
+      (failed: { code: number; stdout: string }) => failed,
+    );
+    const last = stdout.trim().split('\n').at(-1) ?? '';
+    return { code, ...(JSON.parse(last) as { state: string; message: string }) };
+  };
+  const reported = (device: string, tag: string, value: unknown) =>
+    eventually(
+      () => {
+        const readings = watcher.logReports.filter(({ report }) => report.device === device).at(-1)?.report.readings;
+        assert.equal(readings?.find((each) => each.tag === tag)?.value, value);
+      },
+      { deadlineMs: 10_000, describe: `${device} reports ${tag} ${value}` },
+    );
+
+  const press = 'plant1.line2.press1';
+  assert.equal((await command(press, 'set', { stroke_rate_setpoint: 12 })).state, 'done');
+  await reported(press, 'stroke_rate_setpoint', 12);
+  assert.equal((await command(press, 'stop')).state, 'done');
+  await reported(press, 'enabled', false);
+  const tooFast = await command(press, 'set', { stroke_rate_setpoint: 99 });
+  assert.deepEqual(
+    [tooFast.state, tooFast.message],
+    ['failed', 'params.stroke_rate_setpoint: expected 0 to 26, got 99'],
+  );
+  const conveyor = 'plant1.line3.conveyor1';
+  assert.equal((await command(conveyor, 'set', { speed_setpoint: 0.25 })).state, 'done');
+  await reported(conveyor, 'speed_setpoint', 0.25);
+  assert.equal((await command('plant1.line3.oven1', 'start')).state, 'failed');
+  // Over HTTP there is no way to a machine.
+  assert.equal((await command('plant1.line1.press1', 'stop')).state, 'failed');
+
+  assert.equal((await command('plant1.simulator', 'set', { mood: 'drift' })).state, 'done');
+  await reported('plant1.simulator', 'mood', 'drift');
+  watcher.close();
+});
+
 test('another client receives the plant and this host too', async () => {
   const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: '>' });
   await watcher.until(60, 20_000);

@@ -21,7 +21,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'services/ingest': ['protocol', 'platform', 'eventlog', 'bus', 'mqtt'],
   'services/fanout': ['protocol', 'platform', 'eventlog', 'bus'],
   'services/edge': ['client', 'protocol', 'platform', 'eventlog'],
-  'services/simulator': ['client', 'protocol', 'platform'],
+  'services/simulator': ['client', 'mqtt', 'protocol', 'platform'],
   'services/dashboard/server': ['protocol', 'platform'],
   'services/dashboard/web': ['client'],
   'services/standalone': ['protocol', 'platform', 'eventlog', 'bus', 'ingest', 'fanout', 'simulator', 'dashboard'],

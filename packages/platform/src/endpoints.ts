@@ -18,6 +18,8 @@ export interface Endpoints {
   readonly device: { readonly url: string };
   /** Where commands for devices are sent, without NATS: a socket of the file system. */
   readonly commands?: { readonly socket: string };
+  /** Where devices connect by MQTT, if they can. */
+  readonly mqtt?: { readonly url: string };
   /** With all rights in this run. */
   readonly token: string;
 }

@@ -13,6 +13,8 @@ const config = {
   plant: true,
   plantSeed: 1,
   mood: 'calm' as const,
+  deviceWebSocket: false,
+  mqttUrl: '',
   modbusHost: '127.0.0.1',
   modbusPort: 0,
   rateHz: 2,

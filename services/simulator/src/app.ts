@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import type { PublisherStats } from '@tailrace/client/publish';
+import type { WebSocketConstructor } from '@tailrace/client/websocket';
 import { type Clock, systemClock, type Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
@@ -7,9 +8,11 @@ import type { Report } from '@tailrace/protocol/report';
 import { createHost, type Host } from './host/host.ts';
 import { HttpLink, warningEveryMs } from './links/http-link.ts';
 import { ModbusLink } from './links/modbus-link.ts';
+import { MqttLink } from './links/mqtt-link.ts';
 import type { PlantLink } from './links/plant-link.ts';
+import { WebSocketLink } from './links/websocket-link.ts';
 import type { Mood } from './plant/mood.ts';
-import { createPlant, type Plant } from './plant/plant.ts';
+import { createPlant, type Plant, simulatorDevice } from './plant/plant.ts';
 
 export interface SimulatorOptions {
   /** As of `configSchema`. */
@@ -20,6 +23,8 @@ export interface SimulatorOptions {
     readonly plantSeed: number;
     readonly mood: Mood;
     readonly rateHz: number;
+    readonly deviceWebSocket: boolean;
+    readonly mqttUrl: string;
     readonly modbusHost: string;
     readonly modbusPort: number;
     readonly hostReadings: boolean;
@@ -30,6 +35,7 @@ export interface SimulatorOptions {
   /** For message IDs and waits, not for the plant. Default: Math.random. */
   readonly random?: () => number;
   readonly fetch?: typeof globalThis.fetch;
+  readonly WebSocket?: WebSocketConstructor;
 }
 
 export interface Simulator {
@@ -38,7 +44,7 @@ export interface Simulator {
   drain(): Promise<void>;
   /** Drops the reports without an answer. Idempotent. */
   stop(): Promise<void>;
-  /** Of the reports over HTTP. */
+  /** Of the reports over all protocols. */
   stats(): PublisherStats;
 }
 
@@ -117,12 +123,24 @@ class PublishingSimulator implements Simulator {
   }
 
   stats(): PublisherStats {
-    return this.#http.stats();
+    return [this.#http, ...this.#links].map((link) => link.stats()).reduce(sumOf);
   }
 
   #createLinks(plant: Plant): void {
-    const { modbusHost, modbusPort } = this.#options.config;
+    const { config, logger, random, WebSocket } = this.#options;
+    const { ingestUrl: url, token, mqttUrl, modbusHost, modbusPort } = config;
     const command = plant.command.bind(plant);
+    if (config.deviceWebSocket) {
+      const devices = plant.devices.filter(
+        (device) => device.startsWith('plant1.line2.') || device === simulatorDevice,
+      );
+      this.#add(new WebSocketLink({ url, token, devices, logger, clock: this.#clock, random, WebSocket, command }));
+    }
+    if (mqttUrl !== '') {
+      const devices = plant.devices.filter((device) => device.startsWith('plant1.line3.'));
+      const common = { token, devices, logger, clock: this.#clock, command };
+      this.#add(new MqttLink({ url: mqttUrl, random: random ?? Math.random, ...common }));
+    }
     if (modbusPort > 0) this.#add(new ModbusLink({ host: modbusHost, port: modbusPort, command }));
   }
 
@@ -168,4 +186,16 @@ class PublishingSimulator implements Simulator {
       this.#isSampling = false;
     }
   }
+}
+
+function sumOf(a: PublisherStats, b: PublisherStats): PublisherStats {
+  return {
+    queuedReports: a.queuedReports + b.queuedReports,
+    queuedReportsMax: a.queuedReportsMax + b.queuedReportsMax,
+    queuedBytes: a.queuedBytes + b.queuedBytes,
+    queuedBytesMax: a.queuedBytesMax + b.queuedBytesMax,
+    accepted: a.accepted + b.accepted,
+    refused: a.refused + b.refused,
+    retries: a.retries + b.retries,
+  };
 }

@@ -42,6 +42,18 @@ export const configSchema = z.strictObject({
     .max(50)
     .default(2)
     .describe('How often fast machines report; slow ones (ovens, compressors, doors, meters) report half as often.'),
+  deviceWebSocket: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether each machine of line 2, and the simulator itself, keeps a WebSocket to /v1/device of ingestUrl, on which it also takes commands; else they report over HTTP.',
+    ),
+  mqttUrl: z
+    .union([z.literal(''), z.url({ protocol: /^mqtt$/ })])
+    .default('')
+    .describe(
+      'URL of the MQTT listener of ingest, as mqtt://ingest:1883, to which each machine of line 3 connects, and on which it also takes commands. Empty: they report over HTTP.',
+    ),
   modbusHost: z
     .string()
     .min(1)

@@ -10,6 +10,7 @@ import { createUwsTransport } from '@tailrace/fanout/uws-transport';
 import { createIngest } from '@tailrace/ingest/app';
 import { ingestSettings } from '@tailrace/ingest/config';
 import { createHttpTransport } from '@tailrace/ingest/http-transport';
+import { createMqttPorts } from '@tailrace/ingest/mqtt/mqtt-ports';
 import type { Clock } from '@tailrace/platform/clock';
 import { removeEndpoints, writeEndpoints } from '@tailrace/platform/endpoints';
 import type { Part } from '@tailrace/platform/lifecycle';
@@ -48,7 +49,13 @@ const tokenDays = 30;
 
 /** Returns the ports of an installation, all derived from one. */
 export function portsFrom(portBase: number) {
-  return { dashboard: portBase, streams: portBase + 1, ingest: portBase + 2, internal: portBase + 1010 };
+  return {
+    dashboard: portBase,
+    streams: portBase + 1,
+    ingest: portBase + 2,
+    mqtt: portBase + 4,
+    internal: portBase + 1010,
+  };
 }
 
 /**
@@ -66,9 +73,17 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     internal: `http://${config.internalHost}:${ports.internal}`,
   };
   const tokenSecret = await keyFrom(dataDir);
-  const issue = (subject: string, publish: string[], subscribe: string[]) =>
-    issueToken({ secret: tokenSecret, subject, publish, subscribe, expiresInMs: tokenDays * 24 * 3_600_000, clock });
-  const token = await issue('owner', ['>'], ['>']);
+  const issue = (subject: string, publish: string[], subscribe: string[], receiveCommands: string[] = []) =>
+    issueToken({
+      secret: tokenSecret,
+      subject,
+      publish,
+      subscribe,
+      receiveCommands,
+      expiresInMs: tokenDays * 24 * 3_600_000,
+      clock,
+    });
+  const token = await issue('owner', ['>'], ['>'], ['>']);
 
   const shared = {
     host,
@@ -105,7 +120,9 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     version,
     config: fanoutConfig,
   });
-  const ingestConfig = z.object(ingestSettings).parse({ ...shared, port: ports.ingest });
+  const ingestConfig = z
+    .object(ingestSettings)
+    .parse({ ...shared, port: ports.ingest, mqttEnabled: true, mqttPort: ports.mqtt });
   const ingest = createIngest({
     eventLog,
     clock,
@@ -117,6 +134,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     node: 'standalone',
     random,
     bus: ingestBus,
+    mqttPorts: createMqttPorts(ingestConfig, clock, logger),
   });
   const dashboard = createDashboard({
     logger,
@@ -140,10 +158,12 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     random,
     config: {
       ingestUrl: urls.ingest,
-      token: await issue('simulator', ['plant1.>', 'host.>'], []),
+      token: await issue('simulator', ['plant1.>', 'host.>'], [], ['plant1.>']),
       plant: config.plant,
       plantSeed: 1,
       mood: config.mood,
+      deviceWebSocket: true,
+      mqttUrl: `mqtt://${host}:${ports.mqtt}`,
       modbusHost: host,
       modbusPort: 0,
       rateHz: 2,
@@ -163,6 +183,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       dashboard: { url: urls.dashboard },
       device: { url: `ws://${host}:${ports.ingest}/v1/device` },
       commands: { socket: commandsPath },
+      mqtt: { url: `mqtt://${host}:${ports.mqtt}` },
       token,
     });
     options.onReady(urls);

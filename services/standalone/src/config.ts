@@ -25,7 +25,7 @@ export const configSchema = z.strictObject({
     .default(8080)
     .meta({ unit: 'port' })
     .describe(
-      'Port of the dashboard. Streams have the next one, ingest the one after it, health and metrics portBase + 1010; internalPort is not used.',
+      'Port of the dashboard. Streams have the next one, ingest the one after it, MQTT portBase + 4, health and metrics portBase + 1010; internalPort is not used.',
     ),
   streamUrl: z
     .union([z.literal(''), z.url({ protocol: /^wss?$/ })])

@@ -51,7 +51,7 @@ export function deadLetterTopic(topicPrefix: string): string {
  *
  * | limit | at the limit |
  * | --- | --- |
- * | 100 a second, burst 1,000; of a source 10, burst 100 | not written, but acknowledged; counted, logged once a minute |
+ * | 100 a second, burst 1,000; of a source 10, burst 100 | not written, but acknowledged; counted, and logged |
  * | 1,000 letters or 16 MiB without confirmation | refused as `unavailable`: the caller writes it again later |
  * | 256 KiB of a message | the rest is left out, and the letter is marked |
  * | 14 days, 256 MiB | the log deletes the oldest |

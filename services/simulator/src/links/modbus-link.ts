@@ -1,3 +1,4 @@
+import type { PublisherStats } from '@tailrace/client/publish';
 import type { Report } from '@tailrace/protocol/report';
 import { ModbusServer } from '../modbus/modbus-server.ts';
 import { ModbusUnit } from '../modbus/modbus-unit.ts';
@@ -45,7 +46,22 @@ export class ModbusLink implements PlantLink {
   stop(): Promise<void> {
     return this.#server.close();
   }
+
+  /** Nothing waits: a client polls. */
+  stats(): PublisherStats {
+    return noStats;
+  }
 }
+
+const noStats: PublisherStats = {
+  queuedReports: 0,
+  queuedReportsMax: 0,
+  queuedBytes: 0,
+  queuedBytesMax: 0,
+  accepted: 0,
+  refused: 0,
+  retries: 0,
+};
 
 function switchCommand(isOn: boolean): PlantCommand {
   return { name: isOn ? 'start' : 'stop', params: {} };

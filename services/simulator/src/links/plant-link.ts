@@ -1,3 +1,4 @@
+import type { PublisherStats } from '@tailrace/client/publish';
 import type { Report } from '@tailrace/protocol/report';
 
 /** Takes the reports of some devices of the plant to Tailrace, by one protocol. */
@@ -12,4 +13,5 @@ export interface PlantLink {
   drain(): Promise<void>;
   /** Drops the reports without an answer. Idempotent. */
   stop(): void | Promise<void>;
+  stats(): PublisherStats;
 }
