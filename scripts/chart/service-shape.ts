@@ -73,6 +73,14 @@ export const sectionExtras: Readonly<Record<string, z.ZodRawShape>> = {
       clientCaSecret: z.string(),
       clientCaKey: z.string(),
     }),
+    mqtt: z.strictObject({
+      enabled: z.boolean(),
+      service: z.strictObject({
+        type: z.enum(['', 'ClusterIP', 'NodePort', 'LoadBalancer']),
+        annotations: texts,
+        externalTrafficPolicy: z.enum(['Local', 'Cluster']),
+      }),
+    }),
   },
   dashboard: { token },
   simulator: { token },

@@ -4,7 +4,7 @@ import { decodeAck, encodeAck } from '@tailrace/mqtt/acks';
 import { type ConnectPacket, decodePacket, encodePacket, type Packet } from '@tailrace/mqtt/codec';
 import { PacketFramer } from '@tailrace/mqtt/framer';
 import { type MemoryWire, wirePair } from '@tailrace/mqtt/memory-wire';
-import { encodePublish, type OutboundProperties } from '@tailrace/mqtt/publish';
+import { decodePublish, encodePublish, type InboundPublish, type OutboundProperties } from '@tailrace/mqtt/publish';
 import type { MqttVersion } from '@tailrace/mqtt/reason';
 import { noHandshakes } from '@tailrace/platform/tls-listener';
 import { decodeReport } from '@tailrace/protocol/report-proto';
@@ -53,6 +53,8 @@ export interface PublishOptions {
 /** A device over MQTT in memory, which sends and receives packets. */
 export class MqttDevice {
   readonly version: MqttVersion;
+  /** PUBLISH packets that were received. */
+  readonly messages: InboundPublish[] = [];
   /** What was received, as texts: `connack 0`, `puback 1`, `puback 1 0x87 <reason string>`, `disconnect 0x8b`. */
   received: string[] = [];
   readonly packets: Packet[] = [];
@@ -104,6 +106,10 @@ export class MqttDevice {
     this.wire.send(encodePublish(message, this.version, { packetId, dup }));
   }
 
+  puback(packetId: number, reason = 0): void {
+    this.wire.send(encodeAck(4, packetId, { version: this.version, reason }));
+  }
+
   pubrel(packetId: number): void {
     this.wire.send(encodeAck(6, packetId, { version: this.version, reason: 0 }));
   }
@@ -131,6 +137,11 @@ export class MqttDevice {
       const text = reasonString === undefined ? '' : ` ${reasonString}`;
       return `${name} ${packetId}${reason === 0 && text === '' ? '' : ` ${hex(reason)}${text}`}`;
     }
+    if (type === 3) {
+      const message = decodePublish(packet, this.version);
+      this.messages.push({ ...message, payload: Buffer.from(message.payload) });
+      return `publish ${message.packetId}${message.dup ? ' dup' : ''}`;
+    }
     const decoded = decodePacket(packet, this.version);
     this.packets.push(decoded);
     switch (decoded.cmd) {
@@ -156,9 +167,10 @@ export interface ConnectOptions extends Partial<Omit<ConnectPacket, 'cmd'>> {
 }
 
 /** Ingest in memory with MQTT, whose log the test holds: see `startDevices`. */
-export async function startMqtt(t: TestContext, { settings = {}, leaveMs = 0 }: DeviceFixtureOptions = {}) {
+export async function startMqtt(t: TestContext, options: DeviceFixtureOptions = {}) {
   const ports = new MemoryMqttPorts();
-  const fixture = await startDevices(t, { settings: { mqttEnabled: true, ...settings }, leaveMs, mqttPorts: ports });
+  const settings = { mqttEnabled: true, ...options.settings };
+  const fixture = await startDevices(t, { ...options, settings, mqttPorts: ports });
   const dial = ({
     version = 5,
     address = '10.0.0.1',

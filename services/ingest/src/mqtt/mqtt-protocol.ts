@@ -11,6 +11,7 @@ import { type CloseName, closeCodes } from '@tailrace/protocol/close';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tenantOf } from '@tailrace/protocol/path';
 import type { Admission, Sender, TokenGrant } from '../admission.ts';
+import type { DeliveredCommand } from '../devices/device-command.ts';
 import type { MessageToken } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
 import type { DeviceSession } from '../devices/device-session.ts';
@@ -18,6 +19,7 @@ import type { BatchOutcome, ProtocolPort, Welcome } from '../devices/protocol-po
 import { authFrom } from './connect-auth.ts';
 import { commandPathFrom, type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
 import { closeCodeOf, connackReasons, disconnectReasons } from './mqtt-closes.ts';
+import { commandAcknowledged, commandTopicOf, replyFrom, sendCommand } from './mqtt-commands.ts';
 import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
 import type { MqttSessions, SessionOwner } from './mqtt-sessions.ts';
 import type { NamespaceClient, TopicNamespace } from './topic-namespace.ts';
@@ -34,7 +36,7 @@ export interface MqttProtocolOptions {
   readonly sessions: MqttSessions;
   readonly wills: Wills;
   readonly namespaces: readonly TopicNamespace[];
-  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly clock: Pick<Clock, 'monotonic' | 'now'>;
   readonly counts: ProtocolCounts;
   /** Logs a message that was refused, not each of many. */
   readonly onRefused: (facts: () => object) => void;
@@ -53,7 +55,6 @@ export interface MqttProtocolOptions {
  */
 export class MqttProtocol implements ProtocolPort, NamespaceClient {
   readonly canDelay = false;
-  readonly takesCommands = false;
   /** `ServerConnection` closes clients that do not read. */
   readonly bufferedBytes = 0;
   /** Of a verified client. */
@@ -126,10 +127,6 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.#connection.resume(pauseReasons.bytes);
   }
 
-  deliverCommand(): boolean {
-    return false;
-  }
-
   // From the connection.
 
   authorize(request: ConnectRequest): void {
@@ -159,8 +156,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     try {
       const known = this.#topics?.get(topic) ?? this.#parse(topic);
       if (known.kind === 'presence') this.#presence(known, message);
-      else if (known.kind === 'reply')
-        throw new TailraceError('not_found', 'no command of this device waits for a reply');
+      else if (known.kind === 'reply') this.#reply(known, message);
       else this.#report(known, message);
     } catch (thrown) {
       this.#session.reject(ticket < 0 ? undefined : ticket, tailraceErrorFrom(thrown));
@@ -173,11 +169,17 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       this.#use(namespace);
       return namespace.subscribe(this, filter, qos);
     }
-    return this.#mayReceive(filter)
-      ? qos
-      : commandPathFrom(filter) === undefined
-        ? reasons.topicFilterInvalid
-        : reasons.notAuthorized;
+    if (this.#mayReceive(filter)) {
+      // After SUBACK.
+      queueMicrotask(() => this.#session.commandsChanged());
+      return qos;
+    }
+    return commandPathFrom(filter) === undefined ? reasons.topicFilterInvalid : reasons.notAuthorized;
+  }
+
+  /** The client has acknowledged a message of this side. */
+  acknowledged(message: OutboundMessage, reason: number): void {
+    commandAcknowledged(message, reason, this.#session);
   }
 
   retained(filter: string): void {
@@ -284,6 +286,16 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.#connection.resume(pauseReasons.bytes);
   }
 
+  /** Whether it has subscribed to them. */
+  get takesCommands(): boolean {
+    const { isGateway, device } = this.#session;
+    return !isGateway && this.#connection.session?.subscriptions?.has(commandTopicOf(device)) === true;
+  }
+
+  deliverCommand(command: DeliveredCommand): boolean {
+    return sendCommand(this.#connection, command, this.#session, this.#options.clock.now());
+  }
+
   flush(): void {
     this.#connection.flush();
   }
@@ -361,10 +373,24 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
    * message is checked and acknowledged, and changes nothing.
    */
   #presence({ path }: DeviceTopic, { ticket, payload }: InboundMessage): void {
-    if (!this.grant.allowsDevice(path))
-      throw new TailraceError('forbidden', `${shown(path)} is not covered: ${this.grant.covers}`);
+    if (!this.grant.allowsDevice(path)) throw this.#notCovered(path);
     presenceFrom(payload);
     if (ticket >= 0) this.acknowledge(ticket);
+  }
+
+  #reply({ path }: DeviceTopic, message: InboundMessage): void {
+    const { device } = this.#session;
+    if (path !== device && !this.grant.allowsDevice(path)) throw this.#notCovered(path);
+    const reply = replyFrom(message);
+    if (!this.#session.commandReplied(reply, path)) {
+      const text = `command: expected one that was sent to this device in the last minutes, got ${shown(reply.id)}`;
+      throw new TailraceError('not_found', text);
+    }
+    if (message.ticket >= 0) this.acknowledge(message.ticket);
+  }
+
+  #notCovered(path: string): TailraceError {
+    return new TailraceError('forbidden', `${shown(path)} is not covered: ${this.grant.covers}`);
   }
 
   #parse(topic: string): DeviceTopic {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { ConnectRequest } from '@tailrace/mqtt/connect-request';
 import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
 import { SecondWheel } from '@tailrace/mqtt/one-second-wheel';
+import type { OutboundMessage } from '@tailrace/mqtt/publish';
 import { mqttReasons as reasons } from '@tailrace/mqtt/reason';
 import { ServerConnection } from '@tailrace/mqtt/server-connection';
 import {
@@ -216,6 +217,10 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
 
   subscribe(connection: ServerConnection, request: SubscribeRequest): number {
     return protocolOf(connection).subscribe(request);
+  }
+
+  acknowledged(connection: ServerConnection, message: OutboundMessage, reason: number): void {
+    protocolOf(connection).acknowledged(message, reason);
   }
 
   retained(connection: ServerConnection, filter: string): void {
