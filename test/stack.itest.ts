@@ -8,6 +8,7 @@ import type { Endpoints } from '@tailrace/platform/endpoints';
 import { eventually } from '@tailrace/testkit/eventually';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
+import { loginDevice } from '../services/ingest/test/raw-device.ts';
 import { freePortBase } from './ports.ts';
 import { createWatcher, type Watcher } from './watcher.ts';
 
@@ -107,6 +108,36 @@ test('the commands that the stack prints work unchanged: curl publishes, and eac
     const service = name!.replace(/-\d$/, '');
     assert.match(await (await fetch(url!)).text(), new RegExp(`service="${service}"`), name);
   }
+});
+
+test('a device is offline on every node once its session has closed, and online with its next report', async () => {
+  const watchers = await Promise.all(
+    endpoints.fanout.map(({ url }) => createWatcher({ url, token: endpoints.token, channel: 'presence.>' })),
+  );
+  const port = Number(new URL(endpoints.ingest[0]!.url).port);
+  const login = (device: string) => loginDevice({ port, token: endpoints.token, device });
+  const [leaving, lost, moving] = ['presence.leaving', 'presence.lost', 'presence.moving'] as const;
+  const sessions = await Promise.all([leaving, lost, moving].map(login));
+  for (const session of sessions) {
+    session.status('m1', 1);
+    assert.equal(await session.ack(), 'm1 accepted');
+  }
+  for (const watcher of watchers) await watcher.until(3, 10_000);
+  const seen = async (expected: readonly string[]) => {
+    for (const { presences } of watchers)
+      await eventually(() => assert.deepEqual(presences, expected), { deadlineMs: 10_000 });
+  };
+  sessions[2]!.socket.socket.reset();
+  const moved = await login(moving);
+  sessions[0]!.send({ type: 'bye' });
+  await seen([`offline ${leaving}`]);
+  sessions[1]!.socket.socket.reset();
+  await seen([`offline ${leaving}`, `offline ${lost}`]);
+  const again = await login(leaving);
+  again.status('m2', 2);
+  await seen([`offline ${leaving}`, `offline ${lost}`, `online ${leaving}`]);
+  for (const session of [moved, again]) session.socket.close();
+  for (const watcher of watchers) watcher.close();
 });
 
 // The last test: the node stays down.

@@ -20,6 +20,8 @@ export interface Watcher {
   snapshot(device: string): readonly unknown[];
   /** All live reports so far, with the time received. */
   readonly logReports: readonly { readonly report: SeenReport; readonly atMs: number }[];
+  /** The changes of presence so far, as `offline plant1.press7`. */
+  readonly presences: readonly string[];
   until(reports: number, deadlineMs: number): Promise<void>;
   close(): void;
 }
@@ -31,6 +33,7 @@ export async function createWatcher(options: { url: string; token: string; chann
   const first = new Map<string, unknown[]>();
   const lastSeq = new Map<string, number>();
   const logReports: { report: SeenReport; atMs: number }[] = [];
+  const presences: string[] = [];
   const errors: string[] = [];
   const subscribed = Promise.withResolvers<void>();
   socket.onopen = () => {
@@ -48,6 +51,8 @@ export async function createWatcher(options: { url: string; token: string; chann
       errors.push(JSON.stringify(message['error']));
       subscribed.reject(new Error(JSON.stringify(message['error'])));
     }
+    for (const kind of ['stale', 'online', 'offline'])
+      if (kind in message) presences.push(`${kind} ${(message[kind] as { device: string }).device}`);
     if (!('data' in message)) return;
     const { reports, snapshot } = message['data'] as { reports: SeenReport[]; snapshot?: boolean };
     for (const report of reports) {
@@ -67,6 +72,7 @@ export async function createWatcher(options: { url: string; token: string; chann
     values: (device) => live.get(device) ?? [],
     snapshot: (device) => first.get(device) ?? [],
     logReports,
+    presences,
     until: (reports, deadlineMs) =>
       eventually(
         () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import { configSchema as fanoutSchema } from '@tailrace/fanout/config';
 import { parseAllDocuments } from 'yaml';
 import { at, type KubernetesObject, render, root, type Values } from './chart.ts';
@@ -19,6 +20,11 @@ test('the topics are those that the services create', () => {
   assert.equal(config['retention.bytes'], settings.retentionBytes);
   assert.equal(config['cleanup.policy'], 'delete');
   assert.equal(at(topics.get('tailrace.state'), 'spec.partitions'), settings.telemetryPartitions);
+  const events = eventsTopicSpec('tailrace.events', settings.telemetryPartitions);
+  assert.equal(at(topics.get(events.name), 'spec.partitions'), events.partitions);
+  const eventsConfig = at(topics.get(events.name), 'spec.config') as Values;
+  assert.equal(eventsConfig['retention.ms'], events.retentionMs);
+  assert.equal(eventsConfig['retention.bytes'], events.retentionBytes);
   assert.equal(at(topics.get('tailrace.control'), 'spec.partitions'), 1);
   for (const name of ['tailrace.state', 'tailrace.control', 'tailrace.meta']) {
     assert.equal((at(topics.get(name), 'spec.config') as Values)['cleanup.policy'], 'compact', name);

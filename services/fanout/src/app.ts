@@ -4,6 +4,7 @@ import { getHeapStatistics } from 'node:v8';
 import type { Bus } from '@tailrace/bus/bus';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/event-log';
+import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import type { Clock } from '@tailrace/platform/clock';
 import { CredentialVerifier } from '@tailrace/platform/credentials';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
@@ -178,6 +179,7 @@ function urlOf({ publicUrl, host }: FanoutSettings, port: number): string {
 export interface FanoutTopics {
   readonly telemetry: string;
   readonly state: string;
+  readonly events: string;
   readonly partitions: number;
   readonly epoch: string;
 }
@@ -187,6 +189,7 @@ async function ensureTopics(eventLog: EventLog, config: FanoutSettings): Promise
   const { topicPrefix, retentionMs, retentionBytes, telemetryPartitions } = config;
   const telemetry = `${topicPrefix}.telemetry`;
   const state = `${topicPrefix}.state`;
+  const events = `${topicPrefix}.events`;
   const retention = { retentionMs, retentionBytes };
   const { epoch, partitions } = await eventLog.ensureTopic({
     name: telemetry,
@@ -194,7 +197,8 @@ async function ensureTopics(eventLog: EventLog, config: FanoutSettings): Promise
     ...retention,
   });
   await eventLog.ensureTopic({ name: state, partitions, ...retention, compacted: true });
-  return { telemetry, state, partitions, epoch };
+  await eventLog.ensureTopic(eventsTopicSpec(events, partitions));
+  return { telemetry, state, events, partitions, epoch };
 }
 
 export interface FanoutNode {
@@ -247,6 +251,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     node: config.node,
     topic: topics.telemetry,
     stateTopic: topics.state,
+    eventsTopic: topics.events,
     group: `${config.topicPrefix}.fanout`,
     epoch,
     partitions,

@@ -5,6 +5,7 @@ import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLogger } from '@tailrace/platform/logger';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
 import { encodeReport } from '@tailrace/protocol/report-proto';
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
@@ -20,7 +21,7 @@ import type { Transport } from '../src/transport.ts';
 import type { View } from '../src/views/view.ts';
 import type { Encoding, ViewOptions } from '../src/views/view-options.ts';
 import { deviceLimits } from './device-limits.ts';
-import { epoch, fanoutOptions, retention, stateTopic, topic } from './fanout-options.ts';
+import { epoch, eventsTopic, fanoutOptions, retention, stateTopic, topic } from './fanout-options.ts';
 import { freshnessLimits } from './freshness-limits.ts';
 import { createStoppableClock } from './stoppable-clock.ts';
 import { UnboundedSubscriber } from './unbounded-subscriber.ts';
@@ -36,6 +37,8 @@ export interface Cluster {
   readonly missing: string[];
   node(name: string): Promise<ClusterNode>;
   /** Appends a report with a reading of this value. Returns its position. */
+  /** Appends an event of the sessions of a device. */
+  appendEvent(device: string, event: tailrace.v1.Event.$Properties): Promise<void>;
   append(
     device: string,
     value: number,
@@ -316,6 +319,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     partitions,
     missing,
     node,
+    async appendEvent(device, event) {
+      const value = tailrace.v1.Event.encode(event).finish();
+      await writer.append(eventsTopic, [{ key: device, value }]);
+    },
     async append(device, value, id, headers) {
       const report = {
         device,

@@ -11,6 +11,7 @@ import { testConfig } from './node.ts';
 
 export const topic = 'tailrace.telemetry';
 export const stateTopic = 'tailrace.state';
+export const eventsTopic = 'tailrace.events';
 export const epoch = 'epoch-1';
 /** So long and large that nothing is deleted. */
 export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;

@@ -13,7 +13,7 @@ import type { Partition } from '../src/ownership/partition.ts';
 import type { PresenceMonitor } from '../src/presence/presence-monitor.ts';
 import type { ViewLimits, Views } from '../src/views/view.ts';
 import { deviceLimits } from './device-limits.ts';
-import { epoch, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
+import { epoch, eventsTopic, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
 import { idLimits } from './log-ranges.ts';
 import { record, type Values } from './records.ts';
 
@@ -75,7 +75,7 @@ export function createLocalNode(
         ...own,
       },
     }),
-    { telemetry: topic, state: stateTopic, partitions: count, epoch },
+    { telemetry: topic, state: stateTopic, events: eventsTopic, partitions: count, epoch },
   );
   const { channels, views, hub, work } = node;
   const { partitions, presence } = node.ownership;

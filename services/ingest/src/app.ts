@@ -3,6 +3,7 @@ import type { Bus } from '@tailrace/bus/bus';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import { EpochWatch } from '@tailrace/eventlog/epoch-watch';
 import type { EventLog } from '@tailrace/eventlog/event-log';
+import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import { certificateRulesFrom } from '@tailrace/platform/certificate-rules';
 import type { Clock } from '@tailrace/platform/clock';
 import { corsFrom } from '@tailrace/platform/cors';
@@ -124,6 +125,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const { eventLog, bus, clock, logger, metrics, tracing, transport, config, leaveMs = 0, onLogReplaced } = options;
   const { node = serviceName, random = Math.random, mqttPorts, bridges: bridgeSettings = [] } = options;
   const topic = `${config.topicPrefix}.telemetry`;
+  const eventsTopic = `${config.topicPrefix}.events`;
   const admission = new Admission(config);
   const names = new DeviceNames(config, [randomInt(2 ** 32), randomInt(2 ** 32)]);
   const revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
@@ -156,6 +158,8 @@ export function createIngest(options: IngestOptions): Ingest {
   const devices = createDevices({
     eventLog,
     topic,
+    eventsTopic,
+    epoch: () => logEpoch,
     node,
     bus,
     admission,
@@ -209,6 +213,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const busConnection = bus && new BusConnection({ bus, clock, random, logger });
   let state: State = 'new';
   let port = 0;
+  let logEpoch = '';
   let epochWatch: EpochWatch | undefined;
 
   return {
@@ -223,6 +228,8 @@ export function createIngest(options: IngestOptions): Ingest {
       const { telemetryPartitions: partitions, retentionMs, retentionBytes } = config;
       const spec = { name: topic, partitions, retentionMs, retentionBytes };
       const { epoch } = await eventLog.ensureTopic(spec);
+      logEpoch = epoch;
+      await eventLog.ensureTopic(eventsTopicSpec(eventsTopic, partitions));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
       await deadLetters.start();

@@ -8,6 +8,7 @@ import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { z } from 'zod';
 import { createIngest } from '../src/app.ts';
@@ -121,6 +122,14 @@ export interface HeldRecord extends NewRecord {
   fail(error?: TailraceError): void;
 }
 
+function eventText({ key, value }: NewRecord): string {
+  const { sessionStarted, sessionClosed, sessionConflict } = tailrace.v1.Event.decode(value);
+  if (sessionStarted) return `started ${key}`;
+  if (sessionConflict) return `conflict ${key}: ${sessionConflict.takeovers}`;
+  const { reason, graceMs, lastSeq } = sessionClosed!;
+  return `closed ${key}: ${reason}, ${graceMs} ms, ${lastSeq ?? 'no report'}`;
+}
+
 export interface DeviceFixtureOptions {
   readonly settings?: Partial<IngestSettings>;
   readonly leaveMs?: number;
@@ -147,8 +156,14 @@ export async function startDevices(t: TestContext, options: DeviceFixtureOptions
   await memory.start();
   const held: HeldRecord[] = [];
   let seq = 0;
+  const events: NewRecord[] = [];
   const log: { appendEach: EventLog['appendEach'] } = {
-    appendEach(_topic, records, settled) {
+    appendEach(topic, records, settled) {
+      if (topic === 'tailrace.events') {
+        events.push(...records);
+        for (const index of records.keys()) setImmediate(() => settled(index, undefined, 0, events.length));
+        return;
+      }
       for (const [index, record] of records.entries()) held.push(heldRecord(record, index, settled));
     },
   };
@@ -212,6 +227,8 @@ export async function startDevices(t: TestContext, options: DeviceFixtureOptions
     },
     /** What waits for the log, oldest first. */
     held,
+    /** Takes the events of sessions, as `kind device: fields`. */
+    events: (): string[] => events.splice(0).map(eventText),
     /** Confirms what waits for the log, and sends the acknowledgements. */
     async confirmAll(): Promise<number> {
       await nextTurn();

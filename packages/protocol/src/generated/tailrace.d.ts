@@ -4040,6 +4040,325 @@ export namespace tailrace {
         }
 
         /**
+         * Properties of an Event.
+         * @deprecated Use tailrace.v1.Event.$Properties instead.
+         */
+        interface IEvent extends tailrace.v1.Event.$Properties {
+        }
+
+        /** Represents an Event. */
+        class Event {
+
+            /**
+             * Constructs a new Event.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Event.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Event sessionStarted. */
+            sessionStarted?: (tailrace.v1.SessionStarted.$Properties|null);
+
+            /** Event sessionClosed. */
+            sessionClosed?: (tailrace.v1.SessionClosed.$Properties|null);
+
+            /** Event sessionConflict. */
+            sessionConflict?: (tailrace.v1.SessionConflict.$Properties|null);
+
+            /** Event event. */
+            event?: ("sessionStarted"|"sessionClosed"|"sessionConflict");
+
+            /**
+             * Encodes the specified Event message. Does not implicitly {@link tailrace.v1.Event.verify|verify} messages.
+             * @param message Event message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Event.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an Event message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Event & tailrace.v1.Event.$Shape} Event
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Event & tailrace.v1.Event.$Shape;
+        }
+
+        namespace Event {
+
+            /** Properties of an Event. */
+            interface $Properties {
+
+                /** Event sessionStarted */
+                sessionStarted?: (tailrace.v1.SessionStarted.$Properties|null);
+
+                /** Event sessionClosed */
+                sessionClosed?: (tailrace.v1.SessionClosed.$Properties|null);
+
+                /** Event sessionConflict */
+                sessionConflict?: (tailrace.v1.SessionConflict.$Properties|null);
+
+                /** Event event */
+                event?: ("sessionStarted"|"sessionClosed"|"sessionConflict");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of an Event. */
+            type $Shape = {
+              sessionStarted?: tailrace.v1.SessionStarted.$Shape|null;
+              sessionClosed?: tailrace.v1.SessionClosed.$Shape|null;
+              sessionConflict?: tailrace.v1.SessionConflict.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ event?: undefined; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null }|{ event?: "sessionStarted"; sessionStarted: tailrace.v1.SessionStarted.$Shape; sessionClosed?: null; sessionConflict?: null }|{ event?: "sessionClosed"; sessionStarted?: null; sessionClosed: tailrace.v1.SessionClosed.$Shape; sessionConflict?: null }|{ event?: "sessionConflict"; sessionStarted?: null; sessionClosed?: null; sessionConflict: tailrace.v1.SessionConflict.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a SessionStarted.
+         * @deprecated Use tailrace.v1.SessionStarted.$Properties instead.
+         */
+        interface ISessionStarted extends tailrace.v1.SessionStarted.$Properties {
+        }
+
+        /** Represents a SessionStarted. */
+        class SessionStarted {
+
+            /**
+             * Constructs a new SessionStarted.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.SessionStarted.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionStarted session. */
+            session: number;
+
+            /** SessionStarted node. */
+            node: string;
+
+            /** SessionStarted atMs. */
+            atMs: number;
+
+            /** SessionStarted protocol. */
+            protocol: string;
+
+            /**
+             * Encodes the specified SessionStarted message. Does not implicitly {@link tailrace.v1.SessionStarted.verify|verify} messages.
+             * @param message SessionStarted message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.SessionStarted.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionStarted message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.SessionStarted & tailrace.v1.SessionStarted.$Shape} SessionStarted
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.SessionStarted & tailrace.v1.SessionStarted.$Shape;
+        }
+
+        namespace SessionStarted {
+
+            /** Properties of a SessionStarted. */
+            interface $Properties {
+
+                /** SessionStarted session */
+                session?: (number|null);
+
+                /** SessionStarted node */
+                node?: (string|null);
+
+                /** SessionStarted atMs */
+                atMs?: (number|null);
+
+                /** SessionStarted protocol */
+                protocol?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionStarted. */
+            type $Shape = tailrace.v1.SessionStarted.$Properties;
+        }
+
+        /**
+         * Properties of a SessionClosed.
+         * @deprecated Use tailrace.v1.SessionClosed.$Properties instead.
+         */
+        interface ISessionClosed extends tailrace.v1.SessionClosed.$Properties {
+        }
+
+        /** Represents a SessionClosed. */
+        class SessionClosed {
+
+            /**
+             * Constructs a new SessionClosed.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.SessionClosed.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionClosed session. */
+            session: number;
+
+            /** SessionClosed atMs. */
+            atMs: number;
+
+            /** SessionClosed graceMs. */
+            graceMs: number;
+
+            /** SessionClosed lastSeq. */
+            lastSeq?: (number|null);
+
+            /** SessionClosed epoch. */
+            epoch: string;
+
+            /** SessionClosed reason. */
+            reason: string;
+
+            /**
+             * Encodes the specified SessionClosed message. Does not implicitly {@link tailrace.v1.SessionClosed.verify|verify} messages.
+             * @param message SessionClosed message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.SessionClosed.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionClosed message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.SessionClosed & tailrace.v1.SessionClosed.$Shape} SessionClosed
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.SessionClosed & tailrace.v1.SessionClosed.$Shape;
+        }
+
+        namespace SessionClosed {
+
+            /** Properties of a SessionClosed. */
+            interface $Properties {
+
+                /** SessionClosed session */
+                session?: (number|null);
+
+                /** SessionClosed atMs */
+                atMs?: (number|null);
+
+                /** SessionClosed graceMs */
+                graceMs?: (number|null);
+
+                /** SessionClosed lastSeq */
+                lastSeq?: (number|null);
+
+                /** SessionClosed epoch */
+                epoch?: (string|null);
+
+                /** SessionClosed reason */
+                reason?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionClosed. */
+            type $Shape = tailrace.v1.SessionClosed.$Properties;
+        }
+
+        /**
+         * Properties of a SessionConflict.
+         * @deprecated Use tailrace.v1.SessionConflict.$Properties instead.
+         */
+        interface ISessionConflict extends tailrace.v1.SessionConflict.$Properties {
+        }
+
+        /** Represents a SessionConflict. */
+        class SessionConflict {
+
+            /**
+             * Constructs a new SessionConflict.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.SessionConflict.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SessionConflict addresses. */
+            addresses: string[];
+
+            /** SessionConflict nodes. */
+            nodes: string[];
+
+            /** SessionConflict takeovers. */
+            takeovers: number;
+
+            /** SessionConflict atMs. */
+            atMs: number;
+
+            /**
+             * Encodes the specified SessionConflict message. Does not implicitly {@link tailrace.v1.SessionConflict.verify|verify} messages.
+             * @param message SessionConflict message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.SessionConflict.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SessionConflict message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.SessionConflict & tailrace.v1.SessionConflict.$Shape} SessionConflict
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.SessionConflict & tailrace.v1.SessionConflict.$Shape;
+        }
+
+        namespace SessionConflict {
+
+            /** Properties of a SessionConflict. */
+            interface $Properties {
+
+                /** SessionConflict addresses */
+                addresses?: (string[]|null);
+
+                /** SessionConflict nodes */
+                nodes?: (string[]|null);
+
+                /** SessionConflict takeovers */
+                takeovers?: (number|null);
+
+                /** SessionConflict atMs */
+                atMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SessionConflict. */
+            type $Shape = tailrace.v1.SessionConflict.$Properties;
+        }
+
+        /**
          * Properties of an Announcement.
          * @deprecated Use tailrace.v1.Announcement.$Properties instead.
          */

@@ -10,6 +10,7 @@ import type { Channels, OnMissing } from '../channels/channels.ts';
 import { type KnownDeviceLimits, KnownDevices } from '../channels/device.ts';
 import { DeviceDirectory } from '../devices/device-directory.ts';
 import { Pipeline } from '../pipeline.ts';
+import { DeviceSessions } from '../presence/device-sessions.ts';
 import { Freshness, type FreshnessLimits } from '../presence/freshness.ts';
 import { PresenceMonitor } from '../presence/presence-monitor.ts';
 import { Presences } from '../presence/presences.ts';
@@ -88,6 +89,7 @@ export interface OwnershipOptions {
   readonly node: string;
   readonly topic: string;
   readonly stateTopic: string;
+  readonly eventsTopic: string;
   readonly group: string;
   readonly epoch: string;
   readonly partitions: number;
@@ -230,7 +232,9 @@ function createReportPath(
         heldBytesMax: limits.heldBytesMax,
       }),
   );
+  const sessions = createDeviceSessions(options, partitions);
   const presence = new PresenceMonitor({
+    sessions,
     clock,
     channels,
     views,
@@ -243,6 +247,15 @@ function createReportPath(
     interruptedMs: limits.interruptedMs,
   });
   return { pipeline, table: new PartitionTable(partitions, relays), presence };
+}
+
+/** Reads the topic of events with a reader of its own: what is read back of it does not wait for reports. */
+function createDeviceSessions(options: OwnershipOptions, partitions: readonly Partition[]): DeviceSessions {
+  const { eventLog, clock, logger, defer, epoch, eventsTopic: topic, limits } = options;
+  const { flushMs } = limits;
+  const reader = new PartitionReader({ eventLog, topic, partitions, clock, logger, defer, flushMs, onRecords() {} });
+  const range: PartitionReader['range'] = (...of) => reader.range(...of);
+  return new DeviceSessions({ eventLog, topic, epoch, partitions, range, clock, sessionsMax: limits.devicesMax });
 }
 
 function createHistoryAccess(

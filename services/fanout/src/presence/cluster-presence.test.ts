@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Cluster, type ClusterClient, type ClusterNode, limits } from '../../test/cluster.ts';
 import { devices, settle, withCluster } from '../../test/cluster-load.ts';
+import { epoch } from '../../test/fanout-options.ts';
 
 /** Appends a report of each of these devices every second. */
 async function report(cluster: Cluster, seconds: number, reporting: readonly string[] = devices): Promise<void> {
@@ -46,6 +47,43 @@ test('a device that stops reporting is stale for the clients of all nodes, and o
     await report(cluster, 2);
     for (const client of clients) assert.deepEqual(notifications(client).slice(2), [`online ${idle}`]);
     for (const client of late) assert.deepEqual(notifications(client).slice(1), [`online ${idle}`]);
+  });
+});
+
+test('a device whose session has closed is offline for the clients of all nodes, and online with its next report', async () => {
+  await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
+    const [gone, moved, ...others] = devices as [string, string, ...string[]];
+    for (const device of [gone, moved]) await cluster.appendEvent(device, { sessionStarted: { session: 1 } });
+    await report(cluster, 20);
+    const clients = watchers(nodes);
+    const closed = { session: 1, atMs: cluster.clock.now(), graceMs: 3_000, epoch };
+    for (const device of [gone, moved]) await cluster.appendEvent(device, { sessionClosed: closed });
+    await report(cluster, 2, others);
+    // The newer session is read before its device would be offline.
+    await cluster.appendEvent(moved, { sessionStarted: { session: 2 } });
+    await report(cluster, 3, others);
+    for (const client of clients) {
+      const { offline } = client.notifications.find((each) => 'offline' in each) as { offline: { device: string } };
+      assert.equal(offline.device, gone);
+      assert.ok(!notifications(client).includes(`offline ${moved}`));
+    }
+    await report(cluster, 2);
+    for (const client of clients) assert.equal(notifications(client).at(-1)?.split(' ')[0], 'online');
+  });
+});
+
+test('a new owner of a partition sets devices offline whose sessions have closed meanwhile', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    await report(cluster, 20);
+    const [staying, leaving] = nodes as [ClusterNode, ClusterNode];
+    const gone = devicesOn(leaving)[0]!;
+    const others = devices.filter((device) => device !== gone);
+    const client = staying.client('plant.>');
+    leaving.crash();
+    const closed = { session: 1, atMs: cluster.clock.now(), graceMs: 1_000, epoch };
+    await cluster.appendEvent(gone, { sessionClosed: closed });
+    await report(cluster, 15, others);
+    assert.ok(notifications(client).includes(`offline ${gone}`), notifications(client).join(', '));
   });
 });
 

@@ -8,7 +8,7 @@ export function registerFreshnessMetrics(
   metrics: Metrics,
   options: { presence: PresenceMonitor; cuts: Cuts; cutBytesMax: number },
 ): void {
-  const { presences, interruptions } = options.presence;
+  const { presences, interruptions, sessions } = options.presence;
   const { cuts } = options;
   metrics.gauge(
     'tailrace_fanout_stale_devices',
@@ -24,6 +24,22 @@ export function registerFreshnessMetrics(
     'tailrace_fanout_presence_changes_total',
     'Times that a known device became stale, offline or online again.',
     () => presences.counts.changes,
+  );
+  metrics.gauge(
+    'tailrace_fanout_session_devices',
+    'Devices whose last session this node remembers, of the partitions that it owns.',
+    () => sessions.size,
+  );
+  metrics.gauge('tailrace_fanout_open_sessions', 'Those of them whose session is open.', () => sessions.open);
+  metrics.total(
+    'tailrace_fanout_closed_session_devices_total',
+    'Times that a device became offline because its session has closed.',
+    () => sessions.counts.offline,
+  );
+  metrics.total(
+    'tailrace_fanout_invalid_session_events_total',
+    'Records of the events topic that could not be read.',
+    () => sessions.counts.invalid,
   );
   metrics.gauge(
     'tailrace_fanout_interrupted_views',

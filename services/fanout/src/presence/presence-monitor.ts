@@ -4,12 +4,14 @@ import type { Channel, Channels } from '../channels/channels.ts';
 import type { Partition } from '../ownership/partition.ts';
 import type { SharedMessage } from '../views/shared-message.ts';
 import type { View, Views } from '../views/view.ts';
+import type { DeviceSessions } from './device-sessions.ts';
 import type { Freshness } from './freshness.ts';
 import { Interruptions, restored } from './interruptions.ts';
 import { LogEndPoller } from './log-end-poller.ts';
 import type { Presences } from './presences.ts';
 
 export interface PresenceMonitorOptions {
+  readonly sessions: DeviceSessions;
   readonly clock: Clock;
   readonly channels: Channels;
   readonly views: Pick<Views, 'publishMessage'>;
@@ -41,6 +43,7 @@ const presencesAtOnce = 256;
 export class PresenceMonitor {
   readonly presences: Presences;
   readonly freshness: Freshness;
+  readonly sessions: DeviceSessions;
   readonly interruptions: Interruptions;
   readonly #logEndPoller: LogEndPoller;
   readonly #partitions: readonly Partition[];
@@ -50,6 +53,7 @@ export class PresenceMonitor {
     this.#partitions = partitions;
     this.presences = options.presences;
     this.freshness = options.freshness;
+    this.sessions = options.sessions;
     const publish = views.publishMessage.bind(views);
     this.interruptions = new Interruptions({ clock, channels, partitions, publish, isSettled, interruptedMs });
     this.#logEndPoller = new LogEndPoller({ eventLog, topic, clock, partitions });
@@ -63,6 +67,7 @@ export class PresenceMonitor {
     const polled = this.#logEndPoller.poll();
     this.freshness.check(this.#partitions);
     this.interruptions.check();
+    void this.sessions.poll();
     return polled;
   }
 

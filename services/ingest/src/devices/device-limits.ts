@@ -4,6 +4,7 @@ import { type DeviceRecords, idleRecordsMax } from './device-record.ts';
 import type { DeviceServer } from './device-server.ts';
 import type { DeviceSettings } from './device-settings.ts';
 import type { Nonces } from './nonces.ts';
+import { type SessionEvents, sessionEventsMax } from './session-events.ts';
 import type { SessionRegistry } from './session-registry.ts';
 
 /** The connections of one protocol. */
@@ -21,12 +22,13 @@ export interface DeviceUsage {
   readonly registry: Pick<SessionRegistry, 'size' | 'waiting'>;
   readonly records: Pick<DeviceRecords, 'size' | 'recentIdBytes'>;
   readonly nonces: Pick<Nonces, 'size'>;
+  readonly events: Pick<SessionEvents, 'size'>;
   readonly admission: Pick<Admission, 'mostOfOneSender'>;
 }
 
 /** Registers the limits of devices, and how much of each is used. */
 export function registerDeviceLimits(metrics: Metrics, usage: DeviceUsage, settings: DeviceSettings): void {
-  const { server, servers, registry, records, nonces, admission } = usage;
+  const { server, servers, registry, records, nonces, admission, events } = usage;
   const most = (read: (each: SessionServer) => number) => Math.max(...servers.map(read));
   const pairs = [
     ['device_sessions', 'WebSockets of devices', () => server.size, settings.deviceSessionsMax],
@@ -73,6 +75,7 @@ export function registerDeviceLimits(metrics: Metrics, usage: DeviceUsage, setti
       () => records.recentIdBytes,
       settings.recentIdBytesMax,
     ],
+    ['waiting_session_events', 'Events of sessions that wait for the log', () => events.size, sessionEventsMax],
     ['device_records', 'Devices that are remembered without a session', () => records.size, idleRecordsMax],
   ] as const;
   for (const [name, help, read, limit] of pairs) {

@@ -157,6 +157,10 @@ function presenceCounts(metrics: Metrics): PresenceCounts {
     started: events.with({ event: 'started' }),
     conflicts: events.with({ event: 'conflict' }),
     closed: record(closeReasons, (event) => events.with({ event })),
+    dropped: metrics.counter(
+      'tailrace_ingest_dropped_session_events_total',
+      'Events of sessions that were dropped, because the log has not taken them in time.',
+    ),
   };
 }
 

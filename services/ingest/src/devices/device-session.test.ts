@@ -339,3 +339,31 @@ test('binary, too large and too many frames close with their codes', async (t) =
   for (let count = 0; count < 11; count++) pinging.socket.ping();
   assert.equal(await pinging.closed(), 4429);
 });
+
+test('the events of a session have its reason, the grace time, and the position of the last report', async (t) => {
+  const { login, confirmAll, events } = await startDevices(t);
+  const device = await login();
+  device.status('a1');
+  await confirmAll();
+  device.send({ type: 'bye' });
+  assert.equal(await device.closed(), 1000);
+  await nextTurn();
+  assert.deepEqual(events(), [`started ${press}`, `closed ${press}: bye, 0 ms, 0`]);
+  const lost = await login();
+  lost.status('a2');
+  await nextTurn();
+  lost.socket.abort();
+  await nextTurn();
+  await nextTurn();
+  assert.deepEqual(events(), [`started ${press}`], 'not before the log has settled its message');
+  await confirmAll();
+  await nextTurn();
+  assert.deepEqual(events(), [`closed ${press}: lost, 5000 ms, 1`]);
+  // A session that is replaced has no event: the higher number of the newer one supersedes it.
+  const [older, newer] = [await login({ instance: 'b1' }), await login({ instance: 'b1' })];
+  assert.equal(await older.closed(), 4409);
+  newer.socket.abort();
+  await nextTurn();
+  await nextTurn();
+  assert.deepEqual(events(), [`started ${press}`, `started ${press}`, `closed ${press}: lost, 5000 ms, 1`]);
+});

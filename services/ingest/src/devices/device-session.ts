@@ -284,7 +284,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
       records.seed(this.#record, handOver.recentIds);
       this.#record.lastSeq = Math.max(this.#record.lastSeq, handOver.lastSeq);
     }
-    if (!this.isGateway) presence.started({ device, number });
+    if (!this.isGateway) presence.started({ device, number, protocol: this.protocol });
     this.#port.welcome({ session: number, device, replaced, expiresAt: this.#claims!.expiresAt });
     this.#openMessages();
     this.#options.commands.sessionOpened(this);
@@ -312,7 +312,8 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
 
   renumbered(number: number): void {
     this.#number = number;
-    this.#options.presence.started({ device: this.device, number });
+    const { device, protocol } = this;
+    if (!this.isGateway) this.#options.presence.started({ device, number, protocol });
   }
 
   // Called for commands.
@@ -434,9 +435,9 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     this.#closeReason = undefined;
     if (this.isGateway) return;
     const hasGrace = reason !== 'bye' && reason !== 'expired';
-    const { device } = this;
+    const { device, protocol } = this;
     this.#options.presence.closed(
-      { device, number: this.#number },
+      { device, number: this.#number, protocol },
       reason,
       hasGrace ? graceMs : 0,
       this.#record!.lastSeq,

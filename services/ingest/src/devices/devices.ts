@@ -25,13 +25,17 @@ import { DeviceRecords } from './device-record.ts';
 import { DeviceServer } from './device-server.ts';
 import type { DeviceSession, DeviceSessionOptions } from './device-session.ts';
 import { Nonces } from './nonces.ts';
-import { CountedPresenceEvents } from './presence-events.ts';
+import { SessionEvents } from './session-events.ts';
 import { ackDeadlineMs, eventSlots } from './session-messages.ts';
 import { SessionRegistry } from './session-registry.ts';
 
 export interface DevicesOptions {
   readonly eventLog: Pick<EventLog, 'appendEach'>;
   readonly topic: string;
+  /** Of the events of sessions. */
+  readonly eventsTopic: string;
+  /** Returns the epoch of `topic`. Called while there are sessions. */
+  readonly epoch: () => string;
   readonly node: string;
   /** To other nodes, and where commands come from. Default: none, and this node is alone. */
   readonly bus?: Bus | undefined;
@@ -82,7 +86,9 @@ export function createDevices(options: DevicesOptions): Devices {
   const { appendSeconds, onAccepted, pressure } = options;
   const { clock, random, logger, metrics, config } = options;
   const counts = createDeviceCounts(metrics);
-  const presence = new CountedPresenceEvents(counts.presence);
+  const presence = new SessionEvents({
+    ...{ eventLog, topic: options.eventsTopic, node, epoch: options.epoch, counts: counts.presence, clock, logger },
+  });
   const intake = new MessageIntake({
     eventLog,
     topic,
@@ -191,9 +197,10 @@ export function createDevices(options: DevicesOptions): Devices {
     : undefined;
   registerIntakeMetrics(metrics, intake, pressure, config.intakeUnsettledMax);
   registerCommandLimits(metrics, commands, config);
+  const servers = mqtt === undefined ? [server] : [server, mqtt];
   registerDeviceLimits(
     metrics,
-    { servers: mqtt === undefined ? [server] : [server, mqtt], server, registry, records, nonces, admission },
+    { servers, server, registry, records, nonces, admission, events: presence },
     config,
   );
   return {
@@ -216,6 +223,7 @@ export function createDevices(options: DevicesOptions): Devices {
     async drain(leaveMs) {
       await Promise.all([server.drain(leaveMs), mqtt?.drain(leaveMs)]);
       await intake.drain();
+      await presence.drain();
     },
     stop() {
       commandServer?.stop();
@@ -223,6 +231,7 @@ export function createDevices(options: DevicesOptions): Devices {
       commands.close();
       mqtt?.close();
       intake.close();
+      presence.close();
       peers?.stop();
     },
   };

@@ -14,6 +14,8 @@ export interface SessionFacts {
   readonly device: string;
   /** Number of the session, which orders the events of the device. */
   readonly number: number;
+  /** Name of its protocol. */
+  readonly protocol: string;
 }
 
 /**
@@ -38,25 +40,6 @@ export interface PresenceCounts {
   readonly started: Counter;
   readonly conflicts: Counter;
   readonly closed: Readonly<Record<CloseReason, Counter>>;
-}
-
-/** Counts the events, and publishes none. */
-export class CountedPresenceEvents implements PresenceEvents {
-  readonly #counts: PresenceCounts;
-
-  constructor(counts: PresenceCounts) {
-    this.#counts = counts;
-  }
-
-  started(): void {
-    this.#counts.started.add();
-  }
-
-  closed(_session: SessionFacts, reason: CloseReason): void {
-    this.#counts.closed[reason].add();
-  }
-
-  conflict(): void {
-    this.#counts.conflicts.add();
-  }
+  /** Events that the log has not taken in time. */
+  readonly dropped: Counter;
 }

@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createMemoryLog } from '@tailrace/eventlog/memory';
+import { tailrace } from '@tailrace/protocol/generated';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { Device, ReportInterval } from '../channels/device.ts';
+import { DeviceSessions, type SessionPartition } from './device-sessions.ts';
+import type { IdleState } from './presences.ts';
+
+const topic = 'tailrace.events';
+const nowMs = 1_764_446_400_000;
+const { Event } = tailrace.v1;
+
+async function setUp({ sessionsMax = 100 } = {}) {
+  const clock = createFakeClock({ nowMs });
+  const eventLog = createMemoryLog({ clock }).connect();
+  await eventLog.start();
+  await eventLog.ensureTopic({ name: topic, partitions: 1, retentionMs: 1e9, retentionBytes: 1e9 });
+  const share = { tenant: 'plant1', devices: 1, bytes: 0 };
+  const device = new Device('plant1.a', 0, share);
+  device.lastSeq = 7;
+  device.reportInterval = new ReportInterval();
+  device.reportInterval.add(nowMs - 1_000);
+  const idle: IdleState[] = [];
+  const state = { role: 'owned', next: 8, isCurrent: true };
+  const partition: SessionPartition = {
+    number: 0,
+    get role() {
+      return state.role;
+    },
+    get next() {
+      return state.next;
+    },
+    devices: { get: (path) => (path === device.path ? device : undefined) },
+    progress: { isCurrent: () => state.isCurrent },
+    setIdle: (_device, set) => void idle.push(set),
+  };
+  const sessions = new DeviceSessions({
+    ...{ eventLog, topic, epoch: 'e1', partitions: [partition], clock, sessionsMax },
+    range: (number, range) => eventLog.read(topic, number, range),
+  });
+  const append = async (event: tailrace.v1.Event.$Properties, key = 'plant1.a') => {
+    await eventLog.append(topic, [{ key, value: Event.encode(event).finish() }]);
+  };
+  return {
+    ...{ clock, eventLog, device, idle, state, sessions, append },
+    started: (session: number, key?: string) => append({ sessionStarted: { session, node: 'ingest-0' } }, key),
+    closed: (session: number, rest: tailrace.v1.SessionClosed.$Properties = {}) =>
+      append({ sessionClosed: { session, atMs: clock.now(), graceMs: 5_000, lastSeq: 7, epoch: 'e1', ...rest } }),
+    /** Polls for some seconds, every half second. */
+    async poll(seconds = 0) {
+      await sessions.poll();
+      for (let half = 0; half < 2 * seconds; half++) {
+        await clock.advance(500);
+        await sessions.poll();
+      }
+    },
+  };
+}
+
+test('a device is offline after the grace time of its last session, since the session closed', async () => {
+  const { started, closed, poll, idle, sessions } = await setUp();
+  await started(5);
+  await poll();
+  assert.deepEqual([sessions.open, sessions.size], [1, 1]);
+  await closed(5);
+  await poll(4.5);
+  assert.deepEqual(idle, []);
+  await poll(0.5);
+  assert.deepEqual(idle, [{ state: tailrace.v1.PresenceState.PRESENCE_STATE_OFFLINE, sinceMs: nowMs, seq: 7 }]);
+  assert.deepEqual([sessions.open, sessions.counts.offline], [0, 1]);
+});
+
+test('a device that sent bye is offline at the next poll', async () => {
+  const { started, closed, poll, idle } = await setUp();
+  await poll();
+  await started(5);
+  await closed(5, { graceMs: 0 });
+  await poll();
+  assert.equal(idle.length, 1);
+});
+
+test('a device is not offline between two sessions, in whichever order their events are read', async () => {
+  const events = { started: (t: Set) => t.started(6), closed: (t: Set) => t.closed(5) };
+  type Set = Awaited<ReturnType<typeof setUp>>;
+  for (const order of [
+    ['started', 'closed'],
+    ['closed', 'started'],
+  ] as const) {
+    const each = await setUp();
+    await each.started(5);
+    await each.poll();
+    for (const kind of order) await events[kind](each);
+    await each.poll(20);
+    assert.deepEqual(each.idle, [], order.join());
+    assert.equal(each.sessions.open, 1, order.join());
+  }
+});
+
+test('the start of a session that is read after its close does not open it again', async () => {
+  const { started, closed, poll, sessions, idle } = await setUp();
+  await closed(5);
+  await started(5);
+  await closed(5);
+  await poll(6);
+  assert.deepEqual([sessions.open, idle.length], [0, 1]);
+});
+
+test('a device is offline behind its last report, and not before the log is read', async () => {
+  const { closed, poll, idle, state, device } = await setUp();
+  await closed(5, { lastSeq: 9 });
+  await poll(6);
+  assert.deepEqual(idle, []);
+  state.next = 10;
+  state.isCurrent = false;
+  await poll(2);
+  assert.deepEqual(idle, []);
+  state.isCurrent = true;
+  device.lastSeq = 9;
+  await poll();
+  assert.deepEqual(
+    idle.map(({ seq }) => seq),
+    [9],
+  );
+});
+
+test('a device that reports by another way stays online', async () => {
+  for (const lastSeq of [6, undefined]) {
+    const { closed, poll, idle, device, clock } = await setUp();
+    await closed(5, lastSeq === undefined ? { lastSeq: null } : { lastSeq });
+    device.reportInterval!.add(clock.now() + 1_000);
+    await poll(10);
+    assert.deepEqual(idle, []);
+  }
+});
+
+test('a new owner reads all events before it decides, and a session that has closed long ago is offline at once', async () => {
+  const { started, closed, poll, idle, state, clock } = await setUp();
+  state.role = 'elsewhere';
+  await started(5);
+  await closed(5);
+  await clock.advance(60_000);
+  await poll();
+  assert.equal(idle.length, 0);
+  state.role = 'owned';
+  await poll();
+  assert.deepEqual(
+    idle.map(({ sinceMs }) => sinceMs),
+    [nowMs],
+  );
+});
+
+test('records that are no event, events of an older session, and events beyond the limit change nothing', async () => {
+  const { started, closed, append, poll, eventLog, sessions, idle } = await setUp({ sessionsMax: 1 });
+  await started(5);
+  await eventLog.append(topic, [{ key: 'plant1.a', value: Uint8Array.of(0xff, 0xff, 0xff) }]);
+  await append({ sessionConflict: { takeovers: 4 } });
+  await closed(4);
+  await started(6, 'plant1.b');
+  await poll(20);
+  assert.deepEqual([idle, sessions.size], [[], 1]);
+  assert.deepEqual(sessions.counts, { applied: 1, ignored: 3, invalid: 1, offline: 0 });
+});
+
+test('a closed session is forgotten after ten minutes', async () => {
+  const { closed, poll, sessions } = await setUp();
+  await closed(5);
+  await poll(6);
+  assert.equal(sessions.size, 1);
+  await poll(600);
+  assert.equal(sessions.size, 0);
+});

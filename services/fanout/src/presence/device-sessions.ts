@@ -1,0 +1,247 @@
+import type { EventLog, LogRecord, ReadRange } from '@tailrace/eventlog/event-log';
+import { recordEnd } from '@tailrace/eventlog/event-log';
+import type { Clock } from '@tailrace/platform/clock';
+import { tailrace } from '@tailrace/protocol/generated';
+import type { Device } from '../channels/device.ts';
+import { type IdleState, offline } from './presences.ts';
+import type { Progress } from './progress.ts';
+
+const { Event } = tailrace.v1;
+
+/** For the replies of brokers to a poll. */
+const waitMs = 1_000;
+/** The longest grace that is accepted from an event. */
+const graceMsMax = 60_000;
+/** How long a closed session is remembered: events of older sessions may be read this much later. */
+const rememberMs = 600_000;
+
+/** The part of a partition that its sessions need. */
+export interface SessionPartition {
+  readonly number: number;
+  readonly role: string;
+  /** The next position of the telemetry topic. */
+  readonly next: number;
+  readonly devices: { get(path: string): Device | undefined };
+  readonly progress: Pick<Progress, 'isCurrent'>;
+  setIdle(device: Device, state: IdleState): void;
+}
+
+export interface DeviceSessionsOptions {
+  readonly eventLog: Pick<EventLog, 'endOffsets'>;
+  readonly topic: string;
+  /** Of the telemetry topic: positions of another one mean nothing. */
+  readonly epoch: string;
+  readonly partitions: readonly SessionPartition[];
+  /** Returns the records of a range of the topic, a few in each turn of the event loop. */
+  readonly range: (partition: number, range: ReadRange) => AsyncIterable<readonly LogRecord[]>;
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
+  /** Sessions that are remembered, of all partitions. */
+  readonly sessionsMax: number;
+}
+
+/** The last session of a device. */
+interface KnownSession {
+  readonly number: number;
+  /** Undefined: it is open, as far as known. */
+  readonly closed: ClosedSession | undefined;
+}
+
+interface ClosedSession {
+  /** Epoch ms by the clock of the ingest node. */
+  readonly atMs: number;
+  /** When the device is offline without a newer session, monotonic ms. */
+  readonly dueMs: number;
+  /** Position of the last report; -1: unknown. */
+  readonly lastSeq: number;
+}
+
+/** The sessions of the devices of one partition. */
+class PartitionSessions {
+  readonly sessions = new Map<string, KnownSession>();
+  /** Devices whose last session has closed, and that may become offline. */
+  readonly closing = new Set<string>();
+  /** Devices that are offline or online already, oldest first. */
+  readonly decided = new Map<string, number>();
+  /** The next position of the events. */
+  next = 0;
+  /** Events before it were written before this node had the partition. */
+  readonly readBackUntil: number;
+  /** Whether all events were read at the last poll: else a newer session may have started. */
+  isRead = false;
+
+  constructor(readBackUntil: number) {
+    this.readBackUntil = readBackUntil;
+  }
+}
+
+export interface DeviceSessionCounts {
+  /** Events that changed what is known. */
+  applied: number;
+  /** Events of older sessions, and events that this version does not know. */
+  ignored: number;
+  /** Records that are no event. */
+  invalid: number;
+  /** Devices that have become offline because their session has closed. */
+  offline: number;
+}
+
+/**
+ * Determines which devices are offline because their session has closed, in the partitions that this node owns.
+ *
+ * Ingest writes an event when a session starts and when it closes (`proto/tailrace/v1/event.proto`). The owner waits
+ * for the grace time, not ingest: an ingest node that has stopped has no timers. Numbers order the sessions of a
+ * device, so the events of an older session change nothing, in whichever order they are read. A device becomes offline
+ * behind its last report: the event has its position, and the reports up to it are processed first.
+ *
+ * The events are read beside the consumer group, every 500 ms. A node that takes over a partition reads them from the
+ * first that the log has, and decides nothing before it has read all of them.
+ */
+export class DeviceSessions {
+  readonly counts: DeviceSessionCounts = { applied: 0, ignored: 0, invalid: 0, offline: 0 };
+  readonly #options: DeviceSessionsOptions;
+  readonly #partitions = new Map<number, PartitionSessions>();
+  #isPolling = false;
+
+  constructor(options: DeviceSessionsOptions) {
+    this.#options = options;
+  }
+
+  /** Devices whose last session is remembered. */
+  get size(): number {
+    let size = 0;
+    for (const { sessions } of this.#partitions.values()) size += sessions.size;
+    return size;
+  }
+
+  /** Devices with an open session. */
+  get open(): number {
+    let open = 0;
+    for (const { sessions } of this.#partitions.values())
+      for (const { closed } of sessions.values()) if (closed === undefined) open++;
+    return open;
+  }
+
+  /** Reads new events, and sets devices offline that are due. Called every 500 ms. Never rejects. */
+  async poll(): Promise<void> {
+    const { partitions } = this.#options;
+    for (const { number, role } of partitions) if (role !== 'owned') this.#partitions.delete(number);
+    if (this.#isPolling || !partitions.some(({ role }) => role === 'owned')) return;
+    this.#isPolling = true;
+    try {
+      await this.#read();
+      this.#decide();
+    } catch {
+      // The reader of the partitions reports an unavailable log. What is not read now is read at the next poll.
+    } finally {
+      this.#isPolling = false;
+    }
+  }
+
+  async #read(): Promise<void> {
+    const { eventLog, topic, partitions, range } = this.#options;
+    for (const known of this.#partitions.values()) known.isRead = false;
+    const endOffsets = await eventLog.endOffsets(topic, waitMs);
+    for (const partition of partitions) {
+      const end = endOffsets[partition.number];
+      if (partition.role !== 'owned' || end === undefined) continue;
+      const known = this.#partitions.get(partition.number) ?? new PartitionSessions(end);
+      this.#partitions.set(partition.number, known);
+      if (known.next >= end) {
+        known.isRead = true;
+        continue;
+      }
+      for await (const records of range(partition.number, { from: known.next, until: end })) {
+        // Lost, and perhaps gained again, meanwhile.
+        if (this.#partitions.get(partition.number) !== known) break;
+        for (const record of records) this.#apply(known, record);
+      }
+      // Also behind records that retention has deleted.
+      known.next = Math.max(known.next, end);
+      known.isRead = true;
+    }
+  }
+
+  #apply(known: PartitionSessions, record: LogRecord): void {
+    known.next = recordEnd(record);
+    if (record.key === '') return;
+    const event = eventFrom(record.value);
+    if (event === undefined) this.counts.invalid++;
+    else if (this.#changes(known, record.key, event)) this.counts.applied++;
+    else this.counts.ignored++;
+  }
+
+  /** Applies an event. Returns whether it changes what is known. */
+  #changes(known: PartitionSessions, device: string, { sessionStarted, sessionClosed }: tailrace.v1.Event): boolean {
+    const { sessions, closing, decided } = known;
+    const number = (sessionStarted ?? sessionClosed)?.session ?? 0;
+    const former = sessions.get(device);
+    if (number === 0 || number < (former?.number ?? 0)) return false;
+    if (former === undefined && this.size >= this.#options.sessionsMax) return false;
+    const isSame = number === former?.number;
+    if (sessionStarted) {
+      if (isSame) return false;
+      sessions.set(device, { number, closed: undefined });
+      closing.delete(device);
+      decided.delete(device);
+      return true;
+    }
+    if (isSame && former?.closed !== undefined) return false;
+    sessions.set(device, { number, closed: this.#closedFrom(sessionClosed!, known) });
+    closing.add(device);
+    return true;
+  }
+
+  #closedFrom(event: tailrace.v1.SessionClosed.$Properties, { next, readBackUntil }: PartitionSessions): ClosedSession {
+    const { clock, epoch } = this.#options;
+    const atMs = event.atMs ?? 0;
+    const graceMs = Math.min(Math.max(event.graceMs ?? 0, 0), graceMsMax);
+    // An event that is read now has just been written, whatever the clock of its node. One that is read back was
+    // written some time ago.
+    const isReadBack = next <= readBackUntil;
+    const leftMs = isReadBack ? Math.min(graceMs, Math.max(0, atMs + graceMs - clock.now())) : graceMs;
+    const lastSeq = event.epoch === epoch ? (event.lastSeq ?? -1) : -1;
+    return { atMs, dueMs: clock.monotonic() + leftMs, lastSeq };
+  }
+
+  #decide(): void {
+    const nowMs = this.#options.clock.monotonic();
+    for (const partition of this.#options.partitions) {
+      const known = this.#partitions.get(partition.number);
+      if (known === undefined || partition.role !== 'owned') continue;
+      if (!known.isRead || !partition.progress.isCurrent(nowMs)) continue;
+      for (const device of known.closing) {
+        const { closed } = known.sessions.get(device)!;
+        if (closed!.dueMs > nowMs || partition.next <= closed!.lastSeq) continue;
+        known.closing.delete(device);
+        known.decided.set(device, nowMs);
+        this.#setOffline(partition, device, closed!);
+      }
+      this.#forget(known, nowMs);
+    }
+  }
+
+  #setOffline(partition: SessionPartition, path: string, { atMs, lastSeq }: ClosedSession): void {
+    const device = partition.devices.get(path);
+    // It has never reported, or it has reported since by another way than its session.
+    if (device === undefined || (lastSeq >= 0 && device.lastSeq > lastSeq)) return;
+    if (lastSeq < 0 && (device.reportInterval?.lastMs ?? 0) > atMs) return;
+    partition.setIdle(device, { state: offline, sinceMs: atMs, seq: Math.max(lastSeq, device.lastSeq) });
+    this.counts.offline++;
+  }
+
+  #forget({ sessions, decided }: PartitionSessions, nowMs: number): void {
+    for (const [device, decidedMs] of decided) {
+      if (nowMs - decidedMs < rememberMs) return;
+      decided.delete(device);
+      sessions.delete(device);
+    }
+  }
+}
+
+function eventFrom(value: Uint8Array): tailrace.v1.Event | undefined {
+  try {
+    return value.length === 0 ? undefined : Event.decode(value);
+  } catch {
+    return undefined;
+  }
+}
