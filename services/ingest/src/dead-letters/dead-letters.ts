@@ -49,7 +49,7 @@ export function deadLetterTopic(topicPrefix: string): string {
  * Writes messages that were accepted and cannot become reports to a topic of their own, so that none is dropped
  * unnoticed, and a bad one does not stop those behind it.
  *
- * - 100 a second with a burst of 1,000, and of one source 10 a second with a burst of 100: further ones are not written.
+ * - 100 a second with a burst of 1,000, of one source 10 a second with a burst of 100: further ones are not written.
  *   They are counted, and logged once a minute with their first bytes. Their sender is acknowledged all the same.
  * - 1,000 letters or 16 MiB that the log has not confirmed: further ones are refused as `unavailable`, and the caller
  *   writes them again later.
