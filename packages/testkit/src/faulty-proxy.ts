@@ -14,7 +14,7 @@ export interface FaultyProxy {
   /** Connections accepted so far. */
   readonly connections: number;
   /** Resets all open connections. New ones are accepted. */
-  cut(): void;
+  reset(): void;
   close(): Promise<void>;
 }
 
@@ -59,7 +59,7 @@ export async function startFaultyProxy(targetPort: number, faults: readonly Prox
     get connections() {
       return connections;
     },
-    cut() {
+    reset() {
       for (const socket of sockets) socket.resetAndDestroy();
     },
     async close() {

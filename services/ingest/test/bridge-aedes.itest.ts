@@ -22,7 +22,7 @@ async function startAedes() {
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    cut() {
+    disconnect() {
       for (const socket of sockets) socket.destroy();
     },
     async close() {
@@ -66,7 +66,7 @@ test('another broker, of MQTT 3.1.1: each message is in the log, over lost conne
   await first.metricIs('tailrace_ingest_bridge_window_messages{bridge="aedes"', 50);
   release();
   await sender.done();
-  broker.cut();
+  broker.disconnect();
   await first.metricIs('tailrace_ingest_bridge_disconnects_total{bridge="aedes"', 1);
   send(100);
   await first.metricIs(connections, 1);

@@ -57,6 +57,7 @@ test('ingest, the broker and Kafka are killed under load: every message that the
         TAILRACE_INTERNAL_HOST: '127.0.0.1',
         TAILRACE_INTERNAL_PORT: '0',
         TAILRACE_NODE: 'ingest-0',
+        TAILRACE_BUS: 'none',
         TAILRACE_KAFKA_BROKERS: kafka.brokers.join(','),
         TAILRACE_TOPIC_PREFIX: prefix,
         TAILRACE_TELEMETRY_PARTITIONS: '4',

@@ -12,7 +12,7 @@ import type { Report } from '@tailrace/protocol/report';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createIngest } from '../src/app.ts';
-import type { BridgeSettings } from '../src/bridge/bridges-file.ts';
+import type { BridgeSettings } from '../src/bridge/bridge-settings.ts';
 import { configSchema, type IngestConfig } from '../src/config.ts';
 import { createHttpTransport } from '../src/http-transport.ts';
 import { createMqttPorts } from '../src/mqtt/mqtt-ports.ts';

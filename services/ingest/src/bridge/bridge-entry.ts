@@ -24,7 +24,7 @@ export interface BridgeMessage {
 /** A report of a message. */
 export class BridgeEntry extends IntakeEntry {
   readonly message: BridgeMessage;
-  /** Kept to append it again: `value` is emptied when the log has settled it. */
+  /** To append it again: `value` is emptied when the log has settled it. */
   readonly record: EncodedReport;
   readonly readings: number;
   /** The order of receipt. */

@@ -13,7 +13,7 @@ export interface BridgeCounts {
   readonly messages: Readonly<Record<BridgeOutcome, Counter>>;
   readonly ackSeconds: Histogram;
   /** Messages that the log has refused, and that were appended again. */
-  readonly repeated: Counter;
+  readonly retried: Counter;
   readonly disconnects: Counter;
   readonly takeovers: Counter;
 }
@@ -46,8 +46,8 @@ export function createBridgeCounts(metrics: Metrics, names: readonly string[]): 
     delayBoundsSeconds,
     labels,
   );
-  const repeated = metrics.counters(
-    'tailrace_ingest_bridge_repeated_appends_total',
+  const retried = metrics.counters(
+    'tailrace_ingest_bridge_retried_appends_total',
     'Reports of bridges that were appended again, because the log had not confirmed them.',
     labels,
   );
@@ -68,7 +68,7 @@ export function createBridgeCounts(metrics: Metrics, names: readonly string[]): 
       retained: messages.with({ bridge, outcome: 'retained' }),
     },
     ackSeconds: ackSeconds.with({ bridge }),
-    repeated: repeated.with({ bridge }),
+    retried: retried.with({ bridge }),
     disconnects: disconnects.with({ bridge }),
     takeovers: takeovers.with({ bridge }),
   });

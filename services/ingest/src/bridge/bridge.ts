@@ -371,7 +371,7 @@ export class Bridge implements IntakeSource, BridgeState {
     const { intake, counts, clock } = this.#options;
     const nowMs = clock.monotonic();
     for (const entry of this.#failed.splice(0).toSorted((a, b) => a.order - b.order)) {
-      counts.repeated.add();
+      counts.retried.add();
       this.#inIntake++;
       intake.add(entry.again(nowMs));
     }

@@ -1,4 +1,4 @@
-import type { BridgeSettings, SubscriptionSettings } from './bridges-file.ts';
+import type { BridgeSettings, SubscriptionSettings } from './bridge-settings.ts';
 import { MessageMapper } from './message-mapper.ts';
 
 /**

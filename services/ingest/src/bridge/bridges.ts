@@ -10,9 +10,9 @@ import type { Admission } from '../admission.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
 import { Bridge } from './bridge.ts';
-import { BridgeMarks } from './bridge-marks.ts';
 import { createBridgeCounts, registerBridgeGauges } from './bridge-metrics.ts';
-import type { BridgeSettings } from './bridges-file.ts';
+import { BridgeNotes } from './bridge-notes.ts';
+import type { BridgeSettings } from './bridge-settings.ts';
 import { createBrokerClient } from './broker-client.ts';
 import { MessageMapper } from './message-mapper.ts';
 import { RetainedMessages } from './retained-messages.ts';
@@ -39,7 +39,7 @@ export interface BridgesOptions {
 
 /** The bridges of this node. */
 export interface Bridges {
-  /** Connects. Rejects if the topic of marks cannot be read. */
+  /** Connects. Rejects if the topic of notes cannot be read. */
   start(): Promise<void>;
   /** Disconnects each when its messages are in the log, and after `drainMs` in any case. */
   stop(drainMs: number): Promise<void>;
@@ -59,12 +59,12 @@ export function createBridges(options: BridgesOptions): Bridges {
   const settings = options.settings.filter(
     (bridge) => bridge.subscriptions.length > 0 && (bridge.node === undefined || bridge.node === node),
   );
-  const marks = new BridgeMarks(eventLog, topicPrefix);
+  const notes = new BridgeNotes(eventLog, topicPrefix);
   const countsOf = createBridgeCounts(
     metrics,
     settings.map(({ name }) => name),
   );
-  const running = settings.map((bridge) => createBridge(bridge, options, { marks, counts: countsOf(bridge.name) }));
+  const running = settings.map((bridge) => createBridge(bridge, options, { notes, counts: countsOf(bridge.name) }));
   registerBridgeGauges(
     metrics,
     running.map(({ bridge }) => bridge),
@@ -72,7 +72,7 @@ export function createBridges(options: BridgesOptions): Bridges {
   return {
     async start() {
       if (running.length === 0) return;
-      await marks.start();
+      await notes.start();
       for (const { bridge, retained } of running) {
         bridge.start();
         retained.start();
@@ -92,7 +92,7 @@ interface Running {
 function createBridge(
   settings: BridgeSettings,
   options: BridgesOptions,
-  { marks, counts }: { marks: BridgeMarks; counts: ReturnType<ReturnType<typeof createBridgeCounts>> },
+  { notes, counts }: { notes: BridgeNotes; counts: ReturnType<ReturnType<typeof createBridgeCounts>> },
 ): Running {
   const { name, share, subscriptions, publish, receiveMaximum, sessionExpiryMs } = settings;
   const { node, admission, intake, deadLetters, names, onAccepted, clockAheadMs, clock, random, logger } = options;
@@ -101,7 +101,7 @@ function createBridge(
     filter: share === '' ? filter : sharedFilterOf(share, filter),
     qos,
   }));
-  const session = new SessionSubscriptions(marks, `${name}/session/${clientId}`, wanted);
+  const session = new SessionSubscriptions(notes, `${name}/session/${clientId}`, wanted);
   const rights = rightsFrom(publish);
   let client: ClientConnection | undefined;
   const bridge = new Bridge({
@@ -141,7 +141,7 @@ function createBridge(
   const retained = new RetainedMessages({
     name,
     filters: subscriptions.filter((each) => each.retained === 'once').map(({ filter }) => filter),
-    marks,
+    notes,
     createClient: (plain, handlers) =>
       createBrokerClient(
         {

@@ -5,7 +5,8 @@ import type { ClientHandlers, ClientSubscription, ClientWill } from '@tailrace/m
 import { type ConnectOptions, connectWire } from '@tailrace/mqtt/net-wire';
 import type { Wire, WireHandlers } from '@tailrace/mqtt/wire';
 import type { Clock } from '@tailrace/platform/clock';
-import { type BridgeSettings, brokerAddressOf } from './bridges-file.ts';
+import type { BridgeSettings } from './bridge-settings.ts';
+import { brokerAddressOf } from './bridges-file.ts';
 
 export interface BrokerClientOptions {
   /** Address, version, TLS and credentials. */

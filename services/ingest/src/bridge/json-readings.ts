@@ -108,7 +108,7 @@ export function timeFrom(value: unknown, unit: TimeUnit): number {
     if (!Number.isNaN(timeMs)) return timeMs;
     throw new TailraceError('invalid_report', `time: expected a date as ISO 8601 has it, got ${shown(value)}`);
   }
-  // Some senders write 64-bit numbers as texts, because JSON.parse would round them.
+  // Some senders write 64-bit numbers as texts, which JSON.parse would change.
   const number = typeof value === 'string' && /^[0-9]{1,20}$/.test(value) ? Number(value) : value;
   if (typeof number === 'number') return number * msPer[unit];
   throw new TailraceError('invalid_report', `time: expected a number of ${unit} since 1970, got ${shown(value)}`);

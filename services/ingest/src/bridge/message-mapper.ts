@@ -7,7 +7,7 @@ import { type Report, reportFromJson } from '@tailrace/protocol/report';
 import { batchedReports, decodeSentReport } from '@tailrace/protocol/report-proto';
 import type { DeadLetterReason } from '../dead-letters/dead-letter.ts';
 import { textFrom } from '../reports.ts';
-import type { JsonMapSettings, MapSettings, SubscriptionSettings } from './bridges-file.ts';
+import type { JsonMapSettings, MapSettings, SubscriptionSettings } from './bridge-settings.ts';
 import {
   assertExactReadings,
   type FlatOptions,

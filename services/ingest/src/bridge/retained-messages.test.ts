@@ -7,26 +7,26 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { RetainedMessages } from './retained-messages.ts';
 import { SessionSubscriptions } from './session-subscriptions.ts';
 
-function createMarks(initial: Record<string, unknown> = {}) {
+function createNotes(initial: Record<string, unknown> = {}) {
   const values = new Map(Object.entries(initial));
-  const marks = {
+  const notes = {
     get: (key: string) => values.get(key),
     set: async (key: string, value: unknown) => void values.set(key, value),
     read: async () => {},
   };
-  return { marks, values };
+  return { notes, values };
 }
 
 function setUp(initial: Record<string, unknown> = {}) {
   const clock = createFakeClock();
-  const { marks, values } = createMarks(initial);
+  const { notes, values } = createNotes(initial);
   const clients: { subscriptions: readonly ClientSubscription[]; handlers: ClientHandlers; isStopped: boolean }[] = [];
   const settled: number[] = [];
   const taken: { topic: string; done: () => void }[] = [];
   const retained = new RetainedMessages({
     name: 'plant',
     filters: ['a/#', 'b'],
-    marks,
+    notes,
     createClient(subscriptions, handlers) {
       const client = { subscriptions, handlers, isStopped: false };
       clients.push(client);
@@ -51,7 +51,7 @@ function setUp(initial: Record<string, unknown> = {}) {
   return { clock, values, clients, settled, taken, retained, send };
 }
 
-test('takes retained messages on a connection of its own, and marks the filters when the log has all', async () => {
+test('takes retained messages on a connection of its own, and notes the filters when the log has all', async () => {
   const { retained, clients, send, taken, settled, clock, values } = setUp();
   retained.start();
   assert.deepEqual(
@@ -77,7 +77,7 @@ test('takes retained messages on a connection of its own, and marks the filters 
   assert.deepEqual([settled, clients[0]!.isStopped], [[1, 0], true]);
 });
 
-test('connects for filters without a mark alone, and not at all when each has one', () => {
+test('connects for filters without a note alone, and not at all when each has one', () => {
   const some = setUp({ 'plant/retained/b': true });
   some.retained.start();
   assert.deepEqual(
@@ -114,8 +114,8 @@ test('a stopped one does not connect again', async () => {
 });
 
 test('the subscriptions of a session are known after they were noted, and those that left the file are obsolete', async () => {
-  const { marks } = createMarks();
-  const of = (...wanted: ClientSubscription[]) => new SessionSubscriptions(marks, 'plant/session/c', wanted);
+  const { notes } = createNotes();
+  const of = (...wanted: ClientSubscription[]) => new SessionSubscriptions(notes, 'plant/session/c', wanted);
   const first = of({ filter: '$share/t/a b/#', qos: 1 }, { filter: 'c', qos: 0 });
   assert.deepEqual([first.isKnown, first.obsolete()], [false, []]);
   await first.note();

@@ -4,7 +4,7 @@ import { pauseReasons } from '@tailrace/mqtt/packet-connection';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { backoffMs } from '@tailrace/protocol/backoff';
-import type { BridgeMarks } from './bridge-marks.ts';
+import type { BridgeNotes } from './bridge-notes.ts';
 
 /** A connection of its own: with a shared subscription a broker sends no retained messages (MQTT 5, section 4.8.2). */
 export interface RetainedClient {
@@ -21,7 +21,7 @@ export interface RetainedMessagesOptions {
   readonly name: string;
   /** Those that are to be taken once. */
   readonly filters: readonly string[];
-  readonly marks: Pick<BridgeMarks, 'get' | 'set' | 'read'>;
+  readonly notes: Pick<BridgeNotes, 'get' | 'set' | 'read'>;
   readonly createClient: (subscriptions: readonly ClientSubscription[], handlers: ClientHandlers) => RetainedClient;
   /** Takes a message to the log; `done` is called when it is there. */
   readonly take: (message: InboundMessage, done: () => void) => void;
@@ -39,22 +39,22 @@ const retry = { baseMs: 10_000, capMs: 300_000 };
 
 /**
  * Takes the messages that a broker has retained for some filters, once in the life of the installation: afterwards the
- * log has a mark for each filter.
+ * log has a note for each filter.
  *
  * | state | event | then |
  * | --- | --- | --- |
- * | waiting | every filter has its mark | done |
+ * | waiting | every filter has its note | done |
  * | waiting | otherwise | connects, with a new session, and subscribes |
  * | taking | a message with the retain flag | to the log |
  * | taking | a message without it | left out: it comes by the subscription of the bridge, too |
- * | taking | none for 2 s, and the log has all | marks the filters; done |
+ * | taking | none for 2 s, and the log has all | notes the filters; done |
  * | taking | the connection is lost, or taken over by another node | waits, from 5 s to 5 min |
  */
 export class RetainedMessages {
   readonly #options: RetainedMessagesOptions;
   #client: RetainedClient | undefined;
   #timer: Timer | undefined;
-  /** Filters without a mark. */
+  /** Filters without a note. */
   #filters: readonly string[] = [];
   #unsettled = 0;
   #attempts = 0;
@@ -64,10 +64,10 @@ export class RetainedMessages {
     this.#options = options;
   }
 
-  /** Connects, if a filter has no mark. */
+  /** Connects, if a filter has no note. */
   start(): void {
-    const { name, filters, marks } = this.#options;
-    this.#filters = filters.filter((filter) => marks.get(retainedKey(name, filter)) !== true);
+    const { name, filters, notes } = this.#options;
+    this.#filters = filters.filter((filter) => notes.get(retainedKey(name, filter)) !== true);
     if (this.#filters.length === 0 || this.#isStopped) return;
     const subscriptions = this.#filters.map(
       (filter) => ({ filter, qos: 1, retainAsPublished: true, retainHandling: 0 }) as const,
@@ -115,11 +115,11 @@ export class RetainedMessages {
   }
 
   async #finish(): Promise<void> {
-    const { name, marks, logger } = this.#options;
+    const { name, notes, logger } = this.#options;
     const filters = this.#filters;
     await this.#client?.stop({ drainMs: 0 });
     try {
-      for (const filter of filters) await marks.set(retainedKey(name, filter), true);
+      for (const filter of filters) await notes.set(retainedKey(name, filter), true);
       logger.info({ bridge: name, filters: filters.length }, 'the retained messages of the broker were taken');
     } catch (error) {
       logger.warn({ bridge: name, error }, 'cannot note that the retained messages were taken; they are taken again');
@@ -135,11 +135,11 @@ export class RetainedMessages {
   }
 
   #startLater(): void {
-    const { clock, random, marks, name, logger } = this.#options;
+    const { clock, random, notes, name, logger } = this.#options;
     if (this.#isStopped) return;
     const waitMs = backoffMs(this.#attempts++, () => 0.5 + random() / 2, retry);
     this.#timer = clock.after(waitMs, () => {
-      marks
+      notes
         .read()
         .then(() => this.start())
         .catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import type { ClientSubscription } from '@tailrace/mqtt/client-options';
-import type { BridgeMarks } from './bridge-marks.ts';
+import type { BridgeNotes } from './bridge-notes.ts';
 
 /**
  * The subscriptions of a session at a broker, which keeps them over restarts of both sides, also those that are not in
@@ -7,12 +7,12 @@ import type { BridgeMarks } from './bridge-marks.ts';
  * subscribe to the others again.
  */
 export class SessionSubscriptions {
-  readonly #marks: Pick<BridgeMarks, 'get' | 'set'>;
+  readonly #notes: Pick<BridgeNotes, 'get' | 'set'>;
   readonly #key: string;
   readonly #wanted: readonly ClientSubscription[];
 
-  constructor(marks: Pick<BridgeMarks, 'get' | 'set'>, key: string, wanted: readonly ClientSubscription[]) {
-    this.#marks = marks;
+  constructor(notes: Pick<BridgeNotes, 'get' | 'set'>, key: string, wanted: readonly ClientSubscription[]) {
+    this.#notes = notes;
     this.#key = key;
     this.#wanted = wanted;
   }
@@ -34,11 +34,11 @@ export class SessionSubscriptions {
   /** Resolves when the subscriptions are noted. Rejects as `EventLog.append` does. */
   async note(): Promise<void> {
     if (this.isKnown && this.obsolete().length === 0) return;
-    await this.#marks.set(this.#key, this.#wanted.map(textOf));
+    await this.#notes.set(this.#key, this.#wanted.map(textOf));
   }
 
   #noted(): readonly string[] | undefined {
-    const noted = this.#marks.get(this.#key);
+    const noted = this.#notes.get(this.#key);
     return Array.isArray(noted) && noted.every((text) => typeof text === 'string') ? noted : undefined;
   }
 }

@@ -21,7 +21,7 @@ test('filters overlap where a topic matches both', () => {
   }
 });
 
-test('it says the same as all topics of two letters and up to three levels', () => {
+test('the result is that of a search through all topics of two letters and up to three levels', () => {
   const letters = ['a', '$'];
   const topics = letters.flatMap((a) => [
     a,

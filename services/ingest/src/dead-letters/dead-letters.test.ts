@@ -101,7 +101,7 @@ test('the payload may change after the call', async () => {
   assert.equal(Buffer.from((await list())[0]!.payload).toString(), 'abc');
 });
 
-test('a payload is truncated at its limit and marked, and so are long texts', async () => {
+test('a payload is truncated at its limit with a header that has it, and so are long texts', async () => {
   const { write, list, memory } = await setUp();
   await write(
     letterOf({ payload: Buffer.alloc(payloadBytesMax + 1, 1), message: 'x'.repeat(600), topic: 't'.repeat(2_000) }),

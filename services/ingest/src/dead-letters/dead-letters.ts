@@ -49,12 +49,12 @@ export function deadLetterTopic(topicPrefix: string): string {
  * Writes messages that were accepted and cannot become reports to a topic of their own, so that none is dropped
  * unnoticed, and a bad one does not stop those behind it.
  *
- * | limit | at the limit |
- * | --- | --- |
- * | 100 a second, burst 1,000; of a source 10, burst 100 | not written, but acknowledged; counted, and logged |
- * | 1,000 letters or 16 MiB without confirmation | refused as `unavailable`: the caller writes it again later |
- * | 256 KiB of a message | the rest is left out, and the letter is marked |
- * | 14 days, 256 MiB | the log deletes the oldest |
+ * - 100 a second with a burst of 1,000, of one source 10 a second with a burst of 100: further ones are not written.
+ *   They are counted, and logged once a minute with their first bytes. Their sender is acknowledged all the same.
+ * - 1,000 letters or 16 MiB that the log has not confirmed: further ones are refused as `unavailable`, and the caller
+ *   writes them again later.
+ * - 256 KiB of a message: the rest is left out, and the letter has `truncated`.
+ * - 14 days, 256 MiB: the log deletes the oldest.
  */
 export class DeadLetters {
   readonly #options: DeadLettersOptions;

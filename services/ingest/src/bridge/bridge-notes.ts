@@ -8,10 +8,10 @@ import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
  * | `<bridge>/session/<client ID>` | `["<QoS> <filter>", …]` | the subscriptions of the session at the broker |
  * | `<bridge>/retained/<filter>` | `true` | the retained messages of the filter were taken |
  */
-export class BridgeMarks {
+export class BridgeNotes {
   readonly #eventLog: Pick<EventLog, 'ensureTopic' | 'bounds' | 'read' | 'append'>;
   readonly #topic: string;
-  readonly #marks = new Map<string, unknown>();
+  readonly #notes = new Map<string, unknown>();
   #next = 0;
 
   constructor(eventLog: Pick<EventLog, 'ensureTopic' | 'bounds' | 'read' | 'append'>, topicPrefix: string) {
@@ -37,21 +37,21 @@ export class BridgeMarks {
     if (until <= this.#next) return;
     for await (const records of this.#eventLog.read(this.#topic, 0, { from: this.#next, until })) {
       for (const { key, value } of records) {
-        if (value.length > 0) this.#marks.set(key, parsed(value));
-        else this.#marks.delete(key);
+        if (value.length > 0) this.#notes.set(key, parsed(value));
+        else this.#notes.delete(key);
       }
     }
     this.#next = until;
   }
 
   get(key: string): unknown {
-    return this.#marks.get(key);
+    return this.#notes.get(key);
   }
 
-  /** Resolves when the mark is durable. Rejects as `EventLog.append` does. */
+  /** Resolves when the note is durable. Rejects as `EventLog.append` does. */
   async set(key: string, value: unknown): Promise<void> {
     await this.#eventLog.append(this.#topic, [{ key, value: Buffer.from(JSON.stringify(value)) }]);
-    this.#marks.set(key, value);
+    this.#notes.set(key, value);
   }
 }
 
