@@ -20,7 +20,7 @@ test('the topics are those that the services create', () => {
   assert.equal(config['cleanup.policy'], 'delete');
   assert.equal(at(topics.get('tailrace.state'), 'spec.partitions'), settings.telemetryPartitions);
   assert.equal(at(topics.get('tailrace.control'), 'spec.partitions'), 1);
-  for (const name of ['tailrace.state', 'tailrace.control', 'tailrace.meta']) {
+  for (const name of ['tailrace.state', 'tailrace.control', 'tailrace.births', 'tailrace.meta']) {
     assert.equal((at(topics.get(name), 'spec.config') as Values)['cleanup.policy'], 'compact', name);
   }
 });
