@@ -18,7 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'packages/mqtt': ['protocol', 'platform'],
   'packages/client': ['protocol'],
   'packages/testkit': ['protocol', 'platform', 'eventlog', 'bus', 'client'],
-  'services/ingest': ['protocol', 'platform', 'eventlog', 'bus', 'mqtt'],
+  'services/ingest': ['protocol', 'platform', 'eventlog', 'bus', 'mqtt', 'sparkplug'],
   'services/fanout': ['protocol', 'platform', 'eventlog', 'bus'],
   'services/edge': ['client', 'protocol', 'platform', 'eventlog'],
   'services/simulator': ['client', 'mqtt', 'protocol', 'platform'],

@@ -282,6 +282,7 @@ export class EdgeNode {
     const problems = readMetrics(payload, table, {
       device: message.device,
       seq: sequenceNumberOf(payload),
+      payload: message.bytes,
       isBirth: message.type === 'NBIRTH' || message.type === 'DBIRTH',
       newerOnly: message.isRetained === true,
       // The aliases of a late message are those of an earlier birth.
@@ -306,7 +307,9 @@ export class EdgeNode {
       this.#reportUnreadable(message, 'invalid_report', `NBIRTH: expected a seq of 0 to 255, got ${rawSeq}`, 0);
       return;
     }
-    if (seq !== undefined && this.#recent.has(seq, timestamp, bytes.length)) {
+    const bdSeq = bdSeqOf(payload, undefined);
+    // A node whose clock stands still may start again with the same time.
+    if (seq !== undefined && bdSeq === this.#bdSeq && this.#recent.has(seq, timestamp, bytes.length)) {
       this.#counts.duplicates++;
       return;
     }
@@ -314,7 +317,6 @@ export class EdgeNode {
     if (timestamp !== undefined) this.#processHeld(timestamp);
     const table = this.#tableFrom(message, payload, this.#table);
     if (table === undefined) return;
-    const bdSeq = bdSeqOf(payload, undefined);
     if (bdSeq === undefined) this.#counts.birthsWithoutBdSeq++;
     const isNewSession = !this.isOnline || bdSeq !== this.#bdSeq;
     this.#table = table;

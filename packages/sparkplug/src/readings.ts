@@ -30,6 +30,8 @@ export interface ReadingBatch {
   readonly seq: number | undefined;
   /** Index of this batch among those of the message. */
   readonly part: number;
+  /** The payload of the message. Copy it to keep it. */
+  readonly payload: Uint8Array;
 }
 
 /** Metrics of a message that made no readings, for one reason. */
@@ -44,6 +46,8 @@ export interface Problem {
 export interface ReadOptions {
   readonly device: string | undefined;
   readonly seq: number | undefined;
+  /** The bytes that were decoded. */
+  readonly payload: Uint8Array;
   readonly isBirth: boolean;
   /** Skips metrics that are not newer than the last known value. */
   readonly newerOnly: boolean;
@@ -106,8 +110,8 @@ class Batches {
       this.#liveBytes = 0;
     }
     if (readings.length === 0) return;
-    const { device, seq, sink } = this.#options;
-    sink.readings({ device, time: this.#time, isHistorical, readings, seq, part: this.parts++ });
+    const { device, seq, payload, sink } = this.#options;
+    sink.readings({ device, time: this.#time, isHistorical, readings, seq, part: this.parts++, payload });
   }
 }
 

@@ -74,7 +74,8 @@ export function data(seq: number, name: string, value: Reading['value'], more: M
 
 /** What a node reported, in order. */
 export class RecordingHandlers implements NodeHandlers {
-  readonly batches: ReadingBatch[] = [];
+  readonly batches: Omit<ReadingBatch, 'payload'>[] = [];
+  readonly payloads: Uint8Array[] = [];
   readonly presences: (readonly PresenceChange[])[] = [];
   readonly letters: UnreadableMessage[] = [];
   readonly gaps: SequenceGap[] = [];
@@ -96,8 +97,9 @@ export class RecordingHandlers implements NodeHandlers {
     );
   }
 
-  readings(batch: ReadingBatch): void {
+  readings({ payload, ...batch }: ReadingBatch): void {
     this.batches.push(batch);
+    this.payloads.push(payload);
   }
 
   presence(changes: readonly PresenceChange[]): void {

@@ -35,6 +35,8 @@ import type { MqttPorts } from './mqtt/mqtt-ports.ts';
 import { MqttWebSockets } from './mqtt/websocket-wire.ts';
 import { Observer } from './observer.ts';
 import { BusConnection } from './peers/bus-connection.ts';
+import { createSparkplug } from './sparkplug/sparkplug.ts';
+import { sparkplugBridgesFrom } from './sparkplug/sparkplug-bridges.ts';
 import type { Transport } from './transport.ts';
 
 export interface IngestOptions {
@@ -211,6 +213,14 @@ export function createIngest(options: IngestOptions): Ingest {
   registerMqttLimits(metrics, devices.mqtt, () => ports?.handshakes ?? noHandshakes, config.mqttConnectionsMax);
   registerLimits(metrics, admission, names, transport, config);
   const busConnection = bus && new BusConnection({ bus, clock, random, logger });
+  const sparkplug = createSparkplug({
+    bridges: sparkplugBridgesFrom(bridgeSettings, { node, clock, random }),
+    ...{ eventLog, topicPrefix: config.topicPrefix, bus, node, intake: devices.intake, letters: deadLetters },
+    presence: devices.sessions.presence,
+    devices: names,
+    clockAheadMs: config.clockAheadMs,
+    ...{ onAccepted, clock, logger, metrics },
+  });
   let state: State = 'new';
   let port = 0;
   let logEpoch = '';
@@ -245,9 +255,10 @@ export function createIngest(options: IngestOptions): Ingest {
       state = 'running';
       devices.start();
       busConnection?.start(async () => {
-        await devices.peers!.subscribe();
+        await Promise.all([devices.peers!.subscribe(), sparkplug.subscribe()]);
       });
       await bridges.start();
+      await sparkplug.start();
       // A Kafka without its data assigns producer IDs from the start again, so that another process may get the ID by
       // which Kafka detects the duplicates of this process.
       if (onLogReplaced)
@@ -263,7 +274,7 @@ export function createIngest(options: IngestOptions): Ingest {
       if (state !== 'running') return;
       // Beside the requests: sockets are closed over some time, and accept messages until then.
       const left = devices.drain(leaveMs);
-      const bridged = bridges.stop(bridgeDrainMs);
+      const bridged = Promise.all([bridges.stop(bridgeDrainMs), sparkplug.stop()]);
       if (leaveMs > 0) {
         state = 'leaving';
         endpoint.leave();
@@ -275,12 +286,15 @@ export function createIngest(options: IngestOptions): Ingest {
       ports?.stopAccepting();
       endpoint.drain();
       await Promise.all([transport.drain(), left, bridged]);
+      // What came until the bridges were closed.
+      await devices.intake.drain();
     },
     async stop() {
       state = 'stopped';
       epochWatch?.stop();
       control.stop();
       void bridges.stop(0);
+      void sparkplug.stop();
       transport.close();
       ports?.close();
       devices.stop();

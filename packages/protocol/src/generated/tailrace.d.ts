@@ -6298,6 +6298,87 @@ export namespace tailrace {
         }
 
         /**
+         * Properties of a SparkplugAnnouncement.
+         * @deprecated Use tailrace.v1.SparkplugAnnouncement.$Properties instead.
+         */
+        interface ISparkplugAnnouncement extends tailrace.v1.SparkplugAnnouncement.$Properties {
+        }
+
+        /** Represents a SparkplugAnnouncement. */
+        class SparkplugAnnouncement {
+
+            /**
+             * Constructs a new SparkplugAnnouncement.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.SparkplugAnnouncement.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** SparkplugAnnouncement node. */
+            node: string;
+
+            /** SparkplugAnnouncement boot. */
+            boot: string;
+
+            /** SparkplugAnnouncement hosts. */
+            hosts: string[];
+
+            /** SparkplugAnnouncement connected. */
+            connected: string[];
+
+            /** SparkplugAnnouncement states. */
+            states: string[];
+
+            /**
+             * Encodes the specified SparkplugAnnouncement message. Does not implicitly {@link tailrace.v1.SparkplugAnnouncement.verify|verify} messages.
+             * @param message SparkplugAnnouncement message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.SparkplugAnnouncement.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a SparkplugAnnouncement message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.SparkplugAnnouncement & tailrace.v1.SparkplugAnnouncement.$Shape} SparkplugAnnouncement
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.SparkplugAnnouncement & tailrace.v1.SparkplugAnnouncement.$Shape;
+        }
+
+        namespace SparkplugAnnouncement {
+
+            /** Properties of a SparkplugAnnouncement. */
+            interface $Properties {
+
+                /** SparkplugAnnouncement node */
+                node?: (string|null);
+
+                /** SparkplugAnnouncement boot */
+                boot?: (string|null);
+
+                /** SparkplugAnnouncement hosts */
+                hosts?: (string[]|null);
+
+                /** SparkplugAnnouncement connected */
+                connected?: (string[]|null);
+
+                /** SparkplugAnnouncement states */
+                states?: (string[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a SparkplugAnnouncement. */
+            type $Shape = tailrace.v1.SparkplugAnnouncement.$Properties;
+        }
+
+        /**
          * Properties of a DeviceState.
          * @deprecated Use tailrace.v1.DeviceState.$Properties instead.
          */

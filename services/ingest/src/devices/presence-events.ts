@@ -3,9 +3,9 @@ import type { Counter } from '@tailrace/platform/measures';
 /**
  * Why a session has closed. `bye`: the device requested it. `lost`: its connection. `timeout`: nothing was received.
  * `drain`: this node stops. `expired`: its token, also if it was revoked. `refused`: the device violated a limit or the
- * protocol.
+ * protocol. `death`: a Sparkplug edge node has published that it, or a device of it, is gone.
  */
-export const closeReasons = ['bye', 'lost', 'timeout', 'drain', 'expired', 'refused'] as const;
+export const closeReasons = ['bye', 'lost', 'timeout', 'drain', 'expired', 'refused', 'death'] as const;
 export type CloseReason = (typeof closeReasons)[number];
 
 /** A session of a device, for events. */

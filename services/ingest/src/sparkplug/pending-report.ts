@@ -1,0 +1,27 @@
+import type { NewRecord } from '@tailrace/eventlog/event-log';
+import type { Receipt } from './receipt.ts';
+
+/** The edge node of a report. */
+export interface ReportOrigin {
+  readonly group: string;
+  readonly node: string;
+  /** Appends a report of the node. */
+  append(report: PendingReport): void;
+  /** The report is in the log at this position; -1: it never will be. */
+  settled(report: PendingReport, seq: number): void;
+}
+
+/** A report of a node or device that is not in the log yet. It is appended again after a failure of the log. */
+export interface PendingReport {
+  readonly record: Pick<NewRecord, 'key' | 'value'>;
+  /** '': none. */
+  readonly id: string;
+  readonly readings: number;
+  readonly isClockAhead: boolean;
+  readonly origin: ReportOrigin;
+  /** The presence of the node or device; undefined: it is offline. `lastSeq`: position of its last report. */
+  readonly session: { lastSeq: number } | undefined;
+  readonly receipt: Receipt | undefined;
+  /** Order of the reports of a host. */
+  order: number;
+}

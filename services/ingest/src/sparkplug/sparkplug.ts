@@ -1,0 +1,202 @@
+import { randomUUID } from 'node:crypto';
+import type { Bus } from '@tailrace/bus/bus';
+import type { EventLog } from '@tailrace/eventlog/event-log';
+import type { ClientConnection } from '@tailrace/mqtt/client-connection';
+import type { ClientHandlers } from '@tailrace/mqtt/client-options';
+import { rightsFrom } from '@tailrace/platform/access';
+import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Logger } from '@tailrace/platform/logger';
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { SparkplugSettings } from '../bridge/sparkplug-settings.ts';
+import type { DeadLetters } from '../dead-letters/dead-letters.ts';
+import type { PresenceEvents } from '../devices/presence-events.ts';
+import type { MessageIntake } from '../intake/message-intake.ts';
+import type { Grant, RecordContext } from '../intake/record-from.ts';
+import { BirthStore } from './birth-store.ts';
+import { createHostCounts } from './host-counts.ts';
+import { HostPeers } from './host-peers.ts';
+import { NodeOwners } from './node-owners.ts';
+import { type SparkplugClientOptions, SparkplugConnection } from './sparkplug-connection.ts';
+import { SparkplugHost } from './sparkplug-host.ts';
+import { registerSparkplugMetrics } from './sparkplug-metrics.ts';
+
+/** Time between two calls of `SparkplugHost.tick`, and of `check`. */
+const tickMs = 100;
+const checkMs = 1_000;
+/** A node that is not connected to the broker for this long leaves the STATE of the host to one that is, ms. */
+const stateReleaseMs = 10_000;
+
+/** A broker with Sparkplug edge nodes. */
+export interface SparkplugBridge {
+  readonly name: string;
+  /** Unique over the nodes of ingest. */
+  readonly clientId: string;
+  /** The devices of which its messages may be. */
+  readonly publish: readonly string[];
+  readonly sparkplug: SparkplugSettings;
+  readonly createClient: (options: SparkplugClientOptions, handlers: ClientHandlers) => ClientConnection;
+}
+
+export interface SparkplugOptions {
+  readonly bridges: readonly SparkplugBridge[];
+  readonly eventLog: Pick<EventLog, 'ensureTopic' | 'bounds' | 'read' | 'appendEach'>;
+  readonly topicPrefix: string;
+  /** Undefined: this node of ingest is alone. */
+  readonly bus: Pick<Bus, 'publish' | 'subscribe' | 'stats'> | undefined;
+  /** Name of this node of ingest, unique. */
+  readonly node: string;
+  readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
+  readonly letters: Pick<DeadLetters, 'write'>;
+  readonly presence: Pick<PresenceEvents, 'started' | 'closed'>;
+  /** Devices that have reported. */
+  readonly devices: RecordContext['devices'];
+  readonly clockAheadMs: number;
+  readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+/** The Sparkplug hosts of this process, one for each broker. */
+export interface Sparkplug {
+  /** Reads the births, then connects in the background. Rejects as `EventLog.ensureTopic` and `read` do. */
+  start(): Promise<void>;
+  /** Receives the announcements of other nodes. Called once the bus is connected. Rejects as `Bus.subscribe` does. */
+  subscribe(): Promise<void>;
+  /** Disconnects. The log settles what is in progress; `MessageIntake.drain` waits for it. */
+  stop(): Promise<void>;
+}
+
+/** Composes the hosts. With none it does nothing, and needs no topic. */
+export function createSparkplug(options: SparkplugOptions): Sparkplug {
+  const { bridges, eventLog, topicPrefix, bus, node, clock, logger, metrics } = options;
+  const counts = createHostCounts(metrics);
+  const births = new BirthStore({ eventLog, topicPrefix, clock, logger });
+  const connections = new Map<string, SparkplugConnection>();
+  /** Since when no node publishes the STATE of a host, by broker. */
+  const vacantMs = new Map<string, number>();
+  let timers: Timer[] = [];
+  let isStopped = false;
+  const peers =
+    bus &&
+    new HostPeers({
+      ...{ bus, node, boot: randomUUID(), clock },
+      own: () => ({
+        hosts: bridges.map(({ name }) => name),
+        connected: namesOf((host) => host.isOpen),
+        states: namesOf((host) => host.isStateHost),
+      }),
+      onChange: () => applyPeers(),
+    });
+  registerSparkplugMetrics(metrics, { births, hosts: () => [...connections.values()].map(({ host }) => host) });
+
+  function namesOf(matches: (host: SparkplugHost) => boolean): string[] {
+    return [...connections].filter(([, { host }]) => matches(host)).map(([name]) => name);
+  }
+
+  function applyPeers(): void {
+    if (isStopped || peers === undefined) return;
+    for (const [name, { host }] of connections) host.setOwners(peers.connectedTo(name));
+    electStateHosts();
+  }
+
+  /**
+   * Selects the node that publishes the STATE of each host, from all that have a host for the broker, connected or not.
+   * The selected node keeps it, so that edge nodes do not see it change, unless it is not connected for long while
+   * another one is. Then, and if the selected one does not answer, it is one of those that are connected.
+   */
+  function electStateHosts(): void {
+    const nowMs = clock.monotonic();
+    for (const [name, connection] of connections) {
+      const { host } = connection;
+      const holder = peers!.stateHostOf(name);
+      const connected = peers!.connectedTo(name);
+      if (holder !== undefined) vacantMs.delete(name);
+      else if (!vacantMs.has(name)) vacantMs.set(name, nowMs);
+      const isVacant = nowMs - (vacantMs.get(name) ?? nowMs) >= stateReleaseMs;
+      const owners = new NodeOwners(node);
+      owners.update(isVacant && connected.length > 0 ? connected : peers!.hostsOf(name));
+      const isSelected = holder === undefined ? owners.owns(`STATE/${name}`) : holder === node;
+      host.setStateHost(isSelected && !(connected.length > 0 && host.closedMs >= stateReleaseMs));
+      connection.refreshWill();
+    }
+  }
+
+  function connect(): void {
+    for (const { name, clientId, publish, sparkplug, createClient } of bridges) {
+      const connection: SparkplugConnection = new SparkplugConnection({
+        ...{ name, clientId, settings: sparkplug, createClient, logger },
+        host: (broker) =>
+          new SparkplugHost({
+            ...{ name, ingestNode: node, settings: sparkplug, hasPeers: peers !== undefined, broker, births },
+            grant: grantOf(name, publish),
+            counts,
+            intake: options.intake,
+            letters: options.letters,
+            presence: options.presence,
+            devices: options.devices,
+            clockAheadMs: options.clockAheadMs,
+            onAccepted: options.onAccepted,
+            clock,
+            logger,
+          }),
+        onChange() {
+          peers?.announce();
+          applyPeers();
+        },
+      });
+      connections.set(name, connection);
+    }
+    births.release();
+    if (peers !== undefined) electStateHosts();
+    peers?.announce();
+    for (const connection of connections.values()) connection.start();
+    const each = (call: (host: SparkplugHost) => void) => () => {
+      for (const { host } of connections.values()) call(host);
+    };
+    timers = [
+      clock.every(
+        tickMs,
+        each((host) => host.tick()),
+      ),
+      clock.every(
+        checkMs,
+        each((host) => host.check()),
+      ),
+    ];
+  }
+
+  return {
+    async start() {
+      if (bridges.length === 0) return;
+      await births.start();
+      if (isStopped) return;
+      if (peers === undefined) {
+        connect();
+        return;
+      }
+      void peers.start().then(() => {
+        if (!isStopped) connect();
+      });
+    },
+    async subscribe() {
+      if (bridges.length > 0) await peers?.subscribe();
+    },
+    async stop() {
+      if (isStopped) return;
+      isStopped = true;
+      peers?.stop();
+      await Promise.all([...connections.values()].map((connection) => connection.stop()));
+      for (const timer of timers) timer.cancel();
+      births.stop();
+    },
+  };
+}
+
+function grantOf(name: string, publish: readonly string[]): Grant {
+  const rights = rightsFrom(publish);
+  return {
+    allowsDevice: (path) => rights.allowsDevice(path),
+    covers: `the bridge ${name} may publish ${publish.slice(0, 5).join(', ')}`,
+  };
+}

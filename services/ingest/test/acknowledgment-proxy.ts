@@ -1,0 +1,62 @@
+import { connect, createServer, type Socket } from 'node:net';
+import { decodeAck } from '@tailrace/mqtt/acks';
+import { PacketFramer } from '@tailrace/mqtt/framer';
+import { decodePublish } from '@tailrace/mqtt/publish';
+
+/** A proxy between a client of MQTT 5 and its broker, which knows what the client has acknowledged. */
+export interface AcknowledgmentProxy {
+  readonly port: number;
+  /** Payloads of QoS 1 that the client has acknowledged, over all of its connections. */
+  readonly acknowledged: readonly Buffer[];
+  close(): void;
+}
+
+const [publishType, pubackType] = [3, 4];
+
+/** Starts a proxy in front of a broker. */
+export async function startAcknowledgmentProxy(broker: { host: string; port: number }): Promise<AcknowledgmentProxy> {
+  const acknowledged: Buffer[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer((client) => {
+    const upstream = connect(broker.port, broker.host);
+    const payloads = new Map<number, Buffer>();
+    pipe(upstream, client, (packet) => {
+      if (packet[0]! >> 4 !== publishType || (packet[0]! & 0x06) === 0) return;
+      const { packetId, payload } = decodePublish(packet, 5);
+      payloads.set(packetId, Buffer.from(payload));
+    });
+    pipe(client, upstream, (packet) => {
+      if (packet[0]! >> 4 !== pubackType) return;
+      acknowledged.push(payloads.get(decodeAck(packet, 5).packetId)!);
+    });
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on('error', () => {});
+      socket.on('close', () => {
+        sockets.delete(socket);
+        client.destroy();
+        upstream.destroy();
+      });
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as { port: number }).port,
+    acknowledged,
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** Passes the bytes on, and each whole packet to `onPacket`. */
+function pipe(from: Socket, to: Socket, onPacket: (packet: Buffer) => void): void {
+  const framer = new PacketFramer(4 * 1024 * 1024);
+  from.on('data', (chunk) => {
+    framer.push(Buffer.from(chunk));
+    for (let packet = framer.next(); packet !== undefined; packet = framer.next()) onPacket(Buffer.from(packet));
+    framer.retain();
+    to.write(chunk);
+  });
+}
