@@ -1,6 +1,6 @@
 /**
  * `node scripts/compose-env.ts`: prints what deploy/compose.yaml reads: a new secret, and tokens signed with it for the
- * simulator and for users of the dashboard. They are valid for 90 days; create the file again after that. For trials on
+ * simulator, the edge gateway and users of the dashboard. They are valid for 90 days; create the file again after that. For trials on
  * one machine: a real installation has an issuer.
  */
 import { randomBytes } from 'node:crypto';
@@ -24,5 +24,6 @@ const issue = (subject: string, publish: string[], subscribe: string[], receiveC
 process.stdout.write(`# Secrets of this installation. Never commit it.
 TAILRACE_TOKEN_SECRET=${secret}
 TAILRACE_SIMULATOR_TOKEN=${await issue('simulator', ['plant1.>', 'host.>'], [], ['plant1.>'])}
+TAILRACE_EDGE_TOKEN=${await issue('edge', ['plant1.edge1', 'plant1.utility.>'], [], ['plant1.edge1', 'plant1.utility.>'])}
 TAILRACE_DASHBOARD_TOKEN=${await issue('dashboard', [], ['>'])}
 `);
