@@ -1,7 +1,7 @@
 /**
  * `node scripts/compose-env.ts`: prints what deploy/compose.yaml reads: a new secret, and tokens signed with it for the
- * simulator, the edge gateway and users of the dashboard. They are valid for 90 days; create the file again after that. For trials on
- * one machine: a real installation has an issuer.
+ * simulator, the edge gateway and users of the dashboard. They are valid for 90 days; create the file again after that.
+ * For trials on one machine: a real installation has an issuer.
  */
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';

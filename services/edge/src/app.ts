@@ -12,6 +12,7 @@ import { ExecutedCommands } from './commands/executed-commands.ts';
 import type { EdgeConfig } from './config.ts';
 import { createSource } from './create-source.ts';
 import { createEdgeCounts, registerMetrics } from './metrics.ts';
+import { registerOpcuaMetrics } from './opcua/opcua-metrics.ts';
 import { OwnReadings } from './own-readings.ts';
 import { RuleActions } from './rules/rule-actions.ts';
 import type { Source, SourceOptions } from './source.ts';
@@ -118,6 +119,7 @@ export function createEdge(options: EdgeOptions): Edge {
   });
   const own = new OwnReadings({ device: edgePath, outbox, linkState: () => uplink.state, sources, put, clock });
   registerMetrics(metrics, { outbox, uplink, executor, targets, config });
+  registerOpcuaMetrics(metrics, sources);
 
   return {
     sources,

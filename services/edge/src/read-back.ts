@@ -1,3 +1,4 @@
+import type { Clock } from '@tailrace/platform/clock';
 import type { Value } from './sample.ts';
 
 /*
@@ -22,7 +23,8 @@ export interface WriteResult {
 export interface ReadBack {
   readonly answer: WriteAnswer;
   readonly wanted: Value;
-  readonly before: Value;
+  /** Undefined: the device had none. */
+  readonly before: Value | undefined;
   /** Undefined: it could not be read. */
   readonly after: Value | undefined;
   /** Greatest difference of numbers that are equal. */
@@ -33,16 +35,48 @@ export interface ReadBack {
   readonly isLast: boolean;
 }
 
+/** How a value is read back. */
+export interface ReadBackOptions extends Pick<ReadBack, 'answer' | 'wanted' | 'before' | 'tolerance'> {
+  /** Time for the read-back, ms. */
+  readonly limitMs: number;
+  /** A device that received the write has finished it after this, ms. */
+  readonly settledMs: number;
+  /** Resolves within `timeMs` with the value; undefined: it could not be read. */
+  readonly read: (timeMs: number) => Promise<Value | undefined>;
+  readonly isStopped: () => boolean;
+  readonly clock: Clock;
+}
+
+const firstPauseMs = 50;
+const pauseMsMax = 500;
+
+/** Reads the value again and again until it shows what the write did, or `limitMs` has passed. */
+export async function readBack(options: ReadBackOptions): Promise<WriteResult> {
+  const { answer, wanted, before, tolerance, limitMs, settledMs, clock } = options;
+  const writtenMs = clock.monotonic();
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
+    const sinceMs = clock.monotonic() - writtenMs;
+    const after = await options.read(Math.max(0, limitMs - sinceMs));
+    const passedMs = clock.monotonic() - writtenMs;
+    const isSettled = sinceMs >= settledMs;
+    const isLast = passedMs + pauseMs >= limitMs || options.isStopped();
+    const result = writeResultFrom({ answer, wanted, before, after, tolerance, isSettled, isLast });
+    if (result !== undefined) return result;
+    await clock.sleep(pauseMs);
+  }
+}
+
 /** Returns what the write did; undefined if another read may show it. */
 export function writeResultFrom(readBack: ReadBack): WriteResult | undefined {
   const { answer, wanted, before, after, tolerance, isSettled, isLast } = readBack;
+  const known = before === undefined ? {} : { before };
   if (after === undefined) {
-    return isLast ? { state: 'unconfirmed', before, message: 'the value could not be read back' } : undefined;
+    return isLast ? { state: 'unconfirmed', ...known, message: 'the value could not be read back' } : undefined;
   }
-  const values = { before, after };
+  const values = { ...known, after };
   if (isEqual(after, wanted, tolerance)) {
     const message = 'it had the value before';
-    return isEqual(before, wanted, tolerance) && answer === 'unknown'
+    return isEqual(wanted, before, tolerance) && answer === 'unknown'
       ? { state: 'done', ...values, message }
       : { state: 'done', ...values };
   }
@@ -56,6 +90,6 @@ export function writeResultFrom(readBack: ReadBack): WriteResult | undefined {
   return isLast ? { state: 'unconfirmed', ...values, message: 'the device has a third value' } : undefined;
 }
 
-export function isEqual(a: Value, b: Value, tolerance: number): boolean {
+export function isEqual(a: Value, b: Value | undefined, tolerance: number): boolean {
   return typeof a === 'number' && typeof b === 'number' ? Math.abs(a - b) <= tolerance : a === b;
 }

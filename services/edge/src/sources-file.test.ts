@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import fc from 'fast-check';
+import type { ModbusSource } from './modbus/modbus-source.ts';
+import type { OpcuaSource } from './opcua/opcua-source.ts';
 import { sourcesFrom } from './sources-file.ts';
 
 type Json = Record<string, unknown>;
@@ -20,7 +22,7 @@ function file(changes: { source?: Json; modbus?: Json; unit?: Json; tag?: Json }
 
 test('a file has its defaults, and the addresses of the protocol', () => {
   const { sources } = sourcesFrom(file());
-  const [meters] = sources;
+  const [meters] = sources as [ModbusSource];
   assert.deepEqual(meters!.modbus, {
     host: '10.0.0.9',
     port: 502,
@@ -54,11 +56,33 @@ test('a tag has its own orders and interval, and RTU framing a smaller gap', () 
   });
   // `unit` replaces the tags.
   const parsed = JSON.parse(text) as { sources: [{ units: [{ tags: Json[] }] }] };
-  const { sources } = sourcesFrom(JSON.stringify(parsed));
+  const { sources } = sourcesFrom(JSON.stringify(parsed)) as unknown as { sources: [ModbusSource] };
   const [options] = sources[0]!.units[0]!.tags;
   assert.deepEqual([options!.format.wordOrder, options!.format.byteOrder, options!.pollMs], ['little', 'little', 250]);
   assert.deepEqual(sources[0]!.tags[0]!.filter, { swingingDoor: 0.05, maxSilenceMs: 60_000 });
   assert.deepEqual(sources[0]!.units[0]!.limitsOf('holding'), { lengthMax: 125, gapMax: 10, forbidden: [[10, 13]] });
+});
+
+const opcuaTag = { device: 'plant1.boiler', tag: 'temperature', node: 'nsu=urn:plc;s=T' };
+const opcuaSource = { name: 'boiler', opcua: { endpoint: 'opc.tcp://10.0.0.5:4840' }, tags: [opcuaTag] };
+
+function opcuaFile(opcua: Json = {}, tag: Json = {}): string {
+  const tags = [{ ...opcuaTag, ...tag }];
+  return JSON.stringify({ sources: [{ ...opcuaSource, opcua: { ...opcuaSource.opcua, ...opcua }, tags }] });
+}
+
+test('an OPC UA source has its defaults, of which the security is the encrypted one', () => {
+  const [boiler] = sourcesFrom(opcuaFile()).sources as [OpcuaSource];
+  assert.deepEqual(boiler.opcua, {
+    endpoint: 'opc.tcp://10.0.0.5:4840',
+    security: 'Basic256Sha256',
+    mode: 'SignAndEncrypt',
+    profile: 'default',
+    publishMs: 500,
+    timeoutMs: 5_000,
+  });
+  const { node, sampleMs, maxSilenceMs } = boiler.tags[0]!;
+  assert.deepEqual([node, sampleMs, maxSilenceMs], ['nsu=urn:plc;s=T', 1_000, 60_000]);
 });
 
 function assertInvalid(text: string, message: RegExp): void {
@@ -103,6 +127,13 @@ test('an error has the path of its field, what was expected, and the value', () 
     [file({ unit: { registersMax: 1 } }), `${at}.registers: expected at most registersMax 1, got 2`],
     [file({ unit: { tags: [tag, tag] } }), /expected each tag of a device once, got "plant1.meter1 power" again/],
     [file({ source: { units: [unit, unit] } }), /units\[1\]\.unit: expected each unit once, got 1 again/],
+    [opcuaFile({ endpoint: 'http://x' }), /opcua\.endpoint: expected an endpoint as in opc\.tcp.* got "http:\/\/x"/],
+    [opcuaFile({ security: 'Basic128Rsa15' }), /opcua\.security: expected one of None, Basic256Sha256/],
+    [opcuaFile({ passwordFile: 'x' }), /opcua\.passwordFile: expected it with user only/],
+    [opcuaFile({ profil: 'small' }), /opcua: expected no key "profil"/],
+    [opcuaFile({}, { node: 'Boiler' }), /tags\[0\]\.node: expected a node as in .* got "Boiler"/],
+    [opcuaFile({}, { queue: 1 }), /tags\[0\]\.queue: expected at least 2, got 1/],
+    [opcuaFile({}, { as: 'text', write: { min: 0, max: 1 } }), /tags\[0\]\.write: expected values with as "text"/],
     [JSON.stringify({ sources: [source, source] }), /sources\[1\]\.name: expected each name once, got meters again/],
   ];
   for (const [text, message] of cases) {

@@ -2,14 +2,15 @@ import { readFileSync, statSync } from 'node:fs';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
 import { type CommandDefinition, commandSchema } from './commands/command-definition.ts';
-import { type ModbusSource, modbusSourceFrom, modbusSourceSchema } from './modbus/modbus-source.ts';
+import { type ModbusSource, modbusSourceFrom, modbusSourceSchema, type OnSourceError } from './modbus/modbus-source.ts';
+import { type OpcuaSource, opcuaSourceFrom, opcuaSourceSchema } from './opcua/opcua-source.ts';
 import { type Rule, ruleSchema } from './rules/rule.ts';
 import type { Value } from './sample.ts';
 import type { SourceTag } from './source.ts';
 import { writeRefusal } from './write-bounds.ts';
 
-/** An entry of the sources file, by its protocol. */
-export type SourceConfig = ModbusSource;
+/** An entry of the sources file: its key `modbus` or `opcua` shows its protocol. */
+export type SourceConfig = ModbusSource | OpcuaSource;
 
 /** What the gateway reads and writes, from the sources file. */
 export interface Sources {
@@ -26,7 +27,15 @@ const fileBytesMax = 4 * 1024 * 1024;
 /** Errors of one file that are reported. */
 const errorsMax = 20;
 
-const sourceSchema = modbusSourceSchema;
+/** By the key of the protocol, so that the errors of a source are those of its own. */
+const sourceSchema = z.unknown().transform((source, { issues }) => {
+  const isOpcua = typeof source === 'object' && source !== null && 'opcua' in source;
+  const parsed = isOpcua ? opcuaSourceSchema.safeParse(source) : modbusSourceSchema.safeParse(source);
+  if (parsed.success) return parsed.data;
+  issues.push(...(parsed.error.issues as typeof issues));
+  return z.NEVER;
+});
+
 const fileSchema = z.strictObject({
   sources: z.array(sourceSchema).min(1).max(sourcesMax),
   rules: z.array(ruleSchema).max(rulesMax).default([]),
@@ -50,7 +59,7 @@ export function sourcesFrom(text: string): Sources {
   if (!parsed.success) throw invalid(parsed.error.issues.map((issue) => issueLine(issue, content)));
   const errors: string[] = [];
   const sources = parsed.data.sources.map((source, index) =>
-    modbusSourceFrom(source, (path, message) => errors.push(`${pathText(['sources', index, ...path])}: ${message}`)),
+    sourceFrom(source, (path, message) => errors.push(`${pathText(['sources', index, ...path])}: ${message}`)),
   );
   const { rules, commands } = parsed.data;
   errors.push(...commonErrors(sources), ...referenceErrors(sources, rules, commands));
@@ -72,7 +81,11 @@ export function readSourcesFile(path: string): Sources {
   return sourcesFrom(text);
 }
 
-function commonErrors(sources: readonly ModbusSource[]): string[] {
+function sourceFrom(source: z.output<typeof sourceSchema>, onError: OnSourceError): SourceConfig {
+  return 'opcua' in source ? opcuaSourceFrom(source, onError) : modbusSourceFrom(source, onError);
+}
+
+function commonErrors(sources: readonly SourceConfig[]): string[] {
   const errors: string[] = [];
   const names = new Set<string>();
   const tags = new Set<string>();

@@ -5,6 +5,7 @@ import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
 import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import type { ModbusSource } from '../src/modbus/modbus-source.ts';
 import { PolledSource } from '../src/modbus/polled-source.ts';
 import type { Sample } from '../src/sample.ts';
 import { sourcesFrom } from '../src/sources-file.ts';
@@ -35,7 +36,7 @@ function start(t: TestContext, port: number, modbus: Json, units: readonly Json[
   const file = { sources: [{ name: 'peer', modbus: { host: '127.0.0.1', port, ...modbus }, units }] };
   const samples: Sample[] = [];
   const source = new PolledSource({
-    source: sourcesFrom(JSON.stringify(file)).sources[0]!,
+    source: sourcesFrom(JSON.stringify(file)).sources[0] as ModbusSource,
     sink: (sample) => samples.push(sample),
     clock: systemClock,
     random: Math.random,

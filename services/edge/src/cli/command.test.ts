@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { runCommand } from './command.ts';
 
 const holding = { table: 'holding', type: 'u16' };
@@ -37,8 +38,8 @@ const sources = {
   ],
 };
 
-test('plan prints which tags share a request, and what is read needlessly', (t) => {
-  const { code, output } = runCommand(['plan', '--sources', fileWith(t, sources)]);
+test('plan prints which tags share a request, and what is read needlessly', async (t) => {
+  const { code, output } = await runCommand(['plan', '--sources', fileWith(t, sources)]);
   assert.equal(code, 0);
   assert.equal(
     output,
@@ -52,39 +53,95 @@ test('plan prints which tags share a request, and what is read needlessly', (t) 
   );
 });
 
-test('--check-config counts what a valid file has', (t) => {
-  const { code, output } = runCommand(['--check-config', '--sources', fileWith(t, sources)]);
+test('plan prints the subscriptions of an OPC UA source', async (t) => {
+  const file = {
+    sources: [
+      {
+        name: 'boiler',
+        opcua: { endpoint: 'opc.tcp://10.0.0.5:4840', profile: 'small' },
+        tags: [
+          { device: 'plant1.boiler', tag: 'temperature', node: 'nsu=urn:plc;s=T', sampleMs: 250 },
+          { device: 'plant1.boiler', tag: 'pressure', node: 'ns=2;i=7' },
+        ],
+      },
+    ],
+  };
+  const { code, output } = await runCommand(['plan', '--sources', fileWith(t, file)]);
+  assert.equal(code, 0, output);
+  assert.equal(
+    output,
+    `boiler: OPC UA opc.tcp://10.0.0.5:4840, Basic256Sha256 SignAndEncrypt
+  profile small: 50 items a call, 250 a subscription
+  subscription 1, published every 500 ms: 2 tags
+    sampled every 500 ms, queue 3: temperature
+    sampled every 1000 ms, queue 2: pressure
+`,
+  );
+});
+
+test('--check-config counts what a valid file has', async (t) => {
+  const { code, output } = await runCommand(['--check-config', '--sources', fileWith(t, sources)]);
   assert.equal(code, 0);
   assert.equal(output, 'the sources file is valid: 1 source, 4 tags, 1 of them writable\n');
 });
 
-test('the example of the README is valid', () => {
+test('the example of the README is valid', async () => {
   const path = join(import.meta.dirname, '../../test/sources.json');
-  assert.match(runCommand(['--check-config', '--sources', path]).output, /1 source, 4 tags, 1 of them writable/);
+  assert.match(
+    (await runCommand(['--check-config', '--sources', path])).output,
+    /1 source, 4 tags, 1 of them writable/,
+  );
 });
 
-test('an invalid file is code 2, with its errors', (t) => {
+test('an invalid file is code 2, with its errors', async (t) => {
   for (const args of [['plan'], ['--check-config']]) {
-    const { code, output } = runCommand([...args, '--sources', fileWith(t, '{"sources":[{}]}')]);
+    const { code, output } = await runCommand([...args, '--sources', fileWith(t, '{"sources":[{}]}')]);
     assert.equal(code, 2);
     assert.match(output, /^tailrace-edge: sources file:\n {2}sources\[0\]\.name: expected string, got none\n/);
   }
-  const missing = runCommand(['--check-config', '--sources', '/nowhere/sources.json']);
+  const missing = await runCommand(['--check-config', '--sources', '/nowhere/sources.json']);
   assert.equal(missing.code, 2);
   assert.match(missing.output, /cannot be read: ENOENT/);
 });
 
-test('another command line is code 2, with the usage', () => {
+test('another command line is code 2, with the usage', async () => {
   for (const args of [
     [],
     ['plan'],
     ['paln', '--sources', 'x'],
     ['--wrong'],
     ['plan', '--check-config', '--sources', 'x'],
+    ['browse'],
+    ['probe'],
+    ['browse', 'a', 'b'],
   ]) {
-    const { code, output } = runCommand(args);
+    const { code, output } = await runCommand(args);
     assert.equal(code, 2, args.join(' '));
     assert.match(output, /usage:/);
   }
-  assert.equal(runCommand(['--help']).code, 0);
+  assert.equal((await runCommand(['--help'])).code, 0);
+});
+
+test('an invalid option is code 2, with what was expected', async () => {
+  const endpoint = 'opc.tcp://127.0.0.1:4840';
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [['browse', 'http://x'], /endpoint: expected an endpoint as in opc\.tcp:\/\/host:4840, got "http:\/\/x"/],
+    [['browse', endpoint, '--security', 'Basic128'], /security: expected one of None, Basic256Sha256/],
+    [['browse', endpoint, '--root', 'x'], /--root: expected a node/],
+    [['browse', endpoint, '--prefix', 'a b'], /--prefix: expected a device path/],
+    [['probe', endpoint], /--node: expected a node/],
+    [['probe', 'modbus://'], /device: expected modbus:\/\/HOST:502/],
+    [['probe', 'modbus://127.0.0.1', '--unit', 'x'], /--unit: expected an integer of 0 to 255, got "x"/],
+    [['trust', 'ab:cd', '--pki', '/nowhere'], /fingerprint: expected that of a certificate in \/nowhere\/rejected/],
+  ];
+  const ports = {
+    connector: () => Promise.resolve({ open: () => Promise.reject(new Error('never opened')) }),
+    streams: () => () => ({ write: () => {}, destroy: () => {} }),
+    clock: createFakeClock(),
+  };
+  for (const [args, message] of cases) {
+    const { code, output } = await runCommand(args, ports);
+    assert.equal(code, 2, args.join(' '));
+    assert.match(output, message);
+  }
 });

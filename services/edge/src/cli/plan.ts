@@ -3,14 +3,39 @@ import type { PollGroup } from '../modbus/poll-group.ts';
 import { gapLength } from '../modbus/read-plan.ts';
 import { entityNumber } from '../modbus/register-address.ts';
 import { ModbusUnit } from '../modbus/unit.ts';
+import type { OpcuaSource } from '../opcua/opcua-source.ts';
+import { serverProfiles } from '../opcua/server-profile.ts';
+import { queueOf, sampleMsOf, subscriptionPlan } from '../opcua/subscription-plan.ts';
 import type { Sources } from '../sources-file.ts';
 
-/** Returns the read requests of each source as a text: which tags share a request, and what is read needlessly. */
+/**
+ * Returns what each source asks of its devices, as a text: which tags share a request or a subscription, and what is
+ * read needlessly.
+ */
 export function planText({ sources }: Sources): string {
-  return sources.map(sourceText).join('\n');
+  return sources.map((source) => ('opcua' in source ? opcuaText(source) : modbusText(source))).join('\n');
 }
 
-function sourceText({ name, modbus, units, tags }: ModbusSource): string {
+function opcuaText({ name, opcua, tags }: OpcuaSource): string {
+  const { endpoint, security, mode, profile: profileName, publishMs } = opcua;
+  const profile = serverProfiles[profileName];
+  const { subscriptions, left } = subscriptionPlan(tags, publishMs, profile);
+  const lines = [`${name}: OPC UA ${endpoint}, ${security === 'None' ? security : `${security} ${mode}`}`];
+  lines.push(`  profile ${profileName}: ${profile.chunk} items a call, ${profile.itemsPerSubscription} a subscription`);
+  for (const [index, { tags: members }] of subscriptions.entries()) {
+    const count = members.length === 1 ? '1 tag' : `${members.length} tags`;
+    lines.push(`  subscription ${index + 1}, published every ${publishMs} ms: ${count}`);
+    const groups = Map.groupBy(members, (tag) => {
+      const options = tags[tag]!;
+      return `    sampled every ${sampleMsOf(options, profile)} ms, queue ${queueOf(options, publishMs, profile)}`;
+    });
+    for (const [group, each] of groups) lines.push(`${group}: ${shortened(each.map((tag) => tags[tag]!.tag))}`);
+  }
+  if (left.length > 0) lines.push(`  ${left.length} tags have no place, and will be bad: no_subscription_left`);
+  return `${lines.join('\n')}\n`;
+}
+
+function modbusText({ name, modbus, units, tags }: ModbusSource): string {
   const lines = [`${name}: Modbus ${modbus.framing} ${modbus.host}:${modbus.port}`];
   for (const options of units) {
     const { groups, unit } = unitOf(options);

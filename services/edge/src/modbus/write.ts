@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { isTailraceError } from '@tailrace/protocol/error';
-import { type WriteAnswer, type WriteResult, writeResultFrom } from '../read-back.ts';
+import { readBack, type WriteAnswer, type WriteResult } from '../read-back.ts';
 import type { Value } from '../sample.ts';
 import type { ModbusTag } from './modbus-tag.ts';
 import { type Request, readRequest, writeManyRequest, writeOneRequest } from './pdu.ts';
@@ -22,9 +22,6 @@ export interface WriteOptions {
   readonly timeoutMs: number;
   readonly clock: Clock;
 }
-
-const firstPauseMs = 50;
-const pauseMsMax = 500;
 
 /**
  * Writes the value of a tag and reads it back. The write is sent once: only a device that refuses the function as
@@ -58,7 +55,22 @@ export async function writeTag(options: WriteOptions): Promise<WriteResult> {
     reply = await unit.exchange(writeRequest(tag, first === 'one' ? 'many' : 'one', encoded), leftMs());
   }
   const answer = answerFrom(reply, before);
-  return typeof answer === 'string' ? readBack(options, answer, before) : answer;
+  if (typeof answer !== 'string') return answer;
+  const { readBackMs = 2_000, resolveMs = 60_000, timeoutMs } = options;
+  return readBack({
+    answer,
+    wanted: value,
+    before,
+    tolerance: toleranceOf(tag, value),
+    limitMs: answer === 'good' ? readBackMs : resolveMs,
+    settledMs: Math.max(1_000, timeoutMs),
+    read: async (timeMs) => {
+      const registers = await readRegisters(options, timeMs);
+      return registers === undefined ? undefined : valueFrom(tag, registers);
+    },
+    isStopped: () => unit.isStopped,
+    clock,
+  });
 }
 
 function encode(tag: ModbusTag, value: Value, present: Uint8Array): Uint8Array | boolean {
@@ -90,30 +102,6 @@ function answerFrom(reply: ExchangeReply, before: Value): WriteAnswer | WriteRes
     }
     default:
       return 'unknown';
-  }
-}
-
-async function readBack(options: WriteOptions, answer: WriteAnswer, before: Value): Promise<WriteResult> {
-  const { tag, value: wanted, clock, readBackMs = 2_000, resolveMs = 60_000, timeoutMs } = options;
-  const writtenMs = clock.monotonic();
-  const limitMs = answer === 'good' ? readBackMs : resolveMs;
-  const tolerance = toleranceOf(tag, wanted);
-  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
-    const sinceMs = clock.monotonic() - writtenMs;
-    const registers = await readRegisters(options, Math.max(0, limitMs - sinceMs));
-    const after = registers === undefined ? undefined : valueFrom(tag, registers);
-    const passedMs = clock.monotonic() - writtenMs;
-    const result = writeResultFrom({
-      answer,
-      wanted,
-      before,
-      after,
-      tolerance,
-      isSettled: sinceMs >= Math.max(1_000, timeoutMs),
-      isLast: passedMs + pauseMs >= limitMs || options.unit.isStopped,
-    });
-    if (result !== undefined) return result;
-    await clock.sleep(pauseMs);
   }
 }
 
