@@ -5,10 +5,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
+import type { EventLog } from '@tailrace/eventlog/event-log';
 import { ClientConnection } from '@tailrace/mqtt/client-connection';
 import { connectWire } from '@tailrace/mqtt/net-wire';
 import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
+import { tailrace } from '@tailrace/protocol/generated';
 import { rebirthName } from '@tailrace/sparkplug/metric-table';
 import { decodePayload, encodePayload, type PayloadFields } from '@tailrace/sparkplug/payload';
 import { eventually } from '@tailrace/testkit/eventually';
@@ -22,8 +24,9 @@ import { bdSeqOf, metricOf } from './sparkplug-fixture.ts';
 const main = join(import.meta.dirname, '../src/main.ts');
 const nodes = Array.from({ length: 40 }, (_, index) => `n${index}`);
 const alias = 1;
+const eventsTopic = 'tailrace.events';
 
-test('ingest is killed while 40 edge nodes send: what it has acknowledged is in the log, once, its restart needs no births to read aliases, and each node is asked for one at most once', async (t) => {
+test('ingest is killed while 40 edge nodes send: what it has acknowledged is in the log, once, its restart reads aliases without births, each node is asked for one once, and their deaths close their sessions', async (t) => {
   // Otherwise it drops messages for a subscriber with a thousand in its queue.
   const mosquitto = await startMosquitto({
     env: { ...process.env, TAILRACE_TEST_MOSQUITTO: undefined },
@@ -125,6 +128,14 @@ test('ingest is killed while 40 edge nodes send: what it has acknowledged is in 
   await eventually(() => acknowledgedValues().length > beforeKill + 1_000, { deadlineMs: 10_000 });
   await eventually(() => new Set(commands).size === nodes.length, { deadlineMs: 10_000, describe: 'each was asked' });
   stopSending();
+  for (const node of nodes)
+    client.publish({
+      topic: `spBv1.0/g/NDEATH/${node}`,
+      payload: encodePayload({ timestamp: Date.now(), metrics: [bdSeqOf(1)] }),
+      qos: 1,
+    });
+  const deaths = () => proxy.acknowledged.filter((payload) => decodePayload(payload).seq === null).length;
+  await eventually(() => deaths() === nodes.length, { deadlineMs: 10_000, describe: 'deaths are acknowledged' });
   await second.stop();
 
   const log = createEmbeddedLog({ path: dataPath, clock: systemClock, logger: silentLogger });
@@ -132,6 +143,7 @@ test('ingest is killed while 40 edge nodes send: what it has acknowledged is in 
   const logged = new Map<number, number>();
   for (const { readings } of await loggedReports(log))
     for (const { value: number } of readings) logged.set(number as number, (logged.get(number as number) ?? 0) + 1);
+  const sessions = await sessionsIn(log);
   await log.close();
   logged.delete(-1);
   const acknowledged = acknowledgedValues();
@@ -146,7 +158,22 @@ test('ingest is killed while 40 edge nodes send: what it has acknowledged is in 
     'in the log twice',
   );
   assert.equal(commands.length, nodes.length, 'one request for each node');
+  assert.deepEqual(sessions.closed.sort(), nodes.map((node) => `plant.g.${node} death`).sort());
   t.diagnostic(
     `sent ${sent.size}, acknowledged ${acknowledged.length}, in the log ${logged.size}, asked ${commands.length}`,
   );
 });
+
+/** Returns the sessions that have closed, as in `plant.g.n1 death`. */
+async function sessionsIn(log: EventLog): Promise<{ readonly closed: string[] }> {
+  const closed: string[] = [];
+  for (const partition of (await log.bounds(eventsTopic)).keys()) {
+    for await (const records of log.read(eventsTopic, partition, { from: 0 })) {
+      for (const { key, value } of records) {
+        const { sessionClosed } = tailrace.v1.Event.decode(value);
+        if (sessionClosed) closed.push(`${key} ${sessionClosed.reason}`);
+      }
+    }
+  }
+  return { closed };
+}
