@@ -77,6 +77,11 @@ export abstract class PacketConnection implements WireHandlers {
     if (!this.isClosed) this.onWireClosed(error);
   }
 
+  /** Whether bytes wait that the peer does not read. */
+  get isUnread(): boolean {
+    return this.unreadSinceMs !== undefined;
+  }
+
   /** Bytes of a packet that has not come whole, and of packets that wait for the end of a pause. */
   get pendingBytes(): number {
     return this.framer.pendingBytes;

@@ -114,8 +114,8 @@ export class MqttDevice {
     this.wire.send(encodeAck(6, packetId, { version: this.version, reason: 0 }));
   }
 
-  subscribe(filter: string, messageId = 9): void {
-    this.send({ cmd: 'subscribe', messageId, subscriptions: [{ topic: filter, qos: 1 }] });
+  subscribe(filter: string, messageId = 9, qos: 0 | 1 = 1): void {
+    this.send({ cmd: 'subscribe', messageId, subscriptions: [{ topic: filter, qos }] });
   }
 
   disconnect(): void {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
+import type { MemoryWire } from '@tailrace/mqtt/memory-wire';
 import { silentLogger } from '@tailrace/platform/logger';
 import type { CommandOutcome, DeviceCommand } from '@tailrace/protocol/device-command';
 import { CommandClient } from '@tailrace/testkit/command-client';
@@ -147,4 +148,35 @@ test('a reply to a command that is not known is refused, and so is one of anothe
   assert.match(answers[0]!, /^puback 1 0x83 command: expected one that was sent to this device/);
   assert.match(answers[1]!, /^puback 2 0x87/);
   assert.match(answers[2]!, /^puback 3 0x83 payload.state: expected done/);
+});
+
+test('a command for a subscription of QoS 0 is sent once, and counts as delivered when it is written', async (t) => {
+  const { send, settle, login, clock } = await start(t);
+  const device = await login();
+  device.subscribe(commandTopic, 9, 0);
+  assert.deepEqual(await device.next(), ['suback 0x00']);
+  await settle();
+  const states = send('c1');
+  await settle();
+  await clock.advance(9_000);
+  assert.equal(device.messages.length, 1);
+  assert.equal(states.at(-1), 'delivered');
+});
+
+test('a client that does not read gets no command that would arrive late', async (t) => {
+  const { send, settle, loginForCommands, clock } = await start(t);
+  const device = await loginForCommands();
+  const { peer } = device.wire as unknown as { readonly peer: MemoryWire };
+  // Each byte waits.
+  peer.highWaterBytes = -1;
+  device.wire.pause();
+  device.send({ cmd: 'pingreq' });
+  const states = send('c1');
+  await settle();
+  await clock.advance(10_000);
+  await settle();
+  assert.deepEqual(states, ['accepted', 'expired timeout']);
+  device.wire.resume();
+  await settle();
+  assert.deepEqual(device.messages, []);
 });

@@ -28,8 +28,8 @@ export function commandTopicOf(device: string): string {
 
 /**
  * Sends a command on the topic of the device of the session. Returns false if too much waits for the client. A command
- * without PUBACK is not sent again on top: the connection repeats it when the client has resumed its session. `nowMs`:
- * epoch.
+ * without PUBACK is not sent again on top: the connection repeats it when the client has resumed its session. At QoS 0,
+ * which a subscription may have, there is no PUBACK: a command is received when it is written. `nowMs`: epoch.
  */
 export function sendCommand(
   connection: ServerConnection,
@@ -39,12 +39,15 @@ export function sendCommand(
 ): boolean {
   const { device } = session;
   const { id, qos, expiresInMs } = command;
+  // What the wire holds back would reach the client late.
+  if (connection.isUnread) return false;
   for (const { message } of connection.session?.window?.unacknowledged() ?? []) {
     if (commandOf(message) === id) return true;
   }
   const behind = command.device === device ? {} : { device: command.device };
+  const topic = commandTopicOf(device);
   const outcome = connection.deliver({
-    topic: commandTopicOf(device),
+    topic,
     payload: Buffer.from(JSON.stringify({ id, ...behind, ...commandPayload(command) })),
     qos: qos === 0 ? 0 : 1,
     expiresAtMs: nowMs + expiresInMs,
@@ -56,6 +59,8 @@ export function sendCommand(
     },
     context: { command: id } satisfies SentCommand,
   });
+  if (outcome === 'sent' && qos > 0 && connection.session?.subscriptions?.get(topic)?.qos === 0)
+    session.commandReceived(id);
   if (outcome !== 'too_large') return outcome === 'sent';
   const message = 'the command is larger than the Maximum Packet Size of the device';
   session.commandReplied({ id, state: 'failed', code: 'too_large', message });
