@@ -201,11 +201,7 @@ export function createDevices(options: DevicesOptions): Devices {
   registerIntakeMetrics(metrics, intake, pressure, config.intakeUnsettledMax);
   registerCommandLimits(metrics, commands, config);
   const servers = mqtt === undefined ? [server] : [server, mqtt];
-  registerDeviceLimits(
-    metrics,
-    { servers, server, registry, records, nonces, admission, events: presence },
-    config,
-  );
+  registerDeviceLimits(metrics, { servers, server, registry, records, nonces, admission, events: presence }, config);
   return {
     server,
     mqtt,

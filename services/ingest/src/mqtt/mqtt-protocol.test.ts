@@ -444,3 +444,24 @@ test('MQTT 3.1.1: an invalid message is acknowledged when its dead letter is in 
   held.shift()!.confirm();
   assert.deepEqual(await device.next(), ['puback 3']);
 });
+
+test('a device whose connection is lost is offline after 5 s, or after the delay of its will; after DISCONNECT at once', async (t) => {
+  const { login, events } = await startMqtt(t);
+  const will = { topic: 'plant1/line2/press7/presence', payload: Buffer.from('offline') };
+  const session = { clean: false, properties: { sessionExpiryInterval: 600 } };
+  for (const properties of [undefined, { willDelayInterval: 30 }]) {
+    const device = await login({ ...session, will: { ...will, ...(properties && { properties }) } });
+    device.wire.close();
+    await nextTurn();
+  }
+  (await login()).disconnect();
+  await nextTurn();
+  const closed = events()
+    .filter((event) => event.startsWith('closed'))
+    .map((event) => event.replace(/, no report$/, ''));
+  assert.deepEqual(closed, [
+    `closed ${press}: lost, 5000 ms`,
+    `closed ${press}: lost, 30000 ms`,
+    `closed ${press}: bye, 0 ms`,
+  ]);
+});

@@ -199,6 +199,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     const isOrderly = by === 'client' && reason === reasons.success;
     for (const namespace of this.#namespaces ?? []) namespace.closed(this, isOrderly);
     this.#closeStored(closed);
+    if (closed.will !== undefined && closed.will.delaySeconds > 0) session.graceMs = closed.will.delaySeconds * 1_000;
     if (isOrderly) session.bye();
     else if (by === 'server' && reason === reasons.keepAliveTimeout) session.timedOut();
     else if (by === 'server') session.violated('protocolError', new TailraceError('invalid_message', message));
