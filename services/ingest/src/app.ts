@@ -157,6 +157,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const pressure = new Pressure({ clock, heldBytes: () => admission.bytes, heldBytesMax: config.inFlightBytesMax });
   const ingestMetrics = createIngestMetrics(metrics);
   const onAccepted = (readings: number, isClockAhead: boolean) => ingestMetrics.countMessage(readings, isClockAhead);
+  const deadLetters = new DeadLetters({ eventLog, topicPrefix: config.topicPrefix, node, clock, logger, metrics });
   const devices = createDevices({
     eventLog,
     topic,
@@ -169,6 +170,7 @@ export function createIngest(options: IngestOptions): Ingest {
     credentials: verifier,
     revocations,
     logFailures,
+    deadLetters,
     pressure,
     appendSeconds: ingestMetrics.appendSeconds,
     onAccepted,
@@ -178,7 +180,6 @@ export function createIngest(options: IngestOptions): Ingest {
     metrics,
     config,
   });
-  const deadLetters = new DeadLetters({ eventLog, topicPrefix: config.topicPrefix, node, clock, logger, metrics });
   const bridges = createBridges({
     settings: bridgeSettings,
     node,

@@ -71,6 +71,8 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   device = '';
   /** Whether it has no device of its own, and so no presence. */
   isGateway = false;
+  /** How long the device may be without a session before it is offline, ms. Of MQTT the delay of its will. */
+  graceMs = graceMs;
   instance = '';
   lastReceivedMs: number;
   readonly #options: DeviceSessionOptions;
@@ -439,7 +441,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     this.#options.presence.closed(
       { device, number: this.#number, protocol },
       reason,
-      hasGrace ? graceMs : 0,
+      hasGrace ? this.graceMs : 0,
       this.#record!.lastSeq,
     );
   }

@@ -11,6 +11,7 @@ import { createCommandCounts, registerCommandLimits } from '../commands/command-
 import { CommandServer } from '../commands/command-server.ts';
 import { DeviceCommands } from '../commands/device-commands.ts';
 import type { IngestSettings } from '../config.ts';
+import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DeviceRates } from '../intake/device-rates.ts';
 import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-metrics.ts';
 import type { LogFailures } from '../intake/log-failures.ts';
@@ -45,6 +46,7 @@ export interface DevicesOptions {
   readonly credentials: DeviceVerifier;
   readonly revocations: Pick<Revocations, 'revoked'>;
   readonly logFailures: LogFailures;
+  readonly deadLetters: Pick<DeadLetters, 'write'>;
   readonly pressure: Pressure;
   readonly appendSeconds: Histogram;
   /** Called for each report that is in the log. */
@@ -82,7 +84,7 @@ const recentIdsMax = 4_096;
 
 /** Composes the sessions of devices: the way of their messages into the log, and their server. */
 export function createDevices(options: DevicesOptions): Devices {
-  const { eventLog, topic, node, bus, admission, names, credentials, revocations, logFailures } = options;
+  const { eventLog, topic, node, bus, admission, names, credentials, revocations, logFailures, deadLetters } = options;
   const { appendSeconds, onAccepted, pressure } = options;
   const { clock, random, logger, metrics, config } = options;
   const counts = createDeviceCounts(metrics);
@@ -182,6 +184,7 @@ export function createDevices(options: DevicesOptions): Devices {
         session: sessions,
         revocations,
         namespaces: [],
+        letters: deadLetters,
         clock,
         logger,
         limits: {

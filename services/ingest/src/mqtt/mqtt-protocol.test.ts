@@ -67,7 +67,7 @@ test('the user property id is the ID of the report', async (t) => {
 
 for (const version of [4, 5] as const) {
   test(`MQTT ${version}: a message that is refused for good is answered with its reason, in order`, async (t) => {
-    const { login, held, metric } = await startMqtt(t);
+    const { login, held, metric, confirmAll } = await startMqtt(t);
     const device = await login({ version });
     device.publish(topic, payload, { packetId: 1 });
     device.publish(topic, '{"readings":[]}', { packetId: 2 });
@@ -77,8 +77,10 @@ for (const version of [4, 5] as const) {
     await nextTurn();
     assert.deepEqual(device.take(), []);
     held.shift()!.confirm();
-    const answers = await device.next();
-    assert.equal(held.length, 0);
+    const letters = await confirmAll();
+    // MQTT 3.1.1 cannot answer for the content: what is invalid becomes a dead letter.
+    assert.equal(letters, version === 4 ? 2 : 0);
+    const answers = device.take();
     // MQTT 3.1.1 has no negative acknowledgment, and a device that got none would send the message forever.
     if (version === 4) assert.deepEqual(answers, ['puback 1', 'puback 2', 'puback 3', 'puback 4', 'pubrec 5']);
     else {
@@ -427,4 +429,39 @@ test('a failure that is final is answered with its code', async (t) => {
   await nextTurn();
   held.shift()!.fail(new TailraceError('too_large', 'record: expected at most 1 bytes, got 2'));
   assert.match((await device.next())[0]!, /^puback 1 0x83 record: expected/);
+});
+
+test('MQTT 3.1.1: an invalid message is acknowledged when its dead letter is in the log', async (t) => {
+  const { login, held, clock } = await startMqtt(t);
+  const device = await login({ version: 4 });
+  device.publish(topic, '{"readings":7}', { packetId: 3 });
+  await nextTurn();
+  assert.equal(Buffer.from(held[0]!.value).toString(), '{"readings":7}');
+  held.shift()!.fail();
+  await nextTurn();
+  assert.deepEqual(device.take(), []);
+  await clock.advance(1_000);
+  held.shift()!.confirm();
+  assert.deepEqual(await device.next(), ['puback 3']);
+});
+
+test('a device whose connection is lost is offline after 5 s, or after the delay of its will; after DISCONNECT at once', async (t) => {
+  const { login, events } = await startMqtt(t);
+  const will = { topic: 'plant1/line2/press7/presence', payload: Buffer.from('offline') };
+  const session = { clean: false, properties: { sessionExpiryInterval: 600 } };
+  for (const properties of [undefined, { willDelayInterval: 30 }]) {
+    const device = await login({ ...session, will: { ...will, ...(properties && { properties }) } });
+    device.wire.close();
+    await nextTurn();
+  }
+  (await login()).disconnect();
+  await nextTurn();
+  const closed = events()
+    .filter((event) => event.startsWith('closed'))
+    .map((event) => event.replace(/, no report$/, ''));
+  assert.deepEqual(closed, [
+    `closed ${press}: lost, 5000 ms`,
+    `closed ${press}: lost, 30000 ms`,
+    `closed ${press}: bye, 0 ms`,
+  ]);
 });

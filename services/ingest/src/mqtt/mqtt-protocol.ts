@@ -22,6 +22,7 @@ import { closeCodeOf, connackReasons, disconnectReasons } from './mqtt-closes.ts
 import { commandAcknowledged, commandTopicOf, replyFrom, sendCommand } from './mqtt-commands.ts';
 import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
 import type { MqttSessions, SessionOwner } from './mqtt-sessions.ts';
+import type { RefusedMessages } from './refused-messages.ts';
 import type { NamespaceClient, TopicNamespace } from './topic-namespace.ts';
 import type { DueWill, Wills } from './wills.ts';
 
@@ -36,6 +37,7 @@ export interface MqttProtocolOptions {
   readonly sessions: MqttSessions;
   readonly wills: Wills;
   readonly namespaces: readonly TopicNamespace[];
+  readonly refused: Pick<RefusedMessages, 'write'>;
   readonly clock: Pick<Clock, 'monotonic' | 'now'>;
   readonly counts: ProtocolCounts;
   /** Logs a message that was refused, not each of many. */
@@ -74,6 +76,8 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   #topics: Map<string, DeviceTopic> | undefined;
   /** Those that the client has used. */
   #namespaces: Set<TopicNamespace> | undefined;
+  /** The message that is being processed; undefined outside of `publish`. */
+  #current: InboundMessage | undefined;
   /** Since when the session has paused reading, monotonic ms; undefined if it has not. */
   #pausedMs: number | undefined;
   /** Reading goes on for a while although the session has paused it: the client would miss its PINGRESP. */
@@ -153,6 +157,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       namespace.publish(this, message);
       return;
     }
+    this.#current = message;
     try {
       const known = this.#topics?.get(topic) ?? this.#parse(topic);
       if (known.kind === 'presence') this.#presence(known, message);
@@ -160,6 +165,8 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       else this.#report(known, message);
     } catch (thrown) {
       this.#session.reject(ticket < 0 ? undefined : ticket, tailraceErrorFrom(thrown));
+    } finally {
+      this.#current = undefined;
     }
   }
 
@@ -192,6 +199,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     const isOrderly = by === 'client' && reason === reasons.success;
     for (const namespace of this.#namespaces ?? []) namespace.closed(this, isOrderly);
     this.#closeStored(closed);
+    if (closed.will !== undefined && closed.will.delaySeconds > 0) session.graceMs = closed.will.delaySeconds * 1_000;
     if (isOrderly) session.bye();
     else if (by === 'server' && reason === reasons.keepAliveTimeout) session.timedOut();
     else if (by === 'server') session.violated('protocolError', new TailraceError('invalid_message', message));
@@ -251,7 +259,17 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       const { device } = this.#session;
       return { device, clientId: this.clientId, code: error.code, reason: error.message };
     });
-    if (token !== undefined) this.#connection.settle(token as number, reasonFrom(error), error.message);
+    if (token === undefined) return;
+    const current = this.#current;
+    if (this.#connection.mqttVersion === 5 || current?.ticket !== token) {
+      this.#connection.settle(token as number, reasonFrom(error), error.message);
+      return;
+    }
+    const { topic, payload, qos } = current;
+    this.#options.refused.write({ topic, payload, qos, device: this.device, error }, this.sender, () => {
+      this.#connection.settle(token as number, reasons.success);
+      this.#connection.flush();
+    });
   }
 
   acknowledgeBatch(token: MessageToken, { accepted, rejected, error }: BatchOutcome): void {

@@ -18,10 +18,12 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Revocations } from '@tailrace/platform/revocation';
+import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DeviceSession, type DeviceSessionOptions } from '../devices/device-session.ts';
 import { Unauthenticated, type UnauthenticatedLimits } from '../devices/unauthenticated.ts';
 import { MqttProtocol, type MqttProtocolOptions } from './mqtt-protocol.ts';
 import { MqttSessions } from './mqtt-sessions.ts';
+import { RefusedMessages } from './refused-messages.ts';
 import type { TopicNamespace } from './topic-namespace.ts';
 import { Wills } from './wills.ts';
 
@@ -41,6 +43,7 @@ export interface MqttServerOptions {
   readonly revocations: Pick<Revocations, 'revoked'>;
   /** Of topics that are no device paths. */
   readonly namespaces: readonly TopicNamespace[];
+  readonly letters: Pick<DeadLetters, 'write'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: MqttServerLimits;
@@ -78,7 +81,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   #drained: (() => void) | undefined;
 
   constructor(options: MqttServerOptions) {
-    const { session, clock, limits, logger, namespaces } = options;
+    const { session, clock, limits, logger, namespaces, letters } = options;
     const { admission, messages, counts } = session;
     this.#options = options;
     this.#wheel = new SecondWheel(clock);
@@ -112,6 +115,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       sessions: this.sessions,
       wills: this.wills,
       namespaces,
+      refused: new RefusedMessages({ letters, admission: messages.admission, clock }),
       clock,
       counts: counts.protocols.mqtt,
       onRefused: (facts) => refused.write(facts),

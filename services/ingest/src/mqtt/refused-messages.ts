@@ -1,0 +1,67 @@
+import type { Clock } from '@tailrace/platform/clock';
+import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
+import type { Admission, Sender } from '../admission.ts';
+import { deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
+import type { DeadLetters } from '../dead-letters/dead-letters.ts';
+
+/** A message of MQTT 3.1.1 that was refused. */
+export interface RefusedMessage {
+  readonly topic: string;
+  readonly payload: Buffer;
+  readonly qos: number;
+  /** Of the session. */
+  readonly device: string;
+  readonly error: TailraceError;
+}
+
+export interface RefusedMessageOptions {
+  readonly letters: Pick<DeadLetters, 'write'>;
+  readonly admission: Pick<Admission, 'tryHold' | 'release'>;
+  readonly clock: Pick<Clock, 'after'>;
+}
+
+/** Between two attempts to write a dead letter. */
+const retryMs = 1_000;
+
+/** Errors of the content. A topic that is not known, and a device that is not covered, are of the configuration. */
+const codes: ReadonlySet<ErrorCode> = new Set(['invalid_report', 'invalid_message', 'too_large', 'limit_reached']);
+
+/**
+ * Writes messages of MQTT 3.1.1 that were refused to the dead letters: their device gets a positive acknowledgment,
+ * because there is no other one, and the message would be lost without a trace.
+ */
+export class RefusedMessages {
+  readonly #options: RefusedMessageOptions;
+
+  constructor(options: RefusedMessageOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Calls `done` when the message may be acknowledged. Its bytes are of its sender until then; a message beyond the
+   * bytes of its sender is only counted and logged, as other refused messages are.
+   */
+  write(message: RefusedMessage, sender: Sender, done: () => void): void {
+    const { admission } = this.#options;
+    const { payload, error } = message;
+    if (!codes.has(error.code) || !admission.tryHold(sender, payload.length, false)) {
+      done();
+      return;
+    }
+    // A copy: it is a view of the packet.
+    this.#write({ ...message, payload: Buffer.from(payload) }, () => {
+      admission.release(sender, payload.length);
+      done();
+    });
+  }
+
+  #write(message: RefusedMessage, done: () => void): void {
+    const { letters, clock } = this.#options;
+    const { topic, payload, qos, device, error } = message;
+    const letter = { topic, payload, qos, device, source: device, message: error.message } as const;
+    letters.write({ ...letter, protocol: 'mqtt', reason: deadLetterReasonOf(error) }, (failed) => {
+      if (failed === undefined || !failed.retryable) done();
+      else clock.after(retryMs, () => this.#write(message, done));
+    });
+  }
+}
