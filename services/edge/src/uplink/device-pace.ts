@@ -17,7 +17,7 @@ export class DevicePace {
    * messages of a device that ingest accepts.
    */
   sent(devices: Iterable<string>, perSecond: number, nowMs: number): number {
-    const eachMs = 1_000 / (perSecond * this.#share);
+    const eachMs = 1_000 / (Math.max(1, perSecond) * this.#share);
     let latest = nowMs;
     for (const device of devices) {
       const spent = Math.max(nowMs, this.#spentUntilMs.get(device) ?? 0) + eachMs;
