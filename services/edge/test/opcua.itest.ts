@@ -84,7 +84,7 @@ test('a write is read back; its times', async (t) => {
   const { source, live } = startSource(t, { pkiPath, port: plain.port, tags });
   await live();
   const times: number[] = [];
-  for (let value = 1; value <= 200; value++) {
+  for (let value = 1; value <= 100; value++) {
     const startMs = performance.now();
     const result = await source.write(0, value, 5_000);
     times.push(performance.now() - startMs);
@@ -92,7 +92,7 @@ test('a write is read back; its times', async (t) => {
   }
   times.sort((a, b) => a - b);
   const p99 = times[Math.floor(times.length * 0.99) - 1]!;
-  t.diagnostic(`write with read-back: p50 ${times[100]!.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`);
+  t.diagnostic(`write with read-back: p50 ${times[50]!.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms`);
   const stuck = await source.write(1, 5, 5_000);
   assert.deepEqual([stuck.state, stuck.code, stuck.after], ['failed', 'conflict', 1]);
   assert.equal((await source.write(0, 1_001, 5_000)).code, 'forbidden');
@@ -183,7 +183,7 @@ test('one element of an array is read, and a deadband of the server is for numbe
 
 test('replies that are wrong, short, repeated or lost end nothing, and values come again', async (t) => {
   const link = await startLink(t, plain.port);
-  const sources = Array.from({ length: 4 }, () => {
+  const sources = Array.from({ length: 2 }, () => {
     const opcua = { timeoutMs: 1_000 };
     return startSource(t, { pkiPath, port: link.port, tags: machine, opcua, random: () => 0.01 });
   });
@@ -202,7 +202,7 @@ test('replies that are wrong, short, repeated or lost end nothing, and values co
     for (let at = 0; at < count; at++) wrong[Math.floor(random() * wrong.length)] = Math.floor(256 * random());
     return wrong;
   };
-  await eventually(() => changed > 40, { deadlineMs: 20_000, describe: 'many replies were changed' });
+  await eventually(() => changed > 10, { deadlineMs: 20_000, describe: 'many replies were changed' });
   link.onReply = (bytes) => bytes;
   await Promise.all(sources.map(({ live }) => live()));
 });
