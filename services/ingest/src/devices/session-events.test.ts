@@ -78,6 +78,15 @@ test('what the log has not taken is written again', async () => {
   assert.deepEqual([events.size, clock.pending()], [0, 0]);
 });
 
+test('an event that the log refuses after the stop is not written again', async () => {
+  const { clock, events, settle } = setUp();
+  events.started(facts(1));
+  await turn();
+  events.close();
+  settle(away);
+  assert.equal(clock.pending(), 0);
+});
+
 test('at the limit the oldest event is dropped and counted', async () => {
   const { events, settle, counts, clock } = setUp();
   events.started(facts(1));

@@ -41,6 +41,7 @@ export class SessionEvents implements PresenceEvents {
   #waiting: NewRecord[] = [];
   /** Passed to the log, and not settled. */
   #unsettled = 0;
+  #isClosed = false;
   #isScheduled = false;
   #retryTimer: Timer | undefined;
   #drained: (() => void) | undefined;
@@ -93,8 +94,9 @@ export class SessionEvents implements PresenceEvents {
     timer.cancel();
   }
 
-  /** Stops the timer. */
+  /** Stops the timer. What the log refuses from now on is not written again. */
   close(): void {
+    this.#isClosed = true;
     this.#retryTimer?.cancel();
     this.#waiting = [];
   }
@@ -135,6 +137,7 @@ export class SessionEvents implements PresenceEvents {
       if (this.size === 0) this.#drained?.();
       return;
     }
+    if (this.#isClosed) return;
     this.#warning.write(() => ({ error }));
     this.#waiting.push(record);
     this.#retryTimer ??= this.#options.clock.after(retryMs, () => {
