@@ -21,6 +21,8 @@ export interface StackClusterOptions {
   readonly portBase: number;
   /** Span over which a fanout node lets its clients go when it stops. */
   readonly drainMs: number;
+  /** Further settings of ingest. Default: none. */
+  readonly ingestSettings?: NodeJS.ProcessEnv;
   /** Receives progress messages. */
   readonly print: (text: string) => void;
   /** Called when a service exits that was not stopped. */
@@ -85,7 +87,7 @@ export class StackCluster {
    * before it changes anything, if another process uses a port or the data folder.
    */
   async start(): Promise<void> {
-    const { data, keepsData, nodes, portBase, drainMs, print } = this.#options;
+    const { data, keepsData, nodes, portBase, drainMs, ingestSettings, print } = this.#options;
     await assertFreePorts([2, ...Array.from({ length: nodes }, (_, i) => 20 + i)].map((offset) => portBase + offset));
     await mkdir(data, { recursive: true });
     this.#lock = await FolderLock.acquire(data, systemClock);
@@ -116,7 +118,7 @@ export class StackCluster {
       TAILRACE_TOKEN_SECRET: secret,
     };
     print('Starting the services …');
-    this.#ingest = await this.service('ingest', 'services/ingest/src/main.ts', 2, brokers);
+    this.#ingest = await this.service('ingest', 'services/ingest/src/main.ts', 2, { ...brokers, ...ingestSettings });
     const fanout = Array.from({ length: nodes }, (_, i) =>
       this.service(`fanout-${i}`, 'services/fanout/src/main.ts', 20 + i, {
         ...brokers,

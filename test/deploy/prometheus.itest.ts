@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { DeviceConnection } from '@tailrace/client/device';
 import { eventually } from '@tailrace/testkit/eventually';
 import { freePort } from '@tailrace/testkit/free-port';
+import { type Mosquitto, startMosquitto } from '@tailrace/testkit/mosquitto';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { findTool } from '@tailrace/testkit/tool';
@@ -22,6 +23,7 @@ const dir = await createTempDir('prometheus');
 const rateSeconds = 10;
 const devices = Array.from({ length: 40 }, (_, i) => `plant.line${i % 4}.machine${i}`);
 
+let mosquitto: Mosquitto;
 let cluster: StackCluster;
 let prometheus: Supervised;
 let url: string;
@@ -30,7 +32,14 @@ let modbus: Peer;
 let edge: { readonly internal: string };
 
 before(async () => {
+  mosquitto = await startMosquitto();
   cluster = new StackCluster({
+    // All protocols of devices: each has metrics of its own.
+    ingestSettings: {
+      TAILRACE_MQTT_ENABLED: 'true',
+      TAILRACE_MQTT_PORT: '0',
+      TAILRACE_MQTT_BRIDGES_FILE: await writeBridges(mosquitto.port),
+    },
     nodes: 2,
     data: join(dir.path, 'stack'),
     keepsData: false,
@@ -44,6 +53,19 @@ before(async () => {
   await load.start();
   await startPrometheus();
 });
+
+/** Writes the file of a bridge, and of a Sparkplug host. Returns its path. */
+async function writeBridges(port: number): Promise<string> {
+  const broker = { url: `mqtt://127.0.0.1:${port}`, publish: ['plant.>'] };
+  const subscriptions = [{ filter: 'plant/+', map: { payload: 'json', device: 'plant.{2}' } }];
+  const bridges = [
+    { name: 'plant', ...broker, subscriptions },
+    { name: 'cells', ...broker, sparkplug: { prefix: 'plant' } },
+  ];
+  const path = join(dir.path, 'bridges.json');
+  await writeFile(path, JSON.stringify({ bridges }));
+  return path;
+}
 
 after(async () => {
   await prometheus?.stop({ signal: 'SIGTERM', deadlineMs: 5_000 });
