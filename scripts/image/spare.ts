@@ -39,6 +39,14 @@ const secondCopies = /\/(?:protobufjs\/dist|zod\/v3)\/|\/zod\/.*\.cjs$/;
 /** Packages that only the page of the dashboard uses: its build has bundled them. */
 const ofThePage = /\/node_modules\/(preact|uplot|@preact\/[^/]+|@tanstack\/[^/]+)\//;
 
+/** Packages of TypeScript types, which some packages list among those that they need to run. */
+const typesOnly = /\/node_modules\/(@types\/[^/]+|undici-types)$/;
+
+/** Returns whether the package in this folder can be omitted from an image as a whole. */
+export function isSparePackage(path: string): boolean {
+  return typesOnly.test(path);
+}
+
 /** Selects the build of an addon that Node.js loads. */
 export interface Runtime {
   readonly platform: string;

@@ -15,8 +15,8 @@ import {
   stopContainer,
 } from './engine.ts';
 
-/** Limit of the images of all services, as `make images` builds them. */
-const bytesMax = 250e6;
+/** Limit of the images of all services, as `make images` builds them: 229 MB are Debian and Node.js. */
+const bytesMax = 255e6;
 const readyMsMax = 2_000;
 const stopMsMax = 2_000;
 /** Starts at most: the best one counts, because the machine may be busy. */
@@ -24,6 +24,11 @@ const starts = 3;
 const services = serviceNames();
 const nameOf = (service: string) => `tailrace-images-test/${service}:${process.pid}`;
 const secret = 'a-secret-of-at-least-thirty-two-bytes';
+/** What the gateway has no default for: its path, and the file with what it reads. */
+const requiredOfEdge = [
+  ...['-e', 'TAILRACE_EDGE_PATH=plant1.edge1'],
+  ...['-v', `${join(projectRoot, 'deploy/edge/sources.json')}:/etc/tailrace/sources.json:ro`],
+];
 let isHere = false;
 
 before(async () => {
@@ -83,7 +88,10 @@ for (const service of services) {
     test('prints its settings with --check-config', async () => {
       if (!isHere) return;
       const env = takesSecret(service) ? ['-e', `TAILRACE_TOKEN_SECRET=${secret}`] : [];
-      const output = await docker(['run', '--rm', ...restricted, ...env, nameOf(service), '--check-config']);
+      const required = service === 'edge' ? requiredOfEdge : [];
+      const output = await docker([
+        ...['run', '--rm', ...restricted, ...env, ...required, nameOf(service), '--check-config'],
+      ]);
       assert.match(output, /internalPort/);
       assert.ok(!output.includes(secret), output);
     });

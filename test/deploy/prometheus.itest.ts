@@ -71,6 +71,7 @@ after(async () => {
   await prometheus?.stop({ signal: 'SIGTERM', deadlineMs: 5_000 });
   await load?.stop();
   await cluster?.stop();
+  await mosquitto?.stop();
   await modbus?.stop();
   await dir.remove();
 });
