@@ -26,9 +26,10 @@ test('the topics are those that the services create', () => {
   assert.equal(eventsConfig['retention.ms'], events.retentionMs);
   assert.equal(eventsConfig['retention.bytes'], events.retentionBytes);
   assert.equal(at(topics.get('tailrace.control'), 'spec.partitions'), 1);
-  for (const name of ['tailrace.state', 'tailrace.control', 'tailrace.births', 'tailrace.meta']) {
+  for (const name of ['tailrace.state', 'tailrace.control', 'tailrace.births', 'tailrace.bridges', 'tailrace.meta']) {
     assert.equal((at(topics.get(name), 'spec.config') as Values)['cleanup.policy'], 'compact', name);
   }
+  assert.equal((at(topics.get('tailrace.dead-letter'), 'spec.config') as Values)['cleanup.policy'], 'delete');
 });
 
 test('values-production matches the users and brokers of deploy/strimzi', async () => {
