@@ -38,7 +38,7 @@ const values = [
  * are more than 12 to the socket and 4 for the relay.
  */
 const bounds = {
-  toSocket: { files: 24, functions: 191 },
+  toSocket: { files: 25, functions: 192 },
   relay: { files: 5, functions: 24 },
 };
 

@@ -122,8 +122,15 @@ test('an append fails at the deadline, and its records are released when the log
   assert.equal(failures.value, 1);
 });
 
-test('a log without a confirmation at the deadline is away, and open again when it confirms; a record too large is none of it', async () => {
+test('a log without a confirmation at the deadline is away, and open again when it confirms; a full disk is named to each sender', async () => {
   const { append, calls, clock, pressure } = setUp();
+  for (let second = 0; second < 4; second++) {
+    const full = append();
+    calls.shift()!.reject(new TailraceError('storage_full', 'why'));
+    await assert.rejects(full, isRefusal('storage_full'));
+    await clock.advance(1_000);
+  }
+  assert.equal(pressure.state, 'open');
   const tooLarge = append();
   calls[0]!.reject(new TailraceError('too_large', 'why'));
   await assert.rejects(tooLarge);

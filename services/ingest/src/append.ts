@@ -2,7 +2,7 @@ import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { LogFailures } from './intake/log-failures.ts';
-import type { Pressure } from './intake/pressure.ts';
+import { meansAway, type Pressure } from './intake/pressure.ts';
 import type { AppendObservation } from './observer.ts';
 
 export interface AppenderOptions {
@@ -89,7 +89,7 @@ export class Appender {
       settle(thrown);
       if (isLate) return;
       const error = tailraceErrorFrom(thrown);
-      if (error.code !== 'too_large') pressure.failed();
+      if (meansAway(error)) pressure.failed();
       reject(observation.refused(() => logFailures.failed(error)));
     };
     const traced = tracedRecords(records, observation.traceparent);

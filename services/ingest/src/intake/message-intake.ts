@@ -5,7 +5,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import type { IntakeEntry } from './intake-entry.ts';
 import type { IntakeSource } from './intake-source.ts';
 import type { LogFailures } from './log-failures.ts';
-import type { Pressure } from './pressure.ts';
+import { meansAway, type Pressure } from './pressure.ts';
 
 /** Observes calls of the log. */
 export interface IntakeObserver {
@@ -181,8 +181,7 @@ export class MessageIntake {
       if (logFailures.isFailing) logFailures.succeeded();
       this.#notify(entry, undefined);
     } else {
-      // A record that is too large is no failure of the log.
-      if (error.code !== 'too_large') this.#hasFailed = true;
+      if (meansAway(error)) this.#hasFailed = true;
       this.#notify(entry, this.#refusalOf(error));
     }
   }

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { TailraceError } from '@tailrace/protocol/error';
 
 /**
  * - `open`: the log keeps up.
@@ -32,6 +33,14 @@ const unconfirmedMs = 2_000;
 const awayMs = 5_000;
 /** While it is `away`, one request is admitted in this time. */
 const probeMs = 250;
+
+/**
+ * Returns whether an error can mean that the log is away. A record that is too large does not, and neither does a full
+ * disk: the log refuses at once then, and each sender is to learn the reason.
+ */
+export function meansAway({ code }: TailraceError): boolean {
+  return code !== 'too_large' && code !== 'storage_full';
+}
 
 /**
  * How well the log takes what this process receives.
@@ -77,8 +86,8 @@ export class Pressure {
   }
 
   /**
-   * Called when messages have failed, except for one that is too large. `sinceMs`: since when they were in the log's
-   * hands, monotonic ms. Default: now.
+   * Called when messages have failed by an error that `meansAway`. `sinceMs`: since when they were in the log's hands,
+   * monotonic ms. Default: now.
    */
   failed(sinceMs = this.#options.clock.monotonic()): void {
     this.#failedMs = this.#options.clock.monotonic();
