@@ -36,7 +36,7 @@ export function testIsolation({ kubectl, place }: ClusterFixture): void {
     const stranger = { name: 'another pod', host: podIP, port: strangerPort };
     // Proves that the ports are open, so that a policy and not a missing listener closes them.
     assert.deepEqual(await probeEndpoints(kubectl, 'clients', [expectedOpen(api), expectedOpen(stranger)]), []);
-    const needs = { fanout: ['kafka', 'nats'], ingest: ['kafka'], dashboard: [] as string[] };
+    const needs = { fanout: ['kafka', 'nats'], ingest: ['kafka', 'nats'], dashboard: [] as string[] };
     const wrong: string[] = [];
     let probed = 0;
     for (const [component, needed] of Object.entries(needs)) {
