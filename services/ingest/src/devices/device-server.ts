@@ -4,6 +4,7 @@ import type { Revocations } from '@tailrace/platform/revocation';
 import { TailraceError } from '@tailrace/protocol/error';
 import { DeviceSession, type DeviceSessionOptions } from './device-session.ts';
 import type { DeviceSocket, DeviceSocketHandlers, DeviceSocketServer, UpgradeHead } from './device-socket.ts';
+import { leaveSpanMs, leaveSpread } from './leave-spread.ts';
 import { Unauthenticated } from './unauthenticated.ts';
 import { WebSocketProtocol, type WebSocketProtocolLimits } from './websocket-protocol.ts';
 
@@ -25,8 +26,6 @@ export interface DeviceServerOptions {
 /** A device is warned this long before its token expires. */
 const expiryWarningMs = 60_000;
 const checkMs = 1_000;
-/** Steps in which the sessions of a server that stops are closed. */
-const drainSteps = 20;
 
 /**
  * Serves `GET /v1/device`: all WebSockets of devices of this process, and their limits. One timer checks them all every
@@ -102,26 +101,19 @@ export class DeviceServer implements DeviceSocketServer {
   }
 
   /**
-   * Announces the end to all devices, and closes their sessions spread over `leaveMs`, at least two seconds, so that
-   * they do not all connect to another server at once. Resolves when all are closed.
+   * Announces the end to all devices, and closes their sessions over the time of `leaveSpanMs`. Resolves when all are
+   * closed.
    */
   async drain(leaveMs: number): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    const protocols = [...this.#protocols];
-    const spanMs = Math.max(leaveMs, 2_000);
-    const { clock } = this.#options;
-    for (const { session } of protocols) session.drain(spanMs);
-    if (protocols.length === 0) return;
+    const sessions = Array.from(this.#protocols, ({ session }) => session);
+    const spanMs = leaveSpanMs(sessions.length, leaveMs);
+    for (const session of sessions) session.drain(spanMs);
     const all = new Promise<void>((resolve) => {
       this.#drained = resolve;
     });
-    let closed = 0;
-    for (let step = 1; step <= drainSteps; step++) {
-      const until = Math.ceil((protocols.length * step) / drainSteps);
-      for (; closed < until; closed++) protocols[closed]!.session.leave();
-      if (closed < protocols.length) await clock.sleep(spanMs / drainSteps);
-    }
+    await leaveSpread(sessions, spanMs, this.#options.clock);
     if (this.#protocols.size > 0) await all;
   }
 

@@ -20,6 +20,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Revocations } from '@tailrace/platform/revocation';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DeviceSession, type DeviceSessionOptions } from '../devices/device-session.ts';
+import { leaveSpanMs, leaveSpread } from '../devices/leave-spread.ts';
 import { Unauthenticated, type UnauthenticatedLimits } from '../devices/unauthenticated.ts';
 import { MqttProtocol, type MqttProtocolOptions } from './mqtt-protocol.ts';
 import { MqttSessions } from './mqtt-sessions.ts';
@@ -60,8 +61,6 @@ export interface MqttRemote {
 
 const checkMs = 1_000;
 const warningEveryMs = 10_000;
-/** Steps in which the connections of a server that stops are closed. */
-const drainSteps = 20;
 
 /**
  * The MQTT connections of this process, over TCP, TLS and WebSocket. It is an endpoint for devices: it delivers no
@@ -173,24 +172,15 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       if (session.claims !== undefined && revocations.revoked(session.claims)) session.revoked();
   }
 
-  /**
-   * Closes all connections, spread over `leaveMs`, at least two seconds, so that the devices do not all connect to
-   * another server at once. Resolves when all are closed.
-   */
+  /** Closes all connections over the time of `leaveSpanMs`. Resolves when all are closed. */
   async drain(leaveMs: number): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
-    const protocols = [...this.#protocols];
-    if (protocols.length === 0) return;
+    const sessions = Array.from(this.#protocols, ({ session }) => session);
     const all = new Promise<void>((resolve) => {
       this.#drained = resolve;
     });
-    const stepMs = Math.max(leaveMs, 2_000) / drainSteps;
-    for (let step = 0, closed = 0; step < drainSteps; step++) {
-      const until = Math.ceil((protocols.length * (step + 1)) / drainSteps);
-      for (; closed < until; closed++) protocols[closed]!.session.leave();
-      if (closed < protocols.length) await this.#options.clock.sleep(stepMs);
-    }
+    await leaveSpread(sessions, leaveSpanMs(sessions.length, leaveMs), this.#options.clock);
     if (this.#protocols.size > 0) await all;
   }
 
