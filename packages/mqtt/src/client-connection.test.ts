@@ -146,6 +146,40 @@ test('a PINGRESP that does not come within 10 s closes the connection, but not w
 });
 
 statement(
+  { v4: '3.1.2-23', v5: '3.1.2-20' },
+  'the client sends PINGREQ in time while it does not read, and its PINGRESP waits behind data',
+  async (version) => {
+    const { server, fixture } = new ClientFixture({ version, keepAliveSeconds: 10 }).open();
+    fixture.client.pause(4);
+    for (let seconds = 0; seconds < 60; seconds += 10) {
+      await fixture.clock.advance(10_000);
+      assert.ok(server.answers().includes('pingreq'), `after ${seconds} s`);
+      server.send(pingresp);
+    }
+    fixture.client.resume(4);
+    await fixture.clock.advance(60_000);
+    assert.equal(fixture.disconnected[0]?.reason, 0x8d, 'afterwards a PINGRESP that does not come is noticed');
+  },
+);
+
+test('a server that does not read what the client sends is disconnected after 30 s, and not before', async () => {
+  for (const reads of [true, false]) {
+    const { server, fixture } = new ClientFixture({ keepAliveSeconds: 10 }).open();
+    server.pause(1);
+    fixture.client.publish(messageOf('x'));
+    await fixture.clock.advance(28_000);
+    assert.equal(fixture.client.state, 'open');
+    if (reads) {
+      server.resume();
+      server.send(pingresp);
+    }
+    await fixture.clock.advance(3_000);
+    const messages = fixture.disconnected.map(({ message }) => message);
+    assert.deepEqual(messages, reads ? [] : ['the server has not read for 30000 ms']);
+  }
+});
+
+statement(
   { v5: '3.3.4-8' },
   'delays no PINGREQ, PUBACK or SUBSCRIBE while the window of the server is full',
   async (version) => {

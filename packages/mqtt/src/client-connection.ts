@@ -42,6 +42,8 @@ const transitions: Transitions<State> = {
 
 const connectTimeoutMs = 10_000;
 const pingTimeoutMs = 10_000;
+/** How long the server may leave unread what the wire cannot buffer. */
+const unreadMs = 30_000;
 /** Filters of one SUBSCRIBE or UNSUBSCRIBE. */
 const filtersMax = 100;
 const pingRequest = Buffer.of(types.pingreq << 4, 0);
@@ -464,19 +466,27 @@ export class ClientConnection extends PacketConnection {
     });
   }
 
-  /** Pings depend on this timer alone: no full window and no slow log delays them (MQTT-3.3.4-8). */
+  /**
+   * Pings depend on this timer alone: no full window and no slow log delays them (MQTT-3.3.4-8). They go on while this
+   * side does not read, although no answer can come then: the server would close the connection (MQTT-3.1.2-24 of
+   * 3.1.1, MQTT-3.1.2-22 of 5).
+   */
   #tick(): void {
     const nowMs = this.clock.monotonic();
+    if (this.unreadSinceMs !== undefined && nowMs - this.unreadSinceMs >= unreadMs) {
+      this.#disconnected(reasons.success, `the server has not read for ${unreadMs} ms`);
+      return;
+    }
     if (this.#pingedMs !== undefined) {
       // The answer may be behind data that this side does not read.
       if (this.isPaused) this.#pingedMs = nowMs;
       else if (nowMs - this.#pingedMs >= pingTimeoutMs) {
         this.#disconnected(reasons.keepAliveTimeout, `no PINGRESP within ${pingTimeoutMs} ms`);
+        return;
       }
-      return;
     }
     if (this.#keepAliveMs === 0 || nowMs - this.#lastSentMs < this.#keepAliveMs / 2) return;
-    this.#pingedMs = nowMs;
+    this.#pingedMs ??= nowMs;
     this.send(pingRequest);
   }
 

@@ -48,7 +48,7 @@ export class ClientFixture {
           const [near, far] = wirePair();
           near.handlers = wireHandlers;
           this.serverWireHandlers = wireHandlers;
-          this.server = new RawServer(far);
+          this.server = new RawServer(far, near);
           this.dials++;
           return near;
         },
@@ -104,10 +104,13 @@ export class ClientFixture {
 export class RawServer {
   isClosed = false;
   readonly #wire: MemoryWire;
+  /** The other end. */
+  readonly #client: MemoryWire;
   #bytes: Buffer[] = [];
 
-  constructor(wire: MemoryWire) {
+  constructor(wire: MemoryWire, client: MemoryWire) {
     this.#wire = wire;
+    this.#client = client;
     wire.handlers = {
       bytes: (chunk) => this.#bytes.push(Buffer.from(chunk)),
       writable() {},
@@ -130,6 +133,16 @@ export class RawServer {
 
   answers(): string[] {
     return this.take().map(shortly);
+  }
+
+  /** Stops reading: the client is notified above `highWaterBytes`. */
+  pause(highWaterBytes: number): void {
+    this.#wire.pause();
+    this.#client.highWaterBytes = highWaterBytes;
+  }
+
+  resume(): void {
+    this.#wire.resume();
   }
 
   close(): void {
