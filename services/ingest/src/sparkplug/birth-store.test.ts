@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LogRecord } from '@tailrace/eventlog/event-log';
+import type { EventLog, LogRecord } from '@tailrace/eventlog/event-log';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLogger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -9,7 +9,14 @@ import { BirthStore, birthTopic } from './birth-store.ts';
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text));
 
-async function createStore() {
+interface HeldAppend {
+  readonly key: string;
+  readonly fail: () => void;
+  readonly release: () => void;
+}
+
+async function createStore({ holdsAppends = false } = {}) {
+  const held: HeldAppend[] = [];
   const clock = createFakeClock();
   const errors: (TailraceError | undefined)[] = [];
   const memory = createMemoryLog({ clock });
@@ -17,8 +24,21 @@ async function createStore() {
     injectError: (operation) => (operation === 'append' ? errors.shift() : undefined),
   });
   await eventLog.start();
+  const slowLog: Pick<EventLog, 'ensureTopic' | 'bounds' | 'read' | 'appendEach'> = {
+    ensureTopic: (topic) => eventLog.ensureTopic(topic),
+    bounds: (topic) => eventLog.bounds(topic),
+    read: (topic, partition, range) => eventLog.read(topic, partition, range),
+    appendEach(topic, records, settled) {
+      held.push({
+        key: records[0]!.key,
+        fail: () => settled(0, new TailraceError('unavailable', 'away'), 0, -1),
+        release: () => eventLog.appendEach(topic, records, settled),
+      });
+    },
+  };
   const open = async () => {
-    const opened = new BirthStore({ eventLog, topicPrefix: 't', clock, logger: silentLogger });
+    const log = holdsAppends ? slowLog : eventLog;
+    const opened = new BirthStore({ eventLog: log, topicPrefix: 't', clock, logger: silentLogger });
     await opened.start();
     return opened;
   };
@@ -27,7 +47,7 @@ async function createStore() {
     for await (const batch of eventLog.read(birthTopic('t'), 0, { from: 0 })) records.push(...batch);
     return records.map(({ key, value }) => `${key} ${Buffer.from(value)}`);
   };
-  return { clock, eventLog, errors, open, written, store: await open() };
+  return { clock, eventLog, errors, held, open, written, store: await open() };
 }
 
 test('the last births of a broker are returned after a restart, those of nodes first, and those removed are not', async () => {
@@ -79,4 +99,33 @@ test('a birth that the log refuses is written again, unless a newer one came', a
   assert.deepEqual(await written(), ['b1/g/n 2']);
   assert.deepEqual(store.counts, { written: 1, failed: 2, dropped: 0 });
   store.stop();
+});
+
+test('births that come while one is on its way into the log are stored in their order, also if that one fails', async () => {
+  const { clock, store, written, held } = await createStore({ holdsAppends: true });
+  store.put('b1/g/n', bytes('1'));
+  await clock.advance(1_500);
+  store.put('b1/g/n', bytes('2'));
+  store.put('b1/g/n/d', bytes('of another key'));
+  await clock.advance(1_500);
+  assert.deepEqual(
+    held.map(({ key }) => key),
+    ['b1/g/n', 'b1/g/n/d'],
+    'one of each key at a time',
+  );
+  held[0]!.fail();
+  await clock.advance(5_000);
+  for (const { release } of held.splice(1)) release();
+  await clock.advance(5_000);
+  assert.deepEqual(await written(), ['b1/g/n/d of another key', 'b1/g/n 2']);
+  store.stop();
+});
+
+test('a birth that waits for its next write is stored by a stop', async () => {
+  const { clock, store, written } = await createStore();
+  store.put('b1/g/n', bytes('1'));
+  store.put('b1/g/n', bytes('2'));
+  store.stop();
+  await clock.advance(10);
+  assert.deepEqual(await written(), ['b1/g/n 1', 'b1/g/n 2']);
 });

@@ -5,8 +5,8 @@ import type { Logger } from '@tailrace/platform/logger';
 
 /** Shortest time between two writes of one birth, ms: a node may publish its birth without end. */
 const writeEveryMs = 1_000;
-/** Births that wait for their next write, or for the log. */
-const waitingBytesMax = 64 * 1024 * 1024;
+/** Births that wait for their next write. */
+export const waitingBytesMax = 64 * 1024 * 1024;
 const warningEveryMs = 60_000;
 
 /** A birth of an earlier run. */
@@ -40,10 +40,13 @@ export class BirthStore {
   readonly #onFailed: LimitedWarning;
   /** When a birth was written, by key. */
   readonly #writtenMs = new Map<string, number>();
+  /** Keys of births that the log has not settled: a newer one waits, or a failure of the older one would undo it. */
+  readonly #inFlight = new Set<string>();
   readonly #waiting = new Map<string, Uint8Array>();
   #waitingBytes = 0;
   readonly #loaded = new Map<string, Uint8Array>();
   #timer: Timer | undefined;
+  #isStopped = false;
 
   constructor(options: BirthStoreOptions) {
     this.#options = options;
@@ -51,6 +54,11 @@ export class BirthStore {
     const { logger, clock } = options;
     const sentence = 'a Sparkplug birth was not stored: after a restart its aliases are unknown until the next birth';
     this.#onFailed = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
+  }
+
+  /** Bytes of births that wait for their next write. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
   /** Creates the topic if it is missing and reads all of it. Rejects as `ensureTopic` and `read` do. */
@@ -68,9 +76,13 @@ export class BirthStore {
     this.#timer = clock.every(writeEveryMs, () => this.#tick());
   }
 
+  /** Writes what waits. The log settles it before it is closed. */
   stop(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+    this.#isStopped = true;
+    const nowMs = this.#options.clock.monotonic();
+    for (const [key, bytes] of this.#waiting) this.#write(key, bytes, nowMs);
   }
 
   /** Removes and returns the births of a broker that `start` has read, those of nodes first. */
@@ -95,7 +107,8 @@ export class BirthStore {
   put(key: string, bytes: Uint8Array): void {
     const nowMs = this.#options.clock.monotonic();
     const writtenMs = this.#writtenMs.get(key);
-    if (writtenMs === undefined || nowMs - writtenMs >= writeEveryMs) this.#write(key, bytes, nowMs);
+    const isDue = writtenMs === undefined || nowMs - writtenMs >= writeEveryMs;
+    if (isDue && !this.#inFlight.has(key)) this.#write(key, bytes, nowMs);
     else this.#wait(key, bytes);
   }
 
@@ -105,7 +118,8 @@ export class BirthStore {
       if (nowMs - writtenMs < writeEveryMs) break;
       this.#writtenMs.delete(key);
     }
-    for (const [key, bytes] of this.#waiting) if (!this.#writtenMs.has(key)) this.#write(key, bytes, nowMs);
+    for (const [key, bytes] of this.#waiting)
+      if (!this.#writtenMs.has(key) && !this.#inFlight.has(key)) this.#write(key, bytes, nowMs);
   }
 
   #write(key: string, bytes: Uint8Array, nowMs: number): void {
@@ -114,7 +128,9 @@ export class BirthStore {
     this.#writtenMs.delete(key);
     this.#writtenMs.set(key, nowMs);
     const record: NewRecord = { key, value: bytes };
+    this.#inFlight.add(key);
     this.#options.eventLog.appendEach(this.#topic, [record], (_index, error) => {
+      this.#inFlight.delete(key);
       if (error === undefined) {
         this.counts.written++;
         return;
@@ -122,7 +138,7 @@ export class BirthStore {
       this.counts.failed++;
       this.#onFailed.write(() => ({ birth: key, error }));
       // A newer one may wait already.
-      if (error.code !== 'too_large' && !this.#waiting.has(key)) this.#wait(key, bytes);
+      if (error.code !== 'too_large' && !this.#isStopped && !this.#waiting.has(key)) this.#wait(key, bytes);
     });
   }
 

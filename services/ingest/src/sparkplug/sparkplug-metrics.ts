@@ -1,11 +1,11 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { BirthStore } from './birth-store.ts';
+import { type BirthStore, waitingBytesMax } from './birth-store.ts';
 import { unsettledBytesMax } from './log-writer.ts';
 import { heldBytesMax, nodesMax, type SparkplugHost } from './sparkplug-host.ts';
 import { standbyBytesMax } from './standby-reports.ts';
 
 interface Sources {
-  readonly births: Pick<BirthStore, 'counts'>;
+  readonly births: Pick<BirthStore, 'counts' | 'waitingBytes'>;
   readonly hosts: () => readonly SparkplugHost[];
 }
 
@@ -42,6 +42,7 @@ export function registerSparkplugMetrics(metrics: Metrics, { births, hosts }: So
     most((host) => host.standby.bytes),
     standbyBytesMax,
   );
+  limited('waiting_birth_bytes', 'Bytes of births that wait to be stored', () => births.waitingBytes, waitingBytesMax);
   metrics.gauge(
     name('connections'),
     'Sparkplug hosts whose connection is open.',
