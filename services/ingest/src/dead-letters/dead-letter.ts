@@ -66,8 +66,14 @@ const headerCharactersMax = 1_024;
 /**
  * Returns the record of a dead letter. Its value has the original bytes, and its headers what is known about them, as
  * Kafka Connect does it: any tool that reads the topic gets the message unchanged. The key is the source.
+ * `bytesMax`: of the payload that are kept.
  */
-export function deadLetterRecord(letter: DeadLetter, receivedMs: number, node: string): NewRecord {
+export function deadLetterRecord(
+  letter: DeadLetter,
+  receivedMs: number,
+  node: string,
+  bytesMax = payloadBytesMax,
+): NewRecord {
   const { reason, message, protocol, source, payload, topic, contentType, qos, device } = letter;
   const headers: Record<string, string> = {
     reason,
@@ -82,9 +88,9 @@ export function deadLetterRecord(letter: DeadLetter, receivedMs: number, node: s
   if (contentType !== undefined) headers['contentType'] = headerText(contentType, headerCharactersMax);
   if (qos !== undefined) headers['qos'] = String(qos);
   if (device !== undefined) headers['device'] = headerText(device, headerCharactersMax);
-  if (payload.length > payloadBytesMax) headers['truncated'] = 'true';
+  if (payload.length > bytesMax) headers['truncated'] = 'true';
   // A copy: the payload is a view of what a socket has received.
-  const value = Uint8Array.prototype.slice.call(payload, 0, payloadBytesMax);
+  const value = Uint8Array.prototype.slice.call(payload, 0, bytesMax);
   return { key: headerText(source, headerCharactersMax), value, headers };
 }
 

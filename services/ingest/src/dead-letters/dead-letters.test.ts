@@ -152,6 +152,51 @@ test('at the limit of dead letters that wait for the log a further one is refuse
   assert.equal(await again, undefined);
 });
 
+test('a dead letter that is written again takes no second token of its source: a long outage drops none', async () => {
+  let isAway = true;
+  const { write, value, clock } = await setUp((_topic, records, done) => {
+    for (const index of records.keys())
+      queueMicrotask(() => done(index, isAway ? new TailraceError('unavailable', 'away') : undefined, 0, index));
+  });
+  const letters = Array.from({ length: 20 }, (_, index) => letterOf({ payload: Buffer.from(`${index}`) }));
+  for (let attempt = 0; attempt < 50; attempt++) {
+    for (const letter of letters) assert.equal((await write(letter))?.code, 'unavailable');
+    await clock.advance(200);
+  }
+  isAway = false;
+  for (const letter of letters) assert.equal(await write(letter), undefined);
+  assert.equal(await value('tailrace_ingest_dropped_dead_letters_total'), 0);
+  assert.equal(await value('tailrace_ingest_dead_letters_total{protocol="bridge",reason="malformed_json"'), 20);
+});
+
+test('a dead letter that the log finds too large is truncated further, and dropped if that is too large, too', async () => {
+  let bytesMax = 10_000;
+  const written: { bytes: number; truncated: string | undefined }[] = [];
+  const { write, value } = await setUp((_topic, [record], done) => {
+    const isTooLarge = record!.value.length > bytesMax;
+    if (!isTooLarge) written.push({ bytes: record!.value.length, truncated: record!.headers!['truncated'] });
+    queueMicrotask(() => done(0, isTooLarge ? new TailraceError('too_large', 'MESSAGE_TOO_LARGE') : undefined, 0, 0));
+  });
+  assert.equal(await write(letterOf({ payload: Buffer.alloc(20_000) })), undefined);
+  assert.deepEqual(written, [{ bytes: 4_096, truncated: 'true' }]);
+  bytesMax = 100;
+  assert.equal(await write(letterOf({ payload: Buffer.alloc(20_000) })), undefined);
+  assert.equal(written.length, 1);
+  assert.equal(await value('tailrace_ingest_dropped_dead_letters_total'), 1);
+  assert.equal(await value('tailrace_ingest_pending_dead_letter_bytes'), 0);
+});
+
+test('a dead letter that the log refuses for a reason of its settings is to be written again', async () => {
+  let code: 'forbidden' | 'closed' = 'forbidden';
+  const { write } = await setUp((_topic, _records, done) => {
+    queueMicrotask(() => done(0, new TailraceError(code, 'no'), 0, -1));
+  });
+  const error = await write(letterOf());
+  assert.deepEqual([error?.code, error?.retryable], ['unavailable', true]);
+  code = 'closed';
+  assert.equal((await write(letterOf()))?.code, 'closed');
+});
+
 test('a listing has the newest that match, oldest first', async () => {
   const { clock, write, list } = await setUp();
   await write(letterOf({ source: 'a', payload: Buffer.from('1') }));

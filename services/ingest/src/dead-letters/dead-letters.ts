@@ -13,6 +13,7 @@ import {
   deadLetterProtocols,
   deadLetterReasons,
   deadLetterRecord,
+  payloadBytesMax,
 } from './dead-letter.ts';
 
 export interface DeadLettersOptions {
@@ -24,7 +25,10 @@ export interface DeadLettersOptions {
   readonly metrics: Metrics;
 }
 
-/** Called once: without an error the message may be acknowledged. Must not throw. */
+/**
+ * Called once: without an error the message may be acknowledged. `unavailable`: the same letter is to be written again;
+ * `closed`: it cannot be, because the process stops. Must not throw.
+ */
 export type DeadLetterDone = (error: TailraceError | undefined) => void;
 
 const perSecond = 100;
@@ -36,6 +40,8 @@ const sourcesMax = 10_000;
 /** Dead letters that the log has not confirmed, and their bytes. */
 export const pendingLettersMax = 1_000;
 export const pendingLetterBytesMax = 16 * 1_024 * 1_024;
+/** Bytes of a payload that are kept where the log finds it too large: its limit is below that of a packet. */
+const shortPayloadBytes = 4_096;
 const warningEveryMs = 60_000;
 const shownBytesMax = 64;
 const dayMs = 24 * 3_600_000;
@@ -53,7 +59,7 @@ export function deadLetterTopic(topicPrefix: string): string {
  *   They are counted, and logged once a minute with their first bytes. Their sender is acknowledged all the same.
  * - 1,000 letters or 16 MiB that the log has not confirmed: further ones are refused as `unavailable`, and the caller
  *   writes them again later.
- * - 256 KiB of a message: the rest is left out, and the letter has `truncated`.
+ * - 256 KiB of a message: the rest is left out, and the letter has `truncated`. 4 KiB if the log finds that too large.
  * - 14 days, 256 MiB: the log deletes the oldest.
  */
 export class DeadLetters {
@@ -63,6 +69,8 @@ export class DeadLetters {
   readonly #sourceRate = new RateLimit(sourcePerSecond, sourceBurst);
   #tatMs = 0;
   readonly #sourceTatMs = new Map<string, number>();
+  /** Letters that have their tokens: a caller whose letter the log has refused writes the same one again. */
+  readonly #admitted = new WeakSet<DeadLetter>();
   readonly #onDropped: LimitedWarning;
   readonly #counts: ReadonlyMap<string, Counter>;
   readonly #dropped: Counter;
@@ -73,7 +81,7 @@ export class DeadLetters {
     this.#options = options;
     this.#topic = deadLetterTopic(options.topicPrefix);
     const { logger, clock, metrics } = options;
-    const sentence = 'a message that cannot be processed was dropped: there are more than the limit of dead letters';
+    const sentence = 'a message that cannot be processed was dropped: beyond the limit of dead letters, or of the log';
     this.#onDropped = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
     const letters = metrics.counters(
       'tailrace_ingest_dead_letters_total',
@@ -84,13 +92,23 @@ export class DeadLetters {
     this.#counts = new Map(pairs.map((pair) => [keyOf(pair), letters.with(pair)]));
     this.#dropped = metrics.counter(
       'tailrace_ingest_dropped_dead_letters_total',
-      'Messages that cannot be processed and were dropped, because there are more than the limit of dead letters.',
+      'Messages that cannot be processed and were dropped: beyond the limit of dead letters, or too large for the log.',
     );
     metrics.gauge('tailrace_ingest_pending_dead_letters', 'Dead letters that wait for the log.', () => this.#pending);
     metrics.gauge(
       'tailrace_ingest_limit_pending_dead_letters',
       'Dead letters that wait for the log: the limit.',
       () => pendingLettersMax,
+    );
+    metrics.gauge(
+      'tailrace_ingest_pending_dead_letter_bytes',
+      'Bytes of dead letters that wait for the log.',
+      () => this.#pendingBytes,
+    );
+    metrics.gauge(
+      'tailrace_ingest_limit_pending_dead_letter_bytes',
+      'Bytes of dead letters that wait for the log: the limit.',
+      () => pendingLetterBytesMax,
     );
   }
 
@@ -105,13 +123,14 @@ export class DeadLetters {
   }
 
   /**
-   * Writes a dead letter. `done` is called without an error when the log has it, or when it was dropped at the rate;
-   * with a retryable error if it is not known to be in the log: then the message must not be acknowledged, and the
-   * letter is to be written again. Never called within `write`.
+   * Writes a dead letter. `done` is called without an error when the log has it, or when it was dropped: at the rate, or
+   * because the log finds it too large. With an error it is not known to be in the log: then the message must not be
+   * acknowledged, and the same object is to be written again, which takes no further tokens. Never called within
+   * `write`.
    */
   write(letter: DeadLetter, done: DeadLetterDone): void {
     const { clock } = this.#options;
-    const bytes = letter.payload.length;
+    const bytes = Math.min(letter.payload.length, payloadBytesMax);
     if (
       this.#pending >= pendingLettersMax ||
       (this.#pending > 0 && this.#pendingBytes + bytes > pendingLetterBytesMax)
@@ -120,24 +139,40 @@ export class DeadLetters {
       queueMicrotask(() => done(new TailraceError('unavailable', text)));
       return;
     }
-    if (!this.#takeRates(letter.source)) {
+    if (!this.#admitted.has(letter) && !this.#takeRates(letter.source)) {
       this.#drop(letter);
       queueMicrotask(() => done(undefined));
       return;
     }
+    this.#admitted.add(letter);
     this.#append(deadLetterRecord(letter, clock.now(), this.#options.node), letter, done);
   }
 
-  #append(record: NewRecord, { protocol, reason }: DeadLetter, done: DeadLetterDone): void {
+  #append(record: NewRecord, letter: DeadLetter, done: DeadLetterDone): void {
     const bytes = record.value.length;
     this.#pending++;
     this.#pendingBytes += bytes;
     this.#options.eventLog.appendEach(this.#topic, [record], (_index, error) => {
       this.#pending--;
       this.#pendingBytes -= bytes;
-      if (error === undefined) this.#counts.get(keyOf({ protocol, reason }))!.add();
-      done(error);
+      if (error?.code === 'too_large') this.#tooLarge(record, letter, done);
+      else if (error === undefined) {
+        this.#counts.get(keyOf(letter))!.add();
+        done(undefined);
+      } else if (error.retryable || error.code === 'closed') done(error);
+      // Missing rights or a deleted topic, which an operator mends.
+      else done(new TailraceError('unavailable', `dead letters: ${error.message}`, { cause: error }));
     });
+  }
+
+  #tooLarge(record: NewRecord, letter: DeadLetter, done: DeadLetterDone): void {
+    if (record.value.length > shortPayloadBytes) {
+      const { clock, node } = this.#options;
+      this.#append(deadLetterRecord(letter, clock.now(), node, shortPayloadBytes), letter, done);
+      return;
+    }
+    this.#drop(letter);
+    done(undefined);
   }
 
   #takeRates(source: string): boolean {

@@ -1,7 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import type { Admission, Sender } from '../admission.ts';
-import { deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
+import { type DeadLetter, deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 
 /** A message of MQTT 3.1.1 that was refused. */
@@ -48,20 +48,25 @@ export class RefusedMessages {
       done();
       return;
     }
-    // A copy: it is a view of the packet.
-    this.#write({ ...message, payload: Buffer.from(payload) }, () => {
+    const { topic, qos, device } = message;
+    const letter: DeadLetter = {
+      ...{ topic, qos, device, source: device, message: error.message, protocol: 'mqtt' },
+      reason: deadLetterReasonOf(error),
+      // A copy: it is a view of the packet.
+      payload: Buffer.from(payload),
+    };
+    this.#write(letter, () => {
       admission.release(sender, payload.length);
       done();
     });
   }
 
-  #write(message: RefusedMessage, done: () => void): void {
+  /** The same object at each attempt: a further one takes no tokens. */
+  #write(letter: DeadLetter, done: () => void): void {
     const { letters, clock } = this.#options;
-    const { topic, payload, qos, device, error } = message;
-    const letter = { topic, payload, qos, device, source: device, message: error.message } as const;
-    letters.write({ ...letter, protocol: 'mqtt', reason: deadLetterReasonOf(error) }, (failed) => {
-      if (failed === undefined || !failed.retryable) done();
-      else clock.after(retryMs, () => this.#write(message, done));
+    letters.write(letter, (failed) => {
+      if (failed === undefined) done();
+      else if (failed.code !== 'closed') clock.after(retryMs, () => this.#write(letter, done));
     });
   }
 }
