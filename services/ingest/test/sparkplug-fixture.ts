@@ -127,7 +127,7 @@ export function createTestHost(options: TestHostOptions = {}) {
     letters: {
       write(letter, done) {
         letters.push(letter);
-        setImmediate(done, intake.error);
+        setImmediate(() => done(intake.error));
       },
     },
     births: { put: (key, bytes) => void stored.push(`${key} ${bytes.length}`), take: () => births },

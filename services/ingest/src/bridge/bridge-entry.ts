@@ -1,4 +1,3 @@
-import type { NewRecord } from '@tailrace/eventlog/event-log';
 import type { DeadLetter } from '../dead-letters/dead-letter.ts';
 import { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
@@ -58,13 +57,4 @@ export class BridgeEntry extends IntakeEntry {
 export interface FailedLetter {
   readonly letter: DeadLetter;
   readonly message: BridgeMessage;
-}
-
-/** Returns the dead letter of a report that the log does not take, whose message is not kept. */
-export function letterOfRecord({ key, value }: NewRecord, source: string, text: string): DeadLetter {
-  return {
-    ...{ reason: 'too_large', message: text, protocol: 'bridge', source, device: key },
-    payload: value,
-    contentType: 'application/x-protobuf',
-  };
 }

@@ -8,12 +8,12 @@ import type { Logger } from '@tailrace/platform/logger';
 import { backoffMs } from '@tailrace/protocol/backoff';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { Admission, Sender } from '../admission.ts';
-import type { DeadLetter } from '../dead-letters/dead-letter.ts';
+import { type DeadLetter, letterOfRecord } from '../dead-letters/dead-letter.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
 import { type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
-import { BridgeEntry, type BridgeMessage, type FailedLetter, letterOfRecord } from './bridge-entry.ts';
+import { BridgeEntry, type BridgeMessage, type FailedLetter } from './bridge-entry.ts';
 import { type BridgeCounts, type BridgeState, bridgeBytesMax } from './bridge-metrics.ts';
 import { type Rejected, rejectedFrom } from './mapping-error.ts';
 import type { MappedMessage, Mapping } from './message-mapper.ts';
@@ -292,7 +292,11 @@ export class Bridge implements IntakeSource, BridgeState {
       this.#options.onAccepted(entry.readings, entry.record.clockAhead);
       this.#settledPart(entry.message);
     } else if (error.retryable) this.#failed.push(entry);
-    else this.#writeLetter(entry.message, letterOfRecord(entry.record, this.name, error.message), entry);
+    else {
+      const { message } = error;
+      const letter = letterOfRecord(entry.record, { protocol: 'bridge', source: this.name, message });
+      this.#writeLetter(entry.message, letter, entry);
+    }
     this.#scheduleRetry();
   }
 

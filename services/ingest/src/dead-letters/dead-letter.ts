@@ -94,6 +94,15 @@ export function deadLetterRecord(
   return { key: headerText(source, headerCharactersMax), value, headers };
 }
 
+/** Returns the dead letter of a report that the log does not take by its size, and whose message is not kept. */
+export function letterOfRecord(
+  { key, value }: Pick<NewRecord, 'key' | 'value'>,
+  { protocol, source, message }: Pick<DeadLetter, 'protocol' | 'source' | 'message'>,
+): DeadLetter {
+  const contentType = 'application/x-protobuf';
+  return { reason: 'too_large', message, protocol, source, device: key, payload: value, contentType };
+}
+
 /** Returns the dead letter of a record; undefined for one that is none, which another program has written. */
 export function deadLetterFrom(record: LogRecord, partition: number): StoredDeadLetter | undefined {
   const { headers = {}, value, seq, unreadable, emptyUntil } = record;

@@ -45,8 +45,6 @@ export interface HostCounts {
   readonly foreignStates: Counter;
   /** Edge nodes whose owner this node of ingest became, after another one. */
   readonly takenOver: Counter;
-  /** Reports that the log refused by their size. */
-  readonly tooLarge: Counter;
 }
 
 export function createHostCounts(metrics: Pick<Metrics, 'counter' | 'counters'>): HostCounts {
@@ -71,7 +69,6 @@ export function createHostCounts(metrics: Pick<Metrics, 'counter' | 'counters'>)
       'Messages of other clients on the STATE topic of a host.',
     ),
     takenOver: metrics.counter(name('taken_over_nodes'), 'Edge nodes that this node took over from another one.'),
-    tooLarge: metrics.counter(name('too_large_reports'), 'Reports that the log refused by their size.'),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import type { TailraceError } from '@tailrace/protocol/error';
-import type { DeadLetter } from '../dead-letters/dead-letter.ts';
+import { type DeadLetter, letterOfRecord } from '../dead-letters/dead-letter.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
@@ -26,10 +26,12 @@ interface PendingLetter {
 }
 
 export interface LogWriterOptions {
+  /** Source of its dead letters: the name of the broker's settings. */
+  readonly source: string;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
   readonly letters: Pick<DeadLetters, 'write'>;
   readonly clock: Pick<Clock, 'monotonic'>;
-  /** A report is in the log; or it never will be, because it is too large for it: then `seq` is -1. */
+  /** A report is in the log; or it never will be, because it is too large for it: then `seq` is -1, and a dead letter has it. */
   readonly onReport: (report: PendingReport, seq: number, error: TailraceError | undefined) => void;
   /** More bytes than the limit wait, or no longer do. */
   readonly onFull: (isFull: boolean) => void;
@@ -100,6 +102,11 @@ export class LogWriter implements IntakeSource {
     }
     this.#retryMs = retryMsMin;
     this.#options.onReport(report, entry.seq, error);
+    if (error !== undefined) {
+      const { source } = this.#options;
+      const letter = letterOfRecord(report.record, { protocol: 'sparkplug', source, message: error.message });
+      this.write(letter, report.receipt);
+    }
     this.#hold(-bytesOf(report));
     this.#close(report.receipt);
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
+import { decodeReport } from '@tailrace/protocol/report-proto';
 import { encodePayload } from '@tailrace/sparkplug/payload';
 import { bdSeqOf, createTestHost, metricOf, startMs, unavailable } from '../../test/sparkplug-fixture.ts';
 
@@ -122,12 +123,20 @@ test('what the log refuses is appended again until it is accepted, in the order 
   stop();
 });
 
-test('a report that is too large for the log is counted and acknowledged', () => {
-  const { birth, settled, intake, counts } = createTestHost();
+test('a report that is too large for the log is a dead letter, and its message is acknowledged after it', async () => {
+  const { birth, settled, intake, letters, host } = createTestHost();
   intake.error = new TailraceError('too_large', 'record: expected at most 1 MiB');
   birth({ ticket: 1, metrics: [metricOf('t', 0)] });
+  intake.error = undefined;
+  assert.deepEqual(settled, []);
+  await nextTurn();
   assert.deepEqual(settled, [1]);
-  assert.equal(counts.tooLarge.value, 1);
+  assert.deepEqual(
+    letters.map(({ reason, protocol, source, device, message }) => [reason, protocol, source, device, message]),
+    [['too_large', 'sparkplug', 'plant-broker', 'plant.g.n', 'record: expected at most 1 MiB']],
+  );
+  assert.equal(decodeReport(letters[0]!.payload).readings[0]!.tag, 't');
+  assert.equal(host.unsettledBytes, 0);
 });
 
 test('reading from the broker pauses at the limit of unsettled bytes, and continues below half of it', () => {

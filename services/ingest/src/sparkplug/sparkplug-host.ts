@@ -108,6 +108,7 @@ export class SparkplugHost {
     this.#state = role === 'primary' ? new HostState(hostId) : undefined;
     this.#stateTopic = role === 'primary' ? stateTopicOf(hostId) : '';
     this.#writer = new LogWriter({
+      source: name,
       intake,
       letters,
       clock,
@@ -406,7 +407,6 @@ export class SparkplugHost {
   #settled(report: PendingReport, seq: number, error: TailraceError | undefined): void {
     report.origin.settled(report, seq);
     if (error === undefined) this.#options.onAccepted(report.readings, report.isClockAhead);
-    else this.#options.counts.tooLarge.add();
   }
 
   #nextSession(): number {
