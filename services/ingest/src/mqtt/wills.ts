@@ -23,7 +23,7 @@ export interface DueWill {
 }
 
 export interface WillOptions {
-  readonly intake: Pick<MessageIntake, 'add' | 'retry'>;
+  readonly intake: Pick<MessageIntake, 'add'>;
   readonly names: { admit(path: string): void };
   readonly counts: ProtocolCounts;
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
@@ -87,7 +87,7 @@ export class Wills implements IntakeSource {
       counts.messages.accepted.add();
       onAccepted(entry.readings, entry.isClockAhead);
     } else if (!error.retryable) this.#refused(error);
-    else if (error.code !== 'closed') clock.after(retryMs, () => intake.retry(entry));
+    else if (error.code !== 'closed') clock.after(retryMs, () => intake.add(entry));
   }
 
   flushAcks(): void {}
