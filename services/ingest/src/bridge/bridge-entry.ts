@@ -50,7 +50,10 @@ export class BridgeEntry extends IntakeEntry {
   /** Returns an entry of the same report, for another attempt. */
   again(nowMs: number): BridgeEntry {
     const { record, readings, order } = this;
-    return new BridgeEntry(this.source, this.message, { record, readings, order, startedMs: nowMs });
+    const entry = new BridgeEntry(this.source, this.message, { record, readings, order, startedMs: nowMs });
+    entry.trace = this.trace;
+    entry.headers = this.headers;
+    return entry;
   }
 }
 
