@@ -7,6 +7,7 @@ import { silentLogger } from '@tailrace/platform/logger';
 import { eventually } from '@tailrace/testkit/eventually';
 import { freePort } from '@tailrace/testkit/free-port';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '@tailrace/testkit/otlp-receiver';
+import { connectRawWebSocket } from '@tailrace/testkit/raw-websocket';
 import { run } from '@tailrace/testkit/run';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
@@ -91,12 +92,31 @@ test('a traced request has spans from its device through the log and two nodes t
   second.close();
 });
 
+test('a traced message of a WebSocket has spans from its device through the log to a node', async () => {
+  const sender = 'traced.line1.robot';
+  const socket = await connectRawWebSocket({ port: Number(new URL(cluster.ingest.url).port), path: '/v1/device' });
+  const { payload } = (await socket.nextJson()) as { payload: { challenge: string } };
+  const send = (message: object) => socket.sendText(JSON.stringify(message));
+  send({ type: 'auth', payload: { device: sender, token: cluster.token, challenge: payload.challenge } });
+  assert.equal(((await socket.nextJson()) as { type: string }).type, 'welcome');
+  const status = { type: 'status', msgid: 'r1', payload: { readings: [{ tag: 'n', value: 1 }] } };
+  send({ ...status, traceparent: `00-${traceId}-${deviceSpanId}-01` });
+  assert.equal(((await socket.nextJson()) as { msgid: string }).msgid, 'r1');
+  const message = await spanWhere('receive websocket', () => true);
+  assert.deepEqual([message.traceId, message.parentSpanId], [traceId, deviceSpanId]);
+  const append = await spanWhere('send tailrace.telemetry', childOf(message));
+  assert.equal(append.attributes['messaging.system'], 'kafka');
+  await spanWhere('process tailrace.telemetry', ({ links }) => links[0]?.spanId === append.spanId);
+  socket.close();
+});
+
 test('a real Prometheus scrapes the metrics, with exemplars whose traces the collector has', async () => {
   const exemplars = await eventually(
     async () => {
       const found = await exemplarsOf('{__name__=~"tailrace_.+_bucket"}');
-      // Of the request and its append in ingest, and of delivery in a node.
-      assert.ok(new Set(found.map(({ series }) => series)).size >= 3, JSON.stringify(found));
+      const names = new Set(found.map(({ series }) => series));
+      // Of requests, messages and their appends in ingest, and of delivery in a node.
+      assert.ok(names.size >= 4 && [...names].some((name) => name.startsWith('tailrace_fanout_')), [...names].join());
       return found;
     },
     { deadlineMs: 30_000, describe: 'Prometheus has exemplars' },
@@ -105,10 +125,7 @@ test('a real Prometheus scrapes the metrics, with exemplars whose traces the col
   for (const { series, span } of exemplars) assert.ok(known.has(span), `${series}: ${span}`);
   const names = new Set(exemplars.map(({ series }) => series));
   assert.ok(names.has('tailrace_ingest_request_duration_seconds_bucket'), [...names].join());
-  assert.ok(
-    [...names].some((name) => name.startsWith('tailrace_fanout_')),
-    [...names].join(),
-  );
+  assert.ok(names.has('tailrace_ingest_ack_duration_seconds_bucket'), [...names].join());
   const { data } = (await ask('query', 'min(up)')) as { data: { result: { value: [number, string] }[] } };
   assert.equal(data.result[0]?.value[1], '1', 'every scrape succeeded');
 });

@@ -67,13 +67,14 @@ export function createOtlpTracing(options: Required<TracingOptions>): Tracing {
     enabled: true,
     counts: queue.counts,
     sampled: createTraceSampling(options.sampleRatio, clock, options.random),
-    span(name, attributes = {}, { kind = 'internal', parent, links = [] } = {}) {
+    span(name, attributes = {}, { kind = 'internal', parent, links = [], ageMs } = {}) {
       const span = tracer.startSpan(
         name,
         {
           kind: kinds[kind],
           attributes: { ...attributes } satisfies SpanAttributes,
           links: links.slice(0, linksMax).flatMap((link) => linkFrom(link)),
+          ...(ageMs === undefined ? {} : { startTime: clock.now() - ageMs }),
         },
         contextOf(parent, running.span),
       );

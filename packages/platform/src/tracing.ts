@@ -18,6 +18,8 @@ export interface SpanOptions {
   readonly parent?: string | undefined;
   /** The traces of a batch, which has many origins and no parent. At most 128 are used. */
   readonly links?: readonly string[];
+  /** How long ago it has started, ms. Default: now. */
+  readonly ageMs?: number;
 }
 
 export interface Span {

@@ -28,6 +28,7 @@ import type { DeviceSocketServer } from './devices/device-socket.ts';
 import { createDevices, type Devices } from './devices/devices.ts';
 import { Endpoint } from './endpoint.ts';
 import { LogFailures } from './intake/log-failures.ts';
+import { MessageTracing } from './intake/message-tracing.ts';
 import { Pressure } from './intake/pressure.ts';
 import { createIngestMetrics, registerLimits } from './metrics.ts';
 import { registerMqttLimits } from './mqtt/mqtt-limits.ts';
@@ -158,6 +159,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const ingestMetrics = createIngestMetrics(metrics);
   const onAccepted = (readings: number, isClockAhead: boolean) => ingestMetrics.countMessage(readings, isClockAhead);
   const deadLetters = new DeadLetters({ eventLog, topicPrefix: config.topicPrefix, node, clock, logger, metrics });
+  const messageTracing = new MessageTracing({ tracing, clock, topic, system: eventLog.system });
   const devices = createDevices({
     eventLog,
     topic,
@@ -172,6 +174,7 @@ export function createIngest(options: IngestOptions): Ingest {
     logFailures,
     deadLetters,
     pressure,
+    tracing: messageTracing,
     appendSeconds: ingestMetrics.appendSeconds,
     onAccepted,
     clock,
@@ -187,6 +190,7 @@ export function createIngest(options: IngestOptions): Ingest {
     eventLog,
     admission,
     intake: devices.intake,
+    tracing: messageTracing,
     deadLetters,
     names,
     onAccepted,

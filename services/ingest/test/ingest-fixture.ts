@@ -40,6 +40,8 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
   const { clock = systemClock, logger = silentLogger, tracing = noTracing } = options;
   let appendError: TailraceError | undefined;
   let gate: Promise<void> | undefined;
+  /** Calls of `appendEach` that are to fail, and the error. */
+  let failing: { calls: number; readonly error: TailraceError } | undefined;
   const appendSizes: number[] = [];
   const memory = createMemoryLog({ clock }).connect();
   if (options.eventLog === undefined) await memory.start();
@@ -54,7 +56,10 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
         return await memory.append(name, records);
       },
       (name, records, settled) => {
-        if (gate === undefined) memory.appendEach(name, records, settled);
+        if (failing !== undefined && failing.calls-- > 0) {
+          const { error } = failing;
+          for (const index of records.keys()) setImmediate(() => settled(index, error, -1, -1));
+        } else if (gate === undefined) memory.appendEach(name, records, settled);
         else void gate.then(() => memory.appendEach(name, records, settled));
       },
     );
@@ -93,6 +98,10 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     /** Makes appends fail with the error; undefined: they work again. */
     failWith(error: TailraceError | undefined) {
       appendError = error;
+    },
+    /** Makes the next calls of `appendEach` fail with the error. */
+    failEach(calls: number, error: TailraceError) {
+      failing = { calls, error };
     },
     /** Makes appends wait until the returned function is called. */
     hold(): () => void {

@@ -5,6 +5,7 @@ import type { ClientHandlers, StopOptions } from '@tailrace/mqtt/client-options'
 import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
+import { noTracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { Admission } from '../admission.ts';
@@ -13,6 +14,7 @@ import type { DeadLetter } from '../dead-letters/dead-letter.ts';
 import type { DeadLetterDone } from '../dead-letters/dead-letters.ts';
 import { LogFailures } from '../intake/log-failures.ts';
 import { MessageIntake } from '../intake/message-intake.ts';
+import { MessageTracing } from '../intake/message-tracing.ts';
 import { Pressure } from '../intake/pressure.ts';
 import { Bridge } from './bridge.ts';
 import { createBridgeCounts, registerBridgeGauges } from './bridge-metrics.ts';
@@ -109,6 +111,7 @@ function setUp(settings: { inFlightBytesMax?: number; intakeUnsettledMax?: numbe
     },
     admission,
     intake,
+    tracing: new MessageTracing({ tracing: noTracing, clock, topic: 't', system: undefined }),
     deadLetters: { write: (letter, done) => void letters.push({ letter, done }) },
     names: { admit() {} },
     counts: countsOf('plant'),

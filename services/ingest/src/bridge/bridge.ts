@@ -12,6 +12,7 @@ import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
+import type { MessageTrace, MessageTracing } from '../intake/message-tracing.ts';
 import { type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
 import { RetryQueue } from '../intake/retry-queue.ts';
 import { BridgeEntry, type BridgeMessage } from './bridge-entry.ts';
@@ -40,6 +41,7 @@ export interface BridgeOptions {
   readonly grant: Grant & { readonly identity: string };
   readonly admission: Pick<Admission, 'enterSession' | 'leaveSession' | 'tryHold' | 'release'>;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
+  readonly tracing: Pick<MessageTracing, 'enabled' | 'start'>;
   readonly deadLetters: Pick<DeadLetters, 'write'>;
   /** Counts the devices that have reported; `DeviceNames`. */
   readonly names: { admit(path: string): void };
@@ -255,18 +257,23 @@ export class Bridge implements IntakeSource, BridgeState {
 
   #process(inbound: InboundMessage, { reports, rejected }: Mapping, message: BridgeMessage): void {
     const { topic, payload, qos, properties } = inbound;
+    const trace = this.#traceOf(inbound, message);
     this.#link(message);
     const refused: Rejected[] = [...rejected];
+    const entries: BridgeEntry[] = [];
     this.#context.receivedMs = this.#options.clock.now();
     for (const report of reports) {
       try {
         const record = recordFrom(report, this.#context);
-        message.unsettled++;
-        this.#reports.add(new BridgeEntry(this, message, record, report.readings.length));
+        entries.push(new BridgeEntry(this, message, record, report.readings.length));
       } catch (thrown) {
         refused.push(rejectedFrom(thrown));
       }
     }
+    if (entries.length > 0) trace?.append(entries);
+    else trace?.rejected();
+    message.unsettled += entries.length;
+    for (const entry of entries) this.#reports.add(entry);
     if (refused.length === 0) return;
     const [{ reason, message: text }] = refused as [Rejected];
     const more = refused.length === 1 ? '' : ` (and ${refused.length - 1} more)`;
@@ -275,6 +282,14 @@ export class Bridge implements IntakeSource, BridgeState {
       // A copy, because it is a view of what was received.
       ...{ payload: Buffer.from(payload), topic, contentType: properties?.contentType, qos },
     });
+  }
+
+  #traceOf({ payload, properties }: InboundMessage, { startedMs }: BridgeMessage): MessageTrace | undefined {
+    const { tracing } = this.#options;
+    // Without tracing no message is searched for its trace.
+    if (!tracing.enabled) return undefined;
+    const traceparent = properties?.userProperties?.find(([name]) => name === 'traceparent')?.[1] ?? '';
+    return tracing.start('bridge', traceparent, payload.length, startedMs);
   }
 
   // The log settles a report.
@@ -295,6 +310,7 @@ export class Bridge implements IntakeSource, BridgeState {
       const letter = letterOfRecord(entry.record, { protocol: 'bridge', source: this.name, message });
       this.#writeLetter(entry.message, letter, entry);
     }
+    entry.trace?.settled(error);
   }
 
   flushAcks(): void {

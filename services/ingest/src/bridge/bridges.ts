@@ -9,6 +9,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import type { Admission } from '../admission.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
+import type { MessageTracing } from '../intake/message-tracing.ts';
 import { Bridge } from './bridge.ts';
 import { createBridgeCounts, registerBridgeGauges } from './bridge-metrics.ts';
 import { BridgeNotes } from './bridge-notes.ts';
@@ -27,6 +28,7 @@ export interface BridgesOptions {
   readonly eventLog: Pick<EventLog, 'ensureTopic' | 'bounds' | 'read' | 'append'>;
   readonly admission: Admission;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
+  readonly tracing: MessageTracing;
   readonly deadLetters: Pick<DeadLetters, 'write'>;
   readonly names: { admit(path: string): void };
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
@@ -95,7 +97,8 @@ function createBridge(
   { notes, counts }: { notes: BridgeNotes; counts: ReturnType<ReturnType<typeof createBridgeCounts>> },
 ): Running {
   const { name, share, subscriptions, publish, receiveMaximum, sessionExpiryMs } = settings;
-  const { node, admission, intake, deadLetters, names, onAccepted, clockAheadMs, clock, random, logger } = options;
+  const { node, admission, intake, tracing, deadLetters, names, onAccepted, clockAheadMs, clock, random, logger } =
+    options;
   const clientId = bridgeClientId(settings, node);
   const wanted: readonly ClientSubscription[] = subscriptions.map(({ filter, qos }) => ({
     filter: share === '' ? filter : sharedFilterOf(share, filter),
@@ -125,7 +128,7 @@ function createBridge(
       allowsDevice: (path) => rights.allowsDevice(path),
       covers: `the bridge ${name} may publish ${publish.join(', ')}`,
     },
-    ...{ admission, intake, deadLetters, names, counts, onAccepted, clock, random, logger, clockAheadMs },
+    ...{ admission, intake, tracing, deadLetters, names, counts, onAccepted, clock, random, logger, clockAheadMs },
     onOpened() {
       const obsolete = session.obsolete();
       if (obsolete.length > 0) client?.unsubscribe(obsolete);

@@ -1,5 +1,6 @@
 import type { TailraceError } from '@tailrace/protocol/error';
 import { IntakeEntry } from '../intake/intake-entry.ts';
+import type { MessageTrace } from '../intake/message-tracing.ts';
 import type { DeviceBatch, MessageToken } from './device-message.ts';
 import type { DeviceRecord, PendingMessage, PendingWaiter } from './device-record.ts';
 import type { BatchOutcome, BatchRejection } from './protocol-port.ts';
@@ -13,6 +14,8 @@ export interface WindowItem extends PendingMessage {
   /** When it was received, monotonic ms. */
   readonly startedMs: number;
   isInWindow: boolean;
+  /** Of a message that is sampled. */
+  readonly trace: MessageTrace | undefined;
 }
 
 /** A message of a session on its way to the log: alone, or one of a batch. */
@@ -37,6 +40,7 @@ export class BatchEntry implements WindowItem {
   readonly id: string;
   readonly bytes: number;
   readonly startedMs: number;
+  trace: MessageTrace | undefined = undefined;
   /** Messages that the log has not settled. */
   unsettled = 0;
   accepted = 0;

@@ -16,6 +16,7 @@ import { DeviceRates } from '../intake/device-rates.ts';
 import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-metrics.ts';
 import type { LogFailures } from '../intake/log-failures.ts';
 import { MessageIntake } from '../intake/message-intake.ts';
+import type { MessageTracing } from '../intake/message-tracing.ts';
 import type { Pressure } from '../intake/pressure.ts';
 import { intakeRetries } from '../intake/retry-queue.ts';
 import { MqttServer } from '../mqtt/mqtt-server.ts';
@@ -49,6 +50,7 @@ export interface DevicesOptions {
   readonly logFailures: LogFailures;
   readonly deadLetters: Pick<DeadLetters, 'write'>;
   readonly pressure: Pressure;
+  readonly tracing: MessageTracing;
   readonly appendSeconds: Histogram;
   /** Called for each report that is in the log. */
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
@@ -86,7 +88,7 @@ const recentIdsMax = 4_096;
 /** Composes the sessions of devices: the way of their messages into the log, and their server. */
 export function createDevices(options: DevicesOptions): Devices {
   const { eventLog, topic, node, bus, admission, names, credentials, revocations, logFailures, deadLetters } = options;
-  const { appendSeconds, onAccepted, pressure } = options;
+  const { appendSeconds, onAccepted, pressure, tracing } = options;
   const { clock, random, logger, metrics, config } = options;
   const counts = createDeviceCounts(metrics);
   const presence = new SessionEvents({
@@ -143,6 +145,7 @@ export function createDevices(options: DevicesOptions): Devices {
       intake,
       retries: intakeRetries(intake, clock, random),
       rates: ratesFrom(config),
+      tracing,
       names,
       counts,
       onAccepted,

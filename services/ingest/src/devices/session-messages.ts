@@ -6,11 +6,12 @@ import type { DeviceRates } from '../intake/device-rates.ts';
 import type { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
+import type { MessageTracing } from '../intake/message-tracing.ts';
 import { type RecordContext, recordFrom } from '../intake/record-from.ts';
 import { RetryQueue, type RetryQueueOptions } from '../intake/retry-queue.ts';
 import { BatchEntry, DeviceEntry, type WindowItem } from './device-entry.ts';
 import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
-import type { DeviceCounts, ProtocolCounts } from './device-metrics.ts';
+import type { DeviceCounts, ProtocolCounts, SessionProtocol } from './device-metrics.ts';
 import type { DeviceRecord, DeviceRecords, PendingMessage, PendingWaiter } from './device-record.ts';
 import type { BatchOutcome, ProtocolPort } from './protocol-port.ts';
 import { ReadingPauses } from './reading-pauses.ts';
@@ -45,6 +46,7 @@ export interface SessionMessageOptions {
   /** Of the queue of each session whose protocol cannot delay a message. */
   readonly retries: RetryQueueOptions<IntakeEntry>;
   readonly rates: DeviceRates;
+  readonly tracing: MessageTracing;
   /** Counts the devices that have reported; `DeviceNames`. */
   readonly names: { admit(path: string): void };
   readonly counts: Pick<DeviceCounts, 'paused' | 'rateLimited'>;
@@ -57,6 +59,7 @@ export interface SessionMessageOptions {
 
 /** The session whose messages these are. */
 export interface MessageOwner {
+  readonly protocol: SessionProtocol;
   /** Closes the session for a limit that its device does not obey. */
   violated(name: CloseName, error: TailraceError): void;
   /** Called when messages were settled. */
@@ -204,6 +207,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       this.#late(item, error!);
       return;
     }
+    entry.trace?.settled(error);
     if (entry.batch === undefined) {
       this.#done(entry, entry.device!);
       if (error === undefined) this.#confirmed(entry, entry.device!);
@@ -345,20 +349,25 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   }
 
   #takeMessage(message: DeviceMessage, { record, sender }: MessageSender): void {
-    const { admission } = this.#options;
+    const { admission, tracing } = this.#options;
+    const trace = tracing.start(this.#owner.protocol, message.traceparent, message.bytes, message.receivedMs);
     let entry: DeviceEntry;
     try {
       entry = this.#entryOf(message, record, message.bytes, message.receivedMs);
     } catch (thrown) {
+      trace?.rejected();
       admission.release(sender, message.bytes);
       this.#limits.reject(message, tailraceErrorFrom(thrown));
       return;
     }
+    trace?.append([entry]);
     this.#enter(entry, message, record);
     this.#append(entry);
   }
 
   #takeBatch(batch: DeviceBatch, { record, sender }: MessageSender): void {
+    const { admission, tracing } = this.#options;
+    const trace = tracing.start(this.#owner.protocol, batch.traceparent, batch.bytes, batch.receivedMs);
     const item = new BatchEntry(batch);
     const entries: DeviceEntry[] = [];
     const messages = batch.messages();
@@ -381,11 +390,14 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     }
     item.unsettled = entries.length;
     if (entries.length === 0) {
-      this.#options.admission.release(sender, batch.bytes);
+      trace?.rejected();
+      admission.release(sender, batch.bytes);
       if (batch.qos > 0) this.acknowledgeBatch(batch.token, item.outcome());
       this.#limits.check();
       return;
     }
+    trace?.append(entries);
+    item.trace = trace;
     this.#enter(item, batch, record);
     for (const entry of entries) this.#append(entry);
   }
@@ -499,8 +511,8 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (!error.retryable) this.#counts.rejected(error.code);
   }
 
-  #observeAck({ startedMs }: WindowItem): void {
-    this.#counts.ackSeconds.observe((this.#options.clock.monotonic() - startedMs) / 1_000);
+  #observeAck({ startedMs, trace }: WindowItem): void {
+    this.#counts.ackSeconds.observe((this.#options.clock.monotonic() - startedMs) / 1_000, trace?.traceparent);
   }
 
   /**

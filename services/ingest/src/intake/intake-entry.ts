@@ -1,5 +1,6 @@
 import type { NewRecord } from '@tailrace/eventlog/event-log';
 import type { IntakeSource } from './intake-source.ts';
+import type { MessageTrace } from './message-tracing.ts';
 import type { RetryItem } from './retry-queue.ts';
 
 /**
@@ -19,7 +20,8 @@ export class IntakeEntry<Device extends object = object> implements NewRecord, R
   readonly key: string;
   /** Empty when it is settled, unless it may be added again: see `MessageIntake.add`. */
   value: Uint8Array;
-  /** The trace of a sampled message. Set before `MessageIntake.add`. */
+  /** The trace of a sampled message, and its header. Set by `MessageTrace.append`. */
+  trace: MessageTrace | undefined = undefined;
   headers: Readonly<Record<string, string>> | undefined = undefined;
   readonly source: IntakeSource;
   /** What the source acknowledges: a message ID, or an MQTT packet ID. */
