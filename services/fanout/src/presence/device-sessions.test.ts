@@ -170,3 +170,26 @@ test('a closed session is forgotten after ten minutes', async () => {
   await poll(600);
   assert.equal(sessions.size, 0);
 });
+
+test('the report of a will that follows the close of its session is no sign of life', async () => {
+  for (const waitSeconds of [0, 6, 900]) {
+    const { started, closed, poll, idle, device, state, sessions } = await setUp();
+    await started(5);
+    await closed(5);
+    await poll(waitSeconds);
+    idle.length = 0;
+    device.lastSeq = 9;
+    state.next = 10;
+    await closed(5, { lastSeq: 9, graceMs: 0 });
+    await closed(5, { lastSeq: 8, graceMs: 0 });
+    await poll();
+    assert.deepEqual(
+      idle.map(({ seq }) => seq),
+      [9],
+      `${waitSeconds} s`,
+    );
+    await started(6);
+    await poll(700);
+    assert.equal(sessions.open, 1);
+  }
+});

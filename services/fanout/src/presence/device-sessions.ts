@@ -185,9 +185,12 @@ export class DeviceSessions {
       decided.delete(device);
       return true;
     }
-    if (isSame && former?.closed !== undefined) return false;
-    sessions.set(device, { number, closed: this.#closedFrom(sessionClosed!, known) });
+    const closed = this.#closedFrom(sessionClosed!, known);
+    // Its will has followed, a report that is no sign of life: the device is offline behind it.
+    if (isSame && former?.closed !== undefined && closed.lastSeq <= former.closed.lastSeq) return false;
+    sessions.set(device, { number, closed });
     closing.add(device);
+    decided.delete(device);
     return true;
   }
 

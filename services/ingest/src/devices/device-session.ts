@@ -95,6 +95,10 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   #successor = '';
   /** Of a session that was live, until its event is published. */
   #closeReason: CloseReason | undefined;
+  /** Of its event. */
+  #publishedReason: CloseReason | undefined;
+  /** Reports of its will that the log has not settled. */
+  #willReports = 0;
 
   constructor(
     options: DeviceSessionOptions,
@@ -274,6 +278,29 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     }
   }
 
+  /**
+   * A will that is a report of the device is on its way into the log. It is no sign of life, so the device is offline
+   * behind it: the event of the close has its position. Call `willSettled` for it.
+   */
+  willPublished(): void {
+    this.#willReports++;
+  }
+
+  /** `seq`: position of the report; -1: it is not in the log. */
+  willSettled(seq: number): void {
+    this.#willReports--;
+    const record = this.#record!;
+    const isNewer = seq > record.lastSeq;
+    if (isNewer) record.lastSeq = seq;
+    if (this.#closeReason !== undefined) {
+      this.#publishSettled();
+      return;
+    }
+    // The will had a delay, and the event was published before it. A newer session is the presence of the device.
+    const reason = this.#publishedReason;
+    if (isNewer && reason !== undefined && record.sessions === 0) this.#publishClosed(reason, 0);
+  }
+
   // Called by the registry.
 
   claimed({ number, replaced, handOver }: Claim): void {
@@ -309,7 +336,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
 
   abandoned(): void {
     this.#closeReason = 'lost';
-    if (this.#messages.unsettled === 0) this.#publishClosed();
+    this.#publishSettled();
   }
 
   renumbered(number: number): void {
@@ -337,7 +364,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
 
   onSettled(): void {
     if (this.#messages.unanswered === 0) this.#closePort?.();
-    if (this.#messages.unsettled === 0) this.#publishClosed();
+    this.#publishSettled();
   }
 
   onInboxEmpty(): void {
@@ -427,23 +454,24 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     this.#messages.close();
     if (this.#record !== undefined) records.leave(this.#record, clock.monotonic());
     if (this.#sender !== undefined) admission.leaveSession(this.#sender);
-    if (this.#messages.unsettled === 0) this.#publishClosed();
+    this.#publishSettled();
   }
 
   /** The event has the position of the last report, which is known when the log has settled all. */
-  #publishClosed(): void {
+  #publishSettled(): void {
     const reason = this.#closeReason;
-    if (reason === undefined || this.isLive) return;
+    if (reason === undefined || this.isLive || this.#messages.unsettled + this.#willReports > 0) return;
     this.#closeReason = undefined;
-    if (this.isGateway) return;
+    this.#publishedReason = reason;
     const hasGrace = reason !== 'bye' && reason !== 'expired';
+    this.#publishClosed(reason, hasGrace ? this.graceMs : 0);
+  }
+
+  #publishClosed(reason: CloseReason, graceOfEventMs: number): void {
+    if (this.isGateway) return;
     const { device, protocol } = this;
-    this.#options.presence.closed(
-      { device, number: this.#number, protocol },
-      reason,
-      hasGrace ? this.graceMs : 0,
-      this.#record!.lastSeq,
-    );
+    const facts = { device, number: this.#number, protocol };
+    this.#options.presence.closed(facts, reason, graceOfEventMs, this.#record!.lastSeq);
   }
 }
 

@@ -465,3 +465,43 @@ test('a device whose connection is lost is offline after 5 s, or after the delay
     `closed ${press}: bye, 0 ms`,
   ]);
 });
+
+test('a will is no sign of life: its report is behind no session, and the device is offline after it', async (t) => {
+  const { login, events, held, clock, confirmAll } = await startMqtt(t);
+  const closes = () => events().filter((event) => event.startsWith('closed'));
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false') };
+  const first = await login({ will });
+  first.publish(topic, payload);
+  assert.equal(await confirmAll(), 1);
+  events();
+  first.wire.close();
+  await nextTurn();
+  assert.deepEqual(closes(), [], 'the event has the position of the last report, the will');
+  held.shift()!.confirm(41);
+  await nextTurn();
+  assert.deepEqual(closes(), [`closed ${press}: lost, 5000 ms, 41`]);
+
+  // With a delay the will follows the event of the close, so that there is another one.
+  const session = { clean: false, properties: { sessionExpiryInterval: 20 } };
+  const second = await login({ ...session, will: { ...will, properties: { willDelayInterval: 30 } } });
+  events();
+  second.wire.close();
+  await nextTurn();
+  assert.deepEqual(closes(), [`closed ${press}: lost, 25000 ms, 41`], 'the will is due when the session expires');
+  await clock.advance(22_000);
+  held.shift()!.fail();
+  await clock.advance(2_000);
+  held.shift()!.confirm(43);
+  await nextTurn();
+  assert.deepEqual(closes(), [`closed ${press}: lost, 0 ms, 43`]);
+
+  const third = await login({ ...session, will: { ...will, properties: { willDelayInterval: 10 } } });
+  third.wire.close();
+  const fourth = await login({ ...session, clean: true });
+  await nextTurn();
+  events();
+  held.shift()!.confirm(44);
+  await nextTurn();
+  assert.deepEqual(closes(), [], 'a newer session is the presence of the device');
+  fourth.disconnect();
+});

@@ -14,7 +14,7 @@ import type { Admission, Sender, TokenGrant } from '../admission.ts';
 import type { DeliveredCommand } from '../devices/device-command.ts';
 import type { MessageToken } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
-import type { DeviceSession } from '../devices/device-session.ts';
+import { type DeviceSession, graceMs } from '../devices/device-session.ts';
 import type { BatchOutcome, ProtocolPort, Welcome } from '../devices/protocol-port.ts';
 import { authFrom } from './connect-auth.ts';
 import { commandPathFrom, type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
@@ -199,7 +199,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     const isOrderly = by === 'client' && reason === reasons.success;
     for (const namespace of this.#namespaces ?? []) namespace.closed(this, isOrderly);
     this.#closeStored(closed);
-    if (closed.will !== undefined && closed.will.delaySeconds > 0) session.graceMs = closed.will.delaySeconds * 1_000;
+    session.graceMs = this.#graceMs(closed);
     if (isOrderly) session.bye();
     else if (by === 'server' && reason === reasons.keepAliveTimeout) session.timedOut();
     else if (by === 'server') session.violated('protocolError', new TailraceError('invalid_message', message));
@@ -455,23 +455,37 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.#connection.refuse(isTopic ? reasons.notAuthorized : reason, error.message);
   }
 
+  /** How long the device may be without a session, ms: the delay of its will, and some time for a will to be published. */
+  #graceMs(closed: ClosedConnection): number {
+    const delayMs = willSecondsOf(closed) * 1_000;
+    if (delayMs === 0) return graceMs;
+    const { topic } = closed.will!;
+    const isReport = this.#namespaceOf(topic) === undefined && deviceTopicFrom(topic).kind !== 'presence';
+    return isReport ? delayMs + graceMs : delayMs;
+  }
+
   /** Stores the session of a connection that was open, and schedules its will. */
-  #closeStored({ will, sessionExpirySeconds }: ClosedConnection): void {
+  #closeStored(closed: ClosedConnection): void {
+    const { will, sessionExpirySeconds } = closed;
     const { wills, sessions } = this.#options;
     const owner = this.#owner;
     if (owner === undefined) return;
     this.#owner = undefined;
-    const seconds = Math.min(will?.delaySeconds ?? 0, sessionExpirySeconds);
     if (will === undefined && this.#heldWill !== undefined) wills.release(this.#heldWill);
     this.#heldWill = undefined;
-    sessions.close(this.#connection, owner, sessionExpirySeconds, will && this.#dueWill(will), seconds);
+    sessions.close(this.#connection, owner, sessionExpirySeconds, will && this.#dueWill(will), willSecondsOf(closed));
   }
 
   #dueWill(will: Will): DueWill {
     const namespace = this.#namespaceOf(will.topic);
-    if (namespace === undefined) return this.#options.wills.due(will, this.grant);
+    if (namespace === undefined) return this.#options.wills.due(will, this.grant, this.#session);
     return { publish: () => namespace.will(this, will), discard() {} };
   }
+}
+
+/** Returns after which time a will is due: the session may expire before its delay has passed (MQTT-3.1.3-9). */
+function willSecondsOf({ will, sessionExpirySeconds }: ClosedConnection): number {
+  return Math.min(will?.delaySeconds ?? 0, sessionExpirySeconds);
 }
 
 const slash = '/'.charCodeAt(0);

@@ -22,6 +22,13 @@ export interface DueWill {
   discard(): void;
 }
 
+/** The session of a will, whose device is offline behind the reports of it; `DeviceSession`. */
+export interface WillSession {
+  readonly device: string;
+  willPublished(): void;
+  willSettled(seq: number): void;
+}
+
 export interface WillOptions {
   readonly intake: Pick<MessageIntake, 'add'>;
   readonly names: { admit(path: string): void };
@@ -70,11 +77,11 @@ export class Wills implements IntakeSource {
     this.bytes -= will.payload.length;
   }
 
-  due(will: Will, grant: Grant): DueWill {
+  due(will: Will, grant: Grant, session: WillSession): DueWill {
     return {
       publish: () => {
         this.release(will);
-        this.#publish(will, grant);
+        this.#publish(will, grant, session);
       },
       discard: () => this.release(will),
     };
@@ -83,16 +90,20 @@ export class Wills implements IntakeSource {
   settled(entry: WillEntry, error: TailraceError | undefined): void {
     if (entry.state === 'late') return;
     const { counts, clock, intake, onAccepted } = this.#options;
+    if (error?.retryable === true && error.code !== 'closed') {
+      clock.after(retryMs, () => intake.add(entry));
+      return;
+    }
     if (error === undefined) {
       counts.messages.accepted.add();
       onAccepted(entry.readings, entry.isClockAhead);
     } else if (!error.retryable) this.#refused(error);
-    else if (error.code !== 'closed') clock.after(retryMs, () => intake.add(entry));
+    entry.session?.willSettled(entry.seq);
   }
 
   flushAcks(): void {}
 
-  #publish(will: Will, grant: Grant): void {
+  #publish(will: Will, grant: Grant, session: WillSession): void {
     const topic = deviceTopicFrom(will.topic);
     if (topic.kind === 'presence') return;
     const { intake, clock, clockAheadMs, names } = this.#options;
@@ -106,6 +117,10 @@ export class Wills implements IntakeSource {
         const entry = new WillEntry(this, '', '', record, record.value.length, clock.monotonic());
         entry.readings = report.readings.length;
         entry.isClockAhead = record.clockAhead;
+        if (record.key === session.device) {
+          entry.session = session;
+          session.willPublished();
+        }
         intake.add(entry);
       } catch (thrown) {
         this.#refused(tailraceErrorFrom(thrown));
@@ -129,4 +144,6 @@ export class Wills implements IntakeSource {
 class WillEntry extends IntakeEntry {
   readings = 0;
   isClockAhead = false;
+  /** Undefined for a report of another device. */
+  session: WillSession | undefined = undefined;
 }
