@@ -425,6 +425,53 @@ test('without a store reports stay in memory, and the store is used when it open
   assert.deepEqual(sendAll(outbox, 'backlog'), numbers(0, 10));
 });
 
+test('a store that opens late uses no number and no ID of a report twice, and keeps what was lost before', async (t) => {
+  for (const earlier of [0, 3]) {
+    const disk = new MemoryDisk();
+    if (earlier > 0) {
+      const before = await opened(t, { disk });
+      before.put(earlier);
+      await before.outbox.close();
+    }
+    let isUsable = false;
+    const { outbox, clock, put } = await opened(t, {
+      memoryBytesMax: 2_000,
+      random: () => 0.25,
+      openDisk: async () => {
+        if (!isUsable) throw new TailraceError('storage_full', 'full');
+        return { disk, isReplaced: false };
+      },
+    });
+    outbox.linkUp();
+    const ids: string[] = [];
+    const send = (queue: Batch['queue']) => {
+      for (let batch = outbox.next(queue, limits); batch !== undefined; batch = outbox.next(queue, limits)) {
+        ids.push(...reportsOf(batch).map(({ id }) => id!));
+        outbox.acked(batch);
+      }
+    };
+    put(5);
+    send('live');
+    put(2);
+    const inFlight = outbox.next('live', limits)!;
+    put(40);
+    assert.ok(outbox.losses.reports > 0);
+    isUsable = true;
+    await clock.advance(5_250);
+    outbox.acked(inFlight);
+    ids.push(...reportsOf(inFlight).map(({ id }) => id!));
+    put(3);
+    for (let n = 0; n < 3; n++) {
+      send('backlog');
+      send('live');
+      await clock.advance(250);
+    }
+    assert.equal(new Set(ids).size, ids.length);
+    // One is the report of the loss.
+    assert.deepEqual([ids.length, outbox.reports], [earlier + 50 - outbox.losses.reports + 1, 0]);
+  }
+});
+
 test('a store that another process uses fails the start', async () => {
   const outbox = new Outbox({
     openDisk: async () => {

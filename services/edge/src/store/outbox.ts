@@ -184,14 +184,11 @@ export class Outbox {
     }
     if (this.#isClosed) return disk.close();
     const losses = disk.meta('losses') as StoredLosses | undefined;
-    if (losses !== undefined) this.losses.restore(losses);
     this.#stored = new StoredEntries(disk, this.#options.logger);
     this.#isFull = false;
     this.#stream = session.stream;
-    this.#next = session.first;
-    // Reports that came before keep their IDs, which are of another stream.
-    for (const entry of this.#inMemory()) entry.number = this.#next++;
-    this.#liveFrom = this.#live[0]?.number ?? this.#next;
+    this.#shift(session.first - 1);
+    if (losses !== undefined) this.losses.restore(losses);
     if (session.isAfterCrash) this.#lost('crash', unknownLoss, session.first);
     if (isReplaced) this.#lost('damaged_store', unknownLoss, session.first);
     // What is on disk comes before what is in memory.
@@ -199,10 +196,17 @@ export class Outbox {
     else if (!this.#isUp && (this.#storedReports > 0 || this.#isSpilling)) this.#startSpilling();
   }
 
-  /** Returns the entries in memory, in the order of their numbers. */
-  #inMemory(): Entry[] {
-    const inFlight = [...this.#inFlight].filter(({ isOnDisk }) => !isOnDisk).flatMap(({ entries }) => entries);
-    return [...inFlight, ...this.#spill, ...this.#live].sort((a, b) => a.number - b.number);
+  /**
+   * The numbers so far are `by` higher: they go on behind those of the store. Those of reports that were acknowledged
+   * already count as well, since a new store has the stream of the IDs that they had.
+   */
+  #shift(by: number): void {
+    for (const { entries } of this.#inFlight) for (const entry of entries) entry.number += by;
+    for (const entry of [...this.#spill, ...this.#live]) entry.number += by;
+    this.#sentBefore.shift(by);
+    this.losses.shift(by);
+    this.#next += by;
+    this.#liveFrom += by;
   }
 
   /** Takes a report without an ID: it gets one. At the limit a report is dropped, and reported as lost. */

@@ -23,6 +23,11 @@ export class SentRanges {
     this.#ranges.sort((a, b) => a.first - b.first);
   }
 
+  /** The numbers of all entries are `by` higher. */
+  shift(by: number): void {
+    this.#ranges = this.#ranges.map(({ first, last, count }) => ({ first: first + by, last: last + by, count }));
+  }
+
   /**
    * Returns the entries of the next batch, of `count` that fit: those of a batch that was sent before, or only those
    * before it. `until`: the first number that does not belong to it for another reason.
