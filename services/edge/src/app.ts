@@ -86,7 +86,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const batcher = new Batcher({ batchMs, put, clock });
   const actions = new RuleActions({
     put,
-    write: (device, tag, value, isSafety) => executor.write(device, tag, value, isSafety),
+    write: (write) => executor.write(write),
     ...{ clock, logger },
   });
   const targets = options.sources.sources.map((each) => {
@@ -139,6 +139,7 @@ export function createEdge(options: EdgeOptions): Edge {
       own.stop();
       await Promise.all(sources.map((source) => source.stop()));
       for (const { pipeline } of targets) pipeline.stop();
+      actions.stop();
       batcher.flush();
       await uplink.stop(drainMs);
     },
@@ -146,6 +147,7 @@ export function createEdge(options: EdgeOptions): Edge {
       own.stop();
       await Promise.all(sources.map((source) => source.stop()));
       for (const { pipeline } of targets) pipeline.stop();
+      actions.stop();
       batcher.flush();
       await uplink.stop(0);
       await outbox.close();

@@ -87,6 +87,11 @@ export function registerMetrics(metrics: Metrics, { outbox, uplink, executor, ta
   sourceMetrics(metrics, targets);
   metrics.gauge('tailrace_edge_waiting_commands', 'Commands that wait or run.', () => executor.waiting);
   metrics.gauge('tailrace_edge_limit_waiting_commands', 'Commands that may wait or run.', () => waitingMax);
+  metrics.gauge(
+    'tailrace_edge_waiting_rule_writes',
+    'Writes of rules that wait or run: at most one of each action of the sources file.',
+    () => executor.waitingRuleWrites,
+  );
 }
 
 function sourceMetrics(metrics: Metrics, targets: EdgeState['targets']): void {

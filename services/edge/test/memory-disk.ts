@@ -49,6 +49,15 @@ export class MemoryDisk implements Disk {
     this.values.set(name, structuredClone(value));
   }
 
+  /** Returns what a process finds after this one was killed. */
+  copy(): MemoryDisk {
+    const copy = new MemoryDisk();
+    for (const [number, value] of this.items) copy.items.set(number, value);
+    for (const [name, value] of this.values) copy.values.set(name, value);
+    copy.bytes = this.bytes;
+    return copy;
+  }
+
   async close(): Promise<void> {
     this.isClosed = true;
   }

@@ -7,7 +7,7 @@ import { MemoryDisk } from '../../test/memory-disk.ts';
 import type { WriteResult } from '../read-back.ts';
 import type { Sample, Value } from '../sample.ts';
 import type { Source } from '../source.ts';
-import { CommandExecutor } from './command-executor.ts';
+import { CommandExecutor, waitingMax } from './command-executor.ts';
 import { ExecutedCommands } from './executed-commands.ts';
 
 const device = 'p.pump1';
@@ -122,8 +122,9 @@ test('while commands are off, or without a store, nothing is written', async (t)
   const refused = off.execute();
   await off.clock.advance(0);
   assert.equal(off.codeOf(refused), 'forbidden');
-  assert.equal((await off.executor.write(device, 'run_request', false, false)).code, 'forbidden');
-  assert.equal((await off.executor.write(device, 'run_request', false, true)).state, 'done');
+  const write = { device, tag: 'run_request', value: false, start: () => true };
+  assert.equal((await off.executor.write({ ...write, isSafety: false })).code, 'forbidden');
+  assert.equal((await off.executor.write({ ...write, isSafety: true })).state, 'done');
   const storeless = start(t, { hasStore: false });
   const answers = storeless.execute();
   await storeless.clock.advance(0);
@@ -223,6 +224,43 @@ test('a command with a confirming tag is done when that tag has the value, also 
   await clock.advance(5_000);
   assert.equal((slow[1] as CommandReply).state, 'unconfirmed');
   assert.equal(listeners.size, 0);
+});
+
+test('no write of a rule comes between the writes of a command, and it waits for no other command', async (t) => {
+  const { clock, execute, writes, source, executor } = start(t);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  source.gate = promise;
+  execute({ name: 'both', params: {} });
+  for (let n = 0; n < waitingMax - 1; n++) execute({ params: { pressure: 1 } });
+  await clock.advance(0);
+  const rule = { device, value: false, isSafety: true };
+  const results = [
+    executor.write({ ...rule, tag: 'run_request', start: () => true }),
+    executor.write({ ...rule, tag: 'run_request', start: () => false }),
+  ];
+  assert.deepEqual([writes.length, executor.waitingRuleWrites], [1, 2]);
+  resolve();
+  source.gate = undefined;
+  await clock.advance(0);
+  assert.deepEqual(
+    (await Promise.all(results)).map(({ state }) => state),
+    ['done', 'failed'],
+  );
+  assert.deepEqual(
+    writes.slice(0, 4).map(({ tag, value }) => `${tag} ${value}`),
+    ['pressure 3', 'run_request true', 'run_request false', 'pressure 1'],
+  );
+  assert.equal(executor.waitingRuleWrites, 0);
+});
+
+test('a write of a rule does not wait until another tag confirms a command', async (t) => {
+  const { clock, execute, executor } = start(t);
+  const slow = execute({ name: 'start', params: {} });
+  await clock.advance(100);
+  const write = { device, tag: 'pressure', value: 0, isSafety: true, start: () => true };
+  assert.equal((await executor.write(write)).state, 'done');
+  assert.deepEqual(slow, ['delivered']);
+  await clock.advance(5_000);
 });
 
 test('of several tags the first that fails is the last; after another was written the command is unconfirmed', async (t) => {

@@ -8,6 +8,7 @@ import type { Source } from '../source.ts';
 import { writeRefusal } from '../write-bounds.ts';
 import type { CommandDefinition } from './command-definition.ts';
 import type { ExecutedCommands } from './executed-commands.ts';
+import { KeyedMutex } from './keyed-mutex.ts';
 
 /** A source, and the samples of its tags. */
 export interface CommandTarget {
@@ -45,21 +46,39 @@ interface Plan {
 /** Commands that wait or run, of all devices. */
 export const waitingMax = 64;
 
+/** A write of a rule. */
+export interface RuleWrite {
+  readonly device: string;
+  readonly tag: string;
+  readonly value: Value;
+  /** Whether it is written also while commands are off. */
+  readonly isSafety: boolean;
+  /** Called when its turn has come. Returns whether it is still to be written. */
+  readonly start: () => boolean;
+}
+
 /**
  * Executes commands as writes to the tags of sources: one at a time for each device, each ID once. The order of checks:
  * deadline, switch, fence, name and values, state of the source. Then the ID goes to the disk, and only then is
  * something written. What a write did is decided by reading it back (`read-back.ts`); a write is never repeated.
+ *
+ * The writes of a command are one unit: no write of a rule comes between them. It waits for those of the command that
+ * runs, and for no command that waits, and not until another tag confirms the command.
  */
 export class CommandExecutor {
   /** Commands that wait or run. */
   waiting = 0;
+  /** Writes of rules that wait or run: at most one of each action. */
+  waitingRuleWrites = 0;
   readonly #options: CommandExecutorOptions;
   readonly #tags = new Map<string, { readonly target: CommandTarget; readonly tag: number }>();
   readonly #definitions = new Map<string, CommandDefinition>();
   /** Commands that are executed now. */
   readonly #running = new Set<string>();
-  /** By device, the last command that waits or runs. */
-  readonly #queues = new Map<string, Promise<void>>();
+  /** By device: its commands. */
+  readonly #commands = new KeyedMutex();
+  /** By device: the writes of the command that runs, and those of rules. */
+  readonly #writes = new KeyedMutex();
 
   constructor(options: CommandExecutorOptions) {
     this.#options = options;
@@ -92,44 +111,44 @@ export class CommandExecutor {
       );
       return;
     }
-    this.#enqueue(command.device, async () => {
-      this.#running.add(command.id);
-      const reply = await this.#run(command, answer);
-      this.#running.delete(command.id);
-      this.#finish(command, answer, reply);
-    });
+    this.waiting++;
+    void this.#commands.run(command.device, () => this.#execute(command, answer));
   }
 
-  /**
-   * Writes a value of a rule, in the queue of its device. `isSafety`: also while commands are off. Resolves with what
-   * it did.
-   */
-  write(device: string, tag: string, value: Value, isSafety: boolean): Promise<WriteResult> {
+  /** Writes a value of a rule, between the commands of its device. Resolves with what it did. Never rejects. */
+  async write({ device, tag, value, isSafety, start }: RuleWrite): Promise<WriteResult> {
     const place = this.#tags.get(keyOf(device, tag));
     if (!this.#options.isEnabled && !isSafety) {
-      return Promise.resolve({ state: 'failed', code: 'forbidden', message: 'commands are off' });
+      return { state: 'failed', code: 'forbidden', message: 'commands are off' };
     }
-    if (place === undefined || this.waiting >= waitingMax) {
-      return Promise.resolve({ state: 'failed', code: 'unavailable', message: 'too many commands wait' });
-    }
-    return new Promise((resolve) => {
-      this.#enqueue(device, async () => {
-        resolve(await place.target.source.write(place.tag, value, ruleDeadlineMs));
+    if (place === undefined) return { state: 'failed', code: 'unavailable', message: 'no source has the tag' };
+    this.waitingRuleWrites++;
+    try {
+      return await this.#writes.run(device, async () => {
+        if (start()) return await place.target.source.write(place.tag, value, ruleDeadlineMs);
+        return { state: 'failed', code: 'unavailable', message: 'not written: the rule is clear again' };
       });
-    });
+    } catch (error) {
+      this.#options.logger.error({ error, device }, 'a write of a rule failed by an internal error');
+      return { state: 'unconfirmed', message: 'internal error' };
+    } finally {
+      this.waitingRuleWrites--;
+    }
   }
 
-  #enqueue(device: string, run: () => Promise<void>): void {
-    this.waiting++;
-    const { logger } = this.#options;
-    const next = (this.#queues.get(device) ?? Promise.resolve())
-      .then(run)
-      .catch((error: unknown) => logger.error({ error, device }, 'a command failed by an internal error'))
-      .finally(() => {
-        this.waiting--;
-        if (this.#queues.get(device) === next) this.#queues.delete(device);
-      });
-    this.#queues.set(device, next);
+  async #execute(command: DeviceCommand, answer: CommandAnswer): Promise<void> {
+    const { id, device } = command;
+    this.#running.add(id);
+    let reply: CommandReply;
+    try {
+      reply = await this.#run(command, answer);
+    } catch (error) {
+      this.#options.logger.error({ error, device }, 'a command failed by an internal error');
+      reply = { state: 'unconfirmed', code: 'internal', message: 'internal error of the gateway' };
+    }
+    this.#running.delete(id);
+    this.waiting--;
+    this.#finish(command, answer, reply);
   }
 
   #finish({ id, device, name }: DeviceCommand, answer: CommandAnswer, reply: CommandReply): void {
@@ -161,7 +180,7 @@ export class CommandExecutor {
       return failed('unavailable', 'nothing was written: the store of the gateway refuses the command');
     }
     answer.delivered();
-    return this.#write(plan, expiresAtMs);
+    return this.#write(device, plan, expiresAtMs);
   }
 
   /** Returns what the command writes, or why it must not. */
@@ -191,24 +210,34 @@ export class CommandExecutor {
     return { writes, confirm: { ...this.#tags.get(keyOf(device, confirm.tag))!, value: confirm.value } };
   }
 
-  async #write({ writes, confirm }: Plan, expiresAtMs: number): Promise<CommandReply> {
+  async #write(device: string, plan: Plan, expiresAtMs: number): Promise<CommandReply> {
     const { clock } = this.#options;
+    const { confirm } = plan;
     // From before the write: the PLC may be fast.
     const confirmation = confirm && new Confirmation(confirm);
     try {
-      let reply: CommandReply = { state: 'done', confirmedBy: 'read_back' };
-      for (const [index, { target, tag, value }] of writes.entries()) {
-        const result = await target.source.write(tag, value, expiresAtMs - clock.monotonic());
-        // A request that the PLC has reset is confirmed by the other tag.
-        if (result.state === 'failed' && result.code === 'conflict' && confirm !== undefined) continue;
-        if (result.state !== 'done') return partReply(target.source.tags[tag]!.tag, index, writes.length, result);
-        if (writes.length === 1) reply = { ...result, confirmedBy: 'read_back' };
-      }
-      if (confirm === undefined || (await confirmation!.within(expiresAtMs - clock.monotonic(), clock))) return reply;
+      const reply = await this.#writes.run(device, () => this.#writeAll(plan, expiresAtMs));
+      if (confirmation === undefined || reply.state !== 'done') return reply;
+      if (await confirmation.within(expiresAtMs - clock.monotonic(), clock)) return reply;
       return { state: 'unconfirmed', message: 'it was written, and the tag that confirms it has another value' };
     } finally {
       confirmation?.stop();
     }
+  }
+
+  async #writeAll({ writes, confirm }: Plan, expiresAtMs: number): Promise<CommandReply> {
+    const { clock } = this.#options;
+    // A write of a rule came before.
+    if (expiresAtMs <= clock.monotonic()) return expired();
+    let reply: CommandReply = { state: 'done', confirmedBy: 'read_back' };
+    for (const [index, { target, tag, value }] of writes.entries()) {
+      const result = await target.source.write(tag, value, expiresAtMs - clock.monotonic());
+      // A request that the PLC has reset is confirmed by the other tag.
+      if (result.state === 'failed' && result.code === 'conflict' && confirm !== undefined) continue;
+      if (result.state !== 'done') return partReply(target.source.tags[tag]!.tag, index, writes.length, result);
+      if (writes.length === 1) reply = { ...result, confirmedBy: 'read_back' };
+    }
+    return reply;
   }
 }
 

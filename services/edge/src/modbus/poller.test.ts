@@ -278,7 +278,7 @@ test('with RTU framing one request is in flight over all units, and an idle unit
 test('requests beyond the limit in flight wait for their turn', async (t) => {
   const all = [1, 2, 3, 4, 5, 6];
   const units = Object.fromEntries(all.map((unit) => [unit, tagsAt([0], unit)]));
-  const { clock, device, poller } = await polling(t, { units, inFlightMax: 2 });
+  const { clock, device, poller } = await polling(t, { units, inFlightMax: 3 });
   device.answer = () => undefined;
   poller.start();
   await clock.advance(0);
@@ -309,6 +309,35 @@ test('requests of commands go before reads, and those that cannot be sent in tim
   assert.equal((await waits).kind, 'data');
   assert.equal(device.requests[0]!.pdu[0], 6);
   assert.equal(device.registers[5], 1);
+});
+
+test('a request of a command waits for no timeout of another unit', async (t) => {
+  const units = Object.fromEntries([1, 2, 3, 4, 5, 6].map((unit) => [unit, tagsAt([0, 200], 2 * unit)]));
+  const { clock, device, poller, unit } = await polling(t, { units });
+  device.answer = ({ unit }, pass) => (unit === 6 ? pass() : undefined);
+  poller.start();
+  await clock.advance(0);
+  assert.ok(device.requests.length < 4, 'a place is left');
+  const request = { pdu: new Uint8Array([6, 0, 5, 0, 1]), replyBytes: 5, isWrite: true };
+  const written = unit(6).exchange(request, 10_000);
+  await clock.advance(0);
+  assert.equal((await written).kind, 'data');
+});
+
+test('with one request in flight, a request of a command comes before the reads of all other units', async (t) => {
+  const units = Object.fromEntries([1, 2, 3, 4].map((unit) => [unit, tagsAt([0], unit)]));
+  const { clock, device, poller, unit } = await polling(t, { units, inFlightMax: 1 });
+  device.answer = ({ unit }, pass) => (unit === 4 ? pass() : undefined);
+  poller.start();
+  await clock.advance(0);
+  const request = { pdu: new Uint8Array([6, 0, 5, 0, 1]), replyBytes: 5, isWrite: true };
+  const written = unit(4).exchange(request, 10_000);
+  await clock.advance(timeoutMs);
+  assert.equal((await written).kind, 'data');
+  assert.deepEqual(
+    device.requests.slice(0, 2).map(({ unit }) => unit),
+    [1, 4],
+  );
 });
 
 /** A generator of whole numbers below `below`, the same for the same seed (Park and Miller, 1988). */

@@ -22,7 +22,7 @@ export interface ModbusPollerOptions {
   readonly units: readonly PollerUnit[];
   readonly openStream: OpenStream;
   readonly framing: Framing;
-  /** Most units with a request in flight; 1 with RTU framing. */
+  /** Most units with a request in flight; 1 with RTU framing. Above 1, reads leave one of them to commands. */
   readonly inFlightMax: number;
   readonly timeoutMs: number;
   readonly sink: SampleSink;
@@ -37,7 +37,8 @@ const staleAfterMs = 5_000;
 /**
  * Polls the units of one connection. Each group of tags has a fixed grid of times; a cycle that is not finished at the
  * next time skips it. Units take turns, with at most `inFlightMax` requests in flight: a unit that does not answer
- * holds one of them, and only its own.
+ * holds one of them, and only its own. Requests of commands come before all reads, and reads leave a place for them: a
+ * command does not wait for the timeout of another unit.
  */
 export class ModbusPoller {
   readonly connection: ModbusConnection;
@@ -47,6 +48,7 @@ export class ModbusPoller {
   #staleTimer: Timer | undefined;
   #startedMs = 0;
   #inFlight = 0;
+  #readsInFlight = 0;
   #turn = 0;
   #isStopped = true;
 
@@ -109,21 +111,36 @@ export class ModbusPoller {
   /** Sends the requests for which there is a place, unit by unit. */
   #sendNext(): void {
     const max = this.#options.framing.hasTransactions ? this.#options.inFlightMax : 1;
-    const count = this.units.length;
-    for (let tried = 0; tried < count && this.#inFlight < max; tried++) {
-      if (this.#isStopped || this.connection.state !== 'connected') return;
-      const unit = this.units[this.#turn]!;
-      this.#turn = (this.#turn + 1) % count;
-      if (unit.isReady) void this.#run(unit);
+    while (this.#inFlight < max && !this.#isStopped && this.connection.state === 'connected') {
+      const unit =
+        this.#nextUnit((each) => each.hasExchange) ??
+        (this.#readsInFlight < Math.max(1, max - 1) ? this.#nextUnit(() => true) : undefined);
+      if (unit === undefined) return;
+      void this.#run(unit);
     }
   }
 
+  /** Returns the next unit that is ready and suitable, after the one before. */
+  #nextUnit(isSuitable: (unit: ModbusUnit) => boolean): ModbusUnit | undefined {
+    const count = this.units.length;
+    for (let tried = 0; tried < count; tried++) {
+      const unit = this.units[(this.#turn + tried) % count]!;
+      if (!unit.isReady || !isSuitable(unit)) continue;
+      this.#turn = (this.#turn + tried + 1) % count;
+      return unit;
+    }
+    return undefined;
+  }
+
   async #run(unit: ModbusUnit): Promise<void> {
+    const reads = unit.hasExchange ? 0 : 1;
     this.#inFlight++;
+    this.#readsInFlight += reads;
     try {
       await unit.runNext();
     } finally {
       this.#inFlight--;
+      this.#readsInFlight -= reads;
     }
     this.#sendNext();
   }

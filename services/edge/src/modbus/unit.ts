@@ -112,6 +112,11 @@ export class ModbusUnit {
     return this.#state === 'idle' && (this.#exchanges.length > 0 || this.#due.length > 0);
   }
 
+  /** Whether a request of a command waits, which is sent before reads. */
+  get hasExchange(): boolean {
+    return this.#exchanges.length > 0;
+  }
+
   /** Starts a cycle of a group. */
   poll(group: PollGroup): void {
     for (const block of group.cycle(this.#options.clock.monotonic())) this.#due.push({ group, block, busyReplies: 0 });

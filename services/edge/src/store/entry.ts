@@ -30,6 +30,8 @@ export interface Batch {
   readonly entries: readonly Entry[];
   /** The encoded report of a loss, to be sent before the entries. */
   readonly loss: Uint8Array | undefined;
+  /** The ID of that report; '' for none. */
+  readonly lossId: string;
   readonly readings: number;
   readonly bytes: number;
   readonly isOnDisk: boolean;
@@ -114,18 +116,12 @@ export function sumOf(entries: readonly Entry[]): LostReports {
   return { reports: entries.length, readings, from, until };
 }
 
-export function batchOf(
-  id: string,
-  queue: Batch['queue'],
-  entries: readonly Entry[],
-  loss: Uint8Array | undefined,
-  isOnDisk: boolean,
-): Batch {
+export function batchOf(batch: Omit<Batch, 'readings' | 'bytes'>): Batch {
   let readings = 0;
   let bytes = 0;
-  for (const entry of entries) {
+  for (const entry of batch.entries) {
     readings += entry.readings;
     bytes += entry.report.length;
   }
-  return { id, queue, entries, loss, readings, bytes, isOnDisk };
+  return { ...batch, readings, bytes };
 }

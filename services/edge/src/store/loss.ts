@@ -54,11 +54,20 @@ export class Losses {
   #sent: Loss | undefined;
   #next: Loss | undefined;
 
-  restore(stored: StoredLosses): void {
-    this.reports += stored.reports;
-    this.readings += stored.readings;
-    this.#sent = stored.sent ?? this.#sent;
-    this.#next = stored.next ?? this.#next;
+  /** Adds what the store has to what was lost before it was opened. */
+  restore({ reports, readings, sent, next }: StoredLosses): void {
+    this.reports += reports;
+    this.readings += readings;
+    this.#next = joined(next, this.#next);
+    // Only one is in flight: that of the store is due next.
+    if (this.#sent === undefined) this.#sent = sent;
+    else this.#next = joined(this.#next, sent);
+  }
+
+  /** The numbers of all entries are `by` higher. */
+  shift(by: number): void {
+    this.#sent = this.#sent && { ...this.#sent, place: this.#sent.place + by };
+    this.#next = this.#next && { ...this.#next, place: this.#next.place + by };
   }
 
   toStored(): StoredLosses {
@@ -71,15 +80,8 @@ export class Losses {
     this.reports += lost.reports;
     this.readings += lost.readings;
     (this.byReason as Record<LossReason, number>)[reason] += lost.reports;
-    const before = this.#next;
-    const known = [before, lost].filter((each) => each !== undefined && each.until > 0) as readonly LostReports[];
-    this.#next = {
-      id: before?.id ?? id,
-      reason,
-      place: Math.min(place, before?.place ?? place),
-      from: known.length === 0 ? 0 : Math.min(...known.map(({ from }) => from)),
-      until: known.length === 0 ? 0 : Math.max(...known.map(({ until }) => until)),
-    };
+    const { from, until } = lost;
+    this.#next = joined(this.#next, { id, reason, place, from, until });
   }
 
   /** The number of the entry before which a loss is reported next; undefined without one. */
@@ -117,4 +119,17 @@ export class Losses {
   acked(): void {
     this.#sent = undefined;
   }
+}
+
+/** Returns two losses as one, which has the ID of the earlier and the reason of the later one. */
+function joined(earlier: Loss | undefined, later: Loss | undefined): Loss | undefined {
+  if (earlier === undefined || later === undefined) return earlier ?? later;
+  const known = [earlier, later].filter(({ until }) => until > 0);
+  return {
+    id: earlier.id,
+    reason: later.reason,
+    place: Math.min(earlier.place, later.place),
+    from: known.length === 0 ? 0 : Math.min(...known.map(({ from }) => from)),
+    until: known.length === 0 ? 0 : Math.max(...known.map(({ until }) => until)),
+  };
 }

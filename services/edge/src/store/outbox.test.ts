@@ -182,7 +182,7 @@ test('what is being written when the link returns is not overtaken', async (t) =
   assert.deepEqual(sendAll(outbox, 'backlog'), numbers(0, 10));
 });
 
-test('a link that is lost during the catch-up leaves one ordered set', async (t) => {
+test('a link that is lost during the catch-up leaves one ordered set, after what was in flight', async (t) => {
   const { outbox, clock, put } = await opened(t);
   await clock.advance(2_000);
   put(1_000);
@@ -200,7 +200,8 @@ test('a link that is lost during the catch-up leaves one ordered set', async (t)
   put(10);
   await clock.advance(250);
   outbox.linkUp();
-  assert.deepEqual(sendAll(outbox, 'backlog'), numbers(100, 1_020));
+  const inFlight = [...numbers(100, 200), ...numbers(1_000, 1_010)];
+  assert.deepEqual(sendAll(outbox, 'backlog'), [...inFlight, ...numbers(200, 1_000), ...numbers(1_010, 1_020)]);
 });
 
 test('a batch that was not accepted is sent again in its place', async (t) => {
@@ -376,9 +377,69 @@ test('a stop writes everything to the disk, and the next start sends it, with nu
   next.outbox.linkUp();
   next.put(1);
   const backlog = next.outbox.next('backlog', limits)!;
-  assert.deepEqual(contentOf(backlog), numbers(0, 10));
+  assert.deepEqual(contentOf(backlog), numbers(0, 5), 'what was in flight');
+  assert.deepEqual(contentOf(next.outbox.next('backlog', limits)), numbers(5, 10));
   const [live] = reportsOf(next.outbox.next('live', limits)!);
   assert.equal(live!.id, 'iiiiiiiiii-b', 'of the same store');
+});
+
+test('after a restart the batches that were in flight are sent first, unchanged, whatever was stored before them', async (t) => {
+  const { outbox, disk, clock, put } = await opened(t);
+  await clock.advance(2_000);
+  put(20);
+  await clock.advance(250);
+  outbox.linkUp();
+  put(6);
+  const inFlight = [
+    outbox.next('live', { ...limits, reportsMax: 3 })!,
+    outbox.next('live', limits)!,
+    outbox.next('backlog', { ...limits, reportsMax: 7 })!,
+  ];
+  await outbox.close();
+  const next = await opened(t, { disk, random: () => 0.9 });
+  next.outbox.linkUp();
+  const again = [1, 2, 3].map(() => next.outbox.next('live', limits)!);
+  assert.deepEqual(
+    again.map(({ id, entries }) => [id, entries.map(({ number }) => number)]),
+    inFlight.map(({ id, entries }) => [id, entries.map(({ number }) => number)]),
+  );
+  for (const batch of again) next.outbox.acked(batch);
+  assert.deepEqual(sendAll(next.outbox, 'backlog'), numbers(7, 20));
+});
+
+test('after a crash too, a batch of the backlog that was in flight is sent as the same one', async (t) => {
+  const { outbox, disk, clock, put } = await opened(t);
+  await clock.advance(2_000);
+  put(20);
+  await clock.advance(250);
+  outbox.linkUp();
+  const [first, second] = [4, 5].map((reportsMax) => outbox.next('backlog', { ...limits, reportsMax })!);
+  outbox.acked(second!);
+  await clock.advance(0);
+  const next = await opened(t, { disk: disk.copy() });
+  next.outbox.linkUp();
+  assert.equal(next.outbox.next('live', limits)?.id, first!.id);
+  assert.deepEqual(sendAll(next.outbox, 'backlog'), numbers(9, 20));
+  next.outbox.linkDown();
+});
+
+test('batches of both queues are unchanged after the link was lost during the catch-up', async (t) => {
+  const { outbox, clock, put } = await opened(t);
+  await clock.advance(2_000);
+  put(20);
+  await clock.advance(250);
+  outbox.linkUp();
+  put(3);
+  const sent = [outbox.next('live', limits)!, outbox.next('backlog', { ...limits, reportsMax: 5 })!];
+  outbox.linkDown();
+  put(2);
+  await clock.advance(250);
+  outbox.linkUp();
+  const again = [outbox.next('live', limits)!, outbox.next('live', limits)!];
+  assert.deepEqual(
+    again.map(({ id }) => id),
+    sent.map(({ id }) => id),
+  );
 });
 
 test('after a crash no number is used twice, and the loss of what was in memory is reported', async (t) => {
@@ -423,6 +484,53 @@ test('without a store reports stay in memory, and the store is used when it open
   assert.equal(disk.count, 10);
   outbox.linkUp();
   assert.deepEqual(sendAll(outbox, 'backlog'), numbers(0, 10));
+});
+
+test('a store that opens late uses no number and no ID of a report twice, and keeps what was lost before', async (t) => {
+  for (const earlier of [0, 3]) {
+    const disk = new MemoryDisk();
+    if (earlier > 0) {
+      const before = await opened(t, { disk });
+      before.put(earlier);
+      await before.outbox.close();
+    }
+    let isUsable = false;
+    const { outbox, clock, put } = await opened(t, {
+      memoryBytesMax: 2_000,
+      random: () => 0.25,
+      openDisk: async () => {
+        if (!isUsable) throw new TailraceError('storage_full', 'full');
+        return { disk, isReplaced: false };
+      },
+    });
+    outbox.linkUp();
+    const ids: string[] = [];
+    const send = (queue: Batch['queue']) => {
+      for (let batch = outbox.next(queue, limits); batch !== undefined; batch = outbox.next(queue, limits)) {
+        ids.push(...reportsOf(batch).map(({ id }) => id!));
+        outbox.acked(batch);
+      }
+    };
+    put(5);
+    send('live');
+    put(2);
+    const inFlight = outbox.next('live', limits)!;
+    put(40);
+    assert.ok(outbox.losses.reports > 0);
+    isUsable = true;
+    await clock.advance(5_250);
+    outbox.acked(inFlight);
+    ids.push(...reportsOf(inFlight).map(({ id }) => id!));
+    put(3);
+    for (let n = 0; n < 3; n++) {
+      send('backlog');
+      send('live');
+      await clock.advance(250);
+    }
+    assert.equal(new Set(ids).size, ids.length);
+    // One is the report of the loss.
+    assert.deepEqual([ids.length, outbox.reports], [earlier + 50 - outbox.losses.reports + 1, 0]);
+  }
 });
 
 test('a store that another process uses fails the start', async () => {
@@ -486,6 +594,7 @@ test('whatever the link and the disk do, every report is acknowledged once or lo
         outbox.acked(batch);
       };
       const lastSent = { live: -1, backlog: -1 };
+      const sentIds = new Set<string>();
       for (let step = 0; step < 400; step++) {
         const action = random(12);
         if (action < 4) {
@@ -513,6 +622,8 @@ test('whatever the link and the disk do, every report is acknowledged once or lo
           const batch = outbox.next(queue, { reportsMax: 1 + random(30), bytesMax: 5_000 });
           if (batch === undefined) continue;
           open.push(batch);
+          if (sentIds.has(batch.id)) continue;
+          sentIds.add(batch.id);
           const numbersOf = batch.entries.map(({ number }) => number);
           assert.deepEqual(
             numbersOf,

@@ -17,7 +17,7 @@ import {
   sumOf,
 } from './entry.ts';
 import { Losses, type LossReason, type LostReports, type StoredLosses, unknownLoss } from './loss.ts';
-import { batchId, SentRanges } from './sent-ranges.ts';
+import { batchId, type SentRange, SentRanges, sentRangeOf } from './sent-ranges.ts';
 import { closeSession, newStream, openSession, type Session } from './session.ts';
 import { type Disk, StoredEntries } from './stored-entries.ts';
 
@@ -34,7 +34,8 @@ import { type Disk, StoredEntries } from './stored-entries.ts';
  *
  * Disk, `writing` and `spill` are the backlog: what came before the link returned. `live` is sent beside it, so that
  * live readings are not late. Both keep their order. When the link is lost again, all in flight goes back to its place,
- * and `live` becomes part of `spill`: one ordered set again.
+ * and `live` becomes part of `spill`: one ordered set again. What was in flight is sent again first, as the same
+ * batches and with their IDs, also after a restart: ingest may have it, and remembers the last IDs alone.
  *
  * States, for people: `memory` (no backlog), `disk` (link down, reports go to the disk), `catching_up` (link up, with a
  * backlog), `full` (the disk refuses writes: reports stay in memory up to its limit, and writes are tried again).
@@ -184,14 +185,12 @@ export class Outbox {
     }
     if (this.#isClosed) return disk.close();
     const losses = disk.meta('losses') as StoredLosses | undefined;
-    if (losses !== undefined) this.losses.restore(losses);
     this.#stored = new StoredEntries(disk, this.#options.logger);
     this.#isFull = false;
     this.#stream = session.stream;
-    this.#next = session.first;
-    // Reports that came before keep their IDs, which are of another stream.
-    for (const entry of this.#inMemory()) entry.number = this.#next++;
-    this.#liveFrom = this.#live[0]?.number ?? this.#next;
+    this.#shift(session.first - 1);
+    if (losses !== undefined) this.losses.restore(losses);
+    this.#sentBefore.remember((disk.meta('sent') as readonly SentRange[] | undefined) ?? []);
     if (session.isAfterCrash) this.#lost('crash', unknownLoss, session.first);
     if (isReplaced) this.#lost('damaged_store', unknownLoss, session.first);
     // What is on disk comes before what is in memory.
@@ -199,10 +198,17 @@ export class Outbox {
     else if (!this.#isUp && (this.#storedReports > 0 || this.#isSpilling)) this.#startSpilling();
   }
 
-  /** Returns the entries in memory, in the order of their numbers. */
-  #inMemory(): Entry[] {
-    const inFlight = [...this.#inFlight].filter(({ isOnDisk }) => !isOnDisk).flatMap(({ entries }) => entries);
-    return [...inFlight, ...this.#spill, ...this.#live].sort((a, b) => a.number - b.number);
+  /**
+   * The numbers so far are `by` higher: they go on behind those of the store. Those of reports that were acknowledged
+   * already count as well, since a new store has the stream of the IDs that they had.
+   */
+  #shift(by: number): void {
+    for (const { entries } of this.#inFlight) for (const entry of entries) entry.number += by;
+    for (const entry of [...this.#spill, ...this.#live]) entry.number += by;
+    this.#sentBefore.shift(by);
+    this.losses.shift(by);
+    this.#next += by;
+    this.#liveFrom += by;
   }
 
   /** Takes a report without an ID: it gets one. At the limit a report is dropped, and reported as lost. */
@@ -241,10 +247,14 @@ export class Outbox {
   linkDown(): void {
     if (!this.#isUp) return;
     this.#isUp = false;
-    this.#sentBefore.remember(this.#inFlight);
+    this.#sentBefore.remember(this.#rangesInFlight);
     for (const batch of [...this.#inFlight]) this.returned(batch);
     if (this.#hasBacklog) this.#startSpilling();
     else this.#spillLater();
+  }
+
+  get #rangesInFlight(): SentRange[] {
+    return [...this.#inFlight].map(sentRangeOf).filter((range) => range !== undefined);
   }
 
   #spillLater(): void {
@@ -254,6 +264,7 @@ export class Outbox {
   #startSpilling(): void {
     this.#isSpilling = true;
     this.#toSpill();
+    this.#saveSent();
     this.#startWrite();
   }
 
@@ -267,13 +278,58 @@ export class Outbox {
 
   /**
    * Returns the next batch of a queue, which is then in flight; undefined while the link is down or the queue has
-   * nothing to send. `live` first: the caller sends the backlog only beside it.
+   * nothing to send. `live` first: the caller sends the backlog only beside it. Before both come the batches that were
+   * in flight when the link was lost or the process stopped, unchanged, whatever the limits.
    */
   next(queue: 'live' | 'backlog', limits: BatchLimits): Batch | undefined {
     if (!this.#isUp) return undefined;
-    const batch = queue === 'live' ? this.#nextLive(limits) : this.#nextOfBacklog(limits);
-    if (batch !== undefined) this.#inFlight.add(batch);
+    const batch = this.#nextAgain() ?? (queue === 'live' ? this.#nextLive(limits) : this.#nextOfBacklog(limits));
+    if (batch === undefined) return undefined;
+    this.#inFlight.add(batch);
+    // What is in memory is lost with this process, and needs no ID of the next one.
+    if (batch.isOnDisk) this.#saveSent();
     return batch;
+  }
+
+  #nextAgain(): Batch | undefined {
+    for (const range of this.#sentBefore.all) {
+      // At no place while it is written: then it is its turn in a moment.
+      if (range.last >= this.#writingFrom) continue;
+      this.#sentBefore.forget(range);
+      const { lossId } = range;
+      const hasLoss = lossId !== '';
+      if (hasLoss && (this.#isLossInFlight || this.losses.sentId !== lossId)) continue;
+      const batch = this.#takeRange(range, hasLoss);
+      if (batch !== undefined) return batch;
+    }
+    return undefined;
+  }
+
+  /** Returns the entries of a batch that was sent before as a batch; undefined if some are gone or in another place. */
+  #takeRange(range: SentRange, hasLoss: boolean): Batch | undefined {
+    const { first, last, count } = range;
+    const isOf = ({ number }: Entry) => number >= first && number <= last;
+    const stored = this.#stored?.readRange(range) ?? [];
+    if (stored.length === count && stored.at(-1)!.number === last) {
+      this.#stored!.takeRange(stored);
+      return this.#batch('backlog', stored, hasLoss, true);
+    }
+    for (const [queue, waiting] of [
+      ['live', this.#live],
+      ['backlog', this.#spill],
+    ] as const) {
+      const entries = waiting.filter(isOf);
+      if (entries.length !== count) continue;
+      waiting.splice(waiting.indexOf(entries[0]!), count);
+      if (queue === 'backlog') this.#spillBytes -= bytesOf(entries);
+      return this.#batch(queue, entries, hasLoss, false);
+    }
+    return undefined;
+  }
+
+  /** The lowest number that is being written. */
+  get #writingFrom(): number {
+    return this.#writing[0]?.number ?? Number.POSITIVE_INFINITY;
   }
 
   #nextLive(limits: BatchLimits): Batch | undefined {
@@ -287,13 +343,14 @@ export class Outbox {
     }
     const isLossDue = place !== undefined && isBefore && first.number >= place;
     const until = isLossDue || place === undefined || !isBefore ? Number.POSITIVE_INFINITY : place;
-    const { length } = this.#sentBefore.select(this.#live, fittingCount(this.#live, until, limits), until);
-    return this.#batch('live', this.#live.splice(0, length), isLossDue, false);
+    const bound = this.#sentBefore.bound(first.number, this.#writingFrom);
+    const count = fittingCount(this.#live, Math.min(until, bound), limits);
+    return this.#batch('live', this.#live.splice(0, count), isLossDue, false);
   }
 
   #nextOfBacklog(limits: BatchLimits): Batch | undefined {
     // What is being written comes before the rest, and is on disk in a moment.
-    const written = Math.min(this.#writing[0]?.number ?? this.#liveFrom, this.#liveFrom);
+    const written = Math.min(this.#writingFrom, this.#liveFrom);
     const damaged: number[] = [];
     const stored = this.#stored?.read(written, limits, damaged) ?? [];
     if (damaged.length > 0) this.#discard(damaged);
@@ -305,8 +362,10 @@ export class Outbox {
     if (first === undefined || first.number >= written) return undefined;
     const isLossDue = place !== undefined && first.number >= place;
     const other = (isOnDisk ? inMemory : onDisk)?.number ?? Number.POSITIVE_INFINITY;
-    const until = Math.min(written, other, isLossDue || place === undefined ? Number.POSITIVE_INFINITY : place);
-    const entries = this.#sentBefore.select(source, fittingCount(source, until, limits), until);
+    const bound = this.#sentBefore.bound(first.number, this.#writingFrom);
+    if (bound <= first.number) return undefined;
+    const until = Math.min(written, other, bound, isLossDue || place === undefined ? Number.POSITIVE_INFINITY : place);
+    const entries = source.slice(0, fittingCount(source, until, limits));
     if (isOnDisk) this.#stored!.take(entries);
     else {
       this.#spill.splice(0, entries.length);
@@ -332,8 +391,9 @@ export class Outbox {
       this.#isLossInFlight = true;
       this.#saveLosses();
     }
-    const id = batchId(this.#stream, entries, hasLoss ? this.losses.sentId : '');
-    return batchOf(id, queue, entries, loss, isOnDisk);
+    const lossId = hasLoss ? this.losses.sentId : '';
+    const id = batchId(this.#stream, entries, lossId);
+    return batchOf({ id, queue, entries, loss, lossId, isOnDisk });
   }
 
   /**
@@ -387,6 +447,7 @@ export class Outbox {
     // The next process counts on from the last number, not from the end of the block.
     try {
       await disk.putMeta('losses', this.losses.toStored());
+      await disk.putMeta('sent', this.#sentBefore.all);
       await closeSession(disk, this.#stream, this.#next, isClean);
     } catch (error) {
       this.#options.logger.error({ error }, 'the store could not be closed in order');
@@ -512,6 +573,13 @@ export class Outbox {
     this.#options.onLost?.(reason, lost.reports);
     this.losses.add(reason, lost, isNewest ? this.#next : place, id);
     this.#saveLosses();
+  }
+
+  /** Stores which batches are sent first after a restart. Those that are acknowledged meanwhile are gone then. */
+  #saveSent(): void {
+    const ranges = [...this.#sentBefore.all, ...this.#rangesInFlight];
+    // Without it they are sent again as other batches.
+    void this.#stored?.disk.putMeta('sent', ranges).catch(() => {});
   }
 
   #saveLosses(): void {

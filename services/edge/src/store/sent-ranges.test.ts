@@ -1,41 +1,48 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { batchOf, type Entry } from './entry.ts';
+import type { Entry } from './entry.ts';
 import { batchId, SentRanges } from './sent-ranges.ts';
 
 const report = new Uint8Array(1);
 const entriesOf = (...numbers: number[]): Entry[] =>
   numbers.map((number) => ({ number, report, readings: 1, from: 0, until: 0 }));
-const batch = (...numbers: number[]) => batchOf('', 'live', entriesOf(...numbers), undefined, false);
-const numbersOf = (entries: readonly Entry[]) => entries.map(({ number }) => number);
-
-function ranges(...batches: number[][]): SentRanges {
+const ranges = (...all: (readonly [first: number, last: number])[]): SentRanges => {
   const sent = new SentRanges();
-  sent.remember(batches.map((numbers) => batch(...numbers)));
+  sent.remember(all.map(([first, last]) => ({ first, last, count: last - first + 1, lossId: '' })));
   return sent;
-}
+};
+const none = Number.POSITIVE_INFINITY;
 
-test('the entries of a batch that was sent are one batch again, whatever the limit', () => {
-  const sent = ranges([4, 5, 6], [1, 2, 3]);
-  const all = entriesOf(1, 2, 3, 4, 5, 6, 7, 8);
-  assert.deepEqual(numbersOf(sent.select(all, 2, Number.POSITIVE_INFINITY)), [1, 2, 3]);
-  assert.deepEqual(numbersOf(sent.select(all.slice(3), 8, Number.POSITIVE_INFINITY)), [4, 5, 6]);
-  assert.deepEqual(numbersOf(sent.select(all.slice(6), 8, Number.POSITIVE_INFINITY)), [7, 8]);
+test('batches are remembered in the order in which they were sent, each once', () => {
+  const sent = ranges([4, 6], [1, 3]);
+  sent.remember([{ first: 1, last: 3, count: 3, lossId: '' }]);
+  assert.deepEqual(
+    sent.all.map(({ first }) => first),
+    [4, 1],
+  );
+  sent.shift(10);
+  assert.deepEqual(
+    sent.all.map(({ first, last }) => [first, last]),
+    [
+      [14, 16],
+      [11, 13],
+    ],
+  );
 });
 
-test('entries before such a batch do not become part of it', () => {
-  const sent = ranges([3, 4]);
-  assert.deepEqual(numbersOf(sent.select(entriesOf(1, 2, 3, 4, 5), 5, Number.POSITIVE_INFINITY)), [1, 2]);
-  assert.deepEqual(numbersOf(sent.select(entriesOf(3, 4, 5), 5, Number.POSITIVE_INFINITY)), [3, 4]);
+test('a batch has nothing of one that is sent again', () => {
+  const sent = ranges([8, 9], [3, 4]);
+  assert.equal(sent.bound(1, none), 3);
+  assert.equal(sent.bound(5, none), 8);
+  assert.equal(sent.bound(10, none), none);
+  assert.equal(sent.all.length, 2);
 });
 
-test('a batch of which entries are gone is another batch', () => {
-  const sent = ranges([1, 2, 3]);
-  assert.deepEqual(numbersOf(sent.select(entriesOf(2, 3, 4), 3, Number.POSITIVE_INFINITY)), [2, 3, 4]);
-  const bounded = ranges([1, 2, 3]);
-  assert.deepEqual(numbersOf(bounded.select(entriesOf(1, 2, 3), 2, 3)), [1, 2]);
-  const older = ranges([1, 2]);
-  assert.deepEqual(numbersOf(older.select(entriesOf(7, 8), 2, Number.POSITIVE_INFINITY)), [7, 8]);
+test('a batch of which entries are gone is forgotten, and one that is being written is awaited', () => {
+  const sent = ranges([1, 3], [5, 6]);
+  assert.equal(sent.bound(2, 3), 1);
+  assert.equal(sent.bound(2, none), 5);
+  assert.equal(sent.all.length, 1);
 });
 
 test('two batches have the same ID only if they have the same entries', () => {

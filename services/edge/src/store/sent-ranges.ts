@@ -1,46 +1,67 @@
 import type { Batch, Entry } from './entry.ts';
 
-interface SentRange {
+/** A batch that was sent, by the numbers of its entries. */
+export interface SentRange {
   readonly first: number;
   readonly last: number;
   readonly count: number;
+  /** The ID of the report of a loss that was sent with it; '' for none. */
+  readonly lossId: string;
 }
 
 /**
- * The batches that were in flight when the link was lost. The receiver may have them, without the sender knowing it:
- * the same entries are sent as the same batch again, with the same ID, by which the receiver recognizes it.
+ * The batches that were in flight when the link was lost, or the process stopped. The receiver may have them, without
+ * the sender knowing it: the same entries are sent as the same batch again, with the same ID, by which the receiver
+ * recognizes it. It remembers few IDs, so that they are sent again before all others.
  */
 export class SentRanges {
-  /** Ascending. */
+  /** In the order in which they were sent. */
   #ranges: SentRange[] = [];
 
-  /** Remembers the batches, beside those before that were not sent again. */
-  remember(batches: Iterable<Batch>): void {
-    for (const { entries } of batches) {
-      if (entries.length === 0) continue;
-      this.#ranges.push({ first: entries[0]!.number, last: entries.at(-1)!.number, count: entries.length });
+  /** In the order in which they were sent. */
+  get all(): readonly SentRange[] {
+    return this.#ranges;
+  }
+
+  /** Remembers batches, beside those before that were not sent again. */
+  remember(ranges: Iterable<SentRange>): void {
+    for (const range of ranges) {
+      // Of a process that was killed while it sent it again.
+      if (!this.#ranges.some(({ first, last }) => range.first <= last && range.last >= first)) this.#ranges.push(range);
     }
-    this.#ranges.sort((a, b) => a.first - b.first);
+  }
+
+  /** The batch is sent again, or its entries are gone. */
+  forget(range: SentRange): void {
+    this.#ranges = this.#ranges.filter((each) => each !== range);
+  }
+
+  /** The numbers of all entries are `by` higher. */
+  shift(by: number): void {
+    this.#ranges = this.#ranges.map((range) => ({ ...range, first: range.first + by, last: range.last + by }));
   }
 
   /**
-   * Returns the entries of the next batch, of `count` that fit: those of a batch that was sent before, or only those
-   * before it. `until`: the first number that does not belong to it for another reason.
+   * Returns the number before which a batch that starts with `first` stops, so that it has nothing of a batch that is
+   * sent again. `writingFrom`: entries from this number on are at no place for a moment. A batch with such entries is
+   * awaited: then the result is at most `first`. Another one with `first` cannot be sent again, and is forgotten.
    */
-  select(entries: readonly Entry[], count: number, until: number): Entry[] {
-    const first = entries[0]!.number;
-    while (this.#ranges.length > 0 && this.#ranges[0]!.last < first) this.#ranges.shift();
-    const range = this.#ranges.find((each) => each.last >= first);
-    if (range === undefined) return entries.slice(0, count);
-    if (range.first > first) {
-      const before = entries.findIndex(({ number }) => number >= range.first);
-      return entries.slice(0, before < 0 ? count : Math.min(count, before));
+  bound(first: number, writingFrom: number): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const range of this.#ranges) {
+      if (range.last < first) continue;
+      if (range.first <= first && range.last < writingFrom) this.forget(range);
+      else least = Math.min(least, range.first);
     }
-    const end = entries.findIndex(({ number }) => number > range.last || number >= until);
-    const same = entries.slice(0, end < 0 ? entries.length : end);
-    this.#ranges = this.#ranges.filter((each) => each !== range);
-    return range.first === first && same.length === range.count ? same : entries.slice(0, count);
+    return least;
   }
+}
+
+/** Returns what is remembered of a batch; undefined for one without entries, which is the report of a loss alone. */
+export function sentRangeOf({ entries, lossId }: Batch): SentRange | undefined {
+  const [first, last] = [entries[0], entries.at(-1)];
+  if (first === undefined || last === undefined) return undefined;
+  return { first: first.number, last: last.number, count: entries.length, lossId };
 }
 
 /**

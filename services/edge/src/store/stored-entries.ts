@@ -59,9 +59,31 @@ export class StoredEntries {
     }
   }
 
+  /** Returns the entries with numbers of `first` to `last` that are not taken, `count` at most. */
+  readRange({
+    first,
+    last,
+    count,
+  }: {
+    readonly first: number;
+    readonly last: number;
+    readonly count: number;
+  }): Entry[] {
+    return this.disk
+      .read(first, last + 1, count)
+      .filter(({ number }) => !this.#taken.has(number))
+      .map(({ number, value }) => entryFromStored(number, value))
+      .filter((entry) => entry !== undefined);
+  }
+
+  /** The entries, as `readRange` returned them, are in flight. */
+  takeRange(entries: readonly Entry[]): void {
+    for (const { number } of entries) this.#taken.add(number);
+  }
+
   /** The entries, as `read` returned them, are in flight. */
   take(entries: readonly Entry[]): void {
-    for (const { number } of entries) this.#taken.add(number);
+    this.takeRange(entries);
     this.#cursor = entries.at(-1)!.number + 1;
   }
 
