@@ -9,6 +9,7 @@ import { createHost, type Host } from './host/host.ts';
 import { HttpLink, warningEveryMs } from './links/http-link.ts';
 import { ModbusLink } from './links/modbus-link.ts';
 import { MqttLink } from './links/mqtt-link.ts';
+import { OpcuaLink } from './links/opcua-link.ts';
 import type { PlantLink } from './links/plant-link.ts';
 import { WebSocketLink } from './links/websocket-link.ts';
 import type { Mood } from './plant/mood.ts';
@@ -27,6 +28,9 @@ export interface SimulatorOptions {
     readonly mqttUrl: string;
     readonly modbusHost: string;
     readonly modbusPort: number;
+    readonly opcuaHost: string;
+    readonly opcuaPort: number;
+    readonly opcuaPkiPath: string;
     readonly hostReadings: boolean;
     readonly hostName: string;
   };
@@ -128,7 +132,7 @@ class PublishingSimulator implements Simulator {
 
   #createLinks(plant: Plant): void {
     const { config, logger, random, WebSocket } = this.#options;
-    const { ingestUrl: url, token, mqttUrl, modbusHost, modbusPort } = config;
+    const { ingestUrl: url, token, mqttUrl, modbusHost, modbusPort, opcuaPort } = config;
     const command = plant.command.bind(plant);
     if (config.deviceWebSocket) {
       const devices = plant.devices.filter(
@@ -142,6 +146,11 @@ class PublishingSimulator implements Simulator {
       this.#add(new MqttLink({ url: mqttUrl, random: random ?? Math.random, ...common }));
     }
     if (modbusPort > 0) this.#add(new ModbusLink({ host: modbusHost, port: modbusPort, command }));
+    if (opcuaPort > 0) {
+      const { opcuaHost: host, opcuaPkiPath: pkiPath } = config;
+      const onFailed = (error: unknown) => logger.error({ error }, 'the OPC UA server of the plant has failed');
+      this.#add(new OpcuaLink({ host, port: opcuaPort, pkiPath, command, onFailed }));
+    }
   }
 
   #add(link: PlantLink & { readonly devices: readonly string[] }): void {

@@ -68,6 +68,27 @@ export const configSchema = z.strictObject({
     .describe(
       'Port of a Modbus server with three meters and a pump of the plant, for a gateway that polls them; a write is a command. 0: none, and they report over HTTP.',
     ),
+  opcuaHost: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('Address on which the OPC UA server of the plant listens, and which it names to clients.'),
+  opcuaPort: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(0)
+    .meta({ unit: 'port' })
+    .describe(
+      'Port of an OPC UA server with two compressors and an oven of the plant, for a gateway that subscribes to them; a write is a command. 0: none, and they report over HTTP. Images have no such server.',
+    ),
+  opcuaPkiPath: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .default('data/opcua')
+    .meta({ unit: 'path' })
+    .describe("Folder of the OPC UA server's certificate and key, which the first start creates."),
   hostReadings: z
     .boolean()
     .default(true)

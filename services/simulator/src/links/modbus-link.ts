@@ -3,8 +3,8 @@ import type { Report } from '@tailrace/protocol/report';
 import { ModbusServer } from '../modbus/modbus-server.ts';
 import { ModbusUnit } from '../modbus/modbus-unit.ts';
 import { plantUnits } from '../modbus/plant-units.ts';
-import type { PlantCommand } from '../plant/command.ts';
-import type { PlantLink } from './plant-link.ts';
+import { commandOfWrite, type PlantCommand } from '../plant/command.ts';
+import { noStats, type PlantLink } from './plant-link.ts';
 
 export interface ModbusLinkOptions {
   readonly host: string;
@@ -20,8 +20,7 @@ export class ModbusLink implements PlantLink {
   readonly #units: ReadonlyMap<string, ModbusUnit>;
 
   constructor({ host, port, command }: ModbusLinkOptions) {
-    const write = (device: string, tag: string, value: number | boolean) =>
-      command(device, typeof value === 'boolean' ? switchCommand(value) : { name: 'set', params: { [tag]: value } });
+    const write = (device: string, tag: string, value: number | boolean) => command(device, commandOfWrite(tag, value));
     const units = plantUnits.map(({ unit, device, entries }) => ({ unit, of: new ModbusUnit(device, entries, write) }));
     this.#units = new Map(units.map(({ of }) => [of.device, of]));
     this.devices = [...this.#units.keys()];
@@ -51,18 +50,4 @@ export class ModbusLink implements PlantLink {
   stats(): PublisherStats {
     return noStats;
   }
-}
-
-const noStats: PublisherStats = {
-  queuedReports: 0,
-  queuedReportsMax: 0,
-  queuedBytes: 0,
-  queuedBytesMax: 0,
-  accepted: 0,
-  refused: 0,
-  retries: 0,
-};
-
-function switchCommand(isOn: boolean): PlantCommand {
-  return { name: isOn ? 'start' : 'stop', params: {} };
 }

@@ -15,3 +15,14 @@ export interface PlantLink {
   stop(): void | Promise<void>;
   stats(): PublisherStats;
 }
+
+/** Of a link to which clients connect: it serves the last values, and nothing waits in it. */
+export const noStats: PublisherStats = {
+  queuedReports: 0,
+  queuedReportsMax: 0,
+  queuedBytes: 0,
+  queuedBytesMax: 0,
+  accepted: 0,
+  refused: 0,
+  retries: 0,
+};

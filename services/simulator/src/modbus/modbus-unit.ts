@@ -15,6 +15,8 @@ export interface RegisterEntry {
   readonly wordOrder?: 'big' | 'little';
   /** The value is the number in the registers times `scale`. Default: 1. */
   readonly scale?: number;
+  /** UCUM. Registers have none: for the gateway that reads them. */
+  readonly unit?: string;
   readonly isWritable?: boolean;
 }
 

@@ -22,6 +22,13 @@ export interface Setpoint<State> {
   apply(state: State, value: number): State;
 }
 
+/** Returns the command that a write of one tag stands for, where a protocol has writes and no commands. */
+export function commandOfWrite(tag: string, value: number | boolean): PlantCommand {
+  if (typeof value === 'number') return { name: 'set', params: { [tag]: value } };
+  const [on, off] = tag === 'open' ? (['open', 'close'] as const) : (['start', 'stop'] as const);
+  return { name: value ? on : off, params: {} };
+}
+
 /** For machines that run only while they are enabled. */
 export const startAndStop = {
   start: <State extends { readonly isEnabled: boolean }>(state: State): State => ({ ...state, isEnabled: true }),
