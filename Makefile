@@ -7,8 +7,8 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 INSTALLED := node_modules/.package-lock.json
 DASHBOARD := services/dashboard/dist/index.html
 DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src packages/protocol/src -type f -not -path '*/node_modules/*' 2>/dev/null)
-UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
-INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts'
+UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
+INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts' 'loadtest/devices/test/*.itest.ts'
 
 .PHONY: help setup demo stack test unit integration tools ok numbers format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
 
@@ -105,7 +105,7 @@ command: $(INSTALLED) ## Sends a command to a device of `make demo` or `make sta
 images: $(INSTALLED) ## Builds the images of the services, and prints their sizes. SERVICES='fanout ingest' TAG=1.2.3 PREFIX=registry.example/tailrace
 	@node scripts/images.ts $(SERVICES) $(if $(TAG),--tag $(TAG)) $(if $(PREFIX),--prefix $(PREFIX))
 
-loadtest: $(INSTALLED) ## Runs a k6 scenario against `make stack`, or TARGET= INGEST= TOKEN=. SCENARIO=average; loadtest/k6/README.md has all options
+loadtest: $(INSTALLED) ## Runs a k6 scenario, or devices by MQTT and WebSocket (SCENARIO=devices), against `make stack`, or TARGET= INGEST= TOKEN=. loadtest/k6/README.md has all options
 	@exec node loadtest/k6/run.ts $(or $(SCENARIO),smoke)
 
 cluster-test: $(INSTALLED) ## Installs the chart on the Kubernetes cluster of KUBECONFIG, disturbs it, and counts what subscribers lost. TAILRACE_IMAGE_LOAD='kind load image-archive' or TAILRACE_IMAGE_REGISTRY=host/folder; NAMESPACE=name CLIENTS=120 KEEP=1

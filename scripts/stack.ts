@@ -15,10 +15,13 @@ import { StackCluster } from './stack-cluster.ts';
 const root = resolve(import.meta.dirname, '..');
 /** Few clients watch a stack that runs by hand, and Ctrl-C should not take long. */
 const drainMs = 500;
+/** As in `make demo`. */
+const mqttOffset = 4;
 const options = optionsFrom(process.argv.slice(2));
 const tokenFile = join(options.data, 'token');
 const cluster = new StackCluster({
   ...{ ...options, keepsData: true, drainMs, print: print },
+  ingestSettings: { TAILRACE_MQTT_ENABLED: 'true', TAILRACE_MQTT_PORT: String(options.portBase + mqttOffset) },
   onServiceExit: ({ name, log }, { code, signal }) =>
     print(`${name} exited with ${signal === null ? `code ${code}` : signal}; see ${log}`),
 });
@@ -87,6 +90,7 @@ async function start(): Promise<void> {
     fanout: fanout.map(({ name, port, internal, pid }) => ({ name, url: streamUrl(port), internal, pid })),
     dashboard: { url: dashboard.url },
     device: { url: `${ingest.url.replace('http', 'ws')}/v1/device` },
+    mqtt: { url: `mqtt://127.0.0.1:${options.portBase + mqttOffset}` },
     token,
   });
   print(`
@@ -94,6 +98,7 @@ Tailrace runs as ${options.nodes} fanout nodes on real Kafka and NATS.
 
   dashboard   ${dashboard.url}
   ingest      ${ingest.url}/v1/ingest
+  mqtt        mqtt://127.0.0.1:${options.portBase + mqttOffset}
 ${fanout.map((node) => `  ${node.name.padEnd(11)} ${streamUrl(node.port)}`).join('\n')}
   kafka       ${kafka.brokers.join(',')} (${kafka.source})
   nats        ${nats.url} (${nats.source})

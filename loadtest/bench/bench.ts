@@ -12,6 +12,8 @@ import { benchDevices } from './devices.ts';
 import { benchFanout } from './fanout.ts';
 import { benchGrowth } from './growth.ts';
 import { benchIngest } from './ingest.ts';
+import { benchMqtt } from './mqtt.ts';
+import { benchMqttSessions } from './mqtt-sessions.ts';
 import { benchObservability } from './observability.ts';
 import { benchReconnect } from './reconnect.ts';
 import { benchRelay } from './relay.ts';
@@ -29,6 +31,8 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   growth: benchGrowth,
   reconnect: benchReconnect,
   ingest: benchIngest,
+  mqtt: benchMqtt,
+  mqttsessions: benchMqttSessions,
   observability: benchObservability,
   demo: benchDemo,
 };

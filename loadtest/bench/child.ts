@@ -9,6 +9,8 @@ import { TailraceError } from '@tailrace/protocol/error';
  */
 export interface Child {
   ask<T>(question: string, facts?: object): Promise<T>;
+  /** SIGSTOP stops it while others work; SIGCONT continues it. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
   end(): Promise<void>;
 }
 
@@ -34,6 +36,9 @@ export function startChild(script: string, args: readonly string[] = [], execArg
       } finally {
         asked.abort();
       }
+    },
+    signal(signal) {
+      child.kill(signal);
     },
     async end() {
       if (child.exitCode !== null || child.signalCode !== null) return;

@@ -2,8 +2,10 @@
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { createIngest } from '@tailrace/ingest/app';
+import { bridgesFrom } from '@tailrace/ingest/bridge/bridges-file';
 import { ingestSettings } from '@tailrace/ingest/config';
 import { createHttpTransport } from '@tailrace/ingest/http-transport';
+import { createMqttPorts } from '@tailrace/ingest/mqtt/mqtt-ports';
 import { systemClock as clock } from '@tailrace/platform/clock';
 import { createLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
@@ -19,9 +21,24 @@ const tokenSecret = 'a key for the bench alone, on loopback';
 const logger = createLogger({ service: 'bench', level: 'warn' });
 let run: (batches: number) => Promise<void>;
 let tracing: SwitchedTracing | undefined;
+const metrics = createMetrics({ service: 'ingest', node: 'bench' });
 
-/** Without a broker: on the log in memory. */
-async function startOurs(broker?: string, tracingUrl?: string): Promise<{ port: number; token: string }> {
+interface Start {
+  /** Left out: the log in memory. */
+  readonly broker?: string;
+  readonly tracingUrl?: string;
+  readonly settings?: object;
+  /** The file of bridges. */
+  readonly bridges?: object;
+}
+
+interface Started {
+  readonly port: number;
+  readonly mqttPort: number;
+  readonly token: string;
+}
+
+async function startOurs({ broker, tracingUrl, settings, bridges }: Start): Promise<Started> {
   const eventLog =
     broker === undefined
       ? createMemoryLog({ clock }).connect()
@@ -30,11 +47,15 @@ async function startOurs(broker?: string, tracingUrl?: string): Promise<{ port: 
   const config = z.object(ingestSettings).parse({
     ...{ host: '127.0.0.1', port: 0, tokenSecret, topicPrefix: 'ours', telemetryPartitions: load.partitions },
     ...(broker === undefined && { retentionMs: 60_000, retentionBytes: 1_048_576 }),
+    ...{ mqttPort: 0, ...settings },
   });
-  const metrics = createMetrics({ service: 'ingest', node: 'bench' });
   tracing = await createSwitchedTracing('ingest', tracingUrl);
   const transport = createHttpTransport({ config, clock, logger });
-  const ingest = createIngest({ eventLog, clock, logger, metrics, tracing, transport, config });
+  const mqttPorts = createMqttPorts(config, clock, logger);
+  const ingest = createIngest({
+    ...{ eventLog, clock, logger, metrics, tracing, transport, mqttPorts, config },
+    ...(bridges !== undefined && { bridges: bridgesFrom(JSON.stringify(bridges)) }),
+  });
   await ingest.start();
   const token = await issueToken({
     secret: tokenSecret,
@@ -44,10 +65,10 @@ async function startOurs(broker?: string, tracingUrl?: string): Promise<{ port: 
     expiresInMs: 3_600_000,
     clock,
   });
-  return { port: ingest.port, token };
+  return { port: ingest.port, mqttPort: mqttPorts.port, token };
 }
 
-async function startBare(broker = ''): Promise<{ port: number; token: string }> {
+async function startBare({ broker = '' }: Start): Promise<Started> {
   const kafka = new Kafka({ brokers: [broker], logLevel: logLevel.ERROR });
   const admin = kafka.admin();
   await admin.connect();
@@ -66,13 +87,12 @@ async function startBare(broker = ''): Promise<{ port: number; token: string }> 
     };
     await Promise.all(Array.from({ length: load.concurrency }, worker));
   };
-  return { port: 0, token: '' };
+  return { port: 0, mqttPort: 0, token: '' };
 }
 
 let before = 0;
 answer({
-  start: ({ broker, tracingUrl }: { broker?: string; tracingUrl?: string }) =>
-    process.argv[2] === 'ours' ? startOurs(broker, tracingUrl) : startBare(broker),
+  start: (facts: Start) => (process.argv[2] === 'ours' ? startOurs(facts) : startBare(facts)),
   startRun: ({ traced = false }: { traced?: boolean }) => {
     if (tracing !== undefined) tracing.enabled = traced;
     before = cpuSeconds();
@@ -83,4 +103,22 @@ answer({
     await run(batches);
     return { cpu: cpuSeconds() - before };
   },
+  /** Memory after a collection, bytes. */
+  use: () => {
+    (globalThis as { gc?: () => void }).gc?.();
+    const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+    return { rss, heap: heapUsed + arrayBuffers };
+  },
+  /** Answers with the sum of the series that begin so. */
+  metric: async ({ series }: { series: string }) => ({ value: await metricOf(series) }),
+  /** Answers when the sum has reached a value. */
+  until: async ({ series, value }: { series: string; value: number }) => {
+    while ((await metricOf(series)) < value) await clock.sleep(10);
+    return { cpu: cpuSeconds() - before };
+  },
 });
+
+async function metricOf(series: string): Promise<number> {
+  const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith(series));
+  return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}

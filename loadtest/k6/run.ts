@@ -8,10 +8,13 @@ import { join, resolve } from 'node:path';
 import type { Endpoints } from '@tailrace/platform/endpoints';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { findTool } from '@tailrace/testkit/tool';
+import { runDevices } from '../devices/run.ts';
 import { K6Run } from './k6-run.ts';
 import { rollByCommand, rollOwnCluster } from './rolling.ts';
 
 const root = resolve(import.meta.dirname, '../..');
+/** Devices with a session, which k6 cannot simulate. */
+const devicesScenario = 'devices';
 const scenariosDir = join(import.meta.dirname, 'scenarios');
 
 try {
@@ -23,8 +26,11 @@ try {
 
 async function main(scenario: string): Promise<number> {
   const scenarios = (await readdir(scenariosDir)).map((file) => file.replace(/\.ts$/, '')).sort();
-  if (!scenarios.includes(scenario))
-    throw new TailraceError('invalid_config', `SCENARIO: expected one of ${scenarios.join(', ')}, got ${scenario}`);
+  if (scenario === devicesScenario) return await runDevices({ ...(await devicesUrls()), ...process.env });
+  if (!scenarios.includes(scenario)) {
+    const names = [...scenarios, devicesScenario].sort().join(', ');
+    throw new TailraceError('invalid_config', `SCENARIO: expected one of ${names}, got ${scenario}`);
+  }
   const k6 = await findTool('k6');
   const summary = process.env['SUMMARY'] || join(root, 'data/loadtest');
   await mkdir(summary, { recursive: true });
@@ -39,8 +45,21 @@ async function main(scenario: string): Promise<number> {
   return run(urls).exited;
 }
 
+/** Returns the URLs and the token of `make stack`, unless the environment names another installation. */
+async function devicesUrls(): Promise<NodeJS.ProcessEnv> {
+  if (process.env['MQTT'] || process.env['DEVICE']) return {};
+  const { mqtt, device, fanout, token } = await stackEndpoints();
+  const targets = fanout.map(({ url }) => url).join(',');
+  return { MQTT: mqtt?.url, DEVICE: device.url, TARGET: targets, TOKEN: token };
+}
+
 /** Returns the URLs and the token of the stack of `make stack`. */
 async function stackUrls(): Promise<NodeJS.ProcessEnv> {
+  const { fanout, ingest, token } = await stackEndpoints();
+  return { TARGET: fanout.map(({ url }) => url).join(','), INGEST: ingest[0]?.url, TOKEN: token };
+}
+
+async function stackEndpoints(): Promise<Endpoints> {
   const file = join(root, process.env['DATA'] || 'data/stack', 'endpoints.json');
   let text: string;
   try {
@@ -49,9 +68,9 @@ async function stackUrls(): Promise<NodeJS.ProcessEnv> {
     throw new TailraceError(
       'not_found',
       `TARGET is not set, and no stack runs here (${file} does not exist). Run \`make stack\` in another terminal, or set ` +
-        'TARGET=ws://host:8081 INGEST=http://host:8082 and TOKEN or TOKEN_SECRET; see loadtest/k6/README.md',
+        'TARGET=ws://host:8081 INGEST=http://host:8082 and TOKEN or TOKEN_SECRET; for SCENARIO=devices ' +
+        'MQTT=mqtt://host:1883 or DEVICE=ws://host:8082, and TOKEN; see loadtest/k6/README.md',
     );
   }
-  const { fanout, ingest, token } = JSON.parse(text) as Endpoints;
-  return { TARGET: fanout.map(({ url }) => url).join(','), INGEST: ingest[0]?.url, TOKEN: token };
+  return JSON.parse(text) as Endpoints;
 }

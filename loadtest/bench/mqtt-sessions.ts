@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TailraceError } from '@tailrace/protocol/error';
+import { startKafka } from '@tailrace/testkit/kafka';
+import { DelayCounts } from '../devices/delay-counts.ts';
+import type { WorkerResult } from '../devices/worker.ts';
+import { type Child, startChild } from './child.ts';
+import { unlimitedRates } from './mqtt.ts';
+import type { Row } from './row.ts';
+
+const count = 10_000;
+/** Processes of devices: each has a socket for each of its devices. */
+const workersMax = 2;
+const connectingMax = 32;
+const warmUpSeconds = 10;
+const seconds = 30;
+/** Of the Kafka producer. */
+const lingerMs = 3;
+const settings = {
+  ...unlimitedRates,
+  ...{ mqttEnabled: true, mqttConnectionsMax: 2 * count, deviceSessionsPerIdentityMax: 2 * count },
+};
+
+/** The memory of an MQTT device that is connected, and the time to PUBACK while each reports once a second. */
+export async function benchMqttSessions(): Promise<Row[]> {
+  const kafka = await startKafka({ heapMb: 1_000, fullJit: true });
+  const server = startChild('ingest-server.ts', ['ours'], ['--expose-gc']);
+  const workers = Array.from({ length: workersMax }, () => startChild('../devices/worker.ts'));
+  try {
+    const broker = kafka.brokers[0]!;
+    const { mqttPort, token } = await server.ask<{ mqttPort: number; token: string }>('start', { broker, settings });
+    const options = { protocol: 'mqtt', url: `mqtt://127.0.0.1:${mqttPort}`, token, readings: 1, hasIds: false };
+    const connect = async (worker: Child, prefix: string, devices: number) => {
+      const facts = { ...options, prefix, first: 0, count: devices, connectingMax, inFlightMax: 64 };
+      const { error } = await worker.ask<{ error?: string }>('connect', facts);
+      if (error !== undefined) throw new TailraceError('internal', error);
+    };
+    // A few, for one-time costs.
+    const first = startChild('../devices/worker.ts');
+    await connect(first, 'first', 200);
+    await first.ask('run', { perSecond: 2_000, seconds: 2 });
+    await first.ask('close');
+    await first.end();
+    await sleep(2_000);
+    const none = await used(server);
+    await Promise.all(workers.map((worker, index) => connect(worker, `bench.p${index}`, count / workersMax)));
+    await sleep(3_000);
+    const idle = await used(server);
+    const kilobytes = (idle.rss - none.rss) / count / 1_024;
+    const heapKilobytes = (idle.heap - none.heap) / count / 1_024;
+
+    const run = (runSeconds: number) =>
+      Promise.all(workers.map((each) => each.ask('run', { perSecond: count / workersMax, seconds: runSeconds })));
+    await run(warmUpSeconds);
+    await Promise.all(workers.map((worker) => worker.ask('resetDelays')));
+    await server.ask('startRun');
+    await run(seconds);
+    const { cpu } = await server.ask<{ cpu: number }>('endRun');
+    const [acks, timers] = [new DelayCounts(), new DelayCounts()];
+    for (const worker of workers) {
+      const { ackDelays, timerDelays, refused, sent, acknowledged } = await worker.ask<WorkerResult>('finish', {
+        graceMs: 10_000,
+      });
+      if (acknowledged < sent)
+        throw new TailraceError(
+          'internal',
+          `expected ${sent} acknowledged, got ${acknowledged}, ${JSON.stringify(refused)}`,
+        );
+      acks.addAll(ackDelays);
+      timers.addAll(timerDelays);
+    }
+    const p99 = acks.percentile(0.99);
+    return [
+      {
+        what: `memory of an idle MQTT device (RSS of ${count.toLocaleString('en')} less RSS of none)`,
+        ours: `${kilobytes.toFixed(1)} KB, of them ${heapKilobytes.toFixed(1)} KB of heap and buffers`,
+        against: '',
+        result: `${kilobytes.toFixed(1)} KB`,
+        target: '≤ 6 KB',
+        met: kilobytes <= 6,
+        value: kilobytes,
+      },
+      {
+        what: `${count.toLocaleString('en')} MQTT devices at a report a second each, QoS 1, linger ${lingerMs} ms: from the time of a report to its PUBACK`,
+        ours: `p50 ${acks.percentile(0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms; ${Math.round((100 * cpu) / seconds)} % of a CPU`,
+        against: `timers of the devices late by p99 ${timers.percentile(0.99).toFixed(1)} ms`,
+        result: `p99 ${p99.toFixed(1)} ms`,
+        target: `≤ ${4 * lingerMs} ms, 4 × linger`,
+        met: p99 <= 4 * lingerMs,
+      },
+    ];
+  } finally {
+    for (const child of [server, ...workers]) await child.end();
+    await kafka.stop();
+  }
+}
+
+async function used(server: Child): Promise<{ rss: number; heap: number }> {
+  await server.ask('use');
+  return await server.ask('use');
+}
