@@ -11,6 +11,8 @@ export interface Will {
   /** Seconds after the close, at most those of the session. */
   readonly delaySeconds: number;
   readonly contentType: string | undefined;
+  /** Whether the payload is text by its Payload Format Indicator. */
+  readonly isText: boolean;
   /** The user property `id`. */
   readonly id: string | undefined;
 }
@@ -107,6 +109,7 @@ function willFrom(will: NonNullable<ConnectPacket['will']>, bytesMax: number): W
     retain,
     delaySeconds: properties.willDelayInterval ?? 0,
     contentType: properties.contentType,
+    isText: properties.payloadFormatIndicator === true,
     id: Array.isArray(id) ? id[0] : id,
   };
 }

@@ -123,8 +123,8 @@ export class DeadLetters {
   }
 
   /**
-   * Writes a dead letter. `done` is called without an error when the log has it, or when it was dropped: at the rate, or
-   * because the log finds it too large. With an error it is not known to be in the log: then the message must not be
+   * Writes a dead letter. `done` is called without an error when the log has it, or when it was dropped: at the rate,
+   * or because the log finds it too large. With an error it is not known to be in the log: then the message must not be
    * acknowledged, and the same object is to be written again, which takes no further tokens. Never called within
    * `write`.
    */

@@ -19,6 +19,11 @@ export interface AuthRequest {
   /** Device path; '' if `identify` has it. */
   readonly device: string;
   readonly identify?: (claims: Claims, grant: Grant) => SessionIdentity;
+  /**
+   * Called once the device is verified, and before its session replaces another one. Returns whether the protocol
+   * accepts it; if not, the protocol has closed the connection.
+   */
+  readonly accepts?: (claims: Claims) => boolean;
   readonly token: string;
   /** Epoch ms by the device's clock, with a nonce. */
   readonly time: number;

@@ -371,7 +371,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     if (this.#isByeReceived) this.bye();
   }
 
-  #verified(claims: Claims, { identify }: AuthRequest): void {
+  #verified(claims: Claims, { identify, accepts }: AuthRequest): void {
     const { admission, registry, sessionsPerIdentityMax } = this.#options;
     const grant = admission.grantOf(claims);
     if (this.device === '' && identify !== undefined) {
@@ -379,6 +379,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
       this.device = device;
       this.isGateway = isGateway;
     }
+    if (accepts?.(claims) === false) return;
     const sender = admission.enterSession(grant);
     if (sender.sessions > sessionsPerIdentityMax) {
       admission.leaveSession(sender);

@@ -26,8 +26,8 @@ export interface PresenceEvents {
   started(session: SessionFacts): void;
   /**
    * Called when the session has closed and the log has settled its messages. `graceMs`: how long the device may take to
-   * open another one before it counts as offline. `lastSeq`: position of its last report; -1 if unknown. Called again if
-   * a report of its will follows, which is no sign of life.
+   * open another one before it counts as offline. `lastSeq`: position of its last report; -1 if unknown. Called again
+   * if a report of its will follows, which is no sign of life.
    */
   closed(session: SessionFacts, reason: CloseReason, graceMs: number, lastSeq: number): void;
   /**

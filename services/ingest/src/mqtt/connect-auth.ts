@@ -13,7 +13,10 @@ import type { Grant } from '../intake/record-from.ts';
  * then the client ID, if it is one that the token covers. Otherwise the client is a gateway without a device of its
  * own: its session counts by its client ID.
  */
-export function authFrom({ userName, clientId, password }: ConnectRequest): AuthRequest {
+export function authFrom(
+  { userName, clientId, password }: ConnectRequest,
+  accepts: (claims: Claims) => boolean,
+): AuthRequest {
   return {
     device: pathFrom(userName ?? '') ?? '',
     token: password?.toString() ?? '',
@@ -24,6 +27,7 @@ export function authFrom({ userName, clientId, password }: ConnectRequest): Auth
     signature: '',
     instance: '',
     identify: (claims, grant) => identify(clientId, claims, grant),
+    accepts,
   };
 }
 

@@ -333,6 +333,17 @@ test('a connection is refused with the code of its version', async (t) => {
     [{ clientId: 'x'.repeat(200) }, '0x85', '0x02'],
     [{ will: { topic: 'plant2/press1/telemetry', payload: Buffer.from(payload) } }, '0x87', '0x05'],
     [{ will: { topic: 'plant1/state', payload: Buffer.from('x') } }, '0x90', '0x05'],
+    [{ will: { topic: `${topic}/running`, payload: Buffer.from('maybe') } }, '0x83', '0x05'],
+    [{ will: { topic, payload: Buffer.from('{"readings":') } }, '0x83', '0x05'],
+    [{ will: { topic, payload: Buffer.from('[]') } }, '0x83', '0x05'],
+    [
+      { will: { topic, payload: Buffer.from('{"device":"plant1//","readings":[{"tag":"t","value":1}]}') } },
+      '0x83',
+      '0x05',
+    ],
+    [{ will: { topic, payload: Buffer.from(`{"device":"plant2.a",${payload.slice(1)}`) } }, '0x87', '0x05'],
+    [{ will: { topic: `${topic}/pb`, payload: Buffer.of(0xff) } }, '0x83', '0x05'],
+    [{ will: { topic: 'plant1/line2/press7/presence', payload: Buffer.from('gone') } }, '0x83', '0x05'],
     [{ password: Buffer.from(await tokenFor([])), username: 'x' }, '0x87', '0x05'],
   ];
   for (const [fields, five, four] of cases) {
@@ -341,6 +352,51 @@ test('a connection is refused with the code of its version', async (t) => {
     assert.deepEqual([answer, device.isClosed], [`connack ${five}`, true], shownFields);
     assert.equal((await connect({ ...fields, version: 4 }))[1], `connack ${four}`, shownFields);
   }
+});
+
+test('a will that is no text against its Payload Format, or not of its content type, is refused', async (t) => {
+  const { connect } = await startMqtt(t);
+  const refusedOf = async (bytes: Buffer, properties: object) =>
+    (await connect({ will: { topic, payload: bytes, properties } }))[1];
+  assert.equal(await refusedOf(Buffer.of(0xff), { payloadFormatIndicator: true }), 'connack 0x99');
+  assert.equal(await refusedOf(Buffer.from(payload), { contentType: 'text/html' }), 'connack 0x83');
+  const json = { payloadFormatIndicator: true, contentType: 'application/json' };
+  assert.equal(await refusedOf(Buffer.from(payload), json), 'connack 0x00');
+});
+
+test('a CONNECT whose will or client ID is refused replaces no session of its device', async (t) => {
+  const { login, connect, events, tokenFor } = await startMqtt(t);
+  const device = await login();
+  const gateway = await tokenFor(['plant1.line9.>'], { subject: 'other' });
+  await login({ username: 'other', password: Buffer.from(gateway), clientId: 'c9' });
+  events();
+  const refused: Parameters<typeof connect>[0][] = [
+    { will: { topic: 'plant2/press1/telemetry', payload: Buffer.from(payload) } },
+    { will: { topic, payload: Buffer.from('{') } },
+    { clientId: 'c9', password: Buffer.from(await tokenFor(['plant1.line2.>'], { subject: 'third' })) },
+  ];
+  for (const fields of refused) {
+    const [, answer] = await connect({ clientId: 'c2', ...fields });
+    assert.notEqual(answer, 'connack 0x00');
+    await nextTurn();
+    assert.deepEqual([device.isClosed, events()], [false, []], answer);
+  }
+});
+
+test('a will that cannot be a report when it is due is a dead letter', async (t) => {
+  const { login, held } = await startMqtt(t, { settings: { devicesMax: 1 } });
+  const will = { topic: 'plant1/line2/press8/telemetry/running', payload: Buffer.from('false') };
+  const device = await login({ will });
+  device.publish(topic, payload, { packetId: 1 });
+  await nextTurn();
+  held.shift()!.confirm();
+  device.wire.close();
+  await nextTurn();
+  assert.deepEqual(
+    held.map(({ key, value }) => [key, Buffer.from(value).toString()]),
+    [[press, 'false']],
+  );
+  held.shift()!.confirm();
 });
 
 test('a connection beyond the limit is refused, and one that sends nothing is closed', async (t) => {

@@ -2,11 +2,12 @@ import type { ConnectRequest, Will } from '@tailrace/mqtt/connect-request';
 import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
 import { pauseReasons } from '@tailrace/mqtt/packet-connection';
 import type { OutboundMessage } from '@tailrace/mqtt/publish';
-import { reasonFrom, mqttReasons as reasons } from '@tailrace/mqtt/reason';
+import { reasonFrom, mqttReasons as reasons, returnCodeFrom } from '@tailrace/mqtt/reason';
 import type { ServerConnection } from '@tailrace/mqtt/server-connection';
 import type { ClosedConnection, SendOutcome, SubscribeRequest } from '@tailrace/mqtt/server-options';
 import type { SessionState } from '@tailrace/mqtt/session-state';
 import type { Clock } from '@tailrace/platform/clock';
+import type { Claims } from '@tailrace/platform/token';
 import { type CloseName, closeCodes } from '@tailrace/protocol/close';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tenantOf } from '@tailrace/protocol/path';
@@ -14,7 +15,7 @@ import type { Admission, Sender, TokenGrant } from '../admission.ts';
 import type { DeliveredCommand } from '../devices/device-command.ts';
 import type { MessageToken } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
-import { type DeviceSession, graceMs } from '../devices/device-session.ts';
+import type { DeviceSession } from '../devices/device-session.ts';
 import type { BatchOutcome, ProtocolPort, Welcome } from '../devices/protocol-port.ts';
 import { authFrom } from './connect-auth.ts';
 import { commandPathFrom, type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
@@ -24,7 +25,7 @@ import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
 import type { MqttSessions, SessionOwner } from './mqtt-sessions.ts';
 import type { RefusedMessages } from './refused-messages.ts';
 import type { NamespaceClient, TopicNamespace } from './topic-namespace.ts';
-import type { DueWill, Wills } from './wills.ts';
+import { absenceMs, type DueWill, type Wills, willSecondsOf } from './wills.ts';
 
 /** How long the log may refuse what a client has sent; then the client is disconnected, and sends it again. */
 export const logDeadlineMs = 30_000;
@@ -37,7 +38,7 @@ export interface MqttProtocolOptions {
   readonly sessions: MqttSessions;
   readonly wills: Wills;
   readonly namespaces: readonly TopicNamespace[];
-  readonly refused: Pick<RefusedMessages, 'write'>;
+  readonly refused: RefusedMessages;
   readonly clock: Pick<Clock, 'monotonic' | 'now'>;
   readonly counts: ProtocolCounts;
   /** Logs a message that was refused, not each of many. */
@@ -135,14 +136,8 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
 
   authorize(request: ConnectRequest): void {
     this.#request = request;
-    try {
-      if (request.will !== undefined && this.#namespaceOf(request.will.topic) === undefined)
-        this.#options.wills.assert(request.will);
-    } catch (thrown) {
-      this.#refuseConnect(tailraceErrorFrom(thrown));
-      return;
-    }
-    this.#session.authenticate(authFrom(request), undefined);
+    const auth = authFrom(request, (claims) => this.#accepts(request, claims));
+    this.#session.authenticate(auth, undefined);
   }
 
   publish(message: InboundMessage): void {
@@ -199,7 +194,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     const isOrderly = by === 'client' && reason === reasons.success;
     for (const namespace of this.#namespaces ?? []) namespace.closed(this, isOrderly);
     this.#closeStored(closed);
-    session.graceMs = this.#graceMs(closed);
+    session.graceMs = absenceMs(closed);
     if (isOrderly) session.bye();
     else if (by === 'server' && reason === reasons.keepAliveTimeout) session.timedOut();
     else if (by === 'server') session.violated('protocolError', new TailraceError('invalid_message', message));
@@ -209,26 +204,22 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   // From the session.
 
   welcome({ session: number }: Welcome): void {
-    const { admission, sessions, wills, onAuthenticated } = this.#options;
+    const { sessions, wills, onAuthenticated } = this.#options;
     const request = this.#request!;
-    const { device, claims, isGateway } = this.#session;
+    const { claims, isGateway } = this.#session;
     this.#request = undefined;
     this.#number = number;
-    this.grant = admission.grantOf(claims!);
     this.sender = this.#session.sender!;
-    const owner = { tenant: claims!.tenant ?? tenantOf(device), grant: this.grant, device };
     const { will } = request;
+    const owner = this.#ownerOf(claims!);
     try {
-      if (sessions.isForeign(request.clientId, owner))
-        throw new TailraceError(
-          'forbidden',
-          `client ID: expected one that no other sender uses, got ${shown(request.clientId)}`,
-        );
+      // Again: another client may have opened its session since.
+      this.#assertOwn(request.clientId, owner);
       if (will !== undefined) {
         const namespace = this.#namespaceOf(will.topic);
         if (namespace !== undefined) namespace.assertWill(this, will);
         else {
-          wills.hold(will, this.grant);
+          wills.hold(will);
           this.#heldWill = will;
         }
       }
@@ -448,20 +439,39 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     }
   }
 
-  #refuseConnect(error: TailraceError): void {
-    const reason = error.code === 'forbidden' ? reasons.notAuthorized : reasonFrom(error);
-    // MQTT 3.1.1 has no return code for a topic: a client would not learn why it is disconnected.
-    const isTopic = reason === reasons.topicNameInvalid && this.#connection.mqttVersion === 4;
-    this.#connection.refuse(isTopic ? reasons.notAuthorized : reason, error.message);
+  /**
+   * Returns whether the client may connect, before it replaces the session of its device. Else refuses it: a will that
+   * could not be published would be found out when the device is gone.
+   */
+  #accepts({ clientId, will }: ConnectRequest, claims: Claims): boolean {
+    this.grant = this.#options.admission.grantOf(claims);
+    try {
+      this.#assertOwn(clientId, this.#ownerOf(claims));
+      if (will !== undefined && this.#namespaceOf(will.topic) === undefined)
+        this.#options.wills.assert(will, this.grant);
+      return true;
+    } catch (thrown) {
+      this.#refuseConnect(tailraceErrorFrom(thrown));
+      return false;
+    }
   }
 
-  /** How long the device may be without a session, ms: the delay of its will, and some time for a will to be published. */
-  #graceMs(closed: ClosedConnection): number {
-    const delayMs = willSecondsOf(closed) * 1_000;
-    if (delayMs === 0) return graceMs;
-    const { topic } = closed.will!;
-    const isReport = this.#namespaceOf(topic) === undefined && deviceTopicFrom(topic).kind !== 'presence';
-    return isReport ? delayMs + graceMs : delayMs;
+  #ownerOf({ tenant }: Claims): SessionOwner {
+    const { device } = this.#session;
+    return { tenant: tenant ?? tenantOf(device), grant: this.grant, device };
+  }
+
+  #assertOwn(clientId: string, owner: SessionOwner): void {
+    if (!this.#options.sessions.isForeign(clientId, owner)) return;
+    const text = `client ID: expected one that no other sender uses, got ${shown(clientId)}`;
+    throw new TailraceError('forbidden', text);
+  }
+
+  #refuseConnect(error: TailraceError): void {
+    const reason = reasonFrom(error);
+    // MQTT 3.1.1 has no return code for a will: a client would not learn why it is disconnected.
+    const hasCode = this.#connection.mqttVersion === 5 || returnCodeFrom(reason) !== undefined;
+    this.#connection.refuse(hasCode ? reason : reasons.notAuthorized, error.message);
   }
 
   /** Stores the session of a connection that was open, and schedules its will. */
@@ -481,11 +491,6 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     if (namespace === undefined) return this.#options.wills.due(will, this.grant, this.#session);
     return { publish: () => namespace.will(this, will), discard() {} };
   }
-}
-
-/** Returns after which time a will is due: the session may expire before its delay has passed (MQTT-3.1.3-9). */
-function willSecondsOf({ will, sessionExpirySeconds }: ClosedConnection): number {
-  return Math.min(will?.delaySeconds ?? 0, sessionExpirySeconds);
 }
 
 const slash = '/'.charCodeAt(0);

@@ -85,7 +85,9 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
     this.#options = options;
     this.#wheel = new SecondWheel(clock);
     this.sessions = new MqttSessions(clock, this.#wheel);
+    const refused = new RefusedMessages({ letters, admission: messages.admission, clock });
     this.wills = new Wills({
+      refused,
       intake: messages.intake,
       names: messages.names,
       counts: counts.protocols.mqtt,
@@ -106,7 +108,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       newClientId: () => `tr-${randomBytes(12).toString('hex')}`,
       newExchangeId: () => randomBytes(15).toString('base64url'),
     };
-    const refused = new LimitedWarning(logger.warn.bind(logger), 'an MQTT message was refused', warningEveryMs, () =>
+    const warning = new LimitedWarning(logger.warn.bind(logger), 'an MQTT message was refused', warningEveryMs, () =>
       clock.monotonic(),
     );
     this.#protocolOptions = {
@@ -114,10 +116,10 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       sessions: this.sessions,
       wills: this.wills,
       namespaces,
-      refused: new RefusedMessages({ letters, admission: messages.admission, clock }),
+      refused,
       clock,
       counts: counts.protocols.mqtt,
-      onRefused: (facts) => refused.write(facts),
+      onRefused: (facts) => warning.write(facts),
       onAuthenticated: (protocol) => this.#unauthenticated.delete(protocol),
     };
   }

@@ -55,18 +55,18 @@ export class RefusedMessages {
       // A copy: it is a view of the packet.
       payload: Buffer.from(payload),
     };
-    this.#write(letter, () => {
+    this.writeLetter(letter, () => {
       admission.release(sender, payload.length);
       done();
     });
   }
 
-  /** The same object at each attempt: a further one takes no tokens. */
-  #write(letter: DeadLetter, done: () => void): void {
+  /** Writes a dead letter until the log has it, then calls `done`. */
+  writeLetter(letter: DeadLetter, done: () => void): void {
     const { letters, clock } = this.#options;
     letters.write(letter, (failed) => {
       if (failed === undefined) done();
-      else if (failed.code !== 'closed') clock.after(retryMs, () => this.#write(letter, done));
+      else if (failed.code !== 'closed') clock.after(retryMs, () => this.writeLetter(letter, done));
     });
   }
 }

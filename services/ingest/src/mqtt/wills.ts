@@ -1,19 +1,39 @@
 import type { Will } from '@tailrace/mqtt/connect-request';
+import { MqttError, mqttReasons } from '@tailrace/mqtt/reason';
+import type { ClosedConnection } from '@tailrace/mqtt/server-options';
 import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { isBatch } from '../devices/device-message.ts';
+import { type DeadLetter, deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
+import { type DeviceMessage, type InvalidMessage, isBatch } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
+import { graceMs } from '../devices/device-session.ts';
 import { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
-import { type Grant, recordFrom } from '../intake/record-from.ts';
+import { type EncodedReport, type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
 import { type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
 import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
+import type { RefusedMessages } from './refused-messages.ts';
 
 /** Bytes of the wills of all sessions. */
 export const willBytesMax = 16_777_216;
 /** Between two attempts to append a will. */
 const retryMs = 1_000;
+
+/** Returns after which time a will is due: the session may expire before its delay has passed (MQTT-3.1.3-9 of 5). */
+export function willSecondsOf({ will, sessionExpirySeconds }: ClosedConnection): number {
+  return Math.min(will?.delaySeconds ?? 0, sessionExpirySeconds);
+}
+
+/**
+ * Returns how long the device may be without a session before it is offline, ms: the delay of its will. A will that is
+ * a report has some time more to be published, so that the device is offline behind it.
+ */
+export function absenceMs(closed: ClosedConnection): number {
+  const delayMs = willSecondsOf(closed) * 1_000;
+  if (delayMs === 0) return graceMs;
+  return closed.will!.topic.endsWith('/presence') ? delayMs : delayMs + graceMs;
+}
 
 /** A will of a connection that is closed. Exactly one of the methods is called. */
 export interface DueWill {
@@ -31,7 +51,8 @@ export interface WillSession {
 
 export interface WillOptions {
   readonly intake: Pick<MessageIntake, 'add'>;
-  readonly names: { admit(path: string): void };
+  readonly names: RecordContext['devices'];
+  readonly refused: Pick<RefusedMessages, 'writeLetter'>;
   readonly counts: ProtocolCounts;
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
   readonly clock: Clock;
@@ -51,20 +72,29 @@ export class Wills implements IntakeSource {
     this.#options = options;
   }
 
-  /** Throws the error of a will that would be refused as a message. */
-  assert(will: Will): void {
+  /**
+   * Throws the error of a will that could not be published: `invalid_path` of its topic, `forbidden` of a device, and
+   * MqttError 0x99 or 0x83 of its payload.
+   */
+  assert(will: Will, grant: Grant): void {
     const topic = deviceTopicFrom(will.topic);
     if (topic.kind === 'reply')
       throw new TailraceError('invalid_path', `will: expected telemetry or presence, got ${shown(will.topic)}`);
-    if (topic.kind === 'presence') presenceFrom(will.payload);
-    else this.#messageOf(topic, will);
+    if (!grant.allowsDevice(topic.path))
+      throw new TailraceError('forbidden', `will: ${shown(topic.path)} is not covered: ${grant.covers}`);
+    try {
+      if (topic.kind === 'presence') presenceFrom(will.payload);
+      // A device that is new counts when its will is published.
+      else for (const each of this.#messagesOf(topic, will)) this.#recordOf(each, grant, { admit() {} });
+    } catch (thrown) {
+      const error = tailraceErrorFrom(thrown);
+      if (error instanceof MqttError || error.code === 'forbidden') throw error;
+      throw new MqttError(mqttReasons.implementationSpecific, `will: ${error.message}`);
+    }
   }
 
-  /** Holds the will of a session. Throws `forbidden`, and `limit_reached` at `willBytesMax`. */
-  hold(will: Will, grant: Grant): void {
-    const { path } = deviceTopicFrom(will.topic);
-    if (!grant.allowsDevice(path))
-      throw new TailraceError('forbidden', `will: ${shown(path)} is not covered: ${grant.covers}`);
+  /** Holds the will of a session. Throws `limit_reached` at `willBytesMax`. */
+  hold(will: Will): void {
     if (this.bytes + will.payload.length > willBytesMax)
       throw new TailraceError(
         'limit_reached',
@@ -97,8 +127,8 @@ export class Wills implements IntakeSource {
     if (error === undefined) {
       counts.messages.accepted.add();
       onAccepted(entry.readings, entry.isClockAhead);
-    } else if (!error.retryable) this.#refused(error);
-    entry.session?.willSettled(entry.seq);
+    } else if (!error.retryable) this.#refused(entry.will, entry.session, error);
+    if (entry.key === entry.session.device) entry.session.willSettled(entry.seq);
   }
 
   flushAcks(): void {}
@@ -106,44 +136,71 @@ export class Wills implements IntakeSource {
   #publish(will: Will, grant: Grant, session: WillSession): void {
     const topic = deviceTopicFrom(will.topic);
     if (topic.kind === 'presence') return;
-    const { intake, clock, clockAheadMs, names } = this.#options;
-    const context = { grant, devices: names, clockAheadMs, receivedMs: clock.now() };
-    const message = this.#messageOf(topic, will);
-    for (const each of isBatch(message) ? message.messages() : [message]) {
+    const { intake, names } = this.#options;
+    let refused: TailraceError | undefined;
+    for (const each of this.#messagesOf(topic, will)) {
       try {
-        if ('error' in each) throw each.error;
-        const report = each.report();
-        const record = recordFrom(report, context);
-        const entry = new WillEntry(this, '', '', record, record.value.length, clock.monotonic());
-        entry.readings = report.readings.length;
-        entry.isClockAhead = record.clockAhead;
-        if (record.key === session.device) {
-          entry.session = session;
-          session.willPublished();
-        }
+        const entry = this.#entryOf(this.#recordOf(each, grant, names), will, session);
+        if (entry.key === session.device) session.willPublished();
         intake.add(entry);
       } catch (thrown) {
-        this.#refused(tailraceErrorFrom(thrown));
+        refused ??= tailraceErrorFrom(thrown);
       }
     }
+    if (refused !== undefined) this.#refused(will, session, refused);
   }
 
-  #refused({ code }: TailraceError): void {
-    const { counts } = this.#options;
+  /** Such as `limit_reached` for a new device. It is a dead letter, because its sender is gone. */
+  #refused({ topic, payload, qos, contentType }: Will, { device }: WillSession, error: TailraceError): void {
+    const { counts, refused } = this.#options;
     counts.messages.rejected.add();
-    counts.rejected(code);
+    counts.rejected(error.code);
+    const reason = deadLetterReasonOf(error);
+    const letter: DeadLetter = {
+      reason,
+      message: error.message,
+      protocol: 'mqtt',
+      source: device,
+      topic,
+      payload,
+      qos,
+    };
+    refused.writeLetter(contentType === undefined ? letter : { ...letter, contentType }, () => {});
   }
 
-  #messageOf(topic: DeviceTopic, { payload, contentType = '', id = '' }: Will) {
+  #messagesOf(topic: DeviceTopic, { payload, contentType = '', id = '', isText }: Will) {
     const receivedMs = this.#options.clock.monotonic();
     const facts = { topic, payload, qos: 1, ticket: -1, id, contentType, receivedMs } as const;
-    return deviceMessageFrom({ ...facts, isText: false, traceparent: '' });
+    const message = deviceMessageFrom({ ...facts, isText, traceparent: '' });
+    return isBatch(message) ? message.messages() : [message];
   }
+
+  #recordOf(message: DeviceMessage | InvalidMessage, grant: Grant, devices: RecordContext['devices']): WillRecord {
+    if ('error' in message) throw message.error;
+    const { clock, clockAheadMs } = this.#options;
+    const report = message.report();
+    const record = recordFrom(report, { grant, devices, clockAheadMs, receivedMs: clock.now() });
+    return { record, readings: report.readings.length };
+  }
+
+  #entryOf({ record, readings }: WillRecord, will: Will, session: WillSession): WillEntry {
+    const entry = new WillEntry(this, '', '', record, record.value.length, this.#options.clock.monotonic());
+    entry.will = will;
+    entry.session = session;
+    entry.readings = readings;
+    entry.isClockAhead = record.clockAhead;
+    return entry;
+  }
+}
+
+interface WillRecord {
+  readonly record: EncodedReport;
+  readonly readings: number;
 }
 
 class WillEntry extends IntakeEntry {
   readings = 0;
   isClockAhead = false;
-  /** Undefined for a report of another device. */
-  session: WillSession | undefined = undefined;
+  will!: Will;
+  session!: WillSession;
 }
