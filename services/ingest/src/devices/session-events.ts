@@ -1,9 +1,10 @@
 import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
-import type { Clock, Timer } from '@tailrace/platform/clock';
+import type { Clock } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
+import { type RetryItem, RetryQueue } from '../intake/retry-queue.ts';
 import type { CloseReason, PresenceCounts, PresenceEvents, SessionFacts } from './presence-events.ts';
 
 const { Event } = tailrace.v1;
@@ -12,10 +13,11 @@ const { Event } = tailrace.v1;
 export const sessionEventsMax = 10_000;
 /** Events of one call of the log. */
 const batchMax = 500;
-const retryMs = 1_000;
 const warningEveryMs = 60_000;
 /** How long a stop waits for the log. */
 const drainMs = 2_000;
+
+interface SessionEvent extends RetryItem, NewRecord {}
 
 export interface SessionEventsOptions {
   readonly eventLog: Pick<EventLog, 'appendEach'>;
@@ -31,31 +33,32 @@ export interface SessionEventsOptions {
 
 /**
  * Writes the events of sessions to the log, from which the owner of a partition decides whether a device is offline. No
- * session waits for them. An event that the log has not taken is written again, perhaps after later ones of its device:
- * the numbers of the sessions order them.
+ * session waits for them. An event that the log has not taken is written again, see `RetryQueue`; at `sessionEventsMax`
+ * the oldest is dropped. One that the log has taken late may be behind later ones of its device: the numbers of the
+ * sessions order them.
  */
 export class SessionEvents implements PresenceEvents {
   readonly #options: SessionEventsOptions;
   readonly #warning: LimitedWarning;
-  /** Oldest first. */
-  #waiting: NewRecord[] = [];
-  /** Passed to the log, and not settled. */
-  #unsettled = 0;
-  #isClosed = false;
-  #isScheduled = false;
-  #retryTimer: Timer | undefined;
-  #drained: (() => void) | undefined;
+  readonly #queue: RetryQueue<SessionEvent>;
+  /** Passed to the log at the end of this turn. */
+  #added: SessionEvent[] = [];
 
   constructor(options: SessionEventsOptions) {
     this.#options = options;
     const { logger, clock } = options;
     const sentence = 'events of sessions could not be written to the log; trying again';
     this.#warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
+    this.#queue = new RetryQueue({
+      append: (event) => this.#append(event),
+      limits: { itemsMax: sessionEventsMax },
+      clock,
+    });
   }
 
   /** Events that are not in the log yet. */
   get size(): number {
-    return this.#waiting.length + this.#unsettled;
+    return this.#queue.size;
   }
 
   started({ device, number, protocol }: SessionFacts): void {
@@ -85,64 +88,48 @@ export class SessionEvents implements PresenceEvents {
   }
 
   /** Resolves when the log has all events, at the latest after two seconds. */
-  async drain(): Promise<void> {
-    if (this.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#drained = resolve;
-    const timer = this.#options.clock.after(drainMs, resolve);
-    await promise;
-    timer.cancel();
+  drain(): Promise<void> {
+    return this.#queue.drain(drainMs);
   }
 
   /** Stops the timer. What the log refuses from now on is not written again. */
   close(): void {
-    this.#isClosed = true;
-    this.#retryTimer?.cancel();
-    this.#waiting = [];
+    this.#queue.stop();
   }
 
   #add(device: string, event: tailrace.v1.Event.$Properties): void {
-    if (this.size >= sessionEventsMax) {
+    const queue = this.#queue;
+    if (queue.isFull) {
       this.#options.counts.dropped.add();
-      this.#waiting.shift();
       // All are on their way to the log.
-      if (this.size >= sessionEventsMax) return;
+      if (queue.dropOldest() === undefined) return;
     }
-    this.#waiting.push({ key: device, value: Event.encode(event).finish() });
-    this.#schedule();
+    const value = Event.encode(event).finish();
+    queue.add({ key: device, value, bytes: value.length, order: 0 });
   }
 
   /** The events of one turn of the event loop are one call of the log. */
-  #schedule(): void {
-    if (this.#isScheduled || this.#retryTimer !== undefined) return;
-    this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#flush();
-    });
+  #append(event: SessionEvent): void {
+    this.#added.push(event);
+    if (this.#added.length === 1) setImmediate(() => this.#flush());
   }
 
   #flush(): void {
     const { eventLog, topic } = this.#options;
-    while (this.#waiting.length > 0 && this.#retryTimer === undefined) {
-      const records = this.#waiting.splice(0, batchMax);
-      this.#unsettled += records.length;
-      eventLog.appendEach(topic, records, (index, error) => this.#settled(records[index]!, error));
+    const added = this.#added;
+    this.#added = [];
+    for (let start = 0; start < added.length; start += batchMax) {
+      const events = added.slice(start, start + batchMax);
+      eventLog.appendEach(topic, events, (index, error) => this.#settled(events[index]!, error));
     }
   }
 
-  #settled(record: NewRecord, error: TailraceError | undefined): void {
-    this.#unsettled--;
+  #settled(event: SessionEvent, error: TailraceError | undefined): void {
     if (error === undefined) {
-      if (this.size === 0) this.#drained?.();
+      this.#queue.done(event);
       return;
     }
-    if (this.#isClosed) return;
-    this.#warning.write(() => ({ error }));
-    this.#waiting.push(record);
-    this.#retryTimer ??= this.#options.clock.after(retryMs, () => {
-      this.#retryTimer = undefined;
-      this.#flush();
-    });
+    if (!this.#queue.isStopped) this.#warning.write(() => ({ error }));
+    this.#queue.refused(event);
   }
 }
