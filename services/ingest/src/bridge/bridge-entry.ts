@@ -26,8 +26,6 @@ export class BridgeEntry extends IntakeEntry {
   /** To append it again: `value` is emptied when the log has settled it. */
   readonly record: EncodedReport;
   readonly readings: number;
-  /** The order of receipt. */
-  readonly order: number;
 
   constructor(
     source: IntakeSource,

@@ -17,6 +17,7 @@ import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-me
 import type { LogFailures } from '../intake/log-failures.ts';
 import { MessageIntake } from '../intake/message-intake.ts';
 import type { Pressure } from '../intake/pressure.ts';
+import { intakeRetries } from '../intake/retry-queue.ts';
 import { MqttServer } from '../mqtt/mqtt-server.ts';
 import { SessionBus } from '../peers/session-bus.ts';
 import { Authenticator, type DeviceVerifier } from './authentication.ts';
@@ -140,6 +141,7 @@ export function createDevices(options: DevicesOptions): Devices {
       records,
       admission,
       intake,
+      retries: intakeRetries(intake, clock, random),
       rates: ratesFrom(config),
       names,
       counts,

@@ -3,9 +3,11 @@ import type { CloseName } from '@tailrace/protocol/close';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, Sender, TokenGrant } from '../admission.ts';
 import type { DeviceRates } from '../intake/device-rates.ts';
+import type { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
 import { type RecordContext, recordFrom } from '../intake/record-from.ts';
+import { RetryQueue, type RetryQueueOptions } from '../intake/retry-queue.ts';
 import { BatchEntry, DeviceEntry, type WindowItem } from './device-entry.ts';
 import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
 import type { DeviceCounts, ProtocolCounts } from './device-metrics.ts';
@@ -24,9 +26,6 @@ const chunkBytesMax = 65_536;
 const pauseMsMax = 5_000;
 /** When a session tries again that waits for the bytes of others. */
 const bytesRetryMs = 100;
-/** The first wait before messages are added to the intake again, and the longest one. */
-const againMsMin = 100;
-const againMsMax = 2_000;
 
 export interface SessionMessageLimits {
   /** Messages that wait for the log. */
@@ -42,7 +41,9 @@ export interface SessionMessageLimits {
 export interface SessionMessageOptions {
   readonly records: DeviceRecords;
   readonly admission: Pick<Admission, 'tryHold' | 'release'>;
-  readonly intake: Pick<MessageIntake, 'add' | 'isFull' | 'retry'>;
+  readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
+  /** Of the queue of each session whose protocol cannot delay a message. */
+  readonly retries: RetryQueueOptions<IntakeEntry>;
   readonly rates: DeviceRates;
   /** Counts the devices that have reported; `DeviceNames`. */
   readonly names: { admit(path: string): void };
@@ -83,8 +84,8 @@ export interface MessageSender {
  *
  * A device whose protocol cannot delay a message (`ProtocolPort.canDelay`) gets no refusal that is not final: a message
  * beyond its rate waits in the inbox, and one that the log refuses for now stays in the window and is added to the
- * intake again, in its order, after the others are settled. That goes on when the session is closed, because a
- * repetition on the next connection may be waiting for the outcome.
+ * intake again, see `RetryQueue`. Further ones wait until the log takes it. That goes on when the session is closed,
+ * because a repetition on the next connection may be waiting for the outcome.
  */
 export class SessionMessages implements IntakeSource, PendingWaiter {
   readonly #options: SessionMessageOptions;
@@ -102,12 +103,8 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #retryTimer: Timer | undefined;
   #rateTimer: Timer | undefined;
   #windowBytes = 0;
-  /** Messages that the log has refused for now, and that are added to the intake again. */
-  #refusedForNow: DeviceEntry[] = [];
-  #againMs = againMsMin;
-  #isAgainDue = false;
-  /** Entries that the intake has. */
-  #inIntake = 0;
+  /** Undefined if the protocol can delay a message: its device sends it again. */
+  readonly #retries: RetryQueue<IntakeEntry> | undefined;
   /** When the message was received that the log takes no longer, monotonic ms; undefined if it takes all. */
   #stalledFromMs: number | undefined;
   /** Messages and batches in the window: received, and not answered. */
@@ -121,6 +118,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#counts = counts;
     this.#owner = owner;
     this.#pauses = new ReadingPauses(port, options.counts.paused);
+    this.#retries = port.canDelay ? undefined : new RetryQueue(options.retries);
     const { records, rates, counts: all, clock, limits } = options;
     const { socketBytesMax } = limits;
     const violated = (name: CloseName, error: TailraceError) => owner.violated(name, error);
@@ -190,14 +188,17 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
 
   settled(entry: DeviceEntry, error: TailraceError | undefined): void {
     const item = entry.batch ?? entry;
-    if (!this.#port.canDelay) {
+    const retries = this.#retries;
+    if (retries !== undefined) {
       if (error?.retryable === true && error.code !== 'closed') {
-        this.#keep(entry);
+        this.#keep(entry, retries);
         return;
       }
-      this.#inIntake--;
-      if (this.#refusedForNow.length === 0) this.#stalledFromMs = undefined;
-      this.#addAgain();
+      retries.done(entry);
+      if (!retries.isRetrying && this.#stalledFromMs !== undefined) {
+        this.#stalledFromMs = undefined;
+        this.#pauses.delete('unavailable');
+      }
     }
     if (entry.state === 'late') {
       this.#late(item, error!);
@@ -344,7 +345,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   }
 
   #takeMessage(message: DeviceMessage, { record, sender }: MessageSender): void {
-    const { admission, intake } = this.#options;
+    const { admission } = this.#options;
     let entry: DeviceEntry;
     try {
       entry = this.#entryOf(message, record, message.bytes, message.receivedMs);
@@ -354,8 +355,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       return;
     }
     this.#enter(entry, message, record);
-    this.#inIntake++;
-    intake.add(entry);
+    this.#append(entry);
   }
 
   #takeBatch(batch: DeviceBatch, { record, sender }: MessageSender): void {
@@ -387,8 +387,12 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       return;
     }
     this.#enter(item, batch, record);
-    this.#inIntake += entries.length;
-    for (const entry of entries) this.#options.intake.add(entry);
+    for (const entry of entries) this.#append(entry);
+  }
+
+  #append(entry: DeviceEntry): void {
+    if (this.#retries === undefined) this.#options.intake.add(entry);
+    else this.#retries.add(entry);
   }
 
   #entryOf(message: DeviceMessage, record: DeviceRecord, bytes: number, receivedMs: number): DeviceEntry {
@@ -516,36 +520,13 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   }
 
   /** Keeps a message that the log has refused for now, or has not settled at the deadline. */
-  #keep(entry: DeviceEntry): void {
+  #keep(entry: DeviceEntry, retries: RetryQueue<IntakeEntry>): void {
     if (this.#stalledFromMs === undefined || entry.startedMs < this.#stalledFromMs)
       this.#stalledFromMs = entry.startedMs;
     if (entry.state === 'late') return;
-    this.#inIntake--;
-    this.#refusedForNow.push(entry);
+    retries.refused(entry);
     // New messages wait, so that the order of the device is kept.
     if (this.#isOpen) this.#pauses.add('unavailable');
-    this.#addAgain();
-  }
-
-  /** Adds the kept messages to the intake again, after a time, once the log has settled the others. */
-  #addAgain(): void {
-    if (this.#refusedForNow.length === 0) {
-      this.#againMs = againMsMin;
-      return;
-    }
-    if (this.#inIntake > 0 || this.#isAgainDue) return;
-    this.#isAgainDue = true;
-    const { clock, intake } = this.#options;
-    clock.after(this.#againMs, () => {
-      this.#isAgainDue = false;
-      const entries = this.#refusedForNow;
-      this.#refusedForNow = [];
-      this.#againMs = Math.min(2 * this.#againMs, againMsMax);
-      this.#inIntake += entries.length;
-      for (const entry of entries) intake.retry(entry);
-      this.#pauses.delete('unavailable');
-      this.#takeInbox();
-    });
   }
 
   /** The log is slow or away: reads nothing for a while, different for each session. */

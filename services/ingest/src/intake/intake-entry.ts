@@ -1,5 +1,6 @@
 import type { NewRecord } from '@tailrace/eventlog/event-log';
 import type { IntakeSource } from './intake-source.ts';
+import type { RetryItem } from './retry-queue.ts';
 
 /**
  * `waiting`: the log has not settled it.
@@ -14,9 +15,9 @@ export type IntakeState = 'waiting' | 'late' | 'settled';
  *
  * `Device`: what its source keeps for the device of the message.
  */
-export class IntakeEntry<Device extends object = object> implements NewRecord {
+export class IntakeEntry<Device extends object = object> implements NewRecord, RetryItem {
   readonly key: string;
-  /** Empty when it is settled, unless it may be added again: see `MessageIntake.retry`. */
+  /** Empty when it is settled, unless it may be added again: see `MessageIntake.add`. */
   value: Uint8Array;
   /** The trace of a sampled message. Set before `MessageIntake.add`. */
   headers: Readonly<Record<string, string>> | undefined = undefined;
@@ -31,6 +32,8 @@ export class IntakeEntry<Device extends object = object> implements NewRecord {
   readonly startedMs: number;
   /** Set by the source. */
   device: Device | undefined = undefined;
+  /** Set by the `RetryQueue` of its source, if it has one. */
+  order = 0;
   /** Changed by `MessageIntake` alone, as all fields below. */
   state: IntakeState = 'waiting';
   /** Whether it was refused at the deadline. Stays true when it is settled. */

@@ -98,9 +98,11 @@ export class MessageIntake {
 
   /**
    * Takes a message. Its source is notified once the log has settled it, and at the deadline if that is first. At
-   * `unsettledMax` it is refused as `unavailable` and not appended. Hot: called once for each message.
+   * `unsettledMax` it is refused as `unavailable` and not appended. An entry that was settled with a retryable error may
+   * be added again; it is `late` again after its deadline. Hot: called once for each message.
    */
   add(entry: IntakeEntry): void {
+    entry.state = 'waiting';
     if (this.#unsettled >= this.#options.unsettledMax || this.#isClosed) this.#refused.push(entry);
     else {
       this.#added.push(entry);
@@ -109,12 +111,6 @@ export class MessageIntake {
     if (this.#isFlushDue) return;
     this.#isFlushDue = true;
     setImmediate(this.#flush);
-  }
-
-  /** Takes an entry again that the log has settled with a retryable error. It is `late` again after its deadline. */
-  retry(entry: IntakeEntry): void {
-    entry.state = 'waiting';
-    this.add(entry);
   }
 
   /** Resolves when the log has settled all messages. */

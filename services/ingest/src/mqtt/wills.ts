@@ -50,7 +50,7 @@ export interface WillSession {
 }
 
 export interface WillOptions {
-  readonly intake: Pick<MessageIntake, 'add' | 'retry'>;
+  readonly intake: Pick<MessageIntake, 'add'>;
   readonly names: RecordContext['devices'];
   readonly refused: Pick<RefusedMessages, 'writeLetter'>;
   readonly counts: ProtocolCounts;
@@ -121,7 +121,7 @@ export class Wills implements IntakeSource {
     if (entry.state === 'late') return;
     const { counts, clock, intake, onAccepted } = this.#options;
     if (error?.retryable === true && error.code !== 'closed') {
-      clock.after(retryMs, () => intake.retry(entry));
+      clock.after(retryMs, () => intake.add(entry));
       return;
     }
     if (error === undefined) {
