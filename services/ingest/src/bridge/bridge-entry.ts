@@ -1,4 +1,3 @@
-import type { DeadLetter } from '../dead-letters/dead-letter.ts';
 import { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import type { EncodedReport } from '../intake/record-from.ts';
@@ -23,36 +22,14 @@ export interface BridgeMessage {
 /** A report of a message. */
 export class BridgeEntry extends IntakeEntry {
   readonly message: BridgeMessage;
-  /** To append it again: `value` is emptied when the log has settled it. */
+  /** For its dead letter: `value` is emptied when the log has refused it for good. */
   readonly record: EncodedReport;
   readonly readings: number;
 
-  constructor(
-    source: IntakeSource,
-    message: BridgeMessage,
-    {
-      record,
-      readings,
-      order,
-      startedMs,
-    }: { record: EncodedReport; readings: number; order: number; startedMs: number },
-  ) {
-    super(source, message.ticket, '', record, record.value.length, startedMs);
+  constructor(source: IntakeSource, message: BridgeMessage, record: EncodedReport, readings: number) {
+    super(source, message.ticket, '', record, record.value.length, message.startedMs);
     this.message = message;
     this.record = record;
     this.readings = readings;
-    this.order = order;
   }
-
-  /** Returns an entry of the same report, for another attempt. */
-  again(nowMs: number): BridgeEntry {
-    const { record, readings, order } = this;
-    return new BridgeEntry(this.source, this.message, { record, readings, order, startedMs: nowMs });
-  }
-}
-
-/** A dead letter of a message, to be written again. */
-export interface FailedLetter {
-  readonly letter: DeadLetter;
-  readonly message: BridgeMessage;
 }

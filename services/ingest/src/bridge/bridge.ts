@@ -5,15 +5,16 @@ import { mqttReasons } from '@tailrace/mqtt/reason';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
-import { backoffMs } from '@tailrace/protocol/backoff';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { Admission, Sender } from '../admission.ts';
 import { type DeadLetter, letterOfRecord } from '../dead-letters/dead-letter.ts';
+import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
 import { type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
-import { BridgeEntry, type BridgeMessage, type FailedLetter } from './bridge-entry.ts';
+import { RetryQueue } from '../intake/retry-queue.ts';
+import { BridgeEntry, type BridgeMessage } from './bridge-entry.ts';
 import { type BridgeCounts, type BridgeState, bridgeBytesMax } from './bridge-metrics.ts';
 import { type Rejected, rejectedFrom } from './mapping-error.ts';
 import type { MappedMessage, Mapping } from './message-mapper.ts';
@@ -53,8 +54,6 @@ export interface BridgeOptions {
   readonly clockAheadMs: number;
 }
 
-/** Wait before messages that the log has refused are appended again. */
-const retry = { baseMs: 200, capMs: 2_000 };
 /** When a message is tried again that waits for bytes or messages of others. */
 const roomRetryMs = 100;
 /** Reading resumes below this share of the bytes. */
@@ -72,8 +71,9 @@ function bytesOf({ payload }: InboundMessage): number {
  * is: many at a time, in the order in which they came.
  *
  * What the log refuses is never acknowledged negatively, because the broker would not send it again (MQTT-4.4.0-2). It
- * stays in the window and is appended again, with what came after it in order, until the log takes it. So while the log
- * is slow or away, the window closes, and the broker keeps its messages. The connection stays open meanwhile.
+ * stays in the window and is appended again, with what came after it in order, until the log takes it (`RetryQueue`). So
+ * while the log is slow or away, the window closes, and the broker keeps its messages. The connection stays open
+ * meanwhile.
  *
  * | limit | at the limit |
  * | --- | --- |
@@ -95,14 +95,9 @@ export class Bridge implements IntakeSource, BridgeState {
   /** Messages that wait for the log. */
   unsettled = 0;
   #heldBytes = 0;
-  #order = 0;
-  /** Reports that the log has neither confirmed nor refused. */
-  #inIntake = 0;
-  /** What is to be appended again, and what came after it. */
-  #failed: BridgeEntry[] = [];
-  #failedLetters: FailedLetter[] = [];
-  #attempts = 0;
-  #retryTimer: Timer | undefined;
+  /** Reports and dead letters that the log does not have. */
+  readonly #reports: RetryQueue<BridgeEntry>;
+  readonly #letters: DeadLetterWriter;
   /** What waits for room while reading is paused: one message, and one more for each connection that was lost since. */
   #waiting: InboundMessage[] = [];
   #roomTimer: Timer | undefined;
@@ -111,12 +106,23 @@ export class Bridge implements IntakeSource, BridgeState {
   #lastReason = '';
 
   constructor(options: BridgeOptions) {
-    const { name, receiveMaximum, grant, admission, names, clockAheadMs, logger, clock } = options;
+    const { name, receiveMaximum, grant, admission, names, clockAheadMs, logger, clock, random } = options;
     this.name = name;
     this.receiveMaximum = receiveMaximum;
     this.#options = options;
     this.#sender = admission.enterSession(grant);
     this.#context = { grant, devices: names, clockAheadMs, receivedMs: 0 };
+    const { intake, counts } = options;
+    this.#reports = new RetryQueue({
+      append(entry, isRetry) {
+        if (isRetry) counts.retried.add();
+        intake.add(entry);
+      },
+      isBlocked: () => intake.isFull,
+      clock,
+      random,
+    });
+    this.#letters = new DeadLetterWriter({ letters: options.deadLetters, clock, random });
     const sentence = 'a message of the broker cannot be processed: it is in the topic of dead letters';
     this.#onDeadLetter = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () =>
       clock.monotonic(),
@@ -160,7 +166,8 @@ export class Bridge implements IntakeSource, BridgeState {
     await this.#client?.stop({ drainMs });
     if (this.#isStopped) return;
     this.#isStopped = true;
-    this.#retryTimer?.cancel();
+    this.#reports.stop();
+    this.#letters.stop();
     this.#roomTimer?.cancel();
     admission.leaveSession(this.#sender);
   }
@@ -254,9 +261,8 @@ export class Bridge implements IntakeSource, BridgeState {
     for (const report of reports) {
       try {
         const record = recordFrom(report, this.#context);
-        const fields = { record, readings: report.readings.length, order: this.#order++, startedMs: message.startedMs };
         message.unsettled++;
-        this.#append(new BridgeEntry(this, message, fields));
+        this.#reports.add(new BridgeEntry(this, message, record, report.readings.length));
       } catch (thrown) {
         refused.push(rejectedFrom(thrown));
       }
@@ -271,33 +277,24 @@ export class Bridge implements IntakeSource, BridgeState {
     });
   }
 
-  #append(entry: BridgeEntry): void {
-    if (this.#failed.length > 0) {
-      // Behind those that the log has refused, so that the order of a device stays.
-      this.#failed.push(entry);
-      return;
-    }
-    this.#inIntake++;
-    this.#options.intake.add(entry);
-  }
-
   // The log settles a report.
 
   settled(entry: BridgeEntry, error: TailraceError | undefined): void {
     // At the deadline of the log the message waits on: it may be there all the same.
     if (entry.state === 'late') return;
-    this.#inIntake--;
+    if (error?.retryable === true) {
+      this.#reports.refused(entry);
+      return;
+    }
+    this.#reports.done(entry);
     if (error === undefined) {
-      this.#attempts = 0;
       this.#options.onAccepted(entry.readings, entry.record.clockAhead);
       this.#settledPart(entry.message);
-    } else if (error.retryable) this.#failed.push(entry);
-    else {
+    } else {
       const { message } = error;
       const letter = letterOfRecord(entry.record, { protocol: 'bridge', source: this.name, message });
       this.#writeLetter(entry.message, letter, entry);
     }
-    this.#scheduleRetry();
   }
 
   flushAcks(): void {
@@ -313,18 +310,9 @@ export class Bridge implements IntakeSource, BridgeState {
       const { reason, message: reasonText, topic } = letter;
       return { bridge: this.name, reason, reasonText, topic };
     });
-    this.#write({ letter, message });
-  }
-
-  #write({ letter, message }: FailedLetter): void {
-    this.#options.deadLetters.write(letter, (error) => {
-      if (error === undefined) {
-        this.#settledPart(message);
-        this.#client?.flush();
-        return;
-      }
-      this.#failedLetters.push({ letter, message });
-      this.#scheduleRetry();
+    this.#letters.write(letter, () => {
+      this.#settledPart(message);
+      this.#client?.flush();
     });
   }
 
@@ -354,31 +342,6 @@ export class Bridge implements IntakeSource, BridgeState {
     if (next === undefined) this.#newest = previous;
     else next.previous = previous;
     this.unsettled--;
-  }
-
-  /** Appends again once the log has settled all that it was given, so that nothing overtakes. */
-  #scheduleRetry(): void {
-    const isDue = this.#failedLetters.length > 0 || (this.#failed.length > 0 && this.#inIntake === 0);
-    if (!isDue || this.#retryTimer !== undefined || this.#isStopped) return;
-    const { clock, random } = this.#options;
-    // Not less than half of the wait: the log would only refuse it again.
-    const waitMs = backoffMs(this.#attempts++, () => 0.5 + random() / 2, retry);
-    this.#retryTimer = clock.after(waitMs, () => {
-      this.#retryTimer = undefined;
-      this.#appendAgain();
-    });
-  }
-
-  #appendAgain(): void {
-    for (const failed of this.#failedLetters.splice(0)) this.#write(failed);
-    if (this.#inIntake > 0) return;
-    const { intake, counts, clock } = this.#options;
-    const nowMs = clock.monotonic();
-    for (const entry of this.#failed.splice(0).toSorted((a, b) => a.order - b.order)) {
-      counts.retried.add();
-      this.#inIntake++;
-      intake.add(entry.again(nowMs));
-    }
   }
 
   // The connection.
