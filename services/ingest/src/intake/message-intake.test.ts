@@ -320,3 +320,17 @@ test('messages are in the log in the order of their device', async () => {
     );
   await eventLog.close();
 });
+
+test('a message that the log refuses for missing rights is whole when it is added again', async () => {
+  const { add, calls, intake, received } = setUp();
+  const entry = add(1);
+  await nextTurn();
+  calls[0]!.settled(0, new TailraceError('forbidden', 'TOPIC_AUTHORIZATION_FAILED'), -1, -1);
+  await nextTurn();
+  assert.deepEqual(received, ['s1 settled unavailable', 's acks'], 'an operator may grant them');
+  assert.deepEqual([...entry.value], [1]);
+  intake.add(entry);
+  assert.equal(entry.state, 'waiting');
+  await nextTurn();
+  assert.deepEqual(calls[1]!.keys, ['d1']);
+});

@@ -168,8 +168,8 @@ export class MessageIntake {
   #settle(entry: IntakeEntry, error: TailraceError | undefined, partition: number, seq: number): void {
     this.#unlink(entry);
     entry.state = 'settled';
-    if (error?.retryable !== true) entry.value = noBytes;
     if (error === undefined) {
+      entry.value = noBytes;
       entry.partition = partition;
       entry.seq = seq;
       this.#hasConfirmed = true;
@@ -178,7 +178,10 @@ export class MessageIntake {
       this.#notify(entry, undefined);
     } else {
       if (meansAway(error)) this.#hasFailed = true;
-      this.#notify(entry, this.#refusalOf(error));
+      const refusal = this.#refusalOf(error);
+      // The error of the log may be final, such as missing rights, and the refusal is not: its source adds it again.
+      if (!refusal.retryable) entry.value = noBytes;
+      this.#notify(entry, refusal);
     }
   }
 

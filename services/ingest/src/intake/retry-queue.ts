@@ -16,11 +16,6 @@ export interface RetryQueueLimits {
   readonly itemsMax?: number;
   /** Default: no limit. */
   readonly bytesMax?: number;
-  /**
-   * Called with true at a limit, and with false below half of both: its source stops to read and continues. What the
-   * source has read already is still taken.
-   */
-  readonly onFull?: (isFull: boolean) => void;
 }
 
 export interface RetryQueueOptions<Item extends RetryItem> {
@@ -60,8 +55,8 @@ const blockedRetryMs = 100;
  *   that are added meanwhile wait behind it. So nothing is passed to the log before an item that it has refused.
  * - **Wait.** 200 ms after the first refusal, doubled to 2 s; from the start again when the log has taken an item.
  * - **Pressure.** While `isBlocked`, items wait, and are tried again every 100 ms.
- * - **Limit.** `isFull` at the items or the bytes; the source pauses (`onFull`), drops the oldest (`dropOldest`), or
- *   does not add.
+ * - **Limit.** `isFull` at the items or the bytes: its source reads no more, does not add, or drops the oldest
+ *   (`dropOldest`). An item that is added all the same is taken.
  * - **Stop.** `drain` waits for the log, with a deadline. After `stop` no item is appended again.
  *
  * An item is in flight (the log has it), refused, or waiting, until `done`.
@@ -81,8 +76,6 @@ export class RetryQueue<Item extends RetryItem> {
   /** Refusals since the log has taken an item. */
   #attempts = 0;
   #timer: Timer | undefined;
-  /** The last value of `onFull`. */
-  #hasPaused = false;
   #isStopped = false;
   #drained: (() => void) | undefined;
 
@@ -133,7 +126,6 @@ export class RetryQueue<Item extends RetryItem> {
       this.#waiting.push(item);
       this.#schedule();
     }
-    this.#checkLimits();
   }
 
   /** The log has an item, or never will: it leaves the queue. */
@@ -228,20 +220,9 @@ export class RetryQueue<Item extends RetryItem> {
   #remove(item: Item): void {
     this.#size--;
     this.#bytes -= item.bytes;
-    this.#checkLimits();
     if (this.#size > 0) return;
     this.#drained?.();
     this.#drained = undefined;
-  }
-
-  #checkLimits(): void {
-    const onFull = this.#options.limits?.onFull;
-    if (onFull === undefined) return;
-    const isAboveHalf = this.#size > this.#itemsMax / 2 || this.#bytes > this.#bytesMax / 2;
-    const isFull = this.#hasPaused ? isAboveHalf : this.isFull;
-    if (isFull === this.#hasPaused) return;
-    this.#hasPaused = isFull;
-    onFull(isFull);
   }
 }
 

@@ -18,6 +18,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Revocations } from '@tailrace/platform/revocation';
+import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DeviceSession, type DeviceSessionOptions } from '../devices/device-session.ts';
 import { leaveSpanMs, leaveSpread } from '../devices/leave-spread.ts';
@@ -85,9 +86,10 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
     this.#options = options;
     this.#wheel = new SecondWheel(clock);
     this.sessions = new MqttSessions(clock, this.#wheel);
-    const refused = new RefusedMessages({ letters, admission: messages.admission, clock });
+    const letterWriter = new DeadLetterWriter({ letters, clock, random: messages.random });
+    const refused = new RefusedMessages({ letters: letterWriter, admission: messages.admission });
     this.wills = new Wills({
-      refused,
+      letters: letterWriter,
       intake: messages.intake,
       names: messages.names,
       counts: counts.protocols.mqtt,

@@ -1,8 +1,7 @@
-import type { Clock } from '@tailrace/platform/clock';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import type { Admission, Sender } from '../admission.ts';
 import { type DeadLetter, deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
-import type { DeadLetters } from '../dead-letters/dead-letters.ts';
+import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 
 /** A message of MQTT 3.1.1 that was refused. */
 export interface RefusedMessage {
@@ -15,13 +14,9 @@ export interface RefusedMessage {
 }
 
 export interface RefusedMessageOptions {
-  readonly letters: Pick<DeadLetters, 'write'>;
+  readonly letters: Pick<DeadLetterWriter, 'write'>;
   readonly admission: Pick<Admission, 'tryHold' | 'release'>;
-  readonly clock: Pick<Clock, 'after'>;
 }
-
-/** Between two attempts to write a dead letter. */
-const retryMs = 1_000;
 
 /** Errors of the content. A topic that is not known, and a device that is not covered, are of the configuration. */
 const codes: ReadonlySet<ErrorCode> = new Set(['invalid_report', 'invalid_message', 'too_large', 'limit_reached']);
@@ -42,7 +37,7 @@ export class RefusedMessages {
    * bytes of its sender is only counted and logged, as other refused messages are.
    */
   write(message: RefusedMessage, sender: Sender, done: () => void): void {
-    const { admission } = this.#options;
+    const { letters, admission } = this.#options;
     const { payload, error } = message;
     if (!codes.has(error.code) || !admission.tryHold(sender, payload.length, false)) {
       done();
@@ -55,18 +50,9 @@ export class RefusedMessages {
       // A copy: it is a view of the packet.
       payload: Buffer.from(payload),
     };
-    this.writeLetter(letter, () => {
+    letters.write(letter, () => {
       admission.release(sender, payload.length);
       done();
-    });
-  }
-
-  /** Writes a dead letter until the log has it, then calls `done`. */
-  writeLetter(letter: DeadLetter, done: () => void): void {
-    const { letters, clock } = this.#options;
-    letters.write(letter, (failed) => {
-      if (failed === undefined) done();
-      else if (failed.code !== 'closed') clock.after(retryMs, () => this.writeLetter(letter, done));
     });
   }
 }

@@ -4,6 +4,7 @@ import type { ClosedConnection } from '@tailrace/mqtt/server-options';
 import type { Clock } from '@tailrace/platform/clock';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { type DeadLetter, deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
+import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 import { type DeviceMessage, type InvalidMessage, isBatch } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
 import { graceMs } from '../devices/device-session.ts';
@@ -13,7 +14,6 @@ import type { MessageIntake } from '../intake/message-intake.ts';
 import { type EncodedReport, type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
 import { type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
 import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
-import type { RefusedMessages } from './refused-messages.ts';
 
 /** Bytes of the wills of all sessions. */
 export const willBytesMax = 16_777_216;
@@ -52,7 +52,7 @@ export interface WillSession {
 export interface WillOptions {
   readonly intake: Pick<MessageIntake, 'add'>;
   readonly names: RecordContext['devices'];
-  readonly refused: Pick<RefusedMessages, 'writeLetter'>;
+  readonly letters: Pick<DeadLetterWriter, 'write'>;
   readonly counts: ProtocolCounts;
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
   readonly clock: Clock;
@@ -152,7 +152,7 @@ export class Wills implements IntakeSource {
 
   /** Such as `limit_reached` for a new device. It is a dead letter, because its sender is gone. */
   #refused({ topic, payload, qos, contentType }: Will, { device }: WillSession, error: TailraceError): void {
-    const { counts, refused } = this.#options;
+    const { counts, letters } = this.#options;
     counts.messages.rejected.add();
     counts.rejected(error.code);
     const reason = deadLetterReasonOf(error);
@@ -165,7 +165,7 @@ export class Wills implements IntakeSource {
       payload,
       qos,
     };
-    refused.writeLetter(contentType === undefined ? letter : { ...letter, contentType }, () => {});
+    letters.write(contentType === undefined ? letter : { ...letter, contentType }, () => {});
   }
 
   #messagesOf(topic: DeviceTopic, { payload, contentType = '', id = '', isText }: Will) {

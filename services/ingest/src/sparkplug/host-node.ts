@@ -255,7 +255,6 @@ export class HostNode implements NodeHandlers, ReportOrigin {
       origin: this,
       session: this.#sessions.get(device ?? nodeItself),
       receipt: this.isOwned ? this.#receipt : undefined,
-      order: 0,
     };
     if (this.isOwned) this.append(pending);
     else this.#context.standby.add(pending, this.#context.clock.monotonic());

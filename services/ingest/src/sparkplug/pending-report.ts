@@ -22,6 +22,4 @@ export interface PendingReport {
   /** The presence of the node or device; undefined: it is offline. `lastSeq`: position of its last report. */
   readonly session: { lastSeq: number } | undefined;
   readonly receipt: Receipt | undefined;
-  /** Order of the reports of a host. */
-  order: number;
 }

@@ -62,7 +62,7 @@ export interface SparkplugHostOptions {
   readonly counts: HostCounts;
   /** Called for each report that is in the log. */
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
-  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
+  readonly clock: Pick<Clock, 'now' | 'monotonic' | 'after'>;
   readonly logger: Logger;
 }
 
@@ -247,6 +247,11 @@ export class SparkplugHost {
     for (const node of this.#nodes.values()) node.close('drain');
   }
 
+  /** Appends nothing again from now on. Called when the connection is closed. */
+  close(): void {
+    this.#writer.stop();
+  }
+
   /** Whether all reports and dead letters are durable. */
   get isIdle(): boolean {
     return this.#writer.isIdle;
@@ -295,7 +300,6 @@ export class SparkplugHost {
   tick(): void {
     const { clock, broker, counts } = this.#options;
     const nowMs = clock.monotonic();
-    this.#writer.tick();
     for (const node of this.#reordering) {
       if (node.dueMs === undefined || nowMs < node.dueMs) continue;
       const before = node.heldBytes;

@@ -188,6 +188,7 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
       peers?.stop();
       await Promise.all([...connections.values()].map((connection) => connection.stop()));
       for (const timer of timers) timer.cancel();
+      for (const { host } of connections.values()) host.close();
       births.stop();
     },
   };
