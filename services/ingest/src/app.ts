@@ -140,6 +140,7 @@ export function createIngest(options: IngestOptions): Ingest {
     logger,
     metrics,
     onCredentials: (entries) => credentials.merge(entries),
+    onCommandSwitch: (state) => devices.switchCommands(state),
     onRevocations(entries) {
       credentials.revoke(entries);
       if (revocations.merge(entries).length > 0) devices.checkRevocations();

@@ -355,6 +355,20 @@ test('control that is off refuses commands, and those that were not sent', () =>
   assert.equal(request('c3'), 'accepted');
 });
 
+test('control that is off sends no command again, whose receipt is then unknown', async () => {
+  const { clock, open, request, outcomes, switchOff } = start();
+  const session = open();
+  request('c1');
+  assert.deepEqual(session.ids(), ['c1']);
+  switchOff('maintenance');
+  await clock.advance(9_000);
+  // Not in a new session either.
+  const next = open(new TestSession(2));
+  await clock.advance(1_001);
+  assert.deepEqual([session.ids(), next.ids()], [[], []]);
+  assert.deepEqual(outcomes(), ['c1 unconfirmed timeout']);
+});
+
 test('limits of one device, of all, and of the outcomes that are needed', async () => {
   const { clock, commands, open, request } = start({ deviceCommandsMax: 2, commandsMax: 3, outcomesMax: 4 });
   const session = open();

@@ -354,6 +354,7 @@ export class DeviceCommands implements CommandEvents {
 
   #resend(active: ActiveCommand): void {
     const leftMs = this.#leftMsOf(active);
+    if (this.#options.offReason(active.command.device) !== undefined) return;
     if (active.attempt < attemptsMax && leftMs > resendLeftMs) this.#send(active);
   }
 
