@@ -32,14 +32,15 @@ test('a requester in another process sends commands over a socket of the file sy
   t.after(() => Promise.all([bus!.close(), ingest!.close()]));
   await ingest!.serve(anyCommandSubject, (payload) => {
     const request = decodeCommandRequest(payload);
-    const { id, device } = 'command' in request ? request.command : request.query;
+    const isCancel = 'cancel' in request;
+    const { id, device } = isCancel ? request.cancel : 'query' in request ? request.query : request.command;
     const outcome = (state: CommandOutcome['state']): Uint8Array =>
       encodeCommandOutcome({
         ...{ id, device, state, time: 1, node: 'ingest', session: 1, attempt: 0, message: '', holder: '' },
       });
     if ('command' in request)
       for (const state of ['delivered', 'done'] as const) ingest!.publish(outcomeSubject(device), outcome(state));
-    return [outcome('accepted')];
+    return [outcome(isCancel ? 'failed' : 'accepted')];
   });
   const socket = new CommandSocket({ path, bus: bus!, logger: silentLogger });
   await socket.start();
@@ -57,6 +58,7 @@ test('a requester in another process sends commands over a socket of the file sy
   for await (const { state } of client.send(command)) states.push(state);
   // What is published before the reply comes first, and `accepted` is skipped.
   assert.deepEqual(states, ['delivered', 'done']);
+  assert.equal((await client.cancel('c2', 'a.b'))?.state, 'failed');
   await close();
 
   const raw = connect(path);

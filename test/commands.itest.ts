@@ -18,6 +18,8 @@ const press = 'plant1.line2.press7';
 const tokenSecret = 'a secret of the tests, long enough for HS256';
 const cleanup: (() => Promise<unknown>)[] = [];
 const nodes: StackService[] = [];
+/** Serves operators. */
+let fanout: StackService;
 
 let kafka: KafkaBroker;
 let nats: NatsServer;
@@ -44,9 +46,13 @@ before(async () => {
     };
     const script = 'services/ingest/src/main.ts';
     nodes.push(new StackService({ name, script, port: portBase + index, settings, data: dir.path }));
+    if (index > 0) continue;
+    const fanoutSettings = { ...settings, TAILRACE_NODE: 'fanout-0', TAILRACE_DRAIN_MS: '0' };
+    const rest = { script: 'services/fanout/src/main.ts', port: portBase + 20, data: dir.path };
+    fanout = new StackService({ ...rest, name: 'fanout-0', settings: fanoutSettings });
   }
-  await Promise.all(nodes.map((node) => node.start()));
-  cleanup.push(() => Promise.all(nodes.map((node) => node.stop())));
+  await Promise.all([...nodes, fanout].map((node) => node.start()));
+  cleanup.push(() => Promise.all([...nodes, fanout].map((node) => node.stop())));
   const bus = createNatsBus({ servers: [nats.url], name: 'control', connectTimeoutMs: 5_000, logger: silentLogger });
   await bus.start();
   client = new CommandClient(bus, systemClock);
@@ -66,6 +72,8 @@ after(async () => {
 /** A device that counts how often it executes each command. It remembers them over its connections, as it should. */
 class Machine {
   readonly executed = new Map<string, number>();
+  /** Confirms the receipt of commands. */
+  confirms = true;
   /** Replies to commands; others are not answered. */
   repliesTo: (id: string) => boolean = () => true;
   #connection: RawDevice | undefined;
@@ -97,7 +105,7 @@ class Machine {
       if (message === undefined || isClosed) return;
       if (message.type !== 'command') continue;
       const id = message.msgid!;
-      connection.send({ type: 'ack', msgid: id });
+      if (this.confirms) connection.send({ type: 'ack', msgid: id });
       if (!this.executed.has(id)) this.executed.set(id, 1);
       else continue;
       if (this.repliesTo(id)) this.reply(id);
@@ -173,6 +181,70 @@ test('a device that moves to another node in the middle of a command reports it 
   const outcomes = await send(command, onState, { correctionMs: 5_000 });
   assert.deepEqual(outcomes, ['delivered ingest-0', 'unconfirmed ingest-0', 'done ingest-1']);
   assert.equal(machine.executed.get(command.id), 1);
+  await machine.close();
+});
+
+/** Requests `/v1/command-switch` as an operator. */
+async function commandSwitch(body?: object): Promise<Response> {
+  const operator = await issueToken({
+    ...{
+      secret: tokenSecret,
+      subject: 'anna',
+      publish: [],
+      subscribe: [],
+      expiresInMs: 3_600_000,
+      roles: ['operator'],
+    },
+  });
+  return await fetch(`${fanout.url}/v1/command-switch`, {
+    method: body === undefined ? 'GET' : 'POST',
+    headers: { authorization: `Bearer ${operator}`, connection: 'close' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+}
+
+/** Returns the gauge of commands that are off, of each node. */
+async function offGauges(): Promise<number[]> {
+  const pages = nodes.map(async ({ internal }) => (await fetch(`${internal}/metrics`)).text());
+  return (await Promise.all(pages)).map((page) => Number(/^tailrace_ingest_disabled_commands\{.*\} (\d)$/m.exec(page)?.[1]));
+}
+
+test('an operator turns commands off on all nodes, over their restarts, and on again; what waits for its device fails', async () => {
+  assert.deepEqual(await (await commandSwitch()).json(), { commands: 'on' });
+  const machine = new Machine();
+  machine.confirms = false;
+  machine.repliesTo = () => false;
+  await machine.connect(1);
+  const [sentBefore, waiting] = [commandOf(20), commandOf(20)];
+  const first = send(sentBefore);
+  await eventually(() => assert.ok(machine.executed.has(sentBefore.id)), { deadlineMs: 20_000 });
+  const states: string[] = [];
+  let answer: Response | undefined;
+  for await (const { state, code, message } of client.send(waiting)) {
+    states.push(`${state} ${code ?? ''} ${message}`);
+    if (state === 'accepted') answer = await commandSwitch({ commands: 'off', reason: 'fire drill' });
+  }
+  assert.deepEqual([answer!.status, await answer!.json()], [202, { nodes: 1 }]);
+  assert.match(states[1]!, /^failed forbidden commands are off since .*, by anna: fire drill$/);
+  assert.equal(machine.executed.has(waiting.id), false);
+  // What the device has received before, it still reports.
+  machine.reply(sentBefore.id);
+  assert.equal((await first).at(-1), 'done ingest-1');
+  await eventually(async () => assert.deepEqual(await offGauges(), [1, 1]), { deadlineMs: 10_000 });
+
+  await nodes[0]!.end('SIGTERM');
+  await nodes[0]!.start();
+  assert.deepEqual(await offGauges(), [1, 1], 'by the first request');
+  const { time, ...state } = (await (await commandSwitch()).json()) as { time: number };
+  assert.deepEqual(state, { commands: 'off', reason: 'fire drill', by: 'anna' });
+  assert.ok(Math.abs(Date.now() - time) < 600_000);
+  assert.match((await sendOnce(commandOf(10)))[0]!, /^failed /);
+
+  machine.confirms = true;
+  machine.repliesTo = () => true;
+  assert.equal((await commandSwitch({ commands: 'on' })).status, 202);
+  await eventually(async () => assert.deepEqual(await offGauges(), [0, 0]), { deadlineMs: 10_000 });
+  assert.equal((await send(commandOf(10))).at(-1), 'done ingest-1');
   await machine.close();
 });
 

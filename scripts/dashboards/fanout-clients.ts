@@ -72,7 +72,7 @@ export const clientRow: Row = {
     {
       title: 'HTTP requests',
       unit: 'ops',
-      description: 'To /v1/route, /v1/devices, /v1/revocations and /v1/notice, by result, per second.',
+      description: 'To /v1/route, /v1/devices, and the endpoints of operators, by result, per second.',
       lines: [
         {
           expr: `sum by (endpoint, code) (${rate('tailrace_fanout_http_requests_total', nodes)})`,

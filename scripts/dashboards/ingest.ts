@@ -89,6 +89,14 @@ export const ingest: Dashboard = {
           lines: [{ expr: `sum by (state) (${rate('tailrace_ingest_commands_total', nodes)})`, legend: '{{state}}' }],
         },
         {
+          title: 'Commands are off',
+          unit: 'short',
+          isNumber: true,
+          description:
+            'Nodes on which each command is refused, by the setting commandsEnabled or the switch of operators. Normally 0; see TailraceCommandsOff in the runbook.',
+          lines: [{ expr: `sum(tailrace_ingest_disabled_commands{${nodes}})`, legend: 'nodes' }],
+        },
+        {
           title: 'Duration of commands',
           unit: 's',
           description: 'From the request to the final outcome: mostly the time that devices take.',

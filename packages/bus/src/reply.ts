@@ -122,6 +122,7 @@ const errorCodes: Readonly<Record<ErrorCode, true>> = {
   storage_full: true,
   address_in_use: true,
   closed: true,
+  canceled: true,
   internal: true,
 };
 

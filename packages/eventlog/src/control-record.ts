@@ -16,8 +16,19 @@ export interface Notice {
   readonly time: number;
 }
 
+/** Whether the commands of all devices are off. */
+export interface CommandSwitchState {
+  readonly isOff: boolean;
+  /** For people; '' for none. */
+  readonly reason: string;
+  /** Subject of the operator's token. */
+  readonly by: string;
+  /** Epoch ms. */
+  readonly time: number;
+}
+
 /**
- * Returns the record of a revocation, notice or credential. Its key is a hash of its content. So a tombstone removes
+ * Returns the record of a revocation, notice, credential or command switch. Its key is a hash of its content. So a tombstone removes
  * exactly the content that its writer has read, and not a newer revocation of the same subject that another process
  * appends concurrently.
  */
@@ -26,8 +37,9 @@ export function recordFrom(content: tailrace.v1.IControlRecord): NewRecord {
   return { key: `${kindOf(content)}/${createHash('sha256').update(value).digest('base64url')}`, value };
 }
 
-function kindOf({ revocation, credential }: tailrace.v1.IControlRecord): string {
+function kindOf({ revocation, credential, commandSwitch }: tailrace.v1.IControlRecord): string {
   if (revocation != null) return 'revocation';
+  if (commandSwitch != null) return 'command-switch';
   return credential == null ? 'notice' : 'credential';
 }
 
@@ -73,9 +85,18 @@ export function noticeFrom({ severity, message, time }: tailrace.v1.IOperatorNot
   return { severity: severity ?? 'info', message: message ?? '', time: time ?? 0 };
 }
 
+export function switchMessage({ isOff, ...fields }: CommandSwitchState): tailrace.v1.ICommandSwitch {
+  return { off: isOff, ...fields };
+}
+
+/** Returns the state of a record, with defaults for missing fields. */
+export function switchFrom({ off, reason, by, time }: tailrace.v1.ICommandSwitch): CommandSwitchState {
+  return { isOff: off ?? false, reason: reason ?? '', by: by ?? '', time: time ?? 0 };
+}
+
 /**
- * Returns the keys of records without effect: expired, an old notice, a revoked credential, or a revocation that is
- * covered by a longer one.
+ * Returns the keys of records without effect: expired, an old notice, a revoked credential, a revocation that is
+ * covered by a longer one, or a command switch before the last one. `live`: in the order of the log.
  */
 export function obsoleteKeys(live: ReadonlyMap<string, tailrace.v1.ControlRecord>, nowMs: number): string[] {
   const obsolete: string[] = [];
@@ -83,7 +104,12 @@ export function obsoleteKeys(live: ReadonlyMap<string, tailrace.v1.ControlRecord
   const credentials: { readonly key: string; readonly credential: DeviceCredential }[] = [];
   /** By token or subject: the entry that expires last. */
   const longest = new Map<string, RevocationEntry>();
-  for (const [key, { revocation, notice, credential }] of live) {
+  let lastSwitch: string | undefined;
+  for (const [key, { revocation, notice, credential, commandSwitch }] of live) {
+    if (commandSwitch) {
+      if (lastSwitch !== undefined) obsolete.push(lastSwitch);
+      lastSwitch = key;
+    }
     if (credential) credentials.push({ key, credential: credentialFrom(credential) });
     if (notice && (notice.time ?? 0) + noticeRetentionMs <= nowMs) obsolete.push(key);
     if (!revocation) continue;

@@ -5,7 +5,7 @@ import { silentLogger } from '@tailrace/platform/logger';
 import type { RevocationEntry } from '@tailrace/platform/revocation';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
-import type { Notice } from './control-record.ts';
+import type { CommandSwitchState, Notice } from './control-record.ts';
 import { ControlTopic, controlPollMs } from './control-topic.ts';
 import type { EventLog } from './event-log.ts';
 import { createMemoryLog } from './memory.ts';
@@ -26,6 +26,7 @@ async function world(epoch: string = crypto.randomUUID()) {
     const revocations: RevocationEntry[] = [];
     const notices: Notice[] = [];
     const credentials: DeviceCredential[] = [];
+    const switches: CommandSwitchState[] = [];
     const topic = new ControlTopic({
       eventLog: from,
       topicPrefix: 'tailrace',
@@ -33,10 +34,11 @@ async function world(epoch: string = crypto.randomUUID()) {
       logger,
       onCredentials: (entries) => credentials.push(...entries),
       onRevocations: (entries) => revocations.push(...entries),
+      onCommandSwitch: (state) => switches.push(state),
       onNotice: (notice) => notices.push(notice),
     });
     await topic.start();
-    return { topic, credentials, revocations, notices };
+    return { topic, credentials, revocations, notices, switches };
   };
   /** Advances the virtual clock until the work resolves. */
   const settled = async <T>(promise: Promise<T>): Promise<T> => {
@@ -399,4 +401,33 @@ test('a revocation is received, although a notice of the same batch cannot be se
   await topic.poll();
   assert.deepEqual(revocations, [token('t1')]);
   for (const each of [topic, writer.topic]) each.stop();
+});
+
+const switched = (isOff: boolean, time: number): CommandSwitchState => ({ isOff, reason: 'fire', by: 'anna', time });
+
+test('the command switch is read by all, and a process that starts later gets its last state alone, also of a clock that is behind', async () => {
+  const { clock, start } = await world();
+  const [one, other] = [await start(), await start()];
+  const now = clock.now();
+  await one.topic.switchCommands(switched(true, now));
+  assert.deepEqual([one.switches, other.switches], [[switched(true, now)], []]);
+  await clock.advance(controlPollMs);
+  assert.deepEqual(other.switches, [switched(true, now)]);
+  await other.topic.switchCommands(switched(false, now + 5_000));
+  await other.topic.switchCommands(switched(true, now - 5_000));
+  const later = await start();
+  assert.deepEqual(later.switches, [switched(true, now - 5_000)]);
+  for (const { topic } of [one, other, later]) topic.stop();
+});
+
+test('a cleanup keeps the last command switch, also one with the content of an earlier one', async () => {
+  const { clock, start } = await world();
+  const one = await start();
+  const now = clock.now();
+  for (const isOff of [true, false, true]) await one.topic.switchCommands(switched(isOff, now));
+  await one.topic.removeObsolete();
+  assert.equal(one.topic.counts.removed, 1);
+  const later = await start();
+  assert.deepEqual(later.switches, [switched(true, now)]);
+  for (const { topic } of [one, later]) topic.stop();
 });

@@ -7,6 +7,7 @@ import type { RevocationEntry } from '@tailrace/platform/revocation';
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
 import {
+  type CommandSwitchState,
   contentOf,
   credentialFrom,
   credentialMessage,
@@ -15,6 +16,8 @@ import {
   noticeFrom,
   obsoleteKeys,
   recordFrom,
+  switchFrom,
+  switchMessage,
 } from './control-record.ts';
 import { boundsOf, type EventLog, type LogRecord, recordEnd, type TopicSpec } from './event-log.ts';
 
@@ -46,13 +49,15 @@ export interface ControlTopicOptions {
    * of them again after an error of the log.
    */
   readonly onCredentials: (credentials: readonly DeviceCredential[]) => void;
+  /** Called with the last state of the command switch, when it has changed, and again after an error of the log. */
+  readonly onCommandSwitch?: (state: CommandSwitchState) => void;
   /** Called once with each notice. */
   readonly onNotice?: (notice: Notice) => void;
 }
 
 /**
- * The topic of records for every process of an installation: credentials of devices, revocations and operators' notices
- * (docs/adr/0014-revocations-in-the-log.md). It is compacted and has one partition.
+ * The topic of records for every process of an installation: credentials of devices, revocations, the command switch
+ * and operators' notices (docs/adr/0014-revocations-in-the-log.md). It is compacted and has one partition.
  *
  * A process reads all of it in `start`, before it accepts a client, and polls it afterwards. An append is durable when
  * it resolves, and this process has read it, unless the read failed. Other processes read it at their next poll.
@@ -71,6 +76,8 @@ export class ControlTopic {
   #epochAtMs = 0;
   /** Keys of the last notices, oldest first. */
   readonly #knownNotices = new Set<string>();
+  /** The last one that was read, until the end is reached: those before it have no effect. */
+  #commandSwitch: CommandSwitchState | undefined;
   #reading: Promise<void> | undefined;
   #poller: Timer | undefined;
   #cleaner: Timer | undefined;
@@ -118,6 +125,11 @@ export class ControlTopic {
     await this.#append({ credential: credentialMessage(credential) });
   }
 
+  /** Resolves when the state is durable and this process has read it. Rejects as `EventLog.append` does. */
+  async switchCommands(state: CommandSwitchState): Promise<void> {
+    await this.#append({ commandSwitch: switchMessage(state) });
+  }
+
   /** Resolves when the notice is durable and this process has read it. Rejects as `EventLog.append` does. */
   async notify(notice: Notice): Promise<void> {
     await this.#append({ notice });
@@ -156,8 +168,9 @@ export class ControlTopic {
       if (this.#stopped) return;
       for (const record of records) {
         const content = contentOf(record);
-        if (content === undefined) live.delete(record.key);
-        else live.set(record.key, content);
+        // In the order of the last records of the keys.
+        live.delete(record.key);
+        if (content !== undefined) live.set(record.key, content);
       }
     }
     const obsolete = obsoleteKeys(live, this.#options.clock.now());
@@ -203,7 +216,14 @@ export class ControlTopic {
       // Compaction removes the records of some positions, possibly also the last ones before the end.
       this.#next = until;
     }
+    this.#notifySwitch();
     this.#readAtMs = clock.monotonic();
+  }
+
+  #notifySwitch(): void {
+    const state = this.#commandSwitch;
+    this.#commandSwitch = undefined;
+    if (state !== undefined) this.#options.onCommandSwitch?.(state);
   }
 
   /**
@@ -254,6 +274,7 @@ export class ControlTopic {
       const content = contentOf(record);
       if (content?.revocation) revocations.push(entryFrom(content.revocation));
       else if (content?.credential) credentials.push(credentialFrom(content.credential));
+      else if (content?.commandSwitch) this.#commandSwitch = switchFrom(content.commandSwitch);
       else if (content?.notice) {
         if (this.#isNew(record.key)) notices.push(noticeFrom(content.notice));
       } else if (record.unreadable !== undefined || record.value.length > 0) this.counts.unreadable++;
@@ -283,7 +304,11 @@ export class ControlTopic {
       'Seconds since the control topic was last read to its end: the most that a credential or revocation is delayed.',
       () => this.readAgeMs / 1_000,
     );
-    metrics.total(name('records_total'), 'Credentials, revocations and notices read.', () => counts.received);
+    metrics.total(
+      name('records_total'),
+      'Credentials, revocations, command switches and notices read.',
+      () => counts.received,
+    );
     metrics.total(name('read_failures_total'), 'Polls of the control topic that failed.', () => counts.readFailures);
     metrics.total(
       name('unreadable_records_total'),

@@ -20,10 +20,11 @@ const command: DeviceCommand = {
   ...{ subject: 'anna', traceparent: '', via: 'plant1.edge1' },
 };
 
-test('a command and a query keep their fields', () => {
+test('a command, a query and a cancel keep their fields', () => {
   assert.deepEqual(decodeCommandRequest(encodeCommandRequest({ command })), { command });
   const query = { id: 'c-17', device: 'plant1.line2.press7' };
   assert.deepEqual(decodeCommandRequest(encodeCommandRequest({ query })), { query });
+  assert.deepEqual(decodeCommandRequest(encodeCommandRequest({ cancel: query })), { cancel: query });
   // A name that is special in JavaScript is a parameter like others.
   const named = { ...command, params: JSON.parse('{"__proto__":1,"constructor":2}') as DeviceCommand['params'] };
   const decoded = decodeCommandRequest(encodeCommandRequest({ command: named })) as { command: DeviceCommand };
@@ -89,6 +90,7 @@ test('any bytes are a valid request or outcome, or one error', () => {
   const valid = [
     encodeCommandRequest({ command }),
     encodeCommandRequest({ query: { id: 'c', device: 'a' } }),
+    encodeCommandRequest({ cancel: { id: 'c', device: 'a' } }),
     encodeCommandOutcome({
       ...{ id: 'c', device: 'a', state: 'done', time: 1, node: 'n', session: 5, attempt: 1, message: 'm', holder: '' },
       ...{ before: 1, after: 2, confirmedBy: 'device' },

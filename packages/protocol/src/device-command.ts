@@ -70,10 +70,17 @@ export interface CommandOutcome {
   readonly holder: string;
 }
 
-/** A request to an ingest node: a command, or for the last outcome of one. */
+/** Names a command of a node. */
+export interface CommandReference {
+  readonly id: string;
+  readonly device: string;
+}
+
+/** A request to an ingest node: a command, for the last outcome of one, or to cancel one. */
 export type CommandRequest =
   | { readonly command: DeviceCommand }
-  | { readonly query: { readonly id: string; readonly device: string } };
+  | { readonly query: CommandReference }
+  | { readonly cancel: CommandReference };
 
 export const commandLimits = {
   idBytesMax: 64,
@@ -162,7 +169,7 @@ const { CommandRequest: RequestMessage, CommandOutcome: OutcomeMessage } = tailr
 
 /** Returns the bytes of a request. Throws as `assertCommand` does. */
 export function encodeCommandRequest(request: CommandRequest): Uint8Array {
-  if ('query' in request) return RequestMessage.encode(request).finish();
+  if (!('command' in request)) return RequestMessage.encode(request).finish();
   const { command } = request;
   assertCommand(command);
   const params = Object.fromEntries(Object.entries(command.params).map(([name, value]) => [name, valueMessage(value)]));
@@ -171,15 +178,11 @@ export function encodeCommandRequest(request: CommandRequest): Uint8Array {
 
 /** Returns a request that is valid. Throws `invalid_message`, and `invalid_path` for the device. */
 export function decodeCommandRequest(bytes: Uint8Array): CommandRequest {
-  const { command, query } = decoded(() => RequestMessage.decode(bytes), 'command request');
-  if (query != null) {
-    const { id = '', device } = query;
-    assertCommandId(id);
-    assertDevicePath(device);
-    return { query: { id, device } };
-  }
+  const { command, query, cancel } = decoded(() => RequestMessage.decode(bytes), 'command request');
+  if (query != null) return { query: referenceFrom(query) };
+  if (cancel != null) return { cancel: referenceFrom(cancel) };
   if (command == null)
-    throw new TailraceError('invalid_message', 'command request: expected a command or a query, got none');
+    throw new TailraceError('invalid_message', 'command request: expected a command, a query or a cancel, got none');
   const params = Object.entries(command.params ?? {}).map(([name, value]) => [name, valueFrom(value)]);
   const from: DeviceCommand = {
     id: command.id ?? '',
@@ -197,6 +200,13 @@ export function decodeCommandRequest(bytes: Uint8Array): CommandRequest {
   };
   assertCommand(from);
   return { command: from };
+}
+
+/** Throws `invalid_message`, and `invalid_path` for the device. */
+function referenceFrom({ id = '', device }: tailrace.v1.ICommandQuery): CommandReference {
+  assertCommandId(id);
+  assertDevicePath(device);
+  return { id, device };
 }
 
 export function encodeCommandOutcome(outcome: CommandOutcome): Uint8Array {

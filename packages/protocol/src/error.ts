@@ -18,6 +18,7 @@ export const errorCodes = [
   'storage_full',
   'address_in_use',
   'closed',
+  'canceled',
   'internal',
 ] as const;
 

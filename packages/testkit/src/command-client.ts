@@ -87,8 +87,20 @@ export class CommandClient {
 
   /** Returns the last outcome of a command at the node; undefined if it knows none. `node`: default: any. */
   async query(id: string, device: string, node?: string): Promise<CommandOutcome | undefined> {
+    return await this.#about({ query: { id, device } }, node);
+  }
+
+  /**
+   * Cancels a command at the node that has accepted it. Returns its last outcome: `failed` with `canceled` if it was not
+   * sent; undefined if the node knows none.
+   */
+  async cancel(id: string, device: string, node?: string): Promise<CommandOutcome | undefined> {
+    return await this.#about({ cancel: { id, device } }, node);
+  }
+
+  async #about(request: CommandRequest, node?: string): Promise<CommandOutcome | undefined> {
     try {
-      return await this.#request({ query: { id, device } }, node);
+      return await this.#request(request, node);
     } catch (error) {
       if (isTailraceError(error) && error.code === 'not_found') return undefined;
       throw error;

@@ -278,7 +278,10 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
   const routes = [
     deviceRoute({ placement, verify, logger, endpoints }),
     ...deviceListRoutes({ directory: devices, verify, work, origins: config.origins, logger, endpoints }),
-    ...operatorRoutes({ operators, revocations, verify, nodes: () => ring.nodes().length, logger, endpoints }),
+    ...operatorRoutes({
+      ...{ operators, revocations, verify, nodes: () => ring.nodes().length, logger, endpoints },
+      commandSwitch: () => access.actions.commandSwitch,
+    }),
     ...deviceTokenRoutes({ deviceTokens, verify, clock, logger, endpoints }),
   ];
   const sessionCounts = new SessionCounts();

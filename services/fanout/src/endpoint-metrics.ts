@@ -4,7 +4,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import type { ErrorCode } from '@tailrace/protocol/error';
 
 /** The HTTP endpoints of a fanout node, without the stream. */
-const endpoints = ['route', 'devices', 'revocations', 'notice', 'credentials'] as const;
+const endpoints = ['route', 'devices', 'revocations', 'notice', 'command-switch', 'credentials'] as const;
 export type EndpointName = (typeof endpoints)[number];
 
 /** The results of these requests. Any other code counts as `internal`. */

@@ -4,6 +4,7 @@ import { type ErrorCode, shown, type TailraceError } from '@tailrace/protocol/er
 import { ingestResultJson, type Rejection } from '@tailrace/protocol/ingest-result';
 import { acceptedEncodings } from './body-encoding.ts';
 import { type HandshakeError, webSocketVersion } from './devices/handshake.ts';
+import type { ExceededRate } from './intake/report-rates.ts';
 import type { ParsedBody } from './reports.ts';
 
 /** The outcome of a request, for metrics. */
@@ -190,6 +191,12 @@ export class Answers {
     const retry = status === 503 || status === 429;
     const headers = retry ? this.#retryHeaders : status === 401 ? unauthorizedHeaders : jsonHeaders;
     return { status, outcome, headers, body: errorBody(error.code, error.message) };
+  }
+
+  /** Returns 429: the reports of a device exceed its rate. Retry-After is when they are accepted. */
+  rateLimited({ error, waitMs }: ExceededRate): Answer {
+    const headers = [contentType, ['Retry-After', String(Math.ceil(waitMs / 1_000))]] as const;
+    return { ...this.failed(error), headers };
   }
 
   /** Returns 415: the encoding is unknown, or there are several. `text`: the header Content-Encoding. */

@@ -30,7 +30,8 @@ import { Endpoint } from './endpoint.ts';
 import { LogFailures } from './intake/log-failures.ts';
 import { MessageTracing } from './intake/message-tracing.ts';
 import { Pressure } from './intake/pressure.ts';
-import { createIngestMetrics, registerLimits } from './metrics.ts';
+import { ReportRates } from './intake/report-rates.ts';
+import { createIngestMetrics, registerLimits, registerReportRates } from './metrics.ts';
 import { registerMqttLimits } from './mqtt/mqtt-limits.ts';
 import type { MqttPorts } from './mqtt/mqtt-ports.ts';
 import { MqttWebSockets } from './mqtt/websocket-wire.ts';
@@ -140,6 +141,7 @@ export function createIngest(options: IngestOptions): Ingest {
     logger,
     metrics,
     onCredentials: (entries) => credentials.merge(entries),
+    onCommandSwitch: (state) => devices.switchCommands(state),
     onRevocations(entries) {
       credentials.revoke(entries);
       if (revocations.merge(entries).length > 0) devices.checkRevocations();
@@ -200,12 +202,15 @@ export function createIngest(options: IngestOptions): Ingest {
     logger,
     metrics,
   });
+  const { deviceReportsPerSecond, deviceReportsBurst } = config;
+  const rates = deviceReportsPerSecond === 0 ? undefined : new ReportRates(deviceReportsPerSecond, deviceReportsBurst);
   const endpoint = new Endpoint({
     verifier,
     admission,
     devices: names,
     appender: new Appender({ eventLog, topic, deadlineMs: config.appendDeadlineMs, clock, logFailures, pressure }),
     pressure,
+    rates,
     answers: new Answers(config.retryAfterMs),
     cors: corsFrom(config.allowedOrigins, corsRequests),
     observer: new Observer({ metrics: ingestMetrics, tracing, clock, topic, system: eventLog.system }),
@@ -217,6 +222,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const ports = devices.mqtt === undefined ? undefined : mqttPorts;
   registerMqttLimits(metrics, devices.mqtt, () => ports?.handshakes ?? noHandshakes, config.mqttConnectionsMax);
   registerLimits(metrics, admission, names, transport, config);
+  registerReportRates(metrics, () => rates?.devices ?? 0);
   const busConnection = bus && new BusConnection({ bus, clock, random, logger });
   const sparkplug = createSparkplug({
     bridges: sparkplugBridgesFrom(bridgeSettings, { node, clock, random }),

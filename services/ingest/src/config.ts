@@ -240,6 +240,22 @@ export const ingestSettings = {
     .max(600_000)
     .default(2_000)
     .describe('Retry-After of 429 and 503, rounded up to whole seconds: about the time in which a broker fails over.'),
+  deviceReportsPerSecond: z
+    .number()
+    .min(0)
+    .max(1_000_000)
+    .default(0)
+    .meta({ unit: 'reports' })
+    .describe(
+      'Reports of one device a second that requests bring; beyond it 429 for the whole request. 0: no limit, because a sender that was without a link sends what it has stored at once. Bodies that are processed while they are received are not limited, and neither are sessions, which have deviceMessagesPerSecond.',
+    ),
+  deviceReportsBurst: z
+    .int()
+    .min(1)
+    .max(10_000_000)
+    .default(10_000)
+    .meta({ unit: 'reports' })
+    .describe('The same at once, after a pause. A request with more of one device is accepted after a pause.'),
   ...deviceSettings,
   ...commandSettings,
   ...mqttSettings,

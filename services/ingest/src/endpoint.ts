@@ -17,6 +17,7 @@ import { formatFrom } from './content-type.ts';
 import type { AcceptedUpgrade, DeviceSocketServer, UpgradeHead } from './devices/device-socket.ts';
 import { handshakeErrorOf, noUpgrade } from './devices/handshake.ts';
 import type { Pressure } from './intake/pressure.ts';
+import type { ReportRates } from './intake/report-rates.ts';
 import { NdjsonStream } from './ndjson-stream.ts';
 import type { Observer, RequestObservation } from './observer.ts';
 import { BodyParser, type Format, type ParsedBody, stepBytesMax } from './reports.ts';
@@ -28,6 +29,8 @@ export interface EndpointOptions {
   readonly devices: DeviceNames;
   readonly appender: Appender;
   readonly pressure: Pick<Pressure, 'admits'>;
+  /** Undefined: reports are not limited by device. */
+  readonly rates: ReportRates | undefined;
   readonly answers: Answers;
   readonly cors: (origin: string) => CorsHeaders;
   readonly observer: Observer;
@@ -296,7 +299,7 @@ export class Endpoint implements TransportHandlers {
 
   /** Returns whether the body is parsed. */
   #step(request: Request, parser: BodyParser): boolean {
-    const { answers, logger } = this.#options;
+    const { answers, logger, rates, clock } = this.#options;
     const { parsed } = parser;
     try {
       if (!parser.step()) return false;
@@ -307,7 +310,9 @@ export class Endpoint implements TransportHandlers {
     request.observation.parsed(parsed);
     if (parsed.internalError !== undefined)
       logger.error({ error: parsed.internalError }, 'a report could not be handled');
-    if (parsed.records.length === 0) this.#answer(request, answers.refused(parsed));
+    const exceeded = rates?.take(parsed.records, clock.monotonic());
+    if (exceeded !== undefined) this.#answer(request, answers.rateLimited(exceeded));
+    else if (parsed.records.length === 0) this.#answer(request, answers.refused(parsed));
     else this.#append(request, parsed);
     return true;
   }

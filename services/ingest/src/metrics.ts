@@ -11,6 +11,7 @@ import { handshakesMax } from '@tailrace/platform/tls-listener';
 import type { Admission, DeviceNames } from './admission.ts';
 import { type Outcome, outcomes } from './answers.ts';
 import type { IngestSettings } from './config.ts';
+import { ratedDevicesMax } from './intake/report-rates.ts';
 import type { ParsedBody } from './reports.ts';
 import type { Transport } from './transport.ts';
 
@@ -199,6 +200,13 @@ export function registerLimits(
     'Bodies terminated before their deadline because the process was near a limit.',
     () => transport.bodies.terminated,
   );
+}
+
+/** `devices`: with a state of their rate. */
+export function registerReportRates(metrics: Metrics, devices: () => number): void {
+  const help = 'Devices that are remembered for the rate of their reports (deviceReportsPerSecond)';
+  metrics.gauge('tailrace_ingest_rated_devices', `${help}.`, devices);
+  metrics.gauge('tailrace_ingest_limit_rated_devices', `${help}: the limit.`, () => ratedDevicesMax);
 }
 
 function registerHandshakes(metrics: Metrics, transport: Pick<Transport, 'handshakes'>): void {

@@ -28,8 +28,9 @@ export interface CommandSocketOptions {
 
 /**
  * A socket of the file system for requesters of commands: a bus in memory cannot be reached from another process. Each
- * line is a JSON object: `{"command":{…}}` or `{"query":{"id","device"}}`. The answers are lines, too: `{"reply":{…}}`
- * or `{"error":{…}}` to each line, in their order, and `{"outcome":{…}}` for each later state of the command.
+ * line is a JSON object: `{"command":{…}}`, `{"query":{"id","device"}}` or `{"cancel":{"id","device"}}`. The answers are
+ * lines, too: `{"reply":{…}}` or `{"error":{…}}` to each line, in their order, and `{"outcome":{…}}` for each later
+ * state of the command.
  */
 export class CommandSocket {
   readonly #options: CommandSocketOptions;
@@ -172,9 +173,12 @@ function requestFrom(line: string): CommandRequest {
   } catch (cause) {
     throw new TailraceError('invalid_message', 'line: expected a JSON object', { cause });
   }
-  const { command, query } = isObject(value) ? (value as { command?: unknown; query?: unknown }) : {};
+  const { command, query, cancel } = isObject(value) ? (value as Readonly<Record<string, unknown>>) : {};
   if (command !== undefined) return { command: deviceCommandFromJson(command) };
-  if (!isObject(query)) throw new TailraceError('invalid_message', 'line: expected {"command":{…}} or {"query":{…}}');
-  const { id, device } = query as { id?: unknown; device?: unknown };
-  return { query: { id: String(id), device: String(device) } };
+  const named = query ?? cancel;
+  if (!isObject(named))
+    throw new TailraceError('invalid_message', 'line: expected {"command":{…}}, {"query":{…}} or {"cancel":{…}}');
+  const { id, device } = named as { id?: unknown; device?: unknown };
+  const reference = { id: String(id), device: String(device) };
+  return query === undefined ? { cancel: reference } : { query: reference };
 }

@@ -3197,8 +3197,11 @@ export namespace tailrace {
             /** CommandRequest query. */
             query?: (tailrace.v1.CommandQuery.$Properties|null);
 
+            /** CommandRequest cancel. */
+            cancel?: (tailrace.v1.CommandCancel.$Properties|null);
+
             /** CommandRequest request. */
-            request?: ("command"|"query");
+            request?: ("command"|"query"|"cancel");
 
             /**
              * Encodes the specified CommandRequest message. Does not implicitly {@link tailrace.v1.CommandRequest.verify|verify} messages.
@@ -3230,8 +3233,11 @@ export namespace tailrace {
                 /** CommandRequest query */
                 query?: (tailrace.v1.CommandQuery.$Properties|null);
 
+                /** CommandRequest cancel */
+                cancel?: (tailrace.v1.CommandCancel.$Properties|null);
+
                 /** CommandRequest request */
-                request?: ("command"|"query");
+                request?: ("command"|"query"|"cancel");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3241,9 +3247,10 @@ export namespace tailrace {
             type $Shape = {
               command?: tailrace.v1.DeviceCommand.$Shape|null;
               query?: tailrace.v1.CommandQuery.$Shape|null;
+              cancel?: tailrace.v1.CommandCancel.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ request?: undefined; command?: null; query?: null }|{ request?: "command"; command: tailrace.v1.DeviceCommand.$Shape; query?: null }|{ request?: "query"; command?: null; query: tailrace.v1.CommandQuery.$Shape })
+              ({ request?: undefined; command?: null; query?: null; cancel?: null }|{ request?: "command"; command: tailrace.v1.DeviceCommand.$Shape; query?: null; cancel?: null }|{ request?: "query"; command?: null; query: tailrace.v1.CommandQuery.$Shape; cancel?: null }|{ request?: "cancel"; command?: null; query?: null; cancel: tailrace.v1.CommandCancel.$Shape })
             );
         }
 
@@ -3308,6 +3315,69 @@ export namespace tailrace {
 
             /** Shape of a CommandQuery. */
             type $Shape = tailrace.v1.CommandQuery.$Properties;
+        }
+
+        /**
+         * Properties of a CommandCancel.
+         * @deprecated Use tailrace.v1.CommandCancel.$Properties instead.
+         */
+        interface ICommandCancel extends tailrace.v1.CommandCancel.$Properties {
+        }
+
+        /** Represents a CommandCancel. */
+        class CommandCancel {
+
+            /**
+             * Constructs a new CommandCancel.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandCancel.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandCancel id. */
+            id: string;
+
+            /** CommandCancel device. */
+            device: string;
+
+            /**
+             * Encodes the specified CommandCancel message. Does not implicitly {@link tailrace.v1.CommandCancel.verify|verify} messages.
+             * @param message CommandCancel message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandCancel.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandCancel message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandCancel & tailrace.v1.CommandCancel.$Shape} CommandCancel
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandCancel & tailrace.v1.CommandCancel.$Shape;
+        }
+
+        namespace CommandCancel {
+
+            /** Properties of a CommandCancel. */
+            interface $Properties {
+
+                /** CommandCancel id */
+                id?: (string|null);
+
+                /** CommandCancel device */
+                device?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandCancel. */
+            type $Shape = tailrace.v1.CommandCancel.$Properties;
         }
 
         /**
@@ -3742,8 +3812,11 @@ export namespace tailrace {
             /** ControlRecord credential. */
             credential?: (tailrace.v1.DeviceCredential.$Properties|null);
 
+            /** ControlRecord commandSwitch. */
+            commandSwitch?: (tailrace.v1.CommandSwitch.$Properties|null);
+
             /** ControlRecord content. */
-            content?: ("revocation"|"notice"|"credential");
+            content?: ("revocation"|"notice"|"credential"|"commandSwitch");
 
             /**
              * Encodes the specified ControlRecord message. Does not implicitly {@link tailrace.v1.ControlRecord.verify|verify} messages.
@@ -3778,8 +3851,11 @@ export namespace tailrace {
                 /** ControlRecord credential */
                 credential?: (tailrace.v1.DeviceCredential.$Properties|null);
 
+                /** ControlRecord commandSwitch */
+                commandSwitch?: (tailrace.v1.CommandSwitch.$Properties|null);
+
                 /** ControlRecord content */
-                content?: ("revocation"|"notice"|"credential");
+                content?: ("revocation"|"notice"|"credential"|"commandSwitch");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3790,9 +3866,10 @@ export namespace tailrace {
               revocation?: tailrace.v1.Revocation.$Shape|null;
               notice?: tailrace.v1.OperatorNotice.$Shape|null;
               credential?: tailrace.v1.DeviceCredential.$Shape|null;
+              commandSwitch?: tailrace.v1.CommandSwitch.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ content?: undefined; revocation?: null; notice?: null; credential?: null }|{ content?: "revocation"; revocation: tailrace.v1.Revocation.$Shape; notice?: null; credential?: null }|{ content?: "notice"; revocation?: null; notice: tailrace.v1.OperatorNotice.$Shape; credential?: null }|{ content?: "credential"; revocation?: null; notice?: null; credential: tailrace.v1.DeviceCredential.$Shape })
+              ({ content?: undefined; revocation?: null; notice?: null; credential?: null; commandSwitch?: null }|{ content?: "revocation"; revocation: tailrace.v1.Revocation.$Shape; notice?: null; credential?: null; commandSwitch?: null }|{ content?: "notice"; revocation?: null; notice: tailrace.v1.OperatorNotice.$Shape; credential?: null; commandSwitch?: null }|{ content?: "credential"; revocation?: null; notice?: null; credential: tailrace.v1.DeviceCredential.$Shape; commandSwitch?: null }|{ content?: "commandSwitch"; revocation?: null; notice?: null; credential?: null; commandSwitch: tailrace.v1.CommandSwitch.$Shape })
             );
         }
 
@@ -3938,6 +4015,81 @@ export namespace tailrace {
 
             /** Shape of an OperatorNotice. */
             type $Shape = tailrace.v1.OperatorNotice.$Properties;
+        }
+
+        /**
+         * Properties of a CommandSwitch.
+         * @deprecated Use tailrace.v1.CommandSwitch.$Properties instead.
+         */
+        interface ICommandSwitch extends tailrace.v1.CommandSwitch.$Properties {
+        }
+
+        /** Represents a CommandSwitch. */
+        class CommandSwitch {
+
+            /**
+             * Constructs a new CommandSwitch.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandSwitch.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandSwitch off. */
+            off: boolean;
+
+            /** CommandSwitch reason. */
+            reason: string;
+
+            /** CommandSwitch by. */
+            by: string;
+
+            /** CommandSwitch time. */
+            time: number;
+
+            /**
+             * Encodes the specified CommandSwitch message. Does not implicitly {@link tailrace.v1.CommandSwitch.verify|verify} messages.
+             * @param message CommandSwitch message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandSwitch.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandSwitch message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandSwitch & tailrace.v1.CommandSwitch.$Shape} CommandSwitch
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandSwitch & tailrace.v1.CommandSwitch.$Shape;
+        }
+
+        namespace CommandSwitch {
+
+            /** Properties of a CommandSwitch. */
+            interface $Properties {
+
+                /** CommandSwitch off */
+                off?: (boolean|null);
+
+                /** CommandSwitch reason */
+                reason?: (string|null);
+
+                /** CommandSwitch by */
+                by?: (string|null);
+
+                /** CommandSwitch time */
+                time?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandSwitch. */
+            type $Shape = tailrace.v1.CommandSwitch.$Properties;
         }
 
         /**

@@ -4867,11 +4867,12 @@ export const tailrace = $root.tailrace = (() => {
 
             CommandRequest.prototype.command = null;
             CommandRequest.prototype.query = null;
+            CommandRequest.prototype.cancel = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(CommandRequest.prototype, "request", {
-                get: $util.oneOfGetter($oneOfFields = ["command", "query"]),
+                get: $util.oneOfGetter($oneOfFields = ["command", "query", "cancel"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -4886,6 +4887,8 @@ export const tailrace = $root.tailrace = (() => {
                     $root.tailrace.v1.DeviceCommand.encode(message.command, writer.uint32(10).fork(), _depth + 1).ldelim();
                 if (message.query != null && $Object.hasOwnProperty.call(message, "query"))
                     $root.tailrace.v1.CommandQuery.encode(message.query, writer.uint32(18).fork(), _depth + 1).ldelim();
+                if (message.cancel != null && $Object.hasOwnProperty.call(message, "cancel"))
+                    $root.tailrace.v1.CommandCancel.encode(message.cancel, writer.uint32(26).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -4931,6 +4934,13 @@ export const tailrace = $root.tailrace = (() => {
                                 break;
                             message.query = $root.tailrace.v1.CommandQuery.decode(reader, reader.size(), $undefined, _depth + 1, message.query);
                             message.request = "query";
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            message.cancel = $root.tailrace.v1.CommandCancel.decode(reader, reader.size(), $undefined, _depth + 1, message.cancel);
+                            message.request = "cancel";
                             continue;
                         }
                     }
@@ -5045,6 +5055,100 @@ export const tailrace = $root.tailrace = (() => {
             };
 
             return CommandQuery;
+        })();
+
+        v1.CommandCancel = (function() {
+
+            const CommandCancel = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            CommandCancel.prototype.id = "";
+            CommandCancel.prototype.device = "";
+
+            CommandCancel.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "")
+                    writer.uint32(10).string(message.id);
+                if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "")
+                    writer.uint32(18).string(message.device);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            CommandCancel.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.CommandCancel();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.id = value;
+                            else
+                                delete message.id;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.device = value;
+                            else
+                                delete message.device;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return CommandCancel;
         })();
 
         v1.CommandValue = (function() {
@@ -5652,11 +5756,12 @@ export const tailrace = $root.tailrace = (() => {
             ControlRecord.prototype.revocation = null;
             ControlRecord.prototype.notice = null;
             ControlRecord.prototype.credential = null;
+            ControlRecord.prototype.commandSwitch = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(ControlRecord.prototype, "content", {
-                get: $util.oneOfGetter($oneOfFields = ["revocation", "notice", "credential"]),
+                get: $util.oneOfGetter($oneOfFields = ["revocation", "notice", "credential", "commandSwitch"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -5673,6 +5778,8 @@ export const tailrace = $root.tailrace = (() => {
                     $root.tailrace.v1.OperatorNotice.encode(message.notice, writer.uint32(18).fork(), _depth + 1).ldelim();
                 if (message.credential != null && $Object.hasOwnProperty.call(message, "credential"))
                     $root.tailrace.v1.DeviceCredential.encode(message.credential, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.commandSwitch != null && $Object.hasOwnProperty.call(message, "commandSwitch"))
+                    $root.tailrace.v1.CommandSwitch.encode(message.commandSwitch, writer.uint32(34).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -5725,6 +5832,13 @@ export const tailrace = $root.tailrace = (() => {
                                 break;
                             message.credential = $root.tailrace.v1.DeviceCredential.decode(reader, reader.size(), $undefined, _depth + 1, message.credential);
                             message.content = "credential";
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.commandSwitch = $root.tailrace.v1.CommandSwitch.decode(reader, reader.size(), $undefined, _depth + 1, message.commandSwitch);
+                            message.content = "commandSwitch";
                             continue;
                         }
                     }
@@ -5975,6 +6089,124 @@ export const tailrace = $root.tailrace = (() => {
             };
 
             return OperatorNotice;
+        })();
+
+        v1.CommandSwitch = (function() {
+
+            const CommandSwitch = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            CommandSwitch.prototype.off = false;
+            CommandSwitch.prototype.reason = "";
+            CommandSwitch.prototype.by = "";
+            CommandSwitch.prototype.time = 0;
+
+            CommandSwitch.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.off != null && $Object.hasOwnProperty.call(message, "off") && message.off !== false)
+                    writer.uint32(8).bool(message.off);
+                if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "")
+                    writer.uint32(18).string(message.reason);
+                if (message.by != null && $Object.hasOwnProperty.call(message, "by") && message.by !== "")
+                    writer.uint32(26).string(message.by);
+                if (message.time != null && $Object.hasOwnProperty.call(message, "time") && !$Object.is(message.time, 0))
+                    writer.uint32(33).double(message.time);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            CommandSwitch.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.CommandSwitch();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.off = value;
+                            else
+                                delete message.off;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.reason = value;
+                            else
+                                delete message.reason;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.by = value;
+                            else
+                                delete message.by;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.time = value;
+                            else
+                                delete message.time;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return CommandSwitch;
         })();
 
         v1.DeviceCredential = (function() {

@@ -58,6 +58,7 @@ export class Access {
         credentials.revoke(entries);
         actions.onRevocations(entries);
       },
+      onCommandSwitch: (state) => actions.onCommandSwitch(state),
       onNotice: (notice) => actions.onNotice(notice),
     });
     this.operators = new Operators({ clock, control: this.#control });

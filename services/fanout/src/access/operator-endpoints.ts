@@ -1,3 +1,4 @@
+import type { CommandSwitchState } from '@tailrace/eventlog/control-record';
 import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Logger } from '@tailrace/platform/logger';
 import type { RevocationEntry, Revocations } from '@tailrace/platform/revocation';
@@ -12,6 +13,8 @@ import type { Operators } from './operators.ts';
 export interface OperatorEndpointsOptions {
   readonly operators: Operators;
   readonly revocations: Pick<Revocations, 'entries'>;
+  /** Returns the state of the command switch; undefined if commands were never turned off. */
+  readonly commandSwitch: () => CommandSwitchState | undefined;
   readonly verify: (token: string) => Promise<Claims>;
   /** Number of nodes whose announcements arrive, this one included. */
   readonly nodes: () => number;
@@ -20,22 +23,33 @@ export interface OperatorEndpointsOptions {
 }
 
 /**
- * `POST /v1/revocations`, `GET /v1/revocations` and `POST /v1/notice`. They need a token with the role `operator` and
- * without a tenant, because they affect all tenants. The token is read from `Authorization: Bearer` only: a page of
+ * `/v1/revocations`, `/v1/notice` and `/v1/command-switch`. They need a token with the role `operator` and without a
+ * tenant, because they affect all tenants. The token is read from `Authorization: Bearer` only: a page of
  * another origin cannot make a browser send that (CSRF).
  */
 export function operatorRoutes(options: OperatorEndpointsOptions): readonly Route[] {
-  const { operators, revocations, nodes, logger, endpoints } = options;
-  const post = (endpoint: EndpointName, call: (body: Body) => Promise<void>): Route => ({
+  const { operators, revocations, commandSwitch, nodes, logger, endpoints } = options;
+  const post = (endpoint: EndpointName, call: (body: Body, by: string) => Promise<void>): Route => ({
     method: 'POST',
     path: `/v1/${endpoint}`,
     answer(request) {
       const token = bearerToken(request.header('authorization'));
       return answerOf(logger, 202, endpoints.start(endpoint), async () => {
         const body = await request.body(bodyBytesMax);
-        await assertOperator(token, options.verify);
-        await call(bodyFrom(body));
+        const { subject } = await assertOperator(token, options.verify);
+        await call(bodyFrom(body), subject);
         return { nodes: nodes() };
+      });
+    },
+  });
+  const get = (endpoint: EndpointName, answer: () => object): Route => ({
+    method: 'GET',
+    path: `/v1/${endpoint}`,
+    answer(request) {
+      const token = bearerToken(request.header('authorization'));
+      return answerOf(logger, 200, endpoints.start(endpoint), async () => {
+        await assertOperator(token, options.verify);
+        return answer();
       });
     },
   });
@@ -45,18 +59,19 @@ export function operatorRoutes(options: OperatorEndpointsOptions): readonly Rout
       assertFields(body, ['severity', 'message']);
       await operators.notify(textOf(body, 'severity', 'info'), textOf(body, 'message'));
     }),
-    {
-      method: 'GET',
-      path: '/v1/revocations',
-      answer(request) {
-        const token = bearerToken(request.header('authorization'));
-        return answerOf(logger, 200, endpoints.start('revocations'), async () => {
-          await assertOperator(token, options.verify);
-          return { revocations: revocations.entries() };
-        });
-      },
-    },
+    post('command-switch', async (body, by) => {
+      assertFields(body, ['commands', 'reason']);
+      await operators.switchCommands(textOf(body, 'commands'), textOf(body, 'reason', ''), by);
+    }),
+    get('revocations', () => ({ revocations: revocations.entries() })),
+    get('command-switch', () => switchAnswer(commandSwitch())),
   ];
+}
+
+function switchAnswer(state: CommandSwitchState | undefined): object {
+  if (state === undefined) return { commands: 'on' };
+  const { isOff, reason, by, time } = state;
+  return { commands: isOff ? 'off' : 'on', reason, by, time };
 }
 
 /** Throws `invalid_message`: a revocation of something else than the operator meant is worse than none. */

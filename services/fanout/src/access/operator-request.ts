@@ -22,14 +22,16 @@ export async function operatorOf(
   return claims;
 }
 
-/** Resolves for an operator of all tenants. Rejects with `unauthorized` and `forbidden`. */
+/** Resolves with the claims of an operator of all tenants. Rejects with `unauthorized` and `forbidden`. */
 export async function assertOperator(
   token: string | undefined,
   verify: (token: string) => Promise<Claims>,
-): Promise<void> {
-  const { tenant } = await operatorOf(token, verify);
+): Promise<Claims> {
+  const claims = await operatorOf(token, verify);
+  const { tenant } = claims;
   if (tenant !== undefined)
     throw new TailraceError('forbidden', `expected a token without a tenant, got the tenant ${shown(tenant)}`);
+  return claims;
 }
 
 /** Returns the JSON object of a body. Throws `invalid_message`. */

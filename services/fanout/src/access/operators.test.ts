@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Notice } from '@tailrace/eventlog/control-record';
+import type { CommandSwitchState, Notice } from '@tailrace/eventlog/control-record';
 import { createRevocationList, type RevocationEntry } from '@tailrace/platform/revocation';
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -11,11 +11,11 @@ import { ControlActions, Operators } from './operators.ts';
 function fixture() {
   const clock = createFakeClock({ nowMs: 1_700_000_000_000 });
   const revocations = createRevocationList({ clock });
-  const appended: (RevocationEntry | Notice)[] = [];
+  const appended: (RevocationEntry | Notice | CommandSwitchState)[] = [];
   const sent: ServerMessage[] = [];
   const checks: ((claims: Claims) => boolean)[] = [];
   const log = { error: undefined as TailraceError | undefined };
-  const append = async (content: RevocationEntry | Notice) => {
+  const append = async (content: RevocationEntry | Notice | CommandSwitchState) => {
     if (log.error !== undefined) throw log.error;
     appended.push(content);
   };
@@ -27,7 +27,7 @@ function fixture() {
     },
     clock,
   });
-  const operators = new Operators({ clock, control: { revoke: append, notify: append } });
+  const operators = new Operators({ clock, control: { revoke: append, notify: append, switchCommands: append } });
   return { clock, revocations, operators, actions, appended, sent, checks, log };
 }
 
@@ -98,4 +98,23 @@ test('text that Protobuf cannot encode is refused instead of acknowledged', asyn
   await assert.rejects(operators.notify('info', 'stop \ud800'), refused);
   await assert.rejects(operators.notify('info', 'stop\u0007'), refused);
   assert.deepEqual(appended, []);
+});
+
+test('commands are turned off and on by a record with the operator and the time, and invalid requests by none', async () => {
+  const { clock, operators, actions, appended, log } = fixture();
+  await operators.switchCommands('off', 'fire drill', 'anna');
+  await operators.switchCommands('on', '', 'ben');
+  const time = clock.now();
+  assert.deepEqual(appended, [
+    { isOff: true, reason: 'fire drill', by: 'anna', time },
+    { isOff: false, reason: '', by: 'ben', time },
+  ]);
+  const invalid = { code: 'invalid_message', message: /expected .*, got / } as const;
+  await assert.rejects(operators.switchCommands('OFF', '', 'anna'), invalid);
+  await assert.rejects(operators.switchCommands('off', 'x'.repeat(201), 'anna'), invalid);
+  await assert.rejects(operators.switchCommands('off', 'a\u0007', 'anna'), invalid);
+  log.error = new TailraceError('unavailable', 'no broker', { retryable: true });
+  await assert.rejects(operators.switchCommands('off', '', 'anna'), { code: 'unavailable' });
+  assert.equal(appended.length, 2);
+  assert.equal(actions.commandSwitch, undefined, 'it is in force once it was read from the topic');
 });

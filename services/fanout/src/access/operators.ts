@@ -1,4 +1,4 @@
-import type { Notice } from '@tailrace/eventlog/control-record';
+import type { CommandSwitchState, Notice } from '@tailrace/eventlog/control-record';
 import type { ControlTopic } from '@tailrace/eventlog/control-topic';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { type RevocationEntry, type Revocations, revocationFrom } from '@tailrace/platform/revocation';
@@ -11,6 +11,9 @@ const severities = ['info', 'warning', 'critical'] as const;
 /** UTF-16 code units of an operator's message. */
 const noticeCharactersMax = 1_000;
 
+/** UTF-16 code units of the reason of a command switch. */
+const reasonCharactersMax = 200;
+
 /** Older notices, which a node reads at its start or late, are not sent to clients, ms. */
 const noticeAgeMsMax = 60_000;
 
@@ -20,6 +23,8 @@ const recheckMs = 50;
 /** Applies what this node reads from the control topic: revocations and notices of operators at any node. */
 export class ControlActions {
   readonly counts = { revokedSessions: 0, notices: 0 };
+  /** Undefined: commands were never turned off. */
+  commandSwitch: CommandSwitchState | undefined;
   readonly #revocations: Pick<Revocations, 'merge' | 'revoked'>;
   readonly #sessions: Pick<Sessions, 'endRevoked' | 'broadcast'>;
   readonly #clock: Clock;
@@ -51,6 +56,11 @@ export class ControlActions {
     this.#sessions.broadcast({ notice: { severity, message: message.slice(0, noticeCharactersMax), time } });
   }
 
+  /** Takes the state of the command switch. Ingest obeys it; a fanout node shows it. */
+  onCommandSwitch(state: CommandSwitchState): void {
+    this.commandSwitch = state;
+  }
+
   stop(): void {
     this.#recheck?.cancel();
   }
@@ -62,9 +72,12 @@ export class ControlActions {
  */
 export class Operators {
   readonly #clock: Pick<Clock, 'now'>;
-  readonly #control: Pick<ControlTopic, 'revoke' | 'notify'>;
+  readonly #control: Pick<ControlTopic, 'revoke' | 'notify' | 'switchCommands'>;
 
-  constructor(options: { clock: Pick<Clock, 'now'>; control: Pick<ControlTopic, 'revoke' | 'notify'> }) {
+  constructor(options: {
+    clock: Pick<Clock, 'now'>;
+    control: Pick<ControlTopic, 'revoke' | 'notify' | 'switchCommands'>;
+  }) {
     this.#clock = options.clock;
     this.#control = options.control;
   }
@@ -75,6 +88,21 @@ export class Operators {
    */
   async revoke(entry: RevocationEntry): Promise<void> {
     await this.#control.revoke(revocationFrom(entry));
+  }
+
+  /**
+   * Turns the commands of all devices `off` or `on`. Resolves when it is durable. Rejects with `invalid_message`, and as
+   * `ControlTopic.switchCommands` does.
+   */
+  async switchCommands(commands: string, reason: string, by: string): Promise<void> {
+    if (commands !== 'on' && commands !== 'off')
+      throw new TailraceError('invalid_message', `commands: expected on or off, got ${shown(commands)}`);
+    if (reason.length > reasonCharactersMax || !isPlainText(reason))
+      throw new TailraceError(
+        'invalid_message',
+        `reason: expected a text of at most ${reasonCharactersMax} characters without control characters, got ${shown(reason)}`,
+      );
+    await this.#control.switchCommands({ isOff: commands === 'off', reason, by, time: this.#clock.now() });
   }
 
   /** Sends a notice to every client of every node. Resolves when it is durable. Rejects likewise. */

@@ -25,6 +25,8 @@ export interface CommandCounts {
   readonly seconds: Readonly<Record<SessionProtocol, Histogram>>;
   /** Requests with an ID that was sent before. */
   readonly duplicates: Counter;
+  /** Commands that were canceled before they were sent. */
+  readonly canceled: Counter;
   /** Commands that were sent to their device again. */
   readonly resent: Counter;
   /** Outcomes that followed `unconfirmed`. */
@@ -56,6 +58,7 @@ export function createCommandCounts(metrics: Metrics): CommandCounts {
     ),
     seconds: record(sessionProtocols, (protocol) => seconds.with({ protocol })),
     duplicates: counter('duplicate_commands_total', 'Requests of commands that were sent before, by ID.'),
+    canceled: counter('canceled_commands_total', 'Commands that their requester has canceled before they were sent.'),
     resent: counter('resent_commands_total', 'Commands that were sent again, without a receipt of the device.'),
     corrected: counter('corrected_commands_total', 'Commands whose outcome the device has reported after unconfirmed.'),
     other: counter('other_command_outcomes_total', 'Outcomes that a device has reported of commands of other nodes.'),

@@ -341,6 +341,51 @@ test('a lower fence than that of an earlier command is refused, also of one that
   assert.deepEqual(outcomes(), ['c1 done', 'c3 failed conflict']);
 });
 
+test('a command that waits is canceled, and its ID is not accepted again', async () => {
+  const { clock, commands, open, request, outcomes } = start();
+  const session = open();
+  for (const id of ['c1', 'c2', 'c3']) request(id);
+  assert.equal(textOf(commands.request({ cancel: { id: 'c2', device: press } })), 'failed canceled');
+  assert.deepEqual(outcomes(), ['c2 failed canceled']);
+  assert.equal(request('c2'), 'failed canceled');
+  assert.equal(textOf(commands.request({ cancel: { id: 'c2', device: press } })), 'failed canceled', 'again');
+  commands.commandReceived(session, 'c1');
+  assert.deepEqual(session.ids(), ['c1', 'c3']);
+  for (const cancel of [
+    { id: 'c3', device: 'plant1.b' },
+    { id: 'c9', device: press },
+  ])
+    assert.throws(() => commands.request({ cancel }), { code: 'not_found' });
+  commands.close();
+  assert.equal(clock.pending(), 0);
+});
+
+test('a command that was sent is not sent again once it is canceled, and what the device reports counts', async () => {
+  const { clock, commands, open, request, outcomes } = start();
+  const session = open();
+  request('c1');
+  assert.equal(textOf(commands.request({ cancel: { id: 'c1', device: press } })), 'accepted');
+  await clock.advance(9_999);
+  const next = open(new TestSession(2));
+  assert.deepEqual([session.ids(), next.ids()], [['c1'], []]);
+  commands.commandReplied(next, press, replyOf('c1'));
+  assert.deepEqual(outcomes(), ['c1 done']);
+  assert.equal(textOf(commands.request({ cancel: { id: 'c1', device: press } })), 'done');
+});
+
+test('a cancel lets the next command of its device be sent', async () => {
+  const { clock, commands, open, request } = start();
+  const session = open();
+  session.isFull = true;
+  request('c1');
+  request('c2');
+  session.isFull = false;
+  commands.request({ cancel: { id: 'c1', device: press } });
+  assert.deepEqual(session.ids(), ['c2']);
+  await clock.advance(1_000);
+  assert.deepEqual(session.ids(), []);
+});
+
 test('control that is off refuses commands, and those that were not sent', () => {
   const { commands, open, request, outcomes, switchOff } = start();
   const session = open();
@@ -353,6 +398,20 @@ test('control that is off refuses commands, and those that were not sent', () =>
   assert.deepEqual(outcomes(), ['c1 done']);
   switchOff(undefined);
   assert.equal(request('c3'), 'accepted');
+});
+
+test('control that is off sends no command again, whose receipt is then unknown', async () => {
+  const { clock, open, request, outcomes, switchOff } = start();
+  const session = open();
+  request('c1');
+  assert.deepEqual(session.ids(), ['c1']);
+  switchOff('maintenance');
+  await clock.advance(9_000);
+  // Not in a new session either.
+  const next = open(new TestSession(2));
+  await clock.advance(1_001);
+  assert.deepEqual([session.ids(), next.ids()], [[], []]);
+  assert.deepEqual(outcomes(), ['c1 unconfirmed timeout']);
 });
 
 test('limits of one device, of all, and of the outcomes that are needed', async () => {

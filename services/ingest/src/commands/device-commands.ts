@@ -2,6 +2,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { RateLimit } from '@tailrace/platform/rate-limit';
 import {
   type CommandOutcome,
+  type CommandReference,
   type CommandRequest,
   type CommandState,
   commandLimits,
@@ -64,6 +65,7 @@ class ActiveCommand {
   readonly expiresMs: number;
   state: ActiveState = 'waiting';
   attempt = 0;
+  isCanceled = false;
   /** To which it was last sent. */
   session: CommandSession | undefined;
   timer: Timer | undefined;
@@ -99,6 +101,7 @@ type OutcomeFields = Partial<Omit<CommandOutcome, 'id' | 'device' | 'state' | 't
  * - A command is not sent after its deadline, by the wall clock and by the monotonic one, whichever is earlier.
  * - A command with an ID that was sent before is not accepted again: its last outcome is returned.
  * - It is sent a second time only while its device has not confirmed its receipt, and never with `qos` 0.
+ * - A command that is canceled is not sent from then on, and its ID is not accepted again.
  * - Of each accepted command one final outcome is published, and after `unconfirmed` at most one correction.
  *
  * A device without a session gets no commands: nothing waits here for a device that is away.
@@ -132,10 +135,15 @@ export class DeviceCommands implements CommandEvents {
     return most;
   }
 
-  /** Returns the reply to a request. Throws `not_found` for a query of a command that is not known. */
+  /** Returns the reply to a request. Throws `not_found` for a query or cancel of a command that is not known. */
   request(request: CommandRequest): CommandOutcome {
     if ('command' in request) return this.#request(request.command);
-    const { id, device } = request.query;
+    if ('query' in request) return this.#outcomeFor(request.query);
+    this.#cancel(request.cancel);
+    return this.#outcomeFor(request.cancel);
+  }
+
+  #outcomeFor({ id, device }: CommandReference): CommandOutcome {
     const known = this.outcomes.get(id);
     if (known?.outcome.device === device) return known.outcome;
     throw new TailraceError('not_found', `no command ${shown(id)} of ${device} is known on this node`);
@@ -208,6 +216,16 @@ export class DeviceCommands implements CommandEvents {
       this.#publish({ ...outcome, ...fieldsOf(reply), state: reply.state }, true, known.neededMs);
     }
     return true;
+  }
+
+  #cancel({ id, device }: CommandReference): void {
+    const active = this.#active.get(id);
+    if (active === undefined || active.command.device !== device) return;
+    active.isCanceled = true;
+    if (active.state !== 'waiting') return;
+    this.#options.counts.canceled.add();
+    this.#fail(active, 'canceled', 'its requester has canceled it before it was sent');
+    this.#deliver(active.queue);
   }
 
   #request(command: DeviceCommand): CommandOutcome {
@@ -354,6 +372,7 @@ export class DeviceCommands implements CommandEvents {
 
   #resend(active: ActiveCommand): void {
     const leftMs = this.#leftMsOf(active);
+    if (active.isCanceled || this.#options.offReason(active.command.device) !== undefined) return;
     if (active.attempt < attemptsMax && leftMs > resendLeftMs) this.#send(active);
   }
 
@@ -417,7 +436,8 @@ export class DeviceCommands implements CommandEvents {
   #finish(active: ActiveCommand, state: CommandState, fields: OutcomeFields, by: 'device' | 'node' = 'node'): void {
     const { command, queue, timer } = active;
     const { counts, clock } = this.#options;
-    const wasSent = active.state !== 'waiting' || by === 'device';
+    // The ID of a canceled one is not accepted again: the request may still be on its way a second time.
+    const wasSent = active.isCanceled || active.state !== 'waiting' || by === 'device';
     timer?.cancel();
     this.#active.delete(command.id);
     queue.commands.splice(queue.commands.indexOf(active), 1);

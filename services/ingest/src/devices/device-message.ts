@@ -35,6 +35,11 @@ export interface DeviceMessage extends IncomingMessage {
 export interface DeviceBatch extends IncomingMessage {
   /** At least 1. */
   readonly count: number;
+  /**
+   * Returns the number of messages by their device, as they name it: neither valid nor covered. Undefined: all are from
+   * `device`. The rate of a gateway is that of its devices.
+   */
+  devices(): ReadonlyMap<string, number> | undefined;
   /** Returns its messages in order. Called at most once, as `report` is. */
   messages(): readonly (DeviceMessage | InvalidMessage)[];
 }
@@ -44,6 +49,21 @@ export interface InvalidMessage {
   /** '' for none. */
   readonly id: string;
   readonly error: TailraceError;
+}
+
+/** Counts devices. Returns undefined if all are the one of their sender. */
+export function countedDevices(devices: Iterable<string>, own: string): ReadonlyMap<string, number> | undefined {
+  let counts: Map<string, number> | undefined;
+  let ofOwn = 0;
+  for (const device of devices) {
+    if (device === own) ofOwn++;
+    else {
+      counts ??= new Map();
+      counts.set(device, (counts.get(device) ?? 0) + 1);
+    }
+  }
+  if (ofOwn > 0) counts?.set(own, ofOwn);
+  return counts;
 }
 
 export function isBatch(message: DeviceMessage | DeviceBatch): message is DeviceBatch {

@@ -1,4 +1,5 @@
 import type { Bus } from '@tailrace/bus/bus';
+import type { CommandSwitchState } from '@tailrace/eventlog/control-record';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
@@ -9,6 +10,7 @@ import type { Revocations } from '@tailrace/platform/revocation';
 import type { Admission, DeviceNames } from '../admission.ts';
 import { createCommandCounts, registerCommandLimits } from '../commands/command-metrics.ts';
 import { CommandServer } from '../commands/command-server.ts';
+import { CommandSwitch } from '../commands/command-switch.ts';
 import { DeviceCommands } from '../commands/device-commands.ts';
 import type { IngestSettings } from '../config.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
@@ -74,6 +76,8 @@ export interface Devices {
   readonly peers: SessionBus | undefined;
   readonly commands: DeviceCommands;
   start(): void;
+  /** Takes the state of the command switch, read from the control topic. */
+  switchCommands(state: CommandSwitchState): void;
   /** Closes the sessions whose claims were revoked. Called when the revocations have changed. */
   checkRevocations(): void;
   /** Closes all sessions, over at least two seconds. Resolves when they are closed and the log has settled all. */
@@ -119,6 +123,7 @@ export function createDevices(options: DevicesOptions): Devices {
     onClockAhead: () => counts.claimsAhead.add(),
   });
   const peers = bus && new SessionBus({ bus, node, registry, records, nonces, clock, logger, metrics });
+  const commandSwitch = new CommandSwitch({ isEnabled: config.commandsEnabled, logger, metrics });
   const commands: DeviceCommands = new DeviceCommands({
     node,
     clock,
@@ -130,7 +135,7 @@ export function createDevices(options: DevicesOptions): Devices {
     },
     sessionOf: (device) => registry.of(device),
     holderOf: (device) => peers?.holderOf(device),
-    offReason: () => (config.commandsEnabled ? undefined : 'commands are off on this node (commandsEnabled)'),
+    offReason: () => commandSwitch.offReason(),
     publish: (outcome) => commandServer?.publish(outcome),
   });
   const commandServer = bus && new CommandServer({ bus, node, commands, logger });
@@ -219,6 +224,9 @@ export function createDevices(options: DevicesOptions): Devices {
       mqtt?.start();
       peers?.start();
       commandServer?.start();
+    },
+    switchCommands(state) {
+      if (commandSwitch.take(state)) commands.refuseOff();
     },
     checkRevocations() {
       server.checkRevocations();

@@ -7,7 +7,7 @@ import { isPlainText, utf8Bytes } from '@tailrace/protocol/text';
 import { assertExact, jsonWithInexact } from '../json-text.ts';
 import { hasLargeNumber } from '../reports.ts';
 import type { AuthRequest } from './authentication.ts';
-import type { DeviceBatch, DeviceMessage, InvalidMessage } from './device-message.ts';
+import { countedDevices, type DeviceBatch, type DeviceMessage, type InvalidMessage } from './device-message.ts';
 
 /*
  * The JSON messages of a device over WebSocket, as docs/PROTOCOL.md defines them. Pure functions: a frame becomes an
@@ -288,8 +288,17 @@ export function batchFrom(envelope: Envelope, device: string, { text, bytes, rec
   const numbers = new FrameNumbers(text);
   return {
     ...{ device: sender, token: msgid, id: msgid, qos, isEvent: false, bytes, receivedMs, traceparent, count },
+    devices: () => countedDevices(sendersOf(messages, sender), sender),
     messages: () => messages.map((value: unknown, index) => innerMessage(value, sender, msgid, numbers, index)),
   };
+}
+
+/** Yields the device of each message of a batch, not validated: the sender of the batch if it names none. */
+function* sendersOf(messages: readonly unknown[], sender: string): Generator<string> {
+  for (const message of messages) {
+    const { from } = isObject(message) ? (message as UncheckedEnvelope) : {};
+    yield typeof from === 'string' && from !== '' ? from : sender;
+  }
 }
 
 /** Returns a message of a batch, or its error, which does not affect the others. `batchId`: '' for none. */

@@ -125,6 +125,30 @@ test('a token that may publish everything receives no commands, unless it has a 
   assert.deepEqual(sent.states, ['accepted']);
 });
 
+test('a command that waits for its device is canceled over the bus, and another one is not known', async (t) => {
+  const { send, settle, loginForCommands, client, metric } = await start(t);
+  const device = await loginForCommands();
+  const first = send('c1');
+  await settle();
+  const waiting = send('c2');
+  await settle();
+  const canceled = client.cancel('c2', press, 'ingest-0');
+  await settle();
+  assert.deepEqual([(await canceled)?.state, (await canceled)?.code], ['failed', 'canceled']);
+  const unknown = client.cancel('c9', press);
+  await settle();
+  assert.equal(await unknown, undefined);
+  assert.deepEqual(waiting.states, ['accepted', 'failed canceled']);
+  device.send({ type: 'ack', msgid: 'c1' });
+  await settle();
+  assert.deepEqual(first.states, ['accepted', 'delivered']);
+  assert.deepEqual(
+    device.take('command').map(({ msgid }) => msgid),
+    ['c1'],
+  );
+  assert.equal(await metric('tailrace_ingest_canceled_commands_total'), 1);
+});
+
 test('commandsEnabled off refuses each command', async (t) => {
   const { send, settle, loginForCommands, metric } = await start(t, { settings: { commandsEnabled: false } });
   const device = await loginForCommands();

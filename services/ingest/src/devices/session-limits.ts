@@ -2,7 +2,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { RateLimit } from '@tailrace/platform/rate-limit';
 import type { CloseName } from '@tailrace/protocol/close';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { tenantOf } from '@tailrace/protocol/path';
+import { isDevicePath, tenantOf } from '@tailrace/protocol/path';
 import type { TokenGrant } from '../admission.ts';
 import type { DeviceRates } from '../intake/device-rates.ts';
 import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
@@ -141,32 +141,87 @@ export class SessionLimits {
     this.#violated('tooSlow', new TailraceError('limit_reached', text));
   }
 
-  /** Counts a message against its rates; returns the one that it exceeds. */
+  /** Counts a message against its rates; returns the one that it exceeds. Then none of its rates has changed. */
   #limited(message: DeviceMessage | DeviceBatch, sender: LimitedSender): Limited | undefined {
-    const { rates, records, counts, clock } = this.#options;
+    const nowMs = this.#options.clock.monotonic();
+    if (isBatch(message)) return this.#limitedBatch(message, sender, nowMs);
+    const { rates, records } = this.#options;
     const { isEvent } = message;
     // A device that is not covered costs its sender, and not that device.
     const isCovered = message.device === sender.device || sender.grant.allowsDevice(message.device);
     const device = isCovered ? message.device : sender.device;
-    const nowMs = clock.monotonic();
-    const limit = isEvent ? rates.events : rates.messages;
-    // A batch that is larger than a burst would never be accepted.
-    const count = isBatch(message) ? Math.min(message.count, limit.burst, Math.ceil(rates.tenant.burst / 2)) : 1;
     const record = device === sender.device ? sender.record : records.find(device, nowMs);
-    const deviceMs = record === undefined ? 0 : rates.takeDevice(record, isEvent, nowMs, count);
-    if (deviceMs > 0) {
-      counts.rateLimited[isEvent ? 'event' : 'device'].add();
-      return {
-        waitMs: deviceMs,
-        error: () => rateError(isEvent ? 'events' : 'messages', shown(device), limit),
-      };
-    }
-    const tenant = tenantOf(device);
-    const tenantMs = rates.takeTenant(tenant, isEvent, nowMs, count);
-    if (tenantMs === 0) return undefined;
-    counts.rateLimited.tenant.add();
-    return { waitMs: tenantMs, error: () => rateError('messages', `tenant ${shown(tenant)}`, rates.tenant) };
+    const deviceMs = record === undefined ? 0 : rates.deviceWaitMs(record, isEvent, nowMs);
+    if (deviceMs > 0) return this.#deviceLimited(device, isEvent, deviceMs);
+    const tenantMs = rates.takeTenant(tenantOf(device), isEvent, nowMs);
+    if (tenantMs > 0) return this.#tenantLimited(device, tenantMs);
+    if (record !== undefined) rates.takeDevice(record, isEvent, nowMs);
+    return undefined;
   }
+
+  #limitedBatch(batch: DeviceBatch, sender: LimitedSender, nowMs: number): Limited | undefined {
+    const { rates } = this.#options;
+    const shares = this.#sharesOf(batch, sender, nowMs);
+    for (const { device, record, count } of shares) {
+      const deviceMs = record === undefined ? 0 : rates.deviceWaitMs(record, false, nowMs, count);
+      if (deviceMs > 0) return this.#deviceLimited(device, false, deviceMs);
+    }
+    const { device } = shares[0]!;
+    const tenantMs = rates.takeTenant(
+      tenantOf(device),
+      false,
+      nowMs,
+      Math.min(batch.count, Math.ceil(rates.tenant.burst / 2)),
+    );
+    if (tenantMs > 0) return this.#tenantLimited(device, tenantMs);
+    for (const { record, count } of shares) if (record !== undefined) rates.takeDevice(record, false, nowMs, count);
+    return undefined;
+  }
+
+  #deviceLimited(device: string, isEvent: boolean, waitMs: number): Limited {
+    const { rates, counts } = this.#options;
+    counts.rateLimited[isEvent ? 'event' : 'device'].add();
+    const limit = isEvent ? rates.events : rates.messages;
+    return { waitMs, error: () => rateError(isEvent ? 'events' : 'messages', shown(device), limit) };
+  }
+
+  #tenantLimited(device: string, waitMs: number): Limited {
+    const { rates, counts } = this.#options;
+    counts.rateLimited.tenant.add();
+    return { waitMs, error: () => rateError('messages', `tenant ${shown(tenantOf(device))}`, rates.tenant) };
+  }
+
+  /**
+   * Returns the devices whose rates a batch counts against, at least one. One that is not covered costs its sender, and
+   * not that device.
+   */
+  #sharesOf(batch: DeviceBatch, sender: LimitedSender, nowMs: number): readonly Share[] {
+    const devices = batch.devices() ?? new Map([[batch.device, batch.count]]);
+    const shares: Share[] = [];
+    let ofSender = 0;
+    for (const [device, count] of devices) {
+      const isCovered = device !== sender.device && isDevicePath(device) && sender.grant.allowsDevice(device);
+      if (isCovered) shares.push(this.#shareOf(device, count, sender, nowMs));
+      else ofSender += count;
+    }
+    if (ofSender > 0) shares.push(this.#shareOf(sender.device, ofSender, sender, nowMs));
+    return shares;
+  }
+
+  #shareOf(device: string, count: number, sender: LimitedSender, nowMs: number): Share {
+    const { rates, records } = this.#options;
+    const record = device === sender.device ? sender.record : records.find(device, nowMs);
+    // More than a burst would never be accepted.
+    return { device, record, count: Math.min(count, rates.messages.burst) };
+  }
+}
+
+/** The messages of a batch that are of one device. */
+interface Share {
+  readonly device: string;
+  /** Undefined: so many devices are remembered that it is not limited. */
+  readonly record: DeviceRecord | undefined;
+  readonly count: number;
 }
 
 /** A rate that a message exceeds. */

@@ -270,6 +270,48 @@ test('a gateway sends for the devices of its token, each with its own rate', asy
   assert.deepEqual(device.acks(), ['a3 forbidden', 'a4 rate_limited', 'a1 accepted', 'a2 accepted']);
 });
 
+test('a batch of a gateway counts against each of its devices, so that a gateway of many is not at the rate of one', async (t) => {
+  const settings = { deviceMessagesPerSecond: 2, deviceMessagesBurst: 2 };
+  const { login, confirmAll, clock, tokenFor } = await startDevices(t, { settings });
+  const device = await login({ token: await tokenFor(['plant1.line2.>']) });
+  const from = (count: number) => Array.from({ length: count }, (_, n) => ({ ...plain, from: `plant1.line2.m${n}` }));
+  // 400 messages a second, of devices with one each.
+  for (let second = 0; second < 4; second++) {
+    device.send(batchOf(`b${second}a`, from(200)), batchOf(`b${second}b`, from(200)));
+    assert.equal(await confirmAll(), 400);
+    await clock.advance(1_000);
+  }
+  assert.equal(device.acks().filter((ack) => ack.endsWith(' accepted')).length, 8);
+  const noisy = [...from(10), ...Array.from({ length: 3 }, () => ({ ...plain, from: 'plant1.line2.m3' }))];
+  device.send(batchOf('n1', from(10)), batchOf('n2', noisy));
+  await nextTurn();
+  const [refused] = device.take('ack');
+  assert.equal(refused?.payload.code, 'rate_limited');
+  assert.match(refused!.payload.message!, /plant1\.line2\.m3/);
+  // What was refused has cost nothing: the other devices have the rest of their rate.
+  device.send(batchOf('n3', [from(1)[0]!]));
+  await confirmAll();
+  assert.deepEqual(device.acks(), ['n1 accepted', 'n3 accepted']);
+});
+
+test('devices of a batch that are not valid or not covered cost its sender', async (t) => {
+  const settings = { deviceMessagesPerSecond: 2, deviceMessagesBurst: 2 };
+  const { login, confirmAll, tokenFor } = await startDevices(t, { settings });
+  const device = await login({ token: await tokenFor(['plant1.line2.>']) });
+  device.send(
+    batchOf('b1', [
+      { ...plain, from: 'plant2.a' },
+      { ...plain, from: 'no path' },
+    ]),
+  );
+  device.send(batchOf('b2', [plain]));
+  await confirmAll();
+  assert.deepEqual(
+    device.take('ack').map(({ msgid, payload }) => `${msgid} ${payload.code}`),
+    ['b1 forbidden', 'b2 rate_limited'],
+  );
+});
+
 test('a device that is not covered loses no rate by the messages of another sender', async (t) => {
   const settings = { deviceMessagesPerSecond: 1, deviceMessagesBurst: 1 };
   const { login, confirmAll, tokenFor } = await startDevices(t, { settings });

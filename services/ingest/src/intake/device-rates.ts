@@ -57,6 +57,13 @@ export class DeviceRates {
     return 0;
   }
 
+  /** Returns when `takeDevice` would take the messages, ms; 0: now. Takes none. */
+  deviceWaitMs(device: RatedDevice, isEvent: boolean, nowMs: number, count = 1): number {
+    const limit = isEvent ? this.events : this.messages;
+    const tatMs = isEvent ? device.eventTat : device.statusTat;
+    return limit.take(tatMs, nowMs, count) === undefined ? limit.waitMs(tatMs, nowMs, count) : 0;
+  }
+
   /** The same for the tenant, the first segment of the path of a device. */
   takeTenant(tenant: string, isEvent: boolean, nowMs: number, count = 1): number {
     const limit = isEvent ? this.tenant : this.#tenantMessages;

@@ -5,7 +5,12 @@ import { decodeIotData, isIotData } from '@tailrace/protocol/iot-data-proto';
 import { isObject } from '@tailrace/protocol/reading';
 import { type Report, reportFromJson } from '@tailrace/protocol/report';
 import { batchedReports, decodeSentReport } from '@tailrace/protocol/report-proto';
-import type { DeviceBatch, DeviceMessage, InvalidMessage } from '../devices/device-message.ts';
+import {
+  countedDevices,
+  type DeviceBatch,
+  type DeviceMessage,
+  type InvalidMessage,
+} from '../devices/device-message.ts';
 import { jsonRunsOf } from '../json-text.ts';
 import { hasLargeNumber, JsonText, parseJson, textFrom } from '../reports.ts';
 import type { DeviceTopic } from './device-topic.ts';
@@ -130,6 +135,8 @@ export class MqttBatch implements DeviceBatch {
   #payload: Buffer | undefined;
   /** Of Protobuf, views of the payload. */
   #reports: readonly Uint8Array[] | undefined;
+  /** Once it was parsed. */
+  #messages: readonly (InnerMessage | InvalidMessage)[] | undefined;
 
   constructor(published: PublishedMessage, count: number, reports: readonly Uint8Array[] | undefined) {
     const { topic, payload, ticket, qos, receivedMs, traceparent, id } = published;
@@ -146,18 +153,33 @@ export class MqttBatch implements DeviceBatch {
   }
 
   keep(): void {
-    if (this.#payload === undefined) return;
+    if (this.#payload === undefined || this.#messages !== undefined) return;
     this.#payload = Buffer.from(this.#payload);
     if (this.#reports !== undefined) this.#reports = batchedReports(this.#payload, batchReportsMax);
   }
 
-  messages(): readonly (DeviceMessage | InvalidMessage)[] {
+  /** Reads the reports, which may wait for the rates of their devices. */
+  devices(): ReadonlyMap<string, number> | undefined {
+    const devices = this.messages().map((message) => ('error' in message ? this.device : message.device));
+    return countedDevices(devices, this.device);
+  }
+
+  messages(): readonly (InnerMessage | InvalidMessage)[] {
+    this.#messages ??= this.#read();
+    return this.#messages;
+  }
+
+  #read(): readonly (InnerMessage | InvalidMessage)[] {
     const payload = this.#payload!;
     const reports = this.#reports;
     this.#payload = undefined;
     this.#reports = undefined;
     if (reports !== undefined)
-      return reports.map((bytes) => new InnerMessage(this, () => sentReport(decodeSentReport(bytes), this.#reportId)));
+      return reports.map((bytes) => {
+        const report = decodeSentReport(bytes);
+        const device = report instanceof TailraceError ? this.device : report.device;
+        return new InnerMessage(this, device, () => sentReport(report, this.#reportId));
+      });
     const text = textFrom(payload);
     let values: readonly unknown[];
     try {
@@ -170,10 +192,13 @@ export class MqttBatch implements DeviceBatch {
       return [{ id: '', error }];
     }
     const numbers = new JsonText(text);
-    return values.map(
-      (value, index) =>
-        new InnerMessage(this, () => jsonReport(value, this.device, this.#reportId, () => numbers.assertExact(index))),
-    );
+    return values.map((value, index) => {
+      const { device, deviceId } = isObject(value) ? (value as { device?: unknown; deviceId?: unknown }) : {};
+      const named = device ?? deviceId;
+      return new InnerMessage(this, typeof named === 'string' ? named : this.device, () =>
+        jsonReport(value, this.device, this.#reportId, () => numbers.assertExact(index)),
+      );
+    });
   }
 }
 
@@ -189,7 +214,7 @@ class InnerMessage implements DeviceMessage {
   readonly traceparent: string;
   readonly report: () => Report;
 
-  constructor({ device, qos, receivedMs, traceparent }: MqttBatch, report: () => Report) {
+  constructor({ qos, receivedMs, traceparent }: MqttBatch, device: string, report: () => Report) {
     this.device = device;
     this.qos = qos;
     this.receivedMs = receivedMs;
