@@ -33,6 +33,8 @@ function start(_t: TestContext, { disk = new MemoryDisk(), isEnabled = true, has
     })),
     start: () => {},
     stop: () => {},
+    /** Of floats of 32 bits. */
+    heldValue: (_tag: number, value: Value) => (typeof value === 'number' ? Math.fround(value) : value),
     /** The result of the next writes. */
     result: { state: 'done', before: 1, after: 2 } as WriteResult,
     gate: undefined as Promise<void> | undefined,
@@ -57,6 +59,7 @@ function start(_t: TestContext, { disk = new MemoryDisk(), isEnabled = true, has
     ],
     definitions: [
       { device, name: 'start', set: { run_request: true }, confirm: { tag: 'running', value: true } },
+      { device, name: 'level', set: { run_request: true }, confirm: { tag: 'pressure', value: 0.1 } },
       { device, name: 'both', set: { pressure: 3, run_request: true } },
     ],
     ...{ executed, isEnabled, clock, logger: silentLogger, onFinished: (state) => finished.push(state) },
@@ -224,6 +227,18 @@ test('a command with a confirming tag is done when that tag has the value, also 
   await clock.advance(5_000);
   assert.equal((slow[1] as CommandReply).state, 'unconfirmed');
   assert.equal(listeners.size, 0);
+});
+
+test('a value that confirms a command is compared as its tag can hold it', async (t) => {
+  const { clock, execute, sample } = start(t);
+  const answers = execute({ name: 'level', params: {} });
+  await clock.advance(0);
+  sample(0, 0.1);
+  await clock.advance(0);
+  assert.deepEqual(answers, ['delivered']);
+  sample(0, Math.fround(0.1));
+  await clock.advance(0);
+  assert.equal((answers[1] as CommandReply).state, 'done');
 });
 
 test('no write of a rule comes between the writes of a command, and it waits for no other command', async (t) => {

@@ -2,7 +2,7 @@ import type { CommandAnswer, CommandReply, DeviceCommand } from '@tailrace/clien
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { type ErrorCode, shown } from '@tailrace/protocol/error';
-import { isEqual, type WriteResult } from '../read-back.ts';
+import type { WriteResult } from '../read-back.ts';
 import type { Sample, Value } from '../sample.ts';
 import type { Source } from '../source.ts';
 import { writeRefusal } from '../write-bounds.ts';
@@ -250,7 +250,7 @@ class Confirmation {
   constructor({ target, tag, value }: TagWrite) {
     this.stop = target.onSample((sample) => {
       if (sample.tag !== tag || sample.quality === 'bad' || sample.value === undefined) return;
-      if (!isEqual(sample.value, value, 0)) return;
+      if (sample.value !== target.source.heldValue(tag, value)) return;
       this.#isConfirmed = true;
       this.#done();
     });
