@@ -147,6 +147,17 @@ test('an ID is executed once, also after a restart, and has the same reply', asy
   assert.deepEqual(restarted.writes, []);
 });
 
+test('an ID that another command has is refused, also after a restart, and its reply stays', async (t) => {
+  const first = start(t);
+  const answers = first.execute({ id: 'once' });
+  await first.clock.advance(0);
+  const { execute, clock, writes, codeOf } = start(t, { disk: first.disk });
+  assert.equal(codeOf(execute({ id: 'once', params: { pressure: 6 } })), 'conflict');
+  assert.deepEqual(execute({ id: 'once' }), answers);
+  await clock.advance(0);
+  assert.deepEqual(writes, []);
+});
+
 test('a command that was interrupted by a crash is unconfirmed, and is not executed again', async (t) => {
   const first = start(t);
   first.source.gate = new Promise(() => {});
