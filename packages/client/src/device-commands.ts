@@ -1,4 +1,5 @@
-import type { ErrorCode } from '@tailrace/protocol/error';
+import { commandContentOf } from '@tailrace/protocol/command-content';
+import { type ErrorCode, shown } from '@tailrace/protocol/error';
 import type { Reading } from '@tailrace/protocol/reading';
 import type { ClientClock } from './clock.ts';
 import type { CommandFrame } from './device-frames.ts';
@@ -66,6 +67,8 @@ const repliesMax = 64;
 const replyMsMax = 600_000;
 
 interface KnownCommand {
+  /** As `commandContentOf` returns it. */
+  readonly content: string;
   isDelivered: boolean;
   reply: CommandReply | undefined;
 }
@@ -115,13 +118,21 @@ export class DeviceCommands {
     const { id, deadline, expiresInMs } = frame;
     // Of a gateway: the machine, by which the server finds the command at another node.
     const from = frame.device === device ? undefined : frame.device || undefined;
+    const { name, params, qos, fence } = frame;
+    const to = frame.device === '' ? device : frame.device;
+    const content = commandContentOf({ device: to, name, params });
     const known = this.#known.get(id);
+    if (known !== undefined && known.content !== content) {
+      const message = `id: expected a new one, got ${shown(id)}, which a command with another content has`;
+      this.#sendReply(id, from, { state: 'failed', code: 'conflict', message });
+      return;
+    }
     if (known !== undefined) {
       if (known.isDelivered) this.#sendReceipt(id);
       if (known.reply !== undefined) this.#sendReply(id, from, known.reply);
       return;
     }
-    const command: KnownCommand = { isDelivered: false, reply: undefined };
+    const command: KnownCommand = { content, isDelivered: false, reply: undefined };
     this.#known.set(id, command);
     for (const oldest of this.#known.keys()) {
       if (this.#known.size <= commandsMax) break;
@@ -145,9 +156,7 @@ export class DeviceCommands {
     else if (onCommand === undefined) {
       answer.reply({ state: 'failed', code: 'not_found', message: 'the device takes no commands' });
     } else {
-      const { name, params, qos, fence } = frame;
       const expiresAtMs = clock.monotonic() + leftMs;
-      const to = frame.device === '' ? device : frame.device;
       notify(() => onCommand({ id, device: to, name, params, qos, fence, expiresAtMs }, answer));
     }
   }

@@ -367,6 +367,21 @@ test('a command reaches the program once, and its receipt and reply are sent aga
   assert.equal(received.length, 1);
 });
 
+test('a command with the ID of another one is refused, and the program does not get it', async () => {
+  const received: Received[] = [];
+  const ingest = startFakeIngest({ onCommand: (command, answer) => received.push({ command, answer }) });
+  await ingest.hello();
+  await ingest.live();
+  ingest.send(...commandFrame('c1'));
+  received[0]!.answer.reply({ state: 'done' });
+  ingest.take();
+  ingest.send(...commandFrame('c1', { params: { stroke: 13 } }));
+  const [reply, ...others] = ingest.take();
+  const { command, state, code } = reply!.payload as Record<string, unknown>;
+  assert.deepEqual([command, state, code], ['c1', 'failed', 'conflict']);
+  assert.deepEqual([others.length, received.length], [0, 1]);
+});
+
 test('a gateway receives the commands of the machines behind it, and replies for them', async () => {
   const received: Received[] = [];
   const ingest = startFakeIngest({ onCommand: (command, answer) => received.push({ command, answer }) });

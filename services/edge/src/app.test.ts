@@ -52,7 +52,7 @@ async function start(t: TestContext, { disk = new MemoryDisk() }: { readonly dis
       options = given;
       return {
         ...{ name: source.name, tags: source.tags, state: 'connected', isLive: true, badTags: 0 },
-        ...{ start: () => {}, stop: () => {} },
+        ...{ start: () => {}, stop: () => {}, heldValue: (_tag: number, value: Value) => value },
         async write(tag, value) {
           writes.push([tag, value]);
           return { state: 'done', before: 5, after: value };

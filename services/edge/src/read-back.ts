@@ -22,13 +22,12 @@ export interface WriteResult {
 
 export interface ReadBack {
   readonly answer: WriteAnswer;
+  /** As a read returns it where the device has it: of a float of 32 bits the nearest one. */
   readonly wanted: Value;
   /** Undefined: the device had none. */
   readonly before: Value | undefined;
   /** Undefined: it could not be read. */
   readonly after: Value | undefined;
-  /** Greatest difference of numbers that are equal. */
-  readonly tolerance: number;
   /** Whether the device would have finished the write by now if it received it. */
   readonly isSettled: boolean;
   /** Whether there is no time for another read. */
@@ -36,7 +35,7 @@ export interface ReadBack {
 }
 
 /** How a value is read back. */
-export interface ReadBackOptions extends Pick<ReadBack, 'answer' | 'wanted' | 'before' | 'tolerance'> {
+export interface ReadBackOptions extends Pick<ReadBack, 'answer' | 'wanted' | 'before'> {
   /** Time for the read-back, ms. */
   readonly limitMs: number;
   /** A device that received the write has finished it after this, ms. */
@@ -52,7 +51,7 @@ const pauseMsMax = 500;
 
 /** Reads the value again and again until it shows what the write did, or `limitMs` has passed. */
 export async function readBack(options: ReadBackOptions): Promise<WriteResult> {
-  const { answer, wanted, before, tolerance, limitMs, settledMs, clock } = options;
+  const { answer, wanted, before, limitMs, settledMs, clock } = options;
   const writtenMs = clock.monotonic();
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
     const sinceMs = clock.monotonic() - writtenMs;
@@ -60,7 +59,7 @@ export async function readBack(options: ReadBackOptions): Promise<WriteResult> {
     const passedMs = clock.monotonic() - writtenMs;
     const isSettled = sinceMs >= settledMs;
     const isLast = passedMs + pauseMs >= limitMs || options.isStopped();
-    const result = writeResultFrom({ answer, wanted, before, after, tolerance, isSettled, isLast });
+    const result = writeResultFrom({ answer, wanted, before, after, isSettled, isLast });
     if (result !== undefined) return result;
     await clock.sleep(pauseMs);
   }
@@ -68,15 +67,15 @@ export async function readBack(options: ReadBackOptions): Promise<WriteResult> {
 
 /** Returns what the write did; undefined if another read may show it. */
 export function writeResultFrom(readBack: ReadBack): WriteResult | undefined {
-  const { answer, wanted, before, after, tolerance, isSettled, isLast } = readBack;
+  const { answer, wanted, before, after, isSettled, isLast } = readBack;
   const known = before === undefined ? {} : { before };
   if (after === undefined) {
     return isLast ? { state: 'unconfirmed', ...known, message: 'the value could not be read back' } : undefined;
   }
   const values = { ...known, after };
-  if (isEqual(after, wanted, tolerance)) {
+  if (after === wanted) {
     const message = 'it had the value before';
-    return isEqual(wanted, before, tolerance) && answer === 'unknown'
+    return wanted === before && answer === 'unknown'
       ? { state: 'done', ...values, message }
       : { state: 'done', ...values };
   }
@@ -84,12 +83,8 @@ export function writeResultFrom(readBack: ReadBack): WriteResult | undefined {
     const message = 'the device accepted the value and did not store it';
     return isLast ? { state: 'failed', code: 'conflict', ...values, message } : undefined;
   }
-  if (isSettled && isEqual(after, before, tolerance)) {
+  if (isSettled && after === before) {
     return { state: 'failed', code: 'unavailable', ...values, message: 'not written: the device has the old value' };
   }
   return isLast ? { state: 'unconfirmed', ...values, message: 'the device has a third value' } : undefined;
-}
-
-export function isEqual(a: Value, b: Value | undefined, tolerance: number): boolean {
-  return typeof a === 'number' && typeof b === 'number' ? Math.abs(a - b) <= tolerance : a === b;
 }

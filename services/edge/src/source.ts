@@ -35,6 +35,11 @@ export interface Source {
   /** Idempotent. Resolves within 3 s. */
   stop(): void | Promise<void>;
   /**
+   * Returns what a sample of the tag at this position has where the device has the value: of a float of 32 bits the
+   * nearest one, of an integer the nearest step of its scale.
+   */
+  heldValue(tag: number, value: Value): Value;
+  /**
    * Writes a value to the tag at this position, if its bounds allow it, and reads it back. `deadlineMs`: time until it
    * must be sent. Never rejects.
    */

@@ -46,7 +46,9 @@ export async function connectDevice({
   answersPings = true,
 }: Omit<RawDeviceOptions, 'token'>): Promise<RawDevice> {
   const protocols = ['tailrace.device.v1.json'];
-  const socket = await connectRawWebSocket({ port, path: '/v1/device', protocols, answersPings });
+  // As all libraries do: without its answer the server waits two seconds for one.
+  const answersCloses = true;
+  const socket = await connectRawWebSocket({ port, path: '/v1/device', protocols, answersPings, answersCloses });
   return new RawDevice(socket, (await socket.nextJson()) as ServerMessage);
 }
 

@@ -33,6 +33,8 @@ function start(_t: TestContext, { disk = new MemoryDisk(), isEnabled = true, has
     })),
     start: () => {},
     stop: () => {},
+    /** Of floats of 32 bits. */
+    heldValue: (_tag: number, value: Value) => (typeof value === 'number' ? Math.fround(value) : value),
     /** The result of the next writes. */
     result: { state: 'done', before: 1, after: 2 } as WriteResult,
     gate: undefined as Promise<void> | undefined,
@@ -57,6 +59,7 @@ function start(_t: TestContext, { disk = new MemoryDisk(), isEnabled = true, has
     ],
     definitions: [
       { device, name: 'start', set: { run_request: true }, confirm: { tag: 'running', value: true } },
+      { device, name: 'level', set: { run_request: true }, confirm: { tag: 'pressure', value: 0.1 } },
       { device, name: 'both', set: { pressure: 3, run_request: true } },
     ],
     ...{ executed, isEnabled, clock, logger: silentLogger, onFinished: (state) => finished.push(state) },
@@ -144,6 +147,17 @@ test('an ID is executed once, also after a restart, and has the same reply', asy
   assert.deepEqual(restarted.writes, []);
 });
 
+test('an ID that another command has is refused, also after a restart, and its reply stays', async (t) => {
+  const first = start(t);
+  const answers = first.execute({ id: 'once' });
+  await first.clock.advance(0);
+  const { execute, clock, writes, codeOf } = start(t, { disk: first.disk });
+  assert.equal(codeOf(execute({ id: 'once', params: { pressure: 6 } })), 'conflict');
+  assert.deepEqual(execute({ id: 'once' }), answers);
+  await clock.advance(0);
+  assert.deepEqual(writes, []);
+});
+
 test('a command that was interrupted by a crash is unconfirmed, and is not executed again', async (t) => {
   const first = start(t);
   first.source.gate = new Promise(() => {});
@@ -224,6 +238,18 @@ test('a command with a confirming tag is done when that tag has the value, also 
   await clock.advance(5_000);
   assert.equal((slow[1] as CommandReply).state, 'unconfirmed');
   assert.equal(listeners.size, 0);
+});
+
+test('a value that confirms a command is compared as its tag can hold it', async (t) => {
+  const { clock, execute, sample } = start(t);
+  const answers = execute({ name: 'level', params: {} });
+  await clock.advance(0);
+  sample(0, 0.1);
+  await clock.advance(0);
+  assert.deepEqual(answers, ['delivered']);
+  sample(0, Math.fround(0.1));
+  await clock.advance(0);
+  assert.equal((answers[1] as CommandReply).state, 'done');
 });
 
 test('no write of a rule comes between the writes of a command, and it waits for no other command', async (t) => {

@@ -1,8 +1,9 @@
 import type { CommandAnswer, CommandReply, DeviceCommand } from '@tailrace/client/device';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import { commandContentOf } from '@tailrace/protocol/command-content';
 import { type ErrorCode, shown } from '@tailrace/protocol/error';
-import { isEqual, type WriteResult } from '../read-back.ts';
+import type { WriteResult } from '../read-back.ts';
 import type { Sample, Value } from '../sample.ts';
 import type { Source } from '../source.ts';
 import { writeRefusal } from '../write-bounds.ts';
@@ -94,11 +95,17 @@ export class CommandExecutor {
   /** Executes a command, and answers it. */
   execute(command: DeviceCommand, answer: CommandAnswer): void {
     const { executed } = this.#options;
-    if (executed.has(command.id)) {
+    const { id } = command;
+    if (executed.has(id) && executed.contentOf(id) !== commandContentOf(command)) {
+      const message = `id: expected a new one, got ${shown(id)}, which a command with another content has`;
+      answer.reply(failed('conflict', message));
+      return;
+    }
+    if (executed.has(id)) {
       answer.delivered();
-      const reply = executed.replyTo(command.id);
+      const reply = executed.replyTo(id);
       if (reply !== undefined) answer.reply(reply);
-      else if (!this.#running.has(command.id)) {
+      else if (!this.#running.has(id)) {
         answer.reply({ state: 'unconfirmed', message: 'the gateway has stopped while it executed the command' });
       }
       return;
@@ -161,7 +168,7 @@ export class CommandExecutor {
 
   async #run(command: DeviceCommand, answer: CommandAnswer): Promise<CommandReply> {
     const { executed, isEnabled, clock } = this.#options;
-    const { id, device, fence, expiresAtMs } = command;
+    const { device, fence, expiresAtMs } = command;
     if (expiresAtMs <= clock.monotonic()) return expired();
     if (!isEnabled) return failed('forbidden', 'commands are off in the gateway: the setting commandsEnabled');
     if (fence > 0 && fence < executed.fenceOf(device)) {
@@ -175,7 +182,7 @@ export class CommandExecutor {
       return failed('unavailable', `the source ${name} does not answer: ${state}`);
     }
     try {
-      await executed.take(id, device, fence);
+      await executed.take(command);
     } catch {
       return failed('unavailable', 'nothing was written: the store of the gateway refuses the command');
     }
@@ -250,7 +257,7 @@ class Confirmation {
   constructor({ target, tag, value }: TagWrite) {
     this.stop = target.onSample((sample) => {
       if (sample.tag !== tag || sample.quality === 'bad' || sample.value === undefined) return;
-      if (!isEqual(sample.value, value, 0)) return;
+      if (sample.value !== target.source.heldValue(tag, value)) return;
       this.#isConfirmed = true;
       this.#done();
     });

@@ -1,12 +1,21 @@
-import type { CommandReply } from '@tailrace/client/device';
+import type { CommandReply, DeviceCommand } from '@tailrace/client/device';
+import { commandContentOf } from '@tailrace/protocol/command-content';
 import { TailraceError } from '@tailrace/protocol/error';
 import type { Disk } from '../store/stored-entries.ts';
 
 /** What is stored of a command. */
 interface StoredCommand {
   readonly id: string;
+  /** As `commandContentOf` returns it. */
+  readonly content: string;
   /** Absent: it was taken, and nothing is known of its result. */
   readonly reply?: CommandReply;
+}
+
+interface KnownCommand {
+  readonly number: number;
+  readonly content: string;
+  reply: CommandReply | undefined;
 }
 
 /** Commands that are remembered. */
@@ -21,7 +30,7 @@ const messageCharactersMax = 200;
  */
 export class ExecutedCommands {
   #disk: Pick<Disk, 'meta' | 'putMeta'> | undefined;
-  readonly #byId = new Map<string, { readonly number: number; reply: CommandReply | undefined }>();
+  readonly #byId = new Map<string, KnownCommand>();
   #fences: Record<string, number> = {};
   #next = 0;
 
@@ -33,12 +42,17 @@ export class ExecutedCommands {
     this.#byId.clear();
     for (let number = Math.max(0, this.#next - commandsMax); number < this.#next; number++) {
       const stored = disk.meta(slotOf(number)) as StoredCommand | undefined;
-      if (stored !== undefined) this.#byId.set(stored.id, { number, reply: stored.reply });
+      if (stored !== undefined) this.#byId.set(stored.id, { number, content: stored.content, reply: stored.reply });
     }
   }
 
   has(id: string): boolean {
     return this.#byId.has(id);
+  }
+
+  /** Returns what the command with the ID requests, as `commandContentOf` returns it; undefined if it was not taken. */
+  contentOf(id: string): string | undefined {
+    return this.#byId.get(id)?.content;
   }
 
   /** Returns the reply to a command that was taken; undefined while there is none. */
@@ -55,16 +69,18 @@ export class ExecutedCommands {
    * Resolves when the command is on disk: from now on it is not executed again. Rejects with `unavailable` where there
    * is no store.
    */
-  async take(id: string, device: string, fence: number): Promise<void> {
+  async take(command: Pick<DeviceCommand, 'id' | 'device' | 'name' | 'params' | 'fence'>): Promise<void> {
     if (this.#disk === undefined) throw new TailraceError('unavailable', 'the store of the gateway is not open');
+    const { id, device, fence } = command;
     const number = this.#next++;
-    this.#byId.set(id, { number, reply: undefined });
+    const content = commandContentOf(command);
+    this.#byId.set(id, { number, content, reply: undefined });
     for (const [oldest, each] of this.#byId) {
       if (each.number > number - commandsMax) break;
       this.#byId.delete(oldest);
     }
     const writes = [
-      this.#disk.putMeta(slotOf(number), { id } satisfies StoredCommand),
+      this.#disk.putMeta(slotOf(number), { id, content } satisfies StoredCommand),
       this.#disk.putMeta('commands/next', this.#next),
     ];
     if (fence > this.fenceOf(device)) {
@@ -85,7 +101,11 @@ export class ExecutedCommands {
     if (command === undefined) return;
     command.reply = reply;
     const message = reply.message?.slice(0, messageCharactersMax);
-    const stored: StoredCommand = { id, reply: message === undefined ? reply : { ...reply, message } };
+    const stored: StoredCommand = {
+      id,
+      content: command.content,
+      reply: message === undefined ? reply : { ...reply, message },
+    };
     void this.#disk?.putMeta(slotOf(command.number), stored).catch(() => {});
   }
 }

@@ -82,6 +82,10 @@ export class PolledSource implements Source {
     for (const poller of this.pollers) poller.stop();
   }
 
+  heldValue(tagNumber: number, value: Value): Value {
+    return this.#places[tagNumber]!.tag.codec.held(value);
+  }
+
   /**
    * Writes a value to the tag at this position, if its bounds allow it, and reads it back. `deadlineMs`: time until it
    * must be sent. Never rejects.

@@ -1,4 +1,4 @@
-import { shown, TailraceError } from '@tailrace/protocol/error';
+import { isTailraceError, shown, TailraceError } from '@tailrace/protocol/error';
 import { reportLimits } from '@tailrace/protocol/report-limits';
 import type { Value } from '../sample.ts';
 
@@ -137,6 +137,17 @@ export class RegisterCodec {
     const out = new Uint8Array(this.#bytes.length);
     this.#order(this.#bytes, 0, out);
     return out;
+  }
+
+  /** Returns what `read` returns of registers that have the value; the value itself where they cannot have it. */
+  held(value: Value): Value {
+    if (this.format.type === 'bit') return value;
+    try {
+      return this.read(this.write(value), 0) ?? value;
+    } catch (thrown) {
+      if (isTailraceError(thrown)) return value;
+      throw thrown;
+    }
   }
 
   /** Returns the register with the bit set to the value. */

@@ -80,6 +80,39 @@ test('a value of two registers is written with function 16, in the order of its 
   assert.deepEqual([...device.registers.slice(5, 7)], [0x6666, 0x41aa]);
 });
 
+test('a float is read back as its registers can hold it, and another one is a failure', async (t) => {
+  for (const [type, held, other] of [
+    ['f32', Math.fround(0.1), 0.1000001],
+    ['f64', 0.1, 0.100_000_01],
+  ] as const) {
+    const { device, write } = await writing(t, { format: { ...u16, type } });
+    assert.deepEqual(await write(0.1), { state: 'done', before: 0, after: held });
+    // The device keeps fewer digits.
+    device.answer = (request, pass) => {
+      if (!isWrite(request)) return pass();
+      const { pdu } = request;
+      const view = new DataView(pdu.buffer, pdu.byteOffset + 6);
+      if (type === 'f32') view.setFloat32(0, other);
+      else view.setFloat64(0, other);
+      return pass();
+    };
+    const { state, code } = await write(0.1);
+    assert.deepEqual([state, code], ['failed', 'conflict'], type);
+  }
+});
+
+test('a scaled integer is read back at the nearest step of its scale', async (t) => {
+  const { device, write } = await writing(t, { format: { ...u16, scale: 0.1, offset: -40 } });
+  assert.deepEqual(await write(21.34), { state: 'done', before: -40, after: 21.3 });
+  assert.equal(device.registers[5], 613);
+});
+
+test('a float that is no number yet can be written', async (t) => {
+  const { device, write } = await writing(t, { format: { ...u16, type: 'f32' } });
+  device.registers[5] = 0x7fc0;
+  assert.deepEqual(await write(1.5), { state: 'done', after: 1.5 });
+});
+
 test('a coil is written with function 5', async (t) => {
   const { device, write, writes } = await writing(t, { table: 'coil', format: { ...u16, type: 'bool' } });
   assert.deepEqual(await write(true), { state: 'done', before: false, after: true });

@@ -35,16 +35,18 @@ export async function writeTag(options: WriteOptions): Promise<WriteResult> {
     return { state: 'failed', code: 'forbidden', message: `table ${tag.table}: expected coil or holding for a write` };
   }
   const present = await readRegisters(options, leftMs());
-  const before = present === undefined ? undefined : valueFrom(tag, present);
-  if (present === undefined || before === undefined) {
+  if (present === undefined) {
     return { state: 'failed', code: 'unavailable', message: 'not written: the value before could not be read' };
   }
+  // Undefined where the registers have no value yet, as a float that is no number: then the first is written.
+  const before = valueFrom(tag, present);
+  const known = before === undefined ? {} : { before };
   let encoded: Uint8Array | boolean;
   try {
     encoded = encode(tag, value, present);
   } catch (thrown) {
     if (!isTailraceError(thrown)) throw thrown;
-    return { state: 'failed', code: 'invalid_message', message: thrown.message, before };
+    return { state: 'failed', code: 'invalid_message', message: thrown.message, ...known };
   }
   const isOne = typeof encoded === 'boolean' || encoded.length === 2;
   const first: 'one' | 'many' =
@@ -54,14 +56,13 @@ export async function writeTag(options: WriteOptions): Promise<WriteResult> {
     tag.refusedWrite = first;
     reply = await unit.exchange(writeRequest(tag, first === 'one' ? 'many' : 'one', encoded), leftMs());
   }
-  const answer = answerFrom(reply, before);
-  if (typeof answer !== 'string') return answer;
+  const answer = answerFrom(reply);
+  if (typeof answer !== 'string') return { ...answer, ...known };
   const { readBackMs = 2_000, resolveMs = 60_000, timeoutMs } = options;
   return readBack({
     answer,
-    wanted: value,
+    wanted: tag.codec.held(value),
     before,
-    tolerance: toleranceOf(tag, value),
     limitMs: answer === 'good' ? readBackMs : resolveMs,
     settledMs: Math.max(1_000, timeoutMs),
     read: async (timeMs) => {
@@ -87,31 +88,22 @@ function writeRequest(tag: ModbusTag, how: 'one' | 'many', value: Uint8Array | b
 }
 
 /** Returns the meaning of the answer, or the result if nothing was written. */
-function answerFrom(reply: ExchangeReply, before: Value): WriteAnswer | WriteResult {
+function answerFrom(reply: ExchangeReply): WriteAnswer | WriteResult {
   switch (reply.kind) {
     case 'data':
       return 'good';
     case 'not_sent':
-      return { state: 'failed', code: 'unavailable', message: 'not written: it was not sent in time', before };
+      return { state: 'failed', code: 'unavailable', message: 'not written: it was not sent in time' };
     case 'exception': {
       const { exception } = reply;
       // 5: the device works on it. 11: the gateway sent it and got no answer.
       if (exception === 5 || exception === 11) return 'unknown';
       const code = exception === 6 || exception === 10 ? 'unavailable' : 'forbidden';
-      return { state: 'failed', code, message: `not written: exception ${exception} of the device`, before };
+      return { state: 'failed', code, message: `not written: exception ${exception} of the device` };
     }
     default:
       return 'unknown';
   }
-}
-
-/** Returns the difference that the type cannot represent: half a step of integers, the precision of floats. */
-function toleranceOf({ codec: { format } }: ModbusTag, wanted: Value): number {
-  if (typeof wanted !== 'number') return 0;
-  const { type, scale } = format;
-  if (type === 'f64') return 1e-6 * Math.abs(wanted);
-  if (type === 'f32') return 1e-5 * Math.abs(wanted);
-  return Math.abs(scale) / 2;
 }
 
 async function readRegisters(

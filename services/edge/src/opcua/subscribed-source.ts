@@ -8,6 +8,7 @@ import type { OpcuaConnector } from './opcua-port.ts';
 import type { OpcuaSource, OpcuaSourceTag } from './opcua-source.ts';
 import { serverProfiles } from './server-profile.ts';
 import { TagStates } from './tag-states.ts';
+import { heldValue } from './value.ts';
 import { writeNode } from './write.ts';
 
 export interface SubscribedSourceOptions extends SourceOptions {
@@ -71,6 +72,10 @@ export class SubscribedSource implements Source {
   async stop(): Promise<void> {
     this.#isStopped = true;
     await this.connection.stop();
+  }
+
+  heldValue(tag: number, value: Value): Value {
+    return heldValue(value, this.states.dataTypeOf(tag), this.tags[tag] ?? {});
   }
 
   async write(tagNumber: number, value: Value, deadlineMs: number): Promise<WriteResult> {

@@ -1,5 +1,4 @@
 import type { Clock } from '@tailrace/platform/clock';
-import { isEqual } from '../read-back.ts';
 import type { Sample, SampleSink, Value } from '../sample.ts';
 import type { OpcuaDataValue } from './opcua-port.ts';
 import { SourceClock } from './source-clock.ts';
@@ -21,6 +20,8 @@ interface TagState {
   badReason: string | undefined;
   /** When the newest sample was sent, monotonic ms. */
   sentMs: number;
+  /** Of the newest value; undefined: none yet. */
+  dataType: number | undefined;
   /** The next value is that with which an item starts; it may have come before. */
   isInitial: boolean;
 }
@@ -58,6 +59,7 @@ export class TagStates {
       value: undefined,
       badReason: undefined,
       sentMs: clock.monotonic(),
+      dataType: undefined,
       isInitial: false,
     }));
   }
@@ -71,6 +73,11 @@ export class TagStates {
     return this.#states[tag]!.badReason !== undefined;
   }
 
+  /** Returns the type of the newest value; undefined: none yet. */
+  dataTypeOf(tag: number): number | undefined {
+    return this.#states[tag]?.dataType;
+  }
+
   /** The next notified value of the tag is that of a new item. */
   expectInitial(tag: number): void {
     this.#states[tag]!.isInitial = true;
@@ -82,6 +89,7 @@ export class TagStates {
     if (state === undefined) return;
     const nowMs = this.#clock.now();
     const sample = sampleFrom(tag, this.#tags[tag]!, data, this.clockOfSource.timeAt(nowMs), this.counts);
+    state.dataType = data.value?.dataType ?? state.dataType;
     const wasInitial = state.isInitial;
     state.isInitial = false;
     // Servers send the present values again when a session goes on, and when an item starts.
@@ -103,7 +111,7 @@ export class TagStates {
     const sample = sampleFrom(tag, options, data, nowMs, this.counts);
     const isSame =
       sample.value !== undefined && state.value !== undefined && sample.quality !== 'bad'
-        ? isEqual(sample.value, state.value, options.serverDeadband ?? 0)
+        ? isWithin(sample.value, state.value, options.serverDeadband ?? 0)
         : sample.reason === state.badReason;
     const isNewer = sample.time > state.time;
     if (!isSame && isNewer && sample.time > nowMs - notifiedWithinMs && state.badReason === undefined) return 'recent';
@@ -155,4 +163,8 @@ export class TagStates {
     state.sentMs = this.#clock.monotonic();
     this.#sink(sample);
   }
+}
+
+function isWithin(a: Value, b: Value, deadband: number): boolean {
+  return typeof a === 'number' && typeof b === 'number' ? Math.abs(a - b) <= deadband : a === b;
 }

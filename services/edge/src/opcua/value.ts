@@ -257,11 +257,11 @@ export function variantFrom(value: Value, dataType: number): OpcuaVariant {
       if (typeof value !== 'boolean') throw unexpected('true or false', value);
       return variant(value);
     case dataTypes.float:
-    case dataTypes.double:
-      if (typeof value !== 'number' || !Number.isFinite(dataType === dataTypes.float ? Math.fround(value) : value)) {
-        throw unexpected('a number that the type can have', value);
-      }
-      return variant(value);
+    case dataTypes.double: {
+      const number = typeof value !== 'number' ? Number.NaN : dataType === dataTypes.float ? Math.fround(value) : value;
+      if (!Number.isFinite(number)) throw unexpected('a number that the type can have', value);
+      return variant(number);
+    }
     case dataTypes.string:
       if (typeof value !== 'string') throw unexpected('a text', value);
       return variant(value);
@@ -291,11 +291,17 @@ function integerFrom(value: Value, dataType: number, [low, high]: readonly [bigi
   return [Number(bits >> 32n), Number(bits & 0xffff_ffffn)];
 }
 
-/** Returns the difference that the type cannot represent. */
-export function toleranceOf(dataType: number, wanted: Value): number {
-  if (typeof wanted !== 'number') return 0;
-  if (dataType === dataTypes.float) return 1e-5 * Math.abs(wanted);
-  return dataType === dataTypes.double ? 1e-6 * Math.abs(wanted) : 0;
+/**
+ * Returns what a read returns of a node that has the value: of a float of 32 bits the nearest one. `dataType`
+ * undefined: unknown. A value that the type cannot have is returned as it is.
+ */
+export function heldValue(value: Value, dataType: number | undefined, format: ValueFormat): Value {
+  if (dataType === undefined) return value;
+  try {
+    return valueFrom(variantFrom(value, dataType), format, { inexact: 0 }).value ?? value;
+  } catch {
+    return value;
+  }
 }
 
 function unexpected(expected: string, value: Value): TailraceError {

@@ -47,6 +47,31 @@ test('a value that is read back is done', async (t) => {
   assert.deepEqual(server.writes, [{ node, value: 2 }]);
 });
 
+test('a value is read back as its type can hold it, and another one is a failure', async (t) => {
+  const time = '2026-01-31T12:00:00Z';
+  for (const [dataType, present, wanted, after, other] of [
+    [10, 0, 0.1, Math.fround(0.1), Math.fround(0.1000001)],
+    [11, 0, 0.1, 0.1, 0.100_000_01],
+    [13, new Date(1), time, '2026-01-31T12:00:00.000Z', new Date(2)],
+  ] as const) {
+    const { server, write } = await writing(t);
+    const variant = (value: unknown) => ({ ...double(0, 1), value: { dataType, arrayType: 0, value } });
+    server.values.set(node, variant(present));
+    server.onWrite = (_node, value) => value;
+    const { state, ...values } = await write(wanted);
+    assert.deepEqual([state, values.after], ['done', after]);
+    server.onWrite = () => variant(other);
+    const { state: failed, code } = await write(wanted);
+    assert.deepEqual([failed, code], ['failed', 'conflict']);
+  }
+});
+
+test('a value with a bad status does not confirm a write', async (t) => {
+  const { server, write } = await writing(t);
+  server.onWrite = (_node, value) => ({ ...value, statusCode: { value: 0x80000000, name: 'Bad' } });
+  assert.equal((await write(2)).state, 'unconfirmed');
+});
+
 test('a value that the server accepts and does not store is a failure, with the value that it has', async (t) => {
   const { server, write } = await writing(t);
   server.onWrite = () => undefined;

@@ -5,7 +5,7 @@ import type { Value } from '../sample.ts';
 import { isRefusal, lossFrom } from './connection-failure.ts';
 import type { NodeToRead, OpcuaChannel, OpcuaVariant } from './opcua-port.ts';
 import { opcuaStatus } from './opcua-port.ts';
-import { qualityOf, toleranceOf, type ValueFormat, valueFrom, variantFrom } from './value.ts';
+import { heldValue, qualityOf, type ValueFormat, valueFrom, variantFrom } from './value.ts';
 
 export interface OpcuaWriteOptions {
   /** Returns the channel while the source is live. */
@@ -69,9 +69,8 @@ export async function writeNode(options: OpcuaWriteOptions): Promise<WriteResult
   if (typeof answer !== 'string') return { ...answer, ...(before !== undefined && { before }) };
   return readBack({
     answer,
-    wanted: value,
+    wanted: heldValue(value, dataType, format),
     before,
-    tolerance: toleranceOf(dataType, value),
     limitMs: answer === 'good' ? readBackMs : resolveMs,
     settledMs: Math.max(1_000, timeoutMs),
     read: async () => {
@@ -117,7 +116,8 @@ function unavailable(reason: string): WriteResult {
 
 async function readVariant(channel: OpcuaChannel, node: NodeToRead): Promise<OpcuaVariant | undefined> {
   const [data] = await channel.read([node]);
-  return data?.value ?? undefined;
+  // With a bad status the value is an old one, or none.
+  return data === undefined || qualityOf(data.statusCode.value) === 'bad' ? undefined : (data.value ?? undefined);
 }
 
 /** A value that was never set has no type: then the node has it. */

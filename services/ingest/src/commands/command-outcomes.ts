@@ -7,6 +7,8 @@ export const outcomeRetentionMs = 600_000;
 /** What is remembered of a command. */
 export interface RememberedCommand {
   readonly outcome: CommandOutcome;
+  /** Of the command, as `commandContentOf` returns it. */
+  readonly content: string;
   /** Whether the device may have executed it. If not, a command with the same ID may be accepted again. */
   readonly wasSent: boolean;
   /** Until when it is needed, monotonic ms: later, a command with the same ID is refused by its deadline. */

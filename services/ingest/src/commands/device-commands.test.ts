@@ -259,7 +259,7 @@ test('a command ID that was sent is answered from memory, and is not delivered t
   const { clock, commands, open, request, outcomes } = start();
   const session = open();
   request('c1');
-  assert.equal(request('c1', { name: 'another' }), 'accepted');
+  assert.equal(request('c1', { fence: 9 }), 'accepted');
   commands.commandReceived(session, 'c1');
   assert.equal(request('c1'), 'delivered');
   commands.commandReplied(session, press, replyOf('c1'));
@@ -452,6 +452,55 @@ test('a newer session on this node gets what waits, and a command without a rece
   assert.deepEqual(next.ids(), ['c3']);
   commands.commandReplied(next, press, replyOf('c1'));
   assert.deepEqual(outcomes(), ['c1 delivered', 'c2 delivered', 'c1 done']);
+});
+
+test('a command that names a session is sent to no other one', async () => {
+  const { clock, commands, sessions, open, request, outcomes } = start();
+  const session = open();
+  const ids = ['delivered', 'sent', 'waits'];
+  for (const id of ids) request(id, { session: 1 });
+  request('any');
+  commands.commandReceived(session, 'delivered');
+  assert.deepEqual(session.ids(), ['delivered', 'sent']);
+  const next = new TestSession(2);
+  sessions.set(press, next);
+  commands.sessionClosed(session, 'ingest-0');
+  commands.sessionOpened(next);
+  assert.deepEqual(next.ids(), ['any']);
+  assert.deepEqual(outcomes(), ['delivered delivered', 'sent unconfirmed conflict', 'waits failed conflict']);
+  commands.commandReplied(next, press, replyOf('delivered'));
+  commands.commandReplied(next, press, replyOf('any'));
+  assert.deepEqual(outcomes(), ['delivered done', 'any done']);
+  await clock.advance(60_000);
+});
+
+test('a command whose session is replaced before the newer one is live is not sent again to it', async () => {
+  const { clock, commands, sessions, open, request, outcomes } = start();
+  const session = open();
+  request('c1', { session: 1 });
+  assert.deepEqual(session.ids(), ['c1']);
+  const next = new TestSession(2);
+  sessions.set(press, next);
+  commands.sessionClosed(session, 'ingest-0');
+  // The time of its receipt is over.
+  await clock.advance(5_000);
+  assert.deepEqual(next.ids(), []);
+  assert.deepEqual(outcomes(), ['c1 unconfirmed conflict']);
+});
+
+test('a second command with the same ID and another content is refused, also while the device is away', () => {
+  const { commands, open, lose, request, outcomes } = start();
+  const session = open();
+  request('c1');
+  assert.equal(request('c1', { params: { speed: 4 } }), 'failed conflict');
+  commands.commandReceived(session, 'c1');
+  commands.commandReplied(session, press, replyOf('c1'));
+  assert.equal(request('c1', { name: 'stop' }), 'failed conflict');
+  lose(session);
+  assert.equal(request('c1', { name: 'stop' }), 'failed conflict');
+  assert.equal(request('c1'), 'done');
+  assert.deepEqual(session.ids(), ['c1']);
+  assert.deepEqual(outcomes(), ['c1 delivered', 'c1 done']);
 });
 
 test('a session on another node: what waits is refused with its name, and the rest is unconfirmed', () => {

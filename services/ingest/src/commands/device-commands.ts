@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { RateLimit } from '@tailrace/platform/rate-limit';
+import { commandContentOf } from '@tailrace/protocol/command-content';
 import {
   type CommandOutcome,
   type CommandReference,
@@ -59,7 +60,11 @@ type ActiveState = 'waiting' | 'sent' | 'delivered';
 
 class ActiveCommand {
   readonly command: DeviceCommand;
+  /** As `commandContentOf` returns it. */
+  readonly content: string;
   readonly queue: DeviceQueue;
+  /** The only session that it may be sent to; undefined: any. */
+  readonly only: CommandSession | undefined;
   /** Monotonic ms. */
   readonly startedMs: number;
   readonly expiresMs: number;
@@ -70,9 +75,11 @@ class ActiveCommand {
   session: CommandSession | undefined;
   timer: Timer | undefined;
 
-  constructor(command: DeviceCommand, queue: DeviceQueue, startedMs: number, expiresMs: number) {
+  constructor(command: DeviceCommand, content: string, queue: DeviceQueue, startedMs: number, expiresMs: number) {
     this.command = command;
+    this.content = content;
     this.queue = queue;
+    this.only = command.session === 0 ? undefined : queue.session;
     this.startedMs = startedMs;
     this.expiresMs = expiresMs;
   }
@@ -99,7 +106,9 @@ type OutcomeFields = Partial<Omit<CommandOutcome, 'id' | 'device' | 'state' | 't
  *
  * What it guarantees, as long as this process runs:
  * - A command is not sent after its deadline, by the wall clock and by the monotonic one, whichever is earlier.
- * - A command with an ID that was sent before is not accepted again: its last outcome is returned.
+ * - A command with an ID that was sent before is not accepted again: its last outcome is returned, or `conflict` if it
+ *   has another content.
+ * - A command that names a session is sent to no other one.
  * - It is sent a second time only while its device has not confirmed its receipt, and never with `qos` 0.
  * - A command that is canceled is not sent from then on, and its ID is not accepted again.
  * - Of each accepted command one final outcome is published, and after `unconfirmed` at most one correction.
@@ -213,7 +222,7 @@ export class DeviceCommands implements CommandEvents {
     const isLate = this.#options.clock.monotonic() - known.atMs > correctionMs;
     if (outcome.state === 'unconfirmed' && reply.state !== 'unconfirmed' && !isLate) {
       this.#options.counts.corrected.add();
-      this.#publish({ ...outcome, ...fieldsOf(reply), state: reply.state }, true, known.neededMs);
+      this.#publish({ ...outcome, ...fieldsOf(reply), state: reply.state }, known.content, true, known.neededMs);
     }
     return true;
   }
@@ -239,6 +248,11 @@ export class DeviceCommands implements CommandEvents {
         'invalid_message',
         `id: expected one that no other device has, got ${shown(id)}`,
       );
+    const content = commandContentOf(command);
+    if (known !== undefined && known.content !== content) {
+      const message = `id: expected a new one, got ${shown(id)}, which a command with another content has`;
+      return this.#refused(command, 'failed', 'conflict', message);
+    }
     // Refused before anything was sent: the requester may try again.
     if (known !== undefined && (known.wasSent || this.#active.has(id))) {
       counts.duplicates.add();
@@ -250,12 +264,12 @@ export class DeviceCommands implements CommandEvents {
     this.#fences.add(device, command.fence);
     const nowMs = clock.monotonic();
     const queue = this.#queueOf(command, session);
-    const active = new ActiveCommand(command, queue, nowMs, nowMs + this.#leftMs(command));
+    const active = new ActiveCommand(command, content, queue, nowMs, nowMs + this.#leftMs(command));
     this.#active.set(id, active);
     queue.commands.push(active);
     counts.protocols[session.protocol].accepted.add();
     const accepted = this.#outcomeOf(active, 'accepted', {});
-    this.outcomes.put({ outcome: accepted, wasSent: false, neededMs: neededMsOf(active), atMs: nowMs });
+    this.outcomes.put({ outcome: accepted, content, wasSent: false, neededMs: neededMsOf(active), atMs: nowMs });
     this.#wait(active, this.#leftMs(command));
     this.#deliver(queue);
     return accepted;
@@ -337,6 +351,7 @@ export class DeviceCommands implements CommandEvents {
       if (this.#leftMsOf(next) <= 0) this.#expire(next);
       else if (off !== undefined) this.#fail(next, 'forbidden', off);
       else if (stale !== undefined) this.#fail(next, 'conflict', stale);
+      else if (isOfOtherSession(next)) this.#fail(next, 'conflict', otherSessionText(next));
       else if (!this.#send(next)) return;
     }
   }
@@ -371,6 +386,10 @@ export class DeviceCommands implements CommandEvents {
   }
 
   #resend(active: ActiveCommand): void {
+    if (isOfOtherSession(active)) {
+      this.#unconfirmed(active, 'conflict', otherSessionText(active));
+      return;
+    }
     const leftMs = this.#leftMsOf(active);
     if (active.isCanceled || this.#options.offReason(active.command.device) !== undefined) return;
     if (active.attempt < attemptsMax && leftMs > resendLeftMs) this.#send(active);
@@ -381,7 +400,7 @@ export class DeviceCommands implements CommandEvents {
     const { counts } = this.#options;
     counts.protocols[active.session!.protocol].delivered.add();
     this.#wait(active, Math.max(0, active.expiresMs - this.#options.clock.monotonic()) + replyGraceMs);
-    this.#publish(this.#outcomeOf(active, 'delivered', {}), true, neededMsOf(active));
+    this.#publish(this.#outcomeOf(active, 'delivered', {}), active.content, true, neededMsOf(active));
   }
 
   #timedOut(active: ActiveCommand): void {
@@ -445,7 +464,7 @@ export class DeviceCommands implements CommandEvents {
     if (queue.commands.length === 0) this.#removeQueue(queue, command);
     counts.protocols[protocol][state].add();
     counts.seconds[protocol].observe((clock.monotonic() - active.startedMs) / 1_000);
-    this.#publish(this.#outcomeOf(active, state, fields), wasSent, neededMsOf(active));
+    this.#publish(this.#outcomeOf(active, state, fields), active.content, wasSent, neededMsOf(active));
   }
 
   /** Publishes the outcome of a command that another node has sent, before the device came to this one. */
@@ -465,13 +484,13 @@ export class DeviceCommands implements CommandEvents {
   #remember(active: ActiveCommand): void {
     const outcome = this.#outcomeOf(active, 'accepted', {});
     const atMs = this.#options.clock.monotonic();
-    this.outcomes.put({ outcome, wasSent: true, neededMs: neededMsOf(active), atMs });
+    this.outcomes.put({ outcome, content: active.content, wasSent: true, neededMs: neededMsOf(active), atMs });
   }
 
-  #publish(outcome: CommandOutcome, wasSent: boolean, neededMs: number): void {
+  #publish(outcome: CommandOutcome, content: string, wasSent: boolean, neededMs: number): void {
     const { clock, publish } = this.#options;
     const changed = { ...outcome, time: clock.now() };
-    this.outcomes.put({ outcome: changed, wasSent, neededMs, atMs: clock.monotonic() });
+    this.outcomes.put({ outcome: changed, content, wasSent, neededMs, atMs: clock.monotonic() });
     publish(changed);
   }
 
@@ -538,6 +557,15 @@ function keyOf(command: DeviceCommand): string {
 /** Until when the outcome of a command is needed: then neither a repetition nor a correction of it is accepted. */
 function neededMsOf({ expiresMs }: ActiveCommand): number {
   return expiresMs + replyGraceMs + correctionMs;
+}
+
+/** Whether the device has another session now than the one that the command is for. */
+function isOfOtherSession({ only, queue }: ActiveCommand): boolean {
+  return only !== undefined && only !== queue.session;
+}
+
+function otherSessionText({ command, queue }: ActiveCommand): string {
+  return `session: expected ${queue.session.number}, which has replaced it, got ${command.session}`;
 }
 
 function covers(session: CommandSession, device: string | undefined): boolean {
