@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 /** A variable of a machine behind the OPC UA server. */
 export interface PlantNode {
   readonly tag: string;
@@ -41,6 +43,11 @@ export const plantMachines: readonly PlantMachine[] = [
     ],
   },
 ];
+
+/** Returns the file with the certificate of the server, in its folder of certificates. */
+export function serverCertificateIn(pkiPath: string): string {
+  return join(pkiPath, 'server', 'own', 'certs', 'certificate.pem');
+}
 
 /** Returns the identifier of a node in its namespace, as `compressor1.tank_pressure`. */
 export function nodeNameOf(device: string, tag: string): string {
