@@ -51,5 +51,10 @@ export function serverCertificateIn(pkiPath: string): string {
 
 /** Returns the identifier of a node in its namespace, as `compressor1.tank_pressure`. */
 export function nodeNameOf(device: string, tag: string): string {
-  return `${device.slice(device.lastIndexOf('.') + 1)}.${tag}`;
+  return `${machineOf(device)}.${tag}`;
+}
+
+/** Returns the last segment of a device path. */
+export function machineOf(device: string): string {
+  return device.slice(device.lastIndexOf('.') + 1);
 }
