@@ -86,7 +86,8 @@ const machines = [
   { device: 'plant1.line2.spindle1', by: 'device WebSocket' },
   { device: 'plant1.line3.spindle1', by: 'MQTT' },
   { device: 'plant1.cell1.meter1', by: 'HTTP' },
-  { device: 'plant1.utility.pump1', by: 'HTTP' },
+  { device: 'plant1.utility.pump1', by: 'Modbus' },
+  { device: 'plant1.utility.compressor1', by: 'OPC UA' },
 ] as const;
 
 test('every part of the plant moves on the page', async () => {
@@ -114,13 +115,22 @@ test('every part of the plant moves on the page', async () => {
   }
   const metrics = await (await fetch(`${endpoints.ingest[0]!.internal}/metrics`)).text();
   const sessions = metrics.split('\n').find((line) => line.startsWith('tailrace_ingest_device_sessions{'));
-  assert.match(sessions ?? 'no metric', / 11$/, 'the ten machines of line 2, and the simulator, by WebSocket');
+  assert.match(
+    sessions ?? 'no metric',
+    / 12$/,
+    'the ten machines of line 2, the simulator and the gateway, by WebSocket',
+  );
+  const ofGateway = await (await fetch(`${endpoints.edge![0]!.internal}/metrics`)).text();
+  for (const source of ['utility', 'air']) {
+    assert.match(ofGateway, new RegExp(`tailrace_edge_live_sources\\{.*source="${source}".*\\} 1`), source);
+    assert.match(ofGateway, new RegExp(`tailrace_edge_bad_tags\\{.*source="${source}".*\\} 0`), source);
+  }
 });
 
 test('machines obey commands, refuse what they may not do, and a command changes the mood', async () => {
   const watcher = await createWatcher({ url: endpoints.fanout[0]!.url, token: endpoints.token, channel: 'plant1.>' });
-  const command = async (device: string, name: string, params: object = {}) => {
-    const args = ['--silent', 'command', `DEVICE=${device}`, `NAME=${name}`, `DATA=${data}`];
+  const command = async (device: string, name: string, params: object = {}, via = '') => {
+    const args = ['--silent', 'command', `DEVICE=${device}`, `NAME=${name}`, `DATA=${data}`, `VIA=${via}`];
     const { code, stdout } = await run('make', [...args, `PARAMS=${JSON.stringify(params)}`], { cwd: root }).then(
       (finished) => ({ code: 0, ...finished }),
       (failed: { code: number; stdout: string }) => failed,
@@ -131,8 +141,11 @@ test('machines obey commands, refuse what they may not do, and a command changes
   const reported = (device: string, tag: string, value: unknown) =>
     eventually(
       () => {
-        const readings = watcher.logReports.filter(({ report }) => report.device === device).at(-1)?.report.readings;
-        assert.equal(readings?.find((each) => each.tag === tag)?.value, value);
+        // A gateway sends the tags of a machine in several reports.
+        const readings = watcher.logReports
+          .filter(({ report }) => report.device === device)
+          .flatMap(({ report }) => report.readings);
+        assert.equal(readings.findLast((each) => each.tag === tag)?.value, value);
       },
       { deadlineMs: 10_000, describe: `${device} reports ${tag} ${value}` },
     );
@@ -151,6 +164,18 @@ test('machines obey commands, refuse what they may not do, and a command changes
   assert.equal((await command(conveyor, 'set', { speed_setpoint: 0.25 })).state, 'done');
   await reported(conveyor, 'speed_setpoint', 0.25);
   assert.equal((await command('plant1.line3.oven1', 'start')).state, 'failed');
+  const gateway = 'plant1.edge1';
+  const pump = 'plant1.utility.pump1';
+  assert.equal((await command(pump, 'set', { pressure_setpoint: 3.5 }, gateway)).state, 'done');
+  await reported(pump, 'pressure_setpoint', 3.5);
+  assert.equal((await command(pump, 'stop', {}, gateway)).state, 'done');
+  await reported(pump, 'enabled', false);
+  const [compressor, oven] = ['plant1.utility.compressor1', 'plant1.utility.oven1'];
+  assert.equal((await command(compressor, 'stop', {}, gateway)).state, 'done');
+  await reported(compressor, 'enabled', false);
+  assert.equal((await command(oven, 'set', { temperature_setpoint: 120 }, gateway)).state, 'done');
+  await reported(oven, 'temperature_setpoint', 120);
+  assert.equal((await command(oven, 'set', { temperature_setpoint: 400 }, gateway)).state, 'failed');
   // Over HTTP there is no way to a machine.
   assert.equal((await command('plant1.line1.press1', 'stop')).state, 'failed');
 
@@ -223,6 +248,19 @@ test('the commands that the demo prints work unchanged: curl publishes, a WebSoc
   await watching.stop();
 });
 
+test('the gateway starts again after it was killed, and reads on', async () => {
+  const { pid } = endpoints.edge![0]!;
+  process.kill(pid, 'SIGKILL');
+  const watcher = await createWatcher({
+    url: endpoints.fanout[0]!.url,
+    token: endpoints.token,
+    channel: 'plant1.utility.pump1',
+  });
+  const before = watcher.logReports.length;
+  await eventually(() => watcher.logReports.length >= before + 3, { deadlineMs: 20_000, describe: 'reports again' });
+  watcher.close();
+});
+
 test('Ctrl-C stops it cleanly, and published reports are there after the next start', async () => {
   // As a terminal does: to make and its child processes.
   process.kill(-demo.pid, 'SIGINT');
@@ -230,7 +268,12 @@ test('Ctrl-C stops it cleanly, and published reports are there after the next st
   assert.ok(!existsSync(join(data, 'endpoints.json')), await readFile(output, 'utf8'));
   const { pid } = endpoints.ingest[0]!;
   assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, 'the process still runs');
-  assert.doesNotMatch(await readFile(output, 'utf8'), /[!✗] standalone/, 'an error or a warning was logged');
+  const logged = (await readFile(output, 'utf8')).split('\n').filter((line) => /[!✗] (standalone|edge)/.test(line));
+  assert.deepEqual(
+    logged.filter((line) => !line.includes('the edge gateway has exited')),
+    [],
+    'errors and warnings, apart from that of the kill',
+  );
   await startDemo(await freePortBase());
   const watcher = await createWatcher({
     url: endpoints.fanout[0]!.url,

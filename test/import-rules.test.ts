@@ -24,7 +24,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'services/simulator': ['client', 'mqtt', 'protocol', 'platform'],
   'services/dashboard/server': ['protocol', 'platform'],
   'services/dashboard/web': ['client'],
-  'services/standalone': ['protocol', 'platform', 'eventlog', 'bus', 'ingest', 'fanout', 'simulator', 'dashboard'],
+  'services/standalone': [
+    ...['protocol', 'platform', 'eventlog', 'bus'],
+    ...['ingest', 'fanout', 'edge', 'simulator', 'dashboard'],
+  ],
 };
 
 /** Libraries with access to the network or disk, or that must be replaceable: only this file imports each. */

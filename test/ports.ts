@@ -1,7 +1,7 @@
 import { freePort, isFreePort } from '@tailrace/testkit/free-port';
 
 /** Offsets from PORT_BASE that `make demo` and `make stack` use (docs/OPERATIONS.md, "Ports"). */
-const offsets = [0, 1, 2, 3, 4];
+const offsets = [0, 1, 2, 3, 4, 5, 6];
 const fanoutOffset = 20;
 const internalOffset = 1010;
 

@@ -6,7 +6,7 @@ import { type Block, blocksOf, type RunDirective, type Setting } from './blocks.
 export const root = resolve(import.meta.dirname, '../..');
 
 /** The pages whose commands are run, in this order. */
-export const pages = ['README.md', 'docs/OPERATIONS.md', 'docs/INTEGRATE.md'];
+export const pages = ['README.md', 'docs/OPERATIONS.md', 'docs/INTEGRATE.md', 'docs/EDGE.md', 'docs/OPCUA.md'];
 
 /** In the order of the pages. */
 export function blocksFor(setting: Setting): { block: Block; directive: RunDirective }[] {

@@ -20,6 +20,11 @@ export interface Endpoints {
   readonly commands?: { readonly socket: string };
   /** Where devices connect by MQTT, if they can. */
   readonly mqtt?: { readonly url: string };
+  /** The servers of the simulated plant, if it has them. */
+  readonly modbus?: { readonly host: string; readonly port: number };
+  readonly opcua?: { readonly url: string };
+  /** Edge gateways. */
+  readonly edge?: readonly { readonly internal: string; readonly pid: number }[];
   /** With all rights in this run. */
   readonly token: string;
 }

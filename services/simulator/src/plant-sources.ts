@@ -12,7 +12,7 @@ const pollMs = 1_000;
 
 /**
  * Returns the sources file of an edge gateway that reads the servers of the plant, executes its commands, and reports a
- * hot bearing of the pump. The gateway has to trust nothing: it connects to the OPC UA server without encryption.
+ * hot bearing of the pump. The gateway has to trust the certificate of the OPC UA server, `serverCertificateIn`.
  */
 export function plantSources({ modbus, opcua }: PlantServers): object {
   const units = plantUnits.map(({ unit, device, entries }) => {
@@ -26,7 +26,7 @@ export function plantSources({ modbus, opcua }: PlantServers): object {
   return {
     sources: [
       { name: 'utility', modbus, units },
-      ...(opcua === undefined ? [] : [{ name: 'air', opcua: { ...opcua, security: 'None' }, tags: nodes }]),
+      ...(opcua === undefined ? [] : [{ name: 'air', opcua, tags: nodes }]),
     ],
     rules: [
       {

@@ -20,9 +20,12 @@ import { issueToken } from '@tailrace/platform/token';
 import type { Tracing } from '@tailrace/platform/tracing';
 import { writeWholeFile } from '@tailrace/platform/whole-file';
 import { createSimulator } from '@tailrace/simulator/app';
+import { serverCertificateIn } from '@tailrace/simulator/opcua/plant-nodes';
+import { plantSources } from '@tailrace/simulator/plant-sources';
 import { z } from 'zod';
 import { CommandSocket } from './command-socket.ts';
 import type { StandaloneConfig } from './config.ts';
+import { Gateway } from './gateway.ts';
 import { keyFrom } from './key.ts';
 import { untilReady } from './ready.ts';
 
@@ -46,6 +49,8 @@ export interface StandaloneUrls {
 }
 
 const tokenDays = 30;
+/** The edge gateway of the plant, as a device. */
+const gatewayDevice = 'plant1.edge1';
 
 /** Returns the ports of an installation, all derived from one. */
 export function portsFrom(portBase: number) {
@@ -54,13 +59,17 @@ export function portsFrom(portBase: number) {
     streams: portBase + 1,
     ingest: portBase + 2,
     mqtt: portBase + 4,
+    modbus: portBase + 5,
+    opcua: portBase + 6,
     internal: portBase + 1010,
+    gatewayInternal: portBase + 1011,
   };
 }
 
 /**
  * Composes ingest, fanout, simulator and dashboard in one process, on a log on disk and a bus in memory: the code of a
- * cluster with other adapters. The parts start in this order and stop in the reverse order.
+ * cluster with other adapters. An edge gateway has a process of its own. The parts start in this order and stop in the
+ * reverse order.
  */
 export async function createStandalone(options: StandaloneOptions): Promise<Part[]> {
   const { config, clock, logger, metrics, tracing, random, version } = options;
@@ -83,6 +92,10 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       expiresInMs: tokenDays * 24 * 3_600_000,
       clock,
     });
+  const hasGateway = config.gateway && config.plant;
+  const opcuaPkiPath = join(dataDir, 'opcua');
+  const modbus = { host, port: ports.modbus };
+  const opcua = { endpoint: `opc.tcp://${host}:${ports.opcua}` };
   const token = await issue('owner', ['>'], ['>'], ['>']);
 
   const shared = {
@@ -165,14 +178,29 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       deviceWebSocket: true,
       mqttUrl: `mqtt://${host}:${ports.mqtt}`,
       modbusHost: host,
-      modbusPort: 0,
+      modbusPort: hasGateway ? ports.modbus : 0,
       opcuaHost: host,
-      opcuaPort: 0,
-      opcuaPkiPath: join(dataDir, 'opcua'),
+      opcuaPort: hasGateway ? ports.opcua : 0,
+      opcuaPkiPath,
       rateHz: 2,
       hostReadings: config.hostReadings,
       hostName: '',
     },
+  });
+  const gateway = new Gateway({
+    device: gatewayDevice,
+    dataDir: join(dataDir, 'edge'),
+    // The simulator has started before, and made it.
+    trustedCertificate: serverCertificateIn(opcuaPkiPath),
+    sources: plantSources({ modbus, opcua }),
+    ingestUrl: urls.ingest,
+    token: await issue('edge1', [gatewayDevice, 'plant1.utility.>'], [], [gatewayDevice, 'plant1.utility.>']),
+    internalHost: config.internalHost,
+    internalPort: ports.gatewayInternal,
+    logLevel: config.logLevel,
+    logPretty: config.logPretty,
+    clock,
+    logger,
   });
 
   let isStopping = false;
@@ -187,6 +215,11 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       device: { url: `ws://${host}:${ports.ingest}/v1/device` },
       commands: { socket: commandsPath },
       mqtt: { url: `mqtt://${host}:${ports.mqtt}` },
+      ...(hasGateway && {
+        modbus,
+        opcua: { url: opcua.endpoint },
+        edge: [{ internal: `http://${config.internalHost}:${ports.gatewayInternal}`, pid: gateway.pid }],
+      }),
       token,
     });
     options.onReady(urls);
@@ -200,6 +233,9 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     { name: 'commands', start: () => commandSocket.start(), stop: () => commandSocket.stop() },
     { name: 'dashboard', start: async () => void (await dashboard.start()), stop: () => dashboard.stop() },
     { name: 'simulator', start: () => simulator.start(), drain: () => simulator.drain(), stop: () => simulator.stop() },
+    ...(hasGateway
+      ? [{ name: 'gateway', start: () => gateway.start(), drain: () => gateway.drain(), stop: () => gateway.stop() }]
+      : []),
     {
       name: 'endpoints',
       start: ready,

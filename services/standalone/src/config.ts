@@ -68,6 +68,12 @@ export const configSchema = z.strictObject({
     .describe('Whether the dashboard signs in every browser that opens it, with a token for all devices.'),
   plant: z.boolean().default(true).describe('Whether to simulate the plant.'),
   mood: z.enum(moods).default('calm').describe('How the simulated plant behaves, as the setting of the simulator.'),
+  gateway: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether to run the edge gateway of the plant in a second process, which reads meters and a pump by Modbus (portBase + 5), compressors and an oven by OPC UA (portBase + 6), and takes commands for them; its health and metrics are at portBase + 1011. `make demo` sets it; without it, or in an image, which has no gateway, these machines report over HTTP.',
+    ),
   hostReadings: z
     .boolean()
     .default(true)

@@ -15,7 +15,7 @@ import {
 import { nodesets } from 'node-opcua-nodesets';
 import { OPCUAServer } from 'node-opcua-server';
 import type { FromOpcuaServer, MachineValues, OpcuaServerData, ToOpcuaServer } from './opcua-messages.ts';
-import { nodeNameOf, type PlantNode, plantMachines, plantNamespace } from './plant-nodes.ts';
+import { machineOf, nodeNameOf, type PlantNode, plantMachines, plantNamespace } from './plant-nodes.ts';
 
 /*
  * The OPC UA server of the plant, in a thread of its own: the library takes a second of a processor to load. It is a
@@ -70,7 +70,7 @@ async function start(): Promise<void> {
   const space = server.engine.addressSpace!;
   const namespace = space.registerNamespace(plantNamespace);
   for (const { device, nodes } of plantMachines) {
-    const folder = namespace.addFolder(space.rootFolder.objects, { browseName: device });
+    const folder = namespace.addFolder(space.rootFolder.objects, { browseName: machineOf(device) });
     for (const node of nodes) {
       const { tag, type, write } = node;
       const name = nodeNameOf(device, tag);

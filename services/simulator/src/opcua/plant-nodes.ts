@@ -1,3 +1,5 @@
+import { join } from 'node:path';
+
 /** A variable of a machine behind the OPC UA server. */
 export interface PlantNode {
   readonly tag: string;
@@ -42,7 +44,17 @@ export const plantMachines: readonly PlantMachine[] = [
   },
 ];
 
+/** Returns the file with the certificate of the server, in its folder of certificates. */
+export function serverCertificateIn(pkiPath: string): string {
+  return join(pkiPath, 'server', 'own', 'certs', 'certificate.pem');
+}
+
 /** Returns the identifier of a node in its namespace, as `compressor1.tank_pressure`. */
 export function nodeNameOf(device: string, tag: string): string {
-  return `${device.slice(device.lastIndexOf('.') + 1)}.${tag}`;
+  return `${machineOf(device)}.${tag}`;
+}
+
+/** Returns the last segment of a device path. */
+export function machineOf(device: string): string {
+  return device.slice(device.lastIndexOf('.') + 1);
 }
