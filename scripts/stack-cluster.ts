@@ -88,7 +88,10 @@ export class StackCluster {
    */
   async start(): Promise<void> {
     const { data, keepsData, nodes, portBase, drainMs, ingestSettings, print } = this.#options;
-    await assertFreePorts([2, ...Array.from({ length: nodes }, (_, i) => 20 + i)].map((offset) => portBase + offset));
+    const mqttPort = ingestSettings?.['TAILRACE_MQTT_PORT'];
+    const offsets = [2, ...Array.from({ length: nodes }, (_, i) => 20 + i)];
+    const ports = offsets.map((offset) => portBase + offset);
+    await assertFreePorts(mqttPort === undefined ? ports : [...ports, Number(mqttPort)]);
     await mkdir(data, { recursive: true });
     this.#lock = await FolderLock.acquire(data, systemClock);
     print('Starting Kafka and NATS …');

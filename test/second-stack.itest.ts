@@ -40,6 +40,24 @@ test("a second stack does not take the first one's /readyz for its own", async (
   assert.deepEqual(await readdir(dir.path), [], 'it has changed nothing');
 });
 
+test('a second stack does not start without its port for MQTT', async (t) => {
+  const dir = await createTempDir('second-stack');
+  t.after(() => dir.remove());
+  const portBase = await freePortBase(1);
+  const first = createServer();
+  t.after(() => first.close());
+  first.listen(portBase + 4, '127.0.0.1');
+  await once(first, 'listening');
+  const ingestSettings = { TAILRACE_MQTT_ENABLED: 'true', TAILRACE_MQTT_PORT: String(portBase + 4) };
+  const cluster = new StackCluster({ ...options, data: dir.path, portBase, ingestSettings });
+  await assert.rejects(
+    cluster.start(),
+    is('address_in_use', new RegExp(`^port ${portBase + 4} on 127.0.0.1 is in use`)),
+  );
+  await cluster.stop();
+  assert.deepEqual(await readdir(dir.path), [], 'it has changed nothing');
+});
+
 test('a second stack leaves the data folder of the first one alone', async (t) => {
   const dir = await createTempDir('second-stack');
   t.after(() => dir.remove());

@@ -9,6 +9,7 @@ import { benchByKey } from './by-key.ts';
 import { benchConnections } from './connections.ts';
 import { benchDemo } from './demo.ts';
 import { benchDevices } from './devices.ts';
+import { benchEdge } from './edge.ts';
 import { benchFanout } from './fanout.ts';
 import { benchGrowth } from './growth.ts';
 import { benchIngest } from './ingest.ts';
@@ -33,6 +34,7 @@ const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
   ingest: benchIngest,
   mqtt: benchMqtt,
   mqttsessions: benchMqttSessions,
+  edge: benchEdge,
   observability: benchObservability,
   demo: benchDemo,
 };

@@ -56,18 +56,16 @@ export async function benchMqttSessions(): Promise<Row[]> {
     await run(seconds);
     const { cpu } = await server.ask<{ cpu: number }>('endRun');
     const [acks, timers] = [new DelayCounts(), new DelayCounts()];
+    let [sent, acknowledged] = [0, 0];
     for (const worker of workers) {
-      const { ackDelays, timerDelays, refused, sent, acknowledged } = await worker.ask<WorkerResult>('finish', {
-        graceMs: 10_000,
-      });
-      if (acknowledged < sent)
-        throw new TailraceError(
-          'internal',
-          `expected ${sent} acknowledged, got ${acknowledged}, ${JSON.stringify(refused)}`,
-        );
-      acks.addAll(ackDelays);
-      timers.addAll(timerDelays);
+      const result = await worker.ask<WorkerResult>('finish', { graceMs: 10_000 });
+      acks.addAll(result.ackDelays);
+      timers.addAll(result.timerDelays);
+      sent += result.sent;
+      acknowledged += result.acknowledged;
     }
+    // On a machine that is too slow for the load, the delays are those of a queue.
+    const unanswered = acknowledged < sent ? `, ${sent - acknowledged} of ${sent} without a PUBACK` : '';
     const p99 = acks.percentile(0.99);
     return [
       {
@@ -81,11 +79,11 @@ export async function benchMqttSessions(): Promise<Row[]> {
       },
       {
         what: `${count.toLocaleString('en')} MQTT devices at a report a second each, QoS 1, linger ${lingerMs} ms: from the time of a report to its PUBACK`,
-        ours: `p50 ${acks.percentile(0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms; ${Math.round((100 * cpu) / seconds)} % of a CPU`,
+        ours: `p50 ${acks.percentile(0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms; ${Math.round((100 * cpu) / seconds)} % of a CPU${unanswered}`,
         against: `timers of the devices late by p99 ${timers.percentile(0.99).toFixed(1)} ms`,
         result: `p99 ${p99.toFixed(1)} ms`,
         target: `≤ ${4 * lingerMs} ms, 4 × linger`,
-        met: p99 <= 4 * lingerMs,
+        met: p99 <= 4 * lingerMs && acknowledged === sent,
       },
     ];
   } finally {

@@ -130,6 +130,37 @@ test(`a client behind the balancer receives each of ${reports} reports once and 
   }
 });
 
+test('messages at the MQTT broker are readings behind the balancer: JSON and single values', async () => {
+  if (!isHere) return;
+  const url = `ws://127.0.0.1:${stack.ports.STREAMS}`;
+  const watcher = await createWatcher({ url, token, channel: 'factory.line1.press7' });
+  try {
+    const publish = (topic: string, message: string) =>
+      stack.compose(
+        'exec',
+        '-T',
+        'mosquitto',
+        'mosquitto_pub',
+        '-q',
+        '1',
+        '-t',
+        `factory/line1/press7/${topic}`,
+        '-m',
+        message,
+      );
+    // The broker keeps what comes before the bridge has subscribed only from then on.
+    await eventually(async () => assert.match(await stack.compose('logs', 'ingest'), /connected to the broker/), {
+      deadlineMs: 20_000,
+    });
+    await publish('state', '{"temperature":42.5}');
+    await publish('value/pressure', '101.3');
+    await watcher.until(2, 20_000);
+    assert.deepEqual(watcher.values('factory.line1.press7'), [42.5, 101.3]);
+  } finally {
+    watcher.close();
+  }
+});
+
 test('the dashboard is served, with the address of the balancer', async () => {
   if (!isHere) return;
   const url = `http://127.0.0.1:${stack.ports.DASHBOARD}`;
