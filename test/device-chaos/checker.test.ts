@@ -37,7 +37,7 @@ test('duplicates, and messages that got lost before, have bounds', () => {
   assert.equal(faultsOf(counts, none).length, 2);
 });
 
-test('a message that nobody sent, and a protocol that sent nothing, are faults', () => {
+test('a message that was not sent, and a protocol that sent nothing, are faults', () => {
   assert.match(
     faultsOf(counted({ sent: 1, acknowledged: 1, logged: ['h-0', 'h-9'] }), none)[0]!,
     /were not sent, got 1/,

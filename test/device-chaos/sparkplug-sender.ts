@@ -33,7 +33,10 @@ export class SparkplugSender implements Sender {
       : [],
   );
   readonly inFlightMax = 500;
-  /** A host has a clean session (tck-id-message-flow-phid-sparkplug-clean-session-50): what is sent while it is away is for nobody. */
+  /**
+   * A host has a clean session (tck-id-message-flow-phid-sparkplug-clean-session-50): it does not receive what is sent
+   * while it is away.
+   */
   readonly lossMax = Number.POSITIVE_INFINITY;
   /** Requests for births. */
   rebirths = 0;

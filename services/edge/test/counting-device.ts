@@ -16,7 +16,7 @@ const illegalFunction = 1;
 
 /**
  * Starts a Modbus TCP server that counts: registers 0 and 1 of a unit have the number of their reads, as u32 with the
- * high word first. All others have 0. So each reading is told from every other one, and a missing one is noticed.
+ * high word first. All others have 0. So no two readings of a unit are equal, and a missing one is noticed.
  */
 export async function startCountingDevice({ onRead }: CountingDeviceOptions): Promise<CountingDevice> {
   const counts = new Map<number, number>();
