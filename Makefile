@@ -7,10 +7,10 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 INSTALLED := node_modules/.package-lock.json
 DASHBOARD := services/dashboard/dist/index.html
 DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src packages/protocol/src -type f -not -path '*/node_modules/*' 2>/dev/null)
-UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
+UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/device-chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts' 'loadtest/devices/test/*.itest.ts'
 
-.PHONY: help setup demo stack test unit integration tools ok numbers format types lint generate screenshot bench chaos attack simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
+.PHONY: help setup demo stack test unit integration tools ok numbers format types lint generate screenshot bench chaos attack device-chaos fuzz simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -74,6 +74,13 @@ bench: setup ## Measures against bare libraries in the same run, prints a table 
 chaos: setup ## Injects failures into a running stack, one after the other, and counts what its clients lose. CLIENTS=3000 DEVICES=1000 NODES=3 FAULTS=kill,pause,roll,nats,kafka
 	@exec node test/chaos/chaos.ts --nodes $(or $(NODES),3) --clients $(or $(CLIENTS),3000) --devices $(or $(DEVICES),1000) $(if $(FAULTS),--faults $(FAULTS)) \
 		--seconds $(or $(SECONDS),5) --drain-ms $(or $(DRAIN_MS),5000) --limit-seconds $(or $(LIMIT_SECONDS),600) --data $(or $(DATA),data/chaos)
+
+device-chaos: setup tools ## Kills ingest, NATS, the MQTT broker, the gateway and Kafka in turn under load of each protocol, stops ingest for OUTAGE_SECONDS, and counts what the log has. FAULTS=ingest,nats,broker,gateway,kafka,outage OUTAGE_SECONDS=600 RATE=100 INGEST=2
+	@exec node test/device-chaos/device-chaos.ts $(if $(FAULTS),--faults $(FAULTS)) --ingest $(or $(INGEST),2) --rate $(or $(RATE),100) --seconds $(or $(SECONDS),3) \
+		--outage-seconds $(or $(OUTAGE_SECONDS),600) --limit-seconds $(or $(LIMIT_SECONDS),2400) --data $(or $(DATA),data/device-chaos)
+
+fuzz: setup ## Repeats the seeded tests of parsers with one seed after the other, and prints the seed of a failure. SECONDS=300 SEED=17 FACTOR=10 ONLY=part-of-a-file-name; SECONDS=0 is one pass
+	@exec node test/fuzz/fuzz.ts --seconds $(or $(SECONDS),300) $(if $(SEED),--seed $(SEED)) $(if $(FACTOR),--factor $(FACTOR)) $(if $(ONLY),--only '$(ONLY)') $(if $(JOBS),--jobs $(JOBS))
 
 sizing: setup ## Measures the capacity of one fanout node and one ingest, and writes it into docs/OPERATIONS.md
 	node loadtest/bench/sizing.ts

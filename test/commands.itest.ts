@@ -206,7 +206,9 @@ async function commandSwitch(body?: object): Promise<Response> {
 /** Returns the gauge of commands that are off, of each node. */
 async function offGauges(): Promise<number[]> {
   const pages = nodes.map(async ({ internal }) => (await fetch(`${internal}/metrics`)).text());
-  return (await Promise.all(pages)).map((page) => Number(/^tailrace_ingest_disabled_commands\{.*\} (\d)$/m.exec(page)?.[1]));
+  return (await Promise.all(pages)).map((page) =>
+    Number(/^tailrace_ingest_disabled_commands\{.*\} (\d)$/m.exec(page)?.[1]),
+  );
 }
 
 test('an operator turns commands off on all nodes, over their restarts, and on again; what waits for its device fails', async () => {

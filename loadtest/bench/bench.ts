@@ -14,7 +14,7 @@ import { benchFanout } from './fanout.ts';
 import { benchGrowth } from './growth.ts';
 import { benchIngest } from './ingest.ts';
 import { benchMqtt } from './mqtt.ts';
-import { benchMqttSessions } from './mqtt-sessions.ts';
+import { benchMqttSessions } from './mqtt-idle-devices.ts';
 import { benchObservability } from './observability.ts';
 import { benchReconnect } from './reconnect.ts';
 import { benchRelay } from './relay.ts';

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isTailraceError } from '@tailrace/protocol/error';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { device, startFakeIngest } from '../test/fake-ingest.ts';
 import { hostileJson, withOnePartReplaced } from '../test/hostile-json.ts';
 import { deviceFrameFrom } from './device-frames.ts';
 
-const runs = { seed: Number(process.env['TAILRACE_SEED'] ?? 20_251_129), numRuns: 500 };
+const runs = fuzzed(500);
 
 /** A message of each type, as the server sends it. */
 const frames: readonly object[] = [
@@ -80,5 +81,5 @@ test('after any messages of the server a connection has a session again, and sen
     assert.ok(isAccepted);
     await connection.close();
   });
-  await fc.assert(property, { ...runs, numRuns: 200 });
+  await fc.assert(property, fuzzed(200));
 });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createPositions, tokenFromPositions } from '@tailrace/protocol/position';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 
 import { type FakeSocket, fakeSockets } from '../test/fake-socket.ts';
@@ -11,7 +12,7 @@ import { createPublisher } from './publish.ts';
 import { createStream } from './stream.ts';
 import type { Subscription } from './subscription.ts';
 
-const runs = { seed: Number(process.env['TAILRACE_SEED'] ?? 20_251_129), numRuns: 300 };
+const runs = fuzzed(300);
 
 const limits = [-1, 0, 1, 4095, 4096, 2 ** 31, 2 ** 53 - 2, 2 ** 53 - 1, 2 ** 53, 1e300];
 const extreme = fc.oneof(fc.constantFrom(...limits), fc.double({ noNaN: true }));
@@ -241,7 +242,7 @@ test('a server that sends only invalid messages does not cause a reconnect loop'
       stream.close();
       assert.equal(clock.pending(), 0);
     }),
-    { ...runs, numRuns: 150 },
+    fuzzed(150),
   );
 });
 

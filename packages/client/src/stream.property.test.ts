@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { createTestServer } from './testing.ts';
 
@@ -81,7 +82,7 @@ test('through disconnects, moves, drains and pauses each report is delivered onc
         stream.close();
       },
     ),
-    { numRuns: 400, seed: Number(process.env['TAILRACE_SEED'] ?? 20_240_101) },
+    fuzzed(400),
   );
 });
 
@@ -141,6 +142,6 @@ test('through the same events, a slow loop receives each report once, in order',
         await loop;
       },
     ),
-    { numRuns: 600, seed: Number(process.env['TAILRACE_SEED'] ?? 20_240_101) },
+    fuzzed(600),
   );
 });

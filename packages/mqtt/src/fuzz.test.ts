@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import type { IPublishPacket } from 'mqtt-packet';
 import { parsedByOther } from '../test/other-parser.ts';
 import { wholeNumbers } from '../test/random.ts';
@@ -129,16 +130,18 @@ function changed(bytes: Buffer, random: (max: number) => number): Buffer {
 }
 
 test('random bytes are refused or waited for', () => {
-  const random = wholeNumbers(1);
-  for (let run = 0; run < 20_000; run++) {
+  const { seed, numRuns } = fuzzed(20_000);
+  const random = wholeNumbers(seed + 1);
+  for (let run = 0; run < numRuns; run++) {
     const bytes = Buffer.from(Array.from({ length: 1 + random(40) }, () => random(256)));
     assertDecodesOrRefuses(bytes, run % 2 === 0 ? 4 : 5, run % 4 < 2 ? 'server' : 'client');
   }
 });
 
 test('valid packets with one to three changes are decoded or refused', () => {
-  const random = wholeNumbers(2);
-  for (let run = 0; run < 40_000; run++) {
+  const { seed, numRuns } = fuzzed(40_000);
+  const random = wholeNumbers(seed + 2);
+  for (let run = 0; run < numRuns; run++) {
     const version = run % 2 === 0 ? 4 : 5;
     const all = samples(version);
     let bytes = all[random(all.length)]!;
@@ -186,9 +189,10 @@ test('each property in each packet, with its extreme values, is decoded or refus
 });
 
 test('a PUBLISH that is accepted has the fields that another parser reads', () => {
-  const random = wholeNumbers(3);
+  const { seed, numRuns } = fuzzed(20_000);
+  const random = wholeNumbers(seed + 3);
   let compared = 0;
-  for (let run = 0; run < 20_000; run++) {
+  for (let run = 0; run < numRuns; run++) {
     const version = run % 2 === 0 ? 4 : 5;
     const all = samples(version).slice(1, 4);
     const bytes = changed(all[random(all.length)]!, random);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import {
   assertCommand,
@@ -120,6 +121,6 @@ test('any bytes are a valid request or outcome, or one error', () => {
         }
       }
     }),
-    { seed: 12, numRuns: 3_000 },
+    fuzzed(3_000),
   );
 });

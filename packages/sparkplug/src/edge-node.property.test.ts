@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { createNode, data, message, metricOf, nodeBirth, nodeDeath, startMs } from '../test/fixture.ts';
 import type { NodeMessage } from './node-events.ts';
 import { defaultReorderLimits } from './reorder-window.ts';
 
 /** The same cases in every run; a failure prints its own seed and path. */
-const seeded = { seed: 20_261_129 } as const;
 
 const devices = [undefined, 'd1', 'd2'] as const;
 
@@ -68,7 +68,7 @@ test('property: for any order within the window every reading comes once, in the
       assert.equal(node.state, 'online');
       assert.equal(node.heldBytes, 0);
     }),
-    { ...seeded, numRuns: 300 },
+    fuzzed(300),
   );
 });
 
@@ -117,7 +117,7 @@ test('fuzz: for any order, loss and pause, every reading that comes is reported 
       assert.equal(node.heldBytes, 0);
       assertPresence(seen.presences);
     }),
-    { ...seeded, numRuns: 300 },
+    fuzzed(300),
   );
 });
 
@@ -170,6 +170,6 @@ test('fuzz: hostile payloads of every type never throw', () => {
       assert.equal(node.heldMessages, 0);
       for (const { readings } of seen.batches) assert.ok(readings.length >= 1 && readings.length <= 1_000);
     }),
-    { ...seeded, numRuns: 500 },
+    fuzzed(500),
   );
 });

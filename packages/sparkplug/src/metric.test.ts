@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { dataTypeName, dataTypes } from './data-type.ts';
 import { isReadable, type MetricValue, metricValue, UnreadableMetric } from './metric.ts';
@@ -7,7 +8,7 @@ import { metricFields } from './metric-fields.ts';
 import { decodePayload, encodePayload, type Metric } from './payload.ts';
 import { shortestFloat } from './shortest-float.ts';
 
-const seeded = { seed: 20_261_129 } as const;
+const seeded = fuzzed();
 
 /** Reads a metric as it comes from the wire. */
 function read(dataType: number, metric: Metric): MetricValue | UnreadableMetric {
@@ -231,6 +232,6 @@ test('fuzz: every field with every data type is a value, none, or unreadable', (
       else if (typeof value !== 'string' && typeof value !== 'boolean' && value !== undefined)
         assert.ok(value instanceof UnreadableMetric);
     }),
-    { ...seeded, numRuns: 2_000 },
+    fuzzed(2_000),
   );
 });

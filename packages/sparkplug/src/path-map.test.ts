@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { PathMap } from './path-map.ts';
 
@@ -96,6 +97,6 @@ test('property: no two owners have one path', () => {
         for (const [path, holder] of held) if (holder === key) held.delete(path);
       }
     }),
-    { seed: 20_261_129 },
+    fuzzed(),
   );
 });

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isTailraceError } from '@tailrace/protocol/error';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { sparkplugLimits } from './limits.ts';
 import { decodePayload, encodePayload, type Metric } from './payload.ts';
 
 /** The same cases in every run. */
-const seeded = { seed: 20_261_129 } as const;
+const seeded = fuzzed();
 
 /** A field with a length and these bytes. The field number is below 16. */
 function field(number: number, bytes: Uint8Array): Uint8Array {
@@ -142,7 +143,7 @@ test('fuzz: changed bytes are decoded, or are one TailraceError', () => {
         assert.ok(isTailraceError(error), String(error));
       }
     }),
-    { ...seeded, numRuns: 2_000 },
+    fuzzed(2_000),
   );
 });
 
@@ -155,6 +156,6 @@ test('fuzz: random bytes are decoded, or are one TailraceError', () => {
         assert.ok(isTailraceError(error), String(error));
       }
     }),
-    { ...seeded, numRuns: 2_000 },
+    fuzzed(2_000),
   );
 });

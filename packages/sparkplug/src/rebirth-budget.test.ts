@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { defaultRebirthLimits, RebirthBudget } from './rebirth-budget.ts';
 
@@ -131,6 +132,6 @@ test('property: the limits hold for any order of causes and answers', () => {
         for (let at = 1; at < times.length; at++) assert.ok(times[at]! - times[at - 1]! >= 1_000);
       }
     }),
-    { seed: 20_261_129 },
+    fuzzed(),
   );
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isTailraceError } from '@tailrace/protocol/error';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import type { OutboundMessage } from './outbound-message.ts';
 import { HostState, parseState, stateMessage } from './state-message.ts';
@@ -131,6 +132,6 @@ test('fuzz: any payload is a STATE, or one TailraceError', () => {
         assert.ok(isTailraceError(error), String(error));
       }
     }),
-    { seed: 20_261_129 },
+    fuzzed(),
   );
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isTailraceError } from '@tailrace/protocol/error';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { deviceMessageTypes, nodeMessageTypes, parseTopic, stateTopicOf, topicOf } from './topic.ts';
 
@@ -71,6 +72,6 @@ test('fuzz: a topic is parsed to what it was made of, or is one TailraceError', 
         assert.ok(isTailraceError(error), String(error));
       }
     }),
-    { seed: 20_261_129, numRuns: 2_000 },
+    fuzzed(2_000),
   );
 });

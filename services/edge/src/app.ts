@@ -20,7 +20,7 @@ import type { SourceConfig, Sources } from './sources-file.ts';
 import { openStore } from './store/open-store.ts';
 import { type OpenedDisk, Outbox } from './store/outbox.ts';
 import { TagPipeline } from './tag-pipeline.ts';
-import { tcpProbe } from './uplink/link-probe.ts';
+import { httpProbe } from './uplink/link-probe.ts';
 import { Uplink } from './uplink/uplink.ts';
 
 export interface EdgeOptions {
@@ -112,7 +112,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const uplink: Uplink = new Uplink({
     ...{ url: config.ingestUrl, device: edgePath, token: tokenFrom(config), outbox, clock, random, logger },
     catchUpReadingsPerSecondMax: config.catchUpReadingsPerSecondMax,
-    probe: options.probe ?? tcpProbe(config.ingestUrl),
+    probe: options.probe ?? httpProbe(config.ingestUrl),
     onState: (state) => logger.info({ link: state }, `the link to ingest is ${state}`),
     onCommand: (command, answer) => executor.execute(command, answer),
     ...(options.WebSocket && { WebSocket: options.WebSocket }),

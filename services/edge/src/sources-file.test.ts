@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import type { ModbusSource } from './modbus/modbus-source.ts';
 import type { OpcuaSource } from './opcua/opcua-source.ts';
@@ -212,6 +213,6 @@ test('any JSON is a list of sources or one clear error', () => {
         assert.ok(thrown.message.length < 10_000);
       }
     }),
-    { seed: 20_261_129, numRuns: 500 },
+    fuzzed(500),
   );
 });

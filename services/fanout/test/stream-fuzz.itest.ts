@@ -4,6 +4,7 @@ import { type ClientMessage, clientMessageBytes, clientMessageJson } from '@tail
 import { isTailraceError } from '@tailrace/protocol/error';
 import { type ServerMessage, serverMessageFromBytes, serverMessageFromJson } from '@tailrace/protocol/server-message';
 import { eventually } from '@tailrace/testkit/eventually';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { connectRaw } from '@tailrace/testkit/raw-socket';
 import type { RawWebSocket } from '@tailrace/testkit/raw-websocket';
@@ -14,8 +15,7 @@ import { startNode, type TestNode } from './node.ts';
 
 failOnLeaks();
 
-/** The seed, for other samples: TAILRACE_FUZZ_SEED. */
-const seed = Number(process.env['TAILRACE_FUZZ_SEED'] ?? 1);
+const { seed } = fuzzed();
 const messagesMax = 2_000;
 
 let node: TestNode;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deflateRawSync, deflateSync, gzipSync, constants as zlib } from 'node:zlib';
 import { TailraceError } from '@tailrace/protocol/error';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { encodingFrom, hasZlibHeader, Unpacker, unpackBody } from './body-encoding.ts';
 
@@ -12,7 +13,6 @@ const fails = (code: string, message: RegExp) => (error: unknown) => {
   return true;
 };
 
-const seeded = { seed: 20_251_129 } as const;
 const mebibyte = 1_048_576;
 
 test('gzip and deflate are known in any case; another encoding and a list of encodings are not', () => {
@@ -46,7 +46,7 @@ test('deflate is read with and without the header of zlib, at every window size,
       assert.deepEqual(unpackBody(packed, 'deflate', 10_000), body);
       assert.deepEqual(unpackBody(deflateRawSync(body, settings), 'deflate', 10_000), body);
     }),
-    { ...seeded, numRuns: 400 },
+    fuzzed(400),
   );
 });
 
@@ -114,7 +114,7 @@ test('random and changed bytes are unpacked or refused, and never throw another 
         assert.ok(error instanceof TailraceError && /^(invalid_report|too_large)$/.test(error.code), String(error));
       }
     }),
-    { ...seeded, numRuns: 1_000 },
+    fuzzed(1_000),
   );
 });
 

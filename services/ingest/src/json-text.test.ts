@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { jsonSyntaxErrorIn, jsonSyntaxErrorText, jsonWithInexact } from './json-text.ts';
 
@@ -76,7 +77,7 @@ test('a text has a syntax error exactly if JSON.parse rejects it, and never beyo
       // Not too late: the text before the error is complete, or is only incomplete.
       if (error !== undefined) assert.equal(errorIn(text.slice(0, error.at))?.at ?? error.at, error.at);
     }),
-    { seed: 20_241_121, numRuns: 3_000 },
+    fuzzed(3_000),
   );
 });
 
@@ -109,7 +110,7 @@ test('the message is short and printable for any text', () => {
       assert.doesNotMatch(message, /\p{Cc}/u);
       assert.ok(message.isWellFormed());
     }),
-    { seed: 20_241_121, numRuns: 300 },
+    fuzzed(300),
   );
 });
 
@@ -155,7 +156,7 @@ test('an integer is replaced exactly if a double does not hold it, whatever is a
       const parsed: unknown = JSON.parse(jsonWithInexact(text) ?? text);
       assert.deepEqual(parsed, expectedOf(written));
     }),
-    { seed: 20_241_121, numRuns: 2_000 },
+    fuzzed(2_000),
   );
 });
 

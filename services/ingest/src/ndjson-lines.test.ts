@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { lineBytesMax, NdjsonLines } from './ndjson-lines.ts';
-
-const seeded = { seed: 20_251_129 } as const;
 
 interface Found {
   readonly text: string;
@@ -80,7 +79,7 @@ test('lines of any length are found in parts of any length, and only too long on
         assert.deepEqual(linesOf(parts), expectedOf(text));
       },
     ),
-    { ...seeded, numRuns: 60 },
+    fuzzed(60),
   );
 });
 

@@ -10,6 +10,7 @@ import { noTracing } from '@tailrace/platform/tracing';
 import { TailraceError } from '@tailrace/protocol/error';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { parseBody } from '../test/parse-body.ts';
@@ -18,7 +19,6 @@ import { type IngestSettings, ingestSettings } from './config.ts';
 import { MemoryTransport } from './memory-transport.ts';
 
 const tokenSecret = 'a secret of the tests, long enough for HS256';
-const seeded = { seed: 20_251_129 } as const;
 
 const reportOf = (device: string, rest: object = {}) => ({
   device,
@@ -186,7 +186,7 @@ test('random lines in random parts have the result of the same body as a whole',
         assert.equal(answer.rejectedCount, answer.rejected.length);
       },
     ),
-    { ...seeded, numRuns: 300 },
+    fuzzed(300),
   );
 });
 

@@ -5,6 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import { floodBody } from '@tailrace/testkit/name-flood';
 import fc from 'fast-check';
 import { parseBody } from '../test/parse-body.ts';
@@ -375,7 +376,7 @@ test('garbage of any kind is refused or rejected, with a clear code, and every r
         assert.ok(error.message.length < 600, error.message);
       }
     }),
-    { seed: 20_241_121, numRuns: 2_000 },
+    fuzzed(2_000),
   );
 });
 

@@ -13,8 +13,11 @@ export interface AcknowledgmentProxy {
 
 const [publishType, pubackType] = [3, 4];
 
-/** Starts a proxy in front of a broker. */
-export async function startAcknowledgmentProxy(broker: { host: string; port: number }): Promise<AcknowledgmentProxy> {
+/** Starts a proxy in front of a broker. `onAcknowledged`: called for each payload that is added to `acknowledged`. */
+export async function startAcknowledgmentProxy(
+  broker: { host: string; port: number },
+  onAcknowledged: (payload: Buffer) => void = () => {},
+): Promise<AcknowledgmentProxy> {
   const acknowledged: Buffer[] = [];
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
@@ -27,7 +30,9 @@ export async function startAcknowledgmentProxy(broker: { host: string; port: num
     });
     pipe(client, upstream, (packet) => {
       if (packet[0]! >> 4 !== pubackType) return;
-      acknowledged.push(payloads.get(decodeAck(packet, 5).packetId)!);
+      const payload = payloads.get(decodeAck(packet, 5).packetId)!;
+      acknowledged.push(payload);
+      onAcknowledged(payload);
     });
     for (const socket of [client, upstream]) {
       sockets.add(socket);

@@ -4,6 +4,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { test } from 'node:test';
 import { eventually } from '@tailrace/testkit/eventually';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { connectRaw, exchange, isEnd, type RawSocket, readResponse } from '@tailrace/testkit/raw-socket';
 import fc from 'fast-check';
@@ -167,7 +168,7 @@ test('random bytes get an answer or a closed connection, and the server keeps se
       await socket.readToEnd({ deadlineMs: 15_000 }).catch((error: unknown) => assert.ok(isEnd(error), `${error}`));
       socket.close();
     }),
-    { seed: 20_261_129, numRuns: 400 },
+    fuzzed(400),
   );
   assert.deepEqual((await honest(port, token, 1)).statuses, [202]);
   assert.equal(await metric('tailrace_ingest_requests_total{outcome="internal"}'), 0);

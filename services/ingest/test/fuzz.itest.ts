@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import { tailrace } from '@tailrace/protocol/generated';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { connectRaw, exchange } from '@tailrace/testkit/raw-socket';
 import fc from 'fast-check';
@@ -9,7 +10,7 @@ import { reportOf, startIngest } from './ingest-fixture.ts';
 
 failOnLeaks();
 
-const seeded = { seed: 20_241_121, numRuns: 600 } as const;
+const seeded = fuzzed(600);
 const good = [reportOf('plant1.a'), reportOf('plant1.b', { id: 'x' })];
 const goodBodies: readonly Buffer[] = [
   Buffer.from(JSON.stringify(good)),
@@ -115,7 +116,7 @@ test('a random token, path or method gets an answer in JSON', async (t) => {
       assert.equal(posted.status, 401);
       assert.equal(JSON.parse(posted.body).error.code, 'unauthorized');
     }),
-    { ...seeded, numRuns: 200 },
+    fuzzed(200),
   );
   await metricIs('tailrace_ingest_in_flight_requests', 0);
 });

@@ -58,6 +58,11 @@ export class Publisher {
     this.#send();
   }
 
+  /** Messages that the broker has not acknowledged. */
+  get unacknowledged(): number {
+    return this.#unacknowledged;
+  }
+
   /** Resolves when the broker has acknowledged all messages. */
   done(): Promise<void> {
     if (this.#unacknowledged === 0) return Promise.resolve();

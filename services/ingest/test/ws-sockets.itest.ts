@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createInbox } from '@tailrace/testkit/eventually';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import type { RawResponse } from '@tailrace/testkit/raw-socket';
 import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/raw-websocket';
@@ -201,7 +202,7 @@ test('random frames close at most their own socket, once, with a code', async (t
       const code = await codes.next();
       assert.ok(code >= 1_000 && code < 5_000, `${code}`);
     }),
-    { seed: 20_261_129, numRuns: 300 },
+    fuzzed(300),
   );
   await echoes(other, 'fine');
   assert.equal(codes.all.length, 300);

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import type { Timer } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { fuzzSeeds } from '@tailrace/testkit/fuzz';
 import { type DeviceRequest, MemoryDevice } from '../../test/modbus-device.ts';
 import type { Sample } from '../sample.ts';
 import type { ModbusTagOptions } from './modbus-tag.ts';
@@ -354,7 +355,7 @@ for (const [name, framing] of [
   ['rtu', rtuFraming],
 ] as const) {
   test(`whatever comes back, no tag gets the value of another, and all are read again afterwards: ${name}`, async (t) => {
-    for (let seed = 1; seed <= 5; seed++) {
+    for (const seed of fuzzSeeds(5)) {
       await t.test(`seed ${seed}`, async (inner) => {
         const random = seededRandom(seed * 7_919);
         const addresses = [0, 1, 2, 40, 41, 200];

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { gapLength, type ReadBlock, type ReadItem, readPlan, splitBlock } from './read-plan.ts';
 
-const seeded = { seed: 20_261_129 } as const;
+const seeded = fuzzed();
 
 /** Returns items by `[start, length]`. */
 function items(...ranges: readonly (readonly [number, number])[]): ReadItem[] {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { type Order, RegisterCodec, type RegisterFormat, type RegisterType, registerTypes } from './register.ts';
 
-const seeded = { seed: 20_261_129 } as const;
+const seeded = fuzzed();
 
 function codec(type: RegisterType, options: Partial<RegisterFormat> = {}): RegisterCodec {
   return new RegisterCodec({ type, wordOrder: 'big', byteOrder: 'big', scale: 1, offset: 0, ...options });
@@ -172,6 +173,6 @@ test('any bytes are a value that a reading may have, or none', () => {
         if (typeof value === 'string') assert.ok(!value.includes('\0'));
       },
     ),
-    { ...seeded, numRuns: 1_000 },
+    fuzzed(1_000),
   );
 });

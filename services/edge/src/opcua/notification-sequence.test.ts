@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { NotificationSequence, nextNumber } from './notification-sequence.ts';
 
@@ -64,6 +65,6 @@ test('whatever comes, each number from the first on is received or missing exact
         }
       },
     ),
-    { seed: 20_261_130 },
+    fuzzed(),
   );
 });

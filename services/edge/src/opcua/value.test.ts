@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import type { OpcuaDataValue } from './opcua-port.ts';
 import { dataTypes, qualityOf, sampleFrom, valueFrom, variantFrom } from './value.ts';
@@ -165,6 +166,6 @@ test('any value of a server is one sample: finite, bounded, and with a reason un
         assert.equal(result.quality === 'bad', result.value === undefined);
       },
     ),
-    { seed: 20_261_130, numRuns: 2_000 },
+    fuzzed(2_000),
   );
 });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import type { Sample, Value } from '../sample.ts';
 import { type FilterOptions, TagFilter } from './tag-filter.ts';
 
-const seeded = { seed: 20_261_129 } as const;
+const seeded = fuzzed();
 const good = (time: number, value: Value): Sample => ({ tag: 0, time, value, quality: 'good' });
 const bad = (time: number, reason = 'no_answer'): Sample => ({
   tag: 0,
@@ -155,7 +156,7 @@ test('no sample that a swinging door leaves out is further than the deviation fr
         }
       },
     ),
-    { ...seeded, numRuns: 10_000 },
+    fuzzed(10_000),
   );
 });
 

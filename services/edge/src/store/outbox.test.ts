@@ -5,6 +5,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
+import { fuzzSeeds } from '@tailrace/testkit/fuzz';
 import { MemoryDisk } from '../../test/memory-disk.ts';
 import type { Batch } from './entry.ts';
 import { Outbox, type OutboxOptions } from './outbox.ts';
@@ -571,7 +572,7 @@ function seeded(seed: number): (below: number) => number {
 }
 
 test('whatever the link and the disk do, every report is acknowledged once or lost, and each queue keeps its order', async (t) => {
-  for (let seed = 1; seed <= 60; seed++) {
+  for (const seed of fuzzSeeds(60)) {
     await t.test(`seed ${seed}`, async (inner) => {
       const random = seeded(seed);
       const drops = random(2) === 0 ? 'oldest' : 'newest';

@@ -1,10 +1,10 @@
-import { connect } from 'node:net';
+import { endpointUrl } from '@tailrace/client/endpoint';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 
 export interface LinkProbeOptions {
-  /** Resolves with whether a connection was opened within `limitMs`. Never rejects. */
+  /** Resolves with whether the server answers within `limitMs`. Never rejects. */
   readonly probe: (limitMs: number) => Promise<boolean>;
-  /** Called when the server is reachable again: by a probe that connects after one that did not. */
+  /** Called when the server is reachable again: by a probe with an answer after one without. */
   readonly onReachable: () => void;
   readonly clock: Pick<Clock, 'after'>;
   /** In [0, 1). */
@@ -17,12 +17,12 @@ const limitMs = 900;
 
 /**
  * Finds out within a second that a lost link is back, whatever the backoff of the sender and of TCP, which doubles its
- * waits: a new connection every 0.4 s, each closed at once.
+ * waits: a request every 0.4 s.
  */
 export class LinkProbe {
   readonly #options: LinkProbeOptions;
   #timer: Timer | undefined;
-  /** Of the probes since the start: the next one, the last one that connected, the last one that did not. */
+  /** Of the probes since the start: the next one, the last one with an answer, the last one without. */
   #next = 1;
   #connected = 0;
   #failed = 0;
@@ -69,21 +69,22 @@ export class LinkProbe {
   }
 }
 
-/** Returns the probe of a server by TCP. The name is resolved each time. */
-export function tcpProbe(url: string): (limitMs: number) => Promise<boolean> {
-  const { hostname, port, protocol } = new URL(url);
-  const isSecure = protocol === 'https:' || protocol === 'wss:';
-  const options = { host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? (isSecure ? 443 : 80) : Number(port) };
-  return (limit) =>
-    new Promise((resolve) => {
-      const socket = connect(options);
-      const done = (isReachable: boolean) => {
-        clearTimeout(timer);
-        socket.destroy();
-        resolve(isReachable);
-      };
-      const timer = setTimeout(() => done(false), limit);
-      socket.once('connect', () => done(true));
-      socket.once('error', () => done(false));
-    });
+/** What a proxy answers while it has no server. */
+const awayStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
+
+/**
+ * Returns the probe of ingest: a request to the path of the WebSocket, whose answer does not matter. A connection alone
+ * shows nothing, because a load balancer accepts it also while it has no server.
+ */
+export function httpProbe(url: string): (limitMs: number) => Promise<boolean> {
+  const target = endpointUrl(url, '/v1/device').replace(/^ws/, 'http');
+  return async (limitMs) => {
+    try {
+      const { status, body } = await fetch(target, { signal: AbortSignal.timeout(limitMs), redirect: 'manual' });
+      await body?.cancel();
+      return !awayStatuses.has(status);
+    } catch {
+      return false;
+    }
+  };
 }

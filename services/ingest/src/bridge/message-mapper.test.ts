@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeReport } from '@tailrace/protocol/report-proto';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { deadLetterReasons } from '../dead-letters/dead-letter.ts';
 import { bridgesFrom } from './bridges-file.ts';
@@ -207,6 +208,6 @@ test('anything is mapped to reports or dead letters, and nothing throws', () => 
       assert.ok(reports.length + rejected.length > 0);
       for (const { reason } of rejected) assert.ok(deadLetterReasons.includes(reason));
     }),
-    { seed: 12, numRuns: 3_000 },
+    fuzzed(3_000),
   );
 });

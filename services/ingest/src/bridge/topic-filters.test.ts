@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { filterMatches } from '@tailrace/mqtt/topic';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { filtersOverlap } from './topic-filters.ts';
 
@@ -36,6 +37,6 @@ test('the result is that of a search through all topics of two letters and up to
       const found = topics.some((topic) => filterMatches(a, topic) && filterMatches(b, topic));
       assert.equal(filtersOverlap(a, b), found);
     }),
-    { seed: 12, numRuns: 3_000 },
+    fuzzed(3_000),
   );
 });

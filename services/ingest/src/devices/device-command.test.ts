@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { commandPayload, commandReplyFrom } from './device-command.ts';
 
@@ -52,7 +53,7 @@ test('any JSON is a valid reply or one error', () => {
         assert.ok(error instanceof TailraceError && error.code === 'invalid_message', String(error));
       }
     }),
-    { seed: 12, numRuns: 3_000 },
+    fuzzed(3_000),
   );
   assert.ok(valid > 0);
 });

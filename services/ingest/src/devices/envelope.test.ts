@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isTailraceError } from '@tailrace/protocol/error';
 import { utf8Bytes } from '@tailrace/protocol/text';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import {
   authFrom,
@@ -196,6 +197,6 @@ test('seeded frames and changed messages are read or refused with a TailraceErro
         assert.ok(error.message.length < 2_000, 'a bounded message');
       }
     }),
-    { seed: 20_261_129, numRuns: 3_000 },
+    fuzzed(3_000),
   );
 });

@@ -3,6 +3,7 @@ import { createHook } from 'node:async_hooks';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { decodeReport } from '@tailrace/protocol/report-proto';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { nextTurn, press, startDevices, statusOf, type TestDevice } from '../../test/device-fixture.ts';
 
@@ -449,7 +450,7 @@ test('no message allocates a promise', async (t) => {
 });
 
 test('a paused session never stays paused without a cause, and each message has one answer in each order of events', async (t) => {
-  const seeded = { seed: 20_261_129, numRuns: 60 };
+  const seeded = fuzzed(60);
   const step = fc.oneof(
     fc.record({ send: fc.integer({ min: 1, max: 12 }), isEvent: fc.boolean() }),
     fc.record({ settle: fc.nat({ max: 20 }), isConfirmed: fc.boolean() }),

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodePacket, type Packet } from '@tailrace/mqtt/codec';
 import { encodePublish } from '@tailrace/mqtt/publish';
+import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import { nextTurn } from '../../test/device-fixture.ts';
 import { startMqtt } from '../../test/mqtt-fixture.ts';
 
-const seeded = { seed: 20_251_129, numRuns: 300 } as const;
+const seeded = fuzzed(300);
 const unlimited = { deviceMessagesBurst: 10_000_000, tenantMessagesBurst: 10_000_000 } as const;
 const topic = 'plant1/line2/press7/telemetry';
 const good = '{"readings":[{"tag":"t","value":1}]}';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tailrace } from '@tailrace/protocol/generated';
+import { fuzzSeeds } from '@tailrace/testkit/fuzz';
 import { createSessionNodes, type NodeSession, type SessionNode } from '../../test/session-nodes.ts';
 import { hashesFromBytes } from './hash-bytes.ts';
 import { claimSubject } from './subjects.ts';
@@ -257,7 +258,7 @@ test('messages that cannot be read, and requests of an earlier start, change not
 });
 
 test('of sessions opened at the same time on several nodes exactly one stays, whatever is lost and late', async () => {
-  for (let seed = 1; seed <= 100; seed++) {
+  for (const seed of fuzzSeeds(100)) {
     const random = createRandom(seed);
     const faults = { delayMs: { min: 0, max: 400 }, loss: 0.2, duplication: 0.1 };
     const nodes = createSessionNodes({ random, faults });
