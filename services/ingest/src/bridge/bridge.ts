@@ -15,8 +15,8 @@ import type { MessageIntake } from '../intake/message-intake.ts';
 import { type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
 import { BridgeEntry, type BridgeMessage, type FailedLetter } from './bridge-entry.ts';
 import { type BridgeCounts, type BridgeState, bridgeBytesMax } from './bridge-metrics.ts';
-import { type Rejected, rejectedFrom } from './mapping-error.ts';
 import type { MappedMessage, Mapping } from './message-mapper.ts';
+import { type Rejected, rejectedFrom } from './rejected.ts';
 
 /** The connection of a bridge: `ClientConnection`, or that of a test. */
 export interface BridgeClient {
