@@ -39,6 +39,7 @@ test('ingest, the broker and Kafka are killed under load: every message that the
             publish: ['plant1.>'],
             receiveMaximum,
             share: '',
+            node: 'ingest-0',
           },
           // Not shared: Mosquitto 2.0.11 forgets a shared subscription with a resumed session, until it is made again.
           subscriptions: [{ filter: 'plant/+', map: { payload: 'json', device: 'plant1.{2}', id: '/id' } }],
