@@ -1,4 +1,5 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { isObject } from '@tailrace/protocol/reading';
 import { reportLimits } from '@tailrace/protocol/report-limits';
 
 /*
@@ -151,7 +152,7 @@ export function jsonWithInexact(text: string): string | undefined {
       // Also the letter e of `true` and `false`, which is as short as most numbers.
       if (end - at >= digitsMin) {
         const number = text.slice(at, end);
-        if (/^-?[0-9]+$/.test(number) && !isExact(number)) {
+        if (/^-?[0-9]+$/.test(number) && !isExactInteger(number)) {
           replaced += `${text.slice(copied, at)}{"\\u0000":"${number}"}`;
           copied = end;
         }
@@ -160,6 +161,19 @@ export function jsonWithInexact(text: string): string | undefined {
     }
   }
   return copied === 0 ? undefined : replaced + text.slice(copied);
+}
+
+/**
+ * Returns the value of a valid JSON text, with the digits as a text in place of each integer that a double does not
+ * hold. For values of which a text is as good, such as IDs.
+ */
+export function jsonWithDigits(text: string): unknown {
+  const replaced = jsonWithInexact(text);
+  if (replaced === undefined) return JSON.parse(text);
+  return JSON.parse(replaced, (_key, value: unknown) => {
+    const written = isObject(value) ? (value as Readonly<Record<string, unknown>>)[inexactKey] : undefined;
+    return written ?? value;
+  });
 }
 
 /** Throws `invalid_report` if a value of the report is inexact. `report`: parsed from the text of `jsonWithInexact`. */
@@ -192,7 +206,7 @@ function isOfNumber(code: number): boolean {
  * 1152921504606847000 for 2^60. An integer of more than 309 digits is infinite, so that BigInt never parses a longer
  * one.
  */
-function isExact(integer: string): boolean {
+export function isExactInteger(integer: string): boolean {
   const value = Number(integer);
   return Number.isFinite(value) && (String(value) === integer || BigInt(integer) === BigInt(value));
 }

@@ -40,7 +40,8 @@ test('another broker, of MQTT 3.1.1: each message is in the log, over lost conne
     JSON.stringify({
       bridges: [
         {
-          ...{ name: 'aedes', url: `mqtt://127.0.0.1:${broker.port}`, version: 4, publish: ['plant1.>'] },
+          ...{ name: 'aedes', url: `mqtt://127.0.0.1:${broker.port}`, version: 4, node: 'ingest' },
+          publish: ['plant1.>'],
           receiveMaximum: 50,
           subscriptions: [{ filter: 'plant/+', map: { payload: 'json', device: 'plant1.{2}', id: '/id' } }],
         },

@@ -27,6 +27,7 @@ before(async () => {
 after(() => mosquitto.stop());
 
 interface BridgeOptions {
+  readonly node?: string;
   readonly name: string;
   readonly receiveMaximum?: number;
   readonly version?: 4 | 5;
@@ -204,7 +205,9 @@ test('MQTT 3.1.1: the bridge takes messages, and leaves out those that come with
   const sender = publisher();
   sender.publish('old/json/a', jsonOf('retained'), { retain: true });
   await sender.done();
-  const { logged, metricIs, ingest } = await startIngest(t, { bridges: bridgeOf({ name: 'old', version: 4 }) });
+  const { logged, metricIs, ingest } = await startIngest(t, {
+    bridges: bridgeOf({ name: 'old', version: 4, node: 'ingest' }),
+  });
   await metricIs('tailrace_ingest_bridge_messages_total{bridge="old",outcome="retained"', 1);
   for (let index = 0; index < 100; index++) sender.publish('old/json/a', jsonOf(`o${index}`));
   await metricIs('tailrace_ingest_bridge_messages_total{bridge="old",outcome="accepted"', 100);

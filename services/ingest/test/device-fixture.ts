@@ -237,6 +237,7 @@ export async function startDevices(t: TestContext, options: DeviceFixtureOptions
       await nextTurn();
       return records.length;
     },
+    metricsText: () => metrics.text(),
     /** Returns the value of a series. */
     async metric(series: string): Promise<number> {
       const [name, labels = ''] = series.split(/[{}]/);

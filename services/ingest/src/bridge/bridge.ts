@@ -17,8 +17,8 @@ import { type Grant, type RecordContext, recordFrom } from '../intake/record-fro
 import { RetryQueue } from '../intake/retry-queue.ts';
 import { BridgeEntry, type BridgeMessage } from './bridge-entry.ts';
 import { type BridgeCounts, type BridgeState, bridgeBytesMax } from './bridge-metrics.ts';
-import { type Rejected, rejectedFrom } from './mapping-error.ts';
 import type { MappedMessage, Mapping } from './message-mapper.ts';
+import { type Rejected, rejectedFrom } from './rejected.ts';
 
 /** The connection of a bridge: `ClientConnection`, or that of a test. */
 export interface BridgeClient {

@@ -22,7 +22,7 @@ test('the defaults are those of a shared subscription of MQTT 5 whose session ou
   const { version, share, sessionExpiryMs, receiveMaximum, subscriptions } = parsed!;
   assert.deepEqual([version, share, sessionExpiryMs, receiveMaximum], [5, 'tailrace', 3_600_000, 2_048]);
   assert.deepEqual([subscriptions[0]!.qos, subscriptions[0]!.retained], [1, 'never']);
-  assert.equal(parse({ ...bridge, version: 4 })[0]!.share, '');
+  assert.equal(parse({ ...bridge, version: 4, node: 'ingest-0' })[0]!.share, '');
   assert.deepEqual(readBridgesFile(''), []);
 });
 
@@ -43,6 +43,8 @@ test('each error names its field, what was expected, and what came', () => {
     [{ ...bridge, publish: undefined }, /bridges\[0\]\.publish: expected array, got none/],
     [{ ...bridge, retries: 3 }, /bridges\[0\]: expected no key "retries"/],
     [{ ...bridge, version: 4, share: 'x' }, /bridges\[0\]\.share: expected none with version 4/],
+    [{ ...bridge, version: 4 }, /bridges\[0\]\.node: expected the ingest node that runs the bridge/],
+    [{ ...bridge, share: '' }, /bridges\[0\]\.node: expected the ingest node .*: without a share each node would take/],
     [{ ...bridge, tls: { caFile: 'x' } }, /bridges\[0\]\.tls: expected it with an mqtts:\/\/ url only/],
     [{ ...bridge, url: 'mqtts://h', tls: { keyFile: 'x' } }, /tls: expected certFile and keyFile together/],
     [{ ...bridge, passwordFile: 'x' }, /username: expected one with passwordFile/],
@@ -79,7 +81,9 @@ test('an error of the JSON does not quote the file, which may have secrets', () 
 });
 
 test('a bridge may be for Sparkplug alone', () => {
-  const [parsed] = parse({ ...bridge, subscriptions: undefined, sparkplug: { prefix: 'plant1' } });
+  // It is no member of a share, and each node is to receive all messages.
+  const sparkplug = { prefix: 'plant1' };
+  const [parsed] = parse({ ...bridge, version: 4, subscriptions: undefined, sparkplug });
   assert.equal(parsed!.sparkplug!.role, 'passive');
 });
 
@@ -96,7 +100,7 @@ test('the check shows what becomes of each sample', () => {
     plant1/press7 {"t":1}
       report {"device":"plant1.press7","time":0,"readings":[{"tag":"t","value":1}]}
     plant1/press7 x
-      dead letter malformed_json: the payload: expected JSON, got "x" (Unexpected token 'x', "x" is not valid JSON)
+      dead letter malformed_json: the JSON is malformed at line 1, column 1: expected a value: an object, an array, a text in double quotes, a number, true, false or null, got "x", near "x"
 `,
   );
   assert.match(bridgesText(parse(bridge)), /no samples: add some/);

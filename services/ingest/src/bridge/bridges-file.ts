@@ -42,13 +42,18 @@ function check(bridges: readonly WrittenBridge[], add: AddError): void {
   const names = new Set<string>();
   for (const [index, bridge] of bridges.entries()) {
     const at = ['bridges', index];
-    const { name, subscriptions, sparkplug, tls, url, version, share, passwordFile, username } = bridge;
+    const { name, subscriptions, sparkplug, tls, url, version, share, passwordFile, username, node } = bridge;
     if (names.has(name)) add([...at, 'name'], `expected each name once, got ${name} again`);
     names.add(name);
     if (subscriptions.length === 0 && sparkplug === undefined)
       add(at, 'expected subscriptions, sparkplug, or both, got neither');
     if (version === 4 && (share ?? '') !== '')
       add([...at, 'share'], 'expected none with version 4: MQTT 3.1.1 has no shared subscriptions');
+    if (subscriptions.length > 0 && shareOf(bridge) === '' && node === undefined)
+      add(
+        [...at, 'node'],
+        'expected the ingest node that runs the bridge, by its setting node: without a share each node would take every message',
+      );
     if ((tls.certFile === undefined) !== (tls.keyFile === undefined))
       add([...at, 'tls'], 'expected certFile and keyFile together');
     if (Object.keys(tls).length > 0 && !url.startsWith('mqtts:'))

@@ -57,10 +57,12 @@ export function bridgeClientId({ name, clientId }: BridgeSettings, node: string)
 
 /** Composes the bridges that run on this node. */
 export function createBridges(options: BridgesOptions): Bridges {
-  const { node, metrics, eventLog, topicPrefix } = options;
-  const settings = options.settings.filter(
-    (bridge) => bridge.subscriptions.length > 0 && (bridge.node === undefined || bridge.node === node),
-  );
+  const { node, metrics, eventLog, topicPrefix, logger } = options;
+  const all = options.settings.filter(({ subscriptions }) => subscriptions.length > 0);
+  const settings = all.filter((bridge) => bridge.node === undefined || bridge.node === node);
+  for (const { name, node: runsOn } of all)
+    if (runsOn !== undefined && runsOn !== node)
+      logger.info({ bridge: name, node: runsOn }, 'the bridge runs on another node');
   const notes = new BridgeNotes(eventLog, topicPrefix);
   const countsOf = createBridgeCounts(
     metrics,

@@ -1,7 +1,7 @@
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Reading } from '@tailrace/protocol/reading';
 import { jsonWithInexact } from '../json-text.ts';
-import { MappingError } from './mapping-error.ts';
+import { PayloadError } from '../payload-error.ts';
 
 /** Elements of an array that become readings: a longer one is a table, not a device's tags. */
 const elementsMax = 16;
@@ -54,9 +54,9 @@ function addFlat(
   if (value === null || value === undefined) return;
   if (typeof value === 'object') {
     const isArray = Array.isArray(value);
-    if (depth === depthMax) throw new MappingError('invalid_report', `${name}: expected at most ${depthMax} levels`);
+    if (depth === depthMax) throw new PayloadError('invalid_report', `${name}: expected at most ${depthMax} levels`);
     if (isArray && value.length > elementsMax)
-      throw new MappingError(
+      throw new PayloadError(
         'invalid_report',
         `${name === '' ? 'the payload' : name}: expected an array of at most ${elementsMax} elements, got ${value.length}`,
       );
@@ -66,7 +66,7 @@ function addFlat(
     return;
   }
   if (options.except.has(name) || (options.only !== undefined && !options.only.has(name))) return;
-  if (name === '') throw new MappingError('invalid_report', `the payload: expected a JSON object, got ${shown(value)}`);
+  if (name === '') throw new PayloadError('invalid_report', `the payload: expected a JSON object, got ${shown(value)}`);
   const unit = Object.hasOwn(options.units, name) ? options.units[name] : undefined;
   const reading = { tag: name, value: value as Reading['value'] };
   readings.push(unit === undefined ? reading : { ...reading, unit });
@@ -90,7 +90,7 @@ export function assertExactReadings(
   const exact = new Set(readingsOf(JSON.parse(replaced)).map(({ tag }) => tag));
   const inexact = large.find(({ tag }) => !exact.has(tag));
   if (inexact === undefined) return;
-  throw new MappingError(
+  throw new PayloadError(
     'inexact',
     `${inexact.tag}: expected a number that a double holds exactly, or a text; JSON.parse makes ${inexact.value} of it`,
   );

@@ -102,7 +102,10 @@ test('JSON: one value with a tag from the topic', () => {
 
 test('JSON: what is none, too deep or too long is a dead letter', () => {
   const topic = 'plant1/a/b/data';
-  assert.match(rejection(json, topic, '{"a":'), /^malformed_json: the payload: expected JSON/);
+  assert.match(
+    rejection(json, topic, '{"a":'),
+    /^malformed_json: the JSON is malformed at line 1, column 6: expected a value/,
+  );
   assert.match(rejection(json, topic, Buffer.of(0xff)), /^malformed_json: byte 0: expected UTF-8/);
   assert.match(rejection(json, topic, '{"a":null}'), /^invalid_report: the payload: expected at least one/);
   assert.match(rejection(json, topic, '7'), /^invalid_report: the payload: expected a JSON object/);
@@ -125,6 +128,33 @@ test('JSON: an integer that a double does not hold is a dead letter, and others 
   assert.deepEqual(readings(json, topic, '{"a":9007199254740992}'), ['a=9007199254740992']);
   const only = { ...json, map: { ...json.map, only: ['b'] } };
   assert.deepEqual(readings(only, topic, '{"a":9007199254740993,"b":1}'), ['b=1']);
+});
+
+test('JSON: an ID that is an integer of 64 bits has all its digits', () => {
+  const topic = 'plant1/a/b/data';
+  const subscription = { ...json, map: { ...json.map, id: '/n/0' } };
+  const idOf = (text: string) => map(subscription, topic, `{"t":1,"n":[${text}]}`).reports[0]!.id;
+  for (const id of ['9007199254740992', '9007199254740993', '-9007199254740993', '18446744073709551615'])
+    assert.deepEqual([idOf(id), idOf(`"${id}"`)], [id, id]);
+  assert.deepEqual([idOf('7'), idOf('1.5'), idOf('null')], ['7', '1.5', undefined]);
+});
+
+test('report: the older form has the device of the topic and the ID of the message, and exact numbers pass', () => {
+  const report = { filter: 'r/+', map: { payload: 'report', device: 'plant1.{2}' } };
+  const older = (value: string) => `{"timestamp":1764446400000,"values":[{"tag":"t","value":${value}}]}`;
+  const { reports } = map(report, 'r/x', older('9007199254740992'), { id: 'i1' });
+  assert.deepEqual(
+    [reports[0]?.device, reports[0]?.id, reports[0]?.readings],
+    ['plant1.x', 'i1', [{ tag: 't', value: 9_007_199_254_740_992 }]],
+  );
+  assert.match(rejection(report, 'r/x', older('9007199254740993')), /^inexact: values\[0\]\.value/);
+});
+
+test('an ID of the message that is none makes no report', () => {
+  const report = { filter: 'r/+', map: { payload: 'report', device: 'plant1.{2}' } };
+  const payload = '{"readings":[{"tag":"a","value":1}]}';
+  const { rejected } = map(report, 'r/x', payload, { id: 'x'.repeat(1_000) });
+  assert.match(`${rejected[0]?.reason}: ${rejected[0]?.message}`, /^invalid_report: id: expected a text of at most/);
 });
 
 test('number: a JSON number, true or false, and nothing else', () => {
@@ -160,7 +190,7 @@ test('report: our JSON, one or several, with the device of the topic where it ha
   );
   assert.match(rejected[0]!.message, /^report 1: readings: expected 1 to 1000 items, got 0/);
   const inexact = '{"readings":[{"tag":"a","value":9007199254740993}]}';
-  assert.match(rejection(report, 'r/x', inexact), /^inexact: a/);
+  assert.match(rejection(report, 'r/x', inexact), /^inexact: readings\[0\]\.value: expected a number that a double/);
   assert.match(rejection(report, 'r/x', '[]'), /^invalid_report: .*at least one report/);
 });
 

@@ -1,12 +1,20 @@
 import { filterMatches } from '@tailrace/mqtt/topic';
-import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
-import { decodeIotData, isIotData } from '@tailrace/protocol/iot-data-proto';
+import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath } from '@tailrace/protocol/path';
 import type { Reading } from '@tailrace/protocol/reading';
 import { type Report, reportFromJson } from '@tailrace/protocol/report';
-import { batchedReports, decodeSentReport } from '@tailrace/protocol/report-proto';
-import type { DeadLetterReason } from '../dead-letters/dead-letter.ts';
-import { textFrom } from '../reports.ts';
+import { jsonWithDigits } from '../json-text.ts';
+import {
+  jsonReport,
+  payloadJson,
+  payloadScalar,
+  payloadText,
+  protobufReports,
+  protobufTypes,
+  withId,
+} from '../mqtt/payload.ts';
+import { PayloadError } from '../payload-error.ts';
+import { JsonText } from '../reports.ts';
 import type { JsonMapSettings, MapSettings, SubscriptionSettings } from './bridge-settings.ts';
 import {
   assertExactReadings,
@@ -16,7 +24,7 @@ import {
   timeFrom,
   valueAt,
 } from './json-readings.ts';
-import { MappingError, type Rejected, rejectedFrom } from './mapping-error.ts';
+import { type Rejected, rejectedFrom } from './rejected.ts';
 import { pathSegmentFrom, TopicTemplate } from './topic-template.ts';
 
 /** What the mapping takes of an MQTT message. */
@@ -125,16 +133,14 @@ function reportsOfMap(map: MapSettings): ReportsOf {
   switch (map.payload) {
     case 'report':
       return (message, { device }) =>
-        message.contentType === 'application/x-protobuf'
-          ? protobufReports(message.payload)
-          : jsonReports(message, device);
+        protobufTypes.includes(message.contentType ?? '') ? protobufMapping(message) : jsonReports(message, device);
     case 'protobuf':
-      return ({ payload }) => protobufReports(payload);
+      return protobufMapping;
     case 'json':
       return jsonMap(map);
     case 'number':
       return ({ payload, id }, { device, tag }) => {
-        const value = scalarFrom(textOf(payload, 'malformed_number'), map.text);
+        const value = payloadScalar(payloadText(payload, 'malformed_number'), map.text);
         return oneReport({ device, time: 0, readings: [readingOf(tag, value, map.unit)] }, id);
       };
   }
@@ -150,8 +156,8 @@ function jsonMap(map: JsonMapSettings): ReportsOf {
     except: new Set([time, id].flatMap((names) => (names === undefined ? [] : [names.join('.')]))),
   };
   return (message, { device, tag }) => {
-    const text = textOf(message.payload, 'malformed_json');
-    const content = parsedJson(text);
+    const text = payloadText(message.payload, 'malformed_json');
+    const content = payloadJson(text);
     const readingsOf = (from: unknown): readonly Reading[] => {
       if (value === undefined) return flatReadings(from, options);
       const found = valueAt(from, value);
@@ -161,19 +167,20 @@ function jsonMap(map: JsonMapSettings): ReportsOf {
     const readings = readingsOf(content);
     if (readings.length === 0) {
       const expected = map.value === undefined ? 'at least one number, boolean or text' : `a value at ${map.value}`;
-      throw new MappingError('invalid_report', `the payload: expected ${expected}, got ${shown(text)}`);
+      throw new PayloadError('invalid_report', `the payload: expected ${expected}, got ${shown(text)}`);
     }
     assertExactReadings(readings, text, readingsOf);
-    const reportId = id === undefined ? undefined : valueAt(content, id);
+    const reportId = id === undefined ? undefined : idFrom(valueAt(content, id), id, text);
     const timeMs = time === undefined ? 0 : timeFrom(valueAt(content, time), map.timeUnit);
-    return oneReport({ device, time: timeMs, readings }, reportId === undefined ? message.id : idFrom(reportId));
+    return oneReport({ device, time: timeMs, readings }, reportId ?? message.id);
   };
 }
 
-/** An ID may be a number, such as a counter of the device. */
-function idFrom(value: unknown): string | undefined {
-  if (value === null) return undefined;
-  return typeof value === 'number' ? String(value) : (value as string);
+/** An ID may be a number, such as a counter of the device, and one of 64 bits: its digits are the ID. */
+function idFrom(value: unknown, names: readonly string[], text: string): string | undefined {
+  if (value === null || value === undefined) return undefined;
+  if (typeof value !== 'number') return value as string;
+  return String(Number.isSafeInteger(value) ? value : valueAt(jsonWithDigits(text), names));
 }
 
 /** Checks all of a report, as for one that a device has sent. */
@@ -186,104 +193,41 @@ function readingOf(tag: string, value: Reading['value'], unit: string | undefine
 }
 
 /** Reports as devices send them by other protocols; `device` is that of a report without one. */
-function jsonReports({ payload, id }: MappedMessage, device: string): Mapping {
-  const text = textOf(payload, 'malformed_json');
-  const content = parsedJson(text);
-  const list: readonly unknown[] = Array.isArray(content) ? content : [content];
-  assertCount(list.length);
+function jsonReports({ payload, id = '' }: MappedMessage, device: string): Mapping {
+  const text = payloadText(payload, 'malformed_json');
+  const content = payloadJson(text);
+  const numbers = new JsonText(text);
+  if (!Array.isArray(content))
+    return { reports: [jsonReport(content, { device, id }, numbers, undefined)], rejected: [] };
+  const { length } = content;
+  assertCount(length);
+  const reportOf = (value: unknown, index: number) => () =>
+    jsonReport(value, { device, id: length === 1 ? id : '' }, numbers, index);
+  return mappingOf(content.map(reportOf));
+}
+
+function protobufMapping({ payload, id = '' }: MappedMessage): Mapping {
+  const reports = protobufReports(payload, reportsMax);
+  return mappingOf(reports.map((reportOf) => () => withId(reportOf(), reports.length === 1 ? id : '')));
+}
+
+/** Each call returns a report, or throws why it is none. */
+function mappingOf(calls: readonly (() => Report)[]): Mapping {
   const reports: Report[] = [];
   const rejected: Rejected[] = [];
-  for (const [index, each] of list.entries()) {
+  for (const [index, call] of calls.entries()) {
     try {
-      const report = reportFromJson(withDefaults(each, device, list.length === 1 ? id : undefined));
-      assertExactReadings(report.readings, text, (replaced) => exactReadings(replaced, index));
-      reports.push(report);
+      reports.push(call());
     } catch (thrown) {
       const { reason, message } = rejectedFrom(thrown);
-      rejected.push({ reason, message: list.length === 1 ? message : `report ${index}: ${message}` });
+      rejected.push({ reason, message: calls.length === 1 ? message : `report ${index}: ${message}` });
     }
   }
   return { reports, rejected };
 }
 
-function withDefaults(value: unknown, device: string, id: string | undefined): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  const report = value as { device?: unknown; id?: unknown };
-  const hasDevice = report.device !== undefined && report.device !== null;
-  const defaults: { device?: string; id?: string } = {};
-  if (!hasDevice && device !== '') defaults.device = device;
-  if (id !== undefined && (report.id === undefined || report.id === null || report.id === '')) defaults.id = id;
-  return Object.keys(defaults).length === 0 ? value : { ...report, ...defaults };
-}
-
-/** The readings whose values are still values where inexact integers are objects. */
-function exactReadings(replaced: unknown, index: number): readonly Reading[] {
-  const report = (Array.isArray(replaced) ? replaced[index] : replaced) as { readings?: readonly Reading[] };
-  return (report.readings ?? []).filter(({ value }) => typeof value !== 'object');
-}
-
-function protobufReports(payload: Buffer): Mapping {
-  const reports: Report[] = [];
-  const rejected: Rejected[] = [];
-  const add = (decoded: Report | TailraceError) => {
-    if (decoded instanceof TailraceError) rejected.push(rejectedFrom(decoded));
-    else reports.push(decoded);
-  };
-  try {
-    if (isIotData(payload)) add(decodeIotData(payload));
-    else for (const bytes of batchedReports(payload, reportsMax)) add(decodeSentReport(bytes));
-  } catch (thrown) {
-    const { code, message } = tailraceErrorFrom(thrown);
-    throw new MappingError(code === 'too_large' ? 'too_large' : 'malformed_protobuf', message);
-  }
-  if (reports.length + rejected.length === 0)
-    throw new MappingError('malformed_protobuf', 'the payload: expected at least one report, got none');
-  return { reports, rejected };
-}
-
-function textOf(payload: Buffer, reason: DeadLetterReason): string {
-  try {
-    return textFrom(payload);
-  } catch (thrown) {
-    throw new MappingError(reason, tailraceErrorFrom(thrown).message);
-  }
-}
-
-function parsedJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new MappingError(
-      'malformed_json',
-      `the payload: expected JSON, got ${shown(text)} (${(error as Error).message})`,
-    );
-  }
-}
-
 function assertCount(count: number): void {
-  if (count < 1) throw new MappingError('invalid_report', 'the payload: expected at least one report, got none');
+  if (count < 1) throw new PayloadError('invalid_report', 'the payload: expected at least one report, got none');
   if (count > reportsMax)
-    throw new MappingError('too_large', `the payload: expected at most ${reportsMax} reports, got ${count}`);
-}
-
-const jsonNumber = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
-
-/** Returns the number or boolean of a text. Throws `malformed_number` for any other, unless texts are allowed. */
-function scalarFrom(text: string, allowsText: boolean): number | boolean | string {
-  const trimmed = text.trim();
-  if (trimmed === 'true') return true;
-  if (trimmed === 'false') return false;
-  if (jsonNumber.test(trimmed)) {
-    const number = Number(trimmed);
-    if (/^-?[0-9]+$/.test(trimmed) && !Number.isSafeInteger(number) && BigInt(trimmed) !== BigInt(number))
-      throw new MappingError(
-        'inexact',
-        `the payload: expected a number that a double holds exactly, got ${trimmed.slice(0, 80)}`,
-      );
-    if (Number.isFinite(number)) return number;
-  } else if (allowsText) return text;
-  throw new MappingError(
-    'malformed_number',
-    `the payload: expected a number as JSON writes it, true or false, got ${shown(text)}`,
-  );
+    throw new PayloadError('too_large', `the payload: expected at most ${reportsMax} reports, got ${count}`);
 }

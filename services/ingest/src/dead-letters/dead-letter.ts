@@ -1,5 +1,6 @@
 import type { LogRecord, NewRecord } from '@tailrace/eventlog/event-log';
 import type { TailraceError } from '@tailrace/protocol/error';
+import { PayloadError } from '../payload-error.ts';
 
 /** Why a message became a dead letter. docs/PROTOCOL.md has the meaning of each. */
 export const deadLetterReasons = [
@@ -128,6 +129,7 @@ export function deadLetterFrom(record: LogRecord, partition: number): StoredDead
 
 /** Returns the reason of an error that a report or its mapping has thrown. */
 export function deadLetterReasonOf(error: TailraceError): DeadLetterReason {
+  if (error instanceof PayloadError) return error.reason;
   const { code } = error;
   const isReason = (deadLetterReasons as readonly string[]).includes(code);
   return isReason ? (code as DeadLetterReason) : 'invalid_report';

@@ -129,6 +129,20 @@ export function commandReplyFrom(value: unknown): CommandReply {
   };
 }
 
+/**
+ * Returns a reply, parsed by JSON.parse, in which no integer has lost digits: one that a double does not hold is the text
+ * of its digits. `withDigits`: returns the reply from the text as `jsonWithDigits` reads it.
+ */
+export function exactReplyOf(value: unknown, withDigits: () => unknown): unknown {
+  if (!isObject(value)) return value;
+  const { before, after } = value as UncheckedReply;
+  return isUnsafe(before) || isUnsafe(after) ? withDigits() : value;
+}
+
+function isUnsafe(value: unknown): boolean {
+  return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+}
+
 function reportedValue<Key extends 'before' | 'after'>(
   key: Key,
   value: unknown,

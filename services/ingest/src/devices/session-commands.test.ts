@@ -95,6 +95,18 @@ test('a command goes from the bus to its device, and its outcome back', async (t
   assert.equal(await metric('tailrace_ingest_command_duration_seconds_count{protocol="websocket"}'), 1);
 });
 
+test('a reply with a value of 64 bits has all its digits', async (t) => {
+  const { send, settle, loginForCommands } = await start(t);
+  const device = await loginForCommands();
+  const sent = send('c1');
+  await settle();
+  device.socket.send('{"type":"reply","payload":{"command":"c1","state":"done","before":1,"after":9007199254740993}}');
+  await settle();
+  await sent.finished;
+  const { before, after } = sent.outcomes.at(-1)!;
+  assert.deepEqual([before, after], [1, '9007199254740993']);
+});
+
 test('a device that does not announce commands gets none, until it does', async (t) => {
   const { send, settle, login, tokenFor } = await start(t);
   const token = await tokenFor([press]);

@@ -3,7 +3,14 @@ import type { Clock } from '@tailrace/platform/clock';
 import { type CloseName, closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { messageIdWindowMs } from '@tailrace/protocol/message-id';
-import { type CommandReply, commandPayload, commandReplyFrom, type DeliveredCommand } from './device-command.ts';
+import { jsonWithDigits } from '../json-text.ts';
+import {
+  type CommandReply,
+  commandPayload,
+  commandReplyFrom,
+  type DeliveredCommand,
+  exactReplyOf,
+} from './device-command.ts';
 import type { MessageToken } from './device-message.ts';
 import type { DeviceSession } from './device-session.ts';
 import type { DeviceSocket, DeviceSocketHandlers } from './device-socket.ts';
@@ -264,8 +271,10 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
       if (envelope.type === 'auth') this.#authenticate(authFrom(envelope), takesCommandsFrom(envelope));
       else if (envelope.type === 'bye') session.bye();
       else if (envelope.type === 'ack') this.#received(receiptFrom(envelope));
-      else if (envelope.type === 'reply') this.#replied(envelope, commandReplyFrom(envelope.payload));
-      else if (envelope.type === 'batch') session.accept(batchFrom(envelope, session.device, received));
+      else if (envelope.type === 'reply') {
+        const reply = exactReplyOf(envelope.payload, () => (jsonWithDigits(text) as Envelope).payload);
+        this.#replied(envelope, commandReplyFrom(reply));
+      } else if (envelope.type === 'batch') session.accept(batchFrom(envelope, session.device, received));
       else session.accept(messageFrom(envelope, session.device, received));
     } catch (thrown) {
       if (!isTailraceError(thrown)) throw thrown;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
+import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
 import type { MemoryWire } from '@tailrace/mqtt/memory-wire';
 import { silentLogger } from '@tailrace/platform/logger';
 import type { CommandOutcome, DeviceCommand } from '@tailrace/protocol/device-command';
@@ -8,6 +9,7 @@ import { CommandClient } from '@tailrace/testkit/command-client';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { nextTurn, press } from '../../test/device-fixture.ts';
 import { type ConnectOptions, startMqtt } from '../../test/mqtt-fixture.ts';
+import { replyFrom } from './mqtt-commands.ts';
 
 const commandTopic = 'plant1/line2/press7/command';
 const replyTopic = 'plant1/line2/press7/reply';
@@ -86,6 +88,12 @@ for (const version of [4, 5] as const) {
     assert.equal(await metric('tailrace_ingest_commands_total{protocol="mqtt",state="done"}'), 1);
   });
 }
+
+test('a reply over MQTT with a value of 64 bits has all its digits', () => {
+  const text = '{"id":"c1","state":"done","before":9007199254740992,"after":9007199254740993}';
+  const { before, after } = replyFrom({ payload: Buffer.from(text) } as InboundMessage);
+  assert.deepEqual([before, after], [9_007_199_254_740_992, '9007199254740993']);
+});
 
 test('a device that has not subscribed gets no command, until it does', async (t) => {
   const { send, settle, login } = await start(t);

@@ -9,8 +9,10 @@ import {
   commandPayload,
   commandReplyFrom,
   type DeliveredCommand,
+  exactReplyOf,
 } from '../devices/device-command.ts';
 import type { DeviceSession } from '../devices/device-session.ts';
+import { jsonWithDigits } from '../json-text.ts';
 import { parseJson, textFrom } from '../reports.ts';
 
 /** A command in a message: the context of the message. */
@@ -83,7 +85,8 @@ export function commandAcknowledged(message: OutboundMessage, reason: number, se
  * Throws `invalid_message` and `invalid_report`.
  */
 export function replyFrom({ payload, properties }: InboundMessage): CommandReply {
-  const value = parseJson(textFrom(payload), 1);
+  const text = textFrom(payload);
+  const value = exactReplyOf(parseJson(text, 1), () => jsonWithDigits(text));
   const correlation = properties?.correlationData;
   if (correlation === undefined || !isObject(value) || 'id' in value || 'command' in value)
     return commandReplyFrom(value);

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TailraceError } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
+import { deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
 import { isBatch } from '../devices/device-message.ts';
 import { deviceTopicFrom } from './device-topic.ts';
 import { deviceMessageFrom, type PublishedMessage, presenceFrom } from './mqtt-message.ts';
@@ -51,6 +53,36 @@ test('the ID of a message is that of its report, if the payload has none and one
     undefined,
     undefined,
   ]);
+});
+
+test('an ID of the message that is too long or no plain text is refused', () => {
+  for (const id of ['x'.repeat(1_000), 'a\nb']) {
+    const one = () => reportsOf('a/b/telemetry', '{"readings":[{"tag":"t","value":1}]}', { id });
+    assert.throws(one, /id: expected a text of at most/);
+    assert.throws(() => reportsOf('a/b/telemetry/t', '1', { id }), /id: expected a text of at most/);
+    assert.deepEqual(reportsOf('a/b/telemetry', '[{"readings":[{"tag":"t","value":1}]}]', { id }), ['invalid_report']);
+  }
+});
+
+test('the reason of what is no report is known, for its dead letter', () => {
+  const reasonOf = (topic: string, payload: string | Buffer) => {
+    try {
+      const message = published(topic, payload);
+      const [first] = isBatch(message) ? message.messages() : [message];
+      if ('error' in first!) throw first.error;
+      first!.report();
+    } catch (error) {
+      return deadLetterReasonOf(error as TailraceError);
+    }
+    return undefined;
+  };
+  assert.equal(reasonOf('a/b/telemetry', '{'), 'malformed_json');
+  assert.equal(reasonOf('a/b/telemetry', '[{'), 'malformed_json');
+  assert.equal(reasonOf('a/b/telemetry', '{"readings":[{"tag":"t","value":9007199254740993}]}'), 'inexact');
+  assert.equal(reasonOf('a/b/telemetry', '{"readings":[]}'), 'invalid_report');
+  assert.equal(reasonOf('a/b/telemetry/t', 'x'), 'malformed_number');
+  assert.equal(reasonOf('a/b/telemetry/t', '9007199254740993'), 'inexact');
+  assert.equal(reasonOf('a/b/telemetry/pb', Buffer.of(0x0a, 9)), 'malformed_protobuf');
 });
 
 test('a topic with a tag takes one number or boolean, and nothing like one', () => {

@@ -1,10 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { MqttError, mqttReasons } from '@tailrace/mqtt/reason';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { decodeIotData, isIotData } from '@tailrace/protocol/iot-data-proto';
 import { isObject } from '@tailrace/protocol/reading';
 import { type Report, reportFromJson } from '@tailrace/protocol/report';
-import { batchedReports, decodeSentReport } from '@tailrace/protocol/report-proto';
 import {
   countedDevices,
   type DeviceBatch,
@@ -12,8 +10,18 @@ import {
   type InvalidMessage,
 } from '../devices/device-message.ts';
 import { jsonRunsOf } from '../json-text.ts';
-import { hasLargeNumber, JsonText, parseJson, textFrom } from '../reports.ts';
+import { PayloadError } from '../payload-error.ts';
+import { JsonText } from '../reports.ts';
 import type { DeviceTopic } from './device-topic.ts';
+import {
+  jsonReport,
+  payloadJson,
+  payloadScalar,
+  payloadText,
+  protobufReports,
+  protobufTypes,
+  withId,
+} from './payload.ts';
 
 /** Most reports of a message: as many as one step of a request over HTTP parses. */
 export const batchReportsMax = 500;
@@ -38,7 +46,6 @@ export interface PublishedMessage {
   readonly traceparent: string;
 }
 
-const protobufTypes: readonly string[] = ['application/x-protobuf', 'application/protobuf'];
 const jsonType = 'application/json';
 
 /**
@@ -51,25 +58,21 @@ export function deviceMessageFrom(published: PublishedMessage): MqttMessage | Mq
   if (isText && !isUtf8(payload))
     throw new MqttError(mqttReasons.payloadFormatInvalid, 'payload: expected UTF-8 as its format indicator has it');
   if (topic.kind === 'tag') return new MqttMessage(published);
-  if (topic.kind === 'protobuf' || protobufTypes.includes(contentType)) return protobufFrom(published);
+  if (topic.kind === 'protobuf' || protobufTypes.includes(contentType)) {
+    const reports = protobufReports(payload, batchReportsMax);
+    return new MqttBatch(published, reports.length, reports);
+  }
   if (contentType !== '' && contentType.split(';')[0]!.trim().toLowerCase() !== jsonType) {
     const expected = `${jsonType} or ${protobufTypes[0]}`;
     throw new TailraceError('invalid_report', `content type: expected ${expected}, got ${shown(contentType)}`);
   }
   if (!startsWithArray(payload)) return new MqttMessage(published);
-  const { elements } = jsonRunsOf(textFrom(payload));
+  const { elements } = jsonRunsOf(payloadText(payload, 'malformed_json'));
   if (elements > batchReportsMax) {
     const message = `payload: expected at most ${batchReportsMax} reports, got ${elements}: send several messages`;
     throw new TailraceError('too_large', message);
   }
   return new MqttBatch(published, elements, undefined);
-}
-
-function protobufFrom(published: PublishedMessage): MqttMessage | MqttBatch {
-  const { payload } = published;
-  if (isIotData(payload)) return new MqttMessage(published, 'iot-data');
-  const reports = batchedReports(payload, batchReportsMax);
-  return new MqttBatch(published, reports.length, reports);
 }
 
 /** A message with one report. */
@@ -85,11 +88,10 @@ export class MqttMessage implements DeviceMessage {
   readonly traceparent: string;
   readonly #topic: DeviceTopic;
   readonly #reportId: string;
-  readonly #format: 'report' | 'iot-data';
   /** Undefined once it was read. */
   #payload: Buffer | undefined;
 
-  constructor(published: PublishedMessage, format: 'report' | 'iot-data' = 'report') {
+  constructor(published: PublishedMessage) {
     const { topic, payload, ticket, qos, receivedMs, traceparent, id } = published;
     this.device = topic.path;
     this.token = ticket;
@@ -99,7 +101,6 @@ export class MqttMessage implements DeviceMessage {
     this.traceparent = traceparent;
     this.#topic = topic;
     this.#reportId = id;
-    this.#format = format;
     this.#payload = payload;
   }
 
@@ -111,11 +112,13 @@ export class MqttMessage implements DeviceMessage {
   report(): Report {
     const payload = this.#payload!;
     this.#payload = undefined;
-    const { kind, tag, path } = this.#topic;
-    if (kind === 'tag') return valueReport(textFrom(payload), path, tag, this.#reportId);
-    if (this.#format === 'iot-data') return sentReport(decodeIotData(payload), this.#reportId);
-    const text = textFrom(payload);
-    return jsonReport(parseJson(text, 1), path, this.#reportId, () => new JsonText(text).assertExact(undefined));
+    const { kind, tag, path: device } = this.#topic;
+    if (kind === 'tag') {
+      const value = payloadScalar(payloadText(payload, 'malformed_number'), false);
+      return withId(reportFromJson({ device, readings: [{ tag, value }] }), this.#reportId);
+    }
+    const text = payloadText(payload, 'malformed_json');
+    return jsonReport(payloadJson(text), { device, id: this.#reportId }, new JsonText(text), undefined);
   }
 }
 
@@ -134,11 +137,11 @@ export class MqttBatch implements DeviceBatch {
   /** Undefined once it was read. */
   #payload: Buffer | undefined;
   /** Of Protobuf, views of the payload. */
-  #reports: readonly Uint8Array[] | undefined;
+  #reports: readonly (() => Report)[] | undefined;
   /** Once it was parsed. */
   #messages: readonly (InnerMessage | InvalidMessage)[] | undefined;
 
-  constructor(published: PublishedMessage, count: number, reports: readonly Uint8Array[] | undefined) {
+  constructor(published: PublishedMessage, count: number, reports: readonly (() => Report)[] | undefined) {
     const { topic, payload, ticket, qos, receivedMs, traceparent, id } = published;
     this.device = topic.path;
     this.token = ticket;
@@ -155,7 +158,7 @@ export class MqttBatch implements DeviceBatch {
   keep(): void {
     if (this.#payload === undefined || this.#messages !== undefined) return;
     this.#payload = Buffer.from(this.#payload);
-    if (this.#reports !== undefined) this.#reports = batchedReports(this.#payload, batchReportsMax);
+    if (this.#reports !== undefined) this.#reports = protobufReports(this.#payload, batchReportsMax);
   }
 
   /** Reads the reports, which may wait for the rates of their devices. */
@@ -174,31 +177,37 @@ export class MqttBatch implements DeviceBatch {
     const reports = this.#reports;
     this.#payload = undefined;
     this.#reports = undefined;
-    if (reports !== undefined)
-      return reports.map((bytes) => {
-        const report = decodeSentReport(bytes);
-        const device = report instanceof TailraceError ? this.device : report.device;
-        return new InnerMessage(this, device, () => sentReport(report, this.#reportId));
-      });
-    const text = textFrom(payload);
+    const id = this.#reportId;
+    if (reports !== undefined) return reports.map((reportOf) => this.#decoded(reportOf));
     let values: readonly unknown[];
+    let numbers: JsonText;
     try {
-      values = parseJson(text, 1) as readonly unknown[];
+      const text = payloadText(payload, 'malformed_json');
+      values = payloadJson(text) as readonly unknown[];
+      numbers = new JsonText(text);
     } catch (error) {
       return [{ id: '', error: error as TailraceError }];
     }
     if (values.length === 0) {
-      const error = new TailraceError('invalid_report', 'payload: expected at least one report, got none');
+      const error = new PayloadError('invalid_report', 'the payload: expected at least one report, got none');
       return [{ id: '', error }];
     }
-    const numbers = new JsonText(text);
     return values.map((value, index) => {
-      const { device, deviceId } = isObject(value) ? (value as { device?: unknown; deviceId?: unknown }) : {};
-      const named = device ?? deviceId;
-      return new InnerMessage(this, typeof named === 'string' ? named : this.device, () =>
-        jsonReport(value, this.device, this.#reportId, () => numbers.assertExact(index)),
-      );
+      const { device: own, deviceId } = isObject(value) ? (value as { device?: unknown; deviceId?: unknown }) : {};
+      const named = own ?? deviceId;
+      const device = typeof named === 'string' ? named : this.device;
+      const defaults = { device: this.device, id };
+      return new InnerMessage(this, device, () => jsonReport(value, defaults, numbers, index));
     });
+  }
+
+  #decoded(reportOf: () => Report): InnerMessage | InvalidMessage {
+    try {
+      const report = withId(reportOf(), this.#reportId);
+      return new InnerMessage(this, report.device, () => report);
+    } catch (error) {
+      return { id: '', error: error as TailraceError };
+    }
   }
 }
 
@@ -221,44 +230,6 @@ class InnerMessage implements DeviceMessage {
     this.traceparent = traceparent;
     this.report = report;
   }
-}
-
-function jsonReport(value: unknown, device: string, id: string, assertExact: () => void): Report {
-  const report = reportFromJson(isObject(value) ? withDevice(value, device) : value);
-  if (hasLargeNumber(report.readings)) assertExact();
-  return withId(report, id);
-}
-
-/** The topic names the device; the payload may name another one, that the sender covers. */
-function withDevice(value: object, device: string): object {
-  const { device: own, deviceId } = value as { device?: unknown; deviceId?: unknown };
-  if ((own !== undefined && own !== null) || (deviceId !== undefined && deviceId !== null)) return value;
-  // `values` without `deviceId` is the older form, too.
-  const { values } = value as { values?: unknown };
-  return values === undefined || values === null ? { ...value, device } : { ...value, deviceId: device };
-}
-
-const jsonNumber = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
-
-/** Returns the report of a payload that is one value: a number of JSON, `true` or `false`. */
-function valueReport(payload: string, device: string, tag: string, id: string): Report {
-  const text = payload.trim();
-  const isNumber = jsonNumber.test(text);
-  if (!isNumber && text !== 'true' && text !== 'false')
-    throw new TailraceError('invalid_report', `payload: expected a number, true or false, got ${shown(payload)}`);
-  const report = reportFromJson({ device, readings: [{ tag, value: JSON.parse(text) }] });
-  if (isNumber && hasLargeNumber(report.readings))
-    new JsonText(`{"readings":[{"value":${text}}]}`).assertExact(undefined);
-  return withId(report, id);
-}
-
-function sentReport(result: Report | TailraceError, id: string): Report {
-  if (result instanceof TailraceError) throw result;
-  return withId(result, id);
-}
-
-function withId(report: Report, id: string): Report {
-  return id === '' || report.id !== undefined ? report : { ...report, id };
 }
 
 function startsWithArray(payload: Buffer): boolean {
