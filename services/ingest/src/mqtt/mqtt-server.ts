@@ -90,7 +90,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
     const refused = new RefusedMessages({ letters: letterWriter, admission: messages.admission });
     this.wills = new Wills({
       letters: letterWriter,
-      intake: messages.intake,
+      retries: messages.retries,
       names: messages.names,
       counts: counts.protocols.mqtt,
       onAccepted: messages.onAccepted,
