@@ -1,20 +1,10 @@
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
+import { seededRandom } from '@tailrace/testkit/random';
 import type { Bus } from '../src/bus.ts';
 import { createMemoryNetwork, type MemoryNetwork, type MemoryNetworkOptions } from '../src/memory.ts';
 import { createComplaintLog, text } from './contract-bench.ts';
 
 export const logger = createComplaintLog([]);
-
-/** mulberry32, by Tommy Ettinger. */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 export interface Pair {
   clock: FakeClock;
@@ -31,7 +21,7 @@ export async function createPair(
 ): Promise<Pair> {
   const clock = createFakeClock();
   const { seed = 1, pendingBytesMax, ...conditions } = options;
-  const network = createMemoryNetwork({ clock, random: createRandom(seed), ...conditions });
+  const network = createMemoryNetwork({ clock, random: seededRandom(seed), ...conditions });
   const a = network.createBus({ node: 'a', logger, ...(pendingBytesMax === undefined ? {} : { pendingBytesMax }) });
   const b = network.createBus({ node: 'b', logger });
   await Promise.all([a.start(), b.start()]);

@@ -28,9 +28,9 @@ export interface CommandSwitchState {
 }
 
 /**
- * Returns the record of a revocation, notice, credential or command switch. Its key is a hash of its content. So a tombstone removes
- * exactly the content that its writer has read, and not a newer revocation of the same subject that another process
- * appends concurrently.
+ * Returns the record of a revocation, notice, credential or command switch. Its key is a hash of its content. So a
+ * tombstone removes exactly the content that its writer has read, and not a newer revocation of the same subject that
+ * another process appends concurrently.
  */
 export function recordFrom(content: tailrace.v1.IControlRecord): NewRecord {
   const value = ControlRecord.encode(content).finish();

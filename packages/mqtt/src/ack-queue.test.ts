@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { seeded } from '../test/random.ts';
+import { seededRandom } from '@tailrace/testkit/random';
 import { shortly, split } from '../test/raw-packets.ts';
 import { type AckFormat, AckQueue } from './ack-queue.ts';
 
@@ -26,7 +26,7 @@ test('keeps the order over thousands of messages, settled in random order, while
   const queue = new AckQueue();
   const waiting: number[] = [];
   const sent: string[] = [];
-  const random = seeded(7);
+  const random = seededRandom(7);
   let added = 0;
   while (sent.length < 5000) {
     if (random() < 0.5 && waiting.length < 500) waiting.push(queue.add((added++ % 65_535) + 1, 1));

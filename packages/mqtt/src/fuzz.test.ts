@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fuzzed } from '@tailrace/testkit/fuzz';
+import { seededWholeNumbers } from '@tailrace/testkit/random';
 import type { IPublishPacket } from 'mqtt-packet';
 import { parsedByOther } from '../test/other-parser.ts';
-import { wholeNumbers } from '../test/random.ts';
 import {
   ack,
   connack,
@@ -131,7 +131,7 @@ function changed(bytes: Buffer, random: (max: number) => number): Buffer {
 
 test('random bytes are refused or waited for', () => {
   const { seed, numRuns } = fuzzed(20_000);
-  const random = wholeNumbers(seed + 1);
+  const random = seededWholeNumbers(seed + 1);
   for (let run = 0; run < numRuns; run++) {
     const bytes = Buffer.from(Array.from({ length: 1 + random(40) }, () => random(256)));
     assertDecodesOrRefuses(bytes, run % 2 === 0 ? 4 : 5, run % 4 < 2 ? 'server' : 'client');
@@ -140,7 +140,7 @@ test('random bytes are refused or waited for', () => {
 
 test('valid packets with one to three changes are decoded or refused', () => {
   const { seed, numRuns } = fuzzed(40_000);
-  const random = wholeNumbers(seed + 2);
+  const random = seededWholeNumbers(seed + 2);
   for (let run = 0; run < numRuns; run++) {
     const version = run % 2 === 0 ? 4 : 5;
     const all = samples(version);
@@ -190,7 +190,7 @@ test('each property in each packet, with its extreme values, is decoded or refus
 
 test('a PUBLISH that is accepted has the fields that another parser reads', () => {
   const { seed, numRuns } = fuzzed(20_000);
-  const random = wholeNumbers(seed + 3);
+  const random = seededWholeNumbers(seed + 3);
   let compared = 0;
   for (let run = 0; run < numRuns; run++) {
     const version = run % 2 === 0 ? 4 : 5;
@@ -222,7 +222,7 @@ test('a PUBLISH that is accepted has the fields that another parser reads', () =
 });
 
 test('a connection takes any sequence of packets, changed or not, split anywhere, and is closed once at most', () => {
-  const random = wholeNumbers(4);
+  const random = seededWholeNumbers(4);
   const fixture = new ServerFixture({ acknowledges: false, limits: { receiveMaximum: 4 } });
   for (let run = 0; run < 2000; run++) {
     const version = run % 2 === 0 ? 4 : 5;

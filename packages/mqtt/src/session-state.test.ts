@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isTailraceError } from '@tailrace/protocol/error';
-import { wholeNumbers } from '../test/random.ts';
+import { seededWholeNumbers } from '@tailrace/testkit/random';
 import { ack, field, packet, properties, publish, uint16, uint32 } from '../test/raw-packets.ts';
 import { ServerFixture } from '../test/server-fixture.ts';
 import { decodeSession, encodeSession, SessionState, sessionBytesMax } from './session-state.ts';
@@ -82,7 +82,7 @@ test('a session over 64 KiB is refused', () => {
 
 test('bytes that are no session are refused with one error, whatever is changed in them', () => {
   const valid = encodeSession(sample());
-  const random = wholeNumbers(11);
+  const random = seededWholeNumbers(11);
   for (let run = 0; run < 3000; run++) {
     const bytes = Buffer.from(valid);
     for (let changes = random(4); changes >= 0; changes--) bytes[random(bytes.length)] = random(256);

@@ -91,8 +91,8 @@ export class CommandClient {
   }
 
   /**
-   * Cancels a command at the node that has accepted it. Returns its last outcome: `failed` with `canceled` if it was not
-   * sent; undefined if the node knows none.
+   * Cancels a command at the node that has accepted it. Returns its last outcome: `failed` with `canceled` if it was
+   * not sent; undefined if the node knows none.
    */
   async cancel(id: string, device: string, node?: string): Promise<CommandOutcome | undefined> {
     return await this.#about({ cancel: { id, device } }, node);

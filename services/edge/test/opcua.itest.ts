@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '@tailrace/testkit/eventually';
 import { fuzzed } from '@tailrace/testkit/fuzz';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
+import { seededRandom } from '@tailrace/testkit/random';
 import { runCommand } from '../src/cli/command.ts';
 import type { OpcuaSource } from '../src/opcua/opcua-source.ts';
 import { sourcesFrom } from '../src/sources-file.ts';
@@ -207,12 +208,3 @@ test('replies that are wrong, short, repeated or lost end nothing, and values co
   link.onReply = (bytes) => bytes;
   await Promise.all(sources.map(({ live }) => live()));
 });
-
-/** The generator of Numerical Recipes, so that a run can be repeated. */
-function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    return state / 2 ** 32;
-  };
-}

@@ -28,8 +28,8 @@ export interface CommandSocketOptions {
 
 /**
  * A socket of the file system for requesters of commands: a bus in memory cannot be reached from another process. Each
- * line is a JSON object: `{"command":{…}}`, `{"query":{"id","device"}}` or `{"cancel":{"id","device"}}`. The answers are
- * lines, too: `{"reply":{…}}` or `{"error":{…}}` to each line, in their order, and `{"outcome":{…}}` for each later
+ * line is a JSON object: `{"command":{…}}`, `{"query":{"id","device"}}` or `{"cancel":{"id","device"}}`. The answers
+ * are lines, too: `{"reply":{…}}` or `{"error":{…}}` to each line, in their order, and `{"outcome":{…}}` for each later
  * state of the command.
  */
 export class CommandSocket {

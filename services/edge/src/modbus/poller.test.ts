@@ -4,6 +4,7 @@ import type { Timer } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { fuzzSeeds } from '@tailrace/testkit/fuzz';
+import { seededWholeNumbers } from '@tailrace/testkit/random';
 import { type DeviceRequest, MemoryDevice } from '../../test/modbus-device.ts';
 import type { Sample } from '../sample.ts';
 import type { ModbusTagOptions } from './modbus-tag.ts';
@@ -341,15 +342,6 @@ test('with one request in flight, a request of a command comes before the reads 
   );
 });
 
-/** A generator of whole numbers below `below`, the same for the same seed (Park and Miller, 1988). */
-function seededRandom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state * 48_271) % 2_147_483_647;
-    return state % below;
-  };
-}
-
 for (const [name, framing] of [
   ['tcp', tcpFraming],
   ['rtu', rtuFraming],
@@ -357,7 +349,7 @@ for (const [name, framing] of [
   test(`whatever comes back, no tag gets the value of another, and all are read again afterwards: ${name}`, async (t) => {
     for (const seed of fuzzSeeds(5)) {
       await t.test(`seed ${seed}`, async (inner) => {
-        const random = seededRandom(seed * 7_919);
+        const random = seededWholeNumbers(seed * 7_919);
         const addresses = [0, 1, 2, 40, 41, 200];
         const units = { 1: tagsAt(addresses, 0, 500), 2: tagsAt(addresses, 6, 700), 3: tagsAt(addresses, 12) };
         const { clock, device, samples, poller, unit, later } = await polling(inner, { units, framing });

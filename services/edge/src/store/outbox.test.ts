@@ -6,6 +6,7 @@ import type { Report } from '@tailrace/protocol/report';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { fuzzSeeds } from '@tailrace/testkit/fuzz';
+import { seededWholeNumbers } from '@tailrace/testkit/random';
 import { MemoryDisk } from '../../test/memory-disk.ts';
 import type { Batch } from './entry.ts';
 import { Outbox, type OutboxOptions } from './outbox.ts';
@@ -560,21 +561,10 @@ test('a damaged value is dropped and reported, and the others are sent', async (
   assert.deepEqual(sendAll(outbox, 'backlog'), [0, 'lost 1 damaged_store', 2]);
 });
 
-/** A generator of whole numbers below `below`, the same for the same seed (mulberry32). */
-function seeded(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
 test('whatever the link and the disk do, every report is acknowledged once or lost, and each queue keeps its order', async (t) => {
   for (const seed of fuzzSeeds(60)) {
     await t.test(`seed ${seed}`, async (inner) => {
-      const random = seeded(seed);
+      const random = seededWholeNumbers(seed);
       const drops = random(2) === 0 ? 'oldest' : 'newest';
       const isTight = random(2) === 0;
       const { outbox, clock, disk, put } = await opened(inner, {

@@ -91,8 +91,8 @@ export class Operators {
   }
 
   /**
-   * Turns the commands of all devices `off` or `on`. Resolves when it is durable. Rejects with `invalid_message`, and as
-   * `ControlTopic.switchCommands` does.
+   * Turns the commands of all devices `off` or `on`. Resolves when it is durable. Rejects with `invalid_message`, and
+   * as `ControlTopic.switchCommands` does.
    */
   async switchCommands(commands: string, reason: string, by: string): Promise<void> {
     if (commands !== 'on' && commands !== 'off')

@@ -73,8 +73,8 @@ function bytesOf({ payload }: InboundMessage): number {
  * is: many at a time, in the order in which they came.
  *
  * What the log refuses is never acknowledged negatively, because the broker would not send it again (MQTT-4.4.0-2). It
- * stays in the window and is appended again, with what came after it in order, until the log takes it (`RetryQueue`). So
- * while the log is slow or away, the window closes, and the broker keeps its messages. The connection stays open
+ * stays in the window and is appended again, with what came after it in order, until the log takes it (`RetryQueue`).
+ * So while the log is slow or away, the window closes, and the broker keeps its messages. The connection stays open
  * meanwhile.
  *
  * | limit | at the limit |

@@ -2,7 +2,6 @@ import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { ClientConnection } from '@tailrace/mqtt/client-connection';
 import type { ClientSubscription } from '@tailrace/mqtt/client-options';
 import { sharedFilterOf } from '@tailrace/mqtt/topic';
-import { rightsFrom } from '@tailrace/platform/access';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
@@ -11,6 +10,7 @@ import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
 import type { MessageTracing } from '../intake/message-tracing.ts';
 import { Bridge } from './bridge.ts';
+import { bridgeGrant } from './bridge-grant.ts';
 import { createBridgeCounts, registerBridgeGauges } from './bridge-metrics.ts';
 import { BridgeNotes } from './bridge-notes.ts';
 import type { BridgeSettings } from './bridge-settings.ts';
@@ -107,7 +107,6 @@ function createBridge(
     qos,
   }));
   const session = new SessionSubscriptions(notes, `${name}/session/${clientId}`, wanted);
-  const rights = rightsFrom(publish);
   let client: ClientConnection | undefined;
   const bridge = new Bridge({
     name,
@@ -125,11 +124,7 @@ function createBridge(
       return client;
     },
     mapper: new MessageMapper(subscriptions),
-    grant: {
-      identity: JSON.stringify(['bridge', name]),
-      allowsDevice: (path) => rights.allowsDevice(path),
-      covers: `the bridge ${name} may publish ${publish.join(', ')}`,
-    },
+    grant: bridgeGrant(name, publish),
     ...{ admission, intake, tracing, deadLetters, names, counts, onAccepted, clock, random, logger, clockAheadMs },
     onOpened() {
       const obsolete = session.obsolete();

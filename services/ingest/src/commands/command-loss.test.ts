@@ -4,6 +4,7 @@ import { createMetrics } from '@tailrace/platform/metrics';
 import type { CommandOutcome, DeviceCommand } from '@tailrace/protocol/device-command';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { fuzzSeeds } from '@tailrace/testkit/fuzz';
+import { seededRandom } from '@tailrace/testkit/random';
 import type { CommandReply, CommandSession, DeliveredCommand } from '../devices/device-command.ts';
 import { createCommandCounts } from './command-metrics.ts';
 import { DeviceCommands } from './device-commands.ts';
@@ -13,17 +14,6 @@ const seeds = fuzzSeeds(150);
 const commandsPerSeed = 40;
 
 type Random = () => number;
-
-/** Mulberry32: equal seeds, equal runs. */
-function randomFrom(seed: number): Random {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Delivers frames late, and in any order; loses some, and delivers some twice. */
 class Link {
@@ -171,7 +161,7 @@ class Node {
 }
 
 async function run(seed: number): Promise<{ executed: number; outcomes: number }> {
-  const random = randomFrom(seed);
+  const random = seededRandom(seed);
   const clock = createFakeClock({ nowMs: 1_764_446_400_000 });
   const link = new Link(clock, random);
   const machine = new Device(clock, random, link);

@@ -96,8 +96,7 @@ export class DeviceServer implements DeviceSocketServer {
   /** Closes the sessions whose claims were revoked. Called when the revocations have changed. */
   checkRevocations(): void {
     const { revocations } = this.#options;
-    for (const { session } of this.#protocols)
-      if (session.claims !== undefined && revocations.revoked(session.claims)) session.revoked();
+    for (const { session } of this.#protocols) session.checkRevocations(revocations);
   }
 
   /**

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import type { Revocations } from '@tailrace/platform/revocation';
 import type { Claims } from '@tailrace/platform/token';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import type { CloseName } from '@tailrace/protocol/close';
@@ -254,8 +255,10 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     this.#close('restarting', undefined, 'drain', drainMs);
   }
 
-  /** The claims of the device were revoked. */
-  revoked(): void {
+  /** Closes the session if its claims were revoked. Called when the revocations have changed. */
+  checkRevocations(revocations: Pick<Revocations, 'revoked'>): void {
+    const { claims } = this;
+    if (claims === undefined || !revocations.revoked(claims)) return;
     this.#close('unauthorized', new TailraceError('unauthorized', 'the token was revoked; get a new one'), 'expired');
   }
 

@@ -98,8 +98,8 @@ export class MessageIntake {
 
   /**
    * Takes a message. Its source is notified once the log has settled it, and at the deadline if that is first. At
-   * `unsettledMax` it is refused as `unavailable` and not appended. An entry that was settled with a retryable error may
-   * be added again; it is `late` again after its deadline. Hot: called once for each message.
+   * `unsettledMax` it is refused as `unavailable` and not appended. An entry that was settled with a retryable error
+   * may be added again; it is `late` again after its deadline. Hot: called once for each message.
    */
   add(entry: IntakeEntry): void {
     entry.state = 'waiting';

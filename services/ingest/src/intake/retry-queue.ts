@@ -51,8 +51,8 @@ const blockedRetryMs = 100;
  * The items of one source on their way into the log, for sources that cannot refuse an item for a passing failure. What
  * the log refuses is appended again until the log takes it.
  *
- * - **Order.** What was refused is appended again once the log has settled all other items, in the order of `add`. Items
- *   that are added meanwhile wait behind it. So nothing is passed to the log before an item that it has refused.
+ * - **Order.** What was refused is appended again once the log has settled all other items, in the order of `add`.
+ *   Items that are added meanwhile wait behind it. So nothing is passed to the log before an item that it has refused.
  * - **Wait.** 200 ms after the first refusal, doubled to 2 s; from the start again when the log has taken an item.
  * - **Pressure.** While `isBlocked`, items wait, and are tried again every 100 ms.
  * - **Limit.** `isFull` at the items or the bytes: its source reads no more, does not add, or drops the oldest

@@ -90,7 +90,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
     const refused = new RefusedMessages({ letters: letterWriter, admission: messages.admission });
     this.wills = new Wills({
       letters: letterWriter,
-      intake: messages.intake,
+      retries: messages.retries,
       names: messages.names,
       counts: counts.protocols.mqtt,
       onAccepted: messages.onAccepted,
@@ -172,8 +172,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   /** Closes the sessions whose claims were revoked. Called when the revocations have changed. */
   checkRevocations(): void {
     const { revocations } = this.#options;
-    for (const { session } of this.#protocols)
-      if (session.claims !== undefined && revocations.revoked(session.claims)) session.revoked();
+    for (const { session } of this.#protocols) session.checkRevocations(revocations);
   }
 
   /** Closes all connections over the time of `leaveSpanMs`. Resolves when all are closed. */

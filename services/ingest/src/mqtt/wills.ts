@@ -10,15 +10,13 @@ import type { ProtocolCounts } from '../devices/device-metrics.ts';
 import { graceMs } from '../devices/device-session.ts';
 import { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
-import type { MessageIntake } from '../intake/message-intake.ts';
 import { type EncodedReport, type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
+import { RetryQueue, type RetryQueueOptions } from '../intake/retry-queue.ts';
 import { type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
 import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
 
-/** Bytes of the wills of all sessions. */
+/** Bytes of the wills of all sessions, and of those on their way into the log. */
 export const willBytesMax = 16_777_216;
-/** Between two attempts to append a will. */
-const retryMs = 1_000;
 
 /** Returns after which time a will is due: the session may expire before its delay has passed (MQTT-3.1.3-9 of 5). */
 export function willSecondsOf({ will, sessionExpirySeconds }: ClosedConnection): number {
@@ -50,7 +48,8 @@ export interface WillSession {
 }
 
 export interface WillOptions {
-  readonly intake: Pick<MessageIntake, 'add'>;
+  /** Of the queue into the log. */
+  readonly retries: RetryQueueOptions<IntakeEntry>;
   readonly names: RecordContext['devices'];
   readonly letters: Pick<DeadLetterWriter, 'write'>;
   readonly counts: ProtocolCounts;
@@ -61,15 +60,22 @@ export interface WillOptions {
 
 /**
  * The wills of the clients: a report, or the presence of a device. A report without a time has the time at which it is
- * published. Presence needs no message: a session that is closed is the presence of its device.
+ * published, and is appended again while the log refuses it. Presence needs no message: a session that is closed is the
+ * presence of its device.
  */
 export class Wills implements IntakeSource {
-  /** Of all wills that are held. */
-  bytes = 0;
   readonly #options: WillOptions;
+  readonly #queue: RetryQueue<IntakeEntry>;
+  #heldBytes = 0;
 
   constructor(options: WillOptions) {
     this.#options = options;
+    this.#queue = new RetryQueue(options.retries);
+  }
+
+  /** Of all wills that are held, and of those that were published and are not in the log. */
+  get bytes(): number {
+    return this.#heldBytes + this.#queue.bytes;
   }
 
   /**
@@ -100,11 +106,11 @@ export class Wills implements IntakeSource {
         'limit_reached',
         `wills: expected at most ${willBytesMax} bytes of all clients, got more`,
       );
-    this.bytes += will.payload.length;
+    this.#heldBytes += will.payload.length;
   }
 
   release(will: Will): void {
-    this.bytes -= will.payload.length;
+    this.#heldBytes -= will.payload.length;
   }
 
   due(will: Will, grant: Grant, session: WillSession): DueWill {
@@ -119,11 +125,12 @@ export class Wills implements IntakeSource {
 
   settled(entry: WillEntry, error: TailraceError | undefined): void {
     if (entry.state === 'late') return;
-    const { counts, clock, intake, onAccepted } = this.#options;
     if (error?.retryable === true && error.code !== 'closed') {
-      clock.after(retryMs, () => intake.add(entry));
+      this.#queue.refused(entry);
       return;
     }
+    this.#queue.done(entry);
+    const { counts, onAccepted } = this.#options;
     if (error === undefined) {
       counts.messages.accepted.add();
       onAccepted(entry.readings, entry.isClockAhead);
@@ -136,13 +143,13 @@ export class Wills implements IntakeSource {
   #publish(will: Will, grant: Grant, session: WillSession): void {
     const topic = deviceTopicFrom(will.topic);
     if (topic.kind === 'presence') return;
-    const { intake, names } = this.#options;
+    const { names } = this.#options;
     let refused: TailraceError | undefined;
     for (const each of this.#messagesOf(topic, will)) {
       try {
         const entry = this.#entryOf(this.#recordOf(each, grant, names), will, session);
         if (entry.key === session.device) session.willPublished();
-        intake.add(entry);
+        this.#queue.add(entry);
       } catch (thrown) {
         refused ??= tailraceErrorFrom(thrown);
       }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tailrace } from '@tailrace/protocol/generated';
 import { fuzzSeeds } from '@tailrace/testkit/fuzz';
+import { seededRandom } from '@tailrace/testkit/random';
 import { createSessionNodes, type NodeSession, type SessionNode } from '../../test/session-nodes.ts';
 import { hashesFromBytes } from './hash-bytes.ts';
 import { claimSubject } from './subjects.ts';
@@ -259,7 +260,7 @@ test('messages that cannot be read, and requests of an earlier start, change not
 
 test('of sessions opened at the same time on several nodes exactly one stays, whatever is lost and late', async () => {
   for (const seed of fuzzSeeds(100)) {
-    const random = createRandom(seed);
+    const random = seededRandom(seed);
     const faults = { delayMs: { min: 0, max: 400 }, loss: 0.2, duplication: 0.1 };
     const nodes = createSessionNodes({ random, faults });
     const started: SessionNode[] = [];
@@ -290,14 +291,3 @@ test('hashes are the same bytes on all nodes', () => {
     hashes,
   );
 });
-
-/** mulberry32, by Tommy Ettinger. */
-function createRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}

@@ -23,10 +23,7 @@ export interface LogWriterOptions {
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
   readonly letters: Pick<DeadLetters, 'write'>;
   readonly clock: Pick<Clock, 'monotonic' | 'after'>;
-  /**
-   * A report is in the log; or it never will be, because it is too large for it: then `seq` is -1, and a dead letter has
-   * it.
-   */
+  /** A report is in the log; or it is too large for it: then `seq` is -1, and it becomes a dead letter. */
   readonly onReport: (report: PendingReport, seq: number, error: TailraceError | undefined) => void;
   /** More bytes than the limit wait, or no longer do. */
   readonly onFull: (isFull: boolean) => void;

@@ -4,6 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { encodePayload } from '@tailrace/sparkplug/payload';
 import { fuzzed } from '@tailrace/testkit/fuzz';
+import { seededRandom } from '@tailrace/testkit/random';
 import { bdSeqOf, createTestHost, metricOf, startMs, unavailable } from '../../test/sparkplug-fixture.ts';
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -377,7 +378,7 @@ test('whatever a broker sends, the host goes on, and acknowledges each message',
     'd',
     '',
   ];
-  const random = randomFrom(fuzzed().seed);
+  const random = seededRandom(fuzzed().seed);
   let ticket = 0;
   for (let run = 0; run < 5_000; run++) {
     const pick = (count: number) => Math.floor(random() * count);
@@ -406,17 +407,6 @@ test('whatever a broker sends, the host goes on, and acknowledges each message',
   assert.equal(host.heldBytes, 0);
   stop();
 });
-
-/** Returns numbers from 0 to 1, the same for a seed (mulberry32). */
-function randomFrom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 // Several nodes of ingest
 

@@ -3,15 +3,15 @@ import type { Bus } from '@tailrace/bus/bus';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import type { ClientConnection } from '@tailrace/mqtt/client-connection';
 import type { ClientHandlers } from '@tailrace/mqtt/client-options';
-import { rightsFrom } from '@tailrace/platform/access';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
+import { bridgeGrant } from '../bridge/bridge-grant.ts';
 import type { SparkplugSettings } from '../bridge/sparkplug-settings.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { PresenceEvents } from '../devices/presence-events.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
-import type { Grant, RecordContext } from '../intake/record-from.ts';
+import type { RecordContext } from '../intake/record-from.ts';
 import { BirthStore } from './birth-store.ts';
 import { createHostCounts } from './host-counts.ts';
 import { HostPeers } from './host-peers.ts';
@@ -129,7 +129,7 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
         host: (broker) =>
           new SparkplugHost({
             ...{ name, ingestNode: node, settings: sparkplug, hasPeers: peers !== undefined, broker, births },
-            grant: grantOf(name, publish),
+            grant: bridgeGrant(name, publish),
             counts,
             intake: options.intake,
             letters: options.letters,
@@ -191,13 +191,5 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
       for (const { host } of connections.values()) host.close();
       births.stop();
     },
-  };
-}
-
-function grantOf(name: string, publish: readonly string[]): Grant {
-  const rights = rightsFrom(publish);
-  return {
-    allowsDevice: (path) => rights.allowsDevice(path),
-    covers: `the bridge ${name} may publish ${publish.slice(0, 5).join(', ')}`,
   };
 }
