@@ -4,6 +4,7 @@ import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
+import { AliveEvents } from './alive-events.ts';
 import type { CloseReason, PresenceCounts, PresenceEvents, SessionFacts } from './presence-events.ts';
 
 const { Event } = tailrace.v1;
@@ -20,6 +21,7 @@ const drainMs = 2_000;
 export interface SessionEventsOptions {
   readonly eventLog: Pick<EventLog, 'appendEach'>;
   readonly topic: string;
+  readonly partitions: number;
   /** Name of this node. */
   readonly node: string;
   /** Of the telemetry topic, whose positions the events have. Called for each event. */
@@ -37,6 +39,7 @@ export interface SessionEventsOptions {
 export class SessionEvents implements PresenceEvents {
   readonly #options: SessionEventsOptions;
   readonly #warning: LimitedWarning;
+  readonly #alive: AliveEvents;
   /** Oldest first. */
   #waiting: NewRecord[] = [];
   /** Passed to the log, and not settled. */
@@ -48,7 +51,9 @@ export class SessionEvents implements PresenceEvents {
 
   constructor(options: SessionEventsOptions) {
     this.#options = options;
-    const { logger, clock } = options;
+    const { logger, clock, eventLog, topic, node, partitions } = options;
+    const write = (records: readonly NewRecord[]) => eventLog.appendEach(topic, records, () => {});
+    this.#alive = new AliveEvents({ node, partitions, clock, write });
     const sentence = 'events of sessions could not be written to the log; trying again';
     this.#warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
   }
@@ -61,7 +66,9 @@ export class SessionEvents implements PresenceEvents {
   started({ device, number, protocol }: SessionFacts): void {
     const { node, clock, counts } = this.#options;
     counts.started.add();
-    this.#add(device, { sessionStarted: { session: number, node, protocol, atMs: clock.now() } });
+    const { process } = this.#alive;
+    this.#add(device, { sessionStarted: { session: number, node, protocol, atMs: clock.now(), process } });
+    this.#alive.sessionStarted();
   }
 
   closed({ device, number }: SessionFacts, reason: CloseReason, graceMs: number, lastSeq: number): void {
@@ -97,6 +104,7 @@ export class SessionEvents implements PresenceEvents {
   /** Stops the timer. What the log refuses from now on is not written again. */
   close(): void {
     this.#isClosed = true;
+    this.#alive.stop();
     this.#retryTimer?.cancel();
     this.#waiting = [];
   }
