@@ -22,6 +22,7 @@ import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DeviceSession, type DeviceSessionOptions } from '../devices/device-session.ts';
 import { leaveSpanMs, leaveSpread } from '../devices/leave-spread.ts';
 import { Unauthenticated, type UnauthenticatedLimits } from '../devices/unauthenticated.ts';
+import { AnnouncedDevices } from './announced-devices.ts';
 import { MqttProtocol, type MqttProtocolOptions } from './mqtt-protocol.ts';
 import { MqttSessions } from './mqtt-sessions.ts';
 import { RefusedMessages } from './refused-messages.ts';
@@ -40,6 +41,8 @@ export interface MqttServerLimits extends UnauthenticatedLimits {
 }
 
 export interface MqttServerOptions {
+  /** Returns the other node that has a session of the device; undefined if none is known. */
+  readonly holderOf: (device: string) => string | undefined;
   readonly session: DeviceSessionOptions;
   readonly revocations: Pick<Revocations, 'revoked'>;
   /** Of topics that are no device paths. */
@@ -68,6 +71,7 @@ const warningEveryMs = 10_000;
  */
 export class MqttServer implements ServerHandlers<ServerConnection> {
   readonly sessions: MqttSessions;
+  readonly announced: AnnouncedDevices;
   readonly wills: Wills;
   readonly #options: MqttServerOptions;
   readonly #wheel: SecondWheel;
@@ -80,7 +84,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   #drained: (() => void) | undefined;
 
   constructor(options: MqttServerOptions) {
-    const { session, clock, limits, logger, namespaces, letters } = options;
+    const { session, clock, limits, logger, namespaces, letters, holderOf } = options;
     const { admission, messages, counts } = session;
     this.#options = options;
     this.#wheel = new SecondWheel(clock);
@@ -93,6 +97,9 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       clock,
       clockAheadMs: limits.clockAheadMs,
     });
+    const { presence, registry } = session;
+    const hasSession = (device: string) => registry.of(device) !== undefined || holderOf(device) !== undefined;
+    this.announced = new AnnouncedDevices({ presence, hasSession, clock });
     this.#unauthenticated = new Unauthenticated(limits);
     this.#connectionOptions = {
       clock,
@@ -113,6 +120,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       admission,
       sessions: this.sessions,
       wills: this.wills,
+      announced: this.announced,
       namespaces,
       refused: new RefusedMessages({ letters, admission: messages.admission, clock }),
       clock,
