@@ -10,6 +10,7 @@ import { BatchEntry, DeviceEntry, type WindowItem } from './device-entry.ts';
 import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
 import type { DeviceCounts, ProtocolCounts } from './device-metrics.ts';
 import type { DeviceRecord, DeviceRecords, PendingMessage, PendingWaiter } from './device-record.ts';
+import { KeptMessages } from './kept-messages.ts';
 import type { BatchOutcome, ProtocolPort } from './protocol-port.ts';
 import { ReadingPauses } from './reading-pauses.ts';
 import { SessionLimits } from './session-limits.ts';
@@ -24,9 +25,6 @@ const chunkBytesMax = 65_536;
 const pauseMsMax = 5_000;
 /** When a session tries again that waits for the bytes of others. */
 const bytesRetryMs = 100;
-/** The first wait before messages are added to the intake again, and the longest one. */
-const againMsMin = 100;
-const againMsMax = 2_000;
 
 export interface SessionMessageLimits {
   /** Messages that wait for the log. */
@@ -102,14 +100,8 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #retryTimer: Timer | undefined;
   #rateTimer: Timer | undefined;
   #windowBytes = 0;
-  /** Messages that the log has refused for now, and that are added to the intake again. */
-  #refusedForNow: DeviceEntry[] = [];
-  #againMs = againMsMin;
-  #isAgainDue = false;
-  /** Entries that the intake has. */
-  #inIntake = 0;
-  /** When the message was received that the log takes no longer, monotonic ms; undefined if it takes all. */
-  #stalledFromMs: number | undefined;
+  /** What the log has refused for now; undefined for a protocol that can delay a message. */
+  readonly #kept: KeptMessages | undefined;
   /** Messages and batches in the window: received, and not answered. */
   unanswered = 0;
   /** Messages and batches that the log has not settled, also those that were refused at the deadline. */
@@ -121,6 +113,12 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#counts = counts;
     this.#owner = owner;
     this.#pauses = new ReadingPauses(port, options.counts.paused);
+    if (!port.canDelay) {
+      this.#kept = new KeptMessages(options.intake, options.clock, () => {
+        this.#pauses.delete('unavailable');
+        this.#takeInbox();
+      });
+    }
     const { records, rates, counts: all, clock, limits } = options;
     const { socketBytesMax } = limits;
     const violated = (name: CloseName, error: TailraceError) => owner.violated(name, error);
@@ -141,7 +139,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
 
   /** Returns the age of what the log has refused for now, ms; 0 if it has not. For a protocol that cannot delay it. */
   stalledMs(nowMs: number): number {
-    return this.#stalledFromMs === undefined ? 0 : nowMs - this.#stalledFromMs;
+    return this.#kept?.stalledMs(nowMs) ?? 0;
   }
 
   /** Waits for `open`: what is received meanwhile stays in the inbox. */
@@ -190,14 +188,13 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
 
   settled(entry: DeviceEntry, error: TailraceError | undefined): void {
     const item = entry.batch ?? entry;
-    if (!this.#port.canDelay) {
+    if (this.#kept !== undefined) {
       if (error?.retryable === true && error.code !== 'closed') {
-        this.#keep(entry);
+        // New messages wait, so that the order of the device is kept.
+        if (this.#kept.keep(entry) && this.#isOpen) this.#pauses.add('unavailable');
         return;
       }
-      this.#inIntake--;
-      if (this.#refusedForNow.length === 0) this.#stalledFromMs = undefined;
-      this.#addAgain();
+      this.#kept.settled();
     }
     if (entry.state === 'late') {
       this.#late(item, error!);
@@ -354,7 +351,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       return;
     }
     this.#enter(entry, message, record);
-    this.#inIntake++;
+    this.#kept?.added(1);
     intake.add(entry);
   }
 
@@ -387,7 +384,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       return;
     }
     this.#enter(item, batch, record);
-    this.#inIntake += entries.length;
+    this.#kept?.added(entries.length);
     for (const entry of entries) this.#options.intake.add(entry);
   }
 
@@ -513,39 +510,6 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     item.reject(index, id, error);
     this.#counts.messages.rejected.add();
     this.#counts.rejected(error.code);
-  }
-
-  /** Keeps a message that the log has refused for now, or has not settled at the deadline. */
-  #keep(entry: DeviceEntry): void {
-    if (this.#stalledFromMs === undefined || entry.startedMs < this.#stalledFromMs)
-      this.#stalledFromMs = entry.startedMs;
-    if (entry.state === 'late') return;
-    this.#inIntake--;
-    this.#refusedForNow.push(entry);
-    // New messages wait, so that the order of the device is kept.
-    if (this.#isOpen) this.#pauses.add('unavailable');
-    this.#addAgain();
-  }
-
-  /** Adds the kept messages to the intake again, after a time, once the log has settled the others. */
-  #addAgain(): void {
-    if (this.#refusedForNow.length === 0) {
-      this.#againMs = againMsMin;
-      return;
-    }
-    if (this.#inIntake > 0 || this.#isAgainDue) return;
-    this.#isAgainDue = true;
-    const { clock, intake } = this.#options;
-    clock.after(this.#againMs, () => {
-      this.#isAgainDue = false;
-      const entries = this.#refusedForNow;
-      this.#refusedForNow = [];
-      this.#againMs = Math.min(2 * this.#againMs, againMsMax);
-      this.#inIntake += entries.length;
-      for (const entry of entries) intake.retry(entry);
-      this.#pauses.delete('unavailable');
-      this.#takeInbox();
-    });
   }
 
   /** The log is slow or away: reads nothing for a while, different for each session. */
