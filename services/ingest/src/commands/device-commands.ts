@@ -1,18 +1,18 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { RateLimit } from '@tailrace/platform/rate-limit';
 import { commandContentOf } from '@tailrace/protocol/command-content';
-import {
-  type CommandOutcome,
-  type CommandReference,
-  type CommandRequest,
-  type CommandState,
-  commandLimits,
-  type DeviceCommand,
+import type {
+  CommandOutcome,
+  CommandReference,
+  CommandRequest,
+  CommandState,
+  DeviceCommand,
 } from '@tailrace/protocol/device-command';
 import { type ErrorCode, shown, TailraceError } from '@tailrace/protocol/error';
 import type { CommandEvents, CommandReply, CommandSession } from '../devices/device-command.ts';
 import type { CommandCounts } from './command-metrics.ts';
 import { CommandOutcomes } from './command-outcomes.ts';
+import { lateText, type Refusal, type RefusalPorts, refusalOf, routeOf } from './command-refusal.ts';
 import { Fences } from './fences.ts';
 
 /** How long a device may take to confirm that it has a command; then it is sent again. */
@@ -36,17 +36,10 @@ export interface DeviceCommandLimits {
   readonly outcomesMax: number;
 }
 
-export interface DeviceCommandOptions {
-  readonly node: string;
+export interface DeviceCommandOptions extends RefusalPorts {
   readonly clock: Clock;
   readonly counts: CommandCounts;
   readonly limits: DeviceCommandLimits;
-  /** Returns the session of this node of the device. */
-  sessionOf(device: string): CommandSession | undefined;
-  /** Returns the node that has a session of the device; undefined if none is known. */
-  holderOf(device: string): string | undefined;
-  /** Returns why commands for the device are refused; undefined if they are not. */
-  offReason(device: string): string | undefined;
   /** Publishes an outcome, at most once. */
   publish(outcome: CommandOutcome): void;
 }
@@ -242,24 +235,27 @@ export class DeviceCommands implements CommandEvents {
     const { id, device } = command;
     const known = this.outcomes.get(id);
     if (known !== undefined && known.outcome.device !== device)
-      return this.#refused(
-        command,
-        'failed',
-        'invalid_message',
-        `id: expected one that no other device has, got ${shown(id)}`,
-      );
+      return this.#refused(command, {
+        ...{ state: 'failed', code: 'invalid_message' },
+        message: `id: expected one that no other device has, got ${shown(id)}`,
+      });
     const content = commandContentOf(command);
-    if (known !== undefined && known.content !== content) {
-      const message = `id: expected a new one, got ${shown(id)}, which a command with another content has`;
-      return this.#refused(command, 'failed', 'conflict', message);
-    }
+    if (known !== undefined && known.content !== content)
+      return this.#refused(command, {
+        ...{ state: 'failed', code: 'conflict' },
+        message: `id: expected a new one, got ${shown(id)}, which a command with another content has`,
+      });
     // Refused before anything was sent: the requester may try again.
     if (known !== undefined && (known.wasSent || this.#active.has(id))) {
       counts.duplicates.add();
       return known.outcome;
     }
-    const refusal = this.#refusal(command);
-    if (refusal !== undefined) return refusal;
+    const refusal = refusalOf(command, this.#options, {
+      leftMs: this.#leftMs(command),
+      staleReason: () => this.#fences.staleReason(device, command.fence),
+      fullReason: () => this.#fullReason(command),
+    });
+    if (refusal !== undefined) return this.#refused(command, refusal);
     const session = this.#options.sessionOf(routeOf(command))!;
     this.#fences.add(device, command.fence);
     const nowMs = clock.monotonic();
@@ -275,69 +271,22 @@ export class DeviceCommands implements CommandEvents {
     return accepted;
   }
 
-  /** Returns the outcome of a command that is not accepted; undefined for one that is. */
-  #refusal(command: DeviceCommand): CommandOutcome | undefined {
-    const { node, limits, clock, sessionOf, holderOf, offReason } = this.#options;
-    const { device } = command;
-    const off = offReason(device);
-    if (off !== undefined) return this.#refused(command, 'failed', 'forbidden', off);
-    const leftMs = this.#leftMs(command);
-    if (leftMs <= 0) return this.#refused(command, 'expired', 'timeout', lateText(command, -leftMs));
-    if (leftMs > commandLimits.lifetimeMsMax)
-      return this.#refused(
-        command,
-        'failed',
-        'invalid_message',
-        `deadline: expected at most ${commandLimits.lifetimeMsMax} ms from now, got ${leftMs}`,
-      );
-    const route = routeOf(command);
-    const session = sessionOf(route);
-    if (session === undefined) {
-      const holder = holderOf(route);
-      if (holder !== undefined && holder !== node)
-        return this.#refused(command, 'failed', 'conflict', `the session of ${route} is on ${holder}`, holder);
-      return this.#refused(command, 'failed', 'unavailable', `${route} has no session: it is away, or sends by HTTP`);
-    }
-    const { protocol } = session;
-    if (!session.mayReceiveCommands(device)) {
-      const message = `the credential of ${route} does not name ${device}, so that it receives no commands for it`;
-      return this.#refused(command, 'failed', 'forbidden', message, '', protocol);
-    }
-    if (!session.takesCommands)
-      return this.#refused(command, 'failed', 'unavailable', `the session of ${route} takes no commands`, '', protocol);
-    if (command.session !== 0 && command.session !== session.number) {
-      const message = `session: expected ${session.number}, got ${command.session}`;
-      return this.#refused(command, 'failed', 'conflict', message, '', protocol);
-    }
-    const stale = this.#fences.staleReason(device, command.fence);
-    if (stale !== undefined) return this.#refused(command, 'failed', 'conflict', stale, '', protocol);
-    const full = this.#fullReason(command, limits, clock.monotonic());
-    return full === undefined ? undefined : this.#refused(command, 'failed', 'rate_limited', full, '', protocol);
-  }
-
-  #fullReason(command: DeviceCommand, limits: DeviceCommandLimits, nowMs: number): string | undefined {
+  #fullReason(command: DeviceCommand): string | undefined {
+    const { limits, clock } = this.#options;
     const { deviceCommandsMax, commandsMax, outcomesMax } = limits;
     if ((this.#queues.get(keyOf(command))?.commands.length ?? 0) >= deviceCommandsMax)
       return `expected at most ${deviceCommandsMax} commands of one device in progress, got one more`;
     if (this.size >= commandsMax) return `expected at most ${commandsMax} commands in progress, got one more`;
-    if (this.outcomes.hasPlace(nowMs)) return undefined;
+    if (this.outcomes.hasPlace(clock.monotonic())) return undefined;
     return `expected at most ${outcomesMax} commands whose deadline has not passed, got one more`;
   }
 
   /** Returns the outcome of a command that was not accepted. It is not remembered: nothing was sent. */
-  #refused(
-    command: DeviceCommand,
-    state: 'failed' | 'expired',
-    code: ErrorCode,
-    message: string,
-    holder = '',
-    protocol: CommandSession['protocol'] | 'none' = 'none',
-  ): CommandOutcome {
+  #refused({ id, device }: DeviceCommand, { protocol, ...refusal }: Refusal): CommandOutcome {
     const { clock, node, counts } = this.#options;
-    counts.protocols[protocol][state].add();
-    counts.refused(code);
-    const { id, device } = command;
-    return { id, device, state, time: clock.now(), node, session: 0, attempt: 0, code, message, holder };
+    counts.protocols[protocol ?? 'none'][refusal.state].add();
+    counts.refused(refusal.code);
+    return { id, device, time: clock.now(), node, session: 0, attempt: 0, holder: '', ...refusal };
   }
 
   /** Sends what is next, as long as no command of the device waits for its receipt. */
@@ -544,11 +493,6 @@ export class DeviceCommands implements CommandEvents {
   }
 }
 
-/** Returns the device whose session receives the command. */
-function routeOf({ device, via }: DeviceCommand): string {
-  return via === '' ? device : via;
-}
-
 /** Of its queue. No path has a space. */
 function keyOf(command: DeviceCommand): string {
   return `${routeOf(command)} ${command.device}`;
@@ -575,9 +519,4 @@ function covers(session: CommandSession, device: string | undefined): boolean {
 /** Returns what an outcome has of a reply. A device that does not name what has confirmed the command has done so. */
 function fieldsOf({ id: _id, state, ...fields }: CommandReply): Omit<CommandReply, 'id' | 'state'> {
   return state === 'done' ? { confirmedBy: 'device', ...fields } : fields;
-}
-
-function lateText({ deadline }: DeviceCommand, lateMs: number): string {
-  const late = lateMs > 0 ? `, ${Math.ceil(lateMs)} ms ago` : '';
-  return `its deadline ${deadline} has passed${late}: it was not sent`;
 }
