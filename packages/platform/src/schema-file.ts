@@ -57,7 +57,9 @@ export function schemaFileText(name: string, path: string): string {
 function issueLine(issue: z.core.$ZodIssue, content: unknown): string {
   // Of a union, the branch that came furthest is the one that was meant.
   if (issue.code === 'invalid_union') {
-    const [first] = issue.errors.flat().toSorted((a, b) => b.path.length - a.path.length);
+    const [first] = issue.errors
+      .flat()
+      .toSorted((a, b) => b.path.length - a.path.length || branchOrder(a) - branchOrder(b));
     if (first !== undefined) return issueLine({ ...first, path: [...issue.path, ...first.path] }, content);
   }
   const path = pathText(issue.path);
@@ -66,12 +68,17 @@ function issueLine(issue: z.core.$ZodIssue, content: unknown): string {
   return `${path}: ${expectedOf(issue)}, got ${value === undefined ? 'none' : shown(value)}`;
 }
 
+/** Of branches that came equally far, the one that knows all keys. */
+function branchOrder(issue: z.core.$ZodIssue): number {
+  return issue.code === 'unrecognized_keys' ? 1 : 0;
+}
+
 function expectedOf(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
       return `expected ${issue.expected}`;
     case 'too_small':
-      return `expected at least ${issue.minimum}${sizeUnit(issue.origin)}`;
+      return `expected ${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${sizeUnit(issue.origin)}`;
     case 'too_big':
       return `expected at most ${issue.maximum}${sizeUnit(issue.origin)}`;
     case 'invalid_value':
