@@ -14,6 +14,7 @@ import {
 } from './opcua-port.ts';
 import { ProofReads } from './proof-reads.ts';
 import { Publisher } from './publisher.ts';
+import { readServer } from './server-info.ts';
 import { isTooLarge, RequestSizes, type ServerProfile } from './server-profile.ts';
 import { currentTimeNode, Subscription } from './subscription.ts';
 import { queueOf, sampleMsOf, subscriptionPlan } from './subscription-plan.ts';
@@ -80,10 +81,6 @@ const retryBadMs = 60_000;
 /** Subscriptions without values, within `idleWithinMs`, after which the session is made again. */
 const idleMax = 3;
 const idleWithinMs = 300_000;
-
-const namespaceArrayNode = 'i=2255';
-const nodesPerReadNode = 'i=11705';
-const itemsPerCallNode = 'i=11714';
 
 export class OpcuaConnection {
   readonly counts: OpcuaCounts = {
@@ -252,7 +249,8 @@ export class OpcuaConnection {
   }
 
   async #subscribe(channel: OpcuaChannel): Promise<undefined> {
-    const namespaces = await this.#readServer(channel);
+    const { namespaces, nodesPerRead, itemsPerCall } = await readServer(channel);
+    this.sizes.lower({ nodesPerRead, itemsPerCall });
     const isSame =
       namespaces.length === this.#namespaces.length && namespaces.every((uri, at) => uri === this.#namespaces[at]);
     this.#namespaces = namespaces;
@@ -299,21 +297,6 @@ export class OpcuaConnection {
     for (const [at, subscription] of known.entries()) {
       if (isBadStatus(statuses[at] ?? 'Bad')) subscription.forget();
     }
-  }
-
-  /** Resolves with the namespaces. A server that reports no limits has none beside those of its profile. */
-  async #readServer(channel: OpcuaChannel): Promise<readonly string[]> {
-    const [namespaces, nodesPerRead, itemsPerCall] = await channel.read([
-      { node: namespaceArrayNode },
-      { node: nodesPerReadNode },
-      { node: itemsPerCallNode },
-    ]);
-    this.sizes.lower({
-      nodesPerRead: numberFrom(nodesPerRead?.value?.value),
-      itemsPerCall: numberFrom(itemsPerCall?.value?.value),
-    });
-    const uris = namespaces?.value?.value;
-    return Array.isArray(uris) ? uris.map(String) : [];
   }
 
   async #tick(channel: OpcuaChannel): Promise<void> {
@@ -498,9 +481,4 @@ export class OpcuaConnection {
       for (let tag = 0; tag < this.#options.tags.length; tag++) this.#options.states.bad(tag, 'no_connection');
     });
   }
-}
-
-/** Returns a positive number, undefined for anything else: a server may report 0 or nothing. */
-function numberFrom(value: unknown): number | undefined {
-  return typeof value === 'number' && value > 0 ? value : undefined;
 }
