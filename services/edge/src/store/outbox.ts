@@ -13,10 +13,10 @@ import {
   entryBytes,
   entryFrom,
   fittingCount,
-  merged,
   sumOf,
 } from './entry.ts';
 import { Losses, type LossReason, type LostReports, type StoredLosses, unknownLoss } from './loss.ts';
+import { MemoryEntries } from './memory-entries.ts';
 import { batchId, type SentRange, SentRanges, sentRangeOf } from './sent-ranges.ts';
 import { closeSession, newStream, openSession, type Session } from './session.ts';
 import { type Disk, StoredEntries } from './stored-entries.ts';
@@ -77,6 +77,7 @@ const writeLimits: BatchLimits = { reportsMax: 2_000, bytesMax: commitBytes };
 const fullRetryMs = 500;
 const openRetryMs = 5_000;
 const warningEveryMs = 30_000;
+
 export class Outbox {
   readonly losses = new Losses();
   readonly #options: OutboxOptions;
@@ -84,14 +85,10 @@ export class Outbox {
   #stored: StoredEntries | undefined;
   #stream: string;
   #next = 1;
-  #live: Entry[] = [];
-  #spill: Entry[] = [];
+  readonly #memory = new MemoryEntries();
   #writing: readonly Entry[] = [];
   readonly #inFlight = new Set<Batch>();
   readonly #sentBefore = new SentRanges();
-  #memoryReports = 0;
-  #memoryBytes = 0;
-  #spillBytes = 0;
   /** Reports with lower numbers are the backlog. */
   #liveFrom = 1;
   #isUp = false;
@@ -126,11 +123,11 @@ export class Outbox {
 
   /** Reports that are not acknowledged. */
   get reports(): number {
-    return this.#memoryReports + this.#storedReports;
+    return this.#memory.count + this.#storedReports;
   }
 
   get memoryBytes(): number {
-    return this.#memoryBytes;
+    return this.#memory.bytes;
   }
 
   /** Bytes on disk. The file has more. */
@@ -140,7 +137,7 @@ export class Outbox {
 
   /** Reports that came before the link returned and are not acknowledged. */
   get backlogReports(): number {
-    return this.#storedReports + this.#spill.length + this.#writing.length;
+    return this.#storedReports + this.#memory.spill.length + this.#writing.length;
   }
 
   get #storedReports(): number {
@@ -204,7 +201,7 @@ export class Outbox {
    */
   #shift(by: number): void {
     for (const { entries } of this.#inFlight) for (const entry of entries) entry.number += by;
-    for (const entry of [...this.#spill, ...this.#live]) entry.number += by;
+    this.#memory.shift(by);
     this.#sentBefore.shift(by);
     this.losses.shift(by);
     this.#next += by;
@@ -215,19 +212,14 @@ export class Outbox {
   put(report: Omit<Report, 'id'>): void {
     const number = this.#next++;
     const entry = entryFrom(number, { ...report, id: `${this.#stream}-${number.toString(36)}` });
-    this.#memoryReports++;
-    this.#memoryBytes += entryBytes(entry);
-    if (this.#isSpilling) {
-      this.#spill.push(entry);
-      this.#spillBytes += entryBytes(entry);
-      this.#scheduleWrite();
-    } else this.#live.push(entry);
+    this.#memory.put(this.#isSpilling ? 'spill' : 'live', entry);
+    if (this.#isSpilling) this.#scheduleWrite();
     const { memoryBytesMax } = this.#options;
-    if (this.#memoryBytes > memoryBytesMax / 2 && !this.#isFull && this.#write === undefined) {
+    if (this.#memory.bytes > memoryBytesMax / 2 && !this.#isFull && this.#write === undefined) {
       this.#toSpill();
       this.#startWrite();
     }
-    if (this.#memoryBytes > memoryBytesMax) this.#dropFromMemory();
+    if (this.#memory.bytes > memoryBytesMax) this.#dropFromMemory();
   }
 
   /** The link accepts batches. */
@@ -239,7 +231,7 @@ export class Outbox {
     this.#commitTimer?.cancel();
     this.#commitTimer = undefined;
     // Only what was on its way to the disk is the backlog: a short interruption leaves everything live.
-    this.#liveFrom = this.#live[0]?.number ?? this.#next;
+    this.#liveFrom = this.#memory.live[0]?.number ?? this.#next;
     this.#stored?.rewind();
   }
 
@@ -270,9 +262,7 @@ export class Outbox {
 
   /** What is live and not in flight becomes part of the backlog. */
   #toSpill(): void {
-    this.#spill = merged(this.#spill, this.#live);
-    this.#live = [];
-    this.#spillBytes = bytesOf(this.#spill);
+    this.#memory.toSpill();
     this.#liveFrom = this.#next;
   }
 
@@ -307,24 +297,13 @@ export class Outbox {
 
   /** Returns the entries of a batch that was sent before as a batch; undefined if some are gone or in another place. */
   #takeRange(range: SentRange, hasLoss: boolean): Batch | undefined {
-    const { first, last, count } = range;
-    const isOf = ({ number }: Entry) => number >= first && number <= last;
     const stored = this.#stored?.readRange(range) ?? [];
-    if (stored.length === count && stored.at(-1)!.number === last) {
+    if (stored.length === range.count) {
       this.#stored!.takeRange(stored);
       return this.#batch('backlog', stored, hasLoss, true);
     }
-    for (const [queue, waiting] of [
-      ['live', this.#live],
-      ['backlog', this.#spill],
-    ] as const) {
-      const entries = waiting.filter(isOf);
-      if (entries.length !== count) continue;
-      waiting.splice(waiting.indexOf(entries[0]!), count);
-      if (queue === 'backlog') this.#spillBytes -= bytesOf(entries);
-      return this.#batch(queue, entries, hasLoss, false);
-    }
-    return undefined;
+    const taken = this.#memory.takeRange(range);
+    return taken && this.#batch(taken.queue, taken.entries, hasLoss, false);
   }
 
   /** The lowest number that is being written. */
@@ -334,7 +313,8 @@ export class Outbox {
 
   #nextLive(limits: BatchLimits): Batch | undefined {
     const place = this.#lossPlace;
-    const first = this.#live[0];
+    const { live } = this.#memory;
+    const first = live[0];
     const isBefore = !this.#hasBacklog || (place !== undefined && place >= this.#liveFrom);
     if (first === undefined) {
       // Nothing follows the gap yet.
@@ -344,8 +324,8 @@ export class Outbox {
     const isLossDue = place !== undefined && isBefore && first.number >= place;
     const until = isLossDue || place === undefined || !isBefore ? Number.POSITIVE_INFINITY : place;
     const bound = this.#sentBefore.bound(first.number, this.#writingFrom);
-    const count = fittingCount(this.#live, Math.min(until, bound), limits);
-    return this.#batch('live', this.#live.splice(0, count), isLossDue, false);
+    const count = fittingCount(live, Math.min(until, bound), limits);
+    return this.#batch('live', this.#memory.take('live', count), isLossDue, false);
   }
 
   #nextOfBacklog(limits: BatchLimits): Batch | undefined {
@@ -355,9 +335,10 @@ export class Outbox {
     const stored = this.#stored?.read(written, limits, damaged) ?? [];
     if (damaged.length > 0) this.#discard(damaged);
     const place = this.#lossPlace;
-    const [inMemory, onDisk] = [this.#spill[0], stored[0]];
+    const { spill } = this.#memory;
+    const [inMemory, onDisk] = [spill[0], stored[0]];
     const isOnDisk = inMemory === undefined || (onDisk !== undefined && onDisk.number < inMemory.number);
-    const source = isOnDisk ? stored : this.#spill;
+    const source = isOnDisk ? stored : spill;
     const first = source[0];
     if (first === undefined || first.number >= written) return undefined;
     const isLossDue = place !== undefined && first.number >= place;
@@ -367,10 +348,7 @@ export class Outbox {
     const until = Math.min(written, other, bound, isLossDue || place === undefined ? Number.POSITIVE_INFINITY : place);
     const entries = source.slice(0, fittingCount(source, until, limits));
     if (isOnDisk) this.#stored!.take(entries);
-    else {
-      this.#spill.splice(0, entries.length);
-      this.#spillBytes -= bytesOf(entries);
-    }
+    else this.#memory.take('spill', entries.length);
     return this.#batch('backlog', entries, isLossDue, isOnDisk);
   }
 
@@ -408,7 +386,7 @@ export class Outbox {
       this.#saveLosses();
     }
     if (batch.isOnDisk) void this.#stored!.remove(batch.entries.map(({ number }) => number));
-    else this.#release(batch.entries);
+    else this.#memory.release(batch.entries);
     const gone = batch.entries.filter(({ number }) => refused.has(number));
     if (gone.length > 0) this.#lost('refused', sumOf(gone), batch.entries.at(-1)!.number + 1);
   }
@@ -419,11 +397,7 @@ export class Outbox {
     if (batch.loss !== undefined) this.#isLossInFlight = false;
     const { entries, queue, isOnDisk } = batch;
     if (isOnDisk) this.#stored!.release(entries);
-    else if (queue === 'live') this.#live = merged(entries, this.#live);
-    else {
-      this.#spill = merged(entries, this.#spill);
-      this.#spillBytes += bytesOf(entries);
-    }
+    else this.#memory.putBack(queue === 'live' ? 'live' : 'spill', entries);
   }
 
   /** Writes what is in memory to the disk, as far as it accepts it, and closes the store. Idempotent. */
@@ -438,9 +412,9 @@ export class Outbox {
     for (const timer of [this.#spillTimer, this.#commitTimer, this.#fullTimer, this.#openTimer, this.#lossTimer]) {
       timer?.cancel();
     }
-    const isClean = this.#memoryReports === 0;
+    const isClean = this.#memory.count === 0;
     if (!isClean) {
-      this.#options.logger.error({ reports: this.#memoryReports }, 'the store is full or not open: reports are lost');
+      this.#options.logger.error({ reports: this.#memory.count }, 'the store is full or not open: reports are lost');
     }
     const disk = this.#stored?.disk;
     if (disk === undefined) return;
@@ -455,13 +429,8 @@ export class Outbox {
     await disk.close();
   }
 
-  #release(entries: readonly Entry[]): void {
-    this.#memoryReports -= entries.length;
-    this.#memoryBytes -= bytesOf(entries);
-  }
-
   #scheduleWrite(): void {
-    if (this.#spillBytes >= commitBytes) this.#startWrite();
+    if (this.#memory.spillBytes >= commitBytes) this.#startWrite();
     else this.#commitTimer ??= this.#options.clock.after(commitMs, () => this.#startWrite());
   }
 
@@ -475,17 +444,16 @@ export class Outbox {
   }
 
   async #writeSpill(stored: StoredEntries): Promise<void> {
-    while (this.#spill.length > 0 && this.#mustWrite) {
-      this.#writing = this.#spill.splice(0, fittingCount(this.#spill, Number.POSITIVE_INFINITY, writeLimits));
-      this.#spillBytes -= bytesOf(this.#writing);
+    const memory = this.#memory;
+    while (memory.spill.length > 0 && this.#mustWrite) {
+      this.#writing = memory.take('spill', fittingCount(memory.spill, Number.POSITIVE_INFINITY, writeLimits));
       try {
         await this.#makeSpace(stored);
         await stored.put(this.#writing);
-        this.#release(this.#writing);
+        this.#memory.release(this.#writing);
         this.#isFull = false;
       } catch (thrown) {
-        this.#spill = merged(this.#writing, this.#spill);
-        this.#spillBytes += bytesOf(this.#writing);
+        memory.putBack('spill', this.#writing);
         this.#onFull(thrown);
         return;
       } finally {
@@ -496,7 +464,7 @@ export class Outbox {
 
   /** With the link up, a little in memory is sent from there. */
   get #mustWrite(): boolean {
-    return this.#isSpilling || this.#memoryBytes > this.#options.memoryBytesMax / 2;
+    return this.#isSpilling || this.#memory.bytes > this.#options.memoryBytesMax / 2;
   }
 
   #onFull(thrown: unknown): void {
@@ -508,13 +476,13 @@ export class Outbox {
   async #retryWrite(): Promise<void> {
     const { drops, memoryBytesMax } = this.#options;
     // The oldest are on disk: without them there is space in the file for the newest.
-    if (drops === 'oldest' && this.#memoryBytes > memoryBytesMax / 2) {
+    if (drops === 'oldest' && this.#memory.bytes > memoryBytesMax / 2) {
       await this.#dropStored(this.#stored!, commitBytes, 'disk_full');
     }
     this.#fullTimer = undefined;
     if (this.#isClosed) return;
     // With the link up, a little in memory is sent from there, and needs no disk.
-    if (this.#spill.length === 0 || !this.#mustWrite) this.#isFull = false;
+    if (this.#memory.spill.length === 0 || !this.#mustWrite) this.#isFull = false;
     this.#startWrite();
   }
 
@@ -538,7 +506,7 @@ export class Outbox {
     if (count < 0) return;
     const gone = this.#writing.slice(count);
     this.#writing = this.#writing.slice(0, count);
-    this.#release(gone);
+    this.#memory.release(gone);
     this.#lost('limit_newest', sumOf(gone), gone.at(-1)!.number + 1);
   }
 
@@ -552,16 +520,8 @@ export class Outbox {
   /** At the limit of memory: the disk is full, or too slow. */
   #dropFromMemory(): void {
     const { memoryBytesMax, drops } = this.#options;
-    const gone: Entry[] = [];
-    while (this.#memoryBytes > memoryBytesMax) {
-      const [first, last] = [this.#spill, this.#live].filter((queue) => queue.length > 0);
-      const entry = drops === 'oldest' ? first?.shift() : (last ?? first)?.pop();
-      if (entry === undefined) break;
-      this.#release([entry]);
-      gone.push(entry);
-    }
+    const gone = this.#memory.drop(drops, memoryBytesMax);
     if (gone.length === 0) return;
-    this.#spillBytes = bytesOf(this.#spill);
     const reason = this.#isFull ? 'disk_full' : `limit_${drops}`;
     this.#lost(reason as LossReason, sumOf(gone), Math.max(...gone.map(({ number }) => number)) + 1);
   }
