@@ -53,6 +53,12 @@ test('an urgent reading is sent at once, after what waits of its device', async 
   assert.equal(reports.length, 2);
 });
 
+test('a device whose readings are all urgent does not wait, however many they are', () => {
+  const { reports, batcher, add } = start();
+  for (let n = 0; n < 1_000; n++) add('p.a', n, n, true);
+  assert.deepEqual([reports.length, batcher.devices], [1_000, 0]);
+});
+
 test('a report has at most 1,000 readings, and fits the limit of a report in bytes', async () => {
   const { clock, reports, add } = start();
   for (let n = 0; n < 2_500; n++) add('p.a', n, n);

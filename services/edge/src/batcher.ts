@@ -34,11 +34,16 @@ export class Batcher {
   readonly #options: BatcherOptions;
   readonly #waiting = new Map<string, Waiting>();
   /** Devices with readings, in the order of their first one. */
-  #filled: Waiting[] = [];
+  readonly #filled = new Set<Waiting>();
   #timer: Timer | undefined;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
+  }
+
+  /** Devices with readings that wait. */
+  get devices(): number {
+    return this.#filled.size;
   }
 
   /** Adds a reading. `isUrgent`: it is sent at once, with what waits of its device. */
@@ -52,7 +57,7 @@ export class Batcher {
     // In UTF-8 a character has up to three bytes.
     const bytes = readingBytes + tag.length + (unit?.length ?? 0) + (typeof value === 'string' ? 3 * value.length : 0);
     if (waiting.bytes + bytes > reportBytesMax) this.#put(waiting);
-    if (waiting.readings.length === 0) this.#filled.push(waiting);
+    this.#filled.add(waiting);
     waiting.readings.push(reading);
     waiting.bytes += bytes;
     if (isUrgent || waiting.readings.length === reportLimits.readingsMax) this.#put(waiting);
@@ -63,13 +68,12 @@ export class Batcher {
   flush(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    const filled = this.#filled;
-    this.#filled = [];
-    for (const waiting of filled) this.#put(waiting);
+    for (const waiting of [...this.#filled]) this.#put(waiting);
   }
 
   #put(waiting: Waiting): void {
     const { device, readings } = waiting;
+    this.#filled.delete(waiting);
     if (readings.length === 0) return;
     waiting.readings = [];
     waiting.bytes = 0;
