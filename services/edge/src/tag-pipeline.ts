@@ -41,13 +41,13 @@ export class TagPipeline {
       const isUrgent = filter?.bypass === true;
       return new TagFilter(filter ?? everySample, (sample) => this.#send(tag, sample, isUrgent));
     });
+    // There may be thousands of both.
+    const byTag = Map.groupBy(rules, ({ when }) => `${when.device} ${when.tag}`);
     this.#thresholds = tags.map(({ device, tag }) =>
-      rules
-        .filter(({ when }) => when.device === device && when.tag === tag)
-        .map((rule) => {
-          const onChange = (isActive: boolean, sample: Sample) => onRule(rule, isActive, sample);
-          return new Threshold({ when: rule.when, onChange, clock });
-        }),
+      (byTag.get(`${device} ${tag}`) ?? []).map((rule) => {
+        const onChange = (isActive: boolean, sample: Sample) => onRule(rule, isActive, sample);
+        return new Threshold({ when: rule.when, onChange, clock });
+      }),
     );
   }
 

@@ -65,6 +65,19 @@ test('bad samples, texts and late ones change nothing', async () => {
   threshold.stop();
 });
 
+test('after a clock was set back by an hour, a rule goes on within ten seconds', async () => {
+  const { clock, changes, threshold } = start({ above: 8 });
+  const hourMs = 3_600_000;
+  threshold.take({ tag: 0, time: 2 * hourMs, value: 7, quality: 'good' });
+  for (let n = 1; n <= 10; n++) {
+    await clock.advance(1_000);
+    threshold.take({ tag: 0, time: hourMs + n, value: 9, quality: 'good' });
+  }
+  assert.deepEqual(changes, [[true, 9]]);
+  threshold.take({ tag: 0, time: hourMs + 11, value: 7, quality: 'good' });
+  assert.equal(changes.length, 2);
+});
+
 test('a rule that is stopped does nothing', async () => {
   const { clock, changes, threshold, take } = start({ above: 8, forMs: 100 });
   take(9);

@@ -13,8 +13,11 @@ export interface ThresholdOptions {
   readonly when: RuleCondition;
   /** Called at each change between clear and active, with the sample that caused it. */
   readonly onChange: (isActive: boolean, sample: Sample) => void;
-  readonly clock: Pick<Clock, 'after'>;
+  readonly clock: Pick<Clock, 'after' | 'monotonic'>;
 }
+
+/** How long after the newest sample an older one is a late one, ms. Afterwards, the clock of the source was set back. */
+const lateMsMax = 10_000;
 
 /**
  * Watches one tag, by every sample, before filters. A sample without a good or uncertain number or boolean leaves the
@@ -24,6 +27,8 @@ export class Threshold {
   readonly #options: ThresholdOptions;
   #state: ThresholdState = 'clear';
   #latest: Sample | undefined;
+  /** When that was taken, monotonic ms. */
+  #latestMs = 0;
   #timer: Timer | undefined;
 
   constructor(options: ThresholdOptions) {
@@ -37,9 +42,11 @@ export class Threshold {
   take(sample: Sample): void {
     const { value, quality } = sample;
     if (quality === 'bad' || value === undefined || typeof value === 'string') return;
+    const nowMs = this.#options.clock.monotonic();
     // Late: newer samples have decided already.
-    if (this.#latest !== undefined && sample.time < this.#latest.time) return;
+    if (this.#latest !== undefined && sample.time < this.#latest.time && nowMs - this.#latestMs < lateMsMax) return;
     this.#latest = sample;
+    this.#latestMs = nowMs;
     const number = Number(value);
     if (this.#state === 'clear') {
       if (this.#isBeyond(number, 0)) this.#raise(sample);
