@@ -62,6 +62,18 @@ test('replies to several units come in any order, and reach the request of their
   );
 });
 
+test('a server without units may answer as unit 0 or 255', async (t) => {
+  const { clock, device, send } = await connected(t);
+  device.answer = () => undefined;
+  for (const unit of [0, 255]) {
+    const reply = send(7);
+    await clock.advance(0);
+    device.send(device.requests.at(-1)!.transaction, unit, value(unit));
+    await clock.advance(0);
+    assert.equal((await reply).kind, 'data');
+  }
+});
+
 test('a reply of another unit, or with a transaction that is not in flight, is dropped', async (t) => {
   const { clock, device, connection, send } = await connected(t);
   device.answer = () => undefined;

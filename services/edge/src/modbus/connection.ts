@@ -155,12 +155,20 @@ export class ModbusConnection {
 
   #accept({ transaction, unit, pdu }: Frame): void {
     const pending = this.#inFlight.get(transaction);
-    if (pending === undefined || pending.unit !== unit) {
+    if (pending === undefined || !this.#isOf(pending, unit)) {
       this.lateReplies++;
       return;
     }
     this.#attempt = 0;
     this.#settle(transaction, pending, replyFrom(pending.request, pdu));
+  }
+
+  /**
+   * A reply has the unit of its request. A server on TCP without units behind it may have its own one, 0 or 255, in each
+   * reply: there the transaction shows that it is the reply.
+   */
+  #isOf(pending: Pending, unit: number): boolean {
+    return pending.unit === unit || (this.#options.framing.hasTransactions && (unit === 0 || unit === 255));
   }
 
   #timedOut(transaction: number): void {
