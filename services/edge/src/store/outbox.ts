@@ -1,24 +1,14 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
-import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
-import { isTailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/report-proto';
-import {
-  type Batch,
-  type BatchLimits,
-  batchOf,
-  bytesOf,
-  type Entry,
-  entryBytes,
-  entryFrom,
-  fittingCount,
-  sumOf,
-} from './entry.ts';
+import { type Batch, type BatchLimits, batchOf, type Entry, entryFrom, fittingCount, sumOf } from './entry.ts';
 import { Losses, type LossReason, type LostReports, type StoredLosses, unknownLoss } from './loss.ts';
 import { MemoryEntries } from './memory-entries.ts';
 import { batchId, type SentRange, SentRanges, sentRangeOf } from './sent-ranges.ts';
 import { closeSession, newStream, openSession, type Session } from './session.ts';
+import { commitMs, SpillWriter } from './spill-writer.ts';
 import { type Disk, StoredEntries } from './stored-entries.ts';
 
 /*
@@ -70,49 +60,39 @@ export interface OutboxOptions {
 
 /** How long the link may be down until reports go to the disk, ms. */
 const spillAfterMs = 2_000;
-/** A transaction starts after this time or size: flash memory wears out by the number of its writes. */
-const commitMs = 250;
-const commitBytes = 262_144;
-const writeLimits: BatchLimits = { reportsMax: 2_000, bytesMax: commitBytes };
-const fullRetryMs = 500;
 const openRetryMs = 5_000;
-const warningEveryMs = 30_000;
 
 export class Outbox {
   readonly losses = new Losses();
   readonly #options: OutboxOptions;
-  readonly #fullWarning: LimitedWarning;
   #stored: StoredEntries | undefined;
   #stream: string;
   #next = 1;
   readonly #memory = new MemoryEntries();
-  #writing: readonly Entry[] = [];
+  readonly #writer: SpillWriter;
   readonly #inFlight = new Set<Batch>();
   readonly #sentBefore = new SentRanges();
   /** Reports with lower numbers are the backlog. */
   #liveFrom = 1;
   #isUp = false;
   #isSpilling = false;
-  #isFull = false;
+  /** It could not be opened, and is tried again. */
+  #isWithoutStore = false;
   #isLossInFlight = false;
   #isClosed = false;
   #spillTimer: Timer | undefined;
-  #commitTimer: Timer | undefined;
-  #fullTimer: Timer | undefined;
   #openTimer: Timer | undefined;
   #lossTimer: Timer | undefined;
-  #write: Promise<void> | undefined;
 
   constructor(options: OutboxOptions) {
     this.#options = options;
     this.#stream = newStream(options.random);
-    const { logger, clock } = options;
-    this.#fullWarning = new LimitedWarning(
-      logger.warn.bind(logger),
-      'the store does not accept reports; they stay in memory',
-      warningEveryMs,
-      () => clock.monotonic(),
-    );
+    const { drops, memoryBytesMax, storeBytesMax, clock, logger } = options;
+    this.#writer = new SpillWriter({
+      ...{ memory: this.#memory, drops, memoryBytesMax, storeBytesMax, clock, logger },
+      mustWrite: () => this.#isSpilling || this.#memory.bytes > memoryBytesMax / 2,
+      onLost: (reason, gone) => this.#lost(reason, sumOf(gone), gone.at(-1)!.number + 1),
+    });
   }
 
   get state(): OutboxState {
@@ -137,7 +117,12 @@ export class Outbox {
 
   /** Reports that came before the link returned and are not acknowledged. */
   get backlogReports(): number {
-    return this.#storedReports + this.#memory.spill.length + this.#writing.length;
+    return this.#storedReports + this.#memory.spill.length + this.#writer.writing.length;
+  }
+
+  /** There is no store yet, or it refuses writes. */
+  get #isFull(): boolean {
+    return this.#isWithoutStore || this.#writer.isFull;
   }
 
   get #storedReports(): number {
@@ -166,7 +151,7 @@ export class Outbox {
       if (error.code === 'conflict' && !this.#isFull) throw error;
       const { logger, clock } = this.#options;
       logger.error({ error }, 'the store cannot be opened; reports stay in memory, and it is tried again');
-      this.#isFull = true;
+      this.#isWithoutStore = true;
       if (!this.#isClosed) this.#openTimer = clock.after(openRetryMs, () => void this.#tryOpen());
     }
   }
@@ -183,7 +168,8 @@ export class Outbox {
     if (this.#isClosed) return disk.close();
     const losses = disk.meta('losses') as StoredLosses | undefined;
     this.#stored = new StoredEntries(disk, this.#options.logger);
-    this.#isFull = false;
+    this.#isWithoutStore = false;
+    this.#writer.stored = this.#stored;
     this.#stream = session.stream;
     this.#shift(session.first - 1);
     if (losses !== undefined) this.losses.restore(losses);
@@ -213,11 +199,11 @@ export class Outbox {
     const number = this.#next++;
     const entry = entryFrom(number, { ...report, id: `${this.#stream}-${number.toString(36)}` });
     this.#memory.put(this.#isSpilling ? 'spill' : 'live', entry);
-    if (this.#isSpilling) this.#scheduleWrite();
+    if (this.#isSpilling) this.#writer.schedule();
     const { memoryBytesMax } = this.#options;
-    if (this.#memory.bytes > memoryBytesMax / 2 && !this.#isFull && this.#write === undefined) {
+    if (this.#memory.bytes > memoryBytesMax / 2 && !this.#isFull && !this.#writer.isWriting) {
       this.#toSpill();
-      this.#startWrite();
+      this.#writer.start();
     }
     if (this.#memory.bytes > memoryBytesMax) this.#dropFromMemory();
   }
@@ -228,8 +214,7 @@ export class Outbox {
     this.#isUp = true;
     this.#isSpilling = false;
     this.#spillTimer?.cancel();
-    this.#commitTimer?.cancel();
-    this.#commitTimer = undefined;
+    this.#writer.cancelSchedule();
     // Only what was on its way to the disk is the backlog: a short interruption leaves everything live.
     this.#liveFrom = this.#memory.live[0]?.number ?? this.#next;
     this.#stored?.rewind();
@@ -257,7 +242,7 @@ export class Outbox {
     this.#isSpilling = true;
     this.#toSpill();
     this.#saveSent();
-    this.#startWrite();
+    this.#writer.start();
   }
 
   /** What is live and not in flight becomes part of the backlog. */
@@ -308,7 +293,7 @@ export class Outbox {
 
   /** The lowest number that is being written. */
   get #writingFrom(): number {
-    return this.#writing[0]?.number ?? Number.POSITIVE_INFINITY;
+    return this.#writer.writing[0]?.number ?? Number.POSITIVE_INFINITY;
   }
 
   #nextLive(limits: BatchLimits): Batch | undefined {
@@ -404,14 +389,11 @@ export class Outbox {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.linkDown();
-    this.#fullTimer?.cancel();
-    this.#fullTimer = undefined;
+    this.#writer.retryNow();
     this.#startSpilling();
-    while (this.#write !== undefined) await this.#write;
+    await this.#writer.stop();
     this.#isClosed = true;
-    for (const timer of [this.#spillTimer, this.#commitTimer, this.#fullTimer, this.#openTimer, this.#lossTimer]) {
-      timer?.cancel();
-    }
+    for (const timer of [this.#spillTimer, this.#openTimer, this.#lossTimer]) timer?.cancel();
     const isClean = this.#memory.count === 0;
     if (!isClean) {
       this.#options.logger.error({ reports: this.#memory.count }, 'the store is full or not open: reports are lost');
@@ -427,94 +409,6 @@ export class Outbox {
       this.#options.logger.error({ error }, 'the store could not be closed in order');
     }
     await disk.close();
-  }
-
-  #scheduleWrite(): void {
-    if (this.#memory.spillBytes >= commitBytes) this.#startWrite();
-    else this.#commitTimer ??= this.#options.clock.after(commitMs, () => this.#startWrite());
-  }
-
-  #startWrite(): void {
-    this.#commitTimer?.cancel();
-    this.#commitTimer = undefined;
-    if (this.#fullTimer !== undefined || this.#stored === undefined || this.#write !== undefined) return;
-    this.#write = this.#writeSpill(this.#stored).finally(() => {
-      this.#write = undefined;
-    });
-  }
-
-  async #writeSpill(stored: StoredEntries): Promise<void> {
-    const memory = this.#memory;
-    while (memory.spill.length > 0 && this.#mustWrite) {
-      this.#writing = memory.take('spill', fittingCount(memory.spill, Number.POSITIVE_INFINITY, writeLimits));
-      try {
-        await this.#makeSpace(stored);
-        await stored.put(this.#writing);
-        this.#memory.release(this.#writing);
-        this.#isFull = false;
-      } catch (thrown) {
-        memory.putBack('spill', this.#writing);
-        this.#onFull(thrown);
-        return;
-      } finally {
-        this.#writing = [];
-      }
-    }
-  }
-
-  /** With the link up, a little in memory is sent from there. */
-  get #mustWrite(): boolean {
-    return this.#isSpilling || this.#memory.bytes > this.#options.memoryBytesMax / 2;
-  }
-
-  #onFull(thrown: unknown): void {
-    this.#isFull = true;
-    this.#fullWarning.write(() => ({ reason: isTailraceError(thrown) ? thrown.message : String(thrown) }));
-    this.#fullTimer ??= this.#options.clock.after(fullRetryMs, () => void this.#retryWrite());
-  }
-
-  async #retryWrite(): Promise<void> {
-    const { drops, memoryBytesMax } = this.#options;
-    // The oldest are on disk: without them there is space in the file for the newest.
-    if (drops === 'oldest' && this.#memory.bytes > memoryBytesMax / 2) {
-      await this.#dropStored(this.#stored!, commitBytes, 'disk_full');
-    }
-    this.#fullTimer = undefined;
-    if (this.#isClosed) return;
-    // With the link up, a little in memory is sent from there, and needs no disk.
-    if (this.#memory.spill.length === 0 || !this.#mustWrite) this.#isFull = false;
-    this.#startWrite();
-  }
-
-  /** Drops older entries, or some of those that are being written, so that the store is within its limit. */
-  async #makeSpace(stored: StoredEntries): Promise<void> {
-    const { storeBytesMax, drops } = this.#options;
-    const bytes = bytesOf(this.#writing);
-    if (drops === 'oldest') {
-      for (let missing = 1; missing > 0; ) {
-        missing = stored.disk.bytes + bytes - storeBytesMax;
-        // What is in flight is not dropped: it is in the log, or sent again.
-        if (missing > 0 && !(await this.#dropStored(stored, missing, 'limit_oldest'))) return;
-      }
-      return;
-    }
-    let left = storeBytesMax - stored.disk.bytes;
-    const count = this.#writing.findIndex((entry) => {
-      left -= entryBytes(entry);
-      return left < 0;
-    });
-    if (count < 0) return;
-    const gone = this.#writing.slice(count);
-    this.#writing = this.#writing.slice(0, count);
-    this.#memory.release(gone);
-    this.#lost('limit_newest', sumOf(gone), gone.at(-1)!.number + 1);
-  }
-
-  /** Resolves with whether something was dropped. */
-  async #dropStored(stored: StoredEntries, bytes: number, reason: LossReason): Promise<boolean> {
-    const gone = await stored.dropOldest(bytes);
-    if (gone.length > 0) this.#lost(reason, sumOf(gone), gone.at(-1)!.number + 1);
-    return gone.length > 0;
   }
 
   /** At the limit of memory: the disk is full, or too slow. */
