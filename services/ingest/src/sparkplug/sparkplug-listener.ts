@@ -39,7 +39,7 @@ const warningEveryMs = 60_000;
 const published: ReadonlySet<string> = new Set(['NBIRTH', 'NDATA', 'NDEATH', 'DBIRTH', 'DDATA', 'DDEATH']);
 
 /**
- * The Sparkplug edge nodes that connect to the MQTT listener of this process, as the broker of one host. No other client
+ * The Sparkplug edge nodes that connect to the MQTT listener of this process: the broker of one host. No other client
  * receives their messages: it is an endpoint of a host, not a broker.
  *
  * A client may publish for the edge nodes whose paths its token covers, and receives the NCMD and DCMD of these. It
