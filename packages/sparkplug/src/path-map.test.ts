@@ -100,3 +100,10 @@ test('property: no two owners have one path', () => {
     fuzzed(),
   );
 });
+
+test('without a prefix the group is the first segment, and a name does not reserve its path', () => {
+  const map = new PathMap({ prefix: '' });
+  assert.equal(map.nameOf({ group: 'plant1', node: 'cell 1', device: 'd' }), 'plant1.cell_1.d');
+  assert.equal(map.size, 0);
+  assert.equal(map.pathOf({ group: 'plant1', node: 'cell_1' }), 'plant1.cell_1');
+});

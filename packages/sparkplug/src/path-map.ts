@@ -2,7 +2,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { assertDevicePath, isDevicePath } from '@tailrace/protocol/path';
 
 export interface PathMapOptions {
-  /** Device path before the group. */
+  /** Device path before the group; '' for none. */
   readonly prefix: string;
   /** Segments for IDs that a path cannot contain, or that would collide: `{"Line 3": "line3"}`. */
   readonly ids?: Readonly<Record<string, string>>;
@@ -33,7 +33,7 @@ export class PathMap {
 
   /** Throws `invalid_path` for a prefix that is no device path, or a segment that none can contain. */
   constructor({ prefix, ids = {}, pathsMax = 100_000 }: PathMapOptions) {
-    assertDevicePath(prefix);
+    if (prefix !== '') assertDevicePath(prefix);
     for (const [id, segment] of Object.entries(ids)) {
       if (isDevicePath(segment) && !segment.includes('.')) continue;
       throw new TailraceError(
@@ -58,7 +58,7 @@ export class PathMap {
     const key = keyOf(owner);
     const known = this.#paths.get(key);
     if (known !== undefined) return known;
-    const path = this.#newPath(owner);
+    const path = this.nameOf(owner);
     const holder = this.#owners.get(path);
     if (holder !== undefined) {
       throw new TailraceError(
@@ -86,8 +86,10 @@ export class PathMap {
     this.#owners.delete(path);
   }
 
-  #newPath({ group, node, device }: PathOwner): string {
-    const segments = [this.#prefix, this.#segmentOf(group), this.#segmentOf(node)];
+  /** Returns the path of an owner, without reserving it. Throws `invalid_path` for one that is too long. */
+  nameOf({ group, node, device }: PathOwner): string {
+    const segments = [this.#segmentOf(group), this.#segmentOf(node)];
+    if (this.#prefix !== '') segments.unshift(this.#prefix);
     if (device !== undefined) segments.push(this.#segmentOf(device));
     const path = segments.join('.');
     assertDevicePath(path);

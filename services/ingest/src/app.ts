@@ -37,8 +37,9 @@ import type { MqttPorts } from './mqtt/mqtt-ports.ts';
 import { MqttWebSockets } from './mqtt/websocket-wire.ts';
 import { Observer } from './observer.ts';
 import { BusConnection } from './peers/bus-connection.ts';
-import { createSparkplug } from './sparkplug/sparkplug.ts';
+import { createSparkplug, type SparkplugListenerSettings } from './sparkplug/sparkplug.ts';
 import { sparkplugBridgesFrom } from './sparkplug/sparkplug-bridges.ts';
+import { SparkplugListener } from './sparkplug/sparkplug-listener.ts';
 import type { Transport } from './transport.ts';
 
 export interface IngestOptions {
@@ -110,6 +111,13 @@ function socketsOf({ server, mqtt }: Devices, { deviceMessageBytesMax }: IngestS
   return sockets;
 }
 
+/** Returns where Sparkplug edge nodes connect; undefined if they may not. */
+function listenerFrom(config: IngestSettings, clock: Clock, logger: Logger): SparkplugListenerSettings | undefined {
+  const { mqttEnabled, mqttSparkplug: role, mqttSparkplugPrefix: prefix } = config;
+  if (!mqttEnabled || role === 'off') return undefined;
+  return { listener: new SparkplugListener({ prefix, clock, logger }), role, prefix };
+}
+
 function mqttFacts(ports: MqttPorts | undefined): { mqttPort?: number; mqttTlsPort?: number } {
   if (ports === undefined) return {};
   const { port: mqttPort, tlsPort: mqttTlsPort } = ports;
@@ -162,7 +170,9 @@ export function createIngest(options: IngestOptions): Ingest {
   const onAccepted = (readings: number, isClockAhead: boolean) => ingestMetrics.countMessage(readings, isClockAhead);
   const deadLetters = new DeadLetters({ eventLog, topicPrefix: config.topicPrefix, node, clock, logger, metrics });
   const messageTracing = new MessageTracing({ tracing, clock, topic, system: eventLog.system });
+  const sparkplugListener = listenerFrom(config, clock, logger);
   const devices = createDevices({
+    namespaces: sparkplugListener === undefined ? [] : [sparkplugListener.listener],
     eventLog,
     topic,
     eventsTopic,
@@ -226,6 +236,7 @@ export function createIngest(options: IngestOptions): Ingest {
   const busConnection = bus && new BusConnection({ bus, clock, random, logger });
   const sparkplug = createSparkplug({
     bridges: sparkplugBridgesFrom(bridgeSettings, { node, clock, random }),
+    listener: sparkplugListener,
     ...{ eventLog, topicPrefix: config.topicPrefix, bus, node, intake: devices.intake, letters: deadLetters },
     presence: devices.sessions.presence,
     devices: names,
@@ -283,9 +294,10 @@ export function createIngest(options: IngestOptions): Ingest {
     },
     async drain() {
       if (state !== 'running') return;
+      // First: the connections that close now are no deaths of edge nodes.
+      const bridged = Promise.all([bridges.stop(bridgeDrainMs), sparkplug.stop()]);
       // Beside the requests: sockets are closed over some time, and accept messages until then.
       const left = devices.drain(leaveMs);
-      const bridged = Promise.all([bridges.stop(bridgeDrainMs), sparkplug.stop()]);
       if (leaveMs > 0) {
         state = 'leaving';
         endpoint.leave();

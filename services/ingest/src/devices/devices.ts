@@ -22,6 +22,7 @@ import type { MessageTracing } from '../intake/message-tracing.ts';
 import type { Pressure } from '../intake/pressure.ts';
 import { intakeRetries } from '../intake/retry-queue.ts';
 import { MqttServer } from '../mqtt/mqtt-server.ts';
+import type { TopicNamespace } from '../mqtt/topic-namespace.ts';
 import { SessionBus } from '../peers/session-bus.ts';
 import { Authenticator, type DeviceVerifier } from './authentication.ts';
 import { registerDeviceLimits } from './device-limits.ts';
@@ -51,6 +52,8 @@ export interface DevicesOptions {
   readonly revocations: Pick<Revocations, 'revoked'>;
   readonly logFailures: LogFailures;
   readonly deadLetters: Pick<DeadLetters, 'write'>;
+  /** Topics that are no device paths, of MQTT. Default: none. */
+  readonly namespaces?: readonly TopicNamespace[];
   readonly pressure: Pressure;
   readonly tracing: MessageTracing;
   readonly appendSeconds: Histogram;
@@ -202,7 +205,7 @@ export function createDevices(options: DevicesOptions): Devices {
     ? new MqttServer({
         session: sessions,
         revocations,
-        namespaces: [],
+        namespaces: options.namespaces ?? [],
         holderOf: (device) => peers?.holderOf(device),
         letters: deadLetters,
         clock,

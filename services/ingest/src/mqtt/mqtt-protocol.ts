@@ -173,7 +173,10 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     const namespace = this.#namespaceOf(filter);
     if (namespace !== undefined) {
       this.#use(namespace);
-      return namespace.subscribe(this, filter, qos);
+      const reason = namespace.subscribe(this, filter, qos);
+      // After SUBACK.
+      if (namespace.takesCommands(this)) queueMicrotask(() => this.#session.commandsChanged());
+      return reason;
     }
     if (this.#mayReceive(filter)) {
       // After SUBACK.
@@ -302,11 +305,14 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
 
   /** Whether it has subscribed to them. */
   get takesCommands(): boolean {
-    const { isGateway, device } = this.#session;
-    return !isGateway && this.#connection.session?.subscriptions?.has(commandTopicOf(device)) === true;
+    return this.#takesOwnCommands || this.#commandNamespace !== undefined;
   }
 
   deliverCommand(command: DeliveredCommand): boolean {
+    if (!this.#takesOwnCommands) {
+      const namespace = this.#commandNamespace;
+      if (namespace !== undefined) return namespace.deliverCommand(this, command, this.#session);
+    }
     return sendCommand(this.#connection, command, this.#session, this.#options.clock.now());
   }
 
@@ -415,6 +421,17 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     if (this.#topics.size >= topicsMax) this.#topics.clear();
     this.#topics.set(topic, parsed);
     return parsed;
+  }
+
+  /** Whether it has subscribed to the topic of its commands. */
+  get #takesOwnCommands(): boolean {
+    const { isGateway, device } = this.#session;
+    return !isGateway && this.#connection.session?.subscriptions?.has(commandTopicOf(device)) === true;
+  }
+
+  get #commandNamespace(): TopicNamespace | undefined {
+    for (const namespace of this.#namespaces ?? []) if (namespace.takesCommands(this)) return namespace;
+    return undefined;
   }
 
   #namespaceOf(topic: string): TopicNamespace | undefined {

@@ -1,3 +1,4 @@
+import { isDevicePath } from '@tailrace/protocol/path';
 import { z } from 'zod';
 
 /** Part of `ingestSettings`: MQTT of devices. Its window is `deviceWindowMax`, its packets `deviceMessageBytesMax`. */
@@ -26,4 +27,15 @@ export const mqttSettings = {
     .describe(
       'MQTT connections of authenticated devices at once; beyond it CONNACK 0x88. Keep below the limit of open files, together with connectionsMax and deviceSessionsMax.',
     ),
+  mqttSparkplug: z
+    .enum(['off', 'passive', 'active'])
+    .default('off')
+    .describe(
+      'Whether Sparkplug B edge nodes may connect by MQTT, on topics below spBv1.0; active requests births after a gap. A device has the path <group>.<node>.<device>, which the token of the edge node has to cover.',
+    ),
+  mqttSparkplugPrefix: z
+    .string()
+    .refine((path) => path === '' || isDevicePath(path), 'a device path, as in plant1')
+    .default('')
+    .describe('Device path before the group of these edge nodes; empty: the group is the first segment.'),
 };

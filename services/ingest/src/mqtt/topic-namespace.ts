@@ -2,6 +2,7 @@ import type { Will } from '@tailrace/mqtt/connect-request';
 import type { OutboundMessage } from '@tailrace/mqtt/publish';
 import type { SendOutcome } from '@tailrace/mqtt/server-options';
 import type { Sender, TokenGrant } from '../admission.ts';
+import type { CommandReply, DeliveredCommand } from '../devices/device-command.ts';
 
 /** A message on a topic of a namespace. */
 export interface NamespaceMessage {
@@ -48,6 +49,12 @@ export interface NamespaceClient {
   disconnect(reason: number, text: string): void;
 }
 
+/** Where the outcomes of commands go: the session of the client. */
+export interface CommandReporter {
+  commandReceived(id: string): boolean;
+  commandReplied(reply: CommandReply, device: string): boolean;
+}
+
 /** Takes the topics below one first level, of all MQTT connections of this process. */
 export interface TopicNamespace {
   /** The first level, such as `spBv1.0`. */
@@ -64,6 +71,10 @@ export interface TopicNamespace {
   retained(client: NamespaceClient, filter: string): void;
   /** The connection is closed. `isOrderly`: the client has sent DISCONNECT with reason 0. */
   closed(client: NamespaceClient, isOrderly: boolean): void;
+  /** Whether the client has subscribed to commands of the namespace. */
+  takesCommands(client: NamespaceClient): boolean;
+  /** Sends a command, as `ProtocolPort.deliverCommand`. `reporter`: the session of the client. */
+  deliverCommand(client: NamespaceClient, command: DeliveredCommand, reporter: CommandReporter): boolean;
   /** The will is due: the connection was lost, and the session was not resumed within the will delay. */
   will(client: NamespaceClient, will: Will): void;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '@tailrace/platform/clock';
+import type { Reading } from '@tailrace/protocol/report';
 import type { SparkplugCounts } from '@tailrace/sparkplug/counts';
 import type { SequenceGap } from '@tailrace/sparkplug/node-events';
 import type { PathMap } from '@tailrace/sparkplug/path-map';
@@ -33,4 +34,6 @@ export interface HostContext {
   /** Returns the number of a new session: above all before. */
   nextSession(): number;
   onGap(key: string, gap: SequenceGap): void;
+  /** The data of a device were read; undefined: of no interest. */
+  readonly onReadings: ((device: string, readings: readonly Reading[]) => void) | undefined;
 }

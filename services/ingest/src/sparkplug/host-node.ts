@@ -1,6 +1,7 @@
 import { isTailraceError, type TailraceError } from '@tailrace/protocol/error';
 import type { Report } from '@tailrace/protocol/report';
 import { EdgeNode } from '@tailrace/sparkplug/edge-node';
+import type { MetricTable } from '@tailrace/sparkplug/metric-table';
 import type {
   Birth,
   NodeHandlers,
@@ -114,6 +115,11 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   /** When the last message came, monotonic ms; undefined before the first. */
   get lastReceivedMs(): number | undefined {
     return this.#edge.lastReceivedMs;
+  }
+
+  /** Returns the metrics of the node, or of a device; undefined without a birth. */
+  tableOf(device: string | undefined): MetricTable | undefined {
+    return this.#edge.tableOf(device);
   }
 
   restore(device: string | undefined, bytes: Uint8Array): void {
@@ -231,6 +237,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     const { device, time, isHistorical, readings, payload } = batch;
     const path = this.#pathOf(device, payload);
     if (path === undefined) return;
+    if (!isHistorical) this.#context.onReadings?.(path, readings);
     const id = this.#context.hasPeers && time > 0 ? this.#idOf(batch) : '';
     const report: Report = {
       device: path,

@@ -1,8 +1,9 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
-import { isTailraceError, type TailraceError } from '@tailrace/protocol/error';
-import { rebirthMessage } from '@tailrace/sparkplug/command';
+import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
+import type { Reading } from '@tailrace/protocol/report';
+import { type CommandTarget, type CommandValue, commandMessage, rebirthMessage } from '@tailrace/sparkplug/command';
 import type { OutboundMessage } from '@tailrace/sparkplug/outbound-message';
 import { PathMap } from '@tailrace/sparkplug/path-map';
 import { RebirthBudget } from '@tailrace/sparkplug/rebirth-budget';
@@ -62,6 +63,8 @@ export interface SparkplugHostOptions {
   readonly counts: HostCounts;
   /** Called for each report that is in the log. */
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
+  /** Called for the data of a device, historical ones left out. Default: it is not. */
+  readonly onReadings?: (device: string, readings: readonly Reading[]) => void;
   readonly clock: Pick<Clock, 'now' | 'monotonic' | 'after'>;
   readonly logger: Logger;
 }
@@ -136,6 +139,7 @@ export class SparkplugHost {
       clock,
       nextSession: () => this.#nextSession(),
       onGap: (node, gap) => this.#onGap.write(() => ({ node, ...gap })),
+      onReadings: options.onReadings,
     };
     if (!options.hasPeers) {
       this.#owners.update([options.ingestNode]);
@@ -270,6 +274,14 @@ export class SparkplugHost {
     const nowMs = clock.monotonic();
     node.receive({ type, device, bytes: payload, isRetained: retain }, ticket, from, nowMs);
     if (node.heldMessages > 0 || before > 0) this.#countHeld(node, before);
+  }
+
+  /** Returns the message that writes metrics. Throws as `commandMessage`, and `not_found` without a birth. */
+  commandMessage(target: CommandTarget, values: readonly CommandValue[]): OutboundMessage {
+    const { group, node, device } = target;
+    const table = this.#nodes.get(ownerKey(group, node))?.tableOf(device);
+    if (table !== undefined) return commandMessage(target, table, values, this.#options.clock.now());
+    throw new TailraceError('not_found', `${device ?? node}: expected a device with a birth, got one without`);
   }
 
   /** Names of the nodes of ingest that are connected to the broker. Appends what a lost one may have left. */

@@ -7,17 +7,18 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { bridgeGrant } from '../bridge/bridge-grant.ts';
-import type { SparkplugSettings } from '../bridge/sparkplug-settings.ts';
+import { type SparkplugSettings, sparkplugSchema } from '../bridge/sparkplug-settings.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { PresenceEvents } from '../devices/presence-events.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
 import type { RecordContext } from '../intake/record-from.ts';
 import { BirthStore } from './birth-store.ts';
-import { createHostCounts } from './host-counts.ts';
+import { createHostCounts, type HostCounts } from './host-counts.ts';
 import { HostPeers } from './host-peers.ts';
 import { NodeOwners } from './node-owners.ts';
 import { type SparkplugClientOptions, SparkplugConnection } from './sparkplug-connection.ts';
 import { SparkplugHost } from './sparkplug-host.ts';
+import type { SparkplugListener } from './sparkplug-listener.ts';
 import { registerSparkplugMetrics } from './sparkplug-metrics.ts';
 
 /** Time between two calls of `SparkplugHost.tick`, and of `check`. */
@@ -37,7 +38,16 @@ export interface SparkplugBridge {
   readonly createClient: (options: SparkplugClientOptions, handlers: ClientHandlers) => ClientConnection;
 }
 
+/** The edge nodes that connect to this process itself. */
+export interface SparkplugListenerSettings {
+  readonly listener: SparkplugListener;
+  readonly role: 'passive' | 'active';
+  readonly prefix: string;
+}
+
 export interface SparkplugOptions {
+  /** Undefined: edge nodes connect to the brokers of bridges alone. */
+  readonly listener?: SparkplugListenerSettings | undefined;
   readonly bridges: readonly SparkplugBridge[];
   readonly eventLog: Pick<EventLog, 'ensureTopic' | 'bounds' | 'read' | 'appendEach'>;
   readonly topicPrefix: string;
@@ -57,7 +67,7 @@ export interface SparkplugOptions {
   readonly metrics: Metrics;
 }
 
-/** The Sparkplug hosts of this process, one for each broker. */
+/** The Sparkplug hosts of this process: one for each broker, and one for its own listener. */
 export interface Sparkplug {
   /** Reads the births, then connects in the background. Rejects as `EventLog.ensureTopic` and `read` do. */
   start(): Promise<void>;
@@ -77,6 +87,7 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
   const vacantMs = new Map<string, number>();
   let timers: Timer[] = [];
   let isStopped = false;
+  const hasNone = bridges.length === 0 && options.listener === undefined;
   const peers =
     bus &&
     new HostPeers({
@@ -88,7 +99,29 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
       }),
       onChange: () => applyPeers(),
     });
-  registerSparkplugMetrics(metrics, { births, hosts: () => [...connections.values()].map(({ host }) => host) });
+  const listenerHost = createListenerHost(options, counts);
+  registerSparkplugMetrics(metrics, { births, hosts });
+
+  function hosts(): SparkplugHost[] {
+    const ofBrokers = [...connections.values()].map(({ host }) => host);
+    return listenerHost === undefined ? ofBrokers : [...ofBrokers, listenerHost];
+  }
+
+  function startTimers(): void {
+    const each = (call: (host: SparkplugHost) => void) => () => {
+      for (const host of hosts()) call(host);
+    };
+    timers = [
+      clock.every(
+        tickMs,
+        each((host) => host.tick()),
+      ),
+      clock.every(
+        checkMs,
+        each((host) => host.check()),
+      ),
+    ];
+  }
 
   function namesOf(matches: (host: SparkplugHost) => boolean): string[] {
     return [...connections].filter(([, { host }]) => matches(host)).map(([name]) => name);
@@ -151,23 +184,12 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
     if (peers !== undefined) electStateHosts();
     peers?.announce();
     for (const connection of connections.values()) connection.start();
-    const each = (call: (host: SparkplugHost) => void) => () => {
-      for (const { host } of connections.values()) call(host);
-    };
-    timers = [
-      clock.every(
-        tickMs,
-        each((host) => host.tick()),
-      ),
-      clock.every(
-        checkMs,
-        each((host) => host.check()),
-      ),
-    ];
   }
 
   return {
     async start() {
+      if (isStopped || hasNone) return;
+      startTimers();
       if (bridges.length === 0) return;
       await births.start();
       if (isStopped) return;
@@ -186,10 +208,38 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
       if (isStopped) return;
       isStopped = true;
       peers?.stop();
-      await Promise.all([...connections.values()].map((connection) => connection.stop()));
+      await Promise.all([
+        ...[...connections.values()].map((connection) => connection.stop()),
+        options.listener?.listener.drain().then(() => listenerHost?.stop()),
+      ]);
       for (const timer of timers) timer.cancel();
       for (const { host } of connections.values()) host.close();
       births.stop();
     },
   };
+}
+
+/** Each edge node publishes its birth when it connects: births are not stored. */
+const noBirths = { put() {}, take: () => [] };
+
+function createListenerHost(options: SparkplugOptions, counts: HostCounts): SparkplugHost | undefined {
+  if (options.listener === undefined) return undefined;
+  const { listener, role, prefix } = options.listener;
+  const { node, intake, letters, presence, devices, clockAheadMs, onAccepted, clock, logger } = options;
+  const { reorderMs } = sparkplugSchema.parse({ prefix: 'any' });
+  const host = new SparkplugHost({
+    ...{ name: 'listener', ingestNode: node, hasPeers: false, births: noBirths, counts },
+    settings: { role, hostId: '', prefix, reorderMs, ids: {} },
+    broker: {
+      publish: (message) => listener.send(message),
+      pause: () => listener.pause(),
+      resume: () => listener.resume(),
+    },
+    // The listener has checked it.
+    grant: { allowsDevice: () => true, covers: 'the listener' },
+    onReadings: (device, readings) => listener.readings(device, readings),
+    ...{ intake, letters, presence, devices, clockAheadMs, onAccepted, clock, logger },
+  });
+  listener.attach(host);
+  return host;
 }

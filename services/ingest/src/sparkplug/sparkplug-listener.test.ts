@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { createMemoryNetwork } from '@tailrace/bus/memory';
+import { silentLogger } from '@tailrace/platform/logger';
+import type { CommandOutcome } from '@tailrace/protocol/device-command';
+import { decodePayload, encodePayload, type Metric } from '@tailrace/sparkplug/payload';
+import { type MessageType, topicOf } from '@tailrace/sparkplug/topic';
+import { CommandClient } from '@tailrace/testkit/command-client';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { nextTurn } from '../../test/device-fixture.ts';
+import { type ConnectOptions, type MqttDevice, startMqtt } from '../../test/mqtt-fixture.ts';
+import { bdSeqOf, metricOf } from '../../test/sparkplug-fixture.ts';
+
+const node = 'plant1.cell1';
+const startMs = 1_764_446_400_000;
+
+/** Ingest to which the edge node `cell1` of the group `plant1` connects by MQTT in memory, and a sender of commands. */
+async function start(t: TestContext) {
+  const clock = createFakeClock({ nowMs: startMs });
+  const network = createMemoryNetwork({ clock, random: () => 0.5 });
+  const fixture = await startMqtt(t, {
+    clock,
+    bus: network.createBus({ node: 'ingest-0', logger: silentLogger }),
+    settings: { mqttSparkplug: 'active' },
+  });
+  const bus = network.createBus({ node: 'control', logger: silentLogger });
+  await bus.start();
+  const client = new CommandClient(bus, clock);
+  await client.start();
+  const token = Buffer.from(await fixture.tokenFor([`${node}.>`, node], { receiveCommands: [`${node}.>`, node] }));
+  const settle = async () => {
+    for (let turn = 0; turn < 5; turn++) {
+      await clock.advance(1);
+      await nextTurn();
+    }
+  };
+  const will = {
+    topic: topicOf({ type: 'NDEATH', group: 'plant1', node: 'cell1' }),
+    payload: Buffer.from(encodePayload({ timestamp: startMs, metrics: [bdSeqOf(1)] })),
+    qos: 1 as const,
+    retain: false,
+  };
+  const loginOptions = { username: node, password: token, will } satisfies ConnectOptions;
+  return {
+    ...fixture,
+    clock,
+    settle,
+    loginOptions,
+    /** Resolves with the client of the edge node, which has published the births of itself and of `drive1`. */
+    async born(): Promise<MqttDevice> {
+      const device = await fixture.login(loginOptions);
+      device.subscribe('spBv1.0/plant1/DCMD/cell1/#');
+      assert.deepEqual(await device.next(), ['suback 0x01']);
+      publish(device, 'NBIRTH', { seq: 0, metrics: [bdSeqOf(1)] });
+      const metrics = [metricOf('open', false, { alias: 7 }), metricOf('speed', 1, { alias: 8 })];
+      publish(device, 'DBIRTH', { seq: 1, device: 'drive1', metrics });
+      await settle();
+      return device;
+    },
+    async send(device: string, name: string, params: Record<string, number | boolean>): Promise<CommandOutcome[]> {
+      const outcomes: CommandOutcome[] = [];
+      const issued = clock.now();
+      const command = {
+        ...{ id: `c${Math.random()}`, device, via: node, name, params, qos: 1 as const, issued },
+        ...{ deadline: issued + 10_000, fence: 0, session: 0, subject: 'test', traceparent: '' },
+      };
+      void (async () => {
+        for await (const outcome of client.send(command)) outcomes.push(outcome);
+      })();
+      await settle();
+      return outcomes;
+    },
+  };
+}
+
+interface Published {
+  readonly seq: number;
+  readonly device?: string;
+  readonly metrics?: Metric[];
+}
+
+/** Two messages of one time and number would be one that came twice. */
+let messages = 0;
+
+function publish(client: MqttDevice, type: MessageType, { device, ...payload }: Published): void {
+  const topic = topicOf({ type, group: 'plant1', node: 'cell1', ...(device === undefined ? {} : { device }) });
+  client.publish(topic, encodePayload({ timestamp: startMs + ++messages, ...payload }), { qos: 0 });
+}
+
+const texts = (reports: readonly { device: string; readings: readonly { tag: string; value: unknown }[] }[]) =>
+  reports.map(({ device, readings }) => `${device} ${readings.map(({ tag, value }) => `${tag}=${value}`).join(' ')}`);
+
+test('an edge node connects to ingest itself: its births and data are reports of its devices', async (t) => {
+  const { born, settle, reports } = await start(t);
+  const client = await born();
+  publish(client, 'DDATA', { seq: 2, device: 'drive1', metrics: [{ alias: 7, booleanValue: true }] });
+  await settle();
+  const found = texts(await reports());
+  assert.ok(found.includes('plant1.cell1.drive1 open=false speed=1'), found.join('\n'));
+  assert.ok(found.includes('plant1.cell1.drive1 open=true'), found.join('\n'));
+});
+
+test('a command writes a metric by DCMD, and is done when the data of the device show the value', async (t) => {
+  const { born, settle, send } = await start(t);
+  const client = await born();
+  const outcomes = await send(`${node}.drive1`, 'set', { open: true });
+  const [message] = client.messages;
+  assert.deepEqual([message?.topic, message?.qos, message?.retain], ['spBv1.0/plant1/DCMD/cell1/drive1', 0, false]);
+  const { metrics } = decodePayload(message!.payload);
+  assert.deepEqual(
+    metrics.map(({ alias, booleanValue }) => [alias, booleanValue]),
+    [[7, true]],
+  );
+  assert.deepEqual(outcomes.map(({ state }) => state).at(-1), 'delivered');
+  publish(client, 'DDATA', { seq: 2, device: 'drive1', metrics: [{ alias: 8, doubleValue: 2 }] });
+  await settle();
+  assert.deepEqual(outcomes.at(-1)?.state, 'delivered', 'another metric shows nothing');
+  publish(client, 'DDATA', { seq: 3, device: 'drive1', metrics: [{ alias: 7, booleanValue: true }] });
+  await settle();
+  const { state, confirmedBy, after } = outcomes.at(-1)!;
+  assert.deepEqual([state, confirmedBy, after], ['done', 'read_back', true]);
+});
+
+test('a command that no data confirm is unconfirmed, and one that Sparkplug cannot express fails', async (t) => {
+  const { born, clock, settle, send } = await start(t);
+  const client = await born();
+  const open = await send(`${node}.drive1`, 'set', { open: true });
+  await clock.advance(20_000);
+  await settle();
+  assert.equal(open.at(-1)?.state, 'unconfirmed');
+  const sent = client.messages.length;
+  for (const [device, name, params, code] of [
+    ['drive1', 'open', {}, 'not_found'],
+    ['drive1', 'set', { color: 3 }, 'not_found'],
+    ['drive1', 'set', { open: 3 }, 'invalid_message'],
+    ['drive2', 'set', { open: true }, 'not_found'],
+  ] as const) {
+    const outcomes = await send(`${node}.${device}`, name, params);
+    assert.deepEqual([outcomes.at(-1)?.state, outcomes.at(-1)?.code], ['failed', code], name);
+  }
+  assert.equal(client.messages.length, sent);
+});
+
+test('a client publishes for its own edge node alone, and receives no data', async (t) => {
+  const { login, connect, settle, loginOptions, born } = await start(t);
+  await born();
+  const other = await login({ ...loginOptions, clientId: 'c2', will: undefined, username: `${node}.x` });
+  for (const filter of ['spBv1.0/#', 'spBv1.0/plant1/DDATA/cell1/#', 'spBv1.0/+/NCMD/cell1']) {
+    other.subscribe(filter);
+    assert.deepEqual(await other.next(), ['suback 0x8f'], filter);
+  }
+  other.subscribe('spBv1.0/plant2/NCMD/cell9');
+  assert.deepEqual(await other.next(), ['suback 0x87']);
+  other.publish('spBv1.0/plant2/NBIRTH/cell9', encodePayload({ timestamp: startMs, seq: 0 }), { qos: 0 });
+  await settle();
+  assert.deepEqual(other.take(), ['disconnect 0x87']);
+  const commanding = await login({ ...loginOptions, clientId: 'c3', will: undefined, username: `${node}.y` });
+  commanding.publish('spBv1.0/plant1/DCMD/cell1/drive1', encodePayload({ timestamp: startMs }), { qos: 0 });
+  await settle();
+  assert.deepEqual(commanding.take(), ['disconnect 0x87']);
+  const will = { ...loginOptions.will, topic: 'spBv1.0/plant2/NDEATH/cell9' };
+  const [, answer] = await connect({ ...loginOptions, clientId: 'c4', username: `${node}.z`, will });
+  assert.equal(answer, 'connack 0x87');
+});
+
+test('a lost connection, and a DISCONNECT without an NDEATH, make the devices of the edge node offline', async (t) => {
+  const { born, settle, events, confirmAll } = await start(t);
+  for (const end of ['lost', 'disconnected'] as const) {
+    const client = await born();
+    await confirmAll();
+    events();
+    if (end === 'lost') client.wire.close();
+    else client.disconnect();
+    await settle();
+    const closed = events().filter((event) => event.startsWith('closed'));
+    assert.ok(
+      closed.some((event) => event.includes(`${node}.drive1`)),
+      `${end}: ${closed.join('\n')}`,
+    );
+  }
+});
+
+test('a stop of ingest is no death: the devices are not offline while their edge node connects elsewhere', async (t) => {
+  const { born, settle, events, confirmAll, ingest, clock } = await start(t);
+  await born();
+  await confirmAll();
+  events();
+  const drained = ingest.drain();
+  for (let n = 0; n < 100; n++) await clock.advance(100);
+  await drained;
+  await settle();
+  const closed = events().filter((event) => event.includes(`${node}.drive1`));
+  assert.deepEqual(
+    closed.map((event) => /drain|death/.exec(event)?.[0]),
+    ['drain'],
+    closed.join('\n'),
+  );
+});

@@ -1,0 +1,253 @@
+import type { Will } from '@tailrace/mqtt/connect-request';
+import { mqttReasons as reasons } from '@tailrace/mqtt/reason';
+import type { Clock } from '@tailrace/platform/clock';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
+import type { Logger } from '@tailrace/platform/logger';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import type { Reading } from '@tailrace/protocol/report';
+import { bdSeqOf } from '@tailrace/sparkplug/metric-table';
+import type { OutboundMessage } from '@tailrace/sparkplug/outbound-message';
+import { PathMap, type PathOwner } from '@tailrace/sparkplug/path-map';
+import { decodePayload, encodePayload } from '@tailrace/sparkplug/payload';
+import { type NodeTopic, namespace, parseTopic, topicOf } from '@tailrace/sparkplug/topic';
+import type { DeliveredCommand } from '../devices/device-command.ts';
+import type { CommandReporter, NamespaceClient, NamespaceMessage, TopicNamespace } from '../mqtt/topic-namespace.ts';
+import { NodeCommands } from './node-commands.ts';
+import type { SparkplugHost } from './sparkplug-host.ts';
+
+export interface SparkplugListenerOptions {
+  /** Device path before the group; '' for none. */
+  readonly prefix: string;
+  readonly clock: Pick<Clock, 'now' | 'monotonic'>;
+  readonly logger: Logger;
+}
+
+/** A client, and what it is to the host. */
+interface NodeClient {
+  /** Topics that it may use. */
+  readonly topics: Map<string, NodeTopic>;
+  /** Of its edge nodes and their devices, by device path. */
+  readonly owners: Map<string, PathOwner>;
+  hasWill: boolean;
+  takesCommands: boolean;
+}
+
+/** Topics of one client whose form is known. */
+const topicsMax = 10_000;
+const warningEveryMs = 60_000;
+/** What an edge node publishes. */
+const published: ReadonlySet<string> = new Set(['NBIRTH', 'NDATA', 'NDEATH', 'DBIRTH', 'DDATA', 'DDEATH']);
+
+/**
+ * The Sparkplug edge nodes that connect to the MQTT listener of this process: the broker of one host. No other client
+ * receives their messages: it is an endpoint of a host, not a broker.
+ *
+ * A client may publish for the edge nodes whose paths its token covers, and receives the NCMD and DCMD of these. It
+ * publishes a birth at each connect, as Sparkplug requires, so that births are not stored. When its connection closes,
+ * its will is the death of its node; without a will, also after DISCONNECT, the node is offline all the same.
+ */
+export class SparkplugListener implements TopicNamespace {
+  readonly level = namespace;
+  readonly #paths: PathMap;
+  readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
+  readonly #commands: NodeCommands;
+  readonly #onRefused: LimitedWarning;
+  readonly #clients = new Map<NamespaceClient, NodeClient>();
+  /** The client of each edge node, the one that published last, by group and ID. */
+  readonly #nodes = new Map<string, NamespaceClient>();
+  #host: SparkplugHost | undefined;
+  #isPaused = false;
+  #isDraining = false;
+  #drained: (() => void) | undefined;
+
+  /** Throws `invalid_path` for a prefix that is none. */
+  constructor({ prefix, clock, logger }: SparkplugListenerOptions) {
+    const nowMs = () => clock.monotonic();
+    this.#paths = new PathMap({ prefix });
+    this.#clock = clock;
+    this.#commands = new NodeCommands(nowMs);
+    this.#onRefused = new LimitedWarning(
+      logger.warn.bind(logger),
+      'a Sparkplug client was refused',
+      warningEveryMs,
+      nowMs,
+    );
+  }
+
+  /** Sets the host. Called once, before the first connection. */
+  attach(host: SparkplugHost): void {
+    this.#host = host;
+    host.opened();
+  }
+
+  /** The host has read the data of a device. */
+  readings(device: string, readings: readonly Reading[]): void {
+    this.#commands.readings(device, readings);
+  }
+
+  /**
+   * From now on a connection that closes is no death: its edge node connects to another process. Resolves when none is
+   * left.
+   */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    if (this.#clients.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#drained = resolve;
+    });
+  }
+
+  // The broker of the host
+
+  send(message: OutboundMessage): boolean {
+    const { group, node } = parseTopic(message.topic) as NodeTopic;
+    const client = this.#nodes.get(nodeKey(group, node));
+    return client !== undefined && deliver(client, message);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    for (const client of this.#clients.keys()) client.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    for (const client of this.#clients.keys()) client.resume();
+  }
+
+  // The namespace
+
+  assertWill(client: NamespaceClient, { topic, payload }: Will): void {
+    const parsed = this.#allowed(client, topic);
+    if (parsed.type !== 'NDEATH' || bdSeqOf(decodePayload(payload), undefined) === undefined) {
+      const expected = 'the NDEATH of the edge node with its bdSeq';
+      throw new TailraceError('invalid_message', `will: expected ${expected}, got ${shown(topic)}`);
+    }
+    this.#of(client).hasWill = true;
+  }
+
+  opened(client: NamespaceClient): void {
+    this.#of(client);
+    if (this.#isPaused) client.pause();
+  }
+
+  publish(client: NamespaceClient, { topic, payload, retain, ticket }: NamespaceMessage): void {
+    const known = this.#of(client);
+    let parsed = known.topics.get(topic);
+    if (parsed === undefined) {
+      try {
+        parsed = this.#allowed(client, topic);
+      } catch (thrown) {
+        this.#refuse(client, topic, thrown);
+        return;
+      }
+      if (known.topics.size >= topicsMax) known.topics.clear();
+      known.topics.set(topic, parsed);
+    }
+    this.#nodes.set(nodeKey(parsed.group, parsed.node), client);
+    this.#host!.receive({ topic, payload, retain, ticket }, client);
+  }
+
+  subscribe(client: NamespaceClient, filter: string, qos: 0 | 1): number {
+    const [, group = '', type = '', node = '', ...rest] = filter.split('/');
+    // A host that is not primary has no STATE: the filter is granted, and nothing comes.
+    if (group === 'STATE') return qos;
+    const isCommand = type === 'NCMD' || type === 'DCMD';
+    if (!isCommand || rest.length > 1 || /[+#]/.test(group + node)) return reasons.topicFilterInvalid;
+    try {
+      if (!client.grant.allowsDevice(this.#paths.nameOf({ group, node }))) return reasons.notAuthorized;
+    } catch {
+      return reasons.topicFilterInvalid;
+    }
+    this.#of(client).takesCommands = true;
+    return qos;
+  }
+
+  retained(): void {}
+
+  closed(client: NamespaceClient, isOrderly: boolean): void {
+    const known = this.#clients.get(client);
+    if (known === undefined) return;
+    this.#clients.delete(client);
+    for (const { group, node, device } of known.owners.values()) {
+      const key = nodeKey(group, node);
+      if (device !== undefined || this.#nodes.get(key) !== client) continue;
+      this.#nodes.delete(key);
+      // Its will comes next.
+      if (!isOrderly && known.hasWill) continue;
+      this.#die(topicOf({ type: 'NDEATH', group, node }), encodePayload({ timestamp: this.#clock.now() }));
+    }
+    if (this.#clients.size === 0) this.#drained?.();
+  }
+
+  will(client: NamespaceClient, { topic, payload }: Will): void {
+    const { group, node } = parseTopic(topic) as NodeTopic;
+    const successor = this.#nodes.get(nodeKey(group, node));
+    // The edge node has connected again within the will delay.
+    if (successor === undefined || successor === client) this.#die(topic, payload);
+  }
+
+  takesCommands(client: NamespaceClient): boolean {
+    return this.#clients.get(client)?.takesCommands === true;
+  }
+
+  deliverCommand(client: NamespaceClient, command: DeliveredCommand, reporter: CommandReporter): boolean {
+    return this.#commands.deliver(command, reporter, {
+      messageOf: (values) => {
+        const owner = this.#of(client).owners.get(command.device);
+        if (owner !== undefined) return this.#host!.commandMessage(owner, values);
+        const { device } = command;
+        throw new TailraceError('not_found', `device: expected one that the edge node has published, got ${device}`);
+      },
+      send: (message) => deliver(client, message),
+    });
+  }
+
+  #of(client: NamespaceClient): NodeClient {
+    let known = this.#clients.get(client);
+    if (known === undefined) {
+      known = { topics: new Map(), owners: new Map(), hasWill: false, takesCommands: false };
+      this.#clients.set(client, known);
+    }
+    return known;
+  }
+
+  /** Returns what a topic is about. Throws for one on which an edge node publishes nothing, or not this client. */
+  #allowed(client: NamespaceClient, topic: string): NodeTopic {
+    const parsed = parseTopic(topic);
+    if (!published.has(parsed.type)) {
+      const expected = `one of ${[...published].join(', ')}`;
+      throw new TailraceError('forbidden', `Sparkplug topic: expected ${expected}, got ${shown(topic)}`);
+    }
+    const { group, node, device } = parsed as NodeTopic;
+    const path = this.#paths.nameOf({ group, node, device });
+    if (!client.grant.allowsDevice(path)) {
+      throw new TailraceError('forbidden', `${shown(path)} is not covered: ${client.grant.covers}`);
+    }
+    const { owners } = this.#of(client);
+    if (owners.size < topicsMax) owners.set(path, { group, node, device });
+    return parsed as NodeTopic;
+  }
+
+  /** There is no answer to a message of QoS 0 but the end of the connection. */
+  #refuse(client: NamespaceClient, topic: string, thrown: unknown): void {
+    const { code, message } = tailraceErrorFrom(thrown);
+    this.#onRefused.write(() => ({ device: client.device, clientId: client.clientId, topic, code, reason: message }));
+    client.disconnect(code === 'forbidden' ? reasons.notAuthorized : reasons.topicNameInvalid, message);
+  }
+
+  #die(topic: string, payload: Uint8Array): void {
+    if (!this.#isDraining) this.#host!.receive({ topic, payload, retain: false, ticket: -1 }, noAcknowledger);
+  }
+}
+
+const noAcknowledger = { settle() {}, flush() {} };
+
+/** IDs contain no slash. */
+function nodeKey(group: string, node: string): string {
+  return `${group}/${node}`;
+}
+
+function deliver(client: NamespaceClient, { topic, payload }: OutboundMessage): boolean {
+  return client.deliver({ topic, payload: Buffer.from(payload), qos: 0 }) === 'sent';
+}
