@@ -19,6 +19,8 @@ import { createSwitchedTracing, type SwitchedTracing } from './switched-tracing.
 
 const tokenSecret = 'a key for the bench alone, on loopback';
 const logger = createLogger({ service: 'bench', level: 'warn' });
+/** A page of metrics costs some milliseconds of the processor that is measured. */
+const untilPollMs = 50;
 let run: (batches: number) => Promise<void>;
 let tracing: SwitchedTracing | undefined;
 const metrics = createMetrics({ service: 'ingest', node: 'bench' });
@@ -113,7 +115,7 @@ answer({
   metric: async ({ series }: { series: string }) => ({ value: await metricOf(series) }),
   /** Answers when the sum has reached a value. */
   until: async ({ series, value }: { series: string; value: number }) => {
-    while ((await metricOf(series)) < value) await clock.sleep(10);
+    while ((await metricOf(series)) < value) await clock.sleep(untilPollMs);
     return { cpu: cpuSeconds() - before };
   },
 });
