@@ -113,6 +113,11 @@ answer({
   },
   /** Answers with the sum of the series that begin so. */
   metric: async ({ series }: { series: string }) => ({ value: await metricOf(series) }),
+  /** Answers with the counts of a histogram by upper bound, each with those below it. */
+  histogram: async ({ name, label }: { name: string; label: string }) => {
+    const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith(`${name}_bucket{`));
+    return lines.filter((line) => line.includes(label)).map((line) => [boundOf(line), Number(line.split(' ').at(-1))]);
+  },
   /** Answers when the sum has reached a value. */
   until: async ({ series, value }: { series: string; value: number }) => {
     while ((await metricOf(series)) < value) await clock.sleep(untilPollMs);
@@ -123,4 +128,10 @@ answer({
 async function metricOf(series: string): Promise<number> {
   const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith(series));
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
+/** JSON has no infinity: the last bound is null. */
+function boundOf(line: string): number | null {
+  const bound = Number(/le="([^"]+)"/.exec(line)![1]);
+  return Number.isNaN(bound) ? null : bound;
 }
