@@ -19,6 +19,8 @@ import { createSwitchedTracing, type SwitchedTracing } from './switched-tracing.
 
 const tokenSecret = 'a key for the bench alone, on loopback';
 const logger = createLogger({ service: 'bench', level: 'warn' });
+/** A page of metrics costs some milliseconds of the processor that is measured. */
+const untilPollMs = 50;
 let run: (batches: number) => Promise<void>;
 let tracing: SwitchedTracing | undefined;
 const metrics = createMetrics({ service: 'ingest', node: 'bench' });
@@ -111,9 +113,14 @@ answer({
   },
   /** Answers with the sum of the series that begin so. */
   metric: async ({ series }: { series: string }) => ({ value: await metricOf(series) }),
+  /** Answers with the counts of a histogram by upper bound, each with those below it. */
+  histogram: async ({ name, label }: { name: string; label: string }) => {
+    const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith(`${name}_bucket{`));
+    return lines.filter((line) => line.includes(label)).map((line) => [boundOf(line), Number(line.split(' ').at(-1))]);
+  },
   /** Answers when the sum has reached a value. */
   until: async ({ series, value }: { series: string; value: number }) => {
-    while ((await metricOf(series)) < value) await clock.sleep(10);
+    while ((await metricOf(series)) < value) await clock.sleep(untilPollMs);
     return { cpu: cpuSeconds() - before };
   },
 });
@@ -121,4 +128,10 @@ answer({
 async function metricOf(series: string): Promise<number> {
   const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith(series));
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+}
+
+/** JSON has no infinity: the last bound is null. */
+function boundOf(line: string): number | null {
+  const bound = Number(/le="([^"]+)"/.exec(line)![1]);
+  return Number.isNaN(bound) ? null : bound;
 }

@@ -52,10 +52,12 @@ export async function benchMqttSessions(): Promise<Row[]> {
       Promise.all(workers.map((each) => each.ask('run', { perSecond: count / workersMax, seconds: runSeconds })));
     await run(warmUpSeconds);
     await Promise.all(workers.map((worker) => worker.ask('resetDelays')));
+    const before = await ackBounds(server);
     await server.ask('startRun');
     await run(seconds);
     const { cpu } = await server.ask<{ cpu: number }>('endRun');
     const [acks, timers] = [new DelayCounts(), new DelayCounts()];
+    const inIngest = boundOfP99(before, await ackBounds(server));
     let [sent, acknowledged] = [0, 0];
     for (const worker of workers) {
       const result = await worker.ask<WorkerResult>('finish', { graceMs: 10_000 });
@@ -79,7 +81,7 @@ export async function benchMqttSessions(): Promise<Row[]> {
       },
       {
         what: `${count.toLocaleString('en')} MQTT devices at a report a second each, QoS 1, linger ${lingerMs} ms: from the time of a report to its PUBACK`,
-        ours: `p50 ${acks.percentile(0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms; ${Math.round((100 * cpu) / seconds)} % of a CPU${unanswered}`,
+        ours: `p50 ${acks.percentile(0.5).toFixed(1)} ms, p99 ${p99.toFixed(1)} ms; ${Math.round((100 * cpu) / seconds)} % of a CPU${unanswered}; in ingest, from receipt, p99 ${inIngest}`,
         against: `timers of the devices late by p99 ${timers.percentile(0.99).toFixed(1)} ms`,
         result: `p99 ${p99.toFixed(1)} ms`,
         target: `≤ ${4 * lingerMs} ms, 4 × linger`,
@@ -95,4 +97,18 @@ export async function benchMqttSessions(): Promise<Row[]> {
 async function used(server: Child): Promise<{ rss: number; heap: number }> {
   await server.ask('use');
   return await server.ask('use');
+}
+
+type Bounds = readonly (readonly [boundSeconds: number | null, count: number])[];
+
+function ackBounds(server: Child): Promise<Bounds> {
+  return server.ask('histogram', { name: 'tailrace_ingest_ack_duration_seconds', label: 'protocol="mqtt"' });
+}
+
+/** Returns the smallest bound of the histogram that 99 % of the messages between two readings of it do not exceed. */
+function boundOfP99(before: Bounds, after: Bounds): string {
+  const counts = after.map(([bound, count], index) => [bound, count - (before[index]?.[1] ?? 0)] as const);
+  const total = counts.at(-1)?.[1] ?? 0;
+  const bound = counts.find(([, count]) => count >= 0.99 * total)?.[0];
+  return bound === undefined || bound === null ? 'above the last bound' : `≤ ${bound * 1_000} ms`;
 }

@@ -23,7 +23,10 @@ export class DelayCounts {
     if (delayMs > this.#mostMs) this.#mostMs = delayMs;
   }
 
-  /** Returns the delay, ms, that a share (0 to 1) of all delays does not exceed; NaN without any. */
+  /**
+   * Returns the delay, ms, that a share (0 to 1) of all delays does not exceed; NaN without any. Beyond 10 s it is the
+   * longest of all.
+   */
   percentile(share: number): number {
     if (this.#total === 0) return Number.NaN;
     let left = Math.max(1, Math.ceil(this.#total * share));

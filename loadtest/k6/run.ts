@@ -60,7 +60,7 @@ async function stackUrls(): Promise<NodeJS.ProcessEnv> {
 }
 
 async function stackEndpoints(): Promise<Endpoints> {
-  const file = join(root, process.env['DATA'] || 'data/stack', 'endpoints.json');
+  const file = resolve(root, process.env['DATA'] || 'data/stack', 'endpoints.json');
   let text: string;
   try {
     text = await readFile(file, 'utf8');
