@@ -37,7 +37,7 @@ export interface DeviceFault {
 
 const ofBroker = ['bridge', 'Sparkplug'];
 const ofHost = ['Sparkplug'];
-const pausedMs = 1_000;
+const pausedMs = 300;
 /** Of a gateway when ingest is back: a second for the connection, and as much for the log. */
 const firstMsMax = 2_000;
 const lagMsMax = 2_000;
