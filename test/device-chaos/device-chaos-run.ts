@@ -39,6 +39,8 @@ const againDeadlineMs = 120_000;
 const telemetryTopic = 'tailrace.telemetry';
 const secondIngestOffset = 3;
 const gatewayOffset = 4;
+/** No process listens there. */
+const closedPort = 1;
 
 /** One run: Kafka, NATS, a broker, ingest, a gateway, senders of each protocol, and faults. */
 export class DeviceChaosRun {
@@ -204,12 +206,11 @@ export class DeviceChaosRun {
     return /^tailrace_ingest_sparkplug_connections(\{.*\})? 1$/m.test(page);
   }
 
-  /** A load balancer, which sends each connection to the next node that is not down. */
+  /** A load balancer, which sends each connection to the next node that is not down, and closes it without one. */
   async #balanced(portOf: (node: { service: StackService; mqttPort: number }) => number): Promise<LinkProxy> {
     const proxy = await startLinkProxy(() => {
       const up = this.#ingest.filter(({ service }) => !this.#down.has(service));
-      const nodes = up.length === 0 ? this.#ingest : up;
-      return portOf(nodes[this.#turn++ % nodes.length]!);
+      return up.length === 0 ? closedPort : portOf(up[this.#turn++ % up.length]!);
     });
     this.#toStop.push(proxy);
     return proxy;

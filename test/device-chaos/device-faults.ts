@@ -37,7 +37,7 @@ export interface DeviceFault {
 
 const ofBroker = ['bridge', 'Sparkplug'];
 const ofHost = ['Sparkplug'];
-const pausedMs = 1_000;
+const pausedMs = 300;
 /** Of a gateway when ingest is back: a second for the connection, and as much for the log. */
 const firstMsMax = 2_000;
 const lagMsMax = 2_000;
@@ -118,10 +118,8 @@ export const deviceFaults: readonly DeviceFault[] = [
       await Promise.all(ingest.map((node) => node.end('SIGTERM')));
       printStep(`ingest is away for ${outageMs / 1000} s`);
       await sleep(outageMs);
-      for (const node of ingest) {
-        await node.start();
-        down.delete(node);
-      }
+      for (const node of ingest) await node.start();
+      for (const node of ingest) down.delete(node);
       printStep('ingest is back');
       const { backlog, firstMs, maxLagMs, tookMs } = await catchUp(awayMs);
       printStep(

@@ -124,8 +124,8 @@ export class GatewaySender implements Sender {
   }
 
   /**
-   * Watches how the gateway catches up, after ingest was away since `awayMs`, epoch ms. Resolves when there is no
-   * backlog any more, with how late live readings were in the meantime.
+   * Watches how the gateway catches up, now that ingest can be reached again. Resolves when there is no backlog any
+   * more, with how late live readings were in the meantime. `awayMs`: since when ingest was away, epoch ms.
    */
   async catchUp(awayMs: number): Promise<CatchUp> {
     this.#outages.push({ fromMs: awayMs, toMs: Date.now() });
@@ -144,9 +144,9 @@ export class GatewaySender implements Sender {
     return readingCountsOf(reports, { readAtMs, outages: this.#outages });
   }
 
-  /** Stops the units, so that nothing new is read. Resolves when the gateway has nothing that waits. */
+  /** Stops the answers of the units, so that nothing new is read. Resolves when the gateway has nothing that waits. */
   async finish(): Promise<void> {
-    await this.#device?.stop();
+    this.#device?.mute();
     await eventually(async () => (await this.metric('tailrace_edge_waiting_reports')) === 0, {
       ...{ deadlineMs: finishMs, pollMs: 50, describe: 'the gateway has sent everything' },
     });

@@ -31,8 +31,13 @@ export class WebSocketSender implements Sender {
     this.#pace.start();
   }
 
-  finish(): Promise<void> {
-    return this.#pace.finish();
+  async finish(): Promise<void> {
+    try {
+      await this.#pace.finish();
+    } catch (cause) {
+      const states = this.#connections.map(({ state, counts, unanswered }) => ({ state, counts, unanswered }));
+      throw new Error(`${(cause as Error).message} Connections: ${JSON.stringify(states)}`, { cause });
+    }
   }
 
   async stop(): Promise<void> {

@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { fuzzVariables } from '@tailrace/testkit/fuzz';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
@@ -16,7 +16,7 @@ export interface FuzzOptions {
   readonly factor: number;
   /** Files at the same time. */
   readonly jobs: number;
-  /** For the output of each run. */
+  /** For the output of what has failed. */
   readonly data: string;
   readonly print: (text: string) => void;
 }
@@ -86,6 +86,7 @@ export class FuzzRun {
     if (this.#isStopped) return;
     if (code === 0) {
       this.#passed++;
+      await rm(log);
       return;
     }
     this.#failed.add(file);

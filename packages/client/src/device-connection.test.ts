@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { device, startFakeIngest } from '../test/fake-ingest.ts';
 import type { CommandAnswer, DeviceCommand } from './device-commands.ts';
 import type { DeviceState } from './device-connection.ts';
+import { createTestClock } from './test-clock.ts';
 
 const readings = [{ tag: 'temperature', value: 42.5 }];
 
@@ -118,6 +119,19 @@ test('a retryable rejection is sent again after the requested time, before later
   await clock.advance(2_499);
   assert.deepEqual(ingest.ids(), []);
   await clock.advance(1);
+  assert.deepEqual(ingest.ids(), ['a']);
+});
+
+test('the last messages before an idle time are sent again, although Node.js truncates the delay of the timer', async () => {
+  const clock = createTestClock(() => new Promise((resolve) => setImmediate(resolve)));
+  const after = (ms: number, call: () => void) => clock.after(Math.trunc(ms), call);
+  const ingest = startFakeIngest({ clock: { ...clock, after } });
+  await ingest.live();
+  void ingest.connection.status(readings, { id: 'a' });
+  ingest.take();
+  ingest.ack('a', { status: 'rejected', code: 'unavailable', message: 'm', retryable: true, retryAfterMs: 1_001 });
+  // 1,001 ms and a quarter of it are 1,251.25 ms.
+  await clock.advance(1_251);
   assert.deepEqual(ingest.ids(), ['a']);
 });
 

@@ -518,7 +518,11 @@ export class DeviceConnection {
     if (untilMs <= this.#pausedUntilMs) return;
     this.#pausedUntilMs = untilMs;
     this.#pauseTimer?.cancel();
-    this.#pauseTimer = clock.after(waitMs, () => this.#sendNext());
+    this.#pauseTimer = clock.after(waitMs, () => {
+      // Node.js truncates a delay to whole ms: by the clock the pause may go on for a moment, with no other timer.
+      this.#pausedUntilMs = 0;
+      this.#sendNext();
+    });
   }
 
   /** Sends a new token over the open connection. Retries while there is none; at last the server closes with 4401. */

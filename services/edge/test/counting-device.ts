@@ -7,6 +7,8 @@ export interface CountingDeviceOptions {
 
 export interface CountingDevice {
   readonly port: number;
+  /** Answers nothing any more, in connections that stay open: what it has answered arrives. */
+  mute(): void;
   /** Closes all connections, and accepts no new one. Idempotent. */
   stop(): Promise<void>;
 }
@@ -21,6 +23,7 @@ const illegalFunction = 1;
 export async function startCountingDevice({ onRead }: CountingDeviceOptions): Promise<CountingDevice> {
   const counts = new Map<number, number>();
   const sockets = new Set<Socket>();
+  let isMute = false;
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {});
@@ -30,7 +33,7 @@ export async function startCountingDevice({ onRead }: CountingDeviceOptions): Pr
       rest = Buffer.concat([rest, bytes]);
       while (rest.length >= 7 && rest.length >= 6 + rest.readUInt16BE(4)) {
         const end = 6 + rest.readUInt16BE(4);
-        socket.write(replyTo(rest.subarray(0, end)));
+        if (!isMute) socket.write(replyTo(rest.subarray(0, end)));
         rest = rest.subarray(end);
       }
     });
@@ -60,6 +63,9 @@ export async function startCountingDevice({ onRead }: CountingDeviceOptions): Pr
   let stopped: Promise<void> | undefined;
   return {
     port: (server.address() as { port: number }).port,
+    mute() {
+      isMute = true;
+    },
     stop() {
       stopped ??= new Promise((resolve) => {
         server.close(() => resolve());

@@ -60,8 +60,8 @@ async function start(command: string, args: readonly string[], port: number, con
 
 export interface UnstableLink {
   readonly port: number;
-  /** Changes what the server sends; undefined: it is lost. */
-  onReply: (bytes: Buffer) => Buffer | undefined;
+  /** Changes what the server sends; undefined: it is lost; a promise: it is late, and so is what follows. */
+  onReply: (bytes: Buffer) => Buffer | undefined | Promise<Buffer | undefined>;
   /** Resets all connections, as a cable that is pulled. */
   reset(): void;
   close(): Promise<void>;
@@ -83,9 +83,13 @@ export async function startUnstableLink(serverPort: number): Promise<UnstableLin
       });
     }
     client.pipe(upstream);
+    let before = Promise.resolve();
     upstream.on('data', (bytes: Buffer) => {
-      const passed = link.onReply(bytes);
-      if (passed !== undefined && !client.destroyed) client.write(passed);
+      const reply = link.onReply(bytes);
+      before = before.then(async () => {
+        const passed = await reply;
+        if (passed !== undefined && !client.destroyed) client.write(passed);
+      });
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

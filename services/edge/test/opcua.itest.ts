@@ -183,7 +183,7 @@ test('one element of an array is read, and a deadband of the server is for numbe
   assert.equal(typeof first(3)!.value, 'string');
 });
 
-test('replies that are wrong, short, repeated or lost end nothing, and values come again', async (t) => {
+test('replies that are wrong, short, repeated, late or lost end nothing, and values come again', async (t) => {
   const link = await startLink(t, plain.port);
   const sources = Array.from({ length: 2 }, () => {
     const opcua = { timeoutMs: 1_000 };
@@ -198,6 +198,8 @@ test('replies that are wrong, short, repeated or lost end nothing, and values co
     // Those without an answer take the time of their timeout.
     if (kind < 0.02) return undefined;
     if (kind < 0.04) return bytes.subarray(0, Math.floor(random() * bytes.length));
+    // After the timeout of its request.
+    if (kind < 0.06) return sleep(1_200, bytes);
     if (kind < 0.3) return Buffer.concat([bytes, bytes]);
     const wrong = Buffer.from(bytes);
     const count = kind < 0.6 ? wrong.length : 1 + Math.floor(4 * random());
