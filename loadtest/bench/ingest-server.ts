@@ -111,7 +111,7 @@ answer({
     const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
     return { rss, heap: heapUsed + arrayBuffers };
   },
-  /** Answers with the sum of the series that begin so. */
+  /** Answers with the sum of the series that start so. */
   metric: async ({ series }: { series: string }) => ({ value: await metricOf(series) }),
   /** Answers with the counts of a histogram by upper bound, each with those below it. */
   histogram: async ({ name, label }: { name: string; label: string }) => {

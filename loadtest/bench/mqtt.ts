@@ -126,7 +126,9 @@ function bridgesTo({ host, port }: Mosquitto): object {
   const map = { payload: 'report', device: 'bench.{2}' };
   const subscriptions = [{ filter: 'bench/+/telemetry', map }];
   return {
-    bridges: [{ name: 'bench', node: 'ingest', url: `mqtt://${host}:${port}`, share: '', publish: ['bench.>'], subscriptions }],
+    bridges: [
+      { name: 'bench', node: 'ingest', url: `mqtt://${host}:${port}`, share: '', publish: ['bench.>'], subscriptions },
+    ],
   };
 }
 

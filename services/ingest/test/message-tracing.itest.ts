@@ -80,7 +80,7 @@ test('a sampled message of a WebSocket has a span until its acknowledgment, and 
 test('a batch has one trace, which all its records have', async (t) => {
   const { port, token, headers, spans } = await traced(t);
   const device = await loginDevice({ port, token });
-  const messages = ['valve_open', 'door_open'].map((name) => ({ type: 'event', payload: { name } }));
+  const messages = ['valve_open', 'gate_open'].map((name) => ({ type: 'event', payload: { name } }));
   device.send({ type: 'batch', msgid: 'b', traceparent, payload: { messages } });
   assert.equal(await device.ack(), 'b accepted');
   const all = await spans();

@@ -164,8 +164,8 @@ export class ModbusConnection {
   }
 
   /**
-   * A reply has the unit of its request. A server on TCP without units behind it may have its own one, 0 or 255, in each
-   * reply: there the transaction shows that it is the reply.
+   * A reply has the unit of its request. A server on TCP without units behind it may have its own one, 0 or 255, in
+   * each reply: there the transaction shows that it is the reply.
    */
   #isOf(pending: Pending, unit: number): boolean {
     return pending.unit === unit || (this.#options.framing.hasTransactions && (unit === 0 || unit === 255));

@@ -16,7 +16,7 @@ export interface ThresholdOptions {
   readonly clock: Pick<Clock, 'after' | 'monotonic'>;
 }
 
-/** How long after the newest sample an older one is a late one, ms. Afterwards, the clock of the source was set back. */
+/** How long after the newest sample an older one is late, ms. Afterwards, the clock of the source was set back. */
 const lateMsMax = 10_000;
 
 /**

@@ -91,7 +91,7 @@ export class Operators {
   }
 
   /**
-   * Turns the commands of all devices `off` or `on`. Resolves when it is durable. Rejects with `invalid_message`, and
+   * Switches the commands of all devices `off` or `on`. Resolves when it is durable. Rejects with `invalid_message`, and
    * as `ControlTopic.switchCommands` does.
    */
   async switchCommands(commands: string, reason: string, by: string): Promise<void> {

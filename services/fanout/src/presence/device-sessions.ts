@@ -115,8 +115,8 @@ export interface DeviceSessionCounts {
  * device, so the events of an older session change nothing, in whichever order they are read. A device becomes offline
  * behind its last report: the event has its position, and the reports up to it are processed first.
  *
- * An ingest process that is killed writes no close. It announces that it runs (`IngestAlive`); without that its sessions
- * count as closed. So an open session proves that its device is connected, and keeps it from being offline.
+ * An ingest process that is killed writes no close. It announces that it runs (`IngestAlive`); without that its
+ * sessions count as closed. So an open session proves that its device is connected, and keeps it from being offline.
  *
  * The events are read beside the consumer group, every 500 ms. A node that takes over a partition reads them from the
  * first that the log has, and decides nothing before it has read all of them.

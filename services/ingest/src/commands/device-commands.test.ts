@@ -482,7 +482,7 @@ test('a command whose session is replaced before the newer one is live is not se
   const next = new TestSession(2);
   sessions.set(press, next);
   commands.sessionClosed(session, 'ingest-0');
-  // The time of its receipt is over.
+  // The time of its receipt has passed.
   await clock.advance(5_000);
   assert.deepEqual(next.ids(), []);
   assert.deepEqual(outcomes(), ['c1 unconfirmed conflict']);

@@ -130,8 +130,8 @@ export function commandReplyFrom(value: unknown): CommandReply {
 }
 
 /**
- * Returns a reply, parsed by JSON.parse, in which no integer has lost digits: one that a double does not hold is the text
- * of its digits. `withDigits`: returns the reply from the text as `jsonWithDigits` reads it.
+ * Returns a reply, parsed by JSON.parse, in which no integer has lost digits: one that a double does not hold is the
+ * text of its digits. `withDigits`: returns the reply from the text as `jsonWithDigits` reads it.
  */
 export function exactReplyOf(value: unknown, withDigits: () => unknown): unknown {
   if (!isObject(value)) return value;

@@ -38,7 +38,7 @@ const jsonNumber = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
 const integer = /^-?[0-9]+$/;
 
 /**
- * Returns the number or boolean of a payload that is one value, as JSON has it; with `allowsText` the text of any other.
+ * Returns the number or boolean of a payload of one value, as JSON has it; with `allowsText` the text of any other.
  * Throws PayloadError `malformed_number`, and `inexact` for an integer that a double does not hold.
  */
 export function payloadScalar(text: string, allowsText: boolean): number | boolean | string {

@@ -144,7 +144,8 @@ test('a command that no data confirm is unconfirmed, and one that Sparkplug cann
 test('a client publishes for its own edge node alone, and receives no data', async (t) => {
   const { login, connect, settle, loginOptions, born } = await start(t);
   await born();
-  const other = await login({ ...loginOptions, clientId: 'c2', will: undefined, username: `${node}.x` });
+  const { will: _, ...others } = loginOptions;
+  const other = await login({ ...others, clientId: 'c2', username: `${node}.x` });
   for (const filter of ['spBv1.0/#', 'spBv1.0/plant1/DDATA/cell1/#', 'spBv1.0/+/NCMD/cell1']) {
     other.subscribe(filter);
     assert.deepEqual(await other.next(), ['suback 0x8f'], filter);
@@ -154,7 +155,7 @@ test('a client publishes for its own edge node alone, and receives no data', asy
   other.publish('spBv1.0/plant2/NBIRTH/cell9', encodePayload({ timestamp: startMs, seq: 0 }), { qos: 0 });
   await settle();
   assert.deepEqual(other.take(), ['disconnect 0x87']);
-  const commanding = await login({ ...loginOptions, clientId: 'c3', will: undefined, username: `${node}.y` });
+  const commanding = await login({ ...others, clientId: 'c3', username: `${node}.y` });
   commanding.publish('spBv1.0/plant1/DCMD/cell1/drive1', encodePayload({ timestamp: startMs }), { qos: 0 });
   await settle();
   assert.deepEqual(commanding.take(), ['disconnect 0x87']);
