@@ -529,6 +529,41 @@ test('MQTT 3.1.1: an invalid message is acknowledged when its dead letter is in 
   assert.deepEqual(await device.next(), ['puback 3']);
 });
 
+test('MQTT 3.1.1: a batch with invalid reports is acknowledged when it is a dead letter for these', async (t) => {
+  const { login, held } = await startMqtt(t);
+  const device = await login({ version: 4 });
+  const batch = `[${payload},{"readings":7}]`;
+  device.publish(topic, batch, { packetId: 3 });
+  await nextTurn();
+  held.shift()!.confirm();
+  await nextTurn();
+  assert.deepEqual(device.take(), []);
+  assert.equal(Buffer.from(held[0]!.value).toString(), batch);
+  held.shift()!.confirm();
+  assert.deepEqual(await device.next(), ['puback 3']);
+});
+
+test('MQTT 3.1.1: an invalid message that has waited for its rate is a dead letter, too', async (t) => {
+  const { login, held, clock } = await startMqtt(t, {
+    settings: { deviceMessagesPerSecond: 1, deviceMessagesBurst: 2 },
+  });
+  const device = await login({ version: 4 });
+  const invalid = '{"readings":7}';
+  for (let packetId = 1; packetId <= 5; packetId++)
+    device.publish(topic, packetId === 5 ? invalid : payload, { packetId });
+  const texts: string[] = [];
+  for (let second = 0; second < 10; second++) {
+    await nextTurn();
+    for (const record of held.splice(0)) {
+      texts.push(Buffer.from(record.value).toString());
+      record.confirm();
+    }
+    await clock.advance(1_000);
+  }
+  assert.deepEqual([texts.length, texts.at(-1)], [5, invalid]);
+  assert.deepEqual(device.take(), ['puback 1', 'puback 2', 'puback 3', 'puback 4', 'puback 5']);
+});
+
 test('a device whose connection is lost is offline after 5 s, or after the delay of its will; after DISCONNECT at once', async (t) => {
   const { login, events } = await startMqtt(t);
   const will = { topic: 'plant1/line2/press7/presence', payload: Buffer.from('offline') };

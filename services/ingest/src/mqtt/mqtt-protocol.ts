@@ -13,7 +13,7 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import { tenantOf } from '@tailrace/protocol/path';
 import type { Admission, Sender, TokenGrant } from '../admission.ts';
 import type { DeliveredCommand } from '../devices/device-command.ts';
-import type { MessageToken } from '../devices/device-message.ts';
+import { isBatch, type MessageToken } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
 import type { DeviceSession } from '../devices/device-session.ts';
 import type { BatchOutcome, ProtocolPort, Welcome } from '../devices/protocol-port.ts';
@@ -24,8 +24,8 @@ import { closeCodeOf, connackReasons, disconnectReasons } from './mqtt-closes.ts
 import { commandAcknowledged, commandTopicOf, replyFrom, sendCommand } from './mqtt-commands.ts';
 import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
 import type { MqttSessions, SessionOwner } from './mqtt-sessions.ts';
-import type { RefusedMessages } from './refused-messages.ts';
-import type { NamespaceClient, TopicNamespace } from './topic-namespace.ts';
+import { Originals, type RefusedMessages } from './refused-messages.ts';
+import { type NamespaceClient, namespaceOf, type TopicNamespace } from './topic-namespace.ts';
 import { absenceMs, type DueWill, type Wills, willSecondsOf } from './wills.ts';
 
 /** How long the log may refuse what a client has sent; then the client is disconnected, and sends it again. */
@@ -81,6 +81,8 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   #namespaces: Set<TopicNamespace> | undefined;
   /** Devices behind this client whose presence it has published. */
   #announced: GatewayDevices | undefined;
+  /** Of MQTT 3.1.1. */
+  #originals: Originals | undefined;
   /** The message that is being processed; undefined outside of `publish`. */
   #current: InboundMessage | undefined;
   /** Since when the session has paused reading, monotonic ms; undefined if it has not. */
@@ -150,7 +152,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       this.#options.counts.messages.dropped.add();
       return;
     }
-    const namespace = this.#namespaceOf(topic);
+    const namespace = namespaceOf(this.#options.namespaces, topic);
     if (namespace !== undefined) {
       this.#use(namespace);
       namespace.publish(this, message);
@@ -170,7 +172,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   }
 
   subscribe({ filter, qos }: SubscribeRequest): number {
-    const namespace = this.#namespaceOf(filter);
+    const namespace = namespaceOf(this.#options.namespaces, filter);
     if (namespace !== undefined) {
       this.#use(namespace);
       const reason = namespace.subscribe(this, filter, qos);
@@ -192,7 +194,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   }
 
   retained(filter: string): void {
-    this.#namespaceOf(filter)?.retained(this, filter);
+    namespaceOf(this.#options.namespaces, filter)?.retained(this, filter);
   }
 
   closed(closed: ClosedConnection): void {
@@ -224,7 +226,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       // Again: another client may have opened its session since.
       this.#assertOwn(request.clientId, owner);
       if (will !== undefined) {
-        const namespace = this.#namespaceOf(will.topic);
+        const namespace = namespaceOf(this.#options.namespaces, will.topic);
         if (namespace !== undefined) namespace.assertWill(this, will);
         else {
           wills.hold(will);
@@ -243,11 +245,12 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.#connection.authorized();
     this.#connection.claimed(state);
     if (will === undefined) return;
-    const namespace = this.#namespaceOf(will.topic);
+    const namespace = namespaceOf(this.#options.namespaces, will.topic);
     if (namespace !== undefined) this.#use(namespace);
   }
 
   acknowledge(token: MessageToken): void {
+    this.#originals?.take(token as number);
     this.#connection.settle(token as number, reasons.success);
   }
 
@@ -258,17 +261,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       const { device } = this.#session;
       return { device, clientId: this.clientId, code: error.code, reason: error.message };
     });
-    if (token === undefined) return;
-    const current = this.#current;
-    if (this.#connection.mqttVersion === 5 || current?.ticket !== token) {
-      this.#connection.settle(token as number, reasonFrom(error), error.message);
-      return;
-    }
-    const { topic, payload, qos } = current;
-    this.#options.refused.write({ topic, payload, qos, device: this.device, error }, this.sender, () => {
-      this.#connection.settle(token as number, reasons.success);
-      this.#connection.flush();
-    });
+    if (token !== undefined) this.#answerRefused(token as number, error, reasonFrom(error), error.message);
   }
 
   acknowledgeBatch(token: MessageToken, { accepted, rejected, error }: BatchOutcome): void {
@@ -284,7 +277,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     }
     const text = `accepted ${accepted} of ${accepted + rejected.length}: report ${first.index}: ${first.message}`;
     this.refuse(undefined, error);
-    this.#connection.settle(token as number, reasons.success, text);
+    this.#answerRefused(token as number, error, reasons.success, text);
   }
 
   /** MQTT has no packet for it. */
@@ -384,8 +377,14 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       receivedMs: this.#connection.lastReceivedMs,
       traceparent: userProperty(message, 'traceparent') ?? '',
     });
+    if (this.#connection.mqttVersion === 4) this.#originals ??= new Originals();
+    const originals = ticket < 0 ? undefined : this.#originals;
+    originals?.add(ticket, message);
     this.#session.accept(published);
-    if (this.#session.messages.hasInbox) published.keep();
+    const { hasInbox } = this.#session.messages;
+    if (hasInbox) published.keep();
+    if (hasInbox || isBatch(published)) originals?.keep(ticket);
+    else originals?.take(ticket);
   }
 
   /** The session itself is the presence of its device; a message is that of a device behind it. */
@@ -434,14 +433,6 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     return undefined;
   }
 
-  #namespaceOf(topic: string): TopicNamespace | undefined {
-    for (const namespace of this.#options.namespaces) {
-      const { level } = namespace;
-      if (topic.startsWith(level) && topic.charCodeAt(level.length) === slash) return namespace;
-    }
-    return undefined;
-  }
-
   #use(namespace: TopicNamespace): void {
     if (this.#namespaces?.has(namespace)) return;
     this.#namespaces ??= new Set();
@@ -458,7 +449,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   /** A stored session may be of a token with other rights. */
   #keepAllowed(state: SessionState, isGateway: boolean): void {
     for (const filter of state.subscriptions?.keys() ?? []) {
-      if (this.#namespaceOf(filter) !== undefined) continue;
+      if (namespaceOf(this.#options.namespaces, filter) !== undefined) continue;
       if (isGateway || !this.#mayReceive(filter)) state.subscriptions!.delete(filter);
     }
   }
@@ -471,7 +462,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.grant = this.#options.admission.grantOf(claims);
     try {
       this.#assertOwn(clientId, this.#ownerOf(claims));
-      if (will !== undefined && this.#namespaceOf(will.topic) === undefined)
+      if (will !== undefined && namespaceOf(this.#options.namespaces, will.topic) === undefined)
         this.#options.wills.assert(will, this.grant);
       return true;
     } catch (thrown) {
@@ -498,6 +489,20 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.#connection.refuse(hasCode ? reason : reasons.notAuthorized, error.message);
   }
 
+  /** MQTT 3.1.1 has no refusal: the message is a dead letter, and then acknowledged. */
+  #answerRefused(ticket: number, error: TailraceError, reason: number, text: string): void {
+    const original = this.#originals?.take(ticket) ?? (this.#current?.ticket === ticket ? this.#current : undefined);
+    if (this.#connection.mqttVersion === 5 || original === undefined) {
+      this.#connection.settle(ticket, reason, text);
+      return;
+    }
+    const { topic, payload, qos } = original;
+    this.#options.refused.write({ topic, payload, qos, device: this.device, error, text }, this.sender, () => {
+      this.#connection.settle(ticket, reasons.success);
+      this.#connection.flush();
+    });
+  }
+
   /** Stores the session of a connection that was open, and schedules its will. */
   #closeStored(closed: ClosedConnection): void {
     const { will, sessionExpirySeconds } = closed;
@@ -511,13 +516,11 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   }
 
   #dueWill(will: Will): DueWill {
-    const namespace = this.#namespaceOf(will.topic);
+    const namespace = namespaceOf(this.#options.namespaces, will.topic);
     if (namespace === undefined) return this.#options.wills.due(will, this.grant, this.#session);
     return { publish: () => namespace.will(this, will), discard() {} };
   }
 }
-
-const slash = '/'.charCodeAt(0);
 
 /** Returns the first value of a user property of MQTT 5. */
 function userProperty({ properties }: InboundMessage, name: string): string | undefined {

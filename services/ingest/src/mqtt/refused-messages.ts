@@ -3,14 +3,42 @@ import type { Admission, Sender } from '../admission.ts';
 import { type DeadLetter, deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
 import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 
-/** A message of MQTT 3.1.1 that was refused. */
-export interface RefusedMessage {
+/** A message of MQTT 3.1.1 as it came. */
+export interface Original {
   readonly topic: string;
   readonly payload: Buffer;
   readonly qos: number;
+}
+
+/** Messages of one connection that may be refused after the call in which they came, by ticket. */
+export class Originals {
+  readonly #byTicket = new Map<number, Original>();
+
+  add(ticket: number, { topic, payload, qos }: Original): void {
+    this.#byTicket.set(ticket, { topic, payload, qos });
+  }
+
+  /** Keeps one that has no answer yet: a copy, because the payload is a view of the packet. */
+  keep(ticket: number): void {
+    const original = this.#byTicket.get(ticket);
+    if (original !== undefined) this.#byTicket.set(ticket, { ...original, payload: Buffer.from(original.payload) });
+  }
+
+  /** Removes and returns the message of a ticket. */
+  take(ticket: number): Original | undefined {
+    const original = this.#byTicket.get(ticket);
+    if (original !== undefined) this.#byTicket.delete(ticket);
+    return original;
+  }
+}
+
+/** A message of MQTT 3.1.1 that was refused, or some of its reports. */
+export interface RefusedMessage extends Original {
   /** Of the session. */
   readonly device: string;
   readonly error: TailraceError;
+  /** Why, where it is more than the message of the error. */
+  readonly text: string;
 }
 
 export interface RefusedMessageOptions {
@@ -43,9 +71,9 @@ export class RefusedMessages {
       done();
       return;
     }
-    const { topic, qos, device } = message;
+    const { topic, qos, device, text } = message;
     const letter: DeadLetter = {
-      ...{ topic, qos, device, source: device, message: error.message, protocol: 'mqtt' },
+      ...{ topic, qos, device, source: device, message: text, protocol: 'mqtt' },
       reason: deadLetterReasonOf(error),
       // A copy: it is a view of the packet.
       payload: Buffer.from(payload),

@@ -78,3 +78,14 @@ export interface TopicNamespace {
   /** The will is due: the connection was lost, and the session was not resumed within the will delay. */
   will(client: NamespaceClient, will: Will): void;
 }
+
+const slash = '/'.charCodeAt(0);
+
+/** Returns the namespace of a topic or filter; undefined if none has its first level. */
+export function namespaceOf(namespaces: readonly TopicNamespace[], topic: string): TopicNamespace | undefined {
+  for (const namespace of namespaces) {
+    const { level } = namespace;
+    if (topic.startsWith(level) && topic.charCodeAt(level.length) === slash) return namespace;
+  }
+  return undefined;
+}
