@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { startTcpProxy } from '@tailrace/testkit/tcp-proxy';
 
 /** A TCP proxy between a sender and a server, as a link that is lost and comes back. */
 export interface LinkProxy {
@@ -16,58 +15,26 @@ export interface LinkProxy {
 }
 
 export async function startLinkProxy(targetPort: () => number): Promise<LinkProxy> {
-  const sockets = new Set<Socket>();
-  let connections = 0;
-  let port = 0;
-  const server = createServer((client) => {
-    connections++;
-    const upstream = connect(targetPort(), '127.0.0.1');
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(from);
-      from.on('error', () => {});
-      from.once('close', () => {
-        sockets.delete(from);
-        to.destroy();
-      });
-      from.pipe(to);
-    }
-  });
-  const listen = async () => {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    port = (server.address() as AddressInfo).port;
-  };
-  const closeListener = () => {
-    if (server.listening) server.close();
-  };
-  await listen();
+  const proxy = await startTcpProxy({ target: () => ({ port: targetPort() }) });
   return {
     get port() {
-      return port;
+      return proxy.port;
     },
     get connections() {
-      return connections;
+      return proxy.connections;
     },
     async disconnect() {
-      closeListener();
-      for (const socket of sockets) socket.destroy();
+      proxy.stopListening();
+      proxy.disconnect();
     },
     async stall() {
-      closeListener();
-      for (const socket of sockets) {
+      proxy.stopListening();
+      for (const socket of proxy.sockets) {
         socket.unpipe();
         socket.pause();
       }
     },
-    async restore() {
-      if (!server.listening) await listen();
-    },
-    async stop() {
-      closeListener();
-      for (const socket of sockets) socket.destroy();
-    },
+    restore: () => proxy.listen(),
+    stop: () => proxy.close(),
   };
 }

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { startTcpProxy } from '@tailrace/testkit/tcp-proxy';
 
 /** Tag of `data` in a Protobuf ServerMessage. */
 const dataTag = 0x1a;
@@ -14,54 +13,39 @@ export interface LossyProxy {
 
 /** Starts a proxy that loses the data frame with this number, counted over all connections. */
 export async function startLossyProxy(port: number, lostFrame: number): Promise<LossyProxy> {
-  const sockets = new Set<Socket>();
   let seen = 0;
   let lost = 0;
-  const server = createServer((client) => {
-    const upstream = connect(port, '127.0.0.1');
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
+  const proxy = await startTcpProxy({
+    target: () => ({ port }),
+    pass(client, server) {
+      client.pipe(server);
+      let isStream = false;
+      let rest: Buffer = Buffer.alloc(0);
+      server.on('data', (chunk: Buffer) => {
+        rest = Buffer.concat([rest, chunk]);
+        if (!isStream) {
+          const end = rest.indexOf('\r\n\r\n');
+          isStream = end >= 0 && rest.toString('latin1', 9, 12) === '101';
+          const head = isStream ? rest.subarray(0, end + 4) : rest;
+          client.write(head);
+          rest = rest.subarray(head.length);
+          if (!isStream) return;
+        }
+        for (let frame = frameOf(rest); frame !== undefined; frame = frameOf(rest)) {
+          const isData = frame.opcode === binary && rest[frame.head] === dataTag;
+          if (isData && ++seen === lostFrame) lost++;
+          else client.write(rest.subarray(0, frame.end));
+          rest = rest.subarray(frame.end);
+        }
       });
-    }
-    client.pipe(upstream);
-    let isStream = false;
-    let rest: Buffer = Buffer.alloc(0);
-    upstream.on('data', (chunk: Buffer) => {
-      rest = Buffer.concat([rest, chunk]);
-      if (!isStream) {
-        const end = rest.indexOf('\r\n\r\n');
-        isStream = end >= 0 && rest.toString('latin1', 9, 12) === '101';
-        const head = isStream ? rest.subarray(0, end + 4) : rest;
-        client.write(head);
-        rest = rest.subarray(head.length);
-        if (!isStream) return;
-      }
-      for (let frame = frameOf(rest); frame !== undefined; frame = frameOf(rest)) {
-        const isData = frame.opcode === binary && rest[frame.head] === dataTag;
-        if (isData && ++seen === lostFrame) lost++;
-        else client.write(rest.subarray(0, frame.end));
-        rest = rest.subarray(frame.end);
-      }
-    });
+    },
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
   return {
-    port: typeof address === 'object' ? (address?.port ?? 0) : 0,
+    port: proxy.port,
     get lost() {
       return lost;
     },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
+    close: () => proxy.close(),
   };
 }
 

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { startTcpProxy, type TcpProxy } from './tcp-proxy.ts';
 
 /**
  * What the proxy does with one connection.
@@ -9,14 +8,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
  */
 export type ProxyFault = 'reset' | 'lost answer' | (string & {});
 
-export interface FaultyProxy {
-  readonly port: number;
-  /** Connections accepted so far. */
-  readonly connections: number;
-  /** Resets all open connections. New ones are accepted. */
-  reset(): void;
-  close(): Promise<void>;
-}
+export type FaultyProxy = Pick<TcpProxy, 'port' | 'connections' | 'reset' | 'close'>;
 
 /** Returns the answer of a proxy that cannot reach its server. */
 export function proxyAnswer(status: number, reason: string, headers: readonly string[] = []): string {
@@ -31,41 +23,20 @@ export function proxyAnswer(status: number, reason: string, headers: readonly st
  */
 export async function startFaultyProxy(targetPort: number, faults: readonly ProxyFault[]): Promise<FaultyProxy> {
   const queue = [...faults];
-  const sockets = new Set<Socket>();
-  let connections = 0;
-  const track = (socket: Socket): Socket => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    return socket.once('close', () => sockets.delete(socket));
-  };
-  const server = createServer((client) => {
-    connections++;
-    track(client);
-    const fault = queue.shift();
-    if (fault === 'reset') client.once('data', () => client.resetAndDestroy());
-    else if (fault === undefined || fault === 'lost answer') {
-      const upstream = track(connect(targetPort, '127.0.0.1'));
-      client.pipe(upstream);
-      if (fault === undefined) upstream.pipe(client);
-      else upstream.once('data', () => client.resetAndDestroy());
-      client.once('close', () => upstream.destroy());
-      upstream.once('close', () => client.destroy());
-    } else client.once('data', () => client.end(fault));
+  let fault: ProxyFault | undefined;
+  return await startTcpProxy({
+    target: () => ({ port: targetPort }),
+    accept(client) {
+      fault = queue.shift();
+      if (fault === undefined || fault === 'lost answer') return true;
+      const answer = fault;
+      client.once('data', () => (answer === 'reset' ? client.resetAndDestroy() : client.end(answer)));
+      return false;
+    },
+    pass(client, server) {
+      client.pipe(server);
+      if (fault === undefined) server.pipe(client);
+      else server.once('data', () => client.resetAndDestroy());
+    },
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  return {
-    port: (server.address() as AddressInfo).port,
-    get connections() {
-      return connections;
-    },
-    reset() {
-      for (const socket of sockets) socket.resetAndDestroy();
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
-    },
-  };
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { eventually } from '@tailrace/testkit/eventually';
 import { freePorts } from '@tailrace/testkit/free-port';
 import { pythonWith } from '@tailrace/testkit/python';
 import { startSupervised } from '@tailrace/testkit/supervised';
+import { startTcpProxy } from '@tailrace/testkit/tcp-proxy';
 
 /** A write that the server has received. */
 export interface PeerWrite {
@@ -66,58 +66,48 @@ export interface ReplyProxy {
  * at a time, as a gateway to a serial line does: the server of pymodbus mixes up requests that come together.
  */
 export async function startReplyProxy(serverPort: number): Promise<ReplyProxy> {
-  const sockets = new Set<Socket>();
-  let connections = 0;
-  const proxy = {
-    port: 0,
-    onReply: ((frame, send) => send(frame)) as OnReply,
-    get connections() {
-      return connections;
+  let onReply: OnReply = (frame, send) => send(frame);
+  const proxy = await startTcpProxy({
+    target: () => ({ port: serverPort }),
+    pass(client, device) {
+      const requests: Buffer[] = [];
+      let isBusy = false;
+      const passNext = () => {
+        const request = isBusy ? undefined : requests.shift();
+        if (request === undefined) return;
+        isBusy = true;
+        device.write(request);
+      };
+      client.on(
+        'data',
+        framesOf((request) => {
+          requests.push(request);
+          passNext();
+        }),
+      );
+      device.on(
+        'data',
+        framesOf((reply) => {
+          isBusy = false;
+          onReply(reply, (bytes) => void (client.destroyed || client.write(bytes)));
+          passNext();
+        }),
+      );
     },
-    async stop() {
-      for (const socket of sockets) socket.destroy();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
-  const server = createServer((client) => {
-    connections++;
-    const device = connect({ host: '127.0.0.1', port: serverPort, noDelay: true });
-    for (const socket of [client, device]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        sockets.delete(socket);
-        client.destroy();
-        device.destroy();
-      });
-    }
-    const requests: Buffer[] = [];
-    let isBusy = false;
-    const passNext = () => {
-      const request = isBusy ? undefined : requests.shift();
-      if (request === undefined) return;
-      isBusy = true;
-      device.write(request);
-    };
-    client.on(
-      'data',
-      framesOf((request) => {
-        requests.push(request);
-        passNext();
-      }),
-    );
-    device.on(
-      'data',
-      framesOf((reply) => {
-        isBusy = false;
-        proxy.onReply(reply, (bytes) => void (client.destroyed || client.write(bytes)));
-        passNext();
-      }),
-    );
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  proxy.port = (server.address() as { port: number }).port;
-  return proxy;
+  return {
+    port: proxy.port,
+    get onReply() {
+      return onReply;
+    },
+    set onReply(call) {
+      onReply = call;
+    },
+    get connections() {
+      return proxy.connections;
+    },
+    stop: () => proxy.close(),
+  };
 }
 
 /** Returns a listener that collects bytes, and calls for each whole frame of Modbus TCP. */

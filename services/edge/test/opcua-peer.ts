@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
@@ -7,6 +7,7 @@ import { eventually } from '@tailrace/testkit/eventually';
 import { freePorts } from '@tailrace/testkit/free-port';
 import { pythonWith } from '@tailrace/testkit/python';
 import { startSupervised } from '@tailrace/testkit/supervised';
+import { startTcpProxy } from '@tailrace/testkit/tcp-proxy';
 
 export interface OpcuaPeer {
   readonly port: number;
@@ -69,40 +70,27 @@ export interface UnstableLink {
 
 /** Starts a TCP proxy before a server, whose connections a test resets, and whose bytes it changes. */
 export async function startUnstableLink(serverPort: number): Promise<UnstableLink> {
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const upstream = connect({ host: '127.0.0.1', port: serverPort, noDelay: true });
-    client.setNoDelay(true);
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
+  const proxy = await startTcpProxy({
+    target: () => ({ port: serverPort }),
+    pass(client, server) {
+      client.pipe(server);
+      let before = Promise.resolve();
+      server.on('data', (bytes: Buffer) => {
+        const reply = link.onReply(bytes);
+        before = before.then(async () => {
+          const passed = await reply;
+          if (passed !== undefined && !client.destroyed) client.write(passed);
+        });
       });
-    }
-    client.pipe(upstream);
-    let before = Promise.resolve();
-    upstream.on('data', (bytes: Buffer) => {
-      const reply = link.onReply(bytes);
-      before = before.then(async () => {
-        const passed = await reply;
-        if (passed !== undefined && !client.destroyed) client.write(passed);
-      });
-    });
+    },
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const reset = () => {
-    for (const socket of sockets) socket.resetAndDestroy();
-  };
   const link: UnstableLink = {
-    port: (server.address() as { port: number }).port,
+    port: proxy.port,
     onReply: (bytes) => bytes,
-    reset,
+    reset: () => proxy.reset(),
     async close() {
-      reset();
-      await new Promise((resolve) => server.close(resolve));
+      proxy.reset();
+      await proxy.close();
     },
   };
   return link;

@@ -1,7 +1,8 @@
-import { connect, createServer, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { decodeAck } from '@tailrace/mqtt/acks';
 import { PacketFramer } from '@tailrace/mqtt/framer';
 import { decodePublish } from '@tailrace/mqtt/publish';
+import { startTcpProxy } from '@tailrace/testkit/tcp-proxy';
 
 /** A proxy between a client of MQTT 5 and its broker, which knows what the client has acknowledged. */
 export interface AcknowledgmentProxy {
@@ -19,40 +20,24 @@ export async function startAcknowledgmentProxy(
   onAcknowledged: (payload: Buffer) => void = () => {},
 ): Promise<AcknowledgmentProxy> {
   const acknowledged: Buffer[] = [];
-  const sockets = new Set<Socket>();
-  const server = createServer((client) => {
-    const upstream = connect(broker.port, broker.host);
-    const payloads = new Map<number, Buffer>();
-    pipe(upstream, client, (packet) => {
-      if (packet[0]! >> 4 !== publishType || (packet[0]! & 0x06) === 0) return;
-      const { packetId, payload } = decodePublish(packet, 5);
-      payloads.set(packetId, Buffer.from(payload));
-    });
-    pipe(client, upstream, (packet) => {
-      if (packet[0]! >> 4 !== pubackType) return;
-      const payload = payloads.get(decodeAck(packet, 5).packetId)!;
-      acknowledged.push(payload);
-      onAcknowledged(payload);
-    });
-    for (const socket of [client, upstream]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => {
-        sockets.delete(socket);
-        client.destroy();
-        upstream.destroy();
+  const proxy = await startTcpProxy({
+    target: () => broker,
+    pass(client, server) {
+      const payloads = new Map<number, Buffer>();
+      pipe(server, client, (packet) => {
+        if (packet[0]! >> 4 !== publishType || (packet[0]! & 0x06) === 0) return;
+        const { packetId, payload } = decodePublish(packet, 5);
+        payloads.set(packetId, Buffer.from(payload));
       });
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    port: (server.address() as { port: number }).port,
-    acknowledged,
-    close() {
-      server.close();
-      for (const socket of sockets) socket.destroy();
+      pipe(client, server, (packet) => {
+        if (packet[0]! >> 4 !== pubackType) return;
+        const payload = payloads.get(decodeAck(packet, 5).packetId)!;
+        acknowledged.push(payload);
+        onAcknowledged(payload);
+      });
     },
-  };
+  });
+  return { port: proxy.port, acknowledged, close: () => void proxy.close() };
 }
 
 /** Passes the bytes on, and each whole packet to `onPacket`. */

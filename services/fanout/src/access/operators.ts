@@ -91,8 +91,8 @@ export class Operators {
   }
 
   /**
-   * Switches the commands of all devices `off` or `on`. Resolves when it is durable. Rejects with `invalid_message`, and
-   * as `ControlTopic.switchCommands` does.
+   * Switches the commands of all devices `off` or `on`. Resolves when it is durable. Rejects with `invalid_message`,
+   * and as `ControlTopic.switchCommands` does.
    */
   async switchCommands(commands: string, reason: string, by: string): Promise<void> {
     if (commands !== 'on' && commands !== 'off')

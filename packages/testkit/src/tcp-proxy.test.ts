@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect, createServer } from 'node:net';
+import { test } from 'node:test';
+import { startTcpProxy } from './tcp-proxy.ts';
+
+test('a proxy passes bytes both ways, closes one side with the other, and accepts again on its port', async (t) => {
+  const server = createServer((socket) => void socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1');
+  t.after(() => server.close());
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const proxy = await startTcpProxy({ target: () => ({ port }) });
+  t.after(() => proxy.close());
+  const client = connect(proxy.port, '127.0.0.1');
+  client.write('hello');
+  assert.equal(`${(await once(client, 'data'))[0]}`, 'hello');
+  assert.deepEqual([proxy.connections, proxy.sockets.size], [1, 2]);
+  proxy.stopListening();
+  const closed = once(client, 'close');
+  proxy.disconnect();
+  await closed;
+  const refused = connect(proxy.port, '127.0.0.1');
+  const [error] = (await once(refused, 'error')) as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'ECONNREFUSED');
+  await proxy.listen();
+  const again = connect(proxy.port, '127.0.0.1');
+  again.write('again');
+  assert.equal(`${(await once(again, 'data'))[0]}`, 'again');
+  const reset = once(again, 'error');
+  proxy.reset();
+  assert.equal(((await reset)[0] as NodeJS.ErrnoException).code, 'ECONNRESET');
+  assert.equal(proxy.connections, 2);
+});
