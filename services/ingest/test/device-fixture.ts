@@ -160,7 +160,8 @@ export async function startDevices(t: TestContext, options: DeviceFixtureOptions
   const log: { appendEach: EventLog['appendEach'] } = {
     appendEach(topic, records, settled) {
       if (topic === 'tailrace.events') {
-        events.push(...records);
+        // Records whose key is no device announce this process.
+        events.push(...records.filter(({ key }) => !key.startsWith('!')));
         for (const index of records.keys()) setImmediate(() => settled(index, undefined, 0, events.length));
         return;
       }

@@ -4219,8 +4219,11 @@ export namespace tailrace {
             /** Event sessionConflict. */
             sessionConflict?: (tailrace.v1.SessionConflict.$Properties|null);
 
+            /** Event ingestAlive. */
+            ingestAlive?: (tailrace.v1.IngestAlive.$Properties|null);
+
             /** Event event. */
-            event?: ("sessionStarted"|"sessionClosed"|"sessionConflict");
+            event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive");
 
             /**
              * Encodes the specified Event message. Does not implicitly {@link tailrace.v1.Event.verify|verify} messages.
@@ -4255,8 +4258,11 @@ export namespace tailrace {
                 /** Event sessionConflict */
                 sessionConflict?: (tailrace.v1.SessionConflict.$Properties|null);
 
+                /** Event ingestAlive */
+                ingestAlive?: (tailrace.v1.IngestAlive.$Properties|null);
+
                 /** Event event */
-                event?: ("sessionStarted"|"sessionClosed"|"sessionConflict");
+                event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -4267,9 +4273,10 @@ export namespace tailrace {
               sessionStarted?: tailrace.v1.SessionStarted.$Shape|null;
               sessionClosed?: tailrace.v1.SessionClosed.$Shape|null;
               sessionConflict?: tailrace.v1.SessionConflict.$Shape|null;
+              ingestAlive?: tailrace.v1.IngestAlive.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ event?: undefined; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null }|{ event?: "sessionStarted"; sessionStarted: tailrace.v1.SessionStarted.$Shape; sessionClosed?: null; sessionConflict?: null }|{ event?: "sessionClosed"; sessionStarted?: null; sessionClosed: tailrace.v1.SessionClosed.$Shape; sessionConflict?: null }|{ event?: "sessionConflict"; sessionStarted?: null; sessionClosed?: null; sessionConflict: tailrace.v1.SessionConflict.$Shape })
+              ({ event?: undefined; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null }|{ event?: "sessionStarted"; sessionStarted: tailrace.v1.SessionStarted.$Shape; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null }|{ event?: "sessionClosed"; sessionStarted?: null; sessionClosed: tailrace.v1.SessionClosed.$Shape; sessionConflict?: null; ingestAlive?: null }|{ event?: "sessionConflict"; sessionStarted?: null; sessionClosed?: null; sessionConflict: tailrace.v1.SessionConflict.$Shape; ingestAlive?: null }|{ event?: "ingestAlive"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive: tailrace.v1.IngestAlive.$Shape })
             );
         }
 
@@ -4303,6 +4310,9 @@ export namespace tailrace {
 
             /** SessionStarted protocol. */
             protocol: string;
+
+            /** SessionStarted process. */
+            process: string;
 
             /**
              * Encodes the specified SessionStarted message. Does not implicitly {@link tailrace.v1.SessionStarted.verify|verify} messages.
@@ -4339,6 +4349,9 @@ export namespace tailrace {
 
                 /** SessionStarted protocol */
                 protocol?: (string|null);
+
+                /** SessionStarted process */
+                process?: (string|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -4433,6 +4446,75 @@ export namespace tailrace {
 
             /** Shape of a SessionClosed. */
             type $Shape = tailrace.v1.SessionClosed.$Properties;
+        }
+
+        /**
+         * Properties of an IngestAlive.
+         * @deprecated Use tailrace.v1.IngestAlive.$Properties instead.
+         */
+        interface IIngestAlive extends tailrace.v1.IngestAlive.$Properties {
+        }
+
+        /** Represents an IngestAlive. */
+        class IngestAlive {
+
+            /**
+             * Constructs a new IngestAlive.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.IngestAlive.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** IngestAlive node. */
+            node: string;
+
+            /** IngestAlive process. */
+            process: string;
+
+            /** IngestAlive atMs. */
+            atMs: number;
+
+            /**
+             * Encodes the specified IngestAlive message. Does not implicitly {@link tailrace.v1.IngestAlive.verify|verify} messages.
+             * @param message IngestAlive message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.IngestAlive.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an IngestAlive message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.IngestAlive & tailrace.v1.IngestAlive.$Shape} IngestAlive
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.IngestAlive & tailrace.v1.IngestAlive.$Shape;
+        }
+
+        namespace IngestAlive {
+
+            /** Properties of an IngestAlive. */
+            interface $Properties {
+
+                /** IngestAlive node */
+                node?: (string|null);
+
+                /** IngestAlive process */
+                process?: (string|null);
+
+                /** IngestAlive atMs */
+                atMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an IngestAlive. */
+            type $Shape = tailrace.v1.IngestAlive.$Properties;
         }
 
         /**

@@ -6393,11 +6393,12 @@ export const tailrace = $root.tailrace = (() => {
             Event.prototype.sessionStarted = null;
             Event.prototype.sessionClosed = null;
             Event.prototype.sessionConflict = null;
+            Event.prototype.ingestAlive = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(Event.prototype, "event", {
-                get: $util.oneOfGetter($oneOfFields = ["sessionStarted", "sessionClosed", "sessionConflict"]),
+                get: $util.oneOfGetter($oneOfFields = ["sessionStarted", "sessionClosed", "sessionConflict", "ingestAlive"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -6414,6 +6415,8 @@ export const tailrace = $root.tailrace = (() => {
                     $root.tailrace.v1.SessionClosed.encode(message.sessionClosed, writer.uint32(18).fork(), _depth + 1).ldelim();
                 if (message.sessionConflict != null && $Object.hasOwnProperty.call(message, "sessionConflict"))
                     $root.tailrace.v1.SessionConflict.encode(message.sessionConflict, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.ingestAlive != null && $Object.hasOwnProperty.call(message, "ingestAlive"))
+                    $root.tailrace.v1.IngestAlive.encode(message.ingestAlive, writer.uint32(34).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6468,6 +6471,13 @@ export const tailrace = $root.tailrace = (() => {
                             message.event = "sessionConflict";
                             continue;
                         }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.ingestAlive = $root.tailrace.v1.IngestAlive.decode(reader, reader.size(), $undefined, _depth + 1, message.ingestAlive);
+                            message.event = "ingestAlive";
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -6501,6 +6511,7 @@ export const tailrace = $root.tailrace = (() => {
             SessionStarted.prototype.node = "";
             SessionStarted.prototype.atMs = 0;
             SessionStarted.prototype.protocol = "";
+            SessionStarted.prototype.process = "";
 
             SessionStarted.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -6517,6 +6528,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(25).double(message.atMs);
                 if (message.protocol != null && $Object.hasOwnProperty.call(message, "protocol") && message.protocol !== "")
                     writer.uint32(34).string(message.protocol);
+                if (message.process != null && $Object.hasOwnProperty.call(message, "process") && message.process !== "")
+                    writer.uint32(42).string(message.process);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -6584,6 +6597,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.protocol = value;
                             else
                                 delete message.protocol;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.process = value;
+                            else
+                                delete message.process;
                             continue;
                         }
                     }
@@ -6752,6 +6774,112 @@ export const tailrace = $root.tailrace = (() => {
             };
 
             return SessionClosed;
+        })();
+
+        v1.IngestAlive = (function() {
+
+            const IngestAlive = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            IngestAlive.prototype.node = "";
+            IngestAlive.prototype.process = "";
+            IngestAlive.prototype.atMs = 0;
+
+            IngestAlive.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
+                    writer.uint32(10).string(message.node);
+                if (message.process != null && $Object.hasOwnProperty.call(message, "process") && message.process !== "")
+                    writer.uint32(18).string(message.process);
+                if (message.atMs != null && $Object.hasOwnProperty.call(message, "atMs") && !$Object.is(message.atMs, 0))
+                    writer.uint32(25).double(message.atMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            IngestAlive.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.IngestAlive();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.node = value;
+                            else
+                                delete message.node;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.process = value;
+                            else
+                                delete message.process;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.atMs = value;
+                            else
+                                delete message.atMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return IngestAlive;
         })();
 
         v1.SessionConflict = (function() {

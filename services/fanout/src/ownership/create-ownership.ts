@@ -233,6 +233,7 @@ function createReportPath(
       }),
   );
   const sessions = createDeviceSessions(options, partitions);
+  freshness.isConnected = (device) => sessions.isConnected(device);
   const presence = new PresenceMonitor({
     sessions,
     clock,

@@ -72,6 +72,24 @@ test('a device whose session has closed is offline for the clients of all nodes,
   });
 });
 
+test('a device of rare reports is not offline while its session is open, and is once its ingest node was killed', async () => {
+  await withCluster(['a', 'b'], async (cluster, nodes) => {
+    const [rare, ...others] = devices as [string, ...string[]];
+    await cluster.appendEvent(rare, { sessionStarted: { session: 1, process: 'p', atMs: cluster.clock.now() } });
+    await report(cluster, 20);
+    const clients = watchers(nodes);
+    for (let pass = 0; pass < 6; pass++) {
+      await report(cluster, 20, others);
+      const ingestAlive = { process: 'p', atMs: cluster.clock.now() };
+      // To the partition of the device.
+      await cluster.appendEvent(rare, { ingestAlive });
+    }
+    for (const client of clients) assert.deepEqual(notifications(client), [`stale ${rare}`]);
+    await report(cluster, 62, others);
+    for (const client of clients) assert.deepEqual(notifications(client), [`stale ${rare}`, `offline ${rare}`]);
+  });
+});
+
 test('a new owner of a partition sets devices offline whose sessions have closed meanwhile', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     await report(cluster, 20);

@@ -9,7 +9,8 @@ import type { IdleState } from './presences.ts';
 
 const topic = 'tailrace.events';
 const nowMs = 1_764_446_400_000;
-const { Event } = tailrace.v1;
+const { Event, PresenceState } = tailrace.v1;
+const offlineState = PresenceState.PRESENCE_STATE_OFFLINE;
 
 async function setUp({ sessionsMax = 100 } = {}) {
   const clock = createFakeClock({ nowMs });
@@ -44,7 +45,9 @@ async function setUp({ sessionsMax = 100 } = {}) {
   };
   return {
     ...{ clock, eventLog, device, idle, state, sessions, append },
-    started: (session: number, key?: string) => append({ sessionStarted: { session, node: 'ingest-0' } }, key),
+    started: (session: number, key?: string, process = '') =>
+      append({ sessionStarted: { session, node: 'ingest-0', atMs: clock.now(), process } }, key),
+    alive: (process: string) => append({ ingestAlive: { node: 'ingest-0', process, atMs: clock.now() } }, '!alive/0'),
     closed: (session: number, rest: tailrace.v1.SessionClosed.$Properties = {}) =>
       append({ sessionClosed: { session, atMs: clock.now(), graceMs: 5_000, lastSeq: 7, epoch: 'e1', ...rest } }),
     /** Polls for some seconds, every half second. */
@@ -159,7 +162,62 @@ test('records that are no event, events of an older session, and events beyond t
   await started(6, 'plant1.b');
   await poll(20);
   assert.deepEqual([idle, sessions.size], [[], 1]);
-  assert.deepEqual(sessions.counts, { applied: 1, ignored: 3, invalid: 1, offline: 0 });
+  assert.deepEqual(sessions.counts, { applied: 1, ignored: 3, invalid: 1, offline: 0, orphaned: 0 });
+});
+
+test('an open session counts as a connection while its ingest process runs, and no longer: then the device is offline', async () => {
+  const { started, alive, poll, sessions, device, idle, clock } = await setUp();
+  await started(5, 'plant1.a', 'p1');
+  await poll();
+  assert.equal(sessions.isConnected(device), true);
+  for (let pass = 0; pass < 9; pass++) {
+    await poll(20);
+    await alive('p1');
+  }
+  await poll(59);
+  const aliveMs = clock.now() - 59_000;
+  assert.deepEqual([sessions.isConnected(device), idle], [true, []]);
+  // The next process of the node has none of its sessions.
+  await alive('p2');
+  await poll(2);
+  assert.deepEqual([sessions.isConnected(device), sessions.open, sessions.counts.orphaned], [false, 0, 1]);
+  assert.deepEqual(idle, [{ state: offlineState, sinceMs: aliveMs + 20_000, seq: 7 }]);
+});
+
+test('a device of a process that is gone stays as it is if it has a session on another one, or has reported since', async () => {
+  const { started, poll, sessions, device, idle, clock } = await setUp();
+  await started(5, 'plant1.a', 'p1');
+  await poll(30);
+  await started(6, 'plant1.a', 'p2');
+  await poll(40);
+  assert.deepEqual([sessions.isConnected(device), sessions.counts.orphaned, idle], [true, 0, []]);
+  device.reportInterval!.add(clock.now() + 10_000);
+  await poll(30);
+  assert.deepEqual([sessions.isConnected(device), sessions.counts.orphaned, idle], [false, 1, []]);
+});
+
+test('after a pause in reading no process is gone before it could have written', async () => {
+  const { started, alive, poll, sessions, device, state, clock } = await setUp();
+  await started(5, 'plant1.a', 'p1');
+  await poll();
+  state.isCurrent = false;
+  await poll(300);
+  state.isCurrent = true;
+  await poll(30);
+  assert.equal(sessions.isConnected(device), true);
+  await alive('p1');
+  await poll(59);
+  assert.equal(sessions.isConnected(device), true);
+  await clock.advance(300_000);
+  await poll(1);
+  assert.equal(sessions.isConnected(device), true, 'the owner itself was paused');
+});
+
+test('a session of a process that announces nothing protects no device, and is not orphaned', async () => {
+  const { started, poll, sessions, device } = await setUp();
+  await started(5);
+  await poll(200);
+  assert.deepEqual([sessions.isConnected(device), sessions.open, sessions.counts.orphaned], [false, 1, 0]);
 });
 
 test('a closed session is forgotten after ten minutes', async () => {

@@ -12,6 +12,12 @@ const { Event } = tailrace.v1;
 const waitMs = 1_000;
 /** The longest grace that is accepted from an event. */
 const graceMsMax = 60_000;
+/** An ingest process is gone, and its sessions with it, after this time without an `IngestAlive`: it misses three. */
+const aliveTimeoutMs = 60_000;
+/** A process that is gone may have received reports for this long after its last `IngestAlive`, by its clock. */
+const aliveEveryMs = 20_000;
+/** After a longer pause in reading, no process is gone yet: its events may not be read, or not have been written. */
+const readPauseMsMax = 5_000;
 /** How long a closed session is remembered: events of older sessions may be read this much later. */
 const rememberMs = 600_000;
 
@@ -44,6 +50,8 @@ interface KnownSession {
   readonly number: number;
   /** Undefined: it is open, as far as known. */
   readonly closed: ClosedSession | undefined;
+  /** The ingest process that has it; '': one that writes no `IngestAlive`. */
+  readonly process: string;
 }
 
 interface ClosedSession {
@@ -55,6 +63,14 @@ interface ClosedSession {
   readonly lastSeq: number;
 }
 
+/** An ingest process, by its last event. */
+interface IngestProcess {
+  /** When the event was read, monotonic ms. */
+  readMs: number;
+  /** By the clock of the process, epoch ms. */
+  atMs: number;
+}
+
 /** The sessions of the devices of one partition. */
 class PartitionSessions {
   readonly sessions = new Map<string, KnownSession>();
@@ -62,6 +78,10 @@ class PartitionSessions {
   readonly closing = new Set<string>();
   /** Devices that are offline or online already, oldest first. */
   readonly decided = new Map<string, number>();
+  /** The ingest processes that run. */
+  readonly alive = new Map<string, IngestProcess>();
+  /** When all events were read, monotonic ms. */
+  readMs = Number.NEGATIVE_INFINITY;
   /** The next position of the events. */
   next = 0;
   /** Events before it were written before this node had the partition. */
@@ -83,6 +103,8 @@ export interface DeviceSessionCounts {
   invalid: number;
   /** Devices that have become offline because their session has closed. */
   offline: number;
+  /** Sessions that count as closed because their ingest process is gone. */
+  orphaned: number;
 }
 
 /**
@@ -93,11 +115,14 @@ export interface DeviceSessionCounts {
  * device, so the events of an older session change nothing, in whichever order they are read. A device becomes offline
  * behind its last report: the event has its position, and the reports up to it are processed first.
  *
+ * An ingest process that is killed writes no close. It announces that it runs (`IngestAlive`); without that its sessions
+ * count as closed. So an open session proves that its device is connected, and keeps it from being offline.
+ *
  * The events are read beside the consumer group, every 500 ms. A node that takes over a partition reads them from the
  * first that the log has, and decides nothing before it has read all of them.
  */
 export class DeviceSessions {
-  readonly counts: DeviceSessionCounts = { applied: 0, ignored: 0, invalid: 0, offline: 0 };
+  readonly counts: DeviceSessionCounts = { applied: 0, ignored: 0, invalid: 0, offline: 0, orphaned: 0 };
   readonly #options: DeviceSessionsOptions;
   readonly #partitions = new Map<number, PartitionSessions>();
   #isPolling = false;
@@ -119,6 +144,13 @@ export class DeviceSessions {
     for (const { sessions } of this.#partitions.values())
       for (const { closed } of sessions.values()) if (closed === undefined) open++;
     return open;
+  }
+
+  /** Whether the device has an open session, of a process that runs. False while the partition is not read. */
+  isConnected({ path, partition }: Pick<Device, 'path' | 'partition'>): boolean {
+    const known = this.#partitions.get(partition);
+    const session = known?.sessions.get(path);
+    return session !== undefined && session.closed === undefined && known!.alive.has(session.process);
   }
 
   /** Reads new events, and sets devices offline that are due. Called every 500 ms. Never rejects. */
@@ -166,8 +198,13 @@ export class DeviceSessions {
     if (record.key === '') return;
     const event = eventFrom(record.value);
     if (event === undefined) this.counts.invalid++;
+    else if (event.ingestAlive) this.#isAlive(known, event.ingestAlive);
     else if (this.#changes(known, record.key, event)) this.counts.applied++;
     else this.counts.ignored++;
+  }
+
+  #isAlive({ alive }: PartitionSessions, { process, atMs }: tailrace.v1.IIngestAlive): void {
+    if (process) alive.set(process, { readMs: this.#options.clock.monotonic(), atMs: atMs ?? 0 });
   }
 
   /** Applies an event. Returns whether it changes what is known. */
@@ -180,7 +217,8 @@ export class DeviceSessions {
     const isSame = number === former?.number;
     if (sessionStarted) {
       if (isSame) return false;
-      sessions.set(device, { number, closed: undefined });
+      this.#isAlive(known, sessionStarted);
+      sessions.set(device, { number, closed: undefined, process: sessionStarted.process ?? '' });
       closing.delete(device);
       decided.delete(device);
       return true;
@@ -188,7 +226,7 @@ export class DeviceSessions {
     const closed = this.#closedFrom(sessionClosed!, known);
     // Its will has followed, a report that is no sign of life: the device is offline behind it.
     if (isSame && former?.closed !== undefined && closed.lastSeq <= former.closed.lastSeq) return false;
-    sessions.set(device, { number, closed });
+    sessions.set(device, { number, closed, process: '' });
     closing.add(device);
     decided.delete(device);
     return true;
@@ -212,6 +250,7 @@ export class DeviceSessions {
       const known = this.#partitions.get(partition.number);
       if (known === undefined || partition.role !== 'owned') continue;
       if (!known.isRead || !partition.progress.isCurrent(nowMs)) continue;
+      this.#closeOrphaned(known, nowMs);
       for (const device of known.closing) {
         const { closed } = known.sessions.get(device)!;
         if (closed!.dueMs > nowMs || partition.next <= closed!.lastSeq) continue;
@@ -220,6 +259,25 @@ export class DeviceSessions {
         this.#setOffline(partition, device, closed!);
       }
       this.#forget(known, nowMs);
+    }
+  }
+
+  /** Closes the sessions of processes that are gone. */
+  #closeOrphaned(known: PartitionSessions, nowMs: number): void {
+    const { alive, sessions, closing } = known;
+    const isPaused = nowMs - known.readMs > readPauseMsMax;
+    known.readMs = nowMs;
+    for (const [process, each] of alive) {
+      if (isPaused) each.readMs = nowMs;
+      if (nowMs - each.readMs < aliveTimeoutMs) continue;
+      alive.delete(process);
+      const closed = { atMs: each.atMs + aliveEveryMs, dueMs: nowMs, lastSeq: -1 };
+      for (const [device, session] of sessions) {
+        if (session.process !== process || session.closed !== undefined) continue;
+        sessions.set(device, { ...session, closed });
+        closing.add(device);
+        this.counts.orphaned++;
+      }
     }
   }
 

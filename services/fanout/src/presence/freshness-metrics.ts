@@ -37,6 +37,11 @@ export function registerFreshnessMetrics(
     () => sessions.counts.offline,
   );
   metrics.total(
+    'tailrace_fanout_orphaned_sessions_total',
+    'Sessions that count as closed because their ingest process has written nothing for a minute.',
+    () => sessions.counts.orphaned,
+  );
+  metrics.total(
     'tailrace_fanout_invalid_session_events_total',
     'Records of the events topic that could not be read.',
     () => sessions.counts.invalid,

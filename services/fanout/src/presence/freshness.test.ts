@@ -27,6 +27,19 @@ test('a device that stops reporting is stale, then offline, and online again wit
   assert.deepEqual(node.takeNotifications(), ['stale p.a'], 'and again if it stops reporting again');
 });
 
+test('a device with an open session is stale without reports and not offline, until the session is gone', async () => {
+  const node = createListeningNode();
+  node.watch('p.>');
+  await node.pass(20_000, secondly);
+  let isConnected = true;
+  node.presence.freshness.isConnected = ({ path }) => path === 'p.a' && isConnected;
+  await node.pass(600_000);
+  assert.deepEqual(node.takeNotifications().sort(), ['offline p.b', 'stale p.a', 'stale p.b']);
+  isConnected = false;
+  await node.pass(63_000);
+  assert.deepEqual(node.takeNotifications(), ['offline p.a']);
+});
+
 test('a device is checked by its own report interval', async () => {
   const node = createListeningNode();
   node.watch('p.>');

@@ -36,6 +36,8 @@ const retrySeconds = 2;
  */
 export class Freshness {
   readonly presences: Presences;
+  /** Whether a device has an open session: then it is not offline, however long it has not reported. */
+  isConnected: (device: Device) => boolean = () => false;
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly #limits: FreshnessLimits;
   #wheel: Device[][] = Array.from({ length: slots }, () => []);
@@ -117,10 +119,15 @@ export class Freshness {
       const staleAt = Math.max(reportedMs + allowedMs, graceEndMs);
       const offlineAt = Math.max(reportedMs + allowedMs * this.#limits.offlineFactor, graceEndMs);
       if (nowMs >= staleAt) {
-        const state = nowMs >= offlineAt ? offline : stale;
+        const isConnected = nowMs >= offlineAt && this.isConnected(device);
+        const state = nowMs >= offlineAt && !isConnected ? offline : stale;
         partition.setIdle(device, { state, sinceMs: reportInterval.lastMs, seq: device.lastSeq });
         // Only a report can change its state, and adds it to the wheel again.
         if (state === offline) return;
+        if (isConnected) {
+          this.#wait(device, reportInterval, this.#nowSecond + horizonSeconds);
+          return;
+        }
       }
       this.#wait(device, reportInterval, Math.ceil((nowMs >= staleAt ? offlineAt : staleAt) / 1_000));
     }

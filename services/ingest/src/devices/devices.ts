@@ -96,7 +96,16 @@ export function createDevices(options: DevicesOptions): Devices {
   const { clock, random, logger, metrics, config } = options;
   const counts = createDeviceCounts(metrics);
   const presence = new SessionEvents({
-    ...{ eventLog, topic: options.eventsTopic, node, epoch: options.epoch, counts: counts.presence, clock, logger },
+    ...{
+      eventLog,
+      topic: options.eventsTopic,
+      partitions: config.telemetryPartitions,
+      node,
+      epoch: options.epoch,
+      counts: counts.presence,
+      clock,
+      logger,
+    },
   });
   const intake = new MessageIntake({
     eventLog,

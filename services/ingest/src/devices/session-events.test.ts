@@ -5,6 +5,7 @@ import { silentLogger } from '@tailrace/platform/logger';
 import { Counter } from '@tailrace/platform/measures';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
+import { partitionOf } from '@tailrace/protocol/partition';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { closeReasons, type PresenceCounts } from './presence-events.ts';
 import { SessionEvents, sessionEventsMax } from './session-events.ts';
@@ -19,6 +20,7 @@ function setUp() {
   const events = new SessionEvents({
     eventLog: { appendEach: (_topic, records, settled) => void calls.push({ records, settled }) },
     topic: 'tailrace.events',
+    partitions: 3,
     node: 'ingest-0',
     epoch: () => 'e1',
     counts,
@@ -37,7 +39,12 @@ function setUp() {
 }
 
 /** Returns an event as plain objects. */
-const plain = (value: Uint8Array): object => JSON.parse(JSON.stringify(tailrace.v1.Event.decode(value)));
+const plain = (value: Uint8Array): object => {
+  const event = JSON.parse(JSON.stringify(tailrace.v1.Event.decode(value)));
+  // Random for each process.
+  for (const fields of [event.sessionStarted, event.ingestAlive]) if (fields) fields.process &&= 'p';
+  return event;
+};
 const facts = (number: number, device = 'plant1.a') => ({ device, number, protocol: 'websocket' });
 const away = new TailraceError('unavailable', 'no answer');
 
@@ -53,7 +60,7 @@ test('the events of one turn are one call of the log, keyed by device', async ()
   const atMs = 1_764_446_400_000;
   const closed = { atMs, epoch: 'e1' };
   assert.deepEqual(settle(), [
-    { key: 'plant1.a', sessionStarted: { session: 5, node: 'ingest-0', atMs, protocol: 'websocket' } },
+    { key: 'plant1.a', sessionStarted: { session: 5, node: 'ingest-0', atMs, protocol: 'websocket', process: 'p' } },
     { key: 'plant1.a', sessionClosed: { session: 5, ...closed, graceMs: 5_000, lastSeq: 41, reason: 'lost' } },
     { key: 'plant1.b', sessionClosed: { session: 6, ...closed, reason: 'bye' } },
     {
@@ -80,7 +87,9 @@ test('what the log has not taken is written again', async () => {
     ['sessionStarted', 'sessionClosed'],
     'in their order',
   );
-  assert.deepEqual([events.size, clock.pending()], [0, 0]);
+  assert.equal(events.size, 0);
+  events.close();
+  assert.equal(clock.pending(), 0);
 });
 
 test('an event that the log refuses after the stop is not written again', async () => {
@@ -123,4 +132,30 @@ test('a stop waits for the log, and not longer than two seconds', async () => {
   await clock.advance(2_000);
   await late;
   events.close();
+});
+
+test('a process with a session announces itself in each partition every 20 s, until it stops', async () => {
+  const { events, calls, clock } = setUp();
+  await clock.advance(60_000);
+  assert.equal(calls.length, 0, 'not before its first session');
+  events.started(facts(5));
+  await turn();
+  const [{ records }] = calls.splice(0) as [(typeof calls)[number]];
+  const { process } = tailrace.v1.Event.decode(records[0]!.value).sessionStarted!;
+  assert.ok(process);
+  await clock.advance(40_000);
+  const announced = calls.splice(0).map((call) => call.records);
+  assert.equal(announced.length, 2);
+  for (const each of announced) {
+    assert.deepEqual(
+      each.map(({ key }) => partitionOf(key, 3)),
+      [0, 1, 2],
+    );
+    const alive = tailrace.v1.Event.decode(each[2]!.value).ingestAlive!;
+    assert.deepEqual([alive.node, alive.process], ['ingest-0', process]);
+  }
+  events.close();
+  await clock.advance(60_000);
+  assert.equal(calls.length, 0);
+  assert.equal(clock.pending(), 0);
 });

@@ -5,6 +5,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { type RetryItem, RetryQueue } from '../intake/retry-queue.ts';
+import { AliveEvents } from './alive-events.ts';
 import type { CloseReason, PresenceCounts, PresenceEvents, SessionFacts } from './presence-events.ts';
 
 const { Event } = tailrace.v1;
@@ -22,6 +23,7 @@ interface SessionEvent extends RetryItem, NewRecord {}
 export interface SessionEventsOptions {
   readonly eventLog: Pick<EventLog, 'appendEach'>;
   readonly topic: string;
+  readonly partitions: number;
   /** Name of this node. */
   readonly node: string;
   /** Of the telemetry topic, whose positions the events have. Called for each event. */
@@ -40,13 +42,16 @@ export interface SessionEventsOptions {
 export class SessionEvents implements PresenceEvents {
   readonly #options: SessionEventsOptions;
   readonly #warning: LimitedWarning;
+  readonly #alive: AliveEvents;
   readonly #queue: RetryQueue<SessionEvent>;
   /** Passed to the log at the end of this turn. */
   #added: SessionEvent[] = [];
 
   constructor(options: SessionEventsOptions) {
     this.#options = options;
-    const { logger, clock } = options;
+    const { logger, clock, eventLog, topic, node, partitions } = options;
+    const write = (records: readonly NewRecord[]) => eventLog.appendEach(topic, records, () => {});
+    this.#alive = new AliveEvents({ node, partitions, clock, write });
     const sentence = 'events of sessions could not be written to the log; trying again';
     this.#warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
     this.#queue = new RetryQueue({
@@ -64,7 +69,9 @@ export class SessionEvents implements PresenceEvents {
   started({ device, number, protocol }: SessionFacts): void {
     const { node, clock, counts } = this.#options;
     counts.started.add();
-    this.#add(device, { sessionStarted: { session: number, node, protocol, atMs: clock.now() } });
+    const { process } = this.#alive;
+    this.#add(device, { sessionStarted: { session: number, node, protocol, atMs: clock.now(), process } });
+    this.#alive.sessionStarted();
   }
 
   closed({ device, number }: SessionFacts, reason: CloseReason, graceMs: number, lastSeq: number): void {
@@ -94,6 +101,7 @@ export class SessionEvents implements PresenceEvents {
 
   /** Stops the timer. What the log refuses from now on is not written again. */
   close(): void {
+    this.#alive.stop();
     this.#queue.stop();
   }
 
