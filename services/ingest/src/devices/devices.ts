@@ -203,6 +203,7 @@ export function createDevices(options: DevicesOptions): Devices {
         session: sessions,
         revocations,
         namespaces: [],
+        holderOf: (device) => peers?.holderOf(device),
         letters: deadLetters,
         clock,
         logger,

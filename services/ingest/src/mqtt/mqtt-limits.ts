@@ -1,5 +1,6 @@
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { HandshakeCounts } from '@tailrace/platform/tls-listener';
+import { type AnnouncedDevices, announcedDevicesMax } from './announced-devices.ts';
 import type { MqttServer } from './mqtt-server.ts';
 import { type MqttSessions, storedSessionsMax } from './mqtt-sessions.ts';
 import { type Wills, willBytesMax } from './wills.ts';
@@ -8,6 +9,7 @@ import { type Wills, willBytesMax } from './wills.ts';
 export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated'> {
   readonly sessions: Pick<MqttSessions, 'stored' | 'evicted'>;
   readonly wills: Pick<Wills, 'bytes'>;
+  readonly announced: Pick<AnnouncedDevices, 'size'>;
 }
 
 /** Registers the limits of MQTT, and how much of each is used; zeros without MQTT. */
@@ -29,6 +31,12 @@ export function registerMqttLimits(
       'MQTT sessions without a connection that are kept',
       () => usage?.sessions.stored ?? 0,
       storedSessionsMax,
+    ],
+    [
+      'mqtt_announced_devices',
+      'Devices behind gateways whose presence these have published over MQTT',
+      () => usage?.announced.size ?? 0,
+      announcedDevicesMax,
     ],
     ['mqtt_will_bytes', 'Wills of all MQTT clients', () => usage?.wills.bytes ?? 0, willBytesMax],
   ] as const;

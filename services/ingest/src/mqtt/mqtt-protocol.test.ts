@@ -269,6 +269,34 @@ test('presence is accepted for covered devices', async (t) => {
   assert.match(answers[2]!, /^puback 3 0x83 presence: expected online/);
 });
 
+test('a gateway announces the devices behind it: they have sessions until it withdraws them or is disconnected', async (t) => {
+  const { login, events, metric } = await startMqtt(t);
+  const gateway = await login();
+  const own = await login({ clientId: 'c2', username: 'plant1.own' });
+  await nextTurn();
+  assert.deepEqual(events().sort(), ['started plant1.line2.press7', 'started plant1.own']);
+  const presence = async (device: string, payload: string) => {
+    gateway.publish(`plant1/${device}/presence`, payload);
+    assert.deepEqual(await gateway.next(), ['puback 1']);
+    await nextTurn();
+    return events();
+  };
+  assert.deepEqual(await presence('a', 'online'), ['started plant1.a']);
+  assert.deepEqual(await presence('a', 'online'), [], 'once');
+  assert.deepEqual(await presence('b', '{"online":true}'), ['started plant1.b']);
+  assert.deepEqual(await presence('line2/press7', 'online'), [], 'it is the session itself');
+  assert.deepEqual(await presence('own', 'offline'), [], 'its own session decides');
+  assert.equal(await metric('tailrace_ingest_mqtt_announced_devices'), 2);
+  assert.deepEqual(await presence('a', 'offline'), ['closed plant1.a: bye, 2000 ms, no report']);
+  assert.deepEqual(await presence('c', 'offline'), ['closed plant1.c: bye, 2000 ms, no report']);
+  gateway.wire.close();
+  for (let turn = 0; turn < 10; turn++) await nextTurn();
+  const closed = ['closed plant1.b: lost, 5000 ms, no report', 'closed plant1.line2.press7: lost, 5000 ms, no report'];
+  assert.deepEqual(events().sort(), closed);
+  assert.equal(await metric('tailrace_ingest_mqtt_announced_devices'), 0);
+  own.disconnect();
+});
+
 test('a session is resumed with its messages and subscriptions, and CONNACK has that', async (t) => {
   const { login, connect, confirmAll } = await startMqtt(t);
   const session = { clean: false, properties: { sessionExpiryInterval: 600 } };

@@ -17,6 +17,7 @@ import type { MessageToken } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
 import type { DeviceSession } from '../devices/device-session.ts';
 import type { BatchOutcome, ProtocolPort, Welcome } from '../devices/protocol-port.ts';
+import type { AnnouncedDevices, GatewayDevices } from './announced-devices.ts';
 import { authFrom } from './connect-auth.ts';
 import { commandPathFrom, type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
 import { closeCodeOf, connackReasons, disconnectReasons } from './mqtt-closes.ts';
@@ -36,6 +37,7 @@ const topicsMax = 8;
 export interface MqttProtocolOptions {
   readonly admission: Pick<Admission, 'grantOf'>;
   readonly sessions: MqttSessions;
+  readonly announced: AnnouncedDevices;
   readonly wills: Wills;
   readonly namespaces: readonly TopicNamespace[];
   readonly refused: RefusedMessages;
@@ -77,6 +79,8 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   #topics: Map<string, DeviceTopic> | undefined;
   /** Those that the client has used. */
   #namespaces: Set<TopicNamespace> | undefined;
+  /** Devices behind this client whose presence it has published. */
+  #announced: GatewayDevices | undefined;
   /** The message that is being processed; undefined outside of `publish`. */
   #current: InboundMessage | undefined;
   /** Since when the session has paused reading, monotonic ms; undefined if it has not. */
@@ -195,6 +199,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     for (const namespace of this.#namespaces ?? []) namespace.closed(this, isOrderly);
     this.#closeStored(closed);
     session.graceMs = absenceMs(closed);
+    this.#announced?.closed(isOrderly ? 0 : session.graceMs);
     if (isOrderly) session.bye();
     else if (by === 'server' && reason === reasons.keepAliveTimeout) session.timedOut();
     else if (by === 'server') session.violated('protocolError', new TailraceError('invalid_message', message));
@@ -377,13 +382,15 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     if (this.#session.messages.hasInbox) published.keep();
   }
 
-  /**
-   * The session itself is the presence of its device. A device behind a gateway is not in these events, so that its
-   * message is checked and acknowledged, and changes nothing.
-   */
+  /** The session itself is the presence of its device; a message is that of a device behind it. */
   #presence({ path }: DeviceTopic, { ticket, payload }: InboundMessage): void {
     if (!this.grant.allowsDevice(path)) throw this.#notCovered(path);
-    presenceFrom(payload);
+    const isOnline = presenceFrom(payload);
+    if (path !== this.#session.device) {
+      this.#announced ??= this.#options.announced.ofGateway();
+      if (isOnline) this.#announced.online(path);
+      else this.#announced.offline(path);
+    }
     if (ticket >= 0) this.acknowledge(ticket);
   }
 

@@ -23,6 +23,7 @@ import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DeviceSession, type DeviceSessionOptions } from '../devices/device-session.ts';
 import { leaveSpanMs, leaveSpread } from '../devices/leave-spread.ts';
 import { Unauthenticated, type UnauthenticatedLimits } from '../devices/unauthenticated.ts';
+import { AnnouncedDevices } from './announced-devices.ts';
 import { MqttProtocol, type MqttProtocolOptions } from './mqtt-protocol.ts';
 import { MqttSessions } from './mqtt-sessions.ts';
 import { RefusedMessages } from './refused-messages.ts';
@@ -41,6 +42,8 @@ export interface MqttServerLimits extends UnauthenticatedLimits {
 }
 
 export interface MqttServerOptions {
+  /** Returns the other node that has a session of the device; undefined if none is known. */
+  readonly holderOf: (device: string) => string | undefined;
   readonly session: DeviceSessionOptions;
   readonly revocations: Pick<Revocations, 'revoked'>;
   /** Of topics that are no device paths. */
@@ -69,6 +72,7 @@ const warningEveryMs = 10_000;
  */
 export class MqttServer implements ServerHandlers<ServerConnection> {
   readonly sessions: MqttSessions;
+  readonly announced: AnnouncedDevices;
   readonly wills: Wills;
   readonly #options: MqttServerOptions;
   readonly #wheel: SecondWheel;
@@ -81,7 +85,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   #drained: (() => void) | undefined;
 
   constructor(options: MqttServerOptions) {
-    const { session, clock, limits, logger, namespaces, letters } = options;
+    const { session, clock, limits, logger, namespaces, letters, holderOf } = options;
     const { admission, messages, counts } = session;
     this.#options = options;
     this.#wheel = new SecondWheel(clock);
@@ -97,6 +101,9 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       clock,
       clockAheadMs: limits.clockAheadMs,
     });
+    const { presence, registry } = session;
+    const hasSession = (device: string) => registry.of(device) !== undefined || holderOf(device) !== undefined;
+    this.announced = new AnnouncedDevices({ presence, hasSession, clock });
     this.#unauthenticated = new Unauthenticated(limits);
     this.#connectionOptions = {
       clock,
@@ -117,6 +124,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       admission,
       sessions: this.sessions,
       wills: this.wills,
+      announced: this.announced,
       namespaces,
       refused,
       clock,
