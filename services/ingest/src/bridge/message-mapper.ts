@@ -12,7 +12,7 @@ import {
   protobufReports,
   protobufTypes,
   withId,
-} from '../mqtt/payload.ts';
+} from '../mqtt/mqtt-payload.ts';
 import { PayloadError } from '../payload-error.ts';
 import { JsonText } from '../reports.ts';
 import type { JsonMapSettings, MapSettings, SubscriptionSettings } from './bridge-settings.ts';

@@ -21,7 +21,7 @@ import {
   protobufReports,
   protobufTypes,
   withId,
-} from './payload.ts';
+} from './mqtt-payload.ts';
 
 /** Most reports of a message: as many as one step of a request over HTTP parses. */
 export const batchReportsMax = 500;
