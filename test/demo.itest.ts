@@ -147,7 +147,7 @@ test('machines obey commands, refuse what they may not do, and a command changes
           .flatMap(({ report }) => report.readings);
         assert.equal(readings.findLast((each) => each.tag === tag)?.value, value);
       },
-      { deadlineMs: 10_000, describe: `${device} reports ${tag} ${value}` },
+      { deadlineMs: 30_000, describe: `${device} reports ${tag} ${value}` },
     );
 
   const press = 'plant1.line2.press1';
