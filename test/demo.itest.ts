@@ -85,7 +85,7 @@ const machines = [
   { device: 'plant1.line1.spindle1', by: 'HTTP' },
   { device: 'plant1.line2.spindle1', by: 'device WebSocket' },
   { device: 'plant1.line3.spindle1', by: 'MQTT' },
-  { device: 'plant1.cell1.meter1', by: 'HTTP' },
+  { device: 'plant1.cell1.meter1', by: 'Sparkplug B' },
   { device: 'plant1.utility.pump1', by: 'Modbus' },
   { device: 'plant1.utility.compressor1', by: 'OPC UA' },
 ] as const;
@@ -147,7 +147,7 @@ test('machines obey commands, refuse what they may not do, and a command changes
           .flatMap(({ report }) => report.readings);
         assert.equal(readings.findLast((each) => each.tag === tag)?.value, value);
       },
-      { deadlineMs: 10_000, describe: `${device} reports ${tag} ${value}` },
+      { deadlineMs: 30_000, describe: `${device} reports ${tag} ${value}` },
     );
 
   const press = 'plant1.line2.press1';
@@ -176,6 +176,14 @@ test('machines obey commands, refuse what they may not do, and a command changes
   assert.equal((await command(oven, 'set', { temperature_setpoint: 120 }, gateway)).state, 'done');
   await reported(oven, 'temperature_setpoint', 120);
   assert.equal((await command(oven, 'set', { temperature_setpoint: 400 }, gateway)).state, 'failed');
+  const cell = 'plant1.cell1';
+  assert.equal((await command(`${cell}.conveyor1`, 'set', { speed_setpoint: 0.5 }, cell)).state, 'done');
+  await reported(`${cell}.conveyor1`, 'speed_setpoint', 0.5);
+  // The gate is locked while the robot moves.
+  assert.equal((await command(`${cell}.robot1`, 'set', { enabled: false }, cell)).state, 'done');
+  await reported(`${cell}.door1`, 'locked', false);
+  assert.equal((await command(`${cell}.door1`, 'set', { open: true }, cell)).state, 'done');
+  await reported(`${cell}.door1`, 'open', true);
   // Over HTTP there is no way to a machine.
   assert.equal((await command('plant1.line1.press1', 'stop')).state, 'failed');
 

@@ -21,7 +21,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'services/ingest': ['protocol', 'platform', 'eventlog', 'bus', 'mqtt', 'sparkplug'],
   'services/fanout': ['protocol', 'platform', 'eventlog', 'bus'],
   'services/edge': ['client', 'protocol', 'platform', 'eventlog'],
-  'services/simulator': ['client', 'mqtt', 'protocol', 'platform'],
+  'services/simulator': ['client', 'mqtt', 'sparkplug', 'protocol', 'platform'],
   'services/dashboard/server': ['protocol', 'platform'],
   'services/dashboard/web': ['client'],
   'services/standalone': [

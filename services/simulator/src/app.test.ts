@@ -16,6 +16,7 @@ const config = {
   deviceWebSocket: false,
   mqttUrl: '',
   modbusHost: '127.0.0.1',
+  sparkplugUrl: '',
   modbusPort: 0,
   opcuaHost: '127.0.0.1',
   opcuaPort: 0,

@@ -11,6 +11,7 @@ import { ModbusLink } from './links/modbus-link.ts';
 import { MqttLink } from './links/mqtt-link.ts';
 import { OpcuaLink } from './links/opcua-link.ts';
 import type { PlantLink } from './links/plant-link.ts';
+import { SparkplugLink } from './links/sparkplug-link.ts';
 import { WebSocketLink } from './links/websocket-link.ts';
 import type { Mood } from './plant/mood.ts';
 import { createPlant, type Plant, simulatorDevice } from './plant/plant.ts';
@@ -26,6 +27,7 @@ export interface SimulatorOptions {
     readonly rateHz: number;
     readonly deviceWebSocket: boolean;
     readonly mqttUrl: string;
+    readonly sparkplugUrl: string;
     readonly modbusHost: string;
     readonly modbusPort: number;
     readonly opcuaHost: string;
@@ -52,6 +54,8 @@ export interface Simulator {
   stats(): PublisherStats;
 }
 
+/** The edge node of the robot cell. */
+const cellNode = 'plant1.cell1';
 /** A shorter interval would mostly measure the sampling itself. */
 const hostPeriodMs = 1000;
 
@@ -132,7 +136,7 @@ class PublishingSimulator implements Simulator {
 
   #createLinks(plant: Plant): void {
     const { config, logger, random, WebSocket } = this.#options;
-    const { ingestUrl: url, token, mqttUrl, modbusHost, modbusPort, opcuaPort } = config;
+    const { ingestUrl: url, token, mqttUrl, sparkplugUrl, modbusHost, modbusPort, opcuaPort } = config;
     const command = plant.command.bind(plant);
     if (config.deviceWebSocket) {
       const devices = plant.devices.filter(
@@ -144,6 +148,11 @@ class PublishingSimulator implements Simulator {
       const devices = plant.devices.filter((device) => device.startsWith('plant1.line3.'));
       const common = { token, devices, logger, clock: this.#clock, command };
       this.#add(new MqttLink({ url: mqttUrl, random: random ?? Math.random, ...common }));
+    }
+    if (sparkplugUrl !== '') {
+      const devices = plant.devices.filter((device) => device.startsWith(`${cellNode}.`));
+      const common = { token, devices, logger, clock: this.#clock, command };
+      this.#add(new SparkplugLink({ url: sparkplugUrl, node: cellNode, random: random ?? Math.random, ...common }));
     }
     if (modbusPort > 0) this.#add(new ModbusLink({ host: modbusHost, port: modbusPort, command }));
     if (opcuaPort > 0) {

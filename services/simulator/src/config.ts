@@ -54,6 +54,12 @@ export const configSchema = z.strictObject({
     .describe(
       'URL of the MQTT listener of ingest, as mqtt://ingest:1883, to which each machine of line 3 connects, and on which it also takes commands. Empty: they report over HTTP.',
     ),
+  sparkplugUrl: z
+    .union([z.literal(''), z.url({ protocol: /^mqtt$/ })])
+    .default('')
+    .describe(
+      'URL of the MQTT listener of ingest, as mqtt://ingest:1883, to which the robot cell connects as a Sparkplug B edge node, and on which it also takes commands; ingest needs mqttSparkplug. Empty: its machines report over HTTP.',
+    ),
   modbusHost: z
     .string()
     .min(1)

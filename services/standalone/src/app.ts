@@ -135,7 +135,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
   });
   const ingestConfig = z
     .object(ingestSettings)
-    .parse({ ...shared, port: ports.ingest, mqttEnabled: true, mqttPort: ports.mqtt });
+    .parse({ ...shared, port: ports.ingest, mqttEnabled: true, mqttPort: ports.mqtt, mqttSparkplug: 'active' });
   const ingest = createIngest({
     eventLog,
     clock,
@@ -177,6 +177,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       mood: config.mood,
       deviceWebSocket: true,
       mqttUrl: `mqtt://${host}:${ports.mqtt}`,
+      sparkplugUrl: `mqtt://${host}:${ports.mqtt}`,
       modbusHost: host,
       modbusPort: hasGateway ? ports.modbus : 0,
       opcuaHost: host,

@@ -34,21 +34,22 @@ async function start(t: TestContext) {
       await nextTurn();
     }
   };
-  const will = {
+  const death = {
     topic: topicOf({ type: 'NDEATH', group: 'plant1', node: 'cell1' }),
     payload: Buffer.from(encodePayload({ timestamp: startMs, metrics: [bdSeqOf(1)] })),
     qos: 1 as const,
     retain: false,
   };
-  const loginOptions = { username: node, password: token, will } satisfies ConnectOptions;
+  const loginOptions = { username: node, password: token } satisfies ConnectOptions;
   return {
     ...fixture,
     clock,
     settle,
     loginOptions,
+    death,
     /** Resolves with the client of the edge node, which has published the births of itself and of `drive1`. */
     async born(): Promise<MqttDevice> {
-      const device = await fixture.login(loginOptions);
+      const device = await fixture.login({ ...loginOptions, will: death });
       device.subscribe('spBv1.0/plant1/DCMD/cell1/#');
       assert.deepEqual(await device.next(), ['suback 0x01']);
       publish(device, 'NBIRTH', { seq: 0, metrics: [bdSeqOf(1)] });
@@ -142,10 +143,9 @@ test('a command that no data confirm is unconfirmed, and one that Sparkplug cann
 });
 
 test('a client publishes for its own edge node alone, and receives no data', async (t) => {
-  const { login, connect, settle, loginOptions, born } = await start(t);
+  const { login, connect, settle, loginOptions, death, born } = await start(t);
   await born();
-  const { will: _, ...others } = loginOptions;
-  const other = await login({ ...others, clientId: 'c2', username: `${node}.x` });
+  const other = await login({ ...loginOptions, clientId: 'c2', username: `${node}.x` });
   for (const filter of ['spBv1.0/#', 'spBv1.0/plant1/DDATA/cell1/#', 'spBv1.0/+/NCMD/cell1']) {
     other.subscribe(filter);
     assert.deepEqual(await other.next(), ['suback 0x8f'], filter);
@@ -155,11 +155,11 @@ test('a client publishes for its own edge node alone, and receives no data', asy
   other.publish('spBv1.0/plant2/NBIRTH/cell9', encodePayload({ timestamp: startMs, seq: 0 }), { qos: 0 });
   await settle();
   assert.deepEqual(other.take(), ['disconnect 0x87']);
-  const commanding = await login({ ...others, clientId: 'c3', username: `${node}.y` });
+  const commanding = await login({ ...loginOptions, clientId: 'c3', username: `${node}.y` });
   commanding.publish('spBv1.0/plant1/DCMD/cell1/drive1', encodePayload({ timestamp: startMs }), { qos: 0 });
   await settle();
   assert.deepEqual(commanding.take(), ['disconnect 0x87']);
-  const will = { ...loginOptions.will, topic: 'spBv1.0/plant2/NDEATH/cell9' };
+  const will = { ...death, topic: 'spBv1.0/plant2/NDEATH/cell9' };
   const [, answer] = await connect({ ...loginOptions, clientId: 'c4', username: `${node}.z`, will });
   assert.equal(answer, 'connack 0x87');
 });
