@@ -1,5 +1,5 @@
 import { TailraceError } from '@tailrace/protocol/error';
-import type { DeadLetterReason } from './dead-letters/dead-letter.ts';
+import type { DeadLetterReason } from './dead-letters/dead-letter-reason.ts';
 
 /** Why a payload is no report: more than the codes of errors, for its dead letter. */
 export class PayloadError extends TailraceError {

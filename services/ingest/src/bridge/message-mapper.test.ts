@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { encodeReport } from '@tailrace/protocol/report-proto';
 import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
-import { deadLetterReasons } from '../dead-letters/dead-letter.ts';
+import { deadLetterReasons } from '../dead-letters/dead-letter-reason.ts';
 import { bridgesFrom } from './bridges-file.ts';
 import { MessageMapper } from './message-mapper.ts';
 

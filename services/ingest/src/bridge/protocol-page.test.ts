@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { deadLetterReasons } from '../dead-letters/dead-letter.ts';
+import { deadLetterReasons } from '../dead-letters/dead-letter-reason.ts';
 import { bridgesFrom } from './bridges-file.ts';
 import { MessageMapper } from './message-mapper.ts';
 

@@ -1,5 +1,6 @@
 import { tailraceErrorFrom } from '@tailrace/protocol/error';
-import { type DeadLetterReason, deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
+import { deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
+import type { DeadLetterReason } from '../dead-letters/dead-letter-reason.ts';
 
 /** Why a message, or a report of it, cannot be mapped. */
 export interface Rejected {

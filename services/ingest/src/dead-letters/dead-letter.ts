@@ -1,26 +1,7 @@
 import type { LogRecord, NewRecord } from '@tailrace/eventlog/event-log';
 import type { TailraceError } from '@tailrace/protocol/error';
 import { PayloadError } from '../payload-error.ts';
-
-/** Why a message became a dead letter. docs/PROTOCOL.md has the meaning of each. */
-export const deadLetterReasons = [
-  'malformed_json',
-  'malformed_number',
-  'malformed_protobuf',
-  'malformed_sparkplug',
-  'invalid_report',
-  'invalid_path',
-  'too_large',
-  'inexact',
-  'no_mapping',
-  'forbidden',
-  'limit_reached',
-  'unknown_topic',
-  'unknown_alias',
-  'path_collision',
-  'unsupported_type',
-] as const;
-export type DeadLetterReason = (typeof deadLetterReasons)[number];
+import { type DeadLetterReason, deadLetterReasons } from './dead-letter-reason.ts';
 
 /** The protocols whose senders cannot be answered for each message. */
 export const deadLetterProtocols = ['bridge', 'mqtt', 'sparkplug'] as const;

@@ -9,12 +9,11 @@ import { TailraceError } from '@tailrace/protocol/error';
 import {
   type DeadLetter,
   type DeadLetterProtocol,
-  type DeadLetterReason,
   deadLetterProtocols,
-  deadLetterReasons,
   deadLetterRecord,
   payloadBytesMax,
 } from './dead-letter.ts';
+import { type DeadLetterReason, deadLetterReasons } from './dead-letter-reason.ts';
 
 export interface DeadLettersOptions {
   readonly eventLog: Pick<EventLog, 'appendEach' | 'ensureTopic'>;

@@ -21,7 +21,7 @@ export interface AliveEventsOptions {
 
 /**
  * Announces in each partition of the events that this process runs. Its sessions are open as long as it does: a process
- * that is killed writes no event of their close. Silent until the process has had a session.
+ * that is killed writes no event of their close. It announces nothing before its first session.
  */
 export class AliveEvents {
   /** Of this process, random: a node that has restarted has none of the sessions before. */

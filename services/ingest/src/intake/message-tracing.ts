@@ -1,7 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import type { Span, Tracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
-import type { IntakeEntry } from './intake-entry.ts';
 
 /*
  * Names, kinds and attributes of the spans are those of OpenTelemetry:
@@ -19,6 +18,13 @@ export interface TracedMessage {
   readonly bytes: number;
   /** Monotonic ms. */
   readonly receivedMs: number;
+}
+
+/** A report of a traced message, before it is added to the intake; `IntakeEntry`. */
+export interface TracedEntry {
+  trace: MessageTrace | undefined;
+  /** Of the record. */
+  headers: Readonly<Record<string, string>> | undefined;
 }
 
 export interface MessageTracingOptions {
@@ -88,7 +94,7 @@ export class MessageTrace {
   }
 
   /** Starts the append of the reports of the message, before they are added to the intake. At least one. */
-  append(entries: readonly IntakeEntry[]): void {
+  append(entries: readonly TracedEntry[]): void {
     const { tracing, topic, system } = this.#options;
     const attributes = {
       'messaging.system': system ?? 'tailrace',

@@ -3,7 +3,7 @@ import { decodeIotData, isIotData } from '@tailrace/protocol/iot-data-proto';
 import { isObject } from '@tailrace/protocol/reading';
 import { assertReportId, type Report, reportFromJson } from '@tailrace/protocol/report';
 import { batchedReports, decodeSentReport } from '@tailrace/protocol/report-proto';
-import type { DeadLetterReason } from '../dead-letters/dead-letter.ts';
+import type { DeadLetterReason } from '../dead-letters/dead-letter-reason.ts';
 import { isExactInteger } from '../json-text.ts';
 import { PayloadError } from '../payload-error.ts';
 import { hasLargeNumber, type JsonText, parseJson, textFrom } from '../reports.ts';

@@ -13,7 +13,7 @@ import type {
 } from '@tailrace/sparkplug/node-events';
 import type { ReadingBatch } from '@tailrace/sparkplug/readings';
 import { topicOf } from '@tailrace/sparkplug/topic';
-import type { DeadLetterReason } from '../dead-letters/dead-letter.ts';
+import type { DeadLetterReason } from '../dead-letters/dead-letter-reason.ts';
 import type { CloseReason, SessionFacts } from '../devices/presence-events.ts';
 import { type EncodedReport, recordFrom } from '../intake/record-from.ts';
 import type { HostContext } from './host-context.ts';

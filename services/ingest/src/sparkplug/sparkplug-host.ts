@@ -11,7 +11,7 @@ import { defaultReorderLimits } from '@tailrace/sparkplug/reorder-window';
 import { HostState } from '@tailrace/sparkplug/state-message';
 import { type MessageType, type NodeTopic, parseTopic, stateTopicOf } from '@tailrace/sparkplug/topic';
 import type { SparkplugSettings } from '../bridge/sparkplug-settings.ts';
-import type { DeadLetterReason } from '../dead-letters/dead-letter.ts';
+import type { DeadLetterReason } from '../dead-letters/dead-letter-reason.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { PresenceEvents } from '../devices/presence-events.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
