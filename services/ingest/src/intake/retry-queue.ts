@@ -1,7 +1,5 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
-import type { IntakeEntry } from './intake-entry.ts';
-import type { MessageIntake } from './message-intake.ts';
 
 /** An item of a queue: a message, an event or a dead letter. */
 export interface RetryItem {
@@ -31,15 +29,6 @@ export interface RetryQueueOptions<Item extends RetryItem> {
   readonly clock: Pick<Clock, 'after'>;
   /** From 0 to 1. Without it each wait is its upper bound. */
   readonly random?: () => number;
-}
-
-/** Returns the options of queues whose items are entries of the intake. Many queues may share them. */
-export function intakeRetries(
-  intake: Pick<MessageIntake, 'add'>,
-  clock: Pick<Clock, 'after'>,
-  random?: () => number,
-): RetryQueueOptions<IntakeEntry> {
-  return { append: (entry) => intake.add(entry), clock, ...(random === undefined ? {} : { random }) };
 }
 
 /** Waits after refusals of the log. Each is at least half of its upper bound: sooner the log would refuse again. */
