@@ -18,7 +18,7 @@ import { DeviceRates } from '../intake/device-rates.ts';
 import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-metrics.ts';
 import { intakeRetries } from '../intake/intake-retries.ts';
 import type { LogFailures } from '../intake/log-failures.ts';
-import { MessageIntake } from '../intake/message-intake.ts';
+import { intakeRetries, MessageIntake } from '../intake/message-intake.ts';
 import type { MessageTracing } from '../intake/message-tracing.ts';
 import type { Pressure } from '../intake/pressure.ts';
 import { MqttServer } from '../mqtt/mqtt-server.ts';

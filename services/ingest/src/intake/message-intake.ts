@@ -6,6 +6,7 @@ import type { IntakeEntry } from './intake-entry.ts';
 import type { IntakeSource } from './intake-source.ts';
 import type { LogFailures } from './log-failures.ts';
 import { meansAway, type Pressure } from './pressure.ts';
+import type { RetryQueueOptions } from './retry-queue.ts';
 
 /** Observes calls of the log. */
 export interface IntakeObserver {
@@ -293,4 +294,13 @@ export class MessageIntake {
     this.#unsettled--;
     this.#heldBytes -= entry.bytes;
   }
+}
+
+/** Returns the options of queues whose items are entries of the intake. Many queues may share them. */
+export function intakeRetries(
+  intake: Pick<MessageIntake, 'add'>,
+  clock: Pick<Clock, 'after'>,
+  random?: () => number,
+): RetryQueueOptions<IntakeEntry> {
+  return { append: (entry) => intake.add(entry), clock, ...(random === undefined ? {} : { random }) };
 }
