@@ -16,7 +16,6 @@ import type { IngestSettings } from '../config.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DeviceRates } from '../intake/device-rates.ts';
 import { createIntakeObserver, registerIntakeMetrics } from '../intake/intake-metrics.ts';
-import { intakeRetries } from '../intake/intake-retries.ts';
 import type { LogFailures } from '../intake/log-failures.ts';
 import { intakeRetries, MessageIntake } from '../intake/message-intake.ts';
 import type { MessageTracing } from '../intake/message-tracing.ts';
