@@ -29,6 +29,7 @@ function forged(header: object, payload: object, secret = tokenSecret): string {
 }
 
 const hs256 = { alg: 'HS256', typ: 'JWT' };
+/** At least `seconds - 1` from now: tokens have whole seconds. */
 const inSeconds = (seconds: number) => Math.floor(Date.now() / 1000) + seconds;
 const good = { sub: 's', exp: inSeconds(3_600), subscribe: ['p.>'] };
 
@@ -128,7 +129,7 @@ test('a client without a token at the deadline is disconnected with 4408', async
 });
 
 test('a client whose token expires is warned, and disconnected with 4401', async () => {
-  const token = forged(hs256, { ...good, exp: inSeconds(1) });
+  const token = forged(hs256, { ...good, exp: inSeconds(2) });
   const ws = await node.connect({ path: `/v1/stream?token=${token}&channel=p.d` });
   assert.deepEqual(
     [Object.keys((await ws.nextJson()) as object), Object.keys((await ws.nextJson()) as object)],
@@ -138,7 +139,7 @@ test('a client whose token expires is warned, and disconnected with 4401', async
 });
 
 test('a fresh token in time keeps the connection, and removes what it does not cover', async () => {
-  const ws = await node.connect({ path: `/v1/stream?token=${forged(hs256, { ...good, exp: inSeconds(1) })}` });
+  const ws = await node.connect({ path: `/v1/stream?token=${forged(hs256, { ...good, exp: inSeconds(2) })}` });
   await ws.nextJson();
   assert.ok('expiring' in ((await ws.nextJson()) as object));
   for (const [id, channel] of [
