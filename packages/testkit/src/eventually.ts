@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TailraceError } from '@tailrace/protocol/error';
 
 export interface EventuallyOptions {
-  /** How long the check may fail. Default 5 s. */
+  /** How long the check may fail. Default 15 s, for a busy machine. */
   deadlineMs?: number;
   /** What is waited for, for the error message: "the ring has one owner per partition". */
   describe?: string;
@@ -11,7 +11,7 @@ export interface EventuallyOptions {
   pollMs?: number;
 }
 
-const deadlineMsDefault = 5000;
+const deadlineMsDefault = 15_000;
 
 /**
  * Calls `check` until it neither throws nor rejects, nor returns `false`, and resolves with what it returned. Rejects

@@ -7,7 +7,7 @@ export interface LeakCheck {
   /** Returns what is open now and was not at the start, one line each. */
   leaks(): string[];
   /**
-   * Rejects with `internal` and the list if something is still open after `graceMs` (default 1000), or if there was an
+   * Rejects with `internal` and the list if something is still open after `graceMs` (default 5000), or if there was an
    * unhandled rejection.
    */
   assertNone(options?: { graceMs?: number }): Promise<void>;
@@ -55,7 +55,7 @@ export function startLeakCheck(env: Readonly<Record<string, string | undefined>>
   };
   return {
     leaks,
-    async assertNone({ graceMs = 1000 } = {}) {
+    async assertNone({ graceMs = 5000 } = {}) {
       // What was just closed needs some turns of the event loop to disappear.
       const giveUpAt = performance.now() + graceMs;
       while (leaks().length > 0 && performance.now() < giveUpAt) await sleep(5);

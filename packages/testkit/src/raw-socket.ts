@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { withDeadline } from './eventually.ts';
 
-const deadlineMsDefault = 5000;
+const deadlineMsDefault = 15_000;
 
 /** A TCP connection for what no library does: half a request, no reading, a reset. */
 export interface RawSocket {
