@@ -9,7 +9,7 @@ import type { MqttVersion } from '@tailrace/mqtt/reason';
 import { noHandshakes } from '@tailrace/platform/tls-listener';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import type { AcceptMqtt, MqttPorts } from '../src/mqtt/mqtt-ports.ts';
-import { type DeviceFixtureOptions, nextTurn, press, startDevices } from './device-fixture.ts';
+import { type DeviceFixtureOptions, nextMsMax, nextTurn, press, startDevices } from './device-fixture.ts';
 
 /** Ports in memory. */
 class MemoryMqttPorts implements MqttPorts {
@@ -81,9 +81,10 @@ export class MqttDevice {
     return taken;
   }
 
-  /** Resolves when something was received, with all of it; fails after some turns. */
+  /** Resolves when something was received, with all of it; fails after `nextMsMax`. */
   async next(): Promise<string[]> {
-    for (let turn = 0; turn < 10_000; turn++) {
+    const giveUpAt = performance.now() + nextMsMax;
+    while (performance.now() < giveUpAt) {
       if (this.received.length > 0 || this.isClosed) return this.take();
       await nextTurn();
     }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
@@ -24,7 +25,9 @@ async function startNodes(t: TestContext) {
 async function closeOf(device: TestDevice, clock: FakeClock): Promise<string> {
   for (let turn = 1; turn <= 10_000 && device.close === undefined; turn++) {
     await nextTurn();
-    if (turn % 20 === 0) await clock.advance(1);
+    if (turn % 20 !== 0) continue;
+    await clock.advance(1);
+    await sleep(1);
   }
   return device.close?.reason ?? 'open';
 }
