@@ -4,7 +4,7 @@ import { createServer as createTcpServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { httpProbe } from '../src/uplink/link-probe.ts';
 
-const limitMs = 2_000;
+const limitMs = 10_000;
 
 /** An HTTP server that answers with a status, and records the paths of requests. */
 async function startServer(t: TestContext, status: number) {

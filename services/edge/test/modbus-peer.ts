@@ -36,7 +36,7 @@ export async function startPeer(framing: 'tcp' | 'rtu'): Promise<Peer> {
       // A server that cannot start is not waited for.
       return lines[0] === 'ready' || running.exit() !== undefined;
     },
-    { deadlineMs: 20_000, describe: 'the Modbus server is ready' },
+    { deadlineMs: 60_000, describe: 'the Modbus server is ready' },
   );
   assert.equal(running.exit(), undefined, errors.join('\n'));
   return {

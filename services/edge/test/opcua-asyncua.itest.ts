@@ -41,7 +41,7 @@ test('asyncua, which forgets the session with its connection, gets the subscript
   const { source, next, live } = startSource(t, { pkiPath, port: link.port, tags: [{ node: 'nsu=urn:test;s=t2' }] });
   await live();
   link.reset();
-  await eventually(() => !source.isLive, { deadlineMs: 5_000, describe: 'the loss is noticed' });
+  await eventually(() => !source.isLive, { deadlineMs: 20_000, describe: 'the loss is noticed' });
   const changed = next(0, ({ value }) => value === 9);
   await live();
   await asyncua.ask({ set: ['t2', 9] });

@@ -36,7 +36,7 @@ async function start(command: string, args: readonly string[], port: number, con
   createInterface({ input: running.child.stdout! }).on('line', (line) => lines.push(line));
   createInterface({ input: running.child.stderr! }).on('line', (line) => lines.push(line));
   await eventually(() => lines.includes('ready') || running.exit() !== undefined, {
-    deadlineMs: 30_000,
+    deadlineMs: 60_000,
     describe: 'the OPC UA server is ready',
   });
   assert.equal(running.exit(), undefined, lines.join('\n'));

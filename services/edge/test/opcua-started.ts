@@ -52,11 +52,11 @@ export function startSource(t: TestContext, options: StartOptions): Started {
     async next(tag, condition) {
       const from = samples.length;
       const found = () => samples.slice(from).find((sample) => sample.tag === tag && condition(sample));
-      await eventually(() => found() !== undefined, { deadlineMs: 15_000, describe: `a sample of tag ${tag}` });
+      await eventually(() => found() !== undefined, { deadlineMs: 30_000, describe: `a sample of tag ${tag}` });
       return found()!;
     },
     async live() {
-      await eventually(() => source.isLive, { deadlineMs: 15_000, describe: 'the source is live' });
+      await eventually(() => source.isLive, { deadlineMs: 30_000, describe: 'the source is live' });
     },
   };
 }
