@@ -37,7 +37,7 @@ describe('mosquitto_pub and mosquitto_sub', async () => {
         const value = `${sent.length + 0.5}`;
         sent.push(value);
         const to = ['-h', '127.0.0.1', '-p', `${mqttPort}`, '-V', version, '-u', 'press7', '-P', token];
-        await run(pub, [...to, '-t', topic, '-q', `${qos}`, '-m', value], { env: process.env, deadlineMs: 10_000 });
+        await run(pub, [...to, '-t', topic, '-q', `${qos}`, '-m', value], { env: process.env, deadlineMs: 30_000 });
       }
     }
     // QoS 0 has no acknowledgment: it may be appended after the exit.
@@ -51,7 +51,7 @@ describe('mosquitto_pub and mosquitto_sub', async () => {
   test('mosquitto_pub exits with the reason of a token that is not accepted', async (t) => {
     const { mqttPort } = await startMqtt(t);
     const args = ['-h', '127.0.0.1', '-p', `${mqttPort}`, '-u', 'x', '-P', 'nonsense', '-t', topic, '-m', '1'];
-    await assert.rejects(run(pub, args, { env: process.env, deadlineMs: 10_000 }), /not authori[sz]ed|bad user name/i);
+    await assert.rejects(run(pub, args, { env: process.env, deadlineMs: 30_000 }), /not authori[sz]ed|bad user name/i);
   });
 
   test('mosquitto_sub gets the commands of its own device granted, and no others', async (t) => {
@@ -60,8 +60,8 @@ describe('mosquitto_pub and mosquitto_sub', async () => {
     const to = ['-h', '127.0.0.1', '-p', `${mqttPort}`, '-V', 'mqttv5', '-u', 'plant1.line2.press7', '-P', token];
     // It exits with SUBACK where all is granted, by -E.
     const own = ['-t', 'plant1/line2/press7/command', '-E'];
-    await run(sub, [...to, ...own], { env: process.env, deadlineMs: 10_000 });
-    const all = await run(sub, [...to, '-t', '#', '-E'], { env: process.env, deadlineMs: 10_000 }).catch(
+    await run(sub, [...to, ...own], { env: process.env, deadlineMs: 30_000 });
+    const all = await run(sub, [...to, '-t', '#', '-E'], { env: process.env, deadlineMs: 30_000 }).catch(
       (error) => error,
     );
     assert.match(`${all.stderr}`, /denied|refused|rejected/i);
@@ -130,7 +130,7 @@ describe('clients in Python', async () => {
       for (const version of [4, 5]) {
         for (const qos of [1, 2]) {
           const args = [script, name, '127.0.0.1', `${mqttPort}`, `${version}`, `${qos}`, `${count}`];
-          const { stdout } = await run(python, args, { env: { ...process.env, TOKEN: token }, deadlineMs: 20_000 });
+          const { stdout } = await run(python, args, { env: { ...process.env, TOKEN: token }, deadlineMs: 60_000 });
           assert.deepEqual(JSON.parse(stdout), { acknowledged: count });
           const ids = (await logged()).map(({ id }) => id!).filter((id) => id.startsWith(`${name}-${version}-${qos}-`));
           assert.deepEqual([ids.length, new Set(ids).size], [count, count]);

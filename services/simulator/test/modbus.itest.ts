@@ -32,7 +32,7 @@ test('pymodbus reads the plant in all word orders, writes a set point and a coil
     const values = tick();
     const python = await pythonWith(['pymodbus==3.16.1']);
     const script = join(import.meta.dirname, 'modbus_client.py');
-    const { stdout } = await run(python, [script, String(port)], { deadlineMs: 20_000 });
+    const { stdout } = await run(python, [script, String(port)], { deadlineMs: 60_000 });
     const found = JSON.parse(stdout) as Record<string, unknown>;
     const voltage = (meter: number) => Number(values.get(`plant1.utility.meter${meter}`)!.get('voltage'));
     for (const meter of [1, 2, 3]) {
@@ -67,7 +67,7 @@ test('a unit that does not answer, and bytes that are no Modbus, disturb no othe
     socket.write(request.subarray(0, 27));
     socket.write(request.subarray(27));
     await eventually(() => Buffer.concat(received).length >= 11, {
-      deadlineMs: 5_000,
+      deadlineMs: 20_000,
       describe: 'the reply of unit 2',
     });
     assert.match(Buffer.concat(received).toString('hex'), /^000300000005020302....$/);

@@ -8,7 +8,7 @@ import sys
 
 from pymodbus.client import ModbusTcpClient
 
-client = ModbusTcpClient("127.0.0.1", port=int(sys.argv[1]), timeout=2, retries=0)
+client = ModbusTcpClient("127.0.0.1", port=int(sys.argv[1]), timeout=10, retries=0)
 assert client.connect()
 kind = client.DATATYPE
 
