@@ -138,7 +138,7 @@ function send(
     assert.notEqual(outcomes[0]?.split(' ')[0], 'failed');
     return outcomes;
   };
-  return eventually(connected, { deadlineMs: 20_000 });
+  return eventually(connected, { deadlineMs: 40_000 });
 }
 
 async function sendOnce(
@@ -203,12 +203,19 @@ async function commandSwitch(body?: object): Promise<Response> {
   });
 }
 
-/** Returns the gauge of commands that are off, of each node. */
-async function offGauges(): Promise<number[]> {
+/** Returns a gauge of each node, which has one digit. */
+async function gauges(name: string): Promise<number[]> {
   const pages = nodes.map(async ({ internal }) => (await fetch(`${internal}/metrics`)).text());
   return (await Promise.all(pages)).map((page) =>
-    Number(/^tailrace_ingest_disabled_commands\{.*\} (\d)$/m.exec(page)?.[1]),
+    Number(new RegExp(`^tailrace_ingest_${name}\\{.*\\} (\\d)$`, 'm').exec(page)?.[1]),
   );
+}
+
+const offGauges = () => gauges('disabled_commands');
+
+/** Resolves when both nodes know that many sessions: a claim reaches the other node after the welcome. */
+async function nodesKnow(sessions: number): Promise<void> {
+  await eventually(async () => assert.deepEqual(await gauges('known_sessions'), [sessions, sessions]));
 }
 
 test('an operator turns commands off on all nodes, over their restarts, and on again; what waits for its device fails', async () => {
@@ -216,7 +223,9 @@ test('an operator turns commands off on all nodes, over their restarts, and on a
   const machine = new Machine();
   machine.confirms = false;
   machine.repliesTo = () => false;
+  await nodesKnow(0);
   await machine.connect(1);
+  await nodesKnow(1);
   const [sentBefore, waiting] = [commandOf(20), commandOf(20)];
   const first = send(sentBefore);
   await eventually(() => assert.ok(machine.executed.has(sentBefore.id)), { deadlineMs: 20_000 });
@@ -254,7 +263,7 @@ test('kill -9 of the node in the middle of a command: the device reports it at t
   const machine = new Machine();
   machine.repliesTo = () => false;
   await machine.connect(1);
-  const [reported, unreported] = [commandOf(10), commandOf(2)];
+  const [reported, unreported] = [commandOf(20), commandOf(6)];
   let killed: Promise<void> | undefined;
   const onDelivered = async (id: string | undefined) => {
     killed ??= nodes[1]!.end('SIGKILL');
