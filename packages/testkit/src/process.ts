@@ -14,7 +14,7 @@ export interface ServiceOptions {
   cwd?: string;
   /** When it counts as started. Default: at once. */
   ready?: { line: RegExp } | { url: string };
-  /** Until it is ready. Default 20 s. */
+  /** Until it is ready. Default 60 s. */
   deadlineMs?: number;
 }
 
@@ -38,7 +38,7 @@ export interface ServiceProcess {
 }
 
 const outputCharactersMax = 1_000_000;
-const deadlineMsDefault = 20_000;
+const deadlineMsDefault = 60_000;
 const outputGraceMs = 1000;
 
 /**
