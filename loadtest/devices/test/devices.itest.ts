@@ -39,7 +39,7 @@ before(async () => {
       assert.equal(standalone!.exit(), undefined, await readFile(log, 'utf8'));
       return JSON.parse(await readFile(join(data, 'endpoints.json'), 'utf8')) as Endpoints;
     },
-    { deadlineMs: 60_000, describe: 'standalone is ready' },
+    { deadlineMs: 120_000, describe: 'standalone is ready' },
   );
 });
 
