@@ -8,7 +8,7 @@ import { sourcesFrom } from '../src/sources-file.ts';
 import { type OpcuaPeer, startAsyncuaServer } from './opcua-peer.ts';
 import { startLink, startSource, temporaryFolder } from './opcua-started.ts';
 
-failOnLeaks({ graceMs: 3_000 });
+failOnLeaks();
 
 const folder = temporaryFolder();
 const pkiPath = join(folder.path, 'pki');
