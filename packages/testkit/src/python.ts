@@ -32,7 +32,7 @@ export async function pythonWith(requirements: readonly string[], env: Environme
   const key = createHash('sha256').update(requirements.join('\n')).digest('hex').slice(0, 12);
   const dir = await cached(cacheDir, `python-${key}`, async (unfinished) => {
     try {
-      await run(python, ['-m', 'venv', unfinished], { env, deadlineMs: 60_000 });
+      await run(python, ['-m', 'venv', unfinished], { env, deadlineMs: 180_000 });
       // Its interpreter finds the packages beside itself, so that the folder can be renamed. The scripts of pip cannot.
       const args = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...requirements];
       await run(join(unfinished, 'bin', 'python'), args, { env, deadlineMs: installDeadlineMs });
