@@ -55,6 +55,7 @@ export class GatewaySender implements Sender {
   );
   /** Of a gateway, the readings of a second: those that wait in memory, and those on their way. */
   readonly inFlightMax: number;
+  /** About a second, and one more on a busy host. */
   readonly lossMax: number;
   readonly #options: GatewaySenderOptions;
   readonly #sentMs = new Map<string, number>();
@@ -70,7 +71,7 @@ export class GatewaySender implements Sender {
   constructor(options: GatewaySenderOptions) {
     this.#options = options;
     this.inFlightMax = options.perSecond;
-    this.lossMax = options.perSecond;
+    this.lossMax = 2 * options.perSecond;
   }
 
   /** The process. Undefined before the start. */
