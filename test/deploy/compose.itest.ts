@@ -27,7 +27,7 @@ const secret = 'a-secret-of-at-least-thirty-two-bytes';
 const reports = 500;
 const devices = 20;
 const clients = 10;
-const readyMsMax = 2_000;
+const readyMsMax = 6_000;
 let isHere = false;
 let stack: ComposeStack;
 let token: string;
