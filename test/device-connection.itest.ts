@@ -187,7 +187,7 @@ test('a token is renewed in the session before it expires', async (t) => {
   const connection = connect({
     token() {
       tokens++;
-      const expiresInMs = tokens === 1 ? 2_000 : 60_000;
+      const expiresInMs = tokens === 1 ? 10_000 : 60_000;
       return issueToken({ secret, subject: 'd', publish: [device], subscribe: [], expiresInMs, clock: systemClock });
     },
   });
