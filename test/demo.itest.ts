@@ -106,25 +106,28 @@ test('every part of the plant moves on the page', async () => {
           assert.ok(seen.size >= 3, `values so far: ${[...seen]}`);
           assert.match((await page.locator('[data-testid=device-age]').first().textContent()) ?? '', /^live/);
         },
-        { deadlineMs: 20_000, pollMs: 100, describe: `${device}, by ${by}, changes on the page` },
+        { deadlineMs: 40_000, pollMs: 100, describe: `${device}, by ${by}, changes on the page` },
       );
     }
     assert.deepEqual(errors, []);
   } finally {
     await browser.close();
   }
-  const metrics = await (await fetch(`${endpoints.ingest[0]!.internal}/metrics`)).text();
-  const sessions = metrics.split('\n').find((line) => line.startsWith('tailrace_ingest_device_sessions{'));
-  assert.match(
-    sessions ?? 'no metric',
-    / 12$/,
-    'the ten machines of line 2, the simulator and the gateway, by WebSocket',
-  );
-  const ofGateway = await (await fetch(`${endpoints.edge![0]!.internal}/metrics`)).text();
-  for (const source of ['utility', 'air']) {
-    assert.match(ofGateway, new RegExp(`tailrace_edge_live_sources\\{.*source="${source}".*\\} 1`), source);
-    assert.match(ofGateway, new RegExp(`tailrace_edge_bad_tags\\{.*source="${source}".*\\} 0`), source);
-  }
+  const isComplete = async () => {
+    const metrics = await (await fetch(`${endpoints.ingest[0]!.internal}/metrics`)).text();
+    const sessions = metrics.split('\n').find((line) => line.startsWith('tailrace_ingest_device_sessions{'));
+    assert.match(
+      sessions ?? 'no metric',
+      / 12$/,
+      'the ten machines of line 2, the simulator and the gateway, by WebSocket',
+    );
+    const ofGateway = await (await fetch(`${endpoints.edge![0]!.internal}/metrics`)).text();
+    for (const source of ['utility', 'air']) {
+      assert.match(ofGateway, new RegExp(`tailrace_edge_live_sources\\{.*source="${source}".*\\} 1`), source);
+      assert.match(ofGateway, new RegExp(`tailrace_edge_bad_tags\\{.*source="${source}".*\\} 0`), source);
+    }
+  };
+  await eventually(isComplete, { deadlineMs: 20_000, pollMs: 100, describe: 'all machines are connected' });
 });
 
 test('machines obey commands, refuse what they may not do, and a command changes the mood', async () => {
@@ -226,7 +229,7 @@ test('a device by WebSocket sends, and its reading reaches a socket of a browser
   };
   await watcher.until(4, 20_000);
   assert.deepEqual(watcher.values(device), [1, 2, 3, true]);
-  await eventually(() => acks.length === 4, { deadlineMs: 5_000, describe: `four answers, got ${acks}` });
+  await eventually(() => acks.length === 4, { deadlineMs: 20_000, describe: `four answers, got ${acks}` });
   assert.deepEqual([...acks].sort(), ['e1 accepted', 'm1 accepted', 'm2 accepted', 'm3 accepted']);
   socket.close();
   watcher.close();
@@ -265,7 +268,7 @@ test('the gateway starts again after it was killed, and reads on', async () => {
     channel: 'plant1.utility.pump1',
   });
   const before = watcher.logReports.length;
-  await eventually(() => watcher.logReports.length >= before + 3, { deadlineMs: 20_000, describe: 'reports again' });
+  await eventually(() => watcher.logReports.length >= before + 3, { deadlineMs: 40_000, describe: 'reports again' });
   watcher.close();
 });
 
