@@ -37,7 +37,7 @@ before(async () => {
     // All protocols of devices: each has metrics of its own.
     ingestSettings: {
       TAILRACE_MQTT_ENABLED: 'true',
-      TAILRACE_MQTT_PORT: '0',
+      TAILRACE_MQTT_PORT: String(await freePort()),
       TAILRACE_MQTT_BRIDGES_FILE: await writeBridges(mosquitto.port),
     },
     nodes: 2,
