@@ -218,7 +218,7 @@ test('an operator turns commands off on all nodes, over their restarts, and on a
   machine.confirms = false;
   machine.repliesTo = () => false;
   await machine.connect(1);
-  const [sentBefore, waiting] = [commandOf(20), commandOf(20)];
+  const [sentBefore, waiting] = [commandOf(40), commandOf(40)];
   const first = send(sentBefore);
   await eventually(() => assert.ok(machine.executed.has(sentBefore.id)), { deadlineMs: 20_000 });
   // A node that does not know of the session yet accepts nothing.
