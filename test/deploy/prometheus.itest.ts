@@ -212,7 +212,7 @@ test('every query of every dashboard is answered with data', async () => {
       const [up] = await query('min(sum_over_time(up{job="tailrace"}[5m]))');
       assert.ok(Number(up?.value[1]) >= rateSeconds, 'every target has been scraped often enough');
     },
-    { deadlineMs: 60_000, describe: 'there are enough samples for rates' },
+    { deadlineMs: 120_000, describe: 'there are enough samples for rates' },
   );
   // The assertion lists all queries without data.
   let empty: string[] = [];
@@ -220,7 +220,7 @@ test('every query of every dashboard is answered with data', async () => {
     empty = await withoutData(all);
     return empty.length === 0;
   };
-  await eventually(isFull, { deadlineMs: 20_000, describe: 'all of them have data' }).catch(() => undefined);
+  await eventually(isFull, { deadlineMs: 60_000, describe: 'all of them have data' }).catch(() => undefined);
   assert.deepEqual(empty, []);
 });
 
@@ -258,7 +258,7 @@ test('every rule is evaluated without an error, and no alert is active under nor
     assert.equal(health, 'ok', `${name}: ${lastError}`);
     // Not even pending. After the start of the stack some alerts are pending for a while.
     const isInactive = async () => assert.deepEqual(await query(expr), [], name);
-    if (type === 'alerting') await eventually(isInactive, { deadlineMs: 20_000, describe: `${name} is inactive` });
+    if (type === 'alerting') await eventually(isInactive, { deadlineMs: 60_000, describe: `${name} is inactive` });
     else assert.ok((await query(name)).length > 0, name);
   }
 });
