@@ -135,7 +135,7 @@ export class DeviceChaosRun {
     this.#ingest.push({ service: this.#cluster.ingest, mqttPort: this.#mqttPorts[0]! });
     // Data before a birth that the host has received would be dead letters.
     await eventually(() => this.#isHostConnected(), {
-      deadlineMs: 20_000,
+      deadlineMs: 60_000,
       describe: 'the Sparkplug host is connected',
     });
     if (ingestNodes === 2) this.#ingest.push(await this.#secondIngest());
