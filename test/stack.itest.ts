@@ -123,9 +123,9 @@ test('a device is offline on every node once its session has closed, and online 
     assert.equal(await session.ack(), 'm1 accepted');
   }
   for (const watcher of watchers) await watcher.until(3, 20_000);
+  // A session that is lost has five seconds to come back.
   const seen = async (expected: readonly string[]) => {
     for (const { presences } of watchers)
-      // A session that is lost has five seconds to come back.
       await eventually(() => assert.deepEqual(presences, expected), { deadlineMs: 30_000 });
   };
   sessions[2]!.socket.socket.reset();
