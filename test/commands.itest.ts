@@ -138,7 +138,7 @@ function send(
     assert.notEqual(outcomes[0]?.split(' ')[0], 'failed');
     return outcomes;
   };
-  return eventually(connected, { deadlineMs: 40_000 });
+  return eventually(connected, { deadlineMs: 60_000 });
 }
 
 async function sendOnce(
@@ -165,7 +165,8 @@ test('a command reaches a device at another node than the one that was requested
     assert.equal(machine.executed.get(command.id), 1);
   }
   await machine.close();
-  const [outcome] = await sendOnce({ ...commandOf(10), device: 'plant1.unknown' });
+  const toUnknown = () => sendOnce({ ...commandOf(10), device: 'plant1.unknown' });
+  const [outcome] = await eventually(toUnknown, { deadlineMs: 20_000 });
   assert.match(outcome!, /^failed ingest-/);
 });
 
@@ -178,7 +179,7 @@ test('a device that moves to another node in the middle of a command reports it 
     if (state === 'delivered') await machine.connect(1);
     if (state === 'unconfirmed') machine.reply(command.id);
   };
-  const outcomes = await send(command, onState, { correctionMs: 5_000 });
+  const outcomes = await send(command, onState, { correctionMs: 20_000 });
   assert.deepEqual(outcomes, ['delivered ingest-0', 'unconfirmed ingest-0', 'done ingest-1']);
   assert.equal(machine.executed.get(command.id), 1);
   await machine.close();
@@ -203,19 +204,12 @@ async function commandSwitch(body?: object): Promise<Response> {
   });
 }
 
-/** Returns a gauge of each node, which has one digit. */
-async function gauges(name: string): Promise<number[]> {
+/** Returns the gauge of commands that are off, of each node. */
+async function offGauges(): Promise<number[]> {
   const pages = nodes.map(async ({ internal }) => (await fetch(`${internal}/metrics`)).text());
   return (await Promise.all(pages)).map((page) =>
-    Number(new RegExp(`^tailrace_ingest_${name}\\{.*\\} (\\d)$`, 'm').exec(page)?.[1]),
+    Number(/^tailrace_ingest_disabled_commands\{.*\} (\d)$/m.exec(page)?.[1]),
   );
-}
-
-const offGauges = () => gauges('disabled_commands');
-
-/** Resolves when both nodes know that many sessions: a claim reaches the other node after the welcome. */
-async function nodesKnow(sessions: number): Promise<void> {
-  await eventually(async () => assert.deepEqual(await gauges('known_sessions'), [sessions, sessions]));
 }
 
 test('an operator turns commands off on all nodes, over their restarts, and on again; what waits for its device fails', async () => {
@@ -223,19 +217,23 @@ test('an operator turns commands off on all nodes, over their restarts, and on a
   const machine = new Machine();
   machine.confirms = false;
   machine.repliesTo = () => false;
-  await nodesKnow(0);
   await machine.connect(1);
-  await nodesKnow(1);
-  const [sentBefore, waiting] = [commandOf(20), commandOf(20)];
+  const [sentBefore, waiting] = [commandOf(40), commandOf(40)];
   const first = send(sentBefore);
   await eventually(() => assert.ok(machine.executed.has(sentBefore.id)), { deadlineMs: 20_000 });
-  const states: string[] = [];
-  let answer: Response | undefined;
-  for await (const { state, code, message } of client.send(waiting)) {
-    states.push(`${state} ${code ?? ''} ${message}`);
-    if (state === 'accepted') answer = await commandSwitch({ commands: 'off', reason: 'fire drill' });
-  }
-  assert.deepEqual([answer!.status, await answer!.json()], [202, { nodes: 1 }]);
+  // A node that does not know of the session yet accepts nothing.
+  const turnedOff = async () => {
+    const states: string[] = [];
+    let answer: Response | undefined;
+    for await (const { state, code, message } of client.send(waiting)) {
+      states.push(`${state} ${code ?? ''} ${message}`);
+      if (state === 'accepted') answer = await commandSwitch({ commands: 'off', reason: 'fire drill' });
+    }
+    assert.ok(answer !== undefined, states.join('; '));
+    return { answer, states };
+  };
+  const { answer, states } = await eventually(turnedOff, { deadlineMs: 20_000 });
+  assert.deepEqual([answer.status, await answer.json()], [202, { nodes: 1 }]);
   assert.match(states[1]!, /^failed forbidden commands are off since .*, by anna: fire drill$/);
   assert.equal(machine.executed.has(waiting.id), false);
   // What the device has received before, it still reports.
@@ -263,7 +261,7 @@ test('kill -9 of the node in the middle of a command: the device reports it at t
   const machine = new Machine();
   machine.repliesTo = () => false;
   await machine.connect(1);
-  const [reported, unreported] = [commandOf(20), commandOf(6)];
+  const [reported, unreported] = [commandOf(10), commandOf(4)];
   let killed: Promise<void> | undefined;
   const onDelivered = async (id: string | undefined) => {
     killed ??= nodes[1]!.end('SIGKILL');

@@ -187,7 +187,6 @@ test('a token is renewed in the session before it expires', async (t) => {
   const connection = connect({
     token() {
       tokens++;
-      // Ingest asks for a new one when less than a minute is left, so at once.
       const expiresInMs = tokens === 1 ? 10_000 : 60_000;
       return issueToken({ secret, subject: 'd', publish: [device], subscribe: [], expiresInMs, clock: systemClock });
     },

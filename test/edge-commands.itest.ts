@@ -56,7 +56,7 @@ test('a command writes a register of a machine behind the gateway, reads it back
       metrics: createMetrics({ service: 'edge', node: 'test', processMetrics: false }),
     });
     await edge.start();
-    await eventually(() => edge.uplink.state === 'up' && edge.sources[0]!.isLive);
+    await eventually(() => edge.uplink.state === 'up' && edge.sources[0]!.isLive, { deadlineMs: 20_000 });
     return edge;
   };
   const send = async (id: string, name: string, params: Record<string, number>): Promise<CommandOutcome> => {

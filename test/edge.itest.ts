@@ -25,10 +25,6 @@ const root = join(import.meta.dirname, '..');
 const secret = 'a secret of the tests, long enough for HS256';
 const pollMs = 50;
 const tagCount = 10;
-/** Shorter than each outage, and longer than a busy machine pauses. */
-const gapMsMax = 2_000;
-/** Of the readings of some seconds, 20 a second. */
-const keptMin = 5;
 
 let peer: Peer;
 before(async () => {
@@ -179,7 +175,7 @@ test('after a link that was down, and one that was stalled, every reading is in 
   await sent(before + 1);
   const firstMs = Date.now() - backAt;
   await eventually(async () => (await metric('tailrace_edge_backlog_reports')) === 0, { deadlineMs: 30_000 });
-  await eventually(async () => (await metric('tailrace_edge_live_lag_seconds')) < 2, { describe: 'live readings' });
+  await eventually(async () => (await metric('tailrace_edge_live_lag_seconds')) < 2);
   await proxy.stall();
   await sleep(2_200);
   await proxy.restore();
@@ -189,15 +185,16 @@ test('after a link that was down, and one that was stalled, every reading is in 
   const reports = await logged();
   const times = timesOf(reports, 't5');
   assert.ok(times.length * tagCount >= samples - tagCount, `${times.length} times ${tagCount} of ${samples} samples`);
+  // Shorter than either time without a link.
   const gapMs = longestGapMs(times);
-  assert.ok(gapMs < gapMsMax, `no reading for ${gapMs} ms`);
+  assert.ok(gapMs < 2_000, `no reading for ${gapMs} ms`);
   const backlog = times.filter((time) => time > lostAt + 500 && time < backAt - 500);
   assert.deepEqual(
     backlog,
     backlog.toSorted((a, b) => a - b),
     'the backlog is in order',
   );
-  assert.ok(backlog.length > keptMin);
+  assert.ok(backlog.length > 10);
   const repeated = repeatedOf(reports);
   t.diagnostic(
     `first batch ${firstMs} ms after the link was back; ${samples} samples; ${reports.length} records, ${repeated} repeated`,
@@ -216,9 +213,11 @@ test('after a link that was down, and one that was stalled, every reading is in 
 test('after kill -9 of ingest and of the gateway, what was acknowledged is in the log, and no reading is missing in between', async (t) => {
   const { processes, startIngest, startEdge, sent, metric, logged } = await start(t);
   await sent(100);
+  const awayAt = Date.now();
   await processes.ingest.kill();
   await sleep(500);
   processes.ingest = await startIngest();
+  const awayMs = Date.now() - awayAt;
   const again = await metric('tailrace_edge_sent_readings_total');
   await sent(again + 100);
   await processes.ingest.kill();
@@ -235,9 +234,8 @@ test('after kill -9 of ingest and of the gateway, what was acknowledged is in th
   const times = timesOf(reports, 't5');
   // What was in memory when the gateway was killed is lost: at most what was not yet on disk.
   const gapMs = longestGapMs(times.filter((time) => time < killedAt - 500));
-  assert.ok(gapMs < gapMsMax, `no reading for ${gapMs} ms`);
-  const kept = times.filter((time) => time > killedAt - 2_500 && time < killedAt - 500);
-  assert.ok(kept.length > keptMin, 'the store survives');
+  assert.ok(gapMs < Math.max(1_000, awayMs - 200), `no reading for ${gapMs} ms, ingest was away for ${awayMs} ms`);
+  assert.ok(times.filter((time) => time > killedAt - 2_500 && time < killedAt - 500).length > 10, 'the store survives');
   assert.ok(times.some((time) => time > restartedAt));
   const reasons = reports.flatMap(({ readings }) => readings.filter(({ tag }) => tag === 'lost_reason'));
   assert.deepEqual([...new Set(reasons.map(({ value }) => value))], ['crash']);

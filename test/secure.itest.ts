@@ -103,8 +103,10 @@ test('without rights a service cannot start, and logs why', async () => {
 
 test('with the rights of deploy/strimzi only, a report gets from ingest to clients of both nodes', async () => {
   for (const user of ['ingest', 'fanout'] as const) await allow(listeners.broker, user, await kafkaRightsOf(user));
-  const ingest = serviceOf('ingest', 'ingest', 2, {});
-  const nodes = [serviceOf('fanout', 'fanout-0', 20, {}), serviceOf('fanout', 'fanout-1', 21, {})];
+  // Three start at once.
+  const patient = { TAILRACE_START_DEADLINE_MS: '25000' };
+  const ingest = serviceOf('ingest', 'ingest', 2, patient);
+  const nodes = [serviceOf('fanout', 'fanout-0', 20, patient), serviceOf('fanout', 'fanout-1', 21, patient)];
   await Promise.all([ingest, ...nodes].map((service) => service.start()));
   const token = await issueToken({
     secret: tokenSecret,

@@ -122,7 +122,8 @@ test('a device is offline on every node once its session has closed, and online 
     session.status('m1', 1);
     assert.equal(await session.ack(), 'm1 accepted');
   }
-  for (const watcher of watchers) await watcher.until(3, 30_000);
+  for (const watcher of watchers) await watcher.until(3, 20_000);
+  // A session that is lost has five seconds to come back.
   const seen = async (expected: readonly string[]) => {
     for (const { presences } of watchers)
       await eventually(() => assert.deepEqual(presences, expected), { deadlineMs: 30_000 });

@@ -119,16 +119,16 @@ test('a real Prometheus scrapes the metrics, with exemplars whose traces the col
       assert.ok(names.size >= 4 && [...names].some((name) => name.startsWith('tailrace_fanout_')), [...names].join());
       assert.ok(names.has('tailrace_ingest_request_duration_seconds_bucket'), [...names].join());
       assert.ok(names.has('tailrace_ingest_ack_duration_seconds_bucket'), [...names].join());
-      // Spans are sent some time after the metrics have them.
       const known = new Set(receiver.spans.all.map((span) => `${span.traceId} ${span.spanId}`));
       for (const { series, span } of found) assert.ok(known.has(span), `${series}: ${span}`);
     },
-    { deadlineMs: 60_000, pollMs: 100, describe: 'Prometheus has exemplars' },
+    { deadlineMs: 30_000, describe: 'Prometheus has exemplars of spans that the collector has' },
   );
-  await eventually(async () => {
+  const allScraped = async () => {
     const { data } = (await ask('query', 'min(up)')) as { data: { result: { value: [number, string] }[] } };
     assert.equal(data.result[0]?.value[1], '1', 'every scrape succeeded');
-  });
+  };
+  await eventually(allScraped, { deadlineMs: 20_000 });
 });
 
 async function post(value: number, traceparent?: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
-import { freePort } from '@tailrace/testkit/free-port';
+import { freePorts } from '@tailrace/testkit/free-port';
 import { docker } from '../../scripts/image/build.ts';
 import { projectRoot } from '../../scripts/services.ts';
 
@@ -27,9 +27,8 @@ export interface ComposeStack {
 
 export async function composeStack(settings: NodeJS.ProcessEnv): Promise<ComposeStack> {
   const project = `tailrace-test-${process.pid}`;
-  const ports = Object.fromEntries(
-    await Promise.all(portNames.map(async (name) => [name, await freePort()] as const)),
-  ) as ComposeStack['ports'];
+  const free = await freePorts(portNames.length);
+  const ports = Object.fromEntries(portNames.map((name, index) => [name, free[index]!])) as ComposeStack['ports'];
   const env: NodeJS.ProcessEnv = { ...process.env, ...settings };
   for (const name of portNames) env[`TAILRACE_${name}_PORT`] = String(ports[name]);
   const compose = (...args: string[]) =>

@@ -18,7 +18,7 @@ export interface ReadingCounts {
   readonly disordered: readonly string[];
 }
 
-/** Between the machine and the gateway, on a loaded host. */
+/** Between the machine and the gateway, on a host that may pause. */
 const toleranceMs = 3_000;
 
 /** Checks times and order of the readings of the tag `count`. A reading that is in the log again counts once. */

@@ -12,6 +12,8 @@ import { type SessionProxy, startSessionProxy } from './session-proxy.ts';
 const units = 5;
 const prefix = 'plant1.gateway.meter';
 const finishMs = 120_000;
+/** A second is usual. A host that pauses delays the acknowledgments of what is in memory. */
+const lossSecondsMax = 3;
 
 /** How a gateway caught up, times in ms. */
 export interface CatchUp {
@@ -55,7 +57,6 @@ export class GatewaySender implements Sender {
   );
   /** Of a gateway, the readings of a second: those that wait in memory, and those on their way. */
   readonly inFlightMax: number;
-  /** About a second, and one more on a busy host. */
   readonly lossMax: number;
   readonly #options: GatewaySenderOptions;
   readonly #sentMs = new Map<string, number>();
@@ -71,7 +72,7 @@ export class GatewaySender implements Sender {
   constructor(options: GatewaySenderOptions) {
     this.#options = options;
     this.inFlightMax = options.perSecond;
-    this.lossMax = 2 * options.perSecond;
+    this.lossMax = lossSecondsMax * options.perSecond;
   }
 
   /** The process. Undefined before the start. */

@@ -45,7 +45,7 @@ const environments: Record<Setting, (scratch: string) => Promise<NodeJS.ProcessE
     return { ...inherited(), PORT_BASE: String(await freePortBase()) };
   },
   async compose() {
-    const [dashboard, streams, ingest, first, second] = (await freePorts(5)).map(String);
+    const [dashboard, streams, ingest, mqtt, broker, first, second] = (await freePorts(7)).map(String);
     return {
       ...inherited(),
       COMPOSE_PROJECT_NAME: `docs-${process.pid}`,
@@ -53,6 +53,8 @@ const environments: Record<Setting, (scratch: string) => Promise<NodeJS.ProcessE
       TAILRACE_DASHBOARD_PORT: dashboard,
       TAILRACE_STREAMS_PORT: streams,
       TAILRACE_INGEST_PORT: ingest,
+      TAILRACE_MQTT_PORT: mqtt,
+      TAILRACE_BROKER_PORT: broker,
       TAILRACE_FANOUT_0_PORT: first,
       TAILRACE_FANOUT_1_PORT: second,
     };

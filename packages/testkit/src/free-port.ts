@@ -3,10 +3,10 @@ import { TailraceError } from '@tailrace/protocol/error';
 
 /**
  * Below every system's range of outgoing ports (Linux 32768, macOS 49152), so that no connection takes the port of a
- * server while it restarts.
+ * server while it restarts. The ports from 28000 on are those of `freePortBase` (test/ports.ts).
  */
 const portMin = 10_240;
-const portMax = 32_767;
+const portMax = 27_999;
 const triesMax = 100;
 
 /**
