@@ -27,6 +27,11 @@ const noProperties: MessageProperties = {};
 /** Exchanges of QoS 2 of a session that wait for PUBREL. MQTT 3.1.1 has no Receive Maximum that would limit them. */
 const exchangesMax = 1024;
 
+/** Returns the first value of a user property of MQTT 5; undefined if there is none. */
+export function userProperty({ properties }: Pick<InboundMessage, 'properties'>, name: string): string | undefined {
+  return properties?.userProperties?.find(([key]) => key === name)?.[1];
+}
+
 /**
  * The messages that one connection receives: topic aliases, the receive maximum, repeated messages, and the
  * acknowledgments in their order. It outlives its connection until the log has confirmed what came on it.

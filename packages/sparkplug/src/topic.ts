@@ -60,6 +60,11 @@ export function parseTopic(topic: string): NodeTopic | StateTopic {
   };
 }
 
+/** Returns the key of an edge node in maps. IDs contain no slash. */
+export function nodeKey(group: string, node: string): string {
+  return `${group}/${node}`;
+}
+
 /** Returns the topic of a node or device. Throws `invalid_message` for an ID that no topic may have. */
 export function topicOf({ type, group, node, device }: NodeTopic): string {
   const topic = `${namespace}/${group}/${type}/${node}${device === undefined ? '' : `/${device}`}`;

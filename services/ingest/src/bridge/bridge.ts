@@ -1,5 +1,5 @@
 import type { ClientHandlers, ClientSubscription, Disconnected, StopOptions } from '@tailrace/mqtt/client-options';
-import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
+import { type InboundMessage, userProperty } from '@tailrace/mqtt/inbound-messages';
 import { pauseReasons } from '@tailrace/mqtt/packet-connection';
 import { mqttReasons } from '@tailrace/mqtt/reason';
 import type { Clock, Timer } from '@tailrace/platform/clock';
@@ -244,10 +244,10 @@ export class Bridge implements IntakeSource, BridgeState {
     this.#process(inbound, { reports: timed, rejected }, this.#messageOf(-1, 0, done));
   }
 
-  #map({ topic, payload, properties }: InboundMessage): Mapping {
+  #map(inbound: InboundMessage): Mapping {
+    const { topic, payload, properties } = inbound;
     const contentType = properties?.contentType;
-    const id = properties?.userProperties?.find(([name]) => name === 'id')?.[1];
-    return this.#options.mapper.map({ topic, payload, contentType, id });
+    return this.#options.mapper.map({ topic, payload, contentType, id: userProperty(inbound, 'id') });
   }
 
   #messageOf(ticket: number, bytes: number, done: (() => void) | undefined): BridgeMessage {
@@ -284,12 +284,12 @@ export class Bridge implements IntakeSource, BridgeState {
     });
   }
 
-  #traceOf({ payload, properties }: InboundMessage, { startedMs }: BridgeMessage): MessageTrace | undefined {
+  #traceOf(inbound: InboundMessage, { startedMs }: BridgeMessage): MessageTrace | undefined {
     const { tracing } = this.#options;
     // Without tracing no message is searched for its trace.
     if (!tracing.enabled) return undefined;
-    const traceparent = properties?.userProperties?.find(([name]) => name === 'traceparent')?.[1] ?? '';
-    return tracing.start('bridge', traceparent, payload.length, startedMs);
+    const traceparent = userProperty(inbound, 'traceparent') ?? '';
+    return tracing.start('bridge', traceparent, inbound.payload.length, startedMs);
   }
 
   // The log settles a report.

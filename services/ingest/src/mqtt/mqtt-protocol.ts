@@ -1,5 +1,5 @@
 import type { ConnectRequest, Will } from '@tailrace/mqtt/connect-request';
-import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
+import { type InboundMessage, userProperty } from '@tailrace/mqtt/inbound-messages';
 import { pauseReasons } from '@tailrace/mqtt/packet-connection';
 import type { OutboundMessage } from '@tailrace/mqtt/publish';
 import { reasonFrom, mqttReasons as reasons, returnCodeFrom } from '@tailrace/mqtt/reason';
@@ -520,9 +520,4 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     if (namespace === undefined) return this.#options.wills.due(will, this.grant, this.#session);
     return { publish: () => namespace.will(this, will), discard() {} };
   }
-}
-
-/** Returns the first value of a user property of MQTT 5. */
-function userProperty({ properties }: InboundMessage, name: string): string | undefined {
-  return properties?.userProperties?.find(([key]) => key === name)?.[1];
 }

@@ -9,7 +9,7 @@ import { PathMap } from '@tailrace/sparkplug/path-map';
 import { RebirthBudget } from '@tailrace/sparkplug/rebirth-budget';
 import { defaultReorderLimits } from '@tailrace/sparkplug/reorder-window';
 import { HostState } from '@tailrace/sparkplug/state-message';
-import { type MessageType, type NodeTopic, parseTopic, stateTopicOf } from '@tailrace/sparkplug/topic';
+import { type MessageType, type NodeTopic, nodeKey, parseTopic, stateTopicOf } from '@tailrace/sparkplug/topic';
 import type { SparkplugSettings } from '../bridge/sparkplug-settings.ts';
 import type { DeadLetterReason } from '../dead-letters/dead-letter-reason.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
@@ -279,7 +279,7 @@ export class SparkplugHost {
   /** Returns the message that writes metrics. Throws as `commandMessage`, and `not_found` without a birth. */
   commandMessage(target: CommandTarget, values: readonly CommandValue[]): OutboundMessage {
     const { group, node, device } = target;
-    const table = this.#nodes.get(ownerKey(group, node))?.tableOf(device);
+    const table = this.#nodes.get(nodeKey(group, node))?.tableOf(device);
     if (table !== undefined) return commandMessage(target, table, values, this.#options.clock.now());
     throw new TailraceError('not_found', `${device ?? node}: expected a device with a birth, got one without`);
   }
@@ -290,7 +290,7 @@ export class SparkplugHost {
     const nowMs = this.#options.clock.monotonic();
     const gained = new Set<ReportOrigin>();
     for (const node of this.#nodes.values()) {
-      const isOwned = this.#owners.owns(ownerKey(node.group, node.node));
+      const isOwned = this.#owners.owns(nodeKey(node.group, node.node));
       if (isOwned === node.isOwned) continue;
       node.own(isOwned, nowMs);
       if (isOwned) gained.add(node);
@@ -361,7 +361,7 @@ export class SparkplugHost {
     const node = this.#nodeOf(group, id);
     if (node === undefined) {
       const text = `Sparkplug: expected at most ${nodesMax} edge nodes, got another one`;
-      this.#refuse(message, from, 'limit_reached', text, ownerKey(group, id));
+      this.#refuse(message, from, 'limit_reached', text, nodeKey(group, id));
       return undefined;
     }
     const route = routeFrom(node, parsed);
@@ -373,7 +373,7 @@ export class SparkplugHost {
 
   /** Returns the node, a new one if there is none; undefined at the limit. */
   #nodeOf(group: string, id: string): HostNode | undefined {
-    const key = ownerKey(group, id);
+    const key = nodeKey(group, id);
     const known = this.#nodes.get(key);
     if (known !== undefined || this.#nodes.size >= nodesMax) return known;
     const node = new HostNode(this.#context, group, id, this.#owners.owns(key));
@@ -432,11 +432,6 @@ export class SparkplugHost {
 }
 
 const noRebirths = { waiting: 0, heldBack: 0 };
-
-/** IDs contain no slash. */
-function ownerKey(group: string, node: string): string {
-  return `${group}/${node}`;
-}
 
 function acknowledge(ticket: number, from: Acknowledger): void {
   if (ticket < 0) return;

@@ -9,7 +9,7 @@ import { bdSeqOf } from '@tailrace/sparkplug/metric-table';
 import type { OutboundMessage } from '@tailrace/sparkplug/outbound-message';
 import { PathMap, type PathOwner } from '@tailrace/sparkplug/path-map';
 import { decodePayload, encodePayload } from '@tailrace/sparkplug/payload';
-import { type NodeTopic, namespace, parseTopic, topicOf } from '@tailrace/sparkplug/topic';
+import { type NodeTopic, namespace, nodeKey, parseTopic, topicOf } from '@tailrace/sparkplug/topic';
 import type { DeliveredCommand } from '../devices/device-command.ts';
 import type { CommandReporter, NamespaceClient, NamespaceMessage, TopicNamespace } from '../mqtt/topic-namespace.ts';
 import { NodeCommands } from './node-commands.ts';
@@ -242,11 +242,6 @@ export class SparkplugListener implements TopicNamespace {
 }
 
 const noAcknowledger = { settle() {}, flush() {} };
-
-/** IDs contain no slash. */
-function nodeKey(group: string, node: string): string {
-  return `${group}/${node}`;
-}
 
 function deliver(client: NamespaceClient, { topic, payload }: OutboundMessage): boolean {
   return client.deliver({ topic, payload: Buffer.from(payload), qos: 0 }) === 'sent';
