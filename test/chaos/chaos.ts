@@ -10,34 +10,16 @@ import { integerArgument } from '../../scripts/integer-argument.ts';
 import { freePortBase } from '../ports.ts';
 import { ChaosRun, type ChaosSettings } from './chaos-run.ts';
 import { faultsByName } from './faults.ts';
+import { runCommand } from './run-command.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const stopDeadlineMs = 30_000;
 
 const settings = settingsFrom(process.argv.slice(2));
 const run = new ChaosRun({ ...settings, portBase: await freePortBase(settings.nodes) }, (text) =>
   process.stdout.write(`${text}\n`),
 );
 
-async function finish(code: number): Promise<never> {
-  await run.stop().catch((error: unknown) => process.stderr.write(`cannot stop the run: ${String(error)}\n`));
-  process.exit(code);
-}
-
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void finish(130));
-setTimeout(() => {
-  process.stderr.write(`The run took longer than ${settings.limitSeconds} s and is stopped.\n`);
-  // If stopping hangs, too: child processes exit with this one.
-  setTimeout(() => process.exit(1), stopDeadlineMs).unref();
-  void finish(1);
-}, settings.limitSeconds * 1000).unref();
-
-try {
-  await finish((await run.run()) ? 0 : 1);
-} catch (error) {
-  process.stderr.write(`The run failed: ${error instanceof Error ? error.message : String(error)}\n`);
-  await finish(1);
-}
+await runCommand(run, settings.limitSeconds);
 
 function settingsFrom(args: readonly string[]): Omit<ChaosSettings, 'portBase'> & { limitSeconds: number } {
   const { values } = parseArgs({

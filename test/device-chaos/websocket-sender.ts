@@ -1,4 +1,5 @@
 import { DeviceConnection } from '@tailrace/client/device';
+import { TailraceError } from '@tailrace/protocol/error';
 import { idsWith, Ledger } from './ledger.ts';
 import { Pace, type Sender } from './paced-sender.ts';
 
@@ -36,7 +37,8 @@ export class WebSocketSender implements Sender {
       await this.#pace.finish();
     } catch (cause) {
       const states = this.#connections.map(({ state, counts, unanswered }) => ({ state, counts, unanswered }));
-      throw new Error(`${(cause as Error).message} Connections: ${JSON.stringify(states)}`, { cause });
+      const { message } = cause as Error;
+      throw new TailraceError('timeout', `${message} Connections: ${JSON.stringify(states)}`, { cause });
     }
   }
 

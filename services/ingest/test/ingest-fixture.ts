@@ -150,6 +150,13 @@ async function metricFrom(metrics: { text(): Promise<string> }, series: string):
   return Number(lines[0]?.split(' ').at(-1));
 }
 
+/** Returns the headers of the records in partition 0 of the reports, in their order. */
+export async function loggedHeaders(eventLog: EventLog): Promise<unknown[]> {
+  const all: unknown[] = [];
+  for await (const batch of eventLog.read(topic, 0, { from: 0 })) all.push(...batch.map((record) => record.headers));
+  return all;
+}
+
 export async function loggedReports(eventLog: EventLog, from = topic): Promise<Report[]> {
   const reports: Report[] = [];
   for (const partition of (await eventLog.bounds(from)).keys()) {

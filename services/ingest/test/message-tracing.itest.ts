@@ -10,7 +10,7 @@ import { startMosquitto } from '@tailrace/testkit/mosquitto';
 import { type ReceivedSpan, startOtlpReceiver } from '@tailrace/testkit/otlp-receiver';
 import mqtt from 'mqtt';
 import { bridgesFrom } from '../src/bridge/bridges-file.ts';
-import { type FixtureOptions, startIngest, topic } from './ingest-fixture.ts';
+import { type FixtureOptions, loggedHeaders, startIngest, topic } from './ingest-fixture.ts';
 import { Publisher } from './mqtt-publisher.ts';
 import { loginDevice } from './raw-device.ts';
 
@@ -37,12 +37,7 @@ async function traced(t: TestContext, options: FixtureOptions = {}) {
       await tracing.stop();
       return receiver.spans.all;
     },
-    async headers() {
-      const all: unknown[] = [];
-      for await (const batch of serving.eventLog.read(topic, 0, { from: 0 }))
-        all.push(...batch.map((record) => record.headers));
-      return all;
-    },
+    headers: () => loggedHeaders(serving.eventLog),
   };
 }
 

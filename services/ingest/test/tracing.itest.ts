@@ -5,7 +5,7 @@ import { createLogger, silentLogger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { startOtlpReceiver } from '@tailrace/testkit/otlp-receiver';
-import { reportOf, startIngest, topic } from './ingest-fixture.ts';
+import { loggedHeaders, reportOf, startIngest, topic } from './ingest-fixture.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const device = `00-${traceId}-00f067aa0ba902b7-01`;
@@ -44,12 +44,7 @@ async function traced(t: TestContext) {
       await tracing.stop();
       return receiver.spans.all;
     },
-    async headers() {
-      const all: unknown[] = [];
-      for await (const batch of serving.eventLog.read(topic, 0, { from: 0 }))
-        all.push(...batch.map((record) => record.headers));
-      return all;
-    },
+    headers: () => loggedHeaders(serving.eventLog),
   };
 }
 
