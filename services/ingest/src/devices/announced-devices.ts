@@ -1,6 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import type { CloseReason, PresenceEvents } from '../devices/presence-events.ts';
+import type { SessionProtocol } from './device-metrics.ts';
+import type { CloseReason, PresenceEvents } from './presence-events.ts';
 
 /** Devices that the gateways of this process have announced; beyond it an announcement is refused. */
 export const announcedDevicesMax = 100_000;
@@ -29,8 +30,8 @@ export class AnnouncedDevices {
   }
 
   /** Returns the devices of a connection. */
-  ofGateway(): GatewayDevices {
-    return new GatewayDevices(this);
+  ofGateway(protocol: SessionProtocol): GatewayDevices {
+    return new GatewayDevices(this, protocol);
   }
 
   /** Returns the number of a session that starts now: above those before, as those of devices by the clock. */
@@ -43,11 +44,13 @@ export class AnnouncedDevices {
 /** The devices that one connection has announced. */
 export class GatewayDevices {
   readonly #all: AnnouncedDevices;
+  readonly #protocol: SessionProtocol;
   /** Numbers of their sessions. */
   readonly #numbers = new Map<string, number>();
 
-  constructor(all: AnnouncedDevices) {
+  constructor(all: AnnouncedDevices, protocol: SessionProtocol) {
     this.#all = all;
+    this.#protocol = protocol;
   }
 
   /** The gateway reaches the device. Throws `limit_reached` at `announcedDevicesMax`. */
@@ -61,7 +64,7 @@ export class GatewayDevices {
     const number = this.#all.nextNumber();
     this.#numbers.set(device, number);
     this.#all.size++;
-    presence.started({ device, number, protocol: 'mqtt' });
+    presence.started({ device, number, protocol: this.#protocol });
   }
 
   /** The gateway does not reach the device. It may never have announced it. */
@@ -79,6 +82,7 @@ export class GatewayDevices {
   #close(device: string, number: number, reason: CloseReason, graceMs: number): void {
     if (this.#numbers.delete(device)) this.#all.size--;
     // A session of its own that started meanwhile has a higher number.
-    this.#all.options.presence.closed({ device, number, protocol: 'mqtt' }, reason, graceMs, -1);
+    const facts = { device, number, protocol: this.#protocol };
+    this.#all.options.presence.closed(facts, reason, graceMs, -1);
   }
 }

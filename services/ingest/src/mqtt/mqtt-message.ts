@@ -34,6 +34,8 @@ export interface PublishedMessage {
   readonly qos: 0 | 1 | 2;
   /** -1 at QoS 0. */
   readonly ticket: number;
+  /** DUP. */
+  readonly isRepetition?: boolean;
   /** Of the report, unless its payload has another one; '' for none. */
   readonly id: string;
   /** Content Type of MQTT 5; '' for none. */
@@ -83,6 +85,7 @@ export class MqttMessage implements DeviceMessage {
   readonly id = '';
   readonly qos: 0 | 1 | 2;
   readonly isEvent = false;
+  readonly isRepetition: boolean;
   readonly bytes: number;
   readonly receivedMs: number;
   readonly traceparent: string;
@@ -96,6 +99,7 @@ export class MqttMessage implements DeviceMessage {
     this.device = topic.path;
     this.token = ticket;
     this.qos = qos;
+    this.isRepetition = published.isRepetition === true;
     this.bytes = payload.length;
     this.receivedMs = receivedMs;
     this.traceparent = traceparent;
@@ -129,6 +133,7 @@ export class MqttBatch implements DeviceBatch {
   readonly id = '';
   readonly qos: 0 | 1 | 2;
   readonly isEvent = false;
+  readonly isRepetition: boolean;
   readonly bytes: number;
   readonly receivedMs: number;
   readonly traceparent: string;
@@ -146,6 +151,7 @@ export class MqttBatch implements DeviceBatch {
     this.device = topic.path;
     this.token = ticket;
     this.qos = qos;
+    this.isRepetition = published.isRepetition === true;
     this.bytes = payload.length;
     this.receivedMs = receivedMs;
     this.traceparent = traceparent;
@@ -217,6 +223,7 @@ class InnerMessage implements DeviceMessage {
   readonly id = '';
   readonly qos: 0 | 1 | 2;
   readonly isEvent = false;
+  readonly isRepetition = false;
   readonly bytes = 0;
   readonly device: string;
   readonly receivedMs: number;
