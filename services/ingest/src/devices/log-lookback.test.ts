@@ -59,7 +59,7 @@ test('a device of a lost node is looked up in the log, for two minutes', async (
   assert.equal(lookback.idsOf('plant1.a'), undefined);
 });
 
-test('a process that starts on a log with records looks back, and one on an empty log does not', async () => {
+test('a process that starts on a log with records reads it back, and one on an empty log does not', async () => {
   const { clock, lookback, append } = await fixture();
   await lookback.started();
   assert.equal(lookback.idsOf('plant1.a'), undefined);

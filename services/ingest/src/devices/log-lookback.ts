@@ -218,7 +218,7 @@ export class LogLookback {
     }
   }
 
-  /** A read that is in progress may have missed the last records: the next one serves all that wait. */
+  /** A read that is in progress may be without the last records: the next one serves all that wait. */
   #shared(tail: Tail): Promise<void> {
     tail.queued ??= tail.reading
       .catch(() => {})
