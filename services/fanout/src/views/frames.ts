@@ -17,8 +17,8 @@ export interface EncodedFrame {
 const reportsPerStep = 100;
 
 /**
- * Encodes reports in frames of at most `frameBytesMax`, or one report. Each report is read and encoded when its frame is
- * requested. Undefined: no frame is ready yet, and other work may come first.
+ * Encodes reports in frames of at most `frameBytesMax`, or one report. Each report is read and encoded when its frame
+ * is requested. Undefined: no frame is ready yet, and other work may come first.
  */
 export function* encodedFrames(
   view: View,
