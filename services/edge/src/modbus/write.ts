@@ -7,7 +7,7 @@ import { type Request, readRequest, writeManyRequest, writeOneRequest } from './
 import type { ExchangeReply, ModbusUnit } from './unit.ts';
 
 export interface WriteOptions {
-  readonly unit: Pick<ModbusUnit, 'exchange' | 'isStopped'>;
+  readonly unit: Pick<ModbusUnit, 'exchange' | 'hold' | 'isStopped'>;
   readonly tag: ModbusTag;
   readonly value: Value;
   /** `auto`: one register or coil is written with function 6 or 5. `many`: with 16 or 15. */
@@ -28,6 +28,16 @@ export interface WriteOptions {
  * unknown gets it with the other one. Resolves with what it did; never rejects.
  */
 export async function writeTag(options: WriteOptions): Promise<WriteResult> {
+  const release = options.unit.hold();
+  try {
+    return await writeHeld(options, release);
+  } finally {
+    release();
+  }
+}
+
+/** `release`: reads of the unit go on. */
+async function writeHeld(options: WriteOptions, release: () => void): Promise<WriteResult> {
   const { unit, tag, value, clock } = options;
   const untilMs = clock.monotonic() + options.deadlineMs;
   const leftMs = () => Math.max(0, untilMs - clock.monotonic());
@@ -67,6 +77,8 @@ export async function writeTag(options: WriteOptions): Promise<WriteResult> {
     settledMs: Math.max(1_000, timeoutMs),
     read: async (timeMs) => {
       const registers = await readRegisters(options, timeMs);
+      // If the value is not there yet, the next read-back is after a pause.
+      release();
       return registers === undefined ? undefined : valueFrom(tag, registers);
     },
     isStopped: () => unit.isStopped,
