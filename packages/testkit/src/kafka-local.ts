@@ -7,7 +7,7 @@ import type { Environment } from './broker-source.ts';
 import { cacheDirFrom, exists, withFileLock } from './cache.ts';
 import { findJava, type Java } from './java.ts';
 import { kafkaBrokerCount } from './kafka-handshake.ts';
-import { archiveFile, classPathOf, javaFlags, kafkaDir } from './kafka-jars.ts';
+import { archiveFile, javaFlags, kafkaDir } from './kafka-jars.ts';
 import {
   type KafkaListener,
   kafkaSettings,
@@ -16,6 +16,7 @@ import {
   propertiesFrom,
 } from './kafka-settings.ts';
 import { type LocalBroker, type Place, startLocalBroker } from './local-broker.ts';
+import { classPathOf } from './maven.ts';
 import { run, whyItFailed } from './run.ts';
 import { startSupervised } from './supervised.ts';
 

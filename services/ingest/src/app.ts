@@ -113,9 +113,13 @@ function socketsOf({ server, mqtt }: Devices, { deviceMessageBytesMax }: IngestS
 
 /** Returns where Sparkplug edge nodes connect; undefined if they may not. */
 function listenerFrom(config: IngestSettings, clock: Clock, logger: Logger): SparkplugListenerSettings | undefined {
-  const { mqttEnabled, mqttSparkplug: role, mqttSparkplugPrefix: prefix } = config;
-  if (!mqttEnabled || role === 'off') return undefined;
-  return { listener: new SparkplugListener({ prefix, clock, logger }), role, prefix };
+  const { mqttEnabled, mqttSparkplug, mqttSparkplugPrefix: prefix, mqttSparkplugHostId } = config;
+  if (!mqttEnabled || mqttSparkplug === 'off') return undefined;
+  const isPrimary = mqttSparkplug === 'primary';
+  const hostId = isPrimary ? mqttSparkplugHostId : '';
+  // The listener sends the STATE to each edge node by itself; the host is an active one.
+  const role = isPrimary ? 'active' : mqttSparkplug;
+  return { listener: new SparkplugListener({ prefix, hostId, clock, logger }), role, prefix };
 }
 
 function mqttFacts(ports: MqttPorts | undefined): { mqttPort?: number; mqttTlsPort?: number } {

@@ -12,7 +12,7 @@ import { clockAheadMsMax } from '@tailrace/protocol/source-time';
 import { z } from 'zod';
 import { commandSettings } from './commands/command-settings.ts';
 import { deviceSettings } from './devices/device-settings.ts';
-import { mqttSettings } from './mqtt/mqtt-settings.ts';
+import { mqttRules, mqttSettings } from './mqtt/mqtt-settings.ts';
 
 export const serviceName = 'ingest';
 
@@ -339,6 +339,7 @@ export const configSchema = z
     error: 'expected at most drainMs, of which it is a part',
   })
   .superRefine(tlsRules)
+  .superRefine(mqttRules)
   .superRefine(kafkaRules)
   .superRefine(natsRules);
 
