@@ -1,5 +1,4 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { HandshakeCounts } from '@tailrace/platform/tls-listener';
 import { type AnnouncedDevices, announcedDevicesMax } from './announced-devices.ts';
 import type { MqttServer } from './mqtt-server.ts';
 import { type MqttSessions, storedSessionsMax } from './mqtt-sessions.ts';
@@ -13,12 +12,7 @@ export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated'> 
 }
 
 /** Registers the limits of MQTT, and how much of each is used; zeros without MQTT. */
-export function registerMqttLimits(
-  metrics: Metrics,
-  usage: MqttUsage | undefined,
-  handshakes: () => HandshakeCounts,
-  connectionsMax: number,
-): void {
+export function registerMqttLimits(metrics: Metrics, usage: MqttUsage | undefined, connectionsMax: number): void {
   const pairs = [
     [
       'mqtt_connections',
@@ -48,10 +42,5 @@ export function registerMqttLimits(
     'tailrace_ingest_mqtt_evicted_sessions_total',
     'MQTT sessions without a connection that were discarded because of their limit.',
     () => usage?.sessions.evicted ?? 0,
-  );
-  metrics.gauge(
-    'tailrace_ingest_mqtt_tls_handshakes',
-    'TLS handshakes of MQTT clients in progress.',
-    () => handshakes().pending,
   );
 }
