@@ -1,3 +1,4 @@
+import type { NewRecord } from '@tailrace/eventlog/event-log';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { MessageToken } from './device-message.ts';
 import { IdRing } from './id-ring.ts';
@@ -11,10 +12,13 @@ export interface PendingMessage {
   ackToken: MessageToken;
 }
 
+/** What the log has refused for good. Valid within the call. */
+export type RefusedRecord = Pick<NewRecord, 'key' | 'value'>;
+
 /** A session that waits for the answer to a message. The log settles it for the session that has sent it first. */
 export interface PendingWaiter {
   acknowledge(token: MessageToken, outcome: 'accepted' | 'duplicate'): void;
-  refuse(token: MessageToken, error: TailraceError): void;
+  refuse(token: MessageToken, error: TailraceError, record?: RefusedRecord): void;
   acknowledgeBatch(token: MessageToken, outcome: BatchOutcome): void;
   flushAcks(): void;
 }

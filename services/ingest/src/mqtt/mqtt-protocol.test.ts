@@ -624,3 +624,21 @@ test('a will is no sign of life: its report is behind no session, and the device
   assert.deepEqual(closes(), [], 'a newer session is the presence of the device');
   fourth.disconnect();
 });
+
+test('MQTT 3.1.1: a message that only the log finds too large is acknowledged when its dead letter is in the log', async (t) => {
+  const { login, held } = await startMqtt(t);
+  const device = await login({ version: 4 });
+  for (const qos of [1, 2] as const) {
+    device.publish(topic, payload, { packetId: 3, qos });
+    await nextTurn();
+    const { value } = held[0]!;
+    const report = Buffer.from(value);
+    held.shift()!.fail(new TailraceError('too_large', 'record: expected at most 1 bytes, got 2'));
+    await nextTurn();
+    assert.deepEqual(device.take(), []);
+    assert.equal(held[0]!.key, press);
+    assert.deepEqual(Buffer.from(held[0]!.value), report);
+    held.shift()!.confirm();
+    assert.deepEqual(await device.next(), [qos === 1 ? 'puback 3' : 'pubrec 3']);
+  }
+});
