@@ -7,7 +7,7 @@ import { type Wills, willBytesMax } from './wills.ts';
 /** What the limits are compared with. */
 export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated'> {
   readonly sessions: Pick<MqttSessions, 'stored' | 'evicted'>;
-  readonly wills: Pick<Wills, 'bytes'>;
+  readonly wills: Pick<Wills, 'bytes' | 'withheld'>;
   readonly announced: Pick<AnnouncedDevices, 'size'>;
 }
 
@@ -42,5 +42,10 @@ export function registerMqttLimits(metrics: Metrics, usage: MqttUsage | undefine
     'tailrace_ingest_mqtt_evicted_sessions_total',
     'MQTT sessions without a connection that were discarded because of their limit.',
     () => usage?.sessions.evicted ?? 0,
+  );
+  metrics.total(
+    'tailrace_ingest_mqtt_withheld_wills_total',
+    'Wills that were not published, because this process has closed their connections when it stopped.',
+    () => usage?.wills.withheld ?? 0,
   );
 }

@@ -642,3 +642,48 @@ test('MQTT 3.1.1: a message that only the log finds too large is acknowledged wh
     assert.deepEqual(await device.next(), [qos === 1 ? 'puback 3' : 'pubrec 3']);
   }
 });
+
+test('wills of the connections that a drain closes are withheld, since their devices are not gone; the reason is 0x8b', async (t) => {
+  const { login, ingest, clock, held, metric, events } = await startMqtt(t);
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false') };
+  const stored = { clean: false, properties: { sessionExpiryInterval: 600 } };
+  const devices = [
+    await login({ will }),
+    await login({ ...stored, clientId: 'c2', username: 'plant1.b', will: { ...will, topic: 'plant1/b/telemetry/on' } }),
+    await login({
+      version: 4,
+      clientId: 'c3',
+      username: 'plant1.c',
+      will: { ...will, topic: 'plant1/c/telemetry/on' },
+    }),
+  ];
+  await nextTurn();
+  events();
+  const drained = ingest.drain();
+  await clock.advance(5_000);
+  await drained;
+  assert.deepEqual(
+    devices.map((device) => device.take()),
+    [['disconnect 0x8b'], ['disconnect 0x8b'], []],
+  );
+  assert.deepEqual(held, []);
+  assert.equal(await metric('tailrace_ingest_mqtt_will_bytes'), 0);
+  assert.equal(await metric('tailrace_ingest_mqtt_withheld_wills_total'), 3);
+  // Presence does not depend on a will: a device that finds no other server is offline.
+  assert.equal(events().filter((event) => event.startsWith('closed')).length, 3);
+});
+
+test('wills that wait for their delay are published when their sessions end with the server', async (t) => {
+  const { login, ingest, clock, held, confirmAll } = await startMqtt(t);
+  const properties = { willDelayInterval: 300 };
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false'), properties };
+  const device = await login({ clean: false, properties: { sessionExpiryInterval: 600 }, will });
+  device.wire.close();
+  await clock.advance(10_000);
+  assert.deepEqual(held, []);
+  const drained = ingest.drain();
+  await nextTurn();
+  assert.equal(await confirmAll(), 1);
+  await clock.advance(5_000);
+  await drained;
+});

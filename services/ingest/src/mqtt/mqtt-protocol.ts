@@ -515,14 +515,24 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
 
   /** Stores the session of a connection that was open, and schedules its will. */
   #closeStored(closed: ClosedConnection): void {
-    const { will, sessionExpirySeconds } = closed;
+    const { will, sessionExpirySeconds, by, reason } = closed;
     const { wills, sessions } = this.#options;
     const owner = this.#owner;
     if (owner === undefined) return;
     this.#owner = undefined;
     if (will === undefined && this.#heldWill !== undefined) wills.release(this.#heldWill);
     this.#heldWill = undefined;
-    sessions.close(this.#connection, owner, sessionExpirySeconds, will && this.#dueWill(will), willSecondsOf(closed));
+    let due = will && this.#dueWill(will);
+    if (by === 'server' && reason === reasons.serverShuttingDown && this.#isOwnWill(will)) {
+      wills.withhold(will);
+      due = undefined;
+    }
+    sessions.close(this.#connection, owner, sessionExpirySeconds, due, willSecondsOf(closed));
+  }
+
+  /** Not of a namespace. Sparkplug: the death of an edge node is withheld by none, because it has no other presence. */
+  #isOwnWill(will: Will | undefined): will is Will {
+    return will !== undefined && namespaceOf(this.#options.namespaces, will.topic) === undefined;
   }
 
   #dueWill(will: Will): DueWill {
