@@ -255,7 +255,7 @@ export const ingestSettings = {
     .default(0)
     .meta({ unit: 'reports' })
     .describe(
-      'Reports of one device a second that requests bring; beyond it 429 for the whole request. 0: no limit, because a sender that was without a link sends what it has stored at once. Bodies that are processed while they are received are not limited, and neither are sessions, which have deviceMessagesPerSecond.',
+      'Reports of one device a second that requests bring; beyond it 429 for the whole request. 0: no limit, because a sender that was without a link sends what it has stored at once. A body that is processed while it is received is slowed down to the rate; it gets 429 if it would wait for more than appendDeadlineMs. Sessions have deviceMessagesPerSecond.',
     ),
   deviceReportsBurst: z
     .int()
