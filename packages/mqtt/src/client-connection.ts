@@ -478,8 +478,8 @@ export class ClientConnection extends PacketConnection {
   /**
    * Pings depend on this timer alone: no full window and no slow log delays them (MQTT-3.3.4-8). They go on while this
    * side does not read, although no answer can come then: the server would close the connection (MQTT-3.1.2-24 of
-   * 3.1.1, MQTT-3.1.2-22 of 5). Without the answer to a SUBSCRIBE no message comes, and all looks well: the connection
-   * is closed, and the next one subscribes again.
+   * 3.1.1, MQTT-3.1.2-22 of 5). Without the answer to a SUBSCRIBE no message may ever come: the connection is closed,
+   * and the next one subscribes again.
    */
   #tick(): void {
     const nowMs = this.clock.monotonic();

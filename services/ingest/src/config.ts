@@ -70,7 +70,7 @@ export const ingestSettings = {
     .max(4_096)
     .default('')
     .describe(
-      'PEM file with the revocation lists (CRL) of these authorities, at most 16 MiB; a connection with a revoked certificate is closed after its handshake. With it each authority of a chain needs a valid list: without one its certificates are not accepted. Changed files are read within 10 s. Empty: none.',
+      'PEM file with the revocation lists (CRL) of these authorities, at most 16 MiB; a connection with a revoked certificate is closed after its handshake. With it each authority, also an intermediate one, needs a valid list: without one its certificates are not accepted. Changed files are read within 10 s. Empty: none.',
     ),
   clientCertificateHeader: z
     .string()

@@ -1,8 +1,7 @@
-import type { NewRecord } from '@tailrace/eventlog/event-log';
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { MessageToken } from './device-message.ts';
 import { IdRing } from './id-ring.ts';
-import type { BatchOutcome } from './protocol-port.ts';
+import type { BatchOutcome, RefusedRecord } from './protocol-port.ts';
 
 /** A message or batch that the log has not settled, under its message ID. */
 export interface PendingMessage {
@@ -11,9 +10,6 @@ export interface PendingMessage {
   /** Of the last time that the device has sent it. */
   ackToken: MessageToken;
 }
-
-/** What the log has refused for good. Valid within the call. */
-export type RefusedRecord = Pick<NewRecord, 'key' | 'value'>;
 
 /** A session that waits for the answer to a message. The log settles it for the session that has sent it first. */
 export interface PendingWaiter {

@@ -1,8 +1,11 @@
+import type { NewRecord } from '@tailrace/eventlog/event-log';
 import type { CloseName } from '@tailrace/protocol/close';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import type { DeliveredCommand } from './device-command.ts';
 import type { MessageToken } from './device-message.ts';
-import type { RefusedRecord } from './device-record.ts';
+
+/** What the log has refused for good. Valid within the call. */
+export type RefusedRecord = Pick<NewRecord, 'key' | 'value'>;
 
 /** What became of a message: it is in the log, was in the log before, or is not known to be. */
 export type Outcome = 'accepted' | 'duplicate' | TailraceError;

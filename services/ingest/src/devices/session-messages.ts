@@ -12,8 +12,8 @@ import { RetryQueue, type RetryQueueOptions } from '../intake/retry-queue.ts';
 import { BatchEntry, DeviceEntry, type WindowItem } from './device-entry.ts';
 import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
 import type { DeviceCounts, ProtocolCounts, SessionProtocol } from './device-metrics.ts';
-import type { DeviceRecord, DeviceRecords, PendingMessage, PendingWaiter, RefusedRecord } from './device-record.ts';
-import type { BatchOutcome, ProtocolPort } from './protocol-port.ts';
+import type { DeviceRecord, DeviceRecords, PendingMessage, PendingWaiter } from './device-record.ts';
+import type { BatchOutcome, ProtocolPort, RefusedRecord } from './protocol-port.ts';
 import { ReadingPauses } from './reading-pauses.ts';
 import { SessionLimits } from './session-limits.ts';
 

@@ -32,8 +32,8 @@ export class ReportRates {
   }
 
   /**
-   * Takes the reports of a request, or of a chunk, at monotonic `nowMs`. Returns the first device beyond its rate instead, and takes
-   * none. More reports of a device than the burst are taken once its full burst is available.
+   * Takes the reports of a request, or of a chunk, at monotonic `nowMs`. Returns the first device beyond its rate
+   * instead, and takes none. More reports of a device than the burst are taken once its full burst is available.
    */
   take(records: readonly NewRecord[], nowMs: number): ExceededRate | undefined {
     const counts = new Map<string, number>();

@@ -184,8 +184,8 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   }
 
   /**
-   * Publishes the wills that wait for their delay, and closes all connections over the time of `leaveSpanMs`, whose wills
-   * are withheld. Resolves when all are closed.
+   * Publishes the wills that wait for their delay, and closes all connections over the time of `leaveSpanMs`. The wills
+   * of these are withheld. Resolves when all are closed.
    */
   async drain(leaveMs: number): Promise<void> {
     if (this.#isDraining) return;

@@ -152,8 +152,8 @@ export class MqttSessions {
   }
 
   /**
-   * Publishes the wills of sessions without a connection: they end with this server, before their delay has passed. Those
-   * of devices that have a session with another server are discarded.
+   * Publishes the wills of sessions without a connection: they end with this server, before their delay has passed.
+   * Those of devices that have a session with another server are discarded.
    */
   endWills(isElsewhere: (device: string) => boolean): void {
     for (const session of this.#stored) {

@@ -2,7 +2,7 @@ import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import type { Admission, Sender } from '../admission.ts';
 import { type DeadLetter, deadLetterReasonOf, letterOfRecord } from '../dead-letters/dead-letter.ts';
 import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
-import type { RefusedRecord } from '../devices/device-record.ts';
+import type { RefusedRecord } from '../devices/protocol-port.ts';
 
 /** A message of MQTT 3.1.1 as it came. */
 export interface Original {
