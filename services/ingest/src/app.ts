@@ -31,7 +31,7 @@ import { LogFailures } from './intake/log-failures.ts';
 import { MessageTracing } from './intake/message-tracing.ts';
 import { Pressure } from './intake/pressure.ts';
 import { ReportRates } from './intake/report-rates.ts';
-import { createIngestMetrics, registerLimits, registerReportRates } from './metrics.ts';
+import { createIngestMetrics, registerHandshakes, registerLimits, registerReportRates } from './metrics.ts';
 import { registerMqttLimits } from './mqtt/mqtt-limits.ts';
 import type { MqttPorts } from './mqtt/mqtt-ports.ts';
 import { MqttWebSockets } from './mqtt/websocket-wire.ts';
@@ -234,7 +234,12 @@ export function createIngest(options: IngestOptions): Ingest {
     sockets: socketsOf(devices, config, clock),
   });
   const ports = devices.mqtt === undefined ? undefined : mqttPorts;
-  registerMqttLimits(metrics, devices.mqtt, () => ports?.handshakes ?? noHandshakes, config.mqttConnectionsMax);
+  registerMqttLimits(metrics, devices.mqtt, config.mqttConnectionsMax);
+  registerHandshakes(
+    metrics,
+    () => transport.handshakes,
+    () => ports?.handshakes ?? noHandshakes,
+  );
   registerLimits(metrics, admission, names, transport, config);
   registerReportRates(metrics, () => rates?.devices ?? 0);
   const busConnection = bus && new BusConnection({ bus, clock, random, logger });

@@ -13,7 +13,7 @@ import { BatchEntry, DeviceEntry, type WindowItem } from './device-entry.ts';
 import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
 import type { DeviceCounts, ProtocolCounts, SessionProtocol } from './device-metrics.ts';
 import type { DeviceRecord, DeviceRecords, PendingMessage, PendingWaiter } from './device-record.ts';
-import type { BatchOutcome, ProtocolPort } from './protocol-port.ts';
+import type { BatchOutcome, ProtocolPort, RefusedRecord } from './protocol-port.ts';
 import { ReadingPauses } from './reading-pauses.ts';
 import { SessionLimits } from './session-limits.ts';
 
@@ -212,7 +212,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       this.#done(entry, entry.device!);
       if (error === undefined) this.#confirmed(entry, entry.device!);
       // Not again, if it was answered at the deadline and not sent again.
-      else if (!entry.isLate || entry.waiter !== undefined) this.#answerError(entry, error);
+      else if (!entry.isLate || entry.waiter !== undefined) this.#answerError(entry, error, entry);
     } else this.#settledOfBatch(entry.batch, entry, error);
     this.#takeInbox();
     this.#owner.onSettled();
@@ -229,8 +229,8 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#port.acknowledge(token, outcome);
   }
 
-  refuse(token: MessageToken, error: TailraceError): void {
-    this.#port.refuse(token, error, error.retryable ? this.#options.limits.retryAfterMs : 0);
+  refuse(token: MessageToken, error: TailraceError, record?: RefusedRecord): void {
+    this.#port.refuse(token, error, error.retryable ? this.#options.limits.retryAfterMs : 0, record);
   }
 
   acknowledgeBatch(token: MessageToken, outcome: BatchOutcome): void {
@@ -492,7 +492,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (waiter !== this) waiter.flushAcks();
   }
 
-  #answerError(item: WindowItem, error: TailraceError): void {
+  #answerError(item: WindowItem, error: TailraceError, record?: RefusedRecord): void {
     const { waiter } = item;
     this.#countError(error);
     if (error.retryable) this.#pauseForLog();
@@ -502,7 +502,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     }
     item.waiter = undefined;
     this.#observeAck(item);
-    waiter.refuse(item.ackToken, error);
+    waiter.refuse(item.ackToken, error, record);
     if (waiter !== this) waiter.flushAcks();
   }
 

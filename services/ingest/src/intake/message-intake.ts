@@ -181,8 +181,8 @@ export class MessageIntake {
       if (meansAway(error)) this.#hasFailed = true;
       const refusal = this.#refusalOf(error);
       // The error of the log may be final, such as missing rights, and the refusal is not: its source adds it again.
-      if (!refusal.retryable) entry.value = noBytes;
       this.#notify(entry, refusal);
+      if (!refusal.retryable) entry.value = noBytes;
     }
   }
 

@@ -1,5 +1,4 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { HandshakeCounts } from '@tailrace/platform/tls-listener';
 import { type AnnouncedDevices, announcedDevicesMax } from './announced-devices.ts';
 import type { MqttServer } from './mqtt-server.ts';
 import { type MqttSessions, storedSessionsMax } from './mqtt-sessions.ts';
@@ -8,17 +7,12 @@ import { type Wills, willBytesMax } from './wills.ts';
 /** What the limits are compared with. */
 export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated'> {
   readonly sessions: Pick<MqttSessions, 'stored' | 'evicted'>;
-  readonly wills: Pick<Wills, 'bytes'>;
+  readonly wills: Pick<Wills, 'bytes' | 'withheld'>;
   readonly announced: Pick<AnnouncedDevices, 'size'>;
 }
 
 /** Registers the limits of MQTT, and how much of each is used; zeros without MQTT. */
-export function registerMqttLimits(
-  metrics: Metrics,
-  usage: MqttUsage | undefined,
-  handshakes: () => HandshakeCounts,
-  connectionsMax: number,
-): void {
+export function registerMqttLimits(metrics: Metrics, usage: MqttUsage | undefined, connectionsMax: number): void {
   const pairs = [
     [
       'mqtt_connections',
@@ -49,9 +43,9 @@ export function registerMqttLimits(
     'MQTT sessions without a connection that were discarded because of their limit.',
     () => usage?.sessions.evicted ?? 0,
   );
-  metrics.gauge(
-    'tailrace_ingest_mqtt_tls_handshakes',
-    'TLS handshakes of MQTT clients in progress.',
-    () => handshakes().pending,
+  metrics.total(
+    'tailrace_ingest_mqtt_withheld_wills_total',
+    'Wills that were not published, because this process has closed their connections when it stopped.',
+    () => usage?.wills.withheld ?? 0,
   );
 }

@@ -624,3 +624,66 @@ test('a will is no sign of life: its report is behind no session, and the device
   assert.deepEqual(closes(), [], 'a newer session is the presence of the device');
   fourth.disconnect();
 });
+
+test('MQTT 3.1.1: a message that only the log finds too large is acknowledged when its dead letter is in the log', async (t) => {
+  const { login, held } = await startMqtt(t);
+  const device = await login({ version: 4 });
+  for (const qos of [1, 2] as const) {
+    device.publish(topic, payload, { packetId: 3, qos });
+    await nextTurn();
+    const { value } = held[0]!;
+    const report = Buffer.from(value);
+    held.shift()!.fail(new TailraceError('too_large', 'record: expected at most 1 bytes, got 2'));
+    await nextTurn();
+    assert.deepEqual(device.take(), []);
+    assert.equal(held[0]!.key, press);
+    assert.deepEqual(Buffer.from(held[0]!.value), report);
+    held.shift()!.confirm();
+    assert.deepEqual(await device.next(), [qos === 1 ? 'puback 3' : 'pubrec 3']);
+  }
+});
+
+test('wills of the connections that a drain closes are withheld, since their devices are not gone; the reason is 0x8b', async (t) => {
+  const { login, ingest, clock, held, metric, events } = await startMqtt(t);
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false') };
+  const stored = { clean: false, properties: { sessionExpiryInterval: 600 } };
+  const devices = [
+    await login({ will }),
+    await login({ ...stored, clientId: 'c2', username: 'plant1.b', will: { ...will, topic: 'plant1/b/telemetry/on' } }),
+    await login({
+      version: 4,
+      clientId: 'c3',
+      username: 'plant1.c',
+      will: { ...will, topic: 'plant1/c/telemetry/on' },
+    }),
+  ];
+  await nextTurn();
+  events();
+  const drained = ingest.drain();
+  await clock.advance(5_000);
+  await drained;
+  assert.deepEqual(
+    devices.map((device) => device.take()),
+    [['disconnect 0x8b'], ['disconnect 0x8b'], []],
+  );
+  assert.deepEqual(held, []);
+  assert.equal(await metric('tailrace_ingest_mqtt_will_bytes'), 0);
+  assert.equal(await metric('tailrace_ingest_mqtt_withheld_wills_total'), 3);
+  // Presence does not depend on a will: a device that finds no other server is offline.
+  assert.equal(events().filter((event) => event.startsWith('closed')).length, 3);
+});
+
+test('wills that wait for their delay are published when their sessions end with the server', async (t) => {
+  const { login, ingest, clock, held, confirmAll } = await startMqtt(t);
+  const properties = { willDelayInterval: 300 };
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false'), properties };
+  const device = await login({ clean: false, properties: { sessionExpiryInterval: 600 }, will });
+  device.wire.close();
+  await clock.advance(10_000);
+  assert.deepEqual(held, []);
+  const drained = ingest.drain();
+  await nextTurn();
+  assert.equal(await confirmAll(), 1);
+  await clock.advance(5_000);
+  await drained;
+});

@@ -16,7 +16,7 @@ import type { DeliveredCommand } from '../devices/device-command.ts';
 import { isBatch, type MessageToken } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
 import type { DeviceSession } from '../devices/device-session.ts';
-import type { BatchOutcome, ProtocolPort, Welcome } from '../devices/protocol-port.ts';
+import type { BatchOutcome, ProtocolPort, RefusedRecord, Welcome } from '../devices/protocol-port.ts';
 import type { AnnouncedDevices, GatewayDevices } from './announced-devices.ts';
 import { authFrom } from './connect-auth.ts';
 import { commandPathFrom, type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
@@ -254,14 +254,14 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.#connection.settle(token as number, reasons.success);
   }
 
-  refuse(token: MessageToken | undefined, error: TailraceError): void {
+  refuse(token: MessageToken | undefined, error: TailraceError, _retryAfterMs = 0, record?: RefusedRecord): void {
     // A message that may be sent again later is never answered with a refusal.
     if (error.retryable) return;
     this.#options.onRefused(() => {
       const { device } = this.#session;
       return { device, clientId: this.clientId, code: error.code, reason: error.message };
     });
-    if (token !== undefined) this.#answerRefused(token as number, error, reasonFrom(error), error.message);
+    if (token !== undefined) this.#answerRefused(token as number, error, reasonFrom(error), error.message, record);
   }
 
   acknowledgeBatch(token: MessageToken, { accepted, rejected, error }: BatchOutcome): void {
@@ -277,7 +277,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     }
     const text = `accepted ${accepted} of ${accepted + rejected.length}: report ${first.index}: ${first.message}`;
     this.refuse(undefined, error);
-    this.#answerRefused(token as number, error, reasons.success, text);
+    this.#answerRefused(token as number, error, reasons.success, text, undefined);
   }
 
   /** MQTT has no packet for it. */
@@ -490,29 +490,48 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   }
 
   /** MQTT 3.1.1 has no refusal: the message is a dead letter, and then acknowledged. */
-  #answerRefused(ticket: number, error: TailraceError, reason: number, text: string): void {
-    const original = this.#originals?.take(ticket) ?? (this.#current?.ticket === ticket ? this.#current : undefined);
-    if (this.#connection.mqttVersion === 5 || original === undefined) {
-      this.#connection.settle(ticket, reason, text);
-      return;
-    }
-    const { topic, payload, qos } = original;
-    this.#options.refused.write({ topic, payload, qos, device: this.device, error, text }, this.sender, () => {
+  #answerRefused(
+    ticket: number,
+    error: TailraceError,
+    reason: number,
+    text: string,
+    record: RefusedRecord | undefined,
+  ): void {
+    const acknowledge = () => {
       this.#connection.settle(ticket, reasons.success);
       this.#connection.flush();
-    });
+    };
+    const original = this.#originals?.take(ticket) ?? (this.#current?.ticket === ticket ? this.#current : undefined);
+    const { refused } = this.#options;
+    const { device, sender } = this;
+    if (this.#connection.mqttVersion === 4 && original !== undefined) {
+      const { topic, payload, qos } = original;
+      refused.write({ topic, payload, qos, device, error, text }, sender, acknowledge);
+    } else if (this.#connection.mqttVersion === 4 && record !== undefined)
+      refused.writeRecord(record, { device, error, text }, sender, acknowledge);
+    else this.#connection.settle(ticket, reason, text);
   }
 
   /** Stores the session of a connection that was open, and schedules its will. */
   #closeStored(closed: ClosedConnection): void {
-    const { will, sessionExpirySeconds } = closed;
+    const { will, sessionExpirySeconds, by, reason } = closed;
     const { wills, sessions } = this.#options;
     const owner = this.#owner;
     if (owner === undefined) return;
     this.#owner = undefined;
     if (will === undefined && this.#heldWill !== undefined) wills.release(this.#heldWill);
     this.#heldWill = undefined;
-    sessions.close(this.#connection, owner, sessionExpirySeconds, will && this.#dueWill(will), willSecondsOf(closed));
+    let due = will && this.#dueWill(will);
+    if (by === 'server' && reason === reasons.serverShuttingDown && this.#isOwnWill(will)) {
+      wills.withhold(will);
+      due = undefined;
+    }
+    sessions.close(this.#connection, owner, sessionExpirySeconds, due, willSecondsOf(closed));
+  }
+
+  /** Not of a namespace. Sparkplug: the death of an edge node is withheld by none, because it has no other presence. */
+  #isOwnWill(will: Will | undefined): will is Will {
+    return will !== undefined && namespaceOf(this.#options.namespaces, will.topic) === undefined;
   }
 
   #dueWill(will: Will): DueWill {

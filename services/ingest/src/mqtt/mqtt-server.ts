@@ -183,10 +183,14 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
     for (const { session } of this.#protocols) session.checkRevocations(revocations);
   }
 
-  /** Closes all connections over the time of `leaveSpanMs`. Resolves when all are closed. */
+  /**
+   * Publishes the wills that wait for their delay, and closes all connections over the time of `leaveSpanMs`. The wills
+   * of these are withheld. Resolves when all are closed.
+   */
   async drain(leaveMs: number): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
+    this.sessions.endWills((device) => this.#options.holderOf(device) !== undefined);
     const sessions = Array.from(this.#protocols, ({ session }) => session);
     const all = new Promise<void>((resolve) => {
       this.#drained = resolve;

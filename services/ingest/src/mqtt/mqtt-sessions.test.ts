@@ -52,6 +52,21 @@ test('a clean start discards the session, and its will is due', () => {
   assert.deepEqual(events, ['will published']);
 });
 
+test('wills that wait for their delay are published at the end of the server, and not of devices that are elsewhere', () => {
+  const { sessions, connection, events, will } = fixture();
+  for (const name of ['a', 'b']) {
+    const client = connection(name);
+    sessions.open(client, owner(), false);
+    sessions.close(client, owner(), 60, will(name), 30);
+  }
+  let asked = 0;
+  sessions.endWills(() => asked++ === 0);
+  assert.deepEqual(events, ['a discarded', 'b published']);
+  assert.equal(sessions.stored, 2);
+  sessions.endWills(() => true);
+  assert.deepEqual([asked, events.length], [2, 2]);
+});
+
 test('a will waits for its delay, and is discarded with a resume before it', async () => {
   const { clock, sessions, connection, events, will } = fixture();
   const open = () => {

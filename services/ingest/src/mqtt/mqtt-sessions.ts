@@ -151,6 +151,19 @@ export class MqttSessions {
     if (this.#stored.size > this.#storedMax) this.#evict();
   }
 
+  /**
+   * Publishes the wills of sessions without a connection: they end with this server, before their delay has passed.
+   * Those of devices that have a session with another server are discarded.
+   */
+  endWills(isElsewhere: (device: string) => boolean): void {
+    for (const session of this.#stored) {
+      if (session.will === undefined) continue;
+      if (isElsewhere(session.owner.device)) session.will.discard();
+      else session.will.publish();
+      session.will = undefined;
+    }
+  }
+
   #evict(): void {
     for (const oldest of this.#stored) {
       this.evicted++;

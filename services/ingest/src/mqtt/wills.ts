@@ -64,6 +64,8 @@ export interface WillOptions {
  * presence of its device.
  */
 export class Wills implements IntakeSource {
+  /** Wills of connections that this server has closed because it stops, so far. */
+  withheld = 0;
   readonly #options: WillOptions;
   readonly #queue: RetryQueue<IntakeEntry>;
   #heldBytes = 0;
@@ -111,6 +113,16 @@ export class Wills implements IntakeSource {
 
   release(will: Will): void {
     this.#heldBytes -= will.payload.length;
+  }
+
+  /**
+   * Gives up the will of a connection that this server closes because it stops: its device is not gone, and connects to
+   * another server. (MQTT 5, section 3.1.2.5: a server that shuts down may defer wills. One that published them would
+   * report the failure of each device at each update.) A device that does not come back is offline by its presence.
+   */
+  withhold(will: Will): void {
+    this.withheld++;
+    this.release(will);
   }
 
   due(will: Will, grant: Grant, session: WillSession): DueWill {
