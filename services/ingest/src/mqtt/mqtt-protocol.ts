@@ -446,8 +446,9 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     return !isGateway && commandPathFrom(filter) === device;
   }
 
-  /** A stored session may be of a token with other rights. */
+  /** A stored session may be of a token with other rights: neither its subscriptions nor its commands pass to it. */
   #keepAllowed(state: SessionState, isGateway: boolean): void {
+    if (!this.#session.mayReceiveCommands(this.device)) state.window?.clear();
     for (const filter of state.subscriptions?.keys() ?? []) {
       if (namespaceOf(this.#options.namespaces, filter) !== undefined) continue;
       if (isGateway || !this.#mayReceive(filter)) state.subscriptions!.delete(filter);

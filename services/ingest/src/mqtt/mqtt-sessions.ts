@@ -93,7 +93,7 @@ export class MqttSessions {
 
   /**
    * Assigns the session to a new connection; the former one is disconnected. Returns its state; undefined if there
-   * is none, or with `cleanStart`, which discards it.
+   * is none, with `cleanStart`, which discards it, and for another device: that one must not receive its commands.
    */
   open(connection: ServerConnection, owner: SessionOwner, cleanStart: boolean): SessionState | undefined {
     const key = keyOf(owner.tenant, connection.clientId);
@@ -103,9 +103,9 @@ export class MqttSessions {
     const session = this.#byKey.get(key) ?? new StoredSession(key, owner, this.#expired);
     this.#stored.delete(session);
     this.#wheel.cancel(session);
-    const { state } = session;
+    const state = cleanStart || session.owner.device !== owner.device ? undefined : session.state;
     // MQTT-3.1.3-9: a session that is resumed in time has no will. The will of a discarded one is due.
-    if (cleanStart) session.publishWill();
+    if (state === undefined) session.publishWill();
     session.will?.discard();
     session.will = undefined;
     session.owner = owner;
@@ -113,7 +113,7 @@ export class MqttSessions {
     session.state = undefined;
     session.expiresMs = 0;
     this.#byKey.set(key, session);
-    return cleanStart ? undefined : state;
+    return state;
   }
 
   /**
