@@ -229,6 +229,7 @@ function createListenerHost(options: SparkplugOptions, counts: HostCounts): Spar
   const { reorderMs } = sparkplugSchema.parse({ prefix: 'any' });
   const host = new SparkplugHost({
     ...{ name: 'listener', ingestNode: node, hasPeers: false, births: noBirths, counts },
+    isSharedByTenants: true,
     settings: { role, hostId: '', prefix, reorderMs, ids: {} },
     broker: {
       publish: (message) => listener.send(message),
