@@ -7,7 +7,7 @@ import type { Reading } from '@tailrace/protocol/report';
 import { type CommandTarget, type CommandValue, commandMessage, rebirthMessage } from '@tailrace/sparkplug/command';
 import type { OutboundMessage } from '@tailrace/sparkplug/outbound-message';
 import { PathMap } from '@tailrace/sparkplug/path-map';
-import { RebirthBudget } from '@tailrace/sparkplug/rebirth-budget';
+import { defaultRebirthLimits, RebirthBudget } from '@tailrace/sparkplug/rebirth-budget';
 import { defaultReorderLimits } from '@tailrace/sparkplug/reorder-window';
 import { HostState } from '@tailrace/sparkplug/state-message';
 import { type MessageType, type NodeTopic, nodeKey, parseTopic, stateTopicOf } from '@tailrace/sparkplug/topic';
@@ -111,7 +111,8 @@ export class SparkplugHost {
     this.#limits = new HostLimits(options.isSharedByTenants === true);
     this.#closedAtMs = clock.monotonic();
     this.#owners = new NodeOwners(options.ingestNode);
-    this.#rebirths = role === 'passive' ? undefined : new RebirthBudget();
+    const tenantOfNode = options.isSharedByTenants === true ? (node: ReportOrigin) => node.tenant : undefined;
+    this.#rebirths = role === 'passive' ? undefined : new RebirthBudget(defaultRebirthLimits, tenantOfNode);
     this.#state = role === 'primary' ? new HostState(hostId) : undefined;
     this.#stateTopic = role === 'primary' ? stateTopicOf(hostId) : '';
     this.#writer = new LogWriter({
