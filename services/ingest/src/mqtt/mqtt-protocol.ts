@@ -533,7 +533,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       namespace === undefined
         ? wills.due(will, this.grant, this.#session)
         : wills.held(will, this.grant, () => namespace.will(this, will));
-    // The death of an edge node says nothing but that it is gone.
+    // The death of an edge node reports only that it is gone.
     if (namespace !== undefined) return due;
     return {
       publish: () => (claims !== undefined && isRevoked(claims) ? due.discard() : due.publish()),

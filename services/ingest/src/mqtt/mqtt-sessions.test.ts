@@ -135,7 +135,7 @@ test('a session is not resumed by another device', () => {
   sessions.open(first, owner(), false);
   sessions.close(first, owner(), 60, will(), 30);
   assert.equal(sessions.open(connection(), { ...owner(), device: 'plant1.b' }, false), undefined);
-  assert.deepEqual(events, ['will published'], 'its session has ended');
+  assert.deepEqual(events, ['will published'], 'its session is discarded');
 });
 
 test('sessions with many exchanges of QoS 2 count by their memory: a sender loses its own beyond half', () => {
