@@ -22,7 +22,7 @@ import { isPermanent, MqttError, malformed, reasonFromReturnCode, mqttReasons as
 import { ReconnectDelay } from './reconnect-delay.ts';
 import type { SendWindow, SentMessage } from './send-window.ts';
 import { SessionState } from './session-state.ts';
-import { assertTopicName } from './topic.ts';
+import { assertTopicName, topicBytesMax } from './topic.ts';
 import type { Wire, WireHandlers } from './wire.ts';
 
 /**
@@ -377,7 +377,7 @@ export class ClientConnection extends PacketConnection {
     const { inbound } = this;
     if (inbound !== undefined && inbound.unsettled > 0) this.#earlier.push(inbound);
     const limits = {
-      ...{ receiveMaximum, topicAliasMaximum, newId: newExchangeId },
+      ...{ receiveMaximum, topicAliasMaximum, topicCharactersMax: topicBytesMax, newId: newExchangeId },
       allowsSubscriptionIdentifiers: true,
     };
     this.inbound = new InboundMessages(this.version, this.#session, limits, inbound?.nextTicket);

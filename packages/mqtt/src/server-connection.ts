@@ -327,6 +327,7 @@ export class ServerConnection extends PacketConnection implements Timed {
     this.inbound ??= new InboundMessages(this.version, this.#session!, {
       receiveMaximum: limits.receiveMaximum,
       topicAliasMaximum: limits.topicAliasMaximum,
+      topicCharactersMax: limits.topicCharactersMax,
       allowsSubscriptionIdentifiers: false,
       newId: newExchangeId,
     });
@@ -384,6 +385,7 @@ export class ServerConnection extends PacketConnection implements Timed {
   #subscribe(filter: string, qos: 0 | 1, options: { retainAsPublished: boolean; isNew: boolean }): number {
     const session = this.#session!;
     const { limits, handlers } = this.#options;
+    if (filter.length > limits.topicCharactersMax) return reasons.topicFilterInvalid;
     if (options.isNew && (session.subscriptions?.size ?? 0) >= limits.subscriptionsMax) return reasons.quotaExceeded;
     const code = handlers.subscribe(this, { filter, qos });
     if (code >= reasons.unspecified) return code;

@@ -78,12 +78,14 @@ export const unavailable = new TailraceError('unavailable', 'the log cannot be r
 export interface TestHostOptions extends Partial<SparkplugSettings> {
   readonly hasPeers?: boolean;
   readonly ingestNode?: string;
+  readonly isSharedByTenants?: boolean;
   readonly births?: readonly StoredBirth[];
   readonly allowsDevice?: (path: string) => boolean;
 }
 
 export function createTestHost(options: TestHostOptions = {}) {
-  const { hasPeers = false, ingestNode = 'ingest-0', births = [], allowsDevice = () => true, ...settings } = options;
+  const { hasPeers = false, ingestNode = 'ingest-0', births = [], allowsDevice = () => true, ...rest } = options;
+  const { isSharedByTenants = false, ...settings } = rest;
   const clock = createFakeClock({ nowMs: startMs });
   const intake = new TestIntake();
   const letters: DeadLetter[] = [];
@@ -122,6 +124,7 @@ export function createTestHost(options: TestHostOptions = {}) {
     ingestNode,
     settings: { role: 'passive', hostId: 'h1', prefix: 'plant', ids: {}, reorderMs: 5_000, ...settings },
     hasPeers,
+    isSharedByTenants,
     broker,
     intake,
     letters: {

@@ -105,6 +105,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #pauseTimer: Timer | undefined;
   #retryTimer: Timer | undefined;
   #rateTimer: Timer | undefined;
+  #paceTimer: Timer | undefined;
   #windowBytes = 0;
   /** Undefined if the protocol can delay a message: its device sends it again. */
   readonly #retries: RetryQueue<IntakeEntry> | undefined;
@@ -167,6 +168,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#pauseTimer?.cancel();
     this.#retryTimer?.cancel();
     this.#rateTimer?.cancel();
+    this.#paceTimer?.cancel();
     this.#pauses.stop();
   }
 
@@ -180,6 +182,25 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   /** Refuses a frame that its protocol could not read. `token` undefined: it has none. */
   reject(token: MessageToken | undefined, error: TailraceError): void {
     if (this.#isOpen) this.#limits.rejectFrame(token, error);
+  }
+
+  /**
+   * Counts a message that does not come by `add`, such as presence, against the rates of its device. Beyond them
+   * nothing is read until they allow it.
+   */
+  pace(device: string, isEvent: boolean): void {
+    // One that waits already is the last that was read.
+    if (!this.#isOpen || this.#from === undefined || this.#paceTimer !== undefined) return;
+    const waitMs = this.#limits.waitMs({ ...noReport, device, isEvent }, this.#from);
+    if (waitMs === 0) {
+      this.#pauses.delete('pace');
+      return;
+    }
+    this.#pauses.add('pace');
+    this.#paceTimer = this.#options.clock.after(Math.ceil(waitMs), () => {
+      this.#paceTimer = undefined;
+      this.pace(device, isEvent);
+    });
   }
 
   /** Counts an answer that is not to a message, so that a device cannot request any number of them. */
@@ -551,6 +572,13 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       this.#takeInbox();
     });
   }
+}
+
+/** A message that counts against rates alone. */
+const noReport = { token: -1, id: '', qos: 0, bytes: 0, receivedMs: 0, traceparent: '', report: unread } as const;
+
+function unread(): never {
+  throw new TailraceError('internal', 'expected a message that is counted alone, got one to read');
 }
 
 interface MutableContext extends RecordContext {

@@ -1,14 +1,14 @@
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type AnnouncedDevices, announcedDevicesMax } from './announced-devices.ts';
 import type { MqttServer } from './mqtt-server.ts';
-import { type MqttSessions, storedSessionsMax } from './mqtt-sessions.ts';
+import { type MqttSessions, storedBytesMax, storedSessionsMax } from './mqtt-sessions.ts';
 import { type Wills, willBytesMax } from './wills.ts';
 
 /** What the limits are compared with. */
 export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated'> {
-  readonly sessions: Pick<MqttSessions, 'stored' | 'evicted'>;
-  readonly wills: Pick<Wills, 'bytes' | 'withheld'>;
-  readonly announced: Pick<AnnouncedDevices, 'size'>;
+  readonly sessions: Pick<MqttSessions, 'stored' | 'storedOfOne' | 'bytes' | 'evicted'>;
+  readonly wills: Pick<Wills, 'bytes' | 'bytesOfOne' | 'withheld'>;
+  readonly announced: Pick<AnnouncedDevices, 'size' | 'limit'>;
 }
 
 /** Registers the limits of MQTT, and how much of each is used; zeros without MQTT. */
@@ -27,12 +27,42 @@ export function registerMqttLimits(metrics: Metrics, usage: MqttUsage | undefine
       storedSessionsMax,
     ],
     [
+      'mqtt_stored_session_bytes',
+      'Memory of MQTT sessions without a connection, about',
+      () => usage?.sessions.bytes.used ?? 0,
+      storedBytesMax,
+    ],
+    [
       'mqtt_announced_devices',
       'Devices behind gateways whose presence these have published over MQTT',
       () => usage?.announced.size ?? 0,
       announcedDevicesMax,
     ],
     ['mqtt_will_bytes', 'Wills of all MQTT clients', () => usage?.wills.bytes ?? 0, willBytesMax],
+    [
+      'identity_mqtt_stored_sessions',
+      'MQTT sessions without a connection, of the sender that has most',
+      () => usage?.sessions.storedOfOne ?? 0,
+      storedSessionsMax / 2,
+    ],
+    [
+      'identity_mqtt_stored_session_bytes',
+      'Memory of MQTT sessions without a connection, about, of the sender that has most',
+      () => usage?.sessions.bytes.mostOfOne() ?? 0,
+      storedBytesMax / 2,
+    ],
+    [
+      'identity_mqtt_announced_devices',
+      'Devices behind gateways whose presence these have published, of the sender that has most',
+      () => usage?.announced.limit.mostOfOne() ?? 0,
+      announcedDevicesMax / 2,
+    ],
+    [
+      'identity_mqtt_will_bytes',
+      'Wills of the MQTT clients of the sender that has most',
+      () => usage?.wills.bytesOfOne ?? 0,
+      willBytesMax / 2,
+    ],
   ] as const;
   for (const [name, help, read, limit] of pairs) {
     metrics.gauge(`tailrace_ingest_${name}`, `${help}.`, read);

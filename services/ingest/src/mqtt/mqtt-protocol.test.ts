@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ControlTopic } from '@tailrace/eventlog/control-topic';
+import { silentLogger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 import { nextTurn, press } from '../../test/device-fixture.ts';
 import { startMqtt } from '../../test/mqtt-fixture.ts';
@@ -297,6 +299,76 @@ test('a gateway announces the devices behind it: they have sessions until it wit
   own.disconnect();
 });
 
+test('presence counts against the rate of events of its device: beyond it the gateway is not read until it allows more', async (t) => {
+  const { login, events, clock } = await startMqtt(t, {
+    settings: { deviceEventsPerSecond: 10, deviceEventsBurst: 5 },
+  });
+  const gateway = await login();
+  await nextTurn();
+  events();
+  for (let n = 0; n < 100; n++)
+    gateway.publish('plant1/a/presence', n % 2 === 0 ? 'online' : 'offline', { packetId: n + 1, qos: 0 });
+  await nextTurn();
+  const first = events().length;
+  assert.ok(first >= 5 && first <= 7, `${first} events at once`);
+  // An honest device is not delayed.
+  const other = await login({ clientId: 'c2', username: 'plant1.own' });
+  other.publish('plant1/own/presence', 'online');
+  assert.deepEqual(await other.next(), ['puback 1']);
+  events();
+  for (let second = 0; second < 2; second++) {
+    for (let step = 0; step < 10; step++) {
+      await clock.advance(100);
+      await nextTurn();
+    }
+    const next = events().length;
+    assert.ok(next >= 9 && next <= 11, `${next} events a second`);
+  }
+});
+
+test('presence, and a session without a report, count as names of devices: one tenant cannot invent them without end', async (t) => {
+  const { login, connect, events } = await startMqtt(t, { settings: { devicesPerTenantMax: 3 } });
+  const gateway = await login();
+  for (const name of ['a', 'b', 'c', 'd']) gateway.publish(`plant1/${name}/presence`, 'online', { qos: 1 });
+  const answers: string[] = [];
+  while (answers.length < 4) answers.push(...(await gateway.next()));
+  assert.deepEqual(answers.slice(0, 2), ['puback 1', 'puback 1']);
+  for (const answer of answers.slice(2)) assert.match(answer, /^puback 1 0x97 device: expected at most 3 devices/);
+  gateway.publish('plant1/e/presence', 'offline', { qos: 1 });
+  assert.match((await gateway.next())[0]!, /^puback 1 0x97/);
+  const [, answer] = await connect({ clientId: 'c2', username: 'plant1.f' });
+  assert.match(answer, /^connack 0x(88|97)/);
+  await nextTurn();
+  assert.equal(events().length, 3);
+});
+
+test('the will of a token that was revoked is not published, also if it was due later', async (t) => {
+  const { login, reports, memory, clock, metric } = await startMqtt(t);
+  const properties = { sessionExpiryInterval: 600 };
+  const will = (willDelayInterval: number) => ({
+    topic: `${topic}/running`,
+    payload: Buffer.from('false'),
+    properties: { willDelayInterval },
+  });
+  const later = await login({ clientId: 'later', properties, will: will(60) });
+  later.wire.close();
+  await nextTurn();
+  const open = await login({ clientId: 'open', username: 'plant1.open', properties, will: will(0) });
+  const control = new ControlTopic({
+    ...{ eventLog: memory, topicPrefix: 'tailrace', clock, logger: silentLogger },
+    ...{ onCredentials() {}, onRevocations() {} },
+  });
+  await control.revoke({ subject: 'gateway7', issuedBefore: clock.now() + 1_000 });
+  control.stop();
+  for (let second = 0; second < 90 && (second < 80 || !open.isClosed); second++) {
+    await clock.advance(1_000);
+    await nextTurn();
+  }
+  assert.ok(open.isClosed);
+  assert.deepEqual(await reports(), []);
+  assert.equal(await metric('tailrace_ingest_mqtt_will_bytes'), 0);
+});
+
 test('a session is resumed with its messages and subscriptions, and CONNACK has that', async (t) => {
   const { login, connect, confirmAll } = await startMqtt(t);
   const session = { clean: false, properties: { sessionExpiryInterval: 600 } };
@@ -425,6 +497,19 @@ test('a will that cannot be a report when it is due is a dead letter', async (t)
     [[press, 'false']],
   );
   held.shift()!.confirm();
+});
+
+test('wills count against the rates of their device: those of many lost connections beyond it are dead letters', async (t) => {
+  const { login, held } = await startMqtt(t, { settings: { deviceMessagesPerSecond: 1, deviceMessagesBurst: 2 } });
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false') };
+  for (let n = 0; n < 5; n++) {
+    // Gateways: their sessions count against the rate of no device.
+    const gateway = await login({ clientId: `c${n}`, username: '', will });
+    gateway.wire.close();
+    await nextTurn();
+  }
+  const letters = held.filter(({ value }) => Buffer.from(value).toString() === 'false');
+  assert.deepEqual([held.length - letters.length, letters.length], [2, 3]);
 });
 
 test('a connection beyond the limit is refused, and one that sends nothing is closed', async (t) => {

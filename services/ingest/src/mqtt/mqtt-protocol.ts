@@ -45,6 +45,7 @@ export interface MqttProtocolOptions {
   readonly counts: ProtocolCounts;
   /** Logs a message that was refused, not each of many. */
   readonly onRefused: (facts: () => object) => void;
+  readonly isRevoked: (claims: Claims) => boolean;
   /** Called when the client is authenticated: its connection is not to be replaced by a new one. */
   readonly onAuthenticated: (protocol: MqttProtocol) => void;
 }
@@ -227,11 +228,13 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       this.#assertOwn(request.clientId, owner);
       if (will !== undefined) {
         const namespace = namespaceOf(this.#options.namespaces, will.topic);
-        if (namespace !== undefined) namespace.assertWill(this, will);
-        else {
-          wills.hold(will);
-          this.#heldWill = will;
+        if (namespace !== undefined) {
+          // Before the call: what the namespace keeps of the client from here on, `closed` releases.
+          this.#namespaces = new Set([namespace]);
+          namespace.assertWill(this, will);
         }
+        wills.hold(will, this.grant);
+        this.#heldWill = will;
       }
     } catch (thrown) {
       this.#refuseConnect(tailraceErrorFrom(thrown));
@@ -244,9 +247,8 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     if (state !== undefined) this.#keepAllowed(state, isGateway);
     this.#connection.authorized();
     this.#connection.claimed(state);
-    if (will === undefined) return;
-    const namespace = namespaceOf(this.#options.namespaces, will.topic);
-    if (namespace !== undefined) this.#use(namespace);
+    if (!this.isOpen) return;
+    for (const namespace of this.#namespaces ?? []) namespace.opened(this);
   }
 
   acknowledge(token: MessageToken): void {
@@ -311,6 +313,10 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
 
   flush(): void {
     this.#connection.flush();
+  }
+
+  pace(device: string): void {
+    this.#session.pace(device, false);
   }
 
   close(name: CloseName | 'bye', error: TailraceError | undefined): void {
@@ -391,8 +397,10 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   #presence({ path }: DeviceTopic, { ticket, payload }: InboundMessage): void {
     if (!this.grant.allowsDevice(path)) throw this.#notCovered(path);
     const isOnline = presenceFrom(payload);
+    // Each changes what all know of the device, so that it counts as an event of it.
+    this.#session.pace(path, true);
     if (path !== this.#session.device) {
-      this.#announced ??= this.#options.announced.ofGateway();
+      this.#announced ??= this.#options.announced.ofGateway(this.grant.identity);
       if (isOnline) this.#announced.online(path);
       else this.#announced.offline(path);
     }
@@ -446,8 +454,9 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     return !isGateway && commandPathFrom(filter) === device;
   }
 
-  /** A stored session may be of a token with other rights. */
+  /** A stored session may be of a token with other rights: neither its subscriptions nor its commands pass to it. */
   #keepAllowed(state: SessionState, isGateway: boolean): void {
+    if (!this.#session.mayReceiveCommands(this.device)) state.window?.clear();
     for (const filter of state.subscriptions?.keys() ?? []) {
       if (namespaceOf(this.#options.namespaces, filter) !== undefined) continue;
       if (isGateway || !this.#mayReceive(filter)) state.subscriptions!.delete(filter);
@@ -519,11 +528,11 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     const owner = this.#owner;
     if (owner === undefined) return;
     this.#owner = undefined;
-    if (will === undefined && this.#heldWill !== undefined) wills.release(this.#heldWill);
+    if (will === undefined && this.#heldWill !== undefined) wills.release(this.#heldWill, owner.grant);
     this.#heldWill = undefined;
     let due = will && this.#dueWill(will);
     if (by === 'server' && reason === reasons.serverShuttingDown && this.#isOwnWill(will)) {
-      wills.withhold(will);
+      wills.withhold(will, owner.grant);
       due = undefined;
     }
     sessions.close(this.#connection, owner, sessionExpirySeconds, due, willSecondsOf(closed));
@@ -534,9 +543,20 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     return will !== undefined && namespaceOf(this.#options.namespaces, will.topic) === undefined;
   }
 
+  /** What a sender without valid claims has left behind is not published, however long ago its connection was lost. */
   #dueWill(will: Will): DueWill {
-    const namespace = namespaceOf(this.#options.namespaces, will.topic);
-    if (namespace === undefined) return this.#options.wills.due(will, this.grant, this.#session);
-    return { publish: () => namespace.will(this, will), discard() {} };
+    const { namespaces, wills, isRevoked } = this.#options;
+    const { claims } = this.#session;
+    const namespace = namespaceOf(namespaces, will.topic);
+    const due =
+      namespace === undefined
+        ? wills.due(will, this.grant, this.#session)
+        : wills.held(will, this.grant, () => namespace.will(this, will));
+    // The death of an edge node reports only that it is gone.
+    if (namespace !== undefined) return due;
+    return {
+      publish: () => (claims !== undefined && isRevoked(claims) ? due.discard() : due.publish()),
+      discard: () => due.discard(),
+    };
   }
 }

@@ -18,10 +18,12 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Revocations } from '@tailrace/platform/revocation';
+import { tenantOf } from '@tailrace/protocol/path';
 import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DeviceSession, type DeviceSessionOptions } from '../devices/device-session.ts';
 import { leaveSpanMs, leaveSpread } from '../devices/leave-spread.ts';
+import type { SessionMessageOptions } from '../devices/session-messages.ts';
 import { Unauthenticated, type UnauthenticatedLimits } from '../devices/unauthenticated.ts';
 import { AnnouncedDevices } from './announced-devices.ts';
 import { MqttProtocol, type MqttProtocolOptions } from './mqtt-protocol.ts';
@@ -96,6 +98,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       letters: letterWriter,
       retries: messages.retries,
       names: messages.names,
+      isWithinRates: (device) => isWithinRates(device, messages, clock.monotonic()),
       counts: counts.protocols.mqtt,
       onAccepted: messages.onAccepted,
       clock,
@@ -103,7 +106,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
     });
     const { presence, registry } = session;
     const hasSession = (device: string) => registry.of(device) !== undefined || holderOf(device) !== undefined;
-    this.announced = new AnnouncedDevices({ presence, hasSession, clock });
+    this.announced = new AnnouncedDevices({ presence, hasSession, names: messages.names, clock });
     this.#unauthenticated = new Unauthenticated(limits);
     this.#connectionOptions = {
       clock,
@@ -129,6 +132,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       refused,
       clock,
       counts: counts.protocols.mqtt,
+      isRevoked: (claims) => options.revocations.revoked(claims),
       onRefused: (facts) => warning.write(facts),
       onAuthenticated: (protocol) => this.#unauthenticated.delete(protocol),
     };
@@ -252,6 +256,15 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
     const wallMs = clock.now();
     for (const protocol of this.#protocols) protocol.check(nowMs, wallMs, limits.clockToleranceMs);
   }
+}
+
+/** A device of which so many others are remembered that it has no rates of its own has those of its tenant. */
+function isWithinRates(device: string, { records, rates }: SessionMessageOptions, nowMs: number): boolean {
+  const record = records.find(device, nowMs);
+  if (record !== undefined && rates.deviceWaitMs(record, false, nowMs) > 0) return false;
+  if (rates.takeTenant(tenantOf(device), false, nowMs) > 0) return false;
+  if (record !== undefined) rates.takeDevice(record, false, nowMs);
+  return true;
 }
 
 function protocolOf({ context }: ServerConnection): MqttProtocol {

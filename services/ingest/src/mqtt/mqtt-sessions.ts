@@ -3,10 +3,17 @@ import type { ServerConnection } from '@tailrace/mqtt/server-connection';
 import type { SessionState } from '@tailrace/mqtt/session-state';
 import type { Clock } from '@tailrace/platform/clock';
 import type { TokenGrant } from '../admission.ts';
+import { SharedLimit } from '../shared-limit.ts';
 import type { DueWill } from './wills.ts';
 
-/** Sessions without a connection that are kept; beyond it the one that was closed first is discarded. */
+/**
+ * Sessions without a connection that are kept; beyond it the one that was closed first is discarded. One sender may
+ * have half of them: beyond that it loses its own, and not those of others.
+ */
 export const storedSessionsMax = 100_000;
+
+/** Memory of these sessions, about; beyond it the same. A session is some 600 bytes, and 200 KB at its limits. */
+export const storedBytesMax = 268_435_456;
 
 /** Who may have a session. */
 export interface SessionOwner {
@@ -26,6 +33,8 @@ class StoredSession implements Timed {
   /** Undefined while it is stored. */
   connection: ServerConnection | undefined;
   state: SessionState | undefined;
+  /** Of its state, about. */
+  bytes = 0;
   /** Ms of the monotonic clock; 0 while it has a connection. */
   expiresMs = 0;
   will: DueWill | undefined;
@@ -68,17 +77,38 @@ export class MqttSessions {
   readonly #byKey = new Map<string, StoredSession>();
   /** Without a connection, the one that was closed first at the start. */
   readonly #stored = new Set<StoredSession>();
+  /** The same by the identity of their sender. */
+  readonly #storedBy = new Map<string, Set<StoredSession>>();
   readonly #storedMax: number;
+  readonly #bytes: SharedLimit;
 
-  constructor(clock: Pick<Clock, 'monotonic'>, wheel: SecondWheel, storedMax = storedSessionsMax) {
+  constructor(
+    clock: Pick<Clock, 'monotonic'>,
+    wheel: SecondWheel,
+    storedMax = storedSessionsMax,
+    bytesMax = storedBytesMax,
+  ) {
     this.#clock = clock;
     this.#wheel = wheel;
     this.#storedMax = storedMax;
+    this.#bytes = new SharedLimit(bytesMax);
   }
 
   /** Sessions without a connection. */
   get stored(): number {
     return this.#stored.size;
+  }
+
+  /** Memory of these, about. */
+  get bytes(): Pick<SharedLimit, 'used' | 'mostOfOne'> {
+    return this.#bytes;
+  }
+
+  /** Of the sender that has most. For metrics. */
+  get storedOfOne(): number {
+    let most = 0;
+    for (const { size } of this.#storedBy.values()) most = Math.max(most, size);
+    return most;
   }
 
   /**
@@ -93,7 +123,7 @@ export class MqttSessions {
 
   /**
    * Assigns the session to a new connection; the former one is disconnected. Returns its state; undefined if there
-   * is none, or with `cleanStart`, which discards it.
+   * is none, with `cleanStart`, which discards it, and for another device: that one must not receive its commands.
    */
   open(connection: ServerConnection, owner: SessionOwner, cleanStart: boolean): SessionState | undefined {
     const key = keyOf(owner.tenant, connection.clientId);
@@ -101,11 +131,11 @@ export class MqttSessions {
     former?.connection?.disconnect(0x8e, 'a newer connection has this client ID');
     // The former connection may have had no session to store.
     const session = this.#byKey.get(key) ?? new StoredSession(key, owner, this.#expired);
-    this.#stored.delete(session);
+    this.#take(session);
     this.#wheel.cancel(session);
-    const { state } = session;
+    const state = cleanStart || session.owner.device !== owner.device ? undefined : session.state;
     // MQTT-3.1.3-9: a session that is resumed in time has no will. The will of a discarded one is due.
-    if (cleanStart) session.publishWill();
+    if (state === undefined) session.publishWill();
     session.will?.discard();
     session.will = undefined;
     session.owner = owner;
@@ -113,7 +143,7 @@ export class MqttSessions {
     session.state = undefined;
     session.expiresMs = 0;
     this.#byKey.set(key, session);
-    return cleanStart ? undefined : state;
+    return state;
   }
 
   /**
@@ -146,9 +176,12 @@ export class MqttSessions {
     session.will = will;
     session.willMs = nowMs + willSeconds * 1_000;
     if (willSeconds <= 0) session.publishWill();
-    this.#stored.add(session);
     this.#wheel.schedule(session, session.will === undefined ? session.expiresMs : session.willMs);
-    if (this.#stored.size > this.#storedMax) this.#evict();
+    const ofSender = this.#store(session);
+    const { identity } = session.owner.grant;
+    const { max, ofOneMax } = this.#bytes;
+    while (ofSender.size > this.#storedMax / 2 || this.#bytes.usedBy(identity) > ofOneMax) this.#evict(ofSender);
+    while (this.#stored.size > this.#storedMax || this.#bytes.used > max) this.#evict(this.#stored);
   }
 
   /**
@@ -164,8 +197,31 @@ export class MqttSessions {
     }
   }
 
-  #evict(): void {
-    for (const oldest of this.#stored) {
+  /** Returns the sessions of its sender. */
+  #store(session: StoredSession): Set<StoredSession> {
+    const { identity } = session.owner.grant;
+    session.bytes = bytesOf(session.state);
+    this.#stored.add(session);
+    this.#bytes.add(identity, session.bytes);
+    const known = this.#storedBy.get(identity);
+    if (known !== undefined) return known.add(session);
+    const created = new Set([session]);
+    this.#storedBy.set(identity, created);
+    return created;
+  }
+
+  /** It is not stored any more. Idempotent. */
+  #take(session: StoredSession): void {
+    const { identity } = session.owner.grant;
+    if (!this.#stored.delete(session)) return;
+    this.#bytes.add(identity, -session.bytes);
+    const ofSender = this.#storedBy.get(identity)!;
+    ofSender.delete(session);
+    if (ofSender.size === 0) this.#storedBy.delete(identity);
+  }
+
+  #evict(among: Iterable<StoredSession>): void {
+    for (const oldest of among) {
       this.evicted++;
       this.#wheel.cancel(oldest);
       this.#expired(oldest);
@@ -174,10 +230,18 @@ export class MqttSessions {
   }
 
   readonly #expired = (session: StoredSession): void => {
-    this.#stored.delete(session);
+    this.#take(session);
     if (this.#byKey.get(session.key) === session) this.#byKey.delete(session.key);
     session.publishWill();
   };
+}
+
+/** Returns the memory of a session, about. */
+function bytesOf(state: SessionState | undefined): number {
+  let bytes = 500;
+  for (const filter of state?.subscriptions?.keys() ?? []) bytes += 100 + 2 * filter.length;
+  for (const { message } of state?.window?.unacknowledged() ?? []) bytes += 500 + message.payload.length;
+  return bytes + 200 * (state?.exchanges?.size ?? 0) + 100 * (state?.unacknowledged?.size ?? 0);
 }
 
 function keyOf(tenant: string, clientId: string): string {

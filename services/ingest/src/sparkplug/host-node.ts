@@ -54,6 +54,8 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   readonly group: string;
   readonly node: string;
   isOwned: boolean;
+  /** First segment of its path; '' for a node without one. */
+  readonly tenant: string;
   readonly #context: HostContext;
   readonly #edge: EdgeNode;
   /** Device paths by ID. */
@@ -79,13 +81,15 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   #hashed: Uint8Array | undefined;
   #hash = '';
 
-  constructor(context: HostContext, group: string, node: string, isOwned: boolean) {
+  constructor(context: HostContext, group: string, node: string, tenant: string, isOwned: boolean) {
     this.#context = context;
     this.key = `${context.name}/${group}/${node}`;
     this.group = group;
     this.node = node;
+    this.tenant = tenant;
     this.isOwned = isOwned;
-    this.#edge = new EdgeNode({ handlers: this, counts: context.counts, limits: context.limits });
+    const budget = context.shared.budgetOf(tenant);
+    this.#edge = new EdgeNode({ handlers: this, counts: context.counts, limits: context.limits, budget });
   }
 
   get state(): EdgeNode['state'] {
@@ -229,6 +233,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     this.#context.rebirths?.forget(this);
     this.#closeAll(reason);
     for (const id of [...this.#paths.keys()]) this.#releasePath(id);
+    this.#edge.forget();
   }
 
   // What the edge node reports
@@ -373,7 +378,15 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     const known = this.#paths.get(device ?? nodeItself);
     if (known !== undefined) return known;
     try {
-      const path = this.#context.paths.pathOf({ group: this.group, node: this.node, device });
+      const { paths, shared } = this.#context;
+      shared.takePath(this.tenant);
+      let path: string;
+      try {
+        path = paths.pathOf({ group: this.group, node: this.node, device });
+      } catch (error) {
+        shared.paths.add(this.tenant, -1);
+        throw error;
+      }
       this.#paths.set(device ?? nodeItself, path);
       return path;
     } catch (error) {
@@ -384,7 +397,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   }
 
   #releasePath(id: string): void {
-    this.#paths.delete(id);
+    if (this.#paths.delete(id)) this.#context.shared.paths.add(this.tenant, -1);
     this.#context.paths.release({ group: this.group, node: this.node, device: id === nodeItself ? undefined : id });
   }
 

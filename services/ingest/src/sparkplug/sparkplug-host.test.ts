@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { decodeReport } from '@tailrace/protocol/report-proto';
-import { encodePayload } from '@tailrace/sparkplug/payload';
+import { encodePayload, type Metric } from '@tailrace/sparkplug/payload';
+import { topicOf } from '@tailrace/sparkplug/topic';
 import { fuzzed } from '@tailrace/testkit/fuzz';
 import { seededRandom } from '@tailrace/testkit/random';
 import { bdSeqOf, createTestHost, metricOf, startMs, unavailable } from '../../test/sparkplug-fixture.ts';
@@ -473,4 +474,52 @@ test('a node whose clock stands still gets distinct message IDs for distinct mes
   for (let n = 1; n <= 512; n++) send('NDATA', { timestamp: startMs, seq: n % 256, metrics: [metricOf('t', n)] });
   assert.equal(intake.reports.length, 513);
   assert.equal(new Set(intake.reports.map(({ id }) => id)).size, 513);
+});
+
+test('the births, nodes and devices of one tenant use half of a shared host at most: those of another one are taken', () => {
+  const { host, receive, letters } = createTestHost({ prefix: '', isSharedByTenants: true });
+  let time = startMs;
+  const publish = (
+    type: 'NBIRTH' | 'DBIRTH',
+    group: string,
+    node: string,
+    metrics: readonly Metric[],
+    device?: string,
+  ) => {
+    const topic = topicOf({ type, group, node, ...(device === undefined ? {} : { device }) });
+    const payload = encodePayload({ timestamp: ++time, seq: type === 'NBIRTH' ? 0 : 1, metrics: [...metrics] });
+    receive({ topic, payload, retain: false, ticket: -1 });
+  };
+  const large = Array.from({ length: 50 }, (_, n) => ({ ...metricOf('x'.repeat(20_000) + n, 1) }));
+  for (let n = 0; n < 80; n++) publish('NBIRTH', 'hostile', `n${n}`, [bdSeqOf(1), ...large]);
+  const { definitionBytes, nodes, paths } = host.limits;
+  assert.ok(definitionBytes.used <= 134_217_728 && definitionBytes.used > 130_000_000, `${definitionBytes.used}`);
+  assert.match(letters.at(-1)!.message, /births: expected at most 134217728 bytes of one sender/);
+  publish('NBIRTH', 'honest', 'cell1', [bdSeqOf(1), ...large]);
+  assert.ok(host.commandMessage({ group: 'honest', node: 'cell1' }, [{ name: large[0]!.name!, value: 2 }]));
+  for (let n = 80; n <= 5_000; n++) publish('NBIRTH', 'hostile', `n${n}`, [bdSeqOf(1)]);
+  assert.match(letters.at(-1)!.message, /expected at most 5000 edge nodes of one sender/);
+  assert.deepEqual([nodes.used, nodes.mostOfOne()], [5_001, 5_000]);
+  for (let n = 0; paths.usedBy('hostile') < 50_000; n++)
+    publish('DBIRTH', 'hostile', `n${n % 5_000}`, [], `d${Math.floor(n / 5_000)}`);
+  publish('NBIRTH', 'honest', 'cell2', [bdSeqOf(1), metricOf('t', 1)]);
+  publish('DBIRTH', 'honest', 'cell2', [metricOf('t', 1)], 'drive1');
+  assert.equal(paths.usedBy('honest'), 3);
+});
+
+test('what a node has of the limits is free when it is removed', async () => {
+  const { host, birth, send, clock, stop } = createTestHost();
+  birth({ metrics: [metricOf('t', 1)] });
+  send('DBIRTH', { seq: 1, device: 'a', metrics: [metricOf('t', 1)] });
+  const used = () => [host.limits.nodes.used, host.limits.paths.used, host.limits.definitionBytes.used];
+  assert.deepEqual(used().slice(0, 2), [1, 2]);
+  assert.ok(used()[2]! > 600);
+  // A birth again takes no more.
+  const before = used();
+  birth({ bdSeq: 2, metrics: [metricOf('t', 1)] });
+  // The device is offline until its own birth.
+  assert.deepEqual(used(), [1, 1, before[2]]);
+  await clock.advance(25 * 3_600_000);
+  assert.deepEqual(used(), [0, 0, 0]);
+  stop();
 });

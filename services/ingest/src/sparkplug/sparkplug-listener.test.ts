@@ -294,3 +294,55 @@ test('a stop of ingest is no death: the devices are not offline while their edge
     closed.join('\n'),
   );
 });
+
+test('a client whose will or connection is refused is not kept: the listener is drained without it', async (t) => {
+  const { connect, loginOptions, death, ingest, clock } = await start(t);
+  const birth = { ...death, topic: topicOf({ type: 'NBIRTH', group: 'plant1', node: 'cell1' }) };
+  const [, refused] = await connect({ ...loginOptions, will: birth });
+  assert.match(refused, /^connack 0x8/);
+  // Less than CONNACK has: it is refused after its will was accepted.
+  const [, small] = await connect({ ...loginOptions, will: death, properties: { maximumPacketSize: 3 } });
+  assert.match(small, /^(connack 0x95|closed)$/);
+  let isDrained = false;
+  void ingest.drain().then(() => {
+    isDrained = true;
+  });
+  for (let second = 0; second < 10 && !isDrained; second++) {
+    await clock.advance(1_000);
+    await nextTurn();
+  }
+  assert.ok(isDrained);
+});
+
+test('a client publishes for 100 edge nodes at most, and its messages count against the rates of their devices', async (t) => {
+  const { login, clock, reports, held, tokenFor, settle } = await start(t);
+  const password = Buffer.from(await tokenFor(['plant1.>']));
+  const client = await login({ clientId: 'many', username: 'plant1.many', password });
+  const publishAs = (id: string, seq: number, metrics: Metric[]) =>
+    client.publish(
+      topicOf({ type: seq === 0 ? 'NBIRTH' : 'NDATA', group: 'plant1', node: id }),
+      encodePayload({ timestamp: startMs + ++messages, seq, metrics }),
+      { qos: 0 },
+    );
+  publishAs('n0', 0, [bdSeqOf(1), metricOf('t', 0)]);
+  // The burst of a device is 500 messages, its rate 100 a second.
+  for (let n = 1; n <= 700; n++) publishAs('n0', n % 256 || 1, [metricOf('t', n)]);
+  await nextTurn();
+  assert.ok(held.length >= 499 && held.length <= 502, `${held.length} reports at once`);
+  for (let step = 0; step < 10; step++) {
+    await clock.advance(100);
+    await nextTurn();
+  }
+  assert.ok(held.length >= 595 && held.length <= 605, `${held.length} reports after a second`);
+  for (let step = 0; step < 15; step++) {
+    await clock.advance(100);
+    await nextTurn();
+  }
+  await reports();
+  for (let n = 1; n < 100; n++) publishAs(`n${n}`, 0, [bdSeqOf(1)]);
+  await settle();
+  assert.equal(client.isClosed, false);
+  publishAs('n100', 0, [bdSeqOf(1)]);
+  await settle();
+  assert.deepEqual(client.take(), ['disconnect 0x97']);
+});

@@ -25,10 +25,18 @@ export interface SparkplugListenerOptions {
   readonly logger: Logger;
 }
 
+/** A topic, and the device path of its edge node or device. */
+interface AllowedTopic {
+  readonly topic: NodeTopic;
+  readonly path: string;
+}
+
 /** A client, and what it is to the host. */
 interface NodeClient {
   /** Topics that it may use. */
-  readonly topics: Map<string, NodeTopic>;
+  readonly topics: Map<string, AllowedTopic>;
+  /** Its edge nodes, by group and ID. */
+  readonly nodes: Map<string, PathOwner>;
   /** Of its edge nodes and their devices, by device path. */
   readonly owners: Map<string, PathOwner>;
   hasWill: boolean;
@@ -39,6 +47,8 @@ interface NodeClient {
 
 /** Topics of one client whose form is known. */
 const topicsMax = 10_000;
+/** Edge nodes of one client. Sparkplug has one for each connection, whose will is its death. */
+export const clientNodesMax = 100;
 const warningEveryMs = 60_000;
 /** What an edge node publishes. */
 const published: ReadonlySet<string> = new Set(['NBIRTH', 'NDATA', 'NDEATH', 'DBIRTH', 'DDATA', 'DDEATH']);
@@ -141,7 +151,7 @@ export class SparkplugListener implements TopicNamespace {
   // The namespace
 
   assertWill(client: NamespaceClient, { topic, payload }: Will): void {
-    const parsed = this.#allowed(client, topic);
+    const { topic: parsed } = this.#allowed(client, topic);
     if (parsed.type !== 'NDEATH' || bdSeqOf(decodePayload(payload), undefined) === undefined) {
       const expected = 'the NDEATH of the edge node with its bdSeq';
       throw new TailraceError('invalid_message', `will: expected ${expected}, got ${shown(topic)}`);
@@ -156,18 +166,20 @@ export class SparkplugListener implements TopicNamespace {
 
   publish(client: NamespaceClient, { topic, payload, retain, ticket }: NamespaceMessage): void {
     const known = this.#of(client);
-    let parsed = known.topics.get(topic);
-    if (parsed === undefined) {
+    let allowed = known.topics.get(topic);
+    if (allowed === undefined) {
       try {
-        parsed = this.#allowed(client, topic);
+        allowed = this.#allowed(client, topic);
       } catch (thrown) {
         this.#refuse(client, topic, thrown);
         return;
       }
       if (known.topics.size >= topicsMax) known.topics.clear();
-      known.topics.set(topic, parsed);
+      known.topics.set(topic, allowed);
     }
-    this.#nodes.set(nodeKey(parsed.group, parsed.node), client);
+    client.pace(allowed.path);
+    const { group, node } = allowed.topic;
+    this.#nodes.set(nodeKey(group, node), client);
     this.#host!.receive({ topic, payload, retain, ticket }, client);
   }
 
@@ -200,9 +212,8 @@ export class SparkplugListener implements TopicNamespace {
     const known = this.#clients.get(client);
     if (known === undefined) return;
     this.#clients.delete(client);
-    for (const { group, node, device } of known.owners.values()) {
-      const key = nodeKey(group, node);
-      if (device !== undefined || this.#nodes.get(key) !== client) continue;
+    for (const [key, { group, node }] of known.nodes) {
+      if (this.#nodes.get(key) !== client) continue;
       this.#nodes.delete(key);
       // Its will comes next.
       if (!isOrderly && known.hasWill) continue;
@@ -237,14 +248,17 @@ export class SparkplugListener implements TopicNamespace {
   #of(client: NamespaceClient): NodeClient {
     let known = this.#clients.get(client);
     if (known === undefined) {
-      known = { topics: new Map(), owners: new Map(), hasWill: false, takesCommands: false, hasState: false };
+      known = {
+        ...{ topics: new Map(), nodes: new Map(), owners: new Map() },
+        ...{ hasWill: false, takesCommands: false, hasState: false },
+      };
       this.#clients.set(client, known);
     }
     return known;
   }
 
   /** Returns what a topic is about. Throws for one on which an edge node publishes nothing, or not this client. */
-  #allowed(client: NamespaceClient, topic: string): NodeTopic {
+  #allowed(client: NamespaceClient, topic: string): AllowedTopic {
     const parsed = parseTopic(topic);
     if (!published.has(parsed.type)) {
       const expected = `one of ${[...published].join(', ')}`;
@@ -255,16 +269,24 @@ export class SparkplugListener implements TopicNamespace {
     if (!client.grant.allowsDevice(path)) {
       throw new TailraceError('forbidden', `${shown(path)} is not covered: ${client.grant.covers}`);
     }
-    const { owners } = this.#of(client);
+    const { nodes, owners } = this.#of(client);
+    const key = nodeKey(group, node);
+    if (!nodes.has(key) && nodes.size >= clientNodesMax) {
+      const message = `Sparkplug: expected at most ${clientNodesMax} edge nodes of one client, got ${shown(path)} besides`;
+      throw new TailraceError('limit_reached', message);
+    }
+    nodes.set(key, { group, node });
     if (owners.size < topicsMax) owners.set(path, { group, node, device });
-    return parsed as NodeTopic;
+    return { topic: parsed as NodeTopic, path };
   }
 
   /** There is no answer to a message of QoS 0 but the end of the connection. */
   #refuse(client: NamespaceClient, topic: string, thrown: unknown): void {
     const { code, message } = tailraceErrorFrom(thrown);
     this.#onRefused.write(() => ({ device: client.device, clientId: client.clientId, topic, code, reason: message }));
-    client.disconnect(code === 'forbidden' ? reasons.notAuthorized : reasons.topicNameInvalid, message);
+    const isFull = code === 'limit_reached';
+    const invalid = code === 'forbidden' ? reasons.notAuthorized : reasons.topicNameInvalid;
+    client.disconnect(isFull ? reasons.quotaExceeded : invalid, message);
   }
 
   /**

@@ -1,7 +1,8 @@
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type BirthStore, waitingBytesMax } from './birth-store.ts';
+import { definitionBytesMax, nodesMax, pathsMax } from './host-limits.ts';
 import { unsettledBytesMax } from './log-writer.ts';
-import { heldBytesMax, nodesMax, type SparkplugHost } from './sparkplug-host.ts';
+import { heldBytesMax, type SparkplugHost } from './sparkplug-host.ts';
 import { standbyBytesMax } from './standby-reports.ts';
 
 interface Sources {
@@ -23,6 +24,18 @@ export function registerSparkplugMetrics(metrics: Metrics, { births, hosts }: So
     'Sparkplug edge nodes of the host that has most, online or not',
     most((host) => host.nodes),
     nodesMax,
+  );
+  limited(
+    'paths',
+    'Sparkplug edge nodes and devices with a path, of the host that has most',
+    most((host) => host.limits.paths.used),
+    pathsMax,
+  );
+  limited(
+    'definition_bytes',
+    'Memory of the metrics in Sparkplug births, about, of the host that has most',
+    most((host) => host.limits.definitionBytes.used),
+    definitionBytesMax,
   );
   limited(
     'held_bytes',

@@ -230,6 +230,7 @@ function createListenerHost(options: SparkplugOptions, counts: HostCounts): Spar
   const { reorderMs } = defaultReorderLimits;
   const host = new SparkplugHost({
     ...{ name: 'listener', ingestNode: node, hasPeers: false, births: noBirths, counts },
+    isSharedByTenants: true,
     settings: { role, hostId: '', prefix, reorderMs, ids: {} },
     broker: {
       publish: (message) => listener.send(message),
