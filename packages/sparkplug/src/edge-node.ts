@@ -228,6 +228,7 @@ export class EdgeNode {
   /** The first message of a node whose birth did not come. */
   #start(message: NodeMessage, payload: Payload, seq: number, cause: RebirthCause): void {
     this.#contiguous = 0;
+    this.#counts.startsWithoutBirth++;
     this.#become('unsynchronized');
     this.#handlers.presence([{ device: undefined, isOnline: true, time: validTimeOf(payload) }]);
     this.#accept(message, payload, seq, false);

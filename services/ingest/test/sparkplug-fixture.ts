@@ -91,6 +91,8 @@ export function createTestHost(options: TestHostOptions = {}) {
   const letters: DeadLetter[] = [];
   const presence: string[] = [];
   const stored: string[] = [];
+  /** Keys of births that are not stored yet. */
+  const pending = new Set<string>();
   /** What the host has sent, as in `NCMD n` or `STATE true 1700000000000`. */
   const published: string[] = [];
   const settled: number[] = [];
@@ -133,7 +135,11 @@ export function createTestHost(options: TestHostOptions = {}) {
         setImmediate(() => done(intake.error));
       },
     },
-    births: { put: (key, bytes) => void stored.push(`${key} ${bytes.length}`), take: () => births },
+    births: {
+      put: (key, bytes) => void stored.push(`${key} ${bytes.length}`),
+      take: () => births,
+      isPending: (key) => pending.has(key),
+    },
     presence: {
       started: ({ device }) => void presence.push(`+${device}`),
       closed: ({ device }, reason, graceMs, lastSeq) =>
@@ -169,6 +175,7 @@ export function createTestHost(options: TestHostOptions = {}) {
       letters,
       presence,
       stored,
+      pending,
       published,
       settled,
       state,

@@ -11,9 +11,10 @@ import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { CommandClient } from '@tailrace/testkit/command-client';
-import { eventually } from '@tailrace/testkit/eventually';
+import { createInbox, eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { type Mosquitto, startMosquitto } from '@tailrace/testkit/mosquitto';
+import mqtt from 'mqtt';
 import { sparkplugSchema } from '../src/bridge/sparkplug-settings.ts';
 import type { DeadLetter } from '../src/dead-letters/dead-letter.ts';
 import { LogFailures } from '../src/intake/log-failures.ts';
@@ -35,10 +36,12 @@ after(() => mosquitto?.stop());
 interface HostOptions {
   readonly role?: 'passive' | 'active' | 'primary';
   readonly eventLog?: EventLog;
+  /** Default: all. */
+  readonly groups?: readonly string[];
 }
 
 /** Starts a host; with `eventLog` on the log of an earlier one. */
-async function startHost(t: TestContext, { role = 'passive', eventLog }: HostOptions = {}) {
+async function startHost(t: TestContext, { role = 'passive', eventLog, groups = ['+'] }: HostOptions = {}) {
   const clock = systemClock;
   const memory = createMemoryLog({ clock }).connect();
   if (eventLog === undefined) {
@@ -61,7 +64,7 @@ async function startHost(t: TestContext, { role = 'passive', eventLog }: HostOpt
         name: 'b',
         clientId: `test-${randomUUID()}`,
         publish: ['plant.>'],
-        sparkplug: sparkplugSchema.parse({ role, hostId: 'tailrace-test', prefix: 'plant', reorderMs: 300 }),
+        sparkplug: sparkplugSchema.parse({ role, hostId: 'tailrace-test', prefix: 'plant', reorderMs: 300, groups }),
         createClient: ({ sessionExpiryMs, ...options }, handlers) =>
           new ClientConnection(
             {
@@ -235,8 +238,8 @@ async function startListener(t: TestContext, role: 'active' | 'primary') {
   };
 }
 
-// Both wait for the reorder window of the listener.
-describe('foreign edge nodes on the listener', { concurrency: true }, () => {
+// Each waits some seconds, for a reorder window or an answer.
+describe('foreign edge nodes', { concurrency: true }, () => {
   test('a foreign edge node connects to ingest itself: births, data, a rebirth after a lost message, writes of commands, and its kill is the death of all its devices', async (t) => {
     const { address, has, texts, tokenOf, write, closed } = await startListener(t, 'active');
     const path = 'plant.g.n4';
@@ -266,42 +269,66 @@ describe('foreign edge nodes on the listener', { concurrency: true }, () => {
     await closed([path, `${path}.press`, `${path}.oven`]);
   });
 
+  test('after a restart an active host has the value that an edge node has sent meanwhile, and nothing after it', async (t) => {
+    const first = await startHost(t, { role: 'active' });
+    const node = await startSparkplugNode(mosquitto, 'n5');
+    t.after(() => node.kill());
+    await node.run({ op: 'connect' });
+    await first.has('plant.g.n5/temperature=20');
+    await eventually(async () => (await first.metric('tailrace_ingest_sparkplug_stored_births_total')) > 0);
+    await first.stop();
+    // It must have passed the broker before the second host is there.
+    const witness = await mqtt.connectAsync(`mqtt://${mosquitto.host}:${mosquitto.port}`, { reconnectPeriod: 0 });
+    t.after(() => witness.end(true));
+    await witness.subscribeAsync('spBv1.0/g/NDATA/n5');
+    const passed = createInbox<string>();
+    witness.on('message', passed.put);
+    await node.run({ op: 'data', metrics: [value('temperature', 50)] });
+    await passed.next();
+    const second = await startHost(t, { role: 'active', eventLog: first.log });
+    assert.equal((await second.texts()).includes('plant.g.n5/temperature=50'), false);
+    assert.ok((await second.metric('tailrace_ingest_sparkplug_unconfirmed_nodes')) >= 1);
+    await second.has('plant.g.n5/temperature=50');
+  });
+
   test('edge nodes of Eclipse Tahu with aliases, on a broker and on ingest itself, where one waits for its primary host: births, data, rebirths, writes, deaths', async (t) => {
-    const broker = await startHost(t, { role: 'active' });
+    // Not those of other tests, whose births it would request.
+    const broker = await startHost(t, { role: 'active', groups: ['t'] });
     const { address, has, texts, tokenOf, write, closed } = await startListener(t, 'primary');
     const tahu = await startTahuNodes();
     t.after(() => tahu.kill());
     const common = { op: 'connect', group: 'g', device: 'press' } as const;
-    await tahu.run({ ...common, node: 't1', host: mosquitto.host, port: mosquitto.port });
+    await tahu.run({ ...common, group: 't', node: 't1', host: mosquitto.host, port: mosquitto.port });
     const credentials = { username: 'plant.g.t2', password: await tokenOf('t2') };
     await tahu.run({ ...common, node: 't2', ...address, ...credentials, primaryHost: 'h1' });
-    await broker.has('plant.g.t1.press/force=1');
+    await broker.has('plant.t.t1.press/force=1');
     await has('plant.g.t2.press/force=1');
     assert.ok(tahu.events.indexOf('state true t2') < tahu.events.indexOf('birth t2'), tahu.events.join());
     const hosts = [
-      { node: 't1', has: broker.has, texts: broker.texts },
-      { node: 't2', has, texts },
+      { group: 't', node: 't1', has: broker.has, texts: broker.texts },
+      { group: 'g', node: 't2', has, texts },
     ];
-    for (const { node, ...host } of hosts) {
+    for (const { group, node, ...host } of hosts) {
       await tahu.run({ op: 'data', node, device: true, name: 'force', value: 2 });
-      await host.has(`plant.g.${node}.press/force=2`);
+      await host.has(`plant.${group}.${node}.press/force=2`);
       await tahu.run({ op: 'skip', node });
       await tahu.run({ op: 'data', node, name: 'temperature', value: 30 });
       await eventually(
-        async () => (await host.texts()).filter((each) => each === `plant.g.${node}/temperature=30`).length === 2,
+        async () =>
+          (await host.texts()).filter((each) => each === `plant.${group}.${node}/temperature=30`).length === 2,
         { describe: `the birth after a gap, of ${node}` },
       );
       await tahu.run({ op: 'data', node, name: 'temperature', value: 31 });
-      await host.has(`plant.g.${node}/temperature=31`);
+      await host.has(`plant.${group}.${node}/temperature=31`);
     }
     assert.deepEqual(
       tahu.commands.all.map(({ command, names }) => [command, ...names]),
-      hosts.map(({ node }) => [`spBv1.0/g/NCMD/${node}`, 'Node Control/Rebirth']),
+      hosts.map(({ group, node }) => [`spBv1.0/${group}/NCMD/${node}`, 'Node Control/Rebirth']),
     );
     assert.deepEqual(await write('plant.g.t2.press', 'plant.g.t2', { speed: 7 }), ['delivered', 'done']);
     await has('plant.g.t2.press/speed=7');
     await tahu.kill();
     await closed(['plant.g.t2', 'plant.g.t2.press']);
-    await eventually(() => broker.presence.filter((each) => each.endsWith('death')).length === 2);
+    await eventually(() => broker.presence.filter((each) => /^-plant\.t\.t1.* death$/.test(each)).length === 2);
   });
 });

@@ -7,6 +7,7 @@ import type { RebirthBudget } from '@tailrace/sparkplug/rebirth-budget';
 import type { ReorderLimits } from '@tailrace/sparkplug/reorder-window';
 import type { PresenceEvents } from '../devices/presence-events.ts';
 import type { Grant, RecordContext } from '../intake/record-from.ts';
+import type { BirthStore } from './birth-store.ts';
 import type { HostLimits } from './host-limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { ReportOrigin } from './pending-report.ts';
@@ -25,7 +26,7 @@ export interface HostContext {
   readonly hasPeers: boolean;
   readonly writer: LogWriter;
   readonly standby: StandbyReports;
-  readonly births: { put(key: string, bytes: Uint8Array): void };
+  readonly births: Pick<BirthStore, 'put' | 'isPending'>;
   readonly presence: Pick<PresenceEvents, 'started' | 'closed'>;
   /** Undefined: the host requests no births. */
   readonly rebirths: RebirthBudget<ReportOrigin> | undefined;

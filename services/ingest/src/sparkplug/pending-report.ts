@@ -9,6 +9,8 @@ export interface ReportOrigin {
   readonly tenant: string;
   /** Appends a report of the node. */
   append(report: PendingReport): void;
+  /** The birth of the node was requested, at monotonic `nowMs`. */
+  requested(nowMs: number): void;
   /** The report is in the log at this position; -1: it never will be. */
   settled(report: PendingReport, seq: number): void;
 }

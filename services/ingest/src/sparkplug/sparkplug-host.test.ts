@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { decodeReport } from '@tailrace/protocol/report-proto';
+import { rebirthName } from '@tailrace/sparkplug/metric-table';
 import { encodePayload, type Metric } from '@tailrace/sparkplug/payload';
 import { topicOf } from '@tailrace/sparkplug/topic';
 import { fuzzed } from '@tailrace/testkit/fuzz';
@@ -328,6 +329,60 @@ test('after its reconnect an active host asks the nodes that do not continue, an
   stop();
 });
 
+const storedBirth = (node: string, hasRebirth = true) => ({
+  ...{ group: 'g', node, device: undefined },
+  bytes: encodePayload({
+    ...{ timestamp: startMs - 9, seq: 0 },
+    metrics: [bdSeqOf(1), metricOf('t', 1), ...(hasRebirth ? [metricOf(rebirthName, false)] : [])],
+  }),
+});
+
+test('after a restart an active host asks the nodes that send nothing, so that no value of before stays', async () => {
+  const births = [storedBirth('quiet'), storedBirth('alive'), storedBirth('simple', false)];
+  const { birth, send, published, host, clock, intake, counts, stop } = createTestHost({ role: 'active', births });
+  host.opened();
+  assert.equal(host.unconfirmed, 3);
+  birth({ node: 'alive' });
+  await clock.advance(4_000);
+  assert.deepEqual([published, host.unconfirmed], [[], 2]);
+  await clock.advance(2_500);
+  assert.deepEqual(published, ['NCMD quiet'], 'once, and none without the metric for it');
+  birth({ node: 'quiet', metrics: [metricOf('t', 2)] });
+  assert.deepEqual(intake.texts, ['plant.g.quiet/t=2']);
+  send('NDATA', { node: 'simple', seq: 7, metrics: [metricOf('t', 3)] });
+  assert.deepEqual([host.unconfirmed, counts.sparkplug.startsWithoutBirth], [0, 1]);
+  stop();
+});
+
+test('a passive host shows the nodes whose messages may be missing after a restart', async () => {
+  const births = [storedBirth('a'), storedBirth('b')];
+  const { send, published, host, clock, counts, stop } = createTestHost({ births });
+  host.opened();
+  await clock.advance(90_000);
+  assert.deepEqual([host.unconfirmed, published], [2, []]);
+  send('NDATA', { node: 'a', seq: 7, metrics: [metricOf('t', 3)] });
+  assert.deepEqual([host.unconfirmed, counts.sparkplug.startsWithoutBirth], [1, 1]);
+  stop();
+});
+
+test('a node whose request had to wait behind those of others is not offline before it was asked', async () => {
+  const { birth, published, presence, clock, host, stop } = createTestHost({ role: 'active' });
+  host.opened();
+  for (let index = 0; index < 4_000; index++) birth({ node: `n${index}`, metrics: [] });
+  host.disconnected();
+  host.opened();
+  presence.length = 0;
+  await clock.advance(65_000);
+  const asked = new Set(published.map((each) => each.split(' ')[1]));
+  const lost = presence.map((each) => /n\d+/.exec(each)![0]);
+  assert.ok(lost.length > 0 && asked.size < 4_000);
+  assert.deepEqual(
+    lost.filter((node) => !asked.has(node)),
+    [],
+  );
+  stop();
+});
+
 test('stored births resolve the aliases of a node after a restart', () => {
   const bytes = (metrics: object[]) => encodePayload({ timestamp: startMs - 9, seq: 0, metrics });
   const births = [
@@ -464,6 +519,40 @@ test('the host that takes over appends what the other may not have appended, wit
   await other!.clock.advance(11_000);
   other!.host.setOwners([name]);
   assert.equal(other!.intake.reports.length, 2);
+  for (const { stop } of hosts) stop();
+});
+
+test('a death while the owner is gone, and not noticed yet, is published by the host that takes over', async () => {
+  const hosts = twoHosts();
+  for (const { birth, send } of hosts) {
+    birth();
+    send('DBIRTH', { seq: 1, device: 'd' });
+  }
+  const [owner, other] = hosts[0]!.presence.length > 0 ? hosts : [...hosts].reverse();
+  owner!.stop();
+  other!.send('NDEATH', { metrics: [bdSeqOf(1)] });
+  assert.deepEqual(other!.presence, []);
+  await other!.clock.advance(3_500);
+  other!.host.setOwners([both[hosts.indexOf(other!)]!]);
+  assert.deepEqual(other!.presence, [
+    ...['+plant.g.n', '+plant.g.n.d', '-plant.g.n death 0 -1', '-plant.g.n.d death 0 -1'],
+  ]);
+  other!.stop();
+});
+
+test('a birth that waits at the former owner is replaced there by the next one, and cannot overwrite that of the owner', () => {
+  const hosts = twoHosts();
+  for (const { birth } of hosts) birth();
+  const [owner, other] = hosts[0]!.stored.length > 0 ? hosts : [...hosts].reverse();
+  const name = both[hosts.indexOf(other!)]!;
+  for (const { host } of hosts) host.setOwners([name]);
+  owner!.pending.add('plant-broker/g/n');
+  owner!.stored.length = 0;
+  owner!.birth({ bdSeq: 2 });
+  assert.equal(owner!.stored.length, 1);
+  owner!.pending.clear();
+  owner!.birth({ bdSeq: 3 });
+  assert.equal(owner!.stored.length, 1, 'others are stored by the owner alone');
   for (const { stop } of hosts) stop();
 });
 

@@ -57,7 +57,7 @@ export interface SparkplugHostOptions {
   readonly isSharedByTenants?: boolean;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
   readonly letters: Pick<DeadLetters, 'write'>;
-  readonly births: Pick<BirthStore, 'put' | 'take'>;
+  readonly births: Pick<BirthStore, 'put' | 'take' | 'isPending'>;
   readonly presence: Pick<PresenceEvents, 'started' | 'closed'>;
   readonly grant: Grant;
   readonly devices: RecordContext['devices'];
@@ -97,8 +97,6 @@ export class SparkplugHost {
   #isOpen = false;
   #isStopped = false;
   #closedAtMs: number;
-  /** Whether it was connected before. */
-  #wasOpen = false;
   #lastSession = 0;
   readonly #onGap: LimitedWarning;
   readonly #onForeignState: LimitedWarning;
@@ -171,6 +169,13 @@ export class SparkplugHost {
     return { all, owned };
   }
 
+  /** Nodes that are known from before the connect, and have not sent since: their last values may be missing. */
+  get unconfirmed(): number {
+    let unconfirmed = 0;
+    for (const { isUnconfirmed } of this.#nodes.values()) if (isUnconfirmed) unconfirmed++;
+    return unconfirmed;
+  }
+
   /** Metrics in the births of all nodes. */
   get definitions(): number {
     let definitions = 0;
@@ -239,8 +244,7 @@ export class SparkplugHost {
     this.#isOpen = true;
     const birth = this.#state?.subscribed(clock.now());
     if (birth !== undefined) broker.publish(birth);
-    if (this.#wasOpen) for (const node of this.#nodes.values()) node.reconnected(clock.monotonic());
-    this.#wasOpen = true;
+    for (const node of this.#nodes.values()) node.connected(clock.monotonic());
   }
 
   /** The connection was lost. */
@@ -334,7 +338,7 @@ export class SparkplugHost {
     if (birth !== undefined) broker.publish(birth);
     for (const { node, cause } of this.#rebirths?.takeDue(nowMs) ?? []) {
       counts.rebirths[cause].add();
-      broker.publish(rebirthMessage(node, clock.now()));
+      if (broker.publish(rebirthMessage(node, clock.now()))) node.requested(nowMs);
     }
   }
 

@@ -73,6 +73,11 @@ export function registerSparkplugMetrics(metrics: Metrics, { births, hosts }: So
     sum((host) => host.online.owned),
   );
   metrics.gauge(
+    name('unconfirmed_nodes'),
+    'Sparkplug edge nodes that are known from before the connect of the host, and have not sent since.',
+    sum((host) => host.unconfirmed),
+  );
+  metrics.gauge(
     name('metrics'),
     'Metrics in the births of all Sparkplug edge nodes.',
     sum((host) => host.definitions),

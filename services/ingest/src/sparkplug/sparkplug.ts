@@ -221,7 +221,7 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
 }
 
 /** Each edge node publishes its birth when it connects: births are not stored. */
-const noBirths = { put() {}, take: () => [] };
+const noBirths = { put() {}, take: () => [], isPending: () => false };
 
 function createListenerHost(options: SparkplugOptions, counts: HostCounts): SparkplugHost | undefined {
   if (options.listener === undefined) return undefined;
