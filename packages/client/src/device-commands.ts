@@ -59,8 +59,14 @@ export interface DeviceCommandsOptions {
   send(text: string): void;
 }
 
-/** Commands of which the answers are remembered, for a command that is sent again. */
+/** Commands of which the answers are remembered after their deadlines, for a command that is sent again. */
 const commandsMax = 1_000;
+/** Commands that are remembered because their deadlines have not passed. Beyond it a new one fails. */
+const openCommandsMax = 10_000;
+/** How much later than its deadline a command may still be sent by a server whose clock differs, ms. */
+const lateMs = 60_000;
+/** Commands that are compared with their deadlines for a new one. */
+const comparedMax = 32;
 /** Replies without an acknowledgement; the oldest is dropped. The server then sends the command again, or gives up. */
 const repliesMax = 64;
 /** How long a server knows a command, ms. */
@@ -69,6 +75,8 @@ const replyMsMax = 600_000;
 interface KnownCommand {
   /** As `commandContentOf` returns it. */
   readonly content: string;
+  /** Until then it is not forgotten, monotonic ms: it could be executed again. */
+  readonly untilMs: number;
   isDelivered: boolean;
   reply: CommandReply | undefined;
 }
@@ -132,12 +140,16 @@ export class DeviceCommands {
       if (known.reply !== undefined) this.#sendReply(id, from, known.reply);
       return;
     }
-    const command: KnownCommand = { content, isDelivered: false, reply: undefined };
-    this.#known.set(id, command);
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= commandsMax) break;
-      this.#known.delete(oldest);
+    const { onCommand, clock } = this.#options;
+    const leftMs = Math.min(expiresInMs, deadline > 0 ? deadline - serverNow : expiresInMs);
+    if (!this.#makeRoom()) {
+      const message = `expected at most ${openCommandsMax} commands before their deadlines, got one more`;
+      this.#sendReply(id, from, { state: 'failed', code: 'rate_limited', message });
+      return;
     }
+    const untilMs = clock.monotonic() + Math.max(leftMs, 0) + lateMs;
+    const command: KnownCommand = { content, untilMs, isDelivered: false, reply: undefined };
+    this.#known.set(id, command);
     const answer: CommandAnswer = {
       delivered: () => {
         if (command.isDelivered) return;
@@ -150,8 +162,6 @@ export class DeviceCommands {
         this.#sendReply(id, from, reply);
       },
     };
-    const leftMs = Math.min(expiresInMs, deadline > 0 ? deadline - serverNow : expiresInMs);
-    const { onCommand, clock } = this.#options;
     if (leftMs <= 0) answer.reply({ state: 'expired', code: 'timeout', message: 'the deadline passed on the way' });
     else if (onCommand === undefined) {
       answer.reply({ state: 'failed', code: 'not_found', message: 'the device takes no commands' });
@@ -159,6 +169,27 @@ export class DeviceCommands {
       const expiresAtMs = clock.monotonic() + leftMs;
       notify(() => onCommand({ id, device: to, name, params, qos, fence, expiresAtMs }, answer));
     }
+  }
+
+  /**
+   * Forgets the oldest commands whose deadlines have passed, down to `commandsMax`. Returns whether one more can be
+   * remembered.
+   */
+  #makeRoom(): boolean {
+    const nowMs = this.#options.clock.monotonic();
+    // Those behind a command with a late deadline are forgotten later: not all are compared for each command.
+    let compared = 0;
+    for (const [id, { untilMs }] of this.#known) {
+      if (this.#known.size < commandsMax || compared++ >= comparedMax) break;
+      if (untilMs <= nowMs) this.#known.delete(id);
+      else {
+        // At the end, so that the next call compares others.
+        const known = this.#known.get(id)!;
+        this.#known.delete(id);
+        this.#known.set(id, known);
+      }
+    }
+    return this.#known.size < openCommandsMax;
   }
 
   #sendReceipt(id: string): void {

@@ -270,6 +270,7 @@ export function createIngest(options: IngestOptions): Ingest {
       const spec = { name: topic, partitions, retentionMs, retentionBytes };
       const { epoch } = await eventLog.ensureTopic(spec);
       logEpoch = epoch;
+      devices.prepare();
       await eventLog.ensureTopic(eventsTopicSpec(eventsTopic, partitions));
       // Before the first request: a revoked token is refused from the start.
       await control.start();

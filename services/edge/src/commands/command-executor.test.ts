@@ -8,7 +8,7 @@ import type { WriteResult } from '../read-back.ts';
 import type { Sample, Value } from '../sample.ts';
 import type { Source } from '../source.ts';
 import { CommandExecutor, waitingMax } from './command-executor.ts';
-import { ExecutedCommands } from './executed-commands.ts';
+import { commandsMax, ExecutedCommands } from './executed-commands.ts';
 
 const device = 'p.pump1';
 
@@ -175,11 +175,42 @@ test('the last thousand IDs are remembered', async (t) => {
   const { clock, execute, disk } = start(t);
   for (let n = 0; n < 1_010; n++) {
     execute({ id: `id${n}` });
-    await clock.advance(0);
+    await clock.advance(20);
   }
   const executed = new ExecutedCommands();
   executed.open(disk);
   assert.deepEqual([executed.has('id9'), executed.has('id10'), executed.has('id1009')], [false, true, true]);
+});
+
+test('a command before its deadline is not executed again, however many others were, also after a restart', async (t) => {
+  const { clock, execute, disk } = start(t);
+  const answers = execute({ id: 'long', expiresAtMs: clock.monotonic() + 86_400_000 });
+  await clock.advance(0);
+  for (let n = 0; n < 2 * commandsMax; n++) {
+    execute({ id: `id${n}` });
+    await clock.advance(20);
+  }
+  const again = execute({ id: 'long', expiresAtMs: clock.monotonic() + 86_400_000 });
+  assert.deepEqual(again, answers);
+  const restarted = start(t, { disk });
+  assert.deepEqual(restarted.execute({ id: 'long', expiresAtMs: 86_400_000 }), answers);
+  await restarted.clock.advance(0);
+  assert.deepEqual(restarted.writes, []);
+});
+
+test('while as many commands as are remembered wait for their deadlines, a new one is refused and not executed', async (t) => {
+  const { clock, execute, writes, codeOf } = start(t);
+  for (let n = 0; n < commandsMax; n++) {
+    execute({ id: `id${n}` });
+    await clock.advance(0);
+  }
+  const refused = execute({ id: 'more' });
+  await clock.advance(0);
+  assert.deepEqual([codeOf(refused), writes.length], ['rate_limited', commandsMax]);
+  await clock.advance(10_000);
+  const later = execute({ id: 'later' });
+  await clock.advance(0);
+  assert.equal(codeOf(later), 'delivered');
 });
 
 test('a lower fence is refused after a higher one, also after a restart', async (t) => {

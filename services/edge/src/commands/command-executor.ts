@@ -2,7 +2,7 @@ import type { CommandAnswer, CommandReply, DeviceCommand } from '@tailrace/clien
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { commandContentOf } from '@tailrace/protocol/command-content';
-import { type ErrorCode, shown } from '@tailrace/protocol/error';
+import { type ErrorCode, shown, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { WriteResult } from '../read-back.ts';
 import type { Sample, Value } from '../sample.ts';
 import type { Source } from '../source.ts';
@@ -182,8 +182,11 @@ export class CommandExecutor {
       return failed('unavailable', `the source ${name} does not answer: ${state}`);
     }
     try {
-      await executed.take(command);
-    } catch {
+      const nowMs = clock.now();
+      await executed.take(command, nowMs, nowMs + expiresAtMs - clock.monotonic());
+    } catch (thrown) {
+      const { code, message } = tailraceErrorFrom(thrown);
+      if (code === 'rate_limited') return failed(code, message);
       return failed('unavailable', 'nothing was written: the store of the gateway refuses the command');
     }
     answer.delivered();

@@ -17,6 +17,7 @@ import type { LogReport } from '../channels/log-report.ts';
 import { type DeviceListRequest, deviceListOf, deviceListRequestFrom } from '../devices/device-list-message.ts';
 import { devicePageWithin } from '../devices/device-page.ts';
 import type { Partition } from '../ownership/partition.ts';
+import { online } from '../presence/presences.ts';
 import { presencesPerFrameMax } from './relay-feed.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
@@ -398,7 +399,7 @@ function checkedRequestFrom(bytes: Uint8Array): CheckedRequest {
   return { node, partition, interests, released, held, repeats, devices, deadlineMs };
 }
 
-/** Adds the idle devices of the channels. */
+/** Adds the idle devices of the channels, and those that are online by a session. */
 function* addPresences(
   partition: Partition,
   interests: CheckedRequest['interests'],
@@ -450,16 +451,23 @@ function* addLastValuesOf(
   return visited;
 }
 
-/** Iterates over the idle devices of a channel, in lists that each fit a part. */
+/** Iterates over the presences of a channel that no report shows, in lists that each fit a part. */
 function* presencesIn(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence[]> {
   let presences: tailrace.v1.IPresence[] = [];
-  for (const [device, { state, sinceMs, seq }] of partition.idleDevices(channel)) {
-    presences.push({ device: device.path, state, since: sinceMs, seq });
+  for (const presence of presencesOf(partition, channel)) {
+    presences.push(presence);
     if (presences.length < presencesPerFrameMax) continue;
     yield presences;
     presences = [];
   }
   if (presences.length > 0) yield presences;
+}
+
+function* presencesOf(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence> {
+  for (const [device, { state, sinceMs, seq, session = 0 }] of partition.idleDevices(channel))
+    yield { device: device.path, state, since: sinceMs, seq, session };
+  for (const [device, { seq, session }] of partition.connectedDevices(channel))
+    yield { device: device.path, state: online, seq, session };
 }
 
 /** Splits reports into lists of updates that each fit a part. */

@@ -36,6 +36,10 @@ export interface Welcome {
   readonly replaced: { readonly address: string; readonly openedMs: number } | undefined;
   /** When the token expires, epoch ms; undefined for never. */
   readonly expiresAt: number | undefined;
+  /** Whether the last session of the device was on another node: what is kept of the client here is out of date. */
+  readonly isMoved: boolean;
+  /** What the protocol has kept of the client on that node; undefined for nothing. */
+  readonly clientState: Uint8Array | undefined;
 }
 
 /**

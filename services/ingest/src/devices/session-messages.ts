@@ -64,6 +64,8 @@ export interface MessageOwner {
   violated(name: CloseName, error: TailraceError): void;
   /** Called when messages were settled. */
   onSettled(): void;
+  /** Called when a device behind a gateway has to be looked up in the log. Calls `open` again when it is. */
+  onForeignDevice(): void;
   /** Called when no message waits in the inbox any more. */
   onInboxEmpty(): void;
 }
@@ -100,6 +102,10 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #from: MessageSender | undefined;
   #context: MutableContext | undefined;
   #isOpen = true;
+  /** Messages wait for the next `open`. */
+  #isWaiting = false;
+  /** Messages are refused until `open`, because they have waited for it too long. */
+  #isRefusing = false;
   #inbox: (DeviceMessage | DeviceBatch)[] = [];
   #inboxBytes = 0;
   #pauseTimer: Timer | undefined;
@@ -155,9 +161,26 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   open(from: MessageSender): void {
     const { names, limits } = this.#options;
     this.#from = from;
+    this.#isWaiting = false;
+    this.#isRefusing = false;
     this.#context = { grant: from.grant, devices: names, clockAheadMs: limits.clockAheadMs, receivedMs: 0 };
     this.#pauses.delete('auth');
     this.#takeInbox();
+  }
+
+  /**
+   * Refuses what waits for `open`, and what comes before it: the device sends it again. Without effect if the protocol
+   * cannot delay a message.
+   */
+  refuseInbox(): void {
+    if (!this.#isOpen || !this.#port.canDelay) return;
+    this.#isRefusing = true;
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    this.#inboxBytes = 0;
+    for (const message of inbox) this.#refuseEarly(message);
+    this.#pauses.delete('auth');
+    this.#port.flush();
   }
 
   /** Takes no further messages, and forgets those in the inbox: they were not answered. Those in the log still are. */
@@ -175,7 +198,11 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   add(message: DeviceMessage | DeviceBatch): void {
     if (!this.#isOpen) return;
     this.#counts.messageBytes.observe(message.bytes);
-    const mustWait = this.#from === undefined || this.#inbox.length > 0 || this.#pauses.has('unavailable');
+    if (this.#isRefusing) {
+      this.#refuseEarly(message);
+      return;
+    }
+    const mustWait = this.#isUnopened || this.#inbox.length > 0 || this.#pauses.has('unavailable');
     if (mustWait || !this.#take(message)) this.#enqueue(message);
   }
 
@@ -259,6 +286,23 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#port.acknowledgeBatch(token, outcome, outcome.error?.retryable ? retryAfterMs : 0);
   }
 
+  get #isUnopened(): boolean {
+    return this.#from === undefined || this.#isWaiting;
+  }
+
+  #refuseEarly(message: DeviceMessage | DeviceBatch): void {
+    if (!this.#isOpen) return;
+    const text = 'the former server of this device has messages of it that the log has not settled: send it again';
+    const error = new TailraceError('unavailable', text, { retryable: true });
+    const { retryAfterMs } = this.#options.limits;
+    if (message.qos === 0) this.#limits.dropped(error, isBatch(message) ? message.count : 1);
+    else {
+      this.#counts.messages.unavailable.add();
+      this.#port.refuse(message.token, error, retryAfterMs);
+    }
+    this.#limits.check();
+  }
+
   #enqueue(message: DeviceMessage | DeviceBatch): void {
     const bytesMax = chunkBytesMax + this.#options.limits.messageBytesMax;
     if (this.#inbox.length > 0 && this.#inboxBytes + message.bytes > bytesMax) {
@@ -277,7 +321,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   }
 
   #takeInbox(): void {
-    if (this.#from === undefined || this.#pauses.has('unavailable')) return;
+    if (this.#isUnopened || this.#pauses.has('unavailable')) return;
     const inbox = this.#inbox;
     while (inbox.length > 0) {
       const message = inbox[0]!;
@@ -299,6 +343,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #take(message: DeviceMessage | DeviceBatch): boolean {
     const from = this.#from!;
     const { admission } = this.#options;
+    if (this.#needsLookback(message, from.record)) return false;
     if (!this.#hasRoom(message)) return false;
     if (!admission.tryHold(from.sender, message.bytes, message.isEvent)) {
       this.#waitForBytes();
@@ -319,6 +364,17 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (isRefused || this.#isRepeated(message, from)) admission.release(from.sender, message.bytes);
     else if (isBatch(message)) this.#takeBatch(message, from);
     else this.#takeMessage(message, from);
+    return true;
+  }
+
+  /** Whether what the log has of a device behind a gateway has to be looked up first, as for the gateway itself. */
+  #needsLookback(message: DeviceMessage | DeviceBatch, { logged }: DeviceRecord): boolean {
+    if (logged === undefined || logged.coversAll || message.qos === 0) return false;
+    const isOwn = logged.covers(message.device) && !(isBatch(message) && message.devices() !== undefined);
+    if (isOwn) return false;
+    this.#isWaiting = true;
+    this.#pauses.add('auth');
+    this.#owner.onForeignDevice();
     return true;
   }
 
@@ -353,7 +409,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   }
 
   /** Answers a message that the device has sent before, now or when the log has settled it. */
-  #isRepeated({ id, token, qos }: DeviceMessage | DeviceBatch, { record }: MessageSender): boolean {
+  #isRepeated({ id, token, qos, device }: DeviceMessage | DeviceBatch, { record }: MessageSender): boolean {
     if (id === '' || qos === 0) return false;
     const pending = record.pending.get(id);
     if (pending !== undefined) {
@@ -362,11 +418,15 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       this.#counts.resent.add();
       return true;
     }
-    if (!record.recent?.has(id)) return false;
+    if (!record.recent?.has(id) && !record.logged?.has(device, id)) return false;
+    this.#duplicate(token);
+    return true;
+  }
+
+  #duplicate(token: MessageToken): void {
     this.#counts.resent.add();
     this.#counts.messages.duplicate.add();
     this.#port.acknowledge(token, 'duplicate');
-    return true;
   }
 
   #takeMessage(message: DeviceMessage, { record, sender }: MessageSender): void {
@@ -379,6 +439,13 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       trace?.rejected();
       admission.release(sender, message.bytes);
       this.#limits.reject(message, tailraceErrorFrom(thrown));
+      return;
+    }
+    // Of MQTT, where the ID is in the report.
+    if (message.qos > 0 && isLogged(record, entry, message)) {
+      trace?.rejected();
+      admission.release(sender, message.bytes);
+      this.#duplicate(message.token);
       return;
     }
     trace?.append([entry]);
@@ -402,6 +469,11 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
         // The bytes of the frame count once.
         const bytes = entries.length === 0 ? batch.bytes : 0;
         const entry = this.#entryOf(message, record, bytes, batch.receivedMs);
+        if (batch.qos > 0 && isLogged(record, entry, batch)) {
+          this.#counts.resent.add();
+          item.accepted++;
+          continue;
+        }
         entry.batch = item;
         entry.index = index;
         entries.push(entry);
@@ -433,7 +505,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     context.receivedMs = this.#options.clock.now();
     const report = message.report();
     const encoded = recordFrom(report, context);
-    const entry = new DeviceEntry(this, message.token, message.id, encoded, bytes, receivedMs);
+    const entry = new DeviceEntry(this, message.token, report.id ?? '', encoded, bytes, receivedMs);
     entry.device = record;
     entry.readings = report.readings.length;
     entry.isClockAhead = encoded.clockAhead;
@@ -445,6 +517,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     item.isInWindow = true;
     this.unanswered++;
     this.unsettled++;
+    record.unsettled++;
     this.#windowBytes += bytes;
     if (qos === 0) return;
     item.waiter = this;
@@ -472,12 +545,13 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #done(item: WindowItem, record: DeviceRecord): void {
     this.#leaveWindow(item);
     this.unsettled--;
+    record.unsettled--;
     this.#options.admission.release(this.#from!.sender, item.bytes);
     if (record.pending.get(item.id) === (item as PendingMessage)) record.pending.delete(item.id);
   }
 
   #confirmed(entry: DeviceEntry, record: DeviceRecord): void {
-    if (entry.id !== '') this.#options.records.remember(record, entry.id);
+    this.#remember(entry, record);
     this.#inLog(entry, record);
     const { waiter } = entry;
     if (waiter === undefined) return;
@@ -487,10 +561,16 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (waiter !== this) waiter.flushAcks();
   }
 
+  /** Of MQTT, a message of another device has the ID of its report, which is unique for that device alone. */
+  #remember({ id, key, token }: DeviceEntry, record: DeviceRecord): void {
+    if (id !== '' && (token === id || key === record.path)) this.#options.records.remember(record, id);
+  }
+
   #settledOfBatch(item: BatchEntry, entry: DeviceEntry, error: TailraceError | undefined): void {
     const record = entry.device!;
     if (error === undefined) {
       item.accepted++;
+      if (item.id === '') this.#remember(entry, record);
       this.#inLog(entry, record);
     } else {
       item.reject(entry.index, entry.id, error);
@@ -575,10 +655,26 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
 }
 
 /** A message that counts against rates alone. */
-const noReport = { token: -1, id: '', qos: 0, bytes: 0, receivedMs: 0, traceparent: '', report: unread } as const;
+const noReport = {
+  ...({ token: -1, id: '', qos: 0, isRepetition: false, bytes: 0, receivedMs: 0, traceparent: '' } as const),
+  report: unread,
+};
 
 function unread(): never {
   throw new TailraceError('internal', 'expected a message that is counted alone, got one to read');
+}
+
+/**
+ * Whether a report is known to be in the log by its ID. `recent` has what the device has sent in the last hour: it
+ * counts where the device states that it repeats a message, because it may use an ID again after the window of IDs.
+ */
+function isLogged(
+  { path, recent, logged }: DeviceRecord,
+  { key, id }: DeviceEntry,
+  { isRepetition }: DeviceMessage | DeviceBatch,
+): boolean {
+  if (id === '') return false;
+  return (isRepetition && key === path && recent?.has(id) === true) || logged?.has(key, id) === true;
 }
 
 interface MutableContext extends RecordContext {

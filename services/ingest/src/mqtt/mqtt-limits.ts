@@ -1,5 +1,5 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import { type AnnouncedDevices, announcedDevicesMax } from './announced-devices.ts';
+import { type AnnouncedDevices, announcedDevicesMax } from '../devices/announced-devices.ts';
 import type { MqttServer } from './mqtt-server.ts';
 import { type MqttSessions, storedBytesMax, storedSessionsMax } from './mqtt-sessions.ts';
 import { type Wills, willBytesMax } from './wills.ts';
@@ -34,7 +34,7 @@ export function registerMqttLimits(metrics: Metrics, usage: MqttUsage | undefine
     ],
     [
       'mqtt_announced_devices',
-      'Devices behind gateways whose presence these have published over MQTT',
+      'Devices behind gateways whose presence these have published, over MQTT and WebSocket',
       () => usage?.announced.size ?? 0,
       announcedDevicesMax,
     ],

@@ -34,6 +34,8 @@ export interface PublishedMessage {
   readonly qos: 0 | 1 | 2;
   /** -1 at QoS 0. */
   readonly ticket: number;
+  /** DUP. */
+  readonly isRepetition?: boolean;
   /** Of the report, unless its payload has another one; '' for none. */
   readonly id: string;
   /** Content Type of MQTT 5; '' for none. */
@@ -83,16 +85,18 @@ abstract class Published {
   readonly id = '';
   readonly qos: 0 | 1 | 2;
   readonly isEvent = false;
+  readonly isRepetition: boolean;
   readonly bytes: number;
   readonly receivedMs: number;
   readonly traceparent: string;
   /** Undefined once it was read. */
   protected payload: Buffer | undefined;
 
-  constructor({ topic, payload, ticket, qos, receivedMs, traceparent }: PublishedMessage) {
+  constructor({ topic, payload, ticket, qos, isRepetition, receivedMs, traceparent }: PublishedMessage) {
     this.device = topic.path;
     this.token = ticket;
     this.qos = qos;
+    this.isRepetition = isRepetition === true;
     this.bytes = payload.length;
     this.receivedMs = receivedMs;
     this.traceparent = traceparent;
@@ -207,6 +211,7 @@ class InnerMessage implements DeviceMessage {
   readonly id = '';
   readonly qos: 0 | 1 | 2;
   readonly isEvent = false;
+  readonly isRepetition = false;
   readonly bytes = 0;
   readonly device: string;
   readonly receivedMs: number;

@@ -5,25 +5,25 @@ import type { OutboundMessage } from '@tailrace/mqtt/publish';
 import { reasonFrom, mqttReasons as reasons, returnCodeFrom } from '@tailrace/mqtt/reason';
 import type { ServerConnection } from '@tailrace/mqtt/server-connection';
 import type { ClosedConnection, SendOutcome, SubscribeRequest } from '@tailrace/mqtt/server-options';
-import type { SessionState } from '@tailrace/mqtt/session-state';
+import { decodeSession, type SessionState } from '@tailrace/mqtt/session-state';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Claims } from '@tailrace/platform/token';
 import { type CloseName, closeCodes } from '@tailrace/protocol/close';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tenantOf } from '@tailrace/protocol/path';
 import type { Admission, Sender, TokenGrant } from '../admission.ts';
+import type { AnnouncedDevices, GatewayDevices } from '../devices/announced-devices.ts';
 import type { DeliveredCommand } from '../devices/device-command.ts';
 import { isBatch, type MessageToken } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
 import type { DeviceSession } from '../devices/device-session.ts';
 import type { BatchOutcome, ProtocolPort, RefusedRecord, Welcome } from '../devices/protocol-port.ts';
-import type { AnnouncedDevices, GatewayDevices } from './announced-devices.ts';
 import { authFrom } from './connect-auth.ts';
 import { commandPathFrom, type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
 import { closeCodeOf, connackReasons, disconnectReasons } from './mqtt-closes.ts';
 import { commandAcknowledged, commandTopicOf, replyFrom, sendCommand } from './mqtt-commands.ts';
 import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
-import type { MqttSessions, SessionOwner } from './mqtt-sessions.ts';
+import { clientKeyOf, type MqttSessions, type SessionOwner } from './mqtt-sessions.ts';
 import { Originals, type RefusedMessages } from './refused-messages.ts';
 import { type NamespaceClient, namespaceOf, type TopicNamespace } from './topic-namespace.ts';
 import { absenceMs, type DueWill, type Wills, willSecondsOf } from './wills.ts';
@@ -214,7 +214,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
 
   // From the session.
 
-  welcome({ session: number }: Welcome): void {
+  welcome({ session: number, isMoved, clientState }: Welcome): void {
     const { sessions, wills, onAuthenticated } = this.#options;
     const request = this.#request!;
     const { claims, isGateway } = this.#session;
@@ -243,7 +243,8 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.#owner = owner;
     onAuthenticated(this);
     this.#authenticated?.();
-    const state = sessions.open(this.#connection, owner, request.cleanStart);
+    const moved = isMoved ? { state: sessionFrom(clientState) } : undefined;
+    const state = sessions.open(this.#connection, owner, request.cleanStart, moved);
     if (state !== undefined) this.#keepAllowed(state, isGateway);
     this.#connection.authorized();
     this.#connection.claimed(state);
@@ -371,12 +372,13 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   }
 
   #report(topic: DeviceTopic, message: InboundMessage): void {
-    const { ticket, qos, payload, properties, exchangeId } = message;
+    const { ticket, qos, payload, properties, exchangeId, dup } = message;
     const published = deviceMessageFrom({
       topic,
       payload,
       qos,
       ticket,
+      isRepetition: dup,
       id: userProperty(message, 'id') ?? exchangeId ?? '',
       contentType: properties?.contentType ?? '',
       isText: properties?.payloadFormat === 1,
@@ -400,7 +402,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     // Each changes what all know of the device, so that it counts as an event of it.
     this.#session.pace(path, true);
     if (path !== this.#session.device) {
-      this.#announced ??= this.#options.announced.ofGateway(this.grant.identity);
+      this.#announced ??= this.#options.announced.ofGateway('mqtt', this.grant.identity);
       if (isOnline) this.#announced.online(path);
       else this.#announced.offline(path);
     }
@@ -467,10 +469,12 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
    * Returns whether the client may connect, before it replaces the session of its device. Else refuses it: a will that
    * could not be published would be found out when the device is gone.
    */
-  #accepts({ clientId, will }: ConnectRequest, claims: Claims): boolean {
+  #accepts({ clientId, will, cleanStart }: ConnectRequest, claims: Claims): boolean {
     this.grant = this.#options.admission.grantOf(claims);
     try {
-      this.#assertOwn(clientId, this.#ownerOf(claims));
+      const owner = this.#ownerOf(claims);
+      this.#assertOwn(clientId, owner);
+      this.#session.client = { key: clientKeyOf(owner.tenant, clientId), isClean: cleanStart };
       if (will !== undefined && namespaceOf(this.#options.namespaces, will.topic) === undefined)
         this.#options.wills.assert(will, this.grant);
       return true;
@@ -558,5 +562,14 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       publish: () => (claims !== undefined && isRevoked(claims) ? due.discard() : due.publish()),
       discard: () => due.discard(),
     };
+  }
+}
+
+/** Reads what another node had of a client; undefined for nothing, and for a form of another version. */
+function sessionFrom(state: Uint8Array | undefined): SessionState | undefined {
+  try {
+    return state && decodeSession(state);
+  } catch {
+    return undefined;
   }
 }

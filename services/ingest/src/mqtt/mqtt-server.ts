@@ -21,11 +21,11 @@ import type { Revocations } from '@tailrace/platform/revocation';
 import { tenantOf } from '@tailrace/protocol/path';
 import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
+import type { AnnouncedDevices } from '../devices/announced-devices.ts';
 import { DeviceSession, type DeviceSessionOptions } from '../devices/device-session.ts';
 import { leaveSpanMs, leaveSpread } from '../devices/leave-spread.ts';
 import type { SessionMessageOptions } from '../devices/session-messages.ts';
 import { Unauthenticated, type UnauthenticatedLimits } from '../devices/unauthenticated.ts';
-import { AnnouncedDevices } from './announced-devices.ts';
 import { MqttProtocol, type MqttProtocolOptions } from './mqtt-protocol.ts';
 import { MqttSessions } from './mqtt-sessions.ts';
 import { RefusedMessages } from './refused-messages.ts';
@@ -46,6 +46,7 @@ export interface MqttServerLimits extends UnauthenticatedLimits {
 export interface MqttServerOptions {
   /** Returns the other node that has a session of the device; undefined if none is known. */
   readonly holderOf: (device: string) => string | undefined;
+  readonly announced: AnnouncedDevices;
   readonly session: DeviceSessionOptions;
   readonly revocations: Pick<Revocations, 'revoked'>;
   /** Of topics that are no device paths. */
@@ -87,7 +88,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   #drained: (() => void) | undefined;
 
   constructor(options: MqttServerOptions) {
-    const { session, clock, limits, logger, namespaces, letters, holderOf } = options;
+    const { session, clock, limits, logger, namespaces, letters, announced } = options;
     const { admission, messages, counts } = session;
     this.#options = options;
     this.#wheel = new SecondWheel(clock);
@@ -104,9 +105,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       clock,
       clockAheadMs: limits.clockAheadMs,
     });
-    const { presence, registry } = session;
-    const hasSession = (device: string) => registry.of(device) !== undefined || holderOf(device) !== undefined;
-    this.announced = new AnnouncedDevices({ presence, hasSession, names: messages.names, clock });
+    this.announced = announced;
     this.#unauthenticated = new Unauthenticated(limits);
     this.#connectionOptions = {
       clock,

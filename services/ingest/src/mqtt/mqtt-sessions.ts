@@ -1,8 +1,9 @@
 import type { SecondWheel, Timed } from '@tailrace/mqtt/one-second-wheel';
 import type { ServerConnection } from '@tailrace/mqtt/server-connection';
-import type { SessionState } from '@tailrace/mqtt/session-state';
+import { encodeSession, type SessionState } from '@tailrace/mqtt/session-state';
 import type { Clock } from '@tailrace/platform/clock';
 import type { TokenGrant } from '../admission.ts';
+import type { SessionClient } from '../devices/session-registry.ts';
 import { SharedLimit } from '../shared-limit.ts';
 import type { DueWill } from './wills.ts';
 
@@ -67,7 +68,8 @@ class StoredSession implements Timed {
 /**
  * The sessions of the clients of this process, by tenant and client ID: those with a connection, at most one for each
  * (MQTT-3.1.4-2 of 3.1.1, MQTT-3.1.4-3 of 5), and those without, until they expire. They are in memory: a process that
- * was killed has none, and its clients learn so by Session Present 0.
+ * was killed has none, and its clients learn so by Session Present 0. A client that connects to another process takes
+ * its session along, see `take`.
  */
 export class MqttSessions {
   /** Sessions without a connection that were discarded at the limit, so far. */
@@ -116,7 +118,7 @@ export class MqttSessions {
    * client ID. One whose token covers the device of the session may.
    */
   isForeign(clientId: string, { tenant, grant }: SessionOwner): boolean {
-    const known = this.#byKey.get(keyOf(tenant, clientId));
+    const known = this.#byKey.get(clientKeyOf(tenant, clientId));
     if (known === undefined || known.owner.grant.identity === grant.identity) return false;
     return !grant.allowsDevice(known.owner.device);
   }
@@ -124,16 +126,24 @@ export class MqttSessions {
   /**
    * Assigns the session to a new connection; the former one is disconnected. Returns its state; undefined if there
    * is none, with `cleanStart`, which discards it, and for another device: that one must not receive its commands.
+   * `moved`: the last session of the device was on another node, and its state counts instead of the one here; its
+   * state is undefined if that node has none.
    */
-  open(connection: ServerConnection, owner: SessionOwner, cleanStart: boolean): SessionState | undefined {
-    const key = keyOf(owner.tenant, connection.clientId);
+  open(
+    connection: ServerConnection,
+    owner: SessionOwner,
+    cleanStart: boolean,
+    moved?: { readonly state: SessionState | undefined },
+  ): SessionState | undefined {
+    const key = clientKeyOf(owner.tenant, connection.clientId);
     const former = this.#byKey.get(key);
     former?.connection?.disconnect(0x8e, 'a newer connection has this client ID');
     // The former connection may have had no session to store.
     const session = this.#byKey.get(key) ?? new StoredSession(key, owner, this.#expired);
     this.#take(session);
     this.#wheel.cancel(session);
-    const state = cleanStart || session.owner.device !== owner.device ? undefined : session.state;
+    const known = moved !== undefined ? moved.state : session.owner.device === owner.device ? session.state : undefined;
+    const state = cleanStart ? undefined : known;
     // MQTT-3.1.3-9: a session that is resumed in time has no will. The will of a discarded one is due.
     if (state === undefined) session.publishWill();
     session.will?.discard();
@@ -157,7 +167,7 @@ export class MqttSessions {
     will: DueWill | undefined,
     willSeconds: number,
   ): void {
-    const key = keyOf(tenant, connection.clientId);
+    const key = clientKeyOf(tenant, connection.clientId);
     const session = this.#byKey.get(key);
     // A newer connection has the session: then its will is due at once.
     if (session?.connection !== connection) {
@@ -220,6 +230,29 @@ export class MqttSessions {
     if (ofSender.size === 0) this.#storedBy.delete(identity);
   }
 
+  /**
+   * Removes the session of a client whose device has moved to another node, and returns its state, encoded. Undefined
+   * if there is none, if it is of another device, if the client is connected here again, if it is to be discarded, and
+   * if it is too large.
+   */
+  take({ key, isClean }: SessionClient, device: string): Uint8Array | undefined {
+    const session = this.#byKey.get(key);
+    if (session === undefined || session.connection !== undefined || session.owner.device !== device) return undefined;
+    this.#take(session);
+    this.#wheel.cancel(session);
+    this.#byKey.delete(key);
+    // MQTT-3.1.3-9: a session that is resumed in time has no will. The will of a discarded one is due.
+    if (isClean) session.publishWill();
+    session.will?.discard();
+    session.will = undefined;
+    if (isClean || session.state === undefined) return undefined;
+    try {
+      return encodeSession(session.state);
+    } catch {
+      return undefined;
+    }
+  }
+
   #evict(among: Iterable<StoredSession>): void {
     for (const oldest of among) {
       this.evicted++;
@@ -244,6 +277,7 @@ function bytesOf(state: SessionState | undefined): number {
   return bytes + 200 * (state?.exchanges?.size ?? 0) + 100 * (state?.unacknowledged?.size ?? 0);
 }
 
-function keyOf(tenant: string, clientId: string): string {
+/** Returns the key of a client, which is unique over all tenants. */
+export function clientKeyOf(tenant: string, clientId: string): string {
   return `${tenant}\n${clientId}`;
 }

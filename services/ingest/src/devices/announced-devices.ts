@@ -1,7 +1,8 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
-import type { CloseReason, PresenceEvents } from '../devices/presence-events.ts';
 import { SharedLimit } from '../shared-limit.ts';
+import type { SessionProtocol } from './device-metrics.ts';
+import type { CloseReason, PresenceEvents } from './presence-events.ts';
 
 /**
  * Devices that the gateways of this process have announced, of one sender half of it; beyond it an announcement is
@@ -40,8 +41,8 @@ export class AnnouncedDevices {
   }
 
   /** Returns the devices of a connection. `identity`: of its sender. */
-  ofGateway(identity: string): GatewayDevices {
-    return new GatewayDevices(this, identity);
+  ofGateway(protocol: SessionProtocol, identity: string): GatewayDevices {
+    return new GatewayDevices(this, protocol, identity);
   }
 
   /** Returns the number of a session that starts now: above those before, as those of devices by the clock. */
@@ -54,12 +55,14 @@ export class AnnouncedDevices {
 /** The devices that one connection has announced. */
 export class GatewayDevices {
   readonly #all: AnnouncedDevices;
+  readonly #protocol: SessionProtocol;
   readonly #identity: string;
   /** Numbers of their sessions. */
   readonly #numbers = new Map<string, number>();
 
-  constructor(all: AnnouncedDevices, identity: string) {
+  constructor(all: AnnouncedDevices, protocol: SessionProtocol, identity: string) {
     this.#all = all;
+    this.#protocol = protocol;
     this.#identity = identity;
   }
 
@@ -77,7 +80,7 @@ export class GatewayDevices {
     const number = this.#all.nextNumber();
     this.#numbers.set(device, number);
     limit.add(this.#identity);
-    presence.started({ device, number, protocol: 'mqtt' });
+    presence.started({ device, number, protocol: this.#protocol });
   }
 
   /** The gateway does not reach the device. It may never have announced it. Throws `limit_reached` for a new name. */
@@ -99,6 +102,7 @@ export class GatewayDevices {
   #close(device: string, number: number, reason: CloseReason, graceMs: number): void {
     if (this.#numbers.delete(device)) this.#all.limit.add(this.#identity, -1);
     // A session of its own that started meanwhile has a higher number.
-    this.#all.options.presence.closed({ device, number, protocol: 'mqtt' }, reason, graceMs, -1);
+    const facts = { device, number, protocol: this.#protocol };
+    this.#all.options.presence.closed(facts, reason, graceMs, -1);
   }
 }
