@@ -18,7 +18,7 @@ test('ingest, NATS, the broker, the gateway and Kafka are killed under load of e
       command: process.execPath,
       args: [
         join(root, 'test/device-chaos/device-chaos.ts'),
-        ...['--faults', faults.join(), '--ingest', '1', '--rate', '50', '--seconds', '0', '--limit-seconds', '300'],
+        ...['--faults', faults.join(), '--ingest', '2', '--rate', '50', '--seconds', '0', '--limit-seconds', '300'],
         ...['--data', join(dir.path, 'data')],
       ],
       cwd: root,

@@ -201,7 +201,7 @@ test('an open session counts as a connection while its ingest process runs, and 
   await alive('p2');
   await poll(2);
   assert.deepEqual([sessions.openOf(device) !== undefined, sessions.open, sessions.counts.orphaned], [false, 0, 1]);
-  assert.deepEqual(idle, [{ state: offlineState, sinceMs: aliveMs + 20_000, seq: 7 }]);
+  assert.deepEqual(idle, [{ state: offlineState, sinceMs: aliveMs + 20_000, seq: 7, session: 5 }]);
 });
 
 test('a device of a process that is gone stays as it is if it has a session on another one, or has reported since', async () => {

@@ -125,7 +125,8 @@ export class Freshness {
     else {
       const session = this.sessionOf(device);
       // The report was received some time within that second.
-      const reportedMs = Math.max((reportInterval.reportedSecond + 1) * 1_000, session?.startedMs ?? 0);
+      const sessionMs = session?.startedMs ?? Number.NEGATIVE_INFINITY;
+      const reportedMs = Math.max((reportInterval.reportedSecond + 1) * 1_000, sessionMs);
       const graceEndMs = progress.sinceMs + Math.min(allowedMs, graceMsMax);
       const staleAt = Math.max(reportedMs + allowedMs, graceEndMs);
       const offlineAt = Math.max(reportedMs + allowedMs * this.#limits.offlineFactor, graceEndMs);

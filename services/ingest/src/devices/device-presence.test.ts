@@ -14,6 +14,7 @@ test('a gateway announces its devices over WebSocket, until it publishes that th
     await nextTurn();
     return events();
   };
+  await nextTurn();
   events();
   const [a, b] = ['plant1.a', 'plant1.b'] as const;
   assert.deepEqual(await send(presenceOf(a, true, { qos: 1, msgid: 'p1' })), [`started ${a}`]);
@@ -28,6 +29,7 @@ test('a gateway announces its devices over WebSocket, until it publishes that th
 test('a presence that is invalid, of a device that is not covered, or of the own device changes nothing', async (t) => {
   const { login, events } = await startDevices(t);
   const gateway = await login();
+  await nextTurn();
   events();
   gateway.send(
     presenceOf('plant2.a', true, { qos: 1, msgid: 'p1' }),

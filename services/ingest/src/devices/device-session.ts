@@ -500,7 +500,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   #openMessages(): void {
     const arriving = this.#record!.arriving;
     if (arriving !== undefined) {
-      this.#awaitArrival(arriving);
+      this.#awaitLogged(arriving);
       return;
     }
     const grant = this.#options.admission.grantOf(this.#claims!);
@@ -508,7 +508,7 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   }
 
   /** Messages wait until it is known which of them are in the log; after the deadline they are refused meanwhile. */
-  #awaitArrival(arriving: Promise<void>): void {
+  #awaitLogged(arriving: Promise<void>): void {
     const timer = this.#options.clock.after(ackDeadlineMs, () => this.#messages.refuseInbox());
     void arriving.then(() => {
       timer.cancel();
