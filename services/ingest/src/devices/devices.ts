@@ -202,6 +202,7 @@ export function createDevices(options: DevicesOptions): Devices {
   });
   const mqtt = config.mqttEnabled
     ? new MqttServer({
+        node,
         session: sessions,
         revocations,
         namespaces: options.namespaces ?? [],
@@ -217,6 +218,7 @@ export function createDevices(options: DevicesOptions): Devices {
           packetBytesMax: config.deviceMessageBytesMax,
           clockToleranceMs: config.tokenClockToleranceMs,
           clockAheadMs: config.clockAheadMs,
+          messagesPerSecond: config.deviceMessagesPerSecond,
         },
       })
     : undefined;

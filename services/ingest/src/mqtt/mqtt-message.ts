@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { MqttError, mqttReasons } from '@tailrace/mqtt/reason';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { isObject } from '@tailrace/protocol/reading';
-import { type Report, reportFromJson } from '@tailrace/protocol/report';
+import { assertReportId, type Report, reportFromJson } from '@tailrace/protocol/report';
 import {
   countedDevices,
   type DeviceBatch,
@@ -36,6 +36,8 @@ export interface PublishedMessage {
   readonly ticket: number;
   /** Of the report, unless its payload has another one; '' for none. */
   readonly id: string;
+  /** Of a message with an array or Protobuf: a repetition is not appended again. '' for none. */
+  readonly batchId: string;
   /** Content Type of MQTT 5; '' for none. */
   readonly contentType: string;
   /** Whether the payload is text by its Payload Format Indicator. */
@@ -58,6 +60,8 @@ export function deviceMessageFrom(published: PublishedMessage): MqttMessage | Mq
   if (isText && !isUtf8(payload))
     throw new MqttError(mqttReasons.payloadFormatInvalid, 'payload: expected UTF-8 as its format indicator has it');
   if (topic.kind === 'tag') return new MqttMessage(published);
+  const { batchId } = published;
+  if (batchId !== '') assertReportId(batchId);
   if (topic.kind === 'protobuf' || protobufTypes.includes(contentType)) {
     const reports = protobufReports(payload, batchReportsMax);
     return new MqttBatch(published, reports.length, reports);
@@ -126,7 +130,7 @@ export class MqttMessage implements DeviceMessage {
 export class MqttBatch implements DeviceBatch {
   readonly device: string;
   readonly token: number;
-  readonly id = '';
+  readonly id: string;
   readonly qos: 0 | 1 | 2;
   readonly isEvent = false;
   readonly bytes: number;
@@ -142,9 +146,10 @@ export class MqttBatch implements DeviceBatch {
   #messages: readonly (InnerMessage | InvalidMessage)[] | undefined;
 
   constructor(published: PublishedMessage, count: number, reports: readonly (() => Report)[] | undefined) {
-    const { topic, payload, ticket, qos, receivedMs, traceparent, id } = published;
+    const { topic, payload, ticket, qos, receivedMs, traceparent, id, batchId } = published;
     this.device = topic.path;
     this.token = ticket;
+    this.id = batchId;
     this.qos = qos;
     this.bytes = payload.length;
     this.receivedMs = receivedMs;
