@@ -37,6 +37,7 @@ export interface DeviceFault {
 
 const ofBroker = ['bridge', 'Sparkplug'];
 const ofHost = ['Sparkplug'];
+const ofGateway = ['gateway', 'OPC UA'];
 const pausedMs = 300;
 /** Of a gateway when ingest is back: a second for the connection, and as much for the log. */
 const firstMsMax = 2_000;
@@ -86,8 +87,8 @@ export const deviceFaults: readonly DeviceFault[] = [
   {
     name: 'gateway',
     words: 'kill -9 of the gateway, and a new start',
-    repeats: ['gateway'],
-    loses: ['gateway'],
+    repeats: ofGateway,
+    loses: ofGateway,
     async run({ gateway }) {
       await gateway.end('SIGKILL');
       await gateway.start();
