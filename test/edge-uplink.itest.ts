@@ -171,7 +171,8 @@ for (const protocol of protocols) {
     const sent = (async () => {
       const facts = { deadline: issued + 30_000, session: 0, subject: 'test', traceparent: '', fence: 3 };
       const request = { id: 'c1', device, via: gateway, name: 'set', params: { speed: 7 }, qos: 1, issued } as const;
-      for await (const outcome of client.send({ ...request, ...facts }, { correctionMs: 20_000 })) outcomes.push(outcome);
+      for await (const outcome of client.send({ ...request, ...facts }, { correctionMs: 20_000 }))
+        outcomes.push(outcome);
     })();
     await eventually(() => assert.equal(received.length, 1));
     const { command, answer } = received[0]!;
@@ -179,7 +180,12 @@ for (const protocol of protocols) {
     const leftMs = command.expiresAtMs - systemClock.monotonic();
     assert.ok(leftMs > 20_000 && leftMs <= 30_000, `${leftMs} ms`);
     answer.delivered();
-    await eventually(() => assert.ok(outcomes.some(({ state }) => state === 'delivered'), JSON.stringify(outcomes)));
+    await eventually(() =>
+      assert.ok(
+        outcomes.some(({ state }) => state === 'delivered'),
+        JSON.stringify(outcomes),
+      ),
+    );
     // Without a session the reply waits; in the next one it corrects what ingest has assumed.
     await proxy.disconnect();
     await stateIs(connection, 'waiting');
@@ -193,7 +199,7 @@ for (const protocol of protocols) {
     assert.equal(received.length, 1);
   });
 
-  test(`${name}: after a link that is cut, and one that is stalled, the log has each report once and in order, soon after the link is back`, async (t) => {
+  test(`${name}: after a link that is lost, and one that is stalled, the log has each report once and in order, soon after the link is back`, async (t) => {
     const { ingest, proxy, token, url } = await start(t, protocol);
     const outbox = new Outbox({
       ...{ openDisk: async () => ({ disk: new MemoryDisk(), isReplaced: false }), device: gateway, drops: 'oldest' },

@@ -5,8 +5,8 @@ import { SampleOrder } from './sample-order.ts';
 
 /**
  * - `clear`: the value is not beyond the limit.
- * - `pending`: it is, for less than `forMs`. Time in which the tag cannot be read does not count; after more than `forMs`
- *   of it, the time starts again.
+ * - `pending`: it is, for less than `forMs`. Time in which the tag cannot be read does not count; after more than
+ *   `forMs` of it, the time starts again.
  * - `active`: it was for `forMs`, and has not come back by the hysteresis.
  */
 export type ThresholdState = 'clear' | 'pending' | 'active';

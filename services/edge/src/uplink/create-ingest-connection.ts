@@ -11,6 +11,6 @@ export function createIngestConnection(options: WebSocketConnectionOptions): Ing
 
 /** Returns the probe for a URL: resolves with whether ingest answers within `limitMs`. */
 export function ingestProbe(url: string): (limitMs: number) => Promise<boolean> {
-  if (url.startsWith('mqtt')) return mqttProbe(url);
+  if (/^mqtt/i.test(url)) return mqttProbe(url);
   return httpProbe(url, isMqttUrl(url) ? '/v1/mqtt' : '/v1/device');
 }

@@ -1,6 +1,6 @@
+import type { DeviceAck } from '@tailrace/client/device';
 import { DeviceCommands, type SentReply } from '@tailrace/client/device-commands';
 import { commandFrom } from '@tailrace/client/device-frames';
-import type { DeviceAck } from '@tailrace/client/device';
 import { ClientConnection } from '@tailrace/mqtt/client-connection';
 import type { Disconnected, Opened } from '@tailrace/mqtt/client-options';
 import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
@@ -20,8 +20,8 @@ import { type Dial, mqttDial } from './mqtt-dial.ts';
 /*
  * The session of a gateway with the MQTT listener of ingest, in MQTT 5.
  *
- * - A batch is a PUBLISH of QoS 1 on `<gateway>/telemetry`: a Protobuf `ReportBatch`, whose user property `batch` is its
- *   ID. Its PUBACK follows the log, at most Receive Maximum of them are missing, and what does not fit waits here.
+ * - A batch is a PUBLISH of QoS 1 on `<gateway>/telemetry`: a Protobuf `ReportBatch`, whose user property `batch` is
+ *   its ID. Its PUBACK follows the log, at most Receive Maximum of them are missing, and what does not fit waits here.
  * - Commands come on `<gateway>/command`. PUBACK is their receipt, and `<device>/reply` has what became of them.
  * - `<device>/presence` announces the devices behind the gateway, in each session again.
  *
@@ -291,7 +291,10 @@ export class MqttConnection implements IngestConnection {
       const fields = JSON.parse(payload.toString()) as Record<string, unknown> | null;
       const { id, device: to = '' } = fields ?? {};
       if (typeof id !== 'string' || typeof to !== 'string') {
-        throw new TailraceError('invalid_message', `${topic}: expected a command with an id, got ${payload.toString()}`);
+        throw new TailraceError(
+          'invalid_message',
+          `${topic}: expected a command with an id, got ${payload.toString()}`,
+        );
       }
       const frame = commandFrom(fields!, id, to);
       if (ticket >= 0) this.#tickets.set(id, [...(this.#tickets.get(id) ?? []), ticket]);

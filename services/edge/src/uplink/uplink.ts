@@ -46,7 +46,10 @@ export interface UplinkOptions {
 const inFlightMax = 8;
 const backlogInFlightMax = 4;
 const inFlightBytesMax = 409_600;
-/** Protobuf bytes of a batch: as JSON, on the WebSocket, it is two to three times as large, and must fit one message of ingest. */
+/**
+ * Protobuf bytes of a batch: as JSON, on the WebSocket, it is two to three times as large, and must fit one message of
+ * ingest.
+ */
 const batchBytesMax = 61_440;
 const batchBytesMin = 1_024;
 const liveReportsMax = 500;

@@ -9,7 +9,15 @@ import { deviceMessageFrom, type PublishedMessage, presenceFrom } from './mqtt-m
 
 const published = (topic: string, payload: string | Buffer, rest: Partial<PublishedMessage> = {}) =>
   deviceMessageFrom({
-    ...{ topic: deviceTopicFrom(topic), payload: Buffer.from(payload), qos: 1, ticket: 3, id: '', batchId: '', contentType: '' },
+    ...{
+      topic: deviceTopicFrom(topic),
+      payload: Buffer.from(payload),
+      qos: 1,
+      ticket: 3,
+      id: '',
+      batchId: '',
+      contentType: '',
+    },
     ...{ isText: false, receivedMs: 5, traceparent: '' },
     ...rest,
   });

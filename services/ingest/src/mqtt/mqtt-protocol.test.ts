@@ -109,7 +109,10 @@ test('a message with the user property batch of one that is in the log is acknow
   batch('x'.repeat(65), 5);
   assert.equal(await confirmAll(), 1);
   const answers = device.take();
-  assert.match(answers[1]!, /^puback 2 0x83 id: expected one that no other message of this session has, got "b1" again/);
+  assert.match(
+    answers[1]!,
+    /^puback 2 0x83 id: expected one that no other message of this session has, got "b1" again/,
+  );
   assert.match(answers[4]!, /^puback 5 0x83 id: expected a text of at most 64 bytes/);
   assert.deepEqual([answers[0], ...answers.slice(2, 4)], ['puback 1', 'puback 3', 'puback 4']);
 });
