@@ -43,7 +43,7 @@ async function start(t: TestContext, { portOf, urlOf }: Protocol, settings: { de
   const [bus, control] = ['ingest', 'control'].map((node) => network.createBus({ node, logger: silentLogger }));
   const ingest = await startIngest(t, {
     bus: bus!,
-    settings: { mqttEnabled: true, mqttPlain: true, mqttPort: 0, ...settings },
+    settings: { mqttEnabled: true, mqttPlain: true, mqttPort: 0, deviceMessagesPerSecond: 150, ...settings },
   });
   await control!.start();
   t.after(() => control!.close());
@@ -84,7 +84,7 @@ for (const protocol of protocols) {
     const { connection } = connect();
     await stateIs(connection, 'live');
     const { state } = connection;
-    assert.ok(state.name === 'live' && state.node !== '' && state.messagesPerSecond === 100);
+    assert.ok(state.name === 'live' && state.node !== '' && state.messagesPerSecond === 150);
     const release = ingest.hold();
     let ack: DeviceAck | undefined;
     const first = connection.batch('b1', [encoded(1), encoded(2)]).then((answer) => {

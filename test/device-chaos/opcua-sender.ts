@@ -60,7 +60,11 @@ export class OpcuaSender implements Sender {
   }
 
   async start(): Promise<void> {
-    await eventually(() => this.#isSubscribed, { deadlineMs: finishMs, pollMs: 20, describe: 'the gateway reads OPC UA' });
+    await eventually(() => this.#isSubscribed, {
+      deadlineMs: finishMs,
+      pollMs: 20,
+      describe: 'the gateway reads OPC UA',
+    });
     const server = await this.#server!;
     this.#timer = setInterval(() => {
       const key = `${device} ${++this.#count}`;
