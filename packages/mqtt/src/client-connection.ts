@@ -2,7 +2,7 @@ import type { Timer } from '@tailrace/platform/clock';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import { TailraceError } from '@tailrace/protocol/error';
 import { decodeAck, encodeAck } from './acks.ts';
-import type { ClientHandlers, ClientOptions, ClientSubscription, StopOptions } from './client-options.ts';
+import type { ClientHandlers, ClientOptions, ClientSubscription, Opened, StopOptions } from './client-options.ts';
 import { connectPacketOf } from './client-packets.ts';
 import {
   type ConnackPacket,
@@ -219,6 +219,10 @@ export class ClientConnection extends PacketConnection {
       }
       this.#setState('draining');
       this.#timer?.cancel();
+      if (options.drainMs <= 0) {
+        this.#stop();
+        return;
+      }
       this.#timer = this.clock.after(options.drainMs, () => this.#stop());
       this.onFlushed();
     });
@@ -384,23 +388,24 @@ export class ClientConnection extends PacketConnection {
     this.#session.connection = this;
     const { subscriptions, subscribesAgain = false } = this.#options;
     const isSubscribed = connack.sessionPresent && this.#isSubscribed && !subscribesAgain;
+    const opened = { isSessionPresent: connack.sessionPresent, userProperties: { ...properties.userProperties } };
     if (isSubscribed || subscriptions.length === 0) {
-      this.#open(connack.sessionPresent);
+      this.#open(opened);
       return;
     }
     this.#setState('subscribing');
     this.#resend();
     this.subscribe(subscriptions, () => {
       this.#isSubscribed = true;
-      if (this.#state === 'subscribing') this.#open(connack.sessionPresent);
+      if (this.#state === 'subscribing') this.#open(opened);
     });
   }
 
-  #open(isSessionPresent: boolean): void {
+  #open(opened: Opened): void {
     this.#setState('open');
     this.#delay.reset();
     this.#resend();
-    this.#handlers.opened?.({ isSessionPresent });
+    this.#handlers.opened?.(opened);
   }
 
   /** MQTT-3.2.2-5: what the server does not know any more is discarded here, too. */
@@ -419,11 +424,11 @@ export class ClientConnection extends PacketConnection {
   }
 
   #onPuback(packet: Buffer): void {
-    const { packetId, reason } = decodeAck(packet, this.version);
+    const { packetId, reason, reasonString } = decodeAck(packet, this.version);
     const message = this.#window.acked(packetId);
     if (message === undefined) return;
     this.#resend();
-    this.#handlers.acknowledged?.(packetId, message, reason);
+    this.#handlers.acknowledged?.(packetId, message, reason, reasonString);
   }
 
   #onSuback(packet: Buffer): void {

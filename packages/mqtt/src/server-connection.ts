@@ -125,7 +125,7 @@ export class ServerConnection extends PacketConnection implements Timed {
   claimed(stored: SessionState | undefined): void {
     if (this.#state !== 'claiming') return;
     const request = this.#request!;
-    const { limits } = this.#options;
+    const { limits, connackProperties } = this.#options;
     this.#request = undefined;
     const isSessionPresent = stored !== undefined && !request.cleanStart;
     const sessionExpirySeconds = Math.min(request.sessionExpirySeconds, limits.sessionExpirySecondsMax);
@@ -135,6 +135,7 @@ export class ServerConnection extends PacketConnection implements Timed {
       isSessionPresent,
       isKeepAliveTooLong: isTooLong,
       sessionExpirySeconds,
+      userProperties: connackProperties?.(),
     });
     if (packet.length > request.packetBytesMax) {
       const text = `maximum packet size: expected at least the ${packet.length} bytes of CONNACK, got ${request.packetBytesMax}`;

@@ -99,6 +99,8 @@ export interface ServerOptions<Connection> {
   readonly newClientId: () => string;
   /** Returns an ID for a report that comes at QoS 2. */
   readonly newExchangeId: () => string;
+  /** Returns the user properties of a CONNACK that accepts a client of MQTT 5. Default: none. */
+  readonly connackProperties?: () => Readonly<Record<string, string>>;
 }
 
 /** What became of an own message. */

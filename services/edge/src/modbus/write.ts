@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { isTailraceError } from '@tailrace/protocol/error';
-import { readBack, type WriteAnswer, type WriteResult } from '../read-back.ts';
+import { readBack, type WriteAnswer, type WriteResult, type WriteTurn } from '../read-back.ts';
 import type { Value } from '../sample.ts';
 import type { ModbusTag } from './modbus-tag.ts';
 import { type Request, readRequest, writeManyRequest, writeOneRequest } from './pdu.ts';
@@ -14,6 +14,8 @@ export interface WriteOptions {
   readonly writeWith: 'auto' | 'many';
   /** Time until the write must be sent, ms. */
   readonly deadlineMs: number;
+  /** Default: no other write waits. */
+  readonly turn?: WriteTurn | undefined;
   /** Time for the read-back after a good answer, ms. Default: 2,000. */
   readonly readBackMs?: number;
   /** Time for the read-back after an answer that was lost, ms: as the reconnect takes. Default: 60,000. */
@@ -75,6 +77,7 @@ async function writeHeld(options: WriteOptions, release: () => void): Promise<Wr
     before,
     limitMs: answer === 'good' ? readBackMs : resolveMs,
     settledMs: Math.max(1_000, timeoutMs),
+    turn: options.turn,
     read: async (timeMs) => {
       const registers = await readRegisters(options, timeMs);
       // If the value is not there yet, the next read-back is after a pause.

@@ -222,6 +222,7 @@ export function createDevices(options: DevicesOptions): Devices {
   });
   const mqtt: MqttServer | undefined = config.mqttEnabled
     ? new MqttServer({
+        node,
         session: sessions,
         revocations,
         namespaces: options.namespaces ?? [],
@@ -238,6 +239,7 @@ export function createDevices(options: DevicesOptions): Devices {
           packetBytesMax: config.deviceMessageBytesMax,
           clockToleranceMs: config.tokenClockToleranceMs,
           clockAheadMs: config.clockAheadMs,
+          messagesPerSecond: config.deviceMessagesPerSecond,
         },
       })
     : undefined;

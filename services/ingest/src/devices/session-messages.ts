@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { CloseName } from '@tailrace/protocol/close';
-import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, Sender, TokenGrant } from '../admission.ts';
 import type { DeviceRates } from '../intake/device-rates.ts';
 import type { IntakeEntry } from '../intake/intake-entry.ts';
@@ -409,10 +409,17 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   }
 
   /** Answers a message that the device has sent before, now or when the log has settled it. */
-  #isRepeated({ id, token, qos, device }: DeviceMessage | DeviceBatch, { record }: MessageSender): boolean {
+  #isRepeated(message: DeviceMessage | DeviceBatch, { record }: MessageSender): boolean {
+    const { id, token, qos, device } = message;
     if (id === '' || qos === 0) return false;
     const pending = record.pending.get(id);
     if (pending !== undefined) {
+      if (pending.waiter === this && pending.ackToken !== token) {
+        // Over MQTT the first one would have no answer, and those behind it none either.
+        const text = `id: expected one that no other message of this session has, got ${shown(id)} again`;
+        this.#limits.reject(message, new TailraceError('conflict', text));
+        return true;
+      }
       pending.waiter = this;
       pending.ackToken = token;
       this.#counts.resent.add();

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { MqttError, mqttReasons } from '@tailrace/mqtt/reason';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { isObject } from '@tailrace/protocol/reading';
-import { type Report, reportFromJson } from '@tailrace/protocol/report';
+import { assertReportId, type Report, reportFromJson } from '@tailrace/protocol/report';
 import {
   countedDevices,
   type DeviceBatch,
@@ -38,6 +38,8 @@ export interface PublishedMessage {
   readonly isRepetition?: boolean;
   /** Of the report, unless its payload has another one; '' for none. */
   readonly id: string;
+  /** Of a message with an array or Protobuf: a repetition is not appended again. '' for none. */
+  readonly batchId: string;
   /** Content Type of MQTT 5; '' for none. */
   readonly contentType: string;
   /** Whether the payload is text by its Payload Format Indicator. */
@@ -60,6 +62,8 @@ export function deviceMessageFrom(published: PublishedMessage): MqttMessage | Mq
   if (isText && !isUtf8(payload))
     throw new MqttError(mqttReasons.payloadFormatInvalid, 'payload: expected UTF-8 as its format indicator has it');
   if (topic.kind === 'tag') return new MqttMessage(published);
+  const { batchId } = published;
+  if (batchId !== '') assertReportId(batchId);
   if (topic.kind === 'protobuf' || protobufTypes.includes(contentType)) {
     const reports = protobufReports(payload, batchReportsMax);
     return new MqttBatch(published, reports.length, reports);
@@ -81,8 +85,8 @@ export function deviceMessageFrom(published: PublishedMessage): MqttMessage | Mq
 abstract class Published {
   readonly device: string;
   readonly token: number;
-  /** MQTT recognizes a repetition by packet identifiers, and fanout by the ID of the report. */
-  readonly id = '';
+  /** '': MQTT recognizes a repetition by packet identifiers, and fanout by the ID of the report. */
+  readonly id: string;
   readonly qos: 0 | 1 | 2;
   readonly isEvent = false;
   readonly isRepetition: boolean;
@@ -92,7 +96,9 @@ abstract class Published {
   /** Undefined once it was read. */
   protected payload: Buffer | undefined;
 
-  constructor({ topic, payload, ticket, qos, isRepetition, receivedMs, traceparent }: PublishedMessage) {
+  constructor(published: PublishedMessage, id = '') {
+    const { topic, payload, ticket, qos, isRepetition, receivedMs, traceparent } = published;
+    this.id = id;
     this.device = topic.path;
     this.token = ticket;
     this.qos = qos;
@@ -143,7 +149,7 @@ export class MqttBatch extends Published implements DeviceBatch {
   #messages: readonly (InnerMessage | InvalidMessage)[] | undefined;
 
   constructor(published: PublishedMessage, count: number, reports: readonly (() => Report)[] | undefined) {
-    super(published);
+    super(published, published.batchId);
     this.count = count;
     this.#reportId = count === 1 ? published.id : '';
     this.#reports = reports;

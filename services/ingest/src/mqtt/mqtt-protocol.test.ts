@@ -96,6 +96,29 @@ for (const version of [4, 5] as const) {
   });
 }
 
+test('a message with the user property batch of one that is in the log is acknowledged and not appended again', async (t) => {
+  const { login, confirmAll, reports } = await startMqtt(t);
+  const device = await login();
+  const batch = (id: string, packetId: number) =>
+    device.publish(topic, `[${payload}]`, { packetId, properties: { userProperties: [['batch', id]] } });
+  batch('b1', 1);
+  // At the same time as the first one: two packets cannot have the same outcome.
+  batch('b1', 2);
+  assert.equal((await reports()).length, 1);
+  assert.equal(await confirmAll(), 1);
+  batch('b1', 3);
+  batch('b2', 4);
+  batch('x'.repeat(65), 5);
+  assert.equal(await confirmAll(), 1);
+  const answers = device.take();
+  assert.match(
+    answers[1]!,
+    /^puback 2 0x83 id: expected one that no other message of this session has, got "b1" again/,
+  );
+  assert.match(answers[4]!, /^puback 5 0x83 id: expected a text of at most 64 bytes/);
+  assert.deepEqual([answers[0], ...answers.slice(2, 4)], ['puback 1', 'puback 3', 'puback 4']);
+});
+
 test('a batch with invalid reports is acknowledged with what was accepted', async (t) => {
   const { login, confirmAll } = await startMqtt(t);
   const device = await login();

@@ -10,6 +10,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Claims } from '@tailrace/platform/token';
 import { type CloseName, closeCodes } from '@tailrace/protocol/close';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { partialBatchText } from '@tailrace/protocol/partial-batch';
 import { tenantOf } from '@tailrace/protocol/path';
 import type { Admission, Sender, TokenGrant } from '../admission.ts';
 import type { AnnouncedDevices, GatewayDevices } from '../devices/announced-devices.ts';
@@ -278,7 +279,8 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       this.refuse(token, error);
       return;
     }
-    const text = `accepted ${accepted} of ${accepted + rejected.length}: report ${first.index}: ${first.message}`;
+    const indexes = rejected.map(({ index }) => index);
+    const text = partialBatchText(accepted, indexes, first.message);
     this.refuse(undefined, error);
     this.#answerRefused(token as number, error, reasons.success, text, undefined);
   }
@@ -380,6 +382,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       ticket,
       isRepetition: dup,
       id: userProperty(message, 'id') ?? exchangeId ?? '',
+      batchId: userProperty(message, 'batch') ?? '',
       contentType: properties?.contentType ?? '',
       isText: properties?.payloadFormat === 1,
       receivedMs: this.#connection.lastReceivedMs,

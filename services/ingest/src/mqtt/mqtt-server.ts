@@ -41,9 +41,13 @@ export interface MqttServerLimits extends UnauthenticatedLimits {
   /** For how long claims are accepted after they have expired. */
   readonly clockToleranceMs: number;
   readonly clockAheadMs: number;
+  /** Messages of a device that are accepted. */
+  readonly messagesPerSecond: number;
 }
 
 export interface MqttServerOptions {
+  /** Of this process, for CONNACK. */
+  readonly node: string;
   /** Returns the other node that has a session of the device; undefined if none is known. */
   readonly holderOf: (device: string) => string | undefined;
   readonly announced: AnnouncedDevices;
@@ -88,7 +92,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   #drained: (() => void) | undefined;
 
   constructor(options: MqttServerOptions) {
-    const { session, clock, limits, logger, namespaces, letters, announced } = options;
+    const { session, clock, limits, logger, namespaces, letters, announced, node } = options;
     const { admission, messages, counts } = session;
     this.#options = options;
     this.#wheel = new SecondWheel(clock);
@@ -118,6 +122,11 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       },
       newClientId: () => `tr-${randomBytes(12).toString('hex')}`,
       newExchangeId: () => randomBytes(15).toString('base64url'),
+      connackProperties: () => ({
+        node,
+        time: String(clock.now()),
+        messagesPerSecond: String(limits.messagesPerSecond),
+      }),
     };
     const warning = new LimitedWarning(logger.warn.bind(logger), 'an MQTT message was refused', warningEveryMs, () =>
       clock.monotonic(),

@@ -210,7 +210,7 @@ export class Wills implements IntakeSource {
 
   #messagesOf(topic: DeviceTopic, { payload, contentType = '', id = '', isText }: Will) {
     const receivedMs = this.#options.clock.monotonic();
-    const facts = { topic, payload, qos: 1, ticket: -1, id, contentType, receivedMs } as const;
+    const facts = { topic, payload, qos: 1, ticket: -1, id, batchId: '', contentType, receivedMs } as const;
     const message = deviceMessageFrom({ ...facts, isText, traceparent: '' });
     return isBatch(message) ? message.messages() : [message];
   }
