@@ -13,7 +13,7 @@ import { issueToken } from '@tailrace/platform/token';
 import { encodeReport } from '@tailrace/protocol/report-proto';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { z } from 'zod';
-import { AckStageRecorder } from './ack-stages.ts';
+import { AckTimeRecorder } from './ack-times.ts';
 import { answer, cpuSeconds } from './child.ts';
 import { batchOf, load } from './ingest-load.ts';
 import { endLoopDelay, startLoopDelay } from './loop-delay.ts';
@@ -25,7 +25,7 @@ const logger = createLogger({ service: 'bench', level: 'warn' });
 const untilPollMs = 50;
 let run: (batches: number) => Promise<void>;
 let tracing: SwitchedTracing | undefined;
-let stages: AckStageRecorder;
+let ackTimes: AckTimeRecorder;
 const metrics = createMetrics({ service: 'ingest', node: 'bench' });
 
 interface Start {
@@ -35,8 +35,8 @@ interface Start {
   readonly settings?: object;
   /** The file of bridges. */
   readonly bridges?: object;
-  /** Whether `stages` is asked for: each message costs a little more then. */
-  readonly hasStages?: boolean;
+  /** Whether `ackTimes` is asked for: each message costs a little more then. */
+  readonly hasAckTimes?: boolean;
 }
 
 interface Started {
@@ -45,13 +45,13 @@ interface Started {
   readonly token: string;
 }
 
-async function startOurs({ broker, tracingUrl, settings, bridges, hasStages = false }: Start): Promise<Started> {
+async function startOurs({ broker, tracingUrl, settings, bridges, hasAckTimes = false }: Start): Promise<Started> {
   const eventLog =
     broker === undefined
       ? createMemoryLog({ clock }).connect()
       : new KafkaEventLog({ brokers: [broker], prefix: 'ours', logger });
   await eventLog.start();
-  if (hasStages) stages = new AckStageRecorder(eventLog);
+  if (hasAckTimes) ackTimes = new AckTimeRecorder(eventLog);
   const config = z.object(ingestSettings).parse({
     ...{ host: '127.0.0.1', port: 0, tokenSecret, topicPrefix: 'ours', telemetryPartitions: load.partitions },
     ...(broker === undefined && { retentionMs: 60_000, retentionBytes: 1_048_576 }),
@@ -119,11 +119,11 @@ answer({
   },
   /** Answers with the sum of the series that start so. */
   metric: async ({ series }: { series: string }) => ({ value: await metricOf(series) }),
-  startStages: () => {
-    stages.take();
+  startAckTimes: () => {
+    ackTimes.take();
     startLoopDelay();
   },
-  endStages: () => ({ ...stages.take(), late: endLoopDelay() }),
+  endAckTimes: () => ({ ...ackTimes.take(), late: endLoopDelay() }),
   /** Answers when the sum has reached a value. */
   until: async ({ series, value }: { series: string; value: number }) => {
     while ((await metricOf(series)) < value) await clock.sleep(untilPollMs);

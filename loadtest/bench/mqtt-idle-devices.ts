@@ -3,7 +3,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { DelayCounts } from '../devices/delay-counts.ts';
 import type { WorkerResult } from '../devices/worker.ts';
-import type { AckStages } from './ack-stages.ts';
+import type { AckTimes } from './ack-times.ts';
 import { type Child, startChild } from './child.ts';
 import { type LoopDelay, loopDelayText } from './loop-delay.ts';
 import { cpuSecondsOf, machineUse } from './machine-use.ts';
@@ -83,7 +83,7 @@ async function benchTimeToAck(kafka: KafkaBroker): Promise<Row> {
       await worker.ask('resetDelays');
       await worker.ask('startUse');
     }
-    await server.ask('startStages');
+    await server.ask('startAckTimes');
     await witness.ask('start');
     const [machineBefore, kafkaBefore] = [machineUse(), await cpuSecondsOf(kafka.pid)];
     await server.ask('startRun');
@@ -91,7 +91,7 @@ async function benchTimeToAck(kafka: KafkaBroker): Promise<Row> {
     const { cpu } = await server.ask<{ cpu: number }>('endRun');
     const [machine, kafkaCpu] = [machineUse(), (await cpuSecondsOf(kafka.pid)) - kafkaBefore];
     const machineLate = await witness.ask<LoopDelay>('end');
-    const ingest = await server.ask<AckStages & { late: LoopDelay }>('endStages');
+    const ingest = await server.ask<AckTimes & { late: LoopDelay }>('endAckTimes');
     const load = await Promise.all(workers.map((worker) => worker.ask<{ cpu: number; late: LoopDelay }>('endUse')));
     const [acks, fromSend, toLog, inLog] = [new DelayCounts(), new DelayCounts(), new DelayCounts(), new DelayCounts()];
     toLog.addAll(ingest.toLog);
@@ -159,7 +159,7 @@ async function startIngest(
   server: Child,
   kafka: KafkaBroker,
 ): Promise<{ readonly url: string; readonly token: string }> {
-  const facts = { broker: kafka.brokers[0]!, settings, hasStages: true };
+  const facts = { broker: kafka.brokers[0]!, settings, hasAckTimes: true };
   const { mqttPort, token } = await server.ask<{ mqttPort: number; token: string }>('start', facts);
   return { url: `mqtt://127.0.0.1:${mqttPort}`, token };
 }

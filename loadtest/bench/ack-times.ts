@@ -2,7 +2,7 @@ import type { EventLog } from '@tailrace/eventlog/event-log';
 import { DelayCounts, type DelayCountsJson } from '../devices/delay-counts.ts';
 
 /** Where the time of messages goes within ingest. */
-export interface AckStages {
+export interface AckTimes {
   /** From the receipt of its bytes to the call of the log: parsing, checks, and the turn of the event loop. */
   readonly toLog: DelayCountsJson;
   /** From the call of the log until it is in Kafka: the linger, the request before it, and Kafka itself. */
@@ -10,7 +10,7 @@ export interface AckStages {
 }
 
 /** Measures the calls of `appendEach` of a log. */
-export class AckStageRecorder {
+export class AckTimeRecorder {
   #toLog = new DelayCounts();
   #inLog = new DelayCounts();
 
@@ -29,10 +29,10 @@ export class AckStageRecorder {
   }
 
   /** Returns the counts, and starts again. */
-  take(): AckStages {
-    const stages = { toLog: this.#toLog.toJson(), inLog: this.#inLog.toJson() };
+  take(): AckTimes {
+    const ackTimes = { toLog: this.#toLog.toJson(), inLog: this.#inLog.toJson() };
     this.#toLog = new DelayCounts();
     this.#inLog = new DelayCounts();
-    return stages;
+    return ackTimes;
   }
 }
