@@ -10,6 +10,11 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/device-chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts' 'loadtest/devices/test/*.itest.ts'
 
+# Files of tests that run at once. Integration tests wait 40 % of their time, for brokers, browsers and time-outs, so that
+# three of them use two processors; more would only delay each other.
+TEST_JOBS ?= 3
+NODE_TEST := node --test --test-reporter=spec --test-concurrency=$(TEST_JOBS)
+
 .PHONY: help setup demo stack test unit integration tools ok numbers format types lint generate screenshot bench chaos attack device-chaos fuzz simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
@@ -34,21 +39,21 @@ stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=fol
 tools: $(INSTALLED) ## Installs what the tests need and this machine lacks, by apt or brew: Java, Maven, nats-server, Mosquitto, Chromium, promtool, nginx, HAProxy, Go
 	@node --disable-warning=ExperimentalWarning scripts/install-tools.ts
 
-test: setup tools ## Runs all tests: units, then integration on real brokers and a real browser; installs what they need
-	node --test --test-reporter=spec --test-concurrency=2 $(UNIT) $(INTEGRATION)
+test: setup tools ## Runs all tests: units, and integration on real brokers and a real browser; installs what they need
+	$(NODE_TEST) $(UNIT) $(INTEGRATION)
 
 unit: setup ## Runs the unit tests: no ports, no brokers, seconds
-	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
+	$(NODE_TEST) $(UNIT)
 
 integration: setup tools ## Runs the integration tests: real Kafka, NATS, Chromium, nginx and HAProxy, by the broker sources of packages/testkit
-	node --test --test-reporter=spec --test-concurrency=2 $(INTEGRATION)
+	$(NODE_TEST) $(INTEGRATION)
 
 ok: setup ## The gate: format, types, lint, generated files, unit tests
 	biome check --error-on-warnings .
 	npm run --silent types
 	node scripts/generate.ts --check
 	node scripts/version.ts --check
-	node --test --test-reporter=spec --test-concurrency=2 $(UNIT)
+	$(NODE_TEST) $(UNIT)
 
 numbers: $(INSTALLED) ## Prints lines of the product, import circles, and words outside the glossary
 	@node --disable-warning=ExperimentalWarning scripts/numbers.ts
