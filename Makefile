@@ -30,8 +30,8 @@ $(DASHBOARD): $(INSTALLED) $(DASHBOARD_SOURCES)
 	npm run --silent build -w services/dashboard
 	@touch $@
 
-demo: setup ## Runs Tailrace in one process, without a broker, and a gateway beside it, and prints the URL of its page. DATA=folder PORT_BASE=number MOOD=calm|drift|storm|dropout|failure
-	@TAILRACE_DATA_DIR=$(or $(DATA),$(TAILRACE_DATA_DIR),data/demo) TAILRACE_PORT_BASE=$(or $(PORT_BASE),$(TAILRACE_PORT_BASE),8080) TAILRACE_MOOD=$(or $(MOOD),$(TAILRACE_MOOD),calm) TAILRACE_GATEWAY=$${TAILRACE_GATEWAY:-true} TAILRACE_LOG_PRETTY=true TAILRACE_LOG_LEVEL=$${TAILRACE_LOG_LEVEL:-warn} exec node services/standalone/src/main.ts
+demo: setup ## Runs Tailrace in one process, without a broker, and a gateway beside it, and prints the URL of its page. DATA=folder PORT_BASE=number MOOD=calm|drift|storm|dropout|failure BRIDGES=file
+	@TAILRACE_DATA_DIR=$(or $(DATA),$(TAILRACE_DATA_DIR),data/demo) TAILRACE_PORT_BASE=$(or $(PORT_BASE),$(TAILRACE_PORT_BASE),8080) TAILRACE_MOOD=$(or $(MOOD),$(TAILRACE_MOOD),calm) TAILRACE_GATEWAY=$${TAILRACE_GATEWAY:-true} TAILRACE_MQTT_BRIDGES_FILE=$(or $(BRIDGES),$(TAILRACE_MQTT_BRIDGES_FILE)) TAILRACE_LOG_PRETTY=true TAILRACE_LOG_LEVEL=$${TAILRACE_LOG_LEVEL:-warn} exec node services/standalone/src/main.ts
 
 stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=folder PORT_BASE=number
 	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
