@@ -8,7 +8,7 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 /** A short `make device-chaos`, without the outage. */
 const root = resolve(import.meta.dirname, '..');
 const faults = ['ingest', 'nats', 'broker', 'gateway', 'kafka'];
-const protocols = ['HTTP', 'WebSocket', 'MQTT QoS 1', 'MQTT QoS 2', 'bridge', 'Sparkplug', 'gateway'];
+const protocols = ['HTTP', 'WebSocket', 'MQTT QoS 1', 'MQTT QoS 2', 'bridge', 'Sparkplug', 'gateway', 'OPC UA'];
 
 test('ingest, NATS, the broker, the gateway and Kafka are killed under load of each protocol: every acknowledged message is in the log', async (t) => {
   const dir = await createTempDir('device-chaos');

@@ -85,37 +85,44 @@ test('a device that stops reporting is shown as stale, in its header and in the 
   await eventually(async () => assert.equal(await row.getAttribute('data-presence'), 'online'));
 });
 
-for (const [name, viewport] of Object.entries({ wide, narrow })) {
-  test(`while the server reads nothing, the page of a device on a ${name} screen shows that, and not that the device is stale`, async (t) => {
-    const page = await opened(t, viewport, devices[0]);
-    await assertShows(page, 'device-age', /^live/);
-    await assertShows(page, 'connection-state', /^Live/);
-    t.after(() => {
-      isReporting = true;
-      node.reconnectLog();
-      return Promise.resolve();
-    });
-    isReporting = false;
-    node.disconnectLog();
-    await assertShows(page, 'connection-state', /^Interrupted/);
-    await assertShows(page, 'device-age', /^interrupted/);
-    // Longer than the stale deadline of a device that reports every 250 ms.
-    await eventually(
+test('while the server reads nothing, the page of a device on a wide and on a narrow screen shows that, and not that the device is stale', async (t) => {
+  const pages = Object.entries({
+    wide: await opened(t, wide, devices[0]),
+    narrow: await opened(t, narrow, devices[0]),
+  });
+  const both = (check: (page: Page, name: string) => Promise<unknown>) =>
+    Promise.all(pages.map(([name, page]) => check(page, name)));
+  await both((page) => assertShows(page, 'device-age', /^live/));
+  await both((page) => assertShows(page, 'connection-state', /^Live/));
+  t.after(() => {
+    isReporting = true;
+    node.reconnectLog();
+    return Promise.resolve();
+  });
+  isReporting = false;
+  node.disconnectLog();
+  await both((page) => assertShows(page, 'connection-state', /^Interrupted/));
+  await both((page) => assertShows(page, 'device-age', /^interrupted/));
+  // Longer than the stale deadline of a device that reports every 250 ms.
+  await both((page) =>
+    eventually(
       async () => {
         const text = await textOf(page, 'device-age');
         assert.match(text, /^interrupted/);
         assert.match(text, /1[1-9]/);
       },
       { deadlineMs: 20_000, pollMs: 100 },
-    );
+    ),
+  );
+  await both(async (page, name) => {
     assert.match(await textOf(page, 'notice'), /^Interrupted\./);
     await shot(page, `interrupted-${name}`);
-    node.reconnectLog();
-    isReporting = true;
-    await assertShows(page, 'connection-state', /^Live/);
-    await assertShows(page, 'device-age', /^live/);
   });
-}
+  node.reconnectLog();
+  isReporting = true;
+  await both((page) => assertShows(page, 'connection-state', /^Live/));
+  await both((page) => assertShows(page, 'device-age', /^live/));
+});
 
 test('a page with the URLs of two nodes shows devices and live values while one of them is down', async (t) => {
   for (let time = 0; time < 4; time++) {

@@ -21,6 +21,8 @@ import { dashboards, queriesOf, rulesFolder } from './dashboards.ts';
  */
 const dir = await createTempDir('prometheus');
 const rateSeconds = 10;
+/** Between two checks: a check evaluates up to hundreds of queries, and the result changes with each scrape. */
+const pollMs = 500;
 const devices = Array.from({ length: 40 }, (_, i) => `plant.line${i % 4}.machine${i}`);
 
 let mosquitto: Mosquitto;
@@ -214,7 +216,7 @@ test('every query of every dashboard is answered with data', async () => {
       const [up] = await query('min(sum_over_time(up{job="tailrace"}[5m]))');
       assert.ok(Number(up?.value[1]) >= rateSeconds, 'every target has been scraped often enough');
     },
-    { deadlineMs: 120_000, describe: 'there are enough samples for rates' },
+    { deadlineMs: 120_000, pollMs, describe: 'there are enough samples for rates' },
   );
   // The assertion lists all queries without data.
   let empty: string[] = [];
@@ -222,7 +224,7 @@ test('every query of every dashboard is answered with data', async () => {
     empty = await withoutData(all);
     return empty.length === 0;
   };
-  await eventually(isFull, { deadlineMs: 60_000, describe: 'all of them have data' }).catch(() => undefined);
+  await eventually(isFull, { deadlineMs: 60_000, pollMs, describe: 'all of them have data' }).catch(() => undefined);
   assert.deepEqual(empty, []);
 });
 
@@ -260,7 +262,8 @@ test('every rule is evaluated without an error, and no alert is active under nor
     assert.equal(health, 'ok', `${name}: ${lastError}`);
     // Not even pending. After the start of the stack some alerts are pending for a while.
     const isInactive = async () => assert.deepEqual(await query(expr), [], name);
-    if (type === 'alerting') await eventually(isInactive, { deadlineMs: 60_000, describe: `${name} is inactive` });
+    if (type === 'alerting')
+      await eventually(isInactive, { deadlineMs: 60_000, pollMs, describe: `${name} is inactive` });
     else assert.ok((await query(name)).length > 0, name);
   }
 });

@@ -39,6 +39,7 @@ const ofBroker = ['bridge', 'Sparkplug'];
 const ofHost = ['Sparkplug'];
 /** Without a session of a device that would know what the log has: messages with an ID that are sent again. */
 const withoutSession = ['HTTP', 'bridge', 'Sparkplug'];
+const ofGateway = ['gateway', 'OPC UA'];
 const pausedMs = 300;
 /** Of a gateway when ingest is back: a second for the connection, and as much for the log. */
 const firstMsMax = 2_000;
@@ -88,8 +89,8 @@ export const deviceFaults: readonly DeviceFault[] = [
   {
     name: 'gateway',
     words: 'kill -9 of the gateway, and a new start',
-    repeats: ['gateway'],
-    loses: ['gateway'],
+    repeats: ofGateway,
+    loses: ofGateway,
     async run({ gateway }) {
       await gateway.end('SIGKILL');
       await gateway.start();

@@ -55,8 +55,21 @@ export interface DeviceCommandsOptions {
   readonly idPrefix: string;
   /** Undefined: every command fails with `not_found`. */
   readonly onCommand: ((command: DeviceCommand, answer: CommandAnswer) => void) | undefined;
-  /** Sends a message. No effect without a session. */
-  send(text: string): void;
+  /** Sends the receipt of a command. No effect without a session. */
+  sendReceipt(id: string): void;
+  /** Sends a reply. No effect without a session. */
+  sendReply(reply: SentReply): void;
+}
+
+/** A reply to a command, which is sent again in each session until `DeviceCommands.acknowledged` is called. */
+export interface SentReply {
+  /** The message ID of the reply. */
+  readonly id: string;
+  /** The ID of the command. */
+  readonly command: string;
+  /** The device of the command, if it is another one than that of the connection. */
+  readonly device: string | undefined;
+  readonly reply: CommandReply;
 }
 
 /** Commands of which the answers are remembered after their deadlines, for a command that is sent again. */
@@ -82,7 +95,7 @@ interface KnownCommand {
 }
 
 interface PendingReply {
-  readonly text: string;
+  readonly sent: SentReply;
   readonly sinceMs: number;
 }
 
@@ -105,10 +118,10 @@ export class DeviceCommands {
   /** A session is live: sends the replies of former sessions. */
   live(): void {
     this.#isLive = true;
-    const { clock, send } = this.#options;
-    for (const [id, { text, sinceMs }] of this.#replies) {
+    const { clock } = this.#options;
+    for (const [id, { sent, sinceMs }] of this.#replies) {
       if (clock.monotonic() - sinceMs > replyMsMax) this.#replies.delete(id);
-      else send(text);
+      else this.#options.sendReply(sent);
     }
   }
 
@@ -193,18 +206,28 @@ export class DeviceCommands {
   }
 
   #sendReceipt(id: string): void {
-    if (this.#isLive) this.#options.send(JSON.stringify({ type: 'ack', msgid: id }));
+    if (this.#isLive) this.#options.sendReceipt(id);
   }
 
-  #sendReply(command: string, from: string | undefined, reply: CommandReply): void {
-    const { clock, idPrefix, send } = this.#options;
+  #sendReply(command: string, device: string | undefined, reply: CommandReply): void {
+    const { clock, idPrefix } = this.#options;
     const id = `${idPrefix}r${(this.#nextReply++).toString(36)}`;
-    const text = JSON.stringify({ type: 'reply', msgid: id, from, qos: 1, payload: { command, ...reply } });
-    this.#replies.set(id, { text, sinceMs: clock.monotonic() });
+    const sent = { id, command, device, reply };
+    this.#replies.set(id, { sent, sinceMs: clock.monotonic() });
     for (const oldest of this.#replies.keys()) {
       if (this.#replies.size <= repliesMax) break;
       this.#replies.delete(oldest);
     }
-    if (this.#isLive) send(text);
+    if (this.#isLive) this.#options.sendReply(sent);
   }
+}
+
+/** Returns the receipt of a command, on the WebSocket. */
+export function receiptText(id: string): string {
+  return JSON.stringify({ type: 'ack', msgid: id });
+}
+
+/** Returns a reply, on the WebSocket. */
+export function replyText({ id, command, device, reply }: SentReply): string {
+  return JSON.stringify({ type: 'reply', msgid: id, from: device, qos: 1, payload: { command, ...reply } });
 }

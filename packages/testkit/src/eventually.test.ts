@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
-import { createInbox, eventually, nextEvent, withDeadline } from './eventually.ts';
+import { createInbox, eventually, nextEvent, pollMsAfter, withDeadline } from './eventually.ts';
 
 test('eventually checks again until the check no longer throws, and returns its result', async () => {
   let calls = 0;
@@ -20,6 +20,10 @@ test('eventually takes false for not yet, and anything else, also undefined, for
   let calls = 0;
   assert.equal(await eventually(() => ++calls > 2, { pollMs: 1 }), true);
   assert.equal(await eventually(() => undefined), undefined);
+});
+
+test('eventually checks rarely what it has awaited for long: after 5 ms, then a twentieth of the time, at most 50 ms', () => {
+  assert.deepEqual([0, 100, 400, 1_000, 60_000].map(pollMsAfter), [5, 5, 20, 50, 50]);
 });
 
 test('eventually fails with what was waited for and the last error, which is also the cause', async () => {

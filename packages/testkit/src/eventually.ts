@@ -7,23 +7,28 @@ export interface EventuallyOptions {
   deadlineMs?: number;
   /** What is waited for, for the error message: "the ring has one owner per partition". */
   describe?: string;
-  /** Between two checks. Default 5 ms. */
+  /** Between two checks. Default: 5 ms at first, and later a twentieth of the time so far, at most 50 ms. */
   pollMs?: number;
 }
 
 const deadlineMsDefault = 15_000;
+const pollMsMin = 5;
+const pollMsMax = 50;
+const pollShare = 1 / 20;
 
 /**
  * Calls `check` until it neither throws nor rejects, nor returns `false`, and resolves with what it returned. Rejects
  * with `timeout` at the deadline; the message has the last error, which is also the cause. For conditions without an
- * event; see `nextEvent` for one. A check that hangs does not extend the deadline.
+ * event; see `nextEvent` for one. A check that hangs does not extend the deadline. Checks get rarer with the time: each
+ * may request a page of metrics, and hundreds of them a second would slow down what is waited for.
  */
 export async function eventually<T>(
   check: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, false>> {
-  const { deadlineMs = deadlineMsDefault, describe = 'the condition', pollMs = 5 } = options;
-  const giveUpAt = performance.now() + deadlineMs;
+  const { deadlineMs = deadlineMsDefault, describe = 'the condition', pollMs } = options;
+  const startedAt = performance.now();
+  const giveUpAt = startedAt + deadlineMs;
   let last: unknown = 'it was never checked';
   let checks = 0;
   const late = () => {
@@ -49,8 +54,13 @@ export async function eventually<T>(
     } catch (error) {
       last = error;
     }
-    await sleep(pollMs);
+    await sleep(pollMs ?? pollMsAfter(performance.now() - startedAt));
   }
+}
+
+/** Returns the default time until the next check. */
+export function pollMsAfter(elapsedMs: number): number {
+  return Math.min(pollMsMax, Math.max(pollMsMin, elapsedMs * pollShare));
 }
 
 /**

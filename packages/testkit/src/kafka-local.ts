@@ -1,13 +1,13 @@
-import { randomBytes } from 'node:crypto';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
+import { isTailraceError } from '@tailrace/protocol/error';
 import type { Broker, BrokerOptions } from './broker.ts';
 import type { Environment } from './broker-source.ts';
 import { cacheDirFrom, exists, withFileLock } from './cache.ts';
-import { findJava, type Java } from './java.ts';
+import { findJava } from './java.ts';
+import { formatDataFolder, type Installation, newClusterId } from './kafka-format.ts';
 import { kafkaBrokerCount } from './kafka-handshake.ts';
-import { archiveFile, classPathOf, javaFlags, kafkaDir } from './kafka-jars.ts';
+import { archiveFile, javaFlags, kafkaDir } from './kafka-jars.ts';
 import {
   type KafkaListener,
   kafkaSettings,
@@ -16,7 +16,7 @@ import {
   propertiesFrom,
 } from './kafka-settings.ts';
 import { type LocalBroker, type Place, startLocalBroker } from './local-broker.ts';
-import { run, whyItFailed } from './run.ts';
+import { classPathOf } from './maven.ts';
 import { startSupervised } from './supervised.ts';
 
 const startDeadlineMs = 60_000;
@@ -43,14 +43,6 @@ export interface KafkaOptions extends BrokerOptions {
   listeners?: readonly KafkaListener[];
   /** Passwords by user, for SCRAM-SHA-512. Local process only. */
   scramUsers?: Readonly<Record<string, string>>;
-}
-
-/** Kafka and its Java, for any number of processes. */
-interface Installation {
-  java: Java;
-  dir: string;
-  /** Of the Java processes, with the class path, which as an argument would fill every list of processes. */
-  env: Environment;
 }
 
 /** Starts Kafka as a local process. Rejects with `not_found` (see `missing`) if Java or the jars are missing. */
@@ -118,7 +110,13 @@ function startKafkaProcess(
       const log4jFile = join(place.tempDir, 'log4j2.yaml');
       await writeFile(settingsFile, propertiesFrom(settingsOf(place, options, node)));
       await writeFile(log4jFile, log4jSettings);
-      await format(installation, place, settingsFile, options.scramUsers ?? {}, node?.clusterId ?? newClusterId());
+      await formatDataFolder(installation, {
+        dataDir: place.dataDir,
+        settingsFile,
+        clusterId: node?.clusterId ?? newClusterId(),
+        scramUsers: options.scramUsers ?? {},
+        isPlain: node === undefined && options.settings === undefined && options.scramUsers === undefined,
+      });
       const flags = await javaFlags(dir, java, { heapMb: options.heapMb ?? 320, fullJit: options.fullJit ?? false });
       return await startSupervised({
         command: java.command,
@@ -189,37 +187,4 @@ async function prepareArchive(installation: Installation): Promise<void> {
       await rm(unfinished, { force: true });
     }
   });
-}
-
-/** Formats the data folder of a broker, unless it is formatted. */
-async function format(
-  { java, dir, env }: Installation,
-  { dataDir }: Place,
-  settingsFile: string,
-  scramUsers: Readonly<Record<string, string>>,
-  clusterId: string,
-): Promise<void> {
-  if (await exists(join(dataDir, 'meta.properties'))) return;
-  const flags = await javaFlags(dir, java, { heapMb: 128, fullJit: false });
-  const users = Object.entries(scramUsers).flatMap(([name, password]) => [
-    '--add-scram',
-    `SCRAM-SHA-512=[name=${name},password=${password}]`,
-  ]);
-  const what = ['--cluster-id', clusterId, '--config', settingsFile, ...users];
-  const args = [...flags, 'kafka.tools.StorageTool', 'format', ...what];
-  try {
-    await run(java.command, args, { env, deadlineMs: startDeadlineMs });
-  } catch (error) {
-    throw new TailraceError('internal', `Kafka's StorageTool cannot prepare ${dataDir}: ${whyItFailed(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-/**
- * Returns 16 random bytes in base64url. The first character is never a dash, which StorageTool would take for an
- * option.
- */
-export function newClusterId(): string {
-  return randomBytes(16).toString('base64url').replace(/^-/, 'A');
 }

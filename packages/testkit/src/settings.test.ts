@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { javaMajorFrom } from './java.ts';
+import { newClusterId } from './kafka-format.ts';
 import { hostAndPortFrom } from './kafka-handshake.ts';
-import { newClusterId } from './kafka-local.ts';
 import { kafkaVariablesFrom, propertiesFrom } from './kafka-settings.ts';
 import { mqttAddressFrom } from './mqtt-handshake.ts';
 import { natsAddressFrom, natsInfoFrom } from './nats-handshake.ts';

@@ -214,9 +214,14 @@ test('while the log hangs the client is paused, and continues when the log does'
     for (; sent < total; sent++) await client.send(lines);
   })();
   try {
-    // The chunks that wait, and the buffers of both sockets.
-    await eventually(async () => assert.ok((await metric('tailrace_ingest_in_flight_bytes')) > 500_000));
-    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    // The chunks that wait, and the buffers of both sockets. Meanwhile the service answers other requests, and takes
+    // nothing more. No longer: the log that hangs for some seconds ends an upload.
+    await eventually(async () => {
+      assert.ok((await metric('tailrace_ingest_in_flight_bytes')) > 500_000);
+      const before = sent;
+      for (let requests = 0; requests < 20; requests++) await metric('tailrace_ingest_streams');
+      assert.equal(sent, before, 'MB that are sent');
+    });
     assert.ok(sent < total, `${sent} MB were sent although the log hangs`);
     assert.equal(await metric('tailrace_ingest_streams'), 1);
   } finally {

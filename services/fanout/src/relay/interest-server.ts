@@ -3,7 +3,13 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
 import { readRange, windowHas } from '../catch-up/backlog.ts';
 import { awaited, type Coroutine, reserved, runCoroutine } from '../catch-up/coroutine.ts';
-import { heldBytesOf, IdReservation, type LogRangeContext } from '../catch-up/log-range.ts';
+import {
+  type BacklogReport,
+  heldBytesOf,
+  IdReservation,
+  type LogRangeContext,
+  toLogReport,
+} from '../catch-up/log-range.ts';
 import type { Reservation } from '../catch-up/memory-budget.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Device } from '../channels/device.ts';
@@ -267,10 +273,10 @@ export class InterestServer {
     }
     const range = { partition, from: start, until: Math.min(next, start + InterestServer.backlogRecordsMax) };
     let bytes = 0;
-    const take = (logReport: LogReport) => {
+    const take = (report: BacklogReport) => {
       const isFirst = bytes === 0;
-      bytes += logReport.bytes.length;
-      return isFirst || (bytes <= backlogBytesMax && !this.#isLate(pending) && memory.grow(heldBytesOf(logReport)));
+      bytes += report.report.length;
+      return isFirst || (bytes <= backlogBytesMax && !this.#isLate(pending) && memory.grow(heldBytesOf(report)));
     };
     const selection = { covers, pattern: '>', isSubtree: true };
     const ids = new IdReservation(0, memory);
@@ -280,7 +286,7 @@ export class InterestServer {
     const unreadable = missing.flatMap((gap) =>
       gap.reason === 'unreadable' ? [{ from: gap.from, until: gap.to + 1 }] : [],
     );
-    return { first: from, until, logReports: reports.map(({ logReport }) => logReport), unreadable };
+    return { first: from, until, logReports: reports.map((report) => toLogReport(number, report)), unreadable };
   }
 }
 

@@ -2,7 +2,7 @@ import type { TailraceError } from '@tailrace/protocol/error';
 import type { MessageToken } from './device-message.ts';
 import { IdRing } from './id-ring.ts';
 import type { LoggedIds } from './log-lookback.ts';
-import type { BatchOutcome } from './protocol-port.ts';
+import type { BatchOutcome, RefusedRecord } from './protocol-port.ts';
 
 /** A message or batch that the log has not settled, under its message ID. */
 export interface PendingMessage {
@@ -15,7 +15,7 @@ export interface PendingMessage {
 /** A session that waits for the answer to a message. The log settles it for the session that has sent it first. */
 export interface PendingWaiter {
   acknowledge(token: MessageToken, outcome: 'accepted' | 'duplicate'): void;
-  refuse(token: MessageToken, error: TailraceError): void;
+  refuse(token: MessageToken, error: TailraceError, record?: RefusedRecord): void;
   acknowledgeBatch(token: MessageToken, outcome: BatchOutcome): void;
   flushAcks(): void;
 }

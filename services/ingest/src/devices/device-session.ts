@@ -4,7 +4,7 @@ import type { Revocations } from '@tailrace/platform/revocation';
 import type { Claims } from '@tailrace/platform/token';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import type { CloseName } from '@tailrace/protocol/close';
-import { shown, TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, Sender } from '../admission.ts';
 import type { AuthConnection, Authenticator, AuthRequest } from './authentication.ts';
 import type { CommandEvents, CommandReply, CommandSession, DeliveredCommand } from './device-command.ts';
@@ -233,6 +233,11 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     return this.isLive && this.#options.commands.commandReplied(this, device, reply);
   }
 
+  /** Counts a message that is no report of the device against its rates: beyond them the session is not read. */
+  pace(device: string, isEvent: boolean): void {
+    this.#messages.pace(device, isEvent);
+  }
+
   /** The device takes commands now: those that wait for it are sent. */
   commandsChanged(): void {
     if (this.isLive) this.#options.commands.sessionOpened(this);
@@ -426,6 +431,12 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
       this.isGateway = isGateway;
     }
     if (accepts?.(claims) === false) return;
+    try {
+      if (!this.isGateway) this.#countStart();
+    } catch (thrown) {
+      this.refuseAuth(tailraceErrorFrom(thrown));
+      return;
+    }
     const sender = admission.enterSession(grant);
     if (sender.sessions > sessionsPerIdentityMax) {
       admission.leaveSession(sender);
@@ -437,6 +448,23 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     this.#claims = claims;
     this.#sender = sender;
     registry.claim(this);
+  }
+
+  /**
+   * Counts the session as an event of its device, which all nodes receive, and its name as known, as a report would.
+   * Throws `rate_limited` and `limit_reached`.
+   */
+  #countStart(): void {
+    const { messages, records, clock } = this.#options;
+    const { rates, names } = messages;
+    const nowMs = clock.monotonic();
+    const record = records.find(this.device, nowMs);
+    if (record !== undefined && rates.takeDevice(record, true, nowMs) > 0) {
+      const { perSecond, burst } = rates.events;
+      const text = `expected at most ${perSecond} sessions and events a second of ${this.device} (burst ${burst}), got more`;
+      throw new TailraceError('rate_limited', text, { retryable: true });
+    }
+    names.admit(this.device);
   }
 
   /** Takes new claims of the same device; the old ones count until they are verified. */

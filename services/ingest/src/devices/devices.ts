@@ -199,6 +199,7 @@ export function createDevices(options: DevicesOptions): Devices {
   const announced = new AnnouncedDevices({
     presence,
     hasSession: (device) => registry.of(device) !== undefined || peers?.holderOf(device) !== undefined,
+    names,
     clock,
   });
   const server = new DeviceServer({
@@ -221,10 +222,12 @@ export function createDevices(options: DevicesOptions): Devices {
   });
   const mqtt: MqttServer | undefined = config.mqttEnabled
     ? new MqttServer({
+        node,
         session: sessions,
         revocations,
         namespaces: options.namespaces ?? [],
         announced,
+        holderOf: (device) => peers?.holderOf(device),
         letters: deadLetters,
         clock,
         logger,
@@ -236,6 +239,7 @@ export function createDevices(options: DevicesOptions): Devices {
           packetBytesMax: config.deviceMessageBytesMax,
           clockToleranceMs: config.tokenClockToleranceMs,
           clockAheadMs: config.clockAheadMs,
+          messagesPerSecond: config.deviceMessagesPerSecond,
         },
       })
     : undefined;

@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { CloseName } from '@tailrace/protocol/close';
-import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, Sender, TokenGrant } from '../admission.ts';
 import type { DeviceRates } from '../intake/device-rates.ts';
 import type { IntakeEntry } from '../intake/intake-entry.ts';
@@ -13,7 +13,7 @@ import { BatchEntry, DeviceEntry, type WindowItem } from './device-entry.ts';
 import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
 import type { DeviceCounts, ProtocolCounts, SessionProtocol } from './device-metrics.ts';
 import type { DeviceRecord, DeviceRecords, PendingMessage, PendingWaiter } from './device-record.ts';
-import type { BatchOutcome, ProtocolPort } from './protocol-port.ts';
+import type { BatchOutcome, ProtocolPort, RefusedRecord } from './protocol-port.ts';
 import { ReadingPauses } from './reading-pauses.ts';
 import { SessionLimits } from './session-limits.ts';
 
@@ -111,6 +111,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #pauseTimer: Timer | undefined;
   #retryTimer: Timer | undefined;
   #rateTimer: Timer | undefined;
+  #paceTimer: Timer | undefined;
   #windowBytes = 0;
   /** Undefined if the protocol can delay a message: its device sends it again. */
   readonly #retries: RetryQueue<IntakeEntry> | undefined;
@@ -190,6 +191,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#pauseTimer?.cancel();
     this.#retryTimer?.cancel();
     this.#rateTimer?.cancel();
+    this.#paceTimer?.cancel();
     this.#pauses.stop();
   }
 
@@ -207,6 +209,25 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   /** Refuses a frame that its protocol could not read. `token` undefined: it has none. */
   reject(token: MessageToken | undefined, error: TailraceError): void {
     if (this.#isOpen) this.#limits.rejectFrame(token, error);
+  }
+
+  /**
+   * Counts a message that does not come by `add`, such as presence, against the rates of its device. Beyond them
+   * nothing is read until they allow it.
+   */
+  pace(device: string, isEvent: boolean): void {
+    // One that waits already is the last that was read.
+    if (!this.#isOpen || this.#from === undefined || this.#paceTimer !== undefined) return;
+    const waitMs = this.#limits.waitMs({ ...noReport, device, isEvent }, this.#from);
+    if (waitMs === 0) {
+      this.#pauses.delete('pace');
+      return;
+    }
+    this.#pauses.add('pace');
+    this.#paceTimer = this.#options.clock.after(Math.ceil(waitMs), () => {
+      this.#paceTimer = undefined;
+      this.pace(device, isEvent);
+    });
   }
 
   /** Counts an answer that is not to a message, so that a device cannot request any number of them. */
@@ -239,7 +260,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       this.#done(entry, entry.device!);
       if (error === undefined) this.#confirmed(entry, entry.device!);
       // Not again, if it was answered at the deadline and not sent again.
-      else if (!entry.isLate || entry.waiter !== undefined) this.#answerError(entry, error);
+      else if (!entry.isLate || entry.waiter !== undefined) this.#answerError(entry, error, entry);
     } else this.#settledOfBatch(entry.batch, entry, error);
     this.#takeInbox();
     this.#owner.onSettled();
@@ -256,8 +277,8 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#port.acknowledge(token, outcome);
   }
 
-  refuse(token: MessageToken, error: TailraceError): void {
-    this.#port.refuse(token, error, error.retryable ? this.#options.limits.retryAfterMs : 0);
+  refuse(token: MessageToken, error: TailraceError, record?: RefusedRecord): void {
+    this.#port.refuse(token, error, error.retryable ? this.#options.limits.retryAfterMs : 0, record);
   }
 
   acknowledgeBatch(token: MessageToken, outcome: BatchOutcome): void {
@@ -388,10 +409,17 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   }
 
   /** Answers a message that the device has sent before, now or when the log has settled it. */
-  #isRepeated({ id, token, qos, device }: DeviceMessage | DeviceBatch, { record }: MessageSender): boolean {
+  #isRepeated(message: DeviceMessage | DeviceBatch, { record }: MessageSender): boolean {
+    const { id, token, qos, device } = message;
     if (id === '' || qos === 0) return false;
     const pending = record.pending.get(id);
     if (pending !== undefined) {
+      if (pending.waiter === this && pending.ackToken !== token) {
+        // Over MQTT the first one would have no answer, and those behind it none either.
+        const text = `id: expected one that no other message of this session has, got ${shown(id)} again`;
+        this.#limits.reject(message, new TailraceError('conflict', text));
+        return true;
+      }
       pending.waiter = this;
       pending.ackToken = token;
       this.#counts.resent.add();
@@ -572,7 +600,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (waiter !== this) waiter.flushAcks();
   }
 
-  #answerError(item: WindowItem, error: TailraceError): void {
+  #answerError(item: WindowItem, error: TailraceError, record?: RefusedRecord): void {
     const { waiter } = item;
     this.#countError(error);
     if (error.retryable) this.#pauseForLog();
@@ -582,7 +610,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     }
     item.waiter = undefined;
     this.#observeAck(item);
-    waiter.refuse(item.ackToken, error);
+    waiter.refuse(item.ackToken, error, record);
     if (waiter !== this) waiter.flushAcks();
   }
 
@@ -631,6 +659,16 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       this.#takeInbox();
     });
   }
+}
+
+/** A message that counts against rates alone. */
+const noReport = {
+  ...({ token: -1, id: '', qos: 0, isRepetition: false, bytes: 0, receivedMs: 0, traceparent: '' } as const),
+  report: unread,
+};
+
+function unread(): never {
+  throw new TailraceError('internal', 'expected a message that is counted alone, got one to read');
 }
 
 /**

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@tailrace/platform/clock';
+import { identityOf } from '@tailrace/platform/token-identity';
 import { type CloseName, closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { messageIdWindowMs } from '@tailrace/protocol/message-id';
@@ -313,8 +314,10 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
     const isOnline = presenceFrom(envelope);
     const device = from === '' ? session.device : from;
     session.assertCovers(device);
+    // Each changes what all know of the device, so that it counts as an event of it.
+    session.pace(device, true);
     if (device !== session.device) {
-      this.#announced ??= this.#options.announced.ofGateway('websocket');
+      this.#announced ??= this.#options.announced.ofGateway('websocket', identityOf(session.claims!));
       if (isOnline) this.#announced.online(device);
       else this.#announced.offline(device);
     }
