@@ -59,8 +59,8 @@ export class MessageIntake {
   #unsettled = 0;
   #heldBytes = 0;
   /**
-   * Sources whose answers are to be sent. A new set for each response of the log: the tables of a set that is cleared
-   * are a chain, which V8 keeps from the first one that it has moved to its old generation.
+   * Sources whose answers are to be sent. A new set for each response of the log: V8 links the tables of a set that is
+   * cleared, and does not collect them before it marks the whole heap.
    */
   #touched = new Set<IntakeSource>();
   #lastTouched: IntakeSource | undefined;
