@@ -31,7 +31,7 @@ import type { Ownership } from './ownership/ownership.ts';
 import { Migration } from './placement/migration.ts';
 import { RingPlacement } from './placement/placement.ts';
 import { deviceRoute } from './placement/route.ts';
-import { MessageTurns } from './sessions/message-turns.ts';
+import { MessageScheduler } from './sessions/message-scheduler.ts';
 import type { SessionOptions } from './sessions/session.ts';
 import { SessionCounts } from './sessions/session-counts.ts';
 import { Sessions } from './sessions/sessions.ts';
@@ -303,9 +303,9 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     counts: sessionCounts,
   };
   const sessionId = options.sessionId ?? (() => randomBytes(9).toString('base64url'));
-  const turns = new MessageTurns({ clock, defer });
+  const messages = new MessageScheduler({ clock, defer });
   const streams = new StreamServer({
-    ...{ sockets, sessions, turns, limits: config, session, sessionId, clock, logger, routes },
+    ...{ sockets, sessions, messages, limits: config, session, sessionId, clock, logger, routes },
   });
 
   registerMetrics(metrics, {
@@ -315,7 +315,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     channels,
     views,
     streams,
-    turns,
+    messages,
     sockets,
     hub,
     progressMessages,

@@ -7,7 +7,7 @@ import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { connectRaw, exchange } from '@tailrace/testkit/raw-socket';
 import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/raw-websocket';
 import { opcodes } from '@tailrace/testkit/ws-frames';
-import { MessageTurns } from '../src/sessions/message-turns.ts';
+import { MessageScheduler } from '../src/sessions/message-scheduler.ts';
 import type { SessionOptions } from '../src/sessions/session.ts';
 import { SessionCounts } from '../src/sessions/session-counts.ts';
 import { Sessions } from '../src/sessions/sessions.ts';
@@ -45,7 +45,7 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
   const streams = new StreamServer({
     sockets,
     sessions,
-    turns: new MessageTurns({ clock: systemClock, defer: setImmediate }),
+    messages: new MessageScheduler({ clock: systemClock, defer: setImmediate }),
     limits,
     session: {
       ...limits,

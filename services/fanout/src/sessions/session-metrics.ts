@@ -2,7 +2,7 @@ import type { Counter } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Family } from '@tailrace/platform/series';
 import type { FanoutSettings } from '../config.ts';
-import type { MessageTurns } from './message-turns.ts';
+import type { MessageScheduler } from './message-scheduler.ts';
 import { type SessionCounts, sessionLabels } from './session-counts.ts';
 import type { Sessions } from './sessions.ts';
 import type { StreamServer } from './stream-server.ts';
@@ -11,7 +11,7 @@ import type { StreamSocket, StreamSockets } from './stream-socket.ts';
 export interface SessionMetricsOptions {
   readonly sessions: Sessions;
   readonly streams: StreamServer;
-  readonly turns: MessageTurns;
+  readonly messages: MessageScheduler;
   readonly sockets: StreamSockets;
   readonly counts: SessionCounts;
   /** Monotonic ms. */
@@ -30,7 +30,7 @@ export interface SessionMetricsOptions {
 
 /** Registers the metrics of clients: connections, messages, errors, close codes, and how fast clients read. */
 export function registerSessionMetrics(metrics: Metrics, options: SessionMetricsOptions): void {
-  const { sessions, streams, turns, counts, limits } = options;
+  const { sessions, streams, messages, counts, limits } = options;
   metrics.gauge('tailrace_fanout_connections', 'Clients connected.', () => sessions.size);
   metrics.gauge('tailrace_fanout_limit_connections', 'Maximum of clients connected.', () => limits.connectionsMax);
   metrics.total('tailrace_fanout_opened_connections_total', 'Clients that connected.', () => streams.counts.opened);
@@ -56,17 +56,17 @@ export function registerSessionMetrics(metrics: Metrics, options: SessionMetrics
   metrics.total(
     'tailrace_fanout_waited_messages_total',
     'Messages from clients that waited for a later turn of the event loop.',
-    () => turns.counts.waited,
+    () => messages.counts.waited,
   );
   metrics.gauge(
     'tailrace_fanout_waiting_message_bytes',
     'Messages from clients that wait for a later turn of the event loop, bytes.',
-    () => turns.waitingBytes,
+    () => messages.waitingBytes,
   );
   metrics.gauge(
     'tailrace_fanout_limit_waiting_message_bytes',
     'Maximum of them, bytes; beyond it each message is handled at once.',
-    () => turns.waitingBytesMax,
+    () => messages.waitingBytesMax,
   );
   counts.errors = handles(
     metrics.counters('tailrace_fanout_sent_errors_total', 'Errors sent to clients, by code.', {

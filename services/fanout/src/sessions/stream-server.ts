@@ -7,7 +7,7 @@ import { shown } from '@tailrace/protocol/error';
 import { type HandshakeLimits, Handshakes, type Refusal } from '../access/handshakes.ts';
 import type { Accepted, Connection, HttpAnswer, RequestHead, Route, TransportHandlers } from '../transport.ts';
 import type { Encoding } from '../views/view-options.ts';
-import { Inbox, type MessageTurns } from './message-turns.ts';
+import { Inbox, type MessageScheduler } from './message-scheduler.ts';
 import { internalErrorClose, Session, type SessionOptions } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import type { StreamSocket, StreamSockets } from './stream-socket.ts';
@@ -19,7 +19,7 @@ export interface StreamLimits extends HandshakeLimits {
 export interface StreamServerOptions {
   readonly sockets: StreamSockets;
   readonly sessions: Sessions;
-  readonly turns: MessageTurns;
+  readonly messages: MessageScheduler;
   readonly limits: StreamLimits;
   readonly session: SessionOptions;
   readonly sessionId: () => string;
@@ -63,7 +63,7 @@ export class StreamServer implements TransportHandlers<Client> {
   readonly handshakes: Handshakes;
   readonly #sockets: StreamSockets;
   readonly #sessions: Sessions;
-  readonly #turns: MessageTurns;
+  readonly #messages: MessageScheduler;
   readonly #limits: StreamLimits;
   readonly #session: SessionOptions;
   readonly #sessionId: () => string;
@@ -71,10 +71,10 @@ export class StreamServer implements TransportHandlers<Client> {
   readonly #logger: Logger;
 
   constructor(options: StreamServerOptions) {
-    const { sockets, sessions, turns, limits, session, sessionId, clock, logger, routes } = options;
+    const { sockets, sessions, messages, limits, session, sessionId, clock, logger, routes } = options;
     this.#sockets = sockets;
     this.#sessions = sessions;
-    this.#turns = turns;
+    this.#messages = messages;
     this.#limits = limits;
     this.#session = session;
     this.#sessionId = sessionId;
@@ -118,13 +118,13 @@ export class StreamServer implements TransportHandlers<Client> {
       if (!this.#received(client, nowMs)) return;
       const session = client.session!;
       if (data.length > this.#limits.messageBytesMax) session.onTooLarge(data.length);
-      else if (this.#turns.isFree(client.inbox)) {
+      else if (this.#messages.isFree(client.inbox)) {
         session.onMessage(isBinary ? data : textOf(data));
-        this.#turns.spend(this.#clock.monotonic() - nowMs);
+        this.#messages.spend(this.#clock.monotonic() - nowMs);
       } else {
         client.inbox ??= new Inbox((waited) => this.#handle(client, waited));
         // The bytes are only valid during this call.
-        this.#turns.wait(client.inbox, isBinary ? data.slice() : textOf(data));
+        this.#messages.wait(client.inbox, isBinary ? data.slice() : textOf(data));
       }
     } catch (error) {
       this.#fail(client, error);

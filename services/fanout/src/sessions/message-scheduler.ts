@@ -33,7 +33,7 @@ export class Inbox extends Flow {
  * Beyond `turnMs` the next messages wait for the next turn. Clients take turns by the time that they have used. The
  * messages of one client stay in order. At the limits of memory messages are handled at once instead.
  */
-export class MessageTurns {
+export class MessageScheduler {
   readonly waitingBytesMax: number;
   /** Messages that have waited. */
   readonly counts = { waited: 0 };

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Inbox, MessageTurns } from './message-turns.ts';
+import { Inbox, MessageScheduler } from './message-scheduler.ts';
 
 /** Turns in which each message takes `messageMs`, and the messages as they were handled: client, number. */
-function turnsOf(messageMs: number, waitingBytesMax?: number) {
+function schedulerOf(messageMs: number, waitingBytesMax?: number) {
   let nowMs = 0;
   const deferred: (() => void)[] = [];
   const handled: string[] = [];
-  const turns = new MessageTurns({
+  const messages = new MessageScheduler({
     clock: { monotonic: () => nowMs },
     defer: (call) => void deferred.push(call),
     ...(waitingBytesMax === undefined ? {} : { waitingBytesMax }),
@@ -24,10 +24,10 @@ function turnsOf(messageMs: number, waitingBytesMax?: number) {
       send: (count: number, padding = '') => {
         for (let i = 0; i < count; i++) {
           const data = `${name}${sent++}${padding}`;
-          if (!turns.isFree(inbox)) turns.wait(inbox, data);
+          if (!messages.isFree(inbox)) messages.wait(inbox, data);
           else {
             handle(data);
-            turns.spend(messageMs);
+            messages.spend(messageMs);
           }
         }
       },
@@ -39,11 +39,11 @@ function turnsOf(messageMs: number, waitingBytesMax?: number) {
     for (const call of deferred.splice(0)) call();
     return handled;
   };
-  return { turns, client, handled, turn, isIdle: () => deferred.length === 0 };
+  return { messages, client, handled, turn, isIdle: () => deferred.length === 0 };
 }
 
 test('the messages of one turn take little time, however many have come, and stay in order', () => {
-  const { turns, client, handled, turn, isIdle } = turnsOf(0.5);
+  const { messages, client, handled, turn, isIdle } = schedulerOf(0.5);
   const all: string[] = [];
   client('a').send(1_000);
   assert.equal(handled.length, 4, 'two milliseconds');
@@ -56,11 +56,11 @@ test('the messages of one turn take little time, however many have come, and sta
     all,
     Array.from({ length: 1_000 }, (_, i) => `a${i}`),
   );
-  assert.deepEqual([turns.waitingBytes, turns.counts.waited], [0, 996]);
+  assert.deepEqual([messages.waitingBytes, messages.counts.waited], [0, 996]);
 });
 
 test('a client with one message goes before those that have sent thousands', () => {
-  const { client, turn } = turnsOf(0.5);
+  const { client, turn } = schedulerOf(0.5);
   for (const name of ['a', 'b', 'c']) client(name).send(1_000);
   turn();
   turn();
@@ -69,7 +69,7 @@ test('a client with one message goes before those that have sent thousands', () 
 });
 
 test('a message that comes while earlier ones of its client wait is handled after them', () => {
-  const { client, handled, turn } = turnsOf(2);
+  const { client, handled, turn } = schedulerOf(2);
   const a = client('a');
   a.send(3);
   assert.deepEqual(handled, ['a0']);
@@ -80,14 +80,14 @@ test('a message that comes while earlier ones of its client wait is handled afte
 });
 
 test('beyond its limits a client waits no longer, and neither does anybody beyond that of all', () => {
-  const one = turnsOf(1);
+  const one = schedulerOf(1);
   one.client('a').send(40, 'x'.repeat(16_000));
-  assert.ok(one.turns.waitingBytes <= 262_144, `${one.turns.waitingBytes}`);
+  assert.ok(one.messages.waitingBytes <= 262_144, `${one.messages.waitingBytes}`);
   assert.ok(one.handled.length >= 40 - 262_144 / 16_000, `${one.handled.length}`);
-  const all = turnsOf(1, 1_000);
+  const all = schedulerOf(1, 1_000);
   for (const name of ['a', 'b', 'c']) all.client(name).send(20);
-  assert.ok(all.turns.waitingBytes <= 1_000, `${all.turns.waitingBytes}`);
+  assert.ok(all.messages.waitingBytes <= 1_000, `${all.messages.waitingBytes}`);
   all.turn();
   while (!all.isIdle()) all.turn();
-  assert.equal(all.turns.waitingBytes, 0);
+  assert.equal(all.messages.waitingBytes, 0);
 });
