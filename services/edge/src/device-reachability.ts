@@ -2,8 +2,8 @@ import type { Sample } from './sample.ts';
 import type { SourceTag } from './source.ts';
 
 /**
- * Finds out which devices behind the gateway can be reached: those with a tag that can be read. A device is announced at
- * its first sample, and at each change.
+ * Finds out which devices behind the gateway can be reached: those with a tag that can be read. A device is announced
+ * at its first sample, and at each change.
  */
 export class DeviceReachability {
   /** Of each tag of the source. */
