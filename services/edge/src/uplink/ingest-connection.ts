@@ -37,7 +37,7 @@ export interface IngestConnectionOptions {
 
 /**
  * The port to ingest: one session at a time, which connects again by itself. What has no answer when a session is lost
- * is answered with `lost`, and never sent again by the connection. `ingest-connections.itest.ts` has what each adapter
+ * is answered with `lost`, and never sent again by the connection. `test/edge-uplink.itest.ts` has what each adapter
  * keeps.
  */
 export interface IngestConnection {
