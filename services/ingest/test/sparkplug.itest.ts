@@ -11,7 +11,7 @@ import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { CommandClient } from '@tailrace/testkit/command-client';
-import { eventually, nextEvent } from '@tailrace/testkit/eventually';
+import { eventually } from '@tailrace/testkit/eventually';
 import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { type Mosquitto, startMosquitto } from '@tailrace/testkit/mosquitto';
 import mqtt from 'mqtt';
@@ -19,6 +19,7 @@ import { sparkplugSchema } from '../src/bridge/sparkplug-settings.ts';
 import type { DeadLetter } from '../src/dead-letters/dead-letter.ts';
 import { LogFailures } from '../src/intake/log-failures.ts';
 import { MessageIntake } from '../src/intake/message-intake.ts';
+import { noMessageTracing } from '../src/intake/message-tracing.ts';
 import { Pressure } from '../src/intake/pressure.ts';
 import { createSparkplug } from '../src/sparkplug/sparkplug.ts';
 import { closedSessions, loggedReports, startIngest, tokenFor, topic } from './ingest-fixture.ts';
@@ -85,6 +86,7 @@ async function startHost(t: TestContext, { role = 'passive', eventLog, groups = 
         setImmediate(done, undefined);
       },
     },
+    tracing: noMessageTracing,
     presence: {
       started: ({ device }) => void presence.push(`+${device}`),
       closed: ({ device }, reason) => void presence.push(`-${device} ${reason}`),
@@ -281,7 +283,7 @@ describe('foreign edge nodes', { concurrency: true }, () => {
     const witness = await mqtt.connectAsync(`mqtt://${mosquitto.host}:${mosquitto.port}`, { reconnectPeriod: 0 });
     t.after(() => witness.end(true));
     await witness.subscribeAsync('spBv1.0/g/NDATA/n5');
-    const passed = nextEvent(witness, 'message');
+    const passed = new Promise((resolve) => witness.once('message', resolve));
     await node.run({ op: 'data', metrics: [value('temperature', 50)] });
     await passed;
     const second = await startHost(t, { role: 'active', eventLog: first.log });

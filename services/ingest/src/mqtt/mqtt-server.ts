@@ -96,6 +96,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       letters: letterWriter,
       retries: messages.retries,
       names: messages.names,
+      tracing: messages.tracing,
       counts: counts.protocols.mqtt,
       onAccepted: messages.onAccepted,
       clock,

@@ -6,6 +6,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { createDeviceCounts } from '../devices/device-metrics.ts';
 import type { IntakeEntry } from '../intake/intake-entry.ts';
+import { noMessageTracing } from '../intake/message-tracing.ts';
 import { Wills } from './wills.ts';
 
 test('wills that the log refuses are appended again in their order, and count as wills until the log has them', async () => {
@@ -15,6 +16,7 @@ test('wills that the log refuses are appended again in their order, and count as
   const wills = new Wills({
     retries: { append: (entry) => void entries.push(entry), clock },
     names: { admit() {} },
+    tracing: noMessageTracing,
     letters: { write: () => assert.fail('a dead letter') },
     counts: counts.protocols.mqtt,
     onAccepted: () => {},

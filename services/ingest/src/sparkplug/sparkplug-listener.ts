@@ -154,7 +154,7 @@ export class SparkplugListener implements TopicNamespace {
     if (this.#isPaused) client.pause();
   }
 
-  publish(client: NamespaceClient, { topic, payload, retain, ticket }: NamespaceMessage): void {
+  publish(client: NamespaceClient, { topic, payload, retain, ticket, properties }: NamespaceMessage): void {
     const known = this.#of(client);
     let parsed = known.topics.get(topic);
     if (parsed === undefined) {
@@ -168,7 +168,7 @@ export class SparkplugListener implements TopicNamespace {
       known.topics.set(topic, parsed);
     }
     this.#nodes.set(nodeKey(parsed.group, parsed.node), client);
-    this.#host!.receive({ topic, payload, retain, ticket }, client);
+    this.#host!.receive({ topic, payload, retain, ticket, properties }, client);
   }
 
   subscribe(client: NamespaceClient, filter: string, qos: 0 | 1): number {
