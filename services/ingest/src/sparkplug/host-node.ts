@@ -292,6 +292,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
       origin: this,
       session: this.#sessions.get(device ?? nodeItself),
       receipt: this.isOwned ? this.#receipt : undefined,
+      traceparent: batch.traceparent ?? '',
     };
     if (this.isOwned) this.append(pending);
     else this.#context.standby.add(pending, this.#context.clock.monotonic());

@@ -1,3 +1,4 @@
+import { userProperty } from '@tailrace/mqtt/inbound-messages';
 import type { Clock } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
@@ -16,6 +17,7 @@ import type { DeadLetterReason } from '../dead-letters/dead-letter-reason.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { PresenceEvents } from '../devices/presence-events.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
+import type { MessageTracing } from '../intake/message-tracing.ts';
 import type { Grant, RecordContext } from '../intake/record-from.ts';
 import type { BirthStore } from './birth-store.ts';
 import type { HostContext } from './host-context.ts';
@@ -56,6 +58,7 @@ export interface SparkplugHostOptions {
   /** Whether its nodes are of several tenants, which must not use what others need. Default: they are not. */
   readonly isSharedByTenants?: boolean;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
+  readonly tracing: Pick<MessageTracing, 'enabled' | 'start'>;
   readonly letters: Pick<DeadLetters, 'write'>;
   readonly births: Pick<BirthStore, 'put' | 'take' | 'isPending'>;
   readonly presence: Pick<PresenceEvents, 'started' | 'closed'>;
@@ -103,7 +106,8 @@ export class SparkplugHost {
 
   /** Throws `invalid_path` and `invalid_message` for a prefix, segment or host ID that is none. */
   constructor(options: SparkplugHostOptions) {
-    const { name, settings, broker, intake, letters, births, presence, grant, devices, clock, logger } = options;
+    const { name, settings, broker, intake, tracing, letters, births, presence, grant, devices, clock, logger } =
+      options;
     const { role, hostId, prefix, ids, reorderMs } = settings;
     this.#options = options;
     this.#limits = new HostLimits(options.isSharedByTenants === true);
@@ -116,6 +120,7 @@ export class SparkplugHost {
     this.#writer = new LogWriter({
       source: name,
       intake,
+      tracing,
       letters,
       clock,
       onReport: (report, seq, error) => this.#settled(report, seq, error),
@@ -280,14 +285,16 @@ export class SparkplugHost {
   receive(message: BrokerMessage, from: Acknowledger): void {
     if (this.#isStopped) return;
     const { topic, payload, retain, ticket } = message;
-    const { counts, clock } = this.#options;
+    const { counts, tracing, clock } = this.#options;
     const route = this.#routes.get(topic) ?? this.#routeOf(message, from);
     if (route === undefined) return;
     counts.messages[route.type].add();
     const { node, type, device } = route;
     const before = node.heldBytes;
     const nowMs = clock.monotonic();
-    node.receive({ type, device, bytes: payload, isRetained: retain }, ticket, from, nowMs);
+    // Without tracing no message is searched for its trace.
+    const traceparent = tracing.enabled ? traceparentOf(message) : undefined;
+    node.receive({ type, device, bytes: payload, isRetained: retain, traceparent }, ticket, from, nowMs);
     if (node.heldMessages > 0 || before > 0) this.#countHeld(node, before);
   }
 
@@ -461,6 +468,10 @@ export class SparkplugHost {
 }
 
 const noRebirths = { waiting: 0, heldBack: 0 };
+
+function traceparentOf({ properties }: BrokerMessage): string | undefined {
+  return properties === undefined ? undefined : userProperty({ properties }, 'traceparent');
+}
 
 function acknowledge(ticket: number, from: Acknowledger): void {
   if (ticket < 0) return;
