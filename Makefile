@@ -10,7 +10,7 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/device-chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts' 'loadtest/devices/test/*.itest.ts'
 
-# Files of tests that run at once. Integration tests wait 40 % of their time, for brokers, browsers and time-outs:
+# Files of tests that run at once. Integration tests wait a quarter of their time, for brokers, browsers and time-outs:
 # three of them use two processors.
 TEST_JOBS ?= 3
 NODE_TEST := node --test --test-reporter=spec --test-concurrency=$(TEST_JOBS)
@@ -30,8 +30,8 @@ $(DASHBOARD): $(INSTALLED) $(DASHBOARD_SOURCES)
 	npm run --silent build -w services/dashboard
 	@touch $@
 
-demo: setup ## Runs Tailrace in one process, without a broker, and a gateway beside it, and prints the URL of its page. DATA=folder PORT_BASE=number MOOD=calm|drift|storm|dropout|failure
-	@TAILRACE_DATA_DIR=$(or $(DATA),$(TAILRACE_DATA_DIR),data/demo) TAILRACE_PORT_BASE=$(or $(PORT_BASE),$(TAILRACE_PORT_BASE),8080) TAILRACE_MOOD=$(or $(MOOD),$(TAILRACE_MOOD),calm) TAILRACE_GATEWAY=$${TAILRACE_GATEWAY:-true} TAILRACE_LOG_PRETTY=true TAILRACE_LOG_LEVEL=$${TAILRACE_LOG_LEVEL:-warn} exec node services/standalone/src/main.ts
+demo: setup ## Runs Tailrace in one process, without a broker, and a gateway beside it, and prints the URL of its page. DATA=folder PORT_BASE=number MOOD=calm|drift|storm|dropout|failure BRIDGES=file
+	@TAILRACE_DATA_DIR=$(or $(DATA),$(TAILRACE_DATA_DIR),data/demo) TAILRACE_PORT_BASE=$(or $(PORT_BASE),$(TAILRACE_PORT_BASE),8080) TAILRACE_MOOD=$(or $(MOOD),$(TAILRACE_MOOD),calm) TAILRACE_GATEWAY=$${TAILRACE_GATEWAY:-true} TAILRACE_MQTT_BRIDGES_FILE=$(or $(BRIDGES),$(TAILRACE_MQTT_BRIDGES_FILE)) TAILRACE_LOG_PRETTY=true TAILRACE_LOG_LEVEL=$${TAILRACE_LOG_LEVEL:-warn} exec node services/standalone/src/main.ts
 
 stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=folder PORT_BASE=number
 	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
@@ -73,7 +73,7 @@ generate: setup ## Writes the generated files: Protobuf code, configuration docs
 screenshot: setup ## Renews docs/dashboard.png, the picture of the README
 	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts
 
-bench: setup ## Measures against bare libraries in the same run, prints a table and writes docs/PERFORMANCE.md. ONLY=name prints one
+bench: setup ## Measures against bare libraries in the same run, prints two tables and writes docs/PERFORMANCE.md. ONLY=intake writes the second, ONLY=name prints one bench
 	node loadtest/bench/bench.ts $(ONLY)
 
 chaos: setup ## Injects failures into a running stack, one after the other, and counts what its clients lose. CLIENTS=3000 DEVICES=1000 NODES=3 FAULTS=kill,pause,roll,nats,kafka

@@ -35,7 +35,14 @@ const { values } = parseArgs({
     via: { type: 'string', default: '' },
   },
 });
+const params = paramsFrom(values.params);
 const seconds = integerArgument('SECONDS', values.seconds, 1, 86_400);
+for (const [variable, value] of [
+  ['DEVICE', values.device],
+  ['NAME', values.name],
+] as const) {
+  if (value === '') fail(`${variable}: expected one, as in DEVICE=plant1.line2.press1 NAME=start, got none`);
+}
 const qos = integerArgument('QOS', values.qos, 0, 2);
 try {
   const endpoints = await endpointsOf(values.data === undefined ? ['data/stack', 'data/demo'] : [values.data]);
@@ -53,7 +60,6 @@ async function send(bus: Pick<Bus, 'request' | 'subscribe'>): Promise<number> {
   const { device, name, id, via } = values;
   const issued = systemClock.now();
   const deadline = issued + seconds * 1_000;
-  const params = JSON.parse(values.params) as unknown;
   const command = deviceCommandFromJson({
     ...{ id, device, via, name, params, qos, issued, deadline, subject: userInfo().username },
   });
@@ -67,6 +73,14 @@ async function send(bus: Pick<Bus, 'request' | 'subscribe'>): Promise<number> {
   }
   await client.stop();
   return code;
+}
+
+function paramsFrom(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return fail(`PARAMS: expected a JSON object in single quotes, as in '{"speed":3}', got ${text}`);
+  }
 }
 
 async function endpointsOf(folders: readonly string[]): Promise<Endpoints> {

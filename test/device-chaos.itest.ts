@@ -8,7 +8,7 @@ import { createTempDir } from '@tailrace/testkit/tempdir';
 /** A short `make device-chaos`, without the outage. */
 const root = resolve(import.meta.dirname, '..');
 const faults = ['ingest', 'nats', 'broker', 'gateway', 'kafka'];
-const protocols = ['HTTP', 'WebSocket', 'MQTT QoS 1', 'MQTT QoS 2', 'bridge', 'Sparkplug', 'gateway'];
+const protocols = ['HTTP', 'WebSocket', 'MQTT QoS 1', 'MQTT QoS 2', 'bridge', 'Sparkplug', 'gateway', 'OPC UA'];
 
 test('ingest, NATS, the broker, the gateway and Kafka are killed under load of each protocol: every acknowledged message is in the log', async (t) => {
   const dir = await createTempDir('device-chaos');
@@ -18,7 +18,7 @@ test('ingest, NATS, the broker, the gateway and Kafka are killed under load of e
       command: process.execPath,
       args: [
         join(root, 'test/device-chaos/device-chaos.ts'),
-        ...['--faults', faults.join(), '--ingest', '1', '--rate', '50', '--seconds', '0', '--limit-seconds', '300'],
+        ...['--faults', faults.join(), '--ingest', '2', '--rate', '50', '--seconds', '0', '--limit-seconds', '300'],
         ...['--data', join(dir.path, 'data')],
       ],
       cwd: root,

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
 import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
@@ -121,6 +120,20 @@ async function start(t: TestContext) {
         deadlineMs: 30_000,
         describe: `${readings} readings are sent`,
       }),
+    /** Resolves when the gateway has read this many further values. */
+    async read(values: number) {
+      const until = (await metric('tailrace_edge_samples_total')) + values;
+      await eventually(async () => (await metric('tailrace_edge_samples_total')) >= until, {
+        deadlineMs: 30_000,
+        describe: `${values} values are read`,
+      });
+    },
+    /** Resolves when reports are on disk: the link has been down for two seconds. */
+    onDisk: () =>
+      eventually(async () => (await metric('tailrace_edge_store_bytes')) > 0, {
+        deadlineMs: 30_000,
+        describe: 'reports are on disk',
+      }),
     /** Stops both in order, and returns what the log has. */
     async logged(): Promise<Report[]> {
       assert.equal((await processes.edge.stop()).code, 0, processes.edge.output());
@@ -161,13 +174,11 @@ function longestGapMs(times: readonly number[]): number {
 const repeatedOf = (reports: readonly Report[]) => reports.length - new Set(reports.map(({ id }) => id)).size;
 
 test('after a link that was down, and one that was stalled, every reading is in the log once, in order and with its own time', async (t) => {
-  const { proxy, sent, metric, logged } = await start(t);
+  const { proxy, sent, read, onDisk, metric, logged } = await start(t);
   await sent(100);
   const lostAt = Date.now();
   await proxy.disconnect();
-  // Longer than the link may be down until reports go to the disk.
-  await sleep(2_800);
-  await eventually(async () => (await metric('tailrace_edge_store_bytes')) > 0, { describe: 'reports are on disk' });
+  await onDisk();
   assert.equal(await metric('tailrace_edge_links{state="down"}'), 1);
   const before = await metric('tailrace_edge_sent_readings_total');
   const backAt = Date.now();
@@ -177,7 +188,8 @@ test('after a link that was down, and one that was stalled, every reading is in 
   await eventually(async () => (await metric('tailrace_edge_backlog_reports')) === 0, { deadlineMs: 30_000 });
   await eventually(async () => (await metric('tailrace_edge_live_lag_seconds')) < 2);
   await proxy.stall();
-  await sleep(2_200);
+  // As many as in a time after which the link is suspected to be lost.
+  await read(450);
   await proxy.restore();
   const stalled = await metric('tailrace_edge_sent_readings_total');
   await sent(stalled + 100);
@@ -211,18 +223,17 @@ test('after a link that was down, and one that was stalled, every reading is in 
 });
 
 test('after kill -9 of ingest and of the gateway, what was acknowledged is in the log, and no reading is missing in between', async (t) => {
-  const { processes, startIngest, startEdge, sent, metric, logged } = await start(t);
+  const { processes, startIngest, startEdge, sent, onDisk, metric, logged } = await start(t);
   await sent(100);
   const awayAt = Date.now();
   await processes.ingest.kill();
-  await sleep(500);
+  await eventually(async () => (await metric('tailrace_edge_links{state="down"}')) === 1, { deadlineMs: 30_000 });
   processes.ingest = await startIngest();
   const awayMs = Date.now() - awayAt;
   const again = await metric('tailrace_edge_sent_readings_total');
   await sent(again + 100);
   await processes.ingest.kill();
-  await sleep(2_800);
-  await eventually(async () => (await metric('tailrace_edge_store_bytes')) > 0);
+  await onDisk();
   const killedAt = Date.now();
   await processes.edge.kill();
   processes.edge = await startEdge();

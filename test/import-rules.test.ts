@@ -20,7 +20,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'packages/testkit': ['protocol', 'platform', 'eventlog', 'bus', 'client'],
   'services/ingest': ['protocol', 'platform', 'eventlog', 'bus', 'mqtt', 'sparkplug'],
   'services/fanout': ['protocol', 'platform', 'eventlog', 'bus'],
-  'services/edge': ['client', 'protocol', 'platform', 'eventlog'],
+  'services/edge': ['client', 'mqtt', 'protocol', 'platform', 'eventlog'],
   'services/simulator': ['client', 'mqtt', 'sparkplug', 'protocol', 'platform'],
   'services/dashboard/server': ['protocol', 'platform'],
   'services/dashboard/web': ['client'],

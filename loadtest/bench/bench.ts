@@ -1,10 +1,11 @@
 /**
- * `make bench`: every figure in one run, as a table here and in docs/PERFORMANCE.md. `make bench ONLY=relay` prints
- * one.
+ * `make bench`: every figure in one run, as tables here and in docs/PERFORMANCE.md. `make bench ONLY=relay` prints one;
+ * `make bench ONLY=intake` measures how devices come in, and writes that table.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
+import { withGeneratedPart } from '../../scripts/generated-text.ts';
 import { benchByKey } from './by-key.ts';
 import { benchConnections } from './connections.ts';
 import { benchDemo } from './demo.ts';
@@ -18,57 +19,59 @@ import { benchMqttSessions } from './mqtt-idle-devices.ts';
 import { benchObservability } from './observability.ts';
 import { benchReconnect } from './reconnect.ts';
 import { benchRelay } from './relay.ts';
-import type { Row } from './row.ts';
+import { type Row, tableOf } from './row.ts';
 
 const page = join(import.meta.dirname, '../../docs/PERFORMANCE.md');
-const [startTag, endTag] = ['<!-- generated: make bench -->', '<!-- end -->'];
 
-const benches: Readonly<Record<string, () => Promise<Row[]>>> = {
-  fanout: benchFanout,
-  bykey: benchByKey,
-  connections: benchConnections,
-  devices: benchDevices,
-  relay: benchRelay,
-  growth: benchGrowth,
-  reconnect: benchReconnect,
-  ingest: benchIngest,
-  mqtt: benchMqtt,
-  mqttsessions: benchMqttSessions,
-  edge: benchEdge,
-  observability: benchObservability,
-  demo: benchDemo,
+type Bench = () => Promise<Row[]>;
+
+/** The tables of the page, by the name of the generated part. */
+const tables: Readonly<Record<string, Readonly<Record<string, Bench>>>> = {
+  'make bench': {
+    fanout: benchFanout,
+    bykey: benchByKey,
+    connections: benchConnections,
+    devices: benchDevices,
+    relay: benchRelay,
+    growth: benchGrowth,
+    reconnect: benchReconnect,
+    observability: benchObservability,
+    demo: benchDemo,
+  },
+  'make bench ONLY=intake': {
+    ingest: benchIngest,
+    mqtt: benchMqtt,
+    mqttsessions: benchMqttSessions,
+    edge: benchEdge,
+  },
 };
+const intake = 'make bench ONLY=intake';
 const requested = process.argv.slice(2);
-const known = Object.keys(benches).join(', ');
+const known = [...Object.values(tables).flatMap((benches) => Object.keys(benches)), 'intake'];
 for (const name of requested) {
-  if (name in benches) continue;
-  process.stderr.write(`bench: expected one of ${known}, got ${name}\n`);
+  if (known.includes(name)) continue;
+  process.stderr.write(`bench: expected one of ${known.join(', ')}, got ${name}\n`);
   process.exit(2);
 }
 
-const rows: Row[] = [];
-for (const [name, bench] of Object.entries(benches)) {
-  if (requested.length > 0 && !requested.includes(name)) continue;
-  process.stderr.write(`${name} …\n`);
-  rows.push(...(await bench()));
-}
-const table = [
-  '| what | ours | against, in the same run | result | target | met |',
-  '| --- | --- | --- | --- | --- | --- |',
-  ...rows.map(
-    (row) =>
-      `| ${row.what} | ${row.ours} | ${row.against} | **${row.result}** | ${row.target} | ${row.met ? 'yes' : '**no**'} |`,
-  ),
-].join('\n');
 const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? 'unknown processor'}, Node ${process.version}`;
-process.stdout.write(`${table}\n\nOn ${machine}.\n`);
-// Some benches are only printed; the page has the figures of one whole run.
-if (requested.length > 0) process.exit(0);
-const text = await readFile(page, 'utf8');
-const generated = `${startTag}\n${table}\n\nOn ${machine}.\n${endTag}`;
-await writeFile(
-  page,
-  text.slice(0, text.indexOf(startTag)) + generated + text.slice(text.indexOf(endTag) + endTag.length),
-);
+const measured = new Map<string, string>();
+for (const [part, benches] of Object.entries(tables)) {
+  const isWhole = requested.length === 0 || (part === intake && requested.includes('intake'));
+  const rows: Row[] = [];
+  for (const [name, bench] of Object.entries(benches)) {
+    if (!isWhole && !requested.includes(name)) continue;
+    process.stderr.write(`${name} …\n`);
+    rows.push(...(await bench()));
+  }
+  if (rows.length === 0) continue;
+  const text = `${tableOf(rows)}\n\nOn ${machine}.`;
+  process.stdout.write(`${text}\n\n`);
+  // Some benches are only printed; a table of the page has the figures of one run.
+  if (isWhole) measured.set(part, text);
+}
+let text = await readFile(page, 'utf8');
+for (const [part, table] of measured) text = withGeneratedPart(text, part, table);
+if (measured.size > 0) await writeFile(page, text);
 // A bench never fails a build.
 process.exit(0);

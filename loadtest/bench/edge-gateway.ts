@@ -6,6 +6,7 @@ import { systemClock as clock } from '@tailrace/platform/clock';
 import { createLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { answer, cpuSeconds } from './child.ts';
+import { endLoopDelay, startLoopDelay } from './loop-delay.ts';
 
 const logger = createLogger({ service: 'bench', level: 'warn' });
 let edge: Edge;
@@ -21,14 +22,20 @@ answer({
     return {};
   },
   use: () => ({ cpu: cpuSeconds(), readings: edge.uplink.counts.readings, waiting: edge.outbox.reports }),
-  /** Answers with the time, ms, from the command to its answer after the read-back. */
+  startWrites: startLoopDelay,
+  endWrites: endLoopDelay,
+  /** Answers with the time, ms, from the command to its answer after the read-back, and to its place on disk. */
   write: async ({ id, device, value }: { id: string; device: string; value: number }) => {
     const startMs = performance.now();
+    let storedMs = 0;
     const reply = await new Promise<{ state: string; message?: string }>((resolve) => {
       const expiresAtMs = clock.monotonic() + 10_000;
       const command = { id, device, name: 'set', params: { set: value }, qos: 1 as const, fence: 0, expiresAtMs };
-      edge.executor.execute(command, { delivered() {}, reply: resolve });
+      const delivered = () => {
+        storedMs = performance.now() - startMs;
+      };
+      edge.executor.execute(command, { delivered, reply: resolve });
     });
-    return { ...reply, ms: performance.now() - startMs };
+    return { ...reply, ms: performance.now() - startMs, storedMs };
   },
 });

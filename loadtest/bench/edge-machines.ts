@@ -7,6 +7,7 @@ import { nodesets } from 'node-opcua-nodesets';
 import { OPCUAServer } from 'node-opcua-server';
 import { answer } from './child.ts';
 import { opcuaTags, setRegister } from './edge-sources.ts';
+import { endLoopDelay, startLoopDelay } from './loop-delay.ts';
 
 const turnMs = 100;
 const turnsPerSecond = 1_000 / turnMs;
@@ -89,4 +90,6 @@ answer({
     await startOpcua(port, pki);
     return {};
   },
+  startWrites: startLoopDelay,
+  endWrites: endLoopDelay,
 });

@@ -13,8 +13,10 @@ import { issueToken } from '@tailrace/platform/token';
 import { encodeReport } from '@tailrace/protocol/report-proto';
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 import { z } from 'zod';
+import { AckTimeRecorder } from './ack-times.ts';
 import { answer, cpuSeconds } from './child.ts';
 import { batchOf, load } from './ingest-load.ts';
+import { endLoopDelay, startLoopDelay } from './loop-delay.ts';
 import { createSwitchedTracing, type SwitchedTracing } from './switched-tracing.ts';
 
 const tokenSecret = 'a key for the bench alone, on loopback';
@@ -23,6 +25,7 @@ const logger = createLogger({ service: 'bench', level: 'warn' });
 const untilPollMs = 50;
 let run: (batches: number) => Promise<void>;
 let tracing: SwitchedTracing | undefined;
+let ackTimes: AckTimeRecorder;
 const metrics = createMetrics({ service: 'ingest', node: 'bench' });
 
 interface Start {
@@ -32,6 +35,8 @@ interface Start {
   readonly settings?: object;
   /** The file of bridges. */
   readonly bridges?: object;
+  /** Whether `ackTimes` is asked for: each message costs a little more then. */
+  readonly hasAckTimes?: boolean;
 }
 
 interface Started {
@@ -40,12 +45,13 @@ interface Started {
   readonly token: string;
 }
 
-async function startOurs({ broker, tracingUrl, settings, bridges }: Start): Promise<Started> {
+async function startOurs({ broker, tracingUrl, settings, bridges, hasAckTimes = false }: Start): Promise<Started> {
   const eventLog =
     broker === undefined
       ? createMemoryLog({ clock }).connect()
       : new KafkaEventLog({ brokers: [broker], prefix: 'ours', logger });
   await eventLog.start();
+  if (hasAckTimes) ackTimes = new AckTimeRecorder(eventLog);
   const config = z.object(ingestSettings).parse({
     ...{ host: '127.0.0.1', port: 0, tokenSecret, topicPrefix: 'ours', telemetryPartitions: load.partitions },
     ...(broker === undefined && { retentionMs: 60_000, retentionBytes: 1_048_576 }),
@@ -113,11 +119,11 @@ answer({
   },
   /** Answers with the sum of the series that start so. */
   metric: async ({ series }: { series: string }) => ({ value: await metricOf(series) }),
-  /** Answers with the counts of a histogram by upper bound, each with those below it. */
-  histogram: async ({ name, label }: { name: string; label: string }) => {
-    const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith(`${name}_bucket{`));
-    return lines.filter((line) => line.includes(label)).map((line) => [boundOf(line), Number(line.split(' ').at(-1))]);
+  startAckTimes: () => {
+    ackTimes.take();
+    startLoopDelay();
   },
+  endAckTimes: () => ({ ...ackTimes.take(), late: endLoopDelay() }),
   /** Answers when the sum has reached a value. */
   until: async ({ series, value }: { series: string; value: number }) => {
     while ((await metricOf(series)) < value) await clock.sleep(untilPollMs);
@@ -128,10 +134,4 @@ answer({
 async function metricOf(series: string): Promise<number> {
   const lines = (await metrics.text()).split('\n').filter((line) => line.startsWith(series));
   return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-}
-
-/** JSON has no infinity: the last bound is null. */
-function boundOf(line: string): number | null {
-  const bound = Number(/le="([^"]+)"/.exec(line)![1]);
-  return Number.isNaN(bound) ? null : bound;
 }

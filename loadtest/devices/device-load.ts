@@ -29,11 +29,14 @@ export interface LoadResult {
   readonly disconnects: number;
   /** From the time at which a report was due to its acknowledgment. */
   readonly ackDelays: DelayCountsJson;
+  /** From the call that sends a report to its acknowledgment: without what the load itself was late. */
+  readonly sentDelays: DelayCountsJson;
   /** How late the timer of the load was: beyond some ms the load itself is too slow. */
   readonly timerDelays: DelayCountsJson;
 }
 
-const tickMs = 5;
+/** A report is sent up to this time and the delay of the timer after it is due. */
+const tickMs = 1;
 /** Reports of one device that wait for its window or its connection; beyond it none is made. */
 const waitingMax = 1_000;
 
@@ -56,6 +59,7 @@ export class DeviceLoad {
   readonly #options: DeviceLoadOptions;
   readonly #slots: readonly Slot[];
   #ackDelays = new DelayCounts();
+  #sentDelays = new DelayCounts();
   #timerDelays = new DelayCounts();
   #refused: Record<string, number> = {};
   #sent = 0;
@@ -147,6 +151,7 @@ export class DeviceLoad {
       resent: this.#resent,
       disconnects: this.#disconnects,
       ackDelays: this.#ackDelays.toJson(),
+      sentDelays: this.#sentDelays.toJson(),
       timerDelays: this.#timerDelays.toJson(),
     };
   }
@@ -154,6 +159,7 @@ export class DeviceLoad {
   /** Forgets the delays so far: those of a warm-up. */
   resetDelays(): void {
     this.#ackDelays = new DelayCounts();
+    this.#sentDelays = new DelayCounts();
     this.#timerDelays = new DelayCounts();
   }
 
@@ -164,12 +170,14 @@ export class DeviceLoad {
 
   #handlersOf(slot: Slot): LoadDeviceHandlers {
     return {
-      acknowledged: ({ counter, dueMs }, code) => {
+      acknowledged: ({ counter, dueMs, sentMs }, code) => {
         slot.unacknowledged--;
         this.#unacknowledged--;
         if (code === undefined) {
           slot.ledger.addAcknowledged(counter);
-          this.#ackDelays.add(performance.now() - dueMs);
+          const nowMs = performance.now();
+          this.#ackDelays.add(nowMs - dueMs);
+          this.#sentDelays.add(nowMs - sentMs);
         } else this.#refused[code] = (this.#refused[code] ?? 0) + 1;
         this.#fill(slot);
         if (this.#unacknowledged === 0 && this.#left === 0) this.#settled?.();
@@ -190,7 +198,7 @@ export class DeviceLoad {
       this.#refused['not_sent'] = (this.#refused['not_sent'] ?? 0) + 1;
       return;
     }
-    slot.waiting.push({ counter: ++slot.counter, dueMs });
+    slot.waiting.push({ counter: ++slot.counter, dueMs, sentMs: 0 });
     slot.unacknowledged++;
     this.#unacknowledged++;
     this.#sent++;
@@ -204,8 +212,11 @@ export class DeviceLoad {
         if (this.#left === 0 || slot.unacknowledged >= this.#options.inFlightMax) return;
         this.#left--;
         this.#make(slot, performance.now());
-      } else if (slot.device.send(next)) slot.waiting.shift();
-      else return;
+        continue;
+      }
+      next.sentMs = performance.now();
+      if (!slot.device.send(next)) return;
+      slot.waiting.shift();
     }
   }
 }

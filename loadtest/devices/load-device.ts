@@ -3,6 +3,8 @@ export interface LoadReport {
   readonly counter: number;
   /** When it was to be sent, monotonic ms: a report that waits for the window of the device waits from here. */
   readonly dueMs: number;
+  /** When it was sent last, monotonic ms. */
+  sentMs: number;
 }
 
 /** What a device reports to the load. */

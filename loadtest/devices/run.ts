@@ -57,10 +57,11 @@ async function connectAll(settings: DeviceSettings, workers: readonly Child[]): 
 
 /** Adds up what the processes have counted. */
 export function totalOf(results: readonly WorkerResult[]): WorkerResult {
-  const [ackDelays, timerDelays] = [new DelayCounts(), new DelayCounts()];
+  const [ackDelays, sentDelays, timerDelays] = [new DelayCounts(), new DelayCounts(), new DelayCounts()];
   const refused: Record<string, number> = {};
   for (const result of results) {
     ackDelays.addAll(result.ackDelays);
+    sentDelays.addAll(result.sentDelays);
     timerDelays.addAll(result.timerDelays);
     for (const [code, count] of Object.entries(result.refused)) refused[code] = (refused[code] ?? 0) + count;
   }
@@ -72,6 +73,7 @@ export function totalOf(results: readonly WorkerResult[]): WorkerResult {
     disordered: results.reduce((total, { disordered }) => total + disordered, 0),
     skipped: results.reduce((total, { skipped }) => total + skipped, 0),
     ackDelays: ackDelays.toJson(),
+    sentDelays: sentDelays.toJson(),
     timerDelays: timerDelays.toJson(),
   };
 }

@@ -11,7 +11,7 @@ delays.add(12.3);
 const good: WorkerResult = {
   ...{ sent: 10, acknowledged: 10, refused: {}, resent: 0, disconnects: 0 },
   ...{ delivered: 10, missing: 0, doubled: 0, disordered: 0, skipped: 0 },
-  ...{ ackDelays: delays.toJson(), timerDelays: delays.toJson() },
+  ...{ ackDelays: delays.toJson(), sentDelays: delays.toJson(), timerDelays: delays.toJson() },
 };
 
 test('a lost, doubled, disordered or unacknowledged report, and a late acknowledgment, fail an objective', () => {

@@ -3,7 +3,8 @@
  * alone. It is asked by `startChild` of the bench.
  */
 import { createStream, type Stream } from '@tailrace/client';
-import { answer } from '../bench/child.ts';
+import { answer, cpuSeconds } from '../bench/child.ts';
+import { endLoopDelay, startLoopDelay } from '../bench/loop-delay.ts';
 import { DeviceLoad, type DeviceLoadOptions, type LoadResult } from './device-load.ts';
 
 export interface WorkerResult extends LoadResult {
@@ -20,6 +21,7 @@ let load: DeviceLoad;
 let options: DeviceLoadOptions;
 let stream: Stream | undefined;
 let skipped = 0;
+let cpuBefore = 0;
 
 const result = (): WorkerResult => ({ ...load.result, ...load.deliveries, skipped });
 
@@ -74,6 +76,12 @@ answer({
   },
   result,
   resetDelays: () => load.resetDelays(),
+  /** Starts to measure this process. */
+  startUse: () => {
+    startLoopDelay();
+    cpuBefore = cpuSeconds();
+  },
+  endUse: () => ({ cpu: cpuSeconds() - cpuBefore, late: endLoopDelay() }),
   close: async () => {
     stream?.close();
     await load.close();

@@ -72,6 +72,8 @@ export const sectionExtras: Readonly<Record<string, z.ZodRawShape>> = {
       keyKey: z.string(),
       clientCaSecret: z.string(),
       clientCaKey: z.string(),
+      clientCrlSecret: z.string(),
+      clientCrlKey: z.string(),
     }),
     mqtt: z.strictObject({
       enabled: z.boolean(),

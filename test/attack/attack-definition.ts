@@ -10,6 +10,8 @@ export type TargetKind = 'standalone' | 'stack';
 export interface TargetAddresses {
   readonly ingestPort: number;
   readonly streamPort: number;
+  /** Undefined where the target has no MQTT. */
+  readonly mqttPort: number | undefined;
   /** Health checks and metrics of the process that serves the streams. */
   readonly internalPort: number;
   /** Undefined where the target has no dashboard. */

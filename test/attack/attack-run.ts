@@ -231,7 +231,7 @@ export class AttackRun {
   }
 
   async #plan(attacks: readonly Attack[]): Promise<HonestPlan> {
-    const { ingestPort, streamPort } = this.#target.addresses;
+    const { ingestPort, streamPort, mqttPort } = this.#target.addresses;
     const tokenOf = (subject: string, publish: string[], subscribe: readonly string[]) =>
       this.#target.issueToken({ subject, publish, subscribe });
     const requested = [{ channel: 'b.>' }, ...attacks.flatMap(({ visits = [] }) => visits)];
@@ -242,7 +242,7 @@ export class AttackRun {
     });
     const { intervalMs, visitIntervalMs, probeDeadlineMs } = times[this.#size];
     return {
-      ...{ ingestPort, streamPort, devices, intervalMs, visitIntervalMs, probeDeadlineMs },
+      ...{ ingestPort, streamPort, mqttPort, devices, intervalMs, visitIntervalMs, probeDeadlineMs },
       deviceToken: await tokenOf('device', ['b.>'], []),
       subscriberToken: await tokenOf('subscriber', [], ['b.>']),
       visits: await Promise.all(visits),

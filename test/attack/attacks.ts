@@ -19,6 +19,8 @@ import { internalPort } from './attacks/internal-port.ts';
 import { labelCardinality } from './attacks/label-cardinality.ts';
 import { largeSnapshot } from './attacks/large-snapshot.ts';
 import { largeState } from './attacks/large-state.ts';
+import { mqttFlood } from './attacks/mqtt-flood.ts';
+import { mqttSessions } from './attacks/mqtt-sessions.ts';
 import { objectNames } from './attacks/object-names.ts';
 import { positionTokens } from './attacks/position-tokens.ts';
 import { protobufFuzz } from './attacks/protobuf-fuzz.ts';
@@ -26,6 +28,7 @@ import { replayEverything } from './attacks/replay-everything.ts';
 import { sameChannel } from './attacks/same-channel.ts';
 import { slowHeads } from './attacks/slow-heads.ts';
 import { slowReaders } from './attacks/slow-readers.ts';
+import { sparkplugBirths } from './attacks/sparkplug-births.ts';
 import { tagsWithoutEnd } from './attacks/tags-without-end.ts';
 import { tokenSpellings } from './attacks/token-spellings.ts';
 import { tokensOfOneSubject } from './attacks/tokens-of-one-subject.ts';
@@ -44,6 +47,8 @@ export const attacks: readonly Attack[] = [
   deviceLists,
   // Resources that are held and not used.
   ...[headsWithoutBodies, unfinishedBodies, internalPort, dashboardHeads, idleSockets, slowHeads, slowReaders],
+  // Devices by MQTT and Sparkplug.
+  ...[mqttSessions, mqttFlood, sparkplugBirths],
   // More than a fair share, and data of others.
   ...[tokenSpellings, tokensOfOneSubject, forgedTokensAttack, crossTenant, positionTokens],
   // Data that no library sends.

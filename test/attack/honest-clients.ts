@@ -7,11 +7,14 @@ import { HonestDevice } from './honest-device.ts';
 import { type HonestSubscriber, subscribeRaw, subscribeSdk } from './honest-subscriber.ts';
 import { probe, probePauseMs } from './probe.ts';
 import { RepeatedMeasurement, type Samples } from './repeated-measurement.ts';
+import { HttpTransport, MqttTransport, type ReportTransport } from './report-transport.ts';
 import { type VisitPlan, visit } from './visit.ts';
 
 export interface HonestPlan {
   readonly ingestPort: number;
   readonly streamPort: number;
+  /** Default: no device uses MQTT. */
+  readonly mqttPort?: number | undefined;
   /** Tokens of tenant `b`: one may publish, one may subscribe. */
   readonly deviceToken: string;
   readonly subscriberToken: string;
@@ -66,10 +69,11 @@ export class HonestClients {
 
   constructor(plan: HonestPlan) {
     this.#plan = plan;
-    const { devices, ingestPort, intervalMs, deviceToken: token } = plan;
+    const { devices, intervalMs } = plan;
     this.#devices = Array.from({ length: devices }, (_, i) => {
       const phaseMs = (i * intervalMs) / devices;
-      return new HonestDevice({ device: `b.line${i % 4}.d${i}`, ingestPort, token, intervalMs, phaseMs });
+      const device = `b.line${i % 4}.d${i}`;
+      return new HonestDevice({ device, transport: transportOf(plan, device, i), intervalMs, phaseMs });
     });
     this.#byName = new Map(this.#devices.map((device) => [device.device, device]));
     this.#visits = plan.visits.map((each) => new RepeatedMeasurement(() => visit(each), plan.visitIntervalMs));
@@ -189,6 +193,17 @@ export class HonestClients {
     if (answer.status !== 202)
       throw new TailraceError('internal', `quiet devices: expected 202, got ${answer.status} ${await answer.text()}`);
   }
+}
+
+/** Every fourth device uses MQTT, and one of these connects again and again. */
+function transportOf(
+  { mqttPort, ingestPort, deviceToken: token }: HonestPlan,
+  device: string,
+  index: number,
+): ReportTransport {
+  if (mqttPort === undefined || index % 4 > 0) return new HttpTransport(ingestPort, token);
+  const reportsPerConnection = index === 0 ? 3 : Number.POSITIVE_INFINITY;
+  return new MqttTransport({ device, mqttPort, token, reportsPerConnection });
 }
 
 function merged(parts: readonly Samples[]) {

@@ -1,17 +1,15 @@
-import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ReportTransport } from './report-transport.ts';
 
 export interface HonestDeviceOptions {
   readonly device: string;
-  readonly ingestPort: number;
-  readonly token: string;
+  readonly transport: ReportTransport;
   /** Report interval. */
   readonly intervalMs: number;
   /** Time of the first report after `start`. */
   readonly phaseMs: number;
 }
 
-const answerDeadlineMs = 15_000;
 const retryMs = 100;
 
 /**
@@ -26,7 +24,6 @@ export class HonestDevice {
   /** Number of responses that did not accept a report, by their text. */
   readonly refusals = new Map<string, number>();
   readonly #options: HonestDeviceOptions;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
   /** Times at which reports are due, by value, `performance.now`. */
   readonly #dueAtMs: number[] = [];
   #isRunning = false;
@@ -53,7 +50,7 @@ export class HonestDevice {
   abandon(): void {
     this.#isRunning = false;
     this.#isAbandoned = true;
-    this.#agent.destroy();
+    this.#options.transport.close();
   }
 
   dueAtMs(value: number): number {
@@ -81,7 +78,7 @@ export class HonestDevice {
       readings: [{ tag: 'n', value }],
     });
     while (!this.#isAbandoned) {
-      const refusal = await this.#post(body);
+      const refusal = await this.#options.transport.send(body);
       if (refusal === undefined) {
         this.acknowledged = value;
         return;
@@ -89,32 +86,5 @@ export class HonestDevice {
       this.refusals.set(refusal, (this.refusals.get(refusal) ?? 0) + 1);
       await sleep(retryMs);
     }
-  }
-
-  /** Resolves with the reason if it was not accepted. */
-  #post(body: string): Promise<string | undefined> {
-    const { ingestPort, token } = this.#options;
-    const { promise, resolve } = Promise.withResolvers<string | undefined>();
-    const headers = {
-      authorization: `Bearer ${token}`,
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
-    };
-    const options = { agent: this.#agent, method: 'POST', host: '127.0.0.1', port: ingestPort, path: '/v1/ingest' };
-    const sent = request({ ...options, headers, timeout: answerDeadlineMs }, (answer) => {
-      let text = '';
-      answer.setEncoding('utf8').on('data', (part: string) => {
-        text += part;
-      });
-      answer.on('end', () => {
-        const isAccepted = answer.statusCode === 202 && text.includes('"accepted":1');
-        resolve(isAccepted ? undefined : `${answer.statusCode} ${text.slice(0, 200)}`);
-      });
-      answer.on('error', (error) => resolve(error.message));
-    });
-    sent.on('timeout', () => sent.destroy(new Error(`no answer within ${answerDeadlineMs} ms`)));
-    sent.on('error', (error) => resolve(error.message));
-    sent.end(body);
-    return promise;
   }
 }

@@ -18,6 +18,7 @@ export class StackTarget implements Target {
     this.addresses = {
       ingestPort: ingest.port,
       streamPort: fanout[0]!.port,
+      mqttPort: undefined,
       internalPort: portOf(fanout[0]!.internal),
       dashboardPort: undefined,
     };

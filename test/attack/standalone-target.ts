@@ -31,6 +31,7 @@ export class StandaloneTarget implements Target {
     this.addresses = {
       ingestPort: portBase + 2,
       streamPort: portBase + 1,
+      mqttPort: portBase + 4,
       internalPort: portBase + 1010,
       dashboardPort: portBase,
     };

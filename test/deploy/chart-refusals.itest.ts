@@ -37,6 +37,11 @@ const contradictions: readonly (readonly [what: string, values: Values, sentence
     /ingest\.config\.certificateRules is empty; expected rules that map certificates to devices/,
   ],
   [
+    'revocation lists without their authority',
+    { ...leastValues, ingest: { tls: { enabled: true, certSecret: 'a', clientCrlSecret: 'b' } } },
+    /ingest\.tls\.clientCrlSecret is set and ingest\.tls\.clientCaSecret is empty; expected the CA/,
+  ],
+  [
     'rules for certificates that are not requested',
     { ...leastValues, ingest: { config: { certificateRules: '[]' } } },
     /certificateRules is set and no client certificate is accepted; expected ingest\.tls\.clientCaSecret/,

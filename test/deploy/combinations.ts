@@ -42,7 +42,7 @@ export const combinations: Readonly<Record<string, Values>> = {
     hosts: everyHost,
     ingress: { enabled: true },
     ingest: {
-      tls: { enabled: true, certSecret: 'ingest-tls', clientCaSecret: 'device-ca' },
+      tls: { enabled: true, certSecret: 'ingest-tls', clientCaSecret: 'device-ca', clientCrlSecret: 'device-crl' },
       config: {
         certificateRules: '[{"field":"CN","pattern":"press([0-9]+)","device":"plant1.press$1"}]',
         trustedProxies: ['10.0.0.0/8'],

@@ -17,6 +17,7 @@ import type { DeviceFault, Plant } from './device-faults.ts';
 import { GatewaySender } from './gateway-sender.ts';
 import { HttpSender } from './http-sender.ts';
 import { MqttSender } from './mqtt-sender.ts';
+import { OpcuaSender } from './opcua-sender.ts';
 import type { Sender } from './paced-sender.ts';
 import { SparkplugSender } from './sparkplug-sender.ts';
 import { WebSocketSender } from './websocket-sender.ts';
@@ -142,8 +143,9 @@ export class DeviceChaosRun {
     const http = await this.#balanced(({ service }) => service.port);
     const mqtt = await this.#balanced(({ mqttPort }) => mqttPort);
     const url = `http://127.0.0.1:${http.port}`;
+    const opcua = new OpcuaSender();
     const gateway = new GatewaySender({
-      ...{ folder: data, token, perSecond, ingestPort: () => http.port },
+      ...{ folder: data, token, perSecond, ingestPort: () => http.port, opcua },
       startGateway: (settings) =>
         this.#cluster.service('gateway', 'services/edge/src/main.ts', gatewayOffset, {
           ...{ TAILRACE_HOST: undefined, TAILRACE_PORT: undefined, ...settings },
@@ -154,7 +156,7 @@ export class DeviceChaosRun {
       new WebSocketSender({ url, token, perSecond }),
       new MqttSender({ port: mqtt.port, token, perSecond, qos: 1 }),
       new MqttSender({ port: mqtt.port, token, perSecond, qos: 2 }),
-      ...[bridge, sparkplug, gateway],
+      ...[bridge, sparkplug, gateway, opcua],
     ];
     await Promise.all(this.#senders.map((sender) => sender.start()));
     const ingest = this.#ingest.map(({ service }) => service);

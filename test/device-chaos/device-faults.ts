@@ -37,6 +37,9 @@ export interface DeviceFault {
 
 const ofBroker = ['bridge', 'Sparkplug'];
 const ofHost = ['Sparkplug'];
+/** Without a session of a device that would know what the log has: messages with an ID that are sent again. */
+const withoutSession = ['HTTP', 'bridge', 'Sparkplug'];
+const ofGateway = ['gateway', 'OPC UA'];
 const pausedMs = 300;
 /** Of a gateway when ingest is back: a second for the connection, and as much for the log. */
 const firstMsMax = 2_000;
@@ -47,7 +50,7 @@ export const deviceFaults: readonly DeviceFault[] = [
   {
     name: 'ingest',
     words: 'kill -9 of the ingest node with the bridges, and a new start',
-    repeats: 'all',
+    repeats: withoutSession,
     loses: ofHost,
     async run({ ingest, down }) {
       const node = ingest[0]!;
@@ -86,8 +89,8 @@ export const deviceFaults: readonly DeviceFault[] = [
   {
     name: 'gateway',
     words: 'kill -9 of the gateway, and a new start',
-    repeats: ['gateway'],
-    loses: ['gateway'],
+    repeats: ofGateway,
+    loses: ofGateway,
     async run({ gateway }) {
       await gateway.end('SIGKILL');
       await gateway.start();
@@ -97,7 +100,7 @@ export const deviceFaults: readonly DeviceFault[] = [
   {
     name: 'kafka',
     words: 'kill -9 of Kafka, and a new start',
-    repeats: 'all',
+    repeats: withoutSession,
     loses: [],
     async run({ kafka }, printStep) {
       await kafka.kill();

@@ -6,6 +6,7 @@ import type { StackService } from '../../scripts/stack-service.ts';
 import { type CountingDevice, startCountingDevice } from '../../services/edge/test/counting-device.ts';
 import { type ReadingCounts, readingCountsOf } from './gateway-readings.ts';
 import { Ledger } from './ledger.ts';
+import type { OpcuaSender } from './opcua-sender.ts';
 import type { Sender } from './paced-sender.ts';
 import { type SessionProxy, startSessionProxy } from './session-proxy.ts';
 
@@ -37,6 +38,8 @@ export interface GatewaySenderOptions {
   /** The port of ingest. */
   readonly ingestPort: () => number;
   readonly startGateway: StartGateway;
+  /** A machine behind the same gateway. Its server is started by `listen`. */
+  readonly opcua: Pick<OpcuaSender, 'listen' | 'acknowledged'>;
 }
 
 interface Lag {
@@ -46,8 +49,8 @@ interface Lag {
 }
 
 /**
- * A gateway that reads Modbus units. A message is the reading of one poll, sent when the unit has answered it. What a
- * gateway that is killed has in memory is lost, and the gateway reports how much.
+ * A gateway that reads Modbus units, and the machine of `OpcuaSender`. A message is the reading of one poll, sent when
+ * the unit has answered it. What a gateway that is killed has in memory is lost, and the gateway reports how much.
  */
 export class GatewaySender implements Sender {
   readonly ledger = new Ledger('gateway', ({ device, readings }) =>
@@ -81,7 +84,8 @@ export class GatewaySender implements Sender {
   }
 
   async start(): Promise<void> {
-    const { folder, token, perSecond, ingestPort, startGateway } = this.#options;
+    const { folder, token, perSecond, ingestPort, startGateway, opcua } = this.#options;
+    const machine = opcua.listen(folder);
     this.#device = await startCountingDevice({
       onRead: (unit, count) => {
         const key = `${prefix}${unit} ${count}`;
@@ -93,6 +97,7 @@ export class GatewaySender implements Sender {
     this.#proxy = await startSessionProxy(ingestPort, ({ from, payload }) => {
       for (const { tag, value } of payload?.readings ?? []) {
         if (tag === 'count') this.#acknowledged(`${from} ${value}`);
+        else opcua.acknowledged(from, tag, value);
       }
     });
     const tags = [{ tag: 'count', table: 'holding', address: 0, type: 'u32' }];
@@ -108,7 +113,7 @@ export class GatewaySender implements Sender {
     // Of an earlier run.
     const storePath = join(folder, 'gateway-store');
     await rm(storePath, { recursive: true, force: true });
-    await writeFile(sourcesFile, JSON.stringify({ sources: [source] }));
+    await writeFile(sourcesFile, JSON.stringify({ sources: [source, await machine] }));
     await writeFile(tokenFile, token, { mode: 0o600 });
     this.#gateway = await startGateway({
       TAILRACE_EDGE_PATH: 'plant1.gateway.edge1',
@@ -116,6 +121,7 @@ export class GatewaySender implements Sender {
       TAILRACE_TOKEN_FILE: tokenFile,
       TAILRACE_SOURCES_FILE: sourcesFile,
       TAILRACE_STORE_PATH: storePath,
+      TAILRACE_PKI_PATH: join(folder, 'gateway-pki'),
     });
   }
 

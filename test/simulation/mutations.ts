@@ -4,7 +4,7 @@ import { Progress as ClientProgress } from '@tailrace/client/progress';
 import { SubscriptionRecord } from '@tailrace/client/subscription-record';
 import { RecordBuffer } from '@tailrace/eventlog/record-buffer';
 import { Backlog } from '@tailrace/fanout/catch-up/backlog';
-import { History } from '@tailrace/fanout/catch-up/history';
+import { History, type ResumeBacklog } from '@tailrace/fanout/catch-up/history';
 import { Channel, Channels } from '@tailrace/fanout/channels/channels';
 import { Hub } from '@tailrace/fanout/channels/hub';
 import { LogReport } from '@tailrace/fanout/channels/log-report';
@@ -265,7 +265,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
         (original) =>
           function* (this: History, channel, after, memory) {
             const backlog = yield* original.call(this, channel, after, memory);
-            return backlog && { ...backlog, logReports: [] };
+            return backlog && ({ ...backlog, parts: [] } satisfies ResumeBacklog);
           },
       ),
   },

@@ -105,6 +105,9 @@ a name for all nodes and none for each: clients are never sent to an address tha
 {{- with .clientCaSecret -}}
 {{- $mounts = append $mounts (dict "name" "device-ca" "secret" . "items" (dict $.root.Values.ingest.tls.clientCaKey "ca.crt")) -}}
 {{- end -}}
+{{- with .clientCrlSecret -}}
+{{- $mounts = append $mounts (dict "name" "device-crl" "secret" . "items" (dict $.root.Values.ingest.tls.clientCrlKey "ca.crl")) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- with .root.Values.nats.auth -}}

@@ -83,6 +83,7 @@ spec:
 {{- if regexMatch ":[0-9]+$" $host -}}
 {{- regexFind "[0-9]+$" $host -}}
 {{- else -}}
-{{- last . | default (ternary "443" "80" (hasPrefix "https:" (first .))) -}}
+{{- $ports := dict "https" "443" "wss" "443" "mqtt" "1883" "mqtts" "8883" -}}
+{{- last . | default (get $ports (first (splitList ":" (first .)))) | default "80" -}}
 {{- end -}}
 {{- end -}}

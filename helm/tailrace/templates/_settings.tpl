@@ -99,6 +99,9 @@ tlsKeyFile: /etc/tailrace/device-tls/tls.key
 {{- if .clientCaSecret }}
 tlsClientCaFile: /etc/tailrace/device-ca/ca.crt
 {{- end }}
+{{- if .clientCrlSecret }}
+tlsClientCrlFile: /etc/tailrace/device-crl/ca.crl
+{{- end }}
 {{- end }}
 {{- end }}
 {{- with (include "tailrace.section" $ | fromYaml).mqtt }}

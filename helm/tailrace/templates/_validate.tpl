@@ -121,6 +121,9 @@
 {{- if and .enabled (not .certSecret) -}}
 {{- fail (printf "%s.tls.enabled is true and %s.tls.certSecret is empty; expected the name of the Secret with the certificate" $name $name) -}}
 {{- end -}}
+{{- if and .clientCrlSecret (not .clientCaSecret) -}}
+{{- fail (printf "%s.tls.clientCrlSecret is set and %s.tls.clientCaSecret is empty; expected the CA whose lists these are" $name $name) -}}
+{{- end -}}
 {{- $isAccepted := or (and .enabled .clientCaSecret) $settings.clientCertificateHeader -}}
 {{- if and $isAccepted (not $settings.certificateRules) -}}
 {{- fail (printf "%s accepts client certificates and %s.config.certificateRules is empty; expected rules that map certificates to devices: docs/OPERATIONS.md" $name $name) -}}

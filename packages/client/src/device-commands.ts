@@ -55,12 +55,31 @@ export interface DeviceCommandsOptions {
   readonly idPrefix: string;
   /** Undefined: every command fails with `not_found`. */
   readonly onCommand: ((command: DeviceCommand, answer: CommandAnswer) => void) | undefined;
-  /** Sends a message. No effect without a session. */
-  send(text: string): void;
+  /** Sends the receipt of a command. No effect without a session. */
+  sendReceipt(id: string): void;
+  /** Sends a reply. No effect without a session. */
+  sendReply(reply: SentReply): void;
 }
 
-/** Commands of which the answers are remembered, for a command that is sent again. */
+/** A reply to a command, which is sent again in each session until `DeviceCommands.acknowledged` is called. */
+export interface SentReply {
+  /** The message ID of the reply. */
+  readonly id: string;
+  /** The ID of the command. */
+  readonly command: string;
+  /** The device of the command, if it is another one than that of the connection. */
+  readonly device: string | undefined;
+  readonly reply: CommandReply;
+}
+
+/** Commands of which the answers are remembered after their deadlines, for a command that is sent again. */
 const commandsMax = 1_000;
+/** Commands that are remembered because their deadlines have not passed. Beyond it a new one fails. */
+const openCommandsMax = 10_000;
+/** How much later than its deadline a command may still be sent by a server whose clock differs, ms. */
+const lateMs = 60_000;
+/** Commands that are compared with their deadlines for a new one. */
+const comparedMax = 32;
 /** Replies without an acknowledgement; the oldest is dropped. The server then sends the command again, or gives up. */
 const repliesMax = 64;
 /** How long a server knows a command, ms. */
@@ -69,12 +88,14 @@ const replyMsMax = 600_000;
 interface KnownCommand {
   /** As `commandContentOf` returns it. */
   readonly content: string;
+  /** Until then it is not forgotten, monotonic ms: it could be executed again. */
+  readonly untilMs: number;
   isDelivered: boolean;
   reply: CommandReply | undefined;
 }
 
 interface PendingReply {
-  readonly text: string;
+  readonly sent: SentReply;
   readonly sinceMs: number;
 }
 
@@ -97,10 +118,10 @@ export class DeviceCommands {
   /** A session is live: sends the replies of former sessions. */
   live(): void {
     this.#isLive = true;
-    const { clock, send } = this.#options;
-    for (const [id, { text, sinceMs }] of this.#replies) {
+    const { clock } = this.#options;
+    for (const [id, { sent, sinceMs }] of this.#replies) {
       if (clock.monotonic() - sinceMs > replyMsMax) this.#replies.delete(id);
-      else send(text);
+      else this.#options.sendReply(sent);
     }
   }
 
@@ -132,12 +153,16 @@ export class DeviceCommands {
       if (known.reply !== undefined) this.#sendReply(id, from, known.reply);
       return;
     }
-    const command: KnownCommand = { content, isDelivered: false, reply: undefined };
-    this.#known.set(id, command);
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= commandsMax) break;
-      this.#known.delete(oldest);
+    const { onCommand, clock } = this.#options;
+    const leftMs = Math.min(expiresInMs, deadline > 0 ? deadline - serverNow : expiresInMs);
+    if (!this.#makeRoom()) {
+      const message = `expected at most ${openCommandsMax} commands before their deadlines, got one more`;
+      this.#sendReply(id, from, { state: 'failed', code: 'rate_limited', message });
+      return;
     }
+    const untilMs = clock.monotonic() + Math.max(leftMs, 0) + lateMs;
+    const command: KnownCommand = { content, untilMs, isDelivered: false, reply: undefined };
+    this.#known.set(id, command);
     const answer: CommandAnswer = {
       delivered: () => {
         if (command.isDelivered) return;
@@ -150,8 +175,6 @@ export class DeviceCommands {
         this.#sendReply(id, from, reply);
       },
     };
-    const leftMs = Math.min(expiresInMs, deadline > 0 ? deadline - serverNow : expiresInMs);
-    const { onCommand, clock } = this.#options;
     if (leftMs <= 0) answer.reply({ state: 'expired', code: 'timeout', message: 'the deadline passed on the way' });
     else if (onCommand === undefined) {
       answer.reply({ state: 'failed', code: 'not_found', message: 'the device takes no commands' });
@@ -161,19 +184,50 @@ export class DeviceCommands {
     }
   }
 
-  #sendReceipt(id: string): void {
-    if (this.#isLive) this.#options.send(JSON.stringify({ type: 'ack', msgid: id }));
+  /**
+   * Forgets the oldest commands whose deadlines have passed, down to `commandsMax`. Returns whether one more can be
+   * remembered.
+   */
+  #makeRoom(): boolean {
+    const nowMs = this.#options.clock.monotonic();
+    // Those behind a command with a late deadline are forgotten later: not all are compared for each command.
+    let compared = 0;
+    for (const [id, { untilMs }] of this.#known) {
+      if (this.#known.size < commandsMax || compared++ >= comparedMax) break;
+      if (untilMs <= nowMs) this.#known.delete(id);
+      else {
+        // At the end, so that the next call compares others.
+        const known = this.#known.get(id)!;
+        this.#known.delete(id);
+        this.#known.set(id, known);
+      }
+    }
+    return this.#known.size < openCommandsMax;
   }
 
-  #sendReply(command: string, from: string | undefined, reply: CommandReply): void {
-    const { clock, idPrefix, send } = this.#options;
+  #sendReceipt(id: string): void {
+    if (this.#isLive) this.#options.sendReceipt(id);
+  }
+
+  #sendReply(command: string, device: string | undefined, reply: CommandReply): void {
+    const { clock, idPrefix } = this.#options;
     const id = `${idPrefix}r${(this.#nextReply++).toString(36)}`;
-    const text = JSON.stringify({ type: 'reply', msgid: id, from, qos: 1, payload: { command, ...reply } });
-    this.#replies.set(id, { text, sinceMs: clock.monotonic() });
+    const sent = { id, command, device, reply };
+    this.#replies.set(id, { sent, sinceMs: clock.monotonic() });
     for (const oldest of this.#replies.keys()) {
       if (this.#replies.size <= repliesMax) break;
       this.#replies.delete(oldest);
     }
-    if (this.#isLive) send(text);
+    if (this.#isLive) this.#options.sendReply(sent);
   }
+}
+
+/** Returns the receipt of a command, on the WebSocket. */
+export function receiptText(id: string): string {
+  return JSON.stringify({ type: 'ack', msgid: id });
+}
+
+/** Returns a reply, on the WebSocket. */
+export function replyText({ id, command, device, reply }: SentReply): string {
+  return JSON.stringify({ type: 'reply', msgid: id, from: device, qos: 1, payload: { command, ...reply } });
 }

@@ -410,6 +410,39 @@ test('a gateway receives the commands of the machines behind it, and replies for
   );
 });
 
+test('a command before its deadline reaches the program once, however many others came, and at the bound new ones fail', async () => {
+  const received: DeviceCommand[] = [];
+  const ingest = startFakeIngest({
+    onCommand(command, answer) {
+      received.push(command);
+      answer.reply({ state: 'done' });
+    },
+  });
+  await ingest.live();
+  const day = 86_400_000;
+  const send = (id: string, expiresInMs: number) =>
+    ingest.send(...commandFrame(id, { expiresInMs, deadline: ingest.clock.now() + expiresInMs }));
+  send('long', day);
+  for (let n = 0; n < 5_000; n++) {
+    send(`short${n}`, 1_000);
+    if (n % 100 === 99) await ingest.clock.advance(2_000);
+  }
+  const count = received.length;
+  send('long', day - 200_000);
+  assert.deepEqual([count, received.length], [5_001, 5_001]);
+  for (let n = 0; n < 10_000; n++) send(`long${n}`, day);
+  const executed = received.length;
+  ingest.take();
+  send('more', day);
+  send('long', day - 200_000);
+  assert.equal(received.length, executed);
+  const [refused, again] = ingest.take().filter(({ type }) => type === 'reply');
+  assert.deepEqual(
+    [refused!.payload['code'], again!.payload['command'], again!.payload['state']],
+    ['rate_limited', 'long', 'done'],
+  );
+});
+
 test('a command after its deadline, by the clock of the server too, does not reach the program', async () => {
   const received: DeviceCommand[] = [];
   const ingest = startFakeIngest({ onCommand: (command) => received.push(command) });

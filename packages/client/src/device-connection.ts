@@ -5,7 +5,7 @@ import type { Reading } from '@tailrace/protocol/reading';
 import { utf8Bytes } from '@tailrace/protocol/text';
 import { type ClientClock, systemClock } from './clock.ts';
 import type { TokenSource } from './connection.ts';
-import { type CommandAnswer, type DeviceCommand, DeviceCommands } from './device-commands.ts';
+import { type CommandAnswer, type DeviceCommand, DeviceCommands, receiptText, replyText } from './device-commands.ts';
 import {
   batchText,
   type DeviceAck,
@@ -187,7 +187,8 @@ export class DeviceConnection {
     this.#takesCommands = onCommand !== undefined;
     this.#commands = new DeviceCommands({
       ...{ clock, idPrefix: this.#idPrefix, onCommand },
-      send: (text) => this.#socket?.send(text),
+      sendReceipt: (id) => this.#socket?.send(receiptText(id)),
+      sendReply: (reply) => this.#socket?.send(replyText(reply)),
     });
     this.#offOnline = onOnline(() => {
       if (this.#state.name === 'waiting') this.reconnect();

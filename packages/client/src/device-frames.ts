@@ -193,7 +193,8 @@ function rejectedFrom(value: unknown): RejectedMessage {
   return { index: numberOf(fields, 'index'), code: codeOf(fields), message: textOf(fields, 'message', '') };
 }
 
-function commandFrom(fields: Fields, id: string, device: string): CommandFrame {
+/** Returns a command from its fields. `device`: '' for the one of the connection. Throws `invalid_message`. */
+export function commandFrom(fields: Fields, id: string, device: string): CommandFrame {
   const { params = {}, qos = 1 } = fields;
   return {
     id,

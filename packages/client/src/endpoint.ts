@@ -7,7 +7,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
  *
  * Throws `invalid_config` for any other URL, and for one with a user, a password or a fragment.
  */
-export function endpointUrl(base: string, path: '/v1/stream' | '/v1/ingest' | '/v1/device'): string {
+export function endpointUrl(base: string, path: '/v1/stream' | '/v1/ingest' | '/v1/device' | '/v1/mqtt'): string {
   const transport = path === '/v1/ingest' ? 'http' : 'ws';
   const example = `${transport}://localhost:${path === '/v1/stream' ? 8081 : 8082}`;
   const url = URL.canParse(base) ? new URL(base) : undefined;

@@ -77,6 +77,23 @@ export function readingPromises(contract: Contract): void {
     assert.deepEqual(seqs, numbersTo(50));
   });
 
+  test('a read from the end has what is appended meanwhile, or nothing, and never fails', async () => {
+    const topic = await newTopic(contract.eventLog(), 1);
+    let isReading = true;
+    let appended = 0;
+    const appending = (async () => {
+      for (; isReading; appended++) await fill(contract.eventLog(), topic, 1, 1, appended);
+    })();
+    try {
+      const seqs: number[] = [];
+      while (seqs.length < 200) seqs.push(...(await seqsIn(topic, 0, { from: seqs.length })));
+      assert.deepEqual(seqs, numbersTo(seqs.length));
+    } finally {
+      isReading = false;
+      await appending;
+    }
+  });
+
   test('a reader may stop before the end', async () => {
     const topic = await newTopic(contract.eventLog(), 1);
     await fill(contract.eventLog(), topic, 1, 1_000);

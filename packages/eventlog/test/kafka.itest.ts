@@ -131,6 +131,39 @@ describe('kafka: what only this adapter promises', () => {
     await other.close();
   });
 
+  test('many nodes that start at once write the epochs of all their topics', async (t) => {
+    const prefix = unique('prefix');
+    const warnings: unknown[] = [];
+    const logger = {
+      ...silentLogger,
+      warn: (facts: object, message?: string) => void warnings.push({ facts, message }),
+    };
+    const names = numbersTo(24).map(() => unique('started'));
+    const logs = await Promise.all(numbersTo(4).map(() => open({ prefix, logger })));
+    t.after(() => Promise.all(logs.map((log) => log.close())));
+    await Promise.all(names.map((name, n) => logs[n % logs.length]!.ensureTopic({ name, ...spec })));
+    assert.deepEqual(warnings, []);
+    const noted = new Set((await readAll(eventLog, `${prefix}.meta`, 0)).map(({ key }) => key));
+    assert.deepEqual([...noted].sort(), [...names].sort());
+  });
+
+  test('a re-created meta topic has the epochs again', async () => {
+    const prefix = unique('prefix');
+    const log = await open({ prefix });
+    const [one, two] = [unique('noted'), unique('noted')];
+    const metaKeys = async () => (await readAll(eventLog, `${prefix}.meta`, 0)).map(({ key }) => key);
+    for (const name of [one, two]) await log.ensureTopic({ name, ...spec });
+    await log.ensureTopic({ name: one, ...spec });
+    assert.deepEqual(await metaKeys(), [one, two]);
+    await deleteTopic({ brokers: broker.brokers }, `${prefix}.meta`);
+    await eventually('it has both', deadlineMs, async () => {
+      for (const name of [one, two]) await log.ensureTopic({ name, ...spec });
+      assert.deepEqual((await metaKeys()).sort(), [one, two].sort());
+      return true;
+    });
+    await log.close();
+  });
+
   test('reading ranges leaves no group on the broker', async () => {
     const topic = await newTopic(eventLog, 2);
     await fill(eventLog, topic, 2, 10);

@@ -686,6 +686,46 @@ test('connecting: 10 s without CONNACK, and credentials that cannot be read, are
   assert.ok(unreadable.disconnected.length > 1);
 });
 
+for (const state of ['subscribing', 'open'] as const) {
+  test(`${state}: 30 s without the answer to a SUBSCRIBE close the connection, and the next one subscribes again`, async () => {
+    const subscriptions = [{ filter: 'b', qos: 1 }] as const;
+    const fixture = new ClientFixture({ version: 5, keepAliveSeconds: 10, subscriptions });
+    const { server } = fixture.start();
+    server.send(connack(5));
+    if (state === 'open') {
+      server.send(suback(5, 1, 1));
+      fixture.client.unsubscribe(['c']);
+    }
+    assert.equal(fixture.client.state, state);
+    server.take();
+    const second = async (count: number) => {
+      for (; count > 0; count--) {
+        await fixture.clock.advance(1_000);
+        if (server.answers().includes('pingreq')) server.send(pingresp);
+      }
+    };
+    // While this side does not read, no answer can come.
+    fixture.client.pause(4);
+    await second(60);
+    fixture.client.resume(4);
+    await second(29);
+    assert.deepEqual(fixture.disconnected, []);
+    await second(3);
+    const name = state === 'open' ? 'UNSUBACK' : 'SUBACK';
+    assert.deepEqual(
+      fixture.disconnected.map(({ message, isPermanent }) => [message, isPermanent]),
+      [[`no ${name} within 30000 ms`, false]],
+    );
+    await fixture.clock.advance(1_000);
+    assert.equal(fixture.dials, 2);
+    fixture.server.send(connack(5));
+    const [, request] = fixture.server.take();
+    assert.equal(request!.type, 8);
+    fixture.server.send(suback(5, request!.content.readUInt16BE(0), 1));
+    assert.equal(fixture.client.state, 'open');
+  });
+}
+
 test('bytes of an earlier connection do not reach the next one', async () => {
   const { server, fixture } = new ClientFixture({}).open();
   const { serverWireHandlers } = fixture;

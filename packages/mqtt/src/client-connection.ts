@@ -2,7 +2,7 @@ import type { Timer } from '@tailrace/platform/clock';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import { TailraceError } from '@tailrace/protocol/error';
 import { decodeAck, encodeAck } from './acks.ts';
-import type { ClientHandlers, ClientOptions, ClientSubscription, StopOptions } from './client-options.ts';
+import type { ClientHandlers, ClientOptions, ClientSubscription, Opened, StopOptions } from './client-options.ts';
 import { connectPacketOf } from './client-packets.ts';
 import {
   type ConnackPacket,
@@ -22,7 +22,7 @@ import { isPermanent, MqttError, malformed, reasonFromReturnCode, mqttReasons as
 import { ReconnectDelay } from './reconnect-delay.ts';
 import type { SendWindow, SentMessage } from './send-window.ts';
 import { SessionState } from './session-state.ts';
-import { assertTopicName } from './topic.ts';
+import { assertTopicName, topicBytesMax } from './topic.ts';
 import type { Wire, WireHandlers } from './wire.ts';
 
 /**
@@ -42,6 +42,8 @@ const transitions: Transitions<State> = {
 
 const connectTimeoutMs = 10_000;
 const pingTimeoutMs = 10_000;
+/** Of SUBSCRIBE and UNSUBSCRIBE. A broker may send what it has queued for the session before it answers. */
+const answerTimeoutMs = 30_000;
 /** How long the server may leave unread what the wire cannot buffer. */
 const unreadMs = 30_000;
 /** Filters of one SUBSCRIBE or UNSUBSCRIBE. */
@@ -52,6 +54,9 @@ const noWire: Wire = { send: () => true, pause() {}, resume() {}, close() {} };
 
 /** A SUBSCRIBE or UNSUBSCRIBE without its answer. */
 interface Pending {
+  readonly name: 'SUBACK' | 'UNSUBACK';
+  /** Monotonic ms. Later while this side does not read: the answer may be behind data. */
+  sinceMs: number;
   /** Empty for UNSUBSCRIBE. */
   readonly subscriptions: readonly ClientSubscription[];
   readonly done: (() => void) | undefined;
@@ -175,7 +180,7 @@ export class ClientConnection extends PacketConnection {
     for (let at = 0; at < subscriptions.length; at += filtersMax) {
       const part = subscriptions.slice(at, at + filtersMax);
       const isLast = at + filtersMax >= subscriptions.length;
-      const messageId = this.#request({ subscriptions: part, done: isLast ? done : undefined });
+      const messageId = this.#request('SUBACK', part, isLast ? done : undefined);
       const fields = part.map(({ filter: topic, qos, retainAsPublished: rap = false, retainHandling: rh = 2 }) =>
         this.version === 5 ? { topic, qos, nl: false, rap, rh } : { topic, qos },
       );
@@ -186,7 +191,7 @@ export class ClientConnection extends PacketConnection {
   unsubscribe(filters: readonly string[], done?: () => void): void {
     for (let at = 0; at < filters.length; at += filtersMax) {
       const isLast = at + filtersMax >= filters.length;
-      const messageId = this.#request({ subscriptions: [], done: isLast ? done : undefined });
+      const messageId = this.#request('UNSUBACK', [], isLast ? done : undefined);
       const unsubscriptions = filters.slice(at, at + filtersMax);
       this.send(encodePacket({ cmd: 'unsubscribe', messageId, unsubscriptions }, this.version));
     }
@@ -214,6 +219,10 @@ export class ClientConnection extends PacketConnection {
       }
       this.#setState('draining');
       this.#timer?.cancel();
+      if (options.drainMs <= 0) {
+        this.#stop();
+        return;
+      }
       this.#timer = this.clock.after(options.drainMs, () => this.#stop());
       this.onFlushed();
     });
@@ -372,30 +381,31 @@ export class ClientConnection extends PacketConnection {
     const { inbound } = this;
     if (inbound !== undefined && inbound.unsettled > 0) this.#earlier.push(inbound);
     const limits = {
-      ...{ receiveMaximum, topicAliasMaximum, newId: newExchangeId },
+      ...{ receiveMaximum, topicAliasMaximum, topicCharactersMax: topicBytesMax, newId: newExchangeId },
       allowsSubscriptionIdentifiers: true,
     };
     this.inbound = new InboundMessages(this.version, this.#session, limits, inbound?.nextTicket);
     this.#session.connection = this;
     const { subscriptions, subscribesAgain = false } = this.#options;
     const isSubscribed = connack.sessionPresent && this.#isSubscribed && !subscribesAgain;
+    const opened = { isSessionPresent: connack.sessionPresent, userProperties: { ...properties.userProperties } };
     if (isSubscribed || subscriptions.length === 0) {
-      this.#open(connack.sessionPresent);
+      this.#open(opened);
       return;
     }
     this.#setState('subscribing');
     this.#resend();
     this.subscribe(subscriptions, () => {
       this.#isSubscribed = true;
-      if (this.#state === 'subscribing') this.#open(connack.sessionPresent);
+      if (this.#state === 'subscribing') this.#open(opened);
     });
   }
 
-  #open(isSessionPresent: boolean): void {
+  #open(opened: Opened): void {
     this.#setState('open');
     this.#delay.reset();
     this.#resend();
-    this.#handlers.opened?.({ isSessionPresent });
+    this.#handlers.opened?.(opened);
   }
 
   /** MQTT-3.2.2-5: what the server does not know any more is discarded here, too. */
@@ -414,11 +424,11 @@ export class ClientConnection extends PacketConnection {
   }
 
   #onPuback(packet: Buffer): void {
-    const { packetId, reason } = decodeAck(packet, this.version);
+    const { packetId, reason, reasonString } = decodeAck(packet, this.version);
     const message = this.#window.acked(packetId);
     if (message === undefined) return;
     this.#resend();
-    this.#handlers.acknowledged?.(packetId, message, reason);
+    this.#handlers.acknowledged?.(packetId, message, reason, reasonString);
   }
 
   #onSuback(packet: Buffer): void {
@@ -440,9 +450,13 @@ export class ClientConnection extends PacketConnection {
     this.#answered((decodePacket(packet, this.version) as UnsubackPacket).messageId!).done?.();
   }
 
-  #request(pending: Pending): number {
+  #request(
+    name: Pending['name'],
+    subscriptions: readonly ClientSubscription[],
+    done: (() => void) | undefined,
+  ): number {
     const packetId = this.#window.reserve();
-    this.#pending.set(packetId, pending);
+    this.#pending.set(packetId, { name, sinceMs: this.clock.monotonic(), subscriptions, done });
     return packetId;
   }
 
@@ -469,7 +483,8 @@ export class ClientConnection extends PacketConnection {
   /**
    * Pings depend on this timer alone: no full window and no slow log delays them (MQTT-3.3.4-8). They go on while this
    * side does not read, although no answer can come then: the server would close the connection (MQTT-3.1.2-24 of
-   * 3.1.1, MQTT-3.1.2-22 of 5).
+   * 3.1.1, MQTT-3.1.2-22 of 5). Without the answer to a SUBSCRIBE no message may ever come: the connection is closed,
+   * and the next one subscribes again.
    */
   #tick(): void {
     const nowMs = this.clock.monotonic();
@@ -482,6 +497,13 @@ export class ClientConnection extends PacketConnection {
       if (this.isPaused) this.#pingedMs = nowMs;
       else if (nowMs - this.#pingedMs >= pingTimeoutMs) {
         this.#disconnected(reasons.keepAliveTimeout, `no PINGRESP within ${pingTimeoutMs} ms`);
+        return;
+      }
+    }
+    for (const pending of this.#pending.values()) {
+      if (this.isPaused) pending.sinceMs = nowMs;
+      else if (nowMs - pending.sinceMs >= answerTimeoutMs) {
+        this.#disconnected(reasons.success, `no ${pending.name} within ${answerTimeoutMs} ms`);
         return;
       }
     }

@@ -72,15 +72,21 @@ export interface ClientHandlers {
   /** A message came. Call `settle` and `flush` when its outcome is final. */
   publish(message: InboundMessage): void;
   /** The connection is open, and the subscriptions are made. */
-  opened?(opened: { readonly isSessionPresent: boolean }): void;
+  opened?(opened: Opened): void;
   /** The server has acknowledged a message of `publish`; 0x80 or more: it has refused it. */
-  acknowledged?(packetId: number, message: OutboundMessage, reason: number): void;
+  acknowledged?(packetId: number, message: OutboundMessage, reason: number, reasonString: string | undefined): void;
   /** The server has lost the session: these messages have no acknowledgment, and are not sent again. */
   lost?(messages: readonly OutboundMessage[]): void;
   /** The outcome of each filter: a granted QoS, which may be lower, or a reason from 0x80 on. */
   subscribed?(subscription: ClientSubscription, reason: number): void;
   /** A connection, or an attempt at one, was closed. The next attempt is in `retryInMs`; undefined: there is none. */
   disconnected?(disconnected: Disconnected): void;
+}
+
+export interface Opened {
+  readonly isSessionPresent: boolean;
+  /** User properties of CONNACK; of a name that comes several times all values. Absent: none. */
+  readonly userProperties?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 export interface Disconnected {

@@ -8,6 +8,8 @@ export interface InboundLimits {
   /** The most messages above QoS 0 without an acknowledgment. CONNACK or CONNECT names it to a peer of MQTT 5. */
   readonly receiveMaximum: number;
   readonly topicAliasMaximum: number;
+  /** Of a topic that an alias keeps. */
+  readonly topicCharactersMax: number;
   /** Whether a message may have them: a server sends them, a client does not (MQTT-3.3.4-6). */
   readonly allowsSubscriptionIdentifiers: boolean;
   /** Returns a new ID for a report that comes at QoS 2. */
@@ -250,12 +252,16 @@ export class InboundMessages {
 
   /** MQTT-3.3.2-7, -8, -10 and -12. */
   #resolveAlias(message: InboundMessage, alias: number): void {
-    const { topicAliasMaximum } = this.#limits;
+    const { topicAliasMaximum, topicCharactersMax } = this.#limits;
     if (alias === 0 || alias > topicAliasMaximum) {
       throw new MqttError(
         mqttReasons.topicAliasInvalid,
         `topic alias: expected 1 to ${topicAliasMaximum}, got ${alias}`,
       );
+    }
+    if (message.topic.length > topicCharactersMax) {
+      const text = `topic with an alias: expected at most ${topicCharactersMax} characters, got ${message.topic.length}`;
+      throw new MqttError(mqttReasons.topicNameInvalid, text);
     }
     if (message.topic !== '') {
       this.#aliases ??= [];

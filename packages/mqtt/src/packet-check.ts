@@ -9,6 +9,9 @@ export type Role = 'server' | 'client';
 /** Bits 3 to 0 of the first byte, table 2.2 of 3.1.1 and table 2-2 of 5. PUBLISH has flags of its own. */
 const flagsOf: readonly (number | undefined)[] = [...[undefined, 0, 0, undefined, 0, 0, 2, 0, 2, 0, 2, 0, 0, 0, 0, 0]];
 
+/** Filters of one SUBSCRIBE or UNSUBSCRIBE, which could have tens of thousands and keep others waiting. */
+export const filtersMax = 256;
+
 const names = Object.keys(types);
 
 const both = typeBits(
@@ -153,7 +156,8 @@ function assertSubscribe(version: MqttVersion): void {
   reader.packetId();
   if (version === 5) readProperties(reader, types.subscribe);
   if (reader.left === 0) throw protocolError('subscriptions: expected at least one, got none');
-  while (reader.left > 0) {
+  for (let filters = 1; reader.left > 0; filters++) {
+    assertFilters(filters);
     const filter = reader.text('topic filter');
     assertTopicFilter(filter, version);
     const options = reader.byte('subscription options');
@@ -171,7 +175,18 @@ function assertUnsubscribe(version: MqttVersion): void {
   reader.packetId();
   if (version === 5) readProperties(reader, types.unsubscribe);
   if (reader.left === 0) throw protocolError('filters of UNSUBSCRIBE: expected at least one, got none');
-  while (reader.left > 0) assertTopicFilter(reader.text('topic filter'), version);
+  for (let filters = 1; reader.left > 0; filters++) {
+    assertFilters(filters);
+    assertTopicFilter(reader.text('topic filter'), version);
+  }
+}
+
+function assertFilters(filters: number): void {
+  if (filters > filtersMax)
+    throw new MqttError(
+      mqttReasons.quotaExceeded,
+      `topic filters: expected at most ${filtersMax} of a packet, got more`,
+    );
 }
 
 function assertSuback(version: MqttVersion): void {

@@ -125,7 +125,7 @@ export class ServerConnection extends PacketConnection implements Timed {
   claimed(stored: SessionState | undefined): void {
     if (this.#state !== 'claiming') return;
     const request = this.#request!;
-    const { limits } = this.#options;
+    const { limits, connackProperties } = this.#options;
     this.#request = undefined;
     const isSessionPresent = stored !== undefined && !request.cleanStart;
     const sessionExpirySeconds = Math.min(request.sessionExpirySeconds, limits.sessionExpirySecondsMax);
@@ -135,6 +135,7 @@ export class ServerConnection extends PacketConnection implements Timed {
       isSessionPresent,
       isKeepAliveTooLong: isTooLong,
       sessionExpirySeconds,
+      userProperties: connackProperties?.(),
     });
     if (packet.length > request.packetBytesMax) {
       const text = `maximum packet size: expected at least the ${packet.length} bytes of CONNACK, got ${request.packetBytesMax}`;
@@ -327,6 +328,7 @@ export class ServerConnection extends PacketConnection implements Timed {
     this.inbound ??= new InboundMessages(this.version, this.#session!, {
       receiveMaximum: limits.receiveMaximum,
       topicAliasMaximum: limits.topicAliasMaximum,
+      topicCharactersMax: limits.topicCharactersMax,
       allowsSubscriptionIdentifiers: false,
       newId: newExchangeId,
     });
@@ -384,6 +386,7 @@ export class ServerConnection extends PacketConnection implements Timed {
   #subscribe(filter: string, qos: 0 | 1, options: { retainAsPublished: boolean; isNew: boolean }): number {
     const session = this.#session!;
     const { limits, handlers } = this.#options;
+    if (filter.length > limits.topicCharactersMax) return reasons.topicFilterInvalid;
     if (options.isNew && (session.subscriptions?.size ?? 0) >= limits.subscriptionsMax) return reasons.quotaExceeded;
     const code = handlers.subscribe(this, { filter, qos });
     if (code >= reasons.unspecified) return code;

@@ -15,6 +15,8 @@ export interface ServerLimits extends Omit<ConnectLimits, 'newClientId'> {
   readonly receiveMaximum: number;
   readonly topicAliasMaximum: number;
   readonly keepAliveSecondsMax: number;
+  /** Of a filter, and of a topic with an alias: what the connection keeps. */
+  readonly topicCharactersMax: number;
   readonly subscriptionsMax: number;
   /** Own messages without an acknowledgment, of one session. */
   readonly unackedMax: number;
@@ -31,6 +33,7 @@ export const serverLimits: ServerLimits = {
   receiveMaximum: 64,
   topicAliasMaximum: 32,
   keepAliveSecondsMax: 1800,
+  topicCharactersMax: 1024,
   subscriptionsMax: 32,
   unackedMax: 16,
   controlPacketsPerSecond: 500,
@@ -96,6 +99,8 @@ export interface ServerOptions<Connection> {
   readonly newClientId: () => string;
   /** Returns an ID for a report that comes at QoS 2. */
   readonly newExchangeId: () => string;
+  /** Returns the user properties of a CONNACK that accepts a client of MQTT 5. Default: none. */
+  readonly connackProperties?: () => Readonly<Record<string, string>>;
 }
 
 /** What became of an own message. */

@@ -9,11 +9,13 @@ export interface Granted {
   /** Whether the keep-alive of the client is longer than the limit, or 0. */
   readonly isKeepAliveTooLong: boolean;
   readonly sessionExpirySeconds: number;
+  /** User properties; left out where the packet would be too large (MQTT-3.2.2-20). */
+  readonly userProperties: Readonly<Record<string, string>> | undefined;
 }
 
 /** Returns the CONNACK of a client that is accepted, with what differs from its request. */
 export function acceptedPacket(request: ConnectRequest, limits: ServerLimits, granted: Granted): Buffer {
-  const { isSessionPresent: sessionPresent, isKeepAliveTooLong, sessionExpirySeconds } = granted;
+  const { isSessionPresent: sessionPresent, isKeepAliveTooLong, sessionExpirySeconds, userProperties } = granted;
   if (request.version === 4) return encodePacket({ cmd: 'connack', returnCode: 0, sessionPresent }, 4);
   const properties: NonNullable<ConnackPacket['properties']> = {
     receiveMaximum: limits.receiveMaximum,
@@ -25,7 +27,11 @@ export function acceptedPacket(request: ConnectRequest, limits: ServerLimits, gr
   if (request.isAssigned) properties.assignedClientIdentifier = request.clientId;
   if (isKeepAliveTooLong) properties.serverKeepAlive = limits.keepAliveSecondsMax;
   if (sessionExpirySeconds !== request.sessionExpirySeconds) properties.sessionExpiryInterval = sessionExpirySeconds;
-  return encodePacket({ cmd: 'connack', reasonCode: 0, sessionPresent, properties }, 5);
+  const packetWith = (more: Pick<typeof properties, 'userProperties'>) =>
+    encodePacket({ cmd: 'connack', reasonCode: 0, sessionPresent, properties: { ...properties, ...more } }, 5);
+  if (userProperties === undefined) return packetWith({});
+  const packet = packetWith({ userProperties });
+  return packet.length <= request.packetBytesMax ? packet : packetWith({});
 }
 
 /**

@@ -403,6 +403,21 @@ statement({ v5: '3.3.2-12' }, 'accepts every alias from 1 to 32, and ends with 0
   refuses(5, publish({ version: 5, properties: properties([35, uint16(33)]) }), 0x94);
 });
 
+test('ends with 0x90 on a topic of more than 1,024 characters with an alias, which would keep it', () => {
+  const fixture = new ServerFixture();
+  const client = fixture.open({ version: 5 });
+  const alias = properties([35, uint16(1)]);
+  client.send(publish({ version: 5, topic: 'x'.repeat(1_024), properties: alias }));
+  // Without one it is for the server to refuse.
+  client.send(publish({ version: 5, topic: 'x'.repeat(1_025) }));
+  assert.deepEqual(
+    fixture.received.map(({ message }) => message.topic.length),
+    [1_024, 1_025],
+  );
+  client.send(publish({ version: 5, topic: 'x'.repeat(1_025), properties: alias }));
+  assertRefused(client, 0x90);
+});
+
 test('an alias that is used again stands for its new topic', () => {
   const fixture = new ServerFixture();
   const client = fixture.open({ version: 5 });

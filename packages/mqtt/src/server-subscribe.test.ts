@@ -411,6 +411,26 @@ test('refuses the 33rd filter of a session with 0x97, and 0x80 in 3.1.1; a known
   }
 });
 
+test('ends with 0x97 on a packet of more than 256 filters, before it is decoded', () => {
+  for (const version of [4, 5] as const) {
+    const filters = Array.from({ length: 257 }, (_, index) => `d${index}/command`);
+    refuses(version, subscribe({ version, filters: filters.map((filter) => [filter, 0] as const) }), 0x97);
+    refuses(version, unsubscribe({ version, filters }), 0x97);
+    const client = new ServerFixture().open({ version });
+    client.send(unsubscribe({ version, filters: filters.slice(1) }));
+    assert.equal(client.take()[0]!.type, 11);
+  }
+});
+
+test('refuses a filter of more than 1,024 characters, which the session would keep', () => {
+  for (const version of [4, 5] as const) {
+    const client = new ServerFixture().open({ version });
+    const filters = [1_024, 1_025].map((length) => [`d/${'x'.repeat(length - 10)}/command`, 0] as const);
+    client.send(subscribe({ version, filters }));
+    assert.deepEqual(codes(client.take()[0], version), [0, version === 5 ? 0x8f : 0x80]);
+  }
+});
+
 test('more than 500 packets without a payload in a second end the connection with 0x96', async () => {
   const fixture = new ServerFixture();
   const client = fixture.open({ version: 5 });

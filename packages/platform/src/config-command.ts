@@ -15,7 +15,7 @@ export type ConfigCommand<C> =
  * secrets masked, and the text of `check`, code 0. Errors → all of them, code 1. Otherwise → run.
  *
  * `check`: reads the files that the settings name, and returns what `--check-config` prints of them. Throws
- * `invalid_config`.
+ * `invalid_config`. A start has it, too.
  */
 export function configCommandFrom<S extends ConfigSchema>(
   serviceName: string,
@@ -28,8 +28,9 @@ export function configCommandFrom<S extends ConfigSchema>(
   let config: Readonly<z.output<S>>;
   try {
     config = loadConfig(schema, sources);
+    // Also for a start: a file with errors is reported like a setting, in lines for people.
+    const checked = check(config);
     if (commandLine.checkConfig) {
-      const checked = check(config);
       const more = checked === '' ? '' : `\n${checked}`;
       return { kind: 'exit', code: 0, output: `${configListing(schema, config)}\n${more}` };
     }

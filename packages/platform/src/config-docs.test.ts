@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TailraceError } from '@tailrace/protocol/error';
 import { z } from 'zod';
 import { configCommandFrom } from './config-command.ts';
 import { configJsonSchema, configTable } from './config-docs.ts';
@@ -65,6 +66,23 @@ test('--check-config prints the errors and exits 1, and so does a start', () => 
       command.output,
       'ingest: the configuration has 1 error:\n  flushMs = 0 from TAILRACE_FLUSH_MS: expected integer from 1 (ms)\n',
     );
+  }
+});
+
+test('an error in a file that a setting names is printed in lines, by --check-config and by a start', () => {
+  const check = () => {
+    throw new TailraceError(
+      'invalid_config',
+      'bridgesFile:\n  bridges[0]: expected no key "unts"; did you mean units?',
+    );
+  };
+  for (const args of [['--check-config'], []]) {
+    const command = configCommandFrom('ingest', schema, { env: secret, args }, check);
+    assert.deepEqual(command, {
+      kind: 'exit',
+      code: 1,
+      output: 'ingest: bridgesFile:\n  bridges[0]: expected no key "unts"; did you mean units?\n',
+    });
   }
 });
 

@@ -3,6 +3,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { z } from 'zod';
 import { type CommandLine, commandLineFrom } from './command-line.ts';
 import { type ConfigKey, type ConfigSchema, configKeysFrom, variablePrefix } from './config-keys.ts';
+import { jsonErrorPlace } from './json-place.ts';
 import { suggestionFor } from './suggestion.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -85,10 +86,12 @@ function fileValues(
 ): FoundValue[] {
   if (path === undefined) return [];
   let content: unknown;
+  let text = '';
   try {
-    content = JSON.parse(readText(path));
+    text = readText(path);
+    content = JSON.parse(text);
   } catch (error) {
-    errors.push(`config file ${shown(path)}: ${fileErrorReason(error)}`);
+    errors.push(`config file ${shown(path)}: ${fileErrorReason(error, text)}`);
     return [];
   }
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
@@ -114,11 +117,8 @@ function fileValues(
 }
 
 /** Returns the reason without the parser's message, which quotes the file: the file may have secrets. */
-function fileErrorReason(error: unknown): string {
-  if (error instanceof SyntaxError) {
-    const place = /\(?(line \d+ column \d+)\)?/.exec(error.message)?.[1];
-    return `is not JSON${place ? ` at ${place}` : ''}`;
-  }
+function fileErrorReason(error: unknown, text: string): string {
+  if (error instanceof SyntaxError) return `is not JSON at ${jsonErrorPlace(text)}`;
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOENT') return 'there is no such file; check --config or TAILRACE_CONFIG';
   return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;

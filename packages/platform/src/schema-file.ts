@@ -1,6 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { z } from 'zod';
+import { jsonErrorPlace } from './json-place.ts';
+import { suggestionFor } from './suggestion.ts';
 
 const fileBytesMax = 4 * 1_024 * 1_024;
 /** Errors of one file that are reported. */
@@ -24,12 +26,11 @@ export function parseSchemaFile<S extends z.ZodType>(
   let content: unknown;
   try {
     content = JSON.parse(text);
-  } catch (thrown) {
+  } catch {
     // Without the parser's message, which quotes the file: the file may have secrets.
-    const place = /\(?(line \d+ column \d+)\)?/.exec(String(thrown))?.[1];
-    throw invalid(name, [`expected JSON, got a text that is none${place === undefined ? '' : ` at ${place}`}`]);
+    throw invalid(name, [`expected JSON, got a text that is none at ${jsonErrorPlace(text)}`]);
   }
-  const parsed = schema.safeParse(content);
+  const parsed = schema.safeParse(content, unknownKeys);
   if (!parsed.success) {
     throw invalid(
       name,
@@ -40,6 +41,21 @@ export function parseSchemaFile<S extends z.ZodType>(
   check(parsed.data, (path, message) => errors.push(`${pathText(path)}: ${message}`));
   if (errors.length > 0) throw invalid(name, errors);
   return parsed.data;
+}
+
+/** Options of a parse by a schema: the message of an unknown key has the known key that was probably meant. */
+export const unknownKeys: z.core.ParseContext<z.core.$ZodIssue> = {
+  error({ code, keys, inst }) {
+    if (code !== 'unrecognized_keys') return undefined;
+    const known = Object.keys((inst as z.ZodObject | undefined)?.shape ?? {});
+    return (keys as readonly string[]).map((key) => unknownKeyText(key, known)).join('; ');
+  },
+};
+
+function unknownKeyText(key: string, known: readonly string[]): string {
+  const near = suggestionFor(key, known);
+  const hint = near === undefined ? `expected one of ${known.join(', ')}` : `did you mean ${near}?`;
+  return `expected no key ${shown(key)}; ${hint}`;
 }
 
 /** Returns the text of a file of settings. Throws `invalid_config` if it cannot be read. */
@@ -63,7 +79,7 @@ function issueLine(issue: z.core.$ZodIssue, content: unknown): string {
     if (first !== undefined) return issueLine({ ...first, path: [...issue.path, ...first.path] }, content);
   }
   const path = pathText(issue.path);
-  if (issue.code === 'unrecognized_keys') return `${path}: expected no key ${issue.keys.map(shown).join(', ')}`;
+  if (issue.code === 'unrecognized_keys') return `${path}: ${issue.message}`;
   const value = valueAt(content, issue.path);
   return `${path}: ${expectedOf(issue)}, got ${value === undefined ? 'none' : shown(value)}`;
 }

@@ -34,7 +34,10 @@ export interface ServiceDefinition<S extends ConfigSchema> {
   readonly name: string;
   /** Includes `commonSettings`. */
   readonly schema: S;
-  /** Returns what `--check-config` prints of the files that the settings name. Throws `invalid_config`. */
+  /**
+   * Returns what `--check-config` prints of the files that the settings name. Throws `invalid_config`, and then the
+   * service does not start.
+   */
   readonly check?: (config: Readonly<z.output<S>>) => string;
   /** The service's own parts, in the order of their start; they stop in reverse order. */
   readonly parts: (base: ServiceBase<Readonly<z.output<S>>>) => readonly Part[] | Promise<readonly Part[]>;

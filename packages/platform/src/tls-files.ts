@@ -1,8 +1,10 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { TlsPaths } from './broker-settings.ts';
 import { variableFrom } from './config-keys.ts';
+import { type RevocationListPeriod, revocationListPeriod } from './revocation-list.ts';
 
 /** Options of `tls.connect`; undefined: the public authorities, and no client certificate. */
 export interface TlsTexts {
@@ -21,25 +23,77 @@ export function tlsTextsFrom(broker: 'kafka' | 'nats', paths: TlsPaths, nowMs: n
   return textsFrom(names, paths, nowMs);
 }
 
-/** Files of a port with TLS; `clientCa` is empty if clients are not asked for a certificate. */
+/**
+ * Files of a port with TLS; `clientCa` is empty if clients are not asked for a certificate, `clientCrl` if no list has
+ * those that their authorities have revoked.
+ */
 export interface ServerTlsFiles {
   readonly cert: string;
   readonly key: string;
   readonly clientCa: string;
+  readonly clientCrl: string;
 }
 
 export interface ServerTlsTexts {
   /** Options of `tls.createServer`. */
-  readonly context: TlsTexts;
+  readonly context: TlsTexts & { readonly crl: string[] | undefined };
   /** When the certificate expires, epoch ms. */
   readonly expiresAt: number;
+  /** The period in which all revocation lists are valid. */
+  readonly listed: RevocationListPeriod;
 }
 
-/** Returns the PEM texts of the files of a port with TLS. Throws as `tlsTextsFrom` does. */
-export function serverTlsTextsFrom({ cert, key, clientCa }: ServerTlsFiles, nowMs: number): ServerTlsTexts {
+/** Most bytes of the file with revocation lists: about 300,000 certificates. */
+export const clientCrlBytesMax = 16 * 1_048_576;
+/** The start of a revocation list that has its times: they follow the name of the issuer. */
+const listHeadLetters = 16_384;
+
+/**
+ * Returns the PEM texts of the files of a port with TLS. Throws as `tlsTextsFrom` does. `former`: those in use, whose
+ * revocation lists are not parsed again.
+ */
+export function serverTlsTextsFrom(files: ServerTlsFiles, nowMs: number, former?: ServerTlsTexts): ServerTlsTexts {
+  const { cert, key, clientCa, clientCrl } = files;
   const names = { ca: 'tlsClientCaFile', cert: 'tlsCertFile', key: 'tlsKeyFile' };
-  const context = textsFrom(names, { ca: clientCa, cert, key }, nowMs);
-  return { context, expiresAt: Date.parse(new X509Certificate(context.cert ?? '').validTo) };
+  const texts = textsFrom(names, { ca: clientCa, cert, key }, nowMs);
+  const expiresAt = Date.parse(new X509Certificate(texts.cert ?? '').validTo);
+  const text = textOf(crlSetting, clientCrl);
+  const crl = text === undefined ? undefined : revocationListsIn(clientCrl, text);
+  const isKnown = former !== undefined && crl?.join('') === former.context.crl?.join('');
+  const listed = isKnown ? former.listed : periodOf(clientCrl, crl ?? []);
+  return { context: { ...texts, crl }, expiresAt, listed };
+}
+
+const crlSetting = 'tlsClientCrlFile';
+
+/** Returns each list by itself: Node.js reads the first list of a text alone. */
+function revocationListsIn(path: string, text: string): string[] {
+  if (text.length > clientCrlBytesMax) {
+    throw fileError(crlSetting, path, `has ${text.length} bytes; expected at most ${clientCrlBytesMax}`);
+  }
+  const lists = text.match(/-----BEGIN X509 CRL-----[^-]+-----END X509 CRL-----/g);
+  if (lists !== null) return lists;
+  throw fileError(
+    crlSetting,
+    path,
+    'holds no revocation list; expected a PEM file with -----BEGIN X509 CRL----- (openssl crl -inform DER converts it)',
+  );
+}
+
+function periodOf(path: string, lists: string[]): RevocationListPeriod {
+  let [from, until] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  try {
+    if (lists.length > 0) createSecureContext({ crl: lists });
+    for (const list of lists) {
+      const head = list.slice('-----BEGIN X509 CRL-----'.length).replaceAll(/\s/g, '').slice(0, listHeadLetters);
+      const period = revocationListPeriod(Buffer.from(head, 'base64'));
+      from = Math.max(from, period.from);
+      until = Math.min(until, period.until);
+    }
+  } catch {
+    throw fileError(crlSetting, path, 'holds a revocation list that cannot be read; expected one of RFC 5280');
+  }
+  return { from, until };
 }
 
 function textsFrom(names: TlsPaths, paths: TlsPaths, nowMs: number): TlsTexts {

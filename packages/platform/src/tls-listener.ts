@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
-import { tailraceErrorFrom } from '@tailrace/protocol/error';
+import { shown, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Clock, Timer } from './clock.ts';
 import { listenError } from './listen-error.ts';
 import type { Logger } from './logger.ts';
@@ -10,6 +10,8 @@ import { type ServerTlsFiles, type ServerTlsTexts, serverTlsTextsFrom } from './
 const handshakeMs = 10_000;
 /** Handshakes in progress at once. A client completes one in milliseconds. */
 export const handshakesMax = 1_024;
+/** Refused certificates that are logged, until the revocation lists change. */
+const loggedRefusalsMax = 1_000;
 /** How often the files are read again, ms. */
 export const tlsFilesCheckMs = 10_000;
 
@@ -38,8 +40,12 @@ export interface HandshakeCounts {
   readonly evicted: number;
   /** Reads of changed files that failed, so far: the former ones stay in use. */
   readonly failedReads: number;
+  /** Connections closed because the certificate of the client was revoked, so far. */
+  readonly revoked: number;
   /** When the certificate in use expires, epoch ms. Infinite without one. */
   readonly expiresAt: number;
+  /** When the first of the revocation lists expires, epoch ms. Infinite without one. */
+  readonly listsExpireAt: number;
 }
 
 /** The counts of a server without TLS. */
@@ -48,7 +54,9 @@ export const noHandshakes: HandshakeCounts = {
   failed: 0,
   evicted: 0,
   failedReads: 0,
+  revoked: 0,
   expiresAt: Number.POSITIVE_INFINITY,
+  listsExpireAt: Number.POSITIVE_INFINITY,
 };
 
 /**
@@ -56,6 +64,9 @@ export const noHandshakes: HandshakeCounts = {
  *
  * - With `files.clientCa` it requests a certificate of the client, and accepts a client without one, or with an invalid
  *   one: that client may use a token.
+ * - With `files.clientCrl` a client with a revoked certificate is disconnected when its handshake is complete. (An
+ *   invalid one may be another device's mistake; a revoked one is refused also beside a token.) While a list is not
+ *   valid, no certificate of its authority is.
  * - The files are read again every 10 s. Changed ones apply to new connections; until they are valid the former ones
  *   stay in use.
  * - At most `handshakesMax` handshakes are in progress. Beyond it the oldest one is closed: it has had the most time.
@@ -72,11 +83,15 @@ export class TlsListener {
   #failed = 0;
   #evicted = 0;
   #failedReads = 0;
+  #revoked = 0;
+  /** Fingerprints of refused certificates that were logged. */
+  readonly #loggedRefusals = new Set<string>();
 
   /** Throws `invalid_config` for files that cannot be used. */
   constructor(options: TlsListenerOptions) {
     this.#options = options;
     this.#texts = serverTlsTextsFrom(options.files, options.clock.now());
+    this.#logInvalidLists();
     this.#server = createServer({
       ...this.#texts.context,
       requestCert: options.files.clientCa !== '',
@@ -89,7 +104,9 @@ export class TlsListener {
     this.#server.prependListener('connection', (socket: Socket) => this.#start(socket));
     this.#server.on('secureConnection', (socket) => {
       this.#pending.delete(keyOf(socket));
-      options.onConnection(socket);
+      // Node.js has its code here, and declares an Error.
+      if (String(socket.authorizationError) === 'CERT_REVOKED') this.#refuse(socket);
+      else options.onConnection(socket);
     });
     this.#server.on('tlsClientError', (_error, socket) => {
       this.#failed++;
@@ -103,7 +120,9 @@ export class TlsListener {
       failed: this.#failed,
       evicted: this.#evicted,
       failedReads: this.#failedReads,
+      revoked: this.#revoked,
       expiresAt: this.#texts.expiresAt,
+      listsExpireAt: this.#texts.listed.until,
     };
   }
 
@@ -143,14 +162,37 @@ export class TlsListener {
     oldest.destroy();
   }
 
+  #refuse(socket: TLSSocket): void {
+    this.#revoked++;
+    const { subject, fingerprint256 } = socket.getPeerX509Certificate() ?? {};
+    socket.destroy();
+    if (fingerprint256 === undefined || this.#loggedRefusals.has(fingerprint256)) return;
+    if (this.#loggedRefusals.size >= loggedRefusalsMax) return;
+    this.#loggedRefusals.add(fingerprint256);
+    const facts = { subject: shown(subject), fingerprint: fingerprint256.replaceAll(':', '').toLowerCase() };
+    this.#options.logger.warn(facts, 'a client has presented a revoked certificate; its connections are closed');
+  }
+
+  /** An invalid list is no error of the file: devices with tokens go on, and the alert is about its expiry. */
+  #logInvalidLists(): void {
+    const { clock, logger } = this.#options;
+    const { from, until } = this.#texts.listed;
+    if (clock.now() >= from && clock.now() <= until) return;
+    const facts = { from: new Date(from).toISOString(), until: dateTextOf(until) };
+    logger.error(facts, 'a revocation list of tlsClientCrlFile is not valid now; no certificate of its authority is');
+  }
+
   #readAgain(): void {
     const { files, clock, logger } = this.#options;
     try {
-      const texts = serverTlsTextsFrom(files, clock.now());
+      const texts = serverTlsTextsFrom(files, clock.now(), this.#texts);
       this.#readError = '';
       if (isEqual(texts, this.#texts)) return;
+      // Session tickets of the former context are of no use in this one: a revoked certificate is not resumed.
       this.#server.setSecureContext(texts.context);
       this.#texts = texts;
+      this.#loggedRefusals.clear();
+      this.#logInvalidLists();
       logger.info({ expires: new Date(texts.expiresAt).toISOString() }, 'using the changed TLS files');
     } catch (thrown) {
       this.#failedReads++;
@@ -168,5 +210,9 @@ function keyOf({ remoteAddress, remotePort }: Socket): string {
 }
 
 function isEqual({ context: a }: ServerTlsTexts, { context: b }: ServerTlsTexts): boolean {
-  return a.cert === b.cert && a.key === b.key && a.ca === b.ca;
+  return a.cert === b.cert && a.key === b.key && a.ca === b.ca && a.crl?.join('') === b.crl?.join('');
+}
+
+function dateTextOf(timeMs: number): string {
+  return Number.isFinite(timeMs) ? new Date(timeMs).toISOString() : 'never';
 }

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { chmod, copyFile, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Authority, createAuthority, type Identity } from '@tailrace/testkit/certificates';
 import { createTempDir, type TempDir } from '@tailrace/testkit/tempdir';
-import { tlsTextsFrom } from '../src/tls-files.ts';
+import { serverTlsTextsFrom, tlsTextsFrom } from '../src/tls-files.ts';
 
 let dir: TempDir;
 let authority: Authority;
@@ -60,4 +60,30 @@ test('a key of another certificate, and a certificate that has expired or is not
   refused({ key: other.keyFile }, /^kafkaTlsKeyFile .* key of another certificate than .*own\.crt\.pem/);
   refused({}, /^kafkaTlsCertFile .* expired on .*; replace it with a renewed one/, Date.now() + 3 * 86_400_000);
   refused({}, /^kafkaTlsCertFile .* is valid from .*clock/, Date.now() - 3 * 86_400_000);
+});
+
+test('the revocation lists of a file are read one by one, with the period in which all are valid', async () => {
+  const other = await createAuthority(dir.path, 'other-authority');
+  const [first, second] = [await authority.revoke([own]), await other.revoke([], { isExpired: true })];
+  const both = join(dir.path, 'both.crl.pem');
+  await writeFile(both, `# of two authorities\n${await readFile(first, 'utf8')}\n${await readFile(second, 'utf8')}`);
+  const files = { cert: own.certFile, key: own.keyFile, clientCa: authority.caFile };
+  const now = Date.now();
+  const one = serverTlsTextsFrom({ ...files, clientCrl: first }, now);
+  assert.equal(one.context.crl?.length, 1);
+  assert.ok(Math.abs(one.listed.from - now) < 60_000);
+  assert.equal(one.listed.until, one.listed.from + 2 * 86_400_000);
+  const two = serverTlsTextsFrom({ ...files, clientCrl: both }, now, one);
+  assert.equal(two.context.crl?.length, 2);
+  assert.equal(two.listed.from, one.listed.from);
+  assert.equal(two.listed.until, Date.UTC(2020, 0, 1));
+  assert.deepEqual(serverTlsTextsFrom({ ...files, clientCrl: '' }, now).context.crl, undefined);
+  const broken = join(dir.path, 'broken.crl.pem');
+  for (const [text, message] of [
+    ['', /^tlsClientCrlFile \(TAILRACE_TLS_CLIENT_CRL_FILE\): .* holds no revocation list; expected a PEM file/],
+    [(await readFile(first, 'utf8')).replace(/\n.{40}/, '\n'), /^tlsClientCrlFile .* a revocation list that cannot be/],
+  ] as const) {
+    await writeFile(broken, text);
+    assert.throws(() => serverTlsTextsFrom({ ...files, clientCrl: broken }, now), { code: 'invalid_config', message });
+  }
 });

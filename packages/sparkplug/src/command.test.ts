@@ -60,13 +60,13 @@ test('[tck-id-topics-ncmd-timestamp] [tck-id-payloads-ncmd-timestamp] [tck-id-to
   }
 });
 
-test('[tck-id-topics-ncmd-payload] [tck-id-topics-dcmd-payload] a command has the metrics to write: by alias where the birth has one, without data type', () => {
+test('[tck-id-topics-ncmd-payload] [tck-id-topics-dcmd-payload] a command has the metrics to write: by alias where the birth has one, with the data type that libraries need', () => {
   assert.deepEqual(metricsOf(command(target, { name: 'Speed', value: -2 }, { name: 'Mode', value: 'manual' })), [
-    { alias: 4, timestamp: startMs, intValue: 0xfffe },
-    { name: 'Mode', timestamp: startMs, stringValue: 'manual' },
+    { alias: 4, timestamp: startMs, datatype: dataTypes.int16, intValue: 0xfffe },
+    { name: 'Mode', timestamp: startMs, datatype: dataTypes.string, stringValue: 'manual' },
   ]);
   assert.deepEqual(metricsOf(command(device, { name: 'Level', value: 2.5 })), [
-    { name: 'Level', timestamp: startMs, floatValue: 2.5 },
+    { name: 'Level', timestamp: startMs, datatype: dataTypes.float, floatValue: 2.5 },
   ]);
   assert.throws(() => command(target), { code: 'invalid_message', message: /at least one metric/ });
 });

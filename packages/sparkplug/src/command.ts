@@ -23,8 +23,9 @@ export interface CommandValue {
 
 /**
  * Returns the command that writes metrics: NCMD for a node, DCMD for a device; QoS 0, not retained, without sequence
- * number. A metric is named by its alias where the birth has one. Throws `not_found` for a name that the birth lacks,
- * `invalid_message` for a value that does not fit its data type.
+ * number. A metric is named by its alias where the birth has one. It has its data type, although the specification
+ * advises against that (tck-id-payloads-metric-datatype-not-req): pysparkplug and Eclipse Tahu cannot read it without.
+ * Throws `not_found` for a name that the birth lacks, `invalid_message` for a value that does not fit its data type.
  */
 export function commandMessage(
   target: CommandTarget,
@@ -65,7 +66,7 @@ function commandMetric(table: MetricTable, { name, value }: CommandValue, nowMs:
   }
   const { alias, dataType } = definition;
   const fields = metricFields(name, dataType, value);
-  return { ...(alias === undefined ? { name } : { alias }), timestamp: nowMs, ...fields };
+  return { ...(alias === undefined ? { name } : { alias }), timestamp: nowMs, datatype: dataType, ...fields };
 }
 
 function rebirthMetric(nowMs: number): Metric {

@@ -6,6 +6,8 @@ export interface SparkplugCounts {
   gaps: number;
   /** Messages without a valid sequence number, or out of sequence while a node is unsynchronized. */
   outOfSequence: number;
+  /** First messages of a node that were no birth: what it has sent before may be missing. */
+  startsWithoutBirth: number;
   /** Messages older than the birth of their node. */
   late: number;
   /** NDEATH of an earlier session. */
@@ -35,6 +37,7 @@ export function createCounts(): SparkplugCounts {
     duplicates: 0,
     gaps: 0,
     outOfSequence: 0,
+    startsWithoutBirth: 0,
     late: 0,
     staleDeaths: 0,
     retainedIgnored: 0,

@@ -1,4 +1,4 @@
-import { isTailraceError } from '@tailrace/protocol/error';
+import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { isSourceTime } from '@tailrace/protocol/source-time';
 import type { SparkplugCounts } from './counts.ts';
 import { sparkplugLimits } from './limits.ts';
@@ -18,6 +18,16 @@ export interface EdgeNodeOptions {
   readonly handlers: NodeHandlers;
   readonly counts: SparkplugCounts;
   readonly limits?: ReorderLimits;
+  /** Default: none but the limit of one node. */
+  readonly budget?: DefinitionBudget;
+}
+
+/** The memory of the births of all nodes. */
+export interface DefinitionBudget {
+  /** Returns why `bytes` more are too many, such as `at most 1000 bytes of …`; undefined if they are not. */
+  exceeded(bytes: number): string | undefined;
+  /** `bytes`: below 0 for less. */
+  add(bytes: number): void;
 }
 
 /**
@@ -36,6 +46,9 @@ export class EdgeNode {
   readonly #window: ReorderWindow;
   readonly #recent = new RecentMessages();
   readonly #devices = new NodeDevices();
+  readonly #budget: DefinitionBudget | undefined;
+  /** Of the budget. */
+  #definitionBytes = 0;
   #state: NodeState = 'unknown';
   #table: MetricTable | undefined;
   #bdSeq: Uint64 | undefined;
@@ -46,7 +59,8 @@ export class EdgeNode {
   /** Whether this session was reported for messages without sequence numbers. A birth cannot change that. */
   #hasNoSequence = false;
 
-  constructor({ handlers, counts, limits = defaultReorderLimits }: EdgeNodeOptions) {
+  constructor({ handlers, counts, limits = defaultReorderLimits, budget }: EdgeNodeOptions) {
+    this.#budget = budget;
     this.#handlers = handlers;
     this.#counts = counts;
     this.#limits = limits;
@@ -82,6 +96,12 @@ export class EdgeNode {
   /** Metrics in the births of the node and its devices. */
   get definitions(): number {
     return (this.#table?.size ?? 0) + this.#devices.definitions;
+  }
+
+  /** Returns what it has of its budget. Called when the node is removed. */
+  forget(): void {
+    this.#budget?.add(-this.#definitionBytes);
+    this.#definitionBytes = 0;
   }
 
   /** Returns the metrics of the node, or of a device whose birth is known. */
@@ -208,6 +228,7 @@ export class EdgeNode {
   /** The first message of a node whose birth did not come. */
   #start(message: NodeMessage, payload: Payload, seq: number, cause: RebirthCause): void {
     this.#contiguous = 0;
+    this.#counts.startsWithoutBirth++;
     this.#become('unsynchronized');
     this.#handlers.presence([{ device: undefined, isOnline: true, time: validTimeOf(payload) }]);
     this.#accept(message, payload, seq, false);
@@ -445,16 +466,30 @@ export class EdgeNode {
     }
   }
 
-  /** Returns the table that replaces `previous`; undefined at the limit of definitions. */
+  /** Returns the table that replaces `previous`; undefined at a limit of definitions. */
   #tableFrom(message: NodeMessage, payload: Payload, previous: MetricTable | undefined): MetricTable | undefined {
     const others = this.definitions - (previous?.size ?? 0);
     try {
-      return new MetricTable(payload, previous, sparkplugLimits.definitionsMax - others);
+      const table = new MetricTable(payload, previous, sparkplugLimits.definitionsMax - others);
+      this.#holdDefinitions(table, previous);
+      return table;
     } catch (error) {
       if (!isTailraceError(error)) throw error;
       this.#reportUnreadable(message, 'limit_reached', error.message, 0);
       return undefined;
     }
+  }
+
+  /** Throws `limit_reached` beyond the budget. */
+  #holdDefinitions(table: MetricTable, previous: MetricTable | undefined): void {
+    const before = (this.#table?.bytes ?? 0) + this.#devices.definitionBytes;
+    const bytes = before - (previous?.bytes ?? 0) + table.bytes;
+    const more = bytes - this.#definitionBytes;
+    const exceeded = more > 0 ? this.#budget?.exceeded(more) : undefined;
+    if (exceeded !== undefined)
+      throw new TailraceError('limit_reached', `births: expected ${exceeded}, got ${table.bytes} more`);
+    this.#budget?.add(more);
+    this.#definitionBytes = bytes;
   }
 
   /** Returns the device of a message, a new one if there is none; undefined at the limit of devices. */

@@ -23,6 +23,9 @@ export interface MetricDefinition {
   lastTime: number;
 }
 
+/** Bytes of a definition beside its texts, about. */
+const definitionBytes = 200;
+
 /** Longer texts are not kept: they would dominate the memory of a node. */
 const keptCharactersMax = 64;
 
@@ -43,6 +46,8 @@ export class MetricTable {
   readonly timestamp: number | undefined;
   /** Whether an alias means another metric than in the birth before. Then older messages cannot be resolved. */
   readonly hasReusedAliases: boolean;
+  /** Memory of the definitions, about. */
+  bytes = 0;
   readonly #byName = new Map<string, MetricDefinition>();
   readonly #byAlias = new Map<Uint64, MetricDefinition>();
 
@@ -100,6 +105,7 @@ export class MetricTable {
       last: isSame ? before.last : undefined,
       lastTime: isSame ? before.lastTime : 0,
     };
+    if (!this.#byName.has(name)) this.bytes += definitionBytes + 2 * name.length + 2 * (definition.unit?.length ?? 0);
     this.#byName.set(name, definition);
     if (hasAlias) this.#byAlias.set(alias, definition);
   }

@@ -23,6 +23,13 @@ export class NodeDevices {
     return count;
   }
 
+  /** Memory of these, about. */
+  get definitionBytes(): number {
+    let bytes = 0;
+    for (const { table } of this.#devices.values()) bytes += table?.bytes ?? 0;
+    return bytes;
+  }
+
   /** Returns the device, a new one if there is none; undefined at `devicesMax`. */
   take(id: string): NodeDevice | undefined {
     const known = this.#devices.get(id);

@@ -135,3 +135,14 @@ test('property: the limits hold for any order of causes and answers', () => {
     fuzzed(),
   );
 });
+
+test('one owner gets half of the requests of a second: the node of another one does not wait behind all of its nodes', () => {
+  const limits = { ...defaultRebirthLimits, perSecondMax: 10, nodesMax: 1_000 };
+  const budget = new RebirthBudget<string>(limits, (node) => node.split('.')[0]!);
+  for (let n = 0; n < 500; n++) budget.need(`hostile.n${n}`, 'gap', 1_000);
+  budget.need('honest.n1', 'gap', 1_000);
+  const first = budget.takeDue(1_000).map(({ node }) => node);
+  assert.deepEqual([first.length, first.at(-1)], [6, 'honest.n1']);
+  assert.equal(budget.takeDue(1_900).length, 0);
+  assert.equal(budget.takeDue(2_000).length, 5);
+});

@@ -54,9 +54,15 @@ export class RebirthBudget<Node> {
   /** Times of the last requests, oldest at `#at`. */
   readonly #sentMs: number[] = [];
   #at = 0;
+  readonly #ownerOf: ((node: Node) => string) | undefined;
+  /** Requests to the nodes of each owner in the second `#second`. */
+  readonly #ofOwner = new Map<string, number>();
+  #second = 0;
 
-  constructor(limits: RebirthLimits = defaultRebirthLimits) {
+  /** `ownerOf`: of the requests of a second one owner gets half at most. Default: all nodes are of one. */
+  constructor(limits: RebirthLimits = defaultRebirthLimits, ownerOf?: (node: Node) => string) {
     this.#limits = limits;
+    this.#ownerOf = ownerOf;
   }
 
   get waiting(): number {
@@ -100,13 +106,14 @@ export class RebirthBudget<Node> {
     const due: RebirthRequest<Node>[] = [];
     for (const node of this.#waiting) {
       const pending = this.#nodes.get(node)!;
-      if (pending.dueMs > nowMs) continue;
+      if (pending.dueMs > nowMs || this.#hasItsShare(node, nowMs)) continue;
       if (!this.#takeToken(nowMs)) {
         this.heldBack++;
         break;
       }
       due.push({ node, cause: pending.cause! });
       this.#sent(pending, nowMs);
+      this.#countOwner(node);
     }
     // Nodes that were asked wait behind those that were not.
     for (const { node } of due) {
@@ -120,6 +127,21 @@ export class RebirthBudget<Node> {
     pending.sentMs = nowMs;
     pending.dueMs = nowMs + pending.intervalMs;
     pending.intervalMs = Math.min(2 * pending.intervalMs, this.#limits.intervalMsMax);
+  }
+
+  /** Whether the owner of a node has got its requests of this second. */
+  #hasItsShare(node: Node, nowMs: number): boolean {
+    if (this.#ownerOf === undefined) return false;
+    const second = Math.floor(nowMs / 1_000);
+    if (second !== this.#second) this.#ofOwner.clear();
+    this.#second = second;
+    return (this.#ofOwner.get(this.#ownerOf(node)) ?? 0) >= this.#limits.perSecondMax / 2;
+  }
+
+  #countOwner(node: Node): void {
+    if (this.#ownerOf === undefined) return;
+    const owner = this.#ownerOf(node);
+    this.#ofOwner.set(owner, (this.#ofOwner.get(owner) ?? 0) + 1);
   }
 
   #takeToken(nowMs: number): boolean {

@@ -169,7 +169,7 @@ test('an edge node of pysparkplug: births, data by alias, nulls, historical valu
   assert.equal(counts.staleDeaths, 0);
 });
 
-test('pysparkplug reads commands of ours, by alias and without data types', () => {
+test('pysparkplug reads commands of ours, by alias', () => {
   const { node } = createNode();
   const scalars = values.filter(([, , array]) => array === undefined);
   const births = scalars.map(([dataType, value], index) => ({

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TailraceError } from '@tailrace/protocol/error';
@@ -16,6 +17,11 @@ export interface Authority {
   readonly caFile: string;
   /** Issues a certificate, by default for localhost and 127.0.0.1. A negative number of days makes an expired one. */
   issue(name: string, options?: { names?: string; days?: number }): Promise<Identity>;
+  /**
+   * Writes the revocation list of the authority, with these of its certificates, and resolves with its PEM file. It is
+   * valid for two days; with `isExpired` it was until the year 2020.
+   */
+  revoke(identities: readonly Identity[], options?: { isExpired?: boolean }): Promise<string>;
 }
 
 const deadlineMs = 20_000;
@@ -54,6 +60,25 @@ export async function createAuthority(dir: string, name = 'authority'): Promise<
       await openssl(['x509', '-req', ...by, ...what]);
       await writeFile(bothFile, (await readFile(keyFile, 'utf8')) + (await readFile(certFile, 'utf8')));
       return { certFile, keyFile, bothFile };
+    },
+    async revoke(identities, { isExpired = false } = {}) {
+      const [listFile, indexFile, settingsFile] = ['crl.pem', 'index.txt', 'cnf'].map((end) =>
+        join(dir, `${name}.${end}`),
+      ) as [string, string, string];
+      const lines = await Promise.all(
+        identities.map(async ({ certFile }) => {
+          const { serialNumber } = new X509Certificate(await readFile(certFile));
+          return `R\t350101000000Z\t240101000000Z\t${serialNumber}\tunknown\t/CN=revoked\n`;
+        }),
+      );
+      await writeFile(indexFile, lines.join(''));
+      await writeFile(settingsFile, `[ca]\ndefault_ca=x\n[x]\ndatabase=${indexFile}\ndefault_md=sha256\n`);
+      const period = isExpired
+        ? ['-crl_lastupdate', '20190101000000Z', '-crl_nextupdate', '20200101000000Z']
+        : ['-crldays', '2'];
+      const by = ['-config', settingsFile, '-cert', caFile, '-keyfile', caKeyFile];
+      await openssl(['ca', '-gencrl', ...by, ...period, '-out', listFile]);
+      return listFile;
     },
   };
 }

@@ -1,62 +1,25 @@
 import { createHash } from 'node:crypto';
-import { readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Environment, missing } from './broker-source.ts';
-import { cached, exists } from './cache.ts';
+import type { Environment } from './broker-source.ts';
+import { exists } from './cache.ts';
 import type { Java } from './java.ts';
-import { run, whyItFailed } from './run.ts';
+import { mavenJars } from './maven.ts';
 
 export const kafkaVersion = '4.1.1';
 const log4jVersion = '2.24.3';
 
 // Without a binding SLF4J drops every line that Kafka logs, its reasons for not starting among them.
-const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
-  <modelVersion>4.0.0</modelVersion>
-  <groupId>tailrace</groupId>
-  <artifactId>test-kafka</artifactId>
-  <version>1</version>
-  <packaging>pom</packaging>
-  <dependencies>
-    <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>${kafkaVersion}</version></dependency>
-    <dependency><groupId>org.apache.logging.log4j</groupId><artifactId>log4j-slf4j-impl</artifactId><version>${log4jVersion}</version></dependency>
-  </dependencies>
-</project>
-`;
-
-const copyDependencies = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies';
-
-/** Returns the class path of Kafka, with the jars in a stable order: a class-data archive is bound to it. */
-export async function classPathOf(kafkaDir: string): Promise<string> {
-  const jars = (await readdir(join(kafkaDir, 'libs'))).filter((name) => name.endsWith('.jar')).sort();
-  return jars.map((name) => join(kafkaDir, 'libs', name)).join(':');
-}
+const dependencies = [
+  { name: `org.apache.kafka:kafka_2.13:${kafkaVersion}` },
+  { name: `org.apache.logging.log4j:log4j-slf4j-impl:${log4jVersion}` },
+];
 
 /**
- * Returns the folder of Kafka's jars in the cache, fetched by Maven the first time (15 s, 54 MB). Rejects with
- * `not_found` (see `missing`) if they are missing and Maven cannot fetch them.
+ * Returns the folder of Kafka's jars in the cache, fetched by Maven the first time (15 s, 54 MB). Rejects as
+ * `mavenJars` does.
  */
 export async function kafkaDir(cacheDir: string, env: Environment): Promise<string> {
-  return await cached(cacheDir, `kafka-${kafkaVersion}`, async (dir) => {
-    const pomFile = join(dir, 'pom.xml');
-    await writeFile(pomFile, pom);
-    const args = [
-      '-q',
-      '-B',
-      '-f',
-      pomFile,
-      copyDependencies,
-      '-DincludeScope=runtime',
-      `-DoutputDirectory=${join(dir, 'libs')}`,
-    ];
-    try {
-      await run('mvn', args, { env, deadlineMs: 300_000 });
-    } catch (error) {
-      throw missing(
-        `no Kafka ${kafkaVersion} in ${cacheDir} and Maven cannot fetch it (mvn: ${whyItFailed(error)})`,
-        error,
-      );
-    }
-  });
+  return await mavenJars(`kafka-${kafkaVersion}`, dependencies, { cacheDir, env });
 }
 
 /** Returns the path of the class-data archive of this Java for this Kafka, which may not exist yet. */

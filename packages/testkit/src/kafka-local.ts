@@ -7,7 +7,7 @@ import { cacheDirFrom, exists, withFileLock } from './cache.ts';
 import { findJava } from './java.ts';
 import { formatDataFolder, type Installation, newClusterId } from './kafka-format.ts';
 import { kafkaBrokerCount } from './kafka-handshake.ts';
-import { archiveFile, classPathOf, javaFlags, kafkaDir } from './kafka-jars.ts';
+import { archiveFile, javaFlags, kafkaDir } from './kafka-jars.ts';
 import {
   type KafkaListener,
   kafkaSettings,
@@ -16,6 +16,7 @@ import {
   propertiesFrom,
 } from './kafka-settings.ts';
 import { type LocalBroker, type Place, startLocalBroker } from './local-broker.ts';
+import { classPathOf } from './maven.ts';
 import { startSupervised } from './supervised.ts';
 
 const startDeadlineMs = 60_000;

@@ -11,6 +11,7 @@ import { CommandExecutor } from './commands/command-executor.ts';
 import { ExecutedCommands } from './commands/executed-commands.ts';
 import type { EdgeConfig } from './config.ts';
 import { createSource } from './create-source.ts';
+import { DeviceReachability } from './device-reachability.ts';
 import { createEdgeCounts, registerMetrics } from './metrics.ts';
 import { registerOpcuaMetrics } from './opcua/opcua-metrics.ts';
 import { OwnReadings } from './own-readings.ts';
@@ -20,7 +21,7 @@ import type { SourceConfig, Sources } from './sources-file.ts';
 import { openStore } from './store/open-store.ts';
 import { type OpenedDisk, Outbox } from './store/outbox.ts';
 import { TagPipeline } from './tag-pipeline.ts';
-import { httpProbe } from './uplink/link-probe.ts';
+import { ingestProbe } from './uplink/create-ingest-connection.ts';
 import { Uplink } from './uplink/uplink.ts';
 
 export interface EdgeOptions {
@@ -94,8 +95,12 @@ export function createEdge(options: EdgeOptions): Edge {
       ...{ tags: each.tags, rules: options.sources.rules, batcher, clock },
       onRule: (rule, isActive, sample) => actions.changed(rule, isActive, sample),
     });
+    const reachability = new DeviceReachability(each.tags, (device, isOnline) => uplink.presence(device, isOnline));
     const source = (options.createSource ?? createSource)(each, {
-      sink: (sample) => pipeline.take(sample),
+      sink: (sample) => {
+        reachability.take(sample);
+        pipeline.take(sample);
+      },
       ...{ clock, random, logger, pkiPath: config.pkiPath },
     });
     return {
@@ -112,7 +117,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const uplink: Uplink = new Uplink({
     ...{ url: config.ingestUrl, device: edgePath, token: tokenFrom(config), outbox, clock, random, logger },
     catchUpReadingsPerSecondMax: config.catchUpReadingsPerSecondMax,
-    probe: options.probe ?? httpProbe(config.ingestUrl),
+    probe: options.probe ?? ingestProbe(config.ingestUrl),
     onState: (state) => logger.info({ link: state }, `the link to ingest is ${state}`),
     onCommand: (command, answer) => executor.execute(command, answer),
     ...(options.WebSocket && { WebSocket: options.WebSocket }),

@@ -16,9 +16,11 @@ export const configSchema = z
         'Path of the gateway as a device, such as plant1.edge1; required. Of two gateways with the same path, only the newer one is connected.',
       ),
     ingestUrl: z
-      .url({ protocol: /^(https?|wss?)$/ })
+      .url({ protocol: /^(https?|wss?|mqtts?)$/ })
       .default('http://localhost:8082')
-      .describe('URL of ingest. The gateway connects to its WebSocket for devices.'),
+      .describe(
+        'URL of ingest, by which the gateway connects: http(s) or ws(s) is the WebSocket for devices; mqtts://host:8883, mqtt://host:1883, and wss://host/v1/mqtt are MQTT 5.',
+      ),
     token: z
       .string()
       .max(8_192)

@@ -2,11 +2,12 @@ import { systemClock } from '@tailrace/platform/clock';
 import { runAsProcess } from '@tailrace/platform/service';
 import { createEdge } from './app.ts';
 import { configSchema, serviceName } from './config.ts';
-import { readSourcesFile } from './sources-file.ts';
+import { readSourcesFile, sourcesText } from './sources-file.ts';
 
 await runAsProcess(process, {
   name: serviceName,
   schema: configSchema,
+  check: ({ sourcesFile }) => sourcesText(readSourcesFile(sourcesFile)),
   parts: ({ config, logger, metrics }) => {
     const edge = createEdge({
       config,

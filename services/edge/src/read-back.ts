@@ -34,6 +34,14 @@ export interface ReadBack {
   readonly isLast: boolean;
 }
 
+/** The turn of a write among those of its device. */
+export interface WriteTurn {
+  /** Lets the other writes of the device go on, although it is not known yet what this one did. Idempotent. */
+  release(): void;
+  /** Whether another write of the tag has begun since: then a read shows nothing of this one. */
+  readonly isOvertaken: boolean;
+}
+
 /** How a value is read back. */
 export interface ReadBackOptions extends Pick<ReadBack, 'answer' | 'wanted' | 'before'> {
   /** Time for the read-back, ms. */
@@ -43,19 +51,38 @@ export interface ReadBackOptions extends Pick<ReadBack, 'answer' | 'wanted' | 'b
   /** Resolves within `timeMs` with the value; undefined: it could not be read. */
   readonly read: (timeMs: number) => Promise<Value | undefined>;
   readonly isStopped: () => boolean;
+  /** Default: no other write waits. */
+  readonly turn?: WriteTurn | undefined;
   readonly clock: Clock;
 }
 
 const firstPauseMs = 50;
 const pauseMsMax = 500;
 
-/** Reads the value again and again until it shows what the write did, or `limitMs` has passed. */
+/**
+ * Reads the value again and again until it shows what the write did, or `limitMs` has passed. A write without an answer
+ * holds the others of its device for `settledMs`: until then it may still be done.
+ */
 export async function readBack(options: ReadBackOptions): Promise<WriteResult> {
-  const { answer, wanted, before, limitMs, settledMs, clock } = options;
+  const { answer, settledMs, turn, clock } = options;
+  const timer = answer === 'unknown' ? clock.after(settledMs, () => turn?.release()) : undefined;
+  try {
+    return await readUntilShown(options);
+  } finally {
+    timer?.cancel();
+  }
+}
+
+async function readUntilShown(options: ReadBackOptions): Promise<WriteResult> {
+  const { answer, wanted, before, limitMs, settledMs, turn, clock } = options;
   const writtenMs = clock.monotonic();
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {
     const sinceMs = clock.monotonic() - writtenMs;
     const after = await options.read(Math.max(0, limitMs - sinceMs));
+    if (turn?.isOvertaken === true) {
+      const message = 'its answer was lost, and another write of the tag came before it was read back';
+      return { state: 'unconfirmed', ...(before !== undefined && { before }), message };
+    }
     const passedMs = clock.monotonic() - writtenMs;
     const isSettled = sinceMs >= settledMs;
     const isLast = passedMs + pauseMs >= limitMs || options.isStopped();

@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
-import type { WriteResult } from './read-back.ts';
+import type { WriteResult, WriteTurn } from './read-back.ts';
 import type { FilterOptions } from './rules/tag-filter.ts';
 import type { SampleSink, Value } from './sample.ts';
 import type { WriteBounds } from './write-bounds.ts';
@@ -41,9 +41,9 @@ export interface Source {
   heldValue(tag: number, value: Value): Value;
   /**
    * Writes a value to the tag at this position, if its bounds allow it, and reads it back. `deadlineMs`: time until it
-   * must be sent. Never rejects.
+   * must be sent. `turn`: released while an answer that was lost is resolved. Never rejects.
    */
-  write(tag: number, value: Value, deadlineMs: number): Promise<WriteResult>;
+  write(tag: number, value: Value, deadlineMs: number, turn?: WriteTurn): Promise<WriteResult>;
 }
 
 /** What every source takes, beside its entry of the sources file. */

@@ -1,4 +1,4 @@
-import { type AddError, parseSchemaFile, schemaFileText } from '@tailrace/platform/schema-file';
+import { type AddError, parseSchemaFile, schemaFileText, unknownKeys } from '@tailrace/platform/schema-file';
 import { shown } from '@tailrace/protocol/error';
 import { z } from 'zod';
 import { type CommandDefinition, commandSchema } from './commands/command-definition.ts';
@@ -29,7 +29,9 @@ const fileName = 'sources file';
 /** By the key of the protocol, so that the errors of a source are those of its own. */
 const sourceSchema = z.unknown().transform((source, { issues }) => {
   const isOpcua = typeof source === 'object' && source !== null && 'opcua' in source;
-  const parsed = isOpcua ? opcuaSourceSchema.safeParse(source) : modbusSourceSchema.safeParse(source);
+  const parsed = isOpcua
+    ? opcuaSourceSchema.safeParse(source, unknownKeys)
+    : modbusSourceSchema.safeParse(source, unknownKeys);
   if (parsed.success) return parsed.data;
   issues.push(...(parsed.error.issues as typeof issues));
   return z.NEVER;
@@ -61,6 +63,14 @@ export function sourcesFrom(text: string): Sources {
 /** Reads and parses the sources file. Throws `invalid_config`, also if it cannot be read. */
 export function readSourcesFile(path: string): Sources {
   return sourcesFrom(schemaFileText(fileName, path));
+}
+
+/** Returns a line that counts what a valid file has. */
+export function sourcesText({ sources }: Sources): string {
+  const tags = sources.reduce((sum, source) => sum + source.tags.length, 0);
+  const writable = sources.reduce((sum, source) => sum + source.tags.filter(({ write }) => write).length, 0);
+  const count = (number: number, name: string) => `${number} ${name}${number === 1 ? '' : 's'}`;
+  return `the sources file is valid: ${count(sources.length, 'source')}, ${count(tags, 'tag')}, ${writable} of them writable\n`;
 }
 
 /** Adds the errors of sources together: names and tags that two of them have, and too many tags. */

@@ -39,7 +39,7 @@ export class TagPipeline {
     this.#options = options;
     this.#filters = tags.map(({ filter }, tag) => {
       const isUrgent = filter?.bypass === true;
-      return new TagFilter(filter ?? everySample, (sample) => this.#send(tag, sample, isUrgent));
+      return new TagFilter(filter ?? everySample, (sample) => this.#send(tag, sample, isUrgent), clock);
     });
     // There may be thousands of both.
     const byTag = Map.groupBy(rules, ({ when }) => `${when.device} ${when.tag}`);
@@ -73,8 +73,7 @@ export class TagPipeline {
     const { clock } = this.#options;
     this.#timer = clock.every(1_000, () => {
       if (!isLive()) return;
-      const nowMs = clock.now();
-      for (const filter of this.#filters) filter.due(nowMs);
+      for (const filter of this.#filters) filter.due();
     });
   }
 

@@ -102,7 +102,7 @@ test('a write is read back; its times', async (t) => {
 });
 
 test('a write whose session is gone is not repeated on the next one', async (t) => {
-  const { source, live } = startSource(t, {
+  const { source, live, next } = startSource(t, {
     pkiPath,
     port: plain.port,
     tags: [{ node: 'ns=1;s=set', write: { min: 0, max: 10 } }],
@@ -116,7 +116,10 @@ test('a write whose session is gone is not repeated on the next one', async (t) 
     deadlineMs: 30_000,
     describe: 'there is a session again',
   });
-  await sleep(100);
+  // Behind whatever the new session has sent at its start.
+  const changed = next(0, ({ value }) => value === 3);
+  await plain.ask({ set: ['set', 3] });
+  await changed;
   assert.ok(Number(await plain.ask({ writes: true })) - before <= 1);
 });
 

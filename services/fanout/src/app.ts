@@ -31,6 +31,7 @@ import type { Ownership } from './ownership/ownership.ts';
 import { Migration } from './placement/migration.ts';
 import { RingPlacement } from './placement/placement.ts';
 import { deviceRoute } from './placement/route.ts';
+import { MessageScheduler } from './sessions/message-scheduler.ts';
 import type { SessionOptions } from './sessions/session.ts';
 import { SessionCounts } from './sessions/session-counts.ts';
 import { Sessions } from './sessions/sessions.ts';
@@ -302,7 +303,10 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     counts: sessionCounts,
   };
   const sessionId = options.sessionId ?? (() => randomBytes(9).toString('base64url'));
-  const streams = new StreamServer({ sockets, sessions, limits: config, session, sessionId, clock, logger, routes });
+  const messages = new MessageScheduler({ clock, defer });
+  const streams = new StreamServer({
+    ...{ sockets, sessions, messages, limits: config, session, sessionId, clock, logger, routes },
+  });
 
   registerMetrics(metrics, {
     ownership,
@@ -311,6 +315,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     channels,
     views,
     streams,
+    messages,
     sockets,
     hub,
     progressMessages,

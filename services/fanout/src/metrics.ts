@@ -16,6 +16,7 @@ import type { RingPlacement } from './placement/placement.ts';
 import { registerPlacementMetrics } from './placement/placement-metrics.ts';
 import { registerFreshnessMetrics } from './presence/freshness-metrics.ts';
 import { registerRelayMetrics } from './relay/relay-metrics.ts';
+import type { MessageScheduler } from './sessions/message-scheduler.ts';
 import type { SessionCounts } from './sessions/session-counts.ts';
 import { registerSessionMetrics } from './sessions/session-metrics.ts';
 import type { Sessions } from './sessions/sessions.ts';
@@ -33,6 +34,7 @@ export interface CountingNode {
   readonly channels: Channels;
   readonly views: Views;
   readonly streams: StreamServer;
+  readonly messages: MessageScheduler;
   readonly sockets: StreamSockets;
   readonly hub: Hub;
   readonly progressMessages: ProgressMessages;
@@ -53,12 +55,13 @@ export interface CountingNode {
  * gauge or histogram of its usage.
  */
 export function registerMetrics(metrics: Metrics, node: CountingNode): void {
-  const { ownership, sessions, sessionCounts: counts, channels, views, streams, sockets, hub, history, work } = node;
+  const { ownership, sessions, sessionCounts: counts, channels, views, streams, messages, sockets } = node;
+  const { hub, history, work } = node;
   const { progressMessages, placement, migration, access, transport, limits, now } = node;
   const { handshakes } = streams;
   const { catchUps, cuts, replies, lingering } = hub;
   const { cutBytesMax, windowBytesMax } = limits;
-  registerSessionMetrics(metrics, { sessions, streams, sockets, counts, limits, now });
+  registerSessionMetrics(metrics, { sessions, streams, messages, sockets, counts, limits, now });
   registerAccessMetrics(metrics, { access, handshakes, sessions, transport, limits, now });
   registerOwnershipMetrics(metrics, { ownership, windowBytesMax, now });
   registerRelayMetrics(metrics, ownership, limits.heldBytesMax);

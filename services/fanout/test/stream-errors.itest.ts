@@ -7,6 +7,7 @@ import { failOnLeaks } from '@tailrace/testkit/leak-check';
 import { connectRaw, exchange } from '@tailrace/testkit/raw-socket';
 import { connectRawWebSocket, type RawWebSocket } from '@tailrace/testkit/raw-websocket';
 import { opcodes } from '@tailrace/testkit/ws-frames';
+import { MessageScheduler } from '../src/sessions/message-scheduler.ts';
 import type { SessionOptions } from '../src/sessions/session.ts';
 import { SessionCounts } from '../src/sessions/session-counts.ts';
 import { Sessions } from '../src/sessions/sessions.ts';
@@ -44,6 +45,7 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
   const streams = new StreamServer({
     sockets,
     sessions,
+    messages: new MessageScheduler({ clock: systemClock, defer: setImmediate }),
     limits,
     session: {
       ...limits,

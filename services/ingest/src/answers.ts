@@ -1,6 +1,6 @@
 import { errorBody } from '@tailrace/platform/http-refusal';
 import type { Headers } from '@tailrace/platform/web-response';
-import { type ErrorCode, shown, type TailraceError } from '@tailrace/protocol/error';
+import { type ErrorCode, shown, TailraceError } from '@tailrace/protocol/error';
 import { ingestResultJson, type Rejection } from '@tailrace/protocol/ingest-result';
 import { acceptedEncodings } from './body-encoding.ts';
 import { type HandshakeError, webSocketVersion } from './devices/handshake.ts';
@@ -196,7 +196,8 @@ export class Answers {
   /** Returns 429: the reports of a device exceed its rate. Retry-After is when they are accepted. */
   rateLimited({ error, waitMs }: ExceededRate): Answer {
     const headers = [contentType, ['Retry-After', String(Math.ceil(waitMs / 1_000))]] as const;
-    return { ...this.failed(error), headers };
+    const message = `${error.message}: nothing of this request was accepted`;
+    return { ...this.failed(new TailraceError(error.code, message)), headers };
   }
 
   /** Returns 415: the encoding is unknown, or there are several. `text`: the header Content-Encoding. */

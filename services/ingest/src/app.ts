@@ -31,7 +31,7 @@ import { LogFailures } from './intake/log-failures.ts';
 import { MessageTracing } from './intake/message-tracing.ts';
 import { Pressure } from './intake/pressure.ts';
 import { ReportRates } from './intake/report-rates.ts';
-import { createIngestMetrics, registerLimits, registerReportRates } from './metrics.ts';
+import { createIngestMetrics, registerHandshakes, registerLimits, registerReportRates } from './metrics.ts';
 import { registerMqttLimits } from './mqtt/mqtt-limits.ts';
 import type { MqttPorts } from './mqtt/mqtt-ports.ts';
 import { MqttWebSockets } from './mqtt/websocket-wire.ts';
@@ -113,9 +113,13 @@ function socketsOf({ server, mqtt }: Devices, { deviceMessageBytesMax }: IngestS
 
 /** Returns where Sparkplug edge nodes connect; undefined if they may not. */
 function listenerFrom(config: IngestSettings, clock: Clock, logger: Logger): SparkplugListenerSettings | undefined {
-  const { mqttEnabled, mqttSparkplug: role, mqttSparkplugPrefix: prefix } = config;
-  if (!mqttEnabled || role === 'off') return undefined;
-  return { listener: new SparkplugListener({ prefix, clock, logger }), role, prefix };
+  const { mqttEnabled, mqttSparkplug, mqttSparkplugPrefix: prefix, mqttSparkplugHostId } = config;
+  if (!mqttEnabled || mqttSparkplug === 'off') return undefined;
+  const isPrimary = mqttSparkplug === 'primary';
+  const hostId = isPrimary ? mqttSparkplugHostId : '';
+  // The listener sends the STATE to each edge node by itself; the host is an active one.
+  const role = isPrimary ? 'active' : mqttSparkplug;
+  return { listener: new SparkplugListener({ prefix, hostId, clock, logger }), role, prefix };
 }
 
 function mqttFacts(ports: MqttPorts | undefined): { mqttPort?: number; mqttTlsPort?: number } {
@@ -230,7 +234,12 @@ export function createIngest(options: IngestOptions): Ingest {
     sockets: socketsOf(devices, config, clock),
   });
   const ports = devices.mqtt === undefined ? undefined : mqttPorts;
-  registerMqttLimits(metrics, devices.mqtt, () => ports?.handshakes ?? noHandshakes, config.mqttConnectionsMax);
+  registerMqttLimits(metrics, devices.mqtt, config.mqttConnectionsMax);
+  registerHandshakes(
+    metrics,
+    () => transport.handshakes,
+    () => ports?.handshakes ?? noHandshakes,
+  );
   registerLimits(metrics, admission, names, transport, config);
   registerReportRates(metrics, () => rates?.devices ?? 0);
   const busConnection = bus && new BusConnection({ bus, clock, random, logger });
@@ -261,6 +270,7 @@ export function createIngest(options: IngestOptions): Ingest {
       const spec = { name: topic, partitions, retentionMs, retentionBytes };
       const { epoch } = await eventLog.ensureTopic(spec);
       logEpoch = epoch;
+      devices.prepare();
       await eventLog.ensureTopic(eventsTopicSpec(eventsTopic, partitions));
       // Before the first request: a revoked token is refused from the start.
       await control.start();

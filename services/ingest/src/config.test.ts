@@ -40,6 +40,7 @@ test('settings for certificates that are of no use without others are refused wi
       { TAILRACE_TLS_CLIENT_CA_FILE: 'ca.crt', TAILRACE_CERTIFICATE_RULES: rules },
       /tlsClientCaFile = .*expected tlsCert/,
     ],
+    [{ ...files, TAILRACE_TLS_CLIENT_CRL_FILE: 'ca.crl' }, /tlsClientCrlFile = .*expected tlsClientCaFile with it/],
     [{ ...files, TAILRACE_TLS_CLIENT_CA_FILE: 'ca.crt' }, /certificateRules = "" from its default: expected rules if/],
     [{ TAILRACE_CERTIFICATE_RULES: rules }, /certificateRules = .*and none if not/],
     [{ ...header, TAILRACE_CERTIFICATE_RULES: rules }, /clientCertificateHeader = .*expected trustedProxies with it/],

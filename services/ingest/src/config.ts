@@ -8,11 +8,12 @@ import {
   revocationSettings,
   tokenSettings,
 } from '@tailrace/platform/settings';
+import type { ServerTlsFiles } from '@tailrace/platform/tls-files';
 import { clockAheadMsMax } from '@tailrace/protocol/source-time';
 import { z } from 'zod';
 import { commandSettings } from './commands/command-settings.ts';
 import { deviceSettings } from './devices/device-settings.ts';
-import { mqttSettings } from './mqtt/mqtt-settings.ts';
+import { mqttRules, mqttSettings } from './mqtt/mqtt-settings.ts';
 
 export const serviceName = 'ingest';
 
@@ -63,6 +64,13 @@ export const ingestSettings = {
     .default('')
     .describe(
       'PEM file with the authorities of client certificates; empty: clients are not asked for one. A device without one may use a token.',
+    ),
+  tlsClientCrlFile: z
+    .string()
+    .max(4_096)
+    .default('')
+    .describe(
+      'PEM file with the revocation lists (CRL) of these authorities, at most 16 MiB; a connection with a revoked certificate is closed after its handshake. With it each authority, also an intermediate one, needs a valid list: without one its certificates are not accepted. Changed files are read within 10 s. Empty: none.',
     ),
   clientCertificateHeader: z
     .string()
@@ -247,7 +255,7 @@ export const ingestSettings = {
     .default(0)
     .meta({ unit: 'reports' })
     .describe(
-      'Reports of one device a second that requests bring; beyond it 429 for the whole request. 0: no limit, because a sender that was without a link sends what it has stored at once. Bodies that are processed while they are received are not limited, and neither are sessions, which have deviceMessagesPerSecond.',
+      'Reports of one device a second that requests bring; beyond it 429 for the whole request. 0: no limit, because a sender that was without a link sends what it has stored at once. A body that is processed while it is received is slowed down to the rate; it gets 429 if it would wait for more than appendDeadlineMs. Sessions have deviceMessagesPerSecond.',
     ),
   deviceReportsBurst: z
     .int()
@@ -268,18 +276,19 @@ export const ingestSettings = {
     ),
 };
 
-type TlsSettings = Pick<IngestSettings, 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile' | 'certificateRules'> &
-  Pick<IngestSettings, 'clientCertificateHeader' | 'trustedProxies'>;
+type TlsSettings = Pick<IngestSettings, 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile' | 'tlsClientCrlFile'> &
+  Pick<IngestSettings, 'certificateRules' | 'clientCertificateHeader' | 'trustedProxies'>;
 
 /** Adds the errors of settings for TLS that are of no use without others. */
 export function tlsRules(settings: TlsSettings, context: Pick<z.core.$RefinementCtx, 'addIssue'>): void {
-  const { tlsCertFile, tlsKeyFile, tlsClientCaFile, clientCertificateHeader, certificateRules, trustedProxies } =
-    settings;
+  const { tlsCertFile, tlsKeyFile, tlsClientCaFile, tlsClientCrlFile } = settings;
+  const { clientCertificateHeader, certificateRules, trustedProxies } = settings;
   const expect = (isValid: boolean, key: keyof TlsSettings, message: string) => {
     if (!isValid) context.addIssue({ code: 'custom', path: [key], message });
   };
   expect((tlsCertFile === '') === (tlsKeyFile === ''), 'tlsKeyFile', 'expected tlsCertFile and tlsKeyFile together');
   expect(tlsClientCaFile === '' || tlsCertFile !== '', 'tlsClientCaFile', 'expected tlsCertFile with it');
+  expect(tlsClientCrlFile === '' || tlsClientCaFile !== '', 'tlsClientCrlFile', 'expected tlsClientCaFile with it');
   expect(
     clientCertificateHeader === '' || trustedProxies.length > 0,
     'clientCertificateHeader',
@@ -291,6 +300,14 @@ export function tlsRules(settings: TlsSettings, context: Pick<z.core.$Refinement
     'certificateRules',
     'expected rules if client certificates are accepted (tlsClientCaFile or clientCertificateHeader), and none if not',
   );
+}
+
+/** Returns the files of the ports with TLS, for HTTP and MQTT. */
+export function tlsFilesOf(
+  config: Pick<IngestSettings, 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile' | 'tlsClientCrlFile'>,
+): ServerTlsFiles {
+  const { tlsCertFile: cert, tlsKeyFile: key, tlsClientCaFile: clientCa, tlsClientCrlFile: clientCrl } = config;
+  return { cert, key, clientCa, clientCrl };
 }
 
 /** Settings of the ingest service. */
@@ -339,6 +356,7 @@ export const configSchema = z
     error: 'expected at most drainMs, of which it is a part',
   })
   .superRefine(tlsRules)
+  .superRefine(mqttRules)
   .superRefine(kafkaRules)
   .superRefine(natsRules);
 

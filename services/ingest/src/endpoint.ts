@@ -346,7 +346,12 @@ export class Endpoint implements TransportHandlers {
       observation.run(() => logger.error({ error: thrown }, 'a request could not be handled'));
     if (answer.status >= 500) observation.failed(error);
     const { stream } = request;
-    this.#answer(request, stream === undefined ? answer : answers.streamFailed(answer, error, stream.result));
+    if (stream === undefined) this.#answer(request, answer);
+    else {
+      const { exceeded, result } = stream;
+      const failed = exceeded === undefined ? answer : answers.rateLimited(exceeded);
+      this.#answer(request, answers.streamFailed(failed, error, result));
+    }
   }
 
   #answer(request: Request, { status, headers, body, outcome }: Answer): void {

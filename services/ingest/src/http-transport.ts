@@ -1,8 +1,7 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { HttpServer, type HttpServerOptions } from '@tailrace/platform/http-server';
 import type { Logger } from '@tailrace/platform/logger';
-import type { ServerTlsFiles } from '@tailrace/platform/tls-files';
-import type { IngestSettings } from './config.ts';
+import { type IngestSettings, tlsFilesOf } from './config.ts';
 import { WsSockets } from './devices/ws-sockets.ts';
 import type { Transport, TransportHandlers } from './transport.ts';
 
@@ -12,10 +11,6 @@ export interface HttpTransportOptions {
   readonly logger: Logger;
   /** The setting that has the port, for the error if it is in use. Default: `port`. */
   readonly portSetting?: string;
-}
-
-function tlsFilesOf({ tlsCertFile: cert, tlsKeyFile: key, tlsClientCaFile: clientCa }: IngestSettings): ServerTlsFiles {
-  return { cert, key, clientCa };
 }
 
 /** Creates the transport with sockets and the limits of the settings. Throws `invalid_config`. */

@@ -7,7 +7,7 @@ import {
   sizeBoundsBytes,
 } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
-import { handshakesMax } from '@tailrace/platform/tls-listener';
+import { type HandshakeCounts, handshakesMax } from '@tailrace/platform/tls-listener';
 import type { Admission, DeviceNames } from './admission.ts';
 import { type Outcome, outcomes } from './answers.ts';
 import type { IngestSettings } from './config.ts';
@@ -105,7 +105,7 @@ export function registerLimits(
   metrics: Metrics,
   admission: Admission,
   devices: DeviceNames,
-  transport: Pick<Transport, 'connections' | 'bodies' | 'handshakes'>,
+  transport: Pick<Transport, 'connections' | 'bodies'>,
   settings: IngestSettings,
 ): void {
   const pairs = [
@@ -188,7 +188,6 @@ export function registerLimits(
     'Reports of one request: the limit.',
     () => settings.reportsPerRequestMax,
   );
-  registerHandshakes(metrics, transport);
   registerConnectionMetrics(metrics, () => transport.connections);
   metrics.gauge(
     'tailrace_ingest_upgraded_connections',
@@ -209,28 +208,39 @@ export function registerReportRates(metrics: Metrics, devices: () => number): vo
   metrics.gauge('tailrace_ingest_limit_rated_devices', `${help}: the limit.`, () => ratedDevicesMax);
 }
 
-function registerHandshakes(metrics: Metrics, transport: Pick<Transport, 'handshakes'>): void {
+/** `http` and `mqtt`: of the ports with TLS. Each has the limit of handshakes by itself. */
+export function registerHandshakes(metrics: Metrics, http: () => HandshakeCounts, mqtt: () => HandshakeCounts): void {
   const name = (rest: string) => `tailrace_ingest_${rest}`;
-  metrics.gauge(name('tls_handshakes'), 'TLS handshakes in progress.', () => transport.handshakes.pending);
+  metrics.gauge(name('tls_handshakes'), 'TLS handshakes in progress.', () => http().pending);
   metrics.gauge(
     name('limit_tls_handshakes'),
     'TLS handshakes in progress: beyond the limit the oldest one is closed.',
     () => handshakesMax,
   );
-  metrics.total(name('failed_tls_handshakes_total'), 'TLS handshakes that failed.', () => transport.handshakes.failed);
-  metrics.total(
-    name('evicted_tls_handshakes_total'),
-    'TLS handshakes that were closed because newer ones exceeded the limit.',
-    () => transport.handshakes.evicted,
-  );
-  metrics.total(
-    name('failed_tls_reads_total'),
-    'Reads of changed TLS files that failed; the former ones stay in use.',
-    () => transport.handshakes.failedReads,
-  );
+  metrics.gauge(name('mqtt_tls_handshakes'), 'TLS handshakes of MQTT clients in progress.', () => mqtt().pending);
+  const totals = [
+    ['failed_tls_handshakes_total', 'TLS handshakes that failed.', 'failed'],
+    [
+      'evicted_tls_handshakes_total',
+      'TLS handshakes that were closed because newer ones exceeded the limit.',
+      'evicted',
+    ],
+    [
+      'revoked_client_certificates_total',
+      'Connections with TLS that were closed because tlsClientCrlFile has the certificate of the client.',
+      'revoked',
+    ],
+    ['failed_tls_reads_total', 'Reads of changed TLS files that failed; the former ones stay in use.', 'failedReads'],
+  ] as const;
+  for (const [rest, help, count] of totals) metrics.total(name(rest), help, () => http()[count] + mqtt()[count]);
   metrics.gauge(
     name('tls_certificate_expiry_timestamp_seconds'),
     'When the certificate of the port with TLS expires, in seconds since 1970; infinite without TLS.',
-    () => transport.handshakes.expiresAt / 1_000,
+    () => Math.min(http().expiresAt, mqtt().expiresAt) / 1_000,
+  );
+  metrics.gauge(
+    name('tls_client_crl_expiry_timestamp_seconds'),
+    'When the first revocation list of tlsClientCrlFile expires, in seconds since 1970; infinite without one.',
+    () => Math.min(http().listsExpireAt, mqtt().listsExpireAt) / 1_000,
   );
 }

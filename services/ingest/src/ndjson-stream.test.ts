@@ -480,3 +480,47 @@ test('a client that closes the connection releases everything, and what the log 
   await metricIs('tailrace_ingest_requests_total\\{[^}]*outcome="client_gone"[^}]*\\}', 1);
   await isIdle();
 });
+
+test('a stream is slowed down to the rate of its device, and those of other devices are not', async (t) => {
+  const settings = { deviceReportsPerSecond: 1_000, deviceReportsBurst: 1_000 };
+  const { upload, clock, loggedIs, logged, isIdle } = await started(t, settings);
+  const noisy = upload(linesOf(0, 4_000));
+  await loggedIs(1_000);
+  const honest = await upload(lineOf('plant1.honest').repeat(1_000));
+  assert.deepEqual(honest, { status: 202, body: result(1_000) });
+  const before = clock.monotonic();
+  let steps = 0;
+  for (; (await logged()) < 5_000 && steps < 100; steps++) {
+    await clock.advance(250);
+    // A chunk has 500 reports: half a second.
+    const bound = 2_000 + (clock.monotonic() - before) + 500;
+    assert.ok((await logged()) <= bound, `${await logged()} of ${bound}`);
+  }
+  assert.deepEqual(await noisy, { status: 202, body: result(4_000) });
+  const seconds = (clock.monotonic() - before) / 1_000;
+  assert.ok(seconds >= 2.5 && seconds <= 4, `${seconds}`);
+  await isIdle();
+});
+
+test('a stream that would wait for its rate for too long gets 429 with the line to continue from', async (t) => {
+  const settings = { deviceReportsPerSecond: 10, deviceReportsBurst: 1_000 };
+  for (const accept of ['*/*', 'application/x-ndjson']) {
+    const { send, upload, clock, logged, metricIs, isIdle } = await started(t, settings);
+    const client = send({ accept });
+    client.write(Buffer.from(linesOf(0, 3_000)));
+    client.end();
+    const { status, body, headers } = (await client.answered)!;
+    assert.equal(status, accept === '*/*' ? 429 : 200);
+    const { error, accepted, resume } = JSON.parse(body.trim().split('\n').at(-1)!);
+    assert.equal(error.code, 'rate_limited');
+    assert.equal(error.retryable, true);
+    assert.match(error.message, /at most 10 reports a second of "plant1\.a" .*got more: wait .* line of resume/);
+    assert.deepEqual([accepted, resume.line, await logged()], [1_000, 1_001, 1_000]);
+    await metricIs('tailrace_ingest_requests_total\\{outcome="rate_limited"', 1);
+    const retryAfter = headers.find(([name]) => name === 'Retry-After')?.[1];
+    assert.equal(retryAfter, accept === '*/*' ? '50' : undefined);
+    await clock.advance(50_000);
+    assert.deepEqual(await upload(linesOf(1_000, 1_500)), { status: 202, body: result(500) });
+    await isIdle();
+  }
+});

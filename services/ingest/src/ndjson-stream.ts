@@ -10,6 +10,7 @@ import type { Appender } from './append.ts';
 import { type Encoding, Unpacker, type UnpackerTarget } from './body-encoding.ts';
 import type { BodyScheduler } from './body-scheduler.ts';
 import type { IngestSettings } from './config.ts';
+import type { ExceededRate, ReportRates } from './intake/report-rates.ts';
 import { lineBytesMax, NdjsonLines } from './ndjson-lines.ts';
 import type { RequestObservation } from './observer.ts';
 import { ParsedBody, parseLine, reasonsMax, stepBytesMax, stepReportsMax } from './reports.ts';
@@ -23,6 +24,8 @@ export interface NdjsonStreamContext {
   readonly devices: DeviceNames;
   readonly appender: Appender;
   readonly bodies: BodyScheduler;
+  /** Of the reports of devices; undefined: not limited. */
+  readonly rates: Pick<ReportRates, 'take'> | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits: Pick<IngestSettings, 'streamBytesMax' | 'clockAheadMs' | 'appendDeadlineMs'>;
@@ -59,7 +62,9 @@ type State = 'receiving' | 'settling' | 'settled';
 
 /**
  * A body of NDJSON that is processed while it is received, in bounded memory: a few hundred KB of text, and four chunks
- * that the log has not confirmed. When one of the two is full the client is paused, by TCP.
+ * that the log has not confirmed. When one of the two is full the client is paused, by TCP. It is also paused while a
+ * device is beyond its rate: so one that sends for a whole day at once is slowed down to its rate. A stream whose next
+ * chunk would wait for longer than the log may take fails with `rate_limited`, so that it does not hold its place.
  *
  * Bytes take this way: `streamData` unpacks them, `#take` adds them to the lines, `#parse` makes reports of the lines
  * in steps that alternate with those of other senders, `#append` appends a chunk of reports, `#settle` counts it.
@@ -70,6 +75,8 @@ type State = 'receiving' | 'settling' | 'settled';
 export class NdjsonStream implements StreamSink, UnpackerTarget {
   /** Whether the answer was started. */
   hasHead = false;
+  /** The rate that the stream has failed by; undefined: it has not. */
+  exceeded: ExceededRate | undefined;
   readonly #context: NdjsonStreamContext;
   readonly #request: NdjsonStreamRequest;
   readonly #done: (error: TailraceError | undefined) => void;
@@ -275,7 +282,7 @@ export class NdjsonStream implements StreamSink, UnpackerTarget {
     const { sender, observation } = this.#request;
     const { parsed, bytes } = chunk;
     const { records } = parsed;
-    if (records.length > 0 && !this.#hold(bytes)) return false;
+    if (records.length > 0 && !(this.#takeRates(chunk) && this.#hold(bytes))) return false;
     this.#chunks.add(chunk, { line: this.#lines.line + 1, byte: this.#lines.offset });
     this.#chunk = undefined;
     observation.parsed(parsed);
@@ -325,6 +332,25 @@ export class NdjsonStream implements StreamSink, UnpackerTarget {
     return false;
   }
 
+  /** Takes the reports of a chunk from the rates of their devices, once. Waits for them, or throws `rate_limited`. */
+  #takeRates(chunk: Chunk): boolean {
+    const { rates, clock, limits } = this.#context;
+    if (chunk.isRated) return true;
+    const exceeded = rates?.take(chunk.parsed.records, clock.monotonic());
+    chunk.isRated = exceeded === undefined;
+    if (exceeded === undefined) return true;
+    const { error, waitMs } = exceeded;
+    if (waitMs > limits.appendDeadlineMs) {
+      this.exceeded = exceeded;
+      throw new TailraceError(
+        error.code,
+        `${error.message}: wait for Retry-After, and continue from the line of resume`,
+      );
+    }
+    this.#scheduleAfter(Math.ceil(waitMs));
+    return false;
+  }
+
   /** Counts the bytes of a chunk. Without capacity, tries again for as long as the log may take. */
   #hold(bytes: number): boolean {
     const { admission, clock, limits } = this.#context;
@@ -334,14 +360,18 @@ export class NdjsonStream implements StreamSink, UnpackerTarget {
       const nowMs = clock.monotonic();
       this.#noCapacitySinceMs ??= nowMs;
       if (nowMs - this.#noCapacitySinceMs >= limits.appendDeadlineMs) throw error;
-      this.#capacityTimer ??= clock.after(capacityMs, () => {
-        this.#capacityTimer = undefined;
-        this.#schedule();
-      });
+      this.#scheduleAfter(capacityMs);
       return false;
     }
     this.#noCapacitySinceMs = undefined;
     return true;
+  }
+
+  #scheduleAfter(waitMs: number): void {
+    this.#capacityTimer ??= this.#context.clock.after(waitMs, () => {
+      this.#capacityTimer = undefined;
+      this.#schedule();
+    });
   }
 
   /** The log has settled a chunk. */

@@ -15,6 +15,8 @@ export class Chunk {
   /** The line after it. Set when it is complete. */
   end: StreamPlace = { line: 0, byte: 0 };
   isSettled = false;
+  /** Whether its reports were taken from the rates of their devices. */
+  isRated = false;
 
   constructor(parsed: ParsedBody) {
     this.parsed = parsed;

@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { after, before, type TestContext, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
+import { encodePacket } from '@tailrace/mqtt/codec';
 import { systemClock } from '@tailrace/platform/clock';
 import { createLogger, silentLogger } from '@tailrace/platform/logger';
 import { handshakesMax, tlsFilesCheckMs } from '@tailrace/platform/tls-listener';
@@ -42,6 +43,15 @@ interface Client extends Partial<Identity> {
   readonly token?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly agent?: RequestOptions['agent'];
+}
+
+/** A CONNECT of MQTT 3.1.1, without a password. */
+function connectPacket(device: string): Uint8Array {
+  const username = `plant1.line3.${device}`;
+  return encodePacket(
+    { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 4, clientId: device, clean: true, keepalive: 30, username },
+    4,
+  );
 }
 
 /** Starts ingest with a port with TLS, and returns how a device sends to it. */
@@ -234,6 +244,113 @@ test('a renewed certificate is used for new connections without a restart, and a
   assert.equal(await served(), await fingerprintOf(renewed));
   assert.equal(await metric('tailrace_ingest_failed_tls_reads_total'), 3);
   assert.equal(lines.filter((line) => line.includes('cannot use the changed TLS files')).length, 1);
+});
+
+test('a certificate that its authority has revoked is refused at the handshake: HTTP, WebSocket and MQTT, also with a token or a resumed session', async (t) => {
+  const clock = createFakeClock({ nowMs: Date.now() });
+  const lines: string[] = [];
+  const destination = { write: (line: string) => void lines.push(line) };
+  const logger = createLogger({ level: 'info', service: 'ingest', destination });
+  const crlFile = join(dir.path, 'served.crl');
+  const revoke = async (...revoked: Parameters<Authority['revoke']>) =>
+    copyFile(await authority.revoke(...revoked), crlFile);
+  await revoke([]);
+  const settings = { tlsClientCrlFile: crlFile, mqttEnabled: true, mqttPlain: false, mqttTlsPort: 0 };
+  const { send, ingest, mqttTlsPort, metric, token } = await startWithTls(t, { clock, logger, settings });
+  const { tlsPort } = ingest;
+  const device = 'plant1.line3.press7';
+  const lost = await authority.issue('press77');
+  const identity = async ({ certFile, keyFile }: Identity) => ({
+    ...{ ca: await readFile(authority.caFile), cert: await readFile(certFile), key: await readFile(keyFile) },
+  });
+  /** Resolves with the answer to CONNECT over MQTT, or `closed`; with a session of TLS for the next connection. */
+  const connectMqtt = async (of: Identity, name: string, session?: Buffer) => {
+    const socket = connectTls({
+      ...{ port: mqttTlsPort, host: '127.0.0.1', ALPNProtocols: ['mqtt'], ...(await identity(of)), session },
+    });
+    const { promise, resolve } = Promise.withResolvers<string>();
+    let ticket: Buffer | undefined;
+    let isResumed = false;
+    socket.once('secureConnect', () => {
+      isResumed = socket.isSessionReused();
+    });
+    socket.on('session', (issued) => {
+      ticket = issued;
+    });
+    socket.on('error', () => {});
+    socket.once('data', (bytes) => resolve(bytes[0] === 0x20 ? `connack ${bytes[3]}` : 'other'));
+    socket.once('close', () => resolve('closed'));
+    socket.write(connectPacket(name));
+    const answer = await promise;
+    socket.destroy();
+    return { answer, ticket, isResumed };
+  };
+  const webSocketGreets = async (of: Identity) => {
+    const socket = new WebSocket(`wss://localhost:${tlsPort}/v1/device`, await identity(of));
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    socket.on('message', () => resolve(true));
+    socket.on('error', () => resolve(false));
+    socket.on('close', () => resolve(false));
+    return await promise.finally(() => socket.terminate());
+  };
+  const revokedIs = (count: number) => async () =>
+    assert.equal(await metric('tailrace_ingest_revoked_client_certificates_total'), count);
+
+  assert.equal((await send(device, press)).status, 202);
+  assert.equal((await send('plant1.line3.press77', lost)).status, 202);
+  assert.equal(await webSocketGreets(lost), true);
+  const before = await connectMqtt(lost, 'press77');
+  assert.equal(before.answer, 'connack 0');
+  assert.ok(before.ticket, 'a session that can be resumed');
+  const again = await connectMqtt(lost, 'press77', before.ticket);
+  assert.equal(again.isResumed, true);
+
+  await revoke([lost]);
+  await clock.advance(tlsFilesCheckMs);
+  await assert.rejects(send('plant1.line3.press77', lost), /ECONNRESET|EPIPE|socket hang up|disconnected/);
+  await assert.rejects(send('plant1.a', { ...lost, token }), /ECONNRESET|EPIPE|socket hang up|disconnected/);
+  assert.equal(await webSocketGreets(lost), false);
+  assert.equal((await connectMqtt(lost, 'press77')).answer, 'closed');
+  const resumed = await connectMqtt(lost, 'press77', again.ticket ?? before.ticket);
+  assert.deepEqual([resumed.answer, resumed.isResumed], ['closed', false]);
+  await eventually(revokedIs(5), { deadlineMs: 10_000 });
+  const refusals = lines.filter((line) => line.includes('a revoked certificate'));
+  assert.equal(refusals.length, 2, 'one of each port');
+  assert.match(refusals[0]!, /CN=press77/);
+
+  // Others are served: the device beside it, a token, and both after the list has expired.
+  assert.equal((await send(device, press)).status, 202);
+  assert.equal((await connectMqtt(press, 'press7')).answer, 'connack 0');
+  assert.equal((await send('plant1.a', { token })).status, 202);
+  const day = 86_400_000;
+  const expiry = await metric('tailrace_ingest_tls_client_crl_expiry_timestamp_seconds');
+  assert.ok(expiry! * 1_000 > Date.now() + day && expiry! * 1_000 < Date.now() + 3 * day, `${expiry}`);
+  await revoke([lost], { isExpired: true });
+  await clock.advance(tlsFilesCheckMs);
+  const expired = await send(device, press);
+  assert.equal(expired.status, 401);
+  assert.match(expired.body, /certificate of \\"press7\\" is not valid: CRL_HAS_EXPIRED/);
+  assert.equal((await send('plant1.a', { token })).status, 202);
+  assert.ok(lines.some((line) => line.includes('a revocation list of tlsClientCrlFile is not valid now')));
+
+  // A file that cannot be read leaves the former one in use; a valid one is used again.
+  await writeFile(crlFile, 'no list');
+  await clock.advance(tlsFilesCheckMs);
+  assert.equal(await metric('tailrace_ingest_failed_tls_reads_total'), 2);
+  assert.equal((await send(device, press)).status, 401);
+  await revoke([press]);
+  await clock.advance(tlsFilesCheckMs);
+  await assert.rejects(send(device, press));
+  assert.equal((await send('plant1.line3.press77', lost)).status, 202);
+});
+
+test('a certificate of an authority without a revocation list is not accepted while others have one', async (t) => {
+  const other = await createAuthority(dir.path, 'listed');
+  const { send, token } = await startWithTls(t, { settings: { tlsClientCrlFile: await other.revoke([]) } });
+  const refused = await send('plant1.line3.press7', press);
+  assert.equal(refused.status, 401);
+  assert.match(refused.body, /is not valid: UNABLE_TO_GET_CRL/);
+  assert.equal((await send('plant1.a', { token })).status, 202);
 });
 
 test('a certificate in a header is used if a trusted proxy has sent it, and ignored from any other peer', async (t) => {

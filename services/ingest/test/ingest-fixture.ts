@@ -8,6 +8,7 @@ import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
 import type { TailraceError } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
 import type { Report } from '@tailrace/protocol/report';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
@@ -19,6 +20,7 @@ import { createMqttPorts } from '../src/mqtt/mqtt-ports.ts';
 
 export const tokenSecret = 'a secret of the tests, long enough for HS256';
 export const topic = 'tailrace.telemetry';
+const eventsTopic = 'tailrace.events';
 
 export interface FixtureOptions {
   readonly settings?: Partial<IngestConfig>;
@@ -167,12 +169,26 @@ export async function loggedReports(eventLog: EventLog, from = topic): Promise<R
   return reports;
 }
 
+/** Returns the sessions that have closed, as in `plant.g.n1 death`. */
+export async function closedSessions(eventLog: EventLog): Promise<string[]> {
+  const closed: string[] = [];
+  for (const partition of (await eventLog.bounds(eventsTopic)).keys()) {
+    for await (const records of eventLog.read(eventsTopic, partition, { from: 0 })) {
+      for (const { key, value } of records) {
+        const { sessionClosed } = tailrace.v1.Event.decode(value);
+        if (sessionClosed) closed.push(`${key} ${sessionClosed.reason}`);
+      }
+    }
+  }
+  return closed;
+}
+
 export function tokenFor(
   publish: readonly string[],
-  options: { clock?: Clock; expiresInMs?: number; subject?: string } = {},
+  options: { clock?: Clock; expiresInMs?: number; subject?: string; receiveCommands?: readonly string[] } = {},
 ): Promise<string> {
-  const { clock = systemClock, expiresInMs = 3_600_000, subject = 'gateway7' } = options;
-  return issueToken({ secret: tokenSecret, subject, publish, subscribe: [], expiresInMs, clock });
+  const { clock = systemClock, expiresInMs = 3_600_000, subject = 'gateway7', receiveCommands = [] } = options;
+  return issueToken({ secret: tokenSecret, subject, publish, subscribe: [], receiveCommands, expiresInMs, clock });
 }
 
 export function reportOf(device: string, rest: object = {}) {

@@ -13,13 +13,17 @@ export class Publisher {
   #waiting: (() => void)[] = [];
   #unacknowledged = 0;
 
-  constructor(address: { host: string; port: number }, version: 4 | 5 = 5) {
+  constructor(
+    address: { host: string; port: number },
+    version: 4 | 5 = 5,
+    credentials: { userName?: string; password?: Buffer } = {},
+  ) {
     this.#client = new ClientConnection(
       {
         clock: systemClock,
         random: Math.random,
         dial: (handlers) => connectWire(address, handlers),
-        credentials: () => ({}),
+        credentials: () => credentials,
         version,
         clientId: `publisher-${randomUUID()}`,
         cleanStart: true,

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, type TestContext, test } from 'node:test';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { silentLogger } from '@tailrace/platform/logger';
 import { eventually } from '@tailrace/testkit/eventually';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';
 import { type NatsServer, startNats } from '@tailrace/testkit/nats';
 import { type ServiceProcess, startService } from '@tailrace/testkit/process';
+import mqtt, { type MqttClient } from 'mqtt';
 import { loggedReports, tokenFor, tokenSecret } from './ingest-fixture.ts';
 import { connectDevice, loginDevice, type RawDevice } from './raw-device.ts';
 
@@ -22,6 +23,7 @@ interface IngestNode {
   readonly name: string;
   readonly process: ServiceProcess;
   readonly port: number;
+  readonly mqttPort: number;
   metric(name: string): Promise<number>;
 }
 
@@ -51,14 +53,16 @@ async function startNode(name: string): Promise<IngestNode> {
       TAILRACE_INTERNAL_PORT: '0',
       TAILRACE_TOPIC_PREFIX: topicPrefix,
       TAILRACE_TELEMETRY_PARTITIONS: '2',
+      TAILRACE_MQTT_ENABLED: 'true',
+      TAILRACE_MQTT_PORT: '0',
       TAILRACE_KAFKA_BROKERS: kafka.brokers.join(','),
       TAILRACE_NATS_SERVERS: nats.url,
     },
   });
   const [, internalPort] = await service.line(/"port":(\d+).*"the internal port listens"/);
-  const [, port] = await service.line(/"port":(\d+).*accepting reports at POST/);
+  const [, port, mqttPort] = await service.line(/"port":(\d+).*"mqttPort":(\d+).*accepting reports at POST/);
   return {
-    ...{ name, process: service, port: Number(port) },
+    ...{ name, process: service, port: Number(port), mqttPort: Number(mqttPort) },
     async metric(series) {
       const page = await (await fetch(`http://127.0.0.1:${internalPort}/metrics`)).text();
       return Number(new RegExp(`^${series}\\{.*\\} (.+)$`, 'm').exec(page)?.[1]);
@@ -72,6 +76,29 @@ async function untilMetric(node: IngestNode, name: string, value: number): Promi
     deadlineMs: 15_000,
     pollMs: 20,
   });
+}
+
+const press14 = 'plant1.line2.press14';
+const mqttTopic = 'plant1/line2/press14/telemetry';
+
+/** Resolves with a client of MQTT 5 whose session outlives its connection. */
+async function connectMqtt(port: number, device: string): Promise<{ client: MqttClient; sessionPresent: boolean }> {
+  const client = mqtt.connect(`mqtt://127.0.0.1:${port}`, {
+    ...{ clientId: device, username: device, password: token, protocolVersion: 5, clean: false },
+    ...{ reconnectPeriod: 0, properties: { sessionExpiryInterval: 600 } },
+  });
+  client.on('error', () => {});
+  const { sessionPresent } = await new Promise<{ sessionPresent: boolean }>((resolve) =>
+    client.once('connect', resolve),
+  );
+  return { client, sessionPresent };
+}
+
+async function startReader(t: TestContext): Promise<KafkaEventLog> {
+  const reader = new KafkaEventLog({ brokers: kafka.brokers, prefix: topicPrefix, logger: silentLogger });
+  await reader.start();
+  t.after(() => reader.close());
+  return reader;
 }
 
 /** Resolves when both nodes know of the sessions of the other. */
@@ -120,6 +147,71 @@ test('a device that reconnects to another ingest node repeats nothing in the log
   const ids = (await loggedReports(reader, `${topicPrefix}.telemetry`)).map(({ id }) => id);
   await reader.close();
   assert.deepEqual(ids.sort(), ['m1', 'm2', 'm3', 'm4'], 'each message is in the log once');
+});
+
+test('what a device sends again after its node was killed is in the log once, also of a gateway and over MQTT', async (t) => {
+  const node = await startNode('ingest-3');
+  t.after(() => node.process.stop());
+  await untilMetric(node, 'peer_nodes', 2);
+  const [, b] = nodes as [IngestNode, IngestNode];
+  const device = 'plant1.line2.press11';
+  const other = 'plant1.line2.press12';
+  const first = await loginDevice({ port: node.port, token, device });
+  first.status('k1', 1);
+  assert.equal(await first.ack(), 'k1 accepted');
+  // Their answers are not read, so that the device sends all again.
+  first.status('k2', 2, { qos: 2 });
+  first.status('k3', 3, { from: other });
+  const { client } = await connectMqtt(node.mqttPort, press14);
+  const publish = (each: MqttClient, id: string, dup = false) =>
+    each.publishAsync(mqttTopic, JSON.stringify({ id, readings: [{ tag: 't', value: 1 }] }), { qos: 1, dup });
+  await publish(client, 'q1');
+  const reader = await startReader(t);
+  const logged = async () => (await loggedReports(reader, `${topicPrefix}.telemetry`)).map(({ id }) => id);
+  const sent = ['k1', 'k2', 'k3', 'q1'];
+  await eventually(
+    async () => {
+      const ids = await logged();
+      assert.ok(sent.every((id) => ids.includes(id)));
+    },
+    { deadlineMs: 10_000, describe: 'the log has all messages' },
+  );
+  client.end(true);
+  await node.process.kill();
+  const second = await loginDevice({ port: b.port, token, device });
+  second.status('k1', 1);
+  second.status('k2', 2, { qos: 2 });
+  second.status('k3', 3, { from: other });
+  second.status('k4', 4);
+  const answers = [await second.ack(), await second.ack(), await second.ack(), await second.ack()];
+  assert.deepEqual(answers.sort(), ['k1 duplicate', 'k2 duplicate', 'k3 duplicate', 'k4 accepted']);
+  const { client: again } = await connectMqtt(b.mqttPort, press14);
+  await publish(again, 'q1', true);
+  const ids = (await logged()).filter((id) => /^[kq]/.test(id ?? ''));
+  assert.deepEqual(ids.sort(), ['k1', 'k2', 'k3', 'k4', 'q1'], 'each message is in the log once');
+  again.end(true);
+  second.socket.close();
+  await second.socket.closed;
+});
+
+test('an MQTT client that reconnects to another node finds its session, and the older connection is closed', async () => {
+  const [a, b] = nodes as [IngestNode, IngestNode];
+  const first = await connectMqtt(a.mqttPort, 'plant1.line2.press13');
+  assert.equal(first.sessionPresent, false);
+  const topic = 'plant1/line2/press13/command';
+  assert.deepEqual(
+    (await first.client.subscribeAsync(topic, { qos: 1 })).map(({ qos }) => qos),
+    [1],
+  );
+  const replaced = new Promise<{ reasonCode?: number }>((resolve) => first.client.once('disconnect', resolve));
+  const second = await connectMqtt(b.mqttPort, 'plant1.line2.press13');
+  assert.equal(second.sessionPresent, true);
+  assert.equal((await replaced).reasonCode, 0x8e);
+  // Without DISCONNECT, and back.
+  second.client.end(true);
+  const third = await connectMqtt(a.mqttPort, 'plant1.line2.press13');
+  assert.equal(third.sessionPresent, true);
+  third.client.end(true);
 });
 
 test('an auth that was recorded at one node is refused by the other', async () => {

@@ -17,6 +17,7 @@ export class NodeSession implements ClaimingSession {
   readonly instance: string;
   readonly openedMs = 0;
   readonly protocol = 'websocket';
+  readonly client = undefined;
   lastReceivedMs: number;
   number = 0;
   claim: Claim | undefined;
@@ -64,6 +65,8 @@ export interface SessionNode {
   readonly registry: SessionRegistry<NodeSession>;
   readonly records: DeviceRecords;
   readonly nonces: Nonces;
+  /** Times that a node was lost. */
+  readonly lost: () => number;
   metric(name: string): Promise<number>;
   /** Opens a session of a device; it may wait for other nodes. */
   open(address: string, device?: string, instance?: string): NodeSession;
@@ -102,14 +105,27 @@ export function createSessionNodes({
       const records = new DeviceRecords({ recentIds: 8, recentIdBytesMax: 65_536 });
       const nonces = new Nonces(own, 100);
       const metrics = createMetrics({ service: 'ingest', node: name, processMetrics: false });
+      let lost = 0;
+      const lookback = { lost: () => void lost++, idsOf: () => undefined };
       const peers = new SessionBus({
-        ...{ bus, node: name, registry, records, nonces, clock: own, logger: silentLogger, metrics },
+        ...{
+          bus,
+          node: name,
+          registry,
+          records,
+          nonces,
+          lookback,
+          clients: { take: () => undefined },
+          clock: own,
+          logger: silentLogger,
+          metrics,
+        },
       });
       await bus.start();
       peers.start();
       await peers.subscribe();
       return {
-        ...{ name, bus, peers, registry, records, nonces },
+        ...{ name, bus, peers, registry, records, nonces, lost: () => lost },
         async metric(series) {
           const line = (await metrics.text()).split('\n').find((each) => each.startsWith(`${series}{`));
           return Number(line?.split(' ').at(-1));

@@ -78,17 +78,21 @@ export const unavailable = new TailraceError('unavailable', 'the log cannot be r
 export interface TestHostOptions extends Partial<SparkplugSettings> {
   readonly hasPeers?: boolean;
   readonly ingestNode?: string;
+  readonly isSharedByTenants?: boolean;
   readonly births?: readonly StoredBirth[];
   readonly allowsDevice?: (path: string) => boolean;
 }
 
 export function createTestHost(options: TestHostOptions = {}) {
-  const { hasPeers = false, ingestNode = 'ingest-0', births = [], allowsDevice = () => true, ...settings } = options;
+  const { hasPeers = false, ingestNode = 'ingest-0', births = [], allowsDevice = () => true, ...rest } = options;
+  const { isSharedByTenants = false, ...settings } = rest;
   const clock = createFakeClock({ nowMs: startMs });
   const intake = new TestIntake();
   const letters: DeadLetter[] = [];
   const presence: string[] = [];
   const stored: string[] = [];
+  /** Keys of births that are not stored yet. */
+  const pending = new Set<string>();
   /** What the host has sent, as in `NCMD n` or `STATE true 1700000000000`. */
   const published: string[] = [];
   const settled: number[] = [];
@@ -122,6 +126,7 @@ export function createTestHost(options: TestHostOptions = {}) {
     ingestNode,
     settings: { role: 'passive', hostId: 'h1', prefix: 'plant', ids: {}, reorderMs: 5_000, ...settings },
     hasPeers,
+    isSharedByTenants,
     broker,
     intake,
     letters: {
@@ -130,7 +135,11 @@ export function createTestHost(options: TestHostOptions = {}) {
         setImmediate(() => done(intake.error));
       },
     },
-    births: { put: (key, bytes) => void stored.push(`${key} ${bytes.length}`), take: () => births },
+    births: {
+      put: (key, bytes) => void stored.push(`${key} ${bytes.length}`),
+      take: () => births,
+      isPending: (key) => pending.has(key),
+    },
     presence: {
       started: ({ device }) => void presence.push(`+${device}`),
       closed: ({ device }, reason, graceMs, lastSeq) =>
@@ -166,6 +175,7 @@ export function createTestHost(options: TestHostOptions = {}) {
       letters,
       presence,
       stored,
+      pending,
       published,
       settled,
       state,

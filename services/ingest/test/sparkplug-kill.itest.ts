@@ -5,12 +5,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createEmbeddedLog } from '@tailrace/eventlog/embedded';
-import type { EventLog } from '@tailrace/eventlog/event-log';
 import { ClientConnection } from '@tailrace/mqtt/client-connection';
 import { connectWire } from '@tailrace/mqtt/net-wire';
 import { systemClock } from '@tailrace/platform/clock';
 import { silentLogger } from '@tailrace/platform/logger';
-import { tailrace } from '@tailrace/protocol/generated';
 import { rebirthName } from '@tailrace/sparkplug/metric-table';
 import { decodePayload, encodePayload, type PayloadFields } from '@tailrace/sparkplug/payload';
 import { eventually } from '@tailrace/testkit/eventually';
@@ -18,7 +16,7 @@ import { startMosquitto } from '@tailrace/testkit/mosquitto';
 import { startService } from '@tailrace/testkit/process';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { startAcknowledgmentProxy } from './acknowledgment-proxy.ts';
-import { loggedReports, tokenSecret } from './ingest-fixture.ts';
+import { closedSessions, loggedReports, tokenSecret } from './ingest-fixture.ts';
 import { bdSeqOf, metricOf } from './sparkplug-fixture.ts';
 
 const main = join(import.meta.dirname, '../src/main.ts');
@@ -28,7 +26,6 @@ const alias = 1;
 const sendMs = 40;
 /** A check decodes everything that was acknowledged. */
 const waiting = { deadlineMs: 40_000, pollMs: 50 };
-const eventsTopic = 'tailrace.events';
 
 test('ingest is killed while 40 edge nodes send: what it has acknowledged is in the log, once, its restart reads aliases without births, each node is asked for one once, and their deaths close their sessions', async (t) => {
   // Otherwise it drops messages for a subscriber with a thousand in its queue.
@@ -147,7 +144,7 @@ test('ingest is killed while 40 edge nodes send: what it has acknowledged is in 
   const logged = new Map<number, number>();
   for (const { readings } of await loggedReports(log))
     for (const { value: number } of readings) logged.set(number as number, (logged.get(number as number) ?? 0) + 1);
-  const sessions = await sessionsIn(log);
+  const closed = await closedSessions(log);
   await log.close();
   logged.delete(-1);
   const acknowledged = acknowledgedValues();
@@ -162,22 +159,8 @@ test('ingest is killed while 40 edge nodes send: what it has acknowledged is in 
     'in the log twice',
   );
   assert.equal(commands.length, nodes.length, 'one request for each node');
-  assert.deepEqual(sessions.closed.sort(), nodes.map((node) => `plant.g.${node} death`).sort());
+  assert.deepEqual(closed.sort(), nodes.map((node) => `plant.g.${node} death`).sort());
   t.diagnostic(
     `sent ${sent.size}, acknowledged ${acknowledged.length}, in the log ${logged.size}, asked ${commands.length}`,
   );
 });
-
-/** Returns the sessions that have closed, as in `plant.g.n1 death`. */
-async function sessionsIn(log: EventLog): Promise<{ readonly closed: string[] }> {
-  const closed: string[] = [];
-  for (const partition of (await log.bounds(eventsTopic)).keys()) {
-    for await (const records of log.read(eventsTopic, partition, { from: 0 })) {
-      for (const { key, value } of records) {
-        const { sessionClosed } = tailrace.v1.Event.decode(value);
-        if (sessionClosed) closed.push(`${key} ${sessionClosed.reason}`);
-      }
-    }
-  }
-  return { closed };
-}

@@ -28,12 +28,15 @@ export interface PeerCommand {
 }
 
 /** An edge node of pysparkplug, an independent implementation, in a process of its own. */
-export async function startSparkplugNode(address: { readonly host: string; readonly port: number }, node: string) {
+export async function startSparkplugNode(
+  address: { readonly host: string; readonly port: number },
+  node: string,
+  credentials: readonly [username: string, password: string] | readonly [] = [],
+) {
   const python = await pythonWith(requirements);
   const script = join(import.meta.dirname, 'sparkplug_node.py');
-  const child = spawn(python, [script, address.host, String(address.port), 'g', node], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const args = [script, address.host, String(address.port), 'g', node, ...credentials];
+  const child = spawn(python, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()));
   const commands = createInbox<PeerCommand>();
   const done = createInbox<object>();

@@ -24,10 +24,10 @@ def metric(fields):
 
 
 class Node:
-    def __init__(self, host, port, group, name):
+    def __init__(self, host, port, group, name, username=None, password=None):
         self.address = (host, port)
         self.topic = dict(group_id=group, edge_node_id=name)
-        self.client = pysparkplug.Client(client_id=f"{group}-{name}")
+        self.client = pysparkplug.Client(client_id=f"{group}-{name}", username=username, password=password)
         rebirth = Metric(
             timestamp=pysparkplug.get_current_timestamp(), name=REBIRTH, datatype=DataType.BOOLEAN, value=False
         )
@@ -39,6 +39,15 @@ class Node:
         say(command=str(message.topic), names=names)
         if REBIRTH in names:
             self.birth()
+        else:
+            self.node.update(self.written(message))
+
+    def on_device_command(self, node, message):
+        say(command=str(message.topic), names=[each.name for each in message.payload.metrics])
+        self.node.update_device(message.topic.device_id, self.written(message))
+
+    def written(self, message):
+        return [metric({"name": each.name, "value": each.value}) for each in message.payload.metrics]
 
     def birth(self):
         metrics = (*self.node.metrics.values(), self.node._bd_seq_metric)
@@ -54,7 +63,8 @@ class Node:
             # The will of this connection is set at the connect; pysparkplug sets that of the next one after the birth.
             self.node.connect(self.address[0], port=self.address[1])
         elif op == "device":
-            self.node.register(pysparkplug.Device(request["device"], [metric(each) for each in request["metrics"]]))
+            metrics = [metric(each) for each in request["metrics"]]
+            self.node.register(pysparkplug.Device(request["device"], metrics, cmd_callback=self.on_device_command))
         elif op == "data":
             metrics = [metric(each) for each in request["metrics"]]
             if "device" in request:
@@ -73,6 +83,6 @@ class Node:
         say(done=op)
 
 
-node = Node(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4])
+node = Node(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])
 for line in sys.stdin:
     node.run(json.loads(line))

@@ -8,6 +8,7 @@ import { createFanout } from '@tailrace/fanout/app';
 import { fanoutSettings } from '@tailrace/fanout/config';
 import { createUwsTransport } from '@tailrace/fanout/uws-transport';
 import { createIngest } from '@tailrace/ingest/app';
+import type { BridgeSettings } from '@tailrace/ingest/bridge/bridge-settings';
 import { ingestSettings } from '@tailrace/ingest/config';
 import { createHttpTransport } from '@tailrace/ingest/http-transport';
 import { createMqttPorts } from '@tailrace/ingest/mqtt/mqtt-ports';
@@ -31,6 +32,8 @@ import { untilReady } from './ready.ts';
 
 export interface StandaloneOptions {
   readonly config: StandaloneConfig;
+  /** MQTT brokers whose messages ingest takes. */
+  readonly bridges: readonly BridgeSettings[];
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -72,7 +75,7 @@ export function portsFrom(portBase: number) {
  * reverse order.
  */
 export async function createStandalone(options: StandaloneOptions): Promise<Part[]> {
-  const { config, clock, logger, metrics, tracing, random, version } = options;
+  const { config, bridges, clock, logger, metrics, tracing, random, version } = options;
   const { dataDir, host } = config;
   const ports = portsFrom(config.portBase);
   const urls: StandaloneUrls = {
@@ -147,6 +150,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     node: 'standalone',
     random,
     bus: ingestBus,
+    bridges,
     mqttPorts: createMqttPorts(ingestConfig, clock, logger),
   });
   const dashboard = createDashboard({

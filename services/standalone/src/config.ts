@@ -74,6 +74,14 @@ export const configSchema = z.strictObject({
     .describe(
       'Whether to run the edge gateway of the plant in a second process, which reads meters and a pump by Modbus (portBase + 5), compressors and an oven by OPC UA (portBase + 6), and takes commands for them; its health and metrics are at portBase + 1011. `make demo` sets it; without it, or in an image, which has no gateway, these machines report over HTTP.',
     ),
+  mqttBridgesFile: z
+    .string()
+    .max(4_096)
+    .default('')
+    .meta({ unit: 'path' })
+    .describe(
+      'JSON file with the MQTT brokers whose messages are taken, as the setting of ingest; --check-config prints what becomes of sample messages. Empty: none.',
+    ),
   hostReadings: z
     .boolean()
     .default(true)

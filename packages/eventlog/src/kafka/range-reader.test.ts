@@ -77,6 +77,12 @@ for (const until of [undefined, 5, 100]) {
   });
 }
 
+test('a record that is appended between the first response and the look-up of the end is read', async () => {
+  const { reader, asked } = createReader([0, 1], 1);
+  assert.deepEqual(await seqsOf(reader), [0]);
+  assert.deepEqual(asked, ['fetch 0 of 0', 'end', 'fetch 0 of 1']);
+});
+
 test('an empty partition has no records', async () => {
   assert.deepEqual(await seqsOf(createReader([0], 0).reader), []);
 });

@@ -97,7 +97,8 @@ export class KafkaRangeReader {
       const records = part.next <= end ? part.records : before(part.records, end);
       if (part.unreadable > 0) this.#countUnreadable(records);
       if (records.length > 0) yield records;
-      if (part.next === from && from < end && part === fetched)
+      // `end` may be later than the response: records were appended meanwhile, and the next fetch has them.
+      if (part.next === from && from < Math.min(end, part.end) && part === fetched)
         throw errorFromCode(kafkaCode.offsetOutOfRange, operation);
       from = part.next;
     }

@@ -47,6 +47,8 @@ export class KafkaTopics {
   readonly #options: KafkaTopicsOptions;
   readonly #entries = new Map<string, EpochEntry>();
   #entriesReadTo = 0;
+  /** The ID of the meta topic with these entries. A re-created one has none of them. */
+  #metaTopicId = '';
 
   constructor(options: KafkaTopicsOptions) {
     this.#options = options;
@@ -122,16 +124,17 @@ export class KafkaTopics {
 
   /** Writes the record of the meta topic if it is missing or differs. For people and tools. */
   async #writeEntry(name: string, entry: EpochEntry): Promise<void> {
-    const { metaTopic, append, logger } = this.#options;
+    const { client, metaTopic, append, logger } = this.#options;
     if (name === metaTopic) return;
     try {
       const spec = { name: metaTopic, partitions: 1, retentionMs: Infinity, retentionBytes: Infinity, compacted: true };
-      await this.#createMissing(spec);
-      await this.#readEntries();
-      const known = this.#entries.get(name);
-      if (known?.epoch === entry.epoch && known.topicId === entry.topicId) return;
-      await append(metaTopic, [{ key: name, value: Buffer.from(JSON.stringify(entry)) }]);
-      this.#entries.set(name, entry);
+      await client.retry(`write to topic ${shown(metaTopic)}`, writeMs, async () => {
+        await this.#readEntries(await this.#createMissing(spec));
+        const known = this.#entries.get(name);
+        if (known?.epoch === entry.epoch && known.topicId === entry.topicId) return;
+        await append(metaTopic, [{ key: name, value: Buffer.from(JSON.stringify(entry)) }]);
+        this.#entries.set(name, entry);
+      });
     } catch (thrown) {
       logger.warn(
         { topic: name, metaTopic, error: thrown },
@@ -140,7 +143,12 @@ export class KafkaTopics {
     }
   }
 
-  async #readEntries(): Promise<void> {
+  async #readEntries({ id }: TopicMetadata): Promise<void> {
+    if (id !== this.#metaTopicId) {
+      this.#metaTopicId = id;
+      this.#entriesReadTo = 0;
+      this.#entries.clear();
+    }
     for await (const records of this.#options.rangeReader.read(this.#options.metaTopic, 0, {
       from: this.#entriesReadTo,
     })) {

@@ -4881,6 +4881,9 @@ export namespace tailrace {
             /** Presence seq. */
             seq: number;
 
+            /** Presence session. */
+            session: number;
+
             /**
              * Encodes the specified Presence message. Does not implicitly {@link tailrace.v1.Presence.verify|verify} messages.
              * @param message Presence message or plain object to encode
@@ -4916,6 +4919,9 @@ export namespace tailrace {
 
                 /** Presence seq */
                 seq?: (number|null);
+
+                /** Presence session */
+                session?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -5963,8 +5969,11 @@ export namespace tailrace {
             /** IngestRequest find. */
             find?: (tailrace.v1.SessionFindRequest.$Properties|null);
 
+            /** IngestRequest unsettled. */
+            unsettled?: (tailrace.v1.UnsettledRequest.$Properties|null);
+
             /** IngestRequest request. */
-            request?: ("takeOver"|"sessions"|"find");
+            request?: ("takeOver"|"sessions"|"find"|"unsettled");
 
             /**
              * Encodes the specified IngestRequest message. Does not implicitly {@link tailrace.v1.IngestRequest.verify|verify} messages.
@@ -5999,8 +6008,11 @@ export namespace tailrace {
                 /** IngestRequest find */
                 find?: (tailrace.v1.SessionFindRequest.$Properties|null);
 
+                /** IngestRequest unsettled */
+                unsettled?: (tailrace.v1.UnsettledRequest.$Properties|null);
+
                 /** IngestRequest request */
-                request?: ("takeOver"|"sessions"|"find");
+                request?: ("takeOver"|"sessions"|"find"|"unsettled");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -6011,9 +6023,10 @@ export namespace tailrace {
               takeOver?: tailrace.v1.TakeOverRequest.$Shape|null;
               sessions?: tailrace.v1.SessionListRequest.$Shape|null;
               find?: tailrace.v1.SessionFindRequest.$Shape|null;
+              unsettled?: tailrace.v1.UnsettledRequest.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ request?: undefined; takeOver?: null; sessions?: null; find?: null }|{ request?: "takeOver"; takeOver: tailrace.v1.TakeOverRequest.$Shape; sessions?: null; find?: null }|{ request?: "sessions"; takeOver?: null; sessions: tailrace.v1.SessionListRequest.$Shape; find?: null }|{ request?: "find"; takeOver?: null; sessions?: null; find: tailrace.v1.SessionFindRequest.$Shape })
+              ({ request?: undefined; takeOver?: null; sessions?: null; find?: null; unsettled?: null }|{ request?: "takeOver"; takeOver: tailrace.v1.TakeOverRequest.$Shape; sessions?: null; find?: null; unsettled?: null }|{ request?: "sessions"; takeOver?: null; sessions: tailrace.v1.SessionListRequest.$Shape; find?: null; unsettled?: null }|{ request?: "find"; takeOver?: null; sessions?: null; find: tailrace.v1.SessionFindRequest.$Shape; unsettled?: null }|{ request?: "unsettled"; takeOver?: null; sessions?: null; find?: null; unsettled: tailrace.v1.UnsettledRequest.$Shape })
             );
         }
 
@@ -6136,6 +6149,12 @@ export namespace tailrace {
             /** TakeOverRequest hasWaited. */
             hasWaited: boolean;
 
+            /** TakeOverRequest client. */
+            client: string;
+
+            /** TakeOverRequest clean. */
+            clean: boolean;
+
             /**
              * Encodes the specified TakeOverRequest message. Does not implicitly {@link tailrace.v1.TakeOverRequest.verify|verify} messages.
              * @param message TakeOverRequest message or plain object to encode
@@ -6178,12 +6197,81 @@ export namespace tailrace {
                 /** TakeOverRequest hasWaited */
                 hasWaited?: (boolean|null);
 
+                /** TakeOverRequest client */
+                client?: (string|null);
+
+                /** TakeOverRequest clean */
+                clean?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a TakeOverRequest. */
             type $Shape = tailrace.v1.TakeOverRequest.$Properties;
+        }
+
+        /**
+         * Properties of an UnsettledRequest.
+         * @deprecated Use tailrace.v1.UnsettledRequest.$Properties instead.
+         */
+        interface IUnsettledRequest extends tailrace.v1.UnsettledRequest.$Properties {
+        }
+
+        /** Represents an UnsettledRequest. */
+        class UnsettledRequest {
+
+            /**
+             * Constructs a new UnsettledRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.UnsettledRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** UnsettledRequest boot. */
+            boot: string;
+
+            /** UnsettledRequest device. */
+            device: string;
+
+            /**
+             * Encodes the specified UnsettledRequest message. Does not implicitly {@link tailrace.v1.UnsettledRequest.verify|verify} messages.
+             * @param message UnsettledRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.UnsettledRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an UnsettledRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.UnsettledRequest & tailrace.v1.UnsettledRequest.$Shape} UnsettledRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.UnsettledRequest & tailrace.v1.UnsettledRequest.$Shape;
+        }
+
+        namespace UnsettledRequest {
+
+            /** Properties of an UnsettledRequest. */
+            interface $Properties {
+
+                /** UnsettledRequest boot */
+                boot?: (string|null);
+
+                /** UnsettledRequest device */
+                device?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an UnsettledRequest. */
+            type $Shape = tailrace.v1.UnsettledRequest.$Properties;
         }
 
         /**
@@ -6222,6 +6310,9 @@ export namespace tailrace {
 
             /** TakeOverReply takeovers. */
             takeovers: number;
+
+            /** TakeOverReply clientState. */
+            clientState?: (Uint8Array|null);
 
             /**
              * Encodes the specified TakeOverReply message. Does not implicitly {@link tailrace.v1.TakeOverReply.verify|verify} messages.
@@ -6264,6 +6355,9 @@ export namespace tailrace {
 
                 /** TakeOverReply takeovers */
                 takeovers?: (number|null);
+
+                /** TakeOverReply clientState */
+                clientState?: (Uint8Array|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

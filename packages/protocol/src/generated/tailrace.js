@@ -7482,6 +7482,7 @@ export const tailrace = $root.tailrace = (() => {
             Presence.prototype.state = 0;
             Presence.prototype.since = 0;
             Presence.prototype.seq = 0;
+            Presence.prototype.session = 0;
 
             Presence.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -7498,6 +7499,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(25).double(message.since);
                 if (message.seq != null && $Object.hasOwnProperty.call(message, "seq") && (typeof message.seq === "object" ? message.seq.low || message.seq.high : message.seq !== 0))
                     writer.uint32(32).uint64(message.seq);
+                if (message.session != null && $Object.hasOwnProperty.call(message, "session") && (typeof message.session === "object" ? message.session.low || message.session.high : message.session !== 0))
+                    writer.uint32(40).uint64(message.session);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -7565,6 +7568,15 @@ export const tailrace = $root.tailrace = (() => {
                                 message.seq = value;
                             else
                                 delete message.seq;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.session = value;
+                            else
+                                delete message.session;
                             continue;
                         }
                     }
@@ -9237,11 +9249,12 @@ export const tailrace = $root.tailrace = (() => {
             IngestRequest.prototype.takeOver = null;
             IngestRequest.prototype.sessions = null;
             IngestRequest.prototype.find = null;
+            IngestRequest.prototype.unsettled = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(IngestRequest.prototype, "request", {
-                get: $util.oneOfGetter($oneOfFields = ["takeOver", "sessions", "find"]),
+                get: $util.oneOfGetter($oneOfFields = ["takeOver", "sessions", "find", "unsettled"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -9258,6 +9271,8 @@ export const tailrace = $root.tailrace = (() => {
                     $root.tailrace.v1.SessionListRequest.encode(message.sessions, writer.uint32(18).fork(), _depth + 1).ldelim();
                 if (message.find != null && $Object.hasOwnProperty.call(message, "find"))
                     $root.tailrace.v1.SessionFindRequest.encode(message.find, writer.uint32(26).fork(), _depth + 1).ldelim();
+                if (message.unsettled != null && $Object.hasOwnProperty.call(message, "unsettled"))
+                    $root.tailrace.v1.UnsettledRequest.encode(message.unsettled, writer.uint32(34).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -9310,6 +9325,13 @@ export const tailrace = $root.tailrace = (() => {
                                 break;
                             message.find = $root.tailrace.v1.SessionFindRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.find);
                             message.request = "find";
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            message.unsettled = $root.tailrace.v1.UnsettledRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.unsettled);
+                            message.request = "unsettled";
                             continue;
                         }
                     }
@@ -9454,6 +9476,8 @@ export const tailrace = $root.tailrace = (() => {
             TakeOverRequest.prototype.address = "";
             TakeOverRequest.prototype.instance = "";
             TakeOverRequest.prototype.hasWaited = false;
+            TakeOverRequest.prototype.client = "";
+            TakeOverRequest.prototype.clean = false;
 
             TakeOverRequest.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -9474,6 +9498,10 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(42).string(message.instance);
                 if (message.hasWaited != null && $Object.hasOwnProperty.call(message, "hasWaited") && message.hasWaited !== false)
                     writer.uint32(48).bool(message.hasWaited);
+                if (message.client != null && $Object.hasOwnProperty.call(message, "client") && message.client !== "")
+                    writer.uint32(58).string(message.client);
+                if (message.clean != null && $Object.hasOwnProperty.call(message, "clean") && message.clean !== false)
+                    writer.uint32(64).bool(message.clean);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -9561,6 +9589,24 @@ export const tailrace = $root.tailrace = (() => {
                                 delete message.hasWaited;
                             continue;
                         }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.client = value;
+                            else
+                                delete message.client;
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.clean = value;
+                            else
+                                delete message.clean;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -9581,6 +9627,100 @@ export const tailrace = $root.tailrace = (() => {
             return TakeOverRequest;
         })();
 
+        v1.UnsettledRequest = (function() {
+
+            const UnsettledRequest = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            UnsettledRequest.prototype.boot = "";
+            UnsettledRequest.prototype.device = "";
+
+            UnsettledRequest.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.boot != null && $Object.hasOwnProperty.call(message, "boot") && message.boot !== "")
+                    writer.uint32(10).string(message.boot);
+                if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "")
+                    writer.uint32(18).string(message.device);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            UnsettledRequest.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.UnsettledRequest();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.boot = value;
+                            else
+                                delete message.boot;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.device = value;
+                            else
+                                delete message.device;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return UnsettledRequest;
+        })();
+
         v1.TakeOverReply = (function() {
 
             const TakeOverReply = function (properties) {
@@ -9596,12 +9736,19 @@ export const tailrace = $root.tailrace = (() => {
             TakeOverReply.prototype.lastSeq = null;
             TakeOverReply.prototype.settled = false;
             TakeOverReply.prototype.takeovers = 0;
+            TakeOverReply.prototype.clientState = null;
 
             let $oneOfFields;
 
             // Virtual OneOf for proto3 optional field
             $Object.defineProperty(TakeOverReply.prototype, "_lastSeq", {
                 get: $util.oneOfGetter($oneOfFields = ["lastSeq"]),
+                set: $util.oneOfSetter($oneOfFields)
+            });
+
+            // Virtual OneOf for proto3 optional field
+            $Object.defineProperty(TakeOverReply.prototype, "_clientState", {
+                get: $util.oneOfGetter($oneOfFields = ["clientState"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -9624,6 +9771,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(40).bool(message.settled);
                 if (message.takeovers != null && $Object.hasOwnProperty.call(message, "takeovers") && message.takeovers !== 0)
                     writer.uint32(48).uint32(message.takeovers);
+                if (message.clientState != null && $Object.hasOwnProperty.call(message, "clientState"))
+                    writer.uint32(58).bytes(message.clientState);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -9707,6 +9856,13 @@ export const tailrace = $root.tailrace = (() => {
                                 message.takeovers = value;
                             else
                                 delete message.takeovers;
+                            continue;
+                        }
+                    case 7: {
+                            if (wireType !== 2)
+                                break;
+                            message.clientState = reader.bytes();
+                            message._clientState = "clientState";
                             continue;
                         }
                     }

@@ -1,4 +1,4 @@
-import { TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError } from '@tailrace/protocol/error';
 import { isDevicePath } from '@tailrace/protocol/path';
 import { browseTags, objectsFolder } from '../opcua/browse.ts';
 import { isNodeId } from '../opcua/node-id.ts';
@@ -29,8 +29,8 @@ export async function browse(
   command: BrowseCommand,
 ): Promise<{ readonly file: string; readonly notes: string }> {
   const { root = objectsFolder, prefix = prefixDefault } = command;
-  if (!isNodeId(root) || root.startsWith('nsu=')) {
-    throw new TailraceError('invalid_config', `--root: expected a node as in ns=2;s=Boiler, got ${root}`);
+  if (!isNodeId(root)) {
+    throw new TailraceError('invalid_config', `--root: expected a node as in nsu=urn:plc;s=Boiler, got ${shown(root)}`);
   }
   if (!isDevicePath(prefix)) {
     throw new TailraceError('invalid_config', `--prefix: expected a device path as in plant1, got ${prefix}`);

@@ -6,7 +6,7 @@ import { type OpenStream, tcpStreams } from '../modbus/byte-stream.ts';
 import type { OpcuaEndpoint } from '../opcua/opcua-client.ts';
 import type { OpcuaConnector } from '../opcua/opcua-port.ts';
 import { opcuaEndpointSchema } from '../opcua/opcua-source.ts';
-import { readSourcesFile, type Sources } from '../sources-file.ts';
+import { readSourcesFile, sourcesText } from '../sources-file.ts';
 import { browse } from './browse.ts';
 import { planText } from './plan.ts';
 import { probeModbus } from './probe-modbus.ts';
@@ -107,7 +107,7 @@ async function run(words: readonly string[], options: Options, ports: CommandPor
   const isOfFile = command === 'plan' && target === undefined;
   if ((isOfFile || (isCheck && command === undefined)) && options.sources !== undefined) {
     const sources = readSourcesFile(options.sources);
-    return { code: 0, output: isCheck ? summaryText(sources) : planText(sources) };
+    return { code: 0, output: isCheck ? sourcesText(sources) : planText(sources) };
   }
   if (command === 'trust') return { code: 0, output: trust(options.pki ?? pkiDefault, target) };
   if (command === 'browse' && target !== undefined) {
@@ -152,11 +152,4 @@ function streamsOf(target: string, ports: CommandPorts): OpenStream {
     throw new TailraceError('invalid_config', `device: expected modbus://HOST:502, got ${shown(target)}`);
   }
   return ports.streams(url.hostname, url.port === '' ? portDefault : Number(url.port));
-}
-
-function summaryText({ sources }: Sources): string {
-  const tags = sources.reduce((sum, source) => sum + source.tags.length, 0);
-  const writable = sources.reduce((sum, source) => sum + source.tags.filter(({ write }) => write).length, 0);
-  const count = (number: number, name: string) => `${number} ${name}${number === 1 ? '' : 's'}`;
-  return `the sources file is valid: ${count(sources.length, 'source')}, ${count(tags, 'tag')}, ${writable} of them writable\n`;
 }

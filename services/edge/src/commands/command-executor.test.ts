@@ -4,11 +4,11 @@ import type { CommandReply, DeviceCommand } from '@tailrace/client/device';
 import { silentLogger } from '@tailrace/platform/logger';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { MemoryDisk } from '../../test/memory-disk.ts';
-import type { WriteResult } from '../read-back.ts';
+import { readBack, type WriteResult, type WriteTurn } from '../read-back.ts';
 import type { Sample, Value } from '../sample.ts';
 import type { Source } from '../source.ts';
 import { CommandExecutor, waitingMax } from './command-executor.ts';
-import { ExecutedCommands } from './executed-commands.ts';
+import { commandsMax, ExecutedCommands } from './executed-commands.ts';
 
 const device = 'p.pump1';
 
@@ -38,10 +38,22 @@ function start(_t: TestContext, { disk = new MemoryDisk(), isEnabled = true, has
     /** The result of the next writes. */
     result: { state: 'done', before: 1, after: 2 } as WriteResult,
     gate: undefined as Promise<void> | undefined,
-    async write(tag: number, value: Value): Promise<WriteResult> {
+    /** The answer to the next write is lost, and its tag can be read back after this time, with this value. */
+    lost: undefined as { readonly readableMs: number; readonly after: Value } | undefined,
+    async write(tag: number, value: Value, _deadlineMs: number, turn?: WriteTurn): Promise<WriteResult> {
       writes.push({ tag: source.tags[tag]!.tag, value });
       await source.gate;
-      return source.result;
+      const { lost } = source;
+      source.lost = undefined;
+      if (lost === undefined) return source.result;
+      return readBack({
+        ...{ answer: 'unknown', wanted: value, before: 1, limitMs: 60_000, settledMs: 1_000, turn, clock },
+        read: async () => {
+          await clock.sleep(lost.readableMs);
+          return lost.after;
+        },
+        isStopped: () => false,
+      });
     },
   };
   const executed = new ExecutedCommands();
@@ -175,11 +187,42 @@ test('the last thousand IDs are remembered', async (t) => {
   const { clock, execute, disk } = start(t);
   for (let n = 0; n < 1_010; n++) {
     execute({ id: `id${n}` });
-    await clock.advance(0);
+    await clock.advance(20);
   }
   const executed = new ExecutedCommands();
   executed.open(disk);
   assert.deepEqual([executed.has('id9'), executed.has('id10'), executed.has('id1009')], [false, true, true]);
+});
+
+test('a command before its deadline is not executed again, however many others were, also after a restart', async (t) => {
+  const { clock, execute, disk } = start(t);
+  const answers = execute({ id: 'long', expiresAtMs: clock.monotonic() + 86_400_000 });
+  await clock.advance(0);
+  for (let n = 0; n < 2 * commandsMax; n++) {
+    execute({ id: `id${n}` });
+    await clock.advance(20);
+  }
+  const again = execute({ id: 'long', expiresAtMs: clock.monotonic() + 86_400_000 });
+  assert.deepEqual(again, answers);
+  const restarted = start(t, { disk });
+  assert.deepEqual(restarted.execute({ id: 'long', expiresAtMs: 86_400_000 }), answers);
+  await restarted.clock.advance(0);
+  assert.deepEqual(restarted.writes, []);
+});
+
+test('while as many commands as are remembered wait for their deadlines, a new one is refused and not executed', async (t) => {
+  const { clock, execute, writes, codeOf } = start(t);
+  for (let n = 0; n < commandsMax; n++) {
+    execute({ id: `id${n}` });
+    await clock.advance(0);
+  }
+  const refused = execute({ id: 'more' });
+  await clock.advance(0);
+  assert.deepEqual([codeOf(refused), writes.length], ['rate_limited', commandsMax]);
+  await clock.advance(10_000);
+  const later = execute({ id: 'later' });
+  await clock.advance(0);
+  assert.equal(codeOf(later), 'delivered');
 });
 
 test('a lower fence is refused after a higher one, also after a restart', async (t) => {
@@ -302,12 +345,66 @@ test('of several tags the first that fails is the last; after another was writte
   const half = execute({ name: 'both', params: {} });
   await clock.advance(0);
   const { write } = source;
-  source.write = (tag, value) => {
+  source.write = (tag, value, deadlineMs) => {
     source.result = { state: 'failed', code: 'forbidden', message: 'exception 3' };
-    return write(tag, value);
+    return write(tag, value, deadlineMs);
   };
   resolve();
   await clock.advance(0);
   const reply = half[1] as CommandReply;
   assert.deepEqual([reply.state, reply.message], ['unconfirmed', '1 of 2 tags were written; run_request: exception 3']);
+});
+
+const ruleWrite = { device, tag: 'run_request', value: false, isSafety: true, start: () => true };
+
+test('a write whose answer was lost holds the others of its device while it may still be done, and no longer', async (t) => {
+  const { clock, execute, executor, source, writes } = start(t);
+  source.lost = { readableMs: 30_000, after: 5 };
+  const lost = execute({ expiresAtMs: clock.monotonic() + 60_000 });
+  await clock.advance(0);
+  const rule = executor.write(ruleWrite);
+  const next = execute({ name: 'start', params: {} });
+  await clock.advance(999);
+  assert.equal(writes.length, 1);
+  await clock.advance(1);
+  assert.equal((await rule).state, 'done');
+  await clock.advance(0);
+  assert.deepEqual(
+    writes.map(({ tag }) => tag),
+    ['pressure', 'run_request', 'run_request'],
+  );
+  assert.equal(next[0], 'delivered');
+  assert.equal(lost.length, 1, 'it is still being read back');
+  await clock.advance(29_000);
+  assert.deepEqual(lost.at(-1), { state: 'done', before: 1, after: 5, confirmedBy: 'read_back' });
+  assert.equal(clock.pending(), 0);
+});
+
+test('a write whose answer was lost is unconfirmed when another one of its tag came before it was read back', async (t) => {
+  const { clock, execute, source, writes } = start(t);
+  source.lost = { readableMs: 30_000, after: 7 };
+  const lost = execute({ expiresAtMs: clock.monotonic() + 60_000 });
+  await clock.advance(0);
+  const next = execute({ params: { pressure: 7 } });
+  await clock.advance(1_000);
+  assert.equal(writes.length, 2);
+  assert.deepEqual(next.at(-1), { state: 'done', before: 1, after: 2, confirmedBy: 'read_back' });
+  await clock.advance(29_000);
+  const reply = lost.at(-1) as CommandReply;
+  assert.equal(reply.state, 'unconfirmed');
+  assert.match(reply.message!, /another write of the tag came before/);
+});
+
+test('a command goes on after an answer that was lost and soon read back, and has no further writes if that took long', async (t) => {
+  for (const [readableMs, state, count] of [
+    [500, 'done', 2],
+    [5_000, 'unconfirmed', 1],
+  ] as const) {
+    const { clock, execute, source, writes } = start(t);
+    source.lost = { readableMs, after: 3 };
+    const answers = execute({ name: 'both', params: {}, expiresAtMs: clock.monotonic() + 60_000 });
+    await clock.advance(6_000);
+    assert.equal((answers.at(-1) as CommandReply).state, state);
+    assert.equal(writes.length, count);
+  }
 });

@@ -2,8 +2,8 @@ import type { CommandAnswer, CommandReply, DeviceCommand } from '@tailrace/clien
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { commandContentOf } from '@tailrace/protocol/command-content';
-import { type ErrorCode, shown } from '@tailrace/protocol/error';
-import type { WriteResult } from '../read-back.ts';
+import { type ErrorCode, shown, tailraceErrorFrom } from '@tailrace/protocol/error';
+import type { WriteResult, WriteTurn } from '../read-back.ts';
 import type { Sample, Value } from '../sample.ts';
 import type { Source } from '../source.ts';
 import { writeRefusal } from '../write-bounds.ts';
@@ -65,6 +65,9 @@ export interface RuleWrite {
  *
  * The writes of a command are one unit: no write of a rule comes between them. It waits for those of the command that
  * runs, and for no command that waits, and not until another tag confirms the command.
+ *
+ * A write whose answer was lost holds the others of its device as long as the device may still do it, and not until it
+ * is read back, which may take as long as a reconnect. Then a command has no further writes.
  */
 export class CommandExecutor {
   /** Commands that wait or run. */
@@ -80,6 +83,8 @@ export class CommandExecutor {
   readonly #commands = new KeyedMutex();
   /** By device: the writes of the command that runs, and those of rules. */
   readonly #writes = new KeyedMutex();
+  /** By device and tag: the write that is in progress, or is read back. */
+  readonly #turns = new Map<string, Turn>();
 
   constructor(options: CommandExecutorOptions) {
     this.#options = options;
@@ -119,7 +124,7 @@ export class CommandExecutor {
       return;
     }
     this.waiting++;
-    void this.#commands.run(command.device, () => this.#execute(command, answer));
+    void this.#commands.run(command.device, (release) => this.#execute(command, answer, release));
   }
 
   /** Writes a value of a rule, between the commands of its device. Resolves with what it did. Never rejects. */
@@ -131,8 +136,8 @@ export class CommandExecutor {
     if (place === undefined) return { state: 'failed', code: 'unavailable', message: 'no source has the tag' };
     this.waitingRuleWrites++;
     try {
-      return await this.#writes.run(device, async () => {
-        if (start()) return await place.target.source.write(place.tag, value, ruleDeadlineMs);
+      return await this.#writes.run(device, async (release) => {
+        if (start()) return await this.#writeTag({ ...place, value }, ruleDeadlineMs, release);
         return { state: 'failed', code: 'unavailable', message: 'not written: the rule is clear again' };
       });
     } catch (error) {
@@ -143,12 +148,12 @@ export class CommandExecutor {
     }
   }
 
-  async #execute(command: DeviceCommand, answer: CommandAnswer): Promise<void> {
+  async #execute(command: DeviceCommand, answer: CommandAnswer, release: () => void): Promise<void> {
     const { id, device } = command;
     this.#running.add(id);
     let reply: CommandReply;
     try {
-      reply = await this.#run(command, answer);
+      reply = await this.#run(command, answer, release);
     } catch (error) {
       this.#options.logger.error({ error, device }, 'a command failed by an internal error');
       reply = { state: 'unconfirmed', code: 'internal', message: 'internal error of the gateway' };
@@ -166,7 +171,7 @@ export class CommandExecutor {
     answer.reply(reply);
   }
 
-  async #run(command: DeviceCommand, answer: CommandAnswer): Promise<CommandReply> {
+  async #run(command: DeviceCommand, answer: CommandAnswer, release: () => void): Promise<CommandReply> {
     const { executed, isEnabled, clock } = this.#options;
     const { device, fence, expiresAtMs } = command;
     if (expiresAtMs <= clock.monotonic()) return expired();
@@ -182,12 +187,15 @@ export class CommandExecutor {
       return failed('unavailable', `the source ${name} does not answer: ${state}`);
     }
     try {
-      await executed.take(command);
-    } catch {
+      const nowMs = clock.now();
+      await executed.take(command, nowMs, nowMs + expiresAtMs - clock.monotonic());
+    } catch (thrown) {
+      const { code, message } = tailraceErrorFrom(thrown);
+      if (code === 'rate_limited') return failed(code, message);
       return failed('unavailable', 'nothing was written: the store of the gateway refuses the command');
     }
     answer.delivered();
-    return this.#write(device, plan, expiresAtMs);
+    return this.#write(device, plan, expiresAtMs, release);
   }
 
   /** Returns what the command writes, or why it must not. */
@@ -217,13 +225,18 @@ export class CommandExecutor {
     return { writes, confirm: { ...this.#tags.get(keyOf(device, confirm.tag))!, value: confirm.value } };
   }
 
-  async #write(device: string, plan: Plan, expiresAtMs: number): Promise<CommandReply> {
+  async #write(device: string, plan: Plan, expiresAtMs: number, release: () => void): Promise<CommandReply> {
     const { clock } = this.#options;
     const { confirm } = plan;
     // From before the write: the PLC may be fast.
     const confirmation = confirm && new Confirmation(confirm);
     try {
-      const reply = await this.#writes.run(device, () => this.#writeAll(plan, expiresAtMs));
+      const reply = await this.#writes.run(device, (releaseWrites) =>
+        this.#writeAll(plan, expiresAtMs, () => {
+          releaseWrites();
+          release();
+        }),
+      );
       if (confirmation === undefined || reply.state !== 'done') return reply;
       if (await confirmation.within(expiresAtMs - clock.monotonic(), clock)) return reply;
       return { state: 'unconfirmed', message: 'it was written, and the tag that confirms it has another value' };
@@ -232,19 +245,55 @@ export class CommandExecutor {
     }
   }
 
-  async #writeAll({ writes, confirm }: Plan, expiresAtMs: number): Promise<CommandReply> {
+  async #writeTag({ target, tag, value }: TagWrite, deadlineMs: number, release: () => void): Promise<WriteResult> {
+    const { source } = target;
+    const { device, tag: name } = source.tags[tag]!;
+    const key = keyOf(device, name);
+    const before = this.#turns.get(key);
+    if (before !== undefined) before.isOvertaken = true;
+    const turn = new Turn(release);
+    this.#turns.set(key, turn);
+    try {
+      return await source.write(tag, value, deadlineMs, turn);
+    } finally {
+      if (this.#turns.get(key) === turn) this.#turns.delete(key);
+    }
+  }
+
+  async #writeAll({ writes, confirm }: Plan, expiresAtMs: number, release: () => void): Promise<CommandReply> {
     const { clock } = this.#options;
+    let isReleased = false;
+    const onRelease = () => {
+      isReleased = true;
+      release();
+    };
     // A write of a rule came before.
     if (expiresAtMs <= clock.monotonic()) return expired();
     let reply: CommandReply = { state: 'done', confirmedBy: 'read_back' };
-    for (const [index, { target, tag, value }] of writes.entries()) {
-      const result = await target.source.write(tag, value, expiresAtMs - clock.monotonic());
+    for (const [index, write] of writes.entries()) {
+      const { target, tag } = write;
+      // Others may have written since.
+      if (isReleased) {
+        const message = `${index} of ${writes.length} tags were written; an answer was lost, and it took too long to read back`;
+        return { state: 'unconfirmed', message };
+      }
+      const result = await this.#writeTag(write, expiresAtMs - clock.monotonic(), onRelease);
       // A request that the PLC has reset is confirmed by the other tag.
       if (result.state === 'failed' && result.code === 'conflict' && confirm !== undefined) continue;
       if (result.state !== 'done') return partReply(target.source.tags[tag]!.tag, index, writes.length, result);
       if (writes.length === 1) reply = { ...result, confirmedBy: 'read_back' };
     }
     return reply;
+  }
+}
+
+/** One write of a tag. */
+class Turn implements WriteTurn {
+  isOvertaken = false;
+  readonly release: () => void;
+
+  constructor(release: () => void) {
+    this.release = release;
   }
 }
 

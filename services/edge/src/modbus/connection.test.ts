@@ -156,6 +156,17 @@ test('bytes without a frame close the connection, and what is in flight is disco
   assert.equal(connection.state, 'connected');
 });
 
+test('a device that sends replies without end to no request is disconnected, and asked again later', async (t) => {
+  const { clock, device, connection, changes, send } = await connected(t);
+  for (let n = 0; n < 5_000 && connection.state === 'connected'; n++) device.send(n % 65_535, 1, value(1));
+  assert.notEqual(connection.state, 'connected');
+  assert.match(changes.at(-1)!, /^expected replies, got 2049 frames that are none/);
+  await clock.advance(1_000);
+  assert.equal(connection.state, 'connected');
+  device.answer = () => value(7);
+  assert.deepEqual(await send(), { kind: 'data', data: new Uint8Array([0, 7]) });
+});
+
 test('the waits between attempts double up to ten seconds, and start again after a reply', async (t) => {
   const { clock, device, connection, send } = await connected(t);
   device.isRefusing = true;

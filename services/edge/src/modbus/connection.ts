@@ -44,6 +44,8 @@ const quietMs = 200;
 const reconnect = { baseMs: 500, capMs: 10_000 };
 /** Beyond it so many replies are late that a new connection, which drops them all, is better. */
 const quarantineMax = 1_024;
+/** More than can be late: the device sends what nothing has requested, and would keep the gateway busy. */
+const straysMax = 2 * quarantineMax;
 const transactionMax = 0xffff;
 
 export class ModbusConnection {
@@ -63,6 +65,8 @@ export class ModbusConnection {
   #attempt = 0;
   #transaction: number;
   #receivedMs = 0;
+  /** Frames in succession that are the reply of no request. */
+  #strays = 0;
   /** How long a late reply may come on the next connection, ms. */
   #lateReplyMs = 0;
 
@@ -116,6 +120,7 @@ export class ModbusConnection {
   #connect(): void {
     const { clock, openStream } = this.#options;
     this.#state = 'connecting';
+    this.#strays = 0;
     this.#parser = this.#options.framing.createParser();
     this.#timer = clock.after(connectMs, () => this.#reconnect(`no connection within ${connectMs} ms`));
     this.#stream = openStream({
@@ -151,14 +156,17 @@ export class ModbusConnection {
       return;
     }
     for (const frame of frames) this.#accept(frame);
+    if (this.#strays > straysMax) this.#reconnect(`expected replies, got ${this.#strays} frames that are none`);
   }
 
   #accept({ transaction, unit, pdu }: Frame): void {
     const pending = this.#inFlight.get(transaction);
     if (pending === undefined || !this.#isOf(pending, unit)) {
       this.lateReplies++;
+      this.#strays++;
       return;
     }
+    this.#strays = 0;
     this.#attempt = 0;
     this.#settle(transaction, pending, replyFrom(pending.request, pdu));
   }

@@ -1,4 +1,4 @@
-import type { WriteResult } from '../read-back.ts';
+import type { WriteResult, WriteTurn } from '../read-back.ts';
 import type { Value } from '../sample.ts';
 import type { Source, SourceOptions } from '../source.ts';
 import { writeRefusal } from '../write-bounds.ts';
@@ -90,7 +90,7 @@ export class PolledSource implements Source {
    * Writes a value to the tag at this position, if its bounds allow it, and reads it back. `deadlineMs`: time until it
    * must be sent. Never rejects.
    */
-  async write(tagNumber: number, value: Value, deadlineMs: number): Promise<WriteResult> {
+  async write(tagNumber: number, value: Value, deadlineMs: number, turn?: WriteTurn): Promise<WriteResult> {
     const { source, clock } = this.#options;
     const refusal = writeRefusal(source.tags[tagNumber]?.write, value);
     if (refusal !== undefined) return { state: 'failed', code: 'forbidden', message: refusal };
@@ -101,6 +101,7 @@ export class PolledSource implements Source {
       value,
       writeWith: source.tags[tagNumber]!.writeWith,
       deadlineMs,
+      turn,
       timeoutMs: source.modbus.timeoutMs,
       clock,
     });

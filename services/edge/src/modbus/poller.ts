@@ -38,7 +38,8 @@ const staleAfterMs = 5_000;
  * Polls the units of one connection. Each group of tags has a fixed grid of times; a cycle that is not finished at the
  * next time skips it. Units take turns, with at most `inFlightMax` requests in flight: a unit that does not answer
  * holds one of them, and only its own. Requests of commands come before all reads, and reads leave a place for them: a
- * command does not wait for the timeout of another unit.
+ * command does not wait for the timeout of another unit. The requests of a write follow each other, up to the first
+ * read-back: it waits once, for the request in flight of its unit.
  */
 export class ModbusPoller {
   readonly connection: ModbusConnection;
@@ -113,11 +114,16 @@ export class ModbusPoller {
     const max = this.#options.framing.hasTransactions ? this.#options.inFlightMax : 1;
     while (this.#inFlight < max && !this.#isStopped && this.connection.state === 'connected') {
       const unit =
-        this.#nextUnit((each) => each.hasExchange) ??
-        (this.#readsInFlight < Math.max(1, max - 1) ? this.#nextUnit(() => true) : undefined);
+        this.#nextUnit((each) => each.hasExchange) ?? (this.#mayRead(max) ? this.#nextUnit(() => true) : undefined);
       if (unit === undefined) return;
       void this.#run(unit);
     }
+  }
+
+  /** Whether a read may take a place. The only one is left to a write that goes on. */
+  #mayRead(max: number): boolean {
+    if (max === 1) return !this.units.some(({ isHeld }) => isHeld);
+    return this.#readsInFlight < max - 1;
   }
 
   /** Returns the next unit that is ready and suitable, after the one before. */

@@ -10,7 +10,7 @@ import { isBitTable, type Table } from './register-address.ts';
 /*
  * One unit of a connection, with one request in flight.
  *
- * - `idle`: the next request may be sent: a write before a read.
+ * - `idle`: the next request may be sent: a write before a read. While a write holds the unit, no read.
  * - `busy`: a request is in flight.
  * - `backing_off`: the unit did not answer, or refused for now. Then the smallest block that is due is the probe.
  *
@@ -75,6 +75,8 @@ export class ModbusUnit {
   #failures = 0;
   #good = 0;
   #hasAnswered = false;
+  /** Writes that hold it. */
+  #holds = 0;
   #isStopped = false;
 
   constructor(options: ModbusUnitOptions) {
@@ -109,7 +111,13 @@ export class ModbusUnit {
 
   /** Whether `runNext` would send a request. */
   get isReady(): boolean {
-    return this.#state === 'idle' && (this.#exchanges.length > 0 || this.#due.length > 0);
+    if (this.#state !== 'idle') return false;
+    return this.#exchanges.length > 0 || (this.#due.length > 0 && this.#holds === 0);
+  }
+
+  /** Whether a write holds it that goes on as soon as its request is answered. */
+  get isHeld(): boolean {
+    return this.#holds > 0 && this.#state !== 'backing_off';
   }
 
   /** Whether a request of a command waits, which is sent before reads. */
@@ -137,6 +145,21 @@ export class ModbusUnit {
       this.#exchanges.push(exchange);
       this.#options.onReady();
     });
+  }
+
+  /**
+   * Holds the reads of this unit, so that the requests of a write follow each other: each would wait for a read, and
+   * the value could be read back late. Returns a function that releases it; idempotent.
+   */
+  hold(): () => void {
+    let isHeld = true;
+    this.#holds++;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#holds--;
+      if (!this.#isStopped) this.#options.onReady();
+    };
   }
 
   /** Sends the next request. Resolves when it is answered and handled. Only while `isReady`. */

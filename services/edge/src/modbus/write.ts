@@ -1,19 +1,21 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { isTailraceError } from '@tailrace/protocol/error';
-import { readBack, type WriteAnswer, type WriteResult } from '../read-back.ts';
+import { readBack, type WriteAnswer, type WriteResult, type WriteTurn } from '../read-back.ts';
 import type { Value } from '../sample.ts';
 import type { ModbusTag } from './modbus-tag.ts';
 import { type Request, readRequest, writeManyRequest, writeOneRequest } from './pdu.ts';
 import type { ExchangeReply, ModbusUnit } from './unit.ts';
 
 export interface WriteOptions {
-  readonly unit: Pick<ModbusUnit, 'exchange' | 'isStopped'>;
+  readonly unit: Pick<ModbusUnit, 'exchange' | 'hold' | 'isStopped'>;
   readonly tag: ModbusTag;
   readonly value: Value;
   /** `auto`: one register or coil is written with function 6 or 5. `many`: with 16 or 15. */
   readonly writeWith: 'auto' | 'many';
   /** Time until the write must be sent, ms. */
   readonly deadlineMs: number;
+  /** Default: no other write waits. */
+  readonly turn?: WriteTurn | undefined;
   /** Time for the read-back after a good answer, ms. Default: 2,000. */
   readonly readBackMs?: number;
   /** Time for the read-back after an answer that was lost, ms: as the reconnect takes. Default: 60,000. */
@@ -28,6 +30,16 @@ export interface WriteOptions {
  * unknown gets it with the other one. Resolves with what it did; never rejects.
  */
 export async function writeTag(options: WriteOptions): Promise<WriteResult> {
+  const release = options.unit.hold();
+  try {
+    return await writeHeld(options, release);
+  } finally {
+    release();
+  }
+}
+
+/** `release`: reads of the unit go on. */
+async function writeHeld(options: WriteOptions, release: () => void): Promise<WriteResult> {
   const { unit, tag, value, clock } = options;
   const untilMs = clock.monotonic() + options.deadlineMs;
   const leftMs = () => Math.max(0, untilMs - clock.monotonic());
@@ -65,8 +77,11 @@ export async function writeTag(options: WriteOptions): Promise<WriteResult> {
     before,
     limitMs: answer === 'good' ? readBackMs : resolveMs,
     settledMs: Math.max(1_000, timeoutMs),
+    turn: options.turn,
     read: async (timeMs) => {
       const registers = await readRegisters(options, timeMs);
+      // If the value is not there yet, the next read-back is after a pause.
+      release();
       return registers === undefined ? undefined : valueFrom(tag, registers);
     },
     isStopped: () => unit.isStopped,

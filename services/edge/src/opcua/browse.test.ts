@@ -109,6 +109,20 @@ test('readable scalar variables are listed once, children of variables too, with
   assert.equal(isPartial, false);
 });
 
+test('the root is a node with the index or the URI of its namespace, and one of another namespace is an error', async () => {
+  for (const root of ['nsu=urn:plc;s=Boiler 1', 'ns=2;s=Boiler 1']) {
+    const { tags } = await browseTags(server(plant).channel, { ...options, root });
+    assert.deepEqual(
+      tags.map(({ node }) => node),
+      ['nsu=urn:plc;s=T', 'nsu=urn:plc;s=Set', 'nsu=urn:plc;s=Low'],
+    );
+  }
+  await assert.rejects(browseTags(server(plant).channel, { ...options, root: 'nsu=urn:other;s=T' }), {
+    code: 'not_found',
+    message: /expected a node in one of ua, urn:server, urn:plc, got "nsu=urn:other;s=T"/,
+  });
+});
+
 test('references that do not come at once are fetched', async () => {
   const { channel, calls, open } = server(plant, 1);
   assert.equal((await browseTags(channel, options)).tags.length, 3);

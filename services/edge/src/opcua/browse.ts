@@ -1,6 +1,7 @@
+import { shown, TailraceError } from '@tailrace/protocol/error';
 import { pathLimits } from '@tailrace/protocol/path';
 import { reportLimits } from '@tailrace/protocol/report-limits';
-import { portableNode } from './node-id.ts';
+import { portableNode, resolvedNode } from './node-id.ts';
 import {
   type BrowseReference,
   type BrowseReply,
@@ -68,11 +69,16 @@ interface Visited {
 
 /**
  * Walks the address space from the root over hierarchical references, and lists the readable variables of scalar types,
- * children of variables too, each node once. Properties are no tags.
+ * children of variables too, each node once. Properties are no tags. Throws `not_found` for a root in a namespace that
+ * the server does not have.
  */
 export async function browseTags(channel: OpcuaChannel, options: BrowseOptions): Promise<Browsed> {
   const server = await readServer(channel);
-  const root = options.root.startsWith('ns=') ? options.root : `ns=0;${options.root}`;
+  const root = resolvedNode(options.root, server.namespaces);
+  if (root === undefined) {
+    const known = server.namespaces.join(', ');
+    throw new TailraceError('not_found', `root: expected a node in one of ${known}, got ${shown(options.root)}`);
+  }
   const seen = new Set<string>([root, ...excluded]);
   const variables: Visited[] = [];
   let level: Visited[] = [{ node: root, path: [] }];

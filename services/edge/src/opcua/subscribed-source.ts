@@ -1,4 +1,4 @@
-import type { WriteResult } from '../read-back.ts';
+import type { WriteResult, WriteTurn } from '../read-back.ts';
 import type { Value } from '../sample.ts';
 import type { Source, SourceOptions } from '../source.ts';
 import { writeRefusal } from '../write-bounds.ts';
@@ -78,7 +78,7 @@ export class SubscribedSource implements Source {
     return heldValue(value, this.states.dataTypeOf(tag), this.tags[tag] ?? {});
   }
 
-  async write(tagNumber: number, value: Value, deadlineMs: number): Promise<WriteResult> {
+  async write(tagNumber: number, value: Value, deadlineMs: number, turn?: WriteTurn): Promise<WriteResult> {
     const { clock, source } = this.#options;
     const tag = source.tags[tagNumber];
     const refusal = writeRefusal(tag?.write, value);
@@ -91,6 +91,7 @@ export class SubscribedSource implements Source {
       format: tag,
       value,
       deadlineMs,
+      turn,
       timeoutMs: source.opcua.timeoutMs,
       isStopped: () => this.#isStopped,
       clock,

@@ -1,6 +1,6 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { isTailraceError } from '@tailrace/protocol/error';
-import { readBack, type WriteAnswer, type WriteResult } from '../read-back.ts';
+import { readBack, type WriteAnswer, type WriteResult, type WriteTurn } from '../read-back.ts';
 import type { Value } from '../sample.ts';
 import { isRefusal, lossFrom } from './connection-failure.ts';
 import type { NodeToRead, OpcuaChannel, OpcuaVariant } from './opcua-port.ts';
@@ -16,6 +16,8 @@ export interface OpcuaWriteOptions {
   readonly value: Value;
   /** Time until the write must be sent, ms. */
   readonly deadlineMs: number;
+  /** Default: no other write waits. */
+  readonly turn?: WriteTurn | undefined;
   /** A server that received a write has finished it after this, ms. */
   readonly timeoutMs: number;
   /** Time for the read-back after a good answer, ms. Default: 2,000. */
@@ -73,6 +75,7 @@ export async function writeNode(options: OpcuaWriteOptions): Promise<WriteResult
     before,
     limitMs: answer === 'good' ? readBackMs : resolveMs,
     settledMs: Math.max(1_000, timeoutMs),
+    turn: options.turn,
     read: async () => {
       const reading = options.channel();
       const place = options.node();

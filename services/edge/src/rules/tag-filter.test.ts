@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { fuzzed } from '@tailrace/testkit/fuzz';
 import fc from 'fast-check';
 import type { Sample, Value } from '../sample.ts';
@@ -19,10 +20,15 @@ function sentOf(
   options: Partial<FilterOptions>,
   samples: readonly Sample[],
   end?: (filter: TagFilter) => void,
+  /** Monotonic ms at the end. */
+  endMs = 0,
 ): Sample[] {
   const sent: Sample[] = [];
-  const filter = new TagFilter({ maxSilenceMs: 60_000, ...options }, (sample) => sent.push(sample));
+  let nowMs = 0;
+  const clock = { monotonic: () => nowMs };
+  const filter = new TagFilter({ maxSilenceMs: 60_000, ...options }, (sample) => sent.push(sample), clock);
   for (const sample of samples) filter.take(sample);
+  nowMs = endMs;
   end?.(filter);
   return sent;
 }
@@ -79,6 +85,39 @@ test('a late sample is sent, and changes nothing for the next one', () => {
   assert.deepEqual(timesOf(sentOf({ deadband: 1 }, samples)), [10, 5, 12]);
 });
 
+for (const options of [{ deadband: 1 }, { swingingDoor: 1 }]) {
+  test(`after a clock was set back by an hour, samples are unfiltered for ten seconds at most: ${Object.keys(options)[0]}`, async () => {
+    const clock = createFakeClock();
+    const sent: number[] = [];
+    const filter = new TagFilter({ maxSilenceMs: 60_000, ...options }, ({ time }) => sent.push(time), clock);
+    const hourMs = 3_600_000;
+    filter.take(good(2 * hourMs, 5));
+    for (let n = 1; n <= 100; n++) {
+      await clock.advance(1_000);
+      filter.take(good(hourMs + n * 1_000, 5));
+    }
+    const from = (n: number) => hourMs + n * 1_000;
+    const unfiltered = Array.from({ length: 10 }, (_, n) => from(n + 1));
+    // The tenth starts the filter again, and the heartbeat goes on.
+    assert.deepEqual(sent, [2 * hourMs, ...unfiltered, from(70)]);
+    filter.take(good(from(101), 9));
+    assert.equal(sent.at(-1), from(101));
+  });
+}
+
+test('what a swinging door holds is sent in time, also when the clock of the gateway was set back', async () => {
+  const clock = createFakeClock();
+  const sent: number[] = [];
+  const options = { swingingDoor: 0.1, maxSilenceMs: 60_000 };
+  const filter = new TagFilter(options, ({ time }) => sent.push(time), clock);
+  // The source is an hour ahead.
+  filter.take(good(clock.now() + 3_600_000, 0));
+  filter.take(good(clock.now() + 3_601_000, 1));
+  await clock.advance(60_000);
+  filter.due();
+  assert.equal(sent.length, 2);
+});
+
 test('two samples of one millisecond are both sent if they differ', () => {
   assert.deepEqual(timesOf(sentOf({ swingingDoor: 1 }, [good(5, 1), good(5, 9)])), [5, 5]);
 });
@@ -92,14 +131,15 @@ test('a swinging door sends the sample before a break, and the break', () => {
 test('what a swinging door holds is sent at a change of quality, when it is due, and at the end', () => {
   const line = [good(0, 0), good(1_000, 1), good(2_000, 2)];
   assert.deepEqual(timesOf(sentOf({ swingingDoor: 0.1 }, [...line, bad(3_000)])), [0, 2_000, 3_000]);
-  assert.deepEqual(timesOf(sentOf({ swingingDoor: 0.1 }, line, (filter) => filter.due(59_999))), [0]);
-  assert.deepEqual(timesOf(sentOf({ swingingDoor: 0.1 }, line, (filter) => filter.due(60_000))), [0, 2_000]);
+  assert.deepEqual(timesOf(sentOf({ swingingDoor: 0.1 }, line, (filter) => filter.due(), 59_999)), [0]);
+  assert.deepEqual(timesOf(sentOf({ swingingDoor: 0.1 }, line, (filter) => filter.due(), 60_000)), [0, 2_000]);
   assert.deepEqual(timesOf(sentOf({ swingingDoor: 0.1 }, line, (filter) => filter.flush())), [0, 2_000]);
-  const flushed = sentOf({ swingingDoor: 0.1 }, line, (filter) => {
+  const end = (filter: TagFilter) => {
     filter.flush();
     filter.flush();
-    filter.due(1e9);
-  });
+    filter.due();
+  };
+  const flushed = sentOf({ swingingDoor: 0.1 }, line, end, 1e9);
   assert.equal(flushed.length, 2);
 });
 

@@ -1,4 +1,6 @@
+import type { Clock } from '@tailrace/platform/clock';
 import type { Sample, SampleSink } from '../sample.ts';
+import { SampleOrder } from './sample-order.ts';
 import { SwingingDoor } from './swinging-door.ts';
 
 /** Which samples of a tag are sent: those of another quality, and numbers that differ by enough. */
@@ -22,6 +24,9 @@ export interface FilterOptions {
  * The heartbeat makes "unchanged" and "dead" differ: an unchanged value is sent again after `maxSilenceMs`. It takes a
  * sample to send it, and a source makes samples only of values that it has read. A tag that cannot be read has one
  * sample of quality bad.
+ *
+ * A late sample is sent, because what was decided cannot be changed. After a clock that was set back, samples are late
+ * for 10 s at most; then the filter starts again, with a sample that is sent (`SampleOrder`).
  */
 export class TagFilter {
   readonly #options: FilterOptions;
@@ -31,12 +36,17 @@ export class TagFilter {
   /** The newest sample, and the newest that was sent. */
   #latest: Sample | undefined;
   #sent: Sample | undefined;
+  /** When that was, monotonic ms. */
+  #sentMs = 0;
+  readonly #order = new SampleOrder();
+  readonly #clock: Pick<Clock, 'monotonic'>;
   /** The newest one that the swinging door holds back. */
   #held: Sample | undefined;
   #lastGood: Sample | undefined;
 
-  constructor(options: FilterOptions, send: SampleSink) {
+  constructor(options: FilterOptions, send: SampleSink, clock: Pick<Clock, 'monotonic'>) {
     this.#options = options;
+    this.#clock = clock;
     this.#send = send;
     this.#deadband = deadbandOf(options);
     this.#swingingDoor = options.swingingDoor === undefined ? undefined : new SwingingDoor(options.swingingDoor);
@@ -45,23 +55,26 @@ export class TagFilter {
   /** Takes a sample, and sends it and the one that was held, or none. */
   take(sample: Sample): void {
     if (sample.quality !== 'bad') this.#lastGood = sample;
-    const latest = this.#latest;
-    if (latest !== undefined && sample.time < latest.time) {
-      // Late: it is older than what was decided already.
+    const order = this.#order.take(sample.time, this.#clock.monotonic());
+    if (order === 'late') {
+      // It is older than what was decided already.
       this.#send(this.#withValue(sample));
       return;
     }
-    if (this.#passes(sample)) this.#pass(sample);
+    if (order === 'set_back') {
+      this.#latest = sample;
+      this.#pass(sample);
+    } else if (this.#passes(sample)) this.#pass(sample);
     else if (this.#swingingDoor !== undefined) this.#held = sample;
   }
 
   /**
-   * Sends the held sample if `maxSilenceMs` has passed since the one before, for tags that have a sample only when they
-   * change. `nowMs` is the time of the source.
+   * Sends the held sample if `maxSilenceMs` has passed since one was sent, for tags that have a sample only when they
+   * change.
    */
-  due(nowMs: number): void {
+  due(): void {
     const held = this.#held;
-    if (held === undefined || nowMs - this.#sent!.time < this.#options.maxSilenceMs) return;
+    if (held === undefined || this.#clock.monotonic() - this.#sentMs < this.#options.maxSilenceMs) return;
     this.#held = undefined;
     this.#pass(held);
   }
@@ -100,6 +113,7 @@ export class TagFilter {
     if (this.#held !== undefined) this.#send(this.#held);
     this.#held = undefined;
     this.#sent = sample;
+    this.#sentMs = this.#clock.monotonic();
     if (typeof sample.value === 'number') {
       this.#swingingDoor?.restart({ time: sample.time, value: sample.value });
     }

@@ -56,13 +56,56 @@ test('the value must be there for forMs, also without another sample', async () 
   assert.deepEqual(changes, [[true, 9]]);
 });
 
-test('bad samples, texts and late ones change nothing', async () => {
+test('texts and late samples change nothing', async () => {
   const { clock, changes, threshold, take } = start({ above: 8, forMs: 100 });
-  take(9, undefined, 'x');
+  take(9, 'x');
   threshold.take({ tag: 0, time: 0, value: 1, quality: 'good' });
   await clock.advance(100);
   assert.deepEqual(changes, [[true, 9]]);
   threshold.stop();
+});
+
+test('time in which the tag cannot be read does not count for forMs', async () => {
+  const { clock, changes, take } = start({ above: 8, forMs: 2_000 });
+  take(9);
+  await clock.advance(1_500);
+  take(undefined);
+  await clock.advance(1_800);
+  // A second bad sample is the same failure.
+  take(undefined);
+  await clock.advance(100);
+  assert.deepEqual(changes, [], 'a rule does not act because a sensor fails');
+  take(9);
+  await clock.advance(499);
+  assert.deepEqual(changes, []);
+  await clock.advance(1);
+  assert.deepEqual(changes, [[true, 9]]);
+  take(undefined, 7);
+  assert.deepEqual(changes.at(-1), [false, 7]);
+});
+
+test('after a failure of the sensor that was longer than forMs, the time starts again', async () => {
+  const { clock, changes, take } = start({ above: 8, forMs: 2_000 });
+  take(9);
+  await clock.advance(1_999);
+  take(undefined);
+  await clock.advance(60_000);
+  assert.deepEqual(changes, []);
+  take(9.5);
+  await clock.advance(1_999);
+  assert.deepEqual(changes, []);
+  await clock.advance(1);
+  assert.deepEqual(changes, [[true, 9.5]]);
+});
+
+test('a sensor that is back with a value within the limit leaves nothing pending', async () => {
+  const { clock, changes, take } = start({ above: 8, forMs: 2_000 });
+  take(9, undefined, 7);
+  await clock.advance(10_000);
+  assert.deepEqual([changes, clock.pending()], [[], 0]);
+  take(9);
+  await clock.advance(2_000);
+  assert.deepEqual(changes, [[true, 9]]);
 });
 
 test('after a clock was set back by an hour, a rule goes on within ten seconds', async () => {

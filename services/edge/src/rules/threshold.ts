@@ -1,10 +1,12 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Sample } from '../sample.ts';
 import type { RuleCondition } from './rule.ts';
+import { SampleOrder } from './sample-order.ts';
 
 /**
  * - `clear`: the value is not beyond the limit.
- * - `pending`: it is, for less than `forMs`.
+ * - `pending`: it is, for less than `forMs`. Time in which the tag cannot be read does not count; after more than
+ *   `forMs` of it, the time starts again.
  * - `active`: it was for `forMs`, and has not come back by the hysteresis.
  */
 export type ThresholdState = 'clear' | 'pending' | 'active';
@@ -16,20 +18,21 @@ export interface ThresholdOptions {
   readonly clock: Pick<Clock, 'after' | 'monotonic'>;
 }
 
-/** How long after the newest sample an older one is late, ms. Afterwards, the clock of the source was set back. */
-const lateMsMax = 10_000;
-
 /**
  * Watches one tag, by every sample, before filters. A sample without a good or uncertain number or boolean leaves the
- * state alone: a sensor that fails neither raises nor clears anything.
+ * state alone: a sensor that fails neither raises nor clears anything, and a value that was beyond the limit when it
+ * failed is not known to be there any more.
  */
 export class Threshold {
   readonly #options: ThresholdOptions;
   #state: ThresholdState = 'clear';
   #latest: Sample | undefined;
-  /** When that was taken, monotonic ms. */
-  #latestMs = 0;
+  readonly #order = new SampleOrder();
   #timer: Timer | undefined;
+  /** While `pending`: when `forMs` has passed, monotonic ms. */
+  #untilMs = 0;
+  /** While `pending`: since when the tag cannot be read, monotonic ms. */
+  #unreadableMs: number | undefined;
 
   constructor(options: ThresholdOptions) {
     this.#options = options;
@@ -41,17 +44,21 @@ export class Threshold {
 
   take(sample: Sample): void {
     const { value, quality } = sample;
-    if (quality === 'bad' || value === undefined || typeof value === 'string') return;
     const nowMs = this.#options.clock.monotonic();
+    if (quality === 'bad' || value === undefined) {
+      this.#pause(nowMs);
+      return;
+    }
+    if (typeof value === 'string') return;
     // Late: newer samples have decided already.
-    if (this.#latest !== undefined && sample.time < this.#latest.time && nowMs - this.#latestMs < lateMsMax) return;
+    if (this.#order.take(sample.time, nowMs) === 'late') return;
     this.#latest = sample;
-    this.#latestMs = nowMs;
     const number = Number(value);
     if (this.#state === 'clear') {
       if (this.#isBeyond(number, 0)) this.#raise(sample);
     } else if (!this.#isBeyond(number, this.#options.when.hysteresis)) this.#clear(sample);
     else if (this.#state === 'pending' && !this.#isBeyond(number, 0)) this.#clear(sample);
+    else if (this.#unreadableMs !== undefined) this.#resume(nowMs);
   }
 
   stop(): void {
@@ -70,8 +77,28 @@ export class Threshold {
       return;
     }
     this.#state = 'pending';
-    // Not by the next sample: a source may have one only when the value changes.
-    this.#timer = clock.after(when.forMs, () => this.#activate(this.#latest!));
+    this.#wait(clock.monotonic(), when.forMs);
+  }
+
+  /** Not by the next sample: a source may have one only when the value changes. */
+  #wait(nowMs: number, leftMs: number): void {
+    this.#untilMs = nowMs + leftMs;
+    this.#timer = this.#options.clock.after(leftMs, () => this.#activate(this.#latest!));
+  }
+
+  /** The tag cannot be read. */
+  #pause(nowMs: number): void {
+    if (this.#state !== 'pending' || this.#unreadableMs !== undefined) return;
+    this.#timer?.cancel();
+    this.#unreadableMs = nowMs;
+  }
+
+  /** The value is beyond the limit after a time in which the tag could not be read. */
+  #resume(nowMs: number): void {
+    const { forMs } = this.#options.when;
+    const sinceMs = this.#unreadableMs!;
+    this.#unreadableMs = undefined;
+    this.#wait(nowMs, nowMs - sinceMs > forMs ? forMs : this.#untilMs - sinceMs);
   }
 
   #activate(sample: Sample): void {
@@ -81,6 +108,7 @@ export class Threshold {
 
   #clear(sample: Sample): void {
     this.#timer?.cancel();
+    this.#unreadableMs = undefined;
     const wasActive = this.#state === 'active';
     this.#state = 'clear';
     if (wasActive) this.#options.onChange(false, sample);

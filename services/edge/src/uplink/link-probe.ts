@@ -1,5 +1,7 @@
 import { endpointUrl } from '@tailrace/client/endpoint';
+import type { Wire } from '@tailrace/mqtt/wire';
 import type { Clock, Timer } from '@tailrace/platform/clock';
+import { mqttDial } from './mqtt-dial.ts';
 
 export interface LinkProbeOptions {
   /** Resolves with whether the server answers within `limitMs`. Never rejects. */
@@ -76,8 +78,11 @@ const awayStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
  * Returns the probe of ingest: a request to the path of the WebSocket, whose answer does not matter. A connection alone
  * shows nothing, because a load balancer accepts it also while it has no server.
  */
-export function httpProbe(url: string): (limitMs: number) => Promise<boolean> {
-  const target = endpointUrl(url, '/v1/device').replace(/^ws/, 'http');
+export function httpProbe(
+  url: string,
+  path: '/v1/device' | '/v1/mqtt' = '/v1/device',
+): (limitMs: number) => Promise<boolean> {
+  const target = endpointUrl(url, path).replace(/^ws/, 'http');
   return async (limitMs) => {
     try {
       const { status, body } = await fetch(target, { signal: AbortSignal.timeout(limitMs), redirect: 'manual' });
@@ -87,4 +92,31 @@ export function httpProbe(url: string): (limitMs: number) => Promise<boolean> {
       return false;
     }
   };
+}
+
+/** CONNECT of a level that no server has: the answer needs no credentials, and starts no session (MQTT-3.1.2-2). */
+const probePacket = Buffer.from([0x10, 12, 0, 4, 0x4d, 0x51, 0x54, 0x54, 6, 2, 0, 0, 0, 0]);
+
+/**
+ * Returns the probe of an MQTT listener: a CONNECT that every server refuses. As over HTTP, a connection alone shows
+ * nothing.
+ */
+export function mqttProbe(url: string): (limitMs: number) => Promise<boolean> {
+  const dial = mqttDial(url);
+  return (limitMs) =>
+    new Promise((resolve) => {
+      let wire: Wire | undefined;
+      const done = (isReachable: boolean) => {
+        clearTimeout(timer);
+        wire?.close();
+        resolve(isReachable);
+      };
+      const timer = setTimeout(() => done(false), limitMs);
+      try {
+        wire = dial({ bytes: () => done(true), writable() {}, closed: () => done(false) });
+        wire.send(probePacket);
+      } catch {
+        done(false);
+      }
+    });
 }

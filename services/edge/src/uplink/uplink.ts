@@ -1,26 +1,20 @@
-import {
-  type CommandAnswer,
-  type DeviceAck,
-  type DeviceCommand,
-  DeviceConnection,
-  type DeviceConnectionOptions,
-  type DeviceMessage,
-  type DeviceState,
-} from '@tailrace/client/device';
+import type { CommandAnswer, DeviceAck, DeviceCommand, DeviceConnectionOptions } from '@tailrace/client/device';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import { closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError } from '@tailrace/protocol/error';
-import { decodeReport } from '@tailrace/protocol/report-proto';
+import { parseReportHeader } from '@tailrace/protocol/report-header';
 import { CatchUpRate } from '../store/catch-up-rate.ts';
 import type { Batch, BatchLimits } from '../store/entry.ts';
 import type { Outbox } from '../store/outbox.ts';
+import { createIngestConnection } from './create-ingest-connection.ts';
 import { DevicePace } from './device-pace.ts';
+import type { IngestConnection, IngestConnectionOptions, IngestState } from './ingest-connection.ts';
 import { LinkProbe } from './link-probe.ts';
 
 /*
- * Sends the outbox to ingest, over one WebSocket. Its states are those of the link, for the readings of the gateway:
+ * Sends the outbox to ingest, over one connection. Its states are those of the link, for the readings of the gateway:
  *
  * - `down`: no session. The connection tries with a backoff, which a link that is back interrupts.
  * - `up`: batches are sent. What is live comes first; of the backlog at most as much as live reports are not late.
@@ -34,7 +28,7 @@ export interface UplinkOptions {
   readonly url: string;
   /** The path of the gateway. */
   readonly device: string;
-  readonly token: DeviceConnectionOptions['token'];
+  readonly token: IngestConnectionOptions['token'];
   readonly outbox: Outbox;
   readonly catchUpReadingsPerSecondMax: number;
   /** Resolves with whether ingest is reachable within `limitMs`. */
@@ -52,7 +46,10 @@ export interface UplinkOptions {
 const inFlightMax = 8;
 const backlogInFlightMax = 4;
 const inFlightBytesMax = 409_600;
-/** Protobuf bytes of a batch: as JSON it is two to three times as large, and must fit one message of ingest. */
+/**
+ * Protobuf bytes of a batch: as JSON, on the WebSocket, it is two to three times as large, and must fit one message of
+ * ingest.
+ */
 const batchBytesMax = 61_440;
 const batchBytesMin = 1_024;
 const liveReportsMax = 500;
@@ -71,7 +68,8 @@ const meanSeconds = 60;
 
 interface Sent {
   readonly batch: Batch;
-  readonly messages: readonly DeviceMessage[];
+  /** Of its loss, if it has one, and of its entries. */
+  readonly reports: readonly Uint8Array[];
   sentMs: number;
 }
 
@@ -81,7 +79,7 @@ export class Uplink {
   /** From the newest source time of a live batch to its acknowledgement, ms. */
   liveLagMs = 0;
   readonly #options: UplinkOptions;
-  readonly #connection: DeviceConnection;
+  readonly #connection: IngestConnection;
   readonly #probe: LinkProbe;
   readonly #pace = new DevicePace(backlogShare);
   readonly #refusals: LimitedWarning;
@@ -114,10 +112,9 @@ export class Uplink {
     this.#refusals = new LimitedWarning(logger.error.bind(logger), refused, warningEveryMs, nowMs);
     const lost = 'no session with ingest; connecting again';
     this.#losses = new LimitedWarning(logger.warn.bind(logger), lost, warningEveryMs, nowMs);
-    this.#connection = new DeviceConnection({
-      ...{ url, device, token, clock, random, resend: false },
+    this.#connection = createIngestConnection({
+      ...{ url, device, token, clock, random, onCommand },
       ...(WebSocket && { WebSocket }),
-      ...(onCommand && { onCommand }),
       onState: (state) => this.#onConnection(state),
       onError: ({ code, message }) => logger.warn({ code, reason: message }, 'ingest reports an error'),
     });
@@ -166,6 +163,11 @@ export class Uplink {
     });
   }
 
+  /** A device behind the gateway is reachable, or not any more. */
+  presence(device: string, isOnline: boolean): void {
+    this.#connection.presence(device, isOnline);
+  }
+
   /** Sends what is live for up to `drainMs`, and closes the session in order. Idempotent. */
   async stop(drainMs: number): Promise<void> {
     if (this.#isStopped) return;
@@ -182,7 +184,7 @@ export class Uplink {
     outbox.linkDown();
   }
 
-  #onConnection(state: DeviceState): void {
+  #onConnection(state: IngestState): void {
     const { logger, outbox, clock } = this.#options;
     if (state.name === 'live') {
       if (this.#state === 'up') return;
@@ -287,9 +289,8 @@ export class Uplink {
       const batch = outbox.next('backlog', this.#limits(backlogReportsMax));
       if (batch === undefined) return;
       this.#rate.sent(batch.readings);
-      const messages = this.#sendBatch(batch);
-      const devices = messages.map(({ device }) => device!);
-      this.#backlogAtMs = this.#pace.sent(devices, state.welcome.messagesPerSecond, nowMs);
+      const devices = this.#sendBatch(batch).map((report) => parseReportHeader(report).device);
+      this.#backlogAtMs = this.#pace.sent(devices, state.messagesPerSecond, nowMs);
     }
   }
 
@@ -302,15 +303,11 @@ export class Uplink {
     return { reportsMax, bytesMax: this.#bytesMax };
   }
 
-  #sendBatch(batch: Batch): readonly DeviceMessage[] {
+  #sendBatch(batch: Batch): readonly Uint8Array[] {
     const reports = batch.entries.map(({ report }) => report);
     if (batch.loss !== undefined) reports.unshift(batch.loss);
-    const messages = reports.map((bytes): DeviceMessage => {
-      const { device, time, readings, id } = decodeReport(bytes);
-      return { type: 'status', device, time, readings, id: id! };
-    });
-    this.#send({ batch, messages, sentMs: 0 });
-    return messages;
+    this.#send({ batch, reports, sentMs: 0 });
+    return reports;
   }
 
   #send(sent: Sent): void {
@@ -319,7 +316,7 @@ export class Uplink {
     if (this.#inFlight.size === 0) this.#answeredMs = nowMs;
     sent.sentMs = nowMs;
     this.#inFlight.add(sent);
-    this.#connection.batch(sent.messages, { id: sent.batch.id }).then(
+    this.#connection.batch(sent.batch.id, sent.reports).then(
       (ack) => this.#answered(sent, ack),
       (thrown: unknown) => this.#notSent(sent, thrown),
     );
@@ -332,7 +329,7 @@ export class Uplink {
     if (ack.status === 'lost') return;
     this.#inFlight.delete(sent);
     const { clock, outbox } = this.#options;
-    const { batch, messages } = sent;
+    const { batch, reports } = sent;
     this.#answeredMs = clock.monotonic();
     if (ack.status === 'rejected' && ack.retryable === true) {
       this.#rate?.slowDown();
@@ -340,7 +337,7 @@ export class Uplink {
       this.#pausedUntilMs = this.#answeredMs + (ack.retryAfterMs ?? 1_000) * (1 + this.#options.random() / 2);
       return;
     }
-    const offset = messages.length - batch.entries.length;
+    const offset = reports.length - batch.entries.length;
     const rejected = ack.rejected ?? [];
     const isAllRefused = ack.status === 'rejected' && rejected.length === 0;
     const refused = new Set<number>();

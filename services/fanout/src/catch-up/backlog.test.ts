@@ -5,7 +5,7 @@ import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { inBatches, record, recordsIn } from '../../test/records.ts';
 import { runUnscheduled } from '../../test/run-unscheduled.ts';
-import { Backlog } from './backlog.ts';
+import { Backlog, readRange } from './backlog.ts';
 
 /** A log of one partition that starts at its first record. */
 function logOf(records: readonly LogRecord[]) {
@@ -116,3 +116,34 @@ test('what the log cannot read is named after everything before it, and before e
 });
 
 const range = (from: number, until: number) => Array.from({ length: until - from }, (_, i) => from + i);
+
+test('the reports of one device are found in steps whose work does not grow with their number', async () => {
+  const node = createLocalNode({ partitions: 1, windowBytesMax: 100_000_000 });
+  const [partition] = node.partitions;
+  const count = 20_000;
+  partition!.accept(Array.from({ length: count }, (_, seq) => record(seq % 2 === 0 ? 'p.d' : 'p.e', seq)));
+  const { window } = partition!;
+  let looked = 0;
+  const at = window.at.bind(window);
+  window.at = (seq) => {
+    looked++;
+    return at(seq);
+  };
+  const range = { partition: partition!, from: 1_000, until: count - 1_000 };
+  const reading = readRange(node.channels.open('p.d'), range, logRangesOf(logOf([record('p.d', 0)])));
+  let all = 0;
+  for (;;) {
+    const { done, value } = reading.next();
+    assert.ok(looked <= 500, `${looked} reports were looked up in one step`);
+    all += looked;
+    looked = 0;
+    if (done !== true) continue;
+    const expected = Array.from({ length: (count - 2_000) / 2 }, (_, i) => 1_000 + 2 * i);
+    assert.deepEqual(
+      value.reports.map(({ seq }) => seq),
+      expected,
+    );
+    break;
+  }
+  assert.ok(all <= count / 2, `${all} look-ups for ${count / 2} reports`);
+});

@@ -1,8 +1,8 @@
 import type { Missing } from '@tailrace/protocol/server-message';
 import type { Channel } from '../channels/channels.ts';
-import { LogReport } from '../channels/log-report.ts';
+import type { LogReport } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
-import type { WindowReport } from '../ownership/window.ts';
+import type { WindowDevice, WindowReport } from '../ownership/window.ts';
 import type { Coroutine } from './coroutine.ts';
 import {
   type BacklogReport,
@@ -10,6 +10,7 @@ import {
   type LogRangeContext,
   type LogRangeOptions,
   lookbackRecordsMax,
+  toLogReport,
 } from './log-range.ts';
 import type { Reservation } from './memory-budget.ts';
 
@@ -20,6 +21,8 @@ const queuedBytesMin = 4 * 1_024;
 const partitionBytesMax = 64 * 1_024;
 /** Reports of a window that are checked in one step. */
 const windowReportsPerStep = 100;
+/** Reports of one device that are looked up in one step, from the newest to the oldest. */
+const deviceReportsPerStep = 500;
 
 /** Selects reports: those of a channel, or of several. */
 export type Selection = Pick<Channel, 'covers' | 'pattern' | 'isSubtree'>;
@@ -29,6 +32,13 @@ export interface PartitionRange {
   readonly partition: Partition;
   readonly from: number;
   readonly until: number;
+}
+
+/** A report that `Backlog` returns. */
+export interface TimedReport {
+  readonly logReport: LogReport;
+  /** When it was appended, epoch ms. */
+  readonly timeMs: number;
 }
 
 /** Returns the approximate memory of a backlog of this number of partitions, bytes: see `heldBytesOf`. */
@@ -43,22 +53,6 @@ export function backlogBytesOf(partitions: number): number {
  */
 export function windowHas(partition: Partition, from: number, until: number): boolean {
   return partition.role !== 'elsewhere' && partition.next >= until && partition.window.from <= from;
-}
-
-/**
- * Returns the reports of a window that may be selected, oldest first: of a device its own, of a subtree all. Reads
- * nothing for a selection without a known device.
- */
-export function windowReportsOf(
-  selection: Pick<Selection, 'pattern' | 'isSubtree'>,
-  partition: Partition,
-  from: number,
-): Iterable<WindowReport> {
-  const { devices, index, window } = partition;
-  if (!partition.knowsDevicesFrom(from)) return window.since(from);
-  if (selection.isSubtree) return index.count(selection.pattern) === 0 ? [] : window.since(from);
-  const device = devices.get(selection.pattern);
-  return device === undefined ? [] : window.ofDevice(device, from);
 }
 
 /**
@@ -106,8 +100,8 @@ export class Backlog {
   /**
    * Returns the next reports, up to `bytesMax` or one more. They follow what is in `missing` by then. None at the end.
    */
-  *next(bytesMax: number): Coroutine<BacklogReport[]> {
-    const reports: BacklogReport[] = [];
+  *next(bytesMax: number): Coroutine<TimedReport[]> {
+    const reports: TimedReport[] = [];
     this.missing.push(...this.#missingNext.splice(0));
     let bytes = 0;
     while (bytes < bytesMax) {
@@ -118,13 +112,13 @@ export class Backlog {
       this.missing.push(...this.#missingNext.splice(0));
       let first: PartitionBacklog | undefined;
       for (const source of this.#sources) {
-        if (source.head !== undefined && source.head.timeMs < (first?.head?.timeMs ?? Number.POSITIVE_INFINITY))
+        if (source.head !== undefined && source.head.atMs < (first?.head?.atMs ?? Number.POSITIVE_INFINITY))
           first = source;
       }
       if (first === undefined) break;
       const report = first.take();
-      bytes += report.logReport.bytes.length;
-      reports.push(report);
+      bytes += report.report.length;
+      reports.push({ logReport: toLogReport(first.number, report), timeMs: report.atMs });
     }
     return reports;
   }
@@ -150,7 +144,7 @@ export function* readRange(
   selection: Selection,
   { partition, from: start, until: end }: PartitionRange,
   context: LogRangeContext,
-  take: (logReport: LogReport) => boolean = () => true,
+  take: (report: BacklogReport) => boolean = () => true,
   options: LogRangeOptions = {},
 ): Coroutine<WholeRange> {
   for (let from = start; ; ) {
@@ -165,8 +159,8 @@ export function* readRange(
       }
       if (backlog.head === undefined) break;
       while (backlog.head !== undefined && until === end) {
-        if (take(backlog.head.logReport)) reports.push(backlog.take());
-        else until = backlog.head.logReport.seq;
+        if (take(backlog.head)) reports.push(backlog.take());
+        else until = backlog.head.seq;
       }
     }
     if (!backlog.isTruncated) {
@@ -202,6 +196,8 @@ class PartitionBacklog {
   /** The position after the queue. */
   #from: number;
   #range: LogRange | undefined;
+  /** The reports of one device in the window that are found, and the position of the next one to find. */
+  #ofDevice: { readonly newestFirst: WindowReport[]; nextSeq: number } | undefined;
 
   constructor(
     selection: Selection,
@@ -234,7 +230,7 @@ class PartitionBacklog {
 
   /** Everything before it was taken. */
   get reached(): number {
-    return this.head?.logReport.seq ?? this.#from;
+    return this.head?.seq ?? this.#from;
   }
 
   take(): BacklogReport {
@@ -254,15 +250,25 @@ class PartitionBacklog {
     return missing;
   }
 
+  /** Reads nothing for a selection without a known device, and of one device only its own reports. */
   #readWindow(): void {
-    const { number } = this.#partition;
+    const { devices, index, window } = this.#partition;
+    const { pattern, isSubtree } = this.#selection;
+    if (!this.#partition.knowsDevicesFrom(this.#from)) this.#readReports(window.since(this.#from));
+    else if (!isSubtree) this.#readDevice(devices.get(pattern));
+    else if (index.count(pattern) > 0) this.#readReports(window.since(this.#from));
+    else this.#from = this.#until;
+  }
+
+  #readReports(reports: Iterable<WindowReport>): void {
     let checked = 0;
     let bytes = 0;
-    for (const { seq, report, device, atMs } of windowReportsOf(this.#selection, this.#partition, this.#from)) {
+    for (const each of reports) {
+      const { seq, report, device } = each;
       if (seq >= this.#until) break;
       if (++checked > windowReportsPerStep || bytes >= this.#bytesMax) return;
       if (this.#selection.covers(device.path)) {
-        this.#queue.push({ logReport: LogReport.of(number, seq, report), timeMs: atMs });
+        this.#queue.push(each);
         bytes += report.length;
       }
       this.#from = seq + 1;
@@ -270,8 +276,30 @@ class PartitionBacklog {
     this.#from = this.#until;
   }
 
+  /** Each report of a device has the position of the one before it, so they are found from the newest on. */
+  #readDevice(device: WindowDevice | undefined): void {
+    const { window } = this.#partition;
+    this.#ofDevice ??= { newestFirst: [], nextSeq: device?.windowSeq ?? -1 };
+    const { newestFirst } = this.#ofDevice;
+    for (let looked = 0; this.#ofDevice.nextSeq >= this.#from; looked++) {
+      if (looked === deviceReportsPerStep) return;
+      const report = window.at(this.#ofDevice.nextSeq);
+      if (report !== undefined && report.seq < this.#until) newestFirst.push(report);
+      this.#ofDevice.nextSeq = report?.previousSeq ?? -1;
+    }
+    for (let bytes = 0, read = 0; newestFirst.length > 0; read++) {
+      if (read === windowReportsPerStep || bytes >= this.#bytesMax) return;
+      const report = newestFirst.pop()!;
+      this.#queue.push(report);
+      bytes += report.report.length;
+      this.#from = report.seq + 1;
+    }
+    this.#from = this.#until;
+  }
+
   *#readLog(): Coroutine<Missing[]> {
     const [from, until] = [this.#from, this.#until];
+    this.#ofDevice = undefined;
     // The window may have been read in the meantime, while this node had the partition.
     if (this.#range?.next !== from) {
       const covers = (device: string) => this.#selection.covers(device);

@@ -3,6 +3,7 @@ import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
 import { type Positions, tokenFromPositions } from '@tailrace/protocol/position';
 import { noFlags } from '@tailrace/protocol/server-message';
 import { LiveBuffer } from '../channels/channels.ts';
+import type { LogReport } from '../channels/log-report.ts';
 import { ProgressMessages } from '../channels/progress-messages.ts';
 import type { SubscribeReplies, SubscribeReply } from '../channels/subscribe-replies.ts';
 import type { SubscribeRequest, Subscription } from '../channels/subscription.ts';
@@ -16,7 +17,7 @@ import { backlogBytesOf } from './backlog.ts';
 import type { CatchUp } from './catch-up.ts';
 import { awaited, type Coroutine, reserved } from './coroutine.ts';
 import type { History, ResumeBacklog } from './history.ts';
-import { IdReservation } from './log-range.ts';
+import { IdReservation, toLogReport } from './log-range.ts';
 import { BacklogPass, liveBufferBytesMax, Pass, replayFlags, send, sendSnapshot, whenWritable } from './pass.ts';
 
 export interface CatchUpsOptions {
@@ -195,10 +196,14 @@ export class CatchUps {
     // buffer.
     views.flush(view);
     const reply = replies.afterPosition(subscription, backlog);
-    const shaped = view.shaped([...backlog.logReports, ...liveBuffer.take()]);
+    const shaped = view.shaped(logReportsOf(backlog, liveBuffer.take()));
     const reached = liveBuffer.overflowed ? backlog.reached : replies.here(channel);
     const catchUp = yield* this.#sendHead(subscription, reply);
     for (const encoded of encodedFrames(view, shaped, replayFlags)) {
+      if (encoded === undefined) {
+        yield undefined;
+        continue;
+      }
       if (!(yield* pass.whenWritable(catchUp))) return catchUp;
       send(subscription, catchUp, encoded);
       yield undefined;
@@ -306,6 +311,10 @@ export class CatchUps {
       if (isLast) this.#options.views.flush(view);
       const logReports = liveBuffer.take();
       for (const encoded of encodedFrames(view, view.shaped(logReports), flags)) {
+        if (encoded === undefined) {
+          if (!isLast) yield undefined;
+          continue;
+        }
         if (!isLast && !(yield* pass.whenWritable(catchUp))) return;
         send(subscription, catchUp, encoded);
       }
@@ -339,6 +348,12 @@ function* sendOwnSnapshot(subscription: Subscription, catchUp: CatchUp): Corouti
   if (snapshot !== undefined && !(yield* sendSnapshot(subscription, catchUp, snapshot))) return false;
   subscription.snapshot = undefined;
   return true;
+}
+
+/** Iterates over the reports of a backlog, each created when it is encoded, then over those that came meanwhile. */
+function* logReportsOf({ parts }: ResumeBacklog, live: readonly LogReport[]): Iterable<LogReport> {
+  for (const { partition, reports } of parts) for (const report of reports) yield toLogReport(partition, report);
+  yield* live;
 }
 
 /** Encodes `progress` with the position of the catch-up. */

@@ -11,7 +11,7 @@ import { createLocalNode } from '../../test/local-node.ts';
 import { logRangesOf } from '../../test/log-ranges.ts';
 import { inBatches, record, recordsIn } from '../../test/records.ts';
 import { runUnscheduled } from '../../test/run-unscheduled.ts';
-import { History } from './history.ts';
+import { History, type ResumeBacklog } from './history.ts';
 
 /** What one person received over several connections. */
 function shown(clients: readonly ClusterClient[], device: string): { seqs: number[]; values: number[] } {
@@ -274,13 +274,14 @@ function reading(records: readonly LogRecord[], resumeBytesMax = 10_000_000) {
   return { log, history, clock, channels, backlogAfter };
 }
 
+function seqsOf({ parts }: ResumeBacklog): number[] {
+  return parts.flatMap(({ reports }) => reports.map(({ seq }) => seq));
+}
+
 test('a report that repeats a message ID of before the token does not come again', async () => {
   const ids = ['a', 'b', undefined, 'b', 'c'];
   const { backlogAfter } = reading(ids.map((id, seq) => record('p.d', seq, seq, id)));
-  assert.deepEqual(
-    (await backlogAfter(1)).logReports.map(({ seq }) => seq),
-    [2, 4],
-  );
+  assert.deepEqual(seqsOf(await backlogAfter(1)), [2, 4]);
 });
 
 test('the position of a time is requested from the log only if the window does not reach back to it', async () => {
@@ -321,13 +322,13 @@ test('what retention took between a block that is remembered and the next one is
   const records = Array.from({ length: 2_500 }, (_, seq) => record('p.d', seq, seq));
   const { log, backlogAfter } = reading(records);
   log.next = 1_000;
-  assert.equal((await backlogAfter(10)).logReports.length, 989);
+  assert.equal(seqsOf(await backlogAfter(10)).length, 989);
   log.next = 2_500;
   log.records = records.slice(1_500);
-  const { missing, logReports } = await backlogAfter(10);
-  assert.deepEqual(missing, [{ partition: 0, from: 11, to: 1_499, reason: 'retention' }]);
+  const backlog = await backlogAfter(10);
+  assert.deepEqual(backlog.missing, [{ partition: 0, from: 11, to: 1_499, reason: 'retention' }]);
   assert.deepEqual(
-    logReports.map(({ seq }) => seq),
+    seqsOf(backlog),
     records.slice(1_500).map(({ seq }) => seq),
   );
 });
@@ -346,10 +347,11 @@ test('what the log cannot read is named where it lies, also for a client that is
   const range = (from: number, to: number) => ({ partition: 0, from, to, reason: 'unreadable' });
   const first = await backlogAfter(1);
   assert.deepEqual(first.missing, [range(3, 5), range(990, 1_009)]);
-  assert.deepEqual(
-    first.logReports.map(({ seq }) => seq),
-    [2, ...records.slice(6, 990).map(({ seq }) => seq), ...records.slice(1_010).map(({ seq }) => seq)],
-  );
+  assert.deepEqual(seqsOf(first), [
+    2,
+    ...records.slice(6, 990).map(({ seq }) => seq),
+    ...records.slice(1_010).map(({ seq }) => seq),
+  ]);
   assert.equal(first.position.last(0), 1);
   assert.deepEqual((await backlogAfter(4)).missing[0], range(5, 5));
   assert.deepEqual((await backlogAfter(995)).missing, [range(996, 1_009)]);

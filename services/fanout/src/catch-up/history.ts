@@ -4,12 +4,11 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { Positions } from '@tailrace/protocol/position';
 import type { Missing, MissingReason } from '@tailrace/protocol/server-message';
 import type { Channel } from '../channels/channels.ts';
-import type { LogReport } from '../channels/log-report.ts';
 import type { PartitionTable } from '../ownership/partition-table.ts';
 import { Backlog, readRange, windowHas } from './backlog.ts';
 import type { Coroutine } from './coroutine.ts';
 import type { LogBlocks } from './log-blocks.ts';
-import { heldBytesOf, type LogRangeContext } from './log-range.ts';
+import { type BacklogReport, heldBytesOf, type LogRangeContext } from './log-range.ts';
 import type { Reservation } from './memory-budget.ts';
 import { type NotReached, PositionWaits } from './position-waits.ts';
 
@@ -24,14 +23,14 @@ export interface HistoryLimits {
 
 /** The reports after a position token, up to the position of the channel at the time of the read. */
 export interface ResumeBacklog {
-  /** Everything after it is in `logReports`, or follows them. */
+  /** Everything after it is in `parts`, or follows them. */
   readonly position: Positions;
-  /** `logReports` are complete up to it. */
+  /** `parts` are complete up to it. */
   readonly reached: Positions;
   /** Ranges before `position`, or between the reports, that are not available. */
   readonly missing: readonly Missing[];
   /** By partition, then oldest first. */
-  readonly logReports: readonly LogReport[];
+  readonly parts: readonly { readonly partition: number; readonly reports: readonly BacklogReport[] }[];
 }
 
 /** How long the end offset of a partition is reused, ms: thousands of waits may expire at once. */
@@ -174,7 +173,7 @@ export class History {
     const position = new Positions(this.#epoch);
     const reached = new Positions(this.#epoch);
     const missing: Missing[] = [];
-    const logReports: LogReport[] = [];
+    const parts: { partition: number; reports: readonly BacklogReport[] }[] = [];
     for (const [i, number] of channel.partitions.entries()) {
       const until = untils[i]!;
       const part = yield* this.#resumePartition(channel, number, after, until, budget);
@@ -183,9 +182,9 @@ export class History {
       position.advance(number, part.from - 1);
       reached.advance(number, until - 1);
       missing.push(...part.missing);
-      for (const logReport of part.logReports) logReports.push(logReport);
+      parts.push({ partition: number, reports: part.reports });
     }
-    return { position, reached, missing, logReports };
+    return { position, reached, missing, parts };
   }
 
   *#resumePartition(
@@ -199,16 +198,15 @@ export class History {
     const last = after.last(number);
     if (last === undefined) return allMissing(number, 0, until, 'unknown');
     const from = last + 1;
-    if (from >= until) return { from: until, missing: [], logReports: [] };
+    if (from >= until) return { from: until, missing: [], reports: [] };
     const partition = this.#table.partitions[number]!;
     if (windowHas(partition, from, until)) this.counts.fromWindow++;
     else if (until - from > this.#limits.resumeRecordsMax) return allMissing(number, from, until, 'too_far');
     else this.counts.fromLog++;
-    const take = (logReport: LogReport) => budget.take(logReport);
+    const take = (report: BacklogReport) => budget.take(report);
     const found = yield* readRange(channel, { partition, from, until }, this.ranges, take, { memory: budget });
     if (found.until < until) return allMissing(number, from, until, 'too_far');
-    const { missing, reports } = found;
-    return { from: found.from, missing, logReports: reports.map(({ logReport }) => logReport) };
+    return { from: found.from, missing: found.missing, reports: found.reports };
   }
 }
 
@@ -225,9 +223,9 @@ class ResumeBudget {
   }
 
   /** Returns whether the report may be read as well. */
-  take(logReport: LogReport): boolean {
-    this.#leftBytes -= logReport.bytes.length;
-    return this.#leftBytes >= 0 && this.grow(heldBytesOf(logReport));
+  take(report: BacklogReport): boolean {
+    this.#leftBytes -= report.report.length;
+    return this.#leftBytes >= 0 && this.grow(heldBytesOf(report));
   }
 
   grow(bytes: number): boolean {
@@ -238,13 +236,13 @@ class ResumeBudget {
 
 /** The part of a `ResumeBacklog` of one partition. */
 interface ResumePart {
-  /** Everything from here on is in `logReports`, or follows them. */
+  /** Everything from here on is in `reports`, or follows them. */
   readonly from: number;
   readonly missing: readonly Missing[];
-  readonly logReports: readonly LogReport[];
+  readonly reports: readonly BacklogReport[];
 }
 
 function allMissing(partition: number, from: number, until: number, reason: MissingReason): ResumePart {
   const missing = until <= from ? [] : [{ partition, from, to: until - 1, reason }];
-  return { from: until, missing, logReports: [] };
+  return { from: until, missing, reports: [] };
 }

@@ -43,7 +43,7 @@ function reading(
     const read = await runUnscheduled(readRange(selection, { partition: node.partitions[0]!, from, until }, parts));
     const { from: start, missing, reports } = read;
     assert.equal(read.until, until);
-    return { from: start, missing, reports: reports.map(({ logReport }) => logReport.seq) };
+    return { from: start, missing, reports: reports.map(({ seq }) => seq) };
   };
   return { log, node, parts, range, whole };
 }
@@ -87,7 +87,7 @@ test('the IDs of a lookback take memory as they grow, and the oldest are forgott
     const [partition] = node.partitions;
     const range = new LogRange(partition!, () => true, { from: 3_000, until: 3_002 }, parts, { memory: { grow } });
     const { reports } = await runUnscheduled(range.read());
-    return { bytes, reports: reports.map(({ logReport }) => logReport.seq) };
+    return { bytes, reports: reports.map(({ seq }) => seq) };
   };
   const whole = await read(Number.POSITIVE_INFINITY);
   assert.deepEqual(whole.reports, [3_001]);
@@ -183,7 +183,7 @@ test('a chunk that could not be read is returned by the next call', async () => 
   log.positionsAt = positionsAt;
   const { reports } = await runUnscheduled(part.read());
   assert.deepEqual(
-    reports.map(({ logReport }) => logReport.seq),
+    reports.map(({ seq }) => seq),
     wanted(45, 100, [60]),
   );
 });

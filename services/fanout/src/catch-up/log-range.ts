@@ -1,6 +1,7 @@
 import { boundsOf, type EventLog, type LogRecord, recordEnd } from '@tailrace/eventlog/event-log';
+import type { ReportHeader } from '@tailrace/protocol/report-header';
 import type { Missing } from '@tailrace/protocol/server-message';
-import { LogReport } from '../channels/log-report.ts';
+import { LogReport, type Packed } from '../channels/log-report.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { type IdMemory, lookbackStart, lookbackTimeMs, type RecentIds } from '../ownership/recent-ids.ts';
 import { awaited, type Coroutine } from './coroutine.ts';
@@ -13,15 +14,28 @@ export const lookbackRecordsMax = 100_000;
 const recordsPerStep = 100;
 
 /** Returns the approximate memory of a held report, bytes: its bytes, its text for clients, and the objects. */
-export function heldBytesOf({ bytes }: LogReport): number {
-  return 3 * bytes.length + 200;
+export function heldBytesOf({ report }: BacklogReport): number {
+  return 3 * report.length + 200;
 }
 
-/** A report of the log. */
+/**
+ * A report of a backlog in one partition, which may be held in thousands until it is sent. In a window it exists
+ * already: reading it allocates nothing. A `LogReport` for each would have to be copied by the garbage collector, while
+ * live data waits.
+ */
 export interface BacklogReport {
-  readonly logReport: LogReport;
+  readonly seq: number;
+  readonly report: Uint8Array | Packed;
   /** When it was appended, epoch ms. */
-  readonly timeMs: number;
+  readonly atMs: number;
+  /** If it was parsed already. */
+  readonly header?: ReportHeader;
+}
+
+/** Returns a new object, to be held for as long as one frame. */
+export function toLogReport(partition: number, { seq, report, header }: BacklogReport): LogReport {
+  if (typeof report === 'string') return LogReport.of(partition, seq, report);
+  return new LogReport(partition, seq, report, header);
 }
 
 /** The positions of a range whose reports repeat a message ID. */
@@ -155,7 +169,7 @@ export class LogRange {
       if (this.first !== first) return yield* this.read(bytesMax);
       if (report === undefined) continue;
       reports.push(report);
-      bytes += report.logReport.bytes.length;
+      bytes += report.report.length;
       if (bytes < bytesMax || i + 1 === block.records.length) continue;
       next = record.seq + 1;
       break;
@@ -178,7 +192,7 @@ export class LogRange {
       this.#repeats ??= yield* this.#findRepeats(record);
       if (this.#repeats?.(record, header.id) !== false) return undefined;
     }
-    return { logReport: new LogReport(this.#partition.number, seq, value, header), timeMs };
+    return { seq, report: value, atMs: timeMs, header };
   }
 
   async #first(): Promise<number> {

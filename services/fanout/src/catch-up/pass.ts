@@ -8,10 +8,10 @@ import type { Subscription } from '../channels/subscription.ts';
 import { Conflation } from '../views/conflation.ts';
 import { conflatedFrames, type EncodedFrame, encodedFrames, frameBytesMax } from '../views/frames.ts';
 import type { Publication } from '../views/publication.ts';
-import type { Backlog } from './backlog.ts';
+import type { Backlog, TimedReport } from './backlog.ts';
 import type { CatchUp } from './catch-up.ts';
 import type { Coroutine } from './coroutine.ts';
-import type { BacklogReport, IdReservation } from './log-range.ts';
+import type { IdReservation } from './log-range.ts';
 import type { Reservation } from './memory-budget.ts';
 
 export const replayFlags: FrameFlags = Object.freeze({ replay: true });
@@ -96,7 +96,7 @@ export class BacklogPass {
    * Waits until the report at `from` is due. Returns the end of the reports that are due with it. Undefined: others
    * wait for memory, so this pass stops, and another one continues when the report is due.
    */
-  *#due(reports: readonly BacklogReport[], from: number): Coroutine<number | undefined> {
+  *#due(reports: readonly TimedReport[], from: number): Coroutine<number | undefined> {
     const { pass, catchUp, clock } = this.#options;
     if (catchUp.speed === undefined) return reports.length;
     for (;;) {
@@ -114,12 +114,16 @@ export class BacklogPass {
     return to;
   }
 
-  *#sendReports(reports: readonly BacklogReport[]): Coroutine<boolean> {
+  *#sendReports(reports: readonly TimedReport[]): Coroutine<boolean> {
     const { pass, catchUp } = this.#options;
     const { subscription } = pass;
     const { view } = subscription;
     const shaped = view.shaped(reports.map(({ logReport }) => logReport));
     for (const encoded of encodedFrames(view, shaped, catchUp.whole ? replayFlags : noFlags)) {
+      if (encoded === undefined) {
+        yield undefined;
+        continue;
+      }
       if (!(yield* pass.whenWritable(catchUp))) return false;
       send(subscription, catchUp, encoded);
       yield undefined;
@@ -138,7 +142,7 @@ export class BacklogPass {
     const { subscription, memory } = pass;
     const { view, subscriber } = subscription;
     const conflation = new Conflation<Publication>();
-    let whole: readonly Publication[] | undefined = [];
+    let whole: Publication[] | undefined = [];
     let isAll = true;
     let reached = [...backlog.reached()];
     for (let chunks = 1; ; chunks++) {
@@ -151,7 +155,7 @@ export class BacklogPass {
       if (!(yield* this.#sendMissing())) return false;
       reached = [...backlog.reached()];
       if (reports.length === 0) break;
-      const shaped = view.shaped(reports.map(({ logReport }) => logReport));
+      const shaped = [...view.shaped(reports.map(({ logReport }) => logReport))];
       const before = conflation.bytes;
       if (chunks === 1) whole = shaped;
       else {
@@ -167,7 +171,7 @@ export class BacklogPass {
     const frames = whole === undefined ? conflatedFrames(view, conflated) : encodedFrames(view, whole, noFlags);
     for (const encoded of frames) {
       if (catchUp.isStopped || subscriber.whenWritable() !== undefined) return false;
-      send(subscription, catchUp, encoded);
+      if (encoded !== undefined) send(subscription, catchUp, encoded);
       yield undefined;
     }
     if (catchUp.isStopped) return false;

@@ -233,7 +233,7 @@ function createReportPath(
       }),
   );
   const sessions = createDeviceSessions(options, partitions);
-  freshness.isConnected = (device) => sessions.isConnected(device);
+  freshness.sessionOf = (device) => sessions.openOf(device);
   const presence = new PresenceMonitor({
     sessions,
     clock,

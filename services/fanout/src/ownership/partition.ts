@@ -10,7 +10,7 @@ import { Device, type KnownDevices, ReportInterval } from '../channels/device.ts
 import { LogReport } from '../channels/log-report.ts';
 import { PathIndex } from '../channels/path-index.ts';
 import type { Freshness } from '../presence/freshness.ts';
-import type { IdleState } from '../presence/presences.ts';
+import { type ConnectedState, type IdleState, online } from '../presence/presences.ts';
 import type { Progress } from '../presence/progress.ts';
 import type { RelayFeed } from '../relay/relay-feed.ts';
 import type { Views } from '../views/view.ts';
@@ -396,6 +396,18 @@ export class Partition {
   setIdle(device: Device, setIdle: IdleState): void {
     const isChange = this.#freshness.presences.setIdle(device, setIdle);
     if (isChange && this.#role === 'owned') this.feed.offerPresence(device, setIdle);
+  }
+
+  /** A session of a device is open, as determined by its owner. One that is offline is online by it. */
+  setOnline(device: Device, connected: ConnectedState): void {
+    if (!this.#freshness.presences.setOnline(device, connected) || this.#role !== 'owned') return;
+    this.feed.offerPresence(device, { state: online, sinceMs: 0, ...connected });
+    this.#freshness.watch([device]);
+  }
+
+  /** Iterates over the devices that a pattern covers and that are online by a session alone. */
+  connectedDevices(pattern: string): Iterable<[Device, ConnectedState]> {
+    return this.#freshness.presences.connectedIn(this.number, pattern);
   }
 
   /** Returns since when a device is stale or offline; undefined: it is online. */

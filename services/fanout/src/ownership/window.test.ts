@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { logReport } from '../../test/records.ts';
 import { Device } from '../channels/device.ts';
-import { Window } from './window.ts';
+import { Window, type WindowDevice, type WindowReport } from './window.ts';
 
 const devices = ['a', 'b', 'c'].map((name) => new Device(`p.${name}`, 0));
 
@@ -48,7 +48,7 @@ test('the window has what a list of everything would have, from its first positi
         assert.ok(expected.every((each) => each.atMs >= atMs - ageMsMax) || window.size === 0 || start > window.from);
         for (const device of devices) {
           assert.deepEqual(
-            window.ofDevice(device, start).map(({ seq }) => seq),
+            ofDevice(window, device, start).map(({ seq }) => seq),
             expected.filter((each) => each.device === device).map(({ seq }) => seq),
           );
         }
@@ -58,6 +58,17 @@ test('the window has what a list of everything would have, from its first positi
   );
 });
 
+/** Follows the positions of a device from its newest report to the oldest from `from` on. */
+function ofDevice(window: Window, device: WindowDevice, from: number): WindowReport[] {
+  const found: WindowReport[] = [];
+  for (let seq = device.windowSeq; seq >= Math.max(from, window.from); ) {
+    const report = window.at(seq) ?? assert.fail(`${seq} is not in the window`);
+    found.unshift(report);
+    seq = report.previousSeq;
+  }
+  return found;
+}
+
 test('after a restart the window returns no reports from before it', () => {
   const { window } = windowWith({ bytesMax: 1e6, ageMsMax: 1e6 }, [
     [0, 0, 0],
@@ -66,10 +77,10 @@ test('after a restart the window returns no reports from before it', () => {
   ]);
   window.restart(2);
   assert.deepEqual([...window.since(0)], []);
-  assert.deepEqual(window.ofDevice(devices[0]!, 0), []);
+  assert.deepEqual(ofDevice(window, devices[0]!, 0), []);
   window.add(devices[0]!, logReport('p.a', 2), 0);
   assert.deepEqual(
-    window.ofDevice(devices[0]!, 0).map(({ seq }) => seq),
+    ofDevice(window, devices[0]!, 0).map(({ seq }) => seq),
     [2],
   );
   assert.equal(window.from, 2);
@@ -89,10 +100,10 @@ test('a window that starts again further back, as when a partition returns, has 
     window.add(device, logReport(device.path, seq), atMs);
   }
   window.restart(9);
-  assert.deepEqual(window.ofDevice(device, 0), []);
+  assert.deepEqual(ofDevice(window, device, 0), []);
   for (const seq of [10, 12, 14, 16]) window.add(device, logReport(device.path, seq), 200);
   assert.deepEqual(
-    window.ofDevice(device, 0).map(({ seq }) => seq),
+    ofDevice(window, device, 0).map(({ seq }) => seq),
     [10, 12, 14, 16],
   );
 });

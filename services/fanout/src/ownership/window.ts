@@ -107,18 +107,6 @@ export class Window {
     this.#head = 0;
   }
 
-  /** Returns the reports of one device from a position on, oldest first. */
-  ofDevice(device: WindowDevice, from: number): WindowReport[] {
-    const found: WindowReport[] = [];
-    for (let seq = device.windowSeq; seq >= from && seq >= this.#from; ) {
-      const report = this.#at(seq);
-      if (report === undefined) break;
-      found.push(report);
-      seq = report.previousSeq;
-    }
-    return found.reverse();
-  }
-
   /** Iterates over all reports from a position on, oldest first. */
   *since(from: number): Iterable<WindowReport> {
     for (let i = this.#indexOf('seq', from); i < this.#reports.length; i++) yield this.#reports[i]!;
@@ -134,7 +122,8 @@ export class Window {
     return this.#reports[this.#indexOf('latestMs', timeMs)]?.seq ?? next;
   }
 
-  #at(seq: number): WindowReport | undefined {
+  /** Returns the report at a position; undefined if the window does not have it. */
+  at(seq: number): WindowReport | undefined {
     const report = this.#reports[this.#indexOf('seq', seq)];
     return report?.seq === seq ? report : undefined;
   }

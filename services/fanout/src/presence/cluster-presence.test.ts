@@ -90,6 +90,32 @@ test('a device of rare reports is not offline while its session is open, and is 
   });
 });
 
+test('a device that is offline is online for the clients of all nodes by a session that starts, without a report', async () => {
+  await withCluster(['a', 'b', 'c'], async (cluster, nodes) => {
+    const [gone, ...others] = devices as [string, ...string[]];
+    const started = (session: number) =>
+      cluster.appendEvent(gone, { sessionStarted: { session, process: 'p', atMs: cluster.clock.now() } });
+    await started(1);
+    await report(cluster, 20);
+    const clients = watchers(nodes);
+    await cluster.appendEvent(gone, { sessionClosed: { session: 1, atMs: cluster.clock.now(), graceMs: 0, epoch } });
+    await report(cluster, 3, others);
+    for (const client of clients) assert.deepEqual(notifications(client), [`offline ${gone}`]);
+    await started(2);
+    await report(cluster, 2, others);
+    for (const client of clients) assert.deepEqual(notifications(client).slice(1), [`online ${gone}`]);
+    for (const client of watchers(nodes)) assert.deepEqual(notifications(client), [], 'a new client is sent nothing');
+    // Without a report it is stale after its report interval, counted from the start of the session.
+    await report(cluster, 12, others);
+    for (const client of clients) assert.deepEqual(notifications(client).slice(2), [`stale ${gone}`]);
+    await cluster.appendEvent(gone, { sessionClosed: { session: 2, atMs: cluster.clock.now(), graceMs: 0, epoch } });
+    await report(cluster, 2, others);
+    for (const client of clients) assert.deepEqual(notifications(client).slice(3), [`offline ${gone}`]);
+    await report(cluster, 2);
+    for (const client of clients) assert.deepEqual(notifications(client).slice(4), [`online ${gone}`]);
+  });
+});
+
 test('a new owner of a partition sets devices offline whose sessions have closed meanwhile', async () => {
   await withCluster(['a', 'b'], async (cluster, nodes) => {
     await report(cluster, 20);

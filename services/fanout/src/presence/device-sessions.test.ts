@@ -5,7 +5,7 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { Device, ReportInterval } from '../channels/device.ts';
 import { DeviceSessions, type SessionPartition } from './device-sessions.ts';
-import type { IdleState } from './presences.ts';
+import type { ConnectedState, IdleState } from './presences.ts';
 
 const topic = 'tailrace.events';
 const nowMs = 1_764_446_400_000;
@@ -23,6 +23,7 @@ async function setUp({ sessionsMax = 100 } = {}) {
   device.reportInterval = new ReportInterval();
   device.reportInterval.add(nowMs - 1_000);
   const idle: IdleState[] = [];
+  const online: ConnectedState[] = [];
   const state = { role: 'owned', next: 8, isCurrent: true };
   const partition: SessionPartition = {
     number: 0,
@@ -35,6 +36,7 @@ async function setUp({ sessionsMax = 100 } = {}) {
     devices: { get: (path) => (path === device.path ? device : undefined) },
     progress: { isCurrent: () => state.isCurrent },
     setIdle: (_device, set) => void idle.push(set),
+    setOnline: (_device, connected) => void online.push(connected),
   };
   const sessions = new DeviceSessions({
     ...{ eventLog, topic, epoch: 'e1', partitions: [partition], clock, sessionsMax },
@@ -44,7 +46,7 @@ async function setUp({ sessionsMax = 100 } = {}) {
     await eventLog.append(topic, [{ key, value: Event.encode(event).finish() }]);
   };
   return {
-    ...{ clock, eventLog, device, idle, state, sessions, append },
+    ...{ clock, eventLog, device, idle, online, state, sessions, append },
     started: (session: number, key?: string, process = '') =>
       append({ sessionStarted: { session, node: 'ingest-0', atMs: clock.now(), process } }, key),
     alive: (process: string) => append({ ingestAlive: { node: 'ingest-0', process, atMs: clock.now() } }, '!alive/0'),
@@ -70,8 +72,26 @@ test('a device is offline after the grace time of its last session, since the se
   await poll(4.5);
   assert.deepEqual(idle, []);
   await poll(0.5);
-  assert.deepEqual(idle, [{ state: tailrace.v1.PresenceState.PRESENCE_STATE_OFFLINE, sinceMs: nowMs, seq: 7 }]);
+  assert.deepEqual(idle, [
+    { state: tailrace.v1.PresenceState.PRESENCE_STATE_OFFLINE, sinceMs: nowMs, seq: 7, session: 5 },
+  ]);
   assert.deepEqual([sessions.open, sessions.counts.offline], [0, 1]);
+});
+
+test('a device is online by a session that starts, once all events are read, and not by one that has closed', async () => {
+  const { started, closed, poll, online, state } = await setUp();
+  await started(5, undefined, 'p1');
+  await closed(5);
+  await poll();
+  assert.deepEqual(online, []);
+  state.isCurrent = false;
+  await started(6, undefined, 'p1');
+  await poll();
+  assert.deepEqual(online, []);
+  state.isCurrent = true;
+  await poll();
+  await poll();
+  assert.deepEqual(online, [{ seq: 7, session: 6 }]);
 });
 
 test('a device that sent bye is offline at the next poll', async () => {
@@ -169,19 +189,19 @@ test('an open session counts as a connection while its ingest process runs, and 
   const { started, alive, poll, sessions, device, idle, clock } = await setUp();
   await started(5, 'plant1.a', 'p1');
   await poll();
-  assert.equal(sessions.isConnected(device), true);
+  assert.equal(sessions.openOf(device) !== undefined, true);
   for (let pass = 0; pass < 9; pass++) {
     await poll(20);
     await alive('p1');
   }
   await poll(59);
   const aliveMs = clock.now() - 59_000;
-  assert.deepEqual([sessions.isConnected(device), idle], [true, []]);
+  assert.deepEqual([sessions.openOf(device) !== undefined, idle], [true, []]);
   // The next process of the node has none of its sessions.
   await alive('p2');
   await poll(2);
-  assert.deepEqual([sessions.isConnected(device), sessions.open, sessions.counts.orphaned], [false, 0, 1]);
-  assert.deepEqual(idle, [{ state: offlineState, sinceMs: aliveMs + 20_000, seq: 7 }]);
+  assert.deepEqual([sessions.openOf(device) !== undefined, sessions.open, sessions.counts.orphaned], [false, 0, 1]);
+  assert.deepEqual(idle, [{ state: offlineState, sinceMs: aliveMs + 20_000, seq: 7, session: 5 }]);
 });
 
 test('a device of a process that is gone stays as it is if it has a session on another one, or has reported since', async () => {
@@ -190,10 +210,10 @@ test('a device of a process that is gone stays as it is if it has a session on a
   await poll(30);
   await started(6, 'plant1.a', 'p2');
   await poll(40);
-  assert.deepEqual([sessions.isConnected(device), sessions.counts.orphaned, idle], [true, 0, []]);
+  assert.deepEqual([sessions.openOf(device) !== undefined, sessions.counts.orphaned, idle], [true, 0, []]);
   device.reportInterval!.add(clock.now() + 10_000);
   await poll(30);
-  assert.deepEqual([sessions.isConnected(device), sessions.counts.orphaned, idle], [false, 1, []]);
+  assert.deepEqual([sessions.openOf(device) !== undefined, sessions.counts.orphaned, idle], [false, 1, []]);
 });
 
 test('after a pause in reading no process is gone before it could have written', async () => {
@@ -204,20 +224,20 @@ test('after a pause in reading no process is gone before it could have written',
   await poll(300);
   state.isCurrent = true;
   await poll(30);
-  assert.equal(sessions.isConnected(device), true);
+  assert.equal(sessions.openOf(device) !== undefined, true);
   await alive('p1');
   await poll(59);
-  assert.equal(sessions.isConnected(device), true);
+  assert.equal(sessions.openOf(device) !== undefined, true);
   await clock.advance(300_000);
   await poll(1);
-  assert.equal(sessions.isConnected(device), true, 'the owner itself was paused');
+  assert.equal(sessions.openOf(device) !== undefined, true, 'the owner itself was paused');
 });
 
 test('a session of a process that announces nothing protects no device, and is not orphaned', async () => {
   const { started, poll, sessions, device } = await setUp();
   await started(5);
   await poll(200);
-  assert.deepEqual([sessions.isConnected(device), sessions.open, sessions.counts.orphaned], [false, 1, 0]);
+  assert.deepEqual([sessions.openOf(device) !== undefined, sessions.open, sessions.counts.orphaned], [false, 1, 0]);
 });
 
 test('a closed session is forgotten after ten minutes', async () => {

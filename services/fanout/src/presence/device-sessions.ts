@@ -3,7 +3,8 @@ import { recordEnd } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { Device } from '../channels/device.ts';
-import { type IdleState, offline } from './presences.ts';
+import type { OpenSession } from './freshness.ts';
+import { type ConnectedState, type IdleState, offline } from './presences.ts';
 import type { Progress } from './progress.ts';
 
 const { Event } = tailrace.v1;
@@ -30,6 +31,7 @@ export interface SessionPartition {
   readonly devices: { get(path: string): Device | undefined };
   readonly progress: Pick<Progress, 'isCurrent'>;
   setIdle(device: Device, state: IdleState): void;
+  setOnline(device: Device, connected: ConnectedState): void;
 }
 
 export interface DeviceSessionsOptions {
@@ -52,6 +54,8 @@ interface KnownSession {
   readonly closed: ClosedSession | undefined;
   /** The ingest process that has it; '': one that writes no `IngestAlive`. */
   readonly process: string;
+  /** Monotonic ms. */
+  readonly startedMs: number;
 }
 
 interface ClosedSession {
@@ -76,6 +80,8 @@ class PartitionSessions {
   readonly sessions = new Map<string, KnownSession>();
   /** Devices whose last session has closed, and that may become offline. */
   readonly closing = new Set<string>();
+  /** Devices whose session has started, and that may be offline. */
+  readonly opening = new Set<string>();
   /** Devices that are offline or online already, oldest first. */
   readonly decided = new Map<string, number>();
   /** The ingest processes that run. */
@@ -115,6 +121,8 @@ export interface DeviceSessionCounts {
  * device, so the events of an older session change nothing, in whichever order they are read. A device becomes offline
  * behind its last report: the event has its position, and the reports up to it are processed first.
  *
+ * A device that is offline is online again when a session of it starts, also without a report.
+ *
  * An ingest process that is killed writes no close. It announces that it runs (`IngestAlive`); without that its
  * sessions count as closed. So an open session proves that its device is connected, and keeps it from being offline.
  *
@@ -146,11 +154,11 @@ export class DeviceSessions {
     return open;
   }
 
-  /** Whether the device has an open session, of a process that runs. False while the partition is not read. */
-  isConnected({ path, partition }: Pick<Device, 'path' | 'partition'>): boolean {
+  /** Returns the open session of a device, of a process that runs; undefined while the partition is not read. */
+  openOf({ path, partition }: Pick<Device, 'path' | 'partition'>): OpenSession | undefined {
     const known = this.#partitions.get(partition);
     const session = known?.sessions.get(path);
-    return session !== undefined && session.closed === undefined && known!.alive.has(session.process);
+    return session?.closed === undefined && known?.alive.has(session?.process ?? '') ? session : undefined;
   }
 
   /** Reads new events, and sets devices offline that are due. Called every 500 ms. Never rejects. */
@@ -209,7 +217,7 @@ export class DeviceSessions {
 
   /** Applies an event. Returns whether it changes what is known. */
   #changes(known: PartitionSessions, device: string, { sessionStarted, sessionClosed }: tailrace.v1.Event): boolean {
-    const { sessions, closing, decided } = known;
+    const { sessions, closing, opening, decided } = known;
     const number = (sessionStarted ?? sessionClosed)?.session ?? 0;
     const former = sessions.get(device);
     if (number === 0 || number < (former?.number ?? 0)) return false;
@@ -218,7 +226,9 @@ export class DeviceSessions {
     if (sessionStarted) {
       if (isSame) return false;
       this.#isAlive(known, sessionStarted);
-      sessions.set(device, { number, closed: undefined, process: sessionStarted.process ?? '' });
+      const { process = '', atMs = 0 } = sessionStarted as tailrace.v1.SessionStarted;
+      sessions.set(device, { number, closed: undefined, process, startedMs: this.#startedMs(known, atMs) });
+      opening.add(device);
       closing.delete(device);
       decided.delete(device);
       return true;
@@ -226,7 +236,8 @@ export class DeviceSessions {
     const closed = this.#closedFrom(sessionClosed!, known);
     // Its will has followed, a report that is no sign of life: the device is offline behind it.
     if (isSame && former?.closed !== undefined && closed.lastSeq <= former.closed.lastSeq) return false;
-    sessions.set(device, { number, closed, process: '' });
+    sessions.set(device, { number, closed, process: '', startedMs: 0 });
+    opening.delete(device);
     closing.add(device);
     decided.delete(device);
     return true;
@@ -244,6 +255,12 @@ export class DeviceSessions {
     return { atMs, dueMs: clock.monotonic() + leftMs, lastSeq };
   }
 
+  /** Returns when a session has started. An event that is read now has just been written. */
+  #startedMs({ next, readBackUntil }: PartitionSessions, atMs: number): number {
+    const { clock } = this.#options;
+    return clock.monotonic() - (next <= readBackUntil ? Math.max(0, clock.now() - atMs) : 0);
+  }
+
   #decide(): void {
     const nowMs = this.#options.clock.monotonic();
     for (const partition of this.#options.partitions) {
@@ -251,12 +268,13 @@ export class DeviceSessions {
       if (known === undefined || partition.role !== 'owned') continue;
       if (!known.isRead || !partition.progress.isCurrent(nowMs)) continue;
       this.#closeOrphaned(known, nowMs);
+      this.#setOnline(partition, known);
       for (const device of known.closing) {
         const { closed } = known.sessions.get(device)!;
         if (closed!.dueMs > nowMs || partition.next <= closed!.lastSeq) continue;
         known.closing.delete(device);
         known.decided.set(device, nowMs);
-        this.#setOffline(partition, device, closed!);
+        this.#setOffline(partition, device, closed!, known.sessions.get(device)!.number);
       }
       this.#forget(known, nowMs);
     }
@@ -281,12 +299,22 @@ export class DeviceSessions {
     }
   }
 
-  #setOffline(partition: SessionPartition, path: string, { atMs, lastSeq }: ClosedSession): void {
+  #setOnline(partition: SessionPartition, { opening, sessions, alive }: PartitionSessions): void {
+    for (const path of opening) {
+      opening.delete(path);
+      const { closed, number: session, process } = sessions.get(path)!;
+      const device = partition.devices.get(path);
+      if (device === undefined || closed !== undefined || !alive.has(process)) continue;
+      partition.setOnline(device, { seq: device.lastSeq, session });
+    }
+  }
+
+  #setOffline(partition: SessionPartition, path: string, { atMs, lastSeq }: ClosedSession, session: number): void {
     const device = partition.devices.get(path);
     // It has never reported, or it has reported since by another way than its session.
     if (device === undefined || (lastSeq >= 0 && device.lastSeq > lastSeq)) return;
     if (lastSeq < 0 && (device.reportInterval?.lastMs ?? 0) > atMs) return;
-    partition.setIdle(device, { state: offline, sinceMs: atMs, seq: Math.max(lastSeq, device.lastSeq) });
+    partition.setIdle(device, { state: offline, sinceMs: atMs, seq: Math.max(lastSeq, device.lastSeq), session });
     this.counts.offline++;
   }
 

@@ -32,7 +32,8 @@ test('a device with an open session is stale without reports and not offline, un
   node.watch('p.>');
   await node.pass(20_000, secondly);
   let isConnected = true;
-  node.presence.freshness.isConnected = ({ path }) => path === 'p.a' && isConnected;
+  const session = { number: 1, startedMs: 0 };
+  node.presence.freshness.sessionOf = ({ path }) => (path === 'p.a' && isConnected ? session : undefined);
   await node.pass(600_000);
   assert.deepEqual(node.takeNotifications().sort(), ['offline p.b', 'stale p.a', 'stale p.b']);
   isConnected = false;
@@ -152,6 +153,27 @@ test('a presence that arrives late, twice or after the next report changes nothi
   node.report('p.a');
   assert.ok(!presences.setIdle(device, { state: offline, sinceMs: 1, seq: 0 }));
   assert.deepEqual(node.takeNotifications(), ['offline p.a', 'online p.a']);
+});
+
+test('a state of an earlier session that arrives late changes nothing for a device that is online by a session', () => {
+  const node = createListeningNode();
+  node.watch('p.>');
+  node.report('p.a');
+  const [partition] = node.partitions;
+  const device = partition!.device('p.a');
+  const gone = { state: offline, sinceMs: 1, seq: device.lastSeq, session: 1 } as const;
+  partition!.setOnline(device, { seq: device.lastSeq, session: 1 });
+  partition!.setIdle(device, gone);
+  partition!.setOnline(device, { seq: device.lastSeq, session: 1 });
+  partition!.setOnline(device, { seq: device.lastSeq, session: 2 });
+  partition!.setOnline(device, { seq: device.lastSeq, session: 2 });
+  partition!.setIdle(device, gone);
+  assert.deepEqual(node.takeNotifications(), ['offline p.a', 'online p.a']);
+  assert.deepEqual([...partition!.connectedDevices('p.>')].length, 1);
+  partition!.setIdle(device, { ...gone, session: 2 });
+  node.report('p.a');
+  assert.deepEqual(node.takeNotifications(), ['offline p.a', 'online p.a']);
+  assert.deepEqual([...partition!.connectedDevices('p.>')], []);
 });
 
 test('a new client is sent the stale devices of its channel, and no others', async () => {

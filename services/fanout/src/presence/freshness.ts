@@ -8,6 +8,13 @@ export interface FreshnessLimits extends ReportIntervalLimits {
   readonly offlineFactor: number;
 }
 
+/** The open session of a device. */
+export interface OpenSession {
+  readonly number: number;
+  /** Monotonic ms. */
+  readonly startedMs: number;
+}
+
 /** The part of a partition that `Freshness` needs to check its devices. */
 interface CheckedPartition {
   readonly role: string;
@@ -36,8 +43,11 @@ const retrySeconds = 2;
  */
 export class Freshness {
   readonly presences: Presences;
-  /** Whether a device has an open session: then it is not offline, however long it has not reported. */
-  isConnected: (device: Device) => boolean = () => false;
+  /**
+   * Returns the open session of a device: with one it is not offline, however long it has not reported, and stale no
+   * earlier than if it had reported when the session started.
+   */
+  sessionOf: (device: Device) => OpenSession | undefined = () => undefined;
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly #limits: FreshnessLimits;
   #wheel: Device[][] = Array.from({ length: slots }, () => []);
@@ -113,16 +123,19 @@ export class Freshness {
     if (allowedMs === undefined) this.#wait(device, reportInterval, this.#nowSecond + horizonSeconds);
     else if (!progress.isCurrent(nowMs)) this.#wait(device, reportInterval, this.#nowSecond + retrySeconds);
     else {
+      const session = this.sessionOf(device);
       // The report was received some time within that second.
-      const reportedMs = (reportInterval.reportedSecond + 1) * 1_000;
+      const sessionMs = session?.startedMs ?? Number.NEGATIVE_INFINITY;
+      const reportedMs = Math.max((reportInterval.reportedSecond + 1) * 1_000, sessionMs);
       const graceEndMs = progress.sinceMs + Math.min(allowedMs, graceMsMax);
       const staleAt = Math.max(reportedMs + allowedMs, graceEndMs);
       const offlineAt = Math.max(reportedMs + allowedMs * this.#limits.offlineFactor, graceEndMs);
       if (nowMs >= staleAt) {
-        const isConnected = nowMs >= offlineAt && this.isConnected(device);
+        const isConnected = nowMs >= offlineAt && session !== undefined;
         const state = nowMs >= offlineAt && !isConnected ? offline : stale;
-        partition.setIdle(device, { state, sinceMs: reportInterval.lastMs, seq: device.lastSeq });
-        // Only a report can change its state, and adds it to the wheel again.
+        const number = session === undefined ? {} : { session: session.number };
+        partition.setIdle(device, { state, sinceMs: reportInterval.lastMs, seq: device.lastSeq, ...number });
+        // Only a report or a session can change its state, and adds it to the wheel again.
         if (state === offline) return;
         if (isConnected) {
           this.#wait(device, reportInterval, this.#nowSecond + horizonSeconds);

@@ -6,6 +6,7 @@ import { PathIndex } from '../channels/path-index.ts';
 import { SharedMessage } from '../views/shared-message.ts';
 import type { View } from '../views/view.ts';
 
+export const { PRESENCE_STATE_UNSPECIFIED: online } = tailrace.v1.PresenceState;
 export const { PRESENCE_STATE_STALE: stale, PRESENCE_STATE_OFFLINE: offline } = tailrace.v1.PresenceState;
 
 /** Changes kept for clients that are not on the topic meanwhile. */
@@ -20,6 +21,16 @@ export interface IdleState {
   readonly sinceMs: number;
   /** Position of that report: with a later one the device is online again. */
   readonly seq: number;
+  /** Number of the session that is open, or has closed. Default 0: unknown. */
+  readonly session?: number;
+}
+
+/** An open session of a device, by which it is online without a report. */
+export interface ConnectedState {
+  /** Position of its last report. */
+  readonly seq: number;
+  /** Number of the session. */
+  readonly session: number;
 }
 
 /** A state, and the number of the change that set it. */
@@ -33,7 +44,8 @@ interface Known extends IdleState {
  *
  * The state of a device is monotonic in its last report and in its severity. So a state may arrive late, twice or in
  * any order, and a new owner repeats nothing that clients were sent. A device is online when a report arrives that is
- * newer than its state; the owner sends no other message for that.
+ * newer than its state; the owner sends no other message for that. One that is offline is also online with a session
+ * that opens: states of earlier sessions count no more then.
  *
  * Each change is published to all views that cover the device: `online` right before the report that causes it, `stale`
  * and `offline` after all earlier reports.
@@ -44,6 +56,8 @@ export class Presences {
   /** The last changes, oldest first. */
   readonly #changes: { readonly change: number; readonly device: Device }[] = [];
   readonly #idle = new Map<Device, Known>();
+  /** Devices that were offline, and are online by a session and not by a report. */
+  readonly #connected = new Map<Device, ConnectedState>();
   /** The idle devices, by partition. */
   readonly #index: (PathIndex<Device> | undefined)[] = [];
   readonly #channels: Pick<Channels, 'of'>;
@@ -76,10 +90,13 @@ export class Presences {
   /** Sets the state of a device. Returns whether it is newer than the known one. */
   setIdle(device: Device, idle: IdleState): boolean {
     if (device.lastSeq > idle.seq) return false;
+    const connected = this.#connected.get(device);
+    if (connected !== undefined && idle.seq <= connected.seq && (idle.session ?? 0) < connected.session) return false;
     const known = this.#idle.get(device);
     if (known !== undefined && (known.seq > idle.seq || (known.seq === idle.seq && known.state >= idle.state))) {
       return false;
     }
+    this.#connected.delete(device);
     device.isIdle = true;
     if (known === undefined) this.#indexOf(device).add(device);
     const isChange = known?.state !== idle.state;
@@ -88,8 +105,29 @@ export class Presences {
     return true;
   }
 
+  /** A session of a device is open. Returns whether the device was offline, and is online by it. */
+  setOnline(device: Device, connected: ConnectedState): boolean {
+    const known = this.#idle.get(device);
+    if (known?.state !== offline || known.seq > connected.seq || (known.session ?? 0) >= connected.session)
+      return false;
+    device.isIdle = false;
+    this.#delete(device);
+    this.#connected.set(device, connected);
+    this.#change(device, undefined);
+    return true;
+  }
+
+  /** Iterates over the devices of a partition that a pattern covers, and that are online by a session. */
+  *connectedIn(partition: number, pattern: string): Iterable<[Device, ConnectedState]> {
+    for (const [device, connected] of this.#connected) {
+      if (device.lastSeq > connected.seq) this.#connected.delete(device);
+      else if (device.partition === partition && patternMatches(pattern, device.path)) yield [device, connected];
+    }
+  }
+
   /** Removes a device that this node no longer knows. */
   forget(device: Device): void {
+    this.#connected.delete(device);
     if (device.isIdle) this.#delete(device);
   }
 

@@ -3,7 +3,13 @@ import { tailrace } from '@tailrace/protocol/generated';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
 import { readRange, windowHas } from '../catch-up/backlog.ts';
 import { awaited, type Coroutine, reserved, runCoroutine } from '../catch-up/coroutine.ts';
-import { heldBytesOf, IdReservation, type LogRangeContext } from '../catch-up/log-range.ts';
+import {
+  type BacklogReport,
+  heldBytesOf,
+  IdReservation,
+  type LogRangeContext,
+  toLogReport,
+} from '../catch-up/log-range.ts';
 import type { Reservation } from '../catch-up/memory-budget.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Device } from '../channels/device.ts';
@@ -11,6 +17,7 @@ import type { LogReport } from '../channels/log-report.ts';
 import { type DeviceListRequest, deviceListOf, deviceListRequestFrom } from '../devices/device-list-message.ts';
 import { devicePageWithin } from '../devices/device-page.ts';
 import type { Partition } from '../ownership/partition.ts';
+import { online } from '../presence/presences.ts';
 import { presencesPerFrameMax } from './relay-feed.ts';
 
 const { OwnerRequest, OwnerReply } = tailrace.v1;
@@ -266,10 +273,10 @@ export class InterestServer {
     }
     const range = { partition, from: start, until: Math.min(next, start + InterestServer.backlogRecordsMax) };
     let bytes = 0;
-    const take = (logReport: LogReport) => {
+    const take = (report: BacklogReport) => {
       const isFirst = bytes === 0;
-      bytes += logReport.bytes.length;
-      return isFirst || (bytes <= backlogBytesMax && !this.#isLate(pending) && memory.grow(heldBytesOf(logReport)));
+      bytes += report.report.length;
+      return isFirst || (bytes <= backlogBytesMax && !this.#isLate(pending) && memory.grow(heldBytesOf(report)));
     };
     const selection = { covers, pattern: '>', isSubtree: true };
     const ids = new IdReservation(0, memory);
@@ -279,7 +286,7 @@ export class InterestServer {
     const unreadable = missing.flatMap((gap) =>
       gap.reason === 'unreadable' ? [{ from: gap.from, until: gap.to + 1 }] : [],
     );
-    return { first: from, until, logReports: reports.map(({ logReport }) => logReport), unreadable };
+    return { first: from, until, logReports: reports.map((report) => toLogReport(number, report)), unreadable };
   }
 }
 
@@ -392,7 +399,7 @@ function checkedRequestFrom(bytes: Uint8Array): CheckedRequest {
   return { node, partition, interests, released, held, repeats, devices, deadlineMs };
 }
 
-/** Adds the idle devices of the channels. */
+/** Adds the idle devices of the channels, and those that are online by a session. */
 function* addPresences(
   partition: Partition,
   interests: CheckedRequest['interests'],
@@ -444,16 +451,23 @@ function* addLastValuesOf(
   return visited;
 }
 
-/** Iterates over the idle devices of a channel, in lists that each fit a part. */
+/** Iterates over the presences of a channel that no report shows, in lists that each fit a part. */
 function* presencesIn(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence[]> {
   let presences: tailrace.v1.IPresence[] = [];
-  for (const [device, { state, sinceMs, seq }] of partition.idleDevices(channel)) {
-    presences.push({ device: device.path, state, since: sinceMs, seq });
+  for (const presence of presencesOf(partition, channel)) {
+    presences.push(presence);
     if (presences.length < presencesPerFrameMax) continue;
     yield presences;
     presences = [];
   }
   if (presences.length > 0) yield presences;
+}
+
+function* presencesOf(partition: Partition, channel: string): Iterable<tailrace.v1.IPresence> {
+  for (const [device, { state, sinceMs, seq, session = 0 }] of partition.idleDevices(channel))
+    yield { device: device.path, state, since: sinceMs, seq, session };
+  for (const [device, { seq, session }] of partition.connectedDevices(channel))
+    yield { device: device.path, state: online, seq, session };
 }
 
 /** Splits reports into lists of updates that each fit a part. */

@@ -15,6 +15,9 @@ const { RelayFrame } = tailrace.v1;
 /** Updates are split into frames of about this size, so that each fits a bus message (1 MB on NATS by default). */
 const frameBytesMax = 256 * 1024;
 /** With paths of 200 bytes about the same size. */
+/** The state of a device that is idle, or online by a session. */
+type RelayedState = Omit<IdleState, 'state'> & { readonly state: tailrace.v1.PresenceState };
+
 export const presencesPerFrameMax = 1_000;
 
 /**
@@ -96,10 +99,10 @@ export class RelayFeed {
     this.waits = true;
   }
 
-  /** Adds the state of an idle device to the next frame if any node has interest in it. */
-  offerPresence(device: Device, { state, sinceMs, seq }: IdleState): void {
+  /** Adds the state of a device to the next frame if any node has interest in it. */
+  offerPresence(device: Device, { state, sinceMs, seq, session = 0 }: RelayedState): void {
     if (!this.interests.isWanted(device)) return;
-    this.#presences.push({ device: device.path, state, since: sinceMs, seq });
+    this.#presences.push({ device: device.path, state, since: sinceMs, seq, session });
     this.presencesSent++;
     this.waits = true;
   }

@@ -464,13 +464,15 @@ export class ReceivedPresences {
 
   /**
    * Takes presences in any order, also repeated ones. Devices that this node does not know are skipped. That a device
-   * is online follows from its report.
+   * is online follows from its report, or from the number of its session.
    */
   takeAll(presences: readonly tailrace.v1.IPresence[]): void {
-    for (const { device: path, state, since, seq } of presences) {
-      if (state !== stale && state !== offline) continue;
+    for (const { device: path, state, since, seq, session } of presences) {
       const device = this.#partition.devices.get(path ?? '');
-      if (device !== undefined) this.#partition.setIdle(device, { state, sinceMs: since ?? 0, seq: seq ?? 0 });
+      if (device === undefined) continue;
+      const at = { seq: seq ?? 0, session: session ?? 0 };
+      if (state === stale || state === offline) this.#partition.setIdle(device, { state, sinceMs: since ?? 0, ...at });
+      else if (!state && at.session > 0) this.#partition.setOnline(device, at);
     }
   }
 }

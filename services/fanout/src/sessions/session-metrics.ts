@@ -2,6 +2,7 @@ import type { Counter } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Family } from '@tailrace/platform/series';
 import type { FanoutSettings } from '../config.ts';
+import type { MessageScheduler } from './message-scheduler.ts';
 import { type SessionCounts, sessionLabels } from './session-counts.ts';
 import type { Sessions } from './sessions.ts';
 import type { StreamServer } from './stream-server.ts';
@@ -10,6 +11,7 @@ import type { StreamSocket, StreamSockets } from './stream-socket.ts';
 export interface SessionMetricsOptions {
   readonly sessions: Sessions;
   readonly streams: StreamServer;
+  readonly messages: MessageScheduler;
   readonly sockets: StreamSockets;
   readonly counts: SessionCounts;
   /** Monotonic ms. */
@@ -28,7 +30,7 @@ export interface SessionMetricsOptions {
 
 /** Registers the metrics of clients: connections, messages, errors, close codes, and how fast clients read. */
 export function registerSessionMetrics(metrics: Metrics, options: SessionMetricsOptions): void {
-  const { sessions, streams, counts, limits } = options;
+  const { sessions, streams, messages, counts, limits } = options;
   metrics.gauge('tailrace_fanout_connections', 'Clients connected.', () => sessions.size);
   metrics.gauge('tailrace_fanout_limit_connections', 'Maximum of clients connected.', () => limits.connectionsMax);
   metrics.total('tailrace_fanout_opened_connections_total', 'Clients that connected.', () => streams.counts.opened);
@@ -50,6 +52,21 @@ export function registerSessionMetrics(metrics: Metrics, options: SessionMetrics
     }),
     'kind',
     sessionLabels.kind,
+  );
+  metrics.total(
+    'tailrace_fanout_waited_messages_total',
+    'Messages from clients that waited for a later turn of the event loop.',
+    () => messages.counts.waited,
+  );
+  metrics.gauge(
+    'tailrace_fanout_waiting_message_bytes',
+    'Messages from clients that wait for a later turn of the event loop, bytes.',
+    () => messages.waitingBytes,
+  );
+  metrics.gauge(
+    'tailrace_fanout_limit_waiting_message_bytes',
+    'Maximum of them, bytes; beyond it each message is handled at once.',
+    () => messages.waitingBytesMax,
   );
   counts.errors = handles(
     metrics.counters('tailrace_fanout_sent_errors_total', 'Errors sent to clients, by code.', {

@@ -7,6 +7,7 @@ import { shown } from '@tailrace/protocol/error';
 import { type HandshakeLimits, Handshakes, type Refusal } from '../access/handshakes.ts';
 import type { Accepted, Connection, HttpAnswer, RequestHead, Route, TransportHandlers } from '../transport.ts';
 import type { Encoding } from '../views/view-options.ts';
+import { Inbox, type MessageScheduler } from './message-scheduler.ts';
 import { internalErrorClose, Session, type SessionOptions } from './session.ts';
 import type { Sessions } from './sessions.ts';
 import type { StreamSocket, StreamSockets } from './stream-socket.ts';
@@ -18,6 +19,7 @@ export interface StreamLimits extends HandshakeLimits {
 export interface StreamServerOptions {
   readonly sockets: StreamSockets;
   readonly sessions: Sessions;
+  readonly messages: MessageScheduler;
   readonly limits: StreamLimits;
   readonly session: SessionOptions;
   readonly sessionId: () => string;
@@ -38,6 +40,8 @@ interface Client {
   readonly address: string;
   session?: Session;
   socket?: StreamSocket;
+  /** Created with the first message that waits: most clients never send that many. */
+  inbox?: Inbox;
 }
 
 const subprotocols: Readonly<Record<string, Encoding>> = { 'tailrace.v1.json': 'json', 'tailrace.v1.proto': 'proto' };
@@ -59,15 +63,18 @@ export class StreamServer implements TransportHandlers<Client> {
   readonly handshakes: Handshakes;
   readonly #sockets: StreamSockets;
   readonly #sessions: Sessions;
+  readonly #messages: MessageScheduler;
   readonly #limits: StreamLimits;
   readonly #session: SessionOptions;
   readonly #sessionId: () => string;
   readonly #clock: Clock;
   readonly #logger: Logger;
 
-  constructor({ sockets, sessions, limits, session, sessionId, clock, logger, routes }: StreamServerOptions) {
+  constructor(options: StreamServerOptions) {
+    const { sockets, sessions, messages, limits, session, sessionId, clock, logger, routes } = options;
     this.#sockets = sockets;
     this.#sessions = sessions;
+    this.#messages = messages;
     this.#limits = limits;
     this.#session = session;
     this.#sessionId = sessionId;
@@ -107,10 +114,18 @@ export class StreamServer implements TransportHandlers<Client> {
   message(client: Client, data: Uint8Array, isBinary: boolean): void {
     try {
       this.counts.messages++;
-      if (!this.#received(client)) return;
+      const nowMs = this.#clock.monotonic();
+      if (!this.#received(client, nowMs)) return;
       const session = client.session!;
       if (data.length > this.#limits.messageBytesMax) session.onTooLarge(data.length);
-      else session.onMessage(isBinary ? data : textOf(data));
+      else if (this.#messages.isFree(client.inbox)) {
+        session.onMessage(isBinary ? data : textOf(data));
+        this.#messages.spend(this.#clock.monotonic() - nowMs);
+      } else {
+        client.inbox ??= new Inbox((waited) => this.#handle(client, waited));
+        // The bytes are only valid during this call.
+        this.#messages.wait(client.inbox, isBinary ? data.slice() : textOf(data));
+      }
     } catch (error) {
       this.#fail(client, error);
     }
@@ -118,7 +133,7 @@ export class StreamServer implements TransportHandlers<Client> {
 
   heartbeat(client: Client): void {
     try {
-      this.#received(client);
+      this.#received(client, this.#clock.monotonic());
     } catch (error) {
       this.#fail(client, error);
     }
@@ -216,9 +231,18 @@ export class StreamServer implements TransportHandlers<Client> {
   }
 
   /** Notes that something was received from the client. Returns whether it may go on. */
-  #received({ session }: Client): boolean {
+  #received({ session }: Client, nowMs: number): boolean {
     this.#sessions.onReceived(session!);
-    return session!.spend(this.#clock.monotonic());
+    return session!.spend(nowMs);
+  }
+
+  /** Handles a message that has waited. */
+  #handle(client: Client, data: string | Uint8Array): void {
+    try {
+      client.session!.onMessage(data);
+    } catch (error) {
+      this.#fail(client, error);
+    }
   }
 
   /** Logs an unexpected error once, and closes this connection with 1011. */

@@ -46,7 +46,7 @@ test('one report larger than a frame is a frame', () => {
   const large = Array.from({ length: 20 }, (_, i) => [`t${i}`, 'x'.repeat(4_000)]);
   const reports = [0, 1, 2].map((seq) => new LogReport(0, seq, record('p.d', seq, Object.fromEntries(large)).value));
   assert.deepEqual(
-    [...encodedFrames(view, reports, {})].map((each) => each.reports.map(({ seq }) => seq)),
+    [...encodedFrames(view, reports, {})].map((each) => each?.reports.map(({ seq }) => seq)),
     [[0], [1], [2]],
   );
 });

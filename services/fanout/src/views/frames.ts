@@ -13,22 +13,32 @@ export interface EncodedFrame {
   readonly reports: readonly Publication[];
 }
 
-/** Encodes reports in frames of at most `frameBytesMax`, or one report. Each frame is encoded when it is requested. */
-export function* encodedFrames(view: View, reports: readonly Publication[], flags: FrameFlags): Iterable<EncodedFrame> {
-  let from = 0;
+/** The number of reports after which `encodedFrames` may be interrupted: less than a millisecond. */
+const reportsPerStep = 100;
+
+/**
+ * Encodes reports in frames of at most `frameBytesMax`, or one report. Each report is read and encoded when its frame
+ * is requested. Undefined: no frame is ready yet, and other work may come first.
+ */
+export function* encodedFrames(
+  view: View,
+  reports: Iterable<Publication>,
+  flags: FrameFlags,
+): Iterable<EncodedFrame | undefined> {
+  let some: Publication[] = [];
   let bytes = 0;
-  for (const [i, report] of reports.entries()) {
+  for (const report of reports) {
     const size = sizeIn(view, report);
-    if (bytes + size > frameBytesMax && i > from) {
-      const some = reports.slice(from, i);
+    if (bytes + size > frameBytesMax && some.length > 0) {
       yield { frame: view.frame(some, flags), reports: some };
-      from = i;
+      some = [];
       bytes = 0;
     }
+    some.push(report);
     bytes += size;
+    if (some.length % reportsPerStep === 0) yield undefined;
   }
-  const rest = reports.slice(from);
-  if (rest.length > 0) yield { frame: view.frame(rest, flags), reports: rest };
+  if (some.length > 0) yield { frame: view.frame(some, flags), reports: some };
 }
 
 /**

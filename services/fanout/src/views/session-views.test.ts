@@ -243,7 +243,7 @@ test('the history that one client of a view receives does not change what the ot
   const view = [...(node.channels.find('p.d')?.views.values() ?? [])][0] ?? assert.fail();
   const history = [0, 0.5, 3, 1].map((t, seq) => logReport('p.d', seq, { t }));
   assert.deepEqual(
-    view.shaped(history).map(({ seq }) => seq),
+    [...view.shaped(history)].map(({ seq }) => seq),
     [0, 2, 3],
   );
   client.received.length = 0;

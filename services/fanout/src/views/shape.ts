@@ -59,9 +59,9 @@ export class Shape {
   }
 
   /** As in `View.shaped`. */
-  shaped(whole: readonly Publication[], isOnlyClient: boolean): readonly Publication[] {
+  shaped(whole: Iterable<Publication>, isOnlyClient: boolean): readonly Publication[] {
     const { deadband } = this.#options;
-    if (deadband === undefined) return this.lastValues(whole, isOnlyClient);
+    if (deadband === undefined) return this.lastValues([...whole], isOnlyClient);
     // A filter of its own: what the view sent to other clients does not matter for this one.
     const fresh = new DeadbandFilter(deadband, new LastSentBudget(Number.POSITIVE_INFINITY));
     const publications: Publication[] = [];

@@ -49,7 +49,7 @@ class Screen {
 
   comeBack(log: readonly LogReport[]): void {
     this.#node.views.flush(this.#view);
-    const backlog = this.#view.shaped(log.filter(({ seq }) => seq > this.awaySeq!));
+    const backlog = [...this.#view.shaped(log.filter(({ seq }) => seq > this.awaySeq!))];
     if (backlog.length > 0) this.#read(this.#view.frame(backlog, {}));
     this.awaySeq = undefined;
     this.#view.sockets++;

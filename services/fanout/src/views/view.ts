@@ -64,7 +64,7 @@ export class View {
    * Returns reports of the history, oldest first, for one client of the view: limited to `tags`, and filtered by a
    * deadband that starts with them; never `delta`. To conflate them, conflate the result.
    */
-  shaped(logReports: readonly LogReport[]): readonly Publication[] {
+  shaped(logReports: Iterable<LogReport>): Iterable<Publication> {
     return this.shape === undefined ? logReports : this.shape.shaped(logReports, this.sockets === 0);
   }
 

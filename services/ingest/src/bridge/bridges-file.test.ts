@@ -41,7 +41,7 @@ test('each error names its field, what was expected, and what came', () => {
     [{ ...bridge, url: 'mqtt://user:secret@h' }, /bridges\[0\]\.url: expected mqtt/],
     [{ ...bridge, publish: [] }, /bridges\[0\]\.publish: expected at least 1 items, got \[\]/],
     [{ ...bridge, publish: undefined }, /bridges\[0\]\.publish: expected array, got none/],
-    [{ ...bridge, retries: 3 }, /bridges\[0\]: expected no key "retries"/],
+    [{ ...bridge, retries: 3 }, /bridges\[0\]: expected no key "retries"; expected one of name, url, /],
     [{ ...bridge, version: 4, share: 'x' }, /bridges\[0\]\.share: expected none with version 4/],
     [{ ...bridge, version: 4 }, /bridges\[0\]\.node: expected the ingest node that runs the bridge/],
     [{ ...bridge, share: '' }, /bridges\[0\]\.node: expected the ingest node .*: without a share each node would take/],
@@ -98,10 +98,25 @@ test('the check shows what becomes of each sample', () => {
     `bridge plant: mqtt://broker:1883, MQTT 5, shared as tailrace, may publish plant1.>
   plant1/+ at QoS 1, payload json
     plant1/press7 {"t":1}
-      report {"device":"plant1.press7","time":0,"readings":[{"tag":"t","value":1}]}
+      report {"device":"plant1.press7","readings":[{"tag":"t","value":1}]}
     plant1/press7 x
       dead letter malformed_json: the JSON is malformed at line 1, column 1: expected a value: an object, an array, a text in double quotes, a number, true, false or null, got "x", near "x"
 `,
   );
   assert.match(bridgesText(parse(bridge)), /no samples: add some/);
+  const withTime = { ...subscription, map: { ...subscription.map, time: '/at' } };
+  const timed = [{ topic: 'plant1/press7', payload: '{"t":1,"at":1764460800000}' }];
+  assert.match(
+    bridgesText(parse({ ...bridge, subscriptions: [{ ...withTime, samples: timed }] })),
+    /"time":1764460800000,/,
+  );
+});
+
+test('the check shows that a device is outside the rights of the bridge', () => {
+  const samples = [{ topic: 'plant1/press7', payload: '{"t":1}' }];
+  const bridges = parse({ ...bridge, publish: ['plant2.>'], subscriptions: [{ ...subscription, samples }] });
+  assert.match(
+    bridgesText(bridges),
+    /dead letter forbidden: "plant1\.press7" is not covered: the bridge plant may publish plant2\.>/,
+  );
 });

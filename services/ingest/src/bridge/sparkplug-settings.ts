@@ -1,4 +1,5 @@
 import { isDevicePath } from '@tailrace/protocol/path';
+import { defaultReorderLimits } from '@tailrace/sparkplug/reorder-window';
 import { z } from 'zod';
 
 /** A Sparkplug ID as it is in topics. */
@@ -19,7 +20,7 @@ export const sparkplugSchema = z
     /** Device path before the group. */
     prefix: z.string().refine(isDevicePath, 'expected a device path'),
     /** How long a message waits for those before it, ms. */
-    reorderMs: z.int().min(100).max(60_000).default(5_000),
+    reorderMs: z.int().min(100).max(60_000).default(defaultReorderLimits.reorderMs),
     /** Segments for IDs that a path cannot contain, or that would collide. */
     ids: z.record(z.string().min(1).max(128), z.string().regex(/^[A-Za-z0-9_-]{1,64}$/)).default({}),
   })

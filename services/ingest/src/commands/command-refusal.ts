@@ -43,16 +43,18 @@ export function refusalOf(command: DeviceCommand, ports: RefusalPorts, checks: R
     return failed('invalid_message', `deadline: expected at most ${lifetimeMsMax} ms from now, got ${leftMs}`);
   const route = routeOf(command);
   const session = ports.sessionOf(route);
-  if (session === undefined) return withoutSession(route, ports);
+  if (session === undefined) return withoutSession(route, command.via, ports);
   const refusal = sessionRefusal(command, session) ?? orReason('conflict', checks.staleReason());
   const last = refusal ?? orReason('rate_limited', checks.fullReason());
   return last && { ...last, protocol: session.protocol };
 }
 
-function withoutSession(route: string, { node, holderOf }: RefusalPorts): Refusal {
+function withoutSession(route: string, via: DeviceCommand['via'], { node, holderOf }: RefusalPorts): Refusal {
   const holder = holderOf(route);
-  if (holder === undefined || holder === node)
-    return failed('unavailable', `${route} has no session: it is away, or sends by HTTP`);
+  if (holder === undefined || holder === node) {
+    const gateway = (via ?? '') === '' ? ', or is behind a gateway, which the command names as via' : '';
+    return failed('unavailable', `${route} has no session: it is away, or sends by HTTP${gateway}`);
+  }
   return { ...failed('conflict', `the session of ${route} is on ${holder}`), holder };
 }
 

@@ -561,6 +561,16 @@ test('a session that takes commands only later gets those that wait for it', () 
   assert.deepEqual(session.ids(), ['c1']);
 });
 
+test('a refusal without a session names the gateway as a reason, unless the command names one', () => {
+  const { commands, commandOf } = start();
+  const messageOf = (via: string) => commands.request({ command: commandOf(`c${via}`, { via }) }).message;
+  assert.equal(
+    messageOf(''),
+    `${press} has no session: it is away, or sends by HTTP, or is behind a gateway, which the command names as via`,
+  );
+  assert.equal(messageOf('plant1.edge1'), 'plant1.edge1 has no session: it is away, or sends by HTTP');
+});
+
 test('a command for a device behind a gateway goes to the session of the gateway', () => {
   const { commands, open, lose, request, outcomes } = start();
   const gateway = new TestSession(3, 'plant1.edge1');

@@ -512,8 +512,9 @@ function otherSessionText({ command, queue }: ActiveCommand): string {
   return `session: expected ${queue.session.number}, which has replaced it, got ${command.session}`;
 }
 
+/** Whether what the session reports of commands of the device counts: as for their receipt, so that none is forged. */
 function covers(session: CommandSession, device: string | undefined): boolean {
-  return device !== undefined && (device === session.device || session.mayReceiveCommands(device));
+  return device !== undefined && session.mayReceiveCommands(device);
 }
 
 /** Returns what an outcome has of a reply. A device that does not name what has confirmed the command has done so. */

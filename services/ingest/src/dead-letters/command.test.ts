@@ -67,6 +67,7 @@ test('names what is wrong with its arguments, and a position without a dead lett
     [['--last', '0'], /--last: expected a whole number from 1 to 10000, got 0/],
     [['--since', 'today'], /--since: expected a time such as 90m, 12h or 7d, got today/],
     [['--newest'], /newest/],
+    [['--log', '/nowhere/log'], /--log: expected the folder of a log, as data\/demo\/log, got \/nowhere\/log/],
   ] as const) {
     const { code, errors } = await run(...args);
     assert.equal(code, 2);
@@ -77,4 +78,30 @@ test('names what is wrong with its arguments, and a position without a dead lett
   assert.deepEqual([missing.code, missing.output], [1, '']);
   assert.match(missing.errors, /position: expected one of a dead letter/);
   assert.match((await run('--reason', 'forbidden')).errors, /no dead letters/);
+});
+
+test('a log without the topic has no dead letters', async () => {
+  const log = createMemoryLog({ clock: createFakeClock() });
+  let errors = '';
+  const code = await runDeadLetterCommand({
+    ...{ args: [], env, createLog: () => log.connect(), nowMs: 0 },
+    write: () => assert.fail('there is nothing to write'),
+    writeError: (text) => {
+      errors += text;
+    },
+  });
+  assert.deepEqual([code, errors], [0, 'no dead letters in tailrace.dead-letter\n']);
+});
+
+test('--log reads an embedded log without any other setting', async () => {
+  let dataPath = '';
+  const log = createMemoryLog({ clock: createFakeClock() });
+  const code = await runDeadLetterCommand({
+    ...{ args: ['--log', import.meta.dirname], env: {}, nowMs: 0, write: () => {}, writeError: () => {} },
+    createLog: (config) => {
+      dataPath = `${config.eventLog} ${config.dataPath}`;
+      return log.connect();
+    },
+  });
+  assert.deepEqual([code, dataPath], [0, `embedded ${import.meta.dirname}`]);
 });

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { loadConfig } from '@tailrace/platform/config';
@@ -16,7 +17,7 @@ export interface CommandOptions {
 }
 
 const usage = `usage: node services/ingest/src/dead-letters/main.ts [options]
-  Prints the messages that could not be processed. The log is that of the settings of ingest.
+  Prints the messages that could not be processed. The log is that of the settings of ingest, or of --log.
   --last N         the newest N (default 20)
   --since 90m      of this time: s, m, h or d
   --source NAME    of one bridge or device
@@ -24,6 +25,7 @@ const usage = `usage: node services/ingest/src/dead-letters/main.ts [options]
   --json           one JSON object a line
   --raw POSITION   writes the original bytes of one, unchanged
   --config FILE    file of settings, beside the environment
+  --log FOLDER     an embedded log, whose service is stopped; needs no settings
 `;
 const lastMax = 10_000;
 const msOf: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -40,7 +42,7 @@ export async function runDeadLetterCommand(options: CommandOptions): Promise<num
       return 0;
     }
     const args = parsed.config === undefined ? [] : ['--config', parsed.config];
-    config = loadConfig(configSchema, { env: options.env, args });
+    config = loadConfig(configSchema, { env: environmentFor(parsed.log, options.env), args });
   } catch (thrown) {
     writeError(`dead letters: ${(thrown as Error).message}\n${usage}`);
     return 2;
@@ -54,7 +56,7 @@ export async function runDeadLetterCommand(options: CommandOptions): Promise<num
       write(await deadLetterPayload(eventLog, topic, raw));
       return 0;
     }
-    const letters = await listDeadLetters(eventLog, { topic, sinceMs, source, reason, last });
+    const letters = await listDeadLetters(eventLog, { topic, sinceMs, source, reason, last }).catch(noneWithoutTopic);
     if (letters.length === 0 && !json) writeError(`no dead letters in ${topic}\n`);
     for (const letter of letters) write(`${json ? deadLetterJson(letter) : deadLetterText(letter)}\n`);
     return 0;
@@ -64,6 +66,27 @@ export async function runDeadLetterCommand(options: CommandOptions): Promise<num
   } finally {
     await eventLog.close();
   }
+}
+
+/** The topic is made for the first dead letter. */
+function noneWithoutTopic(error: unknown): readonly never[] {
+  if (tailraceErrorFrom(error).code === 'not_found') return [];
+  throw error;
+}
+
+/** Returns the settings of an embedded log. Throws if there is no folder: the log would make it. */
+function environmentFor(folder: string | undefined, env: CommandOptions['env']): CommandOptions['env'] {
+  if (folder === undefined) return env;
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new TailraceError('invalid_config', `--log: expected the folder of a log, as data/demo/log, got ${folder}`);
+  }
+  return {
+    ...env,
+    TAILRACE_EVENT_LOG: 'embedded',
+    TAILRACE_DATA_PATH: folder,
+    // Required by the settings; nothing is verified here.
+    TAILRACE_TOKEN_SECRET: env['TAILRACE_TOKEN_SECRET'] || 'no token is verified by this command',
+  };
 }
 
 /** Returns undefined for a request for help. Throws for wrong arguments. */
@@ -77,14 +100,15 @@ function parsedArgs(args: readonly string[], nowMs: number) {
       reason: { type: 'string' },
       raw: { type: 'string' },
       config: { type: 'string' },
+      log: { type: 'string' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
   if (values.help) return undefined;
-  const { source, reason, config, json } = values;
+  const { source, reason, config, json, log } = values;
   return {
-    ...{ source, reason, config, json },
+    ...{ source, reason, config, json, log },
     last: wholeFrom('--last', values.last, 1, lastMax),
     raw: values.raw === undefined ? undefined : wholeFrom('--raw', values.raw, 0, Number.MAX_SAFE_INTEGER),
     sinceMs: values.since === undefined ? undefined : nowMs - durationFrom(values.since),

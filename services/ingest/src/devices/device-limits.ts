@@ -21,7 +21,7 @@ export interface DeviceUsage {
   readonly servers: readonly SessionServer[];
   readonly registry: Pick<SessionRegistry, 'size' | 'waiting'>;
   readonly records: Pick<DeviceRecords, 'size' | 'recentIdBytes'>;
-  readonly nonces: Pick<Nonces, 'size'>;
+  readonly nonces: Pick<Nonces, 'size' | 'sizeOfOne'>;
   readonly events: Pick<SessionEvents, 'size'>;
   readonly admission: Pick<Admission, 'mostOfOneSender'>;
 }
@@ -69,6 +69,12 @@ export function registerDeviceLimits(metrics: Metrics, usage: DeviceUsage, setti
       settings.deviceSocketBytesMax,
     ],
     ['nonces', 'Nonces that are remembered', () => nonces.size, settings.noncesMax],
+    [
+      'identity_nonces',
+      'Nonces that are remembered, of the sender that has most',
+      () => nonces.sizeOfOne,
+      Math.ceil(settings.noncesMax / 2),
+    ],
     [
       'recent_id_bytes',
       'Memory for message IDs that are in the log',

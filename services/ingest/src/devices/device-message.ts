@@ -11,6 +11,8 @@ interface IncomingMessage {
   readonly token: MessageToken;
   /** By which a repetition is recognized; '' for none. */
   readonly id: string;
+  /** Whether its sender states that it has sent it before. */
+  readonly isRepetition: boolean;
   /** 0: is not acknowledged. 1 and 2 are served alike. */
   readonly qos: 0 | 1 | 2;
   readonly isEvent: boolean;

@@ -16,7 +16,7 @@ export const messageOutcomes = ['accepted', 'duplicate', 'rejected', 'rate_limit
 export type MessageOutcome = (typeof messageOutcomes)[number];
 
 /** Why a session reads nothing. */
-export const pauseCauses = ['auth', 'window', 'bytes', 'rate', 'unavailable'] as const;
+export const pauseCauses = ['auth', 'window', 'bytes', 'rate', 'pace', 'unavailable'] as const;
 export type PauseCause = (typeof pauseCauses)[number];
 
 const rejectionCodes = [
@@ -66,7 +66,7 @@ export interface DeviceCounts {
 }
 
 export function createDeviceCounts(metrics: Metrics): DeviceCounts {
-  const paused: Record<PauseCause, number> = { auth: 0, window: 0, bytes: 0, rate: 0, unavailable: 0 };
+  const paused: Record<PauseCause, number> = { auth: 0, window: 0, bytes: 0, rate: 0, pace: 0, unavailable: 0 };
   metrics.gauges(
     'tailrace_ingest_paused_sessions',
     'Sessions of devices that are not read, by cause.',

@@ -58,6 +58,36 @@ test('a device that moves to another node gets its answers there, and the log ha
   assert.equal(await a.metric('tailrace_ingest_live_devices'), 0);
 });
 
+test('a device whose former node waits for the log is refused meanwhile, and then has nothing in the log twice', async (t) => {
+  const { clock, a, b } = await startNodes(t);
+  const first = await a.login();
+  first.status('a1');
+  await nextTurn();
+  await clock.advance(10);
+  const second = b.connect();
+  const { payload } = await second.next('hello');
+  second.send({ type: 'auth', payload: { device: press, token: b.token, challenge: payload.challenge } });
+  assert.match(await closeOf(first, clock), /^replaced/);
+  await clock.advance(1_000);
+  await second.next('welcome');
+  second.status('a1');
+  second.status('a2');
+  await nextTurn();
+  await clock.advance(4_000);
+  assert.deepEqual([second.acks(), b.held.length], [[], 0]);
+  await clock.advance(1_500);
+  assert.deepEqual(second.acks(), ['a1 unavailable', 'a2 unavailable']);
+  second.status('a1');
+  await nextTurn();
+  assert.deepEqual([second.acks(), b.held.length], [['a1 unavailable'], 0]);
+  await a.confirmAll();
+  await clock.advance(1_000);
+  second.status('a1');
+  second.status('a2');
+  assert.equal(await b.confirmAll(), 1);
+  assert.deepEqual(second.acks(), ['a1 duplicate', 'a2 accepted']);
+});
+
 test('a device that was abandoned by its newer session counts as lost', async (t) => {
   const { clock, a, b } = await startNodes(t);
   // Of a message that the log never settles, so that the hand-over waits.
@@ -88,6 +118,8 @@ test('a node serves its devices while it has no connection to the bus, and close
     [second, b],
   ] as const) {
     device.status('m1');
+    // The other node is lost: what the log has of the device is looked up.
+    await clock.advance(600);
     await node.confirmAll();
     assert.deepEqual(device.acks(), ['m1 accepted']);
   }

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DeviceRecords, idleRecordsMax } from './device-record.ts';
+import { IdRing } from './id-ring.ts';
+import type { LoggedIds } from './log-lookback.ts';
 
 const limits = { recentIds: 4, recentIdBytesMax: 2 * 4 * 8 };
 
@@ -33,9 +35,26 @@ test('a device that only a gateway has named is forgotten when its rate limits h
 test('a device with messages that wait for the log is not forgotten', () => {
   const records = new DeviceRecords(limits);
   const record = records.find('plant1.a', 0)!;
-  record.pending.set('x', { waiter: undefined, ackToken: 'x' });
+  record.unsettled = 1;
   records.sweep(10_000_000);
   assert.equal(records.size, 1);
+});
+
+test('what another node has of a device arrives later, and what was read back is forgotten', async () => {
+  const records = new DeviceRecords(limits);
+  const record = records.enter('plant1.a', 0);
+  const former = new IdRing(2);
+  former.add('m1');
+  const logged = { untilMs: 500 } as LoggedIds;
+  records.arrive(record, Promise.resolve({ recentIds: former.hashes(), lastSeq: 7, logged }));
+  assert.ok(record.arriving !== undefined);
+  await record.arriving;
+  assert.deepEqual(
+    [record.arriving, record.recent?.has('m1'), record.lastSeq, record.logged],
+    [undefined, true, 7, logged],
+  );
+  records.sweep(500);
+  assert.equal(record.logged, undefined);
 });
 
 test('the IDs of the device whose session is longest ago are forgotten at the limit of memory', () => {

@@ -1,7 +1,8 @@
 import type { TailraceError } from '@tailrace/protocol/error';
 import type { MessageToken } from './device-message.ts';
 import { IdRing } from './id-ring.ts';
-import type { BatchOutcome } from './protocol-port.ts';
+import type { LoggedIds } from './log-lookback.ts';
+import type { BatchOutcome, RefusedRecord } from './protocol-port.ts';
 
 /** A message or batch that the log has not settled, under its message ID. */
 export interface PendingMessage {
@@ -14,9 +15,18 @@ export interface PendingMessage {
 /** A session that waits for the answer to a message. The log settles it for the session that has sent it first. */
 export interface PendingWaiter {
   acknowledge(token: MessageToken, outcome: 'accepted' | 'duplicate'): void;
-  refuse(token: MessageToken, error: TailraceError): void;
+  refuse(token: MessageToken, error: TailraceError, record?: RefusedRecord): void;
   acknowledgeBatch(token: MessageToken, outcome: BatchOutcome): void;
   flushAcks(): void;
+}
+
+/** What of a device is in the log, as its former node or the log itself has it. */
+export interface LoggedDevice {
+  /** As `IdRing.hashes` returns them. */
+  readonly recentIds?: BigUint64Array;
+  /** Position of its last report. */
+  readonly lastSeq?: number;
+  readonly logged?: LoggedIds | undefined;
 }
 
 /** What this process knows of a device, over its sessions. */
@@ -26,6 +36,14 @@ export class DeviceRecord {
   readonly pending = new Map<string, PendingMessage>();
   /** The last message IDs that are in the log; undefined before the first. */
   recent: IdRing | undefined;
+  /** Messages that the log has not settled. */
+  unsettled = 0;
+  /** Message IDs that were read back from the log; undefined in general. */
+  logged: LoggedIds | undefined;
+  /** Until it is known what of the device is in the log, no message of it is taken. */
+  arriving: Promise<void> | undefined;
+  /** Whether the last session of the device was on this node, so that all its message IDs are known here. */
+  isCurrent = false;
   /** The position of its last confirmed report; -1 for none. */
   lastSeq = -1;
   /** States of its rate limits, see `RateLimit`. */
@@ -114,6 +132,17 @@ export class DeviceRecords {
     if (hashes.length > 0) this.#recentOf(record).seed(hashes);
   }
 
+  /** Adds what another node or the log has of the device, when it arrives: until then `record.arriving` is set. */
+  arrive(record: DeviceRecord, rest: Promise<LoggedDevice>): void {
+    const arriving = rest.then(({ recentIds, lastSeq, logged }) => {
+      if (recentIds !== undefined) this.seed(record, recentIds);
+      record.lastSeq = Math.max(record.lastSeq, lastSeq ?? -1);
+      record.logged = logged ?? record.logged;
+      if (record.arriving === arriving) record.arriving = undefined;
+    });
+    record.arriving = arriving;
+  }
+
   /** Forgets records that are not needed. Called every second; each call checks a part of them. */
   sweep(nowMs: number): void {
     for (let count = 0; count < sweepMax; count++) {
@@ -122,7 +151,8 @@ export class DeviceRecords {
         this.#sweeping = this.#records.values();
         return;
       }
-      if (record.sessions > 0 || record.pending.size > 0) continue;
+      if (record.logged !== undefined && nowMs >= record.logged.untilMs) record.logged = undefined;
+      if (record.sessions > 0 || record.unsettled > 0) continue;
       const isLimited = record.statusTat > nowMs || record.eventTat > nowMs;
       if (isLimited || (record.recent !== undefined && nowMs - record.usedMs < rememberMs)) continue;
       this.#records.delete(record.path);

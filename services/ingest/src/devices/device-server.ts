@@ -2,6 +2,7 @@ import { bearerToken } from '@tailrace/platform/bearer-token';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Revocations } from '@tailrace/platform/revocation';
 import { TailraceError } from '@tailrace/protocol/error';
+import type { AnnouncedDevices } from './announced-devices.ts';
 import { DeviceSession, type DeviceSessionOptions } from './device-session.ts';
 import type { DeviceSocket, DeviceSocketHandlers, DeviceSocketServer, UpgradeHead } from './device-socket.ts';
 import { leaveSpanMs, leaveSpread } from './leave-spread.ts';
@@ -18,6 +19,7 @@ export interface DeviceServerLimits extends WebSocketProtocolLimits {
 
 export interface DeviceServerOptions {
   readonly session: DeviceSessionOptions;
+  readonly announced: AnnouncedDevices;
   readonly revocations: Pick<Revocations, 'revoked'>;
   readonly clock: Clock;
   readonly limits: DeviceServerLimits;
@@ -123,11 +125,12 @@ export class DeviceServer implements DeviceSocketServer {
   }
 
   #open(socket: DeviceSocket, token: string): WebSocketProtocol {
-    const { session: sessionOptions, clock, limits } = this.#options;
+    const { session: sessionOptions, announced, clock, limits } = this.#options;
     const protocol = new WebSocketProtocol(
       {
         clock,
         limits,
+        announced,
         onAuthenticated: this.#onAuthenticated,
         onClosed: this.#onClosed,
       },
@@ -158,5 +161,6 @@ export class DeviceServer implements DeviceSocketServer {
       protocol.session.checkExpiry(wallMs, expiryWarningMs, limits.clockToleranceMs);
     }
     session.records.sweep(nowMs);
+    session.lookback.sweep();
   }
 }

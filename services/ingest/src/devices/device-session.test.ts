@@ -367,3 +367,27 @@ test('the events of a session have its reason, the grace time, and the position 
   await nextTurn();
   assert.deepEqual(events(), [`started ${press}`, `started ${press}`, `closed ${press}: lost, 5000 ms, 1`]);
 });
+
+test('sessions in quick succession count as events of their device: beyond its rate they are refused for now', async (t) => {
+  const { connect, token, clock, login, events } = await startDevices(t, {
+    settings: { deviceEventsPerSecond: 10, deviceEventsBurst: 5 },
+  });
+  const attempt = async () => {
+    const device = connect();
+    const { payload } = await device.next('hello');
+    device.send({ type: 'auth', payload: { device: press, token, challenge: payload.challenge } });
+    while (device.received.length === 0 && device.close === undefined) await nextTurn();
+    const [answer] = device.received;
+    device.send({ type: 'bye' });
+    await device.closed();
+    return answer!.payload.code ?? answer!.type;
+  };
+  const answers: string[] = [];
+  for (let n = 0; n < 8; n++) answers.push(await attempt());
+  assert.deepEqual(answers, [...Array(5).fill('welcome'), ...Array(3).fill('rate_limited')]);
+  assert.equal(events().filter((event) => event.startsWith('started')).length, 5);
+  // Another device of the same sender is not affected.
+  await login({ device: 'plant1.other' });
+  await clock.advance(100);
+  assert.equal(await attempt(), 'welcome');
+});

@@ -4,17 +4,25 @@ import type { Revocations } from '@tailrace/platform/revocation';
 import type { Claims } from '@tailrace/platform/token';
 import { assertTransition, type Transitions } from '@tailrace/platform/transition';
 import type { CloseName } from '@tailrace/protocol/close';
-import { TailraceError } from '@tailrace/protocol/error';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, Sender } from '../admission.ts';
 import type { AuthConnection, Authenticator, AuthRequest } from './authentication.ts';
 import type { CommandEvents, CommandReply, CommandSession, DeliveredCommand } from './device-command.ts';
 import type { DeviceBatch, DeviceMessage, MessageToken } from './device-message.ts';
 import type { DeviceCounts, ProtocolCounts, SessionProtocol } from './device-metrics.ts';
 import type { DeviceRecord, DeviceRecords } from './device-record.ts';
+import type { LogLookback } from './log-lookback.ts';
 import type { CloseReason, PresenceEvents } from './presence-events.ts';
 import type { ProtocolPort } from './protocol-port.ts';
-import { type MessageOwner, type SessionMessageOptions, SessionMessages } from './session-messages.ts';
-import type { Claim, ClaimingSession, ClaimOrigin, SessionRegistry } from './session-registry.ts';
+import { ackDeadlineMs, type MessageOwner, type SessionMessageOptions, SessionMessages } from './session-messages.ts';
+import type {
+  Claim,
+  ClaimingSession,
+  ClaimOrigin,
+  HandOver,
+  SessionClient,
+  SessionRegistry,
+} from './session-registry.ts';
 
 /**
  * How long a device may be without a session before it is offline; not after a `bye`, or when its token has expired.
@@ -28,6 +36,7 @@ const drainMs = 2_000;
 export interface DeviceSessionOptions {
   readonly registry: SessionRegistry<DeviceSession>;
   readonly records: DeviceRecords;
+  readonly lookback: Pick<LogLookback, 'idsOf' | 'idsOfAll' | 'sweep'>;
   readonly authenticator: Authenticator;
   readonly admission: Pick<Admission, 'grantOf' | 'enterSession' | 'leaveSession'>;
   readonly messages: SessionMessageOptions;
@@ -75,6 +84,8 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   /** How long the device may be without a session before it is offline, ms. Of MQTT the delay of its will. */
   graceMs = graceMs;
   instance = '';
+  /** Set by the protocol before the session is verified. */
+  client: SessionClient | undefined;
   lastReceivedMs: number;
   readonly #options: DeviceSessionOptions;
   readonly #port: ProtocolPort;
@@ -195,6 +206,18 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     else this.refuseAuth(error);
   }
 
+  /** Throws `forbidden` for a device that the credential does not cover. */
+  assertCovers(device: string): void {
+    const grant = this.#claims && this.#options.admission.grantOf(this.#claims);
+    if (device === this.device || grant?.allowsDevice(device)) return;
+    throw new TailraceError('forbidden', `${shown(device)} is not covered: ${grant?.covers}`);
+  }
+
+  /** Counts a message that is not appended, so that a device cannot send any number of them. */
+  countAnswer(): void {
+    this.#messages.countAnswer();
+  }
+
   /** The device has a command. Returns whether the command is known. */
   commandReceived(id: string): boolean {
     this.#messages.countAnswer();
@@ -208,6 +231,11 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   commandReplied(reply: CommandReply, device = this.device): boolean {
     this.#messages.countAnswer();
     return this.isLive && this.#options.commands.commandReplied(this, device, reply);
+  }
+
+  /** Counts a message that is no report of the device against its rates: beyond them the session is not read. */
+  pace(device: string, isEvent: boolean): void {
+    this.#messages.pace(device, isEvent);
   }
 
   /** The device takes commands now: those that wait for it are sent. */
@@ -306,20 +334,33 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
 
   // Called by the registry.
 
-  claimed({ number, replaced, handOver }: Claim): void {
+  claimed({ number, replaced, handOver, isMoved }: Claim): void {
     const { records, clock, presence } = this.#options;
     const { device } = this;
     this.#enter('live');
     this.#number = number;
     this.#record = records.enter(device, clock.monotonic());
-    if (handOver !== undefined) {
-      records.seed(this.#record, handOver.recentIds);
-      this.#record.lastSeq = Math.max(this.#record.lastSeq, handOver.lastSeq);
-    }
+    this.#arrive(this.#record, handOver);
     if (!this.isGateway) presence.started({ device, number, protocol: this.protocol });
-    this.#port.welcome({ session: number, device, replaced, expiresAt: this.#claims!.expiresAt });
+    const { expiresAt } = this.#claims!;
+    const clientState = handOver?.clientState;
+    this.#port.welcome({ session: number, device, replaced, expiresAt, isMoved, clientState });
     this.#openMessages();
     this.#options.commands.sessionOpened(this);
+  }
+
+  /** Adds what the former node has of the device, or the log if that node is lost. */
+  #arrive(record: DeviceRecord, handOver: HandOver | undefined): void {
+    const { records, lookback } = this.#options;
+    if (handOver !== undefined) {
+      records.seed(record, handOver.recentIds);
+      record.lastSeq = Math.max(record.lastSeq, handOver.lastSeq);
+      if (handOver.rest !== undefined) records.arrive(record, handOver.rest);
+    } else if (!record.isCurrent) {
+      const found = lookback.idsOf(this.device)?.then((logged) => ({ logged }));
+      if (found !== undefined) records.arrive(record, found);
+    }
+    record.isCurrent = true;
   }
 
   waits(waitMs: number): void {
@@ -370,6 +411,13 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     this.#publishSettled();
   }
 
+  onForeignDevice(): void {
+    const { records, lookback } = this.#options;
+    const found = lookback.idsOfAll().then((logged) => ({ logged }));
+    records.arrive(this.#record!, found);
+    this.#openMessages();
+  }
+
   onInboxEmpty(): void {
     if (this.#isByeReceived) this.bye();
   }
@@ -383,6 +431,12 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
       this.isGateway = isGateway;
     }
     if (accepts?.(claims) === false) return;
+    try {
+      if (!this.isGateway) this.#countStart();
+    } catch (thrown) {
+      this.refuseAuth(tailraceErrorFrom(thrown));
+      return;
+    }
     const sender = admission.enterSession(grant);
     if (sender.sessions > sessionsPerIdentityMax) {
       admission.leaveSession(sender);
@@ -394,6 +448,23 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
     this.#claims = claims;
     this.#sender = sender;
     registry.claim(this);
+  }
+
+  /**
+   * Counts the session as an event of its device, which all nodes receive, and its name as known, as a report would.
+   * Throws `rate_limited` and `limit_reached`.
+   */
+  #countStart(): void {
+    const { messages, records, clock } = this.#options;
+    const { rates, names } = messages;
+    const nowMs = clock.monotonic();
+    const record = records.find(this.device, nowMs);
+    if (record !== undefined && rates.takeDevice(record, true, nowMs) > 0) {
+      const { perSecond, burst } = rates.events;
+      const text = `expected at most ${perSecond} sessions and events a second of ${this.device} (burst ${burst}), got more`;
+      throw new TailraceError('rate_limited', text, { retryable: true });
+    }
+    names.admit(this.device);
   }
 
   /** Takes new claims of the same device; the old ones count until they are verified. */
@@ -417,6 +488,8 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
           device: this.device,
           replaced: undefined,
           expiresAt: claims!.expiresAt,
+          isMoved: false,
+          clientState: undefined,
         });
         this.#openMessages();
         this.#messages.countAnswer();
@@ -425,8 +498,22 @@ export class DeviceSession implements ClaimingSession, CommandSession, MessageOw
   }
 
   #openMessages(): void {
+    const arriving = this.#record!.arriving;
+    if (arriving !== undefined) {
+      this.#awaitLogged(arriving);
+      return;
+    }
     const grant = this.#options.admission.grantOf(this.#claims!);
     this.#messages.open({ device: this.device, record: this.#record!, grant, sender: this.#sender! });
+  }
+
+  /** Messages wait until it is known which of them are in the log; after the deadline they are refused meanwhile. */
+  #awaitLogged(arriving: Promise<void>): void {
+    const timer = this.#options.clock.after(ackDeadlineMs, () => this.#messages.refuseInbox());
+    void arriving.then(() => {
+      timer.cancel();
+      if (this.isLive) this.#openMessages();
+    });
   }
 
   #enter(state: DeviceSessionState): void {

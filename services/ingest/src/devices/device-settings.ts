@@ -76,7 +76,7 @@ export const deviceSettings = {
     'The same at once, after a pause. At least the messages of a batch, of which larger ones count as this many.',
   ),
   deviceEventsPerSecond: rate(20, 'events').describe(
-    'Events of one device a second; beyond it they are refused with rate_limited. Apart from its other messages, so that an event passes when those are refused.',
+    'Events of one device a second; beyond it they are refused with rate_limited. Apart from its other messages, so that an event passes when those are refused. Its sessions that open, and its presence over MQTT, count too: beyond it a session is refused for now (1013, CONNACK 0x88), and the client of the presence is not read.',
   ),
   deviceEventsBurst: burst(100, 'events').describe('The same at once, after a pause.'),
   tenantMessagesPerSecond: rate(20_000, 'messages').describe(
@@ -98,7 +98,7 @@ export const deviceSettings = {
     .default(200_000)
     .meta({ unit: 'nonces' })
     .describe(
-      'Nonces of auth messages that are remembered for one to two minutes, some 16 bytes each; beyond it devices that authenticate by a nonce get 1013. None is forgotten early, because a recorded auth would be accepted again.',
+      'Nonces of auth messages that are remembered for one to two minutes, some 16 bytes each; beyond it devices that authenticate by a nonce get 1013. One sender (iss, tenant and sub of its tokens) has half of it at most. None is forgotten early, because a recorded auth would be accepted again.',
     ),
   recentIdBytesMax: z
     .int()

@@ -23,19 +23,21 @@ import type { Pressure } from '../intake/pressure.ts';
 import { MqttServer } from '../mqtt/mqtt-server.ts';
 import type { TopicNamespace } from '../mqtt/topic-namespace.ts';
 import { SessionBus } from '../peers/session-bus.ts';
+import { AnnouncedDevices } from './announced-devices.ts';
 import { Authenticator, type DeviceVerifier } from './authentication.ts';
 import { registerDeviceLimits } from './device-limits.ts';
 import { createDeviceCounts } from './device-metrics.ts';
 import { DeviceRecords } from './device-record.ts';
 import { DeviceServer } from './device-server.ts';
 import type { DeviceSession, DeviceSessionOptions } from './device-session.ts';
+import { LogLookback } from './log-lookback.ts';
 import { Nonces } from './nonces.ts';
 import { SessionEvents } from './session-events.ts';
 import { ackDeadlineMs, eventSlots } from './session-messages.ts';
 import { SessionRegistry } from './session-registry.ts';
 
 export interface DevicesOptions {
-  readonly eventLog: Pick<EventLog, 'appendEach'>;
+  readonly eventLog: Pick<EventLog, 'appendEach' | 'read' | 'bounds' | 'positionsAt'>;
   readonly topic: string;
   /** Of the events of sessions. */
   readonly eventsTopic: string;
@@ -77,6 +79,8 @@ export interface Devices {
   /** Sessions of other nodes; undefined without a bus. */
   readonly peers: SessionBus | undefined;
   readonly commands: DeviceCommands;
+  /** Called once, when the topic exists. */
+  prepare(): void;
   start(): void;
   /** Takes the state of the command switch, read from the control topic. */
   switchCommands(state: CommandSwitchState): void;
@@ -133,7 +137,15 @@ export function createDevices(options: DevicesOptions): Devices {
     presence,
     onClockAhead: () => counts.claimsAhead.add(),
   });
-  const peers = bus && new SessionBus({ bus, node, registry, records, nonces, clock, logger, metrics });
+  const lookback = new LogLookback({
+    ...{ eventLog, topic, partitions: config.telemetryPartitions, clock, logger, metrics },
+  });
+  const peers =
+    bus &&
+    new SessionBus({
+      ...{ bus, node, registry, records, nonces, lookback, clock, logger, metrics },
+      clients: { take: (client, device) => mqtt?.sessions.take(client, device) },
+    });
   const commandSwitch = new CommandSwitch({ isEnabled: config.commandsEnabled, logger, metrics });
   const commands: DeviceCommands = new DeviceCommands({
     node,
@@ -153,6 +165,7 @@ export function createDevices(options: DevicesOptions): Devices {
   const sessions: DeviceSessionOptions = {
     registry,
     records,
+    lookback,
     authenticator: new Authenticator({ credentials, nonces, admission, clock }),
     admission,
     messages: {
@@ -183,8 +196,15 @@ export function createDevices(options: DevicesOptions): Devices {
     logger,
     sessionsPerIdentityMax: config.deviceSessionsPerIdentityMax,
   };
+  const announced = new AnnouncedDevices({
+    presence,
+    hasSession: (device) => registry.of(device) !== undefined || peers?.holderOf(device) !== undefined,
+    names,
+    clock,
+  });
   const server = new DeviceServer({
     session: sessions,
+    announced,
     revocations,
     clock,
     limits: {
@@ -200,11 +220,13 @@ export function createDevices(options: DevicesOptions): Devices {
       clockToleranceMs: config.tokenClockToleranceMs,
     },
   });
-  const mqtt = config.mqttEnabled
+  const mqtt: MqttServer | undefined = config.mqttEnabled
     ? new MqttServer({
+        node,
         session: sessions,
         revocations,
         namespaces: options.namespaces ?? [],
+        announced,
         holderOf: (device) => peers?.holderOf(device),
         letters: deadLetters,
         clock,
@@ -217,6 +239,7 @@ export function createDevices(options: DevicesOptions): Devices {
           packetBytesMax: config.deviceMessageBytesMax,
           clockToleranceMs: config.tokenClockToleranceMs,
           clockAheadMs: config.clockAheadMs,
+          messagesPerSecond: config.deviceMessagesPerSecond,
         },
       })
     : undefined;
@@ -231,6 +254,7 @@ export function createDevices(options: DevicesOptions): Devices {
     intake,
     peers,
     commands,
+    prepare: () => void lookback.started(),
     start() {
       server.start();
       mqtt?.start();

@@ -15,7 +15,7 @@ import { countedDevices, type DeviceBatch, type DeviceMessage, type InvalidMessa
  */
 
 /** All types of messages that a device sends. */
-export const deviceMessageTypes = ['auth', 'status', 'event', 'batch', 'ack', 'reply', 'bye'] as const;
+export const deviceMessageTypes = ['auth', 'status', 'event', 'batch', 'presence', 'ack', 'reply', 'bye'] as const;
 export type DeviceMessageType = (typeof deviceMessageTypes)[number];
 
 export interface Envelope {
@@ -111,7 +111,7 @@ export function envelopeFrom(value: object, isInner = false): Envelope {
   const quality = qos ?? (isAnswered ? 1 : 0);
   if (quality !== 0 && quality !== 1 && quality !== 2)
     throw invalidMessage(`qos: expected 0, 1 or 2, got ${shown(qos)}`);
-  if ((isAnswered || type === 'reply') && quality > 0 && id === '' && !isInner)
+  if ((isAnswered || type === 'reply' || type === 'presence') && quality > 0 && id === '' && !isInner)
     throw invalidMessage(
       `msgid: expected a text of 1 to ${reportLimits.idBytesMax} bytes for qos ${quality}, got none`,
     );
@@ -124,6 +124,13 @@ export function envelopeFrom(value: object, isInner = false): Envelope {
     qos: quality,
     traceparent: typeof traceparent === 'string' ? traceparent : '',
   };
+}
+
+/** Returns whether the device of a `presence` is online. Throws `invalid_message`. */
+export function presenceFrom({ payload }: Envelope): boolean {
+  const { online } = payload as { readonly online?: unknown };
+  if (typeof online !== 'boolean') throw invalidMessage(`payload.online: expected true or false, got ${shown(online)}`);
+  return online;
 }
 
 function isMessageType(type: unknown): type is DeviceMessageType {
@@ -163,6 +170,8 @@ class EnvelopeMessage implements DeviceMessage {
   readonly id: string;
   readonly qos: 0 | 1 | 2;
   readonly isEvent: boolean;
+  /** A device does not state it: its message IDs show it. */
+  readonly isRepetition = false;
   readonly bytes: number;
   readonly receivedMs: number;
   readonly traceparent: string;
@@ -287,7 +296,18 @@ export function batchFrom(envelope: Envelope, device: string, { text, bytes, rec
   const sender = envelope.from === '' ? device : envelope.from;
   const numbers = new FrameNumbers(text);
   return {
-    ...{ device: sender, token: msgid, id: msgid, qos, isEvent: false, bytes, receivedMs, traceparent, count },
+    ...{
+      device: sender,
+      token: msgid,
+      id: msgid,
+      qos,
+      isEvent: false,
+      isRepetition: false,
+      bytes,
+      receivedMs,
+      traceparent,
+      count,
+    },
     devices: () => countedDevices(sendersOf(messages, sender), sender),
     messages: () => messages.map((value: unknown, index) => innerMessage(value, sender, msgid, numbers, index)),
   };

@@ -18,6 +18,7 @@ import {
   envelopeFrom,
   frameFrom,
   messageFrom,
+  presenceFrom,
   receiptFrom,
   takesCommandsFrom,
 } from './envelope.ts';
@@ -37,7 +38,8 @@ test('each message of a device in the protocol is read by ingest, and each type 
     if (envelope.type === 'auth') {
       assert.equal(authFrom(envelope).device, 'plant1.line2.press7');
       assert.equal(takesCommandsFrom(envelope), true);
-    } else if (envelope.type === 'ack') assert.equal(receiptFrom(envelope), 'c-17');
+    } else if (envelope.type === 'presence') assert.equal(presenceFrom(envelope), true);
+    else if (envelope.type === 'ack') assert.equal(receiptFrom(envelope), 'c-17');
     else if (envelope.type === 'reply') assert.equal(commandReplyFrom(envelope.payload).id, 'c-17');
     else if (envelope.type === 'batch') {
       const messages = batchFrom(envelope, 'plant1.a', frame).messages();

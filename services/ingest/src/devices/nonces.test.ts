@@ -31,9 +31,21 @@ test('full nonces refuse and forget nothing, and accept again when some have exp
   const clock = createFakeClock();
   const nonces = new Nonces(clock, 3);
   const timeMs = clock.now();
-  for (const nonce of ['first one', 'second one', 'third one']) assert.equal(nonces.take('a', timeMs, nonce), 'new');
+  for (const sender of ['a', 'b', 'c']) assert.equal(nonces.take(sender, timeMs, '12345678'), 'new');
   assert.equal(nonces.take('a', timeMs, 'fourth one'), 'full');
-  for (const nonce of ['first one', 'second one', 'third one']) assert.equal(nonces.take('a', timeMs, nonce), 'seen');
+  for (const sender of ['a', 'b', 'c']) assert.equal(nonces.take(sender, timeMs, '12345678'), 'seen');
   await clock.advance(3 * authWindowMs);
   assert.equal(nonces.take('a', clock.now(), 'fourth one'), 'new');
+});
+
+test('one sender fills half of the nonces at most: another one is accepted, and it again when its own have expired', async () => {
+  const clock = createFakeClock();
+  const nonces = new Nonces(clock, 10);
+  const outcomes = Array.from({ length: 8 }, (_, n) => nonces.take('hostile', clock.now(), `nonce-${n}`));
+  assert.deepEqual([outcomes.filter((outcome) => outcome === 'new').length, outcomes.at(-1)], [5, 'full']);
+  assert.equal(nonces.take('honest', clock.now(), '12345678'), 'new');
+  assert.equal(nonces.sizeOfOne, 5);
+  await clock.advance(3 * authWindowMs);
+  assert.equal(nonces.take('hostile', clock.now(), '12345678'), 'new');
+  assert.deepEqual([nonces.size, nonces.sizeOfOne], [1, 1]);
 });

@@ -1,7 +1,11 @@
+import type { NewRecord } from '@tailrace/eventlog/event-log';
 import type { CloseName } from '@tailrace/protocol/close';
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import type { DeliveredCommand } from './device-command.ts';
 import type { MessageToken } from './device-message.ts';
+
+/** What the log has refused for good. Valid within the call. */
+export type RefusedRecord = Pick<NewRecord, 'key' | 'value'>;
 
 /** What became of a message: it is in the log, was in the log before, or is not known to be. */
 export type Outcome = 'accepted' | 'duplicate' | TailraceError;
@@ -32,6 +36,10 @@ export interface Welcome {
   readonly replaced: { readonly address: string; readonly openedMs: number } | undefined;
   /** When the token expires, epoch ms; undefined for never. */
   readonly expiresAt: number | undefined;
+  /** Whether the last session of the device was on another node: what is kept of the client here is out of date. */
+  readonly isMoved: boolean;
+  /** What the protocol has kept of the client on that node; undefined for nothing. */
+  readonly clientState: Uint8Array | undefined;
 }
 
 /**
@@ -50,8 +58,9 @@ export interface ProtocolPort {
   acknowledge(token: MessageToken, outcome: 'accepted' | 'duplicate'): void;
   /**
    * Refuses a message. `token` undefined: of an error that answers no single message. 0 ms: retry at once, if at all.
+   * `record`: where it was the log that refused it.
    */
-  refuse(token: MessageToken | undefined, error: TailraceError, retryAfterMs: number): void;
+  refuse(token: MessageToken | undefined, error: TailraceError, retryAfterMs: number, record?: RefusedRecord): void;
   /** Answers a batch of which some messages were rejected. */
   acknowledgeBatch(token: MessageToken, outcome: BatchOutcome, retryAfterMs: number): void;
   /** Warns that the token expires. */

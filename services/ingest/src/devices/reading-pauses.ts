@@ -1,7 +1,14 @@
 import { type PauseCause, pauseCauses } from './device-metrics.ts';
 import type { ProtocolPort } from './protocol-port.ts';
 
-const bitOf: Readonly<Record<PauseCause, number>> = { auth: 1, window: 2, bytes: 4, unavailable: 8, rate: 16 };
+const bitOf: Readonly<Record<PauseCause, number>> = {
+  auth: 1,
+  window: 2,
+  bytes: 4,
+  unavailable: 8,
+  rate: 16,
+  pace: 32,
+};
 
 /** The causes for which a session reads nothing: reading is paused from the first one to the last. */
 export class ReadingPauses {

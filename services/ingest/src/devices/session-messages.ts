@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { CloseName } from '@tailrace/protocol/close';
-import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, Sender, TokenGrant } from '../admission.ts';
 import type { DeviceRates } from '../intake/device-rates.ts';
 import type { IntakeEntry } from '../intake/intake-entry.ts';
@@ -13,7 +13,7 @@ import { BatchEntry, DeviceEntry, type WindowItem } from './device-entry.ts';
 import { type DeviceBatch, type DeviceMessage, isBatch, type MessageToken } from './device-message.ts';
 import type { DeviceCounts, ProtocolCounts, SessionProtocol } from './device-metrics.ts';
 import type { DeviceRecord, DeviceRecords, PendingMessage, PendingWaiter } from './device-record.ts';
-import type { BatchOutcome, ProtocolPort } from './protocol-port.ts';
+import type { BatchOutcome, ProtocolPort, RefusedRecord } from './protocol-port.ts';
 import { ReadingPauses } from './reading-pauses.ts';
 import { SessionLimits } from './session-limits.ts';
 
@@ -64,6 +64,8 @@ export interface MessageOwner {
   violated(name: CloseName, error: TailraceError): void;
   /** Called when messages were settled. */
   onSettled(): void;
+  /** Called when a device behind a gateway has to be looked up in the log. Calls `open` again when it is. */
+  onForeignDevice(): void;
   /** Called when no message waits in the inbox any more. */
   onInboxEmpty(): void;
 }
@@ -100,11 +102,16 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #from: MessageSender | undefined;
   #context: MutableContext | undefined;
   #isOpen = true;
+  /** Messages wait for the next `open`. */
+  #isWaiting = false;
+  /** Messages are refused until `open`, because they have waited for it too long. */
+  #isRefusing = false;
   #inbox: (DeviceMessage | DeviceBatch)[] = [];
   #inboxBytes = 0;
   #pauseTimer: Timer | undefined;
   #retryTimer: Timer | undefined;
   #rateTimer: Timer | undefined;
+  #paceTimer: Timer | undefined;
   #windowBytes = 0;
   /** Undefined if the protocol can delay a message: its device sends it again. */
   readonly #retries: RetryQueue<IntakeEntry> | undefined;
@@ -154,9 +161,26 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   open(from: MessageSender): void {
     const { names, limits } = this.#options;
     this.#from = from;
+    this.#isWaiting = false;
+    this.#isRefusing = false;
     this.#context = { grant: from.grant, devices: names, clockAheadMs: limits.clockAheadMs, receivedMs: 0 };
     this.#pauses.delete('auth');
     this.#takeInbox();
+  }
+
+  /**
+   * Refuses what waits for `open`, and what comes before it: the device sends it again. Without effect if the protocol
+   * cannot delay a message.
+   */
+  refuseInbox(): void {
+    if (!this.#isOpen || !this.#port.canDelay) return;
+    this.#isRefusing = true;
+    const inbox = this.#inbox;
+    this.#inbox = [];
+    this.#inboxBytes = 0;
+    for (const message of inbox) this.#refuseEarly(message);
+    this.#pauses.delete('auth');
+    this.#port.flush();
   }
 
   /** Takes no further messages, and forgets those in the inbox: they were not answered. Those in the log still are. */
@@ -167,19 +191,43 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#pauseTimer?.cancel();
     this.#retryTimer?.cancel();
     this.#rateTimer?.cancel();
+    this.#paceTimer?.cancel();
     this.#pauses.stop();
   }
 
   add(message: DeviceMessage | DeviceBatch): void {
     if (!this.#isOpen) return;
     this.#counts.messageBytes.observe(message.bytes);
-    const mustWait = this.#from === undefined || this.#inbox.length > 0 || this.#pauses.has('unavailable');
+    if (this.#isRefusing) {
+      this.#refuseEarly(message);
+      return;
+    }
+    const mustWait = this.#isUnopened || this.#inbox.length > 0 || this.#pauses.has('unavailable');
     if (mustWait || !this.#take(message)) this.#enqueue(message);
   }
 
   /** Refuses a frame that its protocol could not read. `token` undefined: it has none. */
   reject(token: MessageToken | undefined, error: TailraceError): void {
     if (this.#isOpen) this.#limits.rejectFrame(token, error);
+  }
+
+  /**
+   * Counts a message that does not come by `add`, such as presence, against the rates of its device. Beyond them
+   * nothing is read until they allow it.
+   */
+  pace(device: string, isEvent: boolean): void {
+    // One that waits already is the last that was read.
+    if (!this.#isOpen || this.#from === undefined || this.#paceTimer !== undefined) return;
+    const waitMs = this.#limits.waitMs({ ...noReport, device, isEvent }, this.#from);
+    if (waitMs === 0) {
+      this.#pauses.delete('pace');
+      return;
+    }
+    this.#pauses.add('pace');
+    this.#paceTimer = this.#options.clock.after(Math.ceil(waitMs), () => {
+      this.#paceTimer = undefined;
+      this.pace(device, isEvent);
+    });
   }
 
   /** Counts an answer that is not to a message, so that a device cannot request any number of them. */
@@ -212,7 +260,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       this.#done(entry, entry.device!);
       if (error === undefined) this.#confirmed(entry, entry.device!);
       // Not again, if it was answered at the deadline and not sent again.
-      else if (!entry.isLate || entry.waiter !== undefined) this.#answerError(entry, error);
+      else if (!entry.isLate || entry.waiter !== undefined) this.#answerError(entry, error, entry);
     } else this.#settledOfBatch(entry.batch, entry, error);
     this.#takeInbox();
     this.#owner.onSettled();
@@ -229,13 +277,30 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     this.#port.acknowledge(token, outcome);
   }
 
-  refuse(token: MessageToken, error: TailraceError): void {
-    this.#port.refuse(token, error, error.retryable ? this.#options.limits.retryAfterMs : 0);
+  refuse(token: MessageToken, error: TailraceError, record?: RefusedRecord): void {
+    this.#port.refuse(token, error, error.retryable ? this.#options.limits.retryAfterMs : 0, record);
   }
 
   acknowledgeBatch(token: MessageToken, outcome: BatchOutcome): void {
     const { retryAfterMs } = this.#options.limits;
     this.#port.acknowledgeBatch(token, outcome, outcome.error?.retryable ? retryAfterMs : 0);
+  }
+
+  get #isUnopened(): boolean {
+    return this.#from === undefined || this.#isWaiting;
+  }
+
+  #refuseEarly(message: DeviceMessage | DeviceBatch): void {
+    if (!this.#isOpen) return;
+    const text = 'the former server of this device has messages of it that the log has not settled: send it again';
+    const error = new TailraceError('unavailable', text, { retryable: true });
+    const { retryAfterMs } = this.#options.limits;
+    if (message.qos === 0) this.#limits.dropped(error, isBatch(message) ? message.count : 1);
+    else {
+      this.#counts.messages.unavailable.add();
+      this.#port.refuse(message.token, error, retryAfterMs);
+    }
+    this.#limits.check();
   }
 
   #enqueue(message: DeviceMessage | DeviceBatch): void {
@@ -256,7 +321,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   }
 
   #takeInbox(): void {
-    if (this.#from === undefined || this.#pauses.has('unavailable')) return;
+    if (this.#isUnopened || this.#pauses.has('unavailable')) return;
     const inbox = this.#inbox;
     while (inbox.length > 0) {
       const message = inbox[0]!;
@@ -278,6 +343,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #take(message: DeviceMessage | DeviceBatch): boolean {
     const from = this.#from!;
     const { admission } = this.#options;
+    if (this.#needsLookback(message, from.record)) return false;
     if (!this.#hasRoom(message)) return false;
     if (!admission.tryHold(from.sender, message.bytes, message.isEvent)) {
       this.#waitForBytes();
@@ -298,6 +364,17 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (isRefused || this.#isRepeated(message, from)) admission.release(from.sender, message.bytes);
     else if (isBatch(message)) this.#takeBatch(message, from);
     else this.#takeMessage(message, from);
+    return true;
+  }
+
+  /** Whether what the log has of a device behind a gateway has to be looked up first, as for the gateway itself. */
+  #needsLookback(message: DeviceMessage | DeviceBatch, { logged }: DeviceRecord): boolean {
+    if (logged === undefined || logged.coversAll || message.qos === 0) return false;
+    const isOwn = logged.covers(message.device) && !(isBatch(message) && message.devices() !== undefined);
+    if (isOwn) return false;
+    this.#isWaiting = true;
+    this.#pauses.add('auth');
+    this.#owner.onForeignDevice();
     return true;
   }
 
@@ -332,20 +409,31 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   }
 
   /** Answers a message that the device has sent before, now or when the log has settled it. */
-  #isRepeated({ id, token, qos }: DeviceMessage | DeviceBatch, { record }: MessageSender): boolean {
+  #isRepeated(message: DeviceMessage | DeviceBatch, { record }: MessageSender): boolean {
+    const { id, token, qos, device } = message;
     if (id === '' || qos === 0) return false;
     const pending = record.pending.get(id);
     if (pending !== undefined) {
+      if (pending.waiter === this && pending.ackToken !== token) {
+        // Over MQTT the first one would have no answer, and those behind it none either.
+        const text = `id: expected one that no other message of this session has, got ${shown(id)} again`;
+        this.#limits.reject(message, new TailraceError('conflict', text));
+        return true;
+      }
       pending.waiter = this;
       pending.ackToken = token;
       this.#counts.resent.add();
       return true;
     }
-    if (!record.recent?.has(id)) return false;
+    if (!record.recent?.has(id) && !record.logged?.has(device, id)) return false;
+    this.#duplicate(token);
+    return true;
+  }
+
+  #duplicate(token: MessageToken): void {
     this.#counts.resent.add();
     this.#counts.messages.duplicate.add();
     this.#port.acknowledge(token, 'duplicate');
-    return true;
   }
 
   #takeMessage(message: DeviceMessage, { record, sender }: MessageSender): void {
@@ -358,6 +446,13 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       trace?.rejected();
       admission.release(sender, message.bytes);
       this.#limits.reject(message, tailraceErrorFrom(thrown));
+      return;
+    }
+    // Of MQTT, where the ID is in the report.
+    if (message.qos > 0 && isLogged(record, entry, message)) {
+      trace?.rejected();
+      admission.release(sender, message.bytes);
+      this.#duplicate(message.token);
       return;
     }
     trace?.append([entry]);
@@ -381,6 +476,11 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
         // The bytes of the frame count once.
         const bytes = entries.length === 0 ? batch.bytes : 0;
         const entry = this.#entryOf(message, record, bytes, batch.receivedMs);
+        if (batch.qos > 0 && isLogged(record, entry, batch)) {
+          this.#counts.resent.add();
+          item.accepted++;
+          continue;
+        }
         entry.batch = item;
         entry.index = index;
         entries.push(entry);
@@ -412,7 +512,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     context.receivedMs = this.#options.clock.now();
     const report = message.report();
     const encoded = recordFrom(report, context);
-    const entry = new DeviceEntry(this, message.token, message.id, encoded, bytes, receivedMs);
+    const entry = new DeviceEntry(this, message.token, report.id ?? '', encoded, bytes, receivedMs);
     entry.device = record;
     entry.readings = report.readings.length;
     entry.isClockAhead = encoded.clockAhead;
@@ -424,6 +524,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     item.isInWindow = true;
     this.unanswered++;
     this.unsettled++;
+    record.unsettled++;
     this.#windowBytes += bytes;
     if (qos === 0) return;
     item.waiter = this;
@@ -451,12 +552,13 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #done(item: WindowItem, record: DeviceRecord): void {
     this.#leaveWindow(item);
     this.unsettled--;
+    record.unsettled--;
     this.#options.admission.release(this.#from!.sender, item.bytes);
     if (record.pending.get(item.id) === (item as PendingMessage)) record.pending.delete(item.id);
   }
 
   #confirmed(entry: DeviceEntry, record: DeviceRecord): void {
-    if (entry.id !== '') this.#options.records.remember(record, entry.id);
+    this.#remember(entry, record);
     this.#inLog(entry, record);
     const { waiter } = entry;
     if (waiter === undefined) return;
@@ -466,10 +568,16 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (waiter !== this) waiter.flushAcks();
   }
 
+  /** Of MQTT, a message of another device has the ID of its report, which is unique for that device alone. */
+  #remember({ id, key, token }: DeviceEntry, record: DeviceRecord): void {
+    if (id !== '' && (token === id || key === record.path)) this.#options.records.remember(record, id);
+  }
+
   #settledOfBatch(item: BatchEntry, entry: DeviceEntry, error: TailraceError | undefined): void {
     const record = entry.device!;
     if (error === undefined) {
       item.accepted++;
+      if (item.id === '') this.#remember(entry, record);
       this.#inLog(entry, record);
     } else {
       item.reject(entry.index, entry.id, error);
@@ -492,7 +600,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (waiter !== this) waiter.flushAcks();
   }
 
-  #answerError(item: WindowItem, error: TailraceError): void {
+  #answerError(item: WindowItem, error: TailraceError, record?: RefusedRecord): void {
     const { waiter } = item;
     this.#countError(error);
     if (error.retryable) this.#pauseForLog();
@@ -502,7 +610,7 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     }
     item.waiter = undefined;
     this.#observeAck(item);
-    waiter.refuse(item.ackToken, error);
+    waiter.refuse(item.ackToken, error, record);
     if (waiter !== this) waiter.flushAcks();
   }
 
@@ -551,6 +659,29 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
       this.#takeInbox();
     });
   }
+}
+
+/** A message that counts against rates alone. */
+const noReport = {
+  ...({ token: -1, id: '', qos: 0, isRepetition: false, bytes: 0, receivedMs: 0, traceparent: '' } as const),
+  report: unread,
+};
+
+function unread(): never {
+  throw new TailraceError('internal', 'expected a message that is counted alone, got one to read');
+}
+
+/**
+ * Whether a report is known to be in the log by its ID. `recent` has what the device has sent in the last hour: it
+ * counts where the device states that it repeats a message, because it may use an ID again after the window of IDs.
+ */
+function isLogged(
+  { path, recent, logged }: DeviceRecord,
+  { key, id }: DeviceEntry,
+  { isRepetition }: DeviceMessage | DeviceBatch,
+): boolean {
+  if (id === '') return false;
+  return (isRepetition && key === path && recent?.has(id) === true) || logged?.has(key, id) === true;
 }
 
 interface MutableContext extends RecordContext {

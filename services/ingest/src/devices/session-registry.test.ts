@@ -18,6 +18,7 @@ class TestSession implements ClaimingSession {
   readonly instance: string;
   readonly openedMs = 0;
   readonly protocol = 'websocket';
+  readonly client = undefined;
   lastReceivedMs = 0;
   claim: Claim | undefined;
   waitMs = 0;
@@ -78,7 +79,12 @@ test('the newest session has the device, and its number is higher', () => {
   const { registry, counts } = setUp();
   const [first, second] = [new TestSession('10.0.0.1'), new TestSession('10.0.0.2')];
   registry.claim(first);
-  assert.deepEqual(first.claim, { number: 1_764_446_400_001, replaced: undefined, handOver: undefined });
+  assert.deepEqual(first.claim, {
+    number: 1_764_446_400_001,
+    replaced: undefined,
+    handOver: undefined,
+    isMoved: false,
+  });
   registry.claim(second);
   assert.equal(registry.of('plant1.a'), second);
   assert.equal(first.replacedBy, '10.0.0.2 on ingest-0');
@@ -218,7 +224,7 @@ test('what another node had is taken over, and the number is above its number', 
   registry.claim(session);
   assert.equal(session.claim, undefined);
   replies[0]!(handOver);
-  assert.deepEqual(session.claim, { number: 1_764_446_500_001, replaced: undefined, handOver });
+  assert.deepEqual(session.claim, { number: 1_764_446_500_001, replaced: undefined, handOver, isMoved: true });
   registry.release(session);
   assert.deepEqual(sent, ['opened 10.0.0.1', 'closed 10.0.0.1']);
 });

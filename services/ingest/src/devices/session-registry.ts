@@ -2,6 +2,7 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { TakeoverCounts } from './device-metrics.ts';
+import type { LoggedDevice } from './device-record.ts';
 import type { PresenceEvents } from './presence-events.ts';
 import { type Contender, TakeoverDamping } from './takeover-damping.ts';
 
@@ -15,6 +16,8 @@ export interface ClaimingSession extends Contender {
   readonly openedMs: number;
   /** Name of its protocol. */
   readonly protocol: string;
+  /** What its protocol keeps of its client beyond a connection moves with it; undefined if it keeps nothing. */
+  readonly client: SessionClient | undefined;
   /** The device is this session's. Called at most once. */
   claimed(claim: Claim): void;
   /** The device is another session's for this time: two senders use its identity. */
@@ -25,6 +28,14 @@ export interface ClaimingSession extends Contender {
   abandoned(): void;
   /** Another node had a session of the device with a higher number: the number of this one is now above it. */
   renumbered(number: number): void;
+}
+
+/** The client of a session whose protocol keeps something of it beyond a connection. */
+export interface SessionClient {
+  /** Of its tenant and ID. */
+  readonly key: string;
+  /** What is kept is discarded. */
+  readonly isClean: boolean;
 }
 
 /** Where a session comes from, for people. */
@@ -40,6 +51,8 @@ export interface Claim {
   readonly replaced: { readonly address: string; readonly openedMs: number } | undefined;
   /** What another node had of the device. */
   readonly handOver: HandOver | undefined;
+  /** Whether the last known session of the device was on another node. */
+  readonly isMoved: boolean;
 }
 
 /** What another node returns of a session that it has or had. */
@@ -51,6 +64,13 @@ export interface HandOver {
   readonly lastSeq: number;
   /** Takeovers in quick succession, which the next node counts on. */
   readonly takeovers: number;
+  /** What the protocol has kept of the client; undefined for nothing. */
+  readonly clientState?: Uint8Array | undefined;
+  /**
+   * What the former node has when the log has settled all messages of the device; undefined if it has. Never rejects,
+   * and takes a bounded time.
+   */
+  readonly rest?: Promise<LoggedDevice> | undefined;
 }
 
 /** The session of another node works on for this time. */
@@ -338,6 +358,7 @@ export class SessionRegistry<S extends ClaimingSession = ClaimingSession> {
     const { device } = session;
     const known = this.#sessions.get(device);
     const former = known?.session;
+    const isMoved = handOver !== undefined || (peers?.numberOf(device) ?? 0) > 0;
     const number = this.#nextNumber(Math.max(handOver?.number ?? 0, peers?.numberOf(device) ?? 0, known?.number ?? 0));
     const claimedMs = clock.monotonic();
     if (handOver !== undefined) this.#damping.adopt(device, handOver.takeovers, claimedMs);
@@ -349,7 +370,7 @@ export class SessionRegistry<S extends ClaimingSession = ClaimingSession> {
     former?.replaced(this.#originOf(session));
     const replaced = former && { address: former.address, openedMs: former.openedMs };
     peers?.opened(session, number, true);
-    session.claimed({ number, replaced, handOver });
+    session.claimed({ number, replaced, handOver, isMoved });
   }
 
   /** The session did not know the number of the one that it has replaced, which is higher. */

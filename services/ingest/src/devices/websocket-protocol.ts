@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@tailrace/platform/clock';
+import { identityOf } from '@tailrace/platform/token-identity';
 import { type CloseName, closeCodes } from '@tailrace/protocol/close';
 import { isTailraceError, shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { messageIdWindowMs } from '@tailrace/protocol/message-id';
 import { jsonWithDigits } from '../json-text.ts';
+import type { AnnouncedDevices, GatewayDevices } from './announced-devices.ts';
 import {
   type CommandReply,
   commandPayload,
@@ -12,7 +14,7 @@ import {
   exactReplyOf,
 } from './device-command.ts';
 import type { MessageToken } from './device-message.ts';
-import type { DeviceSession } from './device-session.ts';
+import { type DeviceSession, graceMs } from './device-session.ts';
 import type { DeviceSocket, DeviceSocketHandlers } from './device-socket.ts';
 import {
   authFrom,
@@ -23,6 +25,7 @@ import {
   frameFrom,
   messageFrom,
   messageIdOf,
+  presenceFrom,
   receiptFrom,
   takesCommandsFrom,
 } from './envelope.ts';
@@ -53,6 +56,7 @@ export interface WebSocketProtocolLimits {
 export interface WebSocketProtocolOptions {
   readonly clock: Clock;
   readonly limits: WebSocketProtocolLimits;
+  readonly announced: AnnouncedDevices;
   /** Called when the session is live, and its socket is not to be replaced by a new one. */
   onAuthenticated(protocol: WebSocketProtocol): void;
   /** Called when the connection is lost. */
@@ -74,6 +78,8 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
   #isCorked = false;
   #isPinged = false;
   #invalidFrames = 0;
+  /** Devices behind this one whose presence it has sent. */
+  #announced: GatewayDevices | undefined;
   /** Pings in the second `#pingSecond`. */
   #pings = 0;
   #pingSecond = 0;
@@ -156,6 +162,7 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
   }
 
   closed(code: number): void {
+    this.#announced?.closed(code === 1000 ? 0 : graceMs);
     this.session.closed(code);
     this.#options.onClosed(this);
   }
@@ -274,7 +281,8 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
       else if (envelope.type === 'reply') {
         const reply = exactReplyOf(envelope.payload, () => (jsonWithDigits(text) as Envelope).payload);
         this.#replied(envelope, commandReplyFrom(reply));
-      } else if (envelope.type === 'batch') session.accept(batchFrom(envelope, session.device, received));
+      } else if (envelope.type === 'presence') this.#presence(envelope);
+      else if (envelope.type === 'batch') session.accept(batchFrom(envelope, session.device, received));
       else session.accept(messageFrom(envelope, session.device, received));
     } catch (thrown) {
       if (!isTailraceError(thrown)) throw thrown;
@@ -296,6 +304,25 @@ export class WebSocketProtocol implements ProtocolPort, DeviceSocketHandlers {
   /** The device has a command. One that is not known any more needs no answer. */
   #received(id: string): void {
     if (this.#isLive('')) this.session.commandReceived(id);
+  }
+
+  /** The session itself is the presence of its device; a message is that of a device behind it. */
+  #presence(envelope: Envelope): void {
+    const { msgid, qos, from } = envelope;
+    if (!this.#isLive(msgid)) return;
+    const { session } = this;
+    const isOnline = presenceFrom(envelope);
+    const device = from === '' ? session.device : from;
+    session.assertCovers(device);
+    // Each changes what all know of the device, so that it counts as an event of it.
+    session.pace(device, true);
+    if (device !== session.device) {
+      this.#announced ??= this.#options.announced.ofGateway('websocket', identityOf(session.claims!));
+      if (isOnline) this.#announced.online(device);
+      else this.#announced.offline(device);
+    }
+    session.countAnswer();
+    if (qos > 0) this.acknowledge(msgid, 'accepted');
   }
 
   #replied({ msgid, qos, from }: Envelope, reply: CommandReply): void {

@@ -18,7 +18,10 @@ export type IntakeState = 'waiting' | 'late' | 'settled';
  */
 export class IntakeEntry<Device extends object = object> implements NewRecord, RetryItem {
   readonly key: string;
-  /** Empty when it is settled, unless it may be added again: see `MessageIntake.add`. */
+  /**
+   * Empty when it is settled, unless it may be added again: see `MessageIntake.add`. Of a message that the log has
+   * refused for good, after its source was notified, which may write it to the dead letters.
+   */
   value: Uint8Array;
   /** The trace of a sampled message, and its header. Set by `MessageTrace.append`. */
   trace: MessageTrace | undefined = undefined;

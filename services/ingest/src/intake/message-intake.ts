@@ -58,8 +58,11 @@ export class MessageIntake {
   #last: IntakeEntry | undefined;
   #unsettled = 0;
   #heldBytes = 0;
-  /** Sources whose answers are to be sent. */
-  readonly #touched = new Set<IntakeSource>();
+  /**
+   * Sources whose answers are to be sent. A new set for each response of the log: V8 links the tables of a set that is
+   * cleared, and does not collect them before it marks the whole heap.
+   */
+  #touched = new Set<IntakeSource>();
   #lastTouched: IntakeSource | undefined;
   #isNotifyDue = false;
   #hasConfirmed = false;
@@ -181,8 +184,8 @@ export class MessageIntake {
       if (meansAway(error)) this.#hasFailed = true;
       const refusal = this.#refusalOf(error);
       // The error of the log may be final, such as missing rights, and the refusal is not: its source adds it again.
-      if (!refusal.retryable) entry.value = noBytes;
       this.#notify(entry, refusal);
+      if (!refusal.retryable) entry.value = noBytes;
     }
   }
 
@@ -214,8 +217,8 @@ export class MessageIntake {
     if (this.#hasConfirmed) pressure.confirmed();
     this.#hasFailed = false;
     this.#hasConfirmed = false;
-    const sources = [...this.#touched];
-    this.#touched.clear();
+    const sources = this.#touched;
+    this.#touched = new Set();
     for (const source of sources) {
       try {
         source.flushAcks();

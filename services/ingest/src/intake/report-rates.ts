@@ -5,16 +5,17 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 /** Most devices with a state. Beyond it those with their full burst leave, then the oldest, which gets a full burst. */
 export const ratedDevicesMax = 100_000;
 
-/** A device whose reports a request exceeds. */
+/** A device whose reports a request exceeds, or a chunk of a stream. */
 export interface ExceededRate {
+  /** `rate_limited`. */
   readonly error: TailraceError;
-  /** After how long the request is accepted, ms. */
+  /** After how long the reports are accepted, ms. */
   readonly waitMs: number;
 }
 
 /**
  * The rates of the reports that devices send in requests, by device: so a gateway may send that many for each of its
- * devices. A request is taken as a whole, because its sender repeats it as a whole.
+ * devices. A request is taken as a whole, because its sender repeats it as a whole. A stream is taken by its chunks.
  */
 export class ReportRates {
   readonly #limit: RateLimit;
@@ -31,8 +32,8 @@ export class ReportRates {
   }
 
   /**
-   * Takes the reports of a request at monotonic `nowMs`. Returns the first device beyond its rate instead, and takes
-   * none. More reports of a device than the burst are taken once its full burst is available.
+   * Takes the reports of a request, or of a chunk, at monotonic `nowMs`. Returns the first device beyond its rate
+   * instead, and takes none. More reports of a device than the burst are taken once its full burst is available.
    */
   take(records: readonly NewRecord[], nowMs: number): ExceededRate | undefined {
     const counts = new Map<string, number>();
@@ -41,7 +42,7 @@ export class ReportRates {
       const tatMs = this.#tats.get(device) ?? 0;
       if (this.#limit.take(tatMs, nowMs, count) !== undefined) continue;
       const { perSecond, burst } = this.#limit;
-      const message = `expected at most ${perSecond} reports a second of ${shown(device)} (burst ${burst}), got more: nothing of this request was accepted`;
+      const message = `expected at most ${perSecond} reports a second of ${shown(device)} (burst ${burst}), got more`;
       return { error: new TailraceError('rate_limited', message), waitMs: this.#limit.waitMs(tatMs, nowMs, count) };
     }
     for (const [device, count] of counts) {

@@ -13,6 +13,9 @@ export interface DeviceTopic {
   readonly tag: string;
 }
 
+/** More than the longest path and the longest tag have. */
+const charactersMax = 1_024;
+
 const forms = '<path>/telemetry, <path>/telemetry/pb, <path>/telemetry/<tag>, <path>/presence or <path>/reply';
 
 /**
@@ -20,6 +23,7 @@ const forms = '<path>/telemetry, <path>/telemetry/pb, <path>/telemetry/<tag>, <p
  * `invalid_path` for any other topic.
  */
 export function deviceTopicFrom(topic: string): DeviceTopic {
+  if (topic.length > charactersMax) throw unknownTopic(topic);
   const lastSlash = topic.lastIndexOf('/');
   const last = topic.slice(lastSlash + 1);
   const rest = lastSlash < 0 ? '' : topic.slice(0, lastSlash);

@@ -8,7 +8,8 @@ import { nextTurn } from '../../test/device-fixture.ts';
 import { startMqtt } from '../../test/mqtt-fixture.ts';
 
 const seeded = fuzzed(300);
-const unlimited = { deviceMessagesBurst: 10_000_000, tenantMessagesBurst: 10_000_000 } as const;
+const burst = 10_000_000;
+const unlimited = { deviceMessagesBurst: burst, deviceEventsBurst: burst, tenantMessagesBurst: burst } as const;
 const topic = 'plant1/line2/press7/telemetry';
 const good = '{"readings":[{"tag":"t","value":1}]}';
 

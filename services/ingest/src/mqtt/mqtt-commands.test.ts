@@ -131,6 +131,47 @@ test('a command without PUBACK is sent once on a connection, and again when the 
   assert.deepEqual(late.messages, []);
 });
 
+for (const username of [press, 'plant1.other'])
+  test(`a command without PUBACK is not sent to a token without the right to it that resumes the session as ${username}`, async (t) => {
+    const { send, settle, loginForCommands, connect, token } = await start(t);
+    const session = { clean: false, properties: { sessionExpiryInterval: 600 } };
+    const device = await loginForCommands(session);
+    send('c1');
+    await settle();
+    assert.equal(device.messages.length, 1);
+    device.wire.close();
+    await settle();
+    // It covers the device, so that it may take its session; it may not receive its commands.
+    const [other, answer] = await connect({ ...session, username, password: Buffer.from(token) });
+    assert.equal(answer, username === press ? 'connack present 0x00' : 'connack 0x00');
+    await settle();
+    assert.deepEqual([other.messages, other.take()], [[], []]);
+  });
+
+test('a reply of a token without the right to the commands of the device does not count, also as a session of it', async (t) => {
+  const { send, settle, loginForCommands, login, token } = await start(t);
+  const device = await loginForCommands();
+  const states = send('c1');
+  await settle();
+  device.puback(1);
+  await settle();
+  const forger = await login({ clientId: 'forger', username: 'plant1.forger', password: Buffer.from(token) });
+  const forged = (packetId: number) => forger.publish(replyTopic, '{"id":"c1","state":"done"}', { packetId });
+  forged(1);
+  await settle();
+  assert.match(forger.take()[0]!, /^puback 1 0x83 command: expected one that was sent to this device/);
+  assert.deepEqual(states, ['accepted', 'delivered']);
+  const same = await login({ clientId: 'same', username: press, password: Buffer.from(token) });
+  await settle();
+  same.publish(replyTopic, '{"id":"c1","state":"done"}', { packetId: 2 });
+  same.publish(replyTopic, '{"id":"never-sent","state":"done"}', { packetId: 3 });
+  await settle();
+  const answers = same.take();
+  assert.match(answers[0]!, /^puback 2 0x83/);
+  assert.match(answers[1]!, /^puback 3 0x83/);
+  assert.deepEqual(states, ['accepted', 'delivered']);
+});
+
 test('a command that the device refuses, or that is too large for it, has failed', async (t) => {
   const { send, settle, loginForCommands } = await start(t);
   const device = await loginForCommands();

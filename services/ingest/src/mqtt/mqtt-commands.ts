@@ -93,6 +93,10 @@ export function replyFrom({ payload, properties }: InboundMessage): CommandReply
   return commandReplyFrom({ ...value, command: correlation.toString() });
 }
 
-function commandOf({ context }: OutboundMessage): string | undefined {
-  return (context as SentCommand | undefined)?.command;
+/** A message of a session that another node had has no context: the ID is in its Correlation Data. */
+function commandOf({ context, topic, properties }: OutboundMessage): string | undefined {
+  if (context !== undefined) return (context as SentCommand).command;
+  const { correlationData } = properties ?? {};
+  if (correlationData === undefined || !topic.endsWith('/command')) return undefined;
+  return Buffer.from(correlationData).toString();
 }

@@ -1,24 +1,18 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import type { HandshakeCounts } from '@tailrace/platform/tls-listener';
-import { type AnnouncedDevices, announcedDevicesMax } from './announced-devices.ts';
+import { type AnnouncedDevices, announcedDevicesMax } from '../devices/announced-devices.ts';
 import type { MqttServer } from './mqtt-server.ts';
-import { type MqttSessions, storedSessionsMax } from './mqtt-sessions.ts';
+import { type MqttSessions, storedBytesMax, storedSessionsMax } from './mqtt-sessions.ts';
 import { type Wills, willBytesMax } from './wills.ts';
 
 /** What the limits are compared with. */
 export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated'> {
-  readonly sessions: Pick<MqttSessions, 'stored' | 'evicted'>;
-  readonly wills: Pick<Wills, 'bytes'>;
-  readonly announced: Pick<AnnouncedDevices, 'size'>;
+  readonly sessions: Pick<MqttSessions, 'stored' | 'storedOfOne' | 'bytes' | 'evicted'>;
+  readonly wills: Pick<Wills, 'bytes' | 'bytesOfOne' | 'withheld'>;
+  readonly announced: Pick<AnnouncedDevices, 'size' | 'limit'>;
 }
 
 /** Registers the limits of MQTT, and how much of each is used; zeros without MQTT. */
-export function registerMqttLimits(
-  metrics: Metrics,
-  usage: MqttUsage | undefined,
-  handshakes: () => HandshakeCounts,
-  connectionsMax: number,
-): void {
+export function registerMqttLimits(metrics: Metrics, usage: MqttUsage | undefined, connectionsMax: number): void {
   const pairs = [
     [
       'mqtt_connections',
@@ -33,12 +27,42 @@ export function registerMqttLimits(
       storedSessionsMax,
     ],
     [
+      'mqtt_stored_session_bytes',
+      'Memory of MQTT sessions without a connection, about',
+      () => usage?.sessions.bytes.used ?? 0,
+      storedBytesMax,
+    ],
+    [
       'mqtt_announced_devices',
-      'Devices behind gateways whose presence these have published over MQTT',
+      'Devices behind gateways whose presence these have published, over MQTT and WebSocket',
       () => usage?.announced.size ?? 0,
       announcedDevicesMax,
     ],
     ['mqtt_will_bytes', 'Wills of all MQTT clients', () => usage?.wills.bytes ?? 0, willBytesMax],
+    [
+      'identity_mqtt_stored_sessions',
+      'MQTT sessions without a connection, of the sender that has most',
+      () => usage?.sessions.storedOfOne ?? 0,
+      storedSessionsMax / 2,
+    ],
+    [
+      'identity_mqtt_stored_session_bytes',
+      'Memory of MQTT sessions without a connection, about, of the sender that has most',
+      () => usage?.sessions.bytes.mostOfOne() ?? 0,
+      storedBytesMax / 2,
+    ],
+    [
+      'identity_mqtt_announced_devices',
+      'Devices behind gateways whose presence these have published, of the sender that has most',
+      () => usage?.announced.limit.mostOfOne() ?? 0,
+      announcedDevicesMax / 2,
+    ],
+    [
+      'identity_mqtt_will_bytes',
+      'Wills of the MQTT clients of the sender that has most',
+      () => usage?.wills.bytesOfOne ?? 0,
+      willBytesMax / 2,
+    ],
   ] as const;
   for (const [name, help, read, limit] of pairs) {
     metrics.gauge(`tailrace_ingest_${name}`, `${help}.`, read);
@@ -49,9 +73,9 @@ export function registerMqttLimits(
     'MQTT sessions without a connection that were discarded because of their limit.',
     () => usage?.sessions.evicted ?? 0,
   );
-  metrics.gauge(
-    'tailrace_ingest_mqtt_tls_handshakes',
-    'TLS handshakes of MQTT clients in progress.',
-    () => handshakes().pending,
+  metrics.total(
+    'tailrace_ingest_mqtt_withheld_wills_total',
+    'Wills that were not published, because this process has closed their connections when it stopped.',
+    () => usage?.wills.withheld ?? 0,
   );
 }

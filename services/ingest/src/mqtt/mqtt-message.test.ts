@@ -9,7 +9,15 @@ import { deviceMessageFrom, type PublishedMessage, presenceFrom } from './mqtt-m
 
 const published = (topic: string, payload: string | Buffer, rest: Partial<PublishedMessage> = {}) =>
   deviceMessageFrom({
-    ...{ topic: deviceTopicFrom(topic), payload: Buffer.from(payload), qos: 1, ticket: 3, id: '', contentType: '' },
+    ...{
+      topic: deviceTopicFrom(topic),
+      payload: Buffer.from(payload),
+      qos: 1,
+      ticket: 3,
+      id: '',
+      batchId: '',
+      contentType: '',
+    },
     ...{ isText: false, receivedMs: 5, traceparent: '' },
     ...rest,
   });
@@ -137,6 +145,7 @@ test('a message that is kept does not share the bytes of its connection', () => 
     qos: 1,
     ticket: 3,
     id: '',
+    batchId: '',
     contentType: '',
   } as const;
   const message = deviceMessageFrom({ ...facts, isText: false, receivedMs: 5, traceparent: '' });

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { MqttError, mqttReasons } from '@tailrace/mqtt/reason';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { isObject } from '@tailrace/protocol/reading';
-import { type Report, reportFromJson } from '@tailrace/protocol/report';
+import { assertReportId, type Report, reportFromJson } from '@tailrace/protocol/report';
 import {
   countedDevices,
   type DeviceBatch,
@@ -34,8 +34,12 @@ export interface PublishedMessage {
   readonly qos: 0 | 1 | 2;
   /** -1 at QoS 0. */
   readonly ticket: number;
+  /** DUP. */
+  readonly isRepetition?: boolean;
   /** Of the report, unless its payload has another one; '' for none. */
   readonly id: string;
+  /** Of a message with an array or Protobuf: a repetition is not appended again. '' for none. */
+  readonly batchId: string;
   /** Content Type of MQTT 5; '' for none. */
   readonly contentType: string;
   /** Whether the payload is text by its Payload Format Indicator. */
@@ -58,6 +62,8 @@ export function deviceMessageFrom(published: PublishedMessage): MqttMessage | Mq
   if (isText && !isUtf8(payload))
     throw new MqttError(mqttReasons.payloadFormatInvalid, 'payload: expected UTF-8 as its format indicator has it');
   if (topic.kind === 'tag') return new MqttMessage(published);
+  const { batchId } = published;
+  if (batchId !== '') assertReportId(batchId);
   if (topic.kind === 'protobuf' || protobufTypes.includes(contentType)) {
     const reports = protobufReports(payload, batchReportsMax);
     return new MqttBatch(published, reports.length, reports);
@@ -75,43 +81,54 @@ export function deviceMessageFrom(published: PublishedMessage): MqttMessage | Mq
   return new MqttBatch(published, elements, undefined);
 }
 
-/** A message with one report. */
-export class MqttMessage implements DeviceMessage {
+/** What a message has of its PUBLISH, with one report or several. */
+abstract class Published {
   readonly device: string;
   readonly token: number;
-  /** MQTT recognizes a repetition by packet identifiers, and fanout by the ID of the report. */
-  readonly id = '';
+  /** '': MQTT recognizes a repetition by packet identifiers, and fanout by the ID of the report. */
+  readonly id: string;
   readonly qos: 0 | 1 | 2;
   readonly isEvent = false;
+  readonly isRepetition: boolean;
   readonly bytes: number;
   readonly receivedMs: number;
   readonly traceparent: string;
-  readonly #topic: DeviceTopic;
-  readonly #reportId: string;
   /** Undefined once it was read. */
-  #payload: Buffer | undefined;
+  protected payload: Buffer | undefined;
 
-  constructor(published: PublishedMessage) {
-    const { topic, payload, ticket, qos, receivedMs, traceparent, id } = published;
+  constructor(published: PublishedMessage, id = '') {
+    const { topic, payload, ticket, qos, isRepetition, receivedMs, traceparent } = published;
+    this.id = id;
     this.device = topic.path;
     this.token = ticket;
     this.qos = qos;
+    this.isRepetition = isRepetition === true;
     this.bytes = payload.length;
     this.receivedMs = receivedMs;
     this.traceparent = traceparent;
-    this.#topic = topic;
-    this.#reportId = id;
-    this.#payload = payload;
+    this.payload = payload;
   }
 
   /** Called where the message waits: the payload is part of a chunk of the connection until then. */
   keep(): void {
-    if (this.#payload !== undefined) this.#payload = Buffer.from(this.#payload);
+    if (this.payload !== undefined) this.payload = Buffer.from(this.payload);
+  }
+}
+
+/** A message with one report. */
+export class MqttMessage extends Published implements DeviceMessage {
+  readonly #topic: DeviceTopic;
+  readonly #reportId: string;
+
+  constructor(published: PublishedMessage) {
+    super(published);
+    this.#topic = published.topic;
+    this.#reportId = published.id;
   }
 
   report(): Report {
-    const payload = this.#payload!;
-    this.#payload = undefined;
+    const payload = this.payload!;
+    this.payload = undefined;
     const { kind, tag, path: device } = this.#topic;
     if (kind === 'tag') {
       const value = payloadScalar(payloadText(payload, 'malformed_number'), false);
@@ -123,42 +140,25 @@ export class MqttMessage implements DeviceMessage {
 }
 
 /** A message with several reports: one acknowledgment. */
-export class MqttBatch implements DeviceBatch {
-  readonly device: string;
-  readonly token: number;
-  readonly id = '';
-  readonly qos: 0 | 1 | 2;
-  readonly isEvent = false;
-  readonly bytes: number;
-  readonly receivedMs: number;
-  readonly traceparent: string;
+export class MqttBatch extends Published implements DeviceBatch {
   readonly count: number;
   readonly #reportId: string;
-  /** Undefined once it was read. */
-  #payload: Buffer | undefined;
-  /** Of Protobuf, views of the payload. */
+  /** Of Protobuf, views of the payload; undefined once they were read. */
   #reports: readonly (() => Report)[] | undefined;
   /** Once it was parsed. */
   #messages: readonly (InnerMessage | InvalidMessage)[] | undefined;
 
   constructor(published: PublishedMessage, count: number, reports: readonly (() => Report)[] | undefined) {
-    const { topic, payload, ticket, qos, receivedMs, traceparent, id } = published;
-    this.device = topic.path;
-    this.token = ticket;
-    this.qos = qos;
-    this.bytes = payload.length;
-    this.receivedMs = receivedMs;
-    this.traceparent = traceparent;
+    super(published, published.batchId);
     this.count = count;
-    this.#reportId = count === 1 ? id : '';
-    this.#payload = payload;
+    this.#reportId = count === 1 ? published.id : '';
     this.#reports = reports;
   }
 
-  keep(): void {
-    if (this.#payload === undefined || this.#messages !== undefined) return;
-    this.#payload = Buffer.from(this.#payload);
-    if (this.#reports !== undefined) this.#reports = protobufReports(this.#payload, batchReportsMax);
+  override keep(): void {
+    super.keep();
+    if (this.payload !== undefined && this.#reports !== undefined)
+      this.#reports = protobufReports(this.payload, batchReportsMax);
   }
 
   /** Reads the reports, which may wait for the rates of their devices. */
@@ -173,9 +173,9 @@ export class MqttBatch implements DeviceBatch {
   }
 
   #read(): readonly (InnerMessage | InvalidMessage)[] {
-    const payload = this.#payload!;
+    const payload = this.payload!;
     const reports = this.#reports;
-    this.#payload = undefined;
+    this.payload = undefined;
     this.#reports = undefined;
     const id = this.#reportId;
     if (reports !== undefined) return reports.map((reportOf) => this.#decoded(reportOf));
@@ -217,6 +217,7 @@ class InnerMessage implements DeviceMessage {
   readonly id = '';
   readonly qos: 0 | 1 | 2;
   readonly isEvent = false;
+  readonly isRepetition = false;
   readonly bytes = 0;
   readonly device: string;
   readonly receivedMs: number;

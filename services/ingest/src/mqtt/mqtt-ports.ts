@@ -6,7 +6,7 @@ import { handshakeCertificate } from '@tailrace/platform/client-certificate';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { type HandshakeCounts, noHandshakes, TlsListener } from '@tailrace/platform/tls-listener';
-import type { IngestSettings } from '../config.ts';
+import { type IngestSettings, tlsFilesOf } from '../config.ts';
 import type { MqttRemote } from './mqtt-server.ts';
 
 /** Takes a connection; undefined refuses it. */
@@ -28,7 +28,14 @@ export interface MqttPorts {
 
 type PortSettings = Pick<
   IngestSettings,
-  'host' | 'mqttPort' | 'mqttTlsPort' | 'mqttPlain' | 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile'
+  | 'host'
+  | 'mqttPort'
+  | 'mqttTlsPort'
+  | 'mqttPlain'
+  | 'tlsCertFile'
+  | 'tlsKeyFile'
+  | 'tlsClientCaFile'
+  | 'tlsClientCrlFile'
 >;
 
 /** Creates the ports of the settings: TCP with `mqttPlain`, TLS with `tlsCertFile`. Throws `invalid_config`. */
@@ -49,13 +56,13 @@ class NetPorts implements MqttPorts {
   constructor(config: PortSettings, clock: Clock, logger: Logger) {
     this.#config = config;
     this.#logger = logger;
-    const { host, mqttTlsPort: port, tlsCertFile, tlsKeyFile, tlsClientCaFile } = config;
-    if (tlsCertFile === '') return;
+    const { host, mqttTlsPort: port } = config;
+    if (config.tlsCertFile === '') return;
     this.#tls = new TlsListener({
       host,
       port,
       portSetting: 'mqttTlsPort',
-      files: { cert: tlsCertFile, key: tlsKeyFile, clientCa: tlsClientCaFile },
+      files: tlsFilesOf(config),
       alpnProtocols: ['mqtt'],
       clock,
       logger,

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ControlTopic } from '@tailrace/eventlog/control-topic';
+import { silentLogger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
 import { nextTurn, press } from '../../test/device-fixture.ts';
 import { startMqtt } from '../../test/mqtt-fixture.ts';
@@ -93,6 +95,29 @@ for (const version of [4, 5] as const) {
     assert.equal(await metric('tailrace_ingest_messages_total{protocol="mqtt",outcome="rejected"}'), 4);
   });
 }
+
+test('a message with the user property batch of one that is in the log is acknowledged and not appended again', async (t) => {
+  const { login, confirmAll, reports } = await startMqtt(t);
+  const device = await login();
+  const batch = (id: string, packetId: number) =>
+    device.publish(topic, `[${payload}]`, { packetId, properties: { userProperties: [['batch', id]] } });
+  batch('b1', 1);
+  // At the same time as the first one: two packets cannot have the same outcome.
+  batch('b1', 2);
+  assert.equal((await reports()).length, 1);
+  assert.equal(await confirmAll(), 1);
+  batch('b1', 3);
+  batch('b2', 4);
+  batch('x'.repeat(65), 5);
+  assert.equal(await confirmAll(), 1);
+  const answers = device.take();
+  assert.match(
+    answers[1]!,
+    /^puback 2 0x83 id: expected one that no other message of this session has, got "b1" again/,
+  );
+  assert.match(answers[4]!, /^puback 5 0x83 id: expected a text of at most 64 bytes/);
+  assert.deepEqual([answers[0], ...answers.slice(2, 4)], ['puback 1', 'puback 3', 'puback 4']);
+});
 
 test('a batch with invalid reports is acknowledged with what was accepted', async (t) => {
   const { login, confirmAll } = await startMqtt(t);
@@ -297,6 +322,76 @@ test('a gateway announces the devices behind it: they have sessions until it wit
   own.disconnect();
 });
 
+test('presence counts against the rate of events of its device: beyond it the gateway is not read until it allows more', async (t) => {
+  const { login, events, clock } = await startMqtt(t, {
+    settings: { deviceEventsPerSecond: 10, deviceEventsBurst: 5 },
+  });
+  const gateway = await login();
+  await nextTurn();
+  events();
+  for (let n = 0; n < 100; n++)
+    gateway.publish('plant1/a/presence', n % 2 === 0 ? 'online' : 'offline', { packetId: n + 1, qos: 0 });
+  await nextTurn();
+  const first = events().length;
+  assert.ok(first >= 5 && first <= 7, `${first} events at once`);
+  // An honest device is not delayed.
+  const other = await login({ clientId: 'c2', username: 'plant1.own' });
+  other.publish('plant1/own/presence', 'online');
+  assert.deepEqual(await other.next(), ['puback 1']);
+  events();
+  for (let second = 0; second < 2; second++) {
+    for (let step = 0; step < 10; step++) {
+      await clock.advance(100);
+      await nextTurn();
+    }
+    const next = events().length;
+    assert.ok(next >= 9 && next <= 11, `${next} events a second`);
+  }
+});
+
+test('presence, and a session without a report, count as names of devices: one tenant cannot invent them without end', async (t) => {
+  const { login, connect, events } = await startMqtt(t, { settings: { devicesPerTenantMax: 3 } });
+  const gateway = await login();
+  for (const name of ['a', 'b', 'c', 'd']) gateway.publish(`plant1/${name}/presence`, 'online', { qos: 1 });
+  const answers: string[] = [];
+  while (answers.length < 4) answers.push(...(await gateway.next()));
+  assert.deepEqual(answers.slice(0, 2), ['puback 1', 'puback 1']);
+  for (const answer of answers.slice(2)) assert.match(answer, /^puback 1 0x97 device: expected at most 3 devices/);
+  gateway.publish('plant1/e/presence', 'offline', { qos: 1 });
+  assert.match((await gateway.next())[0]!, /^puback 1 0x97/);
+  const [, answer] = await connect({ clientId: 'c2', username: 'plant1.f' });
+  assert.match(answer, /^connack 0x(88|97)/);
+  await nextTurn();
+  assert.equal(events().length, 3);
+});
+
+test('the will of a token that was revoked is not published, also if it was due later', async (t) => {
+  const { login, reports, memory, clock, metric } = await startMqtt(t);
+  const properties = { sessionExpiryInterval: 600 };
+  const will = (willDelayInterval: number) => ({
+    topic: `${topic}/running`,
+    payload: Buffer.from('false'),
+    properties: { willDelayInterval },
+  });
+  const later = await login({ clientId: 'later', properties, will: will(60) });
+  later.wire.close();
+  await nextTurn();
+  const open = await login({ clientId: 'open', username: 'plant1.open', properties, will: will(0) });
+  const control = new ControlTopic({
+    ...{ eventLog: memory, topicPrefix: 'tailrace', clock, logger: silentLogger },
+    ...{ onCredentials() {}, onRevocations() {} },
+  });
+  await control.revoke({ subject: 'gateway7', issuedBefore: clock.now() + 1_000 });
+  control.stop();
+  for (let second = 0; second < 90 && (second < 80 || !open.isClosed); second++) {
+    await clock.advance(1_000);
+    await nextTurn();
+  }
+  assert.ok(open.isClosed);
+  assert.deepEqual(await reports(), []);
+  assert.equal(await metric('tailrace_ingest_mqtt_will_bytes'), 0);
+});
+
 test('a session is resumed with its messages and subscriptions, and CONNACK has that', async (t) => {
   const { login, connect, confirmAll } = await startMqtt(t);
   const session = { clean: false, properties: { sessionExpiryInterval: 600 } };
@@ -425,6 +520,19 @@ test('a will that cannot be a report when it is due is a dead letter', async (t)
     [[press, 'false']],
   );
   held.shift()!.confirm();
+});
+
+test('wills count against the rates of their device: those of many lost connections beyond it are dead letters', async (t) => {
+  const { login, held } = await startMqtt(t, { settings: { deviceMessagesPerSecond: 1, deviceMessagesBurst: 2 } });
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false') };
+  for (let n = 0; n < 5; n++) {
+    // Gateways: their sessions count against the rate of no device.
+    const gateway = await login({ clientId: `c${n}`, username: '', will });
+    gateway.wire.close();
+    await nextTurn();
+  }
+  const letters = held.filter(({ value }) => Buffer.from(value).toString() === 'false');
+  assert.deepEqual([held.length - letters.length, letters.length], [2, 3]);
 });
 
 test('a connection beyond the limit is refused, and one that sends nothing is closed', async (t) => {
@@ -623,4 +731,67 @@ test('a will is no sign of life: its report is behind no session, and the device
   await nextTurn();
   assert.deepEqual(closes(), [], 'a newer session is the presence of the device');
   fourth.disconnect();
+});
+
+test('MQTT 3.1.1: a message that only the log finds too large is acknowledged when its dead letter is in the log', async (t) => {
+  const { login, held } = await startMqtt(t);
+  const device = await login({ version: 4 });
+  for (const qos of [1, 2] as const) {
+    device.publish(topic, payload, { packetId: 3, qos });
+    await nextTurn();
+    const { value } = held[0]!;
+    const report = Buffer.from(value);
+    held.shift()!.fail(new TailraceError('too_large', 'record: expected at most 1 bytes, got 2'));
+    await nextTurn();
+    assert.deepEqual(device.take(), []);
+    assert.equal(held[0]!.key, press);
+    assert.deepEqual(Buffer.from(held[0]!.value), report);
+    held.shift()!.confirm();
+    assert.deepEqual(await device.next(), [qos === 1 ? 'puback 3' : 'pubrec 3']);
+  }
+});
+
+test('wills of the connections that a drain closes are withheld, since their devices are not gone; the reason is 0x8b', async (t) => {
+  const { login, ingest, clock, held, metric, events } = await startMqtt(t);
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false') };
+  const stored = { clean: false, properties: { sessionExpiryInterval: 600 } };
+  const devices = [
+    await login({ will }),
+    await login({ ...stored, clientId: 'c2', username: 'plant1.b', will: { ...will, topic: 'plant1/b/telemetry/on' } }),
+    await login({
+      version: 4,
+      clientId: 'c3',
+      username: 'plant1.c',
+      will: { ...will, topic: 'plant1/c/telemetry/on' },
+    }),
+  ];
+  await nextTurn();
+  events();
+  const drained = ingest.drain();
+  await clock.advance(5_000);
+  await drained;
+  assert.deepEqual(
+    devices.map((device) => device.take()),
+    [['disconnect 0x8b'], ['disconnect 0x8b'], []],
+  );
+  assert.deepEqual(held, []);
+  assert.equal(await metric('tailrace_ingest_mqtt_will_bytes'), 0);
+  assert.equal(await metric('tailrace_ingest_mqtt_withheld_wills_total'), 3);
+  // Presence does not depend on a will: a device that finds no other server is offline.
+  assert.equal(events().filter((event) => event.startsWith('closed')).length, 3);
+});
+
+test('wills that wait for their delay are published when their sessions end with the server', async (t) => {
+  const { login, ingest, clock, held, confirmAll } = await startMqtt(t);
+  const properties = { willDelayInterval: 300 };
+  const will = { topic: `${topic}/running`, payload: Buffer.from('false'), properties };
+  const device = await login({ clean: false, properties: { sessionExpiryInterval: 600 }, will });
+  device.wire.close();
+  await clock.advance(10_000);
+  assert.deepEqual(held, []);
+  const drained = ingest.drain();
+  await nextTurn();
+  assert.equal(await confirmAll(), 1);
+  await clock.advance(5_000);
+  await drained;
 });

@@ -5,25 +5,26 @@ import type { OutboundMessage } from '@tailrace/mqtt/publish';
 import { reasonFrom, mqttReasons as reasons, returnCodeFrom } from '@tailrace/mqtt/reason';
 import type { ServerConnection } from '@tailrace/mqtt/server-connection';
 import type { ClosedConnection, SendOutcome, SubscribeRequest } from '@tailrace/mqtt/server-options';
-import type { SessionState } from '@tailrace/mqtt/session-state';
+import { decodeSession, type SessionState } from '@tailrace/mqtt/session-state';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Claims } from '@tailrace/platform/token';
 import { type CloseName, closeCodes } from '@tailrace/protocol/close';
 import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { partialBatchText } from '@tailrace/protocol/partial-batch';
 import { tenantOf } from '@tailrace/protocol/path';
 import type { Admission, Sender, TokenGrant } from '../admission.ts';
+import type { AnnouncedDevices, GatewayDevices } from '../devices/announced-devices.ts';
 import type { DeliveredCommand } from '../devices/device-command.ts';
 import { isBatch, type MessageToken } from '../devices/device-message.ts';
 import type { ProtocolCounts } from '../devices/device-metrics.ts';
 import type { DeviceSession } from '../devices/device-session.ts';
-import type { BatchOutcome, ProtocolPort, Welcome } from '../devices/protocol-port.ts';
-import type { AnnouncedDevices, GatewayDevices } from './announced-devices.ts';
+import type { BatchOutcome, ProtocolPort, RefusedRecord, Welcome } from '../devices/protocol-port.ts';
 import { authFrom } from './connect-auth.ts';
 import { commandPathFrom, type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
 import { closeCodeOf, connackReasons, disconnectReasons } from './mqtt-closes.ts';
 import { commandAcknowledged, commandTopicOf, replyFrom, sendCommand } from './mqtt-commands.ts';
 import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
-import type { MqttSessions, SessionOwner } from './mqtt-sessions.ts';
+import { clientKeyOf, type MqttSessions, type SessionOwner } from './mqtt-sessions.ts';
 import { Originals, type RefusedMessages } from './refused-messages.ts';
 import { type NamespaceClient, namespaceOf, type TopicNamespace } from './topic-namespace.ts';
 import { absenceMs, type DueWill, type Wills, willSecondsOf } from './wills.ts';
@@ -45,6 +46,7 @@ export interface MqttProtocolOptions {
   readonly counts: ProtocolCounts;
   /** Logs a message that was refused, not each of many. */
   readonly onRefused: (facts: () => object) => void;
+  readonly isRevoked: (claims: Claims) => boolean;
   /** Called when the client is authenticated: its connection is not to be replaced by a new one. */
   readonly onAuthenticated: (protocol: MqttProtocol) => void;
 }
@@ -213,7 +215,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
 
   // From the session.
 
-  welcome({ session: number }: Welcome): void {
+  welcome({ session: number, isMoved, clientState }: Welcome): void {
     const { sessions, wills, onAuthenticated } = this.#options;
     const request = this.#request!;
     const { claims, isGateway } = this.#session;
@@ -227,11 +229,13 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       this.#assertOwn(request.clientId, owner);
       if (will !== undefined) {
         const namespace = namespaceOf(this.#options.namespaces, will.topic);
-        if (namespace !== undefined) namespace.assertWill(this, will);
-        else {
-          wills.hold(will);
-          this.#heldWill = will;
+        if (namespace !== undefined) {
+          // Before the call: what the namespace keeps of the client from here on, `closed` releases.
+          this.#namespaces = new Set([namespace]);
+          namespace.assertWill(this, will);
         }
+        wills.hold(will, this.grant);
+        this.#heldWill = will;
       }
     } catch (thrown) {
       this.#refuseConnect(tailraceErrorFrom(thrown));
@@ -240,13 +244,13 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.#owner = owner;
     onAuthenticated(this);
     this.#authenticated?.();
-    const state = sessions.open(this.#connection, owner, request.cleanStart);
+    const moved = isMoved ? { state: sessionFrom(clientState) } : undefined;
+    const state = sessions.open(this.#connection, owner, request.cleanStart, moved);
     if (state !== undefined) this.#keepAllowed(state, isGateway);
     this.#connection.authorized();
     this.#connection.claimed(state);
-    if (will === undefined) return;
-    const namespace = namespaceOf(this.#options.namespaces, will.topic);
-    if (namespace !== undefined) this.#use(namespace);
+    if (!this.isOpen) return;
+    for (const namespace of this.#namespaces ?? []) namespace.opened(this);
   }
 
   acknowledge(token: MessageToken): void {
@@ -254,14 +258,14 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     this.#connection.settle(token as number, reasons.success);
   }
 
-  refuse(token: MessageToken | undefined, error: TailraceError): void {
+  refuse(token: MessageToken | undefined, error: TailraceError, _retryAfterMs = 0, record?: RefusedRecord): void {
     // A message that may be sent again later is never answered with a refusal.
     if (error.retryable) return;
     this.#options.onRefused(() => {
       const { device } = this.#session;
       return { device, clientId: this.clientId, code: error.code, reason: error.message };
     });
-    if (token !== undefined) this.#answerRefused(token as number, error, reasonFrom(error), error.message);
+    if (token !== undefined) this.#answerRefused(token as number, error, reasonFrom(error), error.message, record);
   }
 
   acknowledgeBatch(token: MessageToken, { accepted, rejected, error }: BatchOutcome): void {
@@ -275,9 +279,10 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       this.refuse(token, error);
       return;
     }
-    const text = `accepted ${accepted} of ${accepted + rejected.length}: report ${first.index}: ${first.message}`;
+    const indexes = rejected.map(({ index }) => index);
+    const text = partialBatchText(accepted, indexes, first.message);
     this.refuse(undefined, error);
-    this.#answerRefused(token as number, error, reasons.success, text);
+    this.#answerRefused(token as number, error, reasons.success, text, undefined);
   }
 
   /** MQTT has no packet for it. */
@@ -311,6 +316,10 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
 
   flush(): void {
     this.#connection.flush();
+  }
+
+  pace(device: string): void {
+    this.#session.pace(device, false);
   }
 
   close(name: CloseName | 'bye', error: TailraceError | undefined): void {
@@ -365,13 +374,15 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   }
 
   #report(topic: DeviceTopic, message: InboundMessage): void {
-    const { ticket, qos, payload, properties, exchangeId } = message;
+    const { ticket, qos, payload, properties, exchangeId, dup } = message;
     const published = deviceMessageFrom({
       topic,
       payload,
       qos,
       ticket,
+      isRepetition: dup,
       id: userProperty(message, 'id') ?? exchangeId ?? '',
+      batchId: userProperty(message, 'batch') ?? '',
       contentType: properties?.contentType ?? '',
       isText: properties?.payloadFormat === 1,
       receivedMs: this.#connection.lastReceivedMs,
@@ -391,8 +402,10 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   #presence({ path }: DeviceTopic, { ticket, payload }: InboundMessage): void {
     if (!this.grant.allowsDevice(path)) throw this.#notCovered(path);
     const isOnline = presenceFrom(payload);
+    // Each changes what all know of the device, so that it counts as an event of it.
+    this.#session.pace(path, true);
     if (path !== this.#session.device) {
-      this.#announced ??= this.#options.announced.ofGateway();
+      this.#announced ??= this.#options.announced.ofGateway('mqtt', this.grant.identity);
       if (isOnline) this.#announced.online(path);
       else this.#announced.offline(path);
     }
@@ -446,8 +459,9 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     return !isGateway && commandPathFrom(filter) === device;
   }
 
-  /** A stored session may be of a token with other rights. */
+  /** A stored session may be of a token with other rights: neither its subscriptions nor its commands pass to it. */
   #keepAllowed(state: SessionState, isGateway: boolean): void {
+    if (!this.#session.mayReceiveCommands(this.device)) state.window?.clear();
     for (const filter of state.subscriptions?.keys() ?? []) {
       if (namespaceOf(this.#options.namespaces, filter) !== undefined) continue;
       if (isGateway || !this.#mayReceive(filter)) state.subscriptions!.delete(filter);
@@ -458,10 +472,12 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
    * Returns whether the client may connect, before it replaces the session of its device. Else refuses it: a will that
    * could not be published would be found out when the device is gone.
    */
-  #accepts({ clientId, will }: ConnectRequest, claims: Claims): boolean {
+  #accepts({ clientId, will, cleanStart }: ConnectRequest, claims: Claims): boolean {
     this.grant = this.#options.admission.grantOf(claims);
     try {
-      this.#assertOwn(clientId, this.#ownerOf(claims));
+      const owner = this.#ownerOf(claims);
+      this.#assertOwn(clientId, owner);
+      this.#session.client = { key: clientKeyOf(owner.tenant, clientId), isClean: cleanStart };
       if (will !== undefined && namespaceOf(this.#options.namespaces, will.topic) === undefined)
         this.#options.wills.assert(will, this.grant);
       return true;
@@ -490,34 +506,73 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   }
 
   /** MQTT 3.1.1 has no refusal: the message is a dead letter, and then acknowledged. */
-  #answerRefused(ticket: number, error: TailraceError, reason: number, text: string): void {
-    const original = this.#originals?.take(ticket) ?? (this.#current?.ticket === ticket ? this.#current : undefined);
-    if (this.#connection.mqttVersion === 5 || original === undefined) {
-      this.#connection.settle(ticket, reason, text);
-      return;
-    }
-    const { topic, payload, qos } = original;
-    this.#options.refused.write({ topic, payload, qos, device: this.device, error, text }, this.sender, () => {
+  #answerRefused(
+    ticket: number,
+    error: TailraceError,
+    reason: number,
+    text: string,
+    record: RefusedRecord | undefined,
+  ): void {
+    const acknowledge = () => {
       this.#connection.settle(ticket, reasons.success);
       this.#connection.flush();
-    });
+    };
+    const original = this.#originals?.take(ticket) ?? (this.#current?.ticket === ticket ? this.#current : undefined);
+    const { refused } = this.#options;
+    const { device, sender } = this;
+    if (this.#connection.mqttVersion === 4 && original !== undefined) {
+      const { topic, payload, qos } = original;
+      refused.write({ topic, payload, qos, device, error, text }, sender, acknowledge);
+    } else if (this.#connection.mqttVersion === 4 && record !== undefined)
+      refused.writeRecord(record, { device, error, text }, sender, acknowledge);
+    else this.#connection.settle(ticket, reason, text);
   }
 
   /** Stores the session of a connection that was open, and schedules its will. */
   #closeStored(closed: ClosedConnection): void {
-    const { will, sessionExpirySeconds } = closed;
+    const { will, sessionExpirySeconds, by, reason } = closed;
     const { wills, sessions } = this.#options;
     const owner = this.#owner;
     if (owner === undefined) return;
     this.#owner = undefined;
-    if (will === undefined && this.#heldWill !== undefined) wills.release(this.#heldWill);
+    if (will === undefined && this.#heldWill !== undefined) wills.release(this.#heldWill, owner.grant);
     this.#heldWill = undefined;
-    sessions.close(this.#connection, owner, sessionExpirySeconds, will && this.#dueWill(will), willSecondsOf(closed));
+    let due = will && this.#dueWill(will);
+    if (by === 'server' && reason === reasons.serverShuttingDown && this.#isOwnWill(will)) {
+      wills.withhold(will, owner.grant);
+      due = undefined;
+    }
+    sessions.close(this.#connection, owner, sessionExpirySeconds, due, willSecondsOf(closed));
   }
 
+  /** Not of a namespace. Sparkplug: the death of an edge node is withheld by none, because it has no other presence. */
+  #isOwnWill(will: Will | undefined): will is Will {
+    return will !== undefined && namespaceOf(this.#options.namespaces, will.topic) === undefined;
+  }
+
+  /** What a sender without valid claims has left behind is not published, however long ago its connection was lost. */
   #dueWill(will: Will): DueWill {
-    const namespace = namespaceOf(this.#options.namespaces, will.topic);
-    if (namespace === undefined) return this.#options.wills.due(will, this.grant, this.#session);
-    return { publish: () => namespace.will(this, will), discard() {} };
+    const { namespaces, wills, isRevoked } = this.#options;
+    const { claims } = this.#session;
+    const namespace = namespaceOf(namespaces, will.topic);
+    const due =
+      namespace === undefined
+        ? wills.due(will, this.grant, this.#session)
+        : wills.held(will, this.grant, () => namespace.will(this, will));
+    // The death of an edge node reports only that it is gone.
+    if (namespace !== undefined) return due;
+    return {
+      publish: () => (claims !== undefined && isRevoked(claims) ? due.discard() : due.publish()),
+      discard: () => due.discard(),
+    };
+  }
+}
+
+/** Reads what another node had of a client; undefined for nothing, and for a form of another version. */
+function sessionFrom(state: Uint8Array | undefined): SessionState | undefined {
+  try {
+    return state && decodeSession(state);
+  } catch {
+    return undefined;
   }
 }

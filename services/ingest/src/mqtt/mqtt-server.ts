@@ -18,12 +18,14 @@ import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Revocations } from '@tailrace/platform/revocation';
+import { tenantOf } from '@tailrace/protocol/path';
 import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
+import type { AnnouncedDevices } from '../devices/announced-devices.ts';
 import { DeviceSession, type DeviceSessionOptions } from '../devices/device-session.ts';
 import { leaveSpanMs, leaveSpread } from '../devices/leave-spread.ts';
+import type { SessionMessageOptions } from '../devices/session-messages.ts';
 import { Unauthenticated, type UnauthenticatedLimits } from '../devices/unauthenticated.ts';
-import { AnnouncedDevices } from './announced-devices.ts';
 import { MqttProtocol, type MqttProtocolOptions } from './mqtt-protocol.ts';
 import { MqttSessions } from './mqtt-sessions.ts';
 import { RefusedMessages } from './refused-messages.ts';
@@ -39,11 +41,16 @@ export interface MqttServerLimits extends UnauthenticatedLimits {
   /** For how long claims are accepted after they have expired. */
   readonly clockToleranceMs: number;
   readonly clockAheadMs: number;
+  /** Messages of a device that are accepted. */
+  readonly messagesPerSecond: number;
 }
 
 export interface MqttServerOptions {
+  /** Of this process, for CONNACK. */
+  readonly node: string;
   /** Returns the other node that has a session of the device; undefined if none is known. */
   readonly holderOf: (device: string) => string | undefined;
+  readonly announced: AnnouncedDevices;
   readonly session: DeviceSessionOptions;
   readonly revocations: Pick<Revocations, 'revoked'>;
   /** Of topics that are no device paths. */
@@ -85,7 +92,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   #drained: (() => void) | undefined;
 
   constructor(options: MqttServerOptions) {
-    const { session, clock, limits, logger, namespaces, letters, holderOf } = options;
+    const { session, clock, limits, logger, namespaces, letters, announced, node } = options;
     const { admission, messages, counts } = session;
     this.#options = options;
     this.#wheel = new SecondWheel(clock);
@@ -96,14 +103,13 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       letters: letterWriter,
       retries: messages.retries,
       names: messages.names,
+      isWithinRates: (device) => isWithinRates(device, messages, clock.monotonic()),
       counts: counts.protocols.mqtt,
       onAccepted: messages.onAccepted,
       clock,
       clockAheadMs: limits.clockAheadMs,
     });
-    const { presence, registry } = session;
-    const hasSession = (device: string) => registry.of(device) !== undefined || holderOf(device) !== undefined;
-    this.announced = new AnnouncedDevices({ presence, hasSession, clock });
+    this.announced = announced;
     this.#unauthenticated = new Unauthenticated(limits);
     this.#connectionOptions = {
       clock,
@@ -116,6 +122,11 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       },
       newClientId: () => `tr-${randomBytes(12).toString('hex')}`,
       newExchangeId: () => randomBytes(15).toString('base64url'),
+      connackProperties: () => ({
+        node,
+        time: String(clock.now()),
+        messagesPerSecond: String(limits.messagesPerSecond),
+      }),
     };
     const warning = new LimitedWarning(logger.warn.bind(logger), 'an MQTT message was refused', warningEveryMs, () =>
       clock.monotonic(),
@@ -129,6 +140,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       refused,
       clock,
       counts: counts.protocols.mqtt,
+      isRevoked: (claims) => options.revocations.revoked(claims),
       onRefused: (facts) => warning.write(facts),
       onAuthenticated: (protocol) => this.#unauthenticated.delete(protocol),
     };
@@ -183,10 +195,14 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
     for (const { session } of this.#protocols) session.checkRevocations(revocations);
   }
 
-  /** Closes all connections over the time of `leaveSpanMs`. Resolves when all are closed. */
+  /**
+   * Publishes the wills that wait for their delay, and closes all connections over the time of `leaveSpanMs`. The wills
+   * of these are withheld. Resolves when all are closed.
+   */
   async drain(leaveMs: number): Promise<void> {
     if (this.#isDraining) return;
     this.#isDraining = true;
+    this.sessions.endWills((device) => this.#options.holderOf(device) !== undefined);
     const sessions = Array.from(this.#protocols, ({ session }) => session);
     const all = new Promise<void>((resolve) => {
       this.#drained = resolve;
@@ -248,6 +264,15 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
     const wallMs = clock.now();
     for (const protocol of this.#protocols) protocol.check(nowMs, wallMs, limits.clockToleranceMs);
   }
+}
+
+/** A device of which so many others are remembered that it has no rates of its own has those of its tenant. */
+function isWithinRates(device: string, { records, rates }: SessionMessageOptions, nowMs: number): boolean {
+  const record = records.find(device, nowMs);
+  if (record !== undefined && rates.deviceWaitMs(record, false, nowMs) > 0) return false;
+  if (rates.takeTenant(tenantOf(device), false, nowMs) > 0) return false;
+  if (record !== undefined) rates.takeDevice(record, false, nowMs);
+  return true;
 }
 
 function protocolOf({ context }: ServerConnection): MqttProtocol {

@@ -28,10 +28,17 @@ export const mqttSettings = {
       'MQTT connections of authenticated devices at once; beyond it CONNACK 0x88. Keep below the limit of open files, together with connectionsMax and deviceSessionsMax.',
     ),
   mqttSparkplug: z
-    .enum(['off', 'passive', 'active'])
+    .enum(['off', 'passive', 'active', 'primary'])
     .default('off')
     .describe(
-      'Whether Sparkplug B edge nodes may connect by MQTT, on topics below spBv1.0; active requests births after a gap. A device has the path <group>.<node>.<device>, which the token of the edge node has to cover.',
+      'Whether Sparkplug B edge nodes may connect by MQTT, on topics below spBv1.0; active requests births after a gap, primary sends the STATE of mqttSparkplugHostId as well. A device has the path <group>.<node>.<device>, which the token of the edge node has to cover.',
+    ),
+  mqttSparkplugHostId: z
+    .string()
+    .regex(/^[^/+#\p{Cc}]{0,128}$/u, 'expected at most 128 characters, and none of / + #')
+    .default('')
+    .describe(
+      'ID of the primary host for which edge nodes wait, with mqttSparkplug primary; the same for all nodes of ingest.',
     ),
   mqttSparkplugPrefix: z
     .string()
@@ -39,3 +46,12 @@ export const mqttSettings = {
     .default('')
     .describe('Device path before the group of these edge nodes; empty: the group is the first segment.'),
 };
+
+type SparkplugSettings = { readonly mqttSparkplug: string; readonly mqttSparkplugHostId: string };
+
+/** Adds the error of a primary host without an ID. */
+export function mqttRules(settings: SparkplugSettings, context: Pick<z.core.$RefinementCtx, 'addIssue'>): void {
+  if (settings.mqttSparkplug !== 'primary' || settings.mqttSparkplugHostId !== '') return;
+  const message = 'expected one with mqttSparkplug primary: edge nodes wait for the host of this ID';
+  context.addIssue({ code: 'custom', path: ['mqttSparkplugHostId'], message });
+}

@@ -1,7 +1,8 @@
 import type { ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import type { Admission, Sender } from '../admission.ts';
-import { type DeadLetter, deadLetterReasonOf } from '../dead-letters/dead-letter.ts';
+import { type DeadLetter, deadLetterReasonOf, letterOfRecord } from '../dead-letters/dead-letter.ts';
 import type { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
+import type { RefusedRecord } from '../devices/protocol-port.ts';
 
 /** A message of MQTT 3.1.1 as it came. */
 export interface Original {
@@ -32,14 +33,16 @@ export class Originals {
   }
 }
 
-/** A message of MQTT 3.1.1 that was refused, or some of its reports. */
-export interface RefusedMessage extends Original {
+interface Refusal {
   /** Of the session. */
   readonly device: string;
   readonly error: TailraceError;
   /** Why, where it is more than the message of the error. */
   readonly text: string;
 }
+
+/** A message of MQTT 3.1.1 that was refused, or some of its reports. */
+export type RefusedMessage = Original & Refusal;
 
 export interface RefusedMessageOptions {
   readonly letters: Pick<DeadLetterWriter, 'write'>;
@@ -64,21 +67,34 @@ export class RefusedMessages {
    * Calls `done` when the message may be acknowledged. Its bytes are of its sender until then; a message beyond the
    * bytes of its sender is only counted and logged, as other refused messages are.
    */
-  write(message: RefusedMessage, sender: Sender, done: () => void): void {
-    const { letters, admission } = this.#options;
-    const { payload, error } = message;
-    if (!codes.has(error.code) || !admission.tryHold(sender, payload.length, false)) {
-      done();
-      return;
-    }
-    const { topic, qos, device, text } = message;
-    const letter: DeadLetter = {
+  write({ topic, qos, payload, device, error, text }: RefusedMessage, sender: Sender, done: () => void): void {
+    this.#write(error, payload, sender, done, () => ({
       ...{ topic, qos, device, source: device, message: text, protocol: 'mqtt' },
       reason: deadLetterReasonOf(error),
       // A copy: it is a view of the packet.
       payload: Buffer.from(payload),
-    };
-    letters.write(letter, () => {
+    }));
+  }
+
+  /** The same for the report of a message that is not kept, because only the log finds it too large. */
+  writeRecord(record: RefusedRecord, { device, error, text }: Refusal, sender: Sender, done: () => void): void {
+    const letter = () => letterOfRecord(record, { protocol: 'mqtt', source: device, message: text });
+    this.#write(error, record.value, sender, done, letter);
+  }
+
+  #write(
+    error: TailraceError,
+    payload: Uint8Array,
+    sender: Sender,
+    done: () => void,
+    letterOf: () => DeadLetter,
+  ): void {
+    const { letters, admission } = this.#options;
+    if (!codes.has(error.code) || !admission.tryHold(sender, payload.length, false)) {
+      done();
+      return;
+    }
+    letters.write(letterOf(), () => {
       admission.release(sender, payload.length);
       done();
     });

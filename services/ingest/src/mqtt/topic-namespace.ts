@@ -42,6 +42,8 @@ export interface NamespaceClient {
    */
   pause(): void;
   resume(): void;
+  /** Counts a message of the device against its rates: beyond them the client is not read until they allow it. */
+  pace(device: string): void;
   /** Sends a message for which the client has a subscription. */
   deliver(message: OutboundMessage): SendOutcome;
   sendRetained(message: OutboundMessage, filter: string): SendOutcome;

@@ -12,10 +12,11 @@ import { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import { type EncodedReport, type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
 import { RetryQueue, type RetryQueueOptions } from '../intake/retry-queue.ts';
+import { SharedLimit } from '../shared-limit.ts';
 import { type DeviceTopic, deviceTopicFrom } from './device-topic.ts';
 import { deviceMessageFrom, presenceFrom } from './mqtt-message.ts';
 
-/** Bytes of the wills of all sessions, and of those on their way into the log. */
+/** Bytes of the wills of all sessions, and of those on their way into the log. One sender may hold half of it. */
 export const willBytesMax = 16_777_216;
 
 /** Returns after which time a will is due: the session may expire before its delay has passed (MQTT-3.1.3-9 of 5). */
@@ -47,10 +48,17 @@ export interface WillSession {
   willSettled(seq: number): void;
 }
 
+/** Whose will it is. */
+export interface WillGrant extends Grant {
+  readonly identity: string;
+}
+
 export interface WillOptions {
   /** Of the queue into the log. */
   readonly retries: RetryQueueOptions<IntakeEntry>;
   readonly names: RecordContext['devices'];
+  /** Counts a report against the rates of its device. Returns whether it is within them. */
+  readonly isWithinRates: (device: string) => boolean;
   readonly letters: Pick<DeadLetterWriter, 'write'>;
   readonly counts: ProtocolCounts;
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
@@ -64,9 +72,12 @@ export interface WillOptions {
  * presence of its device.
  */
 export class Wills implements IntakeSource {
+  /** Wills of connections that this server has closed because it stops, so far. */
+  withheld = 0;
   readonly #options: WillOptions;
   readonly #queue: RetryQueue<IntakeEntry>;
-  #heldBytes = 0;
+  /** Wills that are held, by the identity of their sender. */
+  readonly #held = new SharedLimit(willBytesMax);
 
   constructor(options: WillOptions) {
     this.#options = options;
@@ -75,7 +86,12 @@ export class Wills implements IntakeSource {
 
   /** Of all wills that are held, and of those that were published and are not in the log. */
   get bytes(): number {
-    return this.#heldBytes + this.#queue.bytes;
+    return this.#held.used + this.#queue.bytes;
+  }
+
+  /** Of the sender that holds most. For metrics. */
+  get bytesOfOne(): number {
+    return this.#held.mostOfOne();
   }
 
   /**
@@ -99,27 +115,43 @@ export class Wills implements IntakeSource {
     }
   }
 
-  /** Holds the will of a session. Throws `limit_reached` at `willBytesMax`. */
-  hold(will: Will): void {
-    if (this.bytes + will.payload.length > willBytesMax)
-      throw new TailraceError(
-        'limit_reached',
-        `wills: expected at most ${willBytesMax} bytes of all clients, got more`,
-      );
-    this.#heldBytes += will.payload.length;
+  /** Holds the will of a session. Throws `limit_reached` at `willBytesMax`, and at half of it of one sender. */
+  hold({ payload }: Will, { identity }: WillGrant): void {
+    const isFull = this.bytes + payload.length > willBytesMax;
+    const exceeded = this.#held.exceeded(identity, payload.length);
+    if (isFull || exceeded !== undefined) {
+      const { max, of } = exceeded ?? { max: willBytesMax, of: 'all senders' };
+      throw new TailraceError('limit_reached', `wills: expected at most ${max} bytes of ${of}, got more`);
+    }
+    this.#held.add(identity, payload.length);
   }
 
-  release(will: Will): void {
-    this.#heldBytes -= will.payload.length;
+  release({ payload }: Will, { identity }: WillGrant): void {
+    this.#held.add(identity, -payload.length);
   }
 
-  due(will: Will, grant: Grant, session: WillSession): DueWill {
+  /**
+   * Gives up the will of a connection that this server closes because it stops: its device is not gone, and connects to
+   * another server. (MQTT 5, section 3.1.2.5: a server that shuts down may defer wills. One that published them would
+   * report the failure of each device at each update.) A device that does not come back is offline by its presence.
+   */
+  withhold(will: Will, grant: WillGrant): void {
+    this.withheld++;
+    this.release(will, grant);
+  }
+
+  due(will: Will, grant: WillGrant, session: WillSession): DueWill {
+    return this.held(will, grant, () => this.#publish(will, grant, session));
+  }
+
+  /** Returns a will that `publish` publishes; it is released before, and where it is discarded. */
+  held(will: Will, grant: WillGrant, publish: () => void): DueWill {
     return {
       publish: () => {
-        this.release(will);
-        this.#publish(will, grant, session);
+        this.release(will, grant);
+        publish();
       },
-      discard: () => this.release(will),
+      discard: () => this.release(will, grant),
     };
   }
 
@@ -143,11 +175,12 @@ export class Wills implements IntakeSource {
   #publish(will: Will, grant: Grant, session: WillSession): void {
     const topic = deviceTopicFrom(will.topic);
     if (topic.kind === 'presence') return;
-    const { names } = this.#options;
+    const { names, isWithinRates } = this.#options;
     let refused: TailraceError | undefined;
     for (const each of this.#messagesOf(topic, will)) {
       try {
         const entry = this.#entryOf(this.#recordOf(each, grant, names), will, session);
+        if (!isWithinRates(entry.key)) throw tooManyWills(entry.key);
         if (entry.key === session.device) session.willPublished();
         this.#queue.add(entry);
       } catch (thrown) {
@@ -177,7 +210,7 @@ export class Wills implements IntakeSource {
 
   #messagesOf(topic: DeviceTopic, { payload, contentType = '', id = '', isText }: Will) {
     const receivedMs = this.#options.clock.monotonic();
-    const facts = { topic, payload, qos: 1, ticket: -1, id, contentType, receivedMs } as const;
+    const facts = { topic, payload, qos: 1, ticket: -1, id, batchId: '', contentType, receivedMs } as const;
     const message = deviceMessageFrom({ ...facts, isText, traceparent: '' });
     return isBatch(message) ? message.messages() : [message];
   }
@@ -198,6 +231,11 @@ export class Wills implements IntakeSource {
     entry.isClockAhead = record.clockAhead;
     return entry;
   }
+}
+
+/** Its sender is gone, so that it cannot wait. */
+function tooManyWills(device: string): TailraceError {
+  return new TailraceError('limit_reached', `will: expected reports within the rates of ${device}, got more`);
 }
 
 interface WillRecord {

@@ -3,7 +3,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { assertDevicePath } from '@tailrace/protocol/path';
 import type { DeviceRecord, DeviceRecords } from '../devices/device-record.ts';
-import type { ClaimingSession, SessionRegistry } from '../devices/session-registry.ts';
+import type { ClaimingSession, SessionClient, SessionRegistry } from '../devices/session-registry.ts';
 import { bytesFromHashes } from './hash-bytes.ts';
 
 const { IngestReply, IngestRequest, SessionState } = tailrace.v1;
@@ -25,11 +25,21 @@ export interface SessionPlace {
   readonly protocol: string;
 }
 
+/** What a protocol keeps of its clients beyond a connection. */
+export interface ClientStates {
+  /**
+   * Removes what is kept of a client whose device has moved to another node, and returns it; undefined for nothing, and
+   * if it is to be discarded. A client that is connected again keeps it.
+   */
+  take(client: SessionClient, device: string): Uint8Array | undefined;
+}
+
 export interface PeerRequestsOptions {
   readonly node: string;
   readonly boot: string;
   readonly registry: Pick<SessionRegistry<ClaimingSession>, 'handOver' | 'forEach' | 'numberOf' | 'lastNumber'>;
   readonly records: Pick<DeviceRecords, 'peek'>;
+  readonly clients: ClientStates;
   readonly find: (device: string) => SessionPlace | undefined;
   readonly clock: Clock;
 }
@@ -46,6 +56,7 @@ export class PeerRequests {
   async reply(payload: Uint8Array): Promise<readonly Uint8Array[]> {
     const request = requestFrom(payload);
     if (request.takeOver) return [partOf({ takeOver: await this.#takeOver(request.takeOver) })];
+    if (request.unsettled) return [partOf({ takeOver: await this.#rest(request.unsettled) })];
     if (request.sessions) return this.#list(request.sessions.boot ?? '');
     if (!request.find) throw new TailraceError('invalid_message', 'request: expected one that is known, got another');
     const found = this.#options.find(request.find.device ?? '');
@@ -55,7 +66,7 @@ export class PeerRequests {
   }
 
   async #takeOver(request: tailrace.v1.TakeOverRequest.$Properties): Promise<tailrace.v1.TakeOverReply.$Properties> {
-    const { registry, records } = this.#options;
+    const { registry, records, clients } = this.#options;
     this.#assertBoot(request.boot ?? '');
     const { device, node, address, instance, hasWaited } = request;
     assertDevicePath(device);
@@ -69,16 +80,32 @@ export class PeerRequests {
     });
     if (waitMs > 0) return { waitMs };
     const record = records.peek(device);
-    if (record === undefined) return { number, takeovers, settled: true };
+    if (record !== undefined) record.isCurrent = false;
+    const logged = record === undefined ? { settled: true } : await this.#loggedOf(record);
+    const { client: key, clean: isClean } = request;
+    // Now: the log has settled what it can, which is part of it.
+    const clientState = key ? clients.take({ key, isClean: isClean ?? false }, device) : undefined;
+    return { number, takeovers, ...logged, ...(clientState && { clientState }) };
+  }
+
+  /** Returns what a take-over returns, of a device that another node has taken over. */
+  async #rest(request: tailrace.v1.UnsettledRequest.$Properties): Promise<tailrace.v1.TakeOverReply.$Properties> {
+    this.#assertBoot(request.boot ?? '');
+    const record = this.#options.records.peek(request.device ?? '');
+    return record === undefined ? { settled: true } : await this.#loggedOf(record);
+  }
+
+  async #loggedOf(record: DeviceRecord): Promise<tailrace.v1.TakeOverReply.$Properties> {
     const settled = await this.#settled(record);
     const recentIds = record.recent === undefined ? new Uint8Array() : bytesFromHashes(record.recent.hashes());
     const lastSeq = record.lastSeq >= 0 ? { lastSeq: record.lastSeq } : {};
-    return { number, takeovers, settled, recentIds, ...lastSeq };
+    return { settled, recentIds, ...lastSeq };
   }
 
   /** Waits until the log has settled the messages of the device. Resolves with false if it has not in time. */
-  async #settled({ pending }: DeviceRecord): Promise<boolean> {
-    for (let waitedMs = 0; pending.size > 0; waitedMs += settleCheckMs) {
+  async #settled(record: DeviceRecord): Promise<boolean> {
+    const isUnsettled = () => record.unsettled > 0 || record.arriving !== undefined;
+    for (let waitedMs = 0; isUnsettled(); waitedMs += settleCheckMs) {
       if (waitedMs >= settleMs) return false;
       await this.#options.clock.sleep(settleCheckMs);
     }

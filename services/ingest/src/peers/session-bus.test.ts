@@ -61,7 +61,7 @@ test('a hand-over waits for the log, and not longer than 0.7 s', async () => {
   const { clock, a, b } = await pair();
   for (const device of ['plant1.a', 'plant1.b']) {
     a.open('10.0.0.1', device);
-    a.records.enter(device, 0).pending.set('m1', { waiter: undefined, ackToken: 'm1' });
+    a.records.enter(device, 0).unsettled = 1;
   }
   await clock.advance(10);
   const sessions = ['plant1.a', 'plant1.b'].map((device) => b.open('10.0.0.2', device));
@@ -71,13 +71,67 @@ test('a hand-over waits for the log, and not longer than 0.7 s', async () => {
     [undefined, undefined],
   );
   const record = a.records.peek('plant1.a')!;
-  record.pending.clear();
+  record.unsettled = 0;
   a.records.remember(record, 'm1');
   await clock.advance(20);
   assert.equal(sessions[0]!.claim?.handOver?.recentIds.length, 1);
   assert.ok(!sessions[1]!.isOpen);
   await clock.advance(700);
   assert.equal(sessions[1]!.claim?.handOver?.recentIds.length, 0);
+});
+
+test('what the log settles after a hand-over arrives at the next node, also over a third one', async () => {
+  const { clock, start, a, b } = await pair();
+  const c = await start('ingest-2');
+  await clock.advance(10);
+  a.open('10.0.0.1');
+  const former = a.records.enter('plant1.a', 0);
+  former.unsettled = 1;
+  await clock.advance(10);
+  const second = b.open('10.0.0.2');
+  await clock.advance(1_000);
+  const { rest } = second.claim!.handOver!;
+  assert.ok(rest !== undefined);
+  const moved = b.records.enter('plant1.a', 0);
+  b.records.arrive(moved, rest);
+  const third = c.open('10.0.0.3');
+  await clock.advance(5_000);
+  const last = c.records.enter('plant1.a', 0);
+  c.records.arrive(last, third.claim!.handOver!.rest!);
+  assert.ok(moved.arriving !== undefined && last.arriving !== undefined);
+  former.unsettled = 0;
+  a.records.remember(former, 'm1');
+  await clock.advance(3_000);
+  assert.deepEqual([moved.arriving, last.arriving], [undefined, undefined]);
+  assert.ok(moved.recent?.has('m1') && last.recent?.has('m1'));
+});
+
+test('a device waits for its former node for 30 s, and not for one that is lost', async () => {
+  const { clock, network, a, b } = await pair();
+  const restOf = async (device: string) => {
+    a.open('10.0.0.1', device);
+    a.records.enter(device, 0).unsettled = 1;
+    await clock.advance(10);
+    const session = b.open('10.0.0.2', device);
+    await clock.advance(1_000);
+    let isDone = false;
+    void session.claim!.handOver!.rest!.then(() => {
+      isDone = true;
+    });
+    return () => isDone;
+  };
+  const isDone = await restOf('plant1.a');
+  await clock.advance(25_000);
+  assert.equal(isDone(), false);
+  await clock.advance(6_000);
+  assert.equal(isDone(), true);
+  const isLost = await restOf('plant1.b');
+  assert.equal(b.lost(), 0);
+  await a.stop();
+  network.partition('ingest-0');
+  await clock.advance(2_000);
+  assert.equal(isLost(), true);
+  assert.ok(b.lost() > 0);
 });
 
 test('a node that has stopped, or does not reply, delays no device by more than a second', async () => {

@@ -7,7 +7,8 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { invalidPathReason } from '@tailrace/protocol/path';
-import type { DeviceRecords } from '../devices/device-record.ts';
+import type { DeviceRecords, LoggedDevice } from '../devices/device-record.ts';
+import type { LogLookback } from '../devices/log-lookback.ts';
 import type { Nonces } from '../devices/nonces.ts';
 import type {
   ClaimingSession,
@@ -19,7 +20,7 @@ import type {
 import { hashesFromBytes } from './hash-bytes.ts';
 import { NonceExchange } from './nonce-exchange.ts';
 import { createPeerCounts, type HandOverFailure, type PeerCounts, registerDirectory } from './peer-metrics.ts';
-import { claimOf, PeerRequests, type SessionPlace } from './peer-requests.ts';
+import { type ClientStates, claimOf, PeerRequests, type SessionPlace } from './peer-requests.ts';
 import { SessionDigest } from './session-digest.ts';
 import { type PeerNode, SessionDirectory } from './session-directory.ts';
 import { SessionList } from './session-list.ts';
@@ -33,11 +34,16 @@ import {
 } from './subjects.ts';
 
 const { IngestAnnouncement, IngestReply, IngestRequest, SessionClaim, SessionState } = tailrace.v1;
+type TakeOverReply = tailrace.v1.TakeOverReply.$Properties;
 
 /** Interval of the announcements, and of all checks. */
 export const announceMs = 1_000;
 /** For the reply to the request for a device; then it is opened without. */
 const takeOverMs = 1_000;
+/** How long the messages of a device wait for its former node to settle those that it has sent there. */
+export const restMs = 30_000;
+/** Between two requests for them. */
+const restEveryMs = 250;
 const warningEveryMs = 60_000;
 
 export interface SessionBusOptions {
@@ -47,6 +53,9 @@ export interface SessionBusOptions {
   readonly registry: SessionRegistry<ClaimingSession>;
   readonly records: Pick<DeviceRecords, 'peek'>;
   readonly nonces: Nonces;
+  readonly lookback: Pick<LogLookback, 'lost' | 'idsOf'>;
+  /** What a protocol keeps of its clients. */
+  readonly clients: ClientStates;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -59,6 +68,9 @@ export interface SessionBusOptions {
  *
  * Messages of the bus can be lost. So a node announces a digest of its open sessions every second, and one that knows
  * others requests the list (`SessionList`).
+ *
+ * A former node that has not settled all messages of a device is requested again until it has: meanwhile no message of
+ * the device is taken here. One that is lost cannot reply, and the log is read back (`LogLookback`).
  *
  * Without the bus, devices are served all the same. Then two nodes may have a session of one device, until both are
  * connected again. The connection is made and kept in the background.
@@ -76,10 +88,12 @@ export class SessionBus implements SessionPeers {
   readonly #sameName: LimitedWarning;
   #timer: Timer | undefined;
   #isStopped = false;
+  /** At the last check. */
+  #wasConnected = false;
 
   constructor(options: SessionBusOptions) {
     this.#options = options;
-    const { bus, node, registry, records, nonces, clock, logger, metrics } = options;
+    const { bus, node, registry, records, clients, nonces, clock, logger, metrics } = options;
     this.#counts = createPeerCounts(metrics);
     const now = () => clock.monotonic();
     registerDirectory(metrics, this.#directory, () => registry.size, now);
@@ -87,7 +101,7 @@ export class SessionBus implements SessionPeers {
     this.#nonces = new NonceExchange(self, nonces, (payload) => this.#publish(noncesSubject, payload));
     nonces.onNew = (high, low, untilMs) => this.#nonces.add(high, low, untilMs);
     const find = (device: string) => this.find(device);
-    this.#requests = new PeerRequests({ ...self, registry, records, find, clock });
+    this.#requests = new PeerRequests({ ...self, registry, records, clients, find, clock });
     this.#list = new SessionList({ bus, clock, logger, directory: this.#directory, registry, counts: this.#counts });
     const warn = logger.warn.bind(logger);
     const sameName = 'another ingest node has the same name, so that devices are not handed over; set another one';
@@ -149,8 +163,12 @@ export class SessionBus implements SessionPeers {
     hasWaited: boolean,
     done: (reply: HandOver | TakeOverWait | undefined) => void,
   ): boolean {
-    const found = this.#directory.find(session.device, this.#options.clock.monotonic());
-    if (found === undefined || !this.#options.bus.stats().connected) return false;
+    const { clock, bus, lookback } = this.#options;
+    const found = this.#directory.find(session.device, clock.monotonic());
+    if (found === undefined || !bus.stats().connected) {
+      if (this.numberOf(session.device) > 0) lookback.lost();
+      return false;
+    }
     void this.#takeOver(found.node, session, hasWaited).then(done);
     return true;
   }
@@ -178,9 +196,11 @@ export class SessionBus implements SessionPeers {
   }
 
   #check(): void {
-    const { registry, clock } = this.#options;
+    const { registry, clock, bus, lookback } = this.#options;
+    const { connected } = bus.stats();
     this.#announce(false);
-    this.#directory.check(clock.monotonic());
+    if (this.#directory.check(clock.monotonic()) || (this.#wasConnected && !connected)) lookback.lost();
+    this.#wasConnected = connected;
     registry.check();
   }
 
@@ -214,7 +234,7 @@ export class SessionBus implements SessionPeers {
   }
 
   #onClaim(payload: Uint8Array): void {
-    const { registry, clock } = this.#options;
+    const { registry, records, clock } = this.#options;
     const { node: name, boot, device, number, protocol, address, state, fresh } = SessionClaim.decode(payload);
     if (this.#isOwn(name, boot)) return;
     if (invalidPathReason(device) !== undefined) {
@@ -222,13 +242,15 @@ export class SessionBus implements SessionPeers {
       return;
     }
     const nowMs = clock.monotonic();
-    const peer = this.#directory.received(name, boot, nowMs);
+    const peer = this.#received(name, boot, nowMs);
     if (peer === undefined) return;
     if (state === SessionState.SESSION_STATE_CLOSED) {
       this.#directory.closed(peer.node, { device, number, protocol }, nowMs);
       registry.closedElsewhere(device, number);
     } else {
       this.#directory.opened(peer.node, { device, number, protocol }, fresh, nowMs);
+      const record = records.peek(device);
+      if (record !== undefined) record.isCurrent = false;
       registry.openedElsewhere({ device, number, node: name, address, isFresh: fresh });
     }
   }
@@ -237,7 +259,7 @@ export class SessionBus implements SessionPeers {
     const { clock } = this.#options;
     const { node: name, boot, sessions, digestHigh, digestLow, leaving } = IngestAnnouncement.decode(payload);
     if (this.#isOwn(name, boot)) return;
-    const peer = this.#directory.received(name, boot, clock.monotonic());
+    const peer = this.#received(name, boot, clock.monotonic());
     if (peer === undefined) return;
     if (leaving) {
       this.#directory.forgetNode(peer.node);
@@ -246,6 +268,13 @@ export class SessionBus implements SessionPeers {
     // So that a new node knows this one at once.
     if (peer.isNew) this.#announce(false);
     this.#list.check(peer.node, { high: digestHigh, low: digestLow, sessions });
+  }
+
+  #received(name: string, boot: string, nowMs: number): ReturnType<SessionDirectory['received']> {
+    const peer = this.#directory.received(name, boot, nowMs);
+    // Its former start was killed, or has left: then it has closed its sessions itself.
+    if (peer?.isRestarted) this.#options.lookback.lost();
+    return peer;
   }
 
   /** Whether a message is of this process. */
@@ -261,30 +290,68 @@ export class SessionBus implements SessionPeers {
     session: ClaimingSession,
     hasWaited: boolean,
   ): Promise<HandOver | TakeOverWait | undefined> {
-    const { bus, clock } = this.#options;
+    const { clock } = this.#options;
     const { device, address, instance } = session;
-    const takeOver = { boot: node.boot, device, node: this.#options.node, address, instance, hasWaited };
+    const client = { client: session.client?.key ?? '', clean: session.client?.isClean ?? false };
+    const takeOver = { boot: node.boot, device, node: this.#options.node, address, instance, hasWaited, ...client };
     const request = IngestRequest.encode({ takeOver }).finish();
     const startMs = clock.monotonic();
     try {
-      const [part] = await bus.request(nodeSubject(node.name), request, { deadlineMs: takeOverMs });
-      const reply = IngestReply.decode(part ?? new Uint8Array()).takeOver;
-      if (!reply) throw new TailraceError('invalid_message', 'expected a reply to a take-over, got another');
+      const reply = await this.#requested(node, request);
       this.#counts.handOverSeconds.observe((clock.monotonic() - startMs) / 1_000);
-      const { waitMs, number, recentIds, lastSeq, settled, takeovers } = reply;
+      const { waitMs, number, takeovers, settled } = reply;
       if (waitMs) return { waitMs };
-      if (!settled) this.#counts.handOverFailures.unsettled.add();
-      return {
-        number: number ?? 0,
-        recentIds: hashesFromBytes(recentIds ?? new Uint8Array()),
-        lastSeq: lastSeq ?? -1,
-        takeovers: takeovers ?? 0,
-      };
+      const { recentIds, lastSeq } = loggedFrom(reply);
+      const rest = settled ? undefined : this.#rest(node, device);
+      const clientState = reply.clientState ?? undefined;
+      return { number: number ?? 0, recentIds, lastSeq, takeovers: takeovers ?? 0, clientState, rest };
     } catch (thrown) {
-      this.#counts.handOverFailures[failureOf(thrown)].add();
+      const failure = failureOf(thrown);
+      this.#counts.handOverFailures[failure].add();
+      // It may still have messages of the device that the log has not settled.
+      if (failure === 'timeout')
+        return { number: 0, recentIds: noIds, lastSeq: -1, takeovers: 0, rest: this.#rest(node, device) };
+      this.#options.lookback.lost();
       return undefined;
     }
   }
+
+  /** Resolves when the former node has settled the messages of the device, or at the deadline. Never rejects. */
+  async #rest(node: PeerNode, device: string): Promise<LoggedDevice> {
+    const { clock, lookback } = this.#options;
+    const request = IngestRequest.encode({ unsettled: { boot: node.boot, device } }).finish();
+    const untilMs = clock.monotonic() + restMs;
+    let logged: LoggedDevice = {};
+    while (!this.#isStopped && clock.monotonic() < untilMs) {
+      try {
+        const reply = await this.#requested(node, request);
+        logged = loggedFrom(reply);
+        if (reply.settled) return logged;
+      } catch (thrown) {
+        if (failureOf(thrown) !== 'timeout') {
+          lookback.lost();
+          return { logged: await lookback.idsOf(device) };
+        }
+      }
+      await clock.sleep(restEveryMs);
+    }
+    this.#counts.handOverFailures.unsettled.add();
+    return logged;
+  }
+
+  /** Rejects as `Bus.request` does, and for a reply that is none. */
+  async #requested(node: PeerNode, request: Uint8Array): Promise<TakeOverReply> {
+    const [part] = await this.#options.bus.request(nodeSubject(node.name), request, { deadlineMs: takeOverMs });
+    const reply = IngestReply.decode(part ?? new Uint8Array()).takeOver;
+    if (!reply) throw new TailraceError('invalid_message', 'expected a reply to a take-over, got another');
+    return reply;
+  }
+}
+
+const noIds = new BigUint64Array();
+
+function loggedFrom({ recentIds, lastSeq }: TakeOverReply) {
+  return { recentIds: hashesFromBytes(recentIds ?? new Uint8Array()), lastSeq: lastSeq ?? -1 };
 }
 
 function failureOf(thrown: unknown): HandOverFailure {

@@ -103,6 +103,11 @@ export class BirthStore {
     this.#loaded.clear();
   }
 
+  /** Whether a birth of the key is not stored yet. */
+  isPending(key: string): boolean {
+    return this.#waiting.has(key) || this.#inFlight.has(key);
+  }
+
   /** Stores a birth, which may not change afterwards. `key`: without a slash at the end. */
   put(key: string, bytes: Uint8Array): void {
     const nowMs = this.#options.clock.monotonic();

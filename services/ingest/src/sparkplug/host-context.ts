@@ -7,6 +7,8 @@ import type { RebirthBudget } from '@tailrace/sparkplug/rebirth-budget';
 import type { ReorderLimits } from '@tailrace/sparkplug/reorder-window';
 import type { PresenceEvents } from '../devices/presence-events.ts';
 import type { Grant, RecordContext } from '../intake/record-from.ts';
+import type { BirthStore } from './birth-store.ts';
+import type { HostLimits } from './host-limits.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { ReportOrigin } from './pending-report.ts';
 import type { StandbyReports } from './standby-reports.ts';
@@ -24,12 +26,13 @@ export interface HostContext {
   readonly hasPeers: boolean;
   readonly writer: LogWriter;
   readonly standby: StandbyReports;
-  readonly births: { put(key: string, bytes: Uint8Array): void };
+  readonly births: Pick<BirthStore, 'put' | 'isPending'>;
   readonly presence: Pick<PresenceEvents, 'started' | 'closed'>;
   /** Undefined: the host requests no births. */
   readonly rebirths: RebirthBudget<ReportOrigin> | undefined;
   readonly counts: SparkplugCounts;
   readonly limits: ReorderLimits;
+  readonly shared: HostLimits;
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   /** Returns the number of a new session: above all before. */
   nextSession(): number;

@@ -23,6 +23,7 @@ const events = {
   duplicates: 'duplicate',
   gaps: 'gap',
   outOfSequence: 'out_of_sequence',
+  startsWithoutBirth: 'start_without_birth',
   late: 'late',
   staleDeaths: 'stale_death',
   retainedIgnored: 'retained_ignored',

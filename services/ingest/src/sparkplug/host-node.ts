@@ -24,7 +24,7 @@ import { standbyMs } from './standby-reports.ts';
 
 /** After a reconnect of the host, an edge node that does not continue is requested to publish its birth, ms. */
 export const confirmMs = 5_000;
-/** One that does not answer either counts as offline: its NDEATH may have been lost, ms. */
+/** One that was requested, and does not answer either, counts as offline: its NDEATH may have been lost, ms. */
 export const missingMs = 60_000;
 /** A node without a message for this long is removed. Its births stay stored. */
 export const removeMs = 24 * 3_600_000;
@@ -38,6 +38,11 @@ interface NodeSession {
   number: number;
   /** Position of its last report; -1 if unknown. */
   lastSeq: number;
+}
+
+interface EndedSession {
+  readonly session: NodeSession;
+  readonly reason: CloseReason;
 }
 
 /** The ID of the node itself among those of its devices, which are never empty. */
@@ -54,6 +59,8 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   readonly group: string;
   readonly node: string;
   isOwned: boolean;
+  /** First segment of its path; '' for a node without one. */
+  readonly tenant: string;
   readonly #context: HostContext;
   readonly #edge: EdgeNode;
   /** Device paths by ID. */
@@ -61,16 +68,20 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   /** Of the node and devices that are online, by ID. */
   readonly #sessions = new Map<string, NodeSession>();
   /** Sessions that have closed, until the log has settled their reports. */
-  #closing: { readonly session: NodeSession; readonly reason: CloseReason }[] = [];
+  #closing: EndedSession[] = [];
+  /** Sessions that have ended within `standbyMs` while another node of ingest was the owner: it may be gone. */
+  readonly #ended: (EndedSession & { readonly atMs: number })[] = [];
   /** Reports of this node on their way into the log. */
   #unsettled = 0;
   /** Of the message that is being processed. */
   #receipt: Receipt | undefined;
   /** Of the messages since the first one that is held. */
   #heldReceipt: Receipt | undefined;
-  /** Since when, after a reconnect, no message came, monotonic ms. */
+  /** Since when, after a connect, no message came, monotonic ms; undefined if one did, or none was expected. */
   #unconfirmedMs: number | undefined;
-  #isRequested = false;
+  /** When its birth was requested since then; undefined: it was not. */
+  #requestedMs: number | undefined;
+  #isRestored = false;
   /** Whether devices may be online without a session, because they were missing. */
   #isMissing = false;
   /** Births since `standbyMs` of a node that another node of ingest owns, by key. */
@@ -79,13 +90,15 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   #hashed: Uint8Array | undefined;
   #hash = '';
 
-  constructor(context: HostContext, group: string, node: string, isOwned: boolean) {
+  constructor(context: HostContext, group: string, node: string, tenant: string, isOwned: boolean) {
     this.#context = context;
     this.key = `${context.name}/${group}/${node}`;
     this.group = group;
     this.node = node;
+    this.tenant = tenant;
     this.isOwned = isOwned;
-    this.#edge = new EdgeNode({ handlers: this, counts: context.counts, limits: context.limits });
+    const budget = context.shared.budgetOf(tenant);
+    this.#edge = new EdgeNode({ handlers: this, counts: context.counts, limits: context.limits, budget });
   }
 
   get state(): EdgeNode['state'] {
@@ -123,7 +136,13 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   }
 
   restore(device: string | undefined, bytes: Uint8Array): void {
+    this.#isRestored = true;
     this.#edge.restore({ device, bytes });
+  }
+
+  /** Whether what it has sent before the last connect may be missing: no message came since. */
+  get isUnconfirmed(): boolean {
+    return this.#unconfirmedMs !== undefined;
   }
 
   /** Processes a message. `ticket`: of `from`; -1: it needs no acknowledgment. Hot. */
@@ -164,23 +183,25 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     this.#releaseHeld();
   }
 
-  /** The host has connected again: messages may have been lost, an NDEATH among them. */
-  reconnected(nowMs: number): void {
-    if (!this.#edge.isOnline) return;
+  /** The host has connected, again or after its start: messages may have been lost, an NDEATH among them. */
+  connected(nowMs: number): void {
+    if (!this.#edge.isOnline && !this.#isRestored) return;
     this.#unconfirmedMs = nowMs;
-    this.#isRequested = false;
+    this.#requestedMs = undefined;
+  }
+
+  /** Its birth was requested. */
+  requested(nowMs: number): void {
+    this.#requestedMs ??= nowMs;
   }
 
   /** Checks what depends on time. Called every second. Returns whether the node is to be removed. */
   check(nowMs: number): boolean {
     const { rebirths } = this.#context;
     if (this.#unconfirmedMs !== undefined && rebirths !== undefined && this.isOwned) {
-      const idleMs = nowMs - this.#unconfirmedMs;
-      if (idleMs >= confirmMs && !this.#isRequested) {
-        this.#isRequested = true;
-        rebirths.need(this, 'gap', nowMs);
-      }
-      if (idleMs >= missingMs) {
+      if (nowMs - this.#unconfirmedMs >= confirmMs && this.#requestedMs === undefined) this.#needBirth(nowMs);
+      // The request may have waited: many nodes are asked after a connect.
+      if (this.#requestedMs !== undefined && nowMs - this.#requestedMs >= missingMs - confirmMs) {
         this.#unconfirmedMs = undefined;
         this.#isMissing = true;
         rebirths.satisfied(this, nowMs);
@@ -188,6 +209,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
       }
     }
     if (this.#standbyBirths !== undefined) this.#expireBirths(nowMs);
+    this.#expireEnded(nowMs);
     const { lastReceivedMs } = this;
     return lastReceivedMs !== undefined && nowMs - lastReceivedMs >= removeMs && this.#unsettled === 0;
   }
@@ -206,10 +228,17 @@ export class HostNode implements NodeHandlers, ReportOrigin {
       session.number = this.#context.nextSession();
       presence.started(factsOf(session));
     }
+    this.#expireEnded(nowMs);
+    for (const { session, reason } of this.#ended.splice(0)) {
+      session.number = this.#context.nextSession();
+      presence.started(factsOf(session));
+      this.#closing.push({ session, reason });
+    }
+    this.#reportClosed();
     this.#expireBirths(nowMs);
     for (const [key, { bytes }] of this.#standbyBirths ?? []) births.put(key, bytes);
     this.#standbyBirths = undefined;
-    if (this.state === 'unsynchronized') this.rebirthNeeded('gap');
+    if (this.state === 'unsynchronized') this.#needBirth(nowMs);
   }
 
   /** Appends a report of this node; also one that was kept while another node of ingest was the owner. */
@@ -229,6 +258,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     this.#context.rebirths?.forget(this);
     this.#closeAll(reason);
     for (const id of [...this.#paths.keys()]) this.#releasePath(id);
+    this.#edge.forget();
   }
 
   // What the edge node reports
@@ -295,10 +325,13 @@ export class HostNode implements NodeHandlers, ReportOrigin {
 
   birth({ device, bytes }: Birth): void {
     const key = device === undefined ? this.key : `${this.key}/${device}`;
+    const { births } = this.#context;
     if (this.isOwned) {
-      this.#context.births.put(key, bytes);
+      births.put(key, bytes);
       return;
     }
+    // An older one of when this node of ingest was the owner would replace that of the owner.
+    if (births.isPending(key)) births.put(key, bytes);
     this.#standbyBirths ??= new Map();
     this.#standbyBirths.set(key, { bytes, atMs: this.#context.clock.monotonic() });
   }
@@ -318,6 +351,8 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     const session = this.#sessions.get(id);
     this.#sessions.delete(id);
     if (session !== undefined && this.isOwned) this.#closing.push({ session, reason });
+    else if (session !== undefined && reason === 'death')
+      this.#ended.push({ session, reason, atMs: this.#context.clock.monotonic() });
     // Another ID that makes the same path may use it now.
     if (reason === 'death') this.#releasePath(id);
   }
@@ -359,6 +394,15 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     if (receipt !== undefined) close(receipt);
   }
 
+  /** A node without the metric for it is never asked (tck-id-payloads-nbirth-rebirth-req). */
+  #needBirth(nowMs: number): void {
+    if (this.#edge.tableOf(undefined)?.hasRebirth !== false) this.#context.rebirths?.need(this, 'gap', nowMs);
+  }
+
+  #expireEnded(nowMs: number): void {
+    while (this.#ended.length > 0 && nowMs - this.#ended[0]!.atMs > standbyMs) this.#ended.shift();
+  }
+
   #expireBirths(nowMs: number): void {
     for (const [key, { atMs }] of this.#standbyBirths ?? [])
       if (nowMs - atMs > standbyMs) this.#standbyBirths!.delete(key);
@@ -373,7 +417,15 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     const known = this.#paths.get(device ?? nodeItself);
     if (known !== undefined) return known;
     try {
-      const path = this.#context.paths.pathOf({ group: this.group, node: this.node, device });
+      const { paths, shared } = this.#context;
+      shared.takePath(this.tenant);
+      let path: string;
+      try {
+        path = paths.pathOf({ group: this.group, node: this.node, device });
+      } catch (error) {
+        shared.paths.add(this.tenant, -1);
+        throw error;
+      }
       this.#paths.set(device ?? nodeItself, path);
       return path;
     } catch (error) {
@@ -384,7 +436,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   }
 
   #releasePath(id: string): void {
-    this.#paths.delete(id);
+    if (this.#paths.delete(id)) this.#context.shared.paths.add(this.tenant, -1);
     this.#context.paths.release({ group: this.group, node: this.node, device: id === nodeItself ? undefined : id });
   }
 

@@ -5,8 +5,12 @@ import type { Receipt } from './receipt.ts';
 export interface ReportOrigin {
   readonly group: string;
   readonly node: string;
+  /** First segment of its path; '' for a node without one. */
+  readonly tenant: string;
   /** Appends a report of the node. */
   append(report: PendingReport): void;
+  /** The birth of the node was requested, at monotonic `nowMs`. */
+  requested(nowMs: number): void;
   /** The report is in the log at this position; -1: it never will be. */
   settled(report: PendingReport, seq: number): void;
 }

@@ -117,8 +117,10 @@ export class SparkplugConnection implements SparkplugBroker {
       {
         publish: (message) => host.receive(message, client),
         opened() {
-          logger.info({ bridge: name, role: settings.role }, 'receiving Sparkplug messages');
           host.opened();
+          // What these have sent since the last connection closed is not in the log.
+          const facts = { bridge: name, role: settings.role, unconfirmedNodes: host.unconfirmed };
+          logger.info(facts, 'receiving Sparkplug messages');
           onChange();
         },
         subscribed({ filter }, reason) {

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TailraceError } from '@tailrace/protocol/error';
 import { decodeReport } from '@tailrace/protocol/report-proto';
-import { encodePayload } from '@tailrace/sparkplug/payload';
+import { rebirthName } from '@tailrace/sparkplug/metric-table';
+import { encodePayload, type Metric } from '@tailrace/sparkplug/payload';
+import { topicOf } from '@tailrace/sparkplug/topic';
 import { fuzzed } from '@tailrace/testkit/fuzz';
 import { seededRandom } from '@tailrace/testkit/random';
 import { bdSeqOf, createTestHost, metricOf, startMs, unavailable } from '../../test/sparkplug-fixture.ts';
@@ -327,6 +329,60 @@ test('after its reconnect an active host asks the nodes that do not continue, an
   stop();
 });
 
+const storedBirth = (node: string, hasRebirth = true) => ({
+  ...{ group: 'g', node, device: undefined },
+  bytes: encodePayload({
+    ...{ timestamp: startMs - 9, seq: 0 },
+    metrics: [bdSeqOf(1), metricOf('t', 1), ...(hasRebirth ? [metricOf(rebirthName, false)] : [])],
+  }),
+});
+
+test('after a restart an active host asks the nodes that send nothing, so that no value of before stays', async () => {
+  const births = [storedBirth('quiet'), storedBirth('alive'), storedBirth('simple', false)];
+  const { birth, send, published, host, clock, intake, counts, stop } = createTestHost({ role: 'active', births });
+  host.opened();
+  assert.equal(host.unconfirmed, 3);
+  birth({ node: 'alive' });
+  await clock.advance(4_000);
+  assert.deepEqual([published, host.unconfirmed], [[], 2]);
+  await clock.advance(2_500);
+  assert.deepEqual(published, ['NCMD quiet'], 'once, and none without the metric for it');
+  birth({ node: 'quiet', metrics: [metricOf('t', 2)] });
+  assert.deepEqual(intake.texts, ['plant.g.quiet/t=2']);
+  send('NDATA', { node: 'simple', seq: 7, metrics: [metricOf('t', 3)] });
+  assert.deepEqual([host.unconfirmed, counts.sparkplug.startsWithoutBirth], [0, 1]);
+  stop();
+});
+
+test('a passive host shows the nodes whose messages may be missing after a restart', async () => {
+  const births = [storedBirth('a'), storedBirth('b')];
+  const { send, published, host, clock, counts, stop } = createTestHost({ births });
+  host.opened();
+  await clock.advance(90_000);
+  assert.deepEqual([host.unconfirmed, published], [2, []]);
+  send('NDATA', { node: 'a', seq: 7, metrics: [metricOf('t', 3)] });
+  assert.deepEqual([host.unconfirmed, counts.sparkplug.startsWithoutBirth], [1, 1]);
+  stop();
+});
+
+test('a node whose request had to wait behind those of others is not offline before it was asked', async () => {
+  const { birth, published, presence, clock, host, stop } = createTestHost({ role: 'active' });
+  host.opened();
+  for (let index = 0; index < 4_000; index++) birth({ node: `n${index}`, metrics: [] });
+  host.disconnected();
+  host.opened();
+  presence.length = 0;
+  await clock.advance(65_000);
+  const asked = new Set(published.map((each) => each.split(' ')[1]));
+  const lost = presence.map((each) => /n\d+/.exec(each)![0]);
+  assert.ok(lost.length > 0 && asked.size < 4_000);
+  assert.deepEqual(
+    lost.filter((node) => !asked.has(node)),
+    [],
+  );
+  stop();
+});
+
 test('stored births resolve the aliases of a node after a restart', () => {
   const bytes = (metrics: object[]) => encodePayload({ timestamp: startMs - 9, seq: 0, metrics });
   const births = [
@@ -466,6 +522,40 @@ test('the host that takes over appends what the other may not have appended, wit
   for (const { stop } of hosts) stop();
 });
 
+test('a death while the owner is gone, and not noticed yet, is published by the host that takes over', async () => {
+  const hosts = twoHosts();
+  for (const { birth, send } of hosts) {
+    birth();
+    send('DBIRTH', { seq: 1, device: 'd' });
+  }
+  const [owner, other] = hosts[0]!.presence.length > 0 ? hosts : [...hosts].reverse();
+  owner!.stop();
+  other!.send('NDEATH', { metrics: [bdSeqOf(1)] });
+  assert.deepEqual(other!.presence, []);
+  await other!.clock.advance(3_500);
+  other!.host.setOwners([both[hosts.indexOf(other!)]!]);
+  assert.deepEqual(other!.presence, [
+    ...['+plant.g.n', '+plant.g.n.d', '-plant.g.n death 0 -1', '-plant.g.n.d death 0 -1'],
+  ]);
+  other!.stop();
+});
+
+test('a birth that waits at the former owner is replaced there by the next one, and cannot overwrite that of the owner', () => {
+  const hosts = twoHosts();
+  for (const { birth } of hosts) birth();
+  const [owner, other] = hosts[0]!.stored.length > 0 ? hosts : [...hosts].reverse();
+  const name = both[hosts.indexOf(other!)]!;
+  for (const { host } of hosts) host.setOwners([name]);
+  owner!.pending.add('plant-broker/g/n');
+  owner!.stored.length = 0;
+  owner!.birth({ bdSeq: 2 });
+  assert.equal(owner!.stored.length, 1);
+  owner!.pending.clear();
+  owner!.birth({ bdSeq: 3 });
+  assert.equal(owner!.stored.length, 1, 'others are stored by the owner alone');
+  for (const { stop } of hosts) stop();
+});
+
 test('a node whose clock stands still gets distinct message IDs for distinct messages', () => {
   const { host, birth, send, intake } = createTestHost({ hasPeers: true });
   host.setOwners(['ingest-0']);
@@ -473,4 +563,52 @@ test('a node whose clock stands still gets distinct message IDs for distinct mes
   for (let n = 1; n <= 512; n++) send('NDATA', { timestamp: startMs, seq: n % 256, metrics: [metricOf('t', n)] });
   assert.equal(intake.reports.length, 513);
   assert.equal(new Set(intake.reports.map(({ id }) => id)).size, 513);
+});
+
+test('the births, nodes and devices of one tenant use half of a shared host at most: those of another one are taken', () => {
+  const { host, receive, letters } = createTestHost({ prefix: '', isSharedByTenants: true });
+  let time = startMs;
+  const publish = (
+    type: 'NBIRTH' | 'DBIRTH',
+    group: string,
+    node: string,
+    metrics: readonly Metric[],
+    device?: string,
+  ) => {
+    const topic = topicOf({ type, group, node, ...(device === undefined ? {} : { device }) });
+    const payload = encodePayload({ timestamp: ++time, seq: type === 'NBIRTH' ? 0 : 1, metrics: [...metrics] });
+    receive({ topic, payload, retain: false, ticket: -1 });
+  };
+  const large = Array.from({ length: 50 }, (_, n) => ({ ...metricOf('x'.repeat(20_000) + n, 1) }));
+  for (let n = 0; n < 80; n++) publish('NBIRTH', 'hostile', `n${n}`, [bdSeqOf(1), ...large]);
+  const { definitionBytes, nodes, paths } = host.limits;
+  assert.ok(definitionBytes.used <= 134_217_728 && definitionBytes.used > 130_000_000, `${definitionBytes.used}`);
+  assert.match(letters.at(-1)!.message, /births: expected at most 134217728 bytes of one sender/);
+  publish('NBIRTH', 'honest', 'cell1', [bdSeqOf(1), ...large]);
+  assert.ok(host.commandMessage({ group: 'honest', node: 'cell1' }, [{ name: large[0]!.name!, value: 2 }]));
+  for (let n = 80; n <= 5_000; n++) publish('NBIRTH', 'hostile', `n${n}`, [bdSeqOf(1)]);
+  assert.match(letters.at(-1)!.message, /expected at most 5000 edge nodes of one sender/);
+  assert.deepEqual([nodes.used, nodes.mostOfOne()], [5_001, 5_000]);
+  for (let n = 0; paths.usedBy('hostile') < 50_000; n++)
+    publish('DBIRTH', 'hostile', `n${n % 5_000}`, [], `d${Math.floor(n / 5_000)}`);
+  publish('NBIRTH', 'honest', 'cell2', [bdSeqOf(1), metricOf('t', 1)]);
+  publish('DBIRTH', 'honest', 'cell2', [metricOf('t', 1)], 'drive1');
+  assert.equal(paths.usedBy('honest'), 3);
+});
+
+test('what a node has of the limits is free when it is removed', async () => {
+  const { host, birth, send, clock, stop } = createTestHost();
+  birth({ metrics: [metricOf('t', 1)] });
+  send('DBIRTH', { seq: 1, device: 'a', metrics: [metricOf('t', 1)] });
+  const used = () => [host.limits.nodes.used, host.limits.paths.used, host.limits.definitionBytes.used];
+  assert.deepEqual(used().slice(0, 2), [1, 2]);
+  assert.ok(used()[2]! > 600);
+  // A birth again takes no more.
+  const before = used();
+  birth({ bdSeq: 2, metrics: [metricOf('t', 1)] });
+  // The device is offline until its own birth.
+  assert.deepEqual(used(), [1, 1, before[2]]);
+  await clock.advance(25 * 3_600_000);
+  assert.deepEqual(used(), [0, 0, 0]);
+  stop();
 });

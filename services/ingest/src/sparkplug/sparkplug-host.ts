@@ -2,11 +2,12 @@ import type { Clock } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
+import { tenantOf } from '@tailrace/protocol/path';
 import type { Reading } from '@tailrace/protocol/report';
 import { type CommandTarget, type CommandValue, commandMessage, rebirthMessage } from '@tailrace/sparkplug/command';
 import type { OutboundMessage } from '@tailrace/sparkplug/outbound-message';
 import { PathMap } from '@tailrace/sparkplug/path-map';
-import { RebirthBudget } from '@tailrace/sparkplug/rebirth-budget';
+import { defaultRebirthLimits, RebirthBudget } from '@tailrace/sparkplug/rebirth-budget';
 import { defaultReorderLimits } from '@tailrace/sparkplug/reorder-window';
 import { HostState } from '@tailrace/sparkplug/state-message';
 import { type MessageType, type NodeTopic, nodeKey, parseTopic, stateTopicOf } from '@tailrace/sparkplug/topic';
@@ -19,6 +20,7 @@ import type { Grant, RecordContext } from '../intake/record-from.ts';
 import type { BirthStore } from './birth-store.ts';
 import type { HostContext } from './host-context.ts';
 import type { HostCounts } from './host-counts.ts';
+import { HostLimits, pathsMax } from './host-limits.ts';
 import { HostNode } from './host-node.ts';
 import { LogWriter } from './log-writer.ts';
 import { NodeOwners } from './node-owners.ts';
@@ -28,8 +30,6 @@ import type { Acknowledger, BrokerMessage, SparkplugBroker } from './sparkplug-b
 
 import { StandbyReports } from './standby-reports.ts';
 
-/** Edge nodes of one host, online or not. */
-export const nodesMax = 10_000;
 /** Bytes of messages that wait in reorder windows, of one host. */
 export const heldBytesMax = 64 * 1024 * 1024;
 /** Topics whose meaning is kept, and their longest: `nodesMax` nodes with some devices have as many. */
@@ -53,9 +53,11 @@ export interface SparkplugHostOptions {
   /** Whether other nodes of ingest may be hosts of the same broker. */
   readonly hasPeers: boolean;
   readonly broker: SparkplugBroker;
+  /** Whether its nodes are of several tenants, which must not use what others need. Default: they are not. */
+  readonly isSharedByTenants?: boolean;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
   readonly letters: Pick<DeadLetters, 'write'>;
-  readonly births: Pick<BirthStore, 'put' | 'take'>;
+  readonly births: Pick<BirthStore, 'put' | 'take' | 'isPending'>;
   readonly presence: Pick<PresenceEvents, 'started' | 'closed'>;
   readonly grant: Grant;
   readonly devices: RecordContext['devices'];
@@ -80,6 +82,7 @@ export class SparkplugHost {
   readonly #context: HostContext;
   readonly #writer: LogWriter;
   readonly #standby = new StandbyReports();
+  readonly #limits: HostLimits;
   readonly #owners: NodeOwners;
   readonly #rebirths: RebirthBudget<ReportOrigin> | undefined;
   /** Nodes by group and ID. */
@@ -94,8 +97,6 @@ export class SparkplugHost {
   #isOpen = false;
   #isStopped = false;
   #closedAtMs: number;
-  /** Whether it was connected before. */
-  #wasOpen = false;
   #lastSession = 0;
   readonly #onGap: LimitedWarning;
   readonly #onForeignState: LimitedWarning;
@@ -105,9 +106,11 @@ export class SparkplugHost {
     const { name, settings, broker, intake, letters, births, presence, grant, devices, clock, logger } = options;
     const { role, hostId, prefix, ids, reorderMs } = settings;
     this.#options = options;
+    this.#limits = new HostLimits(options.isSharedByTenants === true);
     this.#closedAtMs = clock.monotonic();
     this.#owners = new NodeOwners(options.ingestNode);
-    this.#rebirths = role === 'passive' ? undefined : new RebirthBudget();
+    const tenantOfNode = options.isSharedByTenants === true ? (node: ReportOrigin) => node.tenant : undefined;
+    this.#rebirths = role === 'passive' ? undefined : new RebirthBudget(defaultRebirthLimits, tenantOfNode);
     this.#state = role === 'primary' ? new HostState(hostId) : undefined;
     this.#stateTopic = role === 'primary' ? stateTopicOf(hostId) : '';
     this.#writer = new LogWriter({
@@ -124,7 +127,7 @@ export class SparkplugHost {
     this.#onForeignState = warning('another client publishes the STATE of this host');
     this.#context = {
       name,
-      paths: new PathMap({ prefix, ids }),
+      paths: new PathMap({ prefix, ids, pathsMax }),
       grant,
       devices,
       clockAheadMs: options.clockAheadMs,
@@ -136,6 +139,7 @@ export class SparkplugHost {
       rebirths: this.#rebirths,
       counts: options.counts.sparkplug,
       limits: { ...defaultReorderLimits, reorderMs },
+      shared: this.#limits,
       clock,
       nextSession: () => this.#nextSession(),
       onGap: (node, gap) => this.#onGap.write(() => ({ node, ...gap })),
@@ -165,11 +169,23 @@ export class SparkplugHost {
     return { all, owned };
   }
 
+  /** Nodes that are known from before the connect, and have not sent since: their last values may be missing. */
+  get unconfirmed(): number {
+    let unconfirmed = 0;
+    for (const { isUnconfirmed } of this.#nodes.values()) if (isUnconfirmed) unconfirmed++;
+    return unconfirmed;
+  }
+
   /** Metrics in the births of all nodes. */
   get definitions(): number {
     let definitions = 0;
     for (const node of this.#nodes.values()) definitions += node.definitions;
     return definitions;
+  }
+
+  /** What all nodes use together. */
+  get limits(): HostLimits {
+    return this.#limits;
   }
 
   get heldMessages(): number {
@@ -228,8 +244,7 @@ export class SparkplugHost {
     this.#isOpen = true;
     const birth = this.#state?.subscribed(clock.now());
     if (birth !== undefined) broker.publish(birth);
-    if (this.#wasOpen) for (const node of this.#nodes.values()) node.reconnected(clock.monotonic());
-    this.#wasOpen = true;
+    for (const node of this.#nodes.values()) node.connected(clock.monotonic());
   }
 
   /** The connection was lost. */
@@ -323,7 +338,7 @@ export class SparkplugHost {
     if (birth !== undefined) broker.publish(birth);
     for (const { node, cause } of this.#rebirths?.takeDue(nowMs) ?? []) {
       counts.rebirths[cause].add();
-      broker.publish(rebirthMessage(node, clock.now()));
+      if (broker.publish(rebirthMessage(node, clock.now()))) node.requested(nowMs);
     }
   }
 
@@ -335,6 +350,7 @@ export class SparkplugHost {
       if (!node.check(nowMs)) continue;
       node.close('timeout');
       this.#nodes.delete(key);
+      this.#limits.nodes.add(node.tenant, -1);
       this.#routes.clear();
     }
   }
@@ -360,7 +376,8 @@ export class SparkplugHost {
     const { group, node: id } = parsed;
     const node = this.#nodeOf(group, id);
     if (node === undefined) {
-      const text = `Sparkplug: expected at most ${nodesMax} edge nodes, got another one`;
+      const { max, of } = this.#limits.nodes.exceeded(this.#tenantOf(group, id))!;
+      const text = `Sparkplug: expected at most ${max} edge nodes of ${of}, got another one`;
       this.#refuse(message, from, 'limit_reached', text, nodeKey(group, id));
       return undefined;
     }
@@ -375,10 +392,22 @@ export class SparkplugHost {
   #nodeOf(group: string, id: string): HostNode | undefined {
     const key = nodeKey(group, id);
     const known = this.#nodes.get(key);
-    if (known !== undefined || this.#nodes.size >= nodesMax) return known;
-    const node = new HostNode(this.#context, group, id, this.#owners.owns(key));
+    if (known !== undefined) return known;
+    const tenant = this.#tenantOf(group, id);
+    if (this.#limits.nodes.exceeded(tenant) !== undefined) return undefined;
+    const node = new HostNode(this.#context, group, id, tenant, this.#owners.owns(key));
     this.#nodes.set(key, node);
+    this.#limits.nodes.add(tenant);
     return node;
+  }
+
+  /** Returns '' for a node whose path is none. */
+  #tenantOf(group: string, node: string): string {
+    try {
+      return tenantOf(this.#context.paths.nameOf({ group, node }));
+    } catch {
+      return '';
+    }
   }
 
   #receiveState(topic: string, payload: Uint8Array): void {

@@ -10,18 +10,19 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { nextTurn } from '../../test/device-fixture.ts';
 import { type ConnectOptions, type MqttDevice, startMqtt } from '../../test/mqtt-fixture.ts';
 import { bdSeqOf, metricOf } from '../../test/sparkplug-fixture.ts';
+import { configSchema, type IngestSettings } from '../config.ts';
 
 const node = 'plant1.cell1';
 const startMs = 1_764_446_400_000;
 
 /** Ingest to which the edge node `cell1` of the group `plant1` connects by MQTT in memory, and a sender of commands. */
-async function start(t: TestContext) {
+async function start(t: TestContext, sparkplug: Partial<IngestSettings> = { mqttSparkplug: 'active' }) {
   const clock = createFakeClock({ nowMs: startMs });
   const network = createMemoryNetwork({ clock, random: () => 0.5 });
   const fixture = await startMqtt(t, {
     clock,
     bus: network.createBus({ node: 'ingest-0', logger: silentLogger }),
-    settings: { mqttSparkplug: 'active' },
+    settings: sparkplug,
   });
   const bus = network.createBus({ node: 'control', logger: silentLogger });
   await bus.start();
@@ -181,6 +182,102 @@ test('a lost connection, and a DISCONNECT without an NDEATH, make the devices of
   }
 });
 
+test('[tck-id-payloads-nbirth-bdseq-repeat] a lost connection is the death of the node, also if its birth has another bdSeq than its will', async (t) => {
+  const { born, settle, events, confirmAll } = await start(t);
+  const client = await born();
+  publish(client, 'NBIRTH', { seq: 0, metrics: [bdSeqOf(2)] });
+  publish(client, 'DBIRTH', { seq: 1, device: 'drive1', metrics: [metricOf('open', false)] });
+  await settle();
+  await confirmAll();
+  events();
+  client.wire.close();
+  await settle();
+  const closed = events().filter((event) => event.startsWith('closed') && event.includes('drive1'));
+  assert.equal(closed.length, 1, closed.join());
+});
+
+const stateIds = [
+  ...['operational-behavior-host-application-connect-birth-retained', 'host-topic-phid-birth-payload'],
+  ...['operational-behavior-host-application-multi-server-timestamp', 'host-topic-phid-birth-topic'],
+]
+  .map((id) => `[tck-id-${id}]`)
+  .join(' ');
+
+test(`${stateIds} each edge node that subscribes receives the STATE of a primary host, retained and with the time of now`, async (t) => {
+  const { login, loginOptions, clock, settle } = await start(t, {
+    mqttSparkplug: 'primary',
+    mqttSparkplugHostId: 'h1',
+  });
+  const stateOf = async (clientId: string, username: string, filter: string) => {
+    const client = await login({ ...loginOptions, clientId, username });
+    client.subscribe(filter);
+    await settle();
+    const [message, ...more] = client.messages;
+    assert.equal(more.length, 0);
+    return message && [message.topic, message.qos, message.retain, JSON.parse(String(message.payload)) as object];
+  };
+  const timestamp = clock.now();
+  const first = await stateOf('c1', node, 'spBv1.0/STATE/h1');
+  const { timestamp: got } = first![3] as { timestamp: number };
+  assert.ok(got >= timestamp && got <= clock.now());
+  assert.deepEqual(first, ['spBv1.0/STATE/h1', 1, true, { online: true, timestamp: got }]);
+  await clock.advance(1_000);
+  const second = await stateOf('c2', `${node}.b`, 'spBv1.0/STATE/+');
+  assert.ok((second![3] as { timestamp: number }).timestamp > got, 'an edge node ignores an older one');
+  assert.equal(await stateOf('c3', `${node}.c`, 'spBv1.0/STATE/h2'), undefined);
+});
+
+test('the STATE of a primary host is offline while the log takes nothing, so that edge nodes store their data', async (t) => {
+  const { login, loginOptions, settle, confirmAll } = await start(t, {
+    ...{ mqttSparkplug: 'primary', mqttSparkplugHostId: 'h1', deviceMessageBytesMax: 1_048_576 },
+  });
+  const client = await login(loginOptions);
+  client.subscribe('spBv1.0/STATE/h1');
+  await settle();
+  publish(client, 'NBIRTH', { seq: 0, metrics: [bdSeqOf(1), metricOf('text', '')] });
+  const text = 'x'.repeat(4_000);
+  const states = () =>
+    client.messages
+      .filter(({ topic }) => topic.includes('STATE'))
+      .map(({ payload }) => /true|false/.exec(String(payload))![0]);
+  let seq = 0;
+  for (let sent = 0; sent < 200 && states().length < 2; sent++) {
+    const metrics = Array.from({ length: 40 }, (_, index) => metricOf(`text${index}`, text));
+    publish(client, 'NDATA', { seq: ++seq % 256, metrics });
+    await settle();
+  }
+  assert.deepEqual(states(), ['true', 'false']);
+  await confirmAll();
+  await settle();
+  assert.deepEqual(states(), ['true', 'false', 'true']);
+});
+
+test('a primary host needs an ID', () => {
+  const parse = (settings: object) => configSchema.safeParse({ tokenSecret: 's'.repeat(32), ...settings });
+  const refused = parse({ mqttSparkplug: 'primary' });
+  assert.deepEqual(
+    refused.error?.issues.map(({ path }) => path.join('.')),
+    ['mqttSparkplugHostId'],
+  );
+  assert.equal(parse({ mqttSparkplug: 'primary', mqttSparkplugHostId: 'h1' }).success, true);
+  assert.equal(parse({ mqttSparkplugHostId: 'a/b' }).success, false);
+});
+
+test('an edge node may subscribe to what Eclipse Tahu subscribes to: its own death, and the host ID without STATE', async (t) => {
+  const { login, loginOptions } = await start(t);
+  const client = await login(loginOptions);
+  for (const [filter, answer] of [
+    ['spBv1.0/plant1/NDEATH/cell1', '0x01'],
+    ['spBv1.0/h1', '0x01'],
+    ['spBv1.0/plant2/NDEATH/cell9', '0x87'],
+    ['spBv1.0/plant1/NDEATH/+', '0x8f'],
+    ['spBv1.0/+', '0x8f'],
+  ] as const) {
+    client.subscribe(filter);
+    assert.deepEqual(await client.next(), [`suback ${answer}`], filter);
+  }
+});
+
 test('a stop of ingest is no death: the devices are not offline while their edge node connects elsewhere', async (t) => {
   const { born, settle, events, confirmAll, ingest, clock } = await start(t);
   await born();
@@ -196,4 +293,56 @@ test('a stop of ingest is no death: the devices are not offline while their edge
     ['drain'],
     closed.join('\n'),
   );
+});
+
+test('a client whose will or connection is refused is not kept: the listener is drained without it', async (t) => {
+  const { connect, loginOptions, death, ingest, clock } = await start(t);
+  const birth = { ...death, topic: topicOf({ type: 'NBIRTH', group: 'plant1', node: 'cell1' }) };
+  const [, refused] = await connect({ ...loginOptions, will: birth });
+  assert.match(refused, /^connack 0x8/);
+  // Less than CONNACK has: it is refused after its will was accepted.
+  const [, small] = await connect({ ...loginOptions, will: death, properties: { maximumPacketSize: 3 } });
+  assert.match(small, /^(connack 0x95|closed)$/);
+  let isDrained = false;
+  void ingest.drain().then(() => {
+    isDrained = true;
+  });
+  for (let second = 0; second < 10 && !isDrained; second++) {
+    await clock.advance(1_000);
+    await nextTurn();
+  }
+  assert.ok(isDrained);
+});
+
+test('a client publishes for 100 edge nodes at most, and its messages count against the rates of their devices', async (t) => {
+  const { login, clock, reports, held, tokenFor, settle } = await start(t);
+  const password = Buffer.from(await tokenFor(['plant1.>']));
+  const client = await login({ clientId: 'many', username: 'plant1.many', password });
+  const publishAs = (id: string, seq: number, metrics: Metric[]) =>
+    client.publish(
+      topicOf({ type: seq === 0 ? 'NBIRTH' : 'NDATA', group: 'plant1', node: id }),
+      encodePayload({ timestamp: startMs + ++messages, seq, metrics }),
+      { qos: 0 },
+    );
+  publishAs('n0', 0, [bdSeqOf(1), metricOf('t', 0)]);
+  // The burst of a device is 500 messages, its rate 100 a second.
+  for (let n = 1; n <= 700; n++) publishAs('n0', n % 256 || 1, [metricOf('t', n)]);
+  await nextTurn();
+  assert.ok(held.length >= 499 && held.length <= 502, `${held.length} reports at once`);
+  for (let step = 0; step < 10; step++) {
+    await clock.advance(100);
+    await nextTurn();
+  }
+  assert.ok(held.length >= 595 && held.length <= 605, `${held.length} reports after a second`);
+  for (let step = 0; step < 15; step++) {
+    await clock.advance(100);
+    await nextTurn();
+  }
+  await reports();
+  for (let n = 1; n < 100; n++) publishAs(`n${n}`, 0, [bdSeqOf(1)]);
+  await settle();
+  assert.equal(client.isClosed, false);
+  publishAs('n100', 0, [bdSeqOf(1)]);
+  await settle();
+  assert.deepEqual(client.take(), ['disconnect 0x97']);
 });

@@ -9,7 +9,8 @@ import { bdSeqOf } from '@tailrace/sparkplug/metric-table';
 import type { OutboundMessage } from '@tailrace/sparkplug/outbound-message';
 import { PathMap, type PathOwner } from '@tailrace/sparkplug/path-map';
 import { decodePayload, encodePayload } from '@tailrace/sparkplug/payload';
-import { type NodeTopic, namespace, nodeKey, parseTopic, topicOf } from '@tailrace/sparkplug/topic';
+import { stateMessage } from '@tailrace/sparkplug/state-message';
+import { type NodeTopic, namespace, nodeKey, parseTopic, stateTopicOf, topicOf } from '@tailrace/sparkplug/topic';
 import type { DeliveredCommand } from '../devices/device-command.ts';
 import type { CommandReporter, NamespaceClient, NamespaceMessage, TopicNamespace } from '../mqtt/topic-namespace.ts';
 import { NodeCommands } from './node-commands.ts';
@@ -18,22 +19,36 @@ import type { SparkplugHost } from './sparkplug-host.ts';
 export interface SparkplugListenerOptions {
   /** Device path before the group; '' for none. */
   readonly prefix: string;
+  /** ID of the primary host whose STATE edge nodes receive; '' for none. */
+  readonly hostId: string;
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly logger: Logger;
+}
+
+/** A topic, and the device path of its edge node or device. */
+interface AllowedTopic {
+  readonly topic: NodeTopic;
+  readonly path: string;
 }
 
 /** A client, and what it is to the host. */
 interface NodeClient {
   /** Topics that it may use. */
-  readonly topics: Map<string, NodeTopic>;
+  readonly topics: Map<string, AllowedTopic>;
+  /** Its edge nodes, by group and ID. */
+  readonly nodes: Map<string, PathOwner>;
   /** Of its edge nodes and their devices, by device path. */
   readonly owners: Map<string, PathOwner>;
   hasWill: boolean;
   takesCommands: boolean;
+  /** Whether it has subscribed to the STATE of the host. */
+  hasState: boolean;
 }
 
 /** Topics of one client whose form is known. */
 const topicsMax = 10_000;
+/** Edge nodes of one client. Sparkplug has one for each connection, whose will is its death. */
+export const clientNodesMax = 100;
 const warningEveryMs = 60_000;
 /** What an edge node publishes. */
 const published: ReadonlySet<string> = new Set(['NBIRTH', 'NDATA', 'NDEATH', 'DBIRTH', 'DDATA', 'DDEATH']);
@@ -44,11 +59,20 @@ const published: ReadonlySet<string> = new Set(['NBIRTH', 'NDATA', 'NDEATH', 'DB
  *
  * A client may publish for the edge nodes whose paths its token covers, and receives the NCMD and DCMD of these. It
  * publishes a birth at each connect, as Sparkplug requires, so that births are not stored. When its connection closes,
- * its will is the death of its node; without a will, also after DISCONNECT, the node is offline all the same.
+ * its will is the death of its node, whatever its bdSeq: the connection of the birth is known. Without a will, also
+ * after DISCONNECT, the node is offline all the same.
+ *
+ * A primary host has the state of this process as an MQTT server of its own (each server has its own timestamps:
+ * tck-id-operational-behavior-host-application-multi-server-timestamp). An edge node receives it when it subscribes: it
+ * is `online` while the log takes what edge nodes send. A process that stops, or is killed, publishes no death: the
+ * connections close, and edge nodes connect to another process of the same host.
  */
 export class SparkplugListener implements TopicNamespace {
   readonly level = namespace;
   readonly #paths: PathMap;
+  readonly #hostId: string;
+  /** '': the host is not primary. */
+  readonly #stateTopic: string;
   readonly #clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly #commands: NodeCommands;
   readonly #onRefused: LimitedWarning;
@@ -61,9 +85,11 @@ export class SparkplugListener implements TopicNamespace {
   #drained: (() => void) | undefined;
 
   /** Throws `invalid_path` for a prefix that is none. */
-  constructor({ prefix, clock, logger }: SparkplugListenerOptions) {
+  constructor({ prefix, hostId, clock, logger }: SparkplugListenerOptions) {
     const nowMs = () => clock.monotonic();
     this.#paths = new PathMap({ prefix });
+    this.#hostId = hostId;
+    this.#stateTopic = hostId === '' ? '' : stateTopicOf(hostId);
     this.#clock = clock;
     this.#commands = new NodeCommands(nowMs);
     this.#onRefused = new LimitedWarning(
@@ -105,20 +131,27 @@ export class SparkplugListener implements TopicNamespace {
     return client !== undefined && deliver(client, message);
   }
 
+  /** Edge nodes of a primary host store their data from now on. */
   pause(): void {
     this.#isPaused = true;
-    for (const client of this.#clients.keys()) client.pause();
+    for (const [client, { hasState }] of this.#clients) {
+      if (hasState) client.deliver(this.#state());
+      client.pause();
+    }
   }
 
   resume(): void {
     this.#isPaused = false;
-    for (const client of this.#clients.keys()) client.resume();
+    for (const [client, { hasState }] of this.#clients) {
+      client.resume();
+      if (hasState) client.deliver(this.#state());
+    }
   }
 
   // The namespace
 
   assertWill(client: NamespaceClient, { topic, payload }: Will): void {
-    const parsed = this.#allowed(client, topic);
+    const { topic: parsed } = this.#allowed(client, topic);
     if (parsed.type !== 'NDEATH' || bdSeqOf(decodePayload(payload), undefined) === undefined) {
       const expected = 'the NDEATH of the edge node with its bdSeq';
       throw new TailraceError('invalid_message', `will: expected ${expected}, got ${shown(topic)}`);
@@ -133,58 +166,67 @@ export class SparkplugListener implements TopicNamespace {
 
   publish(client: NamespaceClient, { topic, payload, retain, ticket }: NamespaceMessage): void {
     const known = this.#of(client);
-    let parsed = known.topics.get(topic);
-    if (parsed === undefined) {
+    let allowed = known.topics.get(topic);
+    if (allowed === undefined) {
       try {
-        parsed = this.#allowed(client, topic);
+        allowed = this.#allowed(client, topic);
       } catch (thrown) {
         this.#refuse(client, topic, thrown);
         return;
       }
       if (known.topics.size >= topicsMax) known.topics.clear();
-      known.topics.set(topic, parsed);
+      known.topics.set(topic, allowed);
     }
-    this.#nodes.set(nodeKey(parsed.group, parsed.node), client);
+    client.pace(allowed.path);
+    const { group, node } = allowed.topic;
+    this.#nodes.set(nodeKey(group, node), client);
     this.#host!.receive({ topic, payload, retain, ticket }, client);
   }
 
   subscribe(client: NamespaceClient, filter: string, qos: 0 | 1): number {
-    const [, group = '', type = '', node = '', ...rest] = filter.split('/');
-    // A host that is not primary has no STATE: the filter is granted, and nothing comes.
+    const [, group = '', type, node = '', ...rest] = filter.split('/');
+    // Without a primary host of this ID the filter is granted, and nothing comes.
     if (group === 'STATE') return qos;
+    if (rest.length > 1 || /[+#]/.test(group + node)) return reasons.topicFilterInvalid;
+    // Eclipse Tahu subscribes to `spBv1.0/<host ID>` too, and gives up without the grant. Nothing comes.
+    if (type === undefined) return qos;
     const isCommand = type === 'NCMD' || type === 'DCMD';
-    if (!isCommand || rest.length > 1 || /[+#]/.test(group + node)) return reasons.topicFilterInvalid;
+    // Edge nodes subscribe to their own death, in case that another client publishes it. Here none can.
+    if (!isCommand && !(type === 'NDEATH' && rest.length === 0)) return reasons.topicFilterInvalid;
     try {
       if (!client.grant.allowsDevice(this.#paths.nameOf({ group, node }))) return reasons.notAuthorized;
     } catch {
       return reasons.topicFilterInvalid;
     }
-    this.#of(client).takesCommands = true;
+    if (isCommand) this.#of(client).takesCommands = true;
     return qos;
   }
 
-  retained(): void {}
+  retained(client: NamespaceClient, filter: string): void {
+    if (this.#stateTopic === '' || !stateFiltersOf(this.#hostId).includes(filter)) return;
+    this.#of(client).hasState = true;
+    client.sendRetained(this.#state(), filter);
+  }
 
   closed(client: NamespaceClient, isOrderly: boolean): void {
     const known = this.#clients.get(client);
     if (known === undefined) return;
     this.#clients.delete(client);
-    for (const { group, node, device } of known.owners.values()) {
-      const key = nodeKey(group, node);
-      if (device !== undefined || this.#nodes.get(key) !== client) continue;
+    for (const [key, { group, node }] of known.nodes) {
+      if (this.#nodes.get(key) !== client) continue;
       this.#nodes.delete(key);
       // Its will comes next.
       if (!isOrderly && known.hasWill) continue;
-      this.#die(topicOf({ type: 'NDEATH', group, node }), encodePayload({ timestamp: this.#clock.now() }));
+      this.#die({ group, node });
     }
     if (this.#clients.size === 0) this.#drained?.();
   }
 
-  will(client: NamespaceClient, { topic, payload }: Will): void {
+  will(client: NamespaceClient, { topic }: Will): void {
     const { group, node } = parseTopic(topic) as NodeTopic;
     const successor = this.#nodes.get(nodeKey(group, node));
     // The edge node has connected again within the will delay.
-    if (successor === undefined || successor === client) this.#die(topic, payload);
+    if (successor === undefined || successor === client) this.#die({ group, node });
   }
 
   takesCommands(client: NamespaceClient): boolean {
@@ -206,14 +248,17 @@ export class SparkplugListener implements TopicNamespace {
   #of(client: NamespaceClient): NodeClient {
     let known = this.#clients.get(client);
     if (known === undefined) {
-      known = { topics: new Map(), owners: new Map(), hasWill: false, takesCommands: false };
+      known = {
+        ...{ topics: new Map(), nodes: new Map(), owners: new Map() },
+        ...{ hasWill: false, takesCommands: false, hasState: false },
+      };
       this.#clients.set(client, known);
     }
     return known;
   }
 
   /** Returns what a topic is about. Throws for one on which an edge node publishes nothing, or not this client. */
-  #allowed(client: NamespaceClient, topic: string): NodeTopic {
+  #allowed(client: NamespaceClient, topic: string): AllowedTopic {
     const parsed = parseTopic(topic);
     if (!published.has(parsed.type)) {
       const expected = `one of ${[...published].join(', ')}`;
@@ -224,21 +269,46 @@ export class SparkplugListener implements TopicNamespace {
     if (!client.grant.allowsDevice(path)) {
       throw new TailraceError('forbidden', `${shown(path)} is not covered: ${client.grant.covers}`);
     }
-    const { owners } = this.#of(client);
+    const { nodes, owners } = this.#of(client);
+    const key = nodeKey(group, node);
+    if (!nodes.has(key) && nodes.size >= clientNodesMax) {
+      const message = `Sparkplug: expected at most ${clientNodesMax} edge nodes of one client, got ${shown(path)} besides`;
+      throw new TailraceError('limit_reached', message);
+    }
+    nodes.set(key, { group, node });
     if (owners.size < topicsMax) owners.set(path, { group, node, device });
-    return parsed as NodeTopic;
+    return { topic: parsed as NodeTopic, path };
   }
 
   /** There is no answer to a message of QoS 0 but the end of the connection. */
   #refuse(client: NamespaceClient, topic: string, thrown: unknown): void {
     const { code, message } = tailraceErrorFrom(thrown);
     this.#onRefused.write(() => ({ device: client.device, clientId: client.clientId, topic, code, reason: message }));
-    client.disconnect(code === 'forbidden' ? reasons.notAuthorized : reasons.topicNameInvalid, message);
+    const isFull = code === 'limit_reached';
+    const invalid = code === 'forbidden' ? reasons.notAuthorized : reasons.topicNameInvalid;
+    client.disconnect(isFull ? reasons.quotaExceeded : invalid, message);
   }
 
-  #die(topic: string, payload: Uint8Array): void {
-    if (!this.#isDraining) this.#host!.receive({ topic, payload, retain: false, ticket: -1 }, noAcknowledger);
+  /**
+   * The connection of an edge node is closed. The death has no bdSeq, which would tell whether it is of this
+   * connection: some edge nodes have another one in their birth than in their will.
+   */
+  #die({ group, node }: Pick<NodeTopic, 'group' | 'node'>): void {
+    if (this.#isDraining) return;
+    const topic = topicOf({ type: 'NDEATH', group, node });
+    const payload = encodePayload({ timestamp: this.#clock.now() });
+    this.#host!.receive({ topic, payload, retain: false, ticket: -1 }, noAcknowledger);
   }
+
+  /** With the time of now: an edge node ignores a state that is older than the last one, also of another process. */
+  #state() {
+    const { payload } = stateMessage(this.#hostId, { online: !this.#isPaused, timestamp: this.#clock.now() });
+    return { topic: this.#stateTopic, payload: Buffer.from(payload), qos: 1, retain: true } as const;
+  }
+}
+
+function stateFiltersOf(hostId: string): string[] {
+  return [hostId, '+', '#'].map((last) => `${namespace}/STATE/${last}`);
 }
 
 const noAcknowledger = { settle() {}, flush() {} };

@@ -1,7 +1,8 @@
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type BirthStore, waitingBytesMax } from './birth-store.ts';
+import { definitionBytesMax, nodesMax, pathsMax } from './host-limits.ts';
 import { unsettledBytesMax } from './log-writer.ts';
-import { heldBytesMax, nodesMax, type SparkplugHost } from './sparkplug-host.ts';
+import { heldBytesMax, type SparkplugHost } from './sparkplug-host.ts';
 import { standbyBytesMax } from './standby-reports.ts';
 
 interface Sources {
@@ -23,6 +24,18 @@ export function registerSparkplugMetrics(metrics: Metrics, { births, hosts }: So
     'Sparkplug edge nodes of the host that has most, online or not',
     most((host) => host.nodes),
     nodesMax,
+  );
+  limited(
+    'paths',
+    'Sparkplug edge nodes and devices with a path, of the host that has most',
+    most((host) => host.limits.paths.used),
+    pathsMax,
+  );
+  limited(
+    'definition_bytes',
+    'Memory of the metrics in Sparkplug births, about, of the host that has most',
+    most((host) => host.limits.definitionBytes.used),
+    definitionBytesMax,
   );
   limited(
     'held_bytes',
@@ -58,6 +71,11 @@ export function registerSparkplugMetrics(metrics: Metrics, { births, hosts }: So
     name('owned_nodes'),
     'Sparkplug edge nodes that are online, and whose reports this node appends.',
     sum((host) => host.online.owned),
+  );
+  metrics.gauge(
+    name('unconfirmed_nodes'),
+    'Sparkplug edge nodes that are known from before the connect of the host, and have not sent since.',
+    sum((host) => host.unconfirmed),
   );
   metrics.gauge(
     name('metrics'),

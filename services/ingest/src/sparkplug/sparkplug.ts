@@ -6,8 +6,9 @@ import type { ClientHandlers } from '@tailrace/mqtt/client-options';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
+import { defaultReorderLimits } from '@tailrace/sparkplug/reorder-window';
 import { bridgeGrant } from '../bridge/bridge-grant.ts';
-import { type SparkplugSettings, sparkplugSchema } from '../bridge/sparkplug-settings.ts';
+import type { SparkplugSettings } from '../bridge/sparkplug-settings.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { PresenceEvents } from '../devices/presence-events.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
@@ -220,15 +221,16 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
 }
 
 /** Each edge node publishes its birth when it connects: births are not stored. */
-const noBirths = { put() {}, take: () => [] };
+const noBirths = { put() {}, take: () => [], isPending: () => false };
 
 function createListenerHost(options: SparkplugOptions, counts: HostCounts): SparkplugHost | undefined {
   if (options.listener === undefined) return undefined;
   const { listener, role, prefix } = options.listener;
   const { node, intake, letters, presence, devices, clockAheadMs, onAccepted, clock, logger } = options;
-  const { reorderMs } = sparkplugSchema.parse({ prefix: 'any' });
+  const { reorderMs } = defaultReorderLimits;
   const host = new SparkplugHost({
     ...{ name: 'listener', ingestNode: node, hasPeers: false, births: noBirths, counts },
+    isSharedByTenants: true,
     settings: { role, hostId: '', prefix, reorderMs, ids: {} },
     broker: {
       publish: (message) => listener.send(message),

@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import type { PendingReport, ReportOrigin } from './pending-report.ts';
 import { StandbyReports, standbyBytesMax, standbyMs } from './standby-reports.ts';
 
-const originOf = (node: string): ReportOrigin => ({ group: 'g', node, append() {}, settled() {} });
+const originOf = (node: string): ReportOrigin => ({
+  ...{ group: 'g', node, tenant: 'plant1', append() {}, requested() {}, settled() {} },
+});
 const [a, b] = [originOf('a'), originOf('b')];
 
 const reportOf = (origin: ReportOrigin, id: string, length = 10): PendingReport => ({

@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { partialBatchFrom, partialBatchText } from './partial-batch.ts';
+
+test('the refused reports of a batch are read back from its Reason String', () => {
+  for (const [refused, text] of [
+    [[1], 'accepted 2 of 3: report 1: not covered: a, b'],
+    [[4, 1, 3], 'accepted 2 of 5: reports 1, 3-4: not covered: a, b'],
+    [[0, 1, 2], 'accepted 2 of 5: reports 0-2: not covered: a, b'],
+  ] as const) {
+    assert.equal(partialBatchText(2, refused, 'not covered: a, b'), text);
+    assert.deepEqual(partialBatchFrom(text), {
+      accepted: 2,
+      count: 2 + refused.length,
+      refused: refused.toSorted(),
+      message: 'not covered: a, b',
+    });
+  }
+});
+
+test('a Reason String that was truncated has the reports whose numbers are whole', () => {
+  const refused = Array.from({ length: 100 }, (_, n) => 2 * n);
+  const truncated = partialBatchText(100, refused, 'm').slice(0, 200);
+  const { refused: read, ...rest } = partialBatchFrom(truncated)!;
+  assert.deepEqual(rest, { accepted: 100, count: 200, message: '' });
+  assert.ok(read.length > 40);
+  assert.deepEqual(read, refused.slice(0, read.length));
+  assert.equal(partialBatchFrom('accepted'), undefined);
+  assert.equal(partialBatchFrom('expected a number'), undefined);
+});

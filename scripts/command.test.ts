@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import process from 'node:process';
+import { test } from 'node:test';
+
+const script = join(import.meta.dirname, 'command.ts');
+
+/** Resolves with the error output of a command that is refused before any installation is looked for. */
+function refused(...args: string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, [script, ...args], (error, _output, errors) => {
+      if (error?.code === 1) resolve(errors);
+      else reject(new Error(`expected exit code 1, got ${error?.code ?? 0}: ${errors}`));
+    });
+  });
+}
+
+test('make command names the variable that is missing or invalid', async () => {
+  const [device, name, params] = await Promise.all([
+    refused('--name', 'stop'),
+    refused('--device', 'plant1.line2.press1'),
+    refused('--device', 'plant1.line2.press1', '--name', 'set', '--params', '{speed:3}'),
+  ]);
+  assert.match(device, /^command: DEVICE: expected one, as in DEVICE=/);
+  assert.match(name, /^command: NAME: expected one, as in DEVICE=/);
+  assert.match(
+    params,
+    /^command: PARAMS: expected a JSON object in single quotes, as in '\{"speed":3\}', got \{speed:3\}/,
+  );
+});
