@@ -452,7 +452,8 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   }
 
   #writeLetter(reason: DeadLetterReason, message: string, topic: string, payload: Uint8Array): void {
-    const { writer, name: source } = this.#context;
+    const { writer, letterSourceOf } = this.#context;
+    const source = letterSourceOf(this.tenant);
     // A copy: the payload is a view, and the letter may have to be written again.
     const letter = { reason, message, protocol: 'sparkplug', source, topic, payload: new Uint8Array(payload) } as const;
     writer.write(letter, this.#receipt);

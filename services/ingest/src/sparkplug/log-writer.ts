@@ -20,7 +20,7 @@ const overheadBytes = 200;
 
 export interface LogWriterOptions {
   /** Source of its dead letters: the name of the broker's settings. */
-  readonly source: string;
+  readonly letterSourceOf: (tenant: string) => string;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
   readonly letters: Pick<DeadLetters, 'write'>;
   readonly tracing: Pick<MessageTracing, 'start'>;
@@ -111,7 +111,7 @@ export class LogWriter implements IntakeSource {
     const report = entry.device as PendingReport;
     this.#options.onReport(report, entry.seq, error);
     if (error !== undefined) {
-      const { source } = this.#options;
+      const source = this.#options.letterSourceOf(report.origin.tenant);
       const letter = letterOfRecord(report.record, { protocol: 'sparkplug', source, message: error.message });
       this.write(letter, report.receipt);
     }

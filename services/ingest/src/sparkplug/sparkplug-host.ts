@@ -117,8 +117,9 @@ export class SparkplugHost {
     this.#rebirths = role === 'passive' ? undefined : new RebirthBudget(defaultRebirthLimits, tenantOfNode);
     this.#state = role === 'primary' ? new HostState(hostId) : undefined;
     this.#stateTopic = role === 'primary' ? stateTopicOf(hostId) : '';
+    const letterSourceOf = options.isSharedByTenants === true ? (tenant: string) => tenant || name : () => name;
     this.#writer = new LogWriter({
-      source: name,
+      letterSourceOf,
       intake,
       tracing,
       letters,
@@ -132,6 +133,7 @@ export class SparkplugHost {
     this.#onForeignState = warning('another client publishes the STATE of this host');
     this.#context = {
       name,
+      letterSourceOf,
       paths: new PathMap({ prefix, ids, pathsMax }),
       grant,
       devices,
@@ -371,7 +373,7 @@ export class SparkplugHost {
     } catch (error) {
       if (!isTailraceError(error)) throw error;
       this.#options.counts.messages.invalid.add();
-      this.#refuse(message, from, 'unknown_topic', error.message, topic);
+      this.#refuse(message, from, 'unknown_topic', error.message, { key: topic, source: this.#options.name });
       return undefined;
     }
     if (parsed.type === 'STATE') {
@@ -383,9 +385,11 @@ export class SparkplugHost {
     const { group, node: id } = parsed;
     const node = this.#nodeOf(group, id);
     if (node === undefined) {
-      const { max, of } = this.#limits.nodes.exceeded(this.#tenantOf(group, id))!;
+      const tenant = this.#tenantOf(group, id);
+      const { max, of } = this.#limits.nodes.exceeded(tenant)!;
       const text = `Sparkplug: expected at most ${max} edge nodes of ${of}, got another one`;
-      this.#refuse(message, from, 'limit_reached', text, nodeKey(group, id));
+      const source = this.#context.letterSourceOf(tenant);
+      this.#refuse(message, from, 'limit_reached', text, { key: nodeKey(group, id), source });
       return undefined;
     }
     const route = routeFrom(node, parsed);
@@ -429,7 +433,13 @@ export class SparkplugHost {
   }
 
   /** Writes a dead letter of a message without a node, if this node of ingest is to do it. `key`: selects it. */
-  #refuse(refused: BrokerMessage, from: Acknowledger, reason: DeadLetterReason, message: string, key: string): void {
+  #refuse(
+    refused: BrokerMessage,
+    from: Acknowledger,
+    reason: DeadLetterReason,
+    message: string,
+    { key, source }: { readonly key: string; readonly source: string },
+  ): void {
     const { topic, payload, ticket } = refused;
     if (!this.#owners.owns(key)) {
       acknowledge(ticket, from);
@@ -440,7 +450,7 @@ export class SparkplugHost {
       receipt = new Receipt(from);
       receipt.add(ticket);
     }
-    const letter = { reason, message, protocol: 'sparkplug', source: this.#options.name, topic } as const;
+    const letter = { reason, message, protocol: 'sparkplug', source, topic } as const;
     this.#writer.write({ ...letter, payload: new Uint8Array(payload) }, receipt);
   }
 
