@@ -20,7 +20,7 @@ interface PublishedReport {
   readonly device: string;
   readonly partition: number;
   readonly seq: number;
-  readonly readings: readonly { readonly value: unknown }[];
+  readonly readings: readonly { readonly tag: string; readonly value: unknown }[];
 }
 
 /** A subscription of an honest client. */
