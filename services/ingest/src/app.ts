@@ -208,6 +208,7 @@ export function createIngest(options: IngestOptions): Ingest {
     intake: devices.intake,
     tracing: messageTracing,
     deadLetters,
+    lookback: devices.sessions.lookback,
     names,
     onAccepted,
     clockAheadMs: config.clockAheadMs,

@@ -1,3 +1,4 @@
+import type { Report } from '@tailrace/protocol/report';
 import { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import type { EncodedReport } from '../intake/record-from.ts';
@@ -26,10 +27,10 @@ export class BridgeEntry extends IntakeEntry {
   readonly record: EncodedReport;
   readonly readings: number;
 
-  constructor(source: IntakeSource, message: BridgeMessage, record: EncodedReport, readings: number) {
-    super(source, message.ticket, '', record, record.value.length, message.startedMs);
+  constructor(source: IntakeSource, message: BridgeMessage, report: Report, record: EncodedReport) {
+    super(source, message.ticket, report.id ?? '', record, record.value.length, message.startedMs);
     this.message = message;
     this.record = record;
-    this.readings = readings;
+    this.readings = report.readings.length;
   }
 }

@@ -1,11 +1,13 @@
 import { type Counter, delayBoundsSeconds, type Histogram } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
+import { recentIdsMax } from './logged-reports.ts';
 
 /**
  * What became of a message of a broker. `accepted`: its reports are in the log. `dead_letter`: it is none, or in part.
- * `retained`: the broker had kept it, and it is not to be taken.
+ * `duplicate`: the log has had all of its reports, by their IDs. `retained`: the broker had kept it, and it is not to be
+ * taken.
  */
-export const bridgeOutcomes = ['accepted', 'dead_letter', 'retained'] as const;
+export const bridgeOutcomes = ['accepted', 'duplicate', 'dead_letter', 'retained'] as const;
 export type BridgeOutcome = (typeof bridgeOutcomes)[number];
 
 /** The counters of one bridge. */
@@ -28,6 +30,8 @@ export interface BridgeState {
   /** Age of the oldest of them, ms; 0 without one. */
   readonly oldestMs: number;
   readonly refusedFilters: number;
+  /** Message IDs of reports that are known to be in the log. */
+  readonly recentIds: number;
   readonly receiveMaximum: number;
 }
 
@@ -64,6 +68,7 @@ export function createBridgeCounts(metrics: Metrics, names: readonly string[]): 
   return (bridge) => ({
     messages: {
       accepted: messages.with({ bridge, outcome: 'accepted' }),
+      duplicate: messages.with({ bridge, outcome: 'duplicate' }),
       dead_letter: messages.with({ bridge, outcome: 'dead_letter' }),
       retained: messages.with({ bridge, outcome: 'retained' }),
     },
@@ -85,6 +90,12 @@ export function registerBridgeGauges(metrics: Metrics, bridges: readonly BridgeS
   gauge('window_bytes', 'Bytes of these messages.', ({ heldBytes }) => heldBytes);
   gauge('oldest_message_seconds', 'Age of the oldest of them.', ({ oldestMs }) => oldestMs / 1_000);
   gauge('refused_filters', 'Subscriptions that the broker has refused.', ({ refusedFilters }) => refusedFilters);
+  gauge('recent_ids', 'Message IDs by which repeated messages are recognized.', ({ recentIds }) => recentIds);
+  metrics.gauge(
+    'tailrace_ingest_limit_bridge_recent_ids',
+    'Message IDs by which repeated messages of one bridge are recognized: the limit.',
+    () => recentIdsMax,
+  );
   metrics.gauges(
     'tailrace_ingest_limit_bridge_window_messages',
     'Messages of the broker that wait for the log: the limit, receiveMaximum.',

@@ -19,6 +19,7 @@ import { Pressure } from '../intake/pressure.ts';
 import { Bridge } from './bridge.ts';
 import { createBridgeCounts, registerBridgeGauges } from './bridge-metrics.ts';
 import { bridgesFrom } from './bridges-file.ts';
+import { LoggedReports } from './logged-reports.ts';
 import { MessageMapper } from './message-mapper.ts';
 
 const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
@@ -114,6 +115,7 @@ function setUp(settings: { inFlightBytesMax?: number; intakeUnsettledMax?: numbe
     tracing: new MessageTracing({ tracing: noTracing, clock, topic: 't', system: undefined }),
     deadLetters: { write: (letter, done) => void letters.push({ letter, done }) },
     names: { admit() {} },
+    logged: new LoggedReports({ isSuspect: false, idsOfAll: () => Promise.reject(new Error('unused')) }, clock),
     counts: countsOf('plant'),
     onAccepted: (readings) => accepted.push(readings),
     clock,
@@ -160,6 +162,29 @@ test('a message is acknowledged after the log has it, and not before', async () 
   assert.deepEqual([acks, bridge.unsettled, bridge.heldBytes, admission.bytes], [[1, 0], 0, 0, 0]);
   assert.deepEqual(accepted, [1, 1]);
   assert.equal(await value('bridge_messages_total{bridge="plant",outcome="accepted"'), 2);
+});
+
+test('what the broker sends again when the log has it is acknowledged by its ID, and not appended again', async () => {
+  const { send, calls, acks, bridge, admission, value } = setUp();
+  const readings = [{ tag: 't', value: 1 }];
+  const reportOf = (device: string, id?: string) => ({ device: `plant1.${device}`, readings, ...(id && { id }) });
+  const sendReports = (...reports: object[]) => send('r', JSON.stringify(reports), { dup: true });
+  sendReports(reportOf('a', 'm1'));
+  sendReports(reportOf('a'));
+  await nextTurn();
+  for (const index of [0, 1]) calls[0]!.settled(index, undefined, 0, index);
+  await nextTurn();
+  sendReports(reportOf('a', 'm1'));
+  sendReports(reportOf('a', 'm1'), reportOf('b', 'm1'));
+  sendReports(reportOf('a'));
+  await nextTurn();
+  assert.deepEqual(calls[1]!.keys, ['plant1.b', 'plant1.a'], 'the ID of another device, and a report without one');
+  for (const index of [0, 1]) calls[1]!.settled(index, undefined, 0, index);
+  await nextTurn();
+  assert.deepEqual([acks, bridge.unsettled, admission.bytes], [[0, 1, 2, 3, 4], 0, 0]);
+  assert.equal(await value('bridge_messages_total{bridge="plant",outcome="accepted"'), 4);
+  assert.equal(await value('bridge_messages_total{bridge="plant",outcome="duplicate"'), 1);
+  assert.equal(await value('bridge_recent_ids{bridge="plant"'), 2);
 });
 
 test('what the log refuses is appended again in order, with what came after it, until the log takes it', async () => {

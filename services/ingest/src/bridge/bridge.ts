@@ -16,7 +16,8 @@ import type { MessageTrace, MessageTracing } from '../intake/message-tracing.ts'
 import { type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
 import { RetryQueue } from '../intake/retry-queue.ts';
 import { BridgeEntry, type BridgeMessage } from './bridge-entry.ts';
-import { type BridgeCounts, type BridgeState, bridgeBytesMax } from './bridge-metrics.ts';
+import { type BridgeCounts, type BridgeOutcome, type BridgeState, bridgeBytesMax } from './bridge-metrics.ts';
+import type { LoggedReports } from './logged-reports.ts';
 import type { MappedMessage, Mapping } from './message-mapper.ts';
 import { type Rejected, rejectedFrom } from './rejected.ts';
 
@@ -43,6 +44,8 @@ export interface BridgeOptions {
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
   readonly tracing: Pick<MessageTracing, 'enabled' | 'start'>;
   readonly deadLetters: Pick<DeadLetters, 'write'>;
+  /** What a broker sends again is not appended again. */
+  readonly logged: LoggedReports;
   /** Counts the devices that have reported; `DeviceNames`. */
   readonly names: { admit(path: string): void };
   readonly counts: BridgeCounts;
@@ -75,7 +78,7 @@ function bytesOf({ payload }: InboundMessage): number {
  * What the log refuses is never acknowledged negatively, because the broker would not send it again (MQTT-4.4.0-2). It
  * stays in the window and is appended again, with what came after it in order, until the log takes it (`RetryQueue`).
  * So while the log is slow or away, the window closes, and the broker keeps its messages. The connection stays open
- * meanwhile.
+ * meanwhile. A report whose message ID the log has by now is not appended again (`LoggedReports`).
  *
  * | limit | at the limit |
  * | --- | --- |
@@ -147,7 +150,18 @@ export class Bridge implements IntakeSource, BridgeState {
     return this.#refused.size;
   }
 
+  get recentIds(): number {
+    return this.#options.logged.size;
+  }
+
+  /** Connects, after a look-back in the log if a process before this one may have been killed. */
   start(): void {
+    const read = this.#options.logged.lookBack();
+    if (read === undefined) this.#connect();
+    else void read.then(() => this.#connect());
+  }
+
+  #connect(): void {
     if (this.#isStopped) return;
     this.#client = this.#options.createClient({
       publish: (message) => this.#receive(message),
@@ -257,15 +271,17 @@ export class Bridge implements IntakeSource, BridgeState {
 
   #process(inbound: InboundMessage, { reports, rejected }: Mapping, message: BridgeMessage): void {
     const { topic, payload, qos, properties } = inbound;
+    const { logged, clock } = this.#options;
     const trace = this.#traceOf(inbound, message);
     this.#link(message);
     const refused: Rejected[] = [...rejected];
     const entries: BridgeEntry[] = [];
-    this.#context.receivedMs = this.#options.clock.now();
+    this.#context.receivedMs = clock.now();
     for (const report of reports) {
       try {
         const record = recordFrom(report, this.#context);
-        entries.push(new BridgeEntry(this, message, record, report.readings.length));
+        const { id = '' } = report;
+        if (id === '' || !logged.has(record.key, id)) entries.push(new BridgeEntry(this, message, report, record));
       } catch (thrown) {
         refused.push(rejectedFrom(thrown));
       }
@@ -274,7 +290,10 @@ export class Bridge implements IntakeSource, BridgeState {
     else trace?.rejected();
     message.unsettled += entries.length;
     for (const entry of entries) this.#reports.add(entry);
-    if (refused.length === 0) return;
+    if (refused.length === 0) {
+      if (entries.length === 0) this.#acknowledge(message, 'duplicate');
+      return;
+    }
     const [{ reason, message: text }] = refused as [Rejected];
     const more = refused.length === 1 ? '' : ` (and ${refused.length - 1} more)`;
     this.#writeLetter(message, {
@@ -303,7 +322,9 @@ export class Bridge implements IntakeSource, BridgeState {
     }
     this.#reports.done(entry);
     if (error === undefined) {
-      this.#options.onAccepted(entry.readings, entry.record.clockAhead);
+      const { onAccepted, logged } = this.#options;
+      onAccepted(entry.readings, entry.record.clockAhead);
+      if (entry.id !== '') logged.add(entry.key, entry.id);
       this.#settledPart(entry.message);
     } else {
       const { message } = error;
@@ -334,11 +355,15 @@ export class Bridge implements IntakeSource, BridgeState {
 
   #settledPart(message: BridgeMessage): void {
     if (--message.unsettled > 0) return;
+    this.#acknowledge(message, message.hasDeadLetter ? 'dead_letter' : 'accepted');
+  }
+
+  #acknowledge(message: BridgeMessage, outcome: BridgeOutcome): void {
     const { counts, admission, clock } = this.#options;
     this.#unlink(message);
     this.#heldBytes -= message.bytes;
     admission.release(this.#sender, message.bytes);
-    counts.messages[message.hasDeadLetter ? 'dead_letter' : 'accepted'].add();
+    counts.messages[outcome].add();
     counts.ackSeconds.observe((clock.monotonic() - message.startedMs) / 1_000);
     if (message.ticket >= 0) this.#client?.settle(message.ticket, mqttReasons.success);
     message.done?.();

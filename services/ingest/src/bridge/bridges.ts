@@ -7,6 +7,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Admission } from '../admission.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
+import type { LogLookback } from '../devices/log-lookback.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
 import type { MessageTracing } from '../intake/message-tracing.ts';
 import { Bridge } from './bridge.ts';
@@ -15,6 +16,7 @@ import { createBridgeCounts, registerBridgeGauges } from './bridge-metrics.ts';
 import { BridgeNotes } from './bridge-notes.ts';
 import type { BridgeSettings } from './bridge-settings.ts';
 import { createBrokerClient } from './broker-client.ts';
+import { LoggedReports } from './logged-reports.ts';
 import { MessageMapper } from './message-mapper.ts';
 import { RetainedMessages } from './retained-messages.ts';
 import { SessionSubscriptions } from './session-subscriptions.ts';
@@ -30,6 +32,7 @@ export interface BridgesOptions {
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
   readonly tracing: MessageTracing;
   readonly deadLetters: Pick<DeadLetters, 'write'>;
+  readonly lookback: Pick<LogLookback, 'isSuspect' | 'idsOfAll'>;
   readonly names: { admit(path: string): void };
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
   readonly clockAheadMs: number;
@@ -125,6 +128,7 @@ function createBridge(
     },
     mapper: new MessageMapper(subscriptions),
     grant: bridgeGrant(name, publish),
+    logged: new LoggedReports(options.lookback, clock),
     ...{ admission, intake, tracing, deadLetters, names, counts, onAccepted, clock, random, logger, clockAheadMs },
     onOpened() {
       const obsolete = session.obsolete();

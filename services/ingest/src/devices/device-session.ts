@@ -36,7 +36,7 @@ const drainMs = 2_000;
 export interface DeviceSessionOptions {
   readonly registry: SessionRegistry<DeviceSession>;
   readonly records: DeviceRecords;
-  readonly lookback: Pick<LogLookback, 'idsOf' | 'idsOfAll' | 'sweep'>;
+  readonly lookback: Pick<LogLookback, 'isSuspect' | 'idsOf' | 'idsOfAll' | 'sweep'>;
   readonly authenticator: Authenticator;
   readonly admission: Pick<Admission, 'grantOf' | 'enterSession' | 'leaveSession'>;
   readonly messages: SessionMessageOptions;

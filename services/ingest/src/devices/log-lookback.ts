@@ -1,13 +1,12 @@
 import { boundsOf, type EventLog, recordEnd } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
-import { HashSet } from '@tailrace/platform/hash-set';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
-import { TextHash } from '@tailrace/platform/text-hash';
 import { messageIdWindowMs } from '@tailrace/protocol/message-id';
 import { partitionOf } from '@tailrace/protocol/partition';
 import { parseReportHeader } from '@tailrace/protocol/report-header';
+import { ReportIds } from './report-ids.ts';
 
 /** How long after the loss of a node devices that open a session are looked up in the log. */
 const suspectMs = 120_000;
@@ -24,8 +23,6 @@ const collectMs = 50;
 /** Between two attempts. */
 const retryMs = 250;
 const warningEveryMs = 60_000;
-
-const hash = new TextHash();
 
 /** The message IDs that the log has, of one device or of all. */
 export class LoggedIds {
@@ -52,15 +49,14 @@ export class LoggedIds {
 
   has(device: string, id: string): boolean {
     const tail = this.#tails.length === 1 ? this.#tails[0]! : this.#tails[partitionOf(device, this.#tails.length)]!;
-    return tail.has(device, id);
+    return tail.ids.has(device, id);
   }
 }
 
 /** What was read of one partition. */
 class Tail {
   readonly partition: number;
-  /** Of devices and message IDs. */
-  readonly ids = new HashSet();
+  readonly ids = new ReportIds();
   /** The next position; -1 before the first read. */
   next = -1;
   isForgotten = false;
@@ -72,19 +68,6 @@ class Tail {
   constructor(partition: number) {
     this.partition = partition;
   }
-
-  has(device: string, id: string): boolean {
-    hashPair(device, id);
-    return this.ids.has(hash.high, hash.low);
-  }
-}
-
-/** Key of the hashes, different in each process: a sender cannot choose an ID with the hash of another device's ID. */
-const [keyHigh = 0, keyLow = 0] = crypto.getRandomValues(new Uint32Array(2));
-
-function hashPair(device: string, id: string): void {
-  hash.take(device, keyHigh, keyLow);
-  hash.take(id, hash.high, hash.low);
 }
 
 export interface LogLookbackOptions {
@@ -102,7 +85,7 @@ export interface LogLookbackOptions {
  *
  * For two minutes after the loss of a node, and after the start of this one, a device without a hand-over is looked up
  * in its partition: in the records of the last two minutes, and at most `lookbackRecordsMax`. A gateway is looked up in
- * all partitions when it sends for another device. All devices of a partition share one tail, and each read goes on
+ * all partitions when it sends for another device, and a bridge when it starts. All devices of a partition share one tail, and each read goes on
  * where the last one stopped. So the cost is at most that of one consumer for two minutes.
  *
  * Without the right to read, and when the log does not answer in time, devices are served all the same: a repetition is
@@ -124,7 +107,8 @@ export class LogLookback {
   constructor(options: LogLookbackOptions) {
     this.#options = options;
     const { logger, clock, metrics } = options;
-    const sentence = 'the log could not be read back for devices of a lost node: what they repeat may be in it twice';
+    const sentence =
+      'the log could not be read back for devices of a lost node, or for a bridge: what they repeat may be in it twice';
     this.#warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
     this.#counts = createCounts(metrics);
     metrics.gauge('tailrace_ingest_lookback_ids', 'Message IDs that were read back from the log.', () => this.#ids);
@@ -155,19 +139,19 @@ export class LogLookback {
   /** Returns what the log has of a device that opens a session; undefined if no node was lost. Never rejects. */
   idsOf(device: string): Promise<LoggedIds> | undefined {
     const { partitions } = this.#options;
-    if (this.#isSuspect) return this.#read([partitionOf(device, partitions)], device);
+    if (this.isSuspect) return this.#read([partitionOf(device, partitions)], device);
     return undefined;
   }
 
   /** Forgets what is not needed any more. Called every second. */
   sweep(): void {
-    if (this.#tails.size === 0 || this.#isSuspect) return;
+    if (this.#tails.size === 0 || this.isSuspect) return;
     for (const tail of this.#tails.values()) tail.isForgotten = true;
     this.#tails.clear();
     this.#ids = 0;
   }
 
-  /** Returns what the log has of all devices, for a gateway. Never rejects. */
+  /** Returns what the log has of all devices, for a gateway or a bridge. Never rejects. */
   idsOfAll(): Promise<LoggedIds> {
     return this.#read(
       Array.from({ length: this.#options.partitions }, (_, partition) => partition),
@@ -175,7 +159,8 @@ export class LogLookback {
     );
   }
 
-  get #isSuspect(): boolean {
+  /** Whether a node was lost, or this process has started, within the last two minutes. */
+  get isSuspect(): boolean {
     return this.#options.clock.monotonic() - Math.max(this.#lostMs, this.#startMs) < suspectMs;
   }
 
@@ -252,8 +237,7 @@ export class LogLookback {
   #take(tail: Tail, device: string, value: Uint8Array): void {
     const id = idOf(value);
     if (id === '' || tail.isForgotten) return;
-    hashPair(device, id);
-    if (tail.ids.add(hash.high, hash.low) && ++this.#ids > lookbackIdsMax) this.#forgetOldest();
+    if (tail.ids.add(device, id) && ++this.#ids > lookbackIdsMax) this.#forgetOldest();
   }
 
   #forgetOldest(): void {
@@ -278,7 +262,7 @@ function createCounts(metrics: Metrics) {
   const outcomes = ['read', 'failed'] as const;
   const lookbacks = metrics.counters(
     'tailrace_ingest_lookbacks_total',
-    'Devices of a lost node that were looked up in the log. failed: what they repeat may be in it twice.',
+    'Devices of a lost node, and bridges at their start, that were looked up in the log. failed: what they repeat may be in it twice.',
     { values: { outcome: outcomes } },
   );
   return {
