@@ -27,7 +27,6 @@ import { NodeOwners } from './node-owners.ts';
 import type { PendingReport, ReportOrigin } from './pending-report.ts';
 import { Receipt } from './receipt.ts';
 import type { Acknowledger, BrokerMessage, SparkplugBroker } from './sparkplug-broker.ts';
-
 import { StandbyReports } from './standby-reports.ts';
 
 /** Bytes of messages that wait in reorder windows, of one host. */
@@ -376,8 +375,7 @@ export class SparkplugHost {
     const { group, node: id } = parsed;
     const node = this.#nodeOf(group, id);
     if (node === undefined) {
-      const { max, of } = this.#limits.nodes.exceeded(this.#tenantOf(group, id))!;
-      const text = `Sparkplug: expected at most ${max} edge nodes of ${of}, got another one`;
+      const text = this.#limits.nodesExceeded(this.#tenantOf(group, id))!;
       this.#refuse(message, from, 'limit_reached', text, nodeKey(group, id));
       return undefined;
     }
