@@ -10,7 +10,7 @@ import type { Wire } from '@tailrace/mqtt/wire';
 import type { Timer } from '@tailrace/platform/clock';
 import { backoffMs } from '@tailrace/protocol/backoff';
 import { closeCodes } from '@tailrace/protocol/close';
-import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { partialBatchFrom } from '@tailrace/protocol/partial-batch';
 import { mqttTopicFromPath } from '@tailrace/protocol/path';
 import { varintBytes, writeVarint } from '@tailrace/protocol/wire-writer';
@@ -293,7 +293,7 @@ export class MqttConnection implements IngestConnection {
       if (typeof id !== 'string' || typeof to !== 'string') {
         throw new TailraceError(
           'invalid_message',
-          `${topic}: expected a command with an id, got ${payload.toString()}`,
+          `${topic}: expected a command with an id, got ${shown(payload.toString())}`,
         );
       }
       const frame = commandFrom(fields!, id, to);
