@@ -6,7 +6,7 @@ import { test } from 'node:test';
 
 const script = join(import.meta.dirname, 'command.ts');
 
-/** Resolves with the error output of a command that is refused before any installation is looked for. */
+/** Resolves with the error output of a command that is refused before any installation is searched for. */
 function refused(...args: string[]): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [script, ...args], (error, _output, errors) => {
