@@ -10,8 +10,8 @@ DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src pac
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/device-chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
 INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts' 'loadtest/devices/test/*.itest.ts'
 
-# Files of tests that run at once. Integration tests wait 40 % of their time, for brokers, browsers and time-outs, so
-# that three of them use two processors; more would only delay each other.
+# Files of tests that run at once. Integration tests wait a quarter of their time, for brokers, browsers and time-outs:
+# three of them use two processors.
 TEST_JOBS ?= 3
 NODE_TEST := node --test --test-reporter=spec --test-concurrency=$(TEST_JOBS)
 

@@ -86,12 +86,24 @@ function paramsFrom(text: string): unknown {
 async function endpointsOf(folders: readonly string[]): Promise<Endpoints> {
   for (const folder of folders) {
     try {
-      return JSON.parse(await readFile(join(folder, 'endpoints.json'), 'utf8')) as Endpoints;
+      const endpoints = JSON.parse(await readFile(join(folder, 'endpoints.json'), 'utf8')) as Endpoints;
+      if (isRunning(endpoints)) return endpoints;
     } catch {
       // Not of this installation.
     }
   }
   return fail(`expected endpoints.json of a running make demo or make stack in ${folders.join(' or ')}, found none`);
+}
+
+/** Whether a process of the installation is there: one that was killed has left its file. */
+function isRunning({ ingest, fanout, nats }: Endpoints): boolean {
+  return [...ingest, ...fanout, ...(nats === undefined ? [] : [nats])].some(({ pid = 0 }) => {
+    try {
+      return pid > 0 && process.kill(pid, 0);
+    } catch {
+      return false;
+    }
+  });
 }
 
 interface OpenBus {

@@ -20,7 +20,7 @@ import { labelCardinality } from './attacks/label-cardinality.ts';
 import { largeSnapshot } from './attacks/large-snapshot.ts';
 import { largeState } from './attacks/large-state.ts';
 import { mqttFlood } from './attacks/mqtt-flood.ts';
-import { mqttSessions } from './attacks/mqtt-sessions.ts';
+import { mqttSessions } from './attacks/many-mqtt-sessions.ts';
 import { objectNames } from './attacks/object-names.ts';
 import { positionTokens } from './attacks/position-tokens.ts';
 import { protobufFuzz } from './attacks/protobuf-fuzz.ts';

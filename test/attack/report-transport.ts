@@ -90,8 +90,8 @@ export class MqttTransport implements ReportTransport {
       // Rejects for a PUBACK that is a refusal, too.
       await withDeadline(Promise.race([client.publishAsync(this.#topic, body, { qos: 1 }), closed]));
       if (++this.#reports % this.#options.reportsPerConnection > 0) return undefined;
-      this.#open = undefined;
-      await withDeadline(client.endAsync());
+      // Without DISCONNECT, as a device whose link is lost: it resumes its session, and stays online.
+      this.close();
       return undefined;
     } catch (error) {
       this.close();

@@ -15,6 +15,8 @@ export interface Will {
   readonly isText: boolean;
   /** The user property `id`. */
   readonly id: string | undefined;
+  /** The user property `traceparent`. */
+  readonly traceparent: string | undefined;
 }
 
 /** What a client asks for in CONNECT, and the server grants of it. */
@@ -100,8 +102,11 @@ function willFrom(will: NonNullable<ConnectPacket['will']>, bytesMax: number): W
   if (payload.length > bytesMax) {
     throw new MqttError(mqttReasons.quotaExceeded, `will: expected at most ${bytesMax} bytes, got ${payload.length}`);
   }
-  const { userProperties } = properties;
-  const id = userProperties !== undefined && Object.hasOwn(userProperties, 'id') ? userProperties['id'] : undefined;
+  const { userProperties = {} } = properties;
+  const property = (name: string) => {
+    const value = Object.hasOwn(userProperties, name) ? userProperties[name] : undefined;
+    return Array.isArray(value) ? value[0] : value;
+  };
   return {
     topic,
     payload,
@@ -110,6 +115,7 @@ function willFrom(will: NonNullable<ConnectPacket['will']>, bytesMax: number): W
     delaySeconds: properties.willDelayInterval ?? 0,
     contentType: properties.contentType,
     isText: properties.payloadFormatIndicator === true,
-    id: Array.isArray(id) ? id[0] : id,
+    id: property('id'),
+    traceparent: property('traceparent'),
   };
 }

@@ -205,10 +205,11 @@ export class EdgeNode {
     return this.#next === undefined ? undefined : this.#window.take(this.#next);
   }
 
-  #hold({ type, device, bytes }: NodeMessage, payload: Payload, seq: number, nowMs: number): void {
+  #hold({ type, device, bytes, traceparent }: NodeMessage, payload: Payload, seq: number, nowMs: number): void {
     const timestamp = timestampOf(payload);
     // A copy: `slice` of a Buffer shares its memory.
-    this.#window.hold({ seq, type, device, bytes: new Uint8Array(bytes), timestamp, receivedMs: nowMs });
+    const facts = { seq, type, device, timestamp, receivedMs: nowMs, traceparent };
+    this.#window.hold({ ...facts, bytes: new Uint8Array(bytes) });
     this.#become('reordering');
     if (this.#window.isFull) this.acceptGap();
   }
@@ -304,6 +305,7 @@ export class EdgeNode {
       device: message.device,
       seq: sequenceNumberOf(payload),
       payload: message.bytes,
+      traceparent: message.traceparent,
       isBirth: message.type === 'NBIRTH' || message.type === 'DBIRTH',
       newerOnly: message.isRetained === true,
       // The aliases of a late message are those of an earlier birth.

@@ -9,6 +9,8 @@ export interface NodeMessage {
   readonly device?: string | undefined;
   /** The payload. The node copies what it keeps. */
   readonly bytes: Uint8Array;
+  /** W3C Trace Context of its sender. */
+  readonly traceparent?: string | undefined;
   /** Whether the broker had kept the message, and sends it because of a new subscription. */
   readonly isRetained?: boolean;
 }

@@ -32,6 +32,8 @@ export interface ReadingBatch {
   readonly part: number;
   /** The payload of the message. Copy it to keep it. */
   readonly payload: Uint8Array;
+  /** Of the message. */
+  readonly traceparent?: string;
 }
 
 /** Metrics of a message that made no readings, for one reason. */
@@ -48,6 +50,7 @@ export interface ReadOptions {
   readonly seq: number | undefined;
   /** The bytes that were decoded. */
   readonly payload: Uint8Array;
+  readonly traceparent?: string | undefined;
   readonly isBirth: boolean;
   /** Skips metrics that are not newer than the last known value. */
   readonly newerOnly: boolean;
@@ -110,8 +113,9 @@ class Batches {
       this.#liveBytes = 0;
     }
     if (readings.length === 0) return;
-    const { device, seq, payload, sink } = this.#options;
-    sink.readings({ device, time: this.#time, isHistorical, readings, seq, part: this.parts++, payload });
+    const { device, seq, payload, traceparent, sink } = this.#options;
+    const batch = { device, time: this.#time, isHistorical, readings, seq, part: this.parts++, payload };
+    sink.readings(traceparent === undefined ? batch : { ...batch, traceparent });
   }
 }
 

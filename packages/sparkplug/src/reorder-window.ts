@@ -9,6 +9,7 @@ export interface HeldMessage {
   readonly bytes: Uint8Array;
   readonly timestamp: number | undefined;
   readonly receivedMs: number;
+  readonly traceparent?: string | undefined;
 }
 
 export interface ReorderLimits {

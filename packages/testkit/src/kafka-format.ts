@@ -9,7 +9,7 @@ import { javaFlags } from './kafka-jars.ts';
 import { run, whyItFailed } from './run.ts';
 
 const formatDeadlineMs = 60_000;
-/** The names of the two files of a formatted folder. */
+/** Kafka's names of the two files of a formatted folder. */
 const recordsFile = 'bootstrap.checkpoint';
 const propertiesFile = 'meta.properties';
 

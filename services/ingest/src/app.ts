@@ -247,6 +247,7 @@ export function createIngest(options: IngestOptions): Ingest {
     bridges: sparkplugBridgesFrom(bridgeSettings, { node, clock, random }),
     listener: sparkplugListener,
     ...{ eventLog, topicPrefix: config.topicPrefix, bus, node, intake: devices.intake, letters: deadLetters },
+    tracing: messageTracing,
     presence: devices.sessions.presence,
     devices: names,
     clockAheadMs: config.clockAheadMs,

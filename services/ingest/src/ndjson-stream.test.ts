@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { constants, createGzip, deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLogger } from '@tailrace/platform/logger';
@@ -392,6 +392,28 @@ test('a body whose encoding is damaged in the middle is a 400 with the line to c
   assert.equal(status, 400);
   assert.match(body.error.message, /expected gzip \(RFC 1952\)/);
   assert.equal(body.resume.line, body.accepted + 1);
+  await isIdle();
+});
+
+test('lines of a damaged encoding that were rejected are sent again, since the client did not send them so', async (t) => {
+  const { send, loggedIs, metricIs, isIdle } = await started(t);
+  const packer = createGzip({ flush: constants.Z_SYNC_FLUSH });
+  const packed = (text: string) =>
+    new Promise<Buffer>((resolve) => {
+      packer.write(text);
+      packer.once('readable', () => resolve(packer.read()));
+    });
+  const lines = linesOf(0, 100);
+  const client = send({ 'content-encoding': 'gzip' });
+  client.write(await packed(lines));
+  await loggedIs(100);
+  client.write(await packed('garbled\n\ngarbled, too\n'));
+  await metricIs('tailrace_ingest_rejected_reports_total\\{.*', 2);
+  client.write(Buffer.alloc(64, 0xff));
+  const answer = await client.answered;
+  assert.equal(answer?.status, 400);
+  const { accepted, rejectedCount, resume } = JSON.parse(answer?.body ?? '');
+  assert.deepEqual([accepted, rejectedCount, resume], [100, 2, { line: 101, byte: lines.length }]);
   await isIdle();
 });
 

@@ -5,7 +5,7 @@ import type { Logger } from '@tailrace/platform/logger';
 import type { Headers } from '@tailrace/platform/web-response';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Admission, DeviceNames, Sender, TokenGrant } from './admission.ts';
-import type { StreamResult } from './answers.ts';
+import type { StreamPlace, StreamResult } from './answers.ts';
 import type { Appender } from './append.ts';
 import { type Encoding, Unpacker, type UnpackerTarget } from './body-encoding.ts';
 import type { BodyScheduler } from './body-scheduler.ts';
@@ -93,6 +93,8 @@ export class NdjsonStream implements StreamSink, UnpackerTarget {
   readonly #chunks = new StreamChunks();
   /** The chunk that is not complete; undefined: no line after the last complete one is parsed. */
   #chunk: Chunk | undefined;
+  /** The first of the last lines that were all rejected. */
+  #rejectedFrom: StreamPlace | undefined;
   /** Chunks that the log has not settled. */
   #appended = 0;
   #isScheduled = false;
@@ -178,6 +180,8 @@ export class NdjsonStream implements StreamSink, UnpackerTarget {
   }
 
   unpackFailed(error: TailraceError): void {
+    // Before an error is found, the unpacker returns text that the client did not send.
+    if (this.#rejectedFrom !== undefined) this.#chunks.repeatFrom(this.#rejectedFrom);
     this.#fail(error);
   }
 
@@ -256,10 +260,13 @@ export class NdjsonStream implements StreamSink, UnpackerTarget {
       const chunk = this.#chunk;
       const { parsed } = chunk;
       const earlier = parsed.reports;
+      const accepted = parsed.records.length;
       parsed.line = lines.line;
       if (line === 'too_long') parsed.reject(tooLong());
       else parseLine(parsed, line);
       reports += parsed.reports - earlier;
+      if (parsed.records.length > accepted) this.#rejectedFrom = undefined;
+      else this.#rejectedFrom ??= { line: lines.line, byte: offset };
       const lineBytes = line === 'too_long' ? 0 : lines.offset - offset;
       chunk.bytes += lineBytes;
       bytes += Math.max(lineBytesMin, lineBytes);

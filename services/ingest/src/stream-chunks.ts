@@ -34,11 +34,19 @@ export class StreamChunks implements StreamResult {
   forbidden = 0;
   readonly rejected: Rejection[] = [];
   readonly codes: Record<string, number> = {};
-  resume: StreamPlace = { line: 1, byte: 0 };
   /** Reports, accepted or not. */
   reports = 0;
   /** From the first one that is not settled. */
   readonly #chunks: Chunk[] = [];
+  /** The first line that is not settled. */
+  #unsettled: StreamPlace = { line: 1, byte: 0 };
+  /** Lines from here on do not count as rejected. */
+  #repeatFrom: StreamPlace | undefined;
+
+  get resume(): StreamPlace {
+    const from = this.#repeatFrom;
+    return from !== undefined && from.line < this.#unsettled.line ? from : this.#unsettled;
+  }
 
   /** Chunks from the first one that the log has not confirmed. */
   get waiting(): number {
@@ -60,6 +68,11 @@ export class StreamChunks implements StreamResult {
     if (parsed.records.length === 0) this.#settle(chunk);
   }
 
+  /** The client is to send the lines from this place on again, also if they were rejected. None of them was accepted. */
+  repeatFrom(place: StreamPlace): void {
+    this.#repeatFrom = place;
+  }
+
   /** The log has confirmed a chunk. */
   confirm(chunk: Chunk): void {
     this.accepted += chunk.parsed.records.length;
@@ -68,6 +81,6 @@ export class StreamChunks implements StreamResult {
 
   #settle(chunk: Chunk): void {
     chunk.isSettled = true;
-    while (this.#chunks[0]?.isSettled) this.resume = this.#chunks.shift()!.end;
+    while (this.#chunks[0]?.isSettled) this.#unsettled = this.#chunks.shift()!.end;
   }
 }

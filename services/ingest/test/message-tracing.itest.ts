@@ -5,14 +5,16 @@ import { type TestContext, test } from 'node:test';
 import { createTracing } from '@tailrace/platform/create-tracing';
 import { silentLogger } from '@tailrace/platform/logger';
 import { TailraceError } from '@tailrace/protocol/error';
+import { encodePayload } from '@tailrace/sparkplug/payload';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { startMosquitto } from '@tailrace/testkit/mosquitto';
 import { type ReceivedSpan, startOtlpReceiver } from '@tailrace/testkit/otlp-receiver';
 import mqtt from 'mqtt';
 import { bridgesFrom } from '../src/bridge/bridges-file.ts';
-import { type FixtureOptions, loggedHeaders, startIngest, topic } from './ingest-fixture.ts';
+import { type FixtureOptions, loggedHeaders, startIngest, tokenFor, topic } from './ingest-fixture.ts';
 import { Publisher } from './mqtt-publisher.ts';
 import { loginDevice } from './raw-device.ts';
+import { bdSeqOf, metricOf } from './sparkplug-fixture.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const deviceSpanId = '00f067aa0ba902b7';
@@ -159,4 +161,53 @@ test('a message of a broker continues the trace of its sender through the bridge
   assertTrace(all, 'bridge');
   assert.deepEqual(await headers(), [undefined, { traceparent: `00-${traceId}-${all[0]!.spanId}-01` }]);
   await ingest.drain();
+});
+
+test('the will of a client continues the trace that it had at its CONNECT, and its record has the trace', async (t) => {
+  const { mqttPort, token, headers, spans, metricIs } = await traced(t, {
+    settings: { mqttEnabled: true, mqttPort: 0 },
+  });
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${mqttPort}`, {
+    ...{ username: 'plant1.js', password: token, protocolVersion: 5, reconnectPeriod: 0 },
+    will: {
+      ...{ topic: 'plant1/js/telemetry/n', payload: Buffer.from('1'), qos: 1, retain: false },
+      properties: { userProperties: { traceparent } },
+    },
+  });
+  client.on('error', () => {});
+  client.stream.destroy();
+  await metricIs('tailrace_ingest_messages_total{protocol="mqtt",outcome="accepted"', 1);
+  const all = await spans();
+  assert.equal(all.length, 2);
+  assertTrace(all, 'mqtt');
+  assert.deepEqual(await headers(), [{ traceparent: `00-${traceId}-${all[0]!.spanId}-01` }]);
+  client.end(true);
+});
+
+test('a Sparkplug message continues the trace of its edge node, also one that was held for those before it', async (t) => {
+  const { mqttPort, headers, spans, metricIs } = await traced(t, {
+    settings: { mqttEnabled: true, mqttPort: 0, mqttSparkplug: 'active', mqttSparkplugPrefix: 'plant1' },
+  });
+  const node = 'plant1.g.n';
+  const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${mqttPort}`, {
+    ...{ username: node, password: await tokenFor([node]), protocolVersion: 5, reconnectPeriod: 0 },
+  });
+  t.after(() => client.end(true));
+  const publish = async (type: string, seq: number, isTraced: boolean) => {
+    const metrics = [metricOf('t', seq), ...(type === 'NBIRTH' ? [bdSeqOf(1)] : [])];
+    const payload = Buffer.from(encodePayload({ timestamp: Date.now(), seq, metrics }));
+    const properties = isTraced ? { properties: { userProperties: { traceparent } } } : {};
+    await client.publishAsync(`spBv1.0/g/${type}/n`, payload, { qos: 1, ...properties });
+  };
+  await publish('NBIRTH', 0, false);
+  await publish('NDATA', 1, true);
+  // Acknowledged when the one before it has come.
+  await Promise.all([publish('NDATA', 3, true), publish('NDATA', 2, false)]);
+  await metricIs('tailrace_ingest_sparkplug_held_messages', 0);
+  const all = await spans();
+  assert.equal(all.length, 4);
+  assertTrace(all.slice(0, 2), 'sparkplug');
+  assertTrace(all.slice(2), 'sparkplug');
+  const [first, second] = [all[0]!, all[2]!].map(({ spanId }) => ({ traceparent: `00-${traceId}-${spanId}-01` }));
+  assert.deepEqual(await headers(), [undefined, first, undefined, second]);
 });

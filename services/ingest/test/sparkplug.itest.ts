@@ -19,6 +19,7 @@ import { sparkplugSchema } from '../src/bridge/sparkplug-settings.ts';
 import type { DeadLetter } from '../src/dead-letters/dead-letter.ts';
 import { LogFailures } from '../src/intake/log-failures.ts';
 import { MessageIntake } from '../src/intake/message-intake.ts';
+import { noMessageTracing } from '../src/intake/message-tracing.ts';
 import { Pressure } from '../src/intake/pressure.ts';
 import { createSparkplug } from '../src/sparkplug/sparkplug.ts';
 import { closedSessions, loggedReports, startIngest, tokenFor, topic } from './ingest-fixture.ts';
@@ -85,6 +86,7 @@ async function startHost(t: TestContext, { role = 'passive', eventLog, groups = 
         setImmediate(done, undefined);
       },
     },
+    tracing: noMessageTracing,
     presence: {
       started: ({ device }) => void presence.push(`+${device}`),
       closed: ({ device }, reason) => void presence.push(`-${device} ${reason}`),

@@ -215,7 +215,7 @@ test('while the log hangs the client is paused, and continues when the log does'
   })();
   try {
     // The chunks that wait, and the buffers of both sockets. Meanwhile the service answers other requests, and takes
-    // nothing more. No longer: the log that hangs for some seconds ends an upload.
+    // nothing more. No longer: an upload is stopped when the log hangs for some seconds.
     await eventually(async () => {
       assert.ok((await metric('tailrace_ingest_in_flight_bytes')) > 500_000);
       const before = sent;

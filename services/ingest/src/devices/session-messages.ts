@@ -25,6 +25,8 @@ export const eventSlots = 8;
 const chunkBytesMax = 65_536;
 /** The longest pause after the log has refused a message. */
 const pauseMsMax = 5_000;
+/** Messages that count against rates alone, and are taken in one turn of the event loop. */
+const pacedPerTurn = 64;
 /** When a session tries again that waits for the bytes of others. */
 const bytesRetryMs = 100;
 
@@ -112,6 +114,8 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
   #retryTimer: Timer | undefined;
   #rateTimer: Timer | undefined;
   #paceTimer: Timer | undefined;
+  /** Messages that `pace` has counted. */
+  #paced = 0;
   #windowBytes = 0;
   /** Undefined if the protocol can delay a message: its device sends it again. */
   readonly #retries: RetryQueue<IntakeEntry> | undefined;
@@ -220,13 +224,22 @@ export class SessionMessages implements IntakeSource, PendingWaiter {
     if (!this.#isOpen || this.#from === undefined || this.#paceTimer !== undefined) return;
     const waitMs = this.#limits.waitMs({ ...noReport, device, isEvent }, this.#from);
     if (waitMs === 0) {
-      this.#pauses.delete('pace');
+      if (++this.#paced % pacedPerTurn === 0) this.#waitForTurn();
+      else this.#pauses.delete('pace');
       return;
     }
     this.#pauses.add('pace');
     this.#paceTimer = this.#options.clock.after(Math.ceil(waitMs), () => {
       this.#paceTimer = undefined;
       this.pace(device, isEvent);
+    });
+  }
+
+  /** Thousands of small messages are in one chunk: other sessions have their turn between them. */
+  #waitForTurn(): void {
+    this.#pauses.add('pace');
+    setImmediate(() => {
+      if (this.#paceTimer === undefined) this.#pauses.delete('pace');
     });
   }
 

@@ -8,7 +8,7 @@ import type { TailraceError } from '@tailrace/protocol/error';
  */
 
 /** How a message that is traced came. */
-export type TracedProtocol = 'websocket' | 'mqtt' | 'bridge';
+export type TracedProtocol = 'websocket' | 'mqtt' | 'bridge' | 'sparkplug';
 
 /** A message to trace, as it was received. */
 export interface TracedMessage {
@@ -64,6 +64,9 @@ export class MessageTracing {
     return new MessageTrace(this.#options, { protocol, traceparent, bytes, receivedMs });
   }
 }
+
+/** Traces nothing, for hosts of tests. */
+export const noMessageTracing: Pick<MessageTracing, 'enabled' | 'start'> = { enabled: false, start: () => undefined };
 
 /** The trace of a message, whose reports are appended one by one. */
 export class MessageTrace {

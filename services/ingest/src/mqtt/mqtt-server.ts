@@ -103,6 +103,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       retries: messages.retries,
       names: messages.names,
       isWithinRates: (device) => isWithinRates(device, messages, clock.monotonic()),
+      tracing: messages.tracing,
       counts: counts.protocols.mqtt,
       onAccepted: messages.onAccepted,
       clock,

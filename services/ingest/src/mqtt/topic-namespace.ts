@@ -1,4 +1,5 @@
 import type { Will } from '@tailrace/mqtt/connect-request';
+import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
 import type { OutboundMessage } from '@tailrace/mqtt/publish';
 import type { SendOutcome } from '@tailrace/mqtt/server-options';
 import type { Sender, TokenGrant } from '../admission.ts';
@@ -15,6 +16,8 @@ export interface NamespaceMessage {
   readonly ticket: number;
   /** QoS 2: the same at each attempt. */
   readonly exchangeId: string | undefined;
+  /** Of MQTT 5. */
+  readonly properties: InboundMessage['properties'];
 }
 
 /** A client that uses a namespace. A call after its connection is closed has no effect, apart from `settle`. */

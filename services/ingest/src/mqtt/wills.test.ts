@@ -6,6 +6,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { createDeviceCounts } from '../devices/device-metrics.ts';
 import type { IntakeEntry } from '../intake/intake-entry.ts';
+import { noMessageTracing } from '../intake/message-tracing.ts';
 import { Wills, willBytesMax } from './wills.ts';
 
 test('wills that the log refuses are appended again in their order, and count as wills until the log has them', async () => {
@@ -16,6 +17,7 @@ test('wills that the log refuses are appended again in their order, and count as
     retries: { append: (entry) => void entries.push(entry), clock },
     names: { admit() {} },
     isWithinRates: () => true,
+    tracing: noMessageTracing,
     letters: { write: () => assert.fail('a dead letter') },
     counts: counts.protocols.mqtt,
     onAccepted: () => {},
@@ -52,6 +54,7 @@ test('one sender holds half of the bytes at most: the will of another one is acc
     retries: { append() {}, clock: createFakeClock() },
     names: { admit() {} },
     isWithinRates: () => true,
+    tracing: noMessageTracing,
     letters: { write() {} },
     counts: createDeviceCounts(createMetrics({ service: 'ingest', node: 'test', processMetrics: false })).protocols
       .mqtt,

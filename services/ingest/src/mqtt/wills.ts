@@ -10,6 +10,7 @@ import type { ProtocolCounts } from '../devices/device-metrics.ts';
 import { graceMs } from '../devices/device-session.ts';
 import { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
+import type { MessageTracing } from '../intake/message-tracing.ts';
 import { type EncodedReport, type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';
 import { RetryQueue, type RetryQueueOptions } from '../intake/retry-queue.ts';
 import { SharedLimit } from '../shared-limit.ts';
@@ -60,6 +61,7 @@ export interface WillOptions {
   /** Counts a report against the rates of its device. Returns whether it is within them. */
   readonly isWithinRates: (device: string) => boolean;
   readonly letters: Pick<DeadLetterWriter, 'write'>;
+  readonly tracing: Pick<MessageTracing, 'start'>;
   readonly counts: ProtocolCounts;
   readonly onAccepted: (readings: number, isClockAhead: boolean) => void;
   readonly clock: Clock;
@@ -168,6 +170,7 @@ export class Wills implements IntakeSource {
       onAccepted(entry.readings, entry.isClockAhead);
     } else if (!error.retryable) this.#refused(entry.will, entry.session, error);
     if (entry.key === entry.session.device) entry.session.willSettled(entry.seq);
+    entry.trace?.settled(error);
   }
 
   flushAcks(): void {}
@@ -175,17 +178,25 @@ export class Wills implements IntakeSource {
   #publish(will: Will, grant: Grant, session: WillSession): void {
     const topic = deviceTopicFrom(will.topic);
     if (topic.kind === 'presence') return;
-    const { names, isWithinRates } = this.#options;
+    const { names, isWithinRates, tracing, clock } = this.#options;
     let refused: TailraceError | undefined;
+    const entries: WillEntry[] = [];
     for (const each of this.#messagesOf(topic, will)) {
       try {
         const entry = this.#entryOf(this.#recordOf(each, grant, names), will, session);
         if (!isWithinRates(entry.key)) throw tooManyWills(entry.key);
-        if (entry.key === session.device) session.willPublished();
-        this.#queue.add(entry);
+        entries.push(entry);
       } catch (thrown) {
         refused ??= tailraceErrorFrom(thrown);
       }
+    }
+    // A will is received when it is due.
+    const trace = tracing.start('mqtt', will.traceparent ?? '', will.payload.length, clock.monotonic());
+    if (entries.length > 0) trace?.append(entries);
+    else trace?.rejected();
+    for (const entry of entries) {
+      if (entry.key === session.device) session.willPublished();
+      this.#queue.add(entry);
     }
     if (refused !== undefined) this.#refused(will, session, refused);
   }

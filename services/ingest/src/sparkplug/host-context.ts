@@ -24,6 +24,8 @@ export interface HostContext {
   readonly clockAheadMs: number;
   /** Whether another node of ingest may take over: then reports need message IDs. */
   readonly hasPeers: boolean;
+  /** Returns the source of the dead letters of a tenant's nodes, which has a rate. */
+  readonly letterSourceOf: (tenant: string) => string;
   readonly writer: LogWriter;
   readonly standby: StandbyReports;
   readonly births: Pick<BirthStore, 'put' | 'isPending'>;

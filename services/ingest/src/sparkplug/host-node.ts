@@ -292,6 +292,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
       origin: this,
       session: this.#sessions.get(device ?? nodeItself),
       receipt: this.isOwned ? this.#receipt : undefined,
+      traceparent: batch.traceparent ?? '',
     };
     if (this.isOwned) this.append(pending);
     else this.#context.standby.add(pending, this.#context.clock.monotonic());
@@ -451,7 +452,8 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   }
 
   #writeLetter(reason: DeadLetterReason, message: string, topic: string, payload: Uint8Array): void {
-    const { writer, name: source } = this.#context;
+    const { writer, letterSourceOf } = this.#context;
+    const source = letterSourceOf(this.tenant);
     // A copy: the payload is a view, and the letter may have to be written again.
     const letter = { reason, message, protocol: 'sparkplug', source, topic, payload: new Uint8Array(payload) } as const;
     writer.write(letter, this.#receipt);

@@ -6,6 +6,7 @@ import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { IntakeEntry } from '../intake/intake-entry.ts';
 import type { IntakeSource } from '../intake/intake-source.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
+import type { MessageTracing } from '../intake/message-tracing.ts';
 import { RetryQueue } from '../intake/retry-queue.ts';
 import type { PendingReport } from './pending-report.ts';
 import type { Receipt } from './receipt.ts';
@@ -19,9 +20,10 @@ const overheadBytes = 200;
 
 export interface LogWriterOptions {
   /** Source of its dead letters: the name of the broker's settings. */
-  readonly source: string;
+  readonly letterSourceOf: (tenant: string) => string;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
   readonly letters: Pick<DeadLetters, 'write'>;
+  readonly tracing: Pick<MessageTracing, 'start'>;
   readonly clock: Pick<Clock, 'monotonic' | 'after'>;
   /** A report is in the log; or it is too large for it: then `seq` is -1, and it becomes a dead letter. */
   readonly onReport: (report: PendingReport, seq: number, error: TailraceError | undefined) => void;
@@ -69,12 +71,15 @@ export class LogWriter implements IntakeSource {
 
   /** Hot: called once for each report. */
   append(report: PendingReport): void {
-    const { record, id, receipt } = report;
+    const { record, id, receipt, traceparent } = report;
+    const { tracing, clock } = this.#options;
     receipt?.open();
     const bytes = record.value.length + overheadBytes;
     this.#hold(bytes);
-    const entry = new IntakeEntry(this, 0, id, record, bytes, this.#options.clock.monotonic());
+    const nowMs = clock.monotonic();
+    const entry = new IntakeEntry(this, 0, id, record, bytes, nowMs);
     entry.device = report;
+    tracing.start('sparkplug', traceparent, record.value.length, nowMs)?.append([entry]);
     this.#reports.add(entry);
   }
 
@@ -106,12 +111,13 @@ export class LogWriter implements IntakeSource {
     const report = entry.device as PendingReport;
     this.#options.onReport(report, entry.seq, error);
     if (error !== undefined) {
-      const { source } = this.#options;
+      const source = this.#options.letterSourceOf(report.origin.tenant);
       const letter = letterOfRecord(report.record, { protocol: 'sparkplug', source, message: error.message });
       this.write(letter, report.receipt);
     }
     this.#hold(-entry.bytes);
     this.#close(report.receipt);
+    entry.trace?.settled(error);
   }
 
   flushAcks(): void {

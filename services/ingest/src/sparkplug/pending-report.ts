@@ -26,4 +26,6 @@ export interface PendingReport {
   /** The presence of the node or device; undefined: it is offline. `lastSeq`: position of its last report. */
   readonly session: { lastSeq: number } | undefined;
   readonly receipt: Receipt | undefined;
+  /** Of its message; '' for none. */
+  readonly traceparent: string;
 }

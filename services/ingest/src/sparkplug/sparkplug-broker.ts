@@ -1,3 +1,4 @@
+import type { InboundMessage } from '@tailrace/mqtt/inbound-messages';
 import type { OutboundMessage } from '@tailrace/sparkplug/outbound-message';
 
 /** The connection by which a message came, for its acknowledgment. */
@@ -16,6 +17,8 @@ export interface BrokerMessage {
   readonly retain: boolean;
   /** For `settle`; -1 at QoS 0, which has no acknowledgment. */
   readonly ticket: number;
+  /** Of MQTT 5. */
+  readonly properties?: InboundMessage['properties'];
 }
 
 /** The connection to a broker, as a Sparkplug host uses it. */

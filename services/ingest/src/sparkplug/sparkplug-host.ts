@@ -1,3 +1,4 @@
+import { userProperty } from '@tailrace/mqtt/inbound-messages';
 import type { Clock } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
@@ -16,6 +17,7 @@ import type { DeadLetterReason } from '../dead-letters/dead-letter-reason.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { PresenceEvents } from '../devices/presence-events.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
+import type { MessageTracing } from '../intake/message-tracing.ts';
 import type { Grant, RecordContext } from '../intake/record-from.ts';
 import type { BirthStore } from './birth-store.ts';
 import type { HostContext } from './host-context.ts';
@@ -55,6 +57,7 @@ export interface SparkplugHostOptions {
   /** Whether its nodes are of several tenants, which must not use what others need. Default: they are not. */
   readonly isSharedByTenants?: boolean;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
+  readonly tracing: Pick<MessageTracing, 'enabled' | 'start'>;
   readonly letters: Pick<DeadLetters, 'write'>;
   readonly births: Pick<BirthStore, 'put' | 'take' | 'isPending'>;
   readonly presence: Pick<PresenceEvents, 'started' | 'closed'>;
@@ -102,7 +105,8 @@ export class SparkplugHost {
 
   /** Throws `invalid_path` and `invalid_message` for a prefix, segment or host ID that is none. */
   constructor(options: SparkplugHostOptions) {
-    const { name, settings, broker, intake, letters, births, presence, grant, devices, clock, logger } = options;
+    const { name, settings, broker, intake, tracing, letters, births, presence, grant, devices, clock, logger } =
+      options;
     const { role, hostId, prefix, ids, reorderMs } = settings;
     this.#options = options;
     this.#limits = new HostLimits(options.isSharedByTenants === true);
@@ -112,9 +116,11 @@ export class SparkplugHost {
     this.#rebirths = role === 'passive' ? undefined : new RebirthBudget(defaultRebirthLimits, tenantOfNode);
     this.#state = role === 'primary' ? new HostState(hostId) : undefined;
     this.#stateTopic = role === 'primary' ? stateTopicOf(hostId) : '';
+    const letterSourceOf = options.isSharedByTenants === true ? (tenant: string) => tenant || name : () => name;
     this.#writer = new LogWriter({
-      source: name,
+      letterSourceOf,
       intake,
+      tracing,
       letters,
       clock,
       onReport: (report, seq, error) => this.#settled(report, seq, error),
@@ -126,6 +132,7 @@ export class SparkplugHost {
     this.#onForeignState = warning('another client publishes the STATE of this host');
     this.#context = {
       name,
+      letterSourceOf,
       paths: new PathMap({ prefix, ids, pathsMax }),
       grant,
       devices,
@@ -279,14 +286,16 @@ export class SparkplugHost {
   receive(message: BrokerMessage, from: Acknowledger): void {
     if (this.#isStopped) return;
     const { topic, payload, retain, ticket } = message;
-    const { counts, clock } = this.#options;
+    const { counts, tracing, clock } = this.#options;
     const route = this.#routes.get(topic) ?? this.#routeOf(message, from);
     if (route === undefined) return;
     counts.messages[route.type].add();
     const { node, type, device } = route;
     const before = node.heldBytes;
     const nowMs = clock.monotonic();
-    node.receive({ type, device, bytes: payload, isRetained: retain }, ticket, from, nowMs);
+    // Without tracing no message is searched for its trace.
+    const traceparent = tracing.enabled ? traceparentOf(message) : undefined;
+    node.receive({ type, device, bytes: payload, isRetained: retain, traceparent }, ticket, from, nowMs);
     if (node.heldMessages > 0 || before > 0) this.#countHeld(node, before);
   }
 
@@ -363,7 +372,7 @@ export class SparkplugHost {
     } catch (error) {
       if (!isTailraceError(error)) throw error;
       this.#options.counts.messages.invalid.add();
-      this.#refuse(message, from, 'unknown_topic', error.message, topic);
+      this.#refuse(message, from, 'unknown_topic', error.message, { key: topic, source: this.#options.name });
       return undefined;
     }
     if (parsed.type === 'STATE') {
@@ -375,8 +384,10 @@ export class SparkplugHost {
     const { group, node: id } = parsed;
     const node = this.#nodeOf(group, id);
     if (node === undefined) {
-      const text = this.#limits.nodesExceeded(this.#tenantOf(group, id))!;
-      this.#refuse(message, from, 'limit_reached', text, nodeKey(group, id));
+      const tenant = this.#tenantOf(group, id);
+      const text = this.#limits.nodesExceeded(tenant)!;
+      const source = this.#context.letterSourceOf(tenant);
+      this.#refuse(message, from, 'limit_reached', text, { key: nodeKey(group, id), source });
       return undefined;
     }
     const route = routeFrom(node, parsed);
@@ -420,7 +431,13 @@ export class SparkplugHost {
   }
 
   /** Writes a dead letter of a message without a node, if this node of ingest is to do it. `key`: selects it. */
-  #refuse(refused: BrokerMessage, from: Acknowledger, reason: DeadLetterReason, message: string, key: string): void {
+  #refuse(
+    refused: BrokerMessage,
+    from: Acknowledger,
+    reason: DeadLetterReason,
+    message: string,
+    { key, source }: { readonly key: string; readonly source: string },
+  ): void {
     const { topic, payload, ticket } = refused;
     if (!this.#owners.owns(key)) {
       acknowledge(ticket, from);
@@ -431,7 +448,7 @@ export class SparkplugHost {
       receipt = new Receipt(from);
       receipt.add(ticket);
     }
-    const letter = { reason, message, protocol: 'sparkplug', source: this.#options.name, topic } as const;
+    const letter = { reason, message, protocol: 'sparkplug', source, topic } as const;
     this.#writer.write({ ...letter, payload: new Uint8Array(payload) }, receipt);
   }
 
@@ -459,6 +476,10 @@ export class SparkplugHost {
 }
 
 const noRebirths = { waiting: 0, heldBack: 0 };
+
+function traceparentOf({ properties }: BrokerMessage): string | undefined {
+  return properties === undefined ? undefined : userProperty({ properties }, 'traceparent');
+}
 
 function acknowledge(ticket: number, from: Acknowledger): void {
   if (ticket < 0) return;

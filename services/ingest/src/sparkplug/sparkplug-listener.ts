@@ -164,7 +164,7 @@ export class SparkplugListener implements TopicNamespace {
     if (this.#isPaused) client.pause();
   }
 
-  publish(client: NamespaceClient, { topic, payload, retain, ticket }: NamespaceMessage): void {
+  publish(client: NamespaceClient, { topic, payload, retain, ticket, properties }: NamespaceMessage): void {
     const known = this.#of(client);
     let allowed = known.topics.get(topic);
     if (allowed === undefined) {
@@ -180,7 +180,7 @@ export class SparkplugListener implements TopicNamespace {
     client.pace(allowed.path);
     const { group, node } = allowed.topic;
     this.#nodes.set(nodeKey(group, node), client);
-    this.#host!.receive({ topic, payload, retain, ticket }, client);
+    this.#host!.receive({ topic, payload, retain, ticket, properties }, client);
   }
 
   subscribe(client: NamespaceClient, filter: string, qos: 0 | 1): number {

@@ -11,6 +11,7 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { ScriptedBroker } from '../../test/scripted-broker.ts';
 import { bdSeqOf, metricOf, startMs, TestIntake } from '../../test/sparkplug-fixture.ts';
 import { sparkplugSchema } from '../bridge/sparkplug-settings.ts';
+import { noMessageTracing } from '../intake/message-tracing.ts';
 import { createSparkplug, type Sparkplug } from './sparkplug.ts';
 
 type Role = 'passive' | 'active' | 'primary';
@@ -63,6 +64,7 @@ async function createNodes({
       })),
       ...{ eventLog, topicPrefix: 't', bus, node, intake, clock, logger: silentLogger },
       letters: { write: (_letter, done) => void setImmediate(done, undefined) },
+      tracing: noMessageTracing,
       presence: { started() {}, closed() {} },
       devices: { admit() {} },
       clockAheadMs: 60_000,

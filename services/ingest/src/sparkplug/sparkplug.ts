@@ -12,6 +12,7 @@ import type { SparkplugSettings } from '../bridge/sparkplug-settings.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import type { PresenceEvents } from '../devices/presence-events.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
+import type { MessageTracing } from '../intake/message-tracing.ts';
 import type { RecordContext } from '../intake/record-from.ts';
 import { BirthStore } from './birth-store.ts';
 import { createHostCounts, type HostCounts } from './host-counts.ts';
@@ -57,6 +58,7 @@ export interface SparkplugOptions {
   /** Name of this node of ingest, unique. */
   readonly node: string;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
+  readonly tracing: Pick<MessageTracing, 'enabled' | 'start'>;
   readonly letters: Pick<DeadLetters, 'write'>;
   readonly presence: Pick<PresenceEvents, 'started' | 'closed'>;
   /** Devices that have reported. */
@@ -166,6 +168,7 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
             grant: bridgeGrant(name, publish),
             counts,
             intake: options.intake,
+            tracing: options.tracing,
             letters: options.letters,
             presence: options.presence,
             devices: options.devices,
@@ -226,7 +229,7 @@ const noBirths = { put() {}, take: () => [], isPending: () => false };
 function createListenerHost(options: SparkplugOptions, counts: HostCounts): SparkplugHost | undefined {
   if (options.listener === undefined) return undefined;
   const { listener, role, prefix } = options.listener;
-  const { node, intake, letters, presence, devices, clockAheadMs, onAccepted, clock, logger } = options;
+  const { node, intake, tracing, letters, presence, devices, clockAheadMs, onAccepted, clock, logger } = options;
   const { reorderMs } = defaultReorderLimits;
   const host = new SparkplugHost({
     ...{ name: 'listener', ingestNode: node, hasPeers: false, births: noBirths, counts },
@@ -240,7 +243,7 @@ function createListenerHost(options: SparkplugOptions, counts: HostCounts): Spar
     // The listener has checked it.
     grant: { allowsDevice: () => true, covers: 'the listener' },
     onReadings: (device, readings) => listener.readings(device, readings),
-    ...{ intake, letters, presence, devices, clockAheadMs, onAccepted, clock, logger },
+    ...{ intake, tracing, letters, presence, devices, clockAheadMs, onAccepted, clock, logger },
   });
   listener.attach(host);
   return host;
