@@ -8,13 +8,8 @@ import { test } from 'node:test';
 
 const script = join(import.meta.dirname, 'command.ts');
 
-<<<<<<< HEAD
 /** Resolves with the error output of a command that is refused before any installation is searched for. */
-function refused(...args: string[]): Promise<string> {
-=======
-/** Resolves with the error output of a command that is refused before any installation is looked for. */
 function refused(args: readonly string[], cwd = import.meta.dirname): Promise<string> {
->>>>>>> origin/devices
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [script, ...args], { cwd }, (error, _output, errors) => {
       if (error?.code === 1) resolve(errors);
