@@ -11,7 +11,7 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import { ScriptedBroker } from '../../test/scripted-broker.ts';
 import { bdSeqOf, metricOf, startMs, TestIntake } from '../../test/sparkplug-fixture.ts';
 import { sparkplugSchema } from '../bridge/sparkplug-settings.ts';
-import { noMessageTracing } from '../intake/message-tracing.ts';
+import { noMessageTracing } from '../../test/no-message-tracing.ts';
 import { createSparkplug, type Sparkplug } from './sparkplug.ts';
 
 type Role = 'passive' | 'active' | 'primary';
