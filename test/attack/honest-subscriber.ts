@@ -103,7 +103,10 @@ export function subscribeSdk(options: SubscriberOptions): HonestSubscriber {
 
 function receive(report: PublishedReport, atMs: number, watch: Watch, onLive: OnPublication | undefined): void {
   const { device, partition, seq, readings } = report;
-  const publication = { device, partition, seq, value: Number(readings[0]?.value) };
+  const value = readings.find(({ tag }) => tag === 'n')?.value;
+  // A will: of a device that connects again when the target stops, before its next report.
+  if (value === undefined) return;
+  const publication = { device, partition, seq, value: Number(value) };
   watch.shown(publication, atMs);
   onLive?.(publication, atMs);
 }
