@@ -8,7 +8,7 @@ import { test } from 'node:test';
 
 const script = join(import.meta.dirname, 'command.ts');
 
-/** Resolves with the error output of a command that is refused before any installation is looked for. */
+/** Resolves with the error output of a command that is refused before any installation is searched for. */
 function refused(args: readonly string[], cwd = import.meta.dirname): Promise<string> {
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [script, ...args], { cwd }, (error, _output, errors) => {

@@ -261,7 +261,7 @@ test('MQTT: the devices behind a gateway are announced in each session, and are 
   const { ingest, connect, proxy } = await start(t, protocols[1]!);
   const { connection } = connect();
   await stateIs(connection, 'live');
-  const announced = (count: number) => ingest.metricIs('tailrace_ingest_mqtt_announced_devices', count);
+  const announced = (count: number) => ingest.metricIs('tailrace_ingest_announced_devices', count);
   for (let n = 0; n < 100; n++) connection.presence(`plant1.press${n}`, true);
   await announced(100);
   connection.presence('plant1.press7', false);

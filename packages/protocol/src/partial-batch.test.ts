@@ -28,3 +28,8 @@ test('a Reason String that was truncated has the reports whose numbers are whole
   assert.equal(partialBatchFrom('accepted'), undefined);
   assert.equal(partialBatchFrom('expected a number'), undefined);
 });
+
+test('the ranges of a text cannot fill the memory', () => {
+  assert.equal(partialBatchFrom('accepted 0 of 10001: reports 0-10000: m'), undefined);
+  assert.equal(partialBatchFrom('accepted 0 of 2: reports 0-1, 0-1: m')?.refused.length, 2);
+});

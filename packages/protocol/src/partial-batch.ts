@@ -27,21 +27,26 @@ export function partialBatchText(accepted: number, refused: readonly number[], m
   return `accepted ${accepted} of ${accepted + sorted.length}: ${noun} ${ranges.join(', ')}: ${message}`;
 }
 
+/** Most reports of a batch whose text is read; ingest takes 500. */
+const reportsMax = 10_000;
+
 const form = /^accepted (\d+) of (\d+): reports? ([\d, -]*)(?:: (.*))?$/s;
 
-/** Returns the fields of a text; undefined for any other text. */
+/** Returns the fields of a text; undefined for any other text, and for more than 10,000 reports. */
 export function partialBatchFrom(text: string): PartialBatch | undefined {
   const match = form.exec(text);
   if (match === null) return undefined;
   const [, accepted, count, ranges, message = ''] = match;
   const limit = Number(count);
+  if (limit > reportsMax) return undefined;
   const refused: number[] = [];
   const isTruncated = match[4] === undefined;
   // The last number of a truncated list may have lost digits.
   const whole = isTruncated ? ranges!.split(', ').slice(0, -1) : ranges!.split(', ');
   for (const range of whole) {
     const [first, last = first] = range.split('-').map(Number);
-    for (let index = first!; index <= last! && index < limit; index++) refused.push(index);
+    const next = (refused.at(-1) ?? -1) + 1;
+    for (let index = Math.max(first!, next); index <= last! && index < limit; index++) refused.push(index);
   }
   return { accepted: Number(accepted), count: limit, refused, message };
 }

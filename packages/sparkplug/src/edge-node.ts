@@ -489,7 +489,7 @@ export class EdgeNode {
     const more = bytes - this.#definitionBytes;
     const exceeded = more > 0 ? this.#budget?.exceeded(more) : undefined;
     if (exceeded !== undefined)
-      throw new TailraceError('limit_reached', `births: expected ${exceeded}, got ${table.bytes} more`);
+      throw new TailraceError('limit_reached', `births: expected ${exceeded}, got ${more} more`);
     this.#budget?.add(more);
     this.#definitionBytes = bytes;
   }

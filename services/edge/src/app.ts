@@ -123,7 +123,7 @@ export function createEdge(options: EdgeOptions): Edge {
     ...(options.WebSocket && { WebSocket: options.WebSocket }),
   });
   const own = new OwnReadings({ device: edgePath, outbox, linkState: () => uplink.state, sources, put, clock });
-  registerMetrics(metrics, { outbox, uplink, executor, targets, config });
+  registerMetrics(metrics, { outbox, uplink, executor, executed, targets, config, clock });
   registerOpcuaMetrics(metrics, sources);
 
   return {

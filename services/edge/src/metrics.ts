@@ -1,5 +1,7 @@
+import type { Clock } from '@tailrace/platform/clock';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type CommandExecutor, waitingMax } from './commands/command-executor.ts';
+import { commandsMax, type ExecutedCommands } from './commands/executed-commands.ts';
 import type { EdgeConfig } from './config.ts';
 import { PolledSource } from './modbus/polled-source.ts';
 import type { Source } from './source.ts';
@@ -13,8 +15,10 @@ export interface EdgeState {
   readonly outbox: Outbox;
   readonly uplink: Uplink;
   readonly executor: CommandExecutor;
+  readonly executed: Pick<ExecutedCommands, 'unexpired'>;
   readonly targets: readonly { readonly source: Source; readonly pipeline: TagPipeline }[];
   readonly config: Pick<EdgeConfig, 'storeBytesMax' | 'memoryBytesMax' | 'catchUpReadingsPerSecondMax'>;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 /** What is counted where it happens. */
@@ -42,9 +46,10 @@ export function createEdgeCounts(metrics: Metrics): EdgeCounts {
 const linkStates: readonly LinkState[] = ['down', 'up', 'refused', 'duplicate'];
 
 /** Registers the metrics of the gateway. Labels have no device and no tag. */
-export function registerMetrics(metrics: Metrics, { outbox, uplink, executor, targets, config }: EdgeState): void {
+export function registerMetrics(metrics: Metrics, state: EdgeState): void {
+  const { outbox, uplink, executor, executed, targets, config, clock } = state;
   metrics.gauges('tailrace_edge_links', 'State of the link to ingest: 1 for the present one.', 'state', 4, () =>
-    linkStates.map((state) => [state, state === uplink.state ? 1 : 0] as const),
+    linkStates.map((each) => [each, each === uplink.state ? 1 : 0] as const),
   );
   metrics.gauge('tailrace_edge_store_bytes', 'Reports on disk, bytes.', () => outbox.storeBytes);
   metrics.gauge('tailrace_edge_limit_store_bytes', 'Bytes of reports that may be on disk.', () => config.storeBytesMax);
@@ -87,6 +92,16 @@ export function registerMetrics(metrics: Metrics, { outbox, uplink, executor, ta
   sourceMetrics(metrics, targets);
   metrics.gauge('tailrace_edge_waiting_commands', 'Commands that wait or run.', () => executor.waiting);
   metrics.gauge('tailrace_edge_limit_waiting_commands', 'Commands that may wait or run.', () => waitingMax);
+  metrics.gauge(
+    'tailrace_edge_unexpired_commands',
+    'Commands that were taken, and whose deadlines have not passed: none of them is forgotten.',
+    () => executed.unexpired(clock.now()),
+  );
+  metrics.gauge(
+    'tailrace_edge_limit_unexpired_commands',
+    'Commands that may be before their deadlines: beyond it a new one fails with rate_limited.',
+    () => commandsMax,
+  );
   metrics.gauge(
     'tailrace_edge_waiting_rule_writes',
     'Writes of rules that wait or run: at most one of each action of the sources file.',

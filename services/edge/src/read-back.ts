@@ -38,7 +38,7 @@ export interface ReadBack {
 export interface WriteTurn {
   /** Lets the other writes of the device go on, although it is not known yet what this one did. Idempotent. */
   release(): void;
-  /** Whether another write of the tag has begun since: then a read shows nothing of this one. */
+  /** Whether another write of the tag has started since: then a read shows nothing of this one. */
   readonly isOvertaken: boolean;
 }
 

@@ -32,8 +32,8 @@ export class SharedLimit {
 
   /** Returns what a sender may use if `amount` more are too many; undefined: they are within the limits. */
   exceeded(key: string, amount = 1): { readonly max: number; readonly of: 'one sender' | 'all senders' } | undefined {
-    if (this.usedBy(key) + amount > this.ofOneMax) return { max: this.ofOneMax, of: 'one sender' };
-    return this.#used + amount > this.max ? { max: this.max, of: 'all senders' } : undefined;
+    if (this.#used + amount > this.max) return { max: this.max, of: 'all senders' };
+    return this.usedBy(key) + amount > this.ofOneMax ? { max: this.ofOneMax, of: 'one sender' } : undefined;
   }
 
   /** Counts `amount` more, or less where it is negative, whatever the limits are. */

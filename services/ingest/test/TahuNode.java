@@ -74,7 +74,7 @@ public final class TahuNode implements MetricHandler, ClientCallback {
             String op = request.get("op").asText();
             if (op.equals("connect")) nodes.put(name, new TahuNode(request));
             else nodes.get(name).run(op, request);
-            say(Map.of("done", op));
+            print(Map.of("done", op));
         }
         System.exit(0);
     }
@@ -122,7 +122,7 @@ public final class TahuNode implements MetricHandler, ClientCallback {
                 .addMetrics(ofDevice).createPayload());
             for (Metric metric : ofNode) names.put(metric.getAlias(), metric.getName());
             for (Metric metric : ofDevice) names.put(metric.getAlias(), metric.getName());
-            say(Map.of("birth", node));
+            print(Map.of("birth", node));
         } catch (Exception error) {
             throw new IllegalStateException(error);
         }
@@ -140,7 +140,7 @@ public final class TahuNode implements MetricHandler, ClientCallback {
             Topic topic = TopicUtil.parseTopic(rawTopic);
             if (rawTopic.startsWith(namespace + "/STATE/")) {
                 StatePayload state = json.readValue(message.getPayload(), StatePayload.class);
-                say(Map.of("state", state.isOnline(), "node", node));
+                print(Map.of("state", state.isOnline(), "node", node));
                 client.handleStateMessage(topic.getHostApplicationId(), state);
                 return;
             }
@@ -149,7 +149,7 @@ public final class TahuNode implements MetricHandler, ClientCallback {
             Map<String, Object> written = new LinkedHashMap<>();
             for (Metric metric : payload.getMetrics())
                 written.put(metric.hasName() ? metric.getName() : names.get(metric.getAlias()), metric.getValue());
-            say(Map.of("command", rawTopic, "names", written.keySet()));
+            print(Map.of("command", rawTopic, "names", written.keySet()));
             if (written.containsKey("Node Control/Rebirth")) {
                 client.handleRebirthRequest(true);
                 return;
@@ -166,7 +166,7 @@ public final class TahuNode implements MetricHandler, ClientCallback {
 
     @Override
     public void connectionLost(MqttServerName name, MqttServerUrl url, MqttClientId id, Throwable cause) {
-        say(Map.of("lost", node));
+        print(Map.of("lost", node));
     }
 
     @Override
@@ -190,7 +190,7 @@ public final class TahuNode implements MetricHandler, ClientCallback {
         return request.has(field) ? request.get(field).asText() : null;
     }
 
-    private static synchronized void say(Object message) {
+    private static synchronized void print(Object message) {
         try {
             System.out.println(json.writeValueAsString(message));
         } catch (Exception error) {

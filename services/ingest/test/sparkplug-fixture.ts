@@ -13,11 +13,11 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import type { SparkplugSettings } from '../src/bridge/sparkplug-settings.ts';
 import type { DeadLetter } from '../src/dead-letters/dead-letter.ts';
 import type { IntakeEntry } from '../src/intake/intake-entry.ts';
-import { noMessageTracing } from '../src/intake/message-tracing.ts';
 import type { StoredBirth } from '../src/sparkplug/birth-store.ts';
 import { createHostCounts } from '../src/sparkplug/host-counts.ts';
 import type { Acknowledger, BrokerMessage, SparkplugBroker } from '../src/sparkplug/sparkplug-broker.ts';
 import { SparkplugHost, type SparkplugHostOptions } from '../src/sparkplug/sparkplug-host.ts';
+import { noMessageTracing } from './no-message-tracing.ts';
 
 export const startMs = 1_700_000_000_000;
 

@@ -19,10 +19,10 @@ import { sparkplugSchema } from '../src/bridge/sparkplug-settings.ts';
 import type { DeadLetter } from '../src/dead-letters/dead-letter.ts';
 import { LogFailures } from '../src/intake/log-failures.ts';
 import { MessageIntake } from '../src/intake/message-intake.ts';
-import { noMessageTracing } from '../src/intake/message-tracing.ts';
 import { Pressure } from '../src/intake/pressure.ts';
 import { createSparkplug } from '../src/sparkplug/sparkplug.ts';
 import { closedSessions, loggedReports, startIngest, tokenFor, topic } from './ingest-fixture.ts';
+import { noMessageTracing } from './no-message-tracing.ts';
 import { startSparkplugNode } from './sparkplug-node.ts';
 import { startTahuNodes } from './tahu-node.ts';
 

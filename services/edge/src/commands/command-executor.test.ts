@@ -211,15 +211,17 @@ test('a command before its deadline is not executed again, however many others w
 });
 
 test('while as many commands as are remembered wait for their deadlines, a new one is refused and not executed', async (t) => {
-  const { clock, execute, writes, codeOf } = start(t);
+  const { clock, execute, executed, writes, codeOf } = start(t);
   for (let n = 0; n < commandsMax; n++) {
     execute({ id: `id${n}` });
     await clock.advance(0);
   }
+  assert.equal(executed.unexpired(clock.now()), commandsMax);
   const refused = execute({ id: 'more' });
   await clock.advance(0);
   assert.deepEqual([codeOf(refused), writes.length], ['rate_limited', commandsMax]);
   await clock.advance(10_000);
+  assert.equal(executed.unexpired(clock.now()), 0);
   const later = execute({ id: 'later' });
   await clock.advance(0);
   assert.equal(codeOf(later), 'delivered');

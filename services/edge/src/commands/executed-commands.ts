@@ -74,6 +74,13 @@ export class ExecutedCommands {
     return this.#byId.get(id)?.reply;
   }
 
+  /** Returns the number of commands whose deadlines have not passed at epoch `nowMs`: of `commandsMax`. */
+  unexpired(nowMs: number): number {
+    let count = 0;
+    for (const { untilMs } of this.#byId.values()) if (untilMs > nowMs) count++;
+    return count;
+  }
+
   /** Returns the highest fence of the device; 0 without one. */
   fenceOf(device: string): number {
     return this.#fences[device] ?? 0;

@@ -1,7 +1,7 @@
 /** How long after the newest sample an older one is late, ms. Afterwards, the clock of the source was set back. */
 export const lateMsMax = 10_000;
 
-/** Tells samples that come late from those of a clock that was set back, for one tag. */
+/** Distinguishes samples that come late from those of a clock that was set back, for one tag. */
 export class SampleOrder {
   #latestTime = Number.NEGATIVE_INFINITY;
   /** When that was taken, monotonic ms. */

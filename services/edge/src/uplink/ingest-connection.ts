@@ -56,8 +56,7 @@ export interface IngestConnection {
    */
   batch(id: string, reports: readonly Uint8Array[]): Promise<DeviceAck>;
   /**
-   * Whether a device behind the gateway can be reached. It is announced in each session. Without effect where the
-   * protocol has no presence of other devices.
+   * Whether a device behind the gateway can be reached. It is announced in each session. No effect on the WebSocket.
    */
   presence(device: string, isOnline: boolean): void;
   /** Closes the session in order. Idempotent. */

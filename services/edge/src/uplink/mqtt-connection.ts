@@ -10,7 +10,7 @@ import type { Wire } from '@tailrace/mqtt/wire';
 import type { Timer } from '@tailrace/platform/clock';
 import { backoffMs } from '@tailrace/protocol/backoff';
 import { closeCodes } from '@tailrace/protocol/close';
-import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { partialBatchFrom } from '@tailrace/protocol/partial-batch';
 import { mqttTopicFromPath } from '@tailrace/protocol/path';
 import { varintBytes, writeVarint } from '@tailrace/protocol/wire-writer';
@@ -288,15 +288,8 @@ export class MqttConnection implements IngestConnection {
   #received({ ticket, topic, payload }: InboundMessage): void {
     const { device, onError } = this.#options;
     try {
-      const fields = JSON.parse(payload.toString()) as Record<string, unknown> | null;
-      const { id, device: to = '' } = fields ?? {};
-      if (typeof id !== 'string' || typeof to !== 'string') {
-        throw new TailraceError(
-          'invalid_message',
-          `${topic}: expected a command with an id, got ${payload.toString()}`,
-        );
-      }
-      const frame = commandFrom(fields!, id, to);
+      const { fields, id, to } = commandFieldsOf(topic, payload.toString());
+      const frame = commandFrom(fields, id, to);
       if (ticket >= 0) this.#tickets.set(id, [...(this.#tickets.get(id) ?? []), ticket]);
       this.#commands.received(frame, device, this.#serverNow());
     } catch (thrown) {
@@ -371,6 +364,20 @@ export class MqttConnection implements IngestConnection {
     this.#state = state;
     this.#options.onState(state);
   }
+}
+
+/** Returns the fields of a command; `to`: '' for the gateway itself. Throws `invalid_message`. */
+function commandFieldsOf(topic: string, text: string) {
+  let fields: Record<string, unknown> | null;
+  try {
+    fields = JSON.parse(text) as Record<string, unknown> | null;
+  } catch {
+    throw new TailraceError('invalid_message', `${topic}: expected JSON, got ${shown(text)}`);
+  }
+  const { id, device: to = '' } = fields ?? {};
+  if (fields === null || typeof id !== 'string' || typeof to !== 'string')
+    throw new TailraceError('invalid_message', `${topic}: expected a command with an id, got ${shown(text)}`);
+  return { fields, id, to };
 }
 
 /** Returns a Protobuf `ReportBatch`. */

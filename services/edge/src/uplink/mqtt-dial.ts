@@ -24,7 +24,7 @@ const highWaterBytes = 65_536;
 const drainCheckMs = 250;
 const normalCode = 1000;
 
-/** Whether the gateway speaks MQTT to this URL: by its scheme, or the path `/v1/mqtt` on the port of HTTP. */
+/** Whether a URL is for MQTT: by its scheme, or the path `/v1/mqtt` on the port of HTTP. */
 export function isMqttUrl(url: string): boolean {
   const { protocol, pathname } = new URL(url);
   return protocol in defaultPorts || /\/v1\/mqtt\/*$/.test(pathname);

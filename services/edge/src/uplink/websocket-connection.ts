@@ -48,7 +48,7 @@ export class WebSocketConnection implements IngestConnection {
     return this.#connection.batch(reports.map(messageFrom), { id });
   }
 
-  /** The protocol has none. */
+  /** `DeviceConnection` does not send the presence of other devices. */
   presence(): void {}
 
   close(): Promise<void> {

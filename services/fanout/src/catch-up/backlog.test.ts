@@ -123,10 +123,10 @@ test('the reports of one device are found in steps whose work does not grow with
   const count = 20_000;
   partition!.accept(Array.from({ length: count }, (_, seq) => record(seq % 2 === 0 ? 'p.d' : 'p.e', seq)));
   const { window } = partition!;
-  let looked = 0;
+  let checked = 0;
   const at = window.at.bind(window);
   window.at = (seq) => {
-    looked++;
+    checked++;
     return at(seq);
   };
   const range = { partition: partition!, from: 1_000, until: count - 1_000 };
@@ -134,9 +134,9 @@ test('the reports of one device are found in steps whose work does not grow with
   let all = 0;
   for (;;) {
     const { done, value } = reading.next();
-    assert.ok(looked <= 500, `${looked} reports were looked up in one step`);
-    all += looked;
-    looked = 0;
+    assert.ok(checked <= 500, `${checked} reports were looked up in one step`);
+    all += checked;
+    checked = 0;
     if (done !== true) continue;
     const expected = Array.from({ length: (count - 2_000) / 2 }, (_, i) => 1_000 + 2 * i);
     assert.deepEqual(

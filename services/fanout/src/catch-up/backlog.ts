@@ -281,8 +281,8 @@ class PartitionBacklog {
     const { window } = this.#partition;
     this.#ofDevice ??= { newestFirst: [], nextSeq: device?.windowSeq ?? -1 };
     const { newestFirst } = this.#ofDevice;
-    for (let looked = 0; this.#ofDevice.nextSeq >= this.#from; looked++) {
-      if (looked === deviceReportsPerStep) return;
+    for (let checked = 0; this.#ofDevice.nextSeq >= this.#from; checked++) {
+      if (checked === deviceReportsPerStep) return;
       const report = window.at(this.#ofDevice.nextSeq);
       if (report !== undefined && report.seq < this.#until) newestFirst.push(report);
       this.#ofDevice.nextSeq = report?.previousSeq ?? -1;

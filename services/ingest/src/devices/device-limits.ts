@@ -1,5 +1,6 @@
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { Admission } from '../admission.ts';
+import { type AnnouncedDevices, announcedDevicesMax } from './announced-devices.ts';
 import { type DeviceRecords, idleRecordsMax } from './device-record.ts';
 import type { DeviceServer } from './device-server.ts';
 import type { DeviceSettings } from './device-settings.ts';
@@ -24,11 +25,12 @@ export interface DeviceUsage {
   readonly nonces: Pick<Nonces, 'size' | 'sizeOfOne'>;
   readonly events: Pick<SessionEvents, 'size'>;
   readonly admission: Pick<Admission, 'mostOfOneSender'>;
+  readonly announced: Pick<AnnouncedDevices, 'size' | 'limit'>;
 }
 
 /** Registers the limits of devices, and how much of each is used. */
 export function registerDeviceLimits(metrics: Metrics, usage: DeviceUsage, settings: DeviceSettings): void {
-  const { server, servers, registry, records, nonces, admission, events } = usage;
+  const { server, servers, registry, records, nonces, admission, events, announced } = usage;
   const most = (read: (each: SessionServer) => number) => Math.max(...servers.map(read));
   const pairs = [
     ['device_sessions', 'WebSockets of devices', () => server.size, settings.deviceSessionsMax],
@@ -83,6 +85,18 @@ export function registerDeviceLimits(metrics: Metrics, usage: DeviceUsage, setti
     ],
     ['waiting_session_events', 'Events of sessions that wait for the log', () => events.size, sessionEventsMax],
     ['device_records', 'Devices that are remembered without a session', () => records.size, idleRecordsMax],
+    [
+      'announced_devices',
+      'Devices behind gateways whose presence these have published, over MQTT and WebSocket',
+      () => announced.size,
+      announcedDevicesMax,
+    ],
+    [
+      'identity_announced_devices',
+      'Devices behind gateways whose presence these have published, of the sender that has most',
+      () => announced.limit.mostOfOne(),
+      announced.limit.ofOneMax,
+    ],
   ] as const;
   for (const [name, help, read, limit] of pairs) {
     metrics.gauge(`tailrace_ingest_${name}`, `${help}.`, read);

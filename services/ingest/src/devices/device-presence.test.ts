@@ -7,8 +7,12 @@ const presenceOf = (from: string, online: unknown, rest: object = {}) => ({
 });
 
 test('a gateway announces its devices over WebSocket, until it publishes that they are gone or is disconnected', async (t) => {
-  const { login, events, clock } = await startDevices(t);
+  const { login, events, clock, metric } = await startDevices(t);
   const gateway = await login();
+  const announced = async () => [
+    await metric('tailrace_ingest_announced_devices'),
+    await metric('tailrace_ingest_identity_announced_devices'),
+  ];
   const send = async (...messages: readonly object[]) => {
     gateway.send(...messages);
     await nextTurn();
@@ -20,10 +24,12 @@ test('a gateway announces its devices over WebSocket, until it publishes that th
   assert.deepEqual(await send(presenceOf(a, true, { qos: 1, msgid: 'p1' })), [`started ${a}`]);
   assert.deepEqual(gateway.acks(), ['p1 accepted']);
   assert.deepEqual(await send(presenceOf(a, true), presenceOf(b, true)), [`started ${b}`], 'once');
+  assert.deepEqual(await announced(), [2, 2], 'also without MQTT');
   assert.deepEqual(await send(presenceOf(b, false)), [`closed ${b}: bye, 2000 ms, no report`]);
   gateway.socket.abort();
   await clock.advance(10);
   assert.ok((await send()).includes(`closed ${a}: lost, 5000 ms, no report`));
+  assert.deepEqual(await announced(), [0, 0]);
 });
 
 test('a presence that is invalid, of a device that is not covered, or of the own device changes nothing', async (t) => {

@@ -76,7 +76,7 @@ export const deviceSettings = {
     'The same at once, after a pause. At least the messages of a batch, of which larger ones count as this many.',
   ),
   deviceEventsPerSecond: rate(20, 'events').describe(
-    'Events of one device a second; beyond it they are refused with rate_limited. Apart from its other messages, so that an event passes when those are refused. Its sessions that open, and its presence over MQTT, count too: beyond it a session is refused for now (1013, CONNACK 0x88), and the client of the presence is not read.',
+    'Events of one device a second; beyond it they are refused with rate_limited. Apart from its other messages, so that an event passes when those are refused. Its sessions that open, and the presence that its gateway sends, count too: beyond it a session is refused for now (1013, CONNACK 0x88), and the gateway is not read.',
   ),
   deviceEventsBurst: burst(100, 'events').describe('The same at once, after a pause.'),
   tenantMessagesPerSecond: rate(20_000, 'messages').describe(

@@ -246,7 +246,8 @@ export function createDevices(options: DevicesOptions): Devices {
   registerIntakeMetrics(metrics, intake, pressure, config.intakeUnsettledMax);
   registerCommandLimits(metrics, commands, config);
   const servers = mqtt === undefined ? [server] : [server, mqtt];
-  registerDeviceLimits(metrics, { servers, server, registry, records, nonces, admission, events: presence }, config);
+  const usage = { servers, server, registry, records, nonces, admission, announced, events: presence };
+  registerDeviceLimits(metrics, usage, config);
   return {
     server,
     mqtt,

@@ -65,9 +65,6 @@ export class MessageTracing {
   }
 }
 
-/** Traces nothing, for hosts of tests. */
-export const noMessageTracing: Pick<MessageTracing, 'enabled' | 'start'> = { enabled: false, start: () => undefined };
-
 /** The trace of a message, whose reports are appended one by one. */
 export class MessageTrace {
   readonly #options: MessageTracingOptions;

@@ -1,5 +1,4 @@
 import type { Metrics } from '@tailrace/platform/metrics';
-import { type AnnouncedDevices, announcedDevicesMax } from '../devices/announced-devices.ts';
 import type { MqttServer } from './mqtt-server.ts';
 import { type MqttSessions, storedBytesMax, storedSessionsMax } from './mqtt-sessions.ts';
 import { type Wills, willBytesMax } from './wills.ts';
@@ -8,7 +7,6 @@ import { type Wills, willBytesMax } from './wills.ts';
 export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated'> {
   readonly sessions: Pick<MqttSessions, 'stored' | 'storedOfOne' | 'bytes' | 'evicted'>;
   readonly wills: Pick<Wills, 'bytes' | 'bytesOfOne' | 'withheld'>;
-  readonly announced: Pick<AnnouncedDevices, 'size' | 'limit'>;
 }
 
 /** Registers the limits of MQTT, and how much of each is used; zeros without MQTT. */
@@ -32,12 +30,6 @@ export function registerMqttLimits(metrics: Metrics, usage: MqttUsage | undefine
       () => usage?.sessions.bytes.used ?? 0,
       storedBytesMax,
     ],
-    [
-      'mqtt_announced_devices',
-      'Devices behind gateways whose presence these have published, over MQTT and WebSocket',
-      () => usage?.announced.size ?? 0,
-      announcedDevicesMax,
-    ],
     ['mqtt_will_bytes', 'Wills of all MQTT clients', () => usage?.wills.bytes ?? 0, willBytesMax],
     [
       'identity_mqtt_stored_sessions',
@@ -50,12 +42,6 @@ export function registerMqttLimits(metrics: Metrics, usage: MqttUsage | undefine
       'Memory of MQTT sessions without a connection, about, of the sender that has most',
       () => usage?.sessions.bytes.mostOfOne() ?? 0,
       storedBytesMax / 2,
-    ],
-    [
-      'identity_mqtt_announced_devices',
-      'Devices behind gateways whose presence these have published, of the sender that has most',
-      () => usage?.announced.limit.mostOfOne() ?? 0,
-      announcedDevicesMax / 2,
     ],
     [
       'identity_mqtt_will_bytes',

@@ -311,14 +311,14 @@ test('a gateway announces the devices behind it: they have sessions until it wit
   assert.deepEqual(await presence('b', '{"online":true}'), ['started plant1.b']);
   assert.deepEqual(await presence('line2/press7', 'online'), [], 'it is the session itself');
   assert.deepEqual(await presence('own', 'offline'), [], 'its own session decides');
-  assert.equal(await metric('tailrace_ingest_mqtt_announced_devices'), 2);
+  assert.equal(await metric('tailrace_ingest_announced_devices'), 2);
   assert.deepEqual(await presence('a', 'offline'), ['closed plant1.a: bye, 2000 ms, no report']);
   assert.deepEqual(await presence('c', 'offline'), ['closed plant1.c: bye, 2000 ms, no report']);
   gateway.wire.close();
   for (let turn = 0; turn < 10; turn++) await nextTurn();
   const closed = ['closed plant1.b: lost, 5000 ms, no report', 'closed plant1.line2.press7: lost, 5000 ms, no report'];
   assert.deepEqual(events().sort(), closed);
-  assert.equal(await metric('tailrace_ingest_mqtt_announced_devices'), 0);
+  assert.equal(await metric('tailrace_ingest_announced_devices'), 0);
   own.disconnect();
 });
 
@@ -360,7 +360,7 @@ test('presence, and a session without a report, count as names of devices: one t
   gateway.publish('plant1/e/presence', 'offline', { qos: 1 });
   assert.match((await gateway.next())[0]!, /^puback 1 0x97/);
   const [, answer] = await connect({ clientId: 'c2', username: 'plant1.f' });
-  assert.match(answer, /^connack 0x(88|97)/);
+  assert.match(answer, /^connack 0x88/);
   await nextTurn();
   assert.equal(events().length, 3);
 });

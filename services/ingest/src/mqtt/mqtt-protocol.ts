@@ -545,7 +545,7 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
     sessions.close(this.#connection, owner, sessionExpirySeconds, due, willSecondsOf(closed));
   }
 
-  /** Not of a namespace. Sparkplug: the death of an edge node is withheld by none, because it has no other presence. */
+  /** Not of a namespace, which decides itself: that of Sparkplug ignores deaths while it drains. */
   #isOwnWill(will: Will | undefined): will is Will {
     return will !== undefined && namespaceOf(this.#options.namespaces, will.topic) === undefined;
   }

@@ -79,7 +79,6 @@ const warningEveryMs = 10_000;
  */
 export class MqttServer implements ServerHandlers<ServerConnection> {
   readonly sessions: MqttSessions;
-  readonly announced: AnnouncedDevices;
   readonly wills: Wills;
   readonly #options: MqttServerOptions;
   readonly #wheel: SecondWheel;
@@ -110,7 +109,6 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       clock,
       clockAheadMs: limits.clockAheadMs,
     });
-    this.announced = announced;
     this.#unauthenticated = new Unauthenticated(limits);
     this.#connectionOptions = {
       clock,
@@ -136,7 +134,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
       admission,
       sessions: this.sessions,
       wills: this.wills,
-      announced: this.announced,
+      announced,
       namespaces,
       refused,
       clock,

@@ -4,9 +4,9 @@ import type { Will } from '@tailrace/mqtt/connect-request';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { TailraceError } from '@tailrace/protocol/error';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { noMessageTracing } from '../../test/no-message-tracing.ts';
 import { createDeviceCounts } from '../devices/device-metrics.ts';
 import type { IntakeEntry } from '../intake/intake-entry.ts';
-import { noMessageTracing } from '../intake/message-tracing.ts';
 import { Wills, willBytesMax } from './wills.ts';
 
 test('wills that the log refuses are appended again in their order, and count as wills until the log has them', async () => {

@@ -28,22 +28,27 @@ export class HostLimits {
 
   /** Throws `limit_reached` where one more path is too many. */
   takePath(tenant: string): void {
-    const exceeded = this.paths.exceeded(tenant);
-    if (exceeded !== undefined)
-      throw new TailraceError(
-        'limit_reached',
-        `Sparkplug: expected at most ${exceeded.max} nodes and devices of ${exceeded.of}, got another one`,
-      );
+    const most = mostOf(this.paths, tenant, 'nodes and devices');
+    if (most !== undefined) throw new TailraceError('limit_reached', `Sparkplug: expected ${most}, got another one`);
     this.paths.add(tenant);
+  }
+
+  /** Returns why one more node is too many; undefined if it is not. */
+  nodesExceeded(tenant: string): string | undefined {
+    const most = mostOf(this.nodes, tenant, 'edge nodes');
+    return most && `Sparkplug: expected ${most}, got another one`;
   }
 
   budgetOf(tenant: string): DefinitionBudget {
     return {
-      exceeded: (bytes) => {
-        const exceeded = this.definitionBytes.exceeded(tenant, bytes);
-        return exceeded && `at most ${exceeded.max} bytes of ${exceeded.of}`;
-      },
+      exceeded: (bytes) => mostOf(this.definitionBytes, tenant, 'bytes', bytes),
       add: (bytes) => this.definitionBytes.add(tenant, bytes),
     };
   }
+}
+
+/** Returns what is expected where `amount` more are too many, as `at most 10 nodes of one tenant`; else undefined. */
+function mostOf(limit: SharedLimit, tenant: string, noun: string, amount = 1): string | undefined {
+  const exceeded = limit.exceeded(tenant, amount);
+  return exceeded && `at most ${exceeded.max} ${noun} of ${exceeded.of === 'one sender' ? 'one tenant' : 'the host'}`;
 }

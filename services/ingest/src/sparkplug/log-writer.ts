@@ -19,7 +19,7 @@ export const unsettledBytesMax = 16 * 1024 * 1024;
 const overheadBytes = 200;
 
 export interface LogWriterOptions {
-  /** Source of its dead letters: the name of the broker's settings. */
+  /** Returns the source of the dead letters of a tenant's nodes, which has a rate. */
   readonly letterSourceOf: (tenant: string) => string;
   readonly intake: Pick<MessageIntake, 'add' | 'isFull'>;
   readonly letters: Pick<DeadLetters, 'write'>;

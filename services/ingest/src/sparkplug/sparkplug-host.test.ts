@@ -583,12 +583,12 @@ test('the births, nodes and devices of one tenant use half of a shared host at m
   for (let n = 0; n < 80; n++) publish('NBIRTH', 'hostile', `n${n}`, [bdSeqOf(1), ...large]);
   const { definitionBytes, nodes, paths } = host.limits;
   assert.ok(definitionBytes.used <= 134_217_728 && definitionBytes.used > 130_000_000, `${definitionBytes.used}`);
-  assert.match(letters.at(-1)!.message, /births: expected at most 134217728 bytes of one sender/);
+  assert.match(letters.at(-1)!.message, /births: expected at most 134217728 bytes of one tenant/);
   assert.equal(letters.at(-1)!.source, 'hostile', 'the rate of dead letters is by source');
   publish('NBIRTH', 'honest', 'cell1', [bdSeqOf(1), ...large]);
   assert.ok(host.commandMessage({ group: 'honest', node: 'cell1' }, [{ name: large[0]!.name!, value: 2 }]));
   for (let n = 80; n <= 5_000; n++) publish('NBIRTH', 'hostile', `n${n}`, [bdSeqOf(1)]);
-  assert.match(letters.at(-1)!.message, /expected at most 5000 edge nodes of one sender/);
+  assert.match(letters.at(-1)!.message, /expected at most 5000 edge nodes of one tenant/);
   assert.equal(letters.at(-1)!.source, 'hostile');
   assert.deepEqual([nodes.used, nodes.mostOfOne()], [5_001, 5_000]);
   for (let n = 0; paths.usedBy('hostile') < 50_000; n++)

@@ -29,7 +29,6 @@ import { NodeOwners } from './node-owners.ts';
 import type { PendingReport, ReportOrigin } from './pending-report.ts';
 import { Receipt } from './receipt.ts';
 import type { Acknowledger, BrokerMessage, SparkplugBroker } from './sparkplug-broker.ts';
-
 import { StandbyReports } from './standby-reports.ts';
 
 /** Bytes of messages that wait in reorder windows, of one host. */
@@ -386,8 +385,7 @@ export class SparkplugHost {
     const node = this.#nodeOf(group, id);
     if (node === undefined) {
       const tenant = this.#tenantOf(group, id);
-      const { max, of } = this.#limits.nodes.exceeded(tenant)!;
-      const text = `Sparkplug: expected at most ${max} edge nodes of ${of}, got another one`;
+      const text = this.#limits.nodesExceeded(tenant)!;
       const source = this.#context.letterSourceOf(tenant);
       this.#refuse(message, from, 'limit_reached', text, { key: nodeKey(group, id), source });
       return undefined;

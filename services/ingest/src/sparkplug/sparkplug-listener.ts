@@ -249,8 +249,12 @@ export class SparkplugListener implements TopicNamespace {
     let known = this.#clients.get(client);
     if (known === undefined) {
       known = {
-        ...{ topics: new Map(), nodes: new Map(), owners: new Map() },
-        ...{ hasWill: false, takesCommands: false, hasState: false },
+        topics: new Map(),
+        nodes: new Map(),
+        owners: new Map(),
+        hasWill: false,
+        takesCommands: false,
+        hasState: false,
       };
       this.#clients.set(client, known);
     }
@@ -290,7 +294,7 @@ export class SparkplugListener implements TopicNamespace {
   }
 
   /**
-   * The connection of an edge node is closed. The death has no bdSeq, which would tell whether it is of this
+   * The connection of an edge node is closed. The death has no bdSeq, by which the host would ignore one of another
    * connection: some edge nodes have another one in their birth than in their will.
    */
   #die({ group, node }: Pick<NodeTopic, 'group' | 'node'>): void {

@@ -8,10 +8,10 @@ import { createMetrics } from '@tailrace/platform/metrics';
 import { rebirthName } from '@tailrace/sparkplug/metric-table';
 import { encodePayload } from '@tailrace/sparkplug/payload';
 import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { noMessageTracing } from '../../test/no-message-tracing.ts';
 import { ScriptedBroker } from '../../test/scripted-broker.ts';
 import { bdSeqOf, metricOf, startMs, TestIntake } from '../../test/sparkplug-fixture.ts';
 import { sparkplugSchema } from '../bridge/sparkplug-settings.ts';
-import { noMessageTracing } from '../intake/message-tracing.ts';
 import { createSparkplug, type Sparkplug } from './sparkplug.ts';
 
 type Role = 'passive' | 'active' | 'primary';
