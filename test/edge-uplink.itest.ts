@@ -255,20 +255,20 @@ for (const protocol of protocols) {
     );
     assert.equal(new Set(logged.map(({ id }) => id)).size, logged.length);
   });
-}
 
-test('MQTT: the devices behind a gateway are announced in each session, and are gone with it', async (t) => {
-  const { ingest, connect, proxy } = await start(t, protocols[1]!);
-  const { connection } = connect();
-  await stateIs(connection, 'live');
-  const announced = (count: number) => ingest.metricIs('tailrace_ingest_mqtt_announced_devices', count);
-  for (let n = 0; n < 100; n++) connection.presence(`plant1.press${n}`, true);
-  await announced(100);
-  connection.presence('plant1.press7', false);
-  await announced(99);
-  await proxy.disconnect();
-  await announced(0);
-  await proxy.restore();
-  connection.reconnect();
-  await announced(99);
-});
+  test(`${name}: the devices behind a gateway are announced in each session, and are gone with it`, async (t) => {
+    const { ingest, connect, proxy } = await start(t, protocol);
+    const { connection } = connect();
+    await stateIs(connection, 'live');
+    const announced = (count: number) => ingest.metricIs('tailrace_ingest_mqtt_announced_devices', count);
+    for (let n = 0; n < 100; n++) connection.presence(`plant1.press${n}`, true);
+    await announced(100);
+    connection.presence('plant1.press7', false);
+    await announced(99);
+    await proxy.disconnect();
+    await announced(0);
+    await proxy.restore();
+    connection.reconnect();
+    await announced(99);
+  });
+}

@@ -55,10 +55,7 @@ export interface IngestConnection {
    * them. Rejects with `too_large` for more than one message may have, and with `closed`.
    */
   batch(id: string, reports: readonly Uint8Array[]): Promise<DeviceAck>;
-  /**
-   * Whether a device behind the gateway can be reached. It is announced in each session. Without effect where the
-   * protocol has no presence of other devices.
-   */
+  /** Announces whether a device behind the gateway can be reached: in this session, and in each later one again. */
   presence(device: string, isOnline: boolean): void;
   /** Closes the session in order. Idempotent. */
   close(): Promise<void>;

@@ -48,8 +48,9 @@ export class WebSocketConnection implements IngestConnection {
     return this.#connection.batch(reports.map(messageFrom), { id });
   }
 
-  /** The protocol has none. */
-  presence(): void {}
+  presence(device: string, isOnline: boolean): void {
+    this.#connection.presence(device, isOnline);
+  }
 
   close(): Promise<void> {
     return this.#connection.close();
