@@ -405,7 +405,8 @@ function ackFrom(count: number, reason: number, text: string): DeviceAck {
   if (partial === undefined) return { status: 'accepted' };
   const { message, accepted } = partial;
   const refused = [...partial.refused];
-  // A long list is truncated: the rest is taken from its end on, so that the number is right.
+  // An older ingest truncates a long list. The rest is taken from its end on: what is reported as lost has the number
+  // of reports that are, and its times may be those of others. No report is sent again in either case.
   for (let index = (refused.at(-1) ?? -1) + 1; refused.length < count - accepted && index < count; index++)
     refused.push(index);
   return {
