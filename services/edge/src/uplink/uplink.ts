@@ -42,6 +42,8 @@ export interface UplinkOptions {
   readonly WebSocket?: DeviceConnectionOptions['WebSocket'];
 }
 
+  /** While nothing is answered for this time, the link may be lost without a sign of it, ms. Default 2,000. */
+  readonly suspectMs?: number;
 /** Batches without an answer, of both queues and of the backlog. Below the window of ingest. */
 const inFlightMax = 8;
 const backlogInFlightMax = 4;
@@ -56,8 +58,7 @@ const liveReportsMax = 500;
 const backlogReportsMax = 200;
 /** The part of the messages of a device that the backlog may use. */
 const backlogShare = 0.9;
-/** While nothing is answered for this time, the link may be lost without a sign of it. */
-const suspectMs = 2_000;
+const suspectMsDefault = 2_000;
 const refusedRetryMs = 60_000;
 const duplicateRetryMs = 30_000;
 const duplicateLongRetryMs = 600_000;
@@ -250,7 +251,7 @@ export class Uplink {
   }
 
   #check(): void {
-    const { clock } = this.#options;
+    const { clock, suspectMs = suspectMsDefault } = this.#options;
     if (this.#state !== 'up') {
       const { name } = this.#connection.state;
       if (name === 'connecting' || name === 'waiting') this.#probe.start();
