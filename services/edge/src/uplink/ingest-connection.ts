@@ -1,6 +1,7 @@
 import type { CommandAnswer, DeviceAck, DeviceCommand } from '@tailrace/client/device';
 import type { Clock } from '@tailrace/platform/clock';
 import type { TailraceError } from '@tailrace/protocol/error';
+import type { TlsFiles } from './tls-files.ts';
 
 /** Why there is no session. */
 export interface IngestLoss {
@@ -22,6 +23,8 @@ export type IngestState =
 export interface IngestConnectionOptions {
   /** The URL of ingest, with the protocol in its scheme and path. */
   readonly url: string;
+  /** Certificates of connections with TLS. Undefined: those of Node.js. */
+  readonly tls?: TlsFiles | undefined;
   /** The path of the gateway. */
   readonly device: string;
   /** A function is called before each attempt. */

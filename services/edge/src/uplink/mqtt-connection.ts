@@ -91,7 +91,7 @@ export class MqttConnection implements IngestConnection {
   constructor(options: MqttConnectionOptions) {
     const { clock, random, device, onCommand } = options;
     this.#options = options;
-    this.#dial = options.dial ?? mqttDial(options.url);
+    this.#dial = options.dial ?? mqttDial(options.url, options.tls);
     this.#topic = mqttTopicFromPath(device);
     this.#commands = new DeviceCommands({
       ...{ clock, onCommand, idPrefix: `${Math.floor(random() * 36 ** 8).toString(36)}-` },

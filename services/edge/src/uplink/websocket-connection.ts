@@ -6,6 +6,7 @@ import {
   type DeviceState,
 } from '@tailrace/client/device';
 import { decodeReport } from '@tailrace/protocol/report-proto';
+import { secureWebSocket } from './secure-websocket.ts';
 import type { IngestConnection, IngestConnectionOptions, IngestState } from './ingest-connection.ts';
 
 export interface WebSocketConnectionOptions extends IngestConnectionOptions {
@@ -18,7 +19,8 @@ export class WebSocketConnection implements IngestConnection {
   readonly #connection: DeviceConnection;
 
   constructor(options: WebSocketConnectionOptions) {
-    const { url, device, token, clock, random, onState, onError, onCommand, WebSocket } = options;
+    const { url, device, token, clock, random, onState, onError, onCommand, tls } = options;
+    const WebSocket = options.WebSocket ?? (tls && secureWebSocket(tls));
     this.#connection = new DeviceConnection({
       ...{ url, device, token, clock, random, resend: false },
       ...(WebSocket && { WebSocket }),
