@@ -64,7 +64,12 @@ const stateIs = (connection: IngestConnection, name: IngestState['name']) =>
   eventually(() => assert.equal(connection.state.name, name), { deadlineMs: 10_000 });
 
 const report = (n: number) =>
-  encodeReport({ device: 'plant1.line1.press1', time: 1_764_446_400_000, readings: [{ tag: 'n', value: n }], id: `r${n}` });
+  encodeReport({
+    device: 'plant1.line1.press1',
+    time: 1_764_446_400_000,
+    readings: [{ tag: 'n', value: n }],
+    id: `r${n}`,
+  });
 
 test('a gateway connects to ingest with a certificate of a private authority by each protocol, and to no other one', async (t) => {
   const { ingest, urls, connect } = await start(t);

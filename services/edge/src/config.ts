@@ -39,7 +39,9 @@ export const configSchema = z
       .max(8_192)
       .default('')
       .meta({ secret: true })
-      .describe('Token with the right to publish the gateway and all devices of its sources; or in tokenFile. Not needed with a client certificate.'),
+      .describe(
+        'Token with the right to publish the gateway and all devices of its sources; or in tokenFile. Not needed with a client certificate.',
+      ),
     tokenFile: z
       .string()
       .max(4_096)

@@ -50,8 +50,7 @@ export function mqttDial(url: string, tls?: TlsFiles): Dial {
   const host = hostname.replace(/^\[|\]$/g, '');
   const address = { host, port: Number(port) || defaultPorts[protocol]! };
   if (protocol === 'mqtt:') return (handlers) => connectWire(address, handlers);
-  return (handlers) =>
-    connectWire({ ...address, tls: { ALPNProtocols: ['mqtt'], ...tls?.certificates() } }, handlers);
+  return (handlers) => connectWire({ ...address, tls: { ALPNProtocols: ['mqtt'], ...tls?.certificates() } }, handlers);
 }
 
 /** A connection over WebSocket: the packets in binary messages (section 6 of the specification). */

@@ -6,8 +6,8 @@ import {
   type DeviceState,
 } from '@tailrace/client/device';
 import { decodeReport } from '@tailrace/protocol/report-proto';
-import { secureWebSocket } from './secure-websocket.ts';
 import type { IngestConnection, IngestConnectionOptions, IngestState } from './ingest-connection.ts';
+import { secureWebSocket } from './secure-websocket.ts';
 
 export interface WebSocketConnectionOptions extends IngestConnectionOptions {
   /** Default: that of Node.js. */
