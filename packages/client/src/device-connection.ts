@@ -20,6 +20,7 @@ import {
 } from './device-frames.ts';
 import { DeviceQueue, type QueuedMessage } from './device-queue.ts';
 import { endpointUrl } from './endpoint.ts';
+import { GatewayPresence } from './gateway-presence.ts';
 import { assertJsonData } from './json-data.ts';
 import { notify } from './notify.ts';
 import { onOnline } from './wakeup.ts';
@@ -135,6 +136,7 @@ export class DeviceConnection {
   readonly #backoff: BackoffOptions;
   readonly #queue: DeviceQueue;
   readonly #commands: DeviceCommands;
+  readonly #presence: GatewayPresence;
   readonly #takesCommands: boolean;
   readonly #idPrefix: string;
   readonly #counts = { attempts: 0, sessions: 0, sent: 0, resent: 0, accepted: 0, duplicates: 0, rejected: 0 };
@@ -189,6 +191,11 @@ export class DeviceConnection {
       ...{ clock, idPrefix: this.#idPrefix, onCommand },
       sendReceipt: (id) => this.#socket?.send(receiptText(id)),
       sendReply: (reply) => this.#socket?.send(replyText(reply)),
+    });
+    this.#presence = new GatewayPresence({
+      idPrefix: this.#idPrefix,
+      send: (text) => this.#socket?.send(text),
+      onRefused: (error) => notify(() => onError?.(error)),
     });
     this.#offOnline = onOnline(() => {
       if (this.#state.name === 'waiting') this.reconnect();
@@ -268,6 +275,14 @@ export class DeviceConnection {
     }
     const time = this.#options.clock.now();
     return this.#add(id, messages, () => batchText(messages, id, time), false, true);
+  }
+
+  /**
+   * Announces whether a device behind this one, which is a gateway, can be reached: in this session, and in each later
+   * one again. A device that was announced is offline when the gateway is disconnected. `onError` has a refusal.
+   */
+  presence(device: string, isOnline: boolean): void {
+    this.#presence.set(device, isOnline);
   }
 
   /** Resolves when nothing waits and everything has its answer. */
@@ -480,6 +495,7 @@ export class DeviceConnection {
     this.#enter({ name: 'live', node, welcome, isDraining: false });
     this.#commands.live();
     this.#sendNext();
+    this.#presence.live();
   }
 
   #failed(error: TailraceError, retryAfterMs: number): void {
@@ -497,7 +513,7 @@ export class DeviceConnection {
   }
 
   #acknowledged(id: string, ack: DeviceAck): void {
-    if (this.#commands.acknowledged(id)) return;
+    if (this.#commands.acknowledged(id) || this.#presence.answered(id, ack)) return;
     const message = this.#queue.answered(id);
     if (message === undefined) return;
     if (ack.status === 'rejected') this.#counts.rejected++;
@@ -570,6 +586,7 @@ export class DeviceConnection {
     this.#socket?.leave(1000, '');
     this.#socket = undefined;
     this.#commands.lost();
+    this.#presence.lost();
     if (this.#options.resend) this.#queue.allAgain();
     else {
       for (const message of this.#queue.clear()) message.settle({ status: 'lost' });

@@ -12,7 +12,7 @@ export interface Ack {
 }
 
 /** Reason Strings are for people: what is longer is truncated. */
-const reasonStringBytesMax = 200;
+export const reasonStringBytesMax = 200;
 
 /** Returns the first byte: PUBREL has a reserved bit that is 1 (MQTT-2.2.2-1 of 3.1.1, MQTT-2.1.3-1 of 5). */
 function headerOf(type: AckType): number {

@@ -5,7 +5,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { createManualClock } from '../test/manual-clock.ts';
 import { proxiesFrom } from './client-address.ts';
-import { type Connection, type ConnectionLimits, Connections } from './connections.ts';
+import { type Connection, type ConnectionLimits, Connections, unfinishedMax } from './connections.ts';
 
 /** A server whose connections the test opens, each 25 ms before the next one, except those of a `burst`. */
 function serverWith(limits: ConnectionLimits) {
@@ -291,6 +291,23 @@ test('a client that does not send the rest of an answered request is closed afte
   clock.advance(20_000);
   assert.equal(slow.isClosed, false, 'the body of an unanswered request has another deadline');
   assert.equal(connections.counts.unfinished, 1);
+});
+
+test('of clients that do not send the rest of answered requests, the longest is closed beyond a number', () => {
+  const { connections, peer } = serverWith({ connectionsMax: 1_000 });
+  const stuck = Array.from({ length: unfinishedMax }, (_, n) => peer(`10.0.1.${n % 250}`));
+  for (const client of stuck) client.request(false).respond();
+  assert.equal(connections.counts.unfinished, 0);
+  const upload = peer('10.0.2.1').request(false);
+  upload.respond();
+  assert.deepEqual(
+    stuck.map(({ isClosed }) => isClosed),
+    stuck.map((_, n) => n === 0),
+  );
+  assert.equal(connections.counts.unfinished, 1);
+  const whole = peer('10.0.2.2').request(false);
+  whole.respond();
+  assert.equal(stuck[1]!.isClosed, true);
 });
 
 test('a server that has closed leaves no timer', () => {

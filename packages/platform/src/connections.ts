@@ -22,6 +22,11 @@ const checkMs = 5_000;
 
 /** How long the client of an answered request may take to send the rest of its body. */
 const unfinishedMs = 10_000;
+/**
+ * Answered requests whose clients still send; beyond it the one that has waited longest is closed. Otherwise a client
+ * could close thousands of them together, and one turn of the event loop would handle all, at 40 µs each.
+ */
+export const unfinishedMax = 256;
 
 /** New connections above a limit: as many as one turn of the event loop accepts. */
 const newConnectionsMax = 512;
@@ -56,6 +61,8 @@ export class Connections {
   /** Addresses by how many connections they have. */
   readonly #byCount: Set<Address>[] = [];
   #most = 0;
+  /** Those with an answered request whose rest was not received, the longest first. */
+  readonly #unfinished = new Set<Connection>();
   #upgraded = 0;
   /** Of the upgraded ones. */
   #authenticated = 0;
@@ -153,6 +160,8 @@ export class Connections {
     if (request?.complete === false) {
       connection.unfinished = request;
       connection.unfinishedSinceMs = this.#clock.monotonic();
+      this.#unfinished.delete(connection);
+      this.#unfinished.add(connection);
     }
     connection.request = undefined;
     connection.response = undefined;
@@ -160,6 +169,17 @@ export class Connections {
     address.incomplete.delete(connection);
     address.serving.delete(connection);
     address.idle.add(connection);
+    this.#closeUnfinished();
+  }
+
+  #closeUnfinished(): void {
+    for (const oldest of this.#unfinished) {
+      if (this.#unfinished.size <= unfinishedMax) return;
+      this.#unfinished.delete(oldest);
+      if (oldest.unfinished === undefined || oldest.unfinished.complete) continue;
+      this.counts.unfinished++;
+      oldest.socket.destroy();
+    }
   }
 
   /** The connection has changed its protocol: it has no requests any more. Called once. */
@@ -280,6 +300,7 @@ export class Connections {
     if (connection.isUpgraded) this.#upgraded--;
     const { address } = connection;
     this.#bySocket.delete(connection.socket);
+    this.#unfinished.delete(connection);
     address.incomplete.delete(connection);
     address.serving.delete(connection);
     address.idle.delete(connection);
@@ -322,8 +343,10 @@ export class Connections {
     const nowMs = this.#clock.monotonic();
     for (const connection of this.#bySocket.values()) {
       const { response, unfinished } = connection;
-      if (unfinished?.complete) connection.unfinished = undefined;
-      else if (unfinished !== undefined && nowMs - connection.unfinishedSinceMs >= unfinishedMs) {
+      if (unfinished?.complete) {
+        connection.unfinished = undefined;
+        this.#unfinished.delete(connection);
+      } else if (unfinished !== undefined && nowMs - connection.unfinishedSinceMs >= unfinishedMs) {
         this.counts.unfinished++;
         connection.socket.destroy();
       }

@@ -22,6 +22,7 @@ import { openStore } from './store/open-store.ts';
 import { type OpenedDisk, Outbox } from './store/outbox.ts';
 import { TagPipeline } from './tag-pipeline.ts';
 import { ingestProbe } from './uplink/create-ingest-connection.ts';
+import { tlsFilesFrom } from './uplink/tls-files.ts';
 import { Uplink } from './uplink/uplink.ts';
 
 export interface EdgeOptions {
@@ -114,10 +115,11 @@ export function createEdge(options: EdgeOptions): Edge {
     ...{ targets, definitions: options.sources.commands, executed, isEnabled: commandsEnabled, clock, logger },
     onFinished: counts.command,
   });
+  const tls = tlsFilesFrom(config);
   const uplink: Uplink = new Uplink({
-    ...{ url: config.ingestUrl, device: edgePath, token: tokenFrom(config), outbox, clock, random, logger },
+    ...{ url: config.ingestUrl, tls, device: edgePath, token: tokenFrom(config), outbox, clock, random, logger },
     catchUpReadingsPerSecondMax: config.catchUpReadingsPerSecondMax,
-    probe: options.probe ?? ingestProbe(config.ingestUrl),
+    probe: options.probe ?? ingestProbe(config.ingestUrl, tls),
     onState: (state) => logger.info({ link: state }, `the link to ingest is ${state}`),
     onCommand: (command, answer) => executor.execute(command, answer),
     ...(options.WebSocket && { WebSocket: options.WebSocket }),

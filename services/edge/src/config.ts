@@ -21,12 +21,27 @@ export const configSchema = z
       .describe(
         'URL of ingest, by which the gateway connects: http(s) or ws(s) is the WebSocket for devices; mqtts://host:8883, mqtt://host:1883, and wss://host/v1/mqtt are MQTT 5.',
       ),
+    ingestCaFile: z
+      .string()
+      .max(4_096)
+      .default('')
+      .describe(
+        'PEM file with the authorities of the certificate of ingest, in place of those of Node.js: of a private authority. Read again for each connection, as are the two below.',
+      ),
+    ingestCertFile: z
+      .string()
+      .max(4_096)
+      .default('')
+      .describe('PEM file with the client certificate of the gateway, for ingest with certificateRules; empty: none.'),
+    ingestKeyFile: z.string().max(4_096).default('').describe('PEM file with its private key.'),
     token: z
       .string()
       .max(8_192)
       .default('')
       .meta({ secret: true })
-      .describe('Token with the right to publish the gateway and all devices of its sources; or in tokenFile.'),
+      .describe(
+        'Token with the right to publish the gateway and all devices of its sources; or in tokenFile. Not needed with a client certificate.',
+      ),
     tokenFile: z
       .string()
       .max(4_096)
@@ -98,11 +113,18 @@ export const configSchema = z
       .default(3_000)
       .describe('How long reports are still sent when the service stops. What is left goes to the disk.'),
   })
-  .superRefine(({ edgePath, token, tokenFile }, context) => {
+  .superRefine((config, context) => {
+    const { edgePath, token, tokenFile, ingestUrl, ingestCaFile, ingestCertFile, ingestKeyFile } = config;
     const expect = (isValid: boolean, key: string, message: string) => {
       if (!isValid) context.addIssue({ code: 'custom', path: [key], message });
     };
     expect(edgePath !== '', 'edgePath', 'expected the path of the gateway, as in plant1.edge1');
+    const isSecure = /^(https|wss|mqtts):/i.test(ingestUrl);
+    const scheme = 'expected ingestUrl with https, wss or mqtts';
+    expect(ingestCaFile === '' || isSecure, 'ingestCaFile', scheme);
+    expect(ingestCertFile === '' || isSecure, 'ingestCertFile', scheme);
+    const together = 'expected ingestCertFile and ingestKeyFile together';
+    expect((ingestCertFile === '') === (ingestKeyFile === ''), 'ingestKeyFile', together);
     expect(token === '' || tokenFile === '', 'tokenFile', 'expected token or tokenFile, got both');
   });
 

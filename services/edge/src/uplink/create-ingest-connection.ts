@@ -2,6 +2,7 @@ import type { IngestConnection } from './ingest-connection.ts';
 import { httpProbe, mqttProbe } from './link-probe.ts';
 import { MqttConnection } from './mqtt-connection.ts';
 import { isMqttUrl } from './mqtt-dial.ts';
+import type { TlsFiles } from './tls-files.ts';
 import { WebSocketConnection, type WebSocketConnectionOptions } from './websocket-connection.ts';
 
 /** Returns the connection for a URL: by MQTT, or by the WebSocket for devices. Throws `invalid_config`. */
@@ -10,7 +11,7 @@ export function createIngestConnection(options: WebSocketConnectionOptions): Ing
 }
 
 /** Returns the probe for a URL: resolves with whether ingest answers within `limitMs`. */
-export function ingestProbe(url: string): (limitMs: number) => Promise<boolean> {
-  if (/^mqtt/i.test(url)) return mqttProbe(url);
-  return httpProbe(url, isMqttUrl(url) ? '/v1/mqtt' : '/v1/device');
+export function ingestProbe(url: string, tls?: TlsFiles): (limitMs: number) => Promise<boolean> {
+  if (/^mqtt/i.test(url)) return mqttProbe(url, tls);
+  return httpProbe(url, isMqttUrl(url) ? '/v1/mqtt' : '/v1/device', tls);
 }

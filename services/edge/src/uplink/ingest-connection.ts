@@ -1,6 +1,7 @@
 import type { CommandAnswer, DeviceAck, DeviceCommand } from '@tailrace/client/device';
 import type { Clock } from '@tailrace/platform/clock';
 import type { TailraceError } from '@tailrace/protocol/error';
+import type { TlsFiles } from './tls-files.ts';
 
 /** Why there is no session. */
 export interface IngestLoss {
@@ -22,6 +23,8 @@ export type IngestState =
 export interface IngestConnectionOptions {
   /** The URL of ingest, with the protocol in its scheme and path. */
   readonly url: string;
+  /** Certificates of connections with TLS. Undefined: those of Node.js. */
+  readonly tls?: TlsFiles | undefined;
   /** The path of the gateway. */
   readonly device: string;
   /** A function is called before each attempt. */
@@ -55,9 +58,7 @@ export interface IngestConnection {
    * them. Rejects with `too_large` for more than one message may have, and with `closed`.
    */
   batch(id: string, reports: readonly Uint8Array[]): Promise<DeviceAck>;
-  /**
-   * Whether a device behind the gateway can be reached. It is announced in each session. No effect on the WebSocket.
-   */
+  /** Announces whether a device behind the gateway can be reached: in this session, and in each later one again. */
   presence(device: string, isOnline: boolean): void;
   /** Closes the session in order. Idempotent. */
   close(): Promise<void>;

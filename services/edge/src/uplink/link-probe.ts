@@ -1,7 +1,9 @@
+import { request as httpsRequest } from 'node:https';
 import { endpointUrl } from '@tailrace/client/endpoint';
 import type { Wire } from '@tailrace/mqtt/wire';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { mqttDial } from './mqtt-dial.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 export interface LinkProbeOptions {
   /** Resolves with whether the server answers within `limitMs`. Never rejects. */
@@ -81,11 +83,14 @@ const awayStatuses: ReadonlySet<number> = new Set([502, 503, 504]);
 export function httpProbe(
   url: string,
   path: '/v1/device' | '/v1/mqtt' = '/v1/device',
+  tls?: TlsFiles,
 ): (limitMs: number) => Promise<boolean> {
   const target = endpointUrl(url, path).replace(/^ws/, 'http');
   return async (limitMs) => {
+    const signal = AbortSignal.timeout(limitMs);
     try {
-      const { status, body } = await fetch(target, { signal: AbortSignal.timeout(limitMs), redirect: 'manual' });
+      if (tls !== undefined) return !awayStatuses.has(await secureStatus(target, tls, signal));
+      const { status, body } = await fetch(target, { signal, redirect: 'manual' });
       await body?.cancel();
       return !awayStatuses.has(status);
     } catch {
@@ -94,15 +99,29 @@ export function httpProbe(
   };
 }
 
-/** CONNECT of a level that no server has: the answer needs no credentials, and starts no session (MQTT-3.1.2-2). */
+function secureStatus(url: string, tls: TlsFiles, signal: AbortSignal): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const request = httpsRequest(url, { ...tls.certificates(), signal, agent: false }, (response) => {
+      resolve(response.statusCode ?? 0);
+      response.destroy();
+    });
+    request.on('error', reject);
+    request.end();
+  });
+}
+
+/**
+ * CONNECT of a level that no server has: the answer needs no credentials, and starts no session (MQTT-3.1.2-2). Ingest
+ * does not count it as a protocol error.
+ */
 const probePacket = Buffer.from([0x10, 12, 0, 4, 0x4d, 0x51, 0x54, 0x54, 6, 2, 0, 0, 0, 0]);
 
 /**
  * Returns the probe of an MQTT listener: a CONNECT that every server refuses. As over HTTP, a connection alone shows
  * nothing.
  */
-export function mqttProbe(url: string): (limitMs: number) => Promise<boolean> {
-  const dial = mqttDial(url);
+export function mqttProbe(url: string, tls?: TlsFiles): (limitMs: number) => Promise<boolean> {
+  const dial = mqttDial(url, tls);
   return (limitMs) =>
     new Promise((resolve) => {
       let wire: Wire | undefined;

@@ -91,7 +91,7 @@ export class MqttConnection implements IngestConnection {
   constructor(options: MqttConnectionOptions) {
     const { clock, random, device, onCommand } = options;
     this.#options = options;
-    this.#dial = options.dial ?? mqttDial(options.url);
+    this.#dial = options.dial ?? mqttDial(options.url, options.tls);
     this.#topic = mqttTopicFromPath(device);
     this.#commands = new DeviceCommands({
       ...{ clock, onCommand, idPrefix: `${Math.floor(random() * 36 ** 8).toString(36)}-` },
@@ -412,7 +412,8 @@ function ackFrom(count: number, reason: number, text: string): DeviceAck {
   if (partial === undefined) return { status: 'accepted' };
   const { message, accepted } = partial;
   const refused = [...partial.refused];
-  // A long list is truncated: the rest is taken from its end on, so that the number is right.
+  // An older ingest truncates a long list. The rest is taken from its end on: what is reported as lost has the number
+  // of reports that are, and its times may be those of others. No report is sent again in either case.
   for (let index = (refused.at(-1) ?? -1) + 1; refused.length < count - accepted && index < count; index++)
     refused.push(index);
   return {

@@ -2,6 +2,8 @@ import { endpointUrl } from '@tailrace/client/endpoint';
 import { connectWire } from '@tailrace/mqtt/net-wire';
 import type { Wire, WireHandlers } from '@tailrace/mqtt/wire';
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { secureWebSocket } from './secure-websocket.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 export type Dial = (handlers: WireHandlers) => Wire;
 
@@ -30,21 +32,25 @@ export function isMqttUrl(url: string): boolean {
   return protocol in defaultPorts || /\/v1\/mqtt\/*$/.test(pathname);
 }
 
-/** Returns what starts a connection to the listener of ingest, over TCP, TLS or WebSocket. Throws `invalid_config`. */
-export function mqttDial(url: string): Dial {
+/**
+ * Returns what starts a connection to the listener of ingest, over TCP, TLS or WebSocket. `tls`: undefined for the
+ * certificates of Node.js. Throws `invalid_config`.
+ */
+export function mqttDial(url: string, tls?: TlsFiles): Dial {
   const parsed = new URL(url);
   const { protocol, hostname, port, username, password } = parsed;
   if (!(protocol in defaultPorts)) {
     const address = endpointUrl(url, '/v1/mqtt');
-    return (handlers) => new WebSocketWire(address, handlers);
+    const WebSocketClass = tls === undefined ? WebSocket : secureWebSocket(tls);
+    return (handlers) => new WebSocketWire(new WebSocketClass(address, 'mqtt') as unknown as BinarySocket, handlers);
   }
   if (username !== '' || password !== '') {
     throw new TailraceError('invalid_config', `url of ${shown(parsed.host)}: expected no user or password`);
   }
   const host = hostname.replace(/^\[|\]$/g, '');
   const address = { host, port: Number(port) || defaultPorts[protocol]! };
-  const secure = protocol === 'mqtts:' ? { tls: { ALPNProtocols: ['mqtt'] } } : {};
-  return (handlers) => connectWire({ ...address, ...secure }, handlers);
+  if (protocol === 'mqtt:') return (handlers) => connectWire(address, handlers);
+  return (handlers) => connectWire({ ...address, tls: { ALPNProtocols: ['mqtt'], ...tls?.certificates() } }, handlers);
 }
 
 /** A connection over WebSocket: the packets in binary messages (section 6 of the specification). */
@@ -59,10 +65,10 @@ class WebSocketWire implements Wire {
   #received: Buffer[] = [];
   #drainTimer: NodeJS.Timeout | undefined;
 
-  constructor(url: string, handlers: WireHandlers) {
+  /** `socket`: of the subprotocol `mqtt`, which is not open yet. */
+  constructor(socket: BinarySocket, handlers: WireHandlers) {
     this.#handlers = handlers;
-    this.#socket = new WebSocket(url, 'mqtt') as unknown as BinarySocket;
-    const socket = this.#socket;
+    this.#socket = socket;
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('open', () => {
       const waiting = this.#waiting ?? [];

@@ -12,6 +12,7 @@ import { createIngestConnection } from './create-ingest-connection.ts';
 import { DevicePace } from './device-pace.ts';
 import type { IngestConnection, IngestConnectionOptions, IngestState } from './ingest-connection.ts';
 import { LinkProbe } from './link-probe.ts';
+import type { TlsFiles } from './tls-files.ts';
 
 /*
  * Sends the outbox to ingest, over one connection. Its states are those of the link, for the readings of the gateway:
@@ -26,6 +27,8 @@ export type LinkState = 'down' | 'up' | 'refused' | 'duplicate';
 
 export interface UplinkOptions {
   readonly url: string;
+  /** Certificates of connections with TLS. Undefined: those of Node.js. */
+  readonly tls?: TlsFiles | undefined;
   /** The path of the gateway. */
   readonly device: string;
   readonly token: IngestConnectionOptions['token'];
@@ -39,6 +42,8 @@ export interface UplinkOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
+  /** While nothing is answered for this time, the link may be lost without a sign of it, ms. Default 2,000. */
+  readonly suspectMs?: number;
   readonly WebSocket?: DeviceConnectionOptions['WebSocket'];
 }
 
@@ -56,8 +61,7 @@ const liveReportsMax = 500;
 const backlogReportsMax = 200;
 /** The part of the messages of a device that the backlog may use. */
 const backlogShare = 0.9;
-/** While nothing is answered for this time, the link may be lost without a sign of it. */
-const suspectMs = 2_000;
+const suspectMsDefault = 2_000;
 const refusedRetryMs = 60_000;
 const duplicateRetryMs = 30_000;
 const duplicateLongRetryMs = 600_000;
@@ -105,7 +109,7 @@ export class Uplink {
   #isStopped = false;
 
   constructor(options: UplinkOptions) {
-    const { url, device, token, probe, clock, random, logger, onCommand, WebSocket } = options;
+    const { url, tls, device, token, probe, clock, random, logger, onCommand, WebSocket } = options;
     this.#options = options;
     const nowMs = () => clock.monotonic();
     const refused = 'ingest refused reports for good; they are lost';
@@ -113,7 +117,7 @@ export class Uplink {
     const lost = 'no session with ingest; connecting again';
     this.#losses = new LimitedWarning(logger.warn.bind(logger), lost, warningEveryMs, nowMs);
     this.#connection = createIngestConnection({
-      ...{ url, device, token, clock, random, onCommand },
+      ...{ url, tls, device, token, clock, random, onCommand },
       ...(WebSocket && { WebSocket }),
       onState: (state) => this.#onConnection(state),
       onError: ({ code, message }) => logger.warn({ code, reason: message }, 'ingest reports an error'),
@@ -250,7 +254,7 @@ export class Uplink {
   }
 
   #check(): void {
-    const { clock } = this.#options;
+    const { clock, suspectMs = suspectMsDefault } = this.#options;
     if (this.#state !== 'up') {
       const { name } = this.#connection.state;
       if (name === 'connecting' || name === 'waiting') this.#probe.start();

@@ -7,6 +7,7 @@ import {
 } from '@tailrace/client/device';
 import { decodeReport } from '@tailrace/protocol/report-proto';
 import type { IngestConnection, IngestConnectionOptions, IngestState } from './ingest-connection.ts';
+import { secureWebSocket } from './secure-websocket.ts';
 
 export interface WebSocketConnectionOptions extends IngestConnectionOptions {
   /** Default: that of Node.js. */
@@ -18,7 +19,8 @@ export class WebSocketConnection implements IngestConnection {
   readonly #connection: DeviceConnection;
 
   constructor(options: WebSocketConnectionOptions) {
-    const { url, device, token, clock, random, onState, onError, onCommand, WebSocket } = options;
+    const { url, device, token, clock, random, onState, onError, onCommand, tls } = options;
+    const WebSocket = options.WebSocket ?? (tls && secureWebSocket(tls));
     this.#connection = new DeviceConnection({
       ...{ url, device, token, clock, random, resend: false },
       ...(WebSocket && { WebSocket }),
@@ -48,8 +50,9 @@ export class WebSocketConnection implements IngestConnection {
     return this.#connection.batch(reports.map(messageFrom), { id });
   }
 
-  /** `DeviceConnection` does not send the presence of other devices. */
-  presence(): void {}
+  presence(device: string, isOnline: boolean): void {
+    this.#connection.presence(device, isOnline);
+  }
 
   close(): Promise<void> {
     return this.#connection.close();

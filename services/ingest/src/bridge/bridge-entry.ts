@@ -1,6 +1,5 @@
 import type { Report } from '@tailrace/protocol/report';
-import { IntakeEntry } from '../intake/intake-entry.ts';
-import type { IntakeSource } from '../intake/intake-source.ts';
+import { IntakeEntry, type IntakeSource } from '../intake/intake-entry.ts';
 import type { EncodedReport } from '../intake/record-from.ts';
 
 /** A message of the broker, until its reports and its dead letter are in the log. */

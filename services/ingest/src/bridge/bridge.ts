@@ -10,7 +10,7 @@ import type { Admission, Sender } from '../admission.ts';
 import { type DeadLetter, letterOfRecord } from '../dead-letters/dead-letter.ts';
 import { DeadLetterWriter } from '../dead-letters/dead-letter-writer.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
-import type { IntakeSource } from '../intake/intake-source.ts';
+import type { IntakeSource } from '../intake/intake-entry.ts';
 import type { MessageIntake } from '../intake/message-intake.ts';
 import type { MessageTrace, MessageTracing } from '../intake/message-tracing.ts';
 import { type Grant, type RecordContext, recordFrom } from '../intake/record-from.ts';

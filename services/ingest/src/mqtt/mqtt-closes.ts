@@ -55,5 +55,7 @@ const closeOfReason: Readonly<Record<number, CloseName>> = {
 export function closeCodeOf(by: 'client' | 'server' | 'network', reason: number): number {
   if (by === 'network') return lostCode;
   if (by === 'client') return orderlyCode;
+  // `MqttServer.unsupportedVersions` counts them.
+  if (reason === reasons.unsupportedVersion) return orderlyCode;
   return closeCodes[closeOfReason[reason] ?? 'protocolError'].code;
 }

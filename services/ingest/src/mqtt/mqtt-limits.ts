@@ -4,7 +4,7 @@ import { type MqttSessions, storedBytesMax, storedSessionsMax } from './mqtt-ses
 import { type Wills, willBytesMax } from './wills.ts';
 
 /** What the limits are compared with. */
-export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated'> {
+export interface MqttUsage extends Pick<MqttServer, 'size' | 'unauthenticated' | 'unsupportedVersions'> {
   readonly sessions: Pick<MqttSessions, 'stored' | 'storedOfOne' | 'bytes' | 'evicted'>;
   readonly wills: Pick<Wills, 'bytes' | 'bytesOfOne' | 'withheld'>;
 }
@@ -58,6 +58,11 @@ export function registerMqttLimits(metrics: Metrics, usage: MqttUsage | undefine
     'tailrace_ingest_mqtt_evicted_sessions_total',
     'MQTT sessions without a connection that were discarded because of their limit.',
     () => usage?.sessions.evicted ?? 0,
+  );
+  metrics.total(
+    'tailrace_ingest_mqtt_unsupported_versions_total',
+    'CONNECT packets of a version that is not served: of old clients, and of gateways that probe a lost link.',
+    () => usage?.unsupportedVersions ?? 0,
   );
   metrics.total(
     'tailrace_ingest_mqtt_withheld_wills_total',

@@ -544,6 +544,21 @@ test('a connection beyond the limit is refused, and one that sends nothing is cl
   assert.deepEqual([idle.take(), idle.isClosed], [[], true]);
 });
 
+test('a CONNECT of a version that is not served is counted apart from protocol errors', async (t) => {
+  const { dial, metric } = await startMqtt(t);
+  const closes = (code: number) => metric(`tailrace_ingest_device_closes_total{protocol="mqtt",code="${code}"}`);
+  const probe = dial();
+  probe.wire.send(Buffer.from([0x10, 12, 0, 4, 0x4d, 0x51, 0x54, 0x54, 6, 2, 0, 0, 0, 0]));
+  await nextTurn();
+  assert.deepEqual([probe.take(), probe.isClosed], [['connack 0x84'], true]);
+  assert.equal(await metric('tailrace_ingest_mqtt_unsupported_versions_total'), 1);
+  assert.deepEqual([await closes(4400), await closes(1000)], [0, 1]);
+  const invalid = dial();
+  invalid.wire.send(Buffer.from([0x30, 2, 0, 0]));
+  await nextTurn();
+  assert.deepEqual([await closes(4400), await metric('tailrace_ingest_mqtt_unsupported_versions_total')], [1, 1]);
+});
+
 test('of the connections of an address without CONNECT the oldest is closed for a new one', async (t) => {
   const { dial } = await startMqtt(t, { settings: { addressUnauthenticatedDevicesMax: 2 } });
   const [first, second] = [dial(), dial()];

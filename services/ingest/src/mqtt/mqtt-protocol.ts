@@ -1,3 +1,4 @@
+import { reasonStringBytesMax } from '@tailrace/mqtt/acks';
 import type { ConnectRequest, Will } from '@tailrace/mqtt/connect-request';
 import { type InboundMessage, userProperty } from '@tailrace/mqtt/inbound-messages';
 import { pauseReasons } from '@tailrace/mqtt/packet-connection';
@@ -280,7 +281,9 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
       return;
     }
     const indexes = rejected.map(({ index }) => index);
-    const text = partialBatchText(accepted, indexes, first.message);
+    // A dead letter has all of it.
+    const bytesMax = this.#connection.mqttVersion === 5 ? reasonStringBytesMax : undefined;
+    const text = partialBatchText(accepted, indexes, first.message, bytesMax);
     this.refuse(undefined, error);
     this.#answerRefused(token as number, error, reasons.success, text, undefined);
   }

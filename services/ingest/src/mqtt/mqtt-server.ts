@@ -89,6 +89,7 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   #timer: Timer | undefined;
   #isDraining = false;
   #drained: (() => void) | undefined;
+  #unsupportedVersions = 0;
 
   constructor(options: MqttServerOptions) {
     const { session, clock, limits, logger, namespaces, letters, announced, node } = options;
@@ -148,6 +149,11 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
   /** Connections, also those that are not authenticated. */
   get size(): number {
     return this.#protocols.size;
+  }
+
+  /** CONNECTs of a version that is not served. */
+  get unsupportedVersions(): number {
+    return this.#unsupportedVersions;
   }
 
   get unauthenticated(): number {
@@ -249,7 +255,8 @@ export class MqttServer implements ServerHandlers<ServerConnection> {
 
   closed(connection: ServerConnection, closed: ClosedConnection): void {
     const protocol = protocolOf(connection);
-    const { cause } = closed;
+    const { cause, by, reason } = closed;
+    if (by === 'server' && reason === reasons.unsupportedVersion) this.#unsupportedVersions++;
     if (cause !== undefined) this.#options.logger.error({ error: cause }, 'an MQTT packet could not be handled');
     this.#unauthenticated.delete(protocol);
     this.#protocols.delete(protocol);
