@@ -145,8 +145,9 @@ function otherFailures(figures: AttackFigures): string[] {
   if (growthMb > growthMbMax)
     failures.push(`resident memory: expected to grow by at most ${growthMbMax} MB, got ${growthMb}`);
   if (restart === undefined) return failures;
-  // Until all partitions are recovered, clients are sent `interrupted`, and lose nothing.
-  const disconnects = restart.after.disconnects.filter((why) => !why.includes(': interrupted '));
+  // Until all partitions are recovered, clients are sent `interrupted`, and lose nothing. Devices with a session are
+  // offline if the start takes longer than their grace time.
+  const disconnects = restart.after.disconnects.filter((why) => !/: (interrupted|offline) /.test(why));
   failures.push(...serviceFailures('after the restart', { ...restart.after, disconnects }));
   const lacking = restart.withoutLastValues;
   if (lacking.length > 0) {

@@ -19,6 +19,7 @@ export const mqttSessions: Attack = {
   targets: ['standalone'],
   refusals: [],
   expected: ['connack 0x00'],
+  heapMb: 256,
   attackMs: { full: 15_000, small: 1_000 },
   async run(context) {
     const idle = Array.from({ length: halfOpen }, () => AttackMqtt.dial(context));

@@ -15,6 +15,7 @@ export const sparkplugBirths: Attack = {
   refusals: ['disconnect 0x97'],
   attackMs: { full: 15_000, small: 1_500 },
   // Half of the memory for births.
+  heapMb: 384,
   rssGrowthMbMax: 350,
   async run(context) {
     for (let client = 0; !context.isExpired(); client++) {
