@@ -58,7 +58,7 @@ const adapters: Readonly<Record<string, string | readonly string[]>> = {
   'lz4-napi': 'packages/eventlog/src/kafka/codecs.ts',
   pino: 'packages/platform/src/logger.ts',
   snappy: 'packages/eventlog/src/kafka/codecs.ts',
-  ws: 'services/ingest/src/devices/ws-sockets.ts',
+  ws: ['services/ingest/src/devices/ws-sockets.ts', 'services/edge/src/uplink/secure-websocket.ts'],
   protobufjs: ['packages/protocol/src/generated/tailrace.js', 'packages/sparkplug/src/generated/sparkplug.js'],
 };
 

@@ -67,13 +67,13 @@ export async function readBack(options: ReadBackOptions): Promise<WriteResult> {
   const { answer, settledMs, turn, clock } = options;
   const timer = answer === 'unknown' ? clock.after(settledMs, () => turn?.release()) : undefined;
   try {
-    return await readUntilShown(options);
+    return await readUntilReached(options);
   } finally {
     timer?.cancel();
   }
 }
 
-async function readUntilShown(options: ReadBackOptions): Promise<WriteResult> {
+async function readUntilReached(options: ReadBackOptions): Promise<WriteResult> {
   const { answer, wanted, before, limitMs, settledMs, turn, clock } = options;
   const writtenMs = clock.monotonic();
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(2 * pauseMs, pauseMsMax)) {

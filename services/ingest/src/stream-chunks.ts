@@ -68,7 +68,7 @@ export class StreamChunks implements StreamResult {
     if (parsed.records.length === 0) this.#settle(chunk);
   }
 
-  /** The client is to send the lines from this place on again, also if they were rejected. None of them was accepted. */
+  /** The client is to send the lines from this place on again, though they were rejected. None of them was accepted. */
   repeatFrom(place: StreamPlace): void {
     this.#repeatFrom = place;
   }

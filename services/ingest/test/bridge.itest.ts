@@ -107,11 +107,11 @@ test('queued and retained messages come once, over reconnects and restarts of in
 test('what a killed process had in the log and not acknowledged is sent again, and is in the log once', async (t) => {
   const eventLog = createMemoryLog({ clock: systemClock }).connect();
   await eventLog.start();
-  let isCut = false;
+  let isDetached = false;
   const proxy = await startTcpProxy({
     target: () => mosquitto,
     pass(client, server) {
-      client.on('data', (bytes) => isCut || server.write(bytes));
+      client.on('data', (bytes) => isDetached || server.write(bytes));
       server.pipe(client);
     },
   });
@@ -121,7 +121,7 @@ test('what a killed process had in the log and not acknowledged is sent again, a
     eventLog,
   });
   await first.metricIs(connected('killed'), 1);
-  isCut = true;
+  isDetached = true;
   const sender = publisher();
   const expected = Array.from({ length: 20 }, (_, index) => `k${index}`);
   for (const id of expected) sender.publish('killed/json/press7', jsonOf(id));

@@ -241,7 +241,7 @@ async function startListener(t: TestContext, role: 'active' | 'primary') {
 }
 
 // Each waits some seconds, for a reorder window or an answer.
-describe('foreign edge nodes', { concurrency: true }, () => {
+describe('edge nodes of other libraries', { concurrency: true }, () => {
   test('a foreign edge node connects to ingest itself: births, data, a rebirth after a lost message, writes of commands, and its kill is the death of all its devices', async (t) => {
     const { address, has, texts, tokenOf, write, closed } = await startListener(t, 'active');
     const path = 'plant.g.n4';

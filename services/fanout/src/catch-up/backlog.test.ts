@@ -145,5 +145,5 @@ test('the reports of one device are found in steps whose work does not grow with
     );
     break;
   }
-  assert.ok(all <= count / 2, `${all} look-ups for ${count / 2} reports`);
+  assert.ok(all <= count / 2, `${all} reads for ${count / 2} reports`);
 });

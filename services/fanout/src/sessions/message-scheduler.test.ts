@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Inbox, MessageScheduler } from './message-scheduler.ts';
 
-/** Turns in which each message takes `messageMs`, and the messages as they were handled: client, number. */
+/** A scheduler for messages of which each takes `messageMs`, and the messages as they were handled: client, number. */
 function schedulerOf(messageMs: number, waitingBytesMax?: number) {
   let nowMs = 0;
   const deferred: (() => void)[] = [];

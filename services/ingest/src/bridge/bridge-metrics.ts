@@ -4,8 +4,8 @@ import { recentIdsMax } from './logged-reports.ts';
 
 /**
  * What became of a message of a broker. `accepted`: its reports are in the log. `dead_letter`: it is none, or in part.
- * `duplicate`: the log has had all of its reports, by their IDs. `retained`: the broker had kept it, and it is not to be
- * taken.
+ * `duplicate`: the log has had all of its reports, by their IDs. `retained`: the broker had kept it, and it is not to
+ * be taken.
  */
 export const bridgeOutcomes = ['accepted', 'duplicate', 'dead_letter', 'retained'] as const;
 export type BridgeOutcome = (typeof bridgeOutcomes)[number];

@@ -154,9 +154,9 @@ export class Bridge implements IntakeSource, BridgeState {
     return this.#options.logged.size;
   }
 
-  /** Connects, after a look-back in the log if a process before this one may have been killed. */
+  /** Connects, after a lookback in the log if a process before this one may have been killed. */
   start(): void {
-    const read = this.#options.logged.lookBack();
+    const read = this.#options.logged.readBack();
     if (read === undefined) this.#connect();
     else void read.then(() => this.#connect());
   }

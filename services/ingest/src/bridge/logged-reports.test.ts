@@ -4,12 +4,12 @@ import { createFakeClock } from '@tailrace/testkit/fake-clock';
 import type { LoggedIds } from '../devices/log-lookback.ts';
 import { LoggedReports, recentIdsMax } from './logged-reports.ts';
 
-const noLookback = { isSuspect: false, idsOfAll: () => Promise.reject(new Error('expected no look-back')) };
+const noLookback = { isSuspect: false, idsOfAll: () => Promise.reject(new Error('expected no lookback')) };
 
 test('an ID is known for at least one minute, and for at most two, also after a time without messages', async () => {
   const clock = createFakeClock();
   const logged = new LoggedReports(noLookback, clock);
-  assert.equal(logged.lookBack(), undefined);
+  assert.equal(logged.readBack(), undefined);
   for (const waitMs of [0, 59_000, 1_000, 30_000, 250_000]) {
     await clock.advance(waitMs);
     const id = `after${waitMs}`;
@@ -28,12 +28,12 @@ test('an ID is known for at least one minute, and for at most two, also after a 
     await clock.advance(60_001);
     assert.equal(idle.has('plant1.a', 'm'), false);
   }
-  for (const silentMs of [119_999, 120_000]) {
+  for (const idleMs of [119_999, 120_000]) {
     const quiet = new LoggedReports(noLookback, clock);
     quiet.add('plant1.a', 'm');
-    await clock.advance(silentMs);
+    await clock.advance(idleMs);
     quiet.has('plant1.a', 'other');
-    await clock.advance(120_000 - silentMs);
+    await clock.advance(120_000 - idleMs);
     assert.equal(quiet.has('plant1.a', 'm'), false, 'a device may use it again');
   }
 });
@@ -50,11 +50,11 @@ test('at the limit the older IDs are forgotten', () => {
   assert.deepEqual(known, [false, true, true, true]);
 });
 
-test('what a killed process has left in the log is known as long as the look-back has it', async () => {
+test('what a killed process has left in the log is known as long as the lookback has it', async () => {
   const clock = createFakeClock();
   const found = { untilMs: 120_000, has: (_device: string, id: string) => id === 'left' } as unknown as LoggedIds;
   const logged = new LoggedReports({ isSuspect: true, idsOfAll: async () => found }, clock);
-  await logged.lookBack();
+  await logged.readBack();
   assert.deepEqual([logged.has('plant1.a', 'left'), logged.has('plant1.a', 'new')], [true, false]);
   await clock.advance(120_000);
   assert.equal(logged.has('plant1.a', 'left'), false);

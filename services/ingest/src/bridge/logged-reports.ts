@@ -38,7 +38,7 @@ export class LoggedReports {
   }
 
   /** Reads back what a killed process may have left; undefined if that is not needed. Never rejects. */
-  lookBack(): Promise<void> | undefined {
+  readBack(): Promise<void> | undefined {
     if (!this.#lookback.isSuspect) return undefined;
     return this.#lookback.idsOfAll().then((found) => {
       this.#before = found;

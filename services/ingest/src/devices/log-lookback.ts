@@ -85,8 +85,8 @@ export interface LogLookbackOptions {
  *
  * For two minutes after the loss of a node, and after the start of this one, a device without a hand-over is looked up
  * in its partition: in the records of the last two minutes, and at most `lookbackRecordsMax`. A gateway is looked up in
- * all partitions when it sends for another device, and a bridge when it starts. All devices of a partition share one tail, and each read goes on
- * where the last one stopped. So the cost is at most that of one consumer for two minutes.
+ * all partitions when it sends for another device, and a bridge when it starts. All devices of a partition share one
+ * tail, and each read goes on where the last one stopped. So the cost is at most that of one consumer for two minutes.
  *
  * Without the right to read, and when the log does not answer in time, devices are served all the same: a repetition is
  * in the log twice then, and is delivered once.

@@ -59,7 +59,7 @@ export class MessageIntake {
   #heldBytes = 0;
   /**
    * Sources whose answers are to be sent. A new set for each response of the log: V8 links the tables of a set that is
-   * cleared, and does not collect them before it marks the whole heap.
+   * cleared, and does not collect them before it visits the whole heap.
    */
   #touched = new Set<IntakeSource>();
   #lastTouched: IntakeSource | undefined;

@@ -40,7 +40,7 @@ interface NodeSession {
   lastSeq: number;
 }
 
-interface EndedSession {
+interface ClosedSession {
   readonly session: NodeSession;
   readonly reason: CloseReason;
 }
@@ -68,9 +68,9 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   /** Of the node and devices that are online, by ID. */
   readonly #sessions = new Map<string, NodeSession>();
   /** Sessions that have closed, until the log has settled their reports. */
-  #closing: EndedSession[] = [];
-  /** Sessions that have ended within `standbyMs` while another node of ingest was the owner: it may be gone. */
-  readonly #ended: (EndedSession & { readonly atMs: number })[] = [];
+  #closing: ClosedSession[] = [];
+  /** Sessions that were closed within `standbyMs` while another node of ingest was the owner: it may be gone. */
+  readonly #closedWithoutOwner: (ClosedSession & { readonly atMs: number })[] = [];
   /** Reports of this node on their way into the log. */
   #unsettled = 0;
   /** Of the message that is being processed. */
@@ -209,7 +209,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
       }
     }
     if (this.#standbyBirths !== undefined) this.#expireBirths(nowMs);
-    this.#expireEnded(nowMs);
+    this.#expireClosed(nowMs);
     const { lastReceivedMs } = this;
     return lastReceivedMs !== undefined && nowMs - lastReceivedMs >= removeMs && this.#unsettled === 0;
   }
@@ -228,8 +228,8 @@ export class HostNode implements NodeHandlers, ReportOrigin {
       session.number = this.#context.nextSession();
       presence.started(factsOf(session));
     }
-    this.#expireEnded(nowMs);
-    for (const { session, reason } of this.#ended.splice(0)) {
+    this.#expireClosed(nowMs);
+    for (const { session, reason } of this.#closedWithoutOwner.splice(0)) {
       session.number = this.#context.nextSession();
       presence.started(factsOf(session));
       this.#closing.push({ session, reason });
@@ -353,7 +353,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     this.#sessions.delete(id);
     if (session !== undefined && this.isOwned) this.#closing.push({ session, reason });
     else if (session !== undefined && reason === 'death')
-      this.#ended.push({ session, reason, atMs: this.#context.clock.monotonic() });
+      this.#closedWithoutOwner.push({ session, reason, atMs: this.#context.clock.monotonic() });
     // Another ID that makes the same path may use it now.
     if (reason === 'death') this.#releasePath(id);
   }
@@ -400,8 +400,9 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     if (this.#edge.tableOf(undefined)?.hasRebirth !== false) this.#context.rebirths?.need(this, 'gap', nowMs);
   }
 
-  #expireEnded(nowMs: number): void {
-    while (this.#ended.length > 0 && nowMs - this.#ended[0]!.atMs > standbyMs) this.#ended.shift();
+  #expireClosed(nowMs: number): void {
+    while (this.#closedWithoutOwner.length > 0 && nowMs - this.#closedWithoutOwner[0]!.atMs > standbyMs)
+      this.#closedWithoutOwner.shift();
   }
 
   #expireBirths(nowMs: number): void {
