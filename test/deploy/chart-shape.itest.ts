@@ -73,7 +73,7 @@ test('ingest with certificates of devices has a port with TLS in its pods, Servi
   const names = (ports: unknown) => (ports as Values[]).map(({ name }) => name);
   assert.deepEqual(names(container['ports']), ['ingest', 'ingest-tls', 'internal']);
   const mounts = (container['volumeMounts'] as Values[]).map(({ mountPath }) => mountPath);
-  assert.deepEqual(mounts, ['/etc/tailrace/device-tls', '/etc/tailrace/device-ca']);
+  assert.deepEqual(mounts, ['/etc/tailrace/device-tls', '/etc/tailrace/device-ca', '/etc/tailrace/device-crl']);
   assert.deepEqual(names(at(one('Service', 'tailrace-ingest'), 'spec.ports')), ['ingest', 'ingest-tls']);
   const allowed = at(one('NetworkPolicy', 'tailrace-ingest'), 'spec.ingress') as Values[];
   assert.ok(allowed.some((rule) => JSON.stringify(rule['ports']).includes('8443')));

@@ -230,7 +230,7 @@ describe('a machine without brokers', () => {
     await symlink(program, join(temp.path, 'java'));
     const failing = startKafka({ env: { ...env, TAILRACE_TEST_BROKERS: 'local' } });
     await assert.rejects(failing, {
-      message: /local: no Kafka 4\.1\.1 in .*cache and Maven cannot fetch it \(mvn: not found\)/,
+      message: /local: no kafka-4\.1\.1 in .*cache and Maven cannot fetch it \(mvn: not found\)/,
     });
     assert.deepEqual(await readdir(join(temp.path, 'cache')), []);
     await temp.remove();
