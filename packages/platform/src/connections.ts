@@ -162,6 +162,7 @@ export class Connections {
       connection.unfinishedSinceMs = this.#clock.monotonic();
       this.#unfinished.delete(connection);
       this.#unfinished.add(connection);
+      this.#closeUnfinished();
     }
     connection.request = undefined;
     connection.response = undefined;
@@ -169,7 +170,6 @@ export class Connections {
     address.incomplete.delete(connection);
     address.serving.delete(connection);
     address.idle.add(connection);
-    this.#closeUnfinished();
   }
 
   #closeUnfinished(): void {

@@ -199,15 +199,7 @@ export class CatchUps {
     const shaped = view.shaped(logReportsOf(backlog, liveBuffer.take()));
     const reached = liveBuffer.overflowed ? backlog.reached : replies.here(channel);
     const catchUp = yield* this.#sendHead(subscription, reply);
-    for (const encoded of encodedFrames(view, shaped, replayFlags)) {
-      if (encoded === undefined) {
-        yield undefined;
-        continue;
-      }
-      if (!(yield* pass.whenWritable(catchUp))) return catchUp;
-      send(subscription, catchUp, encoded);
-      yield undefined;
-    }
+    if (!(yield* pass.sendFrames(catchUp, encodedFrames(view, shaped, replayFlags)))) return catchUp;
     // The next catch-up reads it again.
     if (catchUp.isStopped) return catchUp;
     const isFar = reached.entries().some(([partition, last]) => {

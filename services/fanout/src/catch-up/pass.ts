@@ -46,6 +46,18 @@ export class Pass {
     return yield* whenWritable(subscription, catchUp);
   }
 
+  /** Sends frames as fast as the socket and the scheduler allow. Returns false if the catch-up is stopped meanwhile. */
+  *sendFrames(catchUp: CatchUp, frames: Iterable<EncodedFrame | undefined>): Coroutine<boolean> {
+    for (const encoded of frames) {
+      if (encoded !== undefined) {
+        if (!(yield* this.whenWritable(catchUp))) return false;
+        send(this.subscription, catchUp, encoded);
+      }
+      yield undefined;
+    }
+    return true;
+  }
+
   end(): void {
     if (this.liveBuffer !== undefined) this.subscription.channel.liveBuffers.delete(this.liveBuffer);
     this.memory.release();
@@ -116,18 +128,10 @@ export class BacklogPass {
 
   *#sendReports(reports: readonly TimedReport[]): Coroutine<boolean> {
     const { pass, catchUp } = this.#options;
-    const { subscription } = pass;
-    const { view } = subscription;
+    const { view } = pass.subscription;
     const shaped = view.shaped(reports.map(({ logReport }) => logReport));
-    for (const encoded of encodedFrames(view, shaped, catchUp.whole ? replayFlags : noFlags)) {
-      if (encoded === undefined) {
-        yield undefined;
-        continue;
-      }
-      if (!(yield* pass.whenWritable(catchUp))) return false;
-      send(subscription, catchUp, encoded);
-      yield undefined;
-    }
+    const frames = encodedFrames(view, shaped, catchUp.whole ? replayFlags : noFlags);
+    if (!(yield* pass.sendFrames(catchUp, frames))) return false;
     for (const { logReport } of reports) catchUp.position.advance(logReport.partition, logReport.seq);
     return true;
   }
