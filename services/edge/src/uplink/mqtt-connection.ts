@@ -275,8 +275,7 @@ export class MqttConnection implements IngestConnection {
       sent.batch.settle(ackFrom(sent.batch.count, reason, text));
     } else if ('reply' in sent) this.#commands.acknowledged(sent.reply);
     else if (reason >= failureFrom) {
-      const message = `presence of ${sent.announced}: ${text === '' ? `reason code 0x${reason.toString(16)}` : text}`;
-      this.#options.onError(new MqttError(reason, message));
+      this.#options.onError(new MqttError(reason, `presence of ${sent.announced}: ${refusalText(reason, text)}`));
     }
     this.#sendNext();
   }
@@ -401,11 +400,15 @@ function replyMessage({ id, command, device, reply }: SentReply, own: string): O
   return { topic, payload, qos: 1, context: { reply: id } satisfies Sent };
 }
 
+/** `text`: the Reason String; '' for none. */
+function refusalText(reason: number, text: string): string {
+  return text === '' ? `reason code 0x${reason.toString(16)}` : text;
+}
+
 /** Returns the answer of a PUBACK: refused reports are refused for good. */
 function ackFrom(count: number, reason: number, text: string): DeviceAck {
   if (reason >= failureFrom) {
-    const { code } = new MqttError(reason, text);
-    const message = text === '' ? `reason code 0x${reason.toString(16)}` : text;
+    const { code, message } = new MqttError(reason, refusalText(reason, text));
     return { status: 'rejected', code, message, retryable: false };
   }
   const partial = text === '' ? undefined : partialBatchFrom(text);
