@@ -386,11 +386,14 @@ test('a body above its limit, packed or not, is a 413 with the line to continue 
 
 test('a body whose encoding is damaged in the middle is a 400 with the line to continue from', async (t) => {
   const { upload, isIdle } = await started(t);
-  const packed = gzipSync(linesOf(0, 20_000));
-  packed.fill(0xff, Math.floor(packed.length / 2));
+  // Damaged between two blocks: what damage inside one decodes to, lines that are no reports or reports again, depends
+  // on the compressor.
+  const half = gzipSync(linesOf(0, 10_000), { finishFlush: constants.Z_SYNC_FLUSH });
+  const packed = Buffer.concat([half, Buffer.alloc(1_000, 0xff)]);
   const { status, body } = await upload(packed, { 'content-encoding': 'gzip' });
   assert.equal(status, 400);
   assert.match(body.error.message, /expected gzip \(RFC 1952\)/);
+  assert.ok(body.accepted > 0 && body.accepted <= 10_000, `${body.accepted} lines`);
   assert.equal(body.resume.line, body.accepted + 1);
   await isIdle();
 });
