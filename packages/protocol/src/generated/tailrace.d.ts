@@ -7,6 +7,2259 @@ export namespace tailrace {
     /** Namespace v1. */
     namespace v1 {
 
+        /** AlarmState enum. */
+        enum AlarmState {
+
+            /** ALARM_STATE_UNSPECIFIED value */
+            ALARM_STATE_UNSPECIFIED = 0,
+
+            /** ALARM_STATE_NORMAL value */
+            ALARM_STATE_NORMAL = 1,
+
+            /** ALARM_STATE_UNACKNOWLEDGED value */
+            ALARM_STATE_UNACKNOWLEDGED = 2,
+
+            /** ALARM_STATE_ACKNOWLEDGED value */
+            ALARM_STATE_ACKNOWLEDGED = 3,
+
+            /** ALARM_STATE_RETURNED_UNACKNOWLEDGED value */
+            ALARM_STATE_RETURNED_UNACKNOWLEDGED = 4,
+
+            /** ALARM_STATE_LATCHED value */
+            ALARM_STATE_LATCHED = 5,
+
+            /** ALARM_STATE_SHELVED value */
+            ALARM_STATE_SHELVED = 6,
+
+            /** ALARM_STATE_SUPPRESSED value */
+            ALARM_STATE_SUPPRESSED = 7,
+
+            /** ALARM_STATE_OUT_OF_SERVICE value */
+            ALARM_STATE_OUT_OF_SERVICE = 8
+        }
+
+        /** AlarmCause enum. */
+        enum AlarmCause {
+
+            /** ALARM_CAUSE_UNSPECIFIED value */
+            ALARM_CAUSE_UNSPECIFIED = 0,
+
+            /** ALARM_CAUSE_RAISED value */
+            ALARM_CAUSE_RAISED = 1,
+
+            /** ALARM_CAUSE_LIMIT_CHANGED value */
+            ALARM_CAUSE_LIMIT_CHANGED = 2,
+
+            /** ALARM_CAUSE_RETURNED value */
+            ALARM_CAUSE_RETURNED = 3,
+
+            /** ALARM_CAUSE_ACKNOWLEDGED value */
+            ALARM_CAUSE_ACKNOWLEDGED = 4,
+
+            /** ALARM_CAUSE_RESET value */
+            ALARM_CAUSE_RESET = 5,
+
+            /** ALARM_CAUSE_SHELVED value */
+            ALARM_CAUSE_SHELVED = 6,
+
+            /** ALARM_CAUSE_UNSHELVED value */
+            ALARM_CAUSE_UNSHELVED = 7,
+
+            /** ALARM_CAUSE_SHELF_EXPIRED value */
+            ALARM_CAUSE_SHELF_EXPIRED = 8,
+
+            /** ALARM_CAUSE_SUPPRESSED value */
+            ALARM_CAUSE_SUPPRESSED = 9,
+
+            /** ALARM_CAUSE_UNSUPPRESSED value */
+            ALARM_CAUSE_UNSUPPRESSED = 10,
+
+            /** ALARM_CAUSE_REMOVED_FROM_SERVICE value */
+            ALARM_CAUSE_REMOVED_FROM_SERVICE = 11,
+
+            /** ALARM_CAUSE_RETURNED_TO_SERVICE value */
+            ALARM_CAUSE_RETURNED_TO_SERVICE = 12,
+
+            /** ALARM_CAUSE_REALARMED value */
+            ALARM_CAUSE_REALARMED = 13,
+
+            /** ALARM_CAUSE_ESCALATED value */
+            ALARM_CAUSE_ESCALATED = 14,
+
+            /** ALARM_CAUSE_RULE_CHANGED value */
+            ALARM_CAUSE_RULE_CHANGED = 15
+        }
+
+        /**
+         * Properties of an AlarmReading.
+         * @deprecated Use tailrace.v1.AlarmReading.$Properties instead.
+         */
+        interface IAlarmReading extends tailrace.v1.AlarmReading.$Properties {
+        }
+
+        /** Represents an AlarmReading. */
+        class AlarmReading {
+
+            /**
+             * Constructs a new AlarmReading.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmReading.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmReading tag. */
+            tag: string;
+
+            /** AlarmReading value. */
+            value?: (tailrace.v1.CommandValue.$Properties|null);
+
+            /** AlarmReading unit. */
+            unit: string;
+
+            /** AlarmReading time. */
+            time: number;
+
+            /**
+             * Encodes the specified AlarmReading message. Does not implicitly {@link tailrace.v1.AlarmReading.verify|verify} messages.
+             * @param message AlarmReading message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmReading.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmReading message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmReading & tailrace.v1.AlarmReading.$Shape} AlarmReading
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmReading & tailrace.v1.AlarmReading.$Shape;
+        }
+
+        namespace AlarmReading {
+
+            /** Properties of an AlarmReading. */
+            interface $Properties {
+
+                /** AlarmReading tag */
+                tag?: (string|null);
+
+                /** AlarmReading value */
+                value?: (tailrace.v1.CommandValue.$Properties|null);
+
+                /** AlarmReading unit */
+                unit?: (string|null);
+
+                /** AlarmReading time */
+                time?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmReading. */
+            type $Shape = {
+              tag?: string|null;
+              value?: tailrace.v1.CommandValue.$Shape|null;
+              unit?: string|null;
+              time?: number|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
+         * Properties of an AlarmTransition.
+         * @deprecated Use tailrace.v1.AlarmTransition.$Properties instead.
+         */
+        interface IAlarmTransition extends tailrace.v1.AlarmTransition.$Properties {
+        }
+
+        /** Represents an AlarmTransition. */
+        class AlarmTransition {
+
+            /**
+             * Constructs a new AlarmTransition.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmTransition.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmTransition id. */
+            id: string;
+
+            /** AlarmTransition alarm. */
+            alarm: string;
+
+            /** AlarmTransition rule. */
+            rule: string;
+
+            /** AlarmTransition ruleVersion. */
+            ruleVersion: number;
+
+            /** AlarmTransition device. */
+            device: string;
+
+            /** AlarmTransition number. */
+            number: number;
+
+            /** AlarmTransition state. */
+            state: tailrace.v1.AlarmState;
+
+            /** AlarmTransition previous. */
+            previous: tailrace.v1.AlarmState;
+
+            /** AlarmTransition cause. */
+            cause: tailrace.v1.AlarmCause;
+
+            /** AlarmTransition limit. */
+            limit: string;
+
+            /** AlarmTransition priority. */
+            priority: number;
+
+            /** AlarmTransition alarmClass. */
+            alarmClass: string;
+
+            /** AlarmTransition time. */
+            time: number;
+
+            /** AlarmTransition activated. */
+            activated: number;
+
+            /** AlarmTransition epoch. */
+            epoch: string;
+
+            /** AlarmTransition seq. */
+            seq?: (number|null);
+
+            /** AlarmTransition tag. */
+            tag: string;
+
+            /** AlarmTransition value. */
+            value?: (tailrace.v1.CommandValue.$Properties|null);
+
+            /** AlarmTransition limitValue. */
+            limitValue?: (number|null);
+
+            /** AlarmTransition context. */
+            context: tailrace.v1.AlarmReading.$Properties[];
+
+            /** AlarmTransition by. */
+            by: string;
+
+            /** AlarmTransition note. */
+            note: string;
+
+            /** AlarmTransition until. */
+            until?: (number|null);
+
+            /** AlarmTransition firstOut. */
+            firstOut: boolean;
+
+            /** AlarmTransition message. */
+            message: string;
+
+            /** AlarmTransition action. */
+            action: string;
+
+            /**
+             * Encodes the specified AlarmTransition message. Does not implicitly {@link tailrace.v1.AlarmTransition.verify|verify} messages.
+             * @param message AlarmTransition message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmTransition.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmTransition message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmTransition & tailrace.v1.AlarmTransition.$Shape} AlarmTransition
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmTransition & tailrace.v1.AlarmTransition.$Shape;
+        }
+
+        namespace AlarmTransition {
+
+            /** Properties of an AlarmTransition. */
+            interface $Properties {
+
+                /** AlarmTransition id */
+                id?: (string|null);
+
+                /** AlarmTransition alarm */
+                alarm?: (string|null);
+
+                /** AlarmTransition rule */
+                rule?: (string|null);
+
+                /** AlarmTransition ruleVersion */
+                ruleVersion?: (number|null);
+
+                /** AlarmTransition device */
+                device?: (string|null);
+
+                /** AlarmTransition number */
+                number?: (number|null);
+
+                /** AlarmTransition state */
+                state?: (tailrace.v1.AlarmState|null);
+
+                /** AlarmTransition previous */
+                previous?: (tailrace.v1.AlarmState|null);
+
+                /** AlarmTransition cause */
+                cause?: (tailrace.v1.AlarmCause|null);
+
+                /** AlarmTransition limit */
+                limit?: (string|null);
+
+                /** AlarmTransition priority */
+                priority?: (number|null);
+
+                /** AlarmTransition alarmClass */
+                alarmClass?: (string|null);
+
+                /** AlarmTransition time */
+                time?: (number|null);
+
+                /** AlarmTransition activated */
+                activated?: (number|null);
+
+                /** AlarmTransition epoch */
+                epoch?: (string|null);
+
+                /** AlarmTransition seq */
+                seq?: (number|null);
+
+                /** AlarmTransition tag */
+                tag?: (string|null);
+
+                /** AlarmTransition value */
+                value?: (tailrace.v1.CommandValue.$Properties|null);
+
+                /** AlarmTransition limitValue */
+                limitValue?: (number|null);
+
+                /** AlarmTransition context */
+                context?: (tailrace.v1.AlarmReading.$Properties[]|null);
+
+                /** AlarmTransition by */
+                by?: (string|null);
+
+                /** AlarmTransition note */
+                note?: (string|null);
+
+                /** AlarmTransition until */
+                until?: (number|null);
+
+                /** AlarmTransition firstOut */
+                firstOut?: (boolean|null);
+
+                /** AlarmTransition message */
+                message?: (string|null);
+
+                /** AlarmTransition action */
+                action?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmTransition. */
+            type $Shape = {
+              id?: string|null;
+              alarm?: string|null;
+              rule?: string|null;
+              ruleVersion?: number|null;
+              device?: string|null;
+              number?: number|null;
+              state?: tailrace.v1.AlarmState|null;
+              previous?: tailrace.v1.AlarmState|null;
+              cause?: tailrace.v1.AlarmCause|null;
+              limit?: string|null;
+              priority?: number|null;
+              alarmClass?: string|null;
+              time?: number|null;
+              activated?: number|null;
+              epoch?: string|null;
+              seq?: number|null;
+              tag?: string|null;
+              value?: tailrace.v1.CommandValue.$Shape|null;
+              limitValue?: number|null;
+              context?: tailrace.v1.AlarmReading.$Shape[]|null;
+              by?: string|null;
+              note?: string|null;
+              until?: number|null;
+              firstOut?: boolean|null;
+              message?: string|null;
+              action?: string|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /** AlarmActionKind enum. */
+        enum AlarmActionKind {
+
+            /** ALARM_ACTION_KIND_UNSPECIFIED value */
+            ALARM_ACTION_KIND_UNSPECIFIED = 0,
+
+            /** ALARM_ACTION_KIND_ACKNOWLEDGE value */
+            ALARM_ACTION_KIND_ACKNOWLEDGE = 1,
+
+            /** ALARM_ACTION_KIND_SHELVE value */
+            ALARM_ACTION_KIND_SHELVE = 2,
+
+            /** ALARM_ACTION_KIND_UNSHELVE value */
+            ALARM_ACTION_KIND_UNSHELVE = 3,
+
+            /** ALARM_ACTION_KIND_RESET value */
+            ALARM_ACTION_KIND_RESET = 4,
+
+            /** ALARM_ACTION_KIND_REMOVE_FROM_SERVICE value */
+            ALARM_ACTION_KIND_REMOVE_FROM_SERVICE = 5,
+
+            /** ALARM_ACTION_KIND_RETURN_TO_SERVICE value */
+            ALARM_ACTION_KIND_RETURN_TO_SERVICE = 6
+        }
+
+        /**
+         * Properties of an AlarmAction.
+         * @deprecated Use tailrace.v1.AlarmAction.$Properties instead.
+         */
+        interface IAlarmAction extends tailrace.v1.AlarmAction.$Properties {
+        }
+
+        /** Represents an AlarmAction. */
+        class AlarmAction {
+
+            /**
+             * Constructs a new AlarmAction.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmAction.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmAction id. */
+            id: string;
+
+            /** AlarmAction device. */
+            device: string;
+
+            /** AlarmAction rule. */
+            rule: string;
+
+            /** AlarmAction alarm. */
+            alarm: string;
+
+            /** AlarmAction number. */
+            number: number;
+
+            /** AlarmAction kind. */
+            kind: tailrace.v1.AlarmActionKind;
+
+            /** AlarmAction by. */
+            by: string;
+
+            /** AlarmAction note. */
+            note: string;
+
+            /** AlarmAction until. */
+            until?: (number|null);
+
+            /** AlarmAction time. */
+            time: number;
+
+            /**
+             * Encodes the specified AlarmAction message. Does not implicitly {@link tailrace.v1.AlarmAction.verify|verify} messages.
+             * @param message AlarmAction message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmAction.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmAction message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmAction & tailrace.v1.AlarmAction.$Shape} AlarmAction
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmAction & tailrace.v1.AlarmAction.$Shape;
+        }
+
+        namespace AlarmAction {
+
+            /** Properties of an AlarmAction. */
+            interface $Properties {
+
+                /** AlarmAction id */
+                id?: (string|null);
+
+                /** AlarmAction device */
+                device?: (string|null);
+
+                /** AlarmAction rule */
+                rule?: (string|null);
+
+                /** AlarmAction alarm */
+                alarm?: (string|null);
+
+                /** AlarmAction number */
+                number?: (number|null);
+
+                /** AlarmAction kind */
+                kind?: (tailrace.v1.AlarmActionKind|null);
+
+                /** AlarmAction by */
+                by?: (string|null);
+
+                /** AlarmAction note */
+                note?: (string|null);
+
+                /** AlarmAction until */
+                until?: (number|null);
+
+                /** AlarmAction time */
+                time?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmAction. */
+            type $Shape = tailrace.v1.AlarmAction.$Properties;
+        }
+
+        /**
+         * Properties of an AlarmActionRefused.
+         * @deprecated Use tailrace.v1.AlarmActionRefused.$Properties instead.
+         */
+        interface IAlarmActionRefused extends tailrace.v1.AlarmActionRefused.$Properties {
+        }
+
+        /** Represents an AlarmActionRefused. */
+        class AlarmActionRefused {
+
+            /**
+             * Constructs a new AlarmActionRefused.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmActionRefused.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmActionRefused action. */
+            action: string;
+
+            /** AlarmActionRefused device. */
+            device: string;
+
+            /** AlarmActionRefused rule. */
+            rule: string;
+
+            /** AlarmActionRefused code. */
+            code: string;
+
+            /** AlarmActionRefused message. */
+            message: string;
+
+            /**
+             * Encodes the specified AlarmActionRefused message. Does not implicitly {@link tailrace.v1.AlarmActionRefused.verify|verify} messages.
+             * @param message AlarmActionRefused message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmActionRefused.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmActionRefused message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmActionRefused & tailrace.v1.AlarmActionRefused.$Shape} AlarmActionRefused
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmActionRefused & tailrace.v1.AlarmActionRefused.$Shape;
+        }
+
+        namespace AlarmActionRefused {
+
+            /** Properties of an AlarmActionRefused. */
+            interface $Properties {
+
+                /** AlarmActionRefused action */
+                action?: (string|null);
+
+                /** AlarmActionRefused device */
+                device?: (string|null);
+
+                /** AlarmActionRefused rule */
+                rule?: (string|null);
+
+                /** AlarmActionRefused code */
+                code?: (string|null);
+
+                /** AlarmActionRefused message */
+                message?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmActionRefused. */
+            type $Shape = tailrace.v1.AlarmActionRefused.$Properties;
+        }
+
+        /**
+         * Properties of a CommandRequest.
+         * @deprecated Use tailrace.v1.CommandRequest.$Properties instead.
+         */
+        interface ICommandRequest extends tailrace.v1.CommandRequest.$Properties {
+        }
+
+        /** Represents a CommandRequest. */
+        class CommandRequest {
+
+            /**
+             * Constructs a new CommandRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandRequest command. */
+            command?: (tailrace.v1.DeviceCommand.$Properties|null);
+
+            /** CommandRequest query. */
+            query?: (tailrace.v1.CommandQuery.$Properties|null);
+
+            /** CommandRequest cancel. */
+            cancel?: (tailrace.v1.CommandCancel.$Properties|null);
+
+            /** CommandRequest request. */
+            request?: ("command"|"query"|"cancel");
+
+            /**
+             * Encodes the specified CommandRequest message. Does not implicitly {@link tailrace.v1.CommandRequest.verify|verify} messages.
+             * @param message CommandRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandRequest & tailrace.v1.CommandRequest.$Shape} CommandRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandRequest & tailrace.v1.CommandRequest.$Shape;
+        }
+
+        namespace CommandRequest {
+
+            /** Properties of a CommandRequest. */
+            interface $Properties {
+
+                /** CommandRequest command */
+                command?: (tailrace.v1.DeviceCommand.$Properties|null);
+
+                /** CommandRequest query */
+                query?: (tailrace.v1.CommandQuery.$Properties|null);
+
+                /** CommandRequest cancel */
+                cancel?: (tailrace.v1.CommandCancel.$Properties|null);
+
+                /** CommandRequest request */
+                request?: ("command"|"query"|"cancel");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a CommandRequest. */
+            type $Shape = {
+              command?: tailrace.v1.DeviceCommand.$Shape|null;
+              query?: tailrace.v1.CommandQuery.$Shape|null;
+              cancel?: tailrace.v1.CommandCancel.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ request?: undefined; command?: null; query?: null; cancel?: null }|{ request?: "command"; command: tailrace.v1.DeviceCommand.$Shape; query?: null; cancel?: null }|{ request?: "query"; command?: null; query: tailrace.v1.CommandQuery.$Shape; cancel?: null }|{ request?: "cancel"; command?: null; query?: null; cancel: tailrace.v1.CommandCancel.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a CommandQuery.
+         * @deprecated Use tailrace.v1.CommandQuery.$Properties instead.
+         */
+        interface ICommandQuery extends tailrace.v1.CommandQuery.$Properties {
+        }
+
+        /** Represents a CommandQuery. */
+        class CommandQuery {
+
+            /**
+             * Constructs a new CommandQuery.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandQuery.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandQuery id. */
+            id: string;
+
+            /** CommandQuery device. */
+            device: string;
+
+            /**
+             * Encodes the specified CommandQuery message. Does not implicitly {@link tailrace.v1.CommandQuery.verify|verify} messages.
+             * @param message CommandQuery message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandQuery.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandQuery message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandQuery & tailrace.v1.CommandQuery.$Shape} CommandQuery
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandQuery & tailrace.v1.CommandQuery.$Shape;
+        }
+
+        namespace CommandQuery {
+
+            /** Properties of a CommandQuery. */
+            interface $Properties {
+
+                /** CommandQuery id */
+                id?: (string|null);
+
+                /** CommandQuery device */
+                device?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandQuery. */
+            type $Shape = tailrace.v1.CommandQuery.$Properties;
+        }
+
+        /**
+         * Properties of a CommandCancel.
+         * @deprecated Use tailrace.v1.CommandCancel.$Properties instead.
+         */
+        interface ICommandCancel extends tailrace.v1.CommandCancel.$Properties {
+        }
+
+        /** Represents a CommandCancel. */
+        class CommandCancel {
+
+            /**
+             * Constructs a new CommandCancel.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandCancel.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandCancel id. */
+            id: string;
+
+            /** CommandCancel device. */
+            device: string;
+
+            /**
+             * Encodes the specified CommandCancel message. Does not implicitly {@link tailrace.v1.CommandCancel.verify|verify} messages.
+             * @param message CommandCancel message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandCancel.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandCancel message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandCancel & tailrace.v1.CommandCancel.$Shape} CommandCancel
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandCancel & tailrace.v1.CommandCancel.$Shape;
+        }
+
+        namespace CommandCancel {
+
+            /** Properties of a CommandCancel. */
+            interface $Properties {
+
+                /** CommandCancel id */
+                id?: (string|null);
+
+                /** CommandCancel device */
+                device?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandCancel. */
+            type $Shape = tailrace.v1.CommandCancel.$Properties;
+        }
+
+        /**
+         * Properties of a CommandValue.
+         * @deprecated Use tailrace.v1.CommandValue.$Properties instead.
+         */
+        interface ICommandValue extends tailrace.v1.CommandValue.$Properties {
+        }
+
+        /** Represents a CommandValue. */
+        class CommandValue {
+
+            /**
+             * Constructs a new CommandValue.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandValue.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandValue number. */
+            number?: (number|null);
+
+            /** CommandValue boolean. */
+            boolean?: (boolean|null);
+
+            /** CommandValue text. */
+            text?: (string|null);
+
+            /** CommandValue value. */
+            value?: ("number"|"boolean"|"text");
+
+            /**
+             * Encodes the specified CommandValue message. Does not implicitly {@link tailrace.v1.CommandValue.verify|verify} messages.
+             * @param message CommandValue message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandValue message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandValue & tailrace.v1.CommandValue.$Shape} CommandValue
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandValue & tailrace.v1.CommandValue.$Shape;
+        }
+
+        namespace CommandValue {
+
+            /** Properties of a CommandValue. */
+            interface $Properties {
+
+                /** CommandValue number */
+                number?: (number|null);
+
+                /** CommandValue boolean */
+                boolean?: (boolean|null);
+
+                /** CommandValue text */
+                text?: (string|null);
+
+                /** CommandValue value */
+                value?: ("number"|"boolean"|"text");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a CommandValue. */
+            type $Shape = {
+              number?: number|null;
+              boolean?: boolean|null;
+              text?: string|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ value?: undefined; number?: null; boolean?: null; text?: null }|{ value?: "number"; number: number; boolean?: null; text?: null }|{ value?: "boolean"; number?: null; boolean: boolean; text?: null }|{ value?: "text"; number?: null; boolean?: null; text: string })
+            );
+        }
+
+        /**
+         * Properties of a DeviceCommand.
+         * @deprecated Use tailrace.v1.DeviceCommand.$Properties instead.
+         */
+        interface IDeviceCommand extends tailrace.v1.DeviceCommand.$Properties {
+        }
+
+        /** Represents a DeviceCommand. */
+        class DeviceCommand {
+
+            /**
+             * Constructs a new DeviceCommand.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.DeviceCommand.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** DeviceCommand id. */
+            id: string;
+
+            /** DeviceCommand device. */
+            device: string;
+
+            /** DeviceCommand name. */
+            name: string;
+
+            /** DeviceCommand params. */
+            params: { [k: string]: tailrace.v1.CommandValue.$Properties };
+
+            /** DeviceCommand qos. */
+            qos: number;
+
+            /** DeviceCommand deadline. */
+            deadline: number;
+
+            /** DeviceCommand issued. */
+            issued: number;
+
+            /** DeviceCommand fence. */
+            fence: number;
+
+            /** DeviceCommand session. */
+            session: number;
+
+            /** DeviceCommand subject. */
+            subject: string;
+
+            /** DeviceCommand traceparent. */
+            traceparent: string;
+
+            /** DeviceCommand via. */
+            via: string;
+
+            /**
+             * Encodes the specified DeviceCommand message. Does not implicitly {@link tailrace.v1.DeviceCommand.verify|verify} messages.
+             * @param message DeviceCommand message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.DeviceCommand.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a DeviceCommand message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.DeviceCommand & tailrace.v1.DeviceCommand.$Shape} DeviceCommand
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.DeviceCommand & tailrace.v1.DeviceCommand.$Shape;
+        }
+
+        namespace DeviceCommand {
+
+            /** Properties of a DeviceCommand. */
+            interface $Properties {
+
+                /** DeviceCommand id */
+                id?: (string|null);
+
+                /** DeviceCommand device */
+                device?: (string|null);
+
+                /** DeviceCommand name */
+                name?: (string|null);
+
+                /** DeviceCommand params */
+                params?: ({ [k: string]: tailrace.v1.CommandValue.$Properties }|null);
+
+                /** DeviceCommand qos */
+                qos?: (number|null);
+
+                /** DeviceCommand deadline */
+                deadline?: (number|null);
+
+                /** DeviceCommand issued */
+                issued?: (number|null);
+
+                /** DeviceCommand fence */
+                fence?: (number|null);
+
+                /** DeviceCommand session */
+                session?: (number|null);
+
+                /** DeviceCommand subject */
+                subject?: (string|null);
+
+                /** DeviceCommand traceparent */
+                traceparent?: (string|null);
+
+                /** DeviceCommand via */
+                via?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a DeviceCommand. */
+            type $Shape = {
+              id?: string|null;
+              device?: string|null;
+              name?: string|null;
+              params?: { [k: string]: tailrace.v1.CommandValue.$Shape }|null;
+              qos?: number|null;
+              deadline?: number|null;
+              issued?: number|null;
+              fence?: number|null;
+              session?: number|null;
+              subject?: string|null;
+              traceparent?: string|null;
+              via?: string|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /** CommandState enum. */
+        enum CommandState {
+
+            /** COMMAND_STATE_UNSPECIFIED value */
+            COMMAND_STATE_UNSPECIFIED = 0,
+
+            /** COMMAND_STATE_ACCEPTED value */
+            COMMAND_STATE_ACCEPTED = 1,
+
+            /** COMMAND_STATE_DELIVERED value */
+            COMMAND_STATE_DELIVERED = 2,
+
+            /** COMMAND_STATE_DONE value */
+            COMMAND_STATE_DONE = 3,
+
+            /** COMMAND_STATE_FAILED value */
+            COMMAND_STATE_FAILED = 4,
+
+            /** COMMAND_STATE_EXPIRED value */
+            COMMAND_STATE_EXPIRED = 5,
+
+            /** COMMAND_STATE_UNCONFIRMED value */
+            COMMAND_STATE_UNCONFIRMED = 6
+        }
+
+        /** ConfirmedBy enum. */
+        enum ConfirmedBy {
+
+            /** CONFIRMED_BY_UNSPECIFIED value */
+            CONFIRMED_BY_UNSPECIFIED = 0,
+
+            /** CONFIRMED_BY_DEVICE value */
+            CONFIRMED_BY_DEVICE = 1,
+
+            /** CONFIRMED_BY_READ_BACK value */
+            CONFIRMED_BY_READ_BACK = 2,
+
+            /** CONFIRMED_BY_PROTOCOL value */
+            CONFIRMED_BY_PROTOCOL = 3
+        }
+
+        /**
+         * Properties of a CommandOutcome.
+         * @deprecated Use tailrace.v1.CommandOutcome.$Properties instead.
+         */
+        interface ICommandOutcome extends tailrace.v1.CommandOutcome.$Properties {
+        }
+
+        /** Represents a CommandOutcome. */
+        class CommandOutcome {
+
+            /**
+             * Constructs a new CommandOutcome.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandOutcome.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandOutcome id. */
+            id: string;
+
+            /** CommandOutcome device. */
+            device: string;
+
+            /** CommandOutcome state. */
+            state: tailrace.v1.CommandState;
+
+            /** CommandOutcome time. */
+            time: number;
+
+            /** CommandOutcome node. */
+            node: string;
+
+            /** CommandOutcome session. */
+            session: number;
+
+            /** CommandOutcome attempt. */
+            attempt: number;
+
+            /** CommandOutcome code. */
+            code: string;
+
+            /** CommandOutcome message. */
+            message: string;
+
+            /** CommandOutcome confirmedBy. */
+            confirmedBy: tailrace.v1.ConfirmedBy;
+
+            /** CommandOutcome before. */
+            before?: (tailrace.v1.CommandValue.$Properties|null);
+
+            /** CommandOutcome after. */
+            after?: (tailrace.v1.CommandValue.$Properties|null);
+
+            /** CommandOutcome holder. */
+            holder: string;
+
+            /**
+             * Encodes the specified CommandOutcome message. Does not implicitly {@link tailrace.v1.CommandOutcome.verify|verify} messages.
+             * @param message CommandOutcome message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandOutcome.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandOutcome message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandOutcome & tailrace.v1.CommandOutcome.$Shape} CommandOutcome
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandOutcome & tailrace.v1.CommandOutcome.$Shape;
+        }
+
+        namespace CommandOutcome {
+
+            /** Properties of a CommandOutcome. */
+            interface $Properties {
+
+                /** CommandOutcome id */
+                id?: (string|null);
+
+                /** CommandOutcome device */
+                device?: (string|null);
+
+                /** CommandOutcome state */
+                state?: (tailrace.v1.CommandState|null);
+
+                /** CommandOutcome time */
+                time?: (number|null);
+
+                /** CommandOutcome node */
+                node?: (string|null);
+
+                /** CommandOutcome session */
+                session?: (number|null);
+
+                /** CommandOutcome attempt */
+                attempt?: (number|null);
+
+                /** CommandOutcome code */
+                code?: (string|null);
+
+                /** CommandOutcome message */
+                message?: (string|null);
+
+                /** CommandOutcome confirmedBy */
+                confirmedBy?: (tailrace.v1.ConfirmedBy|null);
+
+                /** CommandOutcome before */
+                before?: (tailrace.v1.CommandValue.$Properties|null);
+
+                /** CommandOutcome after */
+                after?: (tailrace.v1.CommandValue.$Properties|null);
+
+                /** CommandOutcome holder */
+                holder?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandOutcome. */
+            type $Shape = {
+              id?: string|null;
+              device?: string|null;
+              state?: tailrace.v1.CommandState|null;
+              time?: number|null;
+              node?: string|null;
+              session?: number|null;
+              attempt?: number|null;
+              code?: string|null;
+              message?: string|null;
+              confirmedBy?: tailrace.v1.ConfirmedBy|null;
+              before?: tailrace.v1.CommandValue.$Shape|null;
+              after?: tailrace.v1.CommandValue.$Shape|null;
+              holder?: string|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
+         * Properties of a Requester.
+         * @deprecated Use tailrace.v1.Requester.$Properties instead.
+         */
+        interface IRequester extends tailrace.v1.Requester.$Properties {
+        }
+
+        /** Represents a Requester. */
+        class Requester {
+
+            /**
+             * Constructs a new Requester.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Requester.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Requester subject. */
+            subject: string;
+
+            /** Requester tokenId. */
+            tokenId: string;
+
+            /** Requester address. */
+            address: string;
+
+            /** Requester tenant. */
+            tenant: string;
+
+            /** Requester roles. */
+            roles: string[];
+
+            /** Requester command. */
+            command: string[];
+
+            /** Requester subscribe. */
+            subscribe: string[];
+
+            /**
+             * Encodes the specified Requester message. Does not implicitly {@link tailrace.v1.Requester.verify|verify} messages.
+             * @param message Requester message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Requester.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Requester message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Requester & tailrace.v1.Requester.$Shape} Requester
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Requester & tailrace.v1.Requester.$Shape;
+        }
+
+        namespace Requester {
+
+            /** Properties of a Requester. */
+            interface $Properties {
+
+                /** Requester subject */
+                subject?: (string|null);
+
+                /** Requester tokenId */
+                tokenId?: (string|null);
+
+                /** Requester address */
+                address?: (string|null);
+
+                /** Requester tenant */
+                tenant?: (string|null);
+
+                /** Requester roles */
+                roles?: (string[]|null);
+
+                /** Requester command */
+                command?: (string[]|null);
+
+                /** Requester subscribe */
+                subscribe?: (string[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Requester. */
+            type $Shape = tailrace.v1.Requester.$Properties;
+        }
+
+        /**
+         * Properties of a ControlRequest.
+         * @deprecated Use tailrace.v1.ControlRequest.$Properties instead.
+         */
+        interface IControlRequest extends tailrace.v1.ControlRequest.$Properties {
+        }
+
+        /** Represents a ControlRequest. */
+        class ControlRequest {
+
+            /**
+             * Constructs a new ControlRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.ControlRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ControlRequest requester. */
+            requester?: (tailrace.v1.Requester.$Properties|null);
+
+            /** ControlRequest traceparent. */
+            traceparent: string;
+
+            /** ControlRequest command. */
+            command?: (tailrace.v1.CommandSubmission.$Properties|null);
+
+            /** ControlRequest decision. */
+            decision?: (tailrace.v1.CommandDecision.$Properties|null);
+
+            /** ControlRequest lease. */
+            lease?: (tailrace.v1.LeaseRequest.$Properties|null);
+
+            /** ControlRequest alarm. */
+            alarm?: (tailrace.v1.AlarmActionRequest.$Properties|null);
+
+            /** ControlRequest request. */
+            request?: ("command"|"decision"|"lease"|"alarm");
+
+            /**
+             * Encodes the specified ControlRequest message. Does not implicitly {@link tailrace.v1.ControlRequest.verify|verify} messages.
+             * @param message ControlRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.ControlRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ControlRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.ControlRequest & tailrace.v1.ControlRequest.$Shape} ControlRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.ControlRequest & tailrace.v1.ControlRequest.$Shape;
+        }
+
+        namespace ControlRequest {
+
+            /** Properties of a ControlRequest. */
+            interface $Properties {
+
+                /** ControlRequest requester */
+                requester?: (tailrace.v1.Requester.$Properties|null);
+
+                /** ControlRequest traceparent */
+                traceparent?: (string|null);
+
+                /** ControlRequest command */
+                command?: (tailrace.v1.CommandSubmission.$Properties|null);
+
+                /** ControlRequest decision */
+                decision?: (tailrace.v1.CommandDecision.$Properties|null);
+
+                /** ControlRequest lease */
+                lease?: (tailrace.v1.LeaseRequest.$Properties|null);
+
+                /** ControlRequest alarm */
+                alarm?: (tailrace.v1.AlarmActionRequest.$Properties|null);
+
+                /** ControlRequest request */
+                request?: ("command"|"decision"|"lease"|"alarm");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a ControlRequest. */
+            type $Shape = {
+              requester?: tailrace.v1.Requester.$Shape|null;
+              traceparent?: string|null;
+              command?: tailrace.v1.CommandSubmission.$Shape|null;
+              decision?: tailrace.v1.CommandDecision.$Shape|null;
+              lease?: tailrace.v1.LeaseRequest.$Shape|null;
+              alarm?: tailrace.v1.AlarmActionRequest.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ request?: undefined; command?: null; decision?: null; lease?: null; alarm?: null }|{ request?: "command"; command: tailrace.v1.CommandSubmission.$Shape; decision?: null; lease?: null; alarm?: null }|{ request?: "decision"; command?: null; decision: tailrace.v1.CommandDecision.$Shape; lease?: null; alarm?: null }|{ request?: "lease"; command?: null; decision?: null; lease: tailrace.v1.LeaseRequest.$Shape; alarm?: null }|{ request?: "alarm"; command?: null; decision?: null; lease?: null; alarm: tailrace.v1.AlarmActionRequest.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a CommandSubmission.
+         * @deprecated Use tailrace.v1.CommandSubmission.$Properties instead.
+         */
+        interface ICommandSubmission extends tailrace.v1.CommandSubmission.$Properties {
+        }
+
+        /** Represents a CommandSubmission. */
+        class CommandSubmission {
+
+            /**
+             * Constructs a new CommandSubmission.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandSubmission.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandSubmission id. */
+            id: string;
+
+            /** CommandSubmission device. */
+            device: string;
+
+            /** CommandSubmission name. */
+            name: string;
+
+            /** CommandSubmission params. */
+            params: { [k: string]: tailrace.v1.CommandValue.$Properties };
+
+            /** CommandSubmission qos. */
+            qos: number;
+
+            /** CommandSubmission deadline. */
+            deadline: number;
+
+            /** CommandSubmission lease. */
+            lease: number;
+
+            /** CommandSubmission onlyIf. */
+            onlyIf: string;
+
+            /** CommandSubmission dryRun. */
+            dryRun: boolean;
+
+            /**
+             * Encodes the specified CommandSubmission message. Does not implicitly {@link tailrace.v1.CommandSubmission.verify|verify} messages.
+             * @param message CommandSubmission message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandSubmission.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandSubmission message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandSubmission & tailrace.v1.CommandSubmission.$Shape} CommandSubmission
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandSubmission & tailrace.v1.CommandSubmission.$Shape;
+        }
+
+        namespace CommandSubmission {
+
+            /** Properties of a CommandSubmission. */
+            interface $Properties {
+
+                /** CommandSubmission id */
+                id?: (string|null);
+
+                /** CommandSubmission device */
+                device?: (string|null);
+
+                /** CommandSubmission name */
+                name?: (string|null);
+
+                /** CommandSubmission params */
+                params?: ({ [k: string]: tailrace.v1.CommandValue.$Properties }|null);
+
+                /** CommandSubmission qos */
+                qos?: (number|null);
+
+                /** CommandSubmission deadline */
+                deadline?: (number|null);
+
+                /** CommandSubmission lease */
+                lease?: (number|null);
+
+                /** CommandSubmission onlyIf */
+                onlyIf?: (string|null);
+
+                /** CommandSubmission dryRun */
+                dryRun?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandSubmission. */
+            type $Shape = {
+              id?: string|null;
+              device?: string|null;
+              name?: string|null;
+              params?: { [k: string]: tailrace.v1.CommandValue.$Shape }|null;
+              qos?: number|null;
+              deadline?: number|null;
+              lease?: number|null;
+              onlyIf?: string|null;
+              dryRun?: boolean|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /** CommandDecisionKind enum. */
+        enum CommandDecisionKind {
+
+            /** COMMAND_DECISION_KIND_UNSPECIFIED value */
+            COMMAND_DECISION_KIND_UNSPECIFIED = 0,
+
+            /** COMMAND_DECISION_KIND_CANCEL value */
+            COMMAND_DECISION_KIND_CANCEL = 1,
+
+            /** COMMAND_DECISION_KIND_CONFIRM value */
+            COMMAND_DECISION_KIND_CONFIRM = 2
+        }
+
+        /**
+         * Properties of a CommandDecision.
+         * @deprecated Use tailrace.v1.CommandDecision.$Properties instead.
+         */
+        interface ICommandDecision extends tailrace.v1.CommandDecision.$Properties {
+        }
+
+        /** Represents a CommandDecision. */
+        class CommandDecision {
+
+            /**
+             * Constructs a new CommandDecision.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandDecision.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandDecision id. */
+            id: string;
+
+            /** CommandDecision kind. */
+            kind: tailrace.v1.CommandDecisionKind;
+
+            /**
+             * Encodes the specified CommandDecision message. Does not implicitly {@link tailrace.v1.CommandDecision.verify|verify} messages.
+             * @param message CommandDecision message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandDecision.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandDecision message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandDecision & tailrace.v1.CommandDecision.$Shape} CommandDecision
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandDecision & tailrace.v1.CommandDecision.$Shape;
+        }
+
+        namespace CommandDecision {
+
+            /** Properties of a CommandDecision. */
+            interface $Properties {
+
+                /** CommandDecision id */
+                id?: (string|null);
+
+                /** CommandDecision kind */
+                kind?: (tailrace.v1.CommandDecisionKind|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandDecision. */
+            type $Shape = tailrace.v1.CommandDecision.$Properties;
+        }
+
+        /** LeaseAction enum. */
+        enum LeaseAction {
+
+            /** LEASE_ACTION_UNSPECIFIED value */
+            LEASE_ACTION_UNSPECIFIED = 0,
+
+            /** LEASE_ACTION_ACQUIRE value */
+            LEASE_ACTION_ACQUIRE = 1,
+
+            /** LEASE_ACTION_RENEW value */
+            LEASE_ACTION_RENEW = 2,
+
+            /** LEASE_ACTION_RELEASE value */
+            LEASE_ACTION_RELEASE = 3,
+
+            /** LEASE_ACTION_TAKE_OVER value */
+            LEASE_ACTION_TAKE_OVER = 4
+        }
+
+        /**
+         * Properties of a LeaseRequest.
+         * @deprecated Use tailrace.v1.LeaseRequest.$Properties instead.
+         */
+        interface ILeaseRequest extends tailrace.v1.LeaseRequest.$Properties {
+        }
+
+        /** Represents a LeaseRequest. */
+        class LeaseRequest {
+
+            /**
+             * Constructs a new LeaseRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.LeaseRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** LeaseRequest scope. */
+            scope: string;
+
+            /** LeaseRequest action. */
+            action: tailrace.v1.LeaseAction;
+
+            /** LeaseRequest forMs. */
+            forMs: number;
+
+            /** LeaseRequest token. */
+            token: number;
+
+            /**
+             * Encodes the specified LeaseRequest message. Does not implicitly {@link tailrace.v1.LeaseRequest.verify|verify} messages.
+             * @param message LeaseRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.LeaseRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a LeaseRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.LeaseRequest & tailrace.v1.LeaseRequest.$Shape} LeaseRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.LeaseRequest & tailrace.v1.LeaseRequest.$Shape;
+        }
+
+        namespace LeaseRequest {
+
+            /** Properties of a LeaseRequest. */
+            interface $Properties {
+
+                /** LeaseRequest scope */
+                scope?: (string|null);
+
+                /** LeaseRequest action */
+                action?: (tailrace.v1.LeaseAction|null);
+
+                /** LeaseRequest forMs */
+                forMs?: (number|null);
+
+                /** LeaseRequest token */
+                token?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a LeaseRequest. */
+            type $Shape = tailrace.v1.LeaseRequest.$Properties;
+        }
+
+        /**
+         * Properties of an AlarmActionRequest.
+         * @deprecated Use tailrace.v1.AlarmActionRequest.$Properties instead.
+         */
+        interface IAlarmActionRequest extends tailrace.v1.AlarmActionRequest.$Properties {
+        }
+
+        /** Represents an AlarmActionRequest. */
+        class AlarmActionRequest {
+
+            /**
+             * Constructs a new AlarmActionRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmActionRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmActionRequest device. */
+            device: string;
+
+            /** AlarmActionRequest rule. */
+            rule: string;
+
+            /** AlarmActionRequest alarm. */
+            alarm: string;
+
+            /** AlarmActionRequest number. */
+            number: number;
+
+            /** AlarmActionRequest kind. */
+            kind: string;
+
+            /** AlarmActionRequest note. */
+            note: string;
+
+            /** AlarmActionRequest forMs. */
+            forMs: number;
+
+            /**
+             * Encodes the specified AlarmActionRequest message. Does not implicitly {@link tailrace.v1.AlarmActionRequest.verify|verify} messages.
+             * @param message AlarmActionRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmActionRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmActionRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmActionRequest & tailrace.v1.AlarmActionRequest.$Shape} AlarmActionRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmActionRequest & tailrace.v1.AlarmActionRequest.$Shape;
+        }
+
+        namespace AlarmActionRequest {
+
+            /** Properties of an AlarmActionRequest. */
+            interface $Properties {
+
+                /** AlarmActionRequest device */
+                device?: (string|null);
+
+                /** AlarmActionRequest rule */
+                rule?: (string|null);
+
+                /** AlarmActionRequest alarm */
+                alarm?: (string|null);
+
+                /** AlarmActionRequest number */
+                number?: (number|null);
+
+                /** AlarmActionRequest kind */
+                kind?: (string|null);
+
+                /** AlarmActionRequest note */
+                note?: (string|null);
+
+                /** AlarmActionRequest forMs */
+                forMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmActionRequest. */
+            type $Shape = tailrace.v1.AlarmActionRequest.$Properties;
+        }
+
+        /**
+         * Properties of a ControlReply.
+         * @deprecated Use tailrace.v1.ControlReply.$Properties instead.
+         */
+        interface IControlReply extends tailrace.v1.ControlReply.$Properties {
+        }
+
+        /** Represents a ControlReply. */
+        class ControlReply {
+
+            /**
+             * Constructs a new ControlReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.ControlReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ControlReply command. */
+            command?: (tailrace.v1.CommandTransition.$Properties|null);
+
+            /** ControlReply lease. */
+            lease?: (tailrace.v1.LeaseTransition.$Properties|null);
+
+            /** ControlReply alarmAction. */
+            alarmAction?: (string|null);
+
+            /** ControlReply error. */
+            error?: (tailrace.v1.ControlError.$Properties|null);
+
+            /** ControlReply reply. */
+            reply?: ("command"|"lease"|"alarmAction"|"error");
+
+            /**
+             * Encodes the specified ControlReply message. Does not implicitly {@link tailrace.v1.ControlReply.verify|verify} messages.
+             * @param message ControlReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.ControlReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ControlReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.ControlReply & tailrace.v1.ControlReply.$Shape} ControlReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.ControlReply & tailrace.v1.ControlReply.$Shape;
+        }
+
+        namespace ControlReply {
+
+            /** Properties of a ControlReply. */
+            interface $Properties {
+
+                /** ControlReply command */
+                command?: (tailrace.v1.CommandTransition.$Properties|null);
+
+                /** ControlReply lease */
+                lease?: (tailrace.v1.LeaseTransition.$Properties|null);
+
+                /** ControlReply alarmAction */
+                alarmAction?: (string|null);
+
+                /** ControlReply error */
+                error?: (tailrace.v1.ControlError.$Properties|null);
+
+                /** ControlReply reply */
+                reply?: ("command"|"lease"|"alarmAction"|"error");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of a ControlReply. */
+            type $Shape = {
+              command?: tailrace.v1.CommandTransition.$Shape|null;
+              lease?: tailrace.v1.LeaseTransition.$Shape|null;
+              alarmAction?: string|null;
+              error?: tailrace.v1.ControlError.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ reply?: undefined; command?: null; lease?: null; alarmAction?: null; error?: null }|{ reply?: "command"; command: tailrace.v1.CommandTransition.$Shape; lease?: null; alarmAction?: null; error?: null }|{ reply?: "lease"; command?: null; lease: tailrace.v1.LeaseTransition.$Shape; alarmAction?: null; error?: null }|{ reply?: "alarmAction"; command?: null; lease?: null; alarmAction: string; error?: null }|{ reply?: "error"; command?: null; lease?: null; alarmAction?: null; error: tailrace.v1.ControlError.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a ControlError.
+         * @deprecated Use tailrace.v1.ControlError.$Properties instead.
+         */
+        interface IControlError extends tailrace.v1.ControlError.$Properties {
+        }
+
+        /** Represents a ControlError. */
+        class ControlError {
+
+            /**
+             * Constructs a new ControlError.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.ControlError.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** ControlError code. */
+            code: string;
+
+            /** ControlError message. */
+            message: string;
+
+            /** ControlError retryable. */
+            retryable: boolean;
+
+            /**
+             * Encodes the specified ControlError message. Does not implicitly {@link tailrace.v1.ControlError.verify|verify} messages.
+             * @param message ControlError message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.ControlError.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a ControlError message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.ControlError & tailrace.v1.ControlError.$Shape} ControlError
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.ControlError & tailrace.v1.ControlError.$Shape;
+        }
+
+        namespace ControlError {
+
+            /** Properties of a ControlError. */
+            interface $Properties {
+
+                /** ControlError code */
+                code?: (string|null);
+
+                /** ControlError message */
+                message?: (string|null);
+
+                /** ControlError retryable */
+                retryable?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a ControlError. */
+            type $Shape = tailrace.v1.ControlError.$Properties;
+        }
+
+        /** CommandProgress enum. */
+        enum CommandProgress {
+
+            /** COMMAND_PROGRESS_UNSPECIFIED value */
+            COMMAND_PROGRESS_UNSPECIFIED = 0,
+
+            /** COMMAND_PROGRESS_ACCEPTED value */
+            COMMAND_PROGRESS_ACCEPTED = 1,
+
+            /** COMMAND_PROGRESS_QUEUED value */
+            COMMAND_PROGRESS_QUEUED = 2,
+
+            /** COMMAND_PROGRESS_SENT value */
+            COMMAND_PROGRESS_SENT = 3,
+
+            /** COMMAND_PROGRESS_DELIVERED value */
+            COMMAND_PROGRESS_DELIVERED = 4,
+
+            /** COMMAND_PROGRESS_DONE value */
+            COMMAND_PROGRESS_DONE = 5,
+
+            /** COMMAND_PROGRESS_FAILED value */
+            COMMAND_PROGRESS_FAILED = 6,
+
+            /** COMMAND_PROGRESS_EXPIRED value */
+            COMMAND_PROGRESS_EXPIRED = 7,
+
+            /** COMMAND_PROGRESS_CANCELED value */
+            COMMAND_PROGRESS_CANCELED = 8,
+
+            /** COMMAND_PROGRESS_UNCONFIRMED value */
+            COMMAND_PROGRESS_UNCONFIRMED = 9
+        }
+
+        /**
+         * Properties of a CommandTransition.
+         * @deprecated Use tailrace.v1.CommandTransition.$Properties instead.
+         */
+        interface ICommandTransition extends tailrace.v1.CommandTransition.$Properties {
+        }
+
+        /** Represents a CommandTransition. */
+        class CommandTransition {
+
+            /**
+             * Constructs a new CommandTransition.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandTransition.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandTransition id. */
+            id: string;
+
+            /** CommandTransition key. */
+            key: string;
+
+            /** CommandTransition device. */
+            device: string;
+
+            /** CommandTransition name. */
+            name: string;
+
+            /** CommandTransition params. */
+            params: { [k: string]: tailrace.v1.CommandValue.$Properties };
+
+            /** CommandTransition number. */
+            number: number;
+
+            /** CommandTransition state. */
+            state: tailrace.v1.CommandProgress;
+
+            /** CommandTransition time. */
+            time: number;
+
+            /** CommandTransition by. */
+            by: string;
+
+            /** CommandTransition code. */
+            code: string;
+
+            /** CommandTransition message. */
+            message: string;
+
+            /** CommandTransition confirmedBy. */
+            confirmedBy: tailrace.v1.ConfirmedBy;
+
+            /** CommandTransition before. */
+            before?: (tailrace.v1.CommandValue.$Properties|null);
+
+            /** CommandTransition after. */
+            after?: (tailrace.v1.CommandValue.$Properties|null);
+
+            /** CommandTransition deadline. */
+            deadline: number;
+
+            /** CommandTransition awaits. */
+            awaits: string;
+
+            /**
+             * Encodes the specified CommandTransition message. Does not implicitly {@link tailrace.v1.CommandTransition.verify|verify} messages.
+             * @param message CommandTransition message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandTransition.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandTransition message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandTransition & tailrace.v1.CommandTransition.$Shape} CommandTransition
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandTransition & tailrace.v1.CommandTransition.$Shape;
+        }
+
+        namespace CommandTransition {
+
+            /** Properties of a CommandTransition. */
+            interface $Properties {
+
+                /** CommandTransition id */
+                id?: (string|null);
+
+                /** CommandTransition key */
+                key?: (string|null);
+
+                /** CommandTransition device */
+                device?: (string|null);
+
+                /** CommandTransition name */
+                name?: (string|null);
+
+                /** CommandTransition params */
+                params?: ({ [k: string]: tailrace.v1.CommandValue.$Properties }|null);
+
+                /** CommandTransition number */
+                number?: (number|null);
+
+                /** CommandTransition state */
+                state?: (tailrace.v1.CommandProgress|null);
+
+                /** CommandTransition time */
+                time?: (number|null);
+
+                /** CommandTransition by */
+                by?: (string|null);
+
+                /** CommandTransition code */
+                code?: (string|null);
+
+                /** CommandTransition message */
+                message?: (string|null);
+
+                /** CommandTransition confirmedBy */
+                confirmedBy?: (tailrace.v1.ConfirmedBy|null);
+
+                /** CommandTransition before */
+                before?: (tailrace.v1.CommandValue.$Properties|null);
+
+                /** CommandTransition after */
+                after?: (tailrace.v1.CommandValue.$Properties|null);
+
+                /** CommandTransition deadline */
+                deadline?: (number|null);
+
+                /** CommandTransition awaits */
+                awaits?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandTransition. */
+            type $Shape = {
+              id?: string|null;
+              key?: string|null;
+              device?: string|null;
+              name?: string|null;
+              params?: { [k: string]: tailrace.v1.CommandValue.$Shape }|null;
+              number?: number|null;
+              state?: tailrace.v1.CommandProgress|null;
+              time?: number|null;
+              by?: string|null;
+              code?: string|null;
+              message?: string|null;
+              confirmedBy?: tailrace.v1.ConfirmedBy|null;
+              before?: tailrace.v1.CommandValue.$Shape|null;
+              after?: tailrace.v1.CommandValue.$Shape|null;
+              deadline?: number|null;
+              awaits?: string|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
+         * Properties of a LeaseTransition.
+         * @deprecated Use tailrace.v1.LeaseTransition.$Properties instead.
+         */
+        interface ILeaseTransition extends tailrace.v1.LeaseTransition.$Properties {
+        }
+
+        /** Represents a LeaseTransition. */
+        class LeaseTransition {
+
+            /**
+             * Constructs a new LeaseTransition.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.LeaseTransition.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** LeaseTransition scope. */
+            scope: string;
+
+            /** LeaseTransition token. */
+            token: number;
+
+            /** LeaseTransition holder. */
+            holder: string;
+
+            /** LeaseTransition until. */
+            until: number;
+
+            /** LeaseTransition action. */
+            action: tailrace.v1.LeaseAction;
+
+            /** LeaseTransition previous. */
+            previous: string;
+
+            /** LeaseTransition time. */
+            time: number;
+
+            /**
+             * Encodes the specified LeaseTransition message. Does not implicitly {@link tailrace.v1.LeaseTransition.verify|verify} messages.
+             * @param message LeaseTransition message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.LeaseTransition.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a LeaseTransition message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.LeaseTransition & tailrace.v1.LeaseTransition.$Shape} LeaseTransition
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.LeaseTransition & tailrace.v1.LeaseTransition.$Shape;
+        }
+
+        namespace LeaseTransition {
+
+            /** Properties of a LeaseTransition. */
+            interface $Properties {
+
+                /** LeaseTransition scope */
+                scope?: (string|null);
+
+                /** LeaseTransition token */
+                token?: (number|null);
+
+                /** LeaseTransition holder */
+                holder?: (string|null);
+
+                /** LeaseTransition until */
+                until?: (number|null);
+
+                /** LeaseTransition action */
+                action?: (tailrace.v1.LeaseAction|null);
+
+                /** LeaseTransition previous */
+                previous?: (string|null);
+
+                /** LeaseTransition time */
+                time?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a LeaseTransition. */
+            type $Shape = tailrace.v1.LeaseTransition.$Properties;
+        }
+
         /**
          * Properties of a ClientMessage.
          * @deprecated Use tailrace.v1.ClientMessage.$Properties instead.
@@ -3173,618 +5426,6 @@ export namespace tailrace {
         }
 
         /**
-         * Properties of a CommandRequest.
-         * @deprecated Use tailrace.v1.CommandRequest.$Properties instead.
-         */
-        interface ICommandRequest extends tailrace.v1.CommandRequest.$Properties {
-        }
-
-        /** Represents a CommandRequest. */
-        class CommandRequest {
-
-            /**
-             * Constructs a new CommandRequest.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.CommandRequest.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** CommandRequest command. */
-            command?: (tailrace.v1.DeviceCommand.$Properties|null);
-
-            /** CommandRequest query. */
-            query?: (tailrace.v1.CommandQuery.$Properties|null);
-
-            /** CommandRequest cancel. */
-            cancel?: (tailrace.v1.CommandCancel.$Properties|null);
-
-            /** CommandRequest request. */
-            request?: ("command"|"query"|"cancel");
-
-            /**
-             * Encodes the specified CommandRequest message. Does not implicitly {@link tailrace.v1.CommandRequest.verify|verify} messages.
-             * @param message CommandRequest message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.CommandRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a CommandRequest message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.CommandRequest & tailrace.v1.CommandRequest.$Shape} CommandRequest
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandRequest & tailrace.v1.CommandRequest.$Shape;
-        }
-
-        namespace CommandRequest {
-
-            /** Properties of a CommandRequest. */
-            interface $Properties {
-
-                /** CommandRequest command */
-                command?: (tailrace.v1.DeviceCommand.$Properties|null);
-
-                /** CommandRequest query */
-                query?: (tailrace.v1.CommandQuery.$Properties|null);
-
-                /** CommandRequest cancel */
-                cancel?: (tailrace.v1.CommandCancel.$Properties|null);
-
-                /** CommandRequest request */
-                request?: ("command"|"query"|"cancel");
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Narrowed shape of a CommandRequest. */
-            type $Shape = {
-              command?: tailrace.v1.DeviceCommand.$Shape|null;
-              query?: tailrace.v1.CommandQuery.$Shape|null;
-              cancel?: tailrace.v1.CommandCancel.$Shape|null;
-              $unknowns?: Uint8Array[];
-            } & (
-              ({ request?: undefined; command?: null; query?: null; cancel?: null }|{ request?: "command"; command: tailrace.v1.DeviceCommand.$Shape; query?: null; cancel?: null }|{ request?: "query"; command?: null; query: tailrace.v1.CommandQuery.$Shape; cancel?: null }|{ request?: "cancel"; command?: null; query?: null; cancel: tailrace.v1.CommandCancel.$Shape })
-            );
-        }
-
-        /**
-         * Properties of a CommandQuery.
-         * @deprecated Use tailrace.v1.CommandQuery.$Properties instead.
-         */
-        interface ICommandQuery extends tailrace.v1.CommandQuery.$Properties {
-        }
-
-        /** Represents a CommandQuery. */
-        class CommandQuery {
-
-            /**
-             * Constructs a new CommandQuery.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.CommandQuery.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** CommandQuery id. */
-            id: string;
-
-            /** CommandQuery device. */
-            device: string;
-
-            /**
-             * Encodes the specified CommandQuery message. Does not implicitly {@link tailrace.v1.CommandQuery.verify|verify} messages.
-             * @param message CommandQuery message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.CommandQuery.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a CommandQuery message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.CommandQuery & tailrace.v1.CommandQuery.$Shape} CommandQuery
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandQuery & tailrace.v1.CommandQuery.$Shape;
-        }
-
-        namespace CommandQuery {
-
-            /** Properties of a CommandQuery. */
-            interface $Properties {
-
-                /** CommandQuery id */
-                id?: (string|null);
-
-                /** CommandQuery device */
-                device?: (string|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of a CommandQuery. */
-            type $Shape = tailrace.v1.CommandQuery.$Properties;
-        }
-
-        /**
-         * Properties of a CommandCancel.
-         * @deprecated Use tailrace.v1.CommandCancel.$Properties instead.
-         */
-        interface ICommandCancel extends tailrace.v1.CommandCancel.$Properties {
-        }
-
-        /** Represents a CommandCancel. */
-        class CommandCancel {
-
-            /**
-             * Constructs a new CommandCancel.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.CommandCancel.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** CommandCancel id. */
-            id: string;
-
-            /** CommandCancel device. */
-            device: string;
-
-            /**
-             * Encodes the specified CommandCancel message. Does not implicitly {@link tailrace.v1.CommandCancel.verify|verify} messages.
-             * @param message CommandCancel message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.CommandCancel.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a CommandCancel message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.CommandCancel & tailrace.v1.CommandCancel.$Shape} CommandCancel
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandCancel & tailrace.v1.CommandCancel.$Shape;
-        }
-
-        namespace CommandCancel {
-
-            /** Properties of a CommandCancel. */
-            interface $Properties {
-
-                /** CommandCancel id */
-                id?: (string|null);
-
-                /** CommandCancel device */
-                device?: (string|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of a CommandCancel. */
-            type $Shape = tailrace.v1.CommandCancel.$Properties;
-        }
-
-        /**
-         * Properties of a CommandValue.
-         * @deprecated Use tailrace.v1.CommandValue.$Properties instead.
-         */
-        interface ICommandValue extends tailrace.v1.CommandValue.$Properties {
-        }
-
-        /** Represents a CommandValue. */
-        class CommandValue {
-
-            /**
-             * Constructs a new CommandValue.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.CommandValue.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** CommandValue number. */
-            number?: (number|null);
-
-            /** CommandValue boolean. */
-            boolean?: (boolean|null);
-
-            /** CommandValue text. */
-            text?: (string|null);
-
-            /** CommandValue value. */
-            value?: ("number"|"boolean"|"text");
-
-            /**
-             * Encodes the specified CommandValue message. Does not implicitly {@link tailrace.v1.CommandValue.verify|verify} messages.
-             * @param message CommandValue message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.CommandValue.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a CommandValue message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.CommandValue & tailrace.v1.CommandValue.$Shape} CommandValue
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandValue & tailrace.v1.CommandValue.$Shape;
-        }
-
-        namespace CommandValue {
-
-            /** Properties of a CommandValue. */
-            interface $Properties {
-
-                /** CommandValue number */
-                number?: (number|null);
-
-                /** CommandValue boolean */
-                boolean?: (boolean|null);
-
-                /** CommandValue text */
-                text?: (string|null);
-
-                /** CommandValue value */
-                value?: ("number"|"boolean"|"text");
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Narrowed shape of a CommandValue. */
-            type $Shape = {
-              number?: number|null;
-              boolean?: boolean|null;
-              text?: string|null;
-              $unknowns?: Uint8Array[];
-            } & (
-              ({ value?: undefined; number?: null; boolean?: null; text?: null }|{ value?: "number"; number: number; boolean?: null; text?: null }|{ value?: "boolean"; number?: null; boolean: boolean; text?: null }|{ value?: "text"; number?: null; boolean?: null; text: string })
-            );
-        }
-
-        /**
-         * Properties of a DeviceCommand.
-         * @deprecated Use tailrace.v1.DeviceCommand.$Properties instead.
-         */
-        interface IDeviceCommand extends tailrace.v1.DeviceCommand.$Properties {
-        }
-
-        /** Represents a DeviceCommand. */
-        class DeviceCommand {
-
-            /**
-             * Constructs a new DeviceCommand.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.DeviceCommand.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** DeviceCommand id. */
-            id: string;
-
-            /** DeviceCommand device. */
-            device: string;
-
-            /** DeviceCommand name. */
-            name: string;
-
-            /** DeviceCommand params. */
-            params: { [k: string]: tailrace.v1.CommandValue.$Properties };
-
-            /** DeviceCommand qos. */
-            qos: number;
-
-            /** DeviceCommand deadline. */
-            deadline: number;
-
-            /** DeviceCommand issued. */
-            issued: number;
-
-            /** DeviceCommand fence. */
-            fence: number;
-
-            /** DeviceCommand session. */
-            session: number;
-
-            /** DeviceCommand subject. */
-            subject: string;
-
-            /** DeviceCommand traceparent. */
-            traceparent: string;
-
-            /** DeviceCommand via. */
-            via: string;
-
-            /**
-             * Encodes the specified DeviceCommand message. Does not implicitly {@link tailrace.v1.DeviceCommand.verify|verify} messages.
-             * @param message DeviceCommand message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.DeviceCommand.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a DeviceCommand message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.DeviceCommand & tailrace.v1.DeviceCommand.$Shape} DeviceCommand
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.DeviceCommand & tailrace.v1.DeviceCommand.$Shape;
-        }
-
-        namespace DeviceCommand {
-
-            /** Properties of a DeviceCommand. */
-            interface $Properties {
-
-                /** DeviceCommand id */
-                id?: (string|null);
-
-                /** DeviceCommand device */
-                device?: (string|null);
-
-                /** DeviceCommand name */
-                name?: (string|null);
-
-                /** DeviceCommand params */
-                params?: ({ [k: string]: tailrace.v1.CommandValue.$Properties }|null);
-
-                /** DeviceCommand qos */
-                qos?: (number|null);
-
-                /** DeviceCommand deadline */
-                deadline?: (number|null);
-
-                /** DeviceCommand issued */
-                issued?: (number|null);
-
-                /** DeviceCommand fence */
-                fence?: (number|null);
-
-                /** DeviceCommand session */
-                session?: (number|null);
-
-                /** DeviceCommand subject */
-                subject?: (string|null);
-
-                /** DeviceCommand traceparent */
-                traceparent?: (string|null);
-
-                /** DeviceCommand via */
-                via?: (string|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of a DeviceCommand. */
-            type $Shape = {
-              id?: string|null;
-              device?: string|null;
-              name?: string|null;
-              params?: { [k: string]: tailrace.v1.CommandValue.$Shape }|null;
-              qos?: number|null;
-              deadline?: number|null;
-              issued?: number|null;
-              fence?: number|null;
-              session?: number|null;
-              subject?: string|null;
-              traceparent?: string|null;
-              via?: string|null;
-              $unknowns?: Uint8Array[];
-            };
-        }
-
-        /** CommandState enum. */
-        enum CommandState {
-
-            /** COMMAND_STATE_UNSPECIFIED value */
-            COMMAND_STATE_UNSPECIFIED = 0,
-
-            /** COMMAND_STATE_ACCEPTED value */
-            COMMAND_STATE_ACCEPTED = 1,
-
-            /** COMMAND_STATE_DELIVERED value */
-            COMMAND_STATE_DELIVERED = 2,
-
-            /** COMMAND_STATE_DONE value */
-            COMMAND_STATE_DONE = 3,
-
-            /** COMMAND_STATE_FAILED value */
-            COMMAND_STATE_FAILED = 4,
-
-            /** COMMAND_STATE_EXPIRED value */
-            COMMAND_STATE_EXPIRED = 5,
-
-            /** COMMAND_STATE_UNCONFIRMED value */
-            COMMAND_STATE_UNCONFIRMED = 6
-        }
-
-        /** ConfirmedBy enum. */
-        enum ConfirmedBy {
-
-            /** CONFIRMED_BY_UNSPECIFIED value */
-            CONFIRMED_BY_UNSPECIFIED = 0,
-
-            /** CONFIRMED_BY_DEVICE value */
-            CONFIRMED_BY_DEVICE = 1,
-
-            /** CONFIRMED_BY_READ_BACK value */
-            CONFIRMED_BY_READ_BACK = 2,
-
-            /** CONFIRMED_BY_PROTOCOL value */
-            CONFIRMED_BY_PROTOCOL = 3
-        }
-
-        /**
-         * Properties of a CommandOutcome.
-         * @deprecated Use tailrace.v1.CommandOutcome.$Properties instead.
-         */
-        interface ICommandOutcome extends tailrace.v1.CommandOutcome.$Properties {
-        }
-
-        /** Represents a CommandOutcome. */
-        class CommandOutcome {
-
-            /**
-             * Constructs a new CommandOutcome.
-             * @param [properties] Properties to set
-             */
-            constructor(properties?: tailrace.v1.CommandOutcome.$Properties);
-
-            /** Unknown fields preserved while decoding when enabled */
-            $unknowns?: Uint8Array[];
-
-            /** CommandOutcome id. */
-            id: string;
-
-            /** CommandOutcome device. */
-            device: string;
-
-            /** CommandOutcome state. */
-            state: tailrace.v1.CommandState;
-
-            /** CommandOutcome time. */
-            time: number;
-
-            /** CommandOutcome node. */
-            node: string;
-
-            /** CommandOutcome session. */
-            session: number;
-
-            /** CommandOutcome attempt. */
-            attempt: number;
-
-            /** CommandOutcome code. */
-            code: string;
-
-            /** CommandOutcome message. */
-            message: string;
-
-            /** CommandOutcome confirmedBy. */
-            confirmedBy: tailrace.v1.ConfirmedBy;
-
-            /** CommandOutcome before. */
-            before?: (tailrace.v1.CommandValue.$Properties|null);
-
-            /** CommandOutcome after. */
-            after?: (tailrace.v1.CommandValue.$Properties|null);
-
-            /** CommandOutcome holder. */
-            holder: string;
-
-            /**
-             * Encodes the specified CommandOutcome message. Does not implicitly {@link tailrace.v1.CommandOutcome.verify|verify} messages.
-             * @param message CommandOutcome message or plain object to encode
-             * @param [writer] Writer to encode to
-             * @returns Writer
-             */
-            static encode(message: tailrace.v1.CommandOutcome.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a CommandOutcome message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {tailrace.v1.CommandOutcome & tailrace.v1.CommandOutcome.$Shape} CommandOutcome
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandOutcome & tailrace.v1.CommandOutcome.$Shape;
-        }
-
-        namespace CommandOutcome {
-
-            /** Properties of a CommandOutcome. */
-            interface $Properties {
-
-                /** CommandOutcome id */
-                id?: (string|null);
-
-                /** CommandOutcome device */
-                device?: (string|null);
-
-                /** CommandOutcome state */
-                state?: (tailrace.v1.CommandState|null);
-
-                /** CommandOutcome time */
-                time?: (number|null);
-
-                /** CommandOutcome node */
-                node?: (string|null);
-
-                /** CommandOutcome session */
-                session?: (number|null);
-
-                /** CommandOutcome attempt */
-                attempt?: (number|null);
-
-                /** CommandOutcome code */
-                code?: (string|null);
-
-                /** CommandOutcome message */
-                message?: (string|null);
-
-                /** CommandOutcome confirmedBy */
-                confirmedBy?: (tailrace.v1.ConfirmedBy|null);
-
-                /** CommandOutcome before */
-                before?: (tailrace.v1.CommandValue.$Properties|null);
-
-                /** CommandOutcome after */
-                after?: (tailrace.v1.CommandValue.$Properties|null);
-
-                /** CommandOutcome holder */
-                holder?: (string|null);
-
-                /** Unknown fields preserved while decoding when enabled */
-                $unknowns?: Uint8Array[];
-            }
-
-            /** Shape of a CommandOutcome. */
-            type $Shape = {
-              id?: string|null;
-              device?: string|null;
-              state?: tailrace.v1.CommandState|null;
-              time?: number|null;
-              node?: string|null;
-              session?: number|null;
-              attempt?: number|null;
-              code?: string|null;
-              message?: string|null;
-              confirmedBy?: tailrace.v1.ConfirmedBy|null;
-              before?: tailrace.v1.CommandValue.$Shape|null;
-              after?: tailrace.v1.CommandValue.$Shape|null;
-              holder?: string|null;
-              $unknowns?: Uint8Array[];
-            };
-        }
-
-        /**
          * Properties of a ControlRecord.
          * @deprecated Use tailrace.v1.ControlRecord.$Properties instead.
          */
@@ -4222,8 +5863,23 @@ export namespace tailrace {
             /** Event ingestAlive. */
             ingestAlive?: (tailrace.v1.IngestAlive.$Properties|null);
 
+            /** Event alarmTransition. */
+            alarmTransition?: (tailrace.v1.AlarmTransition.$Properties|null);
+
+            /** Event alarmAction. */
+            alarmAction?: (tailrace.v1.AlarmAction.$Properties|null);
+
+            /** Event alarmActionRefused. */
+            alarmActionRefused?: (tailrace.v1.AlarmActionRefused.$Properties|null);
+
+            /** Event commandTransition. */
+            commandTransition?: (tailrace.v1.CommandTransition.$Properties|null);
+
+            /** Event leaseTransition. */
+            leaseTransition?: (tailrace.v1.LeaseTransition.$Properties|null);
+
             /** Event event. */
-            event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive");
+            event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition");
 
             /**
              * Encodes the specified Event message. Does not implicitly {@link tailrace.v1.Event.verify|verify} messages.
@@ -4261,8 +5917,23 @@ export namespace tailrace {
                 /** Event ingestAlive */
                 ingestAlive?: (tailrace.v1.IngestAlive.$Properties|null);
 
+                /** Event alarmTransition */
+                alarmTransition?: (tailrace.v1.AlarmTransition.$Properties|null);
+
+                /** Event alarmAction */
+                alarmAction?: (tailrace.v1.AlarmAction.$Properties|null);
+
+                /** Event alarmActionRefused */
+                alarmActionRefused?: (tailrace.v1.AlarmActionRefused.$Properties|null);
+
+                /** Event commandTransition */
+                commandTransition?: (tailrace.v1.CommandTransition.$Properties|null);
+
+                /** Event leaseTransition */
+                leaseTransition?: (tailrace.v1.LeaseTransition.$Properties|null);
+
                 /** Event event */
-                event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive");
+                event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -4274,9 +5945,14 @@ export namespace tailrace {
               sessionClosed?: tailrace.v1.SessionClosed.$Shape|null;
               sessionConflict?: tailrace.v1.SessionConflict.$Shape|null;
               ingestAlive?: tailrace.v1.IngestAlive.$Shape|null;
+              alarmTransition?: tailrace.v1.AlarmTransition.$Shape|null;
+              alarmAction?: tailrace.v1.AlarmAction.$Shape|null;
+              alarmActionRefused?: tailrace.v1.AlarmActionRefused.$Shape|null;
+              commandTransition?: tailrace.v1.CommandTransition.$Shape|null;
+              leaseTransition?: tailrace.v1.LeaseTransition.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ event?: undefined; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null }|{ event?: "sessionStarted"; sessionStarted: tailrace.v1.SessionStarted.$Shape; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null }|{ event?: "sessionClosed"; sessionStarted?: null; sessionClosed: tailrace.v1.SessionClosed.$Shape; sessionConflict?: null; ingestAlive?: null }|{ event?: "sessionConflict"; sessionStarted?: null; sessionClosed?: null; sessionConflict: tailrace.v1.SessionConflict.$Shape; ingestAlive?: null }|{ event?: "ingestAlive"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive: tailrace.v1.IngestAlive.$Shape })
+              ({ event?: undefined; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "sessionStarted"; sessionStarted: tailrace.v1.SessionStarted.$Shape; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "sessionClosed"; sessionStarted?: null; sessionClosed: tailrace.v1.SessionClosed.$Shape; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "sessionConflict"; sessionStarted?: null; sessionClosed?: null; sessionConflict: tailrace.v1.SessionConflict.$Shape; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "ingestAlive"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive: tailrace.v1.IngestAlive.$Shape; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "alarmTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition: tailrace.v1.AlarmTransition.$Shape; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "alarmAction"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction: tailrace.v1.AlarmAction.$Shape; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "alarmActionRefused"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused: tailrace.v1.AlarmActionRefused.$Shape; commandTransition?: null; leaseTransition?: null }|{ event?: "commandTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition: tailrace.v1.CommandTransition.$Shape; leaseTransition?: null }|{ event?: "leaseTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition: tailrace.v1.LeaseTransition.$Shape })
             );
         }
 
