@@ -2,6 +2,7 @@ import { shown } from '@tailrace/protocol/error';
 import { reportLimits } from '@tailrace/protocol/report-limits';
 import { isPlainText } from '@tailrace/protocol/text';
 import { z } from 'zod';
+import { expressionLimits } from './expression.ts';
 
 /** A day. A longer delay is a mistake, such as seconds for milliseconds. */
 export const delayMsMax = 86_400_000;
@@ -13,7 +14,7 @@ export const tagName: z.ZodType<string> = z
   .refine(isPlainText, 'expected a text without control characters');
 export const tagValue = z.union([z.number(), z.boolean(), z.string().max(reportLimits.textCharactersMax)]);
 export const delayMs = z.int().min(0).max(delayMsMax);
-export const expressionText = z.string().min(1).max(2_000);
+export const expressionText = z.string().min(1).max(expressionLimits.charactersMax);
 export const priority = z.int().min(1).max(5);
 
 const limitSchema = z.strictObject({

@@ -71,3 +71,10 @@ test('the first override that matches a device counts, and one may disable the r
   assert.equal(ruleMatches(rule, 'plant2.oven'), false);
   assert.equal(ruleMatches(ruleFrom({ ...hot, enabled: false }), 'plant1.oven'), false);
 });
+
+test('the refusal of an expression has line, column and caret', () => {
+  const message = refusal({ condition: { kind: 'expression', expression: 'temp >> 80' } });
+  assert.match(message, /^rule: condition\.expression: /);
+  assert.match(message, /\n *\^/);
+  assert.match(refusal({ inhibition: { expression: 'temp +' } }), /inhibition\.expression: .*\n *\^/s);
+});

@@ -2,12 +2,14 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
 import { isPlainText } from '@tailrace/protocol/text';
 import { z } from 'zod';
+import { compileExpression } from './expression.ts';
 import {
   conditionSchema,
   delayMs,
   delayMsMax,
   expressionText,
   priority,
+  type RuleCondition,
   tagName,
   tagStateSchema,
 } from './rule-condition.ts';
@@ -146,12 +148,39 @@ export const ruleSchema = z
       if (condition !== undefined && condition.kind !== rule.condition.kind)
         issue(['overrides', index, 'condition', 'kind'], `expected ${rule.condition.kind}, as in the rule`);
     });
+    for (const { path, text } of expressionsOf(rule)) {
+      try {
+        compileExpression(text);
+      } catch (thrown) {
+        issue(path, thrown instanceof Error ? thrown.message : String(thrown));
+      }
+    }
   });
 
 export type Rule = Readonly<z.output<typeof ruleSchema>>;
 /** A rule as people write it, without its defaults. */
 export type RuleInput = z.input<typeof ruleSchema>;
 export type { RuleCondition } from './rule-condition.ts';
+
+interface WithExpressions {
+  readonly condition: RuleCondition;
+  readonly inhibition?: { readonly expression?: string | undefined } | undefined;
+  readonly overrides: readonly { readonly condition?: RuleCondition | undefined }[];
+}
+
+function expressionsOf(rule: WithExpressions): readonly { path: (string | number)[]; text: string }[] {
+  const found: { path: (string | number)[]; text: string }[] = [];
+  const inCondition = (condition: RuleCondition | undefined, path: (string | number)[]) => {
+    if (condition?.kind === 'expression') found.push({ path: [...path, 'expression'], text: condition.expression });
+  };
+  inCondition(rule.condition, ['condition']);
+  rule.overrides.forEach((override, index) => {
+    inCondition(override.condition, ['overrides', index, 'condition']);
+  });
+  const inhibiting = rule.inhibition?.expression;
+  if (inhibiting !== undefined) found.push({ path: ['inhibition', 'expression'], text: inhibiting });
+  return found;
+}
 
 /**
  * Returns the rule of parsed JSON, with its defaults. Throws `invalid_rule` with all errors, one a line: the place, what
