@@ -36,6 +36,10 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     pacedBytesMax: 'tailrace_fanout_paced_bytes',
     heldBytesMax: 'tailrace_fanout_relay_held_bytes',
   },
+  alarms: {
+    pairsMax: 'tailrace_alarms_pairs',
+    unwrittenMax: 'tailrace_alarms_unwritten_transitions',
+  },
   ingest: {
     bodyBytesMax: 'tailrace_ingest_request_body_bytes',
     reportsPerRequestMax: 'tailrace_ingest_request_reports',
