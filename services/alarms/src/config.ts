@@ -58,7 +58,7 @@ export const alarmsSettings = {
     .max(600_000)
     .default(15_000)
     .describe(
-      'After an interruption of the log: how long devices may take to report again before delays that expire without a report go on.',
+      'After an interruption of the log: how long devices may take to report again. The time after which a device is stale counts from the end of it.',
     ),
   lookbackMs: z
     .int()

@@ -8,12 +8,15 @@ import { createMetrics } from '@tailrace/platform/metrics';
 import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
-import { encodeReport } from '@tailrace/protocol/report-proto';
-import { bytesFromRule, type RuleInput, ruleFrom } from '@tailrace/rules/rule';
+import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
+import { bytesFromRule, type RuleInput, ruleFrom, ruleFromBytes } from '@tailrace/rules/rule';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { z } from 'zod';
+import { transitionMessage } from '../src/alarm-messages.ts';
 import { type Alarms, createAlarms } from '../src/app.ts';
 import { type AlarmsSettings, alarmsSettings } from '../src/config.ts';
+import { type AlarmOutput, DeviceAlarms } from '../src/device-alarms.ts';
+import { CompiledRule } from '../src/evaluation/compiled-rule.ts';
 
 const { AlarmActionKind, Event } = tailrace.v1;
 
@@ -178,14 +181,79 @@ export class AlarmsCluster {
       .map(({ number, state }) => `${number} ${stateName(state)}`);
   }
 
-  /** Asserts that the numbers of each rule at each device rise by one. */
-  async assertNumbers(): Promise<void> {
-    const numbers = new Map<string, number>();
-    for (const { device, rule, number } of (await this.events()).transitions) {
+  /** Asserts that the numbers of each rule at each device rise by one, and that each transition continues the last. */
+  async assertContinuous(): Promise<void> {
+    const last = new Map<string, tailrace.v1.AlarmTransition>();
+    for (const transition of (await this.events()).transitions) {
+      const { device, rule, number, previous } = transition;
       const key = `${device} ${rule}`;
-      assert.equal(number, (numbers.get(key) ?? 0) + 1, `${key}: expected the next number`);
-      numbers.set(key, number);
+      const before = last.get(key);
+      assert.equal(number, (before?.number ?? 0) + 1, `${key}: expected the next number`);
+      if (before !== undefined) assert.equal(stateName(previous), stateName(before.state), `${key}, ${number}`);
+      last.set(key, transition);
     }
+  }
+
+  /**
+   * Asserts that the transitions are those of a single process that evaluates the log in order, up to now. `except`:
+   * rules on which people act.
+   */
+  async assertAsReference(except: readonly string[], message: string): Promise<void> {
+    const isCompared = ({ rule }: tailrace.v1.IAlarmTransition) => !except.includes(rule ?? '');
+    const compared = (await this.events()).transitions.filter(isCompared);
+    const expected = (await this.#reference()).filter(isCompared);
+    const byDevice = (found: readonly tailrace.v1.IAlarmTransition[]) =>
+      found
+        .map(({ device, rule, number, id, alarm, state, previous, cause, limit, priority, time, seq, firstOut }) =>
+          [device, rule, number, id, alarm, state, previous, cause, limit, priority, time, seq ?? null, firstOut].join(
+            ' ',
+          ),
+        )
+        .sort();
+    assert.deepEqual(byDevice(compared), byDevice(expected), message);
+    assert.ok(expected.length > 0, 'nothing is raised: the test tests nothing');
+  }
+
+  async #reference(): Promise<tailrace.v1.IAlarmTransition[]> {
+    const counts = { evaluated: 0, lateReadings: 0 };
+    const rules = new Map<string, CompiledRule>();
+    for await (const records of this.#writer.read('tailrace.rules', 0, { from: 0 })) {
+      for (const { key, value } of records) rules.set(key, new CompiledRule(ruleFromBytes(value)));
+    }
+    const { epoch } = await this.#writer.describeTopic('tailrace.telemetry');
+    const devices = new Map<string, DeviceAlarms>();
+    const found: tailrace.v1.IAlarmTransition[] = [];
+    const take = (outputs: readonly AlarmOutput[]) => {
+      for (const output of outputs) {
+        if ('transition' in output) {
+          found.push(transitionMessage(output.transition, { owner: 0, point: output.state }));
+        }
+      }
+    };
+    for (let partition = 0; partition < partitions; partition++) {
+      for await (const records of this.#writer.read('tailrace.telemetry', partition, { from: 0 })) {
+        for (const { seq, key: device, value } of records) {
+          let alarms = devices.get(device);
+          if (alarms === undefined) {
+            alarms = new DeviceAlarms({ device, epoch, counts });
+            devices.set(device, alarms);
+            const matching = [...rules.values()].filter((rule) => rule.matches(device));
+            take(alarms.setRules(matching, this.clock.now()));
+          }
+          take(alarms.report(decodeReport(value), seq));
+        }
+      }
+    }
+    for (const alarms of devices.values()) take(alarms.advance(this.clock.now()));
+    return found;
+  }
+
+  /** Asserts that each action has one answer. */
+  async assertAnswered(message: string): Promise<void> {
+    const { transitions, refusals } = await this.events();
+    const answers = [...transitions.map(({ action }) => action), ...refusals.map(({ action }) => action)];
+    const actions = Array.from({ length: this.#actions }, (_, index) => `action-${index + 1}`);
+    assert.deepEqual(answers.filter((action) => action !== '').sort(), actions.sort(), message);
   }
 
   async append(topic: string, records: Parameters<EventLog['append']>[1]): Promise<void> {

@@ -332,9 +332,7 @@ export class AlarmOwnership {
       const endOffsets = await eventLog.endOffsets(topics.telemetry, endOffsetsWaitMs);
       for (const alarms of this.owned()) {
         const end = endOffsets[alarms.number];
-        if (end === undefined) continue;
-        alarms.watermark.onLogEnd(monotonicMs, epochMs, end);
-        alarms.reached();
+        if (end !== undefined) alarms.takeLogEnd(monotonicMs, epochMs, end);
       }
     } catch {
       // The reader of the partitions reports the error.

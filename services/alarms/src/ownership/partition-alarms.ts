@@ -105,12 +105,13 @@ export class PartitionAlarms {
 
   /** Takes records of the telemetry topic. Those before `telemetry` were processed already. */
   takeReports(records: readonly LogRecord[]): void {
+    this.#resume();
     for (const record of records) {
       if (record.seq < this.telemetry) continue;
       this.telemetry = recordEnd(record);
       if (!this.isFenced) this.#takeReport(record);
     }
-    this.reached();
+    this.#reached();
   }
 
   #takeReport(record: LogRecord): void {
@@ -122,7 +123,7 @@ export class PartitionAlarms {
       counts.reports++;
       this.#apply(device, record.seq, () => device.alarms.report(report, record.seq));
     }
-    if (report.received !== undefined) this.watermark.onReport(report.received, clock.now(), clock.monotonic());
+    if (report.received !== undefined) this.watermark.onReport(report.received, clock.now());
   }
 
   /** Returns the report of a record; undefined for one that is none. */
@@ -199,15 +200,32 @@ export class PartitionAlarms {
 
   // Time.
 
-  /** Called when records were processed, or the end of the log is known. */
-  reached(): void {
-    const untilMs = this.watermark.reach(this.telemetry);
-    if (untilMs !== undefined) this.excuse(untilMs);
-    this.advance();
+  /** Takes the end offset of the telemetry topic, by a poll that started at these times. */
+  takeLogEnd(monotonicMs: number, epochMs: number, end: number): void {
+    this.#resume();
+    this.watermark.onLogEnd(monotonicMs, epochMs, end);
+    this.#reached();
+  }
+
+  /** After an interruption of the log, the time without reports of all devices counts from the end of their grace. */
+  #resume(): void {
+    const { clock } = this.#context;
+    const untilMs = this.watermark.resumed(clock.monotonic(), clock.now());
+    if (untilMs === undefined) return;
+    for (const device of this.devices.values()) {
+      device.alarms.excuse(untilMs);
+      device.isChanged = true;
+      this.#schedule(device, Number.NEGATIVE_INFINITY);
+    }
+  }
+
+  #reached(): void {
+    this.watermark.reach(this.telemetry);
+    this.#advance();
   }
 
   /** Lets the delays expire that are due by the watermark. */
-  advance(): void {
+  #advance(): void {
     if (this.isFenced) return;
     const { ms } = this.watermark;
     while (this.#due.first() <= ms) {
@@ -217,14 +235,6 @@ export class PartitionAlarms {
       if (device.alarms.nextDueMs() <= ms) this.#apply(device, -1, () => device.alarms.advance(ms));
       // Whatever was due by now is done.
       this.#schedule(device, ms + 1);
-    }
-  }
-
-  /** Reports before this time may be missing: the time without reports counts from here. */
-  excuse(untilMs: number): void {
-    for (const device of this.devices.values()) {
-      device.alarms.excuse(untilMs);
-      device.isChanged = true;
     }
   }
 

@@ -1,5 +1,5 @@
-/** The end of a partition is polled every 500 ms. If it is not reached for this long, the log was interrupted. */
-const interruptedMs = 2_000;
+/** The end of a partition is polled every 500 ms. If that fails for this long, the log was interrupted. */
+const interruptedMs = 3_000;
 /** A wall clock that is this far behind the watermark was set back: the watermark follows it. */
 const setBackMsMin = 10_000;
 
@@ -23,9 +23,8 @@ interface Poll {
  * It follows the newest report, less `slackMs` for other ingest processes. In an idle partition it follows the polls of
  * the end: when the end of a poll is reached, everything received before the poll was evaluated.
  *
- * While the log is unavailable it stands still, so that no device becomes stale. When the log is back, the devices have
- * `graceMs` to report again, since ingest and its senders may have to reconnect, too: the watermark stands still for
- * this time as well.
+ * While the log is unavailable it stands still. When the log is back, the devices have `graceMs` to report again, since
+ * ingest and its senders may have to reconnect, too: see `resumed`.
  */
 export class Watermark {
   /** Epoch ms. Decreases only if the clock is set back. */
@@ -36,14 +35,15 @@ export class Watermark {
   #end = 0;
   /** Monotonic ms: everything appended before was evaluated. */
   #throughMs: number;
-  /** Monotonic ms; the watermark stands still before. */
-  #heldUntilMs = Number.NEGATIVE_INFINITY;
+  /** Monotonic ms at which the log has answered last. */
+  #answeredMs: number;
   #isInterrupted: boolean;
 
   /** `isInterrupted`: whether nothing was evaluated for some time before this node has taken over. */
   constructor(limits: WatermarkLimits, monotonicMs: number, isInterrupted: boolean) {
     this.#limits = limits;
     this.#throughMs = monotonicMs;
+    this.#answeredMs = monotonicMs;
     this.#isInterrupted = isInterrupted;
   }
 
@@ -57,10 +57,21 @@ export class Watermark {
     return Math.max(0, monotonicMs - this.#throughMs);
   }
 
+  /**
+   * Called before anything that the log has delivered is processed. Returns when the grace of the devices expires,
+   * epoch ms, if the log was interrupted until now; once for each interruption.
+   */
+  resumed(monotonicMs: number, epochMs: number): number | undefined {
+    const isInterrupted = this.#isInterrupted || monotonicMs - this.#answeredMs > interruptedMs;
+    this.#isInterrupted = false;
+    this.#answeredMs = monotonicMs;
+    return isInterrupted ? epochMs + this.#limits.graceMs : undefined;
+  }
+
   /** Takes an evaluated report that ingest received at `receivedMs`. */
-  onReport(receivedMs: number, nowMs: number, monotonicMs: number): void {
+  onReport(receivedMs: number, nowMs: number): void {
     // An ingest clock that is ahead does not advance the watermark beyond the present.
-    this.#advance(Math.min(receivedMs, nowMs) - this.#limits.slackMs, nowMs, monotonicMs);
+    this.#advance(Math.min(receivedMs, nowMs) - this.#limits.slackMs, nowMs);
   }
 
   /** Takes the end offset of a poll that started at these times. The oldest poll that is not reached is kept. */
@@ -69,25 +80,16 @@ export class Watermark {
     this.#poll ??= { monotonicMs, epochMs, end };
   }
 
-  /**
-   * Everything before `next` was evaluated. Returns when the grace of the devices expires, epoch ms, if the log was
-   * interrupted until now.
-   */
-  reach(next: number): number | undefined {
+  /** Everything before `next` was evaluated. */
+  reach(next: number): void {
     const poll = this.#poll;
-    if (poll === undefined || next < poll.end) return undefined;
+    if (poll === undefined || next < poll.end) return;
     this.#poll = undefined;
-    const { graceMs, slackMs } = this.#limits;
-    const isInterrupted = this.#isInterrupted || poll.monotonicMs - this.#throughMs > interruptedMs;
-    this.#isInterrupted = false;
-    if (isInterrupted) this.#heldUntilMs = poll.monotonicMs + graceMs;
     this.#throughMs = poll.monotonicMs;
-    this.#advance(poll.epochMs - 2 * slackMs, poll.epochMs, poll.monotonicMs);
-    return isInterrupted ? poll.epochMs + graceMs : undefined;
+    this.#advance(poll.epochMs - 2 * this.#limits.slackMs, poll.epochMs);
   }
 
-  #advance(watermarkMs: number, nowMs: number, monotonicMs: number): void {
-    if (this.#isInterrupted || monotonicMs < this.#heldUntilMs) return;
+  #advance(watermarkMs: number, nowMs: number): void {
     if (watermarkMs > this.ms || nowMs < this.ms - setBackMsMin) this.ms = watermarkMs;
   }
 }
