@@ -29,6 +29,10 @@ import { Journal } from './journal.ts';
 import { registerLeaseRoutes } from './leases/lease-routes.ts';
 import { LeaseService } from './leases/lease-service.ts';
 import { createActMetrics, createCommandMetrics } from './metrics.ts';
+import { NotificationAdmin } from './notifications/notification-admin.ts';
+import { registerNotificationRoutes } from './notifications/notification-routes.ts';
+import { Notifications } from './notifications/notifications.ts';
+import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
 import { auditTopicSpec } from './topics.ts';
 
@@ -67,6 +71,8 @@ export interface Control {
   notReady(): string | undefined;
   /** The port of the API; 0 before `start`. */
   readonly port: number;
+  /** Takes transitions of alarms, in the transaction that stores them. */
+  readonly notifications: Pick<Notifications, 'take' | 'wake'>;
 }
 
 /** Creates the service in which people act on what they see. Depends on no environment and process. */
@@ -102,6 +108,8 @@ export function createControl(options: ControlOptions): Control {
     followed: () => work.followed,
   });
   const leases = new LeaseService(context);
+  const notifications = new Notifications({ context, ...outwardFrom(config) });
+  const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
   const server = new ControlServer({ bus, commands, leases, clock, logger });
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
@@ -110,6 +118,7 @@ export function createControl(options: ControlOptions): Control {
     get port() {
       return port;
     },
+    notifications,
     notReady: () => (state === 'running' ? undefined : state),
     async start() {
       await eventLog.ensureTopic(eventsTopicSpec(`${topicPrefix}.events`, config.telemetryPartitions));
@@ -123,6 +132,7 @@ export function createControl(options: ControlOptions): Control {
       await work.subscribe();
       work.start();
       leases.start();
+      await notifications.start();
       await server.subscribe();
       api = await createApi({
         ...{ settings: config, credentials, logger, metrics },
@@ -130,6 +140,7 @@ export function createControl(options: ControlOptions): Control {
           registerCommandRoutes(scope, commands, context);
           registerLeaseRoutes(scope, leases);
           registerAuditRoutes(scope, database);
+          registerNotificationRoutes(scope, notificationAdmin);
           for (const register of routes) register(scope, context);
         },
       });
@@ -149,6 +160,7 @@ export function createControl(options: ControlOptions): Control {
       await Promise.all([api?.close(), server.stop()]);
       control.stop();
       leases.stop();
+      await notifications.stop();
       await work.stop();
       await outbox.stop();
     },

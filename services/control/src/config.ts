@@ -9,6 +9,7 @@ import {
 } from '@tailrace/platform/settings';
 import { z } from 'zod';
 import { markedCommandsFrom } from './commands/marked-commands.ts';
+import { notificationSettings } from './notifications/notification-settings.ts';
 
 export const serviceName = 'control';
 
@@ -87,6 +88,7 @@ export const controlSettings = {
     .describe(
       'How long an unconfirmed command waits for the report of its device, which may come with its next session; then unconfirmed is final.',
     ),
+  ...notificationSettings,
   outboxRowsMax: z
     .int()
     .min(1_000)
