@@ -15,6 +15,7 @@ import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
+import { Automation } from './automation.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
 import { CommandService } from './commands/command-service.ts';
 import { CommandWork } from './commands/command-work.ts';
@@ -88,8 +89,9 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, bus, resolveMs: config.unconfirmedMs },
     onChanged: (command) => commandMetrics.changed(command),
   });
+  const marked = markedCommandsFrom(config.markedCommands);
   const commands = new CommandService({
-    ...{ context, work, ingest: new IngestClient(bus), marked: markedCommandsFrom(config.markedCommands) },
+    ...{ context, work, ingest: new IngestClient(bus), marked },
     openMax: config.openCommandsMax,
     deviceOpenMax: config.deviceOpenCommandsMax,
     subjectPerSecond: config.subjectCommandsPerSecond,
@@ -101,6 +103,10 @@ export function createControl(options: ControlOptions): Control {
     followed: () => work.followed,
   });
   const leases = new LeaseService(context);
+  const automation = new Automation({
+    ...{ context, commands, bus, partitions: config.telemetryPartitions },
+    isMarked: (device, name) => marked.isMarked(device, name),
+  });
   const server = new ControlServer({ bus, commands, leases, clock, logger });
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
@@ -122,6 +128,7 @@ export function createControl(options: ControlOptions): Control {
       await work.subscribe();
       work.start();
       leases.start();
+      await automation.start();
       await server.subscribe();
       api = await createApi({
         ...{ settings: config, credentials, logger, metrics },
@@ -129,6 +136,7 @@ export function createControl(options: ControlOptions): Control {
           registerCommandRoutes(scope, commands, context);
           registerLeaseRoutes(scope, leases);
           registerAuditRoutes(scope, database);
+          automation.registerRoutes(scope);
           for (const register of routes) register(scope, context);
         },
       });
@@ -148,6 +156,7 @@ export function createControl(options: ControlOptions): Control {
       await Promise.all([api?.close(), server.stop()]);
       control.stop();
       leases.stop();
+      await automation.stop();
       await work.stop();
       await outbox.stop();
     },
