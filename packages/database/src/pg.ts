@@ -35,7 +35,7 @@ export interface PgOptions {
 }
 
 const idleTimeoutMs = 30_000;
-/** After it a server that did not cancel a statement is taken for lost. */
+/** A server that has not canceled a statement this long after its time-out, at most, is taken for lost. */
 const graceMs = 5_000;
 const keepAliveMs = 10_000;
 const cancelPeriodMs = 20;
@@ -316,7 +316,7 @@ class PgSession implements Session {
   }
 
   async #guarded<T>(run: () => Promise<T>): Promise<T> {
-    const limitMs = this.#statementTimeoutMs + graceMs;
+    const limitMs = this.#statementTimeoutMs + Math.min(this.#statementTimeoutMs, graceMs);
     const timer = this.#options.clock.after(limitMs, () => {
       // The network or the server is gone without a word. This rejects the statement.
       (this.#client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();

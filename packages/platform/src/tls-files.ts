@@ -18,7 +18,7 @@ export interface TlsTexts {
  * be read or has no valid content, for a key of another certificate, and for a client certificate that has expired or
  * is not valid yet: the server would only close the connection. `broker`: the prefix of the settings.
  */
-export function tlsTextsFrom(broker: 'kafka' | 'nats', paths: TlsPaths, nowMs: number): TlsTexts {
+export function tlsTextsFrom(broker: 'kafka' | 'nats' | 'database', paths: TlsPaths, nowMs: number): TlsTexts {
   const names = { ca: `${broker}TlsCaFile`, cert: `${broker}TlsCertFile`, key: `${broker}TlsKeyFile` };
   return textsFrom(names, paths, nowMs);
 }

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
 import { migrate } from '@tailrace/database/migrations';
+import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
@@ -28,9 +29,9 @@ import { type Api, createApi, listen } from './http/api.ts';
 import { Journal } from './journal.ts';
 import { registerLeaseRoutes } from './leases/lease-routes.ts';
 import { LeaseService } from './leases/lease-service.ts';
-import { createCommandMetrics } from './metrics.ts';
+import { createActMetrics, createCommandMetrics } from './metrics.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
-import { auditTopicSpec, rulesTopicSpec } from './topics.ts';
+import { auditTopicSpec } from './topics.ts';
 
 /** The migrations of control, in the order of their numbers. */
 export const migrationsFolder: string = fileURLToPath(new URL('../migrations', import.meta.url));
@@ -81,13 +82,13 @@ export function createControl(options: ControlOptions): Control {
   });
   const context: ControlContext = {
     ...{ database, clock, logger, metrics, random, worker },
-    journal: new Journal({ clock }),
+    journal: new Journal({ clock, onAppended: createActMetrics(metrics) }),
     wakeOutbox: () => outbox.wake(),
   };
   const { credentials, control } = createCredentials(options);
   const work = new CommandWork({
     ...{ context, bus, resolveMs: config.unconfirmedMs },
-    onChanged: (command) => commandMetrics.changed(command),
+    onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);
   const commands = new CommandService({
@@ -97,7 +98,7 @@ export function createControl(options: ControlOptions): Control {
     subjectPerSecond: config.subjectCommandsPerSecond,
     isLogBehind: () => outbox.isFull,
   });
-  const commandMetrics = createCommandMetrics(metrics, {
+  const onCommand = createCommandMetrics(metrics, {
     open: () => commands.open,
     openMax: config.openCommandsMax,
     followed: () => work.followed,
@@ -119,7 +120,7 @@ export function createControl(options: ControlOptions): Control {
     async start() {
       await eventLog.ensureTopic(eventsTopicSpec(`${topicPrefix}.events`, config.telemetryPartitions));
       await eventLog.ensureTopic(auditTopicSpec(topicPrefix));
-      await eventLog.ensureTopic(rulesTopicSpec(topicPrefix));
+      await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
       const applied = await migrate(database, { directory: migrationsFolder, table: 'control_schema_version' });

@@ -268,6 +268,12 @@ export namespace tailrace {
             /** AlarmTransition action. */
             action: string;
 
+            /** AlarmTransition owner. */
+            owner: number;
+
+            /** AlarmTransition point. */
+            point: Uint8Array;
+
             /**
              * Encodes the specified AlarmTransition message. Does not implicitly {@link tailrace.v1.AlarmTransition.verify|verify} messages.
              * @param message AlarmTransition message or plain object to encode
@@ -370,6 +376,12 @@ export namespace tailrace {
                 /** AlarmTransition action */
                 action?: (string|null);
 
+                /** AlarmTransition owner */
+                owner?: (number|null);
+
+                /** AlarmTransition point */
+                point?: (Uint8Array|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -402,8 +414,91 @@ export namespace tailrace {
               firstOut?: boolean|null;
               message?: string|null;
               action?: string|null;
+              owner?: number|null;
+              point?: Uint8Array|null;
               $unknowns?: Uint8Array[];
             };
+        }
+
+        /**
+         * Properties of an AlarmOwner.
+         * @deprecated Use tailrace.v1.AlarmOwner.$Properties instead.
+         */
+        interface IAlarmOwner extends tailrace.v1.AlarmOwner.$Properties {
+        }
+
+        /** Represents an AlarmOwner. */
+        class AlarmOwner {
+
+            /**
+             * Constructs a new AlarmOwner.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmOwner.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmOwner node. */
+            node: string;
+
+            /** AlarmOwner process. */
+            process: string;
+
+            /** AlarmOwner generation. */
+            generation: number;
+
+            /** AlarmOwner epoch. */
+            epoch: string;
+
+            /** AlarmOwner atMs. */
+            atMs: number;
+
+            /**
+             * Encodes the specified AlarmOwner message. Does not implicitly {@link tailrace.v1.AlarmOwner.verify|verify} messages.
+             * @param message AlarmOwner message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmOwner.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmOwner message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmOwner & tailrace.v1.AlarmOwner.$Shape} AlarmOwner
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmOwner & tailrace.v1.AlarmOwner.$Shape;
+        }
+
+        namespace AlarmOwner {
+
+            /** Properties of an AlarmOwner. */
+            interface $Properties {
+
+                /** AlarmOwner node */
+                node?: (string|null);
+
+                /** AlarmOwner process */
+                process?: (string|null);
+
+                /** AlarmOwner generation */
+                generation?: (number|null);
+
+                /** AlarmOwner epoch */
+                epoch?: (string|null);
+
+                /** AlarmOwner atMs */
+                atMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmOwner. */
+            type $Shape = tailrace.v1.AlarmOwner.$Properties;
         }
 
         /** AlarmActionKind enum. */
@@ -576,6 +671,9 @@ export namespace tailrace {
             /** AlarmActionRefused message. */
             message: string;
 
+            /** AlarmActionRefused owner. */
+            owner: number;
+
             /**
              * Encodes the specified AlarmActionRefused message. Does not implicitly {@link tailrace.v1.AlarmActionRefused.verify|verify} messages.
              * @param message AlarmActionRefused message or plain object to encode
@@ -615,12 +713,110 @@ export namespace tailrace {
                 /** AlarmActionRefused message */
                 message?: (string|null);
 
+                /** AlarmActionRefused owner */
+                owner?: (number|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an AlarmActionRefused. */
             type $Shape = tailrace.v1.AlarmActionRefused.$Properties;
+        }
+
+        /**
+         * Properties of an AlarmCheckpoint.
+         * @deprecated Use tailrace.v1.AlarmCheckpoint.$Properties instead.
+         */
+        interface IAlarmCheckpoint extends tailrace.v1.AlarmCheckpoint.$Properties {
+        }
+
+        /** Represents an AlarmCheckpoint. */
+        class AlarmCheckpoint {
+
+            /**
+             * Constructs a new AlarmCheckpoint.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmCheckpoint.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmCheckpoint epoch. */
+            epoch: string;
+
+            /** AlarmCheckpoint owner. */
+            owner: number;
+
+            /** AlarmCheckpoint telemetry. */
+            telemetry: number;
+
+            /** AlarmCheckpoint events. */
+            events: number;
+
+            /** AlarmCheckpoint state. */
+            state: Uint8Array;
+
+            /** AlarmCheckpoint transitions. */
+            transitions: tailrace.v1.AlarmTransition.$Properties[];
+
+            /**
+             * Encodes the specified AlarmCheckpoint message. Does not implicitly {@link tailrace.v1.AlarmCheckpoint.verify|verify} messages.
+             * @param message AlarmCheckpoint message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmCheckpoint.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmCheckpoint message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmCheckpoint & tailrace.v1.AlarmCheckpoint.$Shape} AlarmCheckpoint
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmCheckpoint & tailrace.v1.AlarmCheckpoint.$Shape;
+        }
+
+        namespace AlarmCheckpoint {
+
+            /** Properties of an AlarmCheckpoint. */
+            interface $Properties {
+
+                /** AlarmCheckpoint epoch */
+                epoch?: (string|null);
+
+                /** AlarmCheckpoint owner */
+                owner?: (number|null);
+
+                /** AlarmCheckpoint telemetry */
+                telemetry?: (number|null);
+
+                /** AlarmCheckpoint events */
+                events?: (number|null);
+
+                /** AlarmCheckpoint state */
+                state?: (Uint8Array|null);
+
+                /** AlarmCheckpoint transitions */
+                transitions?: (tailrace.v1.AlarmTransition.$Properties[]|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmCheckpoint. */
+            type $Shape = {
+              epoch?: string|null;
+              owner?: number|null;
+              telemetry?: number|null;
+              events?: number|null;
+              state?: Uint8Array|null;
+              transitions?: tailrace.v1.AlarmTransition.$Shape[]|null;
+              $unknowns?: Uint8Array[];
+            };
         }
 
         /**
@@ -5906,8 +6102,11 @@ export namespace tailrace {
             /** Event leaseTransition. */
             leaseTransition?: (tailrace.v1.LeaseTransition.$Properties|null);
 
+            /** Event alarmOwner. */
+            alarmOwner?: (tailrace.v1.AlarmOwner.$Properties|null);
+
             /** Event event. */
-            event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition");
+            event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition"|"alarmOwner");
 
             /**
              * Encodes the specified Event message. Does not implicitly {@link tailrace.v1.Event.verify|verify} messages.
@@ -5960,8 +6159,11 @@ export namespace tailrace {
                 /** Event leaseTransition */
                 leaseTransition?: (tailrace.v1.LeaseTransition.$Properties|null);
 
+                /** Event alarmOwner */
+                alarmOwner?: (tailrace.v1.AlarmOwner.$Properties|null);
+
                 /** Event event */
-                event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition");
+                event?: ("sessionStarted"|"sessionClosed"|"sessionConflict"|"ingestAlive"|"alarmTransition"|"alarmAction"|"alarmActionRefused"|"commandTransition"|"leaseTransition"|"alarmOwner");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -5978,9 +6180,10 @@ export namespace tailrace {
               alarmActionRefused?: tailrace.v1.AlarmActionRefused.$Shape|null;
               commandTransition?: tailrace.v1.CommandTransition.$Shape|null;
               leaseTransition?: tailrace.v1.LeaseTransition.$Shape|null;
+              alarmOwner?: tailrace.v1.AlarmOwner.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ event?: undefined; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "sessionStarted"; sessionStarted: tailrace.v1.SessionStarted.$Shape; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "sessionClosed"; sessionStarted?: null; sessionClosed: tailrace.v1.SessionClosed.$Shape; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "sessionConflict"; sessionStarted?: null; sessionClosed?: null; sessionConflict: tailrace.v1.SessionConflict.$Shape; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "ingestAlive"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive: tailrace.v1.IngestAlive.$Shape; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "alarmTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition: tailrace.v1.AlarmTransition.$Shape; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "alarmAction"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction: tailrace.v1.AlarmAction.$Shape; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null }|{ event?: "alarmActionRefused"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused: tailrace.v1.AlarmActionRefused.$Shape; commandTransition?: null; leaseTransition?: null }|{ event?: "commandTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition: tailrace.v1.CommandTransition.$Shape; leaseTransition?: null }|{ event?: "leaseTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition: tailrace.v1.LeaseTransition.$Shape })
+              ({ event?: undefined; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "sessionStarted"; sessionStarted: tailrace.v1.SessionStarted.$Shape; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "sessionClosed"; sessionStarted?: null; sessionClosed: tailrace.v1.SessionClosed.$Shape; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "sessionConflict"; sessionStarted?: null; sessionClosed?: null; sessionConflict: tailrace.v1.SessionConflict.$Shape; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "ingestAlive"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive: tailrace.v1.IngestAlive.$Shape; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "alarmTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition: tailrace.v1.AlarmTransition.$Shape; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "alarmAction"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction: tailrace.v1.AlarmAction.$Shape; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "alarmActionRefused"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused: tailrace.v1.AlarmActionRefused.$Shape; commandTransition?: null; leaseTransition?: null; alarmOwner?: null }|{ event?: "commandTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition: tailrace.v1.CommandTransition.$Shape; leaseTransition?: null; alarmOwner?: null }|{ event?: "leaseTransition"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition: tailrace.v1.LeaseTransition.$Shape; alarmOwner?: null }|{ event?: "alarmOwner"; sessionStarted?: null; sessionClosed?: null; sessionConflict?: null; ingestAlive?: null; alarmTransition?: null; alarmAction?: null; alarmActionRefused?: null; commandTransition?: null; leaseTransition?: null; alarmOwner: tailrace.v1.AlarmOwner.$Shape })
             );
         }
 

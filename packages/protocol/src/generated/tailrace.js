@@ -217,6 +217,8 @@ export const tailrace = $root.tailrace = (() => {
             AlarmTransition.prototype.firstOut = false;
             AlarmTransition.prototype.message = "";
             AlarmTransition.prototype.action = "";
+            AlarmTransition.prototype.owner = 0;
+            AlarmTransition.prototype.point = $util.newBuffer([]);
 
             let $oneOfFields;
 
@@ -298,6 +300,10 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(202).string(message.message);
                 if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== "")
                     writer.uint32(210).string(message.action);
+                if (message.owner != null && $Object.hasOwnProperty.call(message, "owner") && (typeof message.owner === "object" ? message.owner.low || message.owner.high : message.owner !== 0))
+                    writer.uint32(240).uint64(message.owner);
+                if (message.point != null && $Object.hasOwnProperty.call(message, "point") && message.point.length)
+                    writer.uint32(250).bytes(message.point);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -555,6 +561,24 @@ export const tailrace = $root.tailrace = (() => {
                                 delete message.action;
                             continue;
                         }
+                    case 30: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.owner = value;
+                            else
+                                delete message.owner;
+                            continue;
+                        }
+                    case 31: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.point = value;
+                            else
+                                delete message.point;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -573,6 +597,136 @@ export const tailrace = $root.tailrace = (() => {
             };
 
             return AlarmTransition;
+        })();
+
+        v1.AlarmOwner = (function() {
+
+            const AlarmOwner = function (properties) {
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            AlarmOwner.prototype.node = "";
+            AlarmOwner.prototype.process = "";
+            AlarmOwner.prototype.generation = 0;
+            AlarmOwner.prototype.epoch = "";
+            AlarmOwner.prototype.atMs = 0;
+
+            AlarmOwner.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "")
+                    writer.uint32(10).string(message.node);
+                if (message.process != null && $Object.hasOwnProperty.call(message, "process") && message.process !== "")
+                    writer.uint32(18).string(message.process);
+                if (message.generation != null && $Object.hasOwnProperty.call(message, "generation") && (typeof message.generation === "object" ? message.generation.low || message.generation.high : message.generation !== 0))
+                    writer.uint32(24).uint64(message.generation);
+                if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== "")
+                    writer.uint32(34).string(message.epoch);
+                if (message.atMs != null && $Object.hasOwnProperty.call(message, "atMs") && !$Object.is(message.atMs, 0))
+                    writer.uint32(41).double(message.atMs);
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            AlarmOwner.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.AlarmOwner();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.node = value;
+                            else
+                                delete message.node;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.process = value;
+                            else
+                                delete message.process;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.generation = value;
+                            else
+                                delete message.generation;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.epoch = value;
+                            else
+                                delete message.epoch;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 1)
+                                break;
+                            if (!$Object.is(value = reader.double(), 0))
+                                message.atMs = value;
+                            else
+                                delete message.atMs;
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return AlarmOwner;
         })();
 
         v1.AlarmActionKind = (function() {
@@ -797,6 +951,7 @@ export const tailrace = $root.tailrace = (() => {
             AlarmActionRefused.prototype.rule = "";
             AlarmActionRefused.prototype.code = "";
             AlarmActionRefused.prototype.message = "";
+            AlarmActionRefused.prototype.owner = 0;
 
             AlarmActionRefused.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -815,6 +970,8 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(34).string(message.code);
                 if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "")
                     writer.uint32(42).string(message.message);
+                if (message.owner != null && $Object.hasOwnProperty.call(message, "owner") && (typeof message.owner === "object" ? message.owner.low || message.owner.high : message.owner !== 0))
+                    writer.uint32(48).uint64(message.owner);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -893,6 +1050,15 @@ export const tailrace = $root.tailrace = (() => {
                                 delete message.message;
                             continue;
                         }
+                    case 6: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.owner = value;
+                            else
+                                delete message.owner;
+                            continue;
+                        }
                     }
                     reader.skipType(wireType, _depth, tag);
                     if (!reader.discardUnknown) {
@@ -911,6 +1077,149 @@ export const tailrace = $root.tailrace = (() => {
             };
 
             return AlarmActionRefused;
+        })();
+
+        v1.AlarmCheckpoint = (function() {
+
+            const AlarmCheckpoint = function (properties) {
+                this.transitions = [];
+                if (properties)
+                    for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i)
+                        if (properties[keys[i]] != null && keys[i] !== "__proto__")
+                            this[keys[i]] = properties[keys[i]];
+            };
+
+            AlarmCheckpoint.prototype.epoch = "";
+            AlarmCheckpoint.prototype.owner = 0;
+            AlarmCheckpoint.prototype.telemetry = 0;
+            AlarmCheckpoint.prototype.events = 0;
+            AlarmCheckpoint.prototype.state = $util.newBuffer([]);
+            AlarmCheckpoint.prototype.transitions = $util.emptyArray;
+
+            AlarmCheckpoint.encode = function (message, writer, _depth) {
+                if (!writer)
+                    writer = $Writer.create();
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $util.recursionLimit)
+                    throw $Error("max depth exceeded");
+                if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== "")
+                    writer.uint32(10).string(message.epoch);
+                if (message.owner != null && $Object.hasOwnProperty.call(message, "owner") && (typeof message.owner === "object" ? message.owner.low || message.owner.high : message.owner !== 0))
+                    writer.uint32(16).uint64(message.owner);
+                if (message.telemetry != null && $Object.hasOwnProperty.call(message, "telemetry") && (typeof message.telemetry === "object" ? message.telemetry.low || message.telemetry.high : message.telemetry !== 0))
+                    writer.uint32(24).uint64(message.telemetry);
+                if (message.events != null && $Object.hasOwnProperty.call(message, "events") && (typeof message.events === "object" ? message.events.low || message.events.high : message.events !== 0))
+                    writer.uint32(32).uint64(message.events);
+                if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state.length)
+                    writer.uint32(42).bytes(message.state);
+                if (message.transitions != null && message.transitions.length)
+                    for (let i = 0; i < message.transitions.length; ++i)
+                        $root.tailrace.v1.AlarmTransition.encode(message.transitions[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
+                    for (let i = 0; i < message.$unknowns.length; ++i)
+                        writer.raw(message.$unknowns[i]);
+                return writer;
+            };
+
+            AlarmCheckpoint.decode = function (reader, length, _end, _depth, _target) {
+                if (!(reader instanceof $Reader))
+                    reader = $Reader.create(reader);
+                if (_depth === $undefined)
+                    _depth = 0;
+                if (_depth > $Reader.recursionLimit)
+                    throw $Error("max depth exceeded");
+                let end, message, value;
+                if (length === $undefined)
+                    end = reader.len;
+                else {
+                    end = reader.pos + length;
+                    if (end > reader.len)
+                        throw $RangeError("index out of range");
+                    length = reader.len;
+                    reader.len = end;
+                }
+                message = _target || new $root.tailrace.v1.AlarmCheckpoint();
+                while (reader.pos < end) {
+                    let start = reader.pos;
+                    let tag = reader.tag();
+                    if (tag === _end) {
+                        _end = $undefined;
+                        break;
+                    }
+                    let wireType = tag & 7;
+                    switch (tag >>>= 3) {
+                    case 1: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.epoch = value;
+                            else
+                                delete message.epoch;
+                            continue;
+                        }
+                    case 2: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.owner = value;
+                            else
+                                delete message.owner;
+                            continue;
+                        }
+                    case 3: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.telemetry = value;
+                            else
+                                delete message.telemetry;
+                            continue;
+                        }
+                    case 4: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.events = value;
+                            else
+                                delete message.events;
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.bytes()).length)
+                                message.state = value;
+                            else
+                                delete message.state;
+                            continue;
+                        }
+                    case 6: {
+                            if (wireType !== 2)
+                                break;
+                            if (!(message.transitions && message.transitions.length))
+                                message.transitions = [];
+                            message.transitions.push($root.tailrace.v1.AlarmTransition.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    }
+                    reader.skipType(wireType, _depth, tag);
+                    if (!reader.discardUnknown) {
+                        $util.makeProp(message, "$unknowns", false);
+                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+                    }
+                }
+                if (length !== $undefined) {
+                    if (reader.pos !== end)
+                        throw $RangeError("index out of range");
+                    reader.len = length;
+                }
+                if (_end !== $undefined)
+                    throw $Error("missing end group");
+                return message;
+            };
+
+            return AlarmCheckpoint;
         })();
 
         v1.CommandRequest = (function() {
@@ -8896,11 +9205,12 @@ export const tailrace = $root.tailrace = (() => {
             Event.prototype.alarmActionRefused = null;
             Event.prototype.commandTransition = null;
             Event.prototype.leaseTransition = null;
+            Event.prototype.alarmOwner = null;
 
             let $oneOfFields;
 
             $Object.defineProperty(Event.prototype, "event", {
-                get: $util.oneOfGetter($oneOfFields = ["sessionStarted", "sessionClosed", "sessionConflict", "ingestAlive", "alarmTransition", "alarmAction", "alarmActionRefused", "commandTransition", "leaseTransition"]),
+                get: $util.oneOfGetter($oneOfFields = ["sessionStarted", "sessionClosed", "sessionConflict", "ingestAlive", "alarmTransition", "alarmAction", "alarmActionRefused", "commandTransition", "leaseTransition", "alarmOwner"]),
                 set: $util.oneOfSetter($oneOfFields)
             });
 
@@ -8929,6 +9239,8 @@ export const tailrace = $root.tailrace = (() => {
                     $root.tailrace.v1.CommandTransition.encode(message.commandTransition, writer.uint32(66).fork(), _depth + 1).ldelim();
                 if (message.leaseTransition != null && $Object.hasOwnProperty.call(message, "leaseTransition"))
                     $root.tailrace.v1.LeaseTransition.encode(message.leaseTransition, writer.uint32(74).fork(), _depth + 1).ldelim();
+                if (message.alarmOwner != null && $Object.hasOwnProperty.call(message, "alarmOwner"))
+                    $root.tailrace.v1.AlarmOwner.encode(message.alarmOwner, writer.uint32(162).fork(), _depth + 1).ldelim();
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -9023,6 +9335,13 @@ export const tailrace = $root.tailrace = (() => {
                                 break;
                             message.leaseTransition = $root.tailrace.v1.LeaseTransition.decode(reader, reader.size(), $undefined, _depth + 1, message.leaseTransition);
                             message.event = "leaseTransition";
+                            continue;
+                        }
+                    case 20: {
+                            if (wireType !== 2)
+                                break;
+                            message.alarmOwner = $root.tailrace.v1.AlarmOwner.decode(reader, reader.size(), $undefined, _depth + 1, message.alarmOwner);
+                            message.event = "alarmOwner";
                             continue;
                         }
                     }
