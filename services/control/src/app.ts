@@ -16,6 +16,7 @@ import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
+import { Automation } from './automation.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
 import { CommandService } from './commands/command-service.ts';
 import { CommandWork } from './commands/command-work.ts';
@@ -95,8 +96,9 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, bus, resolveMs: config.unconfirmedMs },
     onChanged: (command) => onCommand(command),
   });
+  const marked = markedCommandsFrom(config.markedCommands);
   const commands = new CommandService({
-    ...{ context, work, ingest: new IngestClient(bus), marked: markedCommandsFrom(config.markedCommands) },
+    ...{ context, work, ingest: new IngestClient(bus), marked },
     openMax: config.openCommandsMax,
     deviceOpenMax: config.deviceOpenCommandsMax,
     subjectPerSecond: config.subjectCommandsPerSecond,
@@ -110,6 +112,10 @@ export function createControl(options: ControlOptions): Control {
   const leases = new LeaseService(context);
   const notifications = new Notifications({ context, ...outwardFrom(config) });
   const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
+  const automation = new Automation({
+    ...{ context, commands, bus, partitions: config.telemetryPartitions },
+    isMarked: (device, name) => marked.isMarked(device, name),
+  });
   const server = new ControlServer({ bus, commands, leases, clock, logger });
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
@@ -133,6 +139,7 @@ export function createControl(options: ControlOptions): Control {
       work.start();
       leases.start();
       await notifications.start();
+      await automation.start();
       await server.subscribe();
       api = await createApi({
         ...{ settings: config, credentials, logger, metrics },
@@ -141,6 +148,7 @@ export function createControl(options: ControlOptions): Control {
           registerLeaseRoutes(scope, leases);
           registerAuditRoutes(scope, database);
           registerNotificationRoutes(scope, notificationAdmin);
+          automation.registerRoutes(scope);
           for (const register of routes) register(scope, context);
         },
       });
@@ -161,6 +169,7 @@ export function createControl(options: ControlOptions): Control {
       control.stop();
       leases.stop();
       await notifications.stop();
+      await automation.stop();
       await work.stop();
       await outbox.stop();
     },
