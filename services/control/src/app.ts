@@ -86,7 +86,7 @@ export function createControl(options: ControlOptions): Control {
   };
   const { credentials, control } = createCredentials(options);
   const work = new CommandWork({
-    ...{ context, bus, resolveMs: config.unconfirmedMs },
+    ...{ context, bus, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
     onChanged: (command) => onCommand(command),
   });
   const commands = new CommandService({
