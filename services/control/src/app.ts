@@ -16,6 +16,7 @@ import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
+import { Automation } from './automation.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
 import { CommandService } from './commands/command-service.ts';
 import { CommandWork } from './commands/command-work.ts';
@@ -29,6 +30,10 @@ import { Journal } from './journal.ts';
 import { registerLeaseRoutes } from './leases/lease-routes.ts';
 import { LeaseService } from './leases/lease-service.ts';
 import { createActMetrics, createCommandMetrics } from './metrics.ts';
+import { NotificationAdmin } from './notifications/notification-admin.ts';
+import { registerNotificationRoutes } from './notifications/notification-routes.ts';
+import { Notifications } from './notifications/notifications.ts';
+import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
 import { auditTopicSpec } from './topics.ts';
 
@@ -67,6 +72,8 @@ export interface Control {
   notReady(): string | undefined;
   /** The port of the API; 0 before `start`. */
   readonly port: number;
+  /** Takes transitions of alarms, in the transaction that stores them. */
+  readonly notifications: Pick<Notifications, 'take' | 'wake'>;
 }
 
 /** Creates the service in which people act on what they see. Depends on no environment and process. */
@@ -89,8 +96,9 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, bus, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
     onChanged: (command) => onCommand(command),
   });
+  const marked = markedCommandsFrom(config.markedCommands);
   const commands = new CommandService({
-    ...{ context, work, ingest: new IngestClient(bus), marked: markedCommandsFrom(config.markedCommands) },
+    ...{ context, work, ingest: new IngestClient(bus), marked },
     openMax: config.openCommandsMax,
     deviceOpenMax: config.deviceOpenCommandsMax,
     subjectPerSecond: config.subjectCommandsPerSecond,
@@ -102,6 +110,12 @@ export function createControl(options: ControlOptions): Control {
     followed: () => work.followed,
   });
   const leases = new LeaseService(context);
+  const notifications = new Notifications({ context, ...outwardFrom(config) });
+  const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
+  const automation = new Automation({
+    ...{ context, commands, bus, partitions: config.telemetryPartitions },
+    isMarked: (device, name) => marked.isMarked(device, name),
+  });
   const server = new ControlServer({ bus, commands, leases, clock, logger });
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
@@ -110,6 +124,7 @@ export function createControl(options: ControlOptions): Control {
     get port() {
       return port;
     },
+    notifications,
     notReady: () => (state === 'running' ? undefined : state),
     async start() {
       await eventLog.ensureTopic(eventsTopicSpec(`${topicPrefix}.events`, config.telemetryPartitions));
@@ -123,6 +138,8 @@ export function createControl(options: ControlOptions): Control {
       await work.subscribe();
       work.start();
       leases.start();
+      await notifications.start();
+      await automation.start();
       await server.subscribe();
       api = await createApi({
         ...{ settings: config, credentials, logger, metrics },
@@ -130,6 +147,8 @@ export function createControl(options: ControlOptions): Control {
           registerCommandRoutes(scope, commands, context);
           registerLeaseRoutes(scope, leases);
           registerAuditRoutes(scope, database);
+          registerNotificationRoutes(scope, notificationAdmin);
+          automation.registerRoutes(scope);
           for (const register of routes) register(scope, context);
         },
       });
@@ -149,6 +168,8 @@ export function createControl(options: ControlOptions): Control {
       await Promise.all([api?.close(), server.stop()]);
       control.stop();
       leases.stop();
+      await notifications.stop();
+      await automation.stop();
       await work.stop();
       await outbox.stop();
     },

@@ -10,6 +10,7 @@ import {
 } from '@tailrace/platform/settings';
 import { z } from 'zod';
 import { markedCommandsFrom } from './commands/marked-commands.ts';
+import { notificationSettings } from './notifications/notification-settings.ts';
 
 export const serviceName = 'control';
 
@@ -96,6 +97,7 @@ export const controlSettings = {
     .describe(
       'How long final commands are kept, at least a day. A sender that uses an ID again after that submits a new command. The audit keeps them for good.',
     ),
+  ...notificationSettings,
   outboxRowsMax: z
     .int()
     .min(1_000)
