@@ -46,8 +46,10 @@ test('each panel has a description, a unit, and queries with legends', async () 
     'brokers.json',
     'devices.json',
     'fanout-node.json',
+    'gateway.json',
     'ingest.json',
     'overview.json',
+    'sparkplug.json',
   ]);
   assert.equal(new Set(all.map(({ uid }) => uid)).size, all.length);
   for (const { file, panels, templating } of all) {

@@ -84,8 +84,6 @@ export type Isolation = 'read committed' | 'repeatable read' | 'serializable';
 export interface TransactionOptions {
   /** Default: `read committed`. */
   readonly isolation?: Isolation;
-  /** Default: false. */
-  readonly readOnly?: boolean;
   /** Maximum of each statement, ms. Default: that of the database. */
   readonly statementTimeoutMs?: number;
 }

@@ -5,6 +5,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import Postgrator from 'postgrator';
 import { quoted } from './copy-text.ts';
 import type { Database, Transaction } from './database.ts';
+import { databaseErrorFrom } from './database-error.ts';
 
 export interface MigrationOptions {
   /** Folder of the files `NNN.do.<name>.sql`. */
@@ -57,12 +58,24 @@ export async function migrate(database: Database, options: MigrationOptions): Pr
       const pending = (await postgrator.getMigrations())
         .filter(({ version }) => !applied.has(version))
         .sort((a, b) => a.version - b.version);
-      await postgrator.runMigrations(pending);
-      return pending.map(({ version }) => files.find((file) => file.version === version)!.file);
+      const names = pending.map(({ version }) => files.find((file) => file.version === version)!.file);
+      for (const [i, migration] of pending.entries()) await applyOne(postgrator, migration, names[i]!);
+      return names;
     },
     // A migration may rewrite a large table; the lock is waited for as long.
     { statementTimeoutMs: 600_000 },
   );
+}
+
+async function applyOne(postgrator: Postgrator, migration: Postgrator.Migration, file: string): Promise<void> {
+  try {
+    await postgrator.runMigrations([migration]);
+  } catch (error) {
+    const failed = databaseErrorFrom(error);
+    if (failed.retryable) throw failed;
+    const reason = failed.cause instanceof Error ? failed.cause.message : failed.message;
+    throw new TailraceError('internal', `${file}: the migration fails: ${reason}`, { cause: error });
+  }
 }
 
 /** Throws `invalid_config` if the files do not explain the applied migrations. */

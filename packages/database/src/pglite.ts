@@ -1,12 +1,13 @@
-import { Worker } from 'node:worker_threads';
-import { type Clock, systemClock, type Timer } from '@tailrace/platform/clock';
+import { type Clock, systemClock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
 import { TailraceError } from '@tailrace/protocol/error';
 import { quoted } from './copy-text.ts';
 import type { Database, DatabaseStats, Listening, NotificationListener } from './database.ts';
-import { databaseErrorFrom, type ServerReport } from './database-error.ts';
-import type { PgliteCall, PgliteReply, PgliteRequest, PgliteWorkerData } from './pglite-messages.ts';
-import type { Session, SessionResult, SessionSource } from './session.ts';
+import { PgliteClient } from './pglite-client.ts';
+import { PgliteDirectory } from './pglite-directory.ts';
+import { PgliteSession } from './pglite-session.ts';
+import type { Session, SessionSource } from './session.ts';
 import { SessionDatabase } from './session-database.ts';
 import { SessionQueue } from './session-queue.ts';
 
@@ -22,65 +23,114 @@ export interface PgliteOptions {
   readonly acquireTimeoutMs?: number;
   /**
    * Maximum of a statement, ms. Default: 30,000. PostgreSQL in WebAssembly cannot be interrupted: the call is rejected,
-   * the statement continues, and the calls behind it wait.
+   * the statement continues, and the calls behind it wait. A store in a directory stops the thread 30 s later, and
+   * starts again.
    */
   readonly statementTimeoutMs?: number;
-  /** The file of a new database, for fast tests; see `PgliteWorkerData`. */
+  /**
+   * Bytes of PostgreSQL's log after which the directory gets a new backup, and a quarter of the bytes between two
+   * checkpoints. The log takes twice as much space. Default: 32 MiB.
+   */
+  readonly backupBytes?: number;
+  /** The file of `writePgliteTemplate`, which saves the second that a new database takes. For tests. */
   readonly template?: string;
 }
 
 /**
- * Creates a database on PostgreSQL in a worker thread of this process: one connection, about 130 MB of memory, the
- * start takes 0.5 s, and 3 s for a new directory. One process at a time may have the directory.
+ * Creates a database on PostgreSQL in a worker thread of this process, with one connection. The start takes 0.5 s, and
+ * 3 s for a new directory. One process at a time may have the directory: another one is refused with `conflict`. What
+ * was acknowledged survives kill -9 and a loss of power, see `pglite-directory.ts`.
  */
 export function createPgliteDatabase(options: PgliteOptions): Database {
   const clock = options.clock ?? systemClock;
   return new SessionDatabase(new PgliteSource(options, clock), clock);
 }
 
+/** Writes a new, empty database into a file, for `PgliteOptions.template`. */
+export async function writePgliteTemplate(file: string): Promise<void> {
+  const data = { directory: undefined, template: undefined, logKeepBytes: 0 };
+  const client = await PgliteClient.start(data, { onNotification() {}, onFailed() {} });
+  await client.call({ call: 'template', file });
+  await client.close();
+}
+
+/** The log is examined after this number of connections that were released. */
+const maintenancePeriod = 200;
+const backupBytesDefault = 32 * 1_048_576;
+const restartWaits = { baseMs: 100, capMs: 10_000 };
+
 class PgliteSource implements SessionSource {
   readonly #options: PgliteOptions;
   readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #waitingMax: number;
+  readonly #backupBytes: number;
   readonly #queue: SessionQueue;
   readonly #listeners = new Map<string, Set<NotificationListener>>();
-  #worker: PgliteWorker | undefined;
+  #directory: PgliteDirectory | undefined;
+  #client: PgliteClient | undefined;
+  #released = 0;
+  #maintenance: Promise<void> | undefined;
+  /** Bytes of the log at the last checkpoint, and at the last backup. */
+  #checkpointAt = 0;
+  #backupAt = 0;
+  #lost = 0;
+  #isClosed = false;
 
   constructor(options: PgliteOptions, clock: Clock) {
+    const { waitingMax = 1_000, acquireTimeoutMs = 10_000 } = options;
+    this.#backupBytes = options.backupBytes ?? backupBytesDefault;
     this.#options = options;
     this.#clock = clock;
-    const { waitingMax = 1_000, acquireTimeoutMs = 10_000 } = options;
+    this.#logger = options.logger;
+    this.#waitingMax = waitingMax;
     this.#queue = new SessionQueue({ clock, waitingMax, acquireTimeoutMs });
   }
 
   async start(): Promise<void> {
-    const { directory, template } = this.#options;
-    this.#worker = await PgliteWorker.start({ directory, template }, (channel, payload) =>
-      this.#onNotification(channel, payload),
-    );
+    const { directory } = this.#options;
+    if (directory !== undefined) {
+      this.#directory = await PgliteDirectory.open(directory, this.#clock, this.#logger);
+    }
+    try {
+      this.#client = await this.#open();
+      await this.#startMaintenance();
+    } catch (error) {
+      await this.#client?.terminate();
+      await this.#directory?.release();
+      throw error;
+    }
   }
 
   async acquire(): Promise<Session> {
     const release = await this.#queue.acquire();
-    const worker = this.#worker;
-    if (worker === undefined) {
+    const client = this.#client;
+    if (client === undefined) {
       release();
-      throw new TailraceError('unavailable', 'database: the embedded store has not started');
+      throw new TailraceError('unavailable', 'database: the embedded store is not running');
     }
-    return new PgliteSession(worker, release, this.#clock, this.#options.statementTimeoutMs ?? 30_000);
+    return new PgliteSession({
+      client,
+      clock: this.#clock,
+      statementTimeoutMs: this.#options.statementTimeoutMs ?? 30_000,
+      recovers: this.#directory !== undefined,
+      release: () => {
+        release();
+        this.#countReleased();
+      },
+    });
   }
 
   async listen(channel: string, listener: NotificationListener): Promise<Listening> {
-    const session = await this.acquire();
-    try {
-      await session.script(`LISTEN ${quoted(channel)}`);
-    } finally {
-      session.release();
-    }
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners);
     // The same listener may be there twice.
-    const entry = { ...listener, onNotification: (payload: string) => listener.onNotification(payload) };
+    const entry: NotificationListener = {
+      onNotification: (payload) => listener.onNotification(payload),
+      onReconnect: () => listener.onReconnect(),
+    };
     listeners.add(entry);
+    await this.#client?.call(listenCall(channel));
     return {
       stop: async () => {
         listeners.delete(entry);
@@ -89,171 +139,160 @@ class PgliteSource implements SessionSource {
   }
 
   stats(): DatabaseStats {
-    const started = this.#worker !== undefined;
+    const isRunning = this.#client !== undefined;
     return {
       busy: this.#queue.isBusy ? 1 : 0,
-      connections: started ? 1 : 0,
+      connections: isRunning ? 1 : 0,
       connectionsMax: 1,
       waiting: this.#queue.waiting,
-      waitingMax: this.#options.waitingMax ?? 1_000,
+      waitingMax: this.#waitingMax,
       refused: this.#queue.refused,
-      lost: 0,
-      connected: started,
+      lost: this.#lost,
+      connected: isRunning,
     };
   }
 
   async close(): Promise<void> {
-    const worker = this.#worker;
-    this.#worker = undefined;
-    await worker?.close();
+    this.#isClosed = true;
+    await this.#maintenance;
+    const client = this.#client;
+    this.#client = undefined;
+    try {
+      await client?.close();
+      await this.#directory?.closed();
+    } catch (error) {
+      this.#logger.error({ error }, 'the embedded database did not stop in order; its next start recovers it');
+      await client?.terminate();
+      await this.#directory?.release();
+    }
   }
 
-  #onNotification(channel: string, payload: string): void {
+  /** Starts PostgreSQL on its data; else on the backup with the log of the data; else on the backup alone. */
+  async #open(): Promise<PgliteClient> {
+    const directory = this.#directory;
+    const { template } = this.#options;
+    if (directory === undefined) return await this.#startClient(template);
+    const found = await directory.prepare();
+    if (found === 'unclean') this.#logger.warn({}, 'the embedded database was not stopped in order; recovering it');
+    try {
+      const client = await this.#startClient(found === 'new' ? template : undefined);
+      if (found === 'new') await directory.created();
+      return client;
+    } catch (error) {
+      if (found === 'new' || !(await directory.hasBackup())) throw error;
+      this.#logger.error({ error }, 'the embedded database does not open');
+    }
+    await directory.restore({ withLog: true });
+    try {
+      return await this.#startClient();
+    } catch (error) {
+      this.#logger.error({ error }, 'its backup does not open with its log; what was changed since then is lost');
+    }
+    await directory.restore({ withLog: false });
+    return await this.#startClient();
+  }
+
+  #startClient(template?: string): Promise<PgliteClient> {
+    return PgliteClient.start(
+      { directory: this.#directory?.data, template, logKeepBytes: 2 * this.#backupBytes },
+      {
+        onNotification: (channel, payload) => this.#each(channel, (listener) => listener.onNotification(payload)),
+        onFailed: (error) => this.#onFailed(error),
+      },
+    );
+  }
+
+  /** A store in a directory has lost nothing that was acknowledged; one in memory has lost everything. */
+  #onFailed(error: TailraceError): void {
+    this.#client = undefined;
+    this.#lost++;
+    this.#logger.error({ error }, 'the embedded database has stopped by itself');
+    if (this.#directory !== undefined) void this.#restart();
+  }
+
+  async #restart(): Promise<void> {
+    for (let attempt = 0; !this.#isClosed; attempt++) {
+      try {
+        const client = await this.#open();
+        for (const channel of this.#listeners.keys()) await client.call(listenCall(channel));
+        this.#client = client;
+        break;
+      } catch (error) {
+        this.#logger.error({ error }, 'the embedded database does not start again; trying again');
+        await this.#clock.sleep(backoffMs(attempt, noJitter, restartWaits));
+      }
+    }
+    if (this.#isClosed) await this.#client?.terminate();
+    else for (const channel of this.#listeners.keys()) this.#each(channel, (listener) => listener.onReconnect());
+  }
+
+  #each(channel: string, call: (listener: NotificationListener) => void): void {
     for (const listener of this.#listeners.get(channel) ?? []) {
       try {
-        listener.onNotification(payload);
+        call(listener);
       } catch (error) {
-        this.#options.logger.error({ error, channel }, 'a listener of notifications failed');
+        this.#logger.error({ error, channel }, 'a listener of notifications failed');
       }
     }
   }
-}
 
-class PgliteSession implements Session {
-  readonly #worker: PgliteWorker;
-  readonly #release: () => void;
-  readonly #clock: Clock;
-  #statementTimeoutMs: number;
-  #cancel: (() => void) | undefined;
-  /** Settles when the worker has nothing of this session in progress. */
-  #idle: Promise<unknown> = Promise.resolve();
-
-  constructor(worker: PgliteWorker, release: () => void, clock: Clock, statementTimeoutMs: number) {
-    this.#worker = worker;
-    this.#release = release;
-    this.#clock = clock;
-    this.#statementTimeoutMs = statementTimeoutMs;
+  async #startMaintenance(): Promise<void> {
+    const directory = this.#directory;
+    if (directory === undefined) return;
+    this.#checkpointAt = await this.#logBytes();
+    this.#backupAt = this.#checkpointAt;
+    if (!(await directory.hasBackup())) await this.#backUp(directory);
   }
 
-  async query(sql: string, parameters: readonly (string | null)[]): Promise<SessionResult> {
-    return (await this.#call({ call: 'query', sql, parameters }))!;
+  #countReleased(): void {
+    this.#released++;
+    if (this.#directory === undefined || this.#released % maintenancePeriod !== 0) return;
+    this.#maintenance ??= this.#maintain(this.#directory).finally(() => {
+      this.#maintenance = undefined;
+    });
   }
 
-  async script(sql: string): Promise<void> {
-    await this.#call({ call: 'script', sql });
-  }
-
-  async copy(sql: string, chunks: AsyncIterable<string>): Promise<void> {
-    const statement = sql.replace(/STDIN$/, "'/dev/blob'");
-    for await (const text of chunks) await this.#call({ call: 'copy', sql: statement, text });
-  }
-
-  /** Of this transaction alone: the next caller has a session of its own. */
-  async setStatementTimeout(limitMs: number): Promise<void> {
-    this.#statementTimeoutMs = limitMs;
-  }
-
-  cancel(): void {
-    this.#cancel?.();
-  }
-
-  release(): void {
-    void this.#idle.then(this.#release, this.#release);
-  }
-
-  /** Rejects when the worker does, after the time-out, or when it is canceled, whichever is first. */
-  async #call(call: PgliteCall): Promise<SessionResult | undefined> {
-    const done = this.#worker.call(call);
-    this.#idle = done.catch(() => {});
-    const interrupted = Promise.withResolvers<never>();
-    const limitMs = this.#statementTimeoutMs;
-    const timer: Timer = this.#clock.after(limitMs, () =>
-      interrupted.reject(new TailraceError('timeout', `database: the statement has not finished within ${limitMs} ms`)),
-    );
-    this.#cancel = () => interrupted.reject(new TailraceError('canceled', 'database: the statement was canceled'));
+  /** Bounds the log and the dead rows, which a server does in background processes. */
+  async #maintain(directory: PgliteDirectory): Promise<void> {
     try {
-      return await Promise.race([done, interrupted.promise]);
-    } finally {
-      timer.cancel();
-      this.#cancel = undefined;
-    }
-  }
-}
-
-interface PendingCall {
-  resolve(result: SessionResult | undefined): void;
-  reject(error: unknown): void;
-}
-
-/** The worker thread and the calls in progress. */
-class PgliteWorker {
-  readonly #worker: Worker;
-  readonly #pending = new Map<number, PendingCall>();
-  readonly #started = Promise.withResolvers<void>();
-  readonly #exited = Promise.withResolvers<void>();
-  readonly #onNotification: (channel: string, payload: string) => void;
-  #nextId = 1;
-  #failure: TailraceError | undefined;
-
-  private constructor(data: PgliteWorkerData, onNotification: (channel: string, payload: string) => void) {
-    this.#onNotification = onNotification;
-    this.#worker = new Worker(new URL('./pglite-worker.ts', import.meta.url), { workerData: data });
-    this.#worker.on('message', (reply: PgliteReply) => this.#receive(reply));
-    this.#worker.on('error', (error) => this.#fail(error.message, error));
-    this.#worker.on('exit', () => {
-      this.#fail('the worker thread has exited');
-      this.#exited.resolve();
-    });
-  }
-
-  static async start(
-    data: PgliteWorkerData,
-    onNotification: (channel: string, payload: string) => void,
-  ): Promise<PgliteWorker> {
-    const worker = new PgliteWorker(data, onNotification);
-    await worker.#started.promise;
-    return worker;
-  }
-
-  call(call: PgliteCall): Promise<SessionResult | undefined> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) {
-        reject(this.#failure);
-        return;
+      const bytes = await this.#logBytes();
+      if (bytes - this.#backupAt >= this.#backupBytes) {
+        await this.#inSession((session) => session.script('VACUUM ANALYZE'));
+        await this.#backUp(directory);
+      } else if (bytes - this.#checkpointAt >= this.#backupBytes / 4) {
+        // PostgreSQL without its background processes removes its log at our checkpoints alone.
+        await this.#inSession((session) => session.script('CHECKPOINT'));
+        this.#checkpointAt = bytes;
       }
-      const id = this.#nextId++;
-      this.#pending.set(id, { resolve, reject });
-      this.#worker.postMessage({ ...call, id } satisfies PgliteRequest);
-    });
-  }
-
-  async close(): Promise<void> {
-    if (this.#failure === undefined) await this.call({ call: 'close' });
-    await this.#exited.promise;
-  }
-
-  #receive(reply: PgliteReply): void {
-    if ('started' in reply) this.#started.resolve();
-    else if ('failed' in reply) this.#fail(reply.failed);
-    else if ('channel' in reply) this.#onNotification(reply.channel, reply.payload);
-    else {
-      const pending = this.#pending.get(reply.id);
-      this.#pending.delete(reply.id);
-      if ('error' in reply) pending?.reject(databaseErrorFrom(errorFrom(reply.error)));
-      else pending?.resolve(reply.result);
+    } catch (error) {
+      if (!this.#isClosed) this.#logger.warn({ error }, 'the maintenance of the embedded database failed');
     }
   }
 
-  #fail(reason: string, cause?: unknown): void {
-    const error = new TailraceError('unavailable', `database: the embedded store has stopped: ${reason}`, { cause });
-    this.#failure ??= error;
-    this.#started.reject(error);
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
+  async #backUp(directory: PgliteDirectory): Promise<void> {
+    const bytes = await this.#logBytes();
+    await this.#inSession((session) => session.backUp(directory.unfinishedBackup));
+    await directory.finishBackup();
+    this.#checkpointAt = bytes;
+    this.#backupAt = bytes;
+  }
+
+  async #logBytes(): Promise<number> {
+    const sql = "SELECT pg_current_wal_insert_lsn() - '0/0'";
+    const { rows } = await this.#inSession((session) => session.query(sql, []));
+    return Number(rows[0]?.[0]);
+  }
+
+  async #inSession<T>(work: (session: PgliteSession) => Promise<T>): Promise<T> {
+    const session = (await this.acquire()) as PgliteSession;
+    try {
+      return await work(session);
+    } finally {
+      session.release();
+    }
   }
 }
 
-/** Errors of a worker arrive without their fields. */
-function errorFrom(report: ServerReport): Error {
-  return Object.assign(new Error(report.message), report);
+function listenCall(channel: string): { readonly call: 'script'; readonly sql: string } {
+  return { call: 'script', sql: `LISTEN ${quoted(channel)}` };
 }

@@ -192,8 +192,8 @@ async function rollback(session: Session): Promise<void> {
   }
 }
 
-function startStatement({ isolation = 'read committed', readOnly }: TransactionOptions): string {
-  return `START TRANSACTION ISOLATION LEVEL ${isolation}${readOnly ? ' READ ONLY' : ''}`;
+function startStatement({ isolation = 'read committed' }: TransactionOptions): string {
+  return `START TRANSACTION ISOLATION LEVEL ${isolation}`;
 }
 
 class SessionTransaction implements Transaction {
@@ -219,13 +219,23 @@ class SessionTransaction implements Transaction {
   async copyIn(table: string, columns: readonly string[], rows: CopyRows): Promise<number> {
     const session = this.#open();
     let count = 0;
+    let thrown: unknown;
     async function* texts(): AsyncGenerator<string> {
-      for await (const chunk of copyChunks(rows, columns.length)) {
-        count += chunk.rows;
-        yield chunk.text;
+      try {
+        for await (const chunk of copyChunks(rows, columns.length)) {
+          count += chunk.rows;
+          yield chunk.text;
+        }
+      } catch (error) {
+        thrown = error;
+        throw error;
       }
     }
-    await converted(session.copy(copyStatement(table, columns), texts()));
+    try {
+      await session.copy(copyStatement(table, columns), texts());
+    } catch (error) {
+      throw error === thrown ? error : databaseErrorFrom(error);
+    }
     return count;
   }
 

@@ -15,7 +15,7 @@ export interface Session {
   query(sql: string, parameters: readonly (string | null)[]): Promise<SessionResult>;
   /** Several statements without parameters. */
   script(sql: string): Promise<void>;
-  /** `COPY … FROM STDIN` with its text. In a transaction. */
+  /** `COPY … FROM STDIN` with its text. In a transaction. Rejects with what `chunks` throws, as it is. */
   copy(sql: string, chunks: AsyncIterable<string>): Promise<void>;
   /** Of the statements of the transaction in progress. */
   setStatementTimeout(limitMs: number): Promise<void>;
