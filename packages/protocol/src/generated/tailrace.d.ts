@@ -8255,6 +8255,9 @@ export namespace tailrace {
             /** EventsReply events. */
             events: tailrace.v1.RelayEvent.$Properties[];
 
+            /** EventsReply alarmOwner. */
+            alarmOwner: number;
+
             /**
              * Encodes the specified EventsReply message. Does not implicitly {@link tailrace.v1.EventsReply.verify|verify} messages.
              * @param message EventsReply message or plain object to encode
@@ -8290,6 +8293,9 @@ export namespace tailrace {
 
                 /** EventsReply events */
                 events?: (tailrace.v1.RelayEvent.$Properties[]|null);
+
+                /** EventsReply alarmOwner */
+                alarmOwner?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -8402,6 +8408,9 @@ export namespace tailrace {
             /** EventFrame events. */
             events: tailrace.v1.RelayEvent.$Properties[];
 
+            /** EventFrame alarmOwner. */
+            alarmOwner: number;
+
             /**
              * Encodes the specified EventFrame message. Does not implicitly {@link tailrace.v1.EventFrame.verify|verify} messages.
              * @param message EventFrame message or plain object to encode
@@ -8446,6 +8455,9 @@ export namespace tailrace {
 
                 /** EventFrame events */
                 events?: (tailrace.v1.RelayEvent.$Properties[]|null);
+
+                /** EventFrame alarmOwner */
+                alarmOwner?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
