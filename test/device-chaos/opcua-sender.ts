@@ -9,8 +9,8 @@ const tag = 'level';
 /** Of the server: its first variable. */
 const variable = 't0';
 /**
- * Values a second: the server samples its variable every 50 ms, and half as often while all processes of a run share two
- * processors. Of two values within a sampling interval it has one.
+ * Values a second: the server samples its variable every 50 ms, and half as often while all processes of a run share
+ * two processors. Of two values within a sampling interval it has one.
  */
 const perSecond = 4;
 const finishMs = 60_000;
