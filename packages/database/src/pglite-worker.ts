@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { PGlite, type PGliteOptions } from '@electric-sql/pglite';
 import { NodeFS } from '@electric-sql/pglite/nodefs';
+import { TailraceError } from '@tailrace/protocol/error';
 import type { ServerReport } from './database-error.ts';
 import type { PgliteCall, PgliteReply, PgliteRequest, PgliteWorkerData } from './pglite-messages.ts';
 import type { SessionResult } from './session.ts';
@@ -34,9 +35,12 @@ class DurableFiles extends NodeFS {
   }
 }
 
+let syncs = 0;
+
 function fsyncOf({ nfd }: EmscriptenStream): number {
   try {
     fsyncSync(nfd);
+    syncs++;
     return 0;
   } catch {
     // PostgreSQL stops at a failed fsync, because it does not know what is on the disk, and recovers at the next start.
@@ -65,10 +69,19 @@ async function open({ directory, template, logKeepBytes }: PgliteWorkerData): Pr
     ...(template === undefined ? {} : { loadDataDir: new Blob([await readFile(template)]) }),
   };
   const database = await PGlite.create(options);
+  if (directory !== undefined) await assertDurable(database);
   // Values stay PostgreSQL's text, in both directions: see values.ts.
   database.serializers = {};
   for (const type of Object.keys(database.parsers)) database.parsers[type] = (text) => text;
   return database;
+}
+
+/** A later PGlite with other files must not lose what is acknowledged. */
+async function assertDurable(database: PGlite): Promise<void> {
+  const before = syncs;
+  await database.exec('CHECKPOINT');
+  if (syncs === before)
+    throw new TailraceError('internal', 'embedded store: expected a checkpoint to sync its files, got none synced');
 }
 
 function resultFrom(results: Awaited<ReturnType<PGlite['query']>>): SessionResult {

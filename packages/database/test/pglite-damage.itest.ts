@@ -44,6 +44,8 @@ async function logFiles(): Promise<string[]> {
 test('the log of the store stays bounded, and a second opener is refused', async () => {
   await used(async (database) => {
     const first = await stat(join(store, 'backup'));
+    const { rows } = await database.query("SELECT current_setting('fsync') AS fsync");
+    assert.deepEqual(rows, [{ fsync: 'on' }]);
     await database.query('CREATE TABLE row (n int, text text)');
     // Not compressible.
     const text = randomBytes(5_000).toString('hex');
