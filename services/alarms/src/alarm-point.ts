@@ -75,7 +75,9 @@ export class AlarmPoint {
     this.life = { ...(state?.life ?? initialLifeCycle()) };
     this.shown = stateOf(this.life);
     this.number = state?.number ?? numberFloor;
-    this.activeIndex = this.conditions.findIndex(({ isActive }) => isActive);
+    this.activeIndex = isSameVersion
+      ? compiled.kind.specs.findIndex(({ limit }) => limit === state.activeLimit)
+      : this.conditions.findIndex(({ isActive }) => isActive);
     if (state?.activated !== undefined) [this.activatedTime, this.activatedSeq] = state.activated;
     this.evidence = state?.evidence;
     if (state?.grace !== undefined) [this.#graceTime, this.#graceReceived] = state.grace;
@@ -352,7 +354,8 @@ export class AlarmPoint {
   state(evaluatedTo: EvaluatedTo | undefined): PointState {
     const conditions: Record<string, ReturnType<DelayedCondition['state']>> = {};
     this.conditions.forEach((condition, index) => {
-      if (condition.isActive || condition.isPending) conditions[this.#spec(index).limit] = condition.state();
+      if (condition.isActive || condition.isPending || this.hasChanged)
+        conditions[this.#spec(index).limit] = condition.state();
     });
     const { inhibition, life } = this;
     const signals = this.signals.state();
@@ -360,7 +363,10 @@ export class AlarmPoint {
       version: this.compiled.rule.version,
       number: this.number,
       ...(Object.keys(conditions).length === 0 ? {} : { conditions }),
-      ...(inhibition?.isActive || inhibition?.isPending ? { inhibition: inhibition.state() } : {}),
+      ...(inhibition !== undefined && (inhibition.isActive || inhibition.isPending || this.hasChanged)
+        ? { inhibition: inhibition.state() }
+        : {}),
+      ...(this.activeIndex < 0 ? {} : { activeLimit: this.#spec(this.activeIndex).limit }),
       ...(isInitial(life) ? {} : { life: { ...life } }),
       ...(this.activatedSeq < 0 ? {} : { activated: [this.activatedTime, this.activatedSeq] as const }),
       ...(this.evidence === undefined ? {} : { evidence: this.evidence }),
@@ -380,7 +386,7 @@ function conditionFrom(
   withPending: boolean,
 ): DelayedCondition {
   const condition = new DelayedCondition();
-  if (state !== undefined) condition.restore(withPending ? state : [state[0]]);
+  if (state !== undefined) condition.restore(withPending ? state : [state[0], state[1], state[2]]);
   return condition;
 }
 
