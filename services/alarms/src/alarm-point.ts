@@ -1,3 +1,4 @@
+import type { TagValue } from '@tailrace/rules/rule-condition';
 import { messageFrom } from '@tailrace/rules/rule-message';
 import type { CompiledDeviceRule } from './evaluation/compiled-rule.ts';
 import { DelayedCondition, latenessMs } from './evaluation/delayed-condition.ts';
@@ -24,6 +25,14 @@ export interface Occurrence {
   readonly cause: AlarmCause;
   readonly time: number;
   readonly seq: number | undefined;
+}
+
+interface MessageFacts {
+  readonly unit: string;
+  readonly value: TagValue | undefined;
+  readonly limit: string;
+  readonly limitValue: number | undefined;
+  readonly priority: number;
 }
 
 /** Returns the last value of a tag, with its unit and time; undefined: there is none. */
@@ -289,7 +298,9 @@ export class AlarmPoint {
 
   #keepEvidence(index: number, slotOf: SlotOf): void {
     const { rule, kind } = this.compiled;
-    const { limit, limitValue, priority } = this.#spec(index);
+    const explained = this.signals.explain?.();
+    const { priority } = this.#spec(index);
+    const { limit, limitValue } = explained ?? this.#spec(index);
     const slot = kind.tag === '' ? undefined : slotOf(kind.tag);
     const context = rule.context.flatMap((tag): AlarmReading[] => {
       const each = slotOf(tag);
@@ -305,13 +316,15 @@ export class AlarmPoint {
       ...(value === undefined ? {} : { value }),
       ...(limitValue === undefined ? {} : { limitValue }),
       context,
-      message: rule.message === undefined ? '' : this.#message(rule.message, unit, value, index, slotOf),
+      message:
+        rule.message === undefined
+          ? (explained?.message ?? '')
+          : this.#message(rule.message, { unit, value, limit, limitValue, priority }, slotOf),
     };
   }
 
-  #message(template: string, unit: string, value: unknown, index: number, slotOf: SlotOf): string {
+  #message(template: string, { unit, value, limit, limitValue, priority }: MessageFacts, slotOf: SlotOf): string {
     const { rule, kind } = this.compiled;
-    const { limit, limitValue, priority } = this.#spec(index);
     const text = (each: unknown) => (each === undefined ? '' : String(each));
     return messageFrom(
       template,
@@ -374,7 +387,7 @@ export class AlarmPoint {
       ...(this.#seenSeq < 0
         ? {}
         : { seen: [this.#seenTime, this.#seenReceived, this.#seenSeq, this.#isStale ? 1 : 0] as const }),
-      ...(signals === undefined || signals.length === 0 ? {} : { signals: [...signals] }),
+      ...(signals === undefined ? {} : { signals }),
       ...(evaluatedTo === undefined ? {} : { evaluatedTo }),
     };
   }

@@ -589,11 +589,26 @@ export class DeviceAlarms {
     place: EvaluatedTo,
     before: ReadonlyMap<string, PointState>,
   ): void {
-    const inhibited = this.#inhibited
-      .filter(({ compiled }) => compiled.inhibition!.alarms.includes(point.id))
-      .map((other) => [other.id, before.get(other.id) ?? this.#stateAt(other, place)] as const);
+    const inhibited = this.#inhibitedBy(point.id).map(
+      (other) => [other.id, before.get(other.id) ?? this.#stateAt(other, place)] as const,
+    );
     const state = this.#stateAt(point, place);
     this.#output.push({ transition, state: encodePointState(state, Object.fromEntries(inhibited)) });
+  }
+
+  /** Returns the points that this alarm inhibits, and those that they inhibit in turn. */
+  #inhibitedBy(id: string): readonly AlarmPoint[] {
+    const found: AlarmPoint[] = [];
+    const search = (inhibiting: string): void => {
+      for (const point of this.#inhibited) {
+        if (!point.compiled.inhibition!.alarms.includes(inhibiting) || point.id === id || found.includes(point))
+          continue;
+        found.push(point);
+        search(point.id);
+      }
+    };
+    search(id);
+    return found;
   }
 
   /** The state of a point with its place. A point that is ahead of the device stays so. */

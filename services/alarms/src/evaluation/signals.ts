@@ -1,6 +1,7 @@
 import { compileExpression } from '@tailrace/rules/expression';
 import type { DeviceRule } from '@tailrace/rules/rule';
 import { isLow, limitNames, type RuleCondition, type TagValue } from '@tailrace/rules/rule-condition';
+import { BandSignals, type BandSignalsState } from './band-signals.ts';
 import type { Delays } from './delayed-condition.ts';
 import { RateWindow, type RateWindowState } from './rate-window.ts';
 import type { TagValues } from './tag-table.ts';
@@ -21,9 +22,21 @@ export interface Signals {
   signal(index: number, values: TagValues, isActive: boolean): boolean | undefined;
   /** What the next reading depends on, as plain data; undefined: nothing. */
   state(): SignalsState | undefined;
+  /** Returns what was expected of the last reading, of a kind without limits of its own; undefined: unknown. */
+  explain?(): Explanation | undefined;
 }
 
-export type SignalsState = RateWindowState;
+/** Instead of the limit of a condition. The message is for rules without a template. */
+export interface Explanation {
+  readonly limit: string;
+  readonly limitValue: number;
+  readonly message: string;
+}
+
+export interface SignalsState {
+  readonly rate?: RateWindowState;
+  readonly band?: BandSignalsState;
+}
 
 /** How the signals of a rule come about. */
 export interface SignalsKind {
@@ -64,7 +77,7 @@ export function signalsOf(rule: DeviceRule): SignalsKind {
       return stateless(single(rule, expression.tags), (_, values) => expression.evaluate(values));
     }
     case 'band':
-      return { ...single(rule, [condition.tag]), create: () => never };
+      return { ...single(rule, [condition.tag]), create: (state) => new BandSignals(condition, state?.band) };
   }
 }
 
@@ -126,7 +139,7 @@ function rateSignals(rule: DeviceRule, condition: RuleCondition & { kind: 'rate'
     ...single(rule, [tag]),
     specs: limits.map(({ limit, value }) => ({ limit, limitValue: value, onDelayMs, offDelayMs, priority })),
     create: (state) => {
-      const window = new RateWindow(overMs, state);
+      const window = new RateWindow(overMs, state?.rate);
       return {
         observe: (values, time) => {
           const value = values(tag);
@@ -137,7 +150,7 @@ function rateSignals(rule: DeviceRule, condition: RuleCondition & { kind: 'rate'
           const { value, hysteresis, sign } = limits[index]!;
           return sign * window.rate >= (isActive ? value - hysteresis : value);
         },
-        state: () => window.state(),
+        state: () => ({ rate: [...window.state()] }),
       };
     },
   };
