@@ -3,7 +3,8 @@ import { messageFrom } from '@tailrace/rules/rule-message';
 import type { CompiledDeviceRule } from './evaluation/compiled-rule.ts';
 import { DelayedCondition, latenessMs } from './evaluation/delayed-condition.ts';
 import type { EvaluatedTo, Evidence, PointState } from './evaluation/point-state.ts';
-import type { ConditionSpec, Signals } from './evaluation/signals.ts';
+import type { Signals } from './evaluation/rule-signals.ts';
+import type { ConditionSpec } from './evaluation/signals.ts';
 import type { TagSlot, TagValues } from './evaluation/tag-table.ts';
 import {
   changeLimit,

@@ -1,12 +1,6 @@
 import type { RuleCondition } from '@tailrace/rules/rule-condition';
-import { type BandReading, bandSeverity, LearntBand, type LearntBandState } from '../anomaly/learnt-band.ts';
-import type { Explanation, Signals } from './signals.ts';
-
-export interface BandSignalsState {
-  readonly band: LearntBandState;
-  /** How the last reading compares; absent: the band warms up. */
-  readonly last?: BandReading;
-}
+import { type BandReading, bandSeverity, LearntBand } from '../anomaly/learnt-band.ts';
+import type { BandSignalsState, Explanation, Signals } from './rule-signals.ts';
 
 /** Whether a tag is outside of the band that was learnt from it. */
 export class BandSignals implements Signals {

@@ -2,7 +2,7 @@ import type { TagValue } from '@tailrace/rules/rule-condition';
 import type { LifeCycleState } from '../lifecycle/alarm-life-cycle.ts';
 import type { AlarmReading } from '../lifecycle/alarm-transition.ts';
 import type { DelayedConditionState } from './delayed-condition.ts';
-import type { SignalsState } from './signals.ts';
+import type { SignalsState } from './rule-signals.ts';
 import type { TagSlotState } from './tag-table.ts';
 
 /** What a transition shows of the condition, as of its last change. */

@@ -1,10 +1,10 @@
 import { compileExpression } from '@tailrace/rules/expression';
 import type { DeviceRule } from '@tailrace/rules/rule';
 import { isLow, limitNames, type RuleCondition, type TagValue } from '@tailrace/rules/rule-condition';
-import { BandSignals, type BandSignalsState } from './band-signals.ts';
+import { BandSignals } from './band-signals.ts';
 import type { Delays } from './delayed-condition.ts';
-import { RateWindow, type RateWindowState } from './rate-window.ts';
-import type { TagValues } from './tag-table.ts';
+import { RateWindow } from './rate-window.ts';
+import type { Signals, SignalsState } from './rule-signals.ts';
 
 /** One of the conditions of a rule; a rule of limits has one for each limit. The worst comes first. */
 export interface ConditionSpec extends Delays {
@@ -12,30 +12,6 @@ export interface ConditionSpec extends Delays {
   readonly limit: string;
   readonly limitValue: number | undefined;
   readonly priority: number;
-}
-
-/** Whether the conditions of a rule hold at a device, before delays. */
-export interface Signals {
-  /** Takes the present values, after a reading of a tag of the rule. Called once for each time of a report. */
-  observe(values: TagValues, time: number): void;
-  /** Returns whether the condition with this index holds; undefined: unknown. `isActive`: it held before. */
-  signal(index: number, values: TagValues, isActive: boolean): boolean | undefined;
-  /** What the next reading depends on, as plain data; undefined: nothing. */
-  state(): SignalsState | undefined;
-  /** Returns what was expected of the last reading, of a kind without limits of its own; undefined: unknown. */
-  explain?(): Explanation | undefined;
-}
-
-/** Instead of the limit of a condition. The message is for rules without a template. */
-export interface Explanation {
-  readonly limit: string;
-  readonly limitValue: number;
-  readonly message: string;
-}
-
-export interface SignalsState {
-  readonly rate?: RateWindowState;
-  readonly band?: BandSignalsState;
 }
 
 /** How the signals of a rule come about. */
