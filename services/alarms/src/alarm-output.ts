@@ -1,5 +1,5 @@
 import type { AlarmPoint, Occurrence } from './alarm-point.ts';
-import { type EvaluatedTo, encodePointState, type PointState } from './evaluation/point-state.ts';
+import { encodePointState, type PointState } from './evaluation/point-state.ts';
 import { alarmId, transitionId } from './lifecycle/alarm-identity.ts';
 import { initialLifeCycle, stateOf } from './lifecycle/alarm-life-cycle.ts';
 import type { AlarmAction, AlarmActionRefused, AlarmTransition } from './lifecycle/alarm-transition.ts';
@@ -25,16 +25,19 @@ export function alarmOf(rule: string, activatedSeq: number, { device, epoch }: A
   return activatedSeq < 0 ? '' : alarmId(rule, device, epoch, activatedSeq);
 }
 
-export interface OutputContext extends AlarmNames {
+export interface TransitionContext extends AlarmNames {
   readonly isFirstOut: boolean;
   readonly action: AlarmAction | undefined;
-  readonly evaluatedTo: EvaluatedTo;
 }
 
 /** Returns the next transition of the rule at the device, and counts it. */
-export function outputOf(point: AlarmPoint, { cause, time, seq }: Occurrence, context: OutputContext): AlarmOutput {
+export function transitionOf(
+  point: AlarmPoint,
+  { cause, time, seq }: Occurrence,
+  context: TransitionContext,
+): AlarmTransition {
   const { rule } = point.compiled;
-  const { device, epoch, isFirstOut, action, evaluatedTo } = context;
+  const { device, epoch, isFirstOut, action } = context;
   point.number++;
   const state = stateOf(point.life);
   const transition: AlarmTransition = {
@@ -61,7 +64,7 @@ export function outputOf(point: AlarmPoint, { cause, time, seq }: Occurrence, co
     action: action?.id ?? '',
   };
   point.shown = state;
-  return { transition, state: encodePointState(point.state(evaluatedTo)) };
+  return transition;
 }
 
 const noEvidence = { limit: '', priority: 3, tag: '', context: [], message: '' };
@@ -95,5 +98,5 @@ export function outputOfRemoval(
     firstOut: false,
     action: '',
   };
-  return { transition, state: encodePointState({ version, number: next, isRemoved: true }) };
+  return { transition, state: encodePointState({ version, number: next, isRemoved: true }, {}) };
 }

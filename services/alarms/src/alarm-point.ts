@@ -1,8 +1,10 @@
+import type { TagValue } from '@tailrace/rules/rule-condition';
 import { messageFrom } from '@tailrace/rules/rule-message';
 import type { CompiledDeviceRule } from './evaluation/compiled-rule.ts';
 import { DelayedCondition, latenessMs } from './evaluation/delayed-condition.ts';
 import type { EvaluatedTo, Evidence, PointState } from './evaluation/point-state.ts';
-import type { ConditionSpec, Signals } from './evaluation/signals.ts';
+import type { Signals } from './evaluation/rule-signals.ts';
+import type { ConditionSpec } from './evaluation/signals.ts';
 import type { TagSlot, TagValues } from './evaluation/tag-table.ts';
 import {
   changeLimit,
@@ -24,6 +26,14 @@ export interface Occurrence {
   readonly cause: AlarmCause;
   readonly time: number;
   readonly seq: number | undefined;
+}
+
+interface MessageFacts {
+  readonly unit: string;
+  readonly value: TagValue | undefined;
+  readonly limit: string;
+  readonly limitValue: number | undefined;
+  readonly priority: number;
 }
 
 /** Returns the last value of a tag, with its unit and time; undefined: there is none. */
@@ -75,7 +85,9 @@ export class AlarmPoint {
     this.life = { ...(state?.life ?? initialLifeCycle()) };
     this.shown = stateOf(this.life);
     this.number = state?.number ?? numberFloor;
-    this.activeIndex = this.conditions.findIndex(({ isActive }) => isActive);
+    this.activeIndex = isSameVersion
+      ? compiled.kind.specs.findIndex(({ limit }) => limit === state.activeLimit)
+      : this.conditions.findIndex(({ isActive }) => isActive);
     if (state?.activated !== undefined) [this.activatedTime, this.activatedSeq] = state.activated;
     this.evidence = state?.evidence;
     if (state?.grace !== undefined) [this.#graceTime, this.#graceReceived] = state.grace;
@@ -287,7 +299,9 @@ export class AlarmPoint {
 
   #keepEvidence(index: number, slotOf: SlotOf): void {
     const { rule, kind } = this.compiled;
-    const { limit, limitValue, priority } = this.#spec(index);
+    const explained = this.signals.explain?.();
+    const { priority } = this.#spec(index);
+    const { limit, limitValue } = explained ?? this.#spec(index);
     const slot = kind.tag === '' ? undefined : slotOf(kind.tag);
     const context = rule.context.flatMap((tag): AlarmReading[] => {
       const each = slotOf(tag);
@@ -303,13 +317,15 @@ export class AlarmPoint {
       ...(value === undefined ? {} : { value }),
       ...(limitValue === undefined ? {} : { limitValue }),
       context,
-      message: rule.message === undefined ? '' : this.#message(rule.message, unit, value, index, slotOf),
+      message:
+        rule.message === undefined
+          ? (explained?.message ?? '')
+          : this.#message(rule.message, { unit, value, limit, limitValue, priority }, slotOf),
     };
   }
 
-  #message(template: string, unit: string, value: unknown, index: number, slotOf: SlotOf): string {
+  #message(template: string, { unit, value, limit, limitValue, priority }: MessageFacts, slotOf: SlotOf): string {
     const { rule, kind } = this.compiled;
-    const { limit, limitValue, priority } = this.#spec(index);
     const text = (each: unknown) => (each === undefined ? '' : String(each));
     return messageFrom(
       template,
@@ -352,7 +368,8 @@ export class AlarmPoint {
   state(evaluatedTo: EvaluatedTo | undefined): PointState {
     const conditions: Record<string, ReturnType<DelayedCondition['state']>> = {};
     this.conditions.forEach((condition, index) => {
-      if (condition.isActive || condition.isPending) conditions[this.#spec(index).limit] = condition.state();
+      if (condition.isActive || condition.isPending || this.hasChanged)
+        conditions[this.#spec(index).limit] = condition.state();
     });
     const { inhibition, life } = this;
     const signals = this.signals.state();
@@ -360,7 +377,10 @@ export class AlarmPoint {
       version: this.compiled.rule.version,
       number: this.number,
       ...(Object.keys(conditions).length === 0 ? {} : { conditions }),
-      ...(inhibition?.isActive || inhibition?.isPending ? { inhibition: inhibition.state() } : {}),
+      ...(inhibition !== undefined && (inhibition.isActive || inhibition.isPending || this.hasChanged)
+        ? { inhibition: inhibition.state() }
+        : {}),
+      ...(this.activeIndex < 0 ? {} : { activeLimit: this.#spec(this.activeIndex).limit }),
       ...(isInitial(life) ? {} : { life: { ...life } }),
       ...(this.activatedSeq < 0 ? {} : { activated: [this.activatedTime, this.activatedSeq] as const }),
       ...(this.evidence === undefined ? {} : { evidence: this.evidence }),
@@ -368,7 +388,7 @@ export class AlarmPoint {
       ...(this.#seenSeq < 0
         ? {}
         : { seen: [this.#seenTime, this.#seenReceived, this.#seenSeq, this.#isStale ? 1 : 0] as const }),
-      ...(signals === undefined || signals.length === 0 ? {} : { signals: [...signals] }),
+      ...(signals === undefined ? {} : { signals }),
       ...(evaluatedTo === undefined ? {} : { evaluatedTo }),
     };
   }
@@ -380,7 +400,7 @@ function conditionFrom(
   withPending: boolean,
 ): DelayedCondition {
   const condition = new DelayedCondition();
-  if (state !== undefined) condition.restore(withPending ? state : [state[0]]);
+  if (state !== undefined) condition.restore(withPending ? state : [state[0], state[1], state[2]]);
   return condition;
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AlarmDevice, rule, start } from '../test/alarm-device.ts';
+import { AlarmDevice, device, lineOf, rule, start } from '../test/alarm-device.ts';
+import { DeviceAlarms } from './device-alarms.ts';
 
 const delayed = { onDelayMs: 10_000, offDelayMs: 5_000 };
 
@@ -322,9 +323,39 @@ test('a new version of a rule raises nothing twice, and its alarm returns if the
   assert.equal(oven.last.number, 6, 'a rule that is back goes on with its numbers');
 });
 
+test('a transition that follows from another one at the same time survives a crash between the two', () => {
+  const trip = rule({ id: 'a-trip', condition: { kind: 'stale', afterMs: 3_000 } });
+  const hot = rule({ inhibition: { alarms: ['a-trip'] } });
+  const oven = new AlarmDevice(trip, hot);
+  oven.report(0, { temp: 81 });
+  const checkpoint = oven.alarms.state();
+  assert.deepEqual(oven.advance(10_000), [
+    'a-trip raised → unacknowledged at 3000',
+    'hot suppressed → suppressed H at 3000',
+  ]);
+  const next = new DeviceAlarms({ device, epoch: 'e1', counts: { evaluated: 0, lateReadings: 0 }, state: checkpoint });
+  next.adopt(oven.written[1]!);
+  assert.deepEqual(next.setRules([trip, hot], start), []);
+  assert.deepEqual(next.advance(start + 10_000).map(lineOf), ['hot suppressed → suppressed H at 3000']);
+});
+
 test('a rule that is new to a device is evaluated at the next report of its tags', () => {
   const oven = new AlarmDevice();
   oven.report(0, { temp: 85 });
   assert.deepEqual(oven.setRules(1, rule()), []);
   assert.equal(oven.report(2, { temp: 85 }).length, 1);
+});
+
+test('a value outside of the band that was learnt raises an alarm, which has what was expected', () => {
+  const oven = new AlarmDevice(rule({ condition: { kind: 'band', tag: 'temp' } }));
+  const minuteMs = 60_000;
+  for (let minute = 0; minute < 3 * 1_440; minute++) {
+    assert.deepEqual(oven.report(minute * minuteMs, { temp: 50 + Math.sin(minute) }), []);
+    if (minute === 3 * 1_440 - 1) oven.restart();
+  }
+  assert.deepEqual(oven.report(3 * 1_440 * minuteMs, { temp: 90 }), [
+    `hot raised → unacknowledged above at ${3 * 1_440 * minuteMs}`,
+  ]);
+  assert.match(oven.last.message, /^temp: expected \d.* to \d.*, got 90$/);
+  assert.ok(oven.last.limitValue! < 90);
 });

@@ -1,13 +1,19 @@
 import type { Report } from '@tailrace/protocol/report';
 import { effectiveTimeOf } from '@tailrace/protocol/source-time';
-import { type AlarmNames, type AlarmOutput, alarmOf, outputOf, outputOfRemoval } from './alarm-output.ts';
+import { type AlarmNames, type AlarmOutput, alarmOf, outputOfRemoval, transitionOf } from './alarm-output.ts';
 import { AlarmPoint, type Occurrence } from './alarm-point.ts';
 import type { CompiledRule } from './evaluation/compiled-rule.ts';
 import { latenessMs } from './evaluation/delayed-condition.ts';
-import { type DeviceState, decodePointState, type EvaluatedTo, type PointState } from './evaluation/point-state.ts';
+import {
+  type DeviceState,
+  decodePointState,
+  type EvaluatedTo,
+  encodePointState,
+  type PointState,
+} from './evaluation/point-state.ts';
 import { TagSlot } from './evaluation/tag-table.ts';
 import { act, lifeCycleDueMs, lifeCycleTimer, stateOf } from './lifecycle/alarm-life-cycle.ts';
-import type { AlarmAction, AlarmActionRefused } from './lifecycle/alarm-transition.ts';
+import type { AlarmAction, AlarmActionRefused, AlarmTransition } from './lifecycle/alarm-transition.ts';
 
 const never = Number.POSITIVE_INFINITY;
 /** Actions that are recognized when they are read again. Control sends each one again until the log has taken it. */
@@ -34,6 +40,11 @@ export interface DeviceAlarmsOptions {
   readonly counts: AlarmCounts;
   /** From the checkpoint. Positions of another epoch are dropped, alarms stay. */
   readonly state?: DeviceState;
+}
+
+interface Change {
+  readonly point: AlarmPoint;
+  readonly transition: AlarmTransition;
 }
 
 /**
@@ -140,7 +151,7 @@ export class DeviceAlarms {
     }
     const { rule, action } = output.transition;
     if (action !== '') this.#remember(action);
-    const state = decodePointState(output.state);
+    const { state, inhibited } = decodePointState(output.state);
     if (state.number <= (this.#restored.get(rule)?.number ?? this.#numberFloor)) return;
     this.#unfinished = state.evaluatedTo?.cause === 'rules' ? undefined : state.evaluatedTo;
     if (state.isRemoved) {
@@ -148,6 +159,7 @@ export class DeviceAlarms {
       this.#numberFloor = Math.max(this.#numberFloor, state.number);
     } else {
       this.#restored.set(rule, state);
+      for (const [id, other] of Object.entries(inhibited)) this.#restored.set(id, other);
     }
   }
 
@@ -171,7 +183,8 @@ export class DeviceAlarms {
       const wasActive = Object.values(state?.conditions ?? {}).some(([active]) => active === 1);
       // The last values of a point that is ahead of the device are not known yet: its next report counts.
       if (point.evaluatedSeq <= this.#seq) point.evaluateNewVersion(this.#valueOf, this.#lastOf(point));
-      this.#emit(point, point.settleNewVersion(atMs, wasActive), to);
+      const occurrence = point.settleNewVersion(atMs, wasActive);
+      if (occurrence !== undefined) this.#emit(point, occurrence, to);
       point.hasChanged = true;
     });
     this.#inhibitAt(to, atMs);
@@ -308,8 +321,8 @@ export class DeviceAlarms {
     const isUnfinished = this.#unfinished !== undefined && this.#isUnfinished(undefined, seq, batch);
     if (hasChanged || this.#isInhibitionDirty || isUnfinished) {
       this.#inhibit({ seq, batch }, time, received, seq);
-      this.#settle(received, { seq, batch });
-      if (isUnfinished) this.#unfinished = undefined;
+      if (isUnfinished) this.#settleAll(received, { seq, batch });
+      else this.#settle(received, { seq, batch });
     }
     for (let index = 0; index < dirty.length; index++) dirty[index]!.isDirty = false;
     dirty.length = 0;
@@ -321,9 +334,7 @@ export class DeviceAlarms {
     const { seq, batch = never, timersMs = -never } = place;
     for (const point of this.#inhibited) {
       if (this.#isCovered(point, seq, batch, timersMs)) continue;
-      const signal = this.#isInhibited(point, seq, batch, timersMs);
-      if (signal === 'later') continue;
-      point.inhibit(signal, time, received, reasonSeq);
+      point.inhibit(this.#isInhibited(point), time, received, reasonSeq);
       this.#arm(point);
     }
   }
@@ -335,24 +346,44 @@ export class DeviceAlarms {
   }
 
   /** `later`: an inhibiting alarm was already evaluated beyond this report, so that its state is not that of now. */
-  #isInhibited(point: AlarmPoint, seq: number, batch: number, timersMs: number): boolean | undefined | 'later' {
+  #isInhibited(point: AlarmPoint): boolean | undefined {
     const inhibition = point.compiled.inhibition!;
     for (const id of inhibition.alarms) {
       const other = this.#point(id);
       if (other === undefined) continue;
-      if (seq <= this.#coveredSeq && other.compareTo(seq, batch, timersMs) > 0) return 'later';
       if (other.conditions.some(({ isActive }) => isActive) && !other.life.isOutOfService) return true;
     }
     return inhibition.holds(this.#valueOf);
   }
 
-  /** Writes the transitions of all points that have changed. */
-  #settle(atMs: number, evaluatedTo: EvaluatedTo): void {
+  /**
+   * Writes the transitions of all points that have changed, in their order, after `first`. The state with a transition
+   * has those of the alarms that it inhibits: as they are afterwards, or before, if they have a transition that comes
+   * later.
+   */
+  #settle(atMs: number, place: EvaluatedTo, first?: Change): void {
+    const before = new Map<string, PointState>();
+    const changes: Change[] = first === undefined ? [] : [first];
     for (const point of this.#points) {
       if (!point.hasChanged) continue;
-      this.#emit(point, point.settle(atMs, this.#slotOf), evaluatedTo);
+      const state = point.inhibition === undefined ? undefined : this.#stateAt(point, place);
+      const occurrence = point.settle(atMs, this.#slotOf);
       this.#arm(point);
+      if (occurrence === undefined) continue;
+      if (state !== undefined) before.set(point.id, state);
+      changes.push({ point, transition: this.#transition(point, occurrence) });
     }
+    for (const { point, transition } of changes) {
+      before.delete(point.id);
+      this.#write(point, transition, place, before);
+    }
+  }
+
+  /** `#settle` at the place of the last adopted transition: what was not written of it. */
+  #settleAll(atMs: number, evaluatedTo: EvaluatedTo): void {
+    this.#unfinished = undefined;
+    for (const point of this.#points) point.hasChanged = true;
+    this.#settle(atMs, evaluatedTo);
   }
 
   /** The clock of ingest has reached this time: all reports received before were passed. */
@@ -390,7 +421,6 @@ export class DeviceAlarms {
       if (isLast) due = atMs;
       this.#receivedDueMs = Math.min(due, laterDue);
       if (due > untilMs) return;
-      if (isLast) this.#unfinished = undefined;
       this.#fireAt(due, isLast ? timersMs : this.#placeOf(due), isLast);
     }
   }
@@ -410,7 +440,8 @@ export class DeviceAlarms {
     for (const point of open) if (point.receivedDue() <= atMs) point.fireReceived(atMs);
     if (isUnfinished || open.some(({ hasChanged }) => hasChanged)) {
       this.#inhibitAt(to, atMs - latenessMs);
-      this.#settle(atMs, to);
+      if (isUnfinished) this.#settleAll(atMs, to);
+      else this.#settle(atMs, to);
     }
     for (const point of open) {
       if (lifeCycleDueMs(point.life, point.compiled.lifeCycle) > atMs) continue;
@@ -432,13 +463,14 @@ export class DeviceAlarms {
       }
       this.#eventDueMs = Math.min(due, laterDue);
       if (due > untilMs) return;
-      if (isUnfinished && due === this.#unfinished?.timersMs) this.#unfinished = undefined;
+      const isLast = isUnfinished && due === this.#unfinished?.timersMs;
       for (const point of this.#points) {
         if (point.eventDue() <= due && !this.#isCovered(point, seq, before, due)) point.fireEvents(due);
       }
       const to: EvaluatedTo = { seq, batch: before, timersMs: due, cause: 'event_timer' };
       this.#inhibit(to, due, received, this.#seq);
-      this.#settle(received, to);
+      if (isLast) this.#settleAll(received, to);
+      else this.#settle(received, to);
     }
   }
 
@@ -456,14 +488,20 @@ export class DeviceAlarms {
   /** The former owner may have stopped after the transition of an action, and before those that follow from it. */
   #finishAction(): void {
     const { atMs = 0 } = this.#unfinished!;
-    this.#unfinished = undefined;
     const to: EvaluatedTo = { ...this.#place(), cause: 'action', atMs };
     this.#inhibitAt(to, atMs);
-    this.#settle(atMs, to);
+    this.#settleAll(atMs, to);
   }
 
-  /** What has been evaluated between two reports. */
+  /** The place of an action or of new rules: after all timers so far, unless the former owner's are still to come. */
   #place(): EvaluatedTo {
+    if (this.#unfinished === undefined) {
+      for (const { evaluatedTo } of this.#points) {
+        const { seq, batch, timersMs = 0 } = evaluatedTo;
+        if (seq === this.#seq && batch === undefined) this.#firedMs = Math.max(this.#firedMs, timersMs);
+      }
+      this.#firedMs += placeStepMs;
+    }
     return { seq: this.#seq, timersMs: this.#firedMs };
   }
 
@@ -516,10 +554,10 @@ export class DeviceAlarms {
     const result = act(point.life, point.compiled.lifeCycle, action);
     if (typeof result !== 'string') return this.#refuse(action, result.code, result.message);
     const to: EvaluatedTo = { ...this.#place(), cause: 'action', atMs: action.time };
-    this.#emit(point, { cause: result, time: action.time, seq: undefined }, to, action);
+    const transition = this.#transition(point, { cause: result, time: action.time, seq: undefined }, action);
     // A rule that is out of service does not inhibit others.
     this.#inhibitAt(to, action.time);
-    this.#settle(action.time, to);
+    this.#settle(action.time, to, { point, transition });
     this.#arm(point);
     return this.#taken();
   }
@@ -535,13 +573,48 @@ export class DeviceAlarms {
     if (this.#actions.length > actionsKnownMax) this.#actions.shift();
   }
 
-  #emit(point: AlarmPoint, occurrence: Occurrence | undefined, evaluatedTo: EvaluatedTo, action?: AlarmAction): void {
-    if (occurrence === undefined) return;
+  /** Writes a transition that is no change of a condition. */
+  #emit(point: AlarmPoint, occurrence: Occurrence, place: EvaluatedTo): void {
+    this.#write(point, this.#transition(point, occurrence), place, new Map());
+  }
+
+  #transition(point: AlarmPoint, occurrence: Occurrence, action?: AlarmAction): AlarmTransition {
     const isFirstOut = occurrence.cause === 'raised' && this.#isFirstOut(point);
-    const { seq, batch = never, timersMs = -never } = evaluatedTo;
-    // A point that is ahead of the device stays so.
-    const to = point.compareTo(seq, batch, timersMs) > 0 ? point.evaluatedTo : evaluatedTo;
-    this.#output.push(outputOf(point, occurrence, { ...this.#names, isFirstOut, action, evaluatedTo: to }));
+    return transitionOf(point, occurrence, { ...this.#names, isFirstOut, action });
+  }
+
+  #write(
+    point: AlarmPoint,
+    transition: AlarmTransition,
+    place: EvaluatedTo,
+    before: ReadonlyMap<string, PointState>,
+  ): void {
+    const inhibited = this.#inhibitedBy(point.id).map(
+      (other) => [other.id, before.get(other.id) ?? this.#stateAt(other, place)] as const,
+    );
+    const state = this.#stateAt(point, place);
+    this.#output.push({ transition, state: encodePointState(state, Object.fromEntries(inhibited)) });
+  }
+
+  /** Returns the points that this alarm inhibits, and those that they inhibit in turn. */
+  #inhibitedBy(id: string): readonly AlarmPoint[] {
+    const found: AlarmPoint[] = [];
+    const search = (inhibiting: string): void => {
+      for (const point of this.#inhibited) {
+        if (!point.compiled.inhibition!.alarms.includes(inhibiting) || point.id === id || found.includes(point))
+          continue;
+        found.push(point);
+        search(point.id);
+      }
+    };
+    search(id);
+    return found;
+  }
+
+  /** The state of a point with its place. A point that is ahead of the device stays so. */
+  #stateAt(point: AlarmPoint, place: EvaluatedTo): PointState {
+    const { seq, batch = never, timersMs = -never } = place;
+    return point.state(point.compareTo(seq, batch, timersMs) > 0 ? point.evaluatedTo : place);
   }
 
   #isFirstOut(point: AlarmPoint): boolean {

@@ -11,9 +11,11 @@ export interface Delays {
   readonly offDelayMs: number;
 }
 
-/** As plain data: active, and of a pending change its event time, the time it was received, and its position. */
+/** As plain data: event time and position of the last change; of a pending one, also the time it was received. */
 export type DelayedConditionState = readonly [
   active: 0 | 1,
+  changedTime: number,
+  changedSeq: number,
   pendingTime?: number,
   pendingReceived?: number,
   pendingSeq?: number,
@@ -98,12 +100,17 @@ export class DelayedCondition {
   }
 
   state(): DelayedConditionState {
+    const { changedTime, changedSeq, pendingTime, pendingReceived, pendingSeq } = this;
     const active = this.isActive ? 1 : 0;
-    return this.isPending ? [active, this.pendingTime, this.pendingReceived, this.pendingSeq] : [active];
+    if (!this.isPending) return [active, changedTime, changedSeq];
+    return [active, changedTime, changedSeq, pendingTime, pendingReceived, pendingSeq];
   }
 
-  restore([active, pendingTime = Number.NaN, pendingReceived = 0, pendingSeq = 0]: DelayedConditionState): void {
+  restore(state: DelayedConditionState): void {
+    const [active, changedTime, changedSeq, pendingTime = Number.NaN, pendingReceived = 0, pendingSeq = 0] = state;
     this.isActive = active === 1;
+    this.changedTime = changedTime;
+    this.changedSeq = changedSeq;
     this.pendingTime = pendingTime;
     this.pendingReceived = pendingReceived;
     this.pendingSeq = pendingSeq;

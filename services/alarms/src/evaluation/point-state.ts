@@ -2,7 +2,7 @@ import type { TagValue } from '@tailrace/rules/rule-condition';
 import type { LifeCycleState } from '../lifecycle/alarm-life-cycle.ts';
 import type { AlarmReading } from '../lifecycle/alarm-transition.ts';
 import type { DelayedConditionState } from './delayed-condition.ts';
-import type { SignalsState } from './signals.ts';
+import type { SignalsState } from './rule-signals.ts';
 import type { TagSlotState } from './tag-table.ts';
 
 /** What a transition shows of the condition, as of its last change. */
@@ -46,6 +46,8 @@ export interface PointState {
   /** By limit; those that are neither active nor pending are absent. */
   readonly conditions?: Readonly<Record<string, DelayedConditionState>>;
   readonly inhibition?: DelayedConditionState;
+  /** The limit that the life cycle knows as active; absent: none. The conditions may have changed since. */
+  readonly activeLimit?: string;
   readonly life?: LifeCycleState;
   /** Event time and position of the last activation. */
   readonly activated?: readonly [time: number, seq: number];
@@ -93,11 +95,20 @@ export function decodeDeviceState(bytes: Uint8Array): DeviceState {
   return JSON.parse(new TextDecoder().decode(bytes)) as DeviceState;
 }
 
-/** Encodes the state of a rule at a device, which accompanies its transition. */
-export function encodePointState(state: PointState): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(state));
+interface EncodedPointState {
+  readonly state: PointState;
+  readonly inhibited: Readonly<Record<string, PointState>>;
 }
 
-export function decodePointState(bytes: Uint8Array): PointState {
-  return JSON.parse(new TextDecoder().decode(bytes)) as PointState;
+/**
+ * Encodes the state of a rule at a device, which accompanies its transition. With the states of the rules that its
+ * alarm inhibits, by rule: they may have changed without a transition of their own.
+ */
+export function encodePointState(state: PointState, inhibited: EncodedPointState['inhibited']): Uint8Array {
+  const encoded: EncodedPointState = { state, inhibited };
+  return new TextEncoder().encode(JSON.stringify(encoded));
+}
+
+export function decodePointState(bytes: Uint8Array): EncodedPointState {
+  return JSON.parse(new TextDecoder().decode(bytes)) as EncodedPointState;
 }

@@ -1,9 +1,10 @@
 import { compileExpression } from '@tailrace/rules/expression';
 import type { DeviceRule } from '@tailrace/rules/rule';
 import { isLow, limitNames, type RuleCondition, type TagValue } from '@tailrace/rules/rule-condition';
+import { BandSignals } from './band-signals.ts';
 import type { Delays } from './delayed-condition.ts';
-import { RateWindow, type RateWindowState } from './rate-window.ts';
-import type { TagValues } from './tag-table.ts';
+import { RateWindow } from './rate-window.ts';
+import type { Signals, SignalsState } from './rule-signals.ts';
 
 /** One of the conditions of a rule; a rule of limits has one for each limit. The worst comes first. */
 export interface ConditionSpec extends Delays {
@@ -12,18 +13,6 @@ export interface ConditionSpec extends Delays {
   readonly limitValue: number | undefined;
   readonly priority: number;
 }
-
-/** Whether the conditions of a rule hold at a device, before delays. */
-export interface Signals {
-  /** Takes the present values, after a reading of a tag of the rule. Called once for each time of a report. */
-  observe(values: TagValues, time: number): void;
-  /** Returns whether the condition with this index holds; undefined: unknown. `isActive`: it held before. */
-  signal(index: number, values: TagValues, isActive: boolean): boolean | undefined;
-  /** What the next reading depends on, as plain data; undefined: nothing. */
-  state(): SignalsState | undefined;
-}
-
-export type SignalsState = RateWindowState;
 
 /** How the signals of a rule come about. */
 export interface SignalsKind {
@@ -64,7 +53,7 @@ export function signalsOf(rule: DeviceRule): SignalsKind {
       return stateless(single(rule, expression.tags), (_, values) => expression.evaluate(values));
     }
     case 'band':
-      return { ...single(rule, [condition.tag]), create: () => never };
+      return { ...single(rule, [condition.tag]), create: (state) => new BandSignals(condition, state?.band) };
   }
 }
 
@@ -126,7 +115,7 @@ function rateSignals(rule: DeviceRule, condition: RuleCondition & { kind: 'rate'
     ...single(rule, [tag]),
     specs: limits.map(({ limit, value }) => ({ limit, limitValue: value, onDelayMs, offDelayMs, priority })),
     create: (state) => {
-      const window = new RateWindow(overMs, state);
+      const window = new RateWindow(overMs, state?.rate);
       return {
         observe: (values, time) => {
           const value = values(tag);
@@ -137,7 +126,7 @@ function rateSignals(rule: DeviceRule, condition: RuleCondition & { kind: 'rate'
           const { value, hysteresis, sign } = limits[index]!;
           return sign * window.rate >= (isActive ? value - hysteresis : value);
         },
-        state: () => window.state(),
+        state: () => ({ rate: [...window.state()] }),
       };
     },
   };
