@@ -9,7 +9,8 @@ import { Season, type SeasonState } from './season.ts';
  *
  * The limit of a distance is the widest one of the last weeks: what is farther has not been there. It forgets slowly,
  * and grows with a reading by at most a fifth: so that one outlier does not hide the next, and a shift that
- * lasts becomes usual after some readings. The severity of a reading is its distance in limits: 1.2 is a fifth farther than ever.
+ * lasts becomes usual after some readings. The severity of a reading is its distance in limits: 1.2 is a fifth farther
+ * than any lately.
  *
  * Sources: the mean is the EWMA chart of Roberts (1959), made robust by clipping, as Gelper, Fried and Croux do for
  * Holt-Winters (2010); beyond the range seen so far with a margin is the "spatial anomaly" of Numenta's detector (Ahmad
