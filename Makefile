@@ -38,7 +38,7 @@ demo: setup ## Runs Tailrace in one process, without a broker, and a gateway bes
 stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=folder PORT_BASE=number
 	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
 
-tools: $(INSTALLED) ## Installs what the tests need and this machine lacks, by apt or brew: Java, Maven, nats-server, Mosquitto, Chromium, promtool, nginx, HAProxy, Go
+tools: $(INSTALLED) ## Installs what the tests need and this machine lacks, by apt or brew: Java, Maven, nats-server, Mosquitto, PostgreSQL, Chromium, promtool, nginx, HAProxy, Go
 	@node --disable-warning=ExperimentalWarning scripts/install-tools.ts
 
 test: setup tools ## Runs the tests: units, and integration on real brokers and a real browser; installs what they need
