@@ -8,14 +8,16 @@ INSTALLED := node_modules/.package-lock.json
 DASHBOARD := services/dashboard/dist/index.html
 DASHBOARD_SOURCES := $(shell find services/dashboard/web packages/client/src packages/protocol/src -type f -not -path '*/node_modules/*' 2>/dev/null)
 UNIT := '{packages,services,loadtest}/**/src/**/*.test.ts' 'services/dashboard/{server,web}/**/*.test.ts' 'scripts/**/*.test.ts' 'test/*.test.ts' 'test/docs/*.test.ts' 'loadtest/bench/*.test.ts' 'loadtest/k6/lib/*.test.ts' 'loadtest/devices/*.test.ts' 'test/chaos/*.test.ts' 'test/device-chaos/*.test.ts' 'test/simulation/*.test.ts' 'test/deploy/*.test.ts' 'test/cluster/*.test.ts'
-INTEGRATION := 'test/docs/*.itest.ts' 'packages/*/test/*.itest.ts' 'services/*/test/*.itest.ts' 'services/dashboard/server/test/*.itest.ts' 'test/*.itest.ts' 'test/deploy/*.itest.ts' 'loadtest/k6/test/*.itest.ts' 'loadtest/devices/test/*.itest.ts'
+# Suites of minutes: kills, attacks, images and the servers that read them. `make test-long` runs them.
+LONG := $(wildcard test/attack.itest.ts test/chaos.itest.ts test/device-chaos.itest.ts test/deploy/compose.itest.ts test/deploy/images.itest.ts test/deploy/prometheus.itest.ts test/deploy/rules.itest.ts)
+INTEGRATION := $(filter-out $(LONG),$(wildcard test/docs/*.itest.ts packages/*/test/*.itest.ts services/*/test/*.itest.ts services/dashboard/server/test/*.itest.ts test/*.itest.ts test/deploy/*.itest.ts loadtest/k6/test/*.itest.ts loadtest/devices/test/*.itest.ts))
 
 # Files of tests that run at once. Integration tests wait a quarter of their time, for brokers, browsers and time-outs:
 # three of them use two processors.
 TEST_JOBS ?= 3
 NODE_TEST := node --test --test-reporter=spec --test-concurrency=$(TEST_JOBS)
 
-.PHONY: help setup demo stack test unit integration tools ok numbers format types lint generate screenshot bench chaos attack device-chaos fuzz simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
+.PHONY: help setup demo stack test test-long unit integration tools ok numbers format types lint generate screenshot bench chaos attack device-chaos fuzz simulate simulate-mutations loadtest version release-check sizing token command docs-test images cluster-test compose compose-down
 
 help: ## Lists these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-20s %s\n", $$1, $$2 }'
@@ -39,8 +41,11 @@ stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=fol
 tools: $(INSTALLED) ## Installs what the tests need and this machine lacks, by apt or brew: Java, Maven, nats-server, Mosquitto, Chromium, promtool, nginx, HAProxy, Go
 	@node --disable-warning=ExperimentalWarning scripts/install-tools.ts
 
-test: setup tools ## Runs all tests: units, and integration on real brokers and a real browser; installs what they need
+test: setup tools ## Runs the tests: units, and integration on real brokers and a real browser; installs what they need
 	$(NODE_TEST) $(UNIT) $(INTEGRATION)
+
+test-long: setup tools ## Runs the suites of minutes: short runs of the kills and attacks, images, dashboards and alert rules on Prometheus
+	$(NODE_TEST) $(LONG)
 
 unit: setup ## Runs the unit tests: no ports, no brokers, seconds
 	$(NODE_TEST) $(UNIT)

@@ -41,6 +41,10 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     userControlRequestsMax: 'tailrace_fanout_user_control_requests',
     commandsPerConnectionMax: 'tailrace_fanout_connection_commands',
   },
+  alarms: {
+    pairsMax: 'tailrace_alarms_pairs',
+    unwrittenMax: 'tailrace_alarms_unwritten_transitions',
+  },
   ingest: {
     bodyBytesMax: 'tailrace_ingest_request_body_bytes',
     reportsPerRequestMax: 'tailrace_ingest_request_reports',

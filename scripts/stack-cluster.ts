@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FolderLock } from '@tailrace/eventlog/embedded/folder-lock';
 import { systemClock } from '@tailrace/platform/clock';
+import { FolderLock } from '@tailrace/platform/folder-lock';
 import { issueToken } from '@tailrace/platform/token';
 import { TailraceError } from '@tailrace/protocol/error';
 import { type KafkaBroker, startKafka } from '@tailrace/testkit/kafka';

@@ -36,6 +36,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 
 /** Libraries with access to the network or disk, or that must be replaceable: only this file imports each. */
 const adapters: Readonly<Record<string, string | readonly string[]>> = {
+  '@electric-sql/pglite': 'packages/database/src/pglite-worker.ts',
   '@node-rs/crc32': 'packages/eventlog/src/kafka/crc32c.ts',
   '@nats-io/transport-node': 'packages/bus/src/nats.ts',
   '@opentelemetry/api': 'packages/platform/src/otlp-tracing.ts',
@@ -58,9 +59,13 @@ const adapters: Readonly<Record<string, string | readonly string[]>> = {
   'node-opcua-nodesets': 'services/simulator/src/opcua/opcua-server.ts',
   'node-opcua-server': 'services/simulator/src/opcua/opcua-server.ts',
   'node-opcua-numeric-range': 'services/edge/src/opcua/opcua-channel.ts',
+  kysely: 'packages/database/src/typed-queries.ts',
   lmdb: 'packages/eventlog/src/embedded.ts',
   'lz4-napi': 'packages/eventlog/src/kafka/codecs.ts',
+  pg: 'packages/database/src/pg.ts',
+  'pg-copy-streams': 'packages/database/src/pg.ts',
   pino: 'packages/platform/src/logger.ts',
+  postgrator: 'packages/database/src/migrations.ts',
   snappy: 'packages/eventlog/src/kafka/codecs.ts',
   ws: ['services/ingest/src/devices/ws-sockets.ts', 'services/edge/src/uplink/secure-websocket.ts'],
   protobufjs: ['packages/protocol/src/generated/tailrace.js', 'packages/sparkplug/src/generated/sparkplug.js'],

@@ -7785,6 +7785,8 @@ var tailrace = $root.tailrace = (() => {
 			CommandSubmission.prototype.lease = 0;
 			CommandSubmission.prototype.onlyIf = "";
 			CommandSubmission.prototype.dryRun = false;
+			CommandSubmission.prototype.replaces = false;
+			CommandSubmission.prototype.via = "";
 			CommandSubmission.encode = function(message, writer, _depth) {
 				if (!writer) writer = $Writer.create();
 				if (_depth === $undefined) _depth = 0;
@@ -7801,6 +7803,8 @@ var tailrace = $root.tailrace = (() => {
 				if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && (typeof message.lease === "object" ? message.lease.low || message.lease.high : message.lease !== 0)) writer.uint32(56).uint64(message.lease);
 				if (message.onlyIf != null && $Object.hasOwnProperty.call(message, "onlyIf") && message.onlyIf !== "") writer.uint32(66).string(message.onlyIf);
 				if (message.dryRun != null && $Object.hasOwnProperty.call(message, "dryRun") && message.dryRun !== false) writer.uint32(72).bool(message.dryRun);
+				if (message.replaces != null && $Object.hasOwnProperty.call(message, "replaces") && message.replaces !== false) writer.uint32(80).bool(message.replaces);
+				if (message.via != null && $Object.hasOwnProperty.call(message, "via") && message.via !== "") writer.uint32(90).string(message.via);
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -7894,6 +7898,16 @@ var tailrace = $root.tailrace = (() => {
 							if (wireType !== 0) break;
 							if (value = reader.bool()) message.dryRun = value;
 							else delete message.dryRun;
+							continue;
+						case 10:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.replaces = value;
+							else delete message.replaces;
+							continue;
+						case 11:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.via = value;
+							else delete message.via;
 							continue;
 					}
 					reader.skipType(wireType, _depth, tag);
@@ -8369,6 +8383,8 @@ var tailrace = $root.tailrace = (() => {
 			CommandTransition.prototype.after = null;
 			CommandTransition.prototype.deadline = 0;
 			CommandTransition.prototype.awaits = "";
+			CommandTransition.prototype.approver = "";
+			CommandTransition.prototype.final = false;
 			CommandTransition.encode = function(message, writer, _depth) {
 				if (!writer) writer = $Writer.create();
 				if (_depth === $undefined) _depth = 0;
@@ -8392,6 +8408,8 @@ var tailrace = $root.tailrace = (() => {
 				if (message.after != null && $Object.hasOwnProperty.call(message, "after")) $root.tailrace.v1.CommandValue.encode(message.after, writer.uint32(114).fork(), _depth + 1).ldelim();
 				if (message.deadline != null && $Object.hasOwnProperty.call(message, "deadline") && !$Object.is(message.deadline, 0)) writer.uint32(121).double(message.deadline);
 				if (message.awaits != null && $Object.hasOwnProperty.call(message, "awaits") && message.awaits !== "") writer.uint32(130).string(message.awaits);
+				if (message.approver != null && $Object.hasOwnProperty.call(message, "approver") && message.approver !== "") writer.uint32(138).string(message.approver);
+				if (message.final != null && $Object.hasOwnProperty.call(message, "final") && message.final !== false) writer.uint32(144).bool(message.final);
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -8518,6 +8536,16 @@ var tailrace = $root.tailrace = (() => {
 							if (wireType !== 2) break;
 							if ((value = reader.stringVerify()).length) message.awaits = value;
 							else delete message.awaits;
+							continue;
+						case 17:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.approver = value;
+							else delete message.approver;
+							continue;
+						case 18:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.final = value;
+							else delete message.final;
 							continue;
 					}
 					reader.skipType(wireType, _depth, tag);

@@ -110,6 +110,7 @@ const errorCodes: Readonly<Record<ErrorCode, true>> = {
   invalid_message: true,
   invalid_position: true,
   invalid_config: true,
+  invalid_rule: true,
   unauthorized: true,
   forbidden: true,
   not_found: true,

@@ -155,7 +155,7 @@ test('while the log cannot be read the age of the last read grows, and the read 
   await writer.topic.revoke(token('t1'));
   await clock.advance(20 * controlPollMs);
   assert.equal(reader.topic.readAgeMs, 20 * controlPollMs);
-  assert.equal(reader.topic.counts.readFailures, 20);
+  assert.equal(reader.topic.poller.counts.readFailures, 20);
   isDown = false;
   await clock.advance(controlPollMs);
   assert.deepEqual([reader.revocations, reader.topic.readAgeMs], [[token('t1')], 0]);
@@ -326,7 +326,7 @@ for (const [size, names] of [
     const expected = ['a', 'b', ...names, 'later'];
     assert.deepEqual(received(), { tokens: expected, notices: expected });
     assert.deepEqual(warnings, ['the control topic was re-created']);
-    assert.equal(reader.topic.counts.readFailures, 0);
+    assert.equal(reader.topic.poller.counts.readFailures, 0);
     reader.topic.stop();
   });
 }
@@ -351,7 +351,7 @@ test('each notice is received once, and each revocation, when a broker answers w
   await clock.advance(30_000);
   assert.deepEqual(received().notices, ['a', 'b', 'c']);
   assert.deepEqual([...new Set(received().tokens)], ['a', 'b', 'c']);
-  assert.equal(reader.topic.counts.readFailures, 0);
+  assert.equal(reader.topic.poller.counts.readFailures, 0);
   reader.topic.stop();
 });
 

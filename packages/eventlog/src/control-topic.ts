@@ -1,10 +1,8 @@
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import type { DeviceCredential } from '@tailrace/platform/device-credentials';
-import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { RevocationEntry } from '@tailrace/platform/revocation';
-import { tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { tailrace } from '@tailrace/protocol/generated';
 import {
   type CommandSwitchState,
@@ -19,18 +17,15 @@ import {
   switchFrom,
   switchMessage,
 } from './control-record.ts';
-import { boundsOf, type EventLog, type LogRecord, recordEnd, type TopicSpec } from './event-log.ts';
+import type { EventLog, LogRecord, TopicSpec } from './event-log.ts';
+import { TopicPoller } from './topic-poller.ts';
 
 /** How often each process polls the topic, ms: the record of another process arrives within this time and one read. */
 export const controlPollMs = 500;
-/** How often a process checks whether a topic with an unchanged end was re-created. */
-const epochCheckMs = 5_000;
 const cleanupEveryMs = 3_600_000;
 /** The first cleanup is at a random time below this, ms, so that one of many nodes does the work. */
 const firstCleanupMs = 600_000;
 const tombstonesPerAppend = 500;
-/** Shortest time between two warnings that the end is before the position, ms. */
-const warningEveryMs = 60_000;
 /** Notices that are recognized when they are read again. Clients get none that is older than a minute. */
 const knownNoticesMax = 1_000;
 
@@ -65,54 +60,45 @@ export interface ControlTopicOptions {
  * Readers ignore tombstones: a revocation or credential expires at its own time.
  */
 export class ControlTopic {
-  readonly counts = { appended: 0, received: 0, unreadable: 0, readFailures: 0, removed: 0 };
+  readonly counts = { appended: 0, received: 0, unreadable: 0, removed: 0 };
+  readonly poller: TopicPoller;
   readonly #options: ControlTopicOptions;
   readonly #name: string;
-  readonly #onShorter: LimitedWarning;
-  /** The position after the last record that was read. */
-  #next = 0;
-  /** The epoch of `#next`, and when it was checked. */
-  #epoch = '';
-  #epochAtMs = 0;
   /** Keys of the last notices, oldest first. */
   readonly #knownNotices = new Set<string>();
   /** The last one that was read, until the end is reached: those before it have no effect. */
   #commandSwitch: CommandSwitchState | undefined;
-  #reading: Promise<void> | undefined;
-  #poller: Timer | undefined;
+  /** Read, and not passed on: an error of a subscriber must not lose revocations. */
+  #notices: Notice[] = [];
   #cleaner: Timer | undefined;
-  #readAtMs: number | undefined;
-  #isFailing = false;
   #stopped = false;
 
   constructor(options: ControlTopicOptions) {
     this.#options = options;
     this.#name = `${options.topicPrefix}.control`;
-    const { logger, clock } = options;
-    const sentence = 'the control topic has lost records, or a broker is behind; it is read again';
-    this.#onShorter = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
+    const { eventLog, logger, clock } = options;
+    this.poller = new TopicPoller({
+      ...{ eventLog, spec: specOf(this.#name), what: 'the control topic', clock, logger, pollMs: controlPollMs },
+      onRecords: (records) => this.#process(records),
+      onEnd: () => this.#notify(),
+    });
     if (options.metrics !== undefined) this.#register(options.metrics);
   }
 
   /** Creates the topic if it is missing and reads all of it. Rejects as `ensureTopic` and `read` do. */
-  async start(): Promise<void> {
-    const { epoch } = await this.#options.eventLog.ensureTopic(specOf(this.#name));
-    this.#epoch = epoch;
-    this.#epochAtMs = this.#options.clock.monotonic();
-    await this.#read();
-    if (this.#stopped) return;
-    this.#poller = this.#options.clock.every(controlPollMs, () => void this.poll());
+  start(): Promise<void> {
+    return this.poller.start();
   }
 
   stop(): void {
     this.#stopped = true;
-    this.#poller?.cancel();
+    this.poller.stop();
     this.#cleaner?.cancel();
   }
 
   /** Time since the topic was last read to its end, ms. Infinite before the first read. */
   get readAgeMs(): number {
-    return this.#readAtMs === undefined ? Number.POSITIVE_INFINITY : this.#options.clock.monotonic() - this.#readAtMs;
+    return this.poller.readAgeMs;
   }
 
   /** Resolves when the revocation is durable and this process has read it. Rejects as `EventLog.append` does. */
@@ -135,13 +121,9 @@ export class ControlTopic {
     await this.#append({ notice });
   }
 
-  /** Reads the records since the last read. Never rejects: a failed read is counted, and repeated by the next poll. */
-  async poll(): Promise<void> {
-    if (this.#stopped) return;
-    this.#reading ??= this.#poll().finally(() => {
-      this.#reading = undefined;
-    });
-    await this.#reading;
+  /** Reads the records since the last read. Never rejects: see `TopicPoller.poll`. */
+  poll(): Promise<void> {
+    return this.poller.poll();
   }
 
   /**
@@ -184,107 +166,33 @@ export class ControlTopic {
   async #append(content: tailrace.v1.IControlRecord): Promise<void> {
     await this.#options.eventLog.append(this.#name, [recordFrom(content)]);
     this.counts.appended++;
-    // A poll in progress may have read the end already: the next one reads the new record.
-    await this.#reading;
-    await this.poll();
+    await this.poller.pollAgain();
   }
 
-  async #poll(): Promise<void> {
-    try {
-      await this.#read();
-      this.#isFailing = false;
-    } catch (thrown) {
-      this.counts.readFailures++;
-      if (this.#stopped || this.#isFailing) return;
-      this.#isFailing = true;
-      const { code, message } = tailraceErrorFrom(thrown);
-      this.#options.logger.warn(
-        { topic: this.#name, code, reason: message },
-        'cannot read the control topic, retrying',
-      );
-    }
-  }
-
-  async #read(): Promise<void> {
-    const { eventLog, clock } = this.#options;
-    const until = await this.#findEnd();
-    if (until > this.#next) {
-      for await (const records of eventLog.read(this.#name, 0, { from: this.#next, until })) {
-        if (this.#stopped) return;
-        this.#process(records);
-      }
-      // Compaction removes the records of some positions, possibly also the last ones before the end.
-      this.#next = until;
-    }
-    this.#notifySwitch();
-    this.#readAtMs = clock.monotonic();
-  }
-
-  #notifySwitch(): void {
+  /** Called when the topic was read to its end. */
+  #notify(): void {
     const state = this.#commandSwitch;
     this.#commandSwitch = undefined;
     if (state !== undefined) this.#options.onCommandSwitch?.(state);
-  }
-
-  /**
-   * Resolves with the end, and sets `#next` to 0 if the topic has other records at the same positions. It was
-   * re-created if its epoch has changed. That is checked before each read of new records, so that none is received
-   * twice, and every `epochCheckMs`, because a re-created topic may have the same end.
-   *
-   * If the end is before `#next`, and the epoch is the same, an unclean leader election has removed records, or the
-   * answer is outdated. This cannot be distinguished, and new records may follow at once, at positions that were read
-   * before. So the topic is read again in both cases.
-   */
-  async #findEnd(): Promise<number> {
-    const end = await this.#end();
-    const isDue = this.#options.clock.monotonic() - this.#epochAtMs >= epochCheckMs;
-    if ((isDue || end !== this.#next) && (await this.#wasRecreated())) {
-      this.#next = 0;
-      // The first one may be the end of the former topic.
-      return await this.#end();
-    }
-    if (end < this.#next) {
-      const readTo = this.#next;
-      this.#onShorter.write(() => ({ topic: this.#name, end, readTo }));
-      this.#next = 0;
-    }
-    return end;
-  }
-
-  async #end(): Promise<number> {
-    return boundsOf(await this.#options.eventLog.bounds(this.#name, [0]), 0).next;
-  }
-
-  async #wasRecreated(): Promise<boolean> {
-    const { eventLog, clock, logger } = this.#options;
-    const { epoch } = await eventLog.describeTopic(this.#name);
-    this.#epochAtMs = clock.monotonic();
-    if (epoch === this.#epoch) return false;
-    const facts = { topic: this.#name, epoch, formerEpoch: this.#epoch, readTo: this.#next };
-    logger.warn(facts, 'the control topic was re-created');
-    this.#epoch = epoch;
-    return true;
+    for (const notice of this.#notices.splice(0)) this.#options.onNotice?.(notice);
   }
 
   #process(records: readonly LogRecord[]): void {
     const credentials: DeviceCredential[] = [];
     const revocations: RevocationEntry[] = [];
-    const notices: Notice[] = [];
     for (const record of records) {
       const content = contentOf(record);
       if (content?.revocation) revocations.push(entryFrom(content.revocation));
       else if (content?.credential) credentials.push(credentialFrom(content.credential));
       else if (content?.commandSwitch) this.#commandSwitch = switchFrom(content.commandSwitch);
       else if (content?.notice) {
-        if (this.#isNew(record.key)) notices.push(noticeFrom(content.notice));
+        if (this.#isNew(record.key)) this.#notices.push(noticeFrom(content.notice));
       } else if (record.unreadable !== undefined || record.value.length > 0) this.counts.unreadable++;
       if (content !== undefined) this.counts.received++;
     }
     // A credential is issued before it is revoked. Neither may be lost by an error of a subscriber to notices.
     if (credentials.length > 0) this.#options.onCredentials(credentials);
     if (revocations.length > 0) this.#options.onRevocations(revocations);
-    this.#next = recordEnd(records.at(-1)!);
-    for (const notice of notices) this.#options.onNotice?.(notice);
   }
 
   /** Returns whether a notice was not received yet, and remembers it. */
@@ -309,7 +217,11 @@ export class ControlTopic {
       'Credentials, revocations, command switches and notices read.',
       () => counts.received,
     );
-    metrics.total(name('read_failures_total'), 'Polls of the control topic that failed.', () => counts.readFailures);
+    metrics.total(
+      name('read_failures_total'),
+      'Polls of the control topic that failed.',
+      () => this.poller.counts.readFailures,
+    );
     metrics.total(
       name('unreadable_records_total'),
       'Records of the control topic that were skipped because they cannot be read.',

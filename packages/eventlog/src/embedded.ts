@@ -1,13 +1,13 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Clock } from '@tailrace/platform/clock';
+import { FolderLock } from '@tailrace/platform/folder-lock';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { type Database, open } from 'lmdb';
 import { diskErrorFrom } from './embedded/disk-error.ts';
 import { DiskQueue } from './embedded/disk-queue.ts';
 import { assertDiskSpace } from './embedded/disk-space.ts';
 import { assertFileIsWhole } from './embedded/file-check.ts';
-import { FolderLock } from './embedded/folder-lock.ts';
 import { registerEmbeddedMetrics } from './embedded/metrics.ts';
 import { type EmbeddedOptions, EmbeddedStore } from './embedded/store.ts';
 import type { Entry, Table, TransactionFile } from './embedded/table.ts';

@@ -1,5 +1,5 @@
 import { shown } from '@tailrace/protocol/error';
-import { suggestionFor } from './suggestion.ts';
+import { suggestionFor } from '@tailrace/protocol/suggestion';
 
 /** The command line of every service. */
 export interface CommandLine {

@@ -1,10 +1,10 @@
 import { readFileSync, statSync } from 'node:fs';
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { suggestionFor } from '@tailrace/protocol/suggestion';
 import type { z } from 'zod';
 import { type CommandLine, commandLineFrom } from './command-line.ts';
 import { type ConfigKey, type ConfigSchema, configKeysFrom, variablePrefix } from './config-keys.ts';
 import { jsonErrorPlace } from './json-place.ts';
-import { suggestionFor } from './suggestion.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 

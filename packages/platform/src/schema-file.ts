@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { shown, TailraceError } from '@tailrace/protocol/error';
+import { suggestionFor } from '@tailrace/protocol/suggestion';
 import type { z } from 'zod';
 import { jsonErrorPlace } from './json-place.ts';
-import { suggestionFor } from './suggestion.ts';
 
 const fileBytesMax = 4 * 1_024 * 1_024;
 /** Errors of one file that are reported. */

@@ -6,6 +6,7 @@ export const errorCodes = [
   'invalid_message',
   'invalid_position',
   'invalid_config',
+  'invalid_rule',
   'unauthorized',
   'forbidden',
   'not_found',

@@ -36,11 +36,18 @@ export const tools = {
     npm: ['playwright-core', 'install', '--with-deps', 'chromium'],
   },
   prometheus: { apt: ['prometheus'], brew: ['prometheus'], service: 'prometheus' },
+  'prometheus-alertmanager': {
+    apt: ['prometheus-alertmanager'],
+    brew: ['alertmanager'],
+    service: 'prometheus-alertmanager',
+  },
   promtool: { apt: ['prometheus'], brew: ['prometheus'], service: 'prometheus' },
   nginx: { apt: ['nginx'], brew: ['nginx'], service: 'nginx' },
   haproxy: { apt: ['haproxy'], brew: ['haproxy'], service: 'haproxy' },
   mosquitto: { apt: ['mosquitto'], brew: ['mosquitto'], service: 'mosquitto' },
   mosquitto_pub: { apt: ['mosquitto-clients'], brew: ['mosquitto'] },
+  // Its programs are not on the PATH of Debian: see findInstalled.
+  postgres: { apt: ['postgresql'], brew: ['postgresql@17'], service: 'postgresql' },
   openssl: { apt: ['openssl'], brew: ['openssl'] },
   go: { apt: ['golang-go'], brew: ['go'] },
   // Needs the part that makes virtual environments; see findPython.
@@ -55,6 +62,13 @@ export type Tool = keyof typeof tools;
 
 /** Where Debian puts servers, which is not on the PATH of every user who has the folder of its other programs there. */
 const serverFolder = { beside: '/usr/bin', path: '/usr/sbin' };
+
+/** Where Debian and Homebrew put each release of PostgreSQL. */
+const postgresFolders = [
+  '/usr/lib/postgresql/*/bin',
+  '/opt/homebrew/opt/postgresql@*/bin',
+  '/usr/local/opt/postgresql@*/bin',
+];
 
 /** k6 and Helm take one to three minutes on two cores. */
 const buildDeadlineMs = 900_000;
@@ -102,8 +116,8 @@ export async function findTool(name: Tool, env: Environment = process.env): Prom
 }
 
 /**
- * Returns the path of a program on the PATH, in Debian's folder of servers or in that of Go; undefined where it is in
- * none.
+ * Returns the path of a program on the PATH, in Debian's folder of servers, in that of Go or in one of PostgreSQL;
+ * undefined where it is in none.
  */
 export async function findInstalled(name: string, env: Environment = process.env): Promise<string | undefined> {
   const folders = (env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
@@ -112,7 +126,9 @@ export async function findInstalled(name: string, env: Environment = process.env
     const file = join(folder, name);
     if (await isExecutable(file)) return file;
   }
-  return undefined;
+  const releases: string[] = [];
+  for await (const file of glob(postgresFolders.map((folder) => join(folder, name)))) releases.push(file);
+  return releases.sort(byRelease).at(-1);
 }
 
 /** Returns a Go that can build all of `tools`: the machine's, or where that is too old, one in the cache. */
@@ -129,6 +145,11 @@ async function findGo(env: Environment): Promise<string> {
       await chmod(join(unfinished, file), 0o755);
   });
   return join(dir, 'bin', 'go');
+}
+
+function byRelease(a: string, b: string): number {
+  const release = (file: string) => Number(/(\d+)\/bin\//.exec(file)?.[1] ?? 0);
+  return release(a) - release(b);
 }
 
 function goFolder(env: Environment): string {

@@ -1673,6 +1673,12 @@ export namespace tailrace {
             /** CommandSubmission dryRun. */
             dryRun: boolean;
 
+            /** CommandSubmission replaces. */
+            replaces: boolean;
+
+            /** CommandSubmission via. */
+            via: string;
+
             /**
              * Encodes the specified CommandSubmission message. Does not implicitly {@link tailrace.v1.CommandSubmission.verify|verify} messages.
              * @param message CommandSubmission message or plain object to encode
@@ -1724,6 +1730,12 @@ export namespace tailrace {
                 /** CommandSubmission dryRun */
                 dryRun?: (boolean|null);
 
+                /** CommandSubmission replaces */
+                replaces?: (boolean|null);
+
+                /** CommandSubmission via */
+                via?: (string|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -1739,6 +1751,8 @@ export namespace tailrace {
               lease?: number|null;
               onlyIf?: string|null;
               dryRun?: boolean|null;
+              replaces?: boolean|null;
+              via?: string|null;
               $unknowns?: Uint8Array[];
             };
         }
@@ -2265,6 +2279,12 @@ export namespace tailrace {
             /** CommandTransition awaits. */
             awaits: string;
 
+            /** CommandTransition approver. */
+            approver: string;
+
+            /** CommandTransition final. */
+            final: boolean;
+
             /**
              * Encodes the specified CommandTransition message. Does not implicitly {@link tailrace.v1.CommandTransition.verify|verify} messages.
              * @param message CommandTransition message or plain object to encode
@@ -2337,6 +2357,12 @@ export namespace tailrace {
                 /** CommandTransition awaits */
                 awaits?: (string|null);
 
+                /** CommandTransition approver */
+                approver?: (string|null);
+
+                /** CommandTransition final */
+                final?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
@@ -2359,6 +2385,8 @@ export namespace tailrace {
               after?: tailrace.v1.CommandValue.$Shape|null;
               deadline?: number|null;
               awaits?: string|null;
+              approver?: string|null;
+              final?: boolean|null;
               $unknowns?: Uint8Array[];
             };
         }

@@ -2424,6 +2424,8 @@ export const tailrace = $root.tailrace = (() => {
             CommandSubmission.prototype.lease = 0;
             CommandSubmission.prototype.onlyIf = "";
             CommandSubmission.prototype.dryRun = false;
+            CommandSubmission.prototype.replaces = false;
+            CommandSubmission.prototype.via = "";
 
             CommandSubmission.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -2453,6 +2455,10 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(66).string(message.onlyIf);
                 if (message.dryRun != null && $Object.hasOwnProperty.call(message, "dryRun") && message.dryRun !== false)
                     writer.uint32(72).bool(message.dryRun);
+                if (message.replaces != null && $Object.hasOwnProperty.call(message, "replaces") && message.replaces !== false)
+                    writer.uint32(80).bool(message.replaces);
+                if (message.via != null && $Object.hasOwnProperty.call(message, "via") && message.via !== "")
+                    writer.uint32(90).string(message.via);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -2592,6 +2598,24 @@ export const tailrace = $root.tailrace = (() => {
                                 message.dryRun = value;
                             else
                                 delete message.dryRun;
+                            continue;
+                        }
+                    case 10: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.replaces = value;
+                            else
+                                delete message.replaces;
+                            continue;
+                        }
+                    case 11: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.via = value;
+                            else
+                                delete message.via;
                             continue;
                         }
                     }
@@ -3262,6 +3286,8 @@ export const tailrace = $root.tailrace = (() => {
             CommandTransition.prototype.after = null;
             CommandTransition.prototype.deadline = 0;
             CommandTransition.prototype.awaits = "";
+            CommandTransition.prototype.approver = "";
+            CommandTransition.prototype.final = false;
 
             CommandTransition.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -3305,6 +3331,10 @@ export const tailrace = $root.tailrace = (() => {
                     writer.uint32(121).double(message.deadline);
                 if (message.awaits != null && $Object.hasOwnProperty.call(message, "awaits") && message.awaits !== "")
                     writer.uint32(130).string(message.awaits);
+                if (message.approver != null && $Object.hasOwnProperty.call(message, "approver") && message.approver !== "")
+                    writer.uint32(138).string(message.approver);
+                if (message.final != null && $Object.hasOwnProperty.call(message, "final") && message.final !== false)
+                    writer.uint32(144).bool(message.final);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -3501,6 +3531,24 @@ export const tailrace = $root.tailrace = (() => {
                                 message.awaits = value;
                             else
                                 delete message.awaits;
+                            continue;
+                        }
+                    case 17: {
+                            if (wireType !== 2)
+                                break;
+                            if ((value = reader.stringVerify()).length)
+                                message.approver = value;
+                            else
+                                delete message.approver;
+                            continue;
+                        }
+                    case 18: {
+                            if (wireType !== 0)
+                                break;
+                            if (value = reader.bool())
+                                message.final = value;
+                            else
+                                delete message.final;
                             continue;
                         }
                     }

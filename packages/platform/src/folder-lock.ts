@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { readFile, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { Clock, Timer } from '@tailrace/platform/clock';
 import { TailraceError } from '@tailrace/protocol/error';
+import type { Clock, Timer } from './clock.ts';
 
 const fileName = 'tailrace.lock';
 const touchMs = 2_000;

@@ -1,0 +1,200 @@
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import type { Bus } from '@tailrace/bus/bus';
+import type { Database } from '@tailrace/database/database';
+import { migrate } from '@tailrace/database/migrations';
+import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
+import { ControlTopic } from '@tailrace/eventlog/control-topic';
+import type { EventLog } from '@tailrace/eventlog/event-log';
+import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
+import type { Clock } from '@tailrace/platform/clock';
+import { CredentialVerifier } from '@tailrace/platform/credentials';
+import { DeviceCredentials } from '@tailrace/platform/device-credentials';
+import type { Logger } from '@tailrace/platform/logger';
+import type { Metrics } from '@tailrace/platform/metrics';
+import { createRevocationList } from '@tailrace/platform/revocation';
+import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
+import { createTokenVerifier } from '@tailrace/platform/token';
+import { registerAuditRoutes } from './audit/audit-routes.ts';
+import { Automation } from './automation.ts';
+import { registerCommandRoutes } from './commands/command-routes.ts';
+import { CommandService } from './commands/command-service.ts';
+import { CommandWork } from './commands/command-work.ts';
+import { IngestClient } from './commands/ingest-client.ts';
+import { markedCommandsFrom } from './commands/marked-commands.ts';
+import type { ControlSettings } from './config.ts';
+import type { ControlContext, RegisterRoutes } from './control-context.ts';
+import { ControlServer } from './control-server.ts';
+import { type Api, createApi, listen } from './http/api.ts';
+import { Journal } from './journal.ts';
+import { registerLeaseRoutes } from './leases/lease-routes.ts';
+import { LeaseService } from './leases/lease-service.ts';
+import { createActMetrics, createCommandMetrics } from './metrics.ts';
+import { NotificationAdmin } from './notifications/notification-admin.ts';
+import { registerNotificationRoutes } from './notifications/notification-routes.ts';
+import { Notifications } from './notifications/notifications.ts';
+import { outwardFrom } from './notifications/outward.ts';
+import { OutboxRelay } from './outbox/outbox-relay.ts';
+import { auditTopicSpec } from './topics.ts';
+
+/** The migrations of control, in the order of their numbers. */
+export const migrationsFolder: string = fileURLToPath(new URL('../migrations', import.meta.url));
+
+export interface ControlOptions {
+  /** Started by the caller, as the log and the bus are. */
+  readonly database: Database;
+  readonly eventLog: EventLog;
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  /** Of the service `control`. */
+  readonly metrics: Metrics;
+  readonly config: ControlSettings;
+  /** Name of this process. */
+  readonly node: string;
+  /** The routes of further parts. */
+  readonly routes?: readonly RegisterRoutes[];
+  /** The setting of the port, for the message where it is taken. Default: `port`. */
+  readonly portSetting?: string;
+}
+
+export interface Control {
+  /**
+   * Migrates the store, and serves the API and the bus. Rejects with `invalid_config` for a store of a newer version,
+   * and as log, bus and database do.
+   */
+  start(): Promise<void>;
+  /** Takes no new requests. Resolves when those in progress are answered. */
+  drain(): Promise<void>;
+  stop(): Promise<void>;
+  /** Returns why it takes no requests; undefined if it does. */
+  notReady(): string | undefined;
+  /** The port of the API; 0 before `start`. */
+  readonly port: number;
+  /** Takes transitions of alarms, in the transaction that stores them. */
+  readonly notifications: Pick<Notifications, 'take' | 'wake'>;
+}
+
+/** Creates the service in which people act on what they see. Depends on no environment and process. */
+export function createControl(options: ControlOptions): Control {
+  const { database, eventLog, bus, clock, random, logger, metrics, config, node, routes = [] } = options;
+  const { topicPrefix } = config;
+  // The name of the node may be that of the process before it, which may still run.
+  const worker = `${node}-${randomBytes(6).toString('base64url')}`;
+  const outbox = new OutboxRelay({
+    ...{ database, eventLog, topicPrefix, worker, clock, logger, metrics },
+    rowsMax: config.outboxRowsMax,
+  });
+  const context: ControlContext = {
+    ...{ database, clock, logger, metrics, random, worker },
+    journal: new Journal({ clock, onAppended: createActMetrics(metrics) }),
+    wakeOutbox: () => outbox.wake(),
+  };
+  const { credentials, control } = createCredentials(options);
+  const work = new CommandWork({
+    ...{ context, bus, resolveMs: config.unconfirmedMs },
+    onChanged: (command) => onCommand(command),
+  });
+  const marked = markedCommandsFrom(config.markedCommands);
+  const commands = new CommandService({
+    ...{ context, work, ingest: new IngestClient(bus), marked },
+    openMax: config.openCommandsMax,
+    deviceOpenMax: config.deviceOpenCommandsMax,
+    subjectPerSecond: config.subjectCommandsPerSecond,
+    isLogBehind: () => outbox.isFull,
+  });
+  const onCommand = createCommandMetrics(metrics, {
+    open: () => commands.open,
+    openMax: config.openCommandsMax,
+    followed: () => work.followed,
+  });
+  const leases = new LeaseService(context);
+  const notifications = new Notifications({ context, ...outwardFrom(config) });
+  const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
+  const automation = new Automation({
+    ...{ context, commands, bus, partitions: config.telemetryPartitions },
+    isMarked: (device, name) => marked.isMarked(device, name),
+  });
+  const server = new ControlServer({ bus, commands, leases, clock, logger });
+  let api: Api | undefined;
+  let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
+  let port = 0;
+  return {
+    get port() {
+      return port;
+    },
+    notifications,
+    notReady: () => (state === 'running' ? undefined : state),
+    async start() {
+      await eventLog.ensureTopic(eventsTopicSpec(`${topicPrefix}.events`, config.telemetryPartitions));
+      await eventLog.ensureTopic(auditTopicSpec(topicPrefix));
+      await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
+      // Before the first request: a revoked token is refused from the start.
+      await control.start();
+      const applied = await migrate(database, { directory: migrationsFolder, table: 'control_schema_version' });
+      if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
+      await outbox.start();
+      await work.subscribe();
+      work.start();
+      leases.start();
+      await notifications.start();
+      await automation.start();
+      await server.subscribe();
+      api = await createApi({
+        ...{ settings: config, credentials, logger, metrics },
+        routes(scope) {
+          registerCommandRoutes(scope, commands, context);
+          registerLeaseRoutes(scope, leases);
+          registerAuditRoutes(scope, database);
+          registerNotificationRoutes(scope, notificationAdmin);
+          automation.registerRoutes(scope);
+          for (const register of routes) register(scope, context);
+        },
+      });
+      if (state !== 'new') return;
+      port = await listen(api, config, options.portSetting ?? 'port');
+      state = 'running';
+      logger.info({ host: config.host, port }, 'the API of control is served at /v1/docs');
+    },
+    async drain() {
+      if (state !== 'running') return;
+      state = 'draining';
+      await Promise.all([api?.close(), server.stop()]);
+    },
+    async stop() {
+      state = 'stopped';
+      api?.server.closeAllConnections();
+      await Promise.all([api?.close(), server.stop()]);
+      control.stop();
+      leases.stop();
+      await notifications.stop();
+      await automation.stop();
+      await work.stop();
+      await outbox.stop();
+    },
+  };
+}
+
+/** Verifies tokens as ingest and fanout do, with the revocations of the control topic. */
+function createCredentials({ eventLog, clock, logger, metrics, config }: ControlOptions) {
+  const revocations = createRevocationList({ clock, metrics, entriesMax: config.revocationsMax });
+  const known = new DeviceCredentials({ clock, revocations, entriesMax: config.credentialsMax, metrics });
+  const control = new ControlTopic({
+    ...{ eventLog, topicPrefix: config.topicPrefix, clock, logger, metrics },
+    onCredentials: (entries) => known.merge(entries),
+    onRevocations(entries) {
+      known.revoke(entries);
+      revocations.merge(entries);
+    },
+  });
+  const credentials = new CredentialVerifier({
+    tokens: createTokenVerifier({ ...tokenVerifierOptionsFrom(config), clock, logger, revocations }),
+    credentials: known,
+    revocations,
+    clock,
+    clockToleranceMs: config.tokenClockToleranceMs,
+    metrics,
+  });
+  return { credentials, control };
+}

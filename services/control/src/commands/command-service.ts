@@ -1,0 +1,319 @@
+import { randomUUID } from 'node:crypto';
+import type { Queryable } from '@tailrace/database/database';
+import { RateLimit } from '@tailrace/platform/rate-limit';
+import { assertCommand, assertCommandId, type CommandValue, commandLimits } from '@tailrace/protocol/device-command';
+import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { entryOf } from '../audit/audit-entry.ts';
+import { act, type ControlContext, orRefused } from '../control-context.ts';
+import type { Act } from '../journal.ts';
+import { fenceFor } from '../leases/lease.ts';
+import { leaseOver } from '../leases/lease-store.ts';
+import { assertMayCommand, assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
+import { type Command, isReplaced, isSameRequest } from './command.ts';
+import { actOf, afterEvents, applyEvents, workTimes } from './command-acts.ts';
+import {
+  type CommandFilter,
+  countOpen,
+  countOpenOf,
+  findByKey,
+  findCommand,
+  insertCommand,
+  listCommands,
+  lockCommand,
+  lockOpenOf,
+  noteCanceled,
+} from './command-store.ts';
+import type { CommandWork } from './command-work.ts';
+import type { IngestClient } from './ingest-client.ts';
+import type { MarkedCommands } from './marked-commands.ts';
+
+/** A command as its sender submits it. */
+export interface CommandSubmission {
+  /** The sender's: the same key is the same command. */
+  readonly key: string;
+  readonly device: string;
+  /** '' for none. */
+  readonly via: string;
+  readonly name: string;
+  readonly params: Readonly<Record<string, CommandValue>>;
+  readonly qos: 0 | 1 | 2;
+  /** Epoch ms. */
+  readonly deadline: number;
+  /** Fencing token of the lease that the sender holds; 0 for none. */
+  readonly lease: number;
+  /** '' for none. */
+  readonly onlyIf: string;
+  readonly replaces: boolean;
+  readonly dryRun: boolean;
+}
+
+export interface CommandServiceOptions {
+  readonly context: ControlContext;
+  readonly work: Pick<CommandWork, 'take' | 'sweep' | 'outcomeOf'>;
+  readonly ingest: Pick<IngestClient, 'cancel'>;
+  readonly marked: MarkedCommands;
+  /** Open commands of the installation, and of one device. */
+  readonly openMax: number;
+  readonly deviceOpenMax: number;
+  /** Commands that one subject submits a second, with the burst of ten seconds. */
+  readonly subjectPerSecond: number;
+  /** Whether nothing new is accepted, because the log is behind. */
+  readonly isLogBehind: () => boolean;
+}
+
+/** Between two counts of all open commands, ms. */
+const countEveryMs = 1_000;
+/** Subjects whose rate is remembered; the one that came first is forgotten. */
+const subjectsMax = 10_000;
+
+/** What people do with commands: submit, cancel, confirm, read. The same beneath HTTP and the bus. */
+export class CommandService {
+  readonly #options: CommandServiceOptions;
+  readonly #rate: RateLimit;
+  readonly #rates = new Map<string, number>();
+  #open = 0;
+  #countedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: CommandServiceOptions) {
+    this.#options = options;
+    this.#rate = new RateLimit(options.subjectPerSecond, options.subjectPerSecond * 10);
+  }
+
+  /** Open commands at the last count, for metrics. */
+  get open(): number {
+    return this.#open;
+  }
+
+  /**
+   * Accepts a command, durably, and starts to send it. Resolves with it; with the command that has the sender's key
+   * already, whatever has become of it. Rejects with `forbidden`, `conflict` (a lease of another subject; the key of
+   * another command), `invalid_message`, `rate_limited`, `unavailable`: then nothing is sent.
+   */
+  async submit(requester: Requester, submission: CommandSubmission): Promise<Command> {
+    const { context, work, isLogBehind } = this.#options;
+    const { device, name, key } = submission;
+    assertSubmission(submission, requester, context.clock.now());
+    this.#assertRate(requester.subject);
+    const refused = { action: 'command.refused', target: device, details: { key, name, params: submission.params } };
+    return await orRefused(context, requester, refused, async () => {
+      assertMayCommand(requester, device);
+      if (submission.via !== '') assertMayCommand(requester, submission.via);
+      if (isLogBehind())
+        throw new TailraceError('unavailable', 'commands: expected the log to take records, and it is far behind');
+      await this.#assertOpen();
+      if (submission.dryRun) return await this.#dryRun(requester, submission);
+      let isClaimed = false;
+      const command = await act(context, async (transaction) => {
+        const known = await this.#known(transaction, requester, submission);
+        if (known !== undefined) return { result: known, acts: [] };
+        const accepted = await this.#accept(transaction, requester, submission);
+        isClaimed = accepted.isClaimed;
+        return accepted;
+      });
+      if (isClaimed) work.take(command);
+      return command;
+    });
+  }
+
+  /**
+   * Cancels a command. One that no node has is canceled at once. Of another one the node is requested not to send it;
+   * what becomes of it follows. Resolves with the command as it is then. Rejects with `conflict` for one that is final.
+   */
+  async cancel(requester: Requester, id: string): Promise<Command> {
+    const { context, ingest, work } = this.#options;
+    const { device } = await this.#visible(requester, id);
+    const refused = { action: 'command.refused', target: device, details: { command: id, requested: 'cancel' } };
+    return await orRefused(context, requester, refused, async () => {
+      assertMayCommand(requester, device);
+      const command = await act(context, async (transaction) => {
+        const locked = await lockCommand(transaction, id);
+        if (locked.isFinal && locked.state !== 'canceled')
+          throw new TailraceError('conflict', `command: expected one that is not final, got ${locked.state}`);
+        const time = context.clock.now();
+        if (!locked.isRequested) {
+          const message = `canceled by ${requester.subject}`;
+          return await afterEvents(transaction, time, locked, [{ kind: 'canceled', message }], requester);
+        }
+        await noteCanceled(transaction, id, requester.subject);
+        const details = { command: id, state: locked.state };
+        const entry = entryOf(requester, { time, action: 'command.cancel_requested', target: device, details });
+        return { result: locked, acts: [{ key: device, entry }] };
+      });
+      if (command.isFinal) {
+        work.sweep();
+        return command;
+      }
+      const outcome = await ingest.cancel(command, command.node).catch((error: unknown) => tailraceErrorFrom(error));
+      return outcome instanceof TailraceError ? command : await work.outcomeOf(id, outcome);
+    });
+  }
+
+  /**
+   * Confirms a marked command as the second person. Rejects with `forbidden` for its sender, and for a requester
+   * without the role `supervisor`; with `conflict` for a command that awaits no confirmation.
+   */
+  async confirm(requester: Requester, id: string): Promise<Command> {
+    const { context, work } = this.#options;
+    const { device } = await this.#visible(requester, id);
+    const refused = { action: 'command.refused', target: device, details: { command: id, requested: 'confirm' } };
+    return await orRefused(context, requester, refused, async () => {
+      assertMayCommand(requester, device);
+      assertRole(requester, 'supervisor');
+      const { subject: approver } = requester;
+      const command = await applyEvents(context, id, [{ kind: 'confirmed' }], requester, (locked) => {
+        if (locked.awaits !== 'confirmation')
+          throw new TailraceError('conflict', `command: expected one that awaits confirmation, got ${locked.state}`);
+        if (locked.sender === approver)
+          throw new TailraceError('forbidden', 'confirmation: expected a second person, got the sender');
+        if (locked.deadline <= context.clock.now())
+          throw new TailraceError('conflict', `command: expected a deadline ahead, got ${locked.deadline}`);
+        return { approver };
+      });
+      work.sweep();
+      return command;
+    });
+  }
+
+  /** Resolves with a command. Rejects with `not_found`, also for one of a device that the requester may not see. */
+  async find(requester: Requester, id: string): Promise<Command> {
+    return await this.#visible(requester, id);
+  }
+
+  /** Resolves with commands of devices that the requester may see, the newest first. */
+  async list(requester: Requester, filter: Omit<CommandFilter, 'visible'>): Promise<readonly Command[]> {
+    if (filter.device !== undefined) assertMaySee(requester, filter.device);
+    const visible = [...requester.subscribe, ...requester.command];
+    return await listCommands(this.#options.context.database, { ...filter, visible });
+  }
+
+  async #visible(requester: Requester, id: string): Promise<Command> {
+    const command = await findCommand(this.#options.context.database, id);
+    if (command !== undefined && maySee(requester, command.device)) return command;
+    throw new TailraceError('not_found', `command: expected the ID of one, got ${shown(id)}`);
+  }
+
+  async #known(
+    queryable: Queryable,
+    { subject }: Requester,
+    submission: CommandSubmission,
+  ): Promise<Command | undefined> {
+    const known = await findByKey(queryable, subject, submission.key);
+    if (known === undefined || isSameRequest(known, submission)) return known;
+    throw new TailraceError(
+      'conflict',
+      `id: expected a new one, got ${shown(submission.key)}, which a command with another content has`,
+    );
+  }
+
+  async #accept(
+    transaction: Queryable,
+    requester: Requester,
+    submission: CommandSubmission,
+  ): Promise<{ readonly result: Command; readonly acts: readonly Act[]; readonly isClaimed: boolean }> {
+    const { context } = this.#options;
+    const nowMs = context.clock.now();
+    const { worker } = context;
+    const command = await this.#commandOf(transaction, requester, submission, nowMs);
+    const replaced = submission.replaces ? await this.#replace(transaction, command, nowMs, requester) : [];
+    const { open, waiting } = await countOpenOf(transaction, command.device);
+    const { deviceOpenMax } = this.#options;
+    if (open >= deviceOpenMax)
+      throw new TailraceError(
+        'rate_limited',
+        `commands of one device: expected at most ${deviceOpenMax}, got one more`,
+      );
+    const isClaimed = waiting === 0 && command.awaits === '';
+    // Behind another one it is due when that one was sent, and at its deadline.
+    const dueMs = isClaimed ? nowMs + workTimes.claimMs : command.deadline;
+    const result = await insertCommand(transaction, command, worker, dueMs);
+    // The same sender has submitted it at the same time: that transaction has committed now.
+    if (result === undefined)
+      return { result: (await this.#known(transaction, requester, submission))!, acts: [], isClaimed: false };
+    return { result, acts: [...replaced, actOf(result, requester)], isClaimed };
+  }
+
+  /** Resolves with the command of a submission. Rejects with `conflict` if another subject has the lease. */
+  async #commandOf(
+    queryable: Queryable,
+    { subject, traceparent }: Requester,
+    submission: CommandSubmission,
+    nowMs: number,
+  ): Promise<Omit<Command, 'position'>> {
+    const { key, device, via, name, params, qos, deadline, replaces } = submission;
+    const fence = fenceFor(device, subject, submission.lease, await leaseOver(queryable, device, nowMs));
+    const isMarked = this.#options.marked.isMarked(device, name);
+    return {
+      ...{ id: randomUUID().replaceAll('-', ''), sender: subject, key, device, via, name, params, qos, deadline },
+      ...{ accepted: nowMs, fence, replaces, traceparent, approver: '', state: 'accepted' },
+      ...{ awaits: isMarked ? 'confirmation' : '', isFinal: false, number: 1, changed: nowMs, code: '', message: '' },
+      ...{ confirmedBy: '', before: undefined, after: undefined, isRequested: false, node: '', cancelBy: '' },
+    };
+  }
+
+  /** Cancels earlier commands for the same parameters that no node has. Resolves with what was done. */
+  async #replace(
+    transaction: Queryable,
+    command: Omit<Command, 'position'>,
+    nowMs: number,
+    requester: Requester,
+  ): Promise<readonly Act[]> {
+    const earlier = await lockOpenOf(transaction, command.device);
+    const acts: Act[] = [];
+    for (const each of earlier.filter((open) => isReplaced(open, command))) {
+      const event = { kind: 'canceled', message: `replaced by ${command.id}` } as const;
+      acts.push(...(await afterEvents(transaction, nowMs, each, [event], requester)).acts);
+    }
+    return acts;
+  }
+
+  /** Resolves with the command as it would be accepted. Its number is 0. */
+  async #dryRun(requester: Requester, submission: CommandSubmission): Promise<Command> {
+    const { database, clock } = this.#options.context;
+    const known = await this.#known(database, requester, submission);
+    if (known !== undefined) return known;
+    const command = await this.#commandOf(database, requester, submission, clock.now());
+    return { ...command, id: '', number: 0, position: 0 };
+  }
+
+  async #assertOpen(): Promise<void> {
+    const { openMax, context } = this.#options;
+    const nowMs = context.clock.monotonic();
+    if (nowMs - this.#countedMs >= countEveryMs) {
+      this.#countedMs = nowMs;
+      this.#open = await countOpen(context.database, openMax);
+    }
+    if (this.#open >= openMax)
+      throw new TailraceError('limit_reached', `open commands: expected at most ${openMax}, got one more`, {
+        retryable: true,
+      });
+  }
+
+  #assertRate(subject: string): void {
+    const nowMs = this.#options.context.clock.monotonic();
+    const tat = this.#rate.take(this.#rates.get(subject) ?? 0, nowMs);
+    if (tat === undefined)
+      throw new TailraceError(
+        'rate_limited',
+        `commands: expected at most ${this.#rate.perSecond} a second of one subject`,
+      );
+    this.#rates.delete(subject);
+    this.#rates.set(subject, tat);
+    if (this.#rates.size > subjectsMax) this.#rates.delete(this.#rates.keys().next().value!);
+  }
+}
+
+/** Throws `invalid_message` and `invalid_path` for a command that no device could get. */
+function assertSubmission(submission: CommandSubmission, { subject, traceparent }: Requester, nowMs: number): void {
+  const { key, device, via, name, params, qos, deadline, lease, onlyIf } = submission;
+  const fields = { issued: nowMs, fence: lease, session: 0, subject, traceparent };
+  assertCommandId(key);
+  assertCommand({ id: key, device, via, name, params, qos, deadline, ...fields });
+  const { lifetimeMsMax } = commandLimits;
+  if (deadline <= nowMs || deadline > nowMs + lifetimeMsMax)
+    throw new TailraceError(
+      'invalid_message',
+      `deadline: expected a time after ${nowMs}, by at most ${lifetimeMsMax} ms, got ${deadline}`,
+    );
+  if (onlyIf !== '')
+    throw new TailraceError('invalid_message', 'onlyIf: expected none, as this version has no conditions, got one');
+}

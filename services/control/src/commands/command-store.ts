@@ -1,0 +1,273 @@
+import type { Queryable } from '@tailrace/database/database';
+import type { CommandValue } from '@tailrace/protocol/device-command';
+import { TailraceError } from '@tailrace/protocol/error';
+import type { Command } from './command.ts';
+
+/** A row of `commands`, under the names of `Command`. */
+type CommandRow = Omit<Command, 'before' | 'after'> & {
+  readonly before: CommandValue | null;
+  readonly after: CommandValue | null;
+};
+
+const columns = `id, position, sender, key, device, via, name, params, qos, deadline_ms AS deadline,
+  accepted_ms AS accepted, fence, replaces, traceparent, approver, state, awaits, is_final AS "isFinal", number,
+  changed_ms AS changed, code, message, confirmed_by AS "confirmedBy", value_before AS before, value_after AS after,
+  is_requested AS "isRequested", node, cancel_by AS "cancelBy"`;
+
+/** Commands that a list has at most. */
+export const pageMax = 500;
+
+function commandFrom({ before, after, ...row }: CommandRow): Command {
+  return { ...row, before: before ?? undefined, after: after ?? undefined };
+}
+
+async function commandsOf(queryable: Queryable, sql: string, parameters: readonly unknown[]): Promise<Command[]> {
+  const { rows } = await queryable.query<CommandRow>(sql, parameters);
+  return rows.map(commandFrom);
+}
+
+/** Resolves with a command; undefined if there is none. */
+export async function findCommand(queryable: Queryable, id: string): Promise<Command | undefined> {
+  return (await commandsOf(queryable, `SELECT ${columns} FROM commands WHERE id = $1`, [id]))[0];
+}
+
+/** Resolves with a command that no other transaction changes until this one is finished. Rejects with `not_found`. */
+export async function lockCommand(transaction: Queryable, id: string): Promise<Command> {
+  const [command] = await commandsOf(transaction, `SELECT ${columns} FROM commands WHERE id = $1 FOR UPDATE`, [id]);
+  if (command !== undefined) return command;
+  throw new TailraceError('not_found', `command: expected the ID of one, got ${JSON.stringify(id)}`);
+}
+
+/** Resolves with the command that a sender has submitted under a key. */
+export async function findByKey(queryable: Queryable, sender: string, key: string): Promise<Command | undefined> {
+  const sql = `SELECT ${columns} FROM commands WHERE sender = $1 AND key = $2`;
+  return (await commandsOf(queryable, sql, [sender, key]))[0];
+}
+
+/** Resolves with the open commands of a device, in the order of their acceptance, locked. */
+export async function lockOpenOf(transaction: Queryable, device: string): Promise<readonly Command[]> {
+  const sql = `SELECT ${columns} FROM commands WHERE device = $1 AND NOT is_final ORDER BY position FOR UPDATE`;
+  return commandsOf(transaction, sql, [device]);
+}
+
+/** Inserts a command with its first transition. Resolves with undefined if the sender has used the key before. */
+export async function insertCommand(
+  transaction: Queryable,
+  command: Omit<Command, 'position'>,
+  worker: string,
+  dueMs: number,
+): Promise<Command | undefined> {
+  const { id, sender, key, device, via, name, params, qos, deadline, accepted, fence, replaces } = command;
+  const { traceparent, state, awaits, number, message } = command;
+  const { rows } = await transaction.query<{ position: number }>(
+    `WITH command AS (
+       INSERT INTO commands (id, sender, key, device, via, name, params, qos, deadline_ms, accepted_ms, fence, replaces,
+         traceparent, state, awaits, is_final, number, changed_ms, message, worker, due_ms)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false, $16, $10, $17, $18, $19)
+       ON CONFLICT (sender, key) DO NOTHING RETURNING *
+     ), transition AS (
+       INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
+       SELECT id, number, state, awaits, changed_ms, code, message, is_final FROM command
+     )
+     SELECT position FROM command`,
+    [
+      ...[id, sender, key, device, via, name, JSON.stringify(params), qos, deadline, accepted, fence, replaces],
+      ...[traceparent, state, awaits, number, message, worker, dueMs],
+    ],
+  );
+  return rows[0] && { ...command, position: rows[0].position };
+}
+
+/**
+ * Stores a command after transitions, which follow each other, at least one. `dueMs`: when it is worked on again.
+ */
+export async function storeTransitions(
+  transaction: Queryable,
+  transitions: readonly Command[],
+  dueMs: number,
+): Promise<void> {
+  const { id, approver, state, awaits, isFinal, number, changed, code, message, ...last } = transitions.at(-1)!;
+  const { confirmedBy, before, after, isRequested, cancelBy } = last;
+  const each = <T>(field: (command: Command) => T) => transitions.map(field);
+  await transaction.query(
+    `WITH command AS (
+       UPDATE commands SET approver = $2, state = $3, awaits = $4, is_final = $5, number = $6, changed_ms = $7,
+         code = $8, message = $9, confirmed_by = $10, value_before = $11, value_after = $12, is_requested = $13,
+         cancel_by = $14, due_ms = $15
+       WHERE id = $1
+     )
+     INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
+     SELECT $1, * FROM unnest($16::integer[], $17::text[], $18::text[], $19::double precision[], $20::text[],
+       $21::text[], $22::boolean[])`,
+    [
+      ...[id, approver, state, awaits, isFinal, number, changed, code, message, confirmedBy, jsonOf(before)],
+      ...[jsonOf(after), isRequested, cancelBy, dueMs],
+      ...[each((command) => command.number), each((command) => command.state), each((command) => command.awaits)],
+      ...[each((command) => command.changed), each((command) => command.code), each((command) => command.message)],
+      each((command) => command.isFinal),
+    ],
+  );
+}
+
+function jsonOf(value: CommandValue | undefined): string | null {
+  return value === undefined ? null : JSON.stringify(value);
+}
+
+/**
+ * Notes that a command is requested of a node from now on. Resolves with false if it may not be: another process works
+ * on it, it has changed, or it was requested before.
+ */
+export async function noteRequested(
+  queryable: Queryable,
+  { id, number }: Command,
+  node: string,
+  worker: string,
+): Promise<boolean> {
+  const { rowCount } = await queryable.query(
+    `UPDATE commands SET is_requested = true, node = $3
+      WHERE id = $1 AND number = $2 AND worker = $4 AND NOT is_final AND NOT is_requested AND awaits <> 'confirmation'`,
+    [id, number, node, worker],
+  );
+  return rowCount === 1;
+}
+
+/**
+ * Claims commands that are due: no other process works on them until `untilMs`. Of a device only the first that is not
+ * sent, so that they are sent in order. `device`: only of it.
+ */
+export async function claimDue(
+  queryable: Queryable,
+  claim: { readonly worker: string; readonly nowMs: number; readonly untilMs: number; readonly rowsMax: number },
+): Promise<readonly Command[]> {
+  const { worker, nowMs, untilMs, rowsMax } = claim;
+  const sql = `UPDATE commands SET worker = $1, due_ms = $3
+    WHERE id IN (
+      SELECT id FROM commands AS command
+       WHERE NOT is_final AND due_ms <= $2 AND (deadline_ms <= $2 OR ${isNextSql})
+       ORDER BY due_ms LIMIT $4 FOR UPDATE SKIP LOCKED)
+    RETURNING ${columns}`;
+  const commands = await commandsOf(queryable, sql, [worker, nowMs, untilMs, rowsMax]);
+  return commands.sort((a, b) => a.position - b.position);
+}
+
+/** Whether a command may be sent or followed: no earlier one of its device is still to be sent. */
+const isNextSql = `(state NOT IN ('accepted', 'queued') OR NOT EXISTS (
+  SELECT 1 FROM commands AS earlier
+   WHERE earlier.device = command.device AND earlier.position < command.position AND NOT earlier.is_final
+     AND earlier.state IN ('accepted', 'queued') AND earlier.awaits <> 'confirmation'))`;
+
+/** Claims the next command of a device that is to be sent, if no process works on it. */
+export async function claimNextOf(
+  queryable: Queryable,
+  device: string,
+  worker: string,
+  untilMs: number,
+): Promise<Command | undefined> {
+  const sql = `UPDATE commands SET worker = $2, due_ms = $3
+    WHERE id IN (
+      SELECT id FROM commands AS command
+       WHERE device = $1 AND NOT is_final AND state IN ('accepted', 'queued') AND awaits <> 'confirmation'
+         AND NOT is_requested
+         AND ${isNextSql}
+       ORDER BY position LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING ${columns}`;
+  return (await commandsOf(queryable, sql, [device, worker, untilMs]))[0];
+}
+
+/**
+ * Makes the next commands of devices due that nothing has claimed after the one before: a process has stopped between
+ * both. `laterMs`: those behind another one are due at their deadlines, beyond this time. Resolves with their number.
+ */
+export async function wakeForgotten(queryable: Queryable, nowMs: number, laterMs: number): Promise<number> {
+  const sql = `UPDATE commands AS command SET due_ms = $1
+    WHERE NOT is_final AND NOT is_requested AND state IN ('accepted', 'queued') AND awaits <> 'confirmation'
+      AND due_ms > $2 AND ${isNextSql}`;
+  return (await queryable.query(sql, [nowMs, laterMs])).rowCount;
+}
+
+/** Makes the commands due that wait for these devices, which have a session now. Resolves with their number. */
+export async function wakeDevices(queryable: Queryable, devices: readonly string[], nowMs: number): Promise<number> {
+  const sql = `UPDATE commands SET due_ms = $2
+    WHERE awaits = 'device' AND (CASE WHEN via = '' THEN device ELSE via END) = ANY ($1::text[]) AND due_ms > $2`;
+  return (await queryable.query(sql, [devices, nowMs])).rowCount;
+}
+
+export interface CommandFilter {
+  /** Device paths and patterns that the requester may see. */
+  readonly visible: readonly string[];
+  /** A path or a pattern. */
+  readonly device?: string | undefined;
+  readonly sender?: string | undefined;
+  readonly isOpen?: boolean | undefined;
+  /** Only of an earlier position. */
+  readonly before?: number | undefined;
+  readonly limit: number;
+}
+
+/** Whether a device is one of the paths and patterns of a parameter. */
+export function matchesSql(column: string, parameter: string): string {
+  return `EXISTS (SELECT 1 FROM unnest(${parameter}::text[]) AS pattern
+    WHERE ${column} = pattern OR (pattern LIKE '%>' AND starts_with(${column}, left(pattern, -1))))`;
+}
+
+/** Resolves with commands, the newest first. */
+export async function listCommands(queryable: Queryable, filter: CommandFilter): Promise<readonly Command[]> {
+  const { visible, device, sender, isOpen, before, limit } = filter;
+  const parameters: unknown[] = [visible, limit];
+  const conditions = [matchesSql('device', '$1')];
+  const add = (sql: (parameter: string) => string, value: unknown) => {
+    parameters.push(value);
+    conditions.push(sql(`$${parameters.length}`));
+  };
+  if (device !== undefined) add((parameter) => matchesSql('device', parameter), [device]);
+  if (sender !== undefined) add((parameter) => `sender = ${parameter}`, sender);
+  if (isOpen !== undefined) add((parameter) => `is_final <> ${parameter}`, isOpen);
+  if (before !== undefined) add((parameter) => `position < ${parameter}`, before);
+  const sql = `SELECT ${columns} FROM commands WHERE ${conditions.join(' AND ')} ORDER BY position DESC LIMIT $2`;
+  return commandsOf(queryable, sql, parameters);
+}
+
+/** Resolves with the transitions of a command, the first one first. */
+export async function transitionsOf(
+  queryable: Queryable,
+  id: string,
+): Promise<readonly Pick<Command, 'number' | 'state' | 'awaits' | 'changed' | 'code' | 'message' | 'isFinal'>[]> {
+  const sql = `SELECT number, state, awaits, at_ms AS changed, code, message, is_final AS "isFinal"
+    FROM command_transitions WHERE command = $1 ORDER BY number`;
+  return (await queryable.query<Command>(sql, [id])).rows;
+}
+
+/** Open commands of a device: all of them, and those that are sent before a later one may be. */
+export async function countOpenOf(
+  queryable: Queryable,
+  device: string,
+): Promise<{ readonly open: number; readonly waiting: number }> {
+  const sql = `SELECT count(*) AS open,
+      count(*) FILTER (WHERE state IN ('accepted', 'queued') AND awaits <> 'confirmation') AS waiting
+    FROM commands WHERE device = $1 AND NOT is_final`;
+  return (await queryable.query<{ open: number; waiting: number }>(sql, [device])).rows[0]!;
+}
+
+/** Makes the commands of a process that stops due, so that another one works on them at once. */
+export async function releaseCommands(queryable: Queryable, worker: string, nowMs: number): Promise<void> {
+  const sql = `UPDATE commands SET due_ms = $2
+    WHERE worker = $1 AND NOT is_final AND awaits NOT IN ('confirmation', 'device') AND due_ms > $2`;
+  await queryable.query(sql, [worker, nowMs]);
+}
+
+/** Sets when a command is worked on again, if this process works on it. */
+export async function postpone(queryable: Queryable, id: string, worker: string, dueMs: number): Promise<void> {
+  const sql = 'UPDATE commands SET due_ms = $3 WHERE id = $1 AND worker = $2 AND NOT is_final';
+  await queryable.query(sql, [id, worker, dueMs]);
+}
+
+/** Notes who has canceled a command that a node may have sent. */
+export async function noteCanceled(queryable: Queryable, id: string, by: string): Promise<void> {
+  await queryable.query('UPDATE commands SET cancel_by = $2 WHERE id = $1', [id, by]);
+}
+
+/** Resolves with the number of open commands, up to `max`. */
+export async function countOpen(queryable: Queryable, max: number): Promise<number> {
+  const sql = 'SELECT count(*) AS open FROM (SELECT 1 FROM commands WHERE NOT is_final LIMIT $1) AS counted';
+  return (await queryable.query<{ open: number }>(sql, [max])).rows[0]?.open ?? 0;
+}

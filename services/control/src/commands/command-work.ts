@@ -1,0 +1,356 @@
+import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import type { Timer } from '@tailrace/platform/clock';
+import { LimitedWarning } from '@tailrace/platform/limited-warning';
+import { outcomePattern } from '@tailrace/protocol/command-subject';
+import { type CommandOutcome, decodeCommandOutcome, isFinal } from '@tailrace/protocol/device-command';
+import { type ErrorCode, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
+import { controlItself } from '../audit/audit-entry.ts';
+import type { ControlContext } from '../control-context.ts';
+import { leaseOver } from '../leases/lease-store.ts';
+import { type Command, type CommandEvent, isUnsent } from './command.ts';
+import { applyEvents, nextCheckOf, workTimes } from './command-acts.ts';
+import {
+  claimDue,
+  claimNextOf,
+  findCommand,
+  noteRequested,
+  postpone,
+  releaseCommands,
+  wakeDevices,
+  wakeForgotten,
+} from './command-store.ts';
+import { IngestClient } from './ingest-client.ts';
+
+const { SessionClaim, SessionState } = tailrace.v1;
+
+/** Where ingest publishes the sessions that open and close (docs/PROTOCOL.md, "NATS"). */
+const claimPattern = 'tailrace.v1.session.>';
+const sweepMs = 500;
+/** Commands that a process works on at once; beyond it, others stay due. */
+const stepsMax = 200;
+/** Opened sessions are collected for this time, ms, so that many devices that connect at once are one statement. */
+const wakeMs = 50;
+/** Of these devices; of further ones the commands wait for `workTimes.deviceMs`. */
+const wakeDevicesMax = 10_000;
+/** Nodes that a command is requested of, one after the other, while its device moves. */
+const nodesMax = 3;
+/** After a request that failed without a doubt, and may succeed later. */
+const retryMs = 1_000;
+const warningEveryMs = 60_000;
+
+/** Replies after which a node may have received the command. All others are refusals by it. */
+const doubtful: ReadonlySet<ErrorCode> = new Set(['unavailable', 'timeout', 'closed', 'internal', 'canceled']);
+
+export interface CommandWorkOptions {
+  readonly context: ControlContext;
+  readonly bus: Pick<Bus, 'request' | 'subscribe'>;
+  /** How long after `unconfirmed` an outcome of the device is awaited, ms. */
+  readonly resolveMs: number;
+  /** Called with each command after a transition by this process. */
+  readonly onChanged?: (command: Command) => void;
+}
+
+/**
+ * Brings accepted commands to their devices, and follows what becomes of them. Each process of control works on any
+ * command, after it has claimed it for 10 s.
+ *
+ * A command passes `#dispatch`, which finds the ingest node of its device and requests it there; `#onOutcome`, with
+ * what the node publishes; and `#check`, which requests the outcome of a node if none has come, also after a restart.
+ * The steps of one command follow each other.
+ */
+export class CommandWork {
+  readonly #options: CommandWorkOptions;
+  readonly #ingest: IngestClient;
+  readonly #subscriptions: BusSubscription[] = [];
+  /** Devices of the commands that this process has requested or checked. */
+  readonly #followed = new Map<string, string>();
+  /** The last step of each command with steps. */
+  readonly #steps = new Map<string, Promise<void>>();
+  /** Outcomes that wait for the steps before them. A node publishes a few of a command. */
+  readonly #outcomes = new Map<string, CommandOutcome[]>();
+  readonly #opened = new Set<string>();
+  readonly #warning: LimitedWarning;
+  readonly #timers: Timer[] = [];
+  #wakeTimer: Timer | undefined;
+  #isSweeping = false;
+  #isAgain = false;
+  #isStopped = false;
+
+  constructor(options: CommandWorkOptions) {
+    this.#options = options;
+    this.#ingest = new IngestClient(options.bus);
+    const { logger, clock } = options.context;
+    const sentence = 'commands cannot be worked on, retrying';
+    this.#warning = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, () => clock.monotonic());
+  }
+
+  /** Commands whose outcome this process follows. */
+  get followed(): number {
+    return this.#followed.size;
+  }
+
+  /** Starts to work on due commands. */
+  start(): void {
+    const { clock } = this.#options.context;
+    this.#timers.push(
+      clock.every(sweepMs, () => this.sweep()),
+      clock.every(workTimes.deviceMs, () => void this.#wakeForgotten()),
+    );
+    this.sweep();
+  }
+
+  /** Called when the bus is connected for the first time. Resolves when outcomes and sessions are received. */
+  async subscribe(): Promise<void> {
+    const { bus } = this.#options;
+    const onOutcome = (payload: Uint8Array) => this.#onOutcome(decodeCommandOutcome(payload));
+    const onClaim = (payload: Uint8Array) => this.#onClaim(payload);
+    this.#subscriptions.push(
+      ...(await Promise.all([bus.subscribe(outcomePattern, onOutcome), bus.subscribe(claimPattern, onClaim)])),
+    );
+  }
+
+  /** Stops after the steps in progress. Other processes go on with the commands at once. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#wakeTimer?.cancel();
+    for (const timer of this.#timers.splice(0)) timer.cancel();
+    await Promise.all(this.#subscriptions.splice(0).map((subscription) => subscription.stop()));
+    await Promise.allSettled(this.#steps.values());
+    const { database, worker, clock } = this.#options.context;
+    await releaseCommands(database, worker, clock.now()).catch(() => undefined);
+  }
+
+  /** Works on a command that this process has claimed. */
+  take(command: Command): void {
+    void this.#step(command.id, () => this.#work(command));
+  }
+
+  /** Claims due commands now, and works on them. */
+  sweep(): void {
+    this.#isAgain = true;
+    if (!this.#isSweeping) void this.#sweepAll();
+  }
+
+  /** Applies the outcome of a request about a command, such as its cancellation, in the order of its steps. */
+  async outcomeOf(id: string, outcome: CommandOutcome): Promise<Command> {
+    let result: Command | undefined;
+    await this.#step(id, async () => {
+      result = await this.#apply(id, eventsOf(outcome));
+    });
+    return result ?? (await findCommand(this.#options.context.database, id))!;
+  }
+
+  async #sweepAll(): Promise<void> {
+    this.#isSweeping = true;
+    const { database, clock, worker } = this.#options.context;
+    try {
+      while (this.#isAgain && !this.#isStopped) {
+        this.#isAgain = false;
+        const nowMs = clock.now();
+        const rowsMax = stepsMax - this.#steps.size;
+        if (rowsMax <= 0) return;
+        const claim = { worker, nowMs, untilMs: nowMs + workTimes.claimMs, rowsMax };
+        for (const command of await claimDue(database, claim)) this.take(command);
+      }
+    } catch (error) {
+      if (!this.#isStopped) this.#warning.write(() => ({ error }));
+    } finally {
+      this.#isSweeping = false;
+    }
+  }
+
+  /** Runs a step of a command after those before it. Never rejects. */
+  #step(id: string, step: () => Promise<void>): Promise<void> {
+    const run = async () => {
+      if (this.#isStopped) return;
+      try {
+        await step();
+      } catch (error) {
+        // Its claim expires, and it is due again.
+        if (!this.#isStopped) this.#warning.write(() => ({ error, command: id }));
+      }
+    };
+    const next = (this.#steps.get(id) ?? Promise.resolve()).then(run);
+    this.#steps.set(id, next);
+    void next.then(() => {
+      if (this.#steps.get(id) === next) this.#steps.delete(id);
+    });
+    return next;
+  }
+
+  async #work(command: Command): Promise<void> {
+    const { deadline, isRequested, state, awaits, device } = command;
+    if (isRequested || (state !== 'accepted' && state !== 'queued')) return await this.#check(command);
+    if (deadline <= this.#options.context.clock.now()) {
+      const missing = awaits === 'confirmation' ? 'confirmed' : 'sent';
+      const message = `its deadline has passed: it was not ${missing}`;
+      await this.#apply(command.id, [{ kind: 'deadline_passed', message }]);
+    } else if (awaits !== 'confirmation') await this.#dispatch(command);
+    // Beside the further steps of this one.
+    void this.#step(`next of ${device}`, async () => {
+      const { database, worker, clock } = this.#options.context;
+      const next = await claimNextOf(database, device, worker, clock.now() + workTimes.claimMs);
+      if (next !== undefined) this.take(next);
+    });
+  }
+
+  /** Requests a command of the node that has its device, and of the next one if the device has moved. */
+  async #dispatch(command: Command): Promise<void> {
+    const { id, via, device, fence, sender } = command;
+    const { database, worker, clock } = this.#options.context;
+    const lease = await leaseOver(database, device, clock.now());
+    if (lease !== undefined && (lease.holder !== sender || (fence !== 0 && fence < lease.token))) {
+      const message = `${device}: expected no other lease, got ${lease.scope} of ${JSON.stringify(lease.holder)}`;
+      await this.#apply(id, [{ kind: 'refused', code: 'conflict', message }]);
+      return;
+    }
+    let node = await this.#nodeOf(command);
+    let current = command;
+    for (let tries = 0; node !== undefined && tries < nodesMax; tries++) {
+      this.#followed.set(id, command.device);
+      if (!(await noteRequested(database, current, node, worker))) return;
+      const outcome = await this.#requested(current, node);
+      if (outcome === undefined) return;
+      current = await this.#apply(id, eventsOf(outcome));
+      if (current.state !== 'queued') return;
+      node = outcome.holder === '' ? undefined : outcome.holder;
+      if (current.awaits === '' && node === undefined)
+        return await postpone(database, id, worker, clock.now() + retryMs);
+    }
+    if (current.awaits === '')
+      await this.#apply(id, [{ kind: 'device_away', message: `${via || device} has no session: it waits for one` }]);
+    else await postpone(database, id, worker, Math.min(command.deadline, clock.now() + workTimes.deviceMs));
+  }
+
+  /** Resolves with the node; undefined if none has the device, or it cannot be found out now. */
+  async #nodeOf({ via, device, id }: Command): Promise<string | undefined> {
+    const { clock, worker, database } = this.#options.context;
+    try {
+      return await this.#ingest.find(via || device);
+    } catch (error) {
+      this.#warning.write(() => ({ error, command: id }));
+      await postpone(database, id, worker, clock.now() + retryMs);
+      throw error;
+    }
+  }
+
+  /** Resolves with the outcome of a request; undefined if the node may have received it, and has not replied. */
+  async #requested(command: Command, node: string): Promise<CommandOutcome | undefined> {
+    const { clock, database, worker } = this.#options.context;
+    try {
+      return await this.#ingest.command(command, node, clock.now());
+    } catch (thrown) {
+      const { code, message } = tailraceErrorFrom(thrown);
+      if (doubtful.has(code)) {
+        await postpone(database, command.id, worker, clock.now() + retryMs);
+        return undefined;
+      }
+      const { id, device } = command;
+      const fields = { id, device, time: clock.now(), node, session: 0, attempt: 0, holder: '' };
+      return { ...fields, state: 'failed', code, message };
+    }
+  }
+
+  /** Requests what became of a command of the node that it was requested of. Nothing is sent to the device. */
+  async #check(command: Command): Promise<void> {
+    const { id, node, state, deadline } = command;
+    const { context, resolveMs } = this.#options;
+    const { database, clock, worker } = context;
+    this.#followed.set(id, command.device);
+    let current = command;
+    try {
+      current = await this.#apply(id, eventsOf(await this.#ingest.query(command, node)));
+    } catch (thrown) {
+      const { code, message } = tailraceErrorFrom(thrown);
+      const isLate = clock.now() > deadline + workTimes.graceMs;
+      if (code === 'not_found' || isLate) current = await this.#apply(id, [{ kind: 'lost', message }]);
+    }
+    const nowMs = clock.now();
+    if (current.state === 'unconfirmed' && !current.isFinal && nowMs >= current.changed + resolveMs)
+      current = await this.#apply(id, [{ kind: 'unresolved' }]);
+    if (!current.isFinal && current.state === state) await postpone(database, id, worker, nextCheckOf(current, nowMs));
+    else if (current.state === 'queued') this.sweep();
+  }
+
+  async #apply(id: string, events: readonly CommandEvent[]): Promise<Command> {
+    const { context, onChanged } = this.#options;
+    let former = -1;
+    const command = await applyEvents(context, id, events, controlItself, (before) => {
+      former = before.number;
+      return {};
+    });
+    if (command.isFinal) this.#followed.delete(id);
+    if (command.number !== former) onChanged?.(command);
+    return command;
+  }
+
+  #onOutcome(outcome: CommandOutcome): void {
+    const { id, device } = outcome;
+    // A device may report in its next session, to another node: the process that follows it may have stopped.
+    const isOther = outcome.attempt === 0 && outcome.session !== 0 && isFinal(outcome.state);
+    const isFollowed = this.#followed.get(id) === device;
+    if (this.#isStopped || !(isFollowed || isOther)) return;
+    if (isFollowed && !isUnsent(outcome)) {
+      this.#addOutcome(outcome);
+      return;
+    }
+    void this.#step(id, async () => {
+      const command = await findCommand(this.#options.context.database, id);
+      if (command === undefined || command.device !== device || command.isFinal) return;
+      if (!isUnsent(outcome)) await this.#apply(id, eventsOf(outcome));
+      // It may be a late one of an earlier request. The node knows.
+      else if (command.isRequested) await this.#check(command);
+    });
+  }
+
+  /** Applies an outcome together with those that come before its turn, in one transaction. */
+  #addOutcome(outcome: CommandOutcome): void {
+    const { id } = outcome;
+    const waiting = this.#outcomes.get(id);
+    if (waiting !== undefined) {
+      waiting.push(outcome);
+      return;
+    }
+    this.#outcomes.set(id, [outcome]);
+    void this.#step(id, async () => {
+      const outcomes = this.#outcomes.get(id)!;
+      this.#outcomes.delete(id);
+      await this.#apply(id, eventsOf(...outcomes));
+    });
+  }
+
+  #onClaim(payload: Uint8Array): void {
+    const { device, state, fresh } = SessionClaim.decode(payload);
+    if (this.#isStopped || state !== SessionState.SESSION_STATE_OPEN || !fresh || !device) return;
+    if (this.#opened.size < wakeDevicesMax) this.#opened.add(device);
+    this.#wakeTimer ??= this.#options.context.clock.after(wakeMs, () => void this.#wakeOpened());
+  }
+
+  async #wakeForgotten(): Promise<void> {
+    const { database, clock } = this.#options.context;
+    const nowMs = clock.now();
+    await this.#quietly(() => wakeForgotten(database, nowMs, nowMs + workTimes.deviceMs));
+  }
+
+  async #wakeOpened(): Promise<void> {
+    this.#wakeTimer = undefined;
+    const { database, clock } = this.#options.context;
+    const devices = [...this.#opened];
+    this.#opened.clear();
+    await this.#quietly(() => wakeDevices(database, devices, clock.now()));
+  }
+
+  /** Sweeps if commands are due now. Never rejects. */
+  async #quietly(wake: () => Promise<number>): Promise<void> {
+    try {
+      if ((await wake()) > 0) this.sweep();
+    } catch (error) {
+      if (!this.#isStopped) this.#warning.write(() => ({ error }));
+    }
+  }
+}
+
+function eventsOf(...outcomes: readonly CommandOutcome[]): readonly CommandEvent[] {
+  return outcomes.map((outcome) => ({ kind: 'outcome', outcome }));
+}

@@ -1,0 +1,111 @@
+import type { Bus, BusSubscription } from '@tailrace/bus/bus';
+import type { Clock } from '@tailrace/platform/clock';
+import type { Logger } from '@tailrace/platform/logger';
+import type { CommandValue } from '@tailrace/protocol/device-command';
+import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
+import { commandValueFrom, transitionMessage } from './commands/command-message.ts';
+import type { CommandService } from './commands/command-service.ts';
+import { leaseActionFrom, leaseMessage } from './leases/lease-message.ts';
+import type { LeaseService } from './leases/lease-service.ts';
+import { type Requester, requesterFromMessage } from './requester.ts';
+
+const { ControlRequest, ControlReply, CommandDecisionKind } = tailrace.v1;
+
+/** Requests to control, of which one process answers each. */
+export const controlSubject = 'tailrace.v1.control';
+
+export interface ControlServerOptions {
+  readonly bus: Pick<Bus, 'serve'>;
+  readonly commands: Pick<CommandService, 'submit' | 'cancel' | 'confirm'>;
+  readonly leases: Pick<LeaseService, 'request'>;
+  /** Accepts an action of a person on an alarm; resolves with its ID. */
+  readonly alarms?: (requester: Requester, request: tailrace.v1.IAlarmActionRequest) => Promise<string>;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly logger: Logger;
+}
+
+/** How long a command may take, ms, unless it has a deadline. */
+const deadlineMsDefault = 10_000;
+
+/** Control on the bus: requests of people that fanout passes on, with their verified claims. */
+export class ControlServer {
+  readonly #options: ControlServerOptions;
+  #subscription: BusSubscription | undefined;
+
+  constructor(options: ControlServerOptions) {
+    this.#options = options;
+  }
+
+  /** Called when the bus is connected for the first time. Resolves when requests are received. */
+  async subscribe(): Promise<void> {
+    const { bus } = this.#options;
+    this.#subscription = await bus.serve(controlSubject, async (payload) => [await this.#reply(payload)]);
+  }
+
+  /** Accepts no further requests. Idempotent. */
+  async stop(): Promise<void> {
+    await this.#subscription?.stop();
+  }
+
+  /** Never rejects: an error is a reply, too. */
+  async #reply(payload: Uint8Array): Promise<Uint8Array> {
+    let reply: tailrace.v1.IControlReply;
+    try {
+      reply = await this.#answer(decodedRequest(payload));
+    } catch (thrown) {
+      const { code, message, retryable } = tailraceErrorFrom(thrown);
+      if (code === 'internal') this.#options.logger.error({ error: thrown }, 'a request of the bus has failed');
+      reply = { error: { code, message, retryable } };
+    }
+    return ControlReply.encode(reply).finish();
+  }
+
+  async #answer(request: tailrace.v1.ControlRequest): Promise<tailrace.v1.IControlReply> {
+    const { commands, leases, alarms, clock } = this.#options;
+    const requester = requesterFromMessage(request.requester, request.traceparent ?? '');
+    const { command, decision, lease, alarm } = request;
+    if (command != null) {
+      const submission = submissionFrom(command, clock.now());
+      return { command: transitionMessage(await commands.submit(requester, submission)) };
+    }
+    if (decision != null) {
+      const { kind, id } = decision;
+      const isConfirm = kind === CommandDecisionKind.COMMAND_DECISION_KIND_CONFIRM;
+      if (!isConfirm && kind !== CommandDecisionKind.COMMAND_DECISION_KIND_CANCEL)
+        throw new TailraceError('invalid_message', `decision: expected cancel or confirm, got ${kind}`);
+      return { command: transitionMessage(await commands[isConfirm ? 'confirm' : 'cancel'](requester, id ?? '')) };
+    }
+    if (lease != null) {
+      const action = leaseActionFrom(lease.action);
+      if (action === undefined)
+        throw new TailraceError('invalid_message', `action: expected one of a lease, got ${lease.action}`);
+      const { scope, forMs, token } = lease;
+      const claim = { scope: scope ?? '', action, forMs: forMs ?? 0, token: token ?? 0 };
+      return { lease: leaseMessage(await leases.request(requester, claim)) };
+    }
+    if (alarm != null && alarms !== undefined) return { alarmAction: await alarms(requester, alarm) };
+    throw new TailraceError('invalid_message', 'control request: expected a command, a decision, a lease or an alarm');
+  }
+}
+
+function decodedRequest(payload: Uint8Array): tailrace.v1.ControlRequest {
+  try {
+    return ControlRequest.decode(payload);
+  } catch (cause) {
+    throw new TailraceError('invalid_message', 'control request: expected the Protobuf message, got other bytes', {
+      cause,
+    });
+  }
+}
+
+function submissionFrom(message: tailrace.v1.ICommandSubmission, nowMs: number) {
+  const { id, device, via, name, params, qos, deadline, lease, onlyIf, replaces, dryRun } = message;
+  const values = Object.entries(params ?? {}).map(([param, value]) => [param, commandValueFrom(value)]);
+  return {
+    ...{ key: id ?? '', device: device ?? '', via: via ?? '', name: name ?? '', qos: (qos ?? 0) as 0 | 1 | 2 },
+    params: Object.fromEntries(values) as Record<string, CommandValue>,
+    ...{ deadline: deadline || nowMs + deadlineMsDefault, lease: lease ?? 0, onlyIf: onlyIf ?? '' },
+    ...{ replaces: replaces ?? false, dryRun: dryRun ?? false },
+  };
+}

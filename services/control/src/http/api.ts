@@ -1,0 +1,176 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { fastifySwagger } from '@fastify/swagger';
+import { bearerToken } from '@tailrace/platform/bearer-token';
+import { clientAddress, proxiesFrom } from '@tailrace/platform/client-address';
+import { registerConnectionMetrics } from '@tailrace/platform/connection-metrics';
+import { Connections } from '@tailrace/platform/connections';
+import type { Presented } from '@tailrace/platform/credentials';
+import { headBytesMax, isEndOfClient, rawAnswer, refusalOf } from '@tailrace/platform/http-refusal';
+import { listenError } from '@tailrace/platform/listen-error';
+import type { Logger } from '@tailrace/platform/logger';
+import type { Metrics } from '@tailrace/platform/metrics';
+import type { Claims } from '@tailrace/platform/token-claims';
+import { parseTraceparent } from '@tailrace/platform/traceparent';
+import { version } from '@tailrace/platform/version';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify';
+import {
+  jsonSchemaTransform,
+  jsonSchemaTransformObject,
+  serializerCompiler,
+  validatorCompiler,
+  type ZodTypeProvider,
+} from 'fastify-type-provider-zod';
+import { type Requester, requesterFromClaims } from '../requester.ts';
+import { errorAnswer, requestErrorFrom, statusOf } from './api-error.ts';
+import { registerDocsPage } from './docs-page.ts';
+
+/** The HTTP server of control. Routes have schemas by zod, from which the OpenAPI document is made. */
+export type Api = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse<IncomingMessage>,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>;
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whose verified token the request has. Not on routes whose `config` has `isPublic`. */
+    requester: Requester;
+  }
+  interface FastifyContextConfig {
+    /** Answered without a token: it reveals nothing of the installation. */
+    readonly isPublic?: boolean;
+  }
+}
+
+export interface ApiSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly trustedProxies: readonly string[];
+  readonly bodyBytesMax: number;
+  readonly connectionsMax: number;
+}
+
+export interface ApiOptions {
+  readonly settings: ApiSettings;
+  /** Verifies what a client presents, as `CredentialVerifier` does. */
+  readonly credentials: {
+    cached(presented: Presented): Claims | undefined;
+    verify(presented: Presented): Promise<Claims>;
+  };
+  /** Adds the routes of all parts, each with `api.route({ …, schema })` or its short forms. */
+  readonly routes: (api: Api) => void;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+const timeouts = { headMs: 5_000, requestMs: 30_000, headCheckMs: 500, keepAliveMs: 75_000 } as const;
+const results = ['ok', 'refused', 'failed'] as const;
+
+/**
+ * Creates the HTTP server of control, with everything that its routes share: tokens, limits, errors in the form of the
+ * project, metrics, the OpenAPI document `GET /v1/openapi.json`, and its page `GET /v1/docs`.
+ */
+export async function createApi(options: ApiOptions): Promise<Api> {
+  const { settings, credentials, routes, logger, metrics } = options;
+  const trusted = proxiesFrom(settings.trustedProxies);
+  const api: Api = fastify({
+    logger: false,
+    bodyLimit: settings.bodyBytesMax,
+    requestTimeout: timeouts.requestMs,
+    keepAliveTimeout: timeouts.keepAliveMs,
+    forceCloseConnections: 'idle',
+    http: {
+      maxHeaderSize: headBytesMax,
+      headersTimeout: timeouts.headMs,
+      connectionsCheckingInterval: timeouts.headCheckMs,
+    },
+    clientErrorHandler: answerClientError,
+  }).withTypeProvider<ZodTypeProvider>();
+  api.setValidatorCompiler(validatorCompiler);
+  api.setSerializerCompiler(serializerCompiler);
+  const connections = new Connections(api.server, { connectionsMax: settings.connectionsMax, trustedProxies: trusted });
+  connections.watchRequests(api.server);
+  registerConnectionMetrics(metrics, () => connections);
+  const requests = metrics.counters('tailrace_control_requests_total', 'Requests over HTTP, by their result.', {
+    values: { result: results },
+  });
+
+  api.decorateRequest('requester', null as unknown as Requester);
+  api.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' });
+    // An unknown path is answered without a token, as it names nothing.
+    if (request.is404 || request.routeOptions.config.isPublic) return;
+    const token = bearerToken(request.headers.authorization ?? '');
+    if (token === undefined)
+      throw new TailraceError('unauthorized', 'expected the header Authorization: Bearer <token>, got none');
+    const presented = { token };
+    const claims = credentials.cached(presented) ?? (await credentials.verify(presented));
+    const forwarded = request.headers['x-forwarded-for'];
+    const address = clientAddress(request.socket.remoteAddress ?? '', String(forwarded ?? ''), trusted);
+    const traceparent = String(request.headers['traceparent'] ?? '');
+    request.requester = requesterFromClaims(claims, address, parseTraceparent(traceparent) ? traceparent : '');
+  });
+  api.addHook('onResponse', async (_request, reply) => {
+    const { statusCode } = reply;
+    requests.with({ result: statusCode < 400 ? 'ok' : statusCode < 500 ? 'refused' : 'failed' }).add();
+  });
+  api.setNotFoundHandler(async (request) => {
+    throw new TailraceError(
+      'not_found',
+      `expected a path of GET /v1/openapi.json, got ${shown(`${request.method} ${request.url}`)}`,
+    );
+  });
+  api.setErrorHandler(async (thrown, request, reply) => {
+    const error = requestErrorFrom(thrown, request);
+    const status = statusOf(error.code);
+    if (error.code === 'internal')
+      logger.error({ error: thrown, method: request.method, path: request.routeOptions.url }, 'a request has failed');
+    if (status === 401) reply.header('www-authenticate', 'Bearer');
+    if (error.retryable) reply.header('retry-after', '1');
+    return reply.code(status).serializer(JSON.stringify).type('application/json').send(errorAnswer(error));
+  });
+
+  await api.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Tailrace control',
+        version,
+        description: 'Commands, leases, rules, alarms, scenes, schedules, registry and audit of one installation.',
+      },
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } },
+      security: [{ token: [] }],
+    },
+    transform: jsonSchemaTransform,
+    transformObject: jsonSchemaTransformObject,
+  });
+  await api.register(async (scope) => {
+    routes(scope as Api);
+    scope.get('/v1/openapi.json', { schema: { hide: true }, config: { isPublic: true } }, async () => api.swagger());
+    await registerDocsPage(scope as Api);
+  });
+  return api;
+}
+
+/**
+ * Listens for requests. Resolves with the port. Rejects with `address_in_use` and `invalid_config`. `portSetting`: the
+ * key of the setting that has the port.
+ */
+export async function listen(api: Api, { host, port }: ApiSettings, portSetting: string): Promise<number> {
+  try {
+    await api.listen({ host, port });
+  } catch (error) {
+    throw listenError({ host, port, portSetting }, (error as NodeJS.ErrnoException).code, error);
+  }
+  return (api.server.address() as AddressInfo).port;
+}
+
+/** Answers bytes that are no HTTP request with an error in JSON, and closes the connection. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || isEndOfClient(error) || !socket.writable) socket.destroy();
+  else socket.end(rawAnswer(...refusalOf(error)));
+}

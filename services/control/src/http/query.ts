@@ -1,0 +1,41 @@
+import { isDevicePath } from '@tailrace/protocol/path';
+import { isPattern } from '@tailrace/protocol/pattern';
+import { z } from 'zod';
+import { errorSchema } from './api-error.ts';
+
+/** Schemas that routes of several parts share. */
+
+export const deviceSchema = z
+  .string()
+  .refine(isDevicePath, 'expected a device path')
+  .describe('Device path, such as plant1.line3.press7.');
+
+export const patternSchema = z
+  .string()
+  .refine(isPattern, 'expected a device path or a pattern')
+  .describe('A device path, or a pattern such as plant1.line3.>.');
+
+export const limitSchema = z.coerce.number().int().min(1).max(500).default(100).describe('Entries of a page.');
+
+/** Of `before` and `next`: an opaque text. */
+export const cursorSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{1,64}$/)
+  .describe('From `next` of the page before.');
+
+/** Returns the cursor of a position, and the position of one. */
+export const cursor = {
+  of: (position: number): string => position.toString(36),
+  from: (text: string | undefined): number | undefined => (text === undefined ? undefined : Number.parseInt(text, 36)),
+};
+
+/** Answers that each route may have. */
+export const errorResponses = {
+  400: errorSchema,
+  401: errorSchema,
+  403: errorSchema,
+  404: errorSchema,
+  409: errorSchema,
+  429: errorSchema,
+  503: errorSchema,
+} as const;

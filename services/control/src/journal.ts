@@ -1,0 +1,103 @@
+import type { Transaction } from '@tailrace/database/database';
+import type { Clock } from '@tailrace/platform/clock';
+import { TailraceError } from '@tailrace/protocol/error';
+import { type AuditEntry, chainOf, contentOf } from './audit/audit-entry.ts';
+
+/** Topics that control writes, without the prefix of the installation. */
+export type OutboxTopic = 'events' | 'rules' | 'audit';
+
+/** A record for the log. */
+export interface OutboxRecord {
+  readonly topic: OutboxTopic;
+  /** Empty: a tombstone. */
+  readonly value: Uint8Array;
+  /** W3C Trace Context; default: none. */
+  readonly traceparent?: string;
+}
+
+/** What was done about one thing: its audit entry, and the records for the log. */
+export interface Act {
+  /**
+   * Key of the records: a device path, the ID of a rule. Acts of one key reach the log in the order of their commits.
+   */
+  readonly key: string;
+  readonly entry: AuditEntry;
+  /** Default: none. */
+  readonly records?: readonly OutboxRecord[];
+}
+
+/** Of the content of an audit entry. */
+const contentCharactersMax = 16_384;
+
+/*
+ * One statement. The update locks the chain until the commit, and the outbox rows take their positions after it, so
+ * that rows of one chain have the order of their commits (docs/adr/0028).
+ */
+const appendSql = `
+WITH head AS (
+  UPDATE audit_chains
+     SET number = number + 1,
+         hash = sha256(hash || convert_to(E'\\n' || (number + 1) || E'\\n' || $2::text, 'UTF8'))
+   WHERE chain = $1::smallint
+  RETURNING chain, number, hash
+), entry AS (
+  INSERT INTO audit_entries (chain, number, hash, content)
+  SELECT chain, number, hash, $2::text FROM head
+), audit AS (
+  INSERT INTO outbox (topic, key, value, at_ms)
+  SELECT 'audit', chain::text,
+         convert_to('{"chain":' || chain || ',"number":' || number || ',"hash":"' || encode(hash, 'hex')
+                    || '","entry":' || $2::text || '}', 'UTF8'),
+         $3::double precision
+    FROM head
+)
+INSERT INTO outbox (topic, key, value, traceparent, at_ms)
+SELECT record.topic, $4::text, decode(record.value, 'hex'), record.traceparent, $3::double precision
+  FROM head, unnest($5::text[], $6::text[], $7::text[]) WITH ORDINALITY AS record (topic, value, traceparent, place)
+ ORDER BY record.place`;
+
+export interface JournalOptions {
+  readonly clock: Pick<Clock, 'now'>;
+  /** Called after each append, before the commit. */
+  readonly onAppended?: (acts: readonly Act[]) => void;
+}
+
+/**
+ * Writes what was done into the transaction that does it: the audit entry, chained by hash, and the records for the
+ * log. If it fails, the transaction does, and nothing was done.
+ */
+export class Journal {
+  readonly #options: JournalOptions;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Appends acts, as the last statements of a transaction: other transactions with the same chains wait from here to
+   * its commit. Call it once in a transaction, with all of its acts. Rejects as the database does, and with `too_large`
+   * for an entry over 16,384 characters.
+   */
+  async append(transaction: Pick<Transaction, 'query'>, acts: readonly Act[]): Promise<void> {
+    const nowMs = this.#options.clock.now();
+    const prepared = acts.map((act) => ({ ...act, chain: chainOf(act.key), content: checkedContent(act.entry) }));
+    // In the order of chains, so that two transactions do not wait for each other. Stable for acts of one key.
+    prepared.sort((a, b) => a.chain - b.chain);
+    for (const { key, chain, content, records = [] } of prepared) {
+      const topics = records.map(({ topic }) => topic);
+      const values = records.map(({ value }) => Buffer.from(value).toString('hex'));
+      const traceparents = records.map(({ traceparent = '' }) => traceparent);
+      await transaction.query(appendSql, [chain, content, nowMs, key, topics, values, traceparents]);
+    }
+    this.#options.onAppended?.(acts);
+  }
+}
+
+function checkedContent(entry: AuditEntry): string {
+  const content = contentOf(entry);
+  if (content.length <= contentCharactersMax) return content;
+  throw new TailraceError(
+    'too_large',
+    `audit entry of ${entry.action}: expected at most ${contentCharactersMax} characters, got ${content.length}`,
+  );
+}

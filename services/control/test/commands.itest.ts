@@ -1,0 +1,273 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { eventually } from '@tailrace/testkit/eventually';
+import {
+  type ControlFixture,
+  commandBody,
+  createControlFixture,
+  type RunningControl,
+  tokenOf,
+} from './control-fixture.ts';
+import { IngestNode } from './ingest-node.ts';
+
+let fixture: ControlFixture;
+let control: RunningControl;
+let node: IngestNode;
+let anna: string;
+let bob: string;
+
+before(async () => {
+  fixture = await createControlFixture();
+  node = new IngestNode('ingest-0', await fixture.bus('ingest-0'));
+  await node.start();
+  const markedCommands = JSON.stringify([{ pattern: 'plant1.>', names: ['stop'] }]);
+  control = await fixture.start('c1', {
+    settings: { markedCommands, deviceOpenCommandsMax: 5, unconfirmedMs: 10_000 },
+  });
+  anna = await tokenOf('anna');
+  bob = await tokenOf('bob', { roles: ['supervisor'] });
+});
+
+after(() => fixture.stop());
+
+async function submit(fields: Readonly<Record<string, unknown>> = {}, token = anna) {
+  const { status, body } = await control.request(token, 'POST', '/v1/commands', commandBody(fields));
+  return { status, body };
+}
+
+async function statesOf(id: string): Promise<readonly string[]> {
+  const { body } = await control.request(anna, 'GET', `/v1/commands/${id}`);
+  return body.transitions.map(({ state, awaits, final }: { state: string; awaits?: string; final: boolean }) =>
+    [state, awaits, final ? 'final' : undefined].filter(Boolean).join(' '),
+  );
+}
+
+const reaches = (id: string, state: string) =>
+  eventually(
+    async () => {
+      const states = await statesOf(id);
+      assert.equal(states.at(-1), state, states.join(', '));
+      return states;
+    },
+    { describe: `command ${id} is ${state}` },
+  );
+
+const sentOf = (device: string) => node.sent.filter((command) => command.device === device);
+
+test('a command reaches its device, and its states the log, the audit and its sender, each once', async () => {
+  const device = 'plant1.press1';
+  node.connect(device);
+  const { status, body } = await submit({ device });
+  assert.equal(status, 202);
+  assert.equal(body.state, 'accepted');
+  const states = await reaches(body.id, 'done final');
+  assert.deepEqual(states, ['accepted', 'sent', 'delivered', 'done final']);
+  const [sent] = sentOf(device);
+  assert.deepEqual([sent!.id, sent!.params, sent!.subject], [body.id, { speed: 12 }, 'anna']);
+  const transitions = await eventually(async () => {
+    const events = await fixture.events();
+    const own = events.filter(({ key }) => key === device).map(({ event }) => event.commandTransition!);
+    assert.equal(own.length, 4);
+    return own;
+  });
+  assert.deepEqual(
+    transitions.map(({ number }) => number),
+    [1, 2, 3, 4],
+  );
+  assert.deepEqual(
+    transitions.map(({ final }) => final),
+    [false, false, false, true],
+  );
+  const auditor = await tokenOf('audit', { roles: ['auditor'] });
+  const audit = await control.request(auditor, 'GET', `/v1/audit?target=${device}`);
+  assert.deepEqual(
+    audit.body.entries.map(({ action, subject }: { action: string; subject: string }) => `${action} ${subject}`),
+    ['command.done control', 'command.delivered control', 'command.sent control', 'command.accepted anna'],
+  );
+});
+
+test('a command with the same ID is the same command, and one with another content is refused', async () => {
+  const device = 'plant1.press2';
+  node.connect(device);
+  const first = await submit({ device, id: 'same' });
+  await reaches(first.body.id, 'done final');
+  const again = await submit({ device, id: 'same' });
+  assert.deepEqual([again.status, again.body.id, again.body.state], [202, first.body.id, 'done']);
+  const other = await submit({ device, id: 'same', params: { speed: 99 } });
+  assert.deepEqual([other.status, other.body.error.code], [409, 'conflict']);
+  assert.equal(sentOf(device).length, 1);
+  // The ID is of the sender: another one may use it.
+  assert.equal((await submit({ device, id: 'same' }, bob)).status, 202);
+});
+
+test('commands for a device that is away wait in order, and reach it once it connects', async () => {
+  const device = 'plant1.press3';
+  const ids: string[] = [];
+  for (const speed of [1, 2, 3]) ids.push((await submit({ device, params: { speed } })).body.id);
+  await reaches(ids[0]!, 'queued device');
+  assert.equal(sentOf(device).length, 0);
+  node.connect(device);
+  for (const id of ids) await reaches(id, 'done final');
+  assert.deepEqual(
+    sentOf(device).map(({ params }) => params['speed']),
+    [1, 2, 3],
+  );
+});
+
+test('a newer set point replaces those that were not sent', async () => {
+  const device = 'plant1.press4';
+  const first = (await submit({ device, params: { speed: 1 } })).body.id;
+  const other = (await submit({ device, params: { pressure: 1 } })).body.id;
+  await reaches(first, 'queued device');
+  const last = (await submit({ device, params: { speed: 2 }, replaces: true })).body.id;
+  await reaches(first, 'canceled final');
+  node.connect(device);
+  await reaches(other, 'done final');
+  await reaches(last, 'done final');
+  assert.deepEqual(
+    sentOf(device).map(({ params }) => params),
+    [{ pressure: 1 }, { speed: 2 }],
+  );
+});
+
+test('a command whose deadline passes while its device is away expires, and is not executed later', async () => {
+  const device = 'plant1.press5';
+  const { body } = await submit({ device, deadline: Date.now() + 300 });
+  await reaches(body.id, 'expired final');
+  node.connect(device);
+  const next = await submit({ device });
+  await reaches(next.body.id, 'done final');
+  assert.equal(sentOf(device).length, 1);
+});
+
+test('a marked command waits for a second person with the role, who is not its sender', async () => {
+  const device = 'plant1.press6';
+  node.connect(device);
+  const { body } = await submit({ device, name: 'stop', params: {} });
+  assert.equal(body.awaits, 'confirmation');
+  const confirm = (token: string) => control.request(token, 'POST', `/v1/commands/${body.id}/confirm`);
+  assert.equal((await confirm(anna)).status, 403);
+  // With the role, and the sender.
+  const own = await tokenOf('anna', { roles: ['supervisor'] });
+  assert.equal((await confirm(own)).body.error.code, 'forbidden');
+  assert.equal(sentOf(device).length, 0);
+  assert.equal((await confirm(bob)).status, 200);
+  assert.deepEqual(await reaches(body.id, 'done final'), [
+    ...['accepted confirmation', 'queued', 'sent', 'delivered', 'done final'],
+  ]);
+  assert.equal((await confirm(bob)).status, 409);
+});
+
+test('a command is canceled before it is sent, and not afterwards', async () => {
+  const device = 'plant1.press8';
+  const { body } = await submit({ device });
+  await reaches(body.id, 'queued device');
+  const canceled = await control.request(anna, 'POST', `/v1/commands/${body.id}/cancel`);
+  assert.deepEqual([canceled.status, canceled.body.state], [200, 'canceled']);
+  node.connect(device);
+  node.onCommand = () => [{ state: 'delivered' }];
+  const sent = await submit({ device });
+  await reaches(sent.body.id, 'delivered');
+  const late = await control.request(anna, 'POST', `/v1/commands/${sent.body.id}/cancel`);
+  assert.deepEqual([late.status, late.body.state], [200, 'delivered']);
+  node.onCommand = () => [{ state: 'delivered' }, { state: 'done' }];
+  node.report(sentOf(device).at(-1)!, { state: 'done' });
+  await reaches(sent.body.id, 'done final');
+  assert.equal(sentOf(device).length, 1);
+});
+
+test('a command whose reply is lost is not sent again: its outcome is requested', async () => {
+  const device = 'plant1.press9';
+  node.connect(device);
+  let isLost = true;
+  node.beforeReply = (request) => {
+    if (!isLost || !('command' in request)) return;
+    isLost = false;
+    throw new Error('the reply is lost');
+  };
+  node.onCommand = () => [];
+  const { body } = await submit({ device });
+  await eventually(() => assert.equal(sentOf(device).length, 1));
+  await reaches(body.id, 'sent');
+  node.report(sentOf(device)[0]!, { state: 'done' });
+  await reaches(body.id, 'done final');
+  assert.equal(sentOf(device).length, 1);
+  node.onCommand = () => [{ state: 'delivered' }, { state: 'done' }];
+});
+
+test('a command that a restarted node does not know is unconfirmed, until its device reports it', async () => {
+  const device = 'plant1.press10';
+  node.connect(device);
+  node.beforeReply = (request) => {
+    if (!('command' in request)) return;
+    node.beforeReply = () => {};
+    node.forget();
+    throw new Error('the node stops');
+  };
+  node.onCommand = () => [];
+  const { body } = await submit({ device });
+  const states = await reaches(body.id, 'unconfirmed outcome');
+  assert.deepEqual(states, ['accepted', 'unconfirmed outcome']);
+  // In its next session, to another node.
+  node.report(sentOf(device)[0]!, { state: 'done', attempt: 0, session: 2, node: 'ingest-1' });
+  await reaches(body.id, 'done final');
+  assert.equal(sentOf(device).length, 1);
+  node.onCommand = () => [{ state: 'delivered' }, { state: 'done' }];
+});
+
+test('a process that stops leaves its commands to another one, which sends none twice', async () => {
+  const device = 'plant1.press11';
+  node.connect(device);
+  node.onCommand = () => [];
+  const second = await fixture.start('c2');
+  const { body } = await second.request(anna, 'POST', '/v1/commands', commandBody({ device }));
+  await reaches(body.id, 'sent');
+  await second.stop();
+  node.report(sentOf(device)[0]!, { state: 'done' });
+  // When its next check is due, after 5 s, the outcome is requested of the node.
+  await reaches(body.id, 'done final');
+  assert.equal(sentOf(device).length, 1);
+  node.onCommand = () => [{ state: 'delivered' }, { state: 'done' }];
+});
+
+test('a dry run checks a command, and accepts none', async () => {
+  const device = 'plant1.press12';
+  const { status, body } = await submit({ device, dryRun: true });
+  assert.deepEqual([status, body.id, body.number], [202, '', 0]);
+  const list = await control.request(anna, 'GET', `/v1/commands?device=${device}`);
+  assert.deepEqual(list.body.commands, []);
+  assert.equal((await submit({ device, dryRun: true }, await tokenOf('carl', { command: [] }))).status, 403);
+});
+
+test('a deadline that has passed, one too far ahead, and a condition are refused with what was expected', async () => {
+  for (const [fields, message] of [
+    [{ deadline: Date.now() - 1 }, /deadline: expected a time after/],
+    [{ deadline: Date.now() + 90_000_000 }, /deadline: expected a time after/],
+    [{ onlyIf: 'temp > 5' }, /onlyIf: expected none/],
+  ] as const) {
+    const { status, body } = await submit(fields);
+    assert.equal(status, 400);
+    assert.match(body.error.message, message);
+  }
+});
+
+test('a device takes a bounded number of commands that wait', async () => {
+  const device = 'plant1.press13';
+  for (let index = 0; index < 5; index++) assert.equal((await submit({ device })).status, 202);
+  const { status, body } = await submit({ device });
+  assert.deepEqual([status, body.error.code, body.error.retryable], [429, 'rate_limited', true]);
+});
+
+test('a command list has pages, the newest first, of the devices that a person may see', async () => {
+  const device = 'plant1.press13';
+  const first = await control.request(anna, 'GET', `/v1/commands?device=${device}&limit=3`);
+  assert.equal(first.body.commands.length, 3);
+  const rest = await control.request(anna, 'GET', `/v1/commands?device=${device}&limit=3&before=${first.body.next}`);
+  assert.equal(rest.body.commands.length, 2);
+  assert.equal(rest.body.next, undefined);
+  const times = [...first.body.commands, ...rest.body.commands].map(({ accepted }: { accepted: number }) => accepted);
+  assert.deepEqual(
+    times,
+    times.toSorted((a, b) => b - a),
+  );
+});
