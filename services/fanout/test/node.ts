@@ -5,6 +5,7 @@ import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { noTracing } from '@tailrace/platform/tracing';
+import { tailrace } from '@tailrace/protocol/generated';
 import type { Reading } from '@tailrace/protocol/report';
 import { encodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
@@ -27,6 +28,8 @@ export interface TestNode {
   append(device: string, readings: readonly Reading[]): Promise<void>;
   /** Appends a report of each device, at once. */
   appendAll(devices: readonly string[], readings: readonly Reading[]): Promise<void>;
+  /** Appends an event of alarms, commands or leases. */
+  appendEvent(key: string, event: tailrace.v1.Event.$Properties): Promise<void>;
   /** Disconnects the node from the log, as when Kafka is down, until `restoreLog`. */
   disconnectLog(): void;
   reconnectLog(): void;
@@ -102,6 +105,9 @@ export async function startNode(
     async append(device, readings) {
       const nowMs = clock.now();
       await writer.append(topic, [{ key: device, value: encodeReport({ device, time: nowMs, readings }, nowMs) }]);
+    },
+    async appendEvent(key, event) {
+      await writer.append('tailrace.events', [{ key, value: tailrace.v1.Event.encode(event).finish() }]);
     },
     async appendAll(devices, readings) {
       const nowMs = clock.now();

@@ -2,12 +2,12 @@ import type { Subscribe } from '@tailrace/protocol/client-message';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Positions } from '@tailrace/protocol/position';
 import { positionsFromToken } from '@tailrace/protocol/position';
+import type { ServerMessage } from '@tailrace/protocol/server-message';
 import type { Grant } from '../access/grant.ts';
 import type { EventHub } from '../events/event-hub.ts';
 import type { EventSubscriber, EventSubscription, EventSubscriptionStart } from '../events/event-subscription.ts';
 import type { Encoding } from '../views/view-options.ts';
 import type { Socket } from './socket.ts';
-import type { SubscriptionsOwner } from './subscriptions.ts';
 
 /** Options of a subscription to data, which one to events has not. */
 const dataOptions = ['from', 'speed', 'maxRate', 'deadband', 'tags', 'delta', 'align'] as const;
@@ -16,7 +16,12 @@ export interface EventSubscriptionsOptions {
   readonly encoding: Encoding;
   readonly socket: Socket;
   readonly hub: Pick<EventHub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'position'>;
-  readonly owner: SubscriptionsOwner;
+  /** The session. No method throws. */
+  readonly owner: {
+    send(message: ServerMessage): void;
+    error(error: TailraceError, id: string): void;
+    fail(thrown: unknown): void;
+  };
   /** Closes the connection as too slow. */
   readonly endAsTooSlow: () => void;
 }
