@@ -8283,6 +8283,9 @@ export namespace tailrace {
             /** EventsReply events. */
             events: tailrace.v1.RelayEvent.$Properties[];
 
+            /** EventsReply alarmOwner. */
+            alarmOwner: number;
+
             /**
              * Encodes the specified EventsReply message. Does not implicitly {@link tailrace.v1.EventsReply.verify|verify} messages.
              * @param message EventsReply message or plain object to encode
@@ -8318,6 +8321,9 @@ export namespace tailrace {
 
                 /** EventsReply events */
                 events?: (tailrace.v1.RelayEvent.$Properties[]|null);
+
+                /** EventsReply alarmOwner */
+                alarmOwner?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -8430,6 +8436,9 @@ export namespace tailrace {
             /** EventFrame events. */
             events: tailrace.v1.RelayEvent.$Properties[];
 
+            /** EventFrame alarmOwner. */
+            alarmOwner: number;
+
             /**
              * Encodes the specified EventFrame message. Does not implicitly {@link tailrace.v1.EventFrame.verify|verify} messages.
              * @param message EventFrame message or plain object to encode
@@ -8474,6 +8483,9 @@ export namespace tailrace {
 
                 /** EventFrame events */
                 events?: (tailrace.v1.RelayEvent.$Properties[]|null);
+
+                /** EventFrame alarmOwner */
+                alarmOwner?: (number|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -12699,6 +12699,7 @@ export const tailrace = $root.tailrace = (() => {
             EventsReply.prototype.from = 0;
             EventsReply.prototype.current = false;
             EventsReply.prototype.events = $util.emptyArray;
+            EventsReply.prototype.alarmOwner = 0;
 
             EventsReply.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -12716,6 +12717,8 @@ export const tailrace = $root.tailrace = (() => {
                 if (message.events != null && message.events.length)
                     for (let i = 0; i < message.events.length; ++i)
                         $root.tailrace.v1.RelayEvent.encode(message.events[i], writer.uint32(34).fork(), _depth + 1).ldelim();
+                if (message.alarmOwner != null && $Object.hasOwnProperty.call(message, "alarmOwner") && (typeof message.alarmOwner === "object" ? message.alarmOwner.low || message.alarmOwner.high : message.alarmOwner !== 0))
+                    writer.uint32(40).uint64(message.alarmOwner);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -12782,6 +12785,15 @@ export const tailrace = $root.tailrace = (() => {
                             if (!(message.events && message.events.length))
                                 message.events = [];
                             message.events.push($root.tailrace.v1.RelayEvent.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 5: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.alarmOwner = value;
+                            else
+                                delete message.alarmOwner;
                             continue;
                         }
                     }
@@ -12921,6 +12933,7 @@ export const tailrace = $root.tailrace = (() => {
             EventFrame.prototype.previous = 0;
             EventFrame.prototype.next = 0;
             EventFrame.prototype.events = $util.emptyArray;
+            EventFrame.prototype.alarmOwner = 0;
 
             EventFrame.encode = function (message, writer, _depth) {
                 if (!writer)
@@ -12944,6 +12957,8 @@ export const tailrace = $root.tailrace = (() => {
                 if (message.events != null && message.events.length)
                     for (let i = 0; i < message.events.length; ++i)
                         $root.tailrace.v1.RelayEvent.encode(message.events[i], writer.uint32(58).fork(), _depth + 1).ldelim();
+                if (message.alarmOwner != null && $Object.hasOwnProperty.call(message, "alarmOwner") && (typeof message.alarmOwner === "object" ? message.alarmOwner.low || message.alarmOwner.high : message.alarmOwner !== 0))
+                    writer.uint32(64).uint64(message.alarmOwner);
                 if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
                     for (let i = 0; i < message.$unknowns.length; ++i)
                         writer.raw(message.$unknowns[i]);
@@ -13037,6 +13052,15 @@ export const tailrace = $root.tailrace = (() => {
                             if (!(message.events && message.events.length))
                                 message.events = [];
                             message.events.push($root.tailrace.v1.RelayEvent.decode(reader, reader.size(), $undefined, _depth + 1));
+                            continue;
+                        }
+                    case 8: {
+                            if (wireType !== 0)
+                                break;
+                            if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0)
+                                message.alarmOwner = value;
+                            else
+                                delete message.alarmOwner;
                             continue;
                         }
                     }

@@ -74,6 +74,16 @@ export class EventBoard {
     return this.#windowBytes;
   }
 
+  /** Position of the last `AlarmOwner` before `next`; 0: none is known. */
+  get alarmOwner(): number {
+    return this.#order.owner;
+  }
+
+  /** Another board has read the `AlarmOwner` at this position: what earlier owners write counts no more. */
+  takenOver(seq: number): void {
+    this.#order.takenOver(seq);
+  }
+
   /** Empties the board, which is complete from `next` on once `ready` is called. */
   reset(next: number): void {
     this.isReady = false;

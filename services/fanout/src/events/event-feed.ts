@@ -53,7 +53,8 @@ export class EventFeed {
     const parts = [...partsOf(board.events(this.#sent))];
     for (const [i, events] of parts.entries()) {
       const end = i + 1 < parts.length ? events.at(-1)!.seq! + 1 : next;
-      const head = { node, epoch, partition, generation: this.generation };
+      const { alarmOwner } = board;
+      const head = { node, epoch, partition, generation: this.generation, alarmOwner };
       const frame = EventFrame.encode({ ...head, previous: this.#sent, next: end, events }).finish();
       this.#sent = end;
       this.counts.frames++;
@@ -81,6 +82,7 @@ export class EventFeed {
       next: isRange ? Math.min(until, next) : next,
       from: isKnown ? from : windowFrom,
       current: !isKnown && !isRange,
+      alarmOwner: board.alarmOwner,
     };
     const events = isKnown ? board.events(from, head.next) : isRange ? [] : board.state();
     return [...partsOf(events)].map((part) => OwnerReply.encode({ events: { ...head, events: part } }).finish());

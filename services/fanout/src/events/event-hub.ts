@@ -258,7 +258,8 @@ export class EventHub {
     const isWhole = after !== undefined && missing.length === 0;
     const current = isWhole || !request.snapshot ? [] : this.#current(view);
     const backlog = isWhole ? this.#backlog(after, view, histories) : [];
-    const position = this.#here(view.partitions);
+    // Everything later than this follows: the backlog, too.
+    const position = isWhole ? after : this.#here(view.partitions);
     subscription.enter('starting');
     subscription.resumeFrom = after ?? position;
     subscriber.sendHead(subscription, {

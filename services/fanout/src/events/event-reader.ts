@@ -111,17 +111,19 @@ export class EventReader {
     if (this.#restoring.has(partition) || clock.monotonic() < (this.#retryAtMs.get(partition) ?? 0)) return;
     this.#restoring.add(partition);
     try {
-      const checkpoints = await this.#checkpoints(partition);
+      const { transitions, alarmOwner } = await this.#checkpoints(partition);
       // After the checkpoints: alarms writes a transition before the checkpoint that has it.
       const { first, next } = boundsOf(await eventLog.bounds(topic, [partition]), partition);
       if (!isCurrent()) return;
       board.reset(first);
+      // Otherwise the topic has it.
+      if (alarmOwner < first) board.takenOver(alarmOwner);
       for await (const records of range(topic, partition, { from: first, until: next })) {
         if (!isCurrent()) return;
         takeRecords(board, records);
       }
       if (!isCurrent()) return;
-      for (const transition of checkpoints)
+      for (const transition of transitions)
         board.restore(transition, Event.encode({ alarmTransition: transition }).finish());
       board.ready(next);
       onRead(partition);
@@ -133,26 +135,28 @@ export class EventReader {
     }
   }
 
-  /** Returns the last transition of each alarm of the partition that the checkpoints have. */
-  async #checkpoints(partition: number): Promise<readonly tailrace.v1.IAlarmTransition[]> {
+  /** Returns the last transition of each alarm of the partition that the checkpoints have, and their last owner. */
+  async #checkpoints(partition: number): Promise<Checkpoints> {
     const { eventLog, alarmsTopic, range } = this.#options;
     const byKey = new Map<string, readonly tailrace.v1.IAlarmTransition[]>();
     const bounds = await eventLog.bounds(alarmsTopic, [partition]).catch((thrown: unknown) => {
       if (isMissing(thrown)) return undefined;
       throw thrown;
     });
-    if (bounds === undefined) return [];
+    if (bounds === undefined) return { transitions: [], alarmOwner: 0 };
+    let alarmOwner = 0;
     const { first, next } = boundsOf(bounds, partition);
     for await (const records of range(alarmsTopic, partition, { from: first, until: next })) {
       for (const { key, value } of records) {
         if (key === '') continue;
         // A checkpoint that cannot be decoded has no alarms for clients.
-        const transitions = transitionsOf(value);
+        const { transitions = [], owner = 0 } = checkpointFrom(value) ?? {};
+        alarmOwner = Math.max(alarmOwner, owner);
         if (transitions.length === 0) byKey.delete(key);
         else byKey.set(key, transitions);
       }
     }
-    return [...byKey.values()].flat();
+    return { transitions: [...byKey.values()].flat(), alarmOwner };
   }
 }
 
@@ -160,11 +164,17 @@ function isMissing(thrown: unknown): boolean {
   return (thrown as { code?: unknown }).code === 'not_found';
 }
 
-function transitionsOf(value: Uint8Array): readonly tailrace.v1.IAlarmTransition[] {
+interface Checkpoints {
+  readonly transitions: readonly tailrace.v1.IAlarmTransition[];
+  /** Position of the last `AlarmOwner`. */
+  readonly alarmOwner: number;
+}
+
+function checkpointFrom(value: Uint8Array): tailrace.v1.AlarmCheckpoint | undefined {
   try {
-    return value.length === 0 ? [] : AlarmCheckpoint.decode(value).transitions;
+    return value.length === 0 ? undefined : AlarmCheckpoint.decode(value);
   } catch {
-    return [];
+    return undefined;
   }
 }
 

@@ -165,6 +165,7 @@ export class EventReplica {
     const next = first?.next ?? 0;
     if (!first?.current) {
       board.take(recordsFrom(parts), next);
+      board.takenOver(first?.alarmOwner ?? 0);
       board.ready(next);
       return;
     }
@@ -173,6 +174,7 @@ export class EventReplica {
     board.reset(next);
     for (const { events } of parts)
       for (const { seq, event } of events ?? []) board.takeCurrent(seq ?? undefined, event!);
+    board.takenOver(first.alarmOwner ?? 0);
     board.ready(next);
     if (wasReady) board.onGap();
   }
@@ -219,6 +221,8 @@ export class EventReplica {
       return;
     }
     board.take(recordsFrom([frame]), frame.next);
+    // After the events: those before it are of earlier owners.
+    board.takenOver(frame.alarmOwner);
   }
 }
 
