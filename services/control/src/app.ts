@@ -15,6 +15,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
+import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
 import { Automation } from './automation.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
@@ -35,6 +36,8 @@ import { registerNotificationRoutes } from './notifications/notification-routes.
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
+import { registerRuleRoutes } from './rules/rule-routes.ts';
+import { RuleService } from './rules/rule-service.ts';
 import { auditTopicSpec } from './topics.ts';
 
 /** The migrations of control, in the order of their numbers. */
@@ -116,7 +119,8 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, commands, bus, partitions: config.telemetryPartitions },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
-  const server = new ControlServer({ bus, commands, leases, clock, logger });
+  const rules = new RuleService(context);
+  const server = new ControlServer({ bus, commands, leases, context });
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
   let port = 0;
@@ -147,6 +151,8 @@ export function createControl(options: ControlOptions): Control {
           registerCommandRoutes(scope, commands, context);
           registerLeaseRoutes(scope, leases);
           registerAuditRoutes(scope, database);
+          registerRuleRoutes(scope, rules);
+          registerAlarmActionRoutes(scope, context);
           registerNotificationRoutes(scope, notificationAdmin);
           automation.registerRoutes(scope);
           for (const register of routes) register(scope, context);

@@ -1,14 +1,14 @@
 import type { Bus, BusSubscription } from '@tailrace/bus/bus';
-import type { Clock } from '@tailrace/platform/clock';
-import type { Logger } from '@tailrace/platform/logger';
 import type { CommandValue } from '@tailrace/protocol/device-command';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
+import { type AlarmActionRequest, acceptAlarmAction } from './alarms/alarm-actions.ts';
 import { commandValueFrom, transitionMessage } from './commands/command-message.ts';
 import type { CommandService } from './commands/command-service.ts';
+import type { ControlContext } from './control-context.ts';
 import { leaseActionFrom, leaseMessage } from './leases/lease-message.ts';
 import type { LeaseService } from './leases/lease-service.ts';
-import { type Requester, requesterFromMessage } from './requester.ts';
+import { requesterFromMessage } from './requester.ts';
 
 const { ControlRequest, ControlReply, CommandDecisionKind } = tailrace.v1;
 
@@ -19,10 +19,7 @@ export interface ControlServerOptions {
   readonly bus: Pick<Bus, 'serve'>;
   readonly commands: Pick<CommandService, 'submit' | 'cancel' | 'confirm'>;
   readonly leases: Pick<LeaseService, 'request'>;
-  /** Accepts an action of a person on an alarm; resolves with its ID. */
-  readonly alarms?: (requester: Requester, request: tailrace.v1.IAlarmActionRequest) => Promise<string>;
-  readonly clock: Pick<Clock, 'now'>;
-  readonly logger: Logger;
+  readonly context: ControlContext;
 }
 
 /** How long a command may take, ms, unless it has a deadline. */
@@ -55,18 +52,18 @@ export class ControlServer {
       reply = await this.#answer(decodedRequest(payload));
     } catch (thrown) {
       const { code, message, retryable } = tailraceErrorFrom(thrown);
-      if (code === 'internal') this.#options.logger.error({ error: thrown }, 'a request of the bus has failed');
+      if (code === 'internal') this.#options.context.logger.error({ error: thrown }, 'a request of the bus has failed');
       reply = { error: { code, message, retryable } };
     }
     return ControlReply.encode(reply).finish();
   }
 
   async #answer(request: tailrace.v1.ControlRequest): Promise<tailrace.v1.IControlReply> {
-    const { commands, leases, alarms, clock } = this.#options;
+    const { commands, leases, context } = this.#options;
     const requester = requesterFromMessage(request.requester, request.traceparent ?? '');
     const { command, decision, lease, alarm } = request;
     if (command != null) {
-      const submission = submissionFrom(command, clock.now());
+      const submission = submissionFrom(command, context.clock.now());
       return { command: transitionMessage(await commands.submit(requester, submission)) };
     }
     if (decision != null) {
@@ -84,7 +81,7 @@ export class ControlServer {
       const claim = { scope: scope ?? '', action, forMs: forMs ?? 0, token: token ?? 0 };
       return { lease: leaseMessage(await leases.request(requester, claim)) };
     }
-    if (alarm != null && alarms !== undefined) return { alarmAction: await alarms(requester, alarm) };
+    if (alarm != null) return { alarmAction: await acceptAlarmAction(context, requester, alarmActionFrom(alarm)) };
     throw new TailraceError('invalid_message', 'control request: expected a command, a decision, a lease or an alarm');
   }
 }
@@ -107,5 +104,13 @@ function submissionFrom(message: tailrace.v1.ICommandSubmission, nowMs: number) 
     params: Object.fromEntries(values) as Record<string, CommandValue>,
     ...{ deadline: deadline || nowMs + deadlineMsDefault, lease: lease ?? 0, onlyIf: onlyIf ?? '' },
     ...{ replaces: replaces ?? false, dryRun: dryRun ?? false },
+  };
+}
+
+function alarmActionFrom(message: tailrace.v1.IAlarmActionRequest): AlarmActionRequest {
+  const { device, rule, alarm, number, kind, note, forMs } = message;
+  return {
+    ...{ device: device ?? '', rule: rule ?? '', alarm: alarm ?? '', number: number ?? 0, kind: kind ?? '' },
+    ...{ note: note ?? '', forMs: forMs ?? 0 },
   };
 }

@@ -20,6 +20,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   invalid_path: 400,
   invalid_pattern: 400,
   invalid_message: 400,
+  invalid_rule: 400,
   invalid_config: 400,
   unauthorized: 401,
   forbidden: 403,

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { fastifySwagger } from '@fastify/swagger';
 import { bearerToken } from '@tailrace/platform/bearer-token';
@@ -14,7 +13,7 @@ import type { Claims } from '@tailrace/platform/token-claims';
 import { parseTraceparent } from '@tailrace/platform/traceparent';
 import { version } from '@tailrace/platform/version';
 import { shown, TailraceError } from '@tailrace/protocol/error';
-import { type FastifyBaseLogger, type FastifyInstance, fastify, type RawServerDefault } from 'fastify';
+import { fastify } from 'fastify';
 import {
   jsonSchemaTransform,
   jsonSchemaTransformObject,
@@ -24,27 +23,10 @@ import {
 } from 'fastify-type-provider-zod';
 import { type Requester, requesterFromClaims } from '../requester.ts';
 import { errorAnswer, requestErrorFrom, statusOf } from './api-error.ts';
+import type { Api } from './api-type.ts';
 import { registerDocsPage } from './docs-page.ts';
 
-/** The HTTP server of control. Routes have schemas by zod, from which the OpenAPI document is made. */
-export type Api = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse<IncomingMessage>,
-  FastifyBaseLogger,
-  ZodTypeProvider
->;
-
-declare module 'fastify' {
-  interface FastifyRequest {
-    /** Whose verified token the request has. Not on routes whose `config` has `isPublic`. */
-    requester: Requester;
-  }
-  interface FastifyContextConfig {
-    /** Answered without a token: it reveals nothing of the installation. */
-    readonly isPublic?: boolean;
-  }
-}
+export type { Api } from './api-type.ts';
 
 export interface ApiSettings {
   readonly host: string;

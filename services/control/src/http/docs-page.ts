@@ -1,4 +1,4 @@
-import type { Api } from './api.ts';
+import type { Api } from './api-type.ts';
 
 const path = '/v1/docs';
 

@@ -1,0 +1,188 @@
+import type { Queryable } from '@tailrace/database/database';
+import { shown, TailraceError } from '@tailrace/protocol/error';
+import { bytesFromRule, type Rule, ruleFrom, ruleMatches } from '@tailrace/rules/rule';
+import { entryOf } from '../audit/audit-entry.ts';
+import { act, type ControlContext, orRefused } from '../control-context.ts';
+import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
+
+/** Rules of an installation. Each process of alarms has all of them. */
+const rulesMax = 10_000;
+
+export interface RuleVersion {
+  readonly version: number;
+  /** Undefined: this version has deleted the rule. */
+  readonly rule: Rule | undefined;
+  readonly author: string;
+  /** Epoch ms. */
+  readonly time: number;
+}
+
+interface RuleRow {
+  readonly id: string;
+  readonly version: number;
+  readonly body: string;
+}
+
+/**
+ * Rules of alarms: who may change them, their versions, and their way to alarms through the outbox. The version that a
+ * person has edited must be the last one, so that no change of another person is lost.
+ */
+export class RuleService {
+  readonly #context: ControlContext;
+
+  constructor(context: ControlContext) {
+    this.#context = context;
+  }
+
+  /**
+   * Stores a rule as its next version. `version`: the one that was edited; 0: a new rule. Resolves with the rule.
+   * Rejects with `invalid_rule`, `conflict` (another version is the last one), `limit_reached`, and `forbidden`
+   * (without the role `engineer`, or the right to see its devices).
+   */
+  async put(requester: Requester, id: string, body: object, version: number): Promise<Rule> {
+    return await orRefused(this.#context, requester, refusedOf(id, 'change'), async () => {
+      assertRole(requester, 'engineer');
+      const rule = ruleFrom({ ...body, id, version: version + 1, author: requester.subject });
+      for (const pattern of rule.devices) assertMaySee(requester, pattern);
+      return await act(this.#context, async (transaction) => {
+        const last = await lockRule(transaction, id);
+        if (last !== undefined) assertMaySeeRule(requester, last);
+        const isNew = last === undefined || last.body === '';
+        if (isNew ? version !== 0 : version !== last.version) throw otherVersion(id, last, version);
+        if (last === undefined) await assertPlace(transaction);
+        // Of a rule that was deleted, the numbers go on.
+        const stored = { ...rule, version: (last?.version ?? 0) + 1 };
+        await storeVersion(transaction, stored.id, stored.version, JSON.stringify(stored), requester, this.#nowMs());
+        return {
+          result: stored,
+          acts: [this.#actOf(requester, id, 'rule.changed', stored.version, bytesFromRule(stored))],
+        };
+      });
+    });
+  }
+
+  /** Deletes a rule: its alarms return to normal. Rejects as `put`, and with `not_found`. */
+  async remove(requester: Requester, id: string, version: number): Promise<void> {
+    await orRefused(this.#context, requester, refusedOf(id, 'delete'), async () => {
+      assertRole(requester, 'engineer');
+      await act(this.#context, async (transaction) => {
+        const last = await lockRule(transaction, id);
+        if (last === undefined || last.body === '') throw unknownRule(id);
+        assertMaySeeRule(requester, last);
+        if (version !== last.version) throw otherVersion(id, last, version);
+        const next = last.version + 1;
+        await storeVersion(transaction, id, next, '', requester, this.#nowMs());
+        const tombstone = new Uint8Array(0);
+        return { result: undefined, acts: [this.#actOf(requester, id, 'rule.deleted', next, tombstone)] };
+      });
+    });
+  }
+
+  /** Resolves with a rule. Rejects with `not_found`, also for one of devices that the requester may not see. */
+  async find(requester: Requester, id: string): Promise<Rule> {
+    const sql = `SELECT id, version, body FROM rules WHERE id = $1 AND body <> ''`;
+    const { rows } = await this.#context.database.query<RuleRow>(sql, [id]);
+    const rule = rows[0] && (JSON.parse(rows[0].body) as Rule);
+    if (rule !== undefined && maySeeRule(requester, rule)) return rule;
+    throw unknownRule(id);
+  }
+
+  /** Resolves with the rules after an ID, by ID, that the requester may see. `device`: only those that match it. */
+  async list(requester: Requester, after: string, limit: number, device?: string): Promise<readonly Rule[]> {
+    const sql = `SELECT id, version, body FROM rules WHERE id > $1 AND body <> '' ORDER BY id`;
+    const { rows } = await this.#context.database.query<RuleRow>(sql, [after]);
+    const found: Rule[] = [];
+    for (const { body } of rows) {
+      const rule = JSON.parse(body) as Rule;
+      if (!maySeeRule(requester, rule) || (device !== undefined && !ruleMatches(rule, device))) continue;
+      found.push(rule);
+      if (found.length === limit) break;
+    }
+    return found;
+  }
+
+  /** Resolves with the versions of a rule, the newest first, at most 100. Rejects as `find`. */
+  async versions(requester: Requester, id: string): Promise<readonly RuleVersion[]> {
+    const sql = `SELECT version, body, author, at_ms AS time FROM rule_versions WHERE rule = $1
+      ORDER BY version DESC LIMIT 100`;
+    const { rows } = await this.#context.database.query<{
+      version: number;
+      body: string;
+      author: string;
+      time: number;
+    }>(sql, [id]);
+    const versions = rows.map(({ version, body, author, time }) => ({
+      ...{ version, author, time, rule: body === '' ? undefined : (JSON.parse(body) as Rule) },
+    }));
+    const newest = versions.find(({ rule }) => rule !== undefined)?.rule;
+    if (newest === undefined || !maySeeRule(requester, newest)) throw unknownRule(id);
+    return versions;
+  }
+
+  #nowMs(): number {
+    return this.#context.clock.now();
+  }
+
+  #actOf(requester: Requester, id: string, action: string, version: number, value: Uint8Array) {
+    const entry = entryOf(requester, { time: this.#nowMs(), action, target: `rule/${id}`, details: { version } });
+    return { key: id, entry, records: [{ topic: 'rules' as const, value }] };
+  }
+}
+
+function refusedOf(id: string, requested: string) {
+  return { action: 'rule.refused', target: `rule/${id}`, details: { requested } };
+}
+
+function maySeeRule(requester: Requester, { devices }: Rule): boolean {
+  return devices.some((pattern) => maySee(requester, pattern));
+}
+
+/** Throws `forbidden`: a rule of other devices must not be replaced by one of the same ID. */
+function assertMaySeeRule(requester: Requester, { body }: RuleRow): void {
+  if (body === '') return;
+  for (const pattern of (JSON.parse(body) as Rule).devices) assertMaySee(requester, pattern);
+}
+
+async function lockRule(transaction: Queryable, id: string): Promise<RuleRow | undefined> {
+  const { rows } = await transaction.query<RuleRow>('SELECT id, version, body FROM rules WHERE id = $1 FOR UPDATE', [
+    id,
+  ]);
+  return rows[0];
+}
+
+async function storeVersion(
+  transaction: Queryable,
+  id: string,
+  version: number,
+  body: string,
+  { subject }: Requester,
+  nowMs: number,
+): Promise<void> {
+  // A rule that was created at the same time has another first version now.
+  const { rowCount } = await transaction.query(
+    `INSERT INTO rules (id, version, body, changed_ms) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body, changed_ms = excluded.changed_ms
+       WHERE rules.version = excluded.version - 1`,
+    [id, version, body, nowMs],
+  );
+  if (rowCount === 0) throw otherVersion(id, undefined, version - 1);
+  await transaction.query(
+    'INSERT INTO rule_versions (rule, version, body, author, at_ms) VALUES ($1, $2, $3, $4, $5)',
+    [...[id, version, body, subject, nowMs]],
+  );
+}
+
+async function assertPlace(queryable: Queryable): Promise<void> {
+  const { rows } = await queryable.query<{ rules: number }>(`SELECT count(*) AS rules FROM rules WHERE body <> ''`);
+  if (rows[0]!.rules < rulesMax) return;
+  throw new TailraceError('limit_reached', `rules: expected at most ${rulesMax}, got one more`);
+}
+
+function otherVersion(id: string, last: RuleRow | undefined, version: number): TailraceError {
+  const found = last === undefined || last.body === '' ? '0, as it does not exist' : String(last.version);
+  return new TailraceError('conflict', `rule ${shown(id)}: expected the last version, ${found}, got ${version}`);
+}
+
+function unknownRule(id: string): TailraceError {
+  return new TailraceError('not_found', `rule: expected the ID of one, got ${shown(id)}`);
+}
