@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { copyFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { configSchema } from '@tailrace/edge/config';
@@ -105,25 +105,35 @@ test('a gateway with a client certificate needs no token, and one without either
   assert.equal((await ingest.logged()).length, 3);
 });
 
-test('certificates are read again for each connection, and the former ones are used while a file cannot be read', async () => {
-  const other = await authority.issue('renewed');
+test('certificates are read again for each connection, and the former ones are used in the middle of a renewal', async () => {
+  const [first, renewed] = [await authority.issue('first'), await authority.issue('renewed')];
   const [caFile, certFile, keyFile] = ['ca', 'cert', 'key'].map((name) => join(dir.path, `used-${name}`)) as [
     string,
     string,
     string,
   ];
   await copyFile(authority.caFile, caFile);
-  await writeFile(certFile, 'first');
-  await copyFile(other.keyFile, keyFile);
+  await copyFile(first.certFile, certFile);
+  await copyFile(first.keyFile, keyFile);
+  const textOf = (file: string) => readFile(file, 'utf8');
   const files = tlsFilesFrom({ ingestCaFile: caFile, ingestCertFile: certFile, ingestKeyFile: keyFile })!;
-  assert.equal(files.certificates().cert!.toString(), 'first');
-  await writeFile(certFile, 'second');
-  assert.equal(files.certificates().cert!.toString(), 'second');
+  assert.equal(files.certificates().cert, await textOf(first.certFile));
+  await copyFile(renewed.certFile, certFile);
+  assert.equal(files.certificates().cert, await textOf(first.certFile), 'the key is that of the former one');
+  await copyFile(renewed.keyFile, keyFile);
+  assert.equal(files.certificates().cert, await textOf(renewed.certFile));
   await rm(keyFile);
-  assert.equal(files.certificates().cert!.toString(), 'second');
-  const missing = { ingestCaFile: join(dir.path, 'none'), ingestCertFile: '', ingestKeyFile: '' };
-  assert.throws(() => tlsFilesFrom(missing), { code: 'invalid_config', message: /ingestCaFile: expected a PEM file/ });
-  assert.equal(tlsFilesFrom({ ingestCaFile: '', ingestCertFile: '', ingestKeyFile: '' }), undefined);
+  assert.equal(files.certificates().key, await textOf(renewed.keyFile));
+  await writeFile(caFile, 'no certificate');
+  assert.equal(files.certificates().ca, await textOf(authority.caFile));
+  const broken = { ingestCaFile: caFile, ingestCertFile: '', ingestKeyFile: '' };
+  assert.throws(() => tlsFilesFrom(broken), {
+    code: 'invalid_config',
+    message: /ingestCaFile .* holds no certificate/,
+  });
+  const missing = { ...broken, ingestCaFile: join(dir.path, 'none') };
+  assert.throws(() => tlsFilesFrom(missing), { code: 'invalid_config', message: /ingestCaFile .* does not exist/ });
+  assert.equal(tlsFilesFrom({ ...broken, ingestCaFile: '' }), undefined);
 });
 
 test('settings of certificates that would have no effect are refused', () => {

@@ -127,27 +127,28 @@ export const brokers: Dashboard = {
           unit: 'short',
           description:
             '1 per node; 0 during an outage: clients on the owner of their device are still served, the others wait. See TailraceBusDown in the runbook.',
-          lines: [{ expr: `tailrace_fanout_bus_connections{${nodes}}`, legend: '{{node}}' }],
+          lines: ofServices(both, (service) => `tailrace_${service}_bus_connections{${nodes}}`),
         },
         {
           title: 'Connections opened',
           unit: 'short',
           description: 'In ten minutes. Usually 0; each interrupts the relay.',
-          lines: [
-            { expr: `increase(tailrace_fanout_bus_opened_connections_total{${nodes}}[10m])`, legend: '{{node}}' },
-          ],
+          lines: ofServices(
+            both,
+            (service) => `increase(tailrace_${service}_bus_opened_connections_total{${nodes}}[10m])`,
+          ),
         },
         {
           title: 'Bytes not yet written',
           unit: 'bytes',
           description: 'At the limit messages are dropped. Rising: NATS, or the network to it, is too slow.',
-          lines: gauges('bus_pending_bytes', ['fanout']),
+          lines: gauges('bus_pending_bytes'),
         },
         {
           title: 'Dropped messages',
           unit: 'ops',
           description: 'At that limit, or during an outage. Clients lose nothing: nodes request what is missing again.',
-          lines: [{ expr: rate('tailrace_fanout_bus_dropped_messages_total', nodes), legend: '{{node}}' }],
+          lines: rates('bus_dropped_messages_total'),
         },
         {
           title: 'Requests to owners, p99',

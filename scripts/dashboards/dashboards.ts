@@ -1,15 +1,21 @@
+import { alarms } from './alarms.ts';
 import { brokers } from './brokers.ts';
 import { type Dashboard, grafanaJson } from './dashboard.ts';
 import { devices } from './devices.ts';
 import { fanoutNode } from './fanout-node.ts';
+import { gateway } from './gateway.ts';
 import { ingest } from './ingest.ts';
 import { overview } from './overview.ts';
+import { sparkplug } from './sparkplug.ts';
 
 const dashboards: Readonly<Record<string, Dashboard>> = {
   overview,
   'fanout-node': fanoutNode,
   ingest,
   devices,
+  sparkplug,
+  gateway,
+  alarms,
   brokers,
 };
 

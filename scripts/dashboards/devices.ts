@@ -1,5 +1,7 @@
+import { betweenNodes } from './between-nodes.ts';
 import type { Dashboard } from './dashboard.ts';
-import { jobVariable, nearLimit, nodes, nodeVariable, quantiles, rate } from './parts.ts';
+import { mqtt } from './mqtt.ts';
+import { jobVariable, nearLimit, nodes, nodeVariable, quantile, quantiles, rate } from './parts.ts';
 
 export const devices: Dashboard = {
   uid: 'tailrace-devices',
@@ -60,6 +62,27 @@ export const devices: Dashboard = {
           unit: 'short',
           description: 'Of all sessions. At the limit sessions are not read until it confirms: intakeUnsettledMax.',
         }),
+        {
+          title: 'Bytes that wait for the log',
+          unit: 'bytes',
+          description: 'Of the same messages. Memory of the process.',
+          lines: [{ expr: `tailrace_ingest_unsettled_bytes{${nodes}}`, legend: '{{node}}' }],
+        },
+        {
+          title: 'Messages of one append',
+          unit: 'short',
+          description: 'Of devices with a session: the more, the less each costs.',
+          lines: quantiles('tailrace_ingest_intake_batch_messages', nodes),
+        },
+        {
+          title: 'Size of messages',
+          unit: 'bytes',
+          description: '99 of 100 are smaller. A larger one than the limit (deviceMessageBytesMax) closes the session.',
+          lines: [
+            { expr: quantile(0.99, 'tailrace_ingest_device_message_bytes', nodes), legend: 'p99' },
+            { expr: `min(tailrace_ingest_limit_device_message_bytes{${nodes}})`, legend: 'limit', isLimit: true },
+          ],
+        },
       ],
     },
     {
@@ -119,7 +142,84 @@ export const devices: Dashboard = {
             },
           ],
         },
+        {
+          title: 'Events of sessions',
+          unit: 'ops',
+          description: 'Starts, conflicts and closes by reason, per second, as fanout receives them for the presence.',
+          lines: [
+            { expr: `sum by (event) (${rate('tailrace_ingest_session_events_total', nodes)})`, legend: '{{event}}' },
+          ],
+        },
+        {
+          title: 'Sessions that wait for their identity',
+          unit: 'short',
+          description: 'Two senders use the identity of one device. See TailraceDeviceIdentityConflict in the runbook.',
+          lines: [{ expr: `tailrace_ingest_waiting_takeovers{${nodes}}`, legend: '{{node}}' }],
+        },
       ],
     },
+    {
+      title: 'How near the limits of sessions are',
+      panels: [
+        nearLimit({
+          service: 'ingest',
+          gauge: 'device_window_messages',
+          title: 'Window of one session',
+          unit: 'short',
+          description: 'Messages that wait for the log, of the session that has most. At the limit it is not read.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'device_window_bytes',
+          title: 'Bytes of one session',
+          unit: 'bytes',
+          description: 'That wait for the log, of the session that has most. At the limit it is not read.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'device_socket_bytes',
+          title: 'Unread answers of one session',
+          unit: 'bytes',
+          description: 'Of the session that has most. At the limit it is closed: deviceSocketBytesMax.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'address_unauthenticated_devices',
+          title: 'Logins in progress of one address',
+          unit: 'short',
+          description: 'Of the address that has most. At the limit the oldest is closed.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'recent_id_bytes',
+          title: 'Remembered message IDs',
+          unit: 'bytes',
+          description: 'At the limit the oldest are forgotten: a message sent again may be in the log twice.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'device_records',
+          title: 'Devices without a session',
+          unit: 'short',
+          description: 'That are remembered. At the limit the oldest is forgotten.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'waiting_session_events',
+          title: 'Events that wait for the log',
+          unit: 'short',
+          description: 'Of sessions. At the limit they are dropped, and fanout learns of a session by its reports.',
+        }),
+        nearLimit({
+          service: 'ingest',
+          gauge: 'rated_devices',
+          title: 'Devices with a rate',
+          unit: 'short',
+          description: 'Remembered for deviceReportsPerSecond. At the limit those that are idle are forgotten.',
+        }),
+      ],
+    },
+    mqtt,
+    betweenNodes,
   ],
 };

@@ -102,6 +102,29 @@ export const ingest: Dashboard = {
           description: 'From the request to the final outcome: mostly the time that devices take.',
           lines: quantiles('tailrace_ingest_command_duration_seconds', nodes),
         },
+        {
+          title: 'Refused commands',
+          unit: 'ops',
+          description: 'By code, per second: they were not accepted, and their requester has the reason.',
+          lines: [
+            { expr: `sum by (code) (${rate('tailrace_ingest_refused_commands_total', nodes)})`, legend: '{{code}}' },
+          ],
+        },
+        {
+          title: 'Commands in other ways',
+          unit: 'ops',
+          description:
+            'Per second: requests that were sent before, canceled in time, sent again to their device, outcomes after unconfirmed, outcomes of commands of other nodes.',
+          lines: (['duplicate_commands', 'canceled_commands', 'resent_commands'] as const)
+            .map((name) => ({
+              expr: `sum(${rate(`tailrace_ingest_${name}_total`, nodes)})`,
+              legend: name.split('_')[0]!,
+            }))
+            .concat([
+              { expr: `sum(${rate('tailrace_ingest_corrected_commands_total', nodes)})`, legend: 'corrected' },
+              { expr: `sum(${rate('tailrace_ingest_other_command_outcomes_total', nodes)})`, legend: 'of other nodes' },
+            ]),
+        },
         nearLimit({
           service: 'ingest',
           gauge: 'devices',
@@ -156,6 +179,64 @@ export const ingest: Dashboard = {
             },
           ],
         },
+        {
+          title: 'Time to the log',
+          unit: 's',
+          description: 'From the receipt of a message of a broker until the log has it, by bridge.',
+          lines: quantiles('tailrace_ingest_bridge_ack_duration_seconds', nodes, 'bridge'),
+        },
+        {
+          title: 'Lost connections of bridges',
+          unit: 'ops',
+          description:
+            'Per second. taken over: another client has the same client ID. again: reports that the log had not confirmed.',
+          lines: [
+            ['disconnects', 'lost'],
+            ['takeovers', 'taken over'],
+            ['retried_appends', 'again'],
+          ].map(([name, legend]) => ({
+            expr: `sum by (bridge) (${rate(`tailrace_ingest_bridge_${name}_total`, nodes)})`,
+            legend: `${legend} {{bridge}}`,
+          })),
+        },
+        {
+          title: 'Window of bridges',
+          unit: 'short',
+          description: 'Messages that wait for the log. At the limit (receiveMaximum) the broker keeps the rest.',
+          lines: [
+            { expr: `max by (bridge) (tailrace_ingest_bridge_window_messages{${nodes}})`, legend: '{{bridge}}' },
+            {
+              expr: `min by (bridge) (tailrace_ingest_limit_bridge_window_messages{${nodes}})`,
+              legend: 'limit {{bridge}}',
+              isLimit: true,
+            },
+          ],
+        },
+        {
+          title: 'Bytes of bridges',
+          unit: 'bytes',
+          description: 'Of the same messages. At the limit the broker is not read.',
+          lines: [
+            { expr: `max by (bridge) (tailrace_ingest_bridge_window_bytes{${nodes}})`, legend: '{{bridge}}' },
+            { expr: `min(tailrace_ingest_limit_bridge_window_bytes{${nodes}})`, legend: 'limit', isLimit: true },
+          ],
+        },
+        {
+          title: 'Message IDs of bridges',
+          unit: 'short',
+          description: 'By which repeated messages are recognized. At the limit the older half is forgotten.',
+          lines: [
+            { expr: `max by (bridge) (tailrace_ingest_bridge_recent_ids{${nodes}})`, legend: '{{bridge}}' },
+            { expr: `min(tailrace_ingest_limit_bridge_recent_ids{${nodes}})`, legend: 'limit', isLimit: true },
+          ],
+        },
+        nearLimit({
+          service: 'ingest',
+          gauge: 'pending_dead_letter_bytes',
+          title: 'Dead letters that wait',
+          unit: 'bytes',
+          description: 'For the log. At the limit their messages are not acknowledged yet.',
+        }),
         {
           title: 'Dead letters',
           unit: 'ops',
@@ -314,6 +395,66 @@ export const ingest: Dashboard = {
             { expr: rate('tailrace_ingest_unfinished_requests_total', nodes), legend: 'unfinished request {{node}}' },
             { expr: rate('tailrace_ingest_slow_bodies_total', nodes), legend: 'slow body {{node}}' },
           ],
+        },
+      ],
+    },
+    {
+      title: 'Credentials',
+      panels: [
+        {
+          title: 'Control topic',
+          unit: 'ops',
+          description:
+            'Credentials, revocations and notices that were read, per second; polls that failed; and records that could not be read. See also TailraceControlTopicStale.',
+          lines: [
+            ['control_records', 'read'],
+            ['control_read_failures', 'failed polls'],
+            ['control_unreadable_records', 'not readable'],
+            ['invalid_credentials', 'invalid credentials'],
+            ['invalid_revocation_entries', 'invalid revocations'],
+          ].map(([name, legend]) => ({
+            expr: `sum(${rate(`tailrace_ingest_${name}_total`, nodes)})`,
+            legend: legend!,
+          })),
+        },
+      ],
+    },
+    {
+      title: 'TLS',
+      panels: [
+        nearLimit({
+          service: 'ingest',
+          gauge: 'tls_handshakes',
+          title: 'Handshakes in progress',
+          unit: 'short',
+          description: 'Of the port for HTTP. At the limit the oldest is closed.',
+        }),
+        {
+          title: 'Handshakes of MQTT',
+          unit: 'short',
+          description: 'In progress. The limit is the same as that of the port for HTTP.',
+          lines: [{ expr: `tailrace_ingest_mqtt_tls_handshakes{${nodes}}`, legend: '{{node}}' }],
+        },
+        {
+          title: 'Failed handshakes',
+          unit: 'ops',
+          description:
+            'Per second: failed, closed at the limit, closed because the certificate of the client is revoked, and reads of changed TLS files that failed.',
+          lines: [
+            ['failed_tls_handshakes', 'failed'],
+            ['evicted_tls_handshakes', 'closed at the limit'],
+            ['revoked_client_certificates', 'revoked'],
+            ['failed_tls_reads', 'files not readable'],
+          ].map(([name, legend]) => ({
+            expr: `sum(${rate(`tailrace_ingest_${name}_total`, nodes)})`,
+            legend: legend!,
+          })),
+        },
+        {
+          title: 'WebSockets of devices',
+          unit: 'short',
+          description: 'Connections that were upgraded. Authenticated ones are not among the connections above.',
+          lines: [{ expr: `tailrace_ingest_upgraded_connections{${nodes}}`, legend: '{{node}}' }],
         },
       ],
     },

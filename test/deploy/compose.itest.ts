@@ -8,21 +8,21 @@ import { eventually } from '@tailrace/testkit/eventually';
 import { run } from '@tailrace/testkit/run';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { findTool } from '@tailrace/testkit/tool';
-import { buildImage, docker } from '../../scripts/image/build.ts';
+import { docker } from '../../scripts/image/build.ts';
 import { projectRoot, serviceNames } from '../../scripts/services.ts';
-import { projectVersion } from '../../scripts/version-places.ts';
 import { Checker, noViolations } from '../chaos/checker.ts';
 import { ChaosClient } from '../chaos/client.ts';
 import { deviceName, Fleet } from '../chaos/fleet.ts';
 import { createWatcher } from '../watcher.ts';
 import { type ComposeStack, composeStack } from './compose.ts';
 import { assertImagesReportsNoEngine, assertReadyWithin, hasEngine, readinessOf } from './engine.ts';
+import { TestImages } from './test-images.ts';
 
 /** deploy/compose.yaml, with a client behind its load balancer. */
-const images = `tailrace-compose-test-${process.pid}`;
+const images = new TestImages();
 /** All services except standalone. */
 const services = serviceNames().filter((name) => name !== 'standalone');
-const nameOf = (service: string) => `${images}/${service}:${projectVersion(projectRoot)}`;
+const nameOf = (service: string) => images.nameOf(service);
 const secret = 'a-secret-of-at-least-thirty-two-bytes';
 const reports = 500;
 const devices = 20;
@@ -39,19 +39,19 @@ before(async () => {
     issueToken({ secret, subject: 'test', publish, subscribe, expiresInMs: 3_600_000, clock: systemClock });
   token = await issue(['>'], ['>']);
   stack = await composeStack({
-    TAILRACE_IMAGES: images,
+    TAILRACE_IMAGES: images.prefix,
     TAILRACE_TOKEN_SECRET: secret,
     TAILRACE_SIMULATOR_TOKEN: await issue(['plant1.>', 'host.>'], []),
     TAILRACE_DASHBOARD_TOKEN: await issue([], ['>']),
   });
-  for (const service of services) await buildImage({ service, image: nameOf(service), env: process.env });
+  await images.use(services);
   await stack.up();
 });
 
 after(async () => {
   if (!isHere) return;
   await stack.down();
-  await docker(['image', 'rm', '-f', ...services.map(nameOf)]);
+  await images.release();
 });
 
 test('make images reports a missing Docker engine', assertImagesReportsNoEngine);
@@ -72,7 +72,7 @@ test('every service has a section, and without a secret nothing starts', async (
     );
   for (const { image, read_only: isReadOnly, cap_drop: dropped, ports = [] } of used) {
     assert.deepEqual(dropped, ['ALL'], image);
-    assert.ok(isReadOnly === true || !image.startsWith(images), image);
+    assert.ok(isReadOnly === true || !image.startsWith(images.prefix), image);
     assert.doesNotMatch(image, /:latest$|^[^:]+$/);
     for (const { host_ip: host } of ports) assert.equal(host, '127.0.0.1', image);
   }

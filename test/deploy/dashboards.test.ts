@@ -42,11 +42,14 @@ test('the dashboards are generated from their definitions', async () => {
 test('each panel has a description, a unit, and queries with legends', async () => {
   const all = await dashboards();
   assert.deepEqual(all.map(({ file }) => file).sort(), [
+    'alarms.json',
     'brokers.json',
     'devices.json',
     'fanout-node.json',
+    'gateway.json',
     'ingest.json',
     'overview.json',
+    'sparkplug.json',
   ]);
   assert.equal(new Set(all.map(({ uid }) => uid)).size, all.length);
   for (const { file, panels, templating } of all) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { assertEngine, buildImage, docker, imageSize } from '../../scripts/image/build.ts';
+import { docker, imageSize } from '../../scripts/image/build.ts';
 import { projectRoot, serviceNames } from '../../scripts/services.ts';
 import { projectVersion } from '../../scripts/version-places.ts';
 import {
@@ -14,6 +14,7 @@ import {
   restricted,
   stopContainer,
 } from './engine.ts';
+import { TestImages } from './test-images.ts';
 
 /** Limit of the images of all services, as `make images` builds them: 229 MB are Debian and Node.js. */
 const bytesMax = 255e6;
@@ -23,7 +24,8 @@ const stopMsMax = 4_000;
 /** Starts at most: the best one counts, because the machine may be busy. */
 const starts = 3;
 const services = serviceNames();
-const nameOf = (service: string) => `tailrace-images-test/${service}:${process.pid}`;
+const images = new TestImages();
+const nameOf = (service: string) => images.nameOf(service);
 const secret = 'a-secret-of-at-least-thirty-two-bytes';
 /** What the gateway has no default for: its path, and the file with what it reads. */
 const requiredOfEdge = [
@@ -35,12 +37,11 @@ let isHere = false;
 before(async () => {
   isHere = await hasEngine({ diagnostic: (text) => process.stdout.write(`# ${text}\n`) });
   if (!isHere) return;
-  await assertEngine(process.env);
-  for (const service of services) await buildImage({ service, image: nameOf(service), env: process.env });
+  await images.use(services);
 });
 
 after(async () => {
-  if (isHere) await docker(['image', 'rm', '-f', ...services.map(nameOf)]);
+  if (isHere) await images.release();
 });
 
 test('make images reports a missing Docker engine', assertImagesReportsNoEngine);

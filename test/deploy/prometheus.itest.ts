@@ -10,8 +10,10 @@ import { type Mosquitto, startMosquitto } from '@tailrace/testkit/mosquitto';
 import { type Supervised, startSupervised } from '@tailrace/testkit/supervised';
 import { createTempDir } from '@tailrace/testkit/tempdir';
 import { findTool } from '@tailrace/testkit/tool';
+import mqtt from 'mqtt';
 import { StackCluster } from '../../scripts/stack-cluster.ts';
 import { type Peer, startPeer } from '../../services/edge/test/modbus-peer.ts';
+import { type OpcuaPeer, startNodeOpcuaServer } from '../../services/edge/test/opcua-peer.ts';
 import { freePortBase } from '../ports.ts';
 import { createWatcher, type Watcher } from '../watcher.ts';
 import { dashboards, queriesOf, rulesFolder } from './dashboards.ts';
@@ -31,6 +33,7 @@ let prometheus: Supervised;
 let url: string;
 let load: Load;
 let modbus: Peer;
+let opcua: OpcuaPeer;
 let edge: { readonly internal: string };
 
 before(async () => {
@@ -75,15 +78,24 @@ after(async () => {
   await cluster?.stop();
   await mosquitto?.stop();
   await modbus?.stop();
+  await opcua?.stop();
   await dir.remove();
 });
 
-/** Starts a gateway that reads a Modbus server. */
+/** Starts a gateway that reads a Modbus server and an OPC UA server. */
 async function startEdge(): Promise<{ readonly internal: string }> {
   modbus = await startPeer('tcp');
+  opcua = await startNodeOpcuaServer(join(dir.path, 'pki-of-server'));
   const tags = [{ tag: 'power', table: 'holding', address: 1, type: 'u16' }];
   const units = [{ unit: 1, device: 'plant.meter1', addressing: 'zero', tags }];
-  const sources = [{ name: 'meters', modbus: { host: '127.0.0.1', port: modbus.port }, units }];
+  const sources = [
+    { name: 'meters', modbus: { host: '127.0.0.1', port: modbus.port }, units },
+    {
+      name: 'plc',
+      opcua: { endpoint: `opc.tcp://127.0.0.1:${opcua.port}`, security: 'None' },
+      tags: [{ device: 'plant.oven1', tag: 'temperature', node: 'ns=1;s=t0' }],
+    },
+  ];
   const sourcesFile = join(dir.path, 'sources.json');
   await writeFile(sourcesFile, JSON.stringify({ sources }));
   return await cluster.service('edge', 'services/edge/src/main.ts', 3, {
@@ -94,6 +106,7 @@ async function startEdge(): Promise<{ readonly internal: string }> {
     TAILRACE_TOKEN: cluster.token,
     TAILRACE_SOURCES_FILE: sourcesFile,
     TAILRACE_STORE_PATH: join(dir.path, 'store'),
+    TAILRACE_PKI_PATH: join(dir.path, 'pki'),
   });
 }
 
@@ -111,7 +124,7 @@ class Load {
     }
     this.#device = new DeviceConnection({ url: cluster.ingest.url, device: 'plant.gateway', token: cluster.token });
     this.#device.start();
-    this.#done = Promise.all([this.#report(), this.#reconnect(), this.#send(this.#device)]);
+    this.#done = Promise.all([this.#report(), this.#reconnect(), this.#send(this.#device), this.#bridge()]);
   }
 
   async stop(): Promise<void> {
@@ -142,6 +155,16 @@ class Load {
       assert.notEqual(status, 'rejected');
       await pause(200);
     }
+  }
+
+  /** Publishes at the broker of the bridge. */
+  async #bridge(): Promise<void> {
+    const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${mosquitto.port}`);
+    for (let n = 0; this.#running; n++) {
+      await client.publishAsync('plant/bridged', JSON.stringify({ n }), { qos: 1 });
+      await pause(200);
+    }
+    await client.endAsync();
   }
 
   async #reconnect(): Promise<void> {

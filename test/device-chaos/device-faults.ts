@@ -37,8 +37,8 @@ export interface DeviceFault {
 
 const ofBroker = ['bridge', 'Sparkplug'];
 const ofHost = ['Sparkplug'];
-/** Without a session of a device that would know what the log has: messages with an ID that are sent again. */
-const withoutSession = ['HTTP', 'bridge', 'Sparkplug'];
+/** Their messages have an ID, by which fanout delivers each once; those of others are looked up in the log first. */
+const withoutLookup = ['HTTP', 'Sparkplug'];
 const ofGateway = ['gateway', 'OPC UA'];
 const pausedMs = 300;
 /** Of a gateway when ingest is back: a second for the connection, and as much for the log. */
@@ -50,7 +50,7 @@ export const deviceFaults: readonly DeviceFault[] = [
   {
     name: 'ingest',
     words: 'kill -9 of the ingest node with the bridges, and a new start',
-    repeats: withoutSession,
+    repeats: withoutLookup,
     loses: ofHost,
     async run({ ingest, down }) {
       const node = ingest[0]!;
@@ -77,7 +77,7 @@ export const deviceFaults: readonly DeviceFault[] = [
   {
     name: 'broker',
     words: 'kill -9 of the MQTT broker, and a new start',
-    repeats: ofBroker,
+    repeats: ofHost,
     loses: ofBroker,
     async run({ mosquitto }) {
       await mosquitto.kill();
@@ -100,7 +100,7 @@ export const deviceFaults: readonly DeviceFault[] = [
   {
     name: 'kafka',
     words: 'kill -9 of Kafka, and a new start',
-    repeats: withoutSession,
+    repeats: withoutLookup,
     loses: [],
     async run({ kafka }, printStep) {
       await kafka.kill();

@@ -75,7 +75,7 @@ export interface SentReply {
 /** Commands of which the answers are remembered after their deadlines, for a command that is sent again. */
 const commandsMax = 1_000;
 /** Commands that are remembered because their deadlines have not passed. Beyond it a new one fails. */
-const openCommandsMax = 10_000;
+export const openCommandsMax = 10_000;
 /** How much later than its deadline a command may still be sent by a server whose clock differs, ms. */
 const lateMs = 60_000;
 /** Commands that are compared with their deadlines for a new one. */
@@ -113,6 +113,11 @@ export class DeviceCommands {
 
   constructor(options: DeviceCommandsOptions) {
     this.#options = options;
+  }
+
+  /** Commands that are remembered: up to `openCommandsMax`. */
+  get size(): number {
+    return this.#known.size;
   }
 
   /** A session is live: sends the replies of former sessions. */

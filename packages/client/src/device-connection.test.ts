@@ -433,6 +433,7 @@ test('a command before its deadline reaches the program once, however many other
   for (let n = 0; n < 10_000; n++) send(`long${n}`, day);
   const executed = received.length;
   ingest.take();
+  assert.deepEqual(ingest.connection.rememberedCommands, { used: 10_000, max: 10_000 });
   send('more', day);
   send('long', day - 200_000);
   assert.equal(received.length, executed);

@@ -5,7 +5,14 @@ import type { Reading } from '@tailrace/protocol/reading';
 import { utf8Bytes } from '@tailrace/protocol/text';
 import { type ClientClock, systemClock } from './clock.ts';
 import type { TokenSource } from './connection.ts';
-import { type CommandAnswer, type DeviceCommand, DeviceCommands, receiptText, replyText } from './device-commands.ts';
+import {
+  type CommandAnswer,
+  type DeviceCommand,
+  DeviceCommands,
+  openCommandsMax,
+  receiptText,
+  replyText,
+} from './device-commands.ts';
 import {
   batchText,
   type DeviceAck,
@@ -223,6 +230,14 @@ export class DeviceConnection {
   /** Messages and batches that were sent and have no answer. */
   get unanswered(): number {
     return this.#queue.unanswered;
+  }
+
+  /**
+   * Commands that are remembered, so that none is executed twice, and how many may be. At the limit a new command fails
+   * with `rate_limited`.
+   */
+  get rememberedCommands(): { readonly used: number; readonly max: number } {
+    return { used: this.#commands.size, max: openCommandsMax };
   }
 
   /** Connects. No effect after the first call. */

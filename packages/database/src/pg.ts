@@ -16,7 +16,11 @@ export interface PgOptions {
   /** `postgres://user:password@host:port/database`. */
   readonly url: string;
   /** Options of TLS; undefined: without. Called at each connect, so that renewed certificates take effect. */
-  readonly tls?: () => { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  readonly tls?: () => {
+    readonly ca?: string | undefined;
+    readonly cert?: string | undefined;
+    readonly key?: string | undefined;
+  };
   readonly logger: Logger;
   /** Default: the system's. */
   readonly clock?: Clock;

@@ -26,7 +26,10 @@ export interface InboundMessage extends InboundPublish {
 
 const noProperties: MessageProperties = {};
 
-/** Exchanges of QoS 2 of a session that wait for PUBREL. MQTT 3.1.1 has no Receive Maximum that would limit them. */
+/**
+ * Exchanges of QoS 2 of a session that wait for PUBREL. MQTT 3.1.1 has no Receive Maximum that would limit them. Their
+ * time is limited by `ServerLimits.releaseTimeoutMs`.
+ */
 const exchangesMax = 1024;
 
 /** Returns the first value of a user property of MQTT 5; undefined if there is none. */
@@ -130,6 +133,7 @@ export class InboundMessages {
       const exchange = this.#session.exchanges?.get(packetId);
       if (exchange?.by !== this) return;
       exchange.by = undefined;
+      exchange.isChecked = false;
       if (sent < mqttReasons.unspecified) exchange.state = 'confirmed';
       else this.#session.exchanges!.delete(packetId);
     } else if (this.#isDetached) {
@@ -212,11 +216,15 @@ export class InboundMessages {
       message.ticket = this.#add(packetId, 2);
       message.exchangeId = this.#limits.newId();
       session.exchanges ??= new Map();
-      session.exchanges.set(packetId, { id: message.exchangeId, state: 'appending', by: this });
+      session.exchanges.set(packetId, {
+        ...{ id: message.exchangeId, state: 'appending', by: this, of: this, isChecked: false },
+      });
       return message;
     }
     if (this.#queue.has(packetId, 2)) return undefined;
     const ticket = this.#add(packetId, 2);
+    exchange.of = this;
+    exchange.isChecked = false;
     switch (exchange.state) {
       case 'confirmed':
         this.#queue.settle(ticket, mqttReasons.success);

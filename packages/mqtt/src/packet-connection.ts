@@ -41,6 +41,8 @@ export abstract class PacketConnection implements WireHandlers {
   protected pausesAtReceiveMaximum = false;
   /** Ms of the monotonic clock; moved to the end of a pause, because nothing can be received during one. */
   lastReceivedMs: number;
+  /** When reading was resumed last, ms of the monotonic clock. */
+  protected lastResumedMs = 0;
   /** Ms of the monotonic clock from which the peer has not read; undefined if it reads. */
   protected unreadSinceMs: number | undefined;
   protected readonly framer: PacketFramer;
@@ -101,6 +103,7 @@ export abstract class PacketConnection implements WireHandlers {
     this.#paused &= ~reason;
     if (this.#paused !== 0 || this.isClosed) return;
     this.lastReceivedMs = this.clock.monotonic();
+    this.lastResumedMs = this.lastReceivedMs;
     this.wire.resume();
     this.#process();
   }

@@ -41,6 +41,9 @@ const transitions: Transitions<State> = {
   closed: [],
 };
 
+/** What a client has sent before is read within this time after a pause, ms. */
+const readBehindMs = 10_000;
+
 const pingResponse = Buffer.of(types.pingresp << 4, 0);
 
 /** One client of a server. The server decides by `ServerHandlers`; this is the protocol. */
@@ -62,6 +65,8 @@ export class ServerConnection extends PacketConnection implements Timed {
   #receiveMaximum = 0;
   /** The version of the answer to a CONNECT; undefined before it is known. */
   #answerVersion: MqttVersion | undefined;
+  /** When the exchanges of QoS 2 are checked next, ms of the monotonic clock; 0: none waits for its PUBREL. */
+  #releaseCheckMs = 0;
   #controlSecond = 0;
   #controlPackets = 0;
 
@@ -158,6 +163,7 @@ export class ServerConnection extends PacketConnection implements Timed {
     session.window?.connected(request.receiveMaximum);
     this.#resend();
     this.#options.wheel.schedule(this, this.due(this.clock.monotonic()));
+    this.#expectReleases();
     this.resume(pauseReasons.verify);
   }
 
@@ -226,10 +232,12 @@ export class ServerConnection extends PacketConnection implements Timed {
           this.#close({ by: 'server', reason: reasons.quotaExceeded, message: 'the client does not read' });
           return 0;
         }
+        const checkMs = this.#checkReleases(nowMs);
+        if (this.isClosed) return 0;
         // While this side does not read, it cannot know whether the client has sent anything.
-        if (this.isPaused) return nowMs + this.#keepAliveMs;
+        if (this.isPaused) return Math.min(checkMs, nowMs + this.#keepAliveMs);
         const dueMs = this.lastReceivedMs + this.#keepAliveMs;
-        if (nowMs < dueMs) return dueMs;
+        if (nowMs < dueMs) return Math.min(checkMs, dueMs);
         this.#fail(new MqttError(reasons.keepAliveTimeout, `no packet for ${this.#keepAliveMs} ms`));
         return 0;
       }
@@ -237,6 +245,7 @@ export class ServerConnection extends PacketConnection implements Timed {
   }
 
   protected override onFlushed(): void {
+    if (this.#releaseCheckMs === 0) this.#expectReleases();
     if (this.#state === 'draining' && this.unacknowledged === 0) {
       this.#fail(new MqttError(reasons.serverShuttingDown, 'the server is shutting down'));
     }
@@ -349,6 +358,31 @@ export class ServerConnection extends PacketConnection implements Timed {
   #releaseEarlier(packetId: number): number {
     const exchanges = this.#session?.exchanges;
     return exchanges?.delete(packetId) === true ? reasons.success : reasons.packetIdNotFound;
+  }
+
+  /** Schedules the check of exchanges, if there are some. */
+  #expectReleases(): void {
+    if (this.#state !== 'open' || (this.#session?.exchanges?.size ?? 0) === 0) return;
+    this.#releaseCheckMs = this.clock.monotonic() + this.#options.limits.releaseTimeoutMs;
+    this.#options.wheel.schedule(this, this.#releaseCheckMs);
+  }
+
+  /** Closes the connection if a PUBREL is overdue. Returns when the next check is due; infinite: no exchange waits. */
+  #checkReleases(nowMs: number): number {
+    if (this.#releaseCheckMs === 0) return Number.POSITIVE_INFINITY;
+    if (nowMs < this.#releaseCheckMs) return this.#releaseCheckMs;
+    const { releaseTimeoutMs } = this.#options.limits;
+    this.#releaseCheckMs = nowMs + releaseTimeoutMs;
+    // The PUBREL may wait behind what was not read.
+    if (this.isPaused || nowMs - this.lastResumedMs < readBehindMs) return this.#releaseCheckMs;
+    if (this.#session!.checkExchanges(this.inbound)) {
+      const text = `PUBREL: expected within ${releaseTimeoutMs} ms after PUBREC, got none`;
+      this.#fail(new MqttError(reasons.quotaExceeded, text));
+    } else if (this.#session!.exchanges!.size === 0) {
+      this.#releaseCheckMs = 0;
+      return Number.POSITIVE_INFINITY;
+    }
+    return this.#releaseCheckMs;
   }
 
   #onPuback(packet: Buffer): void {

@@ -24,6 +24,11 @@ export interface ServerLimits extends Omit<ConnectLimits, 'newClientId'> {
   readonly controlPacketsPerSecond: number;
   /** How long a client may leave unread what the wire cannot buffer. */
   readonly unreadMs: number;
+  /**
+   * How long a client that is read may leave out the PUBREL after a PUBREC, at least; twice as long at most. Then it is
+   * disconnected with 0x97.
+   */
+  readonly releaseTimeoutMs: number;
 }
 
 export const serverLimits: ServerLimits = {
@@ -38,6 +43,7 @@ export const serverLimits: ServerLimits = {
   unackedMax: 16,
   controlPacketsPerSecond: 500,
   unreadMs: 30_000,
+  releaseTimeoutMs: 60_000,
   clientIdBytesMax: 128,
   userNameBytesMax: 256,
   passwordBytesMax: 8192,

@@ -13,8 +13,9 @@ import {
   type Version,
   varint,
 } from '../test/raw-packets.ts';
-import { ServerFixture } from '../test/server-fixture.ts';
+import { type RawClient, ServerFixture } from '../test/server-fixture.ts';
 import { assertRefused, statement } from '../test/statements.ts';
+import { pauseReasons } from './packet-connection.ts';
 
 /** PUBLISH and its acknowledgments: sections 3.3 to 3.7, 4.3 and 4.6. */
 
@@ -581,4 +582,66 @@ for (const type of ['puback', 'pubcomp'] as const) {
 
 test('closes the connection with 0x82 on PUBREC, because nothing is sent at QoS 2', () => {
   for (const version of [4, 5] as const) refuses(version, ack('pubrec', 1), 0x82);
+});
+
+/** Lets time pass for a client that sends PINGREQ. */
+async function pinging(fixture: ServerFixture, client: RawClient, seconds: number): Promise<void> {
+  for (let second = 0; second < seconds && !client.isClosed; second += 10) {
+    await fixture.clock.advance(10_000);
+    if (!client.isClosed) client.send(pingreq);
+  }
+}
+
+test('a client that leaves out PUBREL is disconnected after one to two minutes, and its exchange is forgotten later', async () => {
+  for (const version of [4, 5] as const) {
+    const fixture = new ServerFixture();
+    const first = fixture.open(stored(version));
+    first.send(publish({ version, qos: 2, packetId: 1 }), publish({ version, qos: 2, packetId: 2 }));
+    first.send(ack('pubrel', 2));
+    await pinging(fixture, first, 60);
+    assert.equal(first.isClosed, false);
+    first.take();
+    await pinging(fixture, first, 70);
+    assert.equal(first.isClosed, true);
+    assert.equal(fixture.closed[0]!.reason, 0x97);
+    assert.match(fixture.closed[0]!.message, /^PUBREL: expected within 60000 ms/);
+    const session = fixture.sessions.get('c1')!;
+    assert.deepEqual([...session.exchanges!.keys()], [1]);
+    // A client that has forgotten its session is not disconnected again.
+    const second = fixture.open(stored(version));
+    await pinging(fixture, second, 180);
+    assert.equal(second.isClosed, false);
+    assert.equal(session.exchanges!.size, 0);
+    second.send(publish({ version, qos: 2, packetId: 1, payload: 'new' }));
+    assert.equal(fixture.payloads().at(-1), 'new', 'it is no repetition of the first message');
+  }
+});
+
+test('a client that repeats what it has sent, or that is not read, is not disconnected because of a PUBREL', async () => {
+  const fixture = new ServerFixture();
+  fixture.open(stored(5)).send(publish({ version: 5, qos: 2, packetId: 1 }));
+  fixture.received[0]!.connection.disconnect(0x8e, 'replaced');
+  const client = fixture.open(stored(5));
+  await pinging(fixture, client, 50);
+  client.send(publish({ version: 5, qos: 2, packetId: 1, dup: true }));
+  client.connection.pause(pauseReasons.bytes);
+  await pinging(fixture, client, 300);
+  client.send(ack('pubrel', 1));
+  client.connection.resume(pauseReasons.bytes);
+  await pinging(fixture, client, 200);
+  assert.equal(client.isClosed, false);
+  assert.equal(fixture.received.length, 1);
+});
+
+test('a message that waits for the log for long is no PUBREL that is left out', async () => {
+  const fixture = new ServerFixture({ acknowledges: false });
+  const client = fixture.open({ version: 5 });
+  client.send(publish({ version: 5, qos: 2, packetId: 1 }));
+  await pinging(fixture, client, 300);
+  fixture.settle(0);
+  await pinging(fixture, client, 50);
+  assert.equal(client.isClosed, false);
+  client.send(ack('pubrel', 1));
+  await pinging(fixture, client, 200);
+  assert.equal(client.isClosed, false);
 });

@@ -13,8 +13,8 @@ function sample(): SessionState {
     ['STATE', { qos: 0, retainAsPublished: true }],
   ]);
   session.exchanges = new Map([
-    [1, { id: 'x1', state: 'confirmed', by: undefined }],
-    [65_535, { id: 'x2', state: 'appending', by: {} }],
+    [1, { id: 'x1', state: 'confirmed', by: undefined, of: undefined, isChecked: false }],
+    [65_535, { id: 'x2', state: 'appending', by: {}, of: undefined, isChecked: false }],
   ]);
   const window = session.windowOf(16);
   window.connected(16);

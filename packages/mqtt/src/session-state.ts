@@ -20,6 +20,10 @@ export interface Exchange {
   state: 'appending' | 'confirmed' | 'unknown';
   /** The messages of the connection that settles it. */
   by: object | undefined;
+  /** The messages of the connection on which its PUBLISH came last; undefined: on another node. */
+  of: object | undefined;
+  /** Whether `SessionState.checkExchanges` has found it without a PUBREL before. */
+  isChecked: boolean;
 }
 
 /** A message of QoS 1 whose connection was closed before its PUBACK. */
@@ -50,6 +54,22 @@ export class SessionState {
   windowOf(unackedMax: number): SendWindow {
     this.window ??= new SendWindow(unackedMax);
     return this.window;
+  }
+
+  /**
+   * Checks the exchanges that wait for the client since the last call. Returns whether one of this connection has had
+   * no PUBREL. Those of earlier connections are forgotten: a client that remembers one repeats its PUBLISH or PUBREL as
+   * soon as it connects again (MQTT-4.4.0-1). `messages`: of this connection; undefined: nothing was published on it.
+   */
+  checkExchanges(messages: object | undefined): boolean {
+    let isOverdue = false;
+    for (const [packetId, exchange] of this.exchanges ?? []) {
+      if (exchange.state === 'appending') continue;
+      if (!exchange.isChecked) exchange.isChecked = true;
+      else if (exchange.of !== undefined && exchange.of === messages) isOverdue = true;
+      else this.exchanges!.delete(packetId);
+    }
+    return isOverdue;
   }
 }
 
@@ -149,7 +169,13 @@ export function decodeSession(bytes: Uint8Array): SessionState {
     const [packetId, id, isConfirmed] = arrayFrom(row);
     session.exchanges ??= new Map();
     const state = isConfirmed === true ? 'confirmed' : 'unknown';
-    session.exchanges.set(packetIdFrom(packetId), { id: textFrom(id), state, by: undefined });
+    session.exchanges.set(packetIdFrom(packetId), {
+      id: textFrom(id),
+      state,
+      by: undefined,
+      of: undefined,
+      isChecked: false,
+    });
   }
   const messages = arrayFrom(sent);
   if (messages.length === 0) return session;

@@ -35,7 +35,7 @@ const natsConnectTimeoutMs = 5_000;
 /** Throws `invalid_config` with setting and path for a file that cannot be used. */
 export function kafkaAccessFrom(settings: KafkaAccessSettings, clock: Clock): KafkaAccess {
   const { kafkaSaslMechanism: mechanism, kafkaSaslUsername: username, kafkaSaslPassword: password } = settings;
-  const tls = () => tlsTextsFrom('kafka', kafkaTlsPaths(settings), clock.now());
+  const tls = () => tlsTextsFrom('kafkaTls', kafkaTlsPaths(settings), clock.now());
   if (settings.kafkaTls) tls();
   return {
     brokers: settings.kafkaBrokers,
@@ -52,7 +52,7 @@ export function natsAccessFrom(
 ): NatsAccess {
   const { natsServers: servers, natsTls, natsCredentialsFile: file, natsUsername: user, startDeadlineMs } = settings;
   const paths = natsTlsPaths(settings);
-  if (natsTls) tlsTextsFrom('nats', paths, clock.now());
+  if (natsTls) tlsTextsFrom('natsTls', paths, clock.now());
   const password = settings.natsPassword;
   return {
     servers,

@@ -97,7 +97,7 @@ export function databaseRules(settings: DatabaseSettings, context: RuleContext):
 
 /** Throws `invalid_config` with setting and path for a file that cannot be used. */
 export function databaseAccessFrom(settings: DatabaseSettings, clock: Clock): DatabaseAccess {
-  const tls = () => tlsTextsFrom('database', databaseTlsPaths(settings), clock.now());
+  const tls = () => tlsTextsFrom('databaseTls', databaseTlsPaths(settings), clock.now());
   if (settings.databaseTls) tls();
   const url = new URL(settings.databaseUrl);
   if (settings.databasePassword !== '') url.password = encodeURIComponent(settings.databasePassword);

@@ -18,7 +18,7 @@ import { errorBody, headBytesMax, isEndOfClient, type RefusedStatus, rawAnswer, 
 import { HttpUpgrades, type Upgrade } from './http-upgrade.ts';
 import { listenError } from './listen-error.ts';
 import type { Logger } from './logger.ts';
-import type { ServerTlsFiles } from './tls-files.ts';
+import type { ServerTlsReader } from './server-tls-reader.ts';
 import { type HandshakeCounts, noHandshakes, TlsListener } from './tls-listener.ts';
 import type { Headers } from './web-response.ts';
 
@@ -44,7 +44,7 @@ export interface HttpServerOptions extends Omit<ConnectionLimits, 'trustedProxie
   /** Addresses and networks whose `X-Forwarded-For` is trusted. An invalid one throws `invalid_config`. */
   readonly trustedProxies?: readonly string[];
   /** A second port, with TLS; its setting is `tlsPort`. 0: any free port. Default: none. */
-  readonly tls?: { readonly port: number; readonly files: ServerTlsFiles };
+  readonly tls?: { readonly port: number; readonly reader: ServerTlsReader };
   /**
    * The header in which trusted proxies pass the certificate of the client, in lower case. It is ignored from any other
    * peer. Empty: none, the default.
@@ -174,13 +174,13 @@ export class HttpServer {
   }
 
   /** Connections are requests of this server once their handshake is complete. */
-  #tlsListener({ port, files }: { readonly port: number; readonly files: ServerTlsFiles }): TlsListener {
+  #tlsListener({ port, reader }: { readonly port: number; readonly reader: ServerTlsReader }): TlsListener {
     const { host, logger } = this.#options;
     return new TlsListener({
       host,
       port,
       portSetting: 'tlsPort',
-      files,
+      reader,
       clock: this.#clock,
       logger,
       // As `https.Server` does it.

@@ -16,10 +16,15 @@ export interface TlsTexts {
 /**
  * Returns the PEM texts of the files that are set. Throws `invalid_config` with setting and path for a file that cannot
  * be read or has no valid content, for a key of another certificate, and for a client certificate that has expired or
- * is not valid yet: the server would only close the connection. `broker`: the prefix of the settings.
+ * is not valid yet: the server would only close the connection. `prefix`: of the settings. Without `nowMs` the period
+ * is not checked: a gateway with an incorrect clock still has to read its machines.
  */
-export function tlsTextsFrom(broker: 'kafka' | 'nats' | 'database', paths: TlsPaths, nowMs: number): TlsTexts {
-  const names = { ca: `${broker}TlsCaFile`, cert: `${broker}TlsCertFile`, key: `${broker}TlsKeyFile` };
+export function tlsTextsFrom(
+  prefix: 'kafkaTls' | 'natsTls' | 'databaseTls' | 'ingest',
+  paths: TlsPaths,
+  nowMs?: number,
+): TlsTexts {
+  const names = { ca: `${prefix}CaFile`, cert: `${prefix}CertFile`, key: `${prefix}KeyFile` };
   return textsFrom(names, paths, nowMs);
 }
 
@@ -96,14 +101,14 @@ function periodOf(path: string, lists: string[]): RevocationListPeriod {
   return { from, until };
 }
 
-function textsFrom(names: TlsPaths, paths: TlsPaths, nowMs: number): TlsTexts {
+function textsFrom(names: TlsPaths, paths: TlsPaths, nowMs: number | undefined): TlsTexts {
   const ca = textOf(names.ca, paths.ca);
   const cert = textOf(names.cert, paths.cert);
   const key = textOf(names.key, paths.key);
   if (ca !== undefined) certificateFrom(names.ca, paths.ca, ca);
   if (cert === undefined || key === undefined) return { ca, cert, key };
   const own = certificateFrom(names.cert, paths.cert, cert);
-  assertInTime(names.cert, paths.cert, own, nowMs);
+  if (nowMs !== undefined) assertInTime(names.cert, paths.cert, own, nowMs);
   if (!own.checkPrivateKey(privateKeyFrom(names.key, paths.key, key))) {
     const pair = `the certificate in ${shown(paths.cert)} (${names.cert})`;
     throw fileError(names.key, paths.key, `holds the key of another certificate than ${pair}; the two belong together`);

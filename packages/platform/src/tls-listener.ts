@@ -4,7 +4,8 @@ import { shown, tailraceErrorFrom } from '@tailrace/protocol/error';
 import type { Clock, Timer } from './clock.ts';
 import { listenError } from './listen-error.ts';
 import type { Logger } from './logger.ts';
-import { type ServerTlsFiles, type ServerTlsTexts, serverTlsTextsFrom } from './tls-files.ts';
+import type { ServerTlsReader } from './server-tls-reader.ts';
+import type { ServerTlsTexts } from './tls-files.ts';
 
 /** Deadline of a handshake, ms. */
 const handshakeMs = 10_000;
@@ -12,7 +13,7 @@ const handshakeMs = 10_000;
 export const handshakesMax = 1_024;
 /** Refused certificates that are logged, until the revocation lists change. */
 const loggedRefusalsMax = 1_000;
-/** How often the files are read again, ms. */
+/** How often the files are checked, ms. */
 export const tlsFilesCheckMs = 10_000;
 
 export interface TlsListenerOptions {
@@ -21,7 +22,7 @@ export interface TlsListenerOptions {
   readonly port: number;
   /** The key of the setting of the port, for the error if it is in use. */
   readonly portSetting: string;
-  readonly files: ServerTlsFiles;
+  readonly reader: ServerTlsReader;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Of ALPN. Default: `http/1.1`. A client that offers only others is refused. */
@@ -62,12 +63,12 @@ export const noHandshakes: HandshakeCounts = {
 /**
  * A port with TLS 1.2 or newer, which passes on connections whose handshake is complete.
  *
- * - With `files.clientCa` it requests a certificate of the client, and accepts a client without one, or with an invalid
- *   one: that client may use a token.
- * - With `files.clientCrl` a client with a revoked certificate is disconnected when its handshake is complete. (An
+ * - With `clientCa` of the files it requests a certificate of the client, and accepts a client without one, or with an
+ *   invalid one: that client may use a token.
+ * - With `clientCrl` a client with a revoked certificate is disconnected when its handshake is complete. (An
  *   invalid one may be another device's mistake; a revoked one is refused also beside a token.) While a list is not
  *   valid, no certificate of its authority is.
- * - The files are read again every 10 s. Changed ones apply to new connections; until they are valid the former ones
+ * - The files are checked every 10 s. Changed ones apply to new connections; until they are valid the former ones
  *   stay in use.
  * - At most `handshakesMax` handshakes are in progress. Beyond it the oldest one is closed: it has had the most time.
  */
@@ -90,11 +91,11 @@ export class TlsListener {
   /** Throws `invalid_config` for files that cannot be used. */
   constructor(options: TlsListenerOptions) {
     this.#options = options;
-    this.#texts = serverTlsTextsFrom(options.files, options.clock.now());
+    this.#texts = options.reader.read(options.clock.now());
     this.#logInvalidLists();
     this.#server = createServer({
       ...this.#texts.context,
-      requestCert: options.files.clientCa !== '',
+      requestCert: options.reader.files.clientCa !== '',
       rejectUnauthorized: false,
       ALPNProtocols: [...(options.alpnProtocols ?? ['http/1.1'])],
       handshakeTimeout: handshakeMs,
@@ -183,9 +184,9 @@ export class TlsListener {
   }
 
   #readAgain(): void {
-    const { files, clock, logger } = this.#options;
+    const { reader, clock, logger } = this.#options;
     try {
-      const texts = serverTlsTextsFrom(files, clock.now(), this.#texts);
+      const texts = reader.read(clock.now());
       this.#readError = '';
       if (isEqual(texts, this.#texts)) return;
       // Session tickets of the former context are of no use in this one: a revoked certificate is not resumed.

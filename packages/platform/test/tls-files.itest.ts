@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { chmod, copyFile, readFile, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, readFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Authority, createAuthority, type Identity } from '@tailrace/testkit/certificates';
 import { createTempDir, type TempDir } from '@tailrace/testkit/tempdir';
+import { ServerTlsReader } from '../src/server-tls-reader.ts';
 import { serverTlsTextsFrom, tlsTextsFrom } from '../src/tls-files.ts';
 
 let dir: TempDir;
@@ -20,7 +21,7 @@ const none = { ca: '', cert: '', key: '' };
 const paths = () => ({ ca: authority.caFile, cert: own.certFile, key: own.keyFile });
 const refused = (wrong: Partial<typeof none>, pattern: RegExp, nowMs = Date.now()) =>
   assert.throws(
-    () => tlsTextsFrom('kafka', { ...paths(), ...wrong }, nowMs),
+    () => tlsTextsFrom('kafkaTls', { ...paths(), ...wrong }, nowMs),
     (error: Error & { code?: string }) => {
       assert.equal(error.code, 'invalid_config');
       assert.match(error.message, pattern);
@@ -30,9 +31,9 @@ const refused = (wrong: Partial<typeof none>, pattern: RegExp, nowMs = Date.now(
   );
 
 test('the texts of the files that are set', () => {
-  const { ca, cert, key } = tlsTextsFrom('kafka', paths(), Date.now());
+  const { ca, cert, key } = tlsTextsFrom('kafkaTls', paths(), Date.now());
   assert.match(`${ca}${cert}${key}`, /BEGIN CERTIFICATE.*BEGIN CERTIFICATE.*BEGIN PRIVATE KEY/s);
-  assert.deepEqual(tlsTextsFrom('nats', none, Date.now()), { ca: undefined, cert: undefined, key: undefined });
+  assert.deepEqual(tlsTextsFrom('natsTls', none, Date.now()), { ca: undefined, cert: undefined, key: undefined });
 });
 
 test('a file that does not exist, is a folder, or has other content is named with its setting', async () => {
@@ -51,7 +52,7 @@ test('a file without read permission is an error', async () => {
   await copyFile(authority.caFile, closed);
   await chmod(closed, 0o000);
   // root may read every file.
-  if (process.getuid?.() === 0) assert.ok(tlsTextsFrom('kafka', { ...none, ca: closed }, Date.now()).ca);
+  if (process.getuid?.() === 0) assert.ok(tlsTextsFrom('kafkaTls', { ...none, ca: closed }, Date.now()).ca);
   else refused({ ca: closed }, /^kafkaTlsCaFile .* may not be read by this user/);
 });
 
@@ -85,5 +86,38 @@ test('the revocation lists of a file are read one by one, with the period in whi
   ] as const) {
     await writeFile(broken, text);
     assert.throws(() => serverTlsTextsFrom({ ...files, clientCrl: broken }, now), { code: 'invalid_config', message });
+  }
+});
+
+test('files of a port are read again after a change alone, also by ports that share the reader', async () => {
+  const clientCrl = join(dir.path, 'used.crl.pem');
+  await copyFile(await authority.revoke([own]), clientCrl);
+  const reader = new ServerTlsReader({ cert: own.certFile, key: own.keyFile, clientCa: authority.caFile, clientCrl });
+  // Later than the last change by more than the resolution of its time.
+  const nowMs = Date.now() + 10_000;
+  const first = reader.read(nowMs);
+  for (let times = 0; times < 5; times++) assert.equal(reader.read(nowMs), first);
+  assert.equal(reader.reads, 1);
+  await utimes(clientCrl, new Date(), new Date(Date.now() - 1_000));
+  const touched = reader.read(nowMs);
+  assert.deepEqual([touched.context.crl, reader.reads], [first.context.crl, 2]);
+  await writeFile(clientCrl, 'no list');
+  for (const reads of [3, 4]) {
+    assert.throws(() => reader.read(nowMs), { code: 'invalid_config' });
+    assert.equal(reader.reads, reads, 'it may be written just now');
+  }
+  await copyFile(await authority.revoke([own]), clientCrl);
+  const renewed = reader.read(nowMs);
+  assert.equal(reader.read(nowMs), renewed);
+  assert.equal(reader.reads, 5);
+});
+
+test('a file that has just changed is read at each check: it may change again within the resolution of its time', async () => {
+  const clientCrl = await authority.revoke([own]);
+  await utimes(clientCrl, new Date(), new Date());
+  const reader = new ServerTlsReader({ cert: own.certFile, key: own.keyFile, clientCa: authority.caFile, clientCrl });
+  for (const reads of [1, 2]) {
+    reader.read(Date.now());
+    assert.equal(reader.reads, reads);
   }
 });

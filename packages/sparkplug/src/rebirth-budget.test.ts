@@ -71,7 +71,7 @@ test('asks each of 1,000 nodes after a restart, 50 in any second together', () =
   assert.equal(new Set(sent.map(([, node]) => node)).size, 1_000);
   assert.ok(sent.at(-1)![0] <= 20_000, String(sent.at(-1)![0]));
   for (let at = 50; at < sent.length; at++) assert.ok(sent[at]![0] - sent[at - 50]![0] >= 1_000);
-  assert.ok(budget.heldBack > 0);
+  assert.equal(budget.heldBack, 950, 'each of the others once');
   assert.equal(budget.waiting, 0);
 });
 
@@ -82,6 +82,17 @@ test('a node that was not asked yet comes before those that do not answer', () =
   budget.need('new', 'gap', 2_000);
   assert.deepEqual(run(budget, 2_000, 2_000), [[2_000, 'old']]);
   assert.deepEqual(run(budget, 3_000, 4_000), [[3_000, 'new']]);
+});
+
+test('a request that waits for the share of its owner is held back, once', () => {
+  const budget = new RebirthBudget<string>({ ...defaultRebirthLimits, perSecondMax: 4 }, (node) => node[0]!);
+  for (const node of ['a1', 'a2', 'a3', 'a4', 'b1']) budget.need(node, 'gap', 0);
+  assert.deepEqual(run(budget, 0, 900), [
+    [0, 'a1'],
+    [0, 'a2'],
+    [0, 'b1'],
+  ]);
+  assert.equal(budget.heldBack, 2);
 });
 
 test('a satisfied or forgotten node is not asked', () => {

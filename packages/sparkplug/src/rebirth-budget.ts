@@ -35,6 +35,8 @@ interface Pending {
   intervalMs: number;
   dueMs: number;
   satisfiedMs: number;
+  /** Whether its next request waits for a limit of several nodes. */
+  isHeldBack: boolean;
 }
 
 /**
@@ -45,7 +47,7 @@ interface Pending {
  * Pure: the caller passes the time, and sends what `takeDue` returns.
  */
 export class RebirthBudget<Node> {
-  /** How often a request had to wait for one of the limits. */
+  /** Requests that had to wait for one of the limits. */
   heldBack = 0;
   readonly #limits: RebirthLimits;
   readonly #nodes = new Map<Node, Pending>();
@@ -91,6 +93,7 @@ export class RebirthBudget<Node> {
     const pending = this.#nodes.get(node);
     if (pending?.cause === undefined) return;
     pending.cause = undefined;
+    pending.isHeldBack = false;
     pending.satisfiedMs = nowMs;
     this.#waiting.delete(node);
   }
@@ -104,13 +107,16 @@ export class RebirthBudget<Node> {
   /** Returns the requests to send now, and counts them as sent. Call it at least every second. */
   takeDue(nowMs: number): RebirthRequest<Node>[] {
     const due: RebirthRequest<Node>[] = [];
+    let isExhausted = false;
     for (const node of this.#waiting) {
       const pending = this.#nodes.get(node)!;
-      if (pending.dueMs > nowMs || this.#hasItsShare(node, nowMs)) continue;
-      if (!this.#takeToken(nowMs)) {
-        this.heldBack++;
-        break;
+      if (pending.dueMs > nowMs) continue;
+      isExhausted ||= !this.#hasToken(nowMs);
+      if (isExhausted || this.#hasItsShare(node, nowMs)) {
+        this.#holdBack(pending);
+        continue;
       }
+      this.#takeToken(nowMs);
       due.push({ node, cause: pending.cause! });
       this.#sent(pending, nowMs);
       this.#countOwner(node);
@@ -125,6 +131,7 @@ export class RebirthBudget<Node> {
 
   #sent(pending: Pending, nowMs: number): void {
     pending.sentMs = nowMs;
+    pending.isHeldBack = false;
     pending.dueMs = nowMs + pending.intervalMs;
     pending.intervalMs = Math.min(2 * pending.intervalMs, this.#limits.intervalMsMax);
   }
@@ -144,13 +151,20 @@ export class RebirthBudget<Node> {
     this.#ofOwner.set(owner, (this.#ofOwner.get(owner) ?? 0) + 1);
   }
 
-  #takeToken(nowMs: number): boolean {
-    const { perSecondMax } = this.#limits;
+  /** Counts a request that waits for a limit, once. */
+  #holdBack(pending: Pending): void {
+    if (!pending.isHeldBack) this.heldBack++;
+    pending.isHeldBack = true;
+  }
+
+  #hasToken(nowMs: number): boolean {
     const oldest = this.#sentMs[this.#at];
-    if (oldest !== undefined && nowMs - oldest < 1_000) return false;
+    return oldest === undefined || nowMs - oldest >= 1_000;
+  }
+
+  #takeToken(nowMs: number): void {
     this.#sentMs[this.#at] = nowMs;
-    this.#at = (this.#at + 1) % perSecondMax;
-    return true;
+    this.#at = (this.#at + 1) % this.#limits.perSecondMax;
   }
 
   #pendingOf(node: Node, nowMs: number): Pending | undefined {
@@ -164,6 +178,7 @@ export class RebirthBudget<Node> {
       intervalMs: this.#limits.intervalMs,
       dueMs: nowMs,
       satisfiedMs: Number.NEGATIVE_INFINITY,
+      isHeldBack: false,
     };
     this.#nodes.set(node, pending);
     return pending;

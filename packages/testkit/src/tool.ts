@@ -36,6 +36,11 @@ export const tools = {
     npm: ['playwright-core', 'install', '--with-deps', 'chromium'],
   },
   prometheus: { apt: ['prometheus'], brew: ['prometheus'], service: 'prometheus' },
+  'prometheus-alertmanager': {
+    apt: ['prometheus-alertmanager'],
+    brew: ['alertmanager'],
+    service: 'prometheus-alertmanager',
+  },
   promtool: { apt: ['prometheus'], brew: ['prometheus'], service: 'prometheus' },
   nginx: { apt: ['nginx'], brew: ['nginx'], service: 'nginx' },
   haproxy: { apt: ['haproxy'], brew: ['haproxy'], service: 'haproxy' },

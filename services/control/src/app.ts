@@ -30,6 +30,10 @@ import { Journal } from './journal.ts';
 import { registerLeaseRoutes } from './leases/lease-routes.ts';
 import { LeaseService } from './leases/lease-service.ts';
 import { createActMetrics, createCommandMetrics } from './metrics.ts';
+import { NotificationAdmin } from './notifications/notification-admin.ts';
+import { registerNotificationRoutes } from './notifications/notification-routes.ts';
+import { Notifications } from './notifications/notifications.ts';
+import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
 import { auditTopicSpec } from './topics.ts';
 
@@ -68,6 +72,8 @@ export interface Control {
   notReady(): string | undefined;
   /** The port of the API; 0 before `start`. */
   readonly port: number;
+  /** Takes transitions of alarms, in the transaction that stores them. */
+  readonly notifications: Pick<Notifications, 'take' | 'wake'>;
 }
 
 /** Creates the service in which people act on what they see. Depends on no environment and process. */
@@ -87,7 +93,7 @@ export function createControl(options: ControlOptions): Control {
   };
   const { credentials, control } = createCredentials(options);
   const work = new CommandWork({
-    ...{ context, bus, resolveMs: config.unconfirmedMs },
+    ...{ context, bus, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
     onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);
@@ -104,6 +110,8 @@ export function createControl(options: ControlOptions): Control {
     followed: () => work.followed,
   });
   const leases = new LeaseService(context);
+  const notifications = new Notifications({ context, ...outwardFrom(config) });
+  const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
   const automation = new Automation({
     ...{ context, commands, bus, partitions: config.telemetryPartitions },
     isMarked: (device, name) => marked.isMarked(device, name),
@@ -116,6 +124,7 @@ export function createControl(options: ControlOptions): Control {
     get port() {
       return port;
     },
+    notifications,
     notReady: () => (state === 'running' ? undefined : state),
     async start() {
       await eventLog.ensureTopic(eventsTopicSpec(`${topicPrefix}.events`, config.telemetryPartitions));
@@ -129,6 +138,7 @@ export function createControl(options: ControlOptions): Control {
       await work.subscribe();
       work.start();
       leases.start();
+      await notifications.start();
       await automation.start();
       await server.subscribe();
       api = await createApi({
@@ -137,6 +147,7 @@ export function createControl(options: ControlOptions): Control {
           registerCommandRoutes(scope, commands, context);
           registerLeaseRoutes(scope, leases);
           registerAuditRoutes(scope, database);
+          registerNotificationRoutes(scope, notificationAdmin);
           automation.registerRoutes(scope);
           for (const register of routes) register(scope, context);
         },
@@ -157,6 +168,7 @@ export function createControl(options: ControlOptions): Control {
       await Promise.all([api?.close(), server.stop()]);
       control.stop();
       leases.stop();
+      await notifications.stop();
       await automation.stop();
       await work.stop();
       await outbox.stop();

@@ -1,5 +1,6 @@
 import { kafkaRules, kafkaSettings, natsRules, natsSettings } from '@tailrace/platform/broker-settings';
 import { certificateRulesFrom } from '@tailrace/platform/certificate-rules';
+import { ServerTlsReader } from '@tailrace/platform/server-tls-reader';
 import {
   commonSettings,
   credentialSettings,
@@ -8,7 +9,6 @@ import {
   revocationSettings,
   tokenSettings,
 } from '@tailrace/platform/settings';
-import type { ServerTlsFiles } from '@tailrace/platform/tls-files';
 import { clockAheadMsMax } from '@tailrace/protocol/source-time';
 import { z } from 'zod';
 import { commandSettings } from './commands/command-settings.ts';
@@ -302,12 +302,12 @@ export function tlsRules(settings: TlsSettings, context: Pick<z.core.$Refinement
   );
 }
 
-/** Returns the files of the ports with TLS, for HTTP and MQTT. */
-export function tlsFilesOf(
+/** Returns the reader of the files of the ports with TLS, for HTTP and MQTT; undefined without a certificate. */
+export function tlsReaderFrom(
   config: Pick<IngestSettings, 'tlsCertFile' | 'tlsKeyFile' | 'tlsClientCaFile' | 'tlsClientCrlFile'>,
-): ServerTlsFiles {
+): ServerTlsReader | undefined {
   const { tlsCertFile: cert, tlsKeyFile: key, tlsClientCaFile: clientCa, tlsClientCrlFile: clientCrl } = config;
-  return { cert, key, clientCa, clientCrl };
+  return cert === '' ? undefined : new ServerTlsReader({ cert, key, clientCa, clientCrl });
 }
 
 /** Settings of the ingest service. */

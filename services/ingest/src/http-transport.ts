@@ -1,7 +1,8 @@
 import type { Clock } from '@tailrace/platform/clock';
 import { HttpServer, type HttpServerOptions } from '@tailrace/platform/http-server';
 import type { Logger } from '@tailrace/platform/logger';
-import { type IngestSettings, tlsFilesOf } from './config.ts';
+import type { ServerTlsReader } from '@tailrace/platform/server-tls-reader';
+import { type IngestSettings, tlsReaderFrom } from './config.ts';
 import { WsSockets } from './devices/ws-sockets.ts';
 import type { Transport, TransportHandlers } from './transport.ts';
 
@@ -11,10 +12,14 @@ export interface HttpTransportOptions {
   readonly logger: Logger;
   /** The setting that has the port, for the error if it is in use. Default: `port`. */
   readonly portSetting?: string;
+  /** Of the files of the port with TLS. Default: one for this port. */
+  readonly tlsReader?: ServerTlsReader | undefined;
 }
 
 /** Creates the transport with sockets and the limits of the settings. Throws `invalid_config`. */
-export function createHttpTransport({ config, clock, logger, portSetting = 'port' }: HttpTransportOptions): Transport {
+export function createHttpTransport(options: HttpTransportOptions): Transport {
+  const { config, clock, logger, portSetting = 'port' } = options;
+  const { tlsReader = tlsReaderFrom(config) } = options;
   return new HttpTransport({
     host: config.host,
     port: config.port,
@@ -28,7 +33,7 @@ export function createHttpTransport({ config, clock, logger, portSetting = 'port
     addressConnectionsMax: config.addressConnectionsMax,
     trustedProxies: config.trustedProxies,
     clientCertificateHeader: config.clientCertificateHeader,
-    ...(config.tlsCertFile === '' ? {} : { tls: { port: config.tlsPort, files: tlsFilesOf(config) } }),
+    ...(tlsReader && { tls: { port: config.tlsPort, reader: tlsReader } }),
   });
 }
 

@@ -10,7 +10,7 @@ import { runAsProcess } from '@tailrace/platform/service';
 import { createIngest } from './app.ts';
 import { bridgesText } from './bridge/bridges-check.ts';
 import { readBridgesFile } from './bridge/bridges-file.ts';
-import { configSchema, type IngestConfig, serviceName } from './config.ts';
+import { configSchema, type IngestConfig, serviceName, tlsReaderFrom } from './config.ts';
 import { eventLogFrom } from './event-log-from.ts';
 import { createHttpTransport } from './http-transport.ts';
 import { createMqttPorts } from './mqtt/mqtt-ports.ts';
@@ -22,6 +22,7 @@ await runAsProcess(process, {
   parts: ({ config, node, logger, health, metrics, tracing, end }) => {
     const eventLog = eventLogFrom(config, node, logger, metrics);
     const bus = busFrom(config, node, logger);
+    const tlsReader = tlsReaderFrom(config);
     const ingest = createIngest({
       eventLog,
       bus,
@@ -29,8 +30,8 @@ await runAsProcess(process, {
       logger,
       metrics,
       tracing,
-      transport: createHttpTransport({ config, clock: systemClock, logger }),
-      ...(config.mqttEnabled ? { mqttPorts: createMqttPorts(config, systemClock, logger) } : {}),
+      transport: createHttpTransport({ config, clock: systemClock, logger, tlsReader }),
+      ...(config.mqttEnabled ? { mqttPorts: createMqttPorts(config, systemClock, logger, tlsReader) } : {}),
       node,
       bridges: readBridgesFile(config.mqttBridgesFile),
       config,

@@ -14,7 +14,7 @@ import { decodeReport } from '@tailrace/protocol/report-proto';
 import { eventually } from '@tailrace/testkit/eventually';
 import { createIngest } from '../src/app.ts';
 import type { BridgeSettings } from '../src/bridge/bridge-settings.ts';
-import { configSchema, type IngestConfig } from '../src/config.ts';
+import { configSchema, type IngestConfig, tlsReaderFrom } from '../src/config.ts';
 import { createHttpTransport } from '../src/http-transport.ts';
 import { createMqttPorts } from '../src/mqtt/mqtt-ports.ts';
 
@@ -67,7 +67,8 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     );
   const metrics = createMetrics({ service: 'ingest', node: 'test', processMetrics: false });
   const config = configSchema.parse({ host: '127.0.0.1', port: 0, tokenSecret, ...options.settings });
-  const mqttPorts = config.mqttEnabled ? createMqttPorts(config, clock, logger) : undefined;
+  const tlsReader = tlsReaderFrom(config);
+  const mqttPorts = config.mqttEnabled ? createMqttPorts(config, clock, logger, tlsReader) : undefined;
   const ingest = createIngest({
     eventLog,
     bus: options.bus,
@@ -75,7 +76,7 @@ export async function startIngest(t: TestContext, options: FixtureOptions = {}) 
     logger,
     metrics,
     tracing,
-    transport: createHttpTransport({ config, clock, logger }),
+    transport: createHttpTransport({ config, clock, logger, tlsReader }),
     ...(mqttPorts === undefined ? {} : { mqttPorts }),
     config,
     leaveMs: config.leaveMs,

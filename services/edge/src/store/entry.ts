@@ -16,6 +16,7 @@ export interface Entry {
 
 /** Bounds of what is sent or written together. */
 export interface BatchLimits {
+  /** With the report of a loss; 2 at least, so that an entry has a place beside it. */
   readonly reportsMax: number;
   /** Encoded reports. A larger report is a batch of its own. */
   readonly bytesMax: number;

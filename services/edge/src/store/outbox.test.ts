@@ -317,6 +317,18 @@ test('the report of a loss is sent again with its ID until it is acknowledged, a
   assert.notEqual(later, id);
 });
 
+test('a batch with the report of a loss has as many reports as any other one: the loss is one of them', async (t) => {
+  const { outbox, put } = await opened(t);
+  outbox.linkUp();
+  put(1);
+  const refused = outbox.next('live', limits)!;
+  put(10);
+  outbox.acked(refused, new Set([refused.entries[0]!.number]));
+  const batch = outbox.next('live', { ...limits, reportsMax: 4 })!;
+  assert.deepEqual([batch.loss !== undefined, batch.entries.length], [true, 3]);
+  assert.equal(outbox.next('live', { ...limits, reportsMax: 4 })!.entries.length, 4);
+});
+
 test('reports that the receiver refuses for good are lost, and not sent again', async (t) => {
   const { outbox, put } = await opened(t);
   outbox.linkUp();

@@ -309,7 +309,7 @@ export class Outbox {
     const isLossDue = place !== undefined && isBefore && first.number >= place;
     const until = isLossDue || place === undefined || !isBefore ? Number.POSITIVE_INFINITY : place;
     const bound = this.#sentBefore.bound(first.number, this.#writingFrom);
-    const count = fittingCount(live, Math.min(until, bound), limits);
+    const count = fittingCount(live, Math.min(until, bound), besideLoss(limits, isLossDue));
     return this.#batch('live', this.#memory.take('live', count), isLossDue, false);
   }
 
@@ -331,7 +331,7 @@ export class Outbox {
     const bound = this.#sentBefore.bound(first.number, this.#writingFrom);
     if (bound <= first.number) return undefined;
     const until = Math.min(written, other, bound, isLossDue || place === undefined ? Number.POSITIVE_INFINITY : place);
-    const entries = source.slice(0, fittingCount(source, until, limits));
+    const entries = source.slice(0, fittingCount(source, until, besideLoss(limits, isLossDue)));
     if (isOnDisk) this.#stored!.take(entries);
     else this.#memory.take('spill', entries.length);
     return this.#batch('backlog', entries, isLossDue, isOnDisk);
@@ -444,4 +444,9 @@ export class Outbox {
       void this.#stored?.disk.putMeta('losses', this.losses.toStored()).catch(() => {});
     });
   }
+}
+
+/** The report of a loss is one of the reports of its batch. */
+function besideLoss(limits: BatchLimits, hasLoss: boolean): BatchLimits {
+  return hasLoss ? { ...limits, reportsMax: Math.max(1, limits.reportsMax - 1) } : limits;
 }

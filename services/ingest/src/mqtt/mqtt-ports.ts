@@ -5,8 +5,9 @@ import { addressFrom, addressKey } from '@tailrace/platform/client-address';
 import { handshakeCertificate } from '@tailrace/platform/client-certificate';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import type { ServerTlsReader } from '@tailrace/platform/server-tls-reader';
 import { type HandshakeCounts, noHandshakes, TlsListener } from '@tailrace/platform/tls-listener';
-import { type IngestSettings, tlsFilesOf } from '../config.ts';
+import { type IngestSettings, tlsReaderFrom } from '../config.ts';
 import type { MqttRemote } from './mqtt-server.ts';
 
 /** Takes a connection; undefined refuses it. */
@@ -38,9 +39,17 @@ type PortSettings = Pick<
   | 'tlsClientCrlFile'
 >;
 
-/** Creates the ports of the settings: TCP with `mqttPlain`, TLS with `tlsCertFile`. Throws `invalid_config`. */
-export function createMqttPorts(config: PortSettings, clock: Clock, logger: Logger): MqttPorts {
-  return new NetPorts(config, clock, logger);
+/**
+ * Creates the ports of the settings: TCP with `mqttPlain`, TLS with `tlsCertFile`. Throws `invalid_config`.
+ * `tlsReader`: of the files of the port with TLS; default: one for this port.
+ */
+export function createMqttPorts(
+  config: PortSettings,
+  clock: Clock,
+  logger: Logger,
+  tlsReader: ServerTlsReader | undefined = tlsReaderFrom(config),
+): MqttPorts {
+  return new NetPorts(config, clock, logger, tlsReader);
 }
 
 class NetPorts implements MqttPorts {
@@ -53,16 +62,16 @@ class NetPorts implements MqttPorts {
   #tcp: TcpPort | undefined;
   #accept: AcceptMqtt | undefined;
 
-  constructor(config: PortSettings, clock: Clock, logger: Logger) {
+  constructor(config: PortSettings, clock: Clock, logger: Logger, tlsReader: ServerTlsReader | undefined) {
     this.#config = config;
     this.#logger = logger;
     const { host, mqttTlsPort: port } = config;
-    if (config.tlsCertFile === '') return;
+    if (tlsReader === undefined) return;
     this.#tls = new TlsListener({
       host,
       port,
       portSetting: 'mqttTlsPort',
-      files: tlsFilesOf(config),
+      reader: tlsReader,
       alpnProtocols: ['mqtt'],
       clock,
       logger,

@@ -88,9 +88,11 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   #originals: Originals | undefined;
   /** The message that is being processed; undefined outside of `publish`. */
   #current: InboundMessage | undefined;
-  /** Since when the session has paused reading, monotonic ms; undefined if it has not. */
+  /** Whether its session, or a namespace, has paused reading. */
+  #pausedBy = { session: false, namespace: false };
+  /** Since when reading is paused, monotonic ms; undefined if it is not. */
   #pausedMs: number | undefined;
-  /** Reading goes on for a while although the session has paused it: the client would miss its PINGRESP. */
+  /** Reading goes on for a while although it is paused: the client would miss its PINGRESP. */
   #isDiscarding = false;
 
   /** `authenticated`: called when the client is. */
@@ -294,14 +296,19 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   draining(): void {}
 
   pause(): void {
-    this.#pausedMs ??= this.#options.clock.monotonic();
-    if (!this.#isDiscarding) this.#connection.pause(pauseReasons.bytes);
+    this.#setPaused('session', true);
   }
 
   resume(): void {
-    this.#pausedMs = undefined;
-    this.#isDiscarding = false;
-    this.#connection.resume(pauseReasons.bytes);
+    this.#setPaused('session', false);
+  }
+
+  stopReading(): void {
+    this.#setPaused('namespace', true);
+  }
+
+  continueReading(): void {
+    this.#setPaused('namespace', false);
   }
 
   /** Whether it has subscribed to them. */
@@ -442,6 +449,19 @@ export class MqttProtocol implements ProtocolPort, NamespaceClient {
   get #takesOwnCommands(): boolean {
     const { isGateway, device } = this.#session;
     return !isGateway && this.#connection.session?.subscriptions?.has(commandTopicOf(device)) === true;
+  }
+
+  #setPaused(by: 'session' | 'namespace', isPaused: boolean): void {
+    const paused = this.#pausedBy;
+    paused[by] = isPaused;
+    if (paused.session || paused.namespace) {
+      this.#pausedMs ??= this.#options.clock.monotonic();
+      if (!this.#isDiscarding) this.#connection.pause(pauseReasons.bytes);
+    } else {
+      this.#pausedMs = undefined;
+      this.#isDiscarding = false;
+      this.#connection.resume(pauseReasons.bytes);
+    }
   }
 
   get #commandNamespace(): TopicNamespace | undefined {

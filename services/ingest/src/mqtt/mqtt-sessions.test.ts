@@ -156,7 +156,12 @@ test('a session is not resumed by another device', () => {
 test('sessions with many exchanges of QoS 2 count by their memory: a sender loses its own beyond half', () => {
   const { sessions, connection } = fixture(1_000, 100_000);
   const state = new SessionState();
-  state.exchanges = new Map(Array.from({ length: 50 }, (_, n) => [n, { id: '', state: 'confirmed', by: undefined }]));
+  state.exchanges = new Map(
+    Array.from({ length: 50 }, (_, n) => [
+      n,
+      { id: '', state: 'confirmed', by: undefined, of: undefined, isChecked: false },
+    ]),
+  );
   const store = (name: string, identity: string) => {
     const opened = connection(name, state);
     sessions.open(opened, owner(identity), false);

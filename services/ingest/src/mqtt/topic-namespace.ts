@@ -41,10 +41,11 @@ export interface NamespaceClient {
   settle(ticket: number, reason: number, text?: string): void;
   flush(): void;
   /**
-   * Stops reading until `resume`, for at most half a keep-alive: then messages of QoS 0 are discarded, and counted.
+   * Stops reading until `continueReading`, for at most half a keep-alive: then messages of QoS 0 are discarded, and
+   * counted. Both are idempotent, and do not touch the pauses of its session.
    */
-  pause(): void;
-  resume(): void;
+  stopReading(): void;
+  continueReading(): void;
   /** Counts a message of the device against its rates: beyond them the client is not read until they allow it. */
   pace(device: string): void;
   /** Sends a message for which the client has a subscription. */

@@ -17,9 +17,11 @@ export class HostLimits {
   readonly nodes: SharedLimit;
   readonly paths: SharedLimit;
   readonly definitionBytes: SharedLimit;
+  readonly isShared: boolean;
 
   /** `isShared`: between tenants. */
   constructor(isShared: boolean) {
+    this.isShared = isShared;
     const limitOf = (max: number) => (isShared ? new SharedLimit(max) : new SharedLimit(max, max));
     this.nodes = limitOf(nodesMax);
     this.paths = limitOf(pathsMax);

@@ -19,7 +19,7 @@ import { type EncodedReport, recordFrom } from '../intake/record-from.ts';
 import type { HostContext } from './host-context.ts';
 import type { PendingReport, ReportOrigin } from './pending-report.ts';
 import { Receipt } from './receipt.ts';
-import type { Acknowledger } from './sparkplug-broker.ts';
+import { type Acknowledger, noAcknowledger } from './sparkplug-broker.ts';
 import { standbyMs } from './standby-reports.ts';
 
 /** After a reconnect of the host, an edge node that does not continue is requested to publish its birth, ms. */
@@ -75,6 +75,8 @@ export class HostNode implements NodeHandlers, ReportOrigin {
   #unsettled = 0;
   /** Of the message that is being processed. */
   #receipt: Receipt | undefined;
+  /** Of the last message. */
+  #from = noAcknowledger;
   /** Of the messages since the first one that is held. */
   #heldReceipt: Receipt | undefined;
   /** Since when, after a connect, no message came, monotonic ms; undefined if one did, or none was expected. */
@@ -154,6 +156,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     }
     receipt?.open();
     this.#receipt = receipt;
+    this.#from = from;
     this.#edge.receive(message, nowMs);
     this.#receipt = undefined;
     this.#hashed = undefined;
@@ -292,6 +295,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
       origin: this,
       session: this.#sessions.get(device ?? nodeItself),
       receipt: this.isOwned ? this.#receipt : undefined,
+      from: this.#from,
       traceparent: batch.traceparent ?? '',
     };
     if (this.isOwned) this.append(pending);
@@ -457,7 +461,7 @@ export class HostNode implements NodeHandlers, ReportOrigin {
     const source = letterSourceOf(this.tenant);
     // A copy: the payload is a view, and the letter may have to be written again.
     const letter = { reason, message, protocol: 'sparkplug', source, topic, payload: new Uint8Array(payload) } as const;
-    writer.write(letter, this.#receipt);
+    writer.write(letter, this.#receipt, this.#from);
   }
 
   /**

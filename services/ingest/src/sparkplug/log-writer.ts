@@ -70,11 +70,11 @@ export class LogWriter implements IntakeSource {
 
   /** Hot: called once for each report. */
   append(report: PendingReport): void {
-    const { record, id, receipt, traceparent } = report;
+    const { record, id, receipt, from, traceparent } = report;
     const { tracing, clock } = this.#options;
     receipt?.open();
     const bytes = record.value.length + overheadBytes;
-    this.#hold(bytes);
+    this.#hold(bytes, from);
     const nowMs = clock.monotonic();
     const entry = new IntakeEntry(this, 0, id, record, bytes, nowMs);
     entry.device = report;
@@ -82,12 +82,13 @@ export class LogWriter implements IntakeSource {
     this.#reports.add(entry);
   }
 
-  write(letter: DeadLetter, receipt: Receipt | undefined): void {
+  /** `from`: the connection of its message. */
+  write(letter: DeadLetter, receipt: Receipt | undefined, from: Acknowledger): void {
     receipt?.open();
     const bytes = letter.payload.length + overheadBytes;
-    this.#hold(bytes);
+    this.#hold(bytes, from);
     this.#letters.write(letter, () => {
-      this.#hold(-bytes);
+      this.#hold(-bytes, from);
       this.#close(receipt);
       this.flushAcks();
     });
@@ -112,9 +113,9 @@ export class LogWriter implements IntakeSource {
     if (error !== undefined) {
       const source = this.#options.letterSourceOf(report.origin.tenant);
       const letter = letterOfRecord(report.record, { protocol: 'sparkplug', source, message: error.message });
-      this.write(letter, report.receipt);
+      this.write(letter, report.receipt, report.from);
     }
-    this.#hold(-entry.bytes);
+    this.#hold(-entry.bytes, report.from);
     this.#close(report.receipt);
     entry.trace?.settled(error);
   }
@@ -128,8 +129,9 @@ export class LogWriter implements IntakeSource {
     if (receipt?.close() === true) this.#acknowledged.add(receipt.from);
   }
 
-  #hold(bytes: number): void {
+  #hold(bytes: number, from: Acknowledger): void {
     this.#bytes += bytes;
+    from.hold?.(bytes);
     const isFull = this.#isFull ? this.#bytes > unsettledBytesMax / 2 : this.#bytes >= unsettledBytesMax;
     if (isFull === this.#isFull) return;
     this.#isFull = isFull;

@@ -1,5 +1,6 @@
 import type { NewRecord } from '@tailrace/eventlog/event-log';
 import type { Receipt } from './receipt.ts';
+import type { Acknowledger } from './sparkplug-broker.ts';
 
 /** The edge node of a report. */
 export interface ReportOrigin {
@@ -26,6 +27,8 @@ export interface PendingReport {
   /** The presence of the node or device; undefined: it is offline. `lastSeq`: position of its last report. */
   readonly session: { lastSeq: number } | undefined;
   readonly receipt: Receipt | undefined;
+  /** The connection of its message. */
+  readonly from: Acknowledger;
   /** Of its message; '' for none. */
   readonly traceparent: string;
 }

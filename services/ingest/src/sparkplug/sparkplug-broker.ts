@@ -7,7 +7,12 @@ export interface Acknowledger {
   settle(ticket: number, reason: number): void;
   /** Sends the acknowledgments since the last call. */
   flush(): void;
+  /** Counts bytes of its messages that are not durable; negative: they are. Absent: nothing is shared with others. */
+  hold?(bytes: number): void;
 }
+
+/** For messages without a connection. */
+export const noAcknowledger: Acknowledger = { settle() {}, flush() {} };
 
 /** A message of the Sparkplug namespace, as a broker delivers it. */
 export interface BrokerMessage {

@@ -449,7 +449,7 @@ export class SparkplugHost {
       receipt.add(ticket);
     }
     const letter = { reason, message, protocol: 'sparkplug', source, topic } as const;
-    this.#writer.write({ ...letter, payload: new Uint8Array(payload) }, receipt);
+    this.#writer.write({ ...letter, payload: new Uint8Array(payload) }, receipt, from);
   }
 
   /** Updates the bytes in reorder windows, and frees some at the limit. */

@@ -1,99 +1,18 @@
 import assert from 'node:assert/strict';
-import { type TestContext, test } from 'node:test';
-import { createMemoryNetwork } from '@tailrace/bus/memory';
-import { silentLogger } from '@tailrace/platform/logger';
-import type { CommandOutcome } from '@tailrace/protocol/device-command';
+import { test } from 'node:test';
 import { decodePayload, encodePayload, type Metric } from '@tailrace/sparkplug/payload';
-import { type MessageType, topicOf } from '@tailrace/sparkplug/topic';
-import { CommandClient } from '@tailrace/testkit/command-client';
-import { createFakeClock } from '@tailrace/testkit/fake-clock';
+import { topicOf } from '@tailrace/sparkplug/topic';
 import { nextTurn } from '../../test/device-fixture.ts';
-import { type ConnectOptions, type MqttDevice, startMqtt } from '../../test/mqtt-fixture.ts';
+import { nextTime, node, publish, startListener, startMs } from '../../test/listener-fixture.ts';
+import type { MqttDevice } from '../../test/mqtt-fixture.ts';
 import { bdSeqOf, metricOf } from '../../test/sparkplug-fixture.ts';
-import { configSchema, type IngestSettings } from '../config.ts';
-
-const node = 'plant1.cell1';
-const startMs = 1_764_446_400_000;
-
-/** Ingest to which the edge node `cell1` of the group `plant1` connects by MQTT in memory, and a sender of commands. */
-async function start(t: TestContext, sparkplug: Partial<IngestSettings> = { mqttSparkplug: 'active' }) {
-  const clock = createFakeClock({ nowMs: startMs });
-  const network = createMemoryNetwork({ clock, random: () => 0.5 });
-  const fixture = await startMqtt(t, {
-    clock,
-    bus: network.createBus({ node: 'ingest-0', logger: silentLogger }),
-    settings: sparkplug,
-  });
-  const bus = network.createBus({ node: 'control', logger: silentLogger });
-  await bus.start();
-  const client = new CommandClient(bus, clock);
-  await client.start();
-  const token = Buffer.from(await fixture.tokenFor([`${node}.>`, node], { receiveCommands: [`${node}.>`, node] }));
-  const settle = async () => {
-    for (let turn = 0; turn < 5; turn++) {
-      await clock.advance(1);
-      await nextTurn();
-    }
-  };
-  const death = {
-    topic: topicOf({ type: 'NDEATH', group: 'plant1', node: 'cell1' }),
-    payload: Buffer.from(encodePayload({ timestamp: startMs, metrics: [bdSeqOf(1)] })),
-    qos: 1 as const,
-    retain: false,
-  };
-  const loginOptions = { username: node, password: token } satisfies ConnectOptions;
-  return {
-    ...fixture,
-    clock,
-    settle,
-    loginOptions,
-    death,
-    /** Resolves with the client of the edge node, which has published the births of itself and of `drive1`. */
-    async born(): Promise<MqttDevice> {
-      const device = await fixture.login({ ...loginOptions, will: death });
-      device.subscribe('spBv1.0/plant1/DCMD/cell1/#');
-      assert.deepEqual(await device.next(), ['suback 0x01']);
-      publish(device, 'NBIRTH', { seq: 0, metrics: [bdSeqOf(1)] });
-      const metrics = [metricOf('open', false, { alias: 7 }), metricOf('speed', 1, { alias: 8 })];
-      publish(device, 'DBIRTH', { seq: 1, device: 'drive1', metrics });
-      await settle();
-      return device;
-    },
-    async send(device: string, name: string, params: Record<string, number | boolean>): Promise<CommandOutcome[]> {
-      const outcomes: CommandOutcome[] = [];
-      const issued = clock.now();
-      const command = {
-        ...{ id: `c${Math.random()}`, device, via: node, name, params, qos: 1 as const, issued },
-        ...{ deadline: issued + 10_000, fence: 0, session: 0, subject: 'test', traceparent: '' },
-      };
-      void (async () => {
-        for await (const outcome of client.send(command)) outcomes.push(outcome);
-      })();
-      await settle();
-      return outcomes;
-    },
-  };
-}
-
-interface Published {
-  readonly seq: number;
-  readonly device?: string;
-  readonly metrics?: Metric[];
-}
-
-/** Two messages of one time and number would be one that came twice. */
-let messages = 0;
-
-function publish(client: MqttDevice, type: MessageType, { device, ...payload }: Published): void {
-  const topic = topicOf({ type, group: 'plant1', node: 'cell1', ...(device === undefined ? {} : { device }) });
-  client.publish(topic, encodePayload({ timestamp: startMs + ++messages, ...payload }), { qos: 0 });
-}
+import { configSchema } from '../config.ts';
 
 const texts = (reports: readonly { device: string; readings: readonly { tag: string; value: unknown }[] }[]) =>
   reports.map(({ device, readings }) => `${device} ${readings.map(({ tag, value }) => `${tag}=${value}`).join(' ')}`);
 
 test('an edge node connects to ingest itself: its births and data are reports of its devices', async (t) => {
-  const { born, settle, reports } = await start(t);
+  const { born, settle, reports } = await startListener(t);
   const client = await born();
   publish(client, 'DDATA', { seq: 2, device: 'drive1', metrics: [{ alias: 7, booleanValue: true }] });
   await settle();
@@ -102,8 +21,8 @@ test('an edge node connects to ingest itself: its births and data are reports of
   assert.ok(found.includes('plant1.cell1.drive1 open=true'), found.join('\n'));
 });
 
-test('a command writes a metric by DCMD, and is done when the data of the device show the value', async (t) => {
-  const { born, settle, send } = await start(t);
+test('[tck-id-message-flow-device-dcmd-subscribe] a command writes a metric by DCMD, and is done when the data of the device show the value', async (t) => {
+  const { born, settle, send } = await startListener(t);
   const client = await born();
   const outcomes = await send(`${node}.drive1`, 'set', { open: true });
   const [message] = client.messages;
@@ -124,7 +43,7 @@ test('a command writes a metric by DCMD, and is done when the data of the device
 });
 
 test('a command that no data confirm is unconfirmed, and one that Sparkplug cannot express fails', async (t) => {
-  const { born, clock, settle, send } = await start(t);
+  const { born, clock, settle, send } = await startListener(t);
   const client = await born();
   const open = await send(`${node}.drive1`, 'set', { open: true });
   await clock.advance(20_000);
@@ -144,7 +63,7 @@ test('a command that no data confirm is unconfirmed, and one that Sparkplug cann
 });
 
 test('a client publishes for its own edge node alone, and receives no data', async (t) => {
-  const { login, connect, settle, loginOptions, death, born } = await start(t);
+  const { login, connect, settle, loginOptions, death, born } = await startListener(t);
   await born();
   const other = await login({ ...loginOptions, clientId: 'c2', username: `${node}.x` });
   for (const filter of ['spBv1.0/#', 'spBv1.0/plant1/DDATA/cell1/#', 'spBv1.0/+/NCMD/cell1']) {
@@ -166,7 +85,7 @@ test('a client publishes for its own edge node alone, and receives no data', asy
 });
 
 test('a lost connection, and a DISCONNECT without an NDEATH, make the devices of the edge node offline', async (t) => {
-  const { born, settle, events, confirmAll } = await start(t);
+  const { born, settle, events, confirmAll } = await startListener(t);
   for (const end of ['lost', 'disconnected'] as const) {
     const client = await born();
     await confirmAll();
@@ -183,7 +102,7 @@ test('a lost connection, and a DISCONNECT without an NDEATH, make the devices of
 });
 
 test('[tck-id-payloads-nbirth-bdseq-repeat] a lost connection is the death of the node, also if its birth has another bdSeq than its will', async (t) => {
-  const { born, settle, events, confirmAll } = await start(t);
+  const { born, settle, events, confirmAll } = await startListener(t);
   const client = await born();
   publish(client, 'NBIRTH', { seq: 0, metrics: [bdSeqOf(2)] });
   publish(client, 'DBIRTH', { seq: 1, device: 'drive1', metrics: [metricOf('open', false)] });
@@ -204,7 +123,7 @@ const stateIds = [
   .join(' ');
 
 test(`${stateIds} each edge node that subscribes receives the STATE of a primary host, retained and with the time of now`, async (t) => {
-  const { login, loginOptions, clock, settle } = await start(t, {
+  const { login, loginOptions, clock, settle } = await startListener(t, {
     mqttSparkplug: 'primary',
     mqttSparkplugHostId: 'h1',
   });
@@ -227,29 +146,92 @@ test(`${stateIds} each edge node that subscribes receives the STATE of a primary
   assert.equal(await stateOf('c3', `${node}.c`, 'spBv1.0/STATE/h2'), undefined);
 });
 
+/** Settings with which messages of 160 KB are accepted, by a primary host. */
+const large = { mqttSparkplug: 'primary', mqttSparkplugHostId: 'h1', deviceMessageBytesMax: 1_048_576 } as const;
+
+/** Publishes messages of 160 KB until the client is not read. Resolves with the next sequence number. */
+async function flood(client: MqttDevice, pausedClients: () => Promise<number>, settle: () => Promise<void>) {
+  const text = 'x'.repeat(4_000);
+  const metrics = Array.from({ length: 40 }, (_, index) => metricOf(`text${index}`, text));
+  let seq = 1;
+  for (; seq < 100 && (await pausedClients()) === 0; seq++) {
+    publish(client, 'NDATA', { seq, metrics });
+    await settle();
+  }
+  assert.equal(await pausedClients(), 1);
+  return seq;
+}
+
+const statesOf = (client: MqttDevice) =>
+  client.messages
+    .filter(({ topic }) => topic.includes('STATE'))
+    .map(({ payload }) => /true|false/.exec(String(payload))![0]);
+
 test('the STATE of a primary host is offline while the log takes nothing, so that edge nodes store their data', async (t) => {
-  const { login, loginOptions, settle, confirmAll } = await start(t, {
-    ...{ mqttSparkplug: 'primary', mqttSparkplugHostId: 'h1', deviceMessageBytesMax: 1_048_576 },
-  });
+  const { login, loginOptions, clock, settle, confirmAll, metric } = await startListener(t, large);
   const client = await login(loginOptions);
   client.subscribe('spBv1.0/STATE/h1');
   await settle();
   publish(client, 'NBIRTH', { seq: 0, metrics: [bdSeqOf(1), metricOf('text', '')] });
-  const text = 'x'.repeat(4_000);
-  const states = () =>
-    client.messages
-      .filter(({ topic }) => topic.includes('STATE'))
-      .map(({ payload }) => /true|false/.exec(String(payload))![0]);
-  let seq = 0;
-  for (let sent = 0; sent < 200 && states().length < 2; sent++) {
-    const metrics = Array.from({ length: 40 }, (_, index) => metricOf(`text${index}`, text));
-    publish(client, 'NDATA', { seq: ++seq % 256, metrics });
+  await flood(client, () => metric('tailrace_ingest_sparkplug_paused_clients'), settle);
+  assert.deepEqual(statesOf(client), ['true'], 'the log may be slow');
+  await clock.advance(2_100);
+  assert.deepEqual(statesOf(client), ['true', 'false']);
+  await confirmAll();
+  await clock.advance(200);
+  assert.deepEqual(statesOf(client), ['true', 'false', 'true']);
+});
+
+test('a client that sends more than the log takes is not read, and another one is: the host stays online to both', async (t) => {
+  const { login, loginOptions, clock, settle, held, metric, tokenFor } = await startListener(t, large);
+  const paused = () => metric('tailrace_ingest_sparkplug_paused_clients');
+  const noisy = await login(loginOptions);
+  const password = Buffer.from(await tokenFor(['plant1.>']));
+  const quiet = await login({ clientId: 'quiet', username: 'plant1.quiet', password });
+  for (const client of [noisy, quiet]) client.subscribe('spBv1.0/STATE/h1');
+  publish(noisy, 'NBIRTH', { seq: 0, metrics: [bdSeqOf(1), metricOf('text', '')] });
+  const seq = await flood(noisy, paused, settle);
+  const bytes = await metric('tailrace_ingest_sparkplug_client_bytes');
+  assert.ok(bytes > 8 * 1_048_576 && bytes < 8.5 * 1_048_576, `half of 16 MiB: ${bytes}`);
+  const before = held.length;
+  publish(noisy, 'NDATA', { seq, metrics: [metricOf('text', 'unread')] });
+  const topic = topicOf({ type: 'NBIRTH', group: 'plant1', node: 'quiet' });
+  const birth = { timestamp: nextTime(), seq: 0, metrics: [bdSeqOf(1), metricOf('open', false)] };
+  quiet.publish(topic, encodePayload(birth), { qos: 0 });
+  await settle();
+  assert.equal(held.length, before + 1, 'that of the quiet client');
+  assert.match(held.at(-1)!.key, /quiet$/);
+  // A slow log: one report a second.
+  for (let second = 0; second < 5; second++) {
+    held.shift()!.confirm();
+    await clock.advance(1_000);
     await settle();
   }
-  assert.deepEqual(states(), ['true', 'false']);
-  await confirmAll();
+  assert.equal(await paused(), 1);
+  assert.deepEqual([statesOf(noisy), statesOf(quiet)], [['true'], ['true']]);
+  for (const record of held.splice(0, held.length - 1)) record.confirm();
   await settle();
-  assert.deepEqual(states(), ['true', 'false', 'true']);
+  assert.equal(await paused(), 0);
+  assert.match(held.map(({ value }) => Buffer.from(value).toString()).join(), /unread/);
+});
+
+test('the pause of a noisy client is not undone by the end of a pause of its session', async (t) => {
+  const { login, loginOptions, clock, settle, held, metric } = await startListener(t, large);
+  const client = await login(loginOptions);
+  publish(client, 'NBIRTH', { seq: 0, metrics: [bdSeqOf(1), metricOf('text', '')] });
+  // Beyond its rate, so that its session pauses, too.
+  for (let n = 0; n < 600; n++) publish(client, 'NDATA', { seq: (n % 255) + 1, metrics: [metricOf('text', 'x')] });
+  await settle();
+  await flood(
+    client,
+    () => metric('tailrace_ingest_sparkplug_paused_clients'),
+    () => clock.advance(100),
+  );
+  const before = held.length;
+  publish(client, 'NDATA', { seq: 1, metrics: [metricOf('text', 'unread')] });
+  for (let step = 0; step < 50; step++) await clock.advance(100);
+  await settle();
+  assert.equal(held.length, before);
 });
 
 test('a primary host needs an ID', () => {
@@ -264,7 +246,7 @@ test('a primary host needs an ID', () => {
 });
 
 test('an edge node may subscribe to what Eclipse Tahu subscribes to: its own death, and the host ID without STATE', async (t) => {
-  const { login, loginOptions } = await start(t);
+  const { login, loginOptions } = await startListener(t);
   const client = await login(loginOptions);
   for (const [filter, answer] of [
     ['spBv1.0/plant1/NDEATH/cell1', '0x01'],
@@ -279,7 +261,7 @@ test('an edge node may subscribe to what Eclipse Tahu subscribes to: its own dea
 });
 
 test('a stop of ingest is no death: the devices are not offline while their edge node connects elsewhere', async (t) => {
-  const { born, settle, events, confirmAll, ingest, clock } = await start(t);
+  const { born, settle, events, confirmAll, ingest, clock } = await startListener(t);
   await born();
   await confirmAll();
   events();
@@ -296,7 +278,7 @@ test('a stop of ingest is no death: the devices are not offline while their edge
 });
 
 test('a client whose will or connection is refused is not kept: the listener is drained without it', async (t) => {
-  const { connect, loginOptions, death, ingest, clock } = await start(t);
+  const { connect, loginOptions, death, ingest, clock } = await startListener(t);
   const birth = { ...death, topic: topicOf({ type: 'NBIRTH', group: 'plant1', node: 'cell1' }) };
   const [, refused] = await connect({ ...loginOptions, will: birth });
   assert.match(refused, /^connack 0x8/);
@@ -314,14 +296,29 @@ test('a client whose will or connection is refused is not kept: the listener is 
   assert.ok(isDrained);
 });
 
+test('a command for a device beyond the first 10,000 of a client fails with a clear code, and a metric shows how near that is', async (t) => {
+  const { born, confirmAll, send, metric } = await startListener(t);
+  const client = await born();
+  // The node itself and drive1 are two of them.
+  for (let n = 0; n < 9_999; n++) publish(client, 'DDATA', { seq: (n + 2) % 256, device: `d${n}`, metrics: [] });
+  const used = () => metric('tailrace_ingest_sparkplug_client_devices');
+  for (let turn = 0; turn < 500 && (await used()) < 10_000; turn++) await confirmAll();
+  assert.equal(await used(), 10_000);
+  await confirmAll();
+  const stateOf = async (device: string) => (await send(`${node}.${device}`, 'set', { open: true })).at(-1);
+  assert.equal((await stateOf('drive1'))?.state, 'delivered');
+  const beyond = await stateOf('d9998');
+  assert.deepEqual([beyond?.state, beyond?.code], ['failed', 'limit_reached']);
+});
+
 test('a client publishes for 100 edge nodes at most, and its messages count against the rates of their devices', async (t) => {
-  const { login, clock, reports, held, tokenFor, settle } = await start(t);
+  const { login, clock, reports, held, tokenFor, settle, metric } = await startListener(t);
   const password = Buffer.from(await tokenFor(['plant1.>']));
   const client = await login({ clientId: 'many', username: 'plant1.many', password });
   const publishAs = (id: string, seq: number, metrics: Metric[]) =>
     client.publish(
       topicOf({ type: seq === 0 ? 'NBIRTH' : 'NDATA', group: 'plant1', node: id }),
-      encodePayload({ timestamp: startMs + ++messages, seq, metrics }),
+      encodePayload({ timestamp: nextTime(), seq, metrics }),
       { qos: 0 },
     );
   publishAs('n0', 0, [bdSeqOf(1), metricOf('t', 0)]);
@@ -344,6 +341,7 @@ test('a client publishes for 100 edge nodes at most, and its messages count agai
   for (let n = 1; n < 100; n++) publishAs(`n${n}`, 0, [bdSeqOf(1)]);
   await settle();
   assert.equal(client.isClosed, false);
+  assert.equal(await metric('tailrace_ingest_sparkplug_client_nodes'), 100);
   publishAs('n100', 0, [bdSeqOf(1)]);
   await settle();
   assert.deepEqual(client.take(), ['disconnect 0x97']);

@@ -7,13 +7,17 @@ import { shown, TailraceError, tailraceErrorFrom } from '@tailrace/protocol/erro
 import type { Reading } from '@tailrace/protocol/report';
 import { bdSeqOf } from '@tailrace/sparkplug/metric-table';
 import type { OutboundMessage } from '@tailrace/sparkplug/outbound-message';
-import { PathMap, type PathOwner } from '@tailrace/sparkplug/path-map';
+import { PathMap } from '@tailrace/sparkplug/path-map';
 import { decodePayload, encodePayload } from '@tailrace/sparkplug/payload';
 import { stateMessage } from '@tailrace/sparkplug/state-message';
 import { type NodeTopic, namespace, nodeKey, parseTopic, stateTopicOf, topicOf } from '@tailrace/sparkplug/topic';
 import type { DeliveredCommand } from '../devices/device-command.ts';
 import type { CommandReporter, NamespaceClient, NamespaceMessage, TopicNamespace } from '../mqtt/topic-namespace.ts';
+import { FairBuffer } from './fair-buffer.ts';
+import { unsettledBytesMax } from './log-writer.ts';
+import { type AllowedTopic, NodeClient } from './node-client.ts';
 import { NodeCommands } from './node-commands.ts';
+import { noAcknowledger } from './sparkplug-broker.ts';
 import type { SparkplugHost } from './sparkplug-host.ts';
 
 export interface SparkplugListenerOptions {
@@ -25,28 +29,12 @@ export interface SparkplugListenerOptions {
   readonly logger: Logger;
 }
 
-/** A topic, and the device path of its edge node or device. */
-interface AllowedTopic {
-  readonly topic: NodeTopic;
-  readonly path: string;
-}
-
-/** A client, and what it is to the host. */
-interface NodeClient {
-  /** Topics that it may use. */
-  readonly topics: Map<string, AllowedTopic>;
-  /** Its edge nodes, by group and ID. */
-  readonly nodes: Map<string, PathOwner>;
-  /** Of its edge nodes and their devices, by device path. */
-  readonly owners: Map<string, PathOwner>;
-  hasWill: boolean;
-  takesCommands: boolean;
-  /** Whether it has subscribed to the STATE of the host. */
-  hasState: boolean;
-}
-
 /** Topics of one client whose form is known. */
 const topicsMax = 10_000;
+/** Edge nodes and devices of one client that take commands; a command for a further one fails with `limit_reached`. */
+export const clientDevicesMax = 10_000;
+/** While a client is paused, and the log takes nothing for this long, ms, the host is offline to its edge nodes. */
+const stalledMs = 2_000;
 /** Edge nodes of one client. Sparkplug has one for each connection, whose will is its death. */
 export const clientNodesMax = 100;
 const warningEveryMs = 60_000;
@@ -66,6 +54,10 @@ const published: ReadonlySet<string> = new Set(['NBIRTH', 'NDATA', 'NDEATH', 'DB
  * tck-id-operational-behavior-host-application-multi-server-timestamp). An edge node receives it when it subscribes: it
  * is `online` while the log takes what edge nodes send. A process that stops, or is killed, publishes no death: the
  * connections close, and edge nodes connect to another process of the same host.
+ *
+ * The reports that wait for the log have a bound that the clients share, see `FairBuffer`: one that sends more than the
+ * log takes is not read, and the others are. At the bound none is read. The host is offline to its edge nodes then, and
+ * while the log takes nothing.
  */
 export class SparkplugListener implements TopicNamespace {
   readonly level = namespace;
@@ -80,7 +72,19 @@ export class SparkplugListener implements TopicNamespace {
   /** The client of each edge node, the one that published last, by group and ID. */
   readonly #nodes = new Map<string, NamespaceClient>();
   #host: SparkplugHost | undefined;
-  #isPaused = false;
+  readonly #buffer = new FairBuffer<NodeClient>({
+    bytesMax: unsettledBytesMax,
+    onPause: ({ client }) => client.stopReading(),
+    onResume: ({ client }) => {
+      if (!this.#isFull) client.continueReading();
+    },
+  });
+  /** When a report became durable last, or the first one came, monotonic ms. */
+  #progressMs = 0;
+  #isResumeDue = false;
+  /** All bytes are used. */
+  #isFull = false;
+  #isStalled = false;
   #isDraining = false;
   #drained: (() => void) | undefined;
 
@@ -131,21 +135,45 @@ export class SparkplugListener implements TopicNamespace {
     return client !== undefined && deliver(client, message);
   }
 
-  /** Edge nodes of a primary host store their data from now on. */
+  /** All bytes are used: no client is read. */
   pause(): void {
-    this.#isPaused = true;
-    for (const [client, { hasState }] of this.#clients) {
-      if (hasState) client.deliver(this.#state());
-      client.pause();
-    }
+    this.#change(() => {
+      this.#isFull = true;
+    });
+    for (const client of this.#clients.keys()) client.stopReading();
   }
 
   resume(): void {
-    this.#isPaused = false;
-    for (const [client, { hasState }] of this.#clients) {
-      client.resume();
-      if (hasState) client.deliver(this.#state());
+    this.#change(() => {
+      this.#isFull = false;
+    });
+    for (const [client, { isPaused }] of this.#clients) if (!isPaused) client.continueReading();
+  }
+
+  /** Checks whether the log takes anything. Called every 100 ms. */
+  tick(): void {
+    const isIdle = this.#clock.monotonic() - this.#progressMs >= stalledMs;
+    this.#change(() => {
+      this.#isStalled = this.#buffer.paused > 0 && (this.#isStalled || isIdle);
+    });
+  }
+
+  // For metrics
+
+  /** Clients that are not read because of what they have sent. */
+  get pausedClients(): number {
+    return this.#buffer.paused;
+  }
+
+  /** Returns the most that one client has. */
+  mostOfOneClient(): { readonly nodes: number; readonly devices: number; readonly bytes: number } {
+    const most = { nodes: 0, devices: 0, bytes: 0 };
+    for (const { nodes, owners, bytes } of this.#clients.values()) {
+      most.nodes = Math.max(most.nodes, nodes.size);
+      most.devices = Math.max(most.devices, owners.size);
+      most.bytes = Math.max(most.bytes, bytes);
     }
+    return most;
   }
 
   // The namespace
@@ -161,7 +189,7 @@ export class SparkplugListener implements TopicNamespace {
 
   opened(client: NamespaceClient): void {
     this.#of(client);
-    if (this.#isPaused) client.pause();
+    if (this.#isFull) client.stopReading();
   }
 
   publish(client: NamespaceClient, { topic, payload, retain, ticket, properties }: NamespaceMessage): void {
@@ -180,7 +208,7 @@ export class SparkplugListener implements TopicNamespace {
     client.pace(allowed.path);
     const { group, node } = allowed.topic;
     this.#nodes.set(nodeKey(group, node), client);
-    this.#host!.receive({ topic, payload, retain, ticket, properties }, client);
+    this.#host!.receive({ topic, payload, retain, ticket, properties }, known);
   }
 
   subscribe(client: NamespaceClient, filter: string, qos: 0 | 1): number {
@@ -212,6 +240,7 @@ export class SparkplugListener implements TopicNamespace {
     const known = this.#clients.get(client);
     if (known === undefined) return;
     this.#clients.delete(client);
+    this.#buffer.remove(known);
     for (const [key, { group, node }] of known.nodes) {
       if (this.#nodes.get(key) !== client) continue;
       this.#nodes.delete(key);
@@ -236,9 +265,14 @@ export class SparkplugListener implements TopicNamespace {
   deliverCommand(client: NamespaceClient, command: DeliveredCommand, reporter: CommandReporter): boolean {
     return this.#commands.deliver(command, reporter, {
       messageOf: (values) => {
-        const owner = this.#of(client).owners.get(command.device);
-        if (owner !== undefined) return this.#host!.commandMessage(owner, values);
+        const { owners } = this.#of(client);
         const { device } = command;
+        const owner = owners.get(device);
+        if (owner !== undefined) return this.#host!.commandMessage(owner, values);
+        if (owners.size >= clientDevicesMax) {
+          const expected = `one of the first ${clientDevicesMax} that the edge node has published`;
+          throw new TailraceError('limit_reached', `device: expected ${expected}, got ${device}`);
+        }
         throw new TailraceError('not_found', `device: expected one that the edge node has published, got ${device}`);
       },
       send: (message) => deliver(client, message),
@@ -248,14 +282,7 @@ export class SparkplugListener implements TopicNamespace {
   #of(client: NamespaceClient): NodeClient {
     let known = this.#clients.get(client);
     if (known === undefined) {
-      known = {
-        topics: new Map(),
-        nodes: new Map(),
-        owners: new Map(),
-        hasWill: false,
-        takesCommands: false,
-        hasState: false,
-      };
+      known = new NodeClient(client, (each, bytes) => this.#count(each, bytes));
       this.#clients.set(client, known);
     }
     return known;
@@ -280,8 +307,38 @@ export class SparkplugListener implements TopicNamespace {
       throw new TailraceError('limit_reached', message);
     }
     nodes.set(key, { group, node });
-    if (owners.size < topicsMax) owners.set(path, { group, node, device });
+    if (owners.size < clientDevicesMax) owners.set(path, { group, node, device });
     return { topic: parsed as NodeTopic, path };
+  }
+
+  #count(client: NodeClient, bytes: number): void {
+    if (bytes > 0) {
+      if (this.#buffer.used === 0) this.#progressMs = this.#clock.monotonic();
+      this.#buffer.hold(client, bytes);
+      return;
+    }
+    this.#progressMs = this.#clock.monotonic();
+    this.#buffer.release(client, -bytes);
+    if (this.#isResumeDue || this.#buffer.paused === 0) return;
+    this.#isResumeDue = true;
+    // Once for all reports of a batch.
+    queueMicrotask(() => {
+      this.#isResumeDue = false;
+      this.#buffer.resumeDue();
+    });
+  }
+
+  /** Sends the STATE if it has changed. */
+  #change(change: () => void): void {
+    const wasOnline = this.#isOnline;
+    change();
+    if (this.#isOnline === wasOnline) return;
+    for (const [client, { hasState }] of this.#clients) if (hasState) client.deliver(this.#state());
+  }
+
+  /** Edge nodes of a primary host that is offline store their data. */
+  get #isOnline(): boolean {
+    return !this.#isFull && !this.#isStalled;
   }
 
   /** There is no answer to a message of QoS 0 but the end of the connection. */
@@ -306,7 +363,7 @@ export class SparkplugListener implements TopicNamespace {
 
   /** With the time of now: an edge node ignores a state that is older than the last one, also of another process. */
   #state() {
-    const { payload } = stateMessage(this.#hostId, { online: !this.#isPaused, timestamp: this.#clock.now() });
+    const { payload } = stateMessage(this.#hostId, { online: this.#isOnline, timestamp: this.#clock.now() });
     return { topic: this.#stateTopic, payload: Buffer.from(payload), qos: 1, retain: true } as const;
   }
 }
@@ -314,8 +371,6 @@ export class SparkplugListener implements TopicNamespace {
 function stateFiltersOf(hostId: string): string[] {
   return [hostId, '+', '#'].map((last) => `${namespace}/STATE/${last}`);
 }
-
-const noAcknowledger = { settle() {}, flush() {} };
 
 function deliver(client: NamespaceClient, { topic, payload }: OutboundMessage): boolean {
   return client.deliver({ topic, payload: Buffer.from(payload), qos: 0 }) === 'sent';

@@ -3,15 +3,18 @@ import { type BirthStore, waitingBytesMax } from './birth-store.ts';
 import { definitionBytesMax, nodesMax, pathsMax } from './host-limits.ts';
 import { unsettledBytesMax } from './log-writer.ts';
 import { heldBytesMax, type SparkplugHost } from './sparkplug-host.ts';
+import { clientDevicesMax, clientNodesMax, type SparkplugListener } from './sparkplug-listener.ts';
 import { standbyBytesMax } from './standby-reports.ts';
 
 interface Sources {
   readonly births: Pick<BirthStore, 'counts' | 'waitingBytes'>;
   readonly hosts: () => readonly SparkplugHost[];
+  /** Undefined: this process has none. */
+  readonly listener: Pick<SparkplugListener, 'mostOfOneClient' | 'pausedClients'> | undefined;
 }
 
 /** Registers the metrics of all Sparkplug hosts of this process. */
-export function registerSparkplugMetrics(metrics: Metrics, { births, hosts }: Sources): void {
+export function registerSparkplugMetrics(metrics: Metrics, { births, hosts, listener }: Sources): void {
   const name = (rest: string) => `tailrace_ingest_sparkplug_${rest}`;
   const most = (read: (host: SparkplugHost) => number) => () => Math.max(0, ...hosts().map(read));
   const sum = (read: (host: SparkplugHost) => number) => () => hosts().reduce((total, host) => total + read(host), 0);
@@ -56,6 +59,54 @@ export function registerSparkplugMetrics(metrics: Metrics, { births, hosts }: So
     standbyBytesMax,
   );
   limited('waiting_birth_bytes', 'Bytes of births that wait to be stored', () => births.waitingBytes, waitingBytesMax);
+  const ofTenants = (read: (host: SparkplugHost) => number) => () =>
+    Math.max(
+      0,
+      ...hosts()
+        .filter(({ limits }) => limits.isShared)
+        .map(read),
+    );
+  const half = (max: number) => Math.ceil(max / 2);
+  limited(
+    'tenant_nodes',
+    'Sparkplug edge nodes of the tenant that has most, at the MQTT listener',
+    ofTenants(({ limits }) => limits.nodes.mostOfOne()),
+    half(nodesMax),
+  );
+  limited(
+    'tenant_paths',
+    'Sparkplug edge nodes and devices with a path of the tenant that has most, at the MQTT listener',
+    ofTenants(({ limits }) => limits.paths.mostOfOne()),
+    half(pathsMax),
+  );
+  limited(
+    'tenant_definition_bytes',
+    'Memory of the metrics in Sparkplug births, about, of the tenant that has most, at the MQTT listener',
+    ofTenants(({ limits }) => limits.definitionBytes.mostOfOne()),
+    half(definitionBytesMax),
+  );
+  limited(
+    'client_nodes',
+    'Sparkplug edge nodes of the client of the MQTT listener that has most',
+    () => listener?.mostOfOneClient().nodes ?? 0,
+    clientNodesMax,
+  );
+  limited(
+    'client_devices',
+    'Sparkplug edge nodes and devices that take commands, of the client of the MQTT listener that has most',
+    () => listener?.mostOfOneClient().devices ?? 0,
+    clientDevicesMax,
+  );
+  metrics.gauge(
+    name('client_bytes'),
+    'Bytes of Sparkplug reports and dead letters that are not durable, of the client of the MQTT listener that has most.',
+    () => listener?.mostOfOneClient().bytes ?? 0,
+  );
+  metrics.gauge(
+    name('paused_clients'),
+    'Clients of the MQTT listener that are not read: the log has not taken what their Sparkplug edge nodes have sent.',
+    () => listener?.pausedClients ?? 0,
+  );
   metrics.gauge(
     name('connections'),
     'Sparkplug hosts whose connection is open.',

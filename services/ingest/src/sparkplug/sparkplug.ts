@@ -103,7 +103,7 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
       onChange: () => applyPeers(),
     });
   const listenerHost = createListenerHost(options, counts);
-  registerSparkplugMetrics(metrics, { births, hosts });
+  registerSparkplugMetrics(metrics, { births, hosts, listener: options.listener?.listener });
 
   function hosts(): SparkplugHost[] {
     const ofBrokers = [...connections.values()].map(({ host }) => host);
@@ -119,6 +119,7 @@ export function createSparkplug(options: SparkplugOptions): Sparkplug {
         tickMs,
         each((host) => host.tick()),
       ),
+      clock.every(tickMs, () => options.listener?.listener.tick()),
       clock.every(
         checkMs,
         each((host) => host.check()),

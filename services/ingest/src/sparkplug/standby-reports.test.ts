@@ -10,6 +10,7 @@ const [a, b] = [originOf('a'), originOf('b')];
 
 const reportOf = (origin: ReportOrigin, id: string, length = 10): PendingReport => ({
   ...{ id, origin, readings: 1, isClockAhead: false, session: undefined, receipt: undefined, traceparent: '' },
+  from: { settle() {}, flush() {} },
   record: { key: 'd', value: new Uint8Array(length) },
 });
 const idsOf = (reports: readonly PendingReport[]) => reports.map(({ id }) => id);

@@ -1,0 +1,69 @@
+import { type AlarmNotice, isActive, lowestPriority, plainLine, summaryOf } from './alarm-notice.ts';
+
+/*
+ * Alarms for the API v2 of Prometheus' Alertmanager (POST /api/v2/alerts). An alert is identified by its labels. It is
+ * active until `endsAt`, which the client moves on by sending it again, every 30 s to 3 min, while it stands: so an
+ * Alertmanager that was restarted knows it again, and one that the client no longer reaches forgets it in time.
+ */
+
+/** How often a standing alarm is sent again, ms, and how long it is active without that. */
+export const resendMs = 60_000;
+const activeMs = 4 * resendMs;
+/** Alerts of one request. */
+export const alertsMax = 100;
+
+/** An alert of the API. */
+export interface Alert {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** RFC 3339, as `endsAt`. */
+  readonly startsAt: string;
+  readonly endsAt: string;
+}
+
+/** Returns the identity of the alarm of a rule at a device. */
+export function alertKey({ rule, device }: Pick<AlarmNotice, 'rule' | 'device'>): string {
+  return `${rule} ${device}`;
+}
+
+/** Returns the alert of the last transition of an alarm: active, or resolved at the time of the transition. */
+export function alertOf(notice: AlarmNotice, nowMs: number): Alert {
+  const { state, value, limit, limitValue, note, by } = notice;
+  const annotations = { summary: summaryOf(notice), state, value, limit, limit_value: limitValue, note, by };
+  const startsMs = notice.activated ?? notice.time;
+  return {
+    labels: labelsOf(notice),
+    annotations: textsOf(annotations),
+    startsAt: timeOf(startsMs),
+    // Not before the start: it is refused.
+    endsAt: timeOf(isActive(notice) ? nowMs + activeMs : Math.max(notice.time, startsMs)),
+  };
+}
+
+/**
+ * Returns the alerts to send for a transition after a former one of the same alarm: if its labels have changed, as by
+ * an escalation, the alert with the former ones is resolved.
+ */
+export function alertsAfter(notice: AlarmNotice, former: AlarmNotice | undefined, nowMs: number): Alert[] {
+  const alert = alertOf(notice, nowMs);
+  if (former === undefined || !isActive(former)) return [alert];
+  const before = alertOf(former, nowMs);
+  if (JSON.stringify(before.labels) === JSON.stringify(alert.labels)) return [alert];
+  return [{ ...before, endsAt: timeOf(Math.max(notice.time, Date.parse(before.startsAt))) }, alert];
+}
+
+/** What an Alertmanager routes and inhibits by. */
+function labelsOf({ rule, device, priority = lowestPriority, alarmClass, tag }: AlarmNotice): Record<string, string> {
+  const severity = priority <= 2 ? 'critical' : priority === 3 ? 'warning' : 'info';
+  return textsOf({ alertname: rule, device, priority, severity, alarm_class: alarmClass, tag, source: 'tailrace' });
+}
+
+/** Leaves out what is absent or empty: to an Alertmanager an empty label is none. */
+function textsOf(values: Readonly<Record<string, unknown>>): Record<string, string> {
+  const texts = Object.entries(values).map(([name, value]) => [name, plainLine(String(value ?? ''))] as const);
+  return Object.fromEntries(texts.filter(([, text]) => text !== ''));
+}
+
+function timeOf(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}

@@ -1,0 +1,265 @@
+import { createHash } from 'node:crypto';
+import type { Queryable } from '@tailrace/database/database';
+import { TailraceError } from '@tailrace/protocol/error';
+import { type AuditEntry, entryOf } from '../audit/audit-entry.ts';
+import { type ActContext, act } from '../control-context.ts';
+import type { Act } from '../journal.ts';
+import { assertMaySee, assertRole, type Requester } from '../requester.ts';
+import { notificationChannel } from './notification-store.ts';
+import { type Route, routeSchema } from './route.ts';
+import { shownTarget, type Target, type TargetSettings, targetSchema } from './target.ts';
+
+/** Targets and routes of the installation at most. Each target has a place of its own at the sender. */
+export const [targetsMax, routesMax] = [200, 1_000];
+const deadLettersMax = 100;
+
+/** What is stored of a target or a route. */
+export interface Stored<Settings> {
+  readonly id: string;
+  readonly tenant: string;
+  readonly version: number;
+  readonly settings: Settings;
+  readonly changedBy: string;
+  /** Epoch ms. */
+  readonly changedMs: number;
+  /** Of a target that has answered 410: why nothing is sent until it is changed. */
+  readonly gone?: string;
+}
+
+/** A notification that was given up. */
+export interface DeadLetter {
+  readonly target: string;
+  readonly transition: string;
+  readonly position: number;
+  readonly notice: unknown;
+  readonly attempts: number;
+  readonly error: string;
+  /** Epoch ms. */
+  readonly finishedMs: number;
+}
+
+interface Kind<Settings> {
+  readonly noun: 'target' | 'route';
+  readonly table: 'notification_targets' | 'notification_routes';
+  readonly max: number;
+  readonly parse: (settings: unknown) => Settings;
+}
+
+const targetKind: Kind<TargetSettings> = {
+  ...{ noun: 'target', table: 'notification_targets', max: targetsMax },
+  parse: (settings) => targetSchema.parse(settings),
+};
+const routeKind: Kind<Omit<Route, 'id'>> = {
+  ...{ noun: 'route', table: 'notification_routes', max: routesMax },
+  parse: (settings) => routeSchema.parse(settings),
+};
+
+export interface NotificationAdminOptions {
+  readonly context: ActContext;
+  /** Called after each change of this process. Others read it within a second. */
+  readonly onChanged: () => void;
+}
+
+/**
+ * What engineers do about targets and routes. Each tenant has its own; a route concerns devices that its author may
+ * see. A change is in the audit, without secrets.
+ */
+export class NotificationAdmin {
+  readonly #options: NotificationAdminOptions;
+
+  constructor(options: NotificationAdminOptions) {
+    this.#options = options;
+  }
+
+  async targets(requester: Requester): Promise<readonly Stored<TargetSettings>[]> {
+    return await this.#list(targetKind, requester);
+  }
+
+  async routes(requester: Requester): Promise<readonly Stored<Omit<Route, 'id'>>[]> {
+    return await this.#list(routeKind, requester);
+  }
+
+  /** Creates or changes a target; one that was gone gets notifications again. Rejects with `conflict` for a version. */
+  async putTarget(
+    requester: Requester,
+    { id, ...settings }: Target,
+    version?: number,
+  ): Promise<Stored<TargetSettings>> {
+    return await this.#put(targetKind, requester, id, settings as TargetSettings, version);
+  }
+
+  /** As `putTarget`. Rejects with `forbidden` for devices that the requester may not see. */
+  async putRoute(
+    requester: Requester,
+    { id, ...settings }: Route,
+    version?: number,
+  ): Promise<Stored<Omit<Route, 'id'>>> {
+    for (const pattern of settings.patterns) assertMaySee(requester, pattern);
+    return await this.#put(routeKind, requester, id, settings, version);
+  }
+
+  /** What waits for it is removed, too. Rejects with `not_found`. */
+  async deleteTarget(requester: Requester, id: string): Promise<void> {
+    await this.#delete(targetKind, requester, id);
+  }
+
+  async deleteRoute(requester: Requester, id: string): Promise<void> {
+    await this.#delete(routeKind, requester, id);
+  }
+
+  /** Resolves with the newest dead letters that the requester may see, at most 100. */
+  async deadLetters({ tenant }: Requester, target: string): Promise<readonly DeadLetter[]> {
+    const { rows } = await this.#options.context.database.query<DeadLetter>(
+      `SELECT target, transition, position, notice, attempts, error, finished_ms AS "finishedMs"
+         FROM notifications JOIN notification_targets ON notification_targets.id = target
+        WHERE state = 'dead' AND $1 IN ('', tenant) AND $2 IN ('', target)
+        ORDER BY position DESC LIMIT ${deadLettersMax}`,
+      [tenant, target],
+    );
+    return rows;
+  }
+
+  /** Sends the dead letters of a target again, behind what waits. Resolves with their number. */
+  async retry(requester: Requester, id: string): Promise<number> {
+    assertRole(requester, 'engineer');
+    const { context } = this.#options;
+    const retried = await act(context, async (transaction) => {
+      await lockOwn(transaction, targetKind, requester, id);
+      const nowMs = context.clock.now();
+      const { rowCount } = await transaction.query(
+        `UPDATE notifications SET state = 'waiting', attempts = 0, finished_ms = NULL, due_ms = $2
+          WHERE target = $1 AND state = 'dead'`,
+        [id, nowMs],
+      );
+      const details = { notifications: rowCount };
+      return {
+        result: rowCount,
+        acts: rowCount === 0 ? [] : [actOf(requester, nowMs, 'target', 'retried', id, details)],
+      };
+    });
+    await this.#announce();
+    return retried;
+  }
+
+  async #list<S>({ table, parse }: Kind<S>, { tenant }: Requester): Promise<readonly Stored<S>[]> {
+    const sql = `SELECT * FROM ${table} WHERE $1 IN ('', tenant) ORDER BY id`;
+    const { rows } = await this.#options.context.database.query<StoredRow>(sql, [tenant]);
+    return rows.map((row) => storedFrom(row, parse));
+  }
+
+  async #put<S>(
+    kind: Kind<S>,
+    requester: Requester,
+    id: string,
+    settings: S,
+    version: number | undefined,
+  ): Promise<Stored<S>> {
+    assertRole(requester, 'engineer');
+    const { context } = this.#options;
+    const { table, noun, parse, max } = kind;
+    const stored = await act(context, async (transaction) => {
+      const before = await lock(transaction, kind, id);
+      if (before === undefined) await assertBelow(transaction, table, noun, max);
+      else assertOwn(requester, noun, id, before);
+      const current = before?.version ?? 0;
+      if (version !== undefined && version !== current)
+        throw new TailraceError('conflict', `${noun} ${id}: expected the version ${version}, got ${current}`);
+      const nowMs = context.clock.now();
+      const { rows } = await transaction.query<StoredRow>(
+        `INSERT INTO ${table} (id, tenant, version, settings, changed_by, changed_ms)
+         VALUES ($1, $2, 1, $3::jsonb, $4, $5)
+         ON CONFLICT (id) DO UPDATE SET version = ${table}.version + 1, settings = excluded.settings,
+           changed_by = excluded.changed_by, changed_ms = excluded.changed_ms
+           ${noun === 'target' ? ", gone = '', retry_ms = 0" : ''}
+         RETURNING *`,
+        [id, before?.tenant ?? requester.tenant, JSON.stringify(settings), requester.subject, nowMs],
+      );
+      const result = storedFrom(rows[0]!, parse);
+      const shown = noun === 'target' ? shownTarget(settings as TargetSettings) : settings;
+      const action = before === undefined ? 'created' : 'changed';
+      const details = { version: result.version, settings: shown };
+      return { result, acts: [actOf(requester, nowMs, noun, action, id, details)] };
+    });
+    await this.#announce();
+    return stored;
+  }
+
+  async #delete<S>(kind: Kind<S>, requester: Requester, id: string): Promise<void> {
+    assertRole(requester, 'engineer');
+    const { context } = this.#options;
+    await act(context, async (transaction) => {
+      const { version } = await lockOwn(transaction, kind, requester, id);
+      await transaction.query(`DELETE FROM ${kind.table} WHERE id = $1`, [id]);
+      const acts = [actOf(requester, context.clock.now(), kind.noun, 'deleted', id, { version })];
+      return { result: undefined, acts };
+    });
+    await this.#announce();
+  }
+
+  async #announce(): Promise<void> {
+    this.#options.onChanged();
+    // Other processes poll, too.
+    await this.#options.context.database.notify(notificationChannel, '').catch(() => undefined);
+  }
+}
+
+interface StoredRow {
+  readonly id: string;
+  readonly tenant: string;
+  readonly version: number;
+  readonly settings: unknown;
+  readonly changed_by: string;
+  readonly changed_ms: number;
+  readonly gone?: string;
+}
+
+function storedFrom<S>(row: StoredRow, parse: (settings: unknown) => S): Stored<S> {
+  const { id, tenant, version, settings, changed_by: changedBy, changed_ms: changedMs, gone = '' } = row;
+  return { id, tenant, version, settings: parse(settings), changedBy, changedMs, ...(gone === '' ? {} : { gone }) };
+}
+
+async function lock<S>(transaction: Queryable, { table }: Kind<S>, id: string): Promise<StoredRow | undefined> {
+  const sql = `SELECT * FROM ${table} WHERE id = $1 FOR UPDATE`;
+  return (await transaction.query<StoredRow>(sql, [id])).rows[0];
+}
+
+async function lockOwn<S>(transaction: Queryable, kind: Kind<S>, requester: Requester, id: string): Promise<StoredRow> {
+  const row = await lock(transaction, kind, id);
+  assertOwn(requester, kind.noun, id, row);
+  return row;
+}
+
+/** Throws `not_found`, also for one of another tenant. */
+function assertOwn(
+  { tenant }: Requester,
+  noun: string,
+  id: string,
+  row: StoredRow | undefined,
+): asserts row is StoredRow {
+  if (row !== undefined && (tenant === '' || tenant === row.tenant)) return;
+  throw new TailraceError('not_found', `${noun}: expected a known one, got ${id}`);
+}
+
+async function assertBelow(transaction: Queryable, table: string, noun: string, max: number): Promise<void> {
+  const { rows } = await transaction.query<{ n: number }>(`SELECT count(*) AS n FROM ${table}`);
+  if (rows[0]!.n < max) return;
+  throw new TailraceError('limit_reached', `${noun}s: expected at most ${max}, got one more`);
+}
+
+function actOf(
+  requester: Requester,
+  time: number,
+  noun: 'target' | 'route',
+  verb: string,
+  id: string,
+  details: AuditEntry['details'],
+): Act {
+  const target = `notification_${noun}/${id}`;
+  const text = JSON.stringify(details);
+  // An entry has 8 KiB at most; the hash proves what was set.
+  const bounded = text.length <= 8_000 ? details : { sha256: createHash('sha256').update(text).digest('hex') };
+  return {
+    key: target,
+    entry: entryOf(requester, { time, action: `notification_${noun}.${verb}`, target, details: bounded }),
+  };
+}
