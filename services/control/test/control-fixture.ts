@@ -68,8 +68,11 @@ export async function tokenOf(
 
 const schema = z.strictObject(controlSettings);
 
-export async function createControlFixture(): Promise<ControlFixture> {
-  const database = await createEmbeddedDatabase();
+/** `createDatabase`: default PostgreSQL in process. */
+export async function createControlFixture(
+  createDatabase: () => Promise<Database> = createEmbeddedDatabase,
+): Promise<ControlFixture> {
+  const database = await createDatabase();
   await database.start();
   const network = createMemoryNetwork({ clock: systemClock });
   const log = createMemoryLog({ clock: systemClock });

@@ -204,10 +204,15 @@ export async function listRuns(queryable: Queryable, filter: RunFilter): Promise
   );
 }
 
-/** Resolves with the IDs of the active runs of a schedule. */
-export async function activeRunsOf(queryable: Queryable, schedule: string): Promise<readonly string[]> {
-  const sql = 'SELECT id FROM scene_runs WHERE schedule = $1 AND NOT is_final ORDER BY position';
-  return (await queryable.query<{ id: string }>(sql, [schedule])).rows.map(({ id }) => id);
+/** Resolves with the IDs of the active runs of schedules, by schedule. */
+export async function activeRunsOf(
+  queryable: Queryable,
+  schedules: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const sql = `SELECT schedule, array_agg(id ORDER BY position) AS runs FROM scene_runs
+    WHERE schedule = ANY ($1::text[]) AND NOT is_final GROUP BY schedule`;
+  const { rows } = await queryable.query<{ schedule: string; runs: readonly string[] }>(sql, [schedules]);
+  return new Map(rows.map(({ schedule, runs }) => [schedule, runs]));
 }
 
 /** Resolves with the number of active runs, up to `max`. */

@@ -1,20 +1,14 @@
 import type { Listening, Transaction } from '@tailrace/database/database';
 import type { Timer } from '@tailrace/platform/clock';
-import { tailraceErrorFrom } from '@tailrace/protocol/error';
+import { type TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { controlItself } from '../audit/audit-entry.ts';
 import { act, type ControlContext } from '../control-context.ts';
 import type { Act } from '../journal.ts';
-import { activeRunsOf, insertRun, lockRun, runChannel } from '../scenes/scene-store.ts';
+import { activeRunsOf, insertRun, lockRun } from '../scenes/scene-store.ts';
 import { assertRunsBelowLimit, cancelStoredRun, newRunId, sceneAct } from '../scenes/scenes.ts';
 import { CronTimes } from './cron.ts';
 import { type DueDecision, decideDue, type SkippedRuns } from './schedule.ts';
-import {
-  dueSchedules,
-  type StoredSchedule,
-  scheduleChannel,
-  storeDecision,
-  tryLockSchedule,
-} from './schedule-store.ts';
+import { lockDueSchedules, nextDueMs, type StoredSchedule, scheduleChannel, storeDecision } from './schedule-store.ts';
 import { scheduleAct } from './schedules.ts';
 
 export interface ScheduleRunnerOptions {
@@ -25,9 +19,10 @@ export interface ScheduleRunnerOptions {
   readonly onSkipped?: (reason: SkippedRuns['reason']) => void;
 }
 
-/** At most between two polls, ms: another process may have changed a schedule while a notification was lost. */
+/** At most between two polls, ms: a notification may be lost, and a queued run waits for the end of another one. */
 const pollMs = 1_000;
-const batchMax = 32;
+/** Schedules of one transaction: its locks are held for some milliseconds. */
+const batchMax = 16;
 
 /**
  * Starts the runs of schedules at their times. Any process may start any run: a schedule is decided on under a lock of
@@ -35,7 +30,7 @@ const batchMax = 32;
  */
 export class ScheduleRunner {
   readonly #options: ScheduleRunnerOptions;
-  readonly #listenings: Listening[] = [];
+  #listening: Listening | undefined;
   #timer: Timer | undefined;
   #pass: Promise<void> | undefined;
   #isDue = false;
@@ -46,11 +41,8 @@ export class ScheduleRunner {
   }
 
   async start(): Promise<void> {
-    const { database } = this.#options.context;
     const listener = { onNotification: () => this.#wake(), onReconnect: () => this.#wake() };
-    // A run that has finished may let a queued one start.
-    for (const channel of [scheduleChannel, runChannel])
-      this.#listenings.push(await database.listen(channel, listener));
+    this.#listening = await this.#options.context.database.listen(scheduleChannel, listener);
     this.#wake();
   }
 
@@ -58,7 +50,7 @@ export class ScheduleRunner {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#timer?.cancel();
-    await Promise.all(this.#listenings.map((each) => each.stop()));
+    await this.#listening?.stop();
     await this.#pass;
   }
 
@@ -82,77 +74,101 @@ export class ScheduleRunner {
   async #run(): Promise<number> {
     const { database, clock, logger } = this.#options.context;
     try {
-      const { due, nextMs } = await dueSchedules(database, clock.now(), batchMax);
-      // One that fails does not delay the others.
-      const results = await Promise.allSettled(due.map((id) => this.#startDue(id)));
-      for (const [n, result] of results.entries())
-        if (result.status === 'rejected')
-          logger[levelOf(result.reason)]({ error: result.reason, schedule: due[n] }, 'a run cannot start, retrying');
-      if (due.length === batchMax && results.some(({ status }) => status === 'fulfilled')) return 0;
+      while (!this.#isStopped && (await this.#startBatch()) === batchMax);
+      const nextMs = await nextDueMs(database);
       return Math.max(0, Math.min(pollMs, Math.ceil(nextMs - clock.now())));
     } catch (error) {
-      logger[levelOf(error)]({ error }, 'schedules cannot be read, retrying');
+      const level = tailraceErrorFrom(error).retryable ? 'debug' : 'error';
+      logger[level]({ error }, 'runs of schedules cannot start, retrying');
       return pollMs;
     }
   }
 
-  async #startDue(id: string): Promise<void> {
+  /** Decides on schedules that are due and that no other process has. Resolves with their number. */
+  async #startBatch(): Promise<number> {
     const { context, onStarted, onSkipped } = this.#options;
-    let started: { readonly dueMs: number; readonly nowMs: number } | undefined;
-    let skipped: readonly SkippedRuns[] = [];
-    await act(context, async (transaction) => {
-      started = undefined;
+    let late: number[] = [];
+    let skipped: SkippedRuns[] = [];
+    const count = await act(context, async (transaction) => {
+      late = [];
       skipped = [];
-      const schedule = await tryLockSchedule(transaction, id);
-      if (schedule === undefined || schedule.paused) return { result: undefined, acts: [] };
       const nowMs = context.clock.now();
-      const active = await activeRunsOf(transaction, id);
-      const decision = decisionOf(schedule, active.length, nowMs);
-      if (decision === undefined) return { result: undefined, acts: [] };
-      const acts: Act[] = decision.skipped.map((each) =>
-        scheduleAct(controlItself, nowMs, 'schedule.skipped', id, { ...each }),
-      );
-      if (decision.cancelsActive)
-        for (const run of active) acts.push(...(await cancelRun(transaction, run, schedule, nowMs)));
-      if (decision.start !== undefined) {
-        const { timeMs, dueMs } = decision.start;
-        acts.push(...(await insertScheduled(transaction, schedule, timeMs, nowMs)));
-        started = { dueMs, nowMs };
+      const schedules = await lockDueSchedules(transaction, nowMs, batchMax);
+      if (schedules.length === 0) return { result: 0, acts: [] };
+      const ids = schedules.map(({ id }) => id);
+      const active = await activeRunsOf(transaction, ids);
+      await assertRunsBelowLimit(transaction);
+      const acts: Act[] = [];
+      for (const schedule of schedules) {
+        const activeRuns = active.get(schedule.id) ?? [];
+        const decision = decisionOf(schedule, activeRuns.length, nowMs);
+        if (decision === undefined) continue;
+        acts.push(...(await applied(transaction, schedule, decision, activeRuns, nowMs)));
+        if ('error' in decision) continue;
+        if (decision.start !== undefined) late.push(nowMs - decision.start.dueMs);
+        skipped.push(...decision.skipped);
       }
-      skipped = decision.skipped;
-      await storeDecision(transaction, {
-        id,
-        next: decision.next,
-        queuedMs: decision.queue?.timeMs,
-        skipped: [...decision.skipped, ...schedule.skipped],
-      });
-      return { result: undefined, acts };
+      return { result: schedules.length, acts };
     });
-    if (started !== undefined) onStarted?.(started.nowMs - started.dueMs);
+    for (const lateMs of late) onStarted?.(lateMs);
     for (const { reason } of skipped) onSkipped?.(reason);
+    return count;
   }
 }
 
-/** While the store is away, nothing is wrong with a schedule. */
-function levelOf(error: unknown): 'debug' | 'error' {
-  return tailraceErrorFrom(error).retryable ? 'debug' : 'error';
+/** Its expression is invalid now: the time zone was removed from the database of this program. */
+interface InvalidSchedule {
+  readonly error: TailraceError;
 }
 
 /** Returns what to do about a schedule; undefined: nothing. */
-function decisionOf(schedule: StoredSchedule, active: number, nowMs: number): DueDecision | undefined {
+function decisionOf(
+  schedule: StoredSchedule,
+  active: number,
+  nowMs: number,
+): DueDecision | InvalidSchedule | undefined {
   const { id, overlap, catchUpMs, jitterMs, next, queuedMs } = schedule;
-  const isQueuedFree = queuedMs !== undefined && active === 0;
   if (next !== undefined && next.dueMs <= nowMs) {
-    const times = new CronTimes(schedule.cron, schedule.timeZone, nowMs);
-    const due = { id, overlap, catchUpMs, jitterMs, times, next, active, queuedMs };
-    const decision = decideDue(due, nowMs);
+    let times: CronTimes;
+    try {
+      times = new CronTimes(schedule.cron, schedule.timeZone, nowMs);
+    } catch (error) {
+      return { error: tailraceErrorFrom(error) };
+    }
+    const decision = decideDue({ id, overlap, catchUpMs, jitterMs, times, next, active, queuedMs }, nowMs);
     // The queued run has waited until the next one is due: it is that one which starts.
     if (decision?.queue === undefined || active > 0) return decision;
     const { queue, ...rest } = decision;
     return { ...rest, start: queue };
   }
-  if (!isQueuedFree) return undefined;
+  if (queuedMs === undefined || active > 0) return undefined;
   return { start: { timeMs: queuedMs, dueMs: queuedMs }, cancelsActive: false, skipped: [], next };
+}
+
+/** Writes a decision. Resolves with what was done. */
+async function applied(
+  transaction: Transaction,
+  schedule: StoredSchedule,
+  decision: DueDecision | InvalidSchedule,
+  active: readonly string[],
+  nowMs: number,
+): Promise<readonly Act[]> {
+  const { id } = schedule;
+  if ('error' in decision) {
+    await storeDecision(transaction, { id, next: undefined, queuedMs: undefined, skipped: schedule.skipped });
+    const { code, message } = decision.error;
+    return [scheduleAct(controlItself, nowMs, 'schedule.stopped', id, { code, message })];
+  }
+  const acts = decision.skipped.map((each) => scheduleAct(controlItself, nowMs, 'schedule.skipped', id, { ...each }));
+  if (decision.cancelsActive)
+    for (const run of active) acts.push(...(await cancelRun(transaction, run, schedule, nowMs)));
+  if (decision.start !== undefined)
+    acts.push(...(await insertScheduled(transaction, schedule, decision.start.timeMs, nowMs)));
+  await storeDecision(transaction, {
+    ...{ id, next: decision.next, queuedMs: decision.queue?.timeMs },
+    skipped: [...decision.skipped, ...schedule.skipped],
+  });
+  return acts;
 }
 
 async function insertScheduled(
@@ -161,7 +177,6 @@ async function insertScheduled(
   timeMs: number,
   nowMs: number,
 ): Promise<readonly Act[]> {
-  await assertRunsBelowLimit(transaction);
   const { id, scene, tenant, requester, params } = schedule;
   const run = newRunId();
   const isInserted = await insertRun(transaction, {

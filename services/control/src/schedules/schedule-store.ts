@@ -72,30 +72,28 @@ export async function lockSchedule(transaction: Queryable, id: string): Promise<
   return (await schedulesOf(transaction, 'WHERE id = $1 FOR UPDATE', [id]))[0];
 }
 
-/** As `lockSchedule`; undefined also if another transaction works on it. */
-export async function tryLockSchedule(transaction: Queryable, id: string): Promise<StoredSchedule | undefined> {
-  return (await schedulesOf(transaction, 'WHERE id = $1 FOR UPDATE SKIP LOCKED', [id]))[0];
-}
-
 /**
- * Resolves with the schedules that have something to start, and when the next one has, epoch ms; infinite: none. One
- * with a queued run has when no run of it is active.
+ * Resolves with schedules that have something to start, on which no other transaction works, locked; the one that is
+ * due first comes first. One with a queued run has something to start when no run of it is active.
  */
-export async function dueSchedules(
-  queryable: Queryable,
+export async function lockDueSchedules(
+  transaction: Queryable,
   nowMs: number,
   limit: number,
-): Promise<{ readonly due: readonly string[]; readonly nextMs: number }> {
-  const { rows } = await queryable.query<{ id: string; due_ms: number }>(
-    `SELECT id, due_ms FROM schedules WHERE due_ms IS NOT NULL
-     UNION ALL
-     SELECT id, 0 FROM schedules WHERE queued_time_ms IS NOT NULL AND NOT EXISTS
-       (SELECT 1 FROM scene_runs WHERE schedule = schedules.id AND NOT is_final)
-     ORDER BY due_ms LIMIT $1`,
-    [limit],
+): Promise<readonly StoredSchedule[]> {
+  return schedulesOf(
+    transaction,
+    `WHERE due_ms <= $1 OR (queued_time_ms IS NOT NULL AND NOT EXISTS
+       (SELECT 1 FROM scene_runs WHERE schedule = schedules.id AND NOT is_final))
+     ORDER BY due_ms NULLS FIRST LIMIT $2 FOR UPDATE SKIP LOCKED`,
+    [nowMs, limit],
   );
-  const due = rows.filter((row) => row.due_ms <= nowMs).map(({ id }) => id);
-  return { due: [...new Set(due)], nextMs: rows.find((row) => row.due_ms > nowMs)?.due_ms ?? Number.POSITIVE_INFINITY };
+}
+
+/** Resolves with the time at which the next schedule is due, epoch ms; infinite: none is. */
+export async function nextDueMs(queryable: Queryable): Promise<number> {
+  const { rows } = await queryable.query<{ next: number | null }>('SELECT min(due_ms) AS next FROM schedules');
+  return rows[0]?.next ?? Number.POSITIVE_INFINITY;
 }
 
 export async function countSchedules(queryable: Queryable): Promise<number> {
