@@ -16,7 +16,7 @@ const { values } = parseArgs({
   options: { out: { type: 'string', default: join(client, 'dist') }, repository: { type: 'string' } },
 });
 const out = resolve(values.out);
-const entries = ['client', 'device', 'react', 'testing'];
+const entries = ['client', 'control', 'device', 'react', 'testing'];
 
 mkdirSync(out, { recursive: true });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { configSchema as alarms } from '@tailrace/alarms/config';
 import { configSchema as edge } from '@tailrace/edge/config';
 import { configSchema as fanout } from '@tailrace/fanout/config';
 import { configSchema as ingest } from '@tailrace/ingest/config';
@@ -24,6 +25,7 @@ test('metrics and settings of the table exist', () => {
     fanout: fanout.shape,
     ingest: ingest.shape,
     edge: edge.shape,
+    alarms: alarms.shape,
   };
   const sources = globSync('{services,packages}/*/src/**/*.ts', { cwd: root, exclude: ['**/*.test.ts'] })
     .map((file) => readFileSync(join(root, file), 'utf8'))

@@ -35,6 +35,15 @@ export const watchedBy: Readonly<Record<string, Readonly<Record<string, string>>
     lastSentReadingsMax: 'tailrace_fanout_last_sent_readings',
     pacedBytesMax: 'tailrace_fanout_paced_bytes',
     heldBytesMax: 'tailrace_fanout_relay_held_bytes',
+    eventWindowBytesMax: 'tailrace_fanout_event_window_bytes',
+    alarmsMax: 'tailrace_fanout_alarms',
+    controlRequestsMax: 'tailrace_fanout_connection_control_requests',
+    userControlRequestsMax: 'tailrace_fanout_user_control_requests',
+    commandsPerConnectionMax: 'tailrace_fanout_connection_commands',
+  },
+  alarms: {
+    pairsMax: 'tailrace_alarms_pairs',
+    unwrittenMax: 'tailrace_alarms_unwritten_transitions',
   },
   ingest: {
     bodyBytesMax: 'tailrace_ingest_request_body_bytes',

@@ -17,6 +17,8 @@ const root = resolve(import.meta.dirname, '..');
 const drainMs = 500;
 /** As in `make demo`. */
 const mqttOffset = 4;
+/** Behind the fanout nodes, of which there are at most 16 from 20 on. Alarms listens on its internal port only. */
+const alarmsOffset = 40;
 const options = optionsFrom(process.argv.slice(2));
 const tokenFile = join(options.data, 'token');
 const cluster = new StackCluster({
@@ -70,6 +72,12 @@ async function start(): Promise<void> {
   await cluster.start();
   const { kafka, nats, ingest, fanout, token } = cluster;
   const streamUrl = (port: number) => `ws://127.0.0.1:${port}`;
+  const alarms = await cluster.service('alarms', 'services/alarms/src/main.ts', alarmsOffset, {
+    TAILRACE_HOST: undefined,
+    TAILRACE_PORT: undefined,
+    TAILRACE_NODE: 'alarms-0',
+    TAILRACE_KAFKA_BROKERS: kafka.brokers.join(','),
+  });
   const dashboard = await cluster.service('dashboard', 'services/dashboard/server/main.ts', 0, {
     TAILRACE_STREAM_URL: fanout.map(({ port }) => streamUrl(port)).join(','),
     TAILRACE_PUBLIC_INGEST_URL: ingest.url,
@@ -88,6 +96,7 @@ async function start(): Promise<void> {
     nats: { url: nats.url, ...pidOf(nats) },
     ingest: [{ url: ingest.url, internal: ingest.internal, pid: ingest.pid }],
     fanout: fanout.map(({ name, port, internal, pid }) => ({ name, url: streamUrl(port), internal, pid })),
+    alarms: [{ internal: alarms.internal, pid: alarms.pid }],
     dashboard: { url: dashboard.url },
     device: { url: `${ingest.url.replace('http', 'ws')}/v1/device` },
     mqtt: { url: `mqtt://127.0.0.1:${options.portBase + mqttOffset}` },
@@ -106,7 +115,7 @@ ${fanout.map((node) => `  ${node.name.padEnd(11)} ${streamUrl(node.port)}`).join
 
 Metrics:
 
-${[ingest, ...fanout, dashboard].map(({ name, internal }) => `  ${name.padEnd(11)} ${internal}/metrics`).join('\n')}
+${[ingest, ...fanout, alarms, dashboard].map(({ name, internal }) => `  ${name.padEnd(11)} ${internal}/metrics`).join('\n')}
 
 ${linesToTry({ dashboard: dashboard.url, streams: streamUrl(fanout[0]!.port), ingest: ingest.url }, relative(process.cwd(), tokenFile))}
 

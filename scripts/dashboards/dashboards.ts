@@ -1,3 +1,4 @@
+import { alarms } from './alarms.ts';
 import { brokers } from './brokers.ts';
 import { type Dashboard, grafanaJson } from './dashboard.ts';
 import { devices } from './devices.ts';
@@ -14,6 +15,7 @@ const dashboards: Readonly<Record<string, Dashboard>> = {
   devices,
   sparkplug,
   gateway,
+  alarms,
   brokers,
 };
 

@@ -42,6 +42,7 @@ test('the dashboards are generated from their definitions', async () => {
 test('each panel has a description, a unit, and queries with legends', async () => {
   const all = await dashboards();
   assert.deepEqual(all.map(({ file }) => file).sort(), [
+    'alarms.json',
     'brokers.json',
     'devices.json',
     'fanout-node.json',

@@ -5,6 +5,7 @@ import type { MemoryConnection } from '@tailrace/fanout/memory-transport';
 import type { Clock } from '@tailrace/platform/clock';
 import { positionsFromToken } from '@tailrace/protocol/position';
 import type { Delivery } from '@tailrace/protocol/report';
+import type { AlarmWatch } from './alarms.ts';
 import type { Chance } from './chance.ts';
 import type { Checker, Publication, Watch } from './checker.ts';
 import { partitions } from './limits.ts';
@@ -63,6 +64,7 @@ export class SimulatedClient {
   readonly #parts: ClientParts;
   /** Processing time of a loop for a report, ms. */
   loopMs = 0;
+  readonly #alarms: { readonly watch: AlarmWatch; readonly subscription: Subscription }[] = [];
   /** By channel. */
   readonly #consumers = new Map<string, Consumer>();
   readonly #clock: Clock;
@@ -159,6 +161,18 @@ export class SimulatedClient {
     }
   }
 
+  /** Subscribes to the alarms of a channel. */
+  watchAlarms(channel: string, watch: AlarmWatch): void {
+    const subscription = this.stream.subscribe(channel, {
+      alarms: true,
+      onAlarms: (...events) => watch.receive(...events),
+      onState: (state) => {
+        if (state.name === 'live' && state.recovered !== true) watch.restart();
+      },
+    });
+    this.#alarms.push({ watch, subscription });
+  }
+
   /** Requests a channel that its token does not cover. The wire checker sees that it receives nothing of it. */
   intrude(channel: string): void {
     this.stream.subscribe(channel, {});
@@ -175,6 +189,7 @@ export class SimulatedClient {
 
   close(): void {
     for (const channel of this.channels) this.unsubscribe(channel);
+    for (const { watch } of this.#alarms) watch.isClosed = true;
     this.stream.close();
   }
 
@@ -185,6 +200,9 @@ export class SimulatedClient {
       const { state } = subscription!;
       if (state.name !== 'live') return `${this.name} on ${channel} is ${JSON.stringify(state)}`;
     }
+    for (const { watch, subscription } of this.#alarms)
+      if (subscription.state.name !== 'live')
+        return `${this.name} on the alarms of ${watch.channel} is ${JSON.stringify(subscription.state)}`;
     return undefined;
   }
 
@@ -204,8 +222,8 @@ export class SimulatedClient {
 
   /** The library sends a message. */
   onSent(text: string): void {
-    const { subscribe } = JSON.parse(text) as { subscribe?: { id: string; channel: string } };
-    if (subscribe === undefined) return;
+    const { subscribe } = JSON.parse(text) as { subscribe?: { id: string; channel: string; alarms?: boolean } };
+    if (subscribe === undefined || subscribe.alarms) return;
     const known = this.#consumerById.get(subscribe.id);
     if (known?.isUnsubscribed) {
       const facts = `${this.name} requests ${subscribe.channel} although it has unsubscribed`;

@@ -20,6 +20,7 @@ import { RepeatLookup } from '@tailrace/fanout/relay/repeat-lookup';
 import { SharedMessage } from '@tailrace/fanout/views/shared-message';
 import { Views } from '@tailrace/fanout/views/view';
 import type { Claims } from '@tailrace/platform/token';
+import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { positionsFromToken, tokenFromPositions } from '@tailrace/protocol/position';
@@ -27,7 +28,7 @@ import type { Progress, ServerMessage } from '@tailrace/protocol/server-message'
 import { replaceProperty } from '@tailrace/testkit/replace-property';
 import { epochMs } from './world.ts';
 
-const { Interest, OwnerRequest, RelayFrame } = tailrace.v1;
+const { EventFrame, Interest, OwnerRequest, RelayFrame } = tailrace.v1;
 
 /**
  * A mechanism that is removed, to prove that the checker finds its lack. It is removed at a seam, the bus between nodes
@@ -71,6 +72,23 @@ function framesAs(change: (frame: tailrace.v1.RelayFrame) => void): (bus: Bus) =
   });
 }
 
+/** Changes the frames of events that a node receives. */
+function eventFramesAs(change: (frame: tailrace.v1.EventFrame) => void): (bus: Bus) => Bus {
+  return (bus) => ({
+    ...bus,
+    subscribe: (subject, onMessage) =>
+      bus.subscribe(subject, (payload, on) => {
+        if (!on.startsWith('tailrace.v1.events.')) {
+          onMessage(payload, on);
+          return;
+        }
+        const frame = EventFrame.decode(payload);
+        change(frame);
+        onMessage(EventFrame.encode(frame).finish(), on);
+      }),
+  });
+}
+
 /** Changes the requests that a node sends to owners. */
 function requestsAs(change: (request: tailrace.v1.OwnerRequest, owner: string) => void): (bus: Bus) => Bus {
   return (bus) => ({
@@ -86,6 +104,14 @@ function requestsAs(change: (request: tailrace.v1.OwnerRequest, owner: string) =
 
 /** Mechanisms of the relay, of ownership, of resume, and of the client library. */
 export const mutations: Readonly<Record<string, Mutation>> = {
+  'a lost frame of alarms is not noticed': {
+    seam: eventFramesAs((frame) => {
+      frame.previous = 0;
+    }),
+  },
+  'an alarm counts as often as it is written, by any process': {
+    weaken: () => replace(AlarmOrder.prototype, 'accepts', () => () => true),
+  },
   'the relay does not check that frames follow each other': {
     seam: framesAs((frame) => {
       frame.previous = 0;

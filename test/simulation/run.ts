@@ -39,6 +39,7 @@ export async function simulate(options: WorldOptions): Promise<RunResult> {
   const faults = new Faults(world);
   for (let i = chance.whole(2, 3); i > 0; i--) world.startNode(`n${i}`);
   world.load.start();
+  world.alarmLoad.start();
   await run(settleMs);
   for (let i = chance.whole(8, 14); i > 0; i--) world.addClient();
   faults.start();
@@ -50,9 +51,11 @@ export async function simulate(options: WorldOptions): Promise<RunResult> {
   await run(calmMs / 2);
   world.load.all();
   world.load.stop();
+  world.alarmLoad.stop();
   await run(calmMs / 2);
   for (const why of notConverged(world)) violations.add('I5 convergence', `at the end ${why}`);
   checker.end();
+  world.alarmChecker.end();
   world.wire.end();
   const { seed } = options;
   const { steps } = scheduler;

@@ -5,7 +5,8 @@ import { createMemoryLog, type MemoryEventLog, type MemoryLog } from '@tailrace/
 import type { Claims } from '@tailrace/platform/token';
 import { TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
 import { patternMatches } from '@tailrace/protocol/pattern';
-import { epoch, stateTopic, topic } from '../../services/fanout/test/fanout-options.ts';
+import { epoch, eventsTopic, stateTopic, topic } from '../../services/fanout/test/fanout-options.ts';
+import { AlarmChecker, AlarmLoad } from './alarms.ts';
 import { Chance } from './chance.ts';
 import { Checker } from './checker.ts';
 import { SimulatedClient } from './client.ts';
@@ -55,6 +56,10 @@ export class World {
   skewed = false;
   frames = 0;
   load!: Load;
+  readonly alarmChecker: AlarmChecker;
+  alarmLoad!: AlarmLoad;
+  /** Draws of their own, so that the other events of a seed do not depend on alarms. */
+  readonly #alarmChance: Chance;
   #writer!: MemoryEventLog;
   readonly #options: WorldOptions;
   readonly #hash: Hash = createHash('sha1');
@@ -69,6 +74,8 @@ export class World {
     this.violations = new Violations(() => scheduler.nowMs);
     this.checker = new Checker(this.violations, () => scheduler.nowMs, limits.idWindowMs);
     this.wire = new WireChecker(this.violations);
+    this.alarmChecker = new AlarmChecker(this.violations);
+    this.#alarmChance = new Chance(options.seed ^ 0x5bd1e995);
     scheduler.onError = (thrown) => this.error('uncaught error', thrown);
     this.network = createMemoryNetwork({ clock: scheduler.clock, random: chance.fork().random });
     // Each callback of the log runs at a time of its own.
@@ -91,6 +98,10 @@ export class World {
     const everyMs = chance.between(20, 120);
     const draws = { chance: chance.fork(), damage: new Chance(~this.#options.seed) };
     this.load = new Load({ devices, everyMs, eventLog: this.#writer, scheduler, checker, ...draws });
+    await this.#writer.ensureTopic({ name: eventsTopic, ...retention });
+    const alarms = { devices, eventLog: this.#writer, scheduler, checker: this.alarmChecker };
+    const alarmChance = this.#alarmChance;
+    this.alarmLoad = new AlarmLoad({ ...alarms, chance: alarmChance, everyMs: alarmChance.between(100, 500) });
   }
 
   note(what: string): void {
@@ -190,6 +201,7 @@ export class World {
     this.clients.push(client);
     this.note(`${client.name} starts, with ${rights}`);
     for (let i = chance.whole(1, 3); i > 0; i--) this.subscribe(client, rights[0]!);
+    if (this.#alarmChance.happens(0.6)) this.watchAlarms(client);
     return client;
   }
 
@@ -209,6 +221,15 @@ export class World {
     if (client.channels.includes(channel)) return;
     this.note(`${client.name} subscribes to ${channel}`);
     client.subscribe(channel, chance.happens(0.4) ? 'loop' : 'callbacks');
+  }
+
+  /** Subscribes to the alarms of all that the client may see, or of a part. */
+  watchAlarms(client: SimulatedClient): void {
+    const [right] = client.rights;
+    const own = this.devices.filter((device) => patternMatches(right!, device));
+    const channel = this.#alarmChance.happens(0.5) ? right! : this.#alarmChance.pick(own);
+    this.note(`${client.name} subscribes to the alarms of ${channel}`);
+    client.watchAlarms(channel, this.alarmChecker.watch(client.name, channel));
   }
 
   /** Subscribes to a channel outside the rights, which must be refused. */

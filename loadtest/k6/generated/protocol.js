@@ -241,6 +241,255 @@ function checkedField(fields, key, where, absent, isValid, expected) {
 var isCount$1 = (value) => Number.isSafeInteger(value) && value >= 0;
 var isText = (value) => typeof value === "string";
 var isBoolean = (value) => typeof value === "boolean";
+// packages/protocol/src/control-event-json.ts
+var alarmStates = [
+	"normal",
+	"unacknowledged",
+	"acknowledged",
+	"returned_unacknowledged",
+	"latched",
+	"shelved",
+	"suppressed",
+	"out_of_service"
+];
+var alarmCauses = [
+	"raised",
+	"limit_changed",
+	"returned",
+	"acknowledged",
+	"reset",
+	"shelved",
+	"unshelved",
+	"shelf_expired",
+	"suppressed",
+	"unsuppressed",
+	"removed_from_service",
+	"returned_to_service",
+	"realarmed",
+	"escalated",
+	"rule_changed"
+];
+var commandProgresses = [
+	"accepted",
+	"queued",
+	"sent",
+	"delivered",
+	"done",
+	"failed",
+	"expired",
+	"canceled",
+	"unconfirmed"
+];
+var leaseActions = [
+	"acquire",
+	"renew",
+	"release",
+	"take_over"
+];
+var confirmers = [
+	"device",
+	"read_back",
+	"protocol"
+];
+function alarmEventsFrom(fields) {
+	return {
+		...frameFrom(fields, "alarm"),
+		events: listFrom(fields["events"], "alarm.events").map((value) => {
+			const each = fieldsOf(value, "alarm.events");
+			const { transition, refused } = each;
+			if (transition != null) return {
+				...positionFrom(each),
+				transition: alarmTransitionFrom(transition)
+			};
+			if (refused != null) return {
+				...positionFrom(each),
+				refused: refusedFrom(refused)
+			};
+			throw invalidMessage(`alarm.events: expected a transition or refused, got ${shown(value)}`);
+		})
+	};
+}
+function commandEventsFrom(fields) {
+	return {
+		...frameFrom(fields, "command"),
+		events: listFrom(fields["events"], "command.events").map((value) => {
+			const each = fieldsOf(value, "command.events");
+			return {
+				...positionFrom(each),
+				transition: commandTransitionFrom(each["transition"])
+			};
+		}),
+		...requestFrom(fields)
+	};
+}
+function leaseEventsFrom(fields) {
+	return {
+		...frameFrom(fields, "lease"),
+		events: listFrom(fields["events"], "lease.events").map((value) => {
+			const each = fieldsOf(value, "lease.events");
+			return {
+				...positionFrom(each),
+				transition: leaseTransitionFrom(each["transition"])
+			};
+		}),
+		...requestFrom(fields)
+	};
+}
+function acceptedFrom(fields) {
+	return {
+		request: textOf(fields, "request", "accepted"),
+		...optionalTexts(fields, "accepted", ["action"])
+	};
+}
+var alarmTexts = [
+	"previous",
+	"cause",
+	"limit",
+	"alarmClass",
+	"epoch",
+	"tag",
+	"by",
+	"note",
+	"message",
+	"action"
+];
+var alarmNumbers = [
+	"ruleVersion",
+	"priority",
+	"activated",
+	"seq",
+	"limitValue",
+	"until"
+];
+function alarmTransitionFrom(value) {
+	const where = "transition";
+	const fields = fieldsOf(value, where);
+	const context = listFrom(fields["context"], `${where}.context`).map(readingFrom);
+	return {
+		id: textOf(fields, "id", where, ""),
+		alarm: textOf(fields, "alarm", where, ""),
+		rule: textOf(fields, "rule", where, ""),
+		device: textOf(fields, "device", where),
+		number: countOf(fields, "number", where, 0),
+		state: textOf(fields, "state", where, "normal"),
+		time: numberOf(fields, "time", where, 0),
+		...optionalTexts(fields, where, alarmTexts),
+		...optionalNumbers(fields, where, alarmNumbers),
+		...optionalValues(fields, where, ["value"]),
+		...context.length === 0 ? {} : { context },
+		...fields["firstOut"] == null ? {} : { firstOut: booleanOf(fields, "firstOut", where) }
+	};
+}
+function commandTransitionFrom(value) {
+	const where = "transition";
+	const fields = fieldsOf(value, where);
+	const params = fieldsOf(fields["params"] ?? {}, `${where}.params`);
+	const names = Object.keys(params);
+	return {
+		id: textOf(fields, "id", where, ""),
+		device: textOf(fields, "device", where, ""),
+		number: countOf(fields, "number", where, 0),
+		state: textOf(fields, "state", where, ""),
+		time: numberOf(fields, "time", where, 0),
+		...optionalTexts(fields, where, [
+			"key",
+			"name",
+			"by",
+			"code",
+			"message",
+			"confirmedBy",
+			"awaits"
+		]),
+		...names.length === 0 ? {} : { params: optionalValues(params, `${where}.params`, names) },
+		...optionalNumbers(fields, where, ["deadline"]),
+		...optionalValues(fields, where, ["before", "after"])
+	};
+}
+function leaseTransitionFrom(value) {
+	const where = "transition";
+	const fields = fieldsOf(value, where);
+	return {
+		scope: textOf(fields, "scope", where),
+		token: countOf(fields, "token", where, 0),
+		time: numberOf(fields, "time", where, 0),
+		...optionalTexts(fields, where, [
+			"holder",
+			"action",
+			"previous"
+		]),
+		...optionalNumbers(fields, where, ["until"])
+	};
+}
+function refusedFrom(value) {
+	const where = "refused";
+	const fields = fieldsOf(value, where);
+	return {
+		action: textOf(fields, "action", where, ""),
+		device: textOf(fields, "device", where),
+		rule: textOf(fields, "rule", where, ""),
+		code: textOf(fields, "code", where, ""),
+		...optionalTexts(fields, where, ["message"])
+	};
+}
+function readingFrom(value) {
+	const where = "transition.context";
+	const fields = fieldsOf(value, where);
+	return {
+		tag: textOf(fields, "tag", where, ""),
+		...optionalValues(fields, where, ["value"]),
+		...optionalTexts(fields, where, ["unit"]),
+		...optionalNumbers(fields, where, ["time"])
+	};
+}
+function frameFrom(fields, where) {
+	return {
+		view: countOf(fields, "view", where, 0),
+		...booleanOf(fields, "snapshot", where, false) ? { snapshot: true } : {},
+		...booleanOf(fields, "snapshotComplete", where, false) ? { snapshotComplete: true } : {}
+	};
+}
+function positionFrom(fields) {
+	return {
+		partition: countOf(fields, "partition", "events", 0),
+		...fields["seq"] == null ? {} : { seq: countOf(fields, "seq", "events") }
+	};
+}
+function requestFrom(fields) {
+	return optionalTexts(fields, "message", ["request"]);
+}
+function optionalTexts(fields, where, keys) {
+	const texts = {};
+	for (const key of keys) if (fields[key] != null && fields[key] !== "") texts[key] = textOf(fields, key, where);
+	return texts;
+}
+function optionalNumbers(fields, where, keys) {
+	const numbers = {};
+	for (const key of keys) if (fields[key] != null) numbers[key] = numberOf(fields, key, where);
+	return numbers;
+}
+function optionalValues(fields, where, keys) {
+	const values = {};
+	for (const key of keys) {
+		const value = fields[key];
+		if (value == null) continue;
+		if (typeof value !== "boolean" && typeof value !== "string" && !Number.isFinite(value)) throw invalidMessage(`${where}.${key}: expected a finite number, boolean or text, got ${shown(value)}`);
+		values[key] = value;
+	}
+	return values;
+}
+// packages/protocol/src/control-message-json.ts
+var controlMessageKinds = [
+	"command",
+	"cancel",
+	"confirm",
+	"acknowledge",
+	"shelve",
+	"unshelve",
+	"reset",
+	"removeFromService",
+	"returnToService",
+	"lease"
+];
 // packages/protocol/src/path.ts
 var pathLimits = {
 	segmentsMax: 8,
@@ -280,10 +529,99 @@ function isDevicePath(value) {
 	"unsubscribe",
 	"ping",
 	"pause",
-	"resume"
+	"resume",
+	...controlMessageKinds
 ].join(", ")}`;
 function clientMessageJson(message) {
 	return JSON.stringify(message);
+}
+// packages/protocol/src/control-event.ts
+function wordOf(words, number) {
+	return typeof number === "number" && number > 0 ? words[number - 1] ?? `unknown_${number}` : void 0;
+}
+function numberOfWord(words, word) {
+	const known = typeof word === "string" ? /^unknown_(\d+)$/.exec(word) : null;
+	return known ? Number(known[1]) : words.indexOf(word) + 1;
+}
+function eventValueOf(value) {
+	return value?.number ?? value?.boolean ?? value?.text ?? void 0;
+}
+function eventValueProto(value) {
+	if (value === void 0) return void 0;
+	if (typeof value === "number") return { number: value };
+	return typeof value === "boolean" ? { boolean: value } : { text: value };
+}
+function present(fields) {
+	const result = {};
+	for (const [key, value] of Object.entries(fields)) if (value != null && value !== "" && value !== 0 && value !== false) result[key] = value;
+	return result;
+}
+function plain(message) {
+	return Object.fromEntries(Object.entries(message));
+}
+function alarmTransitionFromProto(message) {
+	const { state, previous, cause, value, context, seq, limitValue, until } = message;
+	return alarmTransitionFrom({
+		...present(plain(message)),
+		seq,
+		limitValue,
+		until,
+		state: wordOf(alarmStates, state) ?? "normal",
+		previous: wordOf(alarmStates, previous),
+		cause: wordOf(alarmCauses, cause),
+		value: eventValueOf(value),
+		context: context?.map((reading) => ({
+			...present(plain(reading)),
+			value: eventValueOf(reading.value)
+		}))
+	});
+}
+function commandTransitionFromProto(message) {
+	const { state, confirmedBy, params, before, after } = message;
+	const values = Object.entries(params ?? {}).map(([name, value]) => [name, eventValueOf(value)]);
+	return commandTransitionFrom({
+		...present(plain(message)),
+		state: wordOf(commandProgresses, state),
+		confirmedBy: wordOf(confirmers, confirmedBy),
+		params: Object.fromEntries(values),
+		before: eventValueOf(before),
+		after: eventValueOf(after)
+	});
+}
+function paramsProto(params) {
+	return Object.fromEntries(Object.entries(params).map(([name, value]) => [name, eventValueProto(value)]));
+}
+function leaseTransitionFromProto(message) {
+	return leaseTransitionFrom({
+		...present(plain(message)),
+		action: wordOf(leaseActions, message.action)
+	});
+}
+function leaseActionNumber(action) {
+	return numberOfWord(leaseActions, action);
+}
+function controlServerMessageFromProto(kind, fields) {
+	const { events = [], ...frame } = fields;
+	const each = (convert) => events.map((event) => ({
+		partition: event["partition"],
+		seq: event["seq"],
+		refused: event["refused"],
+		transition: event["transition"] == null ? void 0 : convert(event["transition"])
+	}));
+	const plainFrame = { ...frame };
+	if (kind === "alarm") return { alarm: alarmEventsFrom({
+		...plainFrame,
+		events: each(alarmTransitionFromProto)
+	}) };
+	if (kind === "command") return { command: commandEventsFrom({
+		...plainFrame,
+		events: each(commandTransitionFromProto)
+	}) };
+	if (kind === "lease") return { lease: leaseEventsFrom({
+		...plainFrame,
+		events: each(leaseTransitionFromProto)
+	}) };
+	if (kind === "accepted") return { accepted: acceptedFrom({ ...plainFrame }) };
 }
 // node_modules/protobufjs/src/util/aspromise.js
 var require_aspromise = __commonJSMin(((exports, module) => {
@@ -2079,6 +2417,16 @@ var tailrace = $root.tailrace = (() => {
 			ClientMessage.prototype.ping = null;
 			ClientMessage.prototype.pause = null;
 			ClientMessage.prototype.resume = null;
+			ClientMessage.prototype.command = null;
+			ClientMessage.prototype.cancel = null;
+			ClientMessage.prototype.confirm = null;
+			ClientMessage.prototype.acknowledge = null;
+			ClientMessage.prototype.shelve = null;
+			ClientMessage.prototype.unshelve = null;
+			ClientMessage.prototype.reset = null;
+			ClientMessage.prototype.removeFromService = null;
+			ClientMessage.prototype.returnToService = null;
+			ClientMessage.prototype.lease = null;
 			let $oneOfFields;
 			$Object.defineProperty(ClientMessage.prototype, "message", {
 				get: $util.oneOfGetter($oneOfFields = [
@@ -2087,7 +2435,17 @@ var tailrace = $root.tailrace = (() => {
 					"unsubscribe",
 					"ping",
 					"pause",
-					"resume"
+					"resume",
+					"command",
+					"cancel",
+					"confirm",
+					"acknowledge",
+					"shelve",
+					"unshelve",
+					"reset",
+					"removeFromService",
+					"returnToService",
+					"lease"
 				]),
 				set: $util.oneOfSetter($oneOfFields)
 			});
@@ -2101,6 +2459,16 @@ var tailrace = $root.tailrace = (() => {
 				if (message.ping != null && $Object.hasOwnProperty.call(message, "ping")) $root.tailrace.v1.Ping.encode(message.ping, writer.uint32(34).fork(), _depth + 1).ldelim();
 				if (message.pause != null && $Object.hasOwnProperty.call(message, "pause")) $root.tailrace.v1.Pause.encode(message.pause, writer.uint32(42).fork(), _depth + 1).ldelim();
 				if (message.resume != null && $Object.hasOwnProperty.call(message, "resume")) $root.tailrace.v1.Resume.encode(message.resume, writer.uint32(50).fork(), _depth + 1).ldelim();
+				if (message.command != null && $Object.hasOwnProperty.call(message, "command")) $root.tailrace.v1.CommandCall.encode(message.command, writer.uint32(58).fork(), _depth + 1).ldelim();
+				if (message.cancel != null && $Object.hasOwnProperty.call(message, "cancel")) $root.tailrace.v1.CommandReference.encode(message.cancel, writer.uint32(66).fork(), _depth + 1).ldelim();
+				if (message.confirm != null && $Object.hasOwnProperty.call(message, "confirm")) $root.tailrace.v1.CommandReference.encode(message.confirm, writer.uint32(74).fork(), _depth + 1).ldelim();
+				if (message.acknowledge != null && $Object.hasOwnProperty.call(message, "acknowledge")) $root.tailrace.v1.AlarmReference.encode(message.acknowledge, writer.uint32(82).fork(), _depth + 1).ldelim();
+				if (message.shelve != null && $Object.hasOwnProperty.call(message, "shelve")) $root.tailrace.v1.Shelve.encode(message.shelve, writer.uint32(90).fork(), _depth + 1).ldelim();
+				if (message.unshelve != null && $Object.hasOwnProperty.call(message, "unshelve")) $root.tailrace.v1.AlarmReference.encode(message.unshelve, writer.uint32(98).fork(), _depth + 1).ldelim();
+				if (message.reset != null && $Object.hasOwnProperty.call(message, "reset")) $root.tailrace.v1.AlarmReference.encode(message.reset, writer.uint32(106).fork(), _depth + 1).ldelim();
+				if (message.removeFromService != null && $Object.hasOwnProperty.call(message, "removeFromService")) $root.tailrace.v1.AlarmReference.encode(message.removeFromService, writer.uint32(114).fork(), _depth + 1).ldelim();
+				if (message.returnToService != null && $Object.hasOwnProperty.call(message, "returnToService")) $root.tailrace.v1.AlarmReference.encode(message.returnToService, writer.uint32(122).fork(), _depth + 1).ldelim();
+				if (message.lease != null && $Object.hasOwnProperty.call(message, "lease")) $root.tailrace.v1.LeaseCall.encode(message.lease, writer.uint32(130).fork(), _depth + 1).ldelim();
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -2155,6 +2523,56 @@ var tailrace = $root.tailrace = (() => {
 							if (wireType !== 2) break;
 							message.resume = $root.tailrace.v1.Resume.decode(reader, reader.size(), $undefined, _depth + 1, message.resume);
 							message.message = "resume";
+							continue;
+						case 7:
+							if (wireType !== 2) break;
+							message.command = $root.tailrace.v1.CommandCall.decode(reader, reader.size(), $undefined, _depth + 1, message.command);
+							message.message = "command";
+							continue;
+						case 8:
+							if (wireType !== 2) break;
+							message.cancel = $root.tailrace.v1.CommandReference.decode(reader, reader.size(), $undefined, _depth + 1, message.cancel);
+							message.message = "cancel";
+							continue;
+						case 9:
+							if (wireType !== 2) break;
+							message.confirm = $root.tailrace.v1.CommandReference.decode(reader, reader.size(), $undefined, _depth + 1, message.confirm);
+							message.message = "confirm";
+							continue;
+						case 10:
+							if (wireType !== 2) break;
+							message.acknowledge = $root.tailrace.v1.AlarmReference.decode(reader, reader.size(), $undefined, _depth + 1, message.acknowledge);
+							message.message = "acknowledge";
+							continue;
+						case 11:
+							if (wireType !== 2) break;
+							message.shelve = $root.tailrace.v1.Shelve.decode(reader, reader.size(), $undefined, _depth + 1, message.shelve);
+							message.message = "shelve";
+							continue;
+						case 12:
+							if (wireType !== 2) break;
+							message.unshelve = $root.tailrace.v1.AlarmReference.decode(reader, reader.size(), $undefined, _depth + 1, message.unshelve);
+							message.message = "unshelve";
+							continue;
+						case 13:
+							if (wireType !== 2) break;
+							message.reset = $root.tailrace.v1.AlarmReference.decode(reader, reader.size(), $undefined, _depth + 1, message.reset);
+							message.message = "reset";
+							continue;
+						case 14:
+							if (wireType !== 2) break;
+							message.removeFromService = $root.tailrace.v1.AlarmReference.decode(reader, reader.size(), $undefined, _depth + 1, message.removeFromService);
+							message.message = "removeFromService";
+							continue;
+						case 15:
+							if (wireType !== 2) break;
+							message.returnToService = $root.tailrace.v1.AlarmReference.decode(reader, reader.size(), $undefined, _depth + 1, message.returnToService);
+							message.message = "returnToService";
+							continue;
+						case 16:
+							if (wireType !== 2) break;
+							message.lease = $root.tailrace.v1.LeaseCall.decode(reader, reader.size(), $undefined, _depth + 1, message.lease);
+							message.message = "lease";
 							continue;
 					}
 					reader.skipType(wireType, _depth, tag);
@@ -2248,6 +2666,8 @@ var tailrace = $root.tailrace = (() => {
 			Subscribe.prototype.tags = $util.emptyArray;
 			Subscribe.prototype.delta = null;
 			Subscribe.prototype.align = null;
+			Subscribe.prototype.alarms = null;
+			Subscribe.prototype.commands = null;
 			let $oneOfFields;
 			$Object.defineProperty(Subscribe.prototype, "_snapshot", {
 				get: $util.oneOfGetter($oneOfFields = ["snapshot"]),
@@ -2273,6 +2693,14 @@ var tailrace = $root.tailrace = (() => {
 				get: $util.oneOfGetter($oneOfFields = ["align"]),
 				set: $util.oneOfSetter($oneOfFields)
 			});
+			$Object.defineProperty(Subscribe.prototype, "_alarms", {
+				get: $util.oneOfGetter($oneOfFields = ["alarms"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			$Object.defineProperty(Subscribe.prototype, "_commands", {
+				get: $util.oneOfGetter($oneOfFields = ["commands"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
 			Subscribe.encode = function(message, writer, _depth) {
 				if (!writer) writer = $Writer.create();
 				if (_depth === $undefined) _depth = 0;
@@ -2288,6 +2716,8 @@ var tailrace = $root.tailrace = (() => {
 				if (message.tags != null && message.tags.length) for (let i = 0; i < message.tags.length; ++i) writer.uint32(74).string(message.tags[i]);
 				if (message.delta != null && $Object.hasOwnProperty.call(message, "delta")) writer.uint32(80).bool(message.delta);
 				if (message.align != null && $Object.hasOwnProperty.call(message, "align")) writer.uint32(89).double(message.align);
+				if (message.alarms != null && $Object.hasOwnProperty.call(message, "alarms")) writer.uint32(96).bool(message.alarms);
+				if (message.commands != null && $Object.hasOwnProperty.call(message, "commands")) writer.uint32(104).bool(message.commands);
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -2367,6 +2797,16 @@ var tailrace = $root.tailrace = (() => {
 							message.align = reader.double();
 							message._align = "align";
 							continue;
+						case 12:
+							if (wireType !== 0) break;
+							message.alarms = reader.bool();
+							message._alarms = "alarms";
+							continue;
+						case 13:
+							if (wireType !== 0) break;
+							message.commands = reader.bool();
+							message._commands = "commands";
+							continue;
 					}
 					reader.skipType(wireType, _depth, tag);
 					if (!reader.discardUnknown) {
@@ -2382,6 +2822,497 @@ var tailrace = $root.tailrace = (() => {
 				return message;
 			};
 			return Subscribe;
+		})();
+		v1.CommandCall = (function() {
+			const CommandCall = function(properties) {
+				this.params = {};
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandCall.prototype.id = "";
+			CommandCall.prototype.device = "";
+			CommandCall.prototype.name = "";
+			CommandCall.prototype.params = $util.emptyObject;
+			CommandCall.prototype.qos = null;
+			CommandCall.prototype.deadline = 0;
+			CommandCall.prototype.lease = 0;
+			CommandCall.prototype.onlyIf = "";
+			CommandCall.prototype.dryRun = false;
+			let $oneOfFields;
+			$Object.defineProperty(CommandCall.prototype, "_qos", {
+				get: $util.oneOfGetter($oneOfFields = ["qos"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			CommandCall.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "") writer.uint32(26).string(message.name);
+				if (message.params != null && $Object.hasOwnProperty.call(message, "params")) for (let keys = $Object.keys(message.params), i = 0; i < keys.length; ++i) {
+					writer.uint32(34).fork().uint32(10).string(keys[i]);
+					$root.tailrace.v1.CommandValue.encode(message.params[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+				}
+				if (message.qos != null && $Object.hasOwnProperty.call(message, "qos")) writer.uint32(40).uint32(message.qos);
+				if (message.deadline != null && $Object.hasOwnProperty.call(message, "deadline") && !$Object.is(message.deadline, 0)) writer.uint32(49).double(message.deadline);
+				if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && (typeof message.lease === "object" ? message.lease.low || message.lease.high : message.lease !== 0)) writer.uint32(56).uint64(message.lease);
+				if (message.onlyIf != null && $Object.hasOwnProperty.call(message, "onlyIf") && message.onlyIf !== "") writer.uint32(66).string(message.onlyIf);
+				if (message.dryRun != null && $Object.hasOwnProperty.call(message, "dryRun") && message.dryRun !== false) writer.uint32(72).bool(message.dryRun);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandCall.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, key, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandCall();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.name = value;
+							else delete message.name;
+							continue;
+						case 4: {
+							if (wireType !== 2) break;
+							if (message.params === $util.emptyObject) message.params = {};
+							let end2 = reader.size() + reader.pos;
+							if (end2 > reader.len) throw $RangeError("index out of range");
+							reader.len = end2;
+							key = "";
+							value = null;
+							while (reader.pos < end2) {
+								let tag2 = reader.tag();
+								wireType = tag2 & 7;
+								switch (tag2 >>>= 3) {
+									case 1:
+										if (wireType !== 2) break;
+										key = reader.stringVerify();
+										continue;
+									case 2:
+										if (wireType !== 2) break;
+										value = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, value);
+										continue;
+								}
+								reader.skipType(wireType, _depth, tag2);
+							}
+							if (reader.pos !== end2) throw $RangeError("index out of range");
+							reader.len = end;
+							if (key === "__proto__") $util.makeProp(message.params, key);
+							message.params[key] = value || new $root.tailrace.v1.CommandValue();
+							continue;
+						}
+						case 5:
+							if (wireType !== 0) break;
+							message.qos = reader.uint32();
+							message._qos = "qos";
+							continue;
+						case 6:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.deadline = value;
+							else delete message.deadline;
+							continue;
+						case 7:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.lease = value;
+							else delete message.lease;
+							continue;
+						case 8:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.onlyIf = value;
+							else delete message.onlyIf;
+							continue;
+						case 9:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.dryRun = value;
+							else delete message.dryRun;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandCall;
+		})();
+		v1.CommandReference = (function() {
+			const CommandReference = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandReference.prototype.id = "";
+			CommandReference.prototype.command = "";
+			CommandReference.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.command != null && $Object.hasOwnProperty.call(message, "command") && message.command !== "") writer.uint32(18).string(message.command);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandReference.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandReference();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.command = value;
+							else delete message.command;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandReference;
+		})();
+		v1.AlarmReference = (function() {
+			const AlarmReference = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmReference.prototype.id = "";
+			AlarmReference.prototype.device = "";
+			AlarmReference.prototype.rule = "";
+			AlarmReference.prototype.alarm = "";
+			AlarmReference.prototype.number = 0;
+			AlarmReference.prototype.note = "";
+			AlarmReference.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.rule != null && $Object.hasOwnProperty.call(message, "rule") && message.rule !== "") writer.uint32(26).string(message.rule);
+				if (message.alarm != null && $Object.hasOwnProperty.call(message, "alarm") && message.alarm !== "") writer.uint32(34).string(message.alarm);
+				if (message.number != null && $Object.hasOwnProperty.call(message, "number") && (typeof message.number === "object" ? message.number.low || message.number.high : message.number !== 0)) writer.uint32(40).uint64(message.number);
+				if (message.note != null && $Object.hasOwnProperty.call(message, "note") && message.note !== "") writer.uint32(50).string(message.note);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmReference.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmReference();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.rule = value;
+							else delete message.rule;
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.alarm = value;
+							else delete message.alarm;
+							continue;
+						case 5:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.number = value;
+							else delete message.number;
+							continue;
+						case 6:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.note = value;
+							else delete message.note;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmReference;
+		})();
+		v1.Shelve = (function() {
+			const Shelve = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			Shelve.prototype.id = "";
+			Shelve.prototype.device = "";
+			Shelve.prototype.rule = "";
+			Shelve.prototype.alarm = "";
+			Shelve.prototype.number = 0;
+			Shelve.prototype.reason = "";
+			Shelve.prototype.forMs = 0;
+			Shelve.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.rule != null && $Object.hasOwnProperty.call(message, "rule") && message.rule !== "") writer.uint32(26).string(message.rule);
+				if (message.alarm != null && $Object.hasOwnProperty.call(message, "alarm") && message.alarm !== "") writer.uint32(34).string(message.alarm);
+				if (message.number != null && $Object.hasOwnProperty.call(message, "number") && (typeof message.number === "object" ? message.number.low || message.number.high : message.number !== 0)) writer.uint32(40).uint64(message.number);
+				if (message.reason != null && $Object.hasOwnProperty.call(message, "reason") && message.reason !== "") writer.uint32(50).string(message.reason);
+				if (message.forMs != null && $Object.hasOwnProperty.call(message, "forMs") && !$Object.is(message.forMs, 0)) writer.uint32(57).double(message.forMs);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			Shelve.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.Shelve();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.rule = value;
+							else delete message.rule;
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.alarm = value;
+							else delete message.alarm;
+							continue;
+						case 5:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.number = value;
+							else delete message.number;
+							continue;
+						case 6:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.reason = value;
+							else delete message.reason;
+							continue;
+						case 7:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.forMs = value;
+							else delete message.forMs;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return Shelve;
+		})();
+		v1.LeaseCall = (function() {
+			const LeaseCall = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			LeaseCall.prototype.id = "";
+			LeaseCall.prototype.scope = "";
+			LeaseCall.prototype.action = 0;
+			LeaseCall.prototype.forMs = 0;
+			LeaseCall.prototype.token = 0;
+			LeaseCall.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.scope != null && $Object.hasOwnProperty.call(message, "scope") && message.scope !== "") writer.uint32(18).string(message.scope);
+				if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== 0) writer.uint32(24).int32(message.action);
+				if (message.forMs != null && $Object.hasOwnProperty.call(message, "forMs") && !$Object.is(message.forMs, 0)) writer.uint32(33).double(message.forMs);
+				if (message.token != null && $Object.hasOwnProperty.call(message, "token") && (typeof message.token === "object" ? message.token.low || message.token.high : message.token !== 0)) writer.uint32(40).uint64(message.token);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			LeaseCall.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.LeaseCall();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.scope = value;
+							else delete message.scope;
+							continue;
+						case 3:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.action = value;
+							else delete message.action;
+							continue;
+						case 4:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.forMs = value;
+							else delete message.forMs;
+							continue;
+						case 5:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.token = value;
+							else delete message.token;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return LeaseCall;
 		})();
 		v1.Deadband = (function() {
 			const Deadband = function(properties) {
@@ -2726,6 +3657,10 @@ var tailrace = $root.tailrace = (() => {
 			ServerMessage.prototype.expiring = null;
 			ServerMessage.prototype.notice = null;
 			ServerMessage.prototype.progress = null;
+			ServerMessage.prototype.alarm = null;
+			ServerMessage.prototype.command = null;
+			ServerMessage.prototype.lease = null;
+			ServerMessage.prototype.accepted = null;
 			let $oneOfFields;
 			$Object.defineProperty(ServerMessage.prototype, "message", {
 				get: $util.oneOfGetter($oneOfFields = [
@@ -2747,7 +3682,11 @@ var tailrace = $root.tailrace = (() => {
 					"cut",
 					"expiring",
 					"notice",
-					"progress"
+					"progress",
+					"alarm",
+					"command",
+					"lease",
+					"accepted"
 				]),
 				set: $util.oneOfSetter($oneOfFields)
 			});
@@ -2774,6 +3713,10 @@ var tailrace = $root.tailrace = (() => {
 				if (message.expiring != null && $Object.hasOwnProperty.call(message, "expiring")) $root.tailrace.v1.Expiring.encode(message.expiring, writer.uint32(138).fork(), _depth + 1).ldelim();
 				if (message.notice != null && $Object.hasOwnProperty.call(message, "notice")) $root.tailrace.v1.Notice.encode(message.notice, writer.uint32(146).fork(), _depth + 1).ldelim();
 				if (message.progress != null && $Object.hasOwnProperty.call(message, "progress")) $root.tailrace.v1.Progress.encode(message.progress, writer.uint32(154).fork(), _depth + 1).ldelim();
+				if (message.alarm != null && $Object.hasOwnProperty.call(message, "alarm")) $root.tailrace.v1.AlarmEvents.encode(message.alarm, writer.uint32(162).fork(), _depth + 1).ldelim();
+				if (message.command != null && $Object.hasOwnProperty.call(message, "command")) $root.tailrace.v1.CommandEvents.encode(message.command, writer.uint32(170).fork(), _depth + 1).ldelim();
+				if (message.lease != null && $Object.hasOwnProperty.call(message, "lease")) $root.tailrace.v1.LeaseEvents.encode(message.lease, writer.uint32(178).fork(), _depth + 1).ldelim();
+				if (message.accepted != null && $Object.hasOwnProperty.call(message, "accepted")) $root.tailrace.v1.Accepted.encode(message.accepted, writer.uint32(186).fork(), _depth + 1).ldelim();
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -2893,6 +3836,26 @@ var tailrace = $root.tailrace = (() => {
 							if (wireType !== 2) break;
 							message.progress = $root.tailrace.v1.Progress.decode(reader, reader.size(), $undefined, _depth + 1, message.progress);
 							message.message = "progress";
+							continue;
+						case 20:
+							if (wireType !== 2) break;
+							message.alarm = $root.tailrace.v1.AlarmEvents.decode(reader, reader.size(), $undefined, _depth + 1, message.alarm);
+							message.message = "alarm";
+							continue;
+						case 21:
+							if (wireType !== 2) break;
+							message.command = $root.tailrace.v1.CommandEvents.decode(reader, reader.size(), $undefined, _depth + 1, message.command);
+							message.message = "command";
+							continue;
+						case 22:
+							if (wireType !== 2) break;
+							message.lease = $root.tailrace.v1.LeaseEvents.decode(reader, reader.size(), $undefined, _depth + 1, message.lease);
+							message.message = "lease";
+							continue;
+						case 23:
+							if (wireType !== 2) break;
+							message.accepted = $root.tailrace.v1.Accepted.decode(reader, reader.size(), $undefined, _depth + 1, message.accepted);
+							message.message = "accepted";
 							continue;
 					}
 					reader.skipType(wireType, _depth, tag);
@@ -3749,6 +4712,7 @@ var tailrace = $root.tailrace = (() => {
 			Error.prototype.code = "";
 			Error.prototype.message = "";
 			Error.prototype.retryable = false;
+			Error.prototype.request = "";
 			Error.encode = function(message, writer, _depth) {
 				if (!writer) writer = $Writer.create();
 				if (_depth === $undefined) _depth = 0;
@@ -3757,6 +4721,7 @@ var tailrace = $root.tailrace = (() => {
 				if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "") writer.uint32(18).string(message.code);
 				if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "") writer.uint32(26).string(message.message);
 				if (message.retryable != null && $Object.hasOwnProperty.call(message, "retryable") && message.retryable !== false) writer.uint32(32).bool(message.retryable);
+				if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "") writer.uint32(42).string(message.request);
 				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
 				return writer;
 			};
@@ -3802,6 +4767,11 @@ var tailrace = $root.tailrace = (() => {
 							if (value = reader.bool()) message.retryable = value;
 							else delete message.retryable;
 							continue;
+						case 5:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.request = value;
+							else delete message.request;
+							continue;
 					}
 					reader.skipType(wireType, _depth, tag);
 					if (!reader.discardUnknown) {
@@ -3817,6 +4787,565 @@ var tailrace = $root.tailrace = (() => {
 				return message;
 			};
 			return Error;
+		})();
+		v1.AlarmEvents = (function() {
+			const AlarmEvents = function(properties) {
+				this.events = [];
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmEvents.prototype.view = 0;
+			AlarmEvents.prototype.events = $util.emptyArray;
+			AlarmEvents.prototype.snapshot = false;
+			AlarmEvents.prototype.snapshotComplete = false;
+			AlarmEvents.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.view != null && $Object.hasOwnProperty.call(message, "view") && message.view !== 0) writer.uint32(8).uint32(message.view);
+				if (message.events != null && message.events.length) for (let i = 0; i < message.events.length; ++i) $root.tailrace.v1.AlarmEvent.encode(message.events[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+				if (message.snapshot != null && $Object.hasOwnProperty.call(message, "snapshot") && message.snapshot !== false) writer.uint32(24).bool(message.snapshot);
+				if (message.snapshotComplete != null && $Object.hasOwnProperty.call(message, "snapshotComplete") && message.snapshotComplete !== false) writer.uint32(32).bool(message.snapshotComplete);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmEvents.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmEvents();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.view = value;
+							else delete message.view;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if (!(message.events && message.events.length)) message.events = [];
+							message.events.push($root.tailrace.v1.AlarmEvent.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						case 3:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.snapshot = value;
+							else delete message.snapshot;
+							continue;
+						case 4:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.snapshotComplete = value;
+							else delete message.snapshotComplete;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmEvents;
+		})();
+		v1.AlarmEvent = (function() {
+			const AlarmEvent = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmEvent.prototype.partition = 0;
+			AlarmEvent.prototype.seq = null;
+			AlarmEvent.prototype.transition = null;
+			AlarmEvent.prototype.refused = null;
+			let $oneOfFields;
+			$Object.defineProperty(AlarmEvent.prototype, "_seq", {
+				get: $util.oneOfGetter($oneOfFields = ["seq"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			$Object.defineProperty(AlarmEvent.prototype, "event", {
+				get: $util.oneOfGetter($oneOfFields = ["transition", "refused"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			AlarmEvent.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0) writer.uint32(8).uint32(message.partition);
+				if (message.seq != null && $Object.hasOwnProperty.call(message, "seq")) writer.uint32(16).uint64(message.seq);
+				if (message.transition != null && $Object.hasOwnProperty.call(message, "transition")) $root.tailrace.v1.AlarmTransition.encode(message.transition, writer.uint32(26).fork(), _depth + 1).ldelim();
+				if (message.refused != null && $Object.hasOwnProperty.call(message, "refused")) $root.tailrace.v1.AlarmActionRefused.encode(message.refused, writer.uint32(34).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmEvent.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmEvent();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.partition = value;
+							else delete message.partition;
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							message.seq = $uint64(reader);
+							message._seq = "seq";
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							message.transition = $root.tailrace.v1.AlarmTransition.decode(reader, reader.size(), $undefined, _depth + 1, message.transition);
+							message.event = "transition";
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							message.refused = $root.tailrace.v1.AlarmActionRefused.decode(reader, reader.size(), $undefined, _depth + 1, message.refused);
+							message.event = "refused";
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmEvent;
+		})();
+		v1.CommandEvents = (function() {
+			const CommandEvents = function(properties) {
+				this.events = [];
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandEvents.prototype.view = 0;
+			CommandEvents.prototype.events = $util.emptyArray;
+			CommandEvents.prototype.snapshot = false;
+			CommandEvents.prototype.snapshotComplete = false;
+			CommandEvents.prototype.request = "";
+			CommandEvents.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.view != null && $Object.hasOwnProperty.call(message, "view") && message.view !== 0) writer.uint32(8).uint32(message.view);
+				if (message.events != null && message.events.length) for (let i = 0; i < message.events.length; ++i) $root.tailrace.v1.CommandEvent.encode(message.events[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+				if (message.snapshot != null && $Object.hasOwnProperty.call(message, "snapshot") && message.snapshot !== false) writer.uint32(24).bool(message.snapshot);
+				if (message.snapshotComplete != null && $Object.hasOwnProperty.call(message, "snapshotComplete") && message.snapshotComplete !== false) writer.uint32(32).bool(message.snapshotComplete);
+				if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "") writer.uint32(42).string(message.request);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandEvents.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandEvents();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.view = value;
+							else delete message.view;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if (!(message.events && message.events.length)) message.events = [];
+							message.events.push($root.tailrace.v1.CommandEvent.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						case 3:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.snapshot = value;
+							else delete message.snapshot;
+							continue;
+						case 4:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.snapshotComplete = value;
+							else delete message.snapshotComplete;
+							continue;
+						case 5:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.request = value;
+							else delete message.request;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandEvents;
+		})();
+		v1.CommandEvent = (function() {
+			const CommandEvent = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandEvent.prototype.partition = 0;
+			CommandEvent.prototype.seq = null;
+			CommandEvent.prototype.transition = null;
+			let $oneOfFields;
+			$Object.defineProperty(CommandEvent.prototype, "_seq", {
+				get: $util.oneOfGetter($oneOfFields = ["seq"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			CommandEvent.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0) writer.uint32(8).uint32(message.partition);
+				if (message.seq != null && $Object.hasOwnProperty.call(message, "seq")) writer.uint32(16).uint64(message.seq);
+				if (message.transition != null && $Object.hasOwnProperty.call(message, "transition")) $root.tailrace.v1.CommandTransition.encode(message.transition, writer.uint32(26).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandEvent.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandEvent();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.partition = value;
+							else delete message.partition;
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							message.seq = $uint64(reader);
+							message._seq = "seq";
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							message.transition = $root.tailrace.v1.CommandTransition.decode(reader, reader.size(), $undefined, _depth + 1, message.transition);
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandEvent;
+		})();
+		v1.LeaseEvents = (function() {
+			const LeaseEvents = function(properties) {
+				this.events = [];
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			LeaseEvents.prototype.view = 0;
+			LeaseEvents.prototype.events = $util.emptyArray;
+			LeaseEvents.prototype.snapshot = false;
+			LeaseEvents.prototype.snapshotComplete = false;
+			LeaseEvents.prototype.request = "";
+			LeaseEvents.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.view != null && $Object.hasOwnProperty.call(message, "view") && message.view !== 0) writer.uint32(8).uint32(message.view);
+				if (message.events != null && message.events.length) for (let i = 0; i < message.events.length; ++i) $root.tailrace.v1.LeaseEvent.encode(message.events[i], writer.uint32(18).fork(), _depth + 1).ldelim();
+				if (message.snapshot != null && $Object.hasOwnProperty.call(message, "snapshot") && message.snapshot !== false) writer.uint32(24).bool(message.snapshot);
+				if (message.snapshotComplete != null && $Object.hasOwnProperty.call(message, "snapshotComplete") && message.snapshotComplete !== false) writer.uint32(32).bool(message.snapshotComplete);
+				if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "") writer.uint32(42).string(message.request);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			LeaseEvents.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.LeaseEvents();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.view = value;
+							else delete message.view;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if (!(message.events && message.events.length)) message.events = [];
+							message.events.push($root.tailrace.v1.LeaseEvent.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						case 3:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.snapshot = value;
+							else delete message.snapshot;
+							continue;
+						case 4:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.snapshotComplete = value;
+							else delete message.snapshotComplete;
+							continue;
+						case 5:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.request = value;
+							else delete message.request;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return LeaseEvents;
+		})();
+		v1.LeaseEvent = (function() {
+			const LeaseEvent = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			LeaseEvent.prototype.partition = 0;
+			LeaseEvent.prototype.seq = null;
+			LeaseEvent.prototype.transition = null;
+			let $oneOfFields;
+			$Object.defineProperty(LeaseEvent.prototype, "_seq", {
+				get: $util.oneOfGetter($oneOfFields = ["seq"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			LeaseEvent.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.partition != null && $Object.hasOwnProperty.call(message, "partition") && message.partition !== 0) writer.uint32(8).uint32(message.partition);
+				if (message.seq != null && $Object.hasOwnProperty.call(message, "seq")) writer.uint32(16).uint64(message.seq);
+				if (message.transition != null && $Object.hasOwnProperty.call(message, "transition")) $root.tailrace.v1.LeaseTransition.encode(message.transition, writer.uint32(26).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			LeaseEvent.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.LeaseEvent();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.partition = value;
+							else delete message.partition;
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							message.seq = $uint64(reader);
+							message._seq = "seq";
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							message.transition = $root.tailrace.v1.LeaseTransition.decode(reader, reader.size(), $undefined, _depth + 1, message.transition);
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return LeaseEvent;
+		})();
+		v1.Accepted = (function() {
+			const Accepted = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			Accepted.prototype.request = "";
+			Accepted.prototype.action = "";
+			Accepted.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.request != null && $Object.hasOwnProperty.call(message, "request") && message.request !== "") writer.uint32(10).string(message.request);
+				if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== "") writer.uint32(18).string(message.action);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			Accepted.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.Accepted();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.request = value;
+							else delete message.request;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.action = value;
+							else delete message.action;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return Accepted;
 		})();
 		v1.Moved = (function() {
 			const Moved = function(properties) {
@@ -4640,6 +6169,2500 @@ var tailrace = $root.tailrace = (() => {
 			};
 			return Notice;
 		})();
+		v1.AlarmState = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "ALARM_STATE_UNSPECIFIED"] = 0;
+			values[valuesById[1] = "ALARM_STATE_NORMAL"] = 1;
+			values[valuesById[2] = "ALARM_STATE_UNACKNOWLEDGED"] = 2;
+			values[valuesById[3] = "ALARM_STATE_ACKNOWLEDGED"] = 3;
+			values[valuesById[4] = "ALARM_STATE_RETURNED_UNACKNOWLEDGED"] = 4;
+			values[valuesById[5] = "ALARM_STATE_LATCHED"] = 5;
+			values[valuesById[6] = "ALARM_STATE_SHELVED"] = 6;
+			values[valuesById[7] = "ALARM_STATE_SUPPRESSED"] = 7;
+			values[valuesById[8] = "ALARM_STATE_OUT_OF_SERVICE"] = 8;
+			return values;
+		})();
+		v1.AlarmCause = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "ALARM_CAUSE_UNSPECIFIED"] = 0;
+			values[valuesById[1] = "ALARM_CAUSE_RAISED"] = 1;
+			values[valuesById[2] = "ALARM_CAUSE_LIMIT_CHANGED"] = 2;
+			values[valuesById[3] = "ALARM_CAUSE_RETURNED"] = 3;
+			values[valuesById[4] = "ALARM_CAUSE_ACKNOWLEDGED"] = 4;
+			values[valuesById[5] = "ALARM_CAUSE_RESET"] = 5;
+			values[valuesById[6] = "ALARM_CAUSE_SHELVED"] = 6;
+			values[valuesById[7] = "ALARM_CAUSE_UNSHELVED"] = 7;
+			values[valuesById[8] = "ALARM_CAUSE_SHELF_EXPIRED"] = 8;
+			values[valuesById[9] = "ALARM_CAUSE_SUPPRESSED"] = 9;
+			values[valuesById[10] = "ALARM_CAUSE_UNSUPPRESSED"] = 10;
+			values[valuesById[11] = "ALARM_CAUSE_REMOVED_FROM_SERVICE"] = 11;
+			values[valuesById[12] = "ALARM_CAUSE_RETURNED_TO_SERVICE"] = 12;
+			values[valuesById[13] = "ALARM_CAUSE_REALARMED"] = 13;
+			values[valuesById[14] = "ALARM_CAUSE_ESCALATED"] = 14;
+			values[valuesById[15] = "ALARM_CAUSE_RULE_CHANGED"] = 15;
+			return values;
+		})();
+		v1.AlarmReading = (function() {
+			const AlarmReading = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmReading.prototype.tag = "";
+			AlarmReading.prototype.value = null;
+			AlarmReading.prototype.unit = "";
+			AlarmReading.prototype.time = 0;
+			AlarmReading.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.tag != null && $Object.hasOwnProperty.call(message, "tag") && message.tag !== "") writer.uint32(10).string(message.tag);
+				if (message.value != null && $Object.hasOwnProperty.call(message, "value")) $root.tailrace.v1.CommandValue.encode(message.value, writer.uint32(18).fork(), _depth + 1).ldelim();
+				if (message.unit != null && $Object.hasOwnProperty.call(message, "unit") && message.unit !== "") writer.uint32(26).string(message.unit);
+				if (message.time != null && $Object.hasOwnProperty.call(message, "time") && !$Object.is(message.time, 0)) writer.uint32(33).double(message.time);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmReading.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmReading();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.tag = value;
+							else delete message.tag;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							message.value = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, message.value);
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.unit = value;
+							else delete message.unit;
+							continue;
+						case 4:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.time = value;
+							else delete message.time;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmReading;
+		})();
+		v1.AlarmTransition = (function() {
+			const AlarmTransition = function(properties) {
+				this.context = [];
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmTransition.prototype.id = "";
+			AlarmTransition.prototype.alarm = "";
+			AlarmTransition.prototype.rule = "";
+			AlarmTransition.prototype.ruleVersion = 0;
+			AlarmTransition.prototype.device = "";
+			AlarmTransition.prototype.number = 0;
+			AlarmTransition.prototype.state = 0;
+			AlarmTransition.prototype.previous = 0;
+			AlarmTransition.prototype.cause = 0;
+			AlarmTransition.prototype.limit = "";
+			AlarmTransition.prototype.priority = 0;
+			AlarmTransition.prototype.alarmClass = "";
+			AlarmTransition.prototype.time = 0;
+			AlarmTransition.prototype.activated = 0;
+			AlarmTransition.prototype.epoch = "";
+			AlarmTransition.prototype.seq = null;
+			AlarmTransition.prototype.tag = "";
+			AlarmTransition.prototype.value = null;
+			AlarmTransition.prototype.limitValue = null;
+			AlarmTransition.prototype.context = $util.emptyArray;
+			AlarmTransition.prototype.by = "";
+			AlarmTransition.prototype.note = "";
+			AlarmTransition.prototype.until = null;
+			AlarmTransition.prototype.firstOut = false;
+			AlarmTransition.prototype.message = "";
+			AlarmTransition.prototype.action = "";
+			AlarmTransition.prototype.owner = 0;
+			AlarmTransition.prototype.point = $util.newBuffer([]);
+			let $oneOfFields;
+			$Object.defineProperty(AlarmTransition.prototype, "_seq", {
+				get: $util.oneOfGetter($oneOfFields = ["seq"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			$Object.defineProperty(AlarmTransition.prototype, "_limitValue", {
+				get: $util.oneOfGetter($oneOfFields = ["limitValue"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			$Object.defineProperty(AlarmTransition.prototype, "_until", {
+				get: $util.oneOfGetter($oneOfFields = ["until"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			AlarmTransition.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.alarm != null && $Object.hasOwnProperty.call(message, "alarm") && message.alarm !== "") writer.uint32(18).string(message.alarm);
+				if (message.rule != null && $Object.hasOwnProperty.call(message, "rule") && message.rule !== "") writer.uint32(26).string(message.rule);
+				if (message.ruleVersion != null && $Object.hasOwnProperty.call(message, "ruleVersion") && message.ruleVersion !== 0) writer.uint32(32).uint32(message.ruleVersion);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(42).string(message.device);
+				if (message.number != null && $Object.hasOwnProperty.call(message, "number") && (typeof message.number === "object" ? message.number.low || message.number.high : message.number !== 0)) writer.uint32(48).uint64(message.number);
+				if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0) writer.uint32(56).int32(message.state);
+				if (message.previous != null && $Object.hasOwnProperty.call(message, "previous") && message.previous !== 0) writer.uint32(64).int32(message.previous);
+				if (message.cause != null && $Object.hasOwnProperty.call(message, "cause") && message.cause !== 0) writer.uint32(72).int32(message.cause);
+				if (message.limit != null && $Object.hasOwnProperty.call(message, "limit") && message.limit !== "") writer.uint32(82).string(message.limit);
+				if (message.priority != null && $Object.hasOwnProperty.call(message, "priority") && message.priority !== 0) writer.uint32(88).uint32(message.priority);
+				if (message.alarmClass != null && $Object.hasOwnProperty.call(message, "alarmClass") && message.alarmClass !== "") writer.uint32(98).string(message.alarmClass);
+				if (message.time != null && $Object.hasOwnProperty.call(message, "time") && !$Object.is(message.time, 0)) writer.uint32(105).double(message.time);
+				if (message.activated != null && $Object.hasOwnProperty.call(message, "activated") && !$Object.is(message.activated, 0)) writer.uint32(113).double(message.activated);
+				if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== "") writer.uint32(122).string(message.epoch);
+				if (message.seq != null && $Object.hasOwnProperty.call(message, "seq")) writer.uint32(128).uint64(message.seq);
+				if (message.tag != null && $Object.hasOwnProperty.call(message, "tag") && message.tag !== "") writer.uint32(138).string(message.tag);
+				if (message.value != null && $Object.hasOwnProperty.call(message, "value")) $root.tailrace.v1.CommandValue.encode(message.value, writer.uint32(146).fork(), _depth + 1).ldelim();
+				if (message.limitValue != null && $Object.hasOwnProperty.call(message, "limitValue")) writer.uint32(153).double(message.limitValue);
+				if (message.context != null && message.context.length) for (let i = 0; i < message.context.length; ++i) $root.tailrace.v1.AlarmReading.encode(message.context[i], writer.uint32(162).fork(), _depth + 1).ldelim();
+				if (message.by != null && $Object.hasOwnProperty.call(message, "by") && message.by !== "") writer.uint32(170).string(message.by);
+				if (message.note != null && $Object.hasOwnProperty.call(message, "note") && message.note !== "") writer.uint32(178).string(message.note);
+				if (message.until != null && $Object.hasOwnProperty.call(message, "until")) writer.uint32(185).double(message.until);
+				if (message.firstOut != null && $Object.hasOwnProperty.call(message, "firstOut") && message.firstOut !== false) writer.uint32(192).bool(message.firstOut);
+				if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "") writer.uint32(202).string(message.message);
+				if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== "") writer.uint32(210).string(message.action);
+				if (message.owner != null && $Object.hasOwnProperty.call(message, "owner") && (typeof message.owner === "object" ? message.owner.low || message.owner.high : message.owner !== 0)) writer.uint32(240).uint64(message.owner);
+				if (message.point != null && $Object.hasOwnProperty.call(message, "point") && message.point.length) writer.uint32(250).bytes(message.point);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmTransition.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmTransition();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.alarm = value;
+							else delete message.alarm;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.rule = value;
+							else delete message.rule;
+							continue;
+						case 4:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.ruleVersion = value;
+							else delete message.ruleVersion;
+							continue;
+						case 5:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 6:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.number = value;
+							else delete message.number;
+							continue;
+						case 7:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.state = value;
+							else delete message.state;
+							continue;
+						case 8:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.previous = value;
+							else delete message.previous;
+							continue;
+						case 9:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.cause = value;
+							else delete message.cause;
+							continue;
+						case 10:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.limit = value;
+							else delete message.limit;
+							continue;
+						case 11:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.priority = value;
+							else delete message.priority;
+							continue;
+						case 12:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.alarmClass = value;
+							else delete message.alarmClass;
+							continue;
+						case 13:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.time = value;
+							else delete message.time;
+							continue;
+						case 14:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.activated = value;
+							else delete message.activated;
+							continue;
+						case 15:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.epoch = value;
+							else delete message.epoch;
+							continue;
+						case 16:
+							if (wireType !== 0) break;
+							message.seq = $uint64(reader);
+							message._seq = "seq";
+							continue;
+						case 17:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.tag = value;
+							else delete message.tag;
+							continue;
+						case 18:
+							if (wireType !== 2) break;
+							message.value = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, message.value);
+							continue;
+						case 19:
+							if (wireType !== 1) break;
+							message.limitValue = reader.double();
+							message._limitValue = "limitValue";
+							continue;
+						case 20:
+							if (wireType !== 2) break;
+							if (!(message.context && message.context.length)) message.context = [];
+							message.context.push($root.tailrace.v1.AlarmReading.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+						case 21:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.by = value;
+							else delete message.by;
+							continue;
+						case 22:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.note = value;
+							else delete message.note;
+							continue;
+						case 23:
+							if (wireType !== 1) break;
+							message.until = reader.double();
+							message._until = "until";
+							continue;
+						case 24:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.firstOut = value;
+							else delete message.firstOut;
+							continue;
+						case 25:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.message = value;
+							else delete message.message;
+							continue;
+						case 26:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.action = value;
+							else delete message.action;
+							continue;
+						case 30:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.owner = value;
+							else delete message.owner;
+							continue;
+						case 31:
+							if (wireType !== 2) break;
+							if ((value = reader.bytes()).length) message.point = value;
+							else delete message.point;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmTransition;
+		})();
+		v1.AlarmOwner = (function() {
+			const AlarmOwner = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmOwner.prototype.node = "";
+			AlarmOwner.prototype.process = "";
+			AlarmOwner.prototype.generation = 0;
+			AlarmOwner.prototype.epoch = "";
+			AlarmOwner.prototype.atMs = 0;
+			AlarmOwner.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "") writer.uint32(10).string(message.node);
+				if (message.process != null && $Object.hasOwnProperty.call(message, "process") && message.process !== "") writer.uint32(18).string(message.process);
+				if (message.generation != null && $Object.hasOwnProperty.call(message, "generation") && (typeof message.generation === "object" ? message.generation.low || message.generation.high : message.generation !== 0)) writer.uint32(24).uint64(message.generation);
+				if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== "") writer.uint32(34).string(message.epoch);
+				if (message.atMs != null && $Object.hasOwnProperty.call(message, "atMs") && !$Object.is(message.atMs, 0)) writer.uint32(41).double(message.atMs);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmOwner.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmOwner();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.node = value;
+							else delete message.node;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.process = value;
+							else delete message.process;
+							continue;
+						case 3:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.generation = value;
+							else delete message.generation;
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.epoch = value;
+							else delete message.epoch;
+							continue;
+						case 5:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.atMs = value;
+							else delete message.atMs;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmOwner;
+		})();
+		v1.AlarmActionKind = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "ALARM_ACTION_KIND_UNSPECIFIED"] = 0;
+			values[valuesById[1] = "ALARM_ACTION_KIND_ACKNOWLEDGE"] = 1;
+			values[valuesById[2] = "ALARM_ACTION_KIND_SHELVE"] = 2;
+			values[valuesById[3] = "ALARM_ACTION_KIND_UNSHELVE"] = 3;
+			values[valuesById[4] = "ALARM_ACTION_KIND_RESET"] = 4;
+			values[valuesById[5] = "ALARM_ACTION_KIND_REMOVE_FROM_SERVICE"] = 5;
+			values[valuesById[6] = "ALARM_ACTION_KIND_RETURN_TO_SERVICE"] = 6;
+			return values;
+		})();
+		v1.AlarmAction = (function() {
+			const AlarmAction = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmAction.prototype.id = "";
+			AlarmAction.prototype.device = "";
+			AlarmAction.prototype.rule = "";
+			AlarmAction.prototype.alarm = "";
+			AlarmAction.prototype.number = 0;
+			AlarmAction.prototype.kind = 0;
+			AlarmAction.prototype.by = "";
+			AlarmAction.prototype.note = "";
+			AlarmAction.prototype.until = null;
+			AlarmAction.prototype.time = 0;
+			let $oneOfFields;
+			$Object.defineProperty(AlarmAction.prototype, "_until", {
+				get: $util.oneOfGetter($oneOfFields = ["until"]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			AlarmAction.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.rule != null && $Object.hasOwnProperty.call(message, "rule") && message.rule !== "") writer.uint32(26).string(message.rule);
+				if (message.alarm != null && $Object.hasOwnProperty.call(message, "alarm") && message.alarm !== "") writer.uint32(34).string(message.alarm);
+				if (message.number != null && $Object.hasOwnProperty.call(message, "number") && (typeof message.number === "object" ? message.number.low || message.number.high : message.number !== 0)) writer.uint32(40).uint64(message.number);
+				if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== 0) writer.uint32(48).int32(message.kind);
+				if (message.by != null && $Object.hasOwnProperty.call(message, "by") && message.by !== "") writer.uint32(58).string(message.by);
+				if (message.note != null && $Object.hasOwnProperty.call(message, "note") && message.note !== "") writer.uint32(66).string(message.note);
+				if (message.until != null && $Object.hasOwnProperty.call(message, "until")) writer.uint32(73).double(message.until);
+				if (message.time != null && $Object.hasOwnProperty.call(message, "time") && !$Object.is(message.time, 0)) writer.uint32(81).double(message.time);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmAction.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmAction();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.rule = value;
+							else delete message.rule;
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.alarm = value;
+							else delete message.alarm;
+							continue;
+						case 5:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.number = value;
+							else delete message.number;
+							continue;
+						case 6:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.kind = value;
+							else delete message.kind;
+							continue;
+						case 7:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.by = value;
+							else delete message.by;
+							continue;
+						case 8:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.note = value;
+							else delete message.note;
+							continue;
+						case 9:
+							if (wireType !== 1) break;
+							message.until = reader.double();
+							message._until = "until";
+							continue;
+						case 10:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.time = value;
+							else delete message.time;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmAction;
+		})();
+		v1.AlarmActionRefused = (function() {
+			const AlarmActionRefused = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmActionRefused.prototype.action = "";
+			AlarmActionRefused.prototype.device = "";
+			AlarmActionRefused.prototype.rule = "";
+			AlarmActionRefused.prototype.code = "";
+			AlarmActionRefused.prototype.message = "";
+			AlarmActionRefused.prototype.owner = 0;
+			AlarmActionRefused.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== "") writer.uint32(10).string(message.action);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.rule != null && $Object.hasOwnProperty.call(message, "rule") && message.rule !== "") writer.uint32(26).string(message.rule);
+				if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "") writer.uint32(34).string(message.code);
+				if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "") writer.uint32(42).string(message.message);
+				if (message.owner != null && $Object.hasOwnProperty.call(message, "owner") && (typeof message.owner === "object" ? message.owner.low || message.owner.high : message.owner !== 0)) writer.uint32(48).uint64(message.owner);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmActionRefused.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmActionRefused();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.action = value;
+							else delete message.action;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.rule = value;
+							else delete message.rule;
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.code = value;
+							else delete message.code;
+							continue;
+						case 5:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.message = value;
+							else delete message.message;
+							continue;
+						case 6:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.owner = value;
+							else delete message.owner;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmActionRefused;
+		})();
+		v1.AlarmCheckpoint = (function() {
+			const AlarmCheckpoint = function(properties) {
+				this.transitions = [];
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmCheckpoint.prototype.epoch = "";
+			AlarmCheckpoint.prototype.owner = 0;
+			AlarmCheckpoint.prototype.telemetry = 0;
+			AlarmCheckpoint.prototype.events = 0;
+			AlarmCheckpoint.prototype.state = $util.newBuffer([]);
+			AlarmCheckpoint.prototype.transitions = $util.emptyArray;
+			AlarmCheckpoint.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.epoch != null && $Object.hasOwnProperty.call(message, "epoch") && message.epoch !== "") writer.uint32(10).string(message.epoch);
+				if (message.owner != null && $Object.hasOwnProperty.call(message, "owner") && (typeof message.owner === "object" ? message.owner.low || message.owner.high : message.owner !== 0)) writer.uint32(16).uint64(message.owner);
+				if (message.telemetry != null && $Object.hasOwnProperty.call(message, "telemetry") && (typeof message.telemetry === "object" ? message.telemetry.low || message.telemetry.high : message.telemetry !== 0)) writer.uint32(24).uint64(message.telemetry);
+				if (message.events != null && $Object.hasOwnProperty.call(message, "events") && (typeof message.events === "object" ? message.events.low || message.events.high : message.events !== 0)) writer.uint32(32).uint64(message.events);
+				if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state.length) writer.uint32(42).bytes(message.state);
+				if (message.transitions != null && message.transitions.length) for (let i = 0; i < message.transitions.length; ++i) $root.tailrace.v1.AlarmTransition.encode(message.transitions[i], writer.uint32(50).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmCheckpoint.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmCheckpoint();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.epoch = value;
+							else delete message.epoch;
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.owner = value;
+							else delete message.owner;
+							continue;
+						case 3:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.telemetry = value;
+							else delete message.telemetry;
+							continue;
+						case 4:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.events = value;
+							else delete message.events;
+							continue;
+						case 5:
+							if (wireType !== 2) break;
+							if ((value = reader.bytes()).length) message.state = value;
+							else delete message.state;
+							continue;
+						case 6:
+							if (wireType !== 2) break;
+							if (!(message.transitions && message.transitions.length)) message.transitions = [];
+							message.transitions.push($root.tailrace.v1.AlarmTransition.decode(reader, reader.size(), $undefined, _depth + 1));
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmCheckpoint;
+		})();
+		v1.CommandRequest = (function() {
+			const CommandRequest = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandRequest.prototype.command = null;
+			CommandRequest.prototype.query = null;
+			CommandRequest.prototype.cancel = null;
+			let $oneOfFields;
+			$Object.defineProperty(CommandRequest.prototype, "request", {
+				get: $util.oneOfGetter($oneOfFields = [
+					"command",
+					"query",
+					"cancel"
+				]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			CommandRequest.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.command != null && $Object.hasOwnProperty.call(message, "command")) $root.tailrace.v1.DeviceCommand.encode(message.command, writer.uint32(10).fork(), _depth + 1).ldelim();
+				if (message.query != null && $Object.hasOwnProperty.call(message, "query")) $root.tailrace.v1.CommandQuery.encode(message.query, writer.uint32(18).fork(), _depth + 1).ldelim();
+				if (message.cancel != null && $Object.hasOwnProperty.call(message, "cancel")) $root.tailrace.v1.CommandCancel.encode(message.cancel, writer.uint32(26).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandRequest.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandRequest();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							message.command = $root.tailrace.v1.DeviceCommand.decode(reader, reader.size(), $undefined, _depth + 1, message.command);
+							message.request = "command";
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							message.query = $root.tailrace.v1.CommandQuery.decode(reader, reader.size(), $undefined, _depth + 1, message.query);
+							message.request = "query";
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							message.cancel = $root.tailrace.v1.CommandCancel.decode(reader, reader.size(), $undefined, _depth + 1, message.cancel);
+							message.request = "cancel";
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandRequest;
+		})();
+		v1.CommandQuery = (function() {
+			const CommandQuery = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandQuery.prototype.id = "";
+			CommandQuery.prototype.device = "";
+			CommandQuery.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandQuery.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandQuery();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandQuery;
+		})();
+		v1.CommandCancel = (function() {
+			const CommandCancel = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandCancel.prototype.id = "";
+			CommandCancel.prototype.device = "";
+			CommandCancel.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandCancel.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandCancel();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandCancel;
+		})();
+		v1.CommandValue = (function() {
+			const CommandValue = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandValue.prototype.number = null;
+			CommandValue.prototype.boolean = null;
+			CommandValue.prototype.text = null;
+			let $oneOfFields;
+			$Object.defineProperty(CommandValue.prototype, "value", {
+				get: $util.oneOfGetter($oneOfFields = [
+					"number",
+					"boolean",
+					"text"
+				]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			CommandValue.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.number != null && $Object.hasOwnProperty.call(message, "number")) writer.uint32(9).double(message.number);
+				if (message.boolean != null && $Object.hasOwnProperty.call(message, "boolean")) writer.uint32(16).bool(message.boolean);
+				if (message.text != null && $Object.hasOwnProperty.call(message, "text")) writer.uint32(26).string(message.text);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandValue.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandValue();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 1) break;
+							message.number = reader.double();
+							message.value = "number";
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							message.boolean = reader.bool();
+							message.value = "boolean";
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							message.text = reader.stringVerify();
+							message.value = "text";
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandValue;
+		})();
+		v1.DeviceCommand = (function() {
+			const DeviceCommand = function(properties) {
+				this.params = {};
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			DeviceCommand.prototype.id = "";
+			DeviceCommand.prototype.device = "";
+			DeviceCommand.prototype.name = "";
+			DeviceCommand.prototype.params = $util.emptyObject;
+			DeviceCommand.prototype.qos = 0;
+			DeviceCommand.prototype.deadline = 0;
+			DeviceCommand.prototype.issued = 0;
+			DeviceCommand.prototype.fence = 0;
+			DeviceCommand.prototype.session = 0;
+			DeviceCommand.prototype.subject = "";
+			DeviceCommand.prototype.traceparent = "";
+			DeviceCommand.prototype.via = "";
+			DeviceCommand.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "") writer.uint32(26).string(message.name);
+				if (message.params != null && $Object.hasOwnProperty.call(message, "params")) for (let keys = $Object.keys(message.params), i = 0; i < keys.length; ++i) {
+					writer.uint32(34).fork().uint32(10).string(keys[i]);
+					$root.tailrace.v1.CommandValue.encode(message.params[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+				}
+				if (message.qos != null && $Object.hasOwnProperty.call(message, "qos") && message.qos !== 0) writer.uint32(40).uint32(message.qos);
+				if (message.deadline != null && $Object.hasOwnProperty.call(message, "deadline") && !$Object.is(message.deadline, 0)) writer.uint32(49).double(message.deadline);
+				if (message.issued != null && $Object.hasOwnProperty.call(message, "issued") && !$Object.is(message.issued, 0)) writer.uint32(57).double(message.issued);
+				if (message.fence != null && $Object.hasOwnProperty.call(message, "fence") && (typeof message.fence === "object" ? message.fence.low || message.fence.high : message.fence !== 0)) writer.uint32(64).uint64(message.fence);
+				if (message.session != null && $Object.hasOwnProperty.call(message, "session") && (typeof message.session === "object" ? message.session.low || message.session.high : message.session !== 0)) writer.uint32(72).uint64(message.session);
+				if (message.subject != null && $Object.hasOwnProperty.call(message, "subject") && message.subject !== "") writer.uint32(82).string(message.subject);
+				if (message.traceparent != null && $Object.hasOwnProperty.call(message, "traceparent") && message.traceparent !== "") writer.uint32(90).string(message.traceparent);
+				if (message.via != null && $Object.hasOwnProperty.call(message, "via") && message.via !== "") writer.uint32(98).string(message.via);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			DeviceCommand.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, key, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.DeviceCommand();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.name = value;
+							else delete message.name;
+							continue;
+						case 4: {
+							if (wireType !== 2) break;
+							if (message.params === $util.emptyObject) message.params = {};
+							let end2 = reader.size() + reader.pos;
+							if (end2 > reader.len) throw $RangeError("index out of range");
+							reader.len = end2;
+							key = "";
+							value = null;
+							while (reader.pos < end2) {
+								let tag2 = reader.tag();
+								wireType = tag2 & 7;
+								switch (tag2 >>>= 3) {
+									case 1:
+										if (wireType !== 2) break;
+										key = reader.stringVerify();
+										continue;
+									case 2:
+										if (wireType !== 2) break;
+										value = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, value);
+										continue;
+								}
+								reader.skipType(wireType, _depth, tag2);
+							}
+							if (reader.pos !== end2) throw $RangeError("index out of range");
+							reader.len = end;
+							if (key === "__proto__") $util.makeProp(message.params, key);
+							message.params[key] = value || new $root.tailrace.v1.CommandValue();
+							continue;
+						}
+						case 5:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.qos = value;
+							else delete message.qos;
+							continue;
+						case 6:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.deadline = value;
+							else delete message.deadline;
+							continue;
+						case 7:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.issued = value;
+							else delete message.issued;
+							continue;
+						case 8:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.fence = value;
+							else delete message.fence;
+							continue;
+						case 9:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.session = value;
+							else delete message.session;
+							continue;
+						case 10:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.subject = value;
+							else delete message.subject;
+							continue;
+						case 11:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.traceparent = value;
+							else delete message.traceparent;
+							continue;
+						case 12:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.via = value;
+							else delete message.via;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return DeviceCommand;
+		})();
+		v1.CommandState = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "COMMAND_STATE_UNSPECIFIED"] = 0;
+			values[valuesById[1] = "COMMAND_STATE_ACCEPTED"] = 1;
+			values[valuesById[2] = "COMMAND_STATE_DELIVERED"] = 2;
+			values[valuesById[3] = "COMMAND_STATE_DONE"] = 3;
+			values[valuesById[4] = "COMMAND_STATE_FAILED"] = 4;
+			values[valuesById[5] = "COMMAND_STATE_EXPIRED"] = 5;
+			values[valuesById[6] = "COMMAND_STATE_UNCONFIRMED"] = 6;
+			return values;
+		})();
+		v1.ConfirmedBy = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "CONFIRMED_BY_UNSPECIFIED"] = 0;
+			values[valuesById[1] = "CONFIRMED_BY_DEVICE"] = 1;
+			values[valuesById[2] = "CONFIRMED_BY_READ_BACK"] = 2;
+			values[valuesById[3] = "CONFIRMED_BY_PROTOCOL"] = 3;
+			return values;
+		})();
+		v1.CommandOutcome = (function() {
+			const CommandOutcome = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandOutcome.prototype.id = "";
+			CommandOutcome.prototype.device = "";
+			CommandOutcome.prototype.state = 0;
+			CommandOutcome.prototype.time = 0;
+			CommandOutcome.prototype.node = "";
+			CommandOutcome.prototype.session = 0;
+			CommandOutcome.prototype.attempt = 0;
+			CommandOutcome.prototype.code = "";
+			CommandOutcome.prototype.message = "";
+			CommandOutcome.prototype.confirmedBy = 0;
+			CommandOutcome.prototype.before = null;
+			CommandOutcome.prototype.after = null;
+			CommandOutcome.prototype.holder = "";
+			CommandOutcome.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0) writer.uint32(24).int32(message.state);
+				if (message.time != null && $Object.hasOwnProperty.call(message, "time") && !$Object.is(message.time, 0)) writer.uint32(33).double(message.time);
+				if (message.node != null && $Object.hasOwnProperty.call(message, "node") && message.node !== "") writer.uint32(42).string(message.node);
+				if (message.session != null && $Object.hasOwnProperty.call(message, "session") && (typeof message.session === "object" ? message.session.low || message.session.high : message.session !== 0)) writer.uint32(48).uint64(message.session);
+				if (message.attempt != null && $Object.hasOwnProperty.call(message, "attempt") && message.attempt !== 0) writer.uint32(56).uint32(message.attempt);
+				if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "") writer.uint32(66).string(message.code);
+				if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "") writer.uint32(74).string(message.message);
+				if (message.confirmedBy != null && $Object.hasOwnProperty.call(message, "confirmedBy") && message.confirmedBy !== 0) writer.uint32(80).int32(message.confirmedBy);
+				if (message.before != null && $Object.hasOwnProperty.call(message, "before")) $root.tailrace.v1.CommandValue.encode(message.before, writer.uint32(90).fork(), _depth + 1).ldelim();
+				if (message.after != null && $Object.hasOwnProperty.call(message, "after")) $root.tailrace.v1.CommandValue.encode(message.after, writer.uint32(98).fork(), _depth + 1).ldelim();
+				if (message.holder != null && $Object.hasOwnProperty.call(message, "holder") && message.holder !== "") writer.uint32(106).string(message.holder);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandOutcome.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandOutcome();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 3:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.state = value;
+							else delete message.state;
+							continue;
+						case 4:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.time = value;
+							else delete message.time;
+							continue;
+						case 5:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.node = value;
+							else delete message.node;
+							continue;
+						case 6:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.session = value;
+							else delete message.session;
+							continue;
+						case 7:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.attempt = value;
+							else delete message.attempt;
+							continue;
+						case 8:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.code = value;
+							else delete message.code;
+							continue;
+						case 9:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.message = value;
+							else delete message.message;
+							continue;
+						case 10:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.confirmedBy = value;
+							else delete message.confirmedBy;
+							continue;
+						case 11:
+							if (wireType !== 2) break;
+							message.before = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, message.before);
+							continue;
+						case 12:
+							if (wireType !== 2) break;
+							message.after = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, message.after);
+							continue;
+						case 13:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.holder = value;
+							else delete message.holder;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandOutcome;
+		})();
+		v1.Requester = (function() {
+			const Requester = function(properties) {
+				this.roles = [];
+				this.command = [];
+				this.subscribe = [];
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			Requester.prototype.subject = "";
+			Requester.prototype.tokenId = "";
+			Requester.prototype.address = "";
+			Requester.prototype.tenant = "";
+			Requester.prototype.roles = $util.emptyArray;
+			Requester.prototype.command = $util.emptyArray;
+			Requester.prototype.subscribe = $util.emptyArray;
+			Requester.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.subject != null && $Object.hasOwnProperty.call(message, "subject") && message.subject !== "") writer.uint32(10).string(message.subject);
+				if (message.tokenId != null && $Object.hasOwnProperty.call(message, "tokenId") && message.tokenId !== "") writer.uint32(18).string(message.tokenId);
+				if (message.address != null && $Object.hasOwnProperty.call(message, "address") && message.address !== "") writer.uint32(26).string(message.address);
+				if (message.tenant != null && $Object.hasOwnProperty.call(message, "tenant") && message.tenant !== "") writer.uint32(34).string(message.tenant);
+				if (message.roles != null && message.roles.length) for (let i = 0; i < message.roles.length; ++i) writer.uint32(42).string(message.roles[i]);
+				if (message.command != null && message.command.length) for (let i = 0; i < message.command.length; ++i) writer.uint32(50).string(message.command[i]);
+				if (message.subscribe != null && message.subscribe.length) for (let i = 0; i < message.subscribe.length; ++i) writer.uint32(58).string(message.subscribe[i]);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			Requester.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.Requester();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.subject = value;
+							else delete message.subject;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.tokenId = value;
+							else delete message.tokenId;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.address = value;
+							else delete message.address;
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.tenant = value;
+							else delete message.tenant;
+							continue;
+						case 5:
+							if (wireType !== 2) break;
+							if (!(message.roles && message.roles.length)) message.roles = [];
+							message.roles.push(reader.stringVerify());
+							continue;
+						case 6:
+							if (wireType !== 2) break;
+							if (!(message.command && message.command.length)) message.command = [];
+							message.command.push(reader.stringVerify());
+							continue;
+						case 7:
+							if (wireType !== 2) break;
+							if (!(message.subscribe && message.subscribe.length)) message.subscribe = [];
+							message.subscribe.push(reader.stringVerify());
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return Requester;
+		})();
+		v1.ControlRequest = (function() {
+			const ControlRequest = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			ControlRequest.prototype.requester = null;
+			ControlRequest.prototype.traceparent = "";
+			ControlRequest.prototype.command = null;
+			ControlRequest.prototype.decision = null;
+			ControlRequest.prototype.lease = null;
+			ControlRequest.prototype.alarm = null;
+			let $oneOfFields;
+			$Object.defineProperty(ControlRequest.prototype, "request", {
+				get: $util.oneOfGetter($oneOfFields = [
+					"command",
+					"decision",
+					"lease",
+					"alarm"
+				]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			ControlRequest.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.requester != null && $Object.hasOwnProperty.call(message, "requester")) $root.tailrace.v1.Requester.encode(message.requester, writer.uint32(10).fork(), _depth + 1).ldelim();
+				if (message.traceparent != null && $Object.hasOwnProperty.call(message, "traceparent") && message.traceparent !== "") writer.uint32(18).string(message.traceparent);
+				if (message.command != null && $Object.hasOwnProperty.call(message, "command")) $root.tailrace.v1.CommandSubmission.encode(message.command, writer.uint32(26).fork(), _depth + 1).ldelim();
+				if (message.decision != null && $Object.hasOwnProperty.call(message, "decision")) $root.tailrace.v1.CommandDecision.encode(message.decision, writer.uint32(34).fork(), _depth + 1).ldelim();
+				if (message.lease != null && $Object.hasOwnProperty.call(message, "lease")) $root.tailrace.v1.LeaseRequest.encode(message.lease, writer.uint32(42).fork(), _depth + 1).ldelim();
+				if (message.alarm != null && $Object.hasOwnProperty.call(message, "alarm")) $root.tailrace.v1.AlarmActionRequest.encode(message.alarm, writer.uint32(50).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			ControlRequest.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.ControlRequest();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							message.requester = $root.tailrace.v1.Requester.decode(reader, reader.size(), $undefined, _depth + 1, message.requester);
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.traceparent = value;
+							else delete message.traceparent;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							message.command = $root.tailrace.v1.CommandSubmission.decode(reader, reader.size(), $undefined, _depth + 1, message.command);
+							message.request = "command";
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							message.decision = $root.tailrace.v1.CommandDecision.decode(reader, reader.size(), $undefined, _depth + 1, message.decision);
+							message.request = "decision";
+							continue;
+						case 5:
+							if (wireType !== 2) break;
+							message.lease = $root.tailrace.v1.LeaseRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.lease);
+							message.request = "lease";
+							continue;
+						case 6:
+							if (wireType !== 2) break;
+							message.alarm = $root.tailrace.v1.AlarmActionRequest.decode(reader, reader.size(), $undefined, _depth + 1, message.alarm);
+							message.request = "alarm";
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return ControlRequest;
+		})();
+		v1.CommandSubmission = (function() {
+			const CommandSubmission = function(properties) {
+				this.params = {};
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandSubmission.prototype.id = "";
+			CommandSubmission.prototype.device = "";
+			CommandSubmission.prototype.name = "";
+			CommandSubmission.prototype.params = $util.emptyObject;
+			CommandSubmission.prototype.qos = 0;
+			CommandSubmission.prototype.deadline = 0;
+			CommandSubmission.prototype.lease = 0;
+			CommandSubmission.prototype.onlyIf = "";
+			CommandSubmission.prototype.dryRun = false;
+			CommandSubmission.prototype.replaces = false;
+			CommandSubmission.prototype.via = "";
+			CommandSubmission.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(18).string(message.device);
+				if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "") writer.uint32(26).string(message.name);
+				if (message.params != null && $Object.hasOwnProperty.call(message, "params")) for (let keys = $Object.keys(message.params), i = 0; i < keys.length; ++i) {
+					writer.uint32(34).fork().uint32(10).string(keys[i]);
+					$root.tailrace.v1.CommandValue.encode(message.params[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+				}
+				if (message.qos != null && $Object.hasOwnProperty.call(message, "qos") && message.qos !== 0) writer.uint32(40).uint32(message.qos);
+				if (message.deadline != null && $Object.hasOwnProperty.call(message, "deadline") && !$Object.is(message.deadline, 0)) writer.uint32(49).double(message.deadline);
+				if (message.lease != null && $Object.hasOwnProperty.call(message, "lease") && (typeof message.lease === "object" ? message.lease.low || message.lease.high : message.lease !== 0)) writer.uint32(56).uint64(message.lease);
+				if (message.onlyIf != null && $Object.hasOwnProperty.call(message, "onlyIf") && message.onlyIf !== "") writer.uint32(66).string(message.onlyIf);
+				if (message.dryRun != null && $Object.hasOwnProperty.call(message, "dryRun") && message.dryRun !== false) writer.uint32(72).bool(message.dryRun);
+				if (message.replaces != null && $Object.hasOwnProperty.call(message, "replaces") && message.replaces !== false) writer.uint32(80).bool(message.replaces);
+				if (message.via != null && $Object.hasOwnProperty.call(message, "via") && message.via !== "") writer.uint32(90).string(message.via);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandSubmission.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, key, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandSubmission();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.name = value;
+							else delete message.name;
+							continue;
+						case 4: {
+							if (wireType !== 2) break;
+							if (message.params === $util.emptyObject) message.params = {};
+							let end2 = reader.size() + reader.pos;
+							if (end2 > reader.len) throw $RangeError("index out of range");
+							reader.len = end2;
+							key = "";
+							value = null;
+							while (reader.pos < end2) {
+								let tag2 = reader.tag();
+								wireType = tag2 & 7;
+								switch (tag2 >>>= 3) {
+									case 1:
+										if (wireType !== 2) break;
+										key = reader.stringVerify();
+										continue;
+									case 2:
+										if (wireType !== 2) break;
+										value = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, value);
+										continue;
+								}
+								reader.skipType(wireType, _depth, tag2);
+							}
+							if (reader.pos !== end2) throw $RangeError("index out of range");
+							reader.len = end;
+							if (key === "__proto__") $util.makeProp(message.params, key);
+							message.params[key] = value || new $root.tailrace.v1.CommandValue();
+							continue;
+						}
+						case 5:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.qos = value;
+							else delete message.qos;
+							continue;
+						case 6:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.deadline = value;
+							else delete message.deadline;
+							continue;
+						case 7:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.lease = value;
+							else delete message.lease;
+							continue;
+						case 8:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.onlyIf = value;
+							else delete message.onlyIf;
+							continue;
+						case 9:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.dryRun = value;
+							else delete message.dryRun;
+							continue;
+						case 10:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.replaces = value;
+							else delete message.replaces;
+							continue;
+						case 11:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.via = value;
+							else delete message.via;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandSubmission;
+		})();
+		v1.CommandDecisionKind = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "COMMAND_DECISION_KIND_UNSPECIFIED"] = 0;
+			values[valuesById[1] = "COMMAND_DECISION_KIND_CANCEL"] = 1;
+			values[valuesById[2] = "COMMAND_DECISION_KIND_CONFIRM"] = 2;
+			return values;
+		})();
+		v1.CommandDecision = (function() {
+			const CommandDecision = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandDecision.prototype.id = "";
+			CommandDecision.prototype.kind = 0;
+			CommandDecision.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== 0) writer.uint32(16).int32(message.kind);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandDecision.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandDecision();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.kind = value;
+							else delete message.kind;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandDecision;
+		})();
+		v1.LeaseAction = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "LEASE_ACTION_UNSPECIFIED"] = 0;
+			values[valuesById[1] = "LEASE_ACTION_ACQUIRE"] = 1;
+			values[valuesById[2] = "LEASE_ACTION_RENEW"] = 2;
+			values[valuesById[3] = "LEASE_ACTION_RELEASE"] = 3;
+			values[valuesById[4] = "LEASE_ACTION_TAKE_OVER"] = 4;
+			return values;
+		})();
+		v1.LeaseRequest = (function() {
+			const LeaseRequest = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			LeaseRequest.prototype.scope = "";
+			LeaseRequest.prototype.action = 0;
+			LeaseRequest.prototype.forMs = 0;
+			LeaseRequest.prototype.token = 0;
+			LeaseRequest.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.scope != null && $Object.hasOwnProperty.call(message, "scope") && message.scope !== "") writer.uint32(10).string(message.scope);
+				if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== 0) writer.uint32(16).int32(message.action);
+				if (message.forMs != null && $Object.hasOwnProperty.call(message, "forMs") && !$Object.is(message.forMs, 0)) writer.uint32(25).double(message.forMs);
+				if (message.token != null && $Object.hasOwnProperty.call(message, "token") && (typeof message.token === "object" ? message.token.low || message.token.high : message.token !== 0)) writer.uint32(32).uint64(message.token);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			LeaseRequest.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.LeaseRequest();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.scope = value;
+							else delete message.scope;
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.action = value;
+							else delete message.action;
+							continue;
+						case 3:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.forMs = value;
+							else delete message.forMs;
+							continue;
+						case 4:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.token = value;
+							else delete message.token;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return LeaseRequest;
+		})();
+		v1.AlarmActionRequest = (function() {
+			const AlarmActionRequest = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			AlarmActionRequest.prototype.device = "";
+			AlarmActionRequest.prototype.rule = "";
+			AlarmActionRequest.prototype.alarm = "";
+			AlarmActionRequest.prototype.number = 0;
+			AlarmActionRequest.prototype.kind = "";
+			AlarmActionRequest.prototype.note = "";
+			AlarmActionRequest.prototype.forMs = 0;
+			AlarmActionRequest.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(10).string(message.device);
+				if (message.rule != null && $Object.hasOwnProperty.call(message, "rule") && message.rule !== "") writer.uint32(18).string(message.rule);
+				if (message.alarm != null && $Object.hasOwnProperty.call(message, "alarm") && message.alarm !== "") writer.uint32(26).string(message.alarm);
+				if (message.number != null && $Object.hasOwnProperty.call(message, "number") && (typeof message.number === "object" ? message.number.low || message.number.high : message.number !== 0)) writer.uint32(32).uint64(message.number);
+				if (message.kind != null && $Object.hasOwnProperty.call(message, "kind") && message.kind !== "") writer.uint32(42).string(message.kind);
+				if (message.note != null && $Object.hasOwnProperty.call(message, "note") && message.note !== "") writer.uint32(50).string(message.note);
+				if (message.forMs != null && $Object.hasOwnProperty.call(message, "forMs") && !$Object.is(message.forMs, 0)) writer.uint32(57).double(message.forMs);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			AlarmActionRequest.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.AlarmActionRequest();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.rule = value;
+							else delete message.rule;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.alarm = value;
+							else delete message.alarm;
+							continue;
+						case 4:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.number = value;
+							else delete message.number;
+							continue;
+						case 5:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.kind = value;
+							else delete message.kind;
+							continue;
+						case 6:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.note = value;
+							else delete message.note;
+							continue;
+						case 7:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.forMs = value;
+							else delete message.forMs;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return AlarmActionRequest;
+		})();
+		v1.ControlReply = (function() {
+			const ControlReply = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			ControlReply.prototype.command = null;
+			ControlReply.prototype.lease = null;
+			ControlReply.prototype.alarmAction = null;
+			ControlReply.prototype.error = null;
+			let $oneOfFields;
+			$Object.defineProperty(ControlReply.prototype, "reply", {
+				get: $util.oneOfGetter($oneOfFields = [
+					"command",
+					"lease",
+					"alarmAction",
+					"error"
+				]),
+				set: $util.oneOfSetter($oneOfFields)
+			});
+			ControlReply.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.command != null && $Object.hasOwnProperty.call(message, "command")) $root.tailrace.v1.CommandTransition.encode(message.command, writer.uint32(10).fork(), _depth + 1).ldelim();
+				if (message.lease != null && $Object.hasOwnProperty.call(message, "lease")) $root.tailrace.v1.LeaseTransition.encode(message.lease, writer.uint32(18).fork(), _depth + 1).ldelim();
+				if (message.alarmAction != null && $Object.hasOwnProperty.call(message, "alarmAction")) writer.uint32(26).string(message.alarmAction);
+				if (message.error != null && $Object.hasOwnProperty.call(message, "error")) $root.tailrace.v1.ControlError.encode(message.error, writer.uint32(34).fork(), _depth + 1).ldelim();
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			ControlReply.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.ControlReply();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							message.command = $root.tailrace.v1.CommandTransition.decode(reader, reader.size(), $undefined, _depth + 1, message.command);
+							message.reply = "command";
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							message.lease = $root.tailrace.v1.LeaseTransition.decode(reader, reader.size(), $undefined, _depth + 1, message.lease);
+							message.reply = "lease";
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							message.alarmAction = reader.stringVerify();
+							message.reply = "alarmAction";
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							message.error = $root.tailrace.v1.ControlError.decode(reader, reader.size(), $undefined, _depth + 1, message.error);
+							message.reply = "error";
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return ControlReply;
+		})();
+		v1.ControlError = (function() {
+			const ControlError = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			ControlError.prototype.code = "";
+			ControlError.prototype.message = "";
+			ControlError.prototype.retryable = false;
+			ControlError.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "") writer.uint32(10).string(message.code);
+				if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "") writer.uint32(18).string(message.message);
+				if (message.retryable != null && $Object.hasOwnProperty.call(message, "retryable") && message.retryable !== false) writer.uint32(24).bool(message.retryable);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			ControlError.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.ControlError();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.code = value;
+							else delete message.code;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.message = value;
+							else delete message.message;
+							continue;
+						case 3:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.retryable = value;
+							else delete message.retryable;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return ControlError;
+		})();
+		v1.CommandProgress = (function() {
+			const valuesById = $Object.create(null), values = $Object.create(valuesById);
+			values[valuesById[0] = "COMMAND_PROGRESS_UNSPECIFIED"] = 0;
+			values[valuesById[1] = "COMMAND_PROGRESS_ACCEPTED"] = 1;
+			values[valuesById[2] = "COMMAND_PROGRESS_QUEUED"] = 2;
+			values[valuesById[3] = "COMMAND_PROGRESS_SENT"] = 3;
+			values[valuesById[4] = "COMMAND_PROGRESS_DELIVERED"] = 4;
+			values[valuesById[5] = "COMMAND_PROGRESS_DONE"] = 5;
+			values[valuesById[6] = "COMMAND_PROGRESS_FAILED"] = 6;
+			values[valuesById[7] = "COMMAND_PROGRESS_EXPIRED"] = 7;
+			values[valuesById[8] = "COMMAND_PROGRESS_CANCELED"] = 8;
+			values[valuesById[9] = "COMMAND_PROGRESS_UNCONFIRMED"] = 9;
+			return values;
+		})();
+		v1.CommandTransition = (function() {
+			const CommandTransition = function(properties) {
+				this.params = {};
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			CommandTransition.prototype.id = "";
+			CommandTransition.prototype.key = "";
+			CommandTransition.prototype.device = "";
+			CommandTransition.prototype.name = "";
+			CommandTransition.prototype.params = $util.emptyObject;
+			CommandTransition.prototype.number = 0;
+			CommandTransition.prototype.state = 0;
+			CommandTransition.prototype.time = 0;
+			CommandTransition.prototype.by = "";
+			CommandTransition.prototype.code = "";
+			CommandTransition.prototype.message = "";
+			CommandTransition.prototype.confirmedBy = 0;
+			CommandTransition.prototype.before = null;
+			CommandTransition.prototype.after = null;
+			CommandTransition.prototype.deadline = 0;
+			CommandTransition.prototype.awaits = "";
+			CommandTransition.prototype.approver = "";
+			CommandTransition.prototype.final = false;
+			CommandTransition.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.id != null && $Object.hasOwnProperty.call(message, "id") && message.id !== "") writer.uint32(10).string(message.id);
+				if (message.key != null && $Object.hasOwnProperty.call(message, "key") && message.key !== "") writer.uint32(18).string(message.key);
+				if (message.device != null && $Object.hasOwnProperty.call(message, "device") && message.device !== "") writer.uint32(26).string(message.device);
+				if (message.name != null && $Object.hasOwnProperty.call(message, "name") && message.name !== "") writer.uint32(34).string(message.name);
+				if (message.params != null && $Object.hasOwnProperty.call(message, "params")) for (let keys = $Object.keys(message.params), i = 0; i < keys.length; ++i) {
+					writer.uint32(42).fork().uint32(10).string(keys[i]);
+					$root.tailrace.v1.CommandValue.encode(message.params[keys[i]], writer.uint32(18).fork(), _depth + 1).ldelim().ldelim();
+				}
+				if (message.number != null && $Object.hasOwnProperty.call(message, "number") && message.number !== 0) writer.uint32(48).uint32(message.number);
+				if (message.state != null && $Object.hasOwnProperty.call(message, "state") && message.state !== 0) writer.uint32(56).int32(message.state);
+				if (message.time != null && $Object.hasOwnProperty.call(message, "time") && !$Object.is(message.time, 0)) writer.uint32(65).double(message.time);
+				if (message.by != null && $Object.hasOwnProperty.call(message, "by") && message.by !== "") writer.uint32(74).string(message.by);
+				if (message.code != null && $Object.hasOwnProperty.call(message, "code") && message.code !== "") writer.uint32(82).string(message.code);
+				if (message.message != null && $Object.hasOwnProperty.call(message, "message") && message.message !== "") writer.uint32(90).string(message.message);
+				if (message.confirmedBy != null && $Object.hasOwnProperty.call(message, "confirmedBy") && message.confirmedBy !== 0) writer.uint32(96).int32(message.confirmedBy);
+				if (message.before != null && $Object.hasOwnProperty.call(message, "before")) $root.tailrace.v1.CommandValue.encode(message.before, writer.uint32(106).fork(), _depth + 1).ldelim();
+				if (message.after != null && $Object.hasOwnProperty.call(message, "after")) $root.tailrace.v1.CommandValue.encode(message.after, writer.uint32(114).fork(), _depth + 1).ldelim();
+				if (message.deadline != null && $Object.hasOwnProperty.call(message, "deadline") && !$Object.is(message.deadline, 0)) writer.uint32(121).double(message.deadline);
+				if (message.awaits != null && $Object.hasOwnProperty.call(message, "awaits") && message.awaits !== "") writer.uint32(130).string(message.awaits);
+				if (message.approver != null && $Object.hasOwnProperty.call(message, "approver") && message.approver !== "") writer.uint32(138).string(message.approver);
+				if (message.final != null && $Object.hasOwnProperty.call(message, "final") && message.final !== false) writer.uint32(144).bool(message.final);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			CommandTransition.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, key, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.CommandTransition();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.id = value;
+							else delete message.id;
+							continue;
+						case 2:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.key = value;
+							else delete message.key;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.device = value;
+							else delete message.device;
+							continue;
+						case 4:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.name = value;
+							else delete message.name;
+							continue;
+						case 5: {
+							if (wireType !== 2) break;
+							if (message.params === $util.emptyObject) message.params = {};
+							let end2 = reader.size() + reader.pos;
+							if (end2 > reader.len) throw $RangeError("index out of range");
+							reader.len = end2;
+							key = "";
+							value = null;
+							while (reader.pos < end2) {
+								let tag2 = reader.tag();
+								wireType = tag2 & 7;
+								switch (tag2 >>>= 3) {
+									case 1:
+										if (wireType !== 2) break;
+										key = reader.stringVerify();
+										continue;
+									case 2:
+										if (wireType !== 2) break;
+										value = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, value);
+										continue;
+								}
+								reader.skipType(wireType, _depth, tag2);
+							}
+							if (reader.pos !== end2) throw $RangeError("index out of range");
+							reader.len = end;
+							if (key === "__proto__") $util.makeProp(message.params, key);
+							message.params[key] = value || new $root.tailrace.v1.CommandValue();
+							continue;
+						}
+						case 6:
+							if (wireType !== 0) break;
+							if (value = reader.uint32()) message.number = value;
+							else delete message.number;
+							continue;
+						case 7:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.state = value;
+							else delete message.state;
+							continue;
+						case 8:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.time = value;
+							else delete message.time;
+							continue;
+						case 9:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.by = value;
+							else delete message.by;
+							continue;
+						case 10:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.code = value;
+							else delete message.code;
+							continue;
+						case 11:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.message = value;
+							else delete message.message;
+							continue;
+						case 12:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.confirmedBy = value;
+							else delete message.confirmedBy;
+							continue;
+						case 13:
+							if (wireType !== 2) break;
+							message.before = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, message.before);
+							continue;
+						case 14:
+							if (wireType !== 2) break;
+							message.after = $root.tailrace.v1.CommandValue.decode(reader, reader.size(), $undefined, _depth + 1, message.after);
+							continue;
+						case 15:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.deadline = value;
+							else delete message.deadline;
+							continue;
+						case 16:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.awaits = value;
+							else delete message.awaits;
+							continue;
+						case 17:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.approver = value;
+							else delete message.approver;
+							continue;
+						case 18:
+							if (wireType !== 0) break;
+							if (value = reader.bool()) message.final = value;
+							else delete message.final;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return CommandTransition;
+		})();
+		v1.LeaseTransition = (function() {
+			const LeaseTransition = function(properties) {
+				if (properties) {
+					for (let keys = $Object.keys(properties), i = 0; i < keys.length; ++i) if (properties[keys[i]] != null && keys[i] !== "__proto__") this[keys[i]] = properties[keys[i]];
+				}
+			};
+			LeaseTransition.prototype.scope = "";
+			LeaseTransition.prototype.token = 0;
+			LeaseTransition.prototype.holder = "";
+			LeaseTransition.prototype.until = 0;
+			LeaseTransition.prototype.action = 0;
+			LeaseTransition.prototype.previous = "";
+			LeaseTransition.prototype.time = 0;
+			LeaseTransition.encode = function(message, writer, _depth) {
+				if (!writer) writer = $Writer.create();
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $util.recursionLimit) throw $Error("max depth exceeded");
+				if (message.scope != null && $Object.hasOwnProperty.call(message, "scope") && message.scope !== "") writer.uint32(10).string(message.scope);
+				if (message.token != null && $Object.hasOwnProperty.call(message, "token") && (typeof message.token === "object" ? message.token.low || message.token.high : message.token !== 0)) writer.uint32(16).uint64(message.token);
+				if (message.holder != null && $Object.hasOwnProperty.call(message, "holder") && message.holder !== "") writer.uint32(26).string(message.holder);
+				if (message.until != null && $Object.hasOwnProperty.call(message, "until") && !$Object.is(message.until, 0)) writer.uint32(33).double(message.until);
+				if (message.action != null && $Object.hasOwnProperty.call(message, "action") && message.action !== 0) writer.uint32(40).int32(message.action);
+				if (message.previous != null && $Object.hasOwnProperty.call(message, "previous") && message.previous !== "") writer.uint32(50).string(message.previous);
+				if (message.time != null && $Object.hasOwnProperty.call(message, "time") && !$Object.is(message.time, 0)) writer.uint32(57).double(message.time);
+				if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns")) for (let i = 0; i < message.$unknowns.length; ++i) writer.raw(message.$unknowns[i]);
+				return writer;
+			};
+			LeaseTransition.decode = function(reader, length, _end, _depth, _target) {
+				if (!(reader instanceof $Reader)) reader = $Reader.create(reader);
+				if (_depth === $undefined) _depth = 0;
+				if (_depth > $Reader.recursionLimit) throw $Error("max depth exceeded");
+				let end, message, value;
+				if (length === $undefined) end = reader.len;
+				else {
+					end = reader.pos + length;
+					if (end > reader.len) throw $RangeError("index out of range");
+					length = reader.len;
+					reader.len = end;
+				}
+				message = _target || new $root.tailrace.v1.LeaseTransition();
+				while (reader.pos < end) {
+					let start = reader.pos;
+					let tag = reader.tag();
+					if (tag === _end) {
+						_end = $undefined;
+						break;
+					}
+					let wireType = tag & 7;
+					switch (tag >>>= 3) {
+						case 1:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.scope = value;
+							else delete message.scope;
+							continue;
+						case 2:
+							if (wireType !== 0) break;
+							if (typeof (value = $uint64(reader)) === "object" ? value.low || value.high : value !== 0) message.token = value;
+							else delete message.token;
+							continue;
+						case 3:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.holder = value;
+							else delete message.holder;
+							continue;
+						case 4:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.until = value;
+							else delete message.until;
+							continue;
+						case 5:
+							if (wireType !== 0) break;
+							if (value = reader.int32()) message.action = value;
+							else delete message.action;
+							continue;
+						case 6:
+							if (wireType !== 2) break;
+							if ((value = reader.stringVerify()).length) message.previous = value;
+							else delete message.previous;
+							continue;
+						case 7:
+							if (wireType !== 1) break;
+							if (!$Object.is(value = reader.double(), 0)) message.time = value;
+							else delete message.time;
+							continue;
+					}
+					reader.skipType(wireType, _depth, tag);
+					if (!reader.discardUnknown) {
+						$util.makeProp(message, "$unknowns", false);
+						(message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
+					}
+				}
+				if (length !== $undefined) {
+					if (reader.pos !== end) throw $RangeError("index out of range");
+					reader.len = length;
+				}
+				if (_end !== $undefined) throw $Error("missing end group");
+				return message;
+			};
+			return LeaseTransition;
+		})();
 		v1.Quality = (function() {
 			const valuesById = $Object.create(null), values = $Object.create(valuesById);
 			values[valuesById[0] = "QUALITY_UNSPECIFIED"] = 0;
@@ -5412,7 +9435,18 @@ var tailrace = $root.tailrace = (() => {
 })();
 // packages/protocol/src/client-message.ts
 function clientMessageBytes(message) {
-	return tailrace.v1.ClientMessage.encode(message).finish();
+	return tailrace.v1.ClientMessage.encode(encodableOf(message)).finish();
+}
+function encodableOf(message) {
+	if ("command" in message) return { command: {
+		...message.command,
+		params: paramsProto(message.command.params ?? {})
+	} };
+	if ("lease" in message) return { lease: {
+		...message.lease,
+		action: leaseActionNumber(message.lease.action)
+	} };
+	return message;
 }
 // packages/protocol/src/close.ts
 var finalCodes = new Set([
@@ -6415,7 +10449,11 @@ var serverMessageKinds = [
 	"cut",
 	"expiring",
 	"notice",
-	"progress"
+	"progress",
+	"alarm",
+	"command",
+	"lease",
+	"accepted"
 ];
 function serverMessageFromJson(text, onUnreadable) {
 	const [kind, fields] = kindAndFields(jsonFrom(text, serverMessageBytesMax), "one kind of message");
@@ -6458,6 +10496,10 @@ function checkedServerMessage(kind, value, onUnreadable) {
 			view: countOf(fields, "view", kind, 0),
 			position: textOf(fields, "position", kind, "")
 		} };
+		case "alarm": return { alarm: alarmEventsFrom(fields) };
+		case "command": return { command: commandEventsFrom(fields) };
+		case "lease": return { lease: leaseEventsFrom(fields) };
+		case "accepted": return { accepted: acceptedFrom(fields) };
 		default: return;
 	}
 }
@@ -6514,9 +10556,11 @@ function checkedError(fields) {
 		message: textOf(fields, "message", "error", ""),
 		retryable: booleanOf(fields, "retryable", "error", false)
 	};
-	return id === "" ? error : {
-		id,
-		...error
+	const request = textOf(fields, "request", "error", "");
+	return {
+		...id === "" ? {} : { id },
+		...error,
+		...request === "" ? {} : { request }
 	};
 }
 // packages/protocol/src/server-message.ts
@@ -6535,7 +10579,7 @@ function serverMessageFromBytes(bytes) {
 	for (const kind of serverMessageKinds) {
 		const fields = message[kind];
 		if (fields != null && (kind === "data" || kind === "cut")) throw invalidMessage(`message: expected ${kind} and no other field, got more`);
-		if (fields != null) return checkedServerMessage(kind, fields);
+		if (fields != null) return controlServerMessageFromProto(kind, fields) ?? checkedServerMessage(kind, fields);
 	}
 }
 export { WireReader, backoffMs, clientMessageBytes, clientMessageJson, decodeDelivery, mayReconnect, positionsFromToken, readingTags, reportTags, serverMessageFromBytes, serverMessageFromJson, skippedFrom, tailrace, tokenFromPositions };

@@ -1,3 +1,4 @@
+import type { ControlMessage } from '@tailrace/protocol/control-message-json';
 import { Connection, type ConnectionOptions } from './connection.ts';
 import type { SubscriptionRecord } from './subscription-record.ts';
 
@@ -87,6 +88,11 @@ export class Link {
     const sharing = this.#byView.get(view);
     // A copy, because a listener may unsubscribe.
     return sharing === undefined ? none : sharing.size === 1 ? sharing : [...sharing];
+  }
+
+  /** Sends a message for control. */
+  request(message: ControlMessage): void {
+    this.#connection.send(message);
   }
 
   leave(reason: string): void {

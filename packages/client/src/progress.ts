@@ -137,6 +137,11 @@ export class Progress {
     this.#from = last.received ?? last.time;
   }
 
+  /** Handles events of alarms, commands or leases. */
+  receivedEvents(events: readonly { readonly partition: number; readonly seq?: number }[]): void {
+    for (const { partition, seq } of events) if (seq !== undefined) this.#positions?.advance(partition, seq);
+  }
+
   /** Starts a loop: from now on `position` is that of consumed reports. */
   loop(): void {
     const awaited = this.#awaited && { before: this.#awaited.after ?? this.#requested };

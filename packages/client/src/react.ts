@@ -11,6 +11,8 @@ import {
   useState,
   useSyncExternalStore,
 } from 'react';
+import type { Alarms } from './alarm-store.ts';
+import { type CommandRequest, type Control, createControl, type SentCommand } from './control.ts';
 import { type LatestReading, noReading, ReadingStore } from './reading-store.ts';
 import type { StreamState, SubscriptionState } from './state.ts';
 import type { Stream } from './stream.ts';
@@ -50,6 +52,83 @@ export function useStream(): Stream {
     );
   }
   return stream;
+}
+
+/** One control per stream, which lives as long as the stream. */
+const controls = new WeakMap<Stream, Control>();
+
+/** Returns the control of the stream of the provider above. */
+export function useControl(): Control {
+  const stream = useStream();
+  const control = controls.get(stream) ?? createControl(stream);
+  controls.set(stream, control);
+  return control;
+}
+
+/** The alarms of a channel as they are rendered. */
+export interface RenderedAlarms {
+  /** The most important first. */
+  readonly alarms: Alarms['current'];
+  readonly isLive: boolean;
+}
+
+const noAlarms: RenderedAlarms = { alarms: [], isLive: false };
+
+/** Subscribes to the alarms of a channel while the component is mounted. Renders when one changes. */
+export function useAlarms(channel: string): RenderedAlarms {
+  const control = useControl();
+  const [rendered, setRendered] = useState<RenderedAlarms>(noAlarms);
+  useEffect(() => {
+    const alarms = control.alarms(channel);
+    const render = () => setRendered({ alarms: alarms.current, isLive: alarms.isLive });
+    const remove = alarms.onChange(render);
+    return () => {
+      remove();
+      alarms.close();
+      setRendered(noAlarms);
+    };
+  }, [control, channel]);
+  return rendered;
+}
+
+/** A command of a component: its last state, or the error with which it was refused. */
+export interface RenderedCommand {
+  readonly state: NonNullable<SentCommand['last']> | undefined;
+  readonly error: TailraceError | undefined;
+  readonly isPending: boolean;
+}
+
+const noCommand: RenderedCommand = { state: undefined, error: undefined, isPending: false };
+
+/** Returns a function that sends a command, and what became of the last one. Renders at each of its states. */
+export function useCommand(): readonly [(request: CommandRequest) => SentCommand, RenderedCommand] {
+  const control = useControl();
+  const [rendered, setRendered] = useState<RenderedCommand>(noCommand);
+  const last = useRef<SentCommand | undefined>(undefined);
+  useEffect(
+    () => () => {
+      last.current = undefined;
+    },
+    [],
+  );
+  const send = useCallback(
+    (request: CommandRequest) => {
+      const command = control.command(request);
+      last.current = command;
+      const render = (next: RenderedCommand) => {
+        if (last.current === command) setRendered(next);
+      };
+      render({ state: command.last, error: undefined, isPending: true });
+      command.onState((state) => render({ state, error: undefined, isPending: true }));
+      command.result.then(
+        (state) => render({ state, error: undefined, isPending: false }),
+        (error: TailraceError) => render({ state: command.last, error, isPending: false }),
+      );
+      return command;
+    },
+    [control],
+  );
+  return [send, rendered];
 }
 
 /** Returns the state of the connection. Renders when it changes. */

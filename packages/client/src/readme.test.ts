@@ -55,7 +55,7 @@ async function run(name: string): Promise<unknown[][]> {
 }
 
 test('the README has the examples unchanged', () => {
-  assert.equal(examples.length, 8);
+  assert.equal(examples.length, 9);
   for (const { name, text } of examples) assert.equal(text, readFileSync(join(folder, name), 'utf8'), name);
 });
 
@@ -66,6 +66,7 @@ const printed: Readonly<Record<string, (lines: string) => void>> = {
   'resume.ts': (text) => assert.equal(text, '[[1,"reports"]]'),
   'view.ts': (text) => assert.match(text, /\[1\].*everything as of/s),
   'history.ts': (text) => assert.match(text, /paused.*42\.5/s),
+  'control.ts': (text) => assert.match(text, /accepted.*final.*done/s),
   'publish.ts': (text) => assert.equal(text, '[[1,[]]]'),
 };
 

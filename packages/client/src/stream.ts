@@ -1,4 +1,5 @@
 import { backoffMs } from '@tailrace/protocol/backoff';
+import type { ControlMessage } from '@tailrace/protocol/control-message-json';
 import type { ErrorCode } from '@tailrace/protocol/error';
 import { TailraceError } from '@tailrace/protocol/error';
 import { assertPattern } from '@tailrace/protocol/pattern';
@@ -38,6 +39,13 @@ export interface Stream {
    * `limit_reached` over `subscriptionsMax`, `closed` after `close`.
    */
   subscribe(channel: string, options?: SubscribeOptions): Subscription;
+  /**
+   * Sends a message for control over the live connection. Returns whether there is one. `createControl` of
+   * `@tailrace/client/control` matches the replies.
+   */
+  request(message: ControlMessage): boolean;
+  /** Calls `listener` with the replies to `request`. Returns a function that removes it. */
+  onReply(listener: (reply: ControlReply) => void): () => void;
   /** Reconnects at once instead of after the backoff. Also after the server closed the stream permanently. */
   reconnect(): void;
   /** Round trip of the last ping, ms; undefined before the first pong of a connection. */
@@ -47,6 +55,12 @@ export interface Stream {
   /** Closes the connection and all subscriptions. Idempotent. */
   close(): void;
 }
+
+/** A message that answers a request for control: it has the `request` of its message. */
+export type ControlReply = Extract<
+  ServerMessage,
+  { accepted: unknown } | { command: unknown } | { lease: unknown } | { error: unknown }
+>;
 
 export const subscriptionsMax = 1000;
 
@@ -67,6 +81,7 @@ class ReconnectingStream implements Stream {
   readonly #listeners = new Set<(state: StreamState) => void>();
   readonly #noticeListeners = new Set<(notice: Notice) => void>();
   readonly #errorListeners = new Set<(error: TailraceError) => void>();
+  readonly #replyListeners = new Set<(reply: ControlReply) => void>();
   readonly #unreadableFrames = new UnreadableFrames();
   readonly #move: Move;
   readonly #removeOnlineListener: () => void;
@@ -119,6 +134,16 @@ class ReconnectingStream implements Stream {
 
   onError(listener: (error: TailraceError) => void): () => void {
     return addListener(this.#errorListeners, listener);
+  }
+
+  onReply(listener: (reply: ControlReply) => void): () => void {
+    return addListener(this.#replyListeners, listener);
+  }
+
+  request(message: ControlMessage): boolean {
+    if (this.#state.name !== 'live' || this.#link === undefined) return false;
+    this.#link.request(message);
+    return true;
   }
 
   subscribe(channel: string, options: SubscribeOptions = {}): Subscription {
@@ -248,7 +273,21 @@ class ReconnectingStream implements Stream {
       link.subscribed(subscription, message.subscribed.view);
       subscription.subscribed(message.subscribed);
       this.#move.consider();
-    } else if ('error' in message) this.#error(link, message.error);
+    } else if ('error' in message) {
+      if (message.error.request === undefined) this.#error(link, message.error);
+      else notifyAll(this.#replyListeners, message);
+    } else if ('alarm' in message) {
+      for (const subscription of link.of(message.alarm.view))
+        subscription.events(message.alarm, (...events) => subscription.options.onAlarms?.(...events));
+    } else if ('command' in message) {
+      if (message.command.request !== undefined) notifyAll(this.#replyListeners, message);
+      for (const subscription of link.of(message.command.view))
+        subscription.events(message.command, (...events) => subscription.options.onCommands?.(...events));
+    } else if ('lease' in message) {
+      if (message.lease.request !== undefined) notifyAll(this.#replyListeners, message);
+      for (const subscription of link.of(message.lease.view))
+        subscription.events(message.lease, (...events) => subscription.options.onLeases?.(...events));
+    } else if ('accepted' in message) notifyAll(this.#replyListeners, message);
     else if ('cut' in message) {
       for (const subscription of link.of(message.cut.view)) subscription.cut(message.cut, unreadable);
     } else if ('interrupted' in message) {

@@ -1,4 +1,5 @@
 import type { Subscribe } from '@tailrace/protocol/client-message-json';
+import type { EventPosition } from '@tailrace/protocol/control-event-json';
 import type { Cut } from '@tailrace/protocol/cut-json';
 import type { Data } from '@tailrace/protocol/data-frame-json';
 import { type ErrorCode, TailraceError } from '@tailrace/protocol/error';
@@ -13,6 +14,12 @@ import type { ReportBuffer } from './report-buffer.ts';
 import type { Answered, SubscriptionState } from './state.ts';
 import { type Presence, type SubscribeOptions, viewFields } from './subscription.ts';
 import { WholeReports } from './whole-reports.ts';
+
+interface EventFrame<T> {
+  readonly events: readonly T[];
+  readonly snapshot?: boolean;
+  readonly snapshotComplete?: boolean;
+}
 
 /** The state of a subscription that outlives connections: its progress, and its listeners. */
 export class SubscriptionRecord {
@@ -43,6 +50,8 @@ export class SubscriptionRecord {
   #lostPosition: TailraceError | undefined;
   #answered: Answered = { devices: 0 };
   #interruption: { readonly since: number; readonly partitions: readonly number[] } | undefined;
+  /** The last event of each partition. */
+  readonly #eventSeqs = new Map<number, number>();
   /** 0: none yet. */
   #lastCutAt = 0;
   /** The received frames of a cut of several frames, and the next index. */
@@ -104,7 +113,10 @@ export class SubscriptionRecord {
     this.refusals = 0;
     // It was the previous server's. This one sends its own.
     this.#interruption = undefined;
-    if (this.delivered.enter(epoch)) this.#wholeReports?.clear();
+    if (this.delivered.enter(epoch)) {
+      this.#wholeReports?.clear();
+      this.#eventSeqs.clear();
+    }
     this.progress.subscribed(position, devices);
     this.#buffer?.push([], this.progress.loopReachesReply());
     this.#answered = withUnreported(this.#answered, {
@@ -177,6 +189,25 @@ export class SubscriptionRecord {
     if (this.#interruption === undefined) return;
     this.#interruption = undefined;
     this.reportState();
+  }
+
+  /** Handles a frame of alarms, commands or leases. `deliver` calls the listener. */
+  events<T extends EventPosition>(
+    { events, snapshot = false, snapshotComplete = false }: EventFrame<T>,
+    deliver: (events: readonly T[], isSnapshot: boolean) => void,
+  ): void {
+    // On two connections at once, and after a resume, an event may come twice.
+    const newer = snapshot
+      ? events
+      : events.filter(({ partition, seq = -1 }) => {
+          if (seq <= (this.#eventSeqs.get(partition) ?? -1)) return false;
+          this.#eventSeqs.set(partition, seq);
+          return true;
+        });
+    if (!snapshot) this.progress.receivedEvents(newer);
+    const isLast = snapshot && this.progress.receivedSnapshot([], snapshotComplete);
+    if (newer.length > 0) notify(() => deliver(newer, snapshot));
+    if (isLast) this.#snapshotComplete();
   }
 
   /** Handles a frame. `unreadable`: deliveries that this client left out of it. */

@@ -1,4 +1,5 @@
 import type { Deadband, Subscribe } from '@tailrace/protocol/client-message-json';
+import type { AlarmEvent, CommandEvent, LeaseEvent } from '@tailrace/protocol/control-event-json';
 import type { Cut } from '@tailrace/protocol/cut-json';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import type { Delivery } from '@tailrace/protocol/report';
@@ -41,6 +42,16 @@ export interface SubscriptionListener {
   onCut?(cut: Cut): void;
   /** Receives changes of devices' presence. Every device starts as `online`. */
   onPresence?(presence: Presence): void;
+  /**
+   * With `alarms`: receives the last transitions of the alarms that are not normal (`isSnapshot`), then each
+   * transition, once and in order. A snapshot in the middle replaces what is known: the state `live` has
+   * `recovered: false`.
+   */
+  onAlarms?(events: readonly AlarmEvent[], isSnapshot: boolean): void;
+  /** With `commands`: receives the commands in progress (`isSnapshot`), then each transition of one, once. */
+  onCommands?(events: readonly CommandEvent[], isSnapshot: boolean): void;
+  /** With `commands`: receives the leases that are held (`isSnapshot`), then each change. */
+  onLeases?(events: readonly LeaseEvent[], isSnapshot: boolean): void;
   /** Receives every change of the state, without the initial `waiting`. */
   onState?(state: SubscriptionState): void;
 }
@@ -70,6 +81,10 @@ export interface ViewOptions {
   readonly delta?: boolean | undefined;
   /** Sends consistent cuts to `onCut` instead of reports, at this interval, ms. */
   readonly align?: number | undefined;
+  /** Sends alarms to `onAlarms` instead of reports. Not with the options of data. */
+  readonly alarms?: boolean | undefined;
+  /** Sends commands and leases to `onCommands` and `onLeases` instead of reports. Not with the options of data. */
+  readonly commands?: boolean | undefined;
 }
 
 export interface SubscribeOptions extends SubscriptionListener, ViewOptions {
@@ -126,7 +141,7 @@ function invalidOption(message: string): TailraceError {
 
 /** Returns the options that are part of every subscribe request. */
 export function viewFields(options: ViewOptions): Omit<Subscribe, 'id' | 'channel' | 'after' | 'from' | 'speed'> {
-  const { snapshot, maxRate, deadband, tags, delta, align } = options;
+  const { snapshot, maxRate, deadband, tags, delta, align, alarms, commands } = options;
   return {
     ...(snapshot === undefined ? {} : { snapshot }),
     ...(maxRate === undefined ? {} : { maxRate }),
@@ -134,5 +149,7 @@ export function viewFields(options: ViewOptions): Omit<Subscribe, 'id' | 'channe
     ...(tags === undefined ? {} : { tags }),
     ...(delta === undefined ? {} : { delta }),
     ...(align === undefined ? {} : { align }),
+    ...(alarms === undefined ? {} : { alarms }),
+    ...(commands === undefined ? {} : { commands }),
   };
 }

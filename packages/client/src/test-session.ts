@@ -7,12 +7,14 @@ import { type Positions, positionsFromToken, tokenFromPositions } from '@tailrac
 import type { Delivery, Reading } from '@tailrace/protocol/report';
 import { type ServerMessage, serverMessageJson } from '@tailrace/protocol/server-message-json';
 import { effectiveTime } from '@tailrace/protocol/source-time';
+import type { TestEvent, TestEvents } from './test-events.ts';
 import type { TestLog } from './test-log.ts';
 import type { TestSocket } from './test-socket.ts';
 
 /** The server of a session. */
 export interface TestServerSide {
   readonly log: TestLog;
+  readonly events: TestEvents;
   readonly node: string;
   now(): number;
   accepts(token: string): boolean;
@@ -35,6 +37,8 @@ export class TestSession {
   readonly socket: TestSocket;
   readonly #server: TestServerSide;
   readonly #served = new Map<string, TestSubscription>();
+  /** The keys of the commands of this client. */
+  readonly #commands = new Set<string>();
   #views = 0;
   #isWelcomed = false;
 
@@ -68,15 +72,31 @@ export class TestSession {
       } else if ('pause' in message) this.#pause(message.pause.id);
       else if ('resume' in message) this.#resume(message.resume.id);
       else if ('ping' in message) this.send({ pong: { t: message.ping.t, time: this.#server.now() } });
+      else {
+        if ('command' in message) this.#commands.add(message.command.id);
+        for (const reply of this.#server.events.control(message, this.#server.now())) this.send(reply);
+      }
     } catch (error) {
       const { code, message } = tailraceErrorFrom(error);
       this.#close('protocolError', code, message);
     }
   }
 
+  /** Sends an event to the subscriptions that match, and to the sender of its command. */
+  event(event: TestEvent): void {
+    for (const { request, view } of this.#served.values())
+      for (const message of this.#server.events.messages(view, request, [event])) this.send(message);
+    const { command } = event;
+    if (command?.key !== undefined && this.#commands.has(command.key))
+      this.send({
+        command: { view: 0, request: command.key, events: [{ partition: 0, seq: event.seq, transition: command }] },
+      });
+  }
+
   /** Sends a live report to the subscriptions that match. */
   report(delivery: Delivery): void {
     for (const { request, view, pausedAt, lastSent } of this.#served.values()) {
+      if (request.alarms || request.commands) continue;
       if (pausedAt === undefined && request.align === undefined && patternMatches(request.channel, delivery.device))
         this.#data({ request, view, pausedAt, lastSent }, [delivery], {});
     }
@@ -128,7 +148,13 @@ export class TestSession {
       if (this.#served.has(id)) throw new TailraceError('conflict', `id: expected an unused one, got ${id}`);
       const refusal = this.#server.refusal(channel);
       if (refusal !== undefined) throw refusal;
-      const { log } = this.#server;
+      const { log, events } = this.#server;
+      if (request.alarms || request.commands) {
+        const served = { request, view: ++this.#views, pausedAt: undefined, lastSent: new Map() };
+        this.#served.set(id, served);
+        for (const message of events.start(served.view, request)) this.send(message);
+        return;
+      }
       const start = after === undefined ? undefined : positionsFromToken(after);
       const served: TestSubscription = { request, view: ++this.#views, pausedAt: undefined, lastSent: new Map() };
       this.#served.set(id, served);

@@ -1,9 +1,11 @@
 import type { ClientMessage } from '@tailrace/protocol/client-message-json';
+import type { AlarmTransition, CommandTransition, LeaseTransition } from '@tailrace/protocol/control-event-json';
 import { type ErrorCode, TailraceError } from '@tailrace/protocol/error';
 import type { Delivery, Reading } from '@tailrace/protocol/report';
 import type { ServerMessage } from '@tailrace/protocol/server-message-json';
 import { createStream, type Stream, type StreamOptions } from './stream.ts';
 import { createTestClock, type TestClock } from './test-clock.ts';
+import { TestEvents } from './test-events.ts';
 import { TestLog } from './test-log.ts';
 import { TestSession } from './test-session.ts';
 import { TestSocket } from './test-socket.ts';
@@ -32,6 +34,23 @@ export interface TestServer {
   readonly clock: TestClock;
   /** Creates a stream to it, on its clock and without backoff. */
   stream(options?: Partial<StreamOptions>): Stream;
+  /**
+   * Publishes the next transition of an alarm. `fields` override it; the rest is that of an alarm that is raised:
+   * unacknowledged, of priority 3.
+   */
+  alarm(device: string, rule: string, fields?: Partial<AlarmTransition>): AlarmTransition;
+  /** Publishes a state of a command to those who watch it, and to its sender: `key` is the `id` of its message. */
+  command(transition: Omit<CommandTransition, 'time'>): void;
+  lease(transition: Omit<LeaseTransition, 'time'>): void;
+  /**
+   * Answers the messages for control with this error from now on; undefined: as at first. Actions on alarms are
+   * accepted and applied, commands are accepted and done, and leases acquired.
+   */
+  refuseControl(code: ErrorCode | undefined, message?: string): void;
+  /** Leaves commands in the state `accepted` from now on: the test publishes their states. */
+  holdCommands(): void;
+  /** Deletes all events, as after the retention: clients that resume get the current alarms. */
+  forgetEvents(): void;
   /** Publishes a report of a device. `time`: epoch ms; default: the clock's. */
   publish(device: string, readings: TestReadings, time?: number): Delivery;
   stale(device: string): void;
@@ -76,6 +95,9 @@ const settledTicks = 16;
 
 export function createTestServer({ accepts }: TestServerOptions = {}): TestServer {
   const log = new TestLog();
+  const events = new TestEvents((event) => {
+    for (const session of [...sessions]) session.event(event);
+  });
   const sessions = new Set<TestSession>();
   const refusals = new Map<string, TailraceError>();
   const unreachable = new Set<string>();
@@ -98,6 +120,7 @@ export function createTestServer({ accepts }: TestServerOptions = {}): TestServe
     const { host } = new URL(socket.url);
     const side = {
       log,
+      events,
       node: host.replace(/[.:].*/, ''),
       now: clock.now,
       accepts: accepts ?? (() => true),
@@ -132,6 +155,16 @@ export function createTestServer({ accepts }: TestServerOptions = {}): TestServe
       for (const session of sessions) session.report(delivery);
       return delivery;
     },
+    alarm: (device, rule, fields) => events.alarm(device, rule, { time: clock.now(), ...fields }),
+    command: (transition) => void events.append({ command: { time: clock.now(), ...transition } }),
+    lease: (transition) => void events.append({ lease: { time: clock.now(), ...transition } }),
+    refuseControl(code, message = 'the test server refuses it') {
+      events.refusal = code && new TailraceError(code, message);
+    },
+    holdCommands() {
+      events.isHolding = true;
+    },
+    forgetEvents: () => events.forget(),
     stale: (device) => send({ stale: { device, since: clock.now() } }),
     online: (device) => send({ online: { device } }),
     offline: (device) => send({ offline: { device, since: clock.now() } }),

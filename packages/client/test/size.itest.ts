@@ -4,9 +4,10 @@ import { gzipSync } from 'node:zlib';
 import { bundle } from './bundle.ts';
 
 /**
- * Limit in bytes. It was 15.5 KB before loops could pause, move or reconnect in the middle of a snapshot or replay.
+ * Limit in bytes. It was 15.5 KB before loops could pause, move or reconnect in the middle of a snapshot or replay, and
+ * 16 KB before it could read alarms and states of commands.
  */
-const bytesMax = 16 * 1024;
+const bytesMax = 18 * 1024;
 
 /** Returns the size of the bundle, minified and gzipped. */
 async function sizeOf(entry: string, external: readonly string[] = []) {
@@ -14,7 +15,7 @@ async function sizeOf(entry: string, external: readonly string[] = []) {
   return { bytes: gzipSync(code, { level: 9 }).length, files };
 }
 
-test('the whole client has at most 16 KB, and neither Protobuf nor React', async (t) => {
+test('the whole client has at most 18 KB, and neither Protobuf nor React', async (t) => {
   const all = await sizeOf("export * from '@tailrace/client';");
   const stream = await sizeOf("export { createStream } from '@tailrace/client';");
   const hooks = await sizeOf("export * from '@tailrace/client/react';", ['react']);

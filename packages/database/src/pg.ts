@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import type { TlsTexts } from '@tailrace/platform/tls-files';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryArrayConfig } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
@@ -16,7 +17,7 @@ export interface PgOptions {
   /** `postgres://user:password@host:port/database`. */
   readonly url: string;
   /** Options of TLS; undefined: without. Called at each connect, so that renewed certificates take effect. */
-  readonly tls?: () => { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  readonly tls?: () => TlsTexts;
   readonly logger: Logger;
   /** Default: the system's. */
   readonly clock?: Clock;
@@ -35,7 +36,7 @@ export interface PgOptions {
 }
 
 const idleTimeoutMs = 30_000;
-/** After it a server that did not cancel a statement is taken for lost. */
+/** A server that has not canceled a statement this long after its time-out, at most, is taken for lost. */
 const graceMs = 5_000;
 const keepAliveMs = 10_000;
 const cancelPeriodMs = 20;
@@ -316,7 +317,7 @@ class PgSession implements Session {
   }
 
   async #guarded<T>(run: () => Promise<T>): Promise<T> {
-    const limitMs = this.#statementTimeoutMs + graceMs;
+    const limitMs = this.#statementTimeoutMs + Math.min(this.#statementTimeoutMs, graceMs);
     const timer = this.#options.clock.after(limitMs, () => {
       // The network or the server is gone without a word. This rejects the statement.
       (this.#client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy();

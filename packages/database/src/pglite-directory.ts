@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Clock } from '@tailrace/platform/clock';
 import { FolderLock } from '@tailrace/platform/folder-lock';
 import type { Logger } from '@tailrace/platform/logger';
+import { TailraceError } from '@tailrace/protocol/error';
 
 /*
  * The folder of an embedded store:
@@ -56,6 +57,10 @@ export class PgliteDirectory {
     return join(this.#path, 'backup');
   }
 
+  get #formerBackup(): string {
+    return join(this.#path, 'backup.old');
+  }
+
   get #clean(): string {
     return join(this.#path, 'clean');
   }
@@ -86,16 +91,18 @@ export class PgliteDirectory {
     await syncFile(this.data);
   }
 
-  hasBackup(): Promise<boolean> {
-    return exists(join(this.#backup, createdFile));
+  async hasBackup(): Promise<boolean> {
+    return (await this.#completeBackup()) !== undefined;
   }
 
   /** Replaces the backup by the unfinished one, once that is on the disk. */
   async finishBackup(): Promise<void> {
     await syncTree(this.unfinishedBackup);
-    const former = join(this.#path, 'backup.old');
-    await rm(former, { recursive: true, force: true });
-    if (await exists(this.#backup)) await rename(this.#backup, former);
+    const former = this.#formerBackup;
+    if (await exists(this.#backup)) {
+      await rm(former, { recursive: true, force: true });
+      await rename(this.#backup, former);
+    }
     await rename(this.unfinishedBackup, this.#backup);
     await syncFile(this.#path);
     await rm(former, { recursive: true, force: true });
@@ -113,14 +120,24 @@ export class PgliteDirectory {
       await rename(this.data, damaged);
     }
     await rm(this.data, { recursive: true, force: true });
-    const from = (await this.hasBackup()) ? this.#backup : join(this.#path, 'backup.old');
-    await cp(from, this.data, { recursive: true, preserveTimestamps: true });
+    const backup = await this.#completeBackup();
+    if (backup === undefined)
+      throw new TailraceError('unavailable', `the embedded database of ${this.#path} has no backup`, {
+        retryable: false,
+      });
+    await cp(backup, this.data, { recursive: true, preserveTimestamps: true });
     if (withLog) await this.#addLog(join(damaged, 'pg_wal'));
     await rm(join(this.data, processFile), { force: true });
     this.#logger.warn(
       { directory: this.#path, damaged, withLog },
       'the embedded database did not open; its backup takes its place',
     );
+  }
+
+  /** The former one is complete, and the only one, between the two renames of `finishBackup`. */
+  async #completeBackup(): Promise<string | undefined> {
+    for (const backup of [this.#backup, this.#formerBackup]) if (await exists(join(backup, createdFile))) return backup;
+    return undefined;
   }
 
   async #addLog(from: string): Promise<void> {

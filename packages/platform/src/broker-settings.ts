@@ -76,7 +76,7 @@ export interface TlsPaths {
 }
 
 /** Where a rule adds its errors. */
-type RuleContext = Pick<z.core.$RefinementCtx, 'addIssue'>;
+export type RuleContext = Pick<z.core.$RefinementCtx, 'addIssue'>;
 
 /** Adds an error for each contradiction in the settings of Kafka. */
 export function kafkaRules(settings: KafkaAccessSettings, context: RuleContext): void {
@@ -118,7 +118,13 @@ export function natsTlsPaths(settings: NatsAccessSettings): TlsPaths {
   return { ca: settings.natsTlsCaFile, cert: settings.natsTlsCertFile, key: settings.natsTlsKeyFile };
 }
 
-function tlsRules(broker: 'kafka' | 'nats', isOn: boolean, { ca, cert, key }: TlsPaths, context: RuleContext): void {
+/** Adds an error for each contradiction in the settings of TLS, whose names start with `broker`. */
+export function tlsRules(
+  broker: 'kafka' | 'nats' | 'database',
+  isOn: boolean,
+  { ca, cert, key }: TlsPaths,
+  context: RuleContext,
+): void {
   const [tls, caFile, certFile, keyFile] = ['Tls', 'TlsCaFile', 'TlsCertFile', 'TlsKeyFile'].map(
     (what) => `${broker}${what}`,
   ) as [string, string, string, string];
@@ -133,11 +139,11 @@ function tlsRules(broker: 'kafka' | 'nats', isOn: boolean, { ca, cert, key }: Tl
   if (cert === '' && key !== '') addError(context, keyFile, `is set without ${certFile}; a key needs its certificate`);
 }
 
-function addError(context: RuleContext, key: string, message: string): void {
+export function addError(context: RuleContext, key: string, message: string): void {
   context.addIssue({ code: 'custom', path: [key], message });
 }
 
-function pathSetting(reason: string) {
+export function pathSetting(reason: string) {
   return z.string().max(4_096).default('').describe(reason);
 }
 
@@ -145,7 +151,7 @@ function nameSetting(reason: string) {
   return z.string().max(256).default('').describe(reason);
 }
 
-function passwordSetting(reason: string) {
+export function passwordSetting(reason: string) {
   return z
     .string()
     .max(1_024)

@@ -13,6 +13,7 @@ export interface Endpoints {
     readonly internal: string;
     readonly pid: number;
   }[];
+  readonly alarms?: readonly { readonly internal: string; readonly pid: number }[];
   readonly dashboard: { readonly url: string };
   /** Where devices connect by WebSocket. */
   readonly device: { readonly url: string };

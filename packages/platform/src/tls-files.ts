@@ -19,7 +19,11 @@ export interface TlsTexts {
  * is not valid yet: the server would only close the connection. `prefix`: of the settings. Without `nowMs` the period
  * is not checked: a gateway with an incorrect clock still has to read its machines.
  */
-export function tlsTextsFrom(prefix: 'kafkaTls' | 'natsTls' | 'ingest', paths: TlsPaths, nowMs?: number): TlsTexts {
+export function tlsTextsFrom(
+  prefix: 'kafkaTls' | 'natsTls' | 'databaseTls' | 'ingest',
+  paths: TlsPaths,
+  nowMs?: number,
+): TlsTexts {
   const names = { ca: `${prefix}CaFile`, cert: `${prefix}CertFile`, key: `${prefix}KeyFile` };
   return textsFrom(names, paths, nowMs);
 }

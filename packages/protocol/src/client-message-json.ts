@@ -1,3 +1,4 @@
+import { type ControlMessage, controlMessageFrom, controlMessageKinds } from './control-message-json.ts';
 import { shown, TailraceError } from './error.ts';
 import {
   allowedFieldsOf,
@@ -40,6 +41,10 @@ export interface Subscribe {
   readonly delta?: boolean;
   /** Sends consistent cuts of the channel instead of data, at this interval, ms. */
   readonly align?: number;
+  /** Sends the alarms of the channel that are not normal, then each transition, instead of data. */
+  readonly alarms?: boolean;
+  /** Sends the commands in progress and the leases of the channel, then each transition, instead of data. */
+  readonly commands?: boolean;
 }
 
 /**
@@ -79,7 +84,8 @@ export type ClientMessage =
   | { readonly unsubscribe: Unsubscribe }
   | { readonly ping: Ping }
   | { readonly pause: Pause }
-  | { readonly resume: ResumeMessage };
+  | { readonly resume: ResumeMessage }
+  | ControlMessage;
 
 export const clientMessageLimits = {
   /** The largest limit that a server can be configured with. `welcome` has the server's own, 16 KiB by default. */
@@ -89,7 +95,15 @@ export const clientMessageLimits = {
   tokenCharactersMax: 8192,
 } as const;
 
-export const clientMessageKinds = ['auth', 'subscribe', 'unsubscribe', 'ping', 'pause', 'resume'] as const;
+export const clientMessageKinds = [
+  'auth',
+  'subscribe',
+  'unsubscribe',
+  'ping',
+  'pause',
+  'resume',
+  ...controlMessageKinds,
+] as const;
 
 const expectedKinds = `one of ${clientMessageKinds.join(', ')}, as in {"ping":{"t":1}}`;
 
@@ -121,8 +135,11 @@ export function checkedClientMessage(kind: string, value: unknown): ClientMessag
       return { resume: checkedResume(value) };
     case 'ping':
       return { ping: { t: numberOf(allowedFieldsOf(value, 'ping', ['t']), 't', 'ping') } };
-    default:
-      throw unknownKind(kind, clientMessageKinds);
+    default: {
+      const message = controlMessageFrom(kind, value);
+      if (message === undefined) throw unknownKind(kind, clientMessageKinds);
+      return message;
+    }
   }
 }
 
@@ -154,13 +171,15 @@ const subscribeKeys: readonly (keyof Subscribe)[] = [
   'tags',
   'delta',
   'align',
+  'alarms',
+  'commands',
 ];
 
 /** Validates types only: a number out of range fails the subscription, not the connection. */
 function checkedSubscribe(value: unknown): Subscribe {
   const fields = allowedFieldsOf(value, 'subscribe', subscribeKeys);
   const id = idOf(fields, 'subscribe');
-  const { channel, snapshot, after, delta, deadband, tags } = fields;
+  const { channel, snapshot, after, delta, deadband, tags, alarms, commands } = fields;
   if (typeof channel !== 'string' || channel.length > patternBytesMax || !channel.isWellFormed()) {
     throw invalidMessage(
       `subscribe.channel: expected a text of at most ${patternBytesMax} bytes, got ${shown(channel)}`,
@@ -178,6 +197,8 @@ function checkedSubscribe(value: unknown): Subscribe {
     ...(deadband == null ? {} : { deadband: checkedDeadband(deadband) }),
     ...(tags == null ? {} : { tags: checkedTags(tags) }),
     ...(delta == null ? {} : { delta: booleanOf(fields, 'delta', 'subscribe') }),
+    ...(alarms == null ? {} : { alarms: booleanOf(fields, 'alarms', 'subscribe') }),
+    ...(commands == null ? {} : { commands: booleanOf(fields, 'commands', 'subscribe') }),
   };
 }
 

@@ -148,7 +148,7 @@ test('invalid Protobuf, and a message of a later version, are invalid messages',
     /^message: expected one of auth, .*, got none of them$/,
   );
   assert.match(
-    errorOf(() => clientMessageFromBytes(Uint8Array.of(0x7a, 0)), 'invalid_message').message,
+    errorOf(() => clientMessageFromBytes(Uint8Array.of(0xfa, 0x06, 0)), 'invalid_message').message,
     /^message: expected one of auth, .*, got none of them$/,
   );
   assert.match(

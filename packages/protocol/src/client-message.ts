@@ -4,6 +4,8 @@ import {
   clientMessageKinds,
   clientMessageLimits,
 } from './client-message-json.ts';
+import { eventValueOf, leaseActionNumber, leaseActionWord, paramsProto } from './control-event.ts';
+import { type ControlMessage, controlMessageFrom, controlMessageKinds } from './control-message-json.ts';
 import { tailrace } from './generated/tailrace.js';
 import { assertSize, invalidMessage } from './message-fields.ts';
 
@@ -22,6 +24,13 @@ export {
   type Subscribe,
   type Unsubscribe,
 } from './client-message-json.ts';
+export type {
+  AlarmReferenceMessage,
+  CommandMessage,
+  ControlMessage,
+  LeaseMessage,
+  ShelveMessage,
+} from './control-message-json.ts';
 
 /** Parses a binary frame. Throws as `clientMessageFromJson` does. Skips unknown fields, as proto3 does. */
 export function clientMessageFromBytes(bytes: Uint8Array): ClientMessage {
@@ -39,9 +48,10 @@ export function clientMessageFromBytes(bytes: Uint8Array): ClientMessage {
   if (auth) return checkedClientMessage('auth', { token: auth.token });
   if (subscribe) {
     // protobufjs decodes an absent optional field as null, which counts as absent here.
-    const { id, channel, snapshot, after, from, speed, maxRate, deadband, tags, delta, align } = subscribe;
+    const { id, channel, snapshot, after, from, speed, maxRate, deadband, tags, delta, align, alarms, commands } =
+      subscribe;
     return checkedClientMessage('subscribe', {
-      ...{ id, channel, snapshot, from, speed, maxRate, delta, align },
+      ...{ id, channel, snapshot, from, speed, maxRate, delta, align, alarms, commands },
       after: after === '' ? undefined : after,
       tags: tags == null || tags.length === 0 ? undefined : tags,
       deadband: deadband == null ? undefined : { ...deadband },
@@ -51,12 +61,36 @@ export function clientMessageFromBytes(bytes: Uint8Array): ClientMessage {
   if (ping) return checkedClientMessage('ping', { t: ping.t });
   if (pause) return checkedClientMessage('pause', { id: pause.id });
   if (resume) return checkedClientMessage('resume', { id: resume.id, speed: resume.speed });
+  const control = controlMessageOf(message);
+  if (control !== undefined) return control;
   throw invalidMessage(`message: expected one of ${clientMessageKinds.join(', ')}, got none of them`);
+}
+
+function controlMessageOf(message: tailrace.v1.ClientMessage): ControlMessage | undefined {
+  for (const kind of controlMessageKinds) {
+    const fields = message[kind];
+    if (fields == null) continue;
+    const plain: Record<string, unknown> = { ...fields };
+    if (kind === 'command') {
+      const params = Object.entries(message.command?.params ?? {});
+      plain['params'] = Object.fromEntries(params.map(([name, value]) => [name, eventValueOf(value)]));
+    }
+    if (kind === 'lease') plain['action'] = leaseActionWord(message.lease?.action);
+    return controlMessageFrom(kind, plain);
+  }
+  return undefined;
 }
 
 /** The generated types have no readonly arrays. */
 type Encodable = Parameters<typeof tailrace.v1.ClientMessage.encode>[0];
 
 export function clientMessageBytes(message: ClientMessage): Uint8Array {
-  return tailrace.v1.ClientMessage.encode(message as Encodable).finish();
+  return tailrace.v1.ClientMessage.encode(encodableOf(message) as Encodable).finish();
+}
+
+function encodableOf(message: ClientMessage): object {
+  if ('command' in message)
+    return { command: { ...message.command, params: paramsProto(message.command.params ?? {}) } };
+  if ('lease' in message) return { lease: { ...message.lease, action: leaseActionNumber(message.lease.action) } };
+  return message;
 }

@@ -1,3 +1,13 @@
+import {
+  type Accepted,
+  type AlarmEvents,
+  acceptedFrom,
+  alarmEventsFrom,
+  type CommandEvents,
+  commandEventsFrom,
+  type LeaseEvents,
+  leaseEventsFrom,
+} from './control-event-json.ts';
 import { type Cut, cutFrom, cutJson } from './cut-json.ts';
 import { type Data, dataFrameJson, dataOf } from './data-frame-json.ts';
 import { deliveriesFrom, type UnreadableListener } from './deliveries.ts';
@@ -95,6 +105,8 @@ export interface ErrorFields {
   readonly code: string;
   readonly message: string;
   readonly retryable: boolean;
+  /** The `id` of the message for control that the error is about. */
+  readonly request?: string;
 }
 
 /** Another node owns the channel's device and serves it at less cost. This node serves it, too. */
@@ -149,7 +161,11 @@ export type ServerMessage =
   | { readonly cut: Cut }
   | { readonly expiring: Expiring }
   | { readonly notice: Notice }
-  | { readonly progress: Progress };
+  | { readonly progress: Progress }
+  | { readonly alarm: AlarmEvents }
+  | { readonly command: CommandEvents }
+  | { readonly lease: LeaseEvents }
+  | { readonly accepted: Accepted };
 
 /** Largest message that a client accepts, a bound of its memory. A server's data frames are far smaller. */
 export const serverMessageBytesMax: number = 16 * 1024 * 1024;
@@ -174,6 +190,10 @@ export const serverMessageKinds = [
   'expiring',
   'notice',
   'progress',
+  'alarm',
+  'command',
+  'lease',
+  'accepted',
 ] as const;
 
 /** Encodes a text frame. For data to many sockets, use `dataFrameJson`. */
@@ -241,6 +261,14 @@ export function checkedServerMessage(
       return { notice: noticeFrom(fields) };
     case 'progress':
       return { progress: { view: countOf(fields, 'view', kind, 0), position: textOf(fields, 'position', kind, '') } };
+    case 'alarm':
+      return { alarm: alarmEventsFrom(fields) };
+    case 'command':
+      return { command: commandEventsFrom(fields) };
+    case 'lease':
+      return { lease: leaseEventsFrom(fields) };
+    case 'accepted':
+      return { accepted: acceptedFrom(fields) };
     default:
       return undefined;
   }
@@ -306,5 +334,6 @@ function checkedError(fields: Fields): ErrorFields {
     message: textOf(fields, 'message', 'error', ''),
     retryable: booleanOf(fields, 'retryable', 'error', false),
   };
-  return id === '' ? error : { id, ...error };
+  const request = textOf(fields, 'request', 'error', '');
+  return { ...(id === '' ? {} : { id }), ...error, ...(request === '' ? {} : { request }) };
 }

@@ -1,3 +1,4 @@
+import { controlServerMessageFromProto, controlServerMessageProto } from './control-event.ts';
 import { cutBytes, cutFromBytes } from './cut.ts';
 import { dataFrameBytes, dataFromBytes } from './data-frame.ts';
 import { tailrace } from './generated/tailrace.js';
@@ -10,6 +11,18 @@ import {
   serverMessageKinds,
 } from './server-message-json.ts';
 
+export type {
+  Accepted,
+  AlarmEvent,
+  AlarmEvents,
+  AlarmTransition,
+  CommandEvent,
+  CommandEvents,
+  CommandTransition,
+  LeaseEvent,
+  LeaseEvents,
+  LeaseTransition,
+} from './control-event-json.ts';
 export { type Data, dataFrameBytes, dataFrameJson, type FrameFlags, noFlags } from './data-frame.ts';
 // Apart from the JSON form, so that a browser that uses JSON loads no Protobuf.
 export {
@@ -39,7 +52,8 @@ type Encodable = Parameters<typeof tailrace.v1.ServerMessage.encode>[0];
 /** Encodes a binary frame. For data to many sockets, use `dataFrameBytes`. */
 export function serverMessageBytes(message: ServerMessage): Uint8Array {
   if ('cut' in message) return cutBytes(message.cut);
-  if (!('data' in message)) return tailrace.v1.ServerMessage.encode(message as Encodable).finish();
+  if (!('data' in message))
+    return tailrace.v1.ServerMessage.encode((controlServerMessageProto(message) ?? message) as Encodable).finish();
   const { view, reports } = message.data;
   const deliveries = reports.map((report) =>
     deliveryBytes(encodeReport(report), report.partition, report.seq, report.delta),
@@ -68,7 +82,7 @@ export function serverMessageFromBytes(bytes: Uint8Array): ServerMessage | undef
     // No server combines `data` or `cut` with other fields, and the generated code has another form of a report.
     if (fields != null && (kind === 'data' || kind === 'cut'))
       throw invalidMessage(`message: expected ${kind} and no other field, got more`);
-    if (fields != null) return checkedServerMessage(kind, fields);
+    if (fields != null) return controlServerMessageFromProto(kind, fields) ?? checkedServerMessage(kind, fields);
   }
   return undefined;
 }

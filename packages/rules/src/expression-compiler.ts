@@ -13,7 +13,7 @@ import {
 import { and, calculate, choice, compare, equal, negate, not, oneOf, or } from './expression-operators.ts';
 import { type Part, type TagType, typeNoun, typeOf, type Value } from './expression-value.ts';
 
-/** Turns the syntax tree of one expression into closures, and validates names and types on the way. */
+/** Compiles the syntax tree of one expression to closures, and validates names and types on the way. */
 export class ExpressionCompiler {
   readonly #text: string;
   readonly #types: ReadonlyMap<string, TagType | 'unknown'> | undefined;

@@ -65,7 +65,7 @@ export const mathFunctions: ReadonlyMap<string, ExpressionFunction> = new Map([
   ['abs', ofNumber(Math.abs)],
   ['ceil', ofNumber(Math.ceil)],
   ['floor', ofNumber(Math.floor)],
-  // Math.round rounds -2.5 up.
+  // Math.round(-2.5) is -2.
   ['round', ofNumber((value) => Math.sign(value) * Math.round(Math.abs(value)))],
   ['sign', ofNumber(Math.sign)],
   ['sqrt', ofNumber(Math.sqrt)],

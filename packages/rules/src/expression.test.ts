@@ -127,7 +127,7 @@ const refusals: readonly [text: string, column: number, expected: RegExp][] = [
   ['state.contains() ', 1, /expected 1 arguments of contains\(\), got 0/],
   ['math.abs(state) > 1', 10, /expected a number as an argument of abs\(\), got a text/],
   ['temp > 9007199254740993', 8, /expected a number that a double has exactly/],
-  ['temp > 1e999', 8, /expected a number that a double has exactly/],
+  ['temp > 1e999', 8, /expected CEL, got "1e999": Invalid number/],
   ['temp == null', 9, /expected a number, a boolean or a text, got "null"/],
   ['if > 1', 1, /got the reserved word "if"; use tags\["if"\]/],
   ['tags["temp"].x > 1', 1, /expected a tag, as in temp or/],

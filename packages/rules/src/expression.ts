@@ -130,5 +130,5 @@ function expectedAt(text: string, at: number): string {
 }
 
 function wordAt(text: string, at: number): string {
-  return /^\s*([\p{L}_][\p{L}\w]*|[\d.]+|\S?)/u.exec(text.slice(at))?.[1] ?? '';
+  return /^\s*([\p{L}_][\p{L}\w]*|[\d.]+(?:[eE][+-]?\d+)?|\S?)/u.exec(text.slice(at))?.[1] ?? '';
 }

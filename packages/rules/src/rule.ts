@@ -183,8 +183,8 @@ function expressionsOf(rule: WithExpressions): readonly { path: (string | number
 }
 
 /**
- * Returns the rule of parsed JSON, with its defaults. Throws `invalid_rule` with all errors, one a line: the place, what
- * was expected, and the value.
+ * Returns the rule of parsed JSON, with its defaults. Throws `invalid_rule` with all errors, one a line: the place,
+ * what was expected, and the value.
  */
 export function ruleFrom(value: unknown): Rule {
   const parsed = ruleSchema.safeParse(value);

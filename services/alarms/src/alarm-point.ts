@@ -58,7 +58,7 @@ export class AlarmPoint {
   #seenTime = 0;
   #seenReceived = 0;
   #isStale = false;
-  #evaluatedTo: EvaluatedTo = [-1];
+  #evaluatedTo: EvaluatedTo = { seq: -1 };
   /** For the device: the point waits for its evaluation, or for `settle`. */
   isDirty = false;
   hasChanged = false;
@@ -95,19 +95,15 @@ export class AlarmPoint {
   }
 
   get evaluatedSeq(): number {
-    return this.#evaluatedTo[0];
+    return this.#evaluatedTo.seq;
   }
 
-  /** Returns whether the state includes this time of the report. */
-  covers(seq: number, batch: number): boolean {
-    const [coveredSeq, coveredBatch = never] = this.#evaluatedTo;
-    return seq < coveredSeq || (seq === coveredSeq && batch <= coveredBatch);
-  }
-
-  /** Returns whether the state includes something after this time of the report. */
-  isBeyond(seq: number, batch: number): boolean {
-    const [coveredSeq, coveredBatch = never] = this.#evaluatedTo;
-    return seq < coveredSeq || (seq === coveredSeq && batch < coveredBatch);
+  /** Compares what was evaluated with this place: 0 or more, if the state includes it. */
+  compareTo(seq: number, batch: number, timersMs: number): number {
+    const { seq: toSeq, batch: toBatch = never, timersMs: toTimersMs = -never } = this.#evaluatedTo;
+    if (toSeq !== seq) return toSeq - seq;
+    if (toBatch !== batch) return toBatch - batch;
+    return toTimersMs === timersMs ? 0 : toTimersMs - timersMs;
   }
 
   /** The device reports again after a time without reports. */
@@ -173,12 +169,17 @@ export class AlarmPoint {
 
   /** The earliest event time at which something that is pending is due. */
   eventDue(): number {
-    if (this.compiled.kind.staleAfterMs !== undefined && !this.conditions[0]!.isActive) return this.#inhibitionDue();
     let due = this.#inhibitionDue();
     const { conditions } = this;
+    if (this.#isStaleByReceivedOnly()) return due;
     for (let index = 0; index < conditions.length; index++)
       due = Math.min(due, conditions[index]!.eventDue(this.#spec(index), this.#graceTime));
     return due;
+  }
+
+  /** That a device does not report is proven by the clock of ingest alone. */
+  #isStaleByReceivedOnly(): boolean {
+    return this.compiled.kind.staleAfterMs !== undefined && !this.conditions[0]!.isActive;
   }
 
   #inhibitionDue(): number {
@@ -204,7 +205,8 @@ export class AlarmPoint {
   /** What is due by this event time changes. */
   fireEvents(time: number): void {
     this.conditions.forEach((condition, index) => {
-      if (condition.eventDue(this.#spec(index), this.#graceTime) <= time) this.#fire(condition, index);
+      if (!this.#isStaleByReceivedOnly() && condition.eventDue(this.#spec(index), this.#graceTime) <= time)
+        this.#fire(condition, index);
     });
     if (this.#inhibitionDue() <= time) this.#fireInhibition();
   }

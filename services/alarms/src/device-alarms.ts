@@ -1,31 +1,21 @@
 import type { Report } from '@tailrace/protocol/report';
 import { effectiveTimeOf } from '@tailrace/protocol/source-time';
+import { type AlarmNames, type AlarmOutput, alarmOf, outputOf, outputOfRemoval } from './alarm-output.ts';
 import { AlarmPoint, type Occurrence } from './alarm-point.ts';
 import type { CompiledRule } from './evaluation/compiled-rule.ts';
-import {
-  type DeviceState,
-  decodePointState,
-  type EvaluatedTo,
-  encodePointState,
-  type PointState,
-} from './evaluation/point-state.ts';
+import { latenessMs } from './evaluation/delayed-condition.ts';
+import { type DeviceState, decodePointState, type EvaluatedTo, type PointState } from './evaluation/point-state.ts';
 import { TagSlot } from './evaluation/tag-table.ts';
-import { alarmId, transitionId } from './lifecycle/alarm-identity.ts';
-import { act, initialLifeCycle, lifeCycleDueMs, lifeCycleTimer, stateOf } from './lifecycle/alarm-life-cycle.ts';
-import type { AlarmAction, AlarmActionRefused, AlarmTransition } from './lifecycle/alarm-transition.ts';
+import { act, lifeCycleDueMs, lifeCycleTimer, stateOf } from './lifecycle/alarm-life-cycle.ts';
+import type { AlarmAction, AlarmActionRefused } from './lifecycle/alarm-transition.ts';
 
 const never = Number.POSITIVE_INFINITY;
 /** Actions that are recognized when they are read again. Control sends each one again until the log has taken it. */
 const actionsKnownMax = 16;
+/** More than the resolution of a number for the time of now in ms. */
+const placeStepMs = 0.001;
 
-/** What is to be written, in this order. */
-export type AlarmOutput =
-  | {
-      readonly transition: AlarmTransition;
-      /** State of the rule at the device after the transition, for `adopt`. */
-      readonly state: Uint8Array;
-    }
-  | { readonly refused: AlarmActionRefused };
+export type { AlarmOutput } from './alarm-output.ts';
 
 const nothing: readonly AlarmOutput[] = [];
 
@@ -55,17 +45,18 @@ export interface DeviceAlarmsOptions {
  * clock to the time at which it was received. So the result does not depend on when `advance` is called, and is the
  * same if the reports are evaluated again.
  *
- * Take-over: `new DeviceAlarms({ state })` of the last checkpoint; `adopt` for each transition and refusal in the log
- * since then, in their order; `setRules` with all rules that match; actions in the log without a result; then all
- * reports after the checkpoint. A transition has the state of its rule up to that report, so that none is written
- * twice, even if the former owner stopped between two transitions of one report. Before the reports are passed,
- * `advance` must not be called.
+ * Takeover: `new DeviceAlarms({ state })` of the last checkpoint; `adopt` for each transition and refusal in the log
+ * since then, in their order; `setRules` with all rules that match; then all reports after the checkpoint; then actions
+ * in the log without a result. A transition has the state of its rule and what was evaluated for it, so that none is
+ * written twice or is missing, even if the former owner stopped between two transitions of one report. Before the
+ * reports are passed, `advance` must not be called.
  *
  * Cost: a report evaluates the rules of its tags. `nextDueMs` is for a heap of the caller; there are no timers here.
  */
 export class DeviceAlarms {
   readonly device: string;
   readonly #epoch: string;
+  readonly #names: AlarmNames;
   readonly #counts: AlarmCounts;
   /** In the order of the IDs of rules, so that transitions have one order. */
   #points: AlarmPoint[] = [];
@@ -80,8 +71,12 @@ export class DeviceAlarms {
   #seq = -1;
   #time = 0;
   #received = 0;
+  /** Of the last timer by the clock of ingest; see `#placeOf`. */
+  #firedMs = 0;
   #numberFloor = 0;
   #actions: string[] = [];
+  /** Of the last transition that was adopted: what came with it may be unwritten. */
+  #unfinished: EvaluatedTo | undefined;
   /** Reports up to here are evaluated by some points, although the device has not received them yet. */
   #coveredSeq = -1;
   /** Lower bounds of the next timers. */
@@ -94,6 +89,7 @@ export class DeviceAlarms {
   constructor({ device, epoch, counts, state }: DeviceAlarmsOptions) {
     this.device = device;
     this.#epoch = epoch;
+    this.#names = { device, epoch };
     this.#counts = counts;
     if (state !== undefined) this.#restore(state);
   }
@@ -103,12 +99,14 @@ export class DeviceAlarms {
     this.#seq = isSameEpoch ? state.seq : -1;
     this.#time = state.time;
     this.#received = state.received;
+    this.#firedMs = state.fired;
     this.#numberFloor = state.numberFloor;
     this.#actions = [...state.actions];
     for (const [tag, [value, isTrusted, unit, time, received, seq]] of Object.entries(state.tags)) {
       const slot = this.#slot(tag);
       Object.assign(slot, { value, isTrusted: isTrusted === 1, unit, time, received, seq });
     }
+    if (isSameEpoch) this.#unfinished = state.unfinished;
     for (const [rule, { evaluatedTo, ...point }] of Object.entries(state.points)) {
       this.#restored.set(rule, isSameEpoch && evaluatedTo !== undefined ? { ...point, evaluatedTo } : point);
     }
@@ -144,6 +142,7 @@ export class DeviceAlarms {
     if (action !== '') this.#remember(action);
     const state = decodePointState(output.state);
     if (state.number <= (this.#restored.get(rule)?.number ?? this.#numberFloor)) return;
+    this.#unfinished = state.evaluatedTo?.cause === 'rules' ? undefined : state.evaluatedTo;
     if (state.isRemoved) {
       this.#restored.delete(rule);
       this.#numberFloor = Math.max(this.#numberFloor, state.number);
@@ -165,17 +164,18 @@ export class DeviceAlarms {
     this.#retire(atMs);
     this.#points = compiled.map((each, index) => new AlarmPoint(this.device, each, states[index], this.#numberFloor));
     this.#index();
+    const to: EvaluatedTo = { ...this.#place(), cause: 'rules' };
     this.#points.forEach((point, index) => {
       const state = states[index];
       if (state?.version === point.compiled.rule.version) return;
       const wasActive = Object.values(state?.conditions ?? {}).some(([active]) => active === 1);
       // The last values of a point that is ahead of the device are not known yet: its next report counts.
       if (point.evaluatedSeq <= this.#seq) point.evaluateNewVersion(this.#valueOf, this.#lastOf(point));
-      this.#emit(point, point.settleNewVersion(atMs, wasActive), undefined);
+      this.#emit(point, point.settleNewVersion(atMs, wasActive), to);
       point.hasChanged = true;
     });
-    this.#inhibit(this.#time, this.#received, this.#seq, never);
-    this.#settle(atMs, undefined);
+    this.#inhibitAt(to, atMs);
+    this.#settle(atMs, to);
     this.#findDue();
     return this.#taken();
   }
@@ -183,22 +183,11 @@ export class DeviceAlarms {
   /** Alarms of rules that do not match any more become normal, and leave only their number. */
   #retire(atMs: number): void {
     for (const [rule, state] of this.#restored) {
-      const previous = stateOf(state.life ?? initialLifeCycle());
       this.#numberFloor = Math.max(this.#numberFloor, state.number);
-      if (previous === 'normal') continue;
-      const number = state.number + 1;
-      this.#numberFloor = Math.max(this.#numberFloor, number);
-      const { limit = '', priority = 3, tag = '', context = [], message = '' } = state.evidence ?? {};
-      const [activated, seq] = state.activated ?? [0, -1];
-      this.#output.push({
-        transition: {
-          ...{ id: transitionId(rule, this.device, number), alarm: this.#alarmOf(rule, seq), rule },
-          ...{ ruleVersion: state.version, device: this.device, number, state: 'normal', previous },
-          ...{ cause: 'rule_changed', limit, priority, alarmClass: '', time: atMs, activated, epoch: this.#epoch },
-          ...{ tag, context, by: '', note: '', firstOut: false, message, action: '' },
-        },
-        state: encodePointState({ version: state.version, number, isRemoved: true }),
-      });
+      const output = outputOfRemoval(rule, state, this.#names, atMs);
+      if (output === undefined) continue;
+      this.#numberFloor = Math.max(this.#numberFloor, state.number + 1);
+      this.#output.push(output);
     }
     this.#restored.clear();
   }
@@ -236,7 +225,7 @@ export class DeviceAlarms {
   report(report: Report, seq: number): readonly AlarmOutput[] {
     if (seq <= this.#seq) return nothing;
     const { received = report.time, readings } = report;
-    if (this.#receivedDueMs <= received) this.#fireReceived(received, seq);
+    if (this.#receivedDueMs <= received) this.#fireReceived(received);
     if (report.historical === true) {
       this.#seq = seq;
       return this.#taken();
@@ -294,11 +283,14 @@ export class DeviceAlarms {
 
   #startGrace(time: number, received: number, seq: number): void {
     const idleMs = this.#received === 0 ? never : received - this.#received;
-    for (const point of this.#graced) if (!this.#isCovered(point, seq, 1)) point.startGrace(idleMs, time, received);
+    for (const point of this.#graced) {
+      if (!this.#isCovered(point, seq, 0, -never)) point.startGrace(idleMs, time, received);
+    }
   }
 
-  #isCovered(point: AlarmPoint, seq: number, batch: number): boolean {
-    return seq <= this.#coveredSeq && point.covers(seq, batch);
+  /** Returns whether the state of the point includes this place; see `EvaluatedTo`. */
+  #isCovered(point: AlarmPoint, seq: number, batch: number, timersMs: number): boolean {
+    return seq <= this.#coveredSeq && point.compareTo(seq, batch, timersMs) >= 0;
   }
 
   #evaluate(time: number, received: number, seq: number, batch: number): void {
@@ -307,46 +299,55 @@ export class DeviceAlarms {
     let hasChanged = false;
     for (let index = 0; index < dirty.length; index++) {
       const point = dirty[index]!;
-      if (this.#isCovered(point, seq, batch)) continue;
+      if (this.#isCovered(point, seq, batch, -never)) continue;
       this.#counts.evaluated++;
       point.evaluate(this.#valueOf, time, received, seq);
       this.#arm(point);
       if (point.hasChanged) hasChanged = true;
     }
-    if (hasChanged || this.#isInhibitionDirty) {
-      this.#inhibit(time, received, seq, batch);
-      this.#settle(received, [seq, batch]);
+    const isUnfinished = this.#unfinished !== undefined && this.#isUnfinished(undefined, seq, batch);
+    if (hasChanged || this.#isInhibitionDirty || isUnfinished) {
+      this.#inhibit({ seq, batch }, time, received, seq);
+      this.#settle(received, { seq, batch });
+      if (isUnfinished) this.#unfinished = undefined;
     }
     for (let index = 0; index < dirty.length; index++) dirty[index]!.isDirty = false;
     dirty.length = 0;
   }
 
-  /** Finds out which points are inhibited as of a time of a report; `causeSeq`: the report that is the reason. */
-  #inhibit(time: number, received: number, seq: number, batch: number, causeSeq = seq): void {
+  /** Finds out which points are inhibited at this place, for the reason of a report. */
+  #inhibit(place: EvaluatedTo, time: number, received: number, reasonSeq: number): void {
     this.#isInhibitionDirty = false;
+    const { seq, batch = never, timersMs = -never } = place;
     for (const point of this.#inhibited) {
-      if (this.#isCovered(point, seq, batch)) continue;
-      const signal = this.#isInhibited(point, seq, batch);
+      if (this.#isCovered(point, seq, batch, timersMs)) continue;
+      const signal = this.#isInhibited(point, seq, batch, timersMs);
       if (signal === 'later') continue;
-      point.inhibit(signal, time, received, causeSeq);
+      point.inhibit(signal, time, received, reasonSeq);
       this.#arm(point);
     }
   }
 
+  /** `#inhibit` between two reports. The clock of the device goes on as that of ingest. */
+  #inhibitAt(place: EvaluatedTo, atMs: number): void {
+    const sinceMs = Math.max(0, atMs - this.#received);
+    this.#inhibit(place, this.#time + sinceMs, this.#received + sinceMs, this.#seq);
+  }
+
   /** `later`: an inhibiting alarm was already evaluated beyond this report, so that its state is not that of now. */
-  #isInhibited(point: AlarmPoint, seq: number, batch: number): boolean | undefined | 'later' {
+  #isInhibited(point: AlarmPoint, seq: number, batch: number, timersMs: number): boolean | undefined | 'later' {
     const inhibition = point.compiled.inhibition!;
     for (const id of inhibition.alarms) {
       const other = this.#point(id);
       if (other === undefined) continue;
-      if (seq <= this.#coveredSeq && other.isBeyond(seq, batch)) return 'later';
+      if (seq <= this.#coveredSeq && other.compareTo(seq, batch, timersMs) > 0) return 'later';
       if (other.conditions.some(({ isActive }) => isActive) && !other.life.isOutOfService) return true;
     }
     return inhibition.holds(this.#valueOf);
   }
 
   /** Writes the transitions of all points that have changed. */
-  #settle(atMs: number, evaluatedTo: EvaluatedTo | undefined): void {
+  #settle(atMs: number, evaluatedTo: EvaluatedTo): void {
     for (const point of this.#points) {
       if (!point.hasChanged) continue;
       this.#emit(point, point.settle(atMs, this.#slotOf), evaluatedTo);
@@ -357,7 +358,7 @@ export class DeviceAlarms {
   /** The clock of ingest has reached this time: all reports received before were passed. */
   advance(watermarkMs: number): readonly AlarmOutput[] {
     if (this.#receivedDueMs > watermarkMs) return nothing;
-    this.#fireReceived(watermarkMs, this.#seq + 1);
+    this.#fireReceived(watermarkMs);
     return this.#taken();
   }
 
@@ -369,47 +370,101 @@ export class DeviceAlarms {
     return this.#receivedDueMs;
   }
 
-  #fireReceived(untilMs: number, seq: number): void {
+  #fireReceived(untilMs: number): void {
     for (;;) {
+      const isTimer = this.#isUnfinished('received_timer', this.#seq, never);
+      const isAction = this.#isUnfinished('action', this.#seq, never);
       let due = never;
+      let laterDue = this.#unfinishedDue('received_timer', 'action');
       for (const point of this.#points) {
-        if (!this.#isCovered(point, seq, 0)) due = Math.min(due, point.receivedDue());
+        const each = point.receivedDue();
+        if (this.#isCovered(point, this.#seq, never, this.#placeOf(each))) laterDue = Math.min(laterDue, each);
+        else due = Math.min(due, each);
       }
-      this.#receivedDueMs = due;
+      const { timersMs = 0, atMs = 0 } = this.#unfinished ?? {};
+      if (isAction && this.#placeOf(due) > timersMs) {
+        this.#finishAction();
+        continue;
+      }
+      const isLast = isTimer && this.#placeOf(due) >= timersMs;
+      if (isLast) due = atMs;
+      this.#receivedDueMs = Math.min(due, laterDue);
       if (due > untilMs) return;
-      this.#fireAt(due, seq);
+      if (isLast) this.#unfinished = undefined;
+      this.#fireAt(due, isLast ? timersMs : this.#placeOf(due), isLast);
     }
   }
 
-  #fireAt(atMs: number, seq: number): void {
-    for (const point of this.#points) {
-      if (!this.#isCovered(point, seq, 0) && point.receivedDue() <= atMs) point.fireReceived(atMs);
+  /**
+   * Returns the time of a timer for `EvaluatedTo`, which rises with each one. A timer may be due before the last one:
+   * a new rule finds that its delay has passed long ago.
+   */
+  #placeOf(due: number): number {
+    return due > this.#firedMs ? due : this.#firedMs + placeStepMs;
+  }
+
+  #fireAt(atMs: number, timersMs: number, isUnfinished: boolean): void {
+    this.#firedMs = timersMs;
+    const to: EvaluatedTo = { seq: this.#seq, timersMs, cause: 'received_timer', atMs };
+    const open = this.#points.filter((point) => !this.#isCovered(point, this.#seq, never, timersMs));
+    for (const point of open) if (point.receivedDue() <= atMs) point.fireReceived(atMs);
+    if (isUnfinished || open.some(({ hasChanged }) => hasChanged)) {
+      this.#inhibitAt(to, atMs - latenessMs);
+      this.#settle(atMs, to);
     }
-    if (this.#points.some(({ hasChanged }) => hasChanged)) {
-      this.#inhibit(this.#time, this.#received, seq, 0, this.#seq);
-      this.#settle(atMs, undefined);
-    }
-    for (const point of this.#points) {
-      if (this.#isCovered(point, seq, 0) || lifeCycleDueMs(point.life, point.compiled.lifeCycle) > atMs) continue;
+    for (const point of open) {
+      if (lifeCycleDueMs(point.life, point.compiled.lifeCycle) > atMs) continue;
       const cause = lifeCycleTimer(point.life, atMs);
-      this.#emit(point, { cause, time: atMs, seq: undefined }, undefined);
+      this.#emit(point, { cause, time: atMs, seq: undefined }, to);
     }
   }
 
   #fireEvents(untilMs: number, received: number, seq: number, batch: number): void {
+    const before = batch - 1;
     for (;;) {
-      let due = never;
+      const isUnfinished = this.#isUnfinished('event_timer', seq, before);
+      let due = isUnfinished ? (this.#unfinished?.timersMs ?? never) : never;
+      let laterDue = this.#unfinishedDue('event_timer');
       for (const point of this.#points) {
-        if (!this.#isCovered(point, seq, batch)) due = Math.min(due, point.eventDue());
+        const each = point.eventDue();
+        if (this.#isCovered(point, seq, before, each)) laterDue = Math.min(laterDue, each);
+        else due = Math.min(due, each);
       }
-      this.#eventDueMs = due;
+      this.#eventDueMs = Math.min(due, laterDue);
       if (due > untilMs) return;
+      if (isUnfinished && due === this.#unfinished?.timersMs) this.#unfinished = undefined;
       for (const point of this.#points) {
-        if (!this.#isCovered(point, seq, batch) && point.eventDue() <= due) point.fireEvents(due);
+        if (point.eventDue() <= due && !this.#isCovered(point, seq, before, due)) point.fireEvents(due);
       }
-      this.#inhibit(due, received, seq, batch, this.#seq);
-      this.#settle(received, [seq, batch - 1]);
+      const to: EvaluatedTo = { seq, batch: before, timersMs: due, cause: 'event_timer' };
+      this.#inhibit(to, due, received, this.#seq);
+      this.#settle(received, to);
     }
+  }
+
+  /** Returns whether this place has a transition that was adopted, and possibly others that were not written. */
+  #isUnfinished(cause: EvaluatedTo['cause'], seq: number, batch: number): boolean {
+    const last = this.#unfinished;
+    return last !== undefined && last.cause === cause && last.seq === seq && (last.batch ?? never) === batch;
+  }
+
+  #unfinishedDue(...causes: readonly EvaluatedTo['cause'][]): number {
+    const last = this.#unfinished;
+    return last !== undefined && causes.includes(last.cause) ? (last.timersMs ?? 0) : never;
+  }
+
+  /** The former owner may have stopped after the transition of an action, and before those that follow from it. */
+  #finishAction(): void {
+    const { atMs = 0 } = this.#unfinished!;
+    this.#unfinished = undefined;
+    const to: EvaluatedTo = { ...this.#place(), cause: 'action', atMs };
+    this.#inhibitAt(to, atMs);
+    this.#settle(atMs, to);
+  }
+
+  /** What has been evaluated between two reports. */
+  #place(): EvaluatedTo {
+    return { seq: this.#seq, timersMs: this.#firedMs };
   }
 
   /** Keeps the lower bounds of the next timers. */
@@ -419,8 +474,8 @@ export class DeviceAlarms {
   }
 
   #findDue(): void {
-    this.#eventDueMs = never;
-    this.#receivedDueMs = never;
+    this.#eventDueMs = this.#unfinishedDue('event_timer');
+    this.#receivedDueMs = this.#unfinishedDue('received_timer', 'action');
     for (const point of this.#points) this.#arm(point);
   }
 
@@ -436,6 +491,7 @@ export class DeviceAlarms {
   /** Applies what a person does: the result is one transition or one refusal. Nothing if it was applied before. */
   action(action: AlarmAction): readonly AlarmOutput[] {
     if (this.#actions.includes(action.id)) return nothing;
+    if (this.#unfinished !== undefined) this.#fireReceived(this.#unfinished.atMs ?? 0);
     this.#remember(action.id);
     const point = this.#point(action.rule);
     if (point === undefined) {
@@ -445,7 +501,7 @@ export class DeviceAlarms {
         `rule: expected a rule of the device ${this.device}, got ${action.rule}`,
       );
     }
-    const alarm = this.#alarmOf(point.id, point.activatedSeq);
+    const alarm = alarmOf(point.id, point.activatedSeq, this.#names);
     if (action.alarm !== '' && action.alarm !== alarm) {
       return this.#refuse(
         action,
@@ -459,10 +515,11 @@ export class DeviceAlarms {
     }
     const result = act(point.life, point.compiled.lifeCycle, action);
     if (typeof result !== 'string') return this.#refuse(action, result.code, result.message);
-    this.#emit(point, { cause: result, time: action.time, seq: undefined }, undefined, action);
+    const to: EvaluatedTo = { ...this.#place(), cause: 'action', atMs: action.time };
+    this.#emit(point, { cause: result, time: action.time, seq: undefined }, to, action);
     // A rule that is out of service does not inhibit others.
-    this.#inhibit(this.#time, this.#received, this.#seq, never);
-    this.#settle(action.time, undefined);
+    this.#inhibitAt(to, action.time);
+    this.#settle(action.time, to);
     this.#arm(point);
     return this.#taken();
   }
@@ -478,54 +535,19 @@ export class DeviceAlarms {
     if (this.#actions.length > actionsKnownMax) this.#actions.shift();
   }
 
-  #emit(
-    point: AlarmPoint,
-    occurrence: Occurrence | undefined,
-    evaluatedTo: EvaluatedTo | undefined,
-    action?: AlarmAction,
-  ): void {
+  #emit(point: AlarmPoint, occurrence: Occurrence | undefined, evaluatedTo: EvaluatedTo, action?: AlarmAction): void {
     if (occurrence === undefined) return;
-    const { cause, time, seq } = occurrence;
-    const { rule } = point.compiled;
-    point.number++;
-    const state = stateOf(point.life);
-    const transition: AlarmTransition = {
-      id: transitionId(point.id, this.device, point.number),
-      alarm: this.#alarmOf(point.id, point.activatedSeq),
-      rule: point.id,
-      ruleVersion: rule.version,
-      device: this.device,
-      number: point.number,
-      state,
-      previous: point.shown,
-      cause,
-      alarmClass: rule.class?.name ?? '',
-      time,
-      activated: point.activatedTime,
-      epoch: this.#epoch,
-      ...(seq === undefined || seq < 0 ? {} : { seq }),
-      ...(point.evidence ?? { limit: '', tag: '', context: [], message: '' }),
-      priority: point.priority,
-      ...(state === 'shelved' ? { until: point.life.shelvedUntil } : {}),
-      by: action?.by ?? '',
-      note: action?.note ?? '',
-      firstOut: cause === 'raised' && this.#isFirstOut(point),
-      action: action?.id ?? '',
-    };
-    point.shown = state;
-    // Without a place in the present report, the state includes all reports so far.
-    const to = evaluatedTo ?? this.#evaluatedTo(point) ?? [this.#seq];
-    this.#output.push({ transition, state: encodePointState(point.state(to)) });
+    const isFirstOut = occurrence.cause === 'raised' && this.#isFirstOut(point);
+    const { seq, batch = never, timersMs = -never } = evaluatedTo;
+    // A point that is ahead of the device stays so.
+    const to = point.compareTo(seq, batch, timersMs) > 0 ? point.evaluatedTo : evaluatedTo;
+    this.#output.push(outputOf(point, occurrence, { ...this.#names, isFirstOut, action, evaluatedTo: to }));
   }
 
   #isFirstOut(point: AlarmPoint): boolean {
     const { group } = point.compiled.rule;
     if (group === undefined) return false;
     return !this.#points.some((other) => other !== point && other.compiled.rule.group === group && other.isStanding);
-  }
-
-  #alarmOf(rule: string, activatedSeq: number): string {
-    return activatedSeq < 0 ? '' : alarmId(rule, this.device, this.#epoch, activatedSeq);
   }
 
   /** The whole state, for the checkpoint. */
@@ -541,10 +563,12 @@ export class DeviceAlarms {
       seq: this.#seq,
       time: this.#time,
       received: this.#received,
+      fired: this.#firedMs,
       numberFloor: this.#numberFloor,
       actions: this.#actions,
       tags,
       points,
+      ...(this.#unfinished === undefined ? {} : { unfinished: this.#unfinished }),
     };
   }
 

@@ -1,7 +1,8 @@
 import type { Report } from '@tailrace/protocol/report';
 import { type RuleInput, ruleFrom } from '@tailrace/rules/rule';
 import type { TagValue } from '@tailrace/rules/rule-condition';
-import { type AlarmOutput, DeviceAlarms } from '../src/device-alarms.ts';
+import type { AlarmOutput } from '../src/alarm-output.ts';
+import { DeviceAlarms } from '../src/device-alarms.ts';
 import { CompiledRule } from '../src/evaluation/compiled-rule.ts';
 import { decodeDeviceState, encodeDeviceState } from '../src/evaluation/point-state.ts';
 import type { AlarmAction, AlarmTransition } from '../src/lifecycle/alarm-transition.ts';

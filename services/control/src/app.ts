@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
 import { migrate } from '@tailrace/database/migrations';
+import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
@@ -15,6 +16,7 @@ import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
+import { Automation } from './automation.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
 import { CommandService } from './commands/command-service.ts';
 import { CommandWork } from './commands/command-work.ts';
@@ -27,13 +29,13 @@ import { type Api, createApi, listen } from './http/api.ts';
 import { Journal } from './journal.ts';
 import { registerLeaseRoutes } from './leases/lease-routes.ts';
 import { LeaseService } from './leases/lease-service.ts';
-import { createCommandMetrics } from './metrics.ts';
+import { createActMetrics, createCommandMetrics } from './metrics.ts';
 import { NotificationAdmin } from './notifications/notification-admin.ts';
 import { registerNotificationRoutes } from './notifications/notification-routes.ts';
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
-import { auditTopicSpec, rulesTopicSpec } from './topics.ts';
+import { auditTopicSpec } from './topics.ts';
 
 /** The migrations of control, in the order of their numbers. */
 export const migrationsFolder: string = fileURLToPath(new URL('../migrations', import.meta.url));
@@ -86,22 +88,23 @@ export function createControl(options: ControlOptions): Control {
   });
   const context: ControlContext = {
     ...{ database, clock, logger, metrics, random, worker },
-    journal: new Journal({ clock }),
+    journal: new Journal({ clock, onAppended: createActMetrics(metrics) }),
     wakeOutbox: () => outbox.wake(),
   };
   const { credentials, control } = createCredentials(options);
   const work = new CommandWork({
-    ...{ context, bus, resolveMs: config.unconfirmedMs },
-    onChanged: (command) => commandMetrics.changed(command),
+    ...{ context, bus, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
+    onChanged: (command) => onCommand(command),
   });
+  const marked = markedCommandsFrom(config.markedCommands);
   const commands = new CommandService({
-    ...{ context, work, ingest: new IngestClient(bus), marked: markedCommandsFrom(config.markedCommands) },
+    ...{ context, work, ingest: new IngestClient(bus), marked },
     openMax: config.openCommandsMax,
     deviceOpenMax: config.deviceOpenCommandsMax,
     subjectPerSecond: config.subjectCommandsPerSecond,
     isLogBehind: () => outbox.isFull,
   });
-  const commandMetrics = createCommandMetrics(metrics, {
+  const onCommand = createCommandMetrics(metrics, {
     open: () => commands.open,
     openMax: config.openCommandsMax,
     followed: () => work.followed,
@@ -109,6 +112,10 @@ export function createControl(options: ControlOptions): Control {
   const leases = new LeaseService(context);
   const notifications = new Notifications({ context, ...outwardFrom(config) });
   const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
+  const automation = new Automation({
+    ...{ context, commands, bus, partitions: config.telemetryPartitions },
+    isMarked: (device, name) => marked.isMarked(device, name),
+  });
   const server = new ControlServer({ bus, commands, leases, clock, logger });
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
@@ -122,7 +129,7 @@ export function createControl(options: ControlOptions): Control {
     async start() {
       await eventLog.ensureTopic(eventsTopicSpec(`${topicPrefix}.events`, config.telemetryPartitions));
       await eventLog.ensureTopic(auditTopicSpec(topicPrefix));
-      await eventLog.ensureTopic(rulesTopicSpec(topicPrefix));
+      await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
       const applied = await migrate(database, { directory: migrationsFolder, table: 'control_schema_version' });
@@ -132,6 +139,7 @@ export function createControl(options: ControlOptions): Control {
       work.start();
       leases.start();
       await notifications.start();
+      await automation.start();
       await server.subscribe();
       api = await createApi({
         ...{ settings: config, credentials, logger, metrics },
@@ -140,6 +148,7 @@ export function createControl(options: ControlOptions): Control {
           registerLeaseRoutes(scope, leases);
           registerAuditRoutes(scope, database);
           registerNotificationRoutes(scope, notificationAdmin);
+          automation.registerRoutes(scope);
           for (const register of routes) register(scope, context);
         },
       });
@@ -160,6 +169,7 @@ export function createControl(options: ControlOptions): Control {
       control.stop();
       leases.stop();
       await notifications.stop();
+      await automation.stop();
       await work.stop();
       await outbox.stop();
     },

@@ -59,7 +59,7 @@ SELECT record.topic, $4::text, decode(record.value, 'hex'), record.traceparent, 
 export interface JournalOptions {
   readonly clock: Pick<Clock, 'now'>;
   /** Called after each append, before the commit. */
-  readonly onAppended?: (acts: number) => void;
+  readonly onAppended?: (acts: readonly Act[]) => void;
 }
 
 /**
@@ -89,7 +89,7 @@ export class Journal {
       const traceparents = records.map(({ traceparent = '' }) => traceparent);
       await transaction.query(appendSql, [chain, content, nowMs, key, topics, values, traceparents]);
     }
-    this.#options.onAppended?.(acts.length);
+    this.#options.onAppended?.(acts);
   }
 }
 

@@ -8,9 +8,3 @@ export function auditTopicSpec(prefix: string): TopicSpec {
   const retention = { retentionMs: auditRetentionMs, retentionBytes: Number.POSITIVE_INFINITY };
   return { name: `${prefix}.audit`, partitions: 1, ...retention };
 }
-
-/** Returns the compacted topic of the rules of alarms, by their IDs. A tombstone: the rule was deleted. */
-export function rulesTopicSpec(prefix: string): TopicSpec {
-  const retention = { retentionMs: Number.POSITIVE_INFINITY, retentionBytes: Number.POSITIVE_INFINITY };
-  return { name: `${prefix}.rules`, partitions: 1, ...retention, compacted: true };
-}

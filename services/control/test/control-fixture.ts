@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import type { Database } from '@tailrace/database/database';
-import { createPgliteDatabase } from '@tailrace/database/pglite';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { systemClock } from '@tailrace/platform/clock';
@@ -11,6 +10,7 @@ import { silentLogger } from '@tailrace/platform/logger';
 import { createMetrics, type Metrics } from '@tailrace/platform/metrics';
 import { issueToken } from '@tailrace/platform/token';
 import { tailrace } from '@tailrace/protocol/generated';
+import { createEmbeddedDatabase } from '@tailrace/testkit/embedded-database';
 import { z } from 'zod';
 import { type Control, createControl } from '../src/app.ts';
 import { type ControlSettings, controlSettings } from '../src/config.ts';
@@ -69,7 +69,7 @@ export async function tokenOf(
 const schema = z.strictObject(controlSettings);
 
 export async function createControlFixture(): Promise<ControlFixture> {
-  const database = createPgliteDatabase({ logger: silentLogger });
+  const database = await createEmbeddedDatabase();
   await database.start();
   const network = createMemoryNetwork({ clock: systemClock });
   const log = createMemoryLog({ clock: systemClock });

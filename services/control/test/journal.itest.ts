@@ -98,7 +98,7 @@ test('an act whose entry cannot be written is refused', async () => {
   assert.equal(found[0]!.holder, '');
 });
 
-test('records reach the log in order per key, once, while processes take turns', async () => {
+test('records reach the log in order per key, once, while processes replace each other', async () => {
   const relays = [relayOf('w1'), relayOf('w2')];
   await Promise.all(relays.map((relay) => relay.start()));
   context = { ...context, wakeOutbox: () => relays.map((relay) => relay.wake()) };

@@ -25,12 +25,14 @@ import { ProgressMessages } from './channels/progress-messages.ts';
 import type { FanoutSettings } from './config.ts';
 import { deviceListRoutes } from './devices/devices-endpoint.ts';
 import { EndpointMetrics } from './endpoint-metrics.ts';
+import { EventHub } from './events/event-hub.ts';
 import { registerMetrics } from './metrics.ts';
 import { createOwnership } from './ownership/create-ownership.ts';
 import type { Ownership } from './ownership/ownership.ts';
 import { Migration } from './placement/migration.ts';
 import { RingPlacement } from './placement/placement.ts';
 import { deviceRoute } from './placement/route.ts';
+import { ControlRequests } from './sessions/control-requests.ts';
 import { MessageScheduler } from './sessions/message-scheduler.ts';
 import type { SessionOptions } from './sessions/session.ts';
 import { SessionCounts } from './sessions/session-counts.ts';
@@ -181,6 +183,10 @@ export interface FanoutTopics {
   readonly telemetry: string;
   readonly state: string;
   readonly events: string;
+  /** Of the topic of events: positions in it are of another epoch than those of reports. */
+  readonly eventsEpoch: string;
+  /** The checkpoints of alarms, which may be missing. */
+  readonly alarms: string;
   readonly partitions: number;
   readonly epoch: string;
 }
@@ -198,8 +204,9 @@ async function ensureTopics(eventLog: EventLog, config: FanoutSettings): Promise
     ...retention,
   });
   await eventLog.ensureTopic({ name: state, partitions, ...retention, compacted: true });
-  await eventLog.ensureTopic(eventsTopicSpec(events, partitions));
-  return { telemetry, state, events, partitions, epoch };
+  const { epoch: eventsEpoch } = await eventLog.ensureTopic(eventsTopicSpec(events, partitions));
+  const alarms = `${topicPrefix}.alarms`;
+  return { telemetry, state, events, eventsEpoch, alarms, partitions, epoch };
 }
 
 export interface FanoutNode {
@@ -212,6 +219,7 @@ export interface FanoutNode {
   readonly ownership: Ownership;
   readonly history: History;
   readonly hub: Hub;
+  readonly eventHub: EventHub;
   readonly progressMessages: ProgressMessages;
   readonly migration: Migration;
   readonly streams: StreamServer;
@@ -253,6 +261,8 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     topic: topics.telemetry,
     stateTopic: topics.state,
     eventsTopic: topics.events,
+    eventsEpoch: topics.eventsEpoch,
+    alarmsTopic: topics.alarms,
     group: `${config.topicPrefix}.fanout`,
     epoch,
     partitions,
@@ -267,6 +277,16 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
   const { table, ranges, presence, ring, devices } = ownership;
   const history = new History({ table, ranges, epoch, clock, limits: config });
   const hub = new Hub({ channels, views, table, presence, history, clock, epoch, limits: config });
+  const eventHub = new EventHub({
+    source: ownership.events,
+    publish: (to, frame) => sockets.publish(to, frame),
+    nextView: () => views.nextNumber(),
+    clock,
+    defer,
+    epoch: topics.eventsEpoch,
+    joinDeadlineMs: config.joinDeadlineMs,
+  });
+  const control = new ControlRequests({ bus, hub: eventHub, partitions, limits: config });
   const progressMessages = new ProgressMessages({ channels, views, table, replies: hub.replies, work, clock, logger });
 
   const placement = new RingPlacement({ ring, node: config.node, partitions });
@@ -288,6 +308,8 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
   const sessionCounts = new SessionCounts();
   const session: SessionOptions = {
     hub,
+    eventHub,
+    control,
     placement,
     work,
     verify,
@@ -318,6 +340,8 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     messages,
     sockets,
     hub,
+    eventHub,
+    control,
     progressMessages,
     history,
     work,
@@ -328,7 +352,7 @@ export function composeNode(options: FanoutOptions, topics: FanoutTopics): Fanou
     limits: config,
     now,
   });
-  const running = { sessions, progressMessages, access, ownership, hub, migration, streams, epochWatch };
+  const running = { sessions, progressMessages, access, ownership, hub, eventHub, migration, streams, epochWatch };
   return { sockets, views, channels, work, history, ...running };
 }
 

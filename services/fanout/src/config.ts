@@ -3,6 +3,7 @@ import { commonSettings, keySourceRule, tokenSettings } from '@tailrace/platform
 import { z } from 'zod';
 import { accessSettings } from './access/access-settings.ts';
 import { workSettings } from './catch-up/work-settings.ts';
+import { eventSettings } from './events/event-settings.ts';
 import { freshnessSettings } from './presence/freshness-settings.ts';
 
 export const serviceName = 'fanout';
@@ -91,6 +92,7 @@ export const fanoutSettings = {
   ...accessSettings,
   ...freshnessSettings,
   ...workSettings,
+  ...eventSettings,
   messageBytesMax: z
     .int()
     .min(1_024)

@@ -9,6 +9,8 @@ import type { Channels } from './channels/channels.ts';
 import type { Hub } from './channels/hub.ts';
 import type { ProgressMessages } from './channels/progress-messages.ts';
 import type { FanoutSettings } from './config.ts';
+import type { EventHub } from './events/event-hub.ts';
+import { registerEventMetrics } from './events/event-metrics.ts';
 import type { Ownership } from './ownership/ownership.ts';
 import { registerOwnershipMetrics } from './ownership/ownership-metrics.ts';
 import type { Migration } from './placement/migration.ts';
@@ -16,6 +18,7 @@ import type { RingPlacement } from './placement/placement.ts';
 import { registerPlacementMetrics } from './placement/placement-metrics.ts';
 import { registerFreshnessMetrics } from './presence/freshness-metrics.ts';
 import { registerRelayMetrics } from './relay/relay-metrics.ts';
+import type { ControlRequests } from './sessions/control-requests.ts';
 import type { MessageScheduler } from './sessions/message-scheduler.ts';
 import type { SessionCounts } from './sessions/session-counts.ts';
 import { registerSessionMetrics } from './sessions/session-metrics.ts';
@@ -37,6 +40,8 @@ export interface CountingNode {
   readonly messages: MessageScheduler;
   readonly sockets: StreamSockets;
   readonly hub: Hub;
+  readonly eventHub: EventHub;
+  readonly control: ControlRequests;
   readonly progressMessages: ProgressMessages;
   readonly history: History;
   readonly work: WorkScheduler;
@@ -69,5 +74,6 @@ export function registerMetrics(metrics: Metrics, node: CountingNode): void {
   registerViewMetrics(metrics, { channels, views, subscribeReplies: replies.counts, lingering, progressMessages });
   registerCatchUpMetrics(metrics, { catchUps, history, limits });
   registerWorkMetrics(metrics, work);
+  registerEventMetrics(metrics, { events: ownership.events, eventHub: node.eventHub, control: node.control, limits });
   registerFreshnessMetrics(metrics, { presence: ownership.presence, cuts, cutBytesMax });
 }

@@ -9,3 +9,11 @@ export function relaySubject(partition: number): string {
 export function ownerSubject(node: string): string {
   return `tailrace.v1.owner.${node}`;
 }
+
+/** Frames of the events of a partition: apart from readings, which would delay them. */
+export function eventSubject(partition: number): string {
+  return `tailrace.v1.events.${partition}`;
+}
+
+/** Requests to control; one of its processes replies. */
+export const controlSubject = 'tailrace.v1.control';

@@ -1,6 +1,6 @@
 import type { Bus } from '@tailrace/bus/bus';
 import { createMemoryNetwork, type MemoryFaults } from '@tailrace/bus/memory';
-import type { EventLog } from '@tailrace/eventlog/event-log';
+import type { EventLog, NewRecord } from '@tailrace/eventlog/event-log';
 import { createMemoryLog } from '@tailrace/eventlog/memory';
 import { silentLogger } from '@tailrace/platform/logger';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
@@ -45,6 +45,8 @@ export interface Cluster {
     id?: string,
     headers?: Readonly<Record<string, string>>,
   ): Promise<{ partition: number; seq: number }>;
+  /** Appends a record to a compacted topic, which is created. */
+  appendTo(topic: string, record: NewRecord): Promise<void>;
   /** Appends an unreadable record under the key of a device. */
   appendUnreadable(device: string): Promise<{ partition: number; seq: number }>;
   /** Deletes the records of a partition before `first`, except for the last one, as retention does. */
@@ -52,6 +54,8 @@ export interface Cluster {
   setNetworkFaults(faults: MemoryFaults): void;
   /** Makes a partition of all topics unreadable, as when its broker is down, or readable again. */
   setAway(partition: number, isAway: boolean): void;
+  /** The same for one topic alone. */
+  setTopicAway(topic: string, partition: number, isAway: boolean): void;
   /** Delays the bounds of the log, without which no node takes over. */
   slowReads(delayMs: number): void;
   isolate(node: string): void;
@@ -70,6 +74,9 @@ export interface ClusterNode extends FanoutNode {
     options?: ViewOptions,
     encoding?: Encoding,
   ): ClusterClient;
+  /** Receives what the node publishes to a topic, until `unwatchTopic`. */
+  watchTopic(topic: string, client: TopicClient): void;
+  unwatchTopic(topic: string, client: TopicClient): void;
   stop(): Promise<void>;
   /** As `kill -9`: it sends nothing any more, and the group notices after `sessionMs`. */
   crash(): void;
@@ -99,11 +106,11 @@ export class ClusterClient extends UnboundedSubscriber {
   /** Messages that are neither data nor errors, in order. */
   readonly notifications: ServerMessage[] = [];
   subscription: Subscription | undefined;
-  readonly #topics: Map<string, Set<ClusterClient>>;
+  readonly #topics: Map<string, Set<TopicClient>>;
   readonly #unsubscribe: (subscription: Subscription) => void;
 
   constructor(
-    topics: Map<string, Set<ClusterClient>>,
+    topics: Map<string, Set<TopicClient>>,
     work: WorkScheduler,
     encoding: Encoding,
     unsubscribe: (subscription: Subscription) => void,
@@ -153,11 +160,16 @@ export class ClusterClient extends UnboundedSubscriber {
   }
 }
 
+/** Receives what is published to the topics that it is on. */
+export interface TopicClient {
+  receive(frame: string | Uint8Array): void;
+}
+
 /** Delivers published frames to the clients on the topic. */
 class TappedTransport extends MemoryTransport {
-  readonly #clients: ReadonlyMap<string, ReadonlySet<ClusterClient>>;
+  readonly #clients: ReadonlyMap<string, ReadonlySet<TopicClient>>;
 
-  constructor(clients: ReadonlyMap<string, ReadonlySet<ClusterClient>>) {
+  constructor(clients: ReadonlyMap<string, ReadonlySet<TopicClient>>) {
     super({ socketBytesMax: Number.POSITIVE_INFINITY });
     this.#clients = clients;
   }
@@ -218,6 +230,8 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   await writer.ensureTopic({ name: stateTopic, partitions, ...retention, compacted: true });
   let readDelayMs = 0;
   const away = new Set<number>();
+  const topicsAway = new Set<string>();
+  const isAway = (name: string, partition: number) => away.has(partition) || topicsAway.has(`${name} ${partition}`);
   const missing: string[] = [];
   const closers: (() => Promise<void>)[] = [];
 
@@ -229,20 +243,20 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     eventLog.bounds = async (topicName, asked) => {
       if (readDelayMs > 0) await clock.sleep(readDelayMs);
       const found = [...(await bounds.call(eventLog, topicName, asked))];
-      for (const partition of away) delete found[partition];
+      for (const partition of found.keys()) if (isAway(topicName, partition)) delete found[partition];
       if (Object.keys(found).length === 0) throw awayError();
       return found;
     };
     const { read } = eventLog;
     eventLog.read = async function* (topicName, partition, range) {
-      if (away.has(partition)) throw awayError();
+      if (isAway(topicName, partition)) throw awayError();
       yield* read.call(eventLog, topicName, partition, range);
     };
     spoil(eventLog);
     const own = createStoppableClock(clock);
     const bus: Bus = network.createBus({ node: name, logger: silentLogger });
     await bus.start();
-    const topics = new Map<string, Set<ClusterClient>>();
+    const topics = new Map<string, Set<TopicClient>>();
     const transport = new TappedTransport(topics);
     const fanout = createFanout(
       fanoutOptions({
@@ -309,9 +323,27 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       connection.reconnect();
       own.resume();
     };
+    const watchTopic = (name: string, watching: TopicClient) => {
+      topics.set(name, (topics.get(name) ?? new Set()).add(watching));
+    };
+    const unwatchTopic = (name: string, watching: TopicClient) => void topics.get(name)?.delete(watching);
     const disconnectLog = () => connection.disconnect(sessionMs);
     const reconnectLog = () => connection.reconnect();
-    return { ...inside, name, bus, transport, client, stop, crash, pause, resume, disconnectLog, reconnectLog };
+    return {
+      ...inside,
+      name,
+      bus,
+      transport,
+      client,
+      watchTopic,
+      unwatchTopic,
+      stop,
+      crash,
+      pause,
+      resume,
+      disconnectLog,
+      reconnectLog,
+    };
   }
 
   return {
@@ -322,6 +354,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     async appendEvent(device, event) {
       const value = tailrace.v1.Event.encode(event).finish();
       await writer.append(eventsTopic, [{ key: device, value }]);
+    },
+    async appendTo(name, record) {
+      await writer.ensureTopic({ name, partitions, ...retention, compacted: true });
+      await writer.append(name, [record]);
     },
     async append(device, value, id, headers) {
       const report = {
@@ -345,6 +381,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     setAway(partition, isAway) {
       if (isAway) away.add(partition);
       else away.delete(partition);
+    },
+    setTopicAway(topicName, partition, isAway) {
+      if (isAway) topicsAway.add(`${topicName} ${partition}`);
+      else topicsAway.delete(`${topicName} ${partition}`);
     },
     slowReads(delayMs) {
       readDelayMs = delayMs;

@@ -4,7 +4,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import { type Logger, silentLogger } from '@tailrace/platform/logger';
 import { createMetrics } from '@tailrace/platform/metrics';
 import { noTracing, type Tracing } from '@tailrace/platform/tracing';
-import type { FanoutOptions } from '../src/app.ts';
+import type { FanoutOptions, FanoutTopics } from '../src/app.ts';
 import type { FanoutSettings } from '../src/config.ts';
 import type { Transport } from '../src/transport.ts';
 import { testConfig } from './node.ts';
@@ -13,6 +13,14 @@ export const topic = 'tailrace.telemetry';
 export const stateTopic = 'tailrace.state';
 export const eventsTopic = 'tailrace.events';
 export const epoch = 'epoch-1';
+export const eventsEpoch = 'events-1';
+
+/** The topics of a composed node. */
+export function topicsOf(partitions: number): FanoutTopics {
+  const names = { telemetry: topic, state: stateTopic, events: eventsTopic, alarms: 'tailrace.alarms' };
+  return { ...names, partitions, epoch, eventsEpoch };
+}
+
 /** So long and large that nothing is deleted. */
 export const retention = { retentionMs: 1e12, retentionBytes: 1e12 } as const;
 

@@ -10,7 +10,7 @@ import { MemoryTransport } from '../src/memory-transport.ts';
 import type { Partition } from '../src/ownership/partition.ts';
 import type { KnownPresences, PresenceMonitor } from '../src/presence/presence-monitor.ts';
 import { deviceLimits } from './device-limits.ts';
-import { epoch, eventsTopic, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
+import { fanoutOptions, topicsOf } from './fanout-options.ts';
 import { idLimits } from './log-ranges.ts';
 
 const pollMs = 500;
@@ -68,7 +68,7 @@ export function createListeningNode(options: { partitions?: number; owned?: bool
       partitions: count,
       settings: { ...deviceLimits, ...idLimits },
     }),
-    { telemetry: topic, state: stateTopic, events: eventsTopic, partitions: count, epoch },
+    topicsOf(count),
   );
   const { partitions, presence } = ownership;
   for (const { number, progress } of partitions) {

@@ -8,12 +8,14 @@ import type { WorkScheduler } from '../src/catch-up/work-scheduler.ts';
 import type { Channels } from '../src/channels/channels.ts';
 import type { KnownDeviceLimits } from '../src/channels/device.ts';
 import type { Hub } from '../src/channels/hub.ts';
+import type { EventBoard } from '../src/events/event-board.ts';
+import type { EventHub } from '../src/events/event-hub.ts';
 import { MemoryTransport } from '../src/memory-transport.ts';
 import type { Partition } from '../src/ownership/partition.ts';
 import type { PresenceMonitor } from '../src/presence/presence-monitor.ts';
 import type { ViewLimits, Views } from '../src/views/view.ts';
 import { deviceLimits } from './device-limits.ts';
-import { epoch, eventsTopic, fanoutOptions, stateTopic, topic } from './fanout-options.ts';
+import { fanoutOptions, topicsOf } from './fanout-options.ts';
 import { idLimits } from './log-ranges.ts';
 import { record, type Values } from './records.ts';
 
@@ -23,6 +25,9 @@ export interface LocalNode {
   readonly channels: Channels;
   readonly views: Views;
   readonly hub: Hub;
+  readonly eventHub: EventHub;
+  /** The boards of its partitions. */
+  readonly boards: readonly EventBoard[];
   readonly work: WorkScheduler;
   readonly presence: PresenceMonitor;
   readonly partitions: readonly Partition[];
@@ -75,9 +80,9 @@ export function createLocalNode(
         ...own,
       },
     }),
-    { telemetry: topic, state: stateTopic, events: eventsTopic, partitions: count, epoch },
+    topicsOf(count),
   );
-  const { channels, views, hub, work } = node;
+  const { channels, views, hub, eventHub, work } = node;
   const { partitions, presence } = node.ownership;
   const gain = (number: number) => partitions[number]!.gain(1, 0, 0);
   if (owned) for (const { number } of partitions) gain(number);
@@ -86,6 +91,8 @@ export function createLocalNode(
     channels,
     views,
     hub,
+    eventHub,
+    boards: node.ownership.events.boards,
     work,
     presence,
     partitions,

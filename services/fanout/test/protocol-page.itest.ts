@@ -25,6 +25,10 @@ const testedElsewhere: Readonly<Record<string, string>> = {
   interrupted: 'presence/cluster-presence.test.ts',
   restored: 'presence/cluster-presence.test.ts',
   progress: 'channels/progress-messages.test.ts',
+  alarm: 'events/cluster-events.test.ts',
+  command: 'events/cluster-events.test.ts',
+  lease: 'events/event-hub.test.ts',
+  accepted: 'sessions/control-requests.test.ts',
 };
 
 /** Waits for the answer that the page names for a message. */

@@ -22,7 +22,7 @@ export interface ClientOptions
   extends Partial<
     Pick<
       SessionOptions,
-      'verify' | 'hub' | 'placement' | 'subscriptionsMax' | 'viewsPerConnectionMax' | 'logger' | 'access'
+      'verify' | 'hub' | 'control' | 'placement' | 'subscriptionsMax' | 'viewsPerConnectionMax' | 'logger' | 'access'
     >
   > {
   encoding?: Encoding;
@@ -60,6 +60,8 @@ export function connectSession(node: LocalNode, options: ClientOptions = {}) {
   };
   const session = new Session('session-1', encoding, socket, {
     hub: node.hub,
+    eventHub: node.eventHub,
+    control: { of: () => assert.fail('control is requested') },
     work: node.work,
     placement: noPlacement(),
     verify,

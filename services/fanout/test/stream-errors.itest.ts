@@ -50,6 +50,8 @@ async function serving(t: { after(call: () => void): void }, session: Partial<Se
     session: {
       ...limits,
       hub: node.hub,
+      eventHub: node.eventHub,
+      control: { of: () => assert.fail('control is requested') },
       work: node.work,
       placement: noPlacement(),
       verify: async () => ({ subject: 's', publish: [], subscribe: ['>'] }),

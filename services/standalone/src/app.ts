@@ -1,5 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { createAlarms } from '@tailrace/alarms/app';
+import { alarmsSettings } from '@tailrace/alarms/config';
 import { createMemoryNetwork } from '@tailrace/bus/memory';
 import { registerBusMetrics } from '@tailrace/bus/metrics';
 import { builtPage, createDashboard } from '@tailrace/dashboard/app';
@@ -70,9 +72,9 @@ export function portsFrom(portBase: number) {
 }
 
 /**
- * Composes ingest, fanout, simulator and dashboard in one process, on a log on disk and a bus in memory: the code of a
- * cluster with other adapters. An edge gateway has a process of its own. The parts start in this order and stop in the
- * reverse order.
+ * Composes ingest, fanout, alarms, simulator and dashboard in one process, on a log on disk and a bus in memory: the
+ * code of a cluster with other adapters. An edge gateway has a process of its own. The parts start in this order and
+ * stop in the reverse order.
  */
 export async function createStandalone(options: StandaloneOptions): Promise<Part[]> {
   const { config, bridges, clock, logger, metrics, tracing, random, version } = options;
@@ -153,6 +155,17 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     bridges,
     mqttPorts: createMqttPorts(ingestConfig, clock, logger),
   });
+  const alarms = createAlarms({
+    eventLog,
+    clock,
+    logger,
+    metrics: metrics.forService('alarms'),
+    random,
+    config: z.object(alarmsSettings).parse({
+      ...{ node: 'standalone', telemetryPartitions: config.partitions, flushMs: config.flushMs, drainMs: 2_000 },
+      ...{ retentionMs: config.retentionMs, retentionBytes: config.retentionBytes },
+    }),
+  });
   const dashboard = createDashboard({
     logger,
     metrics: metrics.forService('dashboard'),
@@ -210,12 +223,17 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
 
   let isStopping = false;
   async function ready(): Promise<void> {
-    await untilReady({ fanout, clock, logger, isStopping: () => isStopping });
+    const services = {
+      notReady: () => fanout.notReady() ?? alarms.notReady(),
+      isReadingBack: () => fanout.isReadingBack(),
+    };
+    await untilReady({ services, clock, logger, isStopping: () => isStopping });
     if (isStopping) return;
     await writeWholeFile(join(dataDir, 'token'), `${token}\n`);
     await writeEndpoints(dataDir, {
       ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],
       fanout: [{ name: 'standalone', url: urls.streams, internal: urls.internal, pid: process.pid }],
+      alarms: [{ internal: urls.internal, pid: process.pid }],
       dashboard: { url: urls.dashboard },
       device: { url: `ws://${host}:${ports.ingest}/v1/device` },
       commands: { socket: commandsPath },
@@ -235,6 +253,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     { name: 'bus', start: () => bus.start(), stop: () => bus.close() },
     { name: 'ingest', start: () => ingest.start(), drain: () => ingest.drain(), stop: () => ingest.stop() },
     { name: 'fanout', start: () => fanout.start(), drain: () => fanout.drain(), stop: () => fanout.stop() },
+    { name: 'alarms', start: () => alarms.start(), drain: () => alarms.drain(), stop: () => alarms.stop() },
     { name: 'commands', start: () => commandSocket.start(), stop: () => commandSocket.stop() },
     { name: 'dashboard', start: async () => void (await dashboard.start()), stop: () => dashboard.stop() },
     { name: 'simulator', start: () => simulator.start(), drain: () => simulator.drain(), stop: () => simulator.stop() },

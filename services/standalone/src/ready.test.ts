@@ -7,9 +7,9 @@ function setUp() {
   const clock = createFakeClock();
   const state = { why: 'reading back 4 partitions' as string | undefined, isReadingBack: true, isStopping: false };
   const warnings: unknown[] = [];
-  const fanout = { notReady: () => state.why, isReadingBack: () => state.isReadingBack };
+  const services = { notReady: () => state.why, isReadingBack: () => state.isReadingBack };
   const logger = { warn: (facts: object) => void warnings.push(facts) };
-  const result = untilReady({ fanout, clock, logger, isStopping: () => state.isStopping }).then(
+  const result = untilReady({ services, clock, logger, isStopping: () => state.isStopping }).then(
     () => 'ready',
     (error: { code: string }) => error.code,
   );

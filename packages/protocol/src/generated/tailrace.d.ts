@@ -2521,8 +2521,38 @@ export namespace tailrace {
             /** ClientMessage resume. */
             resume?: (tailrace.v1.Resume.$Properties|null);
 
+            /** ClientMessage command. */
+            command?: (tailrace.v1.CommandCall.$Properties|null);
+
+            /** ClientMessage cancel. */
+            cancel?: (tailrace.v1.CommandReference.$Properties|null);
+
+            /** ClientMessage confirm. */
+            confirm?: (tailrace.v1.CommandReference.$Properties|null);
+
+            /** ClientMessage acknowledge. */
+            acknowledge?: (tailrace.v1.AlarmReference.$Properties|null);
+
+            /** ClientMessage shelve. */
+            shelve?: (tailrace.v1.Shelve.$Properties|null);
+
+            /** ClientMessage unshelve. */
+            unshelve?: (tailrace.v1.AlarmReference.$Properties|null);
+
+            /** ClientMessage reset. */
+            reset?: (tailrace.v1.AlarmReference.$Properties|null);
+
+            /** ClientMessage removeFromService. */
+            removeFromService?: (tailrace.v1.AlarmReference.$Properties|null);
+
+            /** ClientMessage returnToService. */
+            returnToService?: (tailrace.v1.AlarmReference.$Properties|null);
+
+            /** ClientMessage lease. */
+            lease?: (tailrace.v1.LeaseCall.$Properties|null);
+
             /** ClientMessage message. */
-            message?: ("auth"|"subscribe"|"unsubscribe"|"ping"|"pause"|"resume");
+            message?: ("auth"|"subscribe"|"unsubscribe"|"ping"|"pause"|"resume"|"command"|"cancel"|"confirm"|"acknowledge"|"shelve"|"unshelve"|"reset"|"removeFromService"|"returnToService"|"lease");
 
             /**
              * Encodes the specified ClientMessage message. Does not implicitly {@link tailrace.v1.ClientMessage.verify|verify} messages.
@@ -2566,8 +2596,38 @@ export namespace tailrace {
                 /** ClientMessage resume */
                 resume?: (tailrace.v1.Resume.$Properties|null);
 
+                /** ClientMessage command */
+                command?: (tailrace.v1.CommandCall.$Properties|null);
+
+                /** ClientMessage cancel */
+                cancel?: (tailrace.v1.CommandReference.$Properties|null);
+
+                /** ClientMessage confirm */
+                confirm?: (tailrace.v1.CommandReference.$Properties|null);
+
+                /** ClientMessage acknowledge */
+                acknowledge?: (tailrace.v1.AlarmReference.$Properties|null);
+
+                /** ClientMessage shelve */
+                shelve?: (tailrace.v1.Shelve.$Properties|null);
+
+                /** ClientMessage unshelve */
+                unshelve?: (tailrace.v1.AlarmReference.$Properties|null);
+
+                /** ClientMessage reset */
+                reset?: (tailrace.v1.AlarmReference.$Properties|null);
+
+                /** ClientMessage removeFromService */
+                removeFromService?: (tailrace.v1.AlarmReference.$Properties|null);
+
+                /** ClientMessage returnToService */
+                returnToService?: (tailrace.v1.AlarmReference.$Properties|null);
+
+                /** ClientMessage lease */
+                lease?: (tailrace.v1.LeaseCall.$Properties|null);
+
                 /** ClientMessage message */
-                message?: ("auth"|"subscribe"|"unsubscribe"|"ping"|"pause"|"resume");
+                message?: ("auth"|"subscribe"|"unsubscribe"|"ping"|"pause"|"resume"|"command"|"cancel"|"confirm"|"acknowledge"|"shelve"|"unshelve"|"reset"|"removeFromService"|"returnToService"|"lease");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -2581,9 +2641,19 @@ export namespace tailrace {
               ping?: tailrace.v1.Ping.$Shape|null;
               pause?: tailrace.v1.Pause.$Shape|null;
               resume?: tailrace.v1.Resume.$Shape|null;
+              command?: tailrace.v1.CommandCall.$Shape|null;
+              cancel?: tailrace.v1.CommandReference.$Shape|null;
+              confirm?: tailrace.v1.CommandReference.$Shape|null;
+              acknowledge?: tailrace.v1.AlarmReference.$Shape|null;
+              shelve?: tailrace.v1.Shelve.$Shape|null;
+              unshelve?: tailrace.v1.AlarmReference.$Shape|null;
+              reset?: tailrace.v1.AlarmReference.$Shape|null;
+              removeFromService?: tailrace.v1.AlarmReference.$Shape|null;
+              returnToService?: tailrace.v1.AlarmReference.$Shape|null;
+              lease?: tailrace.v1.LeaseCall.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ message?: undefined; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null }|{ message?: "auth"; auth: tailrace.v1.Auth.$Shape; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null }|{ message?: "subscribe"; auth?: null; subscribe: tailrace.v1.Subscribe.$Shape; unsubscribe?: null; ping?: null; pause?: null; resume?: null }|{ message?: "unsubscribe"; auth?: null; subscribe?: null; unsubscribe: tailrace.v1.Unsubscribe.$Shape; ping?: null; pause?: null; resume?: null }|{ message?: "ping"; auth?: null; subscribe?: null; unsubscribe?: null; ping: tailrace.v1.Ping.$Shape; pause?: null; resume?: null }|{ message?: "pause"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause: tailrace.v1.Pause.$Shape; resume?: null }|{ message?: "resume"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume: tailrace.v1.Resume.$Shape })
+              ({ message?: undefined; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "auth"; auth: tailrace.v1.Auth.$Shape; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "subscribe"; auth?: null; subscribe: tailrace.v1.Subscribe.$Shape; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "unsubscribe"; auth?: null; subscribe?: null; unsubscribe: tailrace.v1.Unsubscribe.$Shape; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "ping"; auth?: null; subscribe?: null; unsubscribe?: null; ping: tailrace.v1.Ping.$Shape; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "pause"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause: tailrace.v1.Pause.$Shape; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "resume"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume: tailrace.v1.Resume.$Shape; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "command"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command: tailrace.v1.CommandCall.$Shape; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "cancel"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel: tailrace.v1.CommandReference.$Shape; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "confirm"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm: tailrace.v1.CommandReference.$Shape; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "acknowledge"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge: tailrace.v1.AlarmReference.$Shape; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "shelve"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve: tailrace.v1.Shelve.$Shape; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "unshelve"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve: tailrace.v1.AlarmReference.$Shape; reset?: null; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "reset"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset: tailrace.v1.AlarmReference.$Shape; removeFromService?: null; returnToService?: null; lease?: null }|{ message?: "removeFromService"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService: tailrace.v1.AlarmReference.$Shape; returnToService?: null; lease?: null }|{ message?: "returnToService"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService: tailrace.v1.AlarmReference.$Shape; lease?: null }|{ message?: "lease"; auth?: null; subscribe?: null; unsubscribe?: null; ping?: null; pause?: null; resume?: null; command?: null; cancel?: null; confirm?: null; acknowledge?: null; shelve?: null; unshelve?: null; reset?: null; removeFromService?: null; returnToService?: null; lease: tailrace.v1.LeaseCall.$Shape })
             );
         }
 
@@ -2696,6 +2766,12 @@ export namespace tailrace {
             /** Subscribe align. */
             align?: (number|null);
 
+            /** Subscribe alarms. */
+            alarms?: (boolean|null);
+
+            /** Subscribe commands. */
+            commands?: (boolean|null);
+
             /**
              * Encodes the specified Subscribe message. Does not implicitly {@link tailrace.v1.Subscribe.verify|verify} messages.
              * @param message Subscribe message or plain object to encode
@@ -2753,12 +2829,458 @@ export namespace tailrace {
                 /** Subscribe align */
                 align?: (number|null);
 
+                /** Subscribe alarms */
+                alarms?: (boolean|null);
+
+                /** Subscribe commands */
+                commands?: (boolean|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of a Subscribe. */
             type $Shape = tailrace.v1.Subscribe.$Properties;
+        }
+
+        /**
+         * Properties of a CommandCall.
+         * @deprecated Use tailrace.v1.CommandCall.$Properties instead.
+         */
+        interface ICommandCall extends tailrace.v1.CommandCall.$Properties {
+        }
+
+        /** Represents a CommandCall. */
+        class CommandCall {
+
+            /**
+             * Constructs a new CommandCall.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandCall.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandCall id. */
+            id: string;
+
+            /** CommandCall device. */
+            device: string;
+
+            /** CommandCall name. */
+            name: string;
+
+            /** CommandCall params. */
+            params: { [k: string]: tailrace.v1.CommandValue.$Properties };
+
+            /** CommandCall qos. */
+            qos?: (number|null);
+
+            /** CommandCall deadline. */
+            deadline: number;
+
+            /** CommandCall lease. */
+            lease: number;
+
+            /** CommandCall onlyIf. */
+            onlyIf: string;
+
+            /** CommandCall dryRun. */
+            dryRun: boolean;
+
+            /**
+             * Encodes the specified CommandCall message. Does not implicitly {@link tailrace.v1.CommandCall.verify|verify} messages.
+             * @param message CommandCall message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandCall.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandCall message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandCall & tailrace.v1.CommandCall.$Shape} CommandCall
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandCall & tailrace.v1.CommandCall.$Shape;
+        }
+
+        namespace CommandCall {
+
+            /** Properties of a CommandCall. */
+            interface $Properties {
+
+                /** CommandCall id */
+                id?: (string|null);
+
+                /** CommandCall device */
+                device?: (string|null);
+
+                /** CommandCall name */
+                name?: (string|null);
+
+                /** CommandCall params */
+                params?: ({ [k: string]: tailrace.v1.CommandValue.$Properties }|null);
+
+                /** CommandCall qos */
+                qos?: (number|null);
+
+                /** CommandCall deadline */
+                deadline?: (number|null);
+
+                /** CommandCall lease */
+                lease?: (number|null);
+
+                /** CommandCall onlyIf */
+                onlyIf?: (string|null);
+
+                /** CommandCall dryRun */
+                dryRun?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandCall. */
+            type $Shape = {
+              id?: string|null;
+              device?: string|null;
+              name?: string|null;
+              params?: { [k: string]: tailrace.v1.CommandValue.$Shape }|null;
+              qos?: number|null;
+              deadline?: number|null;
+              lease?: number|null;
+              onlyIf?: string|null;
+              dryRun?: boolean|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
+         * Properties of a CommandReference.
+         * @deprecated Use tailrace.v1.CommandReference.$Properties instead.
+         */
+        interface ICommandReference extends tailrace.v1.CommandReference.$Properties {
+        }
+
+        /** Represents a CommandReference. */
+        class CommandReference {
+
+            /**
+             * Constructs a new CommandReference.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandReference.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandReference id. */
+            id: string;
+
+            /** CommandReference command. */
+            command: string;
+
+            /**
+             * Encodes the specified CommandReference message. Does not implicitly {@link tailrace.v1.CommandReference.verify|verify} messages.
+             * @param message CommandReference message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandReference.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandReference message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandReference & tailrace.v1.CommandReference.$Shape} CommandReference
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandReference & tailrace.v1.CommandReference.$Shape;
+        }
+
+        namespace CommandReference {
+
+            /** Properties of a CommandReference. */
+            interface $Properties {
+
+                /** CommandReference id */
+                id?: (string|null);
+
+                /** CommandReference command */
+                command?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandReference. */
+            type $Shape = tailrace.v1.CommandReference.$Properties;
+        }
+
+        /**
+         * Properties of an AlarmReference.
+         * @deprecated Use tailrace.v1.AlarmReference.$Properties instead.
+         */
+        interface IAlarmReference extends tailrace.v1.AlarmReference.$Properties {
+        }
+
+        /** Represents an AlarmReference. */
+        class AlarmReference {
+
+            /**
+             * Constructs a new AlarmReference.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmReference.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmReference id. */
+            id: string;
+
+            /** AlarmReference device. */
+            device: string;
+
+            /** AlarmReference rule. */
+            rule: string;
+
+            /** AlarmReference alarm. */
+            alarm: string;
+
+            /** AlarmReference number. */
+            number: number;
+
+            /** AlarmReference note. */
+            note: string;
+
+            /**
+             * Encodes the specified AlarmReference message. Does not implicitly {@link tailrace.v1.AlarmReference.verify|verify} messages.
+             * @param message AlarmReference message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmReference.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmReference message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmReference & tailrace.v1.AlarmReference.$Shape} AlarmReference
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmReference & tailrace.v1.AlarmReference.$Shape;
+        }
+
+        namespace AlarmReference {
+
+            /** Properties of an AlarmReference. */
+            interface $Properties {
+
+                /** AlarmReference id */
+                id?: (string|null);
+
+                /** AlarmReference device */
+                device?: (string|null);
+
+                /** AlarmReference rule */
+                rule?: (string|null);
+
+                /** AlarmReference alarm */
+                alarm?: (string|null);
+
+                /** AlarmReference number */
+                number?: (number|null);
+
+                /** AlarmReference note */
+                note?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmReference. */
+            type $Shape = tailrace.v1.AlarmReference.$Properties;
+        }
+
+        /**
+         * Properties of a Shelve.
+         * @deprecated Use tailrace.v1.Shelve.$Properties instead.
+         */
+        interface IShelve extends tailrace.v1.Shelve.$Properties {
+        }
+
+        /** Represents a Shelve. */
+        class Shelve {
+
+            /**
+             * Constructs a new Shelve.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Shelve.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Shelve id. */
+            id: string;
+
+            /** Shelve device. */
+            device: string;
+
+            /** Shelve rule. */
+            rule: string;
+
+            /** Shelve alarm. */
+            alarm: string;
+
+            /** Shelve number. */
+            number: number;
+
+            /** Shelve reason. */
+            reason: string;
+
+            /** Shelve forMs. */
+            forMs: number;
+
+            /**
+             * Encodes the specified Shelve message. Does not implicitly {@link tailrace.v1.Shelve.verify|verify} messages.
+             * @param message Shelve message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Shelve.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a Shelve message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Shelve & tailrace.v1.Shelve.$Shape} Shelve
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Shelve & tailrace.v1.Shelve.$Shape;
+        }
+
+        namespace Shelve {
+
+            /** Properties of a Shelve. */
+            interface $Properties {
+
+                /** Shelve id */
+                id?: (string|null);
+
+                /** Shelve device */
+                device?: (string|null);
+
+                /** Shelve rule */
+                rule?: (string|null);
+
+                /** Shelve alarm */
+                alarm?: (string|null);
+
+                /** Shelve number */
+                number?: (number|null);
+
+                /** Shelve reason */
+                reason?: (string|null);
+
+                /** Shelve forMs */
+                forMs?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a Shelve. */
+            type $Shape = tailrace.v1.Shelve.$Properties;
+        }
+
+        /**
+         * Properties of a LeaseCall.
+         * @deprecated Use tailrace.v1.LeaseCall.$Properties instead.
+         */
+        interface ILeaseCall extends tailrace.v1.LeaseCall.$Properties {
+        }
+
+        /** Represents a LeaseCall. */
+        class LeaseCall {
+
+            /**
+             * Constructs a new LeaseCall.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.LeaseCall.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** LeaseCall id. */
+            id: string;
+
+            /** LeaseCall scope. */
+            scope: string;
+
+            /** LeaseCall action. */
+            action: tailrace.v1.LeaseAction;
+
+            /** LeaseCall forMs. */
+            forMs: number;
+
+            /** LeaseCall token. */
+            token: number;
+
+            /**
+             * Encodes the specified LeaseCall message. Does not implicitly {@link tailrace.v1.LeaseCall.verify|verify} messages.
+             * @param message LeaseCall message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.LeaseCall.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a LeaseCall message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.LeaseCall & tailrace.v1.LeaseCall.$Shape} LeaseCall
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.LeaseCall & tailrace.v1.LeaseCall.$Shape;
+        }
+
+        namespace LeaseCall {
+
+            /** Properties of a LeaseCall. */
+            interface $Properties {
+
+                /** LeaseCall id */
+                id?: (string|null);
+
+                /** LeaseCall scope */
+                scope?: (string|null);
+
+                /** LeaseCall action */
+                action?: (tailrace.v1.LeaseAction|null);
+
+                /** LeaseCall forMs */
+                forMs?: (number|null);
+
+                /** LeaseCall token */
+                token?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a LeaseCall. */
+            type $Shape = tailrace.v1.LeaseCall.$Properties;
         }
 
         /**
@@ -3134,8 +3656,20 @@ export namespace tailrace {
             /** ServerMessage progress. */
             progress?: (tailrace.v1.Progress.$Properties|null);
 
+            /** ServerMessage alarm. */
+            alarm?: (tailrace.v1.AlarmEvents.$Properties|null);
+
+            /** ServerMessage command. */
+            command?: (tailrace.v1.CommandEvents.$Properties|null);
+
+            /** ServerMessage lease. */
+            lease?: (tailrace.v1.LeaseEvents.$Properties|null);
+
+            /** ServerMessage accepted. */
+            accepted?: (tailrace.v1.Accepted.$Properties|null);
+
             /** ServerMessage message. */
-            message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice"|"progress");
+            message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice"|"progress"|"alarm"|"command"|"lease"|"accepted");
 
             /**
              * Encodes the specified ServerMessage message. Does not implicitly {@link tailrace.v1.ServerMessage.verify|verify} messages.
@@ -3218,8 +3752,20 @@ export namespace tailrace {
                 /** ServerMessage progress */
                 progress?: (tailrace.v1.Progress.$Properties|null);
 
+                /** ServerMessage alarm */
+                alarm?: (tailrace.v1.AlarmEvents.$Properties|null);
+
+                /** ServerMessage command */
+                command?: (tailrace.v1.CommandEvents.$Properties|null);
+
+                /** ServerMessage lease */
+                lease?: (tailrace.v1.LeaseEvents.$Properties|null);
+
+                /** ServerMessage accepted */
+                accepted?: (tailrace.v1.Accepted.$Properties|null);
+
                 /** ServerMessage message */
-                message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice"|"progress");
+                message?: ("welcome"|"subscribed"|"data"|"unsubscribed"|"pong"|"draining"|"error"|"moved"|"live"|"paused"|"stale"|"online"|"offline"|"interrupted"|"restored"|"cut"|"expiring"|"notice"|"progress"|"alarm"|"command"|"lease"|"accepted");
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
@@ -3246,9 +3792,13 @@ export namespace tailrace {
               expiring?: tailrace.v1.Expiring.$Shape|null;
               notice?: tailrace.v1.Notice.$Shape|null;
               progress?: tailrace.v1.Progress.$Shape|null;
+              alarm?: tailrace.v1.AlarmEvents.$Shape|null;
+              command?: tailrace.v1.CommandEvents.$Shape|null;
+              lease?: tailrace.v1.LeaseEvents.$Shape|null;
+              accepted?: tailrace.v1.Accepted.$Shape|null;
               $unknowns?: Uint8Array[];
             } & (
-              ({ message?: undefined; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "welcome"; welcome: tailrace.v1.Welcome.$Shape; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "subscribed"; welcome?: null; subscribed: tailrace.v1.Subscribed.$Shape; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "data"; welcome?: null; subscribed?: null; data: tailrace.v1.Data.$Shape; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "unsubscribed"; welcome?: null; subscribed?: null; data?: null; unsubscribed: tailrace.v1.Unsubscribed.$Shape; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "pong"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong: tailrace.v1.Pong.$Shape; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "draining"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining: tailrace.v1.Draining.$Shape; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "error"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error: tailrace.v1.Error.$Shape; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "moved"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved: tailrace.v1.Moved.$Shape; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "live"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live: tailrace.v1.Live.$Shape; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "paused"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused: tailrace.v1.Paused.$Shape; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "stale"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale: tailrace.v1.Stale.$Shape; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "online"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online: tailrace.v1.Online.$Shape; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "offline"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline: tailrace.v1.Offline.$Shape; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "interrupted"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted: tailrace.v1.Interrupted.$Shape; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "restored"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored: tailrace.v1.Restored.$Shape; cut?: null; expiring?: null; notice?: null; progress?: null }|{ message?: "cut"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut: tailrace.v1.Cut.$Shape; expiring?: null; notice?: null; progress?: null }|{ message?: "expiring"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring: tailrace.v1.Expiring.$Shape; notice?: null; progress?: null }|{ message?: "notice"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice: tailrace.v1.Notice.$Shape; progress?: null }|{ message?: "progress"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress: tailrace.v1.Progress.$Shape })
+              ({ message?: undefined; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "welcome"; welcome: tailrace.v1.Welcome.$Shape; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "subscribed"; welcome?: null; subscribed: tailrace.v1.Subscribed.$Shape; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "data"; welcome?: null; subscribed?: null; data: tailrace.v1.Data.$Shape; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "unsubscribed"; welcome?: null; subscribed?: null; data?: null; unsubscribed: tailrace.v1.Unsubscribed.$Shape; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "pong"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong: tailrace.v1.Pong.$Shape; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "draining"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining: tailrace.v1.Draining.$Shape; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "error"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error: tailrace.v1.Error.$Shape; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "moved"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved: tailrace.v1.Moved.$Shape; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "live"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live: tailrace.v1.Live.$Shape; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "paused"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused: tailrace.v1.Paused.$Shape; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "stale"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale: tailrace.v1.Stale.$Shape; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "online"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online: tailrace.v1.Online.$Shape; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "offline"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline: tailrace.v1.Offline.$Shape; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "interrupted"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted: tailrace.v1.Interrupted.$Shape; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "restored"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored: tailrace.v1.Restored.$Shape; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "cut"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut: tailrace.v1.Cut.$Shape; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "expiring"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring: tailrace.v1.Expiring.$Shape; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "notice"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice: tailrace.v1.Notice.$Shape; progress?: null; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "progress"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress: tailrace.v1.Progress.$Shape; alarm?: null; command?: null; lease?: null; accepted?: null }|{ message?: "alarm"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm: tailrace.v1.AlarmEvents.$Shape; command?: null; lease?: null; accepted?: null }|{ message?: "command"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command: tailrace.v1.CommandEvents.$Shape; lease?: null; accepted?: null }|{ message?: "lease"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease: tailrace.v1.LeaseEvents.$Shape; accepted?: null }|{ message?: "accepted"; welcome?: null; subscribed?: null; data?: null; unsubscribed?: null; pong?: null; draining?: null; error?: null; moved?: null; live?: null; paused?: null; stale?: null; online?: null; offline?: null; interrupted?: null; restored?: null; cut?: null; expiring?: null; notice?: null; progress?: null; alarm?: null; command?: null; lease?: null; accepted: tailrace.v1.Accepted.$Shape })
             );
         }
 
@@ -4053,6 +4603,9 @@ export namespace tailrace {
             /** Error retryable. */
             retryable: boolean;
 
+            /** Error request. */
+            request: string;
+
             /**
              * Encodes the specified Error message. Does not implicitly {@link tailrace.v1.Error.verify|verify} messages.
              * @param message Error message or plain object to encode
@@ -4089,12 +4642,560 @@ export namespace tailrace {
                 /** Error retryable */
                 retryable?: (boolean|null);
 
+                /** Error request */
+                request?: (string|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an Error. */
             type $Shape = tailrace.v1.Error.$Properties;
+        }
+
+        /**
+         * Properties of an AlarmEvents.
+         * @deprecated Use tailrace.v1.AlarmEvents.$Properties instead.
+         */
+        interface IAlarmEvents extends tailrace.v1.AlarmEvents.$Properties {
+        }
+
+        /** Represents an AlarmEvents. */
+        class AlarmEvents {
+
+            /**
+             * Constructs a new AlarmEvents.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmEvents.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmEvents view. */
+            view: number;
+
+            /** AlarmEvents events. */
+            events: tailrace.v1.AlarmEvent.$Properties[];
+
+            /** AlarmEvents snapshot. */
+            snapshot: boolean;
+
+            /** AlarmEvents snapshotComplete. */
+            snapshotComplete: boolean;
+
+            /**
+             * Encodes the specified AlarmEvents message. Does not implicitly {@link tailrace.v1.AlarmEvents.verify|verify} messages.
+             * @param message AlarmEvents message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmEvents.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmEvents message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmEvents & tailrace.v1.AlarmEvents.$Shape} AlarmEvents
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmEvents & tailrace.v1.AlarmEvents.$Shape;
+        }
+
+        namespace AlarmEvents {
+
+            /** Properties of an AlarmEvents. */
+            interface $Properties {
+
+                /** AlarmEvents view */
+                view?: (number|null);
+
+                /** AlarmEvents events */
+                events?: (tailrace.v1.AlarmEvent.$Properties[]|null);
+
+                /** AlarmEvents snapshot */
+                snapshot?: (boolean|null);
+
+                /** AlarmEvents snapshotComplete */
+                snapshotComplete?: (boolean|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an AlarmEvents. */
+            type $Shape = {
+              view?: number|null;
+              events?: tailrace.v1.AlarmEvent.$Shape[]|null;
+              snapshot?: boolean|null;
+              snapshotComplete?: boolean|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
+         * Properties of an AlarmEvent.
+         * @deprecated Use tailrace.v1.AlarmEvent.$Properties instead.
+         */
+        interface IAlarmEvent extends tailrace.v1.AlarmEvent.$Properties {
+        }
+
+        /** Represents an AlarmEvent. */
+        class AlarmEvent {
+
+            /**
+             * Constructs a new AlarmEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.AlarmEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** AlarmEvent partition. */
+            partition: number;
+
+            /** AlarmEvent seq. */
+            seq?: (number|null);
+
+            /** AlarmEvent transition. */
+            transition?: (tailrace.v1.AlarmTransition.$Properties|null);
+
+            /** AlarmEvent refused. */
+            refused?: (tailrace.v1.AlarmActionRefused.$Properties|null);
+
+            /** AlarmEvent event. */
+            event?: ("transition"|"refused");
+
+            /**
+             * Encodes the specified AlarmEvent message. Does not implicitly {@link tailrace.v1.AlarmEvent.verify|verify} messages.
+             * @param message AlarmEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.AlarmEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an AlarmEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.AlarmEvent & tailrace.v1.AlarmEvent.$Shape} AlarmEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.AlarmEvent & tailrace.v1.AlarmEvent.$Shape;
+        }
+
+        namespace AlarmEvent {
+
+            /** Properties of an AlarmEvent. */
+            interface $Properties {
+
+                /** AlarmEvent partition */
+                partition?: (number|null);
+
+                /** AlarmEvent seq */
+                seq?: (number|null);
+
+                /** AlarmEvent transition */
+                transition?: (tailrace.v1.AlarmTransition.$Properties|null);
+
+                /** AlarmEvent refused */
+                refused?: (tailrace.v1.AlarmActionRefused.$Properties|null);
+
+                /** AlarmEvent event */
+                event?: ("transition"|"refused");
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Narrowed shape of an AlarmEvent. */
+            type $Shape = {
+              partition?: number|null;
+              seq?: number|null;
+              transition?: tailrace.v1.AlarmTransition.$Shape|null;
+              refused?: tailrace.v1.AlarmActionRefused.$Shape|null;
+              $unknowns?: Uint8Array[];
+            } & (
+              ({ event?: undefined; transition?: null; refused?: null }|{ event?: "transition"; transition: tailrace.v1.AlarmTransition.$Shape; refused?: null }|{ event?: "refused"; transition?: null; refused: tailrace.v1.AlarmActionRefused.$Shape })
+            );
+        }
+
+        /**
+         * Properties of a CommandEvents.
+         * @deprecated Use tailrace.v1.CommandEvents.$Properties instead.
+         */
+        interface ICommandEvents extends tailrace.v1.CommandEvents.$Properties {
+        }
+
+        /** Represents a CommandEvents. */
+        class CommandEvents {
+
+            /**
+             * Constructs a new CommandEvents.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandEvents.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandEvents view. */
+            view: number;
+
+            /** CommandEvents events. */
+            events: tailrace.v1.CommandEvent.$Properties[];
+
+            /** CommandEvents snapshot. */
+            snapshot: boolean;
+
+            /** CommandEvents snapshotComplete. */
+            snapshotComplete: boolean;
+
+            /** CommandEvents request. */
+            request: string;
+
+            /**
+             * Encodes the specified CommandEvents message. Does not implicitly {@link tailrace.v1.CommandEvents.verify|verify} messages.
+             * @param message CommandEvents message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandEvents.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandEvents message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandEvents & tailrace.v1.CommandEvents.$Shape} CommandEvents
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandEvents & tailrace.v1.CommandEvents.$Shape;
+        }
+
+        namespace CommandEvents {
+
+            /** Properties of a CommandEvents. */
+            interface $Properties {
+
+                /** CommandEvents view */
+                view?: (number|null);
+
+                /** CommandEvents events */
+                events?: (tailrace.v1.CommandEvent.$Properties[]|null);
+
+                /** CommandEvents snapshot */
+                snapshot?: (boolean|null);
+
+                /** CommandEvents snapshotComplete */
+                snapshotComplete?: (boolean|null);
+
+                /** CommandEvents request */
+                request?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandEvents. */
+            type $Shape = {
+              view?: number|null;
+              events?: tailrace.v1.CommandEvent.$Shape[]|null;
+              snapshot?: boolean|null;
+              snapshotComplete?: boolean|null;
+              request?: string|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
+         * Properties of a CommandEvent.
+         * @deprecated Use tailrace.v1.CommandEvent.$Properties instead.
+         */
+        interface ICommandEvent extends tailrace.v1.CommandEvent.$Properties {
+        }
+
+        /** Represents a CommandEvent. */
+        class CommandEvent {
+
+            /**
+             * Constructs a new CommandEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.CommandEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** CommandEvent partition. */
+            partition: number;
+
+            /** CommandEvent seq. */
+            seq?: (number|null);
+
+            /** CommandEvent transition. */
+            transition?: (tailrace.v1.CommandTransition.$Properties|null);
+
+            /**
+             * Encodes the specified CommandEvent message. Does not implicitly {@link tailrace.v1.CommandEvent.verify|verify} messages.
+             * @param message CommandEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.CommandEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a CommandEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.CommandEvent & tailrace.v1.CommandEvent.$Shape} CommandEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.CommandEvent & tailrace.v1.CommandEvent.$Shape;
+        }
+
+        namespace CommandEvent {
+
+            /** Properties of a CommandEvent. */
+            interface $Properties {
+
+                /** CommandEvent partition */
+                partition?: (number|null);
+
+                /** CommandEvent seq */
+                seq?: (number|null);
+
+                /** CommandEvent transition */
+                transition?: (tailrace.v1.CommandTransition.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a CommandEvent. */
+            type $Shape = {
+              partition?: number|null;
+              seq?: number|null;
+              transition?: tailrace.v1.CommandTransition.$Shape|null;
+              $unknowns?: Uint8Array[];
+            };
+        }
+
+        /**
+         * Properties of a LeaseEvents.
+         * @deprecated Use tailrace.v1.LeaseEvents.$Properties instead.
+         */
+        interface ILeaseEvents extends tailrace.v1.LeaseEvents.$Properties {
+        }
+
+        /** Represents a LeaseEvents. */
+        class LeaseEvents {
+
+            /**
+             * Constructs a new LeaseEvents.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.LeaseEvents.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** LeaseEvents view. */
+            view: number;
+
+            /** LeaseEvents events. */
+            events: tailrace.v1.LeaseEvent.$Properties[];
+
+            /** LeaseEvents snapshot. */
+            snapshot: boolean;
+
+            /** LeaseEvents snapshotComplete. */
+            snapshotComplete: boolean;
+
+            /** LeaseEvents request. */
+            request: string;
+
+            /**
+             * Encodes the specified LeaseEvents message. Does not implicitly {@link tailrace.v1.LeaseEvents.verify|verify} messages.
+             * @param message LeaseEvents message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.LeaseEvents.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a LeaseEvents message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.LeaseEvents & tailrace.v1.LeaseEvents.$Shape} LeaseEvents
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.LeaseEvents & tailrace.v1.LeaseEvents.$Shape;
+        }
+
+        namespace LeaseEvents {
+
+            /** Properties of a LeaseEvents. */
+            interface $Properties {
+
+                /** LeaseEvents view */
+                view?: (number|null);
+
+                /** LeaseEvents events */
+                events?: (tailrace.v1.LeaseEvent.$Properties[]|null);
+
+                /** LeaseEvents snapshot */
+                snapshot?: (boolean|null);
+
+                /** LeaseEvents snapshotComplete */
+                snapshotComplete?: (boolean|null);
+
+                /** LeaseEvents request */
+                request?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a LeaseEvents. */
+            type $Shape = tailrace.v1.LeaseEvents.$Properties;
+        }
+
+        /**
+         * Properties of a LeaseEvent.
+         * @deprecated Use tailrace.v1.LeaseEvent.$Properties instead.
+         */
+        interface ILeaseEvent extends tailrace.v1.LeaseEvent.$Properties {
+        }
+
+        /** Represents a LeaseEvent. */
+        class LeaseEvent {
+
+            /**
+             * Constructs a new LeaseEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.LeaseEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** LeaseEvent partition. */
+            partition: number;
+
+            /** LeaseEvent seq. */
+            seq?: (number|null);
+
+            /** LeaseEvent transition. */
+            transition?: (tailrace.v1.LeaseTransition.$Properties|null);
+
+            /**
+             * Encodes the specified LeaseEvent message. Does not implicitly {@link tailrace.v1.LeaseEvent.verify|verify} messages.
+             * @param message LeaseEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.LeaseEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a LeaseEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.LeaseEvent & tailrace.v1.LeaseEvent.$Shape} LeaseEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.LeaseEvent & tailrace.v1.LeaseEvent.$Shape;
+        }
+
+        namespace LeaseEvent {
+
+            /** Properties of a LeaseEvent. */
+            interface $Properties {
+
+                /** LeaseEvent partition */
+                partition?: (number|null);
+
+                /** LeaseEvent seq */
+                seq?: (number|null);
+
+                /** LeaseEvent transition */
+                transition?: (tailrace.v1.LeaseTransition.$Properties|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a LeaseEvent. */
+            type $Shape = tailrace.v1.LeaseEvent.$Properties;
+        }
+
+        /**
+         * Properties of an Accepted.
+         * @deprecated Use tailrace.v1.Accepted.$Properties instead.
+         */
+        interface IAccepted extends tailrace.v1.Accepted.$Properties {
+        }
+
+        /** Represents an Accepted. */
+        class Accepted {
+
+            /**
+             * Constructs a new Accepted.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.Accepted.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** Accepted request. */
+            request: string;
+
+            /** Accepted action. */
+            action: string;
+
+            /**
+             * Encodes the specified Accepted message. Does not implicitly {@link tailrace.v1.Accepted.verify|verify} messages.
+             * @param message Accepted message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.Accepted.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an Accepted message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.Accepted & tailrace.v1.Accepted.$Shape} Accepted
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.Accepted & tailrace.v1.Accepted.$Shape;
+        }
+
+        namespace Accepted {
+
+            /** Properties of an Accepted. */
+            interface $Properties {
+
+                /** Accepted request */
+                request?: (string|null);
+
+                /** Accepted action */
+                action?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an Accepted. */
+            type $Shape = tailrace.v1.Accepted.$Properties;
         }
 
         /**
@@ -7020,6 +8121,9 @@ export namespace tailrace {
             /** OwnerRequest devices. */
             devices?: (tailrace.v1.DeviceListRequest.$Properties|null);
 
+            /** OwnerRequest events. */
+            events?: (tailrace.v1.EventsRequest.$Properties|null);
+
             /**
              * Encodes the specified OwnerRequest message. Does not implicitly {@link tailrace.v1.OwnerRequest.verify|verify} messages.
              * @param message OwnerRequest message or plain object to encode
@@ -7068,12 +8172,327 @@ export namespace tailrace {
                 /** OwnerRequest devices */
                 devices?: (tailrace.v1.DeviceListRequest.$Properties|null);
 
+                /** OwnerRequest events */
+                events?: (tailrace.v1.EventsRequest.$Properties|null);
+
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];
             }
 
             /** Shape of an OwnerRequest. */
             type $Shape = tailrace.v1.OwnerRequest.$Properties;
+        }
+
+        /**
+         * Properties of an EventsRequest.
+         * @deprecated Use tailrace.v1.EventsRequest.$Properties instead.
+         */
+        interface IEventsRequest extends tailrace.v1.EventsRequest.$Properties {
+        }
+
+        /** Represents an EventsRequest. */
+        class EventsRequest {
+
+            /**
+             * Constructs a new EventsRequest.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.EventsRequest.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** EventsRequest from. */
+            from?: (number|null);
+
+            /** EventsRequest until. */
+            until?: (number|null);
+
+            /** EventsRequest epoch. */
+            epoch: string;
+
+            /**
+             * Encodes the specified EventsRequest message. Does not implicitly {@link tailrace.v1.EventsRequest.verify|verify} messages.
+             * @param message EventsRequest message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.EventsRequest.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an EventsRequest message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.EventsRequest & tailrace.v1.EventsRequest.$Shape} EventsRequest
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.EventsRequest & tailrace.v1.EventsRequest.$Shape;
+        }
+
+        namespace EventsRequest {
+
+            /** Properties of an EventsRequest. */
+            interface $Properties {
+
+                /** EventsRequest from */
+                from?: (number|null);
+
+                /** EventsRequest until */
+                until?: (number|null);
+
+                /** EventsRequest epoch */
+                epoch?: (string|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an EventsRequest. */
+            type $Shape = tailrace.v1.EventsRequest.$Properties;
+        }
+
+        /**
+         * Properties of an EventsReply.
+         * @deprecated Use tailrace.v1.EventsReply.$Properties instead.
+         */
+        interface IEventsReply extends tailrace.v1.EventsReply.$Properties {
+        }
+
+        /** Represents an EventsReply. */
+        class EventsReply {
+
+            /**
+             * Constructs a new EventsReply.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.EventsReply.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** EventsReply next. */
+            next: number;
+
+            /** EventsReply from. */
+            from: number;
+
+            /** EventsReply current. */
+            current: boolean;
+
+            /** EventsReply events. */
+            events: tailrace.v1.RelayEvent.$Properties[];
+
+            /** EventsReply alarmOwner. */
+            alarmOwner: number;
+
+            /**
+             * Encodes the specified EventsReply message. Does not implicitly {@link tailrace.v1.EventsReply.verify|verify} messages.
+             * @param message EventsReply message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.EventsReply.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an EventsReply message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.EventsReply & tailrace.v1.EventsReply.$Shape} EventsReply
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.EventsReply & tailrace.v1.EventsReply.$Shape;
+        }
+
+        namespace EventsReply {
+
+            /** Properties of an EventsReply. */
+            interface $Properties {
+
+                /** EventsReply next */
+                next?: (number|null);
+
+                /** EventsReply from */
+                from?: (number|null);
+
+                /** EventsReply current */
+                current?: (boolean|null);
+
+                /** EventsReply events */
+                events?: (tailrace.v1.RelayEvent.$Properties[]|null);
+
+                /** EventsReply alarmOwner */
+                alarmOwner?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an EventsReply. */
+            type $Shape = tailrace.v1.EventsReply.$Properties;
+        }
+
+        /**
+         * Properties of a RelayEvent.
+         * @deprecated Use tailrace.v1.RelayEvent.$Properties instead.
+         */
+        interface IRelayEvent extends tailrace.v1.RelayEvent.$Properties {
+        }
+
+        /** Represents a RelayEvent. */
+        class RelayEvent {
+
+            /**
+             * Constructs a new RelayEvent.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.RelayEvent.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** RelayEvent seq. */
+            seq?: (number|null);
+
+            /** RelayEvent event. */
+            event: Uint8Array;
+
+            /**
+             * Encodes the specified RelayEvent message. Does not implicitly {@link tailrace.v1.RelayEvent.verify|verify} messages.
+             * @param message RelayEvent message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.RelayEvent.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes a RelayEvent message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.RelayEvent & tailrace.v1.RelayEvent.$Shape} RelayEvent
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.RelayEvent & tailrace.v1.RelayEvent.$Shape;
+        }
+
+        namespace RelayEvent {
+
+            /** Properties of a RelayEvent. */
+            interface $Properties {
+
+                /** RelayEvent seq */
+                seq?: (number|null);
+
+                /** RelayEvent event */
+                event?: (Uint8Array|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of a RelayEvent. */
+            type $Shape = tailrace.v1.RelayEvent.$Properties;
+        }
+
+        /**
+         * Properties of an EventFrame.
+         * @deprecated Use tailrace.v1.EventFrame.$Properties instead.
+         */
+        interface IEventFrame extends tailrace.v1.EventFrame.$Properties {
+        }
+
+        /** Represents an EventFrame. */
+        class EventFrame {
+
+            /**
+             * Constructs a new EventFrame.
+             * @param [properties] Properties to set
+             */
+            constructor(properties?: tailrace.v1.EventFrame.$Properties);
+
+            /** Unknown fields preserved while decoding when enabled */
+            $unknowns?: Uint8Array[];
+
+            /** EventFrame node. */
+            node: string;
+
+            /** EventFrame epoch. */
+            epoch: string;
+
+            /** EventFrame partition. */
+            partition: number;
+
+            /** EventFrame generation. */
+            generation: number;
+
+            /** EventFrame previous. */
+            previous: number;
+
+            /** EventFrame next. */
+            next: number;
+
+            /** EventFrame events. */
+            events: tailrace.v1.RelayEvent.$Properties[];
+
+            /** EventFrame alarmOwner. */
+            alarmOwner: number;
+
+            /**
+             * Encodes the specified EventFrame message. Does not implicitly {@link tailrace.v1.EventFrame.verify|verify} messages.
+             * @param message EventFrame message or plain object to encode
+             * @param [writer] Writer to encode to
+             * @returns Writer
+             */
+            static encode(message: tailrace.v1.EventFrame.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
+
+            /**
+             * Decodes an EventFrame message from the specified reader or buffer.
+             * @param reader Reader or buffer to decode from
+             * @param [length] Message length if known beforehand
+             * @returns {tailrace.v1.EventFrame & tailrace.v1.EventFrame.$Shape} EventFrame
+             * @throws {Error} If the payload is not a reader or valid buffer
+             * @throws {$protobuf.util.ProtocolError} If required fields are missing
+             */
+            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): tailrace.v1.EventFrame & tailrace.v1.EventFrame.$Shape;
+        }
+
+        namespace EventFrame {
+
+            /** Properties of an EventFrame. */
+            interface $Properties {
+
+                /** EventFrame node */
+                node?: (string|null);
+
+                /** EventFrame epoch */
+                epoch?: (string|null);
+
+                /** EventFrame partition */
+                partition?: (number|null);
+
+                /** EventFrame generation */
+                generation?: (number|null);
+
+                /** EventFrame previous */
+                previous?: (number|null);
+
+                /** EventFrame next */
+                next?: (number|null);
+
+                /** EventFrame events */
+                events?: (tailrace.v1.RelayEvent.$Properties[]|null);
+
+                /** EventFrame alarmOwner */
+                alarmOwner?: (number|null);
+
+                /** Unknown fields preserved while decoding when enabled */
+                $unknowns?: Uint8Array[];
+            }
+
+            /** Shape of an EventFrame. */
+            type $Shape = tailrace.v1.EventFrame.$Properties;
         }
 
         /**
@@ -7347,6 +8766,9 @@ export namespace tailrace {
             /** OwnerReply devices. */
             devices?: (tailrace.v1.DeviceList.$Properties|null);
 
+            /** OwnerReply events. */
+            events?: (tailrace.v1.EventsReply.$Properties|null);
+
             /**
              * Encodes the specified OwnerReply message. Does not implicitly {@link tailrace.v1.OwnerReply.verify|verify} messages.
              * @param message OwnerReply message or plain object to encode
@@ -7415,6 +8837,9 @@ export namespace tailrace {
 
                 /** OwnerReply devices */
                 devices?: (tailrace.v1.DeviceList.$Properties|null);
+
+                /** OwnerReply events */
+                events?: (tailrace.v1.EventsReply.$Properties|null);
 
                 /** Unknown fields preserved while decoding when enabled */
                 $unknowns?: Uint8Array[];

@@ -16,8 +16,26 @@ export interface Evidence {
   readonly message: string;
 }
 
-/** Position of an evaluation: a report, and the index of a time in it, from 1. Without an index, the whole report. */
-export type EvaluatedTo = readonly [seq: number, batch?: number];
+/**
+ * What had been evaluated when a transition was written, in this order: reports by position; in a report, the timers by
+ * event time before each of its times, then the readings of that time; after a report, the timers by the clock of
+ * ingest.
+ */
+export interface EvaluatedTo {
+  /** Position of the report. */
+  readonly seq: number;
+  /** Index of the time in the report, from 1; absent: the whole report. */
+  readonly batch?: number;
+  /** After that, timers up to this time; absent: none. */
+  readonly timersMs?: number;
+  /**
+   * The transition is of such a timer, or of an action. Others that follow from it may not be written. Absent: it is of
+   * the readings.
+   */
+  readonly cause?: 'event_timer' | 'received_timer' | 'action' | 'rules';
+  /** Time of the action, or of the timer by the clock of ingest. */
+  readonly atMs?: number;
+}
 
 /** The whole state of a rule at a device, as plain data that survives JSON. Absent fields have their initial value. */
 export interface PointState {
@@ -52,6 +70,8 @@ export interface DeviceState {
   /** Event time of the last report, and its time by the clock of ingest. */
   readonly time: number;
   readonly received: number;
+  /** Of the last timer by the clock of ingest. */
+  readonly fired: number;
   /** No transition of a rule that is new to the device has a number up to this one. */
   readonly numberFloor: number;
   /** IDs of the last actions that were applied or refused, oldest first. */
@@ -59,6 +79,8 @@ export interface DeviceState {
   readonly tags: Readonly<Record<string, TagSlotState>>;
   /** By rule. */
   readonly points: Readonly<Record<string, PointState>>;
+  /** Of the last transition that was adopted, while the reports up to it are evaluated again. */
+  readonly unfinished?: EvaluatedTo;
 }
 
 /** Encodes the state of a device for the topic of checkpoints. */

@@ -5,7 +5,7 @@ import type { Act } from '../journal.ts';
 import type { Requester } from '../requester.ts';
 import { type Command, type CommandEvent, changed, nextOf } from './command.ts';
 import { commandEvent } from './command-message.ts';
-import { lockCommand, storeTransition } from './command-store.ts';
+import { lockCommand, storeTransitions } from './command-store.ts';
 
 /** When a command is worked on again, ms. */
 export const workTimes = {
@@ -53,33 +53,38 @@ export function nextCheckOf({ changed }: Command, nowMs: number): number {
 }
 
 /**
- * Applies an event to a command, in one transaction with its audit entry and its record. Resolves with the command
- * afterwards, which is the same if the event changes nothing. `change`: sets further fields.
+ * Applies events to a command, in one transaction with their audit entries and records. Resolves with the command
+ * afterwards, which is the same if they change nothing. `change`: sets further fields.
  */
-export async function applyEvent(
+export async function applyEvents(
   context: ControlContext,
   id: string,
-  event: CommandEvent,
+  events: readonly CommandEvent[],
   actor: Actor,
   change: (command: Command) => Partial<Command> = () => ({}),
 ): Promise<Command> {
   return await act(context, async (transaction) => {
     const command = await lockCommand(transaction, id);
-    return await afterEvent(transaction, context.clock.now(), { ...command, ...change(command) }, event, actor);
+    return await afterEvents(transaction, context.clock.now(), { ...command, ...change(command) }, events, actor);
   });
 }
 
-/** Stores the transition that follows an event, for a transaction that has locked the command. */
-export async function afterEvent(
+/** Stores the transitions that follow events, for a transaction that has locked the command. */
+export async function afterEvents(
   transaction: Queryable,
   nowMs: number,
   command: Command,
-  event: CommandEvent,
+  events: readonly CommandEvent[],
   actor: Actor,
 ): Promise<{ readonly result: Command; readonly acts: readonly Act[] }> {
-  const change = nextOf(command, event);
-  if (change === undefined) return { result: command, acts: [] };
-  const result = changed(command, change, nowMs);
-  await storeTransition(transaction, result, dueOf(result, nowMs));
-  return { result, acts: [actOf(result, actor)] };
+  let result = command;
+  const transitions: Command[] = [];
+  for (const event of events) {
+    const change = nextOf(result, event);
+    if (change === undefined) continue;
+    result = changed(result, change, nowMs);
+    transitions.push(result);
+  }
+  if (transitions.length > 0) await storeTransitions(transaction, transitions, dueOf(result, nowMs));
+  return { result, acts: transitions.map((transition) => actOf(transition, actor)) };
 }

@@ -10,7 +10,7 @@ import { fenceFor } from '../leases/lease.ts';
 import { leaseOver } from '../leases/lease-store.ts';
 import { assertMayCommand, assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
 import { type Command, isReplaced, isSameRequest } from './command.ts';
-import { actOf, afterEvent, applyEvent, workTimes } from './command-acts.ts';
+import { actOf, afterEvents, applyEvents, workTimes } from './command-acts.ts';
 import {
   type CommandFilter,
   countOpen,
@@ -132,7 +132,7 @@ export class CommandService {
         const time = context.clock.now();
         if (!locked.isRequested) {
           const message = `canceled by ${requester.subject}`;
-          return await afterEvent(transaction, time, locked, { kind: 'canceled', message }, requester);
+          return await afterEvents(transaction, time, locked, [{ kind: 'canceled', message }], requester);
         }
         await noteCanceled(transaction, id, requester.subject);
         const details = { command: id, state: locked.state };
@@ -160,7 +160,7 @@ export class CommandService {
       assertMayCommand(requester, device);
       assertRole(requester, 'supervisor');
       const { subject: approver } = requester;
-      const command = await applyEvent(context, id, { kind: 'confirmed' }, requester, (locked) => {
+      const command = await applyEvents(context, id, [{ kind: 'confirmed' }], requester, (locked) => {
         if (locked.awaits !== 'confirmation')
           throw new TailraceError('conflict', `command: expected one that awaits confirmation, got ${locked.state}`);
         if (locked.sender === approver)
@@ -261,7 +261,7 @@ export class CommandService {
     const acts: Act[] = [];
     for (const each of earlier.filter((open) => isReplaced(open, command))) {
       const event = { kind: 'canceled', message: `replaced by ${command.id}` } as const;
-      acts.push(...(await afterEvent(transaction, nowMs, each, event, requester)).acts);
+      acts.push(...(await afterEvents(transaction, nowMs, each, [event], requester)).acts);
     }
     return acts;
   }

@@ -60,48 +60,57 @@ export async function insertCommand(
   const { id, sender, key, device, via, name, params, qos, deadline, accepted, fence, replaces } = command;
   const { traceparent, state, awaits, number, message } = command;
   const { rows } = await transaction.query<{ position: number }>(
-    `INSERT INTO commands (id, sender, key, device, via, name, params, qos, deadline_ms, accepted_ms, fence, replaces,
-       traceparent, state, awaits, is_final, number, changed_ms, message, worker, due_ms)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false, $16, $10, $17, $18, $19)
-     ON CONFLICT (sender, key) DO NOTHING RETURNING position`,
+    `WITH command AS (
+       INSERT INTO commands (id, sender, key, device, via, name, params, qos, deadline_ms, accepted_ms, fence, replaces,
+         traceparent, state, awaits, is_final, number, changed_ms, message, worker, due_ms)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, false, $16, $10, $17, $18, $19)
+       ON CONFLICT (sender, key) DO NOTHING RETURNING *
+     ), transition AS (
+       INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
+       SELECT id, number, state, awaits, changed_ms, code, message, is_final FROM command
+     )
+     SELECT position FROM command`,
     [
       ...[id, sender, key, device, via, name, JSON.stringify(params), qos, deadline, accepted, fence, replaces],
       ...[traceparent, state, awaits, number, message, worker, dueMs],
     ],
   );
-  if (rows[0] === undefined) return undefined;
-  await insertTransition(transaction, command);
-  return { ...command, position: rows[0].position };
+  return rows[0] && { ...command, position: rows[0].position };
 }
 
-/** Stores a command after a transition. `dueMs`: when it is worked on again. */
-export async function storeTransition(transaction: Queryable, command: Command, dueMs: number): Promise<void> {
-  const { id, approver, state, awaits, isFinal, number, changed, code, message } = command;
-  const { confirmedBy, before, after, isRequested, cancelBy } = command;
+/**
+ * Stores a command after transitions, which follow each other, at least one. `dueMs`: when it is worked on again.
+ */
+export async function storeTransitions(
+  transaction: Queryable,
+  transitions: readonly Command[],
+  dueMs: number,
+): Promise<void> {
+  const { id, approver, state, awaits, isFinal, number, changed, code, message, ...last } = transitions.at(-1)!;
+  const { confirmedBy, before, after, isRequested, cancelBy } = last;
+  const each = <T>(field: (command: Command) => T) => transitions.map(field);
   await transaction.query(
-    `UPDATE commands SET approver = $2, state = $3, awaits = $4, is_final = $5, number = $6, changed_ms = $7, code = $8,
-       message = $9, confirmed_by = $10, value_before = $11, value_after = $12, is_requested = $13, cancel_by = $14,
-       due_ms = $15
-     WHERE id = $1`,
+    `WITH command AS (
+       UPDATE commands SET approver = $2, state = $3, awaits = $4, is_final = $5, number = $6, changed_ms = $7,
+         code = $8, message = $9, confirmed_by = $10, value_before = $11, value_after = $12, is_requested = $13,
+         cancel_by = $14, due_ms = $15
+       WHERE id = $1
+     )
+     INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
+     SELECT $1, * FROM unnest($16::integer[], $17::text[], $18::text[], $19::double precision[], $20::text[],
+       $21::text[], $22::boolean[])`,
     [
       ...[id, approver, state, awaits, isFinal, number, changed, code, message, confirmedBy, jsonOf(before)],
       ...[jsonOf(after), isRequested, cancelBy, dueMs],
+      ...[each((command) => command.number), each((command) => command.state), each((command) => command.awaits)],
+      ...[each((command) => command.changed), each((command) => command.code), each((command) => command.message)],
+      each((command) => command.isFinal),
     ],
   );
-  await insertTransition(transaction, command);
 }
 
 function jsonOf(value: CommandValue | undefined): string | null {
   return value === undefined ? null : JSON.stringify(value);
-}
-
-async function insertTransition(transaction: Queryable, command: Omit<Command, 'position'>): Promise<void> {
-  const { id, number, state, awaits, changed, code, message, isFinal } = command;
-  await transaction.query(
-    `INSERT INTO command_transitions (command, number, state, awaits, at_ms, code, message, is_final)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [id, number, state, awaits, changed, code, message, isFinal],
-  );
 }
 
 /**
@@ -237,6 +246,20 @@ export async function countOpenOf(
       count(*) FILTER (WHERE state IN ('accepted', 'queued') AND awaits <> 'confirmation') AS waiting
     FROM commands WHERE device = $1 AND NOT is_final`;
   return (await queryable.query<{ open: number; waiting: number }>(sql, [device])).rows[0]!;
+}
+
+/** Makes the commands of a process that stops due, so that another one works on them at once. */
+export async function releaseCommands(queryable: Queryable, worker: string, nowMs: number): Promise<void> {
+  const sql = `UPDATE commands SET due_ms = $2
+    WHERE worker = $1 AND NOT is_final AND awaits NOT IN ('confirmation', 'device') AND due_ms > $2`;
+  await queryable.query(sql, [worker, nowMs]);
+}
+
+/** Removes final commands whose last transition is before a time. Resolves with their number. */
+export async function removeFinal(queryable: Queryable, beforeMs: number, rowsMax: number): Promise<number> {
+  const sql = `DELETE FROM commands WHERE id IN (
+    SELECT id FROM commands WHERE is_final AND changed_ms < $1 ORDER BY changed_ms LIMIT $2 FOR UPDATE SKIP LOCKED)`;
+  return (await queryable.query(sql, [beforeMs, rowsMax])).rowCount;
 }
 
 /** Sets when a command is worked on again, if this process works on it. */

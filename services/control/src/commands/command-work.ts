@@ -9,13 +9,15 @@ import { controlItself } from '../audit/audit-entry.ts';
 import type { ControlContext } from '../control-context.ts';
 import { leaseOver } from '../leases/lease-store.ts';
 import { type Command, type CommandEvent, isUnsent } from './command.ts';
-import { applyEvent, nextCheckOf, workTimes } from './command-acts.ts';
+import { applyEvents, nextCheckOf, workTimes } from './command-acts.ts';
 import {
   claimDue,
   claimNextOf,
   findCommand,
   noteRequested,
   postpone,
+  releaseCommands,
+  removeFinal,
   wakeDevices,
   wakeForgotten,
 } from './command-store.ts';
@@ -36,6 +38,9 @@ const wakeDevicesMax = 10_000;
 const nodesMax = 3;
 /** After a request that failed without a doubt, and may succeed later. */
 const retryMs = 1_000;
+/** How often final commands are removed, ms, and how many at once. */
+const removeEveryMs = 10_000;
+const removeRowsMax = 2_000;
 const warningEveryMs = 60_000;
 
 /** Replies after which a node may have received the command. All others are refusals by it. */
@@ -46,6 +51,8 @@ export interface CommandWorkOptions {
   readonly bus: Pick<Bus, 'request' | 'subscribe'>;
   /** How long after `unconfirmed` an outcome of the device is awaited, ms. */
   readonly resolveMs: number;
+  /** How long final commands are kept, ms. */
+  readonly retentionMs: number;
   /** Called with each command after a transition by this process. */
   readonly onChanged?: (command: Command) => void;
 }
@@ -66,6 +73,8 @@ export class CommandWork {
   readonly #followed = new Map<string, string>();
   /** The last step of each command with steps. */
   readonly #steps = new Map<string, Promise<void>>();
+  /** Outcomes that wait for the steps before them. A node publishes a few of a command. */
+  readonly #outcomes = new Map<string, CommandOutcome[]>();
   readonly #opened = new Set<string>();
   readonly #warning: LimitedWarning;
   readonly #timers: Timer[] = [];
@@ -93,6 +102,7 @@ export class CommandWork {
     this.#timers.push(
       clock.every(sweepMs, () => this.sweep()),
       clock.every(workTimes.deviceMs, () => void this.#wakeForgotten()),
+      clock.every(removeEveryMs, () => void this.#removeFinal()),
     );
     this.sweep();
   }
@@ -107,13 +117,15 @@ export class CommandWork {
     );
   }
 
-  /** Stops after the steps in progress. Other processes go on with the commands. */
+  /** Stops after the steps in progress. Other processes go on with the commands at once. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#wakeTimer?.cancel();
     for (const timer of this.#timers.splice(0)) timer.cancel();
     await Promise.all(this.#subscriptions.splice(0).map((subscription) => subscription.stop()));
     await Promise.allSettled(this.#steps.values());
+    const { database, worker, clock } = this.#options.context;
+    await releaseCommands(database, worker, clock.now()).catch(() => undefined);
   }
 
   /** Works on a command that this process has claimed. */
@@ -131,7 +143,7 @@ export class CommandWork {
   async outcomeOf(id: string, outcome: CommandOutcome): Promise<Command> {
     let result: Command | undefined;
     await this.#step(id, async () => {
-      result = await this.#apply(id, { kind: 'outcome', outcome });
+      result = await this.#apply(id, eventsOf(outcome));
     });
     return result ?? (await findCommand(this.#options.context.database, id))!;
   }
@@ -179,18 +191,15 @@ export class CommandWork {
     if (isRequested || (state !== 'accepted' && state !== 'queued')) return await this.#check(command);
     if (deadline <= this.#options.context.clock.now()) {
       const missing = awaits === 'confirmation' ? 'confirmed' : 'sent';
-      await this.#apply(command.id, {
-        kind: 'deadline_passed',
-        message: `its deadline has passed: it was not ${missing}`,
-      });
+      const message = `its deadline has passed: it was not ${missing}`;
+      await this.#apply(command.id, [{ kind: 'deadline_passed', message }]);
     } else if (awaits !== 'confirmation') await this.#dispatch(command);
-    await this.#takeNextOf(device);
-  }
-
-  async #takeNextOf(device: string): Promise<void> {
-    const { database, worker, clock } = this.#options.context;
-    const next = await claimNextOf(database, device, worker, clock.now() + workTimes.claimMs);
-    if (next !== undefined) this.take(next);
+    // Beside the further steps of this one.
+    void this.#step(`next of ${device}`, async () => {
+      const { database, worker, clock } = this.#options.context;
+      const next = await claimNextOf(database, device, worker, clock.now() + workTimes.claimMs);
+      if (next !== undefined) this.take(next);
+    });
   }
 
   /** Requests a command of the node that has its device, and of the next one if the device has moved. */
@@ -200,7 +209,7 @@ export class CommandWork {
     const lease = await leaseOver(database, device, clock.now());
     if (lease !== undefined && (lease.holder !== sender || (fence !== 0 && fence < lease.token))) {
       const message = `${device}: expected no other lease, got ${lease.scope} of ${JSON.stringify(lease.holder)}`;
-      await this.#apply(id, { kind: 'refused', code: 'conflict', message });
+      await this.#apply(id, [{ kind: 'refused', code: 'conflict', message }]);
       return;
     }
     let node = await this.#nodeOf(command);
@@ -210,14 +219,14 @@ export class CommandWork {
       if (!(await noteRequested(database, current, node, worker))) return;
       const outcome = await this.#requested(current, node);
       if (outcome === undefined) return;
-      current = await this.#apply(id, { kind: 'outcome', outcome });
+      current = await this.#apply(id, eventsOf(outcome));
       if (current.state !== 'queued') return;
       node = outcome.holder === '' ? undefined : outcome.holder;
       if (current.awaits === '' && node === undefined)
         return await postpone(database, id, worker, clock.now() + retryMs);
     }
     if (current.awaits === '')
-      await this.#apply(id, { kind: 'device_away', message: `${via || device} has no session: it waits for one` });
+      await this.#apply(id, [{ kind: 'device_away', message: `${via || device} has no session: it waits for one` }]);
     else await postpone(database, id, worker, Math.min(command.deadline, clock.now() + workTimes.deviceMs));
   }
 
@@ -258,23 +267,23 @@ export class CommandWork {
     this.#followed.set(id, command.device);
     let current = command;
     try {
-      current = await this.#apply(id, { kind: 'outcome', outcome: await this.#ingest.query(command, node) });
+      current = await this.#apply(id, eventsOf(await this.#ingest.query(command, node)));
     } catch (thrown) {
       const { code, message } = tailraceErrorFrom(thrown);
       const isLate = clock.now() > deadline + workTimes.graceMs;
-      if (code === 'not_found' || isLate) current = await this.#apply(id, { kind: 'lost', message });
+      if (code === 'not_found' || isLate) current = await this.#apply(id, [{ kind: 'lost', message }]);
     }
     const nowMs = clock.now();
     if (current.state === 'unconfirmed' && !current.isFinal && nowMs >= current.changed + resolveMs)
-      current = await this.#apply(id, { kind: 'unresolved' });
+      current = await this.#apply(id, [{ kind: 'unresolved' }]);
     if (!current.isFinal && current.state === state) await postpone(database, id, worker, nextCheckOf(current, nowMs));
     else if (current.state === 'queued') this.sweep();
   }
 
-  async #apply(id: string, event: CommandEvent): Promise<Command> {
+  async #apply(id: string, events: readonly CommandEvent[]): Promise<Command> {
     const { context, onChanged } = this.#options;
     let former = -1;
-    const command = await applyEvent(context, id, event, controlItself, (before) => {
+    const command = await applyEvents(context, id, events, controlItself, (before) => {
       former = before.number;
       return {};
     });
@@ -289,16 +298,32 @@ export class CommandWork {
     const isOther = outcome.attempt === 0 && outcome.session !== 0 && isFinal(outcome.state);
     const isFollowed = this.#followed.get(id) === device;
     if (this.#isStopped || !(isFollowed || isOther)) return;
+    if (isFollowed && !isUnsent(outcome)) {
+      this.#addOutcome(outcome);
+      return;
+    }
     void this.#step(id, async () => {
-      if (isFollowed && !isUnsent(outcome)) {
-        await this.#apply(id, { kind: 'outcome', outcome });
-        return;
-      }
       const command = await findCommand(this.#options.context.database, id);
       if (command === undefined || command.device !== device || command.isFinal) return;
-      if (!isUnsent(outcome)) await this.#apply(id, { kind: 'outcome', outcome });
+      if (!isUnsent(outcome)) await this.#apply(id, eventsOf(outcome));
       // It may be a late one of an earlier request. The node knows.
       else if (command.isRequested) await this.#check(command);
+    });
+  }
+
+  /** Applies an outcome together with those that come before its turn, in one transaction. */
+  #addOutcome(outcome: CommandOutcome): void {
+    const { id } = outcome;
+    const waiting = this.#outcomes.get(id);
+    if (waiting !== undefined) {
+      waiting.push(outcome);
+      return;
+    }
+    this.#outcomes.set(id, [outcome]);
+    void this.#step(id, async () => {
+      const outcomes = this.#outcomes.get(id)!;
+      this.#outcomes.delete(id);
+      await this.#apply(id, eventsOf(...outcomes));
     });
   }
 
@@ -313,6 +338,16 @@ export class CommandWork {
     const { database, clock } = this.#options.context;
     const nowMs = clock.now();
     await this.#quietly(() => wakeForgotten(database, nowMs, nowMs + workTimes.deviceMs));
+  }
+
+  /** Removes the oldest final commands, which is at most 200 a second. Never rejects. */
+  async #removeFinal(): Promise<void> {
+    const { database, clock } = this.#options.context;
+    const beforeMs = clock.now() - this.#options.retentionMs;
+    await this.#quietly(async () => {
+      await removeFinal(database, beforeMs, removeRowsMax);
+      return 0;
+    });
   }
 
   async #wakeOpened(): Promise<void> {
@@ -331,4 +366,8 @@ export class CommandWork {
       if (!this.#isStopped) this.#warning.write(() => ({ error }));
     }
   }
+}
+
+function eventsOf(...outcomes: readonly CommandOutcome[]): readonly CommandEvent[] {
+  return outcomes.map((outcome) => ({ kind: 'outcome', outcome }));
 }

@@ -9,6 +9,7 @@ import type { WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Channels, OnMissing } from '../channels/channels.ts';
 import { type KnownDeviceLimits, KnownDevices } from '../channels/device.ts';
 import { DeviceDirectory } from '../devices/device-directory.ts';
+import { Events, type EventsLimits } from '../events/events.ts';
 import { Pipeline } from '../pipeline.ts';
 import { DeviceSessions } from '../presence/device-sessions.ts';
 import { Freshness, type FreshnessLimits } from '../presence/freshness.ts';
@@ -44,7 +45,11 @@ import { type NodeState, Ring } from './ring.ts';
 import { StalledPartitions } from './stalled-partitions.ts';
 import { TakeOver } from './take-over.ts';
 
-export interface OwnershipLimits extends FreshnessLimits, Omit<KnownDeviceLimits, 'lastValuesBytesMax'>, IdLimits {
+export interface OwnershipLimits
+  extends FreshnessLimits,
+    Omit<KnownDeviceLimits, 'lastValuesBytesMax'>,
+    IdLimits,
+    EventsLimits {
   /** See `Interruptions`. */
   readonly interruptedMs: number;
   /** See `Progress`. */
@@ -90,6 +95,9 @@ export interface OwnershipOptions {
   readonly topic: string;
   readonly stateTopic: string;
   readonly eventsTopic: string;
+  /** Epoch of the topic of events. */
+  readonly eventsEpoch: string;
+  readonly alarmsTopic: string;
   readonly group: string;
   readonly epoch: string;
   readonly partitions: number;
@@ -116,7 +124,8 @@ export function createOwnership(options: OwnershipOptions): Ownership {
   const local = createLocalPartitions(options, counts);
   const membership = createMembership(options, local);
   const reportPath = createReportPath(options, counts, local, membership);
-  const history = createHistoryAccess(options, counts, local, membership);
+  const events = createEvents(options, local, membership);
+  const history = createHistoryAccess(options, counts, local, membership, events);
   const transfers = createTransfers(options, local, membership, reportPath);
   const { partitions } = local;
   const { relays } = reportPath.table;
@@ -141,6 +150,7 @@ export function createOwnership(options: OwnershipOptions): Ownership {
     reportPath,
     history,
     transfers,
+    events,
   });
 }
 
@@ -259,11 +269,38 @@ function createDeviceSessions(options: OwnershipOptions, partitions: readonly Pa
   return new DeviceSessions({ eventLog, topic, epoch, partitions, range, clock, sessionsMax: limits.devicesMax });
 }
 
+/** Reads the topic of events with a reader of its own, like `createDeviceSessions`. */
+function createEvents(options: OwnershipOptions, { partitions }: LocalPartitions, { ring }: RingMembership): Events {
+  const { eventLog, bus, clock, logger, random, defer, node, eventsTopic, eventsEpoch, alarmsTopic, limits } = options;
+  const readers = new Map(
+    [eventsTopic, alarmsTopic].map((topic) => [
+      topic,
+      new PartitionReader({ eventLog, topic, partitions, clock, logger, defer, flushMs: 0, onRecords() {} }),
+    ]),
+  );
+  return new Events({
+    eventLog,
+    topic: eventsTopic,
+    alarmsTopic,
+    epoch: eventsEpoch,
+    range: (topic, partition, range) => readers.get(topic)!.range(partition, range),
+    bus,
+    clock,
+    logger,
+    random,
+    node,
+    partitions,
+    ring,
+    limits,
+  });
+}
+
 function createHistoryAccess(
   options: OwnershipOptions,
   counts: OwnershipCounts,
   { partitions, ids }: LocalPartitions,
   { ring }: RingMembership,
+  events: Events,
 ): HistoryAccess {
   const { eventLog, bus, clock, work, node, topic, limits } = options;
   const now = () => clock.monotonic();
@@ -279,7 +316,7 @@ function createHistoryAccess(
     repeatsOf: (...range) => lookup.repeatsOf(...range),
     counts: { lookbacks: 0, shortLookbacks: 0 },
   };
-  return { devices, ranges, interestServer: new InterestServer({ partitions, ranges, work, now }) };
+  return { devices, ranges, interestServer: new InterestServer({ partitions, ranges, work, events, now }) };
 }
 
 function createTransfers(

@@ -7,6 +7,7 @@ import type { LogBlocks } from '../catch-up/log-blocks.ts';
 import type { LogRangeContext } from '../catch-up/log-range.ts';
 import type { KnownDevices } from '../channels/device.ts';
 import type { DeviceDirectory } from '../devices/device-directory.ts';
+import type { Events } from '../events/events.ts';
 import type { Pipeline } from '../pipeline.ts';
 import type { Freshness } from '../presence/freshness.ts';
 import type { PresenceMonitor } from '../presence/presence-monitor.ts';
@@ -104,6 +105,8 @@ export interface OwnershipComponents {
   readonly reportPath: ReportPath;
   readonly history: HistoryAccess;
   readonly transfers: Transfers;
+  /** Alarms, commands and leases. */
+  readonly events: Events;
 }
 
 /** The life of this node in the ring and in the consumer group: see docs/ARCHITECTURE.md, "Ownership". */
@@ -123,6 +126,7 @@ export class Ownership {
   readonly ids: IdMemory;
   readonly idLookback: IdLookback;
   readonly counts: OwnershipCounts;
+  readonly events: Events;
   readonly #components: OwnershipComponents;
   #checkpointGroup = 0;
   /** End of the handover, monotonic ms; undefined before its start. */
@@ -151,6 +155,7 @@ export class Ownership {
     this.failover = transfers.failover;
     this.stalled = transfers.stalled;
     this.counts = counts;
+    this.events = components.events;
   }
 
   /**
@@ -177,6 +182,7 @@ export class Ownership {
     const { assignments } = transfers;
     this.#serving = await bus.serve(ownerSubject(node), (request) => interestServer.reply(request));
     await membership.announcer.start();
+    this.events.start();
     this.#timers = [
       clock.every(announceMs, () => this.#tick()),
       clock.every(checkMs, () => this.#check()),
@@ -227,6 +233,7 @@ export class Ownership {
     await this.#components.membership.announcer.stop();
     for (const timer of this.#timers) timer.cancel();
     for (const relay of this.table.relays) relay.stop();
+    this.events.stop();
     await this.#serving?.stop();
   }
 

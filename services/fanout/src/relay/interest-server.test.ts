@@ -52,6 +52,7 @@ function interestServer(
     work: node.work,
     partitions: node.partitions,
     ranges: logRangesOf(eventLog),
+    events: { reply: () => assert.fail('events are requested') },
     now: () => {
       steppedMs += stepMs;
       return node.clock.monotonic() + steppedMs;

@@ -16,6 +16,7 @@ import type { Device } from '../channels/device.ts';
 import type { LogReport } from '../channels/log-report.ts';
 import { type DeviceListRequest, deviceListOf, deviceListRequestFrom } from '../devices/device-list-message.ts';
 import { devicePageWithin } from '../devices/device-page.ts';
+import type { Events } from '../events/events.ts';
 import type { Partition } from '../ownership/partition.ts';
 import { online } from '../presence/presences.ts';
 import { presencesPerFrameMax } from './relay-feed.ts';
@@ -63,6 +64,7 @@ export class InterestServer {
   readonly #partitions: readonly Partition[];
   readonly #ranges: LogRangeContext;
   readonly #work: Pick<WorkScheduler, 'queue'>;
+  readonly #events: Pick<Events, 'reply'>;
   readonly #now: () => number;
   /** The last request of each node for each partition, until its reply. */
   readonly #pending = new Map<string, PendingRequest>();
@@ -72,12 +74,14 @@ export class InterestServer {
     ranges: LogRangeContext;
     /** Work is charged to the node that requests it. */
     work: Pick<WorkScheduler, 'queue'>;
+    events: Pick<Events, 'reply'>;
     /** Monotonic ms. */
     now: () => number;
   }) {
     this.#partitions = options.partitions;
     this.#ranges = options.ranges;
     this.#work = options.work;
+    this.#events = options.events;
     this.#now = options.now;
   }
 
@@ -86,6 +90,7 @@ export class InterestServer {
    */
   async reply(bytes: Uint8Array): Promise<Uint8Array[]> {
     const request = checkedRequestFrom(bytes);
+    if (request.events !== undefined) return this.#events.reply(request.partition, request.events);
     if (request.devices !== undefined) return [await this.#deviceList(request, request.devices)];
     const partition = this.#partitions[request.partition];
     if (partition?.role !== 'owned') {
@@ -374,6 +379,7 @@ interface CheckedRequest {
   readonly held: number;
   readonly repeats: PositionRange | undefined;
   readonly devices: DeviceListRequest | undefined;
+  readonly events: tailrace.v1.IEventsRequest | undefined;
   /** How long the node waits; infinite without the field. */
   readonly deadlineMs: number;
 }
@@ -396,7 +402,8 @@ function checkedRequestFrom(bytes: Uint8Array): CheckedRequest {
   const { from = 0, until = 0 } = request.repeats ?? {};
   const repeats = request.repeats ? { from: from ?? 0, until: until ?? 0 } : undefined;
   const devices = request.devices ? deviceListRequestFrom(request.devices) : undefined;
-  return { node, partition, interests, released, held, repeats, devices, deadlineMs };
+  const events = request.events ?? undefined;
+  return { node, partition, interests, released, held, repeats, devices, events, deadlineMs };
 }
 
 /** Adds the idle devices of the channels, and those that are online by a session. */

@@ -18,6 +18,7 @@ import { UserShare } from '../access/user-share.ts';
 import type { Users } from '../access/users.ts';
 import type { WorkQueue, WorkScheduler } from '../catch-up/work-scheduler.ts';
 import type { Encoding } from '../views/view-options.ts';
+import type { ClientControl, ControlClient, ControlRequests } from './control-requests.ts';
 import type { Expiring } from './expiries.ts';
 import type { SessionCounts } from './session-counts.ts';
 import type { Socket } from './socket.ts';
@@ -47,6 +48,8 @@ export interface SessionOptions extends SubscriptionsOptions {
   readonly logger: Logger;
   readonly access: SessionAccess;
   readonly counts: SessionCounts;
+  /** The requests of clients to control. */
+  readonly control: Pick<ControlRequests, 'of'>;
 }
 
 /** RFC 6455, section 7.4.1: the server met an unexpected condition. */
@@ -68,10 +71,12 @@ const transitions: Transitions<SessionState> = {
  * - `open`: serves messages.
  * - `closed`: sends and handles nothing any more.
  */
-export class Session implements SubscriptionsOwner {
+export class Session implements SubscriptionsOwner, ControlClient {
   #state: SessionState = 'greeting';
   readonly id: string;
   readonly encoding: Encoding;
+  /** Of the client. */
+  readonly address: string;
   /** The tick of `Sessions` at which the client was received from last. */
   lastReceivedTick = 0;
   /** Its heartbeat group in `Sessions`, by the second in which it connected. */
@@ -89,11 +94,14 @@ export class Session implements SubscriptionsOwner {
   /** The state of `messageRate` for this client. */
   #rateLimitState = 0;
   #hasFailed = false;
+  /** Created with the first request to control. */
+  #control: ClientControl | undefined;
   #queued: ClientMessage[] = [];
 
-  constructor(id: string, encoding: Encoding, socket: Socket, options: SessionOptions) {
+  constructor(id: string, encoding: Encoding, socket: Socket, options: SessionOptions, address = '') {
     this.id = id;
     this.encoding = encoding;
+    this.address = address;
     this.#socket = socket;
     this.#options = options;
     this.#share = new UserShare(options.access.users);
@@ -279,6 +287,7 @@ export class Session implements SubscriptionsOwner {
     if (!this.#isClosed()) this.#enter('closed');
     this.#queued = [];
     this.#subscriptions.close();
+    this.#control?.close();
     this.#share.leave();
     this.#work.close();
   }
@@ -311,6 +320,10 @@ export class Session implements SubscriptionsOwner {
     } else if ('pause' in message) this.#subscriptions.pause(message.pause.id);
     else if ('resume' in message) this.#subscriptions.resume(message.resume.id, message.resume.speed);
     else if ('ping' in message) this.send({ pong: { t: message.ping.t, time: this.#options.now() } });
+    else {
+      this.#control ??= this.#options.control.of(this);
+      this.#control.handle(message);
+    }
   }
 
   #subscribe(request: Subscribe): void {
@@ -342,6 +355,14 @@ export class Session implements SubscriptionsOwner {
     if (code === 'internal')
       this.#options.logger.error({ session: this.id, error }, 'a subscription could not be served');
     this.send({ error: { ...(id === undefined ? {} : { id }), code, message, retryable } });
+  }
+
+  /** Sends an `error` about a request to control. */
+  requestError(error: TailraceError, request: string): void {
+    const { code, message, retryable } = error;
+    if (code === 'internal') this.#options.logger.error({ session: this.id, error }, 'a request could not be served');
+    this.#options.counts.errors[code].add();
+    this.send({ error: { code, message, retryable, request } });
   }
 
   /** Sends an error, and closes the connection. */

@@ -50,6 +50,8 @@ function sessions(limits: Partial<SessionsLimits> = {}) {
     const claims: Claims = { subject, publish: [], subscribe: ['>'], ...(expiresAt ? { expiresAt } : {}) };
     const session: Session = new Session('s', 'json', socket, {
       hub: unusedHub,
+      eventHub: unusedHub,
+      control: { of: () => assert.fail() },
       work: workOn(clock),
       placement: noPlacement(),
       verify: async () => claims,

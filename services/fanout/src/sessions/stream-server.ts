@@ -217,7 +217,7 @@ export class StreamServer implements TransportHandlers<Client> {
     this.counts.opened++;
     this.handshakes.addresses.opened(client.address);
     client.socket = this.#sockets.add(connection);
-    const session = new Session(this.#sessionId(), client.encoding, client.socket, this.#session);
+    const session = new Session(this.#sessionId(), client.encoding, client.socket, this.#session, client.address);
     client.session = session;
     this.#sessions.add(session);
     const { token, channels } = client;

@@ -9,9 +9,11 @@ import type { WorkQueue } from '../catch-up/work-scheduler.ts';
 import type { Hub } from '../channels/hub.ts';
 import { Mutex } from '../channels/mutex.ts';
 import type { SubscribeRequest, Subscriber, Subscription, SubscriptionStart } from '../channels/subscription.ts';
+import type { EventHub } from '../events/event-hub.ts';
 import type { Placement } from '../placement/placement.ts';
 import { ConnectionViews, type UserViews } from '../views/connection-views.ts';
 import { type Encoding, viewOptionsFrom } from '../views/view-options.ts';
+import { EventSubscriptions } from './event-subscriptions.ts';
 import type { Socket, SocketWatcher } from './socket.ts';
 
 /** What the subscriptions of a session need of it. No method throws. */
@@ -28,6 +30,8 @@ export interface SubscriptionsOwner {
 /** What the subscriptions of all sessions share. */
 export interface SubscriptionsOptions {
   readonly hub: Pick<Hub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'pause' | 'resume' | 'position'>;
+  /** Of alarms, commands and leases. */
+  readonly eventHub: Pick<EventHub, 'subscribe' | 'unsubscribe' | 'fallBehind' | 'position'>;
   readonly placement: Placement;
   readonly subscriptionsMax: number;
   readonly viewsPerConnectionMax: number;
@@ -48,6 +52,8 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   readonly #byId = new Map<string, Subscription>();
   /** Subscriptions that left their topics because the socket was full, and catch up. Most clients never have any. */
   #lagging: Set<Subscription> | undefined;
+  /** Created with the first subscription to alarms or commands: most clients have none. */
+  #events: EventSubscriptions | undefined;
   #grant: Grant = noGrant;
   /** The URL of the last `moved`, by channel. Most clients are sent none. */
   #lastMovedUrls: Map<string, string> | undefined;
@@ -71,7 +77,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   }
 
   get size(): number {
-    return this.#byId.size;
+    return this.#byId.size + (this.#events?.size ?? 0);
   }
 
   /** Sets what the client may read. Removes the subscriptions that the grant does not cover. */
@@ -83,6 +89,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
       this.#drop(id, subscription);
       this.#owner.error(error, id);
     }
+    this.#events?.cover(grant);
   }
 
   subscribe(request: Subscribe): void {
@@ -91,6 +98,10 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     const error = this.#errorOf(request);
     if (error !== undefined) {
       this.#owner.error(error, request.id);
+      return;
+    }
+    if (request.alarms || request.commands) {
+      this.#eventSubscriptions().subscribe(request);
       return;
     }
     const { id, channel, snapshot = true, after, from, speed } = request;
@@ -126,6 +137,10 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   }
 
   unsubscribe(id: string): void {
+    if (this.#events?.unsubscribe(id)) {
+      this.#owner.send({ unsubscribed: { id } });
+      return;
+    }
     this.#with(id, (subscription) => {
       this.#drop(id, subscription);
       this.#owner.send({ unsubscribed: { id } });
@@ -177,6 +192,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   }
 
   #fallBehind(): void {
+    this.#events?.fallBehind();
     const live = [...this.#byId.values()].filter(({ state }) => state === 'live');
     if (live.length === 0) return;
     this.#lagging ??= new Set();
@@ -191,6 +207,13 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   }
 
   #endAsTooSlow(): void {
+    // A token is of one topic: reports and events have different positions.
+    if (this.#events !== undefined && this.#events.size > 0) {
+      const positions = this.#byId.size > 0 ? [] : this.#events.positions();
+      const isEach = positions.length === this.#events.size;
+      this.#owner.end({ ...closeCodes.tooSlow, reason: tooSlowReason(isEach ? positions : []) });
+      return;
+    }
     const subscriptions = [...this.#byId.values()];
     const positions = subscriptions.flatMap((each) =>
       each.snapshot === undefined ? (this.#options.hub.position(each) ?? []) : [],
@@ -231,6 +254,7 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   /** Removes all subscriptions: the socket has closed, or is closing. Idempotent. */
   close(): void {
     this.#closed = true;
+    this.#events?.close();
     const subscriptions = [...this.#byId.values()];
     this.#byId.clear();
     for (const subscription of subscriptions) {
@@ -270,9 +294,22 @@ export class Subscriptions implements Subscriber, SocketWatcher {
     }
   }
 
+  #eventSubscriptions(): EventSubscriptions {
+    this.#events ??= new EventSubscriptions({
+      encoding: this.encoding,
+      socket: this.#socket,
+      hub: this.#options.eventHub,
+      owner: this.#owner,
+      endAsTooSlow: () => this.#endAsTooSlow(),
+    });
+    return this.#events;
+  }
+
   #with(id: string, call: (subscription: Subscription) => void): void {
     const subscription = this.#byId.get(id);
     try {
+      if (this.#events?.has(id))
+        throw new TailraceError('conflict', `subscription ${shown(id)}: expected one of data, got one of events`);
       if (subscription === undefined)
         throw new TailraceError('not_found', `expected the id of a subscription, got ${shown(id)}`);
       call(subscription);
@@ -288,10 +325,10 @@ export class Subscriptions implements Subscriber, SocketWatcher {
   }
 
   #errorOf(request: { id: string; channel: string }): TailraceError | undefined {
-    if (this.#byId.has(request.id)) {
+    if (this.#byId.has(request.id) || this.#events?.has(request.id)) {
       return new TailraceError('conflict', `id: expected an unused id, got ${shown(request.id)}`);
     }
-    if (this.#byId.size >= this.#options.subscriptionsMax) {
+    if (this.size >= this.#options.subscriptionsMax) {
       return new TailraceError(
         'limit_reached',
         `expected at most ${this.#options.subscriptionsMax} subscriptions on a connection`,

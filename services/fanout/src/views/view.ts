@@ -143,6 +143,11 @@ export class Views {
     this.#shapeContext = { budget: this.lastSent, keyFrameMs: limits.keyFrameMs, counts: this.counts };
   }
 
+  /** Returns the number of a new view, which no other view of the node has. */
+  nextNumber(): number {
+    return ++this.#lastNumber;
+  }
+
   /**
    * Returns the view of a channel for one more subscription of a connection, and creates it if it is new. Call `leave`
    * once for each call. Throws `limit_reached` where the connection or its user has its maximum of views with options;
@@ -188,7 +193,7 @@ export class Views {
   }
 
   #create(encoding: Encoding, options: ViewOptions, copy: number): View {
-    const number = ++this.#lastNumber;
+    const number = this.nextNumber();
     if (isPlain(options)) return new View(number, encoding, options, undefined, undefined, copy);
     const pace = options.maxRate === undefined ? undefined : new Pace(options.maxRate, this.paced);
     return new View(number, encoding, options, new Shape(options, this.#shapeContext), pace, copy);

@@ -1,0 +1,33 @@
+import { isDevicePath } from '@tailrace/protocol/path';
+import { isPattern } from '@tailrace/protocol/pattern';
+import { isPlainText } from '@tailrace/protocol/text';
+import { z } from 'zod';
+
+/* Fields that records of control share. */
+
+/** The ID of a scene, schedule or group, as its author names it. */
+export const idSchema = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9_-]{0,63}$/, 'expected 1 to 64 of "a-z", "0-9", "_" and "-", the first a letter or digit');
+
+/** A text for people, of one line. */
+export const labelSchema = plainText(128).min(1);
+
+/** A longer text for people, of one line; '': none. */
+export const noteSchema = plainText(1_000);
+
+export const devicePathSchema = z
+  .string()
+  .refine(isDevicePath, 'expected a device path, as in "plant1.line3.press7"')
+  .describe('A device path.');
+
+export const patternSchema = z
+  .string()
+  .refine(isPattern, 'expected a device path, or a pattern as in "plant1.line3.>"')
+  .describe('A device path, or a pattern such as `plant1.line3.>`.');
+
+export const tagSchema = plainText(128).min(1);
+
+export function plainText(charactersMax: number): z.ZodString {
+  return z.string().max(charactersMax).refine(isPlainText, 'expected a text without control characters');
+}

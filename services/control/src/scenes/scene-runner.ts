@@ -1,0 +1,397 @@
+import { createHash } from 'node:crypto';
+import type { Listening, Transaction } from '@tailrace/database/database';
+import type { Timer } from '@tailrace/platform/clock';
+import type { CommandValue } from '@tailrace/protocol/device-command';
+import { type TailraceError, tailraceErrorFrom } from '@tailrace/protocol/error';
+import { controlItself } from '../audit/audit-entry.ts';
+import { act, type ControlContext } from '../control-context.ts';
+import type { Act } from '../journal.ts';
+import type { Requester } from '../requester.ts';
+import type { ScenePlan } from './plan.ts';
+import { type DeviceSnapshot, snapshotTags } from './restoration.ts';
+import {
+  type ActiveCommand,
+  advance,
+  createSceneRun,
+  isRunFinal,
+  notDone,
+  type RunEvent,
+  type SceneRun,
+  workOf,
+} from './scene-run.ts';
+import {
+  claimRun,
+  deleteOldRuns,
+  dueRuns,
+  failRun,
+  findRun,
+  postponeRun,
+  type RunCommand,
+  runChannel,
+  runCommands,
+  type StoredRun,
+  storeRun,
+  tryLockRun,
+} from './scene-store.ts';
+import { type Scenes, sceneAct, sceneRunOf } from './scenes.ts';
+
+/** A command of a scene, as it is submitted. */
+export interface SceneCommand {
+  /** The same key of the same sender is the same command. */
+  readonly key: string;
+  readonly device: string;
+  /** '': none. */
+  readonly via: string;
+  readonly name: string;
+  readonly params: Readonly<Record<string, CommandValue>>;
+  readonly qos: 1;
+  /** Epoch ms. */
+  readonly deadline: number;
+  readonly lease: number;
+  readonly onlyIf: '';
+  readonly replaces: false;
+  readonly dryRun: false;
+}
+
+/** How a run submits its commands; `CommandService` has these. */
+export interface SceneCommands {
+  submit(requester: Requester, command: SceneCommand): Promise<{ readonly id: string; readonly awaits: string }>;
+  cancel(requester: Requester, id: string): Promise<unknown>;
+  confirm(approver: Requester, id: string): Promise<unknown>;
+}
+
+/** Where the last values of devices come from. */
+export interface LastValues {
+  /**
+   * Resolves with what is known of these tags, by device. A device that is not in the result is unavailable. Rejects if
+   * nothing can be known now.
+   */
+  read(tags: ReadonlyMap<string, readonly string[]>): Promise<ReadonlyMap<string, DeviceSnapshot>>;
+}
+
+export interface SceneRunnerOptions {
+  readonly context: ControlContext;
+  readonly scenes: Pick<Scenes, 'plan'>;
+  readonly commands: SceneCommands;
+  readonly lastValues: LastValues;
+}
+
+export const runnerTimes = {
+  /** At most between two polls for runs, if a notification is lost, ms. */
+  pollMs: 1_000,
+  /** A run is checked again after this time without a notification, ms. */
+  checkMs: 15_000,
+  /** After an error that may pass, ms. */
+  retryMs: 1_000,
+  /** A process that stops while it submits commands delays its run by at most this time, ms. */
+  claimMs: 10_000,
+  /** For the last values, before the first step, ms. */
+  snapshotMs: 500,
+  /** Between two deletions of old runs, ms. */
+  cleanMs: 600_000,
+} as const;
+
+/** Runs that this process works on at once. */
+const concurrentMax = 8;
+/** Commands of one run that are submitted at once. */
+const submissionsMax = 16;
+/** Final runs that are kept. */
+const keptRunsMax = 10_000;
+
+/**
+ * Works on the runs of scenes: prepares them, submits what `workOf` requests, and applies what has become of the
+ * commands. Any process may work on any run, and two on the same one: a run is changed under a lock of its row, and a
+ * command is submitted under a key that follows from run and step. It is woken by notifications of the database.
+ */
+export class SceneRunner {
+  readonly #options: SceneRunnerOptions;
+  /** By run. */
+  readonly #working = new Map<string, Promise<void>>();
+  readonly #again = new Set<string>();
+  #listening: Listening | undefined;
+  #timer: Timer | undefined;
+  #cleaning: Timer | undefined;
+  #polling: Promise<void> | undefined;
+  #isStopped = false;
+
+  constructor(options: SceneRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Runs that this process works on now. */
+  get active(): number {
+    return this.#working.size;
+  }
+
+  async start(): Promise<void> {
+    const { database, clock } = this.#options.context;
+    const onNotification = (id: string) => this.#take(id);
+    this.#listening = await database.listen(runChannel, { onNotification, onReconnect: () => this.#poll() });
+    this.#cleaning = clock.every(runnerTimes.cleanMs, () => void this.#clean());
+    this.#poll();
+  }
+
+  /** Stops to take runs, and waits for those in progress. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#timer?.cancel();
+    this.#cleaning?.cancel();
+    await this.#listening?.stop();
+    await this.#polling;
+    await Promise.all(this.#working.values());
+  }
+
+  /** Polls for runs that are due, then again when the next one is. Never throws. */
+  #poll(): void {
+    if (this.#polling !== undefined || this.#isStopped) return;
+    this.#timer?.cancel();
+    const { database, clock, logger } = this.#options.context;
+    const pass = async () => {
+      let waitMs: number = runnerTimes.pollMs;
+      try {
+        const { due, nextMs } = await dueRuns(database, clock.now(), 4 * concurrentMax);
+        for (const id of due) this.#take(id);
+        waitMs = Math.max(1, Math.min(waitMs, nextMs - clock.now()));
+      } catch (error) {
+        const level = tailraceErrorFrom(error).retryable ? 'debug' : 'error';
+        logger[level]({ error }, 'runs of scenes cannot be read, retrying');
+      }
+      this.#polling = undefined;
+      if (!this.#isStopped) this.#timer = clock.after(waitMs, () => this.#poll());
+    };
+    this.#polling = pass();
+  }
+
+  #take(id: string): void {
+    if (this.#isStopped) return;
+    if (this.#working.has(id)) {
+      this.#again.add(id);
+      return;
+    }
+    // The poll takes it.
+    if (this.#working.size >= concurrentMax) return;
+    const work = this.#work(id).then(() => {
+      this.#working.delete(id);
+      if (this.#again.delete(id)) this.#take(id);
+      else if (this.#working.size === concurrentMax - 1) this.#poll();
+    });
+    this.#working.set(id, work);
+  }
+
+  /** Never rejects. */
+  async #work(id: string): Promise<void> {
+    const { context } = this.#options;
+    try {
+      let refusals: readonly RunEvent[] = [];
+      // Each pass submits what the one before has started; a scene has at most 500 steps.
+      for (let n = 0; n < 1_000; n++) {
+        const step = await this.#advance(id, refusals);
+        if (step === undefined) return;
+        refusals = await this.#submit(step.stored, step.work, step.known);
+        if (step.work.length === 0 || (refusals.length === 0 && step.work.every(({ key }) => step.known.has(key))))
+          return;
+      }
+    } catch (error) {
+      const level = tailraceErrorFrom(error).retryable ? 'debug' : 'error';
+      context.logger[level]({ error, run: id }, 'a run of a scene cannot go on, retrying');
+      await postponeRun(context.database, id, context.clock.now() + runnerTimes.retryMs).catch(() => undefined);
+    }
+  }
+
+  /**
+   * Applies what has become of the commands of a run, and stores it. Resolves with what is to be submitted; undefined
+   * if the run is final, or another process works on it.
+   */
+  async #advance(
+    id: string,
+    refusals: readonly RunEvent[],
+  ): Promise<
+    | {
+        readonly stored: StoredRun;
+        readonly work: readonly ActiveCommand[];
+        /** By key of the step. */
+        readonly known: ReadonlyMap<string, RunCommand>;
+      }
+    | undefined
+  > {
+    const { context } = this.#options;
+    const prepared = await this.#prepared(id);
+    if (prepared === 'failed') return undefined;
+    return await act(context, async (transaction) => {
+      const nowMs = context.clock.now();
+      const stored = await tryLockRun(transaction, id, context.worker, nowMs);
+      if (stored === undefined) return { result: undefined, acts: [] };
+      const before =
+        sceneRunOf(stored) ??
+        (prepared && createSceneRun(id, prepared.plan, stored.requester.subject, prepared.snapshot));
+      if (before === undefined) return { result: undefined, acts: [] };
+      const known = await this.#knownCommands(transaction, stored, workOf(before));
+      let { run, wakeMs = Number.POSITIVE_INFINITY } = advance(before, { kind: 'resume' }, nowMs);
+      for (const event of [...refusals, ...eventsOf(known)])
+        ({ run, wakeMs = Number.POSITIVE_INFINITY } = advance(run, event, nowMs));
+      const isFinal = isRunFinal(run.state);
+      const dueMs = Math.min(wakeMs, nowMs + runnerTimes.checkMs);
+      await storeRun(transaction, run, isFinal, nowMs, dueMs);
+      const work = workOf(run);
+      // Two processes would submit the same commands: without harm, and with refusals in the audit.
+      const isClaimed = work.some((each) => each.isCanceled || !known.has(each.key));
+      await claimRun(transaction, id, isClaimed ? context.worker : '', nowMs + runnerTimes.claimMs);
+      const acts = isFinal ? [finishedAct(run, nowMs)] : [];
+      return { result: isFinal ? undefined : { stored, work, known }, acts };
+    });
+  }
+
+  async #knownCommands(
+    transaction: Transaction,
+    stored: StoredRun,
+    work: readonly ActiveCommand[],
+  ): Promise<ReadonlyMap<string, RunCommand>> {
+    const keys = new Map(work.map(({ key }) => [commandKey(stored.id, key), key]));
+    const commands = await runCommands(transaction, stored.requester.subject, [...keys.keys()]);
+    return new Map([...commands].map(([key, command]) => [keys.get(key)!, command]));
+  }
+
+  /** Submits and cancels. Resolves with the events of what was refused. Rejects for an error that may pass. */
+  async #submit(
+    stored: StoredRun,
+    work: readonly ActiveCommand[],
+    known: ReadonlyMap<string, RunCommand>,
+  ): Promise<readonly RunEvent[]> {
+    const events: RunEvent[] = [];
+    for (let at = 0; at < work.length; at += submissionsMax) {
+      const batch = work.slice(at, at + submissionsMax);
+      const results = await Promise.allSettled(batch.map((each) => this.#submitOne(stored, each, known.get(each.key))));
+      for (const result of results)
+        if (result.status === 'rejected') throw result.reason;
+        else if (result.value !== undefined) events.push(result.value);
+    }
+    return events;
+  }
+
+  async #submitOne(
+    stored: StoredRun,
+    command: ActiveCommand,
+    known: RunCommand | undefined,
+  ): Promise<RunEvent | undefined> {
+    const { commands, context } = this.#options;
+    const { requester, approver, lease } = stored;
+    const { key, device, via, command: name, params, startedMs, timeoutMs, isCanceled } = command;
+    try {
+      if (known !== undefined) {
+        if (isCanceled && !known.isFinal && known.cancelBy === '') await commands.cancel(requester, known.id);
+        if (known.awaits === 'confirmation') await this.#confirm(approver, known.id);
+        return undefined;
+      }
+      if (isCanceled) return { kind: 'command', key, state: 'canceled' };
+      const deadline = startedMs + timeoutMs;
+      // No process has submitted it in its time.
+      if (deadline <= context.clock.now()) return { kind: 'command', key, state: 'expired', code: 'timeout' };
+      const accepted = await commands.submit(requester, {
+        ...{ key: commandKey(stored.id, key), device, via, name, params, deadline, lease },
+        ...{ qos: 1, onlyIf: '', replaces: false, dryRun: false },
+      });
+      if (accepted.awaits === 'confirmation') await this.#confirm(approver, accepted.id);
+      return undefined;
+    } catch (error) {
+      const { code, message, retryable } = tailraceErrorFrom(error);
+      if (retryable || code === 'internal') throw error;
+      // A command that was canceled or confirmed meanwhile: its state follows.
+      if (known !== undefined) return undefined;
+      return { kind: 'command', key, state: 'failed', code, message };
+    }
+  }
+
+  /** The person who has confirmed the run has confirmed its commands. */
+  async #confirm(approver: Requester | null, id: string): Promise<void> {
+    if (approver === null) return;
+    try {
+      await this.#options.commands.confirm(approver, id);
+    } catch (error) {
+      // It was confirmed or canceled meanwhile, or the person has lost the right: its state follows.
+      if (tailraceErrorFrom(error).retryable) throw error;
+    }
+  }
+
+  /**
+   * Resolves with plan and snapshot of a run that has none yet; undefined if it has; `failed` if it cannot have a plan.
+   * Rejects for an error that may pass.
+   */
+  async #prepared(
+    id: string,
+  ): Promise<{ readonly plan: ScenePlan; readonly snapshot: SceneRun['snapshot'] } | 'failed' | undefined> {
+    const { context, scenes } = this.#options;
+    const stored = await findRun(context.database, id);
+    if (stored?.state !== 'preparing') return undefined;
+    try {
+      const plan = stored.plan ?? (await scenes.plan(stored.requester, stored.scene, stored.params));
+      return { plan, snapshot: await this.#snapshot(plan) };
+    } catch (thrown) {
+      const error = tailraceErrorFrom(thrown);
+      if (error.retryable || error.code === 'internal') throw thrown;
+      await this.#fail(stored, error);
+      return 'failed';
+    }
+  }
+
+  async #fail(stored: StoredRun, { code, message }: TailraceError): Promise<void> {
+    const { context } = this.#options;
+    await act(context, async (transaction) => {
+      const nowMs = context.clock.now();
+      const locked = await tryLockRun(transaction, stored.id, context.worker, nowMs);
+      if (locked?.state !== 'preparing') return { result: undefined, acts: [] };
+      await failRun(transaction, stored.id, { code, message }, nowMs);
+      const details = { run: stored.id, state: 'failed', code, message };
+      return { result: undefined, acts: [sceneAct(controlItself, nowMs, 'scene.run_finished', stored.scene, details)] };
+    });
+  }
+
+  /** Without last values, nothing is known of what was before: the run starts all the same. */
+  async #snapshot(plan: ScenePlan): Promise<SceneRun['snapshot']> {
+    const { lastValues, context } = this.#options;
+    const tags = snapshotTags(plan);
+    if (tags.size === 0) return {};
+    try {
+      return Object.fromEntries(await lastValues.read(tags));
+    } catch (error) {
+      context.logger.warn({ error, scene: plan.scene }, 'the values from before a run of a scene are unknown');
+      return {};
+    }
+  }
+
+  /** Never rejects. */
+  async #clean(): Promise<void> {
+    const { database, logger } = this.#options.context;
+    try {
+      await deleteOldRuns(database, keptRunsMax, 1_000);
+    } catch (error) {
+      const level = tailraceErrorFrom(error).retryable ? 'debug' : 'error';
+      logger[level]({ error }, 'old runs of scenes cannot be deleted');
+    }
+  }
+}
+
+/** Returns the sender's key of a command. The trigger of the table of commands reads the run from it. */
+export function commandKey(run: string, step: string): string {
+  return `scene/${run}/${createHash('sha256').update(step).digest('hex').slice(0, 16)}`;
+}
+
+function eventsOf(commands: ReadonlyMap<string, RunCommand>): readonly RunEvent[] {
+  return [...commands].flatMap(([key, { state, awaits, isFinal, code, message }]): readonly RunEvent[] => {
+    const why = { ...(code === '' ? {} : { code }), ...(message === '' ? {} : { message }) };
+    if (isFinal) return [{ kind: 'command', key, state: state as FinalState, ...why }];
+    if (state === 'queued' && awaits === 'device') return [{ kind: 'command', key, state: 'queued' }];
+    return state === 'sent' || state === 'delivered' ? [{ kind: 'command', key, state: 'sent' }] : [];
+  });
+}
+
+type FinalState = 'done' | 'failed' | 'expired' | 'canceled' | 'unconfirmed';
+
+function finishedAct(run: SceneRun, nowMs: number): Act {
+  const undone = notDone(run).map(({ step, device, state, code }) => ({ step, device, state, code }));
+  // An entry of the audit is bounded; the run has all of them.
+  const details = {
+    ...{ run: run.id, state: run.state, notDone: undone.slice(0, 20), notDoneCount: undone.length },
+    ...(run.notReversed.length === 0 ? {} : { notReversed: run.notReversed.slice(0, 10) }),
+  };
+  return sceneAct(controlItself, nowMs, 'scene.run_finished', run.plan.scene, details);
+}
