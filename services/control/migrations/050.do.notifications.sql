@@ -50,9 +50,10 @@ CREATE TABLE notifications (
 
 CREATE INDEX notifications_waiting ON notifications (target, position) WHERE state = 'waiting';
 CREATE INDEX notifications_dead ON notifications (position) WHERE state = 'dead';
+CREATE INDEX notifications_alarm ON notifications (target, alarm_key);
 CREATE INDEX notifications_finished ON notifications (finished_ms) WHERE finished_ms IS NOT NULL;
 
--- Alarms that an Alertmanager receives again until they end.
+-- Alarms that an Alertmanager receives again: standing ones each minute, resolved ones once.
 CREATE TABLE notification_standing (
   target text NOT NULL REFERENCES notification_targets (id) ON DELETE CASCADE,
   alarm_key text NOT NULL,
@@ -63,3 +64,4 @@ CREATE TABLE notification_standing (
 );
 
 CREATE INDEX notification_standing_due ON notification_standing (resend_ms);
+CREATE INDEX notification_standing_alarm ON notification_standing (alarm_key);

@@ -153,14 +153,20 @@ test('quiet hours hold back until their end, and what has returned by then is ne
   const quietHours = { timeZone: 'UTC', from: '11:00', to: '12:10' };
   await route('all', { targets: ['hook'], quietHours });
   await take({ device: 'plant1.brief' }, { device: 'plant1.long' }, { device: 'plant1.urgent', priority: 1 });
+  await take({ device: 'plant1.brief', cause: 'limit_changed', limit: 'HH' });
   await take({ device: 'plant1.brief', cause: 'returned', state: 'normal' });
   await receiver.received(1);
   assert.deepEqual(receiver.ids, ['transition3']);
-  assert.deepEqual(await states('hook'), ['dropped', 'waiting', 'sent', 'dropped']);
-  assert.equal(await metric('tailrace_control_dropped_notifications_total'), 2);
+  const expected = ['dropped', 'waiting', 'sent', 'dropped', 'dropped'];
+  await eventually(async () => assert.deepEqual(await states('hook'), expected));
+  assert.equal(await metric('tailrace_control_dropped_notifications_total'), 3);
+  // A target that has the raise is notified of the return, too.
+  await take({ device: 'plant1.urgent', cause: 'limit_changed' }, { device: 'plant1.urgent', cause: 'returned' });
+  assert.deepEqual((await states('hook')).slice(5), ['dropped', 'waiting']);
   await eventually(async () => {
-    await clock.advance(60_000);
-    assert.deepEqual(receiver.ids, ['transition3', 'transition2']);
+    // Less than the claim of a target lasts.
+    await clock.advance(15_000);
+    assert.deepEqual(receiver.ids, ['transition3', 'transition2', 'transition7']);
   });
   assert.ok(clock.now() >= Date.parse('2026-01-15T12:10:00Z'));
 });
@@ -193,6 +199,17 @@ test('several processes send each transition once, in order, and one takes over 
     await clock.advance(5_000);
     assert.equal(receiver.requests.length, 21);
   });
+});
+
+test('a transition that is a day old is no notification', async (t) => {
+  const receiver = await Receiver.start(t);
+  const { target, route, take, clock, metric, states } = await startNotifications(t, { database });
+  await target('hook', hook(receiver.url));
+  await route('all', { targets: ['hook'] });
+  await take({ time: clock.now() - 86_400_001 }, {});
+  await receiver.received(1);
+  assert.deepEqual(receiver.ids, ['transition2']);
+  assert.deepEqual([(await states('hook')).length, await metric('tailrace_control_late_notifications_total')], [1, 1]);
 });
 
 test('beyond 10,000 that wait for a target the oldest are dead letters', async (t) => {

@@ -33,6 +33,12 @@ test('an alarm that has returned, or is put aside, is resolved at the time of it
   assert.equal(alertOf({ ...raised, state: 'normal', time: 0 }, nowMs).endsAt, '2026-01-15T11:59:58.000Z');
 });
 
+test('no time is in the future: an alert would be active until then', () => {
+  const ahead = { ...raised, time: nowMs + 60_000, activated: nowMs + 30_000 };
+  assert.equal(alertOf(ahead, nowMs).startsAt, '2026-01-15T12:00:00.000Z');
+  assert.equal(alertOf({ ...ahead, state: 'normal' }, nowMs).endsAt, '2026-01-15T12:00:00.000Z');
+});
+
 test('a change of the labels, as by an escalation, resolves the alert with the former ones', () => {
   const escalated = { ...raised, cause: 'escalated', priority: 1, number: 2, time: nowMs };
   const [former, alert, ...more] = alertsAfter(escalated, raised, nowMs);

@@ -3,7 +3,9 @@ import { type AlarmNotice, isActive, lowestPriority, plainLine, summaryOf } from
 /*
  * Alarms for the API v2 of Prometheus' Alertmanager (POST /api/v2/alerts). An alert is identified by its labels. It is
  * active until `endsAt`, which the client moves on by sending it again, every 30 s to 3 min, while it stands: so an
- * Alertmanager that was restarted knows it again, and one that the client no longer reaches forgets it in time.
+ * Alertmanager that was restarted knows it again, and one that the client no longer reaches forgets it in time. A
+ * resolved alert is sent once more: to an Alertmanager whose clock is behind, the first time was in the future, and it
+ * takes the later of the two times.
  */
 
 /** How often a standing alarm is sent again, ms, and how long it is active without that. */
@@ -30,13 +32,14 @@ export function alertKey({ rule, device }: Pick<AlarmNotice, 'rule' | 'device'>)
 export function alertOf(notice: AlarmNotice, nowMs: number): Alert {
   const { state, value, limit, limitValue, note, by } = notice;
   const annotations = { summary: summaryOf(notice), state, value, limit, limit_value: limitValue, note, by };
-  const startsMs = notice.activated ?? notice.time;
+  // Not in the future, as by the clock of a device that is ahead: the alert would be active until then.
+  const startsMs = Math.min(notice.activated ?? notice.time, nowMs);
   return {
     labels: labelsOf(notice),
     annotations: textsOf(annotations),
     startsAt: timeOf(startsMs),
     // Not before the start: it is refused.
-    endsAt: timeOf(isActive(notice) ? nowMs + activeMs : Math.max(notice.time, startsMs)),
+    endsAt: timeOf(isActive(notice) ? nowMs + activeMs : Math.max(Math.min(notice.time, nowMs), startsMs)),
   };
 }
 

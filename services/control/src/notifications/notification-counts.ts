@@ -14,6 +14,7 @@ export interface NotificationCounts {
   /** From the time at which a notification was due until its target has it. */
   readonly delaySeconds: Readonly<Record<TargetKind, Histogram>>;
   readonly dropped: Counter;
+  readonly late: Counter;
   readonly failures: Counter;
 }
 
@@ -62,6 +63,10 @@ export function createNotificationCounts(
     dropped: metrics.counter(
       'tailrace_control_dropped_notifications_total',
       'Notifications that quiet hours have held back until their alarms had returned.',
+    ),
+    late: metrics.counter(
+      'tailrace_control_late_notifications_total',
+      'Transitions of alarms that were a day old when they came, and of which no target is notified.',
     ),
     failures: metrics.counter(
       'tailrace_control_notification_failures_total',

@@ -1,4 +1,4 @@
-import type { Database, Listening } from '@tailrace/database/database';
+import type { Database, Listening, Queryable } from '@tailrace/database/database';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
@@ -53,8 +53,9 @@ export interface NotificationSenderOptions {
  */
 export class NotificationSender {
   readonly #options: NotificationSenderOptions;
-  /** By ID of the target. */
-  readonly #working = new Map<string, Promise<void>>();
+  /** IDs of the targets. */
+  readonly #working = new Set<string>();
+  readonly #tasks = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #warning: LimitedWarning;
   readonly #refusals: LimitedWarning;
@@ -91,7 +92,7 @@ export class NotificationSender {
     this.#timer?.cancel();
     await this.#listening?.stop();
     await this.#pass;
-    await Promise.all(this.#working.values());
+    await Promise.all(this.#tasks);
   }
 
   /** Sends what is due now. Never throws. */
@@ -114,17 +115,29 @@ export class NotificationSender {
         if (places <= 0) return;
         const claim = { nowMs, untilMs: nowMs + holdMs, targetsMax: places };
         for (const target of await claimTargets(database, worker, claim)) {
+          // The claim has expired during an attempt, which goes on.
           if (this.#working.has(target.id)) continue;
-          this.#working.set(
-            target.id,
-            this.#work(target).finally(() => this.#working.delete(target.id)),
-          );
+          const task = this.#sendTo(target).finally(() => this.#tasks.delete(task));
+          this.#tasks.add(task);
         }
       }
     } catch (error) {
       counts.failures.add();
       this.#warning.write(() => ({ error }));
     }
+  }
+
+  /** Never rejects. */
+  async #sendTo(target: Target): Promise<void> {
+    const { database, worker } = this.#options;
+    this.#working.add(target.id);
+    await this.#work(target);
+    // Before the release: from then on it may be claimed again, also by this process.
+    this.#working.delete(target.id);
+    // Otherwise the claim expires by itself.
+    await releaseTarget(database, worker, target.id).catch(() => undefined);
+    // What came since the last check found the target claimed.
+    this.wake();
   }
 
   /** Sends to one target until nothing is due. Never rejects. */
@@ -142,8 +155,6 @@ export class NotificationSender {
         this.#warning.write(() => ({ error, target: target.id }));
       }
     }
-    // The claim expires by itself.
-    await releaseTarget(database, worker, target.id).catch(() => undefined);
   }
 
   /** Resolves with whether more may be due. */
@@ -169,7 +180,7 @@ export class NotificationSender {
     const former = new Map(notices.map((notice) => [alertKey(notice), notice]));
     const outcome = await attempt.send(target, notices, former, clock.now(), this.#stopping.signal);
     if (outcome.kind === 'sent') {
-      await putStanding(database, target.id, notices, clock.now() + resendMs);
+      await recordSentAgain(database, target.id, notices, clock.now() + resendMs);
       return true;
     }
     return await this.#record(target, [], outcome);
@@ -222,16 +233,25 @@ export class NotificationSender {
   }
 }
 
-/** The Alertmanager has the last transition of each alarm: it stands, or is resolved. */
+/** The Alertmanager has the last transition of each alarm, and receives it again. */
 async function recordStanding(
-  transaction: Pick<Database, 'query' | 'copyIn' | 'notify'>,
+  transaction: Queryable,
   target: string,
   rows: readonly WaitingNotification[],
   resendAtMs: number,
 ): Promise<void> {
   const last = new Map(rows.map(({ notice }) => [alertKey(notice), notice]));
-  const standing = [...last.values()].filter(isActive);
-  const keys = [...last].filter(([, notice]) => !isActive(notice)).map(([key]) => key);
-  await putStanding(transaction, target, standing, resendAtMs);
-  await deleteStanding(transaction, target, keys);
+  await putStanding(transaction, target, [...last.values()], resendAtMs);
+}
+
+/** Standing alarms were sent again: those that are resolved for the last time. */
+async function recordSentAgain(
+  transaction: Queryable,
+  target: string,
+  notices: readonly AlarmNotice[],
+  resendAtMs: number,
+): Promise<void> {
+  await putStanding(transaction, target, notices.filter(isActive), resendAtMs);
+  const resolved = notices.filter((notice) => !isActive(notice));
+  await deleteStanding(transaction, target, resolved.map(alertKey));
 }

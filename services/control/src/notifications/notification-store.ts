@@ -1,5 +1,5 @@
 import type { Queryable } from '@tailrace/database/database';
-import type { AlarmNotice } from './alarm-notice.ts';
+import { type AlarmNotice, isActive } from './alarm-notice.ts';
 import { alertKey } from './alertmanager.ts';
 import { type Delivery, type Route, routeSchema } from './route.ts';
 import { type Target, targetSchema } from './target.ts';
@@ -63,18 +63,24 @@ export async function insertNotifications(
   return counts;
 }
 
-/** Drops what is held back of an alarm before this transition, and this one, too, if the target never knew of it. */
+/** Drops what is held back of an alarm before this transition; a return, too, if the target never had the alarm. */
 async function dropHeld(transaction: Queryable, target: string, notice: AlarmNotice, nowMs: number): Promise<number> {
   const drop = `UPDATE notifications SET state = 'dropped', finished_ms = $3`;
-  const held = await transaction.query<{ cause: string | null }>(
+  const key = alertKey(notice);
+  const { rowCount: dropped } = await transaction.query(
     `${drop} WHERE target = $1 AND alarm_key = $2 AND state = 'waiting' AND is_held AND attempts = 0
-       AND transition <> $4 RETURNING notice ->> 'cause' AS cause`,
-    [target, alertKey(notice), nowMs, notice.id],
+       AND transition <> $4`,
+    [target, key, nowMs, notice.id],
   );
-  const isUnknown = held.rows.some(({ cause }) => cause === 'raised');
-  if (!isUnknown || notice.cause !== 'returned') return held.rowCount;
-  await transaction.query(`${drop} WHERE target = $1 AND transition = $2`, [target, notice.id, nowMs]);
-  return held.rowCount + 1;
+  if (dropped === 0 || notice.cause !== 'returned') return dropped;
+  const { rowCount } = await transaction.query(
+    `${drop} WHERE target = $1 AND alarm_key = $2 AND transition = $4 AND NOT EXISTS (
+       SELECT FROM notifications AS one
+        WHERE one.target = $1 AND one.alarm_key = $2 AND one.transition <> $4 AND one.state IN ('sent', 'waiting')
+          AND one.notice ->> 'alarm' = $5)`,
+    [target, key, nowMs, notice.id, notice.alarm],
+  );
+  return dropped + rowCount;
 }
 
 /** Resolves with the targets for which something is due, which no other process sends to until `untilMs`. */
@@ -188,6 +194,13 @@ export async function standingNotices(
   return new Map(rows.map(({ key, notice }) => [key, notice]));
 }
 
+/** Resolves with the targets that have the alarm of a transition as a standing one, whatever their routes are now. */
+export async function targetsWith(queryable: Queryable, notice: AlarmNotice): Promise<readonly string[]> {
+  const sql = 'SELECT target, notice FROM notification_standing WHERE alarm_key = $1';
+  const { rows } = await queryable.query<{ target: string; notice: AlarmNotice }>(sql, [alertKey(notice)]);
+  return rows.filter((row) => isActive(row.notice)).map(({ target }) => target);
+}
+
 /** Resolves with standing alarms that are to be sent again. */
 export async function dueStanding(
   queryable: Queryable,
@@ -202,7 +215,7 @@ export async function dueStanding(
   return rows.map(({ notice }) => notice);
 }
 
-/** The target has these alarms, which stand. */
+/** The target has these alarms, and receives them again. */
 export async function putStanding(
   queryable: Queryable,
   target: string,

@@ -8,7 +8,14 @@ import { targetsMax } from './notification-admin.ts';
 import { NotificationAttempt } from './notification-attempt.ts';
 import { createNotificationCounts, type NotificationCounts } from './notification-counts.ts';
 import { NotificationSender } from './notification-sender.ts';
-import { countWaiting, insertNotifications, readRouting, removeOld, trimWaiting } from './notification-store.ts';
+import {
+  countWaiting,
+  insertNotifications,
+  readRouting,
+  removeOld,
+  targetsWith,
+  trimWaiting,
+} from './notification-store.ts';
 import type { PostOutward } from './outward-request.ts';
 import { deliveriesOf } from './route.ts';
 
@@ -18,6 +25,8 @@ const waitingMax = 10_000;
 const routingMsMax = 1_000;
 const countEveryMs = 5_000;
 const removeEveryMs = 60_000;
+/** An older transition is none that a person has to act on: the log was read again, or a device was without a link. */
+const ageMsMax = 86_400_000;
 /** How long the store has what was sent, and dead letters, ms. */
 const sentMs = 7 * 86_400_000;
 const deadMs = 30 * 86_400_000;
@@ -91,11 +100,20 @@ export class Notifications {
   async take(transaction: Transaction, notices: readonly AlarmNotice[]): Promise<void> {
     const { clock } = this.#context;
     const { targets, routes } = await this.#currentRouting(transaction);
-    if (targets.length === 0 || routes.length === 0) return;
+    if (targets.length === 0) return;
     const kinds = new Map(targets.map(({ id, kind }) => [id, kind]));
+    const hasAlertmanager = targets.some(({ kind }) => kind === 'alertmanager');
     const nowMs = clock.now();
     for (const notice of notices) {
+      if (nowMs - notice.time > ageMsMax) {
+        this.#counts.late.add();
+        continue;
+      }
       const deliveries = deliveriesOf(notice, routes, (id) => kinds.get(id), nowMs);
+      // It has the alarm, and is to receive its end, although no route leads there any more.
+      for (const target of hasAlertmanager ? await targetsWith(transaction, notice) : [])
+        if (!deliveries.some((each) => each.target === target))
+          deliveries.push({ target, dueMs: nowMs, isHeld: false });
       if (deliveries.length === 0) continue;
       const { dropped } = await insertNotifications(transaction, notice, deliveries, nowMs);
       this.#counts.dropped.add(dropped);
