@@ -58,7 +58,7 @@ export class LearntBand {
     const isWarm = this.#readings >= warmUp.readings && timeMs - this.#firstMs >= warmUp.ms;
     const comparison = new Comparison(this.#side, this.#limits, {
       // What is smaller is the resolution or the accuracy of the sensor.
-      floor: Math.max(floor.ofRange * (this.#high - this.#low), floor.ofValue * Math.abs(value), Number.MIN_VALUE),
+      floor: Math.max(floor.ofRange * (this.#high - this.#low), floor.ofValue * Math.abs(value), floor.ever),
       fade: isLate ? 1 : Math.exp(-Math.min(1 / memory.readings, elapsedMs / memory.ms)),
       growth: isLate || this.#readings < firstReadings ? 0 : isWarm ? growthMax : Number.POSITIVE_INFINITY,
     });
@@ -179,7 +179,9 @@ const mean = { readings: 12, ms: hourMs } as const;
 /** How much a reading moves the mean, as a weight, where reports are rare. */
 const meanShare = 2 / (mean.readings + 1);
 const level = { readings: 500, ms: dayMs } as const;
-const floor = { ofRange: 0.01, ofValue: 0.001 } as const;
+const floor = { ofRange: 0.01, ofValue: 0.001, ever: 1e-12 } as const;
+/** Of a tag that was always 0. Finite, so that it survives JSON. */
+const severityMax = 1e6;
 /** No reading moves what is learnt as if it were farther than this many spreads. */
 const clip = 5;
 /** Until then there is no spread to clip by, and the level is where the tag happened to start: limits learn nothing. */
@@ -217,7 +219,7 @@ class Comparison {
       );
     }
     const counts = this.#side === 'both' || (this.#side === 'above' ? distance > 0 : distance < 0);
-    const severity = counts ? Math.abs(distance) / limit : 0;
+    const severity = counts ? Math.min(Math.abs(distance) / limit, severityMax) : 0;
     // Of equal ones the last: a season is more precise than the level.
     if (!isUsed || severity < this.#severity) return;
     this.#severity = severity;
