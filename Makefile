@@ -38,7 +38,7 @@ demo: setup ## Runs Tailrace in one process, without a broker, and a gateway bes
 stack: setup ## Runs Kafka, NATS and the services as processes. NODES=3 DATA=folder PORT_BASE=number
 	@exec node scripts/stack.ts --nodes $(or $(NODES),3) --data $(or $(DATA),data/stack) --port-base $(or $(PORT_BASE),8080)
 
-tools: $(INSTALLED) ## Installs what the tests need and this machine lacks, by apt or brew: Java, Maven, nats-server, Mosquitto, Chromium, promtool, nginx, HAProxy, Go
+tools: $(INSTALLED) ## Installs what the tests need and this machine lacks, by apt or brew: Java, Maven, nats-server, Mosquitto, PostgreSQL, Chromium, promtool, nginx, HAProxy, Go
 	@node --disable-warning=ExperimentalWarning scripts/install-tools.ts
 
 test: setup tools ## Runs the tests: units, and integration on real brokers and a real browser; installs what they need
@@ -78,8 +78,8 @@ generate: setup ## Writes the generated files: Protobuf code, configuration docs
 screenshot: setup ## Renews docs/dashboard.png, the picture of the README
 	TAILRACE_TEST_SCREENSHOT=docs/dashboard.png node --test --test-reporter=spec test/demo.itest.ts
 
-bench: setup ## Measures against bare libraries in the same run, prints two tables and writes docs/PERFORMANCE.md. ONLY=intake writes the second, ONLY=name prints one bench
-	node loadtest/bench/bench.ts $(ONLY)
+bench: setup ## Measures against bare libraries in the same run, prints two tables and writes docs/PERFORMANCE.md. ONLY=intake writes the second, ONLY=name prints one bench, ONLY=anomaly with NAB=folder
+	NAB='$(NAB)' node loadtest/bench/bench.ts $(ONLY)
 
 chaos: setup ## Injects failures into a running stack, one after the other, and counts what its clients lose. CLIENTS=3000 DEVICES=1000 NODES=3 FAULTS=kill,pause,roll,nats,kafka
 	@exec node test/chaos/chaos.ts --nodes $(or $(NODES),3) --clients $(or $(CLIENTS),3000) --devices $(or $(DEVICES),1000) $(if $(FAULTS),--faults $(FAULTS)) \

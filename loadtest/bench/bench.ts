@@ -1,11 +1,13 @@
 /**
  * `make bench`: every figure in one run, as tables here and in docs/PERFORMANCE.md. `make bench ONLY=relay` prints one;
- * `make bench ONLY=intake` measures how devices come in, and writes that table.
+ * `make bench ONLY=intake` measures how devices come in, and writes that table. `make bench ONLY=anomaly NAB=<folder>`
+ * needs data that the project does not have, and is only printed.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { withGeneratedPart } from '../../scripts/generated-text.ts';
+import { benchAnomaly } from './anomaly.ts';
 import { benchByKey } from './by-key.ts';
 import { benchConnections } from './connections.ts';
 import { benchDemo } from './demo.ts';
@@ -45,9 +47,10 @@ const tables: Readonly<Record<string, Readonly<Record<string, Bench>>>> = {
     edge: benchEdge,
   },
 };
+const printed: Readonly<Record<string, Bench>> = { anomaly: () => benchAnomaly(process.env['NAB']) };
 const intake = 'make bench ONLY=intake';
 const requested = process.argv.slice(2);
-const known = [...Object.values(tables).flatMap((benches) => Object.keys(benches)), 'intake'];
+const known = [...[...Object.values(tables), printed].flatMap((benches) => Object.keys(benches)), 'intake'];
 for (const name of requested) {
   if (known.includes(name)) continue;
   process.stderr.write(`bench: expected one of ${known.join(', ')}, got ${name}\n`);
@@ -69,6 +72,9 @@ for (const [part, benches] of Object.entries(tables)) {
   process.stdout.write(`${text}\n\n`);
   // Some benches are only printed; a table of the page has the figures of one run.
   if (isWhole) measured.set(part, text);
+}
+for (const [name, bench] of Object.entries(printed)) {
+  if (requested.includes(name)) process.stdout.write(`${tableOf(await bench())}\n\nOn ${machine}.\n\n`);
 }
 let text = await readFile(page, 'utf8');
 for (const [part, table] of measured) text = withGeneratedPart(text, part, table);

@@ -28,6 +28,12 @@ export const alarms: Dashboard = {
           lines: [{ expr: rate('tailrace_alarms_transitions_total', nodes), legend: '{{node}}' }],
         },
         {
+          title: 'Delay of transitions',
+          unit: 's',
+          description: 'From the receipt of a report by ingest until the log has the transition that it has caused.',
+          lines: quantiles('tailrace_alarms_delay_seconds', nodes),
+        },
+        {
           title: 'Actions of people',
           unit: 'ops',
           description: 'Per second: actions that were read, and those of them that were refused.',

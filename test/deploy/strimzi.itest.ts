@@ -25,8 +25,11 @@ test('the topics are those that the services create', () => {
   const eventsConfig = at(topics.get(events.name), 'spec.config') as Values;
   assert.equal(eventsConfig['retention.ms'], events.retentionMs);
   assert.equal(eventsConfig['retention.bytes'], events.retentionBytes);
-  assert.equal(at(topics.get('tailrace.control'), 'spec.partitions'), 1);
-  for (const name of ['tailrace.state', 'tailrace.control', 'tailrace.births', 'tailrace.bridges', 'tailrace.meta']) {
+  assert.equal(at(topics.get('tailrace.alarms'), 'spec.partitions'), settings.telemetryPartitions);
+  for (const name of ['tailrace.control', 'tailrace.rules'])
+    assert.equal(at(topics.get(name), 'spec.partitions'), 1, name);
+  const compacted = ['tailrace.state', 'tailrace.alarms', 'tailrace.rules'];
+  for (const name of [...compacted, 'tailrace.control', 'tailrace.births', 'tailrace.bridges', 'tailrace.meta']) {
     assert.equal((at(topics.get(name), 'spec.config') as Values)['cleanup.policy'], 'compact', name);
   }
   assert.equal((at(topics.get('tailrace.dead-letter'), 'spec.config') as Values)['cleanup.policy'], 'delete');
@@ -38,6 +41,7 @@ test('values-production matches the users and brokers of deploy/strimzi', async 
   const kafka = objectsOf('deploy/strimzi/kafka.yaml').find(({ kind }) => kind === 'Kafka')!;
   for (const [kind, service] of [
     ['StatefulSet', 'fanout'],
+    ['StatefulSet', 'alarms'],
     ['Deployment', 'ingest'],
   ] as const) {
     const pod = at(one(kind, `tailrace-${service}`), 'spec.template.spec');

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Clock, systemClock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
+import type { TlsTexts } from '@tailrace/platform/tls-files';
 import { TailraceError } from '@tailrace/protocol/error';
 import { Client, type ClientConfig, Pool, type PoolClient, type QueryArrayConfig } from 'pg';
 import { from as copyFrom } from 'pg-copy-streams';
@@ -16,7 +17,7 @@ export interface PgOptions {
   /** `postgres://user:password@host:port/database`. */
   readonly url: string;
   /** Options of TLS; undefined: without. Called at each connect, so that renewed certificates take effect. */
-  readonly tls?: () => { readonly ca?: string; readonly cert?: string; readonly key?: string };
+  readonly tls?: () => TlsTexts;
   readonly logger: Logger;
   /** Default: the system's. */
   readonly clock?: Clock;

@@ -13,7 +13,7 @@ interface PgliteSessionOptions {
   release(): void;
 }
 
-/** How long a statement may exceed its time-out before the thread is stopped. */
+/** How long a statement may exceed its time-out before the thread is stopped: as long again, at most. */
 const graceMs = 30_000;
 
 /** The one connection, while one caller has it. */
@@ -63,9 +63,9 @@ export class PgliteSession implements Session {
   }
 
   /** A statement without end would block every other caller. */
-  #terminateAfterGrace(idle: Promise<void>): void {
+  #terminateAfterGrace(limitMs: number, idle: Promise<void>): void {
     const { client, clock } = this.#options;
-    const timer = clock.after(graceMs, () => void client.terminate());
+    const timer = clock.after(Math.min(limitMs, graceMs), () => void client.terminate());
     void idle.then(() => timer.cancel());
   }
 
@@ -82,7 +82,7 @@ export class PgliteSession implements Session {
     const interrupted = Promise.withResolvers<never>();
     const timer = clock.after(limitMs, () => {
       interrupted.reject(new TailraceError('timeout', `database: the statement has not finished within ${limitMs} ms`));
-      if (recovers) this.#terminateAfterGrace(idle);
+      if (recovers) this.#terminateAfterGrace(limitMs, idle);
     });
     this.#cancel = () => interrupted.reject(new TailraceError('canceled', 'database: the statement was canceled'));
     try {

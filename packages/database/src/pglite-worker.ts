@@ -50,6 +50,8 @@ const durable = [
   // The only method that calls fsync of the files.
   ...['-c', 'wal_sync_method=fsync'],
   ...['-c', 'min_wal_size=4MB'],
+  // A quarter of the default, which saves 80 MB of this process. The system has the files in its memory as well.
+  ...['-c', 'shared_buffers=16MB'],
 ];
 
 /** A new database has 6 MB less with segments of 1 MB, and its log is removed in smaller steps. */

@@ -23,8 +23,8 @@ export interface PgliteOptions {
   readonly acquireTimeoutMs?: number;
   /**
    * Maximum of a statement, ms. Default: 30,000. PostgreSQL in WebAssembly cannot be interrupted: the call is rejected,
-   * the statement continues, and the calls behind it wait. A store in a directory stops the thread 30 s later, and
-   * starts again.
+   * the statement continues, and the calls behind it wait. A store in a directory stops the thread after the same
+   * time again, at most 30 s, and starts again.
    */
   readonly statementTimeoutMs?: number;
   /**

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { silentLogger } from '@tailrace/platform/logger';
 import { embeddedTemplate } from '@tailrace/testkit/embedded-database';
+import { createInbox } from '@tailrace/testkit/eventually';
 import { createTempDir, type TempDir } from '@tailrace/testkit/tempdir';
 import type { Database } from '../src/database.ts';
 import { createPgliteDatabase } from '../src/pglite.ts';
@@ -54,6 +55,28 @@ test('the log of the store stays bounded, and a second opener is refused', async
     assert.ok((await logFiles()).length <= 12, `${(await logFiles()).length} MiB of log`);
     assert.notEqual((await stat(join(store, 'backup'))).ino, first.ino, 'no later backup');
   });
+});
+
+test('a store whose thread hangs starts again, with its listeners', async () => {
+  const other = join(dir.path, 'other');
+  const limits = { statementTimeoutMs: 1_000, acquireTimeoutMs: 20_000 };
+  const database = createPgliteDatabase({ directory: other, logger: silentLogger, template, ...limits });
+  await database.start();
+  const seen = createInbox<string>();
+  await database.listen('rules', {
+    onNotification: (payload) => seen.put(payload),
+    onReconnect: () => seen.put('(reconnected)'),
+  });
+  await database.query('CREATE TABLE row (n int)');
+  // PostgreSQL stops when it cannot write its log, which hangs in PGlite.
+  await rm(join(other, 'data/pg_wal'), { recursive: true });
+  const insert = 'INSERT INTO row SELECT generate_series(1, 5000)';
+  while (database.stats().lost === 0) await database.query(insert).catch(() => undefined);
+  await seen.atLeast(1);
+  await database.notify('rules', 'after');
+  await seen.atLeast(2);
+  assert.deepEqual(seen.all, ['(reconnected)', 'after']);
+  await database.close();
 });
 
 test('a store that is damaged opens with every row, from its backup and its log', async () => {

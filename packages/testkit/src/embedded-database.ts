@@ -5,7 +5,7 @@ import { silentLogger } from '@tailrace/platform/logger';
 import { cacheDirFrom, cached } from './cache.ts';
 
 /** Of PGlite, whose data another version may not open. */
-const version = '0.5.17';
+export const templateVersion = '0.5.17';
 
 /**
  * Returns a PostgreSQL in the memory of this process, not started. Starts in a second, because the new database is a
@@ -18,7 +18,7 @@ export async function createEmbeddedDatabase(options: Partial<PgliteOptions> = {
 
 /** Returns the file of a new database, for `PgliteOptions.template`. */
 export async function embeddedTemplate(): Promise<string> {
-  const dir = await cached(cacheDirFrom(process.env), `pglite-${version}`, (unfinished) =>
+  const dir = await cached(cacheDirFrom(process.env), `pglite-${templateVersion}`, (unfinished) =>
     writePgliteTemplate(join(unfinished, 'template.tar')),
   );
   return join(dir, 'template.tar');

@@ -151,7 +151,10 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
     onChange: () => ownership.rulesChanged(),
   });
   const { unwrittenMax, pairsMax, checkpointMs, slackMs, graceMs, lookbackMs, flushMs, node } = config;
-  const writers = new EventWriters({ eventLog, topic: topics.events, clock, logger, random, unwrittenMax });
+  const writers = new EventWriters({
+    ...{ eventLog, topic: topics.events, clock, logger, random, unwrittenMax },
+    onWritten: (seconds) => measures.delaySeconds.observe(seconds),
+  });
   const checkpoints = new AlarmCheckpoints({ eventLog, topic: topics.alarms, epoch, keys, logger, now });
   const counts: EvaluationCounts = {
     ...{ reports: 0, evaluated: 0, lateReadings: 0, unevaluated: 0, rejected: 0 },

@@ -1,4 +1,4 @@
-import type { Histogram } from '@tailrace/platform/measures';
+import { delayBoundsSeconds, type Histogram } from '@tailrace/platform/measures';
 import type { Metrics } from '@tailrace/platform/metrics';
 import type { AlarmCheckpoints } from './ownership/alarm-checkpoints.ts';
 import type { AlarmOwnership } from './ownership/alarm-ownership.ts';
@@ -22,6 +22,7 @@ interface CountingNode {
 
 /** Measures that the node updates itself. */
 export interface AlarmMeasures {
+  readonly delaySeconds: Histogram;
   readonly takeoverSeconds: Histogram;
 }
 
@@ -142,5 +143,10 @@ export function registerAlarmMetrics(
     'Time from the assignment of a partition to the evaluation of its next report.',
     takeoverBoundsSeconds,
   );
-  return { takeoverSeconds };
+  const delaySeconds = metrics.histogram(
+    'tailrace_alarms_delay_seconds',
+    'Time from the receipt of a report by ingest until the log has the transition that it has caused.',
+    delayBoundsSeconds,
+  );
+  return { takeoverSeconds, delaySeconds };
 }

@@ -43,6 +43,7 @@ CREATE INDEX commands_due ON commands (due_ms) WHERE NOT is_final;
 CREATE INDEX commands_awaiting ON commands ((CASE WHEN via = '' THEN device ELSE via END)) WHERE awaits = 'device';
 CREATE INDEX commands_open ON commands (device, position) WHERE NOT is_final;
 CREATE INDEX commands_device ON commands (device text_pattern_ops, position);
+CREATE INDEX commands_final ON commands (changed_ms) WHERE is_final;
 CREATE INDEX commands_position ON commands (position);
 
 CREATE TABLE command_transitions (

@@ -30,6 +30,8 @@ CREATE TABLE scene_runs (
   is_final boolean NOT NULL DEFAULT false,
   -- What has started it: api, schedule, alarm, undo.
   cause text NOT NULL,
+  -- What has requested it, so that a repeated request is the same run; absent: nothing that is repeated.
+  run_key text UNIQUE,
   -- Whose rights it has.
   requester jsonb NOT NULL,
   -- Fencing token of the lease that they hold; 0: none.

@@ -93,7 +93,7 @@ export function createControl(options: ControlOptions): Control {
   };
   const { credentials, control } = createCredentials(options);
   const work = new CommandWork({
-    ...{ context, bus, resolveMs: config.unconfirmedMs },
+    ...{ context, bus, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
     onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);

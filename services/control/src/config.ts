@@ -1,4 +1,5 @@
 import { kafkaRules, kafkaSettings, natsRules, natsSettings } from '@tailrace/platform/broker-settings';
+import { databaseRules, databaseSettings } from '@tailrace/platform/database-settings';
 import {
   commonSettings,
   credentialSettings,
@@ -88,6 +89,14 @@ export const controlSettings = {
     .describe(
       'How long an unconfirmed command waits for the report of its device, which may come with its next session; then unconfirmed is final.',
     ),
+  commandRetentionMs: z
+    .int()
+    .min(86_400_000)
+    .max(10 * 365 * 86_400_000)
+    .default(30 * 86_400_000)
+    .describe(
+      'How long final commands are kept, at least a day. A sender that uses an ID again after that submits a new command. The audit keeps them for good.',
+    ),
   ...notificationSettings,
   outboxRowsMax: z
     .int()
@@ -104,7 +113,8 @@ export type ControlSettings = Readonly<z.output<z.ZodObject<typeof controlSettin
 
 /** All settings of a control process, from its environment. */
 export const configSchema = z
-  .strictObject({ ...commonSettings, ...controlSettings, ...kafkaSettings, ...natsSettings })
+  .strictObject({ ...commonSettings, ...controlSettings, ...databaseSettings, ...kafkaSettings, ...natsSettings })
+  .superRefine(databaseRules)
   .superRefine(kafkaRules)
   .superRefine(natsRules)
   .refine(...keySourceRule);

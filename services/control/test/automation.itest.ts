@@ -366,6 +366,13 @@ test('if a process stops within a run, another one goes on, and no command is ex
   const sent = sentTo('plant1.crash');
   assert.equal(new Set(sent.map(({ id }) => id)).size, sent.length, 'each command was sent once');
   assert.equal(sent.length, 3 * steps.length);
+  const same = await Promise.all(
+    [control, other, other].map((each) => ok(each.request(anna, 'POST', '/v1/scenes/crash/run', { id: 'k1' }))),
+  );
+  assert.equal(new Set(same.map(({ id }) => id)).size, 1, 'a repeated request is the same run');
+  await finished(same[0]);
+  assert.equal(sentTo('plant1.crash').length, 4 * steps.length);
+  await refused(send('POST', '/v1/scenes/night/run', { id: 'k1' }, anna), 409, /which another run has/);
 });
 
 test('scheduled runs start in time, each once with several processes, and not while paused', async () => {

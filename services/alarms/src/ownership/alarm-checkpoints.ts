@@ -6,8 +6,8 @@ import { tailrace } from '@tailrace/protocol/generated';
 
 const { AlarmCheckpoint } = tailrace.v1;
 
-/** Records of one append. */
-export const devicesPerAppend = 200;
+/** Devices of one append, which are encoded in one turn of the event loop: about a millisecond. */
+export const devicesPerAppend = 100;
 const warningEveryMs = 60_000;
 
 /** Positions of one partition: everything before them is covered. */

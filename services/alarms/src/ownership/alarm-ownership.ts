@@ -25,6 +25,8 @@ const fencedMs = 10_000;
 export const stalledMs = 30_000;
 const retryBaseMs = 200;
 const retryCapMs = 5_000;
+/** Steps of the interval of checkpoints, each for an equal share of the partitions. */
+const checkpointSteps = 10;
 /** Devices whose rules are updated in one turn of the event loop: about a millisecond. */
 const devicesPerTurn = 500;
 /** Reports evaluated in one turn of the event loop. */
@@ -94,7 +96,7 @@ export class AlarmOwnership {
     const { eventLog, clock, topics, group, node, flushMs, logger, onLogError, checkpointMs } = this.#options;
     this.#timers = [
       clock.every(tickMs, () => this.#tick()),
-      clock.every(checkpointMs / 10, () => this.#checkpointDue()),
+      clock.every(checkpointMs / checkpointSteps, () => this.#checkpointDue()),
     ];
     this.#subscription = await eventLog.subscribe({
       topics: [topics.telemetry, topics.events],
@@ -341,11 +343,13 @@ export class AlarmOwnership {
     }
   }
 
+  /** Writes the checkpoints that are due, oldest first. All at once would delay reports by the time to encode them. */
   #checkpointDue(): void {
     const { clock, checkpointMs, topics } = this.#options;
     const nowMs = clock.monotonic();
-    for (const alarms of this.owned()) {
-      if (nowMs - alarms.checkpointedMs < checkpointMs) continue;
+    const owned = [...this.owned()].sort((a, b) => a.checkpointedMs - b.checkpointedMs);
+    for (const alarms of owned.slice(0, Math.ceil(owned.length / checkpointSteps))) {
+      if (nowMs - alarms.checkpointedMs < checkpointMs) break;
       this.#subscription?.commit(topics.telemetry, alarms.number, alarms.telemetry);
       this.#subscription?.commit(topics.events, alarms.number, alarms.events);
       void alarms.checkpoint();

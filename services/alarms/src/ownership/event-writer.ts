@@ -10,15 +10,22 @@ const recordsPerAppend = 500;
 const backoff: BackoffOptions = { baseMs: 50, capMs: 2_000 };
 const warningEveryMs = 10_000;
 
+/** A record, and when ingest received the report that has caused it, epoch ms; undefined: no report has. */
+export interface EventRecord extends NewRecord {
+  readonly receivedMs: number | undefined;
+}
+
 export interface EventWriterOptions {
   readonly eventLog: Pick<EventLog, 'append'>;
   readonly topic: string;
-  readonly clock: Pick<Clock, 'sleep' | 'monotonic'>;
+  readonly clock: Pick<Clock, 'now' | 'sleep' | 'monotonic'>;
   readonly logger: Logger;
   /** In [0, 1): spreads retries. */
   readonly random: () => number;
   /** Records of all partitions that may be unwritten; beyond it `whenWritable` waits. */
   readonly unwrittenMax: number;
+  /** Called for each record that a report has caused, with the time from its receipt until the log had the record. */
+  readonly onWritten: (seconds: number) => void;
 }
 
 /** What all partitions of this node share: the limit of unwritten records. */
@@ -75,7 +82,7 @@ export class EventWriters {
  */
 export class EventWriter {
   readonly #writers: EventWriters;
-  #queue: NewRecord[] = [];
+  #queue: EventRecord[] = [];
   #isWriting = false;
   #isStopped = false;
   /** Records added and settled, since the start. */
@@ -87,7 +94,7 @@ export class EventWriter {
     this.#writers = writers;
   }
 
-  add(record: NewRecord): void {
+  add(record: EventRecord): void {
     if (this.#isStopped) return;
     this.#queue.push(record);
     this.#added++;
@@ -129,13 +136,16 @@ export class EventWriter {
     this.#isWriting = false;
   }
 
-  async #append(records: readonly NewRecord[]): Promise<void> {
-    const { eventLog, topic, clock, random } = this.#writers.options;
+  async #append(records: readonly EventRecord[]): Promise<void> {
+    const { eventLog, topic, clock, random, onWritten } = this.#writers.options;
     const { counts, onRetry } = this.#writers;
     for (let retries = 0; !this.#isStopped; retries++) {
       try {
         await eventLog.append(topic, records);
         counts.written += records.length;
+        const nowMs = clock.now();
+        for (const { receivedMs } of records)
+          if (receivedMs !== undefined) onWritten(Math.max(0, nowMs - receivedMs) / 1_000);
         return;
       } catch (thrown) {
         const error = tailraceErrorFrom(thrown);
@@ -151,7 +161,7 @@ export class EventWriter {
   }
 
   /** Finds the records that are too large, and writes the others. */
-  async #appendHalves(records: readonly NewRecord[], reason: string): Promise<void> {
+  async #appendHalves(records: readonly EventRecord[], reason: string): Promise<void> {
     if (records.length > 1) {
       const half = records.length >> 1;
       await this.#append(records.slice(0, half));

@@ -83,6 +83,8 @@ export class PartitionAlarms {
   readonly #context: PartitionContext;
   readonly #due = new ExpiryHeap<Due>(({ device, atMs }) => device.scheduledMs === atMs);
   #isCheckpointing = false;
+  /** Of the report that is being evaluated. */
+  #receivedMs: number | undefined;
 
   constructor(options: {
     readonly number: number;
@@ -121,7 +123,9 @@ export class PartitionAlarms {
     const device = this.#deviceOf(report.device);
     if (device !== undefined) {
       counts.reports++;
+      this.#receivedMs = report.received;
       this.#apply(device, record.seq, () => device.alarms.report(report, record.seq));
+      this.#receivedMs = undefined;
     }
     if (report.received !== undefined) this.watermark.onReport(report.received, clock.now());
   }
@@ -325,7 +329,7 @@ export class PartitionAlarms {
   }
 
   #write(key: string, event: tailrace.v1.IEvent): void {
-    this.writer.add({ key, value: Event.encode(event).finish() });
+    this.writer.add({ key, value: Event.encode(event).finish(), receivedMs: this.#receivedMs });
   }
 
   // Checkpoints.

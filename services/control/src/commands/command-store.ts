@@ -255,6 +255,13 @@ export async function releaseCommands(queryable: Queryable, worker: string, nowM
   await queryable.query(sql, [worker, nowMs]);
 }
 
+/** Removes final commands whose last transition is before a time. Resolves with their number. */
+export async function removeFinal(queryable: Queryable, beforeMs: number, rowsMax: number): Promise<number> {
+  const sql = `DELETE FROM commands WHERE id IN (
+    SELECT id FROM commands WHERE is_final AND changed_ms < $1 ORDER BY changed_ms LIMIT $2 FOR UPDATE SKIP LOCKED)`;
+  return (await queryable.query(sql, [beforeMs, rowsMax])).rowCount;
+}
+
 /** Sets when a command is worked on again, if this process works on it. */
 export async function postpone(queryable: Queryable, id: string, worker: string, dueMs: number): Promise<void> {
   const sql = 'UPDATE commands SET due_ms = $3 WHERE id = $1 AND worker = $2 AND NOT is_final';

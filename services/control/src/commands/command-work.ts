@@ -17,6 +17,7 @@ import {
   noteRequested,
   postpone,
   releaseCommands,
+  removeFinal,
   wakeDevices,
   wakeForgotten,
 } from './command-store.ts';
@@ -37,6 +38,9 @@ const wakeDevicesMax = 10_000;
 const nodesMax = 3;
 /** After a request that failed without a doubt, and may succeed later. */
 const retryMs = 1_000;
+/** How often final commands are removed, ms, and how many at once. */
+const removeEveryMs = 10_000;
+const removeRowsMax = 2_000;
 const warningEveryMs = 60_000;
 
 /** Replies after which a node may have received the command. All others are refusals by it. */
@@ -47,6 +51,8 @@ export interface CommandWorkOptions {
   readonly bus: Pick<Bus, 'request' | 'subscribe'>;
   /** How long after `unconfirmed` an outcome of the device is awaited, ms. */
   readonly resolveMs: number;
+  /** How long final commands are kept, ms. */
+  readonly retentionMs: number;
   /** Called with each command after a transition by this process. */
   readonly onChanged?: (command: Command) => void;
 }
@@ -96,6 +102,7 @@ export class CommandWork {
     this.#timers.push(
       clock.every(sweepMs, () => this.sweep()),
       clock.every(workTimes.deviceMs, () => void this.#wakeForgotten()),
+      clock.every(removeEveryMs, () => void this.#removeFinal()),
     );
     this.sweep();
   }
@@ -331,6 +338,16 @@ export class CommandWork {
     const { database, clock } = this.#options.context;
     const nowMs = clock.now();
     await this.#quietly(() => wakeForgotten(database, nowMs, nowMs + workTimes.deviceMs));
+  }
+
+  /** Removes the oldest final commands, which is at most 200 a second. Never rejects. */
+  async #removeFinal(): Promise<void> {
+    const { database, clock } = this.#options.context;
+    const beforeMs = clock.now() - this.#options.retentionMs;
+    await this.#quietly(async () => {
+      await removeFinal(database, beforeMs, removeRowsMax);
+      return 0;
+    });
   }
 
   async #wakeOpened(): Promise<void> {

@@ -157,12 +157,21 @@ function registerScenes(api: Api, scenes: Scenes): void {
         description:
           'With the right to command all of its devices. 202: it is durable. Its progress: GET /v1/scene-runs/{id}.',
         params: byId,
-        body: z.strictObject({ params: sceneValuesSchema.default({}), lease: leaseSchema }),
+        body: z.strictObject({
+          id: z
+            .string()
+            .regex(/^[\x21-\x7e]{1,64}$/)
+            .optional()
+            .describe('Of the sender; the same ID is the same run, also after a lost answer.'),
+          params: sceneValuesSchema.default({}),
+          lease: leaseSchema,
+        }),
         response: { 202: runSchema, ...errorResponses },
       },
     },
     async (request, reply) => {
-      const run = await scenes.run(request.requester, { scene: request.params.id, ...request.body });
+      const { id: key, params, lease } = request.body;
+      const run = await scenes.run(request.requester, { scene: request.params.id, params, lease, key });
       return reply.code(202).send(runBodyOf(run));
     },
   );

@@ -111,19 +111,22 @@ const runColumns = `id, position, scene, tenant, state, cause, requester, lease,
   schedule_time_ms AS "scheduleTimeMs"`;
 
 export type NewRun = Pick<StoredRun, 'id' | 'scene' | 'tenant' | 'cause' | 'requester' | 'params' | 'createdMs'> &
-  Partial<Pick<StoredRun, 'lease' | 'plan' | 'undoOf' | 'schedule' | 'scheduleTimeMs'>>;
+  Partial<Pick<StoredRun, 'lease' | 'plan' | 'undoOf' | 'schedule' | 'scheduleTimeMs'>> & {
+    /** The same key is the same run. */
+    readonly key?: string | undefined;
+  };
 
-/** Inserts a run, which is due at once. Resolves with false if its scheduled time has one. */
+/** Inserts a run, which is due at once. Resolves with false if its key or its scheduled time has one. */
 export async function insertRun(transaction: Queryable, run: NewRun): Promise<boolean> {
-  const { id, scene, tenant, cause, requester, params, createdMs, lease = 0, plan, undoOf, schedule } = run;
+  const { id, scene, tenant, cause, requester, params, createdMs, lease = 0, plan, undoOf, schedule, key } = run;
   const { rowCount } = await transaction.query(
     `INSERT INTO scene_runs (id, scene, tenant, state, cause, requester, lease, params, plan, created_ms, changed_ms,
-       due_ms, undo_of, schedule, schedule_time_ms)
-     VALUES ($1, $2, $3, 'preparing', $4, $5, $6, $7, $8, $9, $9, 0, $10, $11, $12)
-     ON CONFLICT (schedule, schedule_time_ms) DO NOTHING`,
+       due_ms, undo_of, schedule, schedule_time_ms, run_key)
+     VALUES ($1, $2, $3, 'preparing', $4, $5, $6, $7, $8, $9, $9, 0, $10, $11, $12, $13)
+     ON CONFLICT DO NOTHING`,
     [
       ...[id, scene, tenant, cause, JSON.stringify(requester), lease, JSON.stringify(params)],
-      ...[plan == null ? null : JSON.stringify(plan), createdMs, undoOf, schedule, run.scheduleTimeMs],
+      ...[plan == null ? null : JSON.stringify(plan), createdMs, undoOf, schedule, run.scheduleTimeMs, key],
     ],
   );
   if (rowCount > 0) await transaction.notify(runChannel, id);
@@ -136,6 +139,10 @@ async function runsOf(queryable: Queryable, rest: string, parameters: readonly u
 
 export async function findRun(queryable: Queryable, id: string): Promise<StoredRun | undefined> {
   return (await runsOf(queryable, 'WHERE id = $1', [id]))[0];
+}
+
+export async function findRunByKey(queryable: Queryable, key: string): Promise<StoredRun | undefined> {
+  return (await runsOf(queryable, 'WHERE run_key = $1', [key]))[0];
 }
 
 /** Resolves with a run that no other transaction changes until this one is finished. */

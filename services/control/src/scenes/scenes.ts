@@ -26,6 +26,7 @@ import {
   deleteScene,
   failRun,
   findRun,
+  findRunByKey,
   findScenes,
   insertRun,
   isUndone,
@@ -58,6 +59,8 @@ export interface RunRequest {
   readonly params: SceneValues;
   /** Fencing token of the lease that the requester holds; 0: none. */
   readonly lease: number;
+  /** Of the requester: the same key is the same run. Undefined: each request is a new one. */
+  readonly key?: string | undefined;
 }
 
 /** Scenes and their runs: what people request. `SceneRunner` works on the runs. */
@@ -159,15 +162,21 @@ export class Scenes {
     return plan;
   }
 
-  /** Starts a run, durably. Resolves with it. Rejects as `plan` does, and with `limit_reached`. */
+  /**
+   * Starts a run, durably. Resolves with it; with the run that has the requester's key already, whatever has become of
+   * it. Rejects as `plan` does, with `conflict` for a key of another request, and with `limit_reached`.
+   */
   async run(requester: Requester, request: RunRequest): Promise<StoredRun> {
     const { context } = this.#options;
     const target = `scene/${request.scene}`;
     const refused = { action: 'scene.refused', target, details: { params: request.params } };
     return await orRefused(context, requester, refused, async () => {
+      const key = request.key === undefined ? undefined : `api/${requester.subject}/${request.key}`;
+      const known = key === undefined ? undefined : await findRunByKey(context.database, key);
+      if (known !== undefined) return sameRun(known, request);
       const plan = await this.plan(requester, request.scene, request.params);
       return await this.#start(requester, {
-        ...{ scene: request.scene, cause: 'api', params: plan.values, lease: request.lease, plan },
+        ...{ scene: request.scene, cause: 'api', params: plan.values, lease: request.lease, plan, key },
       });
     });
   }
@@ -243,16 +252,18 @@ export class Scenes {
 
   async #start(
     requester: Requester,
-    run: Pick<NewRun, 'scene' | 'cause' | 'params' | 'lease' | 'plan' | 'undoOf'>,
+    run: Pick<NewRun, 'scene' | 'cause' | 'params' | 'lease' | 'plan' | 'undoOf' | 'key'>,
     check?: (transaction: Queryable) => Promise<void>,
   ): Promise<StoredRun> {
     const { context } = this.#options;
+    const { key } = run;
     const id = newRunId();
     await act(context, async (transaction) => {
       await check?.(transaction);
       await assertRunsBelowLimit(transaction);
       const nowMs = context.clock.now();
-      await insertRun(transaction, { ...run, id, tenant: requester.tenant, requester, createdMs: nowMs });
+      const isNew = await insertRun(transaction, { ...run, id, tenant: requester.tenant, requester, createdMs: nowMs });
+      if (!isNew) return { result: undefined, acts: [] };
       const details = {
         run: id,
         cause: run.cause,
@@ -261,8 +272,16 @@ export class Scenes {
       };
       return { result: undefined, acts: [sceneAct(requester, nowMs, 'scene.run_started', run.scene, details)] };
     });
-    return (await findRun(context.database, id))!;
+    // The same request has come twice at once: the other one has started it.
+    return (await findRun(context.database, id)) ?? (await findRunByKey(context.database, key ?? ''))!;
   }
+}
+
+/** Returns a run, if the request is the one that has started it. */
+function sameRun(run: StoredRun, { scene, params, key }: RunRequest): StoredRun {
+  const isSame = run.scene === scene && Object.entries(params).every(([name, value]) => run.params[name] === value);
+  if (isSame) return run;
+  throw new TailraceError('conflict', `id: expected a new one, got ${shown(key)}, which another run has`);
 }
 
 /** IDs of runs cannot be guessed: the keys of their commands follow from them. */
