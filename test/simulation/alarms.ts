@@ -139,7 +139,9 @@ export class AlarmWatch {
   readonly #client: string;
   readonly #violations: Violations;
   /** The last transition of each device since the last snapshot. */
-  readonly #numbers = new Map<string, number>();
+  #numbers = new Map<string, number>();
+  /** Those of a snapshot that is not complete. If its connection is lost, the client resumes from before it. */
+  #snapshot: Map<string, number> | undefined;
   isClosed = false;
   #hasStarted = false;
 
@@ -149,10 +151,15 @@ export class AlarmWatch {
     this.#violations = violations;
   }
 
-  /** A snapshot follows: transitions before it may be missing. */
-  restart(): void {
+  /** The subscription is live. Without `recovered` a snapshot follows: transitions before it may be missing. */
+  live(recovered: boolean): void {
     this.#hasStarted = true;
-    this.#numbers.clear();
+    this.#snapshot = recovered ? undefined : new Map();
+  }
+
+  snapshotComplete(): void {
+    if (this.#snapshot !== undefined) this.#numbers = this.#snapshot;
+    this.#snapshot = undefined;
   }
 
   receive(events: readonly AlarmEvent[], isSnapshot: boolean): void {
@@ -163,11 +170,16 @@ export class AlarmWatch {
       const what = `${this.#client} on the alarms of ${this.channel} received ${number} of ${device}`;
       if (!patternMatches(this.channel, device)) this.#violations.add('I6 isolation', what);
       if (value !== number) this.#violations.add('I2 order', `${what}, which was written twice or by another owner`);
+      if (isSnapshot) {
+        this.#snapshot?.set(device, number);
+        continue;
+      }
       // A device that is not in the snapshot was normal: its last number was even.
       const isNext = known === undefined ? number % 2 === 1 : number === known + 1;
-      if (!isSnapshot && !isNext)
+      if (this.#snapshot === undefined && !isNext)
         this.#violations.add(number <= (known ?? 0) ? 'I2 order' : 'I3 completeness', `${what} after ${known}`);
       this.#numbers.set(device, number);
+      this.#snapshot?.set(device, number);
     }
   }
 

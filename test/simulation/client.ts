@@ -167,8 +167,9 @@ export class SimulatedClient {
       alarms: true,
       onAlarms: (...events) => watch.receive(...events),
       onState: (state) => {
-        if (state.name === 'live' && state.recovered !== true) watch.restart();
+        if (state.name === 'live') watch.live(state.recovered === true);
       },
+      onSnapshotComplete: () => watch.snapshotComplete(),
     });
     this.#alarms.push({ watch, subscription });
   }

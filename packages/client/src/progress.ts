@@ -205,7 +205,7 @@ function copyOf(positions: Positions | undefined): Positions | undefined {
 }
 
 /** Decodes a token. Undefined for the format of a later server: then a reconnect starts with last values. */
-function positionsOf(token: string): Positions | undefined {
+export function positionsOf(token: string): Positions | undefined {
   try {
     return positionsFromToken(token);
   } catch {

@@ -9,7 +9,7 @@ import type { Skipped } from '@tailrace/protocol/skipped';
 import { Delivered } from './delivered.ts';
 import { DevicePresence } from './device-presence.ts';
 import { notify } from './notify.ts';
-import { Progress } from './progress.ts';
+import { Progress, positionsOf } from './progress.ts';
 import type { ReportBuffer } from './report-buffer.ts';
 import type { Answered, SubscriptionState } from './state.ts';
 import { type Presence, type SubscribeOptions, viewFields } from './subscription.ts';
@@ -118,6 +118,7 @@ export class SubscriptionRecord {
       this.#eventSeqs.clear();
     }
     this.progress.subscribed(position, devices);
+    if (recovered !== true) this.#restartEvents(position);
     this.#buffer?.push([], this.progress.loopReachesReply());
     this.#answered = withUnreported(this.#answered, {
       devices,
@@ -131,6 +132,12 @@ export class SubscriptionRecord {
     this.#lostPosition = undefined;
     this.reportState();
     if (devices === 0) this.#snapshotComplete();
+  }
+
+  /** The state as of this position follows, and then the events after it: also those that have come before. */
+  #restartEvents(token: string): void {
+    this.#eventSeqs.clear();
+    for (const [partition, last] of positionsOf(token)?.entries() ?? []) this.#eventSeqs.set(partition, last);
   }
 
   #snapshotComplete(): void {

@@ -44,8 +44,8 @@ export class EventBoard {
   windowFrom = 0;
   /** Called with the events that were accepted, in order, after each batch that has one. */
   onEvents: (events: readonly ControlEvent[]) => void = () => {};
-  /** Called when the board becomes ready. */
-  onReady: () => void = () => {};
+  /** Called when the board is ready, and after each batch from then on: `next` is higher. */
+  onAdvance: () => void = () => {};
   /** Called when events before `next` were lost to those who follow the board: they start again. */
   onGap: () => void = () => {};
   readonly #limits: EventBoardLimits;
@@ -102,9 +102,8 @@ export class EventBoard {
   /** Everything before `next` was taken. */
   ready(next: number): void {
     this.next = Math.max(this.next, next);
-    if (this.isReady) return;
     this.isReady = true;
-    this.onReady();
+    this.onAdvance();
   }
 
   /** Takes the last transition of an alarm from a checkpoint: it may be older than what the topic has. */
@@ -144,7 +143,9 @@ export class EventBoard {
     this.next = Math.max(this.next, until);
     for (const event of accepted) this.#keep(event);
     this.counts.accepted += accepted.length;
-    if (accepted.length > 0 && this.isReady) this.onEvents(accepted);
+    if (!this.isReady) return;
+    if (accepted.length > 0) this.onEvents(accepted);
+    this.onAdvance();
   }
 
   /** Events before `until` cannot be had: those who follow the board start again. */

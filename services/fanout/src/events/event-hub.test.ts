@@ -80,6 +80,26 @@ test('a client that resumes gets the transitions since its position, and no snap
   assert.equal(alarmsIn(messages).length, 4);
 });
 
+test('a client that has seen more than its node waits for the node, and gets nothing again', async () => {
+  const [ahead, behind] = [createNode(), createNode()];
+  const first = await openedSession(ahead);
+  first.send({ subscribe: { id: 'a', channel: devices[0]!, alarms: true } });
+  raise(ahead, devices[0]!, 1);
+  raise(ahead, devices[0]!, 2);
+  const again = await openedSession(ahead);
+  again.send({ subscribe: { id: 'a', channel: devices[0]!, alarms: true } });
+  const { position } = subscribedIn(again.received);
+  raise(behind, devices[0]!, 1);
+  const second = await openedSession(behind);
+  second.send({ subscribe: { id: 'a', channel: devices[0]!, alarms: true, after: position } });
+  assert.deepEqual(second.received, []);
+  raise(behind, devices[0]!, 2);
+  assert.equal(subscribedIn(second.received).recovered, true);
+  await behind.clock.advance(0);
+  raise(behind, devices[0]!, 3);
+  assert.deepEqual(alarmsIn(second.received), [`${devices[0]} 3`]);
+});
+
 test('a token of readings, or one that is too old, names what is missing, and the snapshot follows', async () => {
   const node = createNode();
   raise(node, devices[0]!, 1);

@@ -52,9 +52,9 @@ export type CommandWatcher = (event: ControlEvent) => void;
 /**
  * The subscriptions of a node to alarms, commands and leases.
  *
- * A subscription starts in one turn of the event loop, when the boards of all its partitions are ready: it gets what is
- * current, or the events since its position, and is in the set of its view from then on. So it misses nothing, and gets
- * nothing twice. Events are never conflated. They are published to the topic of the view, in the turn in which they
+ * A subscription starts in one turn of the event loop, when the boards of all its partitions are ready and have reached
+ * its position, which may be of a node that has read more: it gets what is current, or the events since its position,
+ * and is in the set of its view from then on. So it misses nothing, and gets nothing twice. Events are never conflated. They are published to the topic of the view, in the turn in which they
  * were read; to a client whose socket is full they are sent ahead of the data that waits.
  */
 export class EventHub {
@@ -69,7 +69,7 @@ export class EventHub {
     this.#options = options;
     for (const board of options.source.boards) {
       board.onEvents = (events) => this.#onEvents(board.partition, events);
-      board.onReady = () => this.#onReady();
+      board.onAdvance = () => this.#onAdvance(board.partition);
       board.onGap = () => this.#onGap(board.partition);
     }
   }
@@ -186,8 +186,19 @@ export class EventHub {
     return view;
   }
 
-  #onReady(): void {
-    for (const subscription of [...this.#waiting]) this.#tryStart(subscription);
+  #onAdvance(partition: number): void {
+    if (this.#waiting.size === 0) return;
+    const awaiting = [...this.#waiting].filter(({ awaited }) => awaited === partition);
+    for (const subscription of awaiting) this.#tryStart(subscription);
+  }
+
+  /** Returns a partition whose board cannot serve the subscription yet; undefined: all can. */
+  #awaited({ request: { after }, view }: EventSubscription): number | undefined {
+    const { epoch, source } = this.#options;
+    return view.partitions.find((partition) => {
+      const { isReady, next } = source.boards[partition]!;
+      return !isReady || (after?.epoch === epoch && next <= (after.last(partition) ?? -1));
+    });
   }
 
   /** Clients start again at their position, and are notified of what is missing. */
@@ -201,9 +212,9 @@ export class EventHub {
   }
 
   #tryStart(subscription: EventSubscription): void {
-    const { boards } = this.#options.source;
-    const { view } = subscription;
-    if (subscription.state !== 'waiting' || !view.partitions.every((partition) => boards[partition]!.isReady)) return;
+    if (subscription.state !== 'waiting') return;
+    subscription.awaited = this.#awaited(subscription);
+    if (subscription.awaited !== undefined) return;
     this.#waiting.delete(subscription);
     const older = this.#older(subscription);
     if (older.length === 0) {
@@ -240,9 +251,8 @@ export class EventHub {
     );
     // It was closed, or a board has lost its state meanwhile.
     if (subscription.state !== 'waiting') return;
-    const { boards } = this.#options.source;
-    if (subscription.view.partitions.every((partition) => boards[partition]!.isReady))
-      this.#start(subscription, histories);
+    subscription.awaited = this.#awaited(subscription);
+    if (subscription.awaited === undefined) this.#start(subscription, histories);
     else this.#waiting.add(subscription);
   }
 
@@ -414,12 +424,10 @@ export class EventHub {
     subscription.onRefused(error);
   }
 
-  #notReady({ view }: EventSubscription): TailraceError {
-    const { boards } = this.#options.source;
-    const missing = view.partitions.filter((partition) => !boards[partition]!.isReady);
+  #notReady({ view, awaited }: EventSubscription): TailraceError {
     return new TailraceError(
       'unavailable',
-      `${shown(view.pattern)}: expected the events of partitions ${missing.join(', ')} within ${this.#options.joinDeadlineMs} ms, got none; try again`,
+      `${shown(view.pattern)}: expected the events of partition ${awaited} up to the position of the client within ${this.#options.joinDeadlineMs} ms, got fewer; try again`,
     );
   }
 }

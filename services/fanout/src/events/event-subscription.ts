@@ -86,6 +86,8 @@ export class EventSubscription {
   readonly onRefused: (error: TailraceError) => void;
   /** While waiting. */
   deadline: Timer | undefined;
+  /** While waiting: the partition whose board is not ready, or behind the position of the client. */
+  awaited: number | undefined;
   /** While starting. */
   queue: ControlEvent[] = [];
   /** The position from which it can resume, while it is starting or direct. */
