@@ -101,7 +101,7 @@ test('invalid Protobuf closes the connection with 4400', async () => {
   for (const bytes of [
     Uint8Array.of(),
     Uint8Array.of(0x0a, 9),
-    Uint8Array.of(0x7a, 0),
+    Uint8Array.of(0xfa, 0x01, 0),
     Uint8Array.from({ length: 1_000 }, (_, i) => i * 7),
   ]) {
     const ws = await welcomed(node, 'proto');
