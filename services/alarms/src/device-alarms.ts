@@ -4,6 +4,7 @@ import { type AlarmNames, type AlarmOutput, alarmOf, outputOfRemoval, transition
 import { AlarmPoint, type Occurrence } from './alarm-point.ts';
 import type { CompiledRule } from './evaluation/compiled-rule.ts';
 import { latenessMs } from './evaluation/delayed-condition.ts';
+import { DuplicateReports } from './evaluation/duplicate-reports.ts';
 import {
   type DeviceState,
   decodePointState,
@@ -31,6 +32,8 @@ export interface AlarmCounts {
   evaluated: number;
   /** Readings that are older than the last value of their tag, and were not evaluated. */
   lateReadings: number;
+  /** Duplicates of earlier reports, which were not evaluated. */
+  duplicateReports: number;
 }
 
 export interface DeviceAlarmsOptions {
@@ -86,6 +89,8 @@ export class DeviceAlarms {
   #firedMs = 0;
   #numberFloor = 0;
   #actions: string[] = [];
+  /** Undefined: the device has sent no report to which it applies. */
+  #duplicates: DuplicateReports | undefined;
   /** Of the last transition that was adopted: what came with it may be unwritten. */
   #unfinished: EvaluatedTo | undefined;
   /** Reports up to here are evaluated by some points, although the device has not received them yet. */
@@ -113,6 +118,7 @@ export class DeviceAlarms {
     this.#firedMs = state.fired;
     this.#numberFloor = state.numberFloor;
     this.#actions = [...state.actions];
+    if (state.ids !== undefined) this.#duplicates = new DuplicateReports(state.ids);
     for (const [tag, [value, isTrusted, unit, time, received, seq]] of Object.entries(state.tags)) {
       const slot = this.#slot(tag);
       Object.assign(slot, { value, isTrusted: isTrusted === 1, unit, time, received, seq });
@@ -233,13 +239,13 @@ export class DeviceAlarms {
   /**
    * Evaluates a report with its position in the telemetry topic. One with an earlier position than the last one is
    * ignored. Historical readings were taken some time ago, and are not evaluated. Readings that are older than the last
-   * value of their tag are late, and are not evaluated.
+   * value of their tag are late, and are not evaluated. Nor is a report that was sent again; see `DuplicateReports`.
    */
   report(report: Report, seq: number): readonly AlarmOutput[] {
     if (seq <= this.#seq) return nothing;
     const { received = report.time, readings } = report;
     if (this.#receivedDueMs <= received) this.#fireReceived(received);
-    if (report.historical === true) {
+    if (report.historical === true || this.#isDuplicate(report, received)) {
       this.#seq = seq;
       return this.#taken();
     }
@@ -259,6 +265,14 @@ export class DeviceAlarms {
     this.#time = Math.max(this.#time, time);
     this.#received = Math.max(this.#received, received);
     return this.#taken();
+  }
+
+  #isDuplicate({ id, clock }: Report, received: number): boolean {
+    if (id === undefined || clock === undefined) return false;
+    this.#duplicates ??= new DuplicateReports();
+    if (!this.#duplicates.isDuplicate(id, received)) return false;
+    this.#counts.duplicateReports++;
+    return true;
   }
 
   /** A gateway collects readings of several times in a report: each time is evaluated by itself: no peak is lost. */
@@ -641,6 +655,7 @@ export class DeviceAlarms {
       actions: this.#actions,
       tags,
       points,
+      ...(this.#duplicates === undefined ? {} : { ids: this.#duplicates.state() }),
       ...(this.#unfinished === undefined ? {} : { unfinished: this.#unfinished }),
     };
   }

@@ -226,7 +226,7 @@ export class AlarmsCluster {
   }
 
   async #reference(): Promise<tailrace.v1.IAlarmTransition[]> {
-    const counts = { evaluated: 0, lateReadings: 0 };
+    const counts = { evaluated: 0, lateReadings: 0, duplicateReports: 0 };
     const rules = new Map<string, CompiledRule>();
     for await (const records of this.#writer.read('tailrace.rules', 0, { from: 0 })) {
       for (const { key, value } of records) rules.set(key, new CompiledRule(ruleFromBytes(value)));
