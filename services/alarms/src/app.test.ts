@@ -234,6 +234,26 @@ test('actions wait for the reports from before a takeover, in their order, and a
   }
 });
 
+test('a takeover goes on while the reports before an action of the former owner are evaluated in several batches', async () => {
+  await withAlarms(async (cluster) => {
+    await cluster.rule();
+    const first = await cluster.start('a');
+    await cluster.report(press, 90);
+    await cluster.settle(6_000);
+    await cluster.report(press, 91);
+    await cluster.report(press, 92);
+    await cluster.settle();
+    await cluster.acknowledge(press);
+    await cluster.settle();
+    cluster.crash(first);
+    await cluster.settle(4_000);
+    await startPausable(cluster, 'b');
+    await cluster.report(press, 70);
+    await cluster.settle();
+    assert.deepEqual(await cluster.statesOf(press), ['1 unacknowledged', '2 acknowledged', '3 normal']);
+  });
+});
+
 test('a delay that is pending at a takeover expires when it would have, and not before', async () => {
   for (const end of ['kill', 'stop'] as const) {
     await withAlarms(async (cluster) => {

@@ -14,6 +14,11 @@ export interface PausableLog {
   releaseReports(): Promise<void>;
 }
 
+function eachRecord(batch: LogBatch): readonly LogBatch[] {
+  return batch.records.map((record) => ({ ...batch, records: [record] }));
+}
+
+/** Each record is delivered as a batch of its own, as the first records of a long backlog are. */
 export function pausable(log: MemoryEventLog): PausableLog {
   const paused = new Map<AppendKind, Promise<void>>();
   let resumes: (() => void)[] = [];
@@ -30,7 +35,7 @@ export function pausable(log: MemoryEventLog): PausableLog {
     const onBatches = (batches: readonly LogBatch[]) => {
       const isHeld = ({ topic }: LogBatch) => held !== undefined && topic.endsWith('.telemetry');
       held?.push(...batches.filter(isHeld));
-      return options.onBatches(batches.filter((batch) => !isHeld(batch)));
+      return options.onBatches(batches.filter((batch) => !isHeld(batch)).flatMap(eachRecord));
     };
     return log.subscribe({ ...options, onBatches });
   };

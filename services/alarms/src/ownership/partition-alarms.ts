@@ -264,9 +264,9 @@ export class PartitionAlarms {
       const { device } = this.#due.pop()!;
       device.scheduledMs = Number.POSITIVE_INFINITY;
       // Mostly a report has moved it meanwhile.
-      if (device.alarms.nextDueMs() <= ms) this.#apply(device, -1, () => device.alarms.advance(ms));
-      // Whatever was due by now is done.
-      this.#schedule(device, ms + 1);
+      // Whatever was due by now is done. What is still due waits for reports: the former owner was beyond them.
+      if (device.alarms.nextDueMs() <= ms) this.#apply(device, -1, () => device.alarms.advance(ms), ms + 1);
+      else this.#schedule(device, ms + 1);
     }
   }
 
@@ -329,15 +329,15 @@ export class PartitionAlarms {
 
   // Outputs.
 
-  /** An error of one device must not stop the others, nor be repeated without end. */
-  #apply(device: AlarmDevice, seq: number, call: () => readonly AlarmOutput[]): void {
+  /** An error of one device must not stop the others, nor be repeated without end. `dueMsMin`: see `#schedule`. */
+  #apply(device: AlarmDevice, seq: number, call: () => readonly AlarmOutput[], dueMsMin = -Infinity): void {
     try {
       device.isChanged = true;
       for (const output of call()) this.#emit(device, output);
     } catch (error) {
       this.#reject(seq, device.path, error);
     }
-    this.#schedule(device, Number.NEGATIVE_INFINITY);
+    this.#schedule(device, dueMsMin);
   }
 
   #emit(device: AlarmDevice | undefined, output: AlarmOutput): void {
