@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tailrace } from '@tailrace/protocol/generated';
-import { type AlarmsCluster, partitions, withAlarms } from '../test/alarms-cluster.ts';
-import { type AppendKind, type PausableLog, pausable } from '../test/pausable-log.ts';
+import { type AlarmsCluster, partitions, stateName, withAlarms } from '../test/alarms-cluster.ts';
+import { type PausableLog, pausable } from '../test/pausable-log.ts';
 import { partitionKeys } from './ownership/partition-keys.ts';
 
 const press = 'plant.press';
@@ -164,6 +164,96 @@ test('a node that is killed after its write, and before the answer, raises nothi
   });
 });
 
+/** A shelved alarm whose condition has gone; then the condition rises, and the shelf is removed, without a node. */
+async function unshelveAfterCrash(cluster: AlarmsCluster): Promise<void> {
+  await cluster.rule();
+  const first = await cluster.start('a');
+  await cluster.report(press, 90);
+  await cluster.settle();
+  await cluster.act(press, 'SHELVE', { until: cluster.clock.now() + 600_000 });
+  await cluster.settle();
+  await cluster.report(press, 70);
+  await cluster.settle(6_000);
+  cluster.crash(first);
+  await cluster.report(press, 90);
+  await cluster.act(press, 'UNSHELVE');
+  await cluster.settle(4_000);
+}
+const unshelvedStates = ['1 unacknowledged', '2 shelved', '3 acknowledged'];
+
+test('at a takeover an action comes after the reports from before it: a removed shelf has hidden what they raise', async () => {
+  await withAlarms(async (cluster) => {
+    await unshelveAfterCrash(cluster);
+    await cluster.start('b');
+    await cluster.settle(2_000);
+    assert.deepEqual(await cluster.statesOf(press), unshelvedStates);
+    await cluster.assertAnswered('one answer each');
+  });
+});
+
+test('at a takeover an action comes after the delays that have expired before it', async () => {
+  await withAlarms(async (cluster) => {
+    await cluster.rule({ onDelayMs: 1_000 });
+    const first = await cluster.start('a');
+    await cluster.act(press, 'SHELVE', { until: cluster.clock.now() + 600_000 });
+    await cluster.report(press, 70);
+    await cluster.settle(6_000);
+    await cluster.report(press, 90);
+    cluster.crash(first);
+    await cluster.settle(4_000);
+    await cluster.act(press, 'UNSHELVE');
+    await cluster.start('b');
+    await cluster.settle(2_000);
+    assert.deepEqual(await cluster.statesOf(press), ['1 shelved', '2 acknowledged']);
+  });
+});
+
+test('actions wait for the reports from before a takeover, in their order, and a further takeover loses none', async () => {
+  for (const isKilled of [false, true]) {
+    await withAlarms(async (cluster) => {
+      await unshelveAfterCrash(cluster);
+      const second = await startPausable(cluster, 'b', (paused) => paused.holdReports());
+      // Behind the one that waits, although it is delivered to a running node.
+      const acknowledged = await cluster.acknowledge(press);
+      // Checkpoints are written meanwhile.
+      await cluster.settle(12_000);
+      assert.deepEqual(await cluster.statesOf(press), unshelvedStates.slice(0, 2));
+      if (isKilled) {
+        await cluster.kill(second.node);
+        await cluster.start('c');
+      } else await second.paused.releaseReports();
+      await cluster.settle(2_000);
+      assert.deepEqual(await cluster.statesOf(press), unshelvedStates);
+      const { refusals } = await cluster.events();
+      assert.deepEqual(
+        refusals.map(({ action }) => action),
+        [acknowledged],
+      );
+      await cluster.assertAnswered('one answer each');
+    });
+  }
+});
+
+test('a takeover goes on while the reports before an action of the former owner are evaluated in several batches', async () => {
+  await withAlarms(async (cluster) => {
+    await cluster.rule();
+    const first = await cluster.start('a');
+    await cluster.report(press, 90);
+    await cluster.settle(6_000);
+    await cluster.report(press, 91);
+    await cluster.report(press, 92);
+    await cluster.settle();
+    await cluster.acknowledge(press);
+    await cluster.settle();
+    cluster.crash(first);
+    await cluster.settle(4_000);
+    await startPausable(cluster, 'b');
+    await cluster.report(press, 70);
+    await cluster.settle();
+    assert.deepEqual(await cluster.statesOf(press), ['1 unacknowledged', '2 acknowledged', '3 normal']);
+  });
+});
+
 test('a delay that is pending at a takeover expires when it would have, and not before', async () => {
   for (const end of ['kill', 'stop'] as const) {
     await withAlarms(async (cluster) => {
@@ -258,12 +348,12 @@ test('an invalid rule is skipped, and its version before stays in force', async 
   });
 });
 
-/** Starts a node whose appends can be paused. */
-async function startPausable(cluster: AlarmsCluster, name: string, kind?: AppendKind) {
+/** Starts a node whose log can be paused. */
+async function startPausable(cluster: AlarmsCluster, name: string, prepare?: (paused: PausableLog) => void) {
   let paused: PausableLog | undefined;
   const node = await cluster.start(name, (log) => {
     paused = pausable(log);
-    if (kind !== undefined) paused.pause(kind);
+    prepare?.(paused);
     return paused.log;
   });
   return { node, paused: paused! };
@@ -276,19 +366,24 @@ test('what a process writes that has lost its partitions, and does not know it y
       const zombie = await startPausable(cluster, 'a');
       await cluster.report(press, 90);
       await cluster.settle();
-      // It has evaluated the return, and its append is on its way.
+      // It has applied the acknowledgement, and its append is on its way.
       zombie.paused.pause('events');
-      await cluster.report(press, 70);
+      await cluster.acknowledge(press);
       await cluster.settle();
       zombie.node.log.disconnect(3_000);
+      // Its successor evaluates the return first.
+      await cluster.report(press, 70);
       await cluster.settle(4_000);
-      // Its successor applies the acknowledgement first.
-      await cluster.acknowledge(press);
-      const next = await startPausable(cluster, 'b', 'events');
+      const next = await startPausable(cluster, 'b', (paused) => paused.pause('events'));
       zombie.node.log.reconnect();
       zombie.paused.resume();
       await cluster.settle();
-      assert.equal((await cluster.events()).dropped.length, 1, 'the append of the zombie is in the log');
+      const { dropped } = await cluster.events();
+      assert.deepEqual(
+        dropped.map(({ number, state }) => `${number} ${stateName(state)}`),
+        ['2 acknowledged'],
+        'the append of the zombie is in the log',
+      );
       if (isKilled) {
         await cluster.stop(zombie.node);
         await cluster.kill(next.node);
@@ -296,7 +391,7 @@ test('what a process writes that has lost its partitions, and does not know it y
       }
       next.paused.resume();
       await cluster.settle(2_000);
-      assert.deepEqual(await cluster.statesOf(press), ['1 unacknowledged', '2 acknowledged', '3 normal']);
+      assert.deepEqual(await cluster.statesOf(press), ['1 unacknowledged', '2 returned_unacknowledged', '3 normal']);
       await cluster.assertContinuous();
     });
   }

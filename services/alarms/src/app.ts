@@ -157,7 +157,7 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
   });
   const checkpoints = new AlarmCheckpoints({ eventLog, topic: topics.alarms, epoch, keys, logger, now });
   const counts: EvaluationCounts = {
-    ...{ reports: 0, evaluated: 0, lateReadings: 0, unevaluated: 0, rejected: 0 },
+    ...{ reports: 0, evaluated: 0, lateReadings: 0, duplicateReports: 0, unevaluated: 0, rejected: 0 },
     ...{ transitions: 0, actions: 0, refusals: 0 },
   };
   const sentence = 'a record cannot be evaluated; skipped';

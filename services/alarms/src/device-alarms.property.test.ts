@@ -118,6 +118,8 @@ const step = fc.oneof(
         { minLength: 1, maxLength: 4 },
       ),
       historical: fc.constantFrom(false, false, false, false, true),
+      clock: fc.constantFrom(undefined, undefined, undefined, 'ingest' as const, 'ahead' as const),
+      id: fc.constantFrom('', 'm1', 'm2', 'm3'),
     }),
   },
   {
@@ -196,7 +198,7 @@ class Evaluated {
   #advancedMs = 0;
 
   #create(state?: Uint8Array): DeviceAlarms {
-    const counts = { evaluated: 0, lateReadings: 0 };
+    const counts = { evaluated: 0, lateReadings: 0, duplicateReports: 0 };
     return new DeviceAlarms({ device, epoch, counts, ...(state ? { state: decodeDeviceState(state) } : {}) });
   }
 
@@ -330,8 +332,8 @@ class Timeline {
     }
   }
 
-  #report({ lagMs, readings, historical }: Step & { kind: 'report' }): Report {
-    const time = this.now - lagMs;
+  #report({ lagMs, readings, historical, clock, id }: Step & { kind: 'report' }): Report {
+    const time = { ingest: this.now, ahead: this.now + lagMs, none: this.now - lagMs }[clock ?? 'none'];
     const list = readings.map(
       ({ reading, isBad, ageMs }): Reading => ({
         ...reading,
@@ -339,7 +341,8 @@ class Timeline {
         ...(ageMs < 0 ? {} : { time: time - ageMs }),
       }),
     );
-    return { device, time, received: this.now, readings: list, ...(historical ? { historical } : {}) };
+    const more = { ...(id === '' ? {} : { id }), ...(clock && { clock }), ...(historical ? { historical } : {}) };
+    return { device, time, received: this.now, readings: list, ...more };
   }
 }
 

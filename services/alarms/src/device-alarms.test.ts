@@ -36,6 +36,40 @@ test('two reports a few ms apart raise one alarm, also if a restart is between t
   assert.deepEqual(oven.report(3, { temp: 81 }), []);
 });
 
+test('reports that are sent again, since their acknowledgement was lost, raise nothing again', () => {
+  for (const clock of ['ingest', 'ahead', undefined] as const) {
+    const oven = new AlarmDevice(rule());
+    // In `ahead` the time of the device counts as that of ingest, as a missing one does.
+    const send = (atMs: number, id: string, temp: number, sentMs = atMs) => {
+      const received = start + atMs;
+      const time = { ingest: received, ahead: start + 3_600_000 + sentMs, none: start + sentMs }[clock ?? 'none'];
+      return oven.report(atMs, { temp }, { received, time, id, ...(clock && { clock }) });
+    };
+    assert.equal(send(0, 'a', 90).length, 1);
+    assert.equal(send(100, 'b', 70).length, 1);
+    assert.deepEqual(send(2_000, 'a', 90, 0), []);
+    oven.restart();
+    assert.deepEqual(send(2_100, 'a', 90, 0), []);
+    // Another alarm, and an ID that a device uses again after the window of message IDs.
+    assert.equal(send(3_000, 'c', 90).length, 1);
+    assert.equal(send(130_000, 'b', 70).length, 1);
+  }
+});
+
+test('of message IDs, the newest 64 are remembered', () => {
+  const oven = new AlarmDevice(rule());
+  const send = (atMs: number, id: number) => oven.report(atMs, { temp: 70 }, { id: String(id), clock: 'ingest' });
+  for (let id = 0; id < 65; id++) send(id, id);
+  assert.equal(oven.alarms.state().ids?.length, 64);
+  send(100, 1);
+  send(101, 0);
+  assert.equal(oven.alarms.state().seq, 66);
+  assert.deepEqual(oven.alarms.state().ids?.slice(-2), [
+    ['1', start + 100],
+    ['0', start + 101],
+  ]);
+});
+
 test('no alarm is raised before its delay', () => {
   const oven = new AlarmDevice(rule(delayed));
   assert.deepEqual(oven.report(0, { temp: 81 }), []);
@@ -333,7 +367,12 @@ test('a transition that follows from another one at the same time survives a cra
     'a-trip raised → unacknowledged at 3000',
     'hot suppressed → suppressed H at 3000',
   ]);
-  const next = new DeviceAlarms({ device, epoch: 'e1', counts: { evaluated: 0, lateReadings: 0 }, state: checkpoint });
+  const next = new DeviceAlarms({
+    device,
+    epoch: 'e1',
+    counts: { evaluated: 0, lateReadings: 0, duplicateReports: 0 },
+    state: checkpoint,
+  });
   next.adopt(oven.written[1]!);
   assert.deepEqual(next.setRules([trip, hot], start), []);
   assert.deepEqual(next.advance(start + 10_000).map(lineOf), ['hot suppressed → suppressed H at 3000']);

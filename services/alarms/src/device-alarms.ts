@@ -1,9 +1,12 @@
 import type { Report } from '@tailrace/protocol/report';
 import { effectiveTimeOf } from '@tailrace/protocol/source-time';
-import { type AlarmNames, type AlarmOutput, alarmOf, outputOfRemoval, transitionOf } from './alarm-output.ts';
+import { type AlarmNames, type AlarmOutput, outputOfRemoval, transitionOf } from './alarm-output.ts';
 import { AlarmPoint, type Occurrence } from './alarm-point.ts';
+import { DeviceTimers, type NextTimer } from './device-timers.ts';
 import type { CompiledRule } from './evaluation/compiled-rule.ts';
 import { latenessMs } from './evaluation/delayed-condition.ts';
+import { DuplicateReports } from './evaluation/duplicate-reports.ts';
+import { EvaluationPlaces } from './evaluation/evaluation-places.ts';
 import {
   type DeviceState,
   decodePointState,
@@ -11,15 +14,13 @@ import {
   encodePointState,
   type PointState,
 } from './evaluation/point-state.ts';
-import { TagSlot } from './evaluation/tag-table.ts';
+import { TagTable } from './evaluation/tag-table.ts';
+import { Inhibitions } from './inhibitions.ts';
+import { KnownActions, mismatchOf } from './known-actions.ts';
 import { act, lifeCycleDueMs, lifeCycleTimer, stateOf } from './lifecycle/alarm-life-cycle.ts';
 import type { AlarmAction, AlarmActionRefused, AlarmTransition } from './lifecycle/alarm-transition.ts';
 
 const never = Number.POSITIVE_INFINITY;
-/** Actions that are recognized when they are read again. Control sends each one again until the log has taken it. */
-const actionsKnownMax = 16;
-/** More than the resolution of a number for the time of now in ms. */
-const placeStepMs = 0.001;
 
 export type { AlarmOutput } from './alarm-output.ts';
 
@@ -31,6 +32,8 @@ export interface AlarmCounts {
   evaluated: number;
   /** Readings that are older than the last value of their tag, and were not evaluated. */
   lateReadings: number;
+  /** Duplicates of earlier reports, which were not evaluated. */
+  duplicateReports: number;
 }
 
 export interface DeviceAlarmsOptions {
@@ -71,28 +74,22 @@ export class DeviceAlarms {
   readonly #counts: AlarmCounts;
   /** In the order of the IDs of rules, so that transitions have one order. */
   #points: AlarmPoint[] = [];
-  /** Those with an inhibition. */
-  #inhibited: AlarmPoint[] = [];
   /** Those of a stale rule for any report, and of rules with a grace. */
   #anyReport: AlarmPoint[] = [];
   #graced: AlarmPoint[] = [];
-  readonly #slots = new Map<string, TagSlot<AlarmPoint>>();
+  readonly #tags: TagTable<AlarmPoint>;
+  readonly #places = new EvaluationPlaces();
+  readonly #timers = new DeviceTimers(this.#places);
+  #inhibitions: Inhibitions;
   /** Restored states of rules that are not set yet. */
   readonly #restored = new Map<string, PointState>();
   #seq = -1;
   #time = 0;
   #received = 0;
-  /** Of the last timer by the clock of ingest; see `#placeOf`. */
-  #firedMs = 0;
   #numberFloor = 0;
-  #actions: string[] = [];
-  /** Of the last transition that was adopted: what came with it may be unwritten. */
-  #unfinished: EvaluatedTo | undefined;
-  /** Reports up to here are evaluated by some points, although the device has not received them yet. */
-  #coveredSeq = -1;
-  /** Lower bounds of the next timers. */
-  #eventDueMs = never;
-  #receivedDueMs = never;
+  readonly #actions: KnownActions;
+  /** Undefined: the device has sent no report to which it applies. */
+  #duplicates: DuplicateReports | undefined;
   #dirty: AlarmPoint[] = [];
   #isInhibitionDirty = false;
   #output: AlarmOutput[] = [];
@@ -102,6 +99,9 @@ export class DeviceAlarms {
     this.#epoch = epoch;
     this.#names = { device, epoch };
     this.#counts = counts;
+    this.#actions = new KnownActions(state?.actions);
+    this.#tags = new TagTable(state?.tags);
+    this.#inhibitions = new Inhibitions([], this.#tags.valueOf);
     if (state !== undefined) this.#restore(state);
   }
 
@@ -110,14 +110,10 @@ export class DeviceAlarms {
     this.#seq = isSameEpoch ? state.seq : -1;
     this.#time = state.time;
     this.#received = state.received;
-    this.#firedMs = state.fired;
+    this.#places.firedMs = state.fired;
     this.#numberFloor = state.numberFloor;
-    this.#actions = [...state.actions];
-    for (const [tag, [value, isTrusted, unit, time, received, seq]] of Object.entries(state.tags)) {
-      const slot = this.#slot(tag);
-      Object.assign(slot, { value, isTrusted: isTrusted === 1, unit, time, received, seq });
-    }
-    if (isSameEpoch) this.#unfinished = state.unfinished;
+    if (state.ids !== undefined) this.#duplicates = new DuplicateReports(state.ids);
+    if (isSameEpoch) this.#places.unfinished = state.unfinished;
     for (const [rule, { evaluatedTo, ...point }] of Object.entries(state.points)) {
       this.#restored.set(rule, isSameEpoch && evaluatedTo !== undefined ? { ...point, evaluatedTo } : point);
     }
@@ -146,14 +142,14 @@ export class DeviceAlarms {
     output: { transition: { rule: string; action: string }; state: Uint8Array } | { refused: { action: string } },
   ): void {
     if ('refused' in output) {
-      this.#remember(output.refused.action);
+      this.#actions.add(output.refused.action);
       return;
     }
     const { rule, action } = output.transition;
-    if (action !== '') this.#remember(action);
+    if (action !== '') this.#actions.add(action);
     const { state, inhibited } = decodePointState(output.state);
     if (state.number <= (this.#restored.get(rule)?.number ?? this.#numberFloor)) return;
-    this.#unfinished = state.evaluatedTo?.cause === 'rules' ? undefined : state.evaluatedTo;
+    this.#places.adopt(state.evaluatedTo);
     if (state.isRemoved) {
       this.#restored.delete(rule);
       this.#numberFloor = Math.max(this.#numberFloor, state.number);
@@ -176,20 +172,20 @@ export class DeviceAlarms {
     this.#retire(atMs);
     this.#points = compiled.map((each, index) => new AlarmPoint(this.device, each, states[index], this.#numberFloor));
     this.#index();
-    const to: EvaluatedTo = { ...this.#place(), cause: 'rules' };
+    const to: EvaluatedTo = { ...this.#places.next(this.#seq, this.#points), cause: 'rules' };
     this.#points.forEach((point, index) => {
       const state = states[index];
       if (state?.version === point.compiled.rule.version) return;
       const wasActive = Object.values(state?.conditions ?? {}).some(([active]) => active === 1);
       // The last values of a point that is ahead of the device are not known yet: its next report counts.
-      if (point.evaluatedSeq <= this.#seq) point.evaluateNewVersion(this.#valueOf, this.#lastOf(point));
+      if (point.evaluatedSeq <= this.#seq) point.evaluateNewVersion(this.#tags.valueOf, this.#lastOf(point));
       const occurrence = point.settleNewVersion(atMs, wasActive);
       if (occurrence !== undefined) this.#emit(point, occurrence, to);
       point.hasChanged = true;
     });
     this.#inhibitAt(to, atMs);
     this.#settle(atMs, to);
-    this.#findDue();
+    this.#timers.findDue();
     return this.#taken();
   }
 
@@ -206,40 +202,31 @@ export class DeviceAlarms {
   }
 
   #index(): void {
-    for (const slot of this.#slots.values()) {
-      slot.readers.length = 0;
-      slot.inhibited.length = 0;
-    }
-    const used = new Set<string>();
-    const slot = (tag: string) => {
-      used.add(tag);
-      return this.#slot(tag);
-    };
-    for (const point of this.#points) {
-      const { kind, inhibition, rule } = point.compiled;
-      for (const tag of kind.tags) slot(tag).readers.push(point);
-      for (const tag of inhibition?.tags ?? []) slot(tag).inhibited.push(point);
-      for (const tag of rule.context) slot(tag);
-    }
-    for (const tag of this.#slots.keys()) if (!used.has(tag)) this.#slots.delete(tag);
-    this.#inhibited = this.#points.filter(({ inhibition }) => inhibition !== undefined);
+    this.#tags.setReaders(
+      this.#points.map((point) => {
+        const { kind, inhibition, rule } = point.compiled;
+        return { reader: point, condition: kind.tags, inhibition: inhibition?.tags ?? [], context: rule.context };
+      }),
+    );
+    this.#inhibitions = new Inhibitions(this.#points, this.#tags.valueOf);
     this.#graced = this.#points.filter(({ compiled }) => compiled.rule.grace !== undefined);
     this.#anyReport = this.#points.filter(
       ({ compiled: { kind } }) => kind.staleAfterMs !== undefined && kind.tags.length === 0,
     );
-    this.#coveredSeq = Math.max(-1, ...this.#points.map(({ evaluatedSeq }) => evaluatedSeq));
+    this.#places.setRules(this.#points);
+    this.#timers.setPoints(this.#points);
   }
 
   /**
    * Evaluates a report with its position in the telemetry topic. One with an earlier position than the last one is
    * ignored. Historical readings were taken some time ago, and are not evaluated. Readings that are older than the last
-   * value of their tag are late, and are not evaluated.
+   * value of their tag are late, and are not evaluated. Nor is a report that was sent again; see `DuplicateReports`.
    */
   report(report: Report, seq: number): readonly AlarmOutput[] {
     if (seq <= this.#seq) return nothing;
     const { received = report.time, readings } = report;
-    if (this.#receivedDueMs <= received) this.#fireReceived(received);
-    if (report.historical === true) {
+    if (this.#timers.receivedDueMs <= received) this.#fireReceived(received);
+    if (report.historical === true || this.#isDuplicate(report, received)) {
       this.#seq = seq;
       return this.#taken();
     }
@@ -251,7 +238,7 @@ export class DeviceAlarms {
     if (hasOwnTimes) {
       this.#reportWithTimes(report, isAhead, received, seq);
     } else {
-      if (this.#eventDueMs <= time) this.#fireEvents(time, received, seq, 1);
+      if (this.#timers.eventDueMs <= time) this.#fireEvents(time, received, seq, 1);
       for (const reading of readings) this.#take(reading, time, received, seq);
       this.#evaluate(time, received, seq, 1);
     }
@@ -259,6 +246,14 @@ export class DeviceAlarms {
     this.#time = Math.max(this.#time, time);
     this.#received = Math.max(this.#received, received);
     return this.#taken();
+  }
+
+  #isDuplicate({ id, clock }: Report, received: number): boolean {
+    if (id === undefined || clock === undefined) return false;
+    this.#duplicates ??= new DuplicateReports();
+    if (!this.#duplicates.isDuplicate(id, received)) return false;
+    this.#counts.duplicateReports++;
+    return true;
   }
 
   /** A gateway collects readings of several times in a report: each time is evaluated by itself: no peak is lost. */
@@ -269,7 +264,7 @@ export class DeviceAlarms {
     let batch = 1;
     for (let index = 0; index < timed.length; batch++) {
       const { time } = timed[index]!;
-      if (this.#eventDueMs <= time) this.#fireEvents(time, received, seq, batch);
+      if (this.#timers.eventDueMs <= time) this.#fireEvents(time, received, seq, batch);
       for (; index < timed.length && timed[index]!.time === time; index++)
         this.#take(timed[index]!.reading, time, received, seq);
       this.#evaluate(time, received, seq, batch);
@@ -277,7 +272,7 @@ export class DeviceAlarms {
   }
 
   #take(reading: Report['readings'][number], time: number, received: number, seq: number): void {
-    const slot = this.#slots.get(reading.tag);
+    const slot = this.#tags.slotOf(reading.tag);
     if (slot === undefined) return;
     if (!slot.take(reading, time, received, seq)) {
       this.#counts.lateReadings++;
@@ -297,13 +292,8 @@ export class DeviceAlarms {
   #startGrace(time: number, received: number, seq: number): void {
     const idleMs = this.#received === 0 ? never : received - this.#received;
     for (const point of this.#graced) {
-      if (!this.#isCovered(point, seq, 0, -never)) point.startGrace(idleMs, time, received);
+      if (!this.#places.isCovered(point, seq, 0, -never)) point.startGrace(idleMs, time, received);
     }
-  }
-
-  /** Returns whether the state of the point includes this place; see `EvaluatedTo`. */
-  #isCovered(point: AlarmPoint, seq: number, batch: number, timersMs: number): boolean {
-    return seq <= this.#coveredSeq && point.compareTo(seq, batch, timersMs) >= 0;
   }
 
   #evaluate(time: number, received: number, seq: number, batch: number): void {
@@ -312,13 +302,13 @@ export class DeviceAlarms {
     let hasChanged = false;
     for (let index = 0; index < dirty.length; index++) {
       const point = dirty[index]!;
-      if (this.#isCovered(point, seq, batch, -never)) continue;
+      if (this.#places.isCovered(point, seq, batch, -never)) continue;
       this.#counts.evaluated++;
-      point.evaluate(this.#valueOf, time, received, seq);
-      this.#arm(point);
+      point.evaluate(this.#tags.valueOf, time, received, seq);
+      this.#timers.arm(point);
       if (point.hasChanged) hasChanged = true;
     }
-    const isUnfinished = this.#unfinished !== undefined && this.#isUnfinished(undefined, seq, batch);
+    const isUnfinished = this.#places.isUnfinished(undefined, seq, batch);
     if (hasChanged || this.#isInhibitionDirty || isUnfinished) {
       this.#inhibit({ seq, batch }, time, received, seq);
       if (isUnfinished) this.#settleAll(received, { seq, batch });
@@ -332,10 +322,10 @@ export class DeviceAlarms {
   #inhibit(place: EvaluatedTo, time: number, received: number, reasonSeq: number): void {
     this.#isInhibitionDirty = false;
     const { seq, batch = never, timersMs = -never } = place;
-    for (const point of this.#inhibited) {
-      if (this.#isCovered(point, seq, batch, timersMs)) continue;
-      point.inhibit(this.#isInhibited(point), time, received, reasonSeq);
-      this.#arm(point);
+    for (const point of this.#inhibitions.inhibited) {
+      if (this.#places.isCovered(point, seq, batch, timersMs)) continue;
+      point.inhibit(this.#inhibitions.isInhibited(point), time, received, reasonSeq);
+      this.#timers.arm(point);
     }
   }
 
@@ -343,17 +333,6 @@ export class DeviceAlarms {
   #inhibitAt(place: EvaluatedTo, atMs: number): void {
     const sinceMs = Math.max(0, atMs - this.#received);
     this.#inhibit(place, this.#time + sinceMs, this.#received + sinceMs, this.#seq);
-  }
-
-  /** `later`: an inhibiting alarm was already evaluated beyond this report, so that its state is not that of now. */
-  #isInhibited(point: AlarmPoint): boolean | undefined {
-    const inhibition = point.compiled.inhibition!;
-    for (const id of inhibition.alarms) {
-      const other = this.#point(id);
-      if (other === undefined) continue;
-      if (other.conditions.some(({ isActive }) => isActive) && !other.life.isOutOfService) return true;
-    }
-    return inhibition.holds(this.#valueOf);
   }
 
   /**
@@ -367,8 +346,8 @@ export class DeviceAlarms {
     for (const point of this.#points) {
       if (!point.hasChanged) continue;
       const state = point.inhibition === undefined ? undefined : this.#stateAt(point, place);
-      const occurrence = point.settle(atMs, this.#slotOf);
-      this.#arm(point);
+      const occurrence = point.settle(atMs, this.#tags.slotOf);
+      this.#timers.arm(point);
       if (occurrence === undefined) continue;
       if (state !== undefined) before.set(point.id, state);
       changes.push({ point, transition: this.#transition(point, occurrence) });
@@ -381,14 +360,14 @@ export class DeviceAlarms {
 
   /** `#settle` at the place of the last adopted transition: what was not written of it. */
   #settleAll(atMs: number, evaluatedTo: EvaluatedTo): void {
-    this.#unfinished = undefined;
+    this.#places.unfinished = undefined;
     for (const point of this.#points) point.hasChanged = true;
     this.#settle(atMs, evaluatedTo);
   }
 
   /** The clock of ingest has reached this time: all reports received before were passed. */
   advance(watermarkMs: number): readonly AlarmOutput[] {
-    if (this.#receivedDueMs > watermarkMs) return nothing;
+    if (this.#timers.receivedDueMs > watermarkMs) return nothing;
     this.#fireReceived(watermarkMs);
     return this.#taken();
   }
@@ -398,45 +377,25 @@ export class DeviceAlarms {
    * report, an action or new rules. So an entry of a heap may come too early, and is put back; it never comes too late.
    */
   nextDueMs(): number {
-    return this.#receivedDueMs;
+    return this.#timers.receivedDueMs;
   }
 
   #fireReceived(untilMs: number): void {
     for (;;) {
-      const isTimer = this.#isUnfinished('received_timer', this.#seq, never);
-      const isAction = this.#isUnfinished('action', this.#seq, never);
-      let due = never;
-      let laterDue = this.#unfinishedDue('received_timer', 'action');
-      for (const point of this.#points) {
-        const each = point.receivedDue();
-        if (this.#isCovered(point, this.#seq, never, this.#placeOf(each))) laterDue = Math.min(laterDue, each);
-        else due = Math.min(due, each);
-      }
-      const { timersMs = 0, atMs = 0 } = this.#unfinished ?? {};
-      if (isAction && this.#placeOf(due) > timersMs) {
+      const next = this.#timers.nextReceived(this.#seq);
+      if (next === 'unfinished_action') {
         this.#finishAction();
         continue;
       }
-      const isLast = isTimer && this.#placeOf(due) >= timersMs;
-      if (isLast) due = atMs;
-      this.#receivedDueMs = Math.min(due, laterDue);
-      if (due > untilMs) return;
-      this.#fireAt(due, isLast ? timersMs : this.#placeOf(due), isLast);
+      if (next.dueMs > untilMs) return;
+      this.#fireAt(next);
     }
   }
 
-  /**
-   * Returns the time of a timer for `EvaluatedTo`, which rises with each one. A timer may be due before the last one:
-   * a new rule finds that its delay has passed long ago.
-   */
-  #placeOf(due: number): number {
-    return due > this.#firedMs ? due : this.#firedMs + placeStepMs;
-  }
-
-  #fireAt(atMs: number, timersMs: number, isUnfinished: boolean): void {
-    this.#firedMs = timersMs;
+  #fireAt({ dueMs: atMs, timersMs, isUnfinished }: NextTimer): void {
+    this.#places.firedMs = timersMs;
     const to: EvaluatedTo = { seq: this.#seq, timersMs, cause: 'received_timer', atMs };
-    const open = this.#points.filter((point) => !this.#isCovered(point, this.#seq, never, timersMs));
+    const open = this.#points.filter((point) => !this.#places.isCovered(point, this.#seq, never, timersMs));
     for (const point of open) if (point.receivedDue() <= atMs) point.fireReceived(atMs);
     if (isUnfinished || open.some(({ hasChanged }) => hasChanged)) {
       this.#inhibitAt(to, atMs - latenessMs);
@@ -453,68 +412,24 @@ export class DeviceAlarms {
   #fireEvents(untilMs: number, received: number, seq: number, batch: number): void {
     const before = batch - 1;
     for (;;) {
-      const isUnfinished = this.#isUnfinished('event_timer', seq, before);
-      let due = isUnfinished ? (this.#unfinished?.timersMs ?? never) : never;
-      let laterDue = this.#unfinishedDue('event_timer');
+      const { dueMs, isUnfinished } = this.#timers.nextEvent(seq, before);
+      if (dueMs > untilMs) return;
       for (const point of this.#points) {
-        const each = point.eventDue();
-        if (this.#isCovered(point, seq, before, each)) laterDue = Math.min(laterDue, each);
-        else due = Math.min(due, each);
+        if (point.eventDue() <= dueMs && !this.#places.isCovered(point, seq, before, dueMs)) point.fireEvents(dueMs);
       }
-      this.#eventDueMs = Math.min(due, laterDue);
-      if (due > untilMs) return;
-      const isLast = isUnfinished && due === this.#unfinished?.timersMs;
-      for (const point of this.#points) {
-        if (point.eventDue() <= due && !this.#isCovered(point, seq, before, due)) point.fireEvents(due);
-      }
-      const to: EvaluatedTo = { seq, batch: before, timersMs: due, cause: 'event_timer' };
-      this.#inhibit(to, due, received, this.#seq);
-      if (isLast) this.#settleAll(received, to);
+      const to: EvaluatedTo = { seq, batch: before, timersMs: dueMs, cause: 'event_timer' };
+      this.#inhibit(to, dueMs, received, this.#seq);
+      if (isUnfinished) this.#settleAll(received, to);
       else this.#settle(received, to);
     }
   }
 
-  /** Returns whether this place has a transition that was adopted, and possibly others that were not written. */
-  #isUnfinished(cause: EvaluatedTo['cause'], seq: number, batch: number): boolean {
-    const last = this.#unfinished;
-    return last !== undefined && last.cause === cause && last.seq === seq && (last.batch ?? never) === batch;
-  }
-
-  #unfinishedDue(...causes: readonly EvaluatedTo['cause'][]): number {
-    const last = this.#unfinished;
-    return last !== undefined && causes.includes(last.cause) ? (last.timersMs ?? 0) : never;
-  }
-
   /** The former owner may have stopped after the transition of an action, and before those that follow from it. */
   #finishAction(): void {
-    const { atMs = 0 } = this.#unfinished!;
-    const to: EvaluatedTo = { ...this.#place(), cause: 'action', atMs };
+    const { atMs = 0 } = this.#places.unfinished!;
+    const to: EvaluatedTo = { ...this.#places.next(this.#seq, this.#points), cause: 'action', atMs };
     this.#inhibitAt(to, atMs);
     this.#settleAll(atMs, to);
-  }
-
-  /** The place of an action or of new rules: after all timers so far, unless the former owner's are still to come. */
-  #place(): EvaluatedTo {
-    if (this.#unfinished === undefined) {
-      for (const { evaluatedTo } of this.#points) {
-        const { seq, batch, timersMs = 0 } = evaluatedTo;
-        if (seq === this.#seq && batch === undefined) this.#firedMs = Math.max(this.#firedMs, timersMs);
-      }
-      this.#firedMs += placeStepMs;
-    }
-    return { seq: this.#seq, timersMs: this.#firedMs };
-  }
-
-  /** Keeps the lower bounds of the next timers. */
-  #arm(point: AlarmPoint): void {
-    this.#eventDueMs = Math.min(this.#eventDueMs, point.eventDue());
-    this.#receivedDueMs = Math.min(this.#receivedDueMs, point.receivedDue());
-  }
-
-  #findDue(): void {
-    this.#eventDueMs = this.#unfinishedDue('event_timer');
-    this.#receivedDueMs = this.#unfinishedDue('received_timer', 'action');
-    for (const point of this.#points) this.#arm(point);
   }
 
   /**
@@ -523,54 +438,39 @@ export class DeviceAlarms {
    */
   excuse(untilMs: number): void {
     for (const point of this.#points) point.excuse(untilMs);
-    this.#findDue();
+    this.#timers.findDue();
   }
 
   /** Applies what a person does: the result is one transition or one refusal. Nothing if it was applied before. */
   action(action: AlarmAction): readonly AlarmOutput[] {
-    if (this.#actions.includes(action.id)) return nothing;
-    if (this.#unfinished !== undefined) this.#fireReceived(this.#unfinished.atMs ?? 0);
-    this.#remember(action.id);
+    if (this.#actions.has(action.id)) return nothing;
+    const { unfinished } = this.#places;
+    if (unfinished !== undefined) this.#fireReceived(unfinished.atMs ?? 0);
+    this.#actions.add(action.id);
     const point = this.#point(action.rule);
     if (point === undefined) {
-      return this.#refuse(
-        action,
-        'not_found',
-        `rule: expected a rule of the device ${this.device}, got ${action.rule}`,
-      );
+      const message = `rule: expected a rule of the device ${this.device}, got ${action.rule}`;
+      return this.#refuse(action, { code: 'not_found', message });
     }
-    const alarm = alarmOf(point.id, point.activatedSeq, this.#names);
-    if (action.alarm !== '' && action.alarm !== alarm) {
-      return this.#refuse(
-        action,
-        'conflict',
-        `${action.kind}: expected the present alarm ${alarm}, got ${action.alarm}`,
-      );
-    }
-    if (action.number !== 0 && action.number !== point.number) {
-      const message = `${action.kind}: expected the last transition ${point.number} of the alarm, got ${action.number}`;
-      return this.#refuse(action, 'conflict', message);
-    }
+    const mismatch = mismatchOf(action, point, this.#names);
+    if (mismatch !== undefined) return this.#refuse(action, mismatch);
     const result = act(point.life, point.compiled.lifeCycle, action);
-    if (typeof result !== 'string') return this.#refuse(action, result.code, result.message);
-    const to: EvaluatedTo = { ...this.#place(), cause: 'action', atMs: action.time };
+    if (typeof result !== 'string') return this.#refuse(action, result);
+    const to: EvaluatedTo = { ...this.#places.next(this.#seq, this.#points), cause: 'action', atMs: action.time };
     const transition = this.#transition(point, { cause: result, time: action.time, seq: undefined }, action);
     // A rule that is out of service does not inhibit others.
     this.#inhibitAt(to, action.time);
     this.#settle(action.time, to, { point, transition });
-    this.#arm(point);
+    this.#timers.arm(point);
     return this.#taken();
   }
 
-  #refuse({ id, rule }: AlarmAction, code: AlarmActionRefused['code'], message: string): readonly AlarmOutput[] {
+  #refuse(
+    { id, rule }: AlarmAction,
+    { code, message }: Pick<AlarmActionRefused, 'code' | 'message'>,
+  ): readonly AlarmOutput[] {
     this.#output.push({ refused: { action: id, device: this.device, rule, code, message } });
     return this.#taken();
-  }
-
-  #remember(action: string): void {
-    if (this.#actions.includes(action)) return;
-    this.#actions.push(action);
-    if (this.#actions.length > actionsKnownMax) this.#actions.shift();
   }
 
   /** Writes a transition that is no change of a condition. */
@@ -589,26 +489,11 @@ export class DeviceAlarms {
     place: EvaluatedTo,
     before: ReadonlyMap<string, PointState>,
   ): void {
-    const inhibited = this.#inhibitedBy(point.id).map(
-      (other) => [other.id, before.get(other.id) ?? this.#stateAt(other, place)] as const,
-    );
+    const inhibited = this.#inhibitions
+      .inhibitedBy(point.id)
+      .map((other) => [other.id, before.get(other.id) ?? this.#stateAt(other, place)] as const);
     const state = this.#stateAt(point, place);
     this.#output.push({ transition, state: encodePointState(state, Object.fromEntries(inhibited)) });
-  }
-
-  /** Returns the points that this alarm inhibits, and those that they inhibit in turn. */
-  #inhibitedBy(id: string): readonly AlarmPoint[] {
-    const found: AlarmPoint[] = [];
-    const search = (inhibiting: string): void => {
-      for (const point of this.#inhibited) {
-        if (!point.compiled.inhibition!.alarms.includes(inhibiting) || point.id === id || found.includes(point))
-          continue;
-        found.push(point);
-        search(point.id);
-      }
-    };
-    search(id);
-    return found;
   }
 
   /** The state of a point with its place. A point that is ahead of the device stays so. */
@@ -625,23 +510,21 @@ export class DeviceAlarms {
 
   /** The whole state, for the checkpoint. */
   state(): DeviceState {
-    const tags: Record<string, DeviceState['tags'][string]> = {};
-    for (const { tag, value, isTrusted, unit, time, received, seq } of this.#slots.values()) {
-      if (value !== undefined) tags[tag] = [value, isTrusted ? 1 : 0, unit, time, received, seq];
-    }
     const points: Record<string, PointState> = Object.fromEntries(this.#restored);
     for (const point of this.#points) points[point.id] = point.state(this.#evaluatedTo(point));
+    const { unfinished } = this.#places;
     return {
       epoch: this.#epoch,
       seq: this.#seq,
       time: this.#time,
       received: this.#received,
-      fired: this.#firedMs,
+      fired: this.#places.firedMs,
       numberFloor: this.#numberFloor,
-      actions: this.#actions,
-      tags,
+      actions: this.#actions.state(),
+      tags: this.#tags.state(),
       points,
-      ...(this.#unfinished === undefined ? {} : { unfinished: this.#unfinished }),
+      ...(this.#duplicates === undefined ? {} : { ids: this.#duplicates.state() }),
+      ...(unfinished === undefined ? {} : { unfinished }),
     };
   }
 
@@ -661,29 +544,9 @@ export class DeviceAlarms {
     return this.#points.find((point) => point.id === id);
   }
 
-  #slot(tag: string): TagSlot<AlarmPoint> {
-    let slot = this.#slots.get(tag);
-    if (slot === undefined) {
-      slot = new TagSlot(tag);
-      this.#slots.set(tag, slot);
-    }
-    return slot;
-  }
-
   #lastOf(point: AlarmPoint): { time: number; received: number; seq: number } {
     const { tags } = point.compiled.kind;
-    let last = { time: this.#time, received: this.#received, seq: this.#seq };
-    if (tags.length > 0) {
-      const slots = tags.map((tag) => this.#slot(tag));
-      last = slots.reduce((a, b) => (b.time > a.time ? b : a), slots[0]!);
-    }
-    return last;
+    if (tags.length > 0) return this.#tags.newestOf(tags);
+    return { time: this.#time, received: this.#received, seq: this.#seq };
   }
-
-  readonly #slotOf = (tag: string): TagSlot<AlarmPoint> | undefined => this.#slots.get(tag);
-
-  readonly #valueOf = (tag: string) => {
-    const slot = this.#slots.get(tag);
-    return slot?.isTrusted ? slot.value : undefined;
-  };
 }

@@ -50,6 +50,11 @@ export function registerAlarmMetrics(
     'Readings that are older than the last value of their tag, and were not evaluated.',
     ({ counts }) => counts.lateReadings,
   );
+  total(
+    'duplicate_reports_total',
+    'Reports without a usable time of the device that are duplicates by their message ID; not evaluated.',
+    ({ counts }) => counts.duplicateReports,
+  );
   total('transitions_total', 'Transitions of alarms.', ({ counts }) => counts.transitions);
   total('actions_total', 'Actions of people that were read.', ({ counts }) => counts.actions);
   total('refusals_total', 'Actions of people that were refused.', ({ counts }) => counts.refusals);

@@ -40,7 +40,7 @@ export class AlarmDevice {
   }
 
   #create(state?: Uint8Array): DeviceAlarms {
-    const counts = { evaluated: 0, lateReadings: 0 };
+    const counts = { evaluated: 0, lateReadings: 0, duplicateReports: 0 };
     return new DeviceAlarms({
       device,
       epoch: 'e1',

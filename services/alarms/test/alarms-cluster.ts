@@ -142,9 +142,20 @@ export class AlarmsCluster {
 
   /** Appends an acknowledgement, as control does, and returns its ID. `number`: of the transition that was seen. */
   async acknowledge(device: string, number = 0, rule = 'hot'): Promise<string> {
+    return await this.act(device, 'ACKNOWLEDGE', { number, rule });
+  }
+
+  /** Appends an action of a person, as control does, and returns its ID. */
+  async act(
+    device: string,
+    kind: 'ACKNOWLEDGE' | 'SHELVE' | 'UNSHELVE',
+    fields: tailrace.v1.IAlarmAction = {},
+  ): Promise<string> {
     const id = `action-${++this.#actions}`;
-    const kind = AlarmActionKind.ALARM_ACTION_KIND_ACKNOWLEDGE;
-    const alarmAction = { id, device, rule, number, kind, by: 'anna', time: this.clock.now() };
+    const alarmAction = {
+      ...{ id, device, rule: 'hot', kind: AlarmActionKind[`ALARM_ACTION_KIND_${kind}`] },
+      ...{ by: 'anna', note: 'test', time: this.clock.now(), ...fields },
+    };
     await this.#writer.append('tailrace.events', [{ key: device, value: Event.encode({ alarmAction }).finish() }]);
     return id;
   }
@@ -215,7 +226,7 @@ export class AlarmsCluster {
   }
 
   async #reference(): Promise<tailrace.v1.IAlarmTransition[]> {
-    const counts = { evaluated: 0, lateReadings: 0 };
+    const counts = { evaluated: 0, lateReadings: 0, duplicateReports: 0 };
     const rules = new Map<string, CompiledRule>();
     for await (const records of this.#writer.read('tailrace.rules', 0, { from: 0 })) {
       for (const { key, value } of records) rules.set(key, new CompiledRule(ruleFromBytes(value)));

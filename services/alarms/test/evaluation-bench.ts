@@ -34,7 +34,7 @@ const rules = [
   { condition: { kind: 'expression', expression: 'a > 95.0 && b > 95.0 || c < -5.0' } },
 ].map((rule, index) => new CompiledRule(ruleFrom({ id: `rule${index}`, version: 1, devices: ['plant1.>'], ...rule })));
 
-const counts = { evaluated: 0, lateReadings: 0 };
+const counts = { evaluated: 0, lateReadings: 0, duplicateReports: 0 };
 const start = 1_700_000_000_000;
 const memoryBefore = heapBytes();
 const all = Array.from({ length: devices }, (_, index) => {

@@ -93,6 +93,7 @@ export class ReferenceAlarms {
   #time = 0;
   #received = 0;
   #floor = 0;
+  readonly #ids: { id: string; received: number }[] = [];
 
   /** `expression` evaluates CEL. */
   constructor(expression: ExpressionOf) {
@@ -172,24 +173,28 @@ export class ReferenceAlarms {
     if (seq <= this.#seq) return;
     const received = report.received ?? report.time;
     this.advance(received);
-    if (report.historical) {
+    if (report.historical || this.#isDuplicate(report, received)) {
       this.#seq = seq;
       return;
     }
     const idle = this.#received === 0 ? Number.POSITIVE_INFINITY : received - this.#received;
-    const main = Math.min(report.time, report.time > received + 86_400_000 ? received : report.time);
+    const effective = (time: number) => {
+      const isBeyond = time > received + 86_400_000 || (report.clock === 'ahead' && time > received);
+      return isBeyond ? received : time;
+    };
+    const main = effective(report.time);
     for (const alarm of this.#alarms) {
       const { grace } = alarm.rule;
       if (grace === undefined || idle < grace.idleMs || idle <= 0) continue;
       alarm.graceTime = main + grace.forMs;
       alarm.graceReceived = received + grace.forMs;
     }
-    const times = [...new Set(report.readings.map(({ time = report.time }) => time))].sort((a, b) => a - b);
+    const times = [...new Set(report.readings.map(({ time = report.time }) => effective(time)))].sort((a, b) => a - b);
     times.forEach((time, index) => {
       this.#eventTimers(time, received);
       const touched = new Set<string>();
       for (const reading of report.readings) {
-        if ((reading.time ?? report.time) !== time || !this.#tags.has(reading.tag)) continue;
+        if (effective(reading.time ?? report.time) !== time || !this.#tags.has(reading.tag)) continue;
         if ((this.#last.get(reading.tag)?.time ?? -1) > time) continue;
         this.#last.set(reading.tag, { value: reading.value, good: reading.quality !== 'bad', time, received, seq });
         touched.add(reading.tag);
@@ -210,6 +215,13 @@ export class ReferenceAlarms {
     this.#seq = seq;
     this.#time = Math.max(this.#time, main);
     this.#received = Math.max(this.#received, received);
+  }
+
+  #isDuplicate({ id, clock }: Report, received: number): boolean {
+    if (id === undefined || clock === undefined) return false;
+    const isDuplicate = this.#ids.some((each) => each.id === id && received - each.received <= 120_000);
+    this.#ids.push({ id, received });
+    return isDuplicate;
   }
 
   excuse(until: number): void {

@@ -2,6 +2,7 @@ import type { TagValue } from '@tailrace/rules/rule-condition';
 import type { LifeCycleState } from '../lifecycle/alarm-life-cycle.ts';
 import type { AlarmReading } from '../lifecycle/alarm-transition.ts';
 import type { DelayedConditionState } from './delayed-condition.ts';
+import type { DuplicateReportsState } from './duplicate-reports.ts';
 import type { SignalsState } from './rule-signals.ts';
 import type { TagSlotState } from './tag-table.ts';
 
@@ -78,6 +79,8 @@ export interface DeviceState {
   readonly numberFloor: number;
   /** IDs of the last actions that were applied or refused, oldest first. */
   readonly actions: readonly string[];
+  /** Message IDs of reports that would be evaluated again. */
+  readonly ids?: DuplicateReportsState;
   readonly tags: Readonly<Record<string, TagSlotState>>;
   /** By rule. */
   readonly points: Readonly<Record<string, PointState>>;

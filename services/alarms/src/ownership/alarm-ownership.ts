@@ -350,8 +350,9 @@ export class AlarmOwnership {
     const owned = [...this.owned()].sort((a, b) => a.checkpointedMs - b.checkpointedMs);
     for (const alarms of owned.slice(0, Math.ceil(owned.length / checkpointSteps))) {
       if (nowMs - alarms.checkpointedMs < checkpointMs) break;
-      this.#subscription?.commit(topics.telemetry, alarms.number, alarms.telemetry);
-      this.#subscription?.commit(topics.events, alarms.number, alarms.events);
+      const { telemetry, events } = alarms.covered;
+      this.#subscription?.commit(topics.telemetry, alarms.number, telemetry);
+      this.#subscription?.commit(topics.events, alarms.number, events);
       void alarms.checkpoint();
     }
   }

@@ -53,6 +53,12 @@ export interface PairCount {
   readonly max: number;
 }
 
+/** The action of a person, at its position in the events. */
+export interface PositionedAction {
+  readonly seq: number;
+  readonly action: tailrace.v1.IAlarmAction;
+}
+
 /** A device that is due at a time; `scheduledMs` of the device has changed if it is due at another one. */
 interface Due {
   readonly device: AlarmDevice;
@@ -82,6 +88,8 @@ export class PartitionAlarms {
   readonly writer: EventWriter;
   readonly #context: PartitionContext;
   readonly #due = new ExpiryHeap<Due>(({ device, atMs }) => device.scheduledMs === atMs);
+  /** Actions that wait for the reports from before the takeover, in their order; see `#takeAction`. */
+  #waiting: PositionedAction[] = [];
   #isCheckpointing = false;
   /** Of the report that is being evaluated. */
   #receivedMs: number | undefined;
@@ -157,7 +165,7 @@ export class PartitionAlarms {
       try {
         const event = Event.decode(value);
         if (event.alarmOwner) this.#takenOver(seq, event.alarmOwner);
-        else if (event.alarmAction && !this.isFenced) this.act(event.alarmAction);
+        else if (event.alarmAction) this.takeAction({ seq, action: event.alarmAction });
       } catch (error) {
         this.#reject(seq, key, error);
       }
@@ -173,11 +181,30 @@ export class PartitionAlarms {
   /** Stops to write: another process may have the partition. */
   fence(): void {
     this.isFenced = true;
+    this.#waiting = [];
     this.writer.stop();
   }
 
+  /**
+   * Takes the action of a person. After a takeover it is applied when the reports from before the takeover are
+   * evaluated and their delays have expired: the person saw the alarm after them. A shelf that is removed earlier would
+   * hide no transition of these reports.
+   */
+  takeAction(positioned: PositionedAction): void {
+    if (this.isFenced) return;
+    if (this.watermark.hasReachedEnd) this.#act(positioned.action);
+    else this.#waiting.push(positioned);
+  }
+
+  #actWaiting(): void {
+    if (this.#waiting.length === 0 || !this.watermark.hasReachedEnd) return;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { action } of waiting) this.#act(action);
+  }
+
   /** Applies the action of a person, or refuses it. */
-  act(message: tailrace.v1.IAlarmAction): void {
+  #act(message: tailrace.v1.IAlarmAction): void {
     const { counts } = this.#context;
     counts.actions++;
     const action = actionFrom(message);
@@ -226,6 +253,7 @@ export class PartitionAlarms {
   #reached(): void {
     this.watermark.reach(this.telemetry);
     this.#advance();
+    this.#actWaiting();
   }
 
   /** Lets the delays expire that are due by the watermark. */
@@ -236,9 +264,9 @@ export class PartitionAlarms {
       const { device } = this.#due.pop()!;
       device.scheduledMs = Number.POSITIVE_INFINITY;
       // Mostly a report has moved it meanwhile.
-      if (device.alarms.nextDueMs() <= ms) this.#apply(device, -1, () => device.alarms.advance(ms));
-      // Whatever was due by now is done.
-      this.#schedule(device, ms + 1);
+      // Whatever was due by now is done. What is still due waits for reports: the former owner was beyond them.
+      if (device.alarms.nextDueMs() <= ms) this.#apply(device, -1, () => device.alarms.advance(ms), ms + 1);
+      else this.#schedule(device, ms + 1);
     }
   }
 
@@ -301,15 +329,15 @@ export class PartitionAlarms {
 
   // Outputs.
 
-  /** An error of one device must not stop the others, nor be repeated without end. */
-  #apply(device: AlarmDevice, seq: number, call: () => readonly AlarmOutput[]): void {
+  /** An error of one device must not stop the others, nor be repeated without end. `dueMsMin`: see `#schedule`. */
+  #apply(device: AlarmDevice, seq: number, call: () => readonly AlarmOutput[], dueMsMin = -Infinity): void {
     try {
       device.isChanged = true;
       for (const output of call()) this.#emit(device, output);
     } catch (error) {
       this.#reject(seq, device.path, error);
     }
-    this.#schedule(device, Number.NEGATIVE_INFINITY);
+    this.#schedule(device, dueMsMin);
   }
 
   #emit(device: AlarmDevice | undefined, output: AlarmOutput): void {
@@ -334,6 +362,11 @@ export class PartitionAlarms {
 
   // Checkpoints.
 
+  /** The positions before which everything was evaluated. Actions that wait are not. */
+  get covered(): Covered {
+    return { telemetry: this.telemetry, events: this.#waiting[0]?.seq ?? this.events };
+  }
+
   /**
    * Writes the devices that changed since the last checkpoint, and then the positions. The transitions of a state are
    * durable before the state is: otherwise they would be lost by a crash. Never rejects: what could not be written is
@@ -344,7 +377,7 @@ export class PartitionAlarms {
     this.#isCheckpointing = true;
     const { checkpoints, clock } = this.#context;
     const startedMs = clock.monotonic();
-    const at: Covered = { telemetry: this.telemetry, events: this.events };
+    const at = this.covered;
     const changed = [...this.devices.values()].filter(({ isChanged }) => isChanged);
     let left: readonly AlarmDevice[] = changed;
     try {
@@ -368,9 +401,8 @@ export class PartitionAlarms {
 
   #checkpointOf(device: AlarmDevice): NewRecord {
     device.isChanged = false;
-    const { telemetry, events, owner } = this;
     const state = encodeDeviceState(device.alarms.state());
     const last = [...device.last.values()];
-    return this.#context.checkpoints.deviceRecord(device.path, owner, { telemetry, events }, state, last);
+    return this.#context.checkpoints.deviceRecord(device.path, this.owner, this.covered, state, last);
   }
 }

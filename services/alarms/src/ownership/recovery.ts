@@ -4,7 +4,7 @@ import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { DeviceAlarms } from '../device-alarms.ts';
 import type { Covered, RestoredPartition } from './alarm-checkpoints.ts';
-import { PartitionAlarms, type PartitionContext } from './partition-alarms.ts';
+import { PartitionAlarms, type PartitionContext, type PositionedAction } from './partition-alarms.ts';
 import { Watermark, type WatermarkLimits } from './watermark.ts';
 
 const { Event } = tailrace.v1;
@@ -42,8 +42,10 @@ export interface RecoveryOptions {
  *    are all that the former owners have decided.
  * 2. It restores the devices of the checkpoints, and adopts the transitions and refusals of the events since then. Each
  *    transition has the state of its rule at the device (`point`), with the reports up to which it was evaluated.
- * 3. It applies the rules of now, and the actions of people that have no answer.
+ * 3. It applies the rules of now.
  * 4. The group delivers the reports since the checkpoint. What a transition has covered is not evaluated again.
+ * 5. When the end that the telemetry has now is evaluated, and the delays have expired, the partition applies the
+ *    actions of people that have no answer, in their order. Until then later actions wait behind them.
  *
  * A crash at any place loses what was not written, and only that: the next owner evaluates it again.
  */
@@ -69,7 +71,8 @@ export class Recovery {
     const owner = await this.#writeOwner(number, generation);
     const restored = await context.checkpoints.restore(number);
     if (isLost()) return undefined;
-    const at = await this.#start(number, restored);
+    const polledAt = { monotonicMs: clock.monotonic(), epochMs: clock.now() };
+    const { at, end } = await this.#start(number, restored);
     const alarms = new PartitionAlarms({
       number,
       owner,
@@ -84,7 +87,8 @@ export class Recovery {
         alarms.close();
         return undefined;
       }
-      for (const action of actions) alarms.act(action);
+      for (const action of actions) alarms.takeAction(action);
+      alarms.takeLogEnd(polledAt.monotonicMs, polledAt.epochMs, end);
     } catch (error) {
       alarms.close();
       throw error;
@@ -107,14 +111,18 @@ export class Recovery {
     return writtenMs > 0 && clock.now() - writtenMs > allowedMs;
   }
 
-  /** Returns the positions from which the topics are read. */
-  async #start(number: number, { covered }: RestoredPartition): Promise<Covered> {
+  /** Resolves with the positions from which the topics are read, and the end of the telemetry. */
+  async #start(
+    number: number,
+    { covered }: RestoredPartition,
+  ): Promise<{ readonly at: Covered; readonly end: number }> {
     const { eventLog, topics, clock, limits } = this.#options;
     const { first, next } = boundsOf(await eventLog.bounds(topics.telemetry, [number]), number);
     const fromMs = clock.now() - limits.lookbackMs;
     const wanted = covered?.telemetry ?? (await eventLog.positionsAt(topics.telemetry, fromMs, [number]))[number]!;
     if (covered !== undefined && wanted < first) this.counts.lost += first - wanted;
-    return { telemetry: Math.min(Math.max(first, wanted), next), events: covered?.events ?? 0 };
+    const telemetry = Math.min(Math.max(first, wanted), next);
+    return { at: { telemetry, events: covered?.events ?? 0 }, end: next };
   }
 
   #restoreDevices(alarms: PartitionAlarms, { devices }: RestoredPartition): void {
@@ -136,10 +144,10 @@ export class Recovery {
     range: { readonly from: number; readonly until: number },
     { owner, devices }: RestoredPartition,
     isLost: () => boolean,
-  ): Promise<tailrace.v1.IAlarmAction[]> {
+  ): Promise<PositionedAction[]> {
     const { eventLog, topics, defer } = this.#options;
     const order = new AlarmOrder(owner);
-    const actions = new Map<string, tailrace.v1.IAlarmAction>();
+    const actions = new Map<string, PositionedAction>();
     for await (const batch of eventLog.read(topics.events, alarms.number, range)) {
       for (let from = 0; from < batch.length && !isLost(); from += recordsPerTurn) {
         for (const { seq, value, unreadable, emptyUntil } of batch.slice(from, from + recordsPerTurn)) {
@@ -148,8 +156,10 @@ export class Recovery {
           const { alarmOwner, alarmTransition: transition, alarmActionRefused: refused, alarmAction: action } = event;
           if (alarmOwner) order.takenOver(seq);
           else if (action) {
-            // The checkpoint of the device has it.
-            if (seq >= (devices.get(action.device ?? '')?.events ?? 0)) actions.set(action.id ?? '', action);
+            const id = action.id ?? '';
+            // The checkpoint of the device has it; or it is repeated.
+            if (seq < (devices.get(action.device ?? '')?.events ?? 0) || actions.has(id)) continue;
+            actions.set(id, { seq, action });
           } else if (refused && order.isOfOwner(refused.owner)) {
             actions.delete(refused.action ?? '');
             this.#adopt(alarms, refused.device ?? '', { refused: { action: refused.action ?? '' } });

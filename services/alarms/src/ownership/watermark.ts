@@ -29,6 +29,8 @@ interface Poll {
 export class Watermark {
   /** Epoch ms. Decreases only if the clock is set back. */
   ms = 0;
+  /** Whether the end of a poll was reached: all reports from before the takeover were evaluated. */
+  hasReachedEnd = false;
   readonly #limits: WatermarkLimits;
   /** The oldest poll whose end is not reached. */
   #poll: Poll | undefined;
@@ -85,6 +87,7 @@ export class Watermark {
     const poll = this.#poll;
     if (poll === undefined || next < poll.end) return;
     this.#poll = undefined;
+    this.hasReachedEnd = true;
     this.#throughMs = poll.monotonicMs;
     this.#advance(poll.epochMs - 2 * this.#limits.slackMs, poll.epochMs);
   }
