@@ -15,6 +15,7 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
+import { registerAlarmQueryRoutes } from './alarms/alarm-query-routes.ts';
 import { AlarmReader, alarmRetentionMs } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
@@ -160,6 +161,7 @@ export function createControl(options: ControlOptions): Control {
           registerAuditRoutes(scope, database);
           registerRuleRoutes(scope, rules);
           registerAlarmActionRoutes(scope, context);
+          registerAlarmQueryRoutes(scope, context);
           registerNotificationRoutes(scope, notificationAdmin);
           automation.registerRoutes(scope);
           for (const register of routes) register(scope, context);
