@@ -129,6 +129,7 @@ async function startReaders(t: TestContext, { retentionBytes = 33_554_432 } = {}
     async recreate() {
       log = await createLog();
     },
+    positions: () => texts(`SELECT partition || ' ' || next AS text FROM alarm_positions ORDER BY partition`),
     history: () => texts(`SELECT id AS text FROM alarm_transitions ORDER BY position`),
     current: () =>
       texts(`SELECT device || ' ' || rule || ' ' || number || ' ' || state AS text FROM alarms ORDER BY 1`),
@@ -183,7 +184,7 @@ test('what happens while PostgreSQL is away is stored when it is back', async (t
 });
 
 test('a process that was stopped and goes on stores nothing that another one has stored', async (t) => {
-  const { start, transit, history, clock, receiver } = await startReaders(t);
+  const { start, transit, history, positions, clock, receiver } = await startReaders(t);
   const failures: Failures = {};
   const first = start('c1', failures);
   await first.read();
@@ -201,8 +202,10 @@ test('a process that was stopped and goes on stores nothing that another one has
   assert.equal(await second.metric('tailrace_control_alarm_partitions'), partitions);
   await transit(2);
   await second.read();
+  const before = await positions();
   open();
   await paused;
+  assert.deepEqual(await positions(), before);
   await first.read();
   assert.equal(await first.metric('tailrace_control_alarm_partitions'), 0);
   assert.equal(await first.metric('tailrace_control_alarm_transitions_total'), 0);

@@ -92,8 +92,8 @@ class ClaimLost extends TailraceError {
  * - **One process** reads a partition: it has its row of `alarm_positions` for 10 s, and another one takes it after
  *   that. A process that was stopped for some time, and goes on, stores nothing: the transaction moves the position on
  *   from the value that this process knows, and fails if it is another one.
- * - **Exactly once.** Events, notifications and position are one transaction. After an error, even of a commit that has
- *   happened, the process reads the position again.
+ * - **Exactly once.** Events, notifications and position are one transaction ("Storing Offsets Outside Kafka" of
+ *   Kafka's KafkaConsumer). After an error, even of a commit that has happened, the process reads the position again.
  * - **Which events count** is decided by `AlarmOrder`, from the stored numbers and the last owner.
  * - **A gap.** If the log has removed events that were not read, as after a day without PostgreSQL, or if the topic was
  *   re-created, current alarms come from the checkpoints of alarms: those are read before the end of the events is, and
