@@ -281,6 +281,19 @@ test('of a topic that was re-created everything counts, and alarms that it does 
   assert.deepEqual(await history(), ['t1', 't2', 't3', 't4', 't5', 'cold1', 't1', 't2']);
 });
 
+test('the stored position follows events that are none of alarms, which the log removes', async (t) => {
+  const { start, append, positions, clock } = await startReaders(t);
+  const { read, metric } = start('c1');
+  await read();
+  await append({ ingestAlive: { node: 'ingest-0' } });
+  await read();
+  assert.deepEqual(await positions(), ['0 0', '1 0', '2 0']);
+  assert.equal(await metric('tailrace_control_alarm_lag_records'), 0);
+  await clock.advance(readerTimes.skippedMs);
+  await read();
+  assert.deepEqual(await positions(), ['0 0', '1 1', '2 0']);
+});
+
 test('what is older than the retention is removed, but no alarm that stands', async (t) => {
   const { start, transit, history, current, refusals, clock, append } = await startReaders(t);
   const { read } = start('c1');
