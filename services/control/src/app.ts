@@ -15,6 +15,8 @@ import type { Metrics } from '@tailrace/platform/metrics';
 import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
+import { registerAlarmQueryRoutes } from './alarms/alarm-query-routes.ts';
+import { AlarmReader, alarmRetentionMs } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
 import { Automation } from './automation.ts';
@@ -120,6 +122,11 @@ export function createControl(options: ControlOptions): Control {
     isMarked: (device, name) => marked.isMarked(device, name),
   });
   const rules = new RuleService(context);
+  const alarms = new AlarmReader({
+    ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: alarmRetentionMs },
+    ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
+    partitions: config.telemetryPartitions,
+  });
   const server = new ControlServer({ bus, commands, leases, context });
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
@@ -143,6 +150,7 @@ export function createControl(options: ControlOptions): Control {
       work.start();
       leases.start();
       await notifications.start();
+      alarms.start();
       await automation.start();
       await server.subscribe();
       api = await createApi({
@@ -153,6 +161,7 @@ export function createControl(options: ControlOptions): Control {
           registerAuditRoutes(scope, database);
           registerRuleRoutes(scope, rules);
           registerAlarmActionRoutes(scope, context);
+          registerAlarmQueryRoutes(scope, context);
           registerNotificationRoutes(scope, notificationAdmin);
           automation.registerRoutes(scope);
           for (const register of routes) register(scope, context);
@@ -174,6 +183,7 @@ export function createControl(options: ControlOptions): Control {
       await Promise.all([api?.close(), server.stop()]);
       control.stop();
       leases.stop();
+      await alarms.stop();
       await notifications.stop();
       await automation.stop();
       await work.stop();
