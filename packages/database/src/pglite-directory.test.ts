@@ -78,7 +78,7 @@ test('a backup takes the place of the damaged data, with the log of that, or wit
 
 test('a finished backup replaces the former one', async () => {
   await write('backup/tailrace.created', 'backup.new/tailrace.created', 'backup.new/base/1');
-  await directory.finishBackup();
+  await directory.finishBackup(1);
   assert.equal(await read('backup/base/1'), 'backup.new/base/1');
   assert.deepEqual((await readdir(dir.path)).sort(), ['backup', 'tailrace.lock']);
 });

@@ -1,4 +1,4 @@
-import { cp, mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { cp, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@tailrace/platform/clock';
 import { FolderLock } from '@tailrace/platform/folder-lock';
@@ -20,6 +20,8 @@ import { TailraceError } from '@tailrace/protocol/error';
  */
 
 const createdFile = 'tailrace.created';
+/** In a backup: how many bytes of log PostgreSQL had written before it. */
+const positionFile = 'tailrace.position';
 /** PGlite writes a process ID of its own that no later start accepts. The lock of this folder stands for it. */
 const processFile = 'postmaster.pid';
 /** Files that are written to the disk at the same time. */
@@ -95,8 +97,17 @@ export class PgliteDirectory {
     return (await this.#completeBackup()) !== undefined;
   }
 
-  /** Replaces the backup by the unfinished one, once that is on the disk. */
-  async finishBackup(): Promise<void> {
+  /** Resolves with the bytes of log before the backup; undefined: there is no backup, or it cannot be known. */
+  async backupPosition(): Promise<number | undefined> {
+    const backup = await this.#completeBackup();
+    if (backup === undefined) return undefined;
+    const position = Number(await readFile(join(backup, positionFile), 'utf8').catch(() => 'none'));
+    return Number.isFinite(position) ? position : undefined;
+  }
+
+  /** Replaces the backup by the unfinished one, once that is on the disk. `position`: see `backupPosition`. */
+  async finishBackup(position: number): Promise<void> {
+    await writeFile(join(this.unfinishedBackup, positionFile), `${position}`);
     await syncTree(this.unfinishedBackup);
     const former = this.#formerBackup;
     if (await exists(this.#backup)) {

@@ -155,6 +155,8 @@ class PgliteSource implements SessionSource {
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#maintenance;
+    // The checkpoint of the stop removes log that is older than what is kept. The backup needs all of it since then.
+    if (this.#directory !== undefined && this.#client !== undefined) await this.#maintain(this.#directory);
     const client = this.#client;
     this.#client = undefined;
     try {
@@ -239,9 +241,10 @@ class PgliteSource implements SessionSource {
   async #startMaintenance(): Promise<void> {
     const directory = this.#directory;
     if (directory === undefined) return;
-    this.#checkpointAt = await this.#logBytes();
-    this.#backupAt = this.#checkpointAt;
-    if (!(await directory.hasBackup())) await this.#backUp(directory);
+    const bytes = await this.#logBytes();
+    this.#checkpointAt = bytes;
+    this.#backupAt = (await directory.backupPosition()) ?? Number.NEGATIVE_INFINITY;
+    if (bytes - this.#backupAt >= this.#backupBytes) await this.#backUp(directory);
   }
 
   #countReleased(): void {
@@ -272,7 +275,7 @@ class PgliteSource implements SessionSource {
   async #backUp(directory: PgliteDirectory): Promise<void> {
     const bytes = await this.#logBytes();
     await this.#inSession((session) => session.backUp(directory.unfinishedBackup));
-    await directory.finishBackup();
+    await directory.finishBackup(bytes);
     this.#checkpointAt = bytes;
     this.#backupAt = bytes;
   }
