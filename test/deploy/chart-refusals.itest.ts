@@ -16,7 +16,7 @@ const contradictions: readonly (readonly [what: string, values: Values, sentence
   [
     'nothing at all',
     {},
-    /kafka\.brokers is empty, and fanout needs Kafka; expected a list such as \[kafka:9092\], or values-embedded\.yaml/,
+    /kafka\.brokers is empty, and alarms needs Kafka; expected a list such as \[kafka:9092\], or values-embedded\.yaml/,
   ],
   ['no NATS', { ...leastValues, nats: { servers: [] } }, /nats\.servers is empty, and fanout needs NATS/],
   ['no secret', { ...leastValues, auth: {} }, /nothing is set that verifies tokens.*expected auth\.existingSecret/],
@@ -56,7 +56,7 @@ const contradictions: readonly (readonly [what: string, values: Values, sentence
   ],
   [
     'no service',
-    { fanout: { enabled: false }, ingest: { enabled: false }, dashboard: { enabled: false } },
+    Object.fromEntries(['alarms', 'fanout', 'ingest', 'dashboard'].map((name) => [name, { enabled: false }])),
     /no service is enabled/,
   ],
   [
@@ -112,7 +112,7 @@ const contradictions: readonly (readonly [what: string, values: Values, sentence
   [
     'partitions that differ',
     { ...leastValues, fanout: { config: { telemetryPartitions: 24 } } },
-    /telemetryPartitions is 24 for fanout and 12 for ingest; .*set config\.telemetryPartitions, once for all/,
+    /telemetryPartitions is 12 for alarms and 24 for fanout; .*set config\.telemetryPartitions, once for all/,
   ],
   [
     'more clients than a node carries',

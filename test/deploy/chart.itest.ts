@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { serviceNames } from '../../scripts/services.ts';
 import {
   at,
   chartFolder,
@@ -37,7 +38,7 @@ test('the chart has the version of the product', () => {
 });
 
 test('every service has a template and a section in the values, under its own name', async () => {
-  const services = globSync('services/*/{src,server}/main.ts', { cwd: root }).map((path) => path.split('/')[1]!);
+  const services = serviceNames();
   assert.ok(services.length >= 5);
   const values = readFileSync(join(chartFolder, 'values.yaml'), 'utf8');
   for (const service of services) {

@@ -54,8 +54,9 @@ export type CommandWatcher = (event: ControlEvent) => void;
  *
  * A subscription starts in one turn of the event loop, when the boards of all its partitions are ready and have reached
  * its position, which may be of a node that has read more: it gets what is current, or the events since its position,
- * and is in the set of its view from then on. So it misses nothing, and gets nothing twice. Events are never conflated. They are published to the topic of the view, in the turn in which they
- * were read; to a client whose socket is full they are sent ahead of the data that waits.
+ * and is in the set of its view from then on. So it misses nothing, and gets nothing twice. Events are never conflated.
+ * They are published to the topic of the view, in the turn in which they were read; to a client whose socket is full
+ * they are sent ahead of the data that waits.
  */
 export class EventHub {
   readonly counts = { frames: 0, deliveries: 0, tooSlow: 0 };
