@@ -102,7 +102,7 @@ test('the commands that the stack prints work unchanged: curl publishes, and eac
   const pages = [...printed.matchAll(/^ {2}(\S+) +(http:\S+\/metrics)$/gm)];
   assert.deepEqual(
     pages.map(([, name]) => name),
-    ['ingest', 'fanout-0', 'fanout-1', 'fanout-2', 'dashboard'],
+    ['ingest', 'fanout-0', 'fanout-1', 'fanout-2', 'alarms', 'dashboard'],
   );
   for (const [, name, url] of pages) {
     const service = name!.replace(/-\d$/, '');
