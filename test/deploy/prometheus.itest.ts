@@ -35,6 +35,7 @@ let load: Load;
 let modbus: Peer;
 let opcua: OpcuaPeer;
 let edge: { readonly internal: string };
+let alarms: { readonly internal: string };
 
 before(async () => {
   mosquitto = await startMosquitto();
@@ -54,6 +55,12 @@ before(async () => {
   });
   await cluster.start();
   edge = await startEdge();
+  alarms = await cluster.service('alarms', 'services/alarms/src/main.ts', 40, {
+    TAILRACE_HOST: undefined,
+    TAILRACE_PORT: undefined,
+    TAILRACE_NODE: 'alarms-0',
+    TAILRACE_KAFKA_BROKERS: cluster.kafka.brokers.join(','),
+  });
   load = new Load();
   await load.start();
   await startPrometheus();
@@ -184,7 +191,7 @@ function pause(ms: number): Promise<void> {
 }
 
 function targets(): string[] {
-  return [...cluster.fanout, cluster.ingest, edge].map(({ internal }) => internal.replace('http://', ''));
+  return [...cluster.fanout, cluster.ingest, edge, alarms].map(({ internal }) => internal.replace('http://', ''));
 }
 
 async function startPrometheus(): Promise<void> {
