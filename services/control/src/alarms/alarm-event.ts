@@ -5,7 +5,7 @@ import { ruleId } from '@tailrace/rules/rule';
 import type { AlarmNotice } from '../notifications/alarm-notice.ts';
 import { noticeFrom } from '../notifications/notice-from.ts';
 
-const { AlarmCheckpoint, Event } = tailrace.v1;
+const { Event } = tailrace.v1;
 
 /** A transition as the store has it: its fields as words, and the ID of the action that it answers. */
 export type StoredTransition = AlarmNotice & { readonly action?: string };
@@ -58,14 +58,11 @@ export function alarmEventFrom(seq: number, bytes: Uint8Array): AlarmEvent | 'in
   return { seq, kind: 'refused', owner: owner ?? 0, refused };
 }
 
-/** Returns the transitions of a checkpoint of a device; none of one that cannot be decoded. */
-export function checkpointTransitions(bytes: Uint8Array): readonly StoredTransition[] {
-  try {
-    const transitions = AlarmCheckpoint.decode(bytes).transitions as tailrace.v1.AlarmTransition[];
-    return transitions.map(transitionFrom).filter((transition) => transition !== undefined);
-  } catch {
-    return [];
-  }
+/** Returns transitions, as of checkpoints, as the store has them; those that are invalid are left out. */
+export function storedTransitions(transitions: readonly tailrace.v1.IAlarmTransition[]): readonly StoredTransition[] {
+  return transitions
+    .map((transition) => transitionFrom(transition as tailrace.v1.AlarmTransition))
+    .filter((transition) => transition !== undefined);
 }
 
 /** Events in the order of the log that count. */

@@ -1,18 +1,19 @@
 import type { Database, Transaction } from '@tailrace/database/database';
+import { readCheckpointedAlarms } from '@tailrace/eventlog/alarm-checkpoints';
 import { boundsOf, type EventLog, type LogRecord, type PartitionBounds, recordEnd } from '@tailrace/eventlog/event-log';
 import type { Clock, Timer } from '@tailrace/platform/clock';
 import { LimitedWarning } from '@tailrace/platform/limited-warning';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
 import { AlarmOrder } from '@tailrace/protocol/alarm-order';
-import { isTailraceError, TailraceError } from '@tailrace/protocol/error';
+import { TailraceError } from '@tailrace/protocol/error';
 import type { Notifications } from '../notifications/notifications.ts';
 import {
   type AlarmEvent,
   acceptEvents,
   alarmEventFrom,
-  checkpointTransitions,
   type StoredTransition,
+  storedTransitions,
 } from './alarm-event.ts';
 import { type AlarmReaderCounts, createAlarmReaderCounts } from './alarm-reader-metrics.ts';
 import {
@@ -330,17 +331,7 @@ export class AlarmReader {
   /** Resolves with the last transition of each alarm of a partition that the checkpoints have. */
   async #checkpoints(partition: number): Promise<readonly StoredTransition[]> {
     const { eventLog, alarmsTopic } = this.#options;
-    const byKey = new Map<string, readonly StoredTransition[]>();
-    const bounds = await eventLog.bounds(alarmsTopic, [partition]).catch((error: unknown) => {
-      if (isTailraceError(error) && error.code === 'not_found') return undefined;
-      throw error;
-    });
-    if (bounds === undefined) return [];
-    const { first, next } = boundsOf(bounds, partition);
-    for await (const batch of eventLog.read(alarmsTopic, partition, { from: first, until: next })) {
-      for (const { key, value } of batch) if (key !== '') byKey.set(key, checkpointTransitions(value));
-    }
-    return [...byKey.values()].flat();
+    return storedTransitions((await readCheckpointedAlarms(eventLog, alarmsTopic, partition)).transitions);
   }
 
   /** Never rejects. */

@@ -1,10 +1,11 @@
+import { readCheckpointedAlarms } from '@tailrace/eventlog/alarm-checkpoints';
 import { boundsOf, type EventLog, type LogRecord, type ReadRange, recordEnd } from '@tailrace/eventlog/event-log';
 import type { Clock } from '@tailrace/platform/clock';
 import type { Logger } from '@tailrace/platform/logger';
 import { tailrace } from '@tailrace/protocol/generated';
 import type { EventBoard } from './event-board.ts';
 
-const { AlarmCheckpoint, Event } = tailrace.v1;
+const { Event } = tailrace.v1;
 
 /** For the replies of brokers to a poll. */
 const waitMs = 1_000;
@@ -105,19 +106,20 @@ export class EventReader {
   }
 
   async #restore(board: EventBoard, start: number): Promise<void> {
-    const { eventLog, topic, range, clock, logger, onRead } = this.#options;
+    const { eventLog, topic, alarmsTopic, range, clock, logger, onRead } = this.#options;
     const { partition } = board;
     const isCurrent = () => this.#reading.get(partition) === start && !board.isReady;
     if (this.#restoring.has(partition) || clock.monotonic() < (this.#retryAtMs.get(partition) ?? 0)) return;
     this.#restoring.add(partition);
     try {
-      const { transitions, alarmOwner } = await this.#checkpoints(partition);
+      const log = { bounds: eventLog.bounds.bind(eventLog), read: range };
+      const { transitions, owner } = await readCheckpointedAlarms(log, alarmsTopic, partition);
       // After the checkpoints: alarms writes a transition before the checkpoint that has it.
       const { first, next } = boundsOf(await eventLog.bounds(topic, [partition]), partition);
       if (!isCurrent()) return;
       board.reset(first);
       // Otherwise the topic has it.
-      if (alarmOwner < first) board.takenOver(alarmOwner);
+      if (owner < first) board.takenOver(owner);
       for await (const records of range(topic, partition, { from: first, until: next })) {
         if (!isCurrent()) return;
         takeRecords(board, records);
@@ -133,48 +135,6 @@ export class EventReader {
     } finally {
       this.#restoring.delete(partition);
     }
-  }
-
-  /** Returns the last transition of each alarm of the partition that the checkpoints have, and their last owner. */
-  async #checkpoints(partition: number): Promise<Checkpoints> {
-    const { eventLog, alarmsTopic, range } = this.#options;
-    const byKey = new Map<string, readonly tailrace.v1.IAlarmTransition[]>();
-    const bounds = await eventLog.bounds(alarmsTopic, [partition]).catch((thrown: unknown) => {
-      if (isMissing(thrown)) return undefined;
-      throw thrown;
-    });
-    if (bounds === undefined) return { transitions: [], alarmOwner: 0 };
-    let alarmOwner = 0;
-    const { first, next } = boundsOf(bounds, partition);
-    for await (const records of range(alarmsTopic, partition, { from: first, until: next })) {
-      for (const { key, value } of records) {
-        if (key === '') continue;
-        // A checkpoint that cannot be decoded has no alarms for clients.
-        const { transitions = [], owner = 0 } = checkpointFrom(value) ?? {};
-        alarmOwner = Math.max(alarmOwner, owner);
-        if (transitions.length === 0) byKey.delete(key);
-        else byKey.set(key, transitions);
-      }
-    }
-    return { transitions: [...byKey.values()].flat(), alarmOwner };
-  }
-}
-
-function isMissing(thrown: unknown): boolean {
-  return (thrown as { code?: unknown }).code === 'not_found';
-}
-
-interface Checkpoints {
-  readonly transitions: readonly tailrace.v1.IAlarmTransition[];
-  /** Position of the last `AlarmOwner`. */
-  readonly alarmOwner: number;
-}
-
-function checkpointFrom(value: Uint8Array): tailrace.v1.AlarmCheckpoint | undefined {
-  try {
-    return value.length === 0 ? undefined : AlarmCheckpoint.decode(value);
-  } catch {
-    return undefined;
   }
 }
 

@@ -1,0 +1,53 @@
+import { isTailraceError } from '@tailrace/protocol/error';
+import { tailrace } from '@tailrace/protocol/generated';
+import { boundsOf, type EventLog } from './event-log.ts';
+
+const { AlarmCheckpoint } = tailrace.v1;
+
+/** What the checkpoints of alarms have of one partition, for those who show alarms. */
+export interface CheckpointedAlarms {
+  /** The last transition of each alarm. */
+  readonly transitions: readonly tailrace.v1.IAlarmTransition[];
+  /** Position of the last `AlarmOwner`; 0: none is known. */
+  readonly owner: number;
+}
+
+/**
+ * Reads the checkpoints of alarms of a partition, whose topic may be missing: then there are none. One that cannot be
+ * decoded has no alarms. Rejects as `bounds` and `read` do.
+ *
+ * Alarms writes a transition before the checkpoint that has it: read the end of the topic of events afterwards.
+ */
+export async function readCheckpointedAlarms(
+  eventLog: Pick<EventLog, 'bounds' | 'read'>,
+  topic: string,
+  partition: number,
+): Promise<CheckpointedAlarms> {
+  const found = await eventLog.bounds(topic, [partition]).catch((error: unknown) => {
+    if (isTailraceError(error) && error.code === 'not_found') return undefined;
+    throw error;
+  });
+  if (found === undefined) return { transitions: [], owner: 0 };
+  const { first, next } = boundsOf(found, partition);
+  const byKey = new Map<string, readonly tailrace.v1.IAlarmTransition[]>();
+  let last = 0;
+  for await (const records of eventLog.read(topic, partition, { from: first, until: next })) {
+    for (const { key, value } of records) {
+      if (key === '') continue;
+      const { transitions, owner } = checkpointFrom(value);
+      last = Math.max(last, owner);
+      if (transitions.length === 0) byKey.delete(key);
+      else byKey.set(key, transitions);
+    }
+  }
+  return { transitions: [...byKey.values()].flat(), owner: last };
+}
+
+function checkpointFrom(value: Uint8Array): CheckpointedAlarms {
+  try {
+    const { transitions, owner } = AlarmCheckpoint.decode(value);
+    return { transitions, owner };
+  } catch {
+    return { transitions: [], owner: 0 };
+  }
+}
