@@ -10,6 +10,9 @@ import { type NatsServer, startNats } from '@tailrace/testkit/nats';
 import type { Exit } from '@tailrace/testkit/supervised';
 import { assertFreePorts, StackService } from './stack-service.ts';
 
+/** Behind the fanout nodes, of which there are at most 16 from 20 on. */
+const alarmsOffset = 40;
+
 export interface StackClusterOptions {
   /** Fanout nodes: `fanout-0`, `fanout-1` … */
   readonly nodes: number;
@@ -131,6 +134,16 @@ export class StackCluster {
       }),
     );
     this.fanout.push(...(await Promise.all(fanout)));
+  }
+
+  /** Starts a node of alarms, which listens on its internal port only. */
+  startAlarms(): Promise<StackService> {
+    return this.service('alarms', 'services/alarms/src/main.ts', alarmsOffset, {
+      TAILRACE_HOST: undefined,
+      TAILRACE_PORT: undefined,
+      TAILRACE_NODE: 'alarms-0',
+      TAILRACE_KAFKA_BROKERS: this.kafka.brokers.join(','),
+    });
   }
 
   /** Starts one more service of the stack at `portBase + offset`. */

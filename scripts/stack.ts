@@ -17,8 +17,6 @@ const root = resolve(import.meta.dirname, '..');
 const drainMs = 500;
 /** As in `make demo`. */
 const mqttOffset = 4;
-/** Behind the fanout nodes, of which there are at most 16 from 20 on. Alarms listens on its internal port only. */
-const alarmsOffset = 40;
 const options = optionsFrom(process.argv.slice(2));
 const tokenFile = join(options.data, 'token');
 const cluster = new StackCluster({
@@ -72,12 +70,7 @@ async function start(): Promise<void> {
   await cluster.start();
   const { kafka, nats, ingest, fanout, token } = cluster;
   const streamUrl = (port: number) => `ws://127.0.0.1:${port}`;
-  const alarms = await cluster.service('alarms', 'services/alarms/src/main.ts', alarmsOffset, {
-    TAILRACE_HOST: undefined,
-    TAILRACE_PORT: undefined,
-    TAILRACE_NODE: 'alarms-0',
-    TAILRACE_KAFKA_BROKERS: kafka.brokers.join(','),
-  });
+  const alarms = await cluster.startAlarms();
   const dashboard = await cluster.service('dashboard', 'services/dashboard/server/main.ts', 0, {
     TAILRACE_STREAM_URL: fanout.map(({ port }) => streamUrl(port)).join(','),
     TAILRACE_PUBLIC_INGEST_URL: ingest.url,

@@ -55,12 +55,7 @@ before(async () => {
   });
   await cluster.start();
   edge = await startEdge();
-  alarms = await cluster.service('alarms', 'services/alarms/src/main.ts', 40, {
-    TAILRACE_HOST: undefined,
-    TAILRACE_PORT: undefined,
-    TAILRACE_NODE: 'alarms-0',
-    TAILRACE_KAFKA_BROKERS: cluster.kafka.brokers.join(','),
-  });
+  alarms = await cluster.startAlarms();
   load = new Load();
   await load.start();
   await startPrometheus();
