@@ -14,6 +14,7 @@ const config = {
   port: 0,
   streamUrl: 'wss://streams.example.org/v1/stream',
   publicIngestUrl: 'https://ingest.example.org',
+  controlUrl: 'https://control.example.org',
   demoToken: 'demo',
 };
 const metrics = () => createMetrics({ service: 'dashboard', node: 'test', processMetrics: false });
@@ -48,7 +49,10 @@ test('a file with a hash in its name is cached for good', async () => {
 
 test('the configuration has the URLs of streams, and no cache keeps its token', async () => {
   const answer = await pages.inject('/config.json');
-  assert.deepEqual(answer.json(), { streamUrl: config.streamUrl, ingestUrl: config.publicIngestUrl, token: 'demo' });
+  assert.deepEqual(answer.json(), {
+    ...{ streamUrl: config.streamUrl, ingestUrl: config.publicIngestUrl },
+    ...{ controlUrl: config.controlUrl, token: 'demo' },
+  });
   assert.equal(answer.headers['cache-control'], 'no-store');
 });
 

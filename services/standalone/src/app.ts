@@ -177,6 +177,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       // No other machine can reach 0.0.0.0: the page uses the host of its own address instead.
       streamUrl: config.streamUrl || (host === '0.0.0.0' ? '' : urls.streams),
       publicIngestUrl: config.publicIngestUrl || (host === '0.0.0.0' ? '' : urls.ingest),
+      controlUrl: '',
       streamPort: ports.streams,
       ingestPort: ports.ingest,
       demoToken: config.signInToken ? await issue('dashboard', [], ['>']) : '',
