@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
-import { migrate } from '@tailrace/database/migrations';
 import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
 import type { EventLog } from '@tailrace/eventlog/event-log';
@@ -40,10 +38,8 @@ import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
+import { migrateStore } from './store-schema.ts';
 import { auditTopicSpec } from './topics.ts';
-
-/** The migrations of control, in the order of their numbers. */
-export const migrationsFolder: string = fileURLToPath(new URL('../migrations', import.meta.url));
 
 export interface ControlOptions {
   /** Started by the caller, as the log and the bus are. */
@@ -143,7 +139,7 @@ export function createControl(options: ControlOptions): Control {
       await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
-      const applied = await migrate(database, { directory: migrationsFolder, table: 'control_schema_version' });
+      const applied = await migrateStore(database);
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
       await outbox.start();
       await work.subscribe();
