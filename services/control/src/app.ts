@@ -20,6 +20,7 @@ import { AlarmReader, alarmRetentionMs } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
 import { Automation } from './automation.ts';
+import { CommandConditions } from './commands/command-condition.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
 import { CommandService } from './commands/command-service.ts';
 import { CommandWork } from './commands/command-work.ts';
@@ -38,6 +39,7 @@ import { registerNotificationRoutes } from './notifications/notification-routes.
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
+import { FanoutOwners } from './registry/fanout-owners.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
 import { auditTopicSpec } from './topics.ts';
@@ -97,13 +99,15 @@ export function createControl(options: ControlOptions): Control {
     wakeOutbox: () => outbox.wake(),
   };
   const { credentials, control } = createCredentials(options);
+  const owners = new FanoutOwners({ bus, clock, name: `control-${worker}`, partitions: config.telemetryPartitions });
+  const conditions = new CommandConditions(owners);
   const work = new CommandWork({
-    ...{ context, bus, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
+    ...{ context, bus, conditions, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
     onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);
   const commands = new CommandService({
-    ...{ context, work, ingest: new IngestClient(bus), marked },
+    ...{ context, work, ingest: new IngestClient(bus), marked, conditions },
     openMax: config.openCommandsMax,
     deviceOpenMax: config.deviceOpenCommandsMax,
     subjectPerSecond: config.subjectCommandsPerSecond,
@@ -118,7 +122,7 @@ export function createControl(options: ControlOptions): Control {
   const notifications = new Notifications({ context, ...outwardFrom(config) });
   const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
   const automation = new Automation({
-    ...{ context, commands, bus, partitions: config.telemetryPartitions },
+    ...{ context, commands, owners },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
   const rules = new RuleService(context);
@@ -146,6 +150,7 @@ export function createControl(options: ControlOptions): Control {
       const applied = await migrate(database, { directory: migrationsFolder, table: 'control_schema_version' });
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
       await outbox.start();
+      await owners.start();
       await work.subscribe();
       work.start();
       leases.start();
@@ -187,6 +192,7 @@ export function createControl(options: ControlOptions): Control {
       await notifications.stop();
       await automation.stop();
       await work.stop();
+      await owners.stop();
       await outbox.stop();
     },
   };
