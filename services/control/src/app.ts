@@ -14,7 +14,7 @@ import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { registerAlarmQueryRoutes } from './alarms/alarm-query-routes.ts';
-import { AlarmReader, alarmRetentionMs } from './alarms/alarm-reader.ts';
+import { AlarmReader } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
 import { Automation } from './automation.ts';
@@ -123,7 +123,7 @@ export function createControl(options: ControlOptions): Control {
   });
   const rules = new RuleService(context);
   const alarms = new AlarmReader({
-    ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: alarmRetentionMs },
+    ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });

@@ -97,6 +97,14 @@ export const controlSettings = {
     .describe(
       'How long final commands are kept, at least a day. A sender that uses an ID again after that submits a new command. The audit keeps them for good.',
     ),
+  alarmRetentionMs: z
+    .int()
+    .min(86_400_000)
+    .max(10 * 365 * 86_400_000)
+    .default(31 * 86_400_000)
+    .describe(
+      'How long transitions of alarms are kept, at least a day: about 1 kB each in PostgreSQL. The default is for the numbers of a whole month. Alarms that are not normal are kept in any case.',
+    ),
   ...notificationSettings,
   outboxRowsMax: z
     .int()
