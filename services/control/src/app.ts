@@ -41,6 +41,7 @@ import { OutboxRelay } from './outbox/outbox-relay.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
 import { auditTopicSpec } from './topics.ts';
+import { TriggerRuns } from './triggers/trigger-runs.ts';
 
 /** The migrations of control, in the order of their numbers. */
 export const migrationsFolder: string = fileURLToPath(new URL('../migrations', import.meta.url));
@@ -124,6 +125,7 @@ export function createControl(options: ControlOptions): Control {
   const rules = new RuleService(context);
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: alarmRetentionMs },
+    triggers: new TriggerRuns({ context, metrics }),
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });
