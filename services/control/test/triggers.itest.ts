@@ -163,7 +163,9 @@ test('PostgreSQL in process: an alarm runs a scene', async (t) => {
 
   await t.test('the topic of the audit has all of it', async () => {
     await eventually(async () => {
-      const entries = (await fixture.values('tailrace.audit')).map(({ value }) => JSON.parse(Buffer.from(value).toString()).entry);
+      const entries = (await fixture.values('tailrace.audit')).map(
+        ({ value }) => JSON.parse(Buffer.from(value).toString()).entry,
+      );
       const started = entries.filter(({ action, details }) => action === 'scene.run_started' && details.trigger);
       assert.equal(started.length, 4);
     });
