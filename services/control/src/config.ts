@@ -10,7 +10,7 @@ import {
 } from '@tailrace/platform/settings';
 import { z } from 'zod';
 import { markedCommandsFrom } from './commands/marked-commands.ts';
-import { notificationSettings } from './notifications/notification-settings.ts';
+import { notificationRules, notificationSettings } from './notifications/notification-settings.ts';
 
 export const serviceName = 'control';
 
@@ -117,6 +117,7 @@ export const configSchema = z
   .superRefine(databaseRules)
   .superRefine(kafkaRules)
   .superRefine(natsRules)
+  .superRefine(notificationRules)
   .refine(...keySourceRule);
 
 export type ControlConfig = Readonly<z.output<typeof configSchema>>;
