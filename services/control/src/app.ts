@@ -42,6 +42,7 @@ import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
 import { migrateStore } from './store-schema.ts';
 import { auditTopicSpec } from './topics.ts';
+import { TriggerRuns } from './triggers/trigger-runs.ts';
 
 export interface ControlOptions {
   /** Started by the caller, as the log and the bus are. */
@@ -124,6 +125,7 @@ export function createControl(options: ControlOptions): Control {
   const rules = new RuleService(context);
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
+    triggers: new TriggerRuns({ context, metrics }),
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });
