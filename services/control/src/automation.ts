@@ -1,9 +1,8 @@
-import type { Bus } from '@tailrace/bus/bus';
 import { AutomationMetrics } from './automation-metrics.ts';
 import type { ControlContext } from './control-context.ts';
 import type { Api } from './http/api.ts';
 import { DeviceSurvey } from './registry/device-survey.ts';
-import { FanoutOwners } from './registry/fanout-owners.ts';
+import type { FanoutOwners } from './registry/fanout-owners.ts';
 import { Registry } from './registry/registry.ts';
 import { registerRegistryRoutes } from './registry/registry-routes.ts';
 import { FanoutLastValues } from './scenes/fanout-last-values.ts';
@@ -21,9 +20,8 @@ export interface AutomationOptions {
   readonly commands: SceneCommands;
   /** Whether a command of a device needs the confirmation of a second person. */
   readonly isMarked: PlanContext['isMarked'];
-  readonly bus: Pick<Bus, 'subscribe' | 'request'>;
-  /** Of the telemetry topic. */
-  readonly partitions: number;
+  /** Started and stopped by the caller. */
+  readonly owners: FanoutOwners;
 }
 
 /** Registry, scenes and schedules of one process of control. */
@@ -33,17 +31,15 @@ export class Automation {
   readonly schedules: Schedules;
   readonly #sceneRunner: SceneRunner;
   readonly #scheduleRunner: ScheduleRunner;
-  readonly #owners: FanoutOwners;
   readonly #survey: DeviceSurvey;
   readonly #counts: AutomationMetrics;
 
-  constructor({ context, commands, isMarked, bus, partitions }: AutomationOptions) {
+  constructor({ context, commands, isMarked, owners }: AutomationOptions) {
     const { metrics, database, clock, logger, worker } = context;
-    this.#owners = new FanoutOwners({ bus, clock, name: `control-${worker}`, partitions });
-    const lastValues = new FanoutLastValues(this.#owners, runnerTimes.snapshotMs);
+    const lastValues = new FanoutLastValues(owners, runnerTimes.snapshotMs);
     this.registry = new Registry(context);
     this.#counts = new AutomationMetrics(metrics, database, clock);
-    this.#survey = new DeviceSurvey({ database, registry: this.registry, owners: this.#owners, clock, logger, worker });
+    this.#survey = new DeviceSurvey({ database, registry: this.registry, owners, clock, logger, worker });
     this.scenes = new Scenes({ context, isMarked });
     this.schedules = new Schedules({ context, scenes: this.scenes });
     this.#sceneRunner = new SceneRunner({ context, scenes: this.scenes, commands, lastValues });
@@ -79,7 +75,6 @@ export class Automation {
   }
 
   async start(): Promise<void> {
-    await this.#owners.start();
     await this.#sceneRunner.start();
     await this.#scheduleRunner.start();
     this.#survey.start();
@@ -92,6 +87,5 @@ export class Automation {
     await this.#survey.stop();
     await this.#scheduleRunner.stop();
     await this.#sceneRunner.stop();
-    await this.#owners.stop();
   }
 }

@@ -10,7 +10,7 @@ import {
 } from '@tailrace/platform/settings';
 import { z } from 'zod';
 import { markedCommandsFrom } from './commands/marked-commands.ts';
-import { notificationSettings } from './notifications/notification-settings.ts';
+import { notificationRules, notificationSettings } from './notifications/notification-settings.ts';
 
 export const serviceName = 'control';
 
@@ -97,6 +97,14 @@ export const controlSettings = {
     .describe(
       'How long final commands are kept, at least a day. A sender that uses an ID again after that submits a new command. The audit keeps them for good.',
     ),
+  alarmRetentionMs: z
+    .int()
+    .min(86_400_000)
+    .max(10 * 365 * 86_400_000)
+    .default(31 * 86_400_000)
+    .describe(
+      'How long transitions of alarms are kept, at least a day: about 1 kB each in PostgreSQL. The default is for the numbers of a whole month. Alarms that are not normal are kept in any case.',
+    ),
   ...notificationSettings,
   outboxRowsMax: z
     .int()
@@ -117,6 +125,7 @@ export const configSchema = z
   .superRefine(databaseRules)
   .superRefine(kafkaRules)
   .superRefine(natsRules)
+  .superRefine(notificationRules)
   .refine(...keySourceRule);
 
 export type ControlConfig = Readonly<z.output<typeof configSchema>>;

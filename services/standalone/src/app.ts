@@ -188,8 +188,9 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     random,
     config: {
       ingestUrl: urls.ingest,
-      token: await issue('simulator', ['plant1.>', 'host.>'], [], ['plant1.>']),
+      token: await issue('simulator', ['plant1.>', 'home.>', 'host.>'], [], ['plant1.>', 'home.>']),
       plant: config.plant,
+      house: config.house,
       plantSeed: 1,
       mood: config.mood,
       deviceWebSocket: true,

@@ -42,9 +42,6 @@ export const readerTimes = {
   removeMs: 60_000,
 } as const;
 
-/** How long transitions and refusals are kept, ms: 31 days, for the numbers of a whole month. */
-export const alarmRetentionMs = 31 * 86_400_000;
-
 /** Of one transaction. */
 const recordsMax = 1_000;
 const removedRowsMax = 10_000;
@@ -58,7 +55,7 @@ export interface AlarmReaderOptions {
   readonly alarmsTopic: string;
   readonly partitions: number;
   readonly notifications: Pick<Notifications, 'take' | 'wake'>;
-  /** How long transitions are kept, ms. */
+  /** How long transitions and refusals are kept, ms. */
   readonly retentionMs: number;
   /** Name of this process, unique in the installation. */
   readonly worker: string;
