@@ -3,9 +3,9 @@ import { fileURLToPath } from 'node:url';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
 import { migrate } from '@tailrace/database/migrations';
-import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
+import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
-import type { EventLog } from '@tailrace/eventlog/event-log';
+import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import type { Clock } from '@tailrace/platform/clock';
 import { CredentialVerifier } from '@tailrace/platform/credentials';
@@ -38,6 +38,7 @@ import { registerNotificationRoutes } from './notifications/notification-routes.
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
+import { appendAllDeviceRecords } from './registry/device-records.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
 import { auditTopicSpec } from './topics.ts';
@@ -121,7 +122,7 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, commands, bus, partitions: config.telemetryPartitions },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
-  const rules = new RuleService(context);
+  const rules = new RuleService(context, () => automation.surveyNow());
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
@@ -145,6 +146,7 @@ export function createControl(options: ControlOptions): Control {
       await control.start();
       const applied = await migrate(database, { directory: migrationsFolder, table: 'control_schema_version' });
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
+      await publishDevices(options);
       await outbox.start();
       await work.subscribe();
       work.start();
@@ -190,6 +192,15 @@ export function createControl(options: ControlOptions): Control {
       await outbox.stop();
     },
   };
+}
+
+/** Puts the kind and labels of all devices on their way, if their topic is new, or was lost. */
+async function publishDevices({ eventLog, database, clock, config, logger }: ControlOptions): Promise<void> {
+  const topic = `${config.topicPrefix}.devices`;
+  await eventLog.ensureTopic(devicesTopicSpec(topic));
+  if (boundsOf(await eventLog.bounds(topic, [0]), 0).next > 0) return;
+  const devices = await database.transaction((transaction) => appendAllDeviceRecords(transaction, clock.now()));
+  if (devices > 0) logger.info({ topic, devices }, 'the topic of devices is empty; kinds and labels are written');
 }
 
 /** Verifies tokens as ingest and fanout do, with the revocations of the control topic. */
