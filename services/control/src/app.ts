@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
-import { migrate } from '@tailrace/database/migrations';
-import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
+import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
-import type { EventLog } from '@tailrace/eventlog/event-log';
+import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import type { Clock } from '@tailrace/platform/clock';
 import { CredentialVerifier } from '@tailrace/platform/credentials';
@@ -16,7 +14,7 @@ import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { registerAlarmQueryRoutes } from './alarms/alarm-query-routes.ts';
-import { AlarmReader, alarmRetentionMs } from './alarms/alarm-reader.ts';
+import { AlarmReader } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
 import { Automation } from './automation.ts';
@@ -40,13 +38,13 @@ import { registerNotificationRoutes } from './notifications/notification-routes.
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
+import { appendAllDeviceRecords } from './registry/device-records.ts';
 import { FanoutOwners } from './registry/fanout-owners.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
+import { migrateStore } from './store-schema.ts';
 import { auditTopicSpec } from './topics.ts';
-
-/** The migrations of control, in the order of their numbers. */
-export const migrationsFolder: string = fileURLToPath(new URL('../migrations', import.meta.url));
+import { TriggerRuns } from './triggers/trigger-runs.ts';
 
 export interface ControlOptions {
   /** Started by the caller, as the log and the bus are. */
@@ -130,9 +128,10 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, commands, devicesMax: config.fleetDevicesMax, retentionMs: config.commandRetentionMs },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
-  const rules = new RuleService(context);
+  const rules = new RuleService(context, () => automation.surveyNow());
   const alarms = new AlarmReader({
-    ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: alarmRetentionMs },
+    ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
+    triggers: new TriggerRuns({ context, metrics }),
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });
@@ -152,8 +151,9 @@ export function createControl(options: ControlOptions): Control {
       await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
-      const applied = await migrate(database, { directory: migrationsFolder, table: 'control_schema_version' });
+      const applied = await migrateStore(database);
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
+      await publishDevices(options);
       await outbox.start();
       await owners.start();
       await work.subscribe();
@@ -205,6 +205,15 @@ export function createControl(options: ControlOptions): Control {
       await outbox.stop();
     },
   };
+}
+
+/** Puts the kind and labels of all devices on their way, if their topic is new, or was lost. */
+async function publishDevices({ eventLog, database, clock, config, logger }: ControlOptions): Promise<void> {
+  const topic = `${config.topicPrefix}.devices`;
+  await eventLog.ensureTopic(devicesTopicSpec(topic));
+  if (boundsOf(await eventLog.bounds(topic, [0]), 0).next > 0) return;
+  const devices = await database.transaction((transaction) => appendAllDeviceRecords(transaction, clock.now()));
+  if (devices > 0) logger.info({ topic, devices }, 'the topic of devices is empty; kinds and labels are written');
 }
 
 /** Verifies tokens as ingest and fanout do, with the revocations of the control topic. */
