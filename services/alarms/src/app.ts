@@ -67,6 +67,8 @@ interface NodeTopics {
   readonly partitions: number;
   /** Of the telemetry topic. */
   readonly epoch: string;
+  /** Of the topic of events. */
+  readonly eventsEpoch: string;
 }
 
 /** Creates a node of the alarms service. Reads no environment variables, and sets no handlers of the process. */
@@ -133,15 +135,15 @@ async function ensureTopics(eventLog: EventLog, config: AlarmsSettings): Promise
   const { epoch, partitions } = await eventLog.ensureTopic(spec);
   const events = nameOf('events');
   const alarms = nameOf('alarms');
-  await eventLog.ensureTopic(eventsTopicSpec(events, partitions));
+  const { epoch: eventsEpoch } = await eventLog.ensureTopic(eventsTopicSpec(events, partitions));
   await eventLog.ensureTopic(alarmsTopicSpec(alarms, partitions));
-  return { telemetry, events, alarms, rules: nameOf('rules'), partitions, epoch };
+  return { telemetry, events, alarms, rules: nameOf('rules'), partitions, epoch, eventsEpoch };
 }
 
 /** Composes a node: each object gets those created before it. Nothing is read yet. */
 function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
   const { eventLog, clock, logger, metrics, config, random } = options;
-  const { epoch, partitions } = topics;
+  const { epoch, eventsEpoch, partitions } = topics;
   const defer = options.defer ?? ((call) => void setImmediate(call));
   const now = () => clock.monotonic();
   const keys = partitionKeys(partitions);
@@ -163,7 +165,7 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
   const sentence = 'a record cannot be evaluated; skipped';
   const onRejected = new LimitedWarning(logger.warn.bind(logger), sentence, warningEveryMs, now);
   const context: PartitionContext = {
-    ...{ epoch, clock, rules, writers, checkpoints, counts },
+    ...{ epoch, eventsEpoch, clock, rules, writers, checkpoints, counts },
     pairs: { size: 0, max: pairsMax },
     onFenced: (partition, owner) => ownership.fenced(partition, owner),
     onRejected: (partition, seq, device, error) => onRejected.write(() => ({ partition, seq, device, error })),

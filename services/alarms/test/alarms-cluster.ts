@@ -232,6 +232,7 @@ export class AlarmsCluster {
       for (const { key, value } of records) rules.set(key, new CompiledRule(ruleFromBytes(value)));
     }
     const { epoch } = await this.#writer.describeTopic('tailrace.telemetry');
+    const { epoch: eventsEpoch } = await this.#writer.describeTopic('tailrace.events');
     const devices = new Map<string, DeviceAlarms>();
     const found: tailrace.v1.IAlarmTransition[] = [];
     const take = (outputs: readonly AlarmOutput[]) => {
@@ -246,7 +247,7 @@ export class AlarmsCluster {
         for (const { seq, key: device, value } of records) {
           let alarms = devices.get(device);
           if (alarms === undefined) {
-            alarms = new DeviceAlarms({ device, epoch, counts });
+            alarms = new DeviceAlarms({ device, epoch, eventsEpoch, counts });
             devices.set(device, alarms);
             const matching = [...rules.values()].filter((rule) => rule.matches(device));
             take(alarms.setRules(matching, this.clock.now()));

@@ -47,6 +47,13 @@ export const controlSettings = {
     .max(16_777_216)
     .default(1_048_576)
     .describe("A request's body; beyond it 413. A file of devices to import may need more."),
+  origins: z
+    .array(z.string().regex(/^(null|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path'))
+    .max(256)
+    .default([])
+    .describe(
+      'Web pages whose scripts may send requests (CORS), as https://host:port; empty: all, because a request needs a token in any case.',
+    ),
   markedCommands: z
     .string()
     .max(65_536)
@@ -96,6 +103,14 @@ export const controlSettings = {
     .default(30 * 86_400_000)
     .describe(
       'How long final commands are kept, at least a day. A sender that uses an ID again after that submits a new command. The audit keeps them for good.',
+    ),
+  alarmRetentionMs: z
+    .int()
+    .min(86_400_000)
+    .max(10 * 365 * 86_400_000)
+    .default(31 * 86_400_000)
+    .describe(
+      'How long transitions of alarms are kept, at least a day: about 1 kB each in PostgreSQL. The default is for the numbers of a whole month. Alarms that are not normal are kept in any case.',
     ),
   ...notificationSettings,
   outboxRowsMax: z

@@ -30,6 +30,7 @@ import { z } from 'zod';
 import { CommandSocket } from './command-socket.ts';
 import type { StandaloneConfig } from './config.ts';
 import { ControlPart } from './control-part.ts';
+import { seedDemo, seedPatterns, seedRoles, seedSubject } from './demo-seed.ts';
 import { Gateway } from './gateway.ts';
 import { keyFrom } from './key.ts';
 import { ownerTokens } from './owner-tokens.ts';
@@ -79,8 +80,8 @@ export function portsFrom(portBase: number) {
 
 /**
  * Composes ingest, fanout, alarms, control, simulator and dashboard in one process, on a log on disk, a bus in memory
- * and PostgreSQL in the process: the code of a cluster with other adapters. An edge gateway has a process of its own. The parts start in this order and
- * stop in the reverse order.
+ * and PostgreSQL in the process: the code of a cluster with other adapters. An edge gateway has a process of its own.
+ * The parts start in this order and stop in the reverse order.
  */
 export async function createStandalone(options: StandaloneOptions): Promise<Part[]> {
   const { config, bridges, clock, logger, metrics, tracing, random, version } = options;
@@ -94,8 +95,10 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     internal: `http://${config.internalHost}:${ports.internal}`,
   };
   const tokenSecret = await keyFrom(dataDir);
-  const issue = (subject: string, rights: Pick<TokenIssue, 'publish' | 'subscribe' | 'command' | 'receiveCommands'>) =>
-    issueToken({ secret: tokenSecret, subject, ...rights, expiresInMs: tokenDays * 24 * 3_600_000, clock });
+  const issue = (
+    subject: string,
+    rights: Pick<TokenIssue, 'publish' | 'subscribe' | 'command' | 'receiveCommands' | 'roles'>,
+  ) => issueToken({ secret: tokenSecret, subject, ...rights, expiresInMs: tokenDays * 24 * 3_600_000, clock });
   const hasGateway = config.gateway && config.plant;
   const opcuaPkiPath = join(dataDir, 'opcua');
   const modbus = { host, port: ports.modbus };
@@ -191,8 +194,10 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       // No other machine can reach 0.0.0.0: the page uses the host of its own address instead.
       streamUrl: config.streamUrl || (host === '0.0.0.0' ? '' : urls.streams),
       publicIngestUrl: config.publicIngestUrl || (host === '0.0.0.0' ? '' : urls.ingest),
+      controlUrl: config.controlUrl || (host === '0.0.0.0' ? '' : urls.control),
       streamPort: ports.streams,
       ingestPort: ports.ingest,
+      controlPort: ports.control,
       demoToken: config.signInToken ? await issue('dashboard', { publish: [], subscribe: ['>'], command: ['>'] }) : '',
     },
   });
@@ -203,9 +208,10 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     config: {
       ingestUrl: urls.ingest,
       token: await issue('simulator', {
-        ...{ publish: ['plant1.>', 'host.>'], subscribe: [], receiveCommands: ['plant1.>'] },
+        ...{ publish: ['plant1.>', 'home.>', 'host.>'], subscribe: [], receiveCommands: ['plant1.>', 'home.>'] },
       }),
       plant: config.plant,
+      house: config.house,
       plantSeed: 1,
       mood: config.mood,
       deviceWebSocket: true,
@@ -252,6 +258,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     options.onReady(urls, { isControlReady: control.isReady });
     await control.ready();
     if (isStopping) return;
+    if (config.plant && config.house) await seed();
     await writeEndpoints(dataDir, {
       ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],
       fanout: [{ name: 'standalone', url: urls.streams, internal: urls.internal, pid: process.pid }],
@@ -269,6 +276,17 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       token: tokens.owner,
       supervisorToken: tokens.supervisor,
     });
+  }
+
+  /** What it lacks is added by the next start. */
+  async function seed(): Promise<void> {
+    const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+    const rights = { publish: [], subscribe: [...seedPatterns], command: [...seedPatterns], roles: [...seedRoles] };
+    try {
+      await seedDemo({ url: control.url, token: await issue(seedSubject, rights), timeZone });
+    } catch (error) {
+      if (!isStopping) logger.error({ error }, 'the rules, scenes and schedules of the demo were not created');
+    }
   }
 
   return [

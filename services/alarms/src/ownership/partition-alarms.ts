@@ -22,6 +22,8 @@ const { Event } = tailrace.v1;
 export interface PartitionContext {
   /** Of the telemetry topic. */
   readonly epoch: string;
+  /** Of the topic of events. */
+  readonly eventsEpoch: string;
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly rules: RuleSet;
   readonly writers: EventWriters;
@@ -301,9 +303,9 @@ export class PartitionAlarms {
 
   /** Adds a device, which has no rules before `updateRules`. Throws for bytes that are no state. */
   add(path: string, state?: Uint8Array): AlarmDevice {
-    const { epoch, counts } = this.#context;
+    const { epoch, eventsEpoch, counts } = this.#context;
     const restored = state === undefined ? {} : { state: decodeDeviceState(state) };
-    const device = new AlarmDevice(path, new DeviceAlarms({ device: path, epoch, counts, ...restored }));
+    const device = new AlarmDevice(path, new DeviceAlarms({ device: path, epoch, eventsEpoch, counts, ...restored }));
     this.devices.set(path, device);
     return device;
   }
