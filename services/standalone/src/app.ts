@@ -46,8 +46,10 @@ export interface StandaloneOptions {
   readonly tracing: Tracing;
   readonly random: () => number;
   readonly version: string;
-  /** Called once clients can be served. Control may become ready later, before endpoints.json is written. */
-  readonly onReady: (urls: StandaloneUrls, state: { readonly isControlReady: boolean }) => void;
+  /** Called where clients can be served some seconds before control is ready. */
+  readonly onServing: (urls: StandaloneUrls) => void;
+  /** Called once everything is ready. */
+  readonly onReady: (urls: StandaloneUrls) => void;
 }
 
 export interface StandaloneUrls {
@@ -253,12 +255,13 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     };
     await untilReady({ services, clock, logger, isStopping: () => isStopping });
     if (isStopping) return;
-    await writeWholeFile(tokenFile, `${tokens.owner}\n`);
-    await writeWholeFile(supervisorFile, `${tokens.supervisor}\n`);
-    options.onReady(urls, { isControlReady: control.isReady });
+    if (!control.isReady) options.onServing(urls);
     await control.ready();
     if (isStopping) return;
     if (config.plant && config.house) await seed();
+    if (isStopping) return;
+    await writeWholeFile(tokenFile, `${tokens.owner}\n`);
+    await writeWholeFile(supervisorFile, `${tokens.supervisor}\n`);
     await writeEndpoints(dataDir, {
       ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],
       fanout: [{ name: 'standalone', url: urls.streams, internal: urls.internal, pid: process.pid }],
@@ -276,6 +279,18 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       token: tokens.owner,
       supervisorToken: tokens.supervisor,
     });
+    options.onReady(urls);
+  }
+
+  /** With the lock of the folder: files of a process that was killed name what is no longer there. */
+  async function startLog(): Promise<void> {
+    await eventLog.start();
+    await removeFiles();
+  }
+
+  async function removeFiles(): Promise<void> {
+    await removeEndpoints(dataDir);
+    for (const file of [tokenFile, supervisorFile]) await rm(file, { force: true });
   }
 
   /** What it lacks is added by the next start. */
@@ -290,7 +305,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
   }
 
   return [
-    { name: 'event log', start: () => eventLog.start(), stop: () => eventLog.close() },
+    { name: 'event log', start: startLog, stop: () => eventLog.close() },
     { name: 'bus', start: () => bus.start(), stop: () => bus.close() },
     { name: 'ingest', start: () => ingest.start(), drain: () => ingest.drain(), stop: () => ingest.stop() },
     { name: 'fanout', start: () => fanout.start(), drain: () => fanout.drain(), stop: () => fanout.stop() },
@@ -309,8 +324,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
       startMs: Number.POSITIVE_INFINITY,
       drain: async () => {
         isStopping = true;
-        await removeEndpoints(dataDir);
-        for (const file of [tokenFile, supervisorFile]) await rm(file, { force: true });
+        await removeFiles();
       },
     },
   ];
