@@ -34,8 +34,8 @@ function originsAt(schemes: readonly string[], hostHeader: string | undefined, p
 
 /**
  * Headers of every response. The policy allows exactly what the page does: its own scripts and style sheets, and
- * connections to the streams and to control. Styles that scripts set through the object model are not subject to it (CSP 3, 6.1.12),
- * so that no `unsafe-inline` is needed.
+ * connections to the streams and to control. Styles that scripts set through the object model are not subject to it
+ * (CSP 3, 6.1.12), so that no `unsafe-inline` is needed.
  */
 export function securityHeaders(origins: readonly string[]): Readonly<Record<string, string>> {
   const policy = [
