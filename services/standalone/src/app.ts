@@ -30,6 +30,7 @@ import { z } from 'zod';
 import { CommandSocket } from './command-socket.ts';
 import type { StandaloneConfig } from './config.ts';
 import { ControlPart } from './control-part.ts';
+import { seedDemo } from './demo-seed.ts';
 import { Gateway } from './gateway.ts';
 import { keyFrom } from './key.ts';
 import { ownerTokens } from './owner-tokens.ts';
@@ -243,6 +244,15 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
   const tokenFile = join(dataDir, 'token');
   const supervisorFile = join(dataDir, 'token.supervisor');
   let isStopping = false;
+  async function seed(): Promise<void> {
+    try {
+      if (await seedDemo({ url: urls.control, secret: tokenSecret }))
+        logger.info({}, 'the rules, scenes and schedules of the demo are stored');
+    } catch (error) {
+      // Without these examples, everything works all the same.
+      logger.warn({ error }, 'the rules, scenes and schedules of the demo are missing: the next start tries again');
+    }
+  }
   async function ready(): Promise<void> {
     const services = {
       notReady: () => fanout.notReady() ?? alarms.notReady(),
@@ -254,6 +264,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     await writeWholeFile(supervisorFile, `${tokens.supervisor}\n`);
     options.onReady(urls, { isControlReady: control.isReady });
     await control.ready();
+    if (config.plant && config.house && !isStopping) await seed();
     if (isStopping) return;
     await writeEndpoints(dataDir, {
       ingest: [{ url: urls.ingest, internal: urls.internal, pid: process.pid }],

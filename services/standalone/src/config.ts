@@ -72,7 +72,12 @@ export const configSchema = z
         'Whether the dashboard signs in every browser that opens it, with a token that sees and commands all devices.',
       ),
     plant: z.boolean().default(true).describe('Whether to simulate the plant.'),
-    house: z.boolean().default(true).describe('Whether to simulate the smart home.'),
+    house: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Whether to simulate the smart home. With the plant, too, rules, scenes and schedules for both are stored once, in an empty store of control.',
+      ),
     mood: z.enum(moods).default('calm').describe('How the simulated plant behaves, as the setting of the simulator.'),
     gateway: z
       .boolean()
