@@ -30,7 +30,7 @@ import { z } from 'zod';
 import { CommandSocket } from './command-socket.ts';
 import type { StandaloneConfig } from './config.ts';
 import { ControlPart } from './control-part.ts';
-import { seedDemo, seedPatterns, seedRoles, seedSubject } from './demo-seed.ts';
+import { seedDemo } from './demo-seed.ts';
 import { Gateway } from './gateway.ts';
 import { keyFrom } from './key.ts';
 import { ownerTokens } from './owner-tokens.ts';
@@ -295,10 +295,8 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
 
   /** What it lacks is added by the next start. */
   async function seed(): Promise<void> {
-    const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-    const rights = { publish: [], subscribe: [...seedPatterns], command: [...seedPatterns], roles: [...seedRoles] };
     try {
-      await seedDemo({ url: control.url, token: await issue(seedSubject, rights), timeZone });
+      await seedDemo({ url: control.url, secret: tokenSecret });
     } catch (error) {
       if (!isStopping) logger.error({ error }, 'the rules, scenes and schedules of the demo were not created');
     }
