@@ -31,9 +31,9 @@ test('the topics are those that the services create', () => {
   const auditConfig = at(topics.get(audit.name), 'spec.config') as Values;
   assert.deepEqual([auditConfig['retention.ms'], auditConfig['retention.bytes']], [audit.retentionMs, -1]);
   assert.equal(at(topics.get('tailrace.alarms'), 'spec.partitions'), settings.telemetryPartitions);
-  for (const name of ['tailrace.control', 'tailrace.rules'])
+  for (const name of ['tailrace.control', 'tailrace.rules', 'tailrace.devices'])
     assert.equal(at(topics.get(name), 'spec.partitions'), 1, name);
-  const compacted = ['tailrace.state', 'tailrace.alarms', 'tailrace.rules'];
+  const compacted = ['tailrace.state', 'tailrace.alarms', 'tailrace.rules', 'tailrace.devices'];
   for (const name of [...compacted, 'tailrace.control', 'tailrace.births', 'tailrace.bridges', 'tailrace.meta']) {
     assert.equal((at(topics.get(name), 'spec.config') as Values)['cleanup.policy'], 'compact', name);
   }

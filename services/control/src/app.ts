@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
-import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
+import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
-import type { EventLog } from '@tailrace/eventlog/event-log';
+import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import type { Clock } from '@tailrace/platform/clock';
 import { CredentialVerifier } from '@tailrace/platform/credentials';
@@ -37,11 +37,13 @@ import { registerNotificationRoutes } from './notifications/notification-routes.
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
+import { appendAllDeviceRecords } from './registry/device-records.ts';
 import { FanoutOwners } from './registry/fanout-owners.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
 import { migrateStore } from './store-schema.ts';
 import { auditTopicSpec } from './topics.ts';
+import { TriggerRuns } from './triggers/trigger-runs.ts';
 
 export interface ControlOptions {
   /** Started by the caller, as the log and the bus are. */
@@ -121,9 +123,10 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, commands, owners },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
-  const rules = new RuleService(context);
+  const rules = new RuleService(context, () => automation.surveyNow());
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
+    triggers: new TriggerRuns({ context, metrics }),
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });
@@ -145,6 +148,7 @@ export function createControl(options: ControlOptions): Control {
       await control.start();
       const applied = await migrateStore(database);
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
+      await publishDevices(options);
       await outbox.start();
       await owners.start();
       await work.subscribe();
@@ -192,6 +196,15 @@ export function createControl(options: ControlOptions): Control {
       await outbox.stop();
     },
   };
+}
+
+/** Puts the kind and labels of all devices on their way, if their topic is new, or was lost. */
+async function publishDevices({ eventLog, database, clock, config, logger }: ControlOptions): Promise<void> {
+  const topic = `${config.topicPrefix}.devices`;
+  await eventLog.ensureTopic(devicesTopicSpec(topic));
+  if (boundsOf(await eventLog.bounds(topic, [0]), 0).next > 0) return;
+  const devices = await database.transaction((transaction) => appendAllDeviceRecords(transaction, clock.now()));
+  if (devices > 0) logger.info({ topic, devices }, 'the topic of devices is empty; kinds and labels are written');
 }
 
 /** Verifies tokens as ingest and fanout do, with the revocations of the control topic. */
