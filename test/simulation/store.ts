@@ -1,4 +1,4 @@
-import { migrateControl } from '@tailrace/control/app';
+import { migrateStore } from '@tailrace/control/store-schema';
 import type { Database, Listening, NotificationListener } from '@tailrace/database/database';
 import { openPglite, type PgliteEngine } from '@tailrace/database/pglite-engine';
 import type { PgliteCall } from '@tailrace/database/pglite-messages';
@@ -58,7 +58,7 @@ export class SimulatedStore {
     await started.run({ call: 'script', sql: 'ROLLBACK' });
     await started.run({ call: 'script', sql: 'UNLISTEN *; DROP SCHEMA public CASCADE; CREATE SCHEMA public' });
     // Before virtual time starts: the files of the migrations are read in real time.
-    await migrateControl(new SessionDatabase(store.#source(), scheduler.clock));
+    await migrateStore(new SessionDatabase(store.#source(), scheduler.clock));
     current = store;
     return store;
   }

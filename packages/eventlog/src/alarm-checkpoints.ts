@@ -14,7 +14,8 @@ export interface CheckpointedAlarms {
 
 /**
  * Reads the checkpoints of alarms of a partition, whose topic may be missing: then there are none. One that cannot be
- * decoded has no alarms. Rejects as `bounds` and `read` do.
+ * decoded has no alarms. One of a process that has lost the partition does not replace that of a later owner. Rejects
+ * as `bounds` and `read` do.
  *
  * Alarms writes a transition before the checkpoint that has it: read the end of the topic of events afterwards.
  */
@@ -29,18 +30,18 @@ export async function readCheckpointedAlarms(
   });
   if (found === undefined) return { transitions: [], owner: 0 };
   const { first, next } = boundsOf(found, partition);
-  const byKey = new Map<string, readonly tailrace.v1.IAlarmTransition[]>();
+  const byKey = new Map<string, CheckpointedAlarms>();
   let last = 0;
   for await (const records of eventLog.read(topic, partition, { from: first, until: next })) {
     for (const { key, value } of records) {
       if (key === '') continue;
-      const { transitions, owner } = checkpointFrom(value);
-      last = Math.max(last, owner);
-      if (transitions.length === 0) byKey.delete(key);
-      else byKey.set(key, transitions);
+      const checkpoint = checkpointFrom(value);
+      last = Math.max(last, checkpoint.owner);
+      if (value.length === 0) byKey.delete(key);
+      else if (checkpoint.owner >= (byKey.get(key)?.owner ?? 0)) byKey.set(key, checkpoint);
     }
   }
-  return { transitions: [...byKey.values()].flat(), owner: last };
+  return { transitions: [...byKey.values()].flatMap(({ transitions }) => transitions), owner: last };
 }
 
 function checkpointFrom(value: Uint8Array): CheckpointedAlarms {

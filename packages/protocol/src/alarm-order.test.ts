@@ -34,3 +34,14 @@ test('a reader with a checkpoint knows the owner and the numbers before its firs
   assert.equal(order.accepts(transition(7, 40)), false);
   assert.equal(order.accepts(transition(8, 40)), true);
 });
+
+test('the numbers of the alarms that have changed longest ago are forgotten beyond the limit', () => {
+  const order = new AlarmOrder(0, 2);
+  const of = (rule: string, number: number) => ({ device: 'plant.press', rule, number, owner: 5 });
+  for (const rule of ['hot', 'cold']) order.accepts(of(rule, 1));
+  order.accepts(of('hot', 2));
+  order.accepts(of('wet', 1));
+  assert.deepEqual([order.size, order.forgotten], [2, 1]);
+  assert.equal(order.accepts(of('hot', 2)), false, 'it has changed after the forgotten one');
+  assert.equal(order.numberOf('plant.press', 'cold'), 0);
+});

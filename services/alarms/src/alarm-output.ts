@@ -18,10 +18,16 @@ export interface AlarmNames {
   readonly device: string;
   /** Of the telemetry topic. */
   readonly epoch: string;
+  /** Of the topic of events. */
+  readonly eventsEpoch: string;
 }
 
 /** Returns the ID of the activation by the report at this position; empty: there was none. */
-export function alarmOf(rule: string, activatedSeq: number, { device, epoch }: AlarmNames): string {
+export function alarmOf(
+  rule: string,
+  activatedSeq: number,
+  { device, epoch }: Pick<AlarmNames, 'device' | 'epoch'>,
+): string {
   return activatedSeq < 0 ? '' : alarmId(rule, device, epoch, activatedSeq);
 }
 
@@ -37,11 +43,11 @@ export function transitionOf(
   context: TransitionContext,
 ): AlarmTransition {
   const { rule } = point.compiled;
-  const { device, epoch, isFirstOut, action } = context;
+  const { device, epoch, eventsEpoch, isFirstOut, action } = context;
   point.number++;
   const state = stateOf(point.life);
   const transition: AlarmTransition = {
-    id: transitionId(point.id, device, point.number),
+    id: transitionId(point.id, device, eventsEpoch, point.number),
     alarm: alarmOf(point.id, point.activatedSeq, context),
     rule: point.id,
     ruleVersion: rule.version,
@@ -73,16 +79,16 @@ const noEvidence = { limit: '', priority: 3, tag: '', context: [], message: '' }
 export function outputOfRemoval(
   rule: string,
   { life = initialLifeCycle(), version, number, evidence, activated: [activated, seq] = [0, -1] }: PointState,
-  names: AlarmNames,
+  { device, epoch, eventsEpoch }: AlarmNames,
   atMs: number,
 ): AlarmOutput | undefined {
   const previous = stateOf(life);
   if (previous === 'normal') return undefined;
   const next = number + 1;
   const transition: AlarmTransition = {
-    ...names,
-    id: transitionId(rule, names.device, next),
-    alarm: alarmOf(rule, seq, names),
+    ...{ device, epoch },
+    id: transitionId(rule, device, eventsEpoch, next),
+    alarm: alarmOf(rule, seq, { device, epoch }),
     rule,
     ruleVersion: version,
     number: next,

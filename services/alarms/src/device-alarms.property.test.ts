@@ -16,6 +16,7 @@ import type { AlarmAction, AlarmActionKind } from './lifecycle/alarm-transition.
 
 const device = 'plant1.oven';
 const epoch = 'e1';
+const eventsEpoch = 'v1';
 const start = 1_700_000_000_000;
 
 const delay = fc.constantFrom(0, 0, 300, 2_000);
@@ -199,7 +200,13 @@ class Evaluated {
 
   #create(state?: Uint8Array): DeviceAlarms {
     const counts = { evaluated: 0, lateReadings: 0, duplicateReports: 0 };
-    return new DeviceAlarms({ device, epoch, counts, ...(state ? { state: decodeDeviceState(state) } : {}) });
+    return new DeviceAlarms({
+      device,
+      epoch,
+      eventsEpoch,
+      counts,
+      ...(state ? { state: decodeDeviceState(state) } : {}),
+    });
   }
 
   #saved(): Uint8Array {
@@ -350,7 +357,7 @@ function comparable(output: AlarmOutput): unknown {
   if ('refused' in output)
     return { action: output.refused.action, rule: output.refused.rule, code: output.refused.code };
   const { transition: t } = output;
-  assert.equal(t.id, transitionId(t.rule, device, t.number));
+  assert.equal(t.id, transitionId(t.rule, device, eventsEpoch, t.number));
   return {
     ...{ rule: t.rule, version: t.ruleVersion, number: t.number, state: t.state, previous: t.previous, cause: t.cause },
     ...{ limit: t.limit, priority: t.priority, time: t.time, seq: t.seq, alarm: t.alarm, value: t.value },

@@ -370,12 +370,29 @@ test('a transition that follows from another one at the same time survives a cra
   const next = new DeviceAlarms({
     device,
     epoch: 'e1',
+    eventsEpoch: 'v1',
     counts: { evaluated: 0, lateReadings: 0, duplicateReports: 0 },
     state: checkpoint,
   });
   next.adopt(oven.written[1]!);
   assert.deepEqual(next.setRules([trip, hot], start), []);
   assert.deepEqual(next.advance(start + 10_000).map(lineOf), ['hot suppressed → suppressed H at 3000']);
+});
+
+test('after the topic of events was lost, transitions have other IDs, and activations the same', () => {
+  const raisedIn = (eventsEpoch: string) => {
+    const counts = { evaluated: 0, lateReadings: 0, duplicateReports: 0 };
+    const alarms = new DeviceAlarms({ device, epoch: 'e1', eventsEpoch, counts });
+    alarms.setRules([rule()], start);
+    const report = { device, time: start, received: start, readings: [{ tag: 'temp', value: 81 }] };
+    const [raised] = alarms.report(report, 0);
+    assert.ok(raised !== undefined && 'transition' in raised);
+    return raised.transition;
+  };
+  const [before, again, after] = [raisedIn('v1'), raisedIn('v1'), raisedIn('v2')];
+  assert.equal(before.id, again.id);
+  assert.notEqual(before.id, after.id);
+  assert.equal(before.alarm, after.alarm);
 });
 
 test('a rule that is new to a device is evaluated at the next report of its tags', () => {

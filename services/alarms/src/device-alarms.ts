@@ -40,6 +40,8 @@ export interface DeviceAlarmsOptions {
   readonly device: string;
   /** Of the telemetry topic. */
   readonly epoch: string;
+  /** Of the topic of events, to which the transitions go. */
+  readonly eventsEpoch: string;
   readonly counts: AlarmCounts;
   /** From the checkpoint. Positions of another epoch are dropped, alarms stay. */
   readonly state?: DeviceState;
@@ -94,10 +96,10 @@ export class DeviceAlarms {
   #isInhibitionDirty = false;
   #output: AlarmOutput[] = [];
 
-  constructor({ device, epoch, counts, state }: DeviceAlarmsOptions) {
+  constructor({ device, epoch, eventsEpoch, counts, state }: DeviceAlarmsOptions) {
     this.device = device;
     this.#epoch = epoch;
-    this.#names = { device, epoch };
+    this.#names = { device, epoch, eventsEpoch };
     this.#counts = counts;
     this.#actions = new KnownActions(state?.actions);
     this.#tags = new TagTable(state?.tags);

@@ -44,6 +44,7 @@ export class AlarmDevice {
     return new DeviceAlarms({
       device,
       epoch: 'e1',
+      eventsEpoch: 'v1',
       counts,
       ...(state === undefined ? {} : { state: decodeDeviceState(state) }),
     });

@@ -38,7 +38,7 @@ const counts = { evaluated: 0, lateReadings: 0, duplicateReports: 0 };
 const start = 1_700_000_000_000;
 const memoryBefore = heapBytes();
 const all = Array.from({ length: devices }, (_, index) => {
-  const alarms = new DeviceAlarms({ device: `plant1.line.d${index}`, epoch: 'e1', counts });
+  const alarms = new DeviceAlarms({ device: `plant1.line.d${index}`, epoch: 'e1', eventsEpoch: 'v1', counts });
   alarms.setRules(rules, start);
   return alarms;
 });

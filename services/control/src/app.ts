@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
-import { migrate } from '@tailrace/database/migrations';
-import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
+import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
-import type { EventLog } from '@tailrace/eventlog/event-log';
+import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import type { Clock } from '@tailrace/platform/clock';
 import { CredentialVerifier } from '@tailrace/platform/credentials';
@@ -16,10 +14,11 @@ import { createRevocationList } from '@tailrace/platform/revocation';
 import { tokenVerifierOptionsFrom } from '@tailrace/platform/settings';
 import { createTokenVerifier } from '@tailrace/platform/token';
 import { registerAlarmQueryRoutes } from './alarms/alarm-query-routes.ts';
-import { AlarmReader, alarmRetentionMs } from './alarms/alarm-reader.ts';
+import { AlarmReader } from './alarms/alarm-reader.ts';
 import { registerAlarmActionRoutes } from './alarms/alarm-routes.ts';
 import { registerAuditRoutes } from './audit/audit-routes.ts';
 import { Automation } from './automation.ts';
+import { CommandConditions } from './commands/command-condition.ts';
 import { registerCommandRoutes } from './commands/command-routes.ts';
 import { CommandService } from './commands/command-service.ts';
 import { CommandWork } from './commands/command-work.ts';
@@ -38,12 +37,13 @@ import { registerNotificationRoutes } from './notifications/notification-routes.
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
+import { appendAllDeviceRecords } from './registry/device-records.ts';
+import { FanoutOwners } from './registry/fanout-owners.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
+import { migrateStore } from './store-schema.ts';
 import { auditTopicSpec } from './topics.ts';
-
-/** The migrations of control, in the order of their numbers. */
-export const migrationsFolder: string = fileURLToPath(new URL('../migrations', import.meta.url));
+import { TriggerRuns } from './triggers/trigger-runs.ts';
 
 export interface ControlOptions {
   /** Started by the caller, as the log and the bus are. */
@@ -87,11 +87,6 @@ export interface Control {
   readonly notifications: Pick<Notifications, 'take' | 'wake'>;
 }
 
-/** Migrates the store of control. Resolves with the names of the applied files. Rejects as `migrate` does. */
-export function migrateControl(database: Database): Promise<readonly string[]> {
-  return migrate(database, { directory: migrationsFolder, table: 'control_schema_version' });
-}
-
 /** Creates the service in which people act on what they see. Depends on no environment and process. */
 export function createControl(options: ControlOptions): Control {
   const { database, eventLog, bus, clock, random, logger, metrics, config, node, routes = [] } = options;
@@ -109,13 +104,15 @@ export function createControl(options: ControlOptions): Control {
     wakeOutbox: () => outbox.wake(),
   };
   const { credentials, control } = createCredentials(options);
+  const owners = new FanoutOwners({ bus, clock, name: `control-${worker}`, partitions: config.telemetryPartitions });
+  const conditions = new CommandConditions(owners);
   const work = new CommandWork({
-    ...{ context, bus, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
+    ...{ context, bus, conditions, resolveMs: config.unconfirmedMs, retentionMs: config.commandRetentionMs },
     onChanged: (command) => onCommand(command),
   });
   const marked = markedCommandsFrom(config.markedCommands);
   const commands = new CommandService({
-    ...{ context, work, ingest: new IngestClient(bus), marked },
+    ...{ context, work, ingest: new IngestClient(bus), marked, conditions },
     openMax: config.openCommandsMax,
     deviceOpenMax: config.deviceOpenCommandsMax,
     subjectPerSecond: config.subjectCommandsPerSecond,
@@ -130,12 +127,13 @@ export function createControl(options: ControlOptions): Control {
   const notifications = new Notifications({ context, ...outwardFrom(config) });
   const notificationAdmin = new NotificationAdmin({ context, onChanged: () => notifications.changed() });
   const automation = new Automation({
-    ...{ context, commands, bus, partitions: config.telemetryPartitions },
+    ...{ context, commands, owners },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
-  const rules = new RuleService(context);
+  const rules = new RuleService(context, () => automation.surveyNow());
   const alarms = new AlarmReader({
-    ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: alarmRetentionMs },
+    ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
+    triggers: new TriggerRuns({ context, metrics }),
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });
@@ -166,9 +164,11 @@ export function createControl(options: ControlOptions): Control {
       await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
-      const applied = migratesStore ? await migrateControl(database) : [];
+      const applied = migratesStore ? await migrateStore(database) : [];
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
+      await publishDevices(options);
       await outbox.start();
+      await owners.start();
       await work.subscribe();
       work.start();
       leases.start();
@@ -197,6 +197,7 @@ export function createControl(options: ControlOptions): Control {
       await notifications.stop();
       await automation.stop();
       await work.stop();
+      await owners.stop();
       await outbox.stop();
     },
   };
@@ -204,6 +205,15 @@ export function createControl(options: ControlOptions): Control {
 
 function randomId(): string {
   return randomUUID().replaceAll('-', '');
+}
+
+/** Puts the kind and labels of all devices on their way, if their topic is new, or was lost. */
+async function publishDevices({ eventLog, database, clock, config, logger }: ControlOptions): Promise<void> {
+  const topic = `${config.topicPrefix}.devices`;
+  await eventLog.ensureTopic(devicesTopicSpec(topic));
+  if (boundsOf(await eventLog.bounds(topic, [0]), 0).next > 0) return;
+  const devices = await database.transaction((transaction) => appendAllDeviceRecords(transaction, clock.now()));
+  if (devices > 0) logger.info({ topic, devices }, 'the topic of devices is empty; kinds and labels are written');
 }
 
 /** Verifies tokens as ingest and fanout do, with the revocations of the control topic. */

@@ -22,6 +22,6 @@ await runAsProcess(process, {
       tracing,
       random: Math.random,
       version,
-      onReady: (urls) => process.stdout.write(greeting(urls, config.dataDir)),
+      onReady: (urls, state) => process.stdout.write(greeting(urls, config.dataDir, state)),
     }),
 });

@@ -11,7 +11,10 @@ export function alarmId(rule: string, device: string, epoch: string, seq: number
   return hash('sha256', `alarm\n${rule}\n${device}\n${epoch}\n${seq}`, 'base64url').slice(0, hashCharacters);
 }
 
-/** Returns the ID of a transition; `number` rises by one with each of the rule at the device. */
-export function transitionId(rule: string, device: string, number: number): string {
-  return hash('sha256', `transition\n${rule}\n${device}\n${number}`, 'base64url').slice(0, hashCharacters);
+/**
+ * Returns the ID of a transition; `number` rises by one with each of the rule at the device. `epoch` is that of the
+ * topic of events: after it was lost with the checkpoints, numbers start again, and are those of other transitions.
+ */
+export function transitionId(rule: string, device: string, epoch: string, number: number): string {
+  return hash('sha256', `transition\n${rule}\n${device}\n${epoch}\n${number}`, 'base64url').slice(0, hashCharacters);
 }

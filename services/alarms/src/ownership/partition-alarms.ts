@@ -22,6 +22,8 @@ const { Event } = tailrace.v1;
 export interface PartitionContext {
   /** Of the telemetry topic. */
   readonly epoch: string;
+  /** Of the topic of events. */
+  readonly eventsEpoch: string;
   readonly clock: Pick<Clock, 'now' | 'monotonic'>;
   readonly rules: RuleSet;
   readonly writers: EventWriters;
@@ -301,9 +303,9 @@ export class PartitionAlarms {
 
   /** Adds a device, which has no rules before `updateRules`. Throws for bytes that are no state. */
   add(path: string, state?: Uint8Array): AlarmDevice {
-    const { epoch, counts } = this.#context;
+    const { epoch, eventsEpoch, counts } = this.#context;
     const restored = state === undefined ? {} : { state: decodeDeviceState(state) };
-    const device = new AlarmDevice(path, new DeviceAlarms({ device: path, epoch, counts, ...restored }));
+    const device = new AlarmDevice(path, new DeviceAlarms({ device: path, epoch, eventsEpoch, counts, ...restored }));
     this.devices.set(path, device);
     return device;
   }
@@ -313,10 +315,14 @@ export class PartitionAlarms {
     const { rules, pairs, clock } = this.#context;
     if (device.rulesVersion === rules.version) return;
     device.rulesVersion = rules.version;
+    const matching = rules.of(device.path);
+    // Rules or labels of other devices have changed.
+    if (isSame(matching, device.rules)) return;
+    device.rules = matching;
     pairs.size -= device.alarms.size;
     // No earlier than what was evaluated, whatever the clocks.
     const atMs = Math.max(this.watermark.ms, clock.now());
-    this.#apply(device, -1, () => device.alarms.setRules(rules.of(device.path), atMs));
+    this.#apply(device, -1, () => device.alarms.setRules(matching, atMs));
     pairs.size += device.alarms.size;
   }
 
@@ -405,4 +411,8 @@ export class PartitionAlarms {
     const last = [...device.last.values()];
     return this.#context.checkpoints.deviceRecord(device.path, this.owner, this.covered, state, last);
   }
+}
+
+function isSame<T>(one: readonly T[], other: readonly T[] | undefined): boolean {
+  return one.length === other?.length && one.every((each, index) => each === other[index]);
 }

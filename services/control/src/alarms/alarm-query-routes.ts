@@ -102,7 +102,7 @@ export function registerAlarmQueryRoutes(api: Api, { database, clock }: ControlC
       schema: {
         tags,
         summary: 'List transitions of alarms, the newest first',
-        description: `${notes} They are kept for 31 days.`,
+        description: `${notes} They are kept for the setting alarmRetentionMs.`,
         querystring: z.strictObject({
           ...scopeFields,
           state: z.enum(states).optional(),

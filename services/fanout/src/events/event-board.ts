@@ -70,6 +70,11 @@ export class EventBoard {
     return this.#alarms.size;
   }
 
+  /** Rules at devices whose last number is known; see `AlarmOrder`. */
+  get alarmNumbers(): number {
+    return this.#order.size;
+  }
+
   get windowBytes(): number {
     return this.#windowBytes;
   }

@@ -1,4 +1,5 @@
 import type { Metrics } from '@tailrace/platform/metrics';
+import { alarmNumbersMax } from '@tailrace/protocol/alarm-order';
 import type { ControlRequests } from '../sessions/control-requests.ts';
 import type { EventHub } from './event-hub.ts';
 import type { EventSettings } from './event-settings.ts';
@@ -43,6 +44,16 @@ export function registerEventMetrics(metrics: Metrics, options: EventMetricsOpti
   gauge('alarms', 'Alarms that are not normal, of the partitions that this node knows.', () => sum((of) => of.alarms));
   gauge('limit_alarms', 'Maximum of the alarms; beyond it the oldest are not in snapshots.', () => limits.alarmsMax);
   total('dropped_alarms_total', 'Alarms that are not in snapshots, for lack of space.', () => counts.dropped);
+  gauge(
+    'alarm_numbers',
+    'Rules at devices whose last number is known, so that a transition that is written twice is dropped; of the partition with most.',
+    () => Math.max(0, ...boards.map((board) => board.alarmNumbers)),
+  );
+  gauge(
+    'limit_alarm_numbers',
+    'Maximum of the known numbers of a partition; beyond it those that changed longest ago are forgotten.',
+    () => alarmNumbersMax,
+  );
   total('control_requests_total', 'Requests of clients to control.', () => control.counts.requests);
   total('control_request_failures_total', 'Requests to control that failed.', () => control.counts.failures);
   gauge('connection_control_requests', 'Requests in progress, of the connection with most.', () => control.mostPending);
