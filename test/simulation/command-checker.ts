@@ -1,4 +1,4 @@
-import { patternMatches } from '@tailrace/protocol/pattern';
+import { patternCovers, patternMatches } from '@tailrace/protocol/pattern';
 import type { Violations } from './violation.ts';
 
 /** How long a command of a former holder may be on its way after a lease was acknowledged, ms: see `#checkLeases`. */
@@ -87,6 +87,8 @@ export class CommandChecker {
   readonly #executions = new Map<string, Execution[]>();
   readonly #byKey = new Map<string, number>();
   readonly #leases: Lease[] = [];
+  /** Scopes of requests that may stop leases. */
+  readonly #contests = new Set<{ readonly name: string }>();
   readonly #refusedKeys = new Set<string>();
   readonly #refusedLeases = new Map<string, number>();
   readonly #results = new Map<string, string>();
@@ -144,14 +146,19 @@ export class CommandChecker {
     const known = this.#leases.find(({ token }) => token === lease.token);
     if (known !== undefined && known.holder !== lease.holder)
       this.#add(`the lease ${lease.token} is of ${known.holder} and ${lease.holder}`);
-    this.#leases.push({ ...lease, fromMs: this.#now(), toMs: lease.until });
+    const isContested = [...this.#contests].some((scope) => overlaps(scope.name, lease.scope));
+    this.#leases.push({ ...lease, fromMs: this.#now(), toMs: isContested ? this.#now() : lease.until });
   }
 
-  /** Somebody requests to release or to take over a scope. */
-  leaseContested(scope: string): void {
-    for (const lease of this.#leases)
-      if (patternMatches(scope, lease.scope) || patternMatches(lease.scope, scope) || lease.scope === scope)
-        lease.toMs = Math.min(lease.toMs, this.#now());
+  /**
+   * Somebody requests to release or to take over a scope: from now on its leases may be void. Returns a function to call
+   * when the request has no effect any more.
+   */
+  leaseContested(name: string): () => void {
+    const scope = { name };
+    this.#contests.add(scope);
+    for (const lease of this.#leases) if (overlaps(name, lease.scope)) lease.toMs = Math.min(lease.toMs, this.#now());
+    return () => void this.#contests.delete(scope);
   }
 
   /** A device has received a command. */
@@ -301,6 +308,11 @@ export class CommandChecker {
   #add(facts: string): void {
     this.#violations.add('I8 commands', facts);
   }
+}
+
+/** Whether two scopes have a device in common. */
+function overlaps(one: string, other: string): boolean {
+  return one === other || patternCovers(one, other) || patternCovers(other, one);
 }
 
 /** Returns the transitions without those that were written again, which must be the same. */

@@ -10,12 +10,12 @@ import { SimulatedControl } from './control-process.ts';
 import { SimulatedIngest } from './ingest-process.ts';
 import { Person } from './person.ts';
 import type { Skew } from './process.ts';
-import { SimulatedStore } from './store.ts';
+import { SimulatedStore, type Statement } from './store.ts';
 import type { World } from './world.ts';
 
 export interface ControlSideOptions {
   /** For the mutations: changes statements, the bus of control, and its log. */
-  readonly statement?: (sql: string) => string;
+  readonly statement?: Statement;
   readonly controlBus?: (bus: Bus) => Bus;
   readonly controlLog?: (eventLog: EventLog) => EventLog;
 }

@@ -15,6 +15,8 @@ const requestMs = 3_000;
 /** A request without an answer is sent again, with the same key. */
 const attemptsMax = 4;
 const retryMs = { min: 50, max: 1_500 };
+/** After this time a request without an answer has no effect any more, ms. */
+const lateMsMax = 15_000;
 
 /** What people request, drawn by the load. */
 export interface CommandPlan {
@@ -93,11 +95,15 @@ export class Person {
   }
 
   async lease(scope: string, action: LeaseActionName, forMs: number): Promise<void> {
-    const { checker, note } = this.#parts;
+    const { checker, note, scheduler } = this.#parts;
     note(`${this.subject} requests ${action} of ${scope}`);
     const token = this.leases.get(scope) ?? 0;
-    if (action === 'release' || action === 'take_over') checker.leaseContested(scope);
+    const isContest = action === 'release' || action === 'take_over';
+    const settled = isContest ? checker.leaseContested(scope) : () => {};
     const reply = await this.#request({ lease: { scope, action: leaseActions[action], forMs, token } }, 1);
+    // Without an answer, a process that is suspended may still do it.
+    if (reply === undefined) scheduler.at(lateMsMax, settled);
+    else settled();
     if (reply?.error?.code != null && auditedCodes.has(reply.error.code)) checker.leaseRefused(this.subject, scope);
     if (reply?.lease == null) return;
     const { holder, until, token: granted } = reply.lease;

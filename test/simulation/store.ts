@@ -12,6 +12,9 @@ import type { Scheduler } from './scheduler.ts';
 
 /** Of a statement on its way to the server, or of its result, ms. */
 const latencyMs = { min: 0.1, max: 1 };
+/** Changes a statement, for the mutations. */
+export type Statement = (sql: string, isInTransaction: boolean) => string;
+
 const inspectStepMs = 20;
 /** How long the server keeps the transaction of a process that is suspended, ms. */
 const idleTransactionMs = 400;
@@ -36,7 +39,7 @@ async function startEngine(): Promise<PgliteEngine> {
 export class SimulatedStore {
   readonly scheduler: Scheduler;
   readonly #engine: PgliteEngine;
-  readonly #statement: (sql: string) => string;
+  readonly #statement: Statement;
   readonly #connections = new Set<StoreConnection>();
   /** The session with a transaction. */
   #holder: StoreSession | undefined;
@@ -44,14 +47,14 @@ export class SimulatedStore {
   isUnavailable = false;
   statements = 0;
 
-  private constructor(scheduler: Scheduler, started: PgliteEngine, statement: (sql: string) => string) {
+  private constructor(scheduler: Scheduler, started: PgliteEngine, statement: Statement) {
     this.scheduler = scheduler;
     this.#engine = started;
     this.#statement = statement;
   }
 
   /** Starts with an empty database. `statement`: changes each statement, for the mutations. */
-  static async open(scheduler: Scheduler, statement: (sql: string) => string): Promise<SimulatedStore> {
+  static async open(scheduler: Scheduler, statement: Statement): Promise<SimulatedStore> {
     engine ??= startEngine();
     const started = await engine;
     const store = new SimulatedStore(scheduler, started, statement);
@@ -114,7 +117,7 @@ export class SimulatedStore {
     const isStart = call.call === 'script' && call.sql.startsWith('START TRANSACTION');
     if (isStart) this.#holder = session;
     try {
-      return await this.#engine.run(this.#prepared(call));
+      return await this.#engine.run(this.#prepared(call, this.#holder === session));
     } finally {
       const isEnd = call.call === 'query' && /^(COMMIT|ROLLBACK)$/.test(call.sql);
       if (isEnd || this.#holder !== session) this.#release(session);
@@ -130,7 +133,7 @@ export class SimulatedStore {
 
   /** Connections without delay, that no fault affects. */
   #source(): SessionSource {
-    const run = (call: PgliteCall) => this.#engine.run(this.#prepared(call));
+    const run = (call: PgliteCall) => this.#engine.run(this.#prepared(call, true));
     const session: Session = {
       query: async (sql, parameters) => (await run({ call: 'query', sql, parameters }))!,
       script: async (sql) => void (await run({ call: 'script', sql })),
@@ -159,10 +162,13 @@ export class SimulatedStore {
   }
 
   /** The clock of the server is that of the simulation. */
-  #prepared(call: PgliteCall): PgliteCall {
+  #prepared(call: PgliteCall, isInTransaction: boolean): PgliteCall {
     if (call.call !== 'query' && call.call !== 'script') return call;
     const nowSeconds = (this.scheduler.clock.now() / 1_000).toFixed(6);
-    const sql = this.#statement(call.sql).replaceAll('clock_timestamp()', `to_timestamp(${nowSeconds})`);
+    const sql = this.#statement(call.sql, isInTransaction).replaceAll(
+      'clock_timestamp()',
+      `to_timestamp(${nowSeconds})`,
+    );
     return { ...call, sql };
   }
 
