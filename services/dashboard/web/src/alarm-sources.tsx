@@ -1,17 +1,15 @@
 import type { JSX } from 'preact';
-import { useEffect, useMemo } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { usePage } from './page.ts';
 import { useAlarms } from './sdk.ts';
-import { alarmChannels, claimsFrom } from './token-claims.ts';
+import { alarmChannels } from './token-claims.ts';
 
 /** Subscribes to all alarms that the token of the page may see, whatever the page shows. */
 export function AlarmSources(): JSX.Element {
   const { live } = usePage();
-  const token = live.config.value?.token ?? '';
-  const channels = useMemo(() => alarmChannels(claimsFrom(token)), [token]);
   return (
     <>
-      {channels.map((channel) => (
+      {alarmChannels(live.claims.value).map((channel) => (
         <AlarmSource key={channel} channel={channel} />
       ))}
     </>

@@ -8,7 +8,7 @@ import { shownAge, shownTime } from './format.ts';
 import { usePage } from './page.ts';
 import { useControl } from './sdk.ts';
 import { SectionHead } from './section-head.tsx';
-import { claimsFrom, matchesOne } from './token-claims.ts';
+import { matchesOne } from './token-claims.ts';
 
 /** Rows at first: a flood has thousands, and no person reads them one by one. */
 const rowsFirst = 200;
@@ -71,9 +71,7 @@ export function Priority({ alarm }: { alarm: AlarmTransition }): JSX.Element {
 }
 
 function AlarmRow({ alarm }: { alarm: AlarmTransition }): JSX.Element {
-  const { live } = usePage();
-  const { device, rule, state, message, activated = alarm.time } = alarm;
-  const ageMs = Math.max(0, live.nowMs.value - activated);
+  const { device, rule, state, message } = alarm;
   return (
     <li
       class={`alarm ${isUnacknowledged(alarm) ? 'unacknowledged' : ''}`}
@@ -94,11 +92,20 @@ function AlarmRow({ alarm }: { alarm: AlarmTransition }): JSX.Element {
         <strong>{stateWord(state)}</strong>
         <StateDetail alarm={alarm} />
       </p>
-      <time class="since" dateTime={new Date(activated).toISOString()} title={shownTime(activated, live.nowMs.value)}>
-        {shownAge(ageMs)}
-      </time>
+      <Since timeMs={alarm.activated ?? alarm.time} />
       <Actions alarm={alarm} />
     </li>
+  );
+}
+
+/** How long ago; apart from its row, because it changes each second. */
+function Since({ timeMs }: { timeMs: number }): JSX.Element {
+  const { live } = usePage();
+  const nowMs = live.nowMs.value;
+  return (
+    <time class="since" dateTime={new Date(timeMs).toISOString()} title={shownTime(timeMs, nowMs)}>
+      {shownAge(Math.max(0, nowMs - timeMs))}
+    </time>
   );
 }
 
@@ -108,7 +115,7 @@ function StateDetail({ alarm: { state, by, until, note } }: { alarm: AlarmTransi
     return (
       <span title={note}>
         {' '}
-        until {shownTime(until, live.nowMs.value)}
+        until {shownTime(until, live.nowMs.peek())}
         {by === undefined ? '' : ` by ${by}`}
       </span>
     );
@@ -135,7 +142,7 @@ function Actions({ alarm }: { alarm: AlarmTransition }): JSX.Element | null {
     pending.value = undefined;
     error.value = undefined;
   }, [alarm.number]);
-  const claims = claimsFrom(live.config.value?.token ?? '');
+  const { value: claims } = live.claims;
   if (claims !== undefined && !matchesOne(claims.command, alarm.device)) return null;
   const refusal = alarms.refusals.value.get(pending.value ?? '');
   const shown = error.value ?? refusal;

@@ -8,7 +8,7 @@ import { commandStateWord, commandText, commandValueFrom, isFinalState, withStat
 import { shownAge } from './format.ts';
 import { usePage } from './page.ts';
 import { useCommand, useControl, useStream } from './sdk.ts';
-import { claimsFrom, matchesOne } from './token-claims.ts';
+import { matchesOne } from './token-claims.ts';
 
 /** Between the head of a device and its charts: its alarms, its commands, and a form for one. */
 export function DevicePanel({ path, tags }: { path: string; tags: readonly string[] }): JSX.Element | null {
@@ -19,7 +19,7 @@ export function DevicePanel({ path, tags }: { path: string; tags: readonly strin
 
 function Panel({ path, tags }: { path: string; tags: readonly string[] }): JSX.Element {
   const { live } = usePage();
-  const claims = claimsFrom(live.config.value?.token ?? '');
+  const { value: claims } = live.claims;
   const mayCommand = claims === undefined || matchesOne(claims.command, path);
   return (
     <div class="device-panel">

@@ -10,6 +10,7 @@ import { History } from './history.ts';
 import { HistoryReplay } from './history-replay.ts';
 import { type ListState, listStateFrom, worstOf } from './list-state.ts';
 import { loadPageConfig, type PageConfig } from './page-config.ts';
+import { claimsFrom, type TokenClaims } from './token-claims.ts';
 import { VisibleDevices } from './visible-devices.ts';
 
 /** Values change at most this often, ms: faster is not readable. Charts do not wait for it. */
@@ -44,6 +45,8 @@ export class Live {
   readonly stream: Signal<Stream | undefined> = signal(undefined);
   /** The last one that was loaded. */
   readonly config: Signal<PageConfig | undefined> = signal(undefined);
+  /** Of its token; undefined: they are not known. */
+  readonly claims: ReadonlySignal<TokenClaims | undefined>;
   #chosen: Subscription | undefined;
   #dirty = new Set<Device>();
   #shownMs = 0;
@@ -67,6 +70,8 @@ export class Live {
       ...timers,
       replay: (path, from, onState) => this.#replay(this.stream.value!, path, from, onState),
     });
+    const token = computed(() => this.config.value?.token ?? '');
+    this.claims = computed(() => claimsFrom(token.value));
     this.listState = computed(() =>
       listStateFrom({
         visible: this.#visibleState.value,

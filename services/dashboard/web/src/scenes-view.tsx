@@ -14,7 +14,6 @@ import {
   sceneValuesFrom,
 } from './scenes-api.ts';
 import { SectionHead } from './section-head.tsx';
-import { claimsFrom } from './token-claims.ts';
 
 /** Runs are requested this often while one is active, and otherwise, ms. */
 const activeEveryMs = 500;
@@ -224,7 +223,7 @@ const decisionWords: Readonly<Record<RunDecision, string>> = { confirm: 'Confirm
 function RunRow({ run, name, onChanged }: { run: SceneRun; name: string; onChanged: () => void }): JSX.Element {
   const { live } = usePage();
   const error = useSignal<string | undefined>(undefined);
-  const subject = claimsFrom(live.config.value?.token ?? '')?.subject;
+  const subject = live.claims.value?.subject;
   const isUndo = run.cause === 'undo';
   const decide = async (decision: RunDecision) => {
     const body = decision === 'undo' ? {} : undefined;
