@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import { issueToken } from '@tailrace/platform/token';
 import { ruleFromBytes } from '@tailrace/rules/rule';
@@ -82,6 +83,13 @@ test('the seed puts rules, scenes and schedules of existing devices into an empt
     return found;
   });
   assert.equal(ruleFromBytes(records.at(-1)!.value).author, 'seed');
+});
+
+test('the scene in CONTROL.md is the one of the seed', async () => {
+  const page = await readFile(new URL('../docs/CONTROL.md', import.meta.url), 'utf8');
+  const [, example = ''] = /^## Scenes$[\s\S]*?```json\n([\s\S]*?)```/m.exec(page) ?? [];
+  const seeded = JSON.parse(await readFile(new URL('../services/standalone/seed/demo.json', import.meta.url), 'utf8'));
+  assert.deepEqual(JSON.parse(example), seeded.scenes.away);
 });
 
 test('what people change or delete afterwards stays so', async () => {
