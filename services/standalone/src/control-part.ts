@@ -27,7 +27,7 @@ export interface ControlPartOptions {
 }
 
 /** Between attempts to start the store. */
-const storeWaits = { baseMs: 500, capMs: 15_000 };
+const storeWaits = { baseMs: 500, capMs: 5_000 };
 
 /**
  * Control with its store in this process. The store takes seconds to start, and a thread of its own: `start` does not
