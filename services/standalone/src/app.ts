@@ -256,9 +256,9 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     await untilReady({ services, clock, logger, isStopping: () => isStopping });
     if (isStopping) return;
     if (!control.isReady) options.onServing(urls);
-    await control.ready();
+    const isControlReady = await control.ready();
     if (isStopping) return;
-    if (config.plant && config.house) await seed();
+    if (isControlReady && config.plant && config.house) await seed();
     if (isStopping) return;
     await writeWholeFile(tokenFile, `${tokens.owner}\n`);
     await writeWholeFile(supervisorFile, `${tokens.supervisor}\n`);
