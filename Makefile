@@ -116,8 +116,8 @@ version: $(INSTALLED) ## Sets the version in all files. VERSION=0.2.0; without i
 release-check: setup ## Checks whether this commit can be released: version, changelog, clean tree, the packed client. TAG=v0.1.0 TARBALL=file REPOSITORY=https://…
 	@node scripts/release-check.ts $(if $(TAG),--tag $(TAG)) $(if $(TARBALL),--tarball $(TARBALL)) $(if $(REPOSITORY),--repository $(REPOSITORY))
 
-token: $(INSTALLED) ## Signs a token with TAILRACE_TOKEN_SECRET and prints it. SUBSCRIBE='plant1.>' PUBLISH='plant1.>' ROLE=operator SUBJECT=me ID=t1 HOURS=1
-	@node scripts/token.ts $(if $(SUBSCRIBE),--subscribe '$(SUBSCRIBE)') $(if $(PUBLISH),--publish '$(PUBLISH)') $(if $(ROLE),--role '$(ROLE)') \
+token: $(INSTALLED) ## Signs a token with TAILRACE_TOKEN_SECRET and prints it. SUBSCRIBE='plant1.>' PUBLISH='plant1.>' COMMAND='plant1.>' ROLE=operator SUBJECT=me ID=t1 HOURS=1
+	@node scripts/token.ts $(if $(SUBSCRIBE),--subscribe '$(SUBSCRIBE)') $(if $(PUBLISH),--publish '$(PUBLISH)') $(if $(COMMAND),--command '$(COMMAND)') $(if $(ROLE),--role '$(ROLE)') \
 		$(if $(SUBJECT),--subject '$(SUBJECT)') $(if $(ID),--id '$(ID)') $(if $(HOURS),--hours '$(HOURS)')
 
 command: $(INSTALLED) ## Sends a command to a device of `make demo` or `make stack`, and prints its outcomes. DEVICE=plant1.line2.press1 NAME=set PARAMS='{"speed":3}' SECONDS=10 VIA=gateway DATA=folder

@@ -1,6 +1,7 @@
 /**
- * `node scripts/compose-env.ts`: prints what deploy/compose.yaml reads: a new secret, and tokens signed with it for the
- * simulator, the edge gateway and users of the dashboard. They are valid for 90 days; create the file again after that.
+ * `node scripts/compose-env.ts`: prints what deploy/compose.yaml reads: a new secret, tokens signed with it for the
+ * simulator, the edge gateway and users of the dashboard, and a password of PostgreSQL. The tokens are valid for 90
+ * days; create the file again after that, with the former password.
  * For trials on one machine: a real installation has an issuer.
  */
 import { randomBytes } from 'node:crypto';
@@ -26,4 +27,5 @@ TAILRACE_TOKEN_SECRET=${secret}
 TAILRACE_SIMULATOR_TOKEN=${await issue('simulator', ['plant1.>', 'host.>'], [], ['plant1.>'])}
 TAILRACE_EDGE_TOKEN=${await issue('edge', ['plant1.edge1', 'plant1.utility.>'], [], ['plant1.edge1', 'plant1.utility.>'])}
 TAILRACE_DASHBOARD_TOKEN=${await issue('dashboard', [], ['>'])}
+TAILRACE_POSTGRES_PASSWORD=${randomBytes(24).toString('hex')}
 `);

@@ -17,11 +17,10 @@ import { k6BundleFiles } from './k6-bundle.ts';
 import { limitTable } from './limits.ts';
 import { protobufFiles } from './protobuf.ts';
 import { serviceSchemas } from './service-schemas.ts';
-import { isPackaged, projectRoot } from './services.ts';
+import { projectRoot } from './services.ts';
 
 const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } });
 const services = await serviceSchemas();
-const ofChart = services.filter(({ name }) => isPackaged(name));
 const files: Readonly<Record<string, string>> = {
   ...protobufFiles(),
   ...(await k6BundleFiles()),
@@ -29,8 +28,8 @@ const files: Readonly<Record<string, string>> = {
   'docs/CONFIG.md': configPage(services),
   'docs/OPERATIONS.md': withGeneratedPart(present('docs/OPERATIONS.md'), 'limits', limitTable(services)),
   // What values may hold, and for the templates the keys of each service with their defaults.
-  'helm/tailrace/values.schema.json': jsonText(valuesSchema(ofChart)),
-  'helm/tailrace/files/settings.json': jsonText(settingsTable(ofChart)),
+  'helm/tailrace/values.schema.json': jsonText(valuesSchema(services)),
+  'helm/tailrace/files/settings.json': jsonText(settingsTable(services)),
   'helm/tailrace/README.md': withGeneratedPart(
     present('helm/tailrace/README.md'),
     'values',

@@ -4,17 +4,9 @@ import { dirname, join } from 'node:path';
 export const projectRoot: string = dirname(import.meta.dirname);
 const mains = ['src/main.ts', 'server/main.ts'];
 
-/** Services that run from a clone alone: without an image, and a section of deploy/compose.yaml and of the chart. */
-const unpackaged: readonly string[] = ['control'];
-
 /** Returns the names of the services with an image: each is a folder of services/ with a main.ts. */
 export function serviceNames(): string[] {
-  return readdirSync(join(projectRoot, 'services')).filter((name) => isPackaged(name) && findMain(name) !== undefined);
-}
-
-/** Whether a service has an image, and a section of deploy/compose.yaml and of the chart. */
-export function isPackaged(name: string): boolean {
-  return !unpackaged.includes(name);
+  return readdirSync(join(projectRoot, 'services')).filter((name) => findMain(name) !== undefined);
 }
 
 /** Returns the main.ts of a service, relative to the project. */

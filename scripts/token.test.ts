@@ -16,6 +16,7 @@ test('make token signs a token with the rights that are requested', () => {
   for (const rights of [
     ['--subscribe', 'plant1.>'],
     ['--publish', 'plant1.>'],
+    ['--command', 'plant1.>'],
     ['--role', 'operator'],
   ]) {
     const { status, output } = runToken(...rights);
@@ -28,5 +29,5 @@ test('make token signs a token with the rights that are requested', () => {
 test('make token without rights is an error, not a token that every server refuses', () => {
   const { status, output } = runToken('--subject', 'anna');
   assert.equal(status, 1);
-  assert.match(output, /^token: expected at least one of --subscribe, --publish and --role .*, got none\n$/);
+  assert.match(output, /^token: expected at least one of --subscribe, --publish, --command and --role .*, got none\n$/);
 });

@@ -1,7 +1,7 @@
 /**
  * `make token`: signs a token with the shared secret in TAILRACE_TOKEN_SECRET and prints it. For operators and trials
- * with HS256; other installations have an issuer. `--subscribe 'plant1.>'`, `--publish`, `--role operator` (each any
- * number of times), `--subject`, `--id`, `--tenant`, `--hours`.
+ * with HS256; other installations have an issuer. `--subscribe 'plant1.>'`, `--publish`, `--command`, `--role operator`
+ * (each any number of times), `--subject`, `--id`, `--tenant`, `--hours`.
  */
 import process from 'node:process';
 import { parseArgs } from 'node:util';
@@ -15,6 +15,7 @@ const { values } = parseArgs({
     subject: { type: 'string', default: 'operator' },
     publish: several,
     subscribe: several,
+    command: several,
     role: several,
     id: { type: 'string' },
     tenant: { type: 'string' },
@@ -24,8 +25,10 @@ const { values } = parseArgs({
 const hours = Number(values.hours);
 try {
   if (!(hours > 0 && hours <= 24 * 366)) fail(`--hours: expected a number above 0, at most 8784, got ${values.hours}`);
-  if ([values.publish, values.subscribe, values.role].every((rights) => rights.length === 0)) {
-    fail("expected at least one of --subscribe, --publish and --role (SUBSCRIBE='plant1.>' of make token), got none");
+  if ([values.publish, values.subscribe, values.command, values.role].every((rights) => rights.length === 0)) {
+    fail(
+      "expected at least one of --subscribe, --publish, --command and --role (SUBSCRIBE='plant1.>' of make token), got none",
+    );
   }
   const secret = process.env['TAILRACE_TOKEN_SECRET'] ?? '';
   if (secret === '') {
@@ -38,6 +41,7 @@ try {
     subject: values.subject,
     publish: values.publish,
     subscribe: values.subscribe,
+    ...(values.command.length > 0 && { command: values.command }),
     ...(values.role.length > 0 && { roles: values.role }),
     ...(values.id !== undefined && { tokenId: values.id }),
     ...(values.tenant !== undefined && { tenant: values.tenant }),

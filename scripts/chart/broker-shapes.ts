@@ -11,7 +11,7 @@ const tls = z.strictObject({
   keyKey: key,
 });
 
-/** Addresses and logins of brokers. Secrets are references. */
+/** Addresses and logins of brokers and of the database. Secrets are references. */
 export const brokerShapes = {
   kafka: z.strictObject({
     brokers: z.array(z.string().regex(/^[^:/]+:[0-9]+$/, 'host:port')),
@@ -33,6 +33,14 @@ export const brokerShapes = {
       passwordKey: key,
       credentialsKey: key,
     }),
+  }),
+  database: z.strictObject({
+    existingSecret: z.string(),
+    urlKey: key.min(1),
+    passwordKey: key,
+    port: z.int().min(1).max(65_535),
+    tls,
+    migrationJob: z.strictObject({ enabled: z.boolean(), deadlineSeconds: z.int().min(10).max(86_400) }),
   }),
   auth: z.strictObject({
     existingSecret: z.string(),

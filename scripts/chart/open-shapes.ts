@@ -24,7 +24,7 @@ export const openShapes = {
     pullSecrets: z.array(z.string()),
   }),
   serviceAccount: z.strictObject({ create: z.boolean(), name: z.string(), annotations: texts }),
-  hosts: z.strictObject({ streams: host, ingest: host, dashboard: host, node: host }),
+  hosts: z.strictObject({ streams: host, ingest: host, control: host, dashboard: host, node: host }),
   ingress: z.strictObject({
     enabled: z.boolean(),
     className: z.string(),
@@ -45,6 +45,9 @@ export const openShapes = {
     dns: z.strictObject({ to: kubernetesList, ports: z.array(port) }),
     kafkaTo: kubernetesList,
     natsTo: kubernetesList,
+    databaseTo: kubernetesList,
+    notificationsTo: kubernetesList,
+    notificationPorts: z.array(port),
     issuerTo: kubernetesList,
     tracingTo: kubernetesList,
     ingestTo: kubernetesList,

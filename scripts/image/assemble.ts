@@ -62,7 +62,7 @@ writeFileSync(join(image, 'service', 'sbom.cdx.json'), `${JSON.stringify(sbom(),
 function packagePaths(): string[] {
   const { stdout, stderr } = npm(['ls', '--all', '--parseable']);
   const listed = stdout.split('\n').filter((path) => path !== '' && path !== projectRoot);
-  if (listed.length > 0 && !stderr.includes('missing:')) return listed.filter((path) => !isSparePackage(path));
+  if (listed.length > 0 && !stderr.includes('missing:')) return listed.filter((path) => !isSparePackage(path, service));
   process.stderr.write(`npm ls: expected all packages, got ${stderr}: run npm ci -w services\n`);
   process.exit(1);
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isSpare, isSpareOfProject } from './spare.ts';
+import { isSpare, isSpareOfProject, isSparePackage } from './spare.ts';
 
 const runtime = { platform: 'linux', arch: 'x64', abi: '127' };
 const spare = (path: string, siblings: readonly string[] = [], folder = 'node_modules/p') =>
@@ -65,6 +65,24 @@ test('of packages that are bundled into the page, the files that identify them s
   assert.equal(spare('v3/index.js', [], 'node_modules/zod'), true);
   assert.equal(spare('v4/index.cjs', [], 'node_modules/zod'), true);
   assert.equal(spare('v4/index.js', [], 'node_modules/zod'), false);
+});
+
+test('of packages for servers, browsers and CommonJS, the files stay that a service imports', () => {
+  const kept = (folder: string, paths: readonly string[]) => paths.filter((path) => !spare(path, [], folder));
+  assert.deepEqual(kept('node_modules/csv-parse', ['lib/sync.js', 'dist/esm/sync.js']), ['lib/sync.js']);
+  const mail = ['dist/esm/nodemailer.js', 'dist/cjs/nodemailer.js'];
+  assert.deepEqual(kept('node_modules/nodemailer', mail), ['dist/esm/nodemailer.js']);
+  const pglite = ['dist/index.js', 'dist/index.cjs', 'dist/pglite.wasm', 'dist/pglite.data', 'dist/pgcrypto.tar.gz'];
+  const loaded = ['dist/index.js', 'dist/pglite.wasm', 'dist/pglite.data'];
+  assert.deepEqual(kept('node_modules/@electric-sql/pglite', pglite), loaded);
+});
+
+test('PostgreSQL in process is in the image of standalone alone', () => {
+  const path = '/app/node_modules/@electric-sql/pglite';
+  assert.deepEqual(
+    ['standalone', 'control', 'ingest'].map((service) => isSparePackage(path, service)),
+    [false, true, true],
+  );
 });
 
 test('tests and sources of the page are omitted from packages of the project', () => {

@@ -32,19 +32,25 @@ const abiBuild = /^node\.(?:abi(\d+)|napi)\.(glibc|musl)\.node$/;
 const forBundlers = /\/@opentelemetry\/[^/]+\/build\/(esm|esnext)(\/|$)/;
 
 /**
- * A second copy of protobufjs, for browsers (Node.js loads the one of src), the API of zod 3 within zod 4, and zod as
- * CommonJS.
+ * A second copy of protobufjs, for browsers (Node.js loads the one of src), the API of zod 3 within zod 4, zod, PGlite
+ * and nodemailer as CommonJS, and csv-parse for browsers and as CommonJS.
  */
-const secondCopies = /\/(?:protobufjs\/dist|zod\/v3)\/|\/zod\/.*\.cjs$/;
+const secondCopies =
+  /\/(?:protobufjs\/dist|zod\/v3|csv-parse\/dist|nodemailer\/dist\/cjs)\/|\/(?:zod|pglite)\/.*\.cjs$/;
+/** Of PGlite, an extension that no migration uses. */
+const unusedExtension = /\/pglite\/dist\/\w+\.tar\.gz$/;
 /** Packages that only the page of the dashboard uses: its build has bundled them. */
 const ofThePage = /\/node_modules\/(preact|uplot|@preact\/[^/]+|@tanstack\/[^/]+)\//;
 
 /** Packages of TypeScript types, which some packages list among those that they need to run. */
 const typesOnly = /\/node_modules\/(@types\/[^/]+|undici-types)$/;
 
-/** Returns whether the package in this folder can be omitted from an image as a whole. */
-export function isSparePackage(path: string): boolean {
-  return typesOnly.test(path);
+/** PostgreSQL in process, which only standalone starts: the others connect to a server. */
+const embeddedDatabase = /\/node_modules\/@electric-sql\/pglite$/;
+
+/** Returns whether the package in this folder can be omitted from the image of a service as a whole. */
+export function isSparePackage(path: string, service: string): boolean {
+  return typesOnly.test(path) || (service !== 'standalone' && embeddedDatabase.test(path));
 }
 
 /** Selects the build of an addon that Node.js loads. */
@@ -64,6 +70,7 @@ export function isSpare(folder: string, path: string, siblings: readonly string[
   if (terms.test(name)) return false;
   const whole = `/${folder}/${path}`;
   if (spareFolders.has(path.split('/', 1)[0] ?? '') || forBundlers.test(whole) || secondCopies.test(whole)) return true;
+  if (unusedExtension.test(whole)) return true;
   // Scanners read the name and version of the package from it.
   if (ofThePage.test(whole)) return path !== 'package.json';
   return name.endsWith('.node') ? isSpareAddon(name, siblings, runtime) : spareFiles.test(name);

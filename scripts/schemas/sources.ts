@@ -37,6 +37,10 @@ export const operators = [
     module: 'sigs.k8s.io/gateway-api@v1.4.0',
     files: ['config/crd/standard/gateway.networking.k8s.io_httproutes.yaml'],
   },
+  {
+    module: 'github.com/cloudnative-pg/cloudnative-pg@v1.28.0',
+    files: ['config/crd/bases/postgresql.cnpg.io_clusters.yaml'],
+  },
 ] as const;
 
 /** v1 of Strimzi's kinds; older versions of the operator have v1beta2 only. */

@@ -8,7 +8,8 @@ import { brokerImages } from './cluster-images.ts';
 interface KubernetesObject {
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly labels: Record<string, string> };
-  readonly spec: {
+  /** A Secret has none. */
+  readonly spec?: {
     readonly template?: { readonly spec: PodSpec };
     readonly podSelector?: { readonly matchLabels: Record<string, string> };
     readonly ingress?: readonly { readonly from: readonly { readonly podSelector: object }[] }[];
@@ -36,10 +37,10 @@ const folder = resolve(import.meta.dirname, '../../deploy/test-brokers');
 const objects = readdirSync(folder).flatMap((file) =>
   parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => document.toJS() as KubernetesObject),
 );
-const pods = objects.flatMap(({ spec }) => (spec.template === undefined ? [] : [spec.template.spec]));
+const pods = objects.flatMap(({ spec }) => (spec?.template === undefined ? [] : [spec.template.spec]));
 
-test('both brokers conform to "restricted", and have readiness probes', () => {
-  assert.equal(pods.length, 2);
+test('all brokers conform to "restricted", and have readiness probes', () => {
+  assert.equal(pods.length, 3);
   for (const { securityContext, automountServiceAccountToken, enableServiceLinks, containers } of pods) {
     assert.equal(securityContext.runAsNonRoot, true);
     assert.equal(securityContext.seccompProfile.type, 'RuntimeDefault');
@@ -59,9 +60,9 @@ test('both brokers conform to "restricted", and have readiness probes', () => {
 
 test('each broker has a policy by which only Tailrace connects to it, and it connects nowhere', () => {
   const policies = objects.filter(({ kind }) => kind === 'NetworkPolicy');
-  assert.deepEqual(policies.map(({ metadata }) => metadata.name).sort(), ['kafka', 'nats']);
+  assert.deepEqual(policies.map(({ metadata }) => metadata.name).sort(), ['kafka', 'nats', 'postgres']);
   for (const { metadata, spec } of policies) {
-    assert.deepEqual(spec.podSelector?.matchLabels, { 'app.kubernetes.io/name': metadata.name });
+    assert.deepEqual(spec?.podSelector?.matchLabels, { 'app.kubernetes.io/name': metadata.name });
     assert.deepEqual(spec.policyTypes, ['Ingress', 'Egress']);
     assert.equal(spec.egress, undefined);
     assert.deepEqual(

@@ -25,6 +25,11 @@ const contradictions: readonly (readonly [what: string, values: Values, sentence
     { ...leastValues, auth: { existingSecret: 'a', tokenSecret: 'b'.repeat(40) } },
     /are both set; expected one of them/,
   ],
+  [
+    'control without a database',
+    { ...leastValues, control: { enabled: true } },
+    /control\.enabled is true and database\.existingSecret is empty; expected the name of the Secret with the URL of PostgreSQL/,
+  ],
   ['a short secret', { ...leastValues, auth: { tokenSecret: 'secret' } }, /has 6 characters; expected at least 32/],
   [
     'TLS without a certificate',
@@ -185,6 +190,11 @@ const contradictions: readonly (readonly [what: string, values: Values, sentence
     { ...secure, dashboard: { token: { sign: true } } },
     /dashboard\.token\.sign, too: any visitor/,
   ],
+  [
+    'production without TLS to the database',
+    { ...secure, database: { existingSecret: 'store-app' } },
+    /production is true and database\.tls\.enabled is false/,
+  ],
   ['production in one pod', { ...standalone, production: true }, /production is true and standalone\.enabled, too/],
   [
     'production behind a plain ingress',
@@ -210,6 +220,7 @@ for (const [what, values, sentence] of contradictions) {
 test('values without contradictions are accepted', async () => {
   await render(leastValues);
   await render(secure);
+  await render({ ...secure, database: { existingSecret: 'store-app', tls: { enabled: true } } });
   await render({ ...secure, hosts: streams, ingress: { enabled: true, tls: { enabled: true } } });
 });
 
@@ -224,6 +235,8 @@ const unknown: readonly (readonly [values: Values, path: string])[] = [
   [{ ingest: { publicUrl: 'wss://a' } }, 'publicUrl'],
   [{ config: { flush: 5 } }, 'flush'],
   [{ kafka: { tls: { on: true } } }, 'on'],
+  [{ control: { config: { databaseUrl: 'postgres://a/b' } } }, 'databaseUrl'],
+  [{ database: { url: 'postgres://a/b' } }, 'url'],
   [{ networkPolicy: { dns: { port: 53 } } }, 'port'],
   [{ defaults: { hpa: { min: 2 } } }, 'min'],
 ];

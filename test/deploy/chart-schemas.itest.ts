@@ -52,7 +52,7 @@ for (const [name, values] of Object.entries(combinations)) {
   test(`every object is valid by its schema: ${name}`, async () => assertValid(name, (await render(values)).text));
 }
 
-for (const path of globSync('deploy/{strimzi,test-brokers}/*.yaml', { cwd: root })) {
+for (const path of globSync('deploy/{strimzi,cloudnative-pg,test-brokers}/*.yaml', { cwd: root })) {
   test(`every object is valid by its schema: ${path}`, async () =>
     assertValid(path, readFileSync(join(root, path), 'utf8')));
 }

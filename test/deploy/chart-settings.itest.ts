@@ -7,6 +7,10 @@ import { combinations } from './combinations.ts';
 
 const schemas = new Map((await serviceSchemas()).map(({ name, schema }) => [name, schema]));
 
+/** Returns a value of the form that the setting must have. */
+const secretOf = (name: string) =>
+  name === 'TAILRACE_DATABASE_URL' ? 'postgres://tailrace@store-rw:5432/tailrace' : 'secret'.repeat(8);
+
 /** Returns the environment of a pod's process, with placeholders for secrets. */
 function environmentOf({ one }: Rendered, workload: Values): Record<string, string> {
   const container = at(workload, 'spec.template.spec.containers.0');
@@ -16,7 +20,7 @@ function environmentOf({ one }: Rendered, workload: Values): Record<string, stri
   >;
   const variables = (at(container, 'env') as Values[]).map((entry) => [
     entry['name'],
-    'value' in entry ? entry['value'] : at(entry, 'valueFrom.fieldRef') ? 'pod-0' : 'secret'.repeat(8),
+    'value' in entry ? entry['value'] : at(entry, 'valueFrom.fieldRef') ? 'pod-0' : secretOf(`${entry['name']}`),
   ]);
   const { TAILRACE_CONFIG: _, ...own } = Object.fromEntries(variables) as Record<string, string>;
   return { ...settings, ...own };

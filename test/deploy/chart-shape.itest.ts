@@ -5,6 +5,9 @@ import { combinations } from './combinations.ts';
 
 const rendered = async (name: string): Promise<Rendered> => render(combinations[name]!);
 const byName = (entries: unknown) => new Map((entries as Values[]).map((entry) => [entry['name'], entry]));
+/** Returns the ports that a network policy allows, in order. */
+const ports = (rules: unknown) =>
+  (rules as Values[]).flatMap((rule) => (rule['ports'] as Values[]).map(({ protocol, port }) => `${protocol} ${port}`));
 const environment = (workload: unknown) => byName(at(workload, 'spec.template.spec.containers.0.env'));
 
 test('what an autoscaler sets is left out, so that an upgrade does not reset it', async () => {
@@ -63,6 +66,7 @@ test('a gateway has no timeout for streams, and one for everything else', async 
     'tailrace-fanout-0.streams.example.org': '0s',
     'tailrace-fanout-1.streams.example.org': '0s',
     'ingest.example.org': '60s',
+    'control.example.org': '60s',
     'plant.example.org': '60s',
   });
 });
@@ -97,10 +101,6 @@ test('MQTT has a port with TLS in the pods and a Service of its own for a load b
 
 test('the network policies allow only the necessary connections', async () => {
   const { one, all } = await rendered('everything observed');
-  const ports = (rules: unknown) =>
-    (rules as Values[]).flatMap((rule) =>
-      (rule['ports'] as Values[]).map(({ protocol, port }) => `${protocol} ${port}`),
-    );
   const fanout = one('NetworkPolicy', 'tailrace-fanout');
   assert.deepEqual(at(fanout, 'spec.policyTypes'), ['Ingress', 'Egress']);
   assert.deepEqual(ports(at(fanout, 'spec.ingress')), ['TCP 8081', 'TCP 9090']);
@@ -118,10 +118,64 @@ test('the network policies allow only the necessary connections', async () => {
   const dashboard = one('NetworkPolicy', 'tailrace-dashboard');
   assert.deepEqual(ports(at(dashboard, 'spec.egress')), ['UDP 53', 'TCP 53', 'TCP 4318']);
   for (const policy of all('NetworkPolicy')) {
+    // A Job has no metrics.
+    if (policy.metadata.name.endsWith('-migration')) continue;
     const internal = (at(policy, 'spec.ingress') as Values[]).filter((rule) => ports([rule]).includes('TCP 9090'));
     assert.equal(internal.length, 1);
     assert.ok((internal[0]!['from'] as unknown[]).length > 0, 'metrics are not public');
   }
+});
+
+test('control is installed with a database, and a Job of its image migrates that before anything changes', async () => {
+  const least = await render(leastValues);
+  assert.deepEqual(
+    least.objects.filter(({ metadata }) => metadata.name.includes('control')),
+    [],
+  );
+  const { one, objects } = await rendered('control with a database');
+  const page = one('ConfigMap', 'tailrace-dashboard')['data'] as Values;
+  assert.equal(page['TAILRACE_CONTROL_URL'], 'http://control.example.org');
+  const url = { name: 'store-app', key: 'uri' };
+  const control = one('Deployment', 'tailrace-control');
+  assert.deepEqual(at(environment(control).get('TAILRACE_DATABASE_URL'), 'valueFrom.secretKeyRef'), url);
+  const job = one('Job', 'tailrace-control-migration');
+  const container = at(job, 'spec.template.spec.containers.0') as Values;
+  assert.equal(container['image'], at(control, 'spec.template.spec.containers.0.image'));
+  assert.deepEqual([container['args'], container['envFrom']], [['migrate'], undefined]);
+  assert.deepEqual(at(environment(job).get('TAILRACE_DATABASE_URL'), 'valueFrom.secretKeyRef'), url);
+  // The ServiceAccount of the release does not exist yet, and no policy of the release allows the connection.
+  assert.equal(at(job, 'spec.template.spec.serviceAccountName'), undefined);
+  const hooks = objects.filter(({ metadata }) => metadata.annotations?.['helm.sh/hook'] === 'pre-install,pre-upgrade');
+  const weights = hooks.map(({ kind, metadata }) => [kind, metadata.annotations?.['helm.sh/hook-weight']]);
+  assert.deepEqual(weights.toSorted(), [
+    ['Job', '-1'],
+    ['NetworkPolicy', '-2'],
+  ]);
+  const component = at(job, 'spec.template.metadata.labels') as Values;
+  const selected = at(one('NetworkPolicy', 'tailrace-control-migration'), 'spec.podSelector.matchLabels') as Values;
+  for (const [key, value] of Object.entries(selected)) assert.equal(component[key], value);
+  const egress = ports(at(one('NetworkPolicy', 'tailrace-control'), 'spec.egress'));
+  for (const port of ['TCP 5432', 'TCP 443', 'TCP 587']) assert.ok(egress.includes(port), port);
+});
+
+test('a database by TLS has its certificates in the pods of control, and none in others', async () => {
+  const { one, all } = await rendered('control with a database by TLS, migrated by itself');
+  assert.equal(all('Job').length, 0);
+  const control = one('Deployment', 'tailrace-control');
+  const key = (name: string) => at(environment(control).get(name), 'valueFrom.secretKeyRef.key');
+  assert.deepEqual(['TAILRACE_DATABASE_URL', 'TAILRACE_DATABASE_PASSWORD'].map(key), ['url', 'password']);
+  const mounts = at(control, 'spec.template.spec.containers.0.volumeMounts') as Values[];
+  const folders = mounts.map(({ mountPath }) => mountPath);
+  const settings = one('ConfigMap', 'tailrace-control')['data'] as Values;
+  const files = Object.entries(settings).filter(([name]) => /^TAILRACE_DATABASE_TLS_.*_FILE$/.test(name));
+  assert.equal(files.length, 3);
+  for (const [name, path] of files)
+    assert.ok(
+      folders.some((folder) => `${path}`.startsWith(`${folder}/`)),
+      name,
+    );
+  assert.ok(ports(at(one('NetworkPolicy', 'tailrace-control'), 'spec.egress')).includes('TCP 6432'));
+  assert.ok(!JSON.stringify(one('StatefulSet', 'tailrace-fanout')).includes('database'));
 });
 
 test('secrets are references: no object contains one except that of a trial', async () => {

@@ -97,7 +97,7 @@ export function at(object: unknown, path: string): unknown {
   return value;
 }
 
-export const podKinds: readonly string[] = ['StatefulSet', 'Deployment', 'Pod'];
+export const podKinds: readonly string[] = ['StatefulSet', 'Deployment', 'Job', 'Pod'];
 
 /** Returns the specification of each pod, with the name of its workload. */
 export function podSpecs({ objects }: Pick<Rendered, 'objects'>): readonly { name: string; spec: Values }[] {

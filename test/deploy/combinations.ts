@@ -3,9 +3,12 @@ import { leastValues, type Values } from './chart.ts';
 const everyHost = {
   streams: 'streams.example.org',
   ingest: 'ingest.example.org',
+  control: 'control.example.org',
   dashboard: 'plant.example.org',
   node: '{node}.streams.example.org',
 };
+
+const database = { existingSecret: 'store-app' };
 
 const brokersByTls = {
   kafka: {
@@ -27,6 +30,23 @@ const brokersByTls = {
 export const combinations: Readonly<Record<string, Values>> = {
   least: leastValues,
   'brokers by TLS and login': { ...leastValues, ...brokersByTls },
+  'control with a database': {
+    ...leastValues,
+    database,
+    hosts: everyHost,
+    ingress: { enabled: true },
+    networkPolicy: { notificationsTo: [{ ipBlock: { cidr: '192.0.2.0/24' } }], notificationPorts: [443, 587] },
+  },
+  'control with a database by TLS, migrated by itself': {
+    ...leastValues,
+    ...brokersByTls,
+    database: {
+      ...{ ...database, urlKey: 'url', passwordKey: 'password', port: 6432 },
+      tls: { enabled: true, caSecret: 'store-ca', certSecret: 'store-client' },
+      migrationJob: { enabled: false },
+    },
+    control: { hpa: { enabled: true } },
+  },
   'ingress with an address for each node': {
     ...leastValues,
     hosts: everyHost,
@@ -34,6 +54,7 @@ export const combinations: Readonly<Record<string, Values>> = {
   },
   'routes of the Gateway API': {
     ...leastValues,
+    database,
     hosts: everyHost,
     httpRoute: { enabled: true, parentRefs: [{ name: 'public', namespace: 'gateways' }], tls: true },
   },
@@ -70,6 +91,7 @@ export const combinations: Readonly<Record<string, Values>> = {
   'autoscaling on lag': { ...leastValues, ...brokersByTls, fanout: { keda: { enabled: true, maxReplicas: 6 } } },
   'everything observed': {
     ...leastValues,
+    database,
     metrics: {
       podMonitor: { enabled: true, labels: { release: 'prometheus' } },
       serviceMonitor: { enabled: true },

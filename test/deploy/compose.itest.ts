@@ -3,7 +3,7 @@ import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { systemClock } from '@tailrace/platform/clock';
-import { issueToken } from '@tailrace/platform/token';
+import { issueToken, type TokenIssue } from '@tailrace/platform/token';
 import { eventually } from '@tailrace/testkit/eventually';
 import { run } from '@tailrace/testkit/run';
 import { createTempDir } from '@tailrace/testkit/tempdir';
@@ -35,13 +35,16 @@ let token: string;
 before(async () => {
   isHere = await hasEngine({ diagnostic: (text) => process.stdout.write(`# ${text}\n`) });
   if (!isHere) return;
-  const issue = (publish: string[], subscribe: string[]) =>
-    issueToken({ secret, subject: 'test', publish, subscribe, expiresInMs: 3_600_000, clock: systemClock });
-  token = await issue(['>'], ['>']);
+  const issue = (publish: string[], subscribe: string[], more: Partial<TokenIssue> = {}) =>
+    issueToken({ secret, subject: 'test', publish, subscribe, expiresInMs: 3_600_000, clock: systemClock, ...more });
+  token = await issue(['>'], ['>'], { command: ['>'], roles: ['engineer'] });
   stack = await composeStack({
     TAILRACE_IMAGES: images.prefix,
     TAILRACE_TOKEN_SECRET: secret,
-    TAILRACE_SIMULATOR_TOKEN: await issue(['plant1.>', 'host.>'], []),
+    TAILRACE_POSTGRES_PASSWORD: 'a-password-of-the-tests',
+    TAILRACE_SIMULATOR_TOKEN: await issue(['plant1.>', 'host.>', 'home.>'], [], {
+      receiveCommands: ['plant1.>', 'home.>'],
+    }),
     TAILRACE_DASHBOARD_TOKEN: await issue([], ['>']),
   });
   await images.use(services);
@@ -76,11 +79,14 @@ test('every service has a section, and without a secret nothing starts', async (
     assert.doesNotMatch(image, /:latest$|^[^:]+$/);
     for (const { host_ip: host } of ports) assert.equal(host, '127.0.0.1', image);
   }
-  const bare = docker(['compose', '--env-file', '/dev/null', '-f', 'deploy/compose.yaml', 'config', '-q'], {
-    ...process.env,
-    TAILRACE_TOKEN_SECRET: '',
-  });
-  await assert.rejects(bare, { message: /TAILRACE_TOKEN_SECRET is missing a value: .*make deploy\/\.env/ });
+  const secrets = { TAILRACE_TOKEN_SECRET: secret, TAILRACE_POSTGRES_PASSWORD: 'secret' };
+  for (const name of ['TAILRACE_TOKEN_SECRET', 'TAILRACE_POSTGRES_PASSWORD'] as const) {
+    const bare = docker(['compose', '--env-file', '/dev/null', '-f', 'deploy/compose.yaml', 'config', '-q'], {
+      ...{ ...process.env, ...secrets },
+      [name]: '',
+    });
+    await assert.rejects(bare, { message: new RegExp(`${name} is missing a value: .*deploy/\\.env`) });
+  }
 });
 
 test('promtool accepts the settings of Prometheus, with the rules of the chart', async () => {
@@ -161,11 +167,52 @@ test('messages at the MQTT broker are readings behind the balancer: JSON and sin
   }
 });
 
+test('a rule of control raises an alarm behind the balancer, and a command of control is done by its machine', async () => {
+  if (!isHere) return;
+  const url = `http://127.0.0.1:${stack.ports.CONTROL}`;
+  const request = async (method: string, path: string, body?: object) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const answer = await fetch(url + path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+    // biome-ignore lint/suspicious/noExplicitAny: the assertions name the fields
+    return { status: answer.status, body: (await answer.json()) as any };
+  };
+  const condition = { kind: 'limits', tag: 'n', limits: { H: { value: 10 } } };
+  const rule = { devices: ['compose.oven'], condition, priority: 2, message: '{device} is hot' };
+  const stored = await request('PUT', '/v1/rules/hot?version=0', rule);
+  assert.equal(stored.status, 200, JSON.stringify(stored.body));
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const reportHeat = () =>
+    fetch(`http://127.0.0.1:${stack.ports.INGEST}/v1/ingest`, {
+      ...{ method: 'POST', headers },
+      body: JSON.stringify({ device: 'compose.oven', time: Date.now(), readings: [{ tag: 'n', value: 50 }] }),
+    });
+  await eventually(
+    async () => {
+      // A rule waits for the next reading of a tag that no rule has read before.
+      assert.equal((await reportHeat()).status, 202);
+      const { body } = await request('GET', '/v1/alarms?pattern=compose.oven');
+      assert.equal(body.alarms[0]?.state, 'unacknowledged');
+    },
+    { deadlineMs: 60_000, pollMs: 500, describe: 'control lists the alarm' },
+  );
+  const command = { id: 'c1', device: 'plant1.line2.press1', name: 'set', params: { stroke_rate_setpoint: 12 } };
+  const accepted = await request('POST', '/v1/commands', command);
+  assert.equal(accepted.status, 202, JSON.stringify(accepted.body));
+  await eventually(
+    async () => {
+      const { body } = await request('GET', `/v1/commands/${accepted.body.id}`);
+      assert.equal(body.state, 'done', JSON.stringify(body));
+    },
+    { deadlineMs: 60_000, describe: 'the command is done' },
+  );
+});
+
 test('the dashboard is served, with the address of the balancer', async () => {
   if (!isHere) return;
   const url = `http://127.0.0.1:${stack.ports.DASHBOARD}`;
   assert.match(await (await fetch(url)).text(), /<!doctype html>/i);
-  const config = (await (await fetch(`${url}/config.json`)).json()) as { streamUrl: string };
+  const config = (await (await fetch(`${url}/config.json`)).json()) as { streamUrl: string; controlUrl: string };
+  assert.equal(config.controlUrl, `http://localhost:${stack.ports.CONTROL}`);
   assert.equal(config.streamUrl, `ws://localhost:${stack.ports.STREAMS}`);
 });
 

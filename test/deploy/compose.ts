@@ -5,7 +5,7 @@ import { docker } from '../../scripts/image/build.ts';
 import { projectRoot } from '../../scripts/services.ts';
 
 export const composeFile: string = join(projectRoot, 'deploy/compose.yaml');
-const portNames = ['DASHBOARD', 'STREAMS', 'INGEST', 'MQTT', 'BROKER', 'FANOUT_0', 'FANOUT_1'] as const;
+const portNames = ['DASHBOARD', 'STREAMS', 'INGEST', 'MQTT', 'BROKER', 'CONTROL', 'FANOUT_0', 'FANOUT_1'] as const;
 /** Attempts with another network where the first one is in use. */
 const networksMax = 5;
 

@@ -17,7 +17,9 @@ import {
 import { TestImages } from './test-images.ts';
 
 /** Limit of the images of all services, as `make images` builds them: 229 MB are Debian and Node.js. */
-const bytesMax = 255e6;
+const bytesMaxOfService = 255e6;
+/** Of all services in one, with PostgreSQL in process. */
+const bytesMaxOfStandalone = 290e6;
 /** One to two seconds on a machine of two processors that does nothing else. */
 const readyMsMax = 6_000;
 const stopMsMax = 4_000;
@@ -47,6 +49,7 @@ after(async () => {
 test('make images reports a missing Docker engine', assertImagesReportsNoEngine);
 
 for (const service of services) {
+  const bytesMax = service === 'standalone' ? bytesMaxOfStandalone : bytesMaxOfService;
   describe(`the image of ${service}`, () => {
     test(`has at most ${bytesMax / 1e6} MB`, async (t) => {
       if (!isHere) return;
@@ -99,6 +102,17 @@ for (const service of services) {
     });
   });
 }
+
+test('the image of control has its migrations, and its command to apply them', async () => {
+  if (!isHere) return;
+  const listed = (await inside('control', 'ls /app/services/control/migrations')).trim().split('\n');
+  assert.deepEqual(listed, globSync('*.sql', { cwd: join(projectRoot, 'services/control/migrations') }).sort());
+  const settings = await docker(['run', '--rm', ...restricted, nameOf('control'), 'migrate', '--check-config']);
+  assert.match(settings, /databaseUrl/);
+  const away = ['-e', 'TAILRACE_DATABASE_URL=postgres://tailrace@127.0.0.1:1/tailrace'];
+  const failed = docker(['run', '--rm', ...restricted, ...away, nameOf('control'), 'migrate']);
+  await assert.rejects(failed, { message: /the store cannot be migrated/ });
+});
 
 test('the SBOM in an image lists the packages in it, with their versions', async () => {
   if (!isHere) return;

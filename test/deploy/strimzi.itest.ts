@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { auditTopicSpec } from '@tailrace/control/topics';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import { configSchema as fanoutSchema } from '@tailrace/fanout/config';
 import { parseAllDocuments } from 'yaml';
@@ -25,10 +26,14 @@ test('the topics are those that the services create', () => {
   const eventsConfig = at(topics.get(events.name), 'spec.config') as Values;
   assert.equal(eventsConfig['retention.ms'], events.retentionMs);
   assert.equal(eventsConfig['retention.bytes'], events.retentionBytes);
+  const audit = auditTopicSpec('tailrace');
+  assert.equal(at(topics.get(audit.name), 'spec.partitions'), audit.partitions);
+  const auditConfig = at(topics.get(audit.name), 'spec.config') as Values;
+  assert.deepEqual([auditConfig['retention.ms'], auditConfig['retention.bytes']], [audit.retentionMs, -1]);
   assert.equal(at(topics.get('tailrace.alarms'), 'spec.partitions'), settings.telemetryPartitions);
-  for (const name of ['tailrace.control', 'tailrace.rules'])
+  for (const name of ['tailrace.control', 'tailrace.rules', 'tailrace.devices'])
     assert.equal(at(topics.get(name), 'spec.partitions'), 1, name);
-  const compacted = ['tailrace.state', 'tailrace.alarms', 'tailrace.rules'];
+  const compacted = ['tailrace.state', 'tailrace.alarms', 'tailrace.rules', 'tailrace.devices'];
   for (const name of [...compacted, 'tailrace.control', 'tailrace.births', 'tailrace.bridges', 'tailrace.meta']) {
     assert.equal((at(topics.get(name), 'spec.config') as Values)['cleanup.policy'], 'compact', name);
   }
@@ -43,6 +48,7 @@ test('values-production matches the users and brokers of deploy/strimzi', async 
     ['StatefulSet', 'fanout'],
     ['StatefulSet', 'alarms'],
     ['Deployment', 'ingest'],
+    ['Deployment', 'control'],
   ] as const) {
     const pod = at(one(kind, `tailrace-${service}`), 'spec.template.spec');
     const password = (at(pod, 'containers.0.env') as Values[]).find(
@@ -59,4 +65,25 @@ test('values-production matches the users and brokers of deploy/strimzi', async 
     const volumes = at(pod, 'volumes') as Values[];
     assert.ok(volumes.some((volume) => at(volume, 'secret.secretName') === `${kafka.metadata.name}-cluster-ca-cert`));
   }
+});
+
+test('values-production matches the database of deploy/cloudnative-pg', async () => {
+  const { one } = await render({}, 'values-production.yaml');
+  const [cluster] = objectsOf('deploy/cloudnative-pg/cluster.yaml');
+  const name = cluster!.metadata.name;
+  for (const [kind, workload] of [
+    ['Deployment', 'tailrace-control'],
+    ['Job', 'tailrace-control-migration'],
+  ] as const) {
+    const pod = at(one(kind, workload), 'spec.template.spec');
+    const url = (at(pod, 'containers.0.env') as Values[]).find((entry) => entry['name'] === 'TAILRACE_DATABASE_URL');
+    assert.deepEqual(at(url, 'valueFrom.secretKeyRef'), { name: `${name}-app`, key: 'uri' });
+    const volumes = at(pod, 'volumes') as Values[];
+    assert.ok(
+      volumes.some((volume) => at(volume, 'secret.secretName') === `${name}-ca`),
+      workload,
+    );
+  }
+  const policy = JSON.stringify(one('NetworkPolicy', 'tailrace-control'));
+  assert.ok(policy.includes(`"cnpg.io/cluster":"${name}"`));
 });

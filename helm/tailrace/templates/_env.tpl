@@ -70,6 +70,9 @@ a name for all nodes and none for each: clients are never sent to an address tha
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if hasKey $known "databaseUrl" }}
+{{ include "tailrace.databaseEnv" . }}
+{{- end }}
 {{- with .token }}
 {{- if $section.token.secretKey }}
 {{ include "tailrace.secretVariable" (dict "name" (include "tailrace.variable" .setting) "secret" (include "tailrace.authSecretName" $.root) "key" $section.token.secretKey) }}
@@ -83,12 +86,22 @@ a name for all nodes and none for each: clients are never sent to an address tha
 {{- end }}
 {{- end -}}
 
+{{/* Where the database is, and its login. */}}
+{{- define "tailrace.databaseEnv" -}}
+{{- with .root.Values.database -}}
+{{ include "tailrace.secretVariable" (dict "name" "TAILRACE_DATABASE_URL" "secret" .existingSecret "key" .urlKey) }}
+{{- if .passwordKey }}
+{{ include "tailrace.secretVariable" (dict "name" "TAILRACE_DATABASE_PASSWORD" "secret" .existingSecret "key" .passwordKey) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* Certificates and the like that a service mounts, as JSON: {"mounts": [{name, secret, items: {key: file}}]}. */}}
 {{- define "tailrace.secretFiles" -}}
 {{- $known := index (.root.Files.Get "files/settings.json" | fromJson) .service -}}
 {{- $mounts := list -}}
-{{- $brokers := dict "kafka" (include "tailrace.kafka" . | fromYaml) "nats" .root.Values.nats -}}
-{{- range $broker, $key := dict "kafka" "kafkaBrokers" "nats" "natsServers" -}}
+{{- $brokers := dict "kafka" (include "tailrace.kafka" . | fromYaml) "nats" .root.Values.nats "database" .root.Values.database -}}
+{{- range $broker, $key := dict "kafka" "kafkaBrokers" "nats" "natsServers" "database" "databaseUrl" -}}
 {{- $tls := (get $brokers $broker).tls -}}
 {{- if and (hasKey $known $key) $tls.enabled -}}
 {{- with $tls.caSecret -}}

@@ -63,11 +63,15 @@ annotations:
 {{- .Values.serviceAccount.name | default (include "tailrace.fullname" .) -}}
 {{- end -}}
 
-{{/* A service's values: `defaults`, overridden by its section. enabled: null: it is on where standalone is off. */}}
+{{/*
+A service's values: `defaults`, overridden by its section. enabled: null: it is on where standalone is off, and control
+only with a database: what has been installed without one works as before.
+*/}}
 {{- define "tailrace.section" -}}
 {{- $section := mustMergeOverwrite (deepCopy .root.Values.defaults) (deepCopy (index .root.Values .service)) -}}
 {{- if kindIs "invalid" $section.enabled -}}
-{{- $_ := set $section "enabled" (not .root.Values.standalone.enabled) -}}
+{{- $isPossible := or (ne .service "control") (ne .root.Values.database.existingSecret "") -}}
+{{- $_ := set $section "enabled" (and (not .root.Values.standalone.enabled) $isPossible) -}}
 {{- end -}}
 {{- toYaml $section -}}
 {{- end -}}

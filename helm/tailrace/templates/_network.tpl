@@ -46,15 +46,7 @@ spec:
 {{- $policy := .root.Values.networkPolicy -}}
 {{- $known := index (.root.Files.Get "files/settings.json" | fromJson) .service -}}
 {{- $settings := include "tailrace.settings" . | fromYaml -}}
-- ports:
-    {{- range $policy.dns.ports }}
-    - { protocol: UDP, port: {{ . }} }
-    - { protocol: TCP, port: {{ . }} }
-    {{- end }}
-  {{- with $policy.dns.to }}
-  to:
-    {{- toYaml . | nindent 4 }}
-  {{- end }}
+{{ include "tailrace.dnsEgress" . }}
 {{- range $way := list (list "kafkaBrokers" "9092" "kafkaTo") (list "natsServers" "4222" "natsTo") (list "tokenJwksUrl" "" "issuerTo") (list "tracingUrl" "" "tracingTo") (list "ingestUrl" "" "ingestTo") }}
 {{- $addresses := get $settings (index $way 0) }}
 {{- if and $addresses (hasKey $known (index $way 0)) }}
@@ -72,9 +64,45 @@ spec:
   {{- end }}
 {{- end }}
 {{- end }}
+{{- if hasKey $known "databaseUrl" }}
+{{ include "tailrace.databaseEgress" . }}
+{{- end }}
+{{- if eq .service "control" }}
+{{- with $policy.notificationsTo }}
+- ports:
+    {{- range $policy.notificationPorts }}
+    - { protocol: TCP, port: {{ . }} }
+    {{- end }}
+  to:
+    {{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end }}
 {{- with $policy.extraEgress }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{- define "tailrace.dnsEgress" -}}
+{{- with .root.Values.networkPolicy.dns -}}
+- ports:
+    {{- range .ports }}
+    - { protocol: UDP, port: {{ . }} }
+    - { protocol: TCP, port: {{ . }} }
+    {{- end }}
+  {{- with .to }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "tailrace.databaseEgress" -}}
+- ports:
+    - { protocol: TCP, port: {{ .root.Values.database.port }} }
+  {{- with .root.Values.networkPolicy.databaseTo }}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end -}}
 
 {{/* The port of host:port or of a URL; otherwise the second argument, or the default of the scheme. */}}

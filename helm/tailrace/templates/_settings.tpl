@@ -91,6 +91,7 @@ natsTlsKeyFile: /etc/tailrace/nats-cert/tls.key
 natsCredentialsFile: /etc/tailrace/nats-credentials/nats.creds
 {{- end }}
 {{- end }}
+{{- include "tailrace.databaseSettings" $ }}
 {{- with (include "tailrace.section" $ | fromYaml).tls }}
 {{- if .enabled }}
 tlsPort: 8443
@@ -118,6 +119,27 @@ streamUrl: {{ ternary "wss" "ws" $secure }}://{{ . }}
 {{- end }}
 {{- with .hosts.ingest }}
 publicIngestUrl: {{ ternary "https" "http" $secure }}://{{ . }}
+{{- end }}
+{{- if (include "tailrace.section" (dict "root" $.root "service" "control") | fromYaml).enabled }}
+{{- with .hosts.control }}
+controlUrl: {{ ternary "https" "http" $secure }}://{{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* How to connect to the database; its address and login are in the environment. */}}
+{{- define "tailrace.databaseSettings" -}}
+{{- with .root.Values.database.tls }}
+{{- if .enabled }}
+databaseTls: true
+{{- if .caSecret }}
+databaseTlsCaFile: /etc/tailrace/database-ca/ca.crt
+{{- end }}
+{{- if .certSecret }}
+databaseTlsCertFile: /etc/tailrace/database-cert/tls.crt
+databaseTlsKeyFile: /etc/tailrace/database-cert/tls.key
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}

@@ -66,6 +66,9 @@
 {{- if and (hasKey .known "natsServers") (ne (dig "bus" "nats" $settings) "none") (not $values.nats.servers) -}}
 {{- fail (printf "nats.servers is empty, and %s needs NATS; expected a list such as [nats://nats:4222]" $name) -}}
 {{- end -}}
+{{- if and (hasKey .known "databaseUrl") (not $values.database.existingSecret) -}}
+{{- fail (printf "%s.enabled is true and database.existingSecret is empty; expected the name of the Secret with the URL of PostgreSQL (kubectl create secret generic tailrace-database --from-literal=uri=postgres://user:password@host:5432/database)" $name) -}}
+{{- end -}}
 {{- include "tailrace.validateKeys" . -}}
 {{- include "tailrace.validateTls" . -}}
 {{- include "tailrace.validatePartitions" . -}}
@@ -186,6 +189,9 @@
 {{- if not (index $values $broker).tls.enabled -}}
 {{- fail (printf "production is true and %s.tls.enabled is false; tokens and readings would go in the clear: switch TLS on there" $broker) -}}
 {{- end -}}
+{{- end -}}
+{{- if and (has "control" .enabled) (not $values.database.tls.enabled) -}}
+{{- fail "production is true and database.tls.enabled is false; passwords and decisions would go in the clear: switch TLS on there" -}}
 {{- end -}}
 {{- if $values.auth.tokenSecret -}}
 {{- fail "production is true and auth.tokenSecret is in the values, where many can read it; expected auth.existingSecret" -}}

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AlarmTransition } from '@tailrace/protocol/control-event-json';
 import { isTailraceError } from '@tailrace/protocol/error';
+import { AlarmStore } from './alarm-store.ts';
 import { createControl } from './control.ts';
+import type { Stream } from './stream.ts';
+import type { SubscribeOptions, Subscription } from './subscription.ts';
 import { createTestServer } from './testing.ts';
 
 const device = 'plant.press';
@@ -108,6 +111,20 @@ test('an alarm is acknowledged as the person has seen it; a changed one is refus
   stream.close();
 });
 
+test('an action that the service of alarms refuses is delivered by its ID, and changes no alarm', () => {
+  let listener: SubscribeOptions = {};
+  const subscription = { state: { name: 'live' }, unsubscribe: () => {} } as Subscription;
+  const subscribe = (_channel: string, options?: SubscribeOptions) => {
+    listener = options ?? {};
+    return subscription;
+  };
+  const alarms = new AlarmStore({ subscribe } as Stream, '>');
+  const seen: string[] = [];
+  alarms.onRefused(({ action, code }) => seen.push(`${action} ${code}`));
+  listener.onAlarms?.([{ partition: 0, refused: { action: 'a1', device, rule, code: 'conflict' } }], false);
+  assert.deepEqual([seen, alarms.current], [['a1 conflict'], []]);
+});
+
 test('a command has its states in order, each once, and one result', async () => {
   const { stream, control } = await createFixture();
   const command = control.command({ device, name: 'set', params: { level: 3 } });
@@ -117,6 +134,20 @@ test('a command has its states in order, each once, and one result', async () =>
   assert.equal(state, 'done');
   assert.deepEqual(states, ['accepted', 'done']);
   assert.equal(command.last?.number, 2);
+  stream.close();
+});
+
+test('unconfirmed is no result while the device may still report', async () => {
+  const { server, stream, control } = await createFixture();
+  server.holdCommands();
+  const command = control.command({ device, name: 'set' });
+  await server.settled();
+  server.command({ ...command.last!, number: 2, state: 'unconfirmed', awaits: 'outcome' });
+  await server.settled();
+  assert.equal(command.last?.state, 'unconfirmed');
+  const { awaits: _awaits, ...last } = command.last!;
+  server.command({ ...last, number: 3, state: 'done' });
+  assert.equal((await command.result).state, 'done');
   stream.close();
 });
 

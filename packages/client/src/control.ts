@@ -18,6 +18,7 @@ import type { ControlReply, Stream } from './stream.ts';
 
 /** The exports of `@tailrace/client/control`. */
 export type {
+  AlarmActionRefused,
   AlarmEvent,
   AlarmTransition,
   CommandTransition,
@@ -289,7 +290,7 @@ class Command implements SentCommand {
   take(transition: CommandTransition): void {
     if (this.#isSettled || transition.number <= (this.last?.number ?? 0)) return;
     this.states.push(transition);
-    const isLast = isFinal(transition.state);
+    const isLast = isFinal(transition);
     if (isLast) {
       this.#isSettled = true;
       this.#owner.settled();

@@ -86,8 +86,9 @@ export class PgliteDirectory {
     return isClean ? 'clean' : 'unclean';
   }
 
-  /** After the creation: PGlite has not written the new files to the disk. */
+  /** After the creation and its stop: PGlite has not written the new files to the disk. */
   async created(): Promise<void> {
+    await rm(join(this.data, processFile), { force: true });
     await syncTree(this.data);
     await writeFile(join(this.data, createdFile), '', { flush: true });
     await syncFile(this.data);

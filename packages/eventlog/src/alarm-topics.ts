@@ -9,6 +9,14 @@ export function rulesTopicSpec(name: string): TopicSpec {
 }
 
 /**
+ * Returns the topic of the kind and the labels of devices, by which rules select them: compacted, of one partition. The
+ * key is a device path, the value JSON (`textFromAttributes`), and a tombstone removes them.
+ */
+export function devicesTopicSpec(name: string): TopicSpec {
+  return { name, partitions: 1, ...keptForever, compacted: true };
+}
+
+/**
  * Returns the topic of the checkpoints of alarms: compacted, with as many partitions as the telemetry topic. The key is
  * a device path, or that of the whole partition.
  */

@@ -64,12 +64,12 @@ test('the first override that matches a device counts, and one may disable the r
       { devices: 'plant1.>', enabled: false },
     ],
   });
-  assert.equal(ruleMatches(rule, 'plant1.oven'), true);
+  assert.equal(ruleMatches(rule, 'plant1.oven', undefined), true);
   assert.equal(ruleFor(rule, 'plant1.oven').priority, 1);
   assert.equal(ruleFor(rule, 'plant1.oven').onDelayMs, 5);
-  assert.equal(ruleMatches(rule, 'plant1.press'), false);
-  assert.equal(ruleMatches(rule, 'plant2.oven'), false);
-  assert.equal(ruleMatches(ruleFrom({ ...hot, enabled: false }), 'plant1.oven'), false);
+  assert.equal(ruleMatches(rule, 'plant1.press', undefined), false);
+  assert.equal(ruleMatches(rule, 'plant2.oven', undefined), false);
+  assert.equal(ruleMatches(ruleFrom({ ...hot, enabled: false }), 'plant1.oven', undefined), false);
 });
 
 test('the refusal of an expression has line, column and caret', () => {

@@ -2,6 +2,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { isPattern, patternMatches } from '@tailrace/protocol/pattern';
 import { isPlainText } from '@tailrace/protocol/text';
 import { z } from 'zod';
+import { type DeviceAttributes, isSelected, whereSchema } from './device-attributes.ts';
 import { compileExpression } from './expression.ts';
 import {
   conditionSchema,
@@ -111,6 +112,8 @@ export const ruleSchema = z
     name: plainText(128).default(''),
     enabled: z.boolean().default(true),
     devices: z.array(pattern).min(1).max(ruleLimits.patternsMax),
+    /** Of these, only devices with this kind and these labels in the registry. Default: all. */
+    where: whereSchema.optional(),
     condition: conditionSchema,
     /** The condition must hold for this long, by the clock of the device. */
     onDelayMs: delayMs.default(0),
@@ -196,6 +199,8 @@ export function ruleFrom(value: unknown): Rule {
 function issueLine(issue: z.core.$ZodIssue, value: unknown): string {
   const place = issue.path.length === 0 ? '' : `${issue.path.map(String).join('.')}: `;
   if (issue.code === 'unrecognized_keys') return `${place}expected known keys, got ${issue.keys.map(shown).join(', ')}`;
+  if (issue.code === 'invalid_key')
+    return `${place}${issue.issues[0]?.message ?? issue.message}, got ${shown(issue.path.at(-1))}`;
   const expected = issue.message.replace(/^(Invalid|Too)[^:]*: /, '').replace(/, received .*$/, '');
   if (/\bgot\b/.test(expected)) return `${place}${expected}`;
   return `${place}${expected}, got ${shown(valueAt(value, issue.path))}`;
@@ -225,10 +230,14 @@ export function bytesFromRule(rule: Rule): Uint8Array {
 }
 
 /** A rule as it applies to one device: without overrides. */
-export type DeviceRule = Omit<Rule, 'overrides' | 'devices'>;
+export type DeviceRule = Omit<Rule, 'overrides' | 'devices' | 'where'>;
 
-/** Returns whether the rule matches the device, and is enabled for it. */
-export function ruleMatches(rule: Rule, device: string): boolean {
+/**
+ * Returns whether the rule matches the device, and is enabled for it. `attributes`: of the device in the registry;
+ * undefined: it has none.
+ */
+export function ruleMatches(rule: Rule, device: string, attributes: DeviceAttributes | undefined): boolean {
+  if (!isSelected(rule.where, attributes)) return false;
   if (!rule.devices.some((each) => patternMatches(each, device))) return false;
   return overrideFor(rule, device)?.enabled ?? rule.enabled;
 }

@@ -16,6 +16,7 @@ import { EventWriters } from './ownership/event-writer.ts';
 import type { EvaluationCounts, PartitionContext } from './ownership/partition-alarms.ts';
 import { partitionKeys } from './ownership/partition-keys.ts';
 import { Recovery } from './ownership/recovery.ts';
+import { DevicesReader } from './rules/devices-reader.ts';
 import { RuleSet } from './rules/rule-set.ts';
 import { RulesReader } from './rules/rules-reader.ts';
 
@@ -36,7 +37,10 @@ export interface AlarmsOptions {
 }
 
 export interface Alarms {
-  /** Resolves once the rules are read and the group is joined. The group assigns partitions later: see `notReady`. */
+  /**
+   * Resolves once the rules and the labels of devices are read, and the group is joined. The group assigns partitions
+   * later: see `notReady`.
+   */
   start(): Promise<void>;
   /** Writes transitions and checkpoints, and leaves the group. */
   drain(): Promise<void>;
@@ -50,6 +54,7 @@ export interface Alarms {
 export interface AlarmsNode {
   readonly rules: RuleSet;
   readonly reader: RulesReader;
+  readonly devicesReader: DevicesReader;
   readonly ownership: AlarmOwnership;
   readonly checkpoints: AlarmCheckpoints;
   readonly recovery: Recovery;
@@ -64,6 +69,7 @@ interface NodeTopics {
   readonly events: string;
   readonly alarms: string;
   readonly rules: string;
+  readonly devices: string;
   readonly partitions: number;
   /** Of the telemetry topic. */
   readonly epoch: string;
@@ -95,6 +101,7 @@ class AlarmsProcess implements Alarms {
       this.node = node;
       // Before the first report: without rules an alarm would count as removed.
       await node.reader.start();
+      await node.devicesReader.start();
       this.#assertNotStopped();
       await node.ownership.start();
       this.#assertNotStopped();
@@ -118,6 +125,7 @@ class AlarmsProcess implements Alarms {
     this.node = undefined;
     node?.epochWatch?.stop();
     node?.reader.stop();
+    node?.devicesReader.stop();
     await node?.ownership.stop(this.#options.config.drainMs);
   }
 
@@ -137,7 +145,8 @@ async function ensureTopics(eventLog: EventLog, config: AlarmsSettings): Promise
   const alarms = nameOf('alarms');
   const { epoch: eventsEpoch } = await eventLog.ensureTopic(eventsTopicSpec(events, partitions));
   await eventLog.ensureTopic(alarmsTopicSpec(alarms, partitions));
-  return { telemetry, events, alarms, rules: nameOf('rules'), partitions, epoch, eventsEpoch };
+  const [rules, devices] = [nameOf('rules'), nameOf('devices')];
+  return { telemetry, events, alarms, rules, devices, partitions, epoch, eventsEpoch };
 }
 
 /** Composes a node: each object gets those created before it. Nothing is read yet. */
@@ -150,6 +159,10 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
   const rules = new RuleSet();
   const reader = new RulesReader({
     ...{ eventLog, topic: topics.rules, clock, logger, rules },
+    onChange: () => ownership.rulesChanged(),
+  });
+  const devicesReader = new DevicesReader({
+    ...{ eventLog, topic: topics.devices, clock, logger, rules },
     onChange: () => ownership.rulesChanged(),
   });
   const { unwrittenMax, pairsMax, checkpointMs, slackMs, graceMs, lookbackMs, flushMs, node } = config;
@@ -177,7 +190,17 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
   const epochWatch = epochWatchFrom(options, topics);
   const measures = registerAlarmMetrics(metrics, {
     now,
-    node: () => ({ rules, reader, ownership, checkpoints, recovery, writers, counts, pairs: context.pairs }),
+    node: () => ({
+      rules,
+      reader,
+      devicesReader,
+      ownership,
+      checkpoints,
+      recovery,
+      writers,
+      counts,
+      pairs: context.pairs,
+    }),
   });
   const ownership: AlarmOwnership = new AlarmOwnership({
     ...{ eventLog, clock, logger, random, topics, node, flushMs, checkpointMs, writers, recovery, defer },
@@ -185,7 +208,7 @@ function composeNode(options: AlarmsOptions, topics: NodeTopics): AlarmsNode {
     onLogError: () => epochWatch?.check(),
     onRecovered: (seconds) => measures.takeoverSeconds.observe(seconds),
   });
-  return { rules, reader, ownership, checkpoints, recovery, writers, counts, epochWatch };
+  return { rules, reader, devicesReader, ownership, checkpoints, recovery, writers, counts, epochWatch };
 }
 
 function epochWatchFrom(options: AlarmsOptions, topics: NodeTopics): EpochWatch | undefined {

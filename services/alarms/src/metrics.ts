@@ -5,6 +5,7 @@ import type { AlarmOwnership } from './ownership/alarm-ownership.ts';
 import type { EventWriters } from './ownership/event-writer.ts';
 import type { EvaluationCounts, PairCount, PartitionAlarms } from './ownership/partition-alarms.ts';
 import type { Recovery } from './ownership/recovery.ts';
+import type { DevicesReader } from './rules/devices-reader.ts';
 import type { RuleSet } from './rules/rule-set.ts';
 import type { RulesReader } from './rules/rules-reader.ts';
 
@@ -12,6 +13,7 @@ import type { RulesReader } from './rules/rules-reader.ts';
 interface CountingNode {
   readonly rules: RuleSet;
   readonly reader: RulesReader;
+  readonly devicesReader: DevicesReader;
   readonly ownership: AlarmOwnership;
   readonly checkpoints: AlarmCheckpoints;
   readonly recovery: Recovery;
@@ -86,6 +88,29 @@ export function registerAlarmMetrics(
     'rules_read_failures_total',
     'Polls of the topic of rules that failed.',
     ({ reader }) => reader.poller.counts.readFailures,
+  );
+
+  gauge('labeled_devices', 'Devices with a kind or labels, by which rules select.', ({ rules }) => rules.devices.size);
+  gauge(
+    'limit_labeled_devices',
+    'Limit of these; further devices match no rule that selects by kind or label.',
+    ({ rules }) => rules.devices.devicesMax,
+  );
+  total('refused_labeled_devices_total', 'Records of devices beyond this limit.', ({ rules }) => rules.devices.refused);
+  total(
+    'invalid_devices_total',
+    'Records of the topic of devices that have no kind and labels.',
+    ({ devicesReader }) => devicesReader.counts.invalid,
+  );
+  gauge(
+    'devices_read_age_seconds',
+    'Seconds since the topic of devices was last read to its end: the most that a change of labels is delayed.',
+    ({ devicesReader }) => devicesReader.poller.readAgeMs / 1_000,
+  );
+  total(
+    'devices_read_failures_total',
+    'Polls of the topic of devices that failed.',
+    ({ devicesReader }) => devicesReader.poller.counts.readFailures,
   );
 
   gauge('unwritten_transitions', 'Transitions that the log has not taken yet.', ({ writers }) => writers.unwritten);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
+import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import type { EventLog } from '@tailrace/eventlog/event-log';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import { createMemoryLog, type MemoryEventLog, type MemoryOperation } from '@tailrace/eventlog/memory';
@@ -9,6 +9,7 @@ import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { TailraceError } from '@tailrace/protocol/error';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
+import { type DeviceAttributes, textFromAttributes } from '@tailrace/rules/device-attributes';
 import { bytesFromRule, type RuleInput, ruleFrom, ruleFromBytes } from '@tailrace/rules/rule';
 import { createFakeClock, type FakeClock } from '@tailrace/testkit/fake-clock';
 import { z } from 'zod';
@@ -62,6 +63,7 @@ export class AlarmsCluster {
     await this.#writer.ensureTopic({ name: 'tailrace.telemetry', partitions, ...retention });
     await this.#writer.ensureTopic(eventsTopicSpec('tailrace.events', partitions));
     await this.#writer.ensureTopic(rulesTopicSpec('tailrace.rules'));
+    await this.#writer.ensureTopic(devicesTopicSpec('tailrace.devices'));
   }
 
   /** Starts a node. `wrap`: replaces its log, for a test that delays its calls. */
@@ -132,6 +134,12 @@ export class AlarmsCluster {
 
   async deleteRule(id: string): Promise<void> {
     await this.#writer.append('tailrace.rules', [{ key: id, value: new Uint8Array(0) }]);
+  }
+
+  /** Appends kind and labels of a device, as control does. Without any, a tombstone. */
+  async attributes(device: string, { kind = '', labels = {} }: Partial<DeviceAttributes> = {}): Promise<void> {
+    const value = new TextEncoder().encode(textFromAttributes({ kind, labels }) ?? '');
+    await this.#writer.append('tailrace.devices', [{ key: device, value }]);
   }
 
   /** Appends a report of `temp`, as ingest does. */

@@ -2,12 +2,13 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
+import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { KafkaEventLog } from '@tailrace/eventlog/kafka';
 import { silentLogger } from '@tailrace/platform/logger';
 import { AlarmOrder } from '@tailrace/protocol/alarm-order';
 import { tailrace } from '@tailrace/protocol/generated';
 import { decodeReport, encodeReport } from '@tailrace/protocol/report-proto';
+import { textFromAttributes } from '@tailrace/rules/device-attributes';
 import { bytesFromRule, ruleFrom } from '@tailrace/rules/rule';
 import { eventually } from '@tailrace/testkit/eventually';
 import { freePorts } from '@tailrace/testkit/free-port';
@@ -43,7 +44,10 @@ before(async () => {
     const rule = ruleFrom({ id, version: 1, devices: ['plant.>'], condition });
     return { key: id, value: bytesFromRule(rule) };
   });
-  await log.append(`${prefix}.rules`, rules);
+  const condition = { kind: 'limits', tag: 'temp', limits: { H: { value: limit } } };
+  const byLabel = ruleFrom({ id: 'by-label', version: 1, devices: ['>'], where: { labels: { line: '3' } }, condition });
+  await log.append(`${prefix}.rules`, [...rules, { key: byLabel.id, value: bytesFromRule(byLabel) }]);
+  await log.ensureTopic(devicesTopicSpec(`${prefix}.devices`));
   nodes = await Promise.all([startNode('a'), startNode('b')]);
   load = new Load();
 });
@@ -149,6 +153,7 @@ async function crossings(): Promise<Map<string, string[]>> {
     for await (const records of log.read(`${prefix}.telemetry`, partition, { from: 0 })) {
       for (const { seq, value } of records) {
         const { device, readings } = decodeReport(value);
+        if (!found.has(device)) continue;
         const high = (readings[0]!.value as number) > limit;
         if (high !== (isHigh.get(device) ?? false)) found.get(device)!.push(`${high ? 'RAISED' : 'RETURNED'} ${seq}`);
         isHigh.set(device, high);
@@ -210,6 +215,40 @@ async function assertComplete(): Promise<void> {
     assert.deepEqual(numbers, rising, key);
   }
 }
+
+test('labels of a device select its rules, and another label is another rule, on all nodes', async () => {
+  const labeled = Array.from({ length: 8 }, (_, index) => `hall.press${index}`);
+  const label = (line: string) =>
+    log.append(
+      `${prefix}.devices`,
+      labeled.map((device) => {
+        const text = textFromAttributes({ kind: '', labels: { line } })!;
+        return { key: device, value: new TextEncoder().encode(text) };
+      }),
+    );
+  const report = async () => {
+    const time = Date.now();
+    const reports = labeled.map((device) => ({ device, time, readings: [{ tag: 'temp', value: 90 }] }));
+    await log.append(
+      `${prefix}.telemetry`,
+      reports.map((each) => ({ key: each.device, value: encodeReport(each, time) })),
+    );
+  };
+  const numbersAre = async (expected: readonly number[]) => {
+    const { numbers } = await events();
+    for (const device of labeled) assert.deepEqual(numbers.get(`${device} by-label`), expected);
+  };
+  await label('3');
+  await eventually(
+    async () => {
+      await report();
+      await numbersAre([1]);
+    },
+    { deadlineMs: 30_000, pollMs: 200, describe: 'the labels are in force' },
+  );
+  await label('4');
+  await eventually(() => numbersAre([1, 2]), { deadlineMs: 30_000, pollMs: 200, describe: 'no device has the rule' });
+});
 
 test('a node that stands still for longer than its session, and goes on, raises no alarm twice', async () => {
   await passed(400);

@@ -1,9 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Bus } from '@tailrace/bus/bus';
 import type { Database } from '@tailrace/database/database';
-import { rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
+import { devicesTopicSpec, rulesTopicSpec } from '@tailrace/eventlog/alarm-topics';
 import { ControlTopic } from '@tailrace/eventlog/control-topic';
-import type { EventLog } from '@tailrace/eventlog/event-log';
+import { boundsOf, type EventLog } from '@tailrace/eventlog/event-log';
 import { eventsTopicSpec } from '@tailrace/eventlog/events-topic';
 import type { Clock } from '@tailrace/platform/clock';
 import { CredentialVerifier } from '@tailrace/platform/credentials';
@@ -27,6 +27,7 @@ import { markedCommandsFrom } from './commands/marked-commands.ts';
 import type { ControlSettings } from './config.ts';
 import type { ControlContext, RegisterRoutes } from './control-context.ts';
 import { ControlServer } from './control-server.ts';
+import { Fleets } from './fleet/fleets.ts';
 import { type Api, createApi, listen } from './http/api.ts';
 import { Journal } from './journal.ts';
 import { registerLeaseRoutes } from './leases/lease-routes.ts';
@@ -37,11 +38,13 @@ import { registerNotificationRoutes } from './notifications/notification-routes.
 import { Notifications } from './notifications/notifications.ts';
 import { outwardFrom } from './notifications/outward.ts';
 import { OutboxRelay } from './outbox/outbox-relay.ts';
+import { appendAllDeviceRecords } from './registry/device-records.ts';
 import { FanoutOwners } from './registry/fanout-owners.ts';
 import { registerRuleRoutes } from './rules/rule-routes.ts';
 import { RuleService } from './rules/rule-service.ts';
 import { migrateStore } from './store-schema.ts';
 import { auditTopicSpec } from './topics.ts';
+import { TriggerRuns } from './triggers/trigger-runs.ts';
 
 export interface ControlOptions {
   /** Started by the caller, as the log and the bus are. */
@@ -60,6 +63,12 @@ export interface ControlOptions {
   readonly routes?: readonly RegisterRoutes[];
   /** The setting of the port, for the message where it is taken. Default: `port`. */
   readonly portSetting?: string;
+  /** Whether `start` migrates the store. False: it was migrated before. Default: true. */
+  readonly migratesStore?: boolean;
+  /** Whether the API is served. False: requests come over the bus alone, as in a simulation. Default: true. */
+  readonly servesApi?: boolean;
+  /** Returns an ID of commands and processes that no other one has. Default: random. */
+  readonly uniqueId?: () => string;
 }
 
 export interface Control {
@@ -82,15 +91,16 @@ export interface Control {
 /** Creates the service in which people act on what they see. Depends on no environment and process. */
 export function createControl(options: ControlOptions): Control {
   const { database, eventLog, bus, clock, random, logger, metrics, config, node, routes = [] } = options;
+  const { migratesStore = true, servesApi = true, uniqueId = randomId } = options;
   const { topicPrefix } = config;
   // The name of the node may be that of the process before it, which may still run.
-  const worker = `${node}-${randomBytes(6).toString('base64url')}`;
+  const worker = `${node}-${uniqueId()}`;
   const outbox = new OutboxRelay({
     ...{ database, eventLog, topicPrefix, worker, clock, logger, metrics },
     rowsMax: config.outboxRowsMax,
   });
   const context: ControlContext = {
-    ...{ database, clock, logger, metrics, random, worker },
+    ...{ database, clock, logger, metrics, random, worker, uniqueId },
     journal: new Journal({ clock, onAppended: createActMetrics(metrics) }),
     wakeOutbox: () => outbox.wake(),
   };
@@ -121,13 +131,30 @@ export function createControl(options: ControlOptions): Control {
     ...{ context, commands, owners },
     isMarked: (device, name) => marked.isMarked(device, name),
   });
-  const rules = new RuleService(context);
+  const fleets = new Fleets({
+    ...{ context, commands, devicesMax: config.fleetDevicesMax, retentionMs: config.commandRetentionMs },
+    isMarked: (device, name) => marked.isMarked(device, name),
+  });
+  const rules = new RuleService(context, () => automation.surveyNow());
   const alarms = new AlarmReader({
     ...{ database, eventLog, notifications, worker, clock, logger, metrics, retentionMs: config.alarmRetentionMs },
+    triggers: new TriggerRuns({ context, metrics }),
     ...{ eventsTopic: `${topicPrefix}.events`, alarmsTopic: `${topicPrefix}.alarms` },
     partitions: config.telemetryPartitions,
   });
   const server = new ControlServer({ bus, commands, leases, context });
+  const registerRoutes = (scope: Api) => {
+    registerCommandRoutes(scope, commands, context);
+    registerLeaseRoutes(scope, leases);
+    registerAuditRoutes(scope, database);
+    registerRuleRoutes(scope, rules);
+    registerAlarmActionRoutes(scope, context);
+    registerAlarmQueryRoutes(scope, context);
+    registerNotificationRoutes(scope, notificationAdmin);
+    automation.registerRoutes(scope);
+    fleets.registerRoutes(scope);
+    for (const register of routes) register(scope, context);
+  };
   let api: Api | undefined;
   let state: 'new' | 'running' | 'draining' | 'stopped' = 'new';
   let port = 0;
@@ -143,8 +170,9 @@ export function createControl(options: ControlOptions): Control {
       await eventLog.ensureTopic(rulesTopicSpec(`${topicPrefix}.rules`));
       // Before the first request: a revoked token is refused from the start.
       await control.start();
-      const applied = await migrateStore(database);
+      const applied = migratesStore ? await migrateStore(database) : [];
       if (applied.length > 0) logger.info({ applied }, 'the store was migrated');
+      await publishDevices(options);
       await outbox.start();
       await owners.start();
       await work.subscribe();
@@ -153,29 +181,18 @@ export function createControl(options: ControlOptions): Control {
       await notifications.start();
       alarms.start();
       await automation.start();
+      fleets.start();
       await server.subscribe();
-      api = await createApi({
-        ...{ settings: config, credentials, logger, metrics },
-        routes(scope) {
-          registerCommandRoutes(scope, commands, context);
-          registerLeaseRoutes(scope, leases);
-          registerAuditRoutes(scope, database);
-          registerRuleRoutes(scope, rules);
-          registerAlarmActionRoutes(scope, context);
-          registerAlarmQueryRoutes(scope, context);
-          registerNotificationRoutes(scope, notificationAdmin);
-          automation.registerRoutes(scope);
-          for (const register of routes) register(scope, context);
-        },
-      });
+      if (servesApi) api = await createApi({ settings: config, credentials, logger, metrics, routes: registerRoutes });
       if (state !== 'new') return;
-      port = await listen(api, config, options.portSetting ?? 'port');
+      if (api !== undefined) port = await listen(api, config, options.portSetting ?? 'port');
       state = 'running';
       logger.info({ host: config.host, port }, 'the API of control is served at /v1/docs');
     },
     async drain() {
       if (state !== 'running') return;
       state = 'draining';
+      await fleets.drain();
       await Promise.all([api?.close(), server.stop()]);
     },
     async stop() {
@@ -187,11 +204,25 @@ export function createControl(options: ControlOptions): Control {
       await alarms.stop();
       await notifications.stop();
       await automation.stop();
+      await fleets.stop();
       await work.stop();
       await owners.stop();
       await outbox.stop();
     },
   };
+}
+
+function randomId(): string {
+  return randomUUID().replaceAll('-', '');
+}
+
+/** Puts the kind and labels of all devices on their way, if their topic is new, or was lost. */
+async function publishDevices({ eventLog, database, clock, config, logger }: ControlOptions): Promise<void> {
+  const topic = `${config.topicPrefix}.devices`;
+  await eventLog.ensureTopic(devicesTopicSpec(topic));
+  if (boundsOf(await eventLog.bounds(topic, [0]), 0).next > 0) return;
+  const devices = await database.transaction((transaction) => appendAllDeviceRecords(transaction, clock.now()));
+  if (devices > 0) logger.info({ topic, devices }, 'the topic of devices is empty; kinds and labels are written');
 }
 
 /** Verifies tokens as ingest and fanout do, with the revocations of the control topic. */

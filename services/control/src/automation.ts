@@ -13,6 +13,8 @@ import { Scenes } from './scenes/scenes.ts';
 import { registerScheduleRoutes } from './schedules/schedule-routes.ts';
 import { ScheduleRunner } from './schedules/schedule-runner.ts';
 import { Schedules } from './schedules/schedules.ts';
+import { registerTriggerRoutes } from './triggers/trigger-routes.ts';
+import { Triggers } from './triggers/triggers.ts';
 
 export interface AutomationOptions {
   readonly context: ControlContext;
@@ -24,11 +26,12 @@ export interface AutomationOptions {
   readonly owners: FanoutOwners;
 }
 
-/** Registry, scenes and schedules of one process of control. */
+/** Registry, scenes, schedules and triggers of one process of control. */
 export class Automation {
   readonly registry: Registry;
   readonly scenes: Scenes;
   readonly schedules: Schedules;
+  readonly triggers: Triggers;
   readonly #sceneRunner: SceneRunner;
   readonly #scheduleRunner: ScheduleRunner;
   readonly #survey: DeviceSurvey;
@@ -42,6 +45,7 @@ export class Automation {
     this.#survey = new DeviceSurvey({ database, registry: this.registry, owners, clock, logger, worker });
     this.scenes = new Scenes({ context, isMarked });
     this.schedules = new Schedules({ context, scenes: this.scenes });
+    this.triggers = new Triggers({ context, scenes: this.scenes });
     this.#sceneRunner = new SceneRunner({ context, scenes: this.scenes, commands, lastValues });
     const late = metrics.histogram(
       'tailrace_control_schedule_late_seconds',
@@ -63,6 +67,11 @@ export class Automation {
     );
   }
 
+  /** Takes the devices that have reported up to now; it happens by itself within half a minute. Never rejects. */
+  surveyNow(): Promise<void> {
+    return this.#survey.surveyNow();
+  }
+
   /** Takes the devices that fanout knows now. For tests: it happens by itself. */
   survey(): Promise<void> {
     return this.#survey.survey();
@@ -72,6 +81,7 @@ export class Automation {
     registerRegistryRoutes(api, this.registry);
     registerSceneRoutes(api, this.scenes);
     registerScheduleRoutes(api, this.schedules);
+    registerTriggerRoutes(api, this.triggers);
   }
 
   async start(): Promise<void> {

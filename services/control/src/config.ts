@@ -47,6 +47,13 @@ export const controlSettings = {
     .max(16_777_216)
     .default(1_048_576)
     .describe("A request's body; beyond it 413. A file of devices to import may need more."),
+  origins: z
+    .array(z.string().regex(/^(null|https?:\/\/[A-Za-z0-9.:[\]-]+)$/, 'https://host:port without a path'))
+    .max(256)
+    .default([])
+    .describe(
+      'Web pages whose scripts may send requests (CORS), as https://host:port; empty: all, because a request needs a token in any case.',
+    ),
   markedCommands: z
     .string()
     .max(65_536)
@@ -81,6 +88,13 @@ export const controlSettings = {
     .max(100_000)
     .default(100)
     .describe('Commands of one subject a second, with the burst of ten seconds; beyond it 429.'),
+  fleetDevicesMax: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(10_000)
+    .meta({ unit: 'devices' })
+    .describe('Devices of one fleet command, about 200 bytes each in PostgreSQL; beyond it, it is refused.'),
   unconfirmedMs: z
     .int()
     .min(10_000)

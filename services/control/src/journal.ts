@@ -4,7 +4,7 @@ import { TailraceError } from '@tailrace/protocol/error';
 import { type AuditEntry, chainOf, contentOf, nextHashSql } from './audit/audit-entry.ts';
 
 /** Topics that control writes, without the prefix of the installation. */
-export type OutboxTopic = 'events' | 'rules' | 'audit';
+export type OutboxTopic = 'events' | 'rules' | 'devices' | 'audit';
 
 /** A record for the log. */
 export interface OutboxRecord {

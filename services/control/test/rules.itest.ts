@@ -3,7 +3,9 @@ import { after, before, test } from 'node:test';
 import { tailrace } from '@tailrace/protocol/generated';
 import { ruleFromBytes } from '@tailrace/rules/rule';
 import { eventually } from '@tailrace/testkit/eventually';
+import { appendAllDeviceRecords } from '../src/registry/device-records.ts';
 import { type ControlFixture, createControlFixture, type RunningControl, tokenOf } from './control-fixture.ts';
+import { FanoutNode } from './fanout-node.ts';
 
 const { AlarmActionKind, ControlReply, ControlRequest } = tailrace.v1;
 
@@ -17,6 +19,9 @@ before(async () => {
   control = await fixture.start('c1');
   anna = await tokenOf('anna');
   engineer = await tokenOf('erik', { roles: ['engineer'] });
+  const press = { device: 'plant1.line2.press5', kind: 'press', labels: { line: '2', hall: 'B' } };
+  const created = await control.request(engineer, 'POST', '/v1/registry/devices', press);
+  assert.equal(created.status, 201, JSON.stringify(created.body));
 });
 
 after(() => fixture.stop());
@@ -83,6 +88,98 @@ test('a rule has versions, and each one reaches its topic', async () => {
   );
   assert.deepEqual((await control.request(anna, 'GET', '/v1/rules?device=plant1.line3.press7')).body.rules, []);
 });
+
+test('a rule that matches no device is refused with its place, unless it is forced', async () => {
+  const put = (id: string, change: object, query = '') =>
+    control.request(engineer, 'PUT', `/v1/rules/${id}${query}`, { ...body, ...change });
+  const unmatched = await put('typo', { devices: ['plant1.line2.>', 'plant1.lime3.>'] });
+  assert.deepEqual([unmatched.status, unmatched.body.error.code], [400, 'invalid_rule']);
+  assert.match(
+    unmatched.body.error.message,
+    /devices\.1: expected a pattern of a device in the registry, got "plant1\.lime3\.>"\nforce=true stores a rule ahead/,
+  );
+  assert.doesNotMatch(unmatched.body.error.message, /devices\.0/);
+  const where = { kind: 'press', labels: { line: '3' } };
+  const labeled = await put('typo', { where });
+  assert.match(labeled.body.error.message, /where: expected the kind and labels of a device.*"line":"3"/);
+  assert.equal((await put('typo', { where: { ...where, labels: { line: '2' } } })).status, 200);
+  assert.equal((await put('ahead', { devices: ['plant1.line9.>'], where }, '?force=true')).status, 200);
+  const device = '/v1/rules?device=plant1.line2.press5';
+  const ids = (await control.request(anna, 'GET', device)).body.rules.map(({ id }: { id: string }) => id);
+  assert.ok(ids.includes('typo') && !ids.includes('ahead'), ids.join());
+});
+
+test('a device that has just reported is in the registry when a rule refers to it', async (t) => {
+  const node = new FanoutNode('f1', await fixture.bus('f1'), 3);
+  t.after(() => node.stop());
+  node.set('plant1.line5.press1', { temperature: 20 });
+  await node.start();
+  const path = '/v1/rules/just?version=';
+  const put = (version: number) =>
+    control.request(engineer, 'PUT', `${path}${version}`, { ...body, devices: ['plant1.line5.>'] });
+  // Control has to receive an announcement of the node first.
+  await eventually(async () => assert.equal((await put(0)).status, 200));
+});
+
+test('kind and labels of devices are in their topic, and go with the path, in the order of their changes', async () => {
+  const path = '/v1/registry/devices/plant1.line2.press5';
+  const send = async (method: string, rest: string, change: object) => {
+    const { status, body: answer } = await control.request(engineer, method, path + rest, change);
+    assert.equal(status, 200, JSON.stringify(answer));
+  };
+  await send('PATCH', '', { name: 'Press 7' });
+  await send('PATCH', '', { labels: { hall: null } });
+  await send('POST', '/decommission', {});
+  await send('POST', '/recommission', {});
+  await send('POST', '/rename', { to: 'plant1.line2.press6' });
+  const found = await eventually(async () => {
+    const records = await fixture.values('tailrace.devices');
+    assert.equal(records.length, 6);
+    return records;
+  });
+  const [all, less] = [{ hall: 'B', line: '2' }, { line: '2' }].map((labels) => ({ kind: 'press', labels }));
+  assert.deepEqual(
+    found.map(({ key, value }) => [key.split('.').at(-1), value.length === 0 ? 'none' : JSON.parse(textOf(value))]),
+    [
+      ['press5', all],
+      ['press5', less],
+      ['press5', 'none'],
+      ['press5', less],
+      ['press5', 'none'],
+      ['press6', less],
+    ],
+  );
+});
+
+test('an import with labels does not delay other records, and a topic that was lost is written again', async () => {
+  const lines = Array.from({ length: 3_000 }, (_, index) => `plant1.import.m${index},meter,${index % 10}`);
+  const csv = ['path,kind,label.line', ...lines].join('\n');
+  const headers = { authorization: `Bearer ${engineer}`, 'content-type': 'text/csv' };
+  const answer = await fetch(`${control.url}/v1/registry/import`, { method: 'POST', headers, body: csv });
+  assert.equal(answer.status, 200);
+  const rule = { ...body, devices: ['plant1.import.>'], where: { labels: { line: '7' } } };
+  assert.equal((await control.request(engineer, 'PUT', '/v1/rules/imported', rule)).status, 200);
+  const all = await eventually(
+    async () => {
+      const paths = new Set((await fixture.values('tailrace.devices')).map(({ key }) => key));
+      paths.delete('plant1.line2.press5');
+      assert.equal(paths.size, 3_001);
+      return paths;
+    },
+    { deadlineMs: 20_000 },
+  );
+  await fixture.database.query(`INSERT INTO outbox (topic, key, value, at_ms) VALUES ('devices', 'x', '', 0)`);
+  const nowMs = Date.now();
+  assert.equal(await fixture.database.transaction((transaction) => appendAllDeviceRecords(transaction, nowMs)), 0);
+  await eventually(async () => {
+    const { rows } = await fixture.database.query(`SELECT 1 FROM outbox WHERE topic = 'devices'`);
+    assert.deepEqual(rows, []);
+  });
+  const rows = await fixture.database.transaction((transaction) => appendAllDeviceRecords(transaction, nowMs));
+  assert.equal(rows, all.size);
+});
+
+const textOf = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 test('what a person does about an alarm is in the audit, and reaches alarms, by HTTP and over the bus', async () => {
   const device = 'plant1.line2.press7';

@@ -1,6 +1,8 @@
 import { defineConfig } from 'vite';
 
 export default defineConfig({
+  // The hooks of the SDK are written for React.
+  resolve: { alias: { react: 'preact/compat' } },
   // Wherever a proxy puts the page.
   base: './',
   build: {

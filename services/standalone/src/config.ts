@@ -1,11 +1,12 @@
+import { controlSettings } from '@tailrace/control/config';
+import { notificationRules, notificationSettings } from '@tailrace/control/notifications/notification-settings';
 import { commonSettings } from '@tailrace/platform/settings';
 import { moods } from '@tailrace/simulator/plant/mood';
 import { z } from 'zod';
 
 export const serviceName = 'standalone';
 
-/** Settings of an installation in one process. */
-export const configSchema = z.strictObject({
+const settings = z.strictObject({
   ...commonSettings,
   internalHost: commonSettings.internalHost
     .unwrap()
@@ -16,7 +17,7 @@ export const configSchema = z.strictObject({
     .min(1)
     .default('127.0.0.1')
     .describe(
-      'Address to listen on. The dashboard sends its token to every browser that opens it: keep it on loopback unless signInToken is off.',
+      'Address to listen on. The dashboard sends its token, which may command all devices, to every browser that opens it: keep it on loopback unless signInToken is off.',
     ),
   portBase: z
     .int()
@@ -25,7 +26,7 @@ export const configSchema = z.strictObject({
     .default(8080)
     .meta({ unit: 'port' })
     .describe(
-      'Port of the dashboard. Streams have the next one, ingest the one after it, MQTT portBase + 4, health and metrics portBase + 1010; internalPort is not used.',
+      'Port of the dashboard. Streams have the next one, ingest the one after it, MQTT portBase + 4, control portBase + 7, health and metrics portBase + 1010; internalPort is not used.',
     ),
   streamUrl: z
     .union([z.literal(''), z.url({ protocol: /^wss?$/ })])
@@ -39,12 +40,18 @@ export const configSchema = z.strictObject({
     .describe(
       'URL of ingest for devices, in the command that the dashboard shows while no device reports. Empty: portBase + 2 at host; if that is 0.0.0.0, at the host of the address bar.',
     ),
+  controlUrl: z
+    .union([z.literal(''), z.url({ protocol: /^https?$/ })])
+    .default('')
+    .describe(
+      'URL of the API of control for browsers. Empty: portBase + 7 at host; if that is 0.0.0.0, at the host of the address bar.',
+    ),
   dataDir: z
     .string()
     .min(1)
     .default('data/demo')
     .meta({ unit: 'path' })
-    .describe('Folder of the log, the key and endpoints.json; created if it is missing.'),
+    .describe('Folder of the log, the store of control, the key and endpoints.json; created if it is missing.'),
   partitions: z.int().min(1).max(64).default(4).describe('Partitions of the telemetry topic when it is created.'),
   retentionMs: z
     .int()
@@ -65,7 +72,9 @@ export const configSchema = z.strictObject({
   signInToken: z
     .boolean()
     .default(true)
-    .describe('Whether the dashboard signs in every browser that opens it, with a token for all devices.'),
+    .describe(
+      'Whether the dashboard signs in every browser that opens it, with a token that sees and commands all devices.',
+    ),
   plant: z.boolean().default(true).describe('Whether to simulate the plant.'),
   house: z.boolean().default(true).describe('Whether to simulate the smart home.'),
   mood: z.enum(moods).default('calm').describe('How the simulated plant behaves, as the setting of the simulator.'),
@@ -83,10 +92,15 @@ export const configSchema = z.strictObject({
     .describe(
       'JSON file with the MQTT brokers whose messages are taken, as the setting of ingest; --check-config prints what becomes of sample messages. Empty: none.',
     ),
+  markedCommands: controlSettings.markedCommands,
+  ...notificationSettings,
   hostReadings: z
     .boolean()
     .default(true)
     .describe("Whether to report this host's own processors, memory, disks and networks."),
 });
+
+/** Settings of an installation in one process. */
+export const configSchema = settings.superRefine(notificationRules);
 
 export type StandaloneConfig = z.output<typeof configSchema>;

@@ -1,3 +1,4 @@
+import type { DeviceAttributes } from '@tailrace/rules/device-attributes';
 import { compileExpression } from '@tailrace/rules/expression';
 import { type DeviceRule, type Rule, ruleFor, ruleMatches } from '@tailrace/rules/rule';
 import type { LifeCycleRules } from '../lifecycle/alarm-life-cycle.ts';
@@ -33,9 +34,9 @@ export class CompiledRule {
     this.#plain = compiled({ ...rule });
   }
 
-  /** Returns whether the rule matches the device, and is enabled for it. */
-  matches(device: string): boolean {
-    return ruleMatches(this.rule, device);
+  /** Returns whether the rule matches the device, and is enabled for it. `attributes`: of the registry. */
+  matches(device: string, attributes?: DeviceAttributes): boolean {
+    return ruleMatches(this.rule, device, attributes);
   }
 
   /** Returns the rule with the device's override, which is shared by all devices without one. */

@@ -1,5 +1,6 @@
 import type { tailrace } from '@tailrace/protocol/generated';
 import type { DeviceAlarms } from '../device-alarms.ts';
+import type { CompiledRule } from '../evaluation/compiled-rule.ts';
 
 /** A device of a partition with its alarms, and what the partition keeps beside them. */
 export class AlarmDevice {
@@ -7,6 +8,8 @@ export class AlarmDevice {
   readonly alarms: DeviceAlarms;
   /** Version of the rules that are applied; -1: none yet. */
   rulesVersion = -1;
+  /** The rules that are applied; undefined: none yet. */
+  rules: readonly CompiledRule[] | undefined;
   /** Whether something was evaluated since the last checkpoint. */
   isChanged = false;
   /** When the partition calls `advance`, epoch ms; infinite: not at all. */

@@ -82,6 +82,7 @@ export class AlarmOwnership {
   #isPolling = false;
   #isStopping = false;
   #isSweeping = false;
+  #isSweepDue = false;
 
   constructor(options: AlarmOwnershipOptions) {
     this.#options = options;
@@ -150,19 +151,30 @@ export class AlarmOwnership {
     return this.#subscription?.queue() ?? { records: 0, recordsMax: 0 };
   }
 
-  /** Applies changed rules to all devices, some of them in each turn of the event loop. */
+  /**
+   * Applies changed rules to all devices, some of them in each turn of the event loop. A change during the sweep starts
+   * another one: `updateRules` leaves alone what is up to date.
+   */
   rulesChanged(): void {
+    this.#isSweepDue = true;
     if (this.#isSweeping) return;
     this.#isSweeping = true;
-    const sweep = this.#sweep();
+    let sweep: Generator<void> | undefined;
     const step = () => {
-      if (this.#isStopping || sweep.next().done) this.#isSweeping = false;
-      else this.#options.defer(step);
+      if (sweep === undefined && this.#isSweepDue) {
+        this.#isSweepDue = false;
+        sweep = this.#sweep();
+      }
+      if (this.#isStopping || sweep === undefined) {
+        this.#isSweeping = false;
+        return;
+      }
+      if (sweep.next().done) sweep = undefined;
+      this.#options.defer(step);
     };
     this.#options.defer(step);
   }
 
-  /** A change during the sweep starts another one: `updateRules` leaves alone what is up to date. */
   *#sweep(): Generator<void> {
     for (const { alarms } of this.assigned.values()) {
       let visited = 0;
@@ -268,6 +280,8 @@ export class AlarmOwnership {
     partition.sinceMs = clock.monotonic();
     partition.fencedAtMs = undefined;
     onRecovered((clock.monotonic() - startedMs) / 1_000);
+    // They may have changed since its first device had them.
+    this.rulesChanged();
     const { telemetry, events } = alarms;
     // So that an owner that fails soon leaves positions behind.
     void alarms.checkpoint();

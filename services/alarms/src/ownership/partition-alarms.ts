@@ -315,10 +315,14 @@ export class PartitionAlarms {
     const { rules, pairs, clock } = this.#context;
     if (device.rulesVersion === rules.version) return;
     device.rulesVersion = rules.version;
+    const matching = rules.of(device.path);
+    // Rules or labels of other devices have changed.
+    if (isSame(matching, device.rules)) return;
+    device.rules = matching;
     pairs.size -= device.alarms.size;
     // No earlier than what was evaluated, whatever the clocks.
     const atMs = Math.max(this.watermark.ms, clock.now());
-    this.#apply(device, -1, () => device.alarms.setRules(rules.of(device.path), atMs));
+    this.#apply(device, -1, () => device.alarms.setRules(matching, atMs));
     pairs.size += device.alarms.size;
   }
 
@@ -407,4 +411,8 @@ export class PartitionAlarms {
     const last = [...device.last.values()];
     return this.#context.checkpoints.deviceRecord(device.path, this.owner, this.covered, state, last);
   }
+}
+
+function isSame<T>(one: readonly T[], other: readonly T[] | undefined): boolean {
+  return one.length === other?.length && one.every((each, index) => each === other[index]);
 }

@@ -1,12 +1,25 @@
 import { PatternTrie } from '@tailrace/protocol/pattern-trie';
+import type { DeviceAttributes, RuleWhere } from '@tailrace/rules/device-attributes';
 import type { CompiledRule } from '../evaluation/compiled-rule.ts';
+import { DeviceDirectory } from './device-directory.ts';
 
-/** The rules in force, found by device. */
+/**
+ * The rules in force, found by device.
+ *
+ * Rules without `where` are found by their patterns. One with `where` is found by one pair that a device must have, its
+ * kind or a label, so that a device without attributes costs one look-up, whatever the number of such rules.
+ */
 export class RuleSet {
-  /** Rises with each change. A device with an older one has to be updated. */
+  /** Rises with each change of rules, and of the rules of a device. A device with an older one has to be updated. */
   version = 0;
+  readonly devices: DeviceDirectory;
   readonly #byId = new Map<string, CompiledRule>();
   readonly #byPattern = new PatternTrie<string>();
+  readonly #byPair = new Map<string, Set<string>>();
+
+  constructor(devices: DeviceDirectory = new DeviceDirectory()) {
+    this.devices = devices;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -17,15 +30,55 @@ export class RuleSet {
     let hasChanged = false;
     for (const [id, compiled] of this.#byId) {
       if (rules.get(id) === compiled) continue;
-      for (const pattern of compiled.rule.devices) this.#byPattern.delete(pattern, id);
-      this.#byId.delete(id);
+      this.#remove(id, compiled);
       hasChanged = true;
     }
     for (const [id, compiled] of rules) {
       if (this.#byId.has(id)) continue;
-      this.#byId.set(id, compiled);
-      for (const pattern of compiled.rule.devices) this.#byPattern.add(pattern, id);
+      this.#add(id, compiled);
       hasChanged = true;
+    }
+    if (hasChanged) this.version++;
+    return hasChanged;
+  }
+
+  #add(id: string, compiled: CompiledRule): void {
+    this.#byId.set(id, compiled);
+    const { where, devices } = compiled.rule;
+    if (where === undefined) {
+      for (const pattern of devices) this.#byPattern.add(pattern, id);
+      return;
+    }
+    const pair = pairOf(where);
+    const ids = this.#byPair.get(pair) ?? new Set();
+    this.#byPair.set(pair, ids.add(id));
+  }
+
+  #remove(id: string, compiled: CompiledRule): void {
+    this.#byId.delete(id);
+    const { where, devices } = compiled.rule;
+    if (where === undefined) {
+      for (const pattern of devices) this.#byPattern.delete(pattern, id);
+      return;
+    }
+    const pair = pairOf(where);
+    const ids = this.#byPair.get(pair)!;
+    ids.delete(id);
+    if (ids.size === 0) this.#byPair.delete(pair);
+  }
+
+  /**
+   * Takes changed attributes of devices, as texts of their topic; undefined: none. Returns whether a device has other
+   * rules now. Throws `invalid_message` for a text that is none.
+   */
+  setAttributes(changes: ReadonlyMap<string, string | undefined>): boolean {
+    let hasChanged = false;
+    for (const [device, text] of changes) {
+      const before: readonly CompiledRule[] = hasChanged ? none : this.#selectedFor(device);
+      this.devices.set(device, text);
+      if (hasChanged) continue;
+      const after = this.#selectedFor(device);
+      hasChanged = after.length !== before.length || after.some((rule) => !before.includes(rule));
     }
     if (hasChanged) this.version++;
     return hasChanged;
@@ -35,9 +88,39 @@ export class RuleSet {
   of(device: string): readonly CompiledRule[] {
     const ids = new Set<string>();
     this.#byPattern.match(device, (id) => ids.add(id));
-    if (ids.size === 0) return none;
-    return [...ids].map((id) => this.#byId.get(id)!).filter((rule) => rule.matches(device));
+    const selected = this.#selectedFor(device);
+    if (ids.size === 0) return selected;
+    const matching = [...ids].map((id) => this.#byId.get(id)!).filter((rule) => rule.matches(device));
+    return selected.length === 0 ? matching : [...matching, ...selected];
+  }
+
+  /** Returns those with `where`. */
+  #selectedFor(device: string): readonly CompiledRule[] {
+    if (this.#byPair.size === 0) return none;
+    const attributes = this.devices.of(device);
+    if (attributes === undefined) return none;
+    const selected: CompiledRule[] = [];
+    for (const pair of pairsOf(attributes)) {
+      for (const id of this.#byPair.get(pair) ?? none) {
+        const rule = this.#byId.get(id)!;
+        if (rule.matches(device, attributes)) selected.push(rule);
+      }
+    }
+    return selected;
   }
 }
 
-const none: readonly CompiledRule[] = [];
+const none: readonly never[] = [];
+
+/** Returns a pair that each selected device has. */
+function pairOf({ labels = {}, kind }: RuleWhere): string {
+  for (const [key, value] of Object.entries(labels)) return labelPair(key, value);
+  return kindPair(kind ?? '');
+}
+
+function pairsOf({ kind, labels }: DeviceAttributes): readonly string[] {
+  return [kindPair(kind), ...Object.entries(labels).map(([key, value]) => labelPair(key, value))];
+}
+
+const kindPair = (kind: string) => `kind\n${kind}`;
+const labelPair = (key: string, value: string) => `label\n${key}\n${value}`;

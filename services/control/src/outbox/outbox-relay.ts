@@ -46,6 +46,9 @@ interface OutboxRow {
  * between reading and appending may append rows that the next holder has appended, too: so consumers drop a transition
  * whose number they know.
  *
+ * Records of the topic of devices come last, and do not count for the limit: an import has up to 200,000 of them, and
+ * neither commands nor alarms wait for it.
+ *
  * Rows that were committed are there before later ones of their key (`Journal`), so that reading the first rows cannot
  * overtake any.
  */
@@ -61,6 +64,7 @@ export class OutboxRelay {
   #isNotifying = false;
   #isStopped = true;
   #rows = 0;
+  #deviceRows = 0;
   #oldestMs: number | undefined;
   #countedMs = Number.NEGATIVE_INFINITY;
 
@@ -157,8 +161,9 @@ export class OutboxRelay {
   /** Resolves with the number of rows that were moved. */
   async #move(): Promise<number> {
     const { database, topicPrefix } = this.#options;
-    const sql = `SELECT position, topic, key, value, traceparent FROM outbox ORDER BY position LIMIT ${batchRowsMax}`;
-    const { rows } = await database.query<OutboxRow>(sql);
+    const rows = await this.#firstRows(`topic <> 'devices'`, batchRowsMax);
+    const rest = batchRowsMax - rows.length;
+    if (rest > 0) rows.push(...(await this.#firstRows(`topic = 'devices'`, rest)));
     const topics = new Map<string, NewRecord[]>();
     for (const { topic, key, value, traceparent } of rows) {
       const headers = traceparent === '' ? undefined : { traceparent };
@@ -171,6 +176,11 @@ export class OutboxRelay {
     await database.query('DELETE FROM outbox WHERE position = ANY ($1::bigint[])', [rows.map((row) => row.position)]);
     this.#counts.moved += rows.length;
     return rows.length;
+  }
+
+  async #firstRows(condition: string, limit: number): Promise<OutboxRow[]> {
+    const sql = `SELECT position, topic, key, value, traceparent FROM outbox WHERE ${condition} ORDER BY position LIMIT ${limit}`;
+    return [...(await this.#options.database.query<OutboxRow>(sql)).rows];
   }
 
   /** Appends in order. A record that the log refuses by its size is dropped: others would wait for it without end. */
@@ -193,25 +203,41 @@ export class OutboxRelay {
     const { database, clock, rowsMax } = this.#options;
     if (clock.monotonic() - this.#countedMs < countEveryMs) return;
     this.#countedMs = clock.monotonic();
-    const sql = `SELECT count(*) AS rows, min(at_ms) AS oldest FROM (SELECT at_ms FROM outbox LIMIT ${rowsMax}) AS counted`;
-    const { rows } = await database.query<{ rows: number; oldest: number | null }>(sql);
+    const sql = `SELECT count(*) AS rows, min(at_ms) AS oldest,
+        (SELECT count(*) FROM outbox WHERE topic = 'devices') AS devices
+      FROM (SELECT at_ms FROM outbox WHERE topic <> 'devices' LIMIT ${rowsMax}) AS counted`;
+    const { rows } = await database.query<{ rows: number; oldest: number | null; devices: number }>(sql);
     this.#rows = rows[0]?.rows ?? 0;
+    this.#deviceRows = rows[0]?.devices ?? 0;
     this.#oldestMs = rows[0]?.oldest ?? undefined;
   }
 
   #register(metrics: Metrics): void {
     const { clock, rowsMax } = this.#options;
-    const name = (rest: string) => `tailrace_control_outbox_${rest}`;
-    metrics.gauge(name('rows'), 'Records that are committed and not in the log, every 5 s.', () => this.#rows);
-    metrics.gauge(name('limit_rows'), 'Beyond it nothing new is accepted.', () => rowsMax);
-    metrics.gauge(name('age_seconds'), 'Age of the oldest of them.', () =>
+    const name = (rest: string) => `tailrace_control_${rest}`;
+    metrics.gauge(
+      name('outbox_rows'),
+      'Records that are committed and not in the log, every 5 s, without those of devices.',
+      () => this.#rows,
+    );
+    metrics.gauge(
+      name('outbox_device_rows'),
+      'Records of the kind and labels of devices that are not in the log.',
+      () => this.#deviceRows,
+    );
+    metrics.gauge(name('limit_outbox_rows'), 'Beyond it nothing new is accepted.', () => rowsMax);
+    metrics.gauge(name('outbox_age_seconds'), 'Age of the oldest of them.', () =>
       this.#oldestMs === undefined ? 0 : Math.max(0, clock.now() - this.#oldestMs) / 1_000,
     );
-    metrics.gauge(name('held_relays'), '1 if this process moves records to the log, else 0.', () =>
+    metrics.gauge(name('outbox_held_relays'), '1 if this process moves records to the log, else 0.', () =>
       this.#isHolder ? 1 : 0,
     );
-    metrics.total(name('records_total'), 'Records moved to the log by this process.', () => this.#counts.moved);
-    metrics.total(name('failures_total'), 'Moves that failed, and are repeated.', () => this.#counts.failures);
-    metrics.total(name('dropped_records_total'), 'Records that are too large for the log.', () => this.#counts.dropped);
+    metrics.total(name('outbox_records_total'), 'Records moved to the log by this process.', () => this.#counts.moved);
+    metrics.total(name('outbox_failures_total'), 'Moves that failed, and are repeated.', () => this.#counts.failures);
+    metrics.total(
+      name('outbox_dropped_records_total'),
+      'Records that are too large for the log.',
+      () => this.#counts.dropped,
+    );
   }
 }

@@ -2,12 +2,12 @@ import { isUtf8 } from 'node:buffer';
 import { setImmediate } from 'node:timers/promises';
 import { shown, TailraceError } from '@tailrace/protocol/error';
 import { isDevicePath } from '@tailrace/protocol/path';
+import { attributeLimits, labelKeySchema } from '@tailrace/rules/device-attributes';
 import { CsvError, type Info, parse } from 'csv-parse';
 import {
   type DeviceFields,
   deviceFieldsSchema,
   fieldsOf,
-  labelKeySchema,
   type RegistryDevice,
   registryLimits,
   type TagFields,
@@ -192,8 +192,8 @@ class CsvReader implements DeviceCsv {
       if (reason === undefined) target[key] = value;
       else this.addError(line, column, reason);
     }
-    if (Object.keys(device.labels).length > registryLimits.labelsMax)
-      this.addError(line, '', `expected at most ${registryLimits.labelsMax} labels, got more`);
+    if (Object.keys(device.labels).length > attributeLimits.labelsMax)
+      this.addError(line, '', `expected at most ${attributeLimits.labelsMax} labels, got more`);
   }
 
   #takeTag(device: MutableDevice, cells: ReadonlyMap<string, string>, line: number): undefined {

@@ -30,6 +30,7 @@ export class DeviceSurvey {
   readonly #options: DeviceSurveyOptions;
   #timer: Timer | undefined;
   #pass: Promise<void> | undefined;
+  #now: Promise<void> | undefined;
   #hasSurveyed = false;
   #isStopped = false;
   /** Devices that surveys of this process have created. */
@@ -49,6 +50,17 @@ export class DeviceSurvey {
     await this.#pass;
   }
 
+  /**
+   * Takes the devices that fanout knows now, in whichever process: a person refers to one that has just reported. Calls
+   * at once share a survey. Resolves after it. Never rejects.
+   */
+  surveyNow(): Promise<void> {
+    this.#now ??= this.#surveyAll().then(() => {
+      this.#now = undefined;
+    });
+    return this.#now;
+  }
+
   /** Starts a survey, unless one is in progress; the next one follows by itself. Resolves after it. Never rejects. */
   survey(): Promise<void> {
     this.#timer?.cancel();
@@ -63,17 +75,31 @@ export class DeviceSurvey {
 
   /** Resolves with whether it has reached all nodes, or is none of this process. Never rejects. */
   async #survey(): Promise<boolean> {
-    const { registry, owners, logger } = this.#options;
     try {
       if (!(await this.#isSurveyor())) return true;
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
+    return await this.#surveyAll();
+  }
+
+  /** Resolves with whether it has reached all nodes. Never rejects. */
+  async #surveyAll(): Promise<boolean> {
+    const { registry, owners } = this.#options;
+    try {
       return await owners.eachDevice(replyMs, async (devices) => {
         this.created += await registry.takeReports(devices);
       });
     } catch (error) {
-      const level = tailraceErrorFrom(error).retryable ? 'debug' : 'error';
-      logger[level]({ error }, 'the registry cannot take devices');
+      this.#failed(error);
       return false;
     }
+  }
+
+  #failed(error: unknown): void {
+    const level = tailraceErrorFrom(error).retryable ? 'debug' : 'error';
+    this.#options.logger[level]({ error }, 'the registry cannot take devices');
   }
 
   /** One process surveys; another one, if it has not for three surveys. */

@@ -1,3 +1,4 @@
+import { attributeLimits, kindSchema, labelKeySchema, labelsSchema } from '@tailrace/rules/device-attributes';
 import { z } from 'zod';
 import { devicePathSchema, idSchema, labelSchema, noteSchema, patternSchema, plainText, tagSchema } from './fields.ts';
 
@@ -12,8 +13,7 @@ import { devicePathSchema, idSchema, labelSchema, noteSchema, patternSchema, pla
 
 export const registryLimits = {
   /** Devices of an installation; those that are decommissioned count. */
-  devicesMax: 200_000,
-  labelsMax: 32,
+  devicesMax: attributeLimits.devicesMax,
   /** Of a device. */
   tagsMax: 256,
   groupsMax: 1_000,
@@ -22,17 +22,6 @@ export const registryLimits = {
   /** Former paths of a device. */
   renamesMax: 100,
 } as const;
-
-export const labelKeySchema = z
-  .string()
-  .regex(/^[a-z][a-z0-9_.-]{0,62}$/, 'expected 1 to 63 of "a-z", "0-9", "_", "-" and ".", the first a letter');
-
-/** Labels of a device, and those by which devices are selected. */
-export const labelsSchema = z
-  .record(labelKeySchema, plainText(128))
-  .refine((labels) => Object.keys(labels).length <= registryLimits.labelsMax, {
-    message: `expected at most ${registryLimits.labelsMax} labels`,
-  });
 
 /** What is known of a tag. */
 export const tagFieldsSchema = z
@@ -50,7 +39,7 @@ export const tagFieldsSchema = z
 
 const texts = {
   name: plainText(128).describe('For people.'),
-  kind: plainText(64).describe('Such as `press`.'),
+  kind: kindSchema.describe('Such as `press`.'),
   place: plainText(128).describe('Where it stands, for people.'),
   gateway: z.union([z.literal(''), devicePathSchema]).describe('The device in front of it; empty: none.'),
   note: noteSchema,
@@ -120,7 +109,7 @@ export const groupSchema = z.strictObject({
   name: labelSchema,
   note: noteSchema.default(''),
   patterns: z.array(patternSchema).min(1).max(registryLimits.patternsMax),
-  kind: plainText(64).default('').describe('Empty: any.'),
+  kind: kindSchema.default('').describe('Empty: any.'),
   labels: labelsSchema.default({}),
 });
 

@@ -18,6 +18,7 @@ import {
   registryLimits,
 } from './device.ts';
 import { type CsvLineError, csvLimits, type ImportChange, mergeImported, readDeviceCsv } from './device-csv.ts';
+import { appendDeviceRecords, type DeviceChange } from './device-records.ts';
 import {
   addFormerPath,
   countDevices,
@@ -102,6 +103,7 @@ export class Registry {
       const inserted = await insertDevices(transaction, [device]);
       if (inserted.length === 0)
         throw new TailraceError('conflict', `device: expected a path that no device has, got ${shown(path)}`);
+      await this.#record(transaction, [{ path, before: undefined, after: device }]);
       return done({ ...device, formerPaths: [] }, [this.#act(requester, 'device.created', path, { source: 'api' })]);
     });
   }
@@ -123,6 +125,7 @@ export class Registry {
       }
       const device = { ...before, ...parsed.data, version: before.version + 1 };
       await updateDevices(transaction, [device]);
+      await this.#record(transaction, [{ path, before, after: device }]);
       const fields = Object.keys(patch).filter((field) => field !== 'version');
       return done(device, [this.#act(requester, 'device.changed', path, { fields, version: device.version })]);
     });
@@ -153,6 +156,10 @@ export class Registry {
       await transaction.query('UPDATE registry_devices SET gateway = $2 WHERE gateway = $1', [path, to]);
       if (other?.lastReportMs !== undefined)
         await noteReports(transaction, [{ path: to, receivedMs: other.lastReportMs }], 0);
+      await this.#record(transaction, [
+        { path, before: device, after: undefined },
+        { path: to, before: other, after: renamed },
+      ]);
       const acts = [
         this.#act(requester, 'device.renamed', path, { to, merged: other !== undefined }),
         this.#act(requester, 'device.renamed', to, { from: path }),
@@ -169,6 +176,7 @@ export class Registry {
       if (before.state === state) return done(before, []);
       const device = { ...before, state, version: before.version + 1 };
       await updateDevices(transaction, [device]);
+      await this.#record(transaction, [{ path, before, after: device }]);
       const action = state === 'active' ? 'device.recommissioned' : 'device.decommissioned';
       return done(device, [this.#act(requester, action, path, { version: device.version })]);
     });
@@ -214,8 +222,13 @@ export class Registry {
         }
         if (dryRun || errorCount > 0) continue;
         await assertBelowLimit(transaction, created.length);
-        await insertDevices(transaction, created);
+        const inserted = new Set(await insertDevices(transaction, created));
         await updateDevices(transaction, updated);
+        const after = [...created.filter(({ path }) => inserted.has(path)), ...updated];
+        await this.#record(
+          transaction,
+          after.map((device) => ({ path: device.path, before: known.get(device.path), after: device })),
+        );
       }
       errors.sort((a, b) => a.line - b.line);
       const report = { dryRun, lines: csv.lines, changes, errorCount, errors };
@@ -286,6 +299,11 @@ export class Registry {
       await deleteGroup(transaction, id);
       return done(undefined, [this.#act(requester, 'group.deleted', `group/${id}`, { version })]);
     });
+  }
+
+  /** Puts changed kinds and labels on their way to alarms. */
+  async #record(transaction: Transaction, changes: readonly DeviceChange[]): Promise<void> {
+    await appendDeviceRecords(transaction, changes, this.#context.clock.now());
   }
 
   async #locked(transaction: Transaction, path: string): Promise<StoredDevice> {

@@ -12,6 +12,10 @@ const versionSchema = z.coerce
   .min(0)
   .default(0)
   .describe('The version that was edited; 0: a new rule. Another one is refused with 409.');
+const forceSchema = z
+  .stringbool()
+  .default(false)
+  .describe('Stores a rule that matches no device of the registry, ahead of its devices. Default: it is refused.');
 
 const tags = ['Rules'];
 const byId = z.object({ id: ruleId });
@@ -82,13 +86,19 @@ export function registerRuleRoutes(api: Api, rules: RuleService): void {
         tags,
         summary: 'Create a rule, or change it',
         params: byId,
-        querystring: z.strictObject({ version: versionSchema }),
+        querystring: z.strictObject({ version: versionSchema, force: forceSchema }),
         body: ruleBody,
         response: { 200: ruleBody, ...errorResponses },
       },
     },
     async (request) => ({
-      ...(await rules.put(request.requester, request.params.id, request.body, request.query.version)),
+      ...(await rules.put(
+        request.requester,
+        request.params.id,
+        request.body,
+        request.query.version,
+        request.query.force,
+      )),
     }),
   );
   api.delete(

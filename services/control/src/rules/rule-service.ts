@@ -3,6 +3,7 @@ import { shown, TailraceError } from '@tailrace/protocol/error';
 import { bytesFromRule, type Rule, ruleFrom, ruleMatches } from '@tailrace/rules/rule';
 import { entryOf } from '../audit/audit-entry.ts';
 import { act, type ControlContext, orRefused } from '../control-context.ts';
+import { activePaths, findDevice } from '../registry/device-store.ts';
 import { assertMaySee, assertRole, maySee, type Requester } from '../requester.ts';
 
 /** Rules of an installation. Each process of alarms has all of them. */
@@ -29,21 +30,26 @@ interface RuleRow {
  */
 export class RuleService {
   readonly #context: ControlContext;
+  readonly #survey: () => Promise<void>;
 
-  constructor(context: ControlContext) {
+  /** `survey`: adds the devices to the registry that have reported up to now. */
+  constructor(context: ControlContext, survey: () => Promise<void>) {
     this.#context = context;
+    this.#survey = survey;
   }
 
   /**
-   * Stores a rule as its next version. `version`: the one that was edited; 0: a new rule. Resolves with the rule.
-   * Rejects with `invalid_rule`, `conflict` (another version is the last one), `limit_reached`, and `forbidden`
-   * (without the role `engineer`, or the right to see its devices).
+   * Stores a rule as its next version. `version`: the one that was edited; 0: a new rule. `isForced`: also ahead of its
+   * devices, if it matches none of the registry. Resolves with the rule. Rejects with `invalid_rule`, `conflict`
+   * (another version is the last one), `limit_reached`, and `forbidden` (without the role `engineer`, or the right to
+   * see its devices).
    */
-  async put(requester: Requester, id: string, body: object, version: number): Promise<Rule> {
+  async put(requester: Requester, id: string, body: object, version: number, isForced = false): Promise<Rule> {
     return await orRefused(this.#context, requester, refusedOf(id, 'change'), async () => {
       assertRole(requester, 'engineer');
       const rule = ruleFrom({ ...body, id, version: version + 1, author: requester.subject });
       for (const pattern of rule.devices) assertMaySee(requester, pattern);
+      if (!isForced) await this.#assertMatches(rule);
       return await act(this.#context, async (transaction) => {
         const last = await lockRule(transaction, id);
         if (last !== undefined) assertMaySeeRule(requester, last);
@@ -59,6 +65,17 @@ export class RuleService {
         };
       });
     });
+  }
+
+  /** Rejects with `invalid_rule`, and the places of what matches no active device of the registry. */
+  async #assertMatches(rule: Rule): Promise<void> {
+    const { database } = this.#context;
+    if ((await unmatchedOf(database, rule)).length === 0) return;
+    await this.#survey();
+    const unmatched = await unmatchedOf(database, rule);
+    if (unmatched.length === 0) return;
+    const lines = [...unmatched, 'force=true stores a rule ahead of its devices'];
+    throw new TailraceError('invalid_rule', `rule:\n${lines.join('\n')}`);
   }
 
   /** Deletes a rule: its alarms return to normal. Rejects as `put`, and with `not_found`. */
@@ -90,11 +107,14 @@ export class RuleService {
   /** Resolves with the rules after an ID, by ID, that the requester may see. `device`: only those that match it. */
   async list(requester: Requester, after: string, limit: number, device?: string): Promise<readonly Rule[]> {
     const sql = `SELECT id, version, body FROM rules WHERE id > $1 AND body <> '' ORDER BY id`;
-    const { rows } = await this.#context.database.query<RuleRow>(sql, [after]);
+    const { database } = this.#context;
+    const { rows } = await database.query<RuleRow>(sql, [after]);
+    const known = device === undefined ? undefined : await findDevice(database, device);
+    const attributes = known?.state === 'active' ? known : undefined;
     const found: Rule[] = [];
     for (const { body } of rows) {
       const rule = JSON.parse(body) as Rule;
-      if (!maySeeRule(requester, rule) || (device !== undefined && !ruleMatches(rule, device))) continue;
+      if (!maySeeRule(requester, rule) || (device !== undefined && !ruleMatches(rule, device, attributes))) continue;
       found.push(rule);
       if (found.length === limit) break;
     }
@@ -131,6 +151,20 @@ export class RuleService {
 
 function refusedOf(id: string, requested: string) {
   return { action: 'rule.refused', target: `rule/${id}`, details: { requested } };
+}
+
+/** Resolves with the places of a rule that match no active device, a line each. */
+async function unmatchedOf(queryable: Queryable, { devices, where }: Rule): Promise<readonly string[]> {
+  const hasDevice = async (patterns: readonly string[], kind = '', labels: Readonly<Record<string, string>> = {}) =>
+    (await activePaths(queryable, { patterns: [...patterns], kind, labels }, 1)).length > 0;
+  const unmatched: string[] = [];
+  for (const [index, pattern] of devices.entries()) {
+    if (await hasDevice([pattern])) continue;
+    unmatched.push(`devices.${index}: expected a pattern of a device in the registry, got ${shown(pattern)}`);
+  }
+  if (unmatched.length > 0 || where === undefined || (await hasDevice(devices, where.kind, where.labels)))
+    return unmatched;
+  return [`where: expected the kind and labels of a device that matches devices, got ${shown(where)}`];
 }
 
 function maySeeRule(requester: Requester, { devices }: Rule): boolean {

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
+import { DevicePanel } from './device-panel.tsx';
 import type { Device } from './fleet.ts';
 import { shownAge, shownTime } from './format.ts';
 import type { TagKind } from './history.ts';
@@ -27,6 +28,7 @@ export function DeviceView(): JSX.Element {
         <Title path={path} device={device} />
         <Controls />
       </div>
+      <DevicePanel key={path} path={path} tags={[...(device?.tags.keys() ?? [])]} />
       {device === undefined ? <Unknown path={path} /> : <Traces key={path} device={device} />}
     </main>
   );

@@ -6,6 +6,9 @@ const paths = {
   pause: 'M8 5v14M16 5v14',
   play: 'M8 5l11 7-11 7Z',
   keyboard: 'M3 7h18v10H3ZM6.5 10.2h.01M10 10.2h.01M13.500 10.2h.01M17 10.2h.01M8 14h8',
+  devices: 'M4 6h16M4 12h16M4 18h16',
+  alarm: 'M6 16V11a6 6 0 0 1 12 0v5l1.500 2h-15ZM10 21h4',
+  scene: 'M5 4h6v6H5ZM13 4h6v6h-6ZM5 12h6v8H5ZM13 12h6v8h-6Z',
   system: 'M4 5h16v11H4ZM9 20h6M12 16v4',
   dark: 'M20 14.500A8.5 8.5 0 0 1 9.500 4 8.500 8.500 0 1 0 20 14.500Z',
   light:

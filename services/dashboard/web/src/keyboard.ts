@@ -3,10 +3,13 @@ import type { Page } from './page.ts';
 /** The page's keys, wherever the focus is; a field keeps what is its own. */
 export function startKeyboard({ live, view, rows }: Page, onHelp: () => void): void {
   addEventListener('keydown', (event) => {
+    // A dialog has its own keys.
+    if (document.querySelector('dialog[open]') !== null) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const target = event.target as HTMLElement;
-    const isField = target.matches('input, textarea, select');
     const search = document.querySelector<HTMLInputElement>('#search');
+    const isField = target.matches('input, textarea, select');
+    if (isField && target !== search) return;
     if (event.key === 'Escape' && isField) {
       view.search.value = '';
       search?.blur();
@@ -19,10 +22,11 @@ export function startKeyboard({ live, view, rows }: Page, onHelp: () => void): v
     else if (event.key === '/') {
       search?.focus();
       search?.select();
-    } else if (event.key === ' ' && !target.matches('button, a, summary')) view.togglePause(live.serverNow());
+    } else if (event.key === '?') onHelp();
+    else if (view.device.value === undefined) return;
+    else if (event.key === ' ' && !target.matches('button, a, summary')) view.togglePause(live.serverNow());
     else if (event.key === 'ArrowLeft') view.pan(-0.25, live.serverNow());
     else if (event.key === 'ArrowRight') view.pan(0.25, live.serverNow());
-    else if (event.key === '?') onHelp();
     else return;
     event.preventDefault();
   });

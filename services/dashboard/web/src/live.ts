@@ -40,8 +40,10 @@ export class Live {
   /** States of visible devices whose subscription is not live. */
   readonly #visibleErrors = new Map<string, ListState>();
   readonly #visibleState: Signal<ListState> = signal({ name: 'live' });
-  #stream: Stream | undefined;
-  #config: PageConfig | undefined;
+  /** Undefined: the page has not loaded the URLs to connect to. */
+  readonly stream: Signal<Stream | undefined> = signal(undefined);
+  /** The last one that was loaded. */
+  readonly config: Signal<PageConfig | undefined> = signal(undefined);
   #chosen: Subscription | undefined;
   #dirty = new Set<Device>();
   #shownMs = 0;
@@ -54,16 +56,16 @@ export class Live {
         return { cancel: () => clearTimeout(timer) };
       },
     };
-    const requestPage = pageRequests({ config: () => this.#config, renewToken: () => this.#token() });
+    const requestPage = pageRequests({ config: () => this.config.value, renewToken: () => this.renewToken() });
     this.list = new FleetList({ ...timers, requestPage });
     this.#visible = new VisibleDevices({
       ...timers,
-      subscribe: (path) => this.#subscribe(this.#stream!, path, (state) => this.#visibleChanged(path, state)),
+      subscribe: (path) => this.#subscribe(this.stream.value!, path, (state) => this.#visibleChanged(path, state)),
       onGone: (path) => this.#gone(path),
     });
     this.#historyReplay = new HistoryReplay({
       ...timers,
-      replay: (path, from, onState) => this.#replay(this.#stream!, path, from, onState),
+      replay: (path, from, onState) => this.#replay(this.stream.value!, path, from, onState),
     });
     this.listState = computed(() =>
       listStateFrom({
@@ -85,7 +87,7 @@ export class Live {
 
   /** The server's current time, epoch ms. */
   serverNow(): number {
-    return this.#stream?.serverNow() ?? Date.now();
+    return this.stream.value?.serverNow() ?? Date.now();
   }
 
   get isLive(): boolean {
@@ -94,26 +96,26 @@ export class Live {
 
   /** Connects now, because the user asked for it. */
   reconnect(): void {
-    if (this.#stream === undefined) {
+    if (this.stream.value === undefined) {
       // Reads the list once the servers are known.
       void this.#connect();
       return;
     }
-    this.#stream.reconnect();
+    this.stream.value.reconnect();
     void this.list.check();
   }
 
   /** Subscribes to the selected device, visible in the list or not. `windowFromMs`: where its charts start. */
   choose(device: string | undefined, windowFromMs: () => number): void {
-    if (this.#stream !== undefined) this.#historyReplay.show(device, windowFromMs);
+    if (this.stream.value !== undefined) this.#historyReplay.show(device, windowFromMs);
     const before = this.#chosen?.channel;
     if (before === device) return;
     this.#chosen?.unsubscribe();
     this.#chosen = undefined;
     if (before !== undefined && !this.#visible.has(before)) this.fleet.drop(before);
     this.deviceState.value = { name: 'waiting' };
-    if (device === undefined || this.#stream === undefined) return;
-    this.#chosen = this.#subscribe(this.#stream, device, (state) => {
+    if (device === undefined || this.stream.value === undefined) return;
+    this.#chosen = this.#subscribe(this.stream.value, device, (state) => {
       if (state.name !== 'ended') this.deviceState.value = state;
     });
     this.history.view(device);
@@ -121,7 +123,7 @@ export class Live {
 
   /** Subscribes to the devices whose rows are visible, and to no others. */
   setVisible(paths: readonly string[]): void {
-    if (this.#stream !== undefined) this.#visible.show(paths);
+    if (this.stream.value !== undefined) this.#visible.show(paths);
   }
 
   /** Called once a frame of the screen: shows the reports received since the last time. */
@@ -138,18 +140,18 @@ export class Live {
 
   /** Where devices send their reports; empty while that is not known. */
   get ingestUrl(): string {
-    return this.#config?.ingestUrl ?? '';
+    return this.config.value?.ingestUrl ?? '';
   }
 
   async #connect(): Promise<void> {
     const answer = await loadPageConfig();
     this.configError.value = 'error' in answer ? answer.error : undefined;
     if ('error' in answer) return;
-    this.#config = answer.config;
+    this.config.value = answer.config;
     // A second call may have been quicker.
-    if (this.#stream !== undefined) return;
-    const stream = createStream({ url: this.#config.streamUrls, token: () => this.#token() });
-    this.#stream = stream;
+    if (this.stream.value !== undefined) return;
+    const stream = createStream({ url: this.config.value.streamUrls, token: () => this.renewToken() });
+    this.stream.value = stream;
     this.connection.value = stream.state;
     stream.onState((state) => {
       const isBack = !this.isLive && state.name === 'live';
@@ -161,10 +163,10 @@ export class Live {
   }
 
   /** Loaded before every attempt, since it may have changed; where the server does not answer, the last one is used. */
-  async #token(): Promise<string> {
+  async renewToken(): Promise<string> {
     const answer = await loadPageConfig();
-    if ('config' in answer) this.#config = answer.config;
-    return this.#config?.token ?? '';
+    if ('config' in answer) this.config.value = answer.config;
+    return this.config.value?.token ?? '';
   }
 
   #subscribe(stream: Stream, channel: string, onState: (state: SubscriptionState) => void): Subscription {
@@ -219,7 +221,7 @@ export class Live {
   #tick(): void {
     batch(() => {
       this.nowMs.value = this.serverNow();
-      this.roundTripMs.value = this.#stream?.roundTripMs;
+      this.roundTripMs.value = this.stream.value?.roundTripMs;
     });
   }
 }

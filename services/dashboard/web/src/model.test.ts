@@ -28,16 +28,18 @@ test('a pause much longer than usual is a gap', () => {
   assert.equal(gapMsFrom(Float64Array.of(1, 99_999)), Number.POSITIVE_INFINITY);
 });
 
-test('the address keeps device and window, and invalid values are ignored', () => {
+test('the address keeps section, device and window, and invalid values are ignored', () => {
   for (const place of [
-    { device: 'plant1.line1.press1', windowMinutes: 5 },
-    { device: undefined, windowMinutes: 15 },
-    { device: 'host.a-b_c.cpu', windowMinutes: 1 },
-  ]) {
+    { section: 'device', device: 'plant1.line1.press1', windowMinutes: 5 },
+    { section: 'device', device: undefined, windowMinutes: 15 },
+    { section: 'device', device: 'host.a-b_c.cpu', windowMinutes: 1 },
+    { section: 'alarms', device: undefined, windowMinutes: 1 },
+    { section: 'scenes', device: undefined, windowMinutes: 5 },
+  ] as const) {
     assert.deepEqual(placeFromHash(hashFromPlace(place)), place);
   }
-  assert.deepEqual(placeFromHash('#/<script>?window=99'), { device: undefined, windowMinutes: 1 });
-  assert.deepEqual(placeFromHash(''), { device: undefined, windowMinutes: 1 });
+  const start = { section: 'device', device: undefined, windowMinutes: 1 };
+  for (const hash of ['#/<script>?window=99', '', '#/~nothing']) assert.deepEqual(placeFromHash(hash), start);
 });
 
 test('devices are grouped by path and ordered as people count', () => {

@@ -4,6 +4,8 @@ export interface PageConfig {
   readonly streamUrls: readonly string[];
   /** Where devices send their reports. */
   readonly ingestUrl: string;
+  /** Of the API of control; undefined: this installation has none for pages. */
+  readonly controlUrl: string | undefined;
   readonly token: string;
 }
 
@@ -27,6 +29,8 @@ export async function loadPageConfig(): Promise<PageConfigAnswer> {
     streamPort = 8081,
     ingestUrl,
     ingestPort = 8082,
+    controlUrl,
+    controlPort,
     token,
   } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   if (typeof streamUrl !== 'string')
@@ -41,6 +45,11 @@ export async function loadPageConfig(): Promise<PageConfigAnswer> {
     config: {
       streamUrls: streamUrls.length > 0 ? streamUrls : [`ws${secure}://${hostname}:${streamPort}`],
       ingestUrl: String(ingestUrl || `http${secure}://${hostname}:${ingestPort}`),
+      controlUrl: controlUrl
+        ? String(controlUrl).replace(/\/+$/, '')
+        : controlPort === undefined
+          ? undefined
+          : `http${secure}://${hostname}:${controlPort}`,
       token: typeof token === 'string' ? token : '',
     },
   };

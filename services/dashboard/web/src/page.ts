@@ -1,6 +1,7 @@
 import type { ReadonlySignal } from '@preact/signals';
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';
+import type { AlarmList } from './alarm-list.ts';
 import type { Frames } from './frames.ts';
 import type { Live } from './live.ts';
 import type { Row } from './tree.ts';
@@ -10,6 +11,7 @@ import type { View } from './view.ts';
 export interface Page {
   readonly live: Live;
   readonly view: View;
+  readonly alarms: AlarmList;
   readonly frames: Frames;
   /** The list of devices, as it was searched. */
   readonly rows: ReadonlySignal<readonly Row[]>;

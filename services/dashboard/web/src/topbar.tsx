@@ -3,6 +3,7 @@ import { connectionWords } from './connection-words.ts';
 import { shownAge } from './format.ts';
 import { Icon, Logo } from './icons.tsx';
 import { usePage } from './page.ts';
+import { Sections } from './sections.tsx';
 import { nextTheme, theme } from './theme.ts';
 
 /** The top bar: the connection, its round trip, and the age of the newest data. */
@@ -13,6 +14,7 @@ export function TopBar({ onHelp }: { onHelp: () => void }): JSX.Element {
         <Logo />
         <span>Tailrace</span>
       </a>
+      <Sections />
       <div class="vitals">
         <Connection />
         <RoundTrip />

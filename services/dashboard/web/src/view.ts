@@ -1,6 +1,6 @@
 import { computed, type ReadonlySignal, type Signal, signal } from '@preact/signals';
 import { keepMs } from './history.ts';
-import { hashFromPlace, type Place, placeFromHash } from './location.ts';
+import { hashFromPlace, type Place, placeFromHash, type Section } from './location.ts';
 
 /** A span of time on a chart, epoch ms of the servers' clocks. */
 export interface Span {
@@ -14,6 +14,7 @@ const spanMsMin = 500;
 /** What the user views: device, window, pause, the time under the pointer. Device and window are in the address. */
 export class View {
   readonly place: Signal<Place>;
+  readonly section: ReadonlySignal<Section>;
   readonly device: ReadonlySignal<string | undefined>;
   readonly search: Signal<string> = signal('');
   /** Undefined: the window follows the time. */
@@ -23,6 +24,7 @@ export class View {
 
   constructor() {
     this.place = signal(placeFromHash(location.hash));
+    this.section = computed(() => this.place.value.section);
     this.device = computed(() => this.place.value.device);
     addEventListener('hashchange', () => {
       this.place.value = placeFromHash(location.hash);
@@ -31,7 +33,9 @@ export class View {
 
   /** `step`: adds an entry for the Back button; else it replaces the last one. */
   goTo(changes: Partial<Place>, step: boolean): void {
-    const place = { ...this.place.value, ...changes };
+    // A device is shown in its own section, and no other section has one.
+    const of = changes.device === undefined ? {} : { section: 'device' as const };
+    const place = { ...this.place.value, ...of, ...changes };
     const hash = hashFromPlace(place);
     if (hash !== location.hash) history[step ? 'pushState' : 'replaceState'](null, '', hash);
     this.place.value = place;

@@ -1,0 +1,62 @@
+import type { Queryable } from '@tailrace/database/database';
+import { textFromAttributes } from '@tailrace/rules/device-attributes';
+import type { RegistryDevice } from './device.ts';
+
+/*
+ * The kind and the labels of devices go to the topic of devices, where alarms reads them.
+ *
+ * Their rows of the outbox are inserted in the transaction that changes the device. It holds the lock of the device, or
+ * of its path in the unique index, until its commit. So the next change of the path takes its position after that
+ * commit, and records of one key reach the log in the order of their commits, as those of `Journal` do by its chains.
+ */
+
+/** The fields of a device that its record depends on. */
+export type RecordedDevice = Pick<RegistryDevice, 'path' | 'state' | 'kind' | 'labels'>;
+
+/** A path, and its device before and after a transaction. */
+export interface DeviceChange {
+  readonly path: string;
+  readonly before: RecordedDevice | undefined;
+  readonly after: RecordedDevice | undefined;
+}
+
+/** Inserts the records of devices whose kind or labels have changed. Resolves with their number. */
+export async function appendDeviceRecords(
+  transaction: Queryable,
+  changes: readonly DeviceChange[],
+  nowMs: number,
+): Promise<number> {
+  const changed = changes
+    .map(({ path, before, after }) => ({ path, before: textOf(before), after: textOf(after) }))
+    .filter(({ before, after }) => before !== after);
+  if (changed.length === 0) return 0;
+  await transaction.query(
+    `INSERT INTO outbox (topic, key, value, at_ms)
+     SELECT 'devices', path, convert_to(value, 'UTF8'), $3
+     FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS record (path, value, place) ORDER BY place`,
+    [changed.map(({ path }) => path), changed.map(({ after = '' }) => after), nowMs],
+  );
+  return changed.length;
+}
+
+/** A device that is decommissioned has none, as it leaves the patterns of scenes. */
+function textOf(device: RecordedDevice | undefined): string | undefined {
+  return device === undefined || device.state !== 'active' ? undefined : textFromAttributes(device);
+}
+
+/**
+ * Inserts the records of all devices, for a topic that has none: it is new, or was lost. Resolves with their number; 0
+ * if records wait already. Devices are locked, so that a change at the same time comes before or after.
+ */
+export async function appendAllDeviceRecords(transaction: Queryable, nowMs: number): Promise<number> {
+  const waiting = await transaction.query(`SELECT 1 FROM outbox WHERE topic = 'devices' LIMIT 1`);
+  if (waiting.rowCount > 0) return 0;
+  const { rowCount } = await transaction.query(
+    `INSERT INTO outbox (topic, key, value, at_ms)
+     SELECT 'devices', path, convert_to(json_build_object('kind', kind, 'labels', labels)::text, 'UTF8'), $1
+     FROM (SELECT path, kind, labels FROM registry_devices
+           WHERE state = 'active' AND (kind <> '' OR labels <> '{}'::jsonb) ORDER BY path FOR SHARE) AS device`,
+    [nowMs],
+  );
+  return rowCount;
+}
