@@ -79,8 +79,8 @@ export function portsFrom(portBase: number) {
 
 /**
  * Composes ingest, fanout, alarms, control, simulator and dashboard in one process, on a log on disk, a bus in memory
- * and PostgreSQL in the process: the code of a cluster with other adapters. An edge gateway has a process of its own. The parts start in this order and
- * stop in the reverse order.
+ * and PostgreSQL in the process: the code of a cluster with other adapters. An edge gateway has a process of its own.
+ * The parts start in this order and stop in the reverse order.
  */
 export async function createStandalone(options: StandaloneOptions): Promise<Part[]> {
   const { config, bridges, clock, logger, metrics, tracing, random, version } = options;
@@ -174,6 +174,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     clock,
     logger,
     metrics: metrics.forService('control'),
+    tracing,
     random,
     config: z.object(controlSettings).parse({
       ...{ host, port: ports.control, tokenSecret, telemetryPartitions: config.partitions, markedCommands },

@@ -10,6 +10,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Part } from '@tailrace/platform/lifecycle';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
+import type { Tracing } from '@tailrace/platform/tracing';
 
 export interface ControlPartOptions {
   /** Of the embedded PostgreSQL. */
@@ -21,6 +22,7 @@ export interface ControlPartOptions {
   readonly logger: Logger;
   /** Of the service `control`. */
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly random: () => number;
   readonly config: ControlSettings;
 }
@@ -39,11 +41,11 @@ export class ControlPart implements Part {
   #started: Promise<void> | undefined;
   #isStopping = false;
 
-  constructor({ directory, eventLog, bus, clock, logger, metrics, random, config }: ControlPartOptions) {
+  constructor({ directory, eventLog, bus, clock, logger, metrics, tracing, random, config }: ControlPartOptions) {
     this.#bus = bus;
     this.#database = createPgliteDatabase({ directory, clock, logger });
     this.#control = createControl({
-      ...{ database: this.#database, eventLog, bus, clock, random, logger, metrics, config },
+      ...{ database: this.#database, eventLog, bus, clock, random, logger, metrics, tracing, config },
       ...{ node: 'standalone', portSetting: 'portBase' },
     });
     registerDatabaseMetrics(metrics, this.#database);
