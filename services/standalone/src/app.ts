@@ -179,6 +179,7 @@ export async function createStandalone(options: StandaloneOptions): Promise<Part
     clock,
     logger,
     metrics: metrics.forService('control'),
+    tracing,
     random,
     config: z.object(controlSettings).parse({
       ...{ host, port: ports.control, tokenSecret, telemetryPartitions: config.partitions, markedCommands },

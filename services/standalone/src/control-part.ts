@@ -10,6 +10,7 @@ import type { Clock } from '@tailrace/platform/clock';
 import type { Part } from '@tailrace/platform/lifecycle';
 import type { Logger } from '@tailrace/platform/logger';
 import type { Metrics } from '@tailrace/platform/metrics';
+import type { Tracing } from '@tailrace/platform/tracing';
 import { backoffMs, noJitter } from '@tailrace/protocol/backoff';
 
 export interface ControlPartOptions {
@@ -22,6 +23,7 @@ export interface ControlPartOptions {
   readonly logger: Logger;
   /** Of the service `control`. */
   readonly metrics: Metrics;
+  readonly tracing: Tracing;
   readonly random: () => number;
   readonly config: ControlSettings;
 }
@@ -49,14 +51,15 @@ export class ControlPart implements Part {
   #isStopping = false;
   #started: Promise<void> | undefined;
 
-  constructor({ directory, eventLog, bus, clock, logger, metrics, random, config }: ControlPartOptions) {
+  constructor(options: ControlPartOptions) {
+    const { directory, eventLog, bus, clock, logger, metrics, tracing, random, config } = options;
     this.#host = config.host === '0.0.0.0' ? '127.0.0.1' : config.host;
     this.#clock = clock;
     this.#logger = logger;
     this.#bus = bus;
     this.#database = createPgliteDatabase({ directory, clock, logger });
     this.#control = createControl({
-      ...{ database: this.#database, eventLog, bus, clock, random, logger, metrics, config },
+      ...{ database: this.#database, eventLog, bus, clock, random, logger, metrics, tracing, config },
       ...{ node: 'standalone', portSetting: 'portBase' },
     });
     registerDatabaseMetrics(metrics, this.#database);
