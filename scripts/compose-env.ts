@@ -24,7 +24,7 @@ const issue = (subject: string, publish: string[], subscribe: string[], receiveC
 
 process.stdout.write(`# Secrets of this installation. Never commit it.
 TAILRACE_TOKEN_SECRET=${secret}
-TAILRACE_SIMULATOR_TOKEN=${await issue('simulator', ['plant1.>', 'host.>'], [], ['plant1.>'])}
+TAILRACE_SIMULATOR_TOKEN=${await issue('simulator', ['plant1.>', 'home.>', 'host.>'], [], ['plant1.>', 'home.>'])}
 TAILRACE_EDGE_TOKEN=${await issue('edge', ['plant1.edge1', 'plant1.utility.>'], [], ['plant1.edge1', 'plant1.utility.>'])}
 TAILRACE_DASHBOARD_TOKEN=${await issue('dashboard', [], ['>'])}
 TAILRACE_POSTGRES_PASSWORD=${randomBytes(24).toString('hex')}
